@@ -1,0 +1,185 @@
+"""The movies: ids, titles, years, genres, and finding one from what a person types."""
+
+import difflib
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.data.ids import Ids
+from matinee.errors import UnknownIdError
+
+YEAR = r"\((\d{4})(?:\s*[-\u2013]\s*\d{0,4})?\)\s*$"
+"""A year, or the first of a range of years, in brackets at the end of a title."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """One row per movie, in the order of the item codes.
+
+    Parameters
+    ----------
+    ids : Ids
+        Original movie ids.
+    frame : polars.DataFrame
+        Columns `title` (String, the id where there is none), `year` (Int32 or null)
+        and `genres` (list of String).
+    genre_names : tuple of str
+        All genres, in the order of the columns of `genre_matrix`.
+    """
+
+    ids: Ids
+    frame: pl.DataFrame
+    genre_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def build(cls, ids: Ids, described: pl.DataFrame | None = None) -> "Catalog":
+        """A row for each of `ids` from a table of movies that may lack some of them.
+
+        Parameters
+        ----------
+        ids : Ids
+        described : polars.DataFrame, optional
+            Columns `item`, and any of `title` (String), `year` (Int32), `genres` (list of
+            String). Control characters in text are replaced by spaces, for titles end
+            up on terminals and pages.
+        """
+        frame = pl.DataFrame({"item": ids.values})
+        described = frame if described is None else described
+        if "title" not in described.columns:
+            described = described.with_columns(title=pl.lit(None, pl.String))
+        if "genres" not in described.columns:
+            described = described.with_columns(genres=pl.lit(None, pl.List(pl.String)))
+        if "year" not in described.columns:
+            year = pl.col("title").str.extract(YEAR).cast(pl.Int32)
+            described = described.with_columns(year=year)
+        frame = frame.join(
+            described.select(
+                pl.col("item").cast(ids.values.dtype),
+                _printable(pl.col("title")).alias("title"),
+                pl.col("year").cast(pl.Int32),
+                pl.col("genres").list.eval(_printable(pl.element())).alias("genres"),
+            ),
+            on="item",
+            how="left",
+            maintain_order="left",
+        ).select(
+            # a title of its own for every movie, if only its id
+            pl.when(pl.col("title").str.len_chars() > 0)
+            .then("title")
+            .otherwise(pl.col("item").cast(pl.String))
+            .alias("title"),
+            "year",
+            pl.col("genres").fill_null([]),
+        )
+        names = frame["genres"].explode().drop_nulls().unique().sort().to_list()
+        return cls(ids, frame, tuple(name for name in names if name))
+
+    @cached_property
+    def titles(self) -> list[str]:
+        """Titles by item code."""
+        return self.frame["title"].to_list()
+
+    @cached_property
+    def genre_matrix(self) -> NDArray[np.float32]:
+        """(movies, genres) float32: 1 where the movie has the genre."""
+        matrix = np.zeros((len(self), len(self.genre_names)), np.float32)
+        column = {name: at for at, name in enumerate(self.genre_names)}
+        pairs = self.frame.select("genres").with_row_index("row").explode("genres").drop_nulls()
+        for name, at in column.items():
+            matrix[pairs.filter(pl.col("genres") == name)["row"].to_numpy(), at] = 1.0
+        return matrix
+
+    def rows(self, codes: NDArray[np.integer]) -> pl.DataFrame:
+        """Columns `item`, `title` and `genres` (text, joined by ``|``) of some movies."""
+        return self.frame[codes].select(
+            self.ids.values[codes].alias("item"), "title", pl.col("genres").list.join("|")
+        )
+
+    def find(self, wanted: Any, counts: NDArray[np.int64] | None = None) -> int:
+        """The code of the movie that a person means.
+
+        An id is taken as such. A title may lack its year, its accents and capitals, and
+        have its article in front ("The Godfather"); failing that, all its words must occur.
+        Of several movies the one with the most ratings is meant.
+
+        Parameters
+        ----------
+        wanted : id or str
+        counts : int64 (movies,), optional
+            Ratings of each movie.
+
+        Raises
+        ------
+        UnknownIdError
+            If nothing fits; the message suggests titles spelled alike.
+
+        Examples
+        --------
+        >>> titles = ["Godfather, The (1972)", "Heat (1995)"]
+        >>> movies = pl.DataFrame({"item": [1, 2], "title": titles})
+        >>> catalog = Catalog.build(Ids(movies["item"]), movies)
+        >>> catalog.find("the godfather"), catalog.find("HEAT"), catalog.find(2)
+        (0, 1, 1)
+        """
+        if not isinstance(wanted, str):
+            return self.ids.code(wanted, "movie")
+        exact = np.flatnonzero(self.frame["title"] == wanted)
+        if len(exact) == 0 and (self.ids.are_text or wanted.strip().isdecimal()):
+            by_id = int(self.ids.codes([wanted if self.ids.are_text else int(wanted)])[0])
+            if by_id >= 0:
+                return by_id
+        found = exact if len(exact) else self._alike(wanted)
+        if len(found) == 0:
+            raise UnknownIdError(f"There is no movie {wanted!r} here.{self._suggestion(wanted)}")
+        return int(found[0] if counts is None else found[np.argmax(counts[found])])
+
+    def _alike(self, wanted: str) -> NDArray[np.intp]:
+        """Codes whose title equals `wanted` but for spelling, else those with all its words."""
+        name, year = _plain(wanted)
+        if not name:
+            return np.empty(0, np.intp)
+        names, years = self._plain_titles
+        same = np.array([name == other for other in names], bool)
+        if not same.any():
+            words = set(name.split())
+            same = np.array([words <= set(other.split()) for other in names], bool)
+        if year:
+            same &= np.array([year == other for other in years], bool)
+        return np.flatnonzero(same)
+
+    def _suggestion(self, wanted: str) -> str:
+        name, _ = _plain(wanted)
+        names, _ = self._plain_titles
+        close = difflib.get_close_matches(name, names, n=3)
+        titles = [self.titles[names.index(one)] for one in close]
+        return f" Did you mean {' or '.join(titles)}?" if titles else ""
+
+    @cached_property
+    def _plain_titles(self) -> tuple[list[str], list[str]]:
+        pairs = [_plain(title) for title in self.titles]
+        return [name for name, _ in pairs], [year for _, year in pairs]
+
+
+def _plain(title: str) -> tuple[str, str]:
+    """A title without capitals, accents and punctuation, its article in front; and its year."""
+    found = re.search(YEAR, title)
+    year = found.group(1) if found else ""
+    name = title[: found.start()] if found else title
+    # "Godfather, The (a.k.a. ...)" -> "The Godfather (a.k.a. ...)"
+    name = re.sub(r"^([^(]+?), (The|A|An|Le|La|Les|Il|El|Das|Der|Die)\b", r"\2 \1", name)
+    letters = unicodedata.normalize("NFKD", name)
+    letters = "".join(c for c in letters if not unicodedata.combining(c)).casefold()
+    return " ".join(re.findall(r"\w+", letters.replace("'", ""))), year
+
+
+def _printable(text: pl.Expr) -> pl.Expr:
+    return text.str.replace_all(r"[\p{Cc}\p{Cf}\u2028\u2029]", " ").str.strip_chars()

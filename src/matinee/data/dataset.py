@@ -1,0 +1,100 @@
+"""Ratings and movies together, from wherever they came."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.data import splits
+from matinee.data.catalog import Catalog
+from matinee.data.ratings import Ratings
+from matinee.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Ratings, the movies they are about, and where both are from.
+
+    Parameters
+    ----------
+    ratings : Ratings
+    catalog : Catalog
+        In the order of the item codes; holds movies without ratings too.
+    viewers : polars.DataFrame or None
+        Traits (age, gender, occupation) by viewer code, where the edition has them.
+    name, source, licence : str
+        What to call it, where it was read from, and on what terms it may be used.
+    official : dict of str to bool array
+        Test part of each split that the edition comes with.
+    reading : dict
+        Options it was read with, so that a run can read it again.
+    """
+
+    ratings: Ratings
+    catalog: Catalog
+    viewers: pl.DataFrame | None = None
+    name: str = "table"
+    source: str = ""
+    licence: str = ""
+    official: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    reading: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ratings)
+
+    def split(
+        self, method: str = "random", *, test_fraction: float = 0.1, last: int = 1, seed: int = 0
+    ) -> tuple["Dataset", "Dataset"]:
+        """A training and a test part, over the same codes.
+
+        Parameters
+        ----------
+        method : str
+            ``"random"``: a fraction of all ratings, whoever's they are; ``"last"``: the `last`
+            ratings of each viewer who has more than that; ``"time"``: the latest fraction of
+            all ratings; or an official split of the edition (``"u1"`` ... ``"u5"``, ``"ua"``,
+            ``"ub"`` of ml-100k).
+        test_fraction : float
+            Between 0 and 1, of all ratings.
+        last : int
+            Ratings per viewer held out by ``"last"``.
+        seed : int
+
+        Raises
+        ------
+        SettingError
+            For a split that the data do not allow.
+
+        Examples
+        --------
+        >>> from matinee.data.generated import generate
+        >>> data, _ = generate(viewers=30, movies=40, ratings=900, seed=1)
+        >>> train, test = data.split("random", test_fraction=0.2, seed=0)
+        >>> len(train), len(test)
+        (720, 180)
+        """
+        if method in self.official:
+            test = self.official[method]
+        elif method == "random":
+            test = splits.random(len(self), test_fraction, seed)
+        elif method == "last":
+            test = splits.last(self.ratings, last)
+        elif method == "time":
+            test = splits.by_time(self.ratings, test_fraction)
+        else:
+            known = ", ".join(["random", "last", "time", *self.official])
+            raise SettingError(f"{self.name} has no split {method!r}; there are {known}.")
+        if not test.any() or test.all():
+            raise SettingError(f"{self.name}: the split {method!r} leaves one part empty.")
+        return self._part(~test), self._part(test)
+
+    def folds(self, k: int = 5, seed: int = 0) -> Iterator[tuple["Dataset", "Dataset"]]:
+        """k pairs of training and test part; each rating is in exactly one test part."""
+        for test in splits.folds(len(self), k, seed):
+            yield self._part(~test), self._part(test)
+
+    def _part(self, rows: NDArray[np.bool_]) -> "Dataset":
+        return replace(self, ratings=self.ratings.take(rows), official={})

@@ -1,0 +1,120 @@
+"""Original ids and the dense codes that stand for them inside."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.errors import UnknownIdError
+
+
+@dataclass(frozen=True)
+class Ids:
+    """The ids of one side, whole numbers or text, sorted; the code of an id is its position.
+
+    Parameters
+    ----------
+    values : polars.Series
+        Distinct ids in ascending order, Int64 or String.
+
+    Examples
+    --------
+    >>> ids = Ids(pl.Series([10, 20, 40]))
+    >>> ids.codes([40, 30, 10]).tolist()
+    [2, -1, 0]
+    """
+
+    values: pl.Series
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def are_text(self) -> bool:
+        """Whether ids are text rather than whole numbers."""
+        return self.values.dtype == pl.String
+
+    def codes(self, wanted: Any) -> NDArray[np.int32]:
+        """Codes of many ids, int32 of the same length; -1 where an id is unknown."""
+        asked = pl.Series("id", wanted, dtype=self.values.dtype, strict=False)
+        if self.are_text:
+            known = pl.DataFrame({"id": self.values}).with_row_index("code")
+            found = asked.to_frame().join(known, on="id", how="left", maintain_order="left")
+            return found["code"].cast(pl.Int32).fill_null(-1).to_numpy()
+        numbers = asked.fill_null(-(2**62)).to_numpy()
+        known_numbers = self.values.to_numpy()
+        if len(known_numbers) == 0:
+            return np.full(len(numbers), -1, np.int32)
+        at = np.minimum(np.searchsorted(known_numbers, numbers), len(known_numbers) - 1)
+        return np.where(known_numbers[at] == numbers, at, -1).astype(np.int32)
+
+    def code(self, wanted: Any, what: str = "viewer") -> int:
+        """Code of one id, which may be given as text (``"42"``) where ids are numbers.
+
+        Raises
+        ------
+        UnknownIdError
+            If there is no such id; the message suggests ids spelled alike.
+        """
+        value = wanted
+        if not self.are_text and isinstance(wanted, str):
+            text = wanted.strip().removeprefix("-")
+            value = int(wanted) if text.isdecimal() and len(text) < 19 else None
+        if self.are_text and not isinstance(wanted, str):
+            value = str(wanted)
+        if value is not None and not isinstance(value, bool):
+            found = int(self.codes([value])[0])
+            if found >= 0:
+                return found
+        raise UnknownIdError(f"There is no {what} {wanted!r} here.{self._suggestion(wanted)}")
+
+    def _suggestion(self, wanted: Any) -> str:
+        if len(self) == 0:
+            return ""
+        if not self.are_text:
+            return f" Ids run from {self.values[0]} to {self.values[-1]}."
+        close = difflib.get_close_matches(str(wanted), self.values.to_list(), n=3)
+        return f" Close ones: {', '.join(close)}." if close else f" One that is: {self.values[0]}."
+
+
+def encode(column: pl.Series, also: pl.Series | None = None) -> tuple[Ids, NDArray[np.int32]]:
+    """Dense codes for a column of ids.
+
+    Parameters
+    ----------
+    column : polars.Series
+        Int64 or String ids, one per rating.
+    also : polars.Series, optional
+        Further ids of the same type that get a code although no rating has them.
+
+    Returns
+    -------
+    (Ids, int32 array)
+        The distinct ids in ascending order, and the code of each row.
+    """
+    everything = column if also is None else pl.concat([column, also.cast(column.dtype)])
+    values = everything.unique().sort()
+    if column.dtype == pl.Int64 and len(values) and _compact(values):
+        # counting beats searching: one look-up table from id to code
+        table = np.empty(int(values[-1]) - int(values[0]) + 1, np.int32)
+        table[values.to_numpy() - values[0]] = np.arange(len(values), dtype=np.int32)
+        return Ids(values), table[column.to_numpy() - values[0]]
+    ids = Ids(values)
+    return ids, ids.codes(column)
+
+
+def _compact(values: pl.Series) -> bool:
+    return int(values[-1]) - int(values[0]) < 16 * len(values) + 1_000_000
+
+
+def as_list(one_or_many: Any) -> list[Any]:
+    """What a person passed as "one id or several", as a list."""
+    if isinstance(one_or_many, str) or not isinstance(
+        one_or_many, Sequence | np.ndarray | pl.Series
+    ):
+        return [one_or_many]
+    return list(one_or_many)

@@ -1,0 +1,187 @@
+"""The three file layouts of the MovieLens editions.
+
+========================  ==========================================================
+`u.data` and companions   ml-100k: tabs, genres as flags, official splits
+`ratings.dat`             ml-1m, ml-10m: ``::`` between fields
+`ratings.csv`             ml-20m, ml-25m, ml-32m, ml-latest, ml-latest-small, Kaggle
+========================  ==========================================================
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.data.checks import Origin
+from matinee.data.ratings import Scale
+from matinee.data.tables import Schema, header_of, read_delimited, read_lines
+from matinee.errors import DataError
+
+WHOLE = Scale(1, 5, 1)
+HALVES = Scale(0.5, 5, 0.5)
+CSV_HEADER = ["userId", "movieId", "rating", "timestamp"]
+NO_GENRES = "(no genres listed)"
+RATING: Schema = {
+    "user": pl.Int64,
+    "item": pl.Int64,
+    "stars": pl.Float32,
+    "timestamp": pl.Int64,
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a reader found, before ids become codes.
+
+    Parameters
+    ----------
+    ratings : polars.DataFrame
+        Columns `user`, `item`, `stars` and perhaps `timestamp`, not yet checked.
+    origin : Origin
+        Where the ratings are from, for messages.
+    movies : polars.DataFrame or None
+        Columns `item`, `title`, `genres`.
+    viewers : polars.DataFrame or None
+        Column `user` and traits.
+    scale : Scale or None
+    positive_ids : bool
+    official : dict of str to polars.DataFrame
+        The test part of each official split: columns `user`, `item`.
+    """
+
+    ratings: pl.DataFrame
+    origin: Origin
+    movies: pl.DataFrame | None = None
+    viewers: pl.DataFrame | None = None
+    scale: Scale | None = None
+    positive_ids: bool = False
+    official: dict[str, pl.DataFrame] = field(default_factory=dict)
+
+
+def read_100k(folder: Path) -> Parts:
+    """ml-100k: `u.data`, `u.item`, `u.genre`, `u.user`, and the splits u1 ... u5, ua, ub."""
+    ratings, origin = read_delimited(folder / "u.data", "\t", RATING, header=False)
+    return Parts(
+        ratings,
+        origin,
+        _movies_100k(folder) if (folder / "u.item").exists() else None,
+        _viewers_100k(folder) if (folder / "u.user").exists() else None,
+        WHOLE,
+        positive_ids=True,
+        official={
+            name: read_delimited(folder / f"{name}.test", "\t", RATING, header=False)[0]
+            for name in ("u1", "u2", "u3", "u4", "u5", "ua", "ub")
+            if (folder / f"{name}.test").exists()
+        },
+    )
+
+
+def _movies_100k(folder: Path) -> pl.DataFrame:
+    genres = read_lines(folder / "u.genre", "|", 2) if (folder / "u.genre").exists() else None
+    names = [] if genres is None else [name for name in genres["0"] if name]
+    table = read_lines(folder / "u.item", "|", 5 + len(names))
+    # each flag column gives its genre's name or nothing
+    flags = [
+        pl.when(pl.col(str(5 + at)) == "1").then(pl.lit(name)) for at, name in enumerate(names)
+    ]
+    return table.select(
+        _id("0", folder / "u.item"),
+        pl.col("1").alias("title"),
+        (pl.concat_list(flags).list.drop_nulls() if flags else pl.lit([], pl.List(pl.String)))
+        .list.set_difference(pl.lit(["unknown"]))
+        .alias("genres"),
+    )
+
+
+def _viewers_100k(folder: Path) -> pl.DataFrame:
+    path = folder / "u.user"
+    return read_lines(path, "|", 5).select(
+        _id("0", path, "user"),
+        pl.col("1").cast(pl.Int32, strict=False).alias("age"),
+        pl.col("2").alias("gender"),
+        pl.col("3").alias("occupation"),
+    )
+
+
+def read_dat(folder: Path) -> Parts:
+    """ml-1m and ml-10m: `ratings.dat`, `movies.dat`, and `users.dat` where there is one."""
+    ratings, origin = read_delimited(folder / "ratings.dat", "::", RATING, header=False)
+    movies = viewers = None
+    if (path := folder / "movies.dat").exists():
+        movies = read_lines(path, "::", 3).select(
+            _id("0", path), pl.col("1").alias("title"), _genres(pl.col("2"))
+        )
+    if (path := folder / "users.dat").exists():
+        viewers = read_lines(path, "::", 5).select(
+            _id("0", path, "user"),
+            pl.col("2").cast(pl.Int32, strict=False).alias("age"),
+            pl.col("1").alias("gender"),
+            pl.col("3").alias("occupation"),
+        )
+    # ml-10m has half stars and no viewer traits; ml-1m has whole ones
+    halves = (ratings["stars"] % 1 == 0.5).any()
+    return Parts(ratings, origin, movies, viewers, HALVES if halves else WHOLE, positive_ids=True)
+
+
+def read_csv_edition(folder: Path) -> Parts:
+    """The CSV editions: `ratings.csv` and `movies.csv`."""
+    names = dict(zip(RATING, CSV_HEADER, strict=True))
+    ratings, origin = read_delimited(folder / "ratings.csv", ",", RATING, header=True, names=names)
+    movies = None
+    if (path := folder / "movies.csv").exists():
+        header = header_of(path, ",")
+        if header[:3] != ["movieId", "title", "genres"]:
+            raise DataError(
+                f"{path.name}, row 1: the columns are {', '.join(header)}; "
+                "movieId, title, genres belong there."
+            )
+        schema: Schema = {"item": pl.Int64, "title": pl.String, "genres": pl.String}
+        schema |= dict.fromkeys(header[3:], pl.Null)
+        movies = read_delimited(path, ",", schema, header=True, names={"item": "movieId"})[
+            0
+        ].with_columns(_genres(pl.col("genres")))
+    return Parts(ratings, origin, movies, None, HALVES, positive_ids=True)
+
+
+def official_masks(
+    official: dict[str, pl.DataFrame], user: pl.Series, item: pl.Series
+) -> dict[str, NDArray[np.bool_]]:
+    """For each official split, which of the ratings (user, item) are its test part."""
+    ratings = pl.DataFrame({"user": user, "item": item}).with_row_index("row")
+    masks = {}
+    for name, test in official.items():
+        mask = np.zeros(len(user), bool)
+        found = ratings.join(test.select("user", "item"), on=["user", "item"])["row"]
+        if len(found) != test.height:
+            raise DataError(
+                f"{name}.test: {test.height - len(found)} of its rows are not in u.data. "
+                "Get a fresh copy of the archive."
+            )
+        mask[found.to_numpy()] = True
+        masks[name] = mask
+    return masks
+
+
+def _genres(column: pl.Expr) -> pl.Expr:
+    """``"Comedy|Drama"`` as a list of genres."""
+    return (
+        pl.when(column.fill_null("").is_in(["", NO_GENRES]))
+        .then(pl.lit([], pl.List(pl.String)))
+        .otherwise(column.str.split("|"))
+        .alias("genres")
+    )
+
+
+def _id(column: str, path: Path, name: str = "item") -> pl.Expr:
+    """A column of text as ids, refusing the first that is no number."""
+
+    def whole(text: pl.Series) -> pl.Series:
+        number = text.cast(pl.Int64, strict=False)
+        if number.is_null().any():
+            row = number.is_null().arg_max() or 0
+            raise DataError(f"{path.name}, row {row + 1}: {text[row]!r} is no id.")
+        return number
+
+    return pl.col(column).map_batches(whole, return_dtype=pl.Int64).alias(name)

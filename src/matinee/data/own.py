@@ -1,0 +1,196 @@
+"""Anyone's own table of ratings: CSV, TSV, Parquet, or a frame in memory."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from matinee.data.checks import Origin, unix_seconds, whole_numbers
+from matinee.data.movielens import Parts
+from matinee.data.tables import Schema, header_of, read_delimited
+from matinee.errors import DataError, SettingError
+
+USUAL_NAMES: dict[str, tuple[str, ...]] = {
+    "user": ("user", "userid", "viewer", "viewerid", "customer", "customerid", "member", "uid",
+             "u"),
+    "item": ("item", "itemid", "movie", "movieid", "film", "filmid", "product", "productid",
+             "isbn", "asin", "iid", "i"),
+    "stars": ("stars", "rating", "score", "ratings", "overall", "value", "bookrating", "r"),
+    "timestamp": ("timestamp", "time", "date", "datetime", "ratedat", "unixreviewtime", "ts", "t"),
+    "title": ("title", "movietitle", "itemtitle", "name", "moviename"),
+    "genres": ("genres", "genre", "categories", "tags"),
+    "year": ("year", "releaseyear"),
+}  # fmt: skip
+REQUIRED = ("user", "item", "stars")
+SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+
+
+def read_own_file(path: Path, columns: Mapping[str, str]) -> Parts:
+    """A file of ratings; a table of movies may lie beside it (`movies.csv` and the like)."""
+    table, origin = _read_any(path, columns, REQUIRED)
+    parts = _parts(table, origin)
+    for suffix in SUFFIXES:
+        beside = path.with_name(f"movies{suffix}")
+        if parts.movies is None and beside.exists() and beside != path:
+            movies, where = _read_any(beside, columns, ("item",))
+            return Parts(parts.ratings, origin, _movies(movies, where))
+    return parts
+
+
+def read_frame(frame: Any, columns: Mapping[str, str]) -> Parts:
+    """A polars frame, a pandas frame, or any mapping of column names to columns."""
+    if isinstance(frame, pl.LazyFrame):
+        frame = frame.collect()
+    if not isinstance(frame, pl.DataFrame):
+        if hasattr(frame, "columns") and hasattr(frame, "to_numpy"):  # pandas
+            frame = {str(name): _series(frame[name]) for name in frame.columns}
+        frame = pl.DataFrame(frame)
+    chosen = match_columns(frame.columns, columns, REQUIRED, "the frame")
+    table = frame.select(pl.col(theirs).alias(ours) for ours, theirs in chosen.items())
+    return _parts(table, Origin("the frame", 1, chosen))
+
+
+def _series(column: Any) -> Any:
+    """A pandas column as something polars takes without needing pyarrow."""
+    values = column.to_numpy()
+    if values.dtype == object:
+        return [None if one is None or one != one else one for one in values.tolist()]
+    return values
+
+
+def match_columns(
+    present: list[str], columns: Mapping[str, str], required: tuple[str, ...], where: str
+) -> dict[str, str]:
+    """Which column of a table plays which part: as told, else by the usual names.
+
+    Returns
+    -------
+    dict
+        Our name to the table's name.
+
+    Raises
+    ------
+    DataError
+        If a required part is played by no column.
+
+    Examples
+    --------
+    >>> match_columns(["User ID", "Film", "Score"], {}, REQUIRED, "t.csv")
+    {'user': 'User ID', 'item': 'Film', 'stars': 'Score'}
+    """
+    for ours, theirs in columns.items():
+        if ours not in USUAL_NAMES:
+            raise SettingError(f"No part is called {ours!r}; there are {', '.join(USUAL_NAMES)}.")
+        if ours in required and theirs not in present:
+            raise DataError(
+                f"{where}: there is no column {theirs!r}. There are {', '.join(present)}."
+            )
+    chosen = {ours: theirs for ours, theirs in columns.items() if theirs in present}
+    plain = {"".join(c for c in name.casefold() if c.isalnum()): name for name in reversed(present)}
+    for ours, usual in USUAL_NAMES.items():
+        for name in usual:
+            if ours not in chosen and name in plain and plain[name] not in chosen.values():
+                chosen[ours] = plain[name]
+    missing = [ours for ours in required if ours not in chosen]
+    if missing:
+        raise DataError(
+            f"{where}: no column looks like {' or '.join(missing)} among {', '.join(present)}. "
+            f"Say which it is: --columns {missing[0]}=NAME, or columns={{{missing[0]!r}: ...}}."
+        )
+    return {ours: chosen[ours] for ours in USUAL_NAMES if ours in chosen}
+
+
+def _read_any(
+    path: Path, columns: Mapping[str, str], required: tuple[str, ...]
+) -> tuple[pl.DataFrame, Origin]:
+    """The columns that play a part, under our names."""
+    if path.suffix == ".parquet":
+        try:
+            stored = list(pl.read_parquet_schema(path))
+            chosen = match_columns(stored, columns, required, path.name)
+            table = pl.read_parquet(path, columns=list(chosen.values()))
+        except (pl.exceptions.PolarsError, OSError) as problem:
+            raise DataError(
+                f"{path.name}: this is no whole Parquet file ({str(problem).splitlines()[0]})."
+            ) from None
+        renamed = table.select(pl.col(theirs).alias(ours) for ours, theirs in chosen.items())
+        return renamed, Origin(path.name, 1, chosen)
+    separator = _separator(path)
+    present = header_of(path, separator)
+    if len(set(present)) < len(present):
+        raise DataError(f"{path.name}, row 1: two columns have the same name.")
+    chosen = match_columns(present, columns, required, path.name)
+    ours = {theirs: name for name, theirs in chosen.items()}
+    guessed = _guess_types(path, separator, ours)
+    schema: Schema = {
+        ours.get(name, f"_{at}"): guessed.get(name, pl.Null) for at, name in enumerate(present)
+    }
+    return read_delimited(path, separator, schema, header=True, names=chosen)
+
+
+def _separator(path: Path) -> str:
+    """The separator that the first line uses most, a tab in .tsv."""
+    if path.suffix == ".tsv":
+        return "\t"
+    line = path.open("rb").readline(65536).decode("utf-8", "replace")
+    return max(",\t;|", key=line.count)
+
+
+def _guess_types(path: Path, separator: str, ours: dict[str, str]) -> Schema:
+    """A type for each column that plays a part: ids are whole numbers only if all of them are."""
+    types: Schema = {}
+    text = pl.scan_csv(path, separator=separator, infer_schema=False, glob=False)
+    for theirs, name in ours.items():
+        if name in ("title", "genres"):
+            types[theirs] = pl.String
+        elif name == "stars":
+            types[theirs] = pl.Float32
+        elif name == "year":
+            types[theirs] = pl.Int32
+        else:
+            column = pl.col(theirs).str.strip_chars()
+            # "007" is text: as a number it would lose its zeros
+            number = column.str.contains(r"^(0|-?[1-9][0-9]{0,17})$")
+            fraction = column.str.contains(r"^-?[0-9]+\.[0-9]*$")
+            try:
+                all_whole, all_numbers = (
+                    text.select(
+                        whole=(number | column.is_null()).all(),
+                        numbers=(number | fraction | column.is_null()).all(),
+                    )
+                    .collect()
+                    .row(0)
+                )
+            except pl.exceptions.PolarsError:
+                all_whole = all_numbers = True  # the reading proper will name the cell
+            types[theirs] = pl.Int64 if all_whole else pl.Float64 if all_numbers else pl.String
+    return types
+
+
+def _parts(table: pl.DataFrame, origin: Origin) -> Parts:
+    for name in ("user", "item"):
+        table = table.with_columns(whole_numbers(table[name], origin).alias(name))
+    if "timestamp" in table.columns:
+        table = table.with_columns(unix_seconds(table["timestamp"], origin).alias("timestamp"))
+    if not (table["stars"].dtype.is_numeric() or table["stars"].dtype == pl.Null):
+        row = table["stars"].is_not_null().arg_max() or 0
+        raise origin.error(row, "stars", f"{table['stars'][row]!r} is not a number of stars")
+    movies = None
+    if "title" in table.columns or "genres" in table.columns:
+        first = table.unique("item", keep="first", maintain_order=True)
+        movies = _movies(first, origin)
+    ratings = ["user", "item", "stars", "timestamp"]
+    return Parts(table.select(name for name in ratings if name in table.columns), origin, movies)
+
+
+def _movies(table: pl.DataFrame, origin: Origin) -> pl.DataFrame:
+    """Columns `item` and those of `title`, `genres`, `year` that there are."""
+    table = table.with_columns(whole_numbers(table["item"], origin).alias("item"))
+    if "genres" in table.columns and table["genres"].dtype == pl.String:
+        # "Drama|War", "Drama, War" and "Drama;War" are all usual
+        split = pl.col("genres").str.replace_all(r"\s*[,;]\s*", "|").str.split("|")
+        table = table.with_columns(split.alias("genres"))
+    return table.select(
+        name for name in ("item", "title", "genres", "year") if name in table.columns
+    )

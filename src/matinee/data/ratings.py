@@ -1,0 +1,123 @@
+"""Who gave how many stars to what, as aligned columns of numbers."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.data.ids import Ids
+from matinee.errors import SettingError
+from matinee.kernels import Rows, compress, transpose
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The stars one may give: from `low` to `high` in steps of `step` (0: anything between)."""
+
+    low: float
+    high: float
+    step: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite([self.low, self.high, self.step]).all() and self.low <= self.high):
+            raise SettingError(f"A scale runs from low to high, not {self.low:g} to {self.high:g}.")
+
+    def __str__(self) -> str:
+        steps = f" in steps of {self.step:g}" if self.step else ""
+        return f"{self.low:g} to {self.high:g}{steps}"
+
+    def holds(self, stars: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Which of the given stars are finite and on the scale."""
+        with np.errstate(invalid="ignore"):
+            on = (stars >= self.low) & (stars <= self.high)
+            if self.step:
+                steps = (stars - self.low) / self.step
+                on &= np.abs(steps - np.round(steps)) < 1e-3
+        return on
+
+    @classmethod
+    def of(cls, stars: pl.Series) -> "Scale":
+        """The scale that a column of stars seems to be on: its range and smallest step."""
+        values = stars.unique().sort().cast(pl.Float64)
+        # over a hundred different values is a continuous scale for all purposes
+        stepped = 1 < len(values) <= 100
+        step = float(values.diff().min()) if stepped else 0.0  # type: ignore[arg-type]
+        scale = cls(float(values[0]), float(values[-1]), round(step, 6))
+        return scale if scale.holds(values.to_numpy()).all() else replace(scale, step=0.0)
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Ratings as aligned columns. Immutable; every row was checked on the way in.
+
+    Parameters
+    ----------
+    user, item : int32 (n,)
+        Codes, 0-based: positions in `user_ids` and `item_ids`.
+    stars : float32 (n,)
+    timestamp : int64 (n,) or None
+        Unix seconds.
+    user_ids, item_ids : Ids
+        Original ids. Parts of a split share them, so that codes mean the same in
+        each; some ids may then have no rating.
+    scale : Scale
+    """
+
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    stars: NDArray[np.float32]
+    timestamp: NDArray[np.int64] | None
+    user_ids: Ids
+    item_ids: Ids
+    scale: Scale
+
+    def __post_init__(self) -> None:
+        for column in (self.user, self.item, self.stars, self.timestamp):
+            if column is not None:
+                column.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.stars)
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Ratings":
+        """The ratings at `rows` (a mask or positions), with the same ids and codes."""
+        return replace(
+            self,
+            user=self.user[rows],
+            item=self.item[rows],
+            stars=self.stars[rows],
+            timestamp=None if self.timestamp is None else self.timestamp[rows],
+        )
+
+    @cached_property
+    def by_user(self) -> Rows:
+        """Each viewer's movie codes, ascending, and stars."""
+        by_item = compress(self.item, self.user, self.stars, len(self.item_ids))
+        return transpose(by_item, len(self.user_ids))
+
+    @cached_property
+    def by_item(self) -> Rows:
+        """Each movie's viewer codes, ascending, and stars."""
+        return transpose(self.by_user, len(self.item_ids))
+
+    @property
+    def user_counts(self) -> NDArray[np.int64]:
+        """Ratings of each viewer, (users,)."""
+        return np.bincount(self.user, minlength=len(self.user_ids))
+
+    @property
+    def item_counts(self) -> NDArray[np.int64]:
+        """Ratings of each movie, (items,)."""
+        return np.bincount(self.item, minlength=len(self.item_ids))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the ratings and ids, by which a run knows its data again."""
+        digest = hashlib.sha256()
+        for column in (self.user, self.item, self.stars):
+            digest.update(np.ascontiguousarray(column).data)
+        for ids in (self.user_ids, self.item_ids):
+            digest.update("\n".join(ids.values.cast(pl.String).to_list()).encode())
+        return digest.hexdigest()

@@ -1,0 +1,72 @@
+"""Which ratings to hold out, as masks. The same seed gives the same mask everywhere."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.ratings import Ratings
+from matinee.errors import SettingError
+
+
+def random(n: int, fraction: float, seed: int) -> NDArray[np.bool_]:
+    """A random `fraction` of n ratings, rounded to the nearest whole number."""
+    _check_fraction(fraction)
+    mask = np.zeros(n, bool)
+    mask[np.random.default_rng(seed).permutation(n)[: round(n * fraction)]] = True
+    return mask
+
+
+def folds(n: int, k: int, seed: int) -> Iterator[NDArray[np.bool_]]:
+    """k disjoint masks of n ratings that together cover all; sizes differ by one at most."""
+    if not 2 <= k <= n:
+        raise SettingError(f"{n} ratings cannot be cut into {k} folds.")
+    order = np.random.default_rng(seed).permutation(n)
+    for fold in range(k):
+        mask = np.zeros(n, bool)
+        mask[order[fold::k]] = True
+        yield mask
+
+
+def last(ratings: Ratings, count: int) -> NDArray[np.bool_]:
+    """The latest `count` ratings of each viewer with more than that; ties go by row."""
+    if count < 1:
+        raise SettingError(f"At least the last 1 rating is held out, not {count}.")
+    timestamp = _timestamps(ratings)
+    order = np.lexsort((timestamp, ratings.user))  # stable: rows of one second keep their order
+    counts = ratings.user_counts
+    from_end = np.repeat(np.cumsum(counts), counts) - np.arange(len(ratings))
+    held_out = (from_end <= count) & (np.repeat(counts, counts) > count)
+    mask = np.zeros(len(ratings), bool)
+    mask[order[held_out]] = True
+    return mask
+
+
+def by_time(ratings: Ratings, fraction: float) -> NDArray[np.bool_]:
+    """All ratings from the moment on after which `fraction` of them, or just under, were given.
+
+    Ratings of the same second stay together, so that training never sees the test's present.
+    """
+    _check_fraction(fraction)
+    timestamp = _timestamps(ratings)
+    keep = max(1, len(ratings) - round(len(ratings) * fraction))
+    moment = np.partition(timestamp, keep - 1)[keep - 1]
+    return np.asarray(timestamp > moment)
+
+
+def unknown(train: Ratings, test: Ratings) -> tuple[int, int]:
+    """How many test ratings are by viewers, and how many of movies, without a training rating."""
+    users = (train.user_counts == 0)[test.user]
+    items = (train.item_counts == 0)[test.item]
+    return int(users.sum()), int(items.sum())
+
+
+def _check_fraction(fraction: float) -> None:
+    if not 0 < fraction < 1:
+        raise SettingError(f"A test fraction lies between 0 and 1, not at {fraction:g}.")
+
+
+def _timestamps(ratings: Ratings) -> NDArray[np.int64]:
+    if ratings.timestamp is None:
+        raise SettingError("These ratings have no timestamps, so there is no split by time.")
+    return ratings.timestamp

@@ -1,0 +1,30 @@
+"""What can go wrong, in words a person can act on.
+
+Every error matinee raises on purpose is a `MatineeError` whose message says in
+one or two lines what is wrong, where, and what to do. Anything else that
+escapes is a bug.
+"""
+
+
+class MatineeError(Exception):
+    """Base of all errors that are raised on purpose."""
+
+
+class DataError(MatineeError):
+    """A ratings table or catalogue cannot be read, or holds a bad row."""
+
+
+class ArchiveError(MatineeError):
+    """An archive or a download is refused: truncated, hostile or not the published one."""
+
+
+class UnknownIdError(MatineeError):
+    """A viewer or a movie that the dataset or model does not know."""
+
+
+class RunError(MatineeError):
+    """A saved run is missing, incomplete, altered, or newer than this version."""
+
+
+class SettingError(MatineeError):
+    """A hyperparameter or an argument has a value that makes no sense."""

@@ -1,0 +1,69 @@
+"""Cutting rows into blocks of equal work, and running the blocks on threads."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCKS = 64
+"""Blocks per pass: enough to balance a few cores, few enough to cost nothing."""
+
+Result = TypeVar("Result")
+
+
+def usable_threads() -> int:
+    """Number of processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def equal_blocks(indptr: NDArray[np.int64], blocks: int = BLOCKS) -> list[tuple[int, int]]:
+    """Row ranges that hold about the same number of entries each.
+
+    Parameters
+    ----------
+    indptr : int64 array of shape (rows + 1,)
+        Where each row's entries start, as in `Rows`.
+    blocks : int
+        Upper bound on the number of ranges.
+
+    Returns
+    -------
+    list of (start, stop)
+        Ranges that cover all rows, in order. They depend on the data alone,
+        never on the number of threads.
+
+    Examples
+    --------
+    >>> equal_blocks(np.array([0, 10, 11, 12, 20]), blocks=2)
+    [(0, 2), (2, 4)]
+    """
+    rows = len(indptr) - 1
+    # a row costs its entries, and one more for the solve itself
+    work = indptr + np.arange(rows + 1)
+    targets = np.linspace(0, work[-1], blocks + 1)[1:-1]
+    cuts = np.unique(np.concatenate(([0], np.searchsorted(work, targets), [rows])))
+    return [(int(a), int(b)) for a, b in pairwise(cuts)]
+
+
+def run_blocks(
+    kernel: Callable[..., Result],
+    blocks: list[tuple[int, int]],
+    *arguments: Any,
+    threads: int | None = None,
+) -> list[Result]:
+    """Call ``kernel(start, stop, *arguments)`` for each block and keep the results in order.
+
+    A free thread takes the next block, so one enormous row delays nobody else.
+    """
+    workers = min(threads or usable_threads(), len(blocks))
+    if workers <= 1:
+        return [kernel(start, stop, *arguments) for start, stop in blocks]
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(kernel, start, stop, *arguments) for start, stop in blocks]
+        return [future.result() for future in futures]

@@ -1,0 +1,127 @@
+"""Scores, errors and best-n lists from the two factor matrices.
+
+Rows are ``[bias, factors]`` as in `matinee.kernels.solve`.
+"""
+
+import numpy as np
+
+from matinee.kernels.jit import jit
+
+
+@jit
+def _score(mean, x, w):
+    total = np.float32(0.0)
+    for d in range(1, len(x)):
+        total += x[d] * w[d]
+    return mean + x[0] + w[0] + total
+
+
+@jit
+def predict_pairs(start, stop, users, items, mean, user_rows, item_rows, out):
+    """out[k] = score of (users[k], items[k]) for k from `start` to `stop`."""
+    for k in range(start, stop):
+        out[k] = _score(mean, user_rows[users[k]], item_rows[items[k]])
+
+
+@jit
+def score_items(mean, x, item_rows, out):
+    """out[i] = score of every movie for the viewer with row x."""
+    for item in range(len(item_rows)):
+        out[item] = _score(mean, x, item_rows[item])
+
+
+@jit
+def squared_error(start, stop, indptr, indices, values, mean, rows, other):
+    """Sum over the ratings of rows `start` to `stop` of (stars - score)^2, in float64."""
+    total = 0.0
+    for row in range(start, stop):
+        for entry in range(indptr[row], indptr[row + 1]):
+            miss = values[entry] - _score(mean, rows[row], other[indices[entry]])
+            total += np.float64(miss) * np.float64(miss)
+    return total
+
+
+@jit
+def _sift_down(scores, codes, size, at):
+    """Restore the heap whose top is the entry to drop first: low score, then high code."""
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            return
+        other = child + 1
+        if other < size and _worse(scores[other], codes[other], scores[child], codes[child]):
+            child = other
+        if not _worse(scores[child], codes[child], scores[at], codes[at]):
+            return
+        scores[at], scores[child] = scores[child], scores[at]
+        codes[at], codes[child] = codes[child], codes[at]
+        at = child
+
+
+@jit
+def _worse(score, code, other_score, other_code):
+    return score < other_score or (score == other_score and code > other_code)
+
+
+@jit
+def top_n(scores, allowed, best_codes, best_scores):
+    """Fill the two outputs with the best allowed entries, best first, ties by lower code.
+
+    Parameters
+    ----------
+    scores : float32 (items,)
+    allowed : bool (items,)
+    best_codes : int32 (n,), places left over are filled with -1
+    best_scores : float32 (n,)
+    """
+    n = len(best_codes)
+    size = 0
+    for code in range(len(scores)):
+        if not allowed[code]:
+            continue
+        if size < n:
+            # sift up
+            at = size
+            size += 1
+            while at > 0:
+                parent = (at - 1) // 2
+                if not _worse(scores[code], code, best_scores[parent], best_codes[parent]):
+                    break
+                best_scores[at], best_codes[at] = best_scores[parent], best_codes[parent]
+                at = parent
+            best_scores[at], best_codes[at] = scores[code], code
+        elif n > 0 and scores[code] > best_scores[0]:
+            best_scores[0], best_codes[0] = scores[code], code
+            _sift_down(best_scores, best_codes, size, 0)
+    for last in range(size - 1, 0, -1):
+        best_scores[0], best_scores[last] = best_scores[last], best_scores[0]
+        best_codes[0], best_codes[last] = best_codes[last], best_codes[0]
+        _sift_down(best_scores, best_codes, last, 0)
+    for at in range(size, n):
+        best_codes[at] = -1
+        best_scores[at] = np.nan
+
+
+@jit
+def best_items(
+    start, stop, mean, user_rows, item_rows, allowed, indptr, seen, best_codes, best_scores
+):
+    """For users `start` to `stop`: score every movie, leave out the seen ones, keep the best.
+
+    Parameters
+    ----------
+    user_rows : float32 (users, 1 + K)
+    item_rows : float32 (items, 1 + K)
+    allowed : bool (items,), movies that may be listed at all
+    indptr, seen : int64 (users + 1,), int32: movies to leave out for each user
+    best_codes, best_scores : (users, n), filled as by `top_n`
+    """
+    scores = np.empty(len(item_rows), np.float32)
+    mask = allowed.copy()
+    for user in range(start, stop):
+        score_items(mean, user_rows[user], item_rows, scores)
+        for entry in range(indptr[user], indptr[user + 1]):
+            mask[seen[entry]] = False
+        top_n(scores, mask, best_codes[user], best_scores[user])
+        for entry in range(indptr[user], indptr[user + 1]):
+            mask[seen[entry]] = allowed[seen[entry]]

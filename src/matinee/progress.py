@@ -1,0 +1,114 @@
+"""Progress on the terminal, for anything that may last longer than two seconds.
+
+Nothing is shown when stderr is not a terminal, nor for work that ends sooner.
+rich is imported only when there is something to show.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+PATIENCE = 2.0  # seconds of silence before a bar appears
+
+Tick = Callable[[float, str], None]
+"""`tick(done, note)`: how much of the total is done, and a few words beside the bar."""
+
+
+def _silent(done: float, note: str) -> None:
+    """A tick that shows nothing."""
+
+
+@contextmanager
+def progress(what: str, total: float, unit: str = "") -> Iterator[Tick]:
+    """Show a bar for `what` on stderr once it has lasted two seconds.
+
+    Parameters
+    ----------
+    what : str
+        What is being done, such as ``"Training"``.
+    total : float
+        The amount of work; `tick` reports amounts up to this.
+    unit : str
+        ``"bytes"`` shows amounts as file sizes with a speed; otherwise plain numbers.
+    """
+    if not sys.stderr.isatty():
+        yield _silent
+        return
+    started = time.monotonic()
+    bar: Any = None
+    task: Any = None
+
+    def tick(done: float, note: str) -> None:
+        nonlocal bar, task
+        if bar is None:
+            if time.monotonic() - started < PATIENCE:
+                return
+            bar = _bar(unit)
+            bar.start()
+            task = bar.add_task(what, total=total, note="")
+        bar.update(task, completed=done, note=note)
+
+    try:
+        yield tick
+    finally:
+        if bar is not None:
+            bar.stop()
+
+
+@contextmanager
+def compilation_announced() -> Iterator[None]:
+    """Say on stderr that kernels are being compiled, if they are.
+
+    numba compiles a kernel at its first call and keeps the result on disk, so
+    this shows at the very first run only.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    from numba.core import event
+
+    listener = _CompilationListener()
+    event.register("numba:compile", listener)  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        event.unregister("numba:compile", listener)  # type: ignore[no-untyped-call]
+
+
+class _CompilationListener:
+    """What numba calls when it starts and ends compiling something."""
+
+    announced = False
+
+    def notify(self, _: Any) -> None:
+        if not self.announced:
+            self.announced = True
+            print("Compiling for this machine (first run only) ...", file=sys.stderr)
+
+
+def _bar(unit: str) -> Any:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    amount = (
+        [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
+    )
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *amount,
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        console=Console(stderr=True),
+        transient=True,
+    )
