@@ -1,0 +1,58 @@
+"""matinee: what to watch, how many stars, what is similar, and why.
+
+>>> import matinee
+>>> from matinee.data.generated import generate
+>>> dataset, _ = generate(viewers=100, movies=80, ratings=3000)
+>>> train, test = dataset.split("random", test_fraction=0.1, seed=0)
+>>> model = matinee.ALS(factors=8).fit(train)
+>>> model.recommend(1, n=3).columns
+['item', 'title', 'genres', 'stars', 'score']
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matinee.data import Dataset, read
+    from matinee.errors import MatineeError
+    from matinee.evaluation import evaluate
+    from matinee.models import ALS, BiasOnly, FactorModel, Viewer, load
+
+__version__ = "0.1.0"
+
+# where each public name lives: importing matinee alone imports none of it
+_HOMES = {
+    "ALS": "matinee.models",
+    "BiasOnly": "matinee.models",
+    "Dataset": "matinee.data",
+    "FactorModel": "matinee.models",
+    "MatineeError": "matinee.errors",
+    "Viewer": "matinee.models",
+    "evaluate": "matinee.evaluation",
+    "load": "matinee.models",
+    "read": "matinee.data",
+}
+
+__all__ = [
+    "ALS",
+    "BiasOnly",
+    "Dataset",
+    "FactorModel",
+    "MatineeError",
+    "Viewer",
+    "evaluate",
+    "load",
+    "read",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'matinee' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

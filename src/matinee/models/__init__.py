@@ -1,0 +1,10 @@
+"""Recipes and what they cook: trainers, trained models, saving and loading."""
+
+from matinee.models.als import ALS
+from matinee.models.bias import BiasOnly
+from matinee.models.factor_model import FactorModel
+from matinee.models.recommender import Recommender
+from matinee.models.runs import load
+from matinee.models.viewer import Viewer
+
+__all__ = ["ALS", "BiasOnly", "FactorModel", "Recommender", "Viewer", "load"]

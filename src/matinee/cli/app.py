@@ -1,0 +1,67 @@
+"""The command `matinee`, and what happens when a command fails."""
+
+import sys
+
+import typer
+
+from matinee.cli.data import data_app
+from matinee.cli.demo import demo
+from matinee.cli.describe import describe
+from matinee.cli.doctor import doctor
+from matinee.cli.evaluate import evaluate
+from matinee.cli.explain import explain
+from matinee.cli.recommend import recommend
+from matinee.cli.runs import runs
+from matinee.cli.similar import similar
+from matinee.cli.train import train
+from matinee.errors import MatineeError
+
+app = typer.Typer(
+    name="matinee",
+    help="What to watch, how many stars, what is similar, and why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (demo, describe, train, evaluate, recommend, similar, explain, runs, doctor):
+    app.command()(command)
+app.add_typer(data_app, name="data")
+
+
+@app.callback()
+def options(
+    debug: bool = typer.Option(False, "--debug", help="Show a traceback when something fails."),
+) -> None:
+    """What to watch, how many stars, what is similar, and why."""
+
+
+def main() -> None:
+    """Run the command; say in one line what went wrong and exit with 2."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    if debug:  # wherever it stands
+        arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        app(arguments)
+    except MatineeError as problem:
+        if debug:
+            raise
+        print(f"matinee: {problem}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nmatinee: stopped.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # somebody's `| head`
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as problem:
+        if debug:
+            raise
+        print(
+            f"matinee: this should not have happened ({type(problem).__name__}: {problem}). "
+            "Run it again with --debug to see where.",
+            file=sys.stderr,
+        )
+        sys.exit(2)

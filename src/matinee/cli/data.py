@@ -1,0 +1,85 @@
+"""matinee data: list, fetch, add"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matinee.cli.options import Columns, Duplicates, Json, ScaleOption, open_dataset
+from matinee.cli.output import print_json, print_table, say
+
+data_app = typer.Typer(
+    help="Data sets: what there is, downloading an edition, adding your own.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@data_app.command("list")
+def list_data(json: Json = False) -> None:
+    """The MovieLens editions and your own data, and which of them are here."""
+    import polars as pl
+
+    from matinee.data.cache import cache_folder, cached, cached_names
+    from matinee.data.editions import EDITIONS
+
+    rows = [
+        {
+            "name": edition.name,
+            "ratings": edition.ratings or None,
+            "viewers": edition.viewers or None,
+            "movies": edition.movies or None,
+            "stars": edition.stars,
+            "year": edition.year,
+            "path": str(cached(edition.name) or ""),
+        }
+        for edition in EDITIONS.values()
+    ]
+    rows += [
+        {"name": name, "path": str(cached(name))} for name in cached_names() if name not in EDITIONS
+    ]
+    frame = pl.DataFrame(rows).with_columns(
+        here=pl.when(pl.col("path") == "").then(pl.lit("")).otherwise(pl.lit("yes"))
+    )
+    if json:
+        print_json(frame.drop("here").to_dicts())
+        return
+    names = ("name", "ratings", "viewers", "movies", "stars", "year", "here")
+    print_table(frame, {name: name for name in names})
+    say(f"\nKept in {cache_folder()} (set MATINEE_DATA to keep them elsewhere).")
+
+
+@data_app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="See matinee data list.")],
+    json: Json = False,
+) -> None:
+    """Download a MovieLens edition from GroupLens, checksum checked; goes on where it stopped."""
+    from matinee.data.download import fetch as download
+    from matinee.data.editions import TERMS
+
+    path = download(name)
+    if json:
+        print_json({"name": name, "path": str(path)})
+    else:
+        say(f"{name} is in {path}. Terms: {TERMS}.")
+
+
+@data_app.command()
+def add(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="An archive, a folder or a file.")],
+    name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
+    columns: Columns = None,
+    scale: ScaleOption = None,
+    duplicates: Duplicates = "refuse",
+    json: Json = False,
+) -> None:
+    """Check data of your own and keep them under a name."""
+    from matinee.data.cache import add as keep
+
+    dataset = open_dataset(str(path), columns, scale, duplicates)
+    kept = keep(path, name)
+    if json:
+        print_json({"name": kept.name, "path": str(kept), "ratings": len(dataset)})
+    else:
+        say(f"{len(dataset):,} ratings; next: matinee describe {kept.name}.")

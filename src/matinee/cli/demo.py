@@ -1,0 +1,121 @@
+"""matinee demo"""
+
+from typing import TYPE_CHECKING
+
+from matinee.cli.output import heading, print_table, say
+
+if TYPE_CHECKING:
+    from matinee.data import Dataset
+    from matinee.models import FactorModel
+
+EDITION = "ml-latest-small"
+WELL_KNOWN = "Toy Story (1995)"
+RUN = "runs/demo"
+ROWS = 8
+MIN_RATINGS = 20  # a first look is easier to judge by movies one has heard of
+
+
+def demo() -> None:
+    """Train on a small MovieLens edition, and show what was learned from it."""
+    from matinee.evaluation import Split, train_and_test
+    from matinee.explore import describe
+    from matinee.models import ALS, BiasOnly
+
+    data = _find_data()
+    about = describe(data)
+    heading(data.name)
+    say(
+        f"{about.viewers:,} viewers gave {about.ratings:,} ratings to {about.rated_movies:,} "
+        f"movies, {about.mean_stars:.2f} stars on average;"
+    )
+    say(f"{about.sparsity:.1%} of the full matrix is empty. Terms: {about.licence or 'none'}.")
+    say()
+    split = Split("random", 0.1, 0)
+    plain = train_and_test(data, BiasOnly(), split)
+    result = train_and_test(data, ALS(), split)
+    heading(f"How far off predicted stars are, on {result.test.ratings:,} ratings kept aside")
+    say(f"RMSE {plain.test.rmse:.3f}  biases only: who is generous, what is liked")
+    say(
+        f"RMSE {result.test.rmse:.3f}  with {result.model.factors} factors and genres, "
+        f"fitted in {result.fit_seconds:.1f} s"
+    )
+    model = result.model
+    _show_viewer(model)
+    _show_neighbours(model)
+    model.save(RUN)
+    say()
+    say(f"The model is saved in {RUN}. Ask it yourself:")
+    title = model.catalog.titles[_well_known(model)]
+    say("  matinee recommend --user 1")
+    say(f'  matinee recommend --rated "{title}=5" --min-ratings 20')
+    say(f'  matinee similar "{title}"')
+    say(f'  matinee explain "{title}" --user 1')
+
+
+def _find_data() -> "Dataset":
+    """The edition from the cache, else downloaded, else generated data; says which."""
+    from matinee.data import read
+    from matinee.data.cache import cached
+    from matinee.data.download import fetch
+    from matinee.data.generated import generate
+    from matinee.errors import ArchiveError
+
+    if path := cached(EDITION):
+        say(f"Reading {EDITION} from {path}.")
+        return read(EDITION)
+    say(f"{EDITION} is not here yet; downloading it from GroupLens.")
+    try:
+        fetch(EDITION)
+    except ArchiveError as problem:
+        say(f"That failed: {problem}")
+        say("So this demo runs on GENERATED data: invented viewers, movies and titles.")
+        return generate(viewers=600, movies=2000, ratings=100_000, seed=1)[0]
+    return read(EDITION)
+
+
+def _show_viewer(model: "FactorModel") -> None:
+    """One viewer's favourites beside what is recommended to them, and why."""
+    import polars as pl
+
+    from matinee.explore import favourites, typical_viewer
+
+    user = typical_viewer(model)
+    loved = favourites(model, user, ROWS)
+    found = model.recommend(user, ROWS, min_ratings=MIN_RATINGS)
+    reasons = []
+    for item in found["item"]:
+        parts = model.explain(user, item).filter(pl.col("part") == "rating")
+        best = parts.sort("contribution", descending=True).row(0, named=True)
+        reasons.append(f"{best['title']} ({best['stars']:g})")
+    say()
+    heading(f"Viewer {user}: what they loved, what they should watch, and because of what")
+    say(f"(among movies with at least {MIN_RATINGS} ratings)")
+    side = pl.concat(
+        [
+            loved.select(loved="title", given="stars"),
+            found.select(watch="title", stars="stars"),
+            pl.DataFrame({"why": reasons}),
+        ],
+        how="horizontal",
+    )
+    print_table(
+        side,
+        {"loved": "loved", "given": "", "watch": "should watch", "stars": "", "why": "because of"},
+        {"given": "g", "stars": ".1f"},
+    )
+
+
+def _show_neighbours(model: "FactorModel") -> None:
+    title = model.catalog.titles[_well_known(model)]
+    say()
+    heading(f"Most like {title}, going by ratings")
+    found = model.similar(title, ROWS)
+    headings = {"title": "title", "genres": "genres", "similarity": "cosine"}
+    print_table(found, headings, {"similarity": ".2f"})
+
+
+def _well_known(model: "FactorModel") -> int:
+    """Toy Story where it is in the catalogue, else the movie with the most ratings."""
+    if WELL_KNOWN in model.catalog.titles:
+        return model.movie(WELL_KNOWN)
+    return int(model.item_counts.argmax())

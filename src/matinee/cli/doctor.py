@@ -1,0 +1,34 @@
+"""matinee doctor"""
+
+from matinee.cli.options import Json
+from matinee.cli.output import print_json, say
+
+
+def doctor(json: Json = False) -> None:
+    """What matinee finds on this machine: versions, processors, folders."""
+    import os
+    import platform
+    from importlib.metadata import version
+
+    import matinee
+    from matinee.data.cache import cache_folder, cached_names
+    from matinee.kernels import usable_threads
+
+    folder = cache_folder()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    found = {
+        "matinee": matinee.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "threads": usable_threads(),
+        **{name: version(name) for name in ("numpy", "numba", "polars", "safetensors")},
+        "data_folder": str(folder),
+        "data_folder_writable": os.access(existing, os.W_OK),
+        "data_sets": cached_names(),
+    }
+    if json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        shown = ", ".join(value) or "none" if isinstance(value, list) else value
+        say(f"{name.replace('_', ' '):22}{shown}")

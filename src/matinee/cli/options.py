@@ -1,0 +1,127 @@
+"""Arguments and options that several commands share, and what they stand for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from matinee.errors import RunError, SettingError
+
+if TYPE_CHECKING:
+    from matinee.data import Dataset
+    from matinee.models import FactorModel, Viewer
+
+RUNS = Path("runs")
+
+DatasetArgument = Annotated[
+    str, typer.Argument(metavar="DATASET", help="A name (see matinee data list) or a path.")
+]
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[RUN]", help="A run's folder or name; by default the newest one."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="By default all processors.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="user=NAME,item=NAME,...",
+        help="Which columns of a table of your own hold user, item, stars, timestamp, title, "
+        "genres, year, where the names do not tell.",
+    ),
+]
+ScaleOption = Annotated[
+    str | None,
+    typer.Option("--scale", metavar="LOW:HIGH[:STEP]", help="The stars one may give."),
+]
+Duplicates = Annotated[
+    str,
+    typer.Option(metavar="refuse|last|mean", help="What to do when a viewer rated a movie twice."),
+]
+User = Annotated[str | None, typer.Option("--user", metavar="ID", help="A viewer's id.")]
+Rated = Annotated[
+    list[str] | None,
+    typer.Option(metavar='"TITLE=STARS"', help="A rating of somebody new; give several of these."),
+]
+Count = Annotated[int, typer.Option("-n", min=1, help="How many to list.")]
+
+
+def open_dataset(
+    source: str, columns: str | None = None, scale: str | None = None, duplicates: str = "refuse"
+) -> "Dataset":
+    """Read the data that the options describe."""
+    from matinee.data import read
+
+    named = {}
+    for pair in columns.split(",") if columns else []:
+        ours, equals, theirs = pair.partition("=")
+        if not equals:
+            raise SettingError(f"--columns takes user=NAME,item=NAME,..., not {pair!r}.")
+        named[ours.strip()] = theirs.strip()
+    try:
+        limits = tuple(float(part) for part in scale.split(":")) if scale else None
+    except ValueError:
+        limits = ()
+    if limits is not None and len(limits) not in (2, 3):
+        raise SettingError(f"--scale takes LOW:HIGH or LOW:HIGH:STEP, not {scale!r}.")
+    return read(source, columns=named, scale=limits, duplicates=duplicates)
+
+
+def find_run(run: str | None) -> Path:
+    """The folder that a person means by a run's name or path, or by nothing."""
+    from matinee.models.runs import list_runs
+
+    if run is None:
+        newest = list_runs(RUNS)
+        if not newest:
+            raise RunError("There is no run under runs/ yet. Make one: matinee train DATASET.")
+        return newest[0][0]
+    path = Path(run)
+    return path if path.exists() or not (RUNS / run).exists() else RUNS / run
+
+
+def open_run(run: str | None) -> "FactorModel":
+    """The model of a run."""
+    from matinee.models import load
+
+    return load(find_run(run))
+
+
+def run_and_title(words: list[str]) -> tuple[str | None, str]:
+    """``[RUN] TITLE`` as click sees it: one word is the title, of two the first is the run."""
+    if len(words) > 2:
+        raise SettingError(f'Put the title in quotes: "{" ".join(words)}".')
+    return (words[0], words[1]) if len(words) == 2 else (None, words[0])
+
+
+def find_viewer(model: "FactorModel", user: str | None, rated: list[str] | None) -> "Viewer":
+    """The viewer with an id, or somebody new with the ratings given."""
+    if (user is None) == (not rated):
+        raise SettingError('Say who it is for: --user ID, or --rated "TITLE=STARS" (several).')
+    if user is not None:
+        return model.viewer(user)
+    return model.fold_in(parse_rated(rated or []))
+
+
+def parse_rated(rated: list[str]) -> list[tuple[str, float]]:
+    """Pairs of title and stars from ``TITLE=STARS``."""
+    pairs: list[tuple[str, float]] = []
+    for text in rated:
+        title, equals, stars = text.rpartition("=")
+        try:
+            pairs.append((title.strip(), float(stars)))
+        except ValueError:
+            equals = ""
+        if not equals or not title.strip():
+            raise SettingError(f"--rated takes TITLE=STARS, not {text!r}.")
+    return pairs
+
+
+def records(frame: Any) -> list[dict[str, Any]]:
+    """Rows of a frame for JSON: genres as a list."""
+    return [
+        {**row, "genres": row["genres"].split("|") if row["genres"] else []}
+        if "genres" in row
+        else row
+        for row in frame.to_dicts()
+    ]

@@ -1,0 +1,73 @@
+"""How results look on a terminal and as JSON."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+PIPE_WIDTH = 100  # columns where there is no terminal to ask
+IDS = ("user", "item")  # names, even where they are numbers: no thousands separators
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def say(text: str = "") -> None:
+    """A line on stdout."""
+    print(text)
+
+
+def heading(text: str) -> None:
+    """A line on stdout that stands out."""
+    from rich.text import Text
+
+    _console().print(Text(text, style="bold"))
+
+
+def print_table(
+    frame: "pl.DataFrame", headings: dict[str, str], formats: dict[str, str] | None = None
+) -> None:
+    """Some columns of a frame as a table.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+    headings : dict
+        Column to what stands above it, in order.
+    formats : dict, optional
+        Column to format, such as ``".2f"``.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    formats = formats or {}
+    columns: list[list[str]] = []
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name, title in headings.items():
+        form = "" if name in IDS else formats.get(name, _usual_format(frame[name].dtype))
+        cells = ["" if value is None else format(value, form) for value in frame[name]]
+        # text gives way where the terminal is narrow; numbers never do
+        if frame[name].dtype.is_numeric():
+            table.add_column(title, justify="right", no_wrap=True)
+        else:
+            table.add_column(title)
+        columns.append(cells)
+    for row in zip(*columns, strict=True):
+        # Text, not str: what stands in square brackets in a title is no markup
+        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
+    _console().print(table)
+
+
+def _usual_format(dtype: Any) -> str:
+    return "," if dtype.is_integer() else ""
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)

@@ -1,0 +1,30 @@
+"""matinee runs"""
+
+from matinee.cli.options import RUNS, Json
+from matinee.cli.output import print_json, print_table, say
+
+
+def runs(json: Json = False) -> None:
+    """The runs under runs/, the newest first."""
+    import polars as pl
+
+    from matinee.models.runs import list_runs
+
+    found = [
+        {
+            "run": str(folder),
+            "created": str(manifest.get("created", ""))[:19],
+            "model": manifest.get("trainer", {}).get("name"),
+            "data": manifest.get("data", {}).get("name"),
+            "split": manifest.get("split", {}).get("method"),
+            "rmse": manifest.get("metrics", {}).get("rmse"),
+        }
+        for folder, manifest in list_runs(RUNS)
+    ]
+    if json:
+        print_json(found)
+    elif found:
+        frame = pl.DataFrame(found, schema_overrides={"rmse": pl.Float64})
+        print_table(frame, {name: name for name in frame.columns}, {"rmse": ".4f"})
+    else:
+        say("There is no run under runs/ yet. Make one: matinee train DATASET.")

@@ -1,0 +1,98 @@
+"""matinee train"""
+
+from typing import Annotated
+
+import typer
+
+from matinee.cli.options import (
+    Columns,
+    DatasetArgument,
+    Duplicates,
+    Json,
+    ScaleOption,
+    Threads,
+    open_dataset,
+)
+from matinee.cli.output import print_json, say
+from matinee.errors import SettingError
+
+
+def train(
+    dataset: DatasetArgument,
+    model: Annotated[str, typer.Option(metavar="bias|als", help="What to train.")] = "als",
+    factors: Annotated[
+        int | None, typer.Option(help="Length of a vector (als; default 64).")
+    ] = None,
+    regularization: Annotated[
+        float | None, typer.Option(help="Default 1.4 for als, 4 for bias.")
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(help="Default 15 for als, 10 for bias.")] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(metavar="genres|none", help="What movies start from (als; default genres)."),
+    ] = None,
+    solver: Annotated[
+        str | None,
+        typer.Option(metavar="cholesky|cg", help="Exact or iterative (als; default cholesky)."),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="Stop when a tenth of the training part, held out, got no better for so many "
+            "iterations (als)."
+        ),
+    ] = None,
+    split: Annotated[
+        str, typer.Option(metavar="random|last|time|u1...u5|ua|ub", help="What to test on.")
+    ] = "random",
+    test_fraction: Annotated[float, typer.Option(help="For random and time.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Of the split and of the training.")] = 0,
+    threads: Threads = None,
+    run: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Where to save; by default a new one."),
+    ] = None,
+    columns: Columns = None,
+    scale: ScaleOption = None,
+    duplicates: Duplicates = "refuse",
+    json: Json = False,
+) -> None:
+    """Train a model, test it on ratings it has not seen, and save it as a run."""
+    from matinee.evaluation import Split, train_and_test
+    from matinee.models import ALS, BiasOnly
+
+    given = {
+        "factors": factors,
+        "regularization": regularization,
+        "iterations": iterations,
+        "features": features,
+        "solver": solver,
+        "patience": patience,
+    }
+    settings = {name: value for name, value in given.items() if value is not None}
+    recipe: ALS | BiasOnly
+    if model == "als":
+        recipe = ALS(seed=seed, **settings)  # type: ignore[arg-type]
+    elif model == "bias":
+        for name in settings.keys() - {"regularization", "iterations"}:
+            raise SettingError(f"--model bias has no --{name}.")
+        recipe = BiasOnly(**settings)  # type: ignore[arg-type]
+    else:
+        raise SettingError(f"--model is bias or als, not {model!r}.")
+    data = open_dataset(dataset, columns, scale, duplicates)
+    result = train_and_test(data, recipe, Split(split, test_fraction, seed), threads)
+    folder = result.model.save(run or result.default_folder())
+    if json:
+        print_json({"run": str(folder), "model": model, **result.as_json()})
+        return
+    say(f"{data.name}: {result.train_ratings:,} ratings to train, {result.test.ratings:,} to test.")
+    say(
+        f"RMSE {result.test.rmse:.4f}, MAE {result.test.mae:.4f} stars; "
+        f"fitted in {result.fit_seconds:.1f} s."
+    )
+    if result.test.by_unknown_viewers or result.test.of_unknown_movies:
+        say(
+            f"Among them, {result.test.by_unknown_viewers:,} by viewers and "
+            f"{result.test.of_unknown_movies:,} of movies without a training rating."
+        )
+    say(f"Saved in {folder}. Next: matinee recommend --user ID, matinee similar TITLE.")

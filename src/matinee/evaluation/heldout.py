@@ -1,0 +1,58 @@
+"""Judging predicted stars on held-out ratings."""
+
+from dataclasses import dataclass
+
+from matinee.data import Dataset
+from matinee.data.splits import unknown
+from matinee.evaluation.metrics import mae, rmse
+from matinee.models import Recommender
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Errors on held-out ratings, in stars, and how many ratings they are over.
+
+    Ratings by viewers, or of movies, that training has never seen are judged like all others:
+    the model answers with what it knows, the average viewer or a movie's genres.
+    """
+
+    ratings: int
+    rmse: float
+    mae: float
+    by_unknown_viewers: int
+    of_unknown_movies: int
+
+
+def evaluate(model: Recommender, train: Dataset, test: Dataset) -> HeldOut:
+    """Predict every rating of `test` and compare.
+
+    Parameters
+    ----------
+    model : Recommender
+        Trained on `train`.
+    train, test : Dataset
+        The two parts of one split.
+
+    Examples
+    --------
+    >>> import matinee
+    >>> from matinee.data.generated import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> train, test = data.split("random", test_fraction=0.1)
+    >>> evaluate(matinee.BiasOnly().fit(train), train, test).ratings
+    150
+    """
+    ratings = test.ratings
+    predicted = model.predict(
+        ratings.user_ids.values[ratings.user],
+        ratings.item_ids.values[ratings.item],
+        unknown="average",
+    )
+    by_unknown, of_unknown = unknown(train.ratings, ratings)
+    return HeldOut(
+        len(ratings),
+        rmse(predicted, ratings.stars),
+        mae(predicted, ratings.stars),
+        by_unknown,
+        of_unknown,
+    )

@@ -1,0 +1,130 @@
+"""What is in a data set, in figures."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.data import Dataset
+
+QUANTILES = {"least": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95, "most": 1.0}
+
+
+@dataclass(frozen=True)
+class Description:
+    """Figures about a data set; see `describe`."""
+
+    name: str
+    licence: str
+    viewers: int
+    movies: int
+    rated_movies: int
+    ratings: int
+    cells: int
+    filled: float
+    mean_stars: float
+    scale: str
+    stars: pl.DataFrame
+    ratings_per_viewer: dict[str, float]
+    ratings_per_movie: dict[str, float]
+    genres: pl.DataFrame
+    first_rating: datetime | None
+    last_rating: datetime | None
+    first_ratings: pl.DataFrame
+    first_movies: pl.DataFrame
+
+    @property
+    def sparsity(self) -> float:
+        """The part of the full matrix that is empty."""
+        return 1.0 - self.filled
+
+    def as_json(self) -> dict[str, Any]:
+        """All figures as plain values."""
+        plain: dict[str, Any] = {}
+        for name, value in {**vars(self), "sparsity": self.sparsity}.items():
+            if isinstance(value, pl.DataFrame):
+                plain[name] = value.to_dicts()
+            else:
+                plain[name] = value.isoformat() if isinstance(value, datetime) else value
+        return plain
+
+
+def describe(dataset: Dataset) -> Description:
+    """Describe a data set.
+
+    Returns
+    -------
+    Description
+        Numbers of viewers, movies and ratings; `cells`, the size of the full matrix viewers x
+        movies, and `filled`, the part of it that is known; `stars` (columns `stars`, `ratings`);
+        quantiles of ratings per viewer and per rated movie; `genres` (columns `genre`, `movies`,
+        `ratings`, `mean_stars`), a movie counting for each of its genres; the time of the first
+        and last rating; the first rows of both tables.
+
+    Examples
+    --------
+    >>> from matinee.data.generated import generate
+    >>> data, _ = generate(viewers=50, movies=80, ratings=1500, seed=0)
+    >>> about = describe(data)
+    >>> about.cells, round(about.sparsity, 3)
+    (4000, 0.625)
+    """
+    ratings, catalog = dataset.ratings, dataset.catalog
+    user_counts, item_counts = ratings.user_counts, ratings.item_counts
+    user_counts, rated = user_counts[user_counts > 0], item_counts > 0
+    cells = len(user_counts) * len(catalog)
+    values, counts = np.unique(ratings.stars, return_counts=True)
+    head = ratings.take(np.arange(min(5, len(ratings))))
+    table = {
+        "user": head.user_ids.values[head.user],
+        "item": head.item_ids.values[head.item],
+        "stars": head.stars,
+    }
+    if head.timestamp is not None:
+        table["time"] = pl.from_epoch(pl.Series(head.timestamp), "s")
+    stamps = ratings.timestamp
+    return Description(
+        name=dataset.name,
+        licence=dataset.licence,
+        viewers=len(user_counts),
+        movies=len(catalog),
+        rated_movies=int(rated.sum()),
+        ratings=len(ratings),
+        cells=cells,
+        filled=len(ratings) / cells,
+        mean_stars=float(ratings.stars.mean(dtype=np.float64)),
+        scale=str(ratings.scale),
+        stars=pl.DataFrame({"stars": values, "ratings": counts}),
+        ratings_per_viewer=_quantiles(user_counts),
+        ratings_per_movie=_quantiles(item_counts[rated]),
+        genres=_genres(dataset),
+        first_rating=None if stamps is None else datetime.fromtimestamp(int(stamps.min()), UTC),
+        last_rating=None if stamps is None else datetime.fromtimestamp(int(stamps.max()), UTC),
+        first_ratings=pl.DataFrame(table),
+        first_movies=catalog.rows(np.arange(min(5, len(catalog)))),
+    )
+
+
+def _quantiles(counts: NDArray[np.int64]) -> dict[str, float]:
+    found = {name: float(np.quantile(counts, at)) for name, at in QUANTILES.items()}
+    return {**found, "mean": float(counts.mean())}
+
+
+def _genres(dataset: Dataset) -> pl.DataFrame:
+    ratings, matrix = dataset.ratings, dataset.catalog.genre_matrix
+    stars_of = np.bincount(ratings.item, weights=ratings.stars, minlength=len(dataset.catalog))
+    given = matrix.T @ ratings.item_counts
+    with np.errstate(invalid="ignore"):
+        mean = (matrix.T @ stars_of) / given
+    return pl.DataFrame(
+        {
+            "genre": list(dataset.catalog.genre_names),
+            "movies": matrix.sum(axis=0).astype(np.int64),
+            "ratings": given.astype(np.int64),
+            "mean_stars": pl.Series(mean, dtype=pl.Float64).fill_nan(None),
+        },
+        schema_overrides={"genre": pl.String},
+    ).sort("ratings", "genre", descending=[True, False])

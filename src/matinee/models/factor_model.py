@@ -1,0 +1,401 @@
+"""A trained model that is two matrices: what it predicts, recommends, and why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.data import Catalog, Ids, Scale
+from matinee.data.ids import as_list
+from matinee.errors import SettingError, UnknownIdError
+from matinee.kernels import Rows, predict_pairs, score_items, solve_rows_exact, top_n
+from matinee.models.explanation import explain_score
+from matinee.models.lists import allowed_items, best_lists
+from matinee.models.viewer import Viewer
+
+ENOUGH_RATINGS = 10  # with fewer, a movie's vector is mostly its genres'
+
+
+@dataclass(frozen=True)
+class FactorModel:
+    """``score(u, i) = mean + b_u + b_i + p_u . q_i``, and everything one can ask of it.
+
+    A score is in stars; as a prediction it is clipped to the scale.
+
+    Parameters
+    ----------
+    user_ids : Ids
+        All viewers of the training codes; one without training ratings counts as unknown.
+    catalog : Catalog
+        All movies; one without ratings has the row that its genres give it.
+    scale : Scale
+    mean : float32
+        Mean stars of the training ratings.
+    user_rows, item_rows : float32 (users, 1 + factors), (items, 1 + factors)
+        Bias first, then factors.
+    user_prior : float32 (1 + factors,)
+        The row of a viewer about whom nothing is known.
+    genre_rows : float32 (1 + genres, 1 + factors)
+        What makes the prior mean of a movie: a constant, then a row for each genre that was a
+        feature (none if features were off).
+    regularization, exponent : float
+        As in training, for `fold_in` and `explain`.
+    rated : Rows
+        The training ratings by viewer.
+    trainer : dict
+        Name and hyperparameters of the recipe.
+    history : polars.DataFrame
+        One row per iteration: loss, train and test error, seconds since the start.
+    about : dict
+        What a run notes beside the model: data, split, metrics.
+    """
+
+    user_ids: Ids
+    catalog: Catalog
+    scale: Scale
+    mean: np.float32
+    user_rows: NDArray[np.float32]
+    item_rows: NDArray[np.float32]
+    user_prior: NDArray[np.float32]
+    genre_rows: NDArray[np.float32]
+    regularization: float
+    exponent: float
+    rated: Rows
+    trainer: Mapping[str, Any]
+    history: pl.DataFrame
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    # what it holds
+
+    @property
+    def factors(self) -> int:
+        """Length of a vector."""
+        return int(self.item_rows.shape[1]) - 1
+
+    @property
+    def items(self) -> pl.Series:
+        """Ids of all movies, in the order of `scores` and of the rows of `item_factors`."""
+        return self.catalog.ids.values
+
+    @property
+    def user_factors(self) -> NDArray[np.float32]:
+        """(users, factors) float32, in the order of `user_ids`."""
+        return self.user_rows[:, 1:]
+
+    @property
+    def item_factors(self) -> NDArray[np.float32]:
+        """(items, factors) float32, in the order of `items`."""
+        return self.item_rows[:, 1:]
+
+    @property
+    def user_biases(self) -> NDArray[np.float32]:
+        """(users,) float32, in stars."""
+        return self.user_rows[:, 0]
+
+    @property
+    def item_biases(self) -> NDArray[np.float32]:
+        """(items,) float32, in stars."""
+        return self.item_rows[:, 0]
+
+    @cached_property
+    def item_counts(self) -> NDArray[np.int64]:
+        """Training ratings of each movie, (items,)."""
+        return np.bincount(self.rated.indices, minlength=len(self.catalog))
+
+    # finding people and movies
+
+    def movie(self, wanted: Any) -> int:
+        """The code of a movie from its id or its title; see `Catalog.find`."""
+        return self.catalog.find(wanted, self.item_counts)
+
+    def viewer(self, user: Any) -> Viewer:
+        """The viewer with this id (or the `Viewer` itself).
+
+        Raises
+        ------
+        UnknownIdError
+            If there is no such id, or it has no rating in the training part.
+        """
+        if isinstance(user, Viewer):
+            return user
+        code = self.user_ids.code(user)
+        first, last = self.rated.indptr[code : code + 2]
+        if first == last:
+            raise UnknownIdError(
+                f"Viewer {user} has no ratings in the training part. Fold some in, or ask for "
+                'unknown="average".'
+            )
+        return Viewer(
+            self.user_rows[code], self.rated.indices[first:last], self.rated.values[first:last]
+        )
+
+    # predicting
+
+    def predict(self, users: Any, items: Any, *, unknown: str = "error") -> NDArray[np.float32]:
+        """Stars for pairs of a viewer and a movie.
+
+        Parameters
+        ----------
+        users, items : sequences of ids of the same length, or one id for all
+        unknown : {"error", "average"}
+            What to do about ids the training part does not have: refuse, or take the average
+            viewer, the average movie. (A movie of the catalogue that nobody rated is known by
+            its genres.)
+
+        Returns
+        -------
+        float32 (n,)
+            On the scale.
+
+        Raises
+        ------
+        UnknownIdError
+        """
+        if unknown not in ("error", "average"):
+            raise SettingError(f"unknown is 'error' or 'average', not {unknown!r}.")
+        user_list, item_list = as_list(users), as_list(items)
+        length = max(len(user_list), len(item_list))
+        if {len(user_list), len(item_list)} - {1, length}:
+            raise SettingError(
+                f"{len(user_list)} viewers do not pair with {len(item_list)} movies."
+            )
+        user = self.user_ids.codes(user_list)
+        item = self.catalog.ids.codes(item_list)
+        user[(user >= 0) & (np.diff(self.rated.indptr)[user] == 0)] = -1
+        if unknown == "error":
+            for codes, asked, find in (
+                (user, user_list, self.viewer),
+                (item, item_list, self.movie),
+            ):
+                if (codes < 0).any():
+                    find(asked[int((codes < 0).argmax())])  # raises, with a suggestion
+        # row -1 is the last one: the average viewer, the average movie
+        user_rows = np.concatenate([self.user_rows, self.user_prior[None]])
+        item_rows = np.concatenate([self.item_rows, self.genre_rows[:1]])
+        user, item = (np.ascontiguousarray(np.broadcast_to(c, length)) for c in (user, item))
+        stars = np.empty(length, np.float32)
+        predict_pairs(0, length, user, item, self.mean, user_rows, item_rows, stars)
+        return self._on_scale(stars)
+
+    def scores(self, user: Any) -> NDArray[np.float32]:
+        """Score of every movie for one viewer, in the order of `items`, not clipped."""
+        scores = np.empty(len(self.catalog), np.float32)
+        score_items(self.mean, self.viewer(user).row, self.item_rows, scores)
+        return scores
+
+    # recommending
+
+    def recommend(
+        self,
+        user: Any = None,
+        n: int = 10,
+        *,
+        exclude_seen: bool = True,
+        include: Any = None,
+        exclude: Any = None,
+        genres: Any = None,
+        years: tuple[int, int] | None = None,
+        min_ratings: int = 0,
+        threads: int | None = None,
+    ) -> pl.DataFrame:
+        """The best n movies for one viewer, for several, or for all.
+
+        Parameters
+        ----------
+        user : id, Viewer, sequence of them, or None for all viewers with ratings
+        n : int
+            Fewer are listed where fewer are allowed.
+        exclude_seen : bool
+            Leave out what the viewer has rated.
+        include, exclude : id or title, or several
+            List only these; never list these.
+        genres : str or several
+            List only movies with at least one of these genres.
+        years : (first, last)
+            List only movies from these years; one without a year is left out.
+        min_ratings : int
+            List only movies with so many training ratings. By default even a movie without any
+            may be listed, on the strength of its genres.
+        threads : int, optional
+            By default all processors; lists are the same for any number.
+
+        Returns
+        -------
+        polars.DataFrame
+            Columns `item`, `title`, `genres`, `stars` (the prediction, on the scale) and `score`
+            (what the list is ranked by; ties go by id), best first; for several viewers, `user`
+            stands in front.
+
+        Examples
+        --------
+        >>> import matinee
+        >>> from matinee.data.generated import generate
+        >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+        >>> model = matinee.ALS(factors=4, iterations=3).fit(data)
+        >>> model.recommend([1, 2], n=3, genres="Comedy").height
+        6
+        """
+        if n < 1:
+            raise SettingError(f"n is at least 1, not {n}.")
+        allowed = allowed_items(
+            self.catalog,
+            None if include is None else [self.movie(one) for one in as_list(include)],
+            [] if exclude is None else [self.movie(one) for one in as_list(exclude)],
+            [] if genres is None else as_list(genres),
+            years,
+        )
+        allowed &= self.item_counts >= min_ratings
+        alone = user is not None and (isinstance(user, Viewer) or as_list(user) == [user])
+        asked: Any
+        if user is None:
+            counts = np.diff(self.rated.indptr)
+            known = np.flatnonzero(counts)
+            asked, rows = self.user_ids.values[known], self.user_rows[known]
+            counts, seen = counts[known], self.rated.indices
+        else:
+            asked = [user] if alone else list(user)
+            viewers = [self.viewer(one) for one in asked]
+            rows = np.array([viewer.row for viewer in viewers], np.float32)
+            counts = np.array([len(viewer.items) for viewer in viewers], np.int64)
+            seen = np.concatenate([np.empty(0, np.int32), *(one.items for one in viewers)])
+        indptr = np.concatenate(([0], np.cumsum(counts * exclude_seen)))
+        rows = rows.reshape(len(asked), -1)
+        codes, scores = best_lists(
+            self.mean, rows, self.item_rows, allowed, indptr, seen, n, threads
+        )
+        who, place = np.nonzero(codes >= 0)
+        score = scores[who, place]
+        found = self.catalog.rows(codes[who, place]).with_columns(
+            stars=pl.Series(self._on_scale(score)), score=pl.Series(score)
+        )
+        if alone:
+            return found
+        return found.insert_column(0, pl.Series("user", asked)[who])
+
+    def similar(self, movie: Any, n: int = 10, *, measure: str = "cosine") -> pl.DataFrame:
+        """The n movies whose factors are most like those of a movie.
+
+        Parameters
+        ----------
+        movie : id or title
+        n : int
+        measure : {"cosine", "dot"}
+            The angle between the vectors, or their dot product, which long vectors (movies that
+            divide opinions) win.
+
+        Returns
+        -------
+        polars.DataFrame
+            Columns `item`, `title`, `genres`, `similarity`, `ratings` (how many the movie has in
+            training), the most alike first. Movies with fewer than ten ratings come after all
+            others, for their vectors say more of their genres than of themselves; movies
+            without ratings are left out.
+        """
+        if measure not in ("cosine", "dot"):
+            raise SettingError(f"measure is 'cosine' or 'dot', not {measure!r}.")
+        if n < 1:
+            raise SettingError(f"n is at least 1, not {n}.")
+        if self.factors == 0:
+            raise SettingError("A model without factors cannot tell which movies are alike.")
+        code = self.movie(movie)
+        vectors = self.item_factors
+        likeness = vectors @ vectors[code]
+        if measure == "cosine":
+            lengths = np.linalg.norm(vectors, axis=1)
+            likeness = likeness / np.maximum(lengths * lengths[code], np.finfo(np.float32).tiny)
+        known = self.item_counts >= ENOUGH_RATINGS
+        codes = np.empty(0, np.int32)
+        for allowed in (known, ~known & (self.item_counts > 0)):
+            allowed[code] = False
+            more = np.empty(n - len(codes), np.int32)
+            top_n(likeness.astype(np.float32), allowed, more, np.empty(len(more), np.float32))
+            codes = np.concatenate([codes, more[more >= 0]])
+        return self.catalog.rows(codes).with_columns(
+            similarity=pl.Series(likeness[codes], dtype=pl.Float32),
+            ratings=pl.Series(self.item_counts[codes]),
+        )
+
+    # somebody new, and why
+
+    def fold_in(self, ratings: Any) -> Viewer:
+        """Somebody new from a handful of ratings, without retraining.
+
+        The row is the one that training would have solved for them with everything else as it
+        is: for a viewer of the training part, their own.
+
+        Parameters
+        ----------
+        ratings : dict of id or title to stars, or pairs of them
+
+        Raises
+        ------
+        UnknownIdError, SettingError
+            For an unknown movie, one rated twice, or stars off the scale.
+
+        Examples
+        --------
+        >>> import matinee
+        >>> from matinee.data.generated import generate
+        >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+        >>> model = matinee.ALS(factors=4, iterations=3).fit(data)
+        >>> ann = model.fold_in({data.catalog.titles[0]: 5, 2: 1.5})
+        >>> model.recommend(ann, n=3).height
+        3
+        """
+        pairs = list(ratings.items() if isinstance(ratings, Mapping) else ratings)
+        codes = np.array([self.movie(movie) for movie, _ in pairs], np.int32)
+        stars = np.array([given for _, given in pairs], np.float32)
+        for (movie, given), on in zip(pairs, self.scale.holds(stars), strict=True):
+            if not on:
+                raise SettingError(f"{movie}: {given} stars are not on the scale {self.scale}.")
+        order = np.argsort(codes, kind="stable")
+        codes, stars = codes[order], stars[order]
+        if (twice := codes[1:][codes[1:] == codes[:-1]]).size:
+            raise SettingError(f"{self.catalog.titles[twice[0]]} is rated twice.")
+        row = np.empty((1, 1 + self.factors), np.float32)
+        solve_rows_exact(
+            0,
+            1,
+            np.array([0, len(codes)]),
+            codes,
+            stars,
+            self.mean,
+            self.item_rows,
+            self.user_prior[None],
+            np.float32(self.regularization),
+            np.float32(self.exponent),
+            row,
+        )
+        return Viewer(row[0], codes, stars)
+
+    def explain(self, user: Any, movie: Any) -> pl.DataFrame:
+        """Where the score of a movie comes from, in parts that add up to it.
+
+        Parameters
+        ----------
+        user : id or Viewer
+        movie : id or title
+
+        Returns
+        -------
+        polars.DataFrame
+            Columns `part`, `item`, `title`, `stars` (what the viewer gave) and `contribution` (in
+            stars). First ``"mean"``, ``"movie"`` (how the movie is liked in general) and
+            ``"viewer"`` (how a typical viewer differs, in this movie's direction), then a
+            ``"rating"`` for each movie the viewer rated, the weightiest first.
+        """
+        return explain_score(self, self.viewer(user), self.movie(movie))
+
+    def save(self, run: str | Path) -> Path:
+        """Write the model to a run folder, whole or not at all; see `matinee.models.runs`."""
+        from matinee.models.runs import save
+
+        return save(self, Path(run))
+
+    def _on_scale(self, stars: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.clip(stars, self.scale.low, self.scale.high).astype(np.float32)

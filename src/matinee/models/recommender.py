@@ -1,0 +1,24 @@
+"""What everything right of `fit` may ask of a model, whatever trained it."""
+
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+
+class Recommender(Protocol):
+    """Ids in, ids and titles out."""
+
+    @property
+    def items(self) -> pl.Series:
+        """Ids of all movies the model can recommend, in the order of `scores`."""
+
+    def predict(self, users: Any, items: Any, *, unknown: str = "error") -> NDArray[np.float32]:
+        """Stars for pairs of a viewer and a movie, float32 (n,)."""
+
+    def scores(self, user: Any) -> NDArray[np.float32]:
+        """What the viewer's lists are ranked by, one per movie, float32 (items,)."""
+
+    def recommend(self, user: Any, n: int = 10) -> pl.DataFrame:
+        """The best n movies: columns `item`, `title`, `genres`, `stars`, `score`."""
