@@ -71,14 +71,14 @@ def add(
     name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
     columns: Columns = None,
     scale: ScaleOption = None,
-    duplicates: Duplicates = "refuse",
+    duplicates: Duplicates = None,
     json: Json = False,
 ) -> None:
     """Check data of your own and keep them under a name."""
     from matinee.data.cache import add as keep
 
     dataset = open_dataset(str(path), columns, scale, duplicates)
-    kept = keep(path, name)
+    kept = keep(path, name, dataset.reading)
     if json:
         print_json({"name": kept.name, "path": str(kept), "ratings": len(dataset)})
     else:

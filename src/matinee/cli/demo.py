@@ -86,7 +86,7 @@ def _show_viewer(model: "FactorModel") -> None:
     for item in found["item"]:
         parts = model.explain(user, item).filter(pl.col("part") == "rating")
         best = parts.sort("contribution", descending=True).row(0, named=True)
-        reasons.append(f"{best['title']} ({best['stars']:g})")
+        reasons.append(best["title"])
     say()
     heading(f"Viewer {user}: what they loved, what they should watch, and because of what")
     say(f"(among movies with at least {MIN_RATINGS} ratings)")

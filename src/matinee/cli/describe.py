@@ -15,7 +15,7 @@ def describe(
     dataset: DatasetArgument,
     columns: Columns = None,
     scale: ScaleOption = None,
-    duplicates: Duplicates = "refuse",
+    duplicates: Duplicates = None,
     json: Json = False,
 ) -> None:
     """What is in a data set: sizes, sparsity, first rows, stars, tails, genres, time."""

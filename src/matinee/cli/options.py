@@ -35,7 +35,7 @@ ScaleOption = Annotated[
     typer.Option("--scale", metavar="LOW:HIGH[:STEP]", help="The stars one may give."),
 ]
 Duplicates = Annotated[
-    str,
+    str | None,
     typer.Option(metavar="refuse|last|mean", help="What to do when a viewer rated a movie twice."),
 ]
 User = Annotated[str | None, typer.Option("--user", metavar="ID", help="A viewer's id.")]
@@ -47,7 +47,7 @@ Count = Annotated[int, typer.Option("-n", min=1, help="How many to list.")]
 
 
 def open_dataset(
-    source: str, columns: str | None = None, scale: str | None = None, duplicates: str = "refuse"
+    source: str, columns: str | None = None, scale: str | None = None, duplicates: str | None = None
 ) -> "Dataset":
     """Read the data that the options describe."""
     from matinee.data import read

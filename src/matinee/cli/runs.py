@@ -14,10 +14,10 @@ def runs(json: Json = False) -> None:
         {
             "run": str(folder),
             "created": str(manifest.get("created", ""))[:19],
-            "model": manifest.get("trainer", {}).get("name"),
-            "data": manifest.get("data", {}).get("name"),
-            "split": manifest.get("split", {}).get("method"),
-            "rmse": manifest.get("metrics", {}).get("rmse"),
+            "model": manifest["trainer"].get("name"),
+            "data": manifest["data"].get("name"),
+            "split": manifest["split"].get("method"),
+            "rmse": manifest["metrics"].get("rmse"),
         }
         for folder, manifest in list_runs(RUNS)
     ]

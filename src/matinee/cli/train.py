@@ -33,7 +33,7 @@ def train(
     ] = None,
     solver: Annotated[
         str | None,
-        typer.Option(metavar="cholesky|cg", help="Exact or iterative (als; default cholesky)."),
+        typer.Option(metavar="cg|cholesky", help="Iterative or exact (als; default cg)."),
     ] = None,
     patience: Annotated[
         int | None,
@@ -54,7 +54,7 @@ def train(
     ] = None,
     columns: Columns = None,
     scale: ScaleOption = None,
-    duplicates: Duplicates = "refuse",
+    duplicates: Duplicates = None,
     json: Json = False,
 ) -> None:
     """Train a model, test it on ratings it has not seen, and save it as a run."""

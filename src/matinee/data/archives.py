@@ -9,6 +9,7 @@ import re
 import shutil
 import stat
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from matinee.errors import ArchiveError
@@ -42,14 +43,15 @@ def extract(archive: Path, folder: Path) -> None:
             for member, target in zip(members, targets, strict=True):
                 if not UNUSED.search(member.filename):
                     allowance -= _write(opened, member, folder / target, allowance)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as problem:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as problem:
         raise ArchiveError(
             f"{archive.name}: the archive is damaged or cut short ({problem}). Get it again."
         ) from None
-    except RuntimeError as problem:  # zipfile's word for an encrypted member
+    except RuntimeError as problem:  # zipfile's word for an encrypted or oddly packed member
         raise ArchiveError(f"{archive.name}: {problem}; refused.") from None
-    except zipfile.error as problem:
-        raise ArchiveError(f"{archive.name}: {problem}; refused.") from None
+    except OSError as problem:  # a full disk, a name too long, one member inside another
+        reason = problem.strerror or problem
+        raise ArchiveError(f"{archive.name}: it cannot be unpacked ({reason}).") from None
 
 
 def _target(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
@@ -62,6 +64,8 @@ def _target(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
     mode = member.external_attr >> 16
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         raise ArchiveError(f"{archive.name}: {name!r} is not a plain file; refused.")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ArchiveError(f"{archive.name}: {name!r} is packed in an unusual way; refused.")
     return path
 
 

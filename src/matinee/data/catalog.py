@@ -17,6 +17,9 @@ from matinee.errors import UnknownIdError
 YEAR = r"\((\d{4})(?:\s*[-\u2013]\s*\d{0,4})?\)\s*$"
 """A year, or the first of a range of years, in brackets at the end of a title."""
 
+NO_GENRES = ["", "(no genres listed)", "unknown"]
+"""What stands in a table where a movie has no genre."""
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -78,10 +81,12 @@ class Catalog:
             .otherwise(pl.col("item").cast(pl.String))
             .alias("title"),
             "year",
-            pl.col("genres").fill_null([]),
+            pl.col("genres")
+            .fill_null([])
+            .list.eval(pl.element().filter(~pl.element().is_in(NO_GENRES))),
         )
-        names = frame["genres"].explode().drop_nulls().unique().sort().to_list()
-        return cls(ids, frame, tuple(name for name in names if name))
+        names = frame["genres"].explode().drop_nulls().unique().sort()
+        return cls(ids, frame, tuple(names))
 
     @cached_property
     def titles(self) -> list[str]:
@@ -148,12 +153,11 @@ class Catalog:
         if not name:
             return np.empty(0, np.intp)
         names, years = self._plain_titles
-        same = np.array([name == other for other in names], bool)
+        fits = np.array([year in ("", other) for other in years], bool)
+        same = fits & np.array([name == other for other in names], bool)
         if not same.any():
             words = set(name.split())
-            same = np.array([words <= set(other.split()) for other in names], bool)
-        if year:
-            same &= np.array([year == other for other in years], bool)
+            same = fits & np.array([words <= set(other.split()) for other in names], bool)
         return np.flatnonzero(same)
 
     def _suggestion(self, wanted: str) -> str:

@@ -13,6 +13,7 @@ from matinee.data.ratings import Scale
 from matinee.errors import DataError
 
 EXTREME_ID = 2**62
+LAST_SECOND = 253_402_300_799  # of the year 9999
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,13 @@ def check_ratings(
     """
     if table.height == 0:
         raise DataError(f"{origin.file}: there are no ratings in it.")
+    # first of all: what is too large for a float32 is infinite from here on
+    table = table.with_columns(pl.col("stars").cast(pl.Float32))
     for problem in _cell_problems(table, positive_ids):
         column, bad, what = problem
         row = bad.arg_max()
         if row is not None and bad[row]:
             raise origin.error(row, column, what.format(table[column][row]))
-    table = table.with_columns(pl.col("stars").cast(pl.Float32))
     scale = scale or Scale.of(table["stars"])
     off = ~scale.holds(table["stars"].to_numpy())
     if off.any():
@@ -68,21 +70,27 @@ def _cell_problems(table: pl.DataFrame, positive_ids: bool) -> Iterator[tuple[st
     for column in table.columns:
         yield column, table[column].is_null(), "the cell is empty"
     yield "stars", ~table["stars"].is_finite(), "{} is not a number of stars"
+    if "timestamp" in table.columns:
+        far = table["timestamp"].abs() > LAST_SECOND
+        yield "timestamp", far, "{} is not in Unix seconds"
     for column in ("user", "item"):
         if table[column].dtype == pl.String:
             yield column, table[column].str.strip_chars() == "", "the id is empty"
             unprintable = table[column].str.contains(r"[\p{Cc}\p{Cf}\u2028\u2029]")
             yield column, unprintable, "the id {!r} has control characters in it"
         else:
-            yield column, table[column].abs() >= EXTREME_ID, "{} is too large for an id"
+            extreme = ~table[column].is_between(-EXTREME_ID, EXTREME_ID, closed="none")
+            yield column, extreme, "{} is too large for an id"
             if positive_ids:
-                yield column, table[column] < 1, "{} is no id: ids here are 1, 2, 3 ..."
+                yield column, table[column] < 1, "{} is no id: ids here start at 1"
 
 
 def whole_numbers(column: pl.Series, origin: Origin) -> pl.Series:
     """A column of ids as Int64 or String; fractions are refused."""
     if column.dtype == pl.String:
         return column
+    if column.dtype == pl.Null:
+        return column.cast(pl.Int64)
     if column.dtype.is_integer():
         too_large = (column > EXTREME_ID).fill_null(False)
         if too_large.any():
@@ -108,14 +116,26 @@ def unix_seconds(column: pl.Series, origin: Origin) -> pl.Series:
     """A column of times (Unix seconds, dates, or text that reads as a date) as Int64."""
     seconds = column
     if column.dtype == pl.String:
-        moments = column.str.to_datetime(strict=False)
-        seconds = column.cast(pl.Int64, strict=False).fill_null(moments.dt.epoch("s"))
-    elif column.dtype.is_temporal():
+        seconds = column.cast(pl.Int64, strict=False).fill_null(_epoch(column))
+    elif isinstance(column.dtype, pl.Date | pl.Datetime):
         seconds = column.cast(pl.Datetime("us")).dt.epoch("s")
     elif column.dtype.is_float():
         seconds = column.cast(pl.Int64, strict=False)
+    elif not column.dtype.is_integer() and column.dtype != pl.Null:
+        raise DataError(
+            f"{origin.file}, column {origin.names.get(column.name, column.name)}: "
+            f"times are Unix seconds or dates, not {column.dtype}."
+        )
     lost = seconds.is_null() & column.is_not_null()
     row = lost.arg_max()
     if row is not None and lost[row]:
         raise origin.error(row, column.name, f"{column[row]!r} is not a time")
     return seconds.cast(pl.Int64)
+
+
+def _epoch(text: pl.Series) -> pl.Series:
+    """Unix seconds of dates written out; null where a text is none."""
+    try:
+        return text.str.to_datetime(strict=False).dt.epoch("s")
+    except pl.exceptions.PolarsError:  # the first text looks like no date at all
+        return pl.Series(text.name, [None] * len(text), pl.Int64)

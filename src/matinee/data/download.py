@@ -53,15 +53,17 @@ def fetch(name: str, base_url: str | None = None) -> Path:
             f"{name}.zip: its MD5 is {found}, the published one {published}. It was deleted; "
             "fetch it again."
         )
-    with new_entry(name) as entry:
-        extract(part, entry)
-    part.unlink()
+    try:
+        with new_entry(name) as entry:
+            extract(part, entry)
+    finally:  # it is whole: fetching more of it would mend nothing
+        part.unlink()
     return cache_folder() / name
 
 
 def _published_md5(url: str) -> str:
     with _open(f"{url}.md5", {}) as answer:
-        text = answer.read(4096).decode("ascii", "replace")
+        text = _read(answer, f"{url}.md5").decode("ascii", "replace")
     found = re.search(r"\b[0-9a-fA-F]{32}\b", text)
     if not found:
         raise ArchiveError(f"{url}.md5 holds no MD5 checksum; try again later.")
@@ -116,9 +118,15 @@ def _read(answer: Any, url: str) -> bytes:
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     """Follow a redirect only to where a download may come from."""
 
-    def redirect_request(self, *arguments: Any) -> urllib.request.Request | None:
-        _check_url(arguments[-1])
-        return super().redirect_request(*arguments)
+    def redirect_request(
+        self, request: Any, answer: Any, *rest: Any
+    ) -> urllib.request.Request | None:
+        try:
+            _check_url(rest[-1])
+        except ArchiveError:
+            answer.close()
+            raise
+        return super().redirect_request(request, answer, *rest)
 
 
 def _check_url(url: str) -> None:
@@ -137,6 +145,8 @@ def _open(url: str, headers: dict[str, str]) -> Any:
     try:
         return opener.open(request, timeout=TIMEOUT)
     except (OSError, HTTPException) as problem:  # URLError and HTTPError are OSErrors
+        if isinstance(problem, urllib.error.HTTPError):
+            problem.close()  # it holds the connection
         reason = getattr(problem, "reason", problem)
         raise ArchiveError(f"{url}: it cannot be had ({reason}).") from problem
 

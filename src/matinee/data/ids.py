@@ -45,6 +45,9 @@ class Ids:
             known = pl.DataFrame({"id": self.values}).with_row_index("code")
             found = asked.to_frame().join(known, on="id", how="left", maintain_order="left")
             return found["code"].cast(pl.Int32).fill_null(-1).to_numpy()
+        given = pl.Series("id", wanted, strict=False)
+        if given.dtype.is_float():  # 1.5 is not viewer 1
+            asked = asked.set(given != given.floor(), None)
         numbers = asked.fill_null(-(2**62)).to_numpy()
         known_numbers = self.values.to_numpy()
         if len(known_numbers) == 0:

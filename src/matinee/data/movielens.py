@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from matinee.data.checks import Origin
 from matinee.data.ratings import Scale
-from matinee.data.tables import Schema, header_of, read_delimited, read_lines
+from matinee.data.tables import Schema, header_of, listed, read_delimited, read_lines
 from matinee.errors import DataError
 
 WHOLE = Scale(1, 5, 1)
 HALVES = Scale(0.5, 5, 0.5)
 CSV_HEADER = ["userId", "movieId", "rating", "timestamp"]
-NO_GENRES = "(no genres listed)"
 RATING: Schema = {
     "user": pl.Int64,
     "item": pl.Int64,
@@ -43,6 +42,8 @@ class Parts:
         Where the ratings are from, for messages.
     movies : polars.DataFrame or None
         Columns `item`, `title`, `genres`.
+    movies_origin : Origin
+        Where the movies are from.
     viewers : polars.DataFrame or None
         Column `user` and traits.
     scale : Scale or None
@@ -54,6 +55,7 @@ class Parts:
     ratings: pl.DataFrame
     origin: Origin
     movies: pl.DataFrame | None = None
+    movies_origin: Origin = field(default_factory=lambda: Origin("movies"))
     viewers: pl.DataFrame | None = None
     scale: Scale | None = None
     positive_ids: bool = False
@@ -67,6 +69,7 @@ def read_100k(folder: Path) -> Parts:
         ratings,
         origin,
         _movies_100k(folder) if (folder / "u.item").exists() else None,
+        Origin("u.item"),
         _viewers_100k(folder) if (folder / "u.user").exists() else None,
         WHOLE,
         positive_ids=True,
@@ -87,18 +90,17 @@ def _movies_100k(folder: Path) -> pl.DataFrame:
         pl.when(pl.col(str(5 + at)) == "1").then(pl.lit(name)) for at, name in enumerate(names)
     ]
     return table.select(
-        _id("0", folder / "u.item"),
+        _ids(table["0"], folder / "u.item", "item"),
         pl.col("1").alias("title"),
-        (pl.concat_list(flags).list.drop_nulls() if flags else pl.lit([], pl.List(pl.String)))
-        .list.set_difference(pl.lit(["unknown"]))
-        .alias("genres"),
+        (pl.concat_list(flags).list.drop_nulls() if flags else pl.lit(None)).alias("genres"),
     )
 
 
 def _viewers_100k(folder: Path) -> pl.DataFrame:
     path = folder / "u.user"
-    return read_lines(path, "|", 5).select(
-        _id("0", path, "user"),
+    table = read_lines(path, "|", 5)
+    return table.select(
+        _ids(table["0"], path, "user"),
         pl.col("1").cast(pl.Int32, strict=False).alias("age"),
         pl.col("2").alias("gender"),
         pl.col("3").alias("occupation"),
@@ -110,39 +112,43 @@ def read_dat(folder: Path) -> Parts:
     ratings, origin = read_delimited(folder / "ratings.dat", "::", RATING, header=False)
     movies = viewers = None
     if (path := folder / "movies.dat").exists():
-        movies = read_lines(path, "::", 3).select(
-            _id("0", path), pl.col("1").alias("title"), _genres(pl.col("2"))
+        table = read_lines(path, "::", 3)
+        movies = table.select(
+            _ids(table["0"], path, "item"),
+            pl.col("1").alias("title"),
+            pl.col("2").str.split("|").alias("genres"),
         )
     if (path := folder / "users.dat").exists():
-        viewers = read_lines(path, "::", 5).select(
-            _id("0", path, "user"),
+        table = read_lines(path, "::", 5)
+        viewers = table.select(
+            _ids(table["0"], path, "user"),
             pl.col("2").cast(pl.Int32, strict=False).alias("age"),
             pl.col("1").alias("gender"),
             pl.col("3").alias("occupation"),
         )
     # ml-10m has half stars and no viewer traits; ml-1m has whole ones
     halves = (ratings["stars"] % 1 == 0.5).any()
-    return Parts(ratings, origin, movies, viewers, HALVES if halves else WHOLE, positive_ids=True)
+    scale = HALVES if halves else WHOLE
+    return Parts(ratings, origin, movies, Origin("movies.dat"), viewers, scale, positive_ids=True)
 
 
 def read_csv_edition(folder: Path) -> Parts:
     """The CSV editions: `ratings.csv` and `movies.csv`."""
     names = dict(zip(RATING, CSV_HEADER, strict=True))
     ratings, origin = read_delimited(folder / "ratings.csv", ",", RATING, header=True, names=names)
-    movies = None
+    movies, where = None, Origin("movies.csv")
     if (path := folder / "movies.csv").exists():
         header = header_of(path, ",")
         if header[:3] != ["movieId", "title", "genres"]:
             raise DataError(
-                f"{path.name}, row 1: the columns are {', '.join(header)}; "
+                f"{path.name}, row 1: the columns are {listed(header)}; "
                 "movieId, title, genres belong there."
             )
         schema: Schema = {"item": pl.Int64, "title": pl.String, "genres": pl.String}
         schema |= dict.fromkeys(header[3:], pl.Null)
-        movies = read_delimited(path, ",", schema, header=True, names={"item": "movieId"})[
-            0
-        ].with_columns(_genres(pl.col("genres")))
-    return Parts(ratings, origin, movies, None, HALVES, positive_ids=True)
+        table, where = read_delimited(path, ",", schema, header=True, names={"item": "movieId"})
+        movies = table.with_columns(pl.col("genres").str.split("|"))
+    return Parts(ratings, origin, movies, where, None, HALVES, positive_ids=True)
 
 
 def official_masks(
@@ -164,24 +170,10 @@ def official_masks(
     return masks
 
 
-def _genres(column: pl.Expr) -> pl.Expr:
-    """``"Comedy|Drama"`` as a list of genres."""
-    return (
-        pl.when(column.fill_null("").is_in(["", NO_GENRES]))
-        .then(pl.lit([], pl.List(pl.String)))
-        .otherwise(column.str.split("|"))
-        .alias("genres")
-    )
-
-
-def _id(column: str, path: Path, name: str = "item") -> pl.Expr:
+def _ids(text: pl.Series, path: Path, name: str) -> pl.Series:
     """A column of text as ids, refusing the first that is no number."""
-
-    def whole(text: pl.Series) -> pl.Series:
-        number = text.cast(pl.Int64, strict=False)
-        if number.is_null().any():
-            row = number.is_null().arg_max() or 0
-            raise DataError(f"{path.name}, row {row + 1}: {text[row]!r} is no id.")
-        return number
-
-    return pl.col(column).map_batches(whole, return_dtype=pl.Int64).alias(name)
+    number = text.cast(pl.Int64, strict=False)
+    if number.is_null().any():
+        row = number.is_null().arg_max() or 0
+        raise Origin(path.name).error(row, name, f"{text[row]!r} is not a whole number")
+    return number.alias(name)

@@ -8,7 +8,7 @@ import polars as pl
 
 from matinee.data.checks import Origin, unix_seconds, whole_numbers
 from matinee.data.movielens import Parts
-from matinee.data.tables import Schema, header_of, read_delimited
+from matinee.data.tables import Schema, header_of, listed, read_delimited
 from matinee.errors import DataError, SettingError
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
@@ -34,7 +34,7 @@ def read_own_file(path: Path, columns: Mapping[str, str]) -> Parts:
         beside = path.with_name(f"movies{suffix}")
         if parts.movies is None and beside.exists() and beside != path:
             movies, where = _read_any(beside, columns, ("item",))
-            return Parts(parts.ratings, origin, _movies(movies, where))
+            return Parts(parts.ratings, origin, _movies(movies, where), where)
     return parts
 
 
@@ -45,7 +45,11 @@ def read_frame(frame: Any, columns: Mapping[str, str]) -> Parts:
     if not isinstance(frame, pl.DataFrame):
         if hasattr(frame, "columns") and hasattr(frame, "to_numpy"):  # pandas
             frame = {str(name): _series(frame[name]) for name in frame.columns}
-        frame = pl.DataFrame(frame)
+        try:
+            frame = pl.DataFrame(frame)
+        except (TypeError, ValueError, pl.exceptions.PolarsError) as problem:
+            reason = str(problem).splitlines()[0]
+            raise DataError(f"This is no path, name or table of ratings: {reason}.") from None
     chosen = match_columns(frame.columns, columns, REQUIRED, "the frame")
     table = frame.select(pl.col(theirs).alias(ours) for ours, theirs in chosen.items())
     return _parts(table, Origin("the frame", 1, chosen))
@@ -82,10 +86,8 @@ def match_columns(
     for ours, theirs in columns.items():
         if ours not in USUAL_NAMES:
             raise SettingError(f"No part is called {ours!r}; there are {', '.join(USUAL_NAMES)}.")
-        if ours in required and theirs not in present:
-            raise DataError(
-                f"{where}: there is no column {theirs!r}. There are {', '.join(present)}."
-            )
+        if ours in (*required, "timestamp") and theirs not in present:
+            raise DataError(f"{where}: there is no column {theirs!r}. There are {listed(present)}.")
     chosen = {ours: theirs for ours, theirs in columns.items() if theirs in present}
     plain = {"".join(c for c in name.casefold() if c.isalnum()): name for name in reversed(present)}
     for ours, usual in USUAL_NAMES.items():
@@ -95,7 +97,7 @@ def match_columns(
     missing = [ours for ours in required if ours not in chosen]
     if missing:
         raise DataError(
-            f"{where}: no column looks like {' or '.join(missing)} among {', '.join(present)}. "
+            f"{where}: no column looks like {' or '.join(missing)} among {listed(present)}. "
             f"Say which it is: --columns {missing[0]}=NAME, or columns={{{missing[0]!r}: ...}}."
         )
     return {ours: chosen[ours] for ours in USUAL_NAMES if ours in chosen}
@@ -133,7 +135,8 @@ def _separator(path: Path) -> str:
     """The separator that the first line uses most, a tab in .tsv."""
     if path.suffix == ".tsv":
         return "\t"
-    line = path.open("rb").readline(65536).decode("utf-8", "replace")
+    with path.open("rb") as file:
+        line = file.readline(65536).decode("utf-8", "replace")
     return max(",\t;|", key=line.count)
 
 
@@ -147,7 +150,7 @@ def _guess_types(path: Path, separator: str, ours: dict[str, str]) -> Schema:
         elif name == "stars":
             types[theirs] = pl.Float32
         elif name == "year":
-            types[theirs] = pl.Int32
+            types[theirs] = pl.Float64  # "1999.0" is usual where some years are missing
         else:
             column = pl.col(theirs).str.strip_chars()
             # "007" is text: as a number it would lose its zeros
@@ -178,8 +181,9 @@ def _parts(table: pl.DataFrame, origin: Origin) -> Parts:
         raise origin.error(row, "stars", f"{table['stars'][row]!r} is not a number of stars")
     movies = None
     if "title" in table.columns or "genres" in table.columns:
-        first = table.unique("item", keep="first", maintain_order=True)
-        movies = _movies(first, origin)
+        if "year" in table.columns:  # before rows go, so that a bad one is named rightly
+            table = table.with_columns(_years(table["year"], origin).alias("year"))
+        movies = _movies(table.unique("item", keep="first", maintain_order=True), origin)
     ratings = ["user", "item", "stars", "timestamp"]
     return Parts(table.select(name for name in ratings if name in table.columns), origin, movies)
 
@@ -187,10 +191,29 @@ def _parts(table: pl.DataFrame, origin: Origin) -> Parts:
 def _movies(table: pl.DataFrame, origin: Origin) -> pl.DataFrame:
     """Columns `item` and those of `title`, `genres`, `year` that there are."""
     table = table.with_columns(whole_numbers(table["item"], origin).alias("item"))
-    if "genres" in table.columns and table["genres"].dtype == pl.String:
-        # "Drama|War", "Drama, War" and "Drama;War" are all usual
-        split = pl.col("genres").str.replace_all(r"\s*[,;]\s*", "|").str.split("|")
-        table = table.with_columns(split.alias("genres"))
+    if "title" in table.columns:
+        table = table.with_columns(pl.col("title").cast(pl.String))
+    if "genres" in table.columns:
+        genres = pl.col("genres").cast(pl.List(pl.String))
+        if not isinstance(table["genres"].dtype, pl.List):
+            # "Drama|War", "Drama, War" and "Drama;War" are all usual
+            text = pl.col("genres").cast(pl.String)
+            genres = text.str.replace_all(r"\s*[,;]\s*", "|").str.split("|")
+        table = table.with_columns(genres.alias("genres"))
+    if "year" in table.columns:
+        table = table.with_columns(_years(table["year"], origin).alias("year"))
     return table.select(
         name for name in ("item", "title", "genres", "year") if name in table.columns
     )
+
+
+def _years(column: pl.Series, origin: Origin) -> pl.Series:
+    """A column of years as Int32, NaN as missing; anything else is refused."""
+    years = column.cast(pl.Float64, strict=False).fill_nan(None).cast(pl.Int32, strict=False)
+    lost = years.is_null() & column.is_not_null()
+    if column.dtype.is_float():
+        lost &= column.is_not_nan()
+    row = lost.arg_max()
+    if row is not None and lost[row]:
+        raise origin.error(row, column.name, f"{column[row]!r} is not a year")
+    return years

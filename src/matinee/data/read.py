@@ -40,7 +40,7 @@ def read(
     *,
     columns: Mapping[str, str] | None = None,
     scale: tuple[float, ...] | Scale | None = None,
-    duplicates: str = "refuse",
+    duplicates: str | None = None,
     name: str | None = None,
 ) -> Dataset:
     """Read ratings, and the movies they are about, from wherever they are.
@@ -58,9 +58,10 @@ def read(
     scale : (low, high) or (low, high, step), optional
         The stars one may give. MovieLens editions know theirs; otherwise it is taken from the
         stars themselves.
-    duplicates : {"refuse", "last", "mean"}
+    duplicates : {"refuse", "last", "mean"}, optional
         What to do when a viewer rated a movie twice: refuse the table, keep the latest (by
-        time, else by row), or average.
+        time, else by row), or average. By default, like the two above, what was said when the
+        data were added to the cache, else refuse.
     name : str, optional
         What to call the data set; by default the name of the folder or file.
 
@@ -77,15 +78,23 @@ def read(
     >>> len(data), data.ratings.user_ids.values.to_list(), str(data.ratings.scale)
     (3, ['ann', 'bob'], '3 to 5 in steps of 1')
     """
+    path = locate(source) if isinstance(source, str | os.PathLike) else None
+    kept = cache.kept_reading(path) if path else {}
+    columns = columns or kept.get("columns", {})
+    scale = scale or kept.get("scale")
+    duplicates = duplicates or kept.get("duplicates", "refuse")
     if duplicates not in DUPLICATES:
         raise SettingError(f"duplicates is one of {', '.join(DUPLICATES)}, not {duplicates!r}.")
     if scale is not None and not isinstance(scale, Scale):
-        scale = Scale(*scale)
-    columns = columns or {}
-    if isinstance(source, str | os.PathLike):
-        path = locate(source)
+        try:
+            scale = Scale(*scale)
+        except TypeError:
+            raise SettingError(
+                f"A scale is (low, high) or (low, high, step), not {scale!r}."
+            ) from None
+    if path:
         parts = _read_path(path, columns)
-        known = path.name.removesuffix(".zip").removesuffix(path.suffix)
+        known = path.name.removesuffix("" if path.is_dir() else path.suffix)
         place = str(path.resolve())
     else:
         parts, known, place = read_frame(source, columns), "table", ""
@@ -111,9 +120,12 @@ def locate(source: str | os.PathLike[str]) -> Path:
     DataError
         Saying how to get an edition that is not here yet, or which names sound alike.
     """
-    path = Path(source).expanduser()
-    if path.exists():
-        return path
+    try:
+        path = Path(source).expanduser()
+        if path.exists():
+            return path
+    except (OSError, RuntimeError):  # too long for a path, or the home of nobody
+        pass
     if found := cache.cached(str(source)):
         return found
     if str(source) in EDITIONS:
@@ -180,9 +192,14 @@ def _assemble(parts: Parts, scale: Scale | None, duplicates: str) -> Dataset:
     movie_ids = None
     if parts.movies is not None:
         movie_ids = parts.movies["item"]
-        if movie_ids.null_count() or movie_ids.n_unique() < len(movie_ids):
-            again = movie_ids.filter(movie_ids.is_duplicated() | movie_ids.is_null())
-            raise DataError(f"The movie table has movie {again[0]} twice; each may stand once.")
+        again = ~movie_ids.is_first_distinct()
+        for bad, what in (
+            (movie_ids.is_null(), "the cell is empty"),
+            (again, "movie {} stands here for the second time"),
+        ):
+            if bad.any():
+                row = bad.arg_max() or 0
+                raise parts.movies_origin.error(row, "item", what.format(movie_ids[row]))
         if (movie_ids.dtype == pl.String) != (table["item"].dtype == pl.String):
             # "007" beside 7: text holds both
             table = table.with_columns(pl.col("item").cast(pl.String))

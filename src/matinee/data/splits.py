@@ -13,7 +13,7 @@ def random(n: int, fraction: float, seed: int) -> NDArray[np.bool_]:
     """A random `fraction` of n ratings, rounded to the nearest whole number."""
     _check_fraction(fraction)
     mask = np.zeros(n, bool)
-    mask[np.random.default_rng(seed).permutation(n)[: round(n * fraction)]] = True
+    mask[_shuffled(n, seed)[: round(n * fraction)]] = True
     return mask
 
 
@@ -21,7 +21,7 @@ def folds(n: int, k: int, seed: int) -> Iterator[NDArray[np.bool_]]:
     """k disjoint masks of n ratings that together cover all; sizes differ by one at most."""
     if not 2 <= k <= n:
         raise SettingError(f"{n} ratings cannot be cut into {k} folds.")
-    order = np.random.default_rng(seed).permutation(n)
+    order = _shuffled(n, seed)
     for fold in range(k):
         mask = np.zeros(n, bool)
         mask[order[fold::k]] = True
@@ -59,6 +59,12 @@ def unknown(train: Ratings, test: Ratings) -> tuple[int, int]:
     users = (train.user_counts == 0)[test.user]
     items = (train.item_counts == 0)[test.item]
     return int(users.sum()), int(items.sum())
+
+
+def _shuffled(n: int, seed: int) -> NDArray[np.int64]:
+    if seed < 0:
+        raise SettingError(f"A seed is a whole number from 0 on, not {seed}.")
+    return np.random.default_rng(seed).permutation(n)
 
 
 def _check_fraction(fraction: float) -> None:

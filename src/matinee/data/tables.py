@@ -51,6 +51,8 @@ def read_delimited(
             spaced[f"_{at}"] = pl.String
         spaced[name] = pl.String if dtype == pl.Null else dtype
     wanted = [name for name, dtype in schema.items() if dtype != pl.Null]
+    # polars counts the fields of a row only where it reads every column
+    filled = [pl.col(name).is_not_null() for name in spaced if name not in wanted]
     try:
         table = (
             pl.scan_csv(
@@ -62,8 +64,8 @@ def read_delimited(
                 quote_char=None if separator == "::" else '"',
                 glob=False,
             )
-            .select(wanted)
-            .collect()
+            .select(*wanted, *filled)
+            .collect(engine="streaming")
         )
     except pl.exceptions.NoDataError:
         raise DataError(f"{path.name}: the file is empty.") from None
@@ -73,15 +75,21 @@ def read_delimited(
             f"{path.name}: {str(problem).splitlines()[0]}."
         ) from None
     # an empty last line is no row
-    while table.height and all(value is None for value in table.row(-1)):
+    while table.height and all(value is None or value is False for value in table.row(-1)):
         table = table.head(-1)
-    return table, origin
+    if separator == "::":
+        for at, name in enumerate(wanted[1:], start=1):
+            if table[f"_{at}"].any():
+                row = table[f"_{at}"].arg_max() or 0
+                raise origin.error(row, name, "the fields are not separated by '::'")
+    return table.select(wanted), origin
 
 
 def _blame(
     path: Path, separator: str, schema: Schema, origin: Origin, header: bool
 ) -> DataError | None:
     """The error for the first row that does not fit the schema, read as bare lines of text."""
+    wanted = [name for name, dtype in schema.items() if dtype != pl.Null]
     # whatever byte ends no field serves as the separator of whole lines
     lines = pl.scan_csv(
         path,
@@ -94,25 +102,36 @@ def _blame(
         encoding="utf8-lossy",
         glob=False,
     ).select(pl.col("line").fill_null("").str.strip_chars_end("\r"))
-    fields = lines.select(
-        pl.col("line").str.split(separator).alias("fields"), pl.col("line").str.contains('"')
-    ).collect()
-    surplus = (fields["fields"].list.len() > len(schema)) & ~fields["line"]
+    if separator == "::":
+        split = pl.col("line").str.split(separator)
+    else:  # a separator between quotes is none
+        field = rf'[{separator}]("(?:[^"]|"")*"|[^{separator}]*)'
+        split = (separator + pl.col("line")).str.extract_all(field)
+        split = split.list.eval(pl.element().str.slice(1).str.replace('^"(.*)"$', "$1"))
+    fields = lines.select(split).collect().to_series()
+    surplus = fields.list.len() > len(schema)
     first_wide = surplus.arg_max() if surplus.any() else None
     worst: tuple[int, str, str] | None = None
     for at, (name, dtype) in enumerate(schema.items()):
         if dtype in (pl.Null, pl.String):
             continue
-        text = fields["fields"].list.get(at, null_on_oob=True)
+        text = fields.list.get(at, null_on_oob=True)
         bad = text.is_not_null() & (text != "") & text.cast(dtype, strict=False).is_null()
         row = bad.arg_max()
         if row is not None and bad[row] and (worst is None or row < worst[0]):
             kind = "whole number" if dtype == pl.Int64 else "number"
             worst = (row, name, f"{text[row]!r} is not a {kind}")
     if first_wide is not None and (worst is None or first_wide <= worst[0]):
-        last = list(schema)[-1]
-        return origin.error(first_wide, last, f"the row has more than {len(schema)} fields")
-    return origin.error(*worst) if worst else None
+        return origin.error(first_wide, wanted[-1], f"the row has more than {len(schema)} fields")
+    if worst:
+        return origin.error(*worst)
+    # polars takes the number of fields from the first row
+    present = 0 if fields[0].to_list() == [""] else len(fields[0])
+    if present < len(schema):
+        absent = [name for name in list(schema)[present:] if name in wanted]
+        what = f"the row has fewer than {len(schema)} fields"
+        return origin.error(0, absent[0] if absent else wanted[-1], what)
+    return None
 
 
 def _refuse_wrong_encoding(path: Path) -> None:
@@ -131,6 +150,12 @@ def header_of(path: Path, separator: str) -> list[str]:
     with path.open("rb") as file:
         line = file.readline(65536).decode("utf-8-sig", "replace").strip("\r\n")
     return [name.strip().strip('"') for name in line.split(separator)]
+
+
+def listed(names: list[str]) -> str:
+    """Column names for a message: not too many, and nothing that a terminal would act on."""
+    shown = ["".join(c if c.isprintable() else "?" for c in name[:40]) for name in names[:12]]
+    return ", ".join(shown) + (", ..." if len(names) > 12 else "")
 
 
 def decoded(path: Path, latin_allowed: bool = False) -> str:

@@ -46,7 +46,8 @@ class Description:
         plain: dict[str, Any] = {}
         for name, value in {**vars(self), "sparsity": self.sparsity}.items():
             if isinstance(value, pl.DataFrame):
-                plain[name] = value.to_dicts()
+                times = pl.selectors.datetime()
+                plain[name] = value.with_columns(times.dt.to_string("iso")).to_dicts()
             else:
                 plain[name] = value.isoformat() if isinstance(value, datetime) else value
         return plain

@@ -20,6 +20,18 @@ import numpy as np
 from matinee.kernels.jit import jit
 
 CHUNK = 64  # ratings gathered at a time by the exact solver: stays in the first-level cache
+GUARD = 1024  # float32 left free on both sides of a scratch array: see `_scratch`
+
+
+@jit
+def _scratch(length):
+    """An uninitialized float32 vector with no neighbours in memory.
+
+    A compiled loop looks at addresses: where two arrays lie within a few hundred bytes it takes
+    its scalar path, which rounds differently from the vector path. What must be the same to the
+    last bit on any thread therefore keeps its distance.
+    """
+    return np.empty(length + 2 * GUARD, np.float32)[GUARD : GUARD + length]
 
 
 @jit
@@ -73,9 +85,10 @@ def _cholesky_solve(gram, right):
             rest -= gram[i, k] * right[k]
         right[i] = rest / gram[i, i]
     for i in range(width - 1, -1, -1):
-        right[i] /= gram[i, i]
+        solved = right[i] / gram[i, i]
+        right[i] = solved
         for k in range(i):
-            right[k] -= gram[i, k] * right[i]
+            right[k] -= gram[i, k] * solved
 
 
 @jit
@@ -94,10 +107,10 @@ def solve_rows_exact(
     out : float32 (rows, 1 + K), receives the solution; a row without ratings gets its prior mean
     """
     width = other.shape[1]
-    gram = np.empty((width, width), np.float32)
-    right = np.empty(width, np.float32)
-    design = np.empty((CHUNK, width), np.float32)
-    target = np.empty(CHUNK, np.float32)
+    gram = _scratch(width * width).reshape(width, width)
+    right = _scratch(width)
+    design = _scratch(CHUNK * width).reshape(CHUNK, width)
+    target = _scratch(CHUNK)
     for row in range(start, stop):
         first, last = indptr[row], indptr[row + 1]
         if first == last:
@@ -132,11 +145,11 @@ def solve_rows_cg(
     longest = 0
     for row in range(start, stop):
         longest = max(longest, indptr[row + 1] - indptr[row])
-    design = np.empty((longest, width), np.float32)
-    target = np.empty(longest, np.float32)
-    residual = np.empty(width, np.float32)
-    direction = np.empty(width, np.float32)
-    product = np.empty(width, np.float32)
+    design = _scratch(longest * width).reshape(longest, width)
+    target = _scratch(longest)
+    residual = _scratch(width)
+    direction = _scratch(width)
+    product = _scratch(width)
     for row in range(start, stop):
         first, count = indptr[row], indptr[row + 1] - indptr[row]
         if count == 0:

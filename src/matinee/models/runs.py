@@ -15,10 +15,7 @@ checked it.
 
 import hashlib
 import json
-import os
 import platform
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -34,10 +31,12 @@ from safetensors.numpy import load_file, save_file
 import matinee
 from matinee.data import Catalog, Ids, Scale
 from matinee.errors import RunError
+from matinee.folders import new_folder, recover
 from matinee.kernels import Rows
 from matinee.models.factor_model import FactorModel
 
 FORMAT = 1
+SECTIONS = ("trainer", "model", "data", "split", "metrics", "files")
 MANIFEST = "manifest.json"
 FILES = (
     "vectors.safetensors",
@@ -59,39 +58,14 @@ def save(model: FactorModel, run: Path) -> Path:
     RunError
         If `run` is there and is not a run.
     """
-    run = run.absolute()
     recover(run)
     if run.exists() and not (run / MANIFEST).is_file():
         raise RunError(f"{run}: this is there already and is no run; choose another folder.")
-    run.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=run.parent, prefix=f".{run.name}.new-"))
-    try:
-        fresh.chmod(0o755)
+    with new_folder(run) as fresh:
         _write_files(model, fresh)
         manifest = json.dumps(_manifest(model, fresh), indent=2, ensure_ascii=False) + "\n"
         (fresh / MANIFEST).write_text(manifest, encoding="utf-8")
-        for path in (*fresh.iterdir(), fresh):
-            _to_disk(path)
-        if run.exists():
-            run.rename(_previous(run))
-        fresh.rename(run)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        recover(run)
-        raise
-    _to_disk(run.parent)
-    shutil.rmtree(_previous(run), ignore_errors=True)
     return run
-
-
-def recover(run: Path) -> None:
-    """Put the previous run back where a save was killed between its two renames."""
-    previous = _previous(run.absolute())
-    if previous.exists():
-        if run.exists():
-            shutil.rmtree(previous, ignore_errors=True)
-        else:
-            previous.rename(run)
 
 
 def load(run: str | Path) -> FactorModel:
@@ -107,7 +81,7 @@ def load(run: str | Path) -> FactorModel:
     recover(run)
     manifest = read_manifest(run)
     for name in FILES:
-        _check_file(run / name, manifest.get("files", {}).get(name))
+        _check_file(run / name, manifest["files"].get(name))
     try:
         return _assemble(run, manifest)
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
@@ -133,6 +107,9 @@ def read_manifest(run: Path) -> dict[str, Any]:
             f"{run}: written in format {version}, and this version knows up to {FORMAT}. "
             "Upgrade matinee."
         )
+    for section in SECTIONS:
+        if not isinstance(manifest.setdefault(section, {}), dict):
+            raise RunError(f"{path}: {section!r} is not what it should be.")
     return dict(manifest)
 
 
@@ -153,7 +130,7 @@ def _write_files(model: FactorModel, folder: Path) -> None:
     save_file(vectors, folder / "vectors.safetensors")
     ratings = dict(zip(RATINGS, map(np.ascontiguousarray, model.rated), strict=True))
     save_file(ratings, folder / "ratings.safetensors")
-    movies = model.catalog.frame.insert_column(0, model.items.alias("item"))
+    movies = model.catalog.frame.select(model.items.alias("item"), pl.all())
     movies.write_parquet(folder / "movies.parquet")
     pl.DataFrame({"user": model.user_ids.values}).write_parquet(folder / "viewers.parquet")
     model.history.write_ndjson(folder / "history.jsonl")
@@ -252,18 +229,3 @@ def _check_file(path: Path, said: Any) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _previous(run: Path) -> Path:
-    return run.with_name(f".{run.name}.previous")
-
-
-def _to_disk(path: Path) -> None:
-    """Have the system write a file or folder out, so that a power cut keeps it too."""
-    if os.name == "nt" and path.is_dir():
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

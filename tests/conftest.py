@@ -1,0 +1,24 @@
+"""Small data and models that many tests look at."""
+
+import pytest
+
+from matinee.data.generated import generate
+from matinee.models import ALS
+
+
+@pytest.fixture(scope="session")
+def generated():
+    """(dataset, truth): 300 viewers, 200 movies, some of them without ratings."""
+    return generate(viewers=300, movies=200, ratings=12_000, seed=5)
+
+
+@pytest.fixture(scope="session")
+def parts(generated):
+    """(train, test) of the generated data."""
+    return generated[0].split("random", test_fraction=0.1, seed=0)
+
+
+@pytest.fixture(scope="session")
+def model(parts):
+    """A small model trained on the training part."""
+    return ALS(factors=6, iterations=8).fit(parts[0])

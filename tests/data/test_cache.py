@@ -1,0 +1,138 @@
+"""The cache: names, what can be added, and that an entry is whole or not there."""
+
+from pathlib import Path
+
+import pytest
+from tiny_editions import contents, write_100k, write_csv, write_lines, zip_folder
+
+from matinee.data import read
+from matinee.data.cache import add, cache_folder, cached, cached_names, new_entry
+from matinee.errors import DataError, SettingError
+
+
+def test_cache_is_where_the_environment_says(cache, tmp_path, monkeypatch):
+    assert cache_folder() == cache
+    monkeypatch.setenv("MATINEE_DATA", "~/films")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "films"
+    monkeypatch.delenv("MATINEE_DATA")
+    assert cache_folder().name == "matinee"
+
+
+def test_empty_cache(cache):
+    assert cached_names() == []
+    assert cached("ml-100k") is None
+    assert not cache.exists()  # looking makes nothing
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".ZIP"])
+def test_add_an_archive(suffix, tmp_path, cache):
+    archive = zip_folder(write_csv(tmp_path / "tiny"), tmp_path / f"tiny{suffix}")
+    assert add(archive) == cache / "tiny"
+    assert cached("tiny") == cache / "tiny"
+    assert cached_names() == ["tiny"]
+    archive.unlink()
+    assert len(read("tiny")) == 7
+    assert read("tiny").name == "tiny"
+
+
+def test_add_a_folder(tmp_path, cache):
+    folder = write_100k(tmp_path / "a" / "tiny.v1")
+    assert add(folder) == cache / "tiny.v1"
+    data = read("tiny.v1")
+    assert set(data.official) == {"u1", "ua"}
+    assert folder.exists()
+
+
+def test_added_folder_holds_no_links(tmp_path, cache):
+    folder = write_csv(tmp_path / "tiny")
+    (tmp_path / "secret").write_text("s")
+    (folder / "link.csv").symlink_to(tmp_path / "secret")
+    add(folder)
+    assert sorted(contents(cache / "tiny")) == ["movies.csv", "ratings.csv"]
+
+
+def test_add_a_file_under_another_name(tmp_path, cache):
+    write_lines(tmp_path / "t.csv", ["user,item,stars", "ann,x,3"])
+    assert add(tmp_path / "t.csv", "my-films") == cache / "my-films"
+    assert read("my-films").ratings.user_ids.values.to_list() == ["ann"]
+
+
+def test_add_what_is_not_there(tmp_path, cache):
+    with pytest.raises(DataError, match="There is no"):
+        add(tmp_path / "nothing.zip")
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "-dash", "ü", "x" * 65, "a b", "a\n"])
+def test_names_that_are_none(name, tmp_path, cache):
+    write_lines(tmp_path / "t.csv", ["user,item,stars", "1,2,3"])
+    with pytest.raises(SettingError, match="is no name for data"):
+        add(tmp_path / "t.csv", name)
+    assert cached(name) is None
+    assert not cache.exists()
+
+
+def test_archive_that_lies_in_the_cache_is_found(tmp_path, cache):
+    cache.mkdir()
+    zip_folder(write_csv(tmp_path / "x"), cache / "ml-latest-small.zip")
+    assert cached("ml-latest-small") == cache / "ml-latest-small.zip"
+    assert cached_names() == ["ml-latest-small"]
+    data = read("ml-latest-small")
+    assert len(data) == 7
+    assert data.name == "ml-latest-small"
+    assert "GroupLens" in data.licence
+
+
+def test_folder_comes_before_the_archive_of_the_same_name(tmp_path, cache):
+    add(write_csv(tmp_path / "tiny"))
+    (cache / "tiny.zip").write_bytes(b"not even an archive")
+    assert cached_names() == ["tiny"]
+    assert len(read("tiny")) == 7
+
+
+def test_other_files_in_the_cache_are_no_data_sets(cache):
+    cache.mkdir()
+    write_lines(cache / "notes.txt", ["mine"])
+    write_lines(cache / ".ml-100k.zip.part", ["half"])
+    (cache / ".new-abc").mkdir()
+    assert cached_names() == []
+
+
+def test_adding_again_replaces_everything(tmp_path, cache):
+    add(write_100k(tmp_path / "a"), "tiny")
+    add(write_csv(tmp_path / "b"), "tiny")
+    assert sorted(contents(cache)) == ["tiny", "tiny/movies.csv", "tiny/ratings.csv"]
+
+
+@pytest.mark.parametrize("problem", [OSError("disk full"), KeyboardInterrupt()])
+def test_replacement_that_breaks_off_leaves_the_old_entry_whole(problem, tmp_path, cache):
+    add(write_csv(tmp_path / "tiny"))
+    before = contents(cache)
+
+    def half_a_replacement():
+        with new_entry("tiny") as entry:
+            write_lines(entry / "ratings.csv", ["half a"])
+            raise problem
+
+    with pytest.raises(type(problem)):
+        half_a_replacement()
+    assert contents(cache) == before
+
+
+def test_replacement_that_cannot_be_moved_into_place_leaves_the_old_entry_whole(
+    tmp_path, cache, monkeypatch
+):
+    add(write_csv(tmp_path / "tiny"))
+    before = contents(cache)
+    rename = Path.rename
+
+    def refuse_new_entries(self, target):
+        if self.name.startswith(".tiny.new-"):
+            raise OSError("no")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_new_entries)
+    with pytest.raises(OSError, match="no"):
+        add(write_100k(tmp_path / "other"), "tiny")
+    assert contents(cache) == before

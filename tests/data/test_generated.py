@@ -1,0 +1,137 @@
+"""Generated data: exact, the same everywhere for the same seed, and as noisy as promised."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_editions import contents
+
+from matinee.data import generated, read
+from matinee.data.generated import generate, write_generated
+from matinee.errors import SettingError
+from matinee.kernels import blocks
+
+SIZE = {"viewers": 300, "movies": 400, "ratings": 12_000}
+
+
+def pairs_of(ratings) -> np.ndarray:
+    return ratings.user.astype(np.int64) * len(ratings.item_ids) + ratings.item
+
+
+@given(
+    viewers=st.integers(1, 60),
+    movies=st.integers(1, 80),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=40, deadline=None)
+def test_any_size_is_exact_and_has_no_repeated_pair(viewers, movies, share, seed):
+    ratings = round(viewers + share * (viewers * movies - viewers))
+    data, _ = generate(viewers=viewers, movies=movies, ratings=ratings, seed=seed)
+    assert len(data) == ratings
+    assert len(data.ratings.user_ids) == viewers
+    assert len(data.catalog) == movies
+    assert data.ratings.user_counts.min() >= min(20, ratings // viewers)
+    assert len(np.unique(pairs_of(data.ratings))) == ratings
+    assert data.ratings.scale.holds(data.ratings.stars).all()
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        {"viewers": 0, "movies": 5, "ratings": 5},
+        {"viewers": 5, "movies": 0, "ratings": 5},
+        {"viewers": 5, "movies": 5, "ratings": 4},
+        {"viewers": 5, "movies": 5, "ratings": 26},
+    ],
+)
+def test_sizes_that_cannot_be(size, tmp_path):
+    with pytest.raises(SettingError, match="do not fit"):
+        generate(**size)
+    with pytest.raises(SettingError, match="do not fit"):
+        write_generated(tmp_path / "new", **size)
+    assert not (tmp_path / "new").exists()
+
+
+def test_same_seed_same_data_other_seed_other_data():
+    (one, truth), (two, again) = generate(**SIZE, seed=3), generate(**SIZE, seed=3)
+    assert one.ratings.fingerprint() == two.ratings.fingerprint()
+    assert one.ratings.timestamp.tolist() == two.ratings.timestamp.tolist()
+    assert one.catalog.frame.equals(two.catalog.frame)
+    assert truth.user_factors.tobytes() == again.user_factors.tobytes()
+    other, _ = generate(**SIZE, seed=4)
+    assert other.ratings.fingerprint() != one.ratings.fingerprint()
+    assert other.catalog.titles != one.catalog.titles
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_data_do_not_depend_on_the_number_of_threads(threads, monkeypatch):
+    expected, _ = generate(**SIZE, seed=1)
+    monkeypatch.setattr(blocks, "usable_threads", lambda: threads)
+    data, _ = generate(**SIZE, seed=1)
+    assert data.ratings.fingerprint() == expected.ratings.fingerprint()
+    assert data.ratings.timestamp.tolist() == expected.ratings.timestamp.tolist()
+
+
+def test_truth_is_as_far_from_the_stars_as_the_noise():
+    data, truth = generate(viewers=1000, movies=500, ratings=60_000, seed=0)
+    stars, ideal = data.ratings.stars, truth.stars(data.ratings.user, data.ratings.item)
+    rmse = float(np.sqrt(np.mean((stars - ideal) ** 2, dtype=np.float64)))
+    # rounding to halves adds a little, the ends of the scale take a little away
+    assert generated.NOISE - 0.08 < rmse < generated.NOISE + 0.05
+    # and what is not the truth is clearly worse
+    shuffled = truth.stars(np.roll(data.ratings.user, 30_000), data.ratings.item)
+    for worse in (np.full_like(stars, stars.mean()), shuffled):
+        assert np.sqrt(np.mean((stars - worse) ** 2)) > rmse + 0.1
+
+
+def test_shape_is_that_of_movielens():
+    data, _ = generate(viewers=1000, movies=500, ratings=60_000, seed=0)
+    users, items = data.ratings.user_counts, np.sort(data.ratings.item_counts)[::-1]
+    assert users.max() > 4 * np.median(users)  # some rate far more than others
+    assert items[:50].sum() > 0.3 * items.sum()  # a tenth of the movies, much of the ratings
+    assert set(np.unique(data.ratings.stars)) <= set(np.arange(0.5, 5.5, 0.5))
+    assert data.catalog.frame["genres"].list.len().is_between(1, 3).all()
+    assert data.catalog.frame["year"].is_between(1923, 2022).all()
+    assert len(set(data.catalog.titles)) == len(data.catalog)
+    order = np.lexsort((np.arange(len(data)), data.ratings.user))
+    same_viewer = np.diff(data.ratings.user[order]) == 0
+    assert (np.diff(data.ratings.timestamp[order])[same_viewer] > 0).all()
+
+
+def test_titles_stay_different_when_the_words_run_out():
+    data, _ = generate(viewers=10, movies=2500, ratings=200, seed=0)
+    assert len({title.rsplit(" (", 1)[0] for title in data.catalog.titles}) == 2500
+
+
+@pytest.mark.parametrize("block", [2_000, 10**9])
+def test_written_data_read_back_as_the_generated(block, tmp_path, monkeypatch):
+    monkeypatch.setattr(generated, "BLOCK_ROWS", block)
+    data, truth = generate(**SIZE, seed=2)
+    written = write_generated(tmp_path / "g", **SIZE, seed=2)
+    found = read(tmp_path / "g")
+    assert sorted(contents(tmp_path / "g")) == ["movies.csv", "ratings.csv"]
+    assert found.ratings.fingerprint() == data.ratings.fingerprint()
+    assert found.ratings.timestamp.tolist() == data.ratings.timestamp.tolist()
+    assert found.catalog.frame.equals(data.catalog.frame)
+    assert found.catalog.genre_names == data.catalog.genre_names
+    assert written.item_factors.tobytes() == truth.item_factors.tobytes()
+
+
+def test_writing_holds_only_a_block_at_a_time(tmp_path, monkeypatch):
+    done = [0.0]
+
+    @contextmanager
+    def recording_progress(*_):
+        yield lambda amount, _: done.append(amount)
+
+    monkeypatch.setattr(generated, "progress", recording_progress)
+    monkeypatch.setattr(generated, "BLOCK_ROWS", 1_000)
+    write_generated(tmp_path, **SIZE, seed=0)
+    data = read(tmp_path)
+    assert done[-1] == SIZE["ratings"]
+    # a viewer is never cut in two
+    assert np.diff(done).max() <= 1_000 + data.ratings.user_counts.max()
+    assert len(done) > 5

@@ -1,0 +1,210 @@
+"""Splits: exact partitions, the same for the same seed, and never training on the future."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_editions import write_100k
+
+from matinee.data import Dataset, read, splits
+from matinee.data.generated import generate
+from matinee.errors import SettingError
+
+# (viewer, movie, Unix seconds), with many ties in time
+ROWS = st.lists(
+    st.tuples(st.integers(1, 8), st.integers(1, 12), st.integers(0, 15)),
+    min_size=2,
+    max_size=60,
+    unique_by=lambda row: row[:2],
+)
+SEEDS = st.integers(0, 2**32)
+PROPERTY = settings(max_examples=50, deadline=None)
+
+
+def dataset_of(rows: list[tuple[int, int, int]]) -> Dataset:
+    """A data set in which the stars number the rows, so that each can be told apart."""
+    users, items, times = zip(*rows, strict=True)
+    stars = np.arange(len(rows), dtype=np.float32)
+    columns = {"user": users, "item": items, "stars": stars, "time": times}
+    return read(pl.DataFrame(columns))
+
+
+def row_numbers(part: Dataset) -> list[int]:
+    return part.ratings.stars.astype(int).tolist()
+
+
+def check_partition(data: Dataset, train: Dataset, test: Dataset) -> None:
+    """Every rating is in exactly one part, in its old order, with its codes unchanged."""
+    assert sorted(row_numbers(train) + row_numbers(test)) == list(range(len(data)))
+    for part in (train, test):
+        numbers = row_numbers(part)
+        assert len(numbers) > 0
+        assert numbers == sorted(numbers)
+        assert part.ratings.user.tolist() == data.ratings.user[numbers].tolist()
+        assert part.ratings.item.tolist() == data.ratings.item[numbers].tolist()
+        assert part.ratings.timestamp.tolist() == data.ratings.timestamp[numbers].tolist()
+        assert part.ratings.user_ids is data.ratings.user_ids
+        assert part.ratings.item_ids is data.ratings.item_ids
+        assert part.ratings.scale == data.ratings.scale
+        assert part.catalog is data.catalog
+
+
+@given(rows=ROWS, fraction=st.floats(0.01, 0.99), seed=SEEDS)
+@PROPERTY
+def test_random_split_is_a_partition_of_the_wanted_size(rows, fraction, seed):
+    data = dataset_of(rows)
+    wanted = round(len(data) * fraction)
+    if wanted in (0, len(data)):
+        with pytest.raises(SettingError, match="leaves one part empty"):
+            data.split("random", test_fraction=fraction, seed=seed)
+        return
+    train, test = data.split("random", test_fraction=fraction, seed=seed)
+    check_partition(data, train, test)
+    assert len(test) == wanted
+
+
+@given(rows=ROWS, seed=SEEDS)
+@PROPERTY
+def test_random_split_depends_on_the_seed_alone(rows, seed):
+    data = dataset_of(rows)
+    _, test = data.split("random", test_fraction=0.5, seed=seed)
+    _, again = dataset_of(rows).split("random", test_fraction=0.5, seed=seed)
+    assert row_numbers(test) == row_numbers(again)
+
+
+def test_different_seeds_give_different_splits():
+    data, _ = generate(viewers=20, movies=40, ratings=400, seed=0)
+    masks = {splits.random(len(data), 0.5, seed).tobytes() for seed in range(10)}
+    assert len(masks) == 10
+
+
+def test_random_split_takes_every_row_equally_often():
+    chosen = sum(splits.random(50, 0.2, seed).astype(int) for seed in range(2000))
+    # 400 times each, give or take five standard deviations of 18
+    assert chosen.min() > 310
+    assert chosen.max() < 490
+
+
+@given(rows=ROWS, k=st.integers(2, 10), seed=SEEDS)
+@PROPERTY
+def test_folds_are_disjoint_and_cover_everything(rows, k, seed):
+    data = dataset_of(rows)
+    if k > len(data):
+        with pytest.raises(SettingError, match="folds"):
+            list(data.folds(k, seed))
+        return
+    pairs = list(data.folds(k, seed))
+    assert len(pairs) == k
+    for train, test in pairs:
+        check_partition(data, train, test)
+    tested = [number for _, test in pairs for number in row_numbers(test)]
+    assert sorted(tested) == list(range(len(data)))
+    sizes = [len(test) for _, test in pairs]
+    assert max(sizes) - min(sizes) <= 1
+    again = [row_numbers(test) for _, test in data.folds(k, seed)]
+    assert again == [row_numbers(test) for _, test in pairs]
+
+
+@given(rows=ROWS, count=st.integers(1, 4))
+@PROPERTY
+def test_last_split_holds_out_the_latest_of_each_viewer(rows, count):
+    data = dataset_of(rows)
+    # Python's sort is stable, so rows of the same second stay in order
+    expected = []
+    for viewer in {user for user, _, _ in rows}:
+        own = sorted(
+            (at for at, row in enumerate(rows) if row[0] == viewer), key=lambda at: rows[at][2]
+        )
+        if len(own) > count:
+            expected += own[-count:]
+    if not expected:
+        with pytest.raises(SettingError, match="leaves one part empty"):
+            data.split("last", last=count)
+        return
+    train, test = data.split("last", last=count)
+    check_partition(data, train, test)
+    assert row_numbers(test) == sorted(expected)
+    assert splits.unknown(train.ratings, test.ratings)[0] == 0  # everyone keeps a rating
+
+
+@given(rows=ROWS, fraction=st.floats(0.01, 0.99))
+@PROPERTY
+def test_time_split_never_trains_on_the_future(rows, fraction):
+    data = dataset_of(rows)
+    wanted = min(round(len(data) * fraction), len(data) - 1)
+    times = sorted(time for _, _, time in rows)
+    try:
+        train, test = data.split("time", test_fraction=fraction)
+    except SettingError:
+        # only where no moment cuts off at most the wanted number of ratings
+        assert sum(time == times[-1] for time in times) > wanted
+        return
+    check_partition(data, train, test)
+    assert train.ratings.timestamp.max() < test.ratings.timestamp.min()
+    # as many as wanted, but for the ratings of the second in which the cut falls
+    assert len(test) <= wanted
+    assert len(test) + sum(train.ratings.timestamp == train.ratings.timestamp.max()) > wanted
+
+
+def test_time_split_without_ties_has_the_wanted_size():
+    data = dataset_of([(at % 7 + 1, at % 11 + 1, 50 - at) for at in range(50)])
+    train, test = data.split("time", test_fraction=0.2)
+    assert row_numbers(test) == list(range(10))
+    assert len(train) == 40
+
+
+@given(rows=ROWS, seed=SEEDS)
+@PROPERTY
+def test_unknown_viewers_and_movies_are_kept_and_counted(rows, seed):
+    data = dataset_of(rows)
+    train, test = data.split("random", test_fraction=0.6, seed=seed)
+    numbers = row_numbers(train)
+    viewers, movies = {rows[at][0] for at in numbers}, {rows[at][1] for at in numbers}
+    tested = [rows[at] for at in row_numbers(test)]
+    assert splits.unknown(train.ratings, test.ratings) == (
+        sum(user not in viewers for user, _, _ in tested),
+        sum(item not in movies for _, item, _ in tested),
+    )
+
+
+def test_parts_of_an_official_split_offer_no_official_splits(tmp_path):
+    train, test = read(write_100k(tmp_path)).split("u1")
+    assert (len(train), len(test)) == (4, 3)
+    with pytest.raises(SettingError, match="no split 'u1'"):
+        train.split("u1")
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan"), float("inf")])
+@pytest.mark.parametrize("method", ["random", "time"])
+def test_fraction_that_makes_no_sense(method, fraction):
+    data = dataset_of([(1, 1, 1), (1, 2, 2), (2, 1, 3)])
+    with pytest.raises(SettingError, match="between 0 and 1"):
+        data.split(method, test_fraction=fraction)
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_count_that_makes_no_sense(count):
+    with pytest.raises(SettingError, match="At least the last 1"):
+        dataset_of([(1, 1, 1), (1, 2, 2)]).split("last", last=count)
+
+
+@pytest.mark.parametrize("k", [-1, 0, 1, 4])
+def test_folds_that_make_no_sense(k):
+    with pytest.raises(SettingError, match="cannot be cut into"):
+        list(dataset_of([(1, 1, 1), (1, 2, 2), (2, 1, 3)]).folds(k))
+
+
+@pytest.mark.parametrize("method", ["last", "time"])
+def test_splits_by_time_need_timestamps(method):
+    data = read({"user": [1, 1, 2], "item": [1, 2, 1], "stars": [1, 2, 3]})
+    with pytest.raises(SettingError, match="no timestamps"):
+        data.split(method)
+    assert len(data.split("random", test_fraction=0.4)[1]) == 1
+
+
+def test_unknown_split_names_those_there_are(tmp_path):
+    with pytest.raises(
+        SettingError, match=r"no split 'u3'; there are random, last, time, u1, ua\."
+    ):
+        read(write_100k(tmp_path)).split("u3")

@@ -1,0 +1,211 @@
+"""Training: against a slow reference, and what must hold whatever the data."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import matinee
+from matinee.data.generated import generate
+from matinee.errors import SettingError
+from matinee.evaluation import rmse
+from matinee.models import ALS, BiasOnly
+
+
+def dense_als(dataset, recipe, start):
+    """The same sum minimized in the same order, with full matrices in float64."""
+    ratings, lam, v = dataset.ratings, recipe.regularization, recipe.exponent
+    users, items, width = len(ratings.user_ids), len(ratings.item_ids), 1 + recipe.factors
+    stars, known = np.zeros((users, items)), np.zeros((users, items), bool)
+    stars[ratings.user, ratings.item] = ratings.stars
+    known[ratings.user, ratings.item] = True
+    mean = ratings.stars.astype(np.float64).mean()
+    genres = dataset.catalog.genre_matrix
+    f_items = np.column_stack([np.ones(items), genres])
+    if recipe.features == "none":
+        f_items = f_items[:, :1]
+    f_users = np.ones((users, 1))
+    x, w = np.zeros((users, width)), np.zeros((items, width))
+    x[:, 1:] = start
+    mx, mw = np.zeros_like(x), np.zeros_like(w)
+    link_ridge = np.sqrt(len(ratings))
+
+    def solve(stars, known, other, prior):
+        out = prior.copy()
+        for row in np.flatnonzero(known.any(axis=1)):
+            rated = known[row]
+            design = np.column_stack([np.ones(rated.sum()), other[rated, 1:]])
+            penalty = lam * rated.sum() ** v * np.eye(width)
+            right = design.T @ (stars[row, rated] - mean - other[rated, 0]) + penalty @ prior[row]
+            out[row] = np.linalg.solve(design.T @ design + penalty, right)
+        return out
+
+    def relink(features, counts, rows):
+        weights = np.where(counts > 0, counts**v, 0)
+        gram = features.T @ (weights[:, None] * features) + link_ridge * np.eye(features.shape[1])
+        return features @ np.linalg.solve(gram, features.T @ (weights[:, None] * rows))
+
+    for _ in range(recipe.iterations):
+        w = solve(stars.T, known.T, x, mw)
+        mw = relink(f_items, known.sum(axis=0).astype(float), w)
+        mx = relink(f_users, known.sum(axis=1).astype(float), x)
+        x = solve(stars, known, w, mx)
+    cold = ~known.any(axis=0)
+    w[cold] = mw[cold]
+    return x, w
+
+
+@pytest.mark.parametrize("features", ["genres", "none"])
+@pytest.mark.parametrize("factors", [0, 3])
+def test_training_equals_the_slow_reference(features, factors):
+    data, _ = generate(viewers=40, movies=30, ratings=500, seed=3)
+    recipe = ALS(factors=factors, iterations=3, features=features, solver="cholesky", seed=8)
+    start = 0.1 * np.random.default_rng(8).standard_normal((40, factors), np.float32)
+    users, items = dense_als(data, recipe, start)
+    model = recipe.fit(data)
+    np.testing.assert_allclose(model.user_rows, users, rtol=5e-3, atol=5e-4)
+    np.testing.assert_allclose(model.item_rows, items, rtol=5e-3, atol=5e-4)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        ALS(factors=8),
+        ALS(factors=8, solver="cholesky"),
+        ALS(factors=8, features="none"),
+        ALS(factors=0),
+    ],
+)
+def test_the_loss_never_rises(parts, recipe):
+    loss = recipe.fit(parts[0]).history["loss"].to_numpy()
+    assert (np.diff(loss) <= 1e-6 * loss[:-1]).all()
+    assert loss[-1] < loss[0]
+
+
+def test_same_seed_same_bits_for_any_number_of_threads(parts):
+    for solver in ("cholesky", "cg"):
+        one, three = (
+            ALS(factors=7, iterations=3, solver=solver, seed=4).fit(parts[0], threads=threads)
+            for threads in (1, 3)
+        )
+        assert np.array_equal(one.user_rows, three.user_rows)
+        assert np.array_equal(one.item_rows, three.item_rows)
+        assert one.history.drop("seconds").equals(three.history.drop("seconds"))
+    other = ALS(factors=7, iterations=3, seed=5).fit(parts[0])
+    assert not np.array_equal(one.user_rows, other.user_rows)
+
+
+def test_the_order_of_the_rows_does_not_matter(parts):
+    train = parts[0]
+    order = np.random.default_rng(0).permutation(len(train))
+    shuffled = matinee.data.Dataset(train.ratings.take(order), train.catalog)
+    recipe = ALS(factors=4, iterations=2)
+    one, other = recipe.fit(train), recipe.fit(shuffled)
+    assert np.array_equal(one.item_rows, other.item_rows)
+
+
+def test_factors_learn_what_biases_cannot(generated, parts):
+    train, test = parts
+    stars = test.ratings.stars
+    truth = generated[1].stars(test.ratings.user, test.ratings.item)
+
+    def error(recipe):
+        return recipe.fit(train, test=test).history["test_rmse"][-1]
+
+    biases, factors = error(BiasOnly()), error(ALS(factors=16))
+    best = rmse(truth, stars)
+    assert best < factors < biases < float(stars.std())
+    # with 36 ratings a viewer, most of the gap between biases and truth stays open
+    assert factors < biases - 0.1 * (biases - best)
+
+
+def test_conjugate_gradients_end_as_good_as_exact_solves(parts):
+    train, test = parts
+    exact, steps = (
+        ALS(factors=16, solver=solver).fit(train, test=test).history["test_rmse"][-1]
+        for solver in ("cholesky", "cg")
+    )
+    assert abs(exact - steps) < 0.003
+
+
+def test_history_has_a_row_for_each_iteration(parts):
+    train, test = parts
+    history = ALS(factors=4, iterations=5).fit(train, test=test).history
+    assert history.columns == ["iteration", "loss", "train_rmse", "test_rmse", "seconds"]
+    assert history["iteration"].to_list() == [1, 2, 3, 4, 5]
+    assert history["seconds"].is_sorted()
+
+
+def test_reported_errors_are_those_of_the_model(parts):
+    train, test = parts
+    model = ALS(factors=4, iterations=4).fit(train, test=test)
+    for dataset, column in ((test, "test_rmse"), (train, "train_rmse")):
+        ratings = dataset.ratings
+        users = ratings.user_ids.values[ratings.user]
+        items = ratings.item_ids.values[ratings.item]
+        scores = np.array([model.scores(user) for user in model.user_ids.values])
+        found = scores[ratings.user, ratings.item]
+        if column == "test_rmse":  # the training error is the one that is minimized: not clipped
+            found = model.predict(users, items)
+        assert model.history[column][-1] == pytest.approx(rmse(found, ratings.stars), abs=1e-5)
+
+
+def test_patience_keeps_the_best_iteration(parts):
+    train, validation = parts[0].split("random", test_fraction=0.2, seed=1)
+    recipe = ALS(factors=40, regularization=0.3, iterations=40, solver="cholesky", patience=2)
+    model = recipe.fit(train, validation=validation)
+    errors = model.history["validation_rmse"].to_numpy()
+    assert len(errors) < 40
+    assert errors.argmin() == len(errors) - 3
+    ratings = validation.ratings
+    users = ratings.user_ids.values[ratings.user]
+    found = model.predict(users, ratings.item_ids.values[ratings.item])
+    assert rmse(found, ratings.stars) == pytest.approx(errors.min(), abs=1e-6)
+    with pytest.raises(SettingError, match="validation"):
+        recipe.fit(train)
+
+
+def test_a_movie_without_ratings_starts_from_its_genres(parts):
+    train = parts[0]
+    hidden = int(np.argmax(train.ratings.item_counts))
+    without = matinee.data.Dataset(train.ratings.take(train.ratings.item != hidden), train.catalog)
+    model = ALS(factors=6).fit(without)
+    features = np.concatenate([[1.0], train.catalog.genre_matrix[hidden]])
+    np.testing.assert_allclose(model.item_rows[hidden], features @ model.genre_rows, atol=1e-5)
+    title = train.catalog.titles[hidden]
+    assert title in model.recommend(1, n=200)["title"].to_list()
+    plain = ALS(factors=6, features="none").fit(without)
+    assert np.allclose(plain.item_rows[hidden], plain.genre_rows[0], atol=1e-6)
+
+
+def test_biases_alone(parts):
+    model = BiasOnly().fit(parts[0])
+    assert model.factors == 0
+    assert model.trainer["name"] == "BiasOnly"
+    spread = model.scores(1) - model.scores(2)
+    np.testing.assert_allclose(spread, spread[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"factors": -1},
+        {"iterations": 0},
+        {"regularization": 0.0},
+        {"regularization": float("nan")},
+        {"exponent": 1.5},
+        {"features": "year"},
+        {"solver": "lu"},
+        {"cg_steps": 0},
+        {"patience": -1},
+        {"seed": -1},
+    ],
+)
+def test_senseless_settings_are_refused_by_name(wrong):
+    with pytest.raises(SettingError, match=next(iter(wrong))):
+        ALS(**wrong)
+
+
+def test_ratings_that_are_all_the_same_train_without_trouble():
+    table = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "stars": [3, 3, 3]})
+    model = ALS(factors=2).fit(matinee.read(table))
+    np.testing.assert_allclose(model.predict([1, 2], [2, 2]), 3.0, atol=1e-4)

@@ -1,0 +1,211 @@
+"""What a trained model answers."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import matinee
+from matinee.errors import SettingError, UnknownIdError
+from matinee.models import ALS
+
+
+def test_predictions_are_scores_on_the_scale(model):
+    users, items = [1, 5, 5], [3, 9, 200]
+    expected = [model.scores(user)[item - 1] for user, item in zip(users, items, strict=True)]
+    found = model.predict(users, items)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.clip(expected, 0.5, 5.0), rtol=1e-5)
+    everything = model.predict(1, model.items)
+    np.testing.assert_allclose(everything, np.clip(model.scores(1), 0.5, 5.0), rtol=1e-5)
+    assert everything.min() >= 0.5
+    assert everything.max() <= 5.0
+
+
+def test_unknown_ids_are_errors_unless_the_average_is_asked_for(model):
+    with pytest.raises(UnknownIdError, match="99999"):
+        model.predict([1, 99999], [1, 1])
+    with pytest.raises(UnknownIdError, match="movie 77777"):
+        model.predict([1], [77777])
+    found = model.predict([99999, 1, 99999], [1, 77777, 77777], unknown="average")
+    average = model.mean + model.user_prior[0] + model.item_rows[0, 0]
+    average += model.user_prior[1:] @ model.item_rows[0, 1:]
+    assert found[0] == pytest.approx(average, abs=1e-5)
+    assert np.isfinite(found).all()
+    with pytest.raises(SettingError, match="zero"):
+        model.predict(1, 1, unknown="zero")
+    with pytest.raises(SettingError, match="pair"):
+        model.predict([1, 2, 3], [1, 2])
+
+
+def test_a_viewer_without_training_ratings_counts_as_unknown(parts):
+    train = parts[0]
+    rows = train.ratings.user != 4
+    model = ALS(factors=2, iterations=2).fit(
+        matinee.data.Dataset(train.ratings.take(rows), train.catalog)
+    )
+    with pytest.raises(UnknownIdError, match="no ratings"):
+        model.recommend(5)
+    with pytest.raises(UnknownIdError, match="no ratings"):
+        model.predict(5, 1)
+    assert np.isfinite(model.predict(5, 1, unknown="average")).all()
+    assert 5 not in model.recommend(n=1)["user"].to_list()
+
+
+def test_a_list_is_the_sorted_scores_without_the_seen_movies(model):
+    for user in (1, 17, 300):
+        scores = model.scores(user)
+        seen = set(model.viewer(user).items.tolist())
+        order = [code for code in np.argsort(-scores, kind="stable") if code not in seen][:15]
+        found = model.recommend(user, n=15)
+        assert found["item"].to_list() == model.items[order].to_list()
+        assert found.columns == ["item", "title", "genres", "stars", "score"]
+        np.testing.assert_allclose(found["score"], scores[order], rtol=1e-5)
+        np.testing.assert_allclose(found["stars"], np.clip(scores[order], 0.5, 5), rtol=1e-5)
+        assert found["title"].to_list() == [model.catalog.titles[code] for code in order]
+
+
+def test_lists_for_several_and_for_all_are_the_single_ones(model):
+    several = model.recommend([3, 1], n=4)
+    assert several["user"].to_list() == [3] * 4 + [1] * 4
+    everybody = model.recommend(n=4, threads=3)
+    assert everybody["user"].n_unique() == 300
+    for user in (1, 3, 200):
+        alone = model.recommend(user, n=4)
+        for frame in (several, everybody):
+            part = frame.filter(pl.col("user") == user).drop("user")
+            assert part.is_empty() or part.equals(alone)
+
+
+def test_filters(model):
+    catalog = model.catalog
+    genre = catalog.genre_names[0]
+    found = model.recommend(1, n=300, genres=genre.lower(), exclude_seen=False)
+    assert all(genre in genres.split("|") for genres in found["genres"])
+    assert found.height == int(catalog.genre_matrix[:, 0].sum())
+    found = model.recommend(1, n=300, years=(1990, 1999), exclude_seen=False)
+    years = catalog.frame["year"]
+    assert set(found["item"]) == set(model.items.filter((years >= 1990) & (years <= 1999)))
+    some = [catalog.titles[4], 9]
+    assert set(model.recommend(1, include=some, exclude_seen=False)["item"]) == {5, 9}
+    everything = model.recommend(1, n=300, exclude_seen=False)
+    assert everything.height == len(catalog)
+    left = model.recommend(1, n=300, exclude=some, exclude_seen=False)
+    assert set(everything["item"]) - set(left["item"]) == {5, 9}
+    known = model.recommend(1, n=300, min_ratings=30, exclude_seen=False)
+    assert set(known["item"]) == set(model.items.filter(pl.Series(model.item_counts >= 30)))
+    assert model.recommend(1, include=5, exclude=5).is_empty()
+    with pytest.raises(SettingError, match="Polka"):
+        model.recommend(1, genres="Polka")
+    with pytest.raises(SettingError, match="n is"):
+        model.recommend(1, n=0)
+
+
+def test_similar_movies_by_angle_and_by_product(model):
+    vectors = model.item_factors.astype(np.float64)
+    lengths = np.linalg.norm(vectors, axis=1)
+    product = vectors @ vectors[7]
+    for measure, likeness in (("dot", product), ("cosine", product / lengths / lengths[7])):
+        found = model.similar(model.catalog.titles[7], n=12, measure=measure)
+        well_known = model.item_counts >= 10
+        well_known[7] = False
+        order = np.argsort(-np.where(well_known, likeness, -np.inf), kind="stable")[:12]
+        assert found["item"].to_list() == model.items[order].to_list()
+        np.testing.assert_allclose(found["similarity"], likeness[order], rtol=1e-3)
+        assert found["ratings"].to_list() == model.item_counts[order].tolist()
+    with pytest.raises(SettingError, match="euclid"):
+        model.similar(1, measure="euclid")
+
+
+def test_similar_lists_little_known_movies_last_and_unrated_ones_never(model):
+    everything = model.similar(1, n=500)
+    counts = everything["ratings"].to_numpy()
+    assert len(counts) == (model.item_counts > 0).sum() - 1
+    enough = counts >= 10
+    assert not enough[np.argmin(enough) :].any()
+    assert counts.min() > 0
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "cg"])
+def test_folding_in_a_training_viewer_gives_the_trained_vector(parts, solver):
+    model = ALS(factors=6, iterations=4, solver=solver).fit(parts[0])
+    for user in (1, 50, 299):
+        trained = model.viewer(user)
+        ratings = dict(zip(model.items[trained.items], trained.stars.tolist(), strict=True))
+        folded = model.fold_in(ratings)
+        np.testing.assert_allclose(folded.row, trained.row, atol=1e-5)
+        assert model.recommend(folded).equals(model.recommend(user)) or np.allclose(
+            model.recommend(folded)["score"], model.recommend(user)["score"], atol=1e-4
+        )
+
+
+def test_folding_in_takes_titles_and_refuses_nonsense(model):
+    title = model.catalog.titles[3]
+    by_title, by_id = model.fold_in({title: 4.5, 9: 2}), model.fold_in([(9, 2), (4, 4.5)])
+    assert np.array_equal(by_title.row, by_id.row)
+    assert 4 not in model.recommend(by_title, n=500)["item"]
+    nobody = model.fold_in({})
+    np.testing.assert_array_equal(nobody.row, model.user_prior)
+    for stars in (7, 0, float("nan"), 3.3):
+        with pytest.raises(SettingError, match="scale"):
+            model.fold_in({title: stars})
+    with pytest.raises(SettingError, match="twice"):
+        model.fold_in([(4, 5), (title, 4)])
+    with pytest.raises(UnknownIdError, match="No Such Film"):
+        model.fold_in({"No Such Film (1901)": 5})
+
+
+def test_somebody_new_is_pulled_towards_what_they_like(generated, model):
+    """A viewer made from the truth: twenty ratings bring predictions closer to it."""
+    data, truth = generated
+    rated = np.argsort(-data.ratings.item_counts)[:40].astype(np.int32)
+    closer = 0
+    for user in range(20):
+        right = truth.stars(np.full(40, user, np.int32), rated)
+        given = np.clip(np.round(2 * right[:20]) / 2, 0.5, 5)
+        viewer = model.fold_in(zip(model.items[rated[:20]], given.tolist(), strict=True))
+        nobody = model.fold_in({})
+        unseen = rated[20:]
+        error, before = (
+            np.abs(model.scores(one)[unseen] - right[20:]).mean() for one in (viewer, nobody)
+        )
+        closer += error < before
+    assert closer >= 15
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "cg"])
+def test_contributions_add_up_to_the_score(parts, solver):
+    model = ALS(factors=6, iterations=4, solver=solver).fit(parts[0])
+    new = model.fold_in({1: 5, 2: 1})
+    for user, item in ((1, 3), (77, 150), (new, 5), (model.fold_in({}), 5)):
+        found = model.explain(user, item)
+        score = model.scores(user)[model.movie(item)]
+        assert found["contribution"].sum() == pytest.approx(float(score), abs=1e-4)
+        assert found["part"].to_list()[:3] == ["mean", "movie", "viewer"]
+        assert found.filter(pl.col("part") == "rating").height == len(model.viewer(user).items)
+
+
+def test_an_explanation_changes_with_the_rating_it_names(model):
+    """A contribution is linear in the stars: more stars add in proportion to the sensitivity."""
+    base = {1: 3.0, 2: 4.0, 8: 2.0}
+    scores, parts = [], []
+    for stars in (2.0, 3.0, 4.0):
+        viewer = model.fold_in({**base, 1: stars})
+        scores.append(float(model.scores(viewer)[4]))
+        parts.append(model.explain(viewer, 5).filter(pl.col("item") == 1)["contribution"][0])
+    assert parts[2] - parts[1] == pytest.approx(parts[1] - parts[0], abs=1e-6)
+    assert parts[1] - parts[0] == pytest.approx(scores[1] - scores[0], abs=1e-4)
+
+
+def test_text_ids_work_everywhere():
+    table = pl.DataFrame(
+        {
+            "user": ["ann", "ann", "bob", "bob", "cyd"],
+            "item": ["x", "y", "x", "z", "y"],
+            "stars": [5.0, 3.0, 4.0, 1.0, 2.0],
+        }
+    )
+    model = ALS(factors=2).fit(matinee.read(table))
+    assert model.recommend("ann")["item"].to_list() == ["z"]
+    assert set(model.similar("x")["item"]) == {"y", "z"}
+    with pytest.raises(UnknownIdError, match="anna"):
+        model.recommend("anna")
