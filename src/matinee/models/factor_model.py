@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 from matinee.data import Catalog, Ids, Scale
 from matinee.data.ids import as_list
 from matinee.errors import SettingError, UnknownIdError
-from matinee.kernels import Rows, predict_pairs, score_items, solve_rows_exact, top_n
-from matinee.models.explanation import explain_score
-from matinee.models.lists import allowed_items, best_lists
+from matinee.kernels import Rows, predict_pairs, score_items, solve_rows_exact
+from matinee.models.explanation import contributions, parts_of_a_score
+from matinee.models.lists import allowed_items, best_lists, most_alike
 from matinee.models.viewer import Viewer
-
-ENOUGH_RATINGS = 10  # with fewer, a movie's vector is mostly its genres'
 
 
 @dataclass(frozen=True)
@@ -303,18 +301,7 @@ class FactorModel:
         if self.factors == 0:
             raise SettingError("A model without factors cannot tell which movies are alike.")
         code = self.movie(movie)
-        vectors = self.item_factors
-        likeness = vectors @ vectors[code]
-        if measure == "cosine":
-            lengths = np.linalg.norm(vectors, axis=1)
-            likeness = likeness / np.maximum(lengths * lengths[code], np.finfo(np.float32).tiny)
-        known = self.item_counts >= ENOUGH_RATINGS
-        codes = np.empty(0, np.int32)
-        for allowed in (known, ~known & (self.item_counts > 0)):
-            allowed[code] = False
-            more = np.empty(n - len(codes), np.int32)
-            top_n(likeness.astype(np.float32), allowed, more, np.empty(len(more), np.float32))
-            codes = np.concatenate([codes, more[more >= 0]])
+        likeness, codes = most_alike(self.item_factors, self.item_counts, code, n, measure)
         return self.catalog.rows(codes).with_columns(
             similarity=pl.Series(likeness[codes], dtype=pl.Float32),
             ratings=pl.Series(self.item_counts[codes]),
@@ -389,7 +376,13 @@ class FactorModel:
             ``"viewer"`` (how a typical viewer differs, in this movie's direction), then a
             ``"rating"`` for each movie the viewer rated, the weightiest first.
         """
-        return explain_score(self, self.viewer(user), self.movie(movie))
+        viewer, item = self.viewer(user), self.movie(movie)
+        penalty = self.regularization * max(1, len(viewer.items)) ** self.exponent
+        from_prior, from_ratings = contributions(
+            viewer, self.mean, self.item_rows, item, self.user_prior, penalty
+        )
+        general = (float(self.mean), float(self.item_biases[item]), from_prior)
+        return parts_of_a_score(self.catalog, viewer, general, from_ratings)
 
     def save(self, run: str | Path) -> Path:
         """Write the model to a run folder, whole or not at all; see `matinee.models.runs`."""

@@ -6,9 +6,10 @@ from numpy.typing import NDArray
 
 from matinee.data import Catalog
 from matinee.errors import SettingError
-from matinee.kernels import best_items, equal_blocks, run_blocks
+from matinee.kernels import best_items, equal_blocks, run_blocks, top_n
 from matinee.progress import progress
 
+ENOUGH_RATINGS = 10  # with fewer, the vector of a movie is mostly its genres
 BATCH = 8192  # viewers between two ticks of the progress bar
 
 
@@ -83,3 +84,31 @@ def best_lists(
             )
             tick(blocks[-1][1], "")
     return codes, scores
+
+
+def most_alike(
+    vectors: NDArray[np.float32], counts: NDArray[np.int64], code: int, n: int, measure: str
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Likeness of every movie to one, and the n most alike; see `FactorModel.similar`.
+
+    Parameters
+    ----------
+    vectors : float32 (items, factors)
+    counts : int64 (items,)
+        Ratings of each movie.
+    code, n : int
+    measure : {"cosine", "dot"}
+    """
+    n = min(n, len(vectors))
+    likeness = vectors @ vectors[code]
+    if measure == "cosine":
+        lengths = np.linalg.norm(vectors, axis=1)
+        likeness = likeness / np.maximum(lengths * lengths[code], np.finfo(np.float32).tiny)
+    known = counts >= ENOUGH_RATINGS
+    codes = np.empty(0, np.int32)
+    for allowed in (known, ~known & (counts > 0)):
+        allowed[code] = False
+        more = np.empty(n - len(codes), np.int32)
+        top_n(likeness, allowed, more, np.empty(len(more), np.float32))
+        codes = np.concatenate([codes, more[more >= 0]])
+    return likeness, codes

@@ -19,6 +19,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-import matinee
 from matinee.data import Catalog, Ids, Scale
 from matinee.errors import RunError
 from matinee.folders import new_folder, recover
@@ -95,16 +95,16 @@ def read_manifest(run: Path) -> dict[str, Any]:
     path = run / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        version = manifest["format"]
+        written = manifest["format"]
     except FileNotFoundError:
         raise RunError(f"{run}: there is no run here (no {MANIFEST}).") from None
     except (OSError, ValueError, KeyError, TypeError):
         raise RunError(f"{path}: this is no manifest of a run.") from None
-    if not isinstance(version, int) or version < 1:
-        raise RunError(f"{path}: format {version!r} is none that was ever written.")
-    if version > FORMAT:
+    if not isinstance(written, int) or written < 1:
+        raise RunError(f"{path}: format {written!r} is none that was ever written.")
+    if written > FORMAT:
         raise RunError(
-            f"{run}: written in format {version}, and this version knows up to {FORMAT}. "
+            f"{run}: written in format {written}, and this version knows up to {FORMAT}. "
             "Upgrade matinee."
         )
     for section in SECTIONS:
@@ -140,7 +140,7 @@ def _manifest(model: FactorModel, folder: Path) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(),
-        "matinee": matinee.__version__,
+        "matinee": version("matinee"),
         "python": platform.python_version(),
         "trainer": dict(model.trainer),
         "model": {
