@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from matinee.cli.options import Columns, Duplicates, Json, ScaleOption, open_dataset
-from matinee.cli.output import print_json, print_table, say
+from matinee.cli.output import print_json, print_table, say, short
 
 data_app = typer.Typer(
     help="Data sets: what there is, downloading an edition, adding your own.",
@@ -46,7 +46,7 @@ def list_data(json: Json = False) -> None:
         return
     names = ("name", "ratings", "viewers", "movies", "stars", "year", "here")
     print_table(frame, {name: name for name in names})
-    say(f"\nKept in {cache_folder()} (set MATINEE_DATA to keep them elsewhere).")
+    say(f"\nKept in {short(cache_folder())} (set MATINEE_DATA to keep them elsewhere).")
 
 
 @data_app.command()
@@ -62,7 +62,7 @@ def fetch(
     if json:
         print_json({"name": name, "path": str(path)})
     else:
-        say(f"{name} is in {path}. Terms: {TERMS}.")
+        say(f"{name} is in {short(path)}. Terms: {TERMS}.")
 
 
 @data_app.command()

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from matinee.cli.output import heading, print_table, say
+from matinee.cli.output import heading, print_table, say, short
 
 if TYPE_CHECKING:
     from matinee.data import Dataset
@@ -61,7 +61,7 @@ def _find_data() -> "Dataset":
     from matinee.errors import ArchiveError
 
     if path := cached(EDITION):
-        say(f"Reading {EDITION} from {path}.")
+        say(f"Reading {EDITION} from {short(path)}.")
         return read(EDITION)
     say(f"{EDITION} is not here yet; downloading it from GroupLens.")
     try:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ def print_json(value: Any) -> None:
 def say(text: str = "") -> None:
     """A line on stdout."""
     print(text)
+
+
+def short(path: Path) -> str:
+    """A path as a person would write it: the home folder is ``~``."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def heading(text: str) -> None:
