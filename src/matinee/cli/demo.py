@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from matinee.cli.output import heading, print_table, say, short
+from matinee.cli.output import command, heading, print_table, say, short
 
 if TYPE_CHECKING:
     from matinee.data import Dataset
@@ -46,10 +46,10 @@ def demo() -> None:
     say()
     say(f"The model is saved in {RUN}. Ask it yourself:")
     title = model.catalog.titles[_well_known(model)]
-    say("  matinee recommend --user 1")
-    say(f'  matinee recommend --rated "{title}=5" --min-ratings 20')
-    say(f'  matinee similar "{title}"')
-    say(f'  matinee explain "{title}" --user 1')
+    say(f"  {command()} recommend --user 1")
+    say(f'  {command()} recommend --rated "{title}=5" --min-ratings {MIN_RATINGS}')
+    say(f'  {command()} similar "{title}"')
+    say(f'  {command()} explain "{title}" --user 1')
 
 
 def _find_data() -> "Dataset":

@@ -1,6 +1,7 @@
 """How results look on a terminal and as JSON."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,13 @@ def short(path: Path) -> str:
     """A path as a person would write it: the home folder is ``~``."""
     home = Path.home()
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
+def command() -> str:
+    """What to type to run matinee again: its name if the shell finds it, else its path."""
+    found = shutil.which("matinee")
+    same = found is not None and Path(found).resolve() == Path(sys.argv[0]).resolve()
+    return "matinee" if same else sys.argv[0]
 
 
 def heading(text: str) -> None:
