@@ -69,23 +69,23 @@ def compilation_announced() -> Iterator[None]:
         return
     from numba.core import event
 
-    listener = _CompilationListener()
-    event.register("numba:compile", listener)  # type: ignore[no-untyped-call]
+    class Announcer(event.Listener):
+        announced = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.announced:
+                self.announced = True
+                print("Compiling for this machine (first run only) ...", file=sys.stderr)
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    announcer = Announcer()
+    event.register("numba:compile", announcer)  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
-        event.unregister("numba:compile", listener)  # type: ignore[no-untyped-call]
-
-
-class _CompilationListener:
-    """What numba calls when it starts and ends compiling something."""
-
-    announced = False
-
-    def notify(self, _: Any) -> None:
-        if not self.announced:
-            self.announced = True
-            print("Compiling for this machine (first run only) ...", file=sys.stderr)
+        event.unregister("numba:compile", announcer)  # type: ignore[no-untyped-call]
 
 
 def _bar(unit: str) -> Any:

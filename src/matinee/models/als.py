@@ -128,7 +128,7 @@ class ALS:
         """
         if self.patience and validation is None:
             raise SettingError("patience needs a validation part to watch.")
-        training = _Training(self, train, threads)
+        training = Training(self, train, threads)
         judged = {"train": None, "validation": validation, "test": test}
         history: list[dict[str, Any]] = []
         best: tuple[float, int, Any] = (np.inf, 0, None)
@@ -199,7 +199,7 @@ class _Side:
         )
 
 
-class _Training:
+class Training:
     """The state that one call of `ALS.fit` works on."""
 
     def __init__(self, recipe: ALS, train: Dataset, threads: int | None) -> None:
