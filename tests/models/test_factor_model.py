@@ -1,6 +1,7 @@
 """What a trained model answers."""
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -26,6 +27,12 @@ def test_unknown_ids_are_errors_unless_the_average_is_asked_for(model):
         model.predict([1, 99999], [1, 1])
     with pytest.raises(UnknownIdError, match="movie 77777"):
         model.predict([1], [77777])
+    assert model.predict("5", model.catalog.titles[8]) == model.predict(5, 9)
+    for nobody in ("Nobody", None, 1.5, ""):
+        with pytest.raises(UnknownIdError):
+            model.predict([1, nobody], 1)
+        with pytest.raises(UnknownIdError):
+            model.predict(1, [nobody])
     found = model.predict([99999, 1, 99999], [1, 77777, 77777], unknown="average")
     average = model.mean + model.user_prior[0] + model.item_rows[0, 0]
     average += model.user_prior[1:] @ model.item_rows[0, 1:]
@@ -74,6 +81,17 @@ def test_lists_for_several_and_for_all_are_the_single_ones(model):
         for frame in (several, everybody):
             part = frame.filter(pl.col("user") == user).drop("user")
             assert part.is_empty() or part.equals(alone)
+
+
+def test_ids_may_come_in_any_container(model):
+    expected = model.predict([1, 2], [3, 4])
+    for many in (tuple, np.array, pl.Series, pd.Series, iter):
+        assert np.array_equal(model.predict(many([1, 2]), many([3, 4])), expected)
+        assert model.recommend(many([1, 2]), n=2).height == 4
+    assert model.predict(np.int64(1), np.array(3)) == expected[0]
+    assert model.recommend(np.int64(1), n=2).equals(model.recommend(1, n=2))
+    assert len(model.predict([], [])) == 0
+    assert model.recommend([], n=2).is_empty()
 
 
 def test_filters(model):

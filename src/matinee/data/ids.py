@@ -1,7 +1,6 @@
 """Original ids and the dense codes that stand for them inside."""
 
 import difflib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,10 +113,19 @@ def _compact(values: pl.Series) -> bool:
     return int(values[-1]) - int(values[0]) < 16 * len(values) + 1_000_000
 
 
-def as_list(one_or_many: Any) -> list[Any]:
-    """What a person passed as "one id or several", as a list."""
-    if isinstance(one_or_many, str) or not isinstance(
-        one_or_many, Sequence | np.ndarray | pl.Series
-    ):
+def is_one(value: Any) -> bool:
+    """Whether a person passed one id or title rather than several."""
+    return isinstance(value, str) or not hasattr(value, "__iter__")
+
+
+def as_many(one_or_many: Any) -> Any:
+    """What a person passed as one or several ids, as a list, an array or a polars series."""
+    if is_one(one_or_many):
         return [one_or_many]
+    if isinstance(one_or_many, pl.Series):
+        return one_or_many
+    if isinstance(one_or_many, np.ndarray):
+        return np.atleast_1d(one_or_many)
+    if hasattr(one_or_many, "to_numpy"):  # a column of a pandas frame
+        return one_or_many.to_numpy()
     return list(one_or_many)

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data import Catalog, Ids, Scale
-from matinee.data.ids import as_list
+from matinee.data.ids import as_many, is_one
 from matinee.errors import SettingError, UnknownIdError
 from matinee.kernels import Rows, predict_pairs, score_items, solve_rows_exact
 from matinee.models.explanation import contributions, parts_of_a_score
@@ -121,13 +121,8 @@ class FactorModel:
         """
         if isinstance(user, Viewer):
             return user
-        code = self.user_ids.code(user)
+        code = self._viewer_code(user)
         first, last = self.rated.indptr[code : code + 2]
-        if first == last:
-            raise UnknownIdError(
-                f"Viewer {user} has no ratings in the training part. Fold some in, or ask for "
-                'unknown="average".'
-            )
         return Viewer(
             self.user_rows[code], self.rated.indices[first:last], self.rated.values[first:last]
         )
@@ -140,6 +135,7 @@ class FactorModel:
         Parameters
         ----------
         users, items : sequences of ids of the same length, or one id for all
+            A movie may be given by its title where unknown ones are errors.
         unknown : {"error", "average"}
             What to do about ids the training part does not have: refuse, or take the average
             viewer, the average movie. (A movie of the catalogue that nobody rated is known by
@@ -156,22 +152,19 @@ class FactorModel:
         """
         if unknown not in ("error", "average"):
             raise SettingError(f"unknown is 'error' or 'average', not {unknown!r}.")
-        user_list, item_list = as_list(users), as_list(items)
-        length = max(len(user_list), len(item_list))
-        if {len(user_list), len(item_list)} - {1, length}:
+        asked_users, asked_items = as_many(users), as_many(items)
+        length = max(len(asked_users), len(asked_items))
+        if {len(asked_users), len(asked_items)} - {1, length}:
             raise SettingError(
-                f"{len(user_list)} viewers do not pair with {len(item_list)} movies."
+                f"{len(asked_users)} viewers do not pair with {len(asked_items)} movies."
             )
-        user = self.user_ids.codes(user_list)
-        item = self.catalog.ids.codes(item_list)
+        user, item = self.user_ids.codes(asked_users), self.catalog.ids.codes(asked_items)
         user[(user >= 0) & (np.diff(self.rated.indptr)[user] == 0)] = -1
-        if unknown == "error":
-            for codes, asked, find in (
-                (user, user_list, self.viewer),
-                (item, item_list, self.movie),
-            ):
-                if (codes < 0).any():
-                    find(asked[int((codes < 0).argmax())])  # raises, with a suggestion
+        if unknown == "error":  # one by one: a title is found, all else raises
+            for at in np.flatnonzero(user < 0):
+                user[at] = self._viewer_code(asked_users[at])
+            for at in np.flatnonzero(item < 0):
+                item[at] = self.movie(asked_items[at])
         # row -1 is the last one: the average viewer, the average movie
         user_rows = np.concatenate([self.user_rows, self.user_prior[None]])
         item_rows = np.concatenate([self.item_rows, self.genre_rows[:1]])
@@ -242,13 +235,13 @@ class FactorModel:
             raise SettingError(f"n is at least 1, not {n}.")
         allowed = allowed_items(
             self.catalog,
-            None if include is None else [self.movie(one) for one in as_list(include)],
-            [] if exclude is None else [self.movie(one) for one in as_list(exclude)],
-            [] if genres is None else as_list(genres),
+            None if include is None else [self.movie(one) for one in as_many(include)],
+            [] if exclude is None else [self.movie(one) for one in as_many(exclude)],
+            [] if genres is None else as_many(genres),
             years,
         )
         allowed &= self.item_counts >= min_ratings
-        alone = user is not None and (isinstance(user, Viewer) or as_list(user) == [user])
+        alone = user is not None and is_one(user)
         asked: Any
         if user is None:
             counts = np.diff(self.rated.indptr)
@@ -256,13 +249,13 @@ class FactorModel:
             asked, rows = self.user_ids.values[known], self.user_rows[known]
             counts, seen = counts[known], self.rated.indices
         else:
-            asked = [user] if alone else list(user)
+            asked = list(as_many(user))
             viewers = [self.viewer(one) for one in asked]
             rows = np.array([viewer.row for viewer in viewers], np.float32)
             counts = np.array([len(viewer.items) for viewer in viewers], np.int64)
             seen = np.concatenate([np.empty(0, np.int32), *(one.items for one in viewers)])
         indptr = np.concatenate(([0], np.cumsum(counts * exclude_seen)))
-        rows = rows.reshape(len(asked), -1)
+        rows = rows.reshape(len(asked), 1 + self.factors)
         codes, scores = best_lists(
             self.mean, rows, self.item_rows, allowed, indptr, seen, n, threads
         )
@@ -389,6 +382,15 @@ class FactorModel:
         from matinee.models.runs import save
 
         return save(self, Path(run))
+
+    def _viewer_code(self, user: Any) -> int:
+        """Code of a viewer who has training ratings."""
+        code = self.user_ids.code(user)
+        if self.rated.indptr[code] == self.rated.indptr[code + 1]:
+            raise UnknownIdError(
+                f"Viewer {user} has no ratings in the training part. Fold in some that they gave."
+            )
+        return code
 
     def _on_scale(self, stars: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.clip(stars, self.scale.low, self.scale.high).astype(np.float32)
