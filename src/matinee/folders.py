@@ -1,11 +1,17 @@
-"""Folders that are written whole or not at all."""
+"""Folders that are written whole or not at all, whoever reads or writes beside."""
 
+import glob
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: one writer at a time is up to the user there
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -24,37 +30,81 @@ def new_folder(target: Path) -> Iterator[Path]:
     >>> (place / "a.txt").read_text()
     'whole'
     """
-    recover(target)
+    target = Path(os.path.realpath(target))
     target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target)
     fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.new-"))
-    try:
-        fresh.chmod(0o755)
-        yield fresh
-        for path in (*fresh.rglob("*"), fresh):
-            _to_disk(path)
-        if target.exists():
-            target.rename(_previous(target))
-        fresh.rename(target)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        recover(target)
-        raise
+    with _lock(fresh):  # says that its writer is alive
+        try:
+            yield fresh
+            for path in (*fresh.rglob("*"), fresh):
+                path.chmod(0o755 if path.is_dir() else 0o644)
+                _to_disk(path)
+            _swap(fresh, target)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
     _to_disk(target.parent)
-    shutil.rmtree(_previous(target), ignore_errors=True)
 
 
 def recover(target: Path) -> None:
     """Put the previous folder back where a process was killed between the two renames."""
     previous = _previous(target)
-    if previous.exists():
+    if previous.exists() and not target.exists():
+        with _lock(target.parent):  # a living writer finishes first
+            if previous.exists() and not target.exists():
+                previous.rename(target)
+
+
+def recover_all(parent: Path) -> None:
+    """`recover` for every folder below `parent`."""
+    for previous in parent.glob(".*.previous"):
+        recover(parent / previous.name.removeprefix(".").removesuffix(".previous"))
+
+
+def _swap(fresh: Path, target: Path) -> None:
+    previous = _previous(target)
+    with _lock(target.parent):
         if target.exists():
             shutil.rmtree(previous, ignore_errors=True)
-        else:
-            previous.rename(target)
+            target.rename(previous)
+        try:
+            fresh.rename(target)
+        except OSError:
+            if previous.exists():
+                previous.rename(target)
+            raise
+        shutil.rmtree(previous, ignore_errors=True)
+
+
+def _sweep(target: Path) -> None:
+    """Remove what killed writers of `target` left unfinished."""
+    for path in target.parent.glob(f".{glob.escape(target.name)}.new-*"):
+        with _lock(path, wait=False) as writer_is_gone:
+            if writer_is_gone:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _previous(target: Path) -> Path:
     return target.with_name(f".{target.name}.previous")
+
+
+@contextmanager
+def _lock(folder: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock of a folder, which ends with the process; whether it could be had."""
+    if fcntl is None:
+        yield wait
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        held = True
+    except BlockingIOError:
+        held = False
+    try:
+        yield held
+    finally:
+        os.close(handle)
 
 
 def _to_disk(path: Path) -> None:

@@ -5,7 +5,7 @@ rich is imported only when there is something to show.
 """
 
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +21,7 @@ def _silent(done: float, note: str) -> None:
 
 
 @contextmanager
-def progress(what: str, total: float, unit: str = "") -> Iterator[Tick]:
+def progress(what: str, total: float | None = None, unit: str = "") -> Iterator[Tick]:
     """Show a bar for `what` on stderr once it has lasted two seconds.
 
     Parameters
@@ -29,32 +29,25 @@ def progress(what: str, total: float, unit: str = "") -> Iterator[Tick]:
     what : str
         What is being done, such as ``"Training"``.
     total : float
-        The amount of work; `tick` reports amounts up to this.
+        The amount of work; `tick` reports amounts up to this. None if it is not known.
     unit : str
         ``"bytes"`` shows amounts as file sizes with a speed; otherwise plain numbers.
     """
     if not sys.stderr.isatty():
         yield _silent
         return
-    started = time.monotonic()
-    bar: Any = None
-    task: Any = None
-
-    def tick(done: float, note: str) -> None:
-        nonlocal bar, task
-        if bar is None:
-            if time.monotonic() - started < PATIENCE:
-                return
-            bar = _bar(unit)
-            bar.start()
-            task = bar.add_task(what, total=total, note="")
-        bar.update(task, completed=done, note=note)
-
+    bar = _bar(unit)
+    task = bar.add_task(what, total=total, note="")
+    # on its own clock: the first step alone may take longer than anybody's patience
+    timer = threading.Timer(PATIENCE, bar.start)
+    timer.daemon = True
+    timer.start()
     try:
-        yield tick
+        yield lambda done, note: bar.update(task, completed=done, note=note)
     finally:
-        if bar is not None:
-            bar.stop()
+        timer.cancel()
+        timer.join()
+        bar.stop()
 
 
 @contextmanager

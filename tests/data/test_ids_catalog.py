@@ -256,3 +256,13 @@ def test_catalog_without_any_description():
     assert catalog.titles == ["4", "9"]
     assert catalog.genre_matrix.shape == (2, 0)
     assert catalog.frame["year"].to_list() == [None, None]
+
+
+def test_a_title_that_is_a_number_is_meant_before_the_id():
+    ids = Ids(pl.Series([7, 300]))
+    catalog = Catalog.build(ids, pl.DataFrame({"item": [7, 300], "title": ["300 (2007)", "Up"]}))
+    assert catalog.find("300") == 0
+    assert catalog.find(300) == 1
+    assert catalog.find("7") == 0
+    with pytest.raises(UnknownIdError):
+        catalog.find("9" * 5000)

@@ -55,7 +55,9 @@ def test_an_experiment_is_noted_beside_its_model(generated):
 
 
 def test_stopping_early_holds_a_tenth_of_the_training_part_out(generated):
-    result = train_and_test(generated[0], ALS(factors=3, iterations=3, patience=1), Split())
+    result = train_and_test(
+        generated[0], ALS(factors=3, iterations=3, patience=1), Split(), hold_out_validation=True
+    )
     assert result.train_ratings == 9720
     assert "validation_rmse" in result.model.history.columns
 

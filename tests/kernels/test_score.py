@@ -32,8 +32,14 @@ def test_pairs_and_lists_of_scores_equal_the_dense_product():
     expected = dense_scores(users, items)
     user, item = np.divmod(np.arange(11 * 13, dtype=np.int32), 13)
     out = np.empty(len(user), np.float32)
-    predict_pairs(0, len(out), user, item, MEAN, users, items, out)
+    nobody, nothing = users[3] + 1, items[2] - 1
+    predict_pairs(0, len(out), user, item, MEAN, users, items, nobody, nothing, out)
     np.testing.assert_allclose(out.reshape(11, 13), expected, rtol=1e-5)
+    unknown = np.int32([-1])
+    for codes, rows_of in (((unknown, item[:1]), (nobody, items[0])),
+                           ((user[:1], unknown), (users[0], nothing))):  # fmt: skip
+        predict_pairs(0, 1, *codes, MEAN, users, items, nobody, nothing, out)
+        np.testing.assert_allclose(out[0], dense_scores(*(r[None] for r in rows_of)), rtol=1e-5)
     for u in range(11):
         row = np.empty(13, np.float32)
         score_items(MEAN, users[u], items, row)

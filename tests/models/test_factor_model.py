@@ -7,7 +7,7 @@ import pytest
 
 import matinee
 from matinee.errors import SettingError, UnknownIdError
-from matinee.models import ALS
+from matinee.models import ALS, Viewer
 
 
 def test_predictions_are_scores_on_the_scale(model):
@@ -92,6 +92,26 @@ def test_ids_may_come_in_any_container(model):
     assert model.recommend(np.int64(1), n=2).equals(model.recommend(1, n=2))
     assert len(model.predict([], [])) == 0
     assert model.recommend([], n=2).is_empty()
+    ann, bob = model.fold_in({1: 5, 2: 3}), model.fold_in({3: 1})
+    both = model.recommend([ann, 7, bob], n=3)
+    assert both["user"].to_list() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    for place, one in enumerate((ann, 7, bob)):
+        alone = both.filter(pl.col("user") == place).drop("user")
+        assert alone.equals(model.recommend(one, n=3))
+    many = np.random.default_rng(0).integers(1, 301, 500)
+    lists = model.recommend(many, n=1)
+    assert lists["user"].to_list() == many.tolist()
+    assert lists["item"][7] == model.recommend(int(many[7]), n=1)["item"][0]
+
+
+def test_a_viewer_folded_into_another_model_is_refused(model, parts):
+    other = ALS(factors=9, iterations=1).fit(parts[0])
+    with pytest.raises(SettingError, match="another model"):
+        model.recommend(other.fold_in({1: 5}))
+    stranger = Viewer(model.user_prior, np.int32([10**6]), np.float32([5]))
+    for ask in (model.scores, model.recommend, lambda one: model.explain(one, 1)):
+        with pytest.raises(SettingError, match="another model"):
+            ask(stranger)
 
 
 def test_filters(model):
@@ -198,7 +218,7 @@ def test_contributions_add_up_to_the_score(parts, solver):
         found = model.explain(user, item)
         score = model.scores(user)[model.movie(item)]
         assert found["contribution"].sum() == pytest.approx(float(score), abs=1e-4)
-        assert found["part"].to_list()[:3] == ["mean", "movie", "viewer"]
+        assert found["part"].to_list()[:3] == ["mean", "movie", "prior"]
         assert found.filter(pl.col("part") == "rating").height == len(model.viewer(user).items)
 
 
@@ -211,6 +231,7 @@ def test_an_explanation_changes_with_the_rating_it_names(model):
         scores.append(float(model.scores(viewer)[4]))
         parts.append(model.explain(viewer, 5).filter(pl.col("item") == 1)["contribution"][0])
     assert parts[2] - parts[1] == pytest.approx(parts[1] - parts[0], abs=1e-6)
+    assert model.predict(viewer, [5])[0] == pytest.approx(scores[2], abs=1e-5)
     assert parts[1] - parts[0] == pytest.approx(scores[1] - scores[0], abs=1e-4)
 
 
@@ -224,6 +245,10 @@ def test_text_ids_work_everywhere():
     )
     model = ALS(factors=2).fit(matinee.read(table))
     assert model.recommend("ann")["item"].to_list() == ["z"]
+    stars = model.predict(["ann", "dora"], ["z", "w"], unknown="average")
+    assert np.isfinite(stars).all()
+    assert model.predict("ann", "z") == stars[0]
+    assert model.fold_in({"x": 5, "y": 3}).row == pytest.approx(model.viewer("ann").row, abs=1e-5)
     assert set(model.similar("x")["item"]) == {"y", "z"}
     with pytest.raises(UnknownIdError, match="anna"):
         model.recommend("anna")

@@ -1,5 +1,6 @@
 """The command `matinee`, and what happens when a command fails."""
 
+import io
 import sys
 
 import typer
@@ -19,6 +20,7 @@ from matinee.errors import MatineeError
 app = typer.Typer(
     name="matinee",
     help="What to watch, how many stars, what is similar, and why.",
+    invoke_without_command=True,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -33,8 +35,14 @@ app.add_typer(data_app, name="data")
 @app.callback()
 def options(
     debug: bool = typer.Option(False, "--debug", help="Show a traceback when something fails."),
+    version: bool = typer.Option(False, "--version", help="Show the version.", is_eager=True),
 ) -> None:
     """What to watch, how many stars, what is similar, and why."""
+    if version:
+        from importlib.metadata import version as version_of
+
+        print(version_of("matinee"))
+        raise typer.Exit
 
 
 def main() -> None:
@@ -43,6 +51,9 @@ def main() -> None:
     debug = "--debug" in arguments
     if debug:  # wherever it stands
         arguments = [argument for argument in arguments if argument != "--debug"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a title may need more than the terminal knows
+            stream.reconfigure(errors="replace")
     try:
         app(arguments)
     except MatineeError as problem:
@@ -56,6 +67,12 @@ def main() -> None:
     except BrokenPipeError:  # somebody's `| head`
         sys.stderr.close()
         sys.exit(0)
+    except OSError as problem:  # no permission, no space, no such folder
+        if debug:
+            raise
+        where = f"{problem.filename}: " if problem.filename else ""
+        print(f"matinee: {where}{problem.strerror or problem}.", file=sys.stderr)
+        sys.exit(2)
     except Exception as problem:
         if debug:
             raise

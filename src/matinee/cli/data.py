@@ -9,7 +9,7 @@ from matinee.cli.options import Columns, Duplicates, Json, ScaleOption, open_dat
 from matinee.cli.output import print_json, print_table, say, short
 
 data_app = typer.Typer(
-    help="Data sets: what there is, downloading an edition, adding your own.",
+    help="Data sets: list them, fetch an edition, add your own.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -55,10 +55,12 @@ def fetch(
     json: Json = False,
 ) -> None:
     """Download a MovieLens edition from GroupLens, checksum checked; goes on where it stopped."""
+    from matinee.data.cache import cached
     from matinee.data.download import fetch as download
     from matinee.data.editions import TERMS
 
-    path = download(name)
+    already = cached(name)
+    path = already or download(name)
     if json:
         print_json({"name": name, "path": str(path)})
     else:
@@ -67,7 +69,7 @@ def fetch(
 
 @data_app.command()
 def add(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="An archive, a folder or a file.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="An archive, a folder or a file.")],
     name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
     columns: Columns = None,
     scale: ScaleOption = None,
@@ -76,10 +78,15 @@ def add(
 ) -> None:
     """Check data of your own and keep them under a name."""
     from matinee.data.cache import add as keep
+    from matinee.data.cache import cached
+    from matinee.data.editions import refuse_misnamed
 
-    dataset = open_dataset(str(path), columns, scale, duplicates)
-    kept = keep(path, name, dataset.reading)
+    before = cached(name or Path(path).stem)
+    dataset = open_dataset(path, columns, scale, duplicates)
+    refuse_misnamed(name or Path(path).stem, len(dataset))
+    kept = keep(Path(path), name, dataset.reading)
     if json:
         print_json({"name": kept.name, "path": str(kept), "ratings": len(dataset)})
     else:
-        say(f"{len(dataset):,} ratings; next: matinee describe {kept.name}.")
+        again = ", in place of what was there under that name" if before else ""
+        say(f"{len(dataset):,} ratings{again}; next: matinee describe {kept.name}.")

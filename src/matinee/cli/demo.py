@@ -16,7 +16,7 @@ MIN_RATINGS = 20  # a first look is easier to judge by movies one has heard of
 
 
 def demo() -> None:
-    """Train on a small MovieLens edition, and show what was learned from it."""
+    """Train on a small MovieLens edition and show what came out."""
     from matinee.evaluation import Split, train_and_test
     from matinee.explore import describe
     from matinee.models import ALS, BiasOnly

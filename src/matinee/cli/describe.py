@@ -18,7 +18,7 @@ def describe(
     duplicates: Duplicates = None,
     json: Json = False,
 ) -> None:
-    """What is in a data set: sizes, sparsity, first rows, stars, tails, genres, time."""
+    """What is in a data set: sizes, rows, stars, tails, genres."""
     import polars as pl
 
     from matinee.explore import describe as describe_dataset

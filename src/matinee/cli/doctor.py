@@ -5,7 +5,7 @@ from matinee.cli.output import print_json, say
 
 
 def doctor(json: Json = False) -> None:
-    """What matinee finds on this machine: versions, processors, folders."""
+    """What matinee finds here: versions, processors, folders."""
     import os
     import platform
     from importlib.metadata import version

@@ -7,7 +7,7 @@ from matinee.cli.output import print_json, say
 
 
 def evaluate(run: RunArgument = None, json: Json = False) -> None:
-    """Read a run's data again and judge the run on the ratings that it has not seen."""
+    """Judge a run again on the ratings that it has not seen."""
     from matinee.evaluation import evaluate_again
     from matinee.models import load
 

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from matinee.cli.options import Count, Json, Rated, User, find_viewer, open_run, run_and_title
+from matinee.cli.options import Json, Rated, User, find_viewer, open_run, run_and_title
 from matinee.cli.output import heading, print_json, print_table, say
 
 PARTS = {
     "mean": "stars of an average movie",
     "movie": "how this movie is liked",
-    "viewer": "how viewers like its kind",
+    "prior": "how viewers like its kind",
 }
 
 
@@ -21,21 +21,26 @@ def explain(
     ],
     user: User = None,
     rated: Rated = None,
-    n: Count = 10,
+    n: Annotated[
+        int, typer.Option("-n", metavar="N", min=0, help="Ratings to show; with --json, all.")
+    ] = 10,
     json: Json = False,
 ) -> None:
-    """Why somebody would give a movie so many stars: parts that add up to the score."""
+    """Why somebody would give a movie so many stars, part by part."""
     import polars as pl
 
     run, title = run_and_title(words)
     model = open_run(run)
-    parts = model.explain(find_viewer(model, user, rated), title)
-    score = parts["contribution"].sum()
+    viewer = find_viewer(model, user, rated)
+    parts = model.explain(viewer, title)
+    stars = float(model.predict(viewer, title)[0])
+    score = float(parts["contribution"].sum())
     name = model.catalog.titles[model.movie(title)]
     if json:
-        print_json({"title": name, "score": score, "parts": parts.to_dicts()})
+        print_json({"title": name, "stars": stars, "score": score, "parts": parts.to_dicts()})
         return
-    heading(f"{name}: {score:.2f} stars")
+    on_scale = f" (score {score:.2f})" if abs(stars - score) > 0.005 else ""
+    heading(f"{name}: {stars:.2f} stars{on_scale}")
     general = pl.col("part").replace_strict(PARTS, default=None)
     shown = parts.with_columns(title=pl.coalesce("title", general)).head(len(PARTS) + n)
     print_table(

@@ -11,17 +11,15 @@ if TYPE_CHECKING:
     from matinee.data import Dataset
     from matinee.models import FactorModel, Viewer
 
-RUNS = Path("runs")
-
 DatasetArgument = Annotated[
     str, typer.Argument(metavar="DATASET", help="A name (see matinee data list) or a path.")
 ]
 RunArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[RUN]", help="A run's folder or name; by default the newest one."),
+    typer.Argument(metavar="RUN", help="A run's folder or name; by default the newest one."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="By default all processors.")]
+Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="By default all processors.")]
 Columns = Annotated[
     str | None,
     typer.Option(
@@ -43,7 +41,7 @@ Rated = Annotated[
     list[str] | None,
     typer.Option(metavar='"TITLE=STARS"', help="A rating of somebody new; give several of these."),
 ]
-Count = Annotated[int, typer.Option("-n", min=1, help="How many to list.")]
+Count = Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many to list.")]
 
 
 def open_dataset(
@@ -69,15 +67,21 @@ def open_dataset(
 
 def find_run(run: str | None) -> Path:
     """The folder that a person means by a run's name or path, or by nothing."""
-    from matinee.models.runs import list_runs
+    from matinee.models.runs import MANIFEST, RUNS, list_runs
 
     if run is None:
         newest = list_runs(RUNS)
         if not newest:
             raise RunError("There is no run under runs/ yet. Make one: matinee train DATASET.")
         return newest[0][0]
-    path = Path(run)
-    return path if path.exists() or not (RUNS / run).exists() else RUNS / run
+    for path in (Path(run), RUNS / run):
+        if (path / MANIFEST).exists():
+            return path
+    known = ", ".join(folder.name for folder, _ in list_runs()[:5]) or "none"
+    raise RunError(
+        f"{run}: there is no run of this name (there are: {known}). "
+        "A title of several words goes in quotes."
+    )
 
 
 def open_run(run: str | None) -> "FactorModel":
@@ -96,7 +100,9 @@ def run_and_title(words: list[str]) -> tuple[str | None, str]:
 
 def find_viewer(model: "FactorModel", user: str | None, rated: list[str] | None) -> "Viewer":
     """The viewer with an id, or somebody new with the ratings given."""
-    if (user is None) == (not rated):
+    if user is not None and rated:
+        raise SettingError("Give --user ID or --rated ratings of somebody new, not both.")
+    if user is None and not rated:
         raise SettingError('Say who it is for: --user ID, or --rated "TITLE=STARS" (several).')
     if user is not None:
         return model.viewer(user)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 PIPE_WIDTH = 100  # columns where there is no terminal to ask
+WHOLE = ("run", "name", "item", "user")  # what one has to type again is never cut
 IDS = ("user", "item")  # names, even where they are numbers: no thousands separators
 
 
@@ -67,8 +68,9 @@ def print_table(
         form = "" if name in IDS else formats.get(name, _usual_format(frame[name].dtype))
         cells = ["" if value is None else format(value, form) for value in frame[name]]
         # text gives way where the terminal is narrow; numbers never do
-        if frame[name].dtype.is_numeric():
-            table.add_column(title, justify="right", no_wrap=True)
+        if frame[name].dtype.is_numeric() or name in WHOLE:
+            right = frame[name].dtype.is_numeric()
+            table.add_column(title, justify="right" if right else "left", no_wrap=True)
         else:
             table.add_column(title)
         columns.append(cells)

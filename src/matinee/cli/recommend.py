@@ -25,24 +25,27 @@ def recommend(
     rated: Rated = None,
     n: Count = 10,
     genre: Annotated[
-        list[str] | None, typer.Option(help="Only movies of this genre; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only movies of this genre; may be repeated."),
     ] = None,
     years: Annotated[
         str | None, typer.Option(metavar="FIRST-LAST", help="Only movies from these years.")
     ] = None,
     include: Annotated[
-        list[str] | None, typer.Option(help="Only these movies (id or title); may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="MOVIE", help="Only these movies (id or title); may be repeated."),
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(help="Never this movie (id or title); may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="MOVIE", help="Never this movie (id or title); may be repeated."),
     ] = None,
     min_ratings: Annotated[
-        int, typer.Option(min=0, help="Only movies with at least so many ratings.")
+        int, typer.Option(metavar="N", min=0, help="Only movies with at least so many ratings.")
     ] = 0,
     seen: Annotated[bool, typer.Option("--seen", help="List movies already rated, too.")] = False,
     json: Json = False,
 ) -> None:
-    """What somebody should watch, and how many stars they would give it."""
+    """What somebody should watch, with the stars they would give."""
     model = open_run(run)
     viewer = find_viewer(model, user, rated)
     found = model.recommend(
@@ -62,7 +65,8 @@ def recommend(
         titles = [model.catalog.titles[model.movie(title)] for title, _ in parse_rated(rated)]
         say(f"For somebody who rated {', '.join(titles)}:")
     if found.is_empty():
-        say("No movie passes these filters.")
+        hint = "" if seen else " (movies already rated are left out; --seen lists them, too)"
+        say(f"No movie passes these filters{hint}.")
     else:
         headings = {"item": "id", "title": "title", "genres": "genres", "stars": "stars"}
         print_table(found, headings, {"stars": ".2f"})
@@ -74,4 +78,7 @@ def _years(text: str | None) -> tuple[int, int] | None:
     first, _, last = text.partition("-")
     if not (first.isdecimal() and (last or first).isdecimal()):
         raise SettingError(f"--years takes FIRST-LAST, such as 1990-1999, not {text!r}.")
-    return int(first), int(last or first)
+    years = int(first), int(last or first)
+    if years[0] > years[1]:
+        raise SettingError(f"--years takes the earlier year first, not {text!r}.")
+    return years

@@ -1,6 +1,6 @@
 """matinee runs"""
 
-from matinee.cli.options import RUNS, Json
+from matinee.cli.options import Json
 from matinee.cli.output import print_json, print_table, say
 
 
@@ -19,7 +19,7 @@ def runs(json: Json = False) -> None:
             "split": manifest["split"].get("method"),
             "rmse": manifest["metrics"].get("rmse"),
         }
-        for folder, manifest in list_runs(RUNS)
+        for folder, manifest in list_runs()
     ]
     if json:
         print_json(found)

@@ -1,5 +1,6 @@
 """matinee train"""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,12 +22,14 @@ def train(
     dataset: DatasetArgument,
     model: Annotated[str, typer.Option(metavar="bias|als", help="What to train.")] = "als",
     factors: Annotated[
-        int | None, typer.Option(help="Length of a vector (als; default 64).")
+        int | None, typer.Option(metavar="K", help="Length of a vector (als; default 64).")
     ] = None,
     regularization: Annotated[
-        float | None, typer.Option(help="Default 1.4 for als, 4 for bias.")
+        float | None, typer.Option(metavar="X", help="Default 1.4 for als, 4 for bias.")
     ] = None,
-    iterations: Annotated[int | None, typer.Option(help="Default 15 for als, 10 for bias.")] = None,
+    iterations: Annotated[
+        int | None, typer.Option(metavar="N", help="Default 15 for als, 10 for bias.")
+    ] = None,
     features: Annotated[
         str | None,
         typer.Option(metavar="genres|none", help="What movies start from (als; default genres)."),
@@ -38,15 +41,16 @@ def train(
     patience: Annotated[
         int | None,
         typer.Option(
+            metavar="N",
             help="Stop when a tenth of the training part, held out, got no better for so many "
-            "iterations (als)."
+            "iterations (als).",
         ),
     ] = None,
     split: Annotated[
         str, typer.Option(metavar="random|last|time|u1...u5|ua|ub", help="What to test on.")
     ] = "random",
-    test_fraction: Annotated[float, typer.Option(help="For random and time.")] = 0.1,
-    seed: Annotated[int, typer.Option(help="Of the split and of the training.")] = 0,
+    test_fraction: Annotated[float, typer.Option(metavar="F", help="For random and time.")] = 0.1,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the split and of the training.")] = 0,
     threads: Threads = None,
     run: Annotated[
         str | None,
@@ -57,9 +61,10 @@ def train(
     duplicates: Duplicates = None,
     json: Json = False,
 ) -> None:
-    """Train a model, test it on ratings it has not seen, and save it as a run."""
+    """Train a model, test it on unseen ratings, save it as a run."""
     from matinee.evaluation import Split, train_and_test
-    from matinee.models import ALS, BiasOnly
+    from matinee.models import ALS, BiasOnly, Trainer
+    from matinee.models.runs import new_run, refuse_occupied
 
     given = {
         "factors": factors,
@@ -70,7 +75,7 @@ def train(
         "patience": patience,
     }
     settings = {name: value for name, value in given.items() if value is not None}
-    recipe: ALS | BiasOnly
+    recipe: Trainer
     if model == "als":
         recipe = ALS(seed=seed, **settings)  # type: ignore[arg-type]
     elif model == "bias":
@@ -79,9 +84,17 @@ def train(
         recipe = BiasOnly(**settings)  # type: ignore[arg-type]
     else:
         raise SettingError(f"--model is bias or als, not {model!r}.")
+    if run:
+        refuse_occupied(Path(run))  # before the work, not after it
     data = open_dataset(dataset, columns, scale, duplicates)
-    result = train_and_test(data, recipe, Split(split, test_fraction, seed), threads)
-    folder = result.model.save(run or result.default_folder())
+    result = train_and_test(
+        data,
+        recipe,
+        Split(split, test_fraction, seed),
+        hold_out_validation=patience is not None,
+        threads=threads,
+    )
+    folder = result.model.save(run or new_run(data.name, result.model.trainer["name"]))
     if json:
         print_json({"run": str(folder), "model": model, **result.as_json()})
         return

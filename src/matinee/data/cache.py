@@ -15,9 +15,11 @@ from typing import Any
 
 from matinee.data.archives import copy_tree, extract
 from matinee.errors import DataError, SettingError
-from matinee.folders import new_folder, recover
+from matinee.folders import new_folder, recover, recover_all
 
 READING = "reading.json"
+BESIDE = ("movies.csv", "movies.tsv", "movies.txt", "movies.parquet", "movies.dat", "users.dat")
+"""Files that `read` looks for beside a file of ratings."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -45,6 +47,7 @@ def cached_names() -> list[str]:
     """Names of all data sets in the cache."""
     if not cache_folder().is_dir():
         return []
+    recover_all(cache_folder())
     return sorted(
         {
             path.name.removesuffix(".zip")
@@ -76,8 +79,9 @@ def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None =
         elif path.suffix.lower() == ".zip":
             extract(path, entry)
         else:
-            for file in {path, *path.parent.glob("movies.*")}:  # `read` looks beside it, too
-                shutil.copyfile(file, entry / file.name)
+            for file in (path, *(path.with_name(name) for name in BESIDE)):
+                if file.is_file():
+                    shutil.copyfile(file, entry / file.name)
         if reading:
             (entry / READING).write_text(json.dumps(dict(reading)), encoding="utf-8")
     return cache_folder() / name

@@ -3,6 +3,7 @@
 import difflib
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data.ids import Ids
+from matinee.data.ids import Ids, echo
 from matinee.errors import UnknownIdError
 
 YEAR = r"\((\d{4})(?:\s*[-\u2013]\s*\d{0,4})?\)\s*$"
@@ -21,7 +22,7 @@ NO_GENRES = ["", "(no genres listed)", "unknown"]
 """What stands in a table where a movie has no genre."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Catalog:
     """One row per movie, in the order of the item codes.
 
@@ -39,6 +40,9 @@ class Catalog:
     ids: Ids
     frame: pl.DataFrame
     genre_names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Catalog({len(self):,} movies, {len(self.genre_names)} genres)"
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -112,9 +116,9 @@ class Catalog:
     def find(self, wanted: Any, counts: NDArray[np.int64] | None = None) -> int:
         """The code of the movie that a person means.
 
-        An id is taken as such. A title may lack its year, its accents and capitals, and
-        have its article in front ("The Godfather"); failing that, all its words must occur.
-        Of several movies the one with the most ratings is meant.
+        A number is an id. Text is a title, which may lack its year, accents and capitals and
+        have its article in front ("The Godfather"); else an id; else words of a title, all of
+        which must occur. Of several movies the one with the most ratings is meant.
 
         Parameters
         ----------
@@ -137,34 +141,46 @@ class Catalog:
         """
         if not isinstance(wanted, str):
             return self.ids.code(wanted, "movie")
-        exact = np.flatnonzero(self.frame["title"] == wanted)
-        if len(exact) == 0 and (self.ids.are_text or wanted.strip().isdecimal()):
-            by_id = int(self.ids.codes([wanted if self.ids.are_text else int(wanted)])[0])
-            if by_id >= 0:
-                return by_id
-        found = exact if len(exact) else self._alike(wanted)
-        if len(found) == 0:
-            raise UnknownIdError(f"There is no movie {wanted!r} here.{self._suggestion(wanted)}")
-        return int(found[0] if counts is None else found[np.argmax(counts[found])])
+        # "300" is a movie before it is a number; an id that is text is rarely a title by chance
+        likely = (self._with_id, self._named) if self.ids.are_text else (self._named, self._with_id)
+        for meant in (self._titled, *likely, self._with_words):
+            found = meant(wanted)
+            if len(found):
+                return int(found[0] if counts is None else found[np.argmax(counts[found])])
+        raise UnknownIdError(f"There is no movie {echo(wanted)} here.{self._suggestion(wanted)}")
 
-    def _alike(self, wanted: str) -> NDArray[np.intp]:
-        """Codes whose title equals `wanted` but for spelling, else those with all its words."""
+    def _titled(self, wanted: str) -> NDArray[np.intp]:
+        return np.flatnonzero(self.frame["title"] == wanted)
+
+    def _named(self, wanted: str) -> NDArray[np.intp]:
+        """Codes whose title is `wanted` but for year and spelling."""
         name, year = _plain(wanted)
-        if not name:
+        return self._where(lambda other: name == other != "", year)
+
+    def _with_id(self, wanted: str) -> NDArray[np.intp]:
+        text = wanted.strip()
+        if not self.ids.are_text and not (text.isdecimal() and len(text) < 19):
             return np.empty(0, np.intp)
+        codes = self.ids.codes([wanted if self.ids.are_text else int(text)])
+        return codes[codes >= 0].astype(np.intp)
+
+    def _with_words(self, wanted: str) -> NDArray[np.intp]:
+        """Codes whose title holds all words of `wanted`."""
+        name, year = _plain(wanted)
+        words = set(name.split())
+        return self._where(lambda other: bool(words) and words <= set(other.split()), year)
+
+    def _where(self, fits: Callable[[str], bool], year: str) -> NDArray[np.intp]:
+        """Codes whose plain title fits, and whose year is the given one if one is given."""
         names, years = self._plain_titles
-        fits = np.array([year in ("", other) for other in years], bool)
-        same = fits & np.array([name == other for other in names], bool)
-        if not same.any():
-            words = set(name.split())
-            same = fits & np.array([words <= set(other.split()) for other in names], bool)
-        return np.flatnonzero(same)
+        pairs = zip(names, years, strict=True)
+        return np.flatnonzero([year in ("", other) and fits(name) for name, other in pairs])
 
     def _suggestion(self, wanted: str) -> str:
         name, _ = _plain(wanted)
         names, _ = self._plain_titles
-        close = difflib.get_close_matches(name, names, n=3)
-        titles = [self.titles[names.index(one)] for one in close]
+        close = difflib.get_close_matches(name[:200], names, n=3)
+        titles = list(dict.fromkeys(self.titles[names.index(one)] for one in close))
         return f" Did you mean {' or '.join(titles)}?" if titles else ""
 
     @cached_property

@@ -85,18 +85,19 @@ def _cell_problems(table: pl.DataFrame, positive_ids: bool) -> Iterator[tuple[st
                 yield column, table[column] < 1, "{} is no id: ids here start at 1"
 
 
-def whole_numbers(column: pl.Series, origin: Origin) -> pl.Series:
+def id_column(column: pl.Series, origin: Origin) -> pl.Series:
     """A column of ids as Int64 or String; fractions are refused."""
     if column.dtype == pl.String:
         return column
     if column.dtype == pl.Null:
         return column.cast(pl.Int64)
     if column.dtype.is_integer():
-        too_large = (column > EXTREME_ID).fill_null(False)
+        whole = column.cast(pl.Int64, strict=False)
+        too_large = whole.is_null() & column.is_not_null()
         if too_large.any():
             at = too_large.arg_max() or 0
             raise origin.error(at, column.name, f"{column[at]} is too large for an id")
-        return column.cast(pl.Int64)
+        return whole
     if column.dtype.is_float():
         fraction = (column.is_not_null()) & ~(column == column.round()).fill_null(True)
         fraction |= column.is_nan() | column.is_infinite() | (column.abs() >= EXTREME_ID)

@@ -14,7 +14,7 @@ from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Ratings, the movies they are about, and where both are from.
 
@@ -41,6 +41,12 @@ class Dataset:
     licence: str = ""
     official: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     reading: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        viewers, movies = len(self.ratings.user_ids), len(self.catalog)
+        return (
+            f"Dataset({self.name!r}, {viewers:,} viewers, {movies:,} movies, {len(self):,} ratings)"
+        )
 
     def __len__(self) -> int:
         return len(self.ratings)
@@ -88,7 +94,10 @@ class Dataset:
             known = ", ".join(["random", "last", "time", *self.official])
             raise SettingError(f"{self.name} has no split {method!r}; there are {known}.")
         if not test.any() or test.all():
-            raise SettingError(f"{self.name}: the split {method!r} leaves one part empty.")
+            raise SettingError(
+                f"{self.name}: the split {method!r} leaves one part empty; "
+                "choose another one, or another test fraction."
+            )
         return self._part(~test), self._part(test)
 
     def folds(self, k: int = 5, seed: int = 0) -> Iterator[tuple["Dataset", "Dataset"]]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from matinee.errors import SettingError
+
 GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
 TERMS = "GroupLens, research use; cite Harper & Konstan 2015, doi 10.1145/2827872"
 
@@ -33,6 +35,15 @@ class Edition:
     def url(self) -> str:
         """Where GroupLens publishes the archive; its MD5 is at the same address plus ``.md5``."""
         return f"{GROUPLENS}{self.name}.zip"
+
+
+def refuse_misnamed(name: str, ratings: int) -> None:
+    """Refuse other data under the name of an edition: results would be taken for the edition's."""
+    published = EDITIONS[name].ratings if name in EDITIONS else 0
+    if published not in (0, ratings):
+        raise SettingError(
+            f"{name} has {published:,} ratings and these are {ratings:,}; choose another name."
+        )
 
 
 EDITIONS = {

@@ -2,8 +2,8 @@
 
 Activity and popularity have long tails, stars come in halves, movies have
 titles, years and genres, and times rise. Behind the stars is a low-rank truth
-(`Truth`): what a perfect model would predict, so that models can be judged
-against what is possible. Everything depends on the seed alone: block by block,
+(`Truth`): stars before noise and rounding, so that models can be judged against
+what is possible. Everything depends on the seed alone: block by block,
 so that hundreds of millions of rows can be written without being held.
 """
 
@@ -52,7 +52,7 @@ SECOND_WORDS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Truth:
     """What generated stars were made from, before noise and rounding to half stars.
 
@@ -76,7 +76,7 @@ class Truth:
 
 
 def generate(*, viewers: int, movies: int, ratings: int, seed: int = 0) -> tuple[Dataset, Truth]:
-    """A data set in memory (20 bytes per rating), and the truth behind it.
+    """A data set in memory (20 bytes per rating, and a block on its way), and its truth.
 
     Parameters
     ----------
@@ -91,15 +91,18 @@ def generate(*, viewers: int, movies: int, ratings: int, seed: int = 0) -> tuple
     (1500, 'Sunken Dancer (1991)')
     """
     truth, catalog, counts = _plan(viewers, movies, ratings, seed)
-    blocks = list(_blocks(truth, counts, seed))
-    user, item, stars, timestamp = (
-        np.concatenate([block[at] for block in blocks]) for at in range(4)
-    )
+    user, item = np.empty(ratings, np.int32), np.empty(ratings, np.int32)
+    stars, timestamp = np.empty(ratings, np.float32), np.empty(ratings, np.int64)
+    done = 0
+    for block in _blocks(truth, counts, seed):
+        rows = slice(done, done + len(block[0]))
+        user[rows], item[rows], stars[rows], timestamp[rows] = block
+        done = rows.stop
     table = Ratings(
-        user.astype(np.int32),
-        item.astype(np.int32),
-        stars.astype(np.float32),
-        timestamp.astype(np.int64),
+        user,
+        item,
+        stars,
+        timestamp,
         Ids(pl.Series("user", np.arange(1, viewers + 1))),
         catalog.ids,
         Scale(0.5, 5, 0.5),
@@ -247,7 +250,8 @@ def _blocks(
             keys = np.empty(movies)
             item_keys(seed, first + row, weights, keys)
             chosen = np.argpartition(-keys, wanted[row] - 1)[: wanted[row]]
-            item[indptr[row] : indptr[row + 1]] = chosen
+            # sorted: the order argpartition leaves them in depends on the processor
+            item[indptr[row] : indptr[row + 1]] = np.sort(chosen)
         short = np.where(wanted * LONG_ROW > movies, 0, wanted)
         drawn_ptr = np.concatenate(([0], np.cumsum(short)))
         drawn = np.empty(drawn_ptr[-1], np.int32)

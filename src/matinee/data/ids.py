@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from matinee.errors import UnknownIdError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ids:
     """The ids of one side, whole numbers or text, sorted; the code of an id is its position.
 
@@ -29,6 +29,16 @@ class Ids:
 
     values: pl.Series
 
+    def __post_init__(self) -> None:
+        ascending = (self.values.slice(1) > self.values.head(max(0, len(self.values) - 1))).all()
+        if self.values.dtype not in (pl.Int64, pl.String) or self.values.has_nulls():
+            raise ValueError(f"ids are Int64 or String without nulls, not {self.values.dtype}")
+        if not ascending:
+            raise ValueError("ids are in ascending order, each once")
+
+    def __repr__(self) -> str:
+        return f"Ids({len(self):,} {'texts' if self.are_text else 'numbers'})"
+
     def __len__(self) -> int:
         return len(self.values)
 
@@ -43,7 +53,7 @@ class Ids:
         if self.are_text:
             known = pl.DataFrame({"id": self.values}).with_row_index("code")
             found = asked.to_frame().join(known, on="id", how="left", maintain_order="left")
-            return found["code"].cast(pl.Int32).fill_null(-1).to_numpy()
+            return found["code"].cast(pl.Int32).fill_null(-1).to_numpy(writable=True)
         given = pl.Series("id", wanted, strict=False)
         if given.dtype.is_float():  # 1.5 is not viewer 1
             asked = asked.set(given != given.floor(), None)
@@ -72,7 +82,7 @@ class Ids:
             found = int(self.codes([value])[0])
             if found >= 0:
                 return found
-        raise UnknownIdError(f"There is no {what} {wanted!r} here.{self._suggestion(wanted)}")
+        raise UnknownIdError(f"There is no {what} {echo(wanted)} here.{self._suggestion(wanted)}")
 
     def _suggestion(self, wanted: Any) -> str:
         if len(self) == 0:
@@ -111,6 +121,12 @@ def encode(column: pl.Series, also: pl.Series | None = None) -> tuple[Ids, NDArr
 
 def _compact(values: pl.Series) -> bool:
     return int(values[-1]) - int(values[0]) < 16 * len(values) + 1_000_000
+
+
+def echo(value: Any) -> str:
+    """What a person passed, for a message."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def is_one(value: Any) -> bool:

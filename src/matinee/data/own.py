@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from matinee.data.checks import Origin, unix_seconds, whole_numbers
+from matinee.data.checks import Origin, id_column, unix_seconds
 from matinee.data.movielens import Parts
 from matinee.data.tables import Schema, header_of, listed, read_delimited
 from matinee.errors import DataError, SettingError
@@ -173,7 +173,7 @@ def _guess_types(path: Path, separator: str, ours: dict[str, str]) -> Schema:
 
 def _parts(table: pl.DataFrame, origin: Origin) -> Parts:
     for name in ("user", "item"):
-        table = table.with_columns(whole_numbers(table[name], origin).alias(name))
+        table = table.with_columns(id_column(table[name], origin).alias(name))
     if "timestamp" in table.columns:
         table = table.with_columns(unix_seconds(table["timestamp"], origin).alias("timestamp"))
     if not (table["stars"].dtype.is_numeric() or table["stars"].dtype == pl.Null):
@@ -190,7 +190,7 @@ def _parts(table: pl.DataFrame, origin: Origin) -> Parts:
 
 def _movies(table: pl.DataFrame, origin: Origin) -> pl.DataFrame:
     """Columns `item` and those of `title`, `genres`, `year` that there are."""
-    table = table.with_columns(whole_numbers(table["item"], origin).alias("item"))
+    table = table.with_columns(id_column(table["item"], origin).alias("item"))
     if "title" in table.columns:
         table = table.with_columns(pl.col("title").cast(pl.String))
     if "genres" in table.columns:

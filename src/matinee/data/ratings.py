@@ -22,7 +22,8 @@ class Scale:
     step: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite([self.low, self.high, self.step]).all() and self.low <= self.high):
+        finite = np.isfinite([self.low, self.high, self.step]).all()
+        if not (finite and self.low <= self.high and self.step >= 0):
             raise SettingError(f"A scale runs from low to high, not {self.low:g} to {self.high:g}.")
 
     def __str__(self) -> str:
@@ -49,7 +50,7 @@ class Scale:
         return scale if scale.holds(values.to_numpy()).all() else replace(scale, step=0.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ratings:
     """Ratings as aligned columns. Immutable; every row was checked on the way in.
 
@@ -78,6 +79,13 @@ class Ratings:
         for column in (self.user, self.item, self.stars, self.timestamp):
             if column is not None:
                 column.flags.writeable = False
+        for codes, ids in ((self.user, self.user_ids), (self.item, self.item_ids)):
+            # kernels go where codes point without looking
+            if len(codes) and not (codes.min() >= 0 and codes.max() < len(ids)):
+                raise ValueError("a code points at no id")
+
+    def __repr__(self) -> str:
+        return f"Ratings({len(self):,}, stars {self.scale})"
 
     def __len__(self) -> int:
         return len(self.stars)
@@ -90,6 +98,12 @@ class Ratings:
             item=self.item[rows],
             stars=self.stars[rows],
             timestamp=None if self.timestamp is None else self.timestamp[rows],
+        )
+
+    def has_codes_of(self, other: "Ratings") -> bool:
+        """Whether codes mean the same here and there, as in all parts of a split."""
+        return self.user_ids.values.equals(other.user_ids.values) and self.item_ids.values.equals(
+            other.item_ids.values
         )
 
     @cached_property
@@ -114,10 +128,12 @@ class Ratings:
         return np.bincount(self.item, minlength=len(self.item_ids))
 
     def fingerprint(self) -> str:
-        """SHA-256 of the ratings and ids, by which a run knows its data again."""
+        """SHA-256 of the ratings, times, ids and scale, by which a run knows its data again."""
         digest = hashlib.sha256()
-        for column in (self.user, self.item, self.stars):
-            digest.update(np.ascontiguousarray(column).data)
+        digest.update(repr(self.scale).encode())
+        for column in (self.user, self.item, self.stars, self.timestamp):
+            if column is not None:
+                digest.update(np.ascontiguousarray(column).data)
         for ids in (self.user_ids, self.item_ids):
             digest.update("\n".join(ids.values.cast(pl.String).to_list()).encode())
         return digest.hexdigest()

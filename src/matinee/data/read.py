@@ -30,6 +30,7 @@ from matinee.data.ratings import Ratings, Scale
 from matinee.data.tables import header_of
 from matinee.errors import DataError, SettingError
 from matinee.kernels import repeated_entry
+from matinee.progress import progress
 
 DUPLICATES = ("refuse", "last", "mean")
 RATINGS_FILES = ("u.data", "ratings.dat", *(f"ratings{suffix}" for suffix in SUFFIXES))
@@ -93,9 +94,11 @@ def read(
                 f"A scale is (low, high) or (low, high, step), not {scale!r}."
             ) from None
     if path:
-        parts = _read_path(path, columns)
+        with progress(f"Reading {path.name}"):
+            parts = _read_path(path, columns)
+        path = path.resolve()
         known = path.name.removesuffix("" if path.is_dir() else path.suffix)
-        place = str(path.resolve())
+        place = str(path)
     else:
         parts, known, place = read_frame(source, columns), "table", ""
     dataset = _assemble(parts, scale or parts.scale, duplicates)
@@ -133,6 +136,8 @@ def locate(source: str | os.PathLike[str]) -> Path:
             f"{source} is not here yet. Download it: matinee data fetch {source}; "
             f"or add your copy: matinee data add {source}.zip"
         )
+    if "://" in str(source):
+        raise DataError(f"{source}: download it first; matinee data fetch is for editions only.")
     names = [*EDITIONS, *cache.cached_names()]
     close = difflib.get_close_matches(str(source), names, n=1)
     hint = f"Did you mean {close[0]}?" if close else "See matinee data list."
@@ -251,10 +256,13 @@ def _merge(ratings: Ratings, how: str) -> Ratings:
     if how == "mean":
         latest[0] = pl.col("stars").mean()
     merged = table.group_by("user", "item", maintain_order=True).agg(latest)
+    stars = merged["stars"].cast(pl.Float32).to_numpy()
+    between_steps = not ratings.scale.holds(stars).all()
     return replace(
         ratings,
         user=merged["user"].to_numpy(),
         item=merged["item"].to_numpy(),
-        stars=merged["stars"].cast(pl.Float32).to_numpy(),
+        stars=stars,
         timestamp=merged["timestamp"].to_numpy() if ratings.timestamp is not None else None,
+        scale=replace(ratings.scale, step=0.0) if between_steps else ratings.scale,
     )

@@ -43,9 +43,10 @@ def last(ratings: Ratings, count: int) -> NDArray[np.bool_]:
 
 
 def by_time(ratings: Ratings, fraction: float) -> NDArray[np.bool_]:
-    """All ratings from the moment on after which `fraction` of them, or just under, were given.
+    """The latest ratings: at most `fraction` of all.
 
-    Ratings of the same second stay together, so that training never sees the test's present.
+    Ratings of the same second stay together, so that training never sees the test's present;
+    where many share the second at the border, the test part is smaller by as many.
     """
     _check_fraction(fraction)
     timestamp = _timestamps(ratings)

@@ -2,14 +2,12 @@
 
 import time
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from matinee.data import Dataset, read
 from matinee.errors import RunError
 from matinee.evaluation.heldout import HeldOut, evaluate
-from matinee.models import ALS, BiasOnly, FactorModel
+from matinee.models import FactorModel, Trainer
 from matinee.models.warmup import compile_kernels
 
 VALIDATION_FRACTION = 0.1  # of the training part, where training stops early
@@ -39,23 +37,14 @@ class Result:
     train_ratings : int
     test : HeldOut
     fit_seconds : float
-        Of `fit` alone: neither reading nor compiling.
+        Of `fit`, which judges the test part after each iteration; neither of reading nor of
+        compiling.
     """
 
     model: FactorModel
     train_ratings: int
     test: HeldOut
     fit_seconds: float
-
-    def default_folder(self) -> Path:
-        """A new folder under `runs/`, named after the data and the trainer."""
-        data, trainer = self.model.about["data"]["name"], self.model.trainer["name"]
-        name = f"{data}-{trainer.lower()}-{datetime.now():%Y%m%d-%H%M%S}"
-        folder, again = Path("runs") / name, 1
-        while folder.exists():
-            again += 1
-            folder = Path("runs") / f"{name}-{again}"
-        return folder
 
     def as_json(self) -> dict[str, Any]:
         """Plain values with stable keys."""
@@ -72,22 +61,44 @@ class Result:
 
 
 def train_and_test(
-    dataset: Dataset, recipe: ALS | BiasOnly, split: Split, threads: int | None = None
+    dataset: Dataset,
+    recipe: Trainer,
+    split: Split,
+    *,
+    hold_out_validation: bool = False,
+    threads: int | None = None,
 ) -> Result:
-    """Split, fit on one part, judge on the other."""
+    """Split, fit on one part, judge on the other.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    recipe : Trainer
+    split : Split
+    hold_out_validation : bool
+        Keep a tenth of the training part aside for the recipe to watch (`ALS.patience`).
+    threads : int, optional
+
+    Examples
+    --------
+    >>> import matinee
+    >>> from matinee.data.generated import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> result = train_and_test(data, matinee.BiasOnly(), Split("last"))
+    >>> result.train_ratings, result.test.ratings
+    (1440, 60)
+    """
     train, test = split.apply(dataset)
-    compile_kernels()
-    started = time.perf_counter()
-    if isinstance(recipe, ALS) and recipe.patience:
-        fitted, validation = train.split(
+    validation = None
+    if hold_out_validation:
+        train, validation = train.split(
             "random", test_fraction=VALIDATION_FRACTION, seed=split.seed
         )
-        model = recipe.fit(fitted, validation=validation, test=test, threads=threads)
-    else:
-        fitted = train
-        model = recipe.fit(train, test=test, threads=threads)
+    compile_kernels()
+    started = time.perf_counter()
+    model = recipe.fit(train, validation=validation, test=test, threads=threads)
     seconds = time.perf_counter() - started
-    judged = evaluate(model, fitted, test)
+    judged = evaluate(model, train, test)
     about = {
         "data": {
             "name": dataset.name,
@@ -96,11 +107,11 @@ def train_and_test(
             "reading": dict(dataset.reading),
             "fingerprint": dataset.ratings.fingerprint(),
         },
-        "split": {**asdict(split), "train_ratings": len(fitted)},
+        "split": {**asdict(split), "train_ratings": len(train)},
         "metrics": asdict(judged),
         "fit_seconds": seconds,
     }
-    return Result(replace(model, about=about), len(fitted), judged, seconds)
+    return Result(replace(model, about=about), len(train), judged, seconds)
 
 
 def evaluate_again(model: FactorModel) -> HeldOut:
@@ -118,7 +129,9 @@ def evaluate_again(model: FactorModel) -> HeldOut:
         how = Split(**split)
         scale = reading["scale"] and tuple(reading["scale"])
     except (KeyError, TypeError, AttributeError):
-        raise RunError("The run does not say which data it was trained on.") from None
+        raise RunError(
+            "The run does not say which data and split it was made with; runs of matinee train do."
+        ) from None
     if source == "":
         raise RunError("The run was trained on a table in memory, which cannot be read again.")
     dataset = read(

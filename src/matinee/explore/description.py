@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from matinee.data import Dataset
 
+STEPS = 20  # of a histogram over many different stars
 QUANTILES = {"least": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95, "most": 1.0}
 
 
@@ -60,7 +61,8 @@ def describe(dataset: Dataset) -> Description:
     -------
     Description
         Numbers of viewers, movies and ratings; `cells`, the size of the full matrix viewers x
-        movies, and `filled`, the part of it that is known; `stars` (columns `stars`, `ratings`);
+        movies, and `filled`, the part of it that is known; `stars` (columns `stars`, `ratings`;
+        over twenty different values fall into twenty steps, each named by its lower end);
         quantiles of ratings per viewer and per rated movie; `genres` (columns `genre`, `movies`,
         `ratings`, `mean_stars`), a movie counting for each of its genres; the time of the first
         and last rating; the first rows of both tables.
@@ -77,7 +79,6 @@ def describe(dataset: Dataset) -> Description:
     user_counts, item_counts = ratings.user_counts, ratings.item_counts
     user_counts, rated = user_counts[user_counts > 0], item_counts > 0
     cells = len(user_counts) * len(catalog)
-    values, counts = np.unique(ratings.stars, return_counts=True)
     head = ratings.take(np.arange(min(5, len(ratings))))
     table = {
         "user": head.user_ids.values[head.user],
@@ -98,7 +99,7 @@ def describe(dataset: Dataset) -> Description:
         filled=len(ratings) / cells,
         mean_stars=float(ratings.stars.mean(dtype=np.float64)),
         scale=str(ratings.scale),
-        stars=pl.DataFrame({"stars": values, "ratings": counts}),
+        stars=_histogram(ratings.stars),
         ratings_per_viewer=_quantiles(user_counts),
         ratings_per_movie=_quantiles(item_counts[rated]),
         genres=_genres(dataset),
@@ -107,6 +108,14 @@ def describe(dataset: Dataset) -> Description:
         first_ratings=pl.DataFrame(table),
         first_movies=catalog.rows(np.arange(min(5, len(catalog)))),
     )
+
+
+def _histogram(stars: NDArray[np.float32]) -> pl.DataFrame:
+    values, counts = np.unique(stars, return_counts=True)
+    if len(values) > STEPS:
+        counts, edges = np.histogram(stars, STEPS)
+        values = edges[:-1].astype(np.float32)
+    return pl.DataFrame({"stars": values, "ratings": counts})
 
 
 def _quantiles(counts: NDArray[np.int64]) -> dict[str, float]:

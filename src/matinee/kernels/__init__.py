@@ -6,7 +6,7 @@ threads can share them (`run_blocks`); no kernel's result depends on how many.
 """
 
 from matinee.kernels.blocks import equal_blocks, run_blocks, usable_threads
-from matinee.kernels.rows import Rows, compress, repeated_entry, transpose
+from matinee.kernels.rows import Rows, compress, repeated_entry, take_rows, transpose
 from matinee.kernels.sampling import draw_items, item_keys
 from matinee.kernels.score import best_items, predict_pairs, score_items, squared_error, top_n
 from matinee.kernels.solve import solve_rows_cg, solve_rows_exact
@@ -25,6 +25,7 @@ __all__ = [
     "solve_rows_cg",
     "solve_rows_exact",
     "squared_error",
+    "take_rows",
     "top_n",
     "transpose",
     "usable_threads",

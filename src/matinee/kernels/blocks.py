@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.errors import SettingError
+
 BLOCKS = 64
 """Blocks per pass: enough to balance a few cores, few enough to cost nothing."""
 
@@ -61,6 +63,8 @@ def run_blocks(
 
     A free thread takes the next block, so one enormous row delays nobody else.
     """
+    if threads is not None and threads < 1:
+        raise SettingError(f"At least 1 thread is needed, not {threads}.")
     workers = min(threads or usable_threads(), len(blocks))
     if workers <= 1:
         return [kernel(start, stop, *arguments) for start, stop in blocks]

@@ -61,6 +61,14 @@ def transpose(matrix: Rows, n_columns: int) -> Rows:
     return compress(matrix.indices, rows, matrix.values, n_columns)
 
 
+def take_rows(matrix: Rows, rows: NDArray[np.integer]) -> Rows:
+    """Some rows of a matrix, in the order asked for."""
+    counts = matrix.indptr[rows + 1] - matrix.indptr[rows]
+    indptr = np.concatenate(([0], np.cumsum(counts)))
+    entries = np.repeat(matrix.indptr[rows] - indptr[:-1], counts) + np.arange(indptr[-1])
+    return Rows(indptr, matrix.indices[entries], matrix.values[entries])
+
+
 def repeated_entry(matrix: Rows) -> tuple[int, int] | None:
     """(row, column) of the first pair that is there twice, or None.
 

@@ -17,10 +17,15 @@ def _score(mean, x, w):
 
 
 @jit
-def predict_pairs(start, stop, users, items, mean, user_rows, item_rows, out):
-    """out[k] = score of (users[k], items[k]) for k from `start` to `stop`."""
+def predict_pairs(start, stop, users, items, mean, user_rows, item_rows, nobody, nothing, out):
+    """out[k] = score of (users[k], items[k]) for k from `start` to `stop`.
+
+    A code of -1 stands for the row `nobody`, or `nothing`.
+    """
     for k in range(start, stop):
-        out[k] = _score(mean, user_rows[users[k]], item_rows[items[k]])
+        x = user_rows[users[k]] if users[k] >= 0 else nobody
+        w = item_rows[items[k]] if items[k] >= 0 else nothing
+        out[k] = _score(mean, x, w)
 
 
 @jit

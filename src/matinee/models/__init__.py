@@ -5,6 +5,7 @@ from matinee.models.bias import BiasOnly
 from matinee.models.factor_model import FactorModel
 from matinee.models.recommender import Recommender
 from matinee.models.runs import load
+from matinee.models.trainer import Trainer
 from matinee.models.viewer import Viewer
 
-__all__ = ["ALS", "BiasOnly", "FactorModel", "Recommender", "Viewer", "load"]
+__all__ = ["ALS", "BiasOnly", "FactorModel", "Recommender", "Trainer", "Viewer", "load"]

@@ -20,7 +20,7 @@ from matinee.kernels import (
     squared_error,
 )
 from matinee.models.factor_model import FactorModel
-from matinee.progress import progress
+from matinee.progress import compilation_announced, progress
 
 FIRST_SPREAD = 0.1  # standard deviation of the first viewer factors, in stars per factor
 
@@ -124,16 +124,23 @@ class ALS:
         Raises
         ------
         SettingError
-            If `patience` is set and there is no `validation`.
+            If `patience` is set and there is no `validation`, if parts have other ids, or if the
+            regularization is too small for float32.
         """
         if self.patience and validation is None:
             raise SettingError("patience needs a validation part to watch.")
         training = Training(self, train, threads)
-        judged = {"train": None, "validation": validation, "test": test}
+        judged = {"validation": validation, "test": test}
+        for part, dataset in judged.items():
+            if dataset is not None and not dataset.ratings.has_codes_of(train.ratings):
+                raise SettingError(
+                    f"The {part} part has other viewers or movies than the training part. Read all "
+                    "ratings together and split them."
+                )
         history: list[dict[str, Any]] = []
         best: tuple[float, int, Any] = (np.inf, 0, None)
         started = time.perf_counter()
-        with progress("Training", self.iterations) as tick:
+        with compilation_announced(), progress("Training", self.iterations) as tick:
             for iteration in range(1, self.iterations + 1):
                 training.iterate()
                 row = {"iteration": iteration, **training.errors()}
@@ -224,13 +231,13 @@ class Training:
         exact = self.recipe.solver == "cholesky"
         self._solve(self.items, self.users, exact)
         self.items.relink(self.recipe.exponent, self.link_ridge)
+        cold = np.diff(self.items.rated.indptr) == 0
+        self.items.rows[cold] = self.items.prior[cold]
         self.users.relink(self.recipe.exponent, self.link_ridge)
         self._solve(self.users, self.items, exact)
 
     def finish(self) -> None:
-        """Leave viewers exactly where `fold_in` would put them, and cold movies at their prior."""
-        cold = np.diff(self.items.rated.indptr) == 0
-        self.items.rows[cold] = self.items.prior[cold]
+        """Leave every viewer exactly where `fold_in` would put them."""
         if self.recipe.solver != "cholesky":
             self._solve(self.users, self.items, exact=True)
 
@@ -275,17 +282,18 @@ class Training:
     def rmse(self, ratings: Ratings) -> float:
         """RMSE on other ratings of the same codes, predictions clipped to the scale."""
         stars = np.empty(len(ratings), np.float32)
-        predict_pairs(
-            0,
-            len(ratings),
+        run_blocks(
+            predict_pairs,
+            equal_blocks(np.arange(len(ratings) + 1)),
             ratings.user,
             ratings.item,
             self.mean,
             self.users.rows,
-            np.where(
-                np.diff(self.items.rated.indptr)[:, None] > 0, self.items.rows, self.items.prior
-            ),
+            self.items.rows,
+            self.users.link[0].astype(np.float32),
+            self.items.link[0].astype(np.float32),
             stars,
+            threads=self.threads,
         )
         scale = ratings.scale
         miss = np.clip(stars, scale.low, scale.high) - ratings.stars
@@ -303,6 +311,11 @@ class Training:
             side.rows, side.link, side.prior = arrays
 
     def model(self, history: pl.DataFrame) -> FactorModel:
+        if not (np.isfinite(self.users.rows).all() and np.isfinite(self.items.rows).all()):
+            raise SettingError(
+                f"Training broke down with regularization {self.recipe.regularization:g}; "
+                "choose a larger one."
+            )
         return FactorModel(
             user_ids=self.train.ratings.user_ids,
             catalog=self.train.catalog,

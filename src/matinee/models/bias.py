@@ -32,9 +32,14 @@ class BiasOnly:
     iterations: int = 10
 
     def fit(
-        self, train: Dataset, *, test: Dataset | None = None, threads: int | None = None
+        self,
+        train: Dataset,
+        *,
+        validation: Dataset | None = None,
+        test: Dataset | None = None,
+        threads: int | None = None,
     ) -> FactorModel:
-        """Train on `train` and return the model; `test` and `threads` as in `ALS.fit`."""
+        """Train on `train` and return the model; arguments as in `ALS.fit`."""
         recipe = ALS(
             factors=0,
             regularization=self.regularization,
@@ -42,6 +47,6 @@ class BiasOnly:
             iterations=self.iterations,
             features="none",
         )
-        model = recipe.fit(train, test=test, threads=threads)
+        model = recipe.fit(train, validation=validation, test=test, threads=threads)
         settings = {"regularization": self.regularization, "iterations": self.iterations}
         return replace(model, trainer={"name": "BiasOnly", **settings})

@@ -60,7 +60,7 @@ def parts_of_a_score(
     general: tuple[float, float, float],
     from_ratings: NDArray[np.float64],
 ) -> pl.DataFrame:
-    """Mean, movie and viewer, then the ratings by weight, as `FactorModel.explain` returns them."""
+    """Mean, movie and prior, then the ratings by weight, as `FactorModel.explain` returns them."""
     order = np.argsort(-np.abs(from_ratings), kind="stable")
     codes = viewer.items[order]
     rated = catalog.rows(codes).select(
@@ -70,5 +70,5 @@ def parts_of_a_score(
         stars=pl.Series(viewer.stars[order]),
         contribution=pl.Series(from_ratings[order]),
     )
-    first = pl.DataFrame({"part": ["mean", "movie", "viewer"], "contribution": general})
+    first = pl.DataFrame({"part": ["mean", "movie", "prior"], "contribution": general})
     return pl.concat([first, rated], how="diagonal").select(rated.columns)

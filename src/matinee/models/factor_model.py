@@ -13,13 +13,21 @@ from numpy.typing import NDArray
 from matinee.data import Catalog, Ids, Scale
 from matinee.data.ids import as_many, is_one
 from matinee.errors import SettingError, UnknownIdError
-from matinee.kernels import Rows, predict_pairs, score_items, solve_rows_exact
+from matinee.kernels import (
+    Rows,
+    equal_blocks,
+    predict_pairs,
+    run_blocks,
+    score_items,
+    solve_rows_exact,
+    take_rows,
+)
 from matinee.models.explanation import contributions, parts_of_a_score
 from matinee.models.lists import allowed_items, best_lists, most_alike
-from matinee.models.viewer import Viewer
+from matinee.models.viewer import Viewer, check_ratings, join_rated
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FactorModel:
     """``score(u, i) = mean + b_u + b_i + p_u . q_i``, and everything one can ask of it.
 
@@ -67,6 +75,12 @@ class FactorModel:
     trainer: Mapping[str, Any]
     history: pl.DataFrame
     about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return (
+            f"FactorModel({self.trainer.get('name')}, {self.factors} factors, "
+            f"{len(self.user_ids):,} viewers, {len(self.catalog):,} movies)"
+        )
 
     # what it holds
 
@@ -120,6 +134,8 @@ class FactorModel:
             If there is no such id, or it has no rating in the training part.
         """
         if isinstance(user, Viewer):
+            if not user.fits(1 + self.factors, len(self.catalog)):
+                raise SettingError("This viewer was folded into another model.")
             return user
         code = self._viewer_code(user)
         first, last = self.rated.indptr[code : code + 2]
@@ -134,7 +150,7 @@ class FactorModel:
 
         Parameters
         ----------
-        users, items : sequences of ids of the same length, or one id for all
+        users, items : sequences of ids of the same length, or one id (or `Viewer`) for all
             A movie may be given by its title where unknown ones are errors.
         unknown : {"error", "average"}
             What to do about ids the training part does not have: refuse, or take the average
@@ -152,25 +168,34 @@ class FactorModel:
         """
         if unknown not in ("error", "average"):
             raise SettingError(f"unknown is 'error' or 'average', not {unknown!r}.")
+        if isinstance(users, Viewer):
+            codes = [self.movie(one) for one in as_many(items)]
+            return self._on_scale(self.scores(users)[codes])
         asked_users, asked_items = as_many(users), as_many(items)
         length = max(len(asked_users), len(asked_items))
         if {len(asked_users), len(asked_items)} - {1, length}:
             raise SettingError(
                 f"{len(asked_users)} viewers do not pair with {len(asked_items)} movies."
             )
-        user, item = self.user_ids.codes(asked_users), self.catalog.ids.codes(asked_items)
-        user[(user >= 0) & (np.diff(self.rated.indptr)[user] == 0)] = -1
-        if unknown == "error":  # one by one: a title is found, all else raises
-            for at in np.flatnonzero(user < 0):
-                user[at] = self._viewer_code(asked_users[at])
+        user = self._viewer_codes(asked_users, unknown)
+        item = self.catalog.ids.codes(asked_items)
+        if unknown == "error":  # a title is found, all else raises
             for at in np.flatnonzero(item < 0):
                 item[at] = self.movie(asked_items[at])
-        # row -1 is the last one: the average viewer, the average movie
-        user_rows = np.concatenate([self.user_rows, self.user_prior[None]])
-        item_rows = np.concatenate([self.item_rows, self.genre_rows[:1]])
         user, item = (np.ascontiguousarray(np.broadcast_to(c, length)) for c in (user, item))
         stars = np.empty(length, np.float32)
-        predict_pairs(0, length, user, item, self.mean, user_rows, item_rows, stars)
+        run_blocks(
+            predict_pairs,
+            equal_blocks(np.arange(length + 1)),
+            user,
+            item,
+            self.mean,
+            self.user_rows,
+            self.item_rows,
+            self.user_prior,
+            self.genre_rows[0],
+            stars,
+        )
         return self._on_scale(stars)
 
     def scores(self, user: Any) -> NDArray[np.float32]:
@@ -220,7 +245,12 @@ class FactorModel:
         polars.DataFrame
             Columns `item`, `title`, `genres`, `stars` (the prediction, on the scale) and `score`
             (what the list is ranked by; ties go by id), best first; for several viewers, `user`
-            stands in front.
+            stands in front (of a `Viewer`, the place in the list).
+
+        Raises
+        ------
+        UnknownIdError, SettingError
+            For an unknown viewer, movie or genre, or a setting that makes no sense.
 
         Examples
         --------
@@ -241,32 +271,19 @@ class FactorModel:
             years,
         )
         allowed &= self.item_counts >= min_ratings
-        alone = user is not None and is_one(user)
-        asked: Any
-        if user is None:
-            counts = np.diff(self.rated.indptr)
-            known = np.flatnonzero(counts)
-            asked, rows = self.user_ids.values[known], self.user_rows[known]
-            counts, seen = counts[known], self.rated.indices
-        else:
-            asked = list(as_many(user))
-            viewers = [self.viewer(one) for one in asked]
-            rows = np.array([viewer.row for viewer in viewers], np.float32)
-            counts = np.array([len(viewer.items) for viewer in viewers], np.int64)
-            seen = np.concatenate([np.empty(0, np.int32), *(one.items for one in viewers)])
-        indptr = np.concatenate(([0], np.cumsum(counts * exclude_seen)))
-        rows = rows.reshape(len(asked), 1 + self.factors)
+        labels, rows, seen = self._audience(user)
+        indptr = seen.indptr if exclude_seen else np.zeros_like(seen.indptr)
         codes, scores = best_lists(
-            self.mean, rows, self.item_rows, allowed, indptr, seen, n, threads
+            self.mean, rows, self.item_rows, allowed, indptr, seen.indices, n, threads
         )
         who, place = np.nonzero(codes >= 0)
         score = scores[who, place]
         found = self.catalog.rows(codes[who, place]).with_columns(
             stars=pl.Series(self._on_scale(score)), score=pl.Series(score)
         )
-        if alone:
+        if user is not None and is_one(user):
             return found
-        return found.insert_column(0, pl.Series("user", asked)[who])
+        return found.insert_column(0, labels[who])
 
     def similar(self, movie: Any, n: int = 10, *, measure: str = "cosine") -> pl.DataFrame:
         """The n movies whose factors are most like those of a movie.
@@ -330,13 +347,9 @@ class FactorModel:
         pairs = list(ratings.items() if isinstance(ratings, Mapping) else ratings)
         codes = np.array([self.movie(movie) for movie, _ in pairs], np.int32)
         stars = np.array([given for _, given in pairs], np.float32)
-        for (movie, given), on in zip(pairs, self.scale.holds(stars), strict=True):
-            if not on:
-                raise SettingError(f"{movie}: {given} stars are not on the scale {self.scale}.")
         order = np.argsort(codes, kind="stable")
         codes, stars = codes[order], stars[order]
-        if (twice := codes[1:][codes[1:] == codes[:-1]]).size:
-            raise SettingError(f"{self.catalog.titles[twice[0]]} is rated twice.")
+        check_ratings(self.catalog, self.scale, codes, stars)
         row = np.empty((1, 1 + self.factors), np.float32)
         solve_rows_exact(
             0,
@@ -366,7 +379,7 @@ class FactorModel:
         polars.DataFrame
             Columns `part`, `item`, `title`, `stars` (what the viewer gave) and `contribution` (in
             stars). First ``"mean"``, ``"movie"`` (how the movie is liked in general) and
-            ``"viewer"`` (how a typical viewer differs, in this movie's direction), then a
+            ``"prior"`` (how viewers lean towards movies of its kind), then a
             ``"rating"`` for each movie the viewer rated, the weightiest first.
         """
         viewer, item = self.viewer(user), self.movie(movie)
@@ -391,6 +404,27 @@ class FactorModel:
                 f"Viewer {user} has no ratings in the training part. Fold in some that they gave."
             )
         return code
+
+    def _viewer_codes(self, asked: Any, unknown: str = "error") -> NDArray[np.int32]:
+        """Codes of viewers who have training ratings; -1 for others, or an error."""
+        codes = self.user_ids.codes(asked)
+        codes[(codes >= 0) & (np.diff(self.rated.indptr)[codes] == 0)] = -1
+        if unknown == "error":  # an id given as text is found, all else raises
+            for at in np.flatnonzero(codes < 0):
+                codes[at] = self._viewer_code(asked[at])
+        return codes
+
+    def _audience(self, user: Any) -> tuple[pl.Series, NDArray[np.float32], Rows]:
+        """Who lists are for: what to call each, their rows, and what they have rated."""
+        asked = [] if user is None else as_many(user)
+        if any(isinstance(one, Viewer) for one in asked):
+            viewers = [self.viewer(one) for one in asked]
+            labels = pl.Series("user", range(len(viewers)))  # they have no ids
+            return labels, np.array([viewer.row for viewer in viewers]), join_rated(viewers)
+        everybody = np.flatnonzero(np.diff(self.rated.indptr)).astype(np.int32)
+        codes = everybody if user is None else self._viewer_codes(asked)
+        labels = self.user_ids.values[codes].alias("user")
+        return labels, self.user_rows[codes], take_rows(self.rated, codes)
 
     def _on_scale(self, stars: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.clip(stars, self.scale.low, self.scale.high).astype(np.float32)

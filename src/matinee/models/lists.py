@@ -35,6 +35,8 @@ def allowed_items(
         wanted = [names[name.casefold()] for name in genres]
         allowed &= catalog.genre_matrix[:, wanted].any(axis=1)
     if years:
+        if not (isinstance(years, tuple | list) and [type(year) for year in years] == [int, int]):
+            raise SettingError(f"years are (first, last), not {years!r}.")
         between = pl.col("year").is_between(*years).fill_null(False)
         allowed &= catalog.frame.select(between).to_series().to_numpy()
     return allowed
@@ -100,7 +102,7 @@ def most_alike(
     measure : {"cosine", "dot"}
     """
     n = min(n, len(vectors))
-    likeness = vectors @ vectors[code]
+    likeness = np.einsum("ik,k->i", vectors, vectors[code])  # the same sums on any machine
     if measure == "cosine":
         lengths = np.linalg.norm(vectors, axis=1)
         likeness = likeness / np.maximum(lengths * lengths[code], np.finfo(np.float32).tiny)

@@ -1,4 +1,4 @@
-"""What everything right of `fit` may ask of a model, whatever trained it."""
+"""What the floors above may ask of a model, whatever trained it."""
 
 from typing import Any, Protocol
 

@@ -30,13 +30,16 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from matinee.data import Catalog, Ids, Scale
-from matinee.errors import RunError
-from matinee.folders import new_folder, recover
+from matinee.errors import RunError, SettingError
+from matinee.folders import new_folder, recover, recover_all
 from matinee.kernels import Rows
 from matinee.models.factor_model import FactorModel
 
 FORMAT = 1
+RUNS = Path("runs")
+"""Where runs go, and are looked for, unless another place is named."""
 SECTIONS = ("trainer", "model", "data", "split", "metrics", "files")
+ABOUT = ("data", "split", "metrics", "fit_seconds")  # what `FactorModel.about` may hold
 MANIFEST = "manifest.json"
 FILES = (
     "vectors.safetensors",
@@ -58,14 +61,29 @@ def save(model: FactorModel, run: Path) -> Path:
     RunError
         If `run` is there and is not a run.
     """
-    recover(run)
-    if run.exists() and not (run / MANIFEST).is_file():
-        raise RunError(f"{run}: this is there already and is no run; choose another folder.")
+    refuse_occupied(run)
     with new_folder(run) as fresh:
         _write_files(model, fresh)
         manifest = json.dumps(_manifest(model, fresh), indent=2, ensure_ascii=False) + "\n"
         (fresh / MANIFEST).write_text(manifest, encoding="utf-8")
     return run
+
+
+def new_run(data: str, trainer: str) -> Path:
+    """A folder under `RUNS` that is not there yet, named after the data and the trainer."""
+    name = f"{data}-{trainer.lower()}-{datetime.now():%Y%m%d-%H%M%S}"
+    folder, again = RUNS / name, 1
+    while folder.exists():
+        again += 1
+        folder = RUNS / f"{name}-{again}"
+    return folder
+
+
+def refuse_occupied(run: Path) -> None:
+    """Refuse a place for a run that holds something else."""
+    recover(run)
+    if run.exists() and not (run / MANIFEST).is_file():
+        raise RunError(f"{run}: this is there already and is no run; choose another folder.")
 
 
 def load(run: str | Path) -> FactorModel:
@@ -78,16 +96,32 @@ def load(run: str | Path) -> FactorModel:
         written by a newer version.
     """
     run = Path(run)
-    recover(run)
+    while True:
+        recover(run)
+        version = _version_of(run)
+        try:
+            return _load(run)
+        except RunError:
+            if _version_of(run) == version:
+                raise
+            # somebody saved a new run here while this one was being read
+
+
+def _load(run: Path) -> FactorModel:
     manifest = read_manifest(run)
     for name in FILES:
         _check_file(run / name, manifest["files"].get(name))
     try:
         return _assemble(run, manifest)
-    except (KeyError, TypeError, ValueError, AttributeError) as problem:
-        raise RunError(f"{run}: the run does not hold together ({problem}).") from None
     except (SafetensorError, pl.exceptions.PolarsError, OSError) as problem:
         raise RunError(f"{run}: a file cannot be read ({problem}).") from None
+    except (LookupError, TypeError, ValueError, AttributeError, SettingError) as problem:
+        raise RunError(f"{run}: the run does not hold together ({problem}).") from None
+
+
+def _version_of(run: Path) -> int | None:
+    """What changes when another folder takes the place of this one."""
+    return run.stat().st_ino if run.exists() else None
 
 
 def read_manifest(run: Path) -> dict[str, Any]:
@@ -96,9 +130,9 @@ def read_manifest(run: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         written = manifest["format"]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{run}: there is no run here (no {MANIFEST}).") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise RunError(f"{path}: this is no manifest of a run.") from None
     if not isinstance(written, int) or written < 1:
         raise RunError(f"{path}: format {written!r} is none that was ever written.")
@@ -113,8 +147,9 @@ def read_manifest(run: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def list_runs(folder: Path = Path("runs")) -> list[tuple[Path, dict[str, Any]]]:
+def list_runs(folder: Path = RUNS) -> list[tuple[Path, dict[str, Any]]]:
     """(folder, manifest) of every run directly below `folder`, the newest first."""
+    recover_all(folder)
     found = []
     for path in folder.glob(f"*/{MANIFEST}"):
         if not path.parent.name.startswith("."):
@@ -138,6 +173,7 @@ def _write_files(model: FactorModel, folder: Path) -> None:
 
 def _manifest(model: FactorModel, folder: Path) -> dict[str, Any]:
     return {
+        **model.about,
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(),
         "matinee": version("matinee"),
@@ -150,7 +186,6 @@ def _manifest(model: FactorModel, folder: Path) -> dict[str, Any]:
             "regularization": model.regularization,
             "exponent": model.exponent,
         },
-        **model.about,
         "files": {name: {"sha256": _sha256(folder / name)} for name in FILES},
     }
 
@@ -159,47 +194,53 @@ def _assemble(run: Path, manifest: Mapping[str, Any]) -> FactorModel:
     """The model from files whose checksums are right; shapes and ranges are checked here."""
     vectors = load_file(run / "vectors.safetensors")
     ratings = load_file(run / "ratings.safetensors")
-    movies = pl.read_parquet(run / "movies.parquet")
-    viewers = pl.read_parquet(run / "viewers.parquet")
-    history = pl.read_ndjson(run / "history.jsonl")
     said = manifest["model"]
-    _check_arrays(vectors, ratings, len(viewers), len(movies))
+    scale, genres = Scale(*said["scale"]), tuple(said["genres"])
+    _check_arrays(vectors, ratings, scale, len(genres))
+    movies = _read_table(run / "movies.parquet", len(vectors["item_rows"]))
+    viewers = _read_table(run / "viewers.parquet", len(vectors["user_rows"]))
+    history = pl.read_ndjson(run / "history.jsonl")
+    mean, ridge, exponent = (float(said[key]) for key in ("mean", "regularization", "exponent"))
+    if not (np.isfinite(mean) and 0 < ridge < np.inf and 0 <= exponent <= 1):
+        raise ValueError("a setting of the model makes no sense")
+    if len(set(genres)) < len(genres) or not all(isinstance(name, str) for name in genres):
+        raise ValueError("genres are names, each once")
     catalog = Catalog.build(Ids(movies["item"]), movies)
     return FactorModel(
         user_ids=Ids(viewers["user"]),
-        catalog=replace(catalog, genre_names=tuple(said["genres"])),
-        scale=Scale(*said["scale"]),
-        mean=np.float32(said["mean"]),
+        catalog=replace(catalog, genre_names=genres),
+        scale=scale,
+        mean=np.float32(mean),
         **vectors,
-        regularization=float(said["regularization"]),
-        exponent=float(said["exponent"]),
+        regularization=ridge,
+        exponent=exponent,
         rated=Rows(*(ratings[name] for name in RATINGS)),
         trainer=manifest["trainer"],
         history=history,
-        about={
-            name: value
-            for name, value in manifest.items()
-            if name not in ("format", "matinee", "python", "trainer", "model", "files")
-        },
+        about={name: value for name, value in manifest.items() if name in ABOUT},
     )
 
 
 def _check_arrays(
     vectors: Mapping[str, NDArray[Any]],
     ratings: Mapping[str, NDArray[Any]],
-    viewers: int,
-    movies: int,
+    scale: Scale,
+    genres: int,
 ) -> None:
     """Raise ValueError unless the arrays have the right types and shapes and point inside."""
     if set(vectors) != set(VECTORS) or set(ratings) != set(RATINGS):
         raise ValueError("an array is missing or unknown")
-    width = vectors["user_prior"].shape[0]
-    genres = vectors["genre_rows"].shape[0]
+    if any(array.ndim == 0 for array in (*vectors.values(), *ratings.values())):
+        raise ValueError("an array has no length")
+    width, linked = len(vectors["user_prior"]), len(vectors["genre_rows"])
+    viewers, movies = len(vectors["user_rows"]), len(vectors["item_rows"])
+    if width < 1 or linked not in (1, 1 + genres):
+        raise ValueError("the vectors do not fit the genres")
     shapes = {
         "user_rows": (viewers, width),
         "item_rows": (movies, width),
         "user_prior": (width,),
-        "genre_rows": (genres, width),
+        "genre_rows": (linked, width),
     }
     for name, shape in shapes.items():
         if vectors[name].dtype != np.float32 or vectors[name].shape != shape:
@@ -212,11 +253,20 @@ def _check_arrays(
         and indptr.shape == (viewers + 1,)
         and indices.shape == values.shape == (int(indptr[-1]),)
         and indptr[0] == 0
-        and (np.diff(indptr) >= 0).all()
+        and (indptr[1:] >= indptr[:-1]).all()
         and (len(indices) == 0 or (indices.min() >= 0 and indices.max() < movies))
+        and np.isfinite(values).all()
+        and (len(values) == 0 or (values.min() >= scale.low and values.max() <= scale.high))
     )
     if not fitting:
         raise ValueError("the ratings do not fit the viewers and movies")
+
+
+def _read_table(path: Path, rows: int) -> pl.DataFrame:
+    """A table of ids, read only if it has as many rows as there are vectors."""
+    if pl.scan_parquet(path).select(pl.len()).collect().item() != rows:
+        raise ValueError(f"{path.name} has another length than the vectors")
+    return pl.read_parquet(path)
 
 
 def _check_file(path: Path, said: Any) -> None:

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.data import Catalog, Scale
+from matinee.errors import SettingError
+from matinee.kernels import Rows
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Viewer:
     """Somebody's ratings and the row that a model solved for them.
 
@@ -25,3 +29,33 @@ class Viewer:
     row: NDArray[np.float32]
     items: NDArray[np.int32]
     stars: NDArray[np.float32]
+
+    def __repr__(self) -> str:
+        return f"Viewer({len(self.items)} ratings)"
+
+    def fits(self, width: int, movies: int) -> bool:
+        """Whether row and codes can belong to a model of that width and so many movies."""
+        known = len(self.items) == 0 or (self.items.min() >= 0 and self.items.max() < movies)
+        return self.row.shape == (width,) and bool(known)
+
+
+def join_rated(viewers: list[Viewer]) -> Rows:
+    """The ratings of several viewers as compressed rows."""
+    counts = [len(viewer.items) for viewer in viewers]
+    indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    items, stars = ([getattr(one, side) for one in viewers] for side in ("items", "stars"))
+    return Rows(indptr, np.concatenate(items), np.concatenate(stars))
+
+
+def check_ratings(
+    catalog: Catalog, scale: Scale, codes: NDArray[np.int32], stars: NDArray[np.float32]
+) -> None:
+    """Refuse stars off the scale, and a movie rated twice; codes are in ascending order."""
+    off = ~scale.holds(stars)
+    if off.any():
+        first = int(off.argmax())
+        title = catalog.titles[codes[first]]
+        raise SettingError(f"{title}: {stars[first]:g} stars are not on the scale {scale}.")
+    twice = codes[1:][codes[1:] == codes[:-1]]
+    if len(twice):
+        raise SettingError(f"{catalog.titles[twice[0]]} is rated twice.")
