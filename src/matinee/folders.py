@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 try:
@@ -32,9 +32,11 @@ def new_folder(target: Path) -> Iterator[Path]:
     """
     target = Path(os.path.realpath(target))
     target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target)
-    fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.new-"))
-    with _lock(fresh):  # says that its writer is alive
+    with ExitStack() as stack:
+        with _lock(target.parent):
+            _sweep(target)
+            fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.new-"))
+            stack.enter_context(_lock(fresh))  # says that its writer is alive
         try:
             yield fresh
             for path in (*fresh.rglob("*"), fresh):
@@ -49,6 +51,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 def recover(target: Path) -> None:
     """Put the previous folder back where a process was killed between the two renames."""
+    target = Path(os.path.realpath(target))
     previous = _previous(target)
     if previous.exists() and not target.exists():
         with _lock(target.parent):  # a living writer finishes first
@@ -80,9 +83,12 @@ def _swap(fresh: Path, target: Path) -> None:
 def _sweep(target: Path) -> None:
     """Remove what killed writers of `target` left unfinished."""
     for path in target.parent.glob(f".{glob.escape(target.name)}.new-*"):
-        with _lock(path, wait=False) as writer_is_gone:
-            if writer_is_gone:
-                shutil.rmtree(path, ignore_errors=True)
+        try:
+            with _lock(path, wait=False) as writer_is_gone:
+                if writer_is_gone:
+                    shutil.rmtree(path, ignore_errors=True)
+        except FileNotFoundError:
+            continue  # its writer has just ended
 
 
 def _previous(target: Path) -> Path:

@@ -171,7 +171,13 @@ def test_data_add_keeps_how_a_table_is_read(shell):
         (["train", "small", "--seed", "-1"], "seed"),
         (["recommend", "als"], "--user"),
         (["recommend", "als", "--user", "99999"], "99999"),
-        (["recommend", "als", "--user", "1", "--rated", "1=5"], "--user"),
+        (["recommend", "als", "--user", "1", "--rated", "1=5"], "not both"),
+        (["recommend", "als", "--user", "1", "--years", "1999-1990"], "earlier"),
+        (["recommend", "small", "--user", "1"], "no run of this name"),
+        (["train", "small", "--run", "."], "no run"),
+        (["train", "small", "--run", "/dev/null/x"], "/dev/null"),
+        (["data", "add", "small.csv", "--name", "ml-1m"], "small.csv"),
+        (["describe", "https://example.org/x.csv"], "download it first"),
         (["recommend", "als", "--rated", "nonsense"], "TITLE=STARS"),
         (["recommend", "als", "--rated", "1=nine"], "TITLE=STARS"),
         (["recommend", "als", "--rated", "1=9"], "scale"),
@@ -201,6 +207,20 @@ def test_a_traceback_only_with_debug(shell):
     )
     assert b"Traceback" in done.stderr
     assert done.returncode != 0
+
+
+def test_a_table_with_text_ids_goes_all_the_way(shell):
+    table = pl.DataFrame(
+        {
+            "user": [f"u{k // 20}" for k in range(400)],
+            "item": [f"m{k % 20}" for k in range(400)],
+            "stars": [(k // 20 + k) % 5 + 1 for k in range(400)],
+        }
+    )
+    table.write_csv(shell.folder / "text.csv")
+    run = shell.json("train", "text.csv", "--factors", 2)["run"]
+    assert shell.json("recommend", run, "--user", "u3", "--seen")[0]["item"].startswith("m")
+    assert shell.json("evaluate", run)["ratings"] == 40
 
 
 def test_a_bad_row_leaves_everything_as_it_was(shell):

@@ -351,3 +351,28 @@ def test_any_text_ids_read_back_exactly_from_a_quoted_file(pairs, separator, end
             path, separator=separator, line_terminator=end, quote_style="always"
         )
         assert rows_of(read(path)) == [(user, item, 3.0) for user, item in pairs]
+
+
+@pytest.mark.parametrize("dtype", [pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt32, pl.UInt64])
+def test_ids_of_any_integer_width(dtype):
+    frame = pl.DataFrame({"user": [1, 2, 1], "item": [3, 3, 4], "stars": [1, 2, 3]})
+    data = read(frame.with_columns(pl.col("user", "item").cast(dtype)))
+    assert data.ratings.item_ids.values.to_list() == [3, 4]
+
+
+def test_averaged_duplicates_may_lie_between_the_steps():
+    frame = pl.DataFrame({"user": [1, 1, 2], "item": [3, 3, 4], "stars": [1, 2, 5]})
+    data = read(frame, duplicates="mean")
+    assert data.ratings.scale.holds(data.ratings.stars).all()
+    assert 1.5 in data.ratings.stars
+
+
+def test_the_fingerprint_knows_times(tmp_path):
+    frame = pl.DataFrame({"user": [1, 2], "item": [3, 3], "stars": [1, 2], "timestamp": [10, 20]})
+    prints = {
+        read(frame).ratings.fingerprint(),
+        read(frame.with_columns(timestamp=pl.Series([20, 10]))).ratings.fingerprint(),
+        read(frame.drop("timestamp")).ratings.fingerprint(),
+        read(frame, scale=(1, 5, 1)).ratings.fingerprint(),
+    }
+    assert len(prints) == 4

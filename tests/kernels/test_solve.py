@@ -49,10 +49,10 @@ def reference(matrix, other, prior, ridge, exponent):
     return out
 
 
-def solve(kernel, matrix, other, prior, ridge, exponent, start, *steps, threads=1):
+def solve(kernel, matrix, other, prior, ridge, exponent, start, *steps, threads=1, blocks=7):
     out = start.astype(np.float32).copy()
     arguments = (*matrix, np.float32(MEAN), other, prior, np.float32(ridge), np.float32(exponent))
-    blocks = equal_blocks(matrix.indptr, blocks=7)
+    blocks = equal_blocks(matrix.indptr, blocks)
     run_blocks(kernel, blocks, *arguments, out, *steps, threads=threads)
     return out
 
@@ -112,8 +112,10 @@ def test_a_row_without_ratings_gets_its_prior_mean():
 def test_results_do_not_depend_on_threads_or_blocks(kernel, steps):
     matrix, other, prior = problem(12, seed=3, rows=300, columns=90, entries=5000)
     one = solve(kernel, matrix, other, prior, 1.4, 0.5, prior, *steps, threads=1)
-    many = solve(kernel, matrix, other, prior, 1.4, 0.5, prior, *steps, threads=5)
-    assert np.array_equal(one, many)
+    for threads, blocks in ((5, 7), (1, 1), (3, 64)):
+        more = {"threads": threads, "blocks": blocks}
+        many = solve(kernel, matrix, other, prior, 1.4, 0.5, prior, *steps, **more)
+        assert np.array_equal(one, many)
 
 
 def test_more_ratings_than_fit_one_chunk():

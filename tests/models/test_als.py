@@ -209,3 +209,17 @@ def test_ratings_that_are_all_the_same_train_without_trouble():
     table = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "stars": [3, 3, 3]})
     model = ALS(factors=2).fit(matinee.read(table))
     np.testing.assert_allclose(model.predict([1, 2], [2, 2]), 3.0, atol=1e-4)
+
+
+def test_parts_of_other_data_are_refused(parts):
+    other, _ = generate(viewers=50, movies=40, ratings=1000, seed=1)
+    for part in ("test", "validation"):
+        with pytest.raises(SettingError, match=f"{part} part"):
+            ALS(factors=2).fit(parts[0], **{part: other})
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "cg"])
+def test_a_solve_that_breaks_down_is_an_error_not_a_model(parts, solver):
+    recipe = ALS(factors=60, regularization=1e-12, solver=solver)
+    with pytest.raises(SettingError, match="regularization 1e-12"):
+        recipe.fit(parts[0])

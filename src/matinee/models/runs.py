@@ -109,9 +109,9 @@ def load(run: str | Path) -> FactorModel:
 
 def _load(run: Path) -> FactorModel:
     manifest = read_manifest(run)
-    for name in FILES:
-        _check_file(run / name, manifest["files"].get(name))
     try:
+        for name in FILES:
+            _check_file(run / name, manifest["files"].get(name))
         return _assemble(run, manifest)
     except (SafetensorError, pl.exceptions.PolarsError, OSError) as problem:
         raise RunError(f"{run}: a file cannot be read ({problem}).") from None
@@ -121,7 +121,10 @@ def _load(run: Path) -> FactorModel:
 
 def _version_of(run: Path) -> int | None:
     """What changes when another folder takes the place of this one."""
-    return run.stat().st_ino if run.exists() else None
+    try:
+        return run.stat().st_ino
+    except OSError:
+        return None
 
 
 def read_manifest(run: Path) -> dict[str, Any]:
