@@ -101,7 +101,15 @@ class Dataset:
         return self._part(~test), self._part(test)
 
     def folds(self, k: int = 5, seed: int = 0) -> Iterator[tuple["Dataset", "Dataset"]]:
-        """k pairs of training and test part; each rating is in exactly one test part."""
+        """k pairs of training and test part; each rating is in exactly one test part.
+
+        Examples
+        --------
+        >>> from matinee.data.generated import generate
+        >>> data, _ = generate(viewers=30, movies=40, ratings=900, seed=1)
+        >>> [len(test) for train, test in data.folds(4)]
+        [225, 225, 225, 225]
+        """
         for test in splits.folds(len(self), k, seed):
             yield self._part(~test), self._part(test)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from matinee.data import Catalog, Ids, Scale
 from matinee.data.ids import as_many, is_one
-from matinee.errors import SettingError, UnknownIdError
+from matinee.errors import SettingError
 from matinee.kernels import (
     Rows,
     equal_blocks,
@@ -24,7 +24,7 @@ from matinee.kernels import (
 )
 from matinee.models.explanation import contributions, parts_of_a_score
 from matinee.models.lists import allowed_items, best_lists, most_alike
-from matinee.models.viewer import Viewer, check_ratings, join_rated
+from matinee.models.viewer import Viewer, check_ratings, join_rated, viewer_code, viewer_codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +59,27 @@ class FactorModel:
         One row per iteration: loss, train and test error, seconds since the start.
     about : dict
         What a run notes beside the model: data, split, metrics.
+
+    Examples
+    --------
+    >>> import matinee
+    >>> from matinee.data.generated import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> model = matinee.ALS(factors=4, iterations=3).fit(data)
+    >>> model
+    FactorModel(ALS, 4 factors, 60 viewers, 50 movies)
+    >>> model.predict([1, 1, 999], [7, 8, 7], unknown="average").shape
+    (3,)
+    >>> model.recommend([1, 2], n=3, genres="Comedy").height
+    6
+    >>> model.similar(data.catalog.titles[0], n=3).columns
+    ['item', 'title', 'genres', 'similarity', 'ratings']
+    >>> ann = model.fold_in({data.catalog.titles[0]: 5, 2: 1.5})
+    >>> ann
+    Viewer(2 ratings)
+    >>> parts = model.explain(ann, 7)
+    >>> bool(abs(parts["contribution"].sum() - model.scores(ann)[6]) < 1e-4)
+    True
     """
 
     user_ids: Ids
@@ -137,7 +158,7 @@ class FactorModel:
             if not user.fits(1 + self.factors, len(self.catalog)):
                 raise SettingError("This viewer was folded into another model.")
             return user
-        code = self._viewer_code(user)
+        code = viewer_code(self.user_ids, self.rated, user)
         first, last = self.rated.indptr[code : code + 2]
         return Viewer(
             self.user_rows[code], self.rated.indices[first:last], self.rated.values[first:last]
@@ -164,7 +185,7 @@ class FactorModel:
 
         Raises
         ------
-        UnknownIdError
+        UnknownIdError, SettingError
         """
         if unknown not in ("error", "average"):
             raise SettingError(f"unknown is 'error' or 'average', not {unknown!r}.")
@@ -177,7 +198,7 @@ class FactorModel:
             raise SettingError(
                 f"{len(asked_users)} viewers do not pair with {len(asked_items)} movies."
             )
-        user = self._viewer_codes(asked_users, unknown)
+        user = viewer_codes(self.user_ids, self.rated, asked_users, unknown)
         item = self.catalog.ids.codes(asked_items)
         if unknown == "error":  # a title is found, all else raises
             for at in np.flatnonzero(item < 0):
@@ -251,15 +272,6 @@ class FactorModel:
         ------
         UnknownIdError, SettingError
             For an unknown viewer, movie or genre, or a setting that makes no sense.
-
-        Examples
-        --------
-        >>> import matinee
-        >>> from matinee.data.generated import generate
-        >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-        >>> model = matinee.ALS(factors=4, iterations=3).fit(data)
-        >>> model.recommend([1, 2], n=3, genres="Comedy").height
-        6
         """
         if n < 1:
             raise SettingError(f"n is at least 1, not {n}.")
@@ -303,6 +315,11 @@ class FactorModel:
             training), the most alike first. Movies with fewer than ten ratings come after all
             others, for their vectors say more of their genres than of themselves; movies
             without ratings are left out.
+
+        Raises
+        ------
+        UnknownIdError, SettingError
+            For an unknown movie or measure, or a model without factors.
         """
         if measure not in ("cosine", "dot"):
             raise SettingError(f"measure is 'cosine' or 'dot', not {measure!r}.")
@@ -333,16 +350,6 @@ class FactorModel:
         ------
         UnknownIdError, SettingError
             For an unknown movie, one rated twice, or stars off the scale.
-
-        Examples
-        --------
-        >>> import matinee
-        >>> from matinee.data.generated import generate
-        >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-        >>> model = matinee.ALS(factors=4, iterations=3).fit(data)
-        >>> ann = model.fold_in({data.catalog.titles[0]: 5, 2: 1.5})
-        >>> model.recommend(ann, n=3).height
-        3
         """
         pairs = list(ratings.items() if isinstance(ratings, Mapping) else ratings)
         codes = np.array([self.movie(movie) for movie, _ in pairs], np.int32)
@@ -381,6 +388,10 @@ class FactorModel:
             stars). First ``"mean"``, ``"movie"`` (how the movie is liked in general) and
             ``"prior"`` (how viewers lean towards movies of its kind), then a
             ``"rating"`` for each movie the viewer rated, the weightiest first.
+
+        Raises
+        ------
+        UnknownIdError
         """
         viewer, item = self.viewer(user), self.movie(movie)
         penalty = self.regularization * max(1, len(viewer.items)) ** self.exponent
@@ -396,24 +407,6 @@ class FactorModel:
 
         return save(self, Path(run))
 
-    def _viewer_code(self, user: Any) -> int:
-        """Code of a viewer who has training ratings."""
-        code = self.user_ids.code(user)
-        if self.rated.indptr[code] == self.rated.indptr[code + 1]:
-            raise UnknownIdError(
-                f"Viewer {user} has no ratings in the training part. Fold in some that they gave."
-            )
-        return code
-
-    def _viewer_codes(self, asked: Any, unknown: str = "error") -> NDArray[np.int32]:
-        """Codes of viewers who have training ratings; -1 for others, or an error."""
-        codes = self.user_ids.codes(asked)
-        codes[(codes >= 0) & (np.diff(self.rated.indptr)[codes] == 0)] = -1
-        if unknown == "error":  # an id given as text is found, all else raises
-            for at in np.flatnonzero(codes < 0):
-                codes[at] = self._viewer_code(asked[at])
-        return codes
-
     def _audience(self, user: Any) -> tuple[pl.Series, NDArray[np.float32], Rows]:
         """Who lists are for: what to call each, their rows, and what they have rated."""
         asked = [] if user is None else as_many(user)
@@ -422,7 +415,9 @@ class FactorModel:
             labels = pl.Series("user", range(len(viewers)))  # they have no ids
             return labels, np.array([viewer.row for viewer in viewers]), join_rated(viewers)
         everybody = np.flatnonzero(np.diff(self.rated.indptr)).astype(np.int32)
-        codes = everybody if user is None else self._viewer_codes(asked)
+        codes = (
+            everybody if user is None else viewer_codes(self.user_ids, self.rated, asked, "error")
+        )
         labels = self.user_ids.values[codes].alias("user")
         return labels, self.user_rows[codes], take_rows(self.rated, codes)
 

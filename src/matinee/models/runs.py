@@ -94,6 +94,17 @@ def load(run: str | Path) -> FactorModel:
     RunError
         If there is no run, a file is missing, damaged or does not fit the others, or the run was
         written by a newer version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import matinee
+    >>> from matinee.data.generated import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = matinee.BiasOnly().fit(data).save(f"{folder}/run")
+    ...     print(matinee.load(run))
+    FactorModel(BiasOnly, 0 factors, 60 viewers, 50 movies)
     """
     run = Path(run)
     while True:

@@ -1,12 +1,13 @@
 """One person as a model sees them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data import Catalog, Scale
-from matinee.errors import SettingError
+from matinee.data import Catalog, Ids, Scale
+from matinee.errors import SettingError, UnknownIdError
 from matinee.kernels import Rows
 
 
@@ -59,3 +60,23 @@ def check_ratings(
     twice = codes[1:][codes[1:] == codes[:-1]]
     if len(twice):
         raise SettingError(f"{catalog.titles[twice[0]]} is rated twice.")
+
+
+def viewer_code(ids: Ids, rated: Rows, user: Any) -> int:
+    """Code of a viewer who has training ratings; UnknownIdError for any other."""
+    code = ids.code(user)
+    if rated.indptr[code] == rated.indptr[code + 1]:
+        raise UnknownIdError(
+            f"Viewer {user} has no ratings in the training part. Fold in some that they gave."
+        )
+    return code
+
+
+def viewer_codes(ids: Ids, rated: Rows, asked: Any, unknown: str) -> NDArray[np.int32]:
+    """Codes of viewers who have training ratings; others are an error, or -1 (``"average"``)."""
+    codes = ids.codes(asked)
+    codes[(codes >= 0) & (np.diff(rated.indptr)[codes] == 0)] = -1
+    if unknown == "error":  # an id given as text is found, all else raises
+        for at in np.flatnonzero(codes < 0):
+            codes[at] = viewer_code(ids, rated, asked[at])
+    return codes
