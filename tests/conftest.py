@@ -1,9 +1,18 @@
 """Small data and models that many tests look at."""
 
+import os
+
 import pytest
+from hypothesis import settings
 
 from matinee.data.generated import generate
 from matinee.models import ALS
+
+
+# the same cases on every run of the pipeline; at home each run looks further
+settings.register_profile("pipeline", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("pipeline")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tiny_editions import contents, write_csv, zip_folder
 
@@ -196,6 +196,7 @@ def test_archive_without_ratings_says_so(tmp_path):
 
 
 @given(damage=st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255)), max_size=4))
+@example(damage=[(169, 0)])  # a file without a name
 @settings(max_examples=150, deadline=None)
 def test_whatever_the_damage_it_is_refused_in_words_or_does_not_matter(damage):
     content = bytearray(WHOLE)

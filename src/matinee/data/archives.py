@@ -8,6 +8,7 @@ hold, whatever sizes the archive itself declares.
 import re
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,16 @@ MAX_FILES = 10_000
 MAX_BYTES = 64 * 2**30
 MAX_RATIO = 100  # ratings shrink to about a fifth; a hundredth is not data
 FREE_BYTES = 64 * 2**20  # small archives of very regular tables may pass the ratio up to here
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    LookupError,
+    OverflowError,
+    ValueError,
+)
+"""All that zipfile has been seen to raise, or may raise, over bytes that make no sense."""
 UNUSED = re.compile(r"(^|/)(__MACOSX/|\.DS_Store|genome-|tags\.|links\.)")
 """Members of published archives that matinee does not read."""
 
@@ -43,7 +54,7 @@ def extract(archive: Path, folder: Path) -> None:
             for member, target in zip(members, targets, strict=True):
                 if not UNUSED.search(member.filename):
                     allowance -= _write(opened, member, folder / target, allowance)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as problem:
+    except DAMAGE as problem:
         raise ArchiveError(
             f"{archive.name}: the archive is damaged or cut short ({problem}). Get it again."
         ) from None
