@@ -8,7 +8,6 @@ from hypothesis import settings
 from matinee.data.generated import generate
 from matinee.models import ALS
 
-
 # the same cases on every run of the pipeline; at home each run looks further
 settings.register_profile("pipeline", derandomize=True)
 if os.environ.get("CI"):
