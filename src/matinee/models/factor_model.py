@@ -19,12 +19,18 @@ from matinee.kernels import (
     predict_pairs,
     run_blocks,
     score_items,
-    solve_rows_exact,
     take_rows,
 )
 from matinee.models.explanation import contributions, parts_of_a_score
 from matinee.models.lists import allowed_items, best_lists, most_alike
-from matinee.models.viewer import Viewer, check_ratings, join_rated, viewer_code, viewer_codes
+from matinee.models.viewer import (
+    Viewer,
+    check_ratings,
+    join_rated,
+    solve_viewer,
+    viewer_code,
+    viewer_codes,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -357,21 +363,8 @@ class FactorModel:
         order = np.argsort(codes, kind="stable")
         codes, stars = codes[order], stars[order]
         check_ratings(self.catalog, self.scale, codes, stars)
-        row = np.empty((1, 1 + self.factors), np.float32)
-        solve_rows_exact(
-            0,
-            1,
-            np.array([0, len(codes)]),
-            codes,
-            stars,
-            self.mean,
-            self.item_rows,
-            self.user_prior[None],
-            np.float32(self.regularization),
-            np.float32(self.exponent),
-            row,
-        )
-        return Viewer(row[0], codes, stars)
+        settings = self.regularization, self.exponent
+        return solve_viewer(codes, stars, self.mean, self.item_rows, self.user_prior, *settings)
 
     def explain(self, user: Any, movie: Any) -> pl.DataFrame:
         """Where the score of a movie comes from, in parts that add up to it.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from matinee.data import Catalog, Ids, Scale
 from matinee.errors import SettingError, UnknownIdError
-from matinee.kernels import Rows
+from matinee.kernels import Rows, solve_rows_exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,23 @@ class Viewer:
         """Whether row and codes can belong to a model of that width and so many movies."""
         known = len(self.items) == 0 or (self.items.min() >= 0 and self.items.max() < movies)
         return self.row.shape == (width,) and bool(known)
+
+
+def solve_viewer(
+    codes: NDArray[np.int32],
+    stars: NDArray[np.float32],
+    mean: np.float32,
+    item_rows: NDArray[np.float32],
+    prior: NDArray[np.float32],
+    regularization: float,
+    exponent: float,
+) -> Viewer:
+    """The viewer with these ratings, solved by the same kernel as in training."""
+    row = np.empty((1, len(prior)), np.float32)
+    penalty = np.float32(regularization), np.float32(exponent)
+    indptr = np.array([0, len(codes)])
+    solve_rows_exact(0, 1, indptr, codes, stars, mean, item_rows, prior[None], *penalty, row)
+    return Viewer(row[0], codes, stars)
 
 
 def join_rated(viewers: list[Viewer]) -> Rows:
