@@ -36,18 +36,34 @@ def progress(what: str, total: float | None = None, unit: str = "") -> Iterator[
     if not sys.stderr.isatty():
         yield _silent
         return
-    bar = _bar(unit)
-    task = bar.add_task(what, total=total, note="")
+    bar: Any = None
+    task: Any = None
+    latest: tuple[float, str] = 0, ""
+
+    def show() -> None:
+        nonlocal bar, task
+        shown = _bar(unit)
+        task = shown.add_task(what, total=total, completed=latest[0], note=latest[1])
+        shown.start()
+        bar = shown
+
+    def tick(done: float, note: str) -> None:
+        nonlocal latest
+        latest = done, note
+        if bar is not None:
+            bar.update(task, completed=done, note=note)
+
     # on its own clock: the first step alone may take longer than anybody's patience
-    timer = threading.Timer(PATIENCE, bar.start)
+    timer = threading.Timer(PATIENCE, show)
     timer.daemon = True
     timer.start()
     try:
-        yield lambda done, note: bar.update(task, completed=done, note=note)
+        yield tick
     finally:
         timer.cancel()
         timer.join()
-        bar.stop()
+        if bar is not None:
+            bar.stop()
 
 
 @contextmanager

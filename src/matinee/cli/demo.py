@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
 EDITION = "ml-latest-small"
 WELL_KNOWN = "Toy Story (1995)"
-RUN = "runs/demo"
 ROWS = 8
 MIN_RATINGS = 20  # a first look is easier to judge by movies one has heard of
 
@@ -20,6 +19,7 @@ def demo() -> None:
     from matinee.evaluation import Split, train_and_test
     from matinee.explore import describe
     from matinee.models import ALS, BiasOnly
+    from matinee.models.runs import RUNS
 
     data = _find_data()
     about = describe(data)
@@ -42,9 +42,9 @@ def demo() -> None:
     model = result.model
     _show_viewer(model)
     _show_neighbours(model)
-    model.save(RUN)
+    folder = model.save(RUNS / "demo")
     say()
-    say(f"The model is saved in {RUN}. Ask it yourself:")
+    say(f"The model is saved in {folder}. Ask it yourself:")
     title = model.catalog.titles[_well_known(model)]
     say(f"  {command()} recommend --user 1")
     say(f'  {command()} recommend --rated "{title}=5" --min-ratings {MIN_RATINGS}')

@@ -67,14 +67,16 @@ def open_dataset(
 
 def find_run(run: str | None) -> Path:
     """The folder that a person means by a run's name or path, or by nothing."""
+    from matinee.folders import recover
     from matinee.models.runs import MANIFEST, RUNS, list_runs
 
     if run is None:
-        newest = list_runs(RUNS)
+        newest = list_runs()
         if not newest:
             raise RunError("There is no run under runs/ yet. Make one: matinee train DATASET.")
         return newest[0][0]
     for path in (Path(run), RUNS / run):
+        recover(path)
         if (path / MANIFEST).exists():
             return path
     known = ", ".join(folder.name for folder, _ in list_runs()[:5]) or "none"

@@ -91,7 +91,7 @@ def train(
         data,
         recipe,
         Split(split, test_fraction, seed),
-        hold_out_validation=patience is not None,
+        hold_out_validation=bool(patience),
         threads=threads,
     )
     folder = result.model.save(run or new_run(data.name, result.model.trainer["name"]))

@@ -171,39 +171,37 @@ class _Side:
     """Viewers or movies: their ratings, their rows, and the prior mean of each."""
 
     rated: Rows
+    weights: NDArray[np.float64]  # (rows,) n^v; 0 without ratings: such a row pulls at nothing
     features: NDArray[np.float32]  # (rows, features), the constant first
     rows: NDArray[np.float32]  # (rows, 1 + factors)
     link: NDArray[np.float64]  # (features, 1 + factors)
     prior: NDArray[np.float32]  # (rows, 1 + factors) = features @ link
 
     @classmethod
-    def start(cls, rated: Rows, features: NDArray[np.float32], width: int) -> "_Side":
+    def start(
+        cls, rated: Rows, features: NDArray[np.float32], width: int, exponent: float
+    ) -> "_Side":
+        counts = np.diff(rated.indptr).astype(np.float64)
+        weights = np.where(counts > 0, counts**exponent, 0.0)
         shape = len(features), width
         link = np.zeros((features.shape[1], width))
         zeros = np.zeros(shape, np.float32)
-        return cls(rated, features, zeros.copy(), link, zeros)
+        return cls(rated, weights, features, zeros.copy(), link, zeros)
 
-    def weights(self, exponent: float) -> NDArray[np.float64]:
-        """n^v of each row; a row without ratings follows its prior and pulls at nothing."""
-        counts = np.diff(self.rated.indptr).astype(np.float64)
-        return np.where(counts > 0, counts**exponent, 0.0)
-
-    def relink(self, exponent: float, link_ridge: float) -> None:
+    def relink(self, link_ridge: float) -> None:
         """The link that makes the prior means fit the rows best: weighted ridge regression.
 
         einsum rather than a matrix product: its sums do not depend on a library's threads.
         """
-        weighted = self.features * self.weights(exponent)[:, None]
+        weighted = self.features * self.weights[:, None]
         gram = np.einsum("nf,ng->fg", weighted, self.features)
         gram[np.diag_indices_from(gram)] += link_ridge
         self.link = np.linalg.solve(gram, np.einsum("nf,nk->fk", weighted, self.rows))
         self.prior = np.einsum("nf,fk->nk", self.features, self.link).astype(np.float32)
 
-    def penalty(self, exponent: float, link_ridge: float) -> float:
+    def penalty(self, link_ridge: float) -> float:
         distance = np.square(self.rows - self.prior, dtype=np.float64).sum(axis=1)
-        return float(
-            (self.weights(exponent) * distance).sum() + link_ridge * np.square(self.link).sum()
-        )
+        return float((self.weights * distance).sum() + link_ridge * np.square(self.link).sum())
 
 
 class Training:
@@ -216,12 +214,12 @@ class Training:
         self.link_ridge = float(np.sqrt(len(ratings)))
         width = 1 + recipe.factors
         constant = np.ones((len(ratings.user_ids), 1), np.float32)
-        self.users = _Side.start(ratings.by_user, constant, width)
+        self.users = _Side.start(ratings.by_user, constant, width, recipe.exponent)
         genres = train.catalog.genre_matrix if recipe.features == "genres" else None
         features = np.ones((len(train.catalog), 1), np.float32)
         if genres is not None:
             features = np.concatenate([features, genres], axis=1)
-        self.items = _Side.start(ratings.by_item, features, width)
+        self.items = _Side.start(ratings.by_item, features, width, recipe.exponent)
         rng = np.random.default_rng(recipe.seed)
         start = rng.standard_normal((len(ratings.user_ids), recipe.factors), np.float32)
         self.users.rows[:, 1:] = FIRST_SPREAD * start
@@ -230,10 +228,10 @@ class Training:
         """All movies against the viewers, the prior means, all viewers against the movies."""
         exact = self.recipe.solver == "cholesky"
         self._solve(self.items, self.users, exact)
-        self.items.relink(self.recipe.exponent, self.link_ridge)
-        cold = np.diff(self.items.rated.indptr) == 0
+        self.items.relink(self.link_ridge)
+        cold = self.items.weights == 0
         self.items.rows[cold] = self.items.prior[cold]
-        self.users.relink(self.recipe.exponent, self.link_ridge)
+        self.users.relink(self.link_ridge)
         self._solve(self.users, self.items, exact)
 
     def finish(self) -> None:
@@ -271,9 +269,7 @@ class Training:
             threads=self.threads,
         )
         total = float(sum(sums))  # in the order of blocks, whoever computed them
-        penalty = sum(
-            side.penalty(self.recipe.exponent, self.link_ridge) for side in (self.users, self.items)
-        )
+        penalty = sum(side.penalty(self.link_ridge) for side in (self.users, self.items))
         return {
             "loss": total + self.recipe.regularization * penalty,
             "train_rmse": float(np.sqrt(total / len(self.train))),

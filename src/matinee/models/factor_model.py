@@ -407,10 +407,10 @@ class FactorModel:
             viewers = [self.viewer(one) for one in asked]
             labels = pl.Series("user", range(len(viewers)))  # they have no ids
             return labels, np.array([viewer.row for viewer in viewers]), join_rated(viewers)
-        everybody = np.flatnonzero(np.diff(self.rated.indptr)).astype(np.int32)
-        codes = (
-            everybody if user is None else viewer_codes(self.user_ids, self.rated, asked, "error")
-        )
+        if user is None:
+            codes = np.flatnonzero(np.diff(self.rated.indptr)).astype(np.int32)
+        else:
+            codes = viewer_codes(self.user_ids, self.rated, asked, "error")
         labels = self.user_ids.values[codes].alias("user")
         return labels, self.user_rows[codes], take_rows(self.rated, codes)
 

@@ -109,11 +109,11 @@ def load(run: str | Path) -> FactorModel:
     run = Path(run)
     while True:
         recover(run)
-        version = _version_of(run)
+        before = _version_of(run)
         try:
             return _load(run)
         except RunError:
-            if _version_of(run) == version:
+            if _version_of(run) == before:
                 raise
             # somebody saved a new run here while this one was being read
 

@@ -92,7 +92,7 @@ def viewer_code(ids: Ids, rated: Rows, user: Any) -> int:
 def viewer_codes(ids: Ids, rated: Rows, asked: Any, unknown: str) -> NDArray[np.int32]:
     """Codes of viewers who have training ratings; others are an error, or -1 (``"average"``)."""
     codes = ids.codes(asked)
-    codes[(codes >= 0) & (np.diff(rated.indptr)[codes] == 0)] = -1
+    codes[rated.indptr[codes] == rated.indptr[codes + 1]] = -1  # of those there are, the unrated
     if unknown == "error":  # an id given as text is found, all else raises
         for at in np.flatnonzero(codes < 0):
             codes[at] = viewer_code(ids, rated, asked[at])
