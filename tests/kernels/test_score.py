@@ -1,16 +1,18 @@
 """Scores and best-n lists against plain numpy."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matinee.kernels import (
-    best_items,
+    add_up_rows,
+    best_of_rows,
     compress,
     equal_blocks,
     predict_pairs,
     run_blocks,
-    score_items,
+    score_rows,
     squared_error,
     top_n,
 )
@@ -40,10 +42,48 @@ def test_pairs_and_lists_of_scores_equal_the_dense_product():
                            ((user[:1], unknown), (users[0], nothing))):  # fmt: skip
         predict_pairs(0, 1, *codes, MEAN, users, items, nobody, nothing, out)
         np.testing.assert_allclose(out[0], dense_scores(*(r[None] for r in rows_of)), rtol=1e-5)
-    for u in range(11):
-        row = np.empty(13, np.float32)
-        score_items(MEAN, users[u], items, row)
-        np.testing.assert_allclose(row, expected[u], rtol=1e-5)
+
+
+@pytest.mark.parametrize("movies", [1, 3, 4, 31, 32, 33, 70, 101])
+@pytest.mark.parametrize("factors", [1, 7, 24])
+def test_scores_of_every_movie_equal_the_dense_product(movies, factors):
+    users, items = rows(11, factors, 0), rows(movies, factors, 1)
+    out = np.full((11, movies), np.nan, np.float32)
+    for start, stop in ((0, 4), (4, 11)):
+        score_rows(start, stop, users, items, MEAN, True, out)
+    np.testing.assert_allclose(out, dense_scores(users, items), rtol=1e-5)
+    score_rows(0, 11, users, items, MEAN, False, out)
+    plain = users.astype(np.float64) @ items.astype(np.float64).T
+    np.testing.assert_allclose(out, plain, rtol=1e-5, atol=1e-5)
+
+
+def test_scores_of_biases_alone():
+    users, items = rows(5, 0, 0), rows(37, 0, 1)
+    out = np.empty((5, 37), np.float32)
+    score_rows(0, 5, users, items, MEAN, True, out)
+    np.testing.assert_allclose(out, dense_scores(users, items), rtol=1e-6)
+
+
+def test_only_the_rows_asked_for_are_scored():
+    users, items = rows(6, 3, 0), rows(9, 3, 1)
+    out = np.full((6, 9), 7, np.float32)
+    score_rows(2, 4, users, items, MEAN, True, out)
+    assert (out[[0, 1, 4, 5]] == 7).all()
+    np.testing.assert_allclose(out[2:4], dense_scores(users[2:4], items), rtol=1e-5)
+
+
+def test_rows_are_added_up_by_weight():
+    rng = np.random.default_rng(0)
+    dense = np.where(rng.random((7, 13)) < 0.4, rng.normal(size=(7, 13)), 0).astype(np.float32)
+    dense[3] = 0
+    row, column = (codes.astype(np.int32) for codes in np.nonzero(dense))
+    matrix = compress(row, column, dense[row, column], 7)
+    other = rows(13, 20, 1)
+    out = np.full((7, 21), 9, np.float32)
+    add_up_rows(0, 6, *matrix, other, out)
+    np.testing.assert_allclose(out[:6], (dense.astype(np.float64) @ other)[:6], atol=1e-5)
+    assert (out[3] == 0).all()
+    assert (out[6] == 9).all()
 
 
 def test_squared_error_sums_over_the_ratings_of_the_rows():
@@ -77,9 +117,9 @@ def test_top_n_is_a_sort_with_ties_by_code(entries, n):
     assert np.isnan(best[~found]).all()
 
 
-def test_best_items_leaves_out_the_seen_ones_of_each_user():
-    users, items = rows(50, 4, 2), rows(40, 4, 3)
+def test_the_best_of_each_row_leaves_out_what_that_viewer_has_seen():
     rng = np.random.default_rng(4)
+    given = rng.integers(0, 25, (50, 40)).astype(np.float32)  # with ties
     seen_pairs = rng.permutation(50 * 40)[:600]
     seen = compress(
         (seen_pairs // 40).astype(np.int32),
@@ -90,14 +130,13 @@ def test_best_items_leaves_out_the_seen_ones_of_each_user():
     allowed = rng.random(40) < 0.8
     codes, scores = np.empty((50, 9), np.int32), np.empty((50, 9), np.float32)
     blocks = equal_blocks(np.arange(51), blocks=6)
-    arguments = (MEAN, users, items, allowed, seen.indptr, seen.indices, codes, scores)
-    run_blocks(best_items, blocks, *arguments, threads=3)
+    arguments = (given, allowed, seen.indptr, seen.indices, codes, scores)
+    run_blocks(best_of_rows, blocks, *arguments, threads=3)
     for user in range(50):
         mask = allowed.copy()
         mask[seen.indices[seen.indptr[user] : seen.indptr[user + 1]]] = False
-        own = np.empty(40, np.float32)
-        score_items(MEAN, users[user], items, own)
-        assert codes[user].tolist() == best_by_sorting(own, mask, 9)
+        assert codes[user].tolist() == best_by_sorting(given[user], mask, 9)
+        assert np.array_equal(scores[user], given[user, codes[user]])
 
 
 @settings(deadline=None, max_examples=60)

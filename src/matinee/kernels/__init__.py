@@ -5,23 +5,44 @@ release the interpreter lock and work on a range of rows, so that a pool of
 threads can share them (`run_blocks`); no kernel's result depends on how many.
 """
 
-from matinee.kernels.blocks import equal_blocks, run_blocks, usable_threads
-from matinee.kernels.rows import Rows, compress, repeated_entry, take_rows, transpose
+from matinee.kernels.blocks import aligned_zeros, equal_blocks, run_blocks, usable_threads
+from matinee.kernels.implicit import gram, improve_rows, solve_rows_blockwise
+from matinee.kernels.rows import (
+    Rows,
+    compress,
+    count_together,
+    repeated_entry,
+    take_rows,
+    transpose,
+)
 from matinee.kernels.sampling import draw_items, item_keys
-from matinee.kernels.score import best_items, predict_pairs, score_items, squared_error, top_n
+from matinee.kernels.score import (
+    add_up_rows,
+    best_of_rows,
+    predict_pairs,
+    score_rows,
+    squared_error,
+    top_n,
+)
 from matinee.kernels.solve import solve_rows_cg, solve_rows_exact
 
 __all__ = [
     "Rows",
-    "best_items",
+    "add_up_rows",
+    "aligned_zeros",
+    "best_of_rows",
     "compress",
+    "count_together",
     "draw_items",
     "equal_blocks",
+    "gram",
+    "improve_rows",
     "item_keys",
     "predict_pairs",
     "repeated_entry",
     "run_blocks",
-    "score_items",
+    "score_rows",
+    "solve_rows_blockwise",
     "solve_rows_cg",
     "solve_rows_exact",
     "squared_error",

@@ -71,3 +71,10 @@ def run_blocks(
     with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(kernel, start, stop, *arguments) for start, stop in blocks]
         return [future.result() for future in futures]
+
+
+def aligned_zeros(rows: int, width: int) -> NDArray[np.float32]:
+    """float32 zeros (rows, width) that start with a cache line, as compiled loops like them."""
+    flat = np.zeros(rows * width + 16, np.float32)
+    first = (-flat.ctypes.data % 64) // 4
+    return flat[first : first + rows * width].reshape(rows, width)

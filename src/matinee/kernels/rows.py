@@ -81,3 +81,21 @@ def repeated_entry(matrix: Rows) -> tuple[int, int] | None:
         return None
     row = int(np.searchsorted(matrix.indptr, again[0], side="right")) - 1
     return row, int(matrix.indices[again[0]])
+
+
+@jit
+def count_together(start, stop, by_column, columns, by_row, rows, out):
+    """out[c, d] = in how many rows both columns have an entry, for c from `start` to `stop`.
+
+    Parameters
+    ----------
+    by_column, columns : int64 (columns + 1,), int32: the matrix by column (indptr, indices)
+    by_row, rows : the same matrix by row
+    out : float (columns, columns), zero where it is to be filled
+    """
+    for column in range(start, stop):
+        counts = out[column]
+        for entry in range(by_column[column], by_column[column + 1]):
+            row = columns[entry]
+            for at in range(by_row[row], by_row[row + 1]):
+                counts[rows[at]] += 1

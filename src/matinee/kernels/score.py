@@ -29,10 +29,48 @@ def predict_pairs(start, stop, users, items, mean, user_rows, item_rows, nobody,
 
 
 @jit
-def score_items(mean, x, item_rows, out):
-    """out[i] = score of every movie for the viewer with row x."""
-    for item in range(len(item_rows)):
-        out[item] = _score(mean, x, item_rows[item])
+def score_rows(start, stop, rows, item_rows, mean, biased, out):
+    """out[r, i] = score of movie i for the viewer with row r, for r from `start` to `stop`.
+
+    With `biased` rows are [bias, factors] and biases and mean are added; else rows are factors
+    alone. Four movies at a time; few enough stay in the cache while all viewers pass by.
+    """
+    skip = 1 if biased else 0
+    for tile in range(0, len(item_rows), 32):
+        for row in range(start, stop):
+            x = rows[row]
+            base = mean + x[0] if biased else np.float32(0.0)
+            last = min(tile + 32, len(item_rows))
+            for item in range(tile, last - last % 4, 4):
+                w0, w1 = item_rows[item], item_rows[item + 1]
+                w2, w3 = item_rows[item + 2], item_rows[item + 3]
+                a = b = c = e = np.float32(0.0)
+                for d in range(skip, len(x)):
+                    a += x[d] * w0[d]
+                    b += x[d] * w1[d]
+                    c += x[d] * w2[d]
+                    e += x[d] * w3[d]
+                out[row, item], out[row, item + 1] = base + a, base + b
+                out[row, item + 2], out[row, item + 3] = base + c, base + e
+            for item in range(last - last % 4, last):
+                total = np.float32(0.0)
+                for d in range(skip, len(x)):
+                    total += x[d] * item_rows[item, d]
+                out[row, item] = base + total
+            if biased:
+                for item in range(tile, last):
+                    out[row, item] += item_rows[item, 0]
+
+
+@jit
+def add_up_rows(start, stop, indptr, indices, weights, item_rows, out):
+    """out[r] = weighted sum of the rows of `item_rows` that row r of the compressed rows lists."""
+    for row in range(start, stop):
+        out[row] = 0.0
+        for entry in range(indptr[row], indptr[row + 1]):
+            weight, added = weights[entry], item_rows[indices[entry]]
+            for i in range(out.shape[1]):
+                out[row, i] += weight * added[i]
 
 
 @jit
@@ -108,25 +146,20 @@ def top_n(scores, allowed, best_codes, best_scores):
 
 
 @jit
-def best_items(
-    start, stop, mean, user_rows, item_rows, allowed, indptr, seen, best_codes, best_scores
-):
-    """For users `start` to `stop`: score every movie, leave out the seen ones, keep the best.
+def best_of_rows(start, stop, scores, allowed, indptr, seen, best_codes, best_scores):
+    """For viewers `start` to `stop`: of every movie but the seen ones, keep the best.
 
     Parameters
     ----------
-    user_rows : float32 (users, 1 + K)
-    item_rows : float32 (items, 1 + K)
+    scores : float32 (viewers, items)
     allowed : bool (items,), movies that may be listed at all
-    indptr, seen : int64 (users + 1,), int32: movies to leave out for each user
-    best_codes, best_scores : (users, n), filled as by `top_n`
+    indptr, seen : int64 (viewers + 1,), int32: movies to leave out for each viewer
+    best_codes, best_scores : (viewers, n), filled as by `top_n`
     """
-    scores = np.empty(len(item_rows), np.float32)
     mask = allowed.copy()
     for user in range(start, stop):
-        score_items(mean, user_rows[user], item_rows, scores)
         for entry in range(indptr[user], indptr[user + 1]):
             mask[seen[entry]] = False
-        top_n(scores, mask, best_codes[user], best_scores[user])
+        top_n(scores[user], mask, best_codes[user], best_scores[user])
         for entry in range(indptr[user], indptr[user + 1]):
             mask[seen[entry]] = allowed[seen[entry]]

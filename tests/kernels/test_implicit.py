@@ -1,0 +1,225 @@
+"""Row solvers over everything watched and not watched, against dense float64 numpy."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from matinee.kernels import (
+    compress,
+    count_together,
+    equal_blocks,
+    gram,
+    improve_rows,
+    run_blocks,
+    solve_rows_blockwise,
+    transpose,
+)
+
+UNOBSERVED = 0.3
+SOLVERS = [(improve_rows, 300), (solve_rows_blockwise, 1000)]
+
+
+def problem(factors, seed, rows=41, columns=30, entries=330):
+    """A random sparse matrix with an empty row, a row of one positive and a full one."""
+    rng = np.random.default_rng(seed)
+    cells = rng.permutation(rows * columns)[:entries]
+    row, column = cells // columns, cells % columns
+    keep = (row != 3) & (row != 4) & (row != 5)
+    row = np.concatenate([row[keep], [4], np.full(columns, 5)]).astype(np.int32)
+    column = np.concatenate([column[keep], [7], np.arange(columns)]).astype(np.int32)
+    weights = rng.uniform(0.2, 3, len(row)).astype(np.float32)
+    matrix = compress(row, column, weights, rows)
+    other = rng.normal(0, 1 / np.sqrt(factors), (columns, factors)).astype(np.float32)
+    prior = rng.normal(0, 0.2, (rows, factors)).astype(np.float32)
+    penalties = rng.uniform(0.5, 4, rows).astype(np.float32)
+    return matrix, other, penalties, prior
+
+
+def shared(other):
+    other = other.astype(np.float64)
+    return UNOBSERVED * other.T @ other
+
+
+def row_of(matrix, row):
+    span = slice(matrix.indptr[row], matrix.indptr[row + 1])
+    return matrix.indices[span], matrix.values[span].astype(np.float64)
+
+
+def normal_equations(matrix, other, penalties, row):
+    columns, weights = row_of(matrix, row)
+    design = other[columns].astype(np.float64)
+    normal = shared(other) + penalties[row] * np.eye(other.shape[1])
+    return normal + design.T @ (weights[:, None] * design), design.T @ weights
+
+
+def reference(matrix, other, penalties, prior):
+    """One row after another, by numpy, exactly as the formula says."""
+    out = prior.astype(np.float64)
+    for row in np.flatnonzero(np.diff(matrix.indptr)):
+        normal, right = normal_equations(matrix, other, penalties, row)
+        out[row] = np.linalg.solve(normal, right + penalties[row] * prior[row])
+    return out
+
+
+def objective(matrix, other, penalties, prior, x, rows=None):
+    """The whole sum, over every pair of rows with positives, one pair after another."""
+    total, x, other = 0.0, x.astype(np.float64), other.astype(np.float64)
+    for row in range(len(x)) if rows is None else rows:
+        watched = dict(zip(*row_of(matrix, row), strict=True))
+        if not watched:
+            continue
+        for column in range(len(other)):
+            score = float(x[row] @ other[column])
+            total += UNOBSERVED * score**2 + watched.get(column, 0.0) * (1 - score) ** 2
+        total += penalties[row] * np.sum((x[row] - prior[row]) ** 2)
+    return total
+
+
+def solve(kernel, matrix, other, penalties, prior, start, last, *, threads=1, blocks=7):
+    """(rows, the sum they say they end at)."""
+    out = start.astype(np.float32).copy()
+    arguments = (*matrix, other, shared(other).astype(np.float32), penalties, prior, out, last)
+    return out, sum(
+        run_blocks(kernel, equal_blocks(matrix.indptr, blocks), *arguments, threads=threads)
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 63, 64, 65, 200])
+@pytest.mark.parametrize("factors", [1, 3, 8, 70])
+def test_the_gram_matrix_is_the_sum_of_outer_products(count, factors):
+    rows = np.random.default_rng(0).normal(size=(count + 5, factors)).astype(np.float32)
+    out = np.full((factors, factors), 9, np.float32)
+    gram(2, 2 + count, rows, out)
+    some = rows[2 : 2 + count].astype(np.float64)
+    np.testing.assert_allclose(out, some.T @ some, rtol=1e-4, atol=1e-4)
+    assert np.array_equal(out, out.T)
+
+
+@pytest.mark.parametrize("factors", [1, 3, 8, 70])
+@pytest.mark.parametrize(("kernel", "last"), SOLVERS)
+@pytest.mark.parametrize("with_prior", [False, True])
+def test_solvers_solve_the_normal_equations(factors, kernel, last, with_prior):
+    matrix, other, penalties, prior = problem(factors, seed=factors)
+    prior = prior * np.float32(with_prior)
+    counts = np.diff(matrix.indptr)
+    assert {0, 1, 2, 3} <= set(counts % 4)
+    start = np.random.default_rng(1).normal(size=prior.shape)
+    for blocks in (1, 7):  # one of 41 rows, and several whose lengths are no multiples of 4
+        found, _ = solve(kernel, matrix, other, penalties, prior, start, last, blocks=blocks)
+        expected = reference(matrix, other, penalties, prior)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    assert np.array_equal(found[3], prior[3])
+
+
+@pytest.mark.parametrize(("kernel", "last"), SOLVERS)
+def test_more_positives_than_fit_one_chunk(kernel, last):
+    matrix, other, penalties, prior = problem(9, seed=0, rows=6, columns=1001, entries=900)
+    assert np.diff(matrix.indptr).max() == 1001
+    found, _ = solve(kernel, matrix, other, penalties, prior, prior, last)
+    expected = reference(matrix, other, penalties, prior)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("factors", "block"), [(3, 1), (8, 3), (8, 4), (70, 16), (70, 69)])
+def test_a_round_of_blocks_equals_the_slow_reference(factors, block):
+    matrix, other, penalties, prior = problem(factors, seed=factors)
+    start = np.random.default_rng(1).normal(0, 0.3, prior.shape).astype(np.float32)
+    expected = prior.astype(np.float64)
+    for row in np.flatnonzero(np.diff(matrix.indptr)):
+        normal, right = normal_equations(matrix, other, penalties, row)
+        right += penalties[row] * prior[row]
+        x = start[row].astype(np.float64)
+        for at in range(0, factors, block):
+            mine = np.arange(at, min(at + block, factors))
+            rest = np.setdiff1d(np.arange(factors), mine)
+            wanted = right[mine] - normal[np.ix_(mine, rest)] @ x[rest]
+            x[mine] = np.linalg.solve(normal[np.ix_(mine, mine)], wanted)
+        expected[row] = x
+    found, _ = solve(solve_rows_blockwise, matrix, other, penalties, prior, start, block)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    exact = reference(matrix, other, penalties, prior)
+    assert np.abs(expected - exact).max() > 0.01  # one round is not the end
+
+
+@pytest.mark.parametrize("factors", [1, 3, 8, 70])
+@pytest.mark.parametrize(
+    ("kernel", "last"),
+    [*SOLVERS, (improve_rows, 0), (improve_rows, 2), (solve_rows_blockwise, 3)],
+)
+def test_the_returned_sum_is_the_objective_over_all_pairs(factors, kernel, last):
+    matrix, other, penalties, prior = problem(factors, seed=factors)
+    start = np.random.default_rng(1).normal(0, 0.3, prior.shape)
+    found, said = solve(kernel, matrix, other, penalties, prior, start, last)
+    assert said == pytest.approx(objective(matrix, other, penalties, prior, found), rel=1e-5)
+    arguments = (*matrix, other, shared(other).astype(np.float32), penalties, prior)
+    again = start.astype(np.float32)
+    some = kernel(9, 15, *arguments, again, last)
+    expected = objective(matrix, other, penalties, prior, again, range(9, 15))
+    assert some == pytest.approx(expected, rel=1e-5)
+    untouched = [*range(9), *range(15, len(prior))]
+    assert np.array_equal(again[untouched], start.astype(np.float32)[untouched])
+
+
+@pytest.mark.parametrize(("kernel", "last"), [(improve_rows, 1), (solve_rows_blockwise, 3)])
+def test_each_round_lowers_the_sum(kernel, last):
+    matrix, other, penalties, prior = problem(8, seed=2)
+    x, values = np.zeros_like(prior), []
+    for _ in range(4):
+        x, value = solve(kernel, matrix, other, penalties, prior, x, last)
+        values.append(value)
+    assert all(after < before for before, after in pairwise(values))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "last"), [(improve_rows, 3), (improve_rows, 100), (solve_rows_blockwise, 5)]
+)
+def test_results_do_not_depend_on_threads_or_blocks(kernel, last):
+    matrix, other, penalties, prior = problem(37, seed=3, rows=301, columns=90, entries=5000)
+    arguments = (kernel, matrix, other, penalties, prior, prior, last)
+    one, said = solve(*arguments)
+    for threads, blocks in ((3, 7), (1, 1), (3, 64)):
+        many, again = solve(*arguments, threads=threads, blocks=blocks)
+        assert np.array_equal(one, many)
+        assert blocks != 7 or said == again
+
+
+def moved(array, offset, room=None):
+    """The same values so many entries further into a block of memory."""
+    room = np.empty(array.size + 4096, array.dtype) if room is None else room
+    copy = room[offset : offset + array.size].reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+@pytest.mark.parametrize(("kernel", "last"), [(improve_rows, 4), (solve_rows_blockwise, 5)])
+def test_results_do_not_depend_on_where_arrays_lie(kernel, last):
+    matrix, other, penalties, prior = problem(37, seed=3)
+    start = np.random.default_rng(1).normal(0, 0.3, prior.shape)
+    one, _ = solve(kernel, matrix, other, penalties, prior, start, last)
+    whole = shared(other).astype(np.float32)
+    size = sum(map(np.size, (other, whole, prior, start)))
+    for offset in (1, 2, 5, 8, 33):
+        room = np.empty(size + 4 * offset, np.float32)  # all in a row, with small gaps
+        arrays, at = [], 0
+        for array in (other, whole, prior, start):
+            at += offset
+            arrays.append(moved(array, at, room))
+            at += array.size
+        other_, whole_, prior_, out = arrays
+        values, penalties_ = moved(matrix.values, offset), moved(penalties, offset)
+        indptr, indices = matrix[:2]
+        kernel(0, 41, indptr, indices, values, other_, whole_, penalties_, prior_, out, last)
+        assert np.array_equal(out, one)
+
+
+def test_movies_watched_together_are_counted():
+    matrix, *_ = problem(1, seed=4)
+    dense = np.zeros((41, 30))
+    for row in range(41):
+        dense[row, row_of(matrix, row)[0]] = 1
+    by_column = transpose(matrix, 30)
+    together = np.zeros((30, 30))
+    blocks = equal_blocks(by_column.indptr, 5)
+    run_blocks(count_together, blocks, *by_column[:2], *matrix[:2], together, threads=3)
+    assert np.array_equal(together, dense.T @ dense)
