@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 
 from matinee.data.generated import generate
-from matinee.models import ALS
+from matinee.models import ALS, ImplicitALS
 
 # the same cases on every run of the pipeline; at home each run looks further
 settings.register_profile("pipeline", derandomize=True)
@@ -30,3 +30,9 @@ def parts(generated):
 def model(parts):
     """A small model trained on the training part."""
     return ALS(factors=6, iterations=8).fit(parts[0])
+
+
+@pytest.fixture(scope="session")
+def both(model, parts):
+    """The same model with a ranking head, trained on the same part."""
+    return model.with_ranking(ImplicitALS(factors=5, iterations=4).fit(parts[0]))

@@ -5,6 +5,7 @@
 >>> dataset, _ = generate(viewers=100, movies=80, ratings=3000)
 >>> train, test = dataset.split("random", test_fraction=0.1, seed=0)
 >>> model = matinee.ALS(factors=8).fit(train)
+>>> model = model.with_ranking(matinee.ImplicitALS(factors=8).fit(train))
 >>> model.recommend(1, n=3).columns
 ['item', 'title', 'genres', 'stars', 'score']
 """
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
     from matinee.data import Dataset, read
     from matinee.errors import MatineeError
     from matinee.evaluation import evaluate
-    from matinee.models import ALS, BiasOnly, FactorModel, Viewer, load
+    from matinee.models import (
+        ALS,
+        EASE,
+        BiasOnly,
+        FactorModel,
+        ImplicitALS,
+        Popularity,
+        Viewer,
+        load,
+    )
 
 __version__ = "0.1.0"
 
@@ -25,8 +35,11 @@ _HOMES = {
     "ALS": "matinee.models",
     "BiasOnly": "matinee.models",
     "Dataset": "matinee.data",
+    "EASE": "matinee.models",
     "FactorModel": "matinee.models",
+    "ImplicitALS": "matinee.models",
     "MatineeError": "matinee.errors",
+    "Popularity": "matinee.models",
     "Viewer": "matinee.models",
     "evaluate": "matinee.evaluation",
     "load": "matinee.models",
@@ -35,10 +48,13 @@ _HOMES = {
 
 __all__ = [
     "ALS",
+    "EASE",
     "BiasOnly",
     "Dataset",
     "FactorModel",
+    "ImplicitALS",
     "MatineeError",
+    "Popularity",
     "Viewer",
     "evaluate",
     "load",

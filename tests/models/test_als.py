@@ -62,8 +62,8 @@ def test_training_equals_the_slow_reference(features, factors):
     start = 0.1 * np.random.default_rng(8).standard_normal((40, factors), np.float32)
     users, items = dense_als(data, recipe, start)
     model = recipe.fit(data)
-    np.testing.assert_allclose(model.user_rows, users, rtol=5e-3, atol=5e-4)
-    np.testing.assert_allclose(model.item_rows, items, rtol=5e-3, atol=5e-4)
+    np.testing.assert_allclose(model.rating.user_rows, users, rtol=5e-3, atol=5e-4)
+    np.testing.assert_allclose(model.rating.item_rows, items, rtol=5e-3, atol=5e-4)
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ def test_same_seed_same_bits_for_any_number_of_threads(parts):
             ALS(factors=7, iterations=3, solver=solver, seed=4).fit(parts[0], threads=threads)
             for threads in (1, 3)
         )
-        assert np.array_equal(one.user_rows, three.user_rows)
-        assert np.array_equal(one.item_rows, three.item_rows)
+        assert np.array_equal(one.rating.user_rows, three.rating.user_rows)
+        assert np.array_equal(one.rating.item_rows, three.rating.item_rows)
         assert one.history.drop("seconds").equals(three.history.drop("seconds"))
     other = ALS(factors=7, iterations=3, seed=5).fit(parts[0])
-    assert not np.array_equal(one.user_rows, other.user_rows)
+    assert not np.array_equal(one.rating.user_rows, other.rating.user_rows)
 
 
 def test_the_order_of_the_rows_does_not_matter(parts):
@@ -100,7 +100,7 @@ def test_the_order_of_the_rows_does_not_matter(parts):
     shuffled = matinee.data.Dataset(train.ratings.take(order), train.catalog)
     recipe = ALS(factors=4, iterations=2)
     one, other = recipe.fit(train), recipe.fit(shuffled)
-    assert np.array_equal(one.item_rows, other.item_rows)
+    assert np.array_equal(one.rating.item_rows, other.rating.item_rows)
 
 
 def test_factors_learn_what_biases_cannot(generated, parts):
@@ -130,7 +130,8 @@ def test_conjugate_gradients_end_as_good_as_exact_solves(parts):
 def test_history_has_a_row_for_each_iteration(parts):
     train, test = parts
     history = ALS(factors=4, iterations=5).fit(train, test=test).history
-    assert history.columns == ["iteration", "loss", "train_rmse", "test_rmse", "seconds"]
+    assert history.columns == ["head", "iteration", "loss", "train_rmse", "test_rmse", "seconds"]
+    assert set(history["head"]) == {"rating"}
     assert history["iteration"].to_list() == [1, 2, 3, 4, 5]
     assert history["seconds"].is_sorted()
 
@@ -170,17 +171,18 @@ def test_a_movie_without_ratings_starts_from_its_genres(parts):
     without = matinee.data.Dataset(train.ratings.take(train.ratings.item != hidden), train.catalog)
     model = ALS(factors=6).fit(without)
     features = np.concatenate([[1.0], train.catalog.genre_matrix[hidden]])
-    np.testing.assert_allclose(model.item_rows[hidden], features @ model.genre_rows, atol=1e-5)
+    head = model.rating
+    np.testing.assert_allclose(head.item_rows[hidden], features @ head.genre_rows, atol=1e-5)
     title = train.catalog.titles[hidden]
     assert title in model.recommend(1, n=200)["title"].to_list()
-    plain = ALS(factors=6, features="none").fit(without)
+    plain = ALS(factors=6, features="none").fit(without).rating
     assert np.allclose(plain.item_rows[hidden], plain.genre_rows[0], atol=1e-6)
 
 
 def test_biases_alone(parts):
     model = BiasOnly().fit(parts[0])
-    assert model.factors == 0
-    assert model.trainer["name"] == "BiasOnly"
+    assert model.rating.vectors is None
+    assert model.rating.trainer["name"] == "BiasOnly"
     spread = model.scores(1) - model.scores(2)
     np.testing.assert_allclose(spread, spread[0], atol=1e-5)
 

@@ -10,6 +10,11 @@ from matinee.errors import SettingError, UnknownIdError
 from matinee.models import ALS, Viewer
 
 
+def row_of(model, viewer):
+    """Bias and factors of one viewer."""
+    return model.rating.rows(model.audience(viewer))[0]
+
+
 def test_predictions_are_scores_on_the_scale(model):
     users, items = [1, 5, 5], [3, 9, 200]
     expected = [model.scores(user)[item - 1] for user, item in zip(users, items, strict=True)]
@@ -34,8 +39,9 @@ def test_unknown_ids_are_errors_unless_the_average_is_asked_for(model):
         with pytest.raises(UnknownIdError):
             model.predict(1, [nobody])
     found = model.predict([99999, 1, 99999], [1, 77777, 77777], unknown="average")
-    average = model.mean + model.user_prior[0] + model.item_rows[0, 0]
-    average += model.user_prior[1:] @ model.item_rows[0, 1:]
+    head = model.rating
+    average = head.mean + head.user_prior[0] + head.item_rows[0, 0]
+    average += head.user_prior[1:] @ head.item_rows[0, 1:]
     assert found[0] == pytest.approx(average, abs=1e-5)
     assert np.isfinite(found).all()
     with pytest.raises(SettingError, match="zero"):
@@ -104,14 +110,20 @@ def test_ids_may_come_in_any_container(model):
     assert lists["item"][7] == model.recommend(int(many[7]), n=1)["item"][0]
 
 
-def test_a_viewer_folded_into_another_model_is_refused(model, parts):
+def test_a_viewer_of_movies_that_the_model_does_not_have_is_refused(model):
+    asks = (model.scores, model.recommend, lambda one: model.explain(one, 1))
+    for code in (-1, 200, 10**6):
+        stranger = Viewer(np.int32([code]), np.float32([5]))
+        for ask in asks:
+            with pytest.raises(SettingError, match="another model"):
+                ask(stranger)
+
+
+def test_a_viewer_folded_into_one_model_is_a_viewer_of_another_on_the_same_movies(model, parts):
     other = ALS(factors=9, iterations=1).fit(parts[0])
-    with pytest.raises(SettingError, match="another model"):
-        model.recommend(other.fold_in({1: 5}))
-    stranger = Viewer(model.user_prior, np.int32([10**6]), np.float32([5]))
-    for ask in (model.scores, model.recommend, lambda one: model.explain(one, 1)):
-        with pytest.raises(SettingError, match="another model"):
-            ask(stranger)
+    ratings = {1: 5, 7: 2}
+    found = model.recommend(other.fold_in(ratings))
+    assert found.equals(model.recommend(model.fold_in(ratings)))
 
 
 def test_filters(model):
@@ -139,7 +151,7 @@ def test_filters(model):
 
 
 def test_similar_movies_by_angle_and_by_product(model):
-    vectors = model.item_factors.astype(np.float64)
+    vectors = model.rating.vectors.astype(np.float64)
     lengths = np.linalg.norm(vectors, axis=1)
     product = vectors @ vectors[7]
     for measure, likeness in (("dot", product), ("cosine", product / lengths / lengths[7])):
@@ -170,7 +182,9 @@ def test_folding_in_a_training_viewer_gives_the_trained_vector(parts, solver):
         trained = model.viewer(user)
         ratings = dict(zip(model.items[trained.items], trained.stars.tolist(), strict=True))
         folded = model.fold_in(ratings)
-        np.testing.assert_allclose(folded.row, trained.row, atol=1e-5)
+        np.testing.assert_allclose(
+            row_of(model, folded), model.rating.user_rows[user - 1], atol=1e-5
+        )
         assert model.recommend(folded).equals(model.recommend(user)) or np.allclose(
             model.recommend(folded)["score"], model.recommend(user)["score"], atol=1e-4
         )
@@ -179,10 +193,11 @@ def test_folding_in_a_training_viewer_gives_the_trained_vector(parts, solver):
 def test_folding_in_takes_titles_and_refuses_nonsense(model):
     title = model.catalog.titles[3]
     by_title, by_id = model.fold_in({title: 4.5, 9: 2}), model.fold_in([(9, 2), (4, 4.5)])
-    assert np.array_equal(by_title.row, by_id.row)
+    assert np.array_equal(by_title.items, by_id.items)
+    assert by_title.stars.tolist() == by_id.stars.tolist() == [4.5, 2.0]
     assert 4 not in model.recommend(by_title, n=500)["item"]
     nobody = model.fold_in({})
-    np.testing.assert_array_equal(nobody.row, model.user_prior)
+    np.testing.assert_array_equal(row_of(model, nobody), model.rating.user_prior)
     for stars in (7, 0, float("nan"), 3.3):
         with pytest.raises(SettingError, match="scale"):
             model.fold_in({title: stars})
@@ -248,7 +263,8 @@ def test_text_ids_work_everywhere():
     stars = model.predict(["ann", "dora"], ["z", "w"], unknown="average")
     assert np.isfinite(stars).all()
     assert model.predict("ann", "z") == stars[0]
-    assert model.fold_in({"x": 5, "y": 3}).row == pytest.approx(model.viewer("ann").row, abs=1e-5)
+    new = row_of(model, model.fold_in({"x": 5, "y": 3}))
+    assert new == pytest.approx(row_of(model, "ann"), abs=1e-5)
     assert set(model.similar("x")["item"]) == {"y", "z"}
     with pytest.raises(UnknownIdError, match="anna"):
         model.recommend("anna")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import fields
 
 import numpy as np
 import polars as pl
@@ -16,13 +17,15 @@ from safetensors.numpy import load_file, save_file
 
 import matinee
 from matinee.errors import RunError
-from matinee.models import ALS
+from matinee.models import ALS, EASE, BiasOnly, ImplicitALS, Popularity
 from matinee.models.runs import FILES, list_runs, read_manifest
+
+HEADS = ("rating.safetensors", "ranking.safetensors")
 
 
 @pytest.fixture
-def run(model, tmp_path):
-    return model.save(tmp_path / "run")
+def run(both, tmp_path):
+    return both.save(tmp_path / "run")
 
 
 def rewrite_manifest(run, change):
@@ -46,31 +49,90 @@ def rewrite_arrays(run, name, change):
     forge(run, name)
 
 
-def test_a_loaded_model_answers_with_the_same_bits(model, run):
+def assert_same(one, other):
+    """Every field of a head or a model to the last bit, and of the same type."""
+    assert type(one) is type(other)
+    for field in fields(one):
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(a, np.ndarray):
+            assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
+        elif isinstance(a, pl.DataFrame):
+            assert a.equals(b)
+        elif field.name != "trainer":
+            assert a == b
+        else:
+            assert dict(a) == dict(b)
+
+
+def test_a_loaded_model_answers_with_the_same_bits(both, run):
     loaded = matinee.load(run)
-    for name in ("user_rows", "item_rows", "user_prior", "genre_rows"):
-        assert np.array_equal(getattr(loaded, name), getattr(model, name))
+    for name in ("rating", "ranking"):
+        assert_same(loaded.heads[name], both.heads[name])
+    for by in ("stars", "ranking"):
+        assert loaded.recommend(n=3, by=by).equals(both.recommend(n=3, by=by))
+        assert loaded.explain(1, 5, by=by).equals(both.explain(1, 5, by=by))
+        assert loaded.similar(1, by=by).equals(both.similar(1, by=by))
+    new = {1: 5, 8: 2}
+    assert loaded.recommend(loaded.fold_in(new)).equals(both.recommend(both.fold_in(new)))
+    assert loaded.history.equals(both.history)
+    assert loaded.catalog.frame.equals(both.catalog.frame)
+    assert loaded.catalog.genre_names == both.catalog.genre_names
+    assert loaded.scale == both.scale
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        BiasOnly(),
+        ALS(factors=3, iterations=2, features="none"),
+        ImplicitALS(factors=3, iterations=2, liked=3.5, confidence="stars"),
+        ImplicitALS(factors=3, iterations=2, confidence="counts", exponent=0.0),
+        EASE(liked=4),
+        EASE(),
+        Popularity(liked=4.5),
+        Popularity(),
+    ],
+)
+def test_every_kind_of_head_survives_the_disk_alone(parts, tmp_path, recipe):
+    model = recipe.fit(parts[0])
+    loaded = matinee.load(model.save(tmp_path / "run"))
+    assert list(loaded.heads) == list(model.heads)
+    for name, head in model.heads.items():
+        assert_same(loaded.heads[name], head)
     assert loaded.recommend(n=3).equals(model.recommend(n=3))
-    assert loaded.explain(1, 5).equals(model.explain(1, 5))
-    assert loaded.similar(1).equals(model.similar(1))
     assert loaded.history.equals(model.history)
-    assert loaded.catalog.frame.equals(model.catalog.frame)
-    assert loaded.catalog.genre_names == model.catalog.genre_names
-    assert dict(loaded.trainer) == dict(model.trainer)
-    assert (loaded.scale, loaded.mean) == (model.scale, model.mean)
 
 
-def test_a_run_is_the_files_that_the_design_names(run):
-    assert {path.name for path in run.iterdir()} == {"manifest.json", *FILES}
+def test_what_a_head_has_cached_is_not_saved(both, tmp_path):
+    both.scores(both.fold_in({1: 5}))
+    names = set(load_file(both.save(tmp_path / "run") / "ranking.safetensors"))
+    assert names == {"user_rows", "item_rows", "nobody", "popularity"}
+
+
+def test_a_run_is_the_files_that_the_design_names(model, run, tmp_path):
+    assert {path.name for path in run.iterdir()} == {"manifest.json", *FILES, *HEADS}
     assert [path.name for path in run.parent.iterdir()] == ["run"]
     manifest = read_manifest(run)
-    assert manifest["format"] == 1
-    assert manifest["trainer"]["factors"] == 6
-    lines = (run / "history.jsonl").read_text().splitlines()
-    assert [json.loads(line)["iteration"] for line in lines] == list(range(1, 9))
+    assert manifest["format"] == 2
+    heads = manifest["heads"]
+    assert [heads[name]["kind"] for name in heads] == ["RatingHead", "RankingFactors"]
+    assert [heads[name]["trainer"]["factors"] for name in heads] == [6, 5]
+    lines = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    expected = [*(("rating", i) for i in range(1, 9)), *(("ranking", i) for i in range(1, 5))]
+    assert [(line["head"], line["iteration"]) for line in lines] == expected
+    alone = model.save(tmp_path / "alone")
+    assert {path.name for path in alone.iterdir()} == {"manifest.json", *FILES, HEADS[0]}
 
 
-@pytest.mark.parametrize("name", FILES)
+def test_a_run_in_the_older_format_is_refused_in_one_line(run):
+    rewrite_manifest(run, lambda m: m.update(format=1, trainer=m.pop("heads")["rating"]["trainer"]))
+    with pytest.raises(RunError, match="older version of matinee; train it again") as refused:
+        matinee.load(run)
+    assert "\n" not in str(refused.value)
+    assert list_runs(run.parent) == []
+
+
+@pytest.mark.parametrize("name", [*FILES, *HEADS])
 def test_a_missing_or_changed_file_is_refused_by_name(run, name):
     content = bytearray((run / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -85,27 +147,83 @@ def test_a_missing_or_changed_file_is_refused_by_name(run, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.update(format=2), "Upgrade"),
-        (lambda m: m.update(format="1"), "format '1'"),
+        (lambda m: m.update(format=3), "Upgrade"),
+        (lambda m: m.update(format="2"), "format '2'"),
         (lambda m: m.update(format=0), "format 0"),
         (lambda m: m.pop("format"), "no manifest"),
         (lambda m: m.pop("model"), "hold together"),
         (lambda m: m["model"].update(scale=["low", "high"]), "hold together"),
         (lambda m: m["model"].update(scale=[5, 1, 1]), "hold together"),
         (lambda m: m["model"].update(scale=[1, 5, -1]), "hold together"),
-        (lambda m: m["model"].update(mean=float("nan")), "hold together"),
-        (lambda m: m["model"].update(regularization=-5), "hold together"),
-        (lambda m: m["model"].update(exponent=1e300), "hold together"),
         (lambda m: m["model"].update(genres="abc"), "hold together"),
         (lambda m: m["model"]["genres"].__setitem__(0, 7), "hold together"),
         (lambda m: m.pop("files"), "checksum"),
         (lambda m: m.update(files=[1, 2]), "'files' is not"),
         (lambda m: m["files"].pop("movies.parquet"), "movies.parquet"),
+        (lambda m: m["files"].pop("ranking.safetensors"), "ranking.safetensors"),
+        (lambda m: m.update(heads=["rating"]), "'heads' is not"),
+        (lambda m: m.update(heads={}), "hold together"),
+        (lambda m: m.pop("heads"), "hold together"),
+        (lambda m: m["heads"].update(third=m["heads"]["rating"]), "hold together"),
+        (lambda m: m["heads"].update(ranking=m["heads"]["rating"]), "hold together"),
+        (lambda m: m["heads"].update(rating=[]), "hold together"),
+        (lambda m: m["heads"]["rating"].pop("settings"), "hold together"),
     ],
 )
 def test_a_manifest_that_makes_no_sense_is_refused(run, change, message):
     rewrite_manifest(run, change)
     with pytest.raises(RunError, match=message):
+        matinee.load(run)
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        ("rating", {"kind": "RankingFactors"}),
+        ("ranking", {"kind": "RatingHead"}),
+        ("ranking", {"kind": "ItemWeights"}),
+        ("ranking", {"kind": "PopularityHead"}),
+        ("ranking", {"kind": "os.system"}),
+        ("ranking", {"kind": ["RankingFactors"]}),
+        ("rating", {"trainer": ["ALS"]}),
+        ("ranking", {"trainer": None}),
+        ("rating", {"settings": {"mean": float("nan")}}),
+        ("rating", {"settings": {"mean": "3.5"}}),
+        ("rating", {"settings": {"mean": True}}),
+        ("rating", {"settings": {"regularization": -5}}),
+        ("rating", {"settings": {"exponent": 1e300}}),
+        ("rating", {"settings": {"seed": 1}}),
+        ("rating", {"settings": {"mean": 10**400}}),
+        ("ranking", {"settings": {"regularization": 10**400}}),
+        ("ranking", {"settings": {"regularization": 0}}),
+        ("ranking", {"settings": {"regularization": None}}),
+        ("ranking", {"settings": {"unobserved": float("inf")}}),
+        ("ranking", {"settings": {"unobserved": -0.1}}),
+        ("ranking", {"settings": {"exponent": float("nan")}}),
+        ("ranking", {"settings": {"average": 0}}),
+        ("ranking", {"settings": {"confidence": "blind"}}),
+        ("ranking", {"settings": {"confidence": 1}}),
+        ("ranking", {"settings": {"liked": "4"}}),
+        ("ranking", {"settings": {"liked": [4]}}),
+        ("ranking", {"settings": {"liked": float("nan")}}),
+        ("ranking", {"settings": {"history": []}}),
+    ],
+)
+def test_a_forged_head_is_refused(run, head, part):
+    def change(manifest):
+        about = manifest["heads"][head]
+        settings = {**about["settings"], **part.get("settings", {})}
+        about.update({**part, "settings": settings})
+
+    rewrite_manifest(run, change)
+    with pytest.raises(RunError, match="hold together"):
+        matinee.load(run)
+
+
+@pytest.mark.parametrize("name", ["unobserved", "liked", "confidence"])
+def test_a_head_without_one_of_its_settings_is_refused(run, name):
+    rewrite_manifest(run, lambda m: m["heads"]["ranking"]["settings"].pop(name))
+    with pytest.raises(RunError, match="ranking head is missing"):
         matinee.load(run)
 
 
@@ -133,18 +251,43 @@ def test_no_run_at_all(tmp_path):
         ("ratings.safetensors", lambda a: a["indptr"].__setitem__(1, 2**63 - 1)),
         ("ratings.safetensors", lambda a: a["values"].__setitem__(0, np.nan)),
         ("ratings.safetensors", lambda a: a["values"].__setitem__(0, 99)),
-        ("vectors.safetensors", lambda a: a["user_rows"].__setitem__((0, 0), np.nan)),
-        ("vectors.safetensors", lambda a: a.update(user_prior=np.array(1, np.float32))),
-        ("vectors.safetensors", lambda a: a.update(genre_rows=a["genre_rows"][:0].copy())),
-        ("vectors.safetensors", lambda a: a.update(genre_rows=a["genre_rows"][:2].copy())),
-        ("vectors.safetensors", lambda a: a.update(item_rows=a["item_rows"][:-1].copy())),
-        ("vectors.safetensors", lambda a: a.update(user_prior=a["user_prior"][:-1].copy())),
-        ("vectors.safetensors", lambda a: a.pop("genre_rows")),
-        ("vectors.safetensors", lambda a: a.update(extra=np.zeros(1, np.float32))),
+        ("rating.safetensors", lambda a: a["user_rows"].__setitem__((0, 0), np.nan)),
+        ("rating.safetensors", lambda a: a.update(user_prior=np.array(1, np.float32))),
+        ("rating.safetensors", lambda a: a.update(genre_rows=a["genre_rows"][:0].copy())),
+        ("rating.safetensors", lambda a: a.update(genre_rows=a["genre_rows"][:2].copy())),
+        ("rating.safetensors", lambda a: a.update(item_rows=a["item_rows"][:-1].copy())),
+        ("rating.safetensors", lambda a: a.update(user_prior=a["user_prior"][:-1].copy())),
+        ("rating.safetensors", lambda a: a.pop("genre_rows")),
+        ("rating.safetensors", lambda a: a.update(extra=np.zeros(1, np.float32))),
+        ("rating.safetensors", lambda a: a.update(mean=np.ones(1, np.float32))),
+        ("ranking.safetensors", lambda a: a["item_rows"].__setitem__((0, 0), np.inf)),
+        ("ranking.safetensors", lambda a: a["popularity"].__setitem__(0, -1)),
+        ("ranking.safetensors", lambda a: a.update(nobody=a["nobody"][:-1].copy())),
+        ("ranking.safetensors", lambda a: a.update(nobody=np.array(1, np.float32))),
+        ("ranking.safetensors", lambda a: a.update(user_rows=a["user_rows"][1:].copy())),
+        ("ranking.safetensors", lambda a: a.update(item_rows=a["item_rows"].astype(np.float64))),
+        ("ranking.safetensors", lambda a: a.update(trainer=np.ones(1, np.float32))),
+        ("ranking.safetensors", lambda a: a.pop("popularity")),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused_even_with_right_checksums(run, name, change):
     rewrite_arrays(run, name, change)
+    with pytest.raises(RunError, match="hold together"):
+        matinee.load(run)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a["weights"].__setitem__((2, 1), np.nan),
+        lambda a: a.update(weights=a["weights"][:, 1:].copy()),
+        lambda a: a.update(popularity=a["popularity"][1:].copy()),
+        lambda a: a.update(popularity=a["popularity"].astype(np.int64)),
+    ],
+)
+def test_forged_item_weights_are_refused_even_with_right_checksums(parts, tmp_path, change):
+    run = EASE().fit(parts[0]).save(tmp_path / "run")
+    rewrite_arrays(run, "ranking.safetensors", change)
     with pytest.raises(RunError, match="hold together"):
         matinee.load(run)
 
@@ -179,7 +322,7 @@ def test_saving_over_a_run_replaces_it_and_over_anything_else_is_refused(model, 
     other = ALS(factors=2, iterations=1).fit(parts[0])
     run = other.save(tmp_path / "run")
     model.save(run)
-    assert matinee.load(run).factors == 6
+    assert matinee.load(run).rating.trainer["factors"] == 6
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     for mine in (tmp_path / "folder", tmp_path / "file"):
         mine.mkdir() if mine.name == "folder" else mine.write_text("mine")
@@ -244,7 +387,7 @@ def test_killed_at_any_step_of_saving_a_run_is_whole(model, parts, tmp_path):
         # listing comes first: it must see the run, wherever the kill left it
         assert [path for path, _ in list_runs(target.parent)] == [target]
         loaded = matinee.load(target)
-        outcomes.append(loaded.factors)
+        outcomes.append(loaded.rating.trainer["factors"])
         if child.returncode == 0:
             break
         assert child.returncode == -signal.SIGKILL, child.stderr.decode()
@@ -287,12 +430,12 @@ def test_writers_and_readers_of_one_run_do_not_disturb_each_other(model, parts, 
     ]
     seen = set()
     while any(writer.poll() is None for writer in writers):
-        seen.add(matinee.load(target).factors)
+        seen.add(matinee.load(target).rating.trainer["factors"])
     for writer in writers:
         assert writer.wait() == 0, writer.stderr.read().decode()
         writer.stderr.close()
     assert seen <= {2, 3, 6}
-    assert matinee.load(target).factors in (2, 3)
+    assert matinee.load(target).rating.trainer["factors"] in (2, 3)
     assert [path.name for path in target.parent.iterdir()] == ["shared"]
 
 
@@ -303,8 +446,8 @@ def test_a_run_behind_a_link_is_replaced_where_it_is(model, tmp_path):
     for _ in range(2):
         model.save(link)
     assert link.is_symlink()
-    assert matinee.load(link).factors == 6
-    assert (real / "vectors.safetensors").stat().st_mode & 0o777 == 0o644
+    assert matinee.load(link).rating.trainer["factors"] == 6
+    assert (real / "rating.safetensors").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_copy_of_a_run_is_newer_than_the_run(model, tmp_path):

@@ -20,6 +20,8 @@ from matinee.kernels import (
     squared_error,
 )
 from matinee.models.factor_model import FactorModel
+from matinee.models.rating_head import RatingHead
+from matinee.models.side import Side, movie_features
 from matinee.progress import compilation_announced, progress
 
 FIRST_SPREAD = 0.1  # standard deviation of the first viewer factors, in stars per factor
@@ -166,44 +168,6 @@ def _note(row: dict[str, Any]) -> str:
     return "  ".join(f"{name} {row[name]:.4f}" for name in row if name.endswith("_rmse"))
 
 
-@dataclass
-class _Side:
-    """Viewers or movies: their ratings, their rows, and the prior mean of each."""
-
-    rated: Rows
-    weights: NDArray[np.float64]  # (rows,) n^v; 0 without ratings: such a row pulls at nothing
-    features: NDArray[np.float32]  # (rows, features), the constant first
-    rows: NDArray[np.float32]  # (rows, 1 + factors)
-    link: NDArray[np.float64]  # (features, 1 + factors)
-    prior: NDArray[np.float32]  # (rows, 1 + factors) = features @ link
-
-    @classmethod
-    def start(
-        cls, rated: Rows, features: NDArray[np.float32], width: int, exponent: float
-    ) -> "_Side":
-        counts = np.diff(rated.indptr).astype(np.float64)
-        weights = np.where(counts > 0, counts**exponent, 0.0)
-        shape = len(features), width
-        link = np.zeros((features.shape[1], width))
-        zeros = np.zeros(shape, np.float32)
-        return cls(rated, weights, features, zeros.copy(), link, zeros)
-
-    def relink(self, link_ridge: float) -> None:
-        """The link that makes the prior means fit the rows best: weighted ridge regression.
-
-        einsum rather than a matrix product: its sums do not depend on a library's threads.
-        """
-        weighted = self.features * self.weights[:, None]
-        gram = np.einsum("nf,ng->fg", weighted, self.features)
-        gram[np.diag_indices_from(gram)] += link_ridge
-        self.link = np.linalg.solve(gram, np.einsum("nf,nk->fk", weighted, self.rows))
-        self.prior = np.einsum("nf,fk->nk", self.features, self.link).astype(np.float32)
-
-    def penalty(self, link_ridge: float) -> float:
-        distance = np.square(self.rows - self.prior, dtype=np.float64).sum(axis=1)
-        return float((self.weights * distance).sum() + link_ridge * np.square(self.link).sum())
-
-
 class Training:
     """The state that one call of `ALS.fit` works on."""
 
@@ -214,24 +178,27 @@ class Training:
         self.link_ridge = float(np.sqrt(len(ratings)))
         width = 1 + recipe.factors
         constant = np.ones((len(ratings.user_ids), 1), np.float32)
-        self.users = _Side.start(ratings.by_user, constant, width, recipe.exponent)
-        genres = train.catalog.genre_matrix if recipe.features == "genres" else None
-        features = np.ones((len(train.catalog), 1), np.float32)
-        if genres is not None:
-            features = np.concatenate([features, genres], axis=1)
-        self.items = _Side.start(ratings.by_item, features, width, recipe.exponent)
+        by_user, by_item = ratings.by_user, ratings.by_item
+        self.users = Side.start(by_user, constant, width, self._weights(by_user))
+        features = movie_features(train.catalog, recipe.features)
+        self.items = Side.start(by_item, features, width, self._weights(by_item))
         rng = np.random.default_rng(recipe.seed)
         start = rng.standard_normal((len(ratings.user_ids), recipe.factors), np.float32)
         self.users.rows[:, 1:] = FIRST_SPREAD * start
+
+    def _weights(self, rated: Rows) -> NDArray[np.float64]:
+        """n^v of each row; 0 without ratings: such a row pulls at nothing."""
+        counts = np.diff(rated.indptr).astype(np.float64)
+        return np.where(counts > 0, counts**self.recipe.exponent, 0.0)
 
     def iterate(self) -> None:
         """All movies against the viewers, the prior means, all viewers against the movies."""
         exact = self.recipe.solver == "cholesky"
         self._solve(self.items, self.users, exact)
-        self.items.relink(self.link_ridge)
+        self.items.relink(self.link_ridge, self.threads)
         cold = self.items.weights == 0
         self.items.rows[cold] = self.items.prior[cold]
-        self.users.relink(self.link_ridge)
+        self.users.relink(self.link_ridge, self.threads)
         self._solve(self.users, self.items, exact)
 
     def finish(self) -> None:
@@ -239,7 +206,7 @@ class Training:
         if self.recipe.solver != "cholesky":
             self._solve(self.users, self.items, exact=True)
 
-    def _solve(self, side: _Side, other: _Side, exact: bool) -> None:
+    def _solve(self, side: Side, other: Side, exact: bool) -> None:
         arguments = (
             *side.rated,
             self.mean,
@@ -312,18 +279,18 @@ class Training:
                 f"Training broke down with regularization {self.recipe.regularization:g}; "
                 "choose a larger one."
             )
-        return FactorModel(
-            user_ids=self.train.ratings.user_ids,
-            catalog=self.train.catalog,
-            scale=self.train.ratings.scale,
-            mean=self.mean,
+        ratings = self.train.ratings
+        head = RatingHead(
+            mean=float(self.mean),
             user_rows=self.users.rows,
             item_rows=self.items.rows,
             user_prior=self.users.link[0].astype(np.float32),
             genre_rows=self.items.link.astype(np.float32),
             regularization=self.recipe.regularization,
             exponent=self.recipe.exponent,
-            rated=self.train.ratings.by_user,
             trainer={"name": type(self.recipe).__name__, **asdict(self.recipe)},
             history=history,
+        )
+        return FactorModel(
+            ratings.user_ids, self.train.catalog, ratings.scale, ratings.by_user, rating=head
         )

@@ -1,10 +1,12 @@
 """The baseline that every other model has to beat."""
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 from matinee.data import Dataset
 from matinee.models.als import ALS
 from matinee.models.factor_model import FactorModel
+from matinee.models.rating_head import RatingHead
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class BiasOnly:
     --------
     >>> from matinee.data.generated import generate
     >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> BiasOnly().fit(data).item_factors.shape
-    (50, 0)
+    >>> BiasOnly().fit(data).rating.item_rows.shape
+    (50, 1)
     """
 
     regularization: float = 4.0
@@ -49,4 +51,6 @@ class BiasOnly:
         )
         model = recipe.fit(train, validation=validation, test=test, threads=threads)
         settings = {"regularization": self.regularization, "iterations": self.iterations}
-        return replace(model, trainer={"name": "BiasOnly", **settings})
+        rating = cast(RatingHead, model.rating)
+        head = replace(rating, trainer={"name": "BiasOnly", **settings})
+        return replace(model, rating=head)

@@ -1,7 +1,7 @@
-"""A trained model that is two matrices: what it predicts, recommends, and why."""
+"""A trained model: what it predicts, recommends, and why."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,56 +13,44 @@ from numpy.typing import NDArray
 from matinee.data import Catalog, Ids, Scale
 from matinee.data.ids import as_many, is_one
 from matinee.errors import SettingError
-from matinee.kernels import (
-    Rows,
-    equal_blocks,
-    predict_pairs,
-    run_blocks,
-    score_items,
-    take_rows,
-)
-from matinee.models.explanation import contributions, parts_of_a_score
+from matinee.kernels import Rows, take_rows
+from matinee.models.explanation import parts_of_a_score
+from matinee.models.head import Head
 from matinee.models.lists import allowed_items, best_lists, most_alike
+from matinee.models.rating_head import RatingHead
 from matinee.models.viewer import (
+    Audience,
     Viewer,
+    audience_of,
     check_ratings,
-    join_rated,
-    solve_viewer,
     viewer_code,
     viewer_codes,
 )
 
+HEADS = {"ranking": "ranking", "stars": "rating"}
+"""What lists are ranked by, and the field of the model that knows it."""
+
 
 @dataclass(frozen=True, eq=False)
 class FactorModel:
-    """``score(u, i) = mean + b_u + b_i + p_u . q_i``, and everything one can ask of it.
+    """What was learned from ratings, and everything one can ask of it.
 
-    A score is in stars; as a prediction it is clipped to the scale.
+    A model has a rating head, which predicts stars, a ranking head, which knows what a viewer
+    would watch, or both (`with_ranking`). Lists are made by the ranking head if there is one;
+    ``by="stars"`` asks the rating head. `BiasOnly` and `ALS` make the one, `ImplicitALS`,
+    `Popularity` and `EASE` the other.
 
     Parameters
     ----------
     user_ids : Ids
         All viewers of the training codes; one without training ratings counts as unknown.
     catalog : Catalog
-        All movies; one without ratings has the row that its genres give it.
+        All movies; one without ratings is known by its genres.
     scale : Scale
-    mean : float32
-        Mean stars of the training ratings.
-    user_rows, item_rows : float32 (users, 1 + factors), (items, 1 + factors)
-        Bias first, then factors.
-    user_prior : float32 (1 + factors,)
-        The row of a viewer about whom nothing is known.
-    genre_rows : float32 (1 + genres, 1 + factors)
-        What makes the prior mean of a movie: a constant, then a row for each genre that was a
-        feature (none if features were off).
-    regularization, exponent : float
-        As in training, for `fold_in` and `explain`.
     rated : Rows
         The training ratings by viewer.
-    trainer : dict
-        Name and hyperparameters of the recipe.
-    history : polars.DataFrame
-        One row per iteration: loss, train and test error, seconds since the start.
+    rating : RatingHead or None
+    ranking : Head or None
     about : dict
         What a run notes beside the model: data, split, metrics.
 
@@ -72,8 +60,9 @@ class FactorModel:
     >>> from matinee.data.generated import generate
     >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
     >>> model = matinee.ALS(factors=4, iterations=3).fit(data)
+    >>> model = model.with_ranking(matinee.ImplicitALS(factors=8).fit(data))
     >>> model
-    FactorModel(ALS, 4 factors, 60 viewers, 50 movies)
+    FactorModel(ALS and ImplicitALS, 60 viewers, 50 movies)
     >>> model.predict([1, 1, 999], [7, 8, 7], unknown="average").shape
     (3,)
     >>> model.recommend([1, 2], n=3, genres="Comedy").height
@@ -83,68 +72,75 @@ class FactorModel:
     >>> ann = model.fold_in({data.catalog.titles[0]: 5, 2: 1.5})
     >>> ann
     Viewer(2 ratings)
-    >>> parts = model.explain(ann, 7)
-    >>> bool(abs(parts["contribution"].sum() - model.scores(ann)[6]) < 1e-4)
+    >>> parts = model.explain(ann, 7, by="stars")
+    >>> bool(abs(parts["contribution"].sum() - model.scores(ann, by="stars")[6]) < 1e-4)
     True
     """
 
     user_ids: Ids
     catalog: Catalog
     scale: Scale
-    mean: np.float32
-    user_rows: NDArray[np.float32]
-    item_rows: NDArray[np.float32]
-    user_prior: NDArray[np.float32]
-    genre_rows: NDArray[np.float32]
-    regularization: float
-    exponent: float
     rated: Rows
-    trainer: Mapping[str, Any]
-    history: pl.DataFrame
+    rating: RatingHead | None = None
+    ranking: Head | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return (
-            f"FactorModel({self.trainer.get('name')}, {self.factors} factors, "
-            f"{len(self.user_ids):,} viewers, {len(self.catalog):,} movies)"
-        )
+        names = " and ".join(str(head.trainer.get("name")) for head in self.heads.values())
+        return f"FactorModel({names}, {len(self.user_ids):,} viewers, {len(self.catalog):,} movies)"
 
     # what it holds
 
     @property
-    def factors(self) -> int:
-        """Length of a vector."""
-        return int(self.item_rows.shape[1]) - 1
+    def heads(self) -> dict[str, Head]:
+        """The heads there are, by the name of their field."""
+        both: dict[str, Head | None] = {"rating": self.rating, "ranking": self.ranking}
+        return {name: head for name, head in both.items() if head is not None}
+
+    def head(self, by: str | None = None) -> Head:
+        """The head behind ``by="ranking"`` or ``by="stars"``; None: what lists are made by.
+
+        Raises
+        ------
+        SettingError
+            If the model has no such head.
+        """
+        if by is None:
+            by = "ranking" if self.ranking else "stars"
+        if by not in HEADS:
+            raise SettingError(f"by is 'ranking' or 'stars', not {by!r}.")
+        found = self.heads.get(HEADS[by])
+        if found is None:
+            raise SettingError(f"This model has no {HEADS[by]} head; train one with it.")
+        return found
+
+    def with_ranking(self, other: "FactorModel") -> "FactorModel":
+        """This model with the ranking head of another one, trained on the same data."""
+        same = self.user_ids.values.equals(other.user_ids.values) and self.items.equals(other.items)
+        mine, theirs = self.rated, other.rated
+        if not (same and all(np.array_equal(mine[part], theirs[part]) for part in range(3))):
+            raise SettingError("The two models were trained on other viewers, movies or ratings.")
+        return replace(self, ranking=other.head("ranking"))
 
     @property
     def items(self) -> pl.Series:
-        """Ids of all movies, in the order of `scores` and of the rows of `item_factors`."""
+        """Ids of all movies, in the order of `scores`."""
         return self.catalog.ids.values
-
-    @property
-    def user_factors(self) -> NDArray[np.float32]:
-        """(users, factors) float32, in the order of `user_ids`."""
-        return self.user_rows[:, 1:]
-
-    @property
-    def item_factors(self) -> NDArray[np.float32]:
-        """(items, factors) float32, in the order of `items`."""
-        return self.item_rows[:, 1:]
-
-    @property
-    def user_biases(self) -> NDArray[np.float32]:
-        """(users,) float32, in stars."""
-        return self.user_rows[:, 0]
-
-    @property
-    def item_biases(self) -> NDArray[np.float32]:
-        """(items,) float32, in stars."""
-        return self.item_rows[:, 0]
 
     @cached_property
     def item_counts(self) -> NDArray[np.int64]:
         """Training ratings of each movie, (items,)."""
         return np.bincount(self.rated.indices, minlength=len(self.catalog))
+
+    @property
+    def history(self) -> pl.DataFrame:
+        """One row per head and iteration: `head`, `iteration`, losses and errors, seconds."""
+        parts = [
+            head.history.select(pl.lit(name).alias("head"), pl.all())
+            for name, head in self.heads.items()
+            if head.history.height
+        ]
+        return pl.concat(parts, how="diagonal") if parts else pl.DataFrame()
 
     # finding people and movies
 
@@ -153,7 +149,7 @@ class FactorModel:
         return self.catalog.find(wanted, self.item_counts)
 
     def viewer(self, user: Any) -> Viewer:
-        """The viewer with this id (or the `Viewer` itself).
+        """The ratings of the viewer with this id (or the `Viewer` itself).
 
         Raises
         ------
@@ -161,14 +157,26 @@ class FactorModel:
             If there is no such id, or it has no rating in the training part.
         """
         if isinstance(user, Viewer):
-            if not user.fits(1 + self.factors, len(self.catalog)):
-                raise SettingError("This viewer was folded into another model.")
             return user
         code = viewer_code(self.user_ids, self.rated, user)
         first, last = self.rated.indptr[code : code + 2]
-        return Viewer(
-            self.user_rows[code], self.rated.indices[first:last], self.rated.values[first:last]
-        )
+        return Viewer(self.rated.indices[first:last], self.rated.values[first:last])
+
+    def audience(self, user: Any = None) -> Audience:
+        """One viewer or several, by id or as `Viewer`, or all with ratings (None)."""
+        asked = [] if user is None else as_many(user)
+        if any(isinstance(one, Viewer) for one in asked):
+            known = [
+                -1 if isinstance(one, Viewer) else viewer_code(self.user_ids, self.rated, one)
+                for one in asked
+            ]
+            viewers = [self.viewer(one) for one in asked]
+            return audience_of(viewers, np.array(known, np.int32), len(self.catalog))
+        if user is None:
+            codes = np.flatnonzero(np.diff(self.rated.indptr)).astype(np.int32)
+        else:
+            codes = viewer_codes(self.user_ids, self.rated, asked, "error")
+        return Audience(codes, take_rows(self.rated, codes))
 
     # predicting
 
@@ -195,9 +203,11 @@ class FactorModel:
         """
         if unknown not in ("error", "average"):
             raise SettingError(f"unknown is 'error' or 'average', not {unknown!r}.")
+        if self.rating is None:
+            raise SettingError("This model has no rating head, so it predicts no stars.")
         if isinstance(users, Viewer):
             codes = [self.movie(one) for one in as_many(items)]
-            return self._on_scale(self.scores(users)[codes])
+            return self._on_scale(self.scores(users, by="stars")[codes])
         asked_users, asked_items = as_many(users), as_many(items)
         length = max(len(asked_users), len(asked_items))
         if {len(asked_users), len(asked_items)} - {1, length}:
@@ -210,26 +220,25 @@ class FactorModel:
             for at in np.flatnonzero(item < 0):
                 item[at] = self.movie(asked_items[at])
         user, item = (np.ascontiguousarray(np.broadcast_to(c, length)) for c in (user, item))
-        stars = np.empty(length, np.float32)
-        run_blocks(
-            predict_pairs,
-            equal_blocks(np.arange(length + 1)),
-            user,
-            item,
-            self.mean,
-            self.user_rows,
-            self.item_rows,
-            self.user_prior,
-            self.genre_rows[0],
-            stars,
-        )
-        return self._on_scale(stars)
+        return self._on_scale(self.rating.pairs(user, item))
 
-    def scores(self, user: Any) -> NDArray[np.float32]:
-        """Score of every movie for one viewer, in the order of `items`, not clipped."""
-        scores = np.empty(len(self.catalog), np.float32)
-        score_items(self.mean, self.viewer(user).row, self.item_rows, scores)
-        return scores
+    def scores(
+        self, user: Any, *, by: str | None = None, threads: int | None = None
+    ) -> NDArray[np.float32]:
+        """What lists are ranked by, for every movie in the order of `items`.
+
+        Parameters
+        ----------
+        user : id, Viewer, or sequence of them
+        by : {"ranking", "stars"}, optional
+            By default the ranking head if there is one. Stars are not clipped here.
+
+        Returns
+        -------
+        float32 (items,), or (viewers, items) for several
+        """
+        scores = self.head(by).scores(self.audience(user), threads)
+        return scores[0] if is_one(user) else scores
 
     # recommending
 
@@ -238,6 +247,7 @@ class FactorModel:
         user: Any = None,
         n: int = 10,
         *,
+        by: str | None = None,
         exclude_seen: bool = True,
         include: Any = None,
         exclude: Any = None,
@@ -253,6 +263,9 @@ class FactorModel:
         user : id, Viewer, sequence of them, or None for all viewers with ratings
         n : int
             Fewer are listed where fewer are allowed.
+        by : {"ranking", "stars"}, optional
+            What to rank by: what they would watch, or how many stars they would give it, which
+            obscure movies win. By default the ranking head if there is one.
         exclude_seen : bool
             Leave out what the viewer has rated.
         include, exclude : id or title, or several
@@ -270,9 +283,9 @@ class FactorModel:
         Returns
         -------
         polars.DataFrame
-            Columns `item`, `title`, `genres`, `stars` (the prediction, on the scale) and `score`
-            (what the list is ranked by; ties go by id), best first; for several viewers, `user`
-            stands in front (of a `Viewer`, the place in the list).
+            Columns `item`, `title`, `genres`, `stars` (predicted, on the scale; missing without
+            a rating head) and `score` (what the list is ranked by; ties go by id), best first;
+            for several viewers, `user` stands in front (of a `Viewer`, the place in the list).
 
         Raises
         ------
@@ -281,6 +294,7 @@ class FactorModel:
         """
         if n < 1:
             raise SettingError(f"n is at least 1, not {n}.")
+        head = self.head(by)
         allowed = allowed_items(
             self.catalog,
             None if include is None else [self.movie(one) for one in as_many(include)],
@@ -289,22 +303,25 @@ class FactorModel:
             years,
         )
         allowed &= self.item_counts >= min_ratings
-        labels, rows, seen = self._audience(user)
-        indptr = seen.indptr if exclude_seen else np.zeros_like(seen.indptr)
-        codes, scores = best_lists(
-            self.mean, rows, self.item_rows, allowed, indptr, seen.indices, n, threads
-        )
+        audience = self.audience(user)
+        codes, scores = best_lists(head, audience, allowed, exclude_seen, n, threads)
         who, place = np.nonzero(codes >= 0)
-        score = scores[who, place]
-        found = self.catalog.rows(codes[who, place]).with_columns(
-            stars=pl.Series(self._on_scale(score)), score=pl.Series(score)
-        )
+        listed, score = codes[who, place], pl.Series("score", scores[who, place])
+        found = self.catalog.rows(listed)
+        if self.rating is not None:
+            stars = self._on_scale(self.rating.listed(audience, who, listed))
+            found = found.with_columns(stars=pl.Series(stars))
+        found = found.with_columns(score)
         if user is not None and is_one(user):
             return found
-        return found.insert_column(0, labels[who])
+        new = (audience.codes < 0).any()  # somebody new has no id
+        labels = pl.Series(range(len(audience))) if new else self.user_ids.values[audience.codes]
+        return found.insert_column(0, labels[who].alias("user"))
 
-    def similar(self, movie: Any, n: int = 10, *, measure: str = "cosine") -> pl.DataFrame:
-        """The n movies whose factors are most like those of a movie.
+    def similar(
+        self, movie: Any, n: int = 10, *, measure: str = "cosine", by: str | None = None
+    ) -> pl.DataFrame:
+        """The n movies whose vectors are most like those of a movie.
 
         Parameters
         ----------
@@ -312,7 +329,11 @@ class FactorModel:
         n : int
         measure : {"cosine", "dot"}
             The angle between the vectors, or their dot product, which long vectors (movies that
-            divide opinions) win.
+            divide opinions, or that many watch) win.
+        by : {"ranking", "stars"}, optional
+            Whose vectors: alike in who watches them, or in how they are rated. By default the
+            rating head's if it has any: people who watched the one film of a year often watched
+            the other, however little the two have in common.
 
         Returns
         -------
@@ -325,16 +346,18 @@ class FactorModel:
         Raises
         ------
         UnknownIdError, SettingError
-            For an unknown movie or measure, or a model without factors.
+            For an unknown movie or measure, or a model without vectors.
         """
         if measure not in ("cosine", "dot"):
             raise SettingError(f"measure is 'cosine' or 'dot', not {measure!r}.")
         if n < 1:
             raise SettingError(f"n is at least 1, not {n}.")
-        if self.factors == 0:
+        heads = [self.head(by)] if by else list(self.heads.values())
+        vectors = next((head.vectors for head in heads if head.vectors is not None), None)
+        if vectors is None:
             raise SettingError("A model without factors cannot tell which movies are alike.")
         code = self.movie(movie)
-        likeness, codes = most_alike(self.item_factors, self.item_counts, code, n, measure)
+        likeness, codes = most_alike(vectors, self.item_counts, code, n, measure)
         return self.catalog.rows(codes).with_columns(
             similarity=pl.Series(likeness[codes], dtype=pl.Float32),
             ratings=pl.Series(self.item_counts[codes]),
@@ -345,8 +368,8 @@ class FactorModel:
     def fold_in(self, ratings: Any) -> Viewer:
         """Somebody new from a handful of ratings, without retraining.
 
-        The row is the one that training would have solved for them with everything else as it
-        is: for a viewer of the training part, their own.
+        Wherever a `Viewer` is passed, each head solves what training would have solved for them
+        with everything else as it is: for a viewer of the training part, the same.
 
         Parameters
         ----------
@@ -363,56 +386,40 @@ class FactorModel:
         order = np.argsort(codes, kind="stable")
         codes, stars = codes[order], stars[order]
         check_ratings(self.catalog, self.scale, codes, stars)
-        settings = self.regularization, self.exponent
-        return solve_viewer(codes, stars, self.mean, self.item_rows, self.user_prior, *settings)
+        return Viewer(codes, stars)
 
-    def explain(self, user: Any, movie: Any) -> pl.DataFrame:
+    def explain(self, user: Any, movie: Any, *, by: str | None = None) -> pl.DataFrame:
         """Where the score of a movie comes from, in parts that add up to it.
 
         Parameters
         ----------
         user : id or Viewer
         movie : id or title
+        by : {"ranking", "stars"}, optional
+            Why it is on the list, or why so many stars. By default the ranking head if there is
+            one.
 
         Returns
         -------
         polars.DataFrame
             Columns `part`, `item`, `title`, `stars` (what the viewer gave) and `contribution` (in
-            stars). First ``"mean"``, ``"movie"`` (how the movie is liked in general) and
-            ``"prior"`` (how viewers lean towards movies of its kind), then a
-            ``"rating"`` for each movie the viewer rated, the weightiest first.
+            the unit of `scores`). First what is general: for stars ``"mean"``, ``"movie"`` (how
+            the movie is liked in general) and ``"prior"`` (how viewers lean towards movies of its
+            kind). Then a ``"rating"`` for each movie the viewer rated, the weightiest first.
 
         Raises
         ------
         UnknownIdError
         """
-        viewer, item = self.viewer(user), self.movie(movie)
-        penalty = self.regularization * max(1, len(viewer.items)) ** self.exponent
-        from_prior, from_ratings = contributions(
-            viewer, self.mean, self.item_rows, item, self.user_prior, penalty
-        )
-        general = (float(self.mean), float(self.item_biases[item]), from_prior)
-        return parts_of_a_score(self.catalog, viewer, general, from_ratings)
+        audience, item = self.audience([user]), self.movie(movie)
+        general, from_ratings = self.head(by).contributions(audience, item)
+        return parts_of_a_score(self.catalog, audience, general, from_ratings)
 
     def save(self, run: str | Path) -> Path:
         """Write the model to a run folder, whole or not at all; see `matinee.models.runs`."""
         from matinee.models.runs import save
 
         return save(self, Path(run))
-
-    def _audience(self, user: Any) -> tuple[pl.Series, NDArray[np.float32], Rows]:
-        """Who lists are for: what to call each, their rows, and what they have rated."""
-        asked = [] if user is None else as_many(user)
-        if any(isinstance(one, Viewer) for one in asked):
-            viewers = [self.viewer(one) for one in asked]
-            labels = pl.Series("user", range(len(viewers)))  # they have no ids
-            return labels, np.array([viewer.row for viewer in viewers]), join_rated(viewers)
-        if user is None:
-            codes = np.flatnonzero(np.diff(self.rated.indptr)).astype(np.int32)
-        else:
-            codes = viewer_codes(self.user_ids, self.rated, asked, "error")
-        labels = self.user_ids.values[codes].alias("user")
-        return labels, self.user_rows[codes], take_rows(self.rated, codes)
 
     def _on_scale(self, stars: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.clip(stars, self.scale.low, self.scale.high).astype(np.float32)

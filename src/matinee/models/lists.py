@@ -1,16 +1,20 @@
 """Which movies may be listed, and the best of them for many viewers at once."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data import Catalog
 from matinee.errors import SettingError
-from matinee.kernels import best_items, equal_blocks, run_blocks, top_n
+from matinee.kernels import best_of_rows, equal_blocks, run_blocks, top_n
+from matinee.models.head import Head
+from matinee.models.viewer import Audience
 from matinee.progress import progress
 
 ENOUGH_RATINGS = 10  # with fewer, the vector of a movie is mostly its genres
-BATCH = 8192  # viewers between two ticks of the progress bar
+BLOCK = 8_000_000  # scores held at a time: 32 MB
 
 
 def allowed_items(
@@ -43,49 +47,48 @@ def allowed_items(
 
 
 def best_lists(
-    mean: np.float32,
-    user_rows: NDArray[np.float32],
-    item_rows: NDArray[np.float32],
+    head: Head,
+    audience: Audience,
     allowed: NDArray[np.bool_],
-    indptr: NDArray[np.int64],
-    seen: NDArray[np.int32],
+    exclude_seen: bool,
     n: int,
     threads: int | None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The n best movies of each viewer; memory is n per viewer and one score per movie and thread.
+    """The n best movies of each viewer, by scores of a block of viewers at a time.
 
-    Parameters
-    ----------
-    indptr, seen : int64 (users + 1,), int32
-        Movies to leave out for each viewer, as compressed rows.
+    Memory is n per viewer and `BLOCK` scores, whatever the number of viewers.
 
     Returns
     -------
-    codes, scores : int32 and float32 (users, n)
-        Best first; -1 where no movie is left.
+    codes, scores : int32 and float32 (viewers, n)
+        Best first, ties by lower code; -1 where no movie is left.
     """
-    users = len(user_rows)
+    viewers = len(audience)
     n = min(n, max(1, int(allowed.sum())))
-    codes, scores = np.empty((users, n), np.int32), np.empty((users, n), np.float32)
-    with progress("Recommending", users) as tick:
-        for first in range(0, users, BATCH):
-            batch = equal_blocks(np.arange(min(BATCH, users - first) + 1))
-            blocks = [(first + start, first + stop) for start, stop in batch]
+    codes, scores = np.empty((viewers, n), np.int32), np.empty((viewers, n), np.float32)
+    with progress("Recommending", viewers) as tick:
+        for first, last in viewer_blocks(viewers, len(allowed)):
+            block = audience.part(first, last)
+            indptr, seen, _ = block.rated
             run_blocks(
-                best_items,
-                blocks,
-                mean,
-                user_rows,
-                item_rows,
+                best_of_rows,
+                equal_blocks(np.arange(last - first + 1)),
+                head.scores(block, threads),
                 allowed,
-                indptr,
+                indptr if exclude_seen else np.zeros_like(indptr),
                 seen,
-                codes,
-                scores,
+                codes[first:last],
+                scores[first:last],
                 threads=threads,
             )
-            tick(blocks[-1][1], "")
+            tick(last, "")
     return codes, scores
+
+
+def viewer_blocks(viewers: int, movies: int) -> Iterator[tuple[int, int]]:
+    """Ranges of viewers whose scores of all movies fit into `BLOCK` numbers."""
+    step = max(1, BLOCK // max(1, movies))
+    return ((first, min(first + step, viewers)) for first in range(0, viewers, step))
 
 
 def most_alike(

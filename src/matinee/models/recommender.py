@@ -17,8 +17,8 @@ class Recommender(Protocol):
     def predict(self, users: Any, items: Any, *, unknown: str = "error") -> NDArray[np.float32]:
         """Stars for pairs of a viewer and a movie, float32 (n,)."""
 
-    def scores(self, user: Any) -> NDArray[np.float32]:
-        """What the viewer's lists are ranked by, one per movie, float32 (items,)."""
+    def scores(self, user: Any, *, by: str | None = None) -> NDArray[np.float32]:
+        """What lists are ranked by: float32 (items,), of several viewers (viewers, items)."""
 
-    def recommend(self, user: Any, n: int = 10) -> pl.DataFrame:
+    def recommend(self, user: Any, n: int = 10, *, by: str | None = None) -> pl.DataFrame:
         """The best n movies: columns `item`, `title`, `genres`, `stars`, `score`."""

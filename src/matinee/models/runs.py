@@ -1,13 +1,14 @@
 """A run on disk: everything one training left, written whole or not at all.
 
-======================  ==========================================================
-`manifest.json`         format, trainer, data, metrics, and the SHA-256 of the rest
-`vectors.safetensors`   the rows of viewers and movies, and their prior means
-`ratings.safetensors`   the training ratings by viewer (for `explain` and seen movies)
-`movies.parquet`        item, title, year, genres, in the order of the vectors
-`viewers.parquet`       user, in the order of the vectors
-`history.jsonl`         one line per iteration
-======================  ==========================================================
+=======================  ==========================================================
+`manifest.json`          format, heads, data, metrics, and the SHA-256 of the rest
+`rating.safetensors`     arrays of the rating head, if there is one
+`ranking.safetensors`    arrays of the ranking head, if there is one
+`ratings.safetensors`    the training ratings by viewer (for `explain` and seen movies)
+`movies.parquet`         item, title, year, genres, in the order of the vectors
+`viewers.parquet`        user, in the order of the vectors
+`history.jsonl`          one line per head and iteration
+=======================  ==========================================================
 
 Loading executes nothing that a file says, and believes no file before it has
 checked it.
@@ -17,7 +18,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -34,21 +35,21 @@ from matinee.errors import RunError, SettingError
 from matinee.folders import new_folder, recover, recover_all
 from matinee.kernels import Rows
 from matinee.models.factor_model import FactorModel
+from matinee.models.ranking_heads import ItemWeights, PopularityHead, RankingFactors
+from matinee.models.rating_head import RatingHead
 
-FORMAT = 1
+FORMAT = 2
 RUNS = Path("runs")
 """Where runs go, and are looked for, unless another place is named."""
-SECTIONS = ("trainer", "model", "data", "split", "metrics", "files")
+SECTIONS = ("heads", "model", "data", "split", "metrics", "files")
 ABOUT = ("data", "split", "metrics", "fit_seconds")  # what `FactorModel.about` may hold
 MANIFEST = "manifest.json"
-FILES = (
-    "vectors.safetensors",
-    "ratings.safetensors",
-    "movies.parquet",
-    "viewers.parquet",
-    "history.jsonl",
-)
-VECTORS = ("user_rows", "item_rows", "user_prior", "genre_rows")
+FILES = ("ratings.safetensors", "movies.parquet", "viewers.parquet", "history.jsonl")
+KINDS: dict[str, dict[str, Any]] = {
+    "rating": {"RatingHead": RatingHead},
+    "ranking": {kind.__name__: kind for kind in (RankingFactors, ItemWeights, PopularityHead)},
+}
+"""The classes of heads that a run may name."""
 RATINGS = ("indptr", "indices", "values")
 RATING_TYPES = (np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.float32))
 
@@ -70,7 +71,7 @@ def save(model: FactorModel, run: Path) -> Path:
 
 
 def new_run(data: str, trainer: str) -> Path:
-    """A folder under `RUNS` that is not there yet, named after the data and the trainer."""
+    """A folder under `RUNS` that is not there yet, named after the data and the recipe."""
     name = f"{data}-{trainer.lower()}-{datetime.now():%Y%m%d-%H%M%S}"
     folder, again = RUNS / name, 1
     while folder.exists():
@@ -104,7 +105,7 @@ def load(run: str | Path) -> FactorModel:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     run = matinee.BiasOnly().fit(data).save(f"{folder}/run")
     ...     print(matinee.load(run))
-    FactorModel(BiasOnly, 0 factors, 60 viewers, 50 movies)
+    FactorModel(BiasOnly, 60 viewers, 50 movies)
     """
     run = Path(run)
     while True:
@@ -121,7 +122,7 @@ def load(run: str | Path) -> FactorModel:
 def _load(run: Path) -> FactorModel:
     manifest = read_manifest(run)
     try:
-        for name in FILES:
+        for name in _files(manifest["heads"]):
             _check_file(run / name, manifest["files"].get(name))
         return _assemble(run, manifest)
     except (SafetensorError, pl.exceptions.PolarsError, OSError) as problem:
@@ -150,6 +151,8 @@ def read_manifest(run: Path) -> dict[str, Any]:
         raise RunError(f"{path}: this is no manifest of a run.") from None
     if not isinstance(written, int) or written < 1:
         raise RunError(f"{path}: format {written!r} is none that was ever written.")
+    if written < FORMAT:
+        raise RunError(f"{run}: written by an older version of matinee; train it again.")
     if written > FORMAT:
         raise RunError(
             f"{run}: written in format {written}, and this version knows up to {FORMAT}. "
@@ -174,9 +177,14 @@ def list_runs(folder: Path = RUNS) -> list[tuple[Path, dict[str, Any]]]:
     return sorted(found, key=lambda run: str(run[1].get("created", "")), reverse=True)
 
 
+def _files(heads: Mapping[str, Any]) -> list[str]:
+    return [*FILES, *(f"{name}.safetensors" for name in KINDS if name in heads)]
+
+
 def _write_files(model: FactorModel, folder: Path) -> None:
-    vectors = {name: np.ascontiguousarray(getattr(model, name)) for name in VECTORS}
-    save_file(vectors, folder / "vectors.safetensors")
+    for name, head in model.heads.items():
+        arrays = {key: value for key, value in vars(head).items() if _is_array_of(head, key)}
+        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, _arrays(folder, name))
     ratings = dict(zip(RATINGS, map(np.ascontiguousarray, model.rated), strict=True))
     save_file(ratings, folder / "ratings.safetensors")
     movies = model.catalog.frame.select(model.items.alias("item"), pl.all())
@@ -185,85 +193,123 @@ def _write_files(model: FactorModel, folder: Path) -> None:
     model.history.write_ndjson(folder / "history.jsonl")
 
 
+def _arrays(folder: Path, name: str) -> Path:
+    return folder / f"{name}.safetensors"
+
+
+def _is_array_of(head: Any, name: str) -> bool:
+    """Whether this is a field that holds an array; what a head has cached is no field."""
+    known = name in {field.name for field in fields(head)}
+    return known and isinstance(getattr(head, name), np.ndarray)
+
+
+def _settings(head: Any) -> dict[str, Any]:
+    """The fields of a head that are neither arrays nor kept elsewhere."""
+    names = (field.name for field in fields(head))
+    return {
+        name: getattr(head, name)
+        for name in names
+        if name not in ("trainer", "history") and not _is_array_of(head, name)
+    }
+
+
 def _manifest(model: FactorModel, folder: Path) -> dict[str, Any]:
+    heads = {
+        name: {
+            "kind": type(head).__name__,
+            "trainer": dict(head.trainer),
+            "settings": _settings(head),
+        }
+        for name, head in model.heads.items()
+    }
     return {
         **model.about,
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(),
         "matinee": version("matinee"),
         "python": platform.python_version(),
-        "trainer": dict(model.trainer),
+        "heads": heads,
         "model": {
-            "mean": float(model.mean),
             "scale": [model.scale.low, model.scale.high, model.scale.step],
             "genres": list(model.catalog.genre_names),
-            "regularization": model.regularization,
-            "exponent": model.exponent,
         },
-        "files": {name: {"sha256": _sha256(folder / name)} for name in FILES},
+        "files": {name: {"sha256": _sha256(folder / name)} for name in _files(heads)},
     }
 
 
 def _assemble(run: Path, manifest: Mapping[str, Any]) -> FactorModel:
     """The model from files whose checksums are right; shapes and ranges are checked here."""
-    vectors = load_file(run / "vectors.safetensors")
     ratings = load_file(run / "ratings.safetensors")
     said = manifest["model"]
     scale, genres = Scale(*said["scale"]), tuple(said["genres"])
-    _check_arrays(vectors, ratings, scale, len(genres))
-    movies = _read_table(run / "movies.parquet", len(vectors["item_rows"]))
-    viewers = _read_table(run / "viewers.parquet", len(vectors["user_rows"]))
-    history = pl.read_ndjson(run / "history.jsonl")
-    mean, ridge, exponent = (float(said[key]) for key in ("mean", "regularization", "exponent"))
-    if not (np.isfinite(mean) and 0 < ridge < np.inf and 0 <= exponent <= 1):
-        raise ValueError("a setting of the model makes no sense")
+    if set(ratings) != set(RATINGS) or any(array.ndim != 1 for array in ratings.values()):
+        raise ValueError("an array is missing or unknown")
+    movies = pl.read_parquet(run / "movies.parquet")
+    viewers = pl.read_parquet(run / "viewers.parquet")
+    rated = Rows(*(ratings[name] for name in RATINGS))
+    _check_rated(rated, scale, viewers.height, movies.height)
     if len(set(genres)) < len(genres) or not all(isinstance(name, str) for name in genres):
         raise ValueError("genres are names, each once")
     catalog = Catalog.build(Ids(movies["item"]), movies)
+    if not set(manifest["heads"]) <= set(KINDS) or not manifest["heads"]:
+        raise ValueError("there is no head, or an unknown one")
+    history = _read_history(run / "history.jsonl")
+    heads = {}
+    for name, about in manifest["heads"].items():
+        head = _head(name, about, load_file(_arrays(run, name)), history)
+        head.check(viewers.height, movies.height, len(genres))
+        heads[name] = head
     return FactorModel(
         user_ids=Ids(viewers["user"]),
         catalog=replace(catalog, genre_names=genres),
         scale=scale,
-        mean=np.float32(mean),
-        **vectors,
-        regularization=ridge,
-        exponent=exponent,
-        rated=Rows(*(ratings[name] for name in RATINGS)),
-        trainer=manifest["trainer"],
-        history=history,
+        rated=rated,
+        **heads,
         about={name: value for name, value in manifest.items() if name in ABOUT},
     )
 
 
-def _check_arrays(
-    vectors: Mapping[str, NDArray[Any]],
-    ratings: Mapping[str, NDArray[Any]],
-    scale: Scale,
-    genres: int,
-) -> None:
-    """Raise ValueError unless the arrays have the right types and shapes and point inside."""
-    if set(vectors) != set(VECTORS) or set(ratings) != set(RATINGS):
-        raise ValueError("an array is missing or unknown")
-    if any(array.ndim == 0 for array in (*vectors.values(), *ratings.values())):
-        raise ValueError("an array has no length")
-    width, linked = len(vectors["user_prior"]), len(vectors["genre_rows"])
-    viewers, movies = len(vectors["user_rows"]), len(vectors["item_rows"])
-    if width < 1 or linked not in (1, 1 + genres):
-        raise ValueError("the vectors do not fit the genres")
-    shapes = {
-        "user_rows": (viewers, width),
-        "item_rows": (movies, width),
-        "user_prior": (width,),
-        "genre_rows": (linked, width),
-    }
-    for name, shape in shapes.items():
-        if vectors[name].dtype != np.float32 or vectors[name].shape != shape:
-            raise ValueError(f"{name} has another type or shape than it should")
-        if not np.isfinite(vectors[name]).all():
-            raise ValueError(f"{name} holds a value that is not a number")
-    indptr, indices, values = (ratings[name] for name in RATINGS)
+def _head(
+    name: str, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], history: pl.DataFrame
+) -> Any:
+    """A head of the kind that the manifest names, all fields given and of their types."""
+    kind = KINDS[name][about["kind"]]
+    wanted = {field.name: str(field.type) for field in fields(kind)}
+    given = {**about["settings"], **arrays}
+    plain = isinstance(about["trainer"], dict)
+    if set(given) != set(wanted) - {"trainer", "history"} or not plain:
+        raise ValueError(f"a part of the {name} head is missing or unknown")
+    for key, value in given.items():
+        is_number = type(value) in (float, int) and bool(np.isfinite(value))
+        right = {
+            "float": is_number,
+            "float | None": is_number or value is None,
+            "str": isinstance(value, str),
+        }
+        if not right.get(
+            _plain_type(wanted[key]), isinstance(value, np.ndarray) and value.ndim > 0
+        ):
+            raise ValueError(f"{key} has another type than it should")
+    own = history
+    if "head" in history.columns:
+        own = history.filter(pl.col("head") == name).drop("head")
+        own = own.select(column for column in own if column.null_count() < own.height)
+    return kind(**given, trainer=about["trainer"], history=own)
+
+
+def _plain_type(text: str) -> str:
+    return text.removeprefix("<class '").removesuffix("'>")
+
+
+def _read_history(path: Path) -> pl.DataFrame:
+    return pl.read_ndjson(path) if path.stat().st_size else pl.DataFrame()
+
+
+def _check_rated(rated: Rows, scale: Scale, viewers: int, movies: int) -> None:
+    """Raise ValueError unless these are ratings by so many viewers, of so many movies."""
+    indptr, indices, values = rated
     fitting = (
-        (indptr.dtype, indices.dtype, values.dtype) == RATING_TYPES
+        tuple(array.dtype for array in rated) == RATING_TYPES
         and indptr.shape == (viewers + 1,)
         and indices.shape == values.shape == (int(indptr[-1]),)
         and indptr[0] == 0
@@ -274,13 +320,6 @@ def _check_arrays(
     )
     if not fitting:
         raise ValueError("the ratings do not fit the viewers and movies")
-
-
-def _read_table(path: Path, rows: int) -> pl.DataFrame:
-    """A table of ids, read only if it has as many rows as there are vectors."""
-    if pl.scan_parquet(path).select(pl.len()).collect().item() != rows:
-        raise ValueError(f"{path.name} has another length than the vectors")
-    return pl.read_parquet(path)
 
 
 def _check_file(path: Path, said: Any) -> None:

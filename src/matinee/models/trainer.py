@@ -7,7 +7,10 @@ from matinee.models.factor_model import FactorModel
 
 
 class Trainer(Protocol):
-    """A frozen dataclass of hyperparameters. Same seed, same data: the same model."""
+    """A recipe for predicting stars: a frozen dataclass of hyperparameters.
+
+    Same seed, same data: the same model.
+    """
 
     def fit(
         self,
@@ -18,3 +21,10 @@ class Trainer(Protocol):
         threads: int | None = None,
     ) -> FactorModel:
         """Train on `train`; the other parts are judged as it goes, for the history."""
+
+
+class RankingTrainer(Protocol):
+    """A recipe for lists: the same for a ranking head."""
+
+    def fit(self, train: Dataset, *, threads: int | None = None) -> FactorModel:
+        """Train on `train`."""

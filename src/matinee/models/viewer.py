@@ -1,4 +1,4 @@
-"""One person as a model sees them."""
+"""Viewers as models see them: who is asked about, and what each has rated."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,61 +8,64 @@ from numpy.typing import NDArray
 
 from matinee.data import Catalog, Ids, Scale
 from matinee.errors import SettingError, UnknownIdError
-from matinee.kernels import Rows, solve_rows_exact
+from matinee.kernels import Rows, take_rows
 
 
 @dataclass(frozen=True, eq=False)
 class Viewer:
-    """Somebody's ratings and the row that a model solved for them.
+    """Somebody's ratings: all that a model needs to know of a person.
 
     `FactorModel.fold_in` makes one for somebody new; wherever a model takes a viewer's id, it
     takes a `Viewer` as well.
 
     Parameters
     ----------
-    row : float32 (1 + factors,)
-        Bias and factors.
     items : int32 (n,)
-        Codes of the movies rated.
+        Codes of the movies rated, ascending.
     stars : float32 (n,)
     """
 
-    row: NDArray[np.float32]
     items: NDArray[np.int32]
     stars: NDArray[np.float32]
 
     def __repr__(self) -> str:
         return f"Viewer({len(self.items)} ratings)"
 
-    def fits(self, width: int, movies: int) -> bool:
-        """Whether row and codes can belong to a model of that width and so many movies."""
-        known = len(self.items) == 0 or (self.items.min() >= 0 and self.items.max() < movies)
-        return self.row.shape == (width,) and bool(known)
+
+@dataclass(frozen=True, eq=False)
+class Audience:
+    """Several viewers: what heads score, and lists are made for.
+
+    Parameters
+    ----------
+    codes : int32 (viewers,)
+        Training viewers by code; -1 for somebody new.
+    rated : Rows
+        A row per viewer, movies ascending.
+    """
+
+    codes: NDArray[np.int32]
+    rated: Rows
+
+    def part(self, start: int, stop: int) -> "Audience":
+        """The viewers `start` to `stop`."""
+        return Audience(
+            self.codes[start:stop], take_rows(self.rated, np.arange(start, min(stop, len(self))))
+        )
+
+    def __len__(self) -> int:
+        return len(self.codes)
 
 
-def solve_viewer(
-    codes: NDArray[np.int32],
-    stars: NDArray[np.float32],
-    mean: np.float32,
-    item_rows: NDArray[np.float32],
-    prior: NDArray[np.float32],
-    regularization: float,
-    exponent: float,
-) -> Viewer:
-    """The viewer with these ratings, solved by the same kernel as in training."""
-    row = np.empty((1, len(prior)), np.float32)
-    penalty = np.float32(regularization), np.float32(exponent)
-    indptr = np.array([0, len(codes)])
-    solve_rows_exact(0, 1, indptr, codes, stars, mean, item_rows, prior[None], *penalty, row)
-    return Viewer(row[0], codes, stars)
-
-
-def join_rated(viewers: list[Viewer]) -> Rows:
-    """The ratings of several viewers as compressed rows."""
+def audience_of(viewers: list[Viewer], codes: NDArray[np.int32], movies: int) -> Audience:
+    """Viewers and their codes (-1 for somebody new) for a model of so many movies."""
     counts = [len(viewer.items) for viewer in viewers]
     indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    items, stars = ([getattr(one, side) for one in viewers] for side in ("items", "stars"))
-    return Rows(indptr, np.concatenate(items), np.concatenate(stars))
+    items = np.concatenate([np.empty(0, np.int32), *(one.items for one in viewers)])
+    stars = np.concatenate([np.empty(0, np.float32), *(one.stars for one in viewers)])
+    if len(items) and not (items.min() >= 0 and items.max() < movies):
+        raise SettingError("This viewer was folded into another model.")
+    return Audience(codes, Rows(indptr, items.astype(np.int32), stars.astype(np.float32)))
 
 
 def check_ratings(

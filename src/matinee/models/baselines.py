@@ -1,0 +1,146 @@
+"""Honest baselines for lists: what everybody watches, and item to item weights in closed form."""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.data import Dataset
+from matinee.errors import SettingError
+from matinee.kernels import Rows, count_together, equal_blocks, run_blocks, transpose
+from matinee.models.factor_model import FactorModel
+from matinee.models.positives import check_liked, watched_by
+from matinee.models.ranking_heads import ItemWeights, PopularityHead
+from matinee.models.side import movie_features
+
+MOST_MOVIES = 20_000  # whose item to item weights fit: 1.6 GB, and a few times that in `fit`
+LINK_RIDGE = 10.0  # as if so many average movies had no genres
+
+
+@dataclass(frozen=True)
+class Popularity:
+    """Recipe for one list for everybody: the movies that most viewers watched.
+
+    Parameters
+    ----------
+    liked : float or None
+        Least stars of a positive; None: every rating is one.
+
+    Examples
+    --------
+    >>> from matinee.data.generated import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> int(Popularity().fit(data).scores(1).sum())
+    1500
+    """
+
+    liked: float | None = None
+
+    def __post_init__(self) -> None:
+        check_liked(self.liked)
+
+    def fit(self, train: Dataset, *, threads: int | None = None) -> FactorModel:
+        """Count, and return a model whose ranking head this is."""
+        watched = watched_by(train, self.liked)
+        head = PopularityHead(_counts(watched, len(train.catalog)), _named(self), pl.DataFrame())
+        return _model(train, head)
+
+
+@dataclass(frozen=True)
+class EASE:
+    """Recipe for weights from movie to movie in closed form: shallow linear autoencoder.
+
+    The weights B minimize ``|X - X B|^2 + regularization |B|^2`` with a zero diagonal, X being who
+    watched what as 0 and 1: with ``P = (X'X + regularization I)^-1``, ``B_ij = -P_ij / P_jj``
+    (Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data"). Movies without
+    positives have the weights that their genres and years give them, by ridge regression on
+    those of the others.
+
+    Memory and time grow with the square and the cube of the number of movies, so catalogues
+    of more than 20,000 movies are refused. The inverse is LAPACK's, so that the last
+    digits depend on the machine.
+
+    Parameters
+    ----------
+    regularization : float
+    liked : float or None
+        Least stars of a positive; None: every rating is one.
+
+    Examples
+    --------
+    >>> from matinee.data.generated import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> EASE(regularization=20).fit(data).scores(1).shape
+    (50,)
+    """
+
+    regularization: float = 300.0
+    liked: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.regularization > 0 and np.isfinite(self.regularization)):
+            raise SettingError(f"regularization is above 0, not {self.regularization}.")
+        check_liked(self.liked)
+
+    def fit(self, train: Dataset, *, threads: int | None = None) -> FactorModel:
+        """Solve, and return a model whose ranking head this is.
+
+        Raises
+        ------
+        SettingError
+            If the catalogue is too large for a matrix of movies by movies.
+        """
+        started = time.perf_counter()
+        watched = watched_by(train, self.liked)
+        movies = len(train.catalog)
+        counts = _counts(watched, movies)
+        known = np.flatnonzero(counts)
+        if movies > MOST_MOVIES:
+            raise SettingError(
+                f"EASE keeps a weight for each pair of movies, and {movies:,} movies are too many "
+                f"(more than {MOST_MOVIES:,}); choose ImplicitALS (ials)."
+            )
+        together = _watched_together(watched, movies, threads)[np.ix_(known, known)]
+        together[np.diag_indices_from(together)] += self.regularization
+        inverse = np.linalg.inv(together)
+        among_known = inverse / -np.diag(inverse)
+        np.fill_diagonal(among_known, 0.0)
+        weights = np.zeros((movies, movies), np.float32)
+        weights[np.ix_(known, known)] = among_known
+        cold = np.flatnonzero(counts == 0)
+        if len(cold):
+            features = movie_features(train.catalog, "genres+years").astype(np.float64)
+            gram = features[known].T @ features[known] + LINK_RIDGE * np.eye(features.shape[1])
+            link = np.linalg.solve(gram, features[known].T @ among_known.T)
+            weights[np.ix_(known, cold)] = (features[cold] @ link).T
+        seconds = time.perf_counter() - started
+        history = pl.DataFrame({"iteration": [1], "seconds": [seconds]})
+        return _model(train, ItemWeights(weights, counts, self.liked, _named(self), history))
+
+
+def _counts(watched: Rows, movies: int) -> NDArray[np.float32]:
+    return np.bincount(watched.indices, minlength=movies).astype(np.float32)
+
+
+def _watched_together(watched: Rows, movies: int, threads: int | None) -> NDArray[np.float64]:
+    """How many viewers watched both, for each pair of movies, (movies, movies)."""
+    together = np.zeros((movies, movies))
+    by_item = transpose(watched, movies)
+    columns, rows = by_item[:2], watched[:2]
+    blocks = equal_blocks(by_item.indptr)
+    run_blocks(count_together, blocks, *columns, *rows, together, threads=threads)
+    return together
+
+
+def _named(recipe: Popularity | EASE) -> dict[str, Any]:
+    return {"name": type(recipe).__name__, **asdict(recipe)}
+
+
+def _model(train: Dataset, head: Any) -> FactorModel:
+    ratings = train.ratings
+    return FactorModel(
+        ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, ranking=head
+    )

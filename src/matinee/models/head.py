@@ -1,0 +1,51 @@
+"""What a model asks of its heads, whatever trained them."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.models.viewer import Audience
+
+
+class Head(Protocol):
+    """The part of a model that scores movies for viewers: in stars, or to rank by.
+
+    Heads are frozen dataclasses. Their fields that are arrays and numbers are what a run saves.
+    """
+
+    @property
+    def trainer(self) -> Mapping[str, Any]:
+        """Name and hyperparameters of the recipe."""
+
+    @property
+    def history(self) -> pl.DataFrame:
+        """A row for each iteration of the training; empty if there were none."""
+
+    @property
+    def vectors(self) -> NDArray[np.float32] | None:
+        """A vector for each movie, float32 (items, width), to compare movies by; None: no such."""
+
+    def scores(self, audience: Audience, threads: int | None = None) -> NDArray[np.float32]:
+        """Score of every movie for every viewer, float32 (viewers, items)."""
+
+    def contributions(
+        self, audience: Audience, item: int
+    ) -> tuple[dict[str, float], NDArray[np.float64]]:
+        """The score of a movie for an audience of one, in parts that add up to it.
+
+        What is general, by name, and what each of the viewer's ratings adds, in their order.
+        """
+
+    def check(self, viewers: int, movies: int, genres: int) -> None:
+        """Raise ValueError unless all fields fit together and a model of that size."""
+
+
+def check_array(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless this is float32 of that shape, and finite."""
+    if array.dtype != np.float32 or array.shape != shape:
+        raise ValueError(f"{name} has another type or shape than it should")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds a value that is not a number")

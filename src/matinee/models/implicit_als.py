@@ -1,0 +1,236 @@
+"""Ranking by factors of who watched what: implicit alternating least squares."""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.data import Dataset
+from matinee.errors import SettingError
+from matinee.kernels import Rows, equal_blocks, improve_rows, run_blocks, solve_rows_blockwise
+from matinee.kernels import transpose as transposed
+from matinee.models.factor_model import FactorModel
+from matinee.models.positives import CONFIDENCES, check_liked, positives, shared_gram, watched_by
+from matinee.models.ranking_heads import UNTIL_SOLVED, RankingFactors
+from matinee.models.side import Side, movie_features
+from matinee.progress import compilation_announced, progress
+
+FIRST_SPREAD = 0.1  # length of the first vectors
+LINK_RIDGE = 10.0  # as if so many average movies had no genres
+
+
+@dataclass(frozen=True)
+class ImplicitALS:
+    """Recipe for ranking by ``p_u . q_i``, fitted to who watched what (iALS).
+
+    With S the positives, c their weights, n a row's number of positives, and N the number of
+    rows on the other side, the sum
+
+        sum_S c (1 - p_u . q_i)^2 + unobserved * sum over all pairs (p_u . q_i)^2
+        + regularization * sum_u (n_u + unobserved * N_i)^v |p_u|^2
+        + regularization * sum_i (n_i + unobserved * N_u)^v |q_i - m_i|^2
+
+    is minimized over movies and viewers in turn. The prior means ``m_i = f_i B`` are linear in
+    the movie's genres and time, so a movie without positives has a vector, too; it takes no
+    part in the sums.
+
+    Parameters
+    ----------
+    factors : int
+        Length of a vector.
+    regularization : float
+    unobserved : float
+        Weight of a pair that was not observed, where a positive weighs 1.
+    exponent : float
+        v above. Rendle et al. recommend 1.
+    iterations : int
+        Rounds over all movies and all viewers.
+    liked : float or None
+        Least stars of a positive; None: every rating is one, for who rates has watched.
+    confidence : {"none", "stars", "counts"}
+        Weights of positives: all 1, in proportion to stars, or to log(1 + count).
+    features : {"genres+years", "genres", "none"}
+        What the prior mean of a movie depends on.
+    solver : {"cg", "blocks", "cholesky"}
+        `cg_steps` conjugate gradient steps from where the last round left off; exact solves of
+        `block` dimensions at a time (iALS++), or of all of them. All end alike; what differs is
+        the cost of a round. Viewers are solved to the end at last anyway.
+    cg_steps, block, seed : int
+
+    Notes
+    -----
+    Hu, Koren & Volinsky 2008 (model); Rendle, Krichene, Zhang & Koren 2021, "Revisiting the
+    Performance of iALS on Item Recommendation Benchmarks" (form and weighting); Rendle et al.
+    2021, "iALS++" (blocks); Takács, Pilászy & Tikk 2011 (conjugate gradients).
+
+    Examples
+    --------
+    >>> from matinee.data.generated import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> model = ImplicitALS(factors=4, iterations=3).fit(data)
+    >>> model.scores(1).shape
+    (50,)
+    >>> model.recommend(1, n=2).columns
+    ['item', 'title', 'genres', 'score']
+    """
+
+    factors: int = 128
+    regularization: float = 0.01
+    unobserved: float = 0.25
+    exponent: float = 1.0
+    iterations: int = 12
+    liked: float | None = None
+    confidence: str = "none"
+    features: str = "genres+years"
+    solver: str = "cg"
+    cg_steps: int = 3
+    block: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        least_of = {"factors": 1, "iterations": 1, "cg_steps": 1, "block": 1, "seed": 0}
+        for name, least in least_of.items():
+            if getattr(self, name) < least:
+                raise SettingError(f"{name} is at least {least}, not {getattr(self, name)}.")
+        for name in ("regularization", "unobserved"):
+            if not (getattr(self, name) > 0 and np.isfinite(getattr(self, name))):
+                raise SettingError(f"{name} is above 0, not {getattr(self, name)}.")
+        if not 0 <= self.exponent <= 2:
+            raise SettingError(f"exponent lies between 0 and 2, not at {self.exponent}.")
+        if self.confidence not in CONFIDENCES:
+            known = ", ".join(map(repr, CONFIDENCES))
+            raise SettingError(f"confidence is one of {known}, not {self.confidence!r}.")
+        if self.features not in ("genres+years", "genres", "none"):
+            known = "'genres+years', 'genres' or 'none'"
+            raise SettingError(f"features are {known}, not {self.features!r}.")
+        if self.solver not in ("cg", "blocks", "cholesky"):
+            raise SettingError(f"solver is 'cg', 'blocks' or 'cholesky', not {self.solver!r}.")
+        check_liked(self.liked)
+
+    def fit(self, train: Dataset, *, threads: int | None = None) -> FactorModel:
+        """Train on `train` and return a model whose ranking head this is.
+
+        Parameters
+        ----------
+        train : Dataset
+        threads : int, optional
+            By default all processors. The model is the same for any number, to the last bit.
+
+        Raises
+        ------
+        SettingError
+            If no rating is a positive, or the regularization is too small for float32.
+        """
+        training = Training(self, train, threads)
+        history: list[dict[str, Any]] = []
+        started = time.perf_counter()
+        with compilation_announced(), progress("Training for lists", self.iterations) as tick:
+            for iteration in range(1, self.iterations + 1):
+                loss = training.iterate()
+                seconds = time.perf_counter() - started
+                history.append({"iteration": iteration, "loss": loss, "seconds": seconds})
+                tick(iteration, f"loss {loss:.0f}")
+            training.finish()
+        return training.model(pl.DataFrame(history))
+
+
+class Training:
+    """The state that one call of `ImplicitALS.fit` works on."""
+
+    def __init__(self, recipe: ImplicitALS, train: Dataset, threads: int | None) -> None:
+        self.recipe, self.train, self.threads = recipe, train, threads
+        ratings = train.ratings
+        watched_by(train, recipe.liked)  # there is something to learn from
+        unscaled = positives(ratings.by_user, recipe.liked, recipe.confidence)
+        self.average = float(unscaled.values.mean(dtype=np.float64))
+        by_user = positives(ratings.by_user, recipe.liked, recipe.confidence, self.average)
+        by_item = transposed(by_user, len(train.catalog))
+        none = np.zeros((len(ratings.user_ids), 1), np.float32)  # viewers are pulled to zero
+        features = movie_features(train.catalog, recipe.features)
+        self.users = Side.start(by_user, none, recipe.factors, self._weights(by_user, by_item))
+        self.items = Side.start(by_item, features, recipe.factors, self._weights(by_item, by_user))
+        self.cold = np.flatnonzero(self.items.weights == 0)
+        self.cold_rows = self.items.rows[self.cold]
+        rng = np.random.default_rng(recipe.seed)
+        spread = np.float32(FIRST_SPREAD / np.sqrt(recipe.factors))
+        for side in (self.users, self.items):
+            active = np.diff(side.rated.indptr) > 0
+            side.rows[:] = spread * rng.standard_normal(side.rows.shape, np.float32)
+            side.rows[~active] = 0.0
+
+    def _weights(self, side: Rows, other: Rows) -> NDArray[np.float64]:
+        """(n + unobserved N)^v of each row; 0 without positives: such a row pulls at nothing."""
+        counts, others = np.diff(side.indptr), np.count_nonzero(np.diff(other.indptr))
+        weight = (counts + self.recipe.unobserved * others) ** self.recipe.exponent
+        return np.where(counts > 0, weight, 0.0)
+
+    @property
+    def _link_ridge(self) -> float:
+        weights = self.items.weights
+        return LINK_RIDGE * float(weights[weights > 0].mean())
+
+    def iterate(self) -> float:
+        """All movies against the viewers, the prior means, all viewers; returns the whole sum."""
+        self._solve(self.items, self.users)
+        self.items.relink(self._link_ridge, self.threads)
+        self.cold_rows = self.items.prior[self.cold]
+        self.items.prior[self.cold] = 0.0  # they take no part in the sums
+        loss = self._solve(self.users, self.items)
+        return loss + self.recipe.regularization * self.items.penalty(self._link_ridge)
+
+    def finish(self) -> None:
+        """Leave every viewer where `fold_in` would put them, and cold movies at their genres."""
+        self._solve(self.users, self.items, until_solved=True)
+        self.items.rows[self.cold] = self.cold_rows
+
+    def _solve(self, side: Side, other: Side, until_solved: bool = False) -> float:
+        """Solve one side; returns the sum over its rows."""
+        recipe = self.recipe
+        arguments = (
+            *side.rated,
+            other.rows,
+            shared_gram(other.rows, recipe.unobserved, self.threads),
+            (recipe.regularization * side.weights).astype(np.float32),
+            side.prior,
+            side.rows,
+        )
+        if until_solved or recipe.solver == "cg":
+            steps = UNTIL_SOLVED if until_solved else recipe.cg_steps
+            kernel, last = improve_rows, steps
+        else:
+            width = recipe.block if recipe.solver == "blocks" else recipe.factors
+            kernel, last = solve_rows_blockwise, width
+        blocks = equal_blocks(side.rated.indptr)
+        return float(sum(run_blocks(kernel, blocks, *arguments, last, threads=self.threads)))
+
+    def model(self, history: pl.DataFrame) -> FactorModel:
+        rows = self.users.rows, self.items.rows
+        if not all(np.isfinite(side).all() for side in rows):
+            raise SettingError(
+                f"Training broke down with regularization {self.recipe.regularization:g}; "
+                "choose a larger one."
+            )
+        known = self.users.weights > 0
+        nobody = self.users.rows[known].mean(axis=0, dtype=np.float64).astype(np.float32)
+        self.users.rows[~known] = nobody
+        recipe, ratings = self.recipe, self.train.ratings
+        head = RankingFactors(
+            user_rows=self.users.rows,
+            item_rows=self.items.rows,
+            nobody=nobody,
+            popularity=np.diff(self.items.rated.indptr).astype(np.float32),
+            regularization=recipe.regularization,
+            exponent=recipe.exponent,
+            unobserved=recipe.unobserved,
+            liked=recipe.liked,
+            confidence=recipe.confidence,
+            average=self.average,
+            trainer={"name": type(recipe).__name__, **asdict(recipe)},
+            history=history,
+        )
+        return FactorModel(
+            ratings.user_ids, self.train.catalog, ratings.scale, ratings.by_user, ranking=head
+        )

@@ -1,0 +1,91 @@
+"""One side of a factorization in training: viewers or movies, and what their rows are pulled to."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data import Catalog
+from matinee.kernels import Rows, add_up_rows, aligned_zeros, equal_blocks, run_blocks, transpose
+
+SPAN = 5  # years that count as the same time
+
+
+@dataclass
+class Side:
+    """Viewers or movies: their ratings, their rows, and the prior mean of each."""
+
+    rated: Rows
+    weights: NDArray[np.float64]  # (rows,) of the pull to the prior mean; 0: pulls at nothing
+    features: Rows  # a row each: the constant is column 0
+    weighted_features: Rows  # the same by feature, times the weights
+    gram: NDArray[np.float64]  # (features, features): weighted products of features
+    rows: NDArray[np.float32]  # (rows, width)
+    link: NDArray[np.float64]  # (features, width)
+    prior: NDArray[np.float32]  # (rows, width) = features @ link
+
+    @classmethod
+    def start(
+        cls, rated: Rows, features: NDArray[np.float32], width: int, weights: NDArray[np.float64]
+    ) -> "Side":
+        """All rows zero, and all prior means.
+
+        Parameters
+        ----------
+        rated : Rows
+        features : float32 (rows, features)
+            The constant first.
+        width : int
+        weights : float64 (rows,)
+        """
+        n, k = features.shape
+        weighted = features * weights[:, None]
+        # einsum rather than a matrix product: its sums do not depend on a library's threads
+        gram = np.einsum("nf,ng->fg", weighted, features)
+        at = np.nonzero(features)
+        indptr = np.concatenate(([0], np.cumsum(np.count_nonzero(features, axis=1))))
+        columns = at[1].astype(np.int32)
+        sparse = Rows(indptr.astype(np.int64), columns, features[at])
+        by_feature = transpose(Rows(sparse.indptr, columns, weighted[at].astype(np.float32)), k)
+        rows, prior = aligned_zeros(n, width), aligned_zeros(n, width)
+        return cls(rated, weights, sparse, by_feature, gram, rows, np.zeros((k, width)), prior)
+
+    def relink(self, link_ridge: float, threads: int | None = None) -> None:
+        """The link that makes the prior means fit the rows best: weighted ridge regression."""
+        right = np.empty_like(self.link)
+        blocks = equal_blocks(self.weighted_features.indptr)
+        run_blocks(add_up_rows, blocks, *self.weighted_features, self.rows, right, threads=threads)
+        gram = self.gram.copy()
+        gram[np.diag_indices_from(gram)] += link_ridge
+        self.link = np.asarray(np.linalg.solve(gram, right), np.float64)
+        blocks = equal_blocks(self.features.indptr)
+        run_blocks(add_up_rows, blocks, *self.features, self.link, self.prior, threads=threads)
+
+    def penalty(self, link_ridge: float) -> float:
+        """Weighted squared distances of rows from their prior means, and the link's own size."""
+        away = self.rows - self.prior
+        distance = np.einsum("nk,nk->n", away, away)
+        return float((self.weights * distance).sum() + link_ridge * np.square(self.link).sum())
+
+
+def movie_features(catalog: Catalog, features: str) -> NDArray[np.float32]:
+    """What the prior mean of a movie depends on: a constant, genres, and when it came out.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    features : {"none", "genres", "genres+years"}
+        Years are spans of `SPAN`; a movie without a year is in none.
+
+    Returns
+    -------
+    float32 (movies, features)
+        The constant first.
+    """
+    columns = [np.ones((len(catalog), 1), np.float32)]
+    if features != "none":
+        columns.append(catalog.genre_matrix)
+    if features == "genres+years":
+        span = (catalog.frame["year"] // SPAN).to_numpy()  # NaN where there is no year
+        columns.append((span[:, None] == np.unique(span[span == span])).astype(np.float32))
+    return np.concatenate(columns, axis=1)
