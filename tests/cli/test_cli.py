@@ -51,12 +51,16 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory):
-    """A folder with data `small` in the cache and two runs on it: `biases`, then `als`."""
+    """A folder with data `small` in the cache and two runs on it: `biases`, then `als`.
+
+    The first has no ranking head, and its lists are sorted by stars.
+    """
     folder, cache = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("cache")
     write_generated(cache / "small", viewers=120, movies=90, ratings=4000, seed=2)
     shell = Shell(folder, cache)
-    shell("train", "small", "--model", "bias", "--run", "runs/biases")
-    shell("train", "small", "--factors", 5, "--iterations", 4, "--run", "runs/als")
+    shell("train", "small", "--model", "bias", "--ranker", "none", "--run", "runs/biases")
+    shell("train", "small", "--factors", 5, "--iterations", 4, "--ranker-factors", 6,
+          "--run", "runs/als")  # fmt: skip
     return shell
 
 
@@ -70,15 +74,63 @@ def test_help_names_every_command():
 def test_train_prints_the_keys_that_scripts_rely_on(shell):
     found = shell.json("train", "small", "--factors", 3, "--iterations", 2, "--split", "last",
                        "--seed", 4, "--threads", 1, "--features", "none",
-                       "--regularization", 2, "--run", "elsewhere")  # fmt: skip
-    wanted = {"run", "model", "train_ratings", "test_ratings", "rmse", "mae", "fit_seconds"}
-    assert wanted <= set(found)
+                       "--regularization", 2, "--ranker-factors", 4, "--liked", 3.5,
+                       "--run", "elsewhere")  # fmt: skip
+    wanted = {"run", "model", "ranker", "train_ratings", "test_ratings", "rmse", "mae",
+              "fit_seconds", "ranking_seconds", "lists", "by_unknown_viewers",
+              "of_unknown_movies", "trainers"}  # fmt: skip
+    assert set(found) == wanted
     assert (found["model"], found["train_ratings"], found["test_ratings"]) == ("als", 3880, 120)
-    assert found["trainer"]["regularization"] == 2
-    assert found["trainer"]["features"] == "none"
+    rating, ranking = found["trainers"]["rating"], found["trainers"]["ranking"]
+    assert (rating["regularization"], rating["features"], rating["seed"]) == (2, "none", 4)
+    assert (ranking["factors"], ranking["liked"], ranking["seed"]) == (4, 3.5, 4)
     assert (shell.folder / "elsewhere" / "manifest.json").exists()
-    again = shell.json("evaluate", "elsewhere")
-    assert (again["rmse"], again["mae"]) == (found["rmse"], found["mae"])
+    stars, ranking, _ = shell.json("evaluate", "elsewhere")
+    assert stars["stars"] == {"rmse": found["rmse"], "mae": found["mae"], "ratings": 120}
+    assert {key: ranking[key] for key in found["lists"]} == found["lists"]
+
+
+@pytest.mark.parametrize(
+    ("ranker", "recipe"), [("none", None), ("ease", "EASE"), ("popularity", "Popularity")]
+)
+def test_train_notes_what_lists_are_made_by(shell, ranker, recipe):
+    found = shell.json("train", "small", "--model", "bias", "--ranker", ranker)
+    assert found["trainers"].get("ranking", {}).get("name") == recipe
+    listed = {run["run"]: run for run in shell.json("runs")}[found["run"]]
+    assert (listed["stars_by"], listed["lists_by"]) == ("BiasOnly", recipe)
+    assert listed["ndcg@10"] == found["lists"]["figures"]["ndcg@10"]["value"]
+
+
+def test_evaluate_puts_several_runs_side_by_side(shell):
+    rows = shell.json("evaluate", "biases", "als", "--liked", 3)
+    assert [(row["model"], row["recipe"], row["by"]) for row in rows] == [
+        ("runs/biases", "BiasOnly", "stars"),
+        ("runs/als", "ALS", "stars"),
+        ("runs/als", "ImplicitALS", "ranking"),
+        ("(most watched)", "Popularity", "ranking"),
+    ]
+    keys = {"model", "recipe", "by", "stars", "protocol", "viewers", "note", "figures"}
+    assert all(set(row) == keys for row in rows)
+    table = shell("evaluate", "biases", "als", "--liked", 3)
+    assert f"held-out: lists of {rows[0]['viewers']} viewers" in table
+    for row in rows:
+        figures = [row["figures"][name]["value"] for name in ("ndcg@10", "hit_rate@10")]
+        figures += [row["stars"]["rmse"]] if row["stars"] else []
+        wanted = [row["model"], row["recipe"], *(f"{value:.4f}" for value in figures)]
+        lines = [line for line in table.splitlines() if all(cell in line for cell in wanted)]
+        assert len(lines) == 1
+
+
+def test_evaluate_asks_what_the_protocol_asks(shell):
+    text = shell("evaluate", "als", "--protocol", "ncf", "--seed", 1)
+    assert "sampled" in text
+    assert "coverage" not in text
+    drawn = [
+        shell.json("evaluate", "als", "--protocol", "strong", "--seed", seed) for seed in (1, 1, 2)
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert {row["protocol"] for row in drawn[0]} == {"strong"}
+    assert "RMSE" not in shell("evaluate", "als", "--protocol", "strong")
 
 
 def test_a_new_run_gets_a_name_of_its_own(shell):
@@ -91,7 +143,7 @@ def test_a_new_run_gets_a_name_of_its_own(shell):
 
 def test_the_newest_run_is_the_default(shell):
     run = shell.json("train", "small", "--factors", 2, "--iterations", 1)["run"]
-    assert shell.json("evaluate")["run"] == run
+    assert shell.json("evaluate")[0]["model"] == run
     by_default, by_name = (shell.json("recommend", *which, "--user", 3) for which in ([], [run]))
     assert by_default == by_name
 
@@ -117,16 +169,41 @@ def test_recommend_for_a_viewer_and_for_somebody_new(shell):
     assert "No movie" in shell("recommend", "als", "--user", 7, "--years", "1700")
 
 
+def test_lists_and_neighbours_are_by_the_head_asked_for(shell):
+    by_default, by_ranking, by_stars = (
+        shell.json("recommend", "als", "--user", 7, *how)
+        for how in ([], ["--by", "ranking"], ["--by", "stars"])
+    )
+    assert by_default == by_ranking != by_stars
+    for listed, sorted_by in ((by_ranking, "score"), (by_stars, "stars")):
+        values = [entry[sorted_by] for entry in listed]
+        assert values == sorted(values, reverse=True)
+    alike = [shell.json("similar", "als", 1, "--by", by) for by in ("stars", "ranking")]
+    assert alike[0] == shell.json("similar", "als", 1) != alike[1]
+
+
+@pytest.mark.parametrize("by", ["ranking", "stars"])
+def test_an_explanation_adds_up_to_the_score_in_the_list(shell, by):
+    for who in (["--user", 7], ["--rated", "1=5", "--rated", "2=2"]):
+        (first,) = shell.json("recommend", "als", *who, "-n", 1, "--by", by)
+        found = shell.json("explain", "als", first["title"], *who, "--by", by)
+        total = sum(part["contribution"] for part in found["parts"])
+        assert total == pytest.approx(first["score"], abs=1e-4)
+        assert found["score"] == pytest.approx(total)
+        assert found["stars"] == pytest.approx(first["stars"], abs=1e-4)
+        assert {part["part"] for part in found["parts"]} >= {"rating"}
+        assert ("mean" in {part["part"] for part in found["parts"]}) == (by == "stars")
+
+
 def test_similar_and_explain(shell):
     title = shell.json("recommend", "als", "--user", 7, "-n", 1)[0]["title"]
     by_angle = shell.json("similar", "als", title, "-n", 5)
     assert len(by_angle) == 5
     product = shell.json("similar", "runs/als", title.upper(), "--measure", "dot")
     assert [entry["similarity"] for entry in product] != [e["similarity"] for e in by_angle]
-    found = shell.json("explain", "als", title, "--user", 7)
-    total = sum(part["contribution"] for part in found["parts"])
-    assert total == pytest.approx(found["score"])
-    assert title in shell("explain", "als", title, "--rated", "1=5", "--rated", "2=2")
+    rated = ["--rated", "1=5", "--rated", "2=2"]
+    assert "in lists" in shell("explain", "als", title, *rated)
+    assert f"{title}: " in shell("explain", "biases", title, *rated)
     assert title in shell("similar", "als", title)
 
 
@@ -164,6 +241,11 @@ def test_data_add_keeps_how_a_table_is_read(shell):
         (["train", "ml-1m"], "matinee data fetch ml-1m"),
         (["train", "small", "--model", "magic"], "magic"),
         (["train", "small", "--model", "bias", "--factors", "4"], "factors"),
+        (["train", "small", "--ranker", "magic"], "ials, ease, popularity or none, not 'magic'"),
+        (["train", "small", "--ranker", "ease", "--ranker-factors", "4"], "--ranker-factors"),
+        (["train", "small", "--ranker", "none", "--liked", "4"], "--liked"),
+        (["train", "small", "--ranker-factors", "0"], "factors"),
+        (["train", "small", "--ranker", "popularity", "--liked", "9"], "9 stars"),
         (["train", "small", "--split", "u1"], "u1"),
         (["train", "small", "--test-fraction", "2"], "fraction"),
         (["train", "small", "--features", "year"], "year"),
@@ -186,8 +268,14 @@ def test_data_add_keeps_how_a_table_is_read(shell):
         (["similar", "als", "No Such Film"], "No Such Film"),
         (["similar", "als", "Far", "Away"], "quotes"),
         (["similar", "biases", "1"], "factors"),
+        (["recommend", "biases", "--user", "1", "--by", "ranking"], "no ranking head"),
+        (["explain", "biases", "1", "--user", "1", "--by", "ranking"], "no ranking head"),
+        (["recommend", "als", "--user", "1", "--by", "magic"], "not 'magic'"),
         (["similar", "als", "1", "--measure", "miles"], "miles"),
-        (["evaluate", "nowhere"], "nowhere"),
+        (["evaluate", "als", "nowhere"], "nowhere"),
+        (["evaluate", "als", "--protocol", "magic"], "held-out, leave-last-out, strong, time, ncf"),
+        (["evaluate", "als", "--protocol", "ncf", "--liked", "4"], "liked"),
+        (["evaluate", "als", "--liked", "9"], "nobody can be judged"),
         (["data", "fetch", "ml-9"], "ml-9"),
         (["data", "add", "nowhere.zip"], "nowhere.zip"),
         (["describe", "small", "--scale", "low:high"], "--scale"),
@@ -220,7 +308,8 @@ def test_a_table_with_text_ids_goes_all_the_way(shell):
     table.write_csv(shell.folder / "text.csv")
     run = shell.json("train", "text.csv", "--factors", 2)["run"]
     assert shell.json("recommend", run, "--user", "u3", "--seen")[0]["item"].startswith("m")
-    assert shell.json("evaluate", run)["ratings"] == 40
+    assert shell.json("evaluate", run)[0]["stars"]["ratings"] == 40
+    assert "no timestamps" in shell("evaluate", run, "--protocol", "time", fails=True)
 
 
 def test_a_bad_row_leaves_everything_as_it_was(shell):

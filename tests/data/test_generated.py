@@ -96,9 +96,11 @@ def test_shape_is_that_of_movielens():
     assert data.catalog.frame["genres"].list.len().is_between(1, 3).all()
     assert data.catalog.frame["year"].is_between(1923, 2022).all()
     assert len(set(data.catalog.titles)) == len(data.catalog)
-    order = np.lexsort((np.arange(len(data)), data.ratings.user))
+    order = np.lexsort((data.ratings.timestamp, data.ratings.user))
     same_viewer = np.diff(data.ratings.user[order]) == 0
     assert (np.diff(data.ratings.timestamp[order])[same_viewer] > 0).all()
+    # what is watched last is not simply the movie with the highest code
+    assert 0.4 < (np.diff(data.ratings.item[order])[same_viewer] > 0).mean() < 0.6
 
 
 def test_titles_stay_different_when_the_words_run_out():

@@ -8,8 +8,9 @@ import pytest
 
 import matinee
 from matinee.errors import RunError, SettingError
-from matinee.evaluation import Split, evaluate, evaluate_again, mae, rmse, train_and_test
-from matinee.models import ALS, BiasOnly
+from matinee.evaluation import Split, evaluate, held_out, judge, mae, rmse, train_and_test
+from matinee.evaluation.experiment import data_of
+from matinee.models import ALS, EASE, BiasOnly
 
 
 def test_errors_by_hand():
@@ -54,32 +55,66 @@ def test_an_experiment_is_noted_beside_its_model(generated):
     assert json.loads(json.dumps(result.as_json()))["test_ratings"] == 300
 
 
-def test_stopping_early_holds_a_tenth_of_the_training_part_out(generated):
-    result = train_and_test(
-        generated[0], ALS(factors=3, iterations=3, patience=1), Split(), hold_out_validation=True
+def test_an_experiment_judges_lists_by_the_ranking_head_if_there_is_one(generated):
+    data, split = generated[0], Split(seed=1)
+    exam = held_out(*split.apply(data))
+    for ranking, by in ((EASE(regularization=20, liked=4), "ranking"), (None, "stars")):
+        result = train_and_test(data, BiasOnly(), split, ranking=ranking)
+        assert result.lists == judge(result.model, exam, by=by)
+        assert result.model.about["metrics"]["lists"] == result.as_json()["lists"]
+    with_ranking = train_and_test(data, BiasOnly(), split, ranking=EASE(liked=4))
+    assert with_ranking.as_json()["trainers"]["ranking"]["liked"] == 4
+    assert with_ranking.test == result.test
+    assert with_ranking.ranking_seconds > result.ranking_seconds == 0
+
+
+def test_an_experiment_whose_viewers_are_all_unknown_has_no_lists():
+    table = pl.DataFrame(
+        {"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "stars": 3.0, "time": [1, 2, 3, 4]}
     )
-    assert result.train_ratings == 9720
+    result = train_and_test(matinee.read(table), BiasOnly(), Split("time", test_fraction=0.5))
+    assert result.lists is None
+    assert result.as_json()["lists"] is None
+    assert result.test.by_unknown_viewers == 2
+
+
+def test_stopping_early_holds_a_tenth_of_the_training_part_out_from_both_heads(generated):
+    result = train_and_test(
+        generated[0],
+        ALS(factors=3, iterations=3, patience=1),
+        Split(),
+        ranking=EASE(),
+        hold_out_validation=True,
+    )
+    assert result.train_ratings == len(result.model.rated.indices) == 9720
+    assert result.model.ranking.popularity.sum() == 9720
     assert "validation_rmse" in result.model.history.columns
 
 
-def test_a_run_is_judged_again_on_the_same_ratings(generated, tmp_path):
-    data = generated[0]
-    ratings = data.ratings
+@pytest.mark.parametrize("early", [False, True])
+def test_a_run_finds_its_data_and_both_parts_again(generated, tmp_path, early):
+    ratings = generated[0].ratings
     table = pl.DataFrame({"user": ratings.user, "item": ratings.item, "stars": ratings.stars})
     path = tmp_path / "mine.csv"
     table.write_csv(path)
-    result = train_and_test(matinee.read(path), BiasOnly(), Split(test_fraction=0.2, seed=7))
+    split = Split(test_fraction=0.2, seed=7)
+    before = matinee.read(path)
+    result = train_and_test(before, BiasOnly(), split, hold_out_validation=early)
     model = matinee.load(result.model.save(tmp_path / "run"))
-    assert evaluate_again(model) == result.test
+    dataset, train, test = data_of(model)
+    assert dataset.ratings.fingerprint() == before.ratings.fingerprint()
+    assert test.ratings.fingerprint() == split.apply(before)[1].ratings.fingerprint()
+    assert all(map(np.array_equal, train.ratings.by_user, model.rated))
+    assert evaluate(model, train, test) == result.test
     table.tail(-1).write_csv(path)
     with pytest.raises(RunError, match="no longer"):
-        evaluate_again(model)
+        data_of(model)
 
 
-def test_a_run_on_a_table_in_memory_cannot_be_judged_again():
+def test_a_run_on_a_table_in_memory_cannot_be_read_again():
     table = pl.DataFrame({"user": [1, 2] * 5, "item": range(10), "stars": [1.0, 2.0] * 5})
     result = train_and_test(matinee.read(table), BiasOnly(), Split())
     with pytest.raises(RunError, match="in memory"):
-        evaluate_again(result.model)
+        data_of(result.model)
     with pytest.raises(SettingError, match="u1"):
         train_and_test(matinee.read(table), BiasOnly(), Split("u1"))

@@ -6,19 +6,19 @@ from matinee.cli.output import command, heading, print_table, say, short
 
 if TYPE_CHECKING:
     from matinee.data import Dataset
+    from matinee.evaluation import Exam
     from matinee.models import FactorModel
 
 EDITION = "ml-latest-small"
 WELL_KNOWN = "Toy Story (1995)"
 ROWS = 8
-MIN_RATINGS = 20  # a first look is easier to judge by movies one has heard of
 
 
 def demo() -> None:
     """Train on a small MovieLens edition and show what came out."""
-    from matinee.evaluation import Split, train_and_test
+    from matinee.evaluation import Split, held_out, train_and_test
     from matinee.explore import describe
-    from matinee.models import ALS, BiasOnly
+    from matinee.models import ALS, BiasOnly, ImplicitALS
     from matinee.models.runs import RUNS
 
     data = _find_data()
@@ -32,14 +32,16 @@ def demo() -> None:
     say()
     split = Split("random", 0.1, 0)
     plain = train_and_test(data, BiasOnly(), split)
-    result = train_and_test(data, ALS(), split)
+    recipe = ALS()
+    result = train_and_test(data, recipe, split, ranking=ImplicitALS())
     heading(f"How far off predicted stars are, on {result.test.ratings:,} ratings kept aside")
     say(f"RMSE {plain.test.rmse:.3f}  biases only: who is generous, what is liked")
     say(
-        f"RMSE {result.test.rmse:.3f}  with {result.model.factors} factors and genres, "
+        f"RMSE {result.test.rmse:.3f}  with {recipe.factors} factors and genres, "
         f"fitted in {result.fit_seconds:.1f} s"
     )
     model = result.model
+    _show_lists(model, held_out(*split.apply(data)))
     _show_viewer(model)
     _show_neighbours(model)
     folder = model.save(RUNS / "demo")
@@ -47,7 +49,7 @@ def demo() -> None:
     say(f"The model is saved in {folder}. Ask it yourself:")
     title = model.catalog.titles[_well_known(model)]
     say(f"  {command()} recommend --user 1")
-    say(f'  {command()} recommend --rated "{title}=5" --min-ratings {MIN_RATINGS}')
+    say(f'  {command()} recommend --rated "{title}=5"')
     say(f'  {command()} similar "{title}"')
     say(f'  {command()} explain "{title}" --user 1')
 
@@ -73,6 +75,23 @@ def _find_data() -> "Dataset":
     return read(EDITION)
 
 
+def _show_lists(model: "FactorModel", exam: "Exam") -> None:
+    """Why there are two heads: lists by each, and the same list for everybody."""
+    from matinee.evaluation import judge
+    from matinee.models import Popularity
+
+    popular = Popularity().fit(exam.train)
+    ranked = {
+        "the same most watched movies for everybody": judge(popular, exam),
+        "sorted by predicted stars": judge(model, exam, by="stars"),
+        "by the ranking head, which learned who watches what": judge(model, exam, by="ranking"),
+    }
+    say()
+    heading(f"How well lists find what {len(exam):,} viewers watched among those ratings")
+    for name, found in ranked.items():
+        say(f"NDCG@10 {found['ndcg@10']:.3f}  {name}")
+
+
 def _show_viewer(model: "FactorModel") -> None:
     """One viewer's favourites beside what is recommended to them, and why."""
     import polars as pl
@@ -81,7 +100,7 @@ def _show_viewer(model: "FactorModel") -> None:
 
     user = typical_viewer(model)
     loved = favourites(model, user, ROWS)
-    found = model.recommend(user, ROWS, min_ratings=MIN_RATINGS)
+    found = model.recommend(user, ROWS)
     reasons = []
     for item in found["item"]:
         parts = model.explain(user, item).filter(pl.col("part") == "rating")
@@ -89,7 +108,6 @@ def _show_viewer(model: "FactorModel") -> None:
         reasons.append(best["title"])
     say()
     heading(f"Viewer {user}: what they loved, what they should watch, and because of what")
-    say(f"(among movies with at least {MIN_RATINGS} ratings)")
     side = pl.concat(
         [
             loved.select(loved="title", given="stars"),

@@ -1,25 +1,94 @@
 """matinee evaluate"""
 
-from dataclasses import asdict
+from typing import Annotated
 
-from matinee.cli.options import Json, RunArgument, find_run
-from matinee.cli.output import print_json, say
+import typer
+
+from matinee.cli.options import Json, find_run
+from matinee.cli.output import heading, print_json, print_table, say
+
+FIGURES = {
+    "ndcg@10": "NDCG@10",
+    "hit_rate@10": "HR@10",
+    "recall_capped@20": "Recall@20",
+    "ndcg@100": "NDCG@100",
+    "coverage@10": "coverage",
+    "popularity_share@10": "popular",
+}
+"""Columns of the table; `--json` has all figures."""
 
 
-def evaluate(run: RunArgument = None, json: Json = False) -> None:
-    """Judge a run again on the ratings that it has not seen."""
-    from matinee.evaluation import evaluate_again
+def evaluate(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Folders or names; by default the newest run."),
+    ] = None,
+    protocol: Annotated[
+        str, typer.Option(metavar="held-out|leave-last-out|strong|time|ncf", help="What to ask.")
+    ] = "held-out",
+    liked: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Only held-out ratings of at least so many stars count."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of what is drawn.")] = 0,
+    json: Json = False,
+) -> None:
+    """Judge stars and lists of one run or several on what they have not seen, side by side.
+
+    held-out judges a run as it is, on the ratings kept aside in its training. The others train
+    its recipes again on what they allow: leave-last-out (what will each viewer watch next?),
+    strong (viewers unknown in training), time (train before a day, judge after), and ncf (99
+    sampled movies against one: only to compare with papers).
+    """
+    import polars as pl
+
+    from matinee.evaluation import compare
     from matinee.models import load
 
-    folder = find_run(run)
-    model = load(folder)
-    found = evaluate_again(model)
+    folders = [find_run(run) for run in runs] if runs else [find_run(None)]
+    models = {str(folder): load(folder) for folder in folders}
+    rows = compare(models, protocol, liked=liked, seed=seed)
     if json:
-        print_json({"run": str(folder), "model": model.trainer["name"], **asdict(found)})
+        print_json([{**row.as_json(), "liked": liked, "seed": seed} for row in rows])
         return
-    say(f"{folder}: {model.trainer['name']} on {found.ratings:,} held-out ratings")
-    say(f"RMSE {found.rmse:.4f}, MAE {found.mae:.4f} stars")
-    say(
-        f"{found.by_unknown_viewers:,} by viewers and {found.of_unknown_movies:,} of movies "
-        "without a training rating"
+    lists = rows[0].lists
+    heading(f"{lists.protocol}: lists of {lists.viewers:,} viewers")
+    if lists.note:
+        say(lists.note)
+    shown = [name for name in FIGURES if name in lists.figures]
+    several = len(models) > 1
+    numbers = {name: str(number) for number, name in enumerate(models, start=1)}
+    for name, number in numbers.items():
+        if several:  # names may be long, and figures must not give way to them
+            say(f"{number}  {name}")
+    table = pl.DataFrame(
+        [
+            {
+                "run": numbers.get(row.model, ""),
+                "recipe": row.recipe,
+                **{name: row.lists[name] for name in shown},
+                "rmse": row.stars.rmse if row.stars else None,
+            }
+            for row in rows
+        ],
+        schema_overrides={"rmse": pl.Float64},
     )
+    columns = {"run": "run"} if several else {}
+    columns |= {"recipe": "lists by", **{name: FIGURES[name] for name in shown}}
+    if any(row.stars for row in rows):
+        columns |= {"rmse": "RMSE"}
+    shares = dict.fromkeys(("coverage@10", "popularity_share@10"), ".1%")
+    print_table(table, columns, dict.fromkeys((*shown, "rmse"), ".4f") | shares)
+    best = max(rows, key=lambda row: row.lists["ndcg@10"])
+    figure = best.lists.figures["ndcg@10"]
+    say(
+        f"NDCG@10 of {best.recipe}: {figure.value:.4f}, with other viewers "
+        f"{figure.low:.4f} to {figure.high:.4f} (95 % bootstrap)."
+    )
+    for row in rows:
+        if row.stars:
+            say(
+                f"Stars of {row.recipe}: RMSE {row.stars.rmse:.4f}, MAE {row.stars.mae:.4f} on "
+                f"{row.stars.ratings:,} ratings, {row.stars.by_unknown_viewers:,} by viewers and "
+                f"{row.stars.of_unknown_movies:,} of movies without a training rating."
+            )

@@ -4,14 +4,15 @@ from typing import Annotated
 
 import typer
 
-from matinee.cli.options import Json, Rated, User, find_viewer, open_run, run_and_title
+from matinee.cli.options import By, Json, Rated, User, find_viewer, open_run, run_and_title
 from matinee.cli.output import heading, print_json, print_table, say
 
-PARTS = {
+STARS = {
     "mean": "stars of an average movie",
     "movie": "how this movie is liked",
     "prior": "how viewers like its kind",
 }
+LISTS = {"movie": "viewers who watched it", "prior": "how it suits the average viewer"}
 
 
 def explain(
@@ -21,33 +22,40 @@ def explain(
     ],
     user: User = None,
     rated: Rated = None,
+    by: By = None,
     n: Annotated[
         int, typer.Option("-n", metavar="N", min=0, help="Ratings to show; with --json, all.")
     ] = 10,
     json: Json = False,
 ) -> None:
-    """Why somebody would give a movie so many stars, part by part."""
+    """Why a movie is on somebody's list, or gets so many stars (--by stars), part by part."""
     import polars as pl
 
     run, title = run_and_title(words)
     model = open_run(run)
     viewer = find_viewer(model, user, rated)
-    parts = model.explain(viewer, title)
-    stars = float(model.predict(viewer, title)[0])
+    parts = model.explain(viewer, title, by=by)
     score = float(parts["contribution"].sum())
+    stars = float(model.predict(viewer, title)[0]) if model.rating else None
     name = model.catalog.titles[model.movie(title)]
     if json:
         print_json({"title": name, "stars": stars, "score": score, "parts": parts.to_dicts()})
         return
-    on_scale = f" (score {score:.2f})" if abs(stars - score) > 0.005 else ""
-    heading(f"{name}: {stars:.2f} stars{on_scale}")
-    general = pl.col("part").replace_strict(PARTS, default=None)
-    shown = parts.with_columns(title=pl.coalesce("title", general)).head(len(PARTS) + n)
+    in_stars = model.head(by) is model.rating
+    if in_stars and stars is not None:
+        on_scale = f" (score {score:.2f})" if abs(stars - score) > 0.005 else ""
+        heading(f"{name}: {stars:.2f} stars{on_scale}")
+    else:
+        predicted = "" if stars is None else f", {stars:.2f} stars"
+        heading(f"{name}: score {score:.3f} in lists{predicted}")
+    general = pl.col("part").replace_strict(STARS if in_stars else LISTS, default=None)
+    named = parts.with_columns(title=pl.coalesce("title", general))
+    first = named.filter(pl.col("part") != "rating").height + n
     print_table(
-        shown,
+        named.head(first),
         {"title": "because of", "stars": "your stars", "contribution": "adds"},
         {"stars": "g", "contribution": "+.3f"},
     )
-    rest = parts.slice(len(PARTS) + n)
+    rest = parts.slice(first)
     if rest.height:
         say(f"and {rest.height:,} more ratings, together {rest['contribution'].sum():+.3f}")

@@ -41,6 +41,13 @@ Rated = Annotated[
     list[str] | None,
     typer.Option(metavar='"TITLE=STARS"', help="A rating of somebody new; give several of these."),
 ]
+By = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ranking|stars",
+        help="Which head to ask; by default the ranking head if the run has one.",
+    ),
+]
 Count = Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many to list.")]
 
 

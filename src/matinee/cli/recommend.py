@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from matinee.cli.options import (
+    By,
     Count,
     Json,
     Rated,
@@ -42,6 +43,7 @@ def recommend(
     min_ratings: Annotated[
         int, typer.Option(metavar="N", min=0, help="Only movies with at least so many ratings.")
     ] = 0,
+    by: By = None,
     seen: Annotated[bool, typer.Option("--seen", help="List movies already rated, too.")] = False,
     json: Json = False,
 ) -> None:
@@ -51,6 +53,7 @@ def recommend(
     found = model.recommend(
         viewer,
         n,
+        by=by,
         exclude_seen=not seen,
         include=include,
         exclude=exclude,
@@ -68,8 +71,9 @@ def recommend(
         hint = "" if seen else " (movies already rated are left out; --seen lists them, too)"
         say(f"No movie passes these filters{hint}.")
     else:
-        headings = {"item": "id", "title": "title", "genres": "genres", "stars": "stars"}
-        print_table(found, headings, {"stars": ".2f"})
+        headings = {"item": "id", "title": "title", "genres": "genres"}
+        last = "stars" if "stars" in found.columns else "score"
+        print_table(found, {**headings, last: last}, {last: ".2f"})
 
 
 def _years(text: str | None) -> tuple[int, int] | None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from matinee.cli.options import Count, Json, open_run, records, run_and_title
+from matinee.cli.options import By, Count, Json, open_run, records, run_and_title
 from matinee.cli.output import heading, print_json, print_table
 
 
@@ -16,13 +16,14 @@ def similar(
     measure: Annotated[
         str, typer.Option(metavar="cosine|dot", help="How to compare two vectors.")
     ] = "cosine",
+    by: By = None,
     n: Count = 10,
     json: Json = False,
 ) -> None:
     """Which movies are most like one."""
     run, title = run_and_title(words)
     model = open_run(run)
-    found = model.similar(title, n, measure=measure)
+    found = model.similar(title, n, measure=measure, by=by)
     if json:
         print_json(records(found))
         return

@@ -267,11 +267,13 @@ def _blocks(
 
 
 def _timestamps(indptr: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Each viewer rates in one stretch that begins somewhere in the years covered."""
+    """Each viewer rates in one stretch, in any order, somewhere in the years covered."""
     counts = np.diff(indptr)
     began = rng.integers(FIRST_RATING, LAST_RATING, len(counts))
     steps = rng.geometric(1 / 40, indptr[-1])
     running = np.cumsum(steps)
     before = np.repeat(running[indptr[:-1].clip(max=len(steps) - 1)], counts)
-    moments: NDArray[np.int64] = np.repeat(began, counts) + running - before
+    ascending = np.repeat(began, counts) + running - before
+    shuffled = np.lexsort((rng.random(indptr[-1]), np.repeat(np.arange(len(counts)), counts)))
+    moments: NDArray[np.int64] = ascending[shuffled]
     return moments

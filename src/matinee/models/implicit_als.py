@@ -144,6 +144,7 @@ class Training:
         self.recipe, self.train, self.threads = recipe, train, threads
         ratings = train.ratings
         watched_by(train, recipe.liked)  # there is something to learn from
+        # in the order of viewers: the same whatever the order of the rows
         unscaled = positives(ratings.by_user, recipe.liked, recipe.confidence)
         self.average = float(unscaled.values.mean(dtype=np.float64))
         by_user = positives(ratings.by_user, recipe.liked, recipe.confidence, self.average)

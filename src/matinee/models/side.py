@@ -23,6 +23,7 @@ class Side:
     rows: NDArray[np.float32]  # (rows, width)
     link: NDArray[np.float64]  # (features, width)
     prior: NDArray[np.float32]  # (rows, width) = features @ link
+    solver: NDArray[np.float64] | None = None  # from weighted rows to the link
 
     @classmethod
     def start(
@@ -55,9 +56,10 @@ class Side:
         right = np.empty_like(self.link)
         blocks = equal_blocks(self.weighted_features.indptr)
         run_blocks(add_up_rows, blocks, *self.weighted_features, self.rows, right, threads=threads)
-        gram = self.gram.copy()
-        gram[np.diag_indices_from(gram)] += link_ridge
-        self.link = np.asarray(np.linalg.solve(gram, right), np.float64)
+        if self.solver is None:  # once: a library's threads would keep the processors busy
+            ridge = link_ridge * np.eye(len(self.gram))
+            self.solver = np.asarray(np.linalg.inv(self.gram + ridge), np.float64)
+        self.link = np.einsum("fg,gk->fk", self.solver, right)
         blocks = equal_blocks(self.features.indptr)
         run_blocks(add_up_rows, blocks, *self.features, self.link, self.prior, threads=threads)
 

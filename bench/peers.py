@@ -1,0 +1,35 @@
+"""Peers to measure against, each in a virtual environment of its own under the cache folder."""
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from matinee.data.cache import cache_folder
+
+PINS = {"implicit": ["implicit==0.7.3", "numpy==2.4.6", "scipy==1.17.1"]}
+
+
+def peer_python(name: str) -> Path:
+    """The interpreter of a peer's environment, made at first use."""
+    folder = cache_folder() / "peers" / name
+    python = folder / "bin" / "python"
+    done = folder / ".installed"
+    if not done.exists():
+        print(f"Installing {', '.join(PINS[name])} ...", file=sys.stderr)
+        venv.create(folder, with_pip=True, clear=True)
+        pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        subprocess.run([*pip, *PINS[name]], check=True)
+        done.touch()
+    return python
+
+
+def run_peer(name: str, script: str, *arguments: str) -> str:
+    """Run a script of this folder with a peer's interpreter; its libraries' own threads are off."""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    command = [peer_python(name), Path(__file__).with_name(script), *arguments]
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, encoding="utf-8", env=environment
+    )
+    return done.stdout

@@ -1,0 +1,145 @@
+"""Several models on one exam, side by side."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from matinee.data import Dataset
+from matinee.errors import SettingError
+from matinee.evaluation.experiment import data_of
+from matinee.evaluation.heldout import HeldOut, evaluate
+from matinee.evaluation.judge import ListFigures, judge
+from matinee.evaluation.protocols import Exam, by_time, held_out, leave_last_out, sampled, strong
+from matinee.models import ALS, FactorModel, Popularity, RankingTrainer, Trainer
+from matinee.models.head import Head
+from matinee.models.recipes import recipe_again
+
+PROTOCOLS = ("held-out", "leave-last-out", "strong", "time", "ncf")
+HEAD_NAMES = {"ranking": "ranking", "rating": "stars"}  # field of the model: `by`
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a comparison.
+
+    Parameters
+    ----------
+    model : str
+        The run, or the baseline.
+    recipe : str
+    by : {"ranking", "stars"}
+        Which head made the lists.
+    lists : ListFigures
+    stars : HeldOut or None
+        Errors of predicted stars, where this head predicts them and the protocol holds ratings
+        out.
+    """
+
+    model: str
+    recipe: str
+    by: str
+    lists: ListFigures
+    stars: HeldOut | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values with stable keys."""
+        stars = None
+        if self.stars:
+            stars = {"rmse": self.stars.rmse, "mae": self.stars.mae, "ratings": self.stars.ratings}
+        return {
+            "model": self.model,
+            "recipe": self.recipe,
+            "by": self.by,
+            "stars": stars,
+            **self.lists.as_json(),
+        }
+
+
+def compare(
+    runs: Mapping[str, FactorModel],
+    protocol: str = "held-out",
+    *,
+    liked: float | None = None,
+    seed: int = 0,
+) -> list[Row]:
+    """Every head of every run on the same exam, and the most watched movies for comparison.
+
+    ``"held-out"`` judges the runs as they are, on the split they were trained with. The other
+    protocols keep other ratings aside, which a run has seen; so its recipes are trained again
+    on what the protocol allows.
+
+    Parameters
+    ----------
+    runs : mapping of str to FactorModel
+        As loaded, by name; trained on the same data.
+    protocol : {"held-out", "leave-last-out", "strong", "time", "ncf"}
+        See `matinee.evaluation.protocols`.
+    liked : float, optional
+        Only held-out ratings of at least so many stars count; without it, all do.
+    seed : int
+        Of what the protocol draws.
+
+    Raises
+    ------
+    RunError
+        If the data are not those of the runs.
+    SettingError
+        For an unknown protocol, or runs on different data.
+    """
+    if protocol not in PROTOCOLS:
+        raise SettingError(f"protocol is one of {', '.join(PROTOCOLS)}, not {protocol!r}.")
+    if not runs:
+        raise SettingError("There is no run to compare.")
+    parts = {name: data_of(model) for name, model in runs.items()}
+    dataset, train, test = next(iter(parts.values()))
+    for name, (_, other_train, other_test) in parts.items():
+        same = _prints(other_train, other_test) == _prints(train, test)
+        if not same:
+            raise SettingError(
+                f"{name} was trained on other data, another split, or another part of it than the "
+                "first run (patience keeps some of it aside); compare them one by one."
+            )
+    exam = _exam(protocol, dataset, train, test, liked, seed)
+    rows = []
+    for name, model in runs.items():
+        for part, head in model.heads.items():
+            judged, by = model, HEAD_NAMES[part]
+            if protocol != "held-out":
+                judged = _recipe(head).fit(exam.train)
+            stars = None
+            if part == "rating" and exam.test is not None:
+                stars = evaluate(judged, exam.train, exam.test)
+            figures = judge(judged, exam, by=by)
+            rows.append(Row(name, str(head.trainer["name"]), by, figures, stars))
+    popular = Popularity(liked=liked).fit(exam.train)
+    rows.append(Row("(most watched)", "Popularity", "ranking", judge(popular, exam)))
+    return rows
+
+
+def _recipe(head: Head) -> Trainer | RankingTrainer:
+    """The head's recipe; one that stopped early runs as long as it had to, on everything."""
+    recipe = recipe_again(head.trainer)
+    if isinstance(recipe, ALS) and recipe.patience:
+        best = int(head.history["validation_rmse"].arg_min() or 0)
+        return replace(recipe, patience=0, iterations=int(head.history["iteration"][best]))
+    return recipe
+
+
+def _prints(train: Dataset, test: Dataset) -> tuple[str, str]:
+    return train.ratings.fingerprint(), test.ratings.fingerprint()
+
+
+def _exam(
+    protocol: str, dataset: Dataset, train: Dataset, test: Dataset, liked: float | None, seed: int
+) -> Exam:
+    if protocol == "held-out":
+        return held_out(train, test, liked=liked)
+    if protocol == "leave-last-out":
+        return leave_last_out(dataset, liked=liked)
+    if protocol == "time":
+        return by_time(dataset, liked=liked)
+    if protocol == "strong":
+        return strong(dataset, liked=liked, seed=seed)
+    if liked is not None:
+        raise SettingError("The ncf protocol counts every rating; leave `liked` out.")
+    return sampled(dataset, seed=seed)

@@ -1,0 +1,202 @@
+"""Judging lists: every figure of a model on one exam, with how sure it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.evaluation import lists
+from matinee.evaluation.protocols import Exam
+from matinee.kernels import Rows, best_of_rows, equal_blocks, run_blocks, take_rows
+from matinee.models import Recommender, Viewer
+from matinee.models.lists import viewer_blocks
+from matinee.progress import progress
+
+DEPTH = 100  # places of the longest list that a figure looks at
+SHORT = 10  # places that fit a screen: for everything beyond accuracy
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A mean over viewers with its 95 % bootstrap interval, or a figure of the whole catalogue.
+
+    The interval says how the figure would vary with other viewers; it knows nothing of other
+    seeds or other times.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class ListFigures:
+    """How good lists are, by the names of the figures, and over how many viewers.
+
+    ``hit_rate@10`` and so on are defined in `matinee.evaluation.lists`.
+    """
+
+    protocol: str
+    viewers: int
+    figures: Mapping[str, Figure]
+    note: str = ""
+
+    def __getitem__(self, name: str) -> float:
+        return self.figures[name].value
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values with stable keys."""
+        figures = {
+            name: {"value": _plain(one.value), "low": _plain(one.low), "high": _plain(one.high)}
+            for name, one in self.figures.items()
+        }
+        return {
+            "protocol": self.protocol,
+            "viewers": self.viewers,
+            "note": self.note,
+            "figures": figures,
+        }
+
+
+def judge(model: Recommender, exam: Exam, *, by: str | None = None) -> ListFigures:
+    """Rank every movie for every judged viewer, and compare with what they went on to watch.
+
+    Scores are exact and held for a block of viewers at a time, so memory does not grow with
+    the number of viewers beyond their lists.
+
+    Parameters
+    ----------
+    model : Recommender
+        Trained on ``exam.train``.
+    exam : Exam
+    by : {"ranking", "stars"}, optional
+        Which head makes the lists.
+
+    Examples
+    --------
+    >>> import matinee
+    >>> from matinee.data.generated import generate
+    >>> from matinee.evaluation.protocols import leave_last_out
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> exam = leave_last_out(data)
+    >>> found = judge(matinee.Popularity().fit(exam.train), exam)
+    >>> found.viewers, 0 < found["ndcg@10"] < 1
+    (60, True)
+    """
+    movies = len(exam.train.catalog)
+    width = min(DEPTH, movies)
+    listed = np.empty((len(exam), width), np.int32)
+    hits = np.zeros((len(exam), width), bool)
+    with progress("Judging lists", len(exam)) as tick:
+        for first, last in viewer_blocks(len(exam), movies):
+            rows = np.arange(first, last)
+            scores = model.scores(_who(exam, rows), by=by)
+            relevant = take_rows(exam.relevant, rows)
+            if exam.candidates is not None:
+                rank = _sampled_rank(scores, take_rows(exam.candidates, rows), relevant)
+                shown = np.flatnonzero(rank < width)
+                hits[first + shown, rank[shown]] = True
+            else:
+                known = take_rows(exam.history, rows)
+                _best(scores, known, listed[first:last])
+                hits[first:last] = _members(listed[first:last], relevant, movies)
+            tick(last, "")
+    counts = np.diff(exam.relevant.indptr)
+    figures = _accuracy(hits, counts, sampled=exam.candidates is not None)
+    if exam.candidates is None:
+        figures |= _beyond_accuracy(listed[:, :SHORT], exam)
+    return ListFigures(exam.protocol, len(exam), figures, exam.note)
+
+
+def _who(exam: Exam, rows: NDArray[np.intp]) -> Any:
+    """The judged viewers as the model is asked: ids of those it knows, else their ratings."""
+    if not exam.folded_in:
+        return exam.train.ratings.user_ids.values[exam.users[rows]]
+    indptr, items, stars = take_rows(exam.history, rows)
+    cuts = indptr[1:-1]
+    pairs = zip(np.split(items, cuts), np.split(stars, cuts), strict=True)
+    return [Viewer(codes, given) for codes, given in pairs]
+
+
+def _best(scores: NDArray[np.float32], known: Rows, listed: NDArray[np.int32]) -> None:
+    """Fill `listed` with the best movies of each viewer, but for those they are known by."""
+    run_blocks(
+        best_of_rows,
+        equal_blocks(np.arange(len(scores) + 1)),
+        np.ascontiguousarray(scores),
+        np.ones(scores.shape[1], bool),
+        known.indptr,
+        known.indices,
+        listed,
+        np.empty(listed.shape, np.float32),
+    )
+
+
+def _members(listed: NDArray[np.int32], relevant: Rows, movies: int) -> NDArray[np.bool_]:
+    """Which places hold a movie of the same row of `relevant`."""
+    row = np.repeat(np.arange(len(listed)), np.diff(relevant.indptr))
+    wanted = row * movies + relevant.indices
+    keys = np.arange(len(listed))[:, None] * movies + listed
+    return np.isin(keys, wanted) & (listed >= 0)
+
+
+def _sampled_rank(
+    scores: NDArray[np.float32], candidates: Rows, relevant: Rows
+) -> NDArray[np.int64]:
+    """How many other candidates score as high as the one positive, or higher: ties count against.
+
+    A model that scores everything the same would otherwise look perfect.
+    """
+    row = np.repeat(np.arange(len(scores)), np.diff(candidates.indptr))
+    own = scores[np.arange(len(scores)), relevant.indices]
+    rivals = scores[row, candidates.indices] >= own[row]
+    return np.bincount(row, weights=rivals, minlength=len(scores)).astype(np.int64) - 1
+
+
+def _accuracy(
+    hits: NDArray[np.bool_], counts: NDArray[np.int64], sampled: bool
+) -> dict[str, Figure]:
+    def at(k: int) -> int:
+        return int(min(k, hits.shape[1]))
+
+    found = {
+        "hit_rate@10": lists.hit_rate(hits, at(10)),
+        "ndcg@10": lists.ndcg(hits, counts, at(10)),
+        f"mrr@{DEPTH}": lists.reciprocal_rank(hits),
+    }
+    if not sampled:
+        found |= {
+            "ndcg@100": lists.ndcg(hits, counts, at(100)),
+            "precision@10": lists.precision(hits, at(10)),
+            "recall@10": lists.recall(hits, counts, at(10)),
+            "recall_capped@20": lists.recall_capped(hits, counts, at(20)),
+            "recall_capped@50": lists.recall_capped(hits, counts, at(50)),
+            "map@10": lists.average_precision(hits, counts, at(10)),
+        }
+    return {name: _figure(values) for name, values in found.items()}
+
+
+def _beyond_accuracy(listed: NDArray[np.int32], exam: Exam) -> dict[str, Figure]:
+    ratings, catalog = exam.train.ratings, exam.train.catalog
+    counts = ratings.item_counts
+    viewers = int(np.count_nonzero(ratings.user_counts))
+    return {
+        f"coverage@{SHORT}": Figure(lists.coverage(listed, len(catalog))),
+        f"popularity_share@{SHORT}": _figure(lists.popularity_share(listed, counts)),
+        f"novelty@{SHORT}": _figure(lists.novelty(listed, counts, viewers)),
+        f"diversity@{SHORT}": _figure(lists.genre_diversity(listed, catalog.genre_matrix)),
+        f"gini@{SHORT}": Figure(lists.gini(listed, len(catalog))),
+    }
+
+
+def _figure(values: NDArray[np.float64]) -> Figure:
+    if np.isnan(values).all():
+        return Figure(float("nan"))
+    return Figure(float(np.nanmean(values)), *lists.bootstrap_interval(values))
+
+
+def _plain(value: float | None) -> float | None:
+    """A number that JSON knows."""
+    return None if value is None or not np.isfinite(value) else value

@@ -1,0 +1,208 @@
+"""Runs side by side: what is judged as it is, what is trained again, and what is refused."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+import matinee
+from matinee.data.generated import generate
+from matinee.errors import RunError, SettingError
+from matinee.evaluation import (
+    PROTOCOLS,
+    Split,
+    compare,
+    comparison,
+    evaluate,
+    held_out,
+    judge,
+    train_and_test,
+)
+from matinee.evaluation.experiment import data_of
+from matinee.models import ALS, EASE, BiasOnly, ImplicitALS, Popularity
+from matinee.models.recipes import recipe_again
+
+RATING = ALS(factors=3, iterations=2, regularization=2.5, seed=4)
+RANKING = EASE(regularization=40.0, liked=3.0)
+SPLIT = Split(seed=3)
+
+
+def write(path, seed):
+    ratings = generate(viewers=60, movies=50, ratings=1500, seed=seed)[0].ratings
+    table = pl.DataFrame(
+        {
+            "user": ratings.user,
+            "item": ratings.item,
+            "stars": ratings.stars,
+            # generated viewers rate movies in the order of their ids; here, in any order
+            "timestamp": np.random.default_rng(seed).permutation(len(ratings)),
+        }
+    )
+    table.write_csv(path)
+    return path
+
+
+def saved(folder, source, rating=RATING, ranking=RANKING, split=SPLIT, **how):
+    """(the run as `load` returns it, what `train_and_test` said of it)"""
+    result = train_and_test(matinee.read(source), rating, split, ranking=ranking, **how)
+    return matinee.load(result.model.save(folder)), result
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def source(folder):
+    return write(folder / "mine.csv", seed=0)
+
+
+@pytest.fixture(scope="module")
+def run(folder, source):
+    return saved(folder / "run", source)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_protocol_judges_both_heads_and_the_most_watched(run, protocol):
+    rows = compare({"mine": run[0]}, protocol)
+    assert [(row.model, row.recipe, row.by) for row in rows] == [
+        ("mine", "ALS", "stars"),
+        ("mine", "EASE", "ranking"),
+        ("(most watched)", "Popularity", "ranking"),
+    ]
+    assert {row.lists.protocol for row in rows} == {protocol}
+    assert len({row.lists.viewers for row in rows}) == 1
+    assert [row.stars is not None for row in rows] == [protocol != "strong", False, False]
+    plain = json.loads(json.dumps([row.as_json() for row in rows], allow_nan=False))
+    keys = {"model", "recipe", "by", "stars", "protocol", "viewers", "note", "figures"}
+    assert all(set(row) == keys for row in plain)
+
+
+def test_held_out_judges_the_run_as_it_is(run, monkeypatch):
+    model, result = run
+    monkeypatch.setattr(comparison, "recipe_again", None)  # whoever trained again would fail
+    stars, ranking, popular = compare({"mine": model})
+    _, train, test = data_of(model)
+    exam = held_out(train, test)
+    assert stars.lists == judge(model, exam, by="stars")
+    assert ranking.lists == judge(model, exam, by="ranking") == result.lists
+    assert popular.lists == judge(Popularity().fit(train), exam)
+    assert stars.stars == result.test
+
+
+@pytest.mark.parametrize("protocol", ["leave-last-out", "strong", "time", "ncf"])
+def test_other_protocols_train_the_same_recipes_on_what_they_allow(run, protocol, monkeypatch):
+    judged = []
+
+    def spy(model, exam, **options):
+        judged.append((model, exam))
+        return judge(model, exam, **options)
+
+    monkeypatch.setattr(comparison, "judge", spy)
+    compare({"mine": run[0]}, protocol)
+    recipes = [recipe_again(head.trainer) for model, _ in judged for head in model.heads.values()]
+    assert recipes == [RATING, RANKING, Popularity()]
+    for model, exam in judged:
+        assert all(map(np.array_equal, model.rated, exam.train.ratings.by_user))
+        if protocol == "strong":
+            assert (np.diff(model.rated.indptr)[exam.users] == 0).all()
+
+
+def test_figures_of_a_recipe_trained_again_are_those_of_training_it_by_hand(run, source):
+    train, test = matinee.read(source).split("last")
+    exam = held_out(train, test)
+    stars, ranking, _ = compare({"mine": run[0]}, "leave-last-out")
+    assert stars.lists.figures == judge(RATING.fit(train), exam).figures
+    assert stars.stars == evaluate(RATING.fit(train), train, test)
+    assert ranking.lists.figures == judge(RANKING.fit(train), exam).figures
+
+
+def test_liked_and_seed_reach_the_exam(run):
+    every, liked = (compare({"mine": run[0]}, liked=liked)[0].lists for liked in (None, 5))
+    assert liked.viewers < every.viewers
+    drawn = [compare({"mine": run[0]}, "strong", seed=seed)[2].lists for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_runs_on_the_same_parts_stand_side_by_side(run, folder, source):
+    other, _ = saved(folder / "other", source, BiasOnly(), ImplicitALS(factors=4, iterations=2))
+    alone, _ = saved(folder / "alone", source, BiasOnly(), None)
+    rows = compare({"mine": run[0], "other": other, "alone": alone})
+    assert [(row.model, row.recipe) for row in rows] == [
+        ("mine", "ALS"),
+        ("mine", "EASE"),
+        ("other", "BiasOnly"),
+        ("other", "ImplicitALS"),
+        ("alone", "BiasOnly"),
+        ("(most watched)", "Popularity"),
+    ]
+    assert rows[:2] == compare({"mine": run[0]})[:2]
+    assert rows[2].lists == rows[4].lists
+
+
+@pytest.mark.parametrize("protocol", ["held-out", "strong"])
+def test_runs_on_other_data_or_another_split_are_refused(run, folder, source, protocol):
+    elsewhere = write(folder / "elsewhere.csv", seed=1)
+    for name, where, split in (
+        ("other-data", elsewhere, SPLIT),
+        ("other-seed", source, Split(seed=5)),
+        ("other-split", source, Split("last")),
+    ):
+        if not (folder / name).exists():
+            saved(folder / name, where, BiasOnly(), None, split)
+        with pytest.raises(SettingError, match=f"^{name} was trained on other data") as problem:
+            compare({"mine": run[0], name: matinee.load(folder / name)}, protocol)
+        assert "\n" not in str(problem.value)
+
+
+def test_what_cannot_be_asked_is_refused(run):
+    model = run[0]
+    with pytest.raises(SettingError, match=r"held-out, leave-last-out, .* not 'magic'"):
+        compare({"mine": model}, "magic")
+    with pytest.raises(SettingError, match="leave `liked` out"):
+        compare({"mine": model}, "ncf", liked=4)
+    with pytest.raises(SettingError, match="nobody can be judged"):
+        compare({"mine": model}, liked=9)
+    with pytest.raises(RunError, match="knows no recipe 'Magic'"):
+        recipe_again({"name": "Magic"})
+    with pytest.raises(RunError, match="knows no recipe 'EASE'"):
+        recipe_again({"name": "EASE", "magic": 1})
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        RATING,
+        RANKING,
+        BiasOnly(regularization=3.0, iterations=2),
+        ImplicitALS(factors=2, iterations=1, liked=3.5, seed=9),
+        Popularity(liked=2.0),
+    ],
+    ids=lambda recipe: type(recipe).__name__,
+)
+def test_a_saved_head_knows_its_recipe(recipe, source, tmp_path):
+    model = recipe.fit(matinee.read(source))
+    (head,) = matinee.load(model.save(tmp_path / "run")).heads.values()
+    assert recipe_again(head.trainer) == recipe
+
+
+@pytest.fixture(scope="module")
+def early(folder, source):
+    """A run that stopped early."""
+    recipe = ALS(factors=3, iterations=6, patience=1)
+    return saved(folder / "early", source, recipe, hold_out_validation=True)
+
+
+def test_a_run_that_stopped_early_is_judged_on_the_same_parts(early):
+    model, result = early
+    stars, ranking, _ = compare({"early": model})
+    assert stars.stars == result.test
+    assert ranking.lists == result.lists
+    assert len(data_of(model)[1]) == result.train_ratings == 1215
+
+
+def test_a_run_that_stopped_early_can_be_trained_again(early):
+    rows = compare({"early": early[0]}, "leave-last-out")
+    assert [row.recipe for row in rows] == ["ALS", "EASE", "Popularity"]
