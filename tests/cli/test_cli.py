@@ -110,13 +110,17 @@ def test_evaluate_puts_several_runs_side_by_side(shell):
         ("(most watched)", "Popularity", "ranking"),
     ]
     keys = {"model", "recipe", "by", "stars", "protocol", "viewers", "note", "figures"}
+    keys |= {"liked", "seed"}
     assert all(set(row) == keys for row in rows)
     table = shell("evaluate", "biases", "als", "--liked", 3)
     assert f"held-out: lists of {rows[0]['viewers']} viewers" in table
+    assert "1  runs/biases" in table
+    assert "2  runs/als" in table
     for row in rows:
         figures = [row["figures"][name]["value"] for name in ("ndcg@10", "hit_rate@10")]
         figures += [row["stars"]["rmse"]] if row["stars"] else []
-        wanted = [row["model"], row["recipe"], *(f"{value:.4f}" for value in figures)]
+        number = {"runs/biases": "1", "runs/als": "2"}.get(row["model"], "")
+        wanted = [number, row["recipe"], *(f"{value:.4f}" for value in figures)]
         lines = [line for line in table.splitlines() if all(cell in line for cell in wanted)]
         assert len(lines) == 1
 
