@@ -34,7 +34,7 @@ ranking: .venv/core
 	@touch $@
 
 .venv/all: .venv/core
-	$(PIP) -e '.[test,lint]'
+	$(PIP) -e '.[torch,plots,test,lint]'
 	@touch $@
 
 clean:

@@ -6,14 +6,23 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "matinee"
-FLOORS = {"kernels": 0, "data": 1, "models": 2, "evaluation": 3, "explore": 4, "cli": 6}
+FLOORS = {
+    "kernels": 0,
+    "data": 1,
+    "models": 2,
+    "neural": 2,
+    "evaluation": 3,
+    "explore": 4,
+    "cli": 6,
+}
 ANYWHERE = {"errors", "folders", "progress"}
 PACKAGES = {
     "kernels": {"numpy", "numba"},
     "data": {"numpy", "polars", "platformdirs"},
     "models": {"numpy", "polars", "safetensors"},
+    "neural": {"numpy", "polars", "torch", "safetensors"},
     "evaluation": {"numpy"},
-    "explore": {"numpy", "polars"},
+    "explore": {"numpy", "polars", "altair", "vl_convert"},
     "cli": {"typer", "rich", "polars"},
 }
 FILES = sorted(path for room in FLOORS for path in (SOURCE / room).rglob("*.py"))

@@ -28,3 +28,11 @@ class RunError(MatineeError):
 
 class SettingError(MatineeError):
     """A hyperparameter or an argument has a value that makes no sense."""
+
+
+class ExtraError(MatineeError, ImportError):
+    """A part of matinee needs a package that is not installed."""
+
+
+class DivergedWarning(UserWarning):
+    """Training broke down, and what it had learned before is what one gets."""

@@ -1,4 +1,4 @@
-"""Folders that are written whole or not at all, whoever reads or writes beside."""
+"""Folders and files that are written whole or not at all, whoever reads or writes beside."""
 
 import glob
 import os
@@ -47,6 +47,17 @@ def new_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
     _to_disk(target.parent)
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """A place for a file that takes the place of `target` when the block ends well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.new-") as folder:
+        fresh = Path(folder) / target.name
+        yield fresh
+        _to_disk(fresh)
+        fresh.replace(target)
 
 
 def recover(target: Path) -> None:

@@ -76,7 +76,7 @@ def test_train_prints_the_keys_that_scripts_rely_on(shell):
                        "--seed", 4, "--threads", 1, "--features", "none",
                        "--regularization", 2, "--ranker-factors", 4, "--liked", 3.5,
                        "--run", "elsewhere")  # fmt: skip
-    wanted = {"run", "model", "ranker", "train_ratings", "test_ratings", "rmse", "mae",
+    wanted = {"run", "plot", "model", "ranker", "train_ratings", "test_ratings", "rmse", "mae",
               "fit_seconds", "ranking_seconds", "lists", "by_unknown_viewers",
               "of_unknown_movies", "trainers"}  # fmt: skip
     assert set(found) == wanted
@@ -245,7 +245,7 @@ def test_data_add_keeps_how_a_table_is_read(shell):
         (["train", "ml-1m"], "matinee data fetch ml-1m"),
         (["train", "small", "--model", "magic"], "magic"),
         (["train", "small", "--model", "bias", "--factors", "4"], "factors"),
-        (["train", "small", "--ranker", "magic"], "ials, ease, popularity or none, not 'magic'"),
+        (["train", "small", "--ranker", "magic"], "gmf, mlp, neumf or none, not 'magic'"),
         (["train", "small", "--ranker", "ease", "--ranker-factors", "4"], "--ranker-factors"),
         (["train", "small", "--ranker", "none", "--liked", "4"], "--liked"),
         (["train", "small", "--ranker-factors", "0"], "factors"),

@@ -2,6 +2,8 @@
 
 import io
 import sys
+import warnings
+from typing import Any
 
 import typer
 
@@ -11,11 +13,12 @@ from matinee.cli.describe import describe
 from matinee.cli.doctor import doctor
 from matinee.cli.evaluate import evaluate
 from matinee.cli.explain import explain
+from matinee.cli.recipes import recipes
 from matinee.cli.recommend import recommend
 from matinee.cli.runs import runs
 from matinee.cli.similar import similar
 from matinee.cli.train import train
-from matinee.errors import MatineeError
+from matinee.errors import DivergedWarning, MatineeError
 
 app = typer.Typer(
     name="matinee",
@@ -27,7 +30,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, describe, train, evaluate, recommend, similar, explain, runs, doctor):
+COMMANDS = (demo, describe, recipes, train, evaluate, recommend, similar, explain, runs, doctor)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(data_app, name="data")
 
@@ -54,6 +58,15 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a title may need more than the terminal knows
             stream.reconfigure(errors="replace")
+    usual = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if category is DivergedWarning:
+            print(f"matinee: {message}", file=sys.stderr)
+        else:
+            usual(message, category, *rest, **more)
+
+    warnings.showwarning = show
     try:
         app(arguments)
     except MatineeError as problem:

@@ -34,10 +34,11 @@ def demo() -> None:
     plain = train_and_test(data, BiasOnly(), split)
     recipe = ALS()
     result = train_and_test(data, recipe, split, ranking=ImplicitALS())
-    heading(f"How far off predicted stars are, on {result.test.ratings:,} ratings kept aside")
-    say(f"RMSE {plain.test.rmse:.3f}  biases only: who is generous, what is liked")
+    heading(f"How far off predicted stars are, on {result.test_ratings:,} ratings kept aside")
+    before, after = (one.as_json()["rmse"] for one in (plain, result))
+    say(f"RMSE {before:.3f}  biases only: who is generous, what is liked")
     say(
-        f"RMSE {result.test.rmse:.3f}  with {recipe.factors} factors and genres, "
+        f"RMSE {after:.3f}  with {recipe.factors} factors and genres, "
         f"fitted in {result.fit_seconds:.1f} s"
     )
     model = result.model

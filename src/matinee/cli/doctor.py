@@ -2,6 +2,7 @@
 
 from matinee.cli.options import Json
 from matinee.cli.output import print_json, say
+from matinee.errors import ExtraError
 
 
 def doctor(json: Json = False) -> None:
@@ -22,6 +23,7 @@ def doctor(json: Json = False) -> None:
         "machine": f"{platform.system()} {platform.machine()}",
         "threads": usable_threads(),
         **{name: version(name) for name in ("numpy", "numba", "polars", "safetensors")},
+        **_torch(),
         "data_folder": str(folder),
         "data_folder_writable": os.access(existing, os.W_OK),
         "data_sets": cached_names(),
@@ -32,3 +34,12 @@ def doctor(json: Json = False) -> None:
     for name, value in found.items():
         shown = ", ".join(value) or "none" if isinstance(value, list) else value
         say(f"{name.replace('_', ' '):22}{shown}")
+
+
+def _torch() -> dict[str, str]:
+    """What PyTorch sees here, if it is installed."""
+    try:
+        from matinee.neural.devices import device_report
+    except ExtraError:
+        return {"torch": "not installed: pip install 'matinee[torch]'"}
+    return device_report()

@@ -11,6 +11,7 @@ STARS = {
     "mean": "stars of an average movie",
     "movie": "how this movie is liked",
     "prior": "how viewers like its kind",
+    "training": "what training added beyond the ratings",
 }
 LISTS = {"movie": "viewers who watched it", "prior": "how it suits the average viewer"}
 

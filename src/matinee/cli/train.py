@@ -1,7 +1,7 @@
 """matinee train"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,18 +14,30 @@ from matinee.cli.options import (
     Threads,
     open_dataset,
 )
-from matinee.cli.output import print_json, say
+from matinee.cli.output import heading, print_json, say
+from matinee.cli.trainers import adapted, both_recipes, device_of
 from matinee.errors import SettingError
 
 if TYPE_CHECKING:
-    from matinee.models import RankingTrainer
+    from matinee.evaluation import Result
+
+CURVES = "history.png"
 
 
 def train(
     dataset: DatasetArgument,
-    model: Annotated[str, typer.Option(metavar="bias|als", help="What to train.")] = "als",
+    recipe: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A known set-up with its settings: matinee recipes."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="als|bias|mf|gmf|mlp|neumf|none", help="What predicts stars; by default als."
+        ),
+    ] = None,
     factors: Annotated[
-        int | None, typer.Option(metavar="K", help="Length of a vector (als; default 64).")
+        int | None, typer.Option(metavar="K", help="Length of a vector (als, mf: 64).")
     ] = None,
     regularization: Annotated[
         float | None, typer.Option(metavar="X", help="Default 1.4 for als, 4 for bias.")
@@ -46,24 +58,55 @@ def train(
         typer.Option(
             metavar="N",
             help="Stop when a tenth of the training part, held out, got no better for so many "
-            "iterations (als).",
+            "iterations or epochs.",
         ),
     ] = None,
     ranker: Annotated[
-        str,
-        typer.Option(metavar="ials|ease|popularity|none", help="What lists are made by."),
-    ] = "ials",
+        str | None,
+        typer.Option(
+            metavar="ials|ease|popularity|bpr|gmf|mlp|neumf|none",
+            help="What lists are made by; by default ials.",
+        ),
+    ] = None,
     ranker_factors: Annotated[
-        int | None, typer.Option(metavar="K", help="Length of a vector (ials; default 128).")
+        int | None, typer.Option(metavar="K", help="Length of a vector (ials: 128).")
     ] = None,
     liked: Annotated[
         float | None,
         typer.Option(metavar="X", help="Lists learn from ratings of at least so many stars."),
     ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="Of gradient descent, as all below to --plot.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Ratings of a step; 0 is all of them.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(metavar="X")] = None,
+    optimizer: Annotated[str | None, typer.Option(metavar="adam|sgd|adagrad|sparse-adam")] = None,
+    weight_decay: Annotated[float | None, typer.Option(metavar="X")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="auto|cpu|cuda|mps", help="By default a GPU if any.")
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Leave the state here as it goes; the same command goes on from it.",
+        ),
+    ] = None,
+    checkpoint_every: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Epochs from one state to the next.")
+    ] = 1,
+    plot: Annotated[
+        bool, typer.Option("--plot", help=f"Draw the training into the run, as {CURVES}.")
+    ] = False,
     split: Annotated[
-        str, typer.Option(metavar="random|last|time|u1...u5|ua|ub", help="What to test on.")
-    ] = "random",
-    test_fraction: Annotated[float, typer.Option(metavar="F", help="For random and time.")] = 0.1,
+        str | None,
+        typer.Option(metavar="random|last|time|u1...u5|ua|ub", help="What to test on."),
+    ] = None,
+    test_fraction: Annotated[
+        float | None, typer.Option(metavar="F", help="For random and time; by default 0.1.")
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the split and of the training.")] = 0,
     threads: Threads = None,
     run: Annotated[
@@ -77,81 +120,119 @@ def train(
 ) -> None:
     """Train a model, test it on unseen ratings, save it as a run.
 
-    It has two heads: one predicts stars (--model), one knows what people watch (--ranker).
+    It has two heads: one predicts stars (--model), one knows what people watch (--ranker). Models
+    other than als, bias, ials, ease and popularity are trained by gradients and need PyTorch:
+    pip install 'matinee[torch]'.
     """
-    from matinee.evaluation import Split, train_and_test
-    from matinee.models import ALS, BiasOnly, Trainer
+    from matinee.evaluation import Setup, Split, Step, find_setup, run_setup, train_and_test
+    from matinee.explore.curves import load_altair
     from matinee.models.runs import new_run, refuse_occupied
 
-    given = {
-        "factors": factors,
-        "regularization": regularization,
-        "iterations": iterations,
-        "features": features,
-        "solver": solver,
-        "patience": patience,
-    }
-    settings = {name: value for name, value in given.items() if value is not None}
-    recipe: Trainer
-    if model == "als":
-        recipe = ALS(seed=seed, **settings)  # type: ignore[arg-type]
-    elif model == "bias":
-        for name in settings.keys() - {"regularization", "iterations"}:
-            raise SettingError(f"--model bias has no --{name}.")
-        recipe = BiasOnly(**settings)  # type: ignore[arg-type]
+    given = _given(
+        factors=factors,
+        regularization=regularization,
+        iterations=iterations,
+        features=features,
+        solver=solver,
+        patience=patience,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        weight_decay=weight_decay,
+    )
+    for_lists = _given(ranker_factors=ranker_factors, liked=liked)
+    how = _given(method=split, test_fraction=test_fraction)
+    setup: Setup | None = None
+    if recipe is not None:
+        for name in {**_given(model=model, ranker=ranker), **given, **for_lists, **how}:
+            option = "split" if name == "method" else name.replace("_", "-")
+            raise SettingError(f"--recipe {recipe} says what to train; leave out --{option}.")
+        setup = find_setup(recipe)
     else:
-        raise SettingError(f"--model is bias or als, not {model!r}.")
-    ranking = _ranking(ranker, seed, ranker_factors, liked)
+        model, ranker = model or "als", ranker or "ials"
+        rating, ranking = both_recipes(
+            model, ranker, seed, given | _given(device=device), for_lists
+        )
     if run:
         refuse_occupied(Path(run))  # before the work, not after it
+    if plot:
+        load_altair()
+
+    def adapt(trainer: Any) -> Any:
+        return adapted(trainer, device, checkpoint, checkpoint_every)
+
     data = open_dataset(dataset, columns, scale, duplicates)
-    result = train_and_test(
-        data,
-        recipe,
-        Split(split, test_fraction, seed),
-        ranking=ranking,
-        hold_out_validation=bool(patience),
-        threads=threads,
+    if setup:
+        steps = setup.steps
+        results = run_setup(data, setup, seed=seed, threads=threads, adapt=adapt)
+    else:
+        steps = (Step(""),)
+        result = train_and_test(
+            data,
+            rating and adapt(rating),
+            Split(**how, seed=seed),
+            ranking=ranking and adapt(ranking),
+            hold_out_validation=bool(patience),
+            threads=threads,
+        )
+        results = [result]
+    last = results[-1]
+    folder = last.model.save(
+        run or new_run(data.name, recipe or (ranker if model == "none" else model) or "")
     )
-    folder = result.model.save(run or new_run(data.name, model))
+    curves = _plotted(last, folder) if plot else None
     if json:
-        print_json({"run": str(folder), "model": model, "ranker": ranker, **result.as_json()})
+        named = {"recipe": recipe} if setup else {"model": model, "ranker": ranker}
+        shown = [
+            {"step": step.what, **one.as_json()} for step, one in zip(steps, results, strict=True)
+        ]
+        more = {"steps": shown} if setup else {}
+        print_json({"run": str(folder), "plot": curves, **named, **last.as_json(), **more})
         return
-    say(f"{data.name}: {result.train_ratings:,} ratings to train, {result.test.ratings:,} to test.")
-    say(
-        f"Stars: RMSE {result.test.rmse:.4f}, MAE {result.test.mae:.4f}; "
-        f"fitted in {result.fit_seconds:.1f} s."
-    )
-    if result.test.by_unknown_viewers or result.test.of_unknown_movies:
+    say(f"{data.name}: {last.train_ratings:,} ratings to train, {last.test_ratings:,} to test.")
+    for step, one in zip(steps, results, strict=True):
+        if step.what:
+            heading(step.what)
+        _report(one)
+    if curves:
+        say(f"Curves in {curves}.")
+    first = "matinee recommend --user ID"
+    say(f"Saved in {folder}. Next: {first}, matinee similar TITLE.")
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _report(result: "Result") -> None:
+    """What a training reached, in a few lines."""
+    where = {
+        name: f" on {device}" if device else ""
+        for name, head in result.model.heads.items()
+        for device in [device_of(head.trainer)]
+    }
+    if result.test:
         say(
-            f"Among them, {result.test.by_unknown_viewers:,} by viewers and "
-            f"{result.test.of_unknown_movies:,} of movies without a training rating."
+            f"Stars: RMSE {result.test.rmse:.4f}, MAE {result.test.mae:.4f}; "
+            f"fitted in {result.fit_seconds:.1f} s{where['rating']}."
         )
-    if ranking and result.lists:
+        if result.test.by_unknown_viewers or result.test.of_unknown_movies:
+            say(
+                f"Among them, {result.test.by_unknown_viewers:,} by viewers and "
+                f"{result.test.of_unknown_movies:,} of movies without a training rating."
+            )
+    if "ranking" in where and result.lists:
+        lists = result.lists
         say(
-            f"Lists: NDCG@10 {result.lists['ndcg@10']:.4f}, hit rate@10 "
-            f"{result.lists['hit_rate@10']:.4f} over {result.lists.viewers:,} viewers; "
-            f"fitted in {result.ranking_seconds:.1f} s."
+            f"Lists: NDCG@10 {lists['ndcg@10']:.4f}, hit rate@10 "
+            f"{lists['hit_rate@10']:.4f} over {lists.viewers:,} viewers"
+            f"{' (' + lists.protocol + ')' if lists.protocol != 'held-out' else ''}; "
+            f"fitted in {result.ranking_seconds:.1f} s{where['ranking']}."
         )
-    say(f"Saved in {folder}. Next: matinee recommend --user ID, matinee similar TITLE.")
 
 
-def _ranking(
-    ranker: str, seed: int, factors: int | None, liked: float | None
-) -> "RankingTrainer | None":
-    """The recipe for lists that the options describe."""
-    from matinee.models.recipes import RANKING
+def _plotted(result: "Result", folder: Path) -> str:
+    from matinee.explore import save_curves
 
-    given = {"factors": factors, "liked": liked}
-    settings = {name: value for name, value in given.items() if value is not None}
-    if factors is not None and ranker != "ials":
-        raise SettingError(f"--ranker {ranker} has no --ranker-factors.")
-    if ranker == "none":
-        if liked is not None:
-            raise SettingError("--ranker none has no --liked.")
-        return None
-    if ranker not in RANKING:
-        raise SettingError(f"--ranker is {', '.join(RANKING)} or none, not {ranker!r}.")
-    if ranker == "ials":
-        settings["seed"] = seed
-    return RANKING[ranker](**settings)  # type: ignore[arg-type]
+    return str(save_curves(result.model, folder / CURVES))

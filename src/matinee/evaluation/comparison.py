@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from matinee.data import Dataset
 from matinee.errors import SettingError
@@ -10,7 +10,7 @@ from matinee.evaluation.experiment import data_of
 from matinee.evaluation.heldout import HeldOut, evaluate
 from matinee.evaluation.judge import ListFigures, judge
 from matinee.evaluation.protocols import Exam, by_time, held_out, leave_last_out, sampled, strong
-from matinee.models import ALS, FactorModel, Popularity, RankingTrainer, Trainer
+from matinee.models import ALS, FactorModel, Popularity, Trainer
 from matinee.models.head import Head
 from matinee.models.recipes import recipe_again
 
@@ -116,13 +116,20 @@ def compare(
     return rows
 
 
-def _recipe(head: Head) -> Trainer | RankingTrainer:
+def _recipe(head: Head) -> Trainer:
     """The head's recipe; one that stopped early runs as long as it had to, on everything."""
     recipe = recipe_again(head.trainer)
-    if isinstance(recipe, ALS) and recipe.patience:
-        best = int(head.history["validation_rmse"].arg_min() or 0)
-        return replace(recipe, patience=0, iterations=int(head.history["iteration"][best]))
-    return recipe
+    if not getattr(recipe, "patience", 0):
+        return recipe
+    if "validation_hit_rate" in head.history:
+        best = head.history["validation_hit_rate"].arg_max()
+    else:
+        best = head.history["validation_rmse"].arg_min()
+    length = "iterations" if isinstance(recipe, ALS) else "epochs"
+    changed: Any = recipe
+    return cast(
+        Trainer, replace(changed, patience=0, **{length: int(head.history["iteration"][best or 0])})
+    )
 
 
 def _prints(train: Dataset, test: Dataset) -> tuple[str, str]:

@@ -8,8 +8,8 @@ from matinee.data import Dataset, read
 from matinee.errors import RunError, SettingError
 from matinee.evaluation.heldout import HeldOut, evaluate
 from matinee.evaluation.judge import ListFigures, judge
-from matinee.evaluation.protocols import held_out
-from matinee.models import FactorModel, RankingTrainer, Trainer
+from matinee.evaluation.protocols import Exam, held_out
+from matinee.models import FactorModel, Trainer
 from matinee.models.warmup import compile_kernels
 
 VALIDATION_FRACTION = 0.1  # of the training part, where training stops early
@@ -37,21 +37,20 @@ class Result:
     ----------
     model : FactorModel
         Its `about` holds the data, the split and the metrics, for its run's manifest.
-    train_ratings : int
-    test : HeldOut
-        Predicted stars.
+    train_ratings, test_ratings : int
+    test : HeldOut or None
+        Predicted stars; None without a rating head.
     lists : ListFigures or None
         Lists of at most `JUDGED` viewers; None if nobody in the test part is known.
-    fit_seconds : float
-        Of `fit`, which judges the test part after each iteration; neither of reading nor of
-        compiling.
-    ranking_seconds : float
-        The same of the ranking head, 0 without one.
+    fit_seconds, ranking_seconds : float
+        Of fitting either head, which judges the test part after each iteration; neither of
+        reading nor of compiling. 0 without that head.
     """
 
     model: FactorModel
     train_ratings: int
-    test: HeldOut
+    test_ratings: int
+    test: HeldOut | None
     lists: ListFigures | None
     fit_seconds: float
     ranking_seconds: float = 0.0
@@ -60,24 +59,25 @@ class Result:
         """Plain values with stable keys."""
         return {
             "train_ratings": self.train_ratings,
-            "test_ratings": self.test.ratings,
-            "rmse": self.test.rmse,
-            "mae": self.test.mae,
+            "test_ratings": self.test_ratings,
+            **{
+                name: getattr(self.test, name, None)
+                for name in ("rmse", "mae", "by_unknown_viewers", "of_unknown_movies")
+            },
             "fit_seconds": self.fit_seconds,
             "ranking_seconds": self.ranking_seconds,
             "lists": self.lists.as_json() if self.lists else None,
-            "by_unknown_viewers": self.test.by_unknown_viewers,
-            "of_unknown_movies": self.test.of_unknown_movies,
             "trainers": {name: dict(head.trainer) for name, head in self.model.heads.items()},
         }
 
 
 def train_and_test(
     dataset: Dataset,
-    recipe: Trainer,
+    recipe: Trainer | None,
     split: Split,
     *,
-    ranking: RankingTrainer | None = None,
+    ranking: Trainer | None = None,
+    exam: Exam | None = None,
     hold_out_validation: bool = False,
     threads: int | None = None,
 ) -> Result:
@@ -86,14 +86,21 @@ def train_and_test(
     Parameters
     ----------
     dataset : Dataset
-    recipe : Trainer
+    recipe : Trainer or None
         For the rating head.
     split : Split
-    ranking : RankingTrainer, optional
+    ranking : Trainer, optional
         For the ranking head.
+    exam : Exam, optional
+        What to judge lists by, on the same split; by default the test part.
     hold_out_validation : bool
-        Keep a tenth of the training part aside for the recipe to watch (`ALS.patience`).
+        Keep a tenth of the training part aside for the recipes to watch (`ALS.patience`).
     threads : int, optional
+
+    Raises
+    ------
+    SettingError
+        If there is neither recipe.
 
     Examples
     --------
@@ -104,6 +111,9 @@ def train_and_test(
     >>> result.train_ratings, result.test.ratings, result.lists.viewers
     (1440, 60, 60)
     """
+    recipes = [one for one in (recipe, ranking) if one]
+    if not recipes:
+        raise SettingError("There is nothing to train: no model for stars, and none for lists.")
     train, test = split.apply(dataset)
     fitted, validation = train, None
     if hold_out_validation:
@@ -111,16 +121,14 @@ def train_and_test(
             "random", test_fraction=VALIDATION_FRACTION, seed=split.seed
         )
     compile_kernels()
-    started = time.perf_counter()
-    model = recipe.fit(fitted, validation=validation, test=test, threads=threads)
-    seconds = time.perf_counter() - started
-    ranking_seconds = 0.0
-    if ranking:
+    trained, seconds = [], []
+    for one in recipes:
         started = time.perf_counter()
-        model = model.with_ranking(ranking.fit(fitted, threads=threads))
-        ranking_seconds = time.perf_counter() - started
-    judged = evaluate(model, fitted, test)
-    found = _judge_some(model, fitted, test)
+        trained.append(one.fit(fitted, validation=validation, test=test, threads=threads))
+        seconds.append(time.perf_counter() - started)
+    model = trained[0] if len(trained) == 1 else trained[0].with_ranking(trained[1])
+    judged = evaluate(model, fitted, test) if recipe else None
+    found = judge(model, exam) if exam else _judge_some(model, fitted, test)
     about = {
         "data": {
             "name": dataset.name,
@@ -134,11 +142,21 @@ def train_and_test(
             "train_ratings": len(fitted),
             "hold_out_validation": hold_out_validation,
         },
-        "metrics": {**asdict(judged), "lists": found.as_json() if found else None},
-        "fit_seconds": seconds,
+        "metrics": {
+            **(asdict(judged) if judged else {}),
+            "lists": found.as_json() if found else None,
+        },
+        "fit_seconds": sum(seconds),
     }
-    model = replace(model, about=about)
-    return Result(model, len(fitted), judged, found, seconds, ranking_seconds)
+    return Result(
+        replace(model, about=about),
+        len(fitted),
+        len(test),
+        judged,
+        found,
+        seconds[0] if recipe else 0.0,
+        seconds[-1] if ranking else 0.0,
+    )
 
 
 def _judge_some(model: FactorModel, train: Dataset, test: Dataset) -> ListFigures | None:

@@ -7,7 +7,7 @@ from matinee.models.factor_model import FactorModel
 from matinee.models.implicit_als import ImplicitALS
 from matinee.models.recommender import Recommender
 from matinee.models.runs import load
-from matinee.models.trainer import RankingTrainer, Trainer
+from matinee.models.trainer import Trainer
 from matinee.models.viewer import Viewer
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "FactorModel",
     "ImplicitALS",
     "Popularity",
-    "RankingTrainer",
     "Recommender",
     "Trainer",
     "Viewer",

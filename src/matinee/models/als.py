@@ -22,6 +22,7 @@ from matinee.kernels import (
 from matinee.models.factor_model import FactorModel
 from matinee.models.rating_head import RatingHead
 from matinee.models.side import Side, movie_features
+from matinee.models.trainer import judged_parts
 from matinee.progress import compilation_announced, progress
 
 FIRST_SPREAD = 0.1  # standard deviation of the first viewer factors, in stars per factor
@@ -129,16 +130,8 @@ class ALS:
             If `patience` is set and there is no `validation`, if parts have other ids, or if the
             regularization is too small for float32.
         """
-        if self.patience and validation is None:
-            raise SettingError("patience needs a validation part to watch.")
+        judged = judged_parts(train, self.patience, validation, test)
         training = Training(self, train, threads)
-        judged = {"validation": validation, "test": test}
-        for part, dataset in judged.items():
-            if dataset is not None and not dataset.ratings.has_codes_of(train.ratings):
-                raise SettingError(
-                    f"The {part} part has other viewers or movies than the training part. Read all "
-                    "ratings together and split them."
-                )
         history: list[dict[str, Any]] = []
         best: tuple[float, int, Any] = (np.inf, 0, None)
         started = time.perf_counter()
@@ -147,8 +140,7 @@ class ALS:
                 training.iterate()
                 row = {"iteration": iteration, **training.errors()}
                 for part, dataset in judged.items():
-                    if dataset is not None:
-                        row[f"{part}_rmse"] = training.rmse(dataset.ratings)
+                    row[f"{part}_rmse"] = training.rmse(dataset.ratings)
                 row["seconds"] = time.perf_counter() - started
                 history.append(row)
                 tick(iteration, _note(row))

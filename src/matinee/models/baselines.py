@@ -42,8 +42,15 @@ class Popularity:
     def __post_init__(self) -> None:
         check_liked(self.liked)
 
-    def fit(self, train: Dataset, *, threads: int | None = None) -> FactorModel:
-        """Count, and return a model whose ranking head this is."""
+    def fit(
+        self,
+        train: Dataset,
+        *,
+        validation: Dataset | None = None,
+        test: Dataset | None = None,
+        threads: int | None = None,
+    ) -> FactorModel:
+        """Count, and return a model whose ranking head this is; nothing else is judged."""
         watched = watched_by(train, self.liked)
         head = PopularityHead(_counts(watched, len(train.catalog)), _named(self), pl.DataFrame())
         return _model(train, head)
@@ -85,8 +92,15 @@ class EASE:
             raise SettingError(f"regularization is above 0, not {self.regularization}.")
         check_liked(self.liked)
 
-    def fit(self, train: Dataset, *, threads: int | None = None) -> FactorModel:
-        """Solve, and return a model whose ranking head this is.
+    def fit(
+        self,
+        train: Dataset,
+        *,
+        validation: Dataset | None = None,
+        test: Dataset | None = None,
+        threads: int | None = None,
+    ) -> FactorModel:
+        """Solve, and return a model whose ranking head this is; nothing else is judged.
 
         Raises
         ------

@@ -15,9 +15,8 @@ from matinee.data.ids import as_many, is_one
 from matinee.errors import SettingError
 from matinee.kernels import Rows, take_rows
 from matinee.models.explanation import parts_of_a_score
-from matinee.models.head import Head
+from matinee.models.head import Head, StarsHead
 from matinee.models.lists import allowed_items, best_lists, most_alike
-from matinee.models.rating_head import RatingHead
 from matinee.models.viewer import (
     Audience,
     Viewer,
@@ -49,7 +48,7 @@ class FactorModel:
     scale : Scale
     rated : Rows
         The training ratings by viewer.
-    rating : RatingHead or None
+    rating : StarsHead or None
     ranking : Head or None
     about : dict
         What a run notes beside the model: data, split, metrics.
@@ -81,7 +80,7 @@ class FactorModel:
     catalog: Catalog
     scale: Scale
     rated: Rows
-    rating: RatingHead | None = None
+    rating: StarsHead | None = None
     ranking: Head | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 

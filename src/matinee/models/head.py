@@ -43,6 +43,20 @@ class Head(Protocol):
         """Raise ValueError unless all fields fit together and a model of that size."""
 
 
+class StarsHead(Head, Protocol):
+    """A head whose scores are stars, which it can also predict for pairs."""
+
+    def pairs(
+        self, users: NDArray[np.int32], items: NDArray[np.int32], threads: int | None = None
+    ) -> NDArray[np.float32]:
+        """Stars of pairs, not clipped; -1 is the viewer or movie nothing is known of."""
+
+    def listed(
+        self, audience: Audience, who: NDArray[np.intp], items: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Stars of movie ``items[k]`` for viewer ``who[k]`` of the audience, not clipped."""
+
+
 def check_array(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
     """Raise ValueError unless this is float32 of that shape, and finite."""
     if array.dtype != np.float32 or array.shape != shape:

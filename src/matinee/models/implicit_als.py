@@ -110,12 +110,21 @@ class ImplicitALS:
             raise SettingError(f"solver is 'cg', 'blocks' or 'cholesky', not {self.solver!r}.")
         check_liked(self.liked)
 
-    def fit(self, train: Dataset, *, threads: int | None = None) -> FactorModel:
+    def fit(
+        self,
+        train: Dataset,
+        *,
+        validation: Dataset | None = None,
+        test: Dataset | None = None,
+        threads: int | None = None,
+    ) -> FactorModel:
         """Train on `train` and return a model whose ranking head this is.
 
         Parameters
         ----------
         train : Dataset
+        validation, test : Dataset, optional
+            Not judged: the sum that falls is all the history has.
         threads : int, optional
             By default all processors. The model is the same for any number, to the last bit.
 

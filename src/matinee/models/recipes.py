@@ -1,26 +1,57 @@
-"""Recipes by name, as a run notes them."""
+"""Recipes by name: as one types them, and as a run notes them."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 from matinee.errors import RunError
-from matinee.models.als import ALS
-from matinee.models.baselines import EASE, Popularity
-from matinee.models.bias import BiasOnly
-from matinee.models.implicit_als import ImplicitALS
-from matinee.models.trainer import RankingTrainer, Trainer
+from matinee.models.trainer import Trainer
 
-RATING: dict[str, type[ALS] | type[BiasOnly]] = {"als": ALS, "bias": BiasOnly}
+RATING = {
+    "als": "ALS",
+    "bias": "BiasOnly",
+    "mf": "MatrixFactorization",
+    "gmf": "GMF",
+    "mlp": "MLP",
+    "neumf": "NeuMF",
+}
 """What `--model` may name."""
-RANKING: dict[str, type[ImplicitALS] | type[EASE] | type[Popularity]] = {
-    "ials": ImplicitALS,
-    "ease": EASE,
-    "popularity": Popularity,
+RANKING = {
+    "ials": "ImplicitALS",
+    "ease": "EASE",
+    "popularity": "Popularity",
+    "bpr": "BPR",
+    "gmf": "GMF",
+    "mlp": "MLP",
+    "neumf": "NeuMF",
 }
 """What `--ranker` may name."""
+NEURAL = ("BPR", "GMF", "MLP", "MatrixFactorization", "NeuMF")
+"""Those that need PyTorch."""
 
 
-def recipe_again(trainer: Mapping[str, Any]) -> Trainer | RankingTrainer:
+def recipe_class(name: str) -> Any:
+    """The class of recipes with this name, imported only now: PyTorch is an extra.
+
+    Examples
+    --------
+    >>> recipe_class("EASE")(regularization=200.0)
+    EASE(regularization=200.0, liked=None)
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    ExtraError
+        If it needs PyTorch and that is not installed.
+    """
+    if name not in {*RATING.values(), *RANKING.values()}:
+        raise KeyError(name)
+    home = "matinee.neural" if name in NEURAL else "matinee.models"
+    return getattr(import_module(home), name)
+
+
+def recipe_again(trainer: Mapping[str, Any]) -> Trainer:
     """The recipe that a head was trained by, from the name and hyperparameters it notes.
 
     Examples
@@ -35,8 +66,8 @@ def recipe_again(trainer: Mapping[str, Any]) -> Trainer | RankingTrainer:
     """
     settings = dict(trainer)
     name = settings.pop("name", None)
-    kinds = {kind.__name__: kind for kind in (*RATING.values(), *RANKING.values())}
     try:
-        return kinds[str(name)](**settings)
+        recipe: Trainer = recipe_class(str(name))(**settings)
     except (KeyError, TypeError):
         raise RunError(f"This version knows no recipe {name!r} with these settings.") from None
+    return recipe

@@ -35,6 +35,7 @@ from matinee.errors import RunError, SettingError
 from matinee.folders import new_folder, recover, recover_all
 from matinee.kernels import Rows
 from matinee.models.factor_model import FactorModel
+from matinee.models.network_head import NetworkHead
 from matinee.models.ranking_heads import ItemWeights, PopularityHead, RankingFactors
 from matinee.models.rating_head import RatingHead
 
@@ -45,9 +46,10 @@ SECTIONS = ("heads", "model", "data", "split", "metrics", "files")
 ABOUT = ("data", "split", "metrics", "fit_seconds")  # what `FactorModel.about` may hold
 MANIFEST = "manifest.json"
 FILES = ("ratings.safetensors", "movies.parquet", "viewers.parquet", "history.jsonl")
+RANKING_HEADS = (RankingFactors, ItemWeights, PopularityHead, NetworkHead)
 KINDS: dict[str, dict[str, Any]] = {
-    "rating": {"RatingHead": RatingHead},
-    "ranking": {kind.__name__: kind for kind in (RankingFactors, ItemWeights, PopularityHead)},
+    "rating": {kind.__name__: kind for kind in (RatingHead, NetworkHead)},
+    "ranking": {kind.__name__: kind for kind in RANKING_HEADS},
 }
 """The classes of heads that a run may name."""
 RATINGS = ("indptr", "indices", "values")

@@ -91,3 +91,32 @@ def movie_features(catalog: Catalog, features: str) -> NDArray[np.float32]:
         span = (catalog.frame["year"] // SPAN).to_numpy()  # NaN where there is no year
         columns.append((span[:, None] == np.unique(span[span == span])).astype(np.float32))
     return np.concatenate(columns, axis=1)
+
+
+def link_of_genres(
+    rated: Rows, catalog: Catalog, rows: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What trained vectors of movies say of their genres, and movies without ratings by that.
+
+    For trainers that know no prior mean: the link that `ALS` has in its loop is fitted afterwards.
+
+    Parameters
+    ----------
+    rated : Rows
+        Ratings by movie.
+    catalog : Catalog
+    rows : float32 (movies, width)
+
+    Returns
+    -------
+    link : float32 (1 + genres, width)
+    rows : float32 (movies, width)
+        Those of movies without ratings replaced.
+    """
+    counts = np.diff(rated.indptr)
+    features = movie_features(catalog, "genres")
+    side = Side.start(rated, features, rows.shape[1], np.sqrt(counts))
+    side.rows[:] = rows
+    side.relink(float(np.sqrt(len(rated.indices))))
+    known = (counts > 0)[:, None]
+    return side.link.astype(np.float32), np.where(known, rows, side.prior)

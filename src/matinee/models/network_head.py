@@ -1,0 +1,201 @@
+"""A head that is a network: trained by gradients, scored and folded into with numpy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.errors import SettingError
+from matinee.kernels import Rows, take_rows
+from matinee.models.head import check_array
+from matinee.models.network import Network
+from matinee.models.positives import positives
+from matinee.models.viewer import Audience
+
+STEPS = 100  # of gradient descent for somebody new
+RATE = 0.2  # length of the first of them, in standard deviations of a viewer's vector
+FEWEST = 200  # movies that stand for the unwatched ones, at least
+PAIRS = 200_000  # scored at a time
+AT_ONCE = 128  # new viewers solved together
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkHead:
+    """``score(u, i) = mean + bias_i + network(vector_u, vector_i)``; see `Network`.
+
+    In stars, or higher for what a viewer would rather watch. Somebody new gets the vector that
+    is most probable given their ratings, if training viewers are a fair (Gaussian) sample of
+    people: `STEPS` of gradient descent with everything else as it is.
+
+    Parameters
+    ----------
+    mean : float
+    user_rows, item_rows : float32 (users, width), (items, width)
+        Viewers without ratings have the average row, movies without have that of their genres.
+    item_bias : float32 (items,)
+    widths : int32
+    dense : float32
+        See `Network.unpack`.
+    noise : float
+        Mean squared error in training, for stars; 1 for lists.
+    unobserved : float
+        Unwatched movies that training drew for each watched one; 0: the head predicts stars.
+    liked : float or None
+        Least stars of a positive, for lists.
+    trainer : dict
+    history : polars.DataFrame
+    """
+
+    mean: float
+    user_rows: NDArray[np.float32]
+    item_rows: NDArray[np.float32]
+    item_bias: NDArray[np.float32]
+    widths: NDArray[np.int32]
+    dense: NDArray[np.float32]
+    noise: float
+    unobserved: float
+    liked: float | None
+    trainer: Mapping[str, Any]
+    history: pl.DataFrame
+
+    @cached_property
+    def network(self) -> Network:
+        """The arithmetic."""
+        return Network.unpack(self.widths, self.dense)
+
+    @property
+    def vectors(self) -> NDArray[np.float32] | None:
+        """(items, width) float32: what movies are compared by."""
+        return self.item_rows
+
+    @cached_property
+    def nobody(self) -> NDArray[np.float32]:
+        """The vector of a viewer about whom nothing is known: the average one."""
+        return _average(self.user_rows)
+
+    def rows(self, audience: Audience) -> NDArray[np.float32]:
+        """The vector of each viewer, float32 (viewers, width)."""
+        rows = self.user_rows[audience.codes]
+        new = np.flatnonzero(audience.codes < 0)
+        for first in range(0, len(new), AT_ONCE):
+            some = new[first : first + AT_ONCE]
+            rows[some] = self._solved(take_rows(audience.rated, some))
+        return rows
+
+    def scores(self, audience: Audience, threads: int | None = None) -> NDArray[np.float32]:
+        """Score of every movie for every viewer, float32 (viewers, items)."""
+        found = self.network.scores(self.rows(audience), self.item_rows)
+        found += self.item_bias
+        found += np.float32(self.mean)
+        return found
+
+    def pairs(
+        self, users: NDArray[np.int32], items: NDArray[np.int32], threads: int | None = None
+    ) -> NDArray[np.float32]:
+        """Scores of pairs; -1 is the viewer or movie nothing is known of."""
+        return self._pairs(np.vstack([self.user_rows, self.nobody]), users, items)
+
+    def listed(
+        self, audience: Audience, who: NDArray[np.intp], items: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Scores of movie ``items[k]`` for viewer ``who[k]`` of the audience."""
+        return self._pairs(self.rows(audience), who, items)
+
+    def _pairs(
+        self, user_rows: NDArray[np.float32], users: NDArray[Any], items: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        item_rows = np.vstack([self.item_rows, _average(self.item_rows)])
+        bias = np.append(self.item_bias, self.item_bias.mean(dtype=np.float64)).astype(np.float32)
+        found = bias[items] + np.float32(self.mean)
+        for first in range(0, len(users), PAIRS):
+            part = slice(first, first + PAIRS)
+            found[part] += self.network.pairs(user_rows[users[part]], item_rows[items[part]])
+        return found
+
+    def _solved(self, rated: Rows) -> NDArray[np.float32]:
+        """The most probable vectors of viewers with these ratings."""
+        rows = np.tile(self.nobody, (len(rated.indptr) - 1, 1))
+        who, items, target, weight = self._examples(rated)
+        # everything below is per viewer: who else is asked about changes nothing
+        spread = float(np.mean((self.user_rows - self.nobody) ** 2, dtype=np.float64))
+        if spread == 0 or len(who) == 0:
+            return rows
+        some, starts = np.unique(who, return_index=True)  # viewers with examples, in order
+        drift, size = np.zeros_like(rows), np.zeros_like(rows)
+        given = self.item_bias[items] + np.float32(self.mean)
+        for step in range(1, STEPS + 1):
+            scores, slope = self.network.slopes(rows[who], self.item_rows[items])
+            scores += given
+            if self.unobserved:
+                np.tanh(scores / 2, out=scores)  # the slope of both cross-entropies
+                scores += 1
+                scores /= 2
+            slope *= ((scores - target) * weight)[:, None]
+            total = (rows - self.nobody) / np.float32(spread)
+            total[some] += np.add.reduceat(slope, starts, axis=0)
+            drift += 0.1 * (total - drift)  # Adam (Kingma & Ba 2015)
+            size += 0.01 * (total * total - size)
+            pace = RATE * np.sqrt(spread) * (1 - (step - 1) / STEPS)
+            away = (drift / (1 - 0.9**step)) / (np.sqrt(size / (1 - 0.99**step)) + 1e-8)
+            rows -= np.asarray(pace * away, np.float32)
+        return rows
+
+    def _examples(
+        self, rated: Rows
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+        """What new viewers' vectors are fitted to: viewer, movie, target, weight."""
+        if not self.unobserved:
+            who = np.repeat(np.arange(len(rated.indptr) - 1), np.diff(rated.indptr))
+            weight = np.full(len(who), 1 / max(self.noise, 1e-6), np.float32)
+            return who, rated.indices, rated.values, weight
+        watched = positives(rated, self.liked)
+        movies = np.random.default_rng(0).permutation(len(self.item_rows)).astype(np.int32)
+        parts = []
+        for viewer in range(len(watched.indptr) - 1):
+            mine = watched.indices[watched.indptr[viewer] : watched.indptr[viewer + 1]]
+            wanted = self.unobserved * len(mine)
+            drawn = movies[~np.isin(movies, mine)][: max(round(wanted), FEWEST if wanted else 0)]
+            share = wanted / max(1, len(drawn))
+            parts.append(
+                (
+                    np.full(len(mine) + len(drawn), viewer),
+                    np.concatenate([mine, drawn]),
+                    np.repeat(np.array([1, 0], np.float32), [len(mine), len(drawn)]),
+                    np.repeat(np.array([1, share], np.float32), [len(mine), len(drawn)]),
+                )
+            )
+        who, items, target, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return who, items, target, weight
+
+    def contributions(
+        self, audience: Audience, item: int
+    ) -> tuple[dict[str, float], NDArray[np.float64]]:
+        """Refused: what a network adds up are not ratings."""
+        raise SettingError(
+            f"{self.trainer.get('name')} is a network: its scores do not come apart into what each "
+            "rating adds. A head of ALS, ImplicitALS or MatrixFactorization explains itself."
+        )
+
+    def check(self, viewers: int, movies: int, genres: int) -> None:
+        """Raise ValueError unless all fields fit together and a model of that size."""
+        if self.widths.ndim != 1 or self.dense.ndim != 1 or self.widths.dtype != np.int32:
+            raise ValueError("the network's weights have another shape than they should")
+        sizes = [int(width) for width in self.widths]
+        width = sizes[0] + (sizes[1] // 2 if len(sizes) > 1 else 0) if sizes else 0
+        check_array("dense", self.dense, self.dense.shape)
+        check_array("user_rows", self.user_rows, (viewers, width))
+        check_array("item_rows", self.item_rows, (movies, width))
+        check_array("item_bias", self.item_bias, (movies,))
+        Network.unpack(self.widths, self.dense)
+        if len(sizes) > 1 and sizes[1] % 2:
+            raise ValueError("viewers and movies share the tower's inputs evenly")
+        if not (np.isfinite(self.mean) and self.noise > 0 and self.unobserved >= 0):
+            raise ValueError("a setting of the network head makes no sense")
+
+
+def _average(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(rows.mean(axis=0, dtype=np.float64), np.float32)

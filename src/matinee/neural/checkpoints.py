@@ -1,0 +1,193 @@
+"""The state of a training on disk, so that one that was killed goes on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from matinee.data import Dataset
+from matinee.errors import RunError
+from matinee.folders import new_folder, recover
+from matinee.models import FactorModel
+from matinee.neural.modules import Scorer
+from matinee.neural.recipe import GradientRecipe
+
+if TYPE_CHECKING:
+    from matinee.neural.loop import State
+
+FILE = "state.safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder that holds the state of one training, whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+    every : int
+        Epochs from one state to the next.
+    identity : str
+        What the training is: a state of another one is refused.
+    """
+
+    folder: Path
+    every: int
+    identity: str
+
+    def keep(self, module: Scorer, optimizers: list[torch.optim.Optimizer], state: "State") -> None:
+        """Write the state of this epoch, if it is one that counts."""
+        if len(state.history) % self.every:
+            return
+        tensors = {f"weights.{name}": value for name, value in module.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in state.best.items()}
+        numbers: dict[str, Any] = {}
+        for at, parameter, optimizer in _parameters(optimizers):
+            for name, value in optimizer.state.get(parameter, {}).items():
+                if isinstance(value, Tensor):
+                    tensors[f"optimizer.{at}.{name}"] = value
+                elif value is not None:
+                    numbers[f"{at}.{name}"] = value
+        about = {
+            "identity": self.identity,
+            "numbers": numbers,
+            "history": state.history,
+            "best_epoch": state.best_epoch,
+        }
+        with new_folder(self.folder) as fresh:
+            whole = {name: value.detach().cpu().clone() for name, value in tensors.items()}
+            save_file(whole, fresh / FILE, metadata={"state": json.dumps(about)})
+
+    def restore(self, module: Scorer, optimizers: list[torch.optim.Optimizer]) -> "State":
+        """Put module and optimizers where the state left them; a fresh one if there is none.
+
+        Raises
+        ------
+        RunError
+            If the state cannot be read, or is of another training.
+        """
+        from matinee.neural.loop import State
+
+        recover(self.folder)
+        path = self.folder / FILE
+        if not path.exists():
+            if self.folder.exists():
+                raise RunError(f"{self.folder}: this is there and is no checkpoint.")
+            return State()
+        device = str(next(module.parameters()).device)
+        try:
+            with safe_open(path, framework="pt", device=device) as file:
+                about = json.loads((file.metadata() or {})["state"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if about["identity"] != self.identity:
+                raise RunError(
+                    f"{self.folder}: a checkpoint of other settings or other data. Name another "
+                    "folder, or remove this one."
+                )
+            module.load_state_dict(_under(tensors, "weights."))
+            for at, parameter, optimizer in _parameters(optimizers):
+                known = _under(tensors, f"optimizer.{at}.")
+                if "step" in known:  # counts on the CPU unless the update is fused
+                    fused = optimizer.defaults.get("fused")
+                    known["step"] = known["step"].to(device if fused else "cpu")
+                numbers = {
+                    name.removeprefix(f"{at}."): value
+                    for name, value in about["numbers"].items()
+                    if name.startswith(f"{at}.")
+                }
+                optimizer.state[parameter] = {**known, **numbers}
+            return State(about["history"], _under(tensors, "best."), about["best_epoch"])
+        except (
+            SafetensorError,
+            OSError,
+            LookupError,
+            TypeError,
+            ValueError,
+            RuntimeError,
+        ) as problem:
+            raise RunError(f"{path}: this checkpoint cannot be read ({problem}).") from None
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _parameters(
+    optimizers: list[torch.optim.Optimizer],
+) -> list[tuple[int, torch.nn.Parameter, torch.optim.Optimizer]]:
+    """Every parameter with a number of its own, and what updates it."""
+    every = [
+        (parameter, optimizer)
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    ]
+    return [(at, parameter, optimizer) for at, (parameter, optimizer) in enumerate(every)]
+
+
+@dataclass(frozen=True)
+class Checkpointed:
+    """A recipe whose training leaves its state in a folder as it goes.
+
+    Killed and started again with the same folder, it goes on after the last state and ends with
+    the same model.
+
+    Parameters
+    ----------
+    recipe : GradientRecipe
+        Such as `MatrixFactorization`.
+    folder : Path
+        Each recipe has a folder of its own below it.
+    every : int
+        Epochs from one state to the next.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matinee.data.generated import generate
+    >>> from matinee.neural import MatrixFactorization
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> recipe = MatrixFactorization(factors=4, epochs=2, device="cpu")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Checkpointed(recipe, Path(folder)).fit(data)
+    FactorModel(MatrixFactorization, 60 viewers, 50 movies)
+    """
+
+    recipe: Any
+    folder: Path
+    every: int = 1
+
+    def fit(
+        self,
+        train: Dataset,
+        *,
+        validation: Dataset | None = None,
+        test: Dataset | None = None,
+        threads: int | None = None,
+    ) -> FactorModel:
+        """Train as the recipe does, going on from the folder's state."""
+        model: FactorModel = self.recipe.fit(
+            train, validation=validation, test=test, threads=threads, checkpoint=self
+        )
+        return model
+
+    def of(
+        self, recipe: GradientRecipe, train: Dataset, judged: Mapping[str, Dataset]
+    ) -> Checkpoint:
+        """Where the state of a recipe on these parts of the data goes."""
+        parts = {"train": train, **judged}
+        data = {name: part.ratings.fingerprint() for name, part in parts.items()}
+        noted = {**recipe.noted(), "data": data}
+        task = getattr(recipe, "feedback", "")
+        name = "-".join(filter(None, (type(recipe).__name__.lower(), task)))
+        return Checkpoint(self.folder / name, self.every, json.dumps(noted, sort_keys=True))

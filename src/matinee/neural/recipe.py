@@ -1,0 +1,111 @@
+"""What all recipes for gradient descent have in common."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from matinee.errors import SettingError
+
+OPTIMIZERS = ("adam", "sgd", "adagrad", "sparse-adam")
+SCHEDULES = ("constant", "linear", "cosine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientRecipe:
+    """Settings of gradient descent, which every recipe of this room has.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training ratings.
+    batch_size : int
+        Examples of a step; 0 is all of them (gradient descent proper).
+    optimizer : {"adam", "sgd", "adagrad", "sparse-adam"}
+        Adam with decoupled weight decay (Loshchilov & Hutter 2019); plain SGD; Adagrad; Adam that
+        touches, of the embeddings, only the rows in the batch, for tables much larger than one.
+        SGD and Adagrad skip the other rows by themselves where that changes nothing.
+    learning_rate : float
+        At the start.
+    schedule : {"constant", "linear", "cosine"}
+        How the learning rate falls to zero over all steps.
+    weight_decay : float or mapping of str to float
+        For all parameters, or by group (``"factors"``, ``"biases"``, ``"layers"``).
+    patience : int
+        Stop when the figure of the validation part has not improved for so many epochs, and
+        restore the best weights; 0 runs all epochs. Needs `validation` in `fit`.
+    amp : bool
+        Matrix products in bfloat16, for GPUs; embeddings stay float32.
+    device : str
+        ``"auto"`` picks CUDA, else MPS, else the CPU.
+    seed : int
+        On a CPU, the same seed and number of threads give the same model to the last bit.
+    """
+
+    epochs: int = 20
+    batch_size: int = 1024
+    optimizer: str = "adam"
+    learning_rate: float = 0.005
+    schedule: str = "cosine"
+    weight_decay: float | Mapping[str, float] = 0.0
+    patience: int = 0
+    amp: bool = False
+    device: str = "auto"
+    seed: int = 0
+
+    GROUPS: ClassVar[tuple[str, ...]] = ("factors",)
+
+    def __post_init__(self) -> None:
+        at_least(self, epochs=1, batch_size=0, patience=0, seed=0)
+        above_zero(self, "learning_rate")
+        one_of(self, optimizer=OPTIMIZERS, schedule=SCHEDULES)
+        decay = self.weight_decay
+        if isinstance(decay, Mapping):
+            unknown = [name for name in decay if name not in self.GROUPS]
+            if unknown:
+                raise SettingError(
+                    f"weight_decay has groups {', '.join(self.GROUPS)}, not {unknown[0]!r}."
+                )
+        decays = list(decay.values()) if isinstance(decay, Mapping) else [decay]
+        if not all(0 <= value < np.inf for value in decays):
+            raise SettingError(f"weight_decay is 0 or more, not {decay}.")
+        if self.optimizer == "sparse-adam" and any(decays):
+            raise SettingError("sparse-adam has no weight decay; use adam, or regularization.")
+
+    def decay_of(self, group: str) -> float:
+        """Weight decay of a group of parameters."""
+        if isinstance(self.weight_decay, Mapping):
+            return float(self.weight_decay.get(group, 0.0))
+        return float(self.weight_decay)
+
+    def rate_at(self, done: float) -> float:
+        """The learning rate when a share of all steps is done."""
+        left = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + np.cos(np.pi * done)) / 2}
+        return self.learning_rate * float(left[self.schedule])
+
+    def noted(self) -> dict[str, Any]:
+        """Name and settings, as a run notes them."""
+        return {"name": type(self).__name__, **asdict(self)}
+
+
+def at_least(recipe: Any, **least_of: float) -> None:
+    """Refuse settings below these."""
+    for name, least in least_of.items():
+        if not least <= getattr(recipe, name) < np.inf:
+            raise SettingError(f"{name} is at least {least}, not {getattr(recipe, name)}.")
+
+
+def above_zero(recipe: Any, *names: str) -> None:
+    """Refuse settings that are not positive numbers."""
+    for name in names:
+        if not 0 < getattr(recipe, name) < np.inf:
+            raise SettingError(f"{name} is above 0, not {getattr(recipe, name)}.")
+
+
+def one_of(recipe: Any, **known_of: tuple[str, ...]) -> None:
+    """Refuse settings that name nothing known."""
+    for name, known in known_of.items():
+        if getattr(recipe, name) not in known:
+            names = ", ".join(map(repr, known))
+            raise SettingError(f"{name} is one of {names}, not {getattr(recipe, name)!r}.")

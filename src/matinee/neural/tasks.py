@@ -1,0 +1,200 @@
+"""What training is about: the loss of a batch, and how good the model is after an epoch."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from matinee.data import Dataset
+from matinee.kernels import Rows
+from matinee.neural.examples import Shuffled, Unwatched
+from matinee.neural.modules import Scorer
+
+RIVALS = 99  # drawn movies that a watched one is ranked among
+JUDGED = 10_000  # watched movies that are ranked, at most
+PAIRS = 1_000_000  # scored at a time
+
+
+class Task(Protocol):
+    """What the loop asks for."""
+
+    module: Scorer
+    examples: Shuffled
+    watched: str
+    """The figure that tells whether training still gets better, without its part: rmse ..."""
+    higher_is_better: bool
+
+    def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """What is minimized, and its part without penalties: both means over a batch, ()."""
+
+    def figures(self, error: float) -> dict[str, float]:
+        """What the history notes of an epoch whose mean error was this, and of the judged parts."""
+
+
+class StarsTask:
+    """Learn stars: mean squared error.
+
+    Parameters
+    ----------
+    module : Scorer
+    train : Dataset
+    judged : mapping of str to Dataset
+        Parts whose error the history notes, by name; before stars are clipped to the scale.
+    batch : int
+    seed : int
+    device : torch.device
+    """
+
+    watched, higher_is_better = "rmse", False
+
+    def __init__(
+        self,
+        module: Scorer,
+        train: Dataset,
+        judged: Mapping[str, Dataset],
+        *,
+        batch: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.module = module.to(device)
+        self.examples = Shuffled(_columns(train, device), batch, seed)
+        self.judged = {name: _columns(part, device) for name, part in judged.items()}
+
+    def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """See `Task.loss`."""
+        user, item, stars = batch
+        score, penalty = self.module(user, item)
+        error = (score - stars).square().mean()
+        return error + penalty, error
+
+    def figures(self, error: float) -> dict[str, float]:
+        """`train_rmse` over the epoch as it went, and `{part}_rmse` after it."""
+        found = {"train_rmse": float(np.sqrt(error))}
+        for name, (user, item, stars) in self.judged.items():
+            miss = score_pairs(self.module, user, item) - stars
+            found[f"{name}_rmse"] = float(miss.double().square().mean().sqrt())
+        return found
+
+
+class WatchedTask:
+    """Learn who watches what: binary cross-entropy, against unwatched movies that are drawn.
+
+    Parameters
+    ----------
+    module : Scorer
+    positives : Rows
+        Watched movies by viewer.
+    judged : mapping of str to Rows
+        The same of the judged parts.
+    negatives : int
+        Unwatched movies drawn for each watched one, anew in every epoch.
+    batch : int
+        Examples of a batch, watched and drawn.
+    seed : int
+    device : torch.device
+    """
+
+    watched, higher_is_better = "hit_rate", True
+
+    def __init__(
+        self,
+        module: Scorer,
+        positives: Rows,
+        judged: Mapping[str, Rows],
+        *,
+        negatives: int,
+        batch: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.module, self.negatives = module.to(device), negatives
+        self.draw = Unwatched(positives, device)
+        each = -(-batch // (1 + negatives))
+        self.examples = Shuffled(_pairs(positives, device), each, seed)
+        self.judged = {name: self._exam(rows, seed, device) for name, rows in judged.items()}
+
+    def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """See `Task.loss`."""
+        user, item = batch
+        users = user.repeat(1 + self.negatives)
+        items = torch.cat([item, self.draw(users[len(user) :], generator)])
+        score, penalty = self.module(users, items)
+        watched = torch.zeros_like(score)
+        watched[: len(user)] = 1
+        error = functional.binary_cross_entropy_with_logits(score, watched)
+        return error + penalty, error
+
+    def figures(self, error: float) -> dict[str, float]:
+        """`{part}_hit_rate`: watched movies that are among the best 10 of them and 99 others."""
+        return {
+            f"{name}_hit_rate": hit_rate(self.module, user, items)
+            for name, (user, items) in self.judged.items()
+        }
+
+    def _exam(self, rows: Rows, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Viewers (n,) and for each a watched movie and `RIVALS` others (n, 1 + RIVALS)."""
+        user, item = _pairs(rows, device)
+        generator = torch.Generator(device).manual_seed(seed)
+        order = torch.randperm(len(user), generator=generator, device=device)[:JUDGED]
+        user, item = user[order], item[order]
+        rivals = self.draw(user.repeat_interleave(RIVALS), generator).view(-1, RIVALS)
+        return user, torch.cat([item[:, None], rivals], dim=1)
+
+
+class OrderTask(WatchedTask):
+    """Learn to put watched movies before others: Bayesian personalized ranking.
+
+    ``-log sigmoid(score(u, i) - score(u, j))`` for a watched movie i and a drawn movie j (Rendle
+    et al. 2009); each watched movie is compared with `negatives` drawn ones.
+    """
+
+    def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """See `Task.loss`."""
+        user, item = (column.repeat(self.negatives) for column in batch)
+        better, penalty = self.module(user, item)
+        worse, second = self.module(user, self.draw(user, generator))
+        error = functional.softplus(worse - better).mean()
+        return error + penalty + second, error
+
+
+@torch.no_grad()
+def score_pairs(module: Scorer, user: Tensor, item: Tensor) -> Tensor:
+    """Scores (n,) of any number of pairs."""
+    parts = [
+        module(user[first : first + PAIRS], item[first : first + PAIRS])[0]
+        for first in range(0, len(user), PAIRS)
+    ]
+    return torch.cat(parts) if parts else torch.zeros(0, device=user.device)
+
+
+def hit_rate(module: Scorer, user: Tensor, items: Tensor) -> float:
+    """Share of rows whose first movie is among their ten best; ties count against it."""
+    width = items.shape[1]
+    scores = score_pairs(module, user.repeat_interleave(width), items.reshape(-1)).view(-1, width)
+    rank = (scores[:, 1:] >= scores[:, :1]).sum(dim=1)
+    return float((rank < 10).double().mean())
+
+
+def _columns(dataset: Dataset, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Codes and stars of all ratings, on the device."""
+    ratings = dataset.ratings
+    return _codes(ratings.user, device), _codes(ratings.item, device), _on(ratings.stars, device)
+
+
+def _pairs(rows: Rows, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Row and column of every entry, on the device."""
+    viewer = np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr))
+    return _codes(viewer, device), _codes(rows.indices, device)
+
+
+def _codes(values: NDArray[np.integer], device: torch.device) -> Tensor:
+    return _on(values.astype(np.int64), device)
+
+
+def _on(values: NDArray[np.generic], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.array(values)).to(device)  # a copy: ratings are read-only
