@@ -13,6 +13,7 @@ from matinee.evaluation.protocols import Exam, by_time, held_out, leave_last_out
 from matinee.models import ALS, FactorModel, Popularity, Trainer
 from matinee.models.head import Head
 from matinee.models.recipes import recipe_again
+from matinee.models.trainer import kept_epoch
 
 PROTOCOLS = ("held-out", "leave-last-out", "strong", "time", "ncf")
 HEAD_NAMES = {"ranking": "ranking", "rating": "stars"}  # field of the model: `by`
@@ -119,17 +120,13 @@ def compare(
 def _recipe(head: Head) -> Trainer:
     """The head's recipe; one that stopped early runs as long as it had to, on everything."""
     recipe = recipe_again(head.trainer)
-    if not getattr(recipe, "patience", 0):
+    patience = getattr(recipe, "patience", 0)
+    if not patience:
         return recipe
-    if "validation_hit_rate" in head.history:
-        best = head.history["validation_hit_rate"].arg_max()
-    else:
-        best = head.history["validation_rmse"].arg_min()
+    best = int(head.history["iteration"][kept_epoch(head.history, patience)])
     length = "iterations" if isinstance(recipe, ALS) else "epochs"
     changed: Any = recipe
-    return cast(
-        Trainer, replace(changed, patience=0, **{length: int(head.history["iteration"][best or 0])})
-    )
+    return cast(Trainer, replace(changed, patience=0, **{length: best}))
 
 
 def _prints(train: Dataset, test: Dataset) -> tuple[str, str]:

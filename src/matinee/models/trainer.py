@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+import polars as pl
+
 from matinee.data import Dataset
 from matinee.errors import SettingError
 from matinee.models.factor_model import FactorModel
@@ -32,10 +34,13 @@ def judged_parts(
     Raises
     ------
     SettingError
-        If `patience` is set and there is no `validation`, or if parts have other ids.
+        If there is nothing to learn from, if `patience` is set and there is no `validation`, or
+        if parts have other ids.
     """
-    if patience and validation is None:
-        raise SettingError("patience needs a validation part to watch.")
+    if len(train) == 0:
+        raise SettingError(f"{train.name}: no ratings to learn from.")
+    if patience and not validation:
+        raise SettingError("patience needs a validation part with ratings to watch.")
     given = {"validation": validation, "test": test}
     judged = {name: part for name, part in given.items() if part is not None}
     for name, part in judged.items():
@@ -45,3 +50,18 @@ def judged_parts(
                 "ratings together and split them."
             )
     return judged
+
+
+def kept_epoch(history: pl.DataFrame, patience: int) -> int:
+    """Place in the history of the epoch whose weights were kept: the best one, with patience.
+
+    Examples
+    --------
+    >>> kept_epoch(pl.DataFrame({"validation_rmse": [1.0, 0.8, 0.9]}), patience=1)
+    1
+    """
+    if not patience:
+        return history.height - 1
+    if "validation_hit_rate" in history.columns:
+        return int(history["validation_hit_rate"].arg_max() or 0)
+    return int(history["validation_rmse"].arg_min() or 0)

@@ -1,22 +1,21 @@
 """Bayesian personalized ranking."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import polars as pl
 import torch
 
 from matinee.data import Dataset
 from matinee.models import FactorModel
-from matinee.models.positives import check_liked, positives, watched_by
-from matinee.models.trainer import judged_parts
+from matinee.models.positives import check_liked
 from matinee.neural.checkpoints import Checkpointed
-from matinee.neural.devices import choose_device, torch_threads
 from matinee.neural.heads import network_model
-from matinee.neural.loop import train as run
 from matinee.neural.modules import Factorization
 from matinee.neural.optimizers import wants_sparse
 from matinee.neural.recipe import GradientRecipe, above_zero, at_least
-from matinee.neural.tasks import OrderTask
+from matinee.neural.tasks import OrderTask, Task, lists_task
 
 
 @dataclass(frozen=True)
@@ -68,38 +67,40 @@ class BPR(GradientRecipe):
         above_zero(self, "init_stddev")
         check_liked(self.liked)
 
-    def fit(
-        self,
-        train: Dataset,
-        *,
-        validation: Dataset | None = None,
-        test: Dataset | None = None,
-        threads: int | None = None,
-        checkpoint: Checkpointed | None = None,
-    ) -> FactorModel:
-        """Train on `train` and return a model whose ranking head this is.
+    def start(
+        self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: Checkpointed | None
+    ) -> Factorization:
+        """See `GradientRecipe.start`."""
+        sides = len(train.ratings.user_ids), len(train.ratings.item_ids)
+        generator = torch.Generator().manual_seed(self.seed)
+        users, items = (
+            self.init_stddev * torch.randn(rows, self.factors, generator=generator)
+            for rows in sides
+        )
+        user_weights, item_weights = (
+            torch.full((rows,), float(self.regularization)) for rows in sides
+        )
+        return Factorization(
+            users,
+            items,
+            biases="items",
+            user_weights=user_weights,
+            item_weights=item_weights,
+            sparse=wants_sparse(self, sum(sides)),
+        )
 
-        Parameters and errors as those of `MatrixFactorization.fit`; judged is the share of
-        watched movies that are among the best ten of them and 99 drawn ones.
-        """
-        judged = judged_parts(train, self.patience, validation, test)
-        device = choose_device(self.device)
-        module = self._module(len(train.ratings.user_ids), len(train.ratings.item_ids))
-        with torch_threads(threads):
-            task = OrderTask(
-                module,
-                watched_by(train, self.liked),
-                {
-                    name: positives(part.ratings.by_user, self.liked)
-                    for name, part in judged.items()
-                },
-                negatives=self.negatives,
-                batch=self.batch_size,
-                seed=self.seed,
-                device=device,
-            )
-            where = checkpoint.of(self, train, judged) if checkpoint else None
-            history = run(task, self, "Training BPR", where)
+    def task(
+        self,
+        module: Factorization,
+        train: Dataset,
+        judged: Mapping[str, Dataset],
+        device: torch.device,
+    ) -> Task:
+        """See `GradientRecipe.task`."""
+        return lists_task(OrderTask, self, module, train, judged, device)
+
+    def model(self, module: Factorization, train: Dataset, history: pl.DataFrame) -> FactorModel:
+        """See `GradientRecipe.model`."""
         return network_model(
             self,
             train,
@@ -110,18 +111,4 @@ class BPR(GradientRecipe):
             widths=[self.factors],
             unobserved=self.negatives,
             liked=self.liked,
-        )
-
-    def _module(self, users: int, items: int) -> Factorization:
-        generator = torch.Generator().manual_seed(self.seed)
-        first = (
-            self.init_stddev * torch.randn(rows, self.factors, generator=generator)
-            for rows in (users, items)
-        )
-        return Factorization(
-            *first,
-            biases="items",
-            user_weights=torch.full((users,), float(self.regularization)),
-            item_weights=torch.full((items,), float(self.regularization)),
-            sparse=wants_sparse(self, users + items),
         )

@@ -12,14 +12,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from matinee.data import Dataset
-from matinee.errors import RunError
+from matinee.errors import RunError, SettingError
 from matinee.folders import new_folder, recover
 from matinee.models import FactorModel
 from matinee.neural.modules import Scorer
-from matinee.neural.recipe import GradientRecipe
 
 if TYPE_CHECKING:
     from matinee.neural.loop import State
+    from matinee.neural.recipe import GradientRecipe
 
 FILE = "state.safetensors"
 
@@ -59,6 +59,7 @@ class Checkpoint:
             "numbers": numbers,
             "history": state.history,
             "best_epoch": state.best_epoch,
+            "tensors": sorted(tensors),
         }
         with new_folder(self.folder) as fresh:
             whole = {name: value.detach().cpu().clone() for name, value in tensors.items()}
@@ -85,6 +86,8 @@ class Checkpoint:
             with safe_open(path, framework="pt", device=device) as file:
                 about = json.loads((file.metadata() or {})["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if sorted(tensors) != about["tensors"]:
+                raise ValueError("a part is missing")
             if about["identity"] != self.identity:
                 raise RunError(
                     f"{self.folder}: a checkpoint of other settings or other data. Name another "
@@ -167,6 +170,10 @@ class Checkpointed:
     folder: Path
     every: int = 1
 
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise SettingError(f"every is at least 1, not {self.every}.")
+
     def fit(
         self,
         train: Dataset,
@@ -182,7 +189,7 @@ class Checkpointed:
         return model
 
     def of(
-        self, recipe: GradientRecipe, train: Dataset, judged: Mapping[str, Dataset]
+        self, recipe: "GradientRecipe", train: Dataset, judged: Mapping[str, Dataset]
     ) -> Checkpoint:
         """Where the state of a recipe on these parts of the data goes."""
         parts = {"train": train, **judged}

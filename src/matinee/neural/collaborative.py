@@ -1,7 +1,7 @@
 """Neural collaborative filtering: GMF, MLP, and both as one (He et al. 2017)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,16 +11,13 @@ import torch
 from matinee.data import Dataset
 from matinee.errors import SettingError
 from matinee.models import FactorModel
-from matinee.models.positives import check_liked, positives, watched_by
-from matinee.models.trainer import judged_parts
+from matinee.models.positives import check_liked
 from matinee.neural.checkpoints import Checkpointed
-from matinee.neural.devices import choose_device, torch_threads
 from matinee.neural.heads import network_model
-from matinee.neural.loop import train as run
 from matinee.neural.modules import Collaborative
 from matinee.neural.optimizers import wants_sparse
 from matinee.neural.recipe import GradientRecipe, above_zero, at_least, one_of
-from matinee.neural.tasks import StarsTask, Task, WatchedTask
+from matinee.neural.tasks import Task, WatchedTask, lists_task, stars_task
 
 FEEDBACK = ("implicit", "explicit")
 
@@ -66,46 +63,6 @@ class CollaborativeRecipe(GradientRecipe):
                     f"least one layer, not {layers}."
                 )
 
-    def fit(
-        self,
-        train: Dataset,
-        *,
-        validation: Dataset | None = None,
-        test: Dataset | None = None,
-        threads: int | None = None,
-        checkpoint: Checkpointed | None = None,
-    ) -> FactorModel:
-        """Train on `train`; the model has a ranking head, or a rating head if explicit.
-
-        Parameters and errors as those of `MatrixFactorization.fit`. Judged is the RMSE, or for
-        implicit feedback the share of watched movies that are among the best ten of them and 99
-        drawn ones.
-        """
-        judged = judged_parts(train, self.patience, validation, test)
-        with torch_threads(threads):
-            module, history = self.trained(train, judged, checkpoint)
-        return network_model(
-            self,
-            train,
-            history,
-            tables=module.tables(),
-            layers=[*module.tower(), (module.output, module.output_bias)],
-            widths=[module.factors, *module.layers],
-            mean=module.mean,
-            unobserved=self.negatives if self.feedback == "implicit" else 0,
-            liked=self.liked,
-        )
-
-    def trained(
-        self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: Checkpointed | None
-    ) -> tuple[Collaborative, pl.DataFrame]:
-        """The trained module, and its history."""
-        device = choose_device(self.device)
-        module = self.start(train, judged, checkpoint)
-        task = self._task(module, train, judged, device)
-        where = checkpoint.of(self, train, judged) if checkpoint else None
-        return module, run(task, self, f"Training {type(self).__name__}", where)
-
     def shape(self) -> tuple[int, tuple[int, ...]]:
         """Length of the vectors that are multiplied, and the tower; 0 or () where it has none."""
         raise NotImplementedError
@@ -129,25 +86,30 @@ class CollaborativeRecipe(GradientRecipe):
             sparse=wants_sparse(self, users + items),
         )
 
-    def _task(
+    def task(
         self,
         module: Collaborative,
         train: Dataset,
         judged: Mapping[str, Dataset],
         device: torch.device,
     ) -> Task:
+        """See `GradientRecipe.task`."""
         if self.feedback == "explicit":
-            return StarsTask(
-                module, train, judged, batch=self.batch_size, seed=self.seed, device=device
-            )
-        return WatchedTask(
-            module,
-            watched_by(train, self.liked),
-            {name: positives(part.ratings.by_user, self.liked) for name, part in judged.items()},
-            negatives=self.negatives,
-            batch=self.batch_size,
-            seed=self.seed,
-            device=device,
+            return stars_task(self, module, train, judged, device)
+        return lists_task(WatchedTask, self, module, train, judged, device)
+
+    def model(self, module: Collaborative, train: Dataset, history: pl.DataFrame) -> FactorModel:
+        """See `GradientRecipe.model`."""
+        return network_model(
+            self,
+            train,
+            history,
+            tables=module.tables(),
+            layers=[*module.tower(), (module.output, module.output_bias)],
+            widths=[module.factors, *module.layers],
+            mean=module.mean,
+            unobserved=self.negatives if self.feedback == "implicit" else 0,
+            liked=self.liked,
         )
 
 
@@ -270,9 +232,11 @@ class NeuMF(CollaborativeRecipe):
         shared = {
             field.name: getattr(self, field.name)
             for field in fields(CollaborativeRecipe)
-            if field.name not in ("epochs", "optimizer", "weight_decay")
+            if field.name not in ("epochs", "optimizer")
         } | {"epochs": self.pretrain_epochs}
         halves = GMF(factors=self.factors, **shared), MLP(layers=self.layers, **shared)
+        if checkpoint:
+            checkpoint = replace(checkpoint, folder=checkpoint.folder / "neumf-halves")
         learned = [half.trained(train, judged, checkpoint)[0].cpu().state_dict() for half in halves]
         joined = {name: value for half in learned for name, value in half.items()}
         joined["output"] = torch.cat([half["output"] for half in learned], dim=1) / 2

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from matinee.kernels import Rows
 
+CHANCES = 2**40  # so many that no movie has a better chance than another
 EPOCHS = 1_000_003  # more than anybody trains: each seed has its own generators
 
 
@@ -89,10 +90,8 @@ class Unwatched:
 
     def __call__(self, viewers: Tensor, generator: torch.Generator) -> Tensor:
         """A movie for each of `viewers`, int64 (n,); any movie for one who watched them all."""
-        chance = torch.rand(
-            len(viewers), generator=generator, device=viewers.device, dtype=torch.float64
-        )
-        rank = (chance * self.left[viewers]).long()
+        chance = torch.randint(CHANCES, viewers.shape, generator=generator, device=viewers.device)
+        rank = chance % self.left[viewers].clamp(min=1)
         at = torch.searchsorted(self.keys, viewers * self.stride + rank, right=True)
         place = rank + at - self.starts[viewers]
         return self.known[place.clamp_(max=len(self.known) - 1)]

@@ -1,5 +1,6 @@
 """Matrix factorization by gradient descent."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,19 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matinee.data import Dataset, Ratings
+from matinee.data import Dataset
+from matinee.errors import SettingError
 from matinee.models import FactorModel
 from matinee.models.rating_head import RatingHead
 from matinee.models.side import link_of_genres
-from matinee.models.trainer import judged_parts
+from matinee.models.trainer import kept_epoch
 from matinee.neural.checkpoints import Checkpointed
-from matinee.neural.devices import choose_device, torch_threads
 from matinee.neural.heads import as_array
-from matinee.neural.loop import train as run
 from matinee.neural.modules import Factorization
 from matinee.neural.optimizers import wants_sparse
 from matinee.neural.recipe import GradientRecipe, above_zero, at_least
-from matinee.neural.tasks import StarsTask
+from matinee.neural.tasks import Task, stars_task
 
 LEAST_RIDGE = 1e-3  # squared stars: a training part that is learned by heart leaves none
 
@@ -90,51 +90,16 @@ class MatrixFactorization(GradientRecipe):
         super().__post_init__()
         at_least(self, factors=1, regularization=0, exponent=0, l2=0, gravity=0)
         above_zero(self, "init_stddev")
+        if self.exponent > 1:
+            raise SettingError(f"exponent lies between 0 and 1, not at {self.exponent}.")
+        if self.gravity and self.optimizer == "sparse-adam":
+            raise SettingError("gravity moves every row, and sparse-adam only some; use adam.")
 
-    def fit(
-        self,
-        train: Dataset,
-        *,
-        validation: Dataset | None = None,
-        test: Dataset | None = None,
-        threads: int | None = None,
-        checkpoint: Checkpointed | None = None,
-    ) -> FactorModel:
-        """Train on `train` and return a model whose rating head this is.
-
-        Parameters
-        ----------
-        train : Dataset
-        validation, test : Dataset, optional
-            Judged after each epoch, before stars are clipped to the scale: for `patience`, and
-            for the history alone.
-        threads : int, optional
-            Of torch on a CPU.
-        checkpoint : Checkpointed, optional
-            Where to leave the state, and go on from.
-
-        Raises
-        ------
-        SettingError
-            If the loss explodes at once, the device cannot be used, or parts do not fit.
-
-        Warns
-        -----
-        DivergedWarning
-            If the loss explodes later.
-        """
-        judged = judged_parts(train, self.patience, validation, test)
-        device = choose_device(self.device)
-        module = self._module(train.ratings)
-        with torch_threads(threads):
-            task = StarsTask(
-                module, train, judged, batch=self.batch_size, seed=self.seed, device=device
-            )
-            where = checkpoint.of(self, train, judged) if checkpoint else None
-            history = run(task, self, "Training", where)
-        return self._model(module, train, history)
-
-    def _module(self, ratings: Ratings) -> Factorization:
+    def start(
+        self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: Checkpointed | None
+    ) -> Factorization:
+        """See `GradientRecipe.start`."""
+        ratings = train.ratings
         counts = ratings.user_counts, ratings.item_counts
         generator = torch.Generator().manual_seed(self.seed)
         users, items = (
@@ -161,7 +126,18 @@ class MatrixFactorization(GradientRecipe):
         by_rows = self.l2 * counts.sum() / len(counts) / n
         return torch.from_numpy((by_ratings + by_rows).astype(np.float32))
 
-    def _model(self, module: Factorization, train: Dataset, history: pl.DataFrame) -> FactorModel:
+    def task(
+        self,
+        module: Factorization,
+        train: Dataset,
+        judged: Mapping[str, Dataset],
+        device: torch.device,
+    ) -> Task:
+        """See `GradientRecipe.task`."""
+        return stars_task(self, module, train, judged, device)
+
+    def model(self, module: Factorization, train: Dataset, history: pl.DataFrame) -> FactorModel:
+        """See `GradientRecipe.model`."""
         ratings = train.ratings
         user_rows, item_rows = (
             np.concatenate([bias, factors], axis=1)
@@ -172,10 +148,12 @@ class MatrixFactorization(GradientRecipe):
         )
         known = ratings.user_counts > 0
         prior, ridge, exponent = np.zeros_like(user_rows[0]), self.regularization, self.exponent
-        if not ridge:  # what is most probable, if viewers are a Gaussian sample of people
+        if not ridge and self.l2:  # the same for every viewer, as their share of the mean
+            ridge, exponent = self.l2 * len(train) / len(user_rows), 0.0
+        elif not ridge:  # what is most probable, if viewers are a Gaussian sample of people
             prior = user_rows[known].mean(axis=0, dtype=np.float64).astype(np.float32)
             spread = float(np.mean((user_rows[known, 1:] - prior[1:]) ** 2, dtype=np.float64))
-            noise = float(history["train_rmse"][-1]) ** 2
+            noise = float(history["train_rmse"][kept_epoch(history, self.patience)]) ** 2
             ridge, exponent = max(noise / spread, LEAST_RIDGE) if spread else 1.0, 0.0
         user_rows[~known] = prior
         link, item_rows = link_of_genres(ratings.by_item, train.catalog, item_rows)

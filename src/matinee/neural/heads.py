@@ -1,6 +1,7 @@
 """From trained tensors to the head that every floor above knows."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -14,11 +15,14 @@ from matinee.models import FactorModel
 from matinee.models.network_head import NetworkHead
 from matinee.models.positives import positives
 from matinee.models.side import link_of_genres
-from matinee.neural.recipe import GradientRecipe
+from matinee.models.trainer import kept_epoch
+
+if TYPE_CHECKING:
+    from matinee.neural.recipe import GradientRecipe
 
 
 def network_model(
-    recipe: GradientRecipe,
+    recipe: "GradientRecipe",
     train: Dataset,
     history: pl.DataFrame,
     *,
@@ -62,7 +66,9 @@ def network_model(
         item_bias=np.ascontiguousarray(linked[:, 0]),
         widths=np.array(widths, np.int32),
         dense=as_array(torch.cat([part.reshape(-1) for layer in layers for part in layer])),
-        noise=float(history["train_rmse"][-1]) ** 2 if in_stars else 1.0,
+        noise=float(history["train_rmse"][kept_epoch(history, recipe.patience)]) ** 2
+        if in_stars
+        else 1.0,
         unobserved=float(unobserved),
         liked=liked,
         trainer=recipe.noted(),

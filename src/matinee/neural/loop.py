@@ -3,7 +3,7 @@
 import time
 import warnings
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -13,11 +13,13 @@ from torch import Tensor
 from matinee.errors import DivergedWarning, SettingError
 from matinee.neural.checkpoints import Checkpoint
 from matinee.neural.optimizers import build_optimizers
-from matinee.neural.recipe import GradientRecipe
 from matinee.neural.tasks import Task
 from matinee.progress import progress
 
-EXPLODED = 10.0  # times the loss before training: more is no learning
+if TYPE_CHECKING:
+    from matinee.neural.recipe import GradientRecipe
+
+EXPLODED = 10.0  # times a bad loss, or that before training: more is no learning
 SAMPLE = 4096  # examples that tell whether the weights are sane
 
 Weights = dict[str, Tensor]
@@ -34,7 +36,7 @@ class State:
 
 
 def train(
-    task: Task, recipe: GradientRecipe, what: str, checkpoint: Checkpoint | None = None
+    task: Task, recipe: "GradientRecipe", what: str, checkpoint: Checkpoint | None = None
 ) -> pl.DataFrame:
     """Train the module of a task; leave it with the weights to keep.
 
@@ -67,7 +69,7 @@ def train(
     optimizers = build_optimizers(recipe, module)
     if checkpoint:
         state = checkpoint.restore(module, optimizers)
-    limit = EXPLODED * _loss_of_some(task)
+    limit = EXPLODED * max(_loss_of_some(task), task.usual)
     if state.history:
         limit = state.history[0]["limit"]
     before = state.history[-1]["seconds"] if state.history else 0.0
@@ -94,12 +96,13 @@ def train(
 
 
 def _one_epoch(
-    task: Task, recipe: GradientRecipe, optimizers: list[torch.optim.Optimizer], epoch: int
+    task: Task, recipe: "GradientRecipe", optimizers: list[torch.optim.Optimizer], epoch: int
 ) -> tuple[float, float]:
     """All batches once; mean loss and mean error over the examples as it went."""
     examples, device = task.examples, next(task.module.parameters()).device
     steps, step = recipe.epochs * len(examples), (epoch - 1) * len(examples)
-    sums = torch.zeros(3, dtype=torch.float64, device=device)  # read once an epoch, not each step
+    sizes: list[int] = []
+    found: list[Tensor] = []  # read once an epoch: a look at each step would wait for the device
     for batch, generator in examples.epoch(epoch):
         _set_rate(optimizers, recipe.rate_at(step / steps))
         step += 1
@@ -110,10 +113,10 @@ def _one_epoch(
         loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in optimizers:
             optimizer.step()
-        size = len(batch[0])
-        sums += torch.stack([loss.detach(), error.detach(), torch.ones_like(loss)]) * size
-    total_loss, total_error, count = sums.tolist()
-    return total_loss / count, total_error / count
+        sizes.append(len(batch[0]))
+        found.append(torch.stack([loss, error]).detach())
+    means = np.average(torch.stack(found).cpu().numpy(), axis=0, weights=sizes)
+    return float(means[0]), float(means[1])
 
 
 def _set_rate(optimizers: list[torch.optim.Optimizer], rate: float) -> None:
@@ -131,7 +134,7 @@ def _loss_of_some(task: Task) -> float:
     return float(task.loss(some, task.examples.generator(0))[0])
 
 
-def _break_down(task: Task, recipe: GradientRecipe, state: State, epoch: int) -> None:
+def _break_down(task: Task, recipe: "GradientRecipe", state: State, epoch: int) -> None:
     """Say so, and which weights are left; SettingError if none are."""
     rate = recipe.learning_rate
     advice = f"Try a lower one, such as {rate / 10:g}."
@@ -148,7 +151,7 @@ def _break_down(task: Task, recipe: GradientRecipe, state: State, epoch: int) ->
 
 
 def _watched(task: Task, state: State) -> list[float]:
-    return [row[f"validation_{task.watched}"] for row in state.history]
+    return [row[f"validation_{task.figure}"] for row in state.history]
 
 
 def _is_best(task: Task, state: State) -> bool:
@@ -159,7 +162,7 @@ def _is_best(task: Task, state: State) -> bool:
     return all(last < figure for figure in earlier)
 
 
-def _is_over(task: Task, recipe: GradientRecipe, state: State) -> bool:
+def _is_over(task: Task, recipe: "GradientRecipe", state: State) -> bool:
     """Whether patience has run out."""
     waited = len(state.history) - state.best_epoch
     return bool(recipe.patience) and bool(state.history) and waited >= recipe.patience

@@ -1,14 +1,18 @@
 """From a recipe's settings to PyTorch's optimizers."""
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from matinee.neural.modules import Scorer
-from matinee.neural.recipe import GradientRecipe
+
+if TYPE_CHECKING:
+    from matinee.neural.recipe import GradientRecipe
 
 ROWS_PER_EXAMPLE = 8  # a table with so many rows for each example is updated row by row
 
 
-def wants_sparse(recipe: GradientRecipe, rows: int) -> bool:
+def wants_sparse(recipe: "GradientRecipe", rows: int) -> bool:
     """Whether gradients should hold only the rows in a batch, for tables of so many rows.
 
     Of SGD and Adagrad this changes nothing but the speed: rows without a gradient stay. Weight
@@ -21,9 +25,11 @@ def wants_sparse(recipe: GradientRecipe, rows: int) -> bool:
     return recipe.optimizer in ("sgd", "adagrad") and small and not decays
 
 
-def build_optimizers(recipe: GradientRecipe, module: Scorer) -> list[torch.optim.Optimizer]:
+def build_optimizers(recipe: "GradientRecipe", module: Scorer) -> list[torch.optim.Optimizer]:
     """What updates the parameters of a module: one optimizer, or one for each kind of gradient."""
     device = next(module.parameters()).device
+    if module.sparse:  # said aloud, or torch warns that it does not check what it made itself
+        torch.sparse.check_sparse_tensor_invariants.disable()  # type: ignore[no-untyped-call]
     fused = device.type in ("cpu", "cuda")
     rate = recipe.learning_rate
     groups = [

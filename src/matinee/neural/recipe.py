@@ -2,11 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import polars as pl
+import torch
 
+from matinee.data import Dataset
 from matinee.errors import SettingError
+from matinee.models import FactorModel
+from matinee.models.trainer import judged_parts
+from matinee.neural.devices import choose_device, torch_threads
+from matinee.neural.loop import train as run
+from matinee.neural.tasks import Task
+
+if TYPE_CHECKING:
+    from matinee.neural.checkpoints import Checkpointed
 
 OPTIMIZERS = ("adam", "sgd", "adagrad", "sparse-adam")
 SCHEDULES = ("constant", "linear", "cosine")
@@ -72,6 +83,70 @@ class GradientRecipe:
             raise SettingError(f"weight_decay is 0 or more, not {decay}.")
         if self.optimizer == "sparse-adam" and any(decays):
             raise SettingError("sparse-adam has no weight decay; use adam, or regularization.")
+
+    def fit(
+        self,
+        train: Dataset,
+        *,
+        validation: Dataset | None = None,
+        test: Dataset | None = None,
+        threads: int | None = None,
+        checkpoint: "Checkpointed | None" = None,
+    ) -> FactorModel:
+        """Train on `train` and return the model: with a rating head, or with a ranking head.
+
+        Parameters
+        ----------
+        train : Dataset
+        validation, test : Dataset, optional
+            Judged after each epoch: for `patience`, and for the history alone. The figure is the
+            RMSE, before stars are clipped to the scale; of recipes for lists, the share of
+            watched movies that are among the ten best of them and 99 drawn ones.
+        threads : int, optional
+            Of torch on a CPU.
+        checkpoint : Checkpointed, optional
+            Where to leave the state, and go on from.
+
+        Raises
+        ------
+        SettingError
+            If the loss explodes at once, the device cannot be used, or parts do not fit.
+
+        Warns
+        -----
+        DivergedWarning
+            If the loss explodes later.
+        """
+        judged = judged_parts(train, self.patience, validation, test)
+        with torch_threads(threads):
+            module, history = self.trained(train, judged, checkpoint)
+        return self.model(module, train, history)
+
+    def trained(
+        self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: "Checkpointed | None"
+    ) -> tuple[Any, pl.DataFrame]:
+        """The trained module, and its history."""
+        device = choose_device(self.device)
+        module = self.start(train, judged, checkpoint)
+        task = self.task(module, train, judged, device)
+        where = checkpoint.of(self, train, judged) if checkpoint else None
+        return module, run(task, self, f"Training {type(self).__name__}", where)
+
+    def start(
+        self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: "Checkpointed | None"
+    ) -> Any:
+        """The module before the first step."""
+        raise NotImplementedError
+
+    def task(
+        self, module: Any, train: Dataset, judged: Mapping[str, Dataset], device: torch.device
+    ) -> Task:
+        """What the module is to learn."""
+        raise NotImplementedError
+
+    def model(self, module: Any, train: Dataset, history: pl.DataFrame) -> FactorModel:
+        """The model that a trained module makes."""
+        raise NotImplementedError
 
     def decay_of(self, group: str) -> float:
         """Weight decay of a group of parameters."""

@@ -1,7 +1,8 @@
 """What training is about: the loss of a batch, and how good the model is after an epoch."""
 
+import math
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -11,8 +12,12 @@ from torch.nn import functional
 
 from matinee.data import Dataset
 from matinee.kernels import Rows
+from matinee.models.positives import positives, watched_by
 from matinee.neural.examples import Shuffled, Unwatched
 from matinee.neural.modules import Scorer
+
+if TYPE_CHECKING:
+    from matinee.neural.recipe import GradientRecipe
 
 RIVALS = 99  # drawn movies that a watched one is ranked among
 JUDGED = 10_000  # watched movies that are ranked, at most
@@ -24,7 +29,9 @@ class Task(Protocol):
 
     module: Scorer
     examples: Shuffled
-    watched: str
+    usual: float
+    """A loss that is bad, and yet no sign of an explosion."""
+    figure: str
     """The figure that tells whether training still gets better, without its part: rmse ..."""
     higher_is_better: bool
 
@@ -49,7 +56,7 @@ class StarsTask:
     device : torch.device
     """
 
-    watched, higher_is_better = "rmse", False
+    figure, higher_is_better = "rmse", False
 
     def __init__(
         self,
@@ -62,6 +69,8 @@ class StarsTask:
         device: torch.device,
     ) -> None:
         self.module = module.to(device)
+        scale = train.ratings.scale
+        self.usual = (scale.high - scale.low) ** 2 or 1.0  # every guess off by the whole scale
         self.examples = Shuffled(_columns(train, device), batch, seed)
         self.judged = {name: _columns(part, device) for name, part in judged.items()}
 
@@ -76,8 +85,8 @@ class StarsTask:
         """`train_rmse` over the epoch as it went, and `{part}_rmse` after it."""
         found = {"train_rmse": float(np.sqrt(error))}
         for name, (user, item, stars) in self.judged.items():
-            miss = score_pairs(self.module, user, item) - stars
-            found[f"{name}_rmse"] = float(miss.double().square().mean().sqrt())
+            miss = (score_pairs(self.module, user, item) - stars).cpu().numpy()
+            found[f"{name}_rmse"] = float(np.sqrt(np.mean(np.square(miss, dtype=np.float64))))
         return found
 
 
@@ -87,7 +96,7 @@ class WatchedTask:
     Parameters
     ----------
     module : Scorer
-    positives : Rows
+    watched : Rows
         Watched movies by viewer.
     judged : mapping of str to Rows
         The same of the judged parts.
@@ -99,12 +108,13 @@ class WatchedTask:
     device : torch.device
     """
 
-    watched, higher_is_better = "hit_rate", True
+    usual = math.log(2)  # knowing nothing
+    figure, higher_is_better = "hit_rate", True
 
     def __init__(
         self,
         module: Scorer,
-        positives: Rows,
+        watched: Rows,
         judged: Mapping[str, Rows],
         *,
         negatives: int,
@@ -113,10 +123,13 @@ class WatchedTask:
         device: torch.device,
     ) -> None:
         self.module, self.negatives = module.to(device), negatives
-        self.draw = Unwatched(positives, device)
+        self.draw = Unwatched(watched, device)
         each = -(-batch // (1 + negatives))
-        self.examples = Shuffled(_pairs(positives, device), each, seed)
-        self.judged = {name: self._exam(rows, seed, device) for name, rows in judged.items()}
+        self.examples = Shuffled(_pairs(watched, device), each, seed)
+        self.judged = {
+            name: _exam(rows, Unwatched(_both(watched, rows), device), seed, device)
+            for name, rows in judged.items()
+        }
 
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """See `Task.loss`."""
@@ -124,9 +137,9 @@ class WatchedTask:
         users = user.repeat(1 + self.negatives)
         items = torch.cat([item, self.draw(users[len(user) :], generator)])
         score, penalty = self.module(users, items)
-        watched = torch.zeros_like(score)
-        watched[: len(user)] = 1
-        error = functional.binary_cross_entropy_with_logits(score, watched)
+        truth = torch.zeros_like(score)
+        truth[: len(user)] = 1
+        error = functional.binary_cross_entropy_with_logits(score, truth)
         return error + penalty, error
 
     def figures(self, error: float) -> dict[str, float]:
@@ -135,15 +148,6 @@ class WatchedTask:
             f"{name}_hit_rate": hit_rate(self.module, user, items)
             for name, (user, items) in self.judged.items()
         }
-
-    def _exam(self, rows: Rows, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Viewers (n,) and for each a watched movie and `RIVALS` others (n, 1 + RIVALS)."""
-        user, item = _pairs(rows, device)
-        generator = torch.Generator(device).manual_seed(seed)
-        order = torch.randperm(len(user), generator=generator, device=device)[:JUDGED]
-        user, item = user[order], item[order]
-        rivals = self.draw(user.repeat_interleave(RIVALS), generator).view(-1, RIVALS)
-        return user, torch.cat([item[:, None], rivals], dim=1)
 
 
 class OrderTask(WatchedTask):
@@ -162,6 +166,39 @@ class OrderTask(WatchedTask):
         return error + penalty + second, error
 
 
+def stars_task(
+    recipe: "GradientRecipe",
+    module: Scorer,
+    train: Dataset,
+    judged: Mapping[str, Dataset],
+    device: torch.device,
+) -> StarsTask:
+    """What a recipe for stars trains on."""
+    return StarsTask(
+        module, train, judged, batch=recipe.batch_size, seed=recipe.seed, device=device
+    )
+
+
+def lists_task(
+    kind: type[WatchedTask],
+    recipe: Any,
+    module: Scorer,
+    train: Dataset,
+    judged: Mapping[str, Dataset],
+    device: torch.device,
+) -> WatchedTask:
+    """What a recipe for lists trains on: the ratings of at least its `liked` stars."""
+    return kind(
+        module,
+        watched_by(train, recipe.liked),
+        {name: positives(part.ratings.by_user, recipe.liked) for name, part in judged.items()},
+        negatives=recipe.negatives,
+        batch=recipe.batch_size,
+        seed=recipe.seed,
+        device=device,
+    )
+
+
 @torch.no_grad()
 def score_pairs(module: Scorer, user: Tensor, item: Tensor) -> Tensor:
     """Scores (n,) of any number of pairs."""
@@ -177,7 +214,28 @@ def hit_rate(module: Scorer, user: Tensor, items: Tensor) -> float:
     width = items.shape[1]
     scores = score_pairs(module, user.repeat_interleave(width), items.reshape(-1)).view(-1, width)
     rank = (scores[:, 1:] >= scores[:, :1]).sum(dim=1)
-    return float((rank < 10).double().mean())
+    return float((rank < 10).float().mean())
+
+
+def _exam(rows: Rows, draw: Unwatched, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Viewers (n,) and for each a watched movie and `RIVALS` others (n, 1 + RIVALS)."""
+    user, item = _pairs(rows, device)
+    generator = torch.Generator(device).manual_seed(seed)
+    order = torch.randperm(len(user), generator=generator, device=device)[:JUDGED]
+    user, item = user[order], item[order]
+    rivals = draw(user.repeat_interleave(RIVALS), generator).view(-1, RIVALS)
+    return user, torch.cat([item[:, None], rivals], dim=1)
+
+
+def _both(a: Rows, b: Rows) -> Rows:
+    """The entries of two tables with the same rows, columns ascending."""
+    pairs = [
+        np.stack([np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr)), rows.indices])
+        for rows in (a, b)
+    ]
+    row, column = np.unique(np.concatenate(pairs, axis=1), axis=1)
+    indptr = np.searchsorted(row, np.arange(len(a.indptr)))
+    return Rows(indptr, column.astype(np.int32), np.ones(len(column), np.float32))
 
 
 def _columns(dataset: Dataset, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

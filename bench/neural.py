@@ -1,0 +1,255 @@
+"""Models trained by gradients: how accurate, and how fast against the loop one would write.
+
+    python bench/neural.py [--json FILE] [--only PART ...] [--plot FILE]
+
+Needs ml-1m, ml-100k and, for NeuMF, the NCF paper's test lists (the folder `ncf-ml-1m`) in the
+cache, and the extras torch and plots. The naive versions below are what notebooks hold: rows
+picked one by one by a `Dataset` and a `DataLoader`, and the course's full-batch descent by
+autograd.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+
+import matinee
+from matinee.data.cache import cache_folder
+from matinee.evaluation import Split, evaluate, find_setup, given_lists, judge, run_setup
+from matinee.models.recipes import recipe_again
+from matinee.neural import MatrixFactorization
+
+PARTS = ("factorization", "embedding", "course", "speed", "neumf")
+SEEDS = 5  # of the course's recipe: its spread is what "equal" is measured by
+PAIRS = 5  # of timed epochs, one of ours and one of the naive loop in turn
+FACTORS, BATCH = 64, 4096  # of the timed epochs
+
+
+class Rows(Dataset):
+    """One rating at a time, as tutorials do it."""
+
+    def __init__(self, ratings):
+        self.user = torch.tensor(ratings.user, dtype=torch.long)
+        self.item = torch.tensor(ratings.item, dtype=torch.long)
+        self.stars = torch.tensor(ratings.stars)
+
+    def __len__(self):
+        return len(self.user)
+
+    def __getitem__(self, row):
+        return self.user[row], self.item[row], self.stars[row]
+
+
+class Embeddings(torch.nn.Module):
+    """Two embeddings and their dot product."""
+
+    def __init__(self, users, items, factors):
+        super().__init__()
+        self.users = torch.nn.Embedding(users, factors)
+        self.items = torch.nn.Embedding(items, factors)
+
+    def forward(self, user, item):
+        return (self.users(user) * self.items(item)).sum(1)
+
+
+def naive_epochs(train, epochs):
+    """Seconds of each epoch of the loop in the tutorials, on a CPU."""
+    ratings = train.ratings
+    model = Embeddings(len(ratings.user_ids), len(ratings.item_ids), FACTORS)
+    loader = DataLoader(Rows(ratings), batch_size=BATCH, shuffle=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
+    for _ in range(epochs):
+        started = time.perf_counter()
+        for user, item, stars in loader:
+            loss = functional.mse_loss(model(user, item), stars)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        yield time.perf_counter() - started
+
+
+def our_epochs(train, epochs):
+    """Seconds of each epoch of the same model here."""
+    recipe = MatrixFactorization(
+        factors=FACTORS,
+        biases=False,
+        regularization=0.0,
+        batch_size=BATCH,
+        epochs=epochs,
+        schedule="constant",
+        device="cpu",
+    )
+    seconds = recipe.fit(train).history["seconds"].to_list()
+    return [after - before for before, after in zip([0.0, *seconds], seconds, strict=False)]
+
+
+def speed():
+    """Ratings per second in one epoch over ml-1m, against the naive loop, interleaved."""
+    train, _ = Split().apply(matinee.read("ml-1m"))
+    naive, ours = naive_epochs(train, PAIRS + 1), []
+    next(naive)  # both without their first epoch
+    theirs = []
+    for pair in range(PAIRS):
+        ours.append(statistics.median(our_epochs(train, 4)[1:]))
+        theirs.append(next(naive))
+        note(f"epoch {pair + 1}: {ours[-1]:.3f} s, naive {theirs[-1]:.2f} s")
+    seconds, naive_seconds = statistics.median(ours), statistics.median(theirs)
+    return {
+        "epoch, seconds": seconds,
+        "epoch of the naive loop, seconds": naive_seconds,
+        "times as fast": naive_seconds / seconds,
+        "ratings per second": len(train) / seconds,
+    }
+
+
+def factorization():
+    """Test RMSE of the defaults, biases and Adam, on ml-1m 90/10, seed 0."""
+    train, test = Split().apply(matinee.read("ml-1m"))
+    model = MatrixFactorization(device="cpu").fit(train)
+    found = evaluate(model, train, test)
+    return {
+        "RMSE": found.rmse,
+        "MAE": found.mae,
+        "fitted in, seconds": model.history["seconds"][-1],
+    }
+
+
+def embedding():
+    """The notebook's recipe and the tuned one on ml-1m, 90/10, seed 0."""
+    data, figures = matinee.read("ml-1m"), {}
+    for name in ("embedding-adam", "embedding-adam-tuned"):
+        test = run_setup(data, find_setup(name))[-1].test
+        figures[f"{name}, RMSE"], figures[f"{name}, MAE"] = test.rmse, test.mae
+    return figures
+
+
+def naive_course(train, test, settings, seed):
+    """Test mean squared error after each step of the course's recipe, written down as it is."""
+    torch.manual_seed(seed)
+    users, items = len(train.ratings.user_ids), len(train.ratings.item_ids)
+    u = torch.normal(0.0, settings.init_stddev, (users, settings.factors)).requires_grad_()
+    v = torch.normal(0.0, settings.init_stddev, (items, settings.factors)).requires_grad_()
+    columns = []
+    for part in (train.ratings, test.ratings):
+        user, item = (torch.tensor(codes, dtype=torch.long) for codes in (part.user, part.item))
+        columns.append((user, item, torch.tensor(part.stars)))
+    curve = []
+    for _ in range(settings.epochs):
+        user, item, stars = columns[0]
+        loss = ((u[user] * v[item]).sum(1) - stars).square().mean()
+        if settings.l2:
+            loss = loss + settings.l2 * (u.square().sum() / users + v.square().sum() / items)
+        if settings.gravity:
+            gravity = ((u.T @ u) * (v.T @ v)).sum() / (users * items)
+            loss = loss + settings.gravity * gravity
+        slopes = torch.autograd.grad(loss, (u, v))
+        with torch.no_grad():
+            for rows, slope in zip((u, v), slopes, strict=True):
+                rows -= settings.learning_rate * slope
+            user, item, stars = columns[1]
+            curve.append(float(((u[user] * v[item]).sum(1) - stars).square().mean()))
+    return curve
+
+
+def course(plot=None):
+    """Test mean squared error of Google's recipe on ml-100k, here and written naively."""
+    data, figures, curves = matinee.read("ml-100k"), {}, []
+    train, test = Split().apply(data)
+    for name in ("google-course", "google-course-regularized"):
+        noted = find_setup(name).steps[0].rating
+        for seed in range(SEEDS):
+            recipe = recipe_again({**noted, "seed": seed, "device": "cpu"})
+            history = recipe.fit(train, test=test).history
+            pair = {
+                "here": (history["test_rmse"] ** 2).to_list(),
+                "naive": naive_course(train, test, recipe, 1000 + seed),
+            }
+            note(f"{name}, seed {seed}: {pair['here'][-1]:.4f}, naive {pair['naive'][-1]:.4f}")
+            for who, curve in pair.items():
+                steps = range(1, len(curve) + 1)
+                curves.append(
+                    pl.DataFrame({"step": steps, "mse": curve}).with_columns(
+                        recipe=pl.lit(name), who=pl.lit(who), seed=pl.lit(seed)
+                    )
+                )
+    curves = pl.concat(curves)
+    last = curves.filter(pl.col("step") == pl.col("step").max().over("recipe"))
+    for (name, who), rows in sorted(last.group_by("recipe", "who")):
+        figures[f"{name}, {who}, test MSE"] = float(rows["mse"].mean())
+        figures[f"{name}, {who}, spread over seeds"] = float(rows["mse"].std())
+    if plot:
+        draw(curves, plot)
+    return figures
+
+
+def draw(curves, path):
+    """The curves of both, one panel for each recipe."""
+    import altair
+
+    thinned = curves.filter((pl.col("step") % 10 == 0) & (pl.col("seed") == 0))
+    altair.data_transformers.disable_max_rows()
+    chart = (
+        altair.Chart(thinned)
+        .mark_line()
+        .encode(
+            x=altair.X("step:Q", title="step"),
+            y=altair.Y("mse:Q", title="mean squared error on the test part").scale(type="log"),
+            color=altair.Color("who:N", title=None),
+            strokeDash=altair.StrokeDash("who:N", title=None),
+        )
+        .properties(width=360, height=260)
+        .facet(column=altair.Column("recipe:N", title=None))
+    )
+    chart.save(path, scale_factor=2)
+
+
+def neumf():
+    """The recipe `neumf` on the NCF paper's own training part and test lists."""
+    exam = given_lists(matinee.read("ml-1m"), cache_folder() / "ncf-ml-1m")
+    recipe = recipe_again(find_setup("neumf").steps[0].ranking)
+    started = time.perf_counter()
+    figures = judge(recipe.fit(exam.train), exam)
+    return {
+        "HR@10": figures["hit_rate@10"],
+        "NDCG@10": figures["ndcg@10"],
+        "fitted in, minutes": (time.perf_counter() - started) / 60,
+    }
+
+
+def note(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="Write the figures to this file, too.")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--plot", help="Draw the course's curves to this file (.png, .svg).")
+    options = parser.parse_args()
+    measured = {}
+    for part in options.only:
+        arguments = {"plot": options.plot} if part == "course" else {}
+        measured[part] = globals()[part](**arguments)
+        for name, value in measured[part].items():
+            print(f"{part + ': ' + name:66}{value:12.4f}", flush=True)
+    if options.json:
+        about = {
+            "processors": os.cpu_count(),
+            "python": sys.version.split()[0],
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        }
+        options.json.write_text(json.dumps({"figures": measured, **about}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Data small enough for slow references, and models that are trained once."""
+
+from importlib.util import find_spec
+
+import pytest
+
+from matinee.data.generated import generate
+
+# PyTorch is an extra; what happens without it is tested beside the recipes
+collect_ignore_glob = [] if find_spec("torch") else ["test_*.py"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Tiny tensors: on a busy machine threads would mostly wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def small():
+    """12 viewers, 10 movies, 60 ratings, nobody and nothing without any."""
+    data, _ = generate(viewers=12, movies=10, ratings=60, seed=1)
+    assert data.ratings.user_counts.min() > 0
+    assert data.ratings.item_counts.min() > 0
+    return data
+
+
+@pytest.fixture(scope="session")
+def trained(parts):
+    """`trained(recipe)`: its model of the training part, from the first time it was asked."""
+    models = {}
+
+    def of(recipe):
+        if repr(recipe) not in models:
+            models[repr(recipe)] = recipe.fit(parts[0])
+        return models[repr(recipe)]
+
+    return of
