@@ -6,6 +6,7 @@ Prints the seconds of each epoch after the first, for every optimizer that suits
 """
 
 import argparse
+import itertools
 import statistics
 
 import torch
@@ -40,7 +41,7 @@ def main():
             device=options.device,
         )
         seconds = recipe.fit(data).history["seconds"].to_list()
-        each = [after - before for before, after in zip(seconds, seconds[1:], strict=False)]
+        each = [after - before for before, after in itertools.pairwise(seconds)]
         print(
             f"{optimizer:12}{statistics.median(each):8.3f} s an epoch on {options.device}, "
             f"{len(data) / statistics.median(each) / 1e6:.1f} million ratings per second"

@@ -1,6 +1,8 @@
 """Runs side by side: what is judged as it is, what is trained again, and what is refused."""
 
 import json
+from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import polars as pl
@@ -23,6 +25,7 @@ from matinee.evaluation.experiment import data_of
 from matinee.models import ALS, EASE, BiasOnly, ImplicitALS, Popularity
 from matinee.models.recipes import recipe_again
 
+needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is an extra")
 RATING = ALS(factors=3, iterations=2, regularization=2.5, seed=4)
 RANKING = EASE(regularization=40.0, liked=3.0)
 SPLIT = Split(seed=3)
@@ -206,3 +209,98 @@ def test_a_run_that_stopped_early_is_judged_on_the_same_parts(early):
 def test_a_run_that_stopped_early_can_be_trained_again(early):
     rows = compare({"early": early[0]}, "leave-last-out")
     assert [row.recipe for row in rows] == ["ALS", "EASE", "Popularity"]
+
+
+def retrained(model, protocol, monkeypatch):
+    """The recipes that a comparison trains again, of the one model and of both its heads."""
+    judged = []
+
+    def spy(model, exam, **options):
+        judged.append(model)
+        return judge(model, exam, **options)
+
+    monkeypatch.setattr(comparison, "judge", spy)
+    compare({"mine": model}, protocol)
+    *mine, _ = judged  # the last are the most watched movies
+    return [recipe_again(head.trainer) for model in mine for head in model.heads.values()]
+
+
+def test_als_that_stopped_early_is_trained_again_for_as_long_as_was_best(early, monkeypatch):
+    model = early[0]
+    best = model.rating.history.sort("validation_rmse")["iteration"][0]
+    stars, ranking = retrained(model, "leave-last-out", monkeypatch)
+    assert stars == ALS(factors=3, iterations=best, patience=0)
+    assert ranking == RANKING
+
+
+def neural_recipes(**settings):
+    from matinee.neural import BPR, MatrixFactorization
+
+    return MatrixFactorization(**settings), BPR(**settings)
+
+
+@pytest.fixture(scope="module")
+def neural(folder, source):
+    """A run with two heads that stopped early: both learn too fast for it to go well for long."""
+    mf, bpr = neural_recipes(
+        factors=3, epochs=8, patience=2, learning_rate=0.3, schedule="constant", device="cpu"
+    )
+    return saved(folder / "neural", source, mf, bpr, hold_out_validation=True, threads=1)
+
+
+@needs_torch
+def test_neural_heads_are_judged_as_they_are_on_their_own_split(neural):
+    model, result = neural
+    stars, lists, _ = compare({"neural": model})
+    assert stars.stars.rmse == pytest.approx(result.test.rmse, abs=1e-6)
+    assert lists.lists == result.lists
+    assert (stars.recipe, lists.recipe) == ("MatrixFactorization", "BPR")
+
+
+@pytest.mark.parametrize("protocol", ["leave-last-out", "strong", "time", "ncf"])
+@needs_torch
+def test_neural_heads_that_stopped_early_are_trained_again_for_as_long_as_was_best(
+    neural, protocol, monkeypatch
+):
+    model = neural[0]
+    stars, lists = model.rating.history, model.ranking.history
+    best_stars = stars.filter(pl.col("validation_rmse") == stars["validation_rmse"].min())
+    best_lists = lists.filter(pl.col("validation_hit_rate") == lists["validation_hit_rate"].max())
+    lengths = [int(best["iteration"][0]) for best in (best_stars, best_lists)]
+    assert len(stars) == lengths[0] + 2 < 8  # it did stop early
+    trained = retrained(model, protocol, monkeypatch)
+    wanted = neural_recipes(
+        factors=3, patience=0, learning_rate=0.3, schedule="constant", device="auto"
+    )
+    assert trained == [
+        replace(recipe, epochs=epochs) for recipe, epochs in zip(wanted, lengths, strict=True)
+    ]
+
+
+@needs_torch
+def test_of_equally_good_epochs_the_first_is_the_best(neural, monkeypatch):
+    """As training itself sees it: the weights that were kept are the first ones."""
+    model = neural[0]
+    rates = pl.DataFrame({"iteration": [1, 2, 3, 4], "validation_hit_rate": [0.2, 0.5, 0.5, 0.4]})
+    changed = replace(model, rating=None, ranking=replace(model.ranking, history=rates))
+    (recipe,) = retrained(changed, "leave-last-out", monkeypatch)
+    assert recipe.epochs == 2
+
+
+@needs_torch
+def test_a_saved_neural_head_knows_its_recipe(source, tmp_path):
+    from matinee.neural import GMF, MLP, NeuMF
+
+    data = matinee.read(source)
+    how = {"epochs": 1, "device": "cpu", "weight_decay": {"factors": 0.1}, "seed": 3}
+    for number, recipe in enumerate(
+        (
+            *neural_recipes(factors=2, **how),
+            GMF(factors=2, feedback="explicit", **how),
+            MLP(layers=(4, 2), liked=3.5, **how),
+            NeuMF(factors=2, layers=(4, 3, 2), pretrain_epochs=1, **how),
+        )
+    ):
+        model = recipe.fit(data, threads=1)
+        (head,) = matinee.load(model.save(tmp_path / str(number))).heads.values()
+        assert recipe_again(head.trainer) == replace(recipe, device="auto")

@@ -1,6 +1,7 @@
 """Errors by hand, and experiments from split to figures."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -8,9 +9,19 @@ import pytest
 
 import matinee
 from matinee.errors import RunError, SettingError
-from matinee.evaluation import Split, evaluate, held_out, judge, mae, rmse, train_and_test
+from matinee.evaluation import (
+    Split,
+    evaluate,
+    held_out,
+    judge,
+    leave_last_out,
+    mae,
+    rmse,
+    sampled,
+    train_and_test,
+)
 from matinee.evaluation.experiment import data_of
-from matinee.models import ALS, EASE, BiasOnly
+from matinee.models import ALS, EASE, BiasOnly, ImplicitALS
 
 
 def test_errors_by_hand():
@@ -118,3 +129,84 @@ def test_a_run_on_a_table_in_memory_cannot_be_read_again():
         data_of(result.model)
     with pytest.raises(SettingError, match="u1"):
         train_and_test(matinee.read(table), BiasOnly(), Split("u1"))
+
+
+def test_an_experiment_on_lists_alone_has_no_stars(generated, tmp_path):
+    data, split = generated[0], Split(seed=1)
+    result = train_and_test(data, None, split, ranking=EASE(liked=4))
+    model = result.model
+    assert (result.test, result.fit_seconds, model.rating) == (None, 0, None)
+    assert result.ranking_seconds > 0
+    assert (result.train_ratings, result.test_ratings) == (10_800, 1200)
+    assert result.lists == judge(model, held_out(*split.apply(data)), by="ranking")
+    assert set(model.about["metrics"]) == {"lists"}
+    assert model.about["fit_seconds"] == result.ranking_seconds
+    again = matinee.load(model.save(tmp_path / "run"))
+    assert again.about["metrics"] == json.loads(json.dumps(result.model.about["metrics"]))
+    assert set(again.heads) == {"ranking"}
+
+
+def test_an_experiment_has_the_same_keys_whatever_was_trained(generated):
+    data = generated[0]
+    both = train_and_test(data, BiasOnly(), Split(), ranking=EASE()).as_json()
+    lists = train_and_test(data, None, Split(), ranking=EASE()).as_json()
+    stars = train_and_test(data, BiasOnly(), Split()).as_json()
+    assert list(both) == list(lists) == list(stars)
+    assert json.loads(json.dumps([both, lists, stars], allow_nan=False))
+    missing = ("rmse", "mae", "by_unknown_viewers", "of_unknown_movies")
+    assert [lists[name] for name in missing] == [None] * 4
+    assert None not in [both[name] for name in missing]
+    assert {name: stars[name] for name in missing} == {name: both[name] for name in missing}
+    assert [set(one["trainers"]) for one in (both, lists, stars)] == [
+        {"rating", "ranking"},
+        {"ranking"},
+        {"rating"},
+    ]
+    assert (stars["ranking_seconds"], lists["fit_seconds"]) == (0, 0)
+
+
+@pytest.mark.parametrize("make", [leave_last_out, sampled])
+def test_an_experiment_judges_lists_by_the_exam_it_is_given(generated, make):
+    data = generated[0]
+    exam = make(data)
+    for recipe, ranking in ((BiasOnly(), EASE()), (None, EASE()), (BiasOnly(), None)):
+        result = train_and_test(data, recipe, Split("last"), ranking=ranking, exam=exam)
+        assert result.lists == judge(result.model, exam)
+        assert result.lists.protocol == exam.protocol == result.as_json()["lists"]["protocol"]
+        assert result.model.about["metrics"]["lists"] == result.as_json()["lists"]
+        assert all(map(np.array_equal, result.model.rated, exam.train.ratings.by_user))
+
+
+def test_an_experiment_without_any_recipe_is_refused(generated):
+    with pytest.raises(SettingError, match="nothing to train"):
+        train_and_test(generated[0], None, Split())
+
+
+def test_both_recipes_get_the_same_parts(generated):
+    """What a recipe is given, where another watches a validation part."""
+
+    class Spy:
+        def __init__(self, recipe):
+            self.recipe = recipe
+
+        def fit(self, train, *, validation=None, test=None, threads=None):
+            given.append((train, validation, test, threads))
+            return self.recipe.fit(train, validation=validation, test=test, threads=threads)
+
+    given = []
+    recipes = Spy(ALS(factors=2, iterations=1)), Spy(ImplicitALS(factors=2, iterations=1))
+    data, split = generated[0], Split(seed=2)
+    train_and_test(data, recipes[0], split, ranking=recipes[1], hold_out_validation=True, threads=1)
+    first, second = given
+    assert first[3] == second[3] == 1
+    prints = [[part.ratings.fingerprint() for part in parts[:3]] for parts in given]
+    assert prints[0] == prints[1]
+    train, test = split.apply(data)
+    assert [len(part) for part in first[:3]] == [9720, 1080, 1200]
+    assert prints[0][2] == test.ratings.fingerprint()
+    pairs = [set(zip(part.ratings.user, part.ratings.item, strict=True)) for part in first[:3]]
+    assert not pairs[0] & pairs[1]
+    assert pairs[0] | pairs[1] == set(zip(train.ratings.user, train.ratings.item, strict=True))
+    given.clear()
+    train_and_test(data, recipes[0], replace(split, method="last"))
+    assert given[0][1] is None

@@ -90,7 +90,7 @@ EXPLICIT = {"layers": (4, 3), "feedback": "explicit", "batch_size": 2000, "epoch
         replace(MF, optimizer="sgd", learning_rate=0.5, schedule="linear", weight_decay=0.01),
         replace(MF, biases=False, gravity=0.1, batch_size=0),
         MLP(**EXPLICIT, device="cpu"),
-        MLP(**EXPLICIT, optimizer="sparse-adam", device="cpu"),
+        MLP(**EXPLICIT, optimizer="sparse-adam", weight_decay=0.0, device="cpu"),
         GMF(factors=3, epochs=5, batch_size=8000, negatives=1, device="cpu"),
         BPR(factors=3, epochs=5, batch_size=8000, negatives=1, device="cpu"),
     ],

@@ -146,7 +146,13 @@ def assert_close(one, other, atol=1e-5):
     "recipe",
     [
         MatrixFactorization(factors=3, init_stddev=0.3, learning_rate=0.1),
-        MLP(layers=(4, 4), init_stddev=0.5, feedback="explicit", learning_rate=0.05),
+        MLP(
+            layers=(4, 4),
+            init_stddev=0.5,
+            feedback="explicit",
+            learning_rate=0.05,
+            weight_decay=0.0,
+        ),
         BPR(factors=3, init_stddev=0.3, learning_rate=0.1),
     ],
 )
@@ -207,7 +213,9 @@ def test_gradients_are_sparse_where_that_changes_nothing(settings, wanted):
     ],
 )
 def test_sparse_adam_trains_every_recipe(parts, recipe):
-    recipe = replace(recipe, optimizer="sparse-adam", batch_size=256, epochs=2, device="cpu")
+    recipe = replace(
+        recipe, optimizer="sparse-adam", weight_decay=0.0, batch_size=256, epochs=2, device="cpu"
+    )
     model = recipe.fit(parts[0])
     loss = model.history["loss"]
     assert loss[1] < loss[0]
@@ -262,6 +270,7 @@ def test_both_optimizers_of_sparse_adam_follow_the_schedule(small):
         factors=2,
         layers=(4, 3),
         optimizer="sparse-adam",
+        weight_decay=0.0,
         epochs=1,
         batch_size=0,
         schedule="linear",

@@ -125,7 +125,7 @@ def test_names_that_are_no_device_are_refused(wanted):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("wanted", ["cuda", "cuda:0", "meta"])
 def test_a_device_that_is_not_there_is_refused_with_a_reason(parts, wanted):
-    with pytest.raises(SettingError, match=f"'{wanted}' cannot be used here: .{{10,}}") as refused:
+    with pytest.raises(SettingError, match=f"'{wanted}' cannot be used here .{{10,}}; ") as refused:
         replace(SMALL[0], device=wanted).fit(parts[0])
     assert "\n" not in str(refused.value)
 
@@ -200,7 +200,7 @@ def test_a_recipe_comes_back_from_what_it_notes(recipe):
 
     noted = json.loads(json.dumps(recipe.noted()))
     assert noted["name"] == type(recipe).__name__
-    assert recipe_again(noted) == recipe
+    assert recipe_again(noted) == replace(recipe, device="auto")  # another machine, another one
 
 
 def test_neumf_starts_from_both_halves(parts):

@@ -43,7 +43,10 @@ def _recipe(manifest: dict[str, Any], head: str) -> str | None:
 
 
 def _ndcg(manifest: dict[str, Any]) -> float | None:
+    """Of lists that were ranked among all movies: other protocols give other figures."""
     try:
-        return float(manifest["metrics"]["lists"]["figures"]["ndcg@10"]["value"])
+        lists = manifest["metrics"]["lists"]
+        held_out = lists["protocol"] == "held-out"
+        return float(lists["figures"]["ndcg@10"]["value"]) if held_out else None
     except (KeyError, TypeError, ValueError):
         return None

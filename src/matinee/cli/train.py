@@ -15,7 +15,13 @@ from matinee.cli.options import (
     open_dataset,
 )
 from matinee.cli.output import heading, print_json, say
-from matinee.cli.trainers import adapted, both_recipes, device_of
+from matinee.cli.trainers import (
+    adapted,
+    both_recipes,
+    parse_layers,
+    trained_by_gradients,
+    where_trained,
+)
 from matinee.errors import SettingError
 
 if TYPE_CHECKING:
@@ -76,16 +82,36 @@ def train(
         typer.Option(metavar="X", help="Lists learn from ratings of at least so many stars."),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="Of gradient descent, as all below to --plot.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="This and the next options are for models trained by gradients: passes over the "
+            "ratings (default 20).",
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Ratings of a step; 0 is all of them.")
+        int | None,
+        typer.Option(metavar="N", help="Ratings of a step (default 1024); 0 is all of them."),
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(metavar="X")] = None,
-    optimizer: Annotated[str | None, typer.Option(metavar="adam|sgd|adagrad|sparse-adam")] = None,
-    weight_decay: Annotated[float | None, typer.Option(metavar="X")] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="At the start (default 0.005; gmf, mlp, neumf 0.001)."),
+    ] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(metavar="adam|sgd|adagrad|sparse-adam", help="By default adam."),
+    ] = None,
+    weight_decay: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Pull of all parameters to zero at every step."),
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,...", help="The tower (mlp, neumf; default 128,64,32)."),
+    ] = None,
     device: Annotated[
-        str | None, typer.Option(metavar="auto|cpu|cuda|mps", help="By default a GPU if any.")
+        str | None,
+        typer.Option(metavar="auto|cpu|cuda|mps", help="Where to train; by default a GPU if any."),
     ] = None,
     checkpoint: Annotated[
         str | None,
@@ -95,8 +121,9 @@ def train(
         ),
     ] = None,
     checkpoint_every: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Epochs from one state to the next.")
-    ] = 1,
+        int | None,
+        typer.Option(metavar="N", min=1, help="Epochs from one state to the next (default 1)."),
+    ] = None,
     plot: Annotated[
         bool, typer.Option("--plot", help=f"Draw the training into the run, as {CURVES}.")
     ] = False,
@@ -140,6 +167,7 @@ def train(
         learning_rate=learning_rate,
         optimizer=optimizer,
         weight_decay=weight_decay,
+        layers=parse_layers(layers),
     )
     for_lists = _given(ranker_factors=ranker_factors, liked=liked)
     how = _given(method=split, test_fraction=test_fraction)
@@ -151,16 +179,22 @@ def train(
         setup = find_setup(recipe)
     else:
         model, ranker = model or "als", ranker or "ials"
-        rating, ranking = both_recipes(
-            model, ranker, seed, given | _given(device=device), for_lists
-        )
+        rating, ranking = both_recipes(model, ranker, seed, given, for_lists)
+    trainers = setup.recipes() if setup else [rating, ranking]
+    if not trained_by_gradients(trainers):
+        for name in _given(device=device, checkpoint=checkpoint):
+            raise SettingError(f"--{name} is for models trained by gradients; none is here.")
+    if checkpoint_every and not checkpoint:
+        raise SettingError("--checkpoint-every needs --checkpoint DIR.")
+    if checkpoint and Path(checkpoint).is_file():
+        raise SettingError(f"--checkpoint {checkpoint}: this is a file; name a folder.")
     if run:
         refuse_occupied(Path(run))  # before the work, not after it
     if plot:
         load_altair()
 
     def adapt(trainer: Any) -> Any:
-        return adapted(trainer, device, checkpoint, checkpoint_every)
+        return adapted(trainer, device, checkpoint, checkpoint_every or 1)
 
     data = open_dataset(dataset, columns, scale, duplicates)
     if setup:
@@ -194,9 +228,9 @@ def train(
     for step, one in zip(steps, results, strict=True):
         if step.what:
             heading(step.what)
-        _report(one)
-    if curves:
-        say(f"Curves in {curves}.")
+        _report(one, device)
+    if plot:
+        say(f"Curves in {curves}." if curves else "No curves: this training has no steps.")
     first = "matinee recommend --user ID"
     say(f"Saved in {folder}. Next: {first}, matinee similar TITLE.")
 
@@ -205,13 +239,9 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _report(result: "Result") -> None:
+def _report(result: "Result", device: str | None) -> None:
     """What a training reached, in a few lines."""
-    where = {
-        name: f" on {device}" if device else ""
-        for name, head in result.model.heads.items()
-        for device in [device_of(head.trainer)]
-    }
+    where = {name: where_trained(head.trainer, device) for name, head in result.model.heads.items()}
     if result.test:
         say(
             f"Stars: RMSE {result.test.rmse:.4f}, MAE {result.test.mae:.4f}; "
@@ -232,7 +262,11 @@ def _report(result: "Result") -> None:
         )
 
 
-def _plotted(result: "Result", folder: Path) -> str:
+def _plotted(result: "Result", folder: Path) -> str | None:
+    """Where the curves went; None where there is nothing to draw."""
     from matinee.explore import save_curves
 
-    return str(save_curves(result.model, folder / CURVES))
+    try:
+        return str(save_curves(result.model, folder / CURVES))
+    except SettingError:
+        return None

@@ -1,6 +1,6 @@
 """From the options of `matinee train` to recipes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,16 @@ from matinee.errors import SettingError
 if TYPE_CHECKING:
     from matinee.models import Trainer
 
-GRADIENT = ("epochs", "batch_size", "learning_rate", "optimizer", "weight_decay", "device")
-"""Settings that both heads take, where they are trained by gradients."""
+SHARED = (
+    "patience",
+    "layers",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "optimizer",
+    "weight_decay",
+)
+"""Settings that go to either head that has them."""
 
 
 def both_recipes(
@@ -29,15 +37,15 @@ def both_recipes(
         As typed.
     seed : int
     given : mapping
-        Settings of the model for stars; those of `GRADIENT` also of the one for lists.
+        Settings of the model for stars; those of `SHARED` also of the one for lists.
     for_lists : mapping
         Settings of the one for lists alone, by the name of their option.
     """
     from matinee.models.recipes import RANKING, RATING
 
     rating, ranking = _kind("model", model, RATING), _kind("ranker", ranker, RANKING)
-    shared = {name: value for name, value in given.items() if name in GRADIENT}
-    own = {name: value for name, value in given.items() if name not in GRADIENT}
+    shared = {name: value for name, value in given.items() if name in SHARED}
+    own = {name: value for name, value in given.items() if name not in SHARED}
     _refuse_unknown(f"--model {model}", rating, own)
     _refuse_unknown(f"--ranker {ranker}", ranking, for_lists, {"ranker_factors": "factors"})
     for name in shared:
@@ -51,9 +59,14 @@ def both_recipes(
     )
 
 
+def trained_by_gradients(recipes: "Iterable[Trainer | None]") -> bool:
+    """Whether any of these recipes is; only then a device and checkpoints mean something."""
+    return any("device" in _settings(type(recipe)) for recipe in recipes if recipe)
+
+
 def adapted(recipe: "Trainer", device: str | None, checkpoint: str | None, every: int) -> "Trainer":
     """The recipe on a device and with checkpoints, where it is trained by gradients."""
-    if "device" not in _settings(type(recipe)):
+    if not trained_by_gradients([recipe]):
         return recipe
     from matinee.neural import Checkpointed
 
@@ -66,13 +79,23 @@ def adapted(recipe: "Trainer", device: str | None, checkpoint: str | None, every
     return result
 
 
-def device_of(trainer: Mapping[str, Any]) -> str | None:
-    """The device that a head was trained on; None for one that needs no torch."""
+def where_trained(trainer: Mapping[str, Any], device: str | None) -> str:
+    """ " on cpu" and so on, for a head trained by gradients; nothing for others."""
     if "device" not in trainer:
-        return None
+        return ""
     from matinee.neural.devices import choose_device
 
-    return str(choose_device(trainer["device"]))
+    return f" on {choose_device(device or 'auto')}"
+
+
+def parse_layers(typed: str | None) -> tuple[int, ...] | None:
+    """``"128,64,32"`` as numbers."""
+    if typed is None:
+        return None
+    try:
+        return tuple(int(part) for part in typed.split(","))
+    except ValueError:
+        raise SettingError(f"--layers takes numbers such as 128,64,32, not {typed!r}.") from None
 
 
 def _kind(option: str, typed: str, known: Mapping[str, str]) -> Any:

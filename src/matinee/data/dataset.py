@@ -51,6 +51,31 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.ratings)
 
+    def to_frame(self) -> pl.DataFrame:
+        """A row for each rating, with what is known of the movie.
+
+        Columns `user`, `item`, `stars`, `timestamp` where there are any, `title`, `year`, `genres`.
+        To go on with some rows only, filter them and `read` the rest.
+
+        Examples
+        --------
+        >>> from matinee.data import read
+        >>> from matinee.data.generated import generate
+        >>> data, _ = generate(viewers=30, movies=40, ratings=900, seed=1)
+        >>> liked = read(data.to_frame().filter(pl.col("stars") >= 4))
+        >>> len(liked) == int((data.ratings.stars >= 4).sum())
+        True
+        """
+        ratings = self.ratings
+        columns = {
+            "user": ratings.user_ids.values[ratings.user],
+            "item": ratings.item_ids.values[ratings.item],
+            "stars": ratings.stars,
+        }
+        if ratings.timestamp is not None:
+            columns["timestamp"] = ratings.timestamp
+        return pl.DataFrame(columns).hstack(self.catalog.frame[ratings.item])
+
     def split(
         self, method: str = "random", *, test_fraction: float = 0.1, last: int = 1, seed: int = 0
     ) -> tuple["Dataset", "Dataset"]:

@@ -57,6 +57,11 @@ class Setup:
     split: Split = field(default_factory=Split)
     ncf: bool = False
 
+    def recipes(self) -> list[Trainer]:
+        """All that it trains."""
+        noted = [part for step in self.steps for part in (step.rating, step.ranking) if part]
+        return [recipe_again(one) for one in noted]
+
 
 _DOT = {"name": "MatrixFactorization", "biases": False, "regularization": 0.0}
 _COURSE = {
@@ -83,8 +88,8 @@ SETUPS = (
                 {
                     **_DOT,
                     "factors": 8,
-                    "init_stddev": 0.025,
-                    "epochs": 20,
+                    "init_stddev": 0.0144,
+                    "epochs": 128,
                     "batch_size": 128,
                     "learning_rate": 0.001,
                     "schedule": "constant",
@@ -168,7 +173,8 @@ SETUPS = (
                     "epochs": 5,
                     "batch_size": 4096,
                     "learning_rate": 0.005,
-                    "weight_decay": {"factors": 0.3, "biases": 0.0},
+                    "regularization": 0.0,
+                    "weight_decay": {"factors": 0.3},
                 },
                 {"name": "ImplicitALS"},
             ),

@@ -1,7 +1,7 @@
 """Neural collaborative filtering: GMF, MLP, and both as one (He et al. 2017)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import ClassVar
 
 import numpy as np
@@ -37,12 +37,16 @@ class CollaborativeRecipe(GradientRecipe):
         Least stars of what counts as watched; None: every rating (implicit).
     init_stddev : float
         Of the first entries of all vectors.
+    learning_rate, weight_decay : float
+        Lower and higher by default than of other recipes: networks learn by heart otherwise.
     """
 
     feedback: str = "implicit"
     negatives: int = 4
     liked: float | None = None
     init_stddev: float = 0.01
+    learning_rate: float = 0.001
+    weight_decay: float | Mapping[str, float] = field(default_factory=lambda: {"factors": 0.1})
 
     GROUPS: ClassVar[tuple[str, ...]] = ("factors", "layers")
 
@@ -191,7 +195,8 @@ class NeuMF(CollaborativeRecipe):
         As in `MLP`.
     pretrain_epochs : int
         Train `GMF` and `MLP` for so many epochs first, with Adam, and start from both, their
-        output layers weighed by a half each; 0 starts from nothing.
+        output layers weighed by a half each; 0 starts from nothing. Weight decay is theirs alone
+        then; `optimizer` is that of the network.
     feedback, negatives, liked, init_stddev
         See `CollaborativeRecipe`.
     epochs, batch_size, optimizer and the rest
@@ -222,6 +227,10 @@ class NeuMF(CollaborativeRecipe):
         """See `CollaborativeRecipe.shape`."""
         return self.factors, self.layers
 
+    def decay_of(self, group: str) -> float:
+        """Weight decay of a group of parameters: none where the halves are trained first."""
+        return 0.0 if self.pretrain_epochs else super().decay_of(group)
+
     def start(
         self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: Checkpointed | None
     ) -> Collaborative:
@@ -230,9 +239,9 @@ class NeuMF(CollaborativeRecipe):
         if not self.pretrain_epochs:
             return module
         shared = {
-            field.name: getattr(self, field.name)
-            for field in fields(CollaborativeRecipe)
-            if field.name not in ("epochs", "optimizer")
+            one.name: getattr(self, one.name)
+            for one in fields(CollaborativeRecipe)
+            if one.name not in ("epochs", "optimizer")
         } | {"epochs": self.pretrain_epochs}
         halves = GMF(factors=self.factors, **shared), MLP(layers=self.layers, **shared)
         if checkpoint:

@@ -37,9 +37,9 @@ def choose_device(wanted: str = "auto") -> torch.device:
     try:
         torch.zeros(1, device=device).add_(1).item()
     except Exception as problem:  # each backend has errors of its own
-        reason = str(problem).strip().splitlines()[0]
+        reason = str(problem).strip().splitlines()[0].rstrip(".")
         raise SettingError(
-            f"device {wanted!r} cannot be used here: {reason} matinee doctor shows what can."
+            f"device {wanted!r} cannot be used here ({reason}); matinee doctor shows what can."
         ) from None
     return device
 

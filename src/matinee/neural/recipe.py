@@ -82,7 +82,7 @@ class GradientRecipe:
         if not all(0 <= value < np.inf for value in decays):
             raise SettingError(f"weight_decay is 0 or more, not {decay}.")
         if self.optimizer == "sparse-adam" and any(decays):
-            raise SettingError("sparse-adam has no weight decay; use adam, or regularization.")
+            raise SettingError("sparse-adam has no weight decay: set weight_decay=0, or use adam.")
 
     def fit(
         self,
@@ -160,8 +160,8 @@ class GradientRecipe:
         return self.learning_rate * float(left[self.schedule])
 
     def noted(self) -> dict[str, Any]:
-        """Name and settings, as a run notes them."""
-        return {"name": type(self).__name__, **asdict(self)}
+        """Name and settings, as a run notes them: another machine may have another device."""
+        return {"name": type(self).__name__, **asdict(self), "device": "auto"}
 
 
 def at_least(recipe: Any, **least_of: float) -> None:

@@ -1,0 +1,292 @@
+"""Known set-ups: that each is what its source trains, and one of them in plain numpy."""
+
+from dataclasses import replace
+from importlib.util import find_spec
+
+import numpy as np
+import polars as pl
+import pytest
+
+import matinee
+from matinee.errors import SettingError
+from matinee.evaluation import (
+    SETUPS,
+    Setup,
+    Split,
+    Step,
+    find_setup,
+    judge,
+    run_setup,
+    sampled,
+)
+from matinee.models import ALS, EASE, BiasOnly, ImplicitALS
+from matinee.models.recipes import NEURAL, recipe_again
+
+needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is an extra")
+
+
+def noted(step):
+    return [one for one in (step.rating, step.ranking) if one]
+
+
+def shortened(setup, **settings):
+    """The same set-up, every step with other settings."""
+    steps = tuple(
+        replace(
+            step,
+            rating=step.rating and {**step.rating, **settings},
+            ranking=step.ranking and {**step.ranking, **settings},
+        )
+        for step in setup.steps
+    )
+    return replace(setup, steps=steps)
+
+
+@pytest.fixture(scope="module")
+def even():
+    """4,000 ratings by 200 viewers of 200 movies, 20 of each: nobody is rare in any part."""
+    rng = np.random.default_rng(0)
+    user, turn = np.divmod(np.arange(4000), 20)
+    item = (user + 10 * turn) % 200
+    likes, liked = rng.normal(0, 0.7, (2, 200, 3))
+    stars = np.clip(
+        np.rint(3.4 + (likes[user] * liked[item]).sum(1) + rng.normal(0, 0.4, 4000)), 1, 5
+    )
+    table = pl.DataFrame({"user": user, "item": item, "stars": stars})
+    return matinee.read(table, name="even", scale=(1, 5))
+
+
+@pytest.mark.parametrize("setup", SETUPS, ids=lambda setup: setup.name)
+@needs_torch
+def test_every_step_names_recipes_that_can_be_built(setup):
+    assert find_setup(setup.name) is setup
+    for step in setup.steps:
+        assert noted(step)
+        for trainer in noted(step):
+            recipe = recipe_again(trainer)
+            assert type(recipe).__name__ == trainer["name"]
+            for name, value in trainer.items():
+                assert name == "name" or getattr(recipe, name) == value
+
+
+def test_names_differ_and_an_unknown_one_is_refused_with_the_known_ones():
+    names = [setup.name for setup in SETUPS]
+    assert len(set(names)) == len(names) >= 7
+    with pytest.raises(SettingError, match="no recipe 'magic'") as problem:
+        find_setup("magic")
+    assert all(name in str(problem.value) for name in names)
+
+
+def test_no_two_steps_of_a_set_up_would_leave_their_checkpoints_in_one_folder():
+    """Which are named after the recipe: the second would be refused as another training."""
+    for setup in SETUPS:
+        names = [
+            (trainer["name"], trainer.get("feedback"))
+            for step in setup.steps
+            for trainer in noted(step)
+            if trainer["name"] in NEURAL
+        ]
+        assert len(set(names)) == len(names)
+
+
+COURSE = {
+    "optimizer": "sgd",
+    "batch_size": 0,
+    "biases": False,
+    "regularization": 0,
+    "schedule": "constant",
+    "weight_decay": 0,
+}
+PUBLISHED = {
+    "google-course": COURSE
+    | {"factors": 30, "init_stddev": 0.5, "epochs": 1000, "learning_rate": 10, "l2": 0,
+       "gravity": 0},
+    "google-course-regularized": COURSE
+    | {"factors": 35, "init_stddev": 0.05, "epochs": 2000, "learning_rate": 20, "l2": 0.1,
+       "gravity": 1},
+    "embedding-adam": {
+        "optimizer": "adam", "batch_size": 4096, "epochs": 5, "learning_rate": 0.005,
+        "biases": False, "regularization": 0, "weight_decay": 0, "schedule": "constant",
+    },
+    "embedding-dot": {"optimizer": "adam", "biases": False, "regularization": 0,
+                      "weight_decay": 0, "schedule": "constant"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+@needs_torch
+def test_the_settings_are_those_that_were_published(name):
+    setup = find_setup(name)
+    (step,) = setup.steps
+    recipe = recipe_again(step.rating)
+    assert type(recipe).__name__ == "MatrixFactorization"
+    assert {key: getattr(recipe, key) for key in PUBLISHED[name]} == PUBLISHED[name]
+    assert setup.split == Split("random", test_fraction=0.1)
+    assert not setup.ncf
+
+
+@needs_torch
+def test_what_is_tuned_in_embedding_adam_is_what_the_name_says():
+    plain, tuned = (
+        recipe_again(find_setup(name).steps[-1].rating)
+        for name in ("embedding-adam", "embedding-adam-tuned")
+    )
+    same = ("factors", "epochs", "batch_size", "learning_rate", "optimizer")
+    assert all(getattr(plain, name) == getattr(tuned, name) for name in same)
+    assert (plain.biases, tuned.biases) == (False, True)
+    assert tuned.decay_of("factors") > 0
+    assert tuned.schedule != "constant"
+
+
+@needs_torch
+def test_neumf_is_trained_and_judged_as_in_its_paper():
+    setup = find_setup("neumf")
+    recipe = recipe_again(setup.steps[-1].ranking)
+    assert (type(recipe).__name__, recipe.feedback) == ("NeuMF", "implicit")
+    assert (recipe.negatives, recipe.learning_rate, recipe.liked) == (4, 0.001, None)
+    assert (setup.split.method, setup.ncf) == ("last", True)
+
+
+@needs_torch
+def test_neumf_is_pre_trained_if_its_description_says_so():
+    setup = find_setup("neumf")
+    recipe = recipe_again(setup.steps[-1].ranking)
+    assert ("pre-trained" in setup.what) == (recipe.pretrain_epochs > 0)
+
+
+def test_biases_then_factors_then_genres():
+    first, second, third = find_setup("bias-genres-als").steps
+    assert [recipe_again(step.rating) for step in (first, second, third)] == [
+        BiasOnly(),
+        ALS(features="none"),
+        ALS(features="genres"),
+    ]
+    assert (first.ranking, second.ranking) == (None, None)
+    assert recipe_again(third.ranking) == ImplicitALS()
+
+
+def test_steps_run_in_order_with_the_seed_and_as_adapted(even):
+    steps = (
+        Step("one", {"name": "BiasOnly"}),
+        Step("two", {"name": "ALS", "factors": 3, "iterations": 1}, {"name": "EASE"}),
+        Step("three", None, {"name": "ImplicitALS", "factors": 3, "iterations": 1}),
+    )
+    seen = []
+
+    def adapt(recipe):
+        seen.append(recipe)
+        return replace(recipe, factors=2) if hasattr(recipe, "factors") else recipe
+
+    setup = Setup("mine", "", "", "", "", steps, Split(test_fraction=0.25))
+    results = run_setup(even, setup, seed=5, adapt=adapt)
+    assert seen == [
+        BiasOnly(),
+        ALS(factors=3, iterations=1, seed=5),
+        EASE(),
+        ImplicitALS(factors=3, iterations=1, seed=5),
+    ]
+    trainers = [result.as_json()["trainers"] for result in results]
+    assert [{head: noted["name"] for head, noted in each.items()} for each in trainers] == [
+        {"rating": "BiasOnly"},
+        {"rating": "ALS", "ranking": "EASE"},
+        {"ranking": "ImplicitALS"},
+    ]
+    assert trainers[1]["rating"]["factors"] == trainers[2]["ranking"]["factors"] == 2
+    train, test = even.split("random", test_fraction=0.25, seed=5)
+    for result in results:
+        assert all(map(np.array_equal, result.model.rated, train.ratings.by_user))
+        assert result.test_ratings == len(test) == 1000
+        assert result.lists.protocol == "held-out"
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_ncf_exam_asks_for_what_the_split_held_out(generated, tied):
+    data = generated[0]
+    if tied:  # who rates several movies at the same second has no single last one
+        moments = replace(data.ratings, timestamp=data.ratings.timestamp // 10_000)
+        data = replace(data, ratings=moments)
+    ranking = {"name": "ImplicitALS", "factors": 3, "iterations": 1}
+    steps = (Step("", None, ranking),)
+    setup = replace(find_setup("neumf"), steps=steps)
+    (result,) = run_setup(data, setup, seed=3)
+    exam = sampled(data, seed=3)
+    train, test = data.split("last")
+    assert exam.train.ratings.fingerprint() == train.ratings.fingerprint()
+    assert exam.test.ratings.fingerprint() == test.ratings.fingerprint()
+    assert all(map(np.array_equal, result.model.rated, train.ratings.by_user))
+    assert result.lists == judge(result.model, exam)
+    assert (result.lists.protocol, result.lists.viewers) == ("ncf", 300)
+    (other,) = run_setup(data, setup, seed=4)
+    assert other.lists != result.lists
+
+
+@needs_torch
+def test_neumf_runs_from_end_to_end(generated):
+    small = {"factors": 2, "layers": (4, 2), "epochs": 2, "pretrain_epochs": 1, "device": "cpu"}
+    small = shortened(find_setup("neumf"), **small)
+    (result,) = run_setup(generated[0], small, threads=1)
+    assert result.test is None
+    assert result.lists.protocol == "ncf"
+    assert result.as_json()["rmse"] is None
+    assert result.model.ranking.history["iteration"].to_list() == [1, 2]
+
+
+def gradient_descent(train, test, p, q, *, rate, steps, l2, gravity):
+    """Google's course in plain numpy: the whole matrix, float64, one step after the other.
+
+    RMSE of the training part before each step, and of the test part after it; then the vectors.
+    """
+    viewers, movies = len(p), len(q)
+    stars, given = np.zeros((2, viewers, movies))
+    stars[train.ratings.user, train.ratings.item] = train.ratings.stars
+    given[train.ratings.user, train.ratings.item] = 1
+    before, after = [], []
+    for _ in range(steps):
+        error = given * (p @ q.T - stars)
+        before.append(np.sqrt((error**2).sum() / given.sum()))
+        slopes = []
+        for mine, other, wrong in ((p, q, error), (q, p, error.T)):
+            slopes.append(
+                2 * wrong @ other / given.sum()
+                + 2 * l2 * mine / len(mine)
+                + 2 * gravity * (mine @ other.T) @ other / (viewers * movies)
+            )
+        p, q = p - rate * slopes[0], q - rate * slopes[1]
+        after.append(error_of(p @ q.T, test))
+    return before, after, p, q
+
+
+def error_of(scores, test):
+    """RMSE of a part, where this is the table of all scores."""
+    missed = scores[test.ratings.user, test.ratings.item] - test.ratings.stars
+    return np.sqrt(np.mean(missed**2))
+
+
+@pytest.mark.parametrize("name", ["google-course", "google-course-regularized"])
+@needs_torch
+def test_googles_course_in_plain_numpy_learns_the_same(name, even):
+    steps = 30
+    setup = shortened(find_setup(name), epochs=steps, device="cpu")
+    (result,) = run_setup(even, setup, threads=1)
+    train, test = even.split("random", test_fraction=0.1, seed=0)
+    assert min(train.ratings.user_counts.min(), train.ratings.item_counts.min()) > 0
+    published = PUBLISHED[name]
+    start = recipe_again(setup.steps[0].rating).start(train, {}, None)
+    first = (
+        getattr(start, part).detach().numpy().astype(np.float64)
+        for part in ("user_factors", "item_factors")
+    )
+    before, after, p, q = gradient_descent(
+        train,
+        test,
+        *first,
+        rate=published["learning_rate"],
+        steps=steps,
+        l2=published["l2"],
+        gravity=published["gravity"],
+    )
+    history = result.model.rating.history
+    np.testing.assert_allclose(history["train_rmse"], before, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(history["test_rmse"], after, rtol=0, atol=1e-4)
+    assert before[-1] < 0.8 * before[0]  # it learned something that could have differed
+    assert result.test.rmse == pytest.approx(error_of(np.clip(p @ q.T, 1, 5), test), abs=1e-4)
