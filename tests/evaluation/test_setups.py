@@ -177,7 +177,7 @@ def test_steps_run_in_order_with_the_seed_and_as_adapted(even):
         seen.append(recipe)
         return replace(recipe, factors=2) if hasattr(recipe, "factors") else recipe
 
-    setup = Setup("mine", "", "", "", "", steps, Split(test_fraction=0.25))
+    setup = Setup("mine", "", "", "", "", "", steps, Split(test_fraction=0.25))
     results = run_setup(even, setup, seed=5, adapt=adapt)
     assert seen == [
         BiasOnly(),
@@ -290,3 +290,9 @@ def test_googles_course_in_plain_numpy_learns_the_same(name, even):
     np.testing.assert_allclose(history["test_rmse"], after, rtol=0, atol=1e-4)
     assert before[-1] < 0.8 * before[0]  # it learned something that could have differed
     assert result.test.rmse == pytest.approx(error_of(np.clip(p @ q.T, 1, 5), test), abs=1e-4)
+
+
+def test_every_set_up_says_what_it_reaches_and_where_it_differs():
+    for setup in SETUPS:
+        for said in (setup.what, setup.source, setup.made_for, setup.reaches, setup.differs):
+            assert len(said) > 4, setup.name

@@ -45,7 +45,7 @@ def drawn(model):
     """What each panel shows: title to the columns of its table, curve by curve."""
     chart = json.loads(training_curves(model).to_json())
     panels = {}
-    for panel in chart["hconcat"]:
+    for panel in chart["concat"]:
         data = panel.get("data") or chart["data"]  # a single panel's stands at the top
         found = {}
         for point in chart["datasets"][data["name"]]:
@@ -66,7 +66,7 @@ def colors(model):
             panel["encoding"]["color"]["scale"]["range"],
             panel["encoding"]["color"]["legend"] is not None,
         )
-        for panel in training_curves(model).to_dict()["hconcat"]
+        for panel in training_curves(model).to_dict()["concat"]
     }
 
 
@@ -125,14 +125,14 @@ def test_a_curve_has_the_same_colour_in_every_panel_and_its_place_in_the_legend(
 @needs_torch
 def test_steps_are_called_what_the_recipe_calls_them(als, gradients):
     for model, unit in ((als, "iteration"), (gradients, "epoch")):
-        panels = training_curves(model).to_dict()["hconcat"]
+        panels = training_curves(model).to_dict()["concat"]
         assert {panel["encoding"]["x"]["title"] for panel in panels} == {unit}
 
 
 def test_a_long_training_is_a_line_and_a_short_one_has_points(als):
     def marks(epochs):
         history = pl.DataFrame({"iteration": range(1, epochs + 1), "loss": [1.0] * epochs})
-        (panel,) = training_curves(with_history(als, history)).to_dict()["hconcat"]
+        (panel,) = training_curves(with_history(als, history)).to_dict()["concat"]
         return panel["mark"]["point"]
 
     assert (marks(1), marks(30), marks(31)) == (True, True, False)

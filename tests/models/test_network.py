@@ -271,7 +271,7 @@ def test_who_else_is_asked_about_changes_nothing(shape, unobserved, monkeypatch)
         mine = slice(first, first + count)
         alone = Rows(np.array([0, count]), rated.indices[mine], rated.values[mine])
         np.testing.assert_allclose(head.scores(audience(alone))[0], together[viewer], atol=2e-3)
-    monkeypatch.setattr(network_head, "AT_ONCE", 2)
+    monkeypatch.setattr(network_head, "PAIRS", 60)  # a few viewers, a few pairs at a time
     np.testing.assert_allclose(head.scores(audience(rated)), together, atol=2e-3)
 
 

@@ -1,9 +1,11 @@
 """A training that is killed and started again ends as if nothing had happened."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -211,7 +213,34 @@ def of_another_shape(tensors, metadata):
     return metadata
 
 
+def forged(name=None, value=None, **about):
+    """A change of a state: one tensor another, or some of what it says of itself."""
+
+    def change(tensors, metadata):
+        if name:
+            tensors[name] = value
+        said = json.loads(metadata["state"])
+        if "history" in about and callable(about["history"]):
+            about["history"](said["history"])
+        else:
+            said.update(about)
+        return {"state": json.dumps(said)}
+
+    return lambda path: rewritten(path, change)
+
+
 DAMAGES = {
+    "short moments": forged("optimizer.0.exp_avg", torch.zeros(1)),
+    "moments in double": forged("optimizer.2.exp_avg_sq", torch.zeros(300, 1, dtype=torch.float64)),
+    "a step for each": forged("optimizer.0.step", torch.zeros(3)),
+    "an unknown moment": forged("optimizer.0.max_exp_avg_sq", torch.zeros(300, 3)),
+    "a weight that is no number": forged("weights.item_bias", torch.full((200, 1), torch.nan)),
+    "a history of nothing": forged(history=[{}]),
+    "a history of words": forged(history=lambda rows: rows[0].update(loss="x")),
+    "a history without a limit": forged(history=lambda rows: rows[0].pop("limit")),
+    "a best epoch that is none": forged(best_epoch=99),
+    "a best epoch in words": forged(best_epoch="x"),
+    "a best epoch that is not kept": forged(best_epoch=1),
     "empty": lambda path: path.write_bytes(b""),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-100]),
     "cut to a few bytes": lambda path: path.write_bytes(path.read_bytes()[:6]),

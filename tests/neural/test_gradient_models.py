@@ -232,7 +232,7 @@ def test_the_parts_of_stars_add_up_to_them(trained, recipe):
 @pytest.mark.parametrize("recipe", NETWORKS)
 def test_a_network_explains_nothing_and_says_so(trained, recipe):
     model = trained(recipe)
-    with pytest.raises(SettingError, match=f"{type(recipe).__name__} is a network"):
+    with pytest.raises(SettingError, match=f"{type(recipe).__name__} do not come apart"):
         model.explain(1, 3)
 
 

@@ -280,3 +280,28 @@ for ask in (lambda: __import__("matinee.neural"), lambda: recipe_class("NeuMF"))
     for line in lines:
         assert "PyTorch" in line
         assert "matinee[torch]" in line
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_parts_of_whole_numbers_are_refused(kind):
+    with pytest.raises(SettingError, match=r"epochs is a whole number, not 2\.5"):
+        kind(epochs=2.5)
+
+
+def test_no_threads_are_refused(parts):
+    with pytest.raises(SettingError, match="At least 1 thread"):
+        SMALL[0].fit(parts[0], threads=0)
+
+
+def test_patience_with_nothing_liked_to_watch_is_refused(parts):
+    train, validation = parts
+    disliked = replace(validation, ratings=validation.ratings.take(validation.ratings.stars < 4))
+    recipe = BPR(factors=2, liked=4.0, patience=2, device="cpu")
+    with pytest.raises(SettingError, match="no validation rating has 4 stars"):
+        recipe.fit(train, validation=disliked)
+
+
+@pytest.mark.parametrize("seed", [2**32, 2**62])
+def test_large_seeds_draw_numbers_of_their_own(parts, seed):
+    small, large = (replace(SMALL[0], seed=s).fit(parts[0]) for s in (0, seed))
+    assert not np.array_equal(small.scores(1), large.scores(1))

@@ -17,6 +17,6 @@ def recipes(json: Json = False) -> None:
         heading(setup.name)
         say(f"  {setup.what}")
         say(f"  from: {setup.source}; made for {setup.made_for}")
-        if setup.reaches:
-            say(f"  reaches: {setup.reaches}")
+        say(f"  reaches: {setup.reaches}")
+        say(f"  not as there: {setup.differs}")
     say("Run one: matinee train DATASET --recipe NAME")

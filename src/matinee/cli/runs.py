@@ -29,7 +29,8 @@ def runs(json: Json = False) -> None:
         print_json(found)
     elif found:
         frame = pl.DataFrame(found, schema_overrides={"rmse": pl.Float64, "ndcg@10": pl.Float64})
-        headings = {name: name.replace("_", " ") for name in frame.columns}
+        shown = [name for name in frame.columns if name not in ("created", "data")]  # the name says
+        headings = {name: name.replace("_", " ") for name in shown}
         print_table(frame, headings, {"rmse": ".4f", "ndcg@10": ".4f"})
     else:
         say("There is no run under runs/ yet. Make one: matinee train DATASET.")

@@ -79,6 +79,13 @@ def adapted(recipe: "Trainer", device: str | None, checkpoint: str | None, every
     return result
 
 
+def check_device(device: str | None) -> None:
+    """Refuse a device that cannot be used, before the work."""
+    from matinee.neural.devices import choose_device
+
+    choose_device(device or "auto")
+
+
 def where_trained(trainer: Mapping[str, Any], device: str | None) -> str:
     """ " on cpu" and so on, for a head trained by gradients; nothing for others."""
     if "device" not in trainer:

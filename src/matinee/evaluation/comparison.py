@@ -118,7 +118,10 @@ def compare(
 
 
 def _recipe(head: Head) -> Trainer:
-    """The head's recipe; one that stopped early runs as long as it had to, on everything."""
+    """The head's recipe; one that stopped early runs as long as it had to, on everything.
+
+    A learning rate that falls to zero does so within that time.
+    """
     recipe = recipe_again(head.trainer)
     patience = getattr(recipe, "patience", 0)
     if not patience:

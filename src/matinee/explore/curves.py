@@ -42,7 +42,7 @@ def training_curves(model: FactorModel) -> Any:
     >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
     >>> train, test = data.split("random", test_fraction=0.1)
     >>> model = matinee.ALS(factors=4, iterations=3).fit(train, test=test)
-    >>> sorted(chart.title for chart in training_curves(model).hconcat)
+    >>> sorted(chart.title for chart in training_curves(model).concat)
     ['Stars: Loss', 'Stars: RMSE in stars']
 
     Raises
@@ -67,7 +67,7 @@ def training_curves(model: FactorModel) -> Any:
                 panels.append(_panel(alt, rows, f"{HEADS[name]}: {title}", unit))
     if not panels:
         raise SettingError("The model keeps no history of a training in steps.")
-    chart = alt.hconcat(*panels).resolve_scale(color="independent")
+    chart = alt.concat(*panels, columns=2).resolve_scale(color="independent")
     return chart.configure_view(strokeWidth=0).configure_axis(gridOpacity=0.5)
 
 
@@ -100,7 +100,9 @@ def _panel(alt: Any, rows: pl.DataFrame, title: str, unit: str) -> Any:
     color = alt.Color("curve:N", title=None).scale(
         domain=kinds, range=[COLORS[kind] for kind in kinds]
     )
-    legend = alt.Legend(orient="top-right") if len(kinds) > 1 else None
+    rising = title.endswith(TITLES["hit_rate"])
+    corner = "bottom-right" if rising else "top-right"  # where the curves are not
+    legend = alt.Legend(orient=corner) if len(kinds) > 1 else None
     few = rows["iteration"].n_unique() <= 30
     return (
         alt.Chart(rows, title=title)

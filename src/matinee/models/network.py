@@ -49,7 +49,7 @@ class Network:
             If the two do not fit.
         """
         sizes = [int(width) for width in widths]
-        if not sizes or min(sizes) < 0 or sizes == [0] or len(sizes) == 2:
+        if not sizes or min(sizes) < 0 or sizes == [0] or len(sizes) == 2 or not any(sizes[:2]):
             raise ValueError("the widths are none of a network")
         tower, at = [], 0
         for inputs, outputs in pairwise(sizes[1:]):
@@ -87,17 +87,21 @@ class Network:
         """Scores of pairs, and how each changes with the user's vector, float32 (n, width)."""
         slope = np.empty_like(users)
         slope[:, : self.dot] = items[:, : self.dot] * self.output[: self.dot]
+        found = np.einsum("nk,nk->n", users[:, : self.dot], slope[:, : self.dot])
+        found += self.output_bias
         if self.tower:
             of_users, of_items = self._first(users, items)
-            active = [layer > 0 for layer in self._layers(of_users + of_items)]
-            back = np.broadcast_to(self.output[self.dot :], active[-1].shape)
+            layers = list(self._layers(of_users + of_items))
+            found += layers[-1] @ self.output[self.dot :]
+            active = [layer > 0 for layer in layers]
+            back = np.broadcast_to(self.output[self.dot :], layers[-1].shape)
             for (weights, _), on in zip(
                 reversed(self.tower[1:]), reversed(active[1:]), strict=True
             ):
                 back = (back * on) @ weights
             half = users.shape[1] - self.dot
             slope[:, self.dot :] = (back * active[0]) @ self.tower[0][0][:, :half]
-        return self.pairs(users, items), slope
+        return found, slope
 
     def _first(self, users: F32, items: F32) -> tuple[F32, F32]:
         """The parts of the first layer's inputs; it is linear, so each side has its own."""

@@ -20,7 +20,6 @@ STEPS = 100  # of gradient descent for somebody new
 RATE = 0.2  # length of the first of them, in standard deviations of a viewer's vector
 FEWEST = 200  # movies that stand for the unwatched ones, at least
 PAIRS = 200_000  # scored at a time
-AT_ONCE = 128  # new viewers solved together
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +28,8 @@ class NetworkHead:
 
     In stars, or higher for what a viewer would rather watch. Somebody new gets the vector that
     is most probable given their ratings, if training viewers are a fair (Gaussian) sample of
-    people: `STEPS` of gradient descent with everything else as it is.
+    people: `STEPS` of gradient descent with everything else as it is. For lists, watched movies
+    are told from unwatched ones by cross-entropy, also where training compared pairs (BPR).
 
     Parameters
     ----------
@@ -68,6 +68,11 @@ class NetworkHead:
         return Network.unpack(self.widths, self.dense)
 
     @property
+    def in_stars(self) -> bool:
+        """Whether scores are stars."""
+        return not self.unobserved
+
+    @property
     def vectors(self) -> NDArray[np.float32] | None:
         """(items, width) float32: what movies are compared by."""
         return self.item_rows
@@ -77,13 +82,20 @@ class NetworkHead:
         """The vector of a viewer about whom nothing is known: the average one."""
         return _average(self.user_rows)
 
+    @cached_property
+    def spread(self) -> float:
+        """Mean squared distance of viewers' entries from the average ones."""
+        return float(self.user_rows.var(axis=0, dtype=np.float64).mean())
+
     def rows(self, audience: Audience) -> NDArray[np.float32]:
         """The vector of each viewer, float32 (viewers, width)."""
         rows = self.user_rows[audience.codes]
         new = np.flatnonzero(audience.codes < 0)
-        for first in range(0, len(new), AT_ONCE):
-            some = new[first : first + AT_ONCE]
-            rows[some] = self._solved(take_rows(audience.rated, some))
+        counts = np.diff(audience.rated.indptr)[new]
+        examples = np.cumsum(counts * (1 + self.unobserved) + FEWEST)
+        for some in np.split(new, np.flatnonzero(np.diff(examples // PAIRS)) + 1):
+            if len(some):  # as many as fit into memory; each is solved on their own
+                rows[some] = self._solved(take_rows(audience.rated, some))
         return rows
 
     def scores(self, audience: Audience, threads: int | None = None) -> NDArray[np.float32]:
@@ -97,7 +109,7 @@ class NetworkHead:
         self, users: NDArray[np.int32], items: NDArray[np.int32], threads: int | None = None
     ) -> NDArray[np.float32]:
         """Scores of pairs; -1 is the viewer or movie nothing is known of."""
-        return self._pairs(np.vstack([self.user_rows, self.nobody]), users, items)
+        return self._pairs(self.user_rows, users, items)
 
     def listed(
         self, audience: Audience, who: NDArray[np.intp], items: NDArray[np.int32]
@@ -108,12 +120,14 @@ class NetworkHead:
     def _pairs(
         self, user_rows: NDArray[np.float32], users: NDArray[Any], items: NDArray[np.int32]
     ) -> NDArray[np.float32]:
-        item_rows = np.vstack([self.item_rows, _average(self.item_rows)])
-        bias = np.append(self.item_bias, self.item_bias.mean(dtype=np.float64)).astype(np.float32)
-        found = bias[items] + np.float32(self.mean)
+        found = self.item_bias[items] + np.float32(self.mean)
+        found[items < 0] = self.item_bias.mean(dtype=np.float64) + self.mean
         for first in range(0, len(users), PAIRS):
             part = slice(first, first + PAIRS)
-            found[part] += self.network.pairs(user_rows[users[part]], item_rows[items[part]])
+            of_users, of_items = user_rows[users[part]], self.item_rows[items[part]]
+            of_users[users[part] < 0] = self.nobody
+            of_items[items[part] < 0] = _average(self.item_rows)
+            found[part] += self.network.pairs(of_users, of_items)
         return found
 
     def _solved(self, rated: Rows) -> NDArray[np.float32]:
@@ -121,7 +135,7 @@ class NetworkHead:
         rows = np.tile(self.nobody, (len(rated.indptr) - 1, 1))
         who, items, target, weight = self._examples(rated)
         # everything below is per viewer: who else is asked about changes nothing
-        spread = float(np.mean((self.user_rows - self.nobody) ** 2, dtype=np.float64))
+        spread = self.spread
         if spread == 0 or len(who) == 0:
             return rows
         some, starts = np.unique(who, return_index=True)  # viewers with examples, in order
@@ -130,7 +144,7 @@ class NetworkHead:
         for step in range(1, STEPS + 1):
             scores, slope = self.network.slopes(rows[who], self.item_rows[items])
             scores += given
-            if self.unobserved:
+            if not self.in_stars:
                 np.tanh(scores / 2, out=scores)  # the slope of both cross-entropies
                 scores += 1
                 scores /= 2
@@ -148,7 +162,7 @@ class NetworkHead:
         self, rated: Rows
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
         """What new viewers' vectors are fitted to: viewer, movie, target, weight."""
-        if not self.unobserved:
+        if self.in_stars:
             who = np.repeat(np.arange(len(rated.indptr) - 1), np.diff(rated.indptr))
             weight = np.full(len(who), 1 / max(self.noise, 1e-6), np.float32)
             return who, rated.indices, rated.values, weight
@@ -176,8 +190,8 @@ class NetworkHead:
     ) -> tuple[dict[str, float], NDArray[np.float64]]:
         """Refused: what a network adds up are not ratings."""
         raise SettingError(
-            f"{self.trainer.get('name')} is a network: its scores do not come apart into what each "
-            "rating adds. A head of ALS, ImplicitALS or MatrixFactorization explains itself."
+            f"The scores of {self.trainer.get('name')} do not come apart into what each rating "
+            "adds. A head of ALS, ImplicitALS or MatrixFactorization explains itself."
         )
 
     def check(self, viewers: int, movies: int, genres: int) -> None:
@@ -193,7 +207,7 @@ class NetworkHead:
         Network.unpack(self.widths, self.dense)
         if len(sizes) > 1 and sizes[1] % 2:
             raise ValueError("viewers and movies share the tower's inputs evenly")
-        if not (np.isfinite(self.mean) and self.noise > 0 and self.unobserved >= 0):
+        if not (np.isfinite(self.mean) and self.noise > 0 and 0 <= self.unobserved <= 1e6):
             raise ValueError("a setting of the network head makes no sense")
 
 

@@ -296,7 +296,10 @@ def _head(
     if "head" in history.columns:
         own = history.filter(pl.col("head") == name).drop("head")
         own = own.select(column for column in own if column.null_count() < own.height)
-    return kind(**given, trainer=about["trainer"], history=own)
+    head = kind(**given, trainer=about["trainer"], history=own)
+    if isinstance(head, NetworkHead) and head.in_stars != (name == "rating"):
+        raise ValueError(f"the {name} head has learned something else")
+    return head
 
 
 def _plain_type(text: str) -> str:

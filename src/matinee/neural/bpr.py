@@ -11,6 +11,7 @@ from matinee.data import Dataset
 from matinee.models import FactorModel
 from matinee.models.positives import check_liked
 from matinee.neural.checkpoints import Checkpointed
+from matinee.neural.examples import generator_of
 from matinee.neural.heads import network_model
 from matinee.neural.modules import Factorization
 from matinee.neural.optimizers import wants_sparse
@@ -72,7 +73,7 @@ class BPR(GradientRecipe):
     ) -> Factorization:
         """See `GradientRecipe.start`."""
         sides = len(train.ratings.user_ids), len(train.ratings.item_ids)
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = generator_of(torch.device("cpu"), self.seed)
         users, items = (
             self.init_stddev * torch.randn(rows, self.factors, generator=generator)
             for rows in sides

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from matinee.neural.recipe import GradientRecipe
 
 FILE = "state.safetensors"
+MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
+KEPT = {"AdamW": MOMENTS, "SparseAdam": MOMENTS, "Adagrad": {"step", "sum"}, "SGD": set()}
+"""What torch's optimizers keep of each parameter."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Checkpoint:
         if len(state.history) % self.every:
             return
         tensors = {f"weights.{name}": value for name, value in module.state_dict().items()}
-        tensors |= {f"best.{name}": value for name, value in state.best.items()}
+        if state.best_epoch < len(state.history):  # else they are the same
+            tensors |= {f"best.{name}": value for name, value in state.best.items()}
         numbers: dict[str, Any] = {}
         for at, parameter, optimizer in _parameters(optimizers):
             for name, value in optimizer.state.get(parameter, {}).items():
@@ -59,7 +63,6 @@ class Checkpoint:
             "numbers": numbers,
             "history": state.history,
             "best_epoch": state.best_epoch,
-            "tensors": sorted(tensors),
         }
         with new_folder(self.folder) as fresh:
             whole = {name: value.detach().cpu().clone() for name, value in tensors.items()}
@@ -86,26 +89,28 @@ class Checkpoint:
             with safe_open(path, framework="pt", device=device) as file:
                 about = json.loads((file.metadata() or {})["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if sorted(tensors) != about["tensors"]:
-                raise ValueError("a part is missing")
             if about["identity"] != self.identity:
                 raise RunError(
                     f"{self.folder}: a checkpoint of other settings or other data. Name another "
                     "folder, or remove this one."
                 )
+            state = State(about["history"], {}, about["best_epoch"])
+            _check_history(state)
+            weights = module.state_dict()
+            _check_tensors(_under(tensors, "weights."), weights)
             module.load_state_dict(_under(tensors, "weights."))
+            last = state.best_epoch == len(state.history)
+            state.best = _under(tensors, "weights." if last else "best.")
+            _check_tensors(state.best, weights)
             for at, parameter, optimizer in _parameters(optimizers):
                 known = _under(tensors, f"optimizer.{at}.")
+                numbers = _under(about["numbers"], f"{at}.")
+                _check_optimizer(optimizer, parameter, known, numbers)
                 if "step" in known:  # counts on the CPU unless the update is fused
                     fused = optimizer.defaults.get("fused")
                     known["step"] = known["step"].to(device if fused else "cpu")
-                numbers = {
-                    name.removeprefix(f"{at}."): value
-                    for name, value in about["numbers"].items()
-                    if name.startswith(f"{at}.")
-                }
                 optimizer.state[parameter] = {**known, **numbers}
-            return State(about["history"], _under(tensors, "best."), about["best_epoch"])
+            return state
         except (
             SafetensorError,
             OSError,
@@ -117,12 +122,45 @@ class Checkpoint:
             raise RunError(f"{path}: this checkpoint cannot be read ({problem}).") from None
 
 
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _under(named: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
+        name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)
     }
+
+
+def _check_history(state: "State") -> None:
+    """Raise ValueError unless this is the history of a training, with sensible numbers."""
+    for number, row in enumerate(state.history, start=1):
+        plain = all(type(value) in (int, float) for value in row.values())
+        if not plain or row["iteration"] != number or not {"limit", "seconds"} <= set(row):
+            raise ValueError("the history is none of a training")
+    if type(state.best_epoch) is not int or not 0 < state.best_epoch <= len(state.history):
+        raise ValueError("the best epoch is none of the history")
+
+
+def _check_tensors(found: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless these are float32 tensors of the names and shapes wanted."""
+    if found.keys() != wanted.keys():
+        raise ValueError("a part is missing or unknown")
+    for name, value in found.items():
+        right = value.dtype == torch.float32 and value.shape == wanted[name].shape
+        if not right or not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{name} has another type or shape than it should")
+
+
+def _check_optimizer(
+    optimizer: torch.optim.Optimizer,
+    parameter: torch.nn.Parameter,
+    tensors: dict[str, Tensor],
+    numbers: dict[str, Any],
+) -> None:
+    """Raise ValueError unless this is what the optimizer keeps of a parameter; kernels trust it."""
+    if KEPT[type(optimizer).__name__] != tensors.keys() | numbers.keys():
+        raise ValueError("a part of an optimizer is missing or unknown")
+    count = torch.zeros(())
+    _check_tensors(tensors, {name: count if name == "step" else parameter for name in tensors})
+    if any(type(value) is not int or value < 0 for value in numbers.values()):
+        raise ValueError("a number of an optimizer makes no sense")
 
 
 def _parameters(
@@ -143,7 +181,7 @@ class Checkpointed:
     """A recipe whose training leaves its state in a folder as it goes.
 
     Killed and started again with the same folder, it goes on after the last state and ends with
-    the same model.
+    the same model, on the same kind of device with the same number of threads.
 
     Parameters
     ----------

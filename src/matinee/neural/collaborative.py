@@ -13,6 +13,7 @@ from matinee.errors import SettingError
 from matinee.models import FactorModel
 from matinee.models.positives import check_liked
 from matinee.neural.checkpoints import Checkpointed
+from matinee.neural.examples import generator_of
 from matinee.neural.heads import network_model
 from matinee.neural.modules import Collaborative
 from matinee.neural.optimizers import wants_sparse
@@ -86,7 +87,7 @@ class CollaborativeRecipe(GradientRecipe):
             layers=layers,
             mean=float(ratings.stars.mean(dtype=np.float64)) if explicit else 0.0,
             stddev=self.init_stddev,
-            generator=torch.Generator().manual_seed(self.seed),
+            generator=generator_of(torch.device("cpu"), self.seed),
             sparse=wants_sparse(self, users + items),
         )
 

@@ -59,6 +59,8 @@ def device_report() -> dict[str, str]:
 @contextmanager
 def torch_threads(threads: int | None) -> Iterator[None]:
     """Let torch use so many threads; None leaves it alone."""
+    if threads is not None and threads < 1:
+        raise SettingError(f"At least 1 thread is needed, not {threads}.")
     before = torch.get_num_threads()
     if threads is not None:
         torch.set_num_threads(threads)

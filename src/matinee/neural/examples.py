@@ -8,8 +8,13 @@ from torch import Tensor
 
 from matinee.kernels import Rows
 
-CHANCES = 2**40  # so many that no movie has a better chance than another
-EPOCHS = 1_000_003  # more than anybody trains: each seed has its own generators
+CHANCES = 2**31  # so many that no movie has a better chance than another
+
+
+def generator_of(device: torch.device, *seeds: int) -> torch.Generator:
+    """A source of random numbers of its own for each seed, or seed and epoch."""
+    state = np.random.SeedSequence(seeds).generate_state(1)  # mixed: torch looks at 32 bits
+    return torch.Generator(device).manual_seed(int(state[0]))
 
 
 class Shuffled:
@@ -38,8 +43,7 @@ class Shuffled:
 
     def generator(self, epoch: int) -> torch.Generator:
         """The source of everything that is drawn in an epoch."""
-        device = self.columns[0].device
-        return torch.Generator(device).manual_seed(self.seed * EPOCHS + epoch)
+        return generator_of(self.columns[0].device, self.seed, epoch)
 
     def epoch(self, number: int) -> Iterator[tuple[tuple[Tensor, ...], torch.Generator]]:
         """The batches of an epoch, and a generator for what is drawn beside them."""

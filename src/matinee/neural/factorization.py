@@ -17,6 +17,7 @@ from matinee.models.rating_head import RatingHead
 from matinee.models.side import link_of_genres
 from matinee.models.trainer import kept_epoch
 from matinee.neural.checkpoints import Checkpointed
+from matinee.neural.examples import generator_of
 from matinee.neural.heads import as_array
 from matinee.neural.modules import Factorization
 from matinee.neural.optimizers import wants_sparse
@@ -40,8 +41,9 @@ class MatrixFactorization(GradientRecipe):
     with x = [b_u, p_u], w = [b_i, q_i] and n a row's number of ratings. The first two lines are
     what `ALS` minimizes, with all prior means zero; the others are the terms of Google's course.
     Gravity pulls the scores of pairs that nobody rated to zero; it goes with ``biases=False``.
-    Penalties act on a row when a rating uses it. Afterwards, movies without ratings get what the
-    learned vectors say of their genres.
+    Penalties act on a row when a rating uses it, so rows without ratings are not in them.
+    Afterwards, movies without ratings get what the learned vectors say of their genres. Somebody
+    new is solved by least squares with a bias, also where training had none.
 
     Parameters
     ----------
@@ -101,7 +103,7 @@ class MatrixFactorization(GradientRecipe):
         """See `GradientRecipe.start`."""
         ratings = train.ratings
         counts = ratings.user_counts, ratings.item_counts
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = generator_of(torch.device("cpu"), self.seed)
         users, items = (
             self.init_stddev * torch.randn(len(count), self.factors, generator=generator)
             for count in counts

@@ -47,7 +47,7 @@ class GradientRecipe:
         Stop when the figure of the validation part has not improved for so many epochs, and
         restore the best weights; 0 runs all epochs. Needs `validation` in `fit`.
     amp : bool
-        Matrix products in bfloat16, for GPUs; embeddings stay float32.
+        Matrix products in bfloat16: networks gain by it on GPUs. Embeddings stay float32.
     device : str
         ``"auto"`` picks CUDA, else MPS, else the CPU.
     seed : int
@@ -165,8 +165,11 @@ class GradientRecipe:
 
 
 def at_least(recipe: Any, **least_of: float) -> None:
-    """Refuse settings below these."""
+    """Refuse settings below these, and parts of whole numbers."""
     for name, least in least_of.items():
+        kind = type(recipe).__dataclass_fields__[name].type
+        if kind is int and type(getattr(recipe, name)) is not int:
+            raise SettingError(f"{name} is a whole number, not {getattr(recipe, name)!r}.")
         if not least <= getattr(recipe, name) < np.inf:
             raise SettingError(f"{name} is at least {least}, not {getattr(recipe, name)}.")
 

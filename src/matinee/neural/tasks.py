@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from matinee.data import Dataset
+from matinee.errors import SettingError
 from matinee.kernels import Rows
 from matinee.models.positives import positives, watched_by
-from matinee.neural.examples import Shuffled, Unwatched
+from matinee.neural.examples import Shuffled, Unwatched, generator_of
 from matinee.neural.modules import Scorer
 
 if TYPE_CHECKING:
@@ -188,10 +189,13 @@ def lists_task(
     device: torch.device,
 ) -> WatchedTask:
     """What a recipe for lists trains on: the ratings of at least its `liked` stars."""
+    parts = {name: positives(part.ratings.by_user, recipe.liked) for name, part in judged.items()}
+    if recipe.patience and not len(parts["validation"].indices):
+        raise SettingError(f"patience: no validation rating has {recipe.liked:g} stars or more.")
     return kind(
         module,
         watched_by(train, recipe.liked),
-        {name: positives(part.ratings.by_user, recipe.liked) for name, part in judged.items()},
+        parts,
         negatives=recipe.negatives,
         batch=recipe.batch_size,
         seed=recipe.seed,
@@ -220,7 +224,7 @@ def hit_rate(module: Scorer, user: Tensor, items: Tensor) -> float:
 def _exam(rows: Rows, draw: Unwatched, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Viewers (n,) and for each a watched movie and `RIVALS` others (n, 1 + RIVALS)."""
     user, item = _pairs(rows, device)
-    generator = torch.Generator(device).manual_seed(seed)
+    generator = generator_of(device, seed)
     order = torch.randperm(len(user), generator=generator, device=device)[:JUDGED]
     user, item = user[order], item[order]
     rivals = draw(user.repeat_interleave(RIVALS), generator).view(-1, RIVALS)
