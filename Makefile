@@ -1,7 +1,7 @@
 # Each target sets itself up in .venv; needed are only python3 (3.11 or newer) and make.
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test lint format accuracy ranking clean
+.PHONY: demo test lint format accuracy ranking neural clean
 
 demo: .venv/core
 	.venv/bin/matinee demo
@@ -23,6 +23,9 @@ accuracy: .venv/core
 
 ranking: .venv/core
 	.venv/bin/python bench/ranking.py
+
+neural: .venv/all
+	.venv/bin/python bench/neural.py
 
 .venv/bin/python:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

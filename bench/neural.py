@@ -202,12 +202,15 @@ def draw(curves, path):
         .mark_line()
         .encode(
             x=altair.X("step:Q", title="step"),
-            y=altair.Y("mse:Q", title="mean squared error on the test part").scale(type="log"),
+            y=altair.Y("mse:Q", title="mean squared error on the test part").scale(
+                type="log", domain=[1, 16]
+            ),
             color=altair.Color("who:N", title=None),
             strokeDash=altair.StrokeDash("who:N", title=None),
         )
         .properties(width=360, height=260)
         .facet(column=altair.Column("recipe:N", title=None))
+        .resolve_scale(x="independent")
     )
     chart.save(path, scale_factor=2)
 

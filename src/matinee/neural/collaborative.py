@@ -229,8 +229,9 @@ class NeuMF(CollaborativeRecipe):
         return self.factors, self.layers
 
     def decay_of(self, group: str) -> float:
-        """Weight decay of a group of parameters: none where the halves are trained first."""
-        return 0.0 if self.pretrain_epochs else super().decay_of(group)
+        """Weight decay of a group of parameters: none by SGD where the halves are trained first."""
+        alone = self.pretrain_epochs and self.optimizer == "sgd"
+        return 0.0 if alone else super().decay_of(group)
 
     def start(
         self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: Checkpointed | None
