@@ -88,7 +88,7 @@ SETUPS = (
         what="two embeddings, dot product, MSE, Adam",
         source="PyTorch notebooks on ml-latest-small",
         made_for="ml-latest-small",
-        reaches="@1",
+        reaches="RMSE 0.969, MAE 0.733 on ml-latest-small",
         differs="first entries are normal around 0, where notebooks differ; a tenth is kept for "
         "testing, where they train on everything",
         steps=(
@@ -111,7 +111,7 @@ SETUPS = (
         what="dot product by gradient descent over the whole sparse matrix",
         source="Google's recommendation systems course, first model",
         made_for="ml-100k",
-        reaches="@2",
+        reaches="RMSE 1.111, MAE 0.857 on ml-100k",
         differs="nothing but the random numbers",
         steps=(
             Step(
@@ -131,7 +131,7 @@ SETUPS = (
         what="the same with L2 and gravity",
         source="Google's recommendation systems course, regularized model",
         made_for="ml-100k",
-        reaches="@3",
+        reaches="RMSE 1.493, MAE 1.199 on ml-100k",
         differs="L2 leaves out movies without training ratings",
         steps=(
             Step(
@@ -153,7 +153,7 @@ SETUPS = (
         what="biases, then factors, then genre features, by ALS",
         source="course projects on ml-32m",
         made_for="ml-32m",
-        reaches="@4",
+        reaches="RMSE 0.906, 0.843, 0.839 on ml-1m, step by step",
         differs="genres are the prior mean of a movie's vector; the last step makes lists, too",
         steps=(
             Step("biases", {"name": "BiasOnly"}),
@@ -166,7 +166,7 @@ SETUPS = (
         what="two embeddings, dot product, MSE, 5 epochs of Adam",
         source="Kaggle notebook on movies.csv and ratings.csv",
         made_for="millions of ratings",
-        reaches="@5",
+        reaches="its author reports RMSE 0.96, MAE 0.71; on ml-1m RMSE 0.867, MAE 0.678",
         differs="length and first entries of the vectors, which its author's figures do not tell",
         steps=(
             Step("dot product of two embeddings", {**_DOT, **_FIVE_EPOCHS, "schedule": "constant"}),
@@ -177,7 +177,7 @@ SETUPS = (
         what="the same with biases, weight decay and a falling learning rate",
         source="embedding-adam, and what we would change in it",
         made_for="millions of ratings",
-        reaches="@6",
+        reaches="RMSE 0.848, MAE 0.665 on ml-1m",
         differs="biases, weight decay of the vectors, cosine schedule, lists by ImplicitALS",
         steps=(
             Step(
@@ -197,7 +197,8 @@ SETUPS = (
         what="neural matrix factorization for lists",
         source="He et al. 2017, Neural collaborative filtering",
         made_for="ml-1m",
-        reaches="@7",
+        reaches="HR@10 0.715, NDCG@10 0.437 on the paper's test lists of ml-1m; its authors, "
+        "pre-trained, 0.730 and 0.447",
         differs="weight decay and a falling learning rate, without which it learns by heart; "
         "64 factors beside the smallest tower; batches of 1024; no pre-training",
         steps=(Step("NeuMF", None, _NCF),),
