@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 from safetensors.numpy import load_file
 
+import matinee
 from matinee.cli.app import main
 from matinee.data.generated import write_generated
 from matinee.errors import DivergedWarning
@@ -607,3 +608,17 @@ def test_without_altair_a_picture_is_refused_before_the_training(shell, package)
     message = shell.apart(*train, "--plot", "--run", "runs/bare", without=package, fails=True)
     assert "pip install 'matinee[plots]'" in message
     assert not (shell.folder / "runs" / "bare").exists()
+
+
+def test_a_training_viewer_is_asked_about_by_their_trained_vector(shell):
+    """Not by one that is solved anew from their ratings, which gradients do not end at."""
+    shell("train", "small", "--model", "mf", "--ranker", "bpr", *QUICK, "--run", "runs/own")
+    model = matinee.load(shell.folder / "runs" / "own")
+    listed = shell.json("recommend", "runs/own", "--user", 7, "-n", 5)
+    wanted = model.recommend(7, n=5)
+    assert [row["item"] for row in listed] == wanted["item"].to_list()
+    assert [row["score"] for row in listed] == pytest.approx(wanted["score"].to_list(), abs=1e-6)
+    title = wanted["title"][0]
+    parts = shell.json("explain", "runs/own", title, "--user", 7, "--by", "stars")
+    assert "training" in [part["part"] for part in parts["parts"]]
+    assert parts["score"] == pytest.approx(float(model.scores(7, by="stars")[model.movie(title)]))

@@ -107,14 +107,14 @@ def run_and_title(words: list[str]) -> tuple[str | None, str]:
     return (words[0], words[1]) if len(words) == 2 else (None, words[0])
 
 
-def find_viewer(model: "FactorModel", user: str | None, rated: list[str] | None) -> "Viewer":
-    """The viewer with an id, or somebody new with the ratings given."""
+def find_viewer(model: "FactorModel", user: str | None, rated: list[str] | None) -> "str | Viewer":
+    """A viewer's id, whose trained vector the model has, or somebody new with these ratings."""
     if user is not None and rated:
         raise SettingError("Give --user ID or --rated ratings of somebody new, not both.")
     if user is None and not rated:
         raise SettingError('Say who it is for: --user ID, or --rated "TITLE=STARS" (several).')
     if user is not None:
-        return model.viewer(user)
+        return user
     return model.fold_in(parse_rated(rated or []))
 
 
