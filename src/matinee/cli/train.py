@@ -237,8 +237,7 @@ def train(
         _report(one, device)
     if plot:
         say(f"Curves in {curves}." if curves else "No curves: this training has no steps.")
-    first = "matinee recommend --user ID"
-    say(f"Saved in {folder}. Next: {first}, matinee similar TITLE.")
+    say(f"Saved in {folder}. Next: matinee recommend --user ID, matinee similar TITLE.")
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def check_device(device: str | None) -> None:
 
 
 def where_trained(trainer: Mapping[str, Any], device: str | None) -> str:
-    """ " on cpu" and so on, for a head trained by gradients; nothing for others."""
+    """The words "on cpu" and so on, after a space, for a head trained by gradients; else none."""
     if "device" not in trainer:
         return ""
     from matinee.neural.devices import choose_device

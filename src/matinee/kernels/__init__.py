@@ -12,6 +12,7 @@ from matinee.kernels.rows import (
     compress,
     count_together,
     repeated_entry,
+    row_of_entries,
     take_rows,
     transpose,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "item_keys",
     "predict_pairs",
     "repeated_entry",
+    "row_of_entries",
     "run_blocks",
     "score_rows",
     "solve_rows_blockwise",

@@ -61,6 +61,11 @@ def transpose(matrix: Rows, n_columns: int) -> Rows:
     return compress(matrix.indices, rows, matrix.values, n_columns)
 
 
+def row_of_entries(matrix: Rows) -> NDArray[np.int64]:
+    """The row that each entry stands in, (entries,)."""
+    return np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr))
+
+
 def take_rows(matrix: Rows, rows: NDArray[np.integer]) -> Rows:
     """Some rows of a matrix, in the order asked for."""
     counts = matrix.indptr[rows + 1] - matrix.indptr[rows]

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.errors import SettingError
-from matinee.kernels import Rows, take_rows
+from matinee.kernels import Rows, row_of_entries, take_rows
 from matinee.models.head import check_array
 from matinee.models.network import Network
 from matinee.models.positives import positives
@@ -163,7 +163,7 @@ class NetworkHead:
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
         """What new viewers' vectors are fitted to: viewer, movie, target, weight."""
         if self.in_stars:
-            who = np.repeat(np.arange(len(rated.indptr) - 1), np.diff(rated.indptr))
+            who = row_of_entries(rated)
             weight = np.full(len(who), 1 / max(self.noise, 1e-6), np.float32)
             return who, rated.indices, rated.values, weight
         watched = positives(rated, self.liked)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from matinee.kernels import Rows
+from matinee.kernels import Rows, row_of_entries
 
 CHANCES = 2**31  # so many that no movie has a better chance than another
 
@@ -84,7 +84,7 @@ class Unwatched:
         indptr, indices, _ = watched
         known = np.unique(indices)
         counts = np.diff(indptr)
-        viewer = np.repeat(np.arange(len(counts)), counts)
+        viewer = row_of_entries(watched)
         before = np.searchsorted(known, indices) - (np.arange(len(indices)) - indptr[viewer])
         self.stride = len(known) + 1  # keys of a viewer stay below those of the next
         self.keys = torch.from_numpy(viewer * self.stride + before).to(device)

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from matinee.data import Dataset
 from matinee.errors import SettingError
-from matinee.kernels import Rows
+from matinee.kernels import Rows, row_of_entries
 from matinee.models.positives import positives, watched_by
 from matinee.neural.examples import Shuffled, Unwatched, generator_of
 from matinee.neural.modules import Scorer
@@ -233,10 +233,7 @@ def _exam(rows: Rows, draw: Unwatched, seed: int, device: torch.device) -> tuple
 
 def _both(a: Rows, b: Rows) -> Rows:
     """The entries of two tables with the same rows, columns ascending."""
-    pairs = [
-        np.stack([np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr)), rows.indices])
-        for rows in (a, b)
-    ]
+    pairs = [np.stack([row_of_entries(rows), rows.indices]) for rows in (a, b)]
     row, column = np.unique(np.concatenate(pairs, axis=1), axis=1)
     indptr = np.searchsorted(row, np.arange(len(a.indptr)))
     return Rows(indptr, column.astype(np.int32), np.ones(len(column), np.float32))
@@ -250,8 +247,7 @@ def _columns(dataset: Dataset, device: torch.device) -> tuple[Tensor, Tensor, Te
 
 def _pairs(rows: Rows, device: torch.device) -> tuple[Tensor, Tensor]:
     """Row and column of every entry, on the device."""
-    viewer = np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr))
-    return _codes(viewer, device), _codes(rows.indices, device)
+    return _codes(row_of_entries(rows), device), _codes(rows.indices, device)
 
 
 def _codes(values: NDArray[np.integer], device: torch.device) -> Tensor:
