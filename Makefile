@@ -1,7 +1,7 @@
 # Each target sets itself up in .venv; needed are only python3 (3.11 or newer) and make.
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test lint format accuracy ranking neural clean
+.PHONY: demo test lint format accuracy ranking neural looks gallery notebooks clean
 
 demo: .venv/core
 	.venv/bin/matinee demo
@@ -27,6 +27,15 @@ ranking: .venv/core
 neural: .venv/all
 	.venv/bin/python bench/neural.py
 
+looks: .venv/all
+	.venv/bin/python bench/looks.py
+
+gallery: .venv/all
+	.venv/bin/python docs/gallery.py
+
+notebooks: .venv/all
+	.venv/bin/python notebooks/execute.py
+
 .venv/bin/python:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "matinee needs Python 3.11 or newer; python3 is older."; exit 1; }
@@ -37,7 +46,7 @@ neural: .venv/all
 	@touch $@
 
 .venv/all: .venv/core
-	$(PIP) -e '.[torch,plots,test,lint]'
+	$(PIP) -e '.[torch,charts,test,lint]'
 	@touch $@
 
 clean:

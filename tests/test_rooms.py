@@ -22,7 +22,7 @@ PACKAGES = {
     "models": {"numpy", "polars", "safetensors"},
     "neural": {"numpy", "polars", "torch", "safetensors"},
     "evaluation": {"numpy"},
-    "explore": {"numpy", "polars", "altair", "vl_convert"},
+    "explore": {"numpy", "polars", "altair", "vl_convert", "sklearn", "umap", "jinja2"},
     "cli": {"typer", "rich", "polars"},
 }
 FILES = sorted(path for room in FLOORS for path in (SOURCE / room).rglob("*.py"))

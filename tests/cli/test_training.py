@@ -606,7 +606,7 @@ def test_without_torch_saved_neural_runs_answer(shell, both):
 def test_without_altair_a_picture_is_refused_before_the_training(shell, package):
     train = ["train", "small", "--model", "bias", "--ranker", "none"]
     message = shell.apart(*train, "--plot", "--run", "runs/bare", without=package, fails=True)
-    assert "pip install 'matinee[plots]'" in message
+    assert "pip install 'matinee[charts]'" in message
     assert not (shell.folder / "runs" / "bare").exists()
 
 

@@ -3,18 +3,22 @@
 import io
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import typer
 
+from matinee.cli.cluster import cluster
 from matinee.cli.data import data_app
 from matinee.cli.demo import demo
 from matinee.cli.describe import describe
 from matinee.cli.doctor import doctor
 from matinee.cli.evaluate import evaluate
 from matinee.cli.explain import explain
+from matinee.cli.map import draw_map
 from matinee.cli.recipes import recipes
 from matinee.cli.recommend import recommend
+from matinee.cli.report import report
 from matinee.cli.runs import runs
 from matinee.cli.similar import similar
 from matinee.cli.train import train
@@ -30,9 +34,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (demo, describe, recipes, train, evaluate, recommend, similar, explain, runs, doctor)
-for command in COMMANDS:
-    app.command()(command)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo,
+    "describe": describe,
+    "recipes": recipes,
+    "train": train,
+    "evaluate": evaluate,
+    "recommend": recommend,
+    "similar": similar,
+    "explain": explain,
+    "cluster": cluster,
+    "map": draw_map,
+    "report": report,
+    "runs": runs,
+    "doctor": doctor,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 app.add_typer(data_app, name="data")
 
 

@@ -10,14 +10,13 @@ if TYPE_CHECKING:
     from matinee.models import FactorModel
 
 EDITION = "ml-latest-small"
-WELL_KNOWN = "Toy Story (1995)"
 ROWS = 8
 
 
 def demo() -> None:
     """Train on a small MovieLens edition and show what came out."""
     from matinee.evaluation import Split, held_out, train_and_test
-    from matinee.explore import describe
+    from matinee.explore import describe, familiar_movies
     from matinee.models import ALS, BiasOnly, ImplicitALS
     from matinee.models.runs import RUNS
 
@@ -48,7 +47,7 @@ def demo() -> None:
     folder = model.save(RUNS / "demo")
     say()
     say(f"The model is saved in {folder}. Ask it yourself:")
-    title = model.catalog.titles[_well_known(model)]
+    title = familiar_movies(model, 1)[0]
     say(f"  {command()} recommend --user 1")
     say(f'  {command()} recommend --rated "{title}=5"')
     say(f'  {command()} similar "{title}"')
@@ -97,23 +96,19 @@ def _show_viewer(model: "FactorModel") -> None:
     """One viewer's favourites beside what is recommended to them, and why."""
     import polars as pl
 
-    from matinee.explore import favourites, typical_viewer
+    from matinee.explore import favourites, reasons, typical_viewer
 
     user = typical_viewer(model)
     loved = favourites(model, user, ROWS)
-    found = model.recommend(user, ROWS)
-    reasons = []
-    for item in found["item"]:
-        parts = model.explain(user, item).filter(pl.col("part") == "rating")
-        best = parts.sort("contribution", descending=True).row(0, named=True)
-        reasons.append(best["title"])
+    found = reasons(model, user, ROWS, because=1)
     say()
     heading(f"Viewer {user}: what they loved, what they should watch, and because of what")
     side = pl.concat(
         [
             loved.select(loved="title", given="stars"),
-            found.select(watch="title", stars="stars"),
-            pl.DataFrame({"why": reasons}),
+            found.select(
+                watch="title", stars="stars", why=pl.col("because").list.first().fill_null("")
+            ),
         ],
         how="horizontal",
     )
@@ -125,16 +120,11 @@ def _show_viewer(model: "FactorModel") -> None:
 
 
 def _show_neighbours(model: "FactorModel") -> None:
-    title = model.catalog.titles[_well_known(model)]
+    from matinee.explore import familiar_movies
+
+    title = familiar_movies(model, 1)[0]
     say()
     heading(f"Most like {title}, going by ratings")
     found = model.similar(title, ROWS)
     headings = {"title": "title", "genres": "genres", "similarity": "cosine"}
     print_table(found, headings, {"similarity": ".2f"})
-
-
-def _well_known(model: "FactorModel") -> int:
-    """Toy Story where it is in the catalogue, else the movie with the most ratings."""
-    if WELL_KNOWN in model.catalog.titles:
-        return model.movie(WELL_KNOWN)
-    return int(model.item_counts.argmax())

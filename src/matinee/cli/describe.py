@@ -1,12 +1,17 @@
 """matinee describe"""
 
+from pathlib import Path
+
 from matinee.cli.options import (
     Columns,
     DatasetArgument,
     Duplicates,
+    Html,
     Json,
+    Out,
     ScaleOption,
     open_dataset,
+    place_of,
 )
 from matinee.cli.output import heading, print_json, print_table, say
 
@@ -16,9 +21,14 @@ def describe(
     columns: Columns = None,
     scale: ScaleOption = None,
     duplicates: Duplicates = None,
+    html: Html = False,
+    out: Out = None,
     json: Json = False,
 ) -> None:
-    """What is in a data set: sizes, rows, stars, tails, genres."""
+    """What is in a data set: sizes, rows, stars, tails, genres; --html draws them as a page."""
+    if html or out:
+        _write_page(dataset, columns, scale, duplicates, out, json)
+        return
     import polars as pl
 
     from matinee.explore import describe as describe_dataset
@@ -73,3 +83,23 @@ def describe(
         heading("Genres (a movie counts for each of its genres)")
         headings = {"genre": "genre", "movies": "movies", "ratings": "ratings"}
         print_table(about.genres, {**headings, "mean_stars": "mean stars"}, {"mean_stars": ".2f"})
+
+
+def _write_page(
+    dataset: str,
+    columns: str | None,
+    scale: str | None,
+    duplicates: str | None,
+    out: str | None,
+    json: bool,
+) -> None:
+    from matinee.explore import write_description
+
+    if out:
+        place_of(out, Path(out), ".html")
+    data = open_dataset(dataset, columns, scale, duplicates)
+    place = write_description(data, place_of(out, Path(f"{data.name}.html"), ".html"))
+    if json:
+        print_json({"html": str(place)})
+    else:
+        say(f"Description of {data.name} in {place}; open it in a browser.")

@@ -7,16 +7,6 @@ import typer
 from matinee.cli.options import Json, find_run
 from matinee.cli.output import heading, print_json, print_table, say
 
-FIGURES = {
-    "ndcg@10": "NDCG@10",
-    "hit_rate@10": "HR@10",
-    "recall_capped@20": "Recall@20",
-    "ndcg@100": "NDCG@100",
-    "coverage@10": "coverage",
-    "popularity_share@10": "popular",
-}
-"""Columns of the table; `--json` has all figures."""
-
 
 def evaluate(
     runs: Annotated[
@@ -42,7 +32,7 @@ def evaluate(
     """
     import polars as pl
 
-    from matinee.evaluation import compare
+    from matinee.evaluation import FIGURE_NAMES, compare
     from matinee.models import load
 
     folders = [find_run(run) for run in runs] if runs else [find_run(None)]
@@ -55,7 +45,7 @@ def evaluate(
     heading(f"{lists.protocol}: lists of {lists.viewers:,} viewers")
     if lists.note:
         say(lists.note)
-    shown = [name for name in FIGURES if name in lists.figures]
+    shown = [name for name in FIGURE_NAMES if name in lists.figures]
     several = len(models) > 1
     numbers = {name: str(number) for number, name in enumerate(models, start=1)}
     for name, number in numbers.items():
@@ -74,7 +64,7 @@ def evaluate(
         schema_overrides={"rmse": pl.Float64},
     )
     columns = {"run": "run"} if several else {}
-    columns |= {"recipe": "lists by", **{name: FIGURES[name] for name in shown}}
+    columns |= {"recipe": "lists by", **{name: FIGURE_NAMES[name] for name in shown}}
     if any(row.stars for row in rows):
         columns |= {"rmse": "RMSE"}
     shares = dict.fromkeys(("coverage@10", "popularity_share@10"), ".1%")

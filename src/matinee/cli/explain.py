@@ -7,14 +7,6 @@ import typer
 from matinee.cli.options import By, Json, Rated, User, find_viewer, open_run, run_and_title
 from matinee.cli.output import heading, print_json, print_table, say
 
-STARS = {
-    "mean": "stars of an average movie",
-    "movie": "how this movie is liked",
-    "prior": "how viewers like its kind",
-    "training": "what training added beyond the ratings",
-}
-LISTS = {"movie": "viewers who watched it", "prior": "how it suits the average viewer"}
-
 
 def explain(
     words: Annotated[
@@ -31,6 +23,8 @@ def explain(
 ) -> None:
     """Why a movie is on somebody's list, or gets so many stars (--by stars), part by part."""
     import polars as pl
+
+    from matinee.models.explanation import PART_NAMES
 
     run, title = run_and_title(words)
     model = open_run(run)
@@ -49,7 +43,9 @@ def explain(
     else:
         predicted = "" if stars is None else f", {stars:.2f} stars"
         heading(f"{name}: score {score:.3f} in lists{predicted}")
-    general = pl.col("part").replace_strict(STARS if in_stars else LISTS, default=None)
+    general = pl.col("part").replace_strict(
+        PART_NAMES["stars" if in_stars else "ranking"], default=None
+    )
     named = parts.with_columns(title=pl.coalesce("title", general))
     first = named.filter(pl.col("part") != "rating").height + n
     print_table(

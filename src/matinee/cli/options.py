@@ -48,6 +48,13 @@ By = Annotated[
         help="Which head to ask; by default the ranking head if the run has one.",
     ),
 ]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of what is drawn at random.")]
+Html = Annotated[
+    bool, typer.Option("--html", help="Write a page with charts, which needs no network.")
+]
+Out = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Where to write it; its ending says as what.")
+]
 Count = Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many to list.")]
 
 
@@ -98,6 +105,16 @@ def open_run(run: str | None) -> "FactorModel":
     from matinee.models import load
 
     return load(find_run(run))
+
+
+def place_of(out: str | None, usual: Path, *endings: str) -> Path:
+    """Where to write a picture or a page; refused before the work if it cannot be written there."""
+    place = Path(out) if out else usual
+    if place.suffix not in endings:
+        raise SettingError(f"--out {place}: the name ends in {' or '.join(endings)}.")
+    if place.is_dir():
+        raise SettingError(f"--out {place}: this is a folder; name a file.")
+    return place
 
 
 def run_and_title(words: list[str]) -> tuple[str | None, str]:

@@ -18,12 +18,15 @@ def similar(
     ] = "cosine",
     by: By = None,
     n: Count = 10,
+    min_ratings: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Movies with fewer ratings come last.")
+    ] = 10,
     json: Json = False,
 ) -> None:
     """Which movies are most like one."""
     run, title = run_and_title(words)
     model = open_run(run)
-    found = model.similar(title, n, measure=measure, by=by)
+    found = model.similar(title, n, measure=measure, by=by, min_ratings=min_ratings)
     if json:
         print_json(records(found))
         return

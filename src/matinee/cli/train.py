@@ -156,7 +156,6 @@ def train(
     pip install 'matinee[torch]'.
     """
     from matinee.evaluation import Setup, Split, Step, find_setup, run_setup, train_and_test
-    from matinee.explore.curves import load_altair
     from matinee.models.runs import new_run, refuse_occupied
 
     given = _given(
@@ -196,8 +195,8 @@ def train(
         raise SettingError(f"--checkpoint {checkpoint}: this is a file; name a folder.")
     if run:
         refuse_occupied(Path(run))  # before the work, not after it
-    if plot:
-        load_altair()
+    if plot:  # so that what is missing is told now
+        from matinee.explore import save_chart, training_curves  # noqa: F401
 
     def adapt(trainer: Any) -> Any:
         return adapted(trainer, device, checkpoint, checkpoint_every or 1)
@@ -269,9 +268,9 @@ def _report(result: "Result", device: str | None) -> None:
 
 def _plotted(result: "Result", folder: Path) -> str | None:
     """Where the curves went; None where there is nothing to draw."""
-    from matinee.explore import save_curves
+    from matinee.explore import save_chart, training_curves
 
     try:
-        return str(save_curves(result.model, folder / CURVES))
+        return str(save_chart(training_curves(result.model), folder / CURVES))
     except SettingError:
         return None

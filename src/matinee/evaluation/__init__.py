@@ -4,13 +4,13 @@
 the test, `compare` several.
 """
 
-from matinee.evaluation.comparison import PROTOCOLS, Row, compare
-from matinee.evaluation.experiment import Result, Split, train_and_test
+from matinee.evaluation.comparison import FIGURE_NAMES, PROTOCOLS, Row, compare, compare_on
+from matinee.evaluation.exam import Exam
+from matinee.evaluation.experiment import JUDGED, Result, Split, data_of, train_and_test
 from matinee.evaluation.heldout import HeldOut, evaluate
 from matinee.evaluation.judge import Figure, ListFigures, judge
 from matinee.evaluation.metrics import mae, rmse
 from matinee.evaluation.protocols import (
-    Exam,
     by_time,
     given_lists,
     held_out,
@@ -18,9 +18,12 @@ from matinee.evaluation.protocols import (
     sampled,
     strong,
 )
+from matinee.evaluation.served import Served, served
 from matinee.evaluation.setups import SETUPS, Setup, Step, find_setup, run_setup
 
 __all__ = [
+    "FIGURE_NAMES",
+    "JUDGED",
     "PROTOCOLS",
     "SETUPS",
     "Exam",
@@ -29,11 +32,14 @@ __all__ = [
     "ListFigures",
     "Result",
     "Row",
+    "Served",
     "Setup",
     "Split",
     "Step",
     "by_time",
     "compare",
+    "compare_on",
+    "data_of",
     "evaluate",
     "find_setup",
     "given_lists",
@@ -44,6 +50,7 @@ __all__ = [
     "rmse",
     "run_setup",
     "sampled",
+    "served",
     "strong",
     "train_and_test",
 ]

@@ -6,17 +6,28 @@ from typing import Any, cast
 
 from matinee.data import Dataset
 from matinee.errors import SettingError
+from matinee.evaluation.exam import Exam
 from matinee.evaluation.experiment import data_of
 from matinee.evaluation.heldout import HeldOut, evaluate
 from matinee.evaluation.judge import ListFigures, judge
-from matinee.evaluation.protocols import Exam, by_time, held_out, leave_last_out, sampled, strong
+from matinee.evaluation.protocols import by_time, held_out, leave_last_out, sampled, strong
 from matinee.models import ALS, FactorModel, Popularity, Trainer
+from matinee.models.factor_model import BY
 from matinee.models.head import Head
 from matinee.models.recipes import recipe_again
 from matinee.models.trainer import kept_epoch
 
+FIGURE_NAMES = {
+    "ndcg@10": "NDCG@10",
+    "hit_rate@10": "HR@10",
+    "recall_capped@20": "Recall@20",
+    "ndcg@100": "NDCG@100",
+    "coverage@10": "coverage",
+    "popularity_share@10": "popular",
+}
+"""The figures that tables of lists show, and what stands above them."""
+MOST_WATCHED = "(most watched)"  # stands for a run that has no name
 PROTOCOLS = ("held-out", "leave-last-out", "strong", "time", "ncf")
-HEAD_NAMES = {"ranking": "ranking", "rating": "stars"}  # field of the model: `by`
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,13 @@ class Row:
     by: str
     lists: ListFigures
     stars: HeldOut | None = None
+
+    @property
+    def who(self) -> str:
+        """What made the lists, for people."""
+        if self.model == MOST_WATCHED:
+            return "most watched, the same for all"
+        return f"{self.recipe}, sorted by stars" if self.by == "stars" else self.recipe
 
     def as_json(self) -> dict[str, Any]:
         """Plain values with stable keys."""
@@ -101,11 +119,32 @@ def compare(
                 "first run (patience keeps some of it aside); compare them one by one."
             )
     exam = _exam(protocol, dataset, train, test, liked, seed)
+    return compare_on(exam, runs, retrain=protocol != "held-out", liked=liked)
+
+
+def compare_on(
+    exam: Exam,
+    models: Mapping[str, FactorModel],
+    *,
+    retrain: bool = False,
+    liked: float | None = None,
+) -> list[Row]:
+    """Every head of every model on one exam, and the most watched movies for comparison.
+
+    Parameters
+    ----------
+    exam : Exam
+    models : mapping of str to FactorModel
+    retrain : bool
+        Train the recipes again on what the exam allows; else judge the models as they are.
+    liked : float, optional
+        Least stars of a rating that makes a movie popular.
+    """
     rows = []
-    for name, model in runs.items():
+    for name, model in models.items():
         for part, head in model.heads.items():
-            judged, by = model, HEAD_NAMES[part]
-            if protocol != "held-out":
+            judged, by = model, BY[part]
+            if retrain:
                 judged = _recipe(head).fit(exam.train)
             stars = None
             if part == "rating" and exam.test is not None:
@@ -113,7 +152,7 @@ def compare(
             figures = judge(judged, exam, by=by)
             rows.append(Row(name, str(head.trainer["name"]), by, figures, stars))
     popular = Popularity(liked=liked).fit(exam.train)
-    rows.append(Row("(most watched)", "Popularity", "ranking", judge(popular, exam)))
+    rows.append(Row(MOST_WATCHED, "Popularity", "ranking", judge(popular, exam)))
     return rows
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from matinee.data import Dataset, read
 from matinee.errors import RunError, SettingError
+from matinee.evaluation.exam import Exam
 from matinee.evaluation.heldout import HeldOut, evaluate
 from matinee.evaluation.judge import ListFigures, judge
-from matinee.evaluation.protocols import Exam, held_out
+from matinee.evaluation.protocols import held_out
 from matinee.models import FactorModel, Trainer
 from matinee.models.warmup import compile_kernels
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from matinee.data import Dataset
 from matinee.data.splits import unknown
-from matinee.evaluation.metrics import mae, rmse
+from matinee.evaluation.metrics import mae, rmse, rmse_interval
 from matinee.models import Recommender
 
 
@@ -12,12 +12,14 @@ from matinee.models import Recommender
 class HeldOut:
     """Errors on held-out ratings, in stars, and how many ratings they are over.
 
-    Ratings by viewers, or of movies, that training has never seen are judged like all others:
-    the model answers with what it knows, the average viewer or a movie's genres.
+    `rmse_interval` says where the RMSE would lie with other viewers, at 95 %. Ratings by viewers,
+    or of movies, that training has never seen are judged like all others: the model answers with
+    what it knows, the average viewer or a movie's genres.
     """
 
     ratings: int
     rmse: float
+    rmse_interval: tuple[float, float] | None
     mae: float
     by_unknown_viewers: int
     of_unknown_movies: int
@@ -52,6 +54,7 @@ def evaluate(model: Recommender, train: Dataset, test: Dataset) -> HeldOut:
     return HeldOut(
         len(ratings),
         rmse(predicted, ratings.stars),
+        rmse_interval(predicted, ratings.stars, ratings.user),
         mae(predicted, ratings.stars),
         by_unknown,
         of_unknown,

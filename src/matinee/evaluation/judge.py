@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.evaluation import lists
-from matinee.evaluation.protocols import Exam
+from matinee.evaluation.exam import Exam
 from matinee.kernels import Rows, best_of_rows, equal_blocks, run_blocks, take_rows
 from matinee.models import Recommender, Viewer
 from matinee.models.lists import viewer_blocks
@@ -49,7 +49,7 @@ class ListFigures:
     def as_json(self) -> dict[str, Any]:
         """Plain values with stable keys."""
         figures = {
-            name: {"value": _plain(one.value), "low": _plain(one.low), "high": _plain(one.high)}
+            name: {"value": plain(one.value), "low": plain(one.low), "high": plain(one.high)}
             for name, one in self.figures.items()
         }
         return {
@@ -197,6 +197,6 @@ def _figure(values: NDArray[np.float64]) -> Figure:
     return Figure(float(np.nanmean(values)), *lists.bootstrap_interval(values))
 
 
-def _plain(value: float | None) -> float | None:
+def plain(value: float | None) -> float | None:
     """A number that JSON knows."""
     return None if value is None or not np.isfinite(value) else value

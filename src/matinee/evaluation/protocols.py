@@ -4,7 +4,7 @@ Protocols differ in the question they ask, and their figures do not compare with
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from matinee.data import Dataset, Ratings
 from matinee.errors import DataError, SettingError
-from matinee.kernels import Rows, take_rows
+from matinee.evaluation.exam import Exam, generator_of
+from matinee.kernels import Rows, keep_entries, take_rows
 
 STRONG_FRACTION = 0.1  # of the eligible viewers, where no number is given
 STRONG_LEAST = 5  # liked movies of a viewer taken out of training, as in Liang et al. 2018
@@ -29,75 +30,6 @@ TEST_LINE = re.compile(
 LIST_LINE = re.compile(r"\(([0-9]{1,18}),([0-9]{1,18})\)((?:\t[0-9]{1,18}){99})")
 OTHER_DATA = "Read the data set that the lists were made from, in the order of its ratings file."
 FRESH_COPY = "Get fresh copies of both files."
-
-
-@dataclass(frozen=True, eq=False)
-class Exam:
-    """What to train on, whom to judge, and by which movies.
-
-    Parameters
-    ----------
-    protocol : str
-        ``"held-out"``, ``"leave-last-out"``, ``"strong"``, ``"time"`` or ``"ncf"``.
-    train : Dataset
-    users : int32 (viewers,)
-        Codes of the judged viewers, ascending.
-    history : Rows
-        A row for each judged viewer: what they are known by, and is left out of their list.
-        Codes ascend; values are stars.
-    folded_in : bool
-        The judged viewers are not in `train`: a model has to fold their history in.
-    relevant : Rows
-        A row for each judged viewer: held-out movies that count, at least one. Codes ascend;
-        values are stars.
-    candidates : Rows, optional
-        A row for each judged viewer: rank only these, the positive among them. Codes ascend;
-        values mean nothing.
-    note : str
-        A sentence for tables.
-    test : Dataset, optional
-        All held-out ratings, where the protocol holds ratings out: for errors of stars.
-
-    Raises
-    ------
-    SettingError
-        If nobody is judged.
-    """
-
-    protocol: str
-    train: Dataset
-    users: NDArray[np.int32]
-    history: Rows
-    folded_in: bool
-    relevant: Rows
-    candidates: Rows | None = None
-    note: str = ""
-    test: Dataset | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.users) == 0:
-            raise SettingError(
-                f"{self.train.name}: nobody can be judged; "
-                "no viewer has both a history and a held-out movie that counts."
-            )
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    def sample(self, n: int, seed: int = 0) -> "Exam":
-        """The same exam for at most `n` of the judged viewers, drawn at random."""
-        if n < 1:
-            raise SettingError(f"At least 1 viewer is judged, not {n}.")
-        if n >= len(self):
-            return self
-        chosen = np.sort(_generator(seed).choice(len(self), n, replace=False))
-        return replace(
-            self,
-            users=self.users[chosen],
-            history=take_rows(self.history, chosen),
-            relevant=take_rows(self.relevant, chosen),
-            candidates=None if self.candidates is None else take_rows(self.candidates, chosen),
-        )
 
 
 def held_out(train: Dataset, test: Dataset, *, liked: float | None = None) -> Exam:
@@ -198,7 +130,7 @@ def strong(
     """
     if not 0 < test_fraction < 1:
         raise SettingError(f"A test fraction lies between 0 and 1, not at {test_fraction:g}.")
-    rng = _generator(seed)
+    rng = generator_of(seed)
     ratings = dataset.ratings
     likes = _liked(ratings, liked)
     counts = np.bincount(ratings.user[likes], minlength=len(ratings.user_ids))
@@ -226,9 +158,9 @@ def strong(
         protocol="strong",
         train=_part(dataset, ~taken_out),
         users=users,
-        history=_keep(known, ~relevant),
+        history=keep_entries(known, ~relevant),
         folded_in=True,
-        relevant=_keep(known, relevant),
+        relevant=keep_entries(known, relevant),
     )
 
 
@@ -258,7 +190,7 @@ def sampled(dataset: Dataset, *, negatives: int = 99, seed: int = 0) -> Exam:
     """
     if negatives < 1:
         raise SettingError(f"At least 1 movie is drawn for each viewer, not {negatives}.")
-    rng = _generator(seed)
+    rng = generator_of(seed)
     exam = leave_last_out(dataset)
     pool = np.flatnonzero(dataset.ratings.item_counts).astype(np.int32)
     rows = [np.arange(len(exam))]
@@ -345,24 +277,12 @@ def given_lists(dataset: Dataset, folder: str | Path, name: str = "ml-1m") -> Ex
     return replace(exam, protocol="ncf", candidates=candidates, note=SAMPLED)
 
 
-def _generator(seed: int) -> np.random.Generator:
-    if seed < 0:
-        raise SettingError(f"A seed is a whole number from 0 on, not {seed}.")
-    return np.random.default_rng(seed)
-
-
 def _liked(ratings: Ratings, least: float | None) -> NDArray[np.bool_]:
     return np.ones(len(ratings), bool) if least is None else np.asarray(ratings.stars >= least)
 
 
 def _part(dataset: Dataset, rows: NDArray[np.bool_]) -> Dataset:
     return replace(dataset, ratings=dataset.ratings.take(rows), official={})
-
-
-def _keep(rows: Rows, mask: NDArray[np.bool_]) -> Rows:
-    """Some entries of each row."""
-    before = np.concatenate(([0], np.cumsum(mask)))
-    return Rows(before[rows.indptr], rows.indices[mask], rows.values[mask])
 
 
 def _sets(row: NDArray[np.int64], column: NDArray[np.int32], n_rows: int, n_columns: int) -> Rows:

@@ -8,13 +8,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data import Dataset
+from matinee.data import Dataset, Ratings
 
 STEPS = 20  # of a histogram over many different stars
+RATIO = 10 ** (1 / 5)  # of a step to the one before, in histograms of counts
+PARTS = 40  # of viewers and of movies, to show where the matrix is filled
+PERIODS = {"1w": 7, "1mo": 30, "1y": 365}  # days
+MOST_PERIODS = 200
 QUANTILES = {"least": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95, "most": 1.0}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Description:
     """Figures about a data set; see `describe`."""
 
@@ -32,10 +36,21 @@ class Description:
     ratings_per_viewer: dict[str, float]
     ratings_per_movie: dict[str, float]
     genres: pl.DataFrame
+    counts: pl.DataFrame
+    long_tail: pl.DataFrame
+    over_time: pl.DataFrame
+    filled_parts: pl.DataFrame
     first_rating: datetime | None
     last_rating: datetime | None
     first_ratings: pl.DataFrame
     first_movies: pl.DataFrame
+
+    def __repr__(self) -> str:
+        # the fields hold rows of single people, which have no place in a saved notebook
+        return (
+            f"Description({self.name!r}, {self.viewers:,} viewers, {self.movies:,} movies, "
+            f"{self.ratings:,} ratings, {self.sparsity:.2%} empty)"
+        )
 
     @property
     def sparsity(self) -> float:
@@ -64,8 +79,13 @@ def describe(dataset: Dataset) -> Description:
         movies, and `filled`, the part of it that is known; `stars` (columns `stars`, `ratings`;
         over twenty different values fall into twenty steps, each named by its lower end);
         quantiles of ratings per viewer and per rated movie; `genres` (columns `genre`, `movies`,
-        `ratings`, `mean_stars`), a movie counting for each of its genres; the time of the first
-        and last rating; the first rows of both tables.
+        `ratings`, `mean_stars`), a movie counting for each of its genres; `counts` (columns `of`,
+        `from`, `to`, `members`: how many viewers, and movies, have so many ratings, in steps of
+        about equal ratio); `long_tail` (`movies`, `ratings`: what part of the ratings the most
+        rated part of the movies has); `over_time` (`from`, `ratings`, by week, month or year, at
+        most some two hundred; no rows without times); `filled_parts` (`viewers`, `movies`,
+        `filled`: both in forty parts, the most active and the most rated first); the time of the
+        first and last rating; the first rows of both tables.
 
     Examples
     --------
@@ -103,6 +123,12 @@ def describe(dataset: Dataset) -> Description:
         ratings_per_viewer=_quantiles(user_counts),
         ratings_per_movie=_quantiles(item_counts[rated]),
         genres=_genres(dataset),
+        counts=pl.concat(
+            [_in_ratios("viewers", user_counts), _in_ratios("movies", item_counts[rated])]
+        ),
+        long_tail=_long_tail(item_counts[rated]),
+        over_time=_over_time(stamps),
+        filled_parts=_filled_parts(dataset.ratings),
         first_rating=None if stamps is None else datetime.fromtimestamp(int(stamps.min()), UTC),
         last_rating=None if stamps is None else datetime.fromtimestamp(int(stamps.max()), UTC),
         first_ratings=pl.DataFrame(table),
@@ -121,6 +147,54 @@ def _histogram(stars: NDArray[np.float32]) -> pl.DataFrame:
 def _quantiles(counts: NDArray[np.int64]) -> dict[str, float]:
     found = {name: float(np.quantile(counts, at)) for name, at in QUANTILES.items()}
     return {**found, "mean": float(counts.mean())}
+
+
+def _in_ratios(of: str, counts: NDArray[np.int64]) -> pl.DataFrame:
+    """How many have so many ratings; steps are equal on a logarithmic axis."""
+    steps = np.ceil(np.log(max(2.0, counts.max() + 1.0)) / np.log(RATIO))
+    edges = np.unique(np.ceil(RATIO ** np.arange(steps + 1) - 1e-9)).astype(np.int64)
+    members, _ = np.histogram(counts, edges)
+    return pl.DataFrame({"of": of, "from": edges[:-1], "to": edges[1:] - 1, "members": members})
+
+
+def _long_tail(counts: NDArray[np.int64]) -> pl.DataFrame:
+    held = np.cumsum(np.sort(counts)[::-1]) / counts.sum()
+    # points are dense where the curve is steep
+    at = np.unique(np.rint(len(held) * np.linspace(0, 1, 101) ** 2).astype(np.int64))[1:]
+    return pl.DataFrame(
+        {"movies": np.append(0, at / len(held)), "ratings": np.append(0, held[at - 1])}
+    )
+
+
+def _over_time(stamps: NDArray[np.int64] | None) -> pl.DataFrame:
+    if stamps is None:
+        return pl.DataFrame(schema={"from": pl.Datetime, "ratings": pl.UInt32})
+    days = (stamps.max() - stamps.min()) / 86_400
+    fitting = [name for name, length in PERIODS.items() if days / length <= MOST_PERIODS]
+    period = fitting[0] if fitting else "1y"
+    times = pl.DataFrame({"from": pl.from_epoch(pl.Series(stamps), "s").dt.truncate(period)})
+    found = times.group_by("from").len("ratings")
+    return found.sort("from").upsample("from", every=period).fill_null(0)
+
+
+def _filled_parts(ratings: Ratings) -> pl.DataFrame:
+    """The part of each block of the matrix that is known."""
+    sides = []
+    for codes, counts in ((ratings.user, ratings.user_counts), (ratings.item, ratings.item_counts)):
+        rank = np.argsort(np.argsort(-counts, kind="stable"))
+        having = int(np.count_nonzero(counts))
+        parts = min(PARTS, having)
+        part_of = rank * parts // having
+        sides.append((part_of[codes], np.bincount(part_of[counts > 0], minlength=parts)))
+    (row, rows), (column, columns) = sides
+    known = np.bincount(row * len(columns) + column, minlength=len(rows) * len(columns))
+    return pl.DataFrame(
+        {
+            "viewers": np.repeat(np.arange(len(rows)), len(columns)),
+            "movies": np.tile(np.arange(len(columns)), len(rows)),
+            "filled": known / np.outer(rows, columns).ravel(),
+        }
+    )
 
 
 def _genres(dataset: Dataset) -> pl.DataFrame:

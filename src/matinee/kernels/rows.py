@@ -74,6 +74,12 @@ def take_rows(matrix: Rows, rows: NDArray[np.integer]) -> Rows:
     return Rows(indptr, matrix.indices[entries], matrix.values[entries])
 
 
+def keep_entries(rows: Rows, mask: NDArray[np.bool_]) -> Rows:
+    """Some entries of each row, by a mask over all entries."""
+    before = np.concatenate(([0], np.cumsum(mask)))
+    return Rows(before[rows.indptr], rows.indices[mask], rows.values[mask])
+
+
 def repeated_entry(matrix: Rows) -> tuple[int, int] | None:
     """(row, column) of the first pair that is there twice, or None.
 

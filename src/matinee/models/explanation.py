@@ -7,6 +7,17 @@ from numpy.typing import NDArray
 from matinee.data import Catalog
 from matinee.models.viewer import Audience
 
+PART_NAMES = {
+    "stars": {
+        "mean": "stars of an average movie",
+        "movie": "how this movie is liked",
+        "prior": "how viewers like its kind",
+        "training": "what training added beyond the ratings",
+    },
+    "ranking": {"movie": "viewers who watched it", "prior": "how it suits the average viewer"},
+}
+"""The general parts of a score, for people: by the head's name, then the part's."""
+
 
 def parts_of_a_score(
     catalog: Catalog,

@@ -16,7 +16,7 @@ from matinee.errors import SettingError
 from matinee.kernels import Rows, take_rows
 from matinee.models.explanation import parts_of_a_score
 from matinee.models.head import Head, StarsHead
-from matinee.models.lists import allowed_items, best_lists, most_alike
+from matinee.models.lists import ENOUGH_RATINGS, allowed_items, best_lists, most_alike
 from matinee.models.viewer import (
     Audience,
     Viewer,
@@ -28,6 +28,8 @@ from matinee.models.viewer import (
 
 HEADS = {"ranking": "ranking", "stars": "rating"}
 """What lists are ranked by, and the field of the model that knows it."""
+BY = {field: by for by, field in HEADS.items()}
+"""The same the other way round."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +114,24 @@ class FactorModel:
         if found is None:
             raise SettingError(f"This model has no {HEADS[by]} head; train one with it.")
         return found
+
+    def vectors(self, by: str | None = None) -> NDArray[np.float32]:
+        """What movies are compared by, float32 (items, width).
+
+        Parameters
+        ----------
+        by : {"ranking", "stars"}, optional
+            Whose; by default the rating head's if it has any.
+
+        Raises
+        ------
+        SettingError
+            If there are none.
+        """
+        for head in [self.head(by)] if by else self.heads.values():
+            if head.vectors is not None:
+                return head.vectors
+        raise SettingError("A model without factors cannot tell which movies are alike.")
 
     def with_ranking(self, other: "FactorModel") -> "FactorModel":
         """This model with the ranking head of another one, trained on the same data."""
@@ -318,7 +338,13 @@ class FactorModel:
         return found.insert_column(0, labels[who].alias("user"))
 
     def similar(
-        self, movie: Any, n: int = 10, *, measure: str = "cosine", by: str | None = None
+        self,
+        movie: Any,
+        n: int = 10,
+        *,
+        measure: str = "cosine",
+        by: str | None = None,
+        min_ratings: int = ENOUGH_RATINGS,
     ) -> pl.DataFrame:
         """The n movies whose vectors are most like those of a movie.
 
@@ -333,14 +359,15 @@ class FactorModel:
             Whose vectors: alike in who watches them, or in how they are rated. By default the
             rating head's if it has any: people who watched the one film of a year often watched
             the other, however little the two have in common.
+        min_ratings : int
+            Movies with fewer training ratings come after all others: their vectors say more of
+            their genres than of themselves.
 
         Returns
         -------
         polars.DataFrame
             Columns `item`, `title`, `genres`, `similarity`, `ratings` (how many the movie has in
-            training), the most alike first. Movies with fewer than ten ratings come after all
-            others, for their vectors say more of their genres than of themselves; movies
-            without ratings are left out.
+            training), the most alike first; movies without ratings are left out.
 
         Raises
         ------
@@ -351,12 +378,10 @@ class FactorModel:
             raise SettingError(f"measure is 'cosine' or 'dot', not {measure!r}.")
         if n < 1:
             raise SettingError(f"n is at least 1, not {n}.")
-        heads = [self.head(by)] if by else list(self.heads.values())
-        vectors = next((head.vectors for head in heads if head.vectors is not None), None)
-        if vectors is None:
-            raise SettingError("A model without factors cannot tell which movies are alike.")
         code = self.movie(movie)
-        likeness, codes = most_alike(vectors, self.item_counts, code, n, measure)
+        likeness, codes = most_alike(
+            self.vectors(by), self.item_counts, code, n, measure, min_ratings
+        )
         return self.catalog.rows(codes).with_columns(
             similarity=pl.Series(likeness[codes], dtype=pl.Float32),
             ratings=pl.Series(self.item_counts[codes]),

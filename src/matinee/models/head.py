@@ -28,6 +28,10 @@ class Head(Protocol):
     def vectors(self) -> NDArray[np.float32] | None:
         """A vector for each movie, float32 (items, width), to compare movies by; None: no such."""
 
+    @property
+    def viewer_vectors(self) -> NDArray[np.float32] | None:
+        """A vector for each training viewer, float32 (users, width); None: no such."""
+
     def scores(self, audience: Audience, threads: int | None = None) -> NDArray[np.float32]:
         """Score of every movie for every viewer, float32 (viewers, items)."""
 

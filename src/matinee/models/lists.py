@@ -92,7 +92,12 @@ def viewer_blocks(viewers: int, movies: int) -> Iterator[tuple[int, int]]:
 
 
 def most_alike(
-    vectors: NDArray[np.float32], counts: NDArray[np.int64], code: int, n: int, measure: str
+    vectors: NDArray[np.float32],
+    counts: NDArray[np.int64],
+    code: int,
+    n: int,
+    measure: str,
+    min_ratings: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Likeness of every movie to one, and the n most alike; see `FactorModel.similar`.
 
@@ -103,13 +108,15 @@ def most_alike(
         Ratings of each movie.
     code, n : int
     measure : {"cosine", "dot"}
+    min_ratings : int
+        Movies with fewer come last.
     """
     n = min(n, len(vectors))
     likeness = np.einsum("ik,k->i", vectors, vectors[code])  # the same sums on any machine
     if measure == "cosine":
         lengths = np.linalg.norm(vectors, axis=1)
         likeness = likeness / np.maximum(lengths * lengths[code], np.finfo(np.float32).tiny)
-    known = counts >= ENOUGH_RATINGS
+    known = counts >= max(1, min_ratings)
     codes = np.empty(0, np.int32)
     for allowed in (known, ~known & (counts > 0)):
         allowed[code] = False

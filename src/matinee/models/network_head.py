@@ -77,6 +77,11 @@ class NetworkHead:
         """(items, width) float32: what movies are compared by."""
         return self.item_rows
 
+    @property
+    def viewer_vectors(self) -> NDArray[np.float32] | None:
+        """(users, width) float32."""
+        return self.user_rows
+
     @cached_property
     def nobody(self) -> NDArray[np.float32]:
         """The vector of a viewer about whom nothing is known: the average one."""

@@ -66,6 +66,11 @@ class RankingFactors:
         """(items, factors) float32: what movies are compared by."""
         return self.item_rows
 
+    @property
+    def viewer_vectors(self) -> NDArray[np.float32] | None:
+        """(users, factors) float32."""
+        return self.user_rows
+
     @cached_property
     def _whole(self) -> NDArray[np.float32]:
         """The weight of the unobserved times the sum of q q' over movies with positives."""
@@ -166,6 +171,11 @@ class ItemWeights:
         """(items, items) float32: what else the viewers of a movie watch."""
         return self.weights
 
+    @property
+    def viewer_vectors(self) -> NDArray[np.float32] | None:
+        """None: a viewer is what they watched."""
+        return None
+
     def scores(self, audience: Audience, threads: int | None = None) -> NDArray[np.float32]:
         """Score of every movie for every viewer, float32 (viewers, items)."""
         watched = positives(audience.rated, self.liked)
@@ -212,6 +222,11 @@ class PopularityHead:
     @property
     def vectors(self) -> NDArray[np.float32] | None:
         """None: popularity does not tell which movies are alike."""
+        return None
+
+    @property
+    def viewer_vectors(self) -> NDArray[np.float32] | None:
+        """None: all viewers are the same."""
         return None
 
     def scores(self, audience: Audience, threads: int | None = None) -> NDArray[np.float32]:

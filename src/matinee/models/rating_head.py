@@ -59,6 +59,11 @@ class RatingHead:
         """(items, factors) float32: what movies are compared by; None without factors."""
         return self.item_rows[:, 1:] if self.item_rows.shape[1] > 1 else None
 
+    @property
+    def viewer_vectors(self) -> NDArray[np.float32] | None:
+        """(users, factors) float32: factors without the bias; None without factors."""
+        return self.user_rows[:, 1:] if self.user_rows.shape[1] > 1 else None
+
     def rows(self, audience: Audience) -> NDArray[np.float32]:
         """Bias and factors of each viewer, float32 (viewers, 1 + factors).
 

@@ -1,0 +1,137 @@
+"""Who is served how well: errors and lists by how much is known of a viewer or a movie."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data import Dataset
+from matinee.errors import SettingError
+from matinee.evaluation.exam import Exam
+from matinee.evaluation.heldout import evaluate
+from matinee.evaluation.judge import Figure, judge
+from matinee.evaluation.protocols import held_out
+from matinee.kernels import keep_entries, row_of_entries
+from matinee.models import FactorModel
+
+PARTS = 4  # of the viewers, and of the movies
+FOUND = {"viewers": "ndcg@10", "movies": "recall_capped@20"}
+"""Which figure of lists is told, by what is divided."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """How well one part of the viewers, or of the movies, is served.
+
+    Parameters
+    ----------
+    of : {"viewers", "movies"}
+    least, most : int
+        Training ratings of each of them.
+    members : int
+        How many there are.
+    test_ratings : int
+        Held-out ratings by them, or of them.
+    rmse : Figure or None
+        Of predicted stars; None without a rating head or without test ratings.
+    found : Figure or None
+        Of lists: NDCG@10 of these viewers' lists; of movies, the part of those held out that is
+        among the first 20 of a list (capped recall); None if nobody can be judged.
+    """
+
+    of: str
+    least: int
+    most: int
+    members: int
+    test_ratings: int
+    rmse: Figure | None
+    found: Figure | None
+
+
+def served(
+    model: FactorModel, train: Dataset, test: Dataset, *, exam: Exam | None = None
+) -> list[Served]:
+    """Errors and lists for viewers by activity, then for movies by popularity.
+
+    Viewers, and movies, with training ratings are divided into four parts as equal as ties allow,
+    the least active, or known, first; those without any are a part of their own before.
+
+    Parameters
+    ----------
+    model : FactorModel
+    train, test : Dataset
+        The two parts of the split it was trained with.
+    exam : Exam, optional
+        Whose lists to judge; by default everybody's.
+
+    Examples
+    --------
+    >>> import matinee
+    >>> from matinee.data.generated import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> train, test = data.split("random", test_fraction=0.1)
+    >>> parts = served(matinee.ALS(factors=4).fit(train), train, test)
+    >>> sum(one.test_ratings for one in parts if one.of == "viewers")
+    150
+    """
+    if exam is None:
+        try:
+            exam = held_out(train, test)
+        except SettingError:  # nobody has both kinds of ratings
+            exam = None
+    rows = []
+    sides = {
+        "viewers": (train.ratings.user_counts, test.ratings.user),
+        "movies": (train.ratings.item_counts, test.ratings.item),
+    }
+    for of, (counts, tested) in sides.items():
+        for members in _parts(counts):
+            mine = members[tested]
+            part = _part_of(exam, of, members) if exam else None
+            rows.append(
+                Served(
+                    of,
+                    int(counts[members].min()),
+                    int(counts[members].max()),
+                    int(members.sum()),
+                    int(mine.sum()),
+                    _rmse(model, train, test, mine),
+                    judge(model, part).figures[FOUND[of]] if part else None,
+                )
+            )
+    return rows
+
+
+def _parts(counts: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:
+    """Masks of those without ratings, and of quarters of the others by their number.
+
+    All with the same number are in one part: the one in which the middle of them falls.
+    """
+    if (counts == 0).any():
+        yield counts == 0
+    values, members = np.unique(counts[counts > 0], return_counts=True)
+    middle = np.cumsum(members) - members / 2
+    part = np.floor(PARTS * middle / members.sum()).astype(np.int64)
+    for number in np.unique(part):
+        yield np.isin(counts, values[part == number])
+
+
+def _rmse(
+    model: FactorModel, train: Dataset, test: Dataset, mine: NDArray[np.bool_]
+) -> Figure | None:
+    if model.rating is None or not mine.any():
+        return None
+    found = evaluate(model, train, replace(test, ratings=test.ratings.take(mine)))
+    return Figure(found.rmse, *(found.rmse_interval or ()))
+
+
+def _part_of(exam: Exam, of: str, members: NDArray[np.bool_]) -> Exam | None:
+    """The exam of these viewers only, or by these movies only; None if nobody is left."""
+    if of == "movies":
+        wanted = members[exam.relevant.indices]
+        judged = np.unique(row_of_entries(exam.relevant)[wanted])
+        exam = replace(exam, relevant=keep_entries(exam.relevant, wanted))
+    else:
+        judged = np.flatnonzero(members[exam.users])
+    return exam.take(judged) if len(judged) else None

@@ -1,0 +1,95 @@
+"""How charts look here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+Chart = alt.Chart | alt.LayerChart
+
+WIDTH, HEIGHT = 460, 280  # pixels, of a chart that stands alone
+BLUE, ORANGE, GREY, RED = "#3f74b5", "#e0803c", "#98a1ae", "#c8504b"
+LIGHT = ("#ffffff", "#1d232e", "#5b6574", "#e3e6eb")
+DARK = ("#181c24", "#e9ecf2", "#a9b2c0", "#363d4b")
+"""Page, ink, quieter ink, lines."""
+# distinct on white and on nearly black; neighbours in a legend are far apart in hue
+COLORS = (
+    "#4c78a8", "#f58518", "#54a24b", "#e45756", "#b279a2", "#9d755d", "#72b7b2", "#eeca3b",
+    "#ff9da6", "#7f7f9f", "#2f9e8f", "#c2568b", "#8cb4e2", "#c98a3b", "#88b04b", "#8c6bb1",
+    "#b4532a", "#5a4fd6", "#a3a847", "#a05d56",
+)  # fmt: skip
+
+
+def theme(dark: bool = False) -> dict[str, Any]:
+    """The configuration of Vega-Lite that all charts are drawn with, on a light or dark page."""
+    page, ink, muted, line = DARK if dark else LIGHT
+    return {
+        "background": page,
+        "font": "sans-serif",
+        "padding": 8,
+        "title": {
+            "anchor": "start",
+            "color": ink,
+            "fontSize": 15,
+            "fontWeight": 600,
+            "subtitleColor": muted,
+            "subtitleFontSize": 12,
+            "subtitlePadding": 5,
+            "offset": 12,
+        },
+        "view": {"stroke": None},
+        "axis": {
+            "labelColor": muted,
+            "titleColor": muted,
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+            "titlePadding": 8,
+            "gridColor": line,
+            "domain": False,
+            "tickColor": line,
+            "labelLimit": 180,
+            "labelSeparation": 6,
+        },
+        "legend": {
+            "labelColor": muted,
+            "titleColor": muted,
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+            "labelLimit": 200,
+        },
+        "text": {"color": ink, "fontSize": 11},
+        # letters on points: the page shines through around them
+        "style": {"halo": {"stroke": page, "strokeWidth": 3, "strokeJoin": "round"}},
+        "rule": {"color": muted},
+    }
+
+
+@alt.theme.register("matinee", enable=True)  # for notebooks, which draw charts themselves
+def _usual() -> alt.theme.ThemeConfig:
+    return {"config": theme()}  # type: ignore[typeddict-item]
+
+
+def rows(frame: pl.DataFrame) -> dict[str, Any]:
+    """A frame as the data of a chart; times as text.
+
+    A plain dict, however many rows: Altair checks and copies its own kinds of data row by row.
+    """
+    times = pl.selectors.temporal()
+    return {"values": frame.with_columns(times.dt.to_string("iso:strict")).to_dicts()}
+
+
+def framed(chart: Any, title: str, *lines: str, width: int = WIDTH, height: int = HEIGHT) -> Chart:
+    """A chart with its title, lines below it that say how to read it, and a size in pixels."""
+    heading = alt.TitleParams(title, subtitle=[line for line in lines if line])
+    drawn: Chart = chart.properties(title=heading, width=width, height=height)
+    return drawn
+
+
+def in_order(names: Sequence[str]) -> alt.Scale:
+    """Colours for names in this order."""
+    return alt.Scale(
+        domain=list(names), range=[COLORS[at % len(COLORS)] for at in range(len(names))]
+    )

@@ -1,0 +1,376 @@
+"""Commands that look at runs and data: cluster, map, report, describe --html."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from matinee.cli.app import main
+from matinee.data.generated import write_generated
+
+pytest.importorskip("altair")
+pytest.importorskip("jinja2")
+pytest.importorskip("sklearn")
+pytest.importorskip("vl_convert")
+
+MATINEE = Path(sys.executable).with_name("matinee")
+PCA = ["--method", "pca"]
+
+
+class Shell:
+    """Runs `matinee` in a folder of its own, in this process."""
+
+    def __init__(self, folder, cache):
+        self.folder, self.cache = folder, cache
+
+    def __call__(self, *arguments, fails=False):
+        out, err, status = io.StringIO(), io.StringIO(), 0
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.chdir(self.folder)
+            patch.setenv("MATINEE_DATA", str(self.cache))
+            patch.setattr(sys, "argv", ["matinee", *map(str, arguments)])
+            try:
+                main()
+            except SystemExit as ended:
+                status = ended.code or 0
+        return judged(out.getvalue(), err.getvalue(), status, fails)
+
+    def json(self, *arguments):
+        return json.loads(self(*arguments, "--json"))
+
+    def files(self, folder="."):
+        """Every file below, hidden ones too."""
+        return {path for path in (self.folder / folder).rglob("*") if path.is_file()}
+
+    def apart(self, *arguments, without, fails=False):
+        """The same as a process of its own, for which a package is not installed."""
+        package = self.folder.parent / "fakes" / without / without
+        package.mkdir(parents=True, exist_ok=True)
+        text = f"raise ModuleNotFoundError('No module named {without}', name={without!r})\n"
+        (package / "__init__.py").write_text(text)
+        done = subprocess.run(
+            [MATINEE, *map(str, arguments)],
+            cwd=self.folder,
+            env={**os.environ, "MATINEE_DATA": str(self.cache), "PYTHONPATH": str(package.parent)},
+            capture_output=True,
+            encoding="utf-8",
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        return judged(done.stdout, done.stderr, done.returncode, fails)
+
+
+def judged(out, err, status, fails):
+    """What a command printed, after a look at how it ended."""
+    assert status == (2 if fails else 0), err
+    assert "Traceback" not in err
+    assert "should not have happened" not in err
+    if fails:
+        assert out == ""
+        assert err.startswith("matinee: ")
+        assert err.strip().count("\n") == 0
+    return err if fails else out
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory):
+    """A folder with data `small` in the cache, and runs `biases`, `popular`, `ease`, then `als`."""
+    root = tmp_path_factory.mktemp("looking")
+    folder, cache = root / "work", root / "cache"
+    folder.mkdir()
+    write_generated(cache / "small", viewers=80, movies=70, ratings=2400, seed=2)
+    shell = Shell(folder, cache)
+    shell("train", "small", "--model", "bias", "--ranker", "none", "--run", "runs/biases")
+    for run, ranker in (("popular", "popularity"), ("ease", "ease")):
+        shell("train", "small", "--model", "bias", "--ranker", ranker, "--run", f"runs/{run}")
+    shell("train", "small", "--factors", 4, "--iterations", 3, "--ranker-factors", 3,
+          "--run", "runs/als")  # fmt: skip
+    return shell
+
+
+@pytest.fixture
+def place(shell):
+    """A folder for what one test writes, gone after it."""
+    folder = shell.folder / "out"
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def unchanged(shell):
+    """That the test leaves the files as they are."""
+    before = shell.files()
+    yield
+    assert shell.files() == before
+
+
+def is_page(path):
+    text = path.read_text(encoding="utf-8")
+    return text.startswith("<!doctype html>") and text.rstrip().endswith("</html>")
+
+
+# --- cluster
+
+
+def test_cluster_names_its_groups_and_writes_nothing(shell, unchanged):
+    found = shell.json("cluster", "als", "-k", 3)
+    assert set(found) == {"of", "by", "k", "silhouette", "genre_agreement", "stability",
+                          "left_out", "clusters", "traits", "silhouettes", "html"}  # fmt: skip
+    assert (found["of"], found["by"], found["k"], found["html"]) == ("movies", "stars", 3, None)
+    sizes = [one["size"] for one in found["clusters"]]
+    assert sizes == sorted(sizes, reverse=True)
+    text = shell("cluster", "als", "-k", 3)
+    assert f"3 clusters of {sum(sizes)} movies" in text
+    for number, one in enumerate(found["clusters"], 1):
+        lines = [line for line in text.splitlines()[1:] if line.strip().startswith(f"{number} ")]
+        assert len(lines) == 1
+        assert f" {one['size']} " in lines[0]
+        assert one["name"].split(",")[0] in lines[0]
+    assert f"Silhouette {found['silhouette']:.2f}" in text
+
+
+def test_cluster_finds_the_number_itself_for_the_newest_run(shell):
+    by_default, by_name = shell.json("cluster"), shell.json("cluster", "als")
+    assert by_default == by_name
+    tried = {one["k"]: one["silhouette"] for one in by_default["silhouettes"]}
+    assert len(tried) > 5
+    assert tried[by_default["k"]] == max(tried.values())
+
+
+def test_viewers_and_either_head_are_grouped(shell):
+    viewers = shell.json("cluster", "als", "-k", 3, "--viewers")
+    assert viewers["of"] == "viewers"
+    assert sum(one["size"] for one in viewers["clusters"]) <= 80
+    assert "3 clusters of" in shell("cluster", "als", "-k", 3, "--viewers")
+    by = [shell.json("cluster", "als", "-k", 3, "--by", one) for one in ("stars", "ranking")]
+    assert [one["by"] for one in by] == ["stars", "ranking"]
+    assert by[0]["silhouette"] != by[1]["silhouette"]
+
+
+@pytest.mark.parametrize("viewers", [[], ["--viewers"]], ids=["movies", "viewers"])
+def test_cluster_writes_a_page_where_it_says(shell, place, viewers):
+    page = shell.folder / "runs" / "als" / "clusters.html"
+    try:
+        assert shell.json("cluster", "als", "-k", 3, "--html", *viewers)["html"] == (
+            "runs/als/clusters.html"
+        )
+        assert is_page(page)
+    finally:
+        page.unlink(missing_ok=True)
+    text = shell("cluster", "als", "-k", 3, "--out", "out/deep/mine.html", *viewers)
+    assert "More in out/deep/mine.html" in text
+    assert is_page(place / "deep" / "mine.html")
+    assert [path.name for path in place.rglob("*")] == ["deep", "mine.html"]
+    assert not page.exists()
+
+
+# --- map
+
+
+@pytest.mark.parametrize(
+    ("ending", "start"), [("html", b"<!doctype"), ("png", b"\x89PNG"), ("svg", b"<svg")]
+)
+def test_a_map_is_a_page_or_a_picture(shell, place, ending, start):
+    found = shell.json("map", "als", *PCA, "--color", "cluster", "--out", f"out/m.{ending}")
+    assert set(found) == {"map", "movies", "left_out"}
+    assert found["map"] == f"out/m.{ending}"
+    assert (place / f"m.{ending}").read_bytes().startswith(start)
+    assert [path.name for path in place.iterdir()] == [f"m.{ending}"]
+    assert 3 <= found["movies"] <= 70
+
+
+def test_a_map_goes_into_the_run_unless_said(shell):
+    page = shell.folder / "runs" / "als" / "map.html"
+    try:
+        text = shell("map", *PCA, "--by", "ranking")
+        assert text.startswith("Map of ")
+        assert "in runs/als/map.html." in text
+        assert is_page(page)
+        assert shell.json("recommend", "als", "--user", 7, "-n", 1)  # a run may hold a page
+    finally:
+        page.unlink(missing_ok=True)
+
+
+def test_a_map_is_of_neighbours_unless_said(shell, place):
+    for method, name in (([], "t-SNE"), (PCA, "two principal axes")):
+        shell("map", "als", *method, "--out", "out/m.svg")
+        assert f"laid out by {name}." in (place / "m.svg").read_text(encoding="utf-8")
+
+
+# --- report
+
+
+def test_a_report_shows_who_is_asked_for(shell, place):
+    found = shell.json("report", "als", "--user", 7, "--user", 11, "--out", "out/r.html")
+    assert found == {"report": "out/r.html", "note": ""}
+    text = (place / "r.html").read_text(encoding="utf-8")
+    assert is_page(place / "r.html")
+    for heading in ("The data", "Training", "Accuracy", "Limits", "Viewer 7", "Viewer 11"):
+        assert f"<h2>{heading}</h2>" in text
+    assert text.count("<h2>Viewer ") == 2
+    assert [path.name for path in place.iterdir()] == ["r.html"]
+
+
+def test_a_report_goes_into_the_run_whatever_heads_it_has(shell):
+    for run in ("biases", "ease"):
+        page = shell.folder / "runs" / run / "report.html"
+        try:
+            assert f"Report in runs/{run}/report.html" in shell("report", run)
+            assert is_page(page)
+            assert page.read_text(encoding="utf-8").count("<h2>Viewer ") == 2
+        finally:
+            page.unlink(missing_ok=True)
+
+
+def test_a_report_without_its_data_says_so(shell, place, monkeypatch):
+    data = shell.cache / "small"
+    elsewhere = data.rename(shell.cache.parent / "moved")
+    try:
+        gone = shell.json("report", "als", "--user", 7, "--out", "out/gone.html")
+        assert "small" in gone["note"]
+        write_generated(data, viewers=80, movies=70, ratings=2400, seed=3)
+        said = shell("report", "als", "--user", 7, "--out", "out/other.html")
+        assert "Without data and accuracy: " in said
+        assert "no longer the ratings" in said
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+        elsewhere.rename(data)
+    for name in ("gone", "other"):
+        text = (place / f"{name}.html").read_text(encoding="utf-8")
+        assert "Data and accuracy are left out" in text
+        assert "<h2>The data</h2>" not in text
+        assert "<h2>The map</h2>" in text
+
+
+# --- describe --html
+
+
+def test_a_description_is_a_page_beside_or_where_said(shell, place):
+    page = shell.folder / "small.html"
+    try:
+        assert "small.html; open it" in shell("describe", "small", "--html")
+        assert is_page(page)
+    finally:
+        page.unlink(missing_ok=True)
+    assert shell.json("describe", "small", "--out", "out/d.html") == {"html": "out/d.html"}
+    assert is_page(place / "d.html")
+    assert not page.exists()
+
+
+# --- what is refused, before anything is written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cluster", "als", "-k", 1], "k lies between 2 and"),
+        (["cluster", "als", "-k", 1000, "--html"], "not at 1000"),
+        (["cluster", "als", "-k", 0], "not at 0"),
+        (["cluster", "als", "--by", "magic"], "magic"),
+        (["cluster", "biases"], "without factors"),
+        (["cluster", "popular", "--by", "ranking", "--html"], "without factors"),
+        (["cluster", "biases", "--by", "ranking"], "ranking head"),
+        (["cluster", "ease", "--by", "ranking", "--viewers"], "no vectors of viewers"),
+        (["cluster", "nowhere"], "no run of this name"),
+        (["cluster", "als", "--out", "c.png"], "the name ends in .html"),
+        (["cluster", "als", "--out", "runs"], "the name ends in .html"),
+        (["map", "als", "--method", "magic"], "tsne, pca, umap, not 'magic'"),
+        (["map", "als", "--color", "mood"], "--color is one of genre, cluster, year, stars"),
+        (["map", "als", "--out", "m.pdf"], "the name ends in .html or .png or .svg"),
+        (["map", "als", "--out", "m"], "the name ends in"),
+        (["map", "biases", *PCA, "--out", "out/m.html"], "without factors"),
+        (["map", "popular", *PCA, "--by", "ranking", "--out", "out/m.png"], "without factors"),
+        (["report", "als", "--out", "r.png"], "the name ends in .html"),
+        (["report", "als", "--user", "stranger", "--out", "out/r.html"], "stranger"),
+        (["report", "als", "--user", 7, "--user", 9999, "--out", "out/r.html"], "9999"),
+        (["describe", "small", "--out", "d.txt"], "the name ends in .html"),
+        (["describe", "nothing", "--html"], "nothing"),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
+)
+def test_what_makes_no_sense_is_refused_and_leaves_nothing(shell, unchanged, arguments, message):
+    assert message in shell(*arguments, fails=True)
+    assert not (shell.folder / "out").exists()
+
+
+@pytest.mark.parametrize("command", [["cluster", "als"], ["map", "als"], ["report", "als"],
+                                     ["describe", "small"]], ids=lambda one: one[0])  # fmt: skip
+def test_a_folder_is_no_file(shell, command):
+    folder = shell.folder / "folder.html"
+    folder.mkdir(exist_ok=True)
+    message = shell(*command, "--out", "folder.html", fails=True)
+    assert "--out folder.html: this is a folder; name a file." in message
+    assert not list(folder.iterdir())
+    folder.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("command", "work"),
+    [
+        (["map", "als", "--out", "m.pdf"], "matinee.explore.lay_out"),
+        (["map", "als", "--color", "mood"], "matinee.explore.lay_out"),
+        (["cluster", "als", "--out", "c.pdf"], "matinee.explore.find_clusters"),
+        (["report", "als", "--user", "stranger"], "matinee.explore.pages.report.describe"),
+        (["report", "als", "--user", "stranger"], "matinee.explore.pages.report.find_clusters"),
+    ],
+)
+def test_it_is_refused_before_the_work(shell, command, work, monkeypatch):
+    def worked(*_, **__):
+        raise AssertionError("this is the work")
+
+    monkeypatch.setattr(work, worked)
+    shell(*command, fails=True)  # what the work raises would not be one line
+
+
+@pytest.mark.parametrize(
+    ("command", "work"),
+    [
+        (["map", "als", *PCA, "--out", "out/x.html"], "matinee.explore.pages.page.render"),
+        (["map", "als", *PCA, "--out", "out/x.png"], "vl_convert.vegalite_to_png"),
+        (["cluster", "als", "-k", 3, "--out", "out/x.html"], "matinee.explore.pages.page.render"),
+        (["describe", "small", "--out", "out/x.html"], "matinee.explore.pages.page.render"),
+    ],
+    ids=["map", "picture", "cluster", "describe"],
+)
+def test_nothing_half_written_remains(shell, place, command, work, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    place.mkdir()
+    target = place / command[-1].split("/")[1]
+    target.write_text("as it was")
+    monkeypatch.setattr(work, fail)
+    assert "No space left on device" in shell(*command, fails=True)
+    assert shell.files("out") == {target}
+    assert target.read_text() == "as it was"
+
+
+# --- extras that are not there
+
+
+@pytest.mark.parametrize(
+    ("package", "command"),
+    [
+        ("sklearn", ["cluster", "als"]),
+        ("altair", ["map", "als"]),
+        ("sklearn", ["map", "als"]),
+        ("altair", ["report", "als"]),
+        ("jinja2", ["describe", "small", "--html"]),
+        ("vl_convert", ["cluster", "als", "-k", 3, "--html"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_missing_package_is_named_with_the_extra(shell, unchanged, package, command):
+    message = shell.apart(*command, without=package, fails=True)
+    assert package in message
+    assert "pip install 'matinee[charts]'" in message
+
+
+def test_without_charts_a_description_is_still_text(shell):
+    assert "2,400 ratings" in shell.apart("describe", "small", without="altair")

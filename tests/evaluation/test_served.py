@@ -1,0 +1,339 @@
+"""Who is served how well, counted by plain loops; intervals of the RMSE; rows of a comparison."""
+
+from dataclasses import replace
+from itertools import pairwise
+from math import log2, sqrt
+
+import numpy as np
+import polars as pl
+import pytest
+
+import matinee
+from matinee.data.generated import write_generated
+from matinee.evaluation import (
+    Figure,
+    ListFigures,
+    Row,
+    Split,
+    compare,
+    compare_on,
+    data_of,
+    evaluate,
+    held_out,
+    leave_last_out,
+    lists,
+    served,
+    train_and_test,
+)
+from matinee.evaluation.metrics import rmse, rmse_interval
+from matinee.models import EASE, BiasOnly, ImplicitALS, Popularity
+
+SIDES = ("viewers", "movies")
+
+
+@pytest.fixture(scope="module")
+def gaps(generated):
+    """(train, test, model): training lacks viewers 0 to 14 and movies 0 to 9."""
+    ratings = generated[0].ratings
+    known = (ratings.user >= 15) & (ratings.item >= 10)
+    tested = ~known | (np.random.default_rng(0).uniform(size=len(ratings)) < 0.1)
+    train, test = (replace(generated[0], ratings=ratings.take(mask)) for mask in (~tested, tested))
+    stars = BiasOnly(iterations=3).fit(train)
+    return train, test, stars.with_ranking(ImplicitALS(factors=4, iterations=2).fit(train))
+
+
+# --- the same by plain loops
+
+
+def slow_parts(counts):
+    """Codes of those without ratings, if any; then of the quarters of the others."""
+    counts = counts.tolist()
+    parts = {-1: [code for code, n in enumerate(counts) if n == 0]}
+    known = [n for n in counts if n]
+    for value in sorted(set(known)):
+        alike = [code for code, n in enumerate(counts) if n == value]
+        before = sum(n < value for n in known)
+        middle = (before + len(alike) / 2) / len(known)
+        parts.setdefault(int(4 * middle), []).extend(alike)
+    return [sorted(part) for part in parts.values() if part]
+
+
+def slow_rmse(model, test, rows):
+    users, items = test.ratings.user_ids.values, test.ratings.item_ids.values
+    errors = []
+    for row in rows:
+        who, what = (int(one[row]) for one in (test.ratings.user, test.ratings.item))
+        predicted = float(model.predict([users[who]], [items[what]], unknown="average")[0])
+        errors.append((predicted - float(test.ratings.stars[row])) ** 2)
+    return sqrt(sum(errors) / len(errors)) if errors else None
+
+
+def slow_figures(model, train, test, part, of):
+    """The figure of each judged viewer of these, or by these movies."""
+    seen, wanted = {}, {}
+    for rows, ratings in ((seen, train.ratings), (wanted, test.ratings)):
+        for who, what in zip(ratings.user.tolist(), ratings.item.tolist(), strict=True):
+            rows.setdefault(who, set()).add(what)
+    values = []
+    for who in sorted(seen.keys() & wanted.keys()):
+        relevant = wanted[who] & set(part) if of == "movies" else wanted[who]
+        if (of == "viewers" and who not in part) or not relevant:
+            continue
+        (scores,) = model.scores([train.ratings.user_ids.values[who]])
+        order = sorted(range(len(scores)), key=lambda code: (-scores[code], code))
+        listed = [code for code in order if code not in seen[who]]
+        if of == "movies":
+            values.append(len(relevant & set(listed[:20])) / min(20, len(relevant)))
+            continue
+        found = sum(1 / log2(at + 2) for at, code in enumerate(listed[:10]) if code in relevant)
+        values.append(found / sum(1 / log2(at + 2) for at in range(min(10, len(relevant)))))
+    return values
+
+
+def assert_served_as_counted(model, train, test):
+    found = served(model, train, test)
+    for of in SIDES:
+        counts = train.ratings.user_counts if of == "viewers" else train.ratings.item_counts
+        tested = test.ratings.user if of == "viewers" else test.ratings.item
+        mine = [one for one in found if one.of == of]
+        for one, part in zip(mine, slow_parts(counts), strict=True):
+            assert one.members == len(part)
+            assert (one.least, one.most) == (counts[part].min(), counts[part].max())
+            rows = [row for row, code in enumerate(tested.tolist()) if code in set(part)]
+            assert one.test_ratings == len(rows)
+            assert (one.rmse and one.rmse.value) == pytest.approx(slow_rmse(model, test, rows))
+            values = slow_figures(model, train, test, part, of)
+            assert (one.found is not None) == bool(values)
+            if values:
+                assert one.found.value == pytest.approx(sum(values) / len(values))
+                interval = lists.bootstrap_interval(np.array(values))
+                assert (one.found.low, one.found.high) == pytest.approx(interval)
+    return found
+
+
+def test_parts_are_served_as_counted_by_hand(both, parts):
+    found = assert_served_as_counted(both, *parts)
+    assert [one.of for one in found].count("viewers") == 4
+    assert all(one.rmse.low < one.rmse.value < one.rmse.high for one in found if one.rmse)
+
+
+def test_those_whom_training_does_not_know_are_a_part_of_their_own(gaps):
+    train, test, model = gaps
+    found = assert_served_as_counted(model, train, test)
+    viewers, movies = (next(one for one in found if one.of == of) for of in SIDES)
+    assert (viewers.least, viewers.most, viewers.members) == (0, 0, 15)
+    assert (movies.least, movies.most) == (0, 0)
+    assert movies.members >= 10
+    assert viewers.rmse
+    assert viewers.found is None  # whom nothing is known of has no list
+    assert movies.found is not None
+
+
+def test_everybody_and_every_test_rating_is_in_one_part(gaps):
+    train, test, model = gaps
+    found = served(model, train, test)
+    everybody = {"viewers": len(train.ratings.user_ids), "movies": len(train.catalog)}
+    for of, n in everybody.items():
+        mine = [one for one in found if one.of == of]
+        assert sum(one.members for one in mine) == n
+        assert sum(one.test_ratings for one in mine) == len(test)
+        assert all(one.most < other.least for one, other in pairwise(mine))
+
+
+# --- counts that cannot be divided, models that cannot be judged
+
+
+def tiny(counts, heldout=1):
+    """(train, test): viewer u rated ``counts[u]`` movies in training, and then one more."""
+    pairs = [(u, (u + k) % 40) for u, n in enumerate(counts) for k in range(n + heldout)]
+    last = [k >= n for n in counts for k in range(n + heldout)]
+    users, items = zip(*pairs, strict=True)
+    table = pl.DataFrame({"user": users, "item": items}).with_columns(
+        stars=1.0 + (pl.col("user") + pl.col("item")) % 5
+    )
+    data = matinee.read(table, scale=(1, 5, 1))
+    tested = np.array(last)
+    train, test = (data.ratings.take(mask) for mask in (~tested, tested))
+    return replace(data, ratings=train), replace(data, ratings=test)
+
+
+def viewers_of(counts, recipe=None):
+    train, test = tiny(counts)
+    found = served((recipe or BiasOnly(iterations=2)).fit(train), train, test)
+    return [(one.least, one.most, one.members) for one in found if one.of == "viewers"]
+
+
+def test_viewers_who_are_all_the_same_are_one_part():
+    assert viewers_of([5] * 8) == [(5, 5, 8)]
+    assert viewers_of([3]) == [(3, 3, 1)]
+
+
+def test_viewers_of_the_same_number_are_in_the_same_part():
+    counts = [1, 1, 1, 2, 3, 3, 3, 3, 3, 3, 8, 8, 9, 9, 9]
+    found = viewers_of(counts)
+    assert sum(members for _, _, members in found) == len(counts)
+    for (_, most, _), (least, _, _) in pairwise(found):
+        assert most < least
+
+
+def test_viewers_of_as_many_numbers_are_about_equal_parts():
+    found = viewers_of([*range(1, 34)])
+    assert len(found) == 4
+    assert all(abs(members - 33 / 4) <= 1 for _, _, members in found)
+
+
+@pytest.mark.parametrize(
+    ("counts", "wanted"),
+    [
+        ([1] * 10 + [2] * 10 + [3] * 10 + [4] * 10, [(n, n, 10) for n in (1, 2, 3, 4)]),
+        ([1] * 12 + [9] * 4, [(1, 1, 12), (9, 9, 4)]),
+    ],
+    ids=["quarters", "many-alike"],
+)
+def test_parts_are_as_equal_as_ties_allow(counts, wanted):
+    assert viewers_of(counts) == wanted
+
+
+def test_a_model_without_a_rating_head_has_lists_only(parts):
+    model = ImplicitALS(factors=3, iterations=2).fit(parts[0])
+    found = served(model, *parts)
+    assert {one.rmse for one in found} == {None}
+    assert all(one.found for one in found if one.of == "viewers")
+
+
+def test_where_nobody_can_be_judged_stars_are(generated):
+    ratings = generated[0].ratings
+    known = ratings.user < 150
+    train, test = (replace(generated[0], ratings=ratings.take(one)) for one in (known, ~known))
+    found = served(BiasOnly(iterations=2).fit(train), train, test)
+    assert {one.found for one in found} == {None}
+    unknown, *others = (one for one in found if one.of == "viewers")
+    assert (unknown.members, unknown.test_ratings) == (150, len(test))
+    assert unknown.rmse
+    assert {(one.test_ratings, one.rmse) for one in others} == {(0, None)}
+
+
+def test_an_exam_says_whose_lists_are_judged(both, parts):
+    everybody, some = served(both, *parts), held_out(*parts).sample(40, seed=1)
+    sampled = served(both, *parts, exam=some)
+    assert [replace(one, found=None) for one in sampled] == [
+        replace(one, found=None) for one in everybody
+    ]
+    judged = [one for one in sampled if one.of == "viewers" and one.found]
+    by_hand = []
+    for part in slow_parts(parts[0].ratings.user_counts):
+        mine = sorted(set(part) & set(some.users.tolist()))
+        by_hand.append(slow_figures(both, *parts, mine, "viewers"))
+    for one, values in zip(judged, filter(None, by_hand), strict=True):
+        assert one.found.value == pytest.approx(sum(values) / len(values))
+
+
+def test_a_part_of_one_judged_viewer_has_no_interval_of_the_rmse():
+    train, test = tiny([2, 3, 4, 9], heldout=3)
+    found = served(BiasOnly(iterations=2).fit(train), train, test)
+    alone = [one for one in found if one.of == "viewers" and one.members == 1]
+    assert [one.least for one in alone] == [2, 3, 4, 9]
+    assert all((one.rmse.low, one.rmse.high) == (None, None) for one in alone)
+    only, test = tiny([6], heldout=3)
+    (one,) = (o for o in served(BiasOnly().fit(only), only, test) if o.of == "viewers")
+    assert (one.test_ratings, one.rmse.low, one.rmse.high) == (3, None, None)
+    assert one.found.low == one.found.value == one.found.high
+
+
+# --- intervals of the RMSE
+
+
+@pytest.mark.parametrize("alike", [0.0, 1.0], ids=["independent", "viewers-err-together"])
+def test_the_interval_is_that_of_drawing_other_viewers(alike):
+    rng = np.random.default_rng(2)
+    sizes = rng.integers(1, 30, 400)
+    user = np.repeat(np.arange(400), sizes)
+    own = rng.normal(size=400)[user]
+    errors = (1 - alike) * rng.normal(size=len(user)) + alike * own
+    actual = rng.uniform(1, 5, len(user))
+    squares, ratings = np.bincount(user, errors**2), np.bincount(user)
+    drawn = rng.integers(0, 400, (4000, 400))
+    resampled = np.sqrt(squares[drawn].sum(axis=1) / ratings[drawn].sum(axis=1))
+    wanted = np.quantile(resampled, [0.025, 0.975])
+    low, high = rmse_interval(actual + errors, actual, user)
+    assert low < rmse(actual + errors, actual) < high
+    assert high - low == pytest.approx(wanted[1] - wanted[0], rel=0.08)
+    assert (low, high) == pytest.approx(wanted, abs=0.1 * (high - low))
+
+
+def test_the_interval_knows_viewers_by_any_code_in_any_order():
+    rng = np.random.default_rng(4)
+    user, actual = rng.integers(0, 9, 80), rng.uniform(1, 5, 80)
+    predicted = actual + rng.normal(size=80)
+    interval = rmse_interval(predicted, actual, user)
+    order = rng.permutation(80)
+    again = rmse_interval(predicted[order], actual[order], 1000 - 7 * user[order])
+    assert again == pytest.approx(interval)
+
+
+def test_the_interval_of_one_viewer_is_not_known_and_none_is_below_zero():
+    assert rmse_interval(np.array([3.0, 4.0]), np.array([1.0, 1.0]), np.array([7, 7])) is None
+    two = np.array([0.0, 9.0]), np.array([0.0, 0.0]), np.array([0, 1])
+    low, high = rmse_interval(*two)
+    assert low == 0 < high
+    same = rmse_interval(np.array([3.0, 4.0]), np.array([2.0, 3.0]), np.array([1, 2]))
+    assert same == pytest.approx((1, 1))
+
+
+def test_held_out_errors_come_with_their_interval(both, parts):
+    ratings = parts[1].ratings
+    predicted = [
+        float(both.predict([one.user_ids.values[user]], [one.item_ids.values[item]])[0])
+        for one in [ratings]
+        for user, item in zip(ratings.user.tolist(), ratings.item.tolist(), strict=True)
+    ]
+    found = evaluate(both, *parts)
+    by_hand = rmse_interval(np.array(predicted), ratings.stars, ratings.user)
+    assert found.rmse_interval == pytest.approx(by_hand)
+    assert found.rmse_interval[0] < found.rmse < found.rmse_interval[1]
+
+
+# --- rows of a comparison
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A saved run, and the exam of its own split."""
+    folder = tmp_path_factory.mktemp("run")
+    write_generated(folder / "data", viewers=60, movies=50, ratings=1500, seed=2)
+    data = matinee.read(folder / "data")
+    done = train_and_test(data, BiasOnly(iterations=3), Split(seed=1), ranking=EASE(liked=3.0))
+    model = matinee.load(done.model.save(folder / "run"))
+    return model, data_of(model)
+
+
+@pytest.mark.parametrize("liked", [None, 4.0])
+def test_compare_on_an_exam_is_what_compare_does(run, liked):
+    model, (_, train, test) = run
+    runs = {"one": model, "two": model}
+    assert compare_on(held_out(train, test, liked=liked), runs, liked=liked) == compare(
+        runs, liked=liked
+    )
+
+
+def test_compare_on_trains_again_where_asked(run):
+    model, (dataset, _, _) = run
+    rows = compare_on(leave_last_out(dataset), {"mine": model}, retrain=True)
+    assert rows == compare({"mine": model}, "leave-last-out")
+    as_it_is = compare_on(leave_last_out(dataset), {"mine": model})
+    assert as_it_is[1].lists != rows[1].lists
+    assert as_it_is[2] == rows[2]
+
+
+def test_rows_say_what_made_the_lists(run):
+    model, (_, train, test) = run
+    rows = compare_on(held_out(train, test), {"": model, "other": Popularity().fit(train)})
+    assert [row.who for row in rows] == [
+        "BiasOnly, sorted by stars",
+        "EASE",
+        "Popularity",
+        "most watched, the same for all",
+    ]
+    figures = ListFigures("held-out", 1, {"ndcg@10": Figure(0.5)})
+    assert Row("runs/x", "ALS", "stars", figures).who == "ALS, sorted by stars"
+    assert Row("runs/x", "ALS", "ranking", figures).who == "ALS"

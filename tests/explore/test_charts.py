@@ -1,0 +1,238 @@
+"""Charts of findings: what they show is what was found, and they are drawn without a complaint."""
+
+import inspect
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+
+pytest.importorskip("altair")
+pytest.importorskip("vl_convert")
+
+from drawing import drawn
+
+import matinee
+from matinee.evaluation import compare_on, held_out, served
+from matinee.explore import (
+    describe,
+    find_clusters,
+    find_dimensions,
+    lay_out,
+    taste,
+    vector_lengths,
+)
+from matinee.explore.charts import accuracy, clusters, data, dimensions, map, viewer  # noqa: A004
+from matinee.explore.charts.house import Chart
+
+NOBODY = np.zeros(0, np.int32)
+CHARTS = {
+    "stars_histogram": lambda f: data.stars_histogram(f.about),
+    "ratings_histogram": lambda f: data.ratings_histogram(f.about, "viewers"),
+    "long_tail": lambda f: data.long_tail(f.about),
+    "activity_over_time": lambda f: data.activity_over_time(f.about),
+    "genres_by_count": lambda f: data.genres_by_count(f.about),
+    "genres_by_stars": lambda f: data.genres_by_stars(f.about),
+    "filled_matrix": lambda f: data.filled_matrix(f.about),
+    "silhouettes": lambda f: clusters.silhouettes(f.clusters),
+    "cluster_lifts": lambda f: clusters.cluster_lifts(f.clusters),
+    "genre_positions": lambda f: dimensions.genre_positions(f.dimensions),
+    "genre_likeness": lambda f: dimensions.genre_likeness(f.dimensions),
+    "taste_chart": lambda f: viewer.taste_chart(f.taste),
+    "explanation_chart": lambda f: viewer.explanation_chart(f.parts, "It", "ranking"),
+    "list_figures": lambda f: accuracy.list_figures(f.table, "ndcg@10", "NDCG@10"),
+    "stars_by_group": lambda f: accuracy.stars_by_group(f.served, "viewers"),
+    "lists_by_group": lambda f: accuracy.lists_by_group(f.served, "movies"),
+    "movie_map": lambda f: map.movie_map(f.layout),
+    "viewer_on_map": lambda f: map.viewer_on_map(f.layout, f.watched, f.listed),
+    "norms": lambda f: map.norms(f.lengths, "stars"),
+}
+
+
+@pytest.fixture(scope="module")
+def found(generated, parts, both):
+    """Findings of every kind."""
+    groups = find_clusters(both)
+    listed = both.recommend(7, 5)
+    return SimpleNamespace(
+        about=describe(generated[0]),
+        clusters=groups,
+        dimensions=find_dimensions(both, 3),
+        taste=taste(both, 7),
+        parts=both.explain(7, listed["item"][0], by="ranking"),
+        table=compare_on(held_out(*parts), {"": both}),
+        served=served(both, *parts),
+        layout=lay_out(both, "pca", clusters=groups),
+        lengths=vector_lengths(both, "stars"),
+        watched=both.viewer(7).items,
+        listed=both.catalog.ids.codes(listed["item"].to_list()),
+    )
+
+
+def columns(rows, *names):
+    return [tuple(row[name] for name in names) for row in rows]
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_chart_is_drawn_with_a_title_and_named_axes(found, name, capfd):
+    chart = drawn(CHARTS[name](found), capfd)
+    assert chart.rows[0]
+    assert chart.title in chart.svg
+    assert (chart.spec["width"], chart.spec["height"]) >= (300, 60)
+
+
+def test_these_are_all_the_charts():
+    modules = (accuracy, clusters, data, dimensions, map, viewer)
+    drawing = [
+        name
+        for module in modules
+        for name, made in inspect.getmembers(module, inspect.isfunction)
+        if made.__module__ == module.__name__
+        and made.__annotations__["return"] == Chart
+        and name[0] != "_"
+    ]
+    assert sorted(drawing) == sorted(CHARTS)
+
+
+def test_a_dark_page_has_light_letters(found, capfd):
+    light, dark = (drawn(data.stars_histogram(found.about), capfd, dark=d) for d in (False, True))
+    assert light.spec == dark.spec
+    assert light.svg != dark.svg
+    assert 'fill="#ffffff"' in light.svg
+    assert 'fill="#181c24"' in dark.svg
+
+
+# --- of data
+
+
+def test_stars_are_shown_with_their_share(found, generated, capfd):
+    (rows,) = drawn(data.stars_histogram(found.about), capfd).rows
+    stars = generated[0].ratings.stars.tolist()
+    assert columns(rows, "stars", "ratings") == [(s, stars.count(s)) for s in sorted(set(stars))]
+    assert [row["share"] * len(stars) for row in rows] == pytest.approx(
+        [row["ratings"] for row in rows]
+    )
+
+
+@pytest.mark.parametrize("of", ["viewers", "movies"])
+def test_counts_of_ratings_stand_on_a_logarithmic_axis_with_their_median(
+    found, generated, of, capfd
+):
+    ratings = generated[0].ratings
+    counts = ratings.user_counts if of == "viewers" else ratings.item_counts
+    counts = sorted(n for n in counts.tolist() if n)
+    chart = drawn(data.ratings_histogram(found.about, of), capfd)
+    bars, middle = chart.rows
+    assert [row["members"] for row in bars] == [
+        sum(row["from"] <= n < row["end"] for n in counts) for row in bars
+    ]
+    assert sum(row["members"] for row in bars) == len(counts)
+    (median,) = middle[0].values()
+    assert sum(n < median for n in counts) <= len(counts) / 2 >= sum(n > median for n in counts)
+    assert f"most {counts[-1]:,}" in chart.lines
+    assert chart.spec["layer"][0]["encoding"]["x"]["scale"] == {"type": "log"}
+
+
+def read(users, items, stars=3.0, **columns):
+    table = pl.DataFrame({"user": users, "item": items}).with_columns(
+        stars=pl.lit(stars), **{name: pl.Series(values) for name, values in columns.items()}
+    )
+    return describe(matinee.read(table, scale=(1, 5, 1)))
+
+
+def test_the_long_tail_says_what_the_most_rated_tenth_has(found, capfd):
+    who, what = zip(*((u, i) for i in range(10) for u in range(10 - i)), strict=True)
+    chart = drawn(data.long_tail(read(who, what)), capfd)
+    assert f"tenth of the movies has {10 / 55:.0%} of the ratings" in chart.lines
+    curve, equal = chart.rows
+    assert curve[-1] == pytest.approx({"movies": 1, "ratings": 1})
+    for row in curve:
+        best = sum(range(11)[::-1][: round(10 * row["movies"])])
+        assert row["ratings"] == pytest.approx(best / 55)
+    assert columns(equal, "movies", "ratings") == [(0, 0), (1, 1)]
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("times", "period"),
+    [
+        ([0], "week"),
+        ([0, 9 * DAY, 30 * DAY], "week"),
+        ([0, 2000 * DAY], "month"),
+        ([0, 9000 * DAY], "year"),
+    ],
+)
+def test_activity_names_its_period(times, period, capfd):
+    n = len(times)
+    chart = drawn(data.activity_over_time(read([1] * n, range(n), timestamp=times)), capfd)
+    assert chart.spec["encoding"]["x"]["title"] == f"time, by {period}"
+    assert chart.spec["encoding"]["y"]["title"] == f"ratings a {period}"
+    (rows,) = chart.rows
+    assert sum(row["ratings"] for row in rows) == n
+    assert all(isinstance(row["from"], str) for row in rows)
+
+
+def test_genres_are_counted_and_sorted(found, generated, capfd):
+    catalog, ratings = generated[0].catalog, generated[0].ratings
+    given = {}
+    for code, stars in zip(ratings.item.tolist(), ratings.stars.tolist(), strict=True):
+        for genre in catalog.frame["genres"][code]:
+            given.setdefault(genre, []).append(stars)
+    counted = drawn(data.genres_by_count(found.about), capfd)
+    (rows,) = counted.rows
+    assert {row["genre"]: row["ratings"] for row in rows} == {g: len(s) for g, s in given.items()}
+    order = counted.spec["encoding"]["y"]["sort"]
+    assert [len(given[genre]) for genre in order] == sorted(map_len(given), reverse=True)
+    liked = drawn(data.genres_by_stars(found.about), capfd)
+    (rows,) = liked.rows
+    means = {genre: sum(stars) / len(stars) for genre, stars in given.items()}
+    assert {row["genre"]: row["mean_stars"] for row in rows} == pytest.approx(means)
+    everything = float(ratings.stars.mean(dtype=np.float64))
+    assert [row["everything"] for row in rows] == pytest.approx([everything] * len(rows))
+    order = liked.spec["layer"][1]["encoding"]["y"]["sort"]
+    assert order == sorted(means, key=means.get, reverse=True)
+
+
+def map_len(lists):
+    return [len(one) for one in lists.values()]
+
+
+def test_the_matrix_shows_every_block_and_how_much_is_empty(found, generated, capfd):
+    chart = drawn(data.filled_matrix(found.about), capfd)
+    (rows,) = chart.rows
+    assert rows == found.about.filled_parts.to_dicts()
+    assert len(rows) == 40 * 40
+    ratings, catalog = generated[0].ratings, generated[0].catalog
+    cells = int((ratings.user_counts > 0).sum()) * len(catalog)
+    assert chart.title == f"{1 - len(ratings) / cells:.1%} of the matrix is empty"
+
+
+def test_all_charts_that_the_data_allow(found, capfd):
+    titles = [drawn(chart, capfd).title for chart in data.charts_of_data(found.about).values()]
+    assert len(titles) == len(set(titles)) == 8
+    bare = read([1, 2, 2], [1, 1, 2])
+    titles = [drawn(chart, capfd).title for chart in data.charts_of_data(bare).values()]
+    assert len(titles) == 5
+    assert not {title for title in titles if "Genre" in title or "time" in title}
+
+
+def with_genres(**rated):
+    """A description of a data set with these genres: name to (ratings, mean stars)."""
+    rows = [(name, 2, *how) for name, how in rated.items()]
+    types = {"genre": pl.String, "movies": int, "ratings": int, "mean_stars": float}
+    return replace(read([1, 2, 2], [1, 1, 2]), genres=pl.DataFrame(rows, types, orient="row"))
+
+
+@pytest.mark.parametrize("rated", [{}, {"Noir": (0, None)}], ids=["alone", "beside-unrated"])
+def test_a_single_genre_with_stars_is_drawn(rated, capfd):
+    about = with_genres(War=(3, 3.0), **rated)
+    assert columns(drawn(data.genres_by_stars(about), capfd).rows[0], "genre") == [("War",)]
+    assert len(drawn(data.genres_by_count(about), capfd).rows[0]) == 1 + len(rated)
+
+
+def test_genres_that_nobody_rated_have_no_chart_of_stars(capfd):
+    for chart in data.charts_of_data(with_genres(Noir=(0, None))).values():
+        assert drawn(chart, capfd).rows[0]

@@ -1,0 +1,223 @@
+"""Clusters: planted ones are found, named and judged; figures against loops over pairs."""
+
+import json
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+
+pytest.importorskip("sklearn")
+
+from matinee.errors import SettingError
+from matinee.explore.clusters import SHOWN, TRIED, find_clusters
+from matinee.models import EASE, BiasOnly, ImplicitALS, Popularity
+
+BUNDLES = {"Horror": 30, "Comedy": 24, "War": 18, "Western": 12, "Musical": 8}  # see `bundles`
+
+
+@pytest.fixture(scope="module")
+def found(bundles):
+    return find_clusters(bundles[0])
+
+
+def test_planted_bundles_are_found_without_being_told_how_many(found, bundles):
+    truth = bundles[1][found.space.codes]
+    # numbered from the largest on, as the bundles are
+    assert found.labels.tolist() == truth.tolist()
+    assert found.names == list(BUNDLES)
+    assert found.table["size"].to_list() == list(BUNDLES.values())
+    assert found.table["cluster"].to_list() == [0, 1, 2, 3, 4]
+    assert found.silhouettes["k"].to_list() == list(TRIED)
+    best = found.silhouettes.sort("silhouette", descending=True).row(0)
+    assert best == (5, found.silhouette)
+    assert found.silhouette > 0.9
+    assert found.stability == 1
+    assert found.genre_agreement == pytest.approx(1)
+
+
+def test_the_silhouette_is_that_of_its_definition(model):
+    found = find_clusters(model, 3)
+    rows = found.space.vectors.astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    labels, scores = found.labels.tolist(), []
+    for row, own in enumerate(labels):
+        distances = {cluster: [] for cluster in set(labels)}
+        for other, cluster in enumerate(labels):
+            if other != row:
+                distances[cluster].append(1 - sum(rows[row] * rows[other]))
+        mean = {cluster: sum(far) / len(far) for cluster, far in distances.items() if far}
+        inside = mean.pop(own)
+        outside = min(mean.values())
+        scores.append((outside - inside) / max(inside, outside))
+    assert found.silhouette == pytest.approx(sum(scores) / len(scores), abs=1e-5)
+    assert found.silhouettes.rows() == [(3, found.silhouette)]
+
+
+def test_the_genre_agreement_is_mutual_information_over_mean_entropy(by_hand):
+    vectors = [[1, 0]] * 3 + [[1, 0.01]] * 3 + [[0, 1]] * 2 + [[0.01, 1]] * 2
+    genres = [["War"]] * 4 + [["Drama"]] * 6
+    found = find_clusters(by_hand(vectors, genres=genres), 2)
+    assert found.table["size"].to_list() == [6, 4]
+    both = [0.4, 0.2, 0.4]  # first and War, first and Drama, second and Drama
+    mutual = sum(
+        p * math.log(p / q) for p, q in zip(both, [0.6 * 0.4, 0.6 * 0.6, 0.4 * 0.6], strict=True)
+    )
+    entropy = -(0.6 * math.log(0.6) + 0.4 * math.log(0.4))  # of either division
+    assert found.genre_agreement == pytest.approx(mutual / entropy)
+
+
+def test_typical_movies_lie_at_the_centre_and_popular_ones_are_the_most_rated(found, bundles):
+    model, bundle = bundles
+    for row in found.table.rows(named=True):
+        members = np.flatnonzero(bundle == row["cluster"]).tolist()
+        vectors = {
+            m: model.rating.vectors[m] / math.hypot(*model.rating.vectors[m]) for m in members
+        }
+        centre = sum(vectors.values())
+        near = sorted(members, key=lambda m: -float(vectors[m] @ centre))[:SHOWN]
+        popular = sorted(members, key=lambda m: -int(model.item_counts[m]))[:SHOWN]
+        assert row["typical"] == [f"Movie {m}" for m in near]
+        assert row["popular"] == [f"Movie {m}" for m in popular]
+
+
+def test_traits_say_how_much_more_a_cluster_holds(found):
+    movies = sum(BUNDLES.values())
+    first = found.traits.group_by("cluster", maintain_order=True).first()
+    assert first["trait"].to_list() == list(BUNDLES)
+    assert first["share"].to_list() == [1] * 5
+    assert first["lift"].to_list() == pytest.approx([movies / n for n in BUNDLES.values()])
+    assert found.traits["cluster"].unique(maintain_order=True).to_list() == [0, 1, 2, 3, 4]
+
+
+def test_what_is_left_out_belongs_to_no_cluster(found):
+    assert len(found.labels) == len(found.space) == sum(BUNDLES.values())
+    assert found.space.left_out == "Left out: 5 movies with under 10 ratings."
+
+
+def directions(sizes):
+    """So many movies along each axis, a little apart from one another."""
+    rows = np.repeat(np.eye(len(sizes)), sizes, axis=0)
+    return rows + 0.02 * np.random.default_rng(0).normal(size=rows.shape)
+
+
+def test_names_hold_two_genres_and_a_decade_of_which_there_are_more(by_hand):
+    genres = [["War", "Drama", "Crime"]] * 12 + [["Comedy"]] * 10 + [[]] * 8
+    years = [1944] * 12 + [None] * 10 + [1990, 2000] * 4
+    found = find_clusters(by_hand(directions([12, 10, 8]), genres=genres, years=years), 3)
+    assert found.names == ["Crime, Drama, 1940s", "Comedy", "1990s"]
+
+
+def test_clusters_that_two_genres_cannot_tell_apart_have_a_third(by_hand):
+    genres = [["A", "B", "C"]] * 10 + [["A", "B", "D"]] * 9 + [["E"]] * 8
+    found = find_clusters(by_hand(directions([10, 9, 8]), genres=genres), 3)
+    assert found.names == ["C, A", "D, A", "E"]  # two do
+    genres = [["A", "B"]] * 10 + [["A", "B", "D"]] * 9 + [["E"]] * 20
+    genres[10:16] = [["A", "B"]] * 6  # so few have it that it does not come first
+    found = find_clusters(by_hand(directions([10, 9, 20]), genres=genres), 3)
+    assert found.names == ["E", "A, B", "A, B, D"]
+
+
+def test_what_few_of_a_cluster_have_names_it_not(by_hand):
+    genres = [["War"]] + [["Drama"]] * 14 + [["Drama"]] * 12  # a fifteenth is War
+    found = find_clusters(by_hand(directions([15, 12]), genres=genres), 2)
+    assert found.names == ["a bit of everything"] * 2
+
+
+def test_movies_without_genres_and_years(by_hand):
+    titles = [f"<script>alert({i})</script>" for i in range(20)]
+    found = find_clusters(by_hand(directions([8, 6, 6]), titles=titles), 3)
+    assert found.genre_agreement == 0
+    assert found.names == ["a bit of everything"] * 3
+    assert set(found.table["popular"][0]) <= set(titles[:8])
+
+
+def test_without_structure_stability_and_silhouette_are_low(by_hand):
+    vectors = np.random.default_rng(1).normal(size=(150, 12))
+    genres = [["War"], ["Drama"]] * 75
+    noise = find_clusters(by_hand(vectors, genres=genres), 8)
+    assert noise.stability < 0.6
+    assert noise.silhouette < 0.2
+    assert noise.genre_agreement < 0.2
+
+
+def test_clusters_of_viewers_are_found_and_named_by_what_they_watch(by_hand):
+    kinds = 3
+    rng = np.random.default_rng(2)
+    group = rng.permutation(np.repeat(np.arange(kinds), [16, 12, 9]))
+    genres = [[("War", "Drama", "Comedy")[i // 20]] for i in range(60)]
+    seen = [
+        sorted({*rng.choice(20, 12, replace=False) + 20 * g, *rng.choice(60, 3)}) for g in group
+    ]
+    tastes = 5 + np.eye(kinds)[group] + 0.02 * rng.normal(size=(len(group), kinds))
+    model = by_hand(np.ones((60, kinds)), seen=seen, tastes=tastes, genres=genres)
+    found = find_clusters(model, 3, of="viewers")
+    assert found.labels.tolist() == group[found.space.codes].tolist()
+    assert found.names == ["War", "Drama", "Comedy"]
+    assert found.genre_agreement == pytest.approx(1)
+    assert found.stability == 1
+    for row in found.table.rows(named=True):
+        members = np.flatnonzero(group == row["cluster"]).tolist()
+        assert {int(one) - 1 for one in row["typical"]} <= set(members)
+        weights = {}
+        for movie in range(60):
+            here = sum(movie in seen[m] for m in members) / len(members)
+            overall = sum(movie in watched for watched in seen) / len(seen)
+            weights[movie] = here * math.log(here / overall) if here else 0.0
+        best = sorted(weights, key=lambda movie: -weights[movie])[:SHOWN]
+        assert [weights[int(title.split()[1])] for title in row["popular"]] == pytest.approx(
+            [weights[movie] for movie in best]
+        )
+
+
+def test_the_same_seed_gives_the_same_and_another_the_same_bundles(model, bundles, found):
+    one, two = (find_clusters(model, 6, seed=4) for _ in range(2))
+    assert np.array_equal(one.labels, two.labels)
+    assert one.as_json() == two.as_json()
+    assert np.array_equal(find_clusters(bundles[0], seed=9).labels, found.labels)
+
+
+def test_there_are_no_more_clusters_than_directions(by_hand):
+    found = find_clusters(by_hand([[one] for one in (1, 2, -1) * 5]))
+    assert found.labels.tolist() == [0, 0, 1] * 5
+    assert found.silhouettes.rows() == [(2, pytest.approx(1))]
+
+
+@pytest.mark.parametrize("movies", [3, 4, 5, 6])
+def test_very_few_movies(movies, by_hand):
+    found = find_clusters(by_hand(np.eye(movies) + 0.1))
+    tried = [k for k in TRIED if k < movies] or [2]
+    assert found.silhouettes["k"].to_list() == tried
+    assert found.table["size"].sum() == movies
+    assert len(set(found.labels.tolist())) == found.table.height
+    assert -1 <= found.silhouette <= 1
+
+
+def test_lists_and_item_weights_have_clusters_too(parts):
+    for recipe in (ImplicitALS(factors=4, iterations=2), EASE()):
+        model = recipe.fit(parts[0])
+        found = find_clusters(model, 4)
+        assert found.space.by == "ranking"
+        assert found.table["size"].sum() == (model.item_counts >= 10).sum()
+
+
+def test_as_plain_values(found):
+    plain = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert (plain["of"], plain["by"], plain["k"]) == ("movies", "stars", 5)
+    assert [one["name"] for one in plain["clusters"]] == list(BUNDLES)
+    assert pl.DataFrame(plain["traits"]).equals(found.traits)
+
+
+def test_nonsense_is_refused(model, by_hand, parts):
+    movies = int((model.item_counts >= 10).sum())
+    for k in (-1, 0, 1, movies, movies + 1):
+        with pytest.raises(SettingError, match=f"between 2 and {movies - 1} here, not at {k}"):
+            find_clusters(model, k)
+    with pytest.raises(SettingError, match="not of 'actors'"):
+        find_clusters(model, of="actors")
+    for recipe in (BiasOnly(iterations=1), Popularity()):
+        with pytest.raises(SettingError, match=r"without factors|no rating head"):
+            find_clusters(recipe.fit(parts[0]))
+    with pytest.raises(SettingError, match="no vectors of viewers"):
+        find_clusters(EASE().fit(parts[0]), of="viewers")
+    assert find_clusters(model, 2).table.height == 2

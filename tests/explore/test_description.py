@@ -1,0 +1,210 @@
+"""Descriptions of a data set against counting by hand: unequal counts, times, filled blocks."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+import matinee
+from matinee.explore import describe
+
+DAY = 86_400
+
+
+def table(pairs, times=None):
+    """A data set of these (viewer, movie) pairs."""
+    users, items = zip(*pairs, strict=True)
+    frame = pl.DataFrame({"user": users, "item": items, "stars": [3.0] * len(pairs)})
+    if times is not None:
+        frame = frame.with_columns(timestamp=pl.Series(times))
+    return matinee.read(frame, scale=(1, 5, 1))
+
+
+def part(pairs, movies):
+    """A data set of these pairs whose catalogue has so many movies, and one viewer more."""
+    unrated = [("nobody", item) for item in range(movies)]
+    whole = table([(str(user), item) for user, item in [*pairs, *unrated]])
+    return replace(whole, ratings=whole.ratings.take(np.arange(len(pairs))))
+
+
+def unequal(viewers, movies, seed):
+    """Pairs of which few viewers and few movies have most."""
+    rng = np.random.default_rng(seed)
+    odds = np.outer(rng.uniform(size=viewers) ** 3, rng.uniform(size=movies) ** 3)
+    some = [tuple(pair) for pair in np.argwhere(rng.uniform(size=odds.shape) < odds).tolist()]
+    return [*some, (0, movies), (viewers, 0)]  # nobody is without
+
+
+def counted(pairs):
+    """Numbers of ratings of viewers and of movies."""
+    users, items = zip(*pairs, strict=True)
+    return {"viewers": Counter(users), "movies": Counter(items)}
+
+
+SIZES = {"one": (1, 1), "few": (3, 2), "forty": (40, 41), "many": (150, 97)}
+
+
+@pytest.fixture(params=SIZES)
+def pairs(request):
+    return unequal(*SIZES[request.param], seed=3)
+
+
+# --- counts
+
+
+def test_everybody_stands_in_the_one_step_that_holds_their_count(pairs):
+    counts = describe(table(pairs)).counts
+    assert counts["of"].unique(maintain_order=True).to_list() == ["viewers", "movies"]
+    for of, numbers in counted(pairs).items():
+        steps = counts.filter(pl.col("of") == of)
+        for row in steps.to_dicts():
+            within = [n for n in numbers.values() if row["from"] <= n <= row["to"]]
+            assert row["members"] == len(within)
+        assert steps["members"].sum() == len(numbers)
+
+
+def test_steps_of_counts_follow_one_another_and_grow_alike():
+    pairs = [(user, item) for user in range(2) for item in range(700)]
+    steps = describe(table(pairs)).counts.filter(pl.col("of") == "viewers")
+    first, last = steps["from"].to_list(), steps["to"].to_list()
+    assert first[0] == 1
+    assert first[1:] == [end + 1 for end in last[:-1]]
+    assert first[-1] <= 700 <= last[-1]
+    for start, end in zip(first, last, strict=True):
+        if start >= 10:  # of five steps to ten times as many
+            assert (end + 1) / start == pytest.approx(10**0.2, rel=1 / start + 0.01)
+
+
+@pytest.mark.parametrize("n", [1, 2, 9, 10, 11, 15, 16, 99, 100, 101])
+def test_a_count_at_the_edge_of_a_step_is_counted_once(n):
+    counts = describe(table([(0, item) for item in range(n)])).counts
+    found = counts.filter(pl.col("of") == "viewers", pl.col("members") > 0)
+    ((start, end, members),) = found.select("from", "to", "members").rows()
+    assert start <= n <= end
+    assert members == 1
+
+
+# --- the long tail
+
+
+def test_the_long_tail_adds_up_ratings_from_the_most_rated_on(pairs):
+    held = sorted(counted(pairs)["movies"].values(), reverse=True)
+    tail = describe(table(pairs)).long_tail
+    assert tail.row(0) == (0, 0)
+    assert tail.row(-1) == (1, 1)
+    assert 2 <= len(tail) <= 102
+    for movies, ratings in tail.rows():
+        best = movies * len(held)
+        assert best == pytest.approx(round(best))
+        assert ratings == pytest.approx(sum(held[: round(best)]) / len(pairs))
+    assert tail["movies"].is_sorted()
+    assert tail["movies"].n_unique() == len(tail)
+
+
+def test_movies_without_ratings_are_no_part_of_the_tail():
+    about = describe(part([(0, 0), (1, 0), (1, 1)], 50))
+    assert about.movies == 50
+    assert about.long_tail.rows() == [(0, 0), (0.5, pytest.approx(2 / 3)), (1, 1)]
+    assert about.counts.filter(pl.col("of") == "movies")["members"].sum() == 2
+
+
+# --- over time
+
+
+def began(moment, period):
+    """The first moment of the week, month or year."""
+    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    if period == "week":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if period == "month" else day.replace(day=1, month=1)
+
+
+def after(moment, period):
+    """The next one."""
+    return began(moment + timedelta(days={"week": 7, "month": 31, "year": 366}[period]), period)
+
+
+@pytest.mark.parametrize(
+    ("days", "period"),
+    [(0, "week"), (400, "week"), (1400, "week"), (1401, "month"), (6000, "month"),
+     (6001, "year"), (20_000, "year")],
+)  # fmt: skip
+def test_ratings_are_counted_by_week_month_or_year(days, period):
+    rng = np.random.default_rng(days)
+    start = 800_000_000
+    times = [start, start + days * DAY]
+    times += (start + rng.integers(0, days * DAY + 1, 60)).tolist()
+    found = describe(table([(0, item) for item in range(len(times))], times)).over_time
+    moments = [datetime.fromtimestamp(time, UTC).replace(tzinfo=None) for time in times]
+    numbers = Counter(began(moment, period) for moment in moments)
+    expected, here = [], min(numbers)
+    while here <= max(numbers):  # periods without ratings, too
+        expected.append((here, numbers[here]))
+        here = after(here, period)
+    assert found.rows() == expected
+    assert len(found) <= 202
+
+
+def test_times_before_1970_are_times():
+    about = describe(table([(0, 0), (0, 1)], [-10 * DAY, -DAY]))
+    assert about.over_time["ratings"].to_list() == [1, 1]
+    assert about.over_time["from"].to_list() == [datetime(1969, 12, 22), datetime(1969, 12, 29)]
+
+
+def test_without_times_there_are_no_periods():
+    about = describe(table([(0, 0)]))
+    assert about.over_time.is_empty()
+    assert about.over_time.columns == ["from", "ratings"]
+
+
+# --- filled blocks
+
+
+def slow_blocks(pairs, parts=40):
+    """(viewers' part, movies' part) to the part of the cells that is known."""
+    sides = []
+    for counts in counted(pairs).values():
+        order = sorted(counts, key=lambda one: (-counts[one], one))
+        n = min(parts, len(order))
+        sides.append(({one: at * n // len(order) for at, one in enumerate(order)}, n))
+    (row_of, rows), (column_of, columns) = sides
+    known = Counter((row_of[user], column_of[item]) for user, item in pairs)
+    tall, wide = Counter(row_of.values()), Counter(column_of.values())
+    return {
+        (row, column): known[row, column] / (tall[row] * wide[column])
+        for row in range(rows)
+        for column in range(columns)
+    }
+
+
+def test_blocks_of_the_matrix_are_filled_as_counted(pairs):
+    found = describe(table(pairs)).filled_parts
+    expected = slow_blocks(pairs)
+    assert [row[:2] for row in found.rows()] == list(expected)
+    assert found["filled"].to_list() == pytest.approx(list(expected.values()))
+
+
+def test_movies_without_ratings_are_in_no_block():
+    assert describe(part([(0, 3), (0, 7), (1, 7)], 500)).filled_parts.rows() == [
+        (0, 0, 1.0),
+        (0, 1, 1.0),
+        (1, 0, 1.0),
+        (1, 1, 0.0),
+    ]
+
+
+# --- all of it
+
+
+def test_all_of_it_is_plain_json(pairs):
+    about = describe(table(pairs, range(len(pairs))))
+    found = json.loads(json.dumps(about.as_json(), allow_nan=False))
+    for name in ("counts", "long_tail", "filled_parts"):
+        assert found[name] == getattr(about, name).to_dicts()
+    (week,) = found["over_time"]
+    assert week["ratings"] == len(pairs)
+    assert datetime.fromisoformat(week["from"]) == datetime(1969, 12, 29)

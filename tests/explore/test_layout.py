@@ -1,0 +1,174 @@
+"""Layouts: what lies where, and the table that pictures are made of."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from matinee.errors import ExtraError, SettingError
+from matinee.explore import layout
+from matinee.explore.clusters import find_clusters
+from matinee.explore.layout import lay_out
+from matinee.models import ALS, BiasOnly, ImplicitALS
+
+
+@pytest.fixture(scope="module")
+def flat(bundles):
+    return lay_out(bundles[0], "pca")
+
+
+def places(found):
+    return found.points.select("x", "y").to_numpy()
+
+
+def share_with_a_neighbour_of_the_same_kind(where, kinds):
+    """Of the points, how many have a nearest one of their kind."""
+    hits = 0
+    for here, kind in zip(where, kinds, strict=True):
+        far = [math.dist(here, there) for there in where]
+        far[int(np.argmin(far))] = math.inf
+        hits += kinds[int(np.argmin(far))] == kind
+    return hits / len(kinds)
+
+
+def test_pca_is_the_two_widest_axes_up_to_sign(model):
+    found = lay_out(model, "pca")
+    rows = found.space.vectors.astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows -= rows.mean(axis=0)
+    _, axes = np.linalg.eigh(rows.T @ rows)
+    right = rows @ axes[:, [-1, -2]]
+    right /= math.sqrt((right**2).mean())
+    where = places(found)
+    for axis in (0, 1):
+        sign = np.sign(where[:, axis] @ right[:, axis])
+        np.testing.assert_allclose(where[:, axis], sign * right[:, axis], atol=2e-3)
+
+
+def test_tsne_keeps_bundles_together(bundles):
+    model, bundle = bundles
+    found = lay_out(model)
+    assert found.method == "tsne"
+    kinds = bundle[found.space.codes].tolist()
+    assert share_with_a_neighbour_of_the_same_kind(places(found), kinds) == 1
+
+
+def test_umap_keeps_bundles_together(bundles):
+    pytest.importorskip("umap")
+    model, bundle = bundles
+    found = lay_out(model, "umap")
+    kinds = bundle[found.space.codes].tolist()
+    assert share_with_a_neighbour_of_the_same_kind(places(found), kinds) == 1
+    assert places(lay_out(model, "umap")).tolist() == places(found).tolist()
+
+
+@pytest.mark.parametrize("method", ["tsne", "pca"])
+def test_the_same_seed_gives_the_same_picture_centred_and_of_spread_one(method, bundles, found):
+    one, two = (lay_out(bundles[0], method, clusters=found, seed=3) for _ in range(2))
+    assert one.points.equals(two.points)
+    np.testing.assert_allclose(places(one).mean(axis=0), 0, atol=1e-3)
+    assert places(one).std() == pytest.approx(1, abs=2e-3)
+
+
+@pytest.fixture(scope="module")
+def found(bundles):
+    return find_clusters(bundles[0])
+
+
+def test_points_tell_what_is_known_of_each_movie(bundles, flat):
+    model, _ = bundles
+    assert flat.points["item"].to_list() == (flat.space.codes + 1).tolist()
+    given = {}
+    for viewer in model.user_ids.values:
+        rated = model.viewer(viewer)
+        for movie, stars in zip(rated.items.tolist(), rated.stars.tolist(), strict=True):
+            given.setdefault(movie, []).append(stars)
+    for row in flat.points.rows(named=True):
+        movie = row["item"] - 1
+        assert row["title"] == f"Movie {movie}"
+        assert row["year"] is None
+        assert row["genres"] == row["genre"] == model.catalog.frame["genres"][movie][0]
+        assert row["ratings"] == len(given[movie])
+        assert row["stars"] == pytest.approx(sum(given[movie]) / len(given[movie]), abs=0.006)
+        number = ["Horror", "Comedy", "War", "Western", "Musical"].index(row["genre"]) + 1
+        assert row["cluster"] == f"{number} {row['genre']}"
+
+
+@pytest.mark.parametrize("by", ["stars", "ranking"])
+def test_the_nearest_named_are_the_similar_ones(both, by):
+    found = lay_out(both, "pca", by=by)
+    for item, near in found.points.select("item", "near").rows():
+        assert near.split("\n") == both.similar(item, 5, by=by)["title"].to_list()
+
+
+def test_years_and_several_genres_are_kept(model):
+    points = lay_out(model, "pca").points
+    frame = model.catalog.frame
+    for item, year, genres in points.select("item", "year", "genres").rows():
+        assert year == frame["year"][item - 1]
+        assert genres == "|".join(frame["genres"][item - 1])
+
+
+def test_only_the_most_rated_lie_there_but_all_are_clustered(bundles, found):
+    few = lay_out(bundles[0], "pca", clusters=found, most=20)
+    assert few.clusters is found
+    assert few.points.height == len(few.space) == 20
+    assert few.points["item"].to_list() == (found.space.codes[:20] + 1).tolist()
+    labels = (found.labels[:20] + 1).tolist()
+    assert [int(name.split()[0]) for name in few.points["cluster"]] == labels
+    assert "72 not among the 20 most rated" in few.space.left_out
+    assert len(lay_out(bundles[0], "pca", most=20).clusters.labels) == len(found.labels)
+
+
+def test_a_model_for_lists_is_laid_out_by_its_only_head(parts):
+    found = lay_out(ImplicitALS(factors=4, iterations=2).fit(parts[0]), "pca")
+    assert (found.space.by, found.clusters.space.by) == ("ranking", "ranking")
+
+
+def test_text_stays_text_without_genres_and_years(by_hand):
+    titles = [f"<script>alert({i})</script>" for i in range(12)]
+    vectors = np.random.default_rng(0).normal(size=(12, 3))
+    points = lay_out(by_hand(vectors, titles=titles), "pca").points
+    assert points["title"].to_list() == titles
+    assert set(points["genre"]) == {"no genre"}
+    assert set(points["genres"]) == {""}
+    assert set(points["near"].str.split("\n").explode()) <= set(titles)
+
+
+@pytest.mark.parametrize("method", ["tsne", "pca"])
+@pytest.mark.parametrize("movies", [3, 4, 7])
+def test_very_few_movies(method, movies, by_hand):
+    found = lay_out(by_hand(np.random.default_rng(1).normal(size=(movies, 4))), method)
+    assert found.points.height == movies
+    assert np.isfinite(places(found)).all()
+    assert (
+        found.points["near"].str.split("\n").list.len().to_list() == [min(5, movies - 1)] * movies
+    )
+
+
+@pytest.mark.parametrize("method", ["tsne", "pca"])
+def test_vectors_of_one_dimension_are_refused_in_words(method, parts):
+    model = ALS(factors=1, iterations=2).fit(parts[0])
+    with pytest.raises(SettingError, match="on a line or in a point"):
+        lay_out(model, method)
+
+
+def test_an_unknown_method_or_head_is_refused(model, parts):
+    with pytest.raises(SettingError, match="one of tsne, pca, umap, not 'mds'"):
+        lay_out(model, "mds")
+    with pytest.raises(SettingError, match="no ranking head"):
+        lay_out(model, by="ranking")
+    with pytest.raises(SettingError, match="without factors"):
+        lay_out(BiasOnly(iterations=1).fit(parts[0]))
+    with pytest.raises(SettingError, match="At least 3 movies"):
+        lay_out(model, most=0)
+
+
+def test_without_umap_one_is_told_what_to_install_before_anything_is_done(model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)
+    monkeypatch.setattr(layout, "find_clusters", None)
+    with pytest.raises(ExtraError, match="pip install umap-learn"):
+        lay_out(model, "umap")

@@ -1,0 +1,269 @@
+"""Charts of clusters, axes, viewers and accuracy: what they show is what was found."""
+
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+pytest.importorskip("altair")
+pytest.importorskip("vl_convert")
+
+from drawing import drawn
+
+from matinee.evaluation import Figure, Served, compare_on, held_out, served
+from matinee.explore import find_clusters, find_dimensions, taste
+from matinee.explore.charts.accuracy import list_figures, lists_by_group, stars_by_group
+from matinee.explore.charts.clusters import cluster_lifts, silhouettes
+from matinee.explore.charts.dimensions import genre_likeness, genre_positions
+from matinee.explore.charts.viewer import explanation_chart, taste_chart
+
+HOSTILE = "</script><script>alert(1)</script><b>&amp; \"quoted\" {{x}} datum['x']"
+
+
+@pytest.fixture(scope="module")
+def groups(both):
+    return find_clusters(both)
+
+
+def columns(rows, *names):
+    return [tuple(row[name] for name in names) for row in rows]
+
+
+def plain_model(by_hand, movies=14, **how):
+    """A model of movies with vectors that lie about."""
+    return by_hand(np.random.default_rng(1).normal(size=(movies, 4)), **how)
+
+
+# --- clusters
+
+
+def test_every_number_of_clusters_tried_is_shown_and_the_chosen_one_marked(groups, capfd):
+    chart = drawn(silhouettes(groups), capfd)
+    (rows,) = chart.rows
+    assert columns(rows, "k", "silhouette") == groups.silhouettes.rows()
+    best = max(rows, key=lambda row: row["silhouette"])["k"]
+    (filtering,) = chart.spec["layer"][1]["transform"]
+    assert filtering == {"filter": f"(datum.k === {best})"}
+    assert best == groups.table.height
+    assert chart.count("circle") == 1
+
+
+def test_a_single_number_of_clusters_is_one_point(both, capfd):
+    chart = drawn(silhouettes(find_clusters(both, 3)), capfd)
+    assert columns(chart.rows[0], "k") == [(3,)]
+    assert chart.count("circle") == 1
+
+
+def test_clusters_are_compared_with_all_movies_by_genre(groups, both, capfd):
+    chart = drawn(cluster_lifts(groups), capfd)
+    (rows,) = chart.rows
+    genres, codes = both.catalog.frame["genres"], groups.space.codes.tolist()
+    names = chart.spec["encoding"]["x"]["sort"]
+    assert names == [f"{at} {name}" for at, name in enumerate(groups.names, 1)]
+    seen = set()
+    for row in rows:
+        label = names.index(row["cluster"])
+        own = [c for c, lab in zip(codes, groups.labels.tolist(), strict=True) if lab == label]
+        share, overall = (
+            sum(row["trait"] in genres[code] for code in some) / len(some) for some in (own, codes)
+        )
+        assert (row["share"], row["share_of_all"]) == pytest.approx((share, overall))
+        assert row["lift"] == pytest.approx(share / overall)
+        eighth = min(max(row["lift"], 1 / 8), 8)
+        assert row["shown"] == pytest.approx(math.log2(eighth))
+        seen.add((label, row["trait"]))
+    present = {genre for code in codes for genre in genres[code]}
+    assert seen == {(label, genre) for label in range(len(names)) for genre in present}
+    assert len(rows) == len(seen)
+
+
+def test_clusters_of_viewers_speak_of_ratings(both, capfd):
+    chart = drawn(cluster_lifts(find_clusters(both, 4, of="viewers")), capfd)
+    assert chart.title == "What clusters of viewers have more of"
+    assert "ratings" in chart.lines
+    assert "movies" not in chart.lines
+    assert len({row["cluster"] for row in chart.rows[0]}) == 4
+
+
+def test_clusters_without_genres_are_drawn_empty(by_hand, capfd):
+    found = find_clusters(plain_model(by_hand), 3)
+    assert drawn(cluster_lifts(found), capfd).rows == [[]]
+
+
+# --- axes
+
+
+def test_genres_stand_on_the_axes_where_they_were_found(both, capfd):
+    dimensions = find_dimensions(both, 3)
+    chart = drawn(genre_positions(dimensions), capfd)
+    (rows,) = chart.rows
+    assert rows == dimensions.genre_positions.to_dicts()
+    first = {row["genre"]: row["position"] for row in rows if row["axis"] == 1}
+    order = chart.spec["encoding"]["y"]["sort"]
+    assert order == sorted(first, key=first.get)
+    low, high = chart.spec["encoding"]["color"]["scale"]["domain"]
+    assert -low == high == max(abs(row["position"]) for row in rows)
+
+
+def test_genres_stand_beside_their_likes(both, capfd):
+    dimensions = find_dimensions(both)
+    chart = drawn(genre_likeness(dimensions), capfd)
+    (rows,) = chart.rows
+    assert rows == dimensions.genre_likeness.to_dicts()
+    cosine = {(row["genre"], row["other"]): row["cosine"] for row in rows}
+    order = chart.spec["encoding"]["x"]["sort"]
+    assert order == chart.spec["encoding"]["y"]["sort"]
+    assert sorted(order) == sorted({row["genre"] for row in rows})
+    for at, here in enumerate(order[:-1]):
+        left = order[at + 1 :]
+        assert cosine[here, left[0]] == max(cosine[here, other] for other in left)
+
+
+@pytest.mark.parametrize("genres", [[], ["War"]], ids=["none", "one"])
+def test_axes_of_hardly_any_genres_are_drawn(by_hand, genres, capfd):
+    dimensions = find_dimensions(plain_model(by_hand, genres=[genres] * 14), 2)
+    assert len(drawn(genre_positions(dimensions), capfd).rows[0]) == 2 * len(genres)
+    assert len(drawn(genre_likeness(dimensions), capfd).rows[0]) == len(genres)
+
+
+# --- viewers
+
+
+@pytest.mark.parametrize("kind", ["genre", "years", "popularity"])
+def test_a_taste_is_shown_beside_that_of_all(both, kind, capfd):
+    mine = taste(both, 7)
+    wanted = {row["trait"]: row for row in mine.filter(pl.col("kind") == kind).to_dicts()}
+    lines, dots = (chart := drawn(taste_chart(mine, kind), capfd)).rows
+    assert {row["trait"]: row for row in lines} == wanted
+    assert len(dots) == 2 * len(lines)
+    for who, ending in (("this viewer", ""), ("the average viewer", "_of_all")):
+        assert {
+            row["trait"]: (row["value"], row["stars"]) for row in dots if row["who"] == who
+        } == {name: (row[f"share{ending}"], row[f"stars{ending}"]) for name, row in wanted.items()}
+    assert chart.spec["layer"][0]["encoding"]["y"]["sort"] == [row["trait"] for row in lines]
+    if kind == "genre":
+        larger = [max(row["share"], row["share_of_all"]) for row in lines]
+        assert larger == sorted(larger, reverse=True)
+
+
+def test_a_taste_without_traits_of_a_kind_is_drawn_empty(by_hand, capfd):
+    mine = taste(plain_model(by_hand), 1)
+    assert drawn(taste_chart(mine, "genre"), capfd).rows[0] == []
+    assert len(drawn(taste_chart(mine, "popularity"), capfd).rows[0]) == 4
+
+
+@pytest.mark.parametrize(("by", "most"), [("stars", 10), ("ranking", 4), ("ranking", 1000)])
+def test_an_explanation_adds_up_to_the_score(both, by, most, capfd):
+    movie = both.recommend(7, 1)["item"][0]
+    parts = both.explain(7, movie, by=by)
+    chart = drawn(explanation_chart(parts, HOSTILE, by, most), capfd)
+    (rows,) = chart.rows
+    score = float(both.scores(7, by=by)[both.movie(movie)])
+    mean = both.rating.mean if by == "stars" else 0.0
+    ratings = parts.filter(pl.col("part") == "rating")
+    shown, left = ratings.head(most), ratings.slice(most)
+    told = sum(row["adds"] for row in rows) + left["contribution"].sum()
+    assert told == pytest.approx(score - mean, abs=1e-5)
+    own = [row for row in rows if row["stars"] is not None]
+    assert columns(own, "what", "stars", "adds") == shown["title", "stars", "contribution"].rows()
+    line = f"And {len(left):,} more ratings, together {left['contribution'].sum():+.3f}."
+    assert (line in chart.lines) == (len(left) > 0)
+    assert ("more ratings" in chart.lines) == (len(left) > 0)
+    assert chart.spec["encoding"]["y"]["sort"] == [row["what"] for row in rows]
+    assert chart.title == f"Why {HOSTILE}"
+
+
+def test_two_rated_movies_of_one_title_have_a_bar_each(both, capfd):
+    parts = both.explain(7, both.recommend(7, 1)["item"][0], by="stars")
+    same = parts.with_columns(title=pl.when(pl.col("part") == "rating").then(pl.lit("Emma")))
+    (rows,) = drawn(explanation_chart(same, "It", "stars"), capfd).rows
+    assert len({row["what"] for row in rows}) == len(rows)
+
+
+# --- accuracy
+
+
+def test_lists_of_every_head_are_shown_with_their_intervals(both, parts, capfd):
+    table = compare_on(held_out(*parts), {"mine": both})
+    chart = drawn(list_figures(table, "hit_rate@10", "HR@10"), capfd)
+    (rows,) = chart.rows
+    wanted = {
+        (row.who, figure.value, figure.low, figure.high)
+        for row in table
+        for figure in [row.lists.figures["hit_rate@10"]]
+    }
+    assert set(columns(rows, "who", "value", "low", "high")) == wanted
+    assert len(wanted) == 3
+    names = chart.spec["layer"][0]["encoding"]["y"]["sort"]
+    best_first = sorted(rows, key=lambda row: -row["value"])
+    assert names == [row["who"] for row in best_first]
+
+
+def test_figures_without_an_interval_are_bars_only(both, parts, capfd):
+    table = compare_on(held_out(*parts), {"": both})
+    chart = drawn(list_figures(table, "coverage@10", "coverage"), capfd)
+    assert {(row["low"], row["high"]) for row in chart.rows[0]} == {(None, None)}
+    assert chart.count("bar") == 3
+    assert chart.count("rule mark") == 0
+
+
+def test_a_figure_that_nobody_has_is_drawn_as_nothing(both, parts, capfd):
+    table = [
+        replace(row, lists=replace(row.lists, figures={"diversity@10": Figure(float("nan"))}))
+        for row in compare_on(held_out(*parts), {"": both})
+    ]
+    drawn(list_figures(table, "diversity@10", "diversity"), capfd)
+
+
+@pytest.mark.parametrize("of", ["viewers", "movies"])
+@pytest.mark.parametrize(("draw", "figure"), [(stars_by_group, "rmse"), (lists_by_group, "found")])
+def test_parts_are_shown_with_their_intervals(both, parts, of, draw, figure, capfd):
+    groups = served(both, *parts)
+    chart = drawn(draw(groups, of), capfd)
+    wanted = [
+        (one.members, value.value, value.low, value.high)
+        for one in groups
+        if one.of == of
+        for value in [getattr(one, figure)]
+        if value
+    ]
+    (rows,) = chart.rows
+    assert columns(rows, "members", "value", "low", "high") == wanted
+    assert len({row["part"] for row in rows}) == len(rows)
+    assert chart.count("circle") == chart.count("rule mark") == len(rows)
+    order = [row["part"] for row in rows]
+    assert {tuple(one["encoding"]["x"]["sort"]) for one in chart.spec["layer"]} == {tuple(order)}
+
+
+def one_part(least, most, rmse, found=None):
+    return Served("viewers", least, most, 2, 2, rmse, found)
+
+
+def test_a_part_without_an_interval_is_a_point_and_one_without_a_figure_is_not_there(capfd):
+    groups = [
+        one_part(0, 0, Figure(1.5)),
+        one_part(1, 1, None),
+        one_part(2, 1234, Figure(1.2, 1.0, 1.4)),
+    ]
+    chart = drawn(stars_by_group(groups, "viewers"), capfd)
+    assert columns(chart.rows[0], "part", "value", "low") == [
+        ("0", 1.5, None),
+        ("2-1,234", 1.2, 1.0),
+    ]
+    assert chart.count("circle") == 2
+    assert chart.count("rule mark") == 1
+
+
+def test_parts_stand_in_their_order_though_some_have_no_interval(capfd):
+    groups = [one_part(0, 0, Figure(1.5)), one_part(2, 9, Figure(1.2, 1.0, 1.4))]
+    svg = drawn(stars_by_group(groups, "viewers"), capfd).svg
+    assert re.findall(r">(0|2-9)</text>", svg) == ["0", "2-9"]
+
+
+def test_an_interval_that_is_not_known_is_left_out(capfd):
+    groups = [one_part(1, 1, None, Figure(0.5, float("nan"), float("nan")))]
+    chart = drawn(lists_by_group(groups, "viewers"), capfd)
+    assert chart.count("circle") == 1
