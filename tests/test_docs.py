@@ -1,5 +1,6 @@
-"""What the pages show as Python runs as it stands."""
+"""What the pages show as commands and as Python runs as it stands."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 import matinee
 from matinee.data.generated import generate
 
-PAGE = Path(__file__).parents[1] / "docs" / "from-the-notebooks.md"
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = DOCS / "from-the-notebooks.md"
 
 
 @pytest.fixture
@@ -37,3 +39,23 @@ def test_the_notebook_page_runs_from_top_to_bottom(notebook):
     assert notebook["vectors"].shape == (90, 16)
     assert notebook["since_2000"].to_frame()["year"].min() >= 2000
     assert (Path("runs/mine") / "manifest.json").exists()
+
+
+def test_the_gallery_draws_every_picture_that_it_shows(tmp_path):
+    """With fewer viewers and movies than the pictures have."""
+    for package in ("altair", "sklearn", "vl_convert"):
+        pytest.importorskip(package)
+    spec = importlib.util.spec_from_file_location("gallery", DOCS / "gallery.py")
+    gallery = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(gallery)
+    text = gallery.PAGE.read_text()
+    small = text.replace(
+        "viewers=3000, movies=2000, ratings=300_000", "viewers=300, movies=150, ratings=9_000"
+    )
+    assert small != text
+    shown = set(gallery.IMAGE.findall(text))
+    assert shown == {path.name for path in (DOCS / "gallery").iterdir()}
+    gallery.run_page(small, tmp_path)
+    drawn = {path.name for path in [*tmp_path.glob("*.png"), *tmp_path.glob("runs/*/*.png")]}
+    assert shown - set(gallery.SHOTS) <= drawn
+    assert (tmp_path / "report.html").stat().st_size > 1_000_000

@@ -166,6 +166,18 @@ def test_similar_movies_by_angle_and_by_product(model):
         model.similar(1, measure="euclid")
 
 
+@pytest.mark.parametrize("least", [0, 1, 40, 10_000])
+def test_similar_takes_well_known_movies_first(model, least):
+    found = model.similar(1, n=500, min_ratings=least)
+    everything = model.similar(1, n=500)
+    assert set(found["item"]) == set(everything["item"])
+    known = (found["ratings"] >= least).to_list()
+    assert known == sorted(known, reverse=True)
+    for part in (found.filter(pl.col("ratings") >= least), found.filter(pl.col("ratings") < least)):
+        likeness = part["similarity"].to_list()
+        assert likeness == sorted(likeness, reverse=True)
+
+
 def test_similar_lists_little_known_movies_last_and_unrated_ones_never(model):
     everything = model.similar(1, n=500)
     counts = everything["ratings"].to_numpy()

@@ -146,9 +146,9 @@ def _panel(curves: pl.DataFrame, title: str, step: str, unit: str, line: str = "
         )
         if len(kinds) > 1:
             dashes = alt.Scale(domain=kinds, range=[DASHES[kind] for kind in kinds])
-            chart = chart.encode(
-                strokeDash=alt.StrokeDash("kind:N", title=None, scale=dashes).legend(legend)
-            )
+            grey = alt.Legend(orient="bottom", symbolType="stroke", symbolStrokeColor=GREY)
+            dash = alt.StrokeDash("kind:N", title=None, scale=dashes, legend=grey)
+            chart = chart.encode(strokeDash=dash)
     elif kinds == ["seconds"]:
         chart = chart.encode(color=alt.value(ORANGE))
     else:

@@ -91,6 +91,13 @@
   }
   preferred.addEventListener("change", () => turn(preferred.matches));
   document.getElementById("theme").addEventListener("click", () => turn(root.dataset.theme !== "dark"));
+  // on paper, charts are those of a light page
+  document.getElementById("print").addEventListener("click", async () => {
+    const dark = root.dataset.theme === "dark";
+    if (dark) await turn(false);
+    window.print();
+    if (dark) await turn(true);
+  });
   await turn(preferred.matches);
   root.dataset.ready = "true";
 })();
