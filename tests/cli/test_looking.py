@@ -243,7 +243,8 @@ def test_a_report_without_its_data_says_so(shell, place, monkeypatch):
         elsewhere.rename(data)
     for name in ("gone", "other"):
         text = (place / f"{name}.html").read_text(encoding="utf-8")
-        assert "Data and accuracy are left out" in text
+        assert "data and accuracy are left out" in text
+        assert str(shell.cache) not in text  # where things lie here is nobody's business
         assert "<h2>The data</h2>" not in text
         assert "<h2>The map</h2>" in text
 
@@ -374,3 +375,10 @@ def test_a_missing_package_is_named_with_the_extra(shell, unchanged, package, co
 
 def test_without_charts_a_description_is_still_text(shell):
     assert "2,400 ratings" in shell.apart("describe", "small", without="altair")
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(shell):
+    (shell.folder / "afile").write_text("in the way")
+    message = shell("map", "als", "--out", "afile/map.html", fails=True)
+    assert "--out afile/map.html: nothing can be written into" in message
+    assert (shell.folder / "afile").read_text() == "in the way"

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 from matinee.errors import SettingError
+from matinee.explore import clusters
 from matinee.explore.clusters import SHOWN, TRIED, find_clusters
 from matinee.models import EASE, BiasOnly, ImplicitALS, Popularity
 
@@ -54,17 +55,28 @@ def test_the_silhouette_is_that_of_its_definition(model):
     assert found.silhouettes.rows() == [(3, found.silhouette)]
 
 
-def test_the_genre_agreement_is_mutual_information_over_mean_entropy(by_hand):
+def mutual_information(both, first, second):
+    """Of two divisions of ten, from the sizes of their parts and of the parts' overlaps."""
+    return sum(
+        n / 10 * math.log(10 * n / (first[a] * second[b])) for (a, b), n in both.items() if n
+    )
+
+
+def test_the_genre_agreement_is_mutual_information_beyond_chance(by_hand):
     vectors = [[1, 0]] * 3 + [[1, 0.01]] * 3 + [[0, 1]] * 2 + [[0.01, 1]] * 2
     genres = [["War"]] * 4 + [["Drama"]] * 6
     found = find_clusters(by_hand(vectors, genres=genres), 2)
     assert found.table["size"].to_list() == [6, 4]
-    both = [0.4, 0.2, 0.4]  # first and War, first and Drama, second and Drama
-    mutual = sum(
-        p * math.log(p / q) for p, q in zip(both, [0.6 * 0.4, 0.6 * 0.6, 0.4 * 0.6], strict=True)
-    )
+
+    def overlap(k):  # k of the six in the first cluster are War
+        both = {(0, 0): k, (0, 1): 6 - k, (1, 0): 4 - k, (1, 1): k}
+        return mutual_information(both, [6, 4], [4, 6])
+
+    ways = {k: math.comb(4, k) * math.comb(6, 6 - k) for k in range(5)}
+    by_chance = sum(n * overlap(k) for k, n in ways.items()) / sum(ways.values())
     entropy = -(0.6 * math.log(0.6) + 0.4 * math.log(0.4))  # of either division
-    assert found.genre_agreement == pytest.approx(mutual / entropy)
+    expected = (overlap(4) - by_chance) / (entropy - by_chance)
+    assert found.genre_agreement == pytest.approx(expected)
 
 
 def test_typical_movies_lie_at_the_centre_and_popular_ones_are_the_most_rated(found, bundles):
@@ -221,3 +233,26 @@ def test_nonsense_is_refused(model, by_hand, parts):
     with pytest.raises(SettingError, match="no vectors of viewers"):
         find_clusters(EASE().fit(parts[0]), of="viewers")
     assert find_clusters(model, 2).table.height == 2
+
+
+def test_clusters_of_viewers_who_all_watch_the_same_watch_nothing_more(by_hand):
+    tastes = np.eye(4)[np.arange(20) % 2]
+    model = by_hand(np.eye(4)[np.arange(12) % 4], counts=[20] * 12, tastes=tastes)
+    found = find_clusters(model, 2, of="viewers")
+    assert found.table["popular"].to_list() == [[], []]
+
+
+@pytest.mark.parametrize("seed", [-1])
+def test_a_seed_below_zero_is_refused_in_one_line(by_hand, seed):
+    with pytest.raises(SettingError, match="A seed is a whole number from 0 on"):
+        find_clusters(by_hand(np.eye(12)), 2, seed=seed)
+
+
+def test_more_rows_than_k_is_tried_on_are_all_divided(bundles, monkeypatch):
+    model, bundle = bundles
+    monkeypatch.setattr(clusters, "MANY", 40)
+    found = find_clusters(model)
+    for group in range(found.table.height):
+        of_group = bundle[found.space.codes[found.labels == group]]
+        assert len(set(of_group.tolist())) == 1
+    assert len(found.labels) == len(found.space) > 40

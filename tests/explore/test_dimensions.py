@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matinee.errors import SettingError
+from matinee.explore import dimensions
 from matinee.explore.dimensions import find_dimensions, varimax
 from matinee.models import EASE, BiasOnly, ImplicitALS, Popularity
 
@@ -216,3 +217,24 @@ def test_nonsense_is_refused(model, parts):
     for recipe in (BiasOnly(iterations=1), Popularity()):
         with pytest.raises(SettingError, match=r"without factors|no rating head"):
             find_dimensions(recipe.fit(parts[0]))
+
+
+def test_no_title_and_no_genre_is_at_both_ends(by_hand):
+    genres = [[name] for name in ("War", "Drama", "Comedy")] * 6
+    vectors = np.random.default_rng(4).normal(size=(18, 4))
+    for model in (by_hand(vectors, genres=genres), by_hand(vectors[:7], genres=genres[:7])):
+        for row in find_dimensions(model, 3).axes.rows(named=True):
+            assert row["low"]
+            assert row["high"]
+            assert not set(row["low"]) & set(row["high"])
+            assert not set(row["low_genres"]) & set(row["high_genres"])
+
+
+def test_wide_vectors_have_the_same_first_axes(by_hand, monkeypatch):
+    pytest.importorskip("sklearn")
+    model = by_hand(np.random.default_rng(5).normal(size=(30, 12)) * np.arange(1, 13))
+    whole = find_dimensions(model, 3).axes
+    monkeypatch.setattr(dimensions, "WIDE", 5)
+    some = find_dimensions(model, 3).axes
+    assert some.drop("share").equals(whole.drop("share"))
+    np.testing.assert_allclose(some["share"], whole["share"], rtol=1e-6)

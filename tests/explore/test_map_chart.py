@@ -1,6 +1,7 @@
 """The map of movies as a chart: its data, its labels, and what one can do with it."""
 
 import json
+import math
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -277,8 +278,14 @@ def test_what_is_not_on_the_map_is_left_out(both, layout, capfd):
 def test_lengths_stand_beside_popularity_with_their_rank_correlation(both, capfd):
     lengths = vector_lengths(both, "ranking")
     chart = drawn(norms(lengths, "ranking"), capfd)
-    (rows,) = chart.rows
+    rows, means = chart.rows
     assert rows == lengths.to_dicts()
+    steps = {}
+    for row in rows:
+        steps.setdefault(math.floor(math.log(row["ratings"]) / math.log(1.5)), []).append(row)
+    for mean, step in zip(means, [steps[at] for at in sorted(steps)], strict=True):
+        for name in ("ratings", "length"):
+            assert mean[name] == pytest.approx(sum(row[name] for row in step) / len(step))
     ranks = [lengths[name].rank().to_numpy() for name in ("ratings", "length")]
     assert f"Rank correlation {np.corrcoef(*ranks)[0, 1]:.2f}." in chart.lines
     assert "ranking head" in chart.title

@@ -202,6 +202,17 @@ def test_lists_of_every_head_are_shown_with_their_intervals(both, parts, capfd):
     assert names == [row["who"] for row in best_first]
 
 
+def test_heads_of_several_runs_are_told_apart_by_the_run(both, parts, capfd):
+    table = compare_on(held_out(*parts), {"one": both, "two": both})
+    (rows,) = drawn(list_figures(table, "ndcg@10", "NDCG@10"), capfd).rows
+    assert {row["who"] for row in rows} == {
+        *("one: ALS, sorted by stars", "one: ImplicitALS"),
+        *("two: ALS, sorted by stars", "two: ImplicitALS"),
+        "most watched, the same for all",
+    }
+    assert len(rows) == 5
+
+
 def test_figures_without_an_interval_are_bars_only(both, parts, capfd):
     table = compare_on(held_out(*parts), {"": both})
     chart = drawn(list_figures(table, "coverage@10", "coverage"), capfd)

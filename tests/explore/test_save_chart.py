@@ -1,9 +1,12 @@
 """Charts as files that open anywhere, and are written whole or not at all."""
 
+import json
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
+import altair as alt
+import polars as pl
 import pytest
 
 from matinee.errors import SettingError
@@ -101,3 +104,17 @@ def test_saving_leaves_the_chart_as_it_was(curves, tmp_path):
     before = curves.to_dict()
     save_chart(curves, tmp_path / "curves.svg")
     assert curves.to_dict() == before
+
+
+def test_charts_that_somebody_made_of_them_are_pages_too(tmp_path):
+    frame = pl.DataFrame({"a": [1, 2], "b": [3, 4]})
+    bare = alt.Chart(frame).mark_point().encode(x="a", y="b")
+    for chart, count in (
+        (bare, 1),
+        (bare.properties(title="Mine"), 1),
+        (bare | bare, 2),
+        (bare & (bare | bare.properties(title="Mine")), 3),
+    ):
+        text = save_chart(chart, tmp_path / "made.html").read_text(encoding="utf-8")
+        assert text.count("<figure ") == count
+        assert ("Mine" in text) == ("Mine" in json.dumps(chart.to_dict()))

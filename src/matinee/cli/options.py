@@ -1,5 +1,6 @@
 """Arguments and options that several commands share, and what they stand for."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,6 +115,9 @@ def place_of(out: str | None, usual: Path, *endings: str) -> Path:
         raise SettingError(f"--out {place}: the name ends in {' or '.join(endings)}.")
     if place.is_dir():
         raise SettingError(f"--out {place}: this is a folder; name a file.")
+    there = next(parent for parent in place.absolute().parents if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise SettingError(f"--out {place}: nothing can be written into {there}.")
     return place
 
 

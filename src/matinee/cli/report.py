@@ -34,7 +34,7 @@ def report(
         parts = data_of(model)
     except MatineeError as problem:  # the run is worth a report without its data, too
         note = str(problem)
-    write_report(model, place, parts, users=user, note=note)
+    write_report(model, place, parts, users=user)
     if json:
         print_json({"report": str(place), "note": note})
         return

@@ -15,8 +15,13 @@ from matinee.explore.space import Space, movie_space, vector_lengths, viewer_spa
 from matinee.explore.viewers import favourites, reasons, taste, typical_viewer
 
 if TYPE_CHECKING:
-    from matinee.explore.charts.map import READINGS, movie_map
+    from matinee.explore.charts.accuracy import list_figures, lists_by_group, stars_by_group
+    from matinee.explore.charts.clusters import cluster_lifts, silhouettes
+    from matinee.explore.charts.data import charts_of_data
+    from matinee.explore.charts.dimensions import genre_likeness, genre_positions
+    from matinee.explore.charts.map import READINGS, movie_map, norms, viewer_on_map
     from matinee.explore.charts.training import training_curves
+    from matinee.explore.charts.viewer import explanation_chart, taste_chart
     from matinee.explore.clusters import Clusters, find_clusters
     from matinee.explore.layout import Layout, lay_out
     from matinee.explore.pages.data import write_description
@@ -59,21 +64,33 @@ __all__ = [
     "Dimensions",
     "Layout",
     "Space",
+    "charts_of_data",
+    "cluster_lifts",
     "describe",
+    "explanation_chart",
     "familiar_movies",
     "favourites",
     "find_clusters",
     "find_dimensions",
+    "genre_likeness",
+    "genre_positions",
     "lay_out",
+    "list_figures",
+    "lists_by_group",
     "movie_map",
     "movie_space",
     "neighbours",
+    "norms",
     "reasons",
     "save_chart",
+    "silhouettes",
+    "stars_by_group",
     "taste",
+    "taste_chart",
     "training_curves",
     "typical_viewer",
     "vector_lengths",
+    "viewer_on_map",
     "viewer_space",
     "write_clusters",
     "write_description",

@@ -9,14 +9,15 @@ import polars as pl
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.metrics import (
+    adjusted_mutual_info_score,
     adjusted_rand_score,
-    normalized_mutual_info_score,
     silhouette_score,
 )
 
 from matinee.errors import SettingError
+from matinee.evaluation.exam import generator_of
 from matinee.explore.space import Space, movie_space, viewer_space
-from matinee.explore.traits import BANDS, lifts, main_genres, traits_of_movies
+from matinee.explore.traits import Traits, lifts, main_genres, traits_of_movies
 from matinee.kernels import take_rows
 from matinee.models import FactorModel
 from matinee.progress import progress
@@ -24,6 +25,7 @@ from matinee.progress import progress
 TRIED = range(4, 17)  # numbers of clusters, where none is given
 SEEDS = 5  # of the clusterings that are compared for stability
 STARTS = 4  # of k-means; the best is kept
+MANY = 20_000  # rows; k and stability are found on a sample of more
 SAMPLE = 2_000  # rows that the silhouette is computed on
 SHOWN = 5  # titles of a cluster
 LEAST_LIFT = {"movies": 1.25, "viewers": 1.1}  # of a trait that may name a cluster;
@@ -54,7 +56,8 @@ class Clusters:
         another than to the next cluster. With so many dimensions, 0.2 is a lot.
     genre_agreement : float
         Normalized mutual information of clusters and `main_genres` (for viewers: the genre they
-        watch most, compared with everybody): 0 knows nothing of it, 1 is the same division.
+        watch most, compared with everybody), adjusted for chance (Vinh et al. 2010): 0 is what
+        chance agrees, 1 is the same division.
     stability : float
         Mean adjusted Rand index between clusterings of other seeds: 1 if they agree.
     """
@@ -145,31 +148,41 @@ def find_clusters(
             f"Vectors of {of} in {distinct} different directions make no {k or 2} clusters."
         )
     tried = [k] if k else [one for one in TRIED if one < distinct] or [2]
+    random = generator_of(seed)
+    some = rows
+    if len(rows) > MANY:
+        some = rows[random.choice(len(rows), MANY, replace=False)]
     scores, divided = [], []
     with progress("Clustering", len(tried) + SEEDS) as tick:
         for done, clusters in enumerate(tried, 1):
-            divided.append(_divide(rows, clusters, seed))
-            scores.append(_silhouette(rows, divided[-1].labels_, seed))
+            divided.append(_divide(some, clusters, seed))
+            scores.append(_silhouette(some, divided[-1].labels_, random))
             tick(done, f"{clusters} clusters")
         best = int(np.argmax(scores))
-        others = []
+        seeds = [divided[best].labels_]
         for other in range(1, SEEDS):
-            others.append(_divide(rows, tried[best], seed + other).labels_)
+            seeds.append(_divide(some, tried[best], seed + other).labels_)
             tick(len(tried) + other, "again, with another seed")
-    labels, centres = _largest_first(divided[best])
-    all_labels = [labels, *others]
+        chosen = divided[best] if some is rows else _divide(rows, tried[best], seed)
+    labels, centres = _largest_first(chosen)
     agreements = [
-        adjusted_rand_score(one, two)
-        for at, one in enumerate(all_labels)
-        for two in all_labels[:at]
+        adjusted_rand_score(one, two) for at, one in enumerate(seeds) for two in seeds[:at]
     ]
+    traits = traits_of_movies(model)
+    members = (
+        traits.matrix[space.codes]
+        if of == "movies"
+        else traits.of_viewers(take_rows(model.rated, space.codes))
+    )
+    found = lifts(traits, members, labels).rename({"group": "cluster"})
     return Clusters(
         space,
         labels,
-        *_described(model, space, labels, rows @ centres.T),
+        _described(model, space, labels, rows @ centres.T, found),
+        found,
         silhouettes=pl.DataFrame({"k": tried, "silhouette": scores}),
         silhouette=scores[best],
-        genre_agreement=_genre_agreement(model, space, labels),
+        genre_agreement=_genre_agreement(model, space, labels, traits, members),
         stability=float(np.mean(agreements)),
     )
 
@@ -178,11 +191,13 @@ def _divide(rows: NDArray[np.float32], k: int, seed: int) -> Any:
     return KMeans(k, n_init=STARTS, random_state=seed).fit(rows)
 
 
-def _silhouette(rows: NDArray[np.float32], labels: NDArray[np.int32], seed: int) -> float:
+def _silhouette(
+    rows: NDArray[np.float32], labels: NDArray[np.int32], random: np.random.Generator
+) -> float:
     if len(np.unique(labels)) < 2:
         return 0.0
     sample = min(SAMPLE, len(rows))
-    chosen = np.random.default_rng(seed).choice(len(rows), sample, replace=False)
+    chosen = random.choice(len(rows), sample, replace=False)
     if len(np.unique(labels[chosen])) < 2 or len(np.unique(labels[chosen])) == sample:
         return 0.0
     return float(silhouette_score(rows[chosen], labels[chosen], metric="cosine"))
@@ -199,16 +214,13 @@ def _largest_first(divided: Any) -> tuple[NDArray[np.int32], NDArray[np.float32]
 
 
 def _described(
-    model: FactorModel, space: Space, labels: NDArray[np.int32], nearness: NDArray[np.float32]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The table of clusters and their traits."""
-    traits = traits_of_movies(model)
-    members = (
-        traits.matrix[space.codes]
-        if space.of == "movies"
-        else traits.of_viewers(take_rows(model.rated, space.codes))
-    )
-    found = lifts(traits, members, labels).rename({"group": "cluster"})
+    model: FactorModel,
+    space: Space,
+    labels: NDArray[np.int32],
+    nearness: NDArray[np.float32],
+    found: pl.DataFrame,
+) -> pl.DataFrame:
+    """The table of clusters."""
     groups = range(int(labels.max()) + 1)
     typical, popular = [], []
     for group in groups:
@@ -221,7 +233,7 @@ def _described(
             if space.of == "movies"
             else _watched_more(model, space.codes[rows])
         )
-    table = pl.DataFrame(
+    return pl.DataFrame(
         {
             "cluster": list(groups),
             "name": _names(found, groups, LEAST_LIFT[space.of]),
@@ -230,7 +242,6 @@ def _described(
             "popular": popular,
         }
     )
-    return table, found
 
 
 def _named(model: FactorModel, space: Space, rows: NDArray[np.intp]) -> list[str]:
@@ -247,14 +258,13 @@ def _watched_more(model: FactorModel, viewers: NDArray[np.int32]) -> list[str]:
     everybody = int(np.count_nonzero(np.diff(model.rated.indptr)))
     with np.errstate(divide="ignore", invalid="ignore"):
         weight = np.where(here > 0, here * np.log(here * everybody / model.item_counts), 0.0)
-    return [model.catalog.titles[code] for code in np.argsort(-weight, kind="stable")[:SHOWN]]
+    best = np.argsort(-weight, kind="stable")[:SHOWN]
+    return [model.catalog.titles[code] for code in best if weight[code] > 0]
 
 
 def _names(traits: pl.DataFrame, groups: Iterable[int], least_lift: float) -> list[str]:
     """The genres and the years a cluster has most more of; a third genre where two are alike."""
-    telling = traits.filter(
-        pl.col("lift") >= least_lift, pl.col("share") >= LEAST_SHARE, ~pl.col("trait").is_in(BANDS)
-    )
+    telling = traits.filter(pl.col("lift") >= least_lift, pl.col("share") >= LEAST_SHARE)
 
     def name(group: int, genres: int) -> str:
         rows = telling.filter(pl.col("cluster") == group)
@@ -272,16 +282,19 @@ def _names(traits: pl.DataFrame, groups: Iterable[int], least_lift: float) -> li
     ]
 
 
-def _genre_agreement(model: FactorModel, space: Space, labels: NDArray[np.int32]) -> float:
+def _genre_agreement(
+    model: FactorModel,
+    space: Space,
+    labels: NDArray[np.int32],
+    traits: Traits,
+    members: NDArray[np.float32],
+) -> float:
     if not model.catalog.genre_names:
         return 0.0
     if space.of == "movies":
         every = main_genres(model)
         genres = [every[code] for code in space.codes]
     else:
-        traits = traits_of_movies(model)
-        own = np.array([kind == "genre" for kind in traits.kinds])
-        watched = traits.of_viewers(take_rows(model.rated, space.codes))[:, own]
-        overall = np.maximum(watched.mean(axis=0), np.finfo(np.float32).tiny)
-        genres = (watched - overall).argmax(axis=1).tolist()
-    return float(normalized_mutual_info_score(genres, labels))
+        watched = members[:, [kind == "genre" for kind in traits.kinds]]
+        genres = (watched - watched.mean(axis=0)).argmax(axis=1).tolist()
+    return float(adjusted_mutual_info_score(genres, labels))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from matinee.errors import SettingError
 from matinee.explore.space import Space, movie_space
+from matinee.explore.traits import MOST_GENRES
 from matinee.models import FactorModel
 
 ROTATIONS = ("principal", "varimax")
@@ -18,6 +19,7 @@ AT_ENDS = 3  # genres there
 GENRE_ENDS = ("low_genres", "high_genres")
 STEPS, SETTLED = 500, 1e-8  # of the search for simple axes
 FLAT = 1e-6  # of the widest axis: no axis at all
+WIDE = 1000  # dimensions, from which on a full decomposition takes too long
 LEAST_MOVIES = 5  # of a genre, to have a vector
 
 
@@ -31,8 +33,8 @@ class Dimensions:
     rotation : {"principal", "varimax"}
     axes : polars.DataFrame
         A row for each axis, the widest first: `axis`, `share` (of the variance of all
-        dimensions), `low`, `high` (titles of well-known movies at either end), `low_genres`,
-        `high_genres`.
+        dimensions), `low`, `high` (titles of well-known movies below and above the mean, the
+        furthest first), `low_genres`, `high_genres`.
     genre_positions : polars.DataFrame
         `axis`, `genre`, `position`: mean of the genre's movies, in standard deviations of all.
     genre_likeness : polars.DataFrame
@@ -92,7 +94,9 @@ def find_dimensions(
     places, share = _turned(space.vectors, n, rotation)
     scaled = places / np.maximum(places.std(axis=0), np.finfo(np.float64).tiny)
     genres = model.catalog.genre_matrix[space.codes]
-    some = np.flatnonzero(genres.sum(axis=0) >= LEAST_MOVIES)
+    movies = genres.sum(axis=0)
+    some = np.sort(np.argsort(-movies, kind="stable")[:MOST_GENRES])
+    some = some[movies[some] >= LEAST_MOVIES]
     names = [model.catalog.genre_names[at] for at in some]
     weights = genres[:, some] / genres[:, some].sum(axis=0)
     means = weights.T @ scaled  # (genres, axes)
@@ -149,7 +153,12 @@ def _turned(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Places of movies on the axes, the widest first, and the axes' shares of all variance."""
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
-    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+    if centred.shape[1] > WIDE:  # of EASE; the first axes are all that is asked for
+        from sklearn.utils.extmath import randomized_svd
+
+        _, sizes, axes = randomized_svd(centred, n, random_state=0)
+    else:
+        _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
     n = min(n, max(1, int((sizes > FLAT * sizes[0]).sum())))  # the others are rounding
     places = centred @ axes[:n].T
     if rotation == "varimax":
@@ -173,8 +182,13 @@ def _axes(
     rows = []
     for axis, place in enumerate(scaled.T):
         order = np.argsort(place[:KNOWN], kind="stable")  # rows stand by their number of ratings
-        genres = [names[at] for at in np.argsort(means[:, axis], kind="stable")]
-        ends = {"low": order[:ENDS], "high": order[::-1][:ENDS]}
+        sorted_genres = np.argsort(means[:, axis], kind="stable")
+        low = [names[at] for at in sorted_genres if means[at, axis] < 0]
+        high = [names[at] for at in sorted_genres[::-1] if means[at, axis] > 0]
+        ends = {
+            "low": [row for row in order[:ENDS] if place[row] < 0],
+            "high": [row for row in order[::-1][:ENDS] if place[row] > 0],
+        }
         titles = {
             end: [model.catalog.titles[code] for code in space.codes[found]]
             for end, found in ends.items()
@@ -184,7 +198,7 @@ def _axes(
                 "axis": axis + 1,
                 "share": float(share[axis]),
                 **titles,
-                **dict(zip(GENRE_ENDS, (genres[:AT_ENDS], genres[::-1][:AT_ENDS]), strict=True)),
+                **dict(zip(GENRE_ENDS, (low[:AT_ENDS], high[:AT_ENDS]), strict=True)),
             }
         )
     texts = pl.List(pl.String)

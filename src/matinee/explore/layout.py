@@ -10,14 +10,14 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from matinee.errors import ExtraError, SettingError
+from matinee.evaluation.exam import generator_of
 from matinee.explore.clusters import Clusters, find_clusters
-from matinee.explore.space import FEWEST, Space, movie_space
+from matinee.explore.space import FEWEST, MOST, Space, movie_space
 from matinee.explore.traits import main_genres
 from matinee.models import FactorModel
 from matinee.progress import progress
 
 METHODS = ("tsne", "pca", "umap")
-MOST = 10_000  # points that a page shows smoothly
 PERPLEXITY = 30.0  # neighbours that count, roughly
 NEAR = 5  # neighbours named with each movie
 
@@ -92,8 +92,9 @@ def lay_out(
     space = movie_space(model, by, most=most)
     if space.vectors.shape[1] < 2 or space.distinct < FEWEST:
         raise SettingError("These vectors lie on a line or in a point; there is nothing to map.")
-    if clusters and (clusters.space.of, clusters.space.by) != ("movies", space.by):
-        raise SettingError("These clusters are not of movies by the same head.")
+    if clusters and not _same_vectors(clusters.space, space):
+        raise SettingError("These clusters are not of movies by the same head of the same model.")
+    generator_of(seed)  # refuses what is no seed
     place = _placer(method, len(space), seed)
     clusters = clusters or find_clusters(model, by=space.by, seed=seed)
     with progress("Laying out the map"):
@@ -101,6 +102,13 @@ def lay_out(
     # the same picture whatever the unit: centred, and of spread 1
     where = (where - where.mean(axis=0)) / max(float(where.std()), np.finfo(np.float32).tiny)
     return Layout(space, clusters, method, _points(model, space, clusters, where))
+
+
+def _same_vectors(whole: Space, part: Space) -> bool:
+    """Whether a space begins with the rows of another one."""
+    n = len(part)
+    same = whole.of == part.of and np.array_equal(whole.codes[:n], part.codes)
+    return same and np.array_equal(whole.vectors[:n], part.vectors)
 
 
 def _placer(method: str, n: int, seed: int) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from matinee.errors import SettingError
 from matinee.explore.space import HEAD_TITLES
 from matinee.models import FactorModel
 from matinee.models.factor_model import BY
@@ -63,6 +64,8 @@ def neighbours(model: FactorModel, movies: Sequence[Any] | None = None, n: int =
     UnknownIdError, SettingError
         For an unknown movie, or a model without vectors.
     """
+    if movies is not None and not len(movies):
+        raise SettingError("Name at least one movie.")
     heads = [BY[name] for name, head in model.heads.items() if head.vectors is not None]
     counts = model.item_counts[model.item_counts >= ENOUGH_RATINGS]
     least = int(np.median(counts)) if len(counts) else ENOUGH_RATINGS

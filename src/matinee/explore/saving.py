@@ -12,6 +12,11 @@ from matinee.explore.pages.page import Section, figure, write_page
 from matinee.folders import new_file
 
 FORMATS = (".png", ".svg", ".html")
+TOGETHER: dict[Any, str] = {
+    alt.ConcatChart: "concat",
+    alt.HConcatChart: "hconcat",
+    alt.VConcatChart: "vconcat",
+}
 DENSITY = 2  # pixels of a PNG for each of a chart
 
 
@@ -45,11 +50,12 @@ def save_chart(chart: Any, path: str | Path) -> Path:
 
 
 def _panels(chart: Any) -> list[Any]:
-    """A chart, or the charts that it stands for, each with its own data."""
-    if not isinstance(chart, alt.ConcatChart):
-        return [chart]
-    panels = [panel.copy() for panel in chart.concat]
-    for panel in panels:
-        if panel.data is alt.Undefined:  # altair lifts data that all share
-            panel.data = chart.data
-    return panels
+    """A chart, or the charts that it puts side by side, each with its own data."""
+    for kind, name in TOGETHER.items():
+        if isinstance(chart, kind):
+            panels = [panel.copy() for panel in getattr(chart, name)]
+            for panel in panels:
+                if panel.data is alt.Undefined:  # altair lifts data that all share
+                    panel.data = chart.data
+            return [one for panel in panels for one in _panels(panel)]
+    return [chart]

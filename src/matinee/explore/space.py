@@ -14,6 +14,7 @@ from matinee.models.lists import ENOUGH_RATINGS
 
 HEAD_TITLES = {"stars": "rating head", "ranking": "ranking head"}
 FEWEST = 3  # rows that can be compared
+MOST = 10_000  # points that a page shows smoothly
 NEAREST = 1000  # rows compared with all others at a time
 
 
@@ -114,7 +115,7 @@ def movie_space(
     ((42, 4), 'Left out: 8 movies with under 10 ratings.')
     """
     vectors = model.vectors(by)
-    by = by or _usual(model)
+    by = by or _usual(model, "vectors")
     if most is not None and most < FEWEST:
         raise SettingError(f"At least {FEWEST} movies are kept, not {most}.")
     return _space("movies", by, vectors, model.item_counts, min_ratings, most)
@@ -123,12 +124,14 @@ def movie_space(
 def vector_lengths(model: FactorModel, by: str | None = None) -> pl.DataFrame:
     """How long the movies' vectors are: columns `title`, `ratings` (in training), `length`.
 
+    Of the 10,000 most rated movies at most, the most rated first.
+
     Parameters
     ----------
     model : FactorModel
     by : {"stars", "ranking"}, optional
     """
-    space = movie_space(model, by)
+    space = movie_space(model, by, most=MOST)
     return pl.DataFrame(
         {
             "title": model.catalog.frame["title"][space.codes],
@@ -140,7 +143,7 @@ def vector_lengths(model: FactorModel, by: str | None = None) -> pl.DataFrame:
 
 def viewer_space(model: FactorModel, by: str | None = None) -> Space:
     """The training viewers' vectors of one head; those with under ten ratings are left out."""
-    by = by or _usual(model)
+    by = by or _usual(model, "viewer_vectors")
     vectors = model.head(by).viewer_vectors
     if vectors is None:
         raise SettingError(f"The {HEAD_TITLES[by]} of this model has no vectors of viewers.")
@@ -148,9 +151,9 @@ def viewer_space(model: FactorModel, by: str | None = None) -> Space:
     return _space("viewers", by, vectors, counts, ENOUGH_RATINGS, None)
 
 
-def _usual(model: FactorModel) -> str:
+def _usual(model: FactorModel, what: str) -> str:
     """The head whose vectors are compared where nobody says which."""
-    having = [BY[name] for name, head in model.heads.items() if head.vectors is not None]
+    having = [BY[name] for name, head in model.heads.items() if getattr(head, what) is not None]
     return next(iter(having or [BY[name] for name in model.heads]))
 
 

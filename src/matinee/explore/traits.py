@@ -11,6 +11,7 @@ from matinee.models import FactorModel
 
 BANDS = {"best known 1 %": 0.01, "next 4 %": 0.05, "next 15 %": 0.2, "the other 80 %": 1.0}
 """Movies by the rank of their number of ratings: where each band ends, as a part of all."""
+MOST_GENRES = 40  # the most frequent, that are told of
 NO_GENRE = "no genre"
 
 
@@ -55,18 +56,21 @@ class Traits:
 
 
 def traits_of_movies(model: FactorModel) -> Traits:
-    """Genres, decades and bands of popularity of all movies of a model."""
+    """Genres (the `MOST_GENRES` most frequent), decades and bands of popularity of all movies."""
     catalog = model.catalog
     decade = (catalog.frame["year"] // 10 * 10).to_numpy()  # nan where there is no year
     decades = np.unique(decade[decade == decade])
     ranks = np.argsort(np.argsort(-model.item_counts, kind="stable"))
     ends = np.ceil(np.array(list(BANDS.values())) * len(catalog))
     band = np.searchsorted(ends, ranks, side="right")
-    names = [*catalog.genre_names, *(f"{int(year)}s" for year in decades), *BANDS]
-    kinds = ["genre"] * len(catalog.genre_names) + ["years"] * len(decades)
+    often = catalog.genre_matrix.sum(axis=0)
+    told = np.sort(np.argsort(-often, kind="stable")[:MOST_GENRES])
+    genres = [catalog.genre_names[at] for at in told]
+    names = [*genres, *(f"{int(year)}s" for year in decades), *BANDS]
+    kinds = ["genre"] * len(genres) + ["years"] * len(decades)
     kinds += ["popularity"] * len(BANDS)
     parts = [
-        catalog.genre_matrix,
+        catalog.genre_matrix[:, told],
         (decade[:, None] == decades).astype(np.float32),
         (band[:, None] == np.arange(len(BANDS))).astype(np.float32),
     ]

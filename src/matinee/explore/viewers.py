@@ -33,12 +33,21 @@ def favourites(model: FactorModel, user: Any, n: int = 10) -> pl.DataFrame:
 def typical_viewer(model: FactorModel, quantile: float = 0.5) -> Any:
     """Id of the first viewer with about as many training ratings as most.
 
+    Or as a given part of all viewers have at most.
+
     Parameters
     ----------
     model : FactorModel
     quantile : float
         From 0, the least active viewer, to 1, the most active.
+
+    Raises
+    ------
+    SettingError
+        For another quantile.
     """
+    if not 0 <= quantile <= 1:
+        raise SettingError(f"A quantile lies between 0 and 1, not at {quantile:g}.")
     counts = np.diff(model.rated.indptr)
     known = np.flatnonzero(counts)
     distance = np.abs(counts[known] - np.quantile(counts[known], quantile))

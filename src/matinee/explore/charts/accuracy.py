@@ -6,6 +6,7 @@ import altair as alt
 import polars as pl
 
 from matinee.evaluation import Figure, Row, Served
+from matinee.evaluation.comparison import MOST_WATCHED
 from matinee.evaluation.judge import plain
 from matinee.explore.charts.house import BLUE, HEIGHT, ORANGE, RED, WIDTH, Chart, framed, rows
 
@@ -18,7 +19,7 @@ FOUND = {
 
 
 def list_figures(table: Sequence[Row], figure: str, name: str) -> Chart:
-    """One figure of lists for every head of a run, with 95 % intervals.
+    """One figure of lists for every head of every run, with 95 % intervals.
 
     Parameters
     ----------
@@ -29,10 +30,13 @@ def list_figures(table: Sequence[Row], figure: str, name: str) -> Chart:
     name : str
         For people: ``"NDCG@10"``.
     """
+    several = len({row.model for row in table} - {MOST_WATCHED}) > 1
     data = pl.DataFrame(
         [
             {
-                "who": row.who,
+                "who": f"{row.model}: {row.who}"
+                if several and row.model != MOST_WATCHED
+                else row.who,
                 **_plain_values(row.lists.figures[figure]),
             }
             for row in table

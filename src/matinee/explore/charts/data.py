@@ -14,7 +14,8 @@ from matinee.explore.charts.house import (
     framed,
     rows,
 )
-from matinee.explore.description import PARTS, Description
+from matinee.explore.description import Description
+from matinee.explore.traits import MOST_GENRES
 
 ROW = 19  # pixels of a bar in a list of names
 
@@ -123,13 +124,14 @@ def activity_over_time(about: Description) -> Chart:
 
 
 def genres_by_count(about: Description) -> Chart:
-    """How many ratings each genre has."""
+    """How many ratings each genre has; of many genres, the most rated."""
+    genres = about.genres.head(MOST_GENRES)
     return framed(
-        alt.Chart(rows(about.genres))
+        alt.Chart(rows(genres))
         .mark_bar(color=BLUE, cornerRadiusEnd=2)
         .encode(
             x=alt.X("ratings:Q", title="ratings").axis(format=",d", tickCount=5),
-            y=alt.Y("genre:N", title=None, sort=about.genres["genre"].to_list()),
+            y=alt.Y("genre:N", title=None, sort=genres["genre"].to_list()),
             tooltip=[
                 "genre:N",
                 alt.Tooltip("ratings:Q", format=","),
@@ -139,13 +141,14 @@ def genres_by_count(about: Description) -> Chart:
         "Genres by ratings",
         "A movie counts for each of its genres.",
         width=WIDTH,
-        height=max(60, ROW * about.genres.height),
+        height=max(60, ROW * genres.height),
     )
 
 
 def genres_by_stars(about: Description) -> Chart:
     """Mean stars of each genre, beside those of all ratings."""
-    liked = about.genres.drop_nulls("mean_stars").sort("mean_stars", descending=True)
+    liked = about.genres.drop_nulls("mean_stars").head(MOST_GENRES)
+    liked = liked.sort("mean_stars", descending=True)
     liked = liked.with_columns(everything=pl.lit(about.mean_stars))
     y = alt.Y("genre:N", title=None, sort=liked["genre"].to_list())
     base = alt.Chart(rows(liked))
@@ -186,7 +189,8 @@ def filled_matrix(about: Description) -> Chart:
             tooltip=[alt.Tooltip("filled:Q", format=".2%")],
         ),
         f"{about.sparsity:.1%} of the matrix is empty",
-        f"Viewers and movies in {PARTS} equal parts each: what is known of each block.",
+        f"{data['viewers'].n_unique()} equal parts of the viewers and "
+        f"{data['movies'].n_unique()} of the movies: what is known of each block.",
         width=WIDTH - 60,
         height=HEIGHT + 60,
     )

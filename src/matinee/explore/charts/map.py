@@ -36,6 +36,7 @@ LABELLED = 24  # well-known movies whose titles stand on the map
 MARGIN = 0.07  # around the points, as a part of the map
 APART = np.array([1.35, 0.18])  # between these titles, in standard deviations
 KNOWN = 400  # the most rated, among which these are
+TREND = 1.5  # ratio of ratings from one mean length to the next
 LINE = 18  # pixels from one title found to the next
 NARROW, NARROW_APART = 560, 2.0  # pixels of a small map, on which titles are further apart
 FOUND = 12  # titles shown of those searched for
@@ -200,15 +201,15 @@ def norms(lengths: pl.DataFrame, by: str) -> Chart:
             alt.Tooltip("length:Q", format=".2f"),
         ]
     )
-    trend = base.transform_loess("ratings", "length", bandwidth=0.4).mark_line(
-        color=ORANGE, size=2.5
-    )
+    step = (pl.col("ratings").log() / np.log(TREND)).floor()
+    means = lengths.group_by(step=step).agg(pl.col("ratings", "length").mean()).sort("step")
+    trend = base.properties(data=rows(means.drop("step"))).mark_line(color=ORANGE, size=2.5)
     return framed(
         dots + trend,
         f"Popularity and length of the vectors, {HEAD_TITLES[by]}",
         f"Rank correlation {together:.2f}." if known else "",
         "Dot products favour long vectors,",
-        "cosines compare directions only. Orange: the trend.",
+        "cosines compare directions only. Orange: means.",
     )
 
 

@@ -18,7 +18,7 @@ COLOR_NAMES = {"genre": "Genre", "cluster": "Cluster", "year": "Year", "stars": 
 
 
 def map_section(model: FactorModel, layout: Layout, first: str = "genre") -> Section:
-    """The map, coloured in four ways, and how long the vectors of each head are."""
+    """The map, coloured in several ways, and how long the vectors of each head are."""
     having = [BY[name] for name, head in model.heads.items() if head.vectors is not None]
     without = {"year"} if layout.points["year"].null_count() == len(layout.space) else set()
     colors = sorted(READINGS.keys() - without, key=[first, *READINGS].index)
@@ -51,8 +51,9 @@ def clusters_section(clusters: Clusters) -> Section:
             ]
         ),
         Cards(_cards(clusters)),
-        figure(cluster_lifts(clusters)),
     ]
+    if "genre" in clusters.traits["kind"]:
+        blocks.append(figure(cluster_lifts(clusters)))
     if clusters.silhouettes.height > 1:
         blocks.append(figure(silhouettes(clusters)))
     return Section(f"Clusters of {of}", blocks)
@@ -70,7 +71,7 @@ def _cards(clusters: Clusters) -> list[Card]:
         if clusters.space.of == "movies":
             lists |= {"popular": row["popular"], "typical": row["typical"]}
         else:
-            lists |= {"watch more than others": row["popular"]}
+            lists |= {"watch more than others": row["popular"]} if row["popular"] else {}
         size = f"{row['size']:,} {clusters.space.of}"
         cards.append(Card(f"{row['cluster'] + 1} {row['name']}", size, lists))
     return cards
@@ -111,13 +112,12 @@ def dimensions_section(dimensions: Dimensions) -> Section:
         "high_genres": "high end",
         "high": "well-known movies there ",
     }
-    return Section(
-        "Dimensions",
-        [
-            "Factors as trained mean nothing one by one: turned to other axes, they predict the "
-            f"same. These are {rotated} of the {HEAD_TITLES[dimensions.space.by]}'s vectors.",
-            table(ends, headings, {"share": ".0%"}),
-            figure(genre_positions(dimensions)),
-            figure(genre_likeness(dimensions)),
-        ],
-    )
+    blocks: list[Block] = [
+        "Factors as trained mean nothing one by one: turned to other axes, they predict the "
+        f"same. These are {rotated} of the {HEAD_TITLES[dimensions.space.by]}'s vectors.",
+        table(ends, headings, {"share": ".0%"}),
+    ]
+    if dimensions.genre_positions.height:
+        charts = (genre_positions(dimensions), genre_likeness(dimensions))
+        blocks += [figure(chart) for chart in charts]
+    return Section("Dimensions", blocks)

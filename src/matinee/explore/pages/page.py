@@ -19,7 +19,7 @@ import jinja2
 import polars as pl
 import vl_convert
 
-from matinee.explore.charts.house import Chart, theme
+from matinee.explore.charts.house import HEIGHT, Chart, theme
 from matinee.folders import new_file
 
 HERE = Path(__file__).parent
@@ -181,8 +181,10 @@ class _Drawing:
     def add(self, chart: Chart) -> dict[str, Any]:
         """Its number, title and lines; the title stands in the page, where it can wrap."""
         spec = chart.to_dict()
-        heading = spec.pop("title")
-        for name, values in spec.pop("datasets").items():
+        heading = spec.pop("title", "")
+        if isinstance(heading, str):
+            heading = {"text": heading}
+        for name, values in spec.pop("datasets", {}).items():
             columns = list(values[0]) if values else []
             self.datasets[name] = {
                 "columns": columns,
@@ -194,7 +196,7 @@ class _Drawing:
             "number": len(self.charts) - 1,
             "title": heading["text"],
             "lines": heading.get("subtitle", []),
-            "height": spec["height"],
+            "height": spec.get("height", HEIGHT),
         }
 
     def as_json(self) -> str:

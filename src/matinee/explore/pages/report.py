@@ -1,7 +1,7 @@
 """The report of a run, and the pages of its map and of its clusters."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +29,7 @@ from matinee.models import FactorModel
 
 EXAMPLES = (0.5, 0.9)  # how active the example viewers are, among all
 VERSIONS = ("matinee", "numpy", "numba", "polars", "scikit-learn", "altair")
+WITHOUT = "The ratings it was trained on were not at hand: data and accuracy are left out."
 Parts = tuple[Dataset, Dataset, Dataset]
 
 
@@ -38,7 +39,6 @@ def write_report(
     parts: Parts | None = None,
     *,
     users: Sequence[Any] | None = None,
-    note: str = "",
 ) -> Path:
     """Write everything there is to see of a run as one HTML file, which needs no network.
 
@@ -52,8 +52,6 @@ def write_report(
         and accuracy are left out.
     users : sequence of ids, optional
         Viewers to show; by default a typical and an active one.
-    note : str
-        Why there are no parts.
 
     Returns
     -------
@@ -76,8 +74,8 @@ def write_report(
     sections += [one for one in [training_section(model)] if one]
     if parts:
         sections += quality_sections(model, train, test)
-    elif note:
-        sections.append(Section("Accuracy", [f"Data and accuracy are left out: {note}"]))
+    else:
+        sections.append(Section("Accuracy", [WITHOUT]))
     layout = None
     if any(head.vectors is not None for head in model.heads.values()):
         learned, layout = _learned(model)
@@ -89,7 +87,7 @@ def write_report(
 
 
 def write_map(model: FactorModel, layout: Layout, path: str | Path, color: str = "genre") -> Path:
-    """Write the page of a map: coloured in four ways, to search and to pick genres from.
+    """Write the page of a map: coloured in several ways, to search and to pick genres from.
 
     Parameters
     ----------
@@ -111,21 +109,26 @@ def write_clusters(clusters: Clusters, path: str | Path) -> Path:
 
 
 def _learned(model: FactorModel) -> tuple[list[Section], Layout | None]:
-    """What vectors show; of tiny data, only what they allow."""
+    """What vectors show, and the map; of tiny data, what they do not allow is said instead."""
+    layout = None
     try:
         clusters = find_clusters(model)
         layout = lay_out(model, clusters=clusters)
-    except SettingError as problem:  # too few movies to compare
-        return [Section("What it learned", [str(problem)])], None
-    sections = [
-        map_section(model, layout),
-        clusters_section(clusters),
-        neighbours_section(neighbours(model)),
-        dimensions_section(find_dimensions(model)),
-    ]
-    by = clusters.space.by
-    if model.head(by).viewer_vectors is not None:
-        sections.insert(2, clusters_section(find_clusters(model, of="viewers", by=by)))
+        sections = [map_section(model, layout), clusters_section(clusters)]
+    except SettingError as problem:
+        sections = [Section("The map", [str(problem)])]
+    makers: dict[str, Callable[[], Section]] = {
+        "Clusters of viewers": lambda: clusters_section(find_clusters(model, of="viewers")),
+        "Neighbours": lambda: neighbours_section(neighbours(model)),
+        "Dimensions": lambda: dimensions_section(find_dimensions(model)),
+    }
+    if all(head.viewer_vectors is None for head in model.heads.values()):
+        del makers["Clusters of viewers"]
+    for title, make in makers.items():
+        try:
+            sections.append(make())
+        except SettingError as problem:
+            sections.append(Section(title, [str(problem)]))
     return sections, layout
 
 
