@@ -128,7 +128,8 @@ def _panel(curves: pl.DataFrame, title: str, step: str, unit: str, line: str = "
     legend = corner if len(runs) == 1 else alt.Legend(orient="bottom", symbolType="stroke")
     chart = (
         alt.Chart(rows(curves))
-        .mark_line(point=curves["iteration"].n_unique() <= FEW)
+        # points would hide the dashes in the legend
+        .mark_line(point=len(runs) == 1 and curves["iteration"].n_unique() <= FEW)
         .encode(
             x=alt.X("iteration:Q", title=step).axis(tickMinStep=1, format="d", grid=False),
             y=alt.Y("value:Q", title=unit).scale(zero=unit == "seconds").axis(tickCount=5),
@@ -146,8 +147,7 @@ def _panel(curves: pl.DataFrame, title: str, step: str, unit: str, line: str = "
         )
         if len(kinds) > 1:
             dashes = alt.Scale(domain=kinds, range=[DASHES[kind] for kind in kinds])
-            grey = alt.Legend(orient="bottom", symbolType="stroke", symbolStrokeColor=GREY)
-            dash = alt.StrokeDash("kind:N", title=None, scale=dashes, legend=grey)
+            dash = alt.StrokeDash("kind:N", title=None, scale=dashes, legend=legend)
             chart = chart.encode(strokeDash=dash)
     elif kinds == ["seconds"]:
         chart = chart.encode(color=alt.value(ORANGE))

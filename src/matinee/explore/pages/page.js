@@ -41,7 +41,8 @@
     const place = figure.querySelector(".chart");
     const controls = figure.querySelector(".controls");
     if (place.clientWidth < NARROW) {
-      const names = (spec.layer?.[0] ?? spec).encoding.color?.scale?.domain ?? [];
+      const layers = [spec, ...(spec.layer ?? [])];
+      const names = layers.flatMap((layer) => layer.encoding?.color?.scale?.domain ?? []);
       const longest = Math.max(12, ...names.map((name) => String(name).length));
       const columns = Math.max(1, Math.floor(place.clientWidth / (7 * longest + 30)));
       const labelLimit = place.clientWidth / columns - 40;
