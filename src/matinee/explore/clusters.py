@@ -148,15 +148,13 @@ def find_clusters(
             f"Vectors of {of} in {distinct} different directions make no {k or 2} clusters."
         )
     tried = [k] if k else [one for one in TRIED if one < distinct] or [2]
-    random = generator_of(seed)
-    some = rows
-    if len(rows) > MANY:
-        some = rows[random.choice(len(rows), MANY, replace=False)]
+    some = rows[_sample(len(rows), MANY, seed)] if len(rows) > MANY else rows
+    judged = _sample(len(some), SAMPLE, seed)  # the same for every k
     scores, divided = [], []
     with progress("Clustering", len(tried) + SEEDS) as tick:
         for done, clusters in enumerate(tried, 1):
             divided.append(_divide(some, clusters, seed))
-            scores.append(_silhouette(some, divided[-1].labels_, random))
+            scores.append(_silhouette(some[judged], divided[-1].labels_[judged]))
             tick(done, f"{clusters} clusters")
         best = int(np.argmax(scores))
         seeds = [divided[best].labels_]
@@ -191,16 +189,14 @@ def _divide(rows: NDArray[np.float32], k: int, seed: int) -> Any:
     return KMeans(k, n_init=STARTS, random_state=seed).fit(rows)
 
 
-def _silhouette(
-    rows: NDArray[np.float32], labels: NDArray[np.int32], random: np.random.Generator
-) -> float:
-    if len(np.unique(labels)) < 2:
+def _sample(n: int, most: int, seed: int) -> NDArray[np.int64]:
+    return generator_of(seed).choice(n, min(most, n), replace=False)
+
+
+def _silhouette(rows: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
+    if not 2 <= len(np.unique(labels)) < len(rows):
         return 0.0
-    sample = min(SAMPLE, len(rows))
-    chosen = random.choice(len(rows), sample, replace=False)
-    if len(np.unique(labels[chosen])) < 2 or len(np.unique(labels[chosen])) == sample:
-        return 0.0
-    return float(silhouette_score(rows[chosen], labels[chosen], metric="cosine"))
+    return float(silhouette_score(rows, labels, metric="cosine"))
 
 
 def _largest_first(divided: Any) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
