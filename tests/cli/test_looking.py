@@ -1,17 +1,10 @@
 """Commands that look at runs and data: cluster, map, report, describe --html."""
 
-import io
-import json
-import os
 import shutil
-import subprocess
-import sys
-from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 
 import pytest
+from shell import Shell
 
-from matinee.cli.app import main
 from matinee.data.generated import write_generated
 
 pytest.importorskip("altair")
@@ -19,63 +12,7 @@ pytest.importorskip("jinja2")
 pytest.importorskip("sklearn")
 pytest.importorskip("vl_convert")
 
-MATINEE = Path(sys.executable).with_name("matinee")
 PCA = ["--method", "pca"]
-
-
-class Shell:
-    """Runs `matinee` in a folder of its own, in this process."""
-
-    def __init__(self, folder, cache):
-        self.folder, self.cache = folder, cache
-
-    def __call__(self, *arguments, fails=False):
-        out, err, status = io.StringIO(), io.StringIO(), 0
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            patch.chdir(self.folder)
-            patch.setenv("MATINEE_DATA", str(self.cache))
-            patch.setattr(sys, "argv", ["matinee", *map(str, arguments)])
-            try:
-                main()
-            except SystemExit as ended:
-                status = ended.code or 0
-        return judged(out.getvalue(), err.getvalue(), status, fails)
-
-    def json(self, *arguments):
-        return json.loads(self(*arguments, "--json"))
-
-    def files(self, folder="."):
-        """Every file below, hidden ones too."""
-        return {path for path in (self.folder / folder).rglob("*") if path.is_file()}
-
-    def apart(self, *arguments, without, fails=False):
-        """The same as a process of its own, for which a package is not installed."""
-        package = self.folder.parent / "fakes" / without / without
-        package.mkdir(parents=True, exist_ok=True)
-        text = f"raise ModuleNotFoundError('No module named {without}', name={without!r})\n"
-        (package / "__init__.py").write_text(text)
-        done = subprocess.run(
-            [MATINEE, *map(str, arguments)],
-            cwd=self.folder,
-            env={**os.environ, "MATINEE_DATA": str(self.cache), "PYTHONPATH": str(package.parent)},
-            capture_output=True,
-            encoding="utf-8",
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        return judged(done.stdout, done.stderr, done.returncode, fails)
-
-
-def judged(out, err, status, fails):
-    """What a command printed, after a look at how it ended."""
-    assert status == (2 if fails else 0), err
-    assert "Traceback" not in err
-    assert "should not have happened" not in err
-    if fails:
-        assert out == ""
-        assert err.startswith("matinee: ")
-        assert err.strip().count("\n") == 0
-    return err if fails else out
 
 
 @pytest.fixture(scope="module")

@@ -1,106 +1,27 @@
 """`matinee train` beyond ALS: gradients, known set-ups, checkpoints, pictures, missing extras."""
 
-import io
 import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
-import warnings
-from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from safetensors.numpy import load_file
+from shell import BROKEN, MATINEE, Shell
 
 import matinee
-from matinee.cli.app import main
 from matinee.data.generated import write_generated
-from matinee.errors import DivergedWarning
 from matinee.evaluation import SETUPS, find_setup
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
-MATINEE = Path(sys.executable).with_name("matinee")
 QUICK = ["--epochs", 2, "--device", "cpu"]
-
-
-class Shell:
-    """Runs `matinee` in a folder of its own: in this process, which has torch already."""
-
-    def __init__(self, folder, cache):
-        self.folder, self.cache, self.warned = folder, cache, ""
-
-    def __call__(self, *arguments, fails=False):
-        """What it prints; what it warns of is kept as `warned`."""
-        status, out, self.warned = self.ended(*arguments)
-        return judged(out, self.warned, status, fails)
-
-    def ended(self, *arguments):
-        """(status, stdout, stderr)"""
-        out, err, status = io.StringIO(), io.StringIO(), 0
-        with (
-            pytest.MonkeyPatch.context() as patch,
-            warnings.catch_warnings(),
-            redirect_stdout(out),
-            redirect_stderr(err),
-        ):
-            warnings.simplefilter("always", DivergedWarning)
-            patch.chdir(self.folder)
-            patch.setenv("MATINEE_DATA", str(self.cache))
-            patch.setattr(sys, "argv", ["matinee", *map(str, arguments)])
-            try:
-                main()
-            except SystemExit as ended:
-                status = ended.code or 0
-        return status, out.getvalue(), err.getvalue()
-
-    def json(self, *arguments):
-        return json.loads(self(*arguments, "--json"))
-
-    def manifest(self, run):
-        return json.loads((self.folder / run / "manifest.json").read_text())
-
-    def history(self, run):
-        return pl.read_ndjson(self.folder / run / "history.jsonl")
-
-    def apart(self, *arguments, fails=False, without=None):
-        """The same as a process of its own, for which a package is not installed."""
-        environment = {**os.environ, "MATINEE_DATA": str(self.cache), "OMP_NUM_THREADS": "1"}
-        if without:
-            package = self.folder / "fakes" / without / without
-            package.mkdir(parents=True, exist_ok=True)
-            text = f'raise ImportError("No module named {without!r}")\n'
-            (package / "__init__.py").write_text(text)
-            environment["PYTHONPATH"] = str(package.parent)
-        done = subprocess.run(
-            [MATINEE, *map(str, arguments)],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            encoding="utf-8",
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        return judged(done.stdout, done.stderr, done.returncode, fails)
-
-
-def judged(out, err, status, fails):
-    """What a command printed, after a look at how it ended."""
-    assert status == (2 if fails else 0), err
-    assert "Traceback" not in err
-    assert "should not have happened" not in err
-    if fails:
-        assert out == ""
-        assert err.startswith("matinee: ")
-        assert err.strip().count("\n") == 0
-    return err if fails else out
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -579,7 +500,7 @@ def test_doctor_shows_torch_and_the_device_it_picks(shell):
 
 def test_without_torch_everything_else_works(shell):
     def run(*arguments, **how):
-        return shell.apart(*arguments, without="torch", **how)
+        return shell.apart(*arguments, without="torch", problem=BROKEN, **how)
 
     assert "Saved in runs/plain" in run("train", "small", "--factors", 2, "--run", "runs/plain")
     message = run("train", "small", "--model", "mf", "--run", "runs/no", fails=True)
@@ -592,20 +513,24 @@ def test_without_torch_everything_else_works(shell):
 
 def test_without_torch_saved_neural_runs_answer(shell, both):
     asked = ["both", "--user", 7, "-n", 3]
-    found = json.loads(shell.apart("recommend", *asked, "--json", without="torch"))
+    found = json.loads(shell.apart("recommend", *asked, "--json", without="torch", problem=BROKEN))
     assert found == shell.json("recommend", *asked)
     new = ["recommend", "both", "--rated", "1=5", "--rated", "2=2", "--json"]
-    assert json.loads(shell.apart(*new, without="torch")) == json.loads(shell(*new))
-    held_out = json.loads(shell.apart("evaluate", "both", "--json", without="torch"))
+    assert json.loads(shell.apart(*new, without="torch", problem=BROKEN)) == json.loads(shell(*new))
+    held_out = json.loads(
+        shell.apart("evaluate", "both", "--json", without="torch", problem=BROKEN)
+    )
     assert held_out == shell.json("evaluate", "both")
     again = ["evaluate", "both", "--protocol", "strong"]
-    assert "matinee[torch]" in shell.apart(*again, without="torch", fails=True)
+    assert "matinee[torch]" in shell.apart(*again, without="torch", problem=BROKEN, fails=True)
 
 
 @pytest.mark.parametrize("package", ["altair", "vl_convert"])
 def test_without_altair_a_picture_is_refused_before_the_training(shell, package):
     train = ["train", "small", "--model", "bias", "--ranker", "none"]
-    message = shell.apart(*train, "--plot", "--run", "runs/bare", without=package, fails=True)
+    message = shell.apart(
+        *train, "--plot", "--run", "runs/bare", without=package, problem=BROKEN, fails=True
+    )
     assert "pip install 'matinee[charts]'" in message
     assert not (shell.folder / "runs" / "bare").exists()
 

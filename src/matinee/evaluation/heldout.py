@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from matinee.data import Dataset
 from matinee.data.splits import unknown
 from matinee.evaluation.metrics import mae, rmse, rmse_interval
@@ -44,12 +47,7 @@ def evaluate(model: Recommender, train: Dataset, test: Dataset) -> HeldOut:
     >>> evaluate(matinee.BiasOnly().fit(train), train, test).ratings
     150
     """
-    ratings = test.ratings
-    predicted = model.predict(
-        ratings.user_ids.values[ratings.user],
-        ratings.item_ids.values[ratings.item],
-        unknown="average",
-    )
+    ratings, predicted = test.ratings, predict_all(model, test)
     by_unknown, of_unknown = unknown(train.ratings, ratings)
     return HeldOut(
         len(ratings),
@@ -59,3 +57,10 @@ def evaluate(model: Recommender, train: Dataset, test: Dataset) -> HeldOut:
         by_unknown,
         of_unknown,
     )
+
+
+def predict_all(model: Recommender, test: Dataset) -> NDArray[np.float32]:
+    """Predicted stars of every rating of `test`; what is unknown is the average, float32 (n,)."""
+    ratings = test.ratings
+    users, items = ratings.user_ids.values[ratings.user], ratings.item_ids.values[ratings.item]
+    return model.predict(users, items, unknown="average")

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data import Dataset
+from matinee.data import Dataset, Ratings
 from matinee.errors import SettingError
 from matinee.evaluation.exam import Exam
-from matinee.evaluation.heldout import evaluate
+from matinee.evaluation.heldout import predict_all
 from matinee.evaluation.judge import Figure, judge
+from matinee.evaluation.metrics import rmse, rmse_interval
 from matinee.evaluation.protocols import held_out
 from matinee.kernels import keep_entries, row_of_entries
 from matinee.models import FactorModel
@@ -80,6 +81,7 @@ def served(
             exam = held_out(train, test)
         except SettingError:  # nobody has both kinds of ratings
             exam = None
+    predicted = predict_all(model, test) if model.rating else None
     rows = []
     sides = {
         "viewers": (train.ratings.user_counts, test.ratings.user),
@@ -96,7 +98,7 @@ def served(
                     int(counts[members].max()),
                     int(members.sum()),
                     int(mine.sum()),
-                    _rmse(model, train, test, mine),
+                    _rmse(predicted, test.ratings, mine),
                     judge(model, part).figures[FOUND[of]] if part else None,
                 )
             )
@@ -118,12 +120,12 @@ def _parts(counts: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:
 
 
 def _rmse(
-    model: FactorModel, train: Dataset, test: Dataset, mine: NDArray[np.bool_]
+    predicted: NDArray[np.float32] | None, ratings: Ratings, mine: NDArray[np.bool_]
 ) -> Figure | None:
-    if model.rating is None or not mine.any():
+    if predicted is None or not mine.any():
         return None
-    found = evaluate(model, train, replace(test, ratings=test.ratings.take(mine)))
-    return Figure(found.rmse, *(found.rmse_interval or ()))
+    stars = predicted[mine], ratings.stars[mine]
+    return Figure(rmse(*stars), *(rmse_interval(*stars, ratings.user[mine]) or ()))
 
 
 def _part_of(exam: Exam, of: str, members: NDArray[np.bool_]) -> Exam | None:

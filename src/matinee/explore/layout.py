@@ -13,7 +13,7 @@ from matinee.errors import ExtraError, SettingError
 from matinee.evaluation.exam import generator_of
 from matinee.explore.clusters import Clusters, find_clusters
 from matinee.explore.space import FEWEST, MOST, Space, movie_space
-from matinee.explore.traits import main_genres
+from matinee.explore.traits import main_genres, stars_of_movies
 from matinee.models import FactorModel
 from matinee.progress import progress
 
@@ -132,7 +132,7 @@ def _points(
     model: FactorModel, space: Space, clusters: Clusters, where: NDArray[np.floating]
 ) -> pl.DataFrame:
     catalog, codes = model.catalog, space.codes
-    stars_of = np.bincount(model.rated.indices, weights=model.rated.values, minlength=len(catalog))
+    stars_of = stars_of_movies(model)
     titles = catalog.frame["title"]
     near = space.neighbours(NEAR)
     every_genre = main_genres(model)

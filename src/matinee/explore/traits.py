@@ -126,3 +126,9 @@ def main_genres(model: FactorModel) -> list[str]:
     names = np.array([*catalog.genre_names, NO_GENRE], dtype=object)
     chosen: list[str] = names[np.where(matrix.any(axis=1), rarity.argmin(axis=1), -1)].tolist()
     return chosen
+
+
+def stars_of_movies(model: FactorModel) -> NDArray[np.float64]:
+    """All stars that each movie got in training, added up, (movies,)."""
+    _, items, stars = model.rated
+    return np.asarray(np.bincount(items, stars, len(model.catalog)), np.float64)

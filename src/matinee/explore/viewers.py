@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from matinee.errors import SettingError
-from matinee.explore.traits import traits_of_movies
+from matinee.explore.traits import stars_of_movies, traits_of_movies
 from matinee.kernels import Rows
 from matinee.models import FactorModel, Viewer
 
@@ -84,7 +84,7 @@ def taste(model: FactorModel, user: Any) -> pl.DataFrame:
     n = len(viewer.items)
     own = Rows(np.array([0, n], np.int64), viewer.items, viewer.stars)
     counts = model.item_counts
-    stars_of = np.bincount(model.rated.indices, weights=model.rated.values, minlength=len(counts))
+    stars_of = stars_of_movies(model)
     mine = traits.matrix[viewer.items]
     with np.errstate(invalid="ignore"):
         columns = {

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from matinee.data import Catalog, Ids, Scale
 from matinee.data.ids import as_many, is_one
 from matinee.errors import SettingError
-from matinee.kernels import Rows, take_rows
+from matinee.kernels import Rows
 from matinee.models.explanation import parts_of_a_score
 from matinee.models.head import Head, StarsHead
 from matinee.models.lists import ENOUGH_RATINGS, allowed_items, best_lists, most_alike
 from matinee.models.viewer import (
     Audience,
     Viewer,
-    audience_of,
     check_ratings,
-    viewer_code,
+    find_audience,
+    find_viewer,
     viewer_codes,
 )
 
@@ -175,27 +175,11 @@ class FactorModel:
         UnknownIdError
             If there is no such id, or it has no rating in the training part.
         """
-        if isinstance(user, Viewer):
-            return user
-        code = viewer_code(self.user_ids, self.rated, user)
-        first, last = self.rated.indptr[code : code + 2]
-        return Viewer(self.rated.indices[first:last], self.rated.values[first:last])
+        return find_viewer(self.user_ids, self.rated, user)
 
     def audience(self, user: Any = None) -> Audience:
         """One viewer or several, by id or as `Viewer`, or all with ratings (None)."""
-        asked = [] if user is None else as_many(user)
-        if any(isinstance(one, Viewer) for one in asked):
-            known = [
-                -1 if isinstance(one, Viewer) else viewer_code(self.user_ids, self.rated, one)
-                for one in asked
-            ]
-            viewers = [self.viewer(one) for one in asked]
-            return audience_of(viewers, np.array(known, np.int32), len(self.catalog))
-        if user is None:
-            codes = np.flatnonzero(np.diff(self.rated.indptr)).astype(np.int32)
-        else:
-            codes = viewer_codes(self.user_ids, self.rated, asked, "error")
-        return Audience(codes, take_rows(self.rated, codes))
+        return find_audience(self.user_ids, self.rated, len(self.catalog), user)
 
     # predicting
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data import Catalog, Ids, Scale
+from matinee.data.ids import as_many
 from matinee.errors import SettingError, UnknownIdError
 from matinee.kernels import Rows, take_rows
 
@@ -55,6 +56,29 @@ class Audience:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+
+def find_viewer(ids: Ids, rated: Rows, user: Any) -> Viewer:
+    """The ratings of the viewer with this id (or the `Viewer` itself)."""
+    if isinstance(user, Viewer):
+        return user
+    code = viewer_code(ids, rated, user)
+    first, last = rated.indptr[code : code + 2]
+    return Viewer(rated.indices[first:last], rated.values[first:last])
+
+
+def find_audience(ids: Ids, rated: Rows, movies: int, user: Any) -> Audience:
+    """One viewer or several, by id or as `Viewer`, or all with ratings (None)."""
+    asked = [] if user is None else as_many(user)
+    if any(isinstance(one, Viewer) for one in asked):
+        known = [-1 if isinstance(one, Viewer) else viewer_code(ids, rated, one) for one in asked]
+        viewers = [find_viewer(ids, rated, one) for one in asked]
+        return audience_of(viewers, np.array(known, np.int32), movies)
+    if user is None:
+        codes = np.flatnonzero(np.diff(rated.indptr)).astype(np.int32)
+    else:
+        codes = viewer_codes(ids, rated, asked, "error")
+    return Audience(codes, take_rows(rated, codes))
 
 
 def audience_of(viewers: list[Viewer], codes: NDArray[np.int32], movies: int) -> Audience:

@@ -1,0 +1,97 @@
+"""Runs `matinee` as a person would, and looks at how it ends."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from matinee.cli.app import main
+from matinee.errors import DivergedWarning
+
+MATINEE = Path(sys.executable).with_name("matinee")
+MISSING = "ModuleNotFoundError('No module named {0}', name={0!r})"
+BROKEN = "ImportError('No module named {0}')"
+
+
+class Shell:
+    """Runs `matinee` in a folder of its own: in this process, which has everything imported."""
+
+    def __init__(self, folder, cache):
+        self.folder, self.cache, self.warned = folder, cache, ""
+
+    def __call__(self, *arguments, fails=False):
+        """What it prints; what it warns of is kept as `warned`."""
+        status, out, self.warned = self.ended(*arguments)
+        return judged(out, self.warned, status, fails)
+
+    def ended(self, *arguments):
+        """(status, stdout, stderr)"""
+        out, err, status = io.StringIO(), io.StringIO(), 0
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            warnings.catch_warnings(),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            warnings.simplefilter("always", DivergedWarning)
+            patch.chdir(self.folder)
+            patch.setenv("MATINEE_DATA", str(self.cache))
+            patch.setattr(sys, "argv", ["matinee", *map(str, arguments)])
+            try:
+                main()
+            except SystemExit as ended:
+                status = ended.code or 0
+        return status, out.getvalue(), err.getvalue()
+
+    def json(self, *arguments):
+        return json.loads(self(*arguments, "--json"))
+
+    def manifest(self, run):
+        return json.loads((self.folder / run / "manifest.json").read_text())
+
+    def history(self, run):
+        return pl.read_ndjson(self.folder / run / "history.jsonl")
+
+    def files(self, folder="."):
+        """Every file below, hidden ones too."""
+        return {path for path in (self.folder / folder).rglob("*") if path.is_file()}
+
+    def apart(self, *arguments, without, problem=MISSING, fails=False):
+        """The same as a process of its own, for which a package is not installed, or broken."""
+        package = self.folder.with_name(f"{self.folder.name}-fakes") / without / without
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").write_text(f"raise {problem.format(without)}\n")
+        done = subprocess.run(
+            [MATINEE, *map(str, arguments)],
+            cwd=self.folder,
+            env={
+                **os.environ,
+                "MATINEE_DATA": str(self.cache),
+                "OMP_NUM_THREADS": "1",
+                "PYTHONPATH": str(package.parent),
+            },
+            capture_output=True,
+            encoding="utf-8",
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        return judged(done.stdout, done.stderr, done.returncode, fails)
+
+
+def judged(out, err, status, fails):
+    """What a command printed, after a look at how it ended."""
+    assert status == (2 if fails else 0), err
+    assert "Traceback" not in err
+    assert "should not have happened" not in err
+    if fails:
+        assert out == ""
+        assert err.startswith("matinee: ")
+        assert err.strip().count("\n") == 0
+    return err if fails else out
