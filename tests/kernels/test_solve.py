@@ -8,6 +8,8 @@ import pytest
 from matinee.kernels import (
     compress,
     equal_blocks,
+    halve_rows,
+    room_for_halves,
     run_blocks,
     solve_rows_cg,
     solve_rows_exact,
@@ -51,7 +53,18 @@ def reference(matrix, other, prior, ridge, exponent):
 
 def solve(kernel, matrix, other, prior, ridge, exponent, start, *steps, threads=1, blocks=7):
     out = start.astype(np.float32).copy()
-    arguments = (*matrix, np.float32(MEAN), other, prior, np.float32(ridge), np.float32(exponent))
+    against = (other,)
+    if kernel is solve_rows_cg:
+        against = room_for_halves(len(other), other.shape[1] - 1)
+        halve_rows(0, len(other), other, *against)
+    arguments = (
+        *matrix,
+        np.float32(MEAN),
+        *against,
+        prior,
+        np.float32(ridge),
+        np.float32(exponent),
+    )
     blocks = equal_blocks(matrix.indptr, blocks)
     run_blocks(kernel, blocks, *arguments, out, *steps, threads=threads)
     return out

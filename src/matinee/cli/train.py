@@ -47,7 +47,8 @@ def train(
         int | None, typer.Option(metavar="K", help="Length of a vector (als, mf: 64).")
     ] = None,
     regularization: Annotated[
-        float | None, typer.Option(metavar="X", help="Default 1.4 for als, 1.2 for mf, 4 for bias.")
+        float | None,
+        typer.Option(metavar="X", help="Default by the data for als, 1.2 for mf, 4 for bias."),
     ] = None,
     iterations: Annotated[
         int | None, typer.Option(metavar="N", help="Default 15 for als, 10 for bias.")

@@ -14,6 +14,7 @@ from matinee.kernels.rows import (
     keep_entries,
     repeated_entry,
     row_of_entries,
+    sum_over_entries,
     take_rows,
     transpose,
 )
@@ -26,7 +27,12 @@ from matinee.kernels.score import (
     squared_error,
     top_n,
 )
-from matinee.kernels.solve import solve_rows_cg, solve_rows_exact
+from matinee.kernels.solve import (
+    halve_rows,
+    room_for_halves,
+    solve_rows_cg,
+    solve_rows_exact,
+)
 
 __all__ = [
     "Rows",
@@ -38,11 +44,13 @@ __all__ = [
     "draw_items",
     "equal_blocks",
     "gram",
+    "halve_rows",
     "improve_rows",
     "item_keys",
     "keep_entries",
     "predict_pairs",
     "repeated_entry",
+    "room_for_halves",
     "row_of_entries",
     "run_blocks",
     "score_rows",
@@ -50,6 +58,7 @@ __all__ = [
     "solve_rows_cg",
     "solve_rows_exact",
     "squared_error",
+    "sum_over_entries",
     "take_rows",
     "top_n",
     "transpose",

@@ -13,7 +13,16 @@ as a design row ``sqrt(c) w`` with target ``sqrt(c)``. For movies the two sides 
 import numpy as np
 
 from matinee.kernels.jit import jit
-from matinee.kernels.solve import CHUNK, _add_outer_products, _cholesky_solve, _dot, _scratch
+from matinee.kernels.lanes import LANES
+from matinee.kernels.normal import (
+    CHUNK,
+    add_squares,
+    dot,
+    factorize,
+    padded,
+    scratch,
+    solve_upper,
+)
 
 NEAR = 16  # design rows that are used at once after they were gathered, still in the cache
 TOGETHER = 4  # rows improved side by side, so that each pass over G serves four
@@ -23,19 +32,18 @@ TOGETHER = 4  # rows improved side by side, so that each pass over G serves four
 def gram(start, stop, rows, out):
     """Sum of ``w w'`` over the rows `start` to `stop`, in both halves of `out` (K, K)."""
     width = rows.shape[1]
-    half = _scratch(width * width).reshape(width, width)
-    design = _scratch(CHUNK * width).reshape(CHUNK, width)
-    nothing = _scratch(CHUNK)
-    unused = _scratch(width)
+    half = scratch(padded(width), padded(width))
+    design = scratch(CHUNK, padded(width))
     half[:] = 0.0
+    design[:] = 0.0
     for at in range(start, stop, CHUNK):
         count = min(CHUNK, stop - at)
         for k in range(count):
-            design[k] = rows[at + k]
-            nothing[k] = 0.0
-        _add_outer_products(design, nothing, count, half, unused)
+            for d in range(width):
+                design[k, d] = rows[at + k, d]
+        add_squares(design, count, half)
     for i in range(width):
-        for j in range(i + 1):
+        for j in range(i, width):
             out[i, j] = half[i, j]
             out[j, i] = half[i, j]
 
@@ -117,7 +125,7 @@ def _shared_normal(whole, penalty, x, out):
 
 
 @jit
-def _padded(count):
+def _by_fours(count):
     return (count + 3) // 4 * 4
 
 
@@ -149,14 +157,14 @@ def improve_rows(start, stop, indptr, indices, weights, other, whole, penalties,
     for row in range(start, stop, TOGETHER):
         length = 0
         for r in range(row, min(row + TOGETHER, stop)):
-            length += _padded(indptr[r + 1] - indptr[r])
+            length += _by_fours(indptr[r + 1] - indptr[r])
         longest = max(longest, length)
-    design = _scratch(longest * width).reshape(longest, width)
-    target = _scratch(longest)
-    x = _scratch(TOGETHER * width).reshape(TOGETHER, width)
-    residual = _scratch(TOGETHER * width).reshape(TOGETHER, width)
-    direction = _scratch(TOGETHER * width).reshape(TOGETHER, width)
-    product = _scratch(TOGETHER * width).reshape(TOGETHER, width)
+    design = scratch(longest, width)
+    target = scratch(1, longest)[0]
+    x = scratch(TOGETHER, width)
+    residual = scratch(TOGETHER, width)
+    direction = scratch(TOGETHER, width)
+    product = scratch(TOGETHER, width)
     penalty = np.ones(TOGETHER, np.float32)
     error = np.zeros(TOGETHER, np.float32)
     begin = np.zeros(TOGETHER + 1, np.int64)
@@ -165,7 +173,7 @@ def improve_rows(start, stop, indptr, indices, weights, other, whole, penalties,
     for row in range(start, stop, TOGETHER):
         rows = min(TOGETHER, stop - row)
         for r in range(rows):
-            begin[r + 1] = begin[r] + _padded(indptr[row + r + 1] - indptr[row + r])
+            begin[r + 1] = begin[r] + _by_fours(indptr[row + r + 1] - indptr[row + r])
             penalty[r] = penalties[row + r]
             x[r] = out[row + r]
         _shared_normal(whole, penalty, x, residual)
@@ -174,7 +182,7 @@ def improve_rows(start, stop, indptr, indices, weights, other, whole, penalties,
             mine = design[begin[r] : begin[r + 1]]
             wanted = target[begin[r] : begin[r + 1]]
             # (G + penalty) x so far; the positives come on top
-            value = _dot(residual[r], x[r])
+            value = dot(residual[r], x[r])
             for at in range(0, len(mine), NEAR):
                 end, stop_at = min(at + NEAR, len(mine)), min(first + at + NEAR, last)
                 here, there = mine[at:end], wanted[at:end]
@@ -187,7 +195,7 @@ def improve_rows(start, stop, indptr, indices, weights, other, whole, penalties,
                 value += penalty[r] * m * (m - 2 * x[r, d])
                 residual[r, d] = penalty[r] * prior[row + r, d] - residual[r, d]
                 direction[r, d] = residual[r, d]
-            error[r] = _dot(residual[r], residual[r])
+            error[r] = dot(residual[r], residual[r])
             if last > first:
                 total += value
         for _ in range(steps):
@@ -198,13 +206,13 @@ def improve_rows(start, stop, indptr, indices, weights, other, whole, penalties,
                 if error[r] < 1e-12:
                     continue
                 _add_normal(design[begin[r] : begin[r + 1]], direction[r], product[r])
-                length = error[r] / _dot(direction[r], product[r])
+                length = error[r] / dot(direction[r], product[r])
                 if indptr[row + r + 1] > indptr[row + r]:
                     total -= length * error[r]
                 for d in range(width):
                     x[r, d] += length * direction[r, d]
                     residual[r, d] -= length * product[r, d]
-                left = _dot(residual[r], residual[r])
+                left = dot(residual[r], residual[r])
                 turn = left / error[r]
                 for d in range(width):
                     direction[r, d] = residual[r, d] + turn * direction[r, d]
@@ -232,51 +240,54 @@ def solve_rows_blockwise(
     block = min(block, width)
     longest = 0
     for row in range(start, stop):
-        longest = max(longest, _padded(indptr[row + 1] - indptr[row]))
-    design = _scratch(longest * width).reshape(longest, width)
-    target = _scratch(longest)
-    miss = _scratch(longest)
-    part = _scratch(CHUNK * block)
-    part_miss = _scratch(CHUNK)
-    squares = _scratch(block * block)
-    rights = _scratch(block)
+        longest = max(longest, _by_fours(indptr[row + 1] - indptr[row]))
+    design = scratch(longest, width)
+    target = scratch(1, longest)[0]
+    miss = scratch(1, longest)[0]
+    part, right = scratch(CHUNK, padded(block)), scratch(1, padded(block))[0]
+    normal = scratch(padded(block), padded(block) + LANES)  # the right-hand side beside it
     for row in range(start, stop):
         first, last = indptr[row], indptr[row + 1]
         count = last - first
         if count == 0:
             out[row] = prior[row]
             continue
-        mine = design[: _padded(count)]
-        _gather(indices[first:last], weights[first:last], other, mine, target[: _padded(count)])
+        mine = design[: _by_fours(count)]
+        _gather(indices[first:last], weights[first:last], other, mine, target[: _by_fours(count)])
         x = out[row]
         for k in range(count):
-            miss[k] = target[k] - _dot(mine[k], x)
+            miss[k] = target[k] - dot(mine[k], x)
         for at in range(0, width, block):
             size = min(block, width - at)
-            normal = squares[: size * size].reshape(size, size)
-            right = rights[:size]
-            some = part[: CHUNK * size].reshape(CHUNK, size)
+            normal[:] = 0.0
+            right[:] = 0.0
+            part[:, size:] = 0.0
+            for i in range(size, len(normal)):
+                normal[i, i] = 1.0
             for i in range(size):
                 d = at + i
-                right[i] = penalties[row] * (prior[row, d] - x[d]) - _dot(whole[d], x)
-                for j in range(i + 1):
+                right[i] = penalties[row] * (prior[row, d] - x[d]) - dot(whole[d], x)
+                for j in range(i, size):
                     normal[i, j] = whole[d, at + j]
                 normal[i, i] += penalties[row]
             for k in range(0, count, CHUNK):
                 here = min(CHUNK, count - k)
                 for j in range(here):
-                    part_miss[j] = miss[k + j]
                     for i in range(size):
-                        some[j, i] = mine[k + j, at + i]
-                _add_outer_products(some, part_miss, here, normal, right)
-            _cholesky_solve(normal, right)
+                        part[j, i] = mine[k + j, at + i]
+                        right[i] += miss[k + j] * part[j, i]
+                add_squares(part, here, normal)
+            normal[:, len(normal)] = right
+            factorize(normal)
+            right[:] = normal[:, len(normal)]
+            solve_upper(normal, right)
             for i in range(size):
                 x[at + i] += right[i]
             for k in range(count):
-                miss[k] -= _dot(mine[k, at : at + size], right)
+                miss[k] -= dot(mine[k, at : at + size], right[:size])
         for k in range(count):
             total += miss[k] * miss[k]
         for d in range(width):
             away = x[d] - prior[row, d]
-            total += x[d] * _dot(whole[d], x) + penalties[row] * away * away
+            total += x[d] * dot(whole[d], x) + penalties[row] * away * away
     return total

@@ -95,6 +95,16 @@ def repeated_entry(matrix: Rows) -> tuple[int, int] | None:
 
 
 @jit
+def sum_over_entries(start, stop, indptr, indices, numbers, out):
+    """out[r] = sum of ``numbers[column]`` over the entries of row r, from `start` to `stop`."""
+    for row in range(start, stop):
+        total = 0.0
+        for entry in range(indptr[row], indptr[row + 1]):
+            total += numbers[indices[entry]]
+        out[row] = total
+
+
+@jit
 def count_together(start, stop, by_column, columns, by_row, rows, out):
     """out[c, d] = in how many rows both columns have an entry, for c from `start` to `stop`.
 

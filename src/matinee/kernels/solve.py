@@ -6,92 +6,63 @@ Both sides of the model are kept as one matrix each, a row being
     stars = mean + x[0] + w[0] + x[1:] . w[1:]
 
 Held against the other side's rows w, a row x is linear regression with design
-``z = [1, w[1:]]`` and target ``stars - mean - w[0]``. Pulling x towards its prior
-mean m instead of towards zero,
+``z = [1, w[1:]]`` and target ``t = stars - mean - w[0]``, pulled towards its prior mean m:
 
-    minimize over x:  sum (target - z . x)^2 + ridge * n^exponent * |x - m|^2,
+    minimize over x:  sum (t - z . x)^2 + ridge * n^exponent * |x - m|^2
 
-is plain ridge regression for ``d = x - m`` on what m leaves unexplained
-(Koren, Bell & Volinsky 2009; weighted regularization after Zhou et al. 2008).
+(Koren, Bell & Volinsky 2009; weighted regularization after Zhou et al. 2008). Nearly all of the
+time goes into fetching the rows w of one row's ratings from all over the other side, so both
+solvers ask for them ahead of time, and the iterative one keeps them in 16 bits.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
+from matinee.kernels.blocks import aligned_zeros
 from matinee.kernels.jit import jit
+from matinee.kernels.lanes import LANES, fma, load, prefetch, splat, store, total
+from matinee.kernels.normal import (
+    CHUNK,
+    add_squares,
+    dot,
+    factorize,
+    padded,
+    scratch,
+    solve_upper,
+)
 
-CHUNK = 64  # ratings gathered at a time by the exact solver: stays in the first-level cache
-GUARD = 1024  # float32 left free on both sides of a scratch array: see `_scratch`
-
-
-@jit
-def _scratch(length):
-    """An uninitialized float32 vector with no neighbours in memory.
-
-    A compiled loop looks at addresses: where two arrays lie within a few hundred bytes it takes
-    its scalar path, which rounds differently from the vector path. What must be the same to the
-    last bit on any thread therefore keeps its distance. It starts with a cache line, too: a load
-    that straddles two takes twice as long.
-    """
-    around = np.empty(length + 2 * GUARD + 16, np.float32)
-    first = GUARD + (64 - around.ctypes.data % 64) // 4
-    return around[first : first + length]
+AHEAD = 32  # ratings between asking for a row and using it
 
 
 @jit
-def _gather(first, count, indices, values, mean, other, prior, design, target):
-    """Copy `count` design rows side by side, with what the prior mean leaves of each target."""
-    width = other.shape[1]
+def _ask(rows, indices, entry):
+    """Prefetch the row that the rating `AHEAD` of this one needs."""
+    prefetch(rows, np.int64(indices[min(entry + AHEAD, len(indices) - 1)]))
+
+
+@jit
+def _gather(first, count, indices, values, mean, other, design, target):
+    """Copy the factors of `count` ratings side by side, and what is left of their stars."""
     for k in range(count):
+        _ask(other, indices, first + k)
         row = other[indices[first + k]]
-        rest = values[first + k] - mean - row[0] - prior[0]
-        design[k, 0] = 1.0
-        for d in range(1, width):
-            design[k, d] = row[d]
-            rest -= row[d] * prior[d]
-        target[k] = rest
+        for d in range(1, len(row)):
+            design[k, d - 1] = row[d]
+        target[k] = values[first + k] - mean - row[0]
 
 
 @jit
-def _add_outer_products(design, target, count, gram, right):
-    """gram += design' design (lower half) and right += design' target, four ratings at a time."""
-    width = design.shape[1]
-    padded = (count + 3) // 4 * 4
-    for k in range(count, padded):
-        design[k] = 0.0
-        target[k] = 0.0
-    for k in range(0, padded, 4):
-        for i in range(width):
-            a, b, c, d = design[k, i], design[k + 1, i], design[k + 2, i], design[k + 3, i]
-            right[i] += a * target[k] + b * target[k + 1] + c * target[k + 2] + d * target[k + 3]
-            for j in range(i + 1):
-                gram[i, j] += (
-                    a * design[k, j]
-                    + b * design[k + 1, j]
-                    + c * design[k + 2, j]
-                    + d * design[k + 3, j]
-                )
-
-
-@jit
-def _cholesky_solve(gram, right):
-    """Solve gram x = right in place, reading the lower half of gram only."""
-    width = len(right)
-    for i in range(width):
-        for j in range(i + 1):
-            rest = gram[i, j]
-            for k in range(j):
-                rest -= gram[i, k] * gram[j, k]
-            gram[i, j] = np.sqrt(rest) if i == j else rest / gram[j, j]
-    for i in range(width):
-        rest = right[i]
-        for k in range(i):
-            rest -= gram[i, k] * right[k]
-        right[i] = rest / gram[i, i]
-    for i in range(width - 1, -1, -1):
-        solved = right[i] / gram[i, i]
-        right[i] = solved
-        for k in range(i):
-            right[k] -= gram[i, k] * solved
+def _add_sides(design, target, count, right, ones):
+    """right += design' target and ones += design' 1; returns the sum of the targets."""
+    summed = np.float32(0.0)
+    for k in range(count):
+        t = splat(target[k])
+        summed += target[k]
+        for d in range(0, design.shape[1], LANES):
+            z = load(design, k, d)
+            store(fma(t, z, load(right, 0, d)), right, 0, d)
+            store(fma(splat(np.float32(1.0)), z, load(ones, 0, d)), ones, 0, d)
+    return summed
 
 
 @jit
@@ -99,6 +70,10 @@ def solve_rows_exact(
     start, stop, indptr, indices, values, mean, other, prior, ridge, exponent, out
 ):
     """Solve rows `start` to `stop` by normal equations and Cholesky factorization.
+
+    The bias is the last unknown: with G the normal matrix of the factors, s the sum of their
+    design rows and ``G = U' U``, it is ``(r_b - p . q) / (n_b - q . q)`` for ``U' p = r`` and
+    ``U' q = s``, and the factors solve ``U x = p - b q``.
 
     Parameters
     ----------
@@ -109,98 +84,175 @@ def solve_rows_exact(
     ridge, exponent : float32, the penalty is ``ridge * n**exponent``, n the row's ratings
     out : float32 (rows, 1 + K), receives the solution; a row without ratings gets its prior mean
     """
-    width = other.shape[1]
-    gram = _scratch(width * width).reshape(width, width)
-    right = _scratch(width)
-    design = _scratch(CHUNK * width).reshape(CHUNK, width)
-    target = _scratch(CHUNK)
+    factors = other.shape[1] - 1
+    width = padded(factors)
+    gram = scratch(width, width + LANES)  # right-hand sides beside it
+    design, target = scratch(CHUNK, width), scratch(1, CHUNK)[0]
+    right, ones = scratch(1, width), scratch(1, width)
+    design[:] = 0.0
     for row in range(start, stop):
         first, last = indptr[row], indptr[row + 1]
         if first == last:
             out[row] = prior[row]
             continue
+        penalty = ridge * np.float32(last - first) ** exponent
         gram[:] = 0.0
+        ones[:] = 0.0
         right[:] = 0.0
+        for d in range(factors):
+            right[0, d] = penalty * prior[row, d + 1]
+        right_of_bias = penalty * prior[row, 0]
         for at in range(first, last, CHUNK):
             count = min(CHUNK, last - at)
-            _gather(at, count, indices, values, mean, other, prior[row], design, target)
-            _add_outer_products(design, target, count, gram, right)
-        penalty = ridge * np.float32(last - first) ** exponent
+            _gather(at, count, indices, values, mean, other, design, target)
+            add_squares(design, count, gram)
+            right_of_bias += _add_sides(design, target, count, right, ones)
         for d in range(width):
             gram[d, d] += penalty
-        _cholesky_solve(gram, right)
+            gram[d, width] = right[0, d]
+            gram[d, width + 1] = ones[0, d]
+        factorize(gram)
+        bias, rest = right_of_bias, np.float32(last - first) + penalty
         for d in range(width):
-            out[row, d] = prior[row, d] + right[d]
+            bias -= gram[d, width] * gram[d, width + 1]
+            rest -= gram[d, width + 1] * gram[d, width + 1]
+        bias /= rest
+        x = right[0]
+        for d in range(width):
+            x[d] = gram[d, width] - bias * gram[d, width + 1]
+        solve_upper(gram, x)
+        out[row, 0] = bias
+        for d in range(factors):
+            out[row, d + 1] = x[d]
+
+
+def room_for_halves(n: int, factors: int) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
+    """Arrays for `halve_rows` to fill: float32 (n,), and uint16 (n, K rounded up)."""
+    return np.zeros(n, np.float32), aligned_zeros(n, padded(factors) // 2).view(np.uint16)
+
+
+@jit
+def halve_rows(start, stop, rows, biases, halves):
+    """The layout that `solve_rows_cg` reads: biases apart, factors as halves on whole cache lines.
+
+    Parameters
+    ----------
+    rows : float32 (n, 1 + K)
+    biases : float32 (n,), filled from `start` to `stop`
+    halves : uint16 (n, K rounded up to a multiple of 16), filled alike, zeros after the K
+    """
+    row = scratch(1, halves.shape[1])
+    row[:] = 0.0
+    for at in range(start, stop):
+        biases[at] = rows[at, 0]
+        for d in range(1, rows.shape[1]):
+            row[0, d - 1] = rows[at, d]
+        for d in range(0, halves.shape[1], LANES):
+            store(load(row, 0, d), halves, at, d)
+
+
+@jit
+def _add_gradient(first, last, indices, stars, biases, factors, shift, x, out):
+    """out += Z' (t - Z x) over the ratings `first` to `last`, ``t = stars - bias - shift``.
+
+    Without `stars`, ``t = -shift``. Four ratings at a time, their rows read where they are.
+    Returns the sum of what Z' takes in, which is the part of the bias.
+    """
+    width = x.shape[1]
+    summed = np.float32(0.0)
+    for k in range(first, last, 4):
+        for ahead in range(4):
+            _ask(factors, indices, k + ahead)
+        # at the end of a row its last rating fills the four, and counts once
+        k1, k2, k3 = min(k + 1, last - 1), min(k + 2, last - 1), min(k + 3, last - 1)
+        i0, i1, i2, i3 = indices[k], indices[k1], indices[k2], indices[k3]
+        a = b = c = d = splat(np.float32(0.0))
+        for at in range(0, width, LANES):
+            lanes = load(x, 0, at)
+            a = fma(load(factors, i0, at), lanes, a)
+            b = fma(load(factors, i1, at), lanes, b)
+            c = fma(load(factors, i2, at), lanes, c)
+            d = fma(load(factors, i3, at), lanes, d)
+        t0, t1, t2, t3 = -shift - total(a), -shift - total(b), -shift - total(c), -shift - total(d)
+        if len(stars):
+            t0 += stars[k] - biases[i0]
+            t1 += stars[k1] - biases[i1]
+            t2 += stars[k2] - biases[i2]
+            t3 += stars[k3] - biases[i3]
+        t1 = t1 if k + 1 < last else np.float32(0.0)
+        t2 = t2 if k + 2 < last else np.float32(0.0)
+        t3 = t3 if k + 3 < last else np.float32(0.0)
+        summed += t0 + t1 + t2 + t3
+        a, b, c, d = splat(t0), splat(t1), splat(t2), splat(t3)
+        for at in range(0, width, LANES):
+            lanes = fma(a, load(factors, i0, at), load(out, 0, at))
+            lanes = fma(b, load(factors, i1, at), lanes)
+            lanes = fma(c, load(factors, i2, at), lanes)
+            store(fma(d, load(factors, i3, at), lanes), out, 0, at)
+    return summed
 
 
 @jit
 def solve_rows_cg(
-    start, stop, indptr, indices, values, mean, other, prior, ridge, exponent, out, steps
+    start, stop, indptr, indices, values, mean, biases, factors, prior, ridge, exponent, out, steps
 ):
     """Improve rows `start` to `stop` by `steps` conjugate gradient steps from where they stand.
 
-    Parameters as in `solve_rows_exact`; `out` holds the warm start. The normal
-    matrix is never formed: a step costs two passes over the gathered ratings
-    (Takács, Pilászy & Tikk 2011). With as many steps as unknowns it is exact up
-    to rounding.
+    Parameters as in `solve_rows_exact`, but for the other side, which comes as `halve_rows`
+    makes it; `out` holds the warm start. The normal matrix is never formed: a step costs one
+    pass over the ratings (Takács, Pilászy & Tikk 2011). With as many steps as unknowns it is
+    exact up to rounding.
     """
-    width = other.shape[1]
-    longest = 0
+    width = factors.shape[1]
+    x, residual = scratch(1, width), scratch(1, width)
+    direction, product = scratch(1, width), scratch(1, width)
+    x[:] = 0.0
     for row in range(start, stop):
-        longest = max(longest, indptr[row + 1] - indptr[row])
-    design = _scratch(longest * width).reshape(longest, width)
-    target = _scratch(longest)
-    residual = _scratch(width)
-    direction = _scratch(width)
-    product = _scratch(width)
-    for row in range(start, stop):
-        first, count = indptr[row], indptr[row + 1] - indptr[row]
-        if count == 0:
+        first, last = indptr[row], indptr[row + 1]
+        if first == last:
             out[row] = prior[row]
             continue
-        _gather(first, count, indices, values, mean, other, prior[row], design, target)
-        penalty = ridge * np.float32(count) ** exponent
-        x = out[row]
-        for d in range(width):
-            x[d] -= prior[row, d]
-        _apply(design, count, x, penalty, product)
-        for d in range(width):
-            residual[d] = -product[d]
-        for k in range(count):
-            for d in range(width):
-                residual[d] += design[k, d] * target[k]
+        penalty = ridge * np.float32(last - first) ** exponent
+        residual[:] = 0.0
+        bias = out[row, 0]
+        bias_residual = penalty * (prior[row, 0] - bias)
+        for d in range(1, out.shape[1]):
+            x[0, d - 1] = out[row, d]
+            residual[0, d - 1] = penalty * (prior[row, d] - out[row, d])
+        bias_residual += _add_gradient(
+            first, last, indices, values, biases, factors, mean + bias, x, residual
+        )
         direction[:] = residual
-        error = _dot(residual, residual)
+        bias_direction = bias_residual
+        error = dot(residual[0], residual[0]) + bias_residual * bias_residual
         for _ in range(steps):
             if error < 1e-12:
                 break
-            _apply(design, count, direction, penalty, product)
-            length = error / _dot(direction, product)
             for d in range(width):
-                x[d] += length * direction[d]
-                residual[d] -= length * product[d]
-            left = _dot(residual, residual)
+                product[0, d] = -penalty * direction[0, d]
+            bias_product = -penalty * bias_direction + _add_gradient(
+                first,
+                last,
+                indices,
+                values[:0],
+                biases,
+                factors,
+                bias_direction,
+                direction,
+                product,
+            )
+            length = -error / (dot(direction[0], product[0]) + bias_direction * bias_product)
+            bias += length * bias_direction
+            bias_residual += length * bias_product
             for d in range(width):
-                direction[d] = residual[d] + (left / error) * direction[d]
+                x[0, d] += length * direction[0, d]
+                residual[0, d] += length * product[0, d]
+            left = dot(residual[0], residual[0]) + bias_residual * bias_residual
+            turn = left / error
+            bias_direction = bias_residual + turn * bias_direction
+            for d in range(width):
+                direction[0, d] = residual[0, d] + turn * direction[0, d]
             error = left
-        for d in range(width):
-            x[d] += prior[row, d]
-
-
-@jit
-def _dot(a, b):
-    total = np.float32(0.0)
-    for d in range(len(a)):
-        total += a[d] * b[d]
-    return total
-
-
-@jit
-def _apply(design, count, x, penalty, out):
-    """out = (design' design + penalty I) x, one rating after another."""
-    for d in range(len(x)):
-        out[d] = penalty * x[d]
-    for k in range(count):
-        weight = _dot(design[k], x)
-        for d in range(len(x)):
-            out[d] += weight * design[k, d]
+        out[row, 0] = bias
+        for d in range(1, out.shape[1]):
+            out[row, d] = x[0, d - 1]

@@ -21,6 +21,7 @@ from matinee.kernels import (
 )
 from matinee.models.factor_model import FactorModel
 from matinee.models.rating_head import RatingHead
+from matinee.models.regularization import against_noise
 from matinee.models.side import Side, movie_features
 from matinee.models.trainer import judged_parts
 from matinee.progress import compilation_announced, progress
@@ -48,8 +49,9 @@ class ALS:
     ----------
     factors : int
         Length of a vector; 0 leaves the biases alone.
-    regularization : float
-        Strength of the pull to the prior mean, in squared stars.
+    regularization : float, optional
+        Strength of the pull to the prior mean, in squared stars; by default what the number and
+        spread of the ratings ask for (`matinee.models.regularization`): 1.4 on ml-1m.
     exponent : float
         v above: 0 is plain ridge regression, 1 weights by the number of ratings (ALS-WR).
     iterations : int
@@ -81,12 +83,12 @@ class ALS:
     """
 
     factors: int = 64
-    regularization: float = 1.4
+    regularization: float | None = None
     exponent: float = 0.5
     iterations: int = 15
     features: str = "genres"
     solver: str = "cg"
-    cg_steps: int = 3
+    cg_steps: int = 2
     patience: int = 0
     seed: int = 0
 
@@ -95,7 +97,8 @@ class ALS:
         for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise SettingError(f"{name} is at least {least}, not {getattr(self, name)}.")
-        if not (self.regularization > 0 and np.isfinite(self.regularization)):
+        given = self.regularization
+        if given is not None and not (given > 0 and np.isfinite(given)):
             raise SettingError(f"regularization is above 0, not {self.regularization}.")
         if not 0 <= self.exponent <= 1:
             raise SettingError(f"exponent lies between 0 and 1, not at {self.exponent}.")
@@ -138,6 +141,8 @@ class ALS:
         with compilation_announced(), progress("Training", self.iterations) as tick:
             for iteration in range(1, self.iterations + 1):
                 training.iterate()
+                if iteration == self.iterations:
+                    training.finish()
                 row = {"iteration": iteration, **training.errors()}
                 for part, dataset in judged.items():
                     row[f"{part}_rmse"] = training.rmse(dataset.ratings)
@@ -152,7 +157,7 @@ class ALS:
                         break
         if best[2] is not None:
             training.restore(best[2])
-        training.finish()
+            training.finish()
         return training.model(pl.DataFrame(history))
 
 
@@ -166,6 +171,7 @@ class Training:
     def __init__(self, recipe: ALS, train: Dataset, threads: int | None) -> None:
         ratings = train.ratings
         self.recipe, self.train, self.threads = recipe, train, threads
+        self.regularization = recipe.regularization or against_noise(ratings, recipe.exponent)
         self.mean = np.float32(ratings.stars.mean(dtype=np.float64))
         self.link_ridge = float(np.sqrt(len(ratings)))
         width = 1 + recipe.factors
@@ -199,21 +205,19 @@ class Training:
             self._solve(self.users, self.items, exact=True)
 
     def _solve(self, side: Side, other: Side, exact: bool) -> None:
-        arguments = (
-            *side.rated,
-            self.mean,
-            other.rows,
+        blocks = equal_blocks(side.rated.indptr)
+        pull = (
             side.prior,
-            np.float32(self.recipe.regularization),
+            np.float32(self.regularization),
             np.float32(self.recipe.exponent),
             side.rows,
         )
-        blocks = equal_blocks(side.rated.indptr)
+        held, threads = (*side.rated, self.mean), self.threads
         if exact:
-            run_blocks(solve_rows_exact, blocks, *arguments, threads=self.threads)
+            run_blocks(solve_rows_exact, blocks, *held, other.rows, *pull, threads=threads)
         else:
-            steps = self.recipe.cg_steps
-            run_blocks(solve_rows_cg, blocks, *arguments, steps, threads=self.threads)
+            against, steps = other.halved(threads), self.recipe.cg_steps
+            run_blocks(solve_rows_cg, blocks, *held, *against, *pull, steps, threads=threads)
 
     def errors(self) -> dict[str, float]:
         """The sum that is minimized, and the RMSE on the training part."""
@@ -230,7 +234,7 @@ class Training:
         total = float(sum(sums))  # in the order of blocks, whoever computed them
         penalty = sum(side.penalty(self.link_ridge) for side in (self.users, self.items))
         return {
-            "loss": total + self.recipe.regularization * penalty,
+            "loss": total + self.regularization * penalty,
             "train_rmse": float(np.sqrt(total / len(self.train))),
         }
 
@@ -268,7 +272,7 @@ class Training:
     def model(self, history: pl.DataFrame) -> FactorModel:
         if not (np.isfinite(self.users.rows).all() and np.isfinite(self.items.rows).all()):
             raise SettingError(
-                f"Training broke down with regularization {self.recipe.regularization:g}; "
+                f"Training broke down with regularization {self.regularization:g}; "
                 "choose a larger one."
             )
         ratings = self.train.ratings
@@ -278,9 +282,13 @@ class Training:
             item_rows=self.items.rows,
             user_prior=self.users.link[0].astype(np.float32),
             genre_rows=self.items.link.astype(np.float32),
-            regularization=self.recipe.regularization,
+            regularization=self.regularization,
             exponent=self.recipe.exponent,
-            trainer={"name": type(self.recipe).__name__, **asdict(self.recipe)},
+            trainer={
+                "name": type(self.recipe).__name__,
+                **asdict(self.recipe),
+                "regularization": self.regularization,
+            },
             history=history,
         )
         return FactorModel(

@@ -6,7 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data import Catalog
-from matinee.kernels import Rows, add_up_rows, aligned_zeros, equal_blocks, run_blocks, transpose
+from matinee.kernels import (
+    Rows,
+    add_up_rows,
+    aligned_zeros,
+    equal_blocks,
+    halve_rows,
+    room_for_halves,
+    run_blocks,
+    transpose,
+)
 
 SPAN = 5  # years that count as the same time
 
@@ -23,6 +32,7 @@ class Side:
     rows: NDArray[np.float32]  # (rows, width)
     link: NDArray[np.float64]  # (features, width)
     prior: NDArray[np.float32]  # (rows, width) = features @ link
+    halves: tuple[NDArray[np.float32], NDArray[np.uint16]]  # the rows as `solve_rows_cg` reads them
     solver: NDArray[np.float64] | None = None  # from weighted rows to the link
 
     @classmethod
@@ -49,7 +59,14 @@ class Side:
         sparse = Rows(indptr.astype(np.int64), columns, features[at])
         by_feature = transpose(Rows(sparse.indptr, columns, weighted[at].astype(np.float32)), k)
         rows, prior = aligned_zeros(n, width), aligned_zeros(n, width)
-        return cls(rated, weights, sparse, by_feature, gram, rows, np.zeros((k, width)), prior)
+        link, halves = np.zeros((k, width)), room_for_halves(n, width - 1)
+        return cls(rated, weights, sparse, by_feature, gram, rows, link, prior, halves)
+
+    def halved(self, threads: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
+        """Biases, and factors in 16 bits, as they are now."""
+        blocks = equal_blocks(np.arange(len(self.rows) + 1))
+        run_blocks(halve_rows, blocks, self.rows, *self.halves, threads=threads)
+        return self.halves
 
     def relink(self, link_ridge: float, threads: int | None = None) -> None:
         """The link that makes the prior means fit the rows best: weighted ridge regression."""

@@ -1,0 +1,51 @@
+"""The pull that nobody named: what the formula says, and what it is for."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import matinee
+from matinee.data.generated import generate
+from matinee.models import ALS
+from matinee.models.regularization import SHARE, against_noise
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.3, 0.5, 1.0])
+def test_it_is_what_the_formula_says(exponent):
+    ratings = generate(viewers=50, movies=40, ratings=900, seed=2)[0].ratings
+    of_user = ratings.user_counts[ratings.user].astype(float)
+    of_item = ratings.item_counts[ratings.item].astype(float)
+    lengths = [
+        np.sqrt(np.mean(own ** (1 - exponent) / other**exponent))
+        for own, other in ((of_user, of_item), (of_item, of_user))
+    ]
+    expected = SHARE * ratings.stars.astype(float).std() * sum(lengths)
+    assert against_noise(ratings, exponent) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
+def test_all_of_it_is_about_the_largest_singular_value_of_noise(exponent):
+    data, _ = generate(viewers=700, movies=500, ratings=40_000, seed=1)
+    ratings = data.ratings
+    noise = np.zeros((700, 500))
+    noise[ratings.user, ratings.item] = np.random.default_rng(0).normal(0, 0.8, len(ratings))
+    users, items = ratings.user_counts, np.maximum(ratings.item_counts, 1)
+    noise /= np.outer(users, items) ** (exponent / 2)
+    whole = against_noise(ratings, exponent) / SHARE * 0.8 / ratings.stars.std()
+    assert 0.6 < whole / np.linalg.norm(noise, 2) < 1.2
+
+
+def test_a_run_says_which_pull_it_was():
+    data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    model = ALS(factors=2, iterations=1).fit(data)
+    pull = against_noise(data.ratings, 0.5)
+    assert model.rating.regularization == model.rating.trainer["regularization"] == pull
+    same = ALS(factors=2, iterations=1, regularization=pull).fit(data)
+    assert np.array_equal(same.rating.user_rows, model.rating.user_rows)
+
+
+def test_stars_that_are_all_the_same_train():
+    data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    flat = replace(data, ratings=replace(data.ratings, stars=np.full(1500, 3, np.float32)))
+    assert np.allclose(matinee.ALS(factors=2).fit(flat).predict(1, [1, 2]), 3)
