@@ -24,8 +24,8 @@ def against_noise(ratings: Ratings, exponent: float) -> float:
         s * (sqrt(mean n_i^(1-v) / n_u^v) + sqrt(mean n_u^(1-v) / n_i^v))
 
     with means over ratings: the bound of Bandeira & van Handel (2016) for random matrices, typical
-    rows in the place of the largest. Patterns a little weaker than that are still worth their noise,
-    so a share of it is best. s is taken from the stars.
+    rows in the place of the largest. Patterns a little weaker than that are still worth their
+    noise, so a share of it is best. s is taken from the stars.
 
     Parameters
     ----------
