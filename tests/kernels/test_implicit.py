@@ -10,7 +10,10 @@ from matinee.kernels import (
     count_together,
     equal_blocks,
     gram,
+    halve_rows,
     improve_rows,
+    on_whole_lanes,
+    room_for_halves,
     run_blocks,
     solve_rows_blockwise,
     transpose,
@@ -76,10 +79,16 @@ def objective(matrix, other, penalties, prior, x, rows=None):
     return total
 
 
+def laid_out(other, kernel):
+    """The other side's rows as the kernel reads them."""
+    return on_whole_lanes(other) if kernel is improve_rows else other
+
+
 def solve(kernel, matrix, other, penalties, prior, start, last, *, threads=1, blocks=7):
     """(rows, the sum they say they end at)."""
     out = start.astype(np.float32).copy()
-    arguments = (*matrix, other, shared(other).astype(np.float32), penalties, prior, out, last)
+    whole = shared(other).astype(np.float32)
+    arguments = (*matrix, laid_out(other, kernel), whole, penalties, prior, out, last)
     return out, sum(
         run_blocks(kernel, equal_blocks(matrix.indptr, blocks), *arguments, threads=threads)
     )
@@ -152,7 +161,8 @@ def test_the_returned_sum_is_the_objective_over_all_pairs(factors, kernel, last)
     start = np.random.default_rng(1).normal(0, 0.3, prior.shape)
     found, said = solve(kernel, matrix, other, penalties, prior, start, last)
     assert said == pytest.approx(objective(matrix, other, penalties, prior, found), rel=1e-5)
-    arguments = (*matrix, other, shared(other).astype(np.float32), penalties, prior)
+    whole = shared(other).astype(np.float32)
+    arguments = (*matrix, laid_out(other, kernel), whole, penalties, prior)
     again = start.astype(np.float32)
     some = kernel(9, 15, *arguments, again, last)
     expected = objective(matrix, other, penalties, prior, again, range(9, 15))
@@ -209,6 +219,7 @@ def test_results_do_not_depend_on_where_arrays_lie(kernel, last):
         other_, whole_, prior_, out = arrays
         values, penalties_ = moved(matrix.values, offset), moved(penalties, offset)
         indptr, indices = matrix[:2]
+        other_ = laid_out(other_, kernel)
         kernel(0, 41, indptr, indices, values, other_, whole_, penalties_, prior_, out, last)
         assert np.array_equal(out, one)
 
@@ -223,3 +234,33 @@ def test_movies_watched_together_are_counted():
     blocks = equal_blocks(by_column.indptr, 5)
     run_blocks(count_together, blocks, *by_column[:2], *matrix[:2], together, threads=3)
     assert np.array_equal(together, dense.T @ dense)
+
+
+@pytest.mark.parametrize("width", [1, 16, 37])
+def test_halves_lie_on_whole_lanes_and_are_rounded_to_the_nearest(width):
+    rows = np.random.default_rng(0).normal(0, 0.4, (300, 1 + width)).astype(np.float32)
+    rows[7, 1] = 1e6  # too large for a half
+    halves = room_for_halves(300, width)
+    halve_rows(rows, 1, halves, threads=2)
+    assert halves.shape[1] % 16 == 0
+    assert halves.ctypes.data % 64 == 0
+    read = halves.view(np.float16)
+    with np.errstate(over="ignore"):
+        assert np.array_equal(read[:, :width], rows[:, 1:].astype(np.float16))
+    assert np.isinf(read[7, 0])
+    assert not read[:, width:].any()
+    assert np.array_equal(on_whole_lanes(rows)[:, : 1 + width], rows)
+
+
+@pytest.mark.parametrize("width", [5, 32])
+def test_conjugate_gradients_read_halves_as_the_numbers_they_are(width):
+    matrix, other, penalties, prior = problem(width, seed=5)
+    other = other.astype(np.float16).astype(np.float32)
+    halves = room_for_halves(len(other), width)
+    halve_rows(other, 0, halves)
+    whole, found = shared(other).astype(np.float32), []
+    for rows in (on_whole_lanes(other), halves):
+        out = prior.copy()
+        improve_rows(0, len(out), *matrix, rows, whole, penalties, prior, out, 3)
+        found.append(out)
+    assert np.array_equal(*found)

@@ -55,8 +55,9 @@ def solve(kernel, matrix, other, prior, ridge, exponent, start, *steps, threads=
     out = start.astype(np.float32).copy()
     against = (other,)
     if kernel is solve_rows_cg:
-        against = room_for_halves(len(other), other.shape[1] - 1)
-        halve_rows(0, len(other), other, *against)
+        halves = room_for_halves(len(other), other.shape[1] - 1)
+        halve_rows(other, 1, halves)
+        against = (other[:, 0].copy(), halves)
     arguments = (
         *matrix,
         np.float32(MEAN),

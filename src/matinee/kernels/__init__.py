@@ -6,6 +6,7 @@ threads can share them (`run_blocks`); no kernel's result depends on how many.
 """
 
 from matinee.kernels.blocks import aligned_zeros, equal_blocks, run_blocks, usable_threads
+from matinee.kernels.gathered import halve_rows, on_whole_lanes, room_for_halves
 from matinee.kernels.implicit import gram, improve_rows, solve_rows_blockwise
 from matinee.kernels.rows import (
     Rows,
@@ -27,12 +28,7 @@ from matinee.kernels.score import (
     squared_error,
     top_n,
 )
-from matinee.kernels.solve import (
-    halve_rows,
-    room_for_halves,
-    solve_rows_cg,
-    solve_rows_exact,
-)
+from matinee.kernels.solve import solve_rows_cg, solve_rows_exact
 
 __all__ = [
     "Rows",
@@ -48,6 +44,7 @@ __all__ = [
     "improve_rows",
     "item_keys",
     "keep_entries",
+    "on_whole_lanes",
     "predict_pairs",
     "repeated_entry",
     "room_for_halves",

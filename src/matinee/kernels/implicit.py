@@ -12,11 +12,13 @@ as a design row ``sqrt(c) w`` with target ``sqrt(c)``. For movies the two sides 
 
 import numpy as np
 
+from matinee.kernels.gathered import add_rows, ask_for_four, four_of, products
 from matinee.kernels.jit import jit
 from matinee.kernels.lanes import LANES
 from matinee.kernels.normal import (
     CHUNK,
     add_squares,
+    copy,
     dot,
     factorize,
     padded,
@@ -24,7 +26,6 @@ from matinee.kernels.normal import (
     solve_upper,
 )
 
-NEAR = 16  # design rows that are used at once after they were gathered, still in the cache
 TOGETHER = 4  # rows improved side by side, so that each pass over G serves four
 
 
@@ -50,7 +51,7 @@ def gram(start, stop, rows, out):
 
 @jit
 def _gather(indices, weights, other, design, target):
-    """Design rows side by side; rows up to the end of `design` are padded with zeros."""
+    """Design rows and their targets side by side."""
     width = other.shape[1]
     for k in range(len(indices)):
         root = np.sqrt(weights[k])
@@ -58,51 +59,34 @@ def _gather(indices, weights, other, design, target):
         target[k] = root
         for d in range(width):
             design[k, d] = root * row[d]
-    for k in range(len(indices), len(design)):
-        target[k] = 0.0
-        design[k] = 0.0
 
 
 @jit
-def _add_normal(design, x, out):
-    """out += design' design x, four design rows at a time."""
-    for k in range(0, len(design), 4):
-        z0, z1, z2, z3 = design[k], design[k + 1], design[k + 2], design[k + 3]
-        a = b = c = e = np.float32(0.0)
-        for d in range(len(x)):
-            a += z0[d] * x[d]
-            b += z1[d] * x[d]
-            c += z2[d] * x[d]
-            e += z3[d] * x[d]
-        for d in range(len(x)):
-            out[d] += a * z0[d] + b * z1[d] + c * z2[d] + e * z3[d]
+def _add_gradient(first, last, indices, weights, factors, wanted, x, out):
+    """out += Z' C (wanted - Z x) over the positives `first` to `last`, C their weights.
 
-
-@jit
-def _add_gradient(design, target, x, out):
-    """out += design' (design x - target), four design rows at a time.
-
-    Returns |design x - target|^2.
+    Returns the sum of ``c (wanted - z . x)^2``.
     """
-    total = np.float32(0.0)
-    for k in range(0, len(design), 4):
-        z0, z1, z2, z3 = design[k], design[k + 1], design[k + 2], design[k + 3]
-        a, b, c, e = -target[k], -target[k + 1], -target[k + 2], -target[k + 3]
-        for d in range(len(x)):
-            a += z0[d] * x[d]
-            b += z1[d] * x[d]
-            c += z2[d] * x[d]
-            e += z3[d] * x[d]
-        for d in range(len(x)):
-            out[d] += a * z0[d] + b * z1[d] + c * z2[d] + e * z3[d]
-        total += a * a + b * b + c * c + e * e
-    return total
+    missed = np.float32(0.0)
+    for k in range(first, last, 4):
+        ask_for_four(factors, indices, k)
+        four = four_of(indices, k, last)
+        a, b, c, d = products(factors, four, x)
+        a, b, c, d = wanted - a, wanted - b, wanted - c, wanted - d
+        e, f, g, h = four_of(weights, k, last)
+        pull = (a * e, b * f, c * g, d * h)
+        add_rows(factors, four, pull, last - k, out)
+        missed += a * pull[0]
+        missed += b * pull[1] if last - k > 1 else np.float32(0.0)
+        missed += c * pull[2] if last - k > 2 else np.float32(0.0)
+        missed += d * pull[3] if last - k > 3 else np.float32(0.0)
+    return missed
 
 
 @jit
 def _shared_normal(whole, penalty, x, out):
     """out = (G + penalty) x for the four rows of x: G is read once for all."""
-    width = x.shape[1]
+    width = len(whole)
     x0, x1, x2, x3 = x[0], x[1], x[2], x[3]
     for i in range(0, width, 2):
         # two rows of G at a time; of an odd number the last one twice
@@ -125,19 +109,16 @@ def _shared_normal(whole, penalty, x, out):
 
 
 @jit
-def _by_fours(count):
-    return (count + 3) // 4 * 4
-
-
-@jit
-def improve_rows(start, stop, indptr, indices, weights, other, whole, penalties, prior, out, steps):
+def improve_rows(
+    start, stop, indptr, indices, weights, factors, whole, penalties, prior, out, steps
+):
     """Improve rows `start` to `stop` by `steps` conjugate gradient steps from where they stand.
 
     Parameters
     ----------
     indptr, indices, weights : the `Rows` of this side, values are the weights c
-    other : float32 (columns, K), the other side's rows
-    whole : float32 (K, K), G above: the weight a times the sum of ``w w'`` over all of `other`
+    factors : float32 or halves (columns, K rounded up to a multiple of 16), the other side's rows
+    whole : float32 (K, K), G above: the weight a times the sum of ``w w'`` over all other rows
     penalties : float32 (rows,)
     prior : float32 (rows, K), m above
     out : float32 (rows, K), holds the warm start and receives the solution; a row without
@@ -151,53 +132,37 @@ def improve_rows(start, stop, indptr, indices, weights, other, whole, penalties,
         The sum above over rows with positives, where they end: each conjugate gradient step
         lowers it by a known amount.
     """
-    total = 0.0
-    width = other.shape[1]
-    longest = 0
-    for row in range(start, stop, TOGETHER):
-        length = 0
-        for r in range(row, min(row + TOGETHER, stop)):
-            length += _by_fours(indptr[r + 1] - indptr[r])
-        longest = max(longest, length)
-    design = scratch(longest, width)
-    target = scratch(1, longest)[0]
-    x = scratch(TOGETHER, width)
-    residual = scratch(TOGETHER, width)
-    direction = scratch(TOGETHER, width)
-    product = scratch(TOGETHER, width)
-    penalty = np.ones(TOGETHER, np.float32)
-    error = np.zeros(TOGETHER, np.float32)
-    begin = np.zeros(TOGETHER + 1, np.int64)
+    value = 0.0
+    width, wide = out.shape[1], factors.shape[1]
+    x, residual = scratch(TOGETHER, wide), scratch(TOGETHER, wide)
+    direction, product = scratch(TOGETHER, wide), scratch(TOGETHER, wide)
+    penalty, error = np.ones(TOGETHER, np.float32), np.zeros(TOGETHER, np.float32)
     x[:] = 0.0
+    residual[:] = 0.0
     direction[:] = 0.0
+    product[:] = 0.0
+    one, nothing = np.float32(1.0), np.float32(0.0)
     for row in range(start, stop, TOGETHER):
         rows = min(TOGETHER, stop - row)
         for r in range(rows):
-            begin[r + 1] = begin[r] + _by_fours(indptr[row + r + 1] - indptr[row + r])
             penalty[r] = penalties[row + r]
-            x[r] = out[row + r]
+            for d in range(width):
+                x[r, d] = out[row + r, d]
         _shared_normal(whole, penalty, x, residual)
         for r in range(rows):
-            first, last = indptr[row + r], indptr[row + r + 1]
-            mine = design[begin[r] : begin[r + 1]]
-            wanted = target[begin[r] : begin[r + 1]]
             # (G + penalty) x so far; the positives come on top
-            value = dot(residual[r], x[r])
-            for at in range(0, len(mine), NEAR):
-                end, stop_at = min(at + NEAR, len(mine)), min(first + at + NEAR, last)
-                here, there = mine[at:end], wanted[at:end]
-                _gather(
-                    indices[first + at : stop_at], weights[first + at : stop_at], other, here, there
-                )
-                value += _add_gradient(here, there, x[r], residual[r])
+            missed = dot(residual[r], x[r])
             for d in range(width):
                 m = prior[row + r, d]
-                value += penalty[r] * m * (m - 2 * x[r, d])
-                residual[r, d] = penalty[r] * prior[row + r, d] - residual[r, d]
-                direction[r, d] = residual[r, d]
+                missed += penalty[r] * m * (m - 2 * x[r, d])
+                residual[r, d] = penalty[r] * m - residual[r, d]
+            first, last = indptr[row + r], indptr[row + r + 1]
+            here, rest = x[r : r + 1], residual[r : r + 1]
+            missed += _add_gradient(first, last, indices, weights, factors, one, here, rest)
+            copy(residual[r], direction[r])
             error[r] = dot(residual[r], residual[r])
             if last > first:
-                total += value
+                value += missed
         for _ in range(steps):
             if (error[:rows] < 1e-12).all():
                 break
@@ -205,24 +170,27 @@ def improve_rows(start, stop, indptr, indices, weights, other, whole, penalties,
             for r in range(rows):
                 if error[r] < 1e-12:
                     continue
-                _add_normal(design[begin[r] : begin[r + 1]], direction[r], product[r])
-                length = error[r] / dot(direction[r], product[r])
-                if indptr[row + r + 1] > indptr[row + r]:
-                    total -= length * error[r]
+                for d in range(width):
+                    product[r, d] = -product[r, d]
+                first, last = indptr[row + r], indptr[row + r + 1]
+                here, rest = direction[r : r + 1], product[r : r + 1]
+                _add_gradient(first, last, indices, weights, factors, nothing, here, rest)
+                length = -error[r] / dot(direction[r], product[r])
+                if last > first:
+                    value -= length * error[r]
                 for d in range(width):
                     x[r, d] += length * direction[r, d]
-                    residual[r, d] -= length * product[r, d]
+                    residual[r, d] += length * product[r, d]
                 left = dot(residual[r], residual[r])
                 turn = left / error[r]
                 for d in range(width):
                     direction[r, d] = residual[r, d] + turn * direction[r, d]
                 error[r] = left
         for r in range(rows):
-            if indptr[row + r] == indptr[row + r + 1]:
-                out[row + r] = prior[row + r]
-            else:
-                out[row + r] = x[r]
-    return total
+            nobody = indptr[row + r] == indptr[row + r + 1]
+            for d in range(width):
+                out[row + r, d] = prior[row + r, d] if nobody else x[r, d]
+    return value
 
 
 @jit
@@ -233,14 +201,15 @@ def solve_rows_blockwise(
 
     With `block` at least K this is the exact solution, by normal equations and Cholesky
     factorization; with smaller blocks it is one round of iALS++ (Rendle et al. 2021), which
-    costs K * block instead of K^2 for each positive. Parameters and result as in `improve_rows`.
+    costs K * block instead of K^2 for each positive. Parameters and result as in `improve_rows`,
+    but for `other`, which is float32 (columns, K).
     """
     total = 0.0
     width = other.shape[1]
     block = min(block, width)
     longest = 0
     for row in range(start, stop):
-        longest = max(longest, _by_fours(indptr[row + 1] - indptr[row]))
+        longest = max(longest, indptr[row + 1] - indptr[row])
     design = scratch(longest, width)
     target = scratch(1, longest)[0]
     miss = scratch(1, longest)[0]
@@ -250,10 +219,10 @@ def solve_rows_blockwise(
         first, last = indptr[row], indptr[row + 1]
         count = last - first
         if count == 0:
-            out[row] = prior[row]
+            copy(prior[row], out[row])
             continue
-        mine = design[: _by_fours(count)]
-        _gather(indices[first:last], weights[first:last], other, mine, target[: _by_fours(count)])
+        mine = design[:count]
+        _gather(indices[first:last], weights[first:last], other, mine, target)
         x = out[row]
         for k in range(count):
             miss[k] = target[k] - dot(mine[k], x)
@@ -277,9 +246,9 @@ def solve_rows_blockwise(
                         part[j, i] = mine[k + j, at + i]
                         right[i] += miss[k + j] * part[j, i]
                 add_squares(part, here, normal)
-            normal[:, len(normal)] = right
+            copy(right, normal[:, len(normal)])
             factorize(normal)
-            right[:] = normal[:, len(normal)]
+            copy(normal[:, len(normal)], right)
             solve_upper(normal, right)
             for i in range(size):
                 x[at + i] += right[i]

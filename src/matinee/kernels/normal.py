@@ -36,6 +36,13 @@ def padded(width):
 
 
 @jit
+def copy(numbers, out):
+    """out[:] = numbers; written so, it compiles in a tenth of the time."""
+    for d in range(len(numbers)):
+        out[d] = numbers[d]
+
+
+@jit
 def dot(a, b):
     total = np.float32(0.0)
     for d in range(len(a)):

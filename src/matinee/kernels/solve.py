@@ -16,14 +16,14 @@ solvers ask for them ahead of time, and the iterative one keeps them in 16 bits.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from matinee.kernels.blocks import aligned_zeros
+from matinee.kernels.gathered import add_rows, ask, ask_for_four, four_of, products
 from matinee.kernels.jit import jit
-from matinee.kernels.lanes import LANES, fma, load, prefetch, splat, store, total
+from matinee.kernels.lanes import LANES, fma, load, splat, store
 from matinee.kernels.normal import (
     CHUNK,
     add_squares,
+    copy,
     dot,
     factorize,
     padded,
@@ -31,20 +31,12 @@ from matinee.kernels.normal import (
     solve_upper,
 )
 
-AHEAD = 32  # ratings between asking for a row and using it
-
-
-@jit
-def _ask(rows, indices, entry):
-    """Prefetch the row that the rating `AHEAD` of this one needs."""
-    prefetch(rows, np.int64(indices[min(entry + AHEAD, len(indices) - 1)]))
-
 
 @jit
 def _gather(first, count, indices, values, mean, other, design, target):
     """Copy the factors of `count` ratings side by side, and what is left of their stars."""
     for k in range(count):
-        _ask(other, indices, first + k)
+        ask(other, indices, first + k)
         row = other[indices[first + k]]
         for d in range(1, len(row)):
             design[k, d - 1] = row[d]
@@ -93,7 +85,7 @@ def solve_rows_exact(
     for row in range(start, stop):
         first, last = indptr[row], indptr[row + 1]
         if first == last:
-            out[row] = prior[row]
+            copy(prior[row], out[row])
             continue
         penalty = ridge * np.float32(last - first) ** exponent
         gram[:] = 0.0
@@ -126,69 +118,25 @@ def solve_rows_exact(
             out[row, d + 1] = x[d]
 
 
-def room_for_halves(n: int, factors: int) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
-    """Arrays for `halve_rows` to fill: float32 (n,), and uint16 (n, K rounded up)."""
-    return np.zeros(n, np.float32), aligned_zeros(n, padded(factors) // 2).view(np.uint16)
-
-
-@jit
-def halve_rows(start, stop, rows, biases, halves):
-    """The layout that `solve_rows_cg` reads: biases apart, factors as halves on whole cache lines.
-
-    Parameters
-    ----------
-    rows : float32 (n, 1 + K)
-    biases : float32 (n,), filled from `start` to `stop`
-    halves : uint16 (n, K rounded up to a multiple of 16), filled alike, zeros after the K
-    """
-    row = scratch(1, halves.shape[1])
-    row[:] = 0.0
-    for at in range(start, stop):
-        biases[at] = rows[at, 0]
-        for d in range(1, rows.shape[1]):
-            row[0, d - 1] = rows[at, d]
-        for d in range(0, halves.shape[1], LANES):
-            store(load(row, 0, d), halves, at, d)
-
-
 @jit
 def _add_gradient(first, last, indices, stars, biases, factors, shift, x, out):
     """out += Z' (t - Z x) over the ratings `first` to `last`, ``t = stars - bias - shift``.
 
-    Without `stars`, ``t = -shift``. Four ratings at a time, their rows read where they are.
-    Returns the sum of what Z' takes in, which is the part of the bias.
+    Without `stars`, ``t = -shift``. Returns the sum of what Z' takes in: the part of the bias.
     """
-    width = x.shape[1]
     summed = np.float32(0.0)
     for k in range(first, last, 4):
-        for ahead in range(4):
-            _ask(factors, indices, k + ahead)
-        # at the end of a row its last rating fills the four, and counts once
-        k1, k2, k3 = min(k + 1, last - 1), min(k + 2, last - 1), min(k + 3, last - 1)
-        i0, i1, i2, i3 = indices[k], indices[k1], indices[k2], indices[k3]
-        a = b = c = d = splat(np.float32(0.0))
-        for at in range(0, width, LANES):
-            lanes = load(x, 0, at)
-            a = fma(load(factors, i0, at), lanes, a)
-            b = fma(load(factors, i1, at), lanes, b)
-            c = fma(load(factors, i2, at), lanes, c)
-            d = fma(load(factors, i3, at), lanes, d)
-        t0, t1, t2, t3 = -shift - total(a), -shift - total(b), -shift - total(c), -shift - total(d)
+        ask_for_four(factors, indices, k)
+        four = four_of(indices, k, last)
+        a, b, c, d = products(factors, four, x)
+        a, b, c, d = -shift - a, -shift - b, -shift - c, -shift - d
         if len(stars):
-            t0 += stars[k] - biases[i0]
-            t1 += stars[k1] - biases[i1]
-            t2 += stars[k2] - biases[i2]
-            t3 += stars[k3] - biases[i3]
-        t1 = t1 if k + 1 < last else np.float32(0.0)
-        t2 = t2 if k + 2 < last else np.float32(0.0)
-        t3 = t3 if k + 3 < last else np.float32(0.0)
-        summed += t0 + t1 + t2 + t3
-        a, b, c, d = splat(t0), splat(t1), splat(t2), splat(t3)
-        for at in range(0, width, LANES):
-            lanes = fma(a, load(factors, i0, at), load(out, 0, at))
-            lanes = fma(b, load(factors, i1, at), lanes)
-            lanes = fma(c, load(factors, i2, at), lanes)
-            store(fma(d, load(factors, i3, at), lanes), out, 0, at)
+            t0, t1, t2, t3 = four_of(stars, k, last)
+            a += t0 - biases[four[0]]
+            b += t1 - biases[four[1]]
+            c += t2 - biases[four[2]]
+            d += t3 - biases[four[3]]
+        summed += add_rows(factors, four, (a, b, c, d), last - k, out)
     return summed
 
 
@@ -198,10 +146,10 @@ def solve_rows_cg(
 ):
     """Improve rows `start` to `stop` by `steps` conjugate gradient steps from where they stand.
 
-    Parameters as in `solve_rows_exact`, but for the other side, which comes as `halve_rows`
-    makes it; `out` holds the warm start. The normal matrix is never formed: a step costs one
-    pass over the ratings (Takács, Pilászy & Tikk 2011). With as many steps as unknowns it is
-    exact up to rounding.
+    Parameters as in `solve_rows_exact`, but for the other side, which comes as its biases,
+    float32 (columns,), and its factors as `halve_rows` makes them; `out` holds the warm start.
+    The normal matrix is never formed: a step costs one pass over the ratings (Takács, Pilászy &
+    Tikk 2011). With as many steps as unknowns it is exact up to rounding.
     """
     width = factors.shape[1]
     x, residual = scratch(1, width), scratch(1, width)
@@ -210,7 +158,7 @@ def solve_rows_cg(
     for row in range(start, stop):
         first, last = indptr[row], indptr[row + 1]
         if first == last:
-            out[row] = prior[row]
+            copy(prior[row], out[row])
             continue
         penalty = ridge * np.float32(last - first) ** exponent
         residual[:] = 0.0
@@ -222,7 +170,7 @@ def solve_rows_cg(
         bias_residual += _add_gradient(
             first, last, indices, values, biases, factors, mean + bias, x, residual
         )
-        direction[:] = residual
+        copy(residual[0], direction[0])
         bias_direction = bias_residual
         error = dot(residual[0], residual[0]) + bias_residual * bias_residual
         for _ in range(steps):

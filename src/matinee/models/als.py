@@ -216,7 +216,8 @@ class Training:
         if exact:
             run_blocks(solve_rows_exact, blocks, *held, other.rows, *pull, threads=threads)
         else:
-            against, steps = other.halved(threads), self.recipe.cg_steps
+            against = np.ascontiguousarray(other.rows[:, 0]), other.halved(1, threads)
+            steps = self.recipe.cg_steps
             run_blocks(solve_rows_cg, blocks, *held, *against, *pull, steps, threads=threads)
 
     def errors(self) -> dict[str, float]:

@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 
 from matinee.data import Dataset
 from matinee.errors import SettingError
-from matinee.kernels import Rows, equal_blocks, improve_rows, run_blocks, solve_rows_blockwise
-from matinee.kernels import transpose as transposed
+from matinee.kernels import (
+    Rows,
+    equal_blocks,
+    improve_rows,
+    on_whole_lanes,
+    run_blocks,
+    solve_rows_blockwise,
+)
 from matinee.models.factor_model import FactorModel
 from matinee.models.positives import CONFIDENCES, check_liked, positives, shared_gram, watched_by
 from matinee.models.ranking_heads import UNTIL_SOLVED, RankingFactors
@@ -157,7 +163,7 @@ class Training:
         unscaled = positives(ratings.by_user, recipe.liked, recipe.confidence)
         self.average = float(unscaled.values.mean(dtype=np.float64))
         by_user = positives(ratings.by_user, recipe.liked, recipe.confidence, self.average)
-        by_item = transposed(by_user, len(train.catalog))
+        by_item = positives(ratings.by_item, recipe.liked, recipe.confidence, self.average)
         none = np.zeros((len(ratings.user_ids), 1), np.float32)  # viewers are pulled to zero
         features = movie_features(train.catalog, recipe.features)
         self.users = Side.start(by_user, none, recipe.factors, self._weights(by_user, by_item))
@@ -199,22 +205,24 @@ class Training:
     def _solve(self, side: Side, other: Side, until_solved: bool = False) -> float:
         """Solve one side; returns the sum over its rows."""
         recipe = self.recipe
-        arguments = (
-            *side.rated,
-            other.rows,
+        pull = (
             shared_gram(other.rows, recipe.unobserved, self.threads),
             (recipe.regularization * side.weights).astype(np.float32),
             side.prior,
             side.rows,
         )
-        if until_solved or recipe.solver == "cg":
-            steps = UNTIL_SOLVED if until_solved else recipe.cg_steps
-            kernel, last = improve_rows, steps
+        kernel: Any = improve_rows
+        against: NDArray[Any]
+        if until_solved:
+            against, last = on_whole_lanes(other.rows), UNTIL_SOLVED
+        elif recipe.solver == "cg":
+            against, last = other.halved(0, self.threads), recipe.cg_steps
         else:
-            width = recipe.block if recipe.solver == "blocks" else recipe.factors
-            kernel, last = solve_rows_blockwise, width
+            kernel, against = solve_rows_blockwise, other.rows
+            last = recipe.block if recipe.solver == "blocks" else recipe.factors
         blocks = equal_blocks(side.rated.indptr)
-        return float(sum(run_blocks(kernel, blocks, *arguments, last, threads=self.threads)))
+        arguments = (*side.rated, against, *pull, last)
+        return float(sum(run_blocks(kernel, blocks, *arguments, threads=self.threads)))
 
     def model(self, history: pl.DataFrame) -> FactorModel:
         rows = self.users.rows, self.items.rows

@@ -14,6 +14,7 @@ from matinee.kernels import (
     add_up_rows,
     equal_blocks,
     improve_rows,
+    on_whole_lanes,
     run_blocks,
     score_rows,
     take_rows,
@@ -77,6 +78,10 @@ class RankingFactors:
         known = self.item_rows * (self.popularity > 0)[:, None]
         return shared_gram(known, self.unobserved)
 
+    @cached_property
+    def _wide_rows(self) -> NDArray[np.float32]:
+        return on_whole_lanes(self.item_rows)
+
     def _penalty(self, counts: NDArray[np.integer]) -> NDArray[np.float32]:
         movies = np.count_nonzero(self.popularity)
         weight = (counts + self.unobserved * movies) ** self.exponent
@@ -93,7 +98,7 @@ class RankingFactors:
                 improve_rows,
                 equal_blocks(watched.indptr),
                 *watched,
-                self.item_rows,
+                self._wide_rows,
                 self._whole,
                 self._penalty(np.diff(watched.indptr)),
                 np.zeros_like(solved),

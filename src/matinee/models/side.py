@@ -32,8 +32,8 @@ class Side:
     rows: NDArray[np.float32]  # (rows, width)
     link: NDArray[np.float64]  # (features, width)
     prior: NDArray[np.float32]  # (rows, width) = features @ link
-    halves: tuple[NDArray[np.float32], NDArray[np.uint16]]  # the rows as `solve_rows_cg` reads them
     solver: NDArray[np.float64] | None = None  # from weighted rows to the link
+    halves: NDArray[np.uint16] | None = None  # room for what `halved` gives
 
     @classmethod
     def start(
@@ -59,13 +59,13 @@ class Side:
         sparse = Rows(indptr.astype(np.int64), columns, features[at])
         by_feature = transpose(Rows(sparse.indptr, columns, weighted[at].astype(np.float32)), k)
         rows, prior = aligned_zeros(n, width), aligned_zeros(n, width)
-        link, halves = np.zeros((k, width)), room_for_halves(n, width - 1)
-        return cls(rated, weights, sparse, by_feature, gram, rows, link, prior, halves)
+        return cls(rated, weights, sparse, by_feature, gram, rows, np.zeros((k, width)), prior)
 
-    def halved(self, threads: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
-        """Biases, and factors in 16 bits, as they are now."""
-        blocks = equal_blocks(np.arange(len(self.rows) + 1))
-        run_blocks(halve_rows, blocks, self.rows, *self.halves, threads=threads)
+    def halved(self, skip: int, threads: int | None = None) -> NDArray[np.uint16]:
+        """The rows as they are now, from column `skip` on, as conjugate gradients read them."""
+        if self.halves is None:
+            self.halves = room_for_halves(len(self.rows), self.rows.shape[1] - skip)
+        halve_rows(self.rows, skip, self.halves, threads)
         return self.halves
 
     def relink(self, link_ridge: float, threads: int | None = None) -> None:
