@@ -347,7 +347,7 @@ KILLED = """
 
     new, target, step = sys.argv[1], sys.argv[2], int(sys.argv[3])
     model = matinee.load(new)
-    import matinee.models.runs as runs
+    import matinee.models.run_contents as run_contents
     calls = 0
 
     def deadly(function):
@@ -360,7 +360,7 @@ KILLED = """
         return call
 
     # every step that changes what is on disk may be the last one
-    runs.save_file = deadly(runs.save_file)
+    run_contents.save_file = deadly(run_contents.save_file)
     os.fsync = deadly(os.fsync)
     pathlib.Path.rename = deadly(pathlib.Path.rename)
     pathlib.Path.write_text = deadly(pathlib.Path.write_text)
