@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LONGEST_HEADER = 100_000  # bytes; a head has a dozen arrays of a hundred bytes each
-TYPES = {
+TYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype(np.float32),
     "F64": np.dtype(np.float64),
     "I32": np.dtype(np.int32),
@@ -52,11 +52,8 @@ def arrays_in(content: memoryview) -> dict[str, NDArray[Any]]:
         header.pop("__metadata__", None)
         arrays, end = {}, 0
         for name, about in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-            dtype, shape, (first, last) = (
-                TYPES[about["dtype"]],
-                about["shape"],
-                about["data_offsets"],
-            )
+            dtype, shape = TYPES[about["dtype"]], about["shape"]
+            first, last = about["data_offsets"]
             whole = all(type(number) is int and number >= 0 for number in (first, last, *shape))
             if not whole or (first, last) != (end, end + prod(shape) * dtype.itemsize):
                 raise ValueError("an array lies where it should not")

@@ -118,11 +118,11 @@ def _assemble(manifest: Mapping[str, Any], files: Mapping[str, memoryview]) -> F
     scale, genres = Scale(*said["scale"]), tuple(said["genres"])
     if len(set(genres)) < len(genres) or not all(isinstance(name, str) for name in genres):
         raise ValueError("genres are names, each once")
-    ratings = arrays_in(files["ratings.safetensors"])
+    ratings = _arrays(files, "ratings.safetensors")
     if set(ratings) != set(RATINGS) or any(array.ndim != 1 for array in ratings.values()):
-        raise ValueError("an array is missing or unknown")
+        raise ValueError("an array of the ratings is missing or unknown")
     rated = Rows(*(ratings[name] for name in RATINGS))
-    # a few bytes of Parquet may announce billions of rows: arrays must have them before they are read
+    # a few bytes of Parquet may announce billions of rows: read once the arrays have as many
     viewers, movies = (_height(files[name]) for name in ("viewers.parquet", "movies.parquet"))
     _check_rated(rated, scale, viewers, movies)
     if not set(manifest["heads"]) <= set(KINDS) or not manifest["heads"]:
@@ -130,7 +130,7 @@ def _assemble(manifest: Mapping[str, Any], files: Mapping[str, memoryview]) -> F
     history = _read_history(files["history.jsonl"])
     heads = {}
     for name, about in manifest["heads"].items():
-        head = _head(name, about, arrays_in(files[HEAD_FILES[name]]), history)
+        head = _head(name, about, _arrays(files, HEAD_FILES[name]), history)
         head.check(viewers, movies, len(genres))
         heads[name] = head
     table = pl.read_parquet(bytes(files["movies.parquet"]))
@@ -146,6 +146,13 @@ def _assemble(manifest: Mapping[str, Any], files: Mapping[str, memoryview]) -> F
         **heads,
         about={name: value for name, value in manifest.items() if name in ABOUT},
     )
+
+
+def _arrays(files: Mapping[str, memoryview], name: str) -> dict[str, NDArray[Any]]:
+    try:
+        return arrays_in(files[name])
+    except ValueError as problem:
+        raise ValueError(f"{name}: {problem}") from None
 
 
 def _height(parquet: memoryview) -> int:
