@@ -86,7 +86,8 @@ def load(run: str | Path) -> "FactorModel":
 
     Its arrays are the files, mapped: pages that nothing asks for again need no memory, and
     processes with the same run share theirs. Saving another run in its place leaves a loaded
-    model as it is; only whoever writes into the very files, which nothing here does, changes it.
+    model as it is. Whoever writes into the very files, which nothing here does, changes it, and
+    ends the process by cutting them short.
 
     Raises
     ------
