@@ -62,10 +62,9 @@ def _cold(package: Path, command: list[str], times: int) -> list[float]:
 
 def _seconds(package: Path, command: list[str]) -> float:
     """Wall seconds of a process that imports this copy of the package and may write caches."""
-    environment = {
-        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
-        "PYTHONPATH": str(package.parent),
-    }
+    elsewhere = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "NUMBA_CACHE_DIR")
+    environment = {name: value for name, value in os.environ.items() if name not in elsewhere}
+    environment["PYTHONPATH"] = str(package.parent)
     started = time.perf_counter()
     subprocess.run(
         [sys.executable, *command],
