@@ -26,7 +26,9 @@ def test_the_version_is_the_packages():
     assert matinee.__version__ == version("matinee")
 
 
-@pytest.mark.parametrize("what", ["import matinee", "import matinee.cli.app"])
+@pytest.mark.parametrize(
+    "what", ["import matinee", "import matinee.cli.app", "import matinee.models.runs"]
+)
 def test_importing_is_light(what):
     heavy = "{'numpy', 'numba', 'polars', 'rich.table', 'torch', 'pandas'}"
     code = f"import sys; {what}; print(sorted({heavy} & set(sys.modules)))"

@@ -15,7 +15,7 @@ FLOORS = {
     "explore": 4,
     "cli": 6,
 }
-ANYWHERE = {"errors", "folders", "progress"}
+ANYWHERE = {"errors", "folders", "lazy", "progress"}
 PACKAGES = {
     "kernels": {"numpy", "numba"},
     "data": {"numpy", "polars", "platformdirs"},

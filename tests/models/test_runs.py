@@ -318,6 +318,74 @@ def test_forged_ids_are_refused_even_with_right_checksums(run, name, change):
         matinee.load(run)
 
 
+@pytest.mark.parametrize("name", ["ratings.safetensors", *HEADS])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content[:-4],
+        lambda content: content + b"more",
+        lambda content: content[:7],
+        lambda content: b"",
+        lambda content: b"\xff" * 8 + content[8:],
+        lambda content: content[:8] + b"[" * len(content[8:]),
+        lambda content: content.replace(b"[0,", b"[8,", 1),
+    ],
+)
+def test_a_damaged_file_of_arrays_is_refused_even_with_a_right_checksum(run, name, change):
+    (run / name).write_bytes(change((run / name).read_bytes()))
+    forge(run, name)
+    with pytest.raises(RunError, match=rf"hold together \({name}: .*header") as refused:
+        matinee.load(run)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["movies.parquet", "viewers.parquet"])
+def test_a_table_of_more_rows_than_the_arrays_is_refused_unread(run, name, monkeypatch):
+    table = pl.read_parquet(run / name)
+    pl.concat([table] * 1000).write_parquet(run / name)
+    forge(run, name)
+    monkeypatch.setattr(pl, "read_parquet", lambda *a, **k: pytest.fail("it was read"))
+    with pytest.raises(RunError, match="hold together"):
+        matinee.load(run)
+
+
+@pytest.mark.parametrize("name", ["movies.parquet", "viewers.parquet"])
+def test_what_is_no_table_is_refused_even_with_a_right_checksum(run, name):
+    content = (run / name).read_bytes()
+    for damaged in (b"", b"PAR1", content[:-9], content[: len(content) // 2] + content[-200:]):
+        (run / name).write_bytes(damaged)
+        forge(run, name)
+        with pytest.raises(RunError, match=r"hold together|cannot be read"):
+            matinee.load(run)
+
+
+def test_arrays_of_a_loaded_model_are_its_files_and_writing_to_them_is_not(both, run):
+    before = (run / "ranking.safetensors").read_bytes()
+    loaded = matinee.load(run)
+    rows = loaded.ranking.item_rows
+    assert not rows.flags.owndata
+    assert rows.flags.aligned
+    rows[:] = 0
+    assert (run / "ranking.safetensors").read_bytes() == before
+    assert_same(matinee.load(run).ranking, both.ranking)
+
+
+def test_a_loaded_model_outlives_the_run_it_came_from(both, model, run):
+    loaded = matinee.load(run)
+    model.save(run)
+    assert matinee.load(run).ranking is None
+    shutil.rmtree(run)
+    assert_same(loaded.ranking, both.ranking)
+    assert loaded.save(run) == run
+    assert_same(matinee.load(run).ranking, both.ranking)
+
+
+def test_a_loaded_run_is_saved_over_itself(both, run):
+    matinee.load(run).save(run)
+    for name in ("rating", "ranking"):
+        assert_same(matinee.load(run).heads[name], both.heads[name])
+
+
 def test_saving_over_a_run_replaces_it_and_over_anything_else_is_refused(model, parts, tmp_path):
     other = ALS(factors=2, iterations=1).fit(parts[0])
     run = other.save(tmp_path / "run")
@@ -347,7 +415,7 @@ KILLED = """
 
     new, target, step = sys.argv[1], sys.argv[2], int(sys.argv[3])
     model = matinee.load(new)
-    import matinee.models.runs as runs
+    import matinee.models.run_contents as run_contents
     calls = 0
 
     def deadly(function):
@@ -360,7 +428,7 @@ KILLED = """
         return call
 
     # every step that changes what is on disk may be the last one
-    runs.save_file = deadly(runs.save_file)
+    run_contents.save_file = deadly(run_contents.save_file)
     os.fsync = deadly(os.fsync)
     pathlib.Path.rename = deadly(pathlib.Path.rename)
     pathlib.Path.write_text = deadly(pathlib.Path.write_text)

@@ -305,7 +305,8 @@ class FactorModel:
             [] if genres is None else as_many(genres),
             years,
         )
-        allowed &= self.item_counts >= min_ratings
+        if min_ratings > 0:
+            allowed &= self.item_counts >= min_ratings
         audience = self.audience(user)
         codes, scores = best_lists(head, audience, allowed, exclude_seen, n, threads)
         who, place = np.nonzero(codes >= 0)

@@ -11,52 +11,39 @@
 =======================  ==========================================================
 
 Loading executes nothing that a file says, and believes no file before it has
-checked it.
+checked it. Each file is opened once and mapped, and what was checked is what is
+used. Every byte is hashed at every load: a note that a file was found right once
+says nothing of a disk that fails later, and hashing costs no time of its own, as
+threads do it while numpy, polars and numba are imported. So nothing heavy may be
+imported here before the hashing has begun.
 """
 
 import hashlib
 import json
-import platform
-from collections.abc import Mapping
-from dataclasses import fields, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
+import os
+from collections.abc import Container, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from mmap import ACCESS_COPY, mmap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
-
-from matinee.data import Catalog, Ids, Scale
-from matinee.errors import RunError, SettingError
+from matinee.errors import RunError
 from matinee.folders import new_folder, recover, recover_all
-from matinee.kernels import Rows
-from matinee.models.factor_model import FactorModel
-from matinee.models.network_head import NetworkHead
-from matinee.models.ranking_heads import ItemWeights, PopularityHead, RankingFactors
-from matinee.models.rating_head import RatingHead
+
+if TYPE_CHECKING:
+    from matinee.models.factor_model import FactorModel
 
 FORMAT = 2
 RUNS = Path("runs")
 """Where runs go, and are looked for, unless another place is named."""
 SECTIONS = ("heads", "model", "data", "split", "metrics", "files")
-ABOUT = ("data", "split", "metrics", "fit_seconds")  # what `FactorModel.about` may hold
 MANIFEST = "manifest.json"
 FILES = ("ratings.safetensors", "movies.parquet", "viewers.parquet", "history.jsonl")
-RANKING_HEADS = (RankingFactors, ItemWeights, PopularityHead, NetworkHead)
-KINDS: dict[str, dict[str, Any]] = {
-    "rating": {kind.__name__: kind for kind in (RatingHead, NetworkHead)},
-    "ranking": {kind.__name__: kind for kind in RANKING_HEADS},
-}
-"""The classes of heads that a run may name."""
-RATINGS = ("indptr", "indices", "values")
-RATING_TYPES = (np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.float32))
+HEAD_FILES = {"rating": "rating.safetensors", "ranking": "ranking.safetensors"}
 
 
-def save(model: FactorModel, run: Path) -> Path:
+def save(model: "FactorModel", run: Path) -> Path:
     """Write a model to the folder `run`; what was there before stays until the new one is whole.
 
     Raises
@@ -64,11 +51,16 @@ def save(model: FactorModel, run: Path) -> Path:
     RunError
         If `run` is there and is not a run.
     """
+    from matinee.models.run_contents import describe, write_files
+
     refuse_occupied(run)
     with new_folder(run) as fresh:
-        _write_files(model, fresh)
-        manifest = json.dumps(_manifest(model, fresh), indent=2, ensure_ascii=False) + "\n"
-        (fresh / MANIFEST).write_text(manifest, encoding="utf-8")
+        write_files(model, fresh)
+        names = files_of(model.heads)
+        files = {name: {"sha256": _sha256(_mapped(fresh / name))} for name in names}
+        manifest = {**model.about, "format": FORMAT, **describe(model), "files": files}
+        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        (fresh / MANIFEST).write_text(text, encoding="utf-8")
     return run
 
 
@@ -89,8 +81,13 @@ def refuse_occupied(run: Path) -> None:
         raise RunError(f"{run}: this is there already and is no run; choose another folder.")
 
 
-def load(run: str | Path) -> FactorModel:
+def load(run: str | Path) -> "FactorModel":
     """The model saved in the folder `run`.
+
+    Its arrays are the files, mapped: pages that nothing asks for again need no memory, and
+    processes with the same run share theirs. Saving another run in its place leaves a loaded
+    model as it is. Whoever writes into the very files, which nothing here does, changes it, and
+    ends the process by cutting them short.
 
     Raises
     ------
@@ -121,16 +118,14 @@ def load(run: str | Path) -> FactorModel:
             # somebody saved a new run here while this one was being read
 
 
-def _load(run: Path) -> FactorModel:
+def _load(run: Path) -> "FactorModel":
     manifest = read_manifest(run)
-    try:
-        for name in _files(manifest["heads"]):
-            _check_file(run / name, manifest["files"].get(name))
-        return _assemble(run, manifest)
-    except (SafetensorError, pl.exceptions.PolarsError, OSError) as problem:
-        raise RunError(f"{run}: a file cannot be read ({problem}).") from None
-    except (LookupError, TypeError, ValueError, AttributeError, SettingError) as problem:
-        raise RunError(f"{run}: the run does not hold together ({problem}).") from None
+    names = files_of(manifest["heads"])
+    with ThreadPoolExecutor() as pool:
+        checked = pool.map(lambda name: _checked(run / name, manifest["files"].get(name)), names)
+        from matinee.models.run_contents import assemble  # takes as long as the checksums
+
+        return assemble(run, manifest, dict(zip(names, checked, strict=True)))
 
 
 def _version_of(run: Path) -> int | None:
@@ -179,161 +174,36 @@ def list_runs(folder: Path = RUNS) -> list[tuple[Path, dict[str, Any]]]:
     return sorted(found, key=lambda run: str(run[1].get("created", "")), reverse=True)
 
 
-def _files(heads: Mapping[str, Any]) -> list[str]:
-    return [*FILES, *(f"{name}.safetensors" for name in KINDS if name in heads)]
+def files_of(heads: Container[str]) -> list[str]:
+    """The files beside the manifest of a run with these heads."""
+    return [*FILES, *(file for head, file in HEAD_FILES.items() if head in heads)]
 
 
-def _write_files(model: FactorModel, folder: Path) -> None:
-    for name, head in model.heads.items():
-        arrays = {key: value for key, value in vars(head).items() if _is_array_of(head, key)}
-        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, _arrays(folder, name))
-    ratings = dict(zip(RATINGS, map(np.ascontiguousarray, model.rated), strict=True))
-    save_file(ratings, folder / "ratings.safetensors")
-    movies = model.catalog.frame.select(model.items.alias("item"), pl.all())
-    movies.write_parquet(folder / "movies.parquet")
-    pl.DataFrame({"user": model.user_ids.values}).write_parquet(folder / "viewers.parquet")
-    model.history.write_ndjson(folder / "history.jsonl")
-
-
-def _arrays(folder: Path, name: str) -> Path:
-    return folder / f"{name}.safetensors"
-
-
-def _is_array_of(head: Any, name: str) -> bool:
-    """Whether this is a field that holds an array; what a head has cached is no field."""
-    known = name in {field.name for field in fields(head)}
-    return known and isinstance(getattr(head, name), np.ndarray)
-
-
-def _settings(head: Any) -> dict[str, Any]:
-    """The fields of a head that are neither arrays nor kept elsewhere."""
-    names = (field.name for field in fields(head))
-    return {
-        name: getattr(head, name)
-        for name in names
-        if name not in ("trainer", "history") and not _is_array_of(head, name)
-    }
-
-
-def _manifest(model: FactorModel, folder: Path) -> dict[str, Any]:
-    heads = {
-        name: {
-            "kind": type(head).__name__,
-            "trainer": dict(head.trainer),
-            "settings": _settings(head),
-        }
-        for name, head in model.heads.items()
-    }
-    return {
-        **model.about,
-        "format": FORMAT,
-        "created": datetime.now(UTC).isoformat(),
-        "matinee": version("matinee"),
-        "python": platform.python_version(),
-        "heads": heads,
-        "model": {
-            "scale": [model.scale.low, model.scale.high, model.scale.step],
-            "genres": list(model.catalog.genre_names),
-        },
-        "files": {name: {"sha256": _sha256(folder / name)} for name in _files(heads)},
-    }
-
-
-def _assemble(run: Path, manifest: Mapping[str, Any]) -> FactorModel:
-    """The model from files whose checksums are right; shapes and ranges are checked here."""
-    ratings = load_file(run / "ratings.safetensors")
-    said = manifest["model"]
-    scale, genres = Scale(*said["scale"]), tuple(said["genres"])
-    if set(ratings) != set(RATINGS) or any(array.ndim != 1 for array in ratings.values()):
-        raise ValueError("an array is missing or unknown")
-    movies = pl.read_parquet(run / "movies.parquet")
-    viewers = pl.read_parquet(run / "viewers.parquet")
-    rated = Rows(*(ratings[name] for name in RATINGS))
-    _check_rated(rated, scale, viewers.height, movies.height)
-    if len(set(genres)) < len(genres) or not all(isinstance(name, str) for name in genres):
-        raise ValueError("genres are names, each once")
-    catalog = Catalog.build(Ids(movies["item"]), movies)
-    if not set(manifest["heads"]) <= set(KINDS) or not manifest["heads"]:
-        raise ValueError("there is no head, or an unknown one")
-    history = _read_history(run / "history.jsonl")
-    heads = {}
-    for name, about in manifest["heads"].items():
-        head = _head(name, about, load_file(_arrays(run, name)), history)
-        head.check(viewers.height, movies.height, len(genres))
-        heads[name] = head
-    return FactorModel(
-        user_ids=Ids(viewers["user"]),
-        catalog=replace(catalog, genre_names=genres),
-        scale=scale,
-        rated=rated,
-        **heads,
-        about={name: value for name, value in manifest.items() if name in ABOUT},
-    )
-
-
-def _head(
-    name: str, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], history: pl.DataFrame
-) -> Any:
-    """A head of the kind that the manifest names, all fields given and of their types."""
-    kind = KINDS[name][about["kind"]]
-    wanted = {field.name: str(field.type) for field in fields(kind)}
-    given = {**about["settings"], **arrays}
-    plain = isinstance(about["trainer"], dict)
-    if set(given) != set(wanted) - {"trainer", "history"} or not plain:
-        raise ValueError(f"a part of the {name} head is missing or unknown")
-    for key, value in given.items():
-        is_number = type(value) in (float, int) and bool(np.isfinite(value))
-        right = {
-            "float": is_number,
-            "float | None": is_number or value is None,
-            "str": isinstance(value, str),
-        }
-        if not right.get(
-            _plain_type(wanted[key]), isinstance(value, np.ndarray) and value.ndim > 0
-        ):
-            raise ValueError(f"{key} has another type than it should")
-    own = history
-    if "head" in history.columns:
-        own = history.filter(pl.col("head") == name).drop("head")
-        own = own.select(column for column in own if column.null_count() < own.height)
-    head = kind(**given, trainer=about["trainer"], history=own)
-    if isinstance(head, NetworkHead) and head.in_stars != (name == "rating"):
-        raise ValueError(f"the {name} head has learned something else")
-    return head
-
-
-def _plain_type(text: str) -> str:
-    return text.removeprefix("<class '").removesuffix("'>")
-
-
-def _read_history(path: Path) -> pl.DataFrame:
-    return pl.read_ndjson(path) if path.stat().st_size else pl.DataFrame()
-
-
-def _check_rated(rated: Rows, scale: Scale, viewers: int, movies: int) -> None:
-    """Raise ValueError unless these are ratings by so many viewers, of so many movies."""
-    indptr, indices, values = rated
-    fitting = (
-        tuple(array.dtype for array in rated) == RATING_TYPES
-        and indptr.shape == (viewers + 1,)
-        and indices.shape == values.shape == (int(indptr[-1]),)
-        and indptr[0] == 0
-        and (indptr[1:] >= indptr[:-1]).all()
-        and (len(indices) == 0 or (indices.min() >= 0 and indices.max() < movies))
-        and np.isfinite(values).all()
-        and (len(values) == 0 or (values.min() >= scale.low and values.max() <= scale.high))
-    )
-    if not fitting:
-        raise ValueError("the ratings do not fit the viewers and movies")
-
-
-def _check_file(path: Path, said: Any) -> None:
+def _checked(path: Path, said: Any) -> memoryview:
+    """The bytes of a file, whose checksum the manifest says, mapped."""
     if not path.is_file():
         raise RunError(f"{path}: the file is missing.")
-    if not isinstance(said, Mapping) or _sha256(path) != said.get("sha256"):
+    content = _mapped(path)
+    if not isinstance(said, Mapping) or _sha256(content) != said.get("sha256"):
         raise RunError(f"{path}: its checksum is wrong; it was changed or is damaged.")
+    return content
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _mapped(path: Path) -> memoryview:
+    """The bytes of a file without a copy of them.
+
+    They may be written to and the file stays as it is: kernels are compiled for arrays that can
+    be written to, and would have to be once more for others.
+    """
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:  # which cannot be mapped
+                return memoryview(b"")
+            return memoryview(mmap(file.fileno(), 0, access=ACCESS_COPY))
+    except OSError as problem:
+        raise RunError(f"{path}: the file cannot be read ({problem.strerror}).") from None
+
+
+def _sha256(content: memoryview) -> str:
+    # in one call, which leaves the interpreter to others: they are importing meanwhile
+    return hashlib.sha256(content).hexdigest()
