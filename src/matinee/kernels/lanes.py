@@ -1,0 +1,145 @@
+"""Sixteen float32 numbers as one value, for the few loops a compiler does not vectorize itself.
+
+LLVM gives up on a loop as soon as more than a handful of arrays might overlap. A kernel that says
+what it wants instead keeps its sums in registers, whatever arrays it reads: on 512-bit machines a
+value is one register, on others two or four. Numbers may be stored as float32, or as 16-bit halves
+(IEEE 754 binary16, held in uint16 arrays), which doubles what fits into a cache; sums are always
+float32.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.datamodel import PrimitiveModel
+from numba.extending import intrinsic, register_model
+
+LANES = 16
+LINE = 64  # bytes of a cache line
+_FLOATS = ir.VectorType(ir.FloatType(), LANES)
+_HALVES = ir.VectorType(ir.HalfType(), LANES)
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+
+
+class LanesType(types.Type):
+    """What a variable that holds sixteen numbers is to the compiler."""
+
+
+LANES_TYPE = LanesType("lanes")
+
+
+@register_model(LanesType)
+class _LanesModel(PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _FLOATS)
+
+
+def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> tuple[Any, bool]:
+    """Where sixteen numbers start, and whether they are halves."""
+    unpacked = context.make_array(kind)(context, builder, array)
+    pointer = cgutils.get_item_pointer(context, builder, kind, unpacked, index)
+    halves = kind.dtype == types.uint16
+    return builder.bitcast(pointer, (_HALVES if halves else _FLOATS).as_pointer()), halves
+
+
+@intrinsic
+def load(typing, array, row, column):  # type: ignore[no-untyped-def]
+    """array[row, column : column + 16] of a float32 array, or of one of halves."""
+
+    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        pointer, halves = _address(context, builder, signature.args[0], arguments[0], arguments[1:])
+        found = builder.load(pointer, align=2 if halves else 4)
+        return builder.fpext(found, _FLOATS) if halves else found
+
+    return LANES_TYPE(array, types.intp, types.intp), code
+
+
+@intrinsic
+def store(typing, lanes, array, row, column):  # type: ignore[no-untyped-def]
+    """array[row, column : column + 16] = lanes, rounded to the nearest where it holds halves."""
+
+    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        pointer, halves = _address(context, builder, signature.args[1], arguments[1], arguments[2:])
+        value = builder.fptrunc(arguments[0], _HALVES) if halves else arguments[0]
+        builder.store(value, pointer, align=2 if halves else 4)
+        return context.get_dummy_value()
+
+    return types.void(LANES_TYPE, array, types.intp, types.intp), code
+
+
+@intrinsic
+def splat(typing, number):  # type: ignore[no-untyped-def]
+    """The same float32 sixteen times."""
+
+    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        nothing = ir.Constant(_FLOATS, ir.Undefined)
+        one = builder.insert_element(nothing, arguments[0], ir.Constant(_I32, 0))
+        order = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
+        return builder.shuffle_vector(one, nothing, order)
+
+    return LANES_TYPE(types.float32), code
+
+
+@intrinsic
+def fma(typing, a, b, c):  # type: ignore[no-untyped-def]
+    """a * b + c, rounded once."""
+
+    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        shape = ir.FunctionType(_FLOATS, [_FLOATS] * 3)
+        function = cgutils.get_or_insert_function(builder.module, shape, "llvm.fma.v16f32")
+        return builder.call(function, arguments)
+
+    return LANES_TYPE(LANES_TYPE, LANES_TYPE, LANES_TYPE), code
+
+
+@intrinsic
+def total(typing, lanes):  # type: ignore[no-untyped-def]
+    """The sum of the sixteen, as float32."""
+
+    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        shape = ir.FunctionType(ir.FloatType(), [ir.FloatType(), _FLOATS])
+        name = "llvm.vector.reduce.fadd.v16f32"
+        function = cgutils.get_or_insert_function(builder.module, shape, name)
+        zero = ir.Constant(ir.FloatType(), 0.0)
+        return builder.call(function, [zero, arguments[0]], fastmath=["reassoc"])
+
+    return types.float32(LANES_TYPE), code
+
+
+@intrinsic
+def at_least(typing, a, b):  # type: ignore[no-untyped-def]
+    """Where a >= b: bit l of an int64 for lane l, not set where either is NaN."""
+
+    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        bits = builder.bitcast(builder.fcmp_ordered(">=", *arguments), ir.IntType(LANES))
+        return builder.zext(bits, _I64)
+
+    return types.int64(LANES_TYPE, LANES_TYPE), code
+
+
+@intrinsic
+def prefetch(typing, array, row):  # type: ignore[no-untyped-def]
+    """Ask for array[row], all of it, so that it is in the cache a little later.
+
+    Rows gathered from all over a matrix come several times as fast so: no processor guesses which
+    row is next.
+    """
+
+    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        kind = signature.args[0]
+        unpacked = context.make_array(kind)(context, builder, arguments[0])
+        zero = ir.Constant(_I64, 0)
+        index = [arguments[1], zero]
+        pointer = cgutils.get_item_pointer(context, builder, kind, unpacked, index)
+        bytes_from = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+        size = builder.mul(cgutils.unpack_tuple(builder, unpacked.shape)[1], unpacked.itemsize)
+        shape = ir.FunctionType(ir.VoidType(), [bytes_from.type, _I32, _I32, _I32])
+        function = cgutils.get_or_insert_function(builder.module, shape, "llvm.prefetch.p0")
+        step = ir.Constant(_I64, LINE)
+        with cgutils.for_range_slice(builder, zero, size, step) as (at, _):
+            # to read, to be kept in all caches, data
+            builder.call(function, [builder.gep(bytes_from, [at]), _I32(0), _I32(3), _I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), code
