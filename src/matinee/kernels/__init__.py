@@ -6,7 +6,13 @@ threads can share them (`run_blocks`); no kernel's result depends on how many.
 """
 
 from matinee.kernels.best import best_of_panels, best_of_rows, top_n
-from matinee.kernels.blocks import aligned_zeros, equal_blocks, run_blocks, usable_threads
+from matinee.kernels.blocks import (
+    aligned_zeros,
+    equal_blocks,
+    even_blocks,
+    run_blocks,
+    usable_threads,
+)
 from matinee.kernels.implicit import gram, improve_rows, solve_rows_blockwise
 from matinee.kernels.panels import Panels, groups_of_viewers, pack, score_rows
 from matinee.kernels.rows import (
@@ -34,6 +40,7 @@ __all__ = [
     "count_together",
     "draw_items",
     "equal_blocks",
+    "even_blocks",
     "gram",
     "groups_of_viewers",
     "improve_rows",

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.kernels.blocks import aligned_zeros, equal_blocks
+from matinee.kernels.blocks import aligned_zeros, even_blocks
 from matinee.kernels.jit import jit
 from matinee.kernels.lanes import LANES, fma, load, splat, store
 
@@ -39,9 +39,7 @@ def _fill(order, item_rows, skip, vectors):
             vectors[panel * width + d, lane] = row[skip + d]
 
 
-def pack(
-    item_rows: NDArray[np.float32], user_rows: NDArray[np.float32], biased: bool
-) -> Panels:
+def pack(item_rows: NDArray[np.float32], user_rows: NDArray[np.float32], biased: bool) -> Panels:
     """Movies in panels, ordered by the best score that a viewer of average length could give them.
 
     Parameters
@@ -77,7 +75,7 @@ def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def groups_of_viewers(viewers: int) -> list[tuple[int, int]]:
     """Blocks for `run_blocks`, in groups of eight viewers (the last one may be smaller)."""
-    return equal_blocks(np.arange(-(-viewers // VIEWERS) + 1))
+    return even_blocks(-(-viewers // VIEWERS))
 
 
 @jit

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from matinee.data import Catalog
 from matinee.errors import SettingError
-from matinee.kernels import best_of_rows, equal_blocks, run_blocks, top_n
+from matinee.kernels import best_of_rows, even_blocks, run_blocks, top_n
 from matinee.models.head import Head
 from matinee.models.ranking_heads import RankingFactors
 from matinee.models.rating_head import RatingHead
@@ -82,7 +82,7 @@ def best_lists(
             else:
                 run_blocks(
                     best_of_rows,
-                    equal_blocks(np.arange(last - first + 1)),
+                    even_blocks(last - first),
                     head.scores(block, threads),
                     allowed,
                     seen.indptr,
