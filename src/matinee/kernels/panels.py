@@ -54,7 +54,9 @@ def pack(item_rows: NDArray[np.float32], user_rows: NDArray[np.float32], biased:
     count, width = -(-movies // LANES), item_rows.shape[1] - skip
     lengths = _lengths(item_rows[:, skip:])
     biases = item_rows[:, 0] if biased else np.zeros(movies, np.float32)
-    order = np.argsort(-(biases + _lengths(user_rows[:, skip:]).mean() * lengths), kind="stable")
+    typical = _finite(_lengths(user_rows[:, skip:])).sum() / max(1, len(user_rows))
+    with np.errstate(invalid="ignore"):  # of what is no number the order does not matter
+        order = np.argsort(-(biases + typical * lengths), kind="stable")
     codes = np.full((count, LANES), -1, np.int32)
     codes.ravel()[:movies] = order
     vectors = aligned_zeros(count * width, LANES)
@@ -63,7 +65,7 @@ def pack(item_rows: NDArray[np.float32], user_rows: NDArray[np.float32], biased:
     packed_biases[:] = -np.inf
     packed_biases.ravel()[:movies] = biases[order]
     packed_lengths.ravel()[:movies] = lengths[order]
-    highest = np.abs(biases).max(initial=np.float32(0.0))
+    highest = np.abs(_finite(biases)).max(initial=np.float32(0.0))
     return Panels(codes, vectors, packed_biases, packed_lengths, highest)
 
 
@@ -71,6 +73,10 @@ def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Euclidean norms, rounded up."""
     exact = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
     return np.nextafter(exact.astype(np.float32), np.float32(np.inf))
+
+
+def _finite(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return values[np.isfinite(values)]
 
 
 def groups_of_viewers(viewers: int) -> list[tuple[int, int]]:
