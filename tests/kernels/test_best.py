@@ -126,17 +126,27 @@ def test_lists_of_products_are_those_of_brute_force(data):
 
 
 @pytest.mark.parametrize("biased", [False, True])
-@pytest.mark.parametrize("factors", [3, 64])
+@pytest.mark.parametrize("factors", [3, 64, 3000])
 def test_rounding_does_not_prune_a_movie_that_points_where_the_viewer_does(factors, biased):
     """There the bound is the score itself, and the last bits decide."""
-    rng = np.random.default_rng(0)
-    users = rng.normal(size=(40, factors + biased)).astype(np.float32)
-    users[:, 0] = 0 if biased else users[:, 0]
-    items = np.tile(users[0], (700, 1)) * (1 + rng.integers(0, 6, (700, 1)) * np.float32(2**-23))
-    if biased:
-        items[:, 0] = rng.choice(np.float32([1, 1 + 2**-23]), 700)
-    nobody = random_seen(rng, 40, 700, 0)
-    check(users, items.astype(np.float32), biased, nobody, np.ones(700, bool), 10)
+    nobody, everything = random_seen(np.random.default_rng(0), 8, 1000, 0), np.ones(1000, bool)
+    for seed in range(20):  # sums of some directions are rounded up, of others down
+        rng = np.random.default_rng(seed)
+        users = np.tile(rng.normal(size=factors + biased).astype(np.float32), (8, 1))
+        items = users[0] * (1 + rng.integers(0, 30, (1000, 1)) * np.float32(2**-23))
+        if biased:
+            users[:, 0] = -3.5  # no large number to hide the last bits
+            items[:, 0] = 0
+        check(users, items.astype(np.float32), biased, nobody, everything, 10)
+
+
+def test_viewers_of_any_length_may_come_together():
+    rng = np.random.default_rng(3)
+    users = rng.normal(size=(40, 8)) * np.geomspace(1e-3, 1e3, 40)[:, None]
+    items = rng.normal(size=(2000, 8))
+    items[:, 1:] /= np.linalg.norm(items[:, 1:], axis=1)[:, None]
+    users, items = users.astype(np.float32), items.astype(np.float32)
+    check(users, items, True, random_seen(rng, 40, 2000, 9000), np.ones(2000, bool), 10)
 
 
 def test_a_viewer_who_has_seen_almost_everything():
