@@ -12,9 +12,11 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.datamodel import PrimitiveModel
-from numba.extending import intrinsic, register_model
+from numba.core.datamodel.models import PrimitiveModel
+from numba.extending import intrinsic as numba_intrinsic
+from numba.extending import register_model
 
+intrinsic: Any = numba_intrinsic  # to a type checker, what is called here is not what is defined
 LANES = 16
 LINE = 64  # bytes of a cache line
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
@@ -44,10 +46,10 @@ def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> t
 
 
 @intrinsic
-def load(typing, array, row, column):  # type: ignore[no-untyped-def]
+def load(typing, array, row, column):
     """array[row, column : column + 16] of a float32 array, or of one of halves."""
 
-    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, arguments):
         pointer, halves = _address(context, builder, signature.args[0], arguments[0], arguments[1:])
         found = builder.load(pointer, align=2 if halves else 4)
         return builder.fpext(found, _FLOATS) if halves else found
@@ -56,10 +58,10 @@ def load(typing, array, row, column):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def store(typing, lanes, array, row, column):  # type: ignore[no-untyped-def]
+def store(typing, lanes, array, row, column):
     """array[row, column : column + 16] = lanes, rounded to the nearest where it holds halves."""
 
-    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, arguments):
         pointer, halves = _address(context, builder, signature.args[1], arguments[1], arguments[2:])
         value = builder.fptrunc(arguments[0], _HALVES) if halves else arguments[0]
         builder.store(value, pointer, align=2 if halves else 4)
@@ -69,10 +71,10 @@ def store(typing, lanes, array, row, column):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def splat(typing, number):  # type: ignore[no-untyped-def]
+def splat(typing, number):
     """The same float32 sixteen times."""
 
-    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, arguments):
         nothing = ir.Constant(_FLOATS, ir.Undefined)
         one = builder.insert_element(nothing, arguments[0], ir.Constant(_I32, 0))
         order = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
@@ -82,10 +84,10 @@ def splat(typing, number):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def fma(typing, a, b, c):  # type: ignore[no-untyped-def]
+def fma(typing, a, b, c):
     """a * b + c, rounded once."""
 
-    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, arguments):
         shape = ir.FunctionType(_FLOATS, [_FLOATS] * 3)
         function = cgutils.get_or_insert_function(builder.module, shape, "llvm.fma.v16f32")
         return builder.call(function, arguments)
@@ -94,10 +96,10 @@ def fma(typing, a, b, c):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def total(typing, lanes):  # type: ignore[no-untyped-def]
+def total(typing, lanes):
     """The sum of the sixteen, as float32."""
 
-    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, arguments):
         shape = ir.FunctionType(ir.FloatType(), [ir.FloatType(), _FLOATS])
         name = "llvm.vector.reduce.fadd.v16f32"
         function = cgutils.get_or_insert_function(builder.module, shape, name)
@@ -108,10 +110,10 @@ def total(typing, lanes):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def at_least(typing, a, b):  # type: ignore[no-untyped-def]
-    """Where a >= b: bit l of an int64 for lane l, not set where either is NaN."""
+def at_least(typing, a, b):
+    """Where a >= b: bit l of an int64 for number l, not set where either is NaN."""
 
-    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, arguments):
         bits = builder.bitcast(builder.fcmp_ordered(">=", *arguments), ir.IntType(LANES))
         return builder.zext(bits, _I64)
 
@@ -119,14 +121,14 @@ def at_least(typing, a, b):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def prefetch(typing, array, row):  # type: ignore[no-untyped-def]
+def prefetch(typing, array, row):
     """Ask for array[row], all of it, so that it is in the cache a little later.
 
     Rows gathered from all over a matrix come several times as fast so: no processor guesses which
     row is next.
     """
 
-    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, arguments):
         kind = signature.args[0]
         unpacked = context.make_array(kind)(context, builder, arguments[0])
         zero = ir.Constant(_I64, 0)

@@ -71,8 +71,8 @@ def pack(item_rows: NDArray[np.float32], user_rows: NDArray[np.float32], biased:
 
 def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Euclidean norms, rounded up."""
-    exact = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
-    return np.nextafter(exact.astype(np.float32), np.float32(np.inf))
+    exact = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)).astype(np.float32)
+    return np.asarray(np.nextafter(exact, np.float32(np.inf)))
 
 
 def _finite(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -66,9 +66,9 @@ def best_lists(
         Best first, ties by lower code; -1 where no movie is left.
     """
     viewers = len(audience)
-    n = min(n, max(1, np.count_nonzero(allowed)))
-    products = head.products if isinstance(head, RatingHead | RankingFactors) else None
-    numbers = 250 if products else len(allowed)  # rows of the viewers, or all their scores
+    n = min(n, max(1, int(np.count_nonzero(allowed))))
+    factors = head if isinstance(head, RatingHead | RankingFactors) else None
+    numbers = factors.user_rows.shape[1] if factors else len(allowed)  # a row, or every score
     codes, scores = np.empty((viewers, n), np.int32), np.empty((viewers, n), np.float32)
     with progress("Recommending", viewers) as tick:
         for first, last in viewer_blocks(viewers, numbers):
@@ -77,8 +77,8 @@ def best_lists(
             if not exclude_seen:
                 seen = seen._replace(indptr=np.zeros_like(seen.indptr))
             out = codes[first:last], scores[first:last]
-            if products:
-                products.best(head.rows(block), seen, allowed, *out, threads)
+            if factors:
+                factors.products.best(factors.rows(block), seen, allowed, *out, threads)
             else:
                 run_blocks(
                     best_of_rows,
