@@ -8,8 +8,10 @@ from matinee.kernels import (
     add_up_rows,
     compress,
     equal_blocks,
+    even_blocks,
     predict_pairs,
     squared_error,
+    take_rows,
 )
 
 MEAN = np.float32(3.5)
@@ -70,3 +72,28 @@ def test_blocks_cover_every_row_once_in_order(counts, blocks):
     found = equal_blocks(indptr, blocks)
     assert [row for start, stop in found for row in range(start, stop)] == list(range(len(counts)))
     assert len(found) <= blocks
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 1000), st.integers(1, 200))
+def test_even_blocks_cover_every_row_once_in_order(rows, least):
+    found = even_blocks(rows, least)
+    assert [row for start, stop in found for row in range(start, stop)] == list(range(rows))
+    sizes = [stop - start for start, stop in found]
+    assert max(sizes) - min(sizes) <= 1
+    assert len(found) == 1 or min(sizes) >= least
+
+
+def test_rows_side_by_side_are_taken_like_any_others():
+    rng = np.random.default_rng(0)
+    row, column = (rng.integers(0, 9, 60).astype(np.int32) for _ in range(2))
+    matrix = compress(row, column, np.arange(60, dtype=np.float32), 9)
+    for wanted in ([2, 3, 4, 5], list(range(9)), [8], [4, 2, 3], [3, 3], []):
+        found = take_rows(matrix, np.array(wanted, np.int64))
+        assert len(found.indptr) == len(wanted) + 1
+        for at, one in enumerate(wanted):
+            mine, theirs = (
+                slice(*found.indptr[at : at + 2]), slice(*matrix.indptr[one : one + 2])
+            )  # fmt: skip
+            assert np.array_equal(found.values[mine], matrix.values[theirs])
+            assert np.array_equal(found.indices[mine], matrix.indices[theirs])
