@@ -17,7 +17,7 @@ FLOORS = {
 }
 ANYWHERE = {"errors", "folders", "lazy", "progress"}
 PACKAGES = {
-    "kernels": {"numpy", "numba"},
+    "kernels": {"numpy", "numba", "llvmlite"},
     "data": {"numpy", "polars", "platformdirs"},
     "models": {"numpy", "polars", "safetensors"},
     "neural": {"numpy", "polars", "torch", "safetensors"},

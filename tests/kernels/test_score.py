@@ -1,20 +1,17 @@
 """Scores and best-n lists against plain numpy."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matinee.kernels import (
     add_up_rows,
-    best_of_rows,
     compress,
     equal_blocks,
+    even_blocks,
     predict_pairs,
-    run_blocks,
-    score_rows,
     squared_error,
-    top_n,
+    take_rows,
 )
 
 MEAN = np.float32(3.5)
@@ -44,34 +41,6 @@ def test_pairs_and_lists_of_scores_equal_the_dense_product():
         np.testing.assert_allclose(out[0], dense_scores(*(r[None] for r in rows_of)), rtol=1e-5)
 
 
-@pytest.mark.parametrize("movies", [1, 3, 4, 31, 32, 33, 70, 101])
-@pytest.mark.parametrize("factors", [1, 7, 24])
-def test_scores_of_every_movie_equal_the_dense_product(movies, factors):
-    users, items = rows(11, factors, 0), rows(movies, factors, 1)
-    out = np.full((11, movies), np.nan, np.float32)
-    for start, stop in ((0, 4), (4, 11)):
-        score_rows(start, stop, users, items, MEAN, True, out)
-    np.testing.assert_allclose(out, dense_scores(users, items), rtol=1e-5)
-    score_rows(0, 11, users, items, MEAN, False, out)
-    plain = users.astype(np.float64) @ items.astype(np.float64).T
-    np.testing.assert_allclose(out, plain, rtol=1e-5, atol=1e-5)
-
-
-def test_scores_of_biases_alone():
-    users, items = rows(5, 0, 0), rows(37, 0, 1)
-    out = np.empty((5, 37), np.float32)
-    score_rows(0, 5, users, items, MEAN, True, out)
-    np.testing.assert_allclose(out, dense_scores(users, items), rtol=1e-6)
-
-
-def test_only_the_rows_asked_for_are_scored():
-    users, items = rows(6, 3, 0), rows(9, 3, 1)
-    out = np.full((6, 9), 7, np.float32)
-    score_rows(2, 4, users, items, MEAN, True, out)
-    assert (out[[0, 1, 4, 5]] == 7).all()
-    np.testing.assert_allclose(out[2:4], dense_scores(users[2:4], items), rtol=1e-5)
-
-
 def test_rows_are_added_up_by_weight():
     rng = np.random.default_rng(0)
     dense = np.where(rng.random((7, 13)) < 0.4, rng.normal(size=(7, 13)), 0).astype(np.float32)
@@ -96,49 +65,6 @@ def test_squared_error_sums_over_the_ratings_of_the_rows():
     assert np.isclose(squared_error(1, 4, *matrix, MEAN, users, items), miss[2], rtol=1e-5)
 
 
-def best_by_sorting(scores, allowed, n):
-    order = sorted(np.flatnonzero(allowed), key=lambda code: (-scores[code], code))[:n]
-    return order + [-1] * (n - len(order))
-
-
-@settings(deadline=None, max_examples=150)
-@given(
-    st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=60),
-    st.integers(1, 70),
-)
-def test_top_n_is_a_sort_with_ties_by_code(entries, n):
-    scores = np.array([score / 2 for score, _ in entries], np.float32)
-    allowed = np.array([ok for _, ok in entries])
-    codes, best = np.empty(n, np.int32), np.empty(n, np.float32)
-    top_n(scores, allowed, codes, best)
-    assert codes.tolist() == best_by_sorting(scores, allowed, n)
-    found = codes >= 0
-    assert np.array_equal(best[found], scores[codes[found]])
-    assert np.isnan(best[~found]).all()
-
-
-def test_the_best_of_each_row_leaves_out_what_that_viewer_has_seen():
-    rng = np.random.default_rng(4)
-    given = rng.integers(0, 25, (50, 40)).astype(np.float32)  # with ties
-    seen_pairs = rng.permutation(50 * 40)[:600]
-    seen = compress(
-        (seen_pairs // 40).astype(np.int32),
-        (seen_pairs % 40).astype(np.int32),
-        np.ones(600, np.float32),
-        50,
-    )
-    allowed = rng.random(40) < 0.8
-    codes, scores = np.empty((50, 9), np.int32), np.empty((50, 9), np.float32)
-    blocks = equal_blocks(np.arange(51), blocks=6)
-    arguments = (given, allowed, seen.indptr, seen.indices, codes, scores)
-    run_blocks(best_of_rows, blocks, *arguments, threads=3)
-    for user in range(50):
-        mask = allowed.copy()
-        mask[seen.indices[seen.indptr[user] : seen.indptr[user + 1]]] = False
-        assert codes[user].tolist() == best_by_sorting(given[user], mask, 9)
-        assert np.array_equal(scores[user], given[user, codes[user]])
-
-
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 20))
 def test_blocks_cover_every_row_once_in_order(counts, blocks):
@@ -146,3 +72,28 @@ def test_blocks_cover_every_row_once_in_order(counts, blocks):
     found = equal_blocks(indptr, blocks)
     assert [row for start, stop in found for row in range(start, stop)] == list(range(len(counts)))
     assert len(found) <= blocks
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 1000), st.integers(1, 200))
+def test_even_blocks_cover_every_row_once_in_order(rows, least):
+    found = even_blocks(rows, least)
+    assert [row for start, stop in found for row in range(start, stop)] == list(range(rows))
+    sizes = [stop - start for start, stop in found]
+    assert max(sizes) - min(sizes) <= 1
+    assert len(found) == 1 or min(sizes) >= least
+
+
+def test_rows_side_by_side_are_taken_like_any_others():
+    rng = np.random.default_rng(0)
+    row, column = (rng.integers(0, 9, 60).astype(np.int32) for _ in range(2))
+    matrix = compress(row, column, np.arange(60, dtype=np.float32), 9)
+    for wanted in ([2, 3, 4, 5], list(range(9)), [8], [4, 2, 3], [3, 3], []):
+        found = take_rows(matrix, np.array(wanted, np.int64))
+        assert len(found.indptr) == len(wanted) + 1
+        for at, one in enumerate(wanted):
+            mine, theirs = (
+                slice(*found.indptr[at : at + 2]), slice(*matrix.indptr[one : one + 2])
+            )  # fmt: skip
+            assert np.array_equal(found.values[mine], matrix.values[theirs])
+            assert np.array_equal(found.indices[mine], matrix.indices[theirs])

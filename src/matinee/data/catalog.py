@@ -109,8 +109,12 @@ class Catalog:
 
     def rows(self, codes: NDArray[np.integer]) -> pl.DataFrame:
         """Columns `item`, `title` and `genres` (text, joined by ``|``) of some movies."""
-        return self.frame[codes].select(
-            self.ids.values[codes].alias("item"), "title", pl.col("genres").list.join("|")
+        return self._shown[codes]
+
+    @cached_property
+    def _shown(self) -> pl.DataFrame:
+        return self.frame.select(
+            self.ids.values.alias("item"), "title", pl.col("genres").list.join("|")
         )
 
     def find(self, wanted: Any, counts: NDArray[np.int64] | None = None) -> int:

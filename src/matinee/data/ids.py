@@ -2,6 +2,7 @@
 
 import difflib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,10 @@ class Ids:
         """Whether ids are text rather than whole numbers."""
         return self.values.dtype == pl.String
 
+    @cached_property
+    def _numbers(self) -> NDArray[np.int64]:
+        return self.values.to_numpy()
+
     def codes(self, wanted: Any) -> NDArray[np.int32]:
         """Codes of many ids, int32 of the same length; -1 where an id is unknown."""
         asked = pl.Series("id", wanted, dtype=self.values.dtype, strict=False)
@@ -58,7 +63,7 @@ class Ids:
         if given.dtype.is_float():  # 1.5 is not viewer 1
             asked = asked.set(given != given.floor(), None)
         numbers = asked.fill_null(-(2**62)).to_numpy()
-        known_numbers = self.values.to_numpy()
+        known_numbers = self._numbers
         if len(known_numbers) == 0:
             return np.full(len(numbers), -1, np.int32)
         at = np.minimum(np.searchsorted(known_numbers, numbers), len(known_numbers) - 1)
@@ -78,7 +83,11 @@ class Ids:
             value = int(wanted) if text.isdecimal() and len(text) < 19 else None
         if self.are_text and not isinstance(wanted, str):
             value = str(wanted)
-        if value is not None and not isinstance(value, bool):
+        if type(value) is int and -(2**63) <= value < 2**63:
+            at = int(np.searchsorted(self._numbers, value))
+            if at < len(self) and self._numbers[at] == value:
+                return at
+        elif value is not None and not isinstance(value, bool):
             found = int(self.codes([value])[0])
             if found >= 0:
                 return found

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from matinee.evaluation import lists
 from matinee.evaluation.exam import Exam
-from matinee.kernels import Rows, best_of_rows, equal_blocks, run_blocks, take_rows
+from matinee.kernels import Rows, best_of_rows, even_blocks, run_blocks, take_rows
 from matinee.models import Recommender, Viewer
 from matinee.models.lists import viewer_blocks
 from matinee.progress import progress
@@ -124,7 +124,7 @@ def _best(scores: NDArray[np.float32], known: Rows, listed: NDArray[np.int32]) -
     """Fill `listed` with the best movies of each viewer, but for those they are known by."""
     run_blocks(
         best_of_rows,
-        equal_blocks(np.arange(len(scores) + 1)),
+        even_blocks(len(scores)),
         np.ascontiguousarray(scores),
         np.ones(scores.shape[1], bool),
         known.indptr,

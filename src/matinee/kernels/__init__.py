@@ -5,9 +5,17 @@ release the interpreter lock and work on a range of rows, so that a pool of
 threads can share them (`run_blocks`); no kernel's result depends on how many.
 """
 
-from matinee.kernels.blocks import aligned_zeros, equal_blocks, run_blocks, usable_threads
+from matinee.kernels.best import best_of_panels, best_of_rows, top_n
+from matinee.kernels.blocks import (
+    aligned_zeros,
+    equal_blocks,
+    even_blocks,
+    run_blocks,
+    usable_threads,
+)
 from matinee.kernels.gathered import halve_rows, on_whole_lanes, room_for_halves
 from matinee.kernels.implicit import gram, improve_rows, solve_rows_blockwise
+from matinee.kernels.panels import Panels, groups_of_viewers, pack, score_rows
 from matinee.kernels.rows import (
     Rows,
     compress,
@@ -20,31 +28,29 @@ from matinee.kernels.rows import (
     transpose,
 )
 from matinee.kernels.sampling import draw_items, item_keys
-from matinee.kernels.score import (
-    add_up_rows,
-    best_of_rows,
-    predict_pairs,
-    score_rows,
-    squared_error,
-    top_n,
-)
+from matinee.kernels.score import add_up_rows, predict_pairs, squared_error
 from matinee.kernels.solve import solve_rows_cg, solve_rows_exact
 
 __all__ = [
+    "Panels",
     "Rows",
     "add_up_rows",
     "aligned_zeros",
+    "best_of_panels",
     "best_of_rows",
     "compress",
     "count_together",
     "draw_items",
     "equal_blocks",
+    "even_blocks",
     "gram",
+    "groups_of_viewers",
     "halve_rows",
     "improve_rows",
     "item_keys",
     "keep_entries",
     "on_whole_lanes",
+    "pack",
     "predict_pairs",
     "repeated_entry",
     "room_for_halves",

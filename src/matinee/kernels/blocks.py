@@ -53,6 +53,19 @@ def equal_blocks(indptr: NDArray[np.int64], blocks: int = BLOCKS) -> list[tuple[
     return [(int(a), int(b)) for a, b in pairwise(cuts)]
 
 
+def even_blocks(rows: int, least: int = 1) -> list[tuple[int, int]]:
+    """`equal_blocks` of rows that are the same work each; at least so many to a block.
+
+    Examples
+    --------
+    >>> even_blocks(10, least=4)
+    [(0, 5), (5, 10)]
+    """
+    count = max(1, min(BLOCKS, rows // least))
+    cuts = [rows * at // count for at in range(count + 1)]
+    return list(pairwise(cuts))
+
+
 def run_blocks(
     kernel: Callable[..., Result],
     blocks: list[tuple[int, int]],

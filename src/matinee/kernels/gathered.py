@@ -9,7 +9,7 @@ first, the long ones would go through main memory once more.
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.kernels.blocks import aligned_zeros, equal_blocks, run_blocks
+from matinee.kernels.blocks import aligned_zeros, even_blocks, run_blocks
 from matinee.kernels.jit import jit
 from matinee.kernels.lanes import LANES, fma, load, prefetch, splat, store, total
 from matinee.kernels.normal import padded, scratch
@@ -26,7 +26,7 @@ def halve_rows(
     rows: NDArray[np.float32], skip: int, halves: NDArray[np.uint16], threads: int | None = None
 ) -> None:
     """Round the columns from `skip` on to 16 bits (IEEE 754 binary16), on whole cache lines."""
-    blocks = equal_blocks(np.arange(len(rows) + 1))
+    blocks = even_blocks(len(rows))
     run_blocks(_halve_rows, blocks, rows, skip, halves, threads=threads)
 
 

@@ -110,6 +110,17 @@ def total(typing, lanes):
 
 
 @intrinsic
+def at_least(typing, a, b):
+    """Where a >= b: bit l of an int64 for number l, not set where either is NaN."""
+
+    def code(context, builder, signature, arguments):
+        bits = builder.bitcast(builder.fcmp_ordered(">=", *arguments), ir.IntType(LANES))
+        return builder.zext(bits, _I64)
+
+    return types.int64(LANES_TYPE, LANES_TYPE), code
+
+
+@intrinsic
 def prefetch(typing, array, row):
     """Ask for array[row], all of it, so that it is in the cache a little later.
 

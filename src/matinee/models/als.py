@@ -13,6 +13,7 @@ from matinee.errors import SettingError
 from matinee.kernels import (
     Rows,
     equal_blocks,
+    even_blocks,
     predict_pairs,
     run_blocks,
     solve_rows_cg,
@@ -244,7 +245,7 @@ class Training:
         stars = np.empty(len(ratings), np.float32)
         run_blocks(
             predict_pairs,
-            equal_blocks(np.arange(len(ratings) + 1)),
+            even_blocks(len(ratings)),
             ratings.user,
             ratings.item,
             self.mean,

@@ -310,12 +310,13 @@ class FactorModel:
         audience = self.audience(user)
         codes, scores = best_lists(head, audience, allowed, exclude_seen, n, threads)
         who, place = np.nonzero(codes >= 0)
-        listed, score = codes[who, place], pl.Series("score", scores[who, place])
-        found = self.catalog.rows(listed)
+        listed, score = codes[who, place], scores[who, place]
+        columns = [pl.Series("score", score)]
         if self.rating is not None:
-            stars = self._on_scale(self.rating.listed(audience, who, listed))
-            found = found.with_columns(stars=pl.Series(stars))
-        found = found.with_columns(score)
+            own = head is self.rating
+            stars = score if own else self.rating.listed(audience, who, listed)
+            columns.insert(0, pl.Series("stars", self._on_scale(stars)))
+        found = self.catalog.rows(listed).hstack(columns)
         if user is not None and is_one(user):
             return found
         new = (audience.codes < 0).any()  # somebody new has no id

@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 
 from matinee.data import Catalog
 from matinee.errors import SettingError
-from matinee.kernels import best_of_rows, equal_blocks, run_blocks, top_n
+from matinee.kernels import best_of_rows, even_blocks, run_blocks, top_n
 from matinee.models.head import Head
+from matinee.models.ranking_heads import RankingFactors
+from matinee.models.rating_head import RatingHead
 from matinee.models.viewer import Audience
 from matinee.progress import progress
 
 ENOUGH_RATINGS = 10  # with fewer, the vector of a movie is mostly its genres
-BLOCK = 8_000_000  # scores held at a time: 32 MB
+BLOCK = 8_000_000  # numbers held at a time: 32 MB
 
 
 def allowed_items(
@@ -54,9 +56,9 @@ def best_lists(
     n: int,
     threads: int | None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The n best movies of each viewer, by scores of a block of viewers at a time.
+    """The n best movies of each viewer, a block of viewers at a time.
 
-    Memory is n per viewer and `BLOCK` scores, whatever the number of viewers.
+    Memory is n per viewer and `BLOCK` numbers, whatever the number of viewers.
 
     Returns
     -------
@@ -64,30 +66,37 @@ def best_lists(
         Best first, ties by lower code; -1 where no movie is left.
     """
     viewers = len(audience)
-    n = min(n, max(1, int(allowed.sum())))
+    n = min(n, max(1, int(np.count_nonzero(allowed))))
+    factors = head if isinstance(head, RatingHead | RankingFactors) else None
+    numbers = factors.user_rows.shape[1] if factors else len(allowed)  # a row, or every score
     codes, scores = np.empty((viewers, n), np.int32), np.empty((viewers, n), np.float32)
     with progress("Recommending", viewers) as tick:
-        for first, last in viewer_blocks(viewers, len(allowed)):
+        for first, last in viewer_blocks(viewers, numbers):
             block = audience.part(first, last)
-            indptr, seen, _ = block.rated
-            run_blocks(
-                best_of_rows,
-                equal_blocks(np.arange(last - first + 1)),
-                head.scores(block, threads),
-                allowed,
-                indptr if exclude_seen else np.zeros_like(indptr),
-                seen,
-                codes[first:last],
-                scores[first:last],
-                threads=threads,
-            )
+            seen = block.rated
+            if not exclude_seen:
+                seen = seen._replace(indptr=np.zeros_like(seen.indptr))
+            out = codes[first:last], scores[first:last]
+            if factors:
+                factors.products.best(factors.rows(block), seen, allowed, *out, threads)
+            else:
+                run_blocks(
+                    best_of_rows,
+                    even_blocks(last - first),
+                    head.scores(block, threads),
+                    allowed,
+                    seen.indptr,
+                    seen.indices,
+                    *out,
+                    threads=threads,
+                )
             tick(last, "")
     return codes, scores
 
 
-def viewer_blocks(viewers: int, movies: int) -> Iterator[tuple[int, int]]:
-    """Ranges of viewers whose scores of all movies fit into `BLOCK` numbers."""
-    step = max(1, BLOCK // max(1, movies))
+def viewer_blocks(viewers: int, numbers: int) -> Iterator[tuple[int, int]]:
+    """Ranges of viewers, each with so many numbers, that fit into `BLOCK` numbers."""
+    step = max(1, BLOCK // max(1, numbers))
     return ((first, min(first + step, viewers)) for first in range(0, viewers, step))
 
 

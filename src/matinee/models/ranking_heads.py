@@ -15,12 +15,13 @@ from matinee.kernels import (
     equal_blocks,
     improve_rows,
     on_whole_lanes,
+    pack,
     run_blocks,
-    score_rows,
     take_rows,
 )
 from matinee.models.head import check_array
 from matinee.models.positives import CONFIDENCES, positives, shared_gram
+from matinee.models.products import Products
 from matinee.models.viewer import Audience
 
 UNTIL_SOLVED = 100  # conjugate gradient steps at most; rows stop when they are solved
@@ -73,6 +74,12 @@ class RankingFactors:
         return self.user_rows
 
     @cached_property
+    def products(self) -> Products:
+        """Its movies packed for scoring; made when it is first asked for scores."""
+        panels = pack(self.item_rows, self.user_rows, biased=False)
+        return Products(np.float32(0.0), False, panels)
+
+    @cached_property
     def _whole(self) -> NDArray[np.float32]:
         """The weight of the unobserved times the sum of q q' over movies with positives."""
         known = self.item_rows * (self.popularity > 0)[:, None]
@@ -111,12 +118,7 @@ class RankingFactors:
 
     def scores(self, audience: Audience, threads: int | None = None) -> NDArray[np.float32]:
         """Score of every movie for every viewer, float32 (viewers, items)."""
-        rows = self.rows(audience)
-        out = np.empty((len(rows), len(self.item_rows)), np.float32)
-        blocks = equal_blocks(np.arange(len(rows) + 1))
-        nothing = np.float32(0.0)
-        run_blocks(score_rows, blocks, rows, self.item_rows, nothing, False, out, threads=threads)
-        return out
+        return self.products.scores(self.rows(audience), len(self.item_rows), threads)
 
     def contributions(
         self, audience: Audience, item: int

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,18 @@ from numpy.typing import NDArray
 
 from matinee.kernels import (
     equal_blocks,
+    even_blocks,
+    pack,
     predict_pairs,
     run_blocks,
-    score_rows,
     solve_rows_exact,
     take_rows,
 )
 from matinee.models.head import check_array
+from matinee.models.products import Products
 from matinee.models.viewer import Audience
 
+FEW_PAIRS = 1000  # sooner scored than another thread would start
 ROUNDING = 1e-4  # stars: what float32 rows may be off the exact solution
 
 
@@ -64,6 +68,12 @@ class RatingHead:
         """(users, factors) float32: factors without the bias; None without factors."""
         return self.user_rows[:, 1:] if self.user_rows.shape[1] > 1 else None
 
+    @cached_property
+    def products(self) -> Products:
+        """Its movies packed for scoring; made when it is first asked for scores."""
+        panels = pack(self.item_rows, self.user_rows, biased=True)
+        return Products(np.float32(self.mean), True, panels)
+
     def rows(self, audience: Audience) -> NDArray[np.float32]:
         """Bias and factors of each viewer, float32 (viewers, 1 + factors).
 
@@ -91,12 +101,7 @@ class RatingHead:
 
     def scores(self, audience: Audience, threads: int | None = None) -> NDArray[np.float32]:
         """Stars of every movie for every viewer, not clipped, float32 (viewers, items)."""
-        rows = self.rows(audience)
-        out = np.empty((len(rows), len(self.item_rows)), np.float32)
-        blocks = equal_blocks(np.arange(len(rows) + 1))
-        mean = np.float32(self.mean)
-        run_blocks(score_rows, blocks, rows, self.item_rows, mean, True, out, threads=threads)
-        return out
+        return self.products.scores(self.rows(audience), len(self.item_rows), threads)
 
     def pairs(
         self, users: NDArray[np.int32], items: NDArray[np.int32], threads: int | None = None
@@ -105,7 +110,7 @@ class RatingHead:
         stars = np.empty(len(users), np.float32)
         run_blocks(
             predict_pairs,
-            equal_blocks(np.arange(len(users) + 1)),
+            even_blocks(len(users), FEW_PAIRS),
             users,
             items,
             np.float32(self.mean),

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data import Catalog, Ids, Scale
-from matinee.data.ids import as_many
+from matinee.data.ids import as_many, is_one
 from matinee.errors import SettingError, UnknownIdError
 from matinee.kernels import Rows, take_rows
 
@@ -76,6 +76,8 @@ def find_audience(ids: Ids, rated: Rows, movies: int, user: Any) -> Audience:
         return audience_of(viewers, np.array(known, np.int32), movies)
     if user is None:
         codes = np.flatnonzero(np.diff(rated.indptr)).astype(np.int32)
+    elif is_one(user):
+        codes = np.array([viewer_code(ids, rated, user)], np.int32)
     else:
         codes = viewer_codes(ids, rated, asked, "error")
     return Audience(codes, take_rows(rated, codes))

@@ -1,0 +1,47 @@
+"""Run by `implicit`'s own interpreter: seconds for lists of ten from given vectors, as JSON.
+
+python peer_lists.py IN.npz BATCHES
+"""
+
+import json
+import statistics
+import sys
+import time
+
+import numpy as np
+import scipy.sparse as sp
+from implicit.als import AlternatingLeastSquares
+
+BATCH = 1000
+
+
+def main(given, batches):
+    """Everybody in batches of 1000 (so many measured, scaled up to all), and one at a time."""
+    arrays = np.load(given)
+    indptr, indices = arrays["indptr"], arrays["indices"]
+    model = AlternatingLeastSquares(factors=arrays["users"].shape[1], num_threads=2)
+    model.user_factors, model.item_factors = arrays["users"], arrays["items"]
+    shape = len(model.user_factors), len(model.item_factors)
+    seen = sp.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=shape)
+
+    def seconds(users):
+        start = time.perf_counter()
+        model.recommend(users, seen[users], N=10, filter_already_liked_items=True)
+        return time.perf_counter() - start
+
+    seconds(np.arange(BATCH))
+    blocks = [np.arange(at, min(at + BATCH, shape[0])) for at in range(0, BATCH * batches, BATCH)]
+    spent = sum(seconds(block) for block in blocks if len(block))
+    some = np.random.default_rng(0).integers(0, shape[0], 300)
+    print(
+        json.dumps(
+            {
+                "everybody": spent * shape[0] / sum(len(block) for block in blocks),
+                "one viewer": statistics.median(seconds(int(user)) for user in some),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,77 @@
+"""Scores of packed movies against the dense product."""
+
+import numpy as np
+import pytest
+
+from matinee.kernels import groups_of_viewers, pack, run_blocks, score_rows
+
+MEAN = np.float32(3.5)
+
+
+def rows(count, factors, seed):
+    return np.random.default_rng(seed).normal(0, 0.5, (count, 1 + factors)).astype(np.float32)
+
+
+def every_score(users, items, biased, threads=None):
+    out = np.full((len(users), len(items)), np.nan, np.float32)
+    packed = pack(items, users, biased)[:3]
+    mean = MEAN if biased else np.float32(0)
+    blocks = groups_of_viewers(len(users))
+    run_blocks(score_rows, blocks, users, mean, biased, *packed, out, threads=threads)
+    return out
+
+
+@pytest.mark.parametrize("viewers", [1, 7, 8, 21])
+@pytest.mark.parametrize("movies", [1, 15, 16, 17, 101])
+@pytest.mark.parametrize("factors", [1, 7, 16, 24])
+def test_scores_equal_the_dense_product(viewers, movies, factors):
+    users, items = rows(viewers, factors, 0), rows(movies, factors, 1)
+    wide_users, wide_items = users.astype(np.float64), items.astype(np.float64)
+    expected = wide_users[:, 1:] @ wide_items[:, 1:].T + wide_users[:, :1] + wide_items[:, 0] + MEAN
+    np.testing.assert_allclose(every_score(users, items, True), expected, rtol=1e-5, atol=1e-6)
+    found = every_score(users, items, False)
+    np.testing.assert_allclose(found, wide_users @ wide_items.T, rtol=1e-5, atol=1e-6)
+
+
+def test_scores_of_biases_alone():
+    users, items = rows(5, 0, 0), rows(37, 0, 1)
+    found = every_score(users, items, True)
+    np.testing.assert_allclose(found, MEAN + users + items[:, 0], rtol=1e-6)
+
+
+def test_only_the_groups_asked_for_are_scored():
+    users, items = rows(20, 3, 0), rows(9, 3, 1)
+    out = np.full((20, 9), 7, np.float32)
+    score_rows(1, 2, users, MEAN, True, *pack(items, users, True)[:3], out)
+    assert (out[:8] == 7).all()
+    assert (out[16:] == 7).all()
+    assert np.array_equal(out[8:16], every_score(users, items, True)[8:16])
+
+
+def test_a_score_is_the_same_to_the_last_bit_whoever_else_is_asked_about():
+    users, items = rows(50, 33, 0), rows(300, 33, 1)
+    together = every_score(users, items, True, threads=3)
+    for user in (0, 8, 49):
+        assert np.array_equal(every_score(users[[user]], items, True)[0], together[user])
+    some = np.random.default_rng(0).permutation(300)[:40]
+    assert np.array_equal(every_score(users, items[some], True, threads=1), together[:, some])
+
+
+def test_movies_are_packed_by_the_best_score_they_could_get():
+    users, items = rows(50, 8, 0), rows(100, 8, 1)
+    packed = pack(items, users, True)
+    codes = packed.codes.ravel()
+    assert sorted(codes[:100]) == list(range(100))
+    assert (codes[100:] == -1).all()
+    assert (packed.biases.ravel()[100:] == -np.inf).all()
+    np.testing.assert_array_equal(packed.biases.ravel()[:100], items[codes[:100], 0])
+    vectors = packed.vectors.reshape(-1, 8, 16).transpose(0, 2, 1).reshape(-1, 8)
+    np.testing.assert_array_equal(vectors[:100], items[codes[:100], 1:])
+    exact = np.linalg.norm(items[:, 1:].astype(np.float64), axis=1)[codes[:100]]
+    lengths = packed.lengths.ravel()[:100]
+    assert (lengths > exact).all()
+    np.testing.assert_allclose(lengths, exact, rtol=1e-6)
+    typical = np.linalg.norm(users[:, 1:], axis=1).mean()
+    reach = items[codes[:100], 0] + typical * exact
+    assert (np.diff(reach) < 1e-5).all()
+    assert packed.highest == np.abs(items[:, 0]).max()
