@@ -53,7 +53,7 @@ def _halve_rows(start, stop, rows, skip, halves):
 
 @jit
 def ask(rows, indices, entry):
-    """Prefetch the row that the rating `AHEAD` of this one needs."""
+    """Prefetch the row that the rating `AHEAD` of this one needs; a code of -1 does no harm."""
     prefetch(rows, np.int64(indices[min(entry + AHEAD, len(indices) - 1)]))
 
 

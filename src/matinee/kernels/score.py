@@ -5,6 +5,7 @@ Rows are ``[bias, factors]`` as in `matinee.kernels.solve`.
 
 import numpy as np
 
+from matinee.kernels.gathered import ask
 from matinee.kernels.jit import jit
 
 
@@ -23,6 +24,8 @@ def predict_pairs(start, stop, users, items, mean, user_rows, item_rows, nobody,
     A code of -1 stands for the row `nobody`, or `nothing`.
     """
     for k in range(start, stop):
+        ask(user_rows, users, k)
+        ask(item_rows, items, k)
         x = user_rows[users[k]] if users[k] >= 0 else nobody
         w = item_rows[items[k]] if items[k] >= 0 else nothing
         out[k] = _score(mean, x, w)
@@ -45,6 +48,7 @@ def squared_error(start, stop, indptr, indices, values, mean, rows, other):
     total = 0.0
     for row in range(start, stop):
         for entry in range(indptr[row], indptr[row + 1]):
+            ask(other, indices, entry)
             miss = values[entry] - _score(mean, rows[row], other[indices[entry]])
             total += np.float64(miss) * np.float64(miss)
     return total

@@ -286,11 +286,7 @@ class Training:
             genre_rows=self.items.link.astype(np.float32),
             regularization=self.regularization,
             exponent=self.recipe.exponent,
-            trainer={
-                "name": type(self.recipe).__name__,
-                **asdict(self.recipe),
-                "regularization": self.regularization,
-            },
+            trainer={"name": type(self.recipe).__name__, **asdict(self.recipe)},
             history=history,
         )
         return FactorModel(
