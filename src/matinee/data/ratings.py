@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from matinee.data.ids import Ids
 from matinee.errors import SettingError
-from matinee.kernels import Rows, compress, transpose
+from matinee.kernels import Rows, both_ways, slices, tally
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,19 @@ class Scale:
                 on &= np.abs(steps - np.round(steps)) < 1e-3
         return on
 
+    def first_off(self, stars: NDArray[np.floating]) -> int | None:
+        """Where the first of many stars is that is not on the scale, or None."""
+        for start, stop in slices(len(stars)):
+            off = ~self.holds(stars[start:stop])
+            if off.any():
+                return start + int(off.argmax())
+        return None
+
     @classmethod
-    def of(cls, stars: pl.Series) -> "Scale":
+    def of(cls, stars: NDArray[np.floating]) -> "Scale":
         """The scale that a column of stars seems to be on: its range and smallest step."""
-        values = stars.unique().sort().cast(pl.Float64)
+        some = [pl.Series(stars[start:stop]).unique() for start, stop in slices(len(stars))]
+        values = pl.concat(some).unique().sort().cast(pl.Float64)
         # over a hundred different values is a continuous scale for all purposes
         stepped = 1 < len(values) <= 100
         step = float(values.diff().min()) if stepped else 0.0  # type: ignore[arg-type]
@@ -107,25 +116,29 @@ class Ratings:
         )
 
     @cached_property
+    def _both_ways(self) -> tuple[Rows, Rows]:
+        sizes = len(self.user_ids), len(self.item_ids)
+        return both_ways(self.user, self.item, self.stars, *sizes)
+
+    @property
     def by_user(self) -> Rows:
         """Each viewer's movie codes, ascending, and stars."""
-        by_item = compress(self.item, self.user, self.stars, len(self.item_ids))
-        return transpose(by_item, len(self.user_ids))
+        return self._both_ways[0]
 
-    @cached_property
+    @property
     def by_item(self) -> Rows:
         """Each movie's viewer codes, ascending, and stars."""
-        return transpose(self.by_user, len(self.item_ids))
+        return self._both_ways[1]
 
     @property
     def user_counts(self) -> NDArray[np.int64]:
         """Ratings of each viewer, (users,)."""
-        return np.bincount(self.user, minlength=len(self.user_ids))
+        return tally(self.user, len(self.user_ids))
 
     @property
     def item_counts(self) -> NDArray[np.int64]:
         """Ratings of each movie, (items,)."""
-        return np.bincount(self.item, minlength=len(self.item_ids))
+        return tally(self.item, len(self.item_ids))
 
     def fingerprint(self) -> str:
         """SHA-256 of the ratings, times, ids and scale, by which a run knows its data again."""

@@ -6,9 +6,11 @@ threads can share them (`run_blocks`); no kernel's result depends on how many.
 """
 
 from matinee.kernels.blocks import aligned_zeros, equal_blocks, run_blocks, usable_threads
+from matinee.kernels.codes import mark, rank, slices, tally
 from matinee.kernels.implicit import gram, improve_rows, solve_rows_blockwise
 from matinee.kernels.rows import (
     Rows,
+    both_ways,
     compress,
     count_together,
     keep_entries,
@@ -27,13 +29,16 @@ from matinee.kernels.score import (
     top_n,
 )
 from matinee.kernels.solve import solve_rows_cg, solve_rows_exact
+from matinee.kernels.text import count_lines, parse_ratings
 
 __all__ = [
     "Rows",
     "add_up_rows",
     "aligned_zeros",
     "best_of_rows",
+    "both_ways",
     "compress",
+    "count_lines",
     "count_together",
     "draw_items",
     "equal_blocks",
@@ -41,16 +46,21 @@ __all__ = [
     "improve_rows",
     "item_keys",
     "keep_entries",
+    "mark",
+    "parse_ratings",
     "predict_pairs",
+    "rank",
     "repeated_entry",
     "row_of_entries",
     "run_blocks",
     "score_rows",
+    "slices",
     "solve_rows_blockwise",
     "solve_rows_cg",
     "solve_rows_exact",
     "squared_error",
     "take_rows",
+    "tally",
     "top_n",
     "transpose",
     "usable_threads",

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.kernels.blocks import equal_blocks, run_blocks
 from matinee.kernels.jit import jit
 
 
@@ -20,14 +21,34 @@ class Rows(NamedTuple):
 
 
 @jit
-def _fill(rows, columns, values, indptr, indices, out):
-    """Counting sort: place each entry at the next free slot of its row."""
-    slot = indptr[:-1].copy()
-    for entry in range(len(rows)):
+def _tally(block, _, cuts, rows, slots):
+    """slots[block, r] = how many entries of a block are of row r."""
+    mine = slots[block]
+    for entry in range(cuts[block], cuts[block + 1]):
+        mine[rows[entry]] += 1
+
+
+@jit
+def _place(block, _, cuts, rows, columns, values, slots, indices, out):
+    """Put each entry of a block at the next free slot of its row."""
+    slot = slots[block]
+    for entry in range(cuts[block], cuts[block + 1]):
         row = rows[entry]
         indices[slot[row]] = columns[entry]
         out[slot[row]] = values[entry]
         slot[row] += 1
+
+
+@jit
+def _place_transposed(block, _, cuts, indptr, columns, values, slots, indices, out):
+    """The same for the entries of a block of rows, which go where their columns say."""
+    slot = slots[block]
+    for row in range(cuts[block], cuts[block + 1]):
+        for entry in range(indptr[row], indptr[row + 1]):
+            column = columns[entry]
+            indices[slot[column]] = row
+            out[slot[column]] = values[entry]
+            slot[column] += 1
 
 
 def compress(
@@ -44,12 +65,9 @@ def compress(
     >>> found.indptr.tolist(), found.indices.tolist()
     ([0, 1, 3], [6, 5, 7])
     """
-    indptr = np.zeros(n_rows + 1, np.int64)
-    np.cumsum(np.bincount(rows, minlength=n_rows), out=indptr[1:])
-    indices = np.empty(len(rows), np.int32)
-    out = np.empty(len(rows), np.float32)
-    _fill(rows, columns, values, indptr, indices, out)
-    return Rows(indptr, indices, out)
+    blocks = _blocks_of(len(rows))
+    cuts = np.linspace(0, len(rows), blocks + 1).astype(np.int64)
+    return _sorted_by(rows, n_rows, cuts, _place, cuts, rows, columns, values)
 
 
 def transpose(matrix: Rows, n_columns: int) -> Rows:
@@ -57,8 +75,42 @@ def transpose(matrix: Rows, n_columns: int) -> Rows:
 
     Transposing twice therefore sorts the entries of every row.
     """
-    rows = np.repeat(np.arange(len(matrix.indptr) - 1, dtype=np.int32), np.diff(matrix.indptr))
-    return compress(matrix.indices, rows, matrix.values, n_columns)
+    blocks = equal_blocks(matrix.indptr, _blocks_of(len(matrix.indices)))
+    cuts = np.array([0] + [stop for _, stop in blocks], np.int64)
+    return _sorted_by(matrix.indices, n_columns, matrix.indptr[cuts], _place_transposed, cuts, *matrix)
+
+
+def _sorted_by(rows, n_rows, cuts, place, *arguments) -> Rows:
+    """A counting sort in blocks: each knows from the tallies of all where its own entries go."""
+    each = [(block, block + 1) for block in range(len(cuts) - 1)]
+    slots = np.zeros((len(each), n_rows), np.int64)
+    run_blocks(_tally, each, cuts, rows, slots)
+    indptr = np.zeros(n_rows + 1, np.int64)
+    np.cumsum(slots.sum(axis=0), out=indptr[1:])
+    slots[:] = indptr[:-1] + np.cumsum(slots, axis=0) - slots
+    indices = np.empty(len(rows), np.int32)
+    out = np.empty(len(rows), np.float32)
+    run_blocks(place, each, *arguments, slots, indices, out)
+    return Rows(indptr, indices, out)
+
+
+def _blocks_of(entries: int) -> int:
+    return 8 if entries > 500_000 else 1
+
+
+def both_ways(
+    rows: NDArray[np.int32],
+    columns: NDArray[np.int32],
+    values: NDArray[np.float32],
+    n_rows: int,
+    n_columns: int,
+) -> tuple[Rows, Rows]:
+    """The entries by row and by column, each row's and each column's in ascending order."""
+    by_column = compress(columns, rows, values, n_columns)
+    by_row = transpose(by_column, n_rows)
+    if np.any(rows[1:] < rows[:-1]):  # else their order has made columns ascending already
+        by_column = transpose(by_row, n_columns)
+    return by_row, by_column
 
 
 def row_of_entries(matrix: Rows) -> NDArray[np.int64]:
@@ -85,13 +137,17 @@ def repeated_entry(matrix: Rows) -> tuple[int, int] | None:
 
     The entries of each row must be sorted, as `transpose` leaves them.
     """
-    again = np.flatnonzero(matrix.indices[1:] == matrix.indices[:-1]) + 1
-    # equal neighbours across the border of two rows are no repetition
-    again = again[~np.isin(again, matrix.indptr)]
-    if len(again) == 0:
-        return None
-    row = int(np.searchsorted(matrix.indptr, again[0], side="right")) - 1
-    return row, int(matrix.indices[again[0]])
+    row, entry = _repeated(matrix.indptr, matrix.indices)
+    return None if row < 0 else (int(row), int(matrix.indices[entry]))
+
+
+@jit
+def _repeated(indptr, indices):
+    for row in range(len(indptr) - 1):
+        for entry in range(indptr[row] + 1, indptr[row + 1]):
+            if indices[entry] == indices[entry - 1]:
+                return row, entry
+    return -1, -1
 
 
 @jit
