@@ -8,16 +8,20 @@ import polars as pl
 from matinee.data.catalog import Catalog
 from matinee.data.checks import LAST_SECOND, Origin, check_ratings
 from matinee.data.dataset import Dataset
-from matinee.data.ids import Ids, encode, ids_seen
+from matinee.data.ids import encode, ids_seen
 from matinee.data.movielens import Parts, official_masks
 from matinee.data.plain import LARGEST_ID, Plain
 from matinee.data.ratings import Ratings, Scale
 from matinee.errors import DataError
-from matinee.kernels import mark, rank, repeated_entry
+from matinee.kernels import Empty, both_ways, mark, rank, repeated_entry
 
 
-def assemble(parts: Parts, scale: Scale | None, duplicates: str) -> Dataset:
+def assemble(
+    parts: Parts, scale: Scale | None, duplicates: str, empty: Empty = np.empty
+) -> Dataset:
     """Check every row, turn ids into codes, and line movies and viewers up with them.
+
+    Both orders of the ratings are made on the way, in arrays that `empty` makes.
 
     Raises
     ------
@@ -29,6 +33,9 @@ def assemble(parts: Parts, scale: Scale | None, duplicates: str) -> Dataset:
     if ratings is None:  # a table, or something is wrong in it
         table = found.frame() if isinstance(found, Plain) else found
         ratings = _code_table(table, parts, scale)
+    sizes = len(ratings.user_ids), len(ratings.item_ids)
+    ways = both_ways(ratings.user, ratings.item, ratings.stars, *sizes, empty)
+    ratings = ratings.sorted_as(*ways)
     if repeated := repeated_entry(ratings.by_user):
         if duplicates == "refuse":
             raise _repeated(ratings, *repeated, parts.origin)
@@ -44,7 +51,9 @@ def assemble(parts: Parts, scale: Scale | None, duplicates: str) -> Dataset:
     if parts.official:
         user, item = ratings.user_ids.values[ratings.user], ratings.item_ids.values[ratings.item]
         official = official_masks(parts.official, user, item)
-    return Dataset(ratings, Catalog.build(ratings.item_ids, parts.movies), viewers, official=official)
+    return Dataset(
+        ratings, Catalog.build(ratings.item_ids, parts.movies), viewers, official=official
+    )
 
 
 def _code_plain(found: Plain, parts: Parts, scale: Scale | None) -> Ratings | None:

@@ -19,6 +19,7 @@ from matinee.data.plain import Plain, read_plain
 from matinee.data.ratings import Scale
 from matinee.data.tables import Schema, header_of, listed, read_delimited, read_lines
 from matinee.errors import DataError
+from matinee.kernels import Empty
 
 WHOLE = Scale(1, 5, 1)
 HALVES = Scale(0.5, 5, 0.5)
@@ -108,9 +109,9 @@ def _viewers_100k(folder: Path) -> pl.DataFrame:
     )
 
 
-def read_dat(folder: Path) -> Parts:
+def read_dat(folder: Path, empty: Empty = np.empty) -> Parts:
     """ml-1m and ml-10m: `ratings.dat`, `movies.dat`, and `users.dat` where there is one."""
-    ratings, origin = _read_ratings(folder / "ratings.dat", "::", header=False)
+    ratings, origin = _read_ratings(folder / "ratings.dat", "::", header=False, empty=empty)
     movies = viewers = None
     if (path := folder / "movies.dat").exists():
         table = read_lines(path, "::", 3)
@@ -133,10 +134,11 @@ def read_dat(folder: Path) -> Parts:
     return Parts(ratings, origin, movies, Origin("movies.dat"), viewers, scale, positive_ids=True)
 
 
-def read_csv_edition(folder: Path) -> Parts:
+def read_csv_edition(folder: Path, empty: Empty = np.empty) -> Parts:
     """The CSV editions: `ratings.csv` and `movies.csv`."""
     names = dict(zip(RATING, CSV_HEADER, strict=True))
-    ratings, origin = _read_ratings(folder / "ratings.csv", ",", header=True, names=names)
+    path = folder / "ratings.csv"
+    ratings, origin = _read_ratings(path, ",", header=True, names=names, empty=empty)
     movies, where = None, Origin("movies.csv")
     if (path := folder / "movies.csv").exists():
         header = header_of(path, ",")
@@ -153,10 +155,15 @@ def read_csv_edition(folder: Path) -> Parts:
 
 
 def _read_ratings(
-    path: Path, separator: str, *, header: bool, names: dict[str, str] | None = None
+    path: Path,
+    separator: str,
+    *,
+    header: bool,
+    names: dict[str, str] | None = None,
+    empty: Empty,
 ) -> tuple[pl.DataFrame | Plain, Origin]:
-    """Four columns in their usual order, whichever way is quick enough and understands them."""
-    if plain := read_plain(path, separator, header=header):
+    """The four columns in their usual order, by the quick way if the file is plain."""
+    if plain := read_plain(path, separator, header=header, empty=empty):
         return plain, Origin(path.name, 1 + header, names or {})
     return read_delimited(path, separator, RATING, header=header, names=names)
 

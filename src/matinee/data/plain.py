@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.kernels import count_lines, parse_ratings, run_blocks
+from matinee.kernels import Empty, count_lines, parse_ratings, run_blocks
 
 LARGEST_ID = 2**26 - 1
 BLOCK = 2**20  # bytes of text
@@ -55,7 +55,12 @@ class Plain:
 
 
 def read_plain(
-    path: Path, separator: str, columns: tuple[str, ...] = ORDER, *, header: bool
+    path: Path,
+    separator: str,
+    columns: tuple[str, ...] = ORDER,
+    *,
+    header: bool,
+    empty: Empty = np.empty,
 ) -> Plain | None:
     """The ratings in a plain file, or None if it is not plain from end to end.
 
@@ -68,6 +73,8 @@ def read_plain(
         `user`, `item`, `stars` and perhaps `timestamp`, in the order of the file.
     header : bool
         Whether the first line holds names.
+    empty : callable
+        Makes the columns, given a length and a dtype.
     """
     begin = 0
     if header:
@@ -88,10 +95,10 @@ def read_plain(
     n = int(before[-1])
     timed = "timestamp" in columns
     found = Plain(
-        np.empty(n, np.int32),
-        np.empty(n, np.int32),
-        np.empty(n, np.float32),
-        np.empty(n, np.int64) if timed else None,
+        empty(n, np.int32),
+        empty(n, np.int32),
+        empty(n, np.float32),
+        empty(n, np.int64) if timed else None,
         np.zeros((2, LARGEST_ID + 1), np.bool_),
     )
     stamps = np.empty(0, np.int64) if found.timestamp is None else found.timestamp

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from matinee.data.ids import Ids
 from matinee.errors import SettingError
-from matinee.kernels import Rows, both_ways, slices, tally
+from matinee.kernels import Rows, both_ways, slices, tally, within
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Ratings:
                 column.flags.writeable = False
         for codes, ids in ((self.user, self.user_ids), (self.item, self.item_ids)):
             # kernels go where codes point without looking
-            if len(codes) and not (codes.min() >= 0 and codes.max() < len(ids)):
+            if not within(codes, len(ids)):
                 raise ValueError("a code points at no id")
 
     def __repr__(self) -> str:
@@ -114,6 +114,12 @@ class Ratings:
         return self.user_ids.values.equals(other.user_ids.values) and self.item_ids.values.equals(
             other.item_ids.values
         )
+
+    def sorted_as(self, by_user: Rows, by_item: Rows) -> "Ratings":
+        """The same ratings, with both orders given rather than made when asked for."""
+        ready = replace(self)
+        vars(ready)["_both_ways"] = by_user, by_item
+        return ready
 
     @cached_property
     def _both_ways(self) -> tuple[Rows, Rows]:

@@ -21,9 +21,11 @@ from matinee.data.movielens import (
     read_dat,
 )
 from matinee.data.own import SUFFIXES, read_frame, read_own_file
+from matinee.data.prepared import prepared
 from matinee.data.ratings import Scale
 from matinee.data.tables import header_of
 from matinee.errors import DataError, SettingError
+from matinee.kernels import Empty
 from matinee.progress import progress
 
 DUPLICATES = ("refuse", "last", "mean")
@@ -87,25 +89,32 @@ def read(
             raise SettingError(
                 f"A scale is (low, high) or (low, high, step), not {scale!r}."
             ) from None
+    reading = {
+        "columns": dict(columns),
+        "scale": None if scale is None else [scale.low, scale.high, scale.step],
+        "duplicates": duplicates,
+    }
     if path:
+        file = _ratings_file(path) if path.is_dir() else path
+
+        def prepare(empty: Empty) -> Dataset:
+            parts = _read_file(file, columns, empty)
+            return assemble(parts, scale or parts.scale, duplicates, empty)
+
         with progress(f"Reading {path.name}"):
-            parts = _read_path(path, columns)
+            dataset = prepared(file, reading, prepare)
         path = path.resolve()
         known = path.name.removesuffix("" if path.is_dir() else path.suffix)
         place = str(path)
     else:
         parts, known, place = read_frame(source, columns), "table", ""
-    dataset = assemble(parts, scale or parts.scale, duplicates)
+        dataset = assemble(parts, scale, duplicates)
     return replace(
         dataset,
         name=name or known,
         source=place,
         licence=TERMS if known in EDITIONS else "",
-        reading={
-            "columns": dict(columns),
-            "scale": None if scale is None else [scale.low, scale.high, scale.step],
-            "duplicates": duplicates,
-        },
+        reading=reading,
     )
 
 
@@ -138,16 +147,6 @@ def locate(source: str | os.PathLike[str]) -> Path:
     raise DataError(f"There is no file, folder or data set {str(source)!r}. {hint}")
 
 
-def _read_path(path: Path, columns: Mapping[str, str]) -> Parts:
-    if path.is_dir():
-        return _read_file(_ratings_file(path), columns)
-    if path.suffix.lower() == ".zip":
-        with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
-            extract(path, Path(folder))
-            return _read_file(_ratings_file(Path(folder), path.name), columns)
-    return _read_file(path, columns)
-
-
 def _ratings_file(folder: Path, called: str | None = None) -> Path:
     """The file of ratings in a folder or one level below it."""
     for pattern in ("", "*/"):
@@ -168,18 +167,22 @@ def _ratings_file(folder: Path, called: str | None = None) -> Path:
     )
 
 
-def _read_file(path: Path, columns: Mapping[str, str]) -> Parts:
+def _read_file(path: Path, columns: Mapping[str, str], empty: Empty) -> Parts:
     """Read a file by its layout, with the movies that lie beside it."""
     if not path.is_file():
         raise DataError(f"{path}: this is not a file.")
+    if path.suffix.lower() == ".zip":
+        with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
+            extract(path, Path(folder))
+            return _read_file(_ratings_file(Path(folder), path.name), columns, empty)
     if path.name == "u.data":
         return read_100k(path.parent)
     if path.name == "ratings.dat":
-        return read_dat(path.parent)
+        return read_dat(path.parent, empty)
     if path.name == "ratings.csv" and not columns and header_of(path, ",") == CSV_HEADER:
-        return read_csv_edition(path.parent)
+        return read_csv_edition(path.parent, empty)
     if path.suffix not in SUFFIXES:
         raise DataError(
             f"{path.name}: matinee reads MovieLens files and tables ({', '.join(SUFFIXES)})."
         )
-    return read_own_file(path, columns)
+    return read_own_file(path, columns, empty)

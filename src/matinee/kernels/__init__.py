@@ -8,7 +8,9 @@ threads can share them (`run_blocks`); no kernel's result depends on how many.
 from matinee.kernels.blocks import aligned_zeros, equal_blocks, run_blocks, usable_threads
 from matinee.kernels.codes import mark, rank, slices, tally
 from matinee.kernels.implicit import gram, improve_rows, solve_rows_blockwise
+from matinee.kernels.memory import checksum, release, within
 from matinee.kernels.rows import (
+    Empty,
     Rows,
     both_ways,
     compress,
@@ -32,11 +34,13 @@ from matinee.kernels.solve import solve_rows_cg, solve_rows_exact
 from matinee.kernels.text import count_lines, parse_ratings
 
 __all__ = [
+    "Empty",
     "Rows",
     "add_up_rows",
     "aligned_zeros",
     "best_of_rows",
     "both_ways",
+    "checksum",
     "compress",
     "count_lines",
     "count_together",
@@ -50,6 +54,7 @@ __all__ = [
     "parse_ratings",
     "predict_pairs",
     "rank",
+    "release",
     "repeated_entry",
     "row_of_entries",
     "run_blocks",
@@ -64,4 +69,5 @@ __all__ = [
     "top_n",
     "transpose",
     "usable_threads",
+    "within",
 ]

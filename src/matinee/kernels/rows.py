@@ -1,12 +1,16 @@
 """Compressed rows: the ratings of each viewer, or of each movie, side by side."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee.kernels.blocks import equal_blocks, run_blocks
 from matinee.kernels.jit import jit
+
+Empty = Callable[[int, Any], NDArray[Any]]
+"""Makes an array of a length and a dtype, not filled: `numpy.empty` and its likes."""
 
 
 class Rows(NamedTuple):
@@ -56,6 +60,7 @@ def compress(
     columns: NDArray[np.int32],
     values: NDArray[np.float32],
     n_rows: int,
+    empty: Empty = np.empty,
 ) -> Rows:
     """Group entries by row, keeping their order within a row.
 
@@ -67,29 +72,38 @@ def compress(
     """
     blocks = _blocks_of(len(rows))
     cuts = np.linspace(0, len(rows), blocks + 1).astype(np.int64)
-    return _sorted_by(rows, n_rows, cuts, _place, cuts, rows, columns, values)
+    return _sorted_by(rows, n_rows, empty, cuts, _place, cuts, rows, columns, values)
 
 
-def transpose(matrix: Rows, n_columns: int) -> Rows:
+def transpose(matrix: Rows, n_columns: int, empty: Empty = np.empty) -> Rows:
     """The same entries by column, each sorted by row whatever the order they came in.
 
     Transposing twice therefore sorts the entries of every row.
     """
     blocks = equal_blocks(matrix.indptr, _blocks_of(len(matrix.indices)))
     cuts = np.array([0] + [stop for _, stop in blocks], np.int64)
-    return _sorted_by(matrix.indices, n_columns, matrix.indptr[cuts], _place_transposed, cuts, *matrix)
+    starts = matrix.indptr[cuts]
+    return _sorted_by(matrix.indices, n_columns, empty, starts, _place_transposed, cuts, *matrix)
 
 
-def _sorted_by(rows, n_rows, cuts, place, *arguments) -> Rows:
+def _sorted_by(
+    rows: NDArray[np.int32],
+    n_rows: int,
+    empty: Empty,
+    cuts: NDArray[np.int64],
+    place: Callable[..., None],
+    *arguments: Any,
+) -> Rows:
     """A counting sort in blocks: each knows from the tallies of all where its own entries go."""
     each = [(block, block + 1) for block in range(len(cuts) - 1)]
     slots = np.zeros((len(each), n_rows), np.int64)
     run_blocks(_tally, each, cuts, rows, slots)
-    indptr = np.zeros(n_rows + 1, np.int64)
+    indptr = empty(n_rows + 1, np.int64)
+    indptr[0] = 0
     np.cumsum(slots.sum(axis=0), out=indptr[1:])
     slots[:] = indptr[:-1] + np.cumsum(slots, axis=0) - slots
-    indices = np.empty(len(rows), np.int32)
-    out = np.empty(len(rows), np.float32)
+    indices = empty(len(rows), np.int32)
+    out = empty(len(rows), np.float32)
     run_blocks(place, each, *arguments, slots, indices, out)
     return Rows(indptr, indices, out)
 
@@ -104,12 +118,18 @@ def both_ways(
     values: NDArray[np.float32],
     n_rows: int,
     n_columns: int,
+    empty: Empty = np.empty,
 ) -> tuple[Rows, Rows]:
-    """The entries by row and by column, each row's and each column's in ascending order."""
-    by_column = compress(columns, rows, values, n_columns)
-    by_row = transpose(by_column, n_rows)
-    if np.any(rows[1:] < rows[:-1]):  # else their order has made columns ascending already
-        by_column = transpose(by_row, n_columns)
+    """The entries by row and by column, each row's and each column's in ascending order.
+
+    `empty` makes the arrays of the result, given a length and a dtype.
+    """
+    # rows that ascend leave each column in order; else a second transposition sorts them
+    ascending = bool(np.all(rows[1:] >= rows[:-1]))
+    by_column = compress(columns, rows, values, n_columns, empty if ascending else np.empty)
+    by_row = transpose(by_column, n_rows, empty)
+    if not ascending:
+        by_column = transpose(by_row, n_columns, empty)
     return by_row, by_column
 
 

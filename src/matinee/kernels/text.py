@@ -35,7 +35,7 @@ def _number(text, at, separator):
         at += 1
     whole = (at if point < 0 else point) - first
     decimals = 0 if point < 0 else at - point - 1
-    plain = 0 < whole and whole + decimals <= 18 and (text[first] != 48 or whole == 1)
+    plain = whole > 0 and whole + decimals <= 18 and (text[first] != 48 or whole == 1)
     if not plain or (point >= 0 and decimals == 0):
         return digits, decimals, UNUSUAL, at
     if at == len(text):
@@ -57,9 +57,7 @@ def count_lines(text):
 
 
 @jit
-def parse_ratings(
-    text, stop, separator, width, order, row, user, item, stars, timestamp, seen
-):
+def parse_ratings(text, stop, separator, width, order, row, user, item, stars, timestamp, seen):
     """Read the lines of `text` that start after its first line end and before `stop`.
 
     Parameters
