@@ -75,7 +75,7 @@ def _code_plain(found: Plain, parts: Parts, scale: Scale | None) -> Ratings | No
     for numbers, seen in zip((found.user, found.item), found.seen, strict=True):
         ids.append(ids_seen(seen))
         rank(numbers, 0, seen[: ids[-1].values[-1] + 1], out=numbers)
-    return Ratings(found.user, found.item, found.stars, found.timestamp, *ids, scale)
+    return Ratings(found.user, found.item, found.stars, found.timestamp, ids[0], ids[1], scale)
 
 
 def _code_table(table: pl.DataFrame, parts: Parts, scale: Scale | None) -> Ratings:

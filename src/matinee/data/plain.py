@@ -130,6 +130,5 @@ def _text(path: Path, start: int, stop: int) -> NDArray[np.uint8]:
     text[0] = 10
     with path.open("rb", buffering=0) as file:
         file.seek(max(0, start - 1))
-        into = text[1:] if start == 0 else text
-        got = file.readinto(into)  # type: ignore[attr-defined]
+        got = file.readinto((text[1:] if start == 0 else text).data)
     return text[: got + (start == 0)]

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from matinee.data.ids import Ids
 from matinee.errors import SettingError
-from matinee.kernels import Rows, both_ways, slices, tally, within
+from matinee.kernels import Rows, both_ways, release, slices, tally, within
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,14 @@ class Ratings:
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Ratings":
         """The ratings at `rows` (a mask or positions), with the same ids and codes."""
-        return replace(
-            self,
-            user=self.user[rows],
-            item=self.item[rows],
-            stars=self.stars[rows],
-            timestamp=None if self.timestamp is None else self.timestamp[rows],
-        )
+        columns: dict[str, Any] = {"user": self.user, "item": self.item, "stars": self.stars}
+        if self.timestamp is not None:
+            columns["timestamp"] = self.timestamp
+        taken = {}
+        for name, column in columns.items():
+            taken[name] = column[rows]
+            release(column)
+        return replace(self, **taken)
 
     def has_codes_of(self, other: "Ratings") -> bool:
         """Whether codes mean the same here and there, as in all parts of a split."""
@@ -153,6 +155,7 @@ class Ratings:
         for column in (self.user, self.item, self.stars, self.timestamp):
             if column is not None:
                 digest.update(np.ascontiguousarray(column).data)
+                release(column)
         for ids in (self.user_ids, self.item_ids):
             digest.update("\n".join(ids.values.cast(pl.String).to_list()).encode())
         return digest.hexdigest()

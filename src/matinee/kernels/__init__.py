@@ -8,7 +8,7 @@ threads can share them (`run_blocks`); no kernel's result depends on how many.
 from matinee.kernels.blocks import aligned_zeros, equal_blocks, run_blocks, usable_threads
 from matinee.kernels.codes import mark, rank, slices, tally
 from matinee.kernels.implicit import gram, improve_rows, solve_rows_blockwise
-from matinee.kernels.memory import checksum, release, within
+from matinee.kernels.memory import add_up_words, release, within
 from matinee.kernels.rows import (
     Empty,
     Rows,
@@ -37,10 +37,10 @@ __all__ = [
     "Empty",
     "Rows",
     "add_up_rows",
+    "add_up_words",
     "aligned_zeros",
     "best_of_rows",
     "both_ways",
-    "checksum",
     "compress",
     "count_lines",
     "count_together",
