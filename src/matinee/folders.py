@@ -15,11 +15,12 @@ except ImportError:  # Windows: one writer at a time is up to the user there
 
 
 @contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
+def new_folder(target: Path, durable: bool = True) -> Iterator[Path]:
     """An empty folder that takes the place of `target` when the block ends well.
 
     Until then, and if the block fails or the process is killed, what was at `target` stays. The
     one moment at which it is at neither name, between two renames, is mended by `recover`.
+    `durable` waits until the disk has it all; without it, a power cut may leave files damaged.
 
     Examples
     --------
@@ -41,12 +42,14 @@ def new_folder(target: Path) -> Iterator[Path]:
             yield fresh
             for path in (*fresh.rglob("*"), fresh):
                 path.chmod(0o755 if path.is_dir() else 0o644)
-                _to_disk(path)
+                if durable:
+                    _to_disk(path)
             _swap(fresh, target)
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
-    _to_disk(target.parent)
+    if durable:
+        _to_disk(target.parent)
 
 
 @contextmanager

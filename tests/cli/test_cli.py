@@ -346,3 +346,15 @@ def test_the_demo_reads_the_edition_from_the_cache(tmp_path):
     assert "GENERATED" not in text
     assert str(edition) in text
     assert "80 viewers gave 2,500 ratings" in text
+
+
+def test_clean_removes_what_was_prepared_and_nothing_else(shell):
+    cache = Path(shell.environment["MATINEE_DATA"])
+    entry = cache / ".prepared" / "0123"
+    entry.mkdir(parents=True)
+    (entry / "0.npy").write_bytes(b"1234")
+    (cache / "mine").mkdir()
+    assert shell.json("data", "clean") == {"bytes": 4}
+    assert not entry.exists()
+    assert (cache / "mine").exists()
+    assert shell.json("data", "clean") == {"bytes": 0}

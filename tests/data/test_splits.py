@@ -208,3 +208,12 @@ def test_unknown_split_names_those_there_are(tmp_path):
         SettingError, match=r"no split 'u3'; there are random, last, time, u1, ua\."
     ):
         read(write_100k(tmp_path)).split("u3")
+
+
+@pytest.mark.parametrize("seed", [0, 1, 42])
+def test_random_masks_are_those_of_a_permutation(seed):
+    """Published figures hold for these very masks."""
+    for n in (2, 3, 10, 1000, 70_001):
+        expected = np.zeros(n, bool)
+        expected[np.random.default_rng(seed).permutation(n)[: round(n * 0.3)]] = True
+        assert np.array_equal(splits.random(n, 0.3, seed), expected)

@@ -1,4 +1,4 @@
-"""matinee data: list, fetch, add"""
+"""matinee data: list, fetch, add, clean"""
 
 from pathlib import Path
 from typing import Annotated
@@ -90,3 +90,15 @@ def add(
     else:
         again = ", in place of what was there under that name" if before else ""
         say(f"{len(dataset):,} ratings{again}; next: matinee describe {kept.name}.")
+
+
+@data_app.command()
+def clean(json: Json = False) -> None:
+    """Remove what large data were prepared to for quick reading; the data themselves stay."""
+    from matinee.data.prepared import clear
+
+    freed = clear()
+    if json:
+        print_json({"bytes": freed})
+    else:
+        say(f"{freed / 1e6:,.0f} MB freed. What is needed is prepared anew when it is read.")

@@ -18,7 +18,10 @@ from matinee.errors import DataError, SettingError
 from matinee.folders import new_folder, recover, recover_all
 
 READING = "reading.json"
-BESIDE = ("movies.csv", "movies.tsv", "movies.txt", "movies.parquet", "movies.dat", "users.dat")
+BESIDE = (
+    *(f"movies.{suffix}" for suffix in ("csv", "tsv", "txt", "parquet", "arrow", "feather", "dat")),
+    "users.dat",
+)
 """Files that `read` looks for beside a file of ratings."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

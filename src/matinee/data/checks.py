@@ -55,10 +55,10 @@ def check_ratings(
         row = bad.arg_max()
         if row is not None and bad[row]:
             raise origin.error(row, column, what.format(table[column][row]))
-    scale = scale or Scale.of(table["stars"])
-    off = ~scale.holds(table["stars"].to_numpy())
-    if off.any():
-        first = int(off.argmax())
+    stars = table["stars"].to_numpy()
+    scale = scale or Scale.of(stars)
+    first = scale.first_off(stars)
+    if first is not None:
         value = table["stars"][first]
         advice = "If that is right, say so with scale=(low, high)"
         raise origin.error(first, "stars", f"{value:g} is not on the scale {scale}", advice)

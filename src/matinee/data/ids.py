@@ -10,6 +10,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.errors import UnknownIdError
+from matinee.kernels import mark, rank
+
+WIDEST = 2**26
+"""The most numbers among which ids are counted rather than searched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,19 +121,25 @@ def encode(column: pl.Series, also: pl.Series | None = None) -> tuple[Ids, NDArr
     (Ids, int32 array)
         The distinct ids in ascending order, and the code of each row.
     """
-    everything = column if also is None else pl.concat([column, also.cast(column.dtype)])
-    values = everything.unique().sort()
-    if column.dtype == pl.Int64 and len(values) and _compact(values):
-        # counting beats searching: one look-up table from id to code
-        table = np.empty(int(values[-1]) - int(values[0]) + 1, np.int32)
-        table[values.to_numpy() - values[0]] = np.arange(len(values), dtype=np.int32)
-        return Ids(values), table[column.to_numpy() - values[0]]
-    ids = Ids(values)
+    both = [column] if also is None else [column, also.cast(column.dtype)]
+    if column.dtype == pl.Int64:
+        numbers = [one.to_numpy() for one in both if len(one)]
+        low = min((int(one.min()) for one in numbers), default=0)
+        span = max((int(one.max()) for one in numbers), default=0) - low + 1
+        if span < min(16 * len(column) + 1_000_000, WIDEST):
+            seen = np.zeros(span, np.bool_)
+            for one in numbers:
+                mark(one, low, seen)
+            codes = np.empty(len(column), np.int32)
+            rank(column.to_numpy(), low, seen, codes)
+            return ids_seen(seen, low), codes
+    ids = Ids(pl.concat(both).unique().sort())
     return ids, ids.codes(column)
 
 
-def _compact(values: pl.Series) -> bool:
-    return int(values[-1]) - int(values[0]) < 16 * len(values) + 1_000_000
+def ids_seen(seen: NDArray[np.bool_], low: int = 0) -> Ids:
+    """The ids that were marked, `low` being the first that could be."""
+    return Ids(pl.Series(np.flatnonzero(seen) + low))
 
 
 def echo(value: Any) -> str:

@@ -15,9 +15,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data.checks import Origin
+from matinee.data.plain import Plain, read_plain
 from matinee.data.ratings import Scale
 from matinee.data.tables import Schema, header_of, listed, read_delimited, read_lines
 from matinee.errors import DataError
+from matinee.kernels import Empty
 
 WHOLE = Scale(1, 5, 1)
 HALVES = Scale(0.5, 5, 0.5)
@@ -36,7 +38,7 @@ class Parts:
 
     Parameters
     ----------
-    ratings : polars.DataFrame
+    ratings : polars.DataFrame or Plain
         Columns `user`, `item`, `stars` and perhaps `timestamp`, not yet checked.
     origin : Origin
         Where the ratings are from, for messages.
@@ -52,7 +54,7 @@ class Parts:
         The test part of each official split: columns `user`, `item`.
     """
 
-    ratings: pl.DataFrame
+    ratings: pl.DataFrame | Plain
     origin: Origin
     movies: pl.DataFrame | None = None
     movies_origin: Origin = field(default_factory=lambda: Origin("movies"))
@@ -107,9 +109,9 @@ def _viewers_100k(folder: Path) -> pl.DataFrame:
     )
 
 
-def read_dat(folder: Path) -> Parts:
+def read_dat(folder: Path, empty: Empty = np.empty) -> Parts:
     """ml-1m and ml-10m: `ratings.dat`, `movies.dat`, and `users.dat` where there is one."""
-    ratings, origin = read_delimited(folder / "ratings.dat", "::", RATING, header=False)
+    ratings, origin = _read_ratings(folder / "ratings.dat", "::", header=False, empty=empty)
     movies = viewers = None
     if (path := folder / "movies.dat").exists():
         table = read_lines(path, "::", 3)
@@ -127,15 +129,16 @@ def read_dat(folder: Path) -> Parts:
             pl.col("3").alias("occupation"),
         )
     # ml-10m has half stars and no viewer traits; ml-1m has whole ones
-    halves = (ratings["stars"] % 1 == 0.5).any()
-    scale = HALVES if halves else WHOLE
+    stars = ratings.stars if isinstance(ratings, Plain) else ratings["stars"]
+    scale = HALVES if (stars % 1 == 0.5).any() else WHOLE
     return Parts(ratings, origin, movies, Origin("movies.dat"), viewers, scale, positive_ids=True)
 
 
-def read_csv_edition(folder: Path) -> Parts:
+def read_csv_edition(folder: Path, empty: Empty = np.empty) -> Parts:
     """The CSV editions: `ratings.csv` and `movies.csv`."""
     names = dict(zip(RATING, CSV_HEADER, strict=True))
-    ratings, origin = read_delimited(folder / "ratings.csv", ",", RATING, header=True, names=names)
+    path = folder / "ratings.csv"
+    ratings, origin = _read_ratings(path, ",", header=True, names=names, empty=empty)
     movies, where = None, Origin("movies.csv")
     if (path := folder / "movies.csv").exists():
         header = header_of(path, ",")
@@ -149,6 +152,20 @@ def read_csv_edition(folder: Path) -> Parts:
         table, where = read_delimited(path, ",", schema, header=True, names={"item": "movieId"})
         movies = table.with_columns(pl.col("genres").str.split("|"))
     return Parts(ratings, origin, movies, where, None, HALVES, positive_ids=True)
+
+
+def _read_ratings(
+    path: Path,
+    separator: str,
+    *,
+    header: bool,
+    names: dict[str, str] | None = None,
+    empty: Empty,
+) -> tuple[pl.DataFrame | Plain, Origin]:
+    """The four columns in their usual order, by the quick way if the file is plain."""
+    if plain := read_plain(path, separator, header=header, empty=empty):
+        return plain, Origin(path.name, 1 + header, names or {})
+    return read_delimited(path, separator, RATING, header=header, names=names)
 
 
 def official_masks(

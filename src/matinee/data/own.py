@@ -1,15 +1,18 @@
-"""Anyone's own table of ratings: CSV, TSV, Parquet, or a frame in memory."""
+"""Anyone's own table of ratings: CSV, TSV, Parquet, Arrow, or a frame in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from matinee.data.checks import Origin, id_column, unix_seconds
 from matinee.data.movielens import Parts
+from matinee.data.plain import ORDER, read_plain
 from matinee.data.tables import Schema, header_of, listed, read_delimited
 from matinee.errors import DataError, SettingError
+from matinee.kernels import Empty
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "user": ("user", "userid", "viewer", "viewerid", "customer", "customerid", "member", "uid",
@@ -23,18 +26,23 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "year": ("year", "releaseyear"),
 }  # fmt: skip
 REQUIRED = ("user", "item", "stars")
-SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+STORED: dict[str, tuple[Callable[..., pl.LazyFrame], str]] = {
+    ".parquet": (pl.scan_parquet, "Parquet"),
+    ".arrow": (pl.scan_ipc, "Arrow"),
+    ".feather": (pl.scan_ipc, "Arrow"),
+}
+"""Files of typed columns: how to open them, and what they are called."""
+SUFFIXES = (".csv", ".tsv", ".txt", *STORED)
 
 
-def read_own_file(path: Path, columns: Mapping[str, str]) -> Parts:
+def read_own_file(path: Path, columns: Mapping[str, str], empty: Empty = np.empty) -> Parts:
     """A file of ratings; a table of movies may lie beside it (`movies.csv` and the like)."""
-    table, origin = _read_any(path, columns, REQUIRED)
-    parts = _parts(table, origin)
+    parts = _read_plain(path, columns, empty) or _parts(*_read_any(path, columns, REQUIRED))
     for suffix in SUFFIXES:
         beside = path.with_name(f"movies{suffix}")
         if parts.movies is None and beside.exists() and beside != path:
             movies, where = _read_any(beside, columns, ("item",))
-            return Parts(parts.ratings, origin, _movies(movies, where), where)
+            return Parts(parts.ratings, parts.origin, _movies(movies, where), where)
     return parts
 
 
@@ -107,28 +115,48 @@ def _read_any(
     path: Path, columns: Mapping[str, str], required: tuple[str, ...]
 ) -> tuple[pl.DataFrame, Origin]:
     """The columns that play a part, under our names."""
-    if path.suffix == ".parquet":
+    if path.suffix in STORED:
+        scan, kind = STORED[path.suffix]
         try:
-            stored = list(pl.read_parquet_schema(path))
-            chosen = match_columns(stored, columns, required, path.name)
-            table = pl.read_parquet(path, columns=list(chosen.values()))
+            stored = scan(path, glob=False)
+            chosen = match_columns(stored.collect_schema().names(), columns, required, path.name)
+            table = stored.select(pl.col(theirs).alias(ours) for ours, theirs in chosen.items())
+            return table.collect(), Origin(path.name, 1, chosen)
         except (pl.exceptions.PolarsError, OSError) as problem:
             raise DataError(
-                f"{path.name}: this is no whole Parquet file ({str(problem).splitlines()[0]})."
+                f"{path.name}: this is no whole {kind} file ({str(problem).splitlines()[0]})."
             ) from None
-        renamed = table.select(pl.col(theirs).alias(ours) for ours, theirs in chosen.items())
-        return renamed, Origin(path.name, 1, chosen)
-    separator = _separator(path)
-    present = header_of(path, separator)
-    if len(set(present)) < len(present):
-        raise DataError(f"{path.name}, row 1: two columns have the same name.")
-    chosen = match_columns(present, columns, required, path.name)
+    separator, present, chosen = _header(path, columns, required)
     ours = {theirs: name for name, theirs in chosen.items()}
     guessed = _guess_types(path, separator, ours)
     schema: Schema = {
         ours.get(name, f"_{at}"): guessed.get(name, pl.Null) for at, name in enumerate(present)
     }
     return read_delimited(path, separator, schema, header=True, names=chosen)
+
+
+def _read_plain(path: Path, columns: Mapping[str, str], empty: Empty) -> Parts | None:
+    """A text file of nothing but ratings in plain numbers; None for any other."""
+    if path.suffix in STORED:
+        return None
+    separator, present, chosen = _header(path, columns, REQUIRED)
+    ours = {theirs: name for name, theirs in chosen.items()}
+    parts = tuple(ours.get(name, "") for name in present)
+    if not set(parts) <= set(ORDER):
+        return None
+    plain = read_plain(path, separator, parts, header=True, empty=empty)
+    return Parts(plain, Origin(path.name, 2, chosen)) if plain else None
+
+
+def _header(
+    path: Path, columns: Mapping[str, str], required: tuple[str, ...]
+) -> tuple[str, list[str], dict[str, str]]:
+    """The separator of a text file, its columns, and which of them plays which part."""
+    separator = _separator(path)
+    present = header_of(path, separator)
+    if len(set(present)) < len(present):
+        raise DataError(f"{path.name}, row 1: two columns have the same name.")
+    return separator, present, match_columns(present, columns, required, path.name)
 
 
 def _separator(path: Path) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from matinee.data.ids import Ids
 from matinee.errors import SettingError
-from matinee.kernels import Rows, compress, transpose
+from matinee.kernels import Rows, both_ways, release, slices, tally, within
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,19 @@ class Scale:
                 on &= np.abs(steps - np.round(steps)) < 1e-3
         return on
 
+    def first_off(self, stars: NDArray[np.floating]) -> int | None:
+        """Where the first of many stars is that is not on the scale, or None."""
+        for start, stop in slices(len(stars)):
+            off = ~self.holds(stars[start:stop])
+            if off.any():
+                return start + int(off.argmax())
+        return None
+
     @classmethod
-    def of(cls, stars: pl.Series) -> "Scale":
+    def of(cls, stars: NDArray[np.floating]) -> "Scale":
         """The scale that a column of stars seems to be on: its range and smallest step."""
-        values = stars.unique().sort().cast(pl.Float64)
+        some = [pl.Series(stars[start:stop]).unique() for start, stop in slices(len(stars))]
+        values = pl.concat(some).unique().sort().cast(pl.Float64)
         # over a hundred different values is a continuous scale for all purposes
         stepped = 1 < len(values) <= 100
         step = float(values.diff().min()) if stepped else 0.0  # type: ignore[arg-type]
@@ -81,7 +91,7 @@ class Ratings:
                 column.flags.writeable = False
         for codes, ids in ((self.user, self.user_ids), (self.item, self.item_ids)):
             # kernels go where codes point without looking
-            if len(codes) and not (codes.min() >= 0 and codes.max() < len(ids)):
+            if not within(codes, len(ids)):
                 raise ValueError("a code points at no id")
 
     def __repr__(self) -> str:
@@ -92,13 +102,14 @@ class Ratings:
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Ratings":
         """The ratings at `rows` (a mask or positions), with the same ids and codes."""
-        return replace(
-            self,
-            user=self.user[rows],
-            item=self.item[rows],
-            stars=self.stars[rows],
-            timestamp=None if self.timestamp is None else self.timestamp[rows],
-        )
+        columns: dict[str, Any] = {"user": self.user, "item": self.item, "stars": self.stars}
+        if self.timestamp is not None:
+            columns["timestamp"] = self.timestamp
+        taken = {}
+        for name, column in columns.items():
+            taken[name] = column[rows]
+            release(column)
+        return replace(self, **taken)
 
     def has_codes_of(self, other: "Ratings") -> bool:
         """Whether codes mean the same here and there, as in all parts of a split."""
@@ -106,26 +117,36 @@ class Ratings:
             other.item_ids.values
         )
 
-    @cached_property
-    def by_user(self) -> Rows:
-        """Each viewer's movie codes, ascending, and stars."""
-        by_item = compress(self.item, self.user, self.stars, len(self.item_ids))
-        return transpose(by_item, len(self.user_ids))
+    def sorted_as(self, by_user: Rows, by_item: Rows) -> "Ratings":
+        """The same ratings, with both orders given rather than made when asked for."""
+        ready = replace(self)
+        vars(ready)["_both_ways"] = by_user, by_item
+        return ready
 
     @cached_property
+    def _both_ways(self) -> tuple[Rows, Rows]:
+        sizes = len(self.user_ids), len(self.item_ids)
+        return both_ways(self.user, self.item, self.stars, *sizes)
+
+    @property
+    def by_user(self) -> Rows:
+        """Each viewer's movie codes, ascending, and stars."""
+        return self._both_ways[0]
+
+    @property
     def by_item(self) -> Rows:
         """Each movie's viewer codes, ascending, and stars."""
-        return transpose(self.by_user, len(self.item_ids))
+        return self._both_ways[1]
 
     @property
     def user_counts(self) -> NDArray[np.int64]:
         """Ratings of each viewer, (users,)."""
-        return np.bincount(self.user, minlength=len(self.user_ids))
+        return tally(self.user, len(self.user_ids))
 
     @property
     def item_counts(self) -> NDArray[np.int64]:
         """Ratings of each movie, (items,)."""
-        return np.bincount(self.item, minlength=len(self.item_ids))
+        return tally(self.item, len(self.item_ids))
 
     def fingerprint(self) -> str:
         """SHA-256 of the ratings, times, ids and scale, by which a run knows its data again."""
@@ -134,6 +155,7 @@ class Ratings:
         for column in (self.user, self.item, self.stars, self.timestamp):
             if column is not None:
                 digest.update(np.ascontiguousarray(column).data)
+                release(column)
         for ids in (self.user_ids, self.item_ids):
             digest.update("\n".join(ids.values.cast(pl.String).to_list()).encode())
         return digest.hexdigest()

@@ -8,28 +8,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from matinee.data import cache
 from matinee.data.archives import extract
-from matinee.data.catalog import Catalog
-from matinee.data.checks import Origin, check_ratings
+from matinee.data.assemble import assemble
 from matinee.data.dataset import Dataset
 from matinee.data.editions import EDITIONS, TERMS
-from matinee.data.ids import encode
 from matinee.data.movielens import (
     CSV_HEADER,
     Parts,
-    official_masks,
     read_100k,
     read_csv_edition,
     read_dat,
 )
 from matinee.data.own import SUFFIXES, read_frame, read_own_file
-from matinee.data.ratings import Ratings, Scale
+from matinee.data.prepared import prepared
+from matinee.data.ratings import Scale
 from matinee.data.tables import header_of
 from matinee.errors import DataError, SettingError
-from matinee.kernels import repeated_entry
+from matinee.kernels import Empty
 from matinee.progress import progress
 
 DUPLICATES = ("refuse", "last", "mean")
@@ -93,25 +89,32 @@ def read(
             raise SettingError(
                 f"A scale is (low, high) or (low, high, step), not {scale!r}."
             ) from None
+    reading = {
+        "columns": dict(columns),
+        "scale": None if scale is None else [scale.low, scale.high, scale.step],
+        "duplicates": duplicates,
+    }
     if path:
+        file = _ratings_file(path) if path.is_dir() else path
+
+        def prepare(empty: Empty) -> Dataset:
+            parts = _read_file(file, columns, empty)
+            return assemble(parts, scale or parts.scale, duplicates, empty)
+
         with progress(f"Reading {path.name}"):
-            parts = _read_path(path, columns)
+            dataset = prepared(file, reading, prepare)
         path = path.resolve()
         known = path.name.removesuffix("" if path.is_dir() else path.suffix)
         place = str(path)
     else:
         parts, known, place = read_frame(source, columns), "table", ""
-    dataset = _assemble(parts, scale or parts.scale, duplicates)
+        dataset = assemble(parts, scale, duplicates)
     return replace(
         dataset,
         name=name or known,
         source=place,
         licence=TERMS if known in EDITIONS else "",
-        reading={
-            "columns": dict(columns),
-            "scale": None if scale is None else [scale.low, scale.high, scale.step],
-            "duplicates": duplicates,
-        },
+        reading=reading,
     )
 
 
@@ -144,16 +147,6 @@ def locate(source: str | os.PathLike[str]) -> Path:
     raise DataError(f"There is no file, folder or data set {str(source)!r}. {hint}")
 
 
-def _read_path(path: Path, columns: Mapping[str, str]) -> Parts:
-    if path.is_dir():
-        return _read_file(_ratings_file(path), columns)
-    if path.suffix.lower() == ".zip":
-        with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
-            extract(path, Path(folder))
-            return _read_file(_ratings_file(Path(folder), path.name), columns)
-    return _read_file(path, columns)
-
-
 def _ratings_file(folder: Path, called: str | None = None) -> Path:
     """The file of ratings in a folder or one level below it."""
     for pattern in ("", "*/"):
@@ -174,95 +167,22 @@ def _ratings_file(folder: Path, called: str | None = None) -> Path:
     )
 
 
-def _read_file(path: Path, columns: Mapping[str, str]) -> Parts:
+def _read_file(path: Path, columns: Mapping[str, str], empty: Empty) -> Parts:
     """Read a file by its layout, with the movies that lie beside it."""
     if not path.is_file():
         raise DataError(f"{path}: this is not a file.")
+    if path.suffix.lower() == ".zip":
+        with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
+            extract(path, Path(folder))
+            return _read_file(_ratings_file(Path(folder), path.name), columns, empty)
     if path.name == "u.data":
         return read_100k(path.parent)
     if path.name == "ratings.dat":
-        return read_dat(path.parent)
+        return read_dat(path.parent, empty)
     if path.name == "ratings.csv" and not columns and header_of(path, ",") == CSV_HEADER:
-        return read_csv_edition(path.parent)
+        return read_csv_edition(path.parent, empty)
     if path.suffix not in SUFFIXES:
         raise DataError(
             f"{path.name}: matinee reads MovieLens files and tables ({', '.join(SUFFIXES)})."
         )
-    return read_own_file(path, columns)
-
-
-def _assemble(parts: Parts, scale: Scale | None, duplicates: str) -> Dataset:
-    """Check every row, turn ids into codes, and line movies and viewers up with them."""
-    table, scale = check_ratings(parts.ratings, parts.origin, scale, parts.positive_ids)
-    movie_ids = None
-    if parts.movies is not None:
-        movie_ids = parts.movies["item"]
-        again = ~movie_ids.is_first_distinct()
-        for bad, what in (
-            (movie_ids.is_null(), "the cell is empty"),
-            (again, "movie {} stands here for the second time"),
-        ):
-            if bad.any():
-                row = bad.arg_max() or 0
-                raise parts.movies_origin.error(row, "item", what.format(movie_ids[row]))
-        if (movie_ids.dtype == pl.String) != (table["item"].dtype == pl.String):
-            # "007" beside 7: text holds both
-            table = table.with_columns(pl.col("item").cast(pl.String))
-            movie_ids = movie_ids.cast(pl.String)
-    user_ids, user = encode(table["user"])
-    item_ids, item = encode(table["item"], movie_ids)
-    stamps = table["timestamp"].to_numpy() if "timestamp" in table.columns else None
-    ratings = Ratings(user, item, table["stars"].to_numpy(), stamps, user_ids, item_ids, scale)
-    if repeated := repeated_entry(ratings.by_user):
-        if duplicates == "refuse":
-            raise _repeated(ratings, *repeated, parts.origin)
-        if parts.official:
-            raise DataError("The official splits need every pair once; these data were changed.")
-        ratings = _merge(ratings, duplicates)
-    viewers = None
-    if parts.viewers is not None:
-        viewers = pl.DataFrame({"user": user_ids.values}).join(
-            parts.viewers, on="user", how="left", maintain_order="left"
-        )
-    return Dataset(
-        ratings,
-        Catalog.build(item_ids, parts.movies),
-        viewers,
-        official=official_masks(parts.official, table["user"], table["item"]),
-    )
-
-
-def _repeated(ratings: Ratings, user: int, item: int, origin: Origin) -> DataError:
-    first, again = ((ratings.user == user) & (ratings.item == item)).nonzero()[0][:2]
-    return origin.error(
-        int(again),
-        "item",
-        f"viewer {ratings.user_ids.values[user]} rated movie {ratings.item_ids.values[item]} "
-        f"already in row {int(first) + origin.first_row}",
-        'Keep one: duplicates="last" or "mean" (--duplicates last)',
-    )
-
-
-def _merge(ratings: Ratings, how: str) -> Ratings:
-    """One rating for each (viewer, movie), in the order of first appearance."""
-    table = pl.DataFrame({"user": ratings.user, "item": ratings.item, "stars": ratings.stars})
-    latest = [pl.col("stars").last()]
-    if ratings.timestamp is not None:
-        table = table.with_columns(timestamp=pl.Series(ratings.timestamp))
-        latest = [
-            pl.col("stars").sort_by("timestamp", maintain_order=True).last(),
-            pl.col("timestamp").max(),
-        ]
-    if how == "mean":
-        latest[0] = pl.col("stars").mean()
-    merged = table.group_by("user", "item", maintain_order=True).agg(latest)
-    stars = merged["stars"].cast(pl.Float32).to_numpy()
-    between_steps = not ratings.scale.holds(stars).all()
-    return replace(
-        ratings,
-        user=merged["user"].to_numpy(),
-        item=merged["item"].to_numpy(),
-        stars=stars,
-        timestamp=merged["timestamp"].to_numpy() if ratings.timestamp is not None else None,
-        scale=replace(ratings.scale, step=0.0) if between_steps else ratings.scale,
-    )
+    return read_own_file(path, columns, empty)

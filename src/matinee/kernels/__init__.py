@@ -13,11 +13,15 @@ from matinee.kernels.blocks import (
     run_blocks,
     usable_threads,
 )
+from matinee.kernels.codes import mark, rank, slices, tally
 from matinee.kernels.gathered import halve_rows, on_whole_lanes, room_for_halves
 from matinee.kernels.implicit import gram, improve_rows, solve_rows_blockwise
+from matinee.kernels.memory import add_up_words, release, within
 from matinee.kernels.panels import Panels, groups_of_viewers, pack, score_rows
 from matinee.kernels.rows import (
+    Empty,
     Rows,
+    both_ways,
     compress,
     count_together,
     keep_entries,
@@ -30,15 +34,20 @@ from matinee.kernels.rows import (
 from matinee.kernels.sampling import draw_items, item_keys
 from matinee.kernels.score import add_up_rows, predict_pairs, squared_error
 from matinee.kernels.solve import solve_rows_cg, solve_rows_exact
+from matinee.kernels.text import count_lines, parse_ratings
 
 __all__ = [
+    "Empty",
     "Panels",
     "Rows",
     "add_up_rows",
+    "add_up_words",
     "aligned_zeros",
     "best_of_panels",
     "best_of_rows",
+    "both_ways",
     "compress",
+    "count_lines",
     "count_together",
     "draw_items",
     "equal_blocks",
@@ -49,21 +58,28 @@ __all__ = [
     "improve_rows",
     "item_keys",
     "keep_entries",
+    "mark",
     "on_whole_lanes",
     "pack",
+    "parse_ratings",
     "predict_pairs",
+    "rank",
+    "release",
     "repeated_entry",
     "room_for_halves",
     "row_of_entries",
     "run_blocks",
     "score_rows",
+    "slices",
     "solve_rows_blockwise",
     "solve_rows_cg",
     "solve_rows_exact",
     "squared_error",
     "sum_over_entries",
     "take_rows",
+    "tally",
     "top_n",
     "transpose",
     "usable_threads",
+    "within",
 ]

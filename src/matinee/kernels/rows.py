@@ -1,11 +1,16 @@
 """Compressed rows: the ratings of each viewer, or of each movie, side by side."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.kernels.blocks import equal_blocks, run_blocks
 from matinee.kernels.jit import jit
+
+Empty = Callable[[int, Any], NDArray[Any]]
+"""Makes an array of a length and a dtype, not filled: `numpy.empty` and its likes."""
 
 
 class Rows(NamedTuple):
@@ -20,14 +25,34 @@ class Rows(NamedTuple):
 
 
 @jit
-def _fill(rows, columns, values, indptr, indices, out):
-    """Counting sort: place each entry at the next free slot of its row."""
-    slot = indptr[:-1].copy()
-    for entry in range(len(rows)):
+def _tally(block, _, cuts, rows, slots):
+    """slots[block, r] = how many entries of a block are of row r."""
+    mine = slots[block]
+    for entry in range(cuts[block], cuts[block + 1]):
+        mine[rows[entry]] += 1
+
+
+@jit
+def _place(block, _, cuts, rows, columns, values, slots, indices, out):
+    """Put each entry of a block at the next free slot of its row."""
+    slot = slots[block]
+    for entry in range(cuts[block], cuts[block + 1]):
         row = rows[entry]
         indices[slot[row]] = columns[entry]
         out[slot[row]] = values[entry]
         slot[row] += 1
+
+
+@jit
+def _place_transposed(block, _, cuts, indptr, columns, values, slots, indices, out):
+    """The same for the entries of a block of rows, which go where their columns say."""
+    slot = slots[block]
+    for row in range(cuts[block], cuts[block + 1]):
+        for entry in range(indptr[row], indptr[row + 1]):
+            column = columns[entry]
+            indices[slot[column]] = row
+            out[slot[column]] = values[entry]
+            slot[column] += 1
 
 
 def compress(
@@ -35,6 +60,7 @@ def compress(
     columns: NDArray[np.int32],
     values: NDArray[np.float32],
     n_rows: int,
+    empty: Empty = np.empty,
 ) -> Rows:
     """Group entries by row, keeping their order within a row.
 
@@ -44,21 +70,67 @@ def compress(
     >>> found.indptr.tolist(), found.indices.tolist()
     ([0, 1, 3], [6, 5, 7])
     """
-    indptr = np.zeros(n_rows + 1, np.int64)
-    np.cumsum(np.bincount(rows, minlength=n_rows), out=indptr[1:])
-    indices = np.empty(len(rows), np.int32)
-    out = np.empty(len(rows), np.float32)
-    _fill(rows, columns, values, indptr, indices, out)
-    return Rows(indptr, indices, out)
+    blocks = _blocks_of(len(rows))
+    cuts = np.linspace(0, len(rows), blocks + 1).astype(np.int64)
+    return _sorted_by(rows, n_rows, empty, cuts, _place, cuts, rows, columns, values)
 
 
-def transpose(matrix: Rows, n_columns: int) -> Rows:
+def transpose(matrix: Rows, n_columns: int, empty: Empty = np.empty) -> Rows:
     """The same entries by column, each sorted by row whatever the order they came in.
 
     Transposing twice therefore sorts the entries of every row.
     """
-    rows = np.repeat(np.arange(len(matrix.indptr) - 1, dtype=np.int32), np.diff(matrix.indptr))
-    return compress(matrix.indices, rows, matrix.values, n_columns)
+    blocks = equal_blocks(matrix.indptr, _blocks_of(len(matrix.indices)))
+    cuts = np.array([0] + [stop for _, stop in blocks], np.int64)
+    starts = matrix.indptr[cuts]
+    return _sorted_by(matrix.indices, n_columns, empty, starts, _place_transposed, cuts, *matrix)
+
+
+def _sorted_by(
+    rows: NDArray[np.int32],
+    n_rows: int,
+    empty: Empty,
+    cuts: NDArray[np.int64],
+    place: Callable[..., None],
+    *arguments: Any,
+) -> Rows:
+    """A counting sort in blocks: each knows from the tallies of all where its own entries go."""
+    each = [(block, block + 1) for block in range(len(cuts) - 1)]
+    slots = np.zeros((len(each), n_rows), np.int64)
+    run_blocks(_tally, each, cuts, rows, slots)
+    indptr = empty(n_rows + 1, np.int64)
+    indptr[0] = 0
+    np.cumsum(slots.sum(axis=0), out=indptr[1:])
+    slots[:] = indptr[:-1] + np.cumsum(slots, axis=0) - slots
+    indices = empty(len(rows), np.int32)
+    out = empty(len(rows), np.float32)
+    run_blocks(place, each, *arguments, slots, indices, out)
+    return Rows(indptr, indices, out)
+
+
+def _blocks_of(entries: int) -> int:
+    return 8 if entries > 500_000 else 1
+
+
+def both_ways(
+    rows: NDArray[np.int32],
+    columns: NDArray[np.int32],
+    values: NDArray[np.float32],
+    n_rows: int,
+    n_columns: int,
+    empty: Empty = np.empty,
+) -> tuple[Rows, Rows]:
+    """The entries by row and by column, each row's and each column's in ascending order.
+
+    `empty` makes the arrays of the result, given a length and a dtype.
+    """
+    # rows that ascend leave each column in order; else a second transposition sorts them
+    ascending = bool(np.all(rows[1:] >= rows[:-1]))
+    by_column = compress(columns, rows, values, n_columns, empty if ascending else np.empty)
+    by_row = transpose(by_column, n_rows, empty)
+    if not ascending:
+        by_column = transpose(by_row, n_columns, empty)
+    return by_row, by_column
 
 
 def row_of_entries(matrix: Rows) -> NDArray[np.int64]:
@@ -89,13 +161,17 @@ def repeated_entry(matrix: Rows) -> tuple[int, int] | None:
 
     The entries of each row must be sorted, as `transpose` leaves them.
     """
-    again = np.flatnonzero(matrix.indices[1:] == matrix.indices[:-1]) + 1
-    # equal neighbours across the border of two rows are no repetition
-    again = again[~np.isin(again, matrix.indptr)]
-    if len(again) == 0:
-        return None
-    row = int(np.searchsorted(matrix.indptr, again[0], side="right")) - 1
-    return row, int(matrix.indices[again[0]])
+    row, entry = _repeated(matrix.indptr, matrix.indices)
+    return None if row < 0 else (int(row), int(matrix.indices[entry]))
+
+
+@jit
+def _repeated(indptr, indices):
+    for row in range(len(indptr) - 1):
+        for entry in range(indptr[row] + 1, indptr[row + 1]):
+            if indices[entry] == indices[entry - 1]:
+                return row, entry
+    return -1, -1
 
 
 @jit

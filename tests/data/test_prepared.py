@@ -1,0 +1,303 @@
+"""Prepared data sets: used when they are as they were written, made anew in every other case."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+from tiny_editions import WRITERS, write_csv, zip_folder
+
+from matinee.data import assemble, prepared, read
+from matinee.data.cache import cached_names
+from matinee.data.generated import generate
+from matinee.errors import DataError
+
+
+@pytest.fixture(autouse=True)
+def all_sizes_are_kept(monkeypatch):
+    monkeypatch.setattr(prepared, "KEPT_FROM", 0)
+
+
+@pytest.fixture
+def readings(monkeypatch):
+    """Grows by one each time a source is read rather than mapped."""
+    made = []
+    original = prepared._write
+
+    def counted(*arguments):
+        made.append(1)
+        return original(*arguments)
+
+    monkeypatch.setattr(prepared, "_write", counted)
+    return made
+
+
+def entries(cache):
+    return sorted(path for path in (cache / ".prepared").glob("*") if path.is_dir())
+
+
+def same(one, other):
+    """Whether two data sets are equal bit for bit."""
+    arrays = []
+    for data in (one, other):
+        ratings = data.ratings
+        arrays.append([ratings.user, ratings.item, ratings.stars, ratings.timestamp])
+        arrays[-1] += [*ratings.by_user, *ratings.by_item]
+    return (
+        all(
+            (a is None and b is None) or (a.dtype == b.dtype and a.tobytes() == b.tobytes())
+            for a, b in zip(*arrays, strict=True)
+        )
+        and one.ratings.has_codes_of(other.ratings)
+        and one.ratings.scale == other.ratings.scale
+        and one.ratings.fingerprint() == other.ratings.fingerprint()
+        and one.catalog.frame.equals(other.catalog.frame)
+        and one.catalog.genre_names == other.catalog.genre_names
+        and (one.viewers is None) == (other.viewers is None)
+        and (one.viewers is None or one.viewers.equals(other.viewers))
+        and (one.name, one.source, one.reading) == (other.name, other.source, other.reading)
+    )
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A file of 3,000 ratings in no order, with text ids and no times."""
+    data, _ = generate(viewers=60, movies=80, ratings=3000, seed=3)
+    frame = data.to_frame().select("user", "item", "stars").sample(fraction=1, shuffle=True, seed=1)
+    frame = frame.with_columns(user="v" + pl.col("user").cast(pl.String))
+    frame.write_csv(tmp_path / "mine.csv")
+    return tmp_path / "mine.csv"
+
+
+@pytest.mark.parametrize("form", [*WRITERS, "zip", "own", "parquet"])
+def test_mapped_is_what_was_read(form, make_edition, table, tmp_path, monkeypatch, readings):
+    if form == "zip":
+        source = zip_folder(write_csv(tmp_path / "tiny"), tmp_path / "tiny.zip")
+    elif form == "parquet":
+        source = table.with_suffix(".parquet")
+        pl.read_csv(table).write_parquet(source)
+    else:
+        source = table if form == "own" else make_edition(form)
+    with monkeypatch.context() as patch:
+        patch.setattr(prepared, "KEPT_FROM", 2**40)
+        bare = read(source)
+    first, second = read(source), read(source)
+    assert len(readings) == (0 if form == "100k" else 1)  # with official splits, never kept
+    assert same(first, bare)
+    assert same(second, bare)
+    train, test = second.split(test_fraction=0.3)
+    assert same(train, bare.split(test_fraction=0.3)[0])
+    assert same(test, bare.split(test_fraction=0.3)[1])
+
+
+def test_mapped_arrays_are_not_copied(table, cache):
+    read(table)
+    ratings = read(table).ratings
+    for array in (ratings.user, ratings.stars, *ratings.by_user, *ratings.by_item):
+        assert isinstance(array.base, np.memmap)
+    before = [path.read_bytes() for path in sorted(entries(cache)[0].iterdir())]
+    ratings.by_user.values[:] = 0.0  # whoever writes, writes to memory of their own
+    assert before == [path.read_bytes() for path in sorted(entries(cache)[0].iterdir())]
+
+
+def test_other_options_are_another_entry(table, cache, readings):
+    read(table)
+    assert read(table, scale=(0, 5, 0.5)).ratings.scale.low == 0
+    assert read(table, duplicates="last").reading["duplicates"] == "last"
+    assert read(table).ratings.scale.low == 0.5
+    assert len(readings) == len(entries(cache)) == 3
+
+
+@pytest.mark.parametrize("change", ["row", "time", "movies", "no movies"])
+def test_a_changed_source_is_read_anew(change, tmp_path, readings):
+    folder = write_csv(tmp_path / "tiny")
+    before = read(folder)
+    ratings = folder / "ratings.csv"
+    if change == "row":
+        ratings.write_text("\n".join(ratings.read_text().splitlines()[:-1]))
+    elif change == "time":
+        os.utime(ratings, ns=(1, 1))
+    elif change == "movies":
+        (folder / "movies.csv").write_text("movieId,title,genres\n10,Ran (1985),War\n")
+    else:
+        (folder / "movies.csv").unlink()
+    after = read(folder)
+    assert len(readings) == 2
+    assert same(after, before) == (change == "time")
+    read(folder)
+    assert len(readings) == 2
+
+
+def flip(path, at):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def test_any_damage_is_mended(table, cache, readings):
+    good = read(table)
+    for name in sorted(path.name for path in entries(cache)[0].iterdir()):
+        for damage in (
+            lambda path: path.unlink(),
+            lambda path: path.write_bytes(b""),
+            lambda path: path.write_bytes(path.read_bytes()[:-1]),
+            lambda path: path.write_bytes(path.read_bytes() + b"\0"),
+            lambda path: flip(path, 0),
+            lambda path: flip(path, path.stat().st_size // 2),
+            lambda path: flip(path, path.stat().st_size - 1),
+        ):
+            made = len(readings)
+            damage(entries(cache)[0] / name)
+            assert same(read(table), good), name
+            assert len(readings) <= made + 1
+        assert len(readings) == made + 1, name  # the last damage was noticed
+    shutil.rmtree(entries(cache)[0])
+    assert same(read(table), good)
+
+
+def replace_array(entry, name, change):
+    """Put another array where one was, so that the entry still adds up."""
+    manifest = json.loads((entry / "manifest.json").read_text())
+    path = entry / f"{manifest['arrays'][name][0]}.npy"
+    array = change(np.load(path))
+    path.unlink()  # what is mapped from it stays as it is
+    np.save(path, array)
+    manifest["arrays"][name][1] = prepared._add_up(path, array)[0]
+    (entry / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("name", ["user", "item", "by_user.indices", "by_item.indices"])
+@pytest.mark.parametrize("code", [-1, 10**6])
+def test_codes_that_lead_nowhere_are_refused_even_where_all_adds_up(
+    name, code, table, cache, readings
+):
+    def changed(array):
+        array[7] = code
+        return array
+
+    good = read(table)
+    replace_array(entries(cache)[0], name, changed)
+    assert same(read(table), good)
+    assert len(readings) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("by_user.indptr", lambda array: array[::-1].copy()),
+        ("by_item.indptr", lambda array: array[:-1].copy()),
+        ("by_item.indptr", lambda array: np.append(0, np.full(len(array) - 1, array[-1] + 1))),
+        ("stars", lambda array: array[:-1].copy()),
+        ("stars", lambda array: array.view(np.int32)),
+        ("by_user.values", lambda array: array.reshape(2, -1)),
+    ],
+)
+def test_arrays_of_another_kind_are_refused(name, wrong, table, cache, readings):
+    good = read(table)
+    replace_array(entries(cache)[0], name, wrong)
+    assert same(read(table), good)
+    assert len(readings) == 2
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "[]",
+        "{",
+        "null",
+        '{"format": 1}',
+        '{"format": 99}',
+        "\ud800".encode("utf-8", "surrogatepass"),
+    ],
+)
+def test_manifests_that_say_nothing_are_replaced(manifest, table, cache, readings):
+    good = read(table)
+    path = entries(cache)[0] / "manifest.json"
+    path.write_bytes(manifest if isinstance(manifest, bytes) else manifest.encode())
+    assert same(read(table), good)
+    assert same(read(table), good)
+    assert len(readings) == 2
+
+
+def test_bad_rows_leave_nothing(tmp_path, cache):
+    path = tmp_path / "mine.csv"
+    path.write_text("user,item,stars\n1,2,3\n1,2,4\n")
+    for _ in range(2):
+        with pytest.raises(DataError, match="rated movie 2 already in row 2"):
+            read(path)
+    assert entries(cache) == []
+    path.write_text("user,item,stars\n1,2,3\n1,3,many\n")
+    with pytest.raises(DataError, match="row 3, column stars"):
+        read(path)
+    assert list((cache / ".prepared").iterdir()) == []
+
+
+def test_without_a_place_to_write_all_goes_on_in_memory(table, tmp_path, monkeypatch):
+    expected = read(table)
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("MATINEE_DATA", str(tmp_path / "file"))
+    data = read(table)
+    assert same(data, expected)
+    assert not isinstance(data.ratings.user.base, np.memmap)
+
+
+def test_without_room_on_disk_all_goes_on_in_memory(table, cache, monkeypatch):
+    expected = read(table)
+    prepared.clear()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    assert same(read(table), expected)
+    assert entries(cache) == []
+    assert list((cache / ".prepared").iterdir()) == []
+
+
+def test_only_the_last_used_stay(table, cache, monkeypatch, readings):
+    monkeypatch.setattr(prepared, "KEPT", 2)
+    for high in (5, 6, 5, 7):  # the third reading is a use of the first
+        read(table, scale=(0, high))
+        for entry in entries(cache):
+            manifest = entry / "manifest.json"
+            found = manifest.stat().st_mtime_ns
+            os.utime(manifest, ns=(found - 10**9, found - 10**9))  # as if a second had gone by
+    assert len(readings) == 3
+    assert len(entries(cache)) == 2
+    read(table, scale=(0, 5))
+    read(table, scale=(0, 7))
+    assert len(readings) == 3
+
+
+def test_entries_are_no_data_sets_and_can_be_cleared(table, cache):
+    assert prepared.clear() == 0
+    read(table)
+    assert cached_names() == []
+    assert prepared.clear() > 3000 * 8
+    assert entries(cache) == []
+
+
+def test_small_files_are_not_kept(table, cache, monkeypatch):
+    monkeypatch.setattr(prepared, "KEPT_FROM", table.stat().st_size + 1)
+    read(table)
+    assert not cache.exists()
+
+
+def test_a_plain_file_is_written_once(tmp_path, cache, monkeypatch):
+    """Columns are parsed and sorted into the files that stay; nothing is copied there later."""
+    folder = write_csv(tmp_path / "tiny")
+    asked = []
+    original = assemble.both_ways
+
+    def noted(user, *rest):
+        asked.append(user)
+        return original(user, *rest)
+
+    monkeypatch.setattr(assemble, "both_ways", noted)
+    read(folder)
+    owner = asked[0]
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    assert isinstance(owner, np.memmap)
