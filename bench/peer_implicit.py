@@ -1,7 +1,7 @@
 """Run by `implicit`'s own interpreter: fit its ALS as told and write down what it made.
 
 python peer_implicit.py factors IN.npz OUT.npz SETTINGS    vectors of everybody asked about
-python peer_implicit.py seconds IN.npz FACTORS ITERATIONS  seconds of each iteration
+python peer_implicit.py seconds IN.npz FACTORS ITERATIONS [exact]   median seconds of an iteration
 """
 
 import json
@@ -29,11 +29,15 @@ def vectors(given, out, settings):
     np.savez(out, users=np.asarray(rows), items=np.asarray(model.item_factors))
 
 
-def seconds(given, factors, iterations):
+def seconds(given, factors, iterations, solver="cg"):
     """Median seconds of an iteration with the library's defaults, the first left out."""
     spent = []
     model = AlternatingLeastSquares(
-        factors=int(factors), iterations=int(iterations), num_threads=2, random_state=0
+        factors=int(factors),
+        iterations=int(iterations),
+        use_cg=solver != "exact",
+        num_threads=2,
+        random_state=0,
     )
     model.fit(
         matrix(np.load(given), "train"),

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from matinee.data.cache import cache_folder
 
-PINS = {"implicit": ["implicit==0.7.3", "numpy==2.4.6", "scipy==1.17.1"]}
+PINS = {
+    "implicit": ["implicit==0.7.3", "numpy==2.4.6", "scipy==1.17.1"],
+    "libmf": ["libmf==0.9.2", "numpy==2.4.6"],
+    "cmfrec": ["cmfrec==3.5.1.post14", "numpy==2.4.6", "scipy==1.17.1", "pandas==3.1.1"],
+}
+FROM_SOURCE = {"libmf": "-O3 -march=native -DUSEAVX -mavx"}
+"""Compiler flags of peers that are built here: the wrapper's own leave out vector instructions."""
 
 
 def peer_python(name: str) -> Path:
@@ -20,7 +26,11 @@ def peer_python(name: str) -> Path:
         print(f"Installing {', '.join(PINS[name])} ...", file=sys.stderr)
         venv.create(folder, with_pip=True, clear=True)
         pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-        subprocess.run([*pip, *PINS[name]], check=True)
+        environment = dict(os.environ)
+        if name in FROM_SOURCE:
+            pip += ["--no-binary", name, "--no-cache-dir"]
+            environment |= {"CFLAGS": FROM_SOURCE[name], "CXXFLAGS": FROM_SOURCE[name]}
+        subprocess.run([*pip, *PINS[name]], check=True, env=environment)
         done.touch()
     return python
 

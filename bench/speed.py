@@ -1,0 +1,257 @@
+"""How fast, on 32 million generated ratings: every stage, against the peers and the machine.
+
+    python bench/speed.py [--json FILE] [--only PART] [--rounds N]
+
+The data (`matinee.data.generated`, in the shape of ml-32m) are written once as MovieLens CSV
+under the cache folder, peers are installed beside them into environments of their own. What is
+compared runs in turns, each time in a fresh process with two threads; figures are medians, and
+ratios count, not seconds. Needs 8 GB of memory, 24 GB for `--only growth`, and about an hour.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+import matinee
+import speed_ingest
+import speed_lists
+import speed_start
+from matinee.data.cache import cache_folder
+from matinee.data.generated import write_generated
+from peers import run_peer
+
+SIZE = {"viewers": 200_948, "movies": 84_432, "ratings": 32_000_204}
+ITERATIONS = 6  # timed in one process; the first is left out
+LIBMF = [  # the best of a wider search come first
+    {"k": 64, "nr_iters": 12, "lambda_p1": 0, "lambda_q1": 0, "lambda_p2": 0.05, "lambda_q2": 0.05},
+    {"k": 64, "nr_iters": 20, "lambda_p1": 0, "lambda_q1": 0, "lambda_p2": 0.05, "lambda_q2": 0.05},
+    {"k": 64, "nr_iters": 12, "lambda_p1": 0, "lambda_q1": 0, "lambda_p2": 0.04, "lambda_q2": 0.04},
+]
+CMFREC = {"k": 64, "lambda_": 0.05, "scale_lam": True, "method": "als", "use_cg": True, "niter": 6}
+GROWTH = (0.1, 1, 10)  # times SIZE, in viewers and ratings; the movies stay
+
+
+def folder() -> Path:
+    """Where the data are, written at first use."""
+    place = cache_folder() / "generated-32m"
+    if not (place / "ratings.csv").exists():
+        write_generated(place, **SIZE)
+    return place
+
+
+def parts():
+    """The training and the test part, a tenth."""
+    return matinee.read(folder()).split("random", test_fraction=0.1, seed=0)
+
+
+def save_for_peers(place):
+    """The two parts as arrays, for interpreters that know no matinee."""
+    train, test = parts()
+    by_user = train.ratings.by_user
+    path = Path(place) / "parts.npz"
+    np.savez(
+        path,
+        viewers=np.int64(SIZE["viewers"]),
+        movies=np.int64(SIZE["movies"]),
+        train_indptr=by_user.indptr,
+        train_indices=by_user.indices,
+        user=train.ratings.user,
+        item=train.ratings.item,
+        stars=train.ratings.stars,
+        test_user=test.ratings.user,
+        test_item=test.ratings.item,
+        test_stars=test.ratings.stars,
+    )
+    return str(path)
+
+
+def child(task, *arguments):
+    """What a function of this file returns in a process of its own."""
+    command = [sys.executable, __file__, "--child", task, json.dumps(arguments)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def seconds_of_iterations(settings):
+    """Median seconds of an iteration, errors and all."""
+    train, _ = parts()
+    model = matinee.ALS(iterations=ITERATIONS, **settings).fit(train, threads=2)
+    return float(np.median(np.diff(model.rating.history["seconds"].to_numpy())))
+
+
+def iterations(rounds):
+    """Seconds of an iteration over all viewers and movies, ours and implicit's in turn."""
+    kinds = {
+        "64 factors, cg": ({"factors": 64}, ["64", str(ITERATIONS)]),
+        "64 factors, exact": (
+            {"factors": 64, "solver": "cholesky"},
+            ["64", str(ITERATIONS), "exact"],
+        ),
+        "128 factors, cg": ({"factors": 128}, ["128", str(ITERATIONS)]),
+    }
+    pairs = {kind: [] for kind in kinds}
+    with tempfile.TemporaryDirectory(dir=cache_folder()) as place:
+        given = save_for_peers(place)
+        for _ in range(rounds):
+            for kind, (ours, theirs) in kinds.items():
+                peer = float(run_peer("implicit", "peer_implicit.py", "seconds", given, *theirs))
+                pairs[kind].append((child("seconds_of_iterations", ours), peer))
+                note(f"{kind}: {pairs[kind][-1]}")
+    return {
+        kind: {
+            "seconds": statistics.median(mine for mine, _ in both),
+            "implicit": statistics.median(peer for _, peer in both),
+            "ratio": statistics.median(peer / mine for mine, peer in both),
+            "pairs": both,
+        }
+        for kind, both in pairs.items()
+    }
+
+
+def curve():
+    """(seconds, test RMSE) of ours with the defaults, iteration by iteration, and at the end."""
+    train, test = parts()
+    history = matinee.ALS().fit(train, test=test, threads=2).rating.history
+    return history["test_rmse"].to_list()
+
+
+def seconds_to(iterations):
+    """Seconds of a whole fit of so many iterations, from prepared ratings; and its test RMSE."""
+    train, test = parts()
+    ratings = train.ratings.by_user, train.ratings.by_item
+    matinee.ALS(factors=2, iterations=1).fit(train, threads=2)  # compiled
+    started = time.perf_counter()
+    model = matinee.ALS(iterations=iterations).fit(train, threads=2)
+    seconds = time.perf_counter() - started
+    del ratings
+    return {"seconds": seconds, "rmse": matinee.evaluate(model, train, test).rmse}
+
+
+def quality(rounds):
+    """Time to the best test RMSE that a peer reaches, and where ours ends."""
+    with tempfile.TemporaryDirectory(dir=cache_folder()) as place:
+        given = save_for_peers(place)
+        peers = {
+            "cmfrec": json.loads(run_peer("cmfrec", "peer_cmfrec.py", given, json.dumps(CMFREC)))
+        }
+        for settings in LIBMF:
+            found = json.loads(run_peer("libmf", "peer_libmf.py", given, json.dumps(settings)))
+            peers[f"libmf {settings['nr_iters']} epochs, lambda {settings['lambda_p2']}"] = found
+            note(f"{settings}: {found}")
+        best = min(peers, key=lambda name: peers[name]["rmse"])
+        rmses = child("curve")
+        needed = next(at for at, rmse in enumerate(rmses, 1) if rmse <= peers[best]["rmse"])
+        pairs = []
+        for _ in range(rounds):
+            settings = LIBMF[[name for name in peers if "libmf" in name].index(best)]
+            theirs = json.loads(run_peer("libmf", "peer_libmf.py", given, json.dumps(settings)))
+            pairs.append((child("seconds_to", needed), theirs))
+            note(f"to {peers[best]['rmse']:.4f}: {pairs[-1]}")
+    return {
+        "peers": peers,
+        "best peer": best,
+        "test rmse by iteration": rmses,
+        "iterations needed": needed,
+        "pairs": pairs,
+        "seconds": statistics.median(mine["seconds"] for mine, _ in pairs),
+        "ratio": statistics.median(peer["seconds"] / mine["seconds"] for mine, peer in pairs),
+    }
+
+
+def command(rounds):
+    """`matinee train ratings.csv`, nothing prepared, to the saved run; and `recommend` on it."""
+    code = "from matinee.cli.app import main; main()"
+    with tempfile.TemporaryDirectory(dir=cache_folder()) as place:
+        run = Path(place, "run")
+        train = [sys.executable, "-c", code, "train", folder() / "ratings.csv", "--run", run]
+        environment = {**os.environ, "MATINEE_DATA": str(Path(place, "data"))}
+        started = time.perf_counter()
+        process = subprocess.Popen(train, env=environment, stdout=sys.stderr)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            sys.exit("matinee train failed")
+        return {
+            "seconds": time.perf_counter() - started,
+            "peak_gb": usage.ru_maxrss / 1e6,
+            "start": speed_start.start_up(run, "7"),
+        }
+
+
+def lists(rounds):
+    """Lists of ten, for everybody and for one, by vectors of 64 factors."""
+    train, _ = parts()
+    stars = matinee.ALS().fit(train)
+    ranking = matinee.ImplicitALS(factors=64).fit(train)
+    del train
+    return speed_lists.measure(stars, ranking)
+
+
+def grown(times):
+    """Seconds of an iteration on so many times the ratings and viewers, and peak memory."""
+    from matinee.data.generated import generate
+
+    size = {name: round(number * times) for name, number in SIZE.items()}
+    data, _ = generate(**{**size, "movies": SIZE["movies"]})
+    model = matinee.ALS(iterations=4).fit(data, threads=2)
+    seconds = float(np.median(np.diff(model.rating.history["seconds"].to_numpy())))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return {"ratings": len(data), "seconds": seconds, "peak_gb": peak}
+
+
+def growth(rounds):
+    """Seconds of an iteration from a tenth of the data to ten times as much."""
+    found = [child("grown", times) for times in GROWTH]
+    per_rating = [one["seconds"] / one["ratings"] for one in found]
+    return {
+        "sizes": found,
+        "times linear": [b / a for a, b in pairwise(per_rating)],
+    }
+
+
+PARTS = {
+    "iterations": iterations,
+    "quality": quality,
+    "ingest": lambda rounds: speed_ingest.measure(folder(), rounds),
+    "command": command,
+    "lists": lists,
+    "growth": growth,
+}
+
+
+def note(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="Write the figures to this file, too.")
+    parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        print(json.dumps(globals()[given.child[0]](*json.loads(given.child[1]))))
+        return
+    figures = {}
+    for name, part in PARTS.items():
+        if given.only in (None, name):
+            note(f"-- {name}")
+            figures[name] = part(given.rounds)
+            print(json.dumps({name: figures[name]}, indent=2), flush=True)
+    if given.json:
+        environment = {"processors": os.cpu_count(), "python": sys.version.split()[0]}
+        given.json.write_text(json.dumps({"figures": figures, **environment}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
