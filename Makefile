@@ -1,7 +1,7 @@
 # Each target sets itself up in .venv; needed are only python3 (3.11 or newer) and make.
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test lint format accuracy ranking neural looks gallery notebooks clean
+.PHONY: demo test lint format accuracy bench ranking neural looks gallery notebooks clean
 
 demo: .venv/core
 	.venv/bin/matinee demo
@@ -20,6 +20,9 @@ format: .venv/all
 
 accuracy: .venv/core
 	.venv/bin/python bench/accuracy.py
+
+bench: .venv/core
+	.venv/bin/python bench/speed.py
 
 ranking: .venv/core
 	.venv/bin/python bench/ranking.py

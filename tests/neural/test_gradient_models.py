@@ -1,5 +1,6 @@
 """What every model trained by gradients answers, as all other models do."""
 
+import hashlib
 import subprocess
 import sys
 from dataclasses import replace
@@ -138,7 +139,9 @@ def rewritten(run, name, change):
     save_file(arrays, run / name)
     manifest = (run / "manifest.json").read_text()
     old = runs.read_manifest(run)["files"][name]["sha256"]
-    (run / "manifest.json").write_text(manifest.replace(old, runs._sha256(run / name)))
+    (run / "manifest.json").write_text(
+        manifest.replace(old, hashlib.sha256((run / name).read_bytes()).hexdigest())
+    )
 
 
 def put(name, at, value):
