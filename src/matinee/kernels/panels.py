@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.kernels.blocks import aligned_zeros, even_blocks
+from matinee.kernels.blocks import aligned_zeros, even_blocks, run_blocks
 from matinee.kernels.jit import jit
 from matinee.kernels.lanes import LANES, fma, load, splat, store
 
 VIEWERS = 8  # whose sums of a panel are in registers together
+ASKED = 10_000  # viewers who are asked how long a vector is
 
 
 class Panels(NamedTuple):
@@ -31,9 +32,9 @@ class Panels(NamedTuple):
 
 
 @jit
-def _fill(order, item_rows, skip, vectors):
+def _fill(start, stop, order, item_rows, skip, vectors):
     width = item_rows.shape[1] - skip
-    for place in range(len(order)):
+    for place in range(start, stop):
         row, panel, lane = item_rows[order[place]], place // LANES, place % LANES
         for d in range(width):
             vectors[panel * width + d, lane] = row[skip + d]
@@ -54,13 +55,14 @@ def pack(item_rows: NDArray[np.float32], user_rows: NDArray[np.float32], biased:
     count, width = -(-movies // LANES), item_rows.shape[1] - skip
     lengths = _lengths(item_rows[:, skip:])
     biases = item_rows[:, 0] if biased else np.zeros(movies, np.float32)
-    typical = _finite(_lengths(user_rows[:, skip:])).sum() / max(1, len(user_rows))
+    some = user_rows[:: max(1, len(user_rows) // ASKED), skip:]
+    typical = _finite(_lengths(some)).sum() / max(1, len(some))
     with np.errstate(invalid="ignore"):  # of what is no number the order does not matter
         order = np.argsort(-(biases + typical * lengths), kind="stable")
     codes = np.full((count, LANES), -1, np.int32)
     codes.ravel()[:movies] = order
     vectors = aligned_zeros(count * width, LANES)
-    _fill(order, item_rows, skip, vectors)
+    run_blocks(_fill, even_blocks(movies), order, item_rows, skip, vectors)
     packed_biases, packed_lengths = aligned_zeros(count, LANES), aligned_zeros(count, LANES)
     packed_biases[:] = -np.inf
     packed_biases.ravel()[:movies] = biases[order]
