@@ -11,10 +11,18 @@ from matinee.data.cache import cache_folder
 PINS = {
     "implicit": ["implicit==0.7.3", "numpy==2.4.6", "scipy==1.17.1"],
     "libmf": ["libmf==0.9.2", "numpy==2.4.6"],
-    "cmfrec": ["cmfrec==3.5.1.post14", "numpy==2.4.6", "scipy==1.17.1", "pandas==3.1.1"],
+    "cmfrec": [
+        "cmfrec==3.5.1.post14",
+        "numpy==2.4.6",
+        "scipy==1.17.1",
+        "pandas==3.1.1",
+        "threadpoolctl==3.8.0",
+    ],
 }
-FROM_SOURCE = {"libmf": "-O3 -march=native -DUSEAVX -mavx"}
-"""Compiler flags of peers that are built here: the wrapper's own leave out vector instructions."""
+FLAGS = {"libmf-avx": "-O3 -march=native -DUSEAVX -mavx"}
+"""Compiler flags of a peer that is built again here, with vector instructions that its wrapper's
+own build leaves out."""
+PINS["libmf-avx"] = PINS["libmf"]
 
 
 def peer_python(name: str) -> Path:
@@ -27,9 +35,9 @@ def peer_python(name: str) -> Path:
         venv.create(folder, with_pip=True, clear=True)
         pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         environment = dict(os.environ)
-        if name in FROM_SOURCE:
-            pip += ["--no-binary", name, "--no-cache-dir"]
-            environment |= {"CFLAGS": FROM_SOURCE[name], "CXXFLAGS": FROM_SOURCE[name]}
+        if name in FLAGS:
+            pip += ["--no-binary", "libmf", "--no-cache-dir"]
+            environment |= {"CFLAGS": FLAGS[name], "CXXFLAGS": FLAGS[name]}
         subprocess.run([*pip, *PINS[name]], check=True, env=environment)
         done.touch()
     return python

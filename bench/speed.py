@@ -37,6 +37,7 @@ LIBMF = [  # the best of a wider search come first
     {"k": 64, "nr_iters": 20, "lambda_p1": 0, "lambda_q1": 0, "lambda_p2": 0.05, "lambda_q2": 0.05},
     {"k": 64, "nr_iters": 12, "lambda_p1": 0, "lambda_q1": 0, "lambda_p2": 0.04, "lambda_q2": 0.04},
 ]
+OURS = {"regularization": 2.0, "iterations": 6}  # as many tries
 CMFREC = {"k": 64, "lambda_": 0.05, "scale_lam": True, "method": "als", "use_cg": True, "niter": 6}
 GROWTH = (0.1, 1, 10)  # times SIZE, in viewers and ratings; the movies stay
 
@@ -118,53 +119,63 @@ def iterations(rounds):
     }
 
 
-def curve():
-    """(seconds, test RMSE) of ours with the defaults, iteration by iteration, and at the end."""
+def curve(settings):
+    """Test RMSE of ours, iteration by iteration."""
     train, test = parts()
-    history = matinee.ALS().fit(train, test=test, threads=2).rating.history
+    history = matinee.ALS(**settings).fit(train, test=test, threads=2).rating.history
     return history["test_rmse"].to_list()
 
 
-def seconds_to(iterations):
-    """Seconds of a whole fit of so many iterations, from prepared ratings; and its test RMSE."""
+def seconds_to(settings):
+    """Seconds of a whole fit from prepared ratings, and its test RMSE."""
     train, test = parts()
-    ratings = train.ratings.by_user, train.ratings.by_item
+    assert train.ratings.by_user, train.ratings.by_item  # prepared
     matinee.ALS(factors=2, iterations=1).fit(train, threads=2)  # compiled
     started = time.perf_counter()
-    model = matinee.ALS(iterations=iterations).fit(train, threads=2)
+    model = matinee.ALS(**settings).fit(train, threads=2)
     seconds = time.perf_counter() - started
-    del ratings
     return {"seconds": seconds, "rmse": matinee.evaluate(model, train, test).rmse}
 
 
 def quality(rounds):
-    """Time to the best test RMSE that a peer reaches, and where ours ends."""
+    """Where the defaults end; and time to the best test RMSE of a peer, both sides tuned."""
     with tempfile.TemporaryDirectory(dir=cache_folder()) as place:
         given = save_for_peers(place)
-        peers = {
-            "cmfrec": json.loads(run_peer("cmfrec", "peer_cmfrec.py", given, json.dumps(CMFREC)))
-        }
-        for settings in LIBMF:
-            found = json.loads(run_peer("libmf", "peer_libmf.py", given, json.dumps(settings)))
-            peers[f"libmf {settings['nr_iters']} epochs, lambda {settings['lambda_p2']}"] = found
-            note(f"{settings}: {found}")
-        best = min(peers, key=lambda name: peers[name]["rmse"])
-        rmses = child("curve")
-        needed = next(at for at, rmse in enumerate(rmses, 1) if rmse <= peers[best]["rmse"])
-        pairs = []
+
+        def peer(name, settings):
+            script = f"peer_{name.removesuffix('-avx')}.py"
+            found = json.loads(run_peer(name, script, given, json.dumps(settings)))
+            note(f"{name} {settings}: {found}")
+            return found
+
+        reached = [peer("libmf-avx", settings) for settings in LIBMF]
+        best = min(range(len(LIBMF)), key=lambda at: reached[at]["rmse"])
+        target = reached[best]["rmse"]
+        rmses = child("curve", OURS)
+        needed = next(at for at, rmse in enumerate(rmses, 1) if rmse <= target)
+        runs = {"matinee": [], "libmf": [], "libmf-avx": []}
         for _ in range(rounds):
-            settings = LIBMF[[name for name in peers if "libmf" in name].index(best)]
-            theirs = json.loads(run_peer("libmf", "peer_libmf.py", given, json.dumps(settings)))
-            pairs.append((child("seconds_to", needed), theirs))
-            note(f"to {peers[best]['rmse']:.4f}: {pairs[-1]}")
+            runs["matinee"].append(child("seconds_to", {**OURS, "iterations": needed}))
+            runs["libmf"].append(peer("libmf", LIBMF[best]))
+            runs["libmf-avx"].append(peer("libmf-avx", LIBMF[best]))
+            note(f"matinee, {needed} iterations: {runs['matinee'][-1]}")
+        cmfrec = peer("cmfrec", CMFREC)
+    mine = [one["seconds"] for one in runs["matinee"]]
     return {
-        "peers": peers,
-        "best peer": best,
-        "test rmse by iteration": rmses,
+        "defaults, test rmse by iteration": child("curve", {}),
+        "libmf, by settings": reached,
+        "cmfrec": cmfrec,
+        "target": target,
+        "ours, test rmse by iteration": rmses,
         "iterations needed": needed,
-        "pairs": pairs,
-        "seconds": statistics.median(mine["seconds"] for mine, _ in pairs),
-        "ratio": statistics.median(peer["seconds"] / mine["seconds"] for mine, peer in pairs),
+        "runs": runs,
+        "seconds": statistics.median(mine),
+        "ratios": {
+            name: statistics.median(
+                one["seconds"] / own for one, own in zip(runs[name], mine, strict=True)
+            )
+            for name in ("libmf", "libmf-avx")
+        },
     }
 
 

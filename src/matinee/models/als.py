@@ -141,9 +141,7 @@ class ALS:
         started = time.perf_counter()
         with compilation_announced(), progress("Training", self.iterations) as tick:
             for iteration in range(1, self.iterations + 1):
-                training.iterate()
-                if iteration == self.iterations:
-                    training.finish()
+                training.iterate(last=iteration == self.iterations)
                 row = {"iteration": iteration, **training.errors()}
                 for part, dataset in judged.items():
                     row[f"{part}_rmse"] = training.rmse(dataset.ratings)
@@ -190,7 +188,7 @@ class Training:
         counts = np.diff(rated.indptr).astype(np.float64)
         return np.where(counts > 0, counts**self.recipe.exponent, 0.0)
 
-    def iterate(self) -> None:
+    def iterate(self, last: bool = False) -> None:
         """All movies against the viewers, the prior means, all viewers against the movies."""
         exact = self.recipe.solver == "cholesky"
         self._solve(self.items, self.users, exact)
@@ -198,12 +196,11 @@ class Training:
         cold = self.items.weights == 0
         self.items.rows[cold] = self.items.prior[cold]
         self.users.relink(self.link_ridge, self.threads)
-        self._solve(self.users, self.items, exact)
+        self._solve(self.users, self.items, exact or last)
 
     def finish(self) -> None:
-        """Leave every viewer exactly where `fold_in` would put them."""
-        if self.recipe.solver != "cholesky":
-            self._solve(self.users, self.items, exact=True)
+        """Leave every viewer exactly where `fold_in` would put them, as a last iteration does."""
+        self._solve(self.users, self.items, exact=True)
 
     def _solve(self, side: Side, other: Side, exact: bool) -> None:
         blocks = equal_blocks(side.rated.indptr)
