@@ -7,9 +7,7 @@ import numpy as np
 from matinee.data import Ratings
 from matinee.kernels import equal_blocks, run_blocks, sum_over_entries
 
-SHARE = (
-    0.54  # of the pull that would hold all noise down; measured on ml-1m: see docs/performance.md
-)
+SHARE = 0.54  # of the pull that would hold all noise down: see docs/performance.md
 
 
 def against_noise(ratings: Ratings, exponent: float) -> float:
