@@ -61,7 +61,7 @@ class ALS:
         What the prior mean of a movie depends on.
     solver : {"cg", "cholesky"}
         `cg_steps` conjugate gradient steps from where the last iteration left off, or exact
-        solves: the same error on the published splits, several times slower at 64 factors. The
+        solves: the same error on the published splits, over twice the time at 64 factors. The
         last pass over viewers is exact anyway.
     cg_steps : int
     patience : int
