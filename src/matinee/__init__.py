@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matinee.models import (
         ALS,
         EASE,
+        BayesianMF,
         BiasOnly,
         FactorModel,
         ImplicitALS,
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 # where each public name lives: importing matinee alone imports none of it
 _HOMES = {
     "ALS": "matinee.models",
+    "BayesianMF": "matinee.models",
     "BiasOnly": "matinee.models",
     "Dataset": "matinee.data",
     "EASE": "matinee.models",
@@ -50,6 +52,7 @@ _HOMES = {
 __all__ = [
     "ALS",
     "EASE",
+    "BayesianMF",
     "BiasOnly",
     "Dataset",
     "FactorModel",

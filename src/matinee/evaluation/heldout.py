@@ -63,4 +63,4 @@ def predict_all(model: Recommender, test: Dataset) -> NDArray[np.float32]:
     """Predicted stars of every rating of `test`; what is unknown is the average, float32 (n,)."""
     ratings = test.ratings
     users, items = ratings.user_ids.values[ratings.user], ratings.item_ids.values[ratings.item]
-    return model.predict(users, items, unknown="average")
+    return model.predict(users, items, ratings.timestamp, unknown="average")

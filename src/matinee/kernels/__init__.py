@@ -14,9 +14,20 @@ from matinee.kernels.blocks import (
     usable_threads,
 )
 from matinee.kernels.codes import mark, rank, slices, tally
+from matinee.kernels.drift import bridge, draw_paths, path_likelihood
 from matinee.kernels.gathered import halve_rows, on_whole_lanes, room_for_halves
+from matinee.kernels.gibbs import draw_rows, score_entries
 from matinee.kernels.implicit import gram, improve_rows, solve_rows_blockwise
+from matinee.kernels.lanes import LANES
 from matinee.kernels.memory import add_up_words, release, within
+from matinee.kernels.normal import padded
+from matinee.kernels.ordinal import (
+    add_probabilities,
+    draw_latent,
+    level_likelihoods,
+    normal_distribution,
+)
+from matinee.kernels.ordinal import quantile as normal_quantile
 from matinee.kernels.panels import Panels, groups_of_viewers, pack, score_rows
 from matinee.kernels.rows import (
     Empty,
@@ -34,34 +45,47 @@ from matinee.kernels.rows import (
 from matinee.kernels.sampling import draw_items, item_keys
 from matinee.kernels.score import add_up_rows, predict_pairs, squared_error
 from matinee.kernels.solve import solve_rows_cg, solve_rows_exact
+from matinee.kernels.tall import inner, times
 from matinee.kernels.text import count_lines, parse_ratings
 
 __all__ = [
+    "LANES",
     "Empty",
     "Panels",
     "Rows",
+    "add_probabilities",
     "add_up_rows",
     "add_up_words",
     "aligned_zeros",
     "best_of_panels",
     "best_of_rows",
     "both_ways",
+    "bridge",
     "compress",
     "count_lines",
     "count_together",
     "draw_items",
+    "draw_latent",
+    "draw_paths",
+    "draw_rows",
     "equal_blocks",
     "even_blocks",
     "gram",
     "groups_of_viewers",
     "halve_rows",
     "improve_rows",
+    "inner",
     "item_keys",
     "keep_entries",
+    "level_likelihoods",
     "mark",
+    "normal_distribution",
+    "normal_quantile",
     "on_whole_lanes",
     "pack",
+    "padded",
     "parse_ratings",
+    "path_likelihood",
     "predict_pairs",
     "rank",
     "release",
@@ -69,6 +93,7 @@ __all__ = [
     "room_for_halves",
     "row_of_entries",
     "run_blocks",
+    "score_entries",
     "score_rows",
     "slices",
     "solve_rows_blockwise",
@@ -78,6 +103,7 @@ __all__ = [
     "sum_over_entries",
     "take_rows",
     "tally",
+    "times",
     "top_n",
     "transpose",
     "usable_threads",

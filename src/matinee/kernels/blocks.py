@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -79,11 +80,31 @@ def run_blocks(
     if threads is not None and threads < 1:
         raise SettingError(f"At least 1 thread is needed, not {threads}.")
     workers = min(threads or usable_threads(), len(blocks))
-    if workers <= 1:
-        return [kernel(start, stop, *arguments) for start, stop in blocks]
-    with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(kernel, start, stop, *arguments) for start, stop in blocks]
-        return [future.result() for future in futures]
+    results: list[Any] = [None] * len(blocks)
+    left = iter(range(len(blocks)))  # the interpreter gives each number to one thread only
+
+    def work() -> None:
+        for at in left:
+            results[at] = kernel(*blocks[at], *arguments)
+
+    others = [_pool(workers).submit(work) for _ in range(workers - 1)]
+    try:
+        work()
+    finally:  # nobody else writes to the arrays once this returns
+        wait(others)
+    for other in others:
+        other.result()
+    return results
+
+
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    """Threads that stay: to start them takes as long as a small pass."""
+    return ThreadPoolExecutor(workers - 1)
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def aligned_zeros(rows: int, width: int) -> NDArray[np.float32]:

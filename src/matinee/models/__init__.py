@@ -7,7 +7,9 @@ from matinee.lazy import lazy
 if TYPE_CHECKING:
     from matinee.models.als import ALS
     from matinee.models.baselines import EASE, Popularity
+    from matinee.models.bayes import BayesianMF
     from matinee.models.bias import BiasOnly
+    from matinee.models.checkpointed import Checkpointed
     from matinee.models.factor_model import FactorModel
     from matinee.models.implicit_als import ImplicitALS
     from matinee.models.recommender import Recommender
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 # imported when asked for: a run's files are hashed while numpy and numba are being imported
 _HOMES = {
     "ALS": "matinee.models.als",
+    "BayesianMF": "matinee.models.bayes",
     "BiasOnly": "matinee.models.bias",
+    "Checkpointed": "matinee.models.checkpointed",
     "EASE": "matinee.models.baselines",
     "FactorModel": "matinee.models.factor_model",
     "ImplicitALS": "matinee.models.implicit_als",
@@ -32,7 +36,9 @@ _HOMES = {
 __all__ = [
     "ALS",
     "EASE",
+    "BayesianMF",
     "BiasOnly",
+    "Checkpointed",
     "FactorModel",
     "ImplicitALS",
     "Popularity",

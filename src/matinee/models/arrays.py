@@ -17,6 +17,8 @@ LONGEST_HEADER = 100_000  # bytes; a head has a dozen arrays of a hundred bytes 
 TYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype(np.float32),
     "F64": np.dtype(np.float64),
+    "F16": np.dtype(np.float16),
+    "I8": np.dtype(np.int8),
     "I32": np.dtype(np.int32),
     "I64": np.dtype(np.int64),
 }

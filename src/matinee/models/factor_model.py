@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -15,16 +15,19 @@ from matinee.data.ids import as_many, is_one
 from matinee.errors import SettingError
 from matinee.kernels import Rows
 from matinee.models.explanation import parts_of_a_score
-from matinee.models.head import Head, StarsHead
+from matinee.models.head import DistributionHead, Head, StarsHead
 from matinee.models.lists import ENOUGH_RATINGS, allowed_items, best_lists, most_alike
+from matinee.models.pairs import Pairs, pairs_of
 from matinee.models.viewer import (
     Audience,
     Viewer,
     check_ratings,
     find_audience,
     find_viewer,
-    viewer_codes,
 )
+
+if TYPE_CHECKING:
+    from matinee.models.bayes.predictive import Predictive
 
 HEADS = {"ranking": "ranking", "stars": "rating"}
 """What lists are ranked by, and the field of the model that knows it."""
@@ -183,13 +186,26 @@ class FactorModel:
 
     # predicting
 
-    def predict(self, users: Any, items: Any, *, unknown: str = "error") -> NDArray[np.float32]:
+    def predict(
+        self,
+        users: Any,
+        items: Any,
+        timestamps: Any = None,
+        *,
+        interval: float | None = None,
+        unknown: str = "error",
+    ) -> Any:
         """Stars for pairs of a viewer and a movie.
 
         Parameters
         ----------
         users, items : sequences of ids of the same length, or one id (or `Viewer`) for all
             A movie may be given by its title where unknown ones are errors.
+        timestamps : int or sequence of int, optional
+            Unix seconds: when the stars are given. Only `BayesianMF` knows of time; a date its
+            training never saw counts as the nearest, none at all as no date in particular.
+        interval : float, optional
+            Give the range as well in which the stars lie with this probability, such as 0.9.
         unknown : {"error", "average"}
             What to do about ids the training part does not have: refuse, or take the average
             viewer, the average movie. (A movie of the catalogue that nobody rated is known by
@@ -197,33 +213,54 @@ class FactorModel:
 
         Returns
         -------
-        float32 (n,)
+        float32 (n,), or with `interval` a pair of that and float32 (n, 2)
             On the scale.
 
         Raises
         ------
         UnknownIdError, SettingError
         """
-        if unknown not in ("error", "average"):
-            raise SettingError(f"unknown is 'error' or 'average', not {unknown!r}.")
         if self.rating is None:
             raise SettingError("This model has no rating head, so it predicts no stars.")
-        if isinstance(users, Viewer):
-            codes = [self.movie(one) for one in as_many(items)]
-            return self._on_scale(self.scores(users, by="stars")[codes])
-        asked_users, asked_items = as_many(users), as_many(items)
-        length = max(len(asked_users), len(asked_items))
-        if {len(asked_users), len(asked_items)} - {1, length}:
+        pairs = pairs_of(self, users, items, timestamps, unknown)
+        if interval is not None:
+            found = self._predictive(pairs)
+            return self._on_scale(found.stars()), self._on_scale(found.interval(interval))
+        if pairs.somebody is None:
+            return self._on_scale(self.rating.pairs(pairs.users, pairs.items, pairs.times))
+        first = np.zeros(len(pairs.items), np.intp)
+        return self._on_scale(self.rating.listed(pairs.somebody, first, pairs.items))
+
+    def predict_distribution(
+        self, users: Any, items: Any, timestamps: Any = None, *, unknown: str = "error"
+    ) -> pl.DataFrame:
+        """How probable each number of stars is, for pairs of a viewer and a movie.
+
+        Parameters as in `predict`; for models that know it (`BayesianMF`).
+
+        Returns
+        -------
+        polars.DataFrame
+            A row for each pair, a column for each number of stars there is, ascending.
+
+        Raises
+        ------
+        UnknownIdError, SettingError
+        """
+        found = self._predictive(pairs_of(self, users, items, timestamps, unknown))
+        names = [f"{value:g}" for value in found.levels]
+        return pl.DataFrame(found.distribution().astype(np.float32), schema=names)
+
+    def _predictive(self, pairs: Pairs) -> "Predictive":
+        if not isinstance(self.rating, DistributionHead):
             raise SettingError(
-                f"{len(asked_users)} viewers do not pair with {len(asked_items)} movies."
+                "This model knows one number of stars and no range; train one with BayesianMF "
+                "(matinee train DATASET --model bayes)."
             )
-        user = viewer_codes(self.user_ids, self.rated, asked_users, unknown)
-        item = self.catalog.ids.codes(asked_items)
-        if unknown == "error":  # a title is found, all else raises
-            for at in np.flatnonzero(item < 0):
-                item[at] = self.movie(asked_items[at])
-        user, item = (np.ascontiguousarray(np.broadcast_to(c, length)) for c in (user, item))
-        return self._on_scale(self.rating.pairs(user, item))
+        if pairs.somebody is None:
+            return self.rating.predictive(pairs.users, pairs.items, pairs.times)
+        first = np.zeros(len(pairs.items), np.intp)
+        return self.rating.predictive_of(pairs.somebody, first, pairs.items)
 
     def scores(
         self, user: Any, *, by: str | None = None, threads: int | None = None

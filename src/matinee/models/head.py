@@ -1,13 +1,16 @@
 """What a model asks of its heads, whatever trained them."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from matinee.models.viewer import Audience
+
+if TYPE_CHECKING:
+    from matinee.models.bayes.predictive import Predictive
 
 
 class Head(Protocol):
@@ -51,14 +54,40 @@ class StarsHead(Head, Protocol):
     """A head whose scores are stars, which it can also predict for pairs."""
 
     def pairs(
-        self, users: NDArray[np.int32], items: NDArray[np.int32], threads: int | None = None
+        self,
+        users: NDArray[np.int32],
+        items: NDArray[np.int32],
+        times: NDArray[np.int64] | None = None,
+        threads: int | None = None,
     ) -> NDArray[np.float32]:
-        """Stars of pairs, not clipped; -1 is the viewer or movie nothing is known of."""
+        """Stars of pairs, not clipped; -1 is the viewer or movie nothing is known of.
+
+        `times`, in Unix seconds, are for heads that know of time.
+        """
 
     def listed(
         self, audience: Audience, who: NDArray[np.intp], items: NDArray[np.int32]
     ) -> NDArray[np.float32]:
         """Stars of movie ``items[k]`` for viewer ``who[k]`` of the audience, not clipped."""
+
+
+@runtime_checkable
+class DistributionHead(StarsHead, Protocol):
+    """A head that knows how sure it is of stars: its answers come as a `Predictive`."""
+
+    def predictive(
+        self,
+        users: NDArray[np.int32],
+        items: NDArray[np.int32],
+        times: NDArray[np.int64] | None = None,
+        threads: int | None = None,
+    ) -> "Predictive":
+        """Of pairs, as `pairs`."""
+
+    def predictive_of(
+        self, audience: Audience, who: NDArray[np.intp], items: NDArray[np.int32]
+    ) -> "Predictive":
+        """Of movies for viewers of an audience, as `listed`."""
 
 
 def check_array(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:

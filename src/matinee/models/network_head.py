@@ -111,7 +111,11 @@ class NetworkHead:
         return found
 
     def pairs(
-        self, users: NDArray[np.int32], items: NDArray[np.int32], threads: int | None = None
+        self,
+        users: NDArray[np.int32],
+        items: NDArray[np.int32],
+        times: NDArray[np.int64] | None = None,
+        threads: int | None = None,
     ) -> NDArray[np.float32]:
         """Scores of pairs; -1 is the viewer or movie nothing is known of."""
         return self._pairs(self.user_rows, users, items)

@@ -104,7 +104,11 @@ class RatingHead:
         return self.products.scores(self.rows(audience), len(self.item_rows), threads)
 
     def pairs(
-        self, users: NDArray[np.int32], items: NDArray[np.int32], threads: int | None = None
+        self,
+        users: NDArray[np.int32],
+        items: NDArray[np.int32],
+        times: NDArray[np.int64] | None = None,
+        threads: int | None = None,
     ) -> NDArray[np.float32]:
         """Stars of pairs, not clipped; -1 is the viewer or movie nothing is known of."""
         stars = np.empty(len(users), np.float32)

@@ -9,6 +9,7 @@ from matinee.models.trainer import Trainer
 
 RATING = {
     "als": "ALS",
+    "bayes": "BayesianMF",
     "bias": "BiasOnly",
     "mf": "MatrixFactorization",
     "gmf": "GMF",

@@ -14,8 +14,10 @@ class Recommender(Protocol):
     def items(self) -> pl.Series:
         """Ids of all movies the model can recommend, in the order of `scores`."""
 
-    def predict(self, users: Any, items: Any, *, unknown: str = "error") -> NDArray[np.float32]:
-        """Stars for pairs of a viewer and a movie, float32 (n,)."""
+    def predict(
+        self, users: Any, items: Any, timestamps: Any = None, *, unknown: str = "error"
+    ) -> NDArray[np.float32]:
+        """Stars for pairs of a viewer and a movie, given at some time, float32 (n,)."""
 
     def scores(self, user: Any, *, by: str | None = None) -> NDArray[np.float32]:
         """What lists are ranked by: float32 (items,), of several viewers (viewers, items)."""

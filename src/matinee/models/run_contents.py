@@ -21,6 +21,7 @@ from matinee.data import Catalog, Ids, Scale
 from matinee.errors import RunError, SettingError
 from matinee.kernels import Rows
 from matinee.models.arrays import arrays_in
+from matinee.models.bayes.head import BayesHead
 from matinee.models.factor_model import FactorModel
 from matinee.models.network_head import NetworkHead
 from matinee.models.ranking_heads import ItemWeights, PopularityHead, RankingFactors
@@ -30,7 +31,7 @@ from matinee.models.runs import HEAD_FILES
 ABOUT = ("data", "split", "metrics", "fit_seconds")  # what `FactorModel.about` may hold
 RANKING_HEADS = (RankingFactors, ItemWeights, PopularityHead, NetworkHead)
 KINDS: dict[str, dict[str, Any]] = {
-    "rating": {kind.__name__: kind for kind in (RatingHead, NetworkHead)},
+    "rating": {kind.__name__: kind for kind in (RatingHead, BayesHead, NetworkHead)},
     "ranking": {kind.__name__: kind for kind in RANKING_HEADS},
 }
 """The classes of heads that a run may name."""

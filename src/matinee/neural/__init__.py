@@ -10,7 +10,7 @@ except ImportError as problem:
     ) from None
 
 from matinee.neural.bpr import BPR
-from matinee.neural.checkpoints import Checkpointed
+from matinee.models.checkpointed import Checkpointed
 from matinee.neural.collaborative import GMF, MLP, NeuMF
 from matinee.neural.factorization import MatrixFactorization
 

@@ -10,7 +10,7 @@ import torch
 from matinee.data import Dataset
 from matinee.models import FactorModel
 from matinee.models.positives import check_liked
-from matinee.neural.checkpoints import Checkpointed
+from matinee.models.checkpointed import Checkpointed
 from matinee.neural.examples import generator_of
 from matinee.neural.heads import network_model
 from matinee.neural.modules import Factorization

@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from matinee.data import Dataset
-from matinee.errors import RunError, SettingError
+from matinee.errors import RunError
 from matinee.folders import new_folder, recover
-from matinee.models import FactorModel
+from matinee.models.checkpointed import Checkpointed, identity_of
 from matinee.neural.modules import Scorer
 
 if TYPE_CHECKING:
@@ -43,6 +43,19 @@ class Checkpoint:
     folder: Path
     every: int
     identity: str
+
+    @classmethod
+    def of(
+        cls,
+        asked: Checkpointed,
+        recipe: "GradientRecipe",
+        train: Dataset,
+        judged: Mapping[str, Dataset],
+    ) -> "Checkpoint":
+        """Where the state of a recipe on these parts of the data goes."""
+        name = "-".join(filter(None, (type(recipe).__name__.lower(), getattr(recipe, "feedback", ""))))
+        identity = identity_of(recipe.noted(), train, judged)
+        return cls(asked.folder / name, asked.every or 1, identity)
 
     def keep(self, module: Scorer, optimizers: list[torch.optim.Optimizer], state: "State") -> None:
         """Write the state of this epoch, if it is one that counts."""
@@ -174,65 +187,3 @@ def _parameters(
         for parameter in group["params"]
     ]
     return [(at, parameter, optimizer) for at, (parameter, optimizer) in enumerate(every)]
-
-
-@dataclass(frozen=True)
-class Checkpointed:
-    """A recipe whose training leaves its state in a folder as it goes.
-
-    Killed and started again with the same folder, it goes on after the last state and ends with
-    the same model, on the same kind of device with the same number of threads.
-
-    Parameters
-    ----------
-    recipe : GradientRecipe
-        Such as `MatrixFactorization`.
-    folder : Path
-        Each recipe has a folder of its own below it.
-    every : int
-        Epochs from one state to the next.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from matinee.data.generated import generate
-    >>> from matinee.neural import MatrixFactorization
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> recipe = MatrixFactorization(factors=4, epochs=2, device="cpu")
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     Checkpointed(recipe, Path(folder)).fit(data)
-    FactorModel(MatrixFactorization, 60 viewers, 50 movies)
-    """
-
-    recipe: Any
-    folder: Path
-    every: int = 1
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise SettingError(f"every is at least 1, not {self.every}.")
-
-    def fit(
-        self,
-        train: Dataset,
-        *,
-        validation: Dataset | None = None,
-        test: Dataset | None = None,
-        threads: int | None = None,
-    ) -> FactorModel:
-        """Train as the recipe does, going on from the folder's state."""
-        model: FactorModel = self.recipe.fit(
-            train, validation=validation, test=test, threads=threads, checkpoint=self
-        )
-        return model
-
-    def of(
-        self, recipe: "GradientRecipe", train: Dataset, judged: Mapping[str, Dataset]
-    ) -> Checkpoint:
-        """Where the state of a recipe on these parts of the data goes."""
-        parts = {"train": train, **judged}
-        data = {name: part.ratings.fingerprint() for name, part in parts.items()}
-        noted = {**recipe.noted(), "data": data}
-        task = getattr(recipe, "feedback", "")
-        name = "-".join(filter(None, (type(recipe).__name__.lower(), task)))
-        return Checkpoint(self.folder / name, self.every, json.dumps(noted, sort_keys=True))

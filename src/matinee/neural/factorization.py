@@ -16,7 +16,7 @@ from matinee.models import FactorModel
 from matinee.models.rating_head import RatingHead
 from matinee.models.side import link_of_genres
 from matinee.models.trainer import kept_epoch
-from matinee.neural.checkpoints import Checkpointed
+from matinee.models.checkpointed import Checkpointed
 from matinee.neural.examples import generator_of
 from matinee.neural.heads import as_array
 from matinee.neural.modules import Factorization

@@ -17,7 +17,7 @@ from matinee.neural.loop import train as run
 from matinee.neural.tasks import Task
 
 if TYPE_CHECKING:
-    from matinee.neural.checkpoints import Checkpointed
+    from matinee.models.checkpointed import Checkpointed
 
 OPTIMIZERS = ("adam", "sgd", "adagrad", "sparse-adam")
 SCHEDULES = ("constant", "linear", "cosine")
@@ -129,7 +129,7 @@ class GradientRecipe:
         device = choose_device(self.device)
         module = self.start(train, judged, checkpoint)
         task = self.task(module, train, judged, device)
-        where = checkpoint.of(self, train, judged) if checkpoint else None
+        where = Checkpoint.of(checkpoint, self, train, judged) if checkpoint else None
         return module, run(task, self, f"Training {type(self).__name__}", where)
 
     def start(

@@ -1,0 +1,249 @@
+"""The head that knows stars as a distribution: draws of a chain, and their average."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.kernels import padded
+from matinee.models.bayes.draws import Draw
+from matinee.models.bayes.moments import Moments
+from matinee.models.bayes.newcomers import rows_of_newcomers
+from matinee.models.bayes.predictive import Asked, Predictive, scores_of
+from matinee.models.rating_head import RatingHead
+from matinee.models.viewer import Audience
+
+@dataclass(frozen=True, eq=False)
+class BayesHead(RatingHead):
+    """Draws from the posterior of a factorization, and its mean as an ordinary `RatingHead`.
+
+    What is said of single ratings (`pairs`, `listed`, `predictive`) is averaged over the draws.
+    Whatever wants one vector for each viewer and movie (scores of whole lists, similarity, maps,
+    explanations) gets the average: the fields that every `RatingHead` has.
+
+    Parameters
+    ----------
+    levels : float32 (levels,)
+        The stars there are.
+    moment_starts, moment_times : int64 (viewers + 1,), (moments,)
+        The distinct times at which each viewer rated.
+    date_cuts : int64 (dates - 1,)
+        Where one date ends and the next begins, Unix seconds; none if dates were no feature.
+    draw_* : arrays (draws, ...)
+        The fields of `Draw`.
+    """
+
+    levels: NDArray[np.float32]
+    moment_starts: NDArray[np.int64]
+    moment_times: NDArray[np.int64]
+    date_cuts: NDArray[np.int64]
+    draw_table: NDArray[np.float16]
+    draw_biases: NDArray[np.float32]
+    draw_paths: NDArray[np.int8]
+    draw_steps: NDArray[np.float32]
+    draw_drifts: NDArray[np.float64]
+    draw_usual: NDArray[np.float32]
+    draw_restless: NDArray[np.float64]
+    draw_cuts: NDArray[np.float64]
+    draw_noise: NDArray[np.float64]
+    draw_precision: NDArray[np.float32]
+    draw_rated: NDArray[np.float16]
+
+    @property
+    def ordinal(self) -> bool:
+        """Whether stars are levels to this model; else they are numbers."""
+        return self.draw_cuts.shape[1] > 0
+
+    @property
+    def moments(self) -> Moments:
+        return Moments(self.moment_starts, self.moment_times)
+
+    @cached_property
+    def draws(self) -> list[Draw]:
+        """The draws, one by one."""
+        names = list(Draw.__dataclass_fields__)
+        parts = zip(*(getattr(self, f"draw_{name}") for name in names), strict=True)
+        return [Draw(*part) for part in parts]
+
+    @property
+    def dated(self) -> bool:
+        viewers, movies = len(self.user_rows), len(self.item_rows)
+        return self.draw_table.shape[1] > viewers + movies + 2
+
+    def predictive(
+        self,
+        users: NDArray[np.int32],
+        items: NDArray[np.int32],
+        times: NDArray[np.int64] | None = None,
+        threads: int | None = None,
+    ) -> Predictive:
+        """The distribution of the stars of pairs, given at some time or at no time in particular.
+
+        Parameters
+        ----------
+        users, items : int32 (n,)
+            -1 is the viewer or movie nothing is known of.
+        times : int64 (n,), optional
+            Unix seconds.
+        """
+        asked = Asked.at(self._codes(users, items, times), self.moments, users, times)
+        unknown = np.flatnonzero(users < 0)
+        found = Predictive(len(users), self.levels, self.ordinal)
+        for draw, table, biases in self._tables():
+            scores, spread = _scores(draw, asked, table, biases, threads)
+            if len(unknown):
+                spread[unknown] += self._spread_of_anybody(draw, asked.codes[unknown, 1:])
+                if times is None:  # else all of the drift is in it
+                    spread[unknown] += np.float32(draw.drifts[:, 1].sum())
+            self._add(found, draw, scores, spread, threads)
+        return found
+
+    def predictive_of(
+        self, audience: Audience, who: NDArray[np.intp], items: NDArray[np.int32]
+    ) -> Predictive:
+        """The same for movie ``items[k]`` and viewer ``who[k]`` of the audience, at no time."""
+        users = audience.codes[who]
+        new = np.flatnonzero(users < 0)
+        if len(new) == 0:
+            return self.predictive(users, items)
+        codes = self._codes(users, items, None)
+        asked = Asked.at(codes, self.moments, users, None)
+        place = np.cumsum(audience.codes < 0) - 1  # of somebody new among all who are
+        asked.codes[new, 0] = self.draw_table.shape[1] + place[who[new]]
+        found = Predictive(len(users), self.levels, self.ordinal)
+        for draw, rows in zip(self.draws, rows_of_newcomers(self, audience), strict=True):
+            table = np.zeros((len(draw.table) + len(rows), draw.table.shape[1]), np.float32)
+            table[: len(draw.table)] = draw.table
+            table[len(draw.table) :, : rows.shape[1] - 1] = rows[:, 1:]
+            biases = np.concatenate([draw.biases, rows[:, 0]])
+            scores, spread = _scores(draw, asked, table, biases)
+            self._add(found, draw, scores, spread, None)
+        return found
+
+    def pairs(
+        self,
+        users: NDArray[np.int32],
+        items: NDArray[np.int32],
+        times: NDArray[np.int64] | None = None,
+        threads: int | None = None,
+    ) -> NDArray[np.float32]:
+        """Expected stars of pairs; -1 is the viewer or movie nothing is known of."""
+        return self.predictive(users, items, times, threads).stars().astype(np.float32)
+
+    def listed(
+        self, audience: Audience, who: NDArray[np.intp], items: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Expected stars of movie ``items[k]`` for viewer ``who[k]`` of the audience."""
+        return self.predictive_of(audience, who, items).stars().astype(np.float32)
+
+    def _codes(
+        self,
+        users: NDArray[np.int32],
+        items: NDArray[np.int32],
+        times: NDArray[np.int64] | None,
+    ) -> NDArray[np.int32]:
+        """Rows of the table of a draw."""
+        viewers, movies = len(self.user_rows), len(self.item_rows)
+        rows = self.draw_table.shape[1]
+        codes = [np.where(users < 0, rows - 2, users), np.where(items < 0, rows - 1, items + viewers)]
+        if self.dated:
+            at = np.full(len(users), rows - 3)
+            if times is not None:
+                at = viewers + movies + np.searchsorted(self.date_cuts, times, side="right")
+            codes.append(at)
+        return np.ascontiguousarray(np.stack(codes, axis=1).astype(np.int32))
+
+    def _tables(self) -> Iterator[tuple[Draw, NDArray[np.uint16], NDArray[np.float32]]]:
+        for draw in self.draws:
+            yield draw, draw.table.view(np.uint16), draw.biases
+
+    def _spread_of_anybody(
+        self, draw: Draw, others: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Variance of the scores of a viewer nothing is known of, against some rows."""
+        factors = draw.precision.shape[0] - 1
+        design = draw.table[others].astype(np.float64).sum(axis=1)[:, :factors]
+        design = np.column_stack([np.ones(len(design)), design])
+        solved = np.linalg.solve(draw.precision.astype(np.float64), design.T)
+        return np.einsum("nk,kn->n", design, solved).astype(np.float32)
+
+    def _add(
+        self,
+        found: Predictive,
+        draw: Draw,
+        scores: NDArray[np.float32],
+        spread: NDArray[np.float32],
+        threads: int | None,
+    ) -> None:
+        cuts = np.concatenate(([-np.inf], draw.cuts, [np.inf]))
+        found.add(scores, spread, float(draw.noise[0]), cuts, threads)
+
+    def check(self, viewers: int, movies: int, genres: int) -> None:
+        """Raise ValueError unless all fields fit together and a model of that size."""
+        super().check(viewers, movies, genres)
+        check_draws(self, viewers, movies)
+
+
+def _scores(
+    draw: Draw,
+    asked: Asked,
+    table: NDArray[np.float32] | NDArray[np.uint16],
+    biases: NDArray[np.float32],
+    threads: int | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Scores by a draw, and the variance that drifts leave."""
+    paths = [
+        (float(memory), float(variance), path * step)
+        for (memory, variance), path, step in zip(draw.drifts, draw.paths, draw.steps, strict=True)
+        if asked.timed
+    ]
+    return scores_of(asked, table, biases, paths, draw.usual, float(draw.restless[0]), threads)
+
+
+def check_draws(head: BayesHead, viewers: int, movies: int) -> None:
+    """Raise ValueError unless the draws and moments of a head fit together.
+
+    Kernels go where codes and moments point without looking.
+    """
+    draws, rows, width = head.draw_table.shape
+    unit = head.user_rows.shape[1]
+    dates = len(head.date_cuts) + 2 if rows > viewers + movies + 2 else 0
+    moments, drifts, levels = len(head.moment_times), head.draw_paths.shape[1], len(head.levels)
+    cuts = head.draw_cuts.shape[-1]
+    shapes = {
+        "draw_table": (np.float16, (draws, viewers + movies + dates + 2, padded(unit - 1))),
+        "draw_biases": (np.float32, (draws, rows)),
+        "draw_paths": (np.int8, (draws, drifts, moments)),
+        "draw_steps": (np.float32, (draws, drifts)),
+        "draw_drifts": (np.float64, (draws, drifts, 2)),
+        "draw_usual": (np.float32, (draws, viewers)),
+        "draw_restless": (np.float64, (draws, 1)),
+        "draw_cuts": (np.float64, (draws, cuts)),
+        "draw_noise": (np.float64, (draws, 1)),
+        "draw_precision": (np.float32, (draws, unit, unit)),
+        "draw_rated": (np.float16, (draws, movies if head.draw_rated.shape[1] else 0, unit)),
+        "levels": (np.float32, (levels,)),
+        "moment_starts": (np.int64, (viewers + 1,)),
+        "moment_times": (np.int64, (moments,)),
+        "date_cuts": (np.int64, (len(head.date_cuts),)),
+    }
+    for name, (kind, shape) in shapes.items():
+        array = getattr(head, name)
+        if array.dtype != kind or array.shape != shape or not np.isfinite(array).all():
+            raise ValueError(f"{name} has another type, shape or range than it should")
+    starts = head.moment_starts
+    sensible = (
+        draws > 0
+        and levels > 1
+        and cuts in (0, levels - 1)
+        and starts[0] == 0
+        and starts[-1] == moments
+        and all((np.diff(array) >= 0).all() for array in (starts, head.levels, head.date_cuts))
+        and (np.diff(head.draw_cuts, axis=1) >= 0).all()
+        and (head.draw_drifts > 0).all()
+        and (head.draw_noise > 0).all()
+    )
+    if not sensible:
+        raise ValueError("the draws make no sense")

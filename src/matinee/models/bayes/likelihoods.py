@@ -1,0 +1,150 @@
+"""How a score becomes stars: a normal number around it, or levels between cut points.
+
+Both keep a chain's residuals: latent value less score, the latent value being the stars
+themselves (less their mean), or drawn anew for each sweep.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.kernels import (
+    add_probabilities,
+    draw_latent,
+    even_blocks,
+    level_likelihoods,
+    normal_quantile,
+    run_blocks,
+)
+
+MOST_LEVELS = 20  # different stars that are levels rather than numbers
+SETTLING = 60  # sweeps in which the steps of the cuts find their length
+SHAPE = RATE = 1.0  # of the gamma prior of the noise's precision
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Likelihood(Protocol):
+    """What a chain asks of it."""
+
+    residual: NDArray[np.float32]
+    """(ratings,) latent value less score."""
+    precision: float
+    """Of the noise around a score."""
+    cuts: NDArray[np.float64]
+    """(levels + 1,) infinite at both ends; empty for the normal likelihood."""
+
+    def draw(self, sweep: int, rng: np.random.Generator, threads: int | None) -> None:
+        """Draw what belongs to it, given the scores."""
+
+    def target(self) -> NDArray[np.float32]:
+        """(ratings,) what scores are to explain: stars less their mean, or latent values."""
+
+    def state(self) -> Arrays:
+        """What a checkpoint has to hold."""
+
+    def restore(self, state: Arrays) -> None:
+        """Go on from it."""
+
+
+class NormalLikelihood:
+    """Stars are the mean plus score plus noise, whose precision is drawn."""
+
+    cuts = np.empty(0)
+
+    def __init__(self, stars: NDArray[np.float32], mean: float) -> None:
+        self.stars = stars - np.float32(mean)
+        self.residual = self.stars.copy()
+        self.precision = 1.0 / float(np.square(self.residual, dtype=np.float64).mean())
+
+    def draw(self, sweep: int, rng: np.random.Generator, threads: int | None) -> None:
+        squares = float(np.square(self.residual, dtype=np.float64).sum())
+        self.precision = rng.gamma(SHAPE + len(self.residual) / 2) / (RATE + squares / 2)
+
+    def target(self) -> NDArray[np.float32]:
+        return self.stars
+
+    def state(self) -> Arrays:
+        return {"residual": self.residual, "precision": np.array([self.precision])}
+
+    def restore(self, state: Arrays) -> None:
+        self.residual[:] = state["residual"]
+        self.precision = float(state["precision"][0])
+
+
+class OrdinalLikelihood:
+    """Ordered probit: a level is seen where score plus noise of variance 1 lies between two cuts.
+
+    The cuts are drawn with the latent values integrated out, by Metropolis steps: given the latent
+    values they would hardly move (Cowles 1996). A cut touches the two levels beside it alone, so
+    every other one is proposed at once.
+    """
+
+    precision = 1.0
+
+    def __init__(self, levels: NDArray[np.int8], count: int) -> None:
+        self.levels = levels
+        below = np.cumsum(np.bincount(levels, minlength=count))[:-1] / len(levels)
+        inner = [normal_quantile(min(max(share, 1e-6), 1 - 1e-6)) for share in below]
+        self.cuts = np.concatenate(([-np.inf], 1.3 * np.array(inner), [np.inf]))
+        self.steps = np.full(count - 1, 0.01)
+        middle = np.convolve(np.clip(self.cuts, -2.5, 2.5), [0.5, 0.5], "valid")
+        self.latent = middle[levels].astype(np.float32)
+        self.residual = self.latent.copy()
+
+    def draw(self, sweep: int, rng: np.random.Generator, threads: int | None) -> None:
+        blocks = even_blocks(len(self.levels))
+        scores = self.latent - self.residual
+
+        def likelihoods(cuts: NDArray[np.float64]) -> NDArray[np.float64]:
+            parts = run_blocks(
+                level_likelihoods, blocks, self.levels, cuts, scores, threads=threads
+            )
+            return np.sum(parts, axis=0)  # type: ignore[no-any-return]
+
+        known = likelihoods(self.cuts)
+        for start in (1, 2):
+            at = np.arange(start, len(self.cuts) - 1, 2)
+            proposed = self.cuts.copy()
+            proposed[at] += self.steps[at - 1] * rng.standard_normal(len(at))
+            chance = np.log(rng.random(len(at)))
+            if len(at) == 0 or (np.diff(proposed) <= 0).any():
+                continue
+            found = likelihoods(proposed)
+            for cut, luck in zip(at, chance, strict=True):
+                beside = slice(cut - 1, cut + 1)
+                taken = luck < found[beside].sum() - known[beside].sum()
+                if taken:
+                    self.cuts[cut] = proposed[cut]
+                    known[beside] = found[beside]
+                if sweep <= SETTLING:  # towards a step that is taken about every third time
+                    self.steps[cut - 1] *= 1.15 if taken else 0.93
+        uniforms = rng.random(len(self.levels), np.float32)
+        run_blocks(
+            draw_latent,
+            blocks,
+            self.levels,
+            self.cuts,
+            uniforms,
+            self.latent,
+            self.residual,
+            threads=threads,
+        )
+
+    def target(self) -> NDArray[np.float32]:
+        return self.latent
+
+    def state(self) -> Arrays:
+        return {
+            "residual": self.residual,
+            "latent": self.latent,
+            "cuts": self.cuts[1:-1],
+            "steps": self.steps,
+        }
+
+    def restore(self, state: Arrays) -> None:
+        self.residual[:] = state["residual"]
+        self.latent[:] = state["latent"]
+        self.cuts[1:-1] = state["cuts"]
+        self.steps[:] = state["steps"]
