@@ -19,6 +19,8 @@ from matinee.kernels import (
 )
 from matinee.models.bayes.moments import Moments
 
+PROMISES = np.arange(1, 200) / 200
+"""Probabilities of ranges for which the stretch is known."""
 FEW = 1000  # pairs: sooner done than another thread would start
 
 
@@ -106,9 +108,18 @@ class Predictive:
         The stars there are.
     ordinal : bool
         Whether draws come with cuts between the levels; else stars are normal.
+    stretch : float32 (promises,), optional
+        For each of `PROMISES`, what `own_stretch` found.
     """
 
-    def __init__(self, n: int, levels: NDArray[np.float32], ordinal: bool) -> None:
+    def __init__(
+        self,
+        n: int,
+        levels: NDArray[np.float32],
+        ordinal: bool,
+        stretch: NDArray[np.float32] | None = None,
+    ) -> None:
+        self.stretch = stretch
         self.levels, self.ordinal, self.draws = levels.astype(np.float64), ordinal, 0
         self.sums = np.zeros((n, len(levels) if ordinal else 3))
 
@@ -170,11 +181,30 @@ class Predictive:
     def interval(self, level: float) -> NDArray[np.float64]:
         """Where the stars lie with that probability: as far below the mean as above it, (n, 2).
 
-        Levels have a mean and a variance like any number, and stars are read off a scale: between
-        two levels there is no quantile to point at.
+        Between two levels there is no quantile to point at, so ranges are so many standard
+        deviations wide: as many as of a normal number, stretched by what the model itself says of
+        how often levels would lie in such ranges.
         """
         if not 0 < level < 1:
             raise SettingError(f"interval is a probability between 0 and 1, not {level}.")
         stars, deviation = self.stars(), self.deviation()
-        away = normal_quantile((1 + level) / 2) * deviation
+        reach = normal_quantile((1 + level) / 2)
+        if self.stretch is not None:
+            reach *= float(np.interp(level, PROMISES, self.stretch))
+        away = reach * deviation
         return np.stack([stars - away, stars + away], axis=1)
+
+    def own_stretch(self) -> NDArray[np.float32]:
+        """How much wider than a normal number's ranges must be to hold what they promise.
+
+        Taken over all pairs, by their own distributions: of how many standard deviations between
+        mean and level does a share lie within? For each of `PROMISES`; 1 for normal stars.
+        """
+        if not self.ordinal:
+            return np.ones(len(PROMISES), np.float32)
+        away = np.abs(self.levels - self.stars()[:, None]) / self.deviation()[:, None]
+        order = np.argsort(away, axis=None)
+        share = np.cumsum(self.distribution().ravel()[order])
+        reach = np.interp(PROMISES, share / share[-1], away.ravel()[order])
+        usual = [normal_quantile((1 + promise) / 2) for promise in PROMISES]
+        return np.asarray(reach / np.array(usual), np.float32)
