@@ -92,8 +92,8 @@ def run_blocks(
     try:
         work()
     finally:
-        # who has not begun finds nothing left to do, and may stand behind somebody who waits for us;
-        # whoever has is waited for: nobody else writes to the arrays once this returns
+        # who has not begun finds nothing left to do, and may stand behind one who waits for us;
+        # who has is waited for: nobody else writes to the arrays once this returns
         begun = [other for other in others if not other.cancel()]
         wait(begun)
     for other in begun:
