@@ -48,6 +48,8 @@ class Chain:
 
     Attributes
     ----------
+    stars : float32 (ratings,)
+        By viewer and time, the order of everything that is by rating.
     table : float32 (viewers + movies + dates, width), biases : float32 (viewers + movies + dates,)
         Factors, padded with zeros to the width that kernels like; biases.
     """
@@ -64,7 +66,7 @@ class Chain:
         self.factors, self.seed, self.sweep = factors, seed, 0
         self.timeline = Timeline.of(ratings)
         order = self.timeline.order
-        stars = ratings.stars[order]
+        self.stars = stars = ratings.stars[order]
         self.mean = float(stars.mean(dtype=np.float64)) if levels is None else 0.0
         self.likelihood: Likelihood
         if levels is None:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from matinee.kernels import padded
 from matinee.models.bayes.draws import Draw
+from matinee.models.bayes.left_out import PROMISES
 from matinee.models.bayes.moments import Moments
 from matinee.models.bayes.newcomers import rows_of_newcomers
-from matinee.models.bayes.predictive import PROMISES, Asked, Predictive, scores_of
+from matinee.models.bayes.predictive import Asked, Predictive, scores_of
 from matinee.models.rating_head import RatingHead
 from matinee.models.viewer import Audience
 
@@ -29,7 +30,7 @@ class BayesHead(RatingHead):
     levels : float32 (levels,)
         The stars there are.
     stretch : float32 (promises,)
-        What `Predictive.own_stretch` found.
+        What `LeftOut.stretch` found.
     moment_starts, moment_times : int64 (viewers + 1,), (moments,)
         The distinct times at which each viewer rated.
     date_cuts : int64 (dates - 1,)

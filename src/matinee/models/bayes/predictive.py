@@ -17,10 +17,9 @@ from matinee.kernels import (
     run_blocks,
     score_entries,
 )
+from matinee.models.bayes.left_out import PROMISES
 from matinee.models.bayes.moments import Moments
 
-PROMISES = np.arange(1, 200) / 200
-"""Probabilities of ranges for which the stretch is known."""
 FEW = 1000  # pairs: sooner done than another thread would start
 
 
@@ -109,7 +108,7 @@ class Predictive:
     ordinal : bool
         Whether draws come with cuts between the levels; else stars are normal.
     stretch : float32 (promises,), optional
-        For each of `PROMISES`, what `own_stretch` found.
+        What `LeftOut.stretch` found.
     """
 
     def __init__(
@@ -182,8 +181,7 @@ class Predictive:
         """Where the stars lie with that probability: as far below the mean as above it, (n, 2).
 
         Between two levels there is no quantile to point at, so ranges are so many standard
-        deviations wide: as many as of a normal number, stretched by what the model itself says of
-        how often levels would lie in such ranges.
+        deviations wide: as many as of a normal number, stretched as training ratings ask for.
         """
         if not 0 < level < 1:
             raise SettingError(f"interval is a probability between 0 and 1, not {level}.")
@@ -193,18 +191,3 @@ class Predictive:
             reach *= float(np.interp(level, PROMISES, self.stretch))
         away = reach * deviation
         return np.stack([stars - away, stars + away], axis=1)
-
-    def own_stretch(self) -> NDArray[np.float32]:
-        """How much wider than a normal number's ranges must be to hold what they promise.
-
-        Taken over all pairs, by their own distributions: of how many standard deviations between
-        mean and level does a share lie within? For each of `PROMISES`; 1 for normal stars.
-        """
-        if not self.ordinal:
-            return np.ones(len(PROMISES), np.float32)
-        away = np.abs(self.levels - self.stars()[:, None]) / self.deviation()[:, None]
-        order = np.argsort(away, axis=None)
-        share = np.cumsum(self.distribution().ravel()[order])
-        reach = np.interp(PROMISES, share / share[-1], away.ravel()[order])
-        usual = [normal_quantile((1 + promise) / 2) for promise in PROMISES]
-        return np.asarray(reach / np.array(usual), np.float32)
