@@ -1,9 +1,12 @@
-"""Run by `cmfrec`'s own interpreter: seconds of a training and the test RMSE it ends at, as JSON.
+"""Run by `cmfrec`'s own interpreter: seconds of a training and the test errors it ends at, as JSON.
 
 python peer_cmfrec.py TRAIN.npz SETTINGS
+
+SETTINGS are keyword arguments of `CMF`, or a list of such to choose from on a tenth of the
+training part. Beside them, `threads`, and `metadata`: whether the model sees genres, decades of
+release and the viewers' traits (those of them that there are) as side information.
 """
 
-import json
 import sys
 import time
 
@@ -11,25 +14,44 @@ import numpy as np
 import scipy.sparse as sp
 from cmfrec import CMF
 
+import peer_arrays
 
-def main(given, settings):
-    arrays = np.load(given)
+
+def one_hot(codes):
+    """A column for each value; rows without one (negative) are zero."""
+    return (codes[:, None] == np.unique(codes[codes >= 0])).astype(np.float32)
+
+
+def side_information(arrays):
+    """`CMF`'s matrices U of the viewers and I of the movies, as far as anything is known."""
+    known = {}
+    if "traits" in arrays:
+        known["U"] = np.hstack([one_hot(codes) for codes in arrays["traits"].T])
+    if "genres" in arrays:
+        known["I"] = np.hstack((arrays["genres"], one_hot(arrays["year"] // 10)))
+    return known
+
+
+def fit_and_predict(arrays, settings):
+    settings = dict(settings)
+    side = side_information(arrays) if settings.pop("metadata", False) else {}
     shape = int(arrays["viewers"]), int(arrays["movies"])
     matrix = sp.coo_matrix((arrays["stars"], (arrays["user"], arrays["item"])), shape=shape)
     model = CMF(
-        nthreads=2,
+        nthreads=settings.pop("threads", 2),
         use_float=True,
         verbose=False,
         precompute_for_predictions=False,
-        **json.loads(settings),
+        **settings,
     )
     started = time.perf_counter()
-    model.fit(matrix)
+    model.fit(matrix, **side)
     seconds = time.perf_counter() - started
-    stars = np.clip(model.predict(arrays["test_user"], arrays["test_item"]), 0.5, 5)
-    rmse = float(np.sqrt(np.square(stars - arrays["test_stars"], dtype=np.float64).mean()))
-    print(json.dumps({"seconds": seconds, "rmse": rmse}))
+    # cmfrec leaves biases of those without ratings unset, which would cost it dearly
+    for biases, name in ((model.user_bias_, "user"), (model.item_bias_, "item")):
+        biases[np.bincount(arrays[name], minlength=len(biases)) == 0] = 0
+    return {"seconds": seconds, "stars": model.predict(arrays["test_user"], arrays["test_item"])}
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    peer_arrays.search_and_report(fit_and_predict, *sys.argv[1:])

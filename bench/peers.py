@@ -18,6 +18,18 @@ PINS = {
         "pandas==3.1.1",
         "threadpoolctl==3.8.0",
     ],
+    "myfm": ["myfm==0.4.0", "numpy==2.4.6", "scipy==1.17.1", "pandas==3.1.1", "tqdm==4.70.1"],
+    "lenskit": [
+        "lenskit==2025.8.1",
+        "torch==2.13.0",
+        "numpy==2.4.6",
+        "scipy==1.17.1",
+        "pandas==2.3.3",
+        "pyarrow==26.0.1",
+        "pydantic==2.14.3",
+        "structlog==26.1.0",
+        "threadpoolctl==3.8.0",
+    ],
 }
 FLAGS = {"libmf-avx": "-O3 -march=native -DUSEAVX -mavx"}
 """Compiler flags of a peer that is built again here, with vector instructions that its wrapper's

@@ -157,8 +157,8 @@ def test_memory_and_variance_of_a_drift_follow_their_posterior():
     ]
     drift = Drift(memory, variance, np.zeros(moments, np.float32))
     residual, draws = seen.astype(np.float32), []
-    for _ in range(12_000):
-        drift.draw(timeline, residual, 4.0, 99, rng, 1)
+    for sweep in range(100, 16_100):
+        drift.draw(timeline, residual, 4.0, sweep, rng, 1)
         draws.append((drift.memory / memory, drift.variance / variance))
     found = np.log(draws)
     for k in range(2):
@@ -221,8 +221,8 @@ def test_cuts_and_latent_values_follow_their_posterior_given_the_scores(counts):
     np.testing.assert_allclose(likelihood.latent - likelihood.residual, score, atol=1e-4)
     mean, spread = posterior_of_cuts(levels, score.astype(np.float64), len(counts))
     assert (np.diff(draws, axis=1) > 0).all()
-    assert np.abs((draws.mean(axis=0) - mean) / spread).max() < 0.15
-    assert np.abs(draws.std(axis=0) / spread - 1).max() < 0.1
+    assert np.abs((draws.mean(axis=0) - mean) / spread).max() < 0.2
+    assert np.abs(draws.std(axis=0) / spread - 1).max() < 0.15
     # a latent value lies between its cuts, as far up as a truncated normal number would
     cuts = np.pad(draws, ((0, 0), (1, 1)), constant_values=((0, 0), (-np.inf, np.inf)))
     for k in range(5):

@@ -52,9 +52,9 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("spread", [0, 2])
+@pytest.mark.parametrize("spread", [0, 0.5, 1])
 def test_conjugate_gradients_come_as_near_as_they_say(shape, spread):
-    """With precisions of groups the same, or thousands of times apart."""
+    """With precisions of groups the same, or a hundred times apart."""
     rows, sizes = SHAPES[shape]
     features, rng = features_of(rows, sizes, 1), np.random.default_rng(2)
     weight = np.logspace(-spread, spread, len(sizes))[features.group] * 3.0

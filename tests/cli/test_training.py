@@ -288,7 +288,7 @@ def test_stars_of_mf_can_be_explained(shell, both):
         (["--model", "mlp", "--factors", 4], "--model mlp has no --factors"),
         (["--ranker", "mlp", "--ranker-factors", 4], "--ranker mlp has no --ranker-factors"),
         (["--model", "none", "--factors", 4], "--model none has no --factors"),
-        (["--model", "magic"], "als, bias, mf, gmf, mlp, neumf or none, not 'magic'"),
+        (["--model", "magic"], "als, bayes, bias, mf, gmf, mlp, neumf or none, not 'magic'"),
         (["--ranker", "magic"], "bpr, gmf, mlp, neumf or none, not 'magic'"),
         (["--model", "bpr"], "not 'bpr'"),
         (["--model", "mf", "--epochs", 0], "epochs is at least 1"),

@@ -7,6 +7,8 @@ import typer
 from matinee.cli.options import By, Json, Rated, User, find_viewer, open_run, run_and_title
 from matinee.cli.output import heading, print_json, print_table, say
 
+LIKELY = 0.8  # of the range that is told
+
 
 def explain(
     words: Annotated[
@@ -25,6 +27,7 @@ def explain(
     import polars as pl
 
     from matinee.models.explanation import PART_NAMES
+    from matinee.models.head import DistributionHead
 
     run, title = run_and_title(words)
     model = open_run(run)
@@ -32,9 +35,13 @@ def explain(
     parts = model.explain(viewer, title, by=by)
     score = float(parts["contribution"].sum())
     stars = float(model.predict(viewer, title)[0]) if model.rating else None
+    likely = None
+    if isinstance(model.rating, DistributionHead):
+        likely = [float(end) for end in model.predict(viewer, title, interval=LIKELY)[1][0]]
     name = model.catalog.titles[model.movie(title)]
     if json:
-        print_json({"title": name, "stars": stars, "score": score, "parts": parts.to_dicts()})
+        told = {"title": name, "stars": stars, "range": likely, "score": score}
+        print_json({**told, "parts": parts.to_dicts()})
         return
     in_stars = model.head(by) is model.rating
     if in_stars and stars is not None:
@@ -43,6 +50,8 @@ def explain(
     else:
         predicted = "" if stars is None else f", {stars:.2f} stars"
         heading(f"{name}: score {score:.3f} in lists{predicted}")
+    if likely:
+        say(f"With a probability of {LIKELY:.0%}: {likely[0]:.1f} to {likely[1]:.1f} stars.")
     general = pl.col("part").replace_strict(
         PART_NAMES["stars" if in_stars else "ranking"], default=None
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,20 +61,43 @@ def both_recipes(
 
 
 def trained_by_gradients(recipes: "Iterable[Trainer | None]") -> bool:
-    """Whether any of these recipes is; only then a device and checkpoints mean something."""
+    """Whether any of these recipes is; only then a device means something."""
     return any("device" in _settings(type(recipe)) for recipe in recipes if recipe)
 
 
-def adapted(recipe: "Trainer", device: str | None, checkpoint: str | None, every: int) -> "Trainer":
-    """The recipe on a device and with checkpoints, where it is trained by gradients."""
-    if not trained_by_gradients([recipe]):
-        return recipe
-    from matinee.neural import Checkpointed
+def leaves_states(recipe: "Trainer | None") -> bool:
+    """Whether this recipe can leave its state on disk, and go on from it."""
+    return recipe is not None and "checkpoint" in signature(recipe.fit).parameters
+
+
+def check_checkpoint(
+    recipes: "Iterable[Trainer | None]", folder: str | None, every: int | None, resume: bool
+) -> None:
+    """Refuse options about states that mean nothing, before the work."""
+    if folder is None:
+        for option in ("checkpoint-every",) * bool(every) + ("resume",) * resume:
+            raise SettingError(f"--{option} needs --checkpoint DIR.")
+        return
+    if not any(leaves_states(recipe) for recipe in recipes):
+        raise SettingError(
+            "--checkpoint is for bayes and for models trained by gradients; none is here."
+        )
+    if Path(folder).is_file():
+        raise SettingError(f"--checkpoint {folder}: this is a file; name a folder.")
+    if resume and not any(Path(folder).glob("*/state.safetensors")):
+        raise SettingError(f"--resume: there is no state in {folder}; leave it out to begin.")
+
+
+def adapted(
+    recipe: "Trainer", device: str | None, checkpoint: str | None, every: int | None
+) -> "Trainer":
+    """The recipe on a device and with checkpoints, where it knows of such."""
+    from matinee.models import Checkpointed
 
     changed: Any = recipe
-    if device is not None:
+    if device is not None and trained_by_gradients([recipe]):
         changed = replace(changed, device=device)
-    if checkpoint is not None:
+    if checkpoint is not None and leaves_states(recipe):
         changed = Checkpointed(changed, Path(checkpoint), every)
     result: Trainer = changed
     return result

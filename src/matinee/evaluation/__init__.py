@@ -4,6 +4,7 @@
 the test, `compare` several.
 """
 
+from matinee.evaluation.calibration import Calibration, calibration
 from matinee.evaluation.comparison import FIGURE_NAMES, PROTOCOLS, Row, compare, compare_on
 from matinee.evaluation.exam import Exam
 from matinee.evaluation.experiment import JUDGED, Result, Split, data_of, train_and_test
@@ -26,6 +27,7 @@ __all__ = [
     "JUDGED",
     "PROTOCOLS",
     "SETUPS",
+    "Calibration",
     "Exam",
     "Figure",
     "HeldOut",
@@ -37,6 +39,7 @@ __all__ = [
     "Split",
     "Step",
     "by_time",
+    "calibration",
     "compare",
     "compare_on",
     "data_of",

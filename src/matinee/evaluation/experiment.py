@@ -121,7 +121,7 @@ def train_and_test(
         fitted, validation = train.split(
             "random", test_fraction=VALIDATION_FRACTION, seed=split.seed
         )
-    compile_kernels()
+    compile_kernels(recipes)
     trained, seconds = [], []
     for one in recipes:
         started = time.perf_counter()

@@ -15,7 +15,9 @@ from matinee.kernels.jit import jit
 
 
 @jit
-def _filter(first, last, moments, gaps, memory, variance, residual, precision, path, means, spreads):
+def _filter(
+    first, last, moments, gaps, memory, variance, residual, precision, path, means, spreads
+):
     """Means and variances of the states `first` to `last` given the ratings up to each.
 
     Returns the log-likelihood of the residuals, up to what depends on neither parameter.
@@ -53,8 +55,17 @@ def path_likelihood(
     likelihood = 0.0
     for row in range(start, stop):
         likelihood += _filter(
-            indptr[row], indptr[row + 1], moments, gaps, memory, variance, residual, precision, path,
-            means, spreads,
+            indptr[row],
+            indptr[row + 1],
+            moments,
+            gaps,
+            memory,
+            variance,
+            residual,
+            precision,
+            path,
+            means,
+            spreads,
         )
     return likelihood
 

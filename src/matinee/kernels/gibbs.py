@@ -20,7 +20,7 @@ import numpy as np
 
 from matinee.kernels.jit import jit
 from matinee.kernels.lanes import LANES, fma, load, prefetch, splat, store, total
-from matinee.kernels.normal import CHUNK, add_squares, dot, factorize, scratch, solve_upper
+from matinee.kernels.normal import CHUNK, add_squares, factorize, scratch, solve_upper
 
 AHEAD = 12  # ratings between asking for what one needs and using it
 
@@ -86,7 +86,7 @@ def draw_rows(
     """
     width = factors.shape[1]
     gram = scratch(width, width + LANES)
-    design, target = scratch(CHUNK, width), scratch(1, CHUNK)[0]
+    design = scratch(CHUNK, width)
     right, ones, x = scratch(1, width), scratch(1, width), scratch(1, width)
     zero, one = splat(np.float32(0.0)), splat(np.float32(1.0))
     left = residual.reshape(-1, 1)

@@ -39,7 +39,7 @@ def times(tall: NDArray[Any], small: NDArray[Any], threads: int | None = None) -
     """``tall @ small``, (rows, k) times (k, columns), in the type of `tall`."""
     out = np.empty((len(tall), small.shape[1]), tall.dtype)
     small = np.ascontiguousarray(small, tall.dtype)
-    run_blocks(_times, even_blocks(len(tall), 256)[:], tall, small, out, threads=threads)
+    run_blocks(_times, even_blocks(len(tall), 256), tall, small, out, threads=threads)
     return out
 
 
@@ -47,4 +47,4 @@ def inner(left: NDArray[Any], right: NDArray[Any], threads: int | None = None) -
     """``left.T @ right``, (rows, k) and (rows, columns), the same for any number of threads."""
     blocks = even_blocks(len(left), max(256, len(left) // 8))
     sums = run_blocks(_inner, blocks, left, right, threads=threads)
-    return np.sum(sums, axis=0, dtype=right.dtype)
+    return np.asarray(np.sum(sums, axis=0, dtype=right.dtype))

@@ -63,9 +63,7 @@ class Checkpointed:
         return model
 
 
-def identity_of(
-    noted: Mapping[str, Any], train: Dataset, judged: Mapping[str, Dataset]
-) -> str:
+def identity_of(noted: Mapping[str, Any], train: Dataset, judged: Mapping[str, Dataset]) -> str:
     """What a training is, by settings and data: a state of another one is refused."""
     parts = {"train": train, **judged}
     data = {name: part.ratings.fingerprint() for name, part in parts.items()}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,19 +15,16 @@ from matinee.data.ids import as_many, is_one
 from matinee.errors import SettingError
 from matinee.kernels import Rows
 from matinee.models.explanation import parts_of_a_score
-from matinee.models.head import DistributionHead, Head, StarsHead
+from matinee.models.head import Head, StarsHead
 from matinee.models.lists import ENOUGH_RATINGS, allowed_items, best_lists, most_alike
-from matinee.models.pairs import Pairs, pairs_of
+from matinee.models.pairs import pairs_of, predictive_of_pairs, stars_of_pairs
 from matinee.models.viewer import (
     Audience,
     Viewer,
-    check_ratings,
     find_audience,
     find_viewer,
+    new_viewer,
 )
-
-if TYPE_CHECKING:
-    from matinee.models.bayes.predictive import Predictive
 
 HEADS = {"ranking": "ranking", "stars": "rating"}
 """What lists are ranked by, and the field of the model that knows it."""
@@ -224,12 +221,9 @@ class FactorModel:
             raise SettingError("This model has no rating head, so it predicts no stars.")
         pairs = pairs_of(self, users, items, timestamps, unknown)
         if interval is not None:
-            found = self._predictive(pairs)
+            found = predictive_of_pairs(self.rating, pairs)
             return self._on_scale(found.stars()), self._on_scale(found.interval(interval))
-        if pairs.somebody is None:
-            return self._on_scale(self.rating.pairs(pairs.users, pairs.items, pairs.times))
-        first = np.zeros(len(pairs.items), np.intp)
-        return self._on_scale(self.rating.listed(pairs.somebody, first, pairs.items))
+        return self._on_scale(stars_of_pairs(self.rating, pairs))
 
     def predict_distribution(
         self, users: Any, items: Any, timestamps: Any = None, *, unknown: str = "error"
@@ -247,21 +241,10 @@ class FactorModel:
         ------
         UnknownIdError, SettingError
         """
-        found = self._predictive(pairs_of(self, users, items, timestamps, unknown))
+        found = predictive_of_pairs(self.rating, pairs_of(self, users, items, timestamps, unknown))
         levels = found.levels.astype(np.float32)  # all their digits: stars may be any numbers
         names = [np.format_float_positional(value, trim="-") for value in levels]
         return pl.DataFrame(found.distribution().astype(np.float32), schema=names)
-
-    def _predictive(self, pairs: Pairs) -> "Predictive":
-        if not isinstance(self.rating, DistributionHead):
-            raise SettingError(
-                "This model knows one number of stars and no range; train one with BayesianMF "
-                "(matinee train DATASET --model bayes)."
-            )
-        if pairs.somebody is None:
-            return self.rating.predictive(pairs.users, pairs.items, pairs.times)
-        first = np.zeros(len(pairs.items), np.intp)
-        return self.rating.predictive_of(pairs.somebody, first, pairs.items)
 
     def scores(
         self, user: Any, *, by: str | None = None, threads: int | None = None
@@ -428,13 +411,7 @@ class FactorModel:
         UnknownIdError, SettingError
             For an unknown movie, one rated twice, or stars off the scale.
         """
-        pairs = list(ratings.items() if isinstance(ratings, Mapping) else ratings)
-        codes = np.array([self.movie(movie) for movie, _ in pairs], np.int32)
-        stars = np.array([given for _, given in pairs], np.float32)
-        order = np.argsort(codes, kind="stable")
-        codes, stars = codes[order], stars[order]
-        check_ratings(self.catalog, self.scale, codes, stars)
-        return Viewer(codes, stars)
+        return new_viewer(self.movie, self.catalog, self.scale, ratings)
 
     def explain(self, user: Any, movie: Any, *, by: str | None = None) -> pl.DataFrame:
         """Where the score of a movie comes from, in parts that add up to it.
@@ -469,5 +446,5 @@ class FactorModel:
 
         return save(self, Path(run))
 
-    def _on_scale(self, stars: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.clip(stars, self.scale.low, self.scale.high).astype(np.float32)
+    def _on_scale(self, stars: NDArray[np.floating]) -> NDArray[np.float32]:
+        return np.asarray(np.clip(stars, self.scale.low, self.scale.high), np.float32)

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from matinee.data.ids import as_many
 from matinee.errors import SettingError
+from matinee.models.head import DistributionHead, StarsHead
 from matinee.models.viewer import Audience, Viewer, viewer_codes
 
 if TYPE_CHECKING:
+    from matinee.models.bayes.predictive import Predictive
     from matinee.models.factor_model import FactorModel
 
 
@@ -55,6 +57,27 @@ def pairs_of(model: "FactorModel", users: Any, items: Any, timestamps: Any, unkn
             item[at] = model.movie(asked_items[at])
     user, item = (np.ascontiguousarray(np.broadcast_to(c, length)) for c in (user, item))
     return Pairs(user, item, _times(timestamps, length))
+
+
+def stars_of_pairs(head: StarsHead, pairs: Pairs) -> NDArray[np.float32]:
+    """Expected stars, not clipped."""
+    if pairs.somebody is None:
+        return head.pairs(pairs.users, pairs.items, pairs.times)
+    first = np.zeros(len(pairs.items), np.intp)
+    return head.listed(pairs.somebody, first, pairs.items)
+
+
+def predictive_of_pairs(head: StarsHead | None, pairs: Pairs) -> "Predictive":
+    """The distribution of stars; SettingError from heads that know none."""
+    if not isinstance(head, DistributionHead):
+        raise SettingError(
+            "This model knows one number of stars and no range; train one with BayesianMF "
+            "(matinee train DATASET --model bayes)."
+        )
+    if pairs.somebody is None:
+        return head.predictive(pairs.users, pairs.items, pairs.times)
+    first = np.zeros(len(pairs.items), np.intp)
+    return head.predictive_of(pairs.somebody, first, pairs.items)
 
 
 def _times(timestamps: Any, length: int) -> NDArray[np.int64] | None:

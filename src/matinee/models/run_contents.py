@@ -197,7 +197,8 @@ def _plain_type(text: str) -> str:
 
 
 def _read_history(lines: memoryview) -> pl.DataFrame:
-    return pl.read_ndjson(bytes(lines)) if len(lines) else pl.DataFrame()
+    # all lines say what a column holds: some columns begin late
+    return pl.read_ndjson(bytes(lines), infer_schema_length=None) if len(lines) else pl.DataFrame()
 
 
 def _check_rated(rated: Rows, scale: Scale, viewers: int, movies: int) -> None:

@@ -1,5 +1,6 @@
 """Viewers as models see them: who is asked about, and what each has rated."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +95,18 @@ def audience_of(viewers: list[Viewer], codes: NDArray[np.int32], movies: int) ->
     return Audience(codes, Rows(indptr, items.astype(np.int32), stars.astype(np.float32)))
 
 
-def check_ratings(
+def new_viewer(movie: Callable[[Any], int], catalog: Catalog, scale: Scale, ratings: Any) -> Viewer:
+    """Somebody new from a dict of id or title to stars, or pairs of them; `movie` finds codes."""
+    pairs = list(ratings.items() if isinstance(ratings, Mapping) else ratings)
+    codes = np.array([movie(wanted) for wanted, _ in pairs], np.int32)
+    stars = np.array([given for _, given in pairs], np.float32)
+    order = np.argsort(codes, kind="stable")
+    codes, stars = codes[order], stars[order]
+    _check_ratings(catalog, scale, codes, stars)
+    return Viewer(codes, stars)
+
+
+def _check_ratings(
     catalog: Catalog, scale: Scale, codes: NDArray[np.int32], stars: NDArray[np.float32]
 ) -> None:
     """Refuse stars off the scale, and a movie rated twice; codes are in ascending order."""

@@ -9,8 +9,8 @@ except ImportError as problem:
         f"matinee.neural needs PyTorch ({problem}). Install it: pip install 'matinee[torch]'"
     ) from None
 
-from matinee.neural.bpr import BPR
 from matinee.models.checkpointed import Checkpointed
+from matinee.neural.bpr import BPR
 from matinee.neural.collaborative import GMF, MLP, NeuMF
 from matinee.neural.factorization import MatrixFactorization
 

@@ -9,8 +9,8 @@ import torch
 
 from matinee.data import Dataset
 from matinee.models import FactorModel
-from matinee.models.positives import check_liked
 from matinee.models.checkpointed import Checkpointed
+from matinee.models.positives import check_liked
 from matinee.neural.examples import generator_of
 from matinee.neural.heads import network_model
 from matinee.neural.modules import Factorization

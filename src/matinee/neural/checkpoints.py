@@ -53,7 +53,9 @@ class Checkpoint:
         judged: Mapping[str, Dataset],
     ) -> "Checkpoint":
         """Where the state of a recipe on these parts of the data goes."""
-        name = "-".join(filter(None, (type(recipe).__name__.lower(), getattr(recipe, "feedback", ""))))
+        name = "-".join(
+            filter(None, (type(recipe).__name__.lower(), getattr(recipe, "feedback", "")))
+        )
         identity = identity_of(recipe.noted(), train, judged)
         return cls(asked.folder / name, asked.every or 1, identity)
 

@@ -13,10 +13,10 @@ from torch import Tensor
 from matinee.data import Dataset
 from matinee.errors import SettingError
 from matinee.models import FactorModel
+from matinee.models.checkpointed import Checkpointed
 from matinee.models.rating_head import RatingHead
 from matinee.models.side import link_of_genres
 from matinee.models.trainer import kept_epoch
-from matinee.models.checkpointed import Checkpointed
 from matinee.neural.examples import generator_of
 from matinee.neural.heads import as_array
 from matinee.neural.modules import Factorization

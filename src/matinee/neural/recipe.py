@@ -12,6 +12,7 @@ from matinee.data import Dataset
 from matinee.errors import SettingError
 from matinee.models import FactorModel
 from matinee.models.trainer import judged_parts
+from matinee.neural.checkpoints import Checkpoint
 from matinee.neural.devices import choose_device, torch_threads
 from matinee.neural.loop import train as run
 from matinee.neural.tasks import Task

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from matinee.kernels import even_blocks, run_blocks, score_entries
 from matinee.models.bayes.chain import Chain
 from matinee.models.bayes.draws import Draw, Keeper
 from matinee.models.bayes.head import BayesHead
-from matinee.kernels import even_blocks, run_blocks, score_entries
 
 
 def head_of(
@@ -40,16 +40,15 @@ def head_of(
     rows[-1, 0] -= level
     rows[:, 0] *= slope
     rows[:, 1:] *= np.sqrt(slope)
-    rows = rows.astype(np.float32)
     unit = chain.likelihood.precision
     fields = Draw.__dataclass_fields__
     draws = list(keeper.draws.values())
     return BayesHead(
         mean=float(mean + slope * level),
-        user_rows=rows[:viewers],
-        item_rows=rows[viewers : viewers + movies],
-        user_prior=rows[-2],
-        genre_rows=rows[-1:],
+        user_rows=rows[:viewers].astype(np.float32),
+        item_rows=rows[viewers : viewers + movies].astype(np.float32),
+        user_prior=rows[-2].astype(np.float32),
+        genre_rows=rows[-1:].astype(np.float32),
         regularization=float(slope * np.diag(chain.sides[0].precision).mean() / unit),
         exponent=0.0,
         trainer=trainer,

@@ -72,13 +72,14 @@ class Chain:
         else:
             seen = np.searchsorted(levels, stars).astype(np.int8)
             self.likelihood = OrdinalLikelihood(seen, len(levels))
-        timed = ratings.timestamp is not None
+        times = ratings.timestamp
         codes = [ratings.user[order], ratings.item[order]]
         known = [features_of_viewers(train, features), features_of_movies(train, features)]
         self.date_cuts = np.empty(0, np.int64)
-        if timed and "date" in features:
-            self.date_cuts = date_cuts(ratings.timestamp)
-            codes.append(np.searchsorted(self.date_cuts, ratings.timestamp[order], side="right"))
+        if times is not None and "date" in features:
+            self.date_cuts = date_cuts(times)
+            date = np.searchsorted(self.date_cuts, times[order], side="right")
+            codes.append(date.astype(np.int32))
             known.append(Features.of_groups(len(self.date_cuts) + 1, {}))
         sizes = [len(of.by_row.indptr) - 1 for of in known]
         self.firsts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
@@ -95,7 +96,7 @@ class Chain:
         self.drifts = [
             Drift(memory, FIRST_VARIANCE, np.zeros(len(self.timeline.gaps), np.float32))
             for memory in FIRST_MEMORIES
-            if timed and "drift" in features
+            if times is not None and "drift" in features
         ]
         self.likelihood.residual -= self.scores(self.codes)
 
@@ -103,9 +104,7 @@ class Chain:
         """A stream of its own for each sweep: a chain goes on without any state of it."""
         return np.random.default_rng([self.seed, sweep])
 
-    def scores(
-        self, codes: NDArray[np.int32], threads: int | None = None
-    ) -> NDArray[np.float32]:
+    def scores(self, codes: NDArray[np.int32], threads: int | None = None) -> NDArray[np.float32]:
         """Scores of ratings by their rows on all sides, without drift, float32 (n,)."""
         out = np.empty(len(codes), np.float32)
         arguments = codes, self.table, self.biases, out

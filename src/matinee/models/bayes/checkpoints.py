@@ -107,9 +107,7 @@ class ChainCheckpoint:
             raise RunError(f"{path}: this checkpoint cannot be read ({problem}).") from None
 
 
-def _arrays(
-    chain: Chain, keeper: Keeper, judged: dict[str, Judged]
-) -> dict[str, NDArray[Any]]:
+def _arrays(chain: Chain, keeper: Keeper, judged: dict[str, Judged]) -> dict[str, NDArray[Any]]:
     arrays = {f"chain.{name}": array for name, array in chain.state().items()}
     arrays |= {f"average.{name}": array for name, array in keeper.state().items()}
     return arrays | {f"judged.{name}": part.average.sums for name, part in judged.items()}

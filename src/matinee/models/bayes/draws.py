@@ -128,7 +128,8 @@ class Keeper:
     def __init__(self, chain: Chain, memory: int, levels: NDArray[np.float32]) -> None:
         self.memory, self.apart, self.count = memory, 1, 0
         self.draws: dict[int, Draw] = {}
-        self.reference, self.total, self.total_bias = np.empty((0, 0)), np.empty(0), np.empty(0)
+        self.reference = np.empty((0, 0), np.float32)
+        self.total, self.total_bias = np.empty((0, 0)), np.empty(0)
         n = len(chain.codes)
         some = np.random.default_rng(0).permutation(n)[:PROBES]
         codes = chain.codes[some].copy()

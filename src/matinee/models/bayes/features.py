@@ -42,17 +42,11 @@ class Features:
         """All groups side by side."""
         sizes = [columns for *_, columns in groups.values()]
         starts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
-        row, column, value = (
-            np.concatenate([np.empty(0, kind), *parts]).astype(kind)
-            for kind, parts in (
-                (np.int32, [entries[0] for entries in groups.values()]),
-                (
-                    np.int32,
-                    [entries[1] + at for entries, at in zip(groups.values(), starts, strict=False)],
-                ),
-                (np.float32, [entries[2] for entries in groups.values()]),
-            )
-        )
+        none = np.empty(0)
+        row = np.concatenate([none, *(part[0] for part in groups.values())]).astype(np.int32)
+        shifted = [part[1] + at for part, at in zip(groups.values(), starts, strict=False)]
+        column = np.concatenate([none, *shifted]).astype(np.int32)
+        value = np.concatenate([none, *(part[2] for part in groups.values())]).astype(np.float32)
         by_row = compress(row, column, value, rows)
         by_column = transpose(by_row, int(starts[-1]))
         return cls(tuple(groups), np.repeat(np.arange(len(sizes)), sizes), by_row, by_column)
@@ -77,9 +71,7 @@ class Features:
         return np.where(np.isin(self.group, kept)[:, None], table, np.float32(0.0))
 
 
-def _product(
-    matrix: Rows, table: NDArray[np.float32], threads: int | None
-) -> NDArray[np.float32]:
+def _product(matrix: Rows, table: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
     out = np.empty((len(matrix.indptr) - 1, table.shape[1]), np.float32)
     blocks = equal_blocks(matrix.indptr, FEW_BLOCKS)
     run_blocks(add_up_rows, blocks, *matrix, table, out, threads=threads)

@@ -15,6 +15,7 @@ from matinee.models.bayes.predictive import Asked, Predictive, scores_of
 from matinee.models.rating_head import RatingHead
 from matinee.models.viewer import Audience
 
+
 @dataclass(frozen=True, eq=False)
 class BayesHead(RatingHead):
     """Draws from the posterior of a factorization, and its mean as an ordinary `RatingHead`.
@@ -54,7 +55,7 @@ class BayesHead(RatingHead):
     @property
     def ordinal(self) -> bool:
         """Whether stars are levels to this model; else they are numbers."""
-        return self.draw_cuts.shape[1] > 0
+        return bool(self.draw_cuts.shape[1])
 
     @property
     def moments(self) -> Moments:
@@ -70,7 +71,7 @@ class BayesHead(RatingHead):
     @property
     def dated(self) -> bool:
         viewers, movies = len(self.user_rows), len(self.item_rows)
-        return self.draw_table.shape[1] > viewers + movies + 2
+        return bool(self.draw_table.shape[1] > viewers + movies + 2)
 
     def predictive(
         self,
@@ -147,7 +148,10 @@ class BayesHead(RatingHead):
         """Rows of the table of a draw."""
         viewers, movies = len(self.user_rows), len(self.item_rows)
         rows = self.draw_table.shape[1]
-        codes = [np.where(users < 0, rows - 2, users), np.where(items < 0, rows - 1, items + viewers)]
+        codes = [
+            np.where(users < 0, rows - 2, users),
+            np.where(items < 0, rows - 1, items + viewers),
+        ]
         if self.dated:
             at = np.full(len(users), rows - 3)
             if times is not None:
@@ -159,15 +163,13 @@ class BayesHead(RatingHead):
         for draw in self.draws:
             yield draw, draw.table.view(np.uint16), draw.biases
 
-    def _spread_of_anybody(
-        self, draw: Draw, others: NDArray[np.int32]
-    ) -> NDArray[np.float32]:
+    def _spread_of_anybody(self, draw: Draw, others: NDArray[np.int32]) -> NDArray[np.float32]:
         """Variance of the scores of a viewer nothing is known of, against some rows."""
         factors = draw.precision.shape[0] - 1
         design = draw.table[others].astype(np.float64).sum(axis=1)[:, :factors]
         design = np.column_stack([np.ones(len(design)), design])
         solved = np.linalg.solve(draw.precision.astype(np.float64), design.T)
-        return np.einsum("nk,kn->n", design, solved).astype(np.float32)
+        return np.asarray(np.einsum("nk,kn->n", design, solved), np.float32)
 
     def _add(
         self,
@@ -207,7 +209,7 @@ def check_draws(head: BayesHead, viewers: int, movies: int) -> None:
 
     Kernels go where codes and moments point without looking.
     """
-    draws, rows, width = head.draw_table.shape
+    draws, rows, _ = head.draw_table.shape
     unit = head.user_rows.shape[1]
     dates = len(head.date_cuts) + 2 if rows > viewers + movies + 2 else 0
     moments, drifts, levels = len(head.moment_times), head.draw_paths.shape[1], len(head.levels)

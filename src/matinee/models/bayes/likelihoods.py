@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.kernels import (
-    add_probabilities,
     draw_latent,
     even_blocks,
     level_likelihoods,

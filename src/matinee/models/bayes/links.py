@@ -12,6 +12,7 @@ exactly where columns are few, else by conjugate gradients.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +94,7 @@ class Solver:
     def __init__(self, features: Features) -> None:
         dense = np.zeros((features.columns, features.columns))
         indptr, indices, values = features.by_row
-        for first, last in zip(indptr[:-1], indptr[1:], strict=True):
+        for first, last in pairwise(indptr):
             at, value = indices[first:last], values[first:last].astype(np.float64)
             dense[np.ix_(at, at)] += np.outer(value, value)
         self.gram = dense

@@ -21,8 +21,8 @@ def rows_of_newcomers(head: "BayesHead", audience: Audience) -> Iterator[NDArray
     """For each draw, rows of those of an audience who are new, float32 (viewers, 1 + factors).
 
     Their ratings count as given in one moment, and that moment as the one that is asked about: what
-    a drift adds is the same for all of them, and goes into the bias. Noise comes in pairs of opposite
-    sign, so that averages over draws are as good as those of conditional means.
+    a drift adds is the same for all of them, and goes into the bias. Noise comes in pairs of
+    opposite sign, so that averages over draws are as good as those of conditional means.
     """
     rated = take_rows(audience.rated, np.flatnonzero(audience.codes < 0))
     viewers, entries = len(rated.indptr) - 1, len(rated.indices)
@@ -30,17 +30,15 @@ def rows_of_newcomers(head: "BayesHead", audience: Audience) -> Iterator[NDArray
     viewer = row_of_entries(rated).astype(np.int32)
     rows = head.draw_table.shape[1]
     movies = rated.indices + len(head.user_rows)
-    codes = [rows + viewer, movies, np.full(entries, rows - 3)]
-    codes = np.stack(codes if head.dated else codes[:2], axis=1).astype(np.int32)
+    sides = [rows + viewer, movies, np.full(entries, rows - 3)]
+    codes = np.stack(sides if head.dated else sides[:2], axis=1).astype(np.int32)
     levels = np.clip(np.searchsorted(head.levels, rated.values), 0, len(head.levels) - 1)
     counts = np.maximum(np.diff(rated.indptr), 1)[:, None]
     width = head.user_rows.shape[1]
     noise = np.zeros((viewers, width), np.float32)
     for number, draw in enumerate(head.draws):
-        if number % 2:
-            noise = -noise
-        else:
-            noise = rng.standard_normal((viewers, width)).astype(np.float32)
+        fresh = rng.standard_normal((viewers, width)).astype(np.float32)
+        noise = -noise if number % 2 else fresh
         prior = np.tile(_row(draw, rows - 2), (viewers, 1))
         if len(draw.rated):
             shares = draw.rated.astype(np.float32)[rated.indices] / np.sqrt(counts[viewer])
@@ -103,7 +101,7 @@ class _Newcomers:
         unit = 1 / self.draw.noise[0]
         spread = np.linalg.inv(self.draw.precision.astype(np.float64))
         spread[0, 0] += self.draw.drifts[:, 1].sum()
-        precision = np.linalg.inv(spread)
+        precision = np.asarray(np.linalg.inv(spread), np.float64)
         away = (self.prior - self.rows()).astype(np.float64)
         prior = pulls(precision, unit, away, noise, self.width, threads=1)
         draw_rows(

@@ -154,9 +154,9 @@ class Predictive:
         """Standard deviation of the stars, (n,)."""
         if self.ordinal:
             square = (self.sums @ self.levels**2) / self.draws
-            return np.sqrt(np.maximum(square - self.stars() ** 2, 0.0))
+            return np.asarray(np.sqrt(np.maximum(square - self.stars() ** 2, 0.0)))
         mean, square, noise = self.sums.T / self.draws
-        return np.sqrt(np.maximum(square - mean * mean, 0.0) + noise)
+        return np.asarray(np.sqrt(np.maximum(square - mean * mean, 0.0) + noise))
 
     def distribution(self) -> NDArray[np.float64]:
         """Probability of each level, (n, levels); of normal stars, of what is nearest to it."""

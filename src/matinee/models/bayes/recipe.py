@@ -79,7 +79,7 @@ class BayesianMF:
     burn_in: int | None = None
     likelihood: str | None = None
     features: str = "all"
-    memory: float = 256
+    memory: float = 384
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -173,7 +173,7 @@ class BayesianMF:
             except KeyboardInterrupt:
                 if keeper.count == 0:
                     raise
-        head = head_of(chain, keeper, levels, self._noted(), pl.DataFrame(history))
+        head = head_of(chain, keeper, levels, self._noted(), _table(history))
         ratings = train.ratings
         return FactorModel(
             ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, rating=head
@@ -203,7 +203,13 @@ class BayesianMF:
 
 
 def _ends(ratings: Ratings) -> NDArray[np.float64]:
-    return np.array([ratings.scale.low, ratings.scale.high + (ratings.scale.low == ratings.scale.high)])
+    return np.array(
+        [ratings.scale.low, ratings.scale.high + (ratings.scale.low == ratings.scale.high)]
+    )
+
+
+def _table(history: list[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(history, infer_schema_length=None)  # r-hat begins late
 
 
 def _rhat(counted: list[dict[str, Any]]) -> float | None:
