@@ -1,6 +1,7 @@
 """From draws to what is asked: the distribution of the stars that pairs would get."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +112,12 @@ class Predictive:
     def __init__(self, n: int, levels: NDArray[np.float32], ordinal: bool) -> None:
         self.levels, self.ordinal, self.draws = levels.astype(np.float64), ordinal, 0
         self.sums = np.zeros((n, len(levels) if ordinal else 3))
+
+    def copy(self) -> "Predictive":
+        """The same, to add other draws to."""
+        other = copy(self)
+        other.sums = self.sums.copy()
+        return other
 
     def add(
         self,
