@@ -242,7 +242,8 @@ class FactorModel:
         UnknownIdError, SettingError
         """
         found = predictive_of_pairs(self.rating, pairs_of(self, users, items, timestamps, unknown))
-        names = [f"{value:g}" for value in found.levels]
+        levels = found.levels.astype(np.float32)  # all their digits: stars may be any numbers
+        names = [np.format_float_positional(value, trim="-") for value in levels]
         return pl.DataFrame(found.distribution().astype(np.float32), schema=names)
 
     def scores(

@@ -84,7 +84,8 @@ def _times(timestamps: Any, length: int) -> NDArray[np.int64] | None:
     if timestamps is None:
         return None
     times = np.atleast_1d(np.asarray(timestamps))
-    if times.dtype.kind not in "iu" or times.ndim > 1 or len(times) not in (1, length):
+    whole = times.dtype.kind in "iu" and (times <= np.iinfo(np.int64).max).all()
+    if not whole or times.ndim > 1 or len(times) not in (1, length):
         raise SettingError(
             f"timestamps are whole Unix seconds, one for all or one for each of {length} pairs."
         )

@@ -67,14 +67,14 @@ class ChainCheckpoint:
                 _link(self.folder / _draw_file(number), fresh / _draw_file(number), draw)
 
     def restore(
-        self, chain: Chain, keeper: Keeper, judged: dict[str, Judged]
+        self, chain: Chain, keeper: Keeper, judged: dict[str, Judged], sweeps: int
     ) -> list[dict[str, Any]]:
         """Put everything where the state left it, and return the history; [] if there is none.
 
         Raises
         ------
         RunError
-            If the state cannot be read, or is of another chain.
+            If the state cannot be read, is of another chain, or of more sweeps than these.
         """
         recover(self.folder)
         path = self.folder / FILE
@@ -92,6 +92,11 @@ class ChainCheckpoint:
                     "folder, or remove this one."
                 )
             _check_about(about)
+            if about["sweep"] > sweeps:
+                raise RunError(
+                    f"{self.folder}: a checkpoint of {about['sweep']} iterations, {sweeps} are "
+                    "asked for. Ask for more, or name another folder."
+                )
             if about["averaged"]:  # what the averages are like is known from one draw
                 keeper.begin(chain)
             _check(arrays, _arrays(chain, keeper, judged))
@@ -135,6 +140,9 @@ def _check_about(about: dict[str, Any]) -> None:
     plain = [about["sweep"], about["apart"], about["averaged"], *about["draws"]]
     if any(type(number) is not int or number < 0 for number in plain) or about["apart"] < 1:
         raise ValueError("a number of it makes no sense")
+    kept = range(0, min(about["averaged"], about["sweep"]), about["apart"])
+    if about["averaged"] > about["sweep"] or about["draws"] != list(kept):
+        raise ValueError("other draws are kept than it says")
     rows = about["history"]
     if len(rows) != about["sweep"] or not all(
         isinstance(row, dict) and all(type(v) in (int, float, type(None)) for v in row.values())

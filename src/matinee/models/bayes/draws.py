@@ -142,27 +142,33 @@ class Keeper:
         self.probed = Predictive(len(some), levels, len(chain.likelihood.cuts) > 0)
 
     def add(self, chain: Chain, threads: int | None = None) -> None:
-        """Keep the chain's present draw if it is one that counts; average over all of them."""
+        """Keep the chain's present draw if it is one that counts; average over all of them.
+
+        Whoever interrupts this finds all of the draw added, or nothing.
+        """
         if self.count == 0:
             self.begin(chain)
         table, biases = with_average_rows(chain)
         # factors of different draws are turned against each other: turned back before the sum
         left, _, right = np.linalg.svd(inner(table, self.reference, threads).astype(np.float64))
-        self.total += times(table, left @ right, threads)
+        total = self.total + times(table, left @ right, threads)
         usual, restless = chain.usual()
-        self.total_bias += biases
-        self.total_bias[: len(usual)] += usual
+        total_bias = self.total_bias + biases
+        total_bias[: len(usual)] += usual
         found = scores_of(self.probes, table, biases, [], usual, restless, threads)
-        self.probed.add(*found, 1 / chain.likelihood.precision, chain.likelihood.cuts, threads)
+        probed = self.probed.copy()
+        probed.add(*found, 1 / chain.likelihood.precision, chain.likelihood.cuts, threads)
         score = (chain.likelihood.target() - chain.likelihood.residual)[self.some]
         self.left_out.add(score, 1 / chain.likelihood.precision, chain.likelihood.cuts, chain.mean)
-        if self.count % self.apart == 0:
-            self.draws[self.count] = Draw.of(chain)
-            one = self.draws[self.count].bytes
-            if len(self.draws) > max(1, self.memory // one):
-                self.apart *= 2
-                self.draws = {at: it for at, it in self.draws.items() if at % self.apart == 0}
-        self.count += 1
+        draws, apart = self.draws, self.apart
+        if self.count % apart == 0:
+            new = Draw.of(chain)
+            draws = {**draws, self.count: new}
+            if len(draws) > max(1, self.memory // new.bytes):
+                apart *= 2
+                draws = {at: it for at, it in draws.items() if at % apart == 0}
+        self.total, self.total_bias, self.probed = total, total_bias, probed
+        self.draws, self.apart, self.count = draws, apart, self.count + 1
 
     def begin(self, chain: Chain) -> None:
         """Take the chain's present factors for those that all others are turned to."""

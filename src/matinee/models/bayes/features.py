@@ -87,9 +87,10 @@ def features_of_viewers(train: Dataset, names: Iterable[str]) -> Features:
     if "traits" in names and train.viewers is not None:
         for trait in TRAITS:
             if trait in train.viewers.columns:
-                column = train.viewers[trait].to_numpy()
-                kinds = column // YEARS_OF_AGE if trait == "age" else column
-                groups[trait] = _one_of_each(kinds)
+                column = train.viewers[trait]
+                known = column.drop_nulls().to_numpy()
+                kinds = known // YEARS_OF_AGE if trait == "age" else known
+                groups[trait] = _one_of_each(np.flatnonzero(column.is_not_null()), kinds)
     if "rated" in names:
         groups["rated"] = _shares(ratings.user, ratings.item, len(ratings.item_ids), ratings)
     return Features.of_groups(len(ratings.user_ids), groups)
@@ -109,9 +110,9 @@ def features_of_movies(train: Dataset, names: Iterable[str]) -> Features:
     return Features.of_groups(len(ratings.item_ids), groups)
 
 
-def _one_of_each(kinds: NDArray[np.generic]) -> Entries:
+def _one_of_each(rows: NDArray[np.intp], kinds: NDArray[np.generic]) -> Entries:
     known, code = np.unique(kinds, return_inverse=True)
-    return np.arange(len(kinds)), code, np.ones(len(kinds), np.float32), len(known)
+    return rows, code, np.ones(len(rows), np.float32), len(known)
 
 
 def _dense(matrix: NDArray[np.float32]) -> Entries:

@@ -247,11 +247,23 @@ def check_draws(head: BayesHead, viewers: int, movies: int) -> None:
         and cuts in (0, levels - 1)
         and starts[0] == 0
         and starts[-1] == moments
-        and all((np.diff(array) >= 0).all() for array in (starts, head.levels, head.date_cuts))
+        # compared, not subtracted: differences may wrap around
+        and all((a[1:] >= a[:-1]).all() for a in (starts, head.levels, head.date_cuts))
+        and _ascending_within(head.moment_times, starts)
         and (np.diff(head.draw_cuts, axis=1) >= 0).all()
         and (head.stretch > 0).all()
         and (head.draw_drifts > 0).all()
+        and (head.draw_restless >= 0).all()
         and (head.draw_noise > 0).all()
+        and (np.linalg.eigvalsh(head.draw_precision.astype(np.float64)) > 0).all()
     )
     if not sensible:
         raise ValueError("the draws make no sense")
+
+
+def _ascending_within(times: NDArray[np.int64], starts: NDArray[np.int64]) -> bool:
+    """Whether each viewer's times ascend; `starts` do."""
+    later = np.ones(len(times), bool)
+    later[1:] = times[1:] > times[:-1]
+    later[starts[starts < len(times)]] = True
+    return bool(later.all())

@@ -56,7 +56,8 @@ class NormalLikelihood:
     def __init__(self, stars: NDArray[np.float32], mean: float) -> None:
         self.stars = stars - np.float32(mean)
         self.residual = self.stars.copy()
-        self.precision = 1.0 / float(np.square(self.residual, dtype=np.float64).mean())
+        # until it is drawn; where all stars are the same, there is none to measure
+        self.precision = 1.0 / max(float(np.square(self.residual, dtype=np.float64).mean()), 1e-6)
 
     def draw(self, sweep: int, rng: np.random.Generator, threads: int | None) -> None:
         squares = float(np.square(self.residual, dtype=np.float64).sum())

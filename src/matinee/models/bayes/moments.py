@@ -49,8 +49,11 @@ class Moments:
         someone = np.maximum(users, 0)
         before = np.where((users >= 0) & (before >= self.starts[someone]), before, -1)
         after = np.where((users >= 0) & (after < self.starts[someone + 1]), after, -1)
-        since = np.where(before >= 0, times - self.times[before], 0).astype(np.float32)
-        until = np.where(after >= 0, self.times[after] - times, 0).astype(np.float32)
+        # as floating point numbers: far out, whole ones would wrap around
+        since, until = np.zeros((2, len(times)), np.float32)
+        some, more = before >= 0, after >= 0
+        since[some] = times[some].astype(np.float64) - self.times[before[some]]
+        until[more] = self.times[after[more]].astype(np.float64) - times[more]
         return before, after, since, until
 
 

@@ -1,6 +1,7 @@
 """From draws to what is asked: the distribution of the stars that pairs would get."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +122,12 @@ class Predictive:
         self.stretch = stretch
         self.levels, self.ordinal, self.draws = levels.astype(np.float64), ordinal, 0
         self.sums = np.zeros((n, len(levels) if ordinal else 3))
+
+    def copy(self) -> "Predictive":
+        """The same, to add other draws to."""
+        other = copy(self)
+        other.sums = self.sums.copy()
+        return other
 
     def add(
         self,

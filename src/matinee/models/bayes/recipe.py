@@ -150,7 +150,7 @@ class BayesianMF:
         keeper = Keeper(chain, int(self.memory * 2**20), levels)
         watched = {name: Judged(chain, part.ratings, levels) for name, part in judged.items()}
         place = checkpoint and self._place(checkpoint, train, judged)
-        history = place.restore(chain, keeper, watched) if place else []
+        history = place.restore(chain, keeper, watched, self.iterations) if place else []
         before = history[-1]["seconds"] if history else 0.0
         started = time.perf_counter()
         with compilation_announced(), progress("Drawing", self.iterations) as tick:

@@ -1,0 +1,104 @@
+"""The generative model in plain numpy, and chains put into a state drawn from it."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from matinee.data.generated import generate
+
+DAY = 86_400
+
+
+def tiny_data(ratings=16, days=3):
+    """5 viewers with traits, 4 movies; a few days, and several ratings in one moment."""
+    data, _ = generate(viewers=5, movies=4, ratings=ratings, seed=0)
+    rng = np.random.default_rng(1)
+    times = DAY * rng.integers(0, days, ratings) + 200 * rng.integers(0, 3, ratings)
+    traits = pl.DataFrame({"age": [20, 31, 44, 21, 30], "gender": ["M", "F", "F", "M", "F"]})
+    stars = np.resize(np.float32([1, 2, 3]), ratings)
+    timed = replace(data.ratings, timestamp=times.astype(np.int64), stars=stars)
+    return replace(data, ratings=timed, viewers=traits)
+
+
+def wishart(width, scale, rng):
+    """`width` degrees of freedom: a sum of so many squares of normal vectors."""
+    root = rng.standard_normal((width, width)) * np.sqrt(scale)
+    return root.T @ root
+
+
+def dense(features):
+    """Sparse features as one matrix, float64."""
+    out = np.zeros((len(features.by_row.indptr) - 1, features.columns))
+    for row, (first, last) in enumerate(
+        zip(features.by_row.indptr[:-1], features.by_row.indptr[1:], strict=True)
+    ):
+        out[row, features.by_row.indices[first:last]] = features.by_row.values[first:last]
+    return out
+
+
+def rows_around(means, precision, rng):
+    """Normal rows around some means."""
+    root = np.linalg.cholesky(np.linalg.inv(precision))
+    return means + rng.standard_normal(means.shape) @ root.T
+
+
+def draw_side_from_prior(side, rng):
+    """Precision, mean, groups' precisions and links of a side; its rows are returned."""
+    width = len(side.mean)
+    side.precision = wishart(width, 1.0 if side.moves else 100.0, rng)
+    if side.moves:  # the prior of the mean counts for two rows
+        side.mean = rows_around(np.zeros((1, width)), 2.0 * side.precision, rng)[0]
+    link = side.link
+    link.precisions = rng.gamma(1.0, size=len(link.precisions))
+    weight = link.precisions[link.features.group]
+    table = rows_around(np.zeros((len(weight), width)), side.precision, rng)
+    link.table = (table / np.sqrt(weight)[:, None]).astype(np.float32)
+    means = side.mean + dense(link.features) @ link.table
+    return rows_around(means, side.precision, rng)
+
+
+def scores(chain):
+    """Scores of the training ratings as the model is defined, drifts included, float64."""
+    total = np.zeros(len(chain.codes))
+    for s in range(chain.codes.shape[1]):
+        total += chain.biases[chain.codes[:, s]].astype(np.float64)
+        for t in range(s):
+            pair = chain.table[chain.codes[:, s]].astype(np.float64)
+            total += (pair * chain.table[chain.codes[:, t]]).sum(axis=1)
+    counts = np.diff(chain.timeline.first)
+    for drift in chain.drifts:
+        total += np.repeat(drift.path, counts)
+    return total
+
+
+def covariance_of_path(chain, drift):
+    """Covariance of a drift's states at all moments, by the definition of the process."""
+    moments = chain.timeline.moments
+    viewer = np.repeat(np.arange(len(moments.starts) - 1), np.diff(moments.starts))
+    apart = np.abs(moments.times[:, None] - moments.times)
+    same = viewer[:, None] == viewer
+    return np.where(same, drift.variance * np.exp(-apart / drift.memory), 0.0)
+
+
+def draw_from_prior(chain, rng):
+    """Put a chain into a state drawn from the model, data included."""
+    for side in chain.sides:
+        rows = draw_side_from_prior(side, rng)
+        part = slice(side.first, side.first + side.size)
+        chain.biases[part], chain.table[part, : chain.factors] = rows[:, 0], rows[:, 1:]
+    for drift in chain.drifts:
+        drift.path[:] = rng.multivariate_normal(
+            np.zeros(len(drift.path)), covariance_of_path(chain, drift), method="eigh"
+        )
+    likelihood, ordinal = chain.likelihood, len(chain.likelihood.cuts) > 0
+    if not ordinal:
+        likelihood.precision = rng.gamma(1.0)
+    noise = rng.standard_normal(len(chain.codes)) / np.sqrt(likelihood.precision)
+    seen = scores(chain) + noise
+    likelihood.residual[:] = noise
+    if ordinal:
+        likelihood.latent[:] = seen
+        likelihood.levels[:] = np.searchsorted(likelihood.cuts[1:-1], seen)
+    else:
+        likelihood.stars[:] = seen

@@ -1,0 +1,103 @@
+"""Getting it right (Geweke 2004): sweeps leave the joint distribution of everything as it is.
+
+All unknowns are drawn from the prior, data from them, and a few sweeps of the chain follow, given
+those data. If every step draws from its conditional distribution, what the sweeps end with is
+distributed as what they started from. Priors have heavy tails, so bounded functions are compared,
+before and after, in many independent repetitions.
+"""
+
+import numpy as np
+import pytest
+from forward import draw_from_prior, draw_side_from_prior, tiny_data
+
+from matinee.models.bayes import chain as chains
+from matinee.models.bayes import drifts, moments
+from matinee.models.bayes.chain import Chain
+from matinee.models.bayes.features import features_of_movies
+from matinee.models.bayes.sides import Side
+
+FAR = 4.5  # standard errors
+
+
+def about_side(side, rows):
+    """Bounded functions of all that a side has."""
+    table = side.link.table.astype(np.float64)
+    diagonal = np.diag(side.precision)
+    found = [np.tanh(rows).mean(axis=0), np.tanh(rows**2).mean(axis=0)]
+    found += [np.tanh(rows[:, :1] * rows[:, 1:]).mean(axis=0), np.tanh(side.mean)]
+    found += [np.tanh(side.mean**2), diagonal / (1 + diagonal), np.tanh(side.precision[0, 1:])]
+    found += [np.tanh(side.precision[0, 1:] * rows[:, :1] * rows[:, 1:]).mean(axis=0)]
+    if len(table):
+        found += [np.tanh(table).mean(axis=0), np.tanh(table**2).mean(axis=0)]
+        found += [side.link.precisions / (1 + side.link.precisions)]
+    return np.concatenate(found)
+
+
+def about_chain(chain):
+    found = [about_side(side, chain.rows(side)) for side in chain.sides]
+    noise = np.square(chain.likelihood.residual, dtype=np.float64) * chain.likelihood.precision
+    found += [
+        [chain.likelihood.precision / (1 + chain.likelihood.precision), np.tanh(noise).mean()]
+    ]
+    for drift in chain.drifts:
+        path = drift.path.astype(np.float64) / np.sqrt(drift.variance)
+        found += [[np.tanh(path).mean(), np.tanh(path**2).mean()]]
+        found += [[np.tanh(path[1:] * path[:-1]).mean()]]
+    return np.concatenate(found)
+
+
+def far_off(before, after):
+    """How many standard errors each function has moved by."""
+    moved = np.array(after) - np.array(before)
+    spread = moved.std(axis=0)
+    mean = moved.mean(axis=0)
+    errors = mean / np.maximum(spread, 1e-12) * np.sqrt(len(moved))
+    return np.where(np.abs(mean) < 1e-6, 0.0, errors)  # of what never moves: the mean of dates
+
+
+CASES = {
+    "normal": (None, 2, (), 700),
+    "normal, with links": (None, 1, ("genres", "traits", "rated"), 500),
+    "normal, in time": (None, 1, ("date", "drift"), 500),
+    "ordinal": ([1, 2, 3], 1, (), 700),
+    "ordinal, with all": ([1, 2, 3], 1, ("traits", "raters", "date", "drift"), 400),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_sweeps_leave_the_joint_distribution_as_it_is(case, monkeypatch):
+    levels, factors, features, repetitions = CASES[case]
+    monkeypatch.setattr(chains, "SETTLING", 0)
+    monkeypatch.setattr(drifts, "PATIENCE", 99)  # memory and variance have no proper prior
+    monkeypatch.setattr(moments, "FEWEST", 1)
+    chain = Chain(tiny_data(), factors, levels and np.float32(levels), features)
+    assert len(chain.sides) == 2 + ("date" in features)
+    for drift in chain.drifts:
+        drift.variance = 0.7
+    if levels:  # no more have cuts
+        chain.likelihood.cuts[1:-1] = [-0.8, 0.7]
+        chain.likelihood.steps[:] = 0.0
+    rng, before, after = np.random.default_rng(3), [], []
+    for repetition in range(repetitions):
+        draw_from_prior(chain, rng)
+        before.append(about_chain(chain))
+        chain.seed, chain.sweep = repetition, 0
+        for _ in range(3):
+            chain.draw(threads=1)
+        after.append(about_chain(chain))
+    errors = far_off(before, after)
+    assert np.abs(errors).max() < FAR, np.round(errors, 1)
+
+
+def test_what_rows_come_from_is_drawn_from_its_posterior():
+    """The same for one side alone, with many repetitions."""
+    features = features_of_movies(tiny_data(), ("genres", "raters"))
+    side = Side.start(1, 0, np.zeros(4, np.int32), features, 3)
+    rng, before, after = np.random.default_rng(4), [], []
+    for _ in range(2500):
+        rows = draw_side_from_prior(side, rng)
+        before.append(about_side(side, rows))
+        side.draw_prior(rows, True, rng, threads=1)
+        after.append(about_side(side, rows))
+    errors = far_off(before, after)
+    assert np.abs(errors).max() < FAR, np.round(errors, 1)
