@@ -1,19 +1,13 @@
 """How accurate `BayesianMF` is, how well it knows that, and how fast it is, beside its peers.
 
-    python bench/accuracy_bayes.py [PART ...] [--json FILE]
-
-PART is `ml-100k`, `ml-1m`, `small` or `speed`, by default all; `bench/accuracy.py` runs this, too.
-Data sets are in the cache. Settings are the defaults everywhere, and each chain has one seed: what
-they were chosen by is told in docs/evaluation.md.
+The parts of `bench/accuracy.py` that take chains. Settings are the defaults everywhere, and each
+chain has one seed: what they were chosen by is told in docs/evaluation.md.
 """
 
-import argparse
-import json
 import statistics
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -29,13 +23,21 @@ ROUNDS, SWEEPS = 3, 12  # of the comparison of speed: rounds of as many sweeps
 PEERS_OF_100K = ("myfm ordered", "myfm regression", "myfm indicators")
 PEERS_OF_SMALL = ("myfm indicators", "myfm regression", "cmfrec", "lenskit")
 
+OURS = {
+    "bayes": {},
+    "bayes without drift": {"features": "genres,years,raters,traits,rated,date"},
+    "bayes without time": {"features": "genres,years,raters,traits,rated"},
+}
+
 Figures = dict[str, float]
 
 
 def ours(train: Dataset, test: Dataset, **settings: str) -> Figures:
     """Errors on the test part of a chain on the training part, and how well it knows them."""
+    recipe = matinee.BayesianMF(**settings)
+    compile_kernels([recipe])
     started = time.perf_counter()
-    model = matinee.BayesianMF(**settings).fit(train)
+    model = recipe.fit(train)
     seconds = time.perf_counter() - started
     found, known = matinee.evaluate(model, train, test), calibration(model, train, test)
     return {
@@ -55,10 +57,11 @@ def peer(setup: str, train: Dataset, test: Dataset) -> Figures:
 def over_folds(name: str, folds: list[tuple[Dataset, Dataset]], peers: tuple[str, ...]) -> Figures:
     """Errors by fold and on average, of ours and of the peers."""
     figures: Figures = {}
-    for who in ("bayes", *peers):
+    for who in (*OURS, *peers):
         found = []
         for train, test in folds:
-            found.append(ours(train, test) if who == "bayes" else peer(who, train, test))
+            fitted = ours(train, test, **OURS[who]) if who in OURS else peer(who, train, test)
+            found.append(fitted)
             print(f"{name}, {who}, fold {len(found)}: {found[-1]['rmse']:.4f}", file=sys.stderr)
         if who == "bayes":
             figures[f"{name} first fold, RMSE of bayes"] = found[0]["rmse"]
@@ -114,6 +117,7 @@ def speed() -> Figures:
         "date and indicators": ("date", "rated", "raters"),
         "all features": ("date", "rated", "raters", "genres", "years", "traits", "drift"),
     }
+    compile_kernels([matinee.BayesianMF()])
     started = {name: Chain(train, 32, levels, features) for name, features in chains.items()}
     settings = {"rank": 32, "kind": "ordered", "features": ["date", "indicators"]}
     found: dict[str, list[float]] = {"peer": [], **{name: [] for name in chains}}
@@ -139,28 +143,3 @@ def speed() -> Figures:
 
 
 PARTS = {"ml-100k": ml_100k, "ml-1m": ml_1m, "small": small, "speed": speed}
-
-
-def measured(parts: list[str]) -> Figures:
-    """The figures of some parts."""
-    compile_kernels([matinee.BayesianMF()])
-    figures: Figures = {}
-    for part in parts:
-        figures |= PARTS[part]()
-    return figures
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="By default all.")
-    parser.add_argument("--json", type=Path, help="Write the figures to this file, too.")
-    given = parser.parse_args()
-    figures = measured(given.parts or list(PARTS))
-    for name, value in figures.items():
-        print(f"{name:64}{value:8.4f}")
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()
