@@ -261,10 +261,10 @@ def test_at_the_moment_after_the_state_is_the_one_that_is_known():
 @pytest.mark.parametrize("side", [-1, 1])
 def test_close_to_a_moment_nothing_jumps(side):
     times, path = np.array([0.0, 1000.0, 2000.0]), [0.5, -0.3, 0.9]
-    away = side * np.array([1e-4, 9e-4, 1.1e-3, 1e-2])  # of a memory of 1000: around a millionth
-    mean, spread = between(times, path, 1000 + away, 1000.0, 0.6)
-    np.testing.assert_allclose(mean, -0.3, atol=3e-5)
-    np.testing.assert_allclose(spread, 0, atol=2e-5)
+    away = np.array([1e-4, 9e-4, 1.1e-3, 1e-2, 0.05])  # of a memory of 1000: around a millionth
+    mean, spread = between(times, path, 1000 + side * away, 1000.0, 0.6)
+    np.testing.assert_allclose(mean, -0.3, atol=1e-4)
+    np.testing.assert_allclose(spread, 0.6 * 2 * away / 1000, atol=2e-6)
 
 
 def test_beyond_its_moments_a_state_returns_to_nothing():
