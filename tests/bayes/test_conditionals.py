@@ -104,7 +104,10 @@ def test_paths_are_drawn_from_their_joint_normal_posterior():
     """Against the covariance of the process and everything dense."""
     data = tiny_data()
     chain = Chain(data, 1, None, ("drift",))
-    timeline, drift = chain.timeline, Drift(3e4, 0.8, np.zeros(len(chain.timeline.gaps), np.float32))
+    timeline, drift = (
+        chain.timeline,
+        Drift(3e4, 0.8, np.zeros(len(chain.timeline.gaps), np.float32)),
+    )
     counts = np.diff(timeline.first)
     assert counts.max() > 1
     assert np.diff(timeline.moments.starts).max() > 2

@@ -36,7 +36,9 @@ def about_side(side, rows):
 def about_chain(chain):
     found = [about_side(side, chain.rows(side)) for side in chain.sides]
     noise = np.square(chain.likelihood.residual, dtype=np.float64) * chain.likelihood.precision
-    found += [[chain.likelihood.precision / (1 + chain.likelihood.precision), np.tanh(noise).mean()]]
+    found += [
+        [chain.likelihood.precision / (1 + chain.likelihood.precision), np.tanh(noise).mean()]
+    ]
     for drift in chain.drifts:
         path = drift.path.astype(np.float64) / np.sqrt(drift.variance)
         found += [[np.tanh(path).mean(), np.tanh(path**2).mean()]]

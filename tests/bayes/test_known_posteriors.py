@@ -8,7 +8,7 @@ from forward import tiny_data
 
 from matinee.data import Scale
 from matinee.data.generated import generate
-from matinee.kernels import normal_distribution
+from matinee.kernels import normal_distribution, normal_quantile
 from matinee.models import BayesianMF
 from matinee.models.bayes.chain import Chain
 
@@ -124,10 +124,13 @@ def said(request):
 def test_intervals_hold_the_stars_as_often_as_they_say(said, level):
     model, pairs, stars, _ = said
     expected, ranges = model.predict(*pairs, interval=level)
-    if model.rating.ordinal:  # five levels: what counts is the width, spread over each level
-        stars = stars + np.random.default_rng(0).uniform(-0.5, 0.5, len(stars))
-        ranges = ranges + [-(1 / 12) ** 0.5 / 2, (1 / 12) ** 0.5 / 2]
     inside = (ranges[:, 0] <= stars) & (stars <= ranges[:, 1])
+    if model.rating.ordinal:  # five levels: what counts is the width, stars spread over each level
+        codes = (np.asarray(part, np.int32) - 1 for part in pairs)
+        found = model.rating.predictive(*codes)
+        deviation = np.sqrt(found.deviation() ** 2 + 1 / 12)
+        away = stars + np.random.default_rng(0).uniform(-0.5, 0.5, len(stars)) - found.stars()
+        inside = np.abs(away) <= normal_quantile((1 + level) / 2) * deviation
     assert inside.mean() == pytest.approx(level, abs=0.055)
     assert (ranges[:, 0] <= expected).all()
     assert (expected <= ranges[:, 1]).all()
@@ -137,7 +140,9 @@ def test_levels_are_seen_as_often_as_their_probabilities_say(said):
     model, pairs, stars, _ = said
     if not model.rating.ordinal:  # then of what is nearest
         stars = np.digitize(stars, np.arange(1.5, 5)) + 1
-        model = replace(model, rating=replace(model.rating, levels=np.arange(1, 6, dtype=np.float32)))
+        model = replace(
+            model, rating=replace(model.rating, levels=np.arange(1, 6, dtype=np.float32))
+        )
     chances = model.predict_distribution(*pairs).to_numpy()
     for level in range(5):
         chance, seen = chances[:, level], stars == level + 1
