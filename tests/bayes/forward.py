@@ -1,4 +1,4 @@
-"""The generative model in plain numpy, and chains put into a state drawn from it."""
+"""The generative model in plain numpy, chains put into a state drawn from it, and short ones."""
 
 from dataclasses import replace
 
@@ -8,6 +8,11 @@ import polars as pl
 from matinee.data.generated import generate
 
 DAY = 86_400
+SHORT = {"factors": 3, "iterations": 24, "burn_in": 8}  # of a recipe
+
+
+class KilledError(Exception):
+    """What stands for the end of the process."""
 
 
 def tiny_data(ratings=16, days=3):
@@ -102,3 +107,12 @@ def draw_from_prior(chain, rng):
         likelihood.levels[:] = np.searchsorted(likelihood.cuts[1:-1], seen)
     else:
         likelihood.stars[:] = seen
+
+
+def assert_same(one, other):
+    """The same model to the last bit, and the same history but for its seconds."""
+    for name, value in vars(one.rating).items():
+        if isinstance(value, np.ndarray):
+            assert np.array_equal(value, getattr(other.rating, name)), name
+    assert one.rating.mean == other.rating.mean
+    assert one.history.drop("seconds").equals(other.history.drop("seconds"))

@@ -1,5 +1,6 @@
 """The chain: what is drawn, in which order."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,11 +63,11 @@ class Chain:
         features: tuple[str, ...] = FEATURES,
         seed: int = 0,
     ) -> None:
-        ratings = train.ratings
         self.factors, self.seed, self.sweep = factors, seed, 0
-        self.timeline = Timeline.of(ratings)
-        order = self.timeline.order
-        self.stars = stars = ratings.stars[order]
+        self.timeline = Timeline.of(train.ratings)
+        ratings = train.ratings.take(self.timeline.order)
+        train = replace(train, ratings=ratings)  # rows in another order: the same chain
+        self.stars = stars = ratings.stars
         self.mean = float(stars.mean(dtype=np.float64)) if levels is None else 0.0
         self.likelihood: Likelihood
         if levels is None:
@@ -74,13 +75,13 @@ class Chain:
         else:
             seen = np.searchsorted(levels, stars).astype(np.int8)
             self.likelihood = OrdinalLikelihood(seen, len(levels))
-        times = ratings.timestamp
-        codes = [ratings.user[order], ratings.item[order]]
+        codes = [ratings.user, ratings.item]
         known = [features_of_viewers(train, features), features_of_movies(train, features)]
         self.date_cuts = np.empty(0, np.int64)
+        times = ratings.timestamp
         if times is not None and "date" in features:
             self.date_cuts = date_cuts(times)
-            date = np.searchsorted(self.date_cuts, times[order], side="right")
+            date = np.searchsorted(self.date_cuts, times, side="right")
             codes.append(date.astype(np.int32))
             known.append(Features.of_groups(len(self.date_cuts) + 1, {}))
         sizes = [len(of.by_row.indptr) - 1 for of in known]

@@ -1,0 +1,341 @@
+"""A chain that is killed, interrupted or too short goes on as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from forward import SHORT, KilledError, assert_same
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from matinee.errors import RunError, SettingError
+from matinee.models import BayesianMF
+from matinee.models.bayes import checkpoints
+from matinee.models.bayes.checkpoints import FILE
+from matinee.models.checkpointed import Checkpointed
+
+RECIPE = BayesianMF(**SHORT)
+PLACE = "bayesianmf"
+
+
+@pytest.fixture(scope="module")
+def whole(small):
+    """The model of a chain that nothing happens to."""
+    return RECIPE.fit(small, test=small)
+
+
+@pytest.mark.parametrize(
+    ("every", "sweep", "rest"),
+    [(1, 1, 24), (1, 6, 19), (1, 24, 1), (5, 6, 19), (5, 20, 9), (50, 24, 24)],
+)
+def test_a_killed_chain_ends_with_the_same_model(
+    small, tmp_path, end_at, whole, every, sweep, rest
+):
+    again = Checkpointed(RECIPE, tmp_path, every=every)
+    end_at(sweep)
+    with pytest.raises(KilledError):
+        again.fit(small, test=small)
+    seen = end_at(0)
+    model = again.fit(small, test=small)
+    assert len(seen) == rest
+    assert_same(whole, model)
+    assert model.history["seconds"].is_sorted()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"likelihood": "normal"},
+        {"memory": 0.3},
+        {"features": "none"},
+        {"features": "drift,date"},
+        {"iterations": 90, "burn_in": 65},  # so far that all steps have settled
+    ],
+    ids=str,
+)
+def test_chains_of_all_kinds_go_on(small, tmp_path, end_at, change):
+    recipe = replace(RECIPE, **change)
+    whole = recipe.fit(small)
+    again = Checkpointed(recipe, tmp_path, every=3)
+    end_at(recipe.iterations - 3)
+    with pytest.raises(KilledError):
+        again.fit(small)
+    end_at(0)
+    assert_same(whole, again.fit(small, threads=1))
+
+
+def test_a_finished_chain_gives_its_model_at_once(small, tmp_path, end_at, whole):
+    again = Checkpointed(RECIPE, tmp_path)
+    first = again.fit(small, test=small)
+    seen = end_at(1)
+    second = again.fit(small, test=small)
+    assert seen == []
+    assert_same(whole, second)
+    assert first.history["seconds"].equals(second.history["seconds"])
+
+
+def test_a_finished_chain_goes_on_to_more_iterations(small, tmp_path, end_at, whole):
+    Checkpointed(replace(RECIPE, iterations=12), tmp_path).fit(small, test=small)
+    seen = end_at(0)
+    model = Checkpointed(RECIPE, tmp_path).fit(small, test=small)
+    assert seen == list(range(12, 24))
+    assert_same(whole, model)
+
+
+def test_a_chain_that_has_gone_further_is_refused(small, tmp_path):
+    Checkpointed(RECIPE, tmp_path).fit(small)
+    with pytest.raises(RunError, match="of 24 iterations, 12 are") as refused:
+        Checkpointed(replace(RECIPE, iterations=12), tmp_path).fit(small)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"factors": 4},
+        {"seed": 1},
+        {"burn_in": 9},
+        {"likelihood": "normal"},
+        {"features": "none"},
+        {"memory": 1},
+    ],
+    ids=str,
+)
+def test_a_state_of_another_recipe_is_refused(small, tmp_path, change):
+    Checkpointed(replace(RECIPE, iterations=10), tmp_path).fit(small)
+    before = (tmp_path / PLACE / FILE).read_bytes()
+    with pytest.raises(RunError, match="other settings"):
+        Checkpointed(replace(RECIPE, **change), tmp_path).fit(small)
+    assert (tmp_path / PLACE / FILE).read_bytes() == before
+
+
+def test_a_state_of_other_data_is_refused(small, seen, tmp_path):
+    Checkpointed(RECIPE, tmp_path).fit(small, test=small)
+    stars = replace(small, ratings=replace(small.ratings, stars=5.5 - small.ratings.stars))
+    times = replace(small, ratings=replace(small.ratings, timestamp=small.ratings.timestamp + 1))
+    for data, judged in (
+        (seen, {"test": small}),
+        (stars, {"test": small}),
+        (times, {"test": small}),
+        (small, {}),
+        (small, {"validation": small}),
+        (small, {"test": seen}),
+    ):
+        with pytest.raises(RunError, match="other data"):
+            Checkpointed(RECIPE, tmp_path).fit(data, **judged)
+
+
+def test_states_hold_every_draw_once(small, tmp_path, monkeypatch):
+    """A state is written with the new draws alone."""
+    written, save = [], checkpoints.save_file
+    monkeypatch.setattr(
+        checkpoints,
+        "save_file",
+        lambda what, path, **how: written.append(path.name) or save(what, path, **how),
+    )
+    Checkpointed(RECIPE, tmp_path, every=1).fit(small)
+    names = [f"draw-{number:06}.safetensors" for number in range(16)]
+    assert sorted(name for name in written if name != FILE) == names
+    assert {path.name for path in (tmp_path / PLACE).iterdir()} == {FILE, *names}
+    assert [path.name for path in tmp_path.iterdir()] == [PLACE]
+
+
+def test_a_file_system_without_links_will_do(small, tmp_path, end_at, monkeypatch, whole):
+    def refuse(*_):
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    end_at(20)
+    with pytest.raises(KilledError):
+        Checkpointed(RECIPE, tmp_path, every=2).fit(small, test=small)
+    end_at(0)
+    assert_same(whole, Checkpointed(RECIPE, tmp_path, every=2).fit(small, test=small))
+
+
+@pytest.fixture(scope="module")
+def half(small, tmp_path_factory):
+    """The folder of a chain with twelve of its sweeps."""
+    folder = tmp_path_factory.mktemp("half")
+    Checkpointed(replace(RECIPE, iterations=12), folder).fit(small)
+    return folder
+
+
+@pytest.fixture
+def state(half, tmp_path):
+    """A copy of it to be damaged."""
+    place = tmp_path / PLACE
+    place.mkdir()
+    for path in (half / PLACE).iterdir():
+        (place / path.name).write_bytes(path.read_bytes())
+    return place
+
+
+def forged(name=None, value=None, **said):
+    """A change of a state: one array another, or some of what it says of itself."""
+
+    def change(place):
+        path = place / FILE
+        with safe_open(path, framework="numpy") as file:
+            about = json.loads(file.metadata()["state"])
+        arrays = load_file(path)
+        if name:
+            arrays[name] = value(arrays[name]) if callable(value) else value
+        about.update({key: new(about[key]) if callable(new) else new for key, new in said.items()})
+        save_file(arrays, path, metadata={"state": json.dumps(about)})
+
+    return change
+
+
+def draw_of(change):
+    def damage(place):
+        path = place / "draw-000002.safetensors"
+        arrays = load_file(path)
+        change(arrays)
+        save_file(arrays, path)
+
+    return damage
+
+
+def one_row_less(array):
+    return array[1:].copy()
+
+
+def in_doubles(array):
+    return array.astype(np.float64)
+
+
+def no_numbers(array):
+    return np.full_like(array, np.nan)
+
+
+DAMAGES = {
+    "short factors": forged("chain.table", one_row_less),
+    "factors in doubles": forged("chain.table", in_doubles),
+    "factors that are no numbers": forged("chain.table", no_numbers),
+    "residuals that are no numbers": forged("chain.residual", no_numbers),
+    "links of another shape": forged("chain.link0", one_row_less),
+    "cuts that are no numbers": forged("chain.cuts", no_numbers),
+    "short sums": forged("average.total", one_row_less),
+    "sums that are no numbers": forged("average.probed", no_numbers),
+    "an unknown array": forged("chain.more", np.zeros(3)),
+    "a sweep too many": forged(sweep=13),
+    "a sweep in words": forged(sweep="x"),
+    "a negative sweep": forged(sweep=-1),
+    "more averaged than drawn": forged(averaged=13),
+    "nothing averaged": forged(averaged=0),
+    "averaged by half": forged(averaged=1.5),
+    "all apart": forged(apart=0),
+    "further apart": forged(apart=2),
+    "a draw of nowhere": forged(draws=lambda numbers: [*numbers, 9]),
+    "no draws": forged(draws=[]),
+    "draws in words": forged(draws=["../x"]),
+    "draws that are none": forged(draws=None),
+    "a history of words": forged(history=lambda rows: [{"noise": "x"}] * len(rows)),
+    "a short history": forged(history=lambda rows: rows[1:]),
+    "a history of nothing": forged(history=lambda rows: [None] * len(rows)),
+    "no history": forged(history=None),
+    "empty": lambda place: (place / FILE).write_bytes(b""),
+    "cut": lambda place: (place / FILE).write_bytes((place / FILE).read_bytes()[:-100]),
+    "cut to a few bytes": lambda place: (place / FILE).write_bytes(b"\x10\0\0\0\0\0\0"),
+    "random": lambda place: (place / FILE).write_bytes(np.random.default_rng(0).bytes(5000)),
+    "no metadata": lambda place: save_file(load_file(place / FILE), place / FILE),
+    "other metadata": lambda place: save_file(
+        load_file(place / FILE), place / FILE, metadata={"state": "[]"}
+    ),
+    "no json": lambda place: save_file(
+        load_file(place / FILE), place / FILE, metadata={"state": "{"}
+    ),
+    "a folder": lambda place: ((place / FILE).unlink(), (place / FILE).mkdir()),
+    "a lost draw": lambda place: (place / "draw-000001.safetensors").unlink(),
+    "an empty draw": lambda place: (place / "draw-000001.safetensors").write_bytes(b""),
+    "a draw without factors": draw_of(lambda arrays: arrays.pop("table")),
+    "a draw of another shape": draw_of(lambda a: a.update(usual=a["usual"][1:].copy())),
+    "a draw that is no number": draw_of(lambda a: a["noise"].__setitem__(0, np.nan)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_state_is_refused(small, tmp_path, state, damage):
+    DAMAGES[damage](state)
+    with pytest.raises(RunError, match=r"state\.safetensors") as refused:
+        Checkpointed(RECIPE, tmp_path).fit(small)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_undamaged_copy_of_a_state_goes_on(small, tmp_path, state, end_at):
+    forged()(state)
+    seen = end_at(0)
+    assert_same(RECIPE.fit(small), Checkpointed(RECIPE, tmp_path).fit(small))
+    assert seen[24:] == list(range(12, 24))
+
+
+def test_a_folder_with_something_else_is_refused(small, tmp_path):
+    (tmp_path / PLACE).mkdir()
+    (tmp_path / PLACE / "mine").write_text("mine")
+    with pytest.raises(RunError, match="no checkpoint"):
+        Checkpointed(RECIPE, tmp_path).fit(small)
+    assert (tmp_path / PLACE / "mine").read_text() == "mine"
+
+
+def test_every_is_at_least_one(tmp_path):
+    with pytest.raises(SettingError, match="every"):
+        Checkpointed(RECIPE, tmp_path, every=0)
+
+
+KILLED = """
+    import os, pathlib, shutil, signal, sys
+    from dataclasses import replace
+    sys.path[:0] = [sys.argv[1]]
+    from test_chain_checkpoints import data_of_the_killed, RECIPE
+    from matinee.models.bayes import checkpoints
+    from matinee.models.checkpointed import Checkpointed
+
+    folder, step = pathlib.Path(sys.argv[2]), int(sys.argv[3])
+    calls = 0
+
+    def deadly(function):
+        def call(*arguments, **named):
+            global calls
+            if calls == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            calls += 1
+            return function(*arguments, **named)
+        return call
+
+    # every step that changes what is on disk may be the last one
+    checkpoints.save_file = deadly(checkpoints.save_file)
+    os.link = deadly(os.link)
+    os.fsync = deadly(os.fsync)
+    pathlib.Path.rename = deadly(pathlib.Path.rename)
+    shutil.rmtree = deadly(shutil.rmtree)
+    Checkpointed(replace(RECIPE, iterations=11), folder, every=1).fit(data_of_the_killed())
+    print("saved in", calls, "steps")
+"""
+
+
+def data_of_the_killed():
+    from matinee.data.generated import generate
+
+    return generate(viewers=20, movies=15, ratings=200, seed=0)[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("step", [0, 9, 40, 47, 52, 57])
+def test_killed_at_any_step_of_saving_it_ends_with_the_same_model(tmp_path, step):
+    here = os.path.dirname(__file__)  # noqa: PTH120
+    child = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(KILLED), here, tmp_path, str(step)],
+        capture_output=True,
+        check=False,
+    )
+    assert child.returncode == -signal.SIGKILL, child.stderr.decode()
+    data = data_of_the_killed()
+    recipe = replace(RECIPE, iterations=11)
+    assert_same(recipe.fit(data), Checkpointed(recipe, tmp_path).fit(data))
+    assert [path.name for path in tmp_path.iterdir()] == [PLACE]
