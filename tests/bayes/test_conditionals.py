@@ -57,6 +57,9 @@ def test_mean_and_precision_of_rows_follow_their_normal_wishart_posterior():
         away.append(root.T @ (side.mean - 3 / 5 * average))
     assert_moments(away, np.zeros(3), np.eye(3))
     scale = np.linalg.inv(scatter)
+    along = np.einsum("j,njk,k->n", average, precisions, average)  # where the prior counts most
+    form = average @ scale @ average
+    assert along.mean() / form == pytest.approx(6, abs=4.5 * np.sqrt(12 / 4000))
     variances = 6 * (scale**2 + np.outer(np.diag(scale), np.diag(scale)))
     miss = (np.mean(precisions, axis=0) - 6 * scale) / np.sqrt(variances / 4000)
     assert np.abs(miss).max() < 4.5
