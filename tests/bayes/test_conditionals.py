@@ -7,11 +7,11 @@ from forward import covariance_of_path, dense, scores, tiny_data
 from matinee.kernels import normal_distribution
 from matinee.models.bayes.chain import Chain
 from matinee.models.bayes.drifts import Drift
-from matinee.models.bayes.features import features_of_viewers
+from matinee.models.bayes.features import Features, features_of_viewers
 from matinee.models.bayes.likelihoods import NormalLikelihood, OrdinalLikelihood
 from matinee.models.bayes.links import Link
 from matinee.models.bayes.moments import Timeline
-from matinee.models.bayes.sides import draw_wishart
+from matinee.models.bayes.sides import Side, draw_wishart
 
 PRECISION = np.array([[2.0, 0.5, -0.3], [0.5, 1.0, 0.2], [-0.3, 0.2, 0.7]])
 
@@ -40,6 +40,29 @@ def test_wishart_matrices_have_the_mean_and_variances_of_the_distribution(freedo
     # x' W x is x' scale x times chi-squared, whatever x
     form = np.einsum("j,njk,k->n", np.ones(3), draws, np.ones(3)) / scale.sum()
     assert form.var() == pytest.approx(2 * freedom, rel=0.2)
+
+
+def test_mean_and_precision_of_rows_follow_their_normal_wishart_posterior():
+    """Of few rows, so that the prior counts."""
+    side = Side.start(0, 0, np.arange(3, dtype=np.int32), Features.of_groups(3, {}), 3)
+    rows = np.random.default_rng(0).normal(2.0, 1.0, (3, 3))
+    average = rows.mean(axis=0)
+    around = rows - average
+    scatter = np.eye(3) + around.T @ around + 3 * 2 / 5 * np.outer(average, average)
+    rng, precisions, away = np.random.default_rng(1), [], []
+    for _ in range(4000):
+        side.draw_prior(rows, True, rng, threads=1)
+        precisions.append(side.precision)
+        root = np.linalg.cholesky(5.0 * side.precision)  # of three rows, and two of the prior
+        away.append(root.T @ (side.mean - 3 / 5 * average))
+    assert_moments(away, np.zeros(3), np.eye(3))
+    scale = np.linalg.inv(scatter)
+    along = np.einsum("j,njk,k->n", average, precisions, average)  # where the prior counts most
+    form = average @ scale @ average
+    assert along.mean() / form == pytest.approx(6, abs=4.5 * np.sqrt(12 / 4000))
+    variances = 6 * (scale**2 + np.outer(np.diag(scale), np.diag(scale)))
+    miss = (np.mean(precisions, axis=0) - 6 * scale) / np.sqrt(variances / 4000)
+    assert np.abs(miss).max() < 4.5
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from forward import dense
+from forward import dense, tiny_data
 
-from matinee.models.bayes.features import Features
+from matinee.models.bayes.features import Features, features_of_movies, features_of_viewers
 from matinee.models.bayes.links import (
     DIRECTIONS,
     FEW_COLUMNS,
@@ -167,3 +167,27 @@ def test_no_features_at_all():
     assert features.columns == 0
     assert np.array_equal(link.means(), np.zeros((4, 3)))
     assert np.array_equal(link.scatter(), np.zeros((3, 3)))
+
+
+def test_features_are_traits_genres_and_shares_of_what_was_rated():
+    data = tiny_data()
+    ratings, catalog = data.ratings, data.catalog
+    seen = np.zeros((5, 4))
+    seen[ratings.user, ratings.item] = 1.0
+    viewers = features_of_viewers(data, ("traits", "rated"))
+    assert viewers.names == ("age", "gender", "rated")
+    assert viewers.group.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2]
+    found = dense(viewers)
+    ages = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0]]  # 20 is as old as 21
+    assert found[:, :3].tolist() == ages
+    assert found[:, 3:5].tolist() == [[0, 1], [1, 0], [1, 0], [0, 1], [1, 0]]
+    np.testing.assert_allclose(found[:, 5:], seen / np.sqrt(seen.sum(axis=1, keepdims=True)))
+    movies = features_of_movies(data, ("genres", "raters"))
+    assert movies.names == ("genres", "raters")
+    found = dense(movies)
+    genres = len(catalog.genre_names)
+    assert ((found[:, :genres] != 0) == (catalog.genre_matrix != 0)).all()
+    np.testing.assert_allclose(found[:, genres:], (seen / np.sqrt(seen.sum(axis=0))).T)
+    assert (
+        features_of_movies(data, ()).columns == features_of_viewers(data, ("genres",)).columns == 0
+    )

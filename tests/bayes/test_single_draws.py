@@ -1,0 +1,95 @@
+"""Models of a single draw, where what they answer can be computed by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from forward import SHORT
+
+from matinee.kernels import Rows
+from matinee.models import BayesianMF
+from matinee.models.bayes.newcomers import rows_of_newcomers
+from matinee.models.viewer import Audience
+
+ONE = BayesianMF(**{**SHORT, "iterations": 41, "burn_in": 40})
+
+
+@pytest.fixture(scope="module")
+def normal(small):
+    return replace(ONE, likelihood="normal").fit(small)
+
+
+@pytest.fixture(scope="module")
+def probit(small):
+    return replace(ONE, likelihood="ordinal").fit(small)
+
+
+def exact_rows(model):
+    """(viewers, movies, date) of the draw, bias first; the date is none in particular."""
+    draw = model.rating.draws[0]
+    rows = np.column_stack([draw.biases, draw.table[:, : ONE.factors].astype(np.float64)])
+    viewers, movies = len(model.user_ids), len(model.items)
+    return rows[:viewers], rows[viewers : viewers + movies], rows[-3]
+
+
+def exact_scores(model):
+    """Of every viewer and movie, at no time in particular."""
+    viewers, movies, date = exact_rows(model)
+    products = (viewers @ np.diag([0, 1, 1, 1.0])) @ movies.T
+    both = viewers[:, 0] + viewers[:, 1:] @ date[1:] + model.rating.draws[0].usual
+    return date[0] + both[:, None] + movies[:, 0] + movies[:, 1:] @ date[1:] + products
+
+
+@pytest.mark.parametrize("likelihood", ["normal", "probit"])
+def test_the_average_is_the_draw_on_a_straight_line(likelihood, request):
+    one = request.getfixturevalue(likelihood)
+    assert len(one.rating.draws) == 1
+    scores = exact_scores(one)[:40]
+    found = np.array([one.scores(user) for user in one.user_ids.values[:40]])
+    slope, start = np.polyfit(scores.ravel(), found.ravel(), 1)
+    np.testing.assert_allclose(slope * scores + start, found, atol=0.01 * found.std())
+    stars = np.array([one.predict(user, one.items) for user in one.user_ids.values[:40]])
+    if not one.rating.ordinal:
+        np.testing.assert_allclose(stars, np.clip(scores, 0.5, 5), atol=1e-3)
+        assert slope == pytest.approx(1.0, abs=0.01)
+    assert np.corrcoef(stars.ravel(), scores.ravel())[0, 1] > 0.97
+
+
+def test_newcomers_are_drawn_as_the_chain_would_have_drawn_them(normal):
+    """Many of the same ratings, against ridge regression with everything dense."""
+    copies, rng = 3000, np.random.default_rng(0)
+    items, stars = np.arange(3, 20, dtype=np.int32), rng.uniform(1, 5, 17).astype(np.float32)
+    rated = Rows(17 * np.arange(copies + 1), np.tile(items, copies), np.tile(stars, copies))
+    rows = next(
+        iter(rows_of_newcomers(normal.rating, Audience(np.full(copies, -1, np.int32), rated)))
+    )
+    draw = normal.rating.draws[0]
+    _, movies, date = exact_rows(normal)
+    unit = 1 / draw.noise[0]
+    spread = np.linalg.inv(draw.precision.astype(np.float64))
+    spread[0, 0] += draw.drifts[:, 1].sum()
+    prior = np.concatenate([[draw.biases[-2]], draw.table[-2, : ONE.factors]]).astype(np.float64)
+    prior += draw.rated[items].astype(np.float64).sum(axis=0) / np.sqrt(17)
+    design = np.column_stack([np.ones(17), movies[items, 1:] + date[1:]])
+    target = stars - date[0] - movies[items, 0] - movies[items, 1:] @ date[1:]
+    matrix = np.linalg.inv(spread) + unit * design.T @ design
+    mean = np.linalg.solve(matrix, np.linalg.solve(spread, prior) + unit * design.T @ target)
+    covariance = np.linalg.inv(matrix)
+    error = np.sqrt(np.diag(covariance) / copies)
+    assert (np.abs(rows.mean(axis=0) - mean) < 4.5 * error + 2e-4).all()
+    np.testing.assert_allclose(np.cov(rows.T), covariance, atol=0.1 * covariance.max())
+
+
+def test_newcomers_of_the_probit_settle(probit):
+    """Started from the prior, a few turns come nearer to what many turns give."""
+    own, copies = probit.viewer(1), 200
+    indptr = len(own.items) * np.arange(copies + 1)
+    rated = Rows(indptr, np.tile(own.items, copies), np.tile(own.stars, copies))
+    audience = Audience(np.full(copies, -1, np.int32), rated)
+    few = next(iter(rows_of_newcomers(probit.rating, audience))).mean(axis=0)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("matinee.models.bayes.newcomers.TURNS", 40)
+        many = next(iter(rows_of_newcomers(probit.rating, audience))).mean(axis=0)
+        patched.setattr("matinee.models.bayes.newcomers.TURNS", 1)
+        least = next(iter(rows_of_newcomers(probit.rating, audience))).mean(axis=0)
+    assert abs(few[0] - many[0]) < 0.5 * abs(least[0] - many[0])
