@@ -206,9 +206,9 @@ class BayesianMF:
 
 
 def _ends(ratings: Ratings) -> NDArray[np.float64]:
-    return np.array(
-        [ratings.scale.low, ratings.scale.high + (ratings.scale.low == ratings.scale.high)]
-    )
+    """Two different stars, where everybody gave the same."""
+    low, high = ratings.scale.low, ratings.scale.high
+    return np.array([low, high if high > low else low + 1])
 
 
 def _table(history: list[dict[str, Any]]) -> pl.DataFrame:
