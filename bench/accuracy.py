@@ -1,9 +1,10 @@
 """How accurate and how fast training is, on the published splits.
 
-    python bench/accuracy.py [--json FILE]
+    python bench/accuracy.py [PART ...] [--json FILE]
 
-Runs the commands a user would run, on data sets that are in the cache
-(`matinee data fetch ml-100k` and so on), and prints what they report.
+PART is `quick`, the commands that a user would run, or one of `accuracy_bayes.PARTS`, chains and
+their peers; by default all of them, which takes an hour. Data sets are in the cache
+(`matinee data fetch ml-100k` and so on). `quick` prints what the commands report.
 """
 
 import argparse
@@ -15,6 +16,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from accuracy_bayes import PARTS
 
 MATINEE = Path(sys.executable).with_name("matinee")
 REPEATS = 3  # of what is timed; the median counts
@@ -45,23 +48,35 @@ def demo_seconds() -> float:
     return time.perf_counter() - started
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="Write the figures to this file, too.")
-    file = parser.parse_args().json
+def quick() -> dict[str, float]:
+    """What takes a minute."""
     million = [train("ml-1m", "--factors", "64", "--seed", "0") for _ in range(REPEATS)]
-    figures = {
+    return {
         "ml-100k u1-u5, RMSE of bias": official_folds("--model", "bias"),
         "ml-100k u1-u5, RMSE of als with genres": official_folds("--model", "als"),
         "ml-1m 90/10 seed 0, RMSE of als, 64 factors": million[0]["rmse"],
         "ml-1m, seconds of fitting": statistics.median(run["fit_seconds"] for run in million),
         "demo, seconds": statistics.median(demo_seconds() for _ in range(REPEATS)),
     }
-    for name, value in figures.items():
-        print(f"{name:46}{value:8.4f}")
-    if file:
+
+
+def main() -> None:
+    parts = {"quick": quick, **PARTS}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(parts))
+    parser.add_argument("--json", type=Path, help="Write the figures to this file, too.")
+    given = parser.parse_args()
+    if unknown := set(given.parts) - set(parts):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+    figures: dict[str, float] = {}
+    for part in given.parts or parts:
+        found = parts[part]()
+        for name, value in found.items():
+            print(f"{name:64}{value:8.4f}", flush=True)
+        figures |= found
+    if given.json:
         environment = {"processors": os.cpu_count(), "python": sys.version.split()[0]}
-        file.write_text(json.dumps({"figures": figures, **environment}, indent=2) + "\n")
+        given.json.write_text(json.dumps({"figures": figures, **environment}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -79,7 +79,8 @@ def run_blocks(
     """
     if threads is not None and threads < 1:
         raise SettingError(f"At least 1 thread is needed, not {threads}.")
-    workers = min(threads or usable_threads(), len(blocks))
+    usable = threads or usable_threads()
+    workers = min(usable, len(blocks))
     results: list[Any] = [None] * len(blocks)
     left = iter(range(len(blocks)))  # the interpreter gives each number to one thread only
 
@@ -87,20 +88,23 @@ def run_blocks(
         for at in left:
             results[at] = kernel(*blocks[at], *arguments)
 
-    others = [_pool(workers).submit(work) for _ in range(workers - 1)]
+    others = [_pool(usable).submit(work) for _ in range(workers - 1)]
     try:
         work()
-    finally:  # nobody else writes to the arrays once this returns
-        wait(others)
-    for other in others:
+    finally:
+        # who has not begun finds nothing left to do, and may stand behind one who waits for us;
+        # who has is waited for: nobody else writes to the arrays once this returns
+        begun = [other for other in others if not other.cancel()]
+        wait(begun)
+    for other in begun:
         other.result()
     return results
 
 
 @cache
-def _pool(workers: int) -> ThreadPoolExecutor:
-    """Threads that stay: to start them takes as long as a small pass."""
-    return ThreadPoolExecutor(workers - 1)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay, beside the one that calls: to start them takes as long as a small pass."""
+    return ThreadPoolExecutor(threads - 1)
 
 
 if hasattr(os, "register_at_fork"):  # a forked process has none of the threads

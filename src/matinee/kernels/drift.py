@@ -127,8 +127,6 @@ def bridge(start, stop, before, after, since, until, memory, variance, path, mea
         b = np.exp(-until[k] / memory) if after[k] >= 0 else 0.0
         if a > 0.999999:
             mean[k] += path[before[k]]
-        elif b > 0.999999:
-            mean[k] += path[after[k]]
         else:
             rest = 1.0 - a * a * b * b
             if before[k] >= 0:

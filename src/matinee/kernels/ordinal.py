@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from matinee.kernels.jit import jit
 
 ROOT_HALF = math.sqrt(0.5)
+LEAST, MOST = 1e-300, 1.0 - 2.0**-53
+HALF_STEP = 2.0**-25  # of random numbers in float32, the first of which is 0 itself
 
 
 @jit
@@ -176,8 +178,8 @@ def truncated(low, high, uniform):
         low, high = -high, -low
     a, b = below(low), below(high)
     p = a + uniform * (b - a)
-    z = quantile(p) if p > 1e-300 else high
-    z = min(max(z, low), high)
+    p = min(max(p, LEAST), MOST)  # 0 and 1 themselves have no quantile
+    z = min(max(quantile(p), low), high)
     return -z if flip else z
 
 
@@ -189,13 +191,14 @@ def draw_latent(start, stop, levels, cuts, uniforms, latent, residual):
     ----------
     levels : int8 (ratings,), from 0
     cuts : float64 (levels + 1,), infinite at both ends
-    uniforms : float32 (ratings,), in (0, 1)
+    uniforms : float32 (ratings,), in [0, 1), in steps of 2^-24: each is the middle of its step
     latent, residual : float32 (ratings,); the score is latent - residual
     """
     for k in range(start, stop):
         score = np.float64(latent[k]) - residual[k]
         level = levels[k]
-        z = truncated(cuts[level] - score, cuts[level + 1] - score, uniforms[k])
+        uniform = np.float64(uniforms[k]) + HALF_STEP
+        z = truncated(cuts[level] - score, cuts[level + 1] - score, uniform)
         latent[k] = score + z
         residual[k] = z
 

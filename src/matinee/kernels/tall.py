@@ -26,10 +26,10 @@ def _times(start, stop, tall, small, out):
 
 @jit
 def _inner(start, stop, left, right):
-    out = np.zeros((left.shape[1], right.shape[1]), right.dtype)
+    out = np.zeros((left.shape[1], right.shape[1]))  # sums of many rows need all digits
     for row in range(start, stop):
         for k in range(left.shape[1]):
-            share = left[row, k]
+            share = np.float64(left[row, k])
             for c in range(right.shape[1]):
                 out[k, c] += share * right[row, c]
     return out
@@ -47,4 +47,4 @@ def inner(left: NDArray[Any], right: NDArray[Any], threads: int | None = None) -
     """``left.T @ right``, (rows, k) and (rows, columns), the same for any number of threads."""
     blocks = even_blocks(len(left), max(256, len(left) // 8))
     sums = run_blocks(_inner, blocks, left, right, threads=threads)
-    return np.asarray(np.sum(sums, axis=0, dtype=right.dtype))
+    return np.asarray(np.sum(sums, axis=0).astype(right.dtype))

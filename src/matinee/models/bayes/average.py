@@ -54,6 +54,7 @@ def head_of(
         trainer=trainer,
         history=history,
         levels=levels,
+        stretch=keeper.left_out.stretch(),
         moment_starts=chain.timeline.moments.starts,
         moment_times=chain.timeline.moments.times,
         date_cuts=chain.date_cuts,

@@ -49,6 +49,8 @@ class Chain:
 
     Attributes
     ----------
+    stars : float32 (ratings,)
+        By viewer and time, the order of everything that is by rating.
     table : float32 (viewers + movies + dates, width), biases : float32 (viewers + movies + dates,)
         Factors, padded with zeros to the width that kernels like; biases.
     """
@@ -65,7 +67,7 @@ class Chain:
         self.timeline = Timeline.of(train.ratings)
         ratings = train.ratings.take(self.timeline.order)
         train = replace(train, ratings=ratings)  # rows in another order: the same chain
-        stars = ratings.stars
+        self.stars = stars = ratings.stars
         self.mean = float(stars.mean(dtype=np.float64)) if levels is None else 0.0
         self.likelihood: Likelihood
         if levels is None:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from matinee.kernels import inner, times
 from matinee.models.bayes.chain import Chain
+from matinee.models.bayes.left_out import LeftOut
 from matinee.models.bayes.predictive import Asked, Predictive, scores_of
 
-PROBES = 20_000  # training pairs by which the average's score is read in stars
+PROBES = 20_000  # training ratings that tell how to read scores in stars, and how wide ranges are
 STEPS = 127  # of a path's values on either side of zero, as they are kept
 
 
@@ -136,6 +137,8 @@ class Keeper:
         if codes.shape[1] > 2:  # at no date in particular
             codes[:, 2] = len(chain.table)
         self.probes = Asked.at(codes, chain.timeline.moments, codes[:, 0], None)
+        self.some = some
+        self.left_out = LeftOut(chain.stars[some], levels)
         self.probed = Predictive(len(some), levels, len(chain.likelihood.cuts) > 0)
 
     def add(self, chain: Chain, threads: int | None = None) -> None:
@@ -155,6 +158,8 @@ class Keeper:
         found = scores_of(self.probes, table, biases, [], usual, restless, threads)
         probed = self.probed.copy()
         probed.add(*found, 1 / chain.likelihood.precision, chain.likelihood.cuts, threads)
+        score = (chain.likelihood.target() - chain.likelihood.residual)[self.some]
+        self.left_out.add(score, 1 / chain.likelihood.precision, chain.likelihood.cuts, chain.mean)
         draws, apart = self.draws, self.apart
         if self.count % apart == 0:
             new = Draw.of(chain)
@@ -182,6 +187,7 @@ class Keeper:
             "total": self.total,
             "total_bias": self.total_bias,
             "probed": self.probed.sums,
+            "left_out": self.left_out.sums,
         }
 
     def restore(self, count: int, apart: int, state: dict[str, NDArray[Any]]) -> None:
@@ -189,3 +195,4 @@ class Keeper:
         self.count, self.apart, self.probed.draws = count, apart, count
         self.reference, self.total = state["reference"].copy(), state["total"].copy()
         self.total_bias, self.probed.sums = state["total_bias"].copy(), state["probed"].copy()
+        self.left_out.sums = state["left_out"].copy()

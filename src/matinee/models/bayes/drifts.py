@@ -40,7 +40,7 @@ class Drift:
         rng: np.random.Generator,
         threads: int | None,
     ) -> None:
-        """Draw variance and memory with the paths integrated out, then the paths."""
+        """Draw variance or memory, in turn, with the paths integrated out, then the paths."""
         blocks = equal_blocks(timeline.moments.starts)
         held = timeline.moments.starts, timeline.first, timeline.gaps
         seen = residual, precision
@@ -60,13 +60,13 @@ class Drift:
 
         if sweep > PATIENCE:
             known = likelihood(self.memory, self.variance)
-            for of_memory, step in enumerate(STEPS):
-                proposed = [self.variance, self.memory]
-                proposed[of_memory] *= math.exp(step * rng.standard_normal())
-                variance, memory = proposed
-                found = likelihood(memory, variance)
-                if memory < LONGEST and math.log(rng.random()) < found - known:
-                    self.variance, self.memory, known = variance, memory, found
+            turn = sweep % 2
+            proposed = [self.variance, self.memory]
+            proposed[turn] *= math.exp(STEPS[turn] * rng.standard_normal())
+            variance, memory = proposed
+            found = likelihood(memory, variance)
+            if memory < LONGEST and math.log(rng.random()) < found - known:
+                self.variance, self.memory = variance, memory
         noise = rng.standard_normal(len(self.path), np.float32)
         run_blocks(
             draw_paths,

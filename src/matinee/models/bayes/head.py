@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from matinee.kernels import padded
 from matinee.models.bayes.draws import Draw
+from matinee.models.bayes.left_out import PROMISES
 from matinee.models.bayes.moments import Moments
 from matinee.models.bayes.newcomers import rows_of_newcomers
 from matinee.models.bayes.predictive import Asked, Predictive, scores_of
@@ -28,6 +29,8 @@ class BayesHead(RatingHead):
     ----------
     levels : float32 (levels,)
         The stars there are.
+    stretch : float32 (promises,)
+        What `LeftOut.stretch` found.
     moment_starts, moment_times : int64 (viewers + 1,), (moments,)
         The distinct times at which each viewer rated.
     date_cuts : int64 (dates - 1,)
@@ -37,6 +40,7 @@ class BayesHead(RatingHead):
     """
 
     levels: NDArray[np.float32]
+    stretch: NDArray[np.float32]
     moment_starts: NDArray[np.int64]
     moment_times: NDArray[np.int64]
     date_cuts: NDArray[np.int64]
@@ -91,7 +95,7 @@ class BayesHead(RatingHead):
         """
         asked = Asked.at(self._codes(users, items, times), self.moments, users, times)
         unknown = np.flatnonzero(users < 0)
-        found = Predictive(len(users), self.levels, self.ordinal)
+        found = Predictive(len(users), self.levels, self.ordinal, self.stretch)
         for draw, table, biases in self._tables():
             scores, spread = _scores(draw, asked, table, biases, threads)
             if len(unknown):
@@ -113,7 +117,7 @@ class BayesHead(RatingHead):
         asked = Asked.at(codes, self.moments, users, None)
         place = np.cumsum(audience.codes < 0) - 1  # of somebody new among all who are
         asked.codes[new, 0] = self.draw_table.shape[1] + place[who[new]]
-        found = Predictive(len(users), self.levels, self.ordinal)
+        found = Predictive(len(users), self.levels, self.ordinal, self.stretch)
         for draw, rows in zip(self.draws, rows_of_newcomers(self, audience), strict=True):
             table = np.zeros((len(draw.table) + len(rows), draw.table.shape[1]), np.float32)
             table[: len(draw.table)] = draw.table
@@ -227,6 +231,7 @@ def check_draws(head: BayesHead, viewers: int, movies: int) -> None:
         "draw_precision": (np.float32, (draws, unit, unit)),
         "draw_rated": (np.float16, (draws, movies if head.draw_rated.shape[1] else 0, unit)),
         "levels": (np.float32, (levels,)),
+        "stretch": (np.float32, (len(PROMISES),)),
         "moment_starts": (np.int64, (viewers + 1,)),
         "moment_times": (np.int64, (moments,)),
         "date_cuts": (np.int64, (len(head.date_cuts),)),
@@ -246,6 +251,7 @@ def check_draws(head: BayesHead, viewers: int, movies: int) -> None:
         and all((a[1:] >= a[:-1]).all() for a in (starts, head.levels, head.date_cuts))
         and _ascending_within(head.moment_times, starts)
         and (np.diff(head.draw_cuts, axis=1) >= 0).all()
+        and (head.stretch > 0).all()
         and (head.draw_drifts > 0).all()
         and (head.draw_restless >= 0).all()
         and (head.draw_noise > 0).all()

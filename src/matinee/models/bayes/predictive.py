@@ -18,6 +18,7 @@ from matinee.kernels import (
     run_blocks,
     score_entries,
 )
+from matinee.models.bayes.left_out import PROMISES
 from matinee.models.bayes.moments import Moments
 
 FEW = 1000  # pairs: sooner done than another thread would start
@@ -107,9 +108,18 @@ class Predictive:
         The stars there are.
     ordinal : bool
         Whether draws come with cuts between the levels; else stars are normal.
+    stretch : float32 (promises,), optional
+        What `LeftOut.stretch` found.
     """
 
-    def __init__(self, n: int, levels: NDArray[np.float32], ordinal: bool) -> None:
+    def __init__(
+        self,
+        n: int,
+        levels: NDArray[np.float32],
+        ordinal: bool,
+        stretch: NDArray[np.float32] | None = None,
+    ) -> None:
+        self.stretch = stretch
         self.levels, self.ordinal, self.draws = levels.astype(np.float64), ordinal, 0
         self.sums = np.zeros((n, len(levels) if ordinal else 3))
 
@@ -177,11 +187,14 @@ class Predictive:
     def interval(self, level: float) -> NDArray[np.float64]:
         """Where the stars lie with that probability: as far below the mean as above it, (n, 2).
 
-        Levels have a mean and a variance like any number, and stars are read off a scale: between
-        two levels there is no quantile to point at.
+        Between two levels there is no quantile to point at, so ranges are so many standard
+        deviations wide: as many as of a normal number, stretched as training ratings ask for.
         """
         if not 0 < level < 1:
             raise SettingError(f"interval is a probability between 0 and 1, not {level}.")
         stars, deviation = self.stars(), self.deviation()
-        away = normal_quantile((1 + level) / 2) * deviation
+        reach = normal_quantile((1 + level) / 2)
+        if self.stretch is not None:
+            reach *= float(np.interp(level, PROMISES, self.stretch))
+        away = reach * deviation
         return np.stack([stars - away, stars + away], axis=1)

@@ -44,7 +44,8 @@ class BayesianMF:
     iterations : int
         Sweeps over everything.
     burn_in : int, optional
-        Sweeps before the first draw that counts; by default 64, or a quarter of a short chain.
+        Sweeps before the first draw that counts; by default 64, or a quarter of a short chain
+        (of one that goes on, what it was at first).
     likelihood : {"ordinal", "normal"}, optional
         By default ordinal for up to 20 different stars.
     features : str
@@ -151,20 +152,22 @@ class BayesianMF:
         watched = {name: Judged(chain, part.ratings, levels) for name, part in judged.items()}
         place = checkpoint and self._place(checkpoint, train, judged)
         history = place.restore(chain, keeper, watched, self.iterations) if place else []
+        # a chain that goes on keeps to the start that it had
+        settled = chain.sweep - keeper.count if keeper.count else self.first_draw
         before = history[-1]["seconds"] if history else 0.0
         started = time.perf_counter()
         with compilation_announced(), progress("Drawing", self.iterations) as tick:
             try:
                 while chain.sweep < self.iterations:
                     chain.draw(threads)
-                    counts = chain.sweep > self.first_draw
+                    counts = chain.sweep > settled
                     row: dict[str, Any] = {"iteration": chain.sweep, **chain.summary()}
                     for name, part in watched.items():
                         row[f"{name}_rmse"] = part.rmse(chain, counts, threads)
                     if counts:
                         keeper.add(chain, threads)
                     history.append(row)
-                    row["rhat"] = _rhat(history[self.first_draw :])
+                    row["rhat"] = _rhat(history[settled:])
                     row["seconds"] = before + time.perf_counter() - started
                     tick(chain.sweep, _note(row, counts))
                     last = chain.sweep == self.iterations
@@ -197,7 +200,7 @@ class BayesianMF:
         self, asked: Checkpointed, train: Dataset, judged: Mapping[str, Dataset]
     ) -> ChainCheckpoint:
         # a chain of any length is the same chain as far as it goes
-        same = replace(self, iterations=max(self.iterations, 10**9), burn_in=self.first_draw)
+        same = replace(self, iterations=10**9)
         identity = identity_of(same._noted(), train, judged)
         return ChainCheckpoint(asked.folder / "bayesianmf", asked.every or EVERY, identity)
 
