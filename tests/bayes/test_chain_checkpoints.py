@@ -14,6 +14,7 @@ from forward import SHORT, KilledError, assert_same
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+from matinee.data.generated import generate
 from matinee.errors import RunError, SettingError
 from matinee.models import BayesianMF
 from matinee.models.bayes import checkpoints
@@ -22,6 +23,15 @@ from matinee.models.checkpointed import Checkpointed
 
 RECIPE = BayesianMF(**SHORT)
 PLACE = "bayesianmf"
+
+
+def data_of_the_killed():
+    return generate(viewers=20, movies=15, ratings=200, seed=0)[0]
+
+
+@pytest.fixture(scope="module")
+def small():
+    return data_of_the_killed()
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +62,7 @@ def test_a_killed_chain_ends_with_the_same_model(
     "change",
     [
         {"likelihood": "normal"},
-        {"memory": 0.3},
+        {"memory": 0.03},
         {"features": "none"},
         {"features": "drift,date"},
         {"iterations": 90, "burn_in": 65},  # so far that all steps have settled
@@ -317,12 +327,6 @@ KILLED = """
     Checkpointed(replace(RECIPE, iterations=11), folder, every=1).fit(data_of_the_killed())
     print("saved in", calls, "steps")
 """
-
-
-def data_of_the_killed():
-    from matinee.data.generated import generate
-
-    return generate(viewers=20, movies=15, ratings=200, seed=0)[0]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
