@@ -125,17 +125,18 @@ def test_a_state_of_another_recipe_is_refused(small, tmp_path, change):
     assert (tmp_path / PLACE / FILE).read_bytes() == before
 
 
-def test_a_state_of_other_data_is_refused(small, seen, tmp_path):
+def test_a_state_of_other_data_is_refused(small, tmp_path):
+    less = replace(small, ratings=small.ratings.take(np.arange(150)))
     Checkpointed(RECIPE, tmp_path).fit(small, test=small)
     stars = replace(small, ratings=replace(small.ratings, stars=5.5 - small.ratings.stars))
     times = replace(small, ratings=replace(small.ratings, timestamp=small.ratings.timestamp + 1))
     for data, judged in (
-        (seen, {"test": small}),
+        (less, {"test": small}),
         (stars, {"test": small}),
         (times, {"test": small}),
         (small, {}),
         (small, {"validation": small}),
-        (small, {"test": seen}),
+        (small, {"test": less}),
     ):
         with pytest.raises(RunError, match="other data"):
             Checkpointed(RECIPE, tmp_path).fit(data, **judged)
