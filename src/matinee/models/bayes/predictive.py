@@ -190,8 +190,8 @@ class Predictive:
         Between two levels there is no quantile to point at, so ranges are so many standard
         deviations wide: as many as of a normal number, stretched as training ratings ask for.
         """
-        if not 0 < level < 1:
-            raise SettingError(f"interval is a probability between 0 and 1, not {level}.")
+        if not (isinstance(level, int | float) and 0 < level < 1):
+            raise SettingError(f"interval is a probability between 0 and 1, not {level!r}.")
         stars, deviation = self.stars(), self.deviation()
         reach = normal_quantile((1 + level) / 2)
         if self.stretch is not None:
