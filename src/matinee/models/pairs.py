@@ -42,6 +42,8 @@ def pairs_of(model: "FactorModel", users: Any, items: Any, timestamps: Any, unkn
         raise SettingError(f"unknown is 'error' or 'average', not {unknown!r}.")
     asked_items = as_many(items)
     if isinstance(users, Viewer):
+        if timestamps is not None:
+            raise SettingError("Somebody new has no history in time; leave timestamps out.")
         codes = np.array([model.movie(one) for one in asked_items], np.int32)
         return Pairs(np.full(len(codes), -1, np.int32), codes, None, model.audience([users]))
     asked_users = as_many(users)

@@ -114,5 +114,6 @@ def assert_same(one, other):
     for name, value in vars(one.rating).items():
         if isinstance(value, np.ndarray):
             assert np.array_equal(value, getattr(other.rating, name)), name
-    assert one.rating.mean == other.rating.mean
+    for name in ("mean", "regularization", "exponent"):
+        assert getattr(one.rating, name) == getattr(other.rating, name), name
     assert one.history.drop("seconds").equals(other.history.drop("seconds"))

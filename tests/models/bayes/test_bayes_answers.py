@@ -196,5 +196,23 @@ def test_scores_of_somebody_new_are_near_what_their_draws_expect(bayes):
     twin = bayes.fold_in(dict(zip(bayes.items[own.items], own.stars, strict=True)))
     scores, stars = bayes.scores(twin), bayes.predict(twin, bayes.items)
     assert np.corrcoef(scores, stars)[0, 1] > 0.9
-    # the average knows one penalty for biases and factors: a level of its own, the same order
     assert abs(np.clip(scores, 0.5, 5).mean() - stars.mean()) < 0.3
+
+
+def test_somebody_new_has_no_history_in_time(bayes):
+    viewer = bayes.fold_in({bayes.items[0]: 3})
+    with pytest.raises(SettingError, match="no history in time; leave timestamps out"):
+        bayes.predict(viewer, bayes.items[:2], 1_000_000_000)
+
+
+@pytest.mark.parametrize("interval", [0, 1, -0.1, float("nan"), "wide"])
+def test_an_interval_is_a_probability(bayes, interval):
+    with pytest.raises(SettingError, match="a probability between 0 and 1"):
+        bayes.predict(bayes.user_ids.values[0], bayes.items[0], interval=interval)
+
+
+def test_an_interval_may_be_any_kind_of_number(bayes):
+    user, item = bayes.user_ids.values[0], bayes.items[0]
+    _, one = bayes.predict(user, item, interval=np.float32(0.5))
+    _, other = bayes.predict(user, item, interval=0.5)
+    assert np.array_equal(one, other)

@@ -189,7 +189,7 @@ def test_parts_with_other_ids_are_refused(seen):
 
 @pytest.mark.parametrize(("iterations", "first"), [(2, 0), (40, 10), (256, 64), (4000, 64)])
 def test_the_first_sweeps_do_not_count(iterations, first):
-    assert replace(RECIPE, iterations=iterations, burn_in=None).first_draw == first
+    assert replace(RECIPE, iterations=iterations, burn_in=None).settled == first
 
 
 def test_a_small_memory_keeps_fewer_draws_evenly_spaced(small):

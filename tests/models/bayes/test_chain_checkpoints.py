@@ -344,3 +344,13 @@ def test_killed_at_any_step_of_saving_it_ends_with_the_same_model(tmp_path, step
     recipe = replace(RECIPE, iterations=11)
     assert_same(recipe.fit(data), Checkpointed(recipe, tmp_path).fit(data))
     assert [path.name for path in tmp_path.iterdir()] == [PLACE]
+
+
+def test_a_chain_of_which_nothing_counts_is_refused(small, tmp_path, end_at):
+    recipe = replace(RECIPE, iterations=64, burn_in=None)  # sixteen sweeps do not count
+    end_at(9)
+    with pytest.raises(KilledError):
+        Checkpointed(recipe, tmp_path, every=8).fit(small)
+    end_at(0)
+    with pytest.raises(SettingError, match="Nothing of these 8 iterations counts yet"):
+        Checkpointed(replace(recipe, iterations=8), tmp_path).fit(small)

@@ -38,18 +38,20 @@ def head_of(
     level = rows[viewers : viewers + movies, 0].mean()  # into the mean, where one looks for it
     rows[viewers : viewers + movies, 0] -= level
     rows[-1, 0] -= level
+    of_bias, of_factors = keeper.pulls / keeper.count
+    length = slope * np.sqrt(of_factors / of_bias)  # so that one penalty does for both
     rows[:, 0] *= slope
-    rows[:, 1:] *= np.sqrt(slope)
-    unit = chain.likelihood.precision
-    fields = Draw.__dataclass_fields__
-    draws = list(keeper.draws.values())
+    rows[:, 1:] *= slope / length
+    rows[:viewers, 1:] *= length**2 / slope
+    rows[-2, 1:] *= length**2 / slope
+    fields, draws = Draw.__dataclass_fields__, keeper.draws.values()
     return BayesHead(
         mean=float(mean + slope * level),
         user_rows=rows[:viewers].astype(np.float32),
         item_rows=rows[viewers : viewers + movies].astype(np.float32),
         user_prior=rows[-2].astype(np.float32),
         genre_rows=rows[-1:].astype(np.float32),
-        regularization=float(slope * np.diag(chain.sides[0].precision).mean() / unit),
+        regularization=float(of_bias),
         exponent=0.0,
         trainer=trainer,
         history=history,

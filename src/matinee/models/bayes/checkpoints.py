@@ -137,18 +137,19 @@ def _put_back(
 
 def _check_about(about: dict[str, Any]) -> None:
     """Raise ValueError unless these are the numbers of a chain."""
-    plain = [about["sweep"], about["apart"], about["averaged"], *about["draws"]]
+    rows, sweep, averaged = about["history"], about["sweep"], about["averaged"]
+    plain = [sweep, about["apart"], averaged, *about["draws"]]
     if any(type(number) is not int or number < 0 for number in plain) or about["apart"] < 1:
         raise ValueError("a number of it makes no sense")
-    kept = range(0, min(about["averaged"], about["sweep"]), about["apart"])
-    if about["averaged"] > about["sweep"] or about["draws"] != list(kept):
-        raise ValueError("other draws are kept than it says")
-    rows = about["history"]
-    if len(rows) != about["sweep"] or not all(
-        isinstance(row, dict) and all(type(v) in (int, float, type(None)) for v in row.values())
+    if len(rows) != sweep or not all(
+        isinstance(row, dict)
+        and all(type(value) in (int, float, type(None)) for value in row.values())
+        and all(type(row[name]) is float for name in ("noise", "signal", "seconds"))
         for row in rows
     ):
         raise ValueError("the history is none of a chain")
+    if averaged > sweep or about["draws"] != list(range(0, averaged, about["apart"])):
+        raise ValueError("other draws are kept than it says")
 
 
 def _check(found: dict[str, NDArray[Any]], wanted: dict[str, NDArray[Any]]) -> None:

@@ -1,5 +1,6 @@
 """The draws that are kept, thinned to a stated memory, and their average."""
 
+from copy import copy
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -90,7 +91,9 @@ class Draw:
         return sum(array.nbytes for array in self.arrays().values())
 
 
-def with_average_rows(chain: Chain) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def with_average_rows(
+    chain: Chain, threads: int | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Table and biases of a chain, and the rows of what nothing is known of: see `Draw`."""
     viewers, movies, *dates = chain.sides
     added = []
@@ -101,8 +104,8 @@ def with_average_rows(chain: Chain) -> tuple[NDArray[np.float32], NDArray[np.flo
     traits = viewers.link.features.only(
         set(viewers.link.features.names) - {"rated"}, viewers.link.table
     )
-    added.append(viewers.mean + viewers.link.features.times(traits).mean(axis=0))
-    added.append(movies.mean + movies.link.means().mean(axis=0))
+    added.append(viewers.mean + viewers.link.features.times(traits, threads).mean(axis=0))
+    added.append(movies.mean + movies.link.means(threads).mean(axis=0))
     rows = np.array(added, np.float32)
     table = np.zeros((len(rows), chain.table.shape[1]), np.float32)
     table[:, : chain.factors] = rows[:, 1:]
@@ -110,6 +113,17 @@ def with_average_rows(chain: Chain) -> tuple[NDArray[np.float32], NDArray[np.flo
     biases[movies.first : movies.first + movies.size] += np.float32(chain.mean)
     biases[-1] += np.float32(chain.mean)
     return np.vstack([chain.table, table]), biases
+
+
+def pulls_of(chain: Chain) -> NDArray[np.float64]:
+    """How strongly bias and factors of a viewer are pulled to their means, as ridge penalties.
+
+    In units of the noise's precision, (2,). What a drift adds to a viewer is bias to whoever asks
+    at no time in particular.
+    """
+    spread = np.diag(np.linalg.inv(chain.sides[0].precision)).copy()
+    spread[0] += sum(drift.variance for drift in chain.drifts)
+    return 1 / (np.array([spread[0], spread[1:].mean()]) * chain.likelihood.precision)
 
 
 class Keeper:
@@ -131,6 +145,7 @@ class Keeper:
         self.draws: dict[int, Draw] = {}
         self.reference = np.empty((0, 0), np.float32)
         self.total, self.total_bias = np.empty((0, 0)), np.empty(0)
+        self.pulls = np.zeros(2)
         n = len(chain.codes)
         some = np.random.default_rng(0).permutation(n)[:PROBES]
         codes = chain.codes[some].copy()
@@ -148,7 +163,7 @@ class Keeper:
         """
         if self.count == 0:
             self.begin(chain)
-        table, biases = with_average_rows(chain)
+        table, biases = with_average_rows(chain, threads)
         # factors of different draws are turned against each other: turned back before the sum
         left, _, right = np.linalg.svd(inner(table, self.reference, threads).astype(np.float64))
         total = self.total + times(table, left @ right, threads)
@@ -159,7 +174,9 @@ class Keeper:
         probed = self.probed.copy()
         probed.add(*found, 1 / chain.likelihood.precision, chain.likelihood.cuts, threads)
         score = (chain.likelihood.target() - chain.likelihood.residual)[self.some]
-        self.left_out.add(score, 1 / chain.likelihood.precision, chain.likelihood.cuts, chain.mean)
+        left_out = copy(self.left_out)  # which adds to sums of its own
+        noise, cuts = 1 / chain.likelihood.precision, chain.likelihood.cuts
+        left_out.add(score, noise, cuts, chain.mean, threads)
         draws, apart = self.draws, self.apart
         if self.count % apart == 0:
             new = Draw.of(chain)
@@ -167,8 +184,16 @@ class Keeper:
             if len(draws) > max(1, self.memory // new.bytes):
                 apart *= 2
                 draws = {at: it for at, it in draws.items() if at % apart == 0}
-        self.total, self.total_bias, self.probed = total, total_bias, probed
-        self.draws, self.apart, self.count = draws, apart, self.count + 1
+        vars(self).update(  # at once
+            total=total,
+            total_bias=total_bias,
+            pulls=self.pulls + pulls_of(chain),
+            probed=probed,
+            left_out=left_out,
+            draws=draws,
+            apart=apart,
+            count=self.count + 1,
+        )
 
     def begin(self, chain: Chain) -> None:
         """Take the chain's present factors for those that all others are turned to."""
@@ -186,6 +211,7 @@ class Keeper:
             "reference": self.reference,
             "total": self.total,
             "total_bias": self.total_bias,
+            "pulls": self.pulls,
             "probed": self.probed.sums,
             "left_out": self.left_out.sums,
         }
@@ -195,4 +221,4 @@ class Keeper:
         self.count, self.apart, self.probed.draws = count, apart, count
         self.reference, self.total = state["reference"].copy(), state["total"].copy()
         self.total_bias, self.probed.sums = state["total_bias"].copy(), state["probed"].copy()
-        self.left_out.sums = state["left_out"].copy()
+        self.left_out.sums, self.pulls = state["left_out"].copy(), state["pulls"].copy()

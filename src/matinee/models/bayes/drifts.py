@@ -13,7 +13,8 @@ FIRST_MEMORIES = (1.0, 300.0, 1e6)  # seconds: one page of movies, one sitting, 
 FIRST_VARIANCE = 0.03
 PATIENCE = 5  # sweeps before memory and variance are drawn: the rest comes first
 STEPS = 0.15, 0.2  # of the proposals for the logarithms of variance and memory
-LONGEST = 1e9  # seconds
+MEMORIES = 0.1, 1e9  # seconds, the shortest and the longest
+VARIANCES = 1e-6, 1e3  # the least and the greatest
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Drift:
     Parameters
     ----------
     memory, variance : float
-        Seconds; squared units of the score.
+        Seconds; squared units of the score. Their logarithms have flat priors between bounds.
     path : float32 (moments,)
     """
 
@@ -65,7 +66,8 @@ class Drift:
             proposed[turn] *= math.exp(STEPS[turn] * rng.standard_normal())
             variance, memory = proposed
             found = likelihood(memory, variance)
-            if memory < LONGEST and math.log(rng.random()) < found - known:
+            allowed = MEMORIES[0] < memory < MEMORIES[1] and VARIANCES[0] < variance < VARIANCES[1]
+            if math.log(rng.random()) < found - known and allowed:
                 self.variance, self.memory = variance, memory
         noise = rng.standard_normal(len(self.path), np.float32)
         run_blocks(

@@ -1,5 +1,6 @@
 """What viewers and movies are known by beside their ratings: sparse columns, in named groups."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -50,6 +51,13 @@ class Features:
         by_row = compress(row, column, value, rows)
         by_column = transpose(by_row, int(starts[-1]))
         return cls(tuple(groups), np.repeat(np.arange(len(sizes)), sizes), by_row, by_column)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all of it."""
+        digest = hashlib.sha256(repr(self.names).encode())
+        for array in (self.group, *self.by_row):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
     @property
     def columns(self) -> int:

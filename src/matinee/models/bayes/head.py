@@ -89,7 +89,8 @@ class BayesHead(RatingHead):
         Parameters
         ----------
         users, items : int32 (n,)
-            -1 is the viewer or movie nothing is known of.
+            -1 is the viewer or movie nothing is known of; such a movie counts as the average one,
+            and how far it may be from that is left out of its range.
         times : int64 (n,), optional
             Unix seconds.
         """
@@ -248,13 +249,15 @@ def check_draws(head: BayesHead, viewers: int, movies: int) -> None:
         and starts[0] == 0
         and starts[-1] == moments
         # compared, not subtracted: differences may wrap around
-        and all((a[1:] >= a[:-1]).all() for a in (starts, head.levels, head.date_cuts))
+        and all((a[1:] >= a[:-1]).all() for a in (starts, head.date_cuts))
+        and (head.levels[1:] > head.levels[:-1]).all()
         and _ascending_within(head.moment_times, starts)
         and (np.diff(head.draw_cuts, axis=1) >= 0).all()
         and (head.stretch > 0).all()
         and (head.draw_drifts > 0).all()
         and (head.draw_restless >= 0).all()
         and (head.draw_noise > 0).all()
+        and (head.draw_precision == head.draw_precision.swapaxes(1, 2)).all()
         and (np.linalg.eigvalsh(head.draw_precision.astype(np.float64)) > 0).all()
     )
     if not sensible:

@@ -38,7 +38,7 @@ class Judged:
 
     def rmse(self, chain: Chain, counts: bool, threads: int | None = None) -> float:
         """RMSE of the average with the present draw, or of that alone where it does not count."""
-        table, biases = with_average_rows(chain)
+        table, biases = with_average_rows(chain, threads)
         paths = [(drift.memory, drift.variance, drift.path) for drift in chain.drifts]
         found = self.average if counts else self._fresh(chain)
         noise, cuts = 1 / chain.likelihood.precision, chain.likelihood.cuts

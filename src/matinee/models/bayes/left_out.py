@@ -29,7 +29,12 @@ class LeftOut:
         self.sums = np.zeros((3, len(stars)))  # of weights, of weighted stars, of their squares
 
     def add(
-        self, scores: NDArray[np.float32], noise: float, cuts: NDArray[np.float64], mean: float
+        self,
+        scores: NDArray[np.float32],
+        noise: float,
+        cuts: NDArray[np.float64],
+        mean: float,
+        threads: int | None = None,
     ) -> None:
         """One draw more.
 
@@ -47,16 +52,17 @@ class LeftOut:
         if len(cuts):
             found = np.zeros((len(scores), len(self.levels)))
             spread = np.full(len(scores), noise, np.float32)
-            run_blocks(add_probabilities, even_blocks(len(scores)), cuts, scores, spread, found)
+            asked = cuts, scores, spread, found
+            run_blocks(add_probabilities, even_blocks(len(scores)), *asked, threads=threads)
             level = np.searchsorted(self.levels, self.stars)
             chance = found[np.arange(len(level)), level]
             first, second = found @ self.levels, found @ self.levels**2
         else:
             first = scores + np.float64(mean)
-            chance = np.exp(-((self.stars - first) ** 2) / (2 * noise))
+            chance = np.exp(-((self.stars - first) ** 2) / (2 * noise)) / np.sqrt(noise)
             second = first * first + noise
         weight = 1 / np.maximum(chance, LEAST)
-        self.sums += weight * np.stack([np.ones(len(weight)), first, second])
+        self.sums = self.sums + weight * np.stack([np.ones(len(weight)), first, second])
 
     def stretch(self) -> NDArray[np.float32]:
         """How many times a normal number's range a range must reach, for each of `PROMISES`."""

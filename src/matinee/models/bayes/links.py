@@ -56,15 +56,20 @@ class Link:
         """What the features say of each row, (rows, width)."""
         return self.features.times(self.table, threads)
 
-    def scatter(self) -> NDArray[np.float64]:
+    def scatter(self, threads: int | None = None) -> NDArray[np.float64]:
         """B' diag(l) B: what B says of L, (width, width)."""
         table = self.table.astype(np.float64)
-        return inner(table, self.precisions[self.features.group][:, None] * table)
+        return inner(table, self.precisions[self.features.group][:, None] * table, threads)
 
-    def draw_precisions(self, precision: NDArray[np.float64], rng: np.random.Generator) -> None:
+    def draw_precisions(
+        self,
+        precision: NDArray[np.float64],
+        rng: np.random.Generator,
+        threads: int | None = None,
+    ) -> None:
         """Draw each group's precision given B and L."""
         table = self.table.astype(np.float64)
-        squares = np.einsum("dw,dw->d", times(table, precision), table)
+        squares = np.einsum("dw,dw->d", times(table, precision, threads), table)
         sums = np.bincount(self.features.group, squares, len(self.precisions))
         sizes = np.bincount(self.features.group, minlength=len(self.precisions))
         shapes = SHAPE + sizes * table.shape[1] / 2
@@ -93,11 +98,13 @@ class Solver:
 
     def __init__(self, features: Features) -> None:
         dense = np.zeros((features.columns, features.columns))
+        self.gram = dense
+        if features.columns == 0:
+            return
         indptr, indices, values = features.by_row
         for first, last in pairwise(indptr):
             at, value = indices[first:last], values[first:last].astype(np.float64)
             dense[np.ix_(at, at)] += np.outer(value, value)
-        self.gram = dense
 
     def solve(
         self, weight: NDArray[np.float64], right: NDArray[np.float32], threads: int | None = None

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from matinee.data import Ratings
 
-DATES = 1024  # at most, on days
+DATES = 1024  # about so many at most; on days
 FEWEST = 32  # ratings of a date; days with fewer share one
 
 
@@ -38,13 +38,12 @@ class Moments:
         times : int64 (n,)
         """
         viewer = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
-        known = np.lexsort((np.arange(len(viewer)), self.times, viewer))  # as they stand
         # a moment's place among all, by viewer and time together
         ranks = np.unique(np.concatenate([self.times, times]), return_inverse=True)[1]
         ceiling = int(ranks.max(initial=0)) + 1
         keys = viewer * ceiling + ranks[: len(viewer)]
         wanted = users.astype(np.int64) * ceiling + ranks[len(viewer) :]
-        after = np.searchsorted(keys[known], wanted, side="right")
+        after = np.searchsorted(keys, wanted, side="right")
         before = after - 1
         someone = np.maximum(users, 0)
         before = np.where((users >= 0) & (before >= self.starts[someone]), before, -1)

@@ -1,4 +1,4 @@
-"""Somebody new: their rows, drawn as the chain would have drawn them with all else as it was."""
+"""Somebody new: their rows, drawn from what the chain would draw them from, all else as it was."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -22,7 +22,8 @@ def rows_of_newcomers(head: "BayesHead", audience: Audience) -> Iterator[NDArray
 
     Their ratings count as given in one moment, and that moment as the one that is asked about: what
     a drift adds is the same for all of them, and goes into the bias. Noise comes in pairs of
-    opposite sign, so that averages over draws are as good as those of conditional means.
+    opposite sign, so that it hardly adds to averages over draws. With levels, latent values and
+    rows take `TURNS` turns from the prior mean on, which is nearly as far as they would go.
     """
     rated = take_rows(audience.rated, np.flatnonzero(audience.codes < 0))
     viewers, entries = len(rated.indptr) - 1, len(rated.indices)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -190,7 +191,7 @@ class Predictive:
         Between two levels there is no quantile to point at, so ranges are so many standard
         deviations wide: as many as of a normal number, stretched as training ratings ask for.
         """
-        if not (isinstance(level, int | float) and 0 < level < 1):
+        if not (isinstance(level, Real) and 0 < level < 1):
             raise SettingError(f"interval is a probability between 0 and 1, not {level!r}.")
         stars, deviation = self.stars(), self.deviation()
         reach = normal_quantile((1 + level) / 2)

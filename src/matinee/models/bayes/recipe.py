@@ -95,6 +95,8 @@ class BayesianMF:
                 f"burn_in is at least 0 and below iterations ({self.iterations}), "
                 f"not {self.burn_in}."
             )
+        if not isinstance(self.features, str):
+            raise SettingError(f"features are names joined by commas, not {self.features!r}.")
         for name in self.groups:
             if name not in FEATURES:
                 raise SettingError(
@@ -109,8 +111,8 @@ class BayesianMF:
         return tuple(name.strip() for name in self.features.split(","))
 
     @property
-    def first_draw(self) -> int:
-        """The last sweep that does not count."""
+    def settled(self) -> int:
+        """The last sweep that does not count, unless the chain goes on from another one."""
         if self.burn_in is None:
             return min(BURN_IN, self.iterations // 4)
         return self.burn_in
@@ -141,7 +143,10 @@ class BayesianMF:
         Raises
         ------
         SettingError
-            If parts have other ids, or there are too many different stars for levels.
+            If there are no ratings, parts have other ids, there are too many different stars for
+            levels, or a checkpoint ends before anything counts.
+        RunError
+            If a checkpoint cannot be read, or is of another chain.
         """
         judged = judged_parts(train, 0, validation, test)
         stars = np.unique(train.ratings.stars)
@@ -150,10 +155,15 @@ class BayesianMF:
         chain = Chain(train, self.factors, levels if ordinal else None, self.groups, self.seed)
         keeper = Keeper(chain, int(self.memory * 2**20), levels)
         watched = {name: Judged(chain, part.ratings, levels) for name, part in judged.items()}
-        place = checkpoint and self._place(checkpoint, train, judged)
+        place = checkpoint and self._place(checkpoint, chain, train, judged)
         history = place.restore(chain, keeper, watched, self.iterations) if place else []
+        if chain.sweep == self.iterations and keeper.count == 0:
+            raise SettingError(
+                f"Nothing of these {chain.sweep} iterations counts yet; ask for more, "
+                "or name another checkpoint."
+            )
         # a chain that goes on keeps to the start that it had
-        settled = chain.sweep - keeper.count if keeper.count else self.first_draw
+        settled = chain.sweep - keeper.count if keeper.count else self.settled
         before = history[-1]["seconds"] if history else 0.0
         started = time.perf_counter()
         with compilation_announced(), progress("Drawing", self.iterations) as tick:
@@ -197,11 +207,12 @@ class BayesianMF:
         return {"name": type(self).__name__, **asdict(self)}
 
     def _place(
-        self, asked: Checkpointed, train: Dataset, judged: Mapping[str, Dataset]
+        self, asked: Checkpointed, chain: Chain, train: Dataset, judged: Mapping[str, Dataset]
     ) -> ChainCheckpoint:
         # a chain of any length is the same chain as far as it goes
         same = replace(self, iterations=10**9)
-        identity = identity_of(same._noted(), train, judged)
+        known = [side.link.features.fingerprint() for side in chain.sides]
+        identity = identity_of({**same._noted(), "known": known}, train, judged)
         return ChainCheckpoint(asked.folder / "bayesianmf", asked.every or EVERY, identity)
 
 

@@ -10,7 +10,7 @@ from matinee.models.bayes.features import Features
 from matinee.models.bayes.links import Link
 
 PRIOR_ROWS = 2.0  # that the prior of the mean counts for
-SPREAD = 0.1  # standard deviation of a date's factors that the prior expects
+SPREAD = 0.1  # the root of the scale of dates' prior: they change little
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Side:
             expected *= SPREAD**2
             scatter = inner(left, left, threads)
         if linked:
-            scatter += self.link.scatter()
+            scatter += self.link.scatter(threads)
         freedom = width + count + self.link.features.columns
         self.precision = draw_wishart(expected + scatter, freedom, rng)
         if self.moves:
@@ -112,7 +112,7 @@ class Side:
         if not linked:
             return np.broadcast_to(self.mean, rows.shape)
         if settled:
-            self.link.draw_precisions(self.precision, rng)
+            self.link.draw_precisions(self.precision, rng, threads)
         self.link.draw(rows - self.mean, self.precision, rng, threads)
         return self.mean + self.link.means(threads)
 
