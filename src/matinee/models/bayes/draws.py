@@ -171,11 +171,11 @@ class Keeper:
         total_bias = self.total_bias + biases
         total_bias[: len(usual)] += usual
         found = scores_of(self.probes, table, biases, [], usual, restless, threads)
+        noise, cuts = 1 / chain.likelihood.precision, chain.likelihood.cuts
         probed = self.probed.copy()
-        probed.add(*found, 1 / chain.likelihood.precision, chain.likelihood.cuts, threads)
+        probed.add(*found, noise, cuts, threads)
         score = (chain.likelihood.target() - chain.likelihood.residual)[self.some]
         left_out = copy(self.left_out)  # which adds to sums of its own
-        noise, cuts = 1 / chain.likelihood.precision, chain.likelihood.cuts
         left_out.add(score, noise, cuts, chain.mean, threads)
         draws, apart = self.draws, self.apart
         if self.count % apart == 0:

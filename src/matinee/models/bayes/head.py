@@ -1,6 +1,5 @@
 """The head that knows stars as a distribution: draws of a chain, and their average."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -97,8 +96,8 @@ class BayesHead(RatingHead):
         asked = Asked.at(self._codes(users, items, times), self.moments, users, times)
         unknown = np.flatnonzero(users < 0)
         found = Predictive(len(users), self.levels, self.ordinal, self.stretch)
-        for draw, table, biases in self._tables():
-            scores, spread = _scores(draw, asked, table, biases, threads)
+        for draw in self.draws:
+            scores, spread = _scores(draw, asked, draw.table.view(np.uint16), draw.biases, threads)
             if len(unknown):
                 spread[unknown] += self._spread_of_anybody(draw, asked.codes[unknown, 1:])
                 if times is None:  # else all of the drift is in it
@@ -163,10 +162,6 @@ class BayesHead(RatingHead):
                 at = viewers + movies + np.searchsorted(self.date_cuts, times, side="right")
             codes.append(at)
         return np.ascontiguousarray(np.stack(codes, axis=1).astype(np.int32))
-
-    def _tables(self) -> Iterator[tuple[Draw, NDArray[np.uint16], NDArray[np.float32]]]:
-        for draw in self.draws:
-            yield draw, draw.table.view(np.uint16), draw.biases
 
     def _spread_of_anybody(self, draw: Draw, others: NDArray[np.int32]) -> NDArray[np.float32]:
         """Variance of the scores of a viewer nothing is known of, against some rows."""
