@@ -64,3 +64,25 @@ def test_compiling_is_announced_once_on_a_terminal_and_nowhere_else():
     assert out == "done"
     assert shown.count("Compiling") == 1
     assert run(COMPILATION, terminal=False) == ("done", "")
+
+
+NESTED = """
+    import time
+    import matinee.progress
+    from matinee.progress import progress
+    matinee.progress.PATIENCE = 0
+    with progress("Outside", 3) as tick:
+        time.sleep(0.1)
+        with progress("Inside", 3) as inner:
+            inner(1, "")
+            time.sleep(0.1)
+    with progress("Later", 3) as tick:
+        time.sleep(0.1)
+"""
+
+
+def test_what_happens_within_something_longer_shows_no_bar_of_its_own():
+    _, shown = run(NESTED, terminal=True)
+    assert "Outside" in shown
+    assert "Inside" not in shown
+    assert "Later" in shown

@@ -34,10 +34,10 @@ def new_folder(target: Path, durable: bool = True) -> Iterator[Path]:
     target = Path(os.path.realpath(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        with _lock(target.parent):
+        with locked(target.parent):
             _sweep(target)
             fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.new-"))
-            stack.enter_context(_lock(fresh))  # says that its writer is alive
+            stack.enter_context(locked(fresh))  # says that its writer is alive
         try:
             yield fresh
             for path in (*fresh.rglob("*"), fresh):
@@ -68,7 +68,7 @@ def recover(target: Path) -> None:
     target = Path(os.path.realpath(target))
     previous = _previous(target)
     if previous.exists() and not target.exists():
-        with _lock(target.parent):  # a living writer finishes first
+        with locked(target.parent):  # a living writer finishes first
             if previous.exists() and not target.exists():
                 previous.rename(target)
 
@@ -81,7 +81,7 @@ def recover_all(parent: Path) -> None:
 
 def _swap(fresh: Path, target: Path) -> None:
     previous = _previous(target)
-    with _lock(target.parent):
+    with locked(target.parent):
         if target.exists():
             shutil.rmtree(previous, ignore_errors=True)
             target.rename(previous)
@@ -98,7 +98,7 @@ def _sweep(target: Path) -> None:
     """Remove what killed writers of `target` left unfinished."""
     for path in target.parent.glob(f".{glob.escape(target.name)}.new-*"):
         try:
-            with _lock(path, wait=False) as writer_is_gone:
+            with locked(path, wait=False) as writer_is_gone:
                 if writer_is_gone:
                     shutil.rmtree(path, ignore_errors=True)
         except FileNotFoundError:
@@ -110,14 +110,18 @@ def _previous(target: Path) -> Path:
 
 
 @contextmanager
-def _lock(folder: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock of a folder, which ends with the process; whether it could be had."""
+def locked(folder: Path, wait: bool = True, shared: bool = False) -> Iterator[bool]:
+    """Hold the lock of a folder, which ends with the process; whether it could be had.
+
+    Many may hold it `shared`, and then nobody alone.
+    """
     if fcntl is None:
         yield wait
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(handle, kind | (0 if wait else fcntl.LOCK_NB))
         held = True
     except BlockingIOError:
         held = False

@@ -12,6 +12,8 @@ from typing import Any
 
 PATIENCE = 2.0  # seconds of silence before a bar appears
 
+_shown: list[str] = []  # one bar at a time: what happens within something longer shows none
+
 Tick = Callable[[float, str], None]
 """`tick(done, note)`: how much of the total is done, and a few words beside the bar."""
 
@@ -32,8 +34,10 @@ def progress(what: str, total: float | None = None, unit: str = "") -> Iterator[
         The amount of work; `tick` reports amounts up to this. None if it is not known.
     unit : str
         ``"bytes"`` shows amounts as file sizes with a speed; otherwise plain numbers.
+
+    Within a block that shows progress already, nothing more is shown.
     """
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or _shown:
         yield _silent
         return
     bar: Any = None
@@ -57,9 +61,11 @@ def progress(what: str, total: float | None = None, unit: str = "") -> Iterator[
     timer = threading.Timer(PATIENCE, show)
     timer.daemon = True
     timer.start()
+    _shown.append(what)
     try:
         yield tick
     finally:
+        _shown.remove(what)
         timer.cancel()
         timer.join()
         if bar is not None:

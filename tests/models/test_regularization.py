@@ -7,8 +7,8 @@ import pytest
 
 import matinee
 from matinee.data.generated import generate
-from matinee.models import ALS
-from matinee.models.regularization import SHARE, against_noise
+from matinee.models import ALS, ImplicitALS
+from matinee.models.regularization import LIST_SHARE, SHARE, against_noise
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.3, 0.5, 1.0])
@@ -50,3 +50,49 @@ def test_stars_that_are_all_the_same_train():
     data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
     flat = replace(data, ratings=replace(data.ratings, stars=np.full(1500, 3, np.float32)))
     assert np.allclose(matinee.ALS(factors=2).fit(flat).predict(1, [1, 2]), 3)
+
+
+@pytest.mark.parametrize(("exponent", "unobserved", "liked"), [(1.0, 0.25, None), (0.7, 0.1, 4.0)])
+def test_the_pull_of_lists_is_what_the_formula_says(exponent, unobserved, liked):
+    ratings = generate(viewers=50, movies=40, ratings=900, seed=2)[0].ratings
+    recipe = ImplicitALS(exponent=exponent, unobserved=unobserved, liked=liked)
+    watched = np.zeros((50, 40))
+    kept = np.ones(900, bool) if liked is None else ratings.stars >= liked
+    watched[ratings.user[kept], ratings.item[kept]] = 1
+    users, items = watched.sum(axis=1), watched.sum(axis=0)
+    pulls = [
+        (own + unobserved * (other > 0).sum()) ** exponent
+        for own, other in ((users, items), (items, users))
+    ]
+    scaled = watched / np.outer(*pulls)
+    lengths = [
+        np.sqrt((counts * scaled.sum(axis=axis)).sum() / watched.sum())
+        for axis, counts in ((1, users), (0, items))
+    ]
+    expected = LIST_SHARE * sum(lengths)
+    assert recipe.usual_regularization(ratings) == pytest.approx(expected, rel=1e-9)
+
+
+def test_all_of_it_is_about_what_chance_brings_about_in_lists():
+    data, _ = generate(viewers=700, movies=500, ratings=40_000, seed=1)
+    ratings = data.ratings
+    users, items = ratings.user_counts, ratings.item_counts
+    recipe = ImplicitALS()
+    chances = np.outer(users, items) / users.sum()
+    drawn = np.random.default_rng(0).random(chances.shape) < chances
+    noise = drawn - chances.clip(max=1)
+    pulls = users + 0.25 * np.count_nonzero(items), items + 0.25 * len(users)
+    scaled = noise / np.sqrt(np.outer(*pulls))
+    whole = recipe.usual_regularization(ratings) / LIST_SHARE
+    assert 0.8 < whole / np.linalg.norm(scaled, 2) < 1.6
+
+
+def test_a_head_for_lists_knows_which_pull_it_was():
+    data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    recipe = ImplicitALS(factors=2, iterations=1)
+    model = recipe.fit(data)
+    pull = recipe.usual_regularization(data.ratings)
+    assert model.ranking.regularization == pull
+    assert model.ranking.trainer["regularization"] is None
+    same = replace(recipe, regularization=pull).fit(data)
+    assert np.array_equal(same.ranking.user_rows, model.ranking.user_rows)

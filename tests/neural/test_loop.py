@@ -299,3 +299,17 @@ ALIKE = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "stars": [3, 3, 3]})
 def test_ratings_that_are_all_the_same_train_without_trouble(recipe):
     model = recipe.fit(matinee.read(ALIKE))
     np.testing.assert_allclose(model.predict([1, 2], [2, 2]), 3.0, atol=0.05)
+
+
+@pytest.mark.parametrize("recipe", [MF, BPR(factors=3, epochs=4, device="cpu")])
+def test_a_training_is_watched_as_it_goes(known, recipe):
+    seen = []
+    model = recipe.fit(known[0], validation=known[1], watch=seen.append)
+    assert [row["loss"] for row in seen] == model.history["loss"].to_list()
+
+    def enough(row):
+        if row["iteration"] == 2:
+            raise StopIteration
+
+    with pytest.raises(StopIteration):
+        recipe.fit(known[0], validation=known[1], watch=enough)

@@ -8,7 +8,7 @@ from matinee.evaluation.calibration import Calibration, calibration
 from matinee.evaluation.comparison import FIGURE_NAMES, PROTOCOLS, Row, compare, compare_on
 from matinee.evaluation.exam import Exam
 from matinee.evaluation.experiment import JUDGED, Result, Split, data_of, train_and_test
-from matinee.evaluation.heldout import HeldOut, evaluate
+from matinee.evaluation.heldout import HeldOut, evaluate, predict_all
 from matinee.evaluation.judge import Figure, ListFigures, judge
 from matinee.evaluation.metrics import mae, rmse
 from matinee.evaluation.protocols import (
@@ -50,6 +50,7 @@ __all__ = [
     "judge",
     "leave_last_out",
     "mae",
+    "predict_all",
     "rmse",
     "run_setup",
     "sampled",

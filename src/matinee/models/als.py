@@ -23,7 +23,7 @@ from matinee.kernels import (
 from matinee.models.factor_model import FactorModel
 from matinee.models.rating_head import RatingHead
 from matinee.models.regularization import against_noise
-from matinee.models.side import Side, movie_features
+from matinee.models.side import Side, check_start, movie_features
 from matinee.models.trainer import judged_parts
 from matinee.progress import compilation_announced, progress
 
@@ -108,6 +108,10 @@ class ALS:
         if self.solver not in ("cholesky", "cg"):
             raise SettingError(f"solver is 'cholesky' or 'cg', not {self.solver!r}.")
 
+    def usual_regularization(self, ratings: Ratings) -> float:
+        """What these ratings ask for, in squared stars, where no regularization is given."""
+        return against_noise(ratings, self.exponent)
+
     def fit(
         self,
         train: Dataset,
@@ -115,6 +119,7 @@ class ALS:
         validation: Dataset | None = None,
         test: Dataset | None = None,
         threads: int | None = None,
+        start: FactorModel | None = None,
     ) -> FactorModel:
         """Train on `train` and return the model.
 
@@ -127,15 +132,20 @@ class ALS:
             Judged after each iteration for the history alone; it decides nothing.
         threads : int, optional
             By default all processors. The model is the same for any number, to the last bit.
+        start : FactorModel, optional
+            Go on from its rating head, of as many factors or fewer, which knows the same viewers
+            and movies: the first iterations are saved where its settings are near.
 
         Raises
         ------
         SettingError
-            If `patience` is set and there is no `validation`, if parts have other ids, or if the
-            regularization is too small for float32.
+            If `patience` is set and there is no `validation`, if parts have other ids, if `start`
+            does not fit, or if the regularization is too small for float32.
         """
         judged = judged_parts(train, self.patience, validation, test)
         training = Training(self, train, threads)
+        if start is not None:
+            training.go_on(start)
         history: list[dict[str, Any]] = []
         best: tuple[float, int, Any] = (np.inf, 0, None)
         started = time.perf_counter()
@@ -170,7 +180,7 @@ class Training:
     def __init__(self, recipe: ALS, train: Dataset, threads: int | None) -> None:
         ratings = train.ratings
         self.recipe, self.train, self.threads = recipe, train, threads
-        self.regularization = recipe.regularization or against_noise(ratings, recipe.exponent)
+        self.regularization = recipe.regularization or recipe.usual_regularization(ratings)
         self.mean = np.float32(ratings.stars.mean(dtype=np.float64))
         self.link_ridge = float(np.sqrt(len(ratings)))
         width = 1 + recipe.factors
@@ -187,6 +197,16 @@ class Training:
         """n^v of each row; 0 without ratings: such a row pulls at nothing."""
         counts = np.diff(rated.indptr).astype(np.float64)
         return np.where(counts > 0, counts**self.recipe.exponent, 0.0)
+
+    def go_on(self, earlier: FactorModel) -> None:
+        """Begin where another training ended; further factors begin at random, as ever."""
+        head = earlier.rating
+        if not isinstance(head, RatingHead):
+            raise SettingError("start has no vectors for stars to go on from.")
+        rows = head.user_rows, head.item_rows
+        check_start(rows, (self.users, self.items))
+        self.users.go_on(rows[0], head.user_prior[None])
+        self.items.go_on(rows[1], head.genre_rows)
 
     def iterate(self, last: bool = False) -> None:
         """All movies against the viewers, the prior means, all viewers against the movies."""

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data import Dataset
+from matinee.data import Dataset, Ratings
 from matinee.errors import SettingError
 from matinee.kernels import (
     Rows,
@@ -21,7 +21,8 @@ from matinee.kernels import (
 from matinee.models.factor_model import FactorModel
 from matinee.models.positives import CONFIDENCES, check_liked, positives, shared_gram, watched_by
 from matinee.models.ranking_heads import UNTIL_SOLVED, RankingFactors
-from matinee.models.side import Side, movie_features
+from matinee.models.regularization import against_chance
+from matinee.models.side import Side, check_start, movie_features
 from matinee.progress import compilation_announced, progress
 
 FIRST_SPREAD = 0.1  # length of the first vectors
@@ -47,7 +48,9 @@ class ImplicitALS:
     ----------
     factors : int
         Length of a vector.
-    regularization : float
+    regularization : float, optional
+        By default what the number of positives asks for (`matinee.models.regularization`): 0.007
+        on ml-1m.
     unobserved : float
         Weight of a pair that was not observed, where a positive weighs 1.
     exponent : float
@@ -84,7 +87,7 @@ class ImplicitALS:
     """
 
     factors: int = 128
-    regularization: float = 0.01
+    regularization: float | None = None
     unobserved: float = 0.25
     exponent: float = 1.0
     iterations: int = 12
@@ -102,8 +105,9 @@ class ImplicitALS:
             if getattr(self, name) < least:
                 raise SettingError(f"{name} is at least {least}, not {getattr(self, name)}.")
         for name in ("regularization", "unobserved"):
-            if not (getattr(self, name) > 0 and np.isfinite(getattr(self, name))):
-                raise SettingError(f"{name} is above 0, not {getattr(self, name)}.")
+            given = getattr(self, name)
+            if given is not None and not (given > 0 and np.isfinite(given)):
+                raise SettingError(f"{name} is above 0, not {given}.")
         if not 0 <= self.exponent <= 2:
             raise SettingError(f"exponent lies between 0 and 2, not at {self.exponent}.")
         if self.confidence not in CONFIDENCES:
@@ -116,6 +120,17 @@ class ImplicitALS:
             raise SettingError(f"solver is 'cg', 'blocks' or 'cholesky', not {self.solver!r}.")
         check_liked(self.liked)
 
+    def usual_regularization(self, ratings: Ratings) -> float:
+        """What these ratings ask for where no regularization is given."""
+        sides = positives(ratings.by_user, self.liked), positives(ratings.by_item, self.liked)
+        return against_chance(sides, (self.pulls(*sides), self.pulls(*sides[::-1])))
+
+    def pulls(self, side: Rows, other: Rows) -> NDArray[np.float64]:
+        """(n + unobserved N)^v of each row; 0 without positives: such a row pulls at nothing."""
+        counts, others = np.diff(side.indptr), np.count_nonzero(np.diff(other.indptr))
+        weight = (counts + self.unobserved * others) ** self.exponent
+        return np.where(counts > 0, weight, 0.0)
+
     def fit(
         self,
         train: Dataset,
@@ -123,6 +138,7 @@ class ImplicitALS:
         validation: Dataset | None = None,
         test: Dataset | None = None,
         threads: int | None = None,
+        start: FactorModel | None = None,
     ) -> FactorModel:
         """Train on `train` and return a model whose ranking head this is.
 
@@ -133,13 +149,19 @@ class ImplicitALS:
             Not judged: the sum that falls is all the history has.
         threads : int, optional
             By default all processors. The model is the same for any number, to the last bit.
+        start : FactorModel, optional
+            Go on from its ranking head, of as many factors or fewer, which knows the same viewers
+            and movies.
 
         Raises
         ------
         SettingError
-            If no rating is a positive, or the regularization is too small for float32.
+            If no rating is a positive, `start` does not fit, or the regularization is too small
+            for float32.
         """
         training = Training(self, train, threads)
+        if start is not None:
+            training.go_on(start)
         history: list[dict[str, Any]] = []
         started = time.perf_counter()
         with compilation_announced(), progress("Training for lists", self.iterations) as tick:
@@ -161,13 +183,14 @@ class Training:
         watched_by(train, recipe.liked)  # there is something to learn from
         # in the order of viewers: the same whatever the order of the rows
         unscaled = positives(ratings.by_user, recipe.liked, recipe.confidence)
+        self.regularization = recipe.regularization or recipe.usual_regularization(ratings)
         self.average = float(unscaled.values.mean(dtype=np.float64))
         by_user = positives(ratings.by_user, recipe.liked, recipe.confidence, self.average)
         by_item = positives(ratings.by_item, recipe.liked, recipe.confidence, self.average)
         none = np.zeros((len(ratings.user_ids), 1), np.float32)  # viewers are pulled to zero
         features = movie_features(train.catalog, recipe.features)
-        self.users = Side.start(by_user, none, recipe.factors, self._weights(by_user, by_item))
-        self.items = Side.start(by_item, features, recipe.factors, self._weights(by_item, by_user))
+        self.users = Side.start(by_user, none, recipe.factors, recipe.pulls(by_user, by_item))
+        self.items = Side.start(by_item, features, recipe.factors, recipe.pulls(by_item, by_user))
         self.cold = np.flatnonzero(self.items.weights == 0)
         self.cold_rows = self.items.rows[self.cold]
         rng = np.random.default_rng(recipe.seed)
@@ -177,11 +200,17 @@ class Training:
             side.rows[:] = spread * rng.standard_normal(side.rows.shape, np.float32)
             side.rows[~active] = 0.0
 
-    def _weights(self, side: Rows, other: Rows) -> NDArray[np.float64]:
-        """(n + unobserved N)^v of each row; 0 without positives: such a row pulls at nothing."""
-        counts, others = np.diff(side.indptr), np.count_nonzero(np.diff(other.indptr))
-        weight = (counts + self.recipe.unobserved * others) ** self.recipe.exponent
-        return np.where(counts > 0, weight, 0.0)
+    def go_on(self, earlier: FactorModel) -> None:
+        """Begin where another training ended; further factors begin at random, as ever."""
+        head = earlier.ranking
+        if not isinstance(head, RankingFactors):
+            raise SettingError("start has no vectors for lists to go on from.")
+        sides = self.users, self.items
+        rows = head.user_rows, head.item_rows
+        check_start(rows, sides)
+        for side, earlier_rows in zip(sides, rows, strict=True):
+            active = (side.weights > 0)[:, None]
+            side.go_on(np.where(active, earlier_rows, np.float32(0.0)))
 
     @property
     def _link_ridge(self) -> float:
@@ -195,7 +224,7 @@ class Training:
         self.cold_rows = self.items.prior[self.cold]
         self.items.prior[self.cold] = 0.0  # they take no part in the sums
         loss = self._solve(self.users, self.items)
-        return loss + self.recipe.regularization * self.items.penalty(self._link_ridge)
+        return loss + self.regularization * self.items.penalty(self._link_ridge)
 
     def finish(self) -> None:
         """Leave every viewer where `fold_in` would put them, and cold movies at their genres."""
@@ -207,7 +236,7 @@ class Training:
         recipe = self.recipe
         pull = (
             shared_gram(other.rows, recipe.unobserved, self.threads),
-            (recipe.regularization * side.weights).astype(np.float32),
+            (self.regularization * side.weights).astype(np.float32),
             side.prior,
             side.rows,
         )
@@ -228,7 +257,7 @@ class Training:
         rows = self.users.rows, self.items.rows
         if not all(np.isfinite(side).all() for side in rows):
             raise SettingError(
-                f"Training broke down with regularization {self.recipe.regularization:g}; "
+                f"Training broke down with regularization {self.regularization:g}; "
                 "choose a larger one."
             )
         known = self.users.weights > 0
@@ -240,7 +269,7 @@ class Training:
             item_rows=self.items.rows,
             nobody=nobody,
             popularity=np.diff(self.items.rated.indptr).astype(np.float32),
-            regularization=recipe.regularization,
+            regularization=self.regularization,
             exponent=recipe.exponent,
             unobserved=recipe.unobserved,
             liked=recipe.liked,

@@ -1,11 +1,13 @@
 """One side of a factorization in training: viewers or movies, and what their rows are pulled to."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data import Catalog
+from matinee.errors import SettingError
 from matinee.kernels import (
     Rows,
     add_up_rows,
@@ -61,6 +63,19 @@ class Side:
         rows, prior = aligned_zeros(n, width), aligned_zeros(n, width)
         return cls(rated, weights, sparse, by_feature, gram, rows, np.zeros((k, width)), prior)
 
+    def go_on(self, rows: NDArray[np.float32], link: NDArray[np.float32] | None = None) -> None:
+        """Begin with rows of an earlier training, of as many columns or fewer.
+
+        Parameters
+        ----------
+        rows : float32 (rows, earlier width)
+        link : float32 (features, earlier width), optional
+        """
+        self.rows[:, : rows.shape[1]] = rows
+        if link is not None and len(link) == len(self.link):
+            self.link[:, : link.shape[1]] = link
+            self._apply_link()
+
     def halved(self, skip: int, threads: int | None = None) -> NDArray[np.uint16]:
         """The rows as they are now, from column `skip` on, as conjugate gradients read them."""
         if self.halves is None:
@@ -77,6 +92,9 @@ class Side:
             ridge = link_ridge * np.eye(len(self.gram))
             self.solver = np.asarray(np.linalg.inv(self.gram + ridge), np.float64)
         self.link = np.einsum("fg,gk->fk", self.solver, right)
+        self._apply_link(threads)
+
+    def _apply_link(self, threads: int | None = None) -> None:
         blocks = equal_blocks(self.features.indptr)
         run_blocks(add_up_rows, blocks, *self.features, self.link, self.prior, threads=threads)
 
@@ -85,6 +103,15 @@ class Side:
         away = self.rows - self.prior
         distance = np.einsum("nk,nk->n", away, away)
         return float((self.weights * distance).sum() + link_ridge * np.square(self.link).sum())
+
+
+def check_start(rows: Iterable[NDArray[np.float32]], sides: Iterable[Side]) -> None:
+    """Refuse rows of an earlier training that do not fit these sides."""
+    for earlier, side in zip(rows, sides, strict=True):
+        if len(earlier) != len(side.rows):
+            raise SettingError("start knows other viewers or movies than the training part.")
+        if earlier.shape[1] > side.rows.shape[1]:
+            raise SettingError("start has more factors than the recipe; it can only grow.")
 
 
 def movie_features(catalog: Catalog, features: str) -> NDArray[np.float32]:

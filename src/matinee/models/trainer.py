@@ -1,12 +1,16 @@
 """What the floors above may ask of a recipe, whatever it cooks with."""
 
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import polars as pl
 
 from matinee.data import Dataset
 from matinee.errors import SettingError
 from matinee.models.factor_model import FactorModel
+
+Watch = Callable[[Mapping[str, Any]], None]
+"""Sees each row of a history as it is made; what it raises ends the training."""
 
 
 class Trainer(Protocol):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from matinee.errors import DivergedWarning, SettingError
+from matinee.models.trainer import Watch
 from matinee.neural.checkpoints import Checkpoint
 from matinee.neural.optimizers import build_optimizers
 from matinee.neural.tasks import Task
@@ -36,7 +37,11 @@ class State:
 
 
 def train(
-    task: Task, recipe: "GradientRecipe", what: str, checkpoint: Checkpoint | None = None
+    task: Task,
+    recipe: "GradientRecipe",
+    what: str,
+    checkpoint: Checkpoint | None = None,
+    watch: Watch | None = None,
 ) -> pl.DataFrame:
     """Train the module of a task; leave it with the weights to keep.
 
@@ -48,6 +53,8 @@ def train(
         What the progress bar says.
     checkpoint : Checkpoint, optional
         Where to go on from, and where to leave the state as it goes.
+    watch : callable, optional
+        Sees each row of the history as it is made.
 
     Returns
     -------
@@ -91,6 +98,8 @@ def train(
             if checkpoint:
                 checkpoint.keep(module, optimizers, state)
             tick(epoch, _note(row))
+            if watch:
+                watch(row)
     module.load_state_dict(state.best)
     return pl.DataFrame(state.history).drop("limit")
 

@@ -11,7 +11,7 @@ import torch
 from matinee.data import Dataset
 from matinee.errors import SettingError
 from matinee.models import FactorModel
-from matinee.models.trainer import judged_parts
+from matinee.models.trainer import Watch, judged_parts
 from matinee.neural.checkpoints import Checkpoint
 from matinee.neural.devices import choose_device, torch_threads
 from matinee.neural.loop import train as run
@@ -93,6 +93,7 @@ class GradientRecipe:
         test: Dataset | None = None,
         threads: int | None = None,
         checkpoint: "Checkpointed | None" = None,
+        watch: Watch | None = None,
     ) -> FactorModel:
         """Train on `train` and return the model: with a rating head, or with a ranking head.
 
@@ -107,6 +108,8 @@ class GradientRecipe:
             Of torch on a CPU.
         checkpoint : Checkpointed, optional
             Where to leave the state, and go on from.
+        watch : callable, optional
+            Sees each row of the history as it is made; what it raises ends the training.
 
         Raises
         ------
@@ -120,18 +123,22 @@ class GradientRecipe:
         """
         judged = judged_parts(train, self.patience, validation, test)
         with torch_threads(threads):
-            module, history = self.trained(train, judged, checkpoint)
+            module, history = self.trained(train, judged, checkpoint, watch)
         return self.model(module, train, history)
 
     def trained(
-        self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: "Checkpointed | None"
+        self,
+        train: Dataset,
+        judged: Mapping[str, Dataset],
+        checkpoint: "Checkpointed | None",
+        watch: Watch | None = None,
     ) -> tuple[Any, pl.DataFrame]:
         """The trained module, and its history."""
         device = choose_device(self.device)
         module = self.start(train, judged, checkpoint)
         task = self.task(module, train, judged, device)
         where = Checkpoint.of(checkpoint, self, train, judged) if checkpoint else None
-        return module, run(task, self, f"Training {type(self).__name__}", where)
+        return module, run(task, self, f"Training {type(self).__name__}", where, watch)
 
     def start(
         self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: "Checkpointed | None"

@@ -20,7 +20,7 @@ from matinee.models.bayes.judged import Judged
 from matinee.models.bayes.likelihoods import MOST_LEVELS
 from matinee.models.checkpointed import Checkpointed, identity_of
 from matinee.models.factor_model import FactorModel
-from matinee.models.trainer import judged_parts
+from matinee.models.trainer import Watch, judged_parts
 from matinee.progress import compilation_announced, progress
 
 BURN_IN = 64  # sweeps; of a short chain, a quarter
@@ -125,6 +125,7 @@ class BayesianMF:
         test: Dataset | None = None,
         threads: int | None = None,
         checkpoint: Checkpointed | None = None,
+        watch: Watch | None = None,
     ) -> FactorModel:
         """Run the chain on `train` and return the model.
 
@@ -139,6 +140,9 @@ class BayesianMF:
             By default all processors. The model is the same for any number, to the last bit.
         checkpoint : Checkpointed, optional
             Where to leave the state, and go on from.
+        watch : callable, optional
+            Sees each row of the history as it is made; what it raises ends the chain, and so does
+            the keyboard then.
 
         Raises
         ------
@@ -180,11 +184,13 @@ class BayesianMF:
                     row["rhat"] = _rhat(history[settled:])
                     row["seconds"] = before + time.perf_counter() - started
                     tick(chain.sweep, _note(row, counts))
+                    if watch:
+                        watch(row)
                     last = chain.sweep == self.iterations
                     if place and (last or chain.sweep % place.every == 0):
                         place.keep(chain, keeper, watched, history)
             except KeyboardInterrupt:
-                if keeper.count == 0:
+                if watch or keeper.count == 0:
                     raise
         head = head_of(chain, keeper, levels, self._noted(), _table(history))
         ratings = train.ratings

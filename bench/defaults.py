@@ -1,0 +1,106 @@
+"""How near each trainer's defaults are to settings tuned for the data.
+
+    python bench/defaults.py [MODEL ...] [--data NAME ...] [--studies DIR] [--json FILE]
+
+For each model and data set a study of `matinee tune` within the training part of a random 90/10
+split; then the defaults and the winner are trained on all of it and judged on the test part.
+Prints the table of docs/defaults.md. Killed, it goes on where it was (studies are kept in DIR).
+Needs ml-100k, ml-latest-small and ml-1m in the cache.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import matinee
+from matinee.evaluation import Split, train_and_test
+from matinee.models.recipes import RANKING, RATING
+from matinee.tuning import objective_of, tune
+from matinee.tuning.space import recipe_with
+
+DATA = ("ml-100k", "ml-latest-small", "ml-1m")
+TRIALS = {"als": 50, "bias": 30, "ials": 50, "ease": 20}
+SLOW = 12  # trials of models that take a minute each on the largest data
+PLAN = {
+    **dict.fromkeys(("als", "bias", "mf", "bayes"), "rmse"),
+    **dict.fromkeys(("ials", "ease", "bpr", "gmf", "mlp", "neumf"), "ndcg@100"),
+}
+TOO_SLOW = {(name, "ml-1m") for name in ("gmf", "mlp", "neumf")}  # hours on two cores
+
+
+def compare(name: str, model: str, studies: Path) -> dict[str, object]:
+    """Figures of the defaults and of tuned settings, on the test part."""
+    data = matinee.read(name)
+    metric = PLAN[model]
+    folder = studies / f"{name}-{model}"
+    started = time.perf_counter()
+    found = tune(
+        data,
+        model,
+        metric=metric,
+        trials=TRIALS.get(model, SLOW),
+        study=folder / "study",
+        run=folder / "run",
+    )
+    seconds = time.perf_counter() - started
+    lists = objective_of(model, metric).of_lists
+    feedback = "implicit" if lists else "explicit"
+    recipe = recipe_with((RANKING if lists else RATING)[model], {}, seed=0, feedback=feedback)
+    heads = {"ranking": recipe} if lists else {}
+    result = train_and_test(data, None if lists else recipe, Split(), **heads)
+    default = result.lists[metric] if lists else result.test.rmse
+    tuned = found.winner.test[metric]
+    return {
+        "data": name,
+        "model": model,
+        "metric": metric,
+        "trials": len(found.trials),
+        "default": default,
+        "tuned": tuned,
+        "gap": tuned - default if lists else default - tuned,
+        "relative": (tuned - default) / tuned if lists else (default - tuned) / tuned,
+        "settings": found.winner.settings,
+        "search_seconds": seconds,
+    }
+
+
+def show(rows: list[dict[str, object]]) -> None:
+    """The table as Markdown."""
+    print("| model | data | figure | default | tuned | gap | tuned settings |")
+    print("|---|---|---|---|---|---|---|")
+    for row in rows:
+        settings = ", ".join(f"{key} {plain(value)}" for key, value in row["settings"].items())
+        gap = f"{row['gap']:+.4f}" if row["metric"] == "rmse" else f"{row['relative']:+.1%}"
+        print(
+            f"| `{row['model']}` | {row['data']} | {row['metric']} | {row['default']:.4f} | "
+            f"{row['tuned']:.4f} | {gap} | {settings} |"
+        )
+
+
+def plain(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(PLAN))
+    parser.add_argument("--data", nargs="*", default=DATA, help=", ".join(DATA))
+    parser.add_argument("--studies", type=Path, default=Path("studies/defaults"))
+    parser.add_argument("--json", type=Path, help="Write the figures to this file, too.")
+    given = parser.parse_args()
+    if unknown := set(given.models) - set(PLAN):
+        parser.error(f"no model {', '.join(sorted(unknown))}; there are {', '.join(PLAN)}")
+    pairs = [(name, model) for model in given.models or PLAN for name in given.data]
+    rows = [
+        compare(name, model, given.studies)
+        for name, model in pairs
+        if (model, name) not in TOO_SLOW
+    ]
+    show(rows)
+    if given.json:
+        given.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""matinee tune"""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from matinee.cli.options import (
+    Columns,
+    DatasetArgument,
+    Duplicates,
+    Json,
+    ScaleOption,
+    Threads,
+    open_dataset,
+)
+from matinee.cli.output import print_json, print_table, say
+from matinee.cli.trainers import command_of
+from matinee.errors import ExtraError
+
+if TYPE_CHECKING:
+    from matinee.tuning import Tuned
+
+SHOWN = 5  # of the best trials
+STOPPED = 130  # what a shell calls the end by Ctrl-C
+
+
+def tune(
+    dataset: DatasetArgument,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="als|bayes|bias|mf|gmf|mlp|neumf|ials|ease|bpr",
+            help="What to tune; gmf, mlp and neumf by --metric for stars or for lists.",
+        ),
+    ] = "als",
+    trials: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Of the whole study, however often it goes on.")
+    ] = 50,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="M", help="Begin no trial after so many minutes.")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="rmse|mae|ndcg@10|...",
+            help="What is best; by default RMSE for stars, NDCG@10 for lists.",
+        ),
+    ] = None,
+    space: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A TOML file of ranges and values to try instead."),
+    ] = None,
+    search: Annotated[
+        str, typer.Option(metavar="tpe|random|grid", help="Where the next trial is.")
+    ] = "tpe",
+    validation: Annotated[
+        str,
+        typer.Option(
+            metavar="random|time|K-fold",
+            help="What of the training part to judge trials by: a random tenth, the latest tenth, "
+            "or each of K parts in turn.",
+        ),
+    ] = "random",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="random|last|time|u1...u5|ua|ub", help="What the winner is tested on."
+        ),
+    ] = None,
+    test_fraction: Annotated[
+        float | None, typer.Option(metavar="F", help="For random and time; by default 0.1.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of all that is drawn.")] = 0,
+    study: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Where trials are kept; by default under studies/."),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Where to save the winner; by default a new run."),
+    ] = None,
+    threads: Threads = None,
+    columns: Columns = None,
+    scale: ScaleOption = None,
+    duplicates: Duplicates = None,
+    json: Json = False,
+) -> None:
+    """Find the settings that suit your data, and train with them.
+
+    Trials see the training part alone; the test part is used once, at the end, by the winner.
+    Trials that promise nothing are stopped early. What is finished is kept: stop it when you like,
+    and the same command goes on. Several may work on one study at the same time.
+    """
+    if minutes is not None and not minutes > 0:
+        raise typer.BadParameter(f"--minutes is above 0, not {minutes:g}.")
+    try:
+        from matinee.tuning import objective_of, read_space, usual_space
+        from matinee.tuning import tune as search_for
+    except ModuleNotFoundError as problem:
+        raise ExtraError(
+            f"Tuning needs {problem.name}; pip install 'matinee[tuning]' has it."
+        ) from None
+    from matinee.evaluation import Split
+    from matinee.models.recipes import RANKING, RATING
+
+    objective = objective_of(model, metric)
+    recipe = (RANKING if objective.of_lists else RATING)[model]
+    where = read_space(recipe, space) if space else usual_space(recipe)
+    how: dict[str, Any] = {"method": split, "test_fraction": test_fraction}
+    chosen = {name: value for name, value in how.items() if value is not None}
+    data = open_dataset(dataset, columns, scale, duplicates)
+    found = search_for(
+        data,
+        model,
+        metric=metric,
+        trials=trials,
+        minutes=minutes,
+        space=where,
+        search=search,
+        split=Split(**chosen, seed=seed),
+        validation=validation,
+        study=study,
+        run=run,
+        threads=threads,
+    )
+    again = None
+    if found.winner:
+        settings = {"ranking" if objective.of_lists else "rating": found.winner.settings}
+        again = command_of(
+            dataset,
+            "als" if objective.of_lists else model,
+            model if objective.of_lists else "ials",
+            **settings,
+            split=split,
+            test_fraction=test_fraction,
+            seed=seed or None,
+            columns=columns,
+            scale=scale,
+            duplicates=duplicates,
+        )
+    if json:
+        print_json({**found.as_json(), "command": again})
+    else:
+        _report(found, again, trials)
+    if found.interrupted:
+        raise typer.Exit(STOPPED)
+
+
+def _report(found: "Tuned", again: str | None, wanted: int) -> None:
+    """What was tried, what is best, and how to have it again."""
+    states = [one["state"] for one in found.trials]
+    whole, pruned, broke = (states.count(name) for name in ("complete", "pruned", "broke"))
+    say(
+        f"{found.study}: {len(states):,} trials, {whole:,} to the end, {pruned:,} stopped early"
+        + (f", {broke:,} with settings that lead nowhere." if broke else ".")
+    )
+    if whole:
+        _table(found)
+    elif broke:
+        say(next(one["why"] for one in found.trials if one["why"]))
+    if found.interrupted:
+        say(f"Stopped at {len(states):,} of {wanted:,} trials. The same command goes on.")
+    elif found.others:
+        say("Others still work on this study; the last of them to end trains the winner.")
+    elif found.winner is None:
+        say("No trial got to its end, so there is no winner.")
+    else:
+        figures = ", ".join(
+            f"{name} {value:.4f}" for name, value in found.winner.test.items() if value is not None
+        )
+        times = "once" if found.winner.tests == 1 else f"{found.winner.tests} times in this study"
+        say(f"Trained on the whole training part, the best has on the test part {figures}.")
+        say(f"The test part was looked at {times}. The same without the search:")
+        say(f"  {again}")
+        say(f"Saved in {found.winner.run}.")
+
+
+def _table(found: "Tuned") -> None:
+    import polars as pl
+
+    best = [one for one in found.trials if one["state"] == "complete"][:SHOWN]
+    rows = [{"trial": one["trial"], "value": one["value"], **one["settings"]} for one in best]
+    frame = pl.DataFrame(rows)
+    headings = {"trial": "trial", "value": found.metric}
+    for name in best[0]["settings"]:
+        headings[name] = f"{name} (x usual)" if name in found.relative else name
+    floats = [name for name in frame.columns if frame[name].dtype.is_float()]
+    print_table(frame, headings, {**dict.fromkeys(floats, ".4g"), "value": ".4f"})
+    if found.default is not None:
+        say(f"The defaults (trial 0) have {found.metric} {found.default:.4f} there.")

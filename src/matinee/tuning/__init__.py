@@ -1,0 +1,48 @@
+"""Tuning: settings that suit the data, found within the training part.
+
+`tune` searches, `usual_space` and `read_space` say where. Needs the extra ``matinee[tuning]``.
+"""
+
+from typing import TYPE_CHECKING
+
+from matinee.lazy import lazy
+
+if TYPE_CHECKING:
+    from matinee.tuning.objective import LISTS, STARS, Objective, objective_of
+    from matinee.tuning.search import TRIALS, Tuned, Winner, tune
+    from matinee.tuning.space import Choice, Range, Space, read_space, usual_space
+
+__getattr__, __dir__ = lazy(
+    "matinee.tuning",
+    {
+        "LISTS": "matinee.tuning.objective",
+        "STARS": "matinee.tuning.objective",
+        "Choice": "matinee.tuning.space",
+        "Objective": "matinee.tuning.objective",
+        "Range": "matinee.tuning.space",
+        "Space": "matinee.tuning.space",
+        "TRIALS": "matinee.tuning.search",
+        "Tuned": "matinee.tuning.search",
+        "Winner": "matinee.tuning.search",
+        "objective_of": "matinee.tuning.objective",
+        "read_space": "matinee.tuning.space",
+        "tune": "matinee.tuning.search",
+        "usual_space": "matinee.tuning.space",
+    },
+)
+
+__all__ = [
+    "LISTS",
+    "STARS",
+    "TRIALS",
+    "Choice",
+    "Objective",
+    "Range",
+    "Space",
+    "Tuned",
+    "Winner",
+    "objective_of",
+    "read_space",
+    "tune",
+    "usual_space",
+]

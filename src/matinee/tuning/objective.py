@@ -1,0 +1,92 @@
+"""What a search asks of a model, and who can answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from matinee.data import Dataset
+from matinee.errors import SettingError
+from matinee.evaluation import JUDGED, held_out, judge, mae, predict_all, rmse
+from matinee.models import FactorModel
+from matinee.models.recipes import RANKING, RATING
+
+STARS = {"rmse": rmse, "mae": mae}
+LISTS = (
+    *("ndcg@10", "ndcg@100", "hit_rate@10", "mrr@100", "map@10", "precision@10"),
+    *("recall@10", "recall_capped@20", "recall_capped@50"),
+)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One figure, which the other part of a split gives.
+
+    Parameters
+    ----------
+    metric : str
+        ``"rmse"`` or ``"mae"`` of stars, or a figure of lists as `matinee.evaluation.judge` names
+        them, such as ``"ndcg@10"``.
+
+    Examples
+    --------
+    >>> Objective("ndcg@10").higher_is_better
+    True
+    """
+
+    metric: str
+
+    @property
+    def of_lists(self) -> bool:
+        """Whether it is about lists; else it is about stars."""
+        return self.metric not in STARS
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Errors are better low, all else high."""
+        return self.of_lists
+
+    def on(self, train: Dataset, part: Dataset) -> Callable[[FactorModel], float]:
+        """What finds the figure of a model that was trained on `train`, on another part."""
+        if not self.of_lists:
+            error, actual = STARS[self.metric], part.ratings.stars
+            return lambda model: error(predict_all(model, part), actual)
+        exam = held_out(train, part).sample(JUDGED)
+        return lambda model: judge(model, exam)[self.metric]
+
+
+def objective_of(model: str, metric: str | None) -> Objective:
+    """The objective that is asked for, or the usual one of this model.
+
+    Parameters
+    ----------
+    model : str
+        As typed: ``"als"``, ``"ials"`` ...
+    metric : str, optional
+
+    Examples
+    --------
+    >>> objective_of("als", None), objective_of("ease", None)
+    (Objective(metric='rmse'), Objective(metric='ndcg@10'))
+
+    Raises
+    ------
+    SettingError
+        If there is no such model or metric, or this model cannot give it.
+    """
+    if model not in {**RATING, **RANKING}:
+        known = ", ".join({**RATING, **RANKING})
+        raise SettingError(f"There is no model {model!r} to tune; there are {known}.")
+    if metric is None:
+        return Objective("ndcg@10" if model in RANKING else "rmse")
+    if metric not in (*STARS, *LISTS):
+        raise SettingError(
+            f"There is no metric {metric!r}; there are {', '.join((*STARS, *LISTS))}."
+        )
+    objective = Objective(metric)
+    able: Mapping[str, str] = RANKING if objective.of_lists else RATING
+    if model not in able:
+        does, has = ("predicts stars", STARS) if objective.of_lists else ("makes lists", LISTS)
+        raise SettingError(
+            f"{model} {does}, and cannot give {metric}: take {', '.join(has)}, "
+            f"or another model ({', '.join(able)})."
+        )
+    return objective

@@ -1,0 +1,182 @@
+"""A study on disk: every trial that ended, for whoever works on it, whenever.
+
+A folder holds `study.sqlite3`, which Optuna keeps and its other tools can read. Processes at work
+hold the folder's lock together; who holds it alone knows that nobody else is alive, and that trials
+that seem to run were killed.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna import Study
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event
+from sqlalchemy.exc import SQLAlchemyError
+
+from matinee.errors import RunError, SettingError
+from matinee.folders import locked
+
+STUDIES = Path("studies")
+"""Where studies go unless another place is named."""
+FILE = "study.sqlite3"
+PATIENCE = 60  # seconds to wait for another process to write
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+NAMES = {
+    "model": "--model",
+    "metric": "--metric",
+    "space": "the space",
+    "search": "--search",
+    "split": "the split",
+    "validation": "--validation",
+    "seed": "--seed",
+}
+"""What makes a study what it is, in words, beside its data."""
+
+
+@contextmanager
+def at_work(
+    folder: Path,
+    identity: Mapping[str, Any],
+    *,
+    higher_is_better: bool,
+    sampler: BaseSampler,
+    pruner: BasePruner,
+    first: Mapping[str, Any] | None = None,
+) -> Iterator[Study]:
+    """The study in a folder, begun now or earlier, for as long as this process works on it.
+
+    Parameters
+    ----------
+    folder : Path
+    identity : mapping of str to plain values
+        The fingerprint of the ``"data"``, and what `NAMES` names.
+    higher_is_better : bool
+    sampler, pruner : of Optuna
+    first : mapping, optional
+        Settings of the first trial.
+
+    Raises
+    ------
+    RunError
+        If the folder holds something else, or a study of other data.
+    SettingError
+        If the study was begun with something else that `NAMES` names.
+    """
+    if folder.exists() and not (folder / FILE).is_file() and any(folder.iterdir()):
+        raise RunError(f"{folder}: this is there already and is no study; choose another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    direction = StudyDirection.MAXIMIZE if higher_is_better else StudyDirection.MINIMIZE
+
+    def opened() -> Study:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return optuna.create_study(
+                study_name="matinee",
+                storage=_storage(folder / FILE),
+                direction=direction,
+                sampler=sampler,
+                pruner=pruner,
+                load_if_exists=True,
+            )
+
+    with told_plainly(folder):
+        with locked(folder, wait=False) as alone:
+            if alone:
+                study = opened()
+                if not study.user_attrs:
+                    if first is not None:
+                        study.enqueue_trial(dict(first))
+                    study.set_user_attr("identity", dict(identity))
+                bury(study)
+        with locked(folder, shared=True):
+            study = opened()
+            _compare(study.user_attrs.get("identity", {}), identity, folder)
+            yield study
+
+
+@contextmanager
+def alone_with(folder: Path) -> Iterator[bool]:
+    """Whether nobody else works on the study; if so, nobody will begin to before the block ends."""
+    with locked(folder, wait=False) as alone:
+        yield alone
+
+
+def finished(study: Study) -> list[FrozenTrial]:
+    """The trials that ended, whole or pruned."""
+    return study.get_trials(deepcopy=False, states=FINISHED)
+
+
+def bury(study: Study) -> None:
+    """End the trials of processes that are no more; for who is alone with the study."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+
+
+@contextmanager
+def told_plainly(folder: Path) -> Iterator[None]:
+    """Errors of the file as `RunError`."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as problem:
+        raise RunError(f"{folder / FILE}: the study cannot be used ({_first(problem)}).") from None
+
+
+def _first(problem: BaseException) -> str:
+    cause = problem.__cause__ or problem
+    return str(getattr(cause, "orig", None) or cause).splitlines()[0]
+
+
+def _storage(path: Path) -> RDBStorage:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": PATIENCE}})
+    event.listen(storage.engine, "connect", _quicker)
+    storage.engine.dispose()  # connections from before
+    return storage
+
+
+def _quicker(connection: Any, _: Any) -> None:
+    """A kill loses nothing; a power cut may lose the last trial, and writing is twice as quick."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _compare(begun: Mapping[str, Any], asked: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to go on with something else than the study was begun with."""
+    if begun.get("data") != asked["data"]:
+        raise RunError(
+            f"{folder}: these are no longer the ratings that the study was begun with; "
+            "name another folder with --study."
+        )
+    for name, words in NAMES.items():
+        if begun.get(name) != asked[name]:
+            raise SettingError(
+                f"{folder}: this study was begun with another value of {words}"
+                f"{_both(begun.get(name), asked[name])}; name another folder with --study."
+            )
+
+
+def _both(begun: Any, asked: Any) -> str:
+    short = isinstance(begun, str | int) and isinstance(asked, str | int)
+    return f" ({begun}, not {asked})" if short else ""
+
+
+Stop = Callable[[Study, FrozenTrial], None]
+
+
+def stop_after(trials: int) -> Stop:
+    """What ends a search when the study has so many finished trials, whoever made them."""
+
+    def stop(study: Study, _: FrozenTrial) -> None:
+        if len(finished(study)) >= trials:
+            study.stop()
+
+    return stop

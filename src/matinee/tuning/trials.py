@@ -1,0 +1,199 @@
+"""One trial: fit with some settings, tell how it goes, stop where it is going nowhere."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from inspect import signature
+from typing import Any
+
+import numpy as np
+from optuna import Trial, TrialPruned
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+
+from matinee.data import Dataset
+from matinee.errors import SettingError
+from matinee.models import ALS, BayesianMF, FactorModel, ImplicitALS, Trainer
+from matinee.tuning.objective import Objective
+from matinee.tuning.space import Space, recipe_with
+
+GROWING = (ALS, ImplicitALS)
+"""Recipes whose trials begin with a quarter of the factors, and grow if they are promising."""
+REDUCTION = 3  # of the trials that come to a size, one in so many grows
+KEPT = 16  # trials whose first vectors others may begin with
+CHAIN = 4  # a trial's chain is so many times shorter than the winner's
+STAGES = 10  # moments of a training at which it may be stopped
+WATCHED = {False: "validation_rmse", True: "validation_hit_rate"}
+"""What the history of a training tells of the validation part: for stars, for lists."""
+
+Part = tuple[Dataset, Dataset]
+"""What a trial is trained on, and what it is judged by."""
+
+
+def pruner_of(recipe: str) -> BasePruner:
+    """What decides which trials of a recipe end early."""
+    kind = recipe_with(recipe, {})
+    if isinstance(kind, GROWING):
+        return SuccessiveHalvingPruner(min_resource=1, reduction_factor=REDUCTION)
+    if _streams(kind):
+        return MedianPruner(n_startup_trials=4, n_warmup_steps=1)
+    return NopPruner()
+
+
+@dataclass
+class Trials:
+    """What a search calls for each trial.
+
+    Parameters
+    ----------
+    space : Space
+    objective : Objective
+    parts : sequence of (Dataset, Dataset)
+        To train on and to judge by; a trial's value is the mean over them.
+    seed : int
+        Of training.
+    threads : int, optional
+    """
+
+    space: Space
+    objective: Objective
+    parts: Sequence[Part]
+    seed: int = 0
+    threads: int | None = None
+    _begun: list[tuple[Mapping[str, Any], list[FactorModel]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._judges = [self.objective.on(*part) for part in self.parts]
+
+    def __call__(self, trial: Trial) -> float:
+        """The value of a trial, the mean over parts.
+
+        Raises
+        ------
+        TrialPruned
+            If the trial is not promising, or its settings lead nowhere.
+        """
+        values = self.space.suggest(trial)
+        try:
+            recipes = [self._recipe(values, train) for train, _ in self.parts]
+            if isinstance(recipes[0], GROWING):
+                return self._grow(trial, values, recipes)
+            return self._watch(trial, recipes)
+        except SettingError as problem:
+            trial.set_user_attr("broke", str(problem))
+            raise TrialPruned from None
+
+    def _recipe(self, values: Mapping[str, Any], train: Dataset) -> Any:
+        feedback = "implicit" if self.objective.of_lists else "explicit"
+        settings = self.space.settings(values, train.ratings)
+        return recipe_with(self.space.recipe, settings, seed=self.seed, feedback=feedback)
+
+    def _grow(self, trial: Trial, values: Mapping[str, Any], recipes: Sequence[Any]) -> float:
+        """Few factors and iterations first; the vectors learned so far begin the next size."""
+        small = rungs(recipes[0], warm=False)[0].factors
+        models = self._nearest(values, small)
+        ladders = [rungs(recipe, warm=models is not None) for recipe in recipes]
+        value = math.nan
+        for rung, sizes in enumerate(zip(*ladders, strict=True)):
+            starts: Sequence[FactorModel | None] = models or [None] * len(sizes)
+            models = [
+                size.fit(train, threads=self.threads, start=start)
+                for size, (train, _), start in zip(sizes, self.parts, starts, strict=True)
+            ]
+            value = self._mean(models)
+            if rung == 0:
+                self._begun = [*self._begun[1 - KEPT :], (values, models)]
+            if rung + 1 < len(ladders[0]):
+                trial.report(value, REDUCTION**rung)
+                if trial.should_prune():
+                    raise TrialPruned
+        return value
+
+    def _nearest(self, values: Mapping[str, Any], factors: int) -> list[FactorModel] | None:
+        """The first vectors of an earlier trial along the path of regularizations."""
+
+        def distance(other: Mapping[str, Any]) -> float:
+            strengths = (one.get("regularization", 1.0) for one in (values, other))
+            return abs(float(np.log(next(strengths) / next(strengths))))
+
+        fitting = [one for one in self._begun if _factors(one[1][0]) <= factors]
+        return min(fitting, key=lambda one: distance(one[0]))[1] if fitting else None
+
+    def _watch(self, trial: Trial, recipes: Sequence[Any]) -> float:
+        """Fit whole; the first part's history tells, as it is made, whether to go on."""
+        models = []
+        for number, ((train, validation), recipe) in enumerate(
+            zip(self.parts, recipes, strict=True)
+        ):
+            shorter, more = shortened(recipe), {}
+            if number == 0 and _streams(recipe):
+                watch = _Watcher(trial, _length(shorter), WATCHED[self.objective.of_lists])
+                more = {"validation": validation, "watch": watch.see}
+            models.append(shorter.fit(train, threads=self.threads, **more))
+        return self._mean(models)
+
+    def _mean(self, models: Sequence[FactorModel]) -> float:
+        found = [judge(model) for judge, model in zip(self._judges, models, strict=True)]
+        return float(np.mean(found))
+
+
+@dataclass
+class _Watcher:
+    """Reports a training at each tenth of its way."""
+
+    trial: Trial
+    length: int
+    figure: str
+    stage: int = 0
+
+    def see(self, row: Mapping[str, Any]) -> None:
+        stage = STAGES * row["iteration"] // self.length
+        if self.stage < stage < STAGES:
+            self.stage = stage
+            self.trial.report(float(row[self.figure]), stage)
+            if self.trial.should_prune():
+                raise TrialPruned
+
+
+def rungs(recipe: Any, warm: bool) -> list[Any]:
+    """The sizes that a trial of this recipe grows through; the last one is whole.
+
+    Factors are a quarter, half, all of them; iterations add up to the recipe's, two fifths of
+    them at the first size and at the last. One that begins with vectors of another trial takes
+    half as many at first.
+
+    Examples
+    --------
+    >>> [(one.factors, one.iterations) for one in rungs(ALS(factors=64), warm=False)]
+    [(16, 6), (32, 3), (64, 6)]
+    """
+    fifth = recipe.iterations / 5
+    shares = (fifth if warm else 2 * fifth, fifth, 2 * fifth)
+    return [
+        replace(
+            recipe,
+            factors=max(1, recipe.factors // divisor),
+            iterations=max(1, round(share)),
+        )
+        for divisor, share in zip((4, 2, 1), shares, strict=True)
+    ]
+
+
+def shortened(recipe: Any) -> Any:
+    """The recipe as a trial runs it: chains take minutes, and settings show in a part of one."""
+    if isinstance(recipe, BayesianMF):
+        return replace(recipe, iterations=max(2, recipe.iterations // CHAIN))
+    return recipe
+
+
+def _streams(recipe: Trainer) -> bool:
+    return "watch" in signature(recipe.fit).parameters
+
+
+def _length(recipe: Any) -> int:
+    length: int = recipe.iterations if hasattr(recipe, "iterations") else recipe.epochs
+    return length
+
+
+def _factors(model: FactorModel) -> int:
+    head: Any = model.rating or model.ranking
+    return int(head.item_rows.shape[1]) - (model.rating is not None)

@@ -1,0 +1,82 @@
+"""Going on from an earlier training, as searches do."""
+
+import numpy as np
+import pytest
+
+from matinee.data.generated import generate
+from matinee.errors import SettingError
+from matinee.models import ALS, BayesianMF, BiasOnly, ImplicitALS
+
+
+def rows(model):
+    head = model.rating or model.ranking
+    return head.user_rows, head.item_rows
+
+
+@pytest.mark.parametrize("kind", [ALS, ImplicitALS])
+def test_two_halves_are_nearly_the_whole(parts, kind):
+    """Conjugate gradients of a last iteration are exact, and so one half knows a little more."""
+    train = parts[0]
+    whole = kind(factors=3, iterations=12).fit(train)
+    half = kind(factors=3, iterations=6)
+    gone_on = half.fit(train, start=half.fit(train))
+    cold = half.fit(train)
+    for one, other, first in zip(rows(gone_on), rows(whole), rows(cold), strict=True):
+        assert np.abs(one - other).max() < 0.5 * np.abs(first - other).max()
+
+
+def test_exact_solves_go_on_but_for_the_rounding_of_what_is_kept(parts):
+    recipe = ALS(factors=3, iterations=4, solver="cholesky")
+    whole = ALS(factors=3, iterations=8, solver="cholesky").fit(parts[0])
+    gone_on = recipe.fit(parts[0], start=recipe.fit(parts[0]))
+    for one, other in zip(rows(gone_on), rows(whole), strict=True):
+        assert np.allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [ALS, ImplicitALS])
+def test_further_factors_join_those_that_are_there(parts, kind):
+    small = kind(factors=2, iterations=8).fit(parts[0])
+    grown = kind(factors=5, iterations=3).fit(parts[0], start=small)
+    cold = kind(factors=5, iterations=3).fit(parts[0])
+    loss = {
+        name: float(model.history["loss"][-1])
+        for name, model in (("small", small), ("grown", grown), ("cold", cold))
+    }
+    assert loss["grown"] < loss["cold"]
+    assert loss["grown"] < 1.01 * loss["small"]
+
+
+def test_a_start_that_does_not_fit_is_refused(parts, generated):
+    train = parts[0]
+    wide = ALS(factors=4, iterations=1).fit(train)
+    lists = ImplicitALS(factors=4, iterations=1).fit(train)
+    with pytest.raises(SettingError, match="more factors than the recipe; it can only grow"):
+        ALS(factors=3, iterations=1).fit(train, start=wide)
+    with pytest.raises(SettingError, match="no vectors for stars to go on from"):
+        ALS(factors=8, iterations=1).fit(train, start=lists)
+    with pytest.raises(SettingError, match="no vectors for lists to go on from"):
+        ImplicitALS(factors=8, iterations=1).fit(train, start=wide)
+    other = BiasOnly().fit(generate(viewers=30, movies=40, ratings=900, seed=0)[0])
+    with pytest.raises(SettingError, match="other viewers or movies"):
+        ALS(factors=3, iterations=1).fit(train, start=other)
+
+
+def test_a_chain_is_watched_as_it_goes(parts):
+    seen = []
+    recipe = BayesianMF(factors=2, iterations=8)
+    model = recipe.fit(parts[0], validation=parts[1], watch=seen.append)
+    assert [row["validation_rmse"] for row in seen] == model.history["validation_rmse"].to_list()
+
+    def enough(row):
+        if row["iteration"] == 3:
+            raise StopIteration
+
+    with pytest.raises(StopIteration):
+        recipe.fit(parts[0], watch=enough)
+
+    def impatient(row):
+        if row["iteration"] == 5:  # when there is an average that could be returned
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        recipe.fit(parts[0], watch=impatient)

@@ -1,0 +1,148 @@
+"""What a search may try: what a file may say, and what comes of it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.trial import FixedTrial
+
+from matinee.data.generated import generate
+from matinee.errors import SettingError
+from matinee.models import ALS, ImplicitALS
+from matinee.models.recipes import RANKING, RATING
+from matinee.tuning import Choice, Range, Space, read_space, usual_space
+from matinee.tuning.space import recipe_with
+
+TUNED = sorted({*RATING.values(), *RANKING.values()} - {"Popularity"})
+
+
+@pytest.mark.parametrize("recipe", TUNED)
+def test_a_space_ships_with_every_trainer_and_its_defaults_are_in_it(recipe):
+    space = usual_space(recipe)
+    default = space.default()
+    assert default is not None
+    values = space.suggest(FixedTrial(default))
+    for name, part in space.searched.items():
+        assert part.holds(values[name]) or values[name] == 1.0
+    settings = space.settings(
+        values, generate(viewers=60, movies=50, ratings=1500, seed=0)[0].ratings
+    )
+    assert settings.keys() == values.keys()
+    recipe_with(recipe, settings)  # which would refuse what makes no sense
+
+
+def test_there_is_nothing_to_tune_in_popularity():
+    with pytest.raises(SettingError, match="Popularity has no settings that are worth tuning"):
+        usual_space("Popularity")
+
+
+WHOLE = """
+factors = { low = 8, high = 32, log = true }
+exponent = { low = 0.0, high = 1.0, steps = 3 }
+features = ["genres", "none"]
+iterations = 7
+solver = ["cholesky"]
+"""
+
+
+def test_a_file_says_ranges_choices_and_what_is_fixed(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(WHOLE)
+    space = read_space("ALS", file)
+    assert space.searched == {
+        "factors": Range(8, 32, log=True, whole=True),
+        "exponent": Range(0.0, 1.0, steps=3),
+        "features": Choice(("genres", "none")),
+    }
+    assert space.fixed == {"iterations": 7, "solver": "cholesky"}
+    grid = space.grid()
+    assert grid["factors"] == [8, 11, 16, 23, 32]
+    assert grid["exponent"] == [0.0, 0.5, 1.0]
+    assert grid["features"] == ["genres", "none"]
+
+
+def test_entries_of_a_mapping_are_settings_too(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("weight_decay.factors = { low = 0.01, high = 1 }\nlayers = [[8, 4], [4, 2]]\n")
+    space = read_space("NeuMF", file)
+    assert list(space.searched) == ["weight_decay.factors", "layers"]
+    kept = {"weight_decay.factors": 0.5, "layers": "[8, 4]"}
+    recipe = recipe_with("NeuMF", space.suggest(FixedTrial(kept)))
+    assert recipe.weight_decay == {"factors": 0.5}
+    assert recipe.layers == (8, 4)
+    assert space.of(kept) == {"weight_decay.factors": 0.5, "layers": (8, 4)}
+
+
+def test_what_is_relative_follows_the_ratings():
+    few = generate(viewers=60, movies=50, ratings=900, seed=0)[0].ratings
+    many = generate(viewers=60, movies=50, ratings=2400, seed=0)[0].ratings
+    for recipe, kind in (("ALS", ALS), ("ImplicitALS", ImplicitALS)):
+        space = Space(recipe, {"regularization": Range(0.1, 9, relative=True)}, {"exponent": 0.3})
+        for ratings in (few, many):
+            usual = kind(exponent=0.3).usual_regularization(ratings)
+            settings = space.settings({"regularization": 2.0}, ratings)
+            assert settings == {"exponent": 0.3, "regularization": 2.0 * usual}
+    assert kind(exponent=0.3).usual_regularization(few) != usual
+
+
+WRONG = {
+    "factor = 3": "ALS has no setting 'factor' to tune; it has factors, regularization, ",
+    "seed = [1, 2]": "ALS has no setting 'seed' to tune",
+    "factors = { low = 8 }": "factors: a range has numbers low and high, not None",
+    "factors = { low = 8.5, high = 9 }": "factors: whole numbers are wanted, not 8.5 to 9",
+    "factors = { low = 9, high = 8 }": r"factors: low \(9\) is not below high \(8\)",
+    "factors = { low = -1, high = 8 }": "factors is at least 0, not -1",
+    "factors = { low = 1, high = 8, step = 2 }": "a range has low, high, log, steps, relative, "
+    "not 'step'",
+    "factors = { low = 0, high = 8, log = true }": "with log, low is above 0, not 0",
+    "factors = { low = 1, high = 8, log = 1 }": "log is true or false, not 1",
+    "factors = { low = 1, high = 8, steps = 1 }": "steps are a whole number from 2 on, not 1",
+    "factors = { low = 1, high = 8, relative = true }": "relative is for the regularization of als",
+    "factors = { low = true, high = 8 }": "a range has numbers low and high, not True",
+    "exponent = { low = 0.5, high = inf }": "numbers low and high, not inf",
+    'exponent = ["a", 0.5]': "mine.toml: exponent cannot be 'a'",
+    "exponent = { low = 0.5, high = 1.5 }": "exponent lies between 0 and 1, not at 1.5",
+    'features = ["genres", "actors"]': "features are 'genres' or 'none', not 'actors'",
+    'features = ["none", "none"]': "features: a value stands there twice",
+    "features = []": "features: an empty list leaves nothing to choose",
+    "features = [{}, 1]": "features: {} is no value of a setting",
+    "iterations = 1.5": "iterations is a whole number, not 1.5",
+    "iterations = 5": "nothing to search; give a range or a list of values",
+    "factors.x = { low = 1, high = 2 }": "factors: a range has low, high, log, steps, relative, "
+    "not 'x'",
+    "factors = [": "this is no TOML",
+    "": "nothing to search",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_wrong_space_is_refused_by_name(tmp_path, text):
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(SettingError, match=WRONG[text]) as refused:
+        read_space("ALS", file)
+    assert str(refused.value).startswith(str(file))
+
+
+def test_a_space_that_cannot_be_read_is_refused(tmp_path):
+    with pytest.raises(SettingError, match="the file cannot be read"):
+        read_space("ALS", tmp_path / "none.toml")
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingError, match="this is no TOML"):
+        read_space("ALS", binary)
+
+
+@given(
+    low=st.floats(1e-6, 1e3),
+    ratio=st.floats(1.01, 1e3),
+    log=st.booleans(),
+    steps=st.integers(2, 9),
+)
+def test_points_of_a_grid_are_even_and_within_the_range(low, ratio, log, steps):
+    part = Range(low, low * ratio, log=log, steps=steps)
+    points = np.array(part.points())
+    assert len(points) == steps
+    assert (points[0], points[-1]) == (part.low, part.high)
+    apart = np.diff(np.log(points) if log else points)
+    assert np.allclose(apart, apart[0], rtol=1e-4)

@@ -1,0 +1,242 @@
+"""Studies on disk: killed, shared, gone on with, and refused."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+
+import numpy as np
+import optuna
+import pytest
+from optuna.exceptions import StorageInternalError
+from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from matinee.data.generated import generate
+from matinee.errors import RunError, SettingError
+from matinee.evaluation import Split
+from matinee.folders import locked
+from matinee.models import load
+from matinee.tuning import Choice, Range, Space, tune
+
+WORK = """
+    import sys, time
+    from matinee.data.generated import generate
+    from matinee.tuning import tune, trials
+    usual = trials.Trials.__call__
+    def slowly(self, trial):
+        time.sleep({pause})
+        return usual(self, trial)
+    trials.Trials.__call__ = slowly
+    data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    found = tune(data, "bias", trials={trials}, study="study", run="run", search="random")
+    print(len(found.trials), found.others, found.winner and found.winner.tests, flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def data():
+    return generate(viewers=60, movies=50, ratings=1500, seed=0)[0]
+
+
+def begin(folder, pause, trials):
+    code = textwrap.dedent(WORK.format(pause=pause, trials=trials))
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def trials_in(folder):
+    """The trials of a study, whoever works on it."""
+    try:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        storage = f"sqlite:///{folder}/study.sqlite3"
+        return optuna.load_study(study_name="matinee", storage=storage).trials
+    except (KeyError, RuntimeError, SQLAlchemyError, StorageInternalError):  # it begins just now
+        return []
+
+
+def wait_for(what, seconds=60):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_killed_search_loses_no_finished_trial(tmp_path, data):
+    worker = begin(tmp_path, 0.3, 50)
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    try:
+        wait_for((tmp_path / "study" / "study.sqlite3").exists)
+        wait_for(lambda: sum(one.state in ended for one in trials_in(tmp_path / "study")) >= 3)
+    finally:
+        worker.send_signal(signal.SIGKILL)
+        worker.communicate()
+    before = [one for one in trials_in(tmp_path / "study") if one.state in ended]
+    found = tune(
+        data, "bias", trials=len(before) + 2, study=tmp_path / "study", run=tmp_path / "run",
+        search="random",
+    )  # fmt: skip
+    values = {one["trial"]: one["value"] for one in found.trials}
+    assert {one.number: one.value for one in before}.items() <= values.items()
+    assert len(found.trials) == len(before) + 2
+    assert found.winner.tests == 1
+    dead = [one for one in trials_in(tmp_path / "study") if one.state not in ended]
+    assert {one.state for one in dead} <= {TrialState.FAIL}
+
+
+def test_processes_share_a_study_and_one_of_them_trains_the_winner(tmp_path, data):
+    workers = [begin(tmp_path, 0.2, 12) for _ in range(2)]
+    told = [worker.communicate(timeout=120) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], told
+    lines = sorted(out.split() for out, _ in told)
+    assert [line[1:] for line in lines] in (
+        [["False", "1"], ["True", "None"]],
+        [["True", "None"], ["False", "1"]],
+        [["False", "1"], ["False", "1"]],  # the first had ended before the other looked
+    )
+    trials = trials_in(tmp_path / "study")
+    assert 12 <= len(trials) <= 13
+    assert len({tuple(one.params.values()) for one in trials}) == len(trials)  # none made twice
+
+
+def test_a_search_goes_on_as_if_it_had_not_been_interrupted(tmp_path, data):
+    def settings(found):
+        return {one["trial"]: one["settings"] for one in found.trials}
+
+    whole = tune(data, "ease", trials=6, study=tmp_path / "a", run=tmp_path / "r1")
+    tune(data, "ease", trials=2, study=tmp_path / "b", run=tmp_path / "r2")
+    parts = tune(data, "ease", trials=6, study=tmp_path / "b", run=tmp_path / "r2")
+    assert settings(parts) == settings(whole)
+    assert whole.winner.tests == 1
+
+
+def test_ctrl_c_keeps_what_is_finished_and_looks_at_no_test_part(tmp_path, data, monkeypatch):
+    from matinee.tuning import trials
+
+    usual = trials.Trials.__call__
+
+    def stops(self, trial):
+        if trial.number == 2:
+            raise KeyboardInterrupt
+        return usual(self, trial)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trials.Trials, "__call__", stops)
+        found = tune(data, "bias", trials=5, study=tmp_path / "study", run=tmp_path / "run")
+    assert found.interrupted
+    assert found.winner is None
+    assert len(found.trials) == 2
+    assert not (tmp_path / "run").exists()
+    again = tune(data, "bias", trials=5, study=tmp_path / "study", run=tmp_path / "run")
+    assert len(again.trials) == 5
+    assert again.winner.run == str(tmp_path / "run")
+
+
+def test_a_finished_study_only_tells(tmp_path, data):
+    first = tune(data, "bias", trials=3, study=tmp_path / "study", run=tmp_path / "run")
+    made = (tmp_path / "run" / "manifest.json").stat().st_mtime_ns
+    assert tune(data, "bias", trials=3, study=tmp_path / "study", run=tmp_path / "run") == first
+    assert (tmp_path / "run" / "manifest.json").stat().st_mtime_ns == made
+    noted = load(tmp_path / "run").about["tuning"]
+    assert noted["trial"] == first.winner.trial
+    assert noted["study"]["metric"] == "rmse"
+
+
+def test_a_study_of_other_ratings_is_refused(tmp_path, data):
+    tune(data, "bias", trials=1, study=tmp_path / "study", run=tmp_path / "run")
+    stars = data.ratings.stars.copy()
+    stars[0] = 5.5 - stars[0]
+    changed = replace(data, ratings=replace(data.ratings, stars=stars))
+    with pytest.raises(RunError, match="no longer the ratings that the study was begun with"):
+        tune(changed, "bias", trials=2, study=tmp_path / "study")
+
+
+OTHER = {
+    "--metric (rmse, not mae)": {"metric": "mae"},
+    "--search (tpe, not random)": {"search": "random"},
+    "--validation (random, not 3-fold)": {"validation": "3-fold"},
+    "--seed (0, not 1)": {"split": Split(seed=1)},
+    "the split": {"split": Split("last")},
+    "the space": {"space": Space("BiasOnly", {"regularization": Range(1.0, 2.0)})},
+}
+
+
+@pytest.mark.parametrize("said", OTHER)
+def test_a_study_that_was_begun_with_something_else_is_refused(tmp_path, data, said):
+    tune(data, "bias", trials=1, study=tmp_path / "study", run=tmp_path / "run")
+    with pytest.raises(SettingError) as refused:
+        tune(data, "bias", trials=1, study=tmp_path / "study", **OTHER[said])
+    assert f"begun with another value of {said}; name another folder with --study" in str(
+        refused.value
+    )
+
+
+def test_what_is_no_study_is_refused(tmp_path, data):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(RunError, match="this is there already and is no study"):
+        tune(data, "bias", trials=1, study=tmp_path)
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "study.sqlite3").write_bytes(b"no database" * 1000)
+    with pytest.raises(RunError, match="the study cannot be used \\(file is not a database\\)"):
+        tune(data, "bias", trials=1, study=damaged)
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+
+
+def test_the_test_part_has_no_say_in_the_search(tmp_path, data):
+    split = Split()
+    train, test = split.apply(data)
+    rows = {
+        pair: at for at, pair in enumerate(zip(data.ratings.user, data.ratings.item, strict=True))
+    }
+    stars = data.ratings.stars.copy()
+    for pair in zip(test.ratings.user, test.ratings.item, strict=True):
+        stars[rows[pair]] = 5.5 - stars[rows[pair]]
+    other = replace(data, ratings=replace(data.ratings, stars=stars))
+    assert np.array_equal(split.apply(other)[0].ratings.stars, train.ratings.stars)
+    found = [
+        tune(one, "als", trials=4, study=tmp_path / name, run=tmp_path / f"{name}-run")
+        for name, one in (("a", data), ("b", other))
+    ]
+    values = [
+        {one["trial"]: (one["value"], one["settings"]) for one in each.trials} for each in found
+    ]
+    assert values[0] == values[1]
+    assert found[0].winner.settings == found[1].winner.settings
+    assert found[0].winner.test["rmse"] < found[1].winner.test["rmse"]
+
+
+def test_a_grid_is_tried_whole_and_no_more(tmp_path, data):
+    space = Space(
+        "BiasOnly", {"regularization": Choice((1.0, 4.0, 9.0)), "iterations": Choice((2, 8))}
+    )
+    found = tune(
+        data,
+        "bias",
+        trials=50,
+        space=space,
+        search="grid",
+        study=tmp_path / "s",
+        run=tmp_path / "r",
+    )
+    tried = [tuple(one["settings"].values()) for one in found.trials]
+    assert sorted(tried) == [(a, b) for a in (1.0, 4.0, 9.0) for b in (2, 8)]
+
+
+def test_a_lock_that_many_share_is_nobodys_alone(tmp_path):
+    with locked(tmp_path, shared=True) as first, locked(tmp_path, shared=True) as second:
+        assert first
+        assert second
+        with locked(tmp_path, wait=False) as alone:
+            assert not alone
+    with locked(tmp_path, wait=False) as alone:
+        assert alone

@@ -1,0 +1,127 @@
+"""One trial: how it grows, how it is stopped, and what its value is."""
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from matinee.models import ALS, EASE
+from matinee.tuning import Choice, Objective, Range, Space
+from matinee.tuning.space import recipe_with
+from matinee.tuning.trials import KEPT, Trials, pruner_of, rungs, shortened
+from matinee.tuning.validation import inner_parts
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+STRENGTH = {"regularization": Range(0.3, 3.0, log=True, relative=True)}
+SMALL = {"factors": 8, "iterations": 5}
+
+
+def search(job, n=1, points=(), seed=0):
+    """A study in memory of so many trials."""
+    better = "maximize" if job.objective.higher_is_better else "minimize"
+    study = optuna.create_study(
+        direction=better,
+        sampler=optuna.samplers.RandomSampler(seed),
+        pruner=pruner_of(job.space.recipe),
+    )
+    for point in points:
+        study.enqueue_trial(point)
+    study.optimize(job, n_trials=n)
+    return study
+
+
+@pytest.mark.parametrize(("factors", "iterations"), [(64, 15), (8, 5), (1, 1), (128, 12), (3, 40)])
+def test_sizes_grow_to_the_whole_recipe(factors, iterations):
+    whole = ALS(factors=factors, iterations=iterations)
+    cold, warm = rungs(whole, warm=False), rungs(whole, warm=True)
+    assert [one.factors for one in cold] == sorted(one.factors for one in cold)
+    assert cold[-1].factors == factors
+    if iterations >= 5:
+        assert abs(sum(one.iterations for one in cold) - iterations) <= 1
+        assert warm[0].iterations < cold[0].iterations
+    assert all(one.iterations >= 1 for one in cold + warm)
+
+
+def test_a_trial_that_grows_ends_about_where_a_whole_training_does(parts):
+    inner = inner_parts(parts[0], "random", seed=0)
+    job = Trials(Space("ALS", STRENGTH, {"factors": 6, "iterations": 15}), Objective("rmse"), inner)
+    study = search(job, points=[{"regularization": 1.0}])
+    whole = Objective("rmse").on(*inner[0])(ALS(factors=6).fit(inner[0][0]))
+    assert study.best_value == pytest.approx(whole, abs=0.01)
+    assert list(study.best_trial.intermediate_values) == [1, 3]
+
+
+def test_few_of_those_that_promise_nothing_grow(parts):
+    inner = inner_parts(parts[0], "random", seed=0)
+    job = Trials(Space("ALS", STRENGTH, SMALL), Objective("rmse"), inner)
+    points = [{"regularization": value} for value in (1.0, *np.linspace(1.6, 3.0, 11))]
+    study = search(job, 12, points)
+    ended = [one.number for one in study.trials if one.state == TrialState.COMPLETE]
+    pruned = [one for one in study.trials if one.state == TrialState.PRUNED]
+    assert ended[0] == 0
+    assert len(ended) <= 4
+    assert {one.last_step for one in pruned} <= {1, 3}
+    assert study.best_trial.number == 0
+
+
+def test_trials_begin_with_the_vectors_of_the_nearest_regularization(parts, monkeypatch):
+    begun = []
+    usual = ALS.fit
+
+    def fit(self, train, **more):
+        begun.append((self.factors, more.get("start")))
+        return usual(self, train, **more)
+
+    monkeypatch.setattr(ALS, "fit", fit)
+    inner = inner_parts(parts[0], "random", seed=0)
+    job = Trials(Space("ALS", STRENGTH, SMALL), Objective("rmse"), inner)
+    search(job, 3, [{"regularization": value} for value in (0.4, 2.0, 1.7)])
+    first = [start for factors, start in begun if factors == 2]
+    models = [models[0] for _, models in job._begun]
+    assert [start is None for start in first] == [True, False, False]
+    assert first[1] is models[0]
+    assert first[2] is models[1]  # 2.0 is nearer to 1.7 than 0.4
+    job._begun = job._begun * KEPT
+    search(job, 1)
+    assert len(job._begun) == KEPT
+
+
+def test_the_value_over_folds_is_their_mean(parts):
+    inner = inner_parts(parts[0], "3-fold", seed=1)
+    job = Trials(
+        Space("EASE", {"regularization": Choice((20.0, 90.0))}), Objective("ndcg@10"), inner
+    )
+    study = search(job, points=[{"regularization": 90.0}])
+    values = [
+        Objective("ndcg@10").on(fit, held)(EASE(regularization=90.0).fit(fit))
+        for fit, held in inner
+    ]
+    assert study.best_value == pytest.approx(np.mean(values))
+
+
+def test_settings_that_lead_nowhere_end_their_trial_and_no_other(parts):
+    inner = inner_parts(parts[0], "random", seed=0)
+    space = Space(
+        "BayesianMF", {"burn_in": Range(0, 9, whole=True)}, {"factors": 2, "iterations": 20}
+    )
+    study = search(Trials(space, Objective("rmse"), inner), 2, [{"burn_in": 9}, {"burn_in": 1}])
+    assert [one.state for one in study.trials] == [TrialState.PRUNED, TrialState.COMPLETE]
+    assert (
+        "burn_in is at least 0 and below iterations (5), not 9"
+        in study.trials[0].user_attrs["broke"]
+    )
+
+
+def test_chains_of_trials_are_shorter_and_stopped_by_what_they_stream(parts):
+    inner = inner_parts(parts[0], "random", seed=0)
+    space = Space("BayesianMF", {"factors": Range(1, 4, whole=True)}, {"iterations": 80})
+    assert shortened(recipe_with(space.recipe, space.fixed)).iterations == 20
+    job = Trials(space, Objective("rmse"), inner)
+    study = search(job, 1, [{"factors": 3}])
+    told = study.trials[0].intermediate_values
+    assert list(told) == list(range(1, 10))
+    assert study.best_value == pytest.approx(told[9], abs=0.05)
+    worse = optuna.create_study(pruner=optuna.pruners.ThresholdPruner(upper=0.0))
+    worse.optimize(job, n_trials=1)
+    assert worse.trials[0].state == TrialState.PRUNED
+    assert list(worse.trials[0].intermediate_values) == [1]
