@@ -32,12 +32,12 @@ def evaluate(
     """
     import polars as pl
 
-    from matinee.evaluation import FIGURE_NAMES, compare
+    from matinee.evaluation import FIGURE_NAMES, judge_runs
     from matinee.models import load
 
     folders = [find_run(run) for run in runs] if runs else [find_run(None)]
     models = {str(folder): load(folder) for folder in folders}
-    rows = compare(models, protocol, liked=liked, seed=seed)
+    rows = judge_runs(models, protocol, liked=liked, seed=seed)
     if json:
         print_json([{**row.as_json(), "liked": liked, "seed": seed} for row in rows])
         return
