@@ -40,11 +40,12 @@ def compare(runs: Mapping[str, FactorModel]) -> Comparison:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> import matinee
     >>> from matinee.data.generated import write_generated
     >>> from matinee.evaluation import Split, train_and_test
     >>> folder = tempfile.TemporaryDirectory()
-    >>> write_generated(folder.name, viewers=60, movies=50, ratings=1500, seed=0)
+    >>> write_generated(Path(folder.name), viewers=60, movies=50, ratings=1500, seed=0)
     >>> data = matinee.read(folder.name)
     >>> runs = {
     ...     "biases": train_and_test(data, matinee.BiasOnly(), Split()).model,

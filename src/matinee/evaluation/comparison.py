@@ -14,6 +14,8 @@ ERRORS = {"rmse": "RMSE", "mae": "MAE"}
 LISTS = {
     name: FIGURE_NAMES[name] for name in ("ndcg@10", "hit_rate@10", "recall_capped@20", "ndcg@100")
 }
+MAIN = ("rmse", "ndcg@10")  # what sentences are made of where there is little room
+LESS_OR_MORE = "RMSE and MAE: the less the better. The others: the more the better."
 FIGURES = ERRORS | LISTS
 """What runs are compared by, and its names: of stars the less the better, of lists the more."""
 
@@ -75,6 +77,11 @@ class Difference:
         return (self.by.high - self.by.low) / 2
 
     @property
+    def amount(self) -> str:
+        """The difference, and how sure it is: ``+0.0040 ± 0.0010``."""
+        return f"{self.by.value:+.4f}" + (f" ± {self.reach:.4f}" if self.reach is not None else "")
+
+    @property
     def better(self) -> str | None:
         """Which of the two is better; None if the interval holds 0, or there is none."""
         low, high = self.by.low, self.by.high
@@ -133,6 +140,40 @@ class Comparison:
         """The one of this figure and run."""
         found = [one for one in self.differences if (one.figure, one.run) == (figure, run)]
         return found[0] if found else None
+
+    @property
+    def tested(self) -> str:
+        """On what, for headings."""
+        lists = f", lists of {self.viewers:,} viewers" if self.viewers else ""
+        return f"{self.data}, tested on {self.test_ratings:,} ratings{lists}"
+
+    def run_rows(self) -> list[dict[str, str]]:
+        """What each run is, for tables: `run`, `stars_by`, `lists_by`, `learned_from` and so on."""
+        return [
+            {
+                "run": name,
+                "stars_by": run.recipes.get("rating", "none"),
+                "lists_by": run.recipes.get("ranking", "none"),
+                "learned_from": f"{run.train_ratings:,} ratings",
+                "fitted_in": "not known" if run.fit_seconds is None else f"{run.fit_seconds:.1f} s",
+            }
+            for name, run in self.runs.items()
+        ]
+
+    def figure_rows(self) -> list[dict[str, str]]:
+        """For tables, each figure of each run: its `value`, `interval` and `difference`."""
+        return [
+            {
+                "figure": title,
+                "run": name,
+                "value": f"{run.figures[figure].value:.4f}",
+                "interval": _interval(run.figures[figure]),
+                "difference": by.amount if (by := self.difference(figure, name)) else "",
+            }
+            for figure, title in FIGURES.items()
+            for name, run in self.runs.items()
+            if figure in run.figures
+        ]
 
     @property
     def notes(self) -> list[str]:
@@ -215,6 +256,10 @@ def short_names(runs: Sequence[str]) -> dict[str, str]:
     if len(runs) > len(ascii_uppercase):
         raise SettingError(f"Name at most {len(ascii_uppercase)} runs at once, not {len(runs)}.")
     return dict(zip(runs, ascii_uppercase, strict=False))
+
+
+def _interval(figure: Figure) -> str:
+    return "" if figure.low is None else f"{figure.low:.4f} to {figure.high:.4f}"
 
 
 def _plain(figure: Figure) -> dict[str, float | None]:

@@ -65,6 +65,19 @@ class Settings:
     same: int
     of_some: int
 
+    def rows(self, runs: Iterable[str]) -> list[dict[str, str]]:
+        """Those that differ, for tables: `of`, `setting`, and a column for each run."""
+        return [
+            {"of": one.part, "setting": one.name, **{run: one.shown(run) for run in runs}}
+            for one in self.differ
+        ]
+
+    @property
+    def rest(self) -> str:
+        """How many are not shown, as a sentence."""
+        some = f"; {self.of_some} more belong to some of these recipes only" if self.of_some else ""
+        return f"{self.same} settings are the same{some}."
+
 
 def settings_of(runs: Mapping[str, FactorModel]) -> Settings:
     """Compare what runs were trained with: recipes and their settings, split, how data are read.
