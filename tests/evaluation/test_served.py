@@ -1,4 +1,4 @@
-"""Who is served how well, counted by plain loops; intervals of the RMSE; rows of a comparison."""
+"""Who is served how well, counted by plain loops; intervals of the RMSE; rows side by side."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -293,7 +293,7 @@ def test_held_out_errors_come_with_their_interval(both, parts):
     assert found.rmse_interval[0] < found.rmse < found.rmse_interval[1]
 
 
-# --- rows of a comparison
+# --- rows side by side
 
 
 @pytest.fixture(scope="module")
@@ -308,7 +308,7 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.parametrize("liked", [None, 4.0])
-def test_compare_on_an_exam_is_what_compare_does(run, liked):
+def test_heads_on_an_exam_are_judged_as_runs_are(run, liked):
     model, (_, train, test) = run
     runs = {"one": model, "two": model}
     assert judge_heads(held_out(train, test, liked=liked), runs, liked=liked) == judge_runs(
@@ -316,7 +316,7 @@ def test_compare_on_an_exam_is_what_compare_does(run, liked):
     )
 
 
-def test_compare_on_trains_again_where_asked(run):
+def test_heads_are_trained_again_where_asked(run):
     model, (dataset, _, _) = run
     rows = judge_heads(leave_last_out(dataset), {"mine": model}, retrain=True)
     assert rows == judge_runs({"mine": model}, "leave-last-out")

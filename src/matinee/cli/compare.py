@@ -39,11 +39,11 @@ def compare(
         raise SettingError(f"{again[0]} is named twice; name different runs.")
     letters = short_names(folders)
     page = place_of(out, Path("comparison.html"), ".html") if html or out else None
+    if page:  # so that what is missing is told now
+        from matinee.explore import write_comparison
     models = {folder: load(folder) for folder in folders}
     found = compare_models(models)
     if page:
-        from matinee.explore import write_comparison
-
         write_comparison(found, models, page)
     if json:
         print_json({**found.as_json(), "html": str(page) if page else None})

@@ -21,7 +21,7 @@ TITLES = {"loss": "loss", "rmse": "error", "hit_rate": "hit rate"}
 HEADS = {"rating": "Stars", "ranking": "Lists"}
 PANEL_WIDTH, PANEL_HEIGHT = 360, 250
 EXACT = "The last one of ALS solves viewers exactly."
-OWN_LOSS = "Each under its own settings: with other regularization, it is another measure."
+OWN_LOSS = "Each under its own settings and ratings: under others, it is another measure."
 FEW = 30  # steps, whose points are drawn
 
 Runs = FactorModel | Mapping[str, FactorModel]

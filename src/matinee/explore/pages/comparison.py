@@ -86,9 +86,11 @@ def _figures(found: Comparison) -> Table:
     return Table(["figure", "run", "value", "95 % interval", f"less that of {first}"], rows)
 
 
-def _sentences(found: Comparison) -> list[str]:
-    main = [str(one) for one in found.differences if one.figure in MAIN]
-    return [" ".join(part) for part in (main, found.notes) if part]
+def _sentences(found: Comparison) -> list[Block]:
+    main = [[str(one)] for one in found.differences if one.figure in MAIN]
+    first = next(iter(found.runs))
+    said = [Table([f"compared with {first}"], main)] if main else []
+    return [*said, *([" ".join(found.notes)] if found.notes else [])]
 
 
 def _charts(found: Comparison) -> list[Block]:
