@@ -5,7 +5,7 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from matinee.evaluation import Figure
+from matinee.evaluation import Figure, paired
 from matinee.evaluation.metrics import mae, mae_interval, rmse
 from matinee.evaluation.paired import error_differences, list_differences
 
@@ -86,6 +86,20 @@ def test_the_same_model_twice_differs_by_nothing_at_all(viewers):
     }
     assert error_differences(actual, actual, actual, user)["rmse"] == nothing  # 0 / 0
     assert list_differences(first, first.copy()) == nothing
+
+
+def test_many_viewers_are_drawn_in_groups_whose_sums_vary_as_much(monkeypatch):
+    viewers = pair(2000, np.random.default_rng(5), worse=0.1)
+    each = error_differences(*viewers)
+    monkeypatch.setattr(paired, "MANY", 300)
+    groups = error_differences(*viewers)
+    for name, one in each.items():
+        assert groups[name].value == pytest.approx(one.value)
+        width = one.high - one.low
+        assert groups[name].high - groups[name].low == pytest.approx(width, rel=0.2)
+        assert groups[name] != one
+    first, _, actual, user = viewers
+    assert error_differences(first, first, actual, user)["rmse"] == Figure(0.0, 0.0, 0.0)
 
 
 def test_one_viewer_has_no_interval():

@@ -21,7 +21,7 @@ def compare(
     out: Out = None,
     json: Json = False,
 ) -> None:
-    """What differs between runs on the same test ratings, and how sure it is which is better.
+    """Which of several runs with the same test ratings is better, how sure that is, what differs.
 
     Shows the settings that differ, figures of stars and lists, and by how much each run differs
     from the first, with 95 % intervals from the same viewers for both.

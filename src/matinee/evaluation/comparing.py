@@ -45,7 +45,7 @@ def compare(runs: Mapping[str, FactorModel]) -> Comparison:
     >>> from matinee.data.generated import write_generated
     >>> from matinee.evaluation import Split, train_and_test
     >>> folder = tempfile.TemporaryDirectory()
-    >>> write_generated(Path(folder.name), viewers=60, movies=50, ratings=1500, seed=0)
+    >>> _ = write_generated(Path(folder.name), viewers=60, movies=50, ratings=1500, seed=0)
     >>> data = matinee.read(folder.name)
     >>> runs = {
     ...     "biases": train_and_test(data, matinee.BiasOnly(), Split()).model,

@@ -155,7 +155,7 @@ class Comparison:
                 "stars_by": run.recipes.get("rating", "none"),
                 "lists_by": run.recipes.get("ranking", "none"),
                 "learned_from": f"{run.train_ratings:,} ratings",
-                "fitted_in": "not known" if run.fit_seconds is None else f"{run.fit_seconds:.1f} s",
+                "fitted_in": "not known" if run.fit_seconds is None else f"{run.fit_seconds:.2f} s",
             }
             for name, run in self.runs.items()
         ]

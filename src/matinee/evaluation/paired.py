@@ -8,7 +8,7 @@ drawn viewers: the paired bootstrap.
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluation.bootstrap import drawn_means, middle
+from matinee.evaluation.bootstrap import MANY, drawn_means, middle
 from matinee.evaluation.judge import Figure, mean_figure
 from matinee.evaluation.metrics import signed_errors
 
@@ -25,7 +25,8 @@ def error_differences(
     """RMSE and MAE of the second model less those of the first, with 95 % intervals.
 
     Ratings of one viewer err together, so viewers are what is drawn, and each brings all of their
-    ratings.
+    ratings. More than 20,000 viewers are drawn in as many groups, made at random: what a group adds
+    to the sums varies as its viewers do, and it is quicker.
 
     Parameters
     ----------
@@ -50,7 +51,9 @@ def error_differences(
     Figure(value=-0.5, low=-0.5, high=-0.5)
     """
     one, other = (signed_errors(predicted, actual) for predicted in (first, second))
-    _, owner = np.unique(user, return_inverse=True)
+    codes, owner = np.unique(user, return_inverse=True)
+    if len(codes) > MANY:
+        owner = (np.random.default_rng(seed).permutation(len(codes)) % MANY)[owner]
     # differences are summed as such: of equal models they are nothing, not nearly nothing
     per_rating = (
         np.ones(len(owner)),
