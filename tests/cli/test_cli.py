@@ -66,8 +66,8 @@ def shell(tmp_path_factory):
 
 def test_help_names_every_command():
     done = subprocess.run([MATINEE, "--help"], capture_output=True, check=True)
-    for command in ("demo", "data", "describe", "train", "evaluate", "recommend", "similar",
-                    "explain", "runs", "doctor"):  # fmt: skip
+    for command in ("demo", "data", "describe", "train", "evaluate", "compare", "recommend",
+                    "similar", "explain", "runs", "doctor"):  # fmt: skip
         assert f"  {command} " in done.stdout.decode()
 
 
@@ -114,13 +114,13 @@ def test_evaluate_puts_several_runs_side_by_side(shell):
     assert all(set(row) == keys for row in rows)
     table = shell("evaluate", "biases", "als", "--liked", 3)
     assert f"held-out: lists of {rows[0]['viewers']} viewers" in table
-    assert "1  runs/biases" in table
-    assert "2  runs/als" in table
+    assert "A  runs/biases" in table
+    assert "B  runs/als" in table
     for row in rows:
         figures = [row["figures"][name]["value"] for name in ("ndcg@10", "hit_rate@10")]
         figures += [row["stars"]["rmse"]] if row["stars"] else []
-        number = {"runs/biases": "1", "runs/als": "2"}.get(row["model"], "")
-        wanted = [number, row["recipe"], *(f"{value:.4f}" for value in figures)]
+        letter = {"runs/biases": "A", "runs/als": "B"}.get(row["model"], "")
+        wanted = [letter, row["recipe"], *(f"{value:.4f}" for value in figures)]
         lines = [line for line in table.splitlines() if all(cell in line for cell in wanted)]
         assert len(lines) == 1
 

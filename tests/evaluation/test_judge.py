@@ -16,6 +16,7 @@ from matinee.evaluation import (
     by_time,
     held_out,
     judge,
+    judge_each,
     leave_last_out,
     sampled,
     strong,
@@ -279,6 +280,17 @@ def test_an_interval_holds_its_figure_and_json_says_all(many_movies):
     assert set(plain) == {"protocol", "viewers", "note", "figures"}
     assert plain["figures"]["ndcg@10"]["value"] == found["ndcg@10"]
     assert set(plain["figures"]) == set(found.figures)
+
+
+def test_figures_of_each_viewer_are_those_of_an_exam_of_that_viewer_alone(many_movies):
+    exam = held_out(*many_movies.split("random")).sample(4)
+    found = judge_each(Tied(exam), exam)
+    assert found.figures() == judge(Tied(exam), exam)
+    for place in range(4):
+        alone = judge(Tied(exam), exam.take(np.array([place])))
+        for name, values in found.values.items():
+            assert values[place] == pytest.approx(alone[name])
+        assert set(found.values) | set(found.of_all) == set(alone.figures)
 
 
 def test_what_has_no_value_is_null_in_json():

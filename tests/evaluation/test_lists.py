@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from matinee.evaluation.lists import (
     average_precision,
-    bootstrap_interval,
     coverage,
     genre_diversity,
     gini,
@@ -195,43 +194,3 @@ def test_genre_diversity_does_not_depend_on_the_blocks(monkeypatch):
     whole = genre_diversity(lists, genres)
     monkeypatch.setattr("matinee.evaluation.lists.PAIRS", 7 * 6 * 6)
     assert genre_diversity(lists, genres) == pytest.approx(whole, nan_ok=True)
-
-
-def test_the_bootstrap_interval_holds_the_mean_and_shrinks_with_the_root_of_viewers():
-    widths = []
-    # the last is by the normal approximation
-    for viewers in (400, 6400, 25_600):
-        values = np.random.default_rng(viewers).exponential(size=viewers)
-        low, high = bootstrap_interval(values)
-        assert low < values.mean() < high
-        assert (high - low) / 2 == pytest.approx(1.96 * values.std() / viewers**0.5, rel=0.1)
-        widths.append(high - low)
-        narrow = bootstrap_interval(values, level=0.5)
-        assert low < narrow[0] < narrow[1] < high
-    assert widths[0] / widths[1] == pytest.approx(4, rel=0.25)
-    assert widths[1] / widths[2] == pytest.approx(2, rel=0.25)
-
-
-def test_the_bootstrap_interval_covers_the_truth_as_often_as_it_says():
-    random = np.random.default_rng(1)
-    covered = 0
-    for seed in range(300):
-        low, high = bootstrap_interval(random.random(80), level=0.9, draws=300, seed=seed)
-        covered += low < 0.5 < high
-    assert 0.84 < covered / 300 < 0.95
-
-
-def test_the_bootstrap_interval_is_reproducible_and_leaves_nan_out():
-    values = np.random.default_rng(2).random(500)
-    found = bootstrap_interval(values, seed=3)
-    assert bootstrap_interval(values, seed=3) == found
-    assert bootstrap_interval(values, seed=4) != found
-    assert bootstrap_interval(np.insert(values, [0, 250], np.nan), seed=3) == found
-
-
-def test_the_bootstrap_interval_of_few_values():
-    assert np.isnan(bootstrap_interval(np.array([np.nan]))).all()
-    assert bootstrap_interval(np.array([0.25])) == (0.25, 0.25)
-    for wrong in ({"level": 1.0}, {"level": 0.0}, {"draws": 0}):
-        with pytest.raises(ValueError, match="interval of level"):
-            bootstrap_interval(np.array([0.25]), **wrong)

@@ -1,4 +1,4 @@
-"""Who is served how well, counted by plain loops; intervals of the RMSE; rows of a comparison."""
+"""Who is served how well, counted by plain loops; intervals of the RMSE; rows side by side."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -15,16 +15,16 @@ from matinee.evaluation import (
     ListFigures,
     Row,
     Split,
-    compare,
-    compare_on,
     data_of,
     evaluate,
     held_out,
+    judge_heads,
+    judge_runs,
     leave_last_out,
-    lists,
     served,
     train_and_test,
 )
+from matinee.evaluation.bootstrap import bootstrap_interval
 from matinee.evaluation.metrics import rmse, rmse_interval
 from matinee.models import EASE, BiasOnly, ImplicitALS, Popularity
 
@@ -106,7 +106,7 @@ def assert_served_as_counted(model, train, test):
             assert (one.found is not None) == bool(values)
             if values:
                 assert one.found.value == pytest.approx(sum(values) / len(values))
-                interval = lists.bootstrap_interval(np.array(values))
+                interval = bootstrap_interval(np.array(values))
                 assert (one.found.low, one.found.high) == pytest.approx(interval)
     return found
 
@@ -293,7 +293,7 @@ def test_held_out_errors_come_with_their_interval(both, parts):
     assert found.rmse_interval[0] < found.rmse < found.rmse_interval[1]
 
 
-# --- rows of a comparison
+# --- rows side by side
 
 
 @pytest.fixture(scope="module")
@@ -308,26 +308,26 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.parametrize("liked", [None, 4.0])
-def test_compare_on_an_exam_is_what_compare_does(run, liked):
+def test_heads_on_an_exam_are_judged_as_runs_are(run, liked):
     model, (_, train, test) = run
     runs = {"one": model, "two": model}
-    assert compare_on(held_out(train, test, liked=liked), runs, liked=liked) == compare(
+    assert judge_heads(held_out(train, test, liked=liked), runs, liked=liked) == judge_runs(
         runs, liked=liked
     )
 
 
-def test_compare_on_trains_again_where_asked(run):
+def test_heads_are_trained_again_where_asked(run):
     model, (dataset, _, _) = run
-    rows = compare_on(leave_last_out(dataset), {"mine": model}, retrain=True)
-    assert rows == compare({"mine": model}, "leave-last-out")
-    as_it_is = compare_on(leave_last_out(dataset), {"mine": model})
+    rows = judge_heads(leave_last_out(dataset), {"mine": model}, retrain=True)
+    assert rows == judge_runs({"mine": model}, "leave-last-out")
+    as_it_is = judge_heads(leave_last_out(dataset), {"mine": model})
     assert as_it_is[1].lists != rows[1].lists
     assert as_it_is[2] == rows[2]
 
 
 def test_rows_say_what_made_the_lists(run):
     model, (_, train, test) = run
-    rows = compare_on(held_out(train, test), {"": model, "other": Popularity().fit(train)})
+    rows = judge_heads(held_out(train, test), {"": model, "other": Popularity().fit(train)})
     assert [row.who for row in rows] == [
         "BiasOnly, sorted by stars",
         "EASE",

@@ -9,7 +9,7 @@ import pytest
 
 import matinee
 from matinee.errors import SettingError
-from matinee.explore import training_curves
+from matinee.explore import panels_of_runs, training_curves
 from matinee.models import ALS, EASE, BiasOnly, Popularity
 
 pytest.importorskip("altair")
@@ -249,9 +249,45 @@ def test_a_head_without_steps_leaves_the_other_its_panels(parts, als):
     assert drawn(als.with_ranking(EASE().fit(parts[0]))) == drawn(als)
 
 
+def test_to_compare_runs_each_figure_has_a_panel_in_which_colours_tell_runs_apart(als, parts):
+    runs = {"A": als, "B": ALS(factors=5, iterations=3).fit(parts[0], test=parts[1])}
+    runs["C"] = Popularity().fit(parts[0])
+    found = {panel.title.text: panel.to_dict() for panel in panels_of_runs(runs)}
+    assert list(found) == ["Stars: loss", "Stars: training error", "Stars: test error"]
+    columns = ("loss", "train_rmse", "test_rmse")
+    for column, panel in zip(columns, found.values(), strict=True):
+        (points,) = panel["datasets"].values()
+        for name in "AB":
+            drawn_points = [
+                (one["iteration"], one["value"]) for one in points if one["run"] == name
+            ]
+            assert drawn_points == runs[name].rating.history.select("iteration", column).rows()
+        color = panel["encoding"]["color"]
+        assert color["scale"]["domain"] == ["A", "B", "C"]  # the same colour on the whole page
+        assert color["legend"]["values"] == ["A", "B"]
+        assert "strokeDash" not in panel["encoding"]
+
+
+def test_losses_of_different_recipes_share_no_panel(als, parts):
+    runs = {"A": BiasOnly(iterations=2).fit(parts[0], test=parts[1]), "B": als}
+    titles = [panel.title.text for panel in panels_of_runs(runs)]
+    assert titles == ["Stars: training error", "Stars: test error"]
+    assert panels_of_runs({"A": Popularity().fit(parts[0])}) == []
+
+
+@needs_torch
+def test_steps_of_different_kinds_are_named_both(als, gradients):
+    panels = panels_of_runs({"A": als, "B": gradients})
+    steps = {panel.title.text: panel.to_dict()["encoding"]["x"]["title"] for panel in panels}
+    assert steps["Stars: test error"] == "iteration or epoch"
+    assert steps["Lists: loss"] == "epoch"
+
+
 def test_curves_compile_without_a_warning(als, parts, capfd):
     other = ALS(factors=2, iterations=2).fit(parts[0])
     for runs in (als, {"one": als, "two": other}):
         svg = vl_convert.vegalite_to_svg(training_curves(runs).to_dict(), show_warnings=True)
         assert "NaN" not in svg
+    for panel in panels_of_runs({"one": als, "two": other}):
+        vl_convert.vegalite_to_svg(panel.to_dict(), show_warnings=True)
     assert "WARN" not in capfd.readouterr().err

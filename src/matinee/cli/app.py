@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from matinee.cli.cluster import cluster
+from matinee.cli.compare import compare
 from matinee.cli.data import data_app
 from matinee.cli.demo import demo
 from matinee.cli.describe import describe
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "recipes": recipes,
     "train": train,
     "evaluate": evaluate,
+    "compare": compare,
     "recommend": recommend,
     "similar": similar,
     "explain": explain,

@@ -32,12 +32,13 @@ def evaluate(
     """
     import polars as pl
 
-    from matinee.evaluation import FIGURE_NAMES, compare
+    from matinee.evaluation import FIGURE_NAMES, judge_runs
+    from matinee.evaluation.comparison import short_names
     from matinee.models import load
 
     folders = [find_run(run) for run in runs] if runs else [find_run(None)]
     models = {str(folder): load(folder) for folder in folders}
-    rows = compare(models, protocol, liked=liked, seed=seed)
+    rows = judge_runs(models, protocol, liked=liked, seed=seed)
     if json:
         print_json([{**row.as_json(), "liked": liked, "seed": seed} for row in rows])
         return
@@ -47,14 +48,14 @@ def evaluate(
         say(lists.note)
     shown = [name for name in FIGURE_NAMES if name in lists.figures]
     several = len(models) > 1
-    numbers = {name: str(number) for number, name in enumerate(models, start=1)}
-    for name, number in numbers.items():
+    letters = short_names(list(models))
+    for name, letter in letters.items():
         if several:  # names may be long, and figures must not give way to them
-            say(f"{number}  {name}")
+            say(f"{letter}  {name}")
     table = pl.DataFrame(
         [
             {
-                "run": numbers.get(row.model, ""),
+                "run": letters.get(row.model, ""),
                 "recipe": row.recipe,
                 **{name: row.lists[name] for name in shown},
                 "rmse": row.stars.rmse if row.stars else None,

@@ -1,15 +1,17 @@
 """How good a model is, by figures whose definitions are written down.
 
 `metrics` and `lists` define the figures, `protocols` say what is held out, `judge` puts a model to
-the test, `compare` several.
+the test, `judge_runs` several on any protocol, and `compare` says which of several is better, and
+how sure that is.
 """
 
 from matinee.evaluation.calibration import Calibration, calibration
-from matinee.evaluation.comparison import FIGURE_NAMES, PROTOCOLS, Row, compare, compare_on
+from matinee.evaluation.comparing import compare
+from matinee.evaluation.comparison import Comparison, Difference
 from matinee.evaluation.exam import Exam
 from matinee.evaluation.experiment import JUDGED, Result, Split, data_of, train_and_test
 from matinee.evaluation.heldout import HeldOut, evaluate, predict_all
-from matinee.evaluation.judge import Figure, ListFigures, judge
+from matinee.evaluation.judge import Figure, ListFigures, ListsOfViewers, judge, judge_each
 from matinee.evaluation.metrics import mae, rmse
 from matinee.evaluation.protocols import (
     by_time,
@@ -21,6 +23,7 @@ from matinee.evaluation.protocols import (
 )
 from matinee.evaluation.served import Served, served
 from matinee.evaluation.setups import SETUPS, Setup, Step, find_setup, run_setup
+from matinee.evaluation.side_by_side import FIGURE_NAMES, PROTOCOLS, Row, judge_heads, judge_runs
 
 __all__ = [
     "FIGURE_NAMES",
@@ -28,10 +31,13 @@ __all__ = [
     "PROTOCOLS",
     "SETUPS",
     "Calibration",
+    "Comparison",
+    "Difference",
     "Exam",
     "Figure",
     "HeldOut",
     "ListFigures",
+    "ListsOfViewers",
     "Result",
     "Row",
     "Served",
@@ -41,13 +47,15 @@ __all__ = [
     "by_time",
     "calibration",
     "compare",
-    "compare_on",
     "data_of",
     "evaluate",
     "find_setup",
     "given_lists",
     "held_out",
     "judge",
+    "judge_each",
+    "judge_heads",
+    "judge_runs",
     "leave_last_out",
     "mae",
     "predict_all",

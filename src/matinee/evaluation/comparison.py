@@ -1,191 +1,266 @@
-"""Several models on one exam, side by side."""
+"""What a comparison of runs has found, in figures and in sentences."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from string import ascii_uppercase
+from typing import Any
 
-from matinee.data import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation.exam import Exam
-from matinee.evaluation.experiment import data_of
-from matinee.evaluation.heldout import HeldOut, evaluate
-from matinee.evaluation.judge import ListFigures, judge
-from matinee.evaluation.protocols import by_time, held_out, leave_last_out, sampled, strong
-from matinee.models import ALS, FactorModel, Popularity, Trainer
-from matinee.models.factor_model import BY
-from matinee.models.head import Head
-from matinee.models.recipes import recipe_again
-from matinee.models.trainer import kept_epoch
+from matinee.evaluation.judge import Figure, plain
+from matinee.evaluation.settings import Settings
+from matinee.evaluation.side_by_side import FIGURE_NAMES
 
-FIGURE_NAMES = {
-    "ndcg@10": "NDCG@10",
-    "hit_rate@10": "HR@10",
-    "recall_capped@20": "Recall@20",
-    "ndcg@100": "NDCG@100",
-    "coverage@10": "coverage",
-    "popularity_share@10": "popular",
+ERRORS = {"rmse": "RMSE", "mae": "MAE"}
+LISTS = {
+    name: FIGURE_NAMES[name] for name in ("ndcg@10", "hit_rate@10", "recall_capped@20", "ndcg@100")
 }
-"""The figures that tables of lists show, and what stands above them."""
-MOST_WATCHED = "(most watched)"  # stands for a run that has no name
-PROTOCOLS = ("held-out", "leave-last-out", "strong", "time", "ncf")
+MAIN = ("rmse", "ndcg@10")  # what sentences are made of where there is little room
+LESS_OR_MORE = "RMSE and MAE: the less the better. The others: the more the better."
+FIGURES = ERRORS | LISTS
+"""What runs are compared by, and its names: of stars the less the better, of lists the more."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of a comparison.
+class Compared:
+    """One run of a comparison.
 
     Parameters
     ----------
-    model : str
-        The run, or the baseline.
-    recipe : str
-    by : {"ranking", "stars"}
-        Which head made the lists.
-    lists : ListFigures
-    stars : HeldOut or None
-        Errors of predicted stars, where this head predicts them and the protocol holds ratings
-        out.
+    recipes : mapping of str to str
+        Head to recipe.
+    train_ratings : int
+        How many ratings it learned from.
+    held_out_validation : bool
+        Whether it kept a part of the training part aside, to know when to stop.
+    fit_seconds : float or None
+        As measured when it was trained; None if it was not.
+    figures : mapping of str to Figure
+        By the names in `FIGURES`, with 95 % intervals over viewers: of stars if it predicts any,
+        of lists if it has a head that makes them.
     """
 
-    model: str
-    recipe: str
-    by: str
-    lists: ListFigures
-    stars: HeldOut | None = None
+    recipes: Mapping[str, str]
+    train_ratings: int
+    held_out_validation: bool
+    fit_seconds: float | None
+    figures: Mapping[str, Figure]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure of one run less that of the first.
+
+    Parameters
+    ----------
+    figure : str
+        A name in `FIGURES`.
+    run, than : str
+        The run, and the first one.
+    by : Figure
+        The difference with its paired 95 % bootstrap interval over viewers, if there are several.
+        It knows nothing of other seeds.
+    viewers : int
+        On how many it was measured.
+    """
+
+    figure: str
+    run: str
+    than: str
+    by: Figure
+    viewers: int
 
     @property
-    def who(self) -> str:
-        """What made the lists, for people."""
-        if self.model == MOST_WATCHED:
-            return "most watched, the same for all"
-        return f"{self.recipe}, sorted by stars" if self.by == "stars" else self.recipe
+    def reach(self) -> float | None:
+        """Half the width of the interval."""
+        if self.by.low is None or self.by.high is None:
+            return None
+        return (self.by.high - self.by.low) / 2
+
+    @property
+    def amount(self) -> str:
+        """The difference, and how sure it is: ``+0.0040 ± 0.0010``."""
+        return f"{self.by.value:+.4f}" + (f" ± {self.reach:.4f}" if self.reach is not None else "")
+
+    @property
+    def better(self) -> str | None:
+        """Which of the two is better; None if the interval holds 0, or there is none."""
+        low, high = self.by.low, self.by.high
+        if low is None or high is None or low <= 0 <= high:
+            return None
+        return self.run if (high < 0) == (self.figure in ERRORS) else self.than
+
+    def __str__(self) -> str:
+        """A sentence."""
+        pair, name = f"{self.than} and {self.run}", FIGURES[self.figure]
+        if self.reach is None:
+            return f"{pair} differ by {abs(self.by.value):.4f} {name}, on one viewer only."
+        over = f"(95 %, over {self.viewers:,} viewers)"
+        if self.better:
+            other = self.than if self.better == self.run else self.run
+            return (
+                f"{self.better} is better than {other} by {abs(self.by.value):.4f} ± "
+                f"{self.reach:.4f} {name} {over}."
+            )
+        if self.by.low == self.by.high:
+            return f"{pair} have the same {name}, viewer by viewer."
+        return (
+            f"{pair} cannot be told apart by {name}: {self.run} less {self.than} is between "
+            f"{self.by.low:+.4f} and {self.by.high:+.4f} {over}."
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several runs on the same test ratings.
+
+    Parameters
+    ----------
+    data, licence : str
+        What the ratings are called, and the terms they come under.
+    test_ratings : int
+        What stars were judged on.
+    viewers : int
+        Whose lists were judged; 0 if nobody's.
+    runs : mapping of str to Compared
+        By name; the others are compared with the first.
+    settings : Settings
+    differences : tuple of Difference
+        Figure by figure, of each other run; where both it and the first have the figure.
+    """
+
+    data: str
+    licence: str
+    test_ratings: int
+    viewers: int
+    runs: Mapping[str, Compared]
+    settings: Settings
+    differences: tuple[Difference, ...]
+
+    def difference(self, figure: str, run: str) -> Difference | None:
+        """The one of this figure and run."""
+        found = [one for one in self.differences if (one.figure, one.run) == (figure, run)]
+        return found[0] if found else None
+
+    @property
+    def tested(self) -> str:
+        """On what, for headings."""
+        lists = f", lists of {self.viewers:,} viewers" if self.viewers else ""
+        return f"{self.data}, tested on {self.test_ratings:,} ratings{lists}"
+
+    def run_rows(self) -> list[dict[str, str]]:
+        """What each run is, for tables: `run`, `stars_by`, `lists_by`, `learned_from` and so on."""
+        return [
+            {
+                "run": name,
+                "stars_by": run.recipes.get("rating", "none"),
+                "lists_by": run.recipes.get("ranking", "none"),
+                "learned_from": f"{run.train_ratings:,} ratings",
+                "fitted_in": "not known" if run.fit_seconds is None else f"{run.fit_seconds:.2f} s",
+            }
+            for name, run in self.runs.items()
+        ]
+
+    def figure_rows(self) -> list[dict[str, str]]:
+        """For tables, each figure of each run: its `value`, `interval` and `difference`."""
+        return [
+            {
+                "figure": title,
+                "run": name,
+                "value": f"{run.figures[figure].value:.4f}",
+                "interval": _interval(run.figures[figure]),
+                "difference": by.amount if (by := self.difference(figure, name)) else "",
+            }
+            for figure, title in FIGURES.items()
+            for name, run in self.runs.items()
+            if figure in run.figures
+        ]
+
+    @property
+    def notes(self) -> list[str]:
+        """What one has to know to read the figures."""
+        kept = [name for name, run in self.runs.items() if run.held_out_validation]
+        found = [
+            f"{name} kept a part of the training ratings aside to know when to stop, and learned "
+            f"from {self.runs[name].train_ratings:,}."
+            for name in kept
+        ]
+        if kept and self.viewers:
+            found.append("What any of them could have learned from is left out of all lists.")
+        if not self.differences:
+            found.append("No two of them do the same: there is no figure that both have.")
+        return found
+
+    def called(self, names: Mapping[str, str]) -> "Comparison":
+        """The same with other names for the runs; see `short_names`."""
+
+        def renamed(of_runs: Mapping[str, Any]) -> dict[str, Any]:
+            return {names[name]: value for name, value in of_runs.items()}
+
+        differ = [replace(one, values=renamed(one.values)) for one in self.settings.differ]
+        return replace(
+            self,
+            runs=renamed(self.runs),
+            settings=replace(self.settings, differ=tuple(differ)),
+            differences=tuple(
+                replace(one, run=names[one.run], than=names[one.than]) for one in self.differences
+            ),
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Plain values with stable keys."""
-        stars = None
-        if self.stars:
-            stars = {"rmse": self.stars.rmse, "mae": self.stars.mae, "ratings": self.stars.ratings}
         return {
-            "model": self.model,
-            "recipe": self.recipe,
-            "by": self.by,
-            "stars": stars,
-            **self.lists.as_json(),
+            "data": self.data,
+            "test_ratings": self.test_ratings,
+            "list_viewers": self.viewers,
+            "runs": [
+                {
+                    "run": name,
+                    **asdict(run),
+                    "figures": {figure: _plain(one) for figure, one in run.figures.items()},
+                }
+                for name, run in self.runs.items()
+            ],
+            "settings": {
+                "differ": [asdict(one) for one in self.settings.differ],
+                "same": self.settings.same,
+                "of_some": self.settings.of_some,
+            },
+            "differences": [
+                {
+                    "figure": one.figure,
+                    "run": one.run,
+                    "than": one.than,
+                    **_plain(one.by),
+                    "viewers": one.viewers,
+                    "better": one.better,
+                }
+                for one in self.differences
+            ],
+            "notes": self.notes,
         }
 
 
-def compare(
-    runs: Mapping[str, FactorModel],
-    protocol: str = "held-out",
-    *,
-    liked: float | None = None,
-    seed: int = 0,
-) -> list[Row]:
-    """Every head of every run on the same exam, and the most watched movies for comparison.
+def short_names(runs: Sequence[str]) -> dict[str, str]:
+    """A, B, C ... for names that are long.
 
-    ``"held-out"`` judges the runs as they are, on the split they were trained with. The other
-    protocols keep other ratings aside, which a run has seen; so its recipes are trained again
-    on what the protocol allows.
-
-    Parameters
-    ----------
-    runs : mapping of str to FactorModel
-        As loaded, by name; trained on the same data.
-    protocol : {"held-out", "leave-last-out", "strong", "time", "ncf"}
-        See `matinee.evaluation.protocols`.
-    liked : float, optional
-        Only held-out ratings of at least so many stars count; without it, all do.
-    seed : int
-        Of what the protocol draws.
+    Examples
+    --------
+    >>> short_names(["runs/mine", "runs/yours"])
+    {'runs/mine': 'A', 'runs/yours': 'B'}
 
     Raises
     ------
-    RunError
-        If the data are not those of the runs.
     SettingError
-        For an unknown protocol, or runs on different data.
+        If there are more than letters.
     """
-    if protocol not in PROTOCOLS:
-        raise SettingError(f"protocol is one of {', '.join(PROTOCOLS)}, not {protocol!r}.")
-    if not runs:
-        raise SettingError("There is no run to compare.")
-    parts = {name: data_of(model) for name, model in runs.items()}
-    dataset, train, test = next(iter(parts.values()))
-    for name, (_, other_train, other_test) in parts.items():
-        same = _prints(other_train, other_test) == _prints(train, test)
-        if not same:
-            raise SettingError(
-                f"{name} was trained on other data, another split, or another part of it than the "
-                "first run (patience keeps some of it aside); compare them one by one."
-            )
-    exam = _exam(protocol, dataset, train, test, liked, seed)
-    return compare_on(exam, runs, retrain=protocol != "held-out", liked=liked)
+    if len(runs) > len(ascii_uppercase):
+        raise SettingError(f"Name at most {len(ascii_uppercase)} runs at once, not {len(runs)}.")
+    return dict(zip(runs, ascii_uppercase, strict=False))
 
 
-def compare_on(
-    exam: Exam,
-    models: Mapping[str, FactorModel],
-    *,
-    retrain: bool = False,
-    liked: float | None = None,
-) -> list[Row]:
-    """Every head of every model on one exam, and the most watched movies for comparison.
-
-    Parameters
-    ----------
-    exam : Exam
-    models : mapping of str to FactorModel
-    retrain : bool
-        Train the recipes again on what the exam allows; else judge the models as they are.
-    liked : float, optional
-        Least stars of a rating that makes a movie popular.
-    """
-    rows = []
-    for name, model in models.items():
-        for part, head in model.heads.items():
-            judged, by = model, BY[part]
-            if retrain:
-                judged = _recipe(head).fit(exam.train)
-            stars = None
-            if part == "rating" and exam.test is not None:
-                stars = evaluate(judged, exam.train, exam.test)
-            figures = judge(judged, exam, by=by)
-            rows.append(Row(name, str(head.trainer["name"]), by, figures, stars))
-    popular = Popularity(liked=liked).fit(exam.train)
-    rows.append(Row(MOST_WATCHED, "Popularity", "ranking", judge(popular, exam)))
-    return rows
+def _interval(figure: Figure) -> str:
+    return "" if figure.low is None else f"{figure.low:.4f} to {figure.high:.4f}"
 
 
-def _recipe(head: Head) -> Trainer:
-    """The head's recipe; one that stopped early runs as long as it had to, on everything.
-
-    A learning rate that falls to zero does so within that time.
-    """
-    recipe = recipe_again(head.trainer)
-    patience = getattr(recipe, "patience", 0)
-    if not patience:
-        return recipe
-    best = int(head.history["iteration"][kept_epoch(head.history, patience)])
-    length = "iterations" if isinstance(recipe, ALS) else "epochs"
-    changed: Any = recipe
-    return cast(Trainer, replace(changed, patience=0, **{length: best}))
-
-
-def _prints(train: Dataset, test: Dataset) -> tuple[str, str]:
-    return train.ratings.fingerprint(), test.ratings.fingerprint()
-
-
-def _exam(
-    protocol: str, dataset: Dataset, train: Dataset, test: Dataset, liked: float | None, seed: int
-) -> Exam:
-    if protocol == "held-out":
-        return held_out(train, test, liked=liked)
-    if protocol == "leave-last-out":
-        return leave_last_out(dataset, liked=liked)
-    if protocol == "time":
-        return by_time(dataset, liked=liked)
-    if protocol == "strong":
-        return strong(dataset, liked=liked, seed=seed)
-    if liked is not None:
-        raise SettingError("The ncf protocol counts every rating; leave `liked` out.")
-    return sampled(dataset, seed=seed)
+def _plain(figure: Figure) -> dict[str, float | None]:
+    return {name: plain(value) for name, value in asdict(figure).items()}

@@ -1,6 +1,7 @@
 """One experiment: split, train, test, and note all three beside the model."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from matinee.models import FactorModel, Trainer
 from matinee.models.warmup import compile_kernels
 
 VALIDATION_FRACTION = 0.1  # of the training part, where training stops early
+SIZED = ("random", "time")  # splits that ask for a fraction
 JUDGED = 5_000  # viewers whose lists are judged after training
 
 
@@ -24,6 +26,11 @@ class Split:
     method: str = "random"
     test_fraction: float = 0.1
     seed: int = 0
+
+    def __str__(self) -> str:
+        """As one would say it: ``random, a fraction of 0.1, seed 3``."""
+        fraction = f", a fraction of {self.test_fraction:g}"
+        return f"{self.method}{fraction if self.method in SIZED else ''}, seed {self.seed}"
 
     def apply(self, dataset: Dataset) -> tuple[Dataset, Dataset]:
         """Training and test part."""
@@ -169,6 +176,49 @@ def _judge_some(model: FactorModel, train: Dataset, test: Dataset) -> ListFigure
     return judge(model, exam)
 
 
+@dataclass(frozen=True)
+class Noted:
+    """What a run notes of its data and split, enough to make both parts again."""
+
+    source: str
+    reading: Mapping[str, Any]
+    fingerprint: str
+    split: Split
+    hold_out_validation: bool
+
+    def read(self) -> Dataset:
+        """The data set, read again; RunError if it is no longer what it was."""
+        if self.source == "":
+            raise RunError("The run was trained on a table in memory, which cannot be read again.")
+        dataset = read(self.source, **self.reading)
+        if dataset.ratings.fingerprint() != self.fingerprint:
+            raise RunError(
+                f"{self.source}: these are no longer the ratings that the run was trained on."
+            )
+        return dataset
+
+    def learned_from(self, train: Dataset) -> Dataset:
+        """What of the training part of its split the run was fitted on."""
+        if not self.hold_out_validation:
+            return train
+        return train.split("random", test_fraction=VALIDATION_FRACTION, seed=self.split.seed)[0]
+
+
+def noted(model: FactorModel) -> Noted:
+    """What a run notes of its data and split; RunError if it does not."""
+    try:
+        said, split = model.about["data"], dict(model.about["split"])
+        reading = {name: said["reading"][name] for name in ("columns", "scale", "duplicates")}
+        reading["scale"] = reading["scale"] and tuple(reading["scale"])
+        split.pop("train_ratings")
+        validation = split.pop("hold_out_validation")
+        return Noted(said["source"], reading, said["fingerprint"], Split(**split), validation)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise RunError(
+            "The run does not say which data and split it was made with; runs of matinee train do."
+        ) from None
+
+
 def data_of(model: FactorModel) -> tuple[Dataset, Dataset, Dataset]:
     """A run's data, read again, and the training and test part as they were then.
 
@@ -177,25 +227,7 @@ def data_of(model: FactorModel) -> tuple[Dataset, Dataset, Dataset]:
     RunError
         If the data are not the ones that the run was trained on.
     """
-    try:
-        said, split = model.about["data"], dict(model.about["split"])
-        source, reading, fingerprint = said["source"], said["reading"], said["fingerprint"]
-        split.pop("train_ratings")
-        hold_out_validation = split.pop("hold_out_validation")
-        how = Split(**split)
-        scale = reading["scale"] and tuple(reading["scale"])
-    except (KeyError, TypeError, AttributeError):
-        raise RunError(
-            "The run does not say which data and split it was made with; runs of matinee train do."
-        ) from None
-    if source == "":
-        raise RunError("The run was trained on a table in memory, which cannot be read again.")
-    dataset = read(
-        source, columns=reading["columns"], scale=scale, duplicates=reading["duplicates"]
-    )
-    if dataset.ratings.fingerprint() != fingerprint:
-        raise RunError(f"{source}: these are no longer the ratings that the run was trained on.")
-    train, test = how.apply(dataset)
-    if hold_out_validation:
-        train, _ = train.split("random", test_fraction=VALIDATION_FRACTION, seed=how.seed)
-    return dataset, train, test
+    said = noted(model)
+    dataset = said.read()
+    train, test = said.split.apply(dataset)
+    return dataset, said.learned_from(train), test

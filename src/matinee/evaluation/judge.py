@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.evaluation import lists
+from matinee.evaluation.bootstrap import bootstrap_interval
 from matinee.evaluation.exam import Exam
 from matinee.kernels import Rows, best_of_rows, even_blocks, run_blocks, take_rows
 from matinee.models import Recommender, Viewer
@@ -60,11 +61,32 @@ class ListFigures:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class ListsOfViewers:
+    """How good each judged viewer's list is, and how good all of them are together.
+
+    Parameters
+    ----------
+    exam : Exam
+    values : mapping of str to float64 (viewers,)
+        By the names of the figures, in the order of ``exam.users``.
+    of_all : mapping of str to float
+        Figures of the whole catalogue, which no single list has.
+    """
+
+    exam: Exam
+    values: Mapping[str, NDArray[np.float64]]
+    of_all: Mapping[str, float]
+
+    def figures(self) -> ListFigures:
+        """Means over the viewers, with their intervals."""
+        figures = {name: mean_figure(values) for name, values in self.values.items()}
+        figures |= {name: Figure(value) for name, value in self.of_all.items()}
+        return ListFigures(self.exam.protocol, len(self.exam), figures, self.exam.note)
+
+
 def judge(model: Recommender, exam: Exam, *, by: str | None = None) -> ListFigures:
     """Rank every movie for every judged viewer, and compare with what they went on to watch.
-
-    Scores are exact and held for a block of viewers at a time, so memory does not grow with
-    the number of viewers beyond their lists.
 
     Parameters
     ----------
@@ -85,6 +107,26 @@ def judge(model: Recommender, exam: Exam, *, by: str | None = None) -> ListFigur
     >>> found.viewers, 0 < found["ndcg@10"] < 1
     (60, True)
     """
+    return judge_each(model, exam, by=by).figures()
+
+
+def judge_each(model: Recommender, exam: Exam, *, by: str | None = None) -> ListsOfViewers:
+    """The same as `judge`, viewer by viewer.
+
+    Scores are exact and held for a block of viewers at a time, so memory does not grow with
+    the number of viewers beyond their lists.
+
+    Examples
+    --------
+    >>> import matinee
+    >>> from matinee.data.generated import generate
+    >>> from matinee.evaluation.protocols import leave_last_out
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> exam = leave_last_out(data)
+    >>> found = judge_each(matinee.Popularity().fit(exam.train), exam)
+    >>> found.values["ndcg@10"].shape
+    (60,)
+    """
     movies = len(exam.train.catalog)
     width = min(DEPTH, movies)
     listed = np.empty((len(exam), width), np.int32)
@@ -104,10 +146,11 @@ def judge(model: Recommender, exam: Exam, *, by: str | None = None) -> ListFigur
                 hits[first:last] = _members(listed[first:last], relevant, movies)
             tick(last, "")
     counts = np.diff(exam.relevant.indptr)
-    figures = _accuracy(hits, counts, sampled=exam.candidates is not None)
-    if exam.candidates is None:
-        figures |= _beyond_accuracy(listed[:, :SHORT], exam)
-    return ListFigures(exam.protocol, len(exam), figures, exam.note)
+    values = _accuracy(hits, counts, sampled=exam.candidates is not None)
+    if exam.candidates is not None:
+        return ListsOfViewers(exam, values, {})
+    short = listed[:, :SHORT]
+    return ListsOfViewers(exam, values | _beyond_accuracy(short, exam), _of_all(short, movies))
 
 
 def _who(exam: Exam, rows: NDArray[np.intp]) -> Any:
@@ -157,7 +200,7 @@ def _sampled_rank(
 
 def _accuracy(
     hits: NDArray[np.bool_], counts: NDArray[np.int64], sampled: bool
-) -> dict[str, Figure]:
+) -> dict[str, NDArray[np.float64]]:
     def at(k: int) -> int:
         return int(min(k, hits.shape[1]))
 
@@ -175,26 +218,32 @@ def _accuracy(
             "recall_capped@50": lists.recall_capped(hits, counts, at(50)),
             "map@10": lists.average_precision(hits, counts, at(10)),
         }
-    return {name: _figure(values) for name, values in found.items()}
+    return found
 
 
-def _beyond_accuracy(listed: NDArray[np.int32], exam: Exam) -> dict[str, Figure]:
+def _beyond_accuracy(listed: NDArray[np.int32], exam: Exam) -> dict[str, NDArray[np.float64]]:
     ratings, catalog = exam.train.ratings, exam.train.catalog
     counts = ratings.item_counts
     viewers = int(np.count_nonzero(ratings.user_counts))
     return {
-        f"coverage@{SHORT}": Figure(lists.coverage(listed, len(catalog))),
-        f"popularity_share@{SHORT}": _figure(lists.popularity_share(listed, counts)),
-        f"novelty@{SHORT}": _figure(lists.novelty(listed, counts, viewers)),
-        f"diversity@{SHORT}": _figure(lists.genre_diversity(listed, catalog.genre_matrix)),
-        f"gini@{SHORT}": Figure(lists.gini(listed, len(catalog))),
+        f"popularity_share@{SHORT}": lists.popularity_share(listed, counts),
+        f"novelty@{SHORT}": lists.novelty(listed, counts, viewers),
+        f"diversity@{SHORT}": lists.genre_diversity(listed, catalog.genre_matrix),
     }
 
 
-def _figure(values: NDArray[np.float64]) -> Figure:
+def _of_all(listed: NDArray[np.int32], movies: int) -> dict[str, float]:
+    return {
+        f"coverage@{SHORT}": lists.coverage(listed, movies),
+        f"gini@{SHORT}": lists.gini(listed, movies),
+    }
+
+
+def mean_figure(values: NDArray[np.float64]) -> Figure:
+    """The mean over viewers with its interval; viewers with nan are left out."""
     if np.isnan(values).all():
         return Figure(float("nan"))
-    return Figure(float(np.nanmean(values)), *lists.bootstrap_interval(values))
+    return Figure(float(np.nanmean(values)), *bootstrap_interval(values))
 
 
 def plain(value: float | None) -> float | None:

@@ -14,15 +14,11 @@ Viewers without test movies have no accuracy. Functions that are told of such a 
 others (`hit_rate`, `precision`, `reciprocal_rank`) would say 0, so leave such viewers out before.
 """
 
-from statistics import NormalDist
-
 import numpy as np
 from numpy.typing import NDArray
 
 HEAD = 10  # one in this many rated movies is popular
 PAIRS = 1 << 20  # pairs of places compared at a time
-DRAWN = 1 << 18  # values drawn at a time, few enough to stay in the processor's cache
-MANY = 20_000  # viewers from which on the mean is as good as normal
 
 
 def hit_rate(hits: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
@@ -226,56 +222,6 @@ def gini(lists: NDArray[np.int32], items: int) -> float:
         return float("nan")
     weights = 2 * np.arange(1, items + 1) - items - 1
     return float(weights @ times / (items * times.sum()))
-
-
-def bootstrap_interval(
-    values: NDArray[np.float64], *, level: float = 0.95, draws: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """Where the mean over viewers would lie, had other viewers of the same kind been asked.
-
-    The percentile bootstrap: as many viewers as there are, drawn with replacement, `draws` times;
-    of the means, the middle `level` share. Efron & Tibshirani 1993, "An introduction to the
-    bootstrap". From 20,001 viewers on the mean is as good as normally distributed, and the
-    interval is that of the normal distribution, ``mean ± z sd / sqrt(viewers)``, without draws.
-
-    Parameters
-    ----------
-    values : float64 array of shape (viewers,)
-        A metric per viewer. Viewers with nan are left out.
-    level : float
-        Between 0 and 1.
-    draws, seed : int
-        The same seed gives the same interval.
-
-    Returns
-    -------
-    low, high : float
-        nan if no viewer has a value.
-
-    Examples
-    --------
-    >>> low, high = bootstrap_interval(np.array([0.0, 1.0] * 200))
-    >>> 0.44 < low < 0.46, 0.54 < high < 0.56
-    (True, True)
-    """
-    if not 0 < level < 1 or draws < 1:
-        raise ValueError(f"an interval of level {level} from {draws} draws")
-    values = values[~np.isnan(values)]
-    viewers = len(values)
-    if viewers == 0:
-        return float("nan"), float("nan")
-    if viewers > MANY:
-        mean = float(values.mean())
-        reach = NormalDist().inv_cdf((1 + level) / 2) * float(values.std(ddof=1)) / viewers**0.5
-        return mean - reach, mean + reach
-    random = np.random.default_rng(seed)
-    means = np.empty(draws)
-    block = max(1, DRAWN // viewers)
-    for start in range(0, draws, block):
-        part = means[start : start + block]
-        part[:] = values[random.integers(viewers, size=(len(part), viewers))].mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def _first(hits: NDArray[np.bool_], k: int) -> NDArray[np.bool_]:

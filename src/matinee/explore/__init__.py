@@ -17,13 +17,15 @@ from matinee.explore.viewers import favourites, reasons, taste, typical_viewer
 if TYPE_CHECKING:
     from matinee.explore.charts.accuracy import list_figures, lists_by_group, stars_by_group
     from matinee.explore.charts.clusters import cluster_lifts, silhouettes
+    from matinee.explore.charts.comparison import difference_chart
     from matinee.explore.charts.data import charts_of_data
     from matinee.explore.charts.dimensions import genre_likeness, genre_positions
     from matinee.explore.charts.map import READINGS, movie_map, norms, viewer_on_map
-    from matinee.explore.charts.training import training_curves
+    from matinee.explore.charts.training import panels_of_runs, training_curves
     from matinee.explore.charts.viewer import explanation_chart, taste_chart
     from matinee.explore.clusters import Clusters, find_clusters
     from matinee.explore.layout import Layout, lay_out
+    from matinee.explore.pages.comparison import write_comparison
     from matinee.explore.pages.data import write_description
     from matinee.explore.pages.report import write_clusters, write_map, write_report
     from matinee.explore.saving import save_chart
@@ -36,6 +38,7 @@ _EXTRA = {
     "READINGS": f"{_CHARTS}.map",
     "charts_of_data": f"{_CHARTS}.data",
     "cluster_lifts": f"{_CHARTS}.clusters",
+    "difference_chart": f"{_CHARTS}.comparison",
     "explanation_chart": f"{_CHARTS}.viewer",
     "find_clusters": "matinee.explore.clusters",
     "genre_likeness": f"{_CHARTS}.dimensions",
@@ -45,6 +48,7 @@ _EXTRA = {
     "lists_by_group": f"{_CHARTS}.accuracy",
     "movie_map": f"{_CHARTS}.map",
     "norms": f"{_CHARTS}.map",
+    "panels_of_runs": f"{_CHARTS}.training",
     "save_chart": "matinee.explore.saving",
     "silhouettes": f"{_CHARTS}.clusters",
     "stars_by_group": f"{_CHARTS}.accuracy",
@@ -52,6 +56,7 @@ _EXTRA = {
     "training_curves": f"{_CHARTS}.training",
     "viewer_on_map": f"{_CHARTS}.map",
     "write_clusters": "matinee.explore.pages.report",
+    "write_comparison": "matinee.explore.pages.comparison",
     "write_description": "matinee.explore.pages.data",
     "write_map": "matinee.explore.pages.report",
     "write_report": "matinee.explore.pages.report",
@@ -67,6 +72,7 @@ __all__ = [
     "charts_of_data",
     "cluster_lifts",
     "describe",
+    "difference_chart",
     "explanation_chart",
     "familiar_movies",
     "favourites",
@@ -81,6 +87,7 @@ __all__ = [
     "movie_space",
     "neighbours",
     "norms",
+    "panels_of_runs",
     "reasons",
     "save_chart",
     "silhouettes",
@@ -93,6 +100,7 @@ __all__ = [
     "viewer_on_map",
     "viewer_space",
     "write_clusters",
+    "write_comparison",
     "write_description",
     "write_map",
     "write_report",

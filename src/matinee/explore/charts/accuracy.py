@@ -6,8 +6,8 @@ import altair as alt
 import polars as pl
 
 from matinee.evaluation import Figure, Row, Served
-from matinee.evaluation.comparison import MOST_WATCHED
 from matinee.evaluation.judge import plain
+from matinee.evaluation.side_by_side import MOST_WATCHED
 from matinee.explore.charts.house import BLUE, HEIGHT, ORANGE, RED, WIDTH, Chart, framed, rows
 
 SIDES = {"viewers": "ratings given in training", "movies": "training ratings of the movie"}
@@ -24,7 +24,7 @@ def list_figures(table: Sequence[Row], figure: str, name: str) -> Chart:
     Parameters
     ----------
     table : sequence of Row
-        From `matinee.evaluation.compare`.
+        From `matinee.evaluation.judge_runs`.
     figure : str
         Such as ``"ndcg@10"``.
     name : str

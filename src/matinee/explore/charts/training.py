@@ -1,6 +1,6 @@
 """The course of a training, or of several, as pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import altair as alt
 import polars as pl
@@ -21,6 +21,7 @@ TITLES = {"loss": "loss", "rmse": "error", "hit_rate": "hit rate"}
 HEADS = {"rating": "Stars", "ranking": "Lists"}
 PANEL_WIDTH, PANEL_HEIGHT = 360, 250
 EXACT = "The last one of ALS solves viewers exactly."
+OWN_LOSS = "Each under its own settings and ratings: under others, it is another measure."
 FEW = 30  # steps, whose points are drawn
 
 Runs = FactorModel | Mapping[str, FactorModel]
@@ -62,19 +63,8 @@ def training_curves(runs: Runs) -> alt.ConcatChart:
 
 def training_panels(runs: Runs) -> list[Chart]:
     """The panels of `training_curves`, one by one."""
-    models = runs if isinstance(runs, Mapping) else {"": runs}
     panels: list[Chart] = []
-    for head in HEADS:
-        histories = {
-            name: model.heads[head].history
-            for name, model in models.items()
-            if head in model.heads and model.heads[head].history.height > 1
-        }
-        if not histories:
-            continue
-        trainers = [models[name].heads[head].trainer for name in histories]
-        recipes = {str(trainer.get("name")) for trainer in trainers}
-        step = "epoch" if any("epochs" in trainer for trainer in trainers) else "iteration"
+    for head, histories, recipes, step in _trainings(runs):
         for ending, unit in UNITS.items():
             curves = _curves(histories, ending)
             if curves.height:
@@ -86,6 +76,54 @@ def training_panels(runs: Runs) -> list[Chart]:
     if not panels:
         raise SettingError("The model keeps no history of a training in steps.")
     return panels
+
+
+def panels_of_runs(runs: Mapping[str, FactorModel]) -> list[Chart]:
+    """The same for comparing runs: a panel for each figure, in which colours tell runs apart.
+
+    The loss is left out where recipes differ, for then it is not the same quantity, and so is the
+    time of a step.
+
+    Examples
+    --------
+    >>> import matinee
+    >>> from matinee.data.generated import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> train, test = data.split("random", test_fraction=0.1)
+    >>> runs = {"als": matinee.ALS(factors=4), "bias": matinee.BiasOnly()}
+    >>> models = {name: recipe.fit(train, test=test) for name, recipe in runs.items()}
+    >>> [panel.title.text for panel in panels_of_runs(models)]
+    ['Stars: training error', 'Stars: test error']
+    """
+    panels: list[Chart] = []
+    for head, histories, recipes, step in _trainings(runs):
+        for ending, unit in UNITS.items():
+            curves = _curves(histories, ending)
+            for kind in KINDS if curves.height else ():
+                of_kind = curves.filter(pl.col("kind") == kind)
+                if of_kind.height == 0 or (kind == "loss" and len(recipes) > 1):
+                    continue
+                what = kind if kind == "loss" else f"{kind} {TITLES[ending]}"
+                line = OWN_LOSS if kind == "loss" else ""
+                title = f"{HEADS[head]}: {what}"
+                panels.append(_panel(of_kind, title, step, unit, line, list(runs)))
+    return panels
+
+
+def _trainings(runs: Runs) -> Iterator[tuple[str, dict[str, pl.DataFrame], set[str], str]]:
+    """Each head that was trained in steps: histories by run, recipes, what a step is called."""
+    models = runs if isinstance(runs, Mapping) else {"": runs}
+    for head in HEADS:
+        histories = {
+            name: model.heads[head].history
+            for name, model in models.items()
+            if head in model.heads and model.heads[head].history.height > 1
+        }
+        trainers = [models[name].heads[head].trainer for name in histories]
+        recipes = {str(trainer.get("name")) for trainer in trainers}
+        epochs = {"epoch" if "epochs" in trainer else "iteration" for trainer in trainers}
+        if histories:
+            yield head, histories, recipes, " or ".join(sorted(epochs, reverse=True))
 
 
 def _curves(histories: Mapping[str, pl.DataFrame], ending: str) -> pl.DataFrame:
@@ -119,9 +157,20 @@ def _curve(run: str, kind: str, history: pl.DataFrame, value: pl.Expr) -> pl.Dat
     )
 
 
-def _panel(curves: pl.DataFrame, title: str, step: str, unit: str, line: str = "") -> Chart:
-    """One chart of several curves; of several runs, by colour, and then kinds by dash."""
-    runs = curves["run"].unique(maintain_order=True).to_list()
+def _panel(
+    curves: pl.DataFrame,
+    title: str,
+    step: str,
+    unit: str,
+    line: str = "",
+    runs: Sequence[str] = (),
+) -> Chart:
+    """One chart of several curves; of several runs, by colour, and then kinds by dash.
+
+    `runs` are all that have a colour, by default those with a curve.
+    """
+    shown = curves["run"].unique(maintain_order=True).to_list()
+    runs = runs or shown
     kinds = [kind for kind in (*KINDS, "seconds") if kind in curves["kind"].unique()]
     # one run's in a corner where no curve is
     corner = alt.Legend(orient="bottom-right" if unit == UNITS["hit_rate"] else "top-right")
@@ -129,7 +178,9 @@ def _panel(curves: pl.DataFrame, title: str, step: str, unit: str, line: str = "
     chart = (
         alt.Chart(rows(curves))
         # points would hide the dashes in the legend
-        .mark_line(point=len(runs) == 1 and curves["iteration"].n_unique() <= FEW)
+        .mark_line(
+            point=(len(runs) == 1 or len(kinds) == 1) and curves["iteration"].n_unique() <= FEW
+        )
         .encode(
             x=alt.X("iteration:Q", title=step).axis(tickMinStep=1, format="d", grid=False),
             y=alt.Y("value:Q", title=unit).scale(zero=unit == "seconds").axis(tickCount=5),
@@ -143,7 +194,9 @@ def _panel(curves: pl.DataFrame, title: str, step: str, unit: str, line: str = "
     )
     if len(runs) > 1:
         chart = chart.encode(
-            color=alt.Color("run:N", title=None).scale(in_order(runs)).legend(legend)
+            color=alt.Color("run:N", title=None)
+            .scale(in_order(runs))
+            .legend(alt.Legend(orient="bottom", symbolType="stroke", values=shown))
         )
         if len(kinds) > 1:
             dashes = alt.Scale(domain=kinds, range=[DASHES[kind] for kind in kinds])

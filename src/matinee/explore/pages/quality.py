@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matinee.data import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation import FIGURE_NAMES, JUDGED, Row, Served, compare_on, held_out, served
+from matinee.evaluation import FIGURE_NAMES, JUDGED, Row, Served, held_out, judge_heads, served
 from matinee.evaluation.judge import Figure
 from matinee.explore.charts.accuracy import list_figures, lists_by_group, stars_by_group
 from matinee.explore.charts.training import training_panels
@@ -37,7 +37,7 @@ def quality_sections(model: FactorModel, train: Dataset, test: Dataset) -> list[
                 "Accuracy", ["Nobody has both training and test ratings, so it cannot be judged."]
             )
         ]
-    rows = compare_on(exam, {"": model})
+    rows = judge_heads(exam, {"": model})
     blocks: list[Block] = [
         f"{len(test):,} ratings were kept aside. Stars are judged on all of them, lists on "
         f"{len(exam):,} viewers; intervals say what other viewers would give, at 95 %.",

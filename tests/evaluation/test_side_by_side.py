@@ -14,11 +14,11 @@ from matinee.errors import RunError, SettingError
 from matinee.evaluation import (
     PROTOCOLS,
     Split,
-    compare,
-    comparison,
     evaluate,
     held_out,
     judge,
+    judge_runs,
+    side_by_side,
     train_and_test,
 )
 from matinee.evaluation.experiment import data_of
@@ -69,7 +69,7 @@ def run(folder, source):
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_protocol_judges_both_heads_and_the_most_watched(run, protocol):
-    rows = compare({"mine": run[0]}, protocol)
+    rows = judge_runs({"mine": run[0]}, protocol)
     assert [(row.model, row.recipe, row.by) for row in rows] == [
         ("mine", "ALS", "stars"),
         ("mine", "EASE", "ranking"),
@@ -85,8 +85,8 @@ def test_every_protocol_judges_both_heads_and_the_most_watched(run, protocol):
 
 def test_held_out_judges_the_run_as_it_is(run, monkeypatch):
     model, result = run
-    monkeypatch.setattr(comparison, "recipe_again", None)  # whoever trained again would fail
-    stars, ranking, popular = compare({"mine": model})
+    monkeypatch.setattr(side_by_side, "recipe_again", None)  # whoever trained again would fail
+    stars, ranking, popular = judge_runs({"mine": model})
     _, train, test = data_of(model)
     exam = held_out(train, test)
     assert stars.lists == judge(model, exam, by="stars")
@@ -103,8 +103,8 @@ def test_other_protocols_train_the_same_recipes_on_what_they_allow(run, protocol
         judged.append((model, exam))
         return judge(model, exam, **options)
 
-    monkeypatch.setattr(comparison, "judge", spy)
-    compare({"mine": run[0]}, protocol)
+    monkeypatch.setattr(side_by_side, "judge", spy)
+    judge_runs({"mine": run[0]}, protocol)
     recipes = [recipe_again(head.trainer) for model, _ in judged for head in model.heads.values()]
     assert recipes == [RATING, RANKING, Popularity()]
     for model, exam in judged:
@@ -116,23 +116,23 @@ def test_other_protocols_train_the_same_recipes_on_what_they_allow(run, protocol
 def test_figures_of_a_recipe_trained_again_are_those_of_training_it_by_hand(run, source):
     train, test = matinee.read(source).split("last")
     exam = held_out(train, test)
-    stars, ranking, _ = compare({"mine": run[0]}, "leave-last-out")
+    stars, ranking, _ = judge_runs({"mine": run[0]}, "leave-last-out")
     assert stars.lists.figures == judge(RATING.fit(train), exam).figures
     assert stars.stars == evaluate(RATING.fit(train), train, test)
     assert ranking.lists.figures == judge(RANKING.fit(train), exam).figures
 
 
 def test_liked_and_seed_reach_the_exam(run):
-    every, liked = (compare({"mine": run[0]}, liked=liked)[0].lists for liked in (None, 5))
+    every, liked = (judge_runs({"mine": run[0]}, liked=liked)[0].lists for liked in (None, 5))
     assert liked.viewers < every.viewers
-    drawn = [compare({"mine": run[0]}, "strong", seed=seed)[2].lists for seed in (1, 1, 2)]
+    drawn = [judge_runs({"mine": run[0]}, "strong", seed=seed)[2].lists for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_runs_on_the_same_parts_stand_side_by_side(run, folder, source):
     other, _ = saved(folder / "other", source, BiasOnly(), ImplicitALS(factors=4, iterations=2))
     alone, _ = saved(folder / "alone", source, BiasOnly(), None)
-    rows = compare({"mine": run[0], "other": other, "alone": alone})
+    rows = judge_runs({"mine": run[0], "other": other, "alone": alone})
     assert [(row.model, row.recipe) for row in rows] == [
         ("mine", "ALS"),
         ("mine", "EASE"),
@@ -141,7 +141,7 @@ def test_runs_on_the_same_parts_stand_side_by_side(run, folder, source):
         ("alone", "BiasOnly"),
         ("(most watched)", "Popularity"),
     ]
-    assert rows[:2] == compare({"mine": run[0]})[:2]
+    assert rows[:2] == judge_runs({"mine": run[0]})[:2]
     assert rows[2].lists == rows[4].lists
 
 
@@ -156,18 +156,18 @@ def test_runs_on_other_data_or_another_split_are_refused(run, folder, source, pr
         if not (folder / name).exists():
             saved(folder / name, where, BiasOnly(), None, split)
         with pytest.raises(SettingError, match=f"^{name} was trained on other data") as problem:
-            compare({"mine": run[0], name: matinee.load(folder / name)}, protocol)
+            judge_runs({"mine": run[0], name: matinee.load(folder / name)}, protocol)
         assert "\n" not in str(problem.value)
 
 
 def test_what_cannot_be_asked_is_refused(run):
     model = run[0]
     with pytest.raises(SettingError, match=r"held-out, leave-last-out, .* not 'magic'"):
-        compare({"mine": model}, "magic")
+        judge_runs({"mine": model}, "magic")
     with pytest.raises(SettingError, match="leave `liked` out"):
-        compare({"mine": model}, "ncf", liked=4)
+        judge_runs({"mine": model}, "ncf", liked=4)
     with pytest.raises(SettingError, match="nobody can be judged"):
-        compare({"mine": model}, liked=9)
+        judge_runs({"mine": model}, liked=9)
     with pytest.raises(RunError, match="knows no recipe 'Magic'"):
         recipe_again({"name": "Magic"})
     with pytest.raises(RunError, match="knows no recipe 'EASE'"):
@@ -200,14 +200,14 @@ def early(folder, source):
 
 def test_a_run_that_stopped_early_is_judged_on_the_same_parts(early):
     model, result = early
-    stars, ranking, _ = compare({"early": model})
+    stars, ranking, _ = judge_runs({"early": model})
     assert stars.stars == result.test
     assert ranking.lists == result.lists
     assert len(data_of(model)[1]) == result.train_ratings == 1215
 
 
 def test_a_run_that_stopped_early_can_be_trained_again(early):
-    rows = compare({"early": early[0]}, "leave-last-out")
+    rows = judge_runs({"early": early[0]}, "leave-last-out")
     assert [row.recipe for row in rows] == ["ALS", "EASE", "Popularity"]
 
 
@@ -219,8 +219,8 @@ def retrained(model, protocol, monkeypatch):
         judged.append(model)
         return judge(model, exam, **options)
 
-    monkeypatch.setattr(comparison, "judge", spy)
-    compare({"mine": model}, protocol)
+    monkeypatch.setattr(side_by_side, "judge", spy)
+    judge_runs({"mine": model}, protocol)
     *mine, _ = judged  # the last are the most watched movies
     return [recipe_again(head.trainer) for model in mine for head in model.heads.values()]
 
@@ -251,7 +251,7 @@ def neural(folder, source):
 @needs_torch
 def test_neural_heads_are_judged_as_they_are_on_their_own_split(neural):
     model, result = neural
-    stars, lists, _ = compare({"neural": model})
+    stars, lists, _ = judge_runs({"neural": model})
     assert stars.stars.rmse == pytest.approx(result.test.rmse, abs=1e-6)
     assert lists.lists == result.lists
     assert (stars.recipe, lists.recipe) == ("MatrixFactorization", "BPR")

@@ -1,0 +1,228 @@
+"""Runs against each other: what differs, on whom they are judged, and what is refused."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import matinee
+from matinee.data.generated import write_generated
+from matinee.errors import RunError, SettingError
+from matinee.evaluation import Difference, Figure, Split, compare, experiment, train_and_test
+from matinee.evaluation.comparison import MAIN, short_names
+from matinee.evaluation.settings import settings_of
+from matinee.models import ALS, EASE, BiasOnly, ImplicitALS
+
+SPLIT = Split(seed=3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    write_generated(folder / "data", viewers=60, movies=50, ratings=1500, seed=0)
+    write_generated(folder / "other", viewers=60, movies=50, ratings=1500, seed=1)
+    return folder
+
+
+def saved(folder, name, rating, ranking=None, split=SPLIT, data="data", **how):
+    """A run as `load` returns it."""
+    result = train_and_test(matinee.read(folder / data), rating, split, ranking=ranking, **how)
+    return matinee.load(result.model.save(folder / name))
+
+
+@pytest.fixture(scope="module")
+def runs(folder):
+    return {
+        "als": saved(folder, "als", ALS(factors=3, iterations=2), EASE(regularization=40)),
+        "bias": saved(folder, "bias", BiasOnly()),
+        "wide": saved(folder, "wide", ALS(factors=5, iterations=2, regularization=2.5),
+                      EASE(regularization=4)),
+        "patient": saved(folder, "patient", ALS(factors=3, iterations=4, patience=1), EASE(),
+                         hold_out_validation=True),
+    }  # fmt: skip
+
+
+def test_figures_are_those_that_training_noted(runs):
+    found = compare(runs)
+    assert list(found.runs) == list(runs)
+    for name, model in runs.items():
+        noted, figures = model.about["metrics"], found.runs[name].figures
+        assert figures["rmse"].value == pytest.approx(noted["rmse"])
+        assert [figures["rmse"].low, figures["rmse"].high] == pytest.approx(noted["rmse_interval"])
+        assert figures["mae"].value == pytest.approx(noted["mae"])
+        assert ("ndcg@10" in figures) == (name != "bias")
+        assert found.runs[name].fit_seconds == model.about["fit_seconds"]
+    for name in ("als", "wide"):
+        noted = runs[name].about["metrics"]["lists"]
+        assert noted["figures"]["ndcg@10"]["value"] == pytest.approx(
+            found.runs[name].figures["ndcg@10"].value
+        )
+        assert noted["viewers"] == found.viewers
+    assert (found.test_ratings, found.runs["patient"].train_ratings) == (150, 1215)
+
+
+def test_every_run_is_compared_with_the_first_where_both_do_the_same(runs):
+    found = compare(runs)
+    pairs = [(one.figure, one.run) for one in found.differences]
+    errors = [(figure, run) for figure in ("rmse", "mae") for run in ("bias", "wide", "patient")]
+    assert pairs[:6] == errors
+    assert {run for figure, run in pairs[6:]} == {"wide", "patient"}
+    assert {one.than for one in found.differences} == {"als"}
+    for one in found.differences:
+        figures = [found.runs[name].figures[one.figure].value for name in (one.run, one.than)]
+        assert one.by.value == pytest.approx(figures[0] - figures[1])
+        assert one.by.low <= one.by.value <= one.by.high
+    assert found.difference("ndcg@10", "bias") is None
+
+
+def test_the_same_run_again_differs_by_nothing(runs):
+    found = compare({"one": runs["als"], "two": runs["als"]})
+    assert {one.by for one in found.differences} == {Figure(0.0, 0.0, 0.0)}
+    assert {one.better for one in found.differences} == {None}
+    assert "one and two have the same RMSE, viewer by viewer." in map(str, found.differences)
+    assert found.settings.differ == ()
+
+
+def test_lists_of_a_run_that_stopped_early_leave_out_what_others_learned_from(runs):
+    """Else a movie that everybody knows to be seen would take a place on its lists only."""
+    model = runs["patient"]
+    alone, again = compare({"a": model, "b": model}), compare({"a": runs["als"], "b": model})
+    assert alone.runs["b"].figures["ndcg@10"] == again.runs["b"].figures["ndcg@10"]
+    judged = model.about["metrics"]["lists"]["figures"]["ndcg@10"]["value"]
+    assert again.runs["b"].figures["ndcg@10"].value > judged
+    assert again.notes[0].startswith("b kept a part of the training ratings aside")
+    assert compare({"a": runs["als"], "b": runs["wide"]}).notes == []
+
+
+def test_data_are_read_once_however_many_runs(runs, monkeypatch):
+    read, asked = experiment.read, []
+    monkeypatch.setattr(
+        experiment, "read", lambda source, **how: asked.append(source) or read(source, **how)
+    )
+    compare(runs)
+    assert len(asked) == 1
+
+
+def test_runs_that_do_nothing_alike_have_no_difference(folder, runs):
+    lists = saved(folder, "lists", None, ImplicitALS(factors=3, iterations=2))
+    found = compare({"bias": runs["bias"], "lists": lists})
+    assert found.differences == ()
+    assert "no figure that both have" in found.notes[-1]
+    assert [set(run.recipes) for run in found.runs.values()] == [{"rating"}, {"ranking"}]
+
+
+def test_what_cannot_be_compared_is_refused_by_name(folder, runs):
+    elsewhere = saved(folder, "elsewhere", BiasOnly(), data="other")
+    seed = saved(folder, "seed", BiasOnly(), split=Split(seed=4))
+    for name, other, why in (
+        ("elsewhere", elsewhere, "elsewhere was trained on other ratings than als"),
+        ("seed", seed, r"seed was tested .* random, a fraction of 0.1, seed 4, not random.* 3\)"),
+    ):
+        with pytest.raises(SettingError, match=why) as problem:
+            compare({"als": runs["als"], name: other})
+        assert "\n" not in str(problem.value)
+    with pytest.raises(SettingError, match="two runs or more"):
+        compare({"als": runs["als"]})
+    with pytest.raises(RunError, match="does not say"):
+        compare({"als": runs["als"], "bare": replace(runs["als"], about={})})
+
+
+def test_test_rows_are_what_counts_not_the_seed(folder, runs):
+    """A split that draws nothing is the same for every seed."""
+    two = {
+        str(seed): saved(folder, f"last-{seed}", BiasOnly(), split=Split("last", seed=seed))
+        for seed in (1, 2)
+    }
+    found = compare(two)
+    assert found.differences[0].by == Figure(0.0, 0.0, 0.0)
+    assert [(one.part, one.name) for one in found.settings.differ] == [("split", "seed")]
+
+
+def test_viewers_whom_a_run_does_not_know_are_not_judged(runs):
+    model = runs["patient"]
+    rated = model.rated
+    keep = np.repeat(np.arange(60) >= 10, np.diff(rated.indptr))
+    counts = np.where(np.arange(60) >= 10, np.diff(rated.indptr), 0)
+    fewer = type(rated)(
+        np.concatenate([[0], counts.cumsum()]), rated.indices[keep], rated.values[keep]
+    )
+    found = compare({"a": runs["als"], "b": replace(model, rated=fewer)})
+    assert 0 < found.viewers <= 50 < compare({"a": runs["als"], "b": model}).viewers
+
+
+# --- settings
+
+
+def test_settings_that_differ_are_named_and_the_others_counted(runs):
+    found = settings_of(runs)
+    shown = {(one.part, one.name): dict(one.values) for one in found.differ}
+    assert shown["stars", "recipe"] == {
+        "als": "ALS", "bias": "BiasOnly", "wide": "ALS", "patient": "ALS",
+    }  # fmt: skip
+    assert shown["stars", "factors"] == {"als": 3, "wide": 5, "patient": 3}
+    assert shown["lists", "recipe"]["bias"] == "none"
+    assert shown["split", "hold_out_validation"]["patient"] is True
+    assert not any(part == "data" for part, _ in shown)
+    regularization = shown["stars", "regularization"]
+    assert regularization["wide"] == 2.5
+    assert regularization["als"] == runs["als"].rating.regularization  # what the data made of it
+    # split: method, fraction, seed; data: columns, scale, duplicates; EASE: liked
+    assert found.same == 7
+    assert found.of_some == 5  # of ALS: exponent, features, solver, cg_steps, seed
+    assert found.rest == "7 settings are the same; 5 more belong to some of these recipes only."
+
+
+def test_settings_are_shown_as_people_say_them(runs):
+    values = {"a": None, "b": True, "c": 0.1234567, "d": (64, 32), "e": {"x": 0.5}, "f": "cg"}
+    one = replace(settings_of(runs).differ[0], values=values)
+    shown = [one.shown(run) for run in "abcdefg"]
+    assert shown == ["not set", "yes", "0.1235", "64, 32", "x 0.5", "cg", ""]
+
+
+# --- words
+
+
+@pytest.mark.parametrize(
+    ("figure", "by", "better", "sentence"),
+    [
+        ("rmse", Figure(-0.004, -0.005, -0.003), "B",
+         "B is better than A by 0.0040 ± 0.0010 RMSE (95 %, over 1,234 viewers)."),
+        ("rmse", Figure(0.004, 0.003, 0.005), "A",
+         "A is better than B by 0.0040 ± 0.0010 RMSE (95 %, over 1,234 viewers)."),
+        ("ndcg@10", Figure(0.004, 0.003, 0.005), "B",
+         "B is better than A by 0.0040 ± 0.0010 NDCG@10 (95 %, over 1,234 viewers)."),
+        ("mae", Figure(0.001, -0.001, 0.003), None,
+         "A and B cannot be told apart by MAE: B less A is between -0.0010 and +0.0030 "
+         "(95 %, over 1,234 viewers)."),
+        ("mae", Figure(0.0, 0.0, 0.0), None, "A and B have the same MAE, viewer by viewer."),
+        ("mae", Figure(-0.5), None, "A and B differ by 0.5000 MAE, on one viewer only."),
+    ],
+)  # fmt: skip
+def test_a_difference_is_a_sentence(figure, by, better, sentence):
+    one = Difference(figure, "B", "A", by, 1234)
+    assert one.better == better
+    assert str(one) == sentence
+
+
+def test_runs_get_letters_and_json_says_all(runs):
+    found = compare(runs)
+    letters = short_names(list(runs))
+    assert list(letters.values()) == ["A", "B", "C", "D"]
+    called = found.called(letters)
+    assert list(called.runs) == ["A", "B", "C", "D"]
+    assert {one.run for one in called.differences} == {"B", "C", "D"}
+    assert all(set(one.values) <= set("ABCD") for one in called.settings.differ)
+    plain = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert set(plain) == {"data", "test_ratings", "list_viewers", "runs", "settings",
+                          "differences", "notes"}  # fmt: skip
+    assert [one["run"] for one in plain["runs"]] == list(runs)
+    assert set(plain["differences"][0]) == {"figure", "run", "than", "value", "low", "high",
+                                            "viewers", "better"}  # fmt: skip
+    rows = called.figure_rows()
+    assert {row["figure"] for row in rows} == {"RMSE", "MAE", "NDCG@10", "HR@10", "Recall@20",
+                                               "NDCG@100"}  # fmt: skip
+    assert [row["difference"] for row in rows if row["run"] == "A"] == [""] * 6
+    assert set(MAIN) < {one.figure for one in found.differences}
+    with pytest.raises(SettingError, match="at most 26"):
+        short_names([str(number) for number in range(27)])
