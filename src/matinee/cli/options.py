@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 DatasetArgument = Annotated[
     str, typer.Argument(metavar="DATASET", help="A name (see matinee data list) or a path.")
 ]
+OptionalDataset = Annotated[
+    str | None,
+    typer.Argument(metavar="DATASET", help="A name (see matinee data list) or a path."),
+]
 RunArgument = Annotated[
     str | None,
     typer.Argument(metavar="RUN", help="A run's folder or name; by default the newest one."),

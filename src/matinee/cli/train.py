@@ -1,15 +1,16 @@
 """matinee train"""
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
+from matinee.cli.again import train_again
 from matinee.cli.options import (
     Columns,
-    DatasetArgument,
     Duplicates,
     Json,
+    OptionalDataset,
     ScaleOption,
     Settings,
     Threads,
@@ -17,7 +18,7 @@ from matinee.cli.options import (
     typed_options,
 )
 from matinee.cli.output import heading, print_json, say
-from matinee.cli.trained import CURVES, plotted, report
+from matinee.cli.trained import CURVES, check_place, plotted, report, say_saved
 from matinee.cli.trainers import both_recipes, parse_layers
 from matinee.cli.where import Where
 from matinee.errors import SettingError
@@ -37,7 +38,15 @@ OF_THE_WORK = {
 
 def train(
     context: typer.Context,
-    dataset: DatasetArgument,
+    dataset: OptionalDataset = None,
+    remake: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Make this run again, from the same data, and say if all bits are the same.",
+        ),
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="A known set-up with its settings: matinee recipes."),
@@ -187,10 +196,10 @@ def train(
 
     It has two heads: one predicts stars (--model), one knows what people watch (--ranker). Models
     other than als, bayes, bias, ials, ease and popularity are trained by gradients and need
-    PyTorch: pip install 'matinee[torch]'.
+    PyTorch: pip install 'matinee[torch]'. With --from RUN, all is as that run says.
     """
     from matinee.evaluation import Setup, Split, Step, find_setup, run_setup, train_and_test
-    from matinee.models.runs import new_run, refuse_occupied
+    from matinee.models.runs import new_run
 
     given = _given(
         factors=factors,
@@ -209,11 +218,19 @@ def train(
     )
     for_lists = _given(ranker_factors=ranker_factors, liked=liked)
     where = Where(device, checkpoint, checkpoint_every, resume)
+    typed = typed_options(context)
+    if remake is not None:
+        _refuse_others(
+            typed, {"remake"} | OF_THE_WORK, f"--from {remake} says what to train on and how"
+        )
+        train_again(remake, where, threads, run, plot, json)
+        return
+    if dataset is None:
+        raise SettingError("Say what to train on: matinee train DATASET (see matinee data list).")
     setup: Setup | None = None
     if recipe is not None:
-        for name, option in typed_options(context).items():
-            if name not in {"recipe", "seed"} | OF_THE_DATA | OF_THE_WORK:
-                raise SettingError(f"--recipe {recipe} says what to train; leave out {option}.")
+        known = {"recipe", "seed"} | OF_THE_DATA | OF_THE_WORK
+        _refuse_others(typed, known, f"--recipe {recipe} says what to train")
         setup = find_setup(recipe)
         trainers = setup.recipes()
     else:
@@ -221,10 +238,7 @@ def train(
         rating, ranking = both_recipes(model, ranker, seed, settings or (), given, for_lists)
         trainers = [one for one in (rating, ranking) if one]
     where.check(trainers)
-    if run:
-        refuse_occupied(Path(run))  # before the work, not after it
-    if plot:  # so that what is missing is told now
-        from matinee.explore import save_chart, training_curves  # noqa: F401
+    check_place(run, plot)
     data = open_dataset(dataset, columns, scale, duplicates)
     if setup:
         steps = setup.steps
@@ -258,10 +272,14 @@ def train(
         if step.what:
             heading(step.what)
         report(one, where)
-    if plot:
-        say(f"Curves in {curves}." if curves else "No curves: this training has no steps.")
-    say(f"Saved in {folder}. Next: matinee recommend --user ID, matinee similar TITLE.")
+    say_saved(folder, curves, plot)
 
 
 def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _refuse_others(typed: Mapping[str, str], known: set[str], why: str) -> None:
+    for name, option in typed.items():
+        if name not in known:
+            raise SettingError(f"{why}; leave out {option}.")

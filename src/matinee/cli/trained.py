@@ -1,4 +1,4 @@
-"""What a training reached, in a few lines."""
+"""Before and after a training: where it goes, and what it reached."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from matinee.evaluation import Result
 
 CURVES = "history.png"
+
+
+def check_place(run: str | None, plot: bool) -> None:
+    """Refuse, before the work, a place that cannot be had or a picture that cannot be drawn."""
+    from matinee.models.runs import refuse_occupied
+
+    if run:
+        refuse_occupied(Path(run))
+    if plot:
+        from matinee.explore import save_chart, training_curves  # noqa: F401
 
 
 def report(result: "Result", where: Where) -> None:
@@ -44,3 +54,10 @@ def plotted(result: "Result", folder: Path) -> str | None:
         return str(save_chart(training_curves(result.model), folder / CURVES))
     except SettingError:
         return None
+
+
+def say_saved(folder: Path, curves: str | None, plot: bool) -> None:
+    """Say where the run is, and its picture if one was asked for."""
+    if plot:
+        say(f"Curves in {curves}." if curves else "No curves: this training has no steps.")
+    say(f"Saved in {folder}. Next: matinee recommend --user ID, matinee similar TITLE.")

@@ -19,6 +19,7 @@ from matinee.evaluation.protocols import (
     sampled,
     strong,
 )
+from matinee.evaluation.remade import Past, Sameness, same_bits
 from matinee.evaluation.served import Served, served
 from matinee.evaluation.setups import SETUPS, Setup, Step, find_setup, run_setup
 
@@ -32,8 +33,10 @@ __all__ = [
     "Figure",
     "HeldOut",
     "ListFigures",
+    "Past",
     "Result",
     "Row",
+    "Sameness",
     "Served",
     "Setup",
     "Split",
@@ -52,6 +55,7 @@ __all__ = [
     "mae",
     "rmse",
     "run_setup",
+    "same_bits",
     "sampled",
     "served",
     "strong",

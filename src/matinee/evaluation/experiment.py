@@ -1,7 +1,9 @@
 """One experiment: split, train, test, and note all three beside the model."""
 
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from typing import Any
 
 from matinee.data import Dataset, read
@@ -10,11 +12,13 @@ from matinee.evaluation.exam import Exam
 from matinee.evaluation.heldout import HeldOut, evaluate
 from matinee.evaluation.judge import ListFigures, judge
 from matinee.evaluation.protocols import held_out
+from matinee.kernels import processor
 from matinee.models import FactorModel, Trainer
 from matinee.models.warmup import compile_kernels
 
 VALIDATION_FRACTION = 0.1  # of the training part, where training stops early
 JUDGED = 5_000  # viewers whose lists are judged after training
+MADE_WITH = ("matinee", "numpy", "numba")
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,7 @@ def train_and_test(
             "lists": found.as_json() if found else None,
         },
         "fit_seconds": sum(seconds),
+        "made": _made(recipes, threads),
     }
     return Result(
         replace(model, about=about),
@@ -169,6 +174,18 @@ def _judge_some(model: FactorModel, train: Dataset, test: Dataset) -> ListFigure
     return judge(model, exam)
 
 
+def _made(recipes: Iterable[Trainer], threads: int | None) -> dict[str, Any]:
+    """What the bits of these recipes' models depend on, beside settings, seed and data."""
+    made = {"processor": processor(), **{name: version(name) for name in MADE_WITH}}
+    for recipe in recipes:
+        device = getattr(getattr(recipe, "recipe", recipe), "device", None)
+        if device is not None:
+            from matinee.neural.devices import made_on
+
+            made |= made_on(device, threads)
+    return made
+
+
 def data_of(model: FactorModel) -> tuple[Dataset, Dataset, Dataset]:
     """A run's data, read again, and the training and test part as they were then.
 
@@ -177,8 +194,23 @@ def data_of(model: FactorModel) -> tuple[Dataset, Dataset, Dataset]:
     RunError
         If the data are not the ones that the run was trained on.
     """
+    dataset, how, hold_out_validation = read_again(model.about)
+    train, test = how.apply(dataset)
+    if hold_out_validation:
+        train, _ = train.split("random", test_fraction=VALIDATION_FRACTION, seed=how.seed)
+    return dataset, train, test
+
+
+def read_again(about: Mapping[str, Any]) -> tuple[Dataset, Split, bool]:
+    """The data that a run says it was trained on, their split, and if some were held out of it.
+
+    Raises
+    ------
+    RunError
+        If it does not say, or the data are others now.
+    """
     try:
-        said, split = model.about["data"], dict(model.about["split"])
+        said, split = about["data"], dict(about["split"])
         source, reading, fingerprint = said["source"], said["reading"], said["fingerprint"]
         split.pop("train_ratings")
         hold_out_validation = split.pop("hold_out_validation")
@@ -195,7 +227,4 @@ def data_of(model: FactorModel) -> tuple[Dataset, Dataset, Dataset]:
     )
     if dataset.ratings.fingerprint() != fingerprint:
         raise RunError(f"{source}: these are no longer the ratings that the run was trained on.")
-    train, test = how.apply(dataset)
-    if hold_out_validation:
-        train, _ = train.split("random", test_fraction=VALIDATION_FRACTION, seed=how.seed)
-    return dataset, train, test
+    return dataset, how, bool(hold_out_validation)

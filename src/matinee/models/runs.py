@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 FORMAT = 2
 RUNS = Path("runs")
 """Where runs go, and are looked for, unless another place is named."""
-SECTIONS = ("heads", "model", "data", "split", "metrics", "files")
+SECTIONS = ("heads", "model", "data", "split", "metrics", "made", "files")
 MANIFEST = "manifest.json"
 FILES = ("ratings.safetensors", "movies.parquet", "viewers.parquet", "history.jsonl")
 HEAD_FILES = {"rating": "rating.safetensors", "ranking": "ranking.safetensors"}
