@@ -29,7 +29,7 @@ def train_again(
     where.check(past.recipes)
     check_place(run, plot)
     result = past.again(threads=threads, adapt=where.adapt)
-    folder = result.model.save(run or new_run(origin.resolve().name, "again"))
+    folder = result.model.save(run or new_run(str(result.model.about["data"]["name"]), "again"))
     curves = plotted(result, folder) if plot else None
     same = same_bits(origin, folder)
     if json:
