@@ -49,7 +49,7 @@ notebooks: .venv/all
 	@touch $@
 
 .venv/all: .venv/core
-	$(PIP) -e '.[torch,charts,test,lint]'
+	$(PIP) -e '.[torch,charts,tuning,test,lint]'
 	@touch $@
 
 clean:

@@ -13,6 +13,7 @@ FLOORS = {
     "neural": 2,
     "evaluation": 3,
     "explore": 4,
+    "tuning": 4,
     "cli": 6,
 }
 ANYWHERE = {"errors", "folders", "lazy", "progress"}
@@ -23,6 +24,7 @@ PACKAGES = {
     "neural": {"numpy", "polars", "torch", "safetensors"},
     "evaluation": {"numpy"},
     "explore": {"numpy", "polars", "altair", "vl_convert", "sklearn", "umap", "jinja2"},
+    "tuning": {"numpy", "optuna", "sqlalchemy"},
     "cli": {"typer", "rich", "polars"},
 }
 FILES = sorted(path for room in FLOORS for path in (SOURCE / room).rglob("*.py"))

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ try:
     import fcntl
 except ImportError:  # Windows: one writer at a time is up to the user there
     fcntl = None  # type: ignore[assignment]
+
+DOOMED = ".removed-"  # in the name of a folder that is being removed
 
 
 @contextmanager
@@ -77,6 +80,65 @@ def recover_all(parent: Path) -> None:
     """`recover` for every folder below `parent`."""
     for previous in parent.glob(".*.previous"):
         recover(parent / previous.name.removeprefix(".").removesuffix(".previous"))
+
+
+def rename_folder(folder: Path, name: str) -> Path:
+    """Give a folder another name beside the ones it lies with, unless that is taken.
+
+    Raises
+    ------
+    FileExistsError
+        If something of that name is there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp())
+    >>> (place / "old").mkdir()
+    >>> rename_folder(place / "old", "new").name
+    'new'
+    """
+    place = Path(os.path.realpath(folder.parent))
+    renamed = folder.with_name(name)
+    with locked(place):
+        if os.path.lexists(renamed) or os.path.lexists(_previous(renamed)):
+            raise FileExistsError(f"{renamed} is there already")
+        _doom(_previous(folder))
+        folder.rename(renamed)
+    _sweep_doomed(place)
+    return renamed
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder: at once for whoever looks for it, and its content then.
+
+    If that is interrupted, the next removal beside it, or renaming, clears away the rest.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp())
+    >>> (place / "old").mkdir()
+    >>> remove_folder(place / "old")
+    >>> list(place.iterdir())
+    []
+    """
+    place = Path(os.path.realpath(folder.parent))
+    with locked(place):
+        _doom(_previous(folder))  # else `recover` would bring it back
+        _doom(folder)
+    _sweep_doomed(place)
+
+
+def _doom(folder: Path) -> None:
+    """Rename a folder that is there to what nobody looks for and the next removal clears away."""
+    if os.path.lexists(folder):
+        folder.rename(folder.with_name(f".{folder.name}{DOOMED}{secrets.token_hex(8)}"))
+
+
+def _sweep_doomed(place: Path) -> None:
+    for path in place.glob(f".*{DOOMED}*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _swap(fresh: Path, target: Path) -> None:

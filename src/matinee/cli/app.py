@@ -22,9 +22,10 @@ from matinee.cli.map import draw_map
 from matinee.cli.recipes import recipes
 from matinee.cli.recommend import recommend
 from matinee.cli.report import report
-from matinee.cli.runs import runs
+from matinee.cli.runs import runs_app
 from matinee.cli.similar import similar
 from matinee.cli.train import train
+from matinee.cli.tune import tune
 from matinee.errors import DivergedWarning, MatineeError
 
 app = typer.Typer(
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "describe": describe,
     "recipes": recipes,
     "train": train,
+    "tune": tune,
     "evaluate": evaluate,
     "compare": compare,
     "recommend": recommend,
@@ -50,12 +52,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "cluster": cluster,
     "map": draw_map,
     "report": report,
-    "runs": runs,
     "doctor": doctor,
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)
 app.add_typer(data_app, name="data")
+app.add_typer(runs_app, name="runs")
 
 
 @app.callback()

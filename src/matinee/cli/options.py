@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 DatasetArgument = Annotated[
     str, typer.Argument(metavar="DATASET", help="A name (see matinee data list) or a path.")
 ]
+OptionalDataset = Annotated[
+    str | None,
+    typer.Argument(metavar="DATASET", help="A name (see matinee data list) or a path."),
+]
 RunArgument = Annotated[
     str | None,
     typer.Argument(metavar="RUN", help="A run's folder or name; by default the newest one."),
@@ -56,6 +60,15 @@ Html = Annotated[
 Out = Annotated[
     str | None, typer.Option(metavar="FILE", help="Where to write it; its ending says as what.")
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Any setting of the model for stars, or ranker.NAME=VALUE of what lists are made by; "
+        "give several of these.",
+    ),
+]
 Count = Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many to list.")]
 
 
@@ -78,6 +91,17 @@ def open_dataset(
     if limits is not None and len(limits) not in (2, 3):
         raise SettingError(f"--scale takes LOW:HIGH or LOW:HIGH:STEP, not {scale!r}.")
     return read(source, columns=named, scale=limits, duplicates=duplicates)
+
+
+def typed_options(context: typer.Context) -> dict[str, str]:
+    """The parameters that were given: as the code calls them, and as one types them."""
+    return {
+        str(parameter.name): parameter.opts[0]
+        if parameter.opts[0].startswith("-")
+        else str(parameter.metavar)
+        for parameter in context.command.params
+        if getattr(context.get_parameter_source(str(parameter.name)), "name", "") == "COMMANDLINE"
+    }
 
 
 def find_run(run: str | None) -> Path:

@@ -1,18 +1,51 @@
-"""matinee runs"""
+"""matinee runs: list, rename, remove"""
 
-from typing import Any
+import sys
+from typing import Annotated, Any
 
-from matinee.cli.options import Json
+import typer
+
+from matinee.cli.options import Json, find_run, typed_options
 from matinee.cli.output import print_json, print_table, say
+from matinee.errors import SettingError
+
+SORTS = ("created", "rmse", "ndcg@10")
+
+runs_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 
-def runs(json: Json = False) -> None:
-    """The runs under runs/, the newest first."""
-    import polars as pl
-
+@runs_app.callback()
+def list_runs(
+    context: typer.Context,
+    data: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only those on this data set.")
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only those with this model or ranker: als, ials ..."),
+    ] = None,
+    sort: Annotated[
+        str, typer.Option(metavar="|".join(SORTS), help="What to begin with; the best, or newest.")
+    ] = "created",
+    n: Annotated[
+        int | None, typer.Option("-n", metavar="N", min=1, help="How many to list; by default all.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """The runs under runs/, the newest first; rename and remove them."""
+    if context.invoked_subcommand:
+        for option in typed_options(context).values():
+            raise SettingError(
+                f"{option} goes with the list; put options of {context.invoked_subcommand} "
+                "after its name."
+            )
+        return
     from matinee.models.runs import list_runs
 
-    found = [
+    if sort not in SORTS:
+        raise SettingError(f"--sort is {', '.join(SORTS)}, not {sort!r}.")
+    kinds = _kinds(recipe)
+    every = [
         {
             "run": str(folder),
             "created": str(manifest.get("created", ""))[:19],
@@ -25,15 +58,94 @@ def runs(json: Json = False) -> None:
         }
         for folder, manifest in list_runs()
     ]
+    found = [
+        row
+        for row in every
+        if (data is None or row["data"] == data)
+        and (recipe is None or {row["stars_by"], row["lists_by"]} & kinds)
+    ]
+    if sort != "created":
+        found.sort(key=lambda row: _best_first(row[sort], least=sort == "rmse"))
+    found = found[:n]
     if json:
         print_json(found)
     elif found:
-        frame = pl.DataFrame(found, schema_overrides={"rmse": pl.Float64, "ndcg@10": pl.Float64})
-        shown = [name for name in frame.columns if name not in ("created", "data")]  # the name says
-        headings = {name: name.replace("_", " ") for name in shown}
-        print_table(frame, headings, {"rmse": ".4f", "ndcg@10": ".4f"})
+        _show(found)
+    elif every:
+        say("There is no such run; matinee runs lists them all.")
     else:
         say("There is no run under runs/ yet. Make one: matinee train DATASET.")
+
+
+@runs_app.command()
+def rename(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its folder or name.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name, in the same folder.")],
+    json: Json = False,
+) -> None:
+    """Give a run another name."""
+    from matinee.models.runs import rename_run
+
+    old = find_run(run)
+    renamed = rename_run(old, new)
+    if json:
+        print_json({"from": str(old), "run": str(renamed)})
+    else:
+        say(f"{old} is {renamed} now.")
+
+
+@runs_app.command()
+def remove(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Folders or names.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Remove runs for good, with all that is in their folders."""
+    from matinee.models.runs import check_own, remove_run
+
+    folders = list(dict.fromkeys(find_run(run) for run in runs))
+    for folder in folders:
+        check_own(folder)  # all of them, before the first one goes
+    if not yes:
+        if not sys.stdin.isatty():
+            raise SettingError("There is nobody to ask whether to remove them; say --yes.")
+        named = ", ".join(map(str, folders))
+        if not typer.confirm(f"Remove {named} for good?", err=True):
+            say("Nothing was removed.")
+            return
+    for folder in folders:
+        remove_run(folder)
+        if not json:
+            say(f"Removed {folder}.")
+    if json:
+        print_json({"removed": [str(folder) for folder in folders]})
+
+
+def _kinds(recipe: str | None) -> set[str]:
+    """The classes that go by a name, typed as for `matinee train` or as lists show it."""
+    from matinee.models.recipes import RANKING, RATING
+
+    known = {**RATING, **RANKING}
+    kinds = {kind for name, kind in known.items() if recipe in (name, kind)}
+    if recipe is not None and not kinds:
+        raise SettingError(f"--recipe is {', '.join(known)}, not {recipe!r}.")
+    return kinds
+
+
+def _best_first(value: float | None, least: bool) -> tuple[bool, float]:
+    """A key for sorting; those without a value come last."""
+    if value is None:
+        return True, 0.0
+    return False, value if least else -value
+
+
+def _show(found: list[dict[str, Any]]) -> None:
+    import polars as pl
+
+    frame = pl.DataFrame(found, schema_overrides={"rmse": pl.Float64, "ndcg@10": pl.Float64})
+    shown = [name for name in frame.columns if name not in ("created", "data")]  # the name says
+    headings = {name: name.replace("_", " ") for name in shown}
+    print_table(frame, headings, {"rmse": ".4f", "ndcg@10": ".4f"})
 
 
 def _recipe(manifest: dict[str, Any], head: str) -> str | None:

@@ -1,39 +1,52 @@
 """matinee train"""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
+from matinee.cli.again import train_again
 from matinee.cli.options import (
     Columns,
-    DatasetArgument,
     Duplicates,
     Json,
+    OptionalDataset,
     ScaleOption,
+    Settings,
     Threads,
     open_dataset,
+    typed_options,
 )
 from matinee.cli.output import heading, print_json, say
-from matinee.cli.trainers import (
-    adapted,
-    both_recipes,
-    check_checkpoint,
-    check_device,
-    parse_layers,
-    trained_by_gradients,
-    where_trained,
-)
+from matinee.cli.trained import CURVES, check_place, plotted, report, say_saved
+from matinee.cli.trainers import both_recipes, parse_layers
+from matinee.cli.where import Where
 from matinee.errors import SettingError
 
-if TYPE_CHECKING:
-    from matinee.evaluation import Result
-
-CURVES = "history.png"
+OF_THE_DATA = {"dataset", "columns", "scale", "duplicates"}
+OF_THE_WORK = {
+    "device",
+    "checkpoint",
+    "checkpoint_every",
+    "resume",
+    "threads",
+    "plot",
+    "run",
+    "json",
+}
 
 
 def train(
-    dataset: DatasetArgument,
+    context: typer.Context,
+    dataset: OptionalDataset = None,
+    remake: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Make this run again, from the same data, and say if all bits are the same.",
+        ),
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="A known set-up with its settings: matinee recipes."),
@@ -129,6 +142,7 @@ def train(
         str | None,
         typer.Option(metavar="N,N,...", help="The tower (mlp, neumf; default 128,64,32)."),
     ] = None,
+    settings: Settings = None,
     device: Annotated[
         str | None,
         typer.Option(metavar="auto|cpu|cuda|mps", help="Where to train; by default a GPU if any."),
@@ -182,10 +196,10 @@ def train(
 
     It has two heads: one predicts stars (--model), one knows what people watch (--ranker). Models
     other than als, bayes, bias, ials, ease and popularity are trained by gradients and need
-    PyTorch: pip install 'matinee[torch]'.
+    PyTorch: pip install 'matinee[torch]'. With --from RUN, all is as that run says.
     """
     from matinee.evaluation import Setup, Split, Step, find_setup, run_setup, train_and_test
-    from matinee.models.runs import new_run, refuse_occupied
+    from matinee.models.runs import new_run
 
     given = _given(
         factors=factors,
@@ -203,42 +217,40 @@ def train(
         layers=parse_layers(layers),
     )
     for_lists = _given(ranker_factors=ranker_factors, liked=liked)
-    how = _given(method=split, test_fraction=test_fraction)
+    where = Where(device, checkpoint, checkpoint_every, resume)
+    typed = typed_options(context)
+    if remake is not None:
+        _refuse_others(
+            typed, {"remake"} | OF_THE_WORK, f"--from {remake} says what to train on and how"
+        )
+        train_again(remake, where, threads, run, plot, json)
+        return
+    if dataset is None:
+        raise SettingError("Say what to train on: matinee train DATASET (see matinee data list).")
     setup: Setup | None = None
     if recipe is not None:
-        for name in {**_given(model=model, ranker=ranker), **given, **for_lists, **how}:
-            option = "split" if name == "method" else name.replace("_", "-")
-            raise SettingError(f"--recipe {recipe} says what to train; leave out --{option}.")
+        known = {"recipe", "seed"} | OF_THE_DATA | OF_THE_WORK
+        _refuse_others(typed, known, f"--recipe {recipe} says what to train")
         setup = find_setup(recipe)
+        trainers = setup.recipes()
     else:
         model, ranker = model or "als", ranker or "ials"
-        rating, ranking = both_recipes(model, ranker, seed, given, for_lists)
-    trainers = setup.recipes() if setup else [rating, ranking]
-    if trained_by_gradients(trainers):
-        check_device(device)
-    elif device is not None:
-        raise SettingError("--device is for models trained by gradients; none is here.")
-    check_checkpoint(trainers, checkpoint, checkpoint_every, resume)
-    if run:
-        refuse_occupied(Path(run))  # before the work, not after it
-    if plot:  # so that what is missing is told now
-        from matinee.explore import save_chart, training_curves  # noqa: F401
-
-    def adapt(trainer: Any) -> Any:
-        return adapted(trainer, device, checkpoint, checkpoint_every)
-
+        rating, ranking = both_recipes(model, ranker, seed, settings or (), given, for_lists)
+        trainers = [one for one in (rating, ranking) if one]
+    where.check(trainers)
+    check_place(run, plot)
     data = open_dataset(dataset, columns, scale, duplicates)
     if setup:
         steps = setup.steps
-        results = run_setup(data, setup, seed=seed, threads=threads, adapt=adapt)
+        results = run_setup(data, setup, seed=seed, threads=threads, adapt=where.adapt)
     else:
         steps = (Step(""),)
         result = train_and_test(
             data,
-            rating and adapt(rating),
-            Split(**how, seed=seed),
-            ranking=ranking and adapt(ranking),
-            hold_out_validation=bool(patience),
+            rating and where.adapt(rating),
+            Split(**_given(method=split, test_fraction=test_fraction), seed=seed),
+            ranking=ranking and where.adapt(ranking),
+            hold_out_validation=any(getattr(one, "patience", 0) for one in trainers),
             threads=threads,
         )
         results = [result]
@@ -246,7 +258,7 @@ def train(
     folder = last.model.save(
         run or new_run(data.name, recipe or (ranker if model == "none" else model) or "")
     )
-    curves = _plotted(last, folder) if plot else None
+    curves = plotted(last, folder) if plot else None
     if json:
         named = {"recipe": recipe} if setup else {"model": model, "ranker": ranker}
         shown = [
@@ -259,44 +271,15 @@ def train(
     for step, one in zip(steps, results, strict=True):
         if step.what:
             heading(step.what)
-        _report(one, device)
-    if plot:
-        say(f"Curves in {curves}." if curves else "No curves: this training has no steps.")
-    say(f"Saved in {folder}. Next: matinee recommend --user ID, matinee similar TITLE.")
+        report(one, where)
+    say_saved(folder, curves, plot)
 
 
 def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _report(result: "Result", device: str | None) -> None:
-    """What a training reached, in a few lines."""
-    where = {name: where_trained(head.trainer, device) for name, head in result.model.heads.items()}
-    if result.test:
-        say(
-            f"Stars: RMSE {result.test.rmse:.4f}, MAE {result.test.mae:.4f}; "
-            f"fitted in {result.fit_seconds:.1f} s{where['rating']}."
-        )
-        if result.test.by_unknown_viewers or result.test.of_unknown_movies:
-            say(
-                f"Among them, {result.test.by_unknown_viewers:,} by viewers and "
-                f"{result.test.of_unknown_movies:,} of movies without a training rating."
-            )
-    if "ranking" in where and result.lists:
-        lists = result.lists
-        say(
-            f"Lists: NDCG@10 {lists['ndcg@10']:.4f}, hit rate@10 "
-            f"{lists['hit_rate@10']:.4f} over {lists.viewers:,} viewers"
-            f"{' (' + lists.protocol + ')' if lists.protocol != 'held-out' else ''}; "
-            f"fitted in {result.ranking_seconds:.1f} s{where['ranking']}."
-        )
-
-
-def _plotted(result: "Result", folder: Path) -> str | None:
-    """Where the curves went; None where there is nothing to draw."""
-    from matinee.explore import save_chart, training_curves
-
-    try:
-        return str(save_chart(training_curves(result.model), folder / CURVES))
-    except SettingError:
-        return None
+def _refuse_others(typed: Mapping[str, str], known: set[str], why: str) -> None:
+    for name, option in typed.items():
+        if name not in known:
+            raise SettingError(f"{why}; leave out {option}.")

@@ -1,9 +1,8 @@
-"""From the options of `matinee train` to recipes."""
+"""From the options of `matinee train` to recipes, and from recipes to options."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
-from inspect import signature
-from pathlib import Path
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from matinee.errors import SettingError
@@ -20,15 +19,17 @@ SHARED = (
     "optimizer",
     "weight_decay",
 )
-"""Settings that go to either head that has them."""
+"""Settings whose options go to either head that has them."""
+OF_RANKER = "ranker."  # what `--set` has before a setting of the recipe for lists
 
 
 def both_recipes(
     model: str,
     ranker: str,
     seed: int,
-    given: Mapping[str, Any],
-    for_lists: Mapping[str, Any],
+    typed: Sequence[str] = (),
+    given: Mapping[str, Any] | None = None,
+    for_lists: Mapping[str, Any] | None = None,
 ) -> "tuple[Trainer | None, Trainer | None]":
     """The recipes for stars and for lists that the options describe.
 
@@ -37,96 +38,96 @@ def both_recipes(
     model, ranker : str
         As typed.
     seed : int
-    given : mapping
-        Settings of the model for stars; those of `SHARED` also of the one for lists.
-    for_lists : mapping
+    typed : sequence of str
+        What stood after each `--set`.
+    given : mapping, optional
+        Settings of the model for stars that were given by their own options; those of `SHARED` go
+        to the one for lists, too.
+    for_lists : mapping, optional
         Settings of the one for lists alone, by the name of their option.
     """
     from matinee.models.recipes import RANKING, RATING
 
+    given, for_lists = given or {}, for_lists or {}
     rating, ranking = _kind("model", model, RATING), _kind("ranker", ranker, RANKING)
     shared = {name: value for name, value in given.items() if name in SHARED}
     own = {name: value for name, value in given.items() if name not in SHARED}
     _refuse_unknown(f"--model {model}", rating, own)
     _refuse_unknown(f"--ranker {ranker}", ranking, for_lists, {"ranker_factors": "factors"})
     for name in shared:
-        if name not in _settings(rating) and name not in _settings(ranking):
-            option = name.replace("_", "-")
-            raise SettingError(f"Neither --model {model} nor --ranker {ranker} has --{option}.")
+        if name not in _fields(rating) and name not in _fields(ranking):
+            raise SettingError(
+                f"Neither --model {model} nor --ranker {ranker} has {option_of(name)}."
+            )
+    options = {name: option_of(name) for name in given}
+    lists_options = {
+        name.removeprefix("ranker_"): option_of(name) for name in (*shared, *for_lists)
+    }
     renamed = {name.removeprefix("ranker_"): value for name, value in for_lists.items()}
+    stars = [text for text in typed if not text.startswith(OF_RANKER)]
+    lists = [text.removeprefix(OF_RANKER) for text in typed if text.startswith(OF_RANKER)]
+    own |= _set(f"--model {model}", rating, "", stars, options)
+    renamed |= _set(f"--ranker {ranker}", ranking, OF_RANKER, lists, lists_options)
     return (
-        _build(rating, {**own, **shared, "seed": seed, "feedback": "explicit"}),
-        _build(ranking, {**renamed, **shared, "seed": seed, "feedback": "implicit"}),
+        _build(rating, {**shared, **own, "seed": seed, "feedback": "explicit"}),
+        _build(ranking, {**shared, **renamed, "seed": seed, "feedback": "implicit"}),
     )
 
 
-def trained_by_gradients(recipes: "Iterable[Trainer | None]") -> bool:
-    """Whether any of these recipes is; only then a device means something."""
-    return any("device" in _settings(type(recipe)) for recipe in recipes if recipe)
+def command_of(
+    dataset: str,
+    model: str,
+    ranker: str,
+    rating: Mapping[str, Any] | None = None,
+    ranking: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> str:
+    """What to type into a shell to train this: `matinee train`, with settings that are not default.
 
+    Parameters
+    ----------
+    dataset : str
+        A name or path.
+    model, ranker : str
+        As one types them.
+    rating, ranking : mapping, optional
+        Settings of either recipe, those at their defaults among them or not.
+    **options
+        Other options of `matinee train`, such as ``seed=1``; None is left out.
 
-def leaves_states(recipe: "Trainer | None") -> bool:
-    """Whether this recipe can leave its state on disk, and go on from it."""
-    return recipe is not None and "checkpoint" in signature(recipe.fit).parameters
+    Raises
+    ------
+    SettingError
+        For a model or ranker that there is not, or a value that it cannot have.
 
+    Examples
+    --------
+    >>> command_of("my data", "als", "none", {"factors": 64, "exponent": 0.25}, test_fraction=0.2)
+    "matinee train 'my data' --model als --ranker none --set exponent=0.25 --test-fraction 0.2"
+    """
+    from matinee.models.recipes import RANKING, RATING
 
-def check_checkpoint(
-    recipes: "Iterable[Trainer | None]", folder: str | None, every: int | None, resume: bool
-) -> None:
-    """Refuse options about states that mean nothing, before the work."""
-    if folder is None:
-        for option in ("checkpoint-every",) * bool(every) + ("resume",) * resume:
-            raise SettingError(f"--{option} needs --checkpoint DIR.")
-        return
-    if not any(leaves_states(recipe) for recipe in recipes):
-        raise SettingError(
-            "--checkpoint is for bayes and for models trained by gradients; none is here."
-        )
-    if Path(folder).is_file():
-        raise SettingError(f"--checkpoint {folder}: this is a file; name a folder.")
-    if resume and not any(Path(folder).glob("*/state.safetensors")):
-        raise SettingError(f"--resume: there is no state in {folder}; leave it out to begin.")
-
-
-def adapted(
-    recipe: "Trainer", device: str | None, checkpoint: str | None, every: int | None
-) -> "Trainer":
-    """The recipe on a device and with checkpoints, where it knows of such."""
-    from matinee.models import Checkpointed
-
-    changed: Any = recipe
-    if device is not None and trained_by_gradients([recipe]):
-        changed = replace(changed, device=device)
-    if checkpoint is not None and leaves_states(recipe):
-        changed = Checkpointed(changed, Path(checkpoint), every)
-    result: Trainer = changed
-    return result
-
-
-def check_device(device: str | None) -> None:
-    """Refuse a device that cannot be used, before the work."""
-    from matinee.neural.devices import choose_device
-
-    choose_device(device or "auto")
-
-
-def where_trained(trainer: Mapping[str, Any], device: str | None) -> str:
-    """The words "on cpu" and so on, after a space, for a head trained by gradients; else none."""
-    if "device" not in trainer:
-        return ""
-    from matinee.neural.devices import choose_device
-
-    return f" on {choose_device(device or 'auto')}"
+    words = ["matinee", "train", dataset, "--model", model, "--ranker", ranker]
+    for text in _not_default(_kind("model", model, RATING), rating or {}):
+        words += ["--set", text]
+    for text in _not_default(_kind("ranker", ranker, RANKING), ranking or {}):
+        words += ["--set", OF_RANKER + text]
+    for name, value in options.items():
+        if value is not None:
+            words += [option_of(name), str(value)]
+    return shlex.join(words)
 
 
 def parse_layers(typed: str | None) -> tuple[int, ...] | None:
     """``"128,64,32"`` as numbers."""
-    if typed is None:
-        return None
-    try:
-        return tuple(int(part) for part in typed.split(","))
-    except ValueError:
-        raise SettingError(f"--layers takes numbers such as 128,64,32, not {typed!r}.") from None
+    from matinee.models.settings import parse_as
+
+    return None if typed is None else parse_as(tuple[int, ...], "--layers", typed)
+
+
+def option_of(name: str) -> str:
+    """How one types the option that the code calls so."""
+    return f"--{name.replace('_', '-')}"
 
 
 def _kind(option: str, typed: str, known: Mapping[str, str]) -> Any:
@@ -140,7 +141,7 @@ def _kind(option: str, typed: str, known: Mapping[str, str]) -> Any:
     return recipe_class(known[typed])
 
 
-def _settings(kind: Any) -> set[str]:
+def _fields(kind: Any) -> set[str]:
     return {field.name for field in fields(kind)} if kind else set()
 
 
@@ -148,10 +149,44 @@ def _refuse_unknown(
     head: str, kind: Any, given: Mapping[str, Any], fields_of: Mapping[str, str] | None = None
 ) -> None:
     for name in given:
-        if (fields_of or {}).get(name, name) not in _settings(kind):
-            raise SettingError(f"{head} has no --{name.replace('_', '-')}.")
+        if (fields_of or {}).get(name, name) not in _fields(kind):
+            raise SettingError(f"{head} has no {option_of(name)}.")
+
+
+def _set(
+    head: str, kind: Any, before: str, texts: Sequence[str], options: Mapping[str, str]
+) -> dict[str, Any]:
+    """The settings of a head that stood after `--set`; `options` are those given otherwise."""
+    from matinee.models.settings import parse_settings
+
+    for text in texts:
+        name = text.partition("=")[0].partition(".")[0]
+        if kind is None:
+            raise SettingError(f"--set {before}{text}: {head} has no settings.")
+        if name in ("seed", "device"):
+            raise SettingError(f"--set {before}{text}: this has an option of its own, --{name}.")
+        if name in options:
+            raise SettingError(
+                f"--set {before}{name} and {options[name]} set the same thing; leave one out."
+            )
+    try:
+        return parse_settings(kind, texts)
+    except SettingError as problem:
+        raise SettingError(f"--set {before}{problem}") from None
+
+
+def _not_default(kind: Any, settings: Mapping[str, Any]) -> Iterator[str]:
+    """What to type after `--set` for those of a recipe's settings that are not its defaults."""
+    from matinee.models.settings import settings_of, written
+
+    if kind is None:
+        return
+    recipe, usual = kind(**settings), kind()  # which refuses what makes no sense
+    for name in settings_of(kind):
+        if getattr(recipe, name) != getattr(usual, name):
+            yield from written(name, getattr(recipe, name))
 
 
 def _build(kind: Any, settings: Mapping[str, Any]) -> Any:
-    known = _settings(kind)
+    known = _fields(kind)
     return kind and kind(**{name: value for name, value in settings.items() if name in known})

@@ -21,6 +21,7 @@ from matinee.evaluation.protocols import (
     sampled,
     strong,
 )
+from matinee.evaluation.remade import Past, Sameness, same_bits
 from matinee.evaluation.served import Served, served
 from matinee.evaluation.setups import SETUPS, Setup, Step, find_setup, run_setup
 from matinee.evaluation.side_by_side import FIGURE_NAMES, PROTOCOLS, Row, judge_heads, judge_runs
@@ -38,8 +39,10 @@ __all__ = [
     "HeldOut",
     "ListFigures",
     "ListsOfViewers",
+    "Past",
     "Result",
     "Row",
+    "Sameness",
     "Served",
     "Setup",
     "Split",
@@ -61,6 +64,7 @@ __all__ = [
     "predict_all",
     "rmse",
     "run_setup",
+    "same_bits",
     "sampled",
     "served",
     "strong",

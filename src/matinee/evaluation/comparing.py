@@ -57,7 +57,7 @@ def compare(runs: Mapping[str, FactorModel]) -> Comparison:
     """
     if len(runs) < 2:
         raise SettingError("A comparison takes two runs or more.")
-    said = {name: noted(model) for name, model in runs.items()}
+    said = {name: noted(model.about) for name, model in runs.items()}
     train, test = _common_parts(said)
     settings = settings_of(runs)
     stars = {name: predict_all(model, test) for name, model in runs.items() if model.rating}

@@ -1,8 +1,9 @@
 """One experiment: split, train, test, and note all three beside the model."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from typing import Any
 
 from matinee.data import Dataset, read
@@ -11,12 +12,14 @@ from matinee.evaluation.exam import Exam
 from matinee.evaluation.heldout import HeldOut, evaluate
 from matinee.evaluation.judge import ListFigures, judge
 from matinee.evaluation.protocols import held_out
+from matinee.kernels import processor
 from matinee.models import FactorModel, Trainer
 from matinee.models.warmup import compile_kernels
 
 VALIDATION_FRACTION = 0.1  # of the training part, where training stops early
 SIZED = ("random", "time")  # splits that ask for a fraction
 JUDGED = 5_000  # viewers whose lists are judged after training
+MADE_WITH = ("matinee", "numpy", "numba")
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,7 @@ def train_and_test(
             "lists": found.as_json() if found else None,
         },
         "fit_seconds": sum(seconds),
+        "made": _made(recipes, threads),
     }
     return Result(
         replace(model, about=about),
@@ -174,6 +178,18 @@ def _judge_some(model: FactorModel, train: Dataset, test: Dataset) -> ListFigure
     except SettingError:  # nobody can be judged
         return None
     return judge(model, exam)
+
+
+def _made(recipes: Iterable[Trainer], threads: int | None) -> dict[str, Any]:
+    """What the bits of these recipes' models depend on, beside settings, seed and data."""
+    made = {"processor": processor(), **{name: version(name) for name in MADE_WITH}}
+    for recipe in recipes:
+        device = getattr(getattr(recipe, "recipe", recipe), "device", None)
+        if device is not None:
+            from matinee.neural.devices import made_on
+
+            made |= made_on(device, threads)
+    return made
 
 
 @dataclass(frozen=True)
@@ -204,10 +220,10 @@ class Noted:
         return train.split("random", test_fraction=VALIDATION_FRACTION, seed=self.split.seed)[0]
 
 
-def noted(model: FactorModel) -> Noted:
+def noted(about: Mapping[str, Any]) -> Noted:
     """What a run notes of its data and split; RunError if it does not."""
     try:
-        said, split = model.about["data"], dict(model.about["split"])
+        said, split = about["data"], dict(about["split"])
         reading = {name: said["reading"][name] for name in ("columns", "scale", "duplicates")}
         reading["scale"] = reading["scale"] and tuple(reading["scale"])
         split.pop("train_ratings")
@@ -227,7 +243,7 @@ def data_of(model: FactorModel) -> tuple[Dataset, Dataset, Dataset]:
     RunError
         If the data are not the ones that the run was trained on.
     """
-    said = noted(model)
+    said = noted(model.about)
     dataset = said.read()
     train, test = said.split.apply(dataset)
     return dataset, said.learned_from(train), test

@@ -114,7 +114,7 @@ def _parts(runs: Mapping[str, FactorModel]) -> dict[str, dict[str, Mapping[str, 
         part: {run: model.heads.get(HEADS[by]) for run, model in runs.items()}
         for by, part in PARTS.items()
     }
-    said = {run: noted(model) for run, model in runs.items()}
+    said = {run: noted(model.about) for run, model in runs.items()}
     return {
         **{
             part: {run: _trained_with(head) for run, head in of_runs.items()}

@@ -109,7 +109,7 @@ def judge_runs(
         raise SettingError(f"protocol is one of {', '.join(PROTOCOLS)}, not {protocol!r}.")
     if not runs:
         raise SettingError("There is no run to compare.")
-    said = {name: noted(model) for name, model in runs.items()}
+    said = {name: noted(model.about) for name, model in runs.items()}
     first = next(iter(said.values()))
     dataset = first.read()
     train, test = _parts(first, dataset)

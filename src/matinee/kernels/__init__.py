@@ -18,6 +18,7 @@ from matinee.kernels.drift import bridge, draw_paths, path_likelihood
 from matinee.kernels.gathered import halve_rows, on_whole_lanes, room_for_halves
 from matinee.kernels.gibbs import draw_rows, score_entries
 from matinee.kernels.implicit import gram, improve_rows, solve_rows_blockwise
+from matinee.kernels.jit import processor
 from matinee.kernels.lanes import LANES
 from matinee.kernels.memory import add_up_words, release, within
 from matinee.kernels.normal import padded
@@ -87,6 +88,7 @@ __all__ = [
     "parse_ratings",
     "path_likelihood",
     "predict_pairs",
+    "processor",
     "rank",
     "release",
     "repeated_entry",

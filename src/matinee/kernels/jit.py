@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from llvmlite.binding import get_host_cpu_name
 
 _SOURCES = sha256(
     b"\0".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
@@ -32,3 +33,8 @@ def jit(function: Callable[..., Any]) -> Any:
     )(function)
     compiled._cache._cache_file._source_stamp = _SOURCES
     return compiled
+
+
+def processor() -> str:
+    """The processor that kernels are compiled for: on another one, they may round otherwise."""
+    return str(get_host_cpu_name())

@@ -28,7 +28,8 @@ from matinee.models.ranking_heads import ItemWeights, PopularityHead, RankingFac
 from matinee.models.rating_head import RatingHead
 from matinee.models.runs import HEAD_FILES
 
-ABOUT = ("data", "split", "metrics", "tuning", "fit_seconds")  # what `FactorModel.about` may hold
+# what `FactorModel.about` may hold
+ABOUT = ("data", "split", "metrics", "tuning", "fit_seconds", "made")
 RANKING_HEADS = (RankingFactors, ItemWeights, PopularityHead, NetworkHead)
 KINDS: dict[str, dict[str, Any]] = {
     "rating": {kind.__name__: kind for kind in (RatingHead, BayesHead, NetworkHead)},

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matinee.errors import RunError
-from matinee.folders import new_folder, recover, recover_all
+from matinee.folders import new_folder, recover, recover_all, remove_folder, rename_folder
 
 if TYPE_CHECKING:
     from matinee.models.factor_model import FactorModel
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 FORMAT = 2
 RUNS = Path("runs")
 """Where runs go, and are looked for, unless another place is named."""
-SECTIONS = ("heads", "model", "data", "split", "metrics", "files")
+SECTIONS = ("heads", "model", "data", "split", "metrics", "made", "files")
 MANIFEST = "manifest.json"
 FILES = ("ratings.safetensors", "movies.parquet", "viewers.parquet", "history.jsonl")
 HEAD_FILES = {"rating": "rating.safetensors", "ranking": "ranking.safetensors"}
@@ -172,6 +172,58 @@ def list_runs(folder: Path = RUNS) -> list[tuple[Path, dict[str, Any]]]:
             except RunError:
                 continue  # somebody else's folder, or a newer version's
     return sorted(found, key=lambda run: str(run[1].get("created", "")), reverse=True)
+
+
+def rename_run(run: Path, name: str) -> Path:
+    """Give a run another name in the folder where it is, and return its new place.
+
+    Raises
+    ------
+    RunError
+        If this is no run of its own, the name is not one, or it is taken.
+    """
+    named = name and name.isprintable() and name == name.strip()
+    if not named or name.startswith((".", "-")) or set(name) & {"/", "\\"}:
+        raise RunError(
+            f"{name!r} is no name for a run: it has no slash, and no dot, dash or space in front."
+        )
+    check_own(run)
+    recover(run.with_name(name))
+    try:
+        return rename_folder(run, name)
+    except FileExistsError:
+        raise RunError(
+            f"{run.with_name(name)}: this is there already; take another name."
+        ) from None
+
+
+def remove_run(run: Path) -> None:
+    """Remove a run with all that is in its folder, whole or not at all.
+
+    Raises
+    ------
+    RunError
+        If this is no run of its own.
+    """
+    check_own(run)
+    remove_folder(run)
+
+
+def check_own(run: Path) -> None:
+    """Refuse what is not to be renamed or removed as a run: links, strangers, folders of runs."""
+    if run.is_symlink():
+        raise RunError(f"{run}: this is a link to {os.path.realpath(run)}; name that run itself.")
+    if run.name in ("", ".."):
+        raise RunError(f"{run}: name the run by its folder.")
+    try:
+        manifest = json.loads((run / MANIFEST).read_text(encoding="utf-8"))
+        ours = isinstance(manifest, dict) and {"format", "matinee", "files"} <= set(manifest)
+    except (OSError, ValueError, RecursionError):
+        ours = False
+    if not ours:
+        raise RunError(f"{run}: this is no run; its {MANIFEST} is missing or is of something else.")
+    if inside := next(run.glob(f"*/{MANIFEST}"), None):
+        raise RunError(f"{run}: there is another run in it, {inside.parent.name}; move that first.")
 
 
 def files_of(heads: Container[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -54,6 +55,16 @@ def device_report() -> dict[str, str]:
         found["mps"] = "available"
     found["device"] = str(choose_device())
     return found
+
+
+def made_on(device: str, threads: int | None) -> dict[str, Any]:
+    """What the bits of a training by gradients depend on: version, device, number of threads."""
+    threads = threads or torch.get_num_threads()
+    return {
+        "torch": str(torch.__version__),
+        "device": str(choose_device(device)),
+        "threads": threads,
+    }
 
 
 @contextmanager

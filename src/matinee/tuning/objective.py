@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from matinee.data import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation import JUDGED, held_out, judge, mae, predict_all, rmse
+from matinee.evaluation import JUDGED, held_out, judge_each, mae, predict_all, rmse
 from matinee.models import FactorModel
 from matinee.models.recipes import RANKING, RATING
 
@@ -50,7 +52,7 @@ class Objective:
             error, actual = STARS[self.metric], part.ratings.stars
             return lambda model: error(predict_all(model, part), actual)
         exam = held_out(train, part).sample(JUDGED)
-        return lambda model: judge(model, exam)[self.metric]
+        return lambda model: float(np.nanmean(judge_each(model, exam).values[self.metric]))
 
 
 def objective_of(model: str, metric: str | None) -> Objective:

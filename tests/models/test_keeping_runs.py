@@ -1,0 +1,172 @@
+"""Runs get other names and go, whole or not at all, and nothing else ever does."""
+
+import json
+import shutil
+
+import pytest
+
+import matinee
+from matinee.errors import RunError
+from matinee.folders import recover_all, remove_folder, rename_folder
+from matinee.models.runs import list_runs, remove_run, rename_run
+
+
+@pytest.fixture
+def runs(model, tmp_path):
+    """A folder with the runs `one` and `two`."""
+    folder = tmp_path / "runs"
+    for name in ("one", "two"):
+        model.save(folder / name)
+    return folder
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_renamed_run_is_the_same_run(runs):
+    manifest = (runs / "one" / "manifest.json").read_bytes()
+    assert rename_run(runs / "one", "the best, as of today") == runs / "the best, as of today"
+    assert names(runs) == ["the best, as of today", "two"]
+    assert (runs / "the best, as of today" / "manifest.json").read_bytes() == manifest
+    assert matinee.load(runs / "the best, as of today").rating.trainer["name"] == "ALS"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "-n",
+        "a/b",
+        "/a",
+        "../a",
+        "a\\b",
+        " a",
+        "a ",
+        "a\nb",
+        "a\0",
+        "\x1b[31m",
+    ],
+)
+def test_what_is_no_name_is_refused(runs, name):
+    with pytest.raises(RunError, match="is no name for a run") as refused:
+        rename_run(runs / "one", name)
+    assert str(refused.value).isprintable()
+    assert names(runs) == ["one", "two"]
+
+
+@pytest.mark.parametrize("make", ["run", "file", "folder", "link", "previous"])
+def test_a_name_that_is_taken_is_refused(runs, make):
+    taken = runs / "taken"
+    if make == "run":
+        shutil.copytree(runs / "two", taken)
+    elif make == "file":
+        taken.write_text("mine")
+    elif make == "folder":
+        taken.mkdir()
+    elif make == "link":
+        taken.symlink_to("nowhere")
+    else:  # a save of it was killed between two renames
+        shutil.copytree(runs / "two", runs / ".taken.previous")
+    with pytest.raises(RunError, match="taken: this is there already"):
+        rename_run(runs / "one", "taken")
+    assert {"one", "taken", "two"} <= {*names(runs)}
+    with pytest.raises(FileExistsError):
+        rename_folder(runs / "one", "taken")
+
+
+def test_a_removed_run_is_gone_with_all_that_it_holds(runs):
+    (runs / "one" / "pictures").mkdir()
+    (runs / "one" / "pictures" / "map.png").write_bytes(b"1")
+    remove_run(runs / "one")
+    assert names(runs) == ["two"]
+    assert [path.name for path, _ in list_runs(runs)] == ["two"]
+
+
+@pytest.mark.parametrize("version", [1, 2, 99])
+def test_a_run_of_any_version_can_go(runs, version):
+    path = runs / "one" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": version}))
+    remove_run(runs / "one")
+    assert names(runs) == ["two"]
+
+
+@pytest.mark.parametrize("change", [rename_run, remove_run])
+def test_what_is_no_run_stays(runs, model, change):
+    def refused(path, message):
+        before = names(runs)
+        with pytest.raises(RunError, match=message):
+            change(path, "new") if change is rename_run else change(path)
+        assert names(runs) == before
+
+    stranger = runs / "stranger"
+    stranger.mkdir()
+    refused(stranger, "this is no run")
+    for text in ("{}", "[]", "no json", '{"name": "an extension", "version": "1"}', "[" * 10_000):
+        (stranger / "manifest.json").write_text(text)
+        refused(stranger, "this is no run")
+    refused(runs / "nowhere", "this is no run")
+    refused(runs / "one" / "..", "name the run by its folder")
+    model.save(runs / "one" / "inner")
+    refused(runs / "one", "there is another run in it, inner")
+
+
+@pytest.mark.parametrize("change", [rename_run, remove_run])
+def test_links_are_not_followed(runs, model, tmp_path, change):
+    elsewhere = model.save(tmp_path / "elsewhere")
+    (runs / "link").symlink_to(elsewhere)
+    with pytest.raises(RunError, match=r"link: this is a link to .*elsewhere; name that run"):
+        change(runs / "link", "new") if change is rename_run else change(runs / "link")
+    assert (runs / "link").is_symlink()
+    assert (elsewhere / "manifest.json").exists()
+
+
+def test_a_link_inside_a_run_is_removed_and_not_followed(runs, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    (runs / "one" / "link").symlink_to(tmp_path / "mine")
+    remove_run(runs / "one")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+    assert names(runs) == ["two"]
+
+
+def test_an_interrupted_removal_is_whole_and_ended_by_the_next(runs, monkeypatch):
+    def killed(*arguments, **named):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            remove_run(runs / "one")
+    assert [path.name for path, _ in list_runs(runs)] == ["two"]
+    assert len(names(runs)) == 2  # its files, under a name that nobody looks for
+    remove_run(runs / "two")
+    assert names(runs) == []
+
+
+def test_a_removal_that_cannot_begin_leaves_the_run(runs, monkeypatch):
+    monkeypatch.setattr(type(runs), "rename", lambda *_: (_ for _ in ()).throw(PermissionError(1)))
+    with pytest.raises(PermissionError):
+        remove_run(runs / "one")
+    assert matinee.load(runs / "one").rating
+
+
+@pytest.mark.parametrize("change", [remove_folder, lambda folder: rename_folder(folder, "new")])
+def test_what_a_killed_save_left_does_not_come_back(runs, change):
+    """The previous run stays for a moment beside the new one, and `recover` knows only names."""
+    shutil.copytree(runs / "two", runs / ".one.previous")
+    change(runs / "one")
+    recover_all(runs)
+    assert not (runs / "one").exists()
+    assert [name for name in names(runs) if name.startswith(".")] == []
+
+
+def test_runs_behind_a_linked_folder_are_runs_like_others(runs, tmp_path):
+    (tmp_path / "linked").symlink_to(runs)
+    assert rename_run(tmp_path / "linked" / "one", "three") == tmp_path / "linked" / "three"
+    remove_run(tmp_path / "linked" / "two")
+    assert names(runs) == ["three"]
+    assert (tmp_path / "linked").is_symlink()

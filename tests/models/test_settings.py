@@ -1,0 +1,122 @@
+"""Settings as text: the same value back, and what is wrong refused by name."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matinee.errors import SettingError
+from matinee.models import ALS, EASE, BayesianMF, ImplicitALS
+from matinee.models.recipes import NEURAL, RANKING, RATING, recipe_class
+from matinee.models.settings import APART, parse_setting, parse_settings, settings_of, written
+
+NUMBERS = st.floats(allow_nan=False)
+VALUES = {
+    int: st.integers(),
+    float: NUMBERS,
+    bool: st.booleans(),
+    str: st.text(),
+    float | None: NUMBERS | st.none(),
+    int | None: st.integers() | st.none(),
+    str | None: st.none() | st.text().filter(lambda text: text.strip().lower() != "none"),
+    tuple[int, ...]: st.lists(st.integers(), min_size=1).map(tuple),
+    float | Mapping[str, float]: NUMBERS
+    | st.dictionaries(st.text().filter(lambda name: "=" not in name), NUMBERS),
+}
+
+
+@pytest.fixture(params=sorted({*RATING.values(), *RANKING.values()}))
+def kind(request):
+    """The class of each recipe there is."""
+    if request.param in NEURAL:
+        pytest.importorskip("torch")
+    return recipe_class(request.param)
+
+
+def test_every_setting_of_every_recipe_comes_back_the_same_from_its_text(kind):
+    hints = get_type_hints(kind)
+    names = settings_of(kind)
+
+    @given(st.fixed_dictionaries({name: VALUES[hints[name]] for name in names}))
+    def there_and_back(settings):
+        texts = [text for name, value in settings.items() for text in written(name, value)]
+        found = parse_settings(kind, texts)
+        assert found == settings
+        assert list(map(repr, found.values())) == list(map(repr, settings.values()))  # -0.0, types
+
+    there_and_back()
+
+
+def test_defaults_come_back_the_same_and_make_the_same_recipe(kind):
+    recipe = kind()
+    texts = [text for name in settings_of(kind) for text in written(name, getattr(recipe, name))]
+    assert kind(**parse_settings(kind, texts)) == recipe
+
+
+def test_settings_are_all_fields_but_those_of_their_own(kind):
+    assert set(settings_of(kind)) == {field.name for field in fields(kind)} - set(APART)
+
+
+def test_values_have_the_types_of_the_recipe():
+    assert repr(parse_setting(ALS, "regularization", "2")) == "2.0"
+    assert parse_setting(ALS, "regularization", "None") is None
+    assert parse_setting(ALS, "features", "none") == "none"
+    assert parse_setting(BayesianMF, "likelihood", "none") is None
+    assert parse_setting(ImplicitALS, "features", "genres+years") == "genres+years"
+    assert parse_settings(EASE, ["liked=none", "regularization=1e2"]) == {
+        "liked": None,
+        "regularization": 100.0,
+    }
+
+
+def test_a_mapping_is_named_entry_by_entry():
+    mlp = pytest.importorskip("matinee.neural").MLP
+    texts = ["weight_decay.factors=0.3", "epochs=3", "weight_decay.layers=0.1"]
+    wanted = {"weight_decay": {"factors": 0.3, "layers": 0.1}, "epochs": 3}
+    assert parse_settings(mlp, texts) == wanted
+    assert parse_settings(mlp, ["weight_decay=0.3"]) == {"weight_decay": 0.3}
+    assert parse_settings(mlp, ["weight_decay=none"]) == {"weight_decay": {}}
+    with pytest.raises(SettingError, match="weight_decay has groups factors, layers, not 'cats'"):
+        mlp(**parse_settings(mlp, ["weight_decay.cats=1"]))
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["factors"], "factors should be NAME=VALUE."),
+        (["=3"], "=3 should be NAME=VALUE."),
+        (["nonsense=3"], "nonsense: ALS has no such setting; it has factors, regularization, "),
+        (["seed=3"], "seed: ALS has no such setting"),
+        (["factors=2.5"], "factors is a whole number, not '2.5'."),
+        (["factors="], "factors is a whole number, not ''."),
+        (["factors=none"], "factors is a whole number, not 'none'."),
+        (["regularization=much"], "regularization is a number or none, not 'much'."),
+        (["factors.a=3"], "factors.a: factors is a single value."),
+        (["factors=3", "factors=3"], "factors is given twice."),
+    ],
+)
+def test_what_is_wrong_is_refused_by_name(texts, message):
+    with pytest.raises(SettingError) as refused:
+        parse_settings(ALS, texts)
+    assert str(refused.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["weight_decay=1", "weight_decay.factors=1"], "weight_decay.factors is given twice."),
+        (["weight_decay.factors=1", "weight_decay=1"], "weight_decay is given twice."),
+        (["weight_decay.a=1", "weight_decay.a=1"], "weight_decay.a is given twice."),
+        (["weight_decay.a=x"], "weight_decay.a is a number, not 'x'."),
+        (["amp=1"], "amp is true or false, not '1'."),
+        (["layers=8,x"], "layers is whole numbers such as 128,64,32, not '8,x'."),
+    ],
+)
+def test_what_is_wrong_with_a_network_is_refused_by_name(texts, message):
+    mlp = pytest.importorskip("matinee.neural").MLP
+    with pytest.raises(SettingError) as refused:
+        parse_settings(mlp, texts)
+    assert str(refused.value) == message
