@@ -27,7 +27,7 @@ def test_settings_reach_both_recipes(shell):
     wanted = {"factors": 3, "regularization": 0.7, "exponent": 1.0, "solver": "cholesky"}
     assert rating == rating | wanted | {"seed": 5, "iterations": 15}
     wanted = {"factors": 4, "liked": 3.5, "features": "genres"}
-    assert ranking == ranking | wanted | {"seed": 5, "regularization": 0.01}
+    assert ranking == ranking | wanted | {"seed": 5, "unobserved": 0.25}
 
 
 def test_a_setting_goes_beside_the_options_of_others(shell):
