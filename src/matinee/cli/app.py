@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from matinee.cli.cluster import cluster
+from matinee.cli.cross_validate import cross_validate
 from matinee.cli.data import data_app
 from matinee.cli.demo import demo
 from matinee.cli.describe import describe
@@ -41,6 +42,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "describe": describe,
     "recipes": recipes,
     "train": train,
+    "cross-validate": cross_validate,
     "evaluate": evaluate,
     "recommend": recommend,
     "similar": similar,

@@ -6,6 +6,7 @@ the test, `compare` several.
 
 from matinee.evaluation.calibration import Calibration, calibration
 from matinee.evaluation.comparison import FIGURE_NAMES, PROTOCOLS, Row, compare, compare_on
+from matinee.evaluation.cross_validation import CrossValidation, cross_validate
 from matinee.evaluation.exam import Exam
 from matinee.evaluation.experiment import JUDGED, Result, Split, data_of, train_and_test
 from matinee.evaluation.heldout import HeldOut, evaluate
@@ -29,6 +30,7 @@ __all__ = [
     "PROTOCOLS",
     "SETUPS",
     "Calibration",
+    "CrossValidation",
     "Exam",
     "Figure",
     "HeldOut",
@@ -45,6 +47,7 @@ __all__ = [
     "calibration",
     "compare",
     "compare_on",
+    "cross_validate",
     "data_of",
     "evaluate",
     "find_setup",
