@@ -12,8 +12,6 @@ from typing import Any
 
 PATIENCE = 2.0  # seconds of silence before a bar appears
 
-_shown: list[str] = []  # one bar at a time: what happens within something longer shows none
-
 Tick = Callable[[float, str], None]
 """`tick(done, note)`: how much of the total is done, and a few words beside the bar."""
 
@@ -22,9 +20,14 @@ def _silent(done: float, note: str) -> None:
     """A tick that shows nothing."""
 
 
+_beside: Callable[[str], None] | None = None  # puts words beside the bar that is there
+
+
 @contextmanager
 def progress(what: str, total: float | None = None, unit: str = "") -> Iterator[Tick]:
     """Show a bar for `what` on stderr once it has lasted two seconds.
+
+    Work inside of other work has no bar of its own: it is a few words beside the outer one.
 
     Parameters
     ----------
@@ -34,11 +37,13 @@ def progress(what: str, total: float | None = None, unit: str = "") -> Iterator[
         The amount of work; `tick` reports amounts up to this. None if it is not known.
     unit : str
         ``"bytes"`` shows amounts as file sizes with a speed; otherwise plain numbers.
-
-    Within a block that shows progress already, nothing more is shown.
     """
-    if not sys.stderr.isatty() or _shown:
+    global _beside
+    if not sys.stderr.isatty():
         yield _silent
+        return
+    if _beside is not None:
+        yield _in_words(_beside, what, total)
         return
     bar: Any = None
     task: Any = None
@@ -57,15 +62,18 @@ def progress(what: str, total: float | None = None, unit: str = "") -> Iterator[
         if bar is not None:
             bar.update(task, completed=done, note=note)
 
+    def beside(note: str) -> None:
+        tick(latest[0], note)
+
     # on its own clock: the first step alone may take longer than anybody's patience
     timer = threading.Timer(PATIENCE, show)
     timer.daemon = True
     timer.start()
-    _shown.append(what)
+    _beside = beside
     try:
         yield tick
     finally:
-        _shown.remove(what)
+        _beside = None
         timer.cancel()
         timer.join()
         if bar is not None:
@@ -101,6 +109,15 @@ def compilation_announced() -> Iterator[None]:
         yield
     finally:
         event.unregister("numba:compile", announcer)  # type: ignore[no-untyped-call]
+
+
+def _in_words(say: Callable[[str], None], what: str, total: float | None) -> Tick:
+    """A tick that says how far work inside of other work is."""
+
+    def tick(done: float, note: str) -> None:
+        say(f"{what} {done / total:.0%}  {note}" if total else f"{what}  {note}")
+
+    return tick
 
 
 def _bar(unit: str) -> Any:

@@ -20,7 +20,7 @@ from matinee.evaluation import (
     sampled,
     train_and_test,
 )
-from matinee.evaluation.experiment import data_of
+from matinee.evaluation.noted import data_of
 from matinee.models import ALS, EASE, BiasOnly, ImplicitALS
 
 

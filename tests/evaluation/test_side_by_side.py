@@ -21,7 +21,7 @@ from matinee.evaluation import (
     side_by_side,
     train_and_test,
 )
-from matinee.evaluation.experiment import data_of
+from matinee.evaluation.noted import data_of
 from matinee.models import ALS, EASE, BiasOnly, ImplicitALS, Popularity
 from matinee.models.recipes import recipe_again
 

@@ -14,7 +14,7 @@ pytest.importorskip("vl_convert")
 from drawing import drawn
 
 import matinee
-from matinee.evaluation import compare_on, held_out, served
+from matinee.evaluation import held_out, judge_heads, served
 from matinee.explore import (
     describe,
     find_clusters,
@@ -61,7 +61,7 @@ def found(generated, parts, both):
         dimensions=find_dimensions(both, 3),
         taste=taste(both, 7),
         parts=both.explain(7, listed["item"][0], by="ranking"),
-        table=compare_on(held_out(*parts), {"": both}),
+        table=judge_heads(held_out(*parts), {"": both}),
         served=served(both, *parts),
         layout=lay_out(both, "pca", clusters=groups),
         lengths=vector_lengths(both, "stars"),

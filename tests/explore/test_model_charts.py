@@ -13,7 +13,7 @@ pytest.importorskip("vl_convert")
 
 from drawing import drawn
 
-from matinee.evaluation import Figure, Served, compare_on, held_out, served
+from matinee.evaluation import Figure, Served, held_out, judge_heads, served
 from matinee.explore import find_clusters, find_dimensions, taste
 from matinee.explore.charts.accuracy import list_figures, lists_by_group, stars_by_group
 from matinee.explore.charts.clusters import cluster_lifts, silhouettes
@@ -187,7 +187,7 @@ def test_two_rated_movies_of_one_title_have_a_bar_each(both, capfd):
 
 
 def test_lists_of_every_head_are_shown_with_their_intervals(both, parts, capfd):
-    table = compare_on(held_out(*parts), {"mine": both})
+    table = judge_heads(held_out(*parts), {"mine": both})
     chart = drawn(list_figures(table, "hit_rate@10", "HR@10"), capfd)
     (rows,) = chart.rows
     wanted = {
@@ -203,7 +203,7 @@ def test_lists_of_every_head_are_shown_with_their_intervals(both, parts, capfd):
 
 
 def test_heads_of_several_runs_are_told_apart_by_the_run(both, parts, capfd):
-    table = compare_on(held_out(*parts), {"one": both, "two": both})
+    table = judge_heads(held_out(*parts), {"one": both, "two": both})
     (rows,) = drawn(list_figures(table, "ndcg@10", "NDCG@10"), capfd).rows
     assert {row["who"] for row in rows} == {
         *("one: ALS, sorted by stars", "one: ImplicitALS"),
@@ -214,7 +214,7 @@ def test_heads_of_several_runs_are_told_apart_by_the_run(both, parts, capfd):
 
 
 def test_figures_without_an_interval_are_bars_only(both, parts, capfd):
-    table = compare_on(held_out(*parts), {"": both})
+    table = judge_heads(held_out(*parts), {"": both})
     chart = drawn(list_figures(table, "coverage@10", "coverage"), capfd)
     assert {(row["low"], row["high"]) for row in chart.rows[0]} == {(None, None)}
     assert chart.count("bar") == 3
@@ -224,7 +224,7 @@ def test_figures_without_an_interval_are_bars_only(both, parts, capfd):
 def test_a_figure_that_nobody_has_is_drawn_as_nothing(both, parts, capfd):
     table = [
         replace(row, lists=replace(row.lists, figures={"diversity@10": Figure(float("nan"))}))
-        for row in compare_on(held_out(*parts), {"": both})
+        for row in judge_heads(held_out(*parts), {"": both})
     ]
     drawn(list_figures(table, "diversity@10", "diversity"), capfd)
 

@@ -12,6 +12,7 @@ import typer
 
 from matinee.cli.cluster import cluster
 from matinee.cli.compare import compare
+from matinee.cli.cross_validate import cross_validate
 from matinee.cli.data import data_app
 from matinee.cli.demo import demo
 from matinee.cli.describe import describe
@@ -44,6 +45,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "recipes": recipes,
     "train": train,
     "tune": tune,
+    "cross-validate": cross_validate,
     "evaluate": evaluate,
     "compare": compare,
     "recommend": recommend,

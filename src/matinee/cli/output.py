@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,10 @@ def heading(text: str) -> None:
 
 
 def print_table(
-    frame: "pl.DataFrame", headings: dict[str, str], formats: dict[str, str] | None = None
+    frame: "pl.DataFrame",
+    headings: dict[str, str],
+    formats: dict[str, str] | None = None,
+    numbers: Container[str] = (),
 ) -> None:
     """Some columns of a frame as a table.
 
@@ -56,6 +60,8 @@ def print_table(
         Column to what stands above it, in order.
     formats : dict, optional
         Column to format, such as ``".2f"``.
+    numbers : container of str, optional
+        Columns of text that hold numbers, of several kinds.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -68,8 +74,8 @@ def print_table(
         form = "" if name in IDS else formats.get(name, _usual_format(frame[name].dtype))
         cells = ["" if value is None else format(value, form) for value in frame[name]]
         # text gives way where the terminal is narrow; numbers never do
-        if frame[name].dtype.is_numeric() or name in WHOLE:
-            right = frame[name].dtype.is_numeric()
+        right = frame[name].dtype.is_numeric() or name in numbers
+        if right or name in WHOLE:
             table.add_column(title, justify="right" if right else "left", no_wrap=True)
         else:
             table.add_column(title)

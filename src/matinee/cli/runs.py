@@ -15,7 +15,7 @@ runs_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 
 @runs_app.callback()
-def list_runs(
+def runs(
     context: typer.Context,
     data: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only those on this data set.")

@@ -134,9 +134,29 @@ class Dataset:
         >>> data, _ = generate(viewers=30, movies=40, ratings=900, seed=1)
         >>> [len(test) for train, test in data.folds(4)]
         [225, 225, 225, 225]
+
+        Raises
+        ------
+        SettingError
+            If there are not so many ratings, or k is below 2.
         """
-        for test in splits.folds(len(self), k, seed):
-            yield self._part(~test), self._part(test)
+        tests = splits.folds(len(self), k, seed)
+        return ((self._part(~test), self._part(test)) for test in tests)
+
+    def official_folds(self) -> list[str]:
+        """Official splits whose test parts hold each rating once: ``"u1"`` to ``"u5"`` of ml-100k.
+
+        Raises
+        ------
+        SettingError
+            If the data come with none.
+        """
+        names = splits.disjoint(self.official)
+        if not names:
+            raise SettingError(
+                f"{self.name} comes with no folds of its own; give a number of them."
+            )
+        return names
 
     def _part(self, rows: NDArray[np.bool_]) -> "Dataset":
         return replace(self, ratings=self.ratings.take(rows), official={})

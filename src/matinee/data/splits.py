@@ -1,6 +1,6 @@
 """Which ratings to hold out, as masks. The same seed gives the same mask everywhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +12,36 @@ from matinee.errors import SettingError
 def random(n: int, fraction: float, seed: int) -> NDArray[np.bool_]:
     """A random `fraction` of n ratings, rounded to the nearest whole number."""
     _check_fraction(fraction)
-    mask = np.zeros(n, bool)
-    mask[_shuffled(n, seed)[: round(n * fraction)]] = True
-    return mask
+    return _mask(n, _shuffled(n, seed)[: round(n * fraction)])
 
 
 def folds(n: int, k: int, seed: int) -> Iterator[NDArray[np.bool_]]:
     """k disjoint masks of n ratings that together cover all; sizes differ by one at most."""
     if not 2 <= k <= n:
-        raise SettingError(f"{n} ratings cannot be cut into {k} folds.")
+        raise SettingError(f"{n:,} ratings cannot be cut into {k:,} folds; take 2 to {n:,}.")
     order = _shuffled(n, seed)
-    for fold in range(k):
-        mask = np.zeros(n, bool)
-        mask[order[fold::k]] = True
-        yield mask
+    return (_mask(n, order[fold::k]) for fold in range(k))
+
+
+def disjoint(masks: Mapping[str, NDArray[np.bool_]]) -> list[str]:
+    """Names of masks that together hold every rating once; none if there are no such masks.
+
+    In order, those that share nothing with the ones before.
+
+    Examples
+    --------
+    >>> disjoint({"u1": np.array([True, False]), "ua": np.array([True, True])})
+    []
+    >>> disjoint({"u1": np.array([True, False]), "u2": np.array([False, True])})
+    ['u1', 'u2']
+    """
+    names: list[str] = []
+    covered = np.zeros(len(next(iter(masks.values()), ())), bool)
+    for name, mask in masks.items():
+        if not (covered & mask).any():
+            names.append(name)
+            covered |= mask
+    return names if covered.all() else []
 
 
 def last(ratings: Ratings, count: int) -> NDArray[np.bool_]:
@@ -69,6 +85,12 @@ def _shuffled(n: int, seed: int) -> NDArray[np.int32]:
     order = np.arange(n, dtype=np.int32)
     np.random.default_rng(seed).shuffle(order)
     return order
+
+
+def _mask(n: int, rows: NDArray[np.int32]) -> NDArray[np.bool_]:
+    mask = np.zeros(n, bool)
+    mask[rows] = True
+    return mask
 
 
 def _check_fraction(fraction: float) -> None:

@@ -8,11 +8,13 @@ how sure that is.
 from matinee.evaluation.calibration import Calibration, calibration
 from matinee.evaluation.comparing import compare
 from matinee.evaluation.comparison import Comparison, Difference
+from matinee.evaluation.cross_validation import CrossValidation, cross_validate
 from matinee.evaluation.exam import Exam
-from matinee.evaluation.experiment import JUDGED, Result, Split, data_of, train_and_test
+from matinee.evaluation.experiment import JUDGED, Result, Split, train_and_test
 from matinee.evaluation.heldout import HeldOut, evaluate, predict_all
 from matinee.evaluation.judge import Figure, ListFigures, ListsOfViewers, judge, judge_each
 from matinee.evaluation.metrics import mae, rmse
+from matinee.evaluation.noted import data_of
 from matinee.evaluation.protocols import (
     by_time,
     given_lists,
@@ -33,6 +35,7 @@ __all__ = [
     "SETUPS",
     "Calibration",
     "Comparison",
+    "CrossValidation",
     "Difference",
     "Exam",
     "Figure",
@@ -50,6 +53,7 @@ __all__ = [
     "by_time",
     "calibration",
     "compare",
+    "cross_validate",
     "data_of",
     "evaluate",
     "find_setup",

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from matinee.data import Dataset
 from matinee.errors import SettingError
 from matinee.evaluation.comparison import FIGURES, LISTS, Compared, Comparison, Difference
-from matinee.evaluation.experiment import JUDGED, Noted, noted
+from matinee.evaluation.experiment import JUDGED
 from matinee.evaluation.heldout import predict_all
 from matinee.evaluation.judge import Figure, ListsOfViewers, judge_each, plain
 from matinee.evaluation.metrics import mae, mae_interval, rmse, rmse_interval
+from matinee.evaluation.noted import Noted, noted
 from matinee.evaluation.paired import error_differences, list_differences
 from matinee.evaluation.protocols import held_out
 from matinee.evaluation.settings import settings_of

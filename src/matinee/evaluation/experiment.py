@@ -1,13 +1,13 @@
 """One experiment: split, train, test, and note all three beside the model."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from matinee.data import Dataset, read
-from matinee.errors import RunError, SettingError
+from matinee.data import Dataset
+from matinee.errors import SettingError
 from matinee.evaluation.exam import Exam
 from matinee.evaluation.heldout import HeldOut, evaluate
 from matinee.evaluation.judge import ListFigures, judge
@@ -56,6 +56,8 @@ class Result:
     fit_seconds, ranking_seconds : float
         Of fitting either head, which judges the test part after each iteration; neither of
         reading nor of compiling. 0 without that head.
+    test_seconds : float
+        Of predicting the test part, making the lists, and judging both.
     """
 
     model: FactorModel
@@ -65,6 +67,7 @@ class Result:
     lists: ListFigures | None
     fit_seconds: float
     ranking_seconds: float = 0.0
+    test_seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """Plain values with stable keys."""
@@ -122,24 +125,21 @@ def train_and_test(
     >>> result.train_ratings, result.test.ratings, result.lists.viewers
     (1440, 60, 60)
     """
-    recipes = [one for one in (recipe, ranking) if one]
-    if not recipes:
-        raise SettingError("There is nothing to train: no model for stars, and none for lists.")
+    recipes = some_recipes(recipe, ranking)
     train, test = split.apply(dataset)
-    fitted, validation = train, None
+    validation = None
     if hold_out_validation:
-        fitted, validation = train.split(
-            "random", test_fraction=VALIDATION_FRACTION, seed=split.seed
-        )
+        train, validation = set_aside(train, split.seed)
     compile_kernels(recipes)
-    trained, seconds = [], []
-    for one in recipes:
-        started = time.perf_counter()
-        trained.append(one.fit(fitted, validation=validation, test=test, threads=threads))
-        seconds.append(time.perf_counter() - started)
-    model = trained[0] if len(trained) == 1 else trained[0].with_ranking(trained[1])
-    judged = evaluate(model, fitted, test) if recipe else None
-    found = judge(model, exam) if exam else _judge_some(model, fitted, test)
+    result = fit_and_judge(
+        train,
+        test,
+        recipe,
+        ranking=ranking,
+        validation=validation,
+        exam=exam or some_viewers(train, test),
+        threads=threads,
+    )
     about = {
         "data": {
             "name": dataset.name,
@@ -150,34 +150,90 @@ def train_and_test(
         },
         "split": {
             **asdict(split),
-            "train_ratings": len(fitted),
+            "train_ratings": result.train_ratings,
             "hold_out_validation": hold_out_validation,
         },
         "metrics": {
-            **(asdict(judged) if judged else {}),
-            "lists": found.as_json() if found else None,
+            **(asdict(result.test) if result.test else {}),
+            "lists": result.lists.as_json() if result.lists else None,
         },
-        "fit_seconds": sum(seconds),
+        "fit_seconds": result.fit_seconds + result.ranking_seconds,
         "made": _made(recipes, threads),
     }
+    return replace(result, model=replace(result.model, about=about))
+
+
+def fit_and_judge(
+    train: Dataset,
+    test: Dataset,
+    recipe: Trainer | None,
+    *,
+    ranking: Trainer | None = None,
+    validation: Dataset | None = None,
+    exam: Exam | None = None,
+    followed: bool = True,
+    threads: int | None = None,
+) -> Result:
+    """Fit both heads on one part, judge stars on the other and lists by an exam.
+
+    Parameters
+    ----------
+    train, test : Dataset
+        The two parts of one split.
+    recipe, ranking : Trainer or None
+        For the rating head and for the ranking head; one of them at least.
+    validation : Dataset, optional
+        For the recipes to watch.
+    exam : Exam, optional
+        Without it, no lists are judged.
+    followed : bool
+        Judge the test part after each iteration, too, for the history.
+    threads : int, optional
+    """
+    trained, seconds = [], []
+    for one in some_recipes(recipe, ranking):
+        started = time.perf_counter()
+        watched = test if followed else None
+        trained.append(one.fit(train, validation=validation, test=watched, threads=threads))
+        seconds.append(time.perf_counter() - started)
+    model = trained[0] if len(trained) == 1 else trained[0].with_ranking(trained[1])
+    started = time.perf_counter()
+    judged = evaluate(model, train, test) if recipe else None
+    found = judge(model, exam) if exam else None
     return Result(
-        replace(model, about=about),
-        len(fitted),
+        model,
+        len(train),
         len(test),
         judged,
         found,
-        seconds[0] if recipe else 0.0,
-        seconds[-1] if ranking else 0.0,
+        fit_seconds=seconds[0] if recipe else 0.0,
+        ranking_seconds=seconds[-1] if ranking else 0.0,
+        test_seconds=time.perf_counter() - started,
     )
 
 
-def _judge_some(model: FactorModel, train: Dataset, test: Dataset) -> ListFigures | None:
-    """Figures of at most `JUDGED` viewers' lists, which is quick whatever the size."""
+def some_recipes(*recipes: Trainer | None) -> list[Trainer]:
+    """Those that there are; SettingError if there are none."""
+    found = [one for one in recipes if one]
+    if not found:
+        raise SettingError("There is nothing to train: no model for stars, and none for lists.")
+    return found
+
+
+def set_aside(train: Dataset, seed: int) -> tuple[Dataset, Dataset]:
+    """What is left of a training part, and a tenth of it for recipes to watch."""
+    return train.split("random", test_fraction=VALIDATION_FRACTION, seed=seed)
+
+
+def some_viewers(train: Dataset, test: Dataset) -> Exam | None:
+    """The test part for at most `JUDGED` viewers' lists, which is quick whatever the size.
+
+    None if nobody can be judged.
+    """
     try:
-        exam = held_out(train, test).sample(JUDGED)
-    except SettingError:  # nobody can be judged
+        return held_out(train, test).sample(JUDGED)
+    except SettingError:
         return None
-    return judge(model, exam)
 
 
 def _made(recipes: Iterable[Trainer], threads: int | None) -> dict[str, Any]:
@@ -190,60 +246,3 @@ def _made(recipes: Iterable[Trainer], threads: int | None) -> dict[str, Any]:
 
             made |= made_on(device, threads)
     return made
-
-
-@dataclass(frozen=True)
-class Noted:
-    """What a run notes of its data and split, enough to make both parts again."""
-
-    source: str
-    reading: Mapping[str, Any]
-    fingerprint: str
-    split: Split
-    hold_out_validation: bool
-
-    def read(self) -> Dataset:
-        """The data set, read again; RunError if it is no longer what it was."""
-        if self.source == "":
-            raise RunError("The run was trained on a table in memory, which cannot be read again.")
-        dataset = read(self.source, **self.reading)
-        if dataset.ratings.fingerprint() != self.fingerprint:
-            raise RunError(
-                f"{self.source}: these are no longer the ratings that the run was trained on."
-            )
-        return dataset
-
-    def learned_from(self, train: Dataset) -> Dataset:
-        """What of the training part of its split the run was fitted on."""
-        if not self.hold_out_validation:
-            return train
-        return train.split("random", test_fraction=VALIDATION_FRACTION, seed=self.split.seed)[0]
-
-
-def noted(about: Mapping[str, Any]) -> Noted:
-    """What a run notes of its data and split; RunError if it does not."""
-    try:
-        said, split = about["data"], dict(about["split"])
-        reading = {name: said["reading"][name] for name in ("columns", "scale", "duplicates")}
-        reading["scale"] = reading["scale"] and tuple(reading["scale"])
-        split.pop("train_ratings")
-        validation = split.pop("hold_out_validation")
-        return Noted(said["source"], reading, said["fingerprint"], Split(**split), validation)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise RunError(
-            "The run does not say which data and split it was made with; runs of matinee train do."
-        ) from None
-
-
-def data_of(model: FactorModel) -> tuple[Dataset, Dataset, Dataset]:
-    """A run's data, read again, and the training and test part as they were then.
-
-    Raises
-    ------
-    RunError
-        If the data are not the ones that the run was trained on.
-    """
-    said = noted(model.about)
-    dataset = said.read()
-    train, test = said.split.apply(dataset)
-    return dataset, said.learned_from(train), test

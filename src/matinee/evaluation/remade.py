@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from matinee.errors import RunError
-from matinee.evaluation.experiment import Result, noted, train_and_test
+from matinee.evaluation.experiment import Result, train_and_test
+from matinee.evaluation.noted import noted
 from matinee.evaluation.protocols import sampled
 from matinee.models import Trainer
 from matinee.models.recipes import recipe_again

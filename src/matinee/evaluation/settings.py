@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from matinee.evaluation.experiment import noted
+from matinee.evaluation.noted import noted
 from matinee.models import FactorModel
 from matinee.models.factor_model import HEADS
 from matinee.models.head import Head

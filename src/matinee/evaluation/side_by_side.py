@@ -7,9 +7,9 @@ from typing import Any, cast
 from matinee.data import Dataset
 from matinee.errors import SettingError
 from matinee.evaluation.exam import Exam
-from matinee.evaluation.experiment import Noted, noted
 from matinee.evaluation.heldout import HeldOut, evaluate
 from matinee.evaluation.judge import ListFigures, judge
+from matinee.evaluation.noted import Noted, noted
 from matinee.evaluation.protocols import by_time, held_out, leave_last_out, sampled, strong
 from matinee.models import ALS, FactorModel, Popularity, Trainer
 from matinee.models.factor_model import BY
