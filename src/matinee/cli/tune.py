@@ -91,8 +91,6 @@ def tune(
     Trials that promise nothing are stopped early. What is finished is kept: stop it when you like,
     and the same command goes on. Several may work on one study at the same time.
     """
-    if minutes is not None and not minutes > 0:
-        raise typer.BadParameter(f"--minutes is above 0, not {minutes:g}.")
     try:
         from matinee.tuning import objective_of, read_space, usual_space
         from matinee.tuning import tune as search_for

@@ -122,8 +122,11 @@ class ImplicitALS:
 
     def usual_regularization(self, ratings: Ratings) -> float:
         """What these ratings ask for where no regularization is given."""
-        sides = positives(ratings.by_user, self.liked), positives(ratings.by_item, self.liked)
-        return against_chance(sides, (self.pulls(*sides), self.pulls(*sides[::-1])))
+        by_user, by_item = (
+            positives(side, self.liked) for side in (ratings.by_user, ratings.by_item)
+        )
+        pulls = self.pulls(by_user, by_item), self.pulls(by_item, by_user)
+        return against_chance((by_user, by_item), pulls)
 
     def pulls(self, side: Rows, other: Rows) -> NDArray[np.float64]:
         """(n + unobserved N)^v of each row; 0 without positives: such a row pulls at nothing."""
@@ -183,14 +186,15 @@ class Training:
         watched_by(train, recipe.liked)  # there is something to learn from
         # in the order of viewers: the same whatever the order of the rows
         unscaled = positives(ratings.by_user, recipe.liked, recipe.confidence)
-        self.regularization = recipe.regularization or recipe.usual_regularization(ratings)
         self.average = float(unscaled.values.mean(dtype=np.float64))
         by_user = positives(ratings.by_user, recipe.liked, recipe.confidence, self.average)
         by_item = positives(ratings.by_item, recipe.liked, recipe.confidence, self.average)
         none = np.zeros((len(ratings.user_ids), 1), np.float32)  # viewers are pulled to zero
         features = movie_features(train.catalog, recipe.features)
-        self.users = Side.start(by_user, none, recipe.factors, recipe.pulls(by_user, by_item))
-        self.items = Side.start(by_item, features, recipe.factors, recipe.pulls(by_item, by_user))
+        pulls = recipe.pulls(by_user, by_item), recipe.pulls(by_item, by_user)
+        self.regularization = recipe.regularization or against_chance((by_user, by_item), pulls)
+        self.users = Side.start(by_user, none, recipe.factors, pulls[0])
+        self.items = Side.start(by_item, features, recipe.factors, pulls[1])
         self.cold = np.flatnonzero(self.items.weights == 0)
         self.cold_rows = self.items.rows[self.cold]
         rng = np.random.default_rng(recipe.seed)

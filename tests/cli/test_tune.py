@@ -1,0 +1,122 @@
+"""`matinee tune`: what it prints, what it leaves, and what it refuses."""
+
+import shlex
+
+import pytest
+from shell import Shell
+
+from matinee.data.generated import write_generated
+
+SPACE = """
+factors = [2, 3]
+regularization = { low = 0.5, high = 2.0, log = true, relative = true }
+iterations = 4
+"""
+TUNE = ["tune", "small", "--trials", 4, "--space", "mine.toml"]
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory):
+    """A folder with data `small` in the cache, and a space."""
+    folder, cache = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("cache")
+    write_generated(cache / "small", viewers=60, movies=50, ratings=1500, seed=2)
+    (folder / "mine.toml").write_text(SPACE)
+    return Shell(folder, cache)
+
+
+@pytest.fixture(scope="module")
+def found(shell):
+    """A search and its winner."""
+    return shell.json(*TUNE)
+
+
+def test_a_search_leaves_a_study_and_the_winners_run(shell, found):
+    assert found["study"] == "studies/small-als-rmse"
+    assert len(found["trials"]) == 4
+    assert found["trials"][0]["value"] == min(
+        one["value"] for one in found["trials"] if one["state"] == "complete"
+    )
+    winner = found["winner"]
+    assert winner["settings"]["factors"] in (2, 3)
+    assert winner["settings"]["iterations"] == 4
+    manifest = shell.manifest(winner["run"])
+    assert manifest["metrics"]["rmse"] == winner["test"]["rmse"]
+    assert manifest["tuning"]["trial"] == winner["trial"]
+    assert manifest["tuning"]["study"]["space"]["fixed"] == {"iterations": 4}
+    assert shell.json("recommend", winner["run"], "--user", 1, "-n", 2)
+
+
+def test_the_printed_command_makes_the_winner_to_the_last_bit(shell, found):
+    command = shlex.split(found["command"])
+    assert command[:3] == ["matinee", "train", "small"]
+    made = shell.json(*command[1:], "--run", "runs/again")
+    assert made["rmse"] == found["winner"]["test"]["rmse"]
+    for name in ("rating.safetensors", "ranking.safetensors", "ratings.safetensors"):
+        sums = [
+            shell.manifest(run)["files"][name] for run in ("runs/again", found["winner"]["run"])
+        ]
+        assert sums[0] == sums[1], name
+
+
+def test_what_people_read(shell, found):
+    text = shell(*TUNE)
+    assert text.startswith("studies/small-als-rmse: 4 trials, ")
+    assert "regularization (x usual)" in text
+    assert "looked at once" in text
+    assert found["command"] in text
+    assert f"Saved in {found['winner']['run']}." in text
+
+
+def test_more_trials_go_on_and_a_new_winner_is_counted(shell, found):
+    more = shell.json("tune", "small", "--trials", 6, "--space", "mine.toml")
+    assert len(more["trials"]) == 6
+    kept = {one["trial"]: one for one in more["trials"]}
+    assert all(kept[one["trial"]] == one for one in found["trials"])
+    assert more["winner"]["tests"] in (1, 2)
+    same = more["winner"]["trial"] == found["winner"]["trial"]
+    assert (more["winner"]["tests"] == 1) == same
+
+
+def test_lists_are_tuned_by_their_own_metrics(shell):
+    found = shell.json("tune", "small", "--model", "ease", "--metric", "recall@10", "--trials", 3,
+                       "--split", "last", "--validation", "2-fold", "--seed", 1)  # fmt: skip
+    assert found["metric"] == "recall@10"
+    assert "recall@10" in found["winner"]["test"]
+    command = shlex.split(found["command"])
+    assert command[command.index("--ranker") + 1] == "ease"
+    assert command[command.index("--split") + 1] == "last"
+    assert command[command.index("--seed") + 1] == "1"
+
+
+REFUSED = {
+    ("--metric", "ndcg@10"): "als predicts stars, and cannot give ndcg@10",
+    ("--metric", "beauty"): "There is no metric 'beauty'",
+    ("--model", "svd"): "There is no model 'svd' to tune",
+    ("--model", "popularity"): "Popularity has no settings that are worth tuning",
+    ("--search", "luck"): "search is tpe, random, grid, not 'luck'",
+    ("--validation", "1-fold"): "1,350 ratings cannot be cut into 1 folds",
+    ("--validation", "some"): r"validation is random, time or K-fold",
+    ("--space", "none.toml"): "none.toml: the file cannot be read",
+    ("--minutes", "0"): "minutes are above 0, not 0",
+    ("--split", "u1"): "small has no split 'u1'",
+}
+
+
+@pytest.mark.parametrize("options", REFUSED)
+def test_what_does_not_fit_is_refused_and_leaves_nothing(shell, options):
+    before = shell.files()
+    assert REFUSED[options] in shell("tune", "small", *options, "--study", "new", fails=True)
+    assert shell.files() == before
+    assert not (shell.folder / "new").exists()
+
+
+def test_a_study_goes_on_with_the_same_data_only(shell, found, tmp_path_factory):
+    other = Shell(shell.folder, tmp_path_factory.mktemp("other"))
+    write_generated(other.cache / "small", viewers=60, movies=50, ratings=1400, seed=3)
+    said = other(*TUNE, fails=True)
+    assert "no longer the ratings that the study was begun with" in said
+
+
+def test_without_its_package_the_command_says_what_to_install(shell):
+    said = shell.apart("tune", "small", without="optuna", fails=True)
+    assert "pip install 'matinee[tuning]'" in said
