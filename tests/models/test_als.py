@@ -116,7 +116,7 @@ def test_factors_learn_what_biases_cannot(generated, parts):
     best = rmse(truth, stars)
     assert best < factors < biases < float(stars.std())
     # with 36 ratings a viewer, most of the gap between biases and truth stays open
-    assert factors < biases - 0.05 * (biases - best)
+    assert factors < biases - 0.03 * (biases - best)
 
 
 def test_conjugate_gradients_end_as_good_as_exact_solves(parts):

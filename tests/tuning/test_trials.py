@@ -76,11 +76,15 @@ def test_trials_begin_with_the_vectors_of_the_nearest_regularization(parts, monk
     inner = inner_parts(parts[0], "random", seed=0)
     job = Trials(Space("ALS", STRENGTH, SMALL), Objective("rmse"), inner)
     search(job, 3, [{"regularization": value} for value in (0.4, 2.0, 1.7)])
-    first = [start for factors, start in begun if factors == 2]
     models = [models[0] for _, models in job._begun]
-    assert [start is None for start in first] == [True, False, False]
-    assert first[1] is models[0]
-    assert first[2] is models[1]  # 2.0 is nearer to 1.7 than 0.4
+    nearest = {value: job._nearest({"regularization": value}, 4) for value in (0.5, 1.6, 9.0)}
+    assert nearest[0.5] == [models[0]]
+    assert nearest[1.6] == [models[2]]
+    assert nearest[9.0] == [models[1]]
+    assert job._nearest({"regularization": 1.6}, 3) is None  # vectors grow, and never shrink
+    starts = [start for factors, start in begun if factors == 4]
+    assert starts[0] is None
+    assert all(any(start is model for model in models) for start in starts[1:])
     job._begun = job._begun * KEPT
     search(job, 1)
     assert len(job._begun) == KEPT

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from matinee.data import Ratings
 from matinee.kernels import Rows, equal_blocks, run_blocks, sum_over_entries
 
-SHARE = 0.54  # of the pull that would hold all noise down: see docs/performance.md
+SHARE = 0.5  # of the pull that would hold all noise down: see docs/defaults.md
 LIST_SHARE = 0.27  # the same for lists: see docs/defaults.md
 
 

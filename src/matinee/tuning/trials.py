@@ -17,7 +17,7 @@ from matinee.tuning.objective import Objective
 from matinee.tuning.space import Space, recipe_with
 
 GROWING = (ALS, ImplicitALS)
-"""Recipes whose trials begin with a quarter of the factors, and grow if they are promising."""
+"""Recipes whose trials begin with half of the factors, and grow if they are promising."""
 REDUCTION = 3  # of the trials that come to a size, one in so many grows
 KEPT = 16  # trials whose first vectors others may begin with
 CHAIN = 4  # a trial's chain is so many times shorter than the winner's
@@ -157,14 +157,14 @@ class _Watcher:
 def rungs(recipe: Any, warm: bool) -> list[Any]:
     """The sizes that a trial of this recipe grows through; the last one is whole.
 
-    Factors are a quarter, half, all of them; iterations add up to the recipe's, two fifths of
-    them at the first size and at the last. One that begins with vectors of another trial takes
-    half as many at first.
+    Half of the factors for two fifths of the iterations, for another fifth, then all of the
+    factors for the rest. One that begins with vectors of another trial takes half as many
+    iterations at first. With fewer factors a weaker regularization looks best.
 
     Examples
     --------
     >>> [(one.factors, one.iterations) for one in rungs(ALS(factors=64), warm=False)]
-    [(16, 6), (32, 3), (64, 6)]
+    [(32, 6), (32, 3), (64, 6)]
     """
     fifth = recipe.iterations / 5
     shares = (fifth if warm else 2 * fifth, fifth, 2 * fifth)
@@ -174,7 +174,7 @@ def rungs(recipe: Any, warm: bool) -> list[Any]:
             factors=max(1, recipe.factors // divisor),
             iterations=max(1, round(share)),
         )
-        for divisor, share in zip((4, 2, 1), shares, strict=True)
+        for divisor, share in zip((2, 2, 1), shares, strict=True)
     ]
 
 
