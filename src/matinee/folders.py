@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ try:
 except ImportError:  # Windows: one writer at a time is up to the user there
     fcntl = None  # type: ignore[assignment]
 
+LOCKS = fcntl is not None
 DOOMED = ".removed-"  # in the name of a folder that is being removed
 
 
@@ -138,7 +140,8 @@ def _doom(folder: Path) -> None:
 
 def _sweep_doomed(place: Path) -> None:
     for path in place.glob(f".*{DOOMED}*"):
-        shutil.rmtree(path, ignore_errors=True)
+        if re.fullmatch(r"[0-9a-f]{16}", path.name.rpartition(DOOMED)[2]):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _swap(fresh: Path, target: Path) -> None:

@@ -58,11 +58,17 @@ def test_the_printed_command_makes_the_winner_to_the_last_bit(shell, found):
         assert sums[0] == sums[1], name
 
 
+def test_the_winner_can_be_made_again_from_its_run(shell, found):
+    text = shell("train", "--from", found["winner"]["run"], "--run", "runs/once-more")
+    assert "The same to the last bit." in text
+
+
 def test_what_people_read(shell, found):
     text = shell(*TUNE)
     assert text.startswith("studies/small-als-rmse: 4 trials, ")
     assert "regularization (x usual)" in text
     assert "looked at once" in text
+    assert "ndcg" not in text  # which would be the other head's
     assert found["command"] in text
     assert f"Saved in {found['winner']['run']}." in text
 
@@ -81,11 +87,18 @@ def test_lists_are_tuned_by_their_own_metrics(shell):
     found = shell.json("tune", "small", "--model", "ease", "--metric", "recall@10", "--trials", 3,
                        "--split", "last", "--validation", "2-fold", "--seed", 1)  # fmt: skip
     assert found["metric"] == "recall@10"
+    assert found["study"] == "studies/small-ease-recall@10-last-seed1"
     assert "recall@10" in found["winner"]["test"]
     command = shlex.split(found["command"])
     assert command[command.index("--ranker") + 1] == "ease"
     assert command[command.index("--split") + 1] == "last"
     assert command[command.index("--seed") + 1] == "1"
+
+
+def test_a_grid_says_how_much_of_it_was_tried(shell):
+    text = shell(*TUNE[:2], "--search", "grid", "--trials", 3, "--space", "mine.toml",
+                 "--study", "grid", "--run", "runs/grid")  # fmt: skip
+    assert text.startswith("grid: 3 trials of a grid of 10, ")
 
 
 REFUSED = {

@@ -9,7 +9,7 @@ import pytest
 import matinee
 from matinee.data.generated import write_generated
 from matinee.errors import RunError, SettingError
-from matinee.evaluation import Difference, Figure, Split, compare, experiment, train_and_test
+from matinee.evaluation import Difference, Figure, Split, compare, noted, train_and_test
 from matinee.evaluation.comparison import MAIN, short_names
 from matinee.evaluation.settings import settings_of
 from matinee.models import ALS, EASE, BiasOnly, ImplicitALS
@@ -96,9 +96,9 @@ def test_lists_of_a_run_that_stopped_early_leave_out_what_others_learned_from(ru
 
 
 def test_data_are_read_once_however_many_runs(runs, monkeypatch):
-    read, asked = experiment.read, []
+    read, asked = noted.read, []
     monkeypatch.setattr(
-        experiment, "read", lambda source, **how: asked.append(source) or read(source, **how)
+        noted, "read", lambda source, **how: asked.append(source) or read(source, **how)
     )
     compare(runs)
     assert len(asked) == 1

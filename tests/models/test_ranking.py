@@ -81,6 +81,8 @@ def dense_ials(dataset, recipe):
     """
     known, weights = confidences(dataset, recipe)
     a, lam = recipe.unobserved, recipe.regularization
+    if lam is None:
+        lam = recipe.usual_regularization(dataset.ratings)
     rng = np.random.default_rng(recipe.seed)
     spread = np.float32(0.1 / np.sqrt(recipe.factors))
     start = [spread * rng.standard_normal((n, recipe.factors), np.float32) for n in known.shape]

@@ -1,15 +1,20 @@
 """What a search may try: what a file may say, and what comes of it."""
 
+import shlex
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FixedTrial
 
+from matinee.cli.trainers import command_of
 from matinee.data.generated import generate
 from matinee.errors import SettingError
 from matinee.models import ALS, ImplicitALS
-from matinee.models.recipes import RANKING, RATING
+from matinee.models.recipes import RANKING, RATING, recipe_class
+from matinee.models.settings import nested_settings, parse_settings
 from matinee.tuning import Choice, Range, Space, read_space, usual_space
 from matinee.tuning.space import recipe_with
 
@@ -56,9 +61,10 @@ def test_a_file_says_ranges_choices_and_what_is_fixed(tmp_path):
     }
     assert space.fixed == {"iterations": 7, "solver": "cholesky"}
     grid = space.grid()
-    assert grid["factors"] == [8, 11, 16, 23, 32]
-    assert grid["exponent"] == [0.0, 0.5, 1.0]
-    assert grid["features"] == ["genres", "none"]
+    assert len(grid) == 5 * 3 * 2
+    assert sorted({point["factors"] for point in grid}) == [8, 11, 16, 23, 32]
+    assert {point["exponent"] for point in grid} == {0.0, 0.5, 1.0}
+    assert {point["features"] for point in grid} == {"genres", "none"}
 
 
 def test_entries_of_a_mapping_are_settings_too(tmp_path):
@@ -112,7 +118,58 @@ WRONG = {
     "not 'x'",
     "factors = [": "this is no TOML",
     "": "nothing to search",
+    "x = " + "[" * 5000: "this is no TOML",
 }
+
+
+WRONG_OF_GMF = {
+    "feedback = ['explicit', 'implicit']": "GMF has no setting 'feedback' to tune",
+    "device = ['cpu', 'cuda']": "GMF has no setting 'device' to tune",
+    "weight_decay = 0.1\n'weight_decay.factors' = { low = 0.1, high = 1 }": "weight_decay is given "
+    "both whole and in parts",
+    "weight_decay.colours = { low = 0.1, high = 1 }": "weight_decay has groups",
+}
+
+
+@pytest.mark.parametrize("text", WRONG_OF_GMF)
+def test_wrong_entries_of_mappings_are_refused_by_name(tmp_path, text):
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(SettingError, match=WRONG_OF_GMF[text]):
+        read_space("GMF", file)
+
+
+def test_a_group_without_a_default_can_be_searched(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("weight_decay.layers = { low = 0.1, high = 1 }")
+    assert read_space("GMF", file).default() is None  # 0 is not in the range
+
+
+def test_a_grid_that_nobody_waits_for_is_refused():
+    wide = {name: Range(0.1, 0.9, steps=20) for name in ("exponent", "regularization")}
+    with pytest.raises(SettingError, match="A grid of 8,000 points is too large"):
+        Space("ALS", {**wide, "factors": Range(1, 99, whole=True, steps=20)}).grid()
+
+
+@pytest.mark.parametrize("recipe", TUNED)
+def test_a_winner_of_the_shipped_space_can_be_typed(recipe):
+    space = usual_space(recipe)
+    settings = nested_settings(space.suggest(FixedTrial(space.default() | tweak(space))))
+    lists = recipe in RANKING.values()
+    name = next(n for n, kind in (RANKING if lists else RATING).items() if kind == recipe)
+    head = {"ranking": settings} if lists else {"rating": settings}
+    command = command_of("x", "als" if lists else name, name if lists else "ials", **head)
+    texts = [text for flag, text in pairwise(shlex.split(command)) if flag == "--set"]
+    assert texts
+    kind = recipe_class(recipe)
+    typed = parse_settings(kind, [text.removeprefix("ranker.") for text in texts])
+    assert kind(**typed) == kind(**settings)
+
+
+def tweak(space):
+    """Another value than the default's for one setting."""
+    name = next(name for name, part in space.searched.items() if isinstance(part, Range))
+    return {name: space.searched[name].high}
 
 
 @pytest.mark.parametrize("text", WRONG)

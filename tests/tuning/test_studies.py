@@ -1,26 +1,29 @@
 """Studies on disk: killed, shared, gone on with, and refused."""
 
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 import optuna
 import pytest
-from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from matinee.data.generated import generate
 from matinee.errors import RunError, SettingError
 from matinee.evaluation import Split
 from matinee.folders import locked
 from matinee.models import load
+from matinee.models.runs import remove_run
 from matinee.tuning import Choice, Range, Space, tune
+from matinee.tuning.study import NAMES, at_work
 
 WORK = """
     import sys, time
@@ -55,13 +58,20 @@ def begin(folder, pause, trials):
 
 
 def trials_in(folder):
-    """The trials of a study, whoever works on it."""
+    """The trials of a study that nobody works on."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = f"sqlite:///{folder}/study.sqlite3"
+    return optuna.load_study(study_name="matinee", storage=storage).trials
+
+
+def ended_in(folder):
+    """How many trials have ended of a study that somebody works on, without touching it."""
     try:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        storage = f"sqlite:///{folder}/study.sqlite3"
-        return optuna.load_study(study_name="matinee", storage=storage).trials
-    except (KeyError, RuntimeError, SQLAlchemyError, StorageInternalError):  # it begins just now
-        return []
+        with closing(sqlite3.connect(f"file:{folder}/study.sqlite3?mode=ro", uri=True)) as file:
+            states = file.execute("SELECT state FROM trials").fetchall()
+    except sqlite3.OperationalError:  # it begins just now
+        return 0
+    return sum(state in ("COMPLETE", "PRUNED") for (state,) in states)
 
 
 def wait_for(what, seconds=60):
@@ -75,8 +85,7 @@ def test_a_killed_search_loses_no_finished_trial(tmp_path, data):
     worker = begin(tmp_path, 0.3, 50)
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
     try:
-        wait_for((tmp_path / "study" / "study.sqlite3").exists)
-        wait_for(lambda: sum(one.state in ended for one in trials_in(tmp_path / "study")) >= 3)
+        wait_for(lambda: ended_in(tmp_path / "study") >= 3)
     finally:
         worker.send_signal(signal.SIGKILL)
         worker.communicate()
@@ -89,8 +98,8 @@ def test_a_killed_search_loses_no_finished_trial(tmp_path, data):
     assert {one.number: one.value for one in before}.items() <= values.items()
     assert len(found.trials) == len(before) + 2
     assert found.winner.tests == 1
-    dead = [one for one in trials_in(tmp_path / "study") if one.state not in ended]
-    assert {one.state for one in dead} <= {TrialState.FAIL}
+    others = [one for one in trials_in(tmp_path / "study") if one.state not in ended]
+    assert {one.state for one in others} <= {TrialState.FAIL, TrialState.WAITING}
 
 
 def test_processes_share_a_study_and_one_of_them_trains_the_winner(tmp_path, data):
@@ -112,6 +121,7 @@ def test_a_search_goes_on_as_if_it_had_not_been_interrupted(tmp_path, data):
     def settings(found):
         return {one["trial"]: one["settings"] for one in found.trials}
 
+    """But for what ALS and iALS remember of earlier trials."""
     whole = tune(data, "ease", trials=6, study=tmp_path / "a", run=tmp_path / "r1")
     tune(data, "ease", trials=2, study=tmp_path / "b", run=tmp_path / "r2")
     parts = tune(data, "ease", trials=6, study=tmp_path / "b", run=tmp_path / "r2")
@@ -213,6 +223,114 @@ def test_the_test_part_has_no_say_in_the_search(tmp_path, data):
     assert values[0] == values[1]
     assert found[0].winner.settings == found[1].winner.settings
     assert found[0].winner.test["rmse"] < found[1].winner.test["rmse"]
+
+
+def test_what_an_interrupt_took_is_made_again(tmp_path, data, monkeypatch):
+    from matinee.tuning import trials
+
+    place = {"study": tmp_path / "study", "run": tmp_path / "run"}
+    grid = {"space": Space("BiasOnly", {"iterations": Choice((2, 4, 6))}), "search": "grid"}
+
+    def stops(self, trial):
+        self.space.suggest(trial)
+        raise KeyboardInterrupt
+
+    for more, wanted in (({}, 2), (grid, None)):
+        place = {name: path / str(wanted) for name, path in place.items()}
+        with monkeypatch.context() as patch:
+            patch.setattr(trials.Trials, "__call__", stops)
+            assert tune(data, "bias", trials=wanted, **place, **more).interrupted
+        found = tune(data, "bias", trials=wanted, **place, **more)
+        if wanted:
+            assert found.default is not None
+        else:
+            tried = sorted(one["settings"]["iterations"] for one in found.trials)
+            assert tried == [2, 4, 6]
+            assert tune(data, "bias", trials=wanted, **place, **more) == found
+
+
+def test_an_interrupt_of_the_winner_is_an_interrupt(tmp_path, data, monkeypatch):
+    from matinee.tuning import search
+
+    def stops(*_):
+        raise KeyboardInterrupt
+
+    place = {"study": tmp_path / "study", "run": tmp_path / "run"}
+    with monkeypatch.context() as patch:
+        patch.setattr(search, "crown", stops)
+        found = tune(data, "bias", trials=2, **place)
+    assert (found.interrupted, found.winner, len(found.trials)) == (True, None, 2)
+    assert tune(data, "bias", trials=2, **place).winner.tests == 1
+
+
+def test_a_place_that_is_taken_is_refused_before_the_work(tmp_path, data):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "one.txt").write_text("precious")
+    with pytest.raises(RunError, match="this is there already and is no run"):
+        tune(data, "bias", trials=1, study=tmp_path / "study", run=tmp_path / "thesis")
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_winner_that_is_gone_or_wanted_elsewhere_is_trained_again(tmp_path, data):
+    study = tmp_path / "study"
+    first = tune(data, "bias", trials=2, study=study, run=tmp_path / "one").winner
+    other = tune(data, "bias", trials=2, study=study, run=tmp_path / "two").winner
+    assert (other.run, other.test, other.tests) == (str(tmp_path / "two"), first.test, 1)
+    remove_run(tmp_path / "two")
+    again = tune(data, "bias", trials=2, study=study, run=tmp_path / "three").winner
+    assert (again.run, again.test, again.tests) == (str(tmp_path / "three"), first.test, 1)
+
+
+@pytest.mark.parametrize("search", ["tpe", "random", "grid"])
+def test_any_seed_will_do(tmp_path, data, search):
+    split = Split(seed=2**40)
+    found = tune(
+        data, "bias", trials=2, search=search, split=split, study=tmp_path / "s", run=tmp_path / "r"
+    )
+    assert found.winner
+
+
+def test_names_with_odd_letters_are_names(tmp_path, data):
+    tune(data, "bias", trials=1, study=tmp_path / "what?x=1#%20", run=tmp_path / "run")
+    assert {path.name for path in tmp_path.iterdir()} == {"what?x=1#%20", "run"}
+
+
+def test_a_fixed_list_is_the_same_when_it_comes_back(tmp_path):
+    space = Space("NeuMF", {"factors": Choice((2, 3))}, {"layers": (8, 4)})
+    identity = {"data": "", **dict.fromkeys(NAMES), "space": space.as_json()}
+    for _ in range(2):
+        with at_work(
+            tmp_path / "s",
+            identity,
+            higher_is_better=True,
+            sampler=optuna.samplers.RandomSampler(),
+            pruner=optuna.pruners.NopPruner(),
+        ) as study:
+            assert study.user_attrs["identity"]["space"] == space.as_json()
+
+
+DAMAGE = {
+    "no winner at all": ("winner_json", "{"),
+    "its winner": ("winner", {"trial": 0}),
+    "no study of matinee tune": ("identity", [1]),
+}
+
+
+@pytest.mark.parametrize("said", DAMAGE)
+def test_a_damaged_study_is_one_line(tmp_path, data, said):
+    place = {"study": tmp_path / "study", "run": tmp_path / "run"}
+    tune(data, "bias", trials=1, **place)
+    key, value = DAMAGE[said]
+    with closing(sqlite3.connect(tmp_path / "study" / "study.sqlite3")) as file:
+        text = value if key == "winner_json" else json.dumps(value)
+        file.execute(
+            "UPDATE study_user_attributes SET value_json = ? WHERE key = ?",
+            (text, key.removesuffix("_json")),
+        )
+        file.commit()
+    with pytest.raises(RunError) as refused:
+        tune(data, "bias", trials=1, **place)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_grid_is_tried_whole_and_no_more(tmp_path, data):

@@ -30,7 +30,7 @@ def search(job, n=1, points=(), seed=0):
     return study
 
 
-@pytest.mark.parametrize(("factors", "iterations"), [(64, 15), (8, 5), (1, 1), (128, 12), (3, 40)])
+@pytest.mark.parametrize(("factors", "iterations"), [(64, 15), (8, 5), (128, 12), (3, 40)])
 def test_sizes_grow_to_the_whole_recipe(factors, iterations):
     whole = ALS(factors=factors, iterations=iterations)
     cold, warm = rungs(whole, warm=False), rungs(whole, warm=True)
@@ -40,6 +40,11 @@ def test_sizes_grow_to_the_whole_recipe(factors, iterations):
         assert abs(sum(one.iterations for one in cold) - iterations) <= 1
         assert warm[0].iterations < cold[0].iterations
     assert all(one.iterations >= 1 for one in cold + warm)
+
+
+@pytest.mark.parametrize("small", [{"factors": 0}, {"factors": 1}, {"iterations": 4}])
+def test_what_is_too_small_to_grow_is_whole_at_once(small):
+    assert rungs(ALS(**small), warm=False) == rungs(ALS(**small), warm=True) == [ALS(**small)]
 
 
 def test_a_trial_that_grows_ends_about_where_a_whole_training_does(parts):

@@ -39,6 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+STOPPED = 130  # what a shell calls the end by Ctrl-C
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "describe": describe,
@@ -103,9 +104,11 @@ def main() -> None:
             raise
         print(f"matinee: {problem}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:  # typer makes the one into the other
+        if isinstance(ended, SystemExit) and ended.code != STOPPED:
+            raise
         print("\nmatinee: stopped.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(STOPPED)
     except BrokenPipeError:  # somebody's `| head`
         sys.stderr.close()
         sys.exit(0)

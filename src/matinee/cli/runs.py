@@ -45,15 +45,15 @@ def runs(
     if sort not in SORTS:
         raise SettingError(f"--sort is {', '.join(SORTS)}, not {sort!r}.")
     kinds = _kinds(recipe)
-    every = [
+    every: list[dict[str, Any]] = [
         {
             "run": str(folder),
             "created": str(manifest.get("created", ""))[:19],
             "stars_by": _recipe(manifest, "rating"),
             "lists_by": _recipe(manifest, "ranking"),
-            "data": manifest["data"].get("name"),
-            "split": manifest["split"].get("method"),
-            "rmse": manifest["metrics"].get("rmse"),
+            "data": _text(manifest["data"].get("name")),
+            "split": _text(manifest["split"].get("method")),
+            "rmse": _number(manifest["metrics"].get("rmse")),
             "ndcg@10": _ndcg(manifest),
         }
         for folder, manifest in list_runs()
@@ -121,6 +121,15 @@ def remove(
         print_json({"removed": [str(folder) for folder in folders]})
 
 
+def _text(said: Any) -> str | None:
+    """What a manifest says where text should be; nothing if it is none."""
+    return said if isinstance(said, str) else None
+
+
+def _number(said: Any) -> float | None:
+    return float(said) if type(said) in (int, float) else None
+
+
 def _kinds(recipe: str | None) -> set[str]:
     """The classes that go by a name, typed as for `matinee train` or as lists show it."""
     from matinee.models.recipes import RANKING, RATING
@@ -160,6 +169,6 @@ def _ndcg(manifest: dict[str, Any]) -> float | None:
     try:
         lists = manifest["metrics"]["lists"]
         held_out = lists["protocol"] == "held-out"
-        return float(lists["figures"]["ndcg@10"]["value"]) if held_out else None
-    except (KeyError, TypeError, ValueError):
+        return _number(lists["figures"]["ndcg@10"]["value"]) if held_out else None
+    except (KeyError, TypeError):
         return None

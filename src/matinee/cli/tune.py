@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from matinee.tuning import Tuned
 
 SHOWN = 5  # of the best trials
-STOPPED = 130  # what a shell calls the end by Ctrl-C
 
 
 def tune(
@@ -34,8 +33,13 @@ def tune(
         ),
     ] = "als",
     trials: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Of the whole study, however often it goes on.")
-    ] = 50,
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Of the whole study, however often it goes on; by default 50, or a whole grid.",
+        ),
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(metavar="M", help="Begin no trial after so many minutes.")
     ] = None,
@@ -92,18 +96,13 @@ def tune(
     and the same command goes on. Several may work on one study at the same time.
     """
     try:
-        from matinee.tuning import objective_of, read_space, usual_space
         from matinee.tuning import tune as search_for
     except ModuleNotFoundError as problem:
         raise ExtraError(
             f"Tuning needs {problem.name}; pip install 'matinee[tuning]' has it."
         ) from None
     from matinee.evaluation import Split
-    from matinee.models.recipes import RANKING, RATING
 
-    objective = objective_of(model, metric)
-    recipe = (RANKING if objective.of_lists else RATING)[model]
-    where = read_space(recipe, space) if space else usual_space(recipe)
     how: dict[str, Any] = {"method": split, "test_fraction": test_fraction}
     chosen = {name: value for name, value in how.items() if value is not None}
     data = open_dataset(dataset, columns, scale, duplicates)
@@ -113,7 +112,7 @@ def tune(
         metric=metric,
         trials=trials,
         minutes=minutes,
-        space=where,
+        space=space,
         search=search,
         split=Split(**chosen, seed=seed),
         validation=validation,
@@ -123,11 +122,11 @@ def tune(
     )
     again = None
     if found.winner:
-        settings = {"ranking" if objective.of_lists else "rating": found.winner.settings}
+        settings = {"ranking" if found.of_lists else "rating": found.winner.settings}
         again = command_of(
             dataset,
-            "als" if objective.of_lists else model,
-            model if objective.of_lists else "ials",
+            "als" if found.of_lists else model,
+            model if found.of_lists else "ials",
             **settings,
             split=split,
             test_fraction=test_fraction,
@@ -139,17 +138,19 @@ def tune(
     if json:
         print_json({**found.as_json(), "command": again})
     else:
-        _report(found, again, trials)
+        _report(found, again)
     if found.interrupted:
-        raise typer.Exit(STOPPED)
+        raise KeyboardInterrupt
 
 
-def _report(found: "Tuned", again: str | None, wanted: int) -> None:
+def _report(found: "Tuned", again: str | None) -> None:
     """What was tried, what is best, and how to have it again."""
     states = [one["state"] for one in found.trials]
     whole, pruned, broke = (states.count(name) for name in ("complete", "pruned", "broke"))
+    tried = "1 trial" if len(states) == 1 else f"{len(states):,} trials"
+    of_grid = f" of a grid of {found.points:,}" if found.points else ""
     say(
-        f"{found.study}: {len(states):,} trials, {whole:,} to the end, {pruned:,} stopped early"
+        f"{found.study}: {tried}{of_grid}, {whole:,} to the end, {pruned:,} stopped early"
         + (f", {broke:,} with settings that lead nowhere." if broke else ".")
     )
     if whole:
@@ -157,18 +158,21 @@ def _report(found: "Tuned", again: str | None, wanted: int) -> None:
     elif broke:
         say(next(one["why"] for one in found.trials if one["why"]))
     if found.interrupted:
-        say(f"Stopped at {len(states):,} of {wanted:,} trials. The same command goes on.")
+        say(f"Stopped at {len(states):,} of {found.wanted:,} trials. The same command goes on.")
     elif found.others:
-        say("Others still work on this study; the last of them to end trains the winner.")
+        say(
+            "Others still work on this study. The last of them to end trains the winner; should it "
+            "be stopped, the same command does."
+        )
     elif found.winner is None:
         say("No trial got to its end, so there is no winner.")
     else:
         figures = ", ".join(
             f"{name} {value:.4f}" for name, value in found.winner.test.items() if value is not None
         )
-        times = "once" if found.winner.tests == 1 else f"{found.winner.tests} times in this study"
+        times = "once" if found.winner.tests == 1 else f"by {found.winner.tests} winners"
         say(f"Trained on the whole training part, the best has on the test part {figures}.")
-        say(f"The test part was looked at {times}. The same without the search:")
+        say(f"The test part was looked at {times}. The same run without the search:")
         say(f"  {again}")
         say(f"Saved in {found.winner.run}.")
 
@@ -185,4 +189,4 @@ def _table(found: "Tuned") -> None:
     floats = [name for name in frame.columns if frame[name].dtype.is_float()]
     print_table(frame, headings, {**dict.fromkeys(floats, ".4g"), "value": ".4f"})
     if found.default is not None:
-        say(f"The defaults (trial 0) have {found.metric} {found.default:.4f} there.")
+        say(f"The defaults have {found.metric} {found.default:.4f} on the same validation part.")

@@ -1,6 +1,7 @@
 """Runs against each other: judged on the same test ratings, and how sure it is which is better."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,7 @@ def compare(runs: Mapping[str, FactorModel]) -> Comparison:
             {part: str(head.trainer["name"]) for part, head in model.heads.items()},
             len(model.rated.indices),
             said[name].hold_out_validation,
-            plain(model.about.get("fit_seconds")),
+            _seconds(model.about.get("fit_seconds")),
             _error_figures(stars, name, test) | _list_figures(lists, name),
         )
         for name, model in runs.items()
@@ -83,6 +84,10 @@ def compare(runs: Mapping[str, FactorModel]) -> Comparison:
         settings,
         tuple(_differences(list(runs), stars, lists, test)),
     )
+
+
+def _seconds(said: Any) -> float | None:
+    return plain(said) if type(said) in (int, float) else None
 
 
 def _common_parts(said: Mapping[str, Noted]) -> tuple[Dataset, Dataset]:

@@ -134,6 +134,7 @@ def cross_validate(
                 validation=validation,
                 exam=some_viewers(train, test) if ranking else None,
                 followed=False,
+                whole=True,
                 threads=threads,
             )
             rows.append(_figures(result, ranking is not None))

@@ -14,6 +14,7 @@ from matinee.evaluation.judge import ListFigures, judge
 from matinee.evaluation.protocols import held_out
 from matinee.kernels import processor
 from matinee.models import FactorModel, Trainer
+from matinee.models.trainer import can_be_watched, to_the_end
 from matinee.models.warmup import compile_kernels
 
 VALIDATION_FRACTION = 0.1  # of the training part, where training stops early
@@ -93,6 +94,7 @@ def train_and_test(
     ranking: Trainer | None = None,
     exam: Exam | None = None,
     hold_out_validation: bool = False,
+    whole: bool = False,
     threads: int | None = None,
 ) -> Result:
     """Split, fit both heads on one part, judge on the other.
@@ -109,6 +111,8 @@ def train_and_test(
         What to judge lists by, on the same split; by default the test part.
     hold_out_validation : bool
         Keep a tenth of the training part aside for the recipes to watch (`ALS.patience`).
+    whole : bool
+        Ctrl-C ends it all; without it, a chain ends early with what it has so far.
     threads : int, optional
 
     Raises
@@ -138,6 +142,7 @@ def train_and_test(
         ranking=ranking,
         validation=validation,
         exam=exam or some_viewers(train, test),
+        whole=whole,
         threads=threads,
     )
     about = {
@@ -172,6 +177,7 @@ def fit_and_judge(
     validation: Dataset | None = None,
     exam: Exam | None = None,
     followed: bool = True,
+    whole: bool = False,
     threads: int | None = None,
 ) -> Result:
     """Fit both heads on one part, judge stars on the other and lists by an exam.
@@ -188,13 +194,18 @@ def fit_and_judge(
         Without it, no lists are judged.
     followed : bool
         Judge the test part after each iteration, too, for the history.
+    whole : bool
+        As in `train_and_test`.
     threads : int, optional
     """
     trained, seconds = [], []
     for one in some_recipes(recipe, ranking):
         started = time.perf_counter()
-        watched = test if followed else None
-        trained.append(one.fit(train, validation=validation, test=watched, threads=threads))
+        followed_part = test if followed else None
+        more: Any = {"watch": to_the_end} if whole and can_be_watched(one) else {}
+        trained.append(
+            one.fit(train, validation=validation, test=followed_part, threads=threads, **more)
+        )
         seconds.append(time.perf_counter() - started)
     model = trained[0] if len(trained) == 1 else trained[0].with_ranking(trained[1])
     started = time.perf_counter()

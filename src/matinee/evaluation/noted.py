@@ -46,11 +46,27 @@ def noted(about: Mapping[str, Any]) -> Noted:
         reading["scale"] = reading["scale"] and tuple(reading["scale"])
         split.pop("train_ratings")
         validation = split.pop("hold_out_validation")
-        return Noted(said["source"], reading, said["fingerprint"], Split(**split), validation)
+        found = Noted(said["source"], reading, said["fingerprint"], Split(**split), validation)
+        _check(found)
+        return found
     except (KeyError, TypeError, ValueError, AttributeError):
         raise RunError(
             "The run does not say which data and split it was made with; runs of matinee train do."
         ) from None
+
+
+def _check(said: Noted) -> None:
+    """TypeError for anything that is not of its type: a manifest may say what it likes."""
+    columns, how = dict(said.reading["columns"] or {}), said.split
+    texts = [said.source, said.fingerprint, how.method, *columns, *columns.values()]
+    numbers = [how.test_fraction, how.seed, *(said.reading["scale"] or ())]
+    if not (
+        all(isinstance(text, str) for text in texts)
+        and all(type(number) in (int, float) for number in numbers)
+        and type(how.seed) is int
+        and type(said.hold_out_validation) is bool
+    ):
+        raise TypeError(said)
 
 
 def data_of(model: FactorModel) -> tuple[Dataset, Dataset, Dataset]:

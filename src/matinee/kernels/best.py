@@ -205,6 +205,6 @@ def _needed(bases, least, count, slack):
     for r in range(count):
         score, base = np.float64(least[r]), np.float64(bases[r])
         need = score - base - 4 * HALF_STEP * (abs(score) + abs(base))
-        if need < lowest:
-            lowest = need
+        if not need >= lowest:  # what is infinite tells nothing: look at every movie
+            lowest = need if need == need else -np.inf
     return np.float32(max(lowest - slack, LOWEST))

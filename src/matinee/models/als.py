@@ -52,7 +52,7 @@ class ALS:
         Length of a vector; 0 leaves the biases alone.
     regularization : float, optional
         Strength of the pull to the prior mean, in squared stars; by default what the number and
-        spread of the ratings ask for (`matinee.models.regularization`): 1.4 on ml-1m.
+        spread of the ratings ask for (`matinee.models.regularization`): 1.3 on ml-1m.
     exponent : float
         v above: 0 is plain ridge regression, 1 weights by the number of ratings (ALS-WR).
     iterations : int
@@ -204,7 +204,7 @@ class Training:
         if not isinstance(head, RatingHead):
             raise SettingError("start has no vectors for stars to go on from.")
         rows = head.user_rows, head.item_rows
-        check_start(rows, (self.users, self.items))
+        check_start(earlier, rows, self.train, self.users.rows.shape[1])
         self.users.go_on(rows[0], head.user_prior[None])
         self.items.go_on(rows[1], head.genre_rows)
 

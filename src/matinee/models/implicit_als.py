@@ -209,10 +209,9 @@ class Training:
         head = earlier.ranking
         if not isinstance(head, RankingFactors):
             raise SettingError("start has no vectors for lists to go on from.")
-        sides = self.users, self.items
         rows = head.user_rows, head.item_rows
-        check_start(rows, sides)
-        for side, earlier_rows in zip(sides, rows, strict=True):
+        check_start(earlier, rows, self.train, self.recipe.factors)
+        for side, earlier_rows in zip((self.users, self.items), rows, strict=True):
             active = (side.weights > 0)[:, None]
             side.go_on(np.where(active, earlier_rows, np.float32(0.0)))
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from matinee.models.factor_model import FactorModel
 
 FORMAT = 2
+LONGEST = 200  # bytes of a run's name: file systems have 255, and folders.py adds to it
 RUNS = Path("runs")
 """Where runs go, and are looked for, unless another place is named."""
 SECTIONS = ("heads", "model", "data", "split", "metrics", "made", "files")
@@ -187,6 +188,8 @@ def rename_run(run: Path, name: str) -> Path:
         raise RunError(
             f"{name!r} is no name for a run: it has no slash, and no dot, dash or space in front."
         )
+    if len(name.encode()) > LONGEST:
+        raise RunError(f"A name of {len(name)} letters is too long for a run; take a shorter one.")
     check_own(run)
     recover(run.with_name(name))
     try:

@@ -31,6 +31,21 @@ def settings_of(kind: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind) if field.name not in APART)
 
 
+def nested_settings(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the entries of those that are mappings put together.
+
+    Examples
+    --------
+    >>> nested_settings({"factors": 8, "weight_decay.factors": 0.1, "weight_decay.layers": 0.0})
+    {'factors': 8, 'weight_decay': {'factors': 0.1, 'layers': 0.0}}
+    """
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        setting, dot, part = name.partition(".")
+        nested[setting] = {**nested.get(setting, {}), part: value} if dot else value
+    return nested
+
+
 def parse_settings(kind: type, texts: Iterable[str]) -> dict[str, Any]:
     """Settings from texts such as ``"factors=8"``, by name.
 

@@ -1,6 +1,7 @@
 """What the floors above may ask of a recipe, whatever it cooks with."""
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any, Protocol
 
 import polars as pl
@@ -11,6 +12,15 @@ from matinee.models.factor_model import FactorModel
 
 Watch = Callable[[Mapping[str, Any]], None]
 """Sees each row of a history as it is made; what it raises ends the training."""
+
+
+def can_be_watched(recipe: Any) -> bool:
+    """Whether `fit` of this recipe, or class of recipes, takes a `watch`."""
+    return "watch" in signature(recipe.fit).parameters
+
+
+def to_the_end(row: Mapping[str, Any]) -> None:
+    """A watch for who wants a whole training or none, whatever the keyboard says."""
 
 
 class Trainer(Protocol):

@@ -9,8 +9,9 @@ from matinee.lazy import lazy
 
 if TYPE_CHECKING:
     from matinee.tuning.objective import LISTS, STARS, Objective, objective_of
-    from matinee.tuning.search import TRIALS, Tuned, Winner, tune
+    from matinee.tuning.search import TRIALS, Tuned, tune
     from matinee.tuning.space import Choice, Range, Space, read_space, usual_space
+    from matinee.tuning.winner import Winner
 
 __getattr__, __dir__ = lazy(
     "matinee.tuning",
@@ -23,7 +24,7 @@ __getattr__, __dir__ = lazy(
         "Space": "matinee.tuning.space",
         "TRIALS": "matinee.tuning.search",
         "Tuned": "matinee.tuning.search",
-        "Winner": "matinee.tuning.search",
+        "Winner": "matinee.tuning.winner",
         "objective_of": "matinee.tuning.objective",
         "read_space": "matinee.tuning.space",
         "tune": "matinee.tuning.search",

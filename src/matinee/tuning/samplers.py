@@ -1,23 +1,23 @@
-"""Where the next trial is: on a grid, anywhere, or where earlier ones were good."""
+"""Where the next trial is: anywhere, or where earlier ones were good."""
 
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
 
 from matinee.errors import SettingError
-from matinee.tuning.space import Space
 
 SEARCHES = ("tpe", "random", "grid")
 AT_RANDOM = 10  # trials before the first that learns from others
 
 
-def sampler_of(search: str, space: Space, seed: int) -> BaseSampler:
-    """The sampler of a search.
+def sampler_of(search: str, seed: int) -> BaseSampler:
+    """The sampler of a search; the points of a grid stand in the study from the beginning.
 
     ``"tpe"`` is a tree-structured Parzen estimator over all settings together (Bergstra et al.
     2011, "Algorithms for hyper-parameter optimization"); trials of other processes that have not
@@ -28,10 +28,6 @@ def sampler_of(search: str, space: Space, seed: int) -> BaseSampler:
     SettingError
         If there is no such search.
     """
-    if search == "grid":
-        return GridSampler(space.grid(), seed=seed)
-    if search == "random":
-        return EachSeeded(lambda own: RandomSampler(seed=own), seed)
     if search == "tpe":
         return EachSeeded(
             lambda own: TPESampler(
@@ -39,19 +35,23 @@ def sampler_of(search: str, space: Space, seed: int) -> BaseSampler:
             ),
             seed,
         )
+    if search in SEARCHES:
+        return EachSeeded(lambda own: RandomSampler(seed=own), seed)
     raise SettingError(f"search is {', '.join(SEARCHES)}, not {search!r}.")
 
 
 class EachSeeded(BaseSampler):
     """Draws each trial with a seed made of the study's and the trial's number.
 
-    So what is tried depends on what was found before and on nothing else: a study goes on after
-    an interrupt as it would have, and processes that share one do not draw the same.
+    So what is tried next depends on what was found before and on nothing else: neither on who
+    works on the study, nor on whether it was interrupted.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
-        # seeds of different studies may meet at numbers that few studies reach
-        self._of = lru_cache(maxsize=1)(lambda number: make(1_000_003 * seed + number))
+        def of(number: int) -> BaseSampler:
+            return make(int(np.random.SeedSequence((seed, number)).generate_state(1)[0]))
+
+        self._of = lru_cache(maxsize=1)(of)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -75,7 +75,3 @@ class EachSeeded(BaseSampler):
         """A setting drawn alone."""
         sampler = self._of(trial.number)
         return sampler.sample_independent(study, trial, param_name, param_distribution)
-
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
-        """What a sampler notes beside a trial."""
-        self._of(trial.number).after_trial(study, trial, state, values)

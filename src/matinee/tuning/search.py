@@ -1,62 +1,29 @@
 """The search: trials on the training part alone, then the winner on the test part, once."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from optuna import Study
+from optuna import Study, Trial
 from optuna.trial import FrozenTrial, TrialState
 
 from matinee.data import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation import Result, Split, train_and_test
-from matinee.models import ALS, ImplicitALS, Trainer
+from matinee.evaluation import Split
 from matinee.models.recipes import RANKING, RATING
-from matinee.models.runs import new_run
+from matinee.models.runs import refuse_occupied
 from matinee.models.warmup import compile_kernels
 from matinee.progress import progress
 from matinee.tuning.objective import Objective, objective_of
 from matinee.tuning.samplers import sampler_of
-from matinee.tuning.space import Space, recipe_with, usual_space
-from matinee.tuning.study import (
-    STUDIES,
-    alone_with,
-    at_work,
-    bury,
-    finished,
-    stop_after,
-    told_plainly,
-)
-from matinee.tuning.trials import Trials, pruner_of
+from matinee.tuning.space import Space, read_space, recipe_with, usual_space
+from matinee.tuning.study import STUDIES, alone_with, at_work, bury, finished, told_plainly
+from matinee.tuning.trials import Trials, grows, pruner_of
 from matinee.tuning.validation import inner_parts
+from matinee.tuning.winner import Winner, best_of, crown
 
 TRIALS = 50
-
-
-@dataclass(frozen=True)
-class Winner:
-    """The best trial, trained on the whole training part and judged on the test part.
-
-    Parameters
-    ----------
-    trial : int
-        Its number, from 0 on.
-    settings : mapping of str to value
-        Those that were searched or fixed, as the recipe knows them.
-    run : str
-        Where the model is.
-    test : mapping of str to float or None
-        Of the test part: ``rmse``, ``mae``, ``ndcg@10`` and the metric.
-    tests : int
-        How often the test part was looked at in this study.
-    """
-
-    trial: int
-    settings: Mapping[str, Any]
-    run: str
-    test: Mapping[str, float | None]
-    tests: int
 
 
 @dataclass(frozen=True)
@@ -67,12 +34,19 @@ class Tuned:
     ----------
     study : Path
     metric : str
+    of_lists : bool
+        Whether the metric is about lists.
     trials : list of dict
         Of each finished trial, the best first: ``trial``, ``value`` (on the validation part; of a
-        pruned one, when it was stopped), ``state`` (``"complete"``, ``"pruned"``, ``"broke"``),
-        ``seconds``, its ``settings`` as they were searched, and ``why`` it broke.
+        pruned one of ``als`` and ``ials``, when it was stopped, and else None), ``state``
+        (``"complete"``, ``"pruned"``, ``"broke"``), ``seconds``, its ``settings`` as they were
+        searched, and ``why`` it broke.
+    wanted : int
+        How many trials were asked for.
+    points : int or None
+        Of the grid, if it is one.
     default : float or None
-        Value of the default settings, where these were the first trial and got to the end.
+        Value of the default settings, where they were tried and got to the end.
     relative : tuple of str
         Settings that were searched as times what the data ask for.
     winner : Winner or None
@@ -83,7 +57,10 @@ class Tuned:
 
     study: Path
     metric: str
+    of_lists: bool
     trials: list[dict[str, Any]]
+    wanted: int
+    points: int | None
     default: float | None
     relative: tuple[str, ...]
     winner: Winner | None
@@ -100,9 +77,9 @@ def tune(
     model: str,
     *,
     metric: str | None = None,
-    trials: int = TRIALS,
+    trials: int | None = None,
     minutes: float | None = None,
-    space: Space | None = None,
+    space: Space | str | Path | None = None,
     search: str = "tpe",
     split: Split | None = None,
     validation: str = "random",
@@ -124,11 +101,12 @@ def tune(
     metric : str, optional
         ``"rmse"`` or ``"mae"``; or of lists, ``"ndcg@10"`` and so on. By default RMSE for what
         predicts stars, and NDCG@10 for what makes lists.
-    trials : int
-        Finished trials of the study, those of earlier calls included.
+    trials : int, optional
+        Finished trials of the study, those of earlier calls included. By default 50, or all
+        points of a grid.
     minutes : float, optional
         Begin no trial after so many.
-    space : Space, optional
+    space : Space or path of a TOML file, optional
         By default the one that ships with the recipe.
     search : {"tpe", "random", "grid"}
     split : Split, optional
@@ -159,17 +137,24 @@ def tune(
     >>> len(found.trials), found.winner.tests, sorted(found.winner.settings)
     (3, 1, ['regularization'])
     """
-    if trials < 1:
+    if trials is not None and trials < 1:
         raise SettingError(f"At least 1 trial is made, not {trials}.")
     if minutes is not None and not minutes > 0:
         raise SettingError(f"minutes are above 0, not {minutes:g}.")
+    if run is not None:
+        refuse_occupied(Path(run))  # before the work, not after it
     objective = objective_of(model, metric)
     recipe = (RANKING if objective.of_lists else RATING)[model]
-    space = space or usual_space(recipe)
+    if space is None:
+        space = usual_space(recipe)
+    elif not isinstance(space, Space):
+        space = read_space(recipe, space)
     split = split or Split()
     train, _ = split.apply(dataset)
     parts = inner_parts(train, validation, split.seed)
-    folder = Path(study or STUDIES / f"{dataset.name}-{model}-{objective.metric}")
+    grid = space.grid() if search == "grid" else None
+    wanted = trials or (TRIALS if grid is None else len(grid))
+    folder = Path(study or _usual_folder(dataset, model, objective, split))
     identity = {
         "data": dataset.ratings.fingerprint(),
         "model": model,
@@ -179,6 +164,7 @@ def tune(
         "split": {"method": split.method, "test_fraction": split.test_fraction},
         "validation": validation,
         "seed": split.seed,
+        "defaults": space.defaults(train.ratings),
     }
     job = Trials(space, objective, parts, split.seed, threads)
     compile_kernels([recipe_with(recipe, space.fixed)])
@@ -186,23 +172,29 @@ def tune(
         folder,
         identity,
         higher_is_better=objective.higher_is_better,
-        sampler=sampler_of(search, space, split.seed),
+        sampler=sampler_of(search, split.seed),
         pruner=pruner_of(recipe),
-        first=None if search == "grid" else space.default(),
+        first=grid or ([] if (default := space.default()) is None else [default]),
     )
     with work as opened, told_plainly(folder):
-        interrupted = _work(opened, job, trials, minutes)
+        interrupted = _work(opened, job, wanted, minutes, only_first=grid is not None)
     winner = None
     with told_plainly(folder), alone_with(folder) as alone:
         if alone:
             bury(opened)
         if alone and not interrupted:
-            winner = _crown(opened, job, dataset, model, split, run)
+            try:
+                winner = crown(opened, job, dataset, model, split, run)
+            except KeyboardInterrupt:
+                interrupted = True
         return Tuned(
             study=folder,
             metric=objective.metric,
-            trials=_table(opened, objective),
-            default=_default(opened),
+            of_lists=objective.of_lists,
+            trials=_table(opened, job),
+            wanted=wanted,
+            points=None if grid is None else len(grid),
+            default=None if grid is not None else _default(opened),
             relative=space.relative,
             winner=winner,
             interrupted=interrupted,
@@ -210,111 +202,75 @@ def tune(
         )
 
 
-def _work(study: Study, job: Trials, trials: int, minutes: float | None) -> bool:
-    """Make the trials that are wanting; whether the keyboard stopped it."""
-    if len(finished(study)) >= trials:
-        return False
-    with progress("Tuning", trials) as tick:
+def _usual_folder(dataset: Dataset, model: str, objective: Objective, split: Split) -> Path:
+    """A folder for each data set, model, metric, split and seed."""
+    parts = [dataset.name, model, objective.metric]
+    parts += [split.method] * (split.method != "random")
+    parts += [f"seed{split.seed}"] * (split.seed != 0)
+    return STUDIES / "-".join(parts)
 
-        def tell(study: Study, _: FrozenTrial) -> None:
-            done = finished(study)
-            best = _best(study)
-            tick(len(done), f"best {job.objective.metric} {best.value:.4f}" if best else "")
+
+class _NothingLeft(Exception):  # noqa: N818 - it is no error
+    """All that was to be tried is tried, or others are at it."""
+
+
+def _work(
+    study: Study, job: Trials, wanted: int, minutes: float | None, *, only_first: bool
+) -> bool:
+    """Make the trials that are wanting; whether the keyboard stopped it."""
+    if len(finished(study)) >= wanted:
+        return False
+    with progress("Tuning", wanted) as tick:
+
+        def attempt(trial: Trial) -> float:
+            if only_first and "first" not in trial.user_attrs:
+                study.stop()
+                raise _NothingLeft
+            return job(trial)
+
+        def look(study: Study, _: FrozenTrial) -> None:
+            done, best = len(finished(study)), best_of(study)
+            tick(done, f"best {job.objective.metric} {best.value:.4f}" if best else "")
+            if done >= wanted:
+                study.stop()
 
         try:
             study.optimize(
-                job,
+                attempt,
                 timeout=None if minutes is None else 60 * minutes,
-                callbacks=[tell, stop_after(trials)],
+                catch=(_NothingLeft,),
+                callbacks=[look],
             )
         except KeyboardInterrupt:
             return True
     return False
 
 
-def _best(study: Study) -> FrozenTrial | None:
-    if not any(one.state == TrialState.COMPLETE for one in finished(study)):
-        return None
-    return study.best_trial
+def _table(study: Study, job: Trials) -> list[dict[str, Any]]:
+    sign = -1 if job.objective.higher_is_better else 1
+    comparable = grows(job.space.recipe)  # what others stream may be another figure
 
-
-def _crown(
-    study: Study,
-    job: Trials,
-    dataset: Dataset,
-    model: str,
-    split: Split,
-    run: str | Path | None,
-) -> Winner | None:
-    """The winner, trained and tested unless it was before."""
-    best = _best(study)
-    if best is None:
-        return None
-    earlier = study.user_attrs.get("winner")
-    if earlier and earlier["trial"] == best.number:
-        return Winner(**earlier)
-    train, _ = split.apply(dataset)
-    settings = job.space.settings(job.space.of(best.params), train.ratings)
-    objective = job.objective
-    feedback = "implicit" if objective.of_lists else "explicit"
-    recipe = recipe_with(job.space.recipe, settings, seed=split.seed, feedback=feedback)
-    # the other head with its defaults, as `matinee train` would
-    rating: Trainer = ALS(seed=split.seed) if objective.of_lists else recipe
-    ranking: Trainer = recipe if objective.of_lists else ImplicitALS(seed=split.seed)
-    result = train_and_test(dataset, rating, split, ranking=ranking, threads=job.threads)
-    tests = earlier["tests"] + 1 if earlier else 1
-    noted = {
-        "study": study.user_attrs["identity"],
-        "trials": len(finished(study)),
-        "trial": best.number,
-        "value": best.value,
-        "tests": tests,
-    }
-    tuned = replace(result.model, about={**result.model.about, "tuning": noted})
-    folder = tuned.save(run or new_run(dataset.name, f"{model}-tuned"))
-    winner = Winner(best.number, settings, str(folder), _tested(result, objective), tests)
-    study.set_user_attr("winner", asdict(winner))
-    return winner
-
-
-def _tested(result: Result, objective: Objective) -> dict[str, float | None]:
-    """The figures of the test part."""
-    found: dict[str, float | None] = {
-        name: getattr(result.test, name, None) for name in ("rmse", "mae")
-    }
-    for name in ("ndcg@10", objective.metric):
-        if name not in found:
-            found[name] = result.lists[name] if result.lists else None
-    return found
-
-
-def _table(study: Study, objective: Objective) -> list[dict[str, Any]]:
-    sign = -1 if objective.higher_is_better else 1
-
-    def order(trial: FrozenTrial) -> tuple[bool, float]:
-        value = trial.value
-        return trial.state != TrialState.COMPLETE, sign * value if value is not None else 0.0
-
-    return [
-        {
-            "trial": one.number,
-            "value": one.value,
-            "state": "broke" if "broke" in one.user_attrs else one.state.name.lower(),
-            "seconds": one.duration.total_seconds() if one.duration else None,
-            "settings": dict(one.params),
-            "why": one.user_attrs.get("broke"),
+    def row(trial: FrozenTrial) -> dict[str, Any]:
+        whole = trial.state == TrialState.COMPLETE
+        return {
+            "trial": trial.number,
+            "value": trial.value if whole or comparable else None,
+            "state": "broke" if "broke" in trial.user_attrs else trial.state.name.lower(),
+            "seconds": trial.duration.total_seconds() if trial.duration else None,
+            "settings": dict(trial.params),
+            "why": trial.user_attrs.get("broke"),
         }
-        for one in sorted(finished(study), key=order)
-    ]
+
+    def order(row: Mapping[str, Any]) -> tuple[bool, bool, float]:
+        value = row["value"]
+        return row["state"] != "complete", value is None, sign * (value or 0.0)
+
+    return sorted(map(row, finished(study)), key=order)
 
 
 def _default(study: Study) -> float | None:
-    """Value of the first trial, where it was enqueued with the defaults."""
+    """Value of the trial that was asked for first, the one of the defaults."""
     for one in finished(study):
-        if (
-            one.number == 0
-            and one.state == TrialState.COMPLETE
-            and "fixed_params" in one.system_attrs
-        ):
+        if one.state == TrialState.COMPLETE and "first" in one.user_attrs:
             return one.value
     return None

@@ -1,11 +1,12 @@
 """What a search may try: for each setting of a recipe a range, some values, or one."""
 
+import itertools
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from matinee.data import Ratings
 from matinee.errors import SettingError
 from matinee.models import Trainer
 from matinee.models.recipes import recipe_class
+from matinee.models.settings import APART, nested_settings
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 SHIPPED = "spaces.toml"
 GRID_STEPS = 5  # points of a range in a grid, where none are named
 RANGE_KEYS = ("low", "high", "log", "steps", "relative")
-NOT_TUNED = ("seed", "device", "patience")  # what makes a model no better, or is said elsewhere
+NOT_TUNED = (*APART, "patience")  # no settings, or none that a trial on a part can tell of
+MOST_POINTS = 2_000  # of a grid
 RELATIVE = "regularization"  # the setting whose default follows from the data, where it does
 
 
@@ -109,7 +112,7 @@ class Space:
     --------
     >>> space = Space("EASE", {"regularization": Range(10, 1000, log=True, steps=3)})
     >>> space.grid()
-    {'regularization': [10.0, 100.0, 1000.0]}
+    [{'regularization': 1000.0}, {'regularization': 100.0}, {'regularization': 10.0}]
     """
 
     recipe: str
@@ -145,7 +148,9 @@ class Space:
         values = {}
         for name, part in self.searched.items():
             outer, _, inner = name.partition(".")
-            value = usual[outer][inner] if inner else usual[outer]
+            value = usual[outer]
+            if inner:
+                value = value.get(inner, 0.0) if isinstance(value, Mapping) else value
             if name in self.relative:
                 value = 1.0
             if not part.holds(value):
@@ -153,9 +158,32 @@ class Space:
             values[name] = _kept(value)
         return values
 
-    def grid(self) -> dict[str, list[Any]]:
-        """The values of a grid by setting."""
-        return {name: part.points() for name, part in self.searched.items()}
+    def defaults(self, ratings: Ratings) -> dict[str, Any]:
+        """What the settings are that are not searched, and what follows from these ratings."""
+        recipe: Any = recipe_with(self.recipe, self.fixed)
+        usual = {name: recipe.usual_regularization(ratings) for name in self.relative}
+        kept = {name: _kept(value) for name, value in asdict(recipe).items()}
+        return {**kept, **usual}
+
+    def grid(self) -> list[dict[str, Any]]:
+        """All points of a grid, strong regularizations first: each begins where the last ended.
+
+        Raises
+        ------
+        SettingError
+            If there are more than anybody waits for.
+        """
+        values = {name: part.points() for name, part in self.searched.items()}
+        points = math.prod(map(len, values.values()))
+        if points > MOST_POINTS:
+            raise SettingError(
+                f"A grid of {points:,} points is too large (more than {MOST_POINTS:,}); "
+                "give fewer values, or fewer steps of ranges."
+            )
+        grid = [
+            dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())
+        ]
+        return sorted(grid, key=lambda point: -point.get("regularization", 0.0))
 
     def as_json(self) -> dict[str, Any]:
         """Plain values with stable keys."""
@@ -163,7 +191,8 @@ class Space:
             name: asdict(part) if isinstance(part, Range) else list(part.points())
             for name, part in self.searched.items()
         }
-        return {"recipe": self.recipe, "searched": searched, "fixed": dict(self.fixed)}
+        fixed = {name: _kept(value) for name, value in self.fixed.items()}
+        return {"recipe": self.recipe, "searched": searched, "fixed": fixed}
 
 
 def recipe_with(name: str, settings: Mapping[str, Any], **more: Any) -> Trainer:
@@ -176,14 +205,8 @@ def recipe_with(name: str, settings: Mapping[str, Any], **more: Any) -> Trainer:
     """
     kind = recipe_class(name)
     known = {one.name for one in fields(kind)}
-    nested: dict[str, Any] = {key: value for key, value in more.items() if key in known}
-    for key, value in settings.items():
-        outer, _, inner = key.partition(".")
-        if inner:
-            nested[outer] = {**nested.get(outer, {}), inner: value}
-        else:
-            nested[outer] = value
-    recipe: Trainer = kind(**nested)
+    fitting = {key: value for key, value in more.items() if key in known}
+    recipe: Trainer = kind(**fitting, **nested_settings(settings))
     return recipe
 
 
@@ -219,7 +242,7 @@ def read_space(recipe: str, path: str | Path) -> Space:
         said = tomllib.loads(text)
     except OSError as problem:
         raise SettingError(f"{path}: the file cannot be read ({problem.strerror}).") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise SettingError(f"{path}: this is no TOML ({problem}).") from None
     return space_of(recipe, said, str(path))
 
@@ -251,6 +274,10 @@ def space_of(recipe: str, said: Mapping[str, Any], where: str) -> Space:
             searched[name] = _choice(value, f"{where}: {name}")
         else:
             fixed[name] = _value_of(value[0] if isinstance(value, list) else value)
+    for name in (*searched, *fixed):
+        outer, dot, _ = name.partition(".")
+        if dot and (outer in searched or outer in fixed):
+            raise SettingError(f"{where}: {outer} is given both whole and in parts.")
     for name, part in searched.items():
         for value in part.ends:
             _check(recipe, name, value, types, where)
@@ -278,7 +305,11 @@ def _range(recipe: str, name: str, said: Mapping[str, Any], kind: Any, where: st
             raise SettingError(f"{where}: a range has {', '.join(RANGE_KEYS)}, not {key!r}.")
     low, high = said.get("low"), said.get("high")
     for value in (low, high):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
             raise SettingError(f"{where}: a range has numbers low and high, not {value!r}.")
     whole = kind is int
     if whole and not (isinstance(low, int) and isinstance(high, int)):

@@ -5,25 +5,26 @@ hold the folder's lock together; who holds it alone knows that nobody else is al
 that seem to run were killed.
 """
 
+import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna import Study
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import event
+from sqlalchemy import URL, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from matinee.errors import RunError, SettingError
-from matinee.folders import locked
+from matinee.errors import MatineeError, RunError, SettingError
+from matinee.folders import LOCKS, locked
 
 STUDIES = Path("studies")
 """Where studies go unless another place is named."""
@@ -38,6 +39,7 @@ NAMES = {
     "split": "the split",
     "validation": "--validation",
     "seed": "--seed",
+    "defaults": "the settings that are not searched (another version's defaults)",
 }
 """What makes a study what it is, in words, beside its data."""
 
@@ -50,7 +52,7 @@ def at_work(
     higher_is_better: bool,
     sampler: BaseSampler,
     pruner: BasePruner,
-    first: Mapping[str, Any] | None = None,
+    first: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[Study]:
     """The study in a folder, begun now or earlier, for as long as this process works on it.
 
@@ -61,8 +63,8 @@ def at_work(
         The fingerprint of the ``"data"``, and what `NAMES` names.
     higher_is_better : bool
     sampler, pruner : of Optuna
-    first : mapping, optional
-        Settings of the first trial.
+    first : sequence of mappings
+        Settings of the first trials.
 
     Raises
     ------
@@ -74,7 +76,7 @@ def at_work(
     if folder.exists() and not (folder / FILE).is_file() and any(folder.iterdir()):
         raise RunError(f"{folder}: this is there already and is no study; choose another folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    direction = StudyDirection.MAXIMIZE if higher_is_better else StudyDirection.MINIMIZE
+    same: dict[str, Any] = json.loads(json.dumps(identity))  # as it will come back
 
     def opened() -> Study:
         with warnings.catch_warnings():
@@ -82,32 +84,34 @@ def at_work(
             return optuna.create_study(
                 study_name="matinee",
                 storage=_storage(folder / FILE),
-                direction=direction,
+                direction=StudyDirection.MAXIMIZE if higher_is_better else StudyDirection.MINIMIZE,
                 sampler=sampler,
                 pruner=pruner,
                 load_if_exists=True,
             )
 
-    with told_plainly(folder):
-        with locked(folder, wait=False) as alone:
-            if alone:
-                study = opened()
-                if not study.user_attrs:
-                    if first is not None:
-                        study.enqueue_trial(dict(first))
-                    study.set_user_attr("identity", dict(identity))
-                bury(study)
-        with locked(folder, shared=True):
+    with _opening(folder), alone_with(folder) as alone:
+        if alone:
             study = opened()
-            _compare(study.user_attrs.get("identity", {}), identity, folder)
-            yield study
+            if "identity" not in study.user_attrs and not finished(study):
+                for settings in first:
+                    study.enqueue_trial(
+                        dict(settings), user_attrs={"first": True}, skip_if_exists=True
+                    )
+                study.set_user_attr("identity", same)
+            bury(study)
+    with locked(folder, shared=True):
+        with _opening(folder):
+            study = opened()
+            _compare(study.user_attrs.get("identity"), same, folder)
+        yield study
 
 
 @contextmanager
 def alone_with(folder: Path) -> Iterator[bool]:
     """Whether nobody else works on the study; if so, nobody will begin to before the block ends."""
     with locked(folder, wait=False) as alone:
-        yield alone
+        yield alone or not LOCKS  # where there are no locks, one process is up to the user
 
 
 def finished(study: Study) -> list[FrozenTrial]:
@@ -116,28 +120,49 @@ def finished(study: Study) -> list[FrozenTrial]:
 
 
 def bury(study: Study) -> None:
-    """End the trials of processes that are no more; for who is alone with the study."""
+    """End the trials of processes that are no more, and have them made again.
+
+    For who is alone with the study.
+    """
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
+    again = set(study.user_attrs.get("again", ()))
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
+        settings = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        if settings and trial.number not in again:
+            study.enqueue_trial(settings, user_attrs=trial.user_attrs)
+            again.add(trial.number)
+    study.set_user_attr("again", sorted(again))
 
 
 @contextmanager
-def told_plainly(folder: Path) -> Iterator[None]:
+def told_plainly(
+    folder: Path, kinds: tuple[type[Exception], ...] = (SQLAlchemyError, StorageInternalError)
+) -> Iterator[None]:
     """Errors of the file as `RunError`."""
     try:
         yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as problem:
+    except MatineeError:
+        raise
+    except kinds as problem:
         raise RunError(f"{folder / FILE}: the study cannot be used ({_first(problem)}).") from None
+
+
+def _opening(folder: Path) -> AbstractContextManager[None]:
+    """The same for opening, where a file that says strange things breaks in many ways."""
+    return told_plainly(folder, (Exception,))
 
 
 def _first(problem: BaseException) -> str:
     cause = problem.__cause__ or problem
-    return str(getattr(cause, "orig", None) or cause).splitlines()[0]
+    lines = str(getattr(cause, "orig", None) or cause).splitlines()
+    return lines[0].rstrip(".") if lines else type(cause).__name__
 
 
 def _storage(path: Path) -> RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": PATIENCE}})
+    address = URL.create("sqlite", database=str(path)).render_as_string()
+    storage = RDBStorage(address, engine_kwargs={"connect_args": {"timeout": PATIENCE}})
     event.listen(storage.engine, "connect", _quicker)
     storage.engine.dispose()  # connections from before
     return storage
@@ -149,8 +174,10 @@ def _quicker(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def _compare(begun: Mapping[str, Any], asked: Mapping[str, Any], folder: Path) -> None:
+def _compare(begun: Any, asked: Mapping[str, Any], folder: Path) -> None:
     """Refuse to go on with something else than the study was begun with."""
+    if not isinstance(begun, dict):
+        raise RunError(f"{folder}: this is no study of matinee tune; choose another folder.")
     if begun.get("data") != asked["data"]:
         raise RunError(
             f"{folder}: these are no longer the ratings that the study was begun with; "
@@ -167,16 +194,3 @@ def _compare(begun: Mapping[str, Any], asked: Mapping[str, Any], folder: Path) -
 def _both(begun: Any, asked: Any) -> str:
     short = isinstance(begun, str | int) and isinstance(asked, str | int)
     return f" ({begun}, not {asked})" if short else ""
-
-
-Stop = Callable[[Study, FrozenTrial], None]
-
-
-def stop_after(trials: int) -> Stop:
-    """What ends a search when the study has so many finished trials, whoever made them."""
-
-    def stop(study: Study, _: FrozenTrial) -> None:
-        if len(finished(study)) >= trials:
-            study.stop()
-
-    return stop

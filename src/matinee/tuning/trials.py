@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,16 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvin
 
 from matinee.data import Dataset
 from matinee.errors import SettingError
-from matinee.models import ALS, BayesianMF, FactorModel, ImplicitALS, Trainer
+from matinee.models import ALS, BayesianMF, FactorModel, ImplicitALS
+from matinee.models.recipes import recipe_class
+from matinee.models.trainer import can_be_watched, to_the_end
 from matinee.tuning.objective import Objective
 from matinee.tuning.space import Space, recipe_with
 
 GROWING = (ALS, ImplicitALS)
 """Recipes whose trials begin with half of the factors, and grow if they are promising."""
 REDUCTION = 3  # of the trials that come to a size, one in so many grows
-KEPT = 16  # trials whose first vectors others may begin with
+KEPT = 8  # trials whose first vectors others may begin with
 CHAIN = 4  # a trial's chain is so many times shorter than the winner's
 STAGES = 10  # moments of a training at which it may be stopped
 WATCHED = {False: "validation_rmse", True: "validation_hit_rate"}
@@ -29,12 +30,16 @@ Part = tuple[Dataset, Dataset]
 """What a trial is trained on, and what it is judged by."""
 
 
+def grows(recipe: str) -> bool:
+    """Whether trials of this recipe grow."""
+    return issubclass(recipe_class(recipe), GROWING)
+
+
 def pruner_of(recipe: str) -> BasePruner:
     """What decides which trials of a recipe end early."""
-    kind = recipe_with(recipe, {})
-    if isinstance(kind, GROWING):
+    if grows(recipe):
         return SuccessiveHalvingPruner(min_resource=1, reduction_factor=REDUCTION)
-    if _streams(kind):
+    if can_be_watched(recipe_class(recipe)):
         return MedianPruner(n_startup_trials=4, n_warmup_steps=1)
     return NopPruner()
 
@@ -76,8 +81,12 @@ class Trials:
         try:
             recipes = [self._recipe(values, train) for train, _ in self.parts]
             if isinstance(recipes[0], GROWING):
-                return self._grow(trial, values, recipes)
-            return self._watch(trial, recipes)
+                value = self._grow(trial, values, recipes)
+            else:
+                value = self._watch(trial, recipes)
+            if not math.isfinite(value):
+                raise SettingError(f"Its {self.objective.metric} is no number.")
+            return value
         except SettingError as problem:
             trial.set_user_attr("broke", str(problem))
             raise TrialPruned from None
@@ -89,8 +98,7 @@ class Trials:
 
     def _grow(self, trial: Trial, values: Mapping[str, Any], recipes: Sequence[Any]) -> float:
         """Few factors and iterations first; the vectors learned so far begin the next size."""
-        small = rungs(recipes[0], warm=False)[0].factors
-        models = self._nearest(values, small)
+        models = self._nearest(values, rungs(recipes[0], warm=False)[0].factors)
         ladders = [rungs(recipe, warm=models is not None) for recipe in recipes]
         value = math.nan
         for rung, sizes in enumerate(zip(*ladders, strict=True)):
@@ -124,8 +132,11 @@ class Trials:
         for number, ((train, validation), recipe) in enumerate(
             zip(self.parts, recipes, strict=True)
         ):
-            shorter, more = shortened(recipe), {}
-            if number == 0 and _streams(recipe):
+            shorter = shortened(recipe)
+            more: dict[str, Any] = {}
+            if can_be_watched(recipe):
+                more = {"watch": to_the_end}
+            if can_be_watched(recipe) and number == 0:
                 watch = _Watcher(trial, _length(shorter), WATCHED[self.objective.of_lists])
                 more = {"validation": validation, "watch": watch.see}
             models.append(shorter.fit(train, threads=self.threads, **more))
@@ -159,20 +170,23 @@ def rungs(recipe: Any, warm: bool) -> list[Any]:
 
     Half of the factors for two fifths of the iterations, for another fifth, then all of the
     factors for the rest. One that begins with vectors of another trial takes half as many
-    iterations at first. With fewer factors a weaker regularization looks best.
+    iterations at first. With fewer factors a weaker regularization looks best. What is too small
+    to grow is whole at once.
 
     Examples
     --------
     >>> [(one.factors, one.iterations) for one in rungs(ALS(factors=64), warm=False)]
     [(32, 6), (32, 3), (64, 6)]
     """
+    if recipe.factors < 2 or recipe.iterations < 5:
+        return [recipe]
     fifth = recipe.iterations / 5
     shares = (fifth if warm else 2 * fifth, fifth, 2 * fifth)
     return [
         replace(
             recipe,
-            factors=max(1, recipe.factors // divisor),
-            iterations=max(1, round(share)),
+            factors=recipe.factors // divisor,
+            iterations=round(share),
         )
         for divisor, share in zip((2, 2, 1), shares, strict=True)
     ]
@@ -183,10 +197,6 @@ def shortened(recipe: Any) -> Any:
     if isinstance(recipe, BayesianMF):
         return replace(recipe, iterations=max(2, recipe.iterations // CHAIN))
     return recipe
-
-
-def _streams(recipe: Trainer) -> bool:
-    return "watch" in signature(recipe.fit).parameters
 
 
 def _length(recipe: Any) -> int:
