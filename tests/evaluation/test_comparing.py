@@ -11,7 +11,7 @@ from matinee.data.generated import write_generated
 from matinee.errors import RunError, SettingError
 from matinee.evaluation import Difference, Figure, Split, compare, noted, train_and_test
 from matinee.evaluation.comparison import MAIN, short_names
-from matinee.evaluation.settings import settings_of
+from matinee.evaluation.settings import differing_settings
 from matinee.models import ALS, EASE, BiasOnly, ImplicitALS
 
 SPLIT = Split(seed=3)
@@ -155,7 +155,7 @@ def test_viewers_whom_a_run_does_not_know_are_not_judged(runs):
 
 
 def test_settings_that_differ_are_named_and_the_others_counted(runs):
-    found = settings_of(runs)
+    found = differing_settings(runs)
     shown = {(one.part, one.name): dict(one.values) for one in found.differ}
     assert shown["stars", "recipe"] == {
         "als": "ALS", "bias": "BiasOnly", "wide": "ALS", "patient": "ALS",
@@ -175,7 +175,7 @@ def test_settings_that_differ_are_named_and_the_others_counted(runs):
 
 def test_settings_are_shown_as_people_say_them(runs):
     values = {"a": None, "b": True, "c": 0.1234567, "d": (64, 32), "e": {"x": 0.5}, "f": "cg"}
-    one = replace(settings_of(runs).differ[0], values=values)
+    one = replace(differing_settings(runs).differ[0], values=values)
     shown = [one.shown(run) for run in "abcdefg"]
     assert shown == ["not set", "yes", "0.1235", "64, 32", "x 0.5", "cg", ""]
 

@@ -16,7 +16,7 @@ from matinee.evaluation.metrics import mae, mae_interval, rmse, rmse_interval
 from matinee.evaluation.noted import Noted, noted
 from matinee.evaluation.paired import error_differences, list_differences
 from matinee.evaluation.protocols import held_out
-from matinee.evaluation.settings import settings_of
+from matinee.evaluation.settings import differing_settings
 from matinee.models import FactorModel
 
 
@@ -61,7 +61,7 @@ def compare(runs: Mapping[str, FactorModel]) -> Comparison:
         raise SettingError("A comparison takes two runs or more.")
     said = {name: noted(model.about) for name, model in runs.items()}
     train, test = _common_parts(said)
-    settings = settings_of(runs)
+    settings = differing_settings(runs)
     stars = {name: predict_all(model, test) for name, model in runs.items() if model.rating}
     lists = _judged(runs, train, test)
     compared = {

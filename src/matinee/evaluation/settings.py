@@ -79,7 +79,7 @@ class Settings:
         return f"{self.same} settings are the same{some}."
 
 
-def settings_of(runs: Mapping[str, FactorModel]) -> Settings:
+def differing_settings(runs: Mapping[str, FactorModel]) -> Settings:
     """Compare what runs were trained with: recipes and their settings, split, how data are read.
 
     Parameters
