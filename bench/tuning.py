@@ -71,10 +71,14 @@ def cost(trials: int, pairs: int) -> dict[str, object]:
         rows[0][name.replace("settings", "rmse")] = evaluate(model, train, test).rmse
     found = {
         name: statistics.median(row[name] for row in rows)
-        for name in ("growing", "whole", "one_fit", "of_whole_search", "of_default_fits")
+        for name in (
+            *("growing", "with_winner", "whole", "one_fit"),
+            *("of_whole_search", "of_default_fits"),
+        )
     }
     found |= {name: rows[0][name] for name in ("growing_rmse", "whole_rmse")}
-    print(f"ml-1m, {trials} als trials: {found['growing']:.1f} s with all there is to a search,")
+    print(f"ml-1m, {trials} als trials: {found['growing']:.1f} s, with the winner trained, tested")
+    print(f"  and saved {found['with_winner']:.1f} s. The trials take")
     print(f"  {found['of_whole_search']:.0%} of a search by whole fits ({found['whole']:.1f} s),")
     print(f"  {found['of_default_fits']:.0%} of {trials} fits of {found['one_fit']:.2f} s;")
     print(f"  test RMSE of the winners {found['growing_rmse']:.4f}, {found['whole_rmse']:.4f}")
@@ -82,15 +86,23 @@ def cost(trials: int, pairs: int) -> dict[str, object]:
 
 
 def growing(data: matinee.Dataset, trials: int) -> dict[str, object]:
-    """The search as users have it: study on disk, winner trained and tested."""
+    """The search as users have it: study on disk, winner trained, tested and saved."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         found = tune(
             data, "als", trials=trials, study=Path(folder, "study"), run=Path(folder, "run")
         )
         seconds = time.perf_counter() - started
+        storage = f"sqlite:///{folder}/study/study.sqlite3"
+        made = optuna.load_study(study_name="matinee", storage=storage).trials
+    between = max(one.datetime_complete for one in made) - made[0].datetime_start
     ended = sum(one["state"] == "complete" for one in found.trials)
-    return {"growing": seconds, "to_the_end": ended, "growing_settings": found.winner.settings}
+    return {
+        "growing": between.total_seconds(),
+        "with_winner": seconds,
+        "to_the_end": ended,
+        "growing_settings": found.winner.settings,
+    }
 
 
 def whole(train: matinee.Dataset, trials: int) -> dict[str, object]:
@@ -104,7 +116,7 @@ def whole(train: matinee.Dataset, trials: int) -> dict[str, object]:
         return judge(recipe_with("ALS", settings).fit(inner[0]))
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(sampler=sampler_of("tpe", space, 0))
+    study = optuna.create_study(sampler=sampler_of("tpe", 0))
     study.enqueue_trial(space.default())
     started = time.perf_counter()
     study.optimize(trial, n_trials=trials)

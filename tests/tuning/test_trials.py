@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from matinee.models import ALS, EASE
 from matinee.tuning import Choice, Objective, Range, Space
 from matinee.tuning.space import recipe_with
-from matinee.tuning.trials import KEPT, Trials, pruner_of, rungs, shortened
+from matinee.tuning.trials import KEPT, REDUCTION, Trials, pruner_of, rungs, shortened
 from matinee.tuning.validation import inner_parts
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -53,7 +53,7 @@ def test_a_trial_that_grows_ends_about_where_a_whole_training_does(parts):
     study = search(job, points=[{"regularization": 1.0}])
     whole = Objective("rmse").on(*inner[0])(ALS(factors=6).fit(inner[0][0]))
     assert study.best_value == pytest.approx(whole, abs=0.01)
-    assert list(study.best_trial.intermediate_values) == [1, 3]
+    assert list(study.best_trial.intermediate_values) == [1, REDUCTION]
 
 
 def test_few_of_those_that_promise_nothing_grow(parts):
@@ -65,7 +65,7 @@ def test_few_of_those_that_promise_nothing_grow(parts):
     pruned = [one for one in study.trials if one.state == TrialState.PRUNED]
     assert ended[0] == 0
     assert len(ended) <= 4
-    assert {one.last_step for one in pruned} <= {1, 3}
+    assert {one.last_step for one in pruned} <= {1, REDUCTION}
     assert study.best_trial.number == 0
 
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from matinee.errors import UnknownIdError
 from matinee.kernels import mark, rank
 
+SPARSEST = 16
+"""Times as many numbers as ids among which codes are looked up rather than searched for."""
 WIDEST = 2**26
 """The most numbers among which ids are counted rather than searched."""
 
@@ -56,6 +58,16 @@ class Ids:
     def _numbers(self) -> NDArray[np.int64]:
         return self.values.to_numpy()
 
+    @cached_property
+    def _table(self) -> NDArray[np.int32] | None:
+        """Code by id, -1 elsewhere; None where numbers are not small and would need a large one."""
+        numbers = self._numbers
+        if len(numbers) == 0 or numbers[0] < 0 or numbers[-1] >= SPARSEST * len(numbers):
+            return None
+        table = np.full(int(numbers[-1]) + 1, -1, np.int32)
+        table[numbers] = np.arange(len(numbers), dtype=np.int32)
+        return table
+
     def codes(self, wanted: Any) -> NDArray[np.int32]:
         """Codes of many ids, int32 of the same length; -1 where an id is unknown."""
         asked = pl.Series("id", wanted, dtype=self.values.dtype, strict=False)
@@ -70,6 +82,9 @@ class Ids:
         known_numbers = self._numbers
         if len(known_numbers) == 0:
             return np.full(len(numbers), -1, np.int32)
+        if self._table is not None:
+            inside = (numbers >= 0) & (numbers < len(self._table))
+            return np.where(inside, self._table[np.where(inside, numbers, 0)], np.int32(-1))
         at = np.minimum(np.searchsorted(known_numbers, numbers), len(known_numbers) - 1)
         return np.where(known_numbers[at] == numbers, at, -1).astype(np.int32)
 

@@ -229,9 +229,10 @@ def _work(
             return job(trial)
 
         def look(study: Study, _: FrozenTrial) -> None:
-            done, best = len(finished(study)), best_of(study)
-            tick(done, f"best {job.objective.metric} {best.value:.4f}" if best else "")
-            if done >= wanted:
+            done = finished(study)
+            best = best_of(done, job.objective.higher_is_better)
+            tick(len(done), f"best {job.objective.metric} {best.value:.4f}" if best else "")
+            if len(done) >= wanted:
                 study.stop()
 
         try:

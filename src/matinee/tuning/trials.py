@@ -19,7 +19,7 @@ from matinee.tuning.space import Space, recipe_with
 
 GROWING = (ALS, ImplicitALS)
 """Recipes whose trials begin with half of the factors, and grow if they are promising."""
-REDUCTION = 3  # of the trials that come to a size, one in so many grows
+REDUCTION = 4  # of the trials that come to a size, one in so many grows
 KEPT = 8  # trials whose first vectors others may begin with
 CHAIN = 4  # a trial's chain is so many times shorter than the winner's
 STAGES = 10  # moments of a training at which it may be stopped
@@ -169,7 +169,7 @@ def rungs(recipe: Any, warm: bool) -> list[Any]:
     """The sizes that a trial of this recipe grows through; the last one is whole.
 
     Half of the factors for two fifths of the iterations, for another fifth, then all of the
-    factors for the rest. One that begins with vectors of another trial takes half as many
+    factors for the rest. One that begins with vectors of another trial takes a third as many
     iterations at first. With fewer factors a weaker regularization looks best. What is too small
     to grow is whole at once.
 
@@ -181,7 +181,7 @@ def rungs(recipe: Any, warm: bool) -> list[Any]:
     if recipe.factors < 2 or recipe.iterations < 5:
         return [recipe]
     fifth = recipe.iterations / 5
-    shares = (fifth if warm else 2 * fifth, fifth, 2 * fifth)
+    shares = (2 * fifth / 3 if warm else 2 * fifth, fifth, 2 * fifth)
     return [
         replace(
             recipe,

@@ -1,6 +1,6 @@
 """The best trial, trained on the whole training part, and tested."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -46,11 +46,11 @@ class Winner:
     tests: int
 
 
-def best_of(study: Study) -> FrozenTrial | None:
-    """The best trial that got to its end."""
-    if not any(one.state == TrialState.COMPLETE for one in finished(study)):
-        return None
-    return study.best_trial
+def best_of(trials: Iterable[FrozenTrial], higher_is_better: bool) -> FrozenTrial | None:
+    """The best trial that got to its end, of equally good ones the first."""
+    sign = -1.0 if higher_is_better else 1.0
+    ended = (one for one in trials if one.state == TrialState.COMPLETE and one.value is not None)
+    return min(ended, key=lambda one: (sign * (one.value or 0.0), one.number), default=None)
 
 
 def crown(
@@ -62,7 +62,7 @@ def crown(
     run: str | Path | None,
 ) -> Winner | None:
     """The winner, trained and tested unless it was before; None if no trial got to its end."""
-    best = best_of(study)
+    best = best_of(finished(study), job.objective.higher_is_better)
     if best is None:
         return None
     earlier = _earlier(study)
