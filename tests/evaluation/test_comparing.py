@@ -193,7 +193,7 @@ def test_settings_are_shown_as_people_say_them(runs):
         ("ndcg@10", Figure(0.004, 0.003, 0.005), "B",
          "B is better than A by 0.0040 ± 0.0010 NDCG@10 (95 %, over 1,234 viewers)."),
         ("mae", Figure(0.001, -0.001, 0.003), None,
-         "A and B cannot be told apart by MAE: B less A is between -0.0010 and +0.0030 "
+         "A and B cannot be told apart by MAE: B minus A is between -0.0010 and +0.0030 "
          "(95 %, over 1,234 viewers)."),
         ("mae", Figure(0.0, 0.0, 0.0), None, "A and B have the same MAE, viewer by viewer."),
         ("mae", Figure(-0.5), None, "A and B differ by 0.5000 MAE, on one viewer only."),

@@ -65,7 +65,7 @@ def compare(
     first = next(iter(found.runs))
     columns = {name: name for name in ("figure", "run", "value", "interval")}
     print_table(
-        pl.DataFrame(found.figure_rows()), {**columns, "difference": f"less that of {first}"}
+        pl.DataFrame(found.figure_rows()), {**columns, "difference": f"minus that of {first}"}
     )
     say(LESS_OR_MORE)
     for note in found.notes:

@@ -104,7 +104,7 @@ class Difference:
         if self.by.low == self.by.high:
             return f"{pair} have the same {name}, viewer by viewer."
         return (
-            f"{pair} cannot be told apart by {name}: {self.run} less {self.than} is between "
+            f"{pair} cannot be told apart by {name}: {self.run} minus {self.than} is between "
             f"{self.by.low:+.4f} and {self.by.high:+.4f} {over}."
         )
 

@@ -57,7 +57,7 @@ def difference_chart(
         tooltip=alt.Tooltip("in_words:N", title=" "),
     )
     dots = base.mark_circle(size=90, opacity=1).encode(
-        x=alt.X("value:Q", title=f"run less {first}{', stars' if of == 'stars' else ''}").axis(
+        x=alt.X("value:Q", title=f"run minus {first}{', stars' if of == 'stars' else ''}").axis(
             tickCount=5, grid=False
         )
     )

@@ -83,7 +83,7 @@ def _figures(found: Comparison) -> Table:
         for row in found.figure_rows()
     ]
     first = next(iter(found.runs))
-    return Table(["figure", "run", "value", "95 % interval", f"less that of {first}"], rows)
+    return Table(["figure", "run", "value", "95 % interval", f"minus that of {first}"], rows)
 
 
 def _sentences(found: Comparison) -> list[Block]:
