@@ -23,8 +23,8 @@ from matinee.kernels import (
 from matinee.models.factor_model import FactorModel
 from matinee.models.rating_head import RatingHead
 from matinee.models.regularization import against_noise
-from matinee.models.side import Side, check_start, movie_features
-from matinee.models.trainer import judged_parts
+from matinee.models.side import Side, movie_features
+from matinee.models.trainer import check_start, judged_parts
 from matinee.progress import compilation_announced, progress
 
 FIRST_SPREAD = 0.1  # standard deviation of the first viewer factors, in stars per factor
@@ -204,7 +204,7 @@ class Training:
         if not isinstance(head, RatingHead):
             raise SettingError("start has no vectors for stars to go on from.")
         rows = head.user_rows, head.item_rows
-        check_start(earlier, rows, self.train, self.users.rows.shape[1])
+        check_start(earlier, rows[0].shape[1] - 1, self.train, self.recipe.factors)
         self.users.go_on(rows[0], head.user_prior[None])
         self.items.go_on(rows[1], head.genre_rows)
 

@@ -22,7 +22,8 @@ from matinee.models.factor_model import FactorModel
 from matinee.models.positives import CONFIDENCES, check_liked, positives, shared_gram, watched_by
 from matinee.models.ranking_heads import UNTIL_SOLVED, RankingFactors
 from matinee.models.regularization import against_chance
-from matinee.models.side import Side, check_start, movie_features
+from matinee.models.side import Side, movie_features
+from matinee.models.trainer import check_start
 from matinee.progress import compilation_announced, progress
 
 FIRST_SPREAD = 0.1  # length of the first vectors
@@ -210,7 +211,7 @@ class Training:
         if not isinstance(head, RankingFactors):
             raise SettingError("start has no vectors for lists to go on from.")
         rows = head.user_rows, head.item_rows
-        check_start(earlier, rows, self.train, self.recipe.factors)
+        check_start(earlier, rows[0].shape[1], self.train, self.recipe.factors)
         for side, earlier_rows in zip((self.users, self.items), rows, strict=True):
             active = (side.weights > 0)[:, None]
             side.go_on(np.where(active, earlier_rows, np.float32(0.0)))

@@ -1,14 +1,11 @@
 """One side of a factorization in training: viewers or movies, and what their rows are pulled to."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data import Catalog, Dataset
-from matinee.errors import SettingError
+from matinee.data import Catalog
 from matinee.kernels import (
     Rows,
     add_up_rows,
@@ -19,9 +16,6 @@ from matinee.kernels import (
     run_blocks,
     transpose,
 )
-
-if TYPE_CHECKING:
-    from matinee.models.factor_model import FactorModel
 
 SPAN = 5  # years that count as the same time
 
@@ -107,20 +101,6 @@ class Side:
         away = self.rows - self.prior
         distance = np.einsum("nk,nk->n", away, away)
         return float((self.weights * distance).sum() + link_ridge * np.square(self.link).sum())
-
-
-def check_start(
-    earlier: "FactorModel", rows: Sequence[NDArray[np.float32]], train: Dataset, width: int
-) -> None:
-    """Refuse rows of an earlier training that do not fit one on `train` with rows of this width."""
-    known = (
-        (earlier.user_ids.values, train.ratings.user_ids.values),
-        (earlier.items, train.ratings.item_ids.values),
-    )
-    if not all(theirs is ours or theirs.equals(ours) for theirs, ours in known):
-        raise SettingError("start knows other viewers or movies than the training part.")
-    if rows[0].shape[1] > width:
-        raise SettingError("start has more factors than the recipe; it can only grow.")
 
 
 def movie_features(catalog: Catalog, features: str) -> NDArray[np.float32]:

@@ -79,3 +79,15 @@ def kept_epoch(history: pl.DataFrame, patience: int) -> int:
     if "validation_hit_rate" in history.columns:
         return int(history["validation_hit_rate"].arg_max() or 0)
     return int(history["validation_rmse"].arg_min() or 0)
+
+
+def check_start(earlier: FactorModel, factors: int, train: Dataset, most: int) -> None:
+    """Refuse an earlier training with so many factors for one on `train` with `most` of them."""
+    known = (
+        (earlier.user_ids.values, train.ratings.user_ids.values),
+        (earlier.items, train.ratings.item_ids.values),
+    )
+    if not all(theirs is ours or theirs.equals(ours) for theirs, ours in known):
+        raise SettingError("start knows other viewers or movies than the training part.")
+    if factors > most:
+        raise SettingError("start has more factors than the recipe; it can only grow.")

@@ -10,7 +10,8 @@ from matinee.lazy import lazy
 if TYPE_CHECKING:
     from matinee.tuning.objective import LISTS, STARS, Objective, objective_of
     from matinee.tuning.search import TRIALS, Tuned, tune
-    from matinee.tuning.space import Choice, Range, Space, read_space, usual_space
+    from matinee.tuning.space import Choice, Range, Space
+    from matinee.tuning.space_files import read_space, usual_space
     from matinee.tuning.winner import Winner
 
 __getattr__, __dir__ = lazy(
@@ -26,9 +27,9 @@ __getattr__, __dir__ = lazy(
         "Tuned": "matinee.tuning.search",
         "Winner": "matinee.tuning.winner",
         "objective_of": "matinee.tuning.objective",
-        "read_space": "matinee.tuning.space",
+        "read_space": "matinee.tuning.space_files",
         "tune": "matinee.tuning.search",
-        "usual_space": "matinee.tuning.space",
+        "usual_space": "matinee.tuning.space_files",
     },
 )
 

@@ -17,7 +17,8 @@ from matinee.models.warmup import compile_kernels
 from matinee.progress import progress
 from matinee.tuning.objective import Objective, objective_of
 from matinee.tuning.samplers import sampler_of
-from matinee.tuning.space import Space, read_space, recipe_with, usual_space
+from matinee.tuning.space import Space, recipe_with
+from matinee.tuning.space_files import read_space, usual_space
 from matinee.tuning.study import STUDIES, alone_with, at_work, bury, finished, told_plainly
 from matinee.tuning.trials import Trials, grows, pruner_of
 from matinee.tuning.validation import inner_parts
