@@ -22,7 +22,7 @@ def error_differences(
     draws: int = 1000,
     seed: int = 0,
 ) -> dict[str, Figure]:
-    """RMSE and MAE of the second model less those of the first, with 95 % intervals.
+    """RMSE and MAE of the second model minus those of the first, with 95 % intervals.
 
     Ratings of one viewer err together, so viewers are what is drawn, and each brings all of their
     ratings. More than 20,000 viewers are drawn in as many groups, made at random: what a group adds

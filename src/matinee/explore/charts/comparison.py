@@ -66,7 +66,7 @@ def difference_chart(
     height = 22 * len(data) + 20
     return framed(
         zero.encode(x="zero:Q") + reach + dots,
-        f"{TITLES[of]}, less those of {first}",
+        f"{TITLES[of]}, minus those of {first}",
         f"Runs {BETTER[of]} of zero are better than {first}. Lines: 95 % interval over viewers.",
         width=WIDTH,
         height=height,
