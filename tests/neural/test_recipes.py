@@ -207,6 +207,7 @@ def test_neumf_starts_from_both_halves(parts):
     """Its first scores are the mean of what GMF and MLP say."""
     recipe = replace(SMALL[4], pretrain_epochs=2, seed=3)
     shared = {"epochs": 2, "negatives": 1, "device": "cpu", "seed": 3}
+    shared |= {"learning_rate": recipe.learning_rate, "weight_decay": recipe.weight_decay}
     halves = GMF(factors=2, **shared), MLP(layers=(4, 2), **shared)
     gmf, mlp = (half.fit(parts[0]).scores([1, 2, 3]) for half in halves)
     module = recipe.start(parts[0], {}, None)

@@ -125,7 +125,9 @@ def train(
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(metavar="X", help="At the start (default 0.005; gmf, mlp, neumf 0.001)."),
+        typer.Option(
+            metavar="X", help="At the start (default 0.005; gmf 0.002, mlp, neumf 0.001)."
+        ),
     ] = None,
     optimizer: Annotated[
         str | None,
@@ -135,7 +137,7 @@ def train(
         float | None,
         typer.Option(
             metavar="X",
-            help="Pull of all parameters to zero (default 0; gmf, mlp, neumf: 0.1 for vectors).",
+            help="Pull of all parameters to zero (default 0; gmf 0.06, mlp, neumf 0.1 for vectors).",
         ),
     ] = None,
     layers: Annotated[

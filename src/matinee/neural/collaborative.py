@@ -144,6 +144,8 @@ class GMF(CollaborativeRecipe):
     """
 
     factors: int = 32
+    learning_rate: float = 0.002
+    weight_decay: float | Mapping[str, float] = field(default_factory=lambda: {"factors": 0.06})
 
     def shape(self) -> tuple[int, tuple[int, ...]]:
         """See `CollaborativeRecipe.shape`."""
