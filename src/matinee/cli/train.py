@@ -137,7 +137,7 @@ def train(
         float | None,
         typer.Option(
             metavar="X",
-            help="Pull of all parameters to zero (default 0; gmf 0.06, mlp, neumf 0.1 for vectors).",
+            help="Pull of parameters to zero (default 0; for vectors, gmf 0.06, mlp, neumf 0.1).",
         ),
     ] = None,
     layers: Annotated[
