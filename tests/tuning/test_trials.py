@@ -47,6 +47,15 @@ def test_what_is_too_small_to_grow_is_whole_at_once(small):
     assert rungs(ALS(**small), warm=False) == rungs(ALS(**small), warm=True) == [ALS(**small)]
 
 
+def test_a_trial_that_is_whole_at_once_is_the_recipe_and_nothing_more(parts):
+    inner = inner_parts(parts[0], "random", seed=0)
+    space = Space("ALS", {"exponent": Range(0.2, 0.8)}, {"factors": 4, "iterations": 2})
+    study = search(Trials(space, Objective("rmse"), inner), 3)
+    for trial in study.trials:
+        whole = ALS(factors=4, iterations=2, exponent=trial.params["exponent"])
+        assert trial.value == Objective("rmse").on(*inner[0])(whole.fit(inner[0][0]))
+
+
 def test_a_trial_that_grows_ends_about_where_a_whole_training_does(parts):
     inner = inner_parts(parts[0], "random", seed=0)
     job = Trials(Space("ALS", STRENGTH, {"factors": 6, "iterations": 15}), Objective("rmse"), inner)

@@ -98,7 +98,9 @@ class Trials:
 
     def _grow(self, trial: Trial, values: Mapping[str, Any], recipes: Sequence[Any]) -> float:
         """Few factors and iterations first; the vectors learned so far begin the next size."""
-        models = self._nearest(values, rungs(recipes[0], warm=False)[0].factors)
+        alone = rungs(recipes[0], warm=False)
+        grown = len(alone) > 1
+        models = self._nearest(values, alone[0].factors) if grown else None
         ladders = [rungs(recipe, warm=models is not None) for recipe in recipes]
         value = math.nan
         for rung, sizes in enumerate(zip(*ladders, strict=True)):
