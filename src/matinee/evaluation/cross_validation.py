@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from matinee.data import Dataset
@@ -16,6 +16,7 @@ from matinee.evaluation.experiment import (
 from matinee.evaluation.judge import plain
 from matinee.evaluation.side_by_side import FIGURE_NAMES
 from matinee.models import Trainer
+from matinee.models.recipes import note_of
 from matinee.models.warmup import compile_kernels
 from matinee.progress import progress
 
@@ -140,7 +141,7 @@ def cross_validate(
             rows.append(_figures(result, ranking is not None))
             tick(number, "")
     heads = {"rating": rating, "ranking": ranking}
-    noted = {head: _noted(recipe) for head, recipe in heads.items() if recipe}
+    noted = {head: note_of(recipe) for head, recipe in heads.items() if recipe}
     return CrossValidation(
         tuple(names), {name: tuple(row[name] for row in rows) for name in rows[0]}, noted
     )
@@ -156,7 +157,3 @@ def _figures(result: Result, of_lists: bool) -> dict[str, float]:
         "fit_seconds": result.fit_seconds + result.ranking_seconds,
         "test_seconds": result.test_seconds,
     }
-
-
-def _noted(recipe: Any) -> dict[str, Any]:
-    return {"name": type(recipe).__name__, **asdict(recipe)}

@@ -1,7 +1,7 @@
 """Matrix factorization with biases and genre factors, by alternating least squares."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from matinee.kernels import (
 )
 from matinee.models.factor_model import FactorModel
 from matinee.models.rating_head import RatingHead
+from matinee.models.recipes import note_of
 from matinee.models.regularization import against_noise
 from matinee.models.side import Side, movie_features
 from matinee.models.trainer import check_start, judged_parts
@@ -303,7 +304,7 @@ class Training:
             genre_rows=self.items.link.astype(np.float32),
             regularization=self.regularization,
             exponent=self.recipe.exponent,
-            trainer={"name": type(self.recipe).__name__, **asdict(self.recipe)},
+            trainer=note_of(self.recipe),
             history=history,
         )
         return FactorModel(

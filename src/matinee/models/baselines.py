@@ -1,7 +1,7 @@
 """Honest baselines for lists: what everybody watches, and item to item weights in closed form."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from matinee.kernels import Rows, count_together, equal_blocks, run_blocks, tran
 from matinee.models.factor_model import FactorModel
 from matinee.models.positives import check_liked, watched_by
 from matinee.models.ranking_heads import ItemWeights, PopularityHead
+from matinee.models.recipes import note_of
 from matinee.models.side import movie_features
 
 MOST_MOVIES = 20_000  # whose item to item weights fit: 1.6 GB, and a few times that in `fit`
@@ -52,7 +53,7 @@ class Popularity:
     ) -> FactorModel:
         """Count, and return a model whose ranking head this is; nothing else is judged."""
         watched = watched_by(train, self.liked)
-        head = PopularityHead(_counts(watched, len(train.catalog)), _named(self), pl.DataFrame())
+        head = PopularityHead(_counts(watched, len(train.catalog)), note_of(self), pl.DataFrame())
         return _model(train, head)
 
 
@@ -132,7 +133,7 @@ class EASE:
             weights[np.ix_(known, cold)] = (features[cold] @ link).T
         seconds = time.perf_counter() - started
         history = pl.DataFrame({"iteration": [1], "seconds": [seconds]})
-        return _model(train, ItemWeights(weights, counts, self.liked, _named(self), history))
+        return _model(train, ItemWeights(weights, counts, self.liked, note_of(self), history))
 
 
 def _counts(watched: Rows, movies: int) -> NDArray[np.float32]:
@@ -147,10 +148,6 @@ def _watched_together(watched: Rows, movies: int, threads: int | None) -> NDArra
     blocks = equal_blocks(by_item.indptr)
     run_blocks(count_together, blocks, *columns, *rows, together, threads=threads)
     return together
-
-
-def _named(recipe: Popularity | EASE) -> dict[str, Any]:
-    return {"name": type(recipe).__name__, **asdict(recipe)}
 
 
 def _model(train: Dataset, head: Any) -> FactorModel:

@@ -1,7 +1,7 @@
 """Ranking by factors of who watched what: implicit alternating least squares."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from matinee.kernels import (
 from matinee.models.factor_model import FactorModel
 from matinee.models.positives import CONFIDENCES, check_liked, positives, shared_gram, watched_by
 from matinee.models.ranking_heads import UNTIL_SOLVED, RankingFactors
+from matinee.models.recipes import note_of
 from matinee.models.regularization import against_chance
 from matinee.models.side import Side, movie_features
 from matinee.models.trainer import check_start
@@ -279,7 +280,7 @@ class Training:
             liked=recipe.liked,
             confidence=recipe.confidence,
             average=self.average,
-            trainer={"name": type(recipe).__name__, **asdict(recipe)},
+            trainer=note_of(recipe),
             history=history,
         )
         return FactorModel(

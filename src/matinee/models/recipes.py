@@ -1,6 +1,7 @@
 """Recipes by name: as one types them, and as a run notes them."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
@@ -50,6 +51,17 @@ def recipe_class(name: str) -> Any:
         raise KeyError(name)
     home = "matinee.neural" if name in NEURAL else "matinee.models"
     return getattr(import_module(home), name)
+
+
+def note_of(recipe: Any) -> dict[str, Any]:
+    """The name and hyperparameters of a recipe, as a head notes them; see `recipe_again`.
+
+    Examples
+    --------
+    >>> note_of(recipe_class("EASE")())
+    {'name': 'EASE', 'regularization': 300.0, 'liked': None}
+    """
+    return {"name": type(recipe).__name__, **asdict(recipe)}
 
 
 def recipe_again(trainer: Mapping[str, Any]) -> Trainer:

@@ -1,7 +1,7 @@
 """What all recipes for gradient descent have in common."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from matinee.data import Dataset
 from matinee.errors import SettingError
 from matinee.models import FactorModel
+from matinee.models.recipes import note_of
 from matinee.models.trainer import Watch, judged_parts
 from matinee.neural.checkpoints import Checkpoint
 from matinee.neural.devices import choose_device, torch_threads
@@ -169,7 +170,7 @@ class GradientRecipe:
 
     def noted(self) -> dict[str, Any]:
         """Name and settings, as a run notes them: another machine may have another device."""
-        return {"name": type(self).__name__, **asdict(self), "device": "auto"}
+        return {**note_of(self), "device": "auto"}
 
 
 def at_least(recipe: Any, **least_of: float) -> None:

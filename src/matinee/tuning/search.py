@@ -185,7 +185,7 @@ def tune(
             bury(opened)
         if alone and not interrupted:
             try:
-                winner = crown(opened, job, dataset, model, split, run)
+                winner = crown(opened, job, dataset, train, model, split, run)
             except KeyboardInterrupt:
                 interrupted = True
         return Tuned(

@@ -57,6 +57,7 @@ def crown(
     study: Study,
     job: Trials,
     dataset: Dataset,
+    train: Dataset,
     model: str,
     split: Split,
     run: str | Path | None,
@@ -75,7 +76,6 @@ def crown(
     if not again:
         tests += 1
         study.set_user_attr("tests", tests)  # before the look, so that none is forgotten
-    train, _ = split.apply(dataset)
     settings = job.space.settings(job.space.of(best.params), train.ratings)
     lists = job.objective.of_lists
     feedback = "implicit" if lists else "explicit"

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from matinee.models.bayes.judged import Judged
 from matinee.models.bayes.likelihoods import MOST_LEVELS
 from matinee.models.checkpointed import Checkpointed, identity_of
 from matinee.models.factor_model import FactorModel
+from matinee.models.recipes import note_of
 from matinee.models.trainer import Watch, judged_parts
 from matinee.progress import compilation_announced, progress
 
@@ -192,7 +193,7 @@ class BayesianMF:
             except KeyboardInterrupt:
                 if watch or keeper.count == 0:
                     raise
-        head = head_of(chain, keeper, levels, self._noted(), _table(history))
+        head = head_of(chain, keeper, levels, note_of(self), _table(history))
         ratings = train.ratings
         return FactorModel(
             ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, rating=head
@@ -209,16 +210,13 @@ class BayesianMF:
             )
         return self.likelihood == "ordinal"
 
-    def _noted(self) -> dict[str, Any]:
-        return {"name": type(self).__name__, **asdict(self)}
-
     def _place(
         self, asked: Checkpointed, chain: Chain, train: Dataset, judged: Mapping[str, Dataset]
     ) -> ChainCheckpoint:
         # a chain of any length is the same chain as far as it goes
         same = replace(self, iterations=10**9)
         known = [side.link.features.fingerprint() for side in chain.sides]
-        identity = identity_of({**same._noted(), "known": known}, train, judged)
+        identity = identity_of({**note_of(same), "known": known}, train, judged)
         return ChainCheckpoint(asked.folder / "bayesianmf", asked.every or EVERY, identity)
 
 
