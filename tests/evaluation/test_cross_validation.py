@@ -71,7 +71,7 @@ def test_the_test_part_is_not_looked_at_before_the_end_and_patience_has_its_own(
     from matinee.evaluation import cross_validation
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cross_validation, "_noted", lambda recipe: {})
+        patch.setattr(cross_validation, "note_of", lambda recipe: {})
         for patience in (0, 1):
             cross_validate(generated[0], Spy(patience), folds=2, threads=1)
     sizes = [
