@@ -11,7 +11,7 @@ from matinee.data.generated import write_generated
 from matinee.errors import RunError, SettingError
 from matinee.evaluation import Difference, Figure, Split, compare, noted, train_and_test
 from matinee.evaluation.comparison import MAIN, short_names
-from matinee.evaluation.settings import differing_settings
+from matinee.evaluation.comparison.settings import differing_settings
 from matinee.models import ALS, EASE, BiasOnly, ImplicitALS
 
 SPLIT = Split(seed=3)

@@ -6,8 +6,7 @@ how sure that is.
 """
 
 from matinee.evaluation.calibration import Calibration, calibration
-from matinee.evaluation.comparing import compare
-from matinee.evaluation.comparison import Comparison, Difference
+from matinee.evaluation.comparison import Comparison, Difference, compare
 from matinee.evaluation.cross_validation import CrossValidation, cross_validate
 from matinee.evaluation.exam import Exam
 from matinee.evaluation.experiment import JUDGED, Result, Split, train_and_test

@@ -6,8 +6,8 @@ from string import ascii_uppercase
 from typing import Any
 
 from matinee.errors import SettingError
+from matinee.evaluation.comparison.settings import Settings
 from matinee.evaluation.judge import Figure, plain
-from matinee.evaluation.settings import Settings
 from matinee.evaluation.side_by_side import FIGURE_NAMES
 
 ERRORS = {"rmse": "RMSE", "mae": "MAE"}

@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from matinee.data import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation.comparison import FIGURES, LISTS, Compared, Comparison, Difference
+from matinee.evaluation.comparison.paired import error_differences, list_differences
+from matinee.evaluation.comparison.result import FIGURES, LISTS, Compared, Comparison, Difference
+from matinee.evaluation.comparison.settings import differing_settings
 from matinee.evaluation.experiment import JUDGED
 from matinee.evaluation.heldout import predict_all
 from matinee.evaluation.judge import Figure, ListsOfViewers, judge_each, plain
 from matinee.evaluation.metrics import mae, mae_interval, rmse, rmse_interval
 from matinee.evaluation.noted import Noted, noted
-from matinee.evaluation.paired import error_differences, list_differences
 from matinee.evaluation.protocols import held_out
-from matinee.evaluation.settings import differing_settings
 from matinee.models import FactorModel
 
 
