@@ -5,6 +5,11 @@ one or two lines what is wrong, where, and what to do. Anything else that
 escapes is a bug.
 """
 
+import unicodedata
+
+ACTED_ON = ("Cc", "Cf", "Zl", "Zp")
+"""Categories of Unicode that a terminal acts on: escape sequences, writing backwards, new lines."""
+
 
 class MatineeError(Exception):
     """Base of all errors that are raised on purpose."""
@@ -36,3 +41,16 @@ class ExtraError(MatineeError, ImportError):
 
 class DivergedWarning(UserWarning):
     """Training broke down, and what it had learned before is what one gets."""
+
+
+def printable(text: str) -> str:
+    """Text with `?` for what a terminal would act on; lines stay lines.
+
+    Names of folders, files and columns may be anybody's.
+
+    Examples
+    --------
+    >>> printable("runs/\x1b[31mred")
+    'runs/?[31mred'
+    """
+    return "".join("?" if unicodedata.category(c) in ACTED_ON and c != "\n" else c for c in text)

@@ -48,6 +48,21 @@ def test_runs_are_filtered_and_sorted(trained):
     assert "There is no such run" in trained("runs", "--data", "ml-1m")
 
 
+def test_names_of_folders_do_not_reach_the_terminal_as_they_are(shell):
+    odd = "\x1b[31mred\x9b"
+    (shell.folder / "runs" / "als").rename(shell.folder / "runs" / odd)
+    assert "?[31mred?" in shell("runs")
+    assert f"runs/{odd}" in {row["run"] for row in shell.json("runs")}
+    printed = [
+        shell("runs"),
+        shell("runs", "--json"),
+        shell("compare", f"runs/{odd}", "runs/biases"),
+        shell("recommend", f"runs/{odd}x", "--user", 1, fails=True),
+    ]
+    for text in printed:
+        assert not {"\x1b", "\x9b"} & set(text)
+
+
 @pytest.mark.parametrize(("name", "sign"), [("rmse", 1), ("ndcg@10", -1)])
 def test_the_best_come_first_and_those_without_a_figure_last(trained, name, sign):
     rows = trained.json("runs", "--sort", name)

@@ -118,10 +118,11 @@ def test_processes_share_a_study_and_one_of_them_trains_the_winner(tmp_path, dat
 
 
 def test_a_search_goes_on_as_if_it_had_not_been_interrupted(tmp_path, data):
+    """But for what ALS and iALS remember of earlier trials."""
+
     def settings(found):
         return {one["trial"]: one["settings"] for one in found.trials}
 
-    """But for what ALS and iALS remember of earlier trials."""
     whole = tune(data, "ease", trials=6, study=tmp_path / "a", run=tmp_path / "r1")
     tune(data, "ease", trials=2, study=tmp_path / "b", run=tmp_path / "r2")
     parts = tune(data, "ease", trials=6, study=tmp_path / "b", run=tmp_path / "r2")

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from matinee.models import ALS, EASE
 from matinee.tuning import Choice, Objective, Range, Space
 from matinee.tuning.space import recipe_with
-from matinee.tuning.trials import KEPT, REDUCTION, Trials, pruner_of, rungs, shortened
+from matinee.tuning.trials import KEPT, REDUCTION, Trials, pruner_of, rungs, shortened, sooner
 from matinee.tuning.validation import inner_parts
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -33,18 +33,17 @@ def search(job, n=1, points=(), seed=0):
 @pytest.mark.parametrize(("factors", "iterations"), [(64, 15), (8, 5), (128, 12), (3, 40)])
 def test_sizes_grow_to_the_whole_recipe(factors, iterations):
     whole = ALS(factors=factors, iterations=iterations)
-    cold, warm = rungs(whole, warm=False), rungs(whole, warm=True)
-    assert [one.factors for one in cold] == sorted(one.factors for one in cold)
-    assert cold[-1].factors == factors
-    if iterations >= 5:
-        assert abs(sum(one.iterations for one in cold) - iterations) <= 1
-        assert warm[0].iterations < cold[0].iterations
-    assert all(one.iterations >= 1 for one in cold + warm)
+    sizes = rungs(whole)
+    assert [one.factors for one in sizes] == sorted(one.factors for one in sizes)
+    assert sizes[-1].factors == factors
+    assert abs(sum(one.iterations for one in sizes) - iterations) <= 1
+    assert 1 <= sooner(sizes[0]).iterations < sizes[0].iterations
+    assert all(one.iterations >= 1 for one in sizes)
 
 
 @pytest.mark.parametrize("small", [{"factors": 0}, {"factors": 1}, {"iterations": 4}])
 def test_what_is_too_small_to_grow_is_whole_at_once(small):
-    assert rungs(ALS(**small), warm=False) == rungs(ALS(**small), warm=True) == [ALS(**small)]
+    assert rungs(ALS(**small)) == [ALS(**small)]
 
 
 def test_a_trial_that_is_whole_at_once_is_the_recipe_and_nothing_more(parts):

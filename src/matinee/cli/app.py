@@ -20,6 +20,7 @@ from matinee.cli.doctor import doctor
 from matinee.cli.evaluate import evaluate
 from matinee.cli.explain import explain
 from matinee.cli.map import draw_map
+from matinee.cli.output import complain
 from matinee.cli.recipes import recipes
 from matinee.cli.recommend import recommend
 from matinee.cli.report import report
@@ -92,7 +93,7 @@ def main() -> None:
 
     def show(message: Any, category: type[Warning], *rest: Any, **more: Any) -> None:
         if category is DivergedWarning:
-            print(f"matinee: {message}", file=sys.stderr)
+            complain(str(message))
         else:
             usual(message, category, *rest, **more)
 
@@ -102,7 +103,7 @@ def main() -> None:
     except MatineeError as problem:
         if debug:
             raise
-        print(f"matinee: {problem}", file=sys.stderr)
+        complain(str(problem))
         sys.exit(2)
     except (KeyboardInterrupt, SystemExit) as ended:  # typer makes the one into the other
         if isinstance(ended, SystemExit) and ended.code != STOPPED:
@@ -116,14 +117,13 @@ def main() -> None:
         if debug:
             raise
         where = f"{problem.filename}: " if problem.filename else ""
-        print(f"matinee: {where}{problem.strerror or problem}.", file=sys.stderr)
+        complain(f"{where}{problem.strerror or problem}.")
         sys.exit(2)
     except Exception as problem:
         if debug:
             raise
-        print(
-            f"matinee: this should not have happened ({type(problem).__name__}: {problem}). "
-            "Run it again with --debug to see where.",
-            file=sys.stderr,
+        complain(
+            f"this should not have happened ({type(problem).__name__}: {problem}). "
+            "Run it again with --debug to see where."
         )
         sys.exit(2)

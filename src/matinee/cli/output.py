@@ -7,6 +7,8 @@ from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matinee.errors import printable
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -17,12 +19,20 @@ IDS = ("user", "item")  # names, even where they are numbers: no thousands separ
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    if text != printable(text):  # what a terminal would act on, the way JSON escapes it
+        text = json.dumps(value, indent=2, allow_nan=False)
+    print(text)
 
 
 def say(text: str = "") -> None:
     """A line on stdout."""
-    print(text)
+    print(printable(text))
+
+
+def complain(text: str) -> None:
+    """A line on stderr that says who speaks."""
+    print(f"matinee: {printable(text)}", file=sys.stderr)
 
 
 def short(path: Path) -> str:
@@ -42,7 +52,7 @@ def heading(text: str) -> None:
     """A line on stdout that stands out."""
     from rich.text import Text
 
-    _console().print(Text(text, style="bold"))
+    _console().print(Text(printable(text), style="bold"))
 
 
 def print_table(
@@ -82,7 +92,7 @@ def print_table(
         columns.append(cells)
     for row in zip(*columns, strict=True):
         # Text, not str: what stands in square brackets in a title is no markup
-        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
+        table.add_row(*(Text(printable(cell), no_wrap=True, overflow="ellipsis") for cell in row))
     _console().print(table)
 
 

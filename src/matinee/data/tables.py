@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from matinee.data.checks import Origin
-from matinee.errors import DataError
+from matinee.errors import DataError, printable
 
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 
@@ -153,9 +153,9 @@ def header_of(path: Path, separator: str) -> list[str]:
 
 
 def listed(names: list[str]) -> str:
-    """Column names for a message: not too many, and nothing that a terminal would act on."""
-    shown = ["".join(c if c.isprintable() else "?" for c in name[:40]) for name in names[:12]]
-    return ", ".join(shown) + (", ..." if len(names) > 12 else "")
+    """Column names for a message, not too many."""
+    shown = ", ".join(name[:40] for name in names[:12])
+    return printable(shown) + (", ..." if len(names) > 12 else "")
 
 
 def decoded(path: Path, latin_allowed: bool = False) -> str:

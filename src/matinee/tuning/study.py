@@ -8,7 +8,7 @@ that seem to run were killed.
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from matinee.errors import MatineeError, RunError, SettingError
 from matinee.folders import LOCKS, locked
+from matinee.progress import progress
 
 STUDIES = Path("studies")
 """Where studies go unless another place is named."""
@@ -100,7 +101,9 @@ def at_work(
                     )
                 study.set_user_attr("identity", same)
             bury(study)
-    with locked(folder, shared=True):
+    with ExitStack() as held:
+        with progress("Waiting for another process, which trains this study's winner"):
+            held.enter_context(locked(folder, shared=True))
         with _opening(folder):
             study = opened()
             _compare(study.user_attrs.get("identity"), same, folder)

@@ -98,10 +98,11 @@ class Trials:
 
     def _grow(self, trial: Trial, values: Mapping[str, Any], recipes: Sequence[Any]) -> float:
         """Few factors and iterations first; the vectors learned so far begin the next size."""
-        alone = rungs(recipes[0], warm=False)
-        grown = len(alone) > 1
-        models = self._nearest(values, alone[0].factors) if grown else None
-        ladders = [rungs(recipe, warm=models is not None) for recipe in recipes]
+        ladders = [rungs(recipe) for recipe in recipes]
+        smallest, *larger = ladders[0]
+        models = self._nearest(values, smallest.factors) if larger else None
+        if models:
+            ladders = [[sooner(first), *rest] for first, *rest in ladders]
         value = math.nan
         for rung, sizes in enumerate(zip(*ladders, strict=True)):
             starts: Sequence[FactorModel | None] = models or [None] * len(sizes)
@@ -112,7 +113,7 @@ class Trials:
             value = self._mean(models)
             if rung == 0:
                 self._begun = [*self._begun[1 - KEPT :], (values, models)]
-            if rung + 1 < len(ladders[0]):
+            if rung < len(larger):
                 trial.report(value, REDUCTION**rung)
                 if trial.should_prune():
                     raise TrialPruned
@@ -167,31 +168,33 @@ class _Watcher:
                 raise TrialPruned
 
 
-def rungs(recipe: Any, warm: bool) -> list[Any]:
+def rungs(recipe: Any) -> list[Any]:
     """The sizes that a trial of this recipe grows through; the last one is whole.
 
     Half of the factors for two fifths of the iterations, for another fifth, then all of the
-    factors for the rest. One that begins with vectors of another trial takes a third as many
-    iterations at first. With fewer factors a weaker regularization looks best. What is too small
+    factors for the rest. With fewer factors a weaker regularization looks best. What is too small
     to grow is whole at once.
 
     Examples
     --------
-    >>> [(one.factors, one.iterations) for one in rungs(ALS(factors=64), warm=False)]
+    >>> [(one.factors, one.iterations) for one in rungs(ALS(factors=64))]
     [(32, 6), (32, 3), (64, 6)]
     """
     if recipe.factors < 2 or recipe.iterations < 5:
         return [recipe]
-    fifth = recipe.iterations / 5
-    shares = (2 * fifth / 3 if warm else 2 * fifth, fifth, 2 * fifth)
     return [
         replace(
             recipe,
             factors=recipe.factors // divisor,
-            iterations=round(share),
+            iterations=round(fifths * recipe.iterations / 5),
         )
-        for divisor, share in zip((2, 2, 1), shares, strict=True)
+        for divisor, fifths in ((2, 2), (2, 1), (1, 2))
     ]
+
+
+def sooner(recipe: Any) -> Any:
+    """A third of the iterations, for one that begins with vectors of another trial."""
+    return replace(recipe, iterations=round(recipe.iterations / 3))
 
 
 def shortened(recipe: Any) -> Any:
