@@ -409,32 +409,17 @@ def test_a_save_that_fails_leaves_the_previous_run_and_no_litter(model, run, mon
 
 
 KILLED = """
-    import os, pathlib, shutil, signal, sys
-    import safetensors.numpy
+    import sys
+    from deadly import Deadly
     import matinee
+    import matinee.models.run_contents as run_contents
 
     new, target, step = sys.argv[1], sys.argv[2], int(sys.argv[3])
     model = matinee.load(new)
-    import matinee.models.run_contents as run_contents
-    calls = 0
-
-    def deadly(function):
-        def call(*arguments, **named):
-            global calls
-            if calls == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            calls += 1
-            return function(*arguments, **named)
-        return call
-
-    # every step that changes what is on disk may be the last one
+    deadly = Deadly(step)
     run_contents.save_file = deadly(run_contents.save_file)
-    os.fsync = deadly(os.fsync)
-    pathlib.Path.rename = deadly(pathlib.Path.rename)
-    pathlib.Path.write_text = deadly(pathlib.Path.write_text)
-    shutil.rmtree = deadly(shutil.rmtree)
     model.save(target)
-    print("saved in", calls, "steps")
+    print("saved in", deadly.calls, "steps")
 """
 
 
@@ -449,6 +434,7 @@ def test_killed_at_any_step_of_saving_a_run_is_whole(model, parts, tmp_path):
         shutil.copytree(old, target)
         child = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(KILLED), new, target, str(step)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             check=False,
         )

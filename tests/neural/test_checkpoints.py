@@ -10,8 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from matinee.errors import RunError
+from matinee.models.checkpointed import STATE
 from matinee.neural import BPR, GMF, MLP, Checkpointed, MatrixFactorization, NeuMF
-from matinee.neural.checkpoints import FILE
 from matinee.neural.tasks import StarsTask, WatchedTask
 
 MF = MatrixFactorization(factors=3, epochs=5, batch_size=2000, learning_rate=0.02, device="cpu")
@@ -129,7 +129,7 @@ def test_pretraining_goes_on_in_every_stage(parts, tmp_path, kill_at, epoch, fee
     model, rest = killed_and_finished(recipe, tmp_path, parts[0], kill_at, epoch)
     assert rest == 10 - (epoch - 1)
     assert_same(whole, model)
-    folders = {str(path.parent.relative_to(tmp_path)) for path in tmp_path.rglob(FILE)}
+    folders = {str(path.parent.relative_to(tmp_path)) for path in tmp_path.rglob(STATE)}
     halves = {f"neumf-halves/{name}-{feedback}" for name in ("gmf", "mlp")}
     assert folders == {*halves, f"neumf-{feedback}"}
 
@@ -173,10 +173,10 @@ def test_every_is_at_least_one(parts, tmp_path):
 )
 def test_a_state_of_another_recipe_is_refused(parts, tmp_path, change):
     Checkpointed(MF, tmp_path).fit(parts[0])
-    before = (tmp_path / "matrixfactorization" / FILE).read_bytes()
+    before = (tmp_path / "matrixfactorization" / STATE).read_bytes()
     with pytest.raises(RunError, match="other settings"):
         Checkpointed(replace(MF, **change), tmp_path).fit(parts[0])
-    assert (tmp_path / "matrixfactorization" / FILE).read_bytes() == before
+    assert (tmp_path / "matrixfactorization" / STATE).read_bytes() == before
 
 
 def test_a_state_of_other_data_is_refused(parts, watched, tmp_path):
@@ -256,7 +256,7 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_state_is_refused(parts, tmp_path, damage):
     Checkpointed(MF, tmp_path).fit(parts[0])
-    path = tmp_path / "matrixfactorization" / FILE
+    path = tmp_path / "matrixfactorization" / STATE
     DAMAGES[damage](path)
     with pytest.raises(RunError, match=r"state\.safetensors"):
         Checkpointed(MF, tmp_path).fit(parts[0])
@@ -268,7 +268,7 @@ def test_a_state_without_its_optimizer_is_refused(parts, tmp_path, kill_at):
     with pytest.raises(KilledError):
         again.fit(parts[0])
     kill_at(0)
-    rewritten(tmp_path / "matrixfactorization" / FILE, without_optimizer)
+    rewritten(tmp_path / "matrixfactorization" / STATE, without_optimizer)
     with pytest.raises(RunError):
         again.fit(parts[0])
 

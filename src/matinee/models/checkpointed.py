@@ -1,14 +1,21 @@
 """Recipes that leave their state on disk as they go, so that one that was killed goes on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from matinee.data import Dataset
-from matinee.errors import SettingError
+from matinee.errors import RunError, SettingError
+from matinee.folders import recover
 from matinee.models.factor_model import FactorModel
+
+STATE = "state.safetensors"
+"""The file of a checkpoint that holds the state."""
 
 
 @dataclass(frozen=True)
@@ -68,3 +75,59 @@ def identity_of(noted: Mapping[str, Any], train: Dataset, judged: Mapping[str, D
     parts = {"train": train, **judged}
     data = {name: part.ratings.fingerprint() for name, part in parts.items()}
     return json.dumps({**noted, "data": data}, sort_keys=True)
+
+
+@contextmanager
+def state_in(
+    folder: Path, identity: str, framework: str = "numpy", device: str = "cpu"
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]] | None]:
+    """What a checkpoint says of itself and its arrays, by name; None if there is none.
+
+    What goes wrong in the block, while the state is put back, is the state's fault too.
+
+    Parameters
+    ----------
+    folder : Path
+    identity : str
+        What is to go on; see `identity_of`.
+    framework : {"numpy", "pt"}
+        What the arrays are: of numpy, or tensors on `device`.
+
+    Raises
+    ------
+    RunError
+        If it cannot be read, or is of another training.
+    """
+    recover(folder)
+    path = folder / STATE
+    if not path.exists():
+        if folder.exists():
+            raise RunError(f"{folder}: this is there and is no checkpoint.")
+        yield None
+        return
+    try:
+        with safe_open(path, framework=framework, device=device) as file:
+            about = json.loads((file.metadata() or {})["state"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if about["identity"] != identity:
+            raise RunError(
+                f"{folder}: a checkpoint of other settings or other data. Name another "
+                "folder, or remove this one."
+            )
+        yield about, arrays
+    except (
+        SafetensorError,
+        OSError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as problem:
+        raise RunError(f"{path}: this checkpoint cannot be read ({problem}).") from None
+
+
+def under(named: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Of a state, what has this in front of its name, without it."""
+    return {
+        name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)
+    }

@@ -7,21 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from matinee.data import Dataset
-from matinee.errors import RunError
-from matinee.folders import new_folder, recover
-from matinee.models.checkpointed import Checkpointed, identity_of
+from matinee.folders import new_folder
+from matinee.models.checkpointed import STATE, Checkpointed, identity_of, state_in, under
 from matinee.neural.modules import Scorer
 
 if TYPE_CHECKING:
     from matinee.neural.loop import State
     from matinee.neural.recipe import GradientRecipe
 
-FILE = "state.safetensors"
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
 KEPT = {"AdamW": MOMENTS, "SparseAdam": MOMENTS, "Adagrad": {"step", "sum"}, "SGD": set()}
 """What torch's optimizers keep of each parameter."""
@@ -81,7 +78,7 @@ class Checkpoint:
         }
         with new_folder(self.folder) as fresh:
             whole = {name: value.detach().cpu().clone() for name, value in tensors.items()}
-            save_file(whole, fresh / FILE, metadata={"state": json.dumps(about)})
+            save_file(whole, fresh / STATE, metadata={"state": json.dumps(about)})
 
     def restore(self, module: Scorer, optimizers: list[torch.optim.Optimizer]) -> "State":
         """Put module and optimizers where the state left them; a fresh one if there is none.
@@ -93,54 +90,28 @@ class Checkpoint:
         """
         from matinee.neural.loop import State
 
-        recover(self.folder)
-        path = self.folder / FILE
-        if not path.exists():
-            if self.folder.exists():
-                raise RunError(f"{self.folder}: this is there and is no checkpoint.")
-            return State()
         device = str(next(module.parameters()).device)
-        try:
-            with safe_open(path, framework="pt", device=device) as file:
-                about = json.loads((file.metadata() or {})["state"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if about["identity"] != self.identity:
-                raise RunError(
-                    f"{self.folder}: a checkpoint of other settings or other data. Name another "
-                    "folder, or remove this one."
-                )
+        with state_in(self.folder, self.identity, "pt", device) as found:
+            if found is None:
+                return State()
+            about, tensors = found
             state = State(about["history"], {}, about["best_epoch"])
             _check_history(state)
             weights = module.state_dict()
-            _check_tensors(_under(tensors, "weights."), weights)
-            module.load_state_dict(_under(tensors, "weights."))
+            _check_tensors(under(tensors, "weights."), weights)
+            module.load_state_dict(under(tensors, "weights."))
             last = state.best_epoch == len(state.history)
-            state.best = _under(tensors, "weights." if last else "best.")
+            state.best = under(tensors, "weights." if last else "best.")
             _check_tensors(state.best, weights)
             for at, parameter, optimizer in _parameters(optimizers):
-                known = _under(tensors, f"optimizer.{at}.")
-                numbers = _under(about["numbers"], f"{at}.")
+                known = under(tensors, f"optimizer.{at}.")
+                numbers = under(about["numbers"], f"{at}.")
                 _check_optimizer(optimizer, parameter, known, numbers)
                 if "step" in known:  # counts on the CPU unless the update is fused
                     fused = optimizer.defaults.get("fused")
                     known["step"] = known["step"].to(device if fused else "cpu")
                 optimizer.state[parameter] = {**known, **numbers}
             return state
-        except (
-            SafetensorError,
-            OSError,
-            LookupError,
-            TypeError,
-            ValueError,
-            RuntimeError,
-        ) as problem:
-            raise RunError(f"{path}: this checkpoint cannot be read ({problem}).") from None
-
-
-def _under(named: dict[str, Any], prefix: str) -> dict[str, Any]:
-    return {
-        name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)
-    }
 
 
 def _check_history(state: "State") -> None:

@@ -18,8 +18,7 @@ from matinee.data.generated import generate
 from matinee.errors import RunError, SettingError
 from matinee.models import BayesianMF
 from matinee.models.bayes import checkpoints
-from matinee.models.bayes.checkpoints import FILE
-from matinee.models.checkpointed import Checkpointed
+from matinee.models.checkpointed import STATE, Checkpointed
 
 RECIPE = BayesianMF(**SHORT)
 PLACE = "bayesianmf"
@@ -119,10 +118,10 @@ def test_a_chain_that_has_gone_further_is_refused(small, tmp_path):
 )
 def test_a_state_of_another_recipe_is_refused(small, tmp_path, change):
     Checkpointed(replace(RECIPE, iterations=10), tmp_path).fit(small)
-    before = (tmp_path / PLACE / FILE).read_bytes()
+    before = (tmp_path / PLACE / STATE).read_bytes()
     with pytest.raises(RunError, match="other settings"):
         Checkpointed(replace(RECIPE, **change), tmp_path).fit(small)
-    assert (tmp_path / PLACE / FILE).read_bytes() == before
+    assert (tmp_path / PLACE / STATE).read_bytes() == before
 
 
 def test_a_state_of_other_data_is_refused(small, tmp_path):
@@ -152,8 +151,8 @@ def test_states_hold_every_draw_once(small, tmp_path, monkeypatch):
     )
     Checkpointed(RECIPE, tmp_path, every=1).fit(small)
     names = [f"draw-{number:06}.safetensors" for number in range(16)]
-    assert sorted(name for name in written if name != FILE) == names
-    assert {path.name for path in (tmp_path / PLACE).iterdir()} == {FILE, *names}
+    assert sorted(name for name in written if name != STATE) == names
+    assert {path.name for path in (tmp_path / PLACE).iterdir()} == {STATE, *names}
     assert [path.name for path in tmp_path.iterdir()] == [PLACE]
 
 
@@ -191,7 +190,7 @@ def forged(name=None, value=None, **said):
     """A change of a state: one array another, or some of what it says of itself."""
 
     def change(place):
-        path = place / FILE
+        path = place / STATE
         with safe_open(path, framework="numpy") as file:
             about = json.loads(file.metadata()["state"])
         arrays = load_file(path)
@@ -251,18 +250,18 @@ DAMAGES = {
     "a short history": forged(history=lambda rows: rows[1:]),
     "a history of nothing": forged(history=lambda rows: [None] * len(rows)),
     "no history": forged(history=None),
-    "empty": lambda place: (place / FILE).write_bytes(b""),
-    "cut": lambda place: (place / FILE).write_bytes((place / FILE).read_bytes()[:-100]),
-    "cut to a few bytes": lambda place: (place / FILE).write_bytes(b"\x10\0\0\0\0\0\0"),
-    "random": lambda place: (place / FILE).write_bytes(np.random.default_rng(0).bytes(5000)),
-    "no metadata": lambda place: save_file(load_file(place / FILE), place / FILE),
+    "empty": lambda place: (place / STATE).write_bytes(b""),
+    "cut": lambda place: (place / STATE).write_bytes((place / STATE).read_bytes()[:-100]),
+    "cut to a few bytes": lambda place: (place / STATE).write_bytes(b"\x10\0\0\0\0\0\0"),
+    "random": lambda place: (place / STATE).write_bytes(np.random.default_rng(0).bytes(5000)),
+    "no metadata": lambda place: save_file(load_file(place / STATE), place / STATE),
     "other metadata": lambda place: save_file(
-        load_file(place / FILE), place / FILE, metadata={"state": "[]"}
+        load_file(place / STATE), place / STATE, metadata={"state": "[]"}
     ),
     "no json": lambda place: save_file(
-        load_file(place / FILE), place / FILE, metadata={"state": "{"}
+        load_file(place / STATE), place / STATE, metadata={"state": "{"}
     ),
-    "a folder": lambda place: ((place / FILE).unlink(), (place / FILE).mkdir()),
+    "a folder": lambda place: ((place / STATE).unlink(), (place / STATE).mkdir()),
     "a lost draw": lambda place: (place / "draw-000001.safetensors").unlink(),
     "an empty draw": lambda place: (place / "draw-000001.safetensors").write_bytes(b""),
     "a draw without factors": draw_of(lambda arrays: arrays.pop("table")),
@@ -300,42 +299,27 @@ def test_every_is_at_least_one(tmp_path):
 
 
 KILLED = """
-    import os, pathlib, shutil, signal, sys
+    import pathlib, sys
     from dataclasses import replace
-    sys.path[:0] = [sys.argv[1]]
+    from deadly import Deadly
     from test_chain_checkpoints import data_of_the_killed, RECIPE
     from matinee.models.bayes import checkpoints
     from matinee.models.checkpointed import Checkpointed
 
-    folder, step = pathlib.Path(sys.argv[2]), int(sys.argv[3])
-    calls = 0
-
-    def deadly(function):
-        def call(*arguments, **named):
-            global calls
-            if calls == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            calls += 1
-            return function(*arguments, **named)
-        return call
-
-    # every step that changes what is on disk may be the last one
+    deadly = Deadly(int(sys.argv[2]))
     checkpoints.save_file = deadly(checkpoints.save_file)
-    os.link = deadly(os.link)
-    os.fsync = deadly(os.fsync)
-    pathlib.Path.rename = deadly(pathlib.Path.rename)
-    shutil.rmtree = deadly(shutil.rmtree)
-    Checkpointed(replace(RECIPE, iterations=11), folder, every=1).fit(data_of_the_killed())
-    print("saved in", calls, "steps")
+    recipe = Checkpointed(replace(RECIPE, iterations=11), pathlib.Path(sys.argv[1]), every=1)
+    recipe.fit(data_of_the_killed())
+    print("saved in", deadly.calls, "steps")
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("step", [0, 9, 40, 47, 52, 57])
 def test_killed_at_any_step_of_saving_it_ends_with_the_same_model(tmp_path, step):
-    here = os.path.dirname(__file__)  # noqa: PTH120
     child = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(KILLED), here, tmp_path, str(step)],
+        [sys.executable, "-c", textwrap.dedent(KILLED), tmp_path, str(step)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         check=False,
     )

@@ -1,6 +1,6 @@
 """The state of a chain on disk, so that one that was killed goes on, and a finished one further.
 
-A folder holds `state.safetensors`, all that the next sweep and the averages so far depend on, and a
+A folder holds a state, all that the next sweep and the averages so far depend on, and a
 file for each draw that is kept: a state is written with the new draws alone, the others are linked.
 """
 
@@ -13,16 +13,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from matinee.errors import RunError
-from matinee.folders import new_folder, recover
+from matinee.folders import new_folder
 from matinee.models.bayes.chain import Chain
 from matinee.models.bayes.draws import Draw, Keeper
 from matinee.models.bayes.judged import Judged
+from matinee.models.checkpointed import STATE, state_in, under
 
-FILE = "state.safetensors"
 EVERY = 16  # sweeps: what is lost at most when the process is killed
 
 
@@ -62,7 +61,7 @@ class ChainCheckpoint:
         }
         with new_folder(self.folder) as fresh:
             whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-            save_file(whole, fresh / FILE, metadata={"state": json.dumps(about)})
+            save_file(whole, fresh / STATE, metadata={"state": json.dumps(about)})
             for number, draw in keeper.draws.items():
                 _link(self.folder / _draw_file(number), fresh / _draw_file(number), draw)
 
@@ -76,21 +75,10 @@ class ChainCheckpoint:
         RunError
             If the state cannot be read, is of another chain, or of more sweeps than these.
         """
-        recover(self.folder)
-        path = self.folder / FILE
-        if not path.exists():
-            if self.folder.exists():
-                raise RunError(f"{self.folder}: this is there and is no checkpoint.")
-            return []
-        try:
-            with safe_open(path, framework="numpy") as file:
-                about = json.loads((file.metadata() or {})["state"])
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if about["identity"] != self.identity:
-                raise RunError(
-                    f"{self.folder}: a checkpoint of other settings or other data. Name another "
-                    "folder, or remove this one."
-                )
+        with state_in(self.folder, self.identity) as found:
+            if found is None:
+                return []
+            about, arrays = found
             _check_about(about)
             if about["sweep"] > sweeps:
                 raise RunError(
@@ -108,8 +96,6 @@ class ChainCheckpoint:
             _put_back(chain, keeper, judged, arrays, about)
             history: list[dict[str, Any]] = about["history"]
             return history
-        except (SafetensorError, OSError, LookupError, TypeError, ValueError) as problem:
-            raise RunError(f"{path}: this checkpoint cannot be read ({problem}).") from None
 
 
 def _arrays(chain: Chain, keeper: Keeper, judged: dict[str, Judged]) -> dict[str, NDArray[Any]]:
@@ -125,11 +111,8 @@ def _put_back(
     arrays: dict[str, NDArray[Any]],
     about: dict[str, Any],
 ) -> None:
-    def under(prefix: str) -> dict[str, NDArray[Any]]:
-        return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
-
-    chain.restore(about["sweep"], under("chain."))
-    keeper.restore(about["averaged"], about["apart"], under("average."))
+    chain.restore(about["sweep"], under(arrays, "chain."))
+    keeper.restore(about["averaged"], about["apart"], under(arrays, "average."))
     for name, part in judged.items():
         part.average.sums[:] = arrays[f"judged.{name}"]
         part.average.draws = about["averaged"]
