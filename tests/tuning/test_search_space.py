@@ -102,7 +102,7 @@ WRONG = {
     "not 'step'",
     "factors = { low = 0, high = 8, log = true }": "with log, low is above 0, not 0",
     "factors = { low = 1, high = 8, log = 1 }": "log is true or false, not 1",
-    "factors = { low = 1, high = 8, steps = 1 }": "steps are a whole number from 2 on, not 1",
+    "factors = { low = 1, high = 8, steps = 1 }": "steps are a whole number from 2 to 2,000, not 1",
     "factors = { low = 1, high = 8, relative = true }": "relative is for the regularization of als",
     "factors = { low = true, high = 8 }": "a range has numbers low and high, not True",
     "exponent = { low = 0.5, high = inf }": "numbers low and high, not inf",

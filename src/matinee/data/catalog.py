@@ -1,6 +1,7 @@
 """The movies: ids, titles, years, genres, and finding one from what a person types."""
 
 import difflib
+import hashlib
 import re
 import unicodedata
 from collections.abc import Callable
@@ -91,6 +92,17 @@ class Catalog:
         )
         names = frame["genres"].explode().drop_nulls().unique().sort()
         return cls(ids, frame, tuple(names))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what recipes learn from: ids, years and genres, titles aside."""
+        learned_from = pl.DataFrame(
+            {
+                "item": self.ids.values.cast(pl.String),
+                "year": self.frame["year"],
+                "genres": self.frame["genres"],
+            }
+        )
+        return hashlib.sha256(learned_from.write_ndjson().encode()).hexdigest()
 
     @cached_property
     def titles(self) -> list[str]:

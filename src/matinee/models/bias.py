@@ -7,6 +7,7 @@ from matinee.data import Dataset
 from matinee.models.als import ALS
 from matinee.models.factor_model import FactorModel
 from matinee.models.rating_head import RatingHead
+from matinee.models.recipes import note_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,18 @@ class BiasOnly:
     regularization: float = 4.0
     iterations: int = 10
 
+    def __post_init__(self) -> None:
+        self._als()  # which refuses what makes no sense
+
+    def _als(self) -> ALS:
+        return ALS(
+            factors=0,
+            regularization=self.regularization,
+            exponent=0.0,
+            iterations=self.iterations,
+            features="none",
+        )
+
     def fit(
         self,
         train: Dataset,
@@ -42,15 +55,7 @@ class BiasOnly:
         threads: int | None = None,
     ) -> FactorModel:
         """Train on `train` and return the model; arguments as in `ALS.fit`."""
-        recipe = ALS(
-            factors=0,
-            regularization=self.regularization,
-            exponent=0.0,
-            iterations=self.iterations,
-            features="none",
-        )
-        model = recipe.fit(train, validation=validation, test=test, threads=threads)
-        settings = {"regularization": self.regularization, "iterations": self.iterations}
+        model = self._als().fit(train, validation=validation, test=test, threads=threads)
         rating = cast(RatingHead, model.rating)
-        head = replace(rating, trainer={"name": "BiasOnly", **settings})
+        head = replace(rating, trainer=note_of(self))
         return replace(model, rating=head)

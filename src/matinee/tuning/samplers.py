@@ -8,7 +8,7 @@ import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from matinee.errors import SettingError
 
@@ -41,29 +41,33 @@ def sampler_of(search: str, seed: int) -> BaseSampler:
 
 
 class EachSeeded(BaseSampler):
-    """Draws each trial with a seed made of the study's and the trial's number.
+    """Draws each trial with a seed made of the study's and the trial's place among the others.
 
-    So what is tried next depends on what was found before and on nothing else: neither on who
-    works on the study, nor on whether it was interrupted.
+    Trials that were interrupted do not count, for they are made again. So what one process tries
+    next depends on what was found before, and not on whether it was interrupted.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
-        def of(number: int) -> BaseSampler:
-            return make(int(np.random.SeedSequence((seed, number)).generate_state(1)[0]))
+        def seeded(place: int) -> BaseSampler:
+            return make(int(np.random.SeedSequence((seed, place)).generate_state(1)[0]))
 
-        self._of = lru_cache(maxsize=1)(of)
+        self._seeded = lru_cache(maxsize=1)(seeded)
+
+    def _of(self, study: Study, trial: FrozenTrial) -> BaseSampler:
+        gone = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+        return self._seeded(trial.number - sum(one.number < trial.number for one in gone))
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """What is drawn together."""
-        return self._of(trial.number).infer_relative_search_space(study, trial)
+        return self._of(study, trial).infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Settings drawn together."""
-        return self._of(trial.number).sample_relative(study, trial, search_space)
+        return self._of(study, trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
         self,
@@ -73,5 +77,5 @@ class EachSeeded(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """A setting drawn alone."""
-        sampler = self._of(trial.number)
+        sampler = self._of(study, trial)
         return sampler.sample_independent(study, trial, param_name, param_distribution)

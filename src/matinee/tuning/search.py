@@ -165,7 +165,7 @@ def tune(
         "split": {"method": split.method, "test_fraction": split.test_fraction},
         "validation": validation,
         "seed": split.seed,
-        "defaults": space.defaults(train.ratings),
+        "unsearched": space.unsearched(train.ratings),
     }
     job = Trials(space, objective, parts, split.seed, threads)
     compile_kernels([recipe_with(recipe, space.fixed)])

@@ -137,25 +137,31 @@ class Space:
 
     def default(self) -> dict[str, Any] | None:
         """The recipe's own defaults as values of a trial; None where they are not in the space."""
-        usual = asdict(recipe_class(self.recipe)())
+        usual = recipe_class(self.recipe)()
         values = {}
         for name, part in self.searched.items():
             outer, _, inner = name.partition(".")
-            value = usual[outer]
+            value = getattr(usual, outer)
             if inner:
-                value = value.get(inner, 0.0) if isinstance(value, Mapping) else value
+                value = value.get(inner) if isinstance(value, Mapping) else None
             if name in self.relative:
                 value = 1.0
             if not part.holds(value):
                 return None
-            values[name] = kept(value)
-        return values
+            values[name] = value
+        alone = {name: value for name, value in values.items() if name not in self.relative}
+        if recipe_with(self.recipe, {**self.fixed, **alone}) != usual:
+            return None  # something is fixed that has another default
+        return {name: kept(value) for name, value in values.items()}
 
-    def defaults(self, ratings: Ratings) -> dict[str, Any]:
-        """What the settings are that are not searched, and what follows from these ratings."""
+    def unsearched(self, ratings: Ratings) -> dict[str, Any]:
+        """The settings that are not searched, and of relative ones what 1 is for these ratings."""
         recipe: Any = recipe_with(self.recipe, self.fixed)
         usual = {name: recipe.usual_regularization(ratings) for name in self.relative}
-        settings = {name: kept(value) for name, value in asdict(recipe).items()}
+        searched = {name.partition(".")[0] for name in self.searched}
+        settings = {
+            name: kept(value) for name, value in asdict(recipe).items() if name not in searched
+        }
         return {**settings, **usual}
 
     def grid(self) -> list[dict[str, Any]]:

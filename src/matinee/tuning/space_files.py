@@ -1,6 +1,6 @@
 """Spaces as files: the ones that ship, and people's own."""
 
-import math
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -11,11 +11,21 @@ from typing import Any
 from matinee.errors import SettingError
 from matinee.models.recipes import recipe_class
 from matinee.models.settings import APART
-from matinee.tuning.space import GRID_STEPS, Choice, Range, Space, kept, recipe_with, value_of
+from matinee.tuning.space import (
+    GRID_STEPS,
+    MOST_POINTS,
+    Choice,
+    Range,
+    Space,
+    kept,
+    recipe_with,
+    value_of,
+)
 
 SHIPPED = "spaces.toml"
 RANGE_KEYS = ("low", "high", "log", "steps", "relative")
 NOT_TUNED = (*APART, "patience")  # no settings, or none that a trial on a part can tell of
+WHOLE = (int, int | None)  # types of settings that are whole numbers
 RELATIVE = "regularization"  # the setting whose default follows from the data, where it does
 
 
@@ -114,21 +124,20 @@ def _range(recipe: str, name: str, said: Mapping[str, Any], kind: Any, where: st
             raise SettingError(f"{where}: a range has {', '.join(RANGE_KEYS)}, not {key!r}.")
     low, high = said.get("low"), said.get("high")
     for value in (low, high):
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not abs(value) <= sys.float_info.max:  # type: ignore[arg-type]
             raise SettingError(f"{where}: a range has numbers low and high, not {value!r}.")
-    whole = kind is int
+    whole = kind in WHOLE
     if whole and not (isinstance(low, int) and isinstance(high, int)):
         raise SettingError(f"{where}: whole numbers are wanted, not {low!r} to {high!r}.")
     for key in ("log", "relative"):
         if not isinstance(said.get(key, False), bool):
             raise SettingError(f"{where}: {key} is true or false, not {said[key]!r}.")
     steps = said.get("steps", GRID_STEPS)
-    if type(steps) is not int or steps < 2:
-        raise SettingError(f"{where}: steps are a whole number from 2 on, not {steps!r}.")
+    if type(steps) is not int or not 2 <= steps <= MOST_POINTS:
+        raise SettingError(
+            f"{where}: steps are a whole number from 2 to {MOST_POINTS:,}, not {steps!r}."
+        )
     if not low < high:  # type: ignore[operator]
         raise SettingError(f"{where}: low ({low!r}) is not below high ({high!r}).")
     if said.get("log") and not low > 0:  # type: ignore[operator]
@@ -162,7 +171,7 @@ def _choice(said: list[Any], where: str) -> Choice:
 def _check(recipe: str, name: str, value: Any, types: Mapping[str, Any], where: str) -> None:
     """Refuse a value that the recipe refuses."""
     kind = types[name.partition(".")[0]]
-    if kind is int and type(value) is not int:
+    if kind in WHOLE and type(value) is not int:
         raise SettingError(f"{where}: {name} is a whole number, not {value!r}.")
     try:
         recipe_with(recipe, {name: value})

@@ -32,6 +32,8 @@ STUDIES = Path("studies")
 FILE = "study.sqlite3"
 PATIENCE = 60  # seconds to wait for another process to write
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+UNUSABLE = (SQLAlchemyError, StorageInternalError)
+"""How it shows that a study's file cannot be used."""
 NAMES = {
     "model": "--model",
     "metric": "--metric",
@@ -40,7 +42,7 @@ NAMES = {
     "split": "the split",
     "validation": "--validation",
     "seed": "--seed",
-    "defaults": "the settings that are not searched (another version's defaults)",
+    "unsearched": "the settings that are not searched (another version's defaults)",
 }
 """What makes a study what it is, in words, beside its data."""
 
@@ -139,16 +141,16 @@ def bury(study: Study) -> None:
 
 
 @contextmanager
-def told_plainly(
-    folder: Path, kinds: tuple[type[Exception], ...] = (SQLAlchemyError, StorageInternalError)
-) -> Iterator[None]:
+def told_plainly(folder: Path, kinds: tuple[type[Exception], ...] = UNUSABLE) -> Iterator[None]:
     """Errors of the file as `RunError`."""
     try:
         yield
     except MatineeError:
         raise
     except kinds as problem:
-        raise RunError(f"{folder / FILE}: the study cannot be used ({_first(problem)}).") from None
+        raise RunError(
+            f"{folder / FILE}: the study cannot be used ({first_line(problem)})."
+        ) from None
 
 
 def _opening(folder: Path) -> AbstractContextManager[None]:
@@ -156,7 +158,8 @@ def _opening(folder: Path) -> AbstractContextManager[None]:
     return told_plainly(folder, (Exception,))
 
 
-def _first(problem: BaseException) -> str:
+def first_line(problem: BaseException) -> str:
+    """What an error says first, without its full stop."""
     cause = problem.__cause__ or problem
     lines = str(getattr(cause, "orig", None) or cause).splitlines()
     return lines[0].rstrip(".") if lines else type(cause).__name__

@@ -10,12 +10,13 @@ from optuna import Trial, TrialPruned
 from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 
 from matinee.data import Dataset
-from matinee.errors import SettingError
+from matinee.errors import MatineeError, SettingError
 from matinee.models import ALS, BayesianMF, FactorModel, ImplicitALS
 from matinee.models.recipes import recipe_class
 from matinee.models.trainer import can_be_watched, to_the_end
 from matinee.tuning.objective import Objective
 from matinee.tuning.space import Space, recipe_with
+from matinee.tuning.study import UNUSABLE, first_line
 
 GROWING = (ALS, ImplicitALS)
 """Recipes whose trials begin with half of the factors, and grow if they are promising."""
@@ -75,7 +76,8 @@ class Trials:
         Raises
         ------
         TrialPruned
-            If the trial is not promising, or its settings lead nowhere.
+            If the trial is not promising, or its settings lead nowhere: recipes refuse them, or
+            break on them, as they do where memory does not suffice.
         """
         values = self.space.suggest(trial)
         try:
@@ -88,8 +90,13 @@ class Trials:
                 raise SettingError(f"Its {self.objective.metric} is no number.")
             return value
         except SettingError as problem:
-            trial.set_user_attr("broke", str(problem))
-            raise TrialPruned from None
+            why = str(problem)
+        except (TrialPruned, MatineeError, *UNUSABLE):
+            raise
+        except Exception as problem:
+            why = f"{type(problem).__name__}: {first_line(problem)}."
+        trial.set_user_attr("broke", why)
+        raise TrialPruned
 
     def _recipe(self, values: Mapping[str, Any], train: Dataset) -> Any:
         feedback = "implicit" if self.objective.of_lists else "explicit"
@@ -199,9 +206,10 @@ def sooner(recipe: Any) -> Any:
 
 def shortened(recipe: Any) -> Any:
     """The recipe as a trial runs it: chains take minutes, and settings show in a part of one."""
-    if isinstance(recipe, BayesianMF):
-        return replace(recipe, iterations=max(2, recipe.iterations // CHAIN))
-    return recipe
+    if not isinstance(recipe, BayesianMF):
+        return recipe
+    burn_in = recipe.burn_in if recipe.burn_in is None else recipe.burn_in // CHAIN
+    return replace(recipe, iterations=max(2, recipe.iterations // CHAIN), burn_in=burn_in)
 
 
 def _length(recipe: Any) -> int:

@@ -35,7 +35,10 @@ def inner_parts(train: Dataset, how: str, seed: int) -> list[Part]:
         If there is no such validation.
     """
     if how in ("random", "time"):
-        return [train.split(how, test_fraction=VALIDATION_FRACTION, seed=seed)]
+        try:
+            return [train.split(how, test_fraction=VALIDATION_FRACTION, seed=seed)]
+        except SettingError as problem:
+            raise SettingError(f"For the validation part: {problem}") from None
     folds = FOLDS.fullmatch(how)
     if not folds:
         raise SettingError(f"validation is random, time or K-fold (such as 5-fold), not {how!r}.")
