@@ -21,7 +21,7 @@ from matinee.explore.charts.house import (
     framed,
     rows,
 )
-from matinee.tuning.space import Choice
+from matinee.tuning.space import Choice, value_again
 
 if TYPE_CHECKING:  # a search is made with an extra of its own
     from matinee.tuning import Tuned
@@ -135,7 +135,16 @@ def setting_charts(found: "Tuned") -> list[Chart]:
 
 
 def label(value: Any) -> str:
-    """One of a few values as text."""
+    """A value of a setting, as one types it, from what a study keeps of it.
+
+    Examples
+    --------
+    >>> label(True), label(64), label("[128, 64]")
+    ('true', '64', '128,64')
+    """
+    value = value_again(value)
+    if isinstance(value, tuple):
+        return ",".join(map(label, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

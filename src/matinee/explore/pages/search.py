@@ -83,10 +83,10 @@ def _again(found: "Tuned", command: str | None) -> list[Block]:
         for name, part in found.space.searched.items()
     ]
     rows += [
-        [name, *(_cell(value) if title == "best" else "" for title, _ in columns), "always this"]
+        [name, *[""] * len(columns), f"always {label(value)}"]
         for name, value in found.space.fixed.items()
     ]
-    table = Table(["setting", *(title for title, _ in columns), "searched"], rows)
+    table = Table(["setting", *(title for title, _ in columns), "searched"], rows, wide=False)
     blocks: list[Block] = [table, *([USUAL] if found.space.relative else [])]
     return [*blocks, "What trains the best again:", Typed(command)] if command else blocks
 
@@ -95,12 +95,12 @@ def _ends(found: "Tuned") -> str:
     """Whether better settings may lie outside of what was searched."""
     if not found.whole:
         return "No trial got to its end yet."
-    at = [f"{found.headings[name]} ({end})" for name, end in found.at_an_end.items()]
+    at = [f"the {end} end of {name}" for name, end in found.at_an_end.items()]
     if not at:
         return "The best lies well inside what was searched."
     return (
-        f"The best lies at an end of what was searched of {', '.join(at)}: "
-        "a wider range, in a file for --space, may hold something better."
+        f"The best lies at {', '.join(at)} as it was searched: "
+        "a wider range may hold something better."
     )
 
 
@@ -125,6 +125,5 @@ def _extent(part: Range | Choice) -> str:
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Number(f"{value:.4g}" if isinstance(value, float) else f"{value:,}")
-    return label(value)
+    text = f"{value:.4g}" if isinstance(value, float) else label(value)
+    return Number(text) if type(value) in (int, float) else text
