@@ -101,7 +101,45 @@ def test_a_grid_says_how_much_of_it_was_tried(shell):
     assert text.startswith("grid: 3 trials of a grid of 10, ")
 
 
+def test_a_page_goes_beside_the_study_or_where_one_says(shell, found):
+    assert found["html"] is None
+    text = shell(*TUNE, "--html")
+    assert "More in studies/small-als-rmse/study.html; open it in a browser." in text
+    page = (shell.folder / "studies/small-als-rmse/study.html").read_text(encoding="utf-8")
+    assert found["command"] in page
+    assert shell.json(*TUNE, "--out", "deep/mine.html")["html"] == "deep/mine.html"
+    assert (shell.folder / "deep/mine.html").read_text(encoding="utf-8").startswith("<!doctype")
+
+
+def test_a_page_does_not_say_where_the_data_lie(shell, found):
+    place = shell.cache / "small"
+    found = shell.json("tune", place, *TUNE[2:], "--html", "--run", "runs/elsewhere")
+    assert str(place) in found["command"]
+    page = (shell.folder / found["html"]).read_text(encoding="utf-8")
+    assert "matinee train small --model als" in page
+    assert str(shell.cache) not in page
+
+
+def test_an_interrupted_search_leaves_its_page(shell, found, monkeypatch):
+    from matinee.tuning import trials
+
+    usual = trials.Trials.__call__
+
+    def stops(self, trial):
+        if trial.number == 1:
+            raise KeyboardInterrupt
+        return usual(self, trial)
+
+    monkeypatch.setattr(trials.Trials, "__call__", stops)
+    status, out, _ = shell.ended(*TUNE, "--study", "stopped", "--html")
+    assert status == 130
+    assert "Stopped at 1 of 4 trials." in out
+    page = (shell.folder / "stopped/study.html").read_text(encoding="utf-8")
+    assert "Stopped at 1 of 4 trials. The same command goes on." in page
+
+
 REFUSED = {
+    ("--out", "page.png"): "the name ends in .html",
     ("--metric", "ndcg@10"): "als predicts stars, and cannot give ndcg@10",
     ("--metric", "beauty"): "There is no metric 'beauty'",
     ("--model", "svd"): "There is no model 'svd' to tune",
@@ -133,3 +171,9 @@ def test_a_study_goes_on_with_the_same_data_only(shell, found, tmp_path_factory)
 def test_without_its_package_the_command_says_what_to_install(shell):
     said = shell.apart("tune", "small", without="optuna", fails=True)
     assert "pip install 'matinee[tuning]'" in said
+
+
+def test_a_page_without_its_packages_is_refused_before_the_work(shell):
+    said = shell.apart(*TUNE, "--html", "--study", "new", without="altair", fails=True)
+    assert "pip install 'matinee[charts]'" in said
+    assert not (shell.folder / "new").exists()

@@ -13,6 +13,7 @@ pytest.importorskip("vl_convert")
 pytest.importorskip("playwright", reason="Playwright is not installed")
 
 from playwright.sync_api import expect, sync_playwright
+from searched import search
 
 from matinee.data import Catalog
 from matinee.explore import (
@@ -22,11 +23,13 @@ from matinee.explore import (
     write_description,
     write_map,
     write_report,
+    write_study,
 )
 from matinee.explore.charts.house import framed, rows
 from matinee.explore.pages import report as reports
 from matinee.explore.pages.page import Section, figure, write_page
 from matinee.models import ALS, ImplicitALS
+from matinee.tuning.space import Choice, Range, Space
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on the PATH")
@@ -41,7 +44,7 @@ HOSTILE = [
 ENDINGS = tuple(title[-6:] for title in HOSTILE)
 NAME = "<b>mine</b>"
 HOSTILE_GENRES = ["<script>window.pwned=5</script>", "'\"><img src=x onerror=window.pwned=6>"]
-PAGES = ("report", "map", "clusters", "data")
+PAGES = ("report", "map", "clusters", "data", "study")
 SHOWN, DIMMED = "0.75", "0.05"
 MAP = "figure:not([hidden]):has(.controls input)"
 # what each point of the map stands for, and how opaque it is
@@ -92,6 +95,10 @@ def paths(model, layout, tmp_path_factory):
     write_map(model[0], layout, paths["map"])
     write_clusters(layout.clusters, paths["clusters"])
     write_description(model[1][0], paths["data"])
+    searched = {f"factors.{HOSTILE[1]}": Range(0.1, 3.0, log=True), "features": Choice(HOSTILE)}
+    settings = [(0.1 + at % 3, HOSTILE[at % 6]) for at in range(9)]
+    found = search([0.9 - at / 100 for at in range(9)], "wpw" * 3, Space("ALS", searched), settings)
+    write_study(found, model[1][0], paths["study"], HOSTILE[4])
     points = rows(pl.DataFrame({"x": range(1600), "y": range(1600)}))
     many = framed(alt.Chart(points).mark_point().encode(x="x:Q", y="y:Q"), "Many")
     write_page(paths["many"], "Many", "points", [Section("s", [figure(many)])])

@@ -40,6 +40,7 @@ from matinee.explore.pages.page import (
     Number,
     Section,
     Table,
+    Typed,
     figure,
     render,
     table,
@@ -109,6 +110,7 @@ def bars(values, title="Bars"):
 def every_block(text):
     return [
         text,
+        Typed(text),
         Facts([(text, f"fact {text}")]),
         Cards([Card(text, f"line {text}", {text: [text, text]})]),
         Table([text], [[text], [[text, text]], [Number(1)]], text),
@@ -159,7 +161,7 @@ def test_text_from_files_stays_text_in_every_block(text):
     data = json.loads(page.data)
     # what the browser sees is the very text, in all places: words, buttons and charts
     plain = " ".join(text.split())
-    assert page.text.count(plain) == 20
+    assert page.text.count(plain) == 21
     names = {row[0] for found in data["datasets"].values() for row in found["rows"]}
     assert names == {text, "b"}
     assert not set("<>&\u2028\u2029") & set(page.data)

@@ -1,5 +1,6 @@
 """matinee tune"""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,10 +9,13 @@ from matinee.cli.options import (
     Columns,
     DatasetArgument,
     Duplicates,
+    Html,
     Json,
+    Out,
     ScaleOption,
     Threads,
     open_dataset,
+    place_of,
 )
 from matinee.cli.output import print_json, print_table, say
 from matinee.cli.trainers import command_of
@@ -87,6 +91,8 @@ def tune(
     columns: Columns = None,
     scale: ScaleOption = None,
     duplicates: Duplicates = None,
+    html: Html = False,
+    out: Out = None,
     json: Json = False,
 ) -> None:
     """Find the settings that suit your data, and train with them.
@@ -94,8 +100,10 @@ def tune(
     Trials see the training part alone; the test part is used once, at the end, by the winner.
     Trials that promise nothing are stopped early. What is finished is kept: stop it when you like,
     and the same command goes on. Several may work on one study at the same time.
+    --html shows the search in study.html in the study's folder, --out where you say.
     """
     try:
+        from matinee.tuning import STUDIES
         from matinee.tuning import tune as search_for
     except ModuleNotFoundError as problem:
         raise ExtraError(
@@ -103,6 +111,10 @@ def tune(
         ) from None
     from matinee.evaluation import Split
 
+    usual = Path(study or STUDIES, "study.html")  # or in a folder of STUDIES that has its own name
+    page = place_of(out, usual, ".html") if html or out else None
+    if page:  # so that what is missing is told now
+        from matinee.explore import write_study
     how: dict[str, Any] = {"method": split, "test_fraction": test_fraction}
     chosen = {name: value for name, value in how.items() if value is not None}
     data = open_dataset(dataset, columns, scale, duplicates)
@@ -120,11 +132,13 @@ def tune(
         run=run,
         threads=threads,
     )
-    again = None
-    if found.winner:
+
+    def command_on(data: str) -> str | None:
+        if found.winner is None:
+            return None
         settings = {"ranking" if found.of_lists else "rating": found.winner.settings}
-        again = command_of(
-            dataset,
+        return command_of(
+            data,
             "als" if found.of_lists else model,
             model if found.of_lists else "ials",
             **settings,
@@ -135,44 +149,38 @@ def tune(
             scale=scale,
             duplicates=duplicates,
         )
+
+    again = command_on(dataset)
+    if page:
+        page = page if out else found.study / page.name
+        # a page is passed on: where things lie here is nobody's business
+        write_study(found, data, page, command_on(Path(dataset).absolute().name))
     if json:
-        print_json({**found.as_json(), "command": again})
+        print_json({**found.as_json(), "command": again, "html": str(page) if page else None})
     else:
         _report(found, again)
+        if page:
+            say(f"More in {page}; open it in a browser.")
     if found.interrupted:
         raise KeyboardInterrupt
 
 
 def _report(found: "Tuned", again: str | None) -> None:
     """What was tried, what is best, and how to have it again."""
-    states = [one["state"] for one in found.trials]
-    whole, pruned, broke = (states.count(name) for name in ("complete", "pruned", "broke"))
-    tried = "1 trial" if len(states) == 1 else f"{len(states):,} trials"
-    of_grid = f" of a grid of {found.points:,}" if found.points else ""
-    say(
-        f"{found.study}: {tried}{of_grid}, {whole:,} to the end, {pruned:,} stopped early"
-        + (f", {broke:,} with settings that lead nowhere." if broke else ".")
-    )
-    if whole:
+    say(f"{found.study}: {found.tried}")
+    broke = [one["why"] for one in found.trials if one["why"]]
+    if found.whole:
         _table(found)
     elif broke:
-        say(next(one["why"] for one in found.trials if one["why"]))
-    if found.interrupted:
-        say(f"Stopped at {len(states):,} of {found.wanted:,} trials. The same command goes on.")
-    elif found.others:
-        say(
-            "Others still work on this study. The last of them to end trains the winner; should it "
-            "be stopped, the same command does."
-        )
-    elif found.winner is None:
-        say("No trial got to its end, so there is no winner.")
+        say(broke[0])
+    if found.winner is None:
+        say(found.standing)
     else:
         figures = ", ".join(
             f"{name} {value:.4f}" for name, value in found.winner.test.items() if value is not None
         )
-        times = "once" if found.winner.tests == 1 else f"by {found.winner.tests} winners"
         say(f"Trained on the whole training part, the best has on the test part {figures}.")
-        say(f"The test part was looked at {times}. The same run without the search:")
+        say(f"{found.standing} The same run without the search:")
         say(f"  {again}")
         say(f"Saved in {found.winner.run}.")
 
@@ -180,13 +188,14 @@ def _report(found: "Tuned", again: str | None) -> None:
 def _table(found: "Tuned") -> None:
     import polars as pl
 
-    best = [one for one in found.trials if one["state"] == "complete"][:SHOWN]
-    rows = [{"trial": one["trial"], "value": one["value"], **one["settings"]} for one in best]
+    rows = [
+        {"trial": one["trial"], "value": one["value"], **one["settings"]}
+        for one in found.whole[:SHOWN]
+    ]
     frame = pl.DataFrame(rows)
-    headings = {"trial": "trial", "value": found.metric}
-    for name in best[0]["settings"]:
-        headings[name] = f"{name} (x usual)" if name in found.relative else name
+    headings = {"trial": "trial", "value": found.metric, **found.headings}
     floats = [name for name in frame.columns if frame[name].dtype.is_float()]
     print_table(frame, headings, {**dict.fromkeys(floats, ".4g"), "value": ".4f"})
     if found.default is not None:
-        say(f"The defaults have {found.metric} {found.default:.4f} on the same validation part.")
+        value = found.default["value"]
+        say(f"The defaults have {found.metric} {value:.4f} on the same validation part.")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matinee.explore.charts.data import charts_of_data
     from matinee.explore.charts.dimensions import genre_likeness, genre_positions
     from matinee.explore.charts.map import READINGS, movie_map, norms, viewer_on_map
+    from matinee.explore.charts.search import search_course, setting_charts
     from matinee.explore.charts.training import panels_of_runs, training_curves
     from matinee.explore.charts.viewer import explanation_chart, taste_chart
     from matinee.explore.clusters import Clusters, find_clusters
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from matinee.explore.pages.comparison import write_comparison
     from matinee.explore.pages.data import write_description
     from matinee.explore.pages.report import write_clusters, write_map, write_report
+    from matinee.explore.pages.search import write_study
     from matinee.explore.saving import save_chart
 
 # what needs the extra, and where it lives
@@ -50,6 +52,8 @@ _EXTRA = {
     "norms": f"{_CHARTS}.map",
     "panels_of_runs": f"{_CHARTS}.training",
     "save_chart": "matinee.explore.saving",
+    "search_course": f"{_CHARTS}.search",
+    "setting_charts": f"{_CHARTS}.search",
     "silhouettes": f"{_CHARTS}.clusters",
     "stars_by_group": f"{_CHARTS}.accuracy",
     "taste_chart": f"{_CHARTS}.viewer",
@@ -60,6 +64,7 @@ _EXTRA = {
     "write_description": "matinee.explore.pages.data",
     "write_map": "matinee.explore.pages.report",
     "write_report": "matinee.explore.pages.report",
+    "write_study": "matinee.explore.pages.search",
 }
 
 __all__ = [
@@ -90,6 +95,8 @@ __all__ = [
     "panels_of_runs",
     "reasons",
     "save_chart",
+    "search_course",
+    "setting_charts",
     "silhouettes",
     "stars_by_group",
     "taste",
@@ -104,6 +111,7 @@ __all__ = [
     "write_description",
     "write_map",
     "write_report",
+    "write_study",
 ]
 
 

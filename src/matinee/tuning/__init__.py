@@ -9,9 +9,11 @@ from matinee.lazy import lazy
 
 if TYPE_CHECKING:
     from matinee.tuning.objective import LISTS, STARS, Objective, objective_of
-    from matinee.tuning.search import TRIALS, Tuned, tune
+    from matinee.tuning.search import TRIALS, tune
     from matinee.tuning.space import Choice, Range, Space
     from matinee.tuning.space_files import read_space, usual_space
+    from matinee.tuning.study import STUDIES
+    from matinee.tuning.tuned import Tuned
     from matinee.tuning.winner import Winner
 
 __getattr__, __dir__ = lazy(
@@ -22,9 +24,10 @@ __getattr__, __dir__ = lazy(
         "Choice": "matinee.tuning.space",
         "Objective": "matinee.tuning.objective",
         "Range": "matinee.tuning.space",
+        "STUDIES": "matinee.tuning.study",
         "Space": "matinee.tuning.space",
         "TRIALS": "matinee.tuning.search",
-        "Tuned": "matinee.tuning.search",
+        "Tuned": "matinee.tuning.tuned",
         "Winner": "matinee.tuning.winner",
         "objective_of": "matinee.tuning.objective",
         "read_space": "matinee.tuning.space_files",
@@ -36,6 +39,7 @@ __getattr__, __dir__ = lazy(
 __all__ = [
     "LISTS",
     "STARS",
+    "STUDIES",
     "TRIALS",
     "Choice",
     "Objective",

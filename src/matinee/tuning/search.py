@@ -1,7 +1,6 @@
 """The search: trials on the training part alone, then the winner on the test part, once."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,56 +20,11 @@ from matinee.tuning.space import Space, recipe_with
 from matinee.tuning.space_files import read_space, usual_space
 from matinee.tuning.study import STUDIES, alone_with, at_work, bury, finished, told_plainly
 from matinee.tuning.trials import Trials, grows, pruner_of
+from matinee.tuning.tuned import Tuned
 from matinee.tuning.validation import inner_parts
-from matinee.tuning.winner import Winner, best_of, crown
+from matinee.tuning.winner import best_of, crown
 
 TRIALS = 50
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """What a search found.
-
-    Parameters
-    ----------
-    study : Path
-    metric : str
-    of_lists : bool
-        Whether the metric is about lists.
-    trials : list of dict
-        Of each finished trial, the best first: ``trial``, ``value`` (on the validation part; of a
-        pruned one of ``als`` and ``ials``, when it was stopped, and else None), ``state``
-        (``"complete"``, ``"pruned"``, ``"broke"``), ``seconds``, its ``settings`` as they were
-        searched, and ``why`` it broke.
-    wanted : int
-        How many trials were asked for.
-    points : int or None
-        Of the grid, if it is one.
-    default : float or None
-        Value of the default settings, where they were tried and got to the end.
-    relative : tuple of str
-        Settings that were searched as times what the data ask for.
-    winner : Winner or None
-        None where others still work on the study, no trial got to the end, or it was interrupted.
-    interrupted, others : bool
-        Whether the keyboard stopped it; whether other processes still work on it.
-    """
-
-    study: Path
-    metric: str
-    of_lists: bool
-    trials: list[dict[str, Any]]
-    wanted: int
-    points: int | None
-    default: float | None
-    relative: tuple[str, ...]
-    winner: Winner | None
-    interrupted: bool
-    others: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values with stable keys."""
-        return {**asdict(self), "study": str(self.study)}
 
 
 def tune(
@@ -192,11 +146,10 @@ def tune(
             study=folder,
             metric=objective.metric,
             of_lists=objective.of_lists,
+            space=space,
             trials=_table(opened, job),
             wanted=wanted,
             points=None if grid is None else len(grid),
-            default=None if grid is not None else _default(opened),
-            relative=space.relative,
             winner=winner,
             interrupted=interrupted,
             others=not alone,
@@ -268,11 +221,3 @@ def _table(study: Study, job: Trials) -> list[dict[str, Any]]:
         return row["state"] != "complete", value is None, sign * (value or 0.0)
 
     return sorted(map(row, finished(study)), key=order)
-
-
-def _default(study: Study) -> float | None:
-    """Value of the trial that was asked for first, the one of the defaults."""
-    for one in finished(study):
-        if one.state == TrialState.COMPLETE and "first" in one.user_attrs:
-            return one.value
-    return None

@@ -84,7 +84,11 @@ class Cards:
     cards: Sequence[Card]
 
 
-Block = Figure | Table | Facts | Cards | str
+class Typed(str):
+    """What one types into a terminal, as it stands."""
+
+
+Block = Figure | Table | Facts | Cards | Typed | str
 """What a section is made of; text is a paragraph."""
 
 
@@ -150,7 +154,8 @@ def render(title: str, line: str, sections: Sequence[Section]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.tests["number"] = lambda value: isinstance(value, Number)
-    kinds = {Figure: "figure", Table: "table", Facts: "facts", Cards: "cards", str: "text"}
+    kinds: dict[type, str] = {Figure: "figure", Table: "table", Facts: "facts", Cards: "cards"}
+    kinds |= {Typed: "typed", str: "text"}
     environment.filters["kind"] = lambda block: kinds[type(block)]
     drawing = _Drawing()
     environment.filters["drawn"] = drawing.add

@@ -1,0 +1,129 @@
+"""The page of a search for settings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matinee.data import Dataset
+from matinee.explore.charts.search import label, metric_name, search_course, setting_charts
+from matinee.explore.pages.page import (
+    Block,
+    Facts,
+    Number,
+    Section,
+    Table,
+    Typed,
+    figure,
+    write_page,
+)
+from matinee.tuning.space import Choice, Range
+
+if TYPE_CHECKING:  # a search is made with an extra of its own
+    from matinee.tuning import Tuned
+
+USUAL = "x usual: times what the data ask for by themselves."
+
+
+def write_study(
+    found: "Tuned", dataset: Dataset, path: str | Path, command: str | None = None
+) -> Path:
+    """Write the page of a search as one HTML file, which needs no network.
+
+    Parameters
+    ----------
+    found : Tuned
+        From `matinee.tuning.tune`, at its end or interrupted.
+    dataset : Dataset
+        What was searched for.
+    path : str or Path
+        Of the HTML file.
+    command : str, optional
+        What trains the winner again.
+    """
+    name = metric_name(found.metric)
+    sections = [Section("The search", [*_outcome(found, name), *_again(found, command)])]
+    if course := search_course(found):
+        sections.append(Section("Trial by trial", [figure(course, wide=True)]))
+    if charts := setting_charts(found):
+        sections.append(Section("Settings", [_ends(found), *map(figure, charts)]))
+    if found.whole:
+        sections.append(Section("Trials to the end", [_trials(found, name)]))
+    terms = f"Terms: {dataset.licence}." if dataset.licence else "Terms of use are not known."
+    title = f"Settings of {found.space.recipe} for {dataset.name}"
+    line = f"Searched by {name} on a part kept aside within the training part. {terms}"
+    return write_page(Path(path), title, line, sections)
+
+
+def _outcome(found: "Tuned", name: str) -> list[Block]:
+    """What was tried, and how good the best is."""
+    facts = []
+    if found.winner:
+        facts += [
+            (f"{value:.4f}", f"{metric_name(figure)} of the best on the test part")
+            for figure, value in found.winner.test.items()
+            if value is not None
+        ]
+    if found.whole:
+        facts.append((f"{found.whole[0]['value']:.4f}", f"{name} of the best in the search"))
+    if found.default:
+        facts.append((f"{found.default['value']:.4f}", f"{name} of the defaults in the search"))
+    broke = [one["why"] for one in found.trials if one["why"]]
+    nowhere = f"What led nowhere: {broke[0]}" if broke else ""
+    said = " ".join(filter(None, (found.tried, found.standing, nowhere)))
+    return [*([Facts(facts)] if facts else []), said]
+
+
+def _again(found: "Tuned", command: str | None) -> list[Block]:
+    """The settings of the best beside the defaults and what was searched, and how to have it."""
+    best = found.whole[0]["settings"] if found.whole else {}
+    usual = found.space.default() or {}
+    columns = [("best", best), ("default", usual)]
+    columns = [(title, settings) for title, settings in columns if settings]
+    rows = [
+        [found.headings[name], *(_cell(settings[name]) for _, settings in columns), _extent(part)]
+        for name, part in found.space.searched.items()
+    ]
+    rows += [
+        [name, *[""] * len(columns), f"always {label(value)}"]
+        for name, value in found.space.fixed.items()
+    ]
+    table = Table(["setting", *(title for title, _ in columns), "searched"], rows, wide=False)
+    blocks: list[Block] = [table, *([USUAL] if found.space.relative else [])]
+    return [*blocks, "What trains the best again:", Typed(command)] if command else blocks
+
+
+def _ends(found: "Tuned") -> str:
+    """Whether better settings may lie outside of what was searched."""
+    if not found.whole:
+        return "No trial got to its end yet."
+    at = [f"the {end} end of {name}" for name, end in found.at_an_end.items()]
+    if not at:
+        return "The best lies well inside what was searched."
+    return (
+        f"The best lies at {', '.join(at)} as it was searched: "
+        "a wider range may hold something better."
+    )
+
+
+def _trials(found: "Tuned", name: str) -> Table:
+    rows = [
+        [
+            _cell(one["trial"]),
+            Number(f"{one['value']:.4f}"),
+            *(_cell(one["settings"].get(setting)) for setting in found.headings),
+            Number("" if one["seconds"] is None else f"{one['seconds']:.1f}"),
+        ]
+        for one in found.whole
+    ]
+    return Table(["trial", name, *found.headings.values(), "seconds"], rows)
+
+
+def _extent(part: Range | Choice) -> str:
+    """What was searched of a setting."""
+    if isinstance(part, Choice):
+        return " or ".join(map(label, part.points()))
+    return f"{part.low:g} to {part.high:g}"
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else label(value)
+    return Number(text) if type(value) in (int, float) else text

@@ -1,0 +1,126 @@
+"""Charts of a search: what is drawn of which trial."""
+
+import pytest
+
+pytest.importorskip("altair")
+pytest.importorskip("vl_convert")
+
+from drawing import drawn
+from searched import SETTINGS, SPACE, search
+
+from matinee.explore import search_course, setting_charts
+from matinee.tuning.space import Choice, Range, Space
+
+
+def points(chart):
+    """Trial to its row; the line has no kinds."""
+    return {row["trial"]: row for rows in chart.rows for row in rows if "kind" in row}
+
+
+def line(chart):
+    (rows,) = (rows for rows in chart.rows if not any("kind" in row for row in rows))
+    return [(row["trial"], row["value"]) for row in rows]
+
+
+def test_the_course_shows_every_trial_and_the_best_so_far(capfd):
+    chart = drawn(search_course(search()), capfd)
+    assert chart.title == "RMSE of each trial"
+    assert {at: (row["value"], row["kind"]) for at, row in points(chart).items()} == {
+        0: (0.87, "the defaults"),
+        1: (0.9, "stopped early"),
+        2: (0.86, "the best"),
+        3: (0.88, "to the end"),
+    }
+    assert line(chart) == [(0, 0.87), (2, 0.86), (3, 0.86), (3, 0.86)]
+    assert chart.count("circle") == 4
+    assert "Paler: stopped early" in chart.lines
+    assert "edge" not in chart.lines
+
+
+def test_more_is_better_for_lists(capfd):
+    found = search(metric="ndcg@10", of_lists=True, states="wwww")
+    chart = drawn(search_course(found), capfd, dark=True)
+    assert chart.title == "NDCG@10 of each trial"
+    assert points(chart)[1]["kind"] == "the best"
+    assert line(chart)[1:] == [(1, 0.9), (2, 0.9), (3, 0.9), (3, 0.9)]
+
+
+def test_the_defaults_may_be_the_best(capfd):
+    chart = drawn(search_course(search((0.85,))), capfd)
+    assert points(chart)[0]["kind"] == "the best: the defaults"
+    assert chart.count("circle") == 1
+
+
+def test_where_none_got_to_the_end_there_is_no_line(capfd):
+    chart = drawn(search_course(search(states="pppp")), capfd)
+    assert {row["kind"] for row in points(chart).values()} == {"stopped early"}
+    assert [] in chart.rows
+
+
+def test_trials_without_a_value_are_told_of_and_not_drawn(capfd):
+    found = search((0.9, None, None, float("inf")), states="wpbp")
+    chart = drawn(search_course(found), capfd)
+    assert list(points(chart)) == [0]
+    assert "Not shown: 2 stopped early" in chart.lines
+    nothing = search((None, 0.9), states="pb")
+    assert search_course(nothing) is None
+    assert setting_charts(nothing) == []
+
+
+def test_a_trial_that_is_far_worse_does_not_press_the_others_together(capfd):
+    values = (0.86, 0.87, 0.88, 0.89, 0.9, 700.0)
+    settings = [*SETTINGS, SETTINGS[0], SETTINGS[1]]
+    found = search(values, states="wwwwww", settings=settings)
+    for chart in (search_course(found), *setting_charts(found)):
+        shown = drawn(chart, capfd)
+        assert shown.count("circle") == 6
+        assert "At the edge: 1 that are far worse." in shown.lines
+        layers = [shown.spec, *shown.spec.get("layer", [])]
+        (scale,) = (
+            one["encoding"]["y"]["scale"]
+            for one in layers
+            if "scale" in one.get("encoding", {}).get("y", {})
+        )
+        assert scale["domain"][0] < 0.86 < 0.9 < scale["domain"][1] < 1.1
+        assert points(shown)[5]["value"] == 700.0  # what its tooltip says
+
+
+def test_each_setting_has_a_chart_over_all_that_was_searched(capfd):
+    charts = [drawn(chart, capfd) for chart in setting_charts(search())]
+    assert [chart.title for chart in charts] == [
+        "RMSE by factors", "RMSE by regularization", "RMSE by features"
+    ]  # fmt: skip
+    for at, chart in enumerate(charts):
+        shown = {trial: row[f"setting{at}"] for trial, row in points(chart).items()}
+        assert shown == {trial: settings[at] for trial, settings in enumerate(SETTINGS)}
+        assert chart.count("circle") == 4
+    x = [chart.spec["encoding"]["x"] for chart in charts]
+    assert x[0]["title"] == "factors, logarithmic"
+    assert x[0]["scale"] == {"type": "log", "domain": [16, 128], "nice": False}
+    assert x[1]["title"] == "regularization (x usual), logarithmic"
+    assert x[2]["scale"]["domain"] == ["genres", "none"]
+
+
+def test_values_of_any_kind_and_names_of_any_letters_can_be_drawn(capfd):
+    name = "factors.[x]' \"</script>"
+    searched = {
+        "factors.layers": Choice(((8, 4), (16,))),
+        "factors.flag": Choice((True, False)),
+        "factors.size": Choice((8, "a:b.c")),
+        name: Range(0.0, 1.0),
+    }
+    settings = [("[8, 4]", True, 8, 0.5), ("[16]", False, "a:b.c", 1)]
+    found = search(space=Space("ALS", searched), settings=settings)
+    charts = [drawn(chart, capfd) for chart in setting_charts(found)]
+    first = [points(chart)[0] for chart in charts]
+    assert [row[f"setting{at}"] for at, row in enumerate(first)] == ["8,4", "true", "8", 0.5]
+    domains = [chart.spec["encoding"]["x"]["scale"]["domain"] for chart in charts]
+    assert domains == [["8,4", "16"], ["true", "false"], ["8", "a:b.c"], [0.0, 1.0]]
+    assert charts[3].title == f"RMSE by {name}"
+    assert drawn(search_course(found), capfd).count("circle") == 2
+
+
+def test_a_space_that_holds_no_defaults_marks_none(capfd):
+    space = Space("ALS", {**SPACE.searched, "factors": Range(2, 8)})
+    chart = drawn(search_course(search(space=space)), capfd)
+    assert "the defaults" not in {row["kind"] for row in points(chart).values()}

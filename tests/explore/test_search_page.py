@@ -1,0 +1,115 @@
+"""The page of a search: what it says at each stage, and that names and settings stay text."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("jinja2")
+pytest.importorskip("vl_convert")
+
+from searched import SETTINGS, SPACE, search
+from test_pages import HOSTILE, check_harmless
+
+from matinee.explore import write_study
+from matinee.tuning.space import Choice, Range, Space
+
+WON = {"winner": SimpleNamespace(test={"rmse": 0.8765, "mae": None}, tests=1), "interrupted": False}
+
+
+@pytest.fixture
+def page_of(generated, tmp_path):
+    """What makes the page of a search."""
+
+    def make(found, command=None, **more):
+        data = replace(generated[0], **more)
+        path = write_study(found, data, tmp_path / "page.html", command)
+        return check_harmless(path.read_text(encoding="utf-8"))
+
+    return make
+
+
+def test_a_page_has_the_outcome_the_course_the_settings_and_the_trials(page_of):
+    page = page_of(search(**WON), "matinee train mine --set factors=100", name="mine", licence="L")
+    assert "Settings of ALS for mine Searched by RMSE" in page.text
+    assert "Terms: L." in page.text
+    assert page.headings == ["The search", "Trial by trial", "Settings", "Trials to the end"]
+    for fact in (
+        "RMSE of the best on the test part 0.8765",
+        "RMSE of the best in the search 0.8600",
+        "RMSE of the defaults in the search 0.8700",
+        "4 trials, 3 to the end, 1 stopped early. The test part was looked at once.",
+        "setting best default searched factors 100 64 16 to 128 "
+        "regularization (x usual) 0.7 1 0.3 to 3 features genres genres genres or none "
+        "iterations always 4",
+        "What trains the best again: matinee train mine --set factors=100 ",
+        "trial RMSE factors regularization (x usual) features seconds 2 0.8600 100 0.7 genres 1.5 "
+        "0 0.8700 64 1 genres 1.5 3 0.8800 128 2 none 1.5",
+    ):
+        assert fact in page.text
+    assert "MAE" not in page.text
+    assert len(json.loads(page.data)["charts"]) == 4
+
+
+def test_a_page_says_whether_the_best_lies_at_an_end(page_of):
+    assert "The best lies well inside what was searched." in page_of(search()).text
+    found = search((0.9, 0.89, 0.88, 0.7), states="wwww")
+    said = "The best lies at the high end of factors as it was searched: a wider range may hold"
+    assert said in page_of(found).text
+
+
+STAGES = {
+    "interrupted": (search(), "Stopped at 4 of 5 trials. The same command goes on."),
+    "others": (search(interrupted=False, others=True), "Others still work on this study."),
+    "grid": (search(points=9), "4 trials of a grid of 9, 3 to the end, 1 stopped early."),
+    "one trial": (search((0.9,)), "1 trial, 1 to the end, 0 stopped early."),
+    "none to the end": (search(states="pppp", interrupted=False), "so there is no winner."),
+    "nowhere": (search((None, None), states="bb"), "What led nowhere: It diverged."),
+    "nothing": (search(()), "0 trials, 0 to the end, 0 stopped early. Stopped at 0 of 5 trials."),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_search_has_a_page_at_every_stage(page_of, stage):
+    found, said = STAGES[stage]
+    page = page_of(found)
+    assert said in page.text
+    assert "factors" in page.text
+    assert "again" not in page.text
+    charts = 4 if any(one["value"] for one in found.trials) else 0
+    assert len(json.loads(page.data)["charts"]) == charts
+    assert ("Trials to the end" in page.headings) == bool(found.whole)
+    if charts and not found.whole:
+        assert "No trial got to its end yet." in page.text
+
+
+def test_names_settings_and_reasons_stay_text(page_of):
+    for text in HOSTILE:
+        searched = {f"factors.{text}": Range(0.0, 1.0), "features": Choice((text, "none"))}
+        space = Space("ALS", searched, {"loss": text})
+        found = search(states="wb", space=space, settings=[(0.5, text), (0.1, "none")])
+        found.trials[-1]["why"] = text
+        page = page_of(found, text, name=text, licence=text)
+        plain = " ".join(text.split())
+        assert f"Settings of ALS for {plain}" in page.text
+        assert f"always {plain}" in page.text
+        assert f"What led nowhere: {plain}" in page.text
+        assert f"What trains the best again: {plain}" in page.text
+        titles = [chart["encoding"]["x"]["title"] for chart in json.loads(page.data)["charts"][1:]]
+        assert titles == [f"factors.{text}", "features"]
+
+
+def test_where_the_study_lies_is_nobodys_business(page_of, tmp_path):
+    winner = SimpleNamespace(test={"rmse": 0.9}, tests=2, run=str(tmp_path / "run"))
+    found = search(winner=winner, interrupted=False, study=tmp_path / "study")
+    page = page_of(found)
+    assert str(tmp_path) not in page.text + page.data
+    assert "The test part was looked at by 2 winners." in page.text
+
+
+def test_defaults_outside_of_the_space_are_left_out(page_of):
+    space = Space("ALS", {**SPACE.searched, "factors": Range(2, 8)})
+    page = page_of(search(space=space, settings=SETTINGS))
+    assert "setting best searched" in page.text
+    assert "defaults" not in page.text
