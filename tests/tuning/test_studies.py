@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 import optuna
+import polars as pl
 import pytest
 from optuna.trial import TrialState
 
@@ -20,10 +21,10 @@ from matinee.data.generated import generate
 from matinee.errors import RunError, SettingError
 from matinee.evaluation import Split
 from matinee.folders import locked
-from matinee.models import load
+from matinee.models import ALS, load
 from matinee.models.runs import remove_run
 from matinee.tuning import Choice, Range, Space, tune
-from matinee.tuning.study import NAMES, at_work
+from matinee.tuning.study import DATA, NAMES, at_work
 
 WORK = """
     import sys, time
@@ -171,6 +172,14 @@ def test_a_study_of_other_ratings_is_refused(tmp_path, data):
         tune(changed, "bias", trials=2, study=tmp_path / "study")
 
 
+def test_a_study_of_other_genres_is_refused(tmp_path, data):
+    tune(data, "als", trials=1, study=tmp_path / "study", run=tmp_path / "run")
+    without = data.catalog.frame.with_columns(genres=pl.lit([], pl.List(pl.String)))
+    changed = replace(data, catalog=replace(data.catalog, frame=without))
+    with pytest.raises(RunError, match="no longer the movies, with their years and genres, that"):
+        tune(changed, "als", trials=2, study=tmp_path / "study")
+
+
 OTHER = {
     "--metric (rmse, not mae)": {"metric": "mae"},
     "--search (tpe, not random)": {"search": "random"},
@@ -250,6 +259,56 @@ def test_what_an_interrupt_took_is_made_again(tmp_path, data, monkeypatch):
             assert tune(data, "bias", trials=wanted, **place, **more) == found
 
 
+@pytest.mark.parametrize("search", ["random", "tpe"])
+def test_an_interrupt_changes_nothing_of_what_is_tried(tmp_path, data, monkeypatch, search):
+    from matinee.tuning import trials
+
+    usual = trials.Trials.__call__
+    deadly = iter([False, False, True, False, True])
+
+    def stops(self, trial):
+        value = usual(self, trial)
+        if next(deadly, False):
+            raise KeyboardInterrupt
+        return value
+
+    def tuned(name):
+        return tune(
+            data, "ease", trials=13, study=tmp_path / name, run=tmp_path / f"{name}-run",
+            search=search,
+        )  # fmt: skip
+
+    whole = {tuple(one["settings"].values()): one["value"] for one in tuned("whole").trials}
+    with monkeypatch.context() as patch:
+        patch.setattr(trials.Trials, "__call__", stops)
+        found = [tuned("parts") for _ in range(3)]
+    assert [one.interrupted for one in found] == [True, True, False]
+    assert {tuple(one["settings"].values()): one["value"] for one in found[2].trials} == whole
+
+
+def test_what_a_killed_process_had_taken_is_tried_before_anybody_wins(tmp_path, data, monkeypatch):
+    from matinee.tuning import trials
+
+    usual, taken = trials.Trials.__call__, []
+
+    def beside_another(self, trial):
+        if not taken:  # another process begins a point, and is gone
+            taken.append(self.space.suggest(trial.study.ask()))
+        return usual(self, trial)
+
+    monkeypatch.setattr(trials.Trials, "__call__", beside_another)
+    found = tune(
+        data,
+        "bias",
+        space=Space("BiasOnly", {"iterations": Choice((2, 4, 6))}),
+        search="grid",
+        study=tmp_path / "study",
+        run=tmp_path / "run",
+    )
+    assert sorted(one["settings"]["iterations"] for one in found.trials) == [2, 4, 6]
+    assert found.winner.tests == 1
+
+
 def test_an_interrupt_of_the_winner_is_an_interrupt(tmp_path, data, monkeypatch):
     from matinee.tuning import search
 
@@ -277,6 +336,10 @@ def test_a_winner_that_is_gone_or_wanted_elsewhere_is_trained_again(tmp_path, da
     first = tune(data, "bias", trials=2, study=study, run=tmp_path / "one").winner
     other = tune(data, "bias", trials=2, study=study, run=tmp_path / "two").winner
     assert (other.run, other.test, other.tests) == (str(tmp_path / "two"), first.test, 1)
+    ALS(factors=2).fit(data).save(tmp_path / "two")  # another run in its place
+    mended = tune(data, "bias", trials=2, study=study, run=tmp_path / "two").winner
+    assert load(tmp_path / "two").rating.trainer["name"] == "BiasOnly"
+    assert (mended.run, mended.test, mended.tests) == (other.run, first.test, 1)
     remove_run(tmp_path / "two")
     again = tune(data, "bias", trials=2, study=study, run=tmp_path / "three").winner
     assert (again.run, again.test, again.tests) == (str(tmp_path / "three"), first.test, 1)
@@ -298,7 +361,7 @@ def test_names_with_odd_letters_are_names(tmp_path, data):
 
 def test_a_fixed_list_is_the_same_when_it_comes_back(tmp_path):
     space = Space("NeuMF", {"factors": Choice((2, 3))}, {"layers": (8, 4)})
-    identity = {"data": "", **dict.fromkeys(NAMES), "space": space.as_json()}
+    identity = {**dict.fromkeys([*DATA, *NAMES]), "space": space.as_json()}
     for _ in range(2):
         with at_work(
             tmp_path / "s",

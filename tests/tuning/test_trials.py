@@ -118,15 +118,24 @@ def test_the_value_over_folds_is_their_mean(parts):
 
 def test_settings_that_lead_nowhere_end_their_trial_and_no_other(parts):
     inner = inner_parts(parts[0], "random", seed=0)
-    space = Space(
-        "BayesianMF", {"burn_in": Range(0, 9, whole=True)}, {"factors": 2, "iterations": 20}
-    )
-    study = search(Trials(space, Objective("rmse"), inner), 2, [{"burn_in": 9}, {"burn_in": 1}])
+    few = {"factors": 2, "iterations": 20}
+    space = Space("BayesianMF", {"burn_in": Range(0, 90, whole=True)}, few)
+    study = search(Trials(space, Objective("rmse"), inner), 2, [{"burn_in": 80}, {"burn_in": 19}])
     assert [one.state for one in study.trials] == [TrialState.PRUNED, TrialState.COMPLETE]
-    assert (
-        "burn_in is at least 0 and below iterations (5), not 9"
-        in study.trials[0].user_attrs["broke"]
+    why = study.trials[0].user_attrs["broke"]
+    assert why == "burn_in is at least 0 and below iterations (20), not 80."
+
+
+def test_settings_that_a_recipe_breaks_on_end_their_trial_and_no_other(parts):
+    inner = inner_parts(parts[0], "random", seed=0)
+    space = Space("ALS", {"factors": Choice((4, 10**12))}, {"iterations": 5})
+    study = search(
+        Trials(space, Objective("rmse"), inner), 2, [{"factors": n} for n in (10**12, 4)]
     )
+    assert [one.state for one in study.trials] == [TrialState.PRUNED, TrialState.COMPLETE]
+    why = study.trials[0].user_attrs["broke"]
+    assert "Error: " in why
+    assert "\n" not in why
 
 
 def test_chains_of_trials_are_shorter_and_stopped_by_what_they_stream(parts):

@@ -74,7 +74,7 @@ def test_what_was_tried_and_where_it_stands_in_words():
 
 
 def test_as_json_has_the_space_and_what_the_defaults_are_worth():
-    space = Space("ALS", {"factors": Choice((8, 64))}, {"layers": (2, 1)})
+    space = Space("ALS", {"factors": Choice((8, 64))}, {"iterations": 15})
     plain = found(space, {"factors": 64}, winner=WINNER).as_json()
     assert plain["space"] == space.as_json()
     assert plain["default"] == 0.9

@@ -1,10 +1,12 @@
 """The search: trials on the training part alone, then the winner on the test part, once."""
 
+import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from optuna import Study, Trial
+from optuna import Study, TrialPruned
 from optuna.trial import FrozenTrial, TrialState
 
 from matinee.data import Dataset
@@ -18,7 +20,16 @@ from matinee.tuning.objective import Objective, objective_of
 from matinee.tuning.samplers import sampler_of
 from matinee.tuning.space import Space, recipe_with
 from matinee.tuning.space_files import read_space, usual_space
-from matinee.tuning.study import STUDIES, alone_with, at_work, bury, finished, told_plainly
+from matinee.tuning.study import (
+    FIRST,
+    STUDIES,
+    alone_with,
+    at_work,
+    bury,
+    finished,
+    to_begin,
+    told_plainly,
+)
 from matinee.tuning.trials import Trials, grows, pruner_of
 from matinee.tuning.tuned import Tuned
 from matinee.tuning.validation import inner_parts
@@ -112,6 +123,7 @@ def tune(
     folder = Path(study or _usual_folder(dataset, model, objective, split))
     identity = {
         "data": dataset.ratings.fingerprint(),
+        "movies": dataset.catalog.fingerprint(),
         "model": model,
         "metric": objective.metric,
         "space": space.as_json(),
@@ -123,37 +135,42 @@ def tune(
     }
     job = Trials(space, objective, parts, split.seed, threads)
     compile_kernels([recipe_with(recipe, space.fixed)])
-    work = at_work(
-        folder,
-        identity,
-        higher_is_better=objective.higher_is_better,
-        sampler=sampler_of(search, split.seed),
-        pruner=pruner_of(recipe),
-        first=grid or ([] if (default := space.default()) is None else [default]),
-    )
-    with work as opened, told_plainly(folder):
-        interrupted = _work(opened, job, wanted, minutes, only_first=grid is not None)
-    winner = None
-    with told_plainly(folder), alone_with(folder) as alone:
-        if alone:
-            bury(opened)
-        if alone and not interrupted:
-            try:
-                winner = crown(opened, job, dataset, train, model, split, run)
-            except KeyboardInterrupt:
-                interrupted = True
-        return Tuned(
-            study=folder,
-            metric=objective.metric,
-            of_lists=objective.of_lists,
-            space=space,
-            trials=_table(opened, job),
-            wanted=wanted,
-            points=None if grid is None else len(grid),
-            winner=winner,
-            interrupted=interrupted,
-            others=not alone,
+    until = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    while True:
+        work = at_work(
+            folder,
+            identity,
+            higher_is_better=objective.higher_is_better,
+            sampler=sampler_of(search, split.seed),
+            pruner=pruner_of(recipe),
+            first=grid or ([] if (default := space.default()) is None else [default]),
         )
+        with work as opened, told_plainly(folder):
+            interrupted = _work(opened, job, wanted, until, only_first=grid is not None)
+        with told_plainly(folder), alone_with(folder) as alone:
+            if alone:
+                bury(opened)
+                left = to_begin(opened, wanted, only_first=grid is not None)
+                if left and not interrupted and time.monotonic() < until:
+                    continue  # trials of processes that were killed meanwhile
+            winner = None
+            if alone and not interrupted:
+                try:
+                    winner = crown(opened, job, dataset, train, model, split, run)
+                except KeyboardInterrupt:
+                    interrupted = True
+            return Tuned(
+                study=folder,
+                metric=objective.metric,
+                of_lists=objective.of_lists,
+                space=space,
+                trials=_table(opened, job),
+                wanted=wanted,
+                points=None if grid is None else len(grid),
+                winner=winner,
+                interrupted=interrupted,
+                others=not alone,
+            )
 
 
 def _usual_folder(dataset: Dataset, model: str, objective: Objective, split: Split) -> Path:
@@ -164,38 +181,21 @@ def _usual_folder(dataset: Dataset, model: str, objective: Objective, split: Spl
     return STUDIES / "-".join(parts)
 
 
-class _NothingLeft(Exception):  # noqa: N818 - it is no error
-    """All that was to be tried is tried, or others are at it."""
-
-
-def _work(
-    study: Study, job: Trials, wanted: int, minutes: float | None, *, only_first: bool
-) -> bool:
+def _work(study: Study, job: Trials, wanted: int, until: float, *, only_first: bool) -> bool:
     """Make the trials that are wanting; whether the keyboard stopped it."""
-    if len(finished(study)) >= wanted:
-        return False
     with progress("Tuning", wanted) as tick:
-
-        def attempt(trial: Trial) -> float:
-            if only_first and "first" not in trial.user_attrs:
-                study.stop()
-                raise _NothingLeft
-            return job(trial)
-
-        def look(study: Study, _: FrozenTrial) -> None:
-            done = finished(study)
-            best = best_of(done, job.objective.higher_is_better)
-            tick(len(done), f"best {job.objective.metric} {best.value:.4f}" if best else "")
-            if len(done) >= wanted:
-                study.stop()
-
         try:
-            study.optimize(
-                attempt,
-                timeout=None if minutes is None else 60 * minutes,
-                catch=(_NothingLeft,),
-                callbacks=[look],
-            )
+            while time.monotonic() < until and to_begin(study, wanted, only_first=only_first):
+                trial = study.ask()
+                if only_first and FIRST not in trial.user_attrs:
+                    break  # another process has just taken the last point
+                try:
+                    study.tell(trial, job(trial))
+                except TrialPruned:
+                    study.tell(trial, state=TrialState.PRUNED)
+                done = finished(study)
+                best = best_of(done, job.objective.higher_is_better)
+                tick(len(done), f"best {job.objective.metric} {best.value:.4f}" if best else "")
         except KeyboardInterrupt:
             return True
     return False

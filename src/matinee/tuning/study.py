@@ -31,9 +31,13 @@ STUDIES = Path("studies")
 """Where studies go unless another place is named."""
 FILE = "study.sqlite3"
 PATIENCE = 60  # seconds to wait for another process to write
+FIRST = (
+    "first"  # attribute of the trials that a study begins with, and of those made in their place
+)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 UNUSABLE = (SQLAlchemyError, StorageInternalError)
 """How it shows that a study's file cannot be used."""
+DATA = {"data": "ratings", "movies": "movies, with their years and genres,"}
 NAMES = {
     "model": "--model",
     "metric": "--metric",
@@ -44,7 +48,7 @@ NAMES = {
     "seed": "--seed",
     "unsearched": "the settings that are not searched (another version's defaults)",
 }
-"""What makes a study what it is, in words, beside its data."""
+"""What makes a study what it is, in words: its data, and the rest."""
 
 
 @contextmanager
@@ -63,7 +67,7 @@ def at_work(
     ----------
     folder : Path
     identity : mapping of str to plain values
-        The fingerprint of the ``"data"``, and what `NAMES` names.
+        The fingerprints that `DATA` names, and what `NAMES` does.
     higher_is_better : bool
     sampler, pruner : of Optuna
     first : sequence of mappings
@@ -99,7 +103,7 @@ def at_work(
             if "identity" not in study.user_attrs and not finished(study):
                 for settings in first:
                     study.enqueue_trial(
-                        dict(settings), user_attrs={"first": True}, skip_if_exists=True
+                        dict(settings), user_attrs={FIRST: True}, skip_if_exists=True
                     )
                 study.set_user_attr("identity", same)
             bury(study)
@@ -122,6 +126,16 @@ def alone_with(folder: Path) -> Iterator[bool]:
 def finished(study: Study) -> list[FrozenTrial]:
     """The trials that ended, whole or pruned."""
     return study.get_trials(deepcopy=False, states=FINISHED)
+
+
+def to_begin(study: Study, wanted: int, *, only_first: bool) -> bool:
+    """Whether a trial is to begin: fewer than are wanted have ended or run.
+
+    With `only_first`, in a grid, one of the first settings has to wait besides.
+    """
+    states = [one.state for one in study.get_trials(deepcopy=False)]
+    begun = sum(state in (*FINISHED, TrialState.RUNNING) for state in states)
+    return begun < wanted and (not only_first or TrialState.WAITING in states)
 
 
 def bury(study: Study) -> None:
@@ -184,11 +198,12 @@ def _compare(begun: Any, asked: Mapping[str, Any], folder: Path) -> None:
     """Refuse to go on with something else than the study was begun with."""
     if not isinstance(begun, dict):
         raise RunError(f"{folder}: this is no study of matinee tune; choose another folder.")
-    if begun.get("data") != asked["data"]:
-        raise RunError(
-            f"{folder}: these are no longer the ratings that the study was begun with; "
-            "name another folder with --study."
-        )
+    for name, words in DATA.items():
+        if begun.get(name) != asked[name]:
+            raise RunError(
+                f"{folder}: these are no longer the {words} that the study was begun with; "
+                "name another folder with --study."
+            )
     for name, words in NAMES.items():
         if begun.get(name) != asked[name]:
             raise SettingError(

@@ -12,7 +12,7 @@ from matinee.data import Dataset
 from matinee.errors import RunError
 from matinee.evaluation import Result, Split, train_and_test
 from matinee.models import ALS, ImplicitALS, Trainer
-from matinee.models.runs import MANIFEST, new_run
+from matinee.models.runs import new_run, read_manifest
 from matinee.models.settings import nested_settings
 from matinee.tuning.objective import Objective
 from matinee.tuning.space import recipe_with
@@ -31,7 +31,7 @@ class Winner:
     settings : mapping of str to value
         Those that were searched or fixed, as the recipe knows them.
     run : str
-        Where the model is.
+        Where the model is; below the working folder, from there.
     test : mapping of str to float or None
         Of the test part: ``rmse`` and ``mae`` of what predicts stars, ``ndcg@10`` of what makes
         lists, and the metric.
@@ -66,12 +66,13 @@ def crown(
     best = best_of(finished(study), job.objective.higher_is_better)
     if best is None:
         return None
+    identity = study.user_attrs["identity"]
     earlier = _earlier(study)
     again = earlier is not None and earlier.trial == best.number
-    if earlier and again:
-        same_place = run is None or Path(run) == Path(earlier.run)
-        if same_place and Path(earlier.run, MANIFEST).is_file():
-            return earlier
+    if earlier and again and _is_there(earlier, identity):
+        place = Path(earlier.run)
+        if run is None or Path(run).resolve() == place:
+            return replace(earlier, run=str(_from_here(place)))
     tests = study.user_attrs.get("tests", 0)
     if not again:
         tests += 1
@@ -87,7 +88,7 @@ def crown(
         dataset, rating, split, ranking=ranking, threads=job.threads, whole=True
     )
     noted = {
-        "study": study.user_attrs["identity"],
+        "study": identity,
         "trials": len(finished(study)),
         "trial": best.number,
         "value": best.value,
@@ -97,8 +98,24 @@ def crown(
     folder = tuned.save(run or new_run(dataset.name, f"{model}-tuned"))
     test = _tested(result, job.objective)
     winner = Winner(best.number, nested_settings(settings), str(folder), test, tests)
-    study.set_user_attr("winner", asdict(winner))
+    # wherever the next one looks from
+    study.set_user_attr("winner", asdict(replace(winner, run=str(folder.resolve()))))
     return winner
+
+
+def _is_there(winner: Winner, identity: Mapping[str, Any]) -> bool:
+    """Whether the winner's run is where it was put, and no other run in its place."""
+    try:
+        tuning = read_manifest(Path(winner.run)).get("tuning")
+    except RunError:
+        return False
+    wanted = {"study": identity, "trial": winner.trial}
+    return isinstance(tuning, dict) and wanted.items() <= tuning.items()
+
+
+def _from_here(place: Path) -> Path:
+    here = Path.cwd()
+    return place.relative_to(here) if place.is_relative_to(here) else place
 
 
 def _earlier(study: Study) -> Winner | None:
@@ -107,7 +124,8 @@ def _earlier(study: Study) -> Winner | None:
     if said is None:
         return None
     names = {one.name for one in fields(Winner)}
-    if not isinstance(said, dict) or said.keys() != names or not isinstance(said["settings"], dict):
+    whole = isinstance(said, dict) and said.keys() == names
+    if not whole or not isinstance(said["settings"], dict) or not isinstance(said["run"], str):
         raise RunError("The study does not hold together (its winner); begin another one.")
     settings = {
         name: tuple(value) if isinstance(value, list) else value
