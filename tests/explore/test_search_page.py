@@ -55,7 +55,7 @@ def test_a_page_has_the_outcome_the_course_the_settings_and_the_trials(page_of):
 def test_a_page_says_whether_the_best_lies_at_an_end(page_of):
     assert "The best lies well inside what was searched." in page_of(search()).text
     found = search((0.9, 0.89, 0.88, 0.7), states="wwww")
-    said = "The best lies at the high end of factors as it was searched: a wider range may hold"
+    said = "The best lies at the high end of factors as searched: a wider range may hold"
     assert said in page_of(found).text
 
 
