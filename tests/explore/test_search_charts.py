@@ -92,6 +92,7 @@ def test_a_trial_that_is_far_worse_does_not_press_the_others_together(capfd):
             for one in layers
             if "scale" in one.get("encoding", {}).get("y", {})
         )
+        assert scale["clamp"]
         assert scale["domain"][0] < 0.86 < 0.9 < scale["domain"][1] < 1.1
         assert points(shown)[5]["value"] == 700.0  # what its tooltip says
 

@@ -75,7 +75,8 @@ def search_course(found: "Tuned") -> Chart | None:
     if data.height == 0:
         return None
     last = max(data["trial"])
-    ticks = {"values": list(range(last + 1))} if last < FEW else {}  # else there would be halves
+    # left alone, Vega counts three trials in halves
+    ticks: Any = {"values": list(range(last + 1))} if last < FEW else {}
     number = alt.X("trial:Q", title="trial").axis(format="d", grid=False, **ticks)
     so_far = _best_so_far(data, found.of_lists)
     line = alt.Chart(rows(so_far)).mark_line(
