@@ -1,5 +1,7 @@
 """Charts of a search: what is drawn of which trial."""
 
+import re
+
 import pytest
 
 pytest.importorskip("altair")
@@ -31,6 +33,7 @@ def test_the_course_shows_every_trial_and_the_best_so_far(capfd):
         2: (0.86, "the best"),
         3: (0.88, "to the end"),
     }
+    assert list(points(chart)) == [1, 3, 0, 2]  # what is marked lies on top
     assert line(chart) == [(0, 0.87), (2, 0.86), (3, 0.86), (3, 0.86)]
     assert chart.count("circle") == 4
     assert "Paler: stopped early" in chart.lines
@@ -45,9 +48,17 @@ def test_more_is_better_for_lists(capfd):
     assert line(chart)[1:] == [(1, 0.9), (2, 0.9), (3, 0.9), (3, 0.9)]
 
 
+@pytest.mark.parametrize("trials", [1, 2, 3, 4, 7, 20, 33])
+def test_trials_are_counted_in_whole_numbers(trials, capfd):
+    found = search([0.9] * trials, "w" * trials, settings=[SETTINGS[0]] * trials)
+    numbers = re.findall(r">(\d+)</text>", drawn(search_course(found), capfd).svg)
+    assert "0" in numbers
+    assert len(numbers) == len(set(numbers))
+
+
 def test_the_defaults_may_be_the_best(capfd):
     chart = drawn(search_course(search((0.85,))), capfd)
-    assert points(chart)[0]["kind"] == "the best: the defaults"
+    assert points(chart)[0]["kind"] == "best (default)"
     assert chart.count("circle") == 1
 
 
@@ -81,6 +92,7 @@ def test_a_trial_that_is_far_worse_does_not_press_the_others_together(capfd):
             for one in layers
             if "scale" in one.get("encoding", {}).get("y", {})
         )
+        assert scale["clamp"]
         assert scale["domain"][0] < 0.86 < 0.9 < scale["domain"][1] < 1.1
         assert points(shown)[5]["value"] == 700.0  # what its tooltip says
 

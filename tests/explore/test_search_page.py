@@ -42,7 +42,7 @@ def test_a_page_has_the_outcome_the_course_the_settings_and_the_trials(page_of):
         "4 trials, 3 to the end, 1 stopped early. The test part was looked at once.",
         "setting best default searched factors 100 64 16 to 128 "
         "regularization (x usual) 0.7 1 0.3 to 3 features genres genres genres or none "
-        "iterations always 4",
+        "iterations always 4 x usual: times what the data ask for by themselves. "
         "What trains the best again: matinee train mine --set factors=100 ",
         "trial RMSE factors regularization (x usual) features seconds 2 0.8600 100 0.7 genres 1.5 "
         "0 0.8700 64 1 genres 1.5 3 0.8800 128 2 none 1.5",
@@ -55,7 +55,7 @@ def test_a_page_has_the_outcome_the_course_the_settings_and_the_trials(page_of):
 def test_a_page_says_whether_the_best_lies_at_an_end(page_of):
     assert "The best lies well inside what was searched." in page_of(search()).text
     found = search((0.9, 0.89, 0.88, 0.7), states="wwww")
-    said = "The best lies at the high end of factors as it was searched: a wider range may hold"
+    said = "The best lies at the high end of factors as searched: a wider range may hold"
     assert said in page_of(found).text
 
 

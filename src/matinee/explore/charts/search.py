@@ -12,10 +12,10 @@ from matinee.evaluation import FIGURE_NAMES
 from matinee.evaluation.comparison import ERRORS
 from matinee.explore.charts.house import (
     BLUE,
+    COLORS,
     GREY,
     HEIGHT,
     ORANGE,
-    RED,
     WIDTH,
     Chart,
     framed,
@@ -27,12 +27,13 @@ if TYPE_CHECKING:  # a search is made with an extra of its own
     from matinee.tuning import Tuned
 
 BEST, DEFAULTS, WHOLE, STOPPED = "the best", "the defaults", "to the end", "stopped early"
-BOTH = f"{BEST}: {DEFAULTS}"
-KINDS = {BEST: ORANGE, BOTH: ORANGE, DEFAULTS: RED, WHOLE: BLUE, STOPPED: GREY}
+BOTH = "best (default)"
+KINDS = {BEST: ORANGE, BOTH: ORANGE, DEFAULTS: COLORS[4], WHOLE: BLUE, STOPPED: GREY}
 """What trials are, and their colours."""
 PALE = 0.6  # opacity of those stopped early
 PALER = "Paler: stopped early, with what they had then from fewer factors and iterations."
-FAR = 3  # times as far from the best as three quarters of the trials: as far as an axis goes
+FEW = 20  # trials, each of which has its number on the axis
+FAR = 6  # times as far from the best as three quarters of the trials: as far as an axis goes
 
 
 def metric_name(metric: str) -> str:
@@ -73,7 +74,10 @@ def search_course(found: "Tuned") -> Chart | None:
     data = _shown(found)
     if data.height == 0:
         return None
-    number = alt.X("trial:Q", title="trial").axis(tickMinStep=1, format="d", grid=False)
+    last = max(data["trial"])
+    # left alone, Vega counts three trials in halves
+    ticks: Any = {"values": list(range(last + 1))} if last < FEW else {}
+    number = alt.X("trial:Q", title="trial").axis(format="d", grid=False, **ticks)
     so_far = _best_so_far(data, found.of_lists)
     line = alt.Chart(rows(so_far)).mark_line(
         color=ORANGE, interpolate="step-after", size=1.5, opacity=0.7
@@ -155,7 +159,7 @@ def _columns(found: "Tuned") -> Iterator[tuple[str, str, str]]:
 
 
 def _shown(found: "Tuned") -> pl.DataFrame:
-    """The trials that have a value, in their order, but the best on top of all."""
+    """The trials that have a value in their order, but the defaults and the best on top of all."""
     best = found.whole[0]["trial"] if found.whole else None
     usual = found.default["trial"] if found.default else None
     searched = found.space.searched
@@ -175,7 +179,10 @@ def _shown(found: "Tuned") -> pl.DataFrame:
         return {"trial": one["trial"], "value": one["value"], "kind": kind, **settings}
 
     shown = (one for one in found.trials if one["state"] != "broke" and _known(one["value"]))
-    ordered = sorted(map(row, shown), key=lambda one: (one["trial"] == best, one["trial"]))
+    ordered = sorted(
+        map(row, shown),
+        key=lambda one: (one["trial"] == best, one["trial"] == usual, one["trial"]),
+    )
     return pl.DataFrame(ordered, infer_schema_length=None)
 
 
@@ -225,9 +232,10 @@ def _points(found: "Tuned", data: pl.DataFrame) -> tuple[alt.Chart, str]:
 def _best_so_far(data: pl.DataFrame, higher_is_better: bool) -> pl.DataFrame:
     """At each trial from the first that got to its end on, the best value until then."""
     value = pl.col("value").cum_max() if higher_is_better else pl.col("value").cum_min()
-    last = data["trial"].max()
     ended = data.filter(pl.col("kind") != STOPPED).sort("trial").select("trial", value)
-    return pl.concat([ended, ended.tail(1).with_columns(trial=pl.lit(last, pl.Int64))])
+    return pl.concat(
+        [ended, ended.tail(1).with_columns(trial=pl.lit(max(data["trial"]), pl.Int64))]
+    )
 
 
 def _limits(values: pl.Series, higher_is_better: bool) -> tuple[float, float]:

@@ -99,8 +99,7 @@ def _ends(found: "Tuned") -> str:
     if not at:
         return "The best lies well inside what was searched."
     return (
-        f"The best lies at {', '.join(at)} as it was searched: "
-        "a wider range may hold something better."
+        f"The best lies at {' and '.join(at)} as searched: a wider range may hold something better."
     )
 
 
