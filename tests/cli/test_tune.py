@@ -31,7 +31,7 @@ def found(shell):
 
 
 def test_a_search_leaves_a_study_and_the_winners_run(shell, found):
-    assert found["study"] == "studies/small-als-rmse"
+    assert found["study"] == "studies/small-als-rmse-mine"
     assert len(found["trials"]) == 4
     assert found["trials"][0]["value"] == min(
         one["value"] for one in found["trials"] if one["state"] == "complete"
@@ -65,7 +65,7 @@ def test_the_winner_can_be_made_again_from_its_run(shell, found):
 
 def test_what_people_read(shell, found):
     text = shell(*TUNE)
-    assert text.startswith("studies/small-als-rmse: 4 trials, ")
+    assert text.startswith("studies/small-als-rmse-mine: 4 trials, ")
     assert "regularization (x usual)" in text
     assert "looked at once" in text
     assert "ndcg" not in text  # which would be the other head's
@@ -87,7 +87,7 @@ def test_lists_are_tuned_by_their_own_metrics(shell):
     found = shell.json("tune", "small", "--model", "ease", "--metric", "recall@10", "--trials", 3,
                        "--split", "last", "--validation", "2-fold", "--seed", 1)  # fmt: skip
     assert found["metric"] == "recall@10"
-    assert found["study"] == "studies/small-ease-recall@10-last-seed1"
+    assert found["study"] == "studies/small-ease-recall@10-2-fold-last-seed1"
     assert "recall@10" in found["winner"]["test"]
     command = shlex.split(found["command"])
     assert command[command.index("--ranker") + 1] == "ease"
@@ -104,8 +104,8 @@ def test_a_grid_says_how_much_of_it_was_tried(shell):
 def test_a_page_goes_beside_the_study_or_where_one_says(shell, found):
     assert found["html"] is None
     text = shell(*TUNE, "--html")
-    assert "More in studies/small-als-rmse/study.html; open it in a browser." in text
-    page = (shell.folder / "studies/small-als-rmse/study.html").read_text(encoding="utf-8")
+    assert "More in studies/small-als-rmse-mine/study.html; open it in a browser." in text
+    page = (shell.folder / "studies/small-als-rmse-mine/study.html").read_text(encoding="utf-8")
     assert found["command"] in page
     assert shell.json(*TUNE, "--out", "deep/mine.html")["html"] == "deep/mine.html"
     assert (shell.folder / "deep/mine.html").read_text(encoding="utf-8").startswith("<!doctype")
@@ -135,7 +135,7 @@ def test_an_interrupted_search_leaves_its_page(shell, found, monkeypatch):
     assert status == 130
     assert "Stopped at 1 of 4 trials." in out
     page = (shell.folder / "stopped/study.html").read_text(encoding="utf-8")
-    assert "Stopped at 1 of 4 trials. The same command goes on." in page
+    assert "Stopped at 1 of 4 trials. The same command goes on; with --trials 1" in page
 
 
 REFUSED = {

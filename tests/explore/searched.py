@@ -13,7 +13,7 @@ SPACE = Space(
         "regularization": Range(0.3, 3.0, log=True, relative=True),
         "features": Choice(("genres", "none")),
     },
-    {"iterations": 4},
+    {"iterations": 15},
 )
 SETTINGS = [(64, 1.0, "genres"), (20, 0.5, "none"), (100, 0.7, "genres"), (128, 2.0, "none")]
 

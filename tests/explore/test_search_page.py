@@ -39,10 +39,11 @@ def test_a_page_has_the_outcome_the_course_the_settings_and_the_trials(page_of):
         "RMSE of the best on the test part 0.8765",
         "RMSE of the best in the search 0.8600",
         "RMSE of the defaults in the search 0.8700",
-        "4 trials, 3 to the end, 1 stopped early. The test part was looked at once.",
+        "4 trials, 3 to the end, 1 stopped early. Time was up at 4 of 5 trials; the same",
+        "The test part was looked at once.",
         "setting best default searched factors 100 64 16 to 128 "
         "regularization (x usual) 0.7 1 0.3 to 3 features genres genres genres or none "
-        "iterations always 4 x usual: times what the data ask for by themselves. "
+        "iterations always 15 x usual: times what the data ask for by themselves. "
         "What trains the best again: matinee train mine --set factors=100 ",
         "trial RMSE factors regularization (x usual) features seconds 2 0.8600 100 0.7 genres 1.5 "
         "0 0.8700 64 1 genres 1.5 3 0.8800 128 2 none 1.5",
@@ -60,7 +61,7 @@ def test_a_page_says_whether_the_best_lies_at_an_end(page_of):
 
 
 STAGES = {
-    "interrupted": (search(), "Stopped at 4 of 5 trials. The same command goes on."),
+    "interrupted": (search(), "Stopped at 4 of 5 trials. The same command goes on; with"),
     "others": (search(interrupted=False, others=True), "Others still work on this study."),
     "grid": (search(points=9), "4 trials of a grid of 9, 3 to the end, 1 stopped early."),
     "one trial": (search((0.9,)), "1 trial, 1 to the end, 0 stopped early."),

@@ -16,6 +16,7 @@ from matinee.models import ALS, ImplicitALS
 from matinee.models.recipes import RANKING, RATING, recipe_class
 from matinee.models.settings import nested_settings, parse_settings
 from matinee.tuning import Choice, Range, Space, read_space, usual_space
+from matinee.tuning.plan import plan_of
 from matinee.tuning.space import recipe_with
 
 TUNED = sorted({*RATING.values(), *RANKING.values()} - {"Popularity"})
@@ -104,6 +105,9 @@ WRONG = {
     "factors = { low = 1, high = 8, log = 1 }": "log is true or false, not 1",
     "factors = { low = 1, high = 8, steps = 1 }": "steps are a whole number from 2 to 2,000, not 1",
     "factors = { low = 1, high = 8, relative = true }": "relative is for the regularization of als",
+    f"factors = {{ low = 1, high = 1{'0' * 400} }}": "a range has numbers low and high",
+    "factors = { low = 1, high = 8, steps = 2000000000 }": "a whole number from 2 to 2,000",
+    "patience = [1, 2]": "ALS has no setting 'patience' to tune",
     "factors = { low = true, high = 8 }": "a range has numbers low and high, not True",
     "exponent = { low = 0.5, high = inf }": "numbers low and high, not inf",
     'exponent = ["a", 0.5]': "mine.toml: exponent cannot be 'a'",
@@ -120,6 +124,17 @@ WRONG = {
     "": "nothing to search",
     "x = " + "[" * 5000: "this is no TOML",
 }
+
+
+@pytest.mark.parametrize(("recipe", "text", "said"), [
+    ("BayesianMF", "burn_in = [1.5, 2.5]", "burn_in is a whole number, not 1.5"),
+    ("BiasOnly", "regularization = { low = -40, high = 3 }", "regularization is above 0, not -40"),
+])  # fmt: skip
+def test_wrong_values_of_other_recipes_are_refused_by_name(tmp_path, recipe, text, said):
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(SettingError, match=said):
+        read_space(recipe, file)
 
 
 WRONG_OF_GMF = {
@@ -143,6 +158,37 @@ def test_a_group_without_a_default_can_be_searched(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text("weight_decay.layers = { low = 0.1, high = 1 }")
     assert read_space("GMF", file).default() is None  # 0 is not in the range
+
+
+def test_the_defaults_are_what_a_recipe_has_where_nothing_else_is_said(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("factors = { low = 16, high = 128 }\niterations = 15\n")
+    assert read_space("ALS", file).default() == {"factors": 64}
+    file.write_text("factors = { low = 16, high = 128 }\niterations = 10\n")
+    assert read_space("ALS", file).default() is None
+    file.write_text("weight_decay.layers = { low = 0, high = 1 }")  # and no decay of factors
+    assert read_space("MLP", file).default() is None
+
+
+def test_a_grid_is_tried_in_no_order_with_the_defaults_first():
+    some = Choice((1.0, 2.0, 4.0, 8.0))
+    space = Space("BiasOnly", {"regularization": some, "iterations": Choice((5, 10))})
+    plans = [plan_of(space, "grid", None, seed) for seed in (0, 0, 1)]
+    assert plans[0] == plans[1] != plans[2]
+    for plan in plans:
+        assert plan.first[0] == {"regularization": 4.0, "iterations": 10}
+        assert sorted(map(str, plan.first)) == sorted(map(str, space.grid()))
+        assert (plan.wanted, plan.whole) == (8, True)
+    assert plan_of(space, "grid", 3, 0).wanted == 3
+    assert plan_of(space, "grid", 30, 0).wanted == 8
+
+
+def test_of_a_few_values_none_is_tried_twice():
+    space = Space("BiasOnly", {"iterations": Choice((5, 10, 20))})
+    assert plan_of(space, "tpe", 3, 0) == plan_of(space, "random", 9, 0)
+    assert plan_of(space, "tpe", 3, 0).whole
+    assert not plan_of(space, "tpe", 2, 0).whole
+    assert not plan_of(usual_space("BiasOnly"), "tpe", None, 0).whole
 
 
 def test_a_grid_that_nobody_waits_for_is_refused():

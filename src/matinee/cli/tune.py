@@ -179,6 +179,7 @@ def _report(found: "Tuned", again: str | None) -> None:
         figures = ", ".join(
             f"{name} {value:.4f}" for name, value in found.winner.test.items() if value is not None
         )
+        figures = figures or "no figure, for nobody in it can be judged"
         say(f"Trained on the whole training part, the best has on the test part {figures}.")
         say(f"{found.standing} The same run without the search:")
         say(f"  {again}")
@@ -188,14 +189,22 @@ def _report(found: "Tuned", again: str | None) -> None:
 def _table(found: "Tuned") -> None:
     import polars as pl
 
+    shown = [one for one in found.trials if one["value"] is not None][:SHOWN]
+    ends = {"complete": "whole", "pruned": "stopped early"}
     rows = [
-        {"trial": one["trial"], "value": one["value"], **one["settings"]}
-        for one in found.whole[:SHOWN]
+        {"trial": one["trial"], "value": one["value"], "end": ends[one["state"]], **one["settings"]}
+        for one in shown
     ]
     frame = pl.DataFrame(rows)
-    headings = {"trial": "trial", "value": found.metric, **found.headings}
+    # those that were stopped are of fewer factors and iterations: shown where there is room
+    end = {"end": ""} if len(shown) > len(found.whole) else {}
+    headings = {"trial": "trial", "value": found.metric, **end, **found.headings}
     floats = [name for name in frame.columns if frame[name].dtype.is_float()]
     print_table(frame, headings, {**dict.fromkeys(floats, ".4g"), "value": ".4f"})
     if found.default is not None:
         value = found.default["value"]
-        say(f"The defaults have {found.metric} {value:.4f} on the same validation part.")
+        best = found.default is found.whole[0]
+        say(
+            f"The defaults have {found.metric} {value:.4f} on the same validation part"
+            + ("; nothing was better." if best else ".")
+        )

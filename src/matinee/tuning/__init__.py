@@ -9,7 +9,8 @@ from matinee.lazy import lazy
 
 if TYPE_CHECKING:
     from matinee.tuning.objective import LISTS, STARS, Objective, objective_of
-    from matinee.tuning.search import TRIALS, tune
+    from matinee.tuning.plan import TRIALS
+    from matinee.tuning.search import tune
     from matinee.tuning.space import Choice, Range, Space
     from matinee.tuning.space_files import read_space, usual_space
     from matinee.tuning.study import STUDIES
@@ -26,7 +27,7 @@ __getattr__, __dir__ = lazy(
         "Range": "matinee.tuning.space",
         "STUDIES": "matinee.tuning.study",
         "Space": "matinee.tuning.space",
-        "TRIALS": "matinee.tuning.search",
+        "TRIALS": "matinee.tuning.plan",
         "Tuned": "matinee.tuning.tuned",
         "Winner": "matinee.tuning.winner",
         "objective_of": "matinee.tuning.objective",

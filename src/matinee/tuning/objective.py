@@ -75,7 +75,7 @@ def objective_of(model: str, metric: str | None) -> Objective:
         If there is no such model or metric, or this model cannot give it.
     """
     if model not in {**RATING, **RANKING}:
-        known = ", ".join({**RATING, **RANKING})
+        known = ", ".join(one for one in {**RATING, **RANKING} if one != "popularity")
         raise SettingError(f"There is no model {model!r} to tune; there are {known}.")
     if metric is None:
         return Objective("ndcg@10" if model in RANKING else "rmse")
@@ -89,6 +89,6 @@ def objective_of(model: str, metric: str | None) -> Objective:
         does, has = ("predicts stars", STARS) if objective.of_lists else ("makes lists", LISTS)
         raise SettingError(
             f"{model} {does}, and cannot give {metric}: take {', '.join(has)}, "
-            f"or another model ({', '.join(able)})."
+            f"or another model ({', '.join(one for one in able if one != 'popularity')})."
         )
     return objective

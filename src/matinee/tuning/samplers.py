@@ -1,7 +1,6 @@
 """Where the next trial is: anywhere, or where earlier ones were good."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -48,14 +47,17 @@ class EachSeeded(BaseSampler):
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
-        def seeded(place: int) -> BaseSampler:
-            return make(int(np.random.SeedSequence((seed, place)).generate_state(1)[0]))
-
-        self._seeded = lru_cache(maxsize=1)(seeded)
+        self._make, self._seed = make, seed
+        self._trial, self._sampler = -1, make(0)
 
     def _of(self, study: Study, trial: FrozenTrial) -> BaseSampler:
-        gone = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-        return self._seeded(trial.number - sum(one.number < trial.number for one in gone))
+        """The sampler of a trial, which is asked for each of its settings."""
+        if trial.number != self._trial:
+            gone = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+            place = trial.number - sum(one.number < trial.number for one in gone)
+            own = np.random.SeedSequence((self._seed, place)).generate_state(1)[0]
+            self._trial, self._sampler = trial.number, self._make(int(own))
+        return self._sampler
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial

@@ -16,26 +16,25 @@ from matinee.models.recipes import RANKING, RATING
 from matinee.models.runs import refuse_occupied
 from matinee.models.warmup import compile_kernels
 from matinee.progress import progress
-from matinee.tuning.objective import Objective, objective_of
+from matinee.tuning.objective import objective_of
+from matinee.tuning.plan import Plan, plan_of
 from matinee.tuning.samplers import sampler_of
 from matinee.tuning.space import Space, recipe_with
 from matinee.tuning.space_files import read_space, usual_space
 from matinee.tuning.study import (
+    FINISHED,
     FIRST,
     STUDIES,
     alone_with,
     at_work,
     bury,
     finished,
-    to_begin,
     told_plainly,
 )
 from matinee.tuning.trials import Trials, grows, pruner_of
 from matinee.tuning.tuned import Tuned
 from matinee.tuning.validation import inner_parts
 from matinee.tuning.winner import best_of, crown
-
-TRIALS = 50
 
 
 def tune(
@@ -111,17 +110,18 @@ def tune(
         refuse_occupied(Path(run))  # before the work, not after it
     objective = objective_of(model, metric)
     recipe = (RANKING if objective.of_lists else RATING)[model]
+    named = None if space is None else "own-space"
     if space is None:
         space = usual_space(recipe)
     elif not isinstance(space, Space):
+        named = Path(space).stem
         space = read_space(recipe, space)
     split = split or Split()
     train, _ = split.apply(dataset)
     parts = inner_parts(train, validation, split.seed)
-    grid = space.grid() if search == "grid" else None
-    wanted = trials or (TRIALS if grid is None else len(grid))
-    folder = Path(study or _usual_folder(dataset, model, objective, split))
-    identity = {
+    plan = plan_of(space, search, trials, split.seed)
+    sampler = sampler_of(search, split.seed)
+    identity: dict[str, Any] = {
         "data": dataset.ratings.fingerprint(),
         "movies": dataset.catalog.fingerprint(),
         "model": model,
@@ -133,6 +133,7 @@ def tune(
         "seed": split.seed,
         "unsearched": space.unsearched(train.ratings),
     }
+    folder = Path(study or _usual_folder(dataset.name, identity, named))
     job = Trials(space, objective, parts, split.seed, threads)
     compile_kernels([recipe_with(recipe, space.fixed)])
     until = math.inf if minutes is None else time.monotonic() + 60 * minutes
@@ -141,18 +142,18 @@ def tune(
             folder,
             identity,
             higher_is_better=objective.higher_is_better,
-            sampler=sampler_of(search, split.seed),
+            sampler=sampler,
             pruner=pruner_of(recipe),
-            first=grid or ([] if (default := space.default()) is None else [default]),
+            first=plan.first,
         )
         with work as opened, told_plainly(folder):
-            interrupted = _work(opened, job, wanted, until, only_first=grid is not None)
+            interrupted = _work(opened, job, plan, until)
         with told_plainly(folder), alone_with(folder) as alone:
             if alone:
                 bury(opened)
-                left = to_begin(opened, wanted, only_first=grid is not None)
+                left = plan.goes_on(opened.get_trials(deepcopy=False))
                 if left and not interrupted and time.monotonic() < until:
-                    continue  # trials of processes that were killed meanwhile
+                    continue  # with what processes had begun that were killed meanwhile
             winner = None
             if alone and not interrupted:
                 try:
@@ -165,40 +166,44 @@ def tune(
                 of_lists=objective.of_lists,
                 space=space,
                 trials=_table(opened, job),
-                wanted=wanted,
-                points=None if grid is None else len(grid),
+                wanted=plan.wanted,
+                points=len(plan.first) if plan.whole else None,
                 winner=winner,
                 interrupted=interrupted,
                 others=not alone,
             )
 
 
-def _usual_folder(dataset: Dataset, model: str, objective: Objective, split: Split) -> Path:
-    """A folder for each data set, model, metric, split and seed."""
-    parts = [dataset.name, model, objective.metric]
-    parts += [split.method] * (split.method != "random")
-    parts += [f"seed{split.seed}"] * (split.seed != 0)
-    return STUDIES / "-".join(parts)
+def _usual_folder(name: str, identity: Mapping[str, Any], space: str | None) -> Path:
+    """A folder for each data set, model and metric, and for whatever else is not as usual."""
+    usual = {"search": "tpe", "validation": "random"}
+    parts = [name, identity["model"], identity["metric"]]
+    parts += [identity[key] for key, value in usual.items() if identity[key] != value]
+    parts += [identity["split"]["method"]] * (identity["split"]["method"] != "random")
+    parts += [f"seed{identity['seed']}"] * (identity["seed"] != 0)
+    return STUDIES / "-".join([*parts, *([space] if space else [])])
 
 
-def _work(study: Study, job: Trials, wanted: int, until: float, *, only_first: bool) -> bool:
+def _work(study: Study, job: Trials, plan: Plan, until: float) -> bool:
     """Make the trials that are wanting; whether the keyboard stopped it."""
-    with progress("Tuning", wanted) as tick:
+    with progress("Tuning", plan.wanted) as tick:
         try:
-            while time.monotonic() < until and to_begin(study, wanted, only_first=only_first):
+            while True:
+                trials = study.get_trials(deepcopy=False)
+                best = best_of(trials, job.objective.higher_is_better)
+                done = sum(one.state in FINISHED for one in trials)
+                tick(done, f"best {job.objective.metric} {best.value:.4f}" if best else "")
+                if time.monotonic() >= until or not plan.goes_on(trials):
+                    return False
                 trial = study.ask()
-                if only_first and FIRST not in trial.user_attrs:
-                    break  # another process has just taken the last point
+                if plan.whole and FIRST not in trial.user_attrs:
+                    return False  # another process has just taken the last point
                 try:
                     study.tell(trial, job(trial))
                 except TrialPruned:
                     study.tell(trial, state=TrialState.PRUNED)
-                done = finished(study)
-                best = best_of(done, job.objective.higher_is_better)
-                tick(len(done), f"best {job.objective.metric} {best.value:.4f}" if best else "")
         except KeyboardInterrupt:
             return True
-    return False
 
 
 def _table(study: Study, job: Trials) -> list[dict[str, Any]]:
@@ -206,11 +211,12 @@ def _table(study: Study, job: Trials) -> list[dict[str, Any]]:
     comparable = grows(job.space.recipe)  # what others stream may be another figure
 
     def row(trial: FrozenTrial) -> dict[str, Any]:
-        whole = trial.state == TrialState.COMPLETE
+        state = "broke" if "broke" in trial.user_attrs else trial.state.name.lower()
+        told = state == "complete" or (state == "pruned" and comparable)
         return {
             "trial": trial.number,
-            "value": trial.value if whole or comparable else None,
-            "state": "broke" if "broke" in trial.user_attrs else trial.state.name.lower(),
+            "value": trial.value if told else None,
+            "state": state,
             "seconds": trial.duration.total_seconds() if trial.duration else None,
             "settings": dict(trial.params),
             "why": trial.user_attrs.get("broke"),

@@ -105,7 +105,7 @@ class Space:
     --------
     >>> space = Space("EASE", {"regularization": Range(10, 1000, log=True, steps=3)})
     >>> space.grid()
-    [{'regularization': 1000.0}, {'regularization': 100.0}, {'regularization': 10.0}]
+    [{'regularization': 10.0}, {'regularization': 100.0}, {'regularization': 1000.0}]
     """
 
     recipe: str
@@ -164,25 +164,33 @@ class Space:
         }
         return {**settings, **usual}
 
+    @property
+    def finite(self) -> bool:
+        """Whether a search could try all there is."""
+        return all(isinstance(part, Choice) for part in self.searched.values())
+
+    @property
+    def points(self) -> int:
+        """Of a grid."""
+        return math.prod(len(part.points()) for part in self.searched.values())
+
     def grid(self) -> list[dict[str, Any]]:
-        """All points of a grid, strong regularizations first: each begins where the last ended.
+        """All points of a grid, the last setting the fastest.
 
         Raises
         ------
         SettingError
             If there are more than anybody waits for.
         """
-        values = {name: part.points() for name, part in self.searched.items()}
-        points = math.prod(map(len, values.values()))
-        if points > MOST_POINTS:
+        if self.points > MOST_POINTS:
             raise SettingError(
-                f"A grid of {points:,} points is too large (more than {MOST_POINTS:,}); "
+                f"A grid of {self.points:,} points is too large (more than {MOST_POINTS:,}); "
                 "give fewer values, or fewer steps of ranges."
             )
-        grid = [
-            dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())
+        values = [part.points() for part in self.searched.values()]
+        return [
+            dict(zip(self.searched, point, strict=True)) for point in itertools.product(*values)
         ]
-        return sorted(grid, key=lambda point: -point.get("regularization", 0.0))
 
     def as_json(self) -> dict[str, Any]:
         """Plain values with stable keys."""

@@ -128,16 +128,6 @@ def finished(study: Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=FINISHED)
 
 
-def to_begin(study: Study, wanted: int, *, only_first: bool) -> bool:
-    """Whether a trial is to begin: fewer than are wanted have ended or run.
-
-    With `only_first`, in a grid, one of the first settings has to wait besides.
-    """
-    states = [one.state for one in study.get_trials(deepcopy=False)]
-    begun = sum(state in (*FINISHED, TrialState.RUNNING) for state in states)
-    return begun < wanted and (not only_first or TrialState.WAITING in states)
-
-
 def bury(study: Study) -> None:
     """End the trials of processes that are no more, and have them made again.
 

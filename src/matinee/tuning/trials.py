@@ -104,7 +104,11 @@ class Trials:
         return recipe_with(self.space.recipe, settings, seed=self.seed, feedback=feedback)
 
     def _grow(self, trial: Trial, values: Mapping[str, Any], recipes: Sequence[Any]) -> float:
-        """Few factors and iterations first; the vectors learned so far begin the next size."""
+        """Few factors and iterations first, from vectors that are there; the last size is whole.
+
+        That one begins with nothing, so a value of a trial that got to its end is the value of
+        its settings, whatever was tried before.
+        """
         ladders = [rungs(recipe) for recipe in recipes]
         smallest, *larger = ladders[0]
         models = self._nearest(values, smallest.factors) if larger else None
@@ -112,7 +116,8 @@ class Trials:
             ladders = [[sooner(first), *rest] for first, *rest in ladders]
         value = math.nan
         for rung, sizes in enumerate(zip(*ladders, strict=True)):
-            starts: Sequence[FactorModel | None] = models or [None] * len(sizes)
+            last = rung == len(larger)
+            starts = [None] * len(sizes) if last or models is None else models
             models = [
                 size.fit(train, threads=self.threads, start=start)
                 for size, (train, _), start in zip(sizes, self.parts, starts, strict=True)
@@ -120,7 +125,7 @@ class Trials:
             value = self._mean(models)
             if rung == 0:
                 self._begun = [*self._begun[1 - KEPT :], (values, models)]
-            if rung < len(larger):
+            if not last:
                 trial.report(value, REDUCTION**rung)
                 if trial.should_prune():
                     raise TrialPruned
@@ -178,25 +183,24 @@ class _Watcher:
 def rungs(recipe: Any) -> list[Any]:
     """The sizes that a trial of this recipe grows through; the last one is whole.
 
-    Half of the factors for two fifths of the iterations, for another fifth, then all of the
-    factors for the rest. With fewer factors a weaker regularization looks best. What is too small
-    to grow is whole at once.
+    Half of the factors for two fifths of the iterations, for another fifth, then the recipe as it
+    is. With fewer factors a weaker regularization looks best. What is too small to grow is whole
+    at once.
 
     Examples
     --------
     >>> [(one.factors, one.iterations) for one in rungs(ALS(factors=64))]
-    [(32, 6), (32, 3), (64, 6)]
+    [(32, 6), (32, 3), (64, 15)]
     """
     if recipe.factors < 2 or recipe.iterations < 5:
         return [recipe]
-    return [
+    smaller = [
         replace(
-            recipe,
-            factors=recipe.factors // divisor,
-            iterations=round(fifths * recipe.iterations / 5),
+            recipe, factors=recipe.factors // 2, iterations=round(fifths * recipe.iterations / 5)
         )
-        for divisor, fifths in ((2, 2), (2, 1), (1, 2))
+        for fifths in (2, 1)
     ]
+    return [*smaller, recipe]
 
 
 def sooner(recipe: Any) -> Any:

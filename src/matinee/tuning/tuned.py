@@ -83,20 +83,23 @@ class Tuned:
     @property
     def standing(self) -> str:
         """How often the test part was looked at, or why there is no winner yet."""
+        made = len(self.trials)
+        if self.interrupted and made >= self.wanted:
+            return "Stopped while the winner was trained. The same command goes on."
         if self.interrupted:
-            return (
-                f"Stopped at {len(self.trials):,} of {self.wanted:,} trials. "
-                "The same command goes on."
-            )
+            best = f"; with --trials {made} it trains the best of these" if self.whole else ""
+            return f"Stopped at {made:,} of {self.wanted:,} trials. The same command goes on{best}."
         if self.others:
             return (
                 "Others still work on this study. The last of them to end trains the winner; "
                 "should it be stopped, the same command does."
             )
+        late = f"Time was up at {made:,} of {self.wanted:,} trials; the same command goes on. "
+        late = late if made < self.wanted else ""
         if self.winner is None:
-            return "No trial got to its end, so there is no winner."
+            return f"{late}No trial got to its end, so there is no winner."
         times = "once" if self.winner.tests == 1 else f"by {self.winner.tests} winners"
-        return f"The test part was looked at {times}."
+        return f"{late}The test part was looked at {times}."
 
     @property
     def at_an_end(self) -> dict[str, str]:
