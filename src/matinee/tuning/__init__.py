@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from matinee.lazy import lazy
 
 if TYPE_CHECKING:
-    from matinee.tuning.objective import LISTS, STARS, Objective, objective_of
+    from matinee.tuning.objective import Objective, objective_of
     from matinee.tuning.search import TRIALS, Tuned, tune
     from matinee.tuning.space import Choice, Range, Space
     from matinee.tuning.space_files import read_space, usual_space
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy(
     "matinee.tuning",
     {
-        "LISTS": "matinee.tuning.objective",
-        "STARS": "matinee.tuning.objective",
         "Choice": "matinee.tuning.space",
         "Objective": "matinee.tuning.objective",
         "Range": "matinee.tuning.space",
@@ -34,8 +32,6 @@ __getattr__, __dir__ = lazy(
 )
 
 __all__ = [
-    "LISTS",
-    "STARS",
     "TRIALS",
     "Choice",
     "Objective",
