@@ -26,6 +26,8 @@ class FigureKind:
     --------
     >>> FIGURES["rmse"]
     FigureKind(name='rmse', of='stars', better='less', title='RMSE', form='.4f')
+    >>> FIGURES["ndcg@10"].called, FIGURES["map@10"].called
+    ('NDCG@10', 'map@10')
     """
 
     name: str
@@ -33,6 +35,11 @@ class FigureKind:
     better: str | None
     title: str = ""
     form: str = ".4f"
+
+    @property
+    def called(self) -> str:
+        """What people call it: its title, or its name if it has none."""
+        return self.title or self.name
 
 
 FIGURES = {

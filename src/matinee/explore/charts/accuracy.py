@@ -28,7 +28,7 @@ def list_figures(table: Sequence[Row], figure: str) -> Chart:
     figure : str
         Such as ``"ndcg@10"``.
     """
-    name = FIGURES[figure].title or figure
+    name = FIGURES[figure].called
     several = len({row.model for row in table} - {MOST_WATCHED}) > 1
     data = pl.DataFrame(
         [
