@@ -10,8 +10,9 @@ import matinee
 from matinee.data.generated import write_generated
 from matinee.errors import RunError, SettingError
 from matinee.evaluation import Difference, Figure, Split, compare, noted, train_and_test
-from matinee.evaluation.comparison import MAIN, short_names
+from matinee.evaluation.comparison import short_names
 from matinee.evaluation.comparison.settings import differing_settings
+from matinee.evaluation.figures import MAIN
 from matinee.models import ALS, EASE, BiasOnly, ImplicitALS
 
 SPLIT = Split(seed=3)
@@ -223,6 +224,6 @@ def test_runs_get_letters_and_json_says_all(runs):
     assert {row["figure"] for row in rows} == {"RMSE", "MAE", "NDCG@10", "HR@10", "Recall@20",
                                                "NDCG@100"}  # fmt: skip
     assert [row["difference"] for row in rows if row["run"] == "A"] == [""] * 6
-    assert set(MAIN) < {one.figure for one in found.differences}
+    assert set(MAIN.values()) < {one.figure for one in found.differences}
     with pytest.raises(SettingError, match="at most 26"):
         short_names([str(number) for number in range(27)])

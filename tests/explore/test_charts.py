@@ -41,7 +41,7 @@ CHARTS = {
     "genre_likeness": lambda f: dimensions.genre_likeness(f.dimensions),
     "taste_chart": lambda f: viewer.taste_chart(f.taste),
     "explanation_chart": lambda f: viewer.explanation_chart(f.parts, "It", "ranking"),
-    "list_figures": lambda f: accuracy.list_figures(f.table, "ndcg@10", "NDCG@10"),
+    "list_figures": lambda f: accuracy.list_figures(f.table, "ndcg@10"),
     "stars_by_group": lambda f: accuracy.stars_by_group(f.served, "viewers"),
     "lists_by_group": lambda f: accuracy.lists_by_group(f.served, "movies"),
     "movie_map": lambda f: map.movie_map(f.layout),

@@ -188,7 +188,7 @@ def test_two_rated_movies_of_one_title_have_a_bar_each(both, capfd):
 
 def test_lists_of_every_head_are_shown_with_their_intervals(both, parts, capfd):
     table = judge_heads(held_out(*parts), {"mine": both})
-    chart = drawn(list_figures(table, "hit_rate@10", "HR@10"), capfd)
+    chart = drawn(list_figures(table, "hit_rate@10"), capfd)
     (rows,) = chart.rows
     wanted = {
         (row.who, figure.value, figure.low, figure.high)
@@ -204,7 +204,7 @@ def test_lists_of_every_head_are_shown_with_their_intervals(both, parts, capfd):
 
 def test_heads_of_several_runs_are_told_apart_by_the_run(both, parts, capfd):
     table = judge_heads(held_out(*parts), {"one": both, "two": both})
-    (rows,) = drawn(list_figures(table, "ndcg@10", "NDCG@10"), capfd).rows
+    (rows,) = drawn(list_figures(table, "ndcg@10"), capfd).rows
     assert {row["who"] for row in rows} == {
         *("one: ALS, sorted by stars", "one: ImplicitALS"),
         *("two: ALS, sorted by stars", "two: ImplicitALS"),
@@ -215,7 +215,7 @@ def test_heads_of_several_runs_are_told_apart_by_the_run(both, parts, capfd):
 
 def test_figures_without_an_interval_are_bars_only(both, parts, capfd):
     table = judge_heads(held_out(*parts), {"": both})
-    chart = drawn(list_figures(table, "coverage@10", "coverage"), capfd)
+    chart = drawn(list_figures(table, "coverage@10"), capfd)
     assert {(row["low"], row["high"]) for row in chart.rows[0]} == {(None, None)}
     assert chart.count("bar") == 3
     assert chart.count("rule mark") == 0
@@ -226,7 +226,7 @@ def test_a_figure_that_nobody_has_is_drawn_as_nothing(both, parts, capfd):
         replace(row, lists=replace(row.lists, figures={"diversity@10": Figure(float("nan"))}))
         for row in judge_heads(held_out(*parts), {"": both})
     ]
-    drawn(list_figures(table, "diversity@10", "diversity"), capfd)
+    drawn(list_figures(table, "diversity@10"), capfd)
 
 
 @pytest.mark.parametrize("of", ["viewers", "movies"])

@@ -29,7 +29,8 @@ def compare(
     import polars as pl
 
     from matinee.evaluation import compare as compare_models
-    from matinee.evaluation.comparison import LESS_OR_MORE, MAIN, short_names
+    from matinee.evaluation.comparison import LESS_OR_MORE, short_names
+    from matinee.evaluation.figures import MAIN
     from matinee.models import load
 
     if not runs or len(runs) < 2:
@@ -71,7 +72,7 @@ def compare(
     for note in found.notes:
         say(note)
     for one in found.differences:
-        if one.figure in MAIN:
+        if one.figure in MAIN.values():
             say(str(one))
     if page:
         say(f"More in {page}; open it in a browser.")

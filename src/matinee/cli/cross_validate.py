@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from matinee.evaluation import CrossValidation
 
 WIDE = 5  # folds beside one another
-FORMATS = dict.fromkeys(("coverage@10", "popularity_share@10"), ".1%") | dict.fromkeys(
-    ("fit_seconds", "test_seconds"), ".2f"
-)
 
 
 def cross_validate(
@@ -79,18 +76,17 @@ def _show(found: "CrossValidation", folds: tuple[str, ...]) -> None:
     """A table of some folds; mean and spread of all stand beside the last ones."""
     import polars as pl
 
-    from matinee.evaluation import FIGURE_NAMES
+    from matinee.evaluation import TABLED
 
-    titles = {"rmse": "RMSE", "mae": "MAE", **FIGURE_NAMES}
-    titles |= {"fit_seconds": "fit time, s", "test_seconds": "test time, s"}
     rows = []
     for name, values in found.figures.items():
-        shown = dict(zip(found.folds, values, strict=True))
-        cells = {fold: shown[fold] for fold in folds}
+        per_fold = dict(zip(found.folds, values, strict=True))
+        cells = {fold: per_fold[fold] for fold in folds}
         if folds[-1] == found.folds[-1]:
             cells |= {"mean": found.mean(name), "std": found.std(name)}
-        form = FORMATS.get(name, ".4f")
-        rows.append({"": titles[name], **{k: format(value, form) for k, value in cells.items()}})
+        kind = TABLED[name]
+        shown = {head: format(value, kind.form) for head, value in cells.items()}
+        rows.append({"": kind.title, **shown})
     heads = {fold: f"fold {fold}" if fold.isdecimal() else fold for fold in folds}
     headings = {name: heads.get(name, name) for name in rows[0]}
     print_table(pl.DataFrame(rows), headings, numbers=set(headings) - {""})

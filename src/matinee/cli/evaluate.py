@@ -32,7 +32,7 @@ def evaluate(
     """
     import polars as pl
 
-    from matinee.evaluation import FIGURE_NAMES, judge_runs
+    from matinee.evaluation import TABLED, judge_runs
     from matinee.evaluation.comparison import short_names
     from matinee.models import load
 
@@ -46,7 +46,7 @@ def evaluate(
     heading(f"{lists.protocol}: lists of {lists.viewers:,} viewers")
     if lists.note:
         say(lists.note)
-    shown = [name for name in FIGURE_NAMES if name in lists.figures]
+    shown = [name for name in TABLED if name in lists.figures]
     several = len(models) > 1
     letters = short_names(list(models))
     for name, letter in letters.items():
@@ -65,11 +65,10 @@ def evaluate(
         schema_overrides={"rmse": pl.Float64},
     )
     columns = {"run": "run"} if several else {}
-    columns |= {"recipe": "lists by", **{name: FIGURE_NAMES[name] for name in shown}}
+    columns |= {"recipe": "lists by", **{name: TABLED[name].title for name in shown}}
     if any(row.stars for row in rows):
-        columns |= {"rmse": "RMSE"}
-    shares = dict.fromkeys(("coverage@10", "popularity_share@10"), ".1%")
-    print_table(table, columns, dict.fromkeys((*shown, "rmse"), ".4f") | shares)
+        columns |= {"rmse": TABLED["rmse"].title}
+    print_table(table, columns, {name: kind.form for name, kind in TABLED.items()})
     best = max(rows, key=lambda row: row.lists["ndcg@10"])
     figure = best.lists.figures["ndcg@10"]
     say(

@@ -1,8 +1,8 @@
 """How good a model is, by figures whose definitions are written down.
 
-`metrics` and `lists` define the figures, `protocols` say what is held out, `judge` puts a model to
-the test, `judge_runs` several on any protocol, and `compare` says which of several is better, and
-how sure that is.
+`metrics` and `lists` define the figures, `figures` is the list of them, `protocols` say what is
+held out, `judge` puts a model to the test, `judge_runs` several on any protocol, and `compare` says
+which of several is better, and how sure that is.
 """
 
 from matinee.evaluation.calibration import Calibration, calibration
@@ -10,6 +10,7 @@ from matinee.evaluation.comparison import Comparison, Difference, compare
 from matinee.evaluation.cross_validation import CrossValidation, cross_validate
 from matinee.evaluation.exam import Exam
 from matinee.evaluation.experiment import JUDGED, Result, Split, train_and_test
+from matinee.evaluation.figures import FIGURES, TABLED, FigureKind
 from matinee.evaluation.heldout import HeldOut, evaluate, predict_all
 from matinee.evaluation.judge import Figure, ListFigures, ListsOfViewers, judge, judge_each
 from matinee.evaluation.metrics import mae, rmse
@@ -25,19 +26,21 @@ from matinee.evaluation.protocols import (
 from matinee.evaluation.remade import Past, Sameness, same_bits
 from matinee.evaluation.served import Served, served
 from matinee.evaluation.setups import SETUPS, Setup, Step, find_setup, run_setup
-from matinee.evaluation.side_by_side import FIGURE_NAMES, PROTOCOLS, Row, judge_heads, judge_runs
+from matinee.evaluation.side_by_side import PROTOCOLS, Row, judge_heads, judge_runs
 
 __all__ = [
-    "FIGURE_NAMES",
+    "FIGURES",
     "JUDGED",
     "PROTOCOLS",
     "SETUPS",
+    "TABLED",
     "Calibration",
     "Comparison",
     "CrossValidation",
     "Difference",
     "Exam",
     "Figure",
+    "FigureKind",
     "HeldOut",
     "ListFigures",
     "ListsOfViewers",

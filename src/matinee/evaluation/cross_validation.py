@@ -13,14 +13,14 @@ from matinee.evaluation.experiment import (
     some_recipes,
     some_viewers,
 )
+from matinee.evaluation.figures import TABLED
 from matinee.evaluation.judge import plain
-from matinee.evaluation.side_by_side import FIGURE_NAMES
 from matinee.models import Trainer
 from matinee.models.recipes import note_of
 from matinee.models.warmup import compile_kernels
 from matinee.progress import progress
 
-LISTS = tuple(FIGURE_NAMES)  # the figures of lists that tables show
+OF_LISTS = [name for name, kind in TABLED.items() if kind.of == "lists"]
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def cross_validate(
 def _figures(result: Result, of_lists: bool) -> dict[str, float]:
     """What one fold came to."""
     stars = {"rmse": result.test.rmse, "mae": result.test.mae} if result.test else {}
-    lists = {name: result.lists[name] if result.lists else float("nan") for name in LISTS}
+    lists = {name: result.lists[name] if result.lists else float("nan") for name in OF_LISTS}
     return {
         **stars,
         **(lists if of_lists else {}),

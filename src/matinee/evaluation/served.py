@@ -17,7 +17,7 @@ from matinee.kernels import keep_entries, row_of_entries
 from matinee.models import FactorModel
 
 PARTS = 4  # of the viewers, and of the movies
-FOUND = {"viewers": "ndcg@10", "movies": "recall_capped@20"}
+FIGURE_OF = {"viewers": "ndcg@10", "movies": "recall_capped@20"}
 """Which figure of lists is told, by what is divided."""
 
 
@@ -99,7 +99,7 @@ def served(
                     int(members.sum()),
                     int(mine.sum()),
                     _rmse(predicted, test.ratings, mine),
-                    judge(model, part).figures[FOUND[of]] if part else None,
+                    judge(model, part).figures[FIGURE_OF[of]] if part else None,
                 )
             )
     return rows

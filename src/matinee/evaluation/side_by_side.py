@@ -17,15 +17,6 @@ from matinee.models.head import Head
 from matinee.models.recipes import recipe_again
 from matinee.models.trainer import kept_epoch
 
-FIGURE_NAMES = {
-    "ndcg@10": "NDCG@10",
-    "hit_rate@10": "HR@10",
-    "recall_capped@20": "Recall@20",
-    "ndcg@100": "NDCG@100",
-    "coverage@10": "coverage",
-    "popularity_share@10": "popular",
-}
-"""The figures that tables of lists show, and what stands above them."""
 MOST_WATCHED = "(most watched)"  # stands for a run that has no name
 PROTOCOLS = ("held-out", "leave-last-out", "strong", "time", "ncf")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from matinee.lazy import lazy
 
 if TYPE_CHECKING:
-    from matinee.tuning.objective import LISTS, STARS, Objective, objective_of
+    from matinee.tuning.objective import Objective, objective_of
     from matinee.tuning.plan import TRIALS
     from matinee.tuning.search import tune
     from matinee.tuning.space import Choice, Range, Space
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy(
     "matinee.tuning",
     {
-        "LISTS": "matinee.tuning.objective",
-        "STARS": "matinee.tuning.objective",
         "Choice": "matinee.tuning.space",
         "Objective": "matinee.tuning.objective",
         "Range": "matinee.tuning.space",
@@ -38,8 +36,6 @@ __getattr__, __dir__ = lazy(
 )
 
 __all__ = [
-    "LISTS",
-    "STARS",
     "STUDIES",
     "TRIALS",
     "Choice",

@@ -8,14 +8,14 @@ import numpy as np
 from matinee.data import Dataset
 from matinee.errors import SettingError
 from matinee.evaluation import JUDGED, held_out, judge_each, mae, predict_all, rmse
+from matinee.evaluation.figures import FIGURES, MAIN
 from matinee.models import FactorModel
 from matinee.models.recipes import RANKING, RATING
 
-STARS = {"rmse": rmse, "mae": mae}
-LISTS = (
-    *("ndcg@10", "ndcg@100", "hit_rate@10", "mrr@100", "map@10", "precision@10"),
-    *("recall@10", "recall_capped@20", "recall_capped@50"),
-)
+METRICS = {name: kind for name, kind in FIGURES.items() if kind.better}
+"""The figures by which a search may go."""
+ERRORS = {"rmse": rmse, "mae": mae}
+"""What finds those of stars."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,17 @@ class Objective:
     @property
     def of_lists(self) -> bool:
         """Whether it is about lists; else it is about stars."""
-        return self.metric not in STARS
+        return METRICS[self.metric].of == "lists"
 
     @property
     def higher_is_better(self) -> bool:
         """Errors are better low, all else high."""
-        return self.of_lists
+        return METRICS[self.metric].better == "more"
 
     def on(self, train: Dataset, part: Dataset) -> Callable[[FactorModel], float]:
         """What finds the figure of a model that was trained on `train`, on another part."""
         if not self.of_lists:
-            error, actual = STARS[self.metric], part.ratings.stars
+            error, actual = ERRORS[self.metric], part.ratings.stars
             return lambda model: error(predict_all(model, part), actual)
         exam = held_out(train, part).sample(JUDGED)
         return lambda model: float(np.nanmean(judge_each(model, exam).values[self.metric]))
@@ -63,11 +63,12 @@ def objective_of(model: str, metric: str | None) -> Objective:
     model : str
         As typed: ``"als"``, ``"ials"`` ...
     metric : str, optional
+        As typed: its name, or what tables call it.
 
     Examples
     --------
-    >>> objective_of("als", None), objective_of("ease", None)
-    (Objective(metric='rmse'), Objective(metric='ndcg@10'))
+    >>> objective_of("als", None), objective_of("ease", "HR@10")
+    (Objective(metric='rmse'), Objective(metric='hit_rate@10'))
 
     Raises
     ------
@@ -78,17 +79,19 @@ def objective_of(model: str, metric: str | None) -> Objective:
         known = ", ".join(one for one in {**RATING, **RANKING} if one != "popularity")
         raise SettingError(f"There is no model {model!r} to tune; there are {known}.")
     if metric is None:
-        return Objective("ndcg@10" if model in RANKING else "rmse")
-    if metric not in (*STARS, *LISTS):
-        raise SettingError(
-            f"There is no metric {metric!r}; there are {', '.join((*STARS, *LISTS))}."
-        )
-    objective = Objective(metric)
+        return Objective(MAIN["lists" if model in RANKING else "stars"])
+    spelled = {
+        text.lower(): one.name for one in METRICS.values() for text in (one.name, one.called)
+    }
+    if metric.lower() not in spelled:
+        raise SettingError(f"There is no metric {metric!r}; there are {', '.join(METRICS)}.")
+    objective = Objective(spelled[metric.lower()])
     able: Mapping[str, str] = RANKING if objective.of_lists else RATING
     if model not in able:
-        does, has = ("predicts stars", STARS) if objective.of_lists else ("makes lists", LISTS)
+        does, of = ("predicts", "stars") if objective.of_lists else ("makes", "lists")
+        has = [name for name, kind in METRICS.items() if kind.of == of]
         raise SettingError(
-            f"{model} {does}, and cannot give {metric}: take {', '.join(has)}, "
+            f"{model} {does} {of}, and cannot give {metric}: take {', '.join(has)}, "
             f"or another model ({', '.join(one for one in able if one != 'popularity')})."
         )
     return objective

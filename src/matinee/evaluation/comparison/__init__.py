@@ -2,11 +2,7 @@
 
 from matinee.evaluation.comparison.compare import compare
 from matinee.evaluation.comparison.result import (
-    ERRORS,
-    FIGURES,
     LESS_OR_MORE,
-    LISTS,
-    MAIN,
     Compared,
     Comparison,
     Difference,
@@ -15,11 +11,7 @@ from matinee.evaluation.comparison.result import (
 from matinee.evaluation.comparison.settings import differing_settings
 
 __all__ = [
-    "ERRORS",
-    "FIGURES",
     "LESS_OR_MORE",
-    "LISTS",
-    "MAIN",
     "Compared",
     "Comparison",
     "Difference",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from matinee.data import Dataset
 from matinee.errors import SettingError
 from matinee.evaluation.comparison.paired import error_differences, list_differences
-from matinee.evaluation.comparison.result import FIGURES, LISTS, Compared, Comparison, Difference
+from matinee.evaluation.comparison.result import COMPARED_BY, Compared, Comparison, Difference
 from matinee.evaluation.comparison.settings import differing_settings
 from matinee.evaluation.experiment import JUDGED
 from matinee.evaluation.heldout import predict_all
@@ -151,7 +151,7 @@ def _list_figures(lists: Mapping[str, ListsOfViewers], name: str) -> dict[str, F
     if name not in lists:
         return {}
     figures = lists[name].figures().figures
-    return {figure: figures[figure] for figure in LISTS}
+    return {figure: figures[figure] for figure in COMPARED_BY if figure in figures}
 
 
 def _differences(
@@ -171,8 +171,8 @@ def _differences(
                 found.append(Difference(figure, name, first, by, viewers))
         if first in lists and name in lists:
             one, other = lists[first], lists[name]
-            for figure in LISTS:
+            for figure in COMPARED_BY.keys() & one.values:
                 by = list_differences(one.values[figure], other.values[figure])
                 found.append(Difference(figure, name, first, by, len(one.exam)))
-    order = list(FIGURES)
+    order = list(COMPARED_BY)
     return sorted(found, key=lambda one: order.index(one.figure))

@@ -6,18 +6,13 @@ from string import ascii_uppercase
 from typing import Any
 
 from matinee.errors import SettingError
-from matinee.evaluation.comparison.settings import Settings
+from matinee.evaluation.comparison.settings import DifferingSettings
+from matinee.evaluation.figures import TABLED
 from matinee.evaluation.judge import Figure, plain
-from matinee.evaluation.side_by_side import FIGURE_NAMES
 
-ERRORS = {"rmse": "RMSE", "mae": "MAE"}
-LISTS = {
-    name: FIGURE_NAMES[name] for name in ("ndcg@10", "hit_rate@10", "recall_capped@20", "ndcg@100")
-}
-MAIN = ("rmse", "ndcg@10")  # what sentences are made of where there is little room
+COMPARED_BY = {name: kind for name, kind in TABLED.items() if kind.better}
+"""The figures that runs are compared by."""
 LESS_OR_MORE = "RMSE and MAE: the less the better. The others: the more the better."
-FIGURES = ERRORS | LISTS
-"""What runs are compared by, and its names: of stars the less the better, of lists the more."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +30,8 @@ class Compared:
     fit_seconds : float or None
         As measured when it was trained; None if it was not.
     figures : mapping of str to Figure
-        By the names in `FIGURES`, with 95 % intervals over viewers: of stars if it predicts any,
-        of lists if it has a head that makes them.
+        By the names in `COMPARED_BY`, with 95 % intervals over viewers: of stars if it predicts
+        any, of lists if it has a head that makes them.
     """
 
     recipes: Mapping[str, str]
@@ -53,7 +48,7 @@ class Difference:
     Parameters
     ----------
     figure : str
-        A name in `FIGURES`.
+        A name in `COMPARED_BY`.
     run, than : str
         The run, and the first one.
     by : Figure
@@ -87,11 +82,11 @@ class Difference:
         low, high = self.by.low, self.by.high
         if low is None or high is None or low <= 0 <= high:
             return None
-        return self.run if (high < 0) == (self.figure in ERRORS) else self.than
+        return self.run if (high < 0) == (COMPARED_BY[self.figure].better == "less") else self.than
 
     def __str__(self) -> str:
         """A sentence."""
-        pair, name = f"{self.than} and {self.run}", FIGURES[self.figure]
+        pair, name = f"{self.than} and {self.run}", COMPARED_BY[self.figure].title
         if self.reach is None:
             return f"{pair} differ by {abs(self.by.value):.4f} {name}, on one viewer only."
         over = f"(95 %, over {self.viewers:,} viewers)"
@@ -123,7 +118,7 @@ class Comparison:
         Whose lists were judged; 0 if nobody's.
     runs : mapping of str to Compared
         By name; the others are compared with the first.
-    settings : Settings
+    settings : DifferingSettings
     differences : tuple of Difference
         Figure by figure, of each other run; where both it and the first have the figure.
     """
@@ -133,7 +128,7 @@ class Comparison:
     test_ratings: int
     viewers: int
     runs: Mapping[str, Compared]
-    settings: Settings
+    settings: DifferingSettings
     differences: tuple[Difference, ...]
 
     def difference(self, figure: str, run: str) -> Difference | None:
@@ -164,13 +159,13 @@ class Comparison:
         """For tables, each figure of each run: its `value`, `interval` and `difference`."""
         return [
             {
-                "figure": title,
+                "figure": kind.title,
                 "run": name,
                 "value": f"{run.figures[figure].value:.4f}",
                 "interval": _interval(run.figures[figure]),
                 "difference": by.amount if (by := self.difference(figure, name)) else "",
             }
-            for figure, title in FIGURES.items()
+            for figure, kind in COMPARED_BY.items()
             for name, run in self.runs.items()
             if figure in run.figures
         ]

@@ -49,7 +49,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Settings:
+class DifferingSettings:
     """The settings of several runs.
 
     Parameters
@@ -79,7 +79,7 @@ class Settings:
         return f"{self.same} settings are the same{some}."
 
 
-def differing_settings(runs: Mapping[str, FactorModel]) -> Settings:
+def differing_settings(runs: Mapping[str, FactorModel]) -> DifferingSettings:
     """Compare what runs were trained with: recipes and their settings, split, how data are read.
 
     Parameters
@@ -105,7 +105,7 @@ def differing_settings(runs: Mapping[str, FactorModel]) -> Settings:
                 same += 1
             else:
                 of_some += 1
-    return Settings(tuple(differ), same, of_some)
+    return DifferingSettings(tuple(differ), same, of_some)
 
 
 def _parts(runs: Mapping[str, FactorModel]) -> dict[str, dict[str, Mapping[str, Any]]]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import altair as alt
 import polars as pl
 
-from matinee.evaluation import Figure, Row, Served
+from matinee.evaluation import FIGURES, Figure, Row, Served
 from matinee.evaluation.judge import plain
 from matinee.evaluation.side_by_side import MOST_WATCHED
 from matinee.explore.charts.house import BLUE, HEIGHT, ORANGE, RED, WIDTH, Chart, framed, rows
@@ -18,7 +18,7 @@ FOUND = {
 }
 
 
-def list_figures(table: Sequence[Row], figure: str, name: str) -> Chart:
+def list_figures(table: Sequence[Row], figure: str) -> Chart:
     """One figure of lists for every head of every run, with 95 % intervals.
 
     Parameters
@@ -27,9 +27,8 @@ def list_figures(table: Sequence[Row], figure: str, name: str) -> Chart:
         From `matinee.evaluation.judge_runs`.
     figure : str
         Such as ``"ndcg@10"``.
-    name : str
-        For people: ``"NDCG@10"``.
     """
+    name = FIGURES[figure].called
     several = len({row.model for row in table} - {MOST_WATCHED}) > 1
     data = pl.DataFrame(
         [

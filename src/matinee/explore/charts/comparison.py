@@ -5,11 +5,9 @@ from collections.abc import Sequence
 import altair as alt
 import polars as pl
 
-from matinee.evaluation import Difference
-from matinee.evaluation.comparison import ERRORS, FIGURES, LISTS
+from matinee.evaluation import FIGURES, Difference
 from matinee.explore.charts.house import WIDTH, Chart, framed, in_order, rows
 
-KINDS = {"stars": ERRORS, "lists": LISTS}
 TITLES = {"stars": "Errors of stars", "lists": "How well lists find what was watched"}
 BETTER = {"stars": "left", "lists": "right"}
 
@@ -34,7 +32,7 @@ def difference_chart(
     """
     shown = [
         {
-            "figure": FIGURES[one.figure],
+            "figure": FIGURES[one.figure].title,
             "run": one.run,
             "value": one.by.value,
             "low": one.by.low,
@@ -42,7 +40,7 @@ def difference_chart(
             "in_words": str(one),
         }
         for one in differences
-        if one.figure in KINDS[of]
+        if FIGURES[one.figure].of == of
     ]
     if not shown:
         return None

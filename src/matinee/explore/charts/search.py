@@ -8,8 +8,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from matinee.evaluation import FIGURE_NAMES
-from matinee.evaluation.comparison import ERRORS
+from matinee.evaluation import FIGURES
 from matinee.explore.charts.house import (
     BLUE,
     COLORS,
@@ -34,17 +33,6 @@ PALE = 0.6  # opacity of those stopped early
 PALER = "Paler: stopped early, with what they had then from fewer factors and iterations."
 FEW = 20  # trials, each of which has its number on the axis
 FAR = 6  # times as far from the best as three quarters of the trials: as far as an axis goes
-
-
-def metric_name(metric: str) -> str:
-    """A metric as people call it.
-
-    Examples
-    --------
-    >>> metric_name("ndcg@10"), metric_name("map@10")
-    ('NDCG@10', 'map@10')
-    """
-    return {**ERRORS, **FIGURE_NAMES}.get(metric, metric)
 
 
 def search_course(found: "Tuned") -> Chart | None:
@@ -87,7 +75,7 @@ def search_course(found: "Tuned") -> Chart | None:
     unknown = pruned - int((data["kind"] == STOPPED).sum())
     return framed(
         line.encode(x=number, y="value:Q") + base.encode(x=number),
-        f"{metric_name(found.metric)} of each trial",
+        f"{FIGURES[found.metric].called} of each trial",
         "Line: the best so far of those that got to the end.",
         PALER if STOPPED in data["kind"] else "",
         f"Not shown: {unknown:,} stopped early, without a value to compare." if unknown else "",
@@ -133,7 +121,7 @@ def setting_charts(found: "Tuned") -> list[Chart]:
             even = f"{title}, logarithmic" if part.log else title
             x = alt.X(f"{column}:Q", title=even, scale=scale)
             drawn = base.encode(x=x.axis(format="~g", tickCount=6, grid=False))
-        heading = f"{metric_name(found.metric)} by {name}"
+        heading = f"{FIGURES[found.metric].called} by {name}"
         charts.append(framed(drawn, heading, beyond, width=WIDTH, height=HEIGHT - 60))
     return charts
 
@@ -192,7 +180,7 @@ def _known(value: float | None) -> bool:
 
 def _points(found: "Tuned", data: pl.DataFrame) -> tuple[alt.Chart, str]:
     """Trials as points by their value, and what to say of those beyond the axis."""
-    metric = metric_name(found.metric)
+    metric = FIGURES[found.metric].called
     kinds = [kind for kind in KINDS if kind in set(data["kind"])]
     low, high = _limits(data["value"], found.of_lists)
     beyond = int(((data["value"] < low) | (data["value"] > high)).sum())

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from matinee.evaluation.comparison import LESS_OR_MORE, MAIN, Comparison, short_names
-from matinee.explore.charts.comparison import KINDS, difference_chart
+from matinee.evaluation.comparison import LESS_OR_MORE, Comparison, short_names
+from matinee.evaluation.figures import MAIN
+from matinee.explore.charts.comparison import difference_chart
 from matinee.explore.charts.training import panels_of_runs
 from matinee.explore.pages.page import Block, Number, Section, Table, figure, table, write_page
 from matinee.models import FactorModel
@@ -87,12 +88,12 @@ def _figures(found: Comparison) -> Table:
 
 
 def _sentences(found: Comparison) -> list[Block]:
-    main = [[str(one)] for one in found.differences if one.figure in MAIN]
+    main = [[str(one)] for one in found.differences if one.figure in MAIN.values()]
     first = next(iter(found.runs))
     said = [Table([f"compared with {first}"], main)] if main else []
     return [*said, *([" ".join(found.notes)] if found.notes else [])]
 
 
 def _charts(found: Comparison) -> list[Block]:
-    charts = [difference_chart(found.differences, of, list(found.runs)) for of in KINDS]
+    charts = [difference_chart(found.differences, of, [*found.runs]) for of in ("stars", "lists")]
     return [figure(chart) for chart in charts if chart]

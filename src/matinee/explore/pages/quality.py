@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 from matinee.data import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation import FIGURE_NAMES, JUDGED, Row, Served, held_out, judge_heads, served
+from matinee.evaluation import JUDGED, TABLED, Row, Served, held_out, judge_heads, served
 from matinee.evaluation.judge import Figure
 from matinee.explore.charts.accuracy import list_figures, lists_by_group, stars_by_group
 from matinee.explore.charts.training import training_panels
 from matinee.explore.pages.page import Block, Facts, Number, Section, Table, figure
 from matinee.models import FactorModel
 
-SHARES = ("coverage@10", "popularity_share@10")
 EXPLAINED = (
     "NDCG@10, HR@10, Recall@20, NDCG@100: how well lists find what viewers watched among the "
     "ratings kept aside; 1 is perfect. Coverage: the part of the catalogue that is ever listed. "
@@ -44,8 +43,8 @@ def quality_sections(model: FactorModel, train: Dataset, test: Dataset) -> list[
         Facts(_facts(rows)),
         _table(rows),
         EXPLAINED,
-        figure(list_figures(rows, "ndcg@10", FIGURE_NAMES["ndcg@10"])),
-        figure(list_figures(rows, "hit_rate@10", FIGURE_NAMES["hit_rate@10"])),
+        figure(list_figures(rows, "ndcg@10")),
+        figure(list_figures(rows, "hit_rate@10")),
     ]
     parts = served(model, train, test, exam=exam)
     return [Section("Accuracy", blocks), _limits(parts)]
@@ -66,9 +65,9 @@ def _facts(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    names = [name for name in FIGURE_NAMES if all(name in row.lists.figures for row in rows)]
+    names = [name for name in TABLED if all(name in row.lists.figures for row in rows)]
     return Table(
-        ["lists by", *(FIGURE_NAMES[name] for name in names)],
+        ["lists by", *(TABLED[name].title for name in names)],
         [
             [row.who, *(Number(_shown(name, row.lists.figures[name])) for name in names)]
             for row in rows
@@ -78,8 +77,11 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def _shown(name: str, figure: Figure) -> str:
-    value = f"{figure.value:.1%}" if name in SHARES else f"{figure.value:.3f}"
-    return value if figure.low is None or name in SHARES else f"{value} ({_interval(figure)})"
+    kind = TABLED[name]
+    if not kind.better:
+        return format(figure.value, kind.form)
+    value = f"{figure.value:.3f}"
+    return value if figure.low is None else f"{value} ({_interval(figure)})"
 
 
 def _interval(figure: Figure) -> str:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matinee.data import Dataset
-from matinee.explore.charts.search import label, metric_name, search_course, setting_charts
+from matinee.evaluation import FIGURES
+from matinee.explore.charts.search import label, search_course, setting_charts
 from matinee.explore.pages.page import (
     Block,
     Facts,
@@ -39,7 +40,7 @@ def write_study(
     command : str, optional
         What trains the winner again.
     """
-    name = metric_name(found.metric)
+    name = FIGURES[found.metric].called
     sections = [Section("The search", [*_outcome(found, name), *_again(found, command)])]
     if course := search_course(found):
         sections.append(Section("Trial by trial", [figure(course, wide=True)]))
@@ -58,7 +59,7 @@ def _outcome(found: "Tuned", name: str) -> list[Block]:
     facts = []
     if found.winner:
         facts += [
-            (f"{value:.4f}", f"{metric_name(figure)} of the best on the test part")
+            (f"{value:.4f}", f"{FIGURES[figure].called} of the best on the test part")
             for figure, value in found.winner.test.items()
             if value is not None
         ]

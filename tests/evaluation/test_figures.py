@@ -1,0 +1,55 @@
+"""The list of figures against what is judged: it names them all, and says which way is better."""
+
+import numpy as np
+import pytest
+
+from matinee.evaluation import FIGURES, held_out, judge, mae, rmse
+from matinee.evaluation.comparison import LESS_OR_MORE
+from matinee.kernels import row_of_entries
+
+
+class Oracle:
+    """Knows what viewers went on to watch; puts it first, or last."""
+
+    def __init__(self, exam, likes_it):
+        self.ids = exam.train.ratings.user_ids
+        self.wanted = np.zeros((len(self.ids), len(exam.train.catalog)), np.float32)
+        of = exam.users[row_of_entries(exam.relevant)]
+        self.wanted[of, exam.relevant.indices] = 1 if likes_it else -1
+
+    def scores(self, users, *, by=None):
+        return self.wanted[self.ids.codes(users)]
+
+
+@pytest.fixture(scope="module")
+def judged(generated):
+    """All figures of one who knows everything, and of one who has it all wrong."""
+    exam = held_out(*generated[0].split("random", test_fraction=0.3, seed=0))
+    actual = np.array([1.0, 5.0, 2.0])
+    return [
+        {
+            **{name: one.value for name, one in judge(Oracle(exam, right), exam).figures.items()},
+            "rmse": rmse(actual if right else 6 - actual, actual),
+            "mae": mae(actual if right else 6 - actual, actual),
+        }
+        for right in (True, False)
+    ]
+
+
+def test_the_list_is_of_all_figures_that_are_judged(judged):
+    of_models = {name for name, kind in FIGURES.items() if kind.of in ("stars", "lists")}
+    assert of_models == judged[0].keys()
+    assert {kind.name for kind in FIGURES.values() if kind.of == "stars"} == {"rmse", "mae"}
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in FIGURES.values() if kind.better], ids=lambda kind: kind.name
+)
+def test_who_knows_everything_is_better_by_every_figure_that_compares(judged, kind):
+    right, wrong = (found[kind.name] for found in judged)
+    assert (right < wrong) if kind.better == "less" else (right > wrong)
+
+
+def test_the_sentence_on_less_and_more_names_the_errors():
+    less = [kind.title for kind in FIGURES.values() if kind.better == "less"]
+    assert LESS_OR_MORE.startswith(f"{' and '.join(less)}: the less")
