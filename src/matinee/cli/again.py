@@ -19,7 +19,7 @@ def train_again(
 ) -> None:
     """Train what a run was trained as, save it beside, and say if it is the same."""
     from matinee.evaluation import Past, same_bits
-    from matinee.models.runs import new_run
+    from matinee.models.runs import new_run, save_new
 
     origin = find_run(name)
     if run and Path(run).resolve() == origin.resolve():
@@ -29,7 +29,9 @@ def train_again(
     where.check(past.recipes)
     check_place(run, plot)
     result = past.again(threads=threads, adapt=where.adapt)
-    folder = result.model.save(run or new_run(str(result.model.about["data"]["name"]), "again"))
+    again = result.model
+    usual = new_run(str(again.about["data"]["name"]), "again")
+    folder = again.save(run) if run else save_new(again, usual)
     curves = plotted(result, folder) if plot else None
     same = same_bits(origin, folder)
     if json:

@@ -52,10 +52,36 @@ def save(model: "FactorModel", run: Path) -> Path:
     RunError
         If `run` is there and is not a run.
     """
+    refuse_occupied(run)
+    return _save(model, run, replace=True)
+
+
+def save_new(model: "FactorModel", wanted: Path) -> Path:
+    """Write a model to the folder `wanted`, or `wanted-2` and so on; replaces nothing.
+
+    A name may be taken while the files are written; then they are written again beside it.
+
+    Returns
+    -------
+    Path
+        Where the run is.
+    """
+    run, again = wanted, 1
+    while True:
+        try:
+            return _save(model, run, replace=False)
+        except FileExistsError:
+            recover(run)
+            if not os.path.lexists(run):  # something else is: a file where its parent should be
+                raise
+        again += 1
+        run = wanted.with_name(f"{wanted.name}-{again}")
+
+
+def _save(model: "FactorModel", run: Path, replace: bool) -> Path:
     from matinee.models.run_contents import describe, write_files
 
-    refuse_occupied(run)
-    with new_folder(run) as fresh:
+    with new_folder(run, replace=replace) as fresh:
         write_files(model, fresh)
         names = files_of(model.heads)
         files = {name: {"sha256": _sha256(_mapped(fresh / name))} for name in names}
@@ -66,13 +92,8 @@ def save(model: "FactorModel", run: Path) -> Path:
 
 
 def new_run(data: str, trainer: str) -> Path:
-    """A folder under `RUNS` that is not there yet, named after the data and the recipe."""
-    name = f"{data}-{trainer.lower()}-{datetime.now():%Y%m%d-%H%M%S}"
-    folder, again = RUNS / name, 1
-    while folder.exists():
-        again += 1
-        folder = RUNS / f"{name}-{again}"
-    return folder
+    """A folder under `RUNS` named after the data, the recipe and the time; for `save_new`."""
+    return RUNS / f"{data}-{trainer.lower()}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def refuse_occupied(run: Path) -> None:
