@@ -1,7 +1,6 @@
 """Runs get other names and go, whole or not at all, and nothing else ever does."""
 
 import json
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -52,7 +51,7 @@ def test_a_new_run_replaces_nothing_that_has_its_name(model, runs):
     (runs / "three").write_text("a file")
     (runs / "four").mkdir()
     (runs / "five").symlink_to(runs / "one")
-    os.rename(runs / "two", runs / ".two.previous")  # somebody was killed while replacing it
+    (runs / "two").rename(runs / ".two.previous")  # somebody was killed while replacing it
     for name in ("one", "two", "three", "four", "five", "six"):
         new = name if name == "six" else f"{name}-2"
         assert save_new(model, runs / name) == runs / new

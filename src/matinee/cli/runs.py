@@ -7,7 +7,7 @@ import typer
 
 from matinee.cli.options import Json, find_run, typed_options
 from matinee.cli.output import print_json, print_table, say
-from matinee.errors import SettingError
+from matinee.errors import SettingError, printable
 
 SORTS = ("created", "rmse", "ndcg@10")
 
@@ -40,7 +40,7 @@ def runs(
                 "after its name."
             )
         return
-    from matinee.models.runs import list_runs
+    from matinee.models.runs import list_runs, plain
 
     if sort not in SORTS:
         raise SettingError(f"--sort is {', '.join(SORTS)}, not {sort!r}.")
@@ -53,7 +53,7 @@ def runs(
             "lists_by": _recipe(manifest, "ranking"),
             "data": _text(manifest["data"].get("name")),
             "split": _text(manifest["split"].get("method")),
-            "rmse": _number(manifest["metrics"].get("rmse")),
+            "rmse": plain(manifest["metrics"].get("rmse")),
             "ndcg@10": _ndcg(manifest),
         }
         for folder, manifest in list_runs()
@@ -110,7 +110,7 @@ def remove(
         if not sys.stdin.isatty():
             raise SettingError("There is nobody to ask whether to remove them; say --yes.")
         named = ", ".join(map(str, folders))
-        if not typer.confirm(f"Remove {named} for good?", err=True):
+        if not typer.confirm(f"Remove {printable(named)} for good?", err=True):
             say("Nothing was removed.")
             return
     for folder in folders:
@@ -124,10 +124,6 @@ def remove(
 def _text(said: Any) -> str | None:
     """What a manifest says where text should be; nothing if it is none."""
     return said if isinstance(said, str) else None
-
-
-def _number(said: Any) -> float | None:
-    return float(said) if type(said) in (int, float) else None
 
 
 def _kinds(recipe: str | None) -> set[str]:
@@ -151,7 +147,9 @@ def _best_first(value: float | None, least: bool) -> tuple[bool, float]:
 def _show(found: list[dict[str, Any]]) -> None:
     import polars as pl
 
-    frame = pl.DataFrame(found, schema_overrides={"rmse": pl.Float64, "ndcg@10": pl.Float64})
+    # a folder may have a name that is no text, and polars takes none of those
+    rows = [{**row, "run": printable(row["run"])} for row in found]
+    frame = pl.DataFrame(rows, schema_overrides={"rmse": pl.Float64, "ndcg@10": pl.Float64})
     shown = [name for name in frame.columns if name not in ("created", "data")]  # the name says
     headings = {name: name.replace("_", " ") for name in shown}
     print_table(frame, headings, {"rmse": ".4f", "ndcg@10": ".4f"})
@@ -166,9 +164,11 @@ def _recipe(manifest: dict[str, Any], head: str) -> str | None:
 
 def _ndcg(manifest: dict[str, Any]) -> float | None:
     """Of lists that were ranked among all movies: other protocols give other figures."""
+    from matinee.models.runs import plain
+
     try:
         lists = manifest["metrics"]["lists"]
         held_out = lists["protocol"] == "held-out"
-        return _number(lists["figures"]["ndcg@10"]["value"]) if held_out else None
+        return plain(lists["figures"]["ndcg@10"]["value"]) if held_out else None
     except (KeyError, TypeError):
         return None

@@ -13,10 +13,10 @@ from matinee.evaluation.experiment import (
     some_recipes,
     some_viewers,
 )
-from matinee.evaluation.judge import plain
 from matinee.evaluation.side_by_side import FIGURE_NAMES
 from matinee.models import Trainer
 from matinee.models.recipes import note_of
+from matinee.models.runs import plain
 from matinee.models.warmup import compile_kernels
 from matinee.progress import progress
 

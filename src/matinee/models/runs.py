@@ -20,6 +20,7 @@ imported here before the hashing has begun.
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -163,6 +164,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
     path = run / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(manifest, ensure_ascii=False).encode()  # halves of characters are no text
         written = manifest["format"]
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{run}: there is no run here (no {MANIFEST}).") from None
@@ -181,6 +183,23 @@ def read_manifest(run: Path) -> dict[str, Any]:
         if not isinstance(manifest.setdefault(section, {}), dict):
             raise RunError(f"{path}: {section!r} is not what it should be.")
     return dict(manifest)
+
+
+def plain(said: Any) -> float | None:
+    """A number that JSON knows, whatever is said to be one; None if it is none, or not finite.
+
+    Examples
+    --------
+    >>> plain(3), plain(float("nan")), plain(10**400), plain("3"), plain(True)
+    (3.0, None, None, None, None)
+    """
+    if not isinstance(said, int | float) or isinstance(said, bool):
+        return None
+    try:
+        number = float(said)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def list_runs(folder: Path = RUNS) -> list[tuple[Path, dict[str, Any]]]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from matinee.errors import SettingError
 from matinee.evaluation.comparison.settings import Settings
-from matinee.evaluation.judge import Figure, plain
+from matinee.evaluation.judge import Figure
 from matinee.evaluation.side_by_side import FIGURE_NAMES
+from matinee.models.runs import plain
 
 ERRORS = {"rmse": "RMSE", "mae": "MAE"}
 LISTS = {
