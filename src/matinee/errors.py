@@ -45,7 +45,7 @@ class DivergedWarning(UserWarning):
 
 
 def printable(text: str) -> str:
-    """Text with `?` for what a terminal would act on or cannot show: one line, whatever it was.
+    r"""Text with `?` for what a terminal would act on or cannot show: one line, whatever it was.
 
     Names of folders, files and columns may be anybody's.
 

@@ -39,6 +39,7 @@ def train_again(
             "from": str(origin),
             "same": not same.differing,
             "differing": list(same.differing),
+            "damaged": list(same.damaged),
             "made_otherwise": {name: list(pair) for name, pair in same.otherwise.items()},
         }
         print_json({"run": str(folder), "plot": curves, **shown, **result.as_json()})
@@ -54,11 +55,13 @@ def _say_if_same(same: "Sameness", origin: Path) -> None:
         say("The same to the last bit.")
         return
     say(f"Not the same as {origin}: {', '.join(same.differing)}.")
-    if "movies.parquet" in same.differing:
+    if same.damaged:
+        say(f"Of these, damaged or changed since {origin} was made: {', '.join(same.damaged)}.")
+    elif "movies.parquet" in same.differing:
         say("Titles, years or genres have changed since.")
     if same.otherwise:
         pairs = same.otherwise.items()
         shown = "; ".join(f"{name} {then or 'not noted'}, now {now}" for name, (then, now) in pairs)
         say(f"It was made with other means: {shown}.")
-    elif "movies.parquet" not in same.differing:
+    elif not same.damaged and "movies.parquet" not in same.differing:
         say("The runs do not tell why; one that was stopped, or went on, ends elsewhere.")

@@ -274,6 +274,17 @@ def files_of(heads: Container[str]) -> list[str]:
     return [*FILES, *(file for head, file in HEAD_FILES.items() if head in heads)]
 
 
+def damaged_files(run: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """The files of a run that are missing, or are not what its manifest says of them."""
+    found = []
+    for name in files_of(manifest["heads"]):
+        try:
+            _checked(run / name, manifest["files"].get(name))
+        except RunError:
+            found.append(name)
+    return found
+
+
 def _checked(path: Path, said: Any) -> memoryview:
     """The bytes of a file, whose checksum the manifest says, mapped."""
     if not path.is_file():
