@@ -114,8 +114,8 @@ def cross_validate(
     """
     recipes = some_recipes(rating, ranking)
     if isinstance(folds, int):
+        parts = dataset.folds(folds, seed)  # refuses too many
         names = [str(number) for number in range(1, folds + 1)]
-        parts = dataset.folds(folds, seed)
     else:
         names = dataset.official_folds()
         parts = (dataset.split(name) for name in names)
