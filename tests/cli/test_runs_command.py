@@ -171,6 +171,16 @@ def test_runs_are_removed(shell):
     assert [path.name for path in (shell.folder / "runs").iterdir()] == ["biases"]
 
 
+def test_a_run_that_is_spelled_twice_is_removed_once(shell):
+    same = ["als", shell.folder / "runs" / "als", "./runs/../runs/als"]
+    found = shell.json("runs", "remove", *same, "--yes")
+    assert found == {"removed": ["runs/als"]}
+    assert listed(shell) == ["others", "popular", "biases"]
+    (shell.folder / "runs" / "link").symlink_to("others")
+    assert "this is a link" in shell("runs", "remove", "others", "link", "--yes", fails=True)
+    assert "others" in listed(shell)
+
+
 def test_none_is_removed_unless_all_can_be(shell):
     (shell.folder / "runs" / "link").symlink_to("als")
     message = shell("runs", "remove", "others", "link", "--yes", fails=True)

@@ -1,6 +1,7 @@
 """matinee runs: list, rename, remove"""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -103,9 +104,11 @@ def remove(
     """Remove runs for good, with all that is in their folders."""
     from matinee.models.runs import check_own, remove_run
 
-    folders = list(dict.fromkeys(find_run(run) for run in runs))
-    for folder in folders:
+    folders: list[Path] = []
+    for folder in map(find_run, runs):
         check_own(folder)  # all of them, before the first one goes
+        if not any(folder.samefile(other) for other in folders):
+            folders.append(folder)
     if not yes:
         if not sys.stdin.isatty():
             raise SettingError("There is nobody to ask whether to remove them; say --yes.")
