@@ -7,8 +7,9 @@ escapes is a bug.
 
 import unicodedata
 
-ACTED_ON = ("Cc", "Cf", "Zl", "Zp")
-"""Categories of Unicode that a terminal acts on: escape sequences, writing backwards, new lines."""
+UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp", "Cs")
+"""Categories of Unicode that a terminal acts on - escape sequences, writing backwards, new lines -
+and halves of characters, which are no text: so Python spells the odd bytes of a folder's name."""
 
 
 class MatineeError(Exception):
@@ -44,13 +45,13 @@ class DivergedWarning(UserWarning):
 
 
 def printable(text: str) -> str:
-    """Text with `?` for what a terminal would act on; lines stay lines.
+    r"""Text with `?` for what a terminal would act on or cannot show: one line, whatever it was.
 
     Names of folders, files and columns may be anybody's.
 
     Examples
     --------
-    >>> printable("runs/\x1b[31mred")
-    'runs/?[31mred'
+    >>> printable("runs/\x1b[31mred\nrun")
+    'runs/?[31mred?run'
     """
-    return "".join("?" if unicodedata.category(c) in ACTED_ON and c != "\n" else c for c in text)
+    return "".join("?" if unicodedata.category(c) in UNPRINTABLE else c for c in text)

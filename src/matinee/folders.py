@@ -20,12 +20,17 @@ DOOMED = ".removed-"  # in the name of a folder that is being removed
 
 
 @contextmanager
-def new_folder(target: Path, durable: bool = True) -> Iterator[Path]:
+def new_folder(target: Path, durable: bool = True, replace: bool = True) -> Iterator[Path]:
     """An empty folder that takes the place of `target` when the block ends well.
 
     Until then, and if the block fails or the process is killed, what was at `target` stays. The
     one moment at which it is at neither name, between two renames, is mended by `recover`.
     `durable` waits until the disk has it all; without it, a power cut may leave files damaged.
+
+    Raises
+    ------
+    FileExistsError
+        Before the block or after it, if without `replace` something is at `target`.
 
     Examples
     --------
@@ -40,6 +45,8 @@ def new_folder(target: Path, durable: bool = True) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         with locked(target.parent):
+            if not replace:
+                _refuse_taken(target)
             _sweep(target)
             fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.new-"))
             stack.enter_context(locked(fresh))  # says that its writer is alive
@@ -49,7 +56,7 @@ def new_folder(target: Path, durable: bool = True) -> Iterator[Path]:
                 path.chmod(0o755 if path.is_dir() else 0o644)
                 if durable:
                     _to_disk(path)
-            _swap(fresh, target)
+            _swap(fresh, target, replace)
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
@@ -103,8 +110,7 @@ def rename_folder(folder: Path, name: str) -> Path:
     place = Path(os.path.realpath(folder.parent))
     renamed = folder.with_name(name)
     with locked(place):
-        if os.path.lexists(renamed) or os.path.lexists(_previous(renamed)):
-            raise FileExistsError(f"{renamed} is there already")
+        _refuse_taken(renamed)
         _doom(_previous(folder))
         folder.rename(renamed)
     _sweep_doomed(place)
@@ -144,9 +150,11 @@ def _sweep_doomed(place: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _swap(fresh: Path, target: Path) -> None:
+def _swap(fresh: Path, target: Path, replace: bool) -> None:
     previous = _previous(target)
     with locked(target.parent):
+        if not replace:
+            _refuse_taken(target)
         if target.exists():
             shutil.rmtree(previous, ignore_errors=True)
             target.rename(previous)
@@ -168,6 +176,12 @@ def _sweep(target: Path) -> None:
                     shutil.rmtree(path, ignore_errors=True)
         except FileNotFoundError:
             continue  # its writer has just ended
+
+
+def _refuse_taken(target: Path) -> None:
+    """Raise FileExistsError if something has this name, or will once it is recovered."""
+    if os.path.lexists(target) or os.path.lexists(_previous(target)):
+        raise FileExistsError(f"{target} is there already")
 
 
 def _previous(target: Path) -> Path:

@@ -1,5 +1,6 @@
 """`matinee train --from RUN`: the same run again, to the same bits, or why not."""
 
+import hashlib
 import json
 import shutil
 
@@ -31,6 +32,13 @@ def rewrite(run, change):
     manifest = json.loads((run / "manifest.json").read_text())
     change(manifest)
     (run / "manifest.json").write_text(json.dumps(manifest))
+
+
+def forge(run, name, content):
+    """Put something else into a file and make its checksum right again."""
+    (run / name).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    rewrite(run, lambda manifest: manifest["files"][name].update(sha256=digest))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +101,7 @@ def test_it_says_so_and_what_was_reached(shell):
 def test_what_differs_is_named_and_what_it_was_made_with(shell):
     run = shell.folder / "runs" / "older"
     shutil.copytree(shell.folder / "runs" / "first", run)
-    rewrite(run, lambda manifest: manifest["files"]["rating.safetensors"].update(sha256="0"))
+    forge(run, "rating.safetensors", b"other bits")
     text = shell("train", "--from", "older")
     assert "Not the same as runs/older: rating.safetensors." in text
     assert "The runs do not tell why" in text
@@ -104,8 +112,7 @@ def test_what_differs_is_named_and_what_it_was_made_with(shell):
         del manifest["made"]["processor"]
 
     rewrite(run, earlier)
-    with (run / "history.jsonl").open("a") as history:
-        history.write('{"head":"rating","iteration":99}\n')
+    forge(run, "history.jsonl", b'{"head":"rating","iteration":99}\n')
     text = shell("train", "--from", "older")
     assert "Not the same as runs/older: rating.safetensors, history.jsonl." in text
     assert "made with other means: " in text
@@ -115,6 +122,43 @@ def test_what_differs_is_named_and_what_it_was_made_with(shell):
     assert found["same"] is False
     assert found["differing"] == ["rating.safetensors", "history.jsonl"]
     assert found["made_otherwise"]["numpy"][0] == "1.0"
+
+
+@pytest.mark.parametrize("damage", ["a byte", "gone", "cut short"])
+def test_a_damaged_run_is_not_the_same(shell, tmp_path, damage):
+    run = shutil.copytree(shell.folder / "runs" / "first", tmp_path / "worn")
+    for name in ("rating.safetensors", "history.jsonl"):
+        content = (run / name).read_bytes()
+        (run / name).unlink()
+        if damage != "gone":
+            last = bytes([content[-1] ^ 1]) if damage == "a byte" else b""
+            (run / name).write_bytes(content[:-1] + last)
+    text = shell("train", "--from", run)
+    assert SAME not in text
+    assert f"Not the same as {run}: rating.safetensors, history.jsonl." in text
+    assert f"changed since {run} was made: rating.safetensors, history.jsonl." in text
+    assert "The runs do not tell why" not in text
+    found = shell.json("train", "--from", run)
+    assert found["same"] is False
+    assert found["damaged"] == found["differing"] == ["rating.safetensors", "history.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [
+        ("heads", lambda said: said["heads"]["rating"]["settings"].update(mean=3.0)),
+        ("heads", lambda said: said["heads"]["ranking"].update(kind="ItemWeights")),
+        ("model", lambda said: said["model"].update(scale=[0, 5, 0.5])),
+        ("metrics", lambda said: said["metrics"].update(rmse=0.1)),
+        ("metrics", lambda said: said["metrics"]["lists"].update(viewers=1)),
+    ],
+)
+def test_what_stands_in_the_manifest_alone_is_compared_too(shell, tmp_path, section, change):
+    run = shutil.copytree(shell.folder / "runs" / "first", tmp_path / "said")
+    rewrite(run, change)
+    text = shell("train", "--from", run)
+    assert SAME not in text
+    assert f"Not the same as {run}: {section} in manifest.json." in text
 
 
 def test_other_titles_are_told(shell):
@@ -210,9 +254,10 @@ def test_runs_with_other_heads_or_without_a_history_are_compared(tmp_path):
     ]
     lists = train_and_test(data, None, Split(), ranking=EASE()).model.save(tmp_path / "lists")
     assert same_bits(runs[0], runs[0]).differing == ()
-    assert same_bits(*runs).differing == ("rating.safetensors", "history.jsonl")
-    wanted = ("ranking.safetensors", "rating.safetensors", "history.jsonl")
+    said = ("heads in manifest.json", "metrics in manifest.json")
+    assert same_bits(*runs).differing == ("rating.safetensors", "history.jsonl", said[1])
+    wanted = ("ranking.safetensors", "rating.safetensors", "history.jsonl", *said)
     assert same_bits(runs[0], lists).differing == wanted
-    (lists / "history.jsonl").write_text("nonsense")
+    forge(lists, "history.jsonl", b"nonsense")
     with pytest.raises(RunError, match="no history"):
         same_bits(runs[0], lists)

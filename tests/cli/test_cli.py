@@ -342,7 +342,10 @@ def test_the_demo_reads_the_edition_from_the_cache(tmp_path):
     cache = tmp_path / "cache"
     edition = cache / "ml-latest-small"
     write_generated(edition, viewers=80, movies=60, ratings=2500, seed=3)
+    (tmp_path / "runs" / "demo").mkdir(parents=True)  # somebody's, and it stays
     text = Shell(tmp_path, cache)("demo")
+    assert "saved in runs/demo-2." in text
+    assert not list((tmp_path / "runs" / "demo").iterdir())
     assert "GENERATED" not in text
     assert str(edition) in text
     assert "80 viewers gave 2,500 ratings" in text

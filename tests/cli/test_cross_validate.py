@@ -73,6 +73,8 @@ def test_recipes_are_those_of_train(shell):
     [
         (["--folds", 1], "1,500 ratings cannot be cut into 1 folds; take 2 to 1,500."),
         (["--folds", 1501], "1,500 ratings cannot be cut into 1,501 folds"),
+        (["--folds", 10**12], "1,500 ratings cannot be cut into 1,000,000,000,000 folds"),
+        (["--folds", "9" * 5000], "--folds is a number or official, not one of 5,000 digits."),
         (["--folds", "many"], "--folds is a number or official, not 'many'."),
         (["--folds=-3"], "--folds is a number or official, not '-3'."),
         (["--folds", "official"], "small comes with no folds of its own; give a number of them."),

@@ -1,6 +1,9 @@
 """`matinee runs`: list, filter, sort, rename, remove."""
 
 import io
+import json
+import math
+import os
 import shutil
 import sys
 
@@ -32,6 +35,13 @@ def shell(trained, tmp_path):
     return Shell(tmp_path, trained.cache)
 
 
+def rewrite(shell, run, change):
+    """Change the manifest of a run."""
+    said = shell.manifest(f"runs/{run}")
+    change(said)
+    (shell.folder / "runs" / run / "manifest.json").write_text(json.dumps(said))
+
+
 def listed(shell, *options):
     return [row["run"].removeprefix("runs/") for row in shell.json("runs", *options)]
 
@@ -61,6 +71,55 @@ def test_names_of_folders_do_not_reach_the_terminal_as_they_are(shell):
     ]
     for text in printed:
         assert not {"\x1b", "\x9b"} & set(text)
+
+
+def test_line_breaks_in_names_break_no_lines(shell, monkeypatch):
+    odd = "new\nline\u2028x"
+    before = shell("runs").splitlines()
+    (shell.folder / "runs" / "als").rename(shell.folder / "runs" / odd)
+    text = shell("runs")
+    assert "runs/new?line?x" in text
+    assert len(text.splitlines()) == len(before)
+    assert f"runs/{odd}" in {row["run"] for row in shell.json("runs")}
+    assert "new?line?x" in shell("recommend", "nowhere", "--user", 1, fails=True)
+    assert "A  runs/new?line?x\n" in shell("compare", odd, "biases")
+    assert "\nruns/new?line?x: " in "\n" + shell("train", "--from", odd)
+    terminal = io.StringIO("n\n")
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdin", terminal)
+    shell("runs", "remove", odd)
+    assert "Remove runs/new?line?x for good?" in shell.warned
+
+
+def test_a_folder_whose_name_is_no_text_is_listed_as_it_can_be(shell):
+    odd = os.fsdecode(b"runs/\xff")
+    try:
+        (shell.folder / "runs" / "als").rename(shell.folder / odd)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    assert "runs/?" in shell("runs")
+    assert odd in {row["run"] for row in shell.json("runs")}
+    assert shell("runs", "--json").isascii()
+
+
+@pytest.mark.parametrize("strange", [10**400, float("nan"), -math.inf, True, "0.5", [1], None])
+def test_what_is_no_number_is_none_in_lists(shell, strange):
+    def change(manifest):
+        manifest["metrics"]["rmse"] = strange
+        manifest["metrics"]["lists"]["figures"]["ndcg@10"]["value"] = strange
+
+    rewrite(shell, "biases", change)
+    rows = {row["run"]: row for row in shell.json("runs", "--sort", "rmse")}
+    assert len(rows) == 4
+    assert rows["runs/biases"]["rmse"] is rows["runs/biases"]["ndcg@10"] is None
+    assert "runs/biases" in shell("runs", "--sort", "ndcg@10")
+
+
+def test_a_manifest_with_half_a_character_is_none(shell):
+    rewrite(shell, "als", lambda said: said["heads"]["rating"]["trainer"].update(name="x\ud800y"))
+    assert listed(shell) == ["others", "popular", "biases"]
+    assert "runs/als" not in shell("runs")
+    assert "this is no manifest of a run" in shell("compare", "als", "biases", fails=True)
 
 
 @pytest.mark.parametrize(("name", "sign"), [("rmse", 1), ("ndcg@10", -1)])
@@ -110,6 +169,16 @@ def test_runs_are_removed(shell):
     assert shell("runs", "remove", "popular", "--yes") == "Removed runs/popular.\n"
     assert listed(shell) == ["biases"]
     assert [path.name for path in (shell.folder / "runs").iterdir()] == ["biases"]
+
+
+def test_a_run_that_is_spelled_twice_is_removed_once(shell):
+    same = ["als", shell.folder / "runs" / "als", "./runs/../runs/als"]
+    found = shell.json("runs", "remove", *same, "--yes")
+    assert found == {"removed": ["runs/als"]}
+    assert listed(shell) == ["others", "popular", "biases"]
+    (shell.folder / "runs" / "link").symlink_to("others")
+    assert "this is a link" in shell("runs", "remove", "others", "link", "--yes", fails=True)
+    assert "others" in listed(shell)
 
 
 def test_none_is_removed_unless_all_can_be(shell):

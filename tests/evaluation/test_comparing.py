@@ -198,12 +198,41 @@ def test_settings_are_shown_as_people_say_them(runs):
          "(95 %, over 1,234 viewers)."),
         ("mae", Figure(0.0, 0.0, 0.0), None, "A and B have the same MAE, viewer by viewer."),
         ("mae", Figure(-0.5), None, "A and B differ by 0.5000 MAE, on one viewer only."),
+        ("rmse", Figure(4e-6, -1.24e-5, 0.0000317), None,
+         "A and B cannot be told apart by RMSE: B minus A is between -0.000012 and +0.000032 "
+         "(95 %, over 1,234 viewers)."),
+        ("mae", Figure(2e-6, 1e-6, 3e-6), "A",
+         "A is better than B by 0.0000020 ± 0.0000010 MAE (95 %, over 1,234 viewers)."),
+        ("mae", Figure(-3e-7), None, "A and B differ by 0.00000030 MAE, on one viewer only."),
+        # intervals that lie unevenly around the difference
+        ("rmse", Figure(-0.3366, -0.7034, -0.0012), "B",
+         "B is better than A by 0.3366 RMSE, between 0.0012 and 0.7034 "
+         "(95 %, over 1,234 viewers)."),
+        ("ndcg@10", Figure(-0.2, -0.7, -0.1), "A",
+         "A is better than B by 0.2000 NDCG@10, between 0.1000 and 0.7000 "
+         "(95 %, over 1,234 viewers)."),
     ],
 )  # fmt: skip
 def test_a_difference_is_a_sentence(figure, by, better, sentence):
     one = Difference(figure, "B", "A", by, 1234)
     assert one.better == better
     assert str(one) == sentence
+
+
+@pytest.mark.parametrize(
+    ("by", "amount"),
+    [
+        (Figure(-0.004, -0.005, -0.003), "-0.0040 ± 0.0010"),
+        (Figure(0.001, -0.001, 0.003), "+0.0010 ± 0.0020"),
+        (Figure(0.0, 0.0, 0.0), "+0.0000 ± 0.0000"),
+        (Figure(0.5), "+0.5000"),
+        (Figure(-0.00000456, -0.00000756, -0.00000156), "-0.0000046 ± 0.0000030"),
+        (Figure(0.3366, 0.0012, 0.7034), "+0.3366 (+0.0012 to +0.7034)"),  # ± 0.3511 holds 0
+        (Figure(0.5, -0.01, 0.6), "+0.5000 (-0.0100 to +0.6000)"),  # ± 0.3050 does not
+    ],
+)
+def test_an_amount_says_of_0_what_its_interval_says(by, amount):
+    assert Difference("rmse", "B", "A", by, 1234).amount == amount
 
 
 def test_runs_get_letters_and_json_says_all(runs):

@@ -2,13 +2,17 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
 
 import pytest
 
 import matinee
 from matinee.errors import RunError
 from matinee.folders import recover_all, remove_folder, rename_folder
-from matinee.models.runs import list_runs, remove_run, rename_run
+from matinee.models import run_contents
+from matinee.models.runs import list_runs, remove_run, rename_run, save_new
 
 
 @pytest.fixture
@@ -22,6 +26,41 @@ def runs(model, tmp_path):
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_runs_that_end_at_the_same_moment_are_all_kept(model, tmp_path, monkeypatch):
+    writers, usual = Barrier(4), run_contents.write_files
+    begun = set()
+
+    def write_files(one, folder):
+        if one.about["fit_seconds"] not in begun:
+            begun.add(one.about["fit_seconds"])
+            writers.wait(60)  # all four have found the same name free
+        usual(one, folder)
+
+    monkeypatch.setattr(run_contents, "write_files", write_files)
+    models = [replace(model, about={"fit_seconds": number}) for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        saved = list(pool.map(lambda one: save_new(one, tmp_path / "runs" / "now"), models))
+    assert names(tmp_path / "runs") == ["now", "now-2", "now-3", "now-4"]
+    assert sorted(saved) == sorted((tmp_path / "runs").iterdir())
+    assert [matinee.load(run).about["fit_seconds"] for run in saved] == [0, 1, 2, 3]
+
+
+def test_a_new_run_replaces_nothing_that_has_its_name(model, runs):
+    (runs / "three").write_text("a file")
+    (runs / "four").mkdir()
+    (runs / "five").symlink_to(runs / "one")
+    (runs / "two").rename(runs / ".two.previous")  # somebody was killed while replacing it
+    for name in ("one", "two", "three", "four", "five", "six"):
+        new = name if name == "six" else f"{name}-2"
+        assert save_new(model, runs / name) == runs / new
+        assert (runs / new / "manifest.json").exists()
+    assert (runs / "three").read_text() == "a file"
+    assert list((runs / "four").iterdir()) == []
+    assert {"one", "two"} <= {path.name for path, _ in list_runs(runs)}
+    with pytest.raises(FileExistsError):  # and not: for ever in search of a name
+        save_new(model, runs / "three" / "run")
 
 
 def test_a_renamed_run_is_the_same_run(runs):

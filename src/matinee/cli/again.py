@@ -19,7 +19,7 @@ def train_again(
 ) -> None:
     """Train what a run was trained as, save it beside, and say if it is the same."""
     from matinee.evaluation import Past, same_bits
-    from matinee.models.runs import new_run
+    from matinee.models.runs import new_run, save_new
 
     origin = find_run(name)
     if run and Path(run).resolve() == origin.resolve():
@@ -29,7 +29,9 @@ def train_again(
     where.check(past.recipes)
     check_place(run, plot)
     result = past.again(threads=threads, adapt=where.adapt)
-    folder = result.model.save(run or new_run(str(result.model.about["data"]["name"]), "again"))
+    again = result.model
+    usual = new_run(str(again.about["data"]["name"]), "again")
+    folder = again.save(run) if run else save_new(again, usual)
     curves = plotted(result, folder) if plot else None
     same = same_bits(origin, folder)
     if json:
@@ -37,6 +39,7 @@ def train_again(
             "from": str(origin),
             "same": not same.differing,
             "differing": list(same.differing),
+            "damaged": list(same.damaged),
             "made_otherwise": {name: list(pair) for name, pair in same.otherwise.items()},
         }
         print_json({"run": str(folder), "plot": curves, **shown, **result.as_json()})
@@ -52,11 +55,13 @@ def _say_if_same(same: "Sameness", origin: Path) -> None:
         say("The same to the last bit.")
         return
     say(f"Not the same as {origin}: {', '.join(same.differing)}.")
-    if "movies.parquet" in same.differing:
+    if same.damaged:
+        say(f"Of these, damaged or changed since {origin} was made: {', '.join(same.damaged)}.")
+    elif "movies.parquet" in same.differing:
         say("Titles, years or genres have changed since.")
     if same.otherwise:
         pairs = same.otherwise.items()
         shown = "; ".join(f"{name} {then or 'not noted'}, now {now}" for name, (then, now) in pairs)
         say(f"It was made with other means: {shown}.")
-    elif "movies.parquet" not in same.differing:
+    elif not same.damaged and "movies.parquet" not in same.differing:
         say("The runs do not tell why; one that was stopped, or went on, ends elsewhere.")

@@ -122,8 +122,9 @@ def main() -> None:
     except Exception as problem:
         if debug:
             raise
+        what = " ".join(str(problem).split())  # compilers take many lines to say something
         complain(
-            f"this should not have happened ({type(problem).__name__}: {problem}). "
+            f"this should not have happened ({type(problem).__name__}: {what}). "
             "Run it again with --debug to see where."
         )
         sys.exit(2)

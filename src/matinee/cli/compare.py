@@ -1,5 +1,6 @@
 """matinee compare"""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated
 
@@ -35,9 +36,11 @@ def compare(
 
     if not runs or len(runs) < 2:
         raise SettingError("Name two runs or more to compare; matinee runs lists them.")
-    folders = [str(find_run(run)) for run in runs]
-    if again := [folder for folder in folders if folders.count(folder) > 1]:
-        raise SettingError(f"{again[0]} is named twice; name different runs.")
+    places = [find_run(run) for run in runs]
+    for place, other in combinations(places, 2):
+        if place.samefile(other):
+            raise SettingError(f"{place} is named twice; name different runs.")
+    folders = [str(place) for place in places]
     letters = short_names(folders)
     page = place_of(out, Path("comparison.html"), ".html") if html or out else None
     if page:  # so that what is missing is told now

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matinee.evaluation import CrossValidation
 
 WIDE = 5  # folds beside one another
+DIGITS = 18  # of a number that may be meant
 
 
 def cross_validate(
@@ -52,6 +53,8 @@ def cross_validate(
 
     if folds != "official" and not folds.isdecimal():
         raise SettingError(f"--folds is a number or official, not {folds!r}.")
+    if len(folds) > DIGITS:
+        raise SettingError(f"--folds is a number or official, not one of {len(folds):,} digits.")
     rating, ranking = both_recipes(model, ranker, seed, settings or ())
     data = open_dataset(dataset, columns, scale, duplicates)
     found = cross_validate(

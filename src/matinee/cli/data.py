@@ -46,7 +46,8 @@ def list_data(json: Json = False) -> None:
         return
     names = ("name", "ratings", "viewers", "movies", "stars", "year", "here")
     print_table(frame, {name: name for name in names})
-    say(f"\nKept in {short(cache_folder())} (set MATINEE_DATA to keep them elsewhere).")
+    say()
+    say(f"Kept in {short(cache_folder())} (set MATINEE_DATA to keep them elsewhere).")
 
 
 @data_app.command()

@@ -18,7 +18,7 @@ def demo() -> None:
     from matinee.evaluation import Split, held_out, train_and_test
     from matinee.explore import describe, familiar_movies
     from matinee.models import ALS, BiasOnly, ImplicitALS
-    from matinee.models.runs import RUNS
+    from matinee.models.runs import RUNS, save_new
 
     data = _find_data()
     about = describe(data)
@@ -44,7 +44,7 @@ def demo() -> None:
     _show_lists(model, held_out(*split.apply(data)))
     _show_viewer(model)
     _show_neighbours(model)
-    folder = model.save(RUNS / "demo")
+    folder = save_new(model, RUNS / "demo")
     say()
     say(f"The model is saved in {folder}. Ask it yourself:")
     title = familiar_movies(model, 1)[0]

@@ -20,7 +20,7 @@ IDS = ("user", "item")  # names, even where they are numbers: no thousands separ
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    if text != printable(text):  # what a terminal would act on, the way JSON escapes it
+    if any(line != printable(line) for line in text.split("\n")):  # then as JSON escapes it
         text = json.dumps(value, indent=2, allow_nan=False)
     print(text)
 

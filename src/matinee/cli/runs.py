@@ -1,13 +1,14 @@
 """matinee runs: list, rename, remove"""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from matinee.cli.options import Json, find_run, typed_options
 from matinee.cli.output import print_json, print_table, say
-from matinee.errors import SettingError
+from matinee.errors import SettingError, printable
 
 SORTS = ("created", "rmse", "ndcg@10")
 
@@ -40,7 +41,7 @@ def runs(
                 "after its name."
             )
         return
-    from matinee.models.runs import list_runs
+    from matinee.models.runs import list_runs, plain
 
     if sort not in SORTS:
         raise SettingError(f"--sort is {', '.join(SORTS)}, not {sort!r}.")
@@ -53,7 +54,7 @@ def runs(
             "lists_by": _recipe(manifest, "ranking"),
             "data": _text(manifest["data"].get("name")),
             "split": _text(manifest["split"].get("method")),
-            "rmse": _number(manifest["metrics"].get("rmse")),
+            "rmse": plain(manifest["metrics"].get("rmse")),
             "ndcg@10": _ndcg(manifest),
         }
         for folder, manifest in list_runs()
@@ -103,14 +104,16 @@ def remove(
     """Remove runs for good, with all that is in their folders."""
     from matinee.models.runs import check_own, remove_run
 
-    folders = list(dict.fromkeys(find_run(run) for run in runs))
-    for folder in folders:
+    folders: list[Path] = []
+    for folder in map(find_run, runs):
         check_own(folder)  # all of them, before the first one goes
+        if not any(folder.samefile(other) for other in folders):
+            folders.append(folder)
     if not yes:
         if not sys.stdin.isatty():
             raise SettingError("There is nobody to ask whether to remove them; say --yes.")
         named = ", ".join(map(str, folders))
-        if not typer.confirm(f"Remove {named} for good?", err=True):
+        if not typer.confirm(f"Remove {printable(named)} for good?", err=True):
             say("Nothing was removed.")
             return
     for folder in folders:
@@ -124,10 +127,6 @@ def remove(
 def _text(said: Any) -> str | None:
     """What a manifest says where text should be; nothing if it is none."""
     return said if isinstance(said, str) else None
-
-
-def _number(said: Any) -> float | None:
-    return float(said) if type(said) in (int, float) else None
 
 
 def _kinds(recipe: str | None) -> set[str]:
@@ -151,7 +150,9 @@ def _best_first(value: float | None, least: bool) -> tuple[bool, float]:
 def _show(found: list[dict[str, Any]]) -> None:
     import polars as pl
 
-    frame = pl.DataFrame(found, schema_overrides={"rmse": pl.Float64, "ndcg@10": pl.Float64})
+    # a folder may have a name that is no text, and polars takes none of those
+    rows = [{**row, "run": printable(row["run"])} for row in found]
+    frame = pl.DataFrame(rows, schema_overrides={"rmse": pl.Float64, "ndcg@10": pl.Float64})
     shown = [name for name in frame.columns if name not in ("created", "data")]  # the name says
     headings = {name: name.replace("_", " ") for name in shown}
     print_table(frame, headings, {"rmse": ".4f", "ndcg@10": ".4f"})
@@ -166,9 +167,11 @@ def _recipe(manifest: dict[str, Any], head: str) -> str | None:
 
 def _ndcg(manifest: dict[str, Any]) -> float | None:
     """Of lists that were ranked among all movies: other protocols give other figures."""
+    from matinee.models.runs import plain
+
     try:
         lists = manifest["metrics"]["lists"]
         held_out = lists["protocol"] == "held-out"
-        return _number(lists["figures"]["ndcg@10"]["value"]) if held_out else None
+        return plain(lists["figures"]["ndcg@10"]["value"]) if held_out else None
     except (KeyError, TypeError):
         return None

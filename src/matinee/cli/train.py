@@ -201,7 +201,7 @@ def train(
     PyTorch: pip install 'matinee[torch]'. With --from RUN, all is as that run says.
     """
     from matinee.evaluation import Setup, Split, Step, find_setup, run_setup, train_and_test
-    from matinee.models.runs import new_run
+    from matinee.models.runs import new_run, save_new
 
     given = _given(
         factors=factors,
@@ -257,9 +257,8 @@ def train(
         )
         results = [result]
     last = results[-1]
-    folder = last.model.save(
-        run or new_run(data.name, recipe or (ranker if model == "none" else model) or "")
-    )
+    usual = new_run(data.name, recipe or (ranker if model == "none" else model) or "")
+    folder = last.model.save(run) if run else save_new(last.model, usual)
     curves = plotted(last, folder) if plot else None
     if json:
         named = {"recipe": recipe} if setup else {"model": model, "ranker": ranker}

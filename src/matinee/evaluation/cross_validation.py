@@ -14,9 +14,9 @@ from matinee.evaluation.experiment import (
     some_viewers,
 )
 from matinee.evaluation.figures import TABLED
-from matinee.evaluation.judge import plain
 from matinee.models import Trainer
 from matinee.models.recipes import note_of
+from matinee.models.runs import plain
 from matinee.models.warmup import compile_kernels
 from matinee.progress import progress
 
@@ -114,8 +114,8 @@ def cross_validate(
     """
     recipes = some_recipes(rating, ranking)
     if isinstance(folds, int):
+        parts = dataset.folds(folds, seed)  # refuses too many
         names = [str(number) for number in range(1, folds + 1)]
-        parts = dataset.folds(folds, seed)
     else:
         names = dataset.official_folds()
         parts = (dataset.split(name) for name in names)

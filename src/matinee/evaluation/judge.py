@@ -13,6 +13,7 @@ from matinee.evaluation.exam import Exam
 from matinee.kernels import Rows, best_of_rows, even_blocks, run_blocks, take_rows
 from matinee.models import Recommender, Viewer
 from matinee.models.lists import viewer_blocks
+from matinee.models.runs import plain
 from matinee.progress import progress
 
 DEPTH = 100  # places of the longest list that a figure looks at
@@ -244,8 +245,3 @@ def mean_figure(values: NDArray[np.float64]) -> Figure:
     if np.isnan(values).all():
         return Figure(float("nan"))
     return Figure(float(np.nanmean(values)), *bootstrap_interval(values))
-
-
-def plain(value: float | None) -> float | None:
-    """A number that JSON knows."""
-    return None if value is None or not np.isfinite(value) else value

@@ -12,7 +12,7 @@ from matinee.evaluation.noted import noted
 from matinee.evaluation.protocols import sampled
 from matinee.models import Trainer
 from matinee.models.recipes import recipe_again
-from matinee.models.runs import read_manifest
+from matinee.models.runs import MANIFEST, damaged_files, files_of, read_manifest
 
 HISTORY = "history.jsonl"
 
@@ -106,7 +106,7 @@ class Past:
         ...     run = done.model.save(f"{folder}/run")
         ...     again = Past.of(run).again().model.save(f"{folder}/again")
         ...     same_bits(run, again)
-        Sameness(differing=(), otherwise={})
+        Sameness(differing=(), damaged=(), otherwise={})
         """
         protocol = _protocol(self.about["metrics"])
         if protocol not in ("held-out", "ncf", None):
@@ -133,17 +133,21 @@ class Sameness:
     Parameters
     ----------
     differing : tuple of str
-        The files that are not the same; history without its seconds.
+        The files that are not the same, history without its seconds; and what of the manifests is
+        not: what they say of heads, model or metrics.
+    damaged : tuple of str
+        Files of the first run that are not what its manifest says; the same as nothing.
     otherwise : mapping of str to pair
         What they were made with where that is not the same: of one, of the other.
     """
 
     differing: tuple[str, ...]
+    damaged: tuple[str, ...]
     otherwise: Mapping[str, tuple[Any, Any]]
 
 
 def same_bits(run: Path, other: Path) -> Sameness:
-    """Compare two runs by the checksums in their manifests, and their histories line by line.
+    """Compare two runs: files by their checksums, histories and manifests by what they say.
 
     Parameters
     ----------
@@ -151,18 +155,26 @@ def same_bits(run: Path, other: Path) -> Sameness:
         Folders of runs.
     """
     abouts = read_manifest(run), read_manifest(other)
-    files = [dict(about["files"]) for about in abouts]
-    names = sorted({*files[0], *files[1]} - {HISTORY})
-    differing = [name for name in names if files[0].get(name) != files[1].get(name)]
-    if _untimed(run / HISTORY) != _untimed(other / HISTORY):
+    damaged = damaged_files(run, abouts[0])
+    broken = {*damaged, *damaged_files(other, abouts[1])}  # whose checksums say nothing
+    files = [about["files"] for about in abouts]
+    names = sorted({name for about in abouts for name in files_of(about["heads"])} - {HISTORY})
+    differing = [
+        name for name in names if name in broken or files[0].get(name) != files[1].get(name)
+    ]
+    if HISTORY in broken or _untimed(run / HISTORY) != _untimed(other / HISTORY):
         differing.append(HISTORY)
+    results = [_results(about) for about in abouts]
+    differing += [
+        f"{name} in {MANIFEST}" for name in results[0] if results[0][name] != results[1][name]
+    ]
     made = [about["made"] for about in abouts]
     otherwise = {
         name: (made[0].get(name), made[1].get(name))
         for name in {**made[0], **made[1]}
         if made[0].get(name) != made[1].get(name)
     }
-    return Sameness(tuple(differing), otherwise)
+    return Sameness(tuple(differing), tuple(sorted(damaged, key=differing.index)), otherwise)
 
 
 def _untimed(history: Path) -> list[str]:
@@ -172,6 +184,17 @@ def _untimed(history: Path) -> list[str]:
         return [json.dumps({k: v for k, v in row.items() if k != "seconds"}) for row in rows]
     except (OSError, ValueError, AttributeError, RecursionError):
         raise RunError(f"{history}: this is no history of a training.") from None
+
+
+def _results(about: Mapping[str, Any]) -> dict[str, str]:
+    """What a training left in the manifest alone, to the last bit; as text, for nan is not nan."""
+    heads = {
+        name: {key: said.get(key) for key in ("kind", "settings")}
+        for name, said in about["heads"].items()
+        if isinstance(said, Mapping)
+    }
+    found = {"heads": heads, "model": about["model"], "metrics": about["metrics"]}
+    return {name: json.dumps(said, sort_keys=True) for name, said in found.items()}
 
 
 def _protocol(metrics: Mapping[str, Any]) -> Any:

@@ -20,6 +20,7 @@ imported here before the hashing has begun.
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -52,10 +53,36 @@ def save(model: "FactorModel", run: Path) -> Path:
     RunError
         If `run` is there and is not a run.
     """
+    refuse_occupied(run)
+    return _save(model, run, replace=True)
+
+
+def save_new(model: "FactorModel", wanted: Path) -> Path:
+    """Write a model to the folder `wanted`, or `wanted-2` and so on; replaces nothing.
+
+    A name may be taken while the files are written; then they are written again beside it.
+
+    Returns
+    -------
+    Path
+        Where the run is.
+    """
+    run, again = wanted, 1
+    while True:
+        try:
+            return _save(model, run, replace=False)
+        except FileExistsError:
+            recover(run)
+            if not os.path.lexists(run):  # something else is: a file where its parent should be
+                raise
+        again += 1
+        run = wanted.with_name(f"{wanted.name}-{again}")
+
+
+def _save(model: "FactorModel", run: Path, replace: bool) -> Path:
     from matinee.models.run_contents import describe, write_files
 
-    refuse_occupied(run)
-    with new_folder(run) as fresh:
+    with new_folder(run, replace=replace) as fresh:
         write_files(model, fresh)
         names = files_of(model.heads)
         files = {name: {"sha256": _sha256(_mapped(fresh / name))} for name in names}
@@ -66,13 +93,8 @@ def save(model: "FactorModel", run: Path) -> Path:
 
 
 def new_run(data: str, trainer: str) -> Path:
-    """A folder under `RUNS` that is not there yet, named after the data and the recipe."""
-    name = f"{data}-{trainer.lower()}-{datetime.now():%Y%m%d-%H%M%S}"
-    folder, again = RUNS / name, 1
-    while folder.exists():
-        again += 1
-        folder = RUNS / f"{name}-{again}"
-    return folder
+    """A folder under `RUNS` named after the data, the recipe and the time; for `save_new`."""
+    return RUNS / f"{data}-{trainer.lower()}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def refuse_occupied(run: Path) -> None:
@@ -142,6 +164,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
     path = run / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(manifest, ensure_ascii=False).encode()  # halves of characters are no text
         written = manifest["format"]
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{run}: there is no run here (no {MANIFEST}).") from None
@@ -160,6 +183,23 @@ def read_manifest(run: Path) -> dict[str, Any]:
         if not isinstance(manifest.setdefault(section, {}), dict):
             raise RunError(f"{path}: {section!r} is not what it should be.")
     return dict(manifest)
+
+
+def plain(said: Any) -> float | None:
+    """A number that JSON knows, whatever is said to be one; None if it is none, or not finite.
+
+    Examples
+    --------
+    >>> plain(3), plain(float("nan")), plain(10**400), plain("3"), plain(True)
+    (3.0, None, None, None, None)
+    """
+    if not isinstance(said, int | float) or isinstance(said, bool):
+        return None
+    try:
+        number = float(said)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def list_runs(folder: Path = RUNS) -> list[tuple[Path, dict[str, Any]]]:
@@ -232,6 +272,17 @@ def check_own(run: Path) -> None:
 def files_of(heads: Container[str]) -> list[str]:
     """The files beside the manifest of a run with these heads."""
     return [*FILES, *(file for head, file in HEAD_FILES.items() if head in heads)]
+
+
+def damaged_files(run: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """The files of a run that are missing, or are not what its manifest says of them."""
+    found = []
+    for name in files_of(manifest["heads"]):
+        try:
+            _checked(run / name, manifest["files"].get(name))
+        except RunError:
+            found.append(name)
+    return found
 
 
 def _checked(path: Path, said: Any) -> memoryview:

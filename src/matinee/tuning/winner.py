@@ -12,7 +12,7 @@ from matinee.data import Dataset
 from matinee.errors import RunError
 from matinee.evaluation import Result, Split, train_and_test
 from matinee.models import ALS, ImplicitALS, Trainer
-from matinee.models.runs import new_run, read_manifest
+from matinee.models.runs import new_run, read_manifest, save_new
 from matinee.models.settings import nested_settings
 from matinee.tuning.objective import Objective
 from matinee.tuning.space import recipe_with
@@ -95,7 +95,8 @@ def crown(
         "tests": tests,
     }
     tuned = replace(result.model, about={**result.model.about, "tuning": noted})
-    folder = tuned.save(run or new_run(dataset.name, f"{model}-tuned"))
+    usual = new_run(dataset.name, f"{model}-tuned")
+    folder = tuned.save(run) if run else save_new(tuned, usual)
     test = _tested(result, job.objective)
     winner = Winner(best.number, nested_settings(settings), str(folder), test, tests)
     # wherever the next one looks from

@@ -1,7 +1,6 @@
 """Runs against each other: judged on the same test ratings, and how sure it is which is better."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,12 @@ from matinee.evaluation.comparison.result import COMPARED_BY, Compared, Comparis
 from matinee.evaluation.comparison.settings import differing_settings
 from matinee.evaluation.experiment import JUDGED
 from matinee.evaluation.heldout import predict_all
-from matinee.evaluation.judge import Figure, ListsOfViewers, judge_each, plain
+from matinee.evaluation.judge import Figure, ListsOfViewers, judge_each
 from matinee.evaluation.metrics import mae, mae_interval, rmse, rmse_interval
 from matinee.evaluation.noted import Noted, noted
 from matinee.evaluation.protocols import held_out
 from matinee.models import FactorModel
+from matinee.models.runs import plain
 
 
 def compare(runs: Mapping[str, FactorModel]) -> Comparison:
@@ -69,7 +69,7 @@ def compare(runs: Mapping[str, FactorModel]) -> Comparison:
             {part: str(head.trainer["name"]) for part, head in model.heads.items()},
             len(model.rated.indices),
             said[name].hold_out_validation,
-            _seconds(model.about.get("fit_seconds")),
+            plain(model.about.get("fit_seconds")),
             _error_figures(stars, name, test) | _list_figures(lists, name),
         )
         for name, model in runs.items()
@@ -84,10 +84,6 @@ def compare(runs: Mapping[str, FactorModel]) -> Comparison:
         settings,
         tuple(_differences(list(runs), stars, lists, test)),
     )
-
-
-def _seconds(said: Any) -> float | None:
-    return plain(said) if type(said) in (int, float) else None
 
 
 def _common_parts(said: Mapping[str, Noted]) -> tuple[Dataset, Dataset]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import floor, log10
 from string import ascii_uppercase
 from typing import Any
 
 from matinee.errors import SettingError
 from matinee.evaluation.comparison.settings import DifferingSettings
 from matinee.evaluation.figures import TABLED
-from matinee.evaluation.judge import Figure, plain
+from matinee.evaluation.judge import Figure
+from matinee.models.runs import plain
 
 COMPARED_BY = {name: kind for name, kind in TABLED.items() if kind.better}
 """The figures that runs are compared by."""
@@ -73,8 +75,17 @@ class Difference:
 
     @property
     def amount(self) -> str:
-        """The difference, and how sure it is: ``+0.0040 ± 0.0010``."""
-        return f"{self.by.value:+.4f}" + (f" ± {self.reach:.4f}" if self.reach is not None else "")
+        """The difference, and how sure it is: ``+0.0040 ± 0.0010``.
+
+        An interval need not lie evenly around it. Where ``±`` would reach beyond 0 and the interval
+        does not, or the other way round, it is ``+0.0040 (+0.0001 to +0.0062)``.
+        """
+        value, low, high = self.by.value, self.by.low, self.by.high
+        if self.reach is None or low is None or high is None:
+            return _digits(value, "+")
+        if self._even:
+            return f"{_digits(value, '+')} ± {_digits(self.reach)}"
+        return f"{_digits(value, '+')} ({_digits(low, '+')} to {_digits(high, '+')})"
 
     @property
     def better(self) -> str | None:
@@ -84,23 +95,33 @@ class Difference:
             return None
         return self.run if (high < 0) == (COMPARED_BY[self.figure].better == "less") else self.than
 
+    @property
+    def _even(self) -> bool:
+        """Whether ``±``, as it is shown, reaches beyond 0 if and only if the interval does."""
+        if self.reach is None:
+            return False
+        value, reach = _digits(abs(self.by.value)), _digits(self.reach)
+        return (float(value) > float(reach)) == (self.better is not None)
+
     def __str__(self) -> str:
         """A sentence."""
         pair, name = f"{self.than} and {self.run}", COMPARED_BY[self.figure].title
-        if self.reach is None:
-            return f"{pair} differ by {abs(self.by.value):.4f} {name}, on one viewer only."
+        value, low, high = self.by.value, self.by.low, self.by.high
+        if self.reach is None or low is None or high is None:
+            return f"{pair} differ by {_digits(abs(value))} {name}, on one viewer only."
         over = f"(95 %, over {self.viewers:,} viewers)"
         if self.better:
             other = self.than if self.better == self.run else self.run
-            return (
-                f"{self.better} is better than {other} by {abs(self.by.value):.4f} ± "
-                f"{self.reach:.4f} {name} {over}."
-            )
-        if self.by.low == self.by.high:
+            by = f"{self.better} is better than {other} by {_digits(abs(value))}"
+            if self._even:
+                return f"{by} ± {_digits(self.reach)} {name} {over}."
+            least, most = sorted(map(abs, (low, high)))
+            return f"{by} {name}, between {_digits(least)} and {_digits(most)} {over}."
+        if low == high:
             return f"{pair} have the same {name}, viewer by viewer."
         return (
             f"{pair} cannot be told apart by {name}: {self.run} minus {self.than} is between "
-            f"{self.by.low:+.4f} and {self.by.high:+.4f} {over}."
+            f"{_digits(low, '+')} and {_digits(high, '+')} {over}."
         )
 
 
@@ -251,6 +272,12 @@ def short_names(runs: Sequence[str]) -> dict[str, str]:
     if len(runs) > len(ascii_uppercase):
         raise SettingError(f"Name at most {len(ascii_uppercase)} runs at once, not {len(runs)}.")
     return dict(zip(runs, ascii_uppercase, strict=False))
+
+
+def _digits(value: float, sign: str = "") -> str:
+    """Four decimals, or two digits of a difference that is too small to show in four."""
+    unseen = value != 0 and float(f"{value:.4f}") == 0
+    return f"{value:{sign}.{1 - floor(log10(abs(value))) if unseen else 4}f}"
 
 
 def _interval(figure: Figure) -> str:

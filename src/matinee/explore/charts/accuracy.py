@@ -6,9 +6,9 @@ import altair as alt
 import polars as pl
 
 from matinee.evaluation import FIGURES, Figure, Row, Served
-from matinee.evaluation.judge import plain
 from matinee.evaluation.side_by_side import MOST_WATCHED
 from matinee.explore.charts.house import BLUE, HEIGHT, ORANGE, RED, WIDTH, Chart, framed, rows
+from matinee.models.runs import plain
 
 SIDES = {"viewers": "ratings given in training", "movies": "training ratings of the movie"}
 VALUES = {"value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
