@@ -136,7 +136,7 @@ def test_a_damaged_run_is_not_the_same(shell, tmp_path, damage):
     text = shell("train", "--from", run)
     assert SAME not in text
     assert f"Not the same as {run}: rating.safetensors, history.jsonl." in text
-    assert f"changed since {run} was made: rating.safetensors, history.jsonl." in text
+    assert f"{run} itself was damaged or changed since: rating.safetensors, history" in text
     assert "The runs do not tell why" not in text
     found = shell.json("train", "--from", run)
     assert found["same"] is False

@@ -56,7 +56,7 @@ def _say_if_same(same: "Sameness", origin: Path) -> None:
         return
     say(f"Not the same as {origin}: {', '.join(same.differing)}.")
     if same.damaged:
-        say(f"Of these, damaged or changed since {origin} was made: {', '.join(same.damaged)}.")
+        say(f"{origin} itself was damaged or changed since: {', '.join(same.damaged)}.")
     elif "movies.parquet" in same.differing:
         say("Titles, years or genres have changed since.")
     if same.otherwise:
