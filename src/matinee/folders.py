@@ -78,6 +78,8 @@ def new_file(target: Path) -> Iterator[Path]:
 def recover(target: Path) -> None:
     """Put the previous folder back where a process was killed between the two renames."""
     target = Path(os.path.realpath(target))
+    if not target.name:  # the root of all
+        return
     previous = _previous(target)
     if previous.exists() and not target.exists():
         with locked(target.parent):  # a living writer finishes first

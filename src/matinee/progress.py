@@ -47,23 +47,32 @@ def progress(what: str, total: float | None = None, unit: str = "") -> Iterator[
         return
     bar: Any = None
     task: Any = None
-    latest: tuple[float, str] = 0, ""
+    latest: tuple[float, str] = 0, ""  # its own
+    inner = ""  # of work inside
 
     def show() -> None:
         nonlocal bar, task
         shown = _bar(unit)
-        task = shown.add_task(what, total=total, completed=latest[0], note=latest[1])
+        task = shown.add_task(what, total=total, completed=latest[0], note=words())
         shown.start()
         bar = shown
 
     def tick(done: float, note: str) -> None:
-        nonlocal latest
-        latest = done, note
-        if bar is not None:
-            bar.update(task, completed=done, note=note)
+        nonlocal latest, inner
+        latest, inner = (done, note), ""
+        update()
 
     def beside(note: str) -> None:
-        tick(latest[0], note)
+        nonlocal inner
+        inner = note
+        update()
+
+    def update() -> None:
+        if bar is not None:
+            bar.update(task, completed=latest[0], note=words())
+
+    def words() -> str:
+        return "  ".join(filter(None, (latest[1], inner)))
 
     # on its own clock: the first step alone may take longer than anybody's patience
     timer = threading.Timer(PATIENCE, show)

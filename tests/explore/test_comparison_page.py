@@ -49,7 +49,7 @@ def test_a_page_has_runs_settings_figures_differences_and_curves(runs, tmp_path)
         if one.figure in ("rmse", "ndcg@10"):
             assert str(one) in page.text
     for row in found.figure_rows():
-        assert f"{row['figure']} {row['run']} {row['value']} {row['interval']}" in page.text
+        assert f"{row['figure']} {row['run']} {row['value']} {row['difference']}" in page.text
     assert "stars factors 3 5" in page.text
     assert found.settings.rest in page.text
     assert "<b>mine, tested on 150 ratings" in page.text

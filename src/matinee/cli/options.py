@@ -119,10 +119,7 @@ def find_run(run: str | None) -> Path:
         if (path / MANIFEST).exists():
             return path
     known = ", ".join(folder.name for folder, _ in list_runs()[:5]) or "none"
-    raise RunError(
-        f"{run}: there is no run of this name (there are: {known}). "
-        "A title of several words goes in quotes."
-    )
+    raise RunError(f"{run}: there is no run of this name (there are: {known}).")
 
 
 def open_run(run: str | None) -> "FactorModel":
@@ -147,9 +144,17 @@ def place_of(out: str | None, usual: Path, *endings: str) -> Path:
 
 def run_and_title(words: list[str]) -> tuple[str | None, str]:
     """``[RUN] TITLE`` as click sees it: one word is the title, of two the first is the run."""
+    if len(words) == 1:
+        return None, words[0]
+    try:
+        find_run(words[0])
+    except RunError as problem:
+        quoted = '"' + " ".join(words) + '"'
+        raise RunError(f"{problem} A title of several words goes in quotes: {quoted}.") from None
     if len(words) > 2:
-        raise SettingError(f'Put the title in quotes: "{" ".join(words)}".')
-    return (words[0], words[1]) if len(words) == 2 else (None, words[0])
+        quoted = '"' + " ".join(words[1:]) + '"'
+        raise SettingError(f"Put the title in quotes: {quoted}.")
+    return words[0], words[1]
 
 
 def find_viewer(model: "FactorModel", user: str | None, rated: list[str] | None) -> "str | Viewer":

@@ -12,6 +12,7 @@ from matinee.errors import printable
 if TYPE_CHECKING:
     import polars as pl
 
+NO_END = 10_000  # columns: more than any table has
 PIPE_WIDTH = 100  # columns where there is no terminal to ask
 WHOLE = ("run", "name", "item", "user")  # what one has to type again is never cut
 IDS = ("user", "item")  # names, even where they are numbers: no thousands separators
@@ -93,7 +94,10 @@ def print_table(
     for row in zip(*columns, strict=True):
         # Text, not str: what stands in square brackets in a title is no markup
         table.add_row(*(Text(printable(cell), no_wrap=True, overflow="ellipsis") for cell in row))
-    _console().print(table)
+    console = _console()
+    room = console.options.update(width=NO_END)
+    console.width = max(console.width, console.measure(table, options=room).minimum)
+    console.print(table)
 
 
 def _usual_format(dtype: Any) -> str:

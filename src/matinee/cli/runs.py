@@ -153,7 +153,7 @@ def _show(found: list[dict[str, Any]]) -> None:
     # a folder may have a name that is no text, and polars takes none of those
     rows = [{**row, "run": printable(row["run"])} for row in found]
     frame = pl.DataFrame(rows, schema_overrides={"rmse": pl.Float64, "ndcg@10": pl.Float64})
-    shown = [name for name in frame.columns if name not in ("created", "data")]  # the name says
+    shown = [name for name in frame.columns if name != "created"]  # which the order says
     headings = {name: name.replace("_", " ") for name in shown}
     print_table(frame, headings, {"rmse": ".4f", "ndcg@10": ".4f"})
 

@@ -39,7 +39,7 @@ def report(result: "Result", where: Where) -> None:
     if "ranking" in places and result.lists:
         lists = result.lists
         say(
-            f"Lists: NDCG@10 {lists['ndcg@10']:.4f}, hit rate@10 "
+            f"Lists: NDCG@10 {lists['ndcg@10']:.4f}, HR@10 "
             f"{lists['hit_rate@10']:.4f} over {lists.viewers:,} viewers"
             f"{' (' + lists.protocol + ')' if lists.protocol != 'held-out' else ''}; "
             f"fitted in {result.ranking_seconds:.1f} s{places['ranking']}."

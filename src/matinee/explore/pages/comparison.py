@@ -79,12 +79,12 @@ def _figures(found: Comparison) -> Table:
         [
             row["figure"],
             row["run"],
-            *map(Number, (row["value"], row["interval"], row["difference"])),
+            *map(Number, (row["value"], row["difference"], row["interval"])),
         ]
         for row in found.figure_rows()
     ]
     first = next(iter(found.runs))
-    return Table(["figure", "run", "value", "95 % interval", f"minus that of {first}"], rows)
+    return Table(["figure", "run", "value", f"minus that of {first}", "95 % interval"], rows)
 
 
 def _sentences(found: Comparison) -> list[Block]:
