@@ -87,7 +87,7 @@ def test_lists_are_tuned_by_their_own_metrics(shell):
     found = shell.json("tune", "small", "--model", "ease", "--metric", "recall@10", "--trials", 3,
                        "--split", "last", "--validation", "2-fold", "--seed", 1)  # fmt: skip
     assert found["metric"] == "recall@10"
-    assert found["study"] == "studies/small-ease-recall@10-2-fold-last-seed1"
+    assert found["study"] == "studies/small-ease-recall@10-2-fold-seed1-last"
     assert "recall@10" in found["winner"]["test"]
     command = shlex.split(found["command"])
     assert command[command.index("--ranker") + 1] == "ease"

@@ -39,7 +39,7 @@ def test_a_page_has_the_outcome_the_course_the_settings_and_the_trials(page_of):
         "RMSE of the best on the test part 0.8765",
         "RMSE of the best in the search 0.8600",
         "RMSE of the defaults in the search 0.8700",
-        "4 trials, 3 to the end, 1 stopped early. Time was up at 4 of 5 trials; the same",
+        "4 trials, 3 to the end, 1 stopped early. Made were 4 of 5 trials; the same",
         "The test part was looked at once.",
         "setting best default searched factors 100 64 16 to 128 "
         "regularization (x usual) 0.7 1 0.3 to 3 features genres genres genres or none "

@@ -186,8 +186,11 @@ def test_a_grid_is_tried_in_no_order_with_the_defaults_first():
 def test_of_a_few_values_none_is_tried_twice():
     space = Space("BiasOnly", {"iterations": Choice((5, 10, 20))})
     assert plan_of(space, "tpe", 3, 0) == plan_of(space, "random", 9, 0)
-    assert plan_of(space, "tpe", 3, 0).whole
-    assert not plan_of(space, "tpe", 2, 0).whole
+    assert plan_of(space, "tpe", None, 0).wanted == 3
+    few = plan_of(space, "tpe", 2, 0)  # which may go on later
+    assert (few.wanted, few.whole, len(few.first)) == (2, True, 3)
+    many = Space("BiasOnly", {"iterations": Choice(tuple(range(1, 60)))})
+    assert not plan_of(many, "tpe", 100, 0).whole
     assert not plan_of(usual_space("BiasOnly"), "tpe", None, 0).whole
 
 

@@ -286,6 +286,30 @@ def test_an_interrupt_changes_nothing_of_what_is_tried(tmp_path, data, monkeypat
     assert {tuple(one["settings"].values()): one["value"] for one in found[2].trials} == whole
 
 
+def test_a_few_values_go_on_whatever_was_asked_for_first(tmp_path, data, monkeypatch):
+    from matinee.tuning import trials
+
+    space = Space("EASE", {"regularization": Choice((50.0, 100.0, 100.0005, 200.0, 400.0, 800.0))})
+    place = {"space": space, "study": tmp_path / "study", "run": tmp_path / "run"}
+    usual, calls = trials.Trials.__call__, []
+
+    def stops(self, trial):
+        calls.append(trial.number)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return usual(self, trial)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trials.Trials, "__call__", stops)
+        assert len(tune(data, "ease", trials=3, **place).trials) == 1
+    assert len(tune(data, "ease", trials=3, **place).trials) == 3
+    found = tune(data, "ease", **place)
+    assert sorted(one["settings"]["regularization"] for one in found.trials) == [
+        50.0, 100.0, 100.0005, 200.0, 400.0, 800.0
+    ]  # fmt: skip
+    assert found.standing.startswith("The test part was looked at")
+
+
 def test_what_a_killed_process_had_taken_is_tried_before_anybody_wins(tmp_path, data, monkeypatch):
     from matinee.tuning import trials
 
@@ -310,9 +334,9 @@ def test_what_a_killed_process_had_taken_is_tried_before_anybody_wins(tmp_path, 
 
 
 def test_an_interrupt_of_the_winner_is_an_interrupt(tmp_path, data, monkeypatch):
-    from matinee.tuning import search
+    from matinee.tuning import search, winner
 
-    def stops(*_):
+    def stops(*_, **__):
         raise KeyboardInterrupt
 
     place = {"study": tmp_path / "study", "run": tmp_path / "run"}
@@ -320,6 +344,9 @@ def test_an_interrupt_of_the_winner_is_an_interrupt(tmp_path, data, monkeypatch)
         patch.setattr(search, "crown", stops)
         found = tune(data, "bias", trials=2, **place)
     assert (found.interrupted, found.winner, len(found.trials)) == (True, None, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(winner, "train_and_test", stops)  # after the look was counted
+        assert tune(data, "bias", trials=2, **place).interrupted
     assert tune(data, "bias", trials=2, **place).winner.tests == 1
 
 

@@ -71,7 +71,7 @@ def test_what_was_tried_and_where_it_stands_in_words():
     assert "; with --trials 4 it trains" in replace(tuned, interrupted=True).standing
     assert "the winner was" in replace(tuned, interrupted=True, wanted=4).standing
     assert replace(tuned, winner=WINNER, wanted=4).standing == "The test part was looked at once."
-    late = "Time was up at 4 of 5 trials; the same command goes on. The test part was looked at"
+    late = "Made were 4 of 5 trials; the same command goes on. The test part was looked at"
     assert replace(tuned, winner=WINNER).standing.startswith(late)
     twice = replace(tuned, winner=replace(WINNER, tests=2), wanted=4)
     assert twice.standing == "The test part was looked at by 2 winners."

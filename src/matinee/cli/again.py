@@ -19,7 +19,7 @@ def train_again(
 ) -> None:
     """Train what a run was trained as, save it beside, and say if it is the same."""
     from matinee.evaluation import Past, same_bits
-    from matinee.models.runs import new_run, save_new
+    from matinee.models.runs import keep
 
     origin = find_run(name)
     if run and Path(run).resolve() == origin.resolve():
@@ -30,8 +30,7 @@ def train_again(
     check_place(run, plot)
     result = past.again(threads=threads, adapt=where.adapt)
     again = result.model
-    usual = new_run(str(again.about["data"]["name"]), "again")
-    folder = again.save(run) if run else save_new(again, usual)
+    folder = keep(again, run, "again")
     curves = plotted(result, folder) if plot else None
     same = same_bits(origin, folder)
     if json:

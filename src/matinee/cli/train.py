@@ -201,7 +201,7 @@ def train(
     PyTorch: pip install 'matinee[torch]'. With --from RUN, all is as that run says.
     """
     from matinee.evaluation import Setup, Split, Step, find_setup, run_setup, train_and_test
-    from matinee.models.runs import new_run, save_new
+    from matinee.models.runs import keep
 
     given = _given(
         factors=factors,
@@ -257,8 +257,7 @@ def train(
         )
         results = [result]
     last = results[-1]
-    usual = new_run(data.name, recipe or (ranker if model == "none" else model) or "")
-    folder = last.model.save(run) if run else save_new(last.model, usual)
+    folder = keep(last.model, run, recipe or (ranker if model == "none" else model) or "")
     curves = plotted(last, folder) if plot else None
     if json:
         named = {"recipe": recipe} if setup else {"model": model, "ranker": ranker}

@@ -59,7 +59,11 @@ def tune(
         typer.Option(metavar="FILE", help="A TOML file of ranges and values to try instead."),
     ] = None,
     search: Annotated[
-        str, typer.Option(metavar="tpe|random|grid", help="Where the next trial is.")
+        str,
+        typer.Option(
+            metavar="tpe|random|grid",
+            help="Where the next trial is; a few values are all tried, whatever is said.",
+        ),
     ] = "tpe",
     validation: Annotated[
         str,
@@ -167,6 +171,8 @@ def tune(
 
 def _report(found: "Tuned", again: str | None) -> None:
     """What was tried, what is best, and how to have it again."""
+    from matinee.evaluation import FIGURES
+
     say(f"{found.study}: {found.tried}")
     broke = [one["why"] for one in found.trials if one["why"]]
     if found.whole:
@@ -177,7 +183,9 @@ def _report(found: "Tuned", again: str | None) -> None:
         say(found.standing)
     else:
         figures = ", ".join(
-            f"{name} {value:.4f}" for name, value in found.winner.test.items() if value is not None
+            f"{FIGURES[name].called} {value:.4f}"
+            for name, value in found.winner.test.items()
+            if value is not None
         )
         figures = figures or "no figure, for nobody in it can be judged"
         say(f"Trained on the whole training part, the best has on the test part {figures}.")
@@ -189,6 +197,8 @@ def _report(found: "Tuned", again: str | None) -> None:
 def _table(found: "Tuned") -> None:
     import polars as pl
 
+    from matinee.evaluation import FIGURES
+
     shown = [one for one in found.trials if one["value"] is not None][:SHOWN]
     ends = {"complete": "whole", "pruned": "stopped early"}
     rows = [
@@ -198,13 +208,11 @@ def _table(found: "Tuned") -> None:
     frame = pl.DataFrame(rows)
     # those that were stopped are of fewer factors and iterations: shown where there is room
     end = {"end": ""} if len(shown) > len(found.whole) else {}
-    headings = {"trial": "trial", "value": found.metric, **end, **found.headings}
+    headings = {"trial": "trial", "value": FIGURES[found.metric].called, **end, **found.headings}
     floats = [name for name in frame.columns if frame[name].dtype.is_float()]
     print_table(frame, headings, {**dict.fromkeys(floats, ".4g"), "value": ".4f"})
     if found.default is not None:
         value = found.default["value"]
-        best = found.default is found.whole[0]
-        say(
-            f"The defaults have {found.metric} {value:.4f} on the same validation part"
-            + ("; nothing was better." if best else ".")
-        )
+        best = "; nothing was better" if found.default is found.whole[0] else ""
+        metric = FIGURES[found.metric].called
+        say(f"The defaults have {metric} {value:.4f} on the same validation part{best}.")

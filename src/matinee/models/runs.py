@@ -72,8 +72,7 @@ def save_new(model: "FactorModel", wanted: Path) -> Path:
         try:
             return _save(model, run, replace=False)
         except FileExistsError:
-            recover(run)
-            if not os.path.lexists(run):  # something else is: a file where its parent should be
+            if not run.parent.is_dir():  # it is a file
                 raise
         again += 1
         run = wanted.with_name(f"{wanted.name}-{again}")
@@ -92,9 +91,15 @@ def _save(model: "FactorModel", run: Path, replace: bool) -> Path:
     return run
 
 
-def new_run(data: str, trainer: str) -> Path:
-    """A folder under `RUNS` named after the data, the recipe and the time; for `save_new`."""
-    return RUNS / f"{data}-{trainer.lower()}-{datetime.now():%Y%m%d-%H%M%S}"
+def keep(model: "FactorModel", run: str | Path | None, recipe: str) -> Path:
+    """Write a model to the folder `run`, or to a new one under `RUNS`; where it is.
+
+    That one is named after the data, the recipe and the time.
+    """
+    if run:
+        return save(model, Path(run))
+    name = f"{model.about['data']['name']}-{recipe.lower()}-{datetime.now():%Y%m%d-%H%M%S}"
+    return save_new(model, RUNS / name)
 
 
 def refuse_occupied(run: Path) -> None:

@@ -42,7 +42,8 @@ def plan_of(space: Space, search: str, trials: int | None, seed: int) -> Plan:
     """The plan of a search that is to make so many trials.
 
     A grid is tried in no order, so that a part of it tells of the whole; so is a space of a few
-    values, whatever the search, for nothing has to be tried twice. The defaults come first.
+    values, whatever the search, for nothing has to be tried twice. The defaults come first, where
+    they are among them.
 
     Examples
     --------
@@ -53,9 +54,9 @@ def plan_of(space: Space, search: str, trials: int | None, seed: int) -> Plan:
     (3, {'regularization': 300.0})
     """
     default = space.default()
-    wanted = trials or TRIALS
-    if search != "grid" and not (space.finite and space.points <= wanted):
-        return Plan([] if default is None else [default], wanted, whole=False)
+    # by space and search alone, so that a study stays what it was begun as
+    if search != "grid" and not (space.finite and space.points <= TRIALS):
+        return Plan([] if default is None else [default], trials or TRIALS, whole=False)
     grid = space.grid()
     mixed = [grid[at] for at in np.random.default_rng(seed).permutation(len(grid))]
     mixed.sort(key=lambda point: point != default)  # the rest stays as it is

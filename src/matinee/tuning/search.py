@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ def tune(
     space : Space or path of a TOML file, optional
         By default the one that ships with the recipe.
     search : {"tpe", "random", "grid"}
+        Where the next trial is. A space of a few values is tried whole, whatever is said.
     split : Split, optional
         By default a random tenth is the test part.
     validation : str
@@ -176,11 +178,11 @@ def tune(
 
 def _usual_folder(name: str, identity: Mapping[str, Any], space: str | None) -> Path:
     """A folder for each data set, model and metric, and for whatever else is not as usual."""
-    usual = {"search": "tpe", "validation": "random"}
     parts = [name, identity["model"], identity["metric"]]
-    parts += [identity[key] for key, value in usual.items() if identity[key] != value]
-    parts += [identity["split"]["method"]] * (identity["split"]["method"] != "random")
-    parts += [f"seed{identity['seed']}"] * (identity["seed"] != 0)
+    usual = {"search": "tpe", "validation": "random", **asdict(Split())}
+    for key, value in {**identity, **identity["split"]}.items():
+        if key in usual and value != usual[key]:
+            parts.append(f"seed{value}" if key == "seed" else str(value))
     return STUDIES / "-".join([*parts, *([space] if space else [])])
 
 

@@ -31,9 +31,8 @@ STUDIES = Path("studies")
 """Where studies go unless another place is named."""
 FILE = "study.sqlite3"
 PATIENCE = 60  # seconds to wait for another process to write
-FIRST = (
-    "first"  # attribute of the trials that a study begins with, and of those made in their place
-)
+FIRST = "first"
+"""Attribute of the trials that a study begins with, and of those made in their place."""
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 UNUSABLE = (SQLAlchemyError, StorageInternalError)
 """How it shows that a study's file cannot be used."""
@@ -101,14 +100,15 @@ def at_work(
         if alone:
             study = opened()
             if "identity" not in study.user_attrs and not finished(study):
+                waiting = study.get_trials(deepcopy=False)  # of a process killed just here
+                there = [one.system_attrs.get("fixed_params") for one in waiting]
                 for settings in first:
-                    study.enqueue_trial(
-                        dict(settings), user_attrs={FIRST: True}, skip_if_exists=True
-                    )
+                    if settings not in there:
+                        study.enqueue_trial(dict(settings), user_attrs={FIRST: True})
                 study.set_user_attr("identity", same)
             bury(study)
     with ExitStack() as held:
-        with progress("Waiting for another process, which trains this study's winner"):
+        with progress("Waiting for another process at this study"):
             held.enter_context(locked(folder, shared=True))
         with _opening(folder):
             study = opened()
@@ -139,7 +139,8 @@ def bury(study: Study) -> None:
     for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
         settings = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         if settings and trial.number not in again:
-            study.enqueue_trial(settings, user_attrs=trial.user_attrs)
+            first = {FIRST: True} if FIRST in trial.user_attrs else None
+            study.enqueue_trial(settings, user_attrs=first)
             again.add(trial.number)
     study.set_user_attr("again", sorted(again))
 

@@ -212,8 +212,10 @@ def shortened(recipe: Any) -> Any:
     """The recipe as a trial runs it: chains take minutes, and settings show in a part of one."""
     if not isinstance(recipe, BayesianMF):
         return recipe
-    burn_in = recipe.burn_in if recipe.burn_in is None else recipe.burn_in // CHAIN
-    return replace(recipe, iterations=max(2, recipe.iterations // CHAIN), burn_in=burn_in)
+    iterations, burn_in = max(2, recipe.iterations // CHAIN), recipe.burn_in
+    if burn_in is not None:
+        burn_in = min(burn_in // CHAIN, iterations - 1)
+    return replace(recipe, iterations=iterations, burn_in=burn_in)
 
 
 def _length(recipe: Any) -> int:

@@ -94,12 +94,17 @@ class Tuned:
                 "Others still work on this study. The last of them to end trains the winner; "
                 "should it be stopped, the same command does."
             )
-        late = f"Time was up at {made:,} of {self.wanted:,} trials; the same command goes on. "
-        late = late if made < self.wanted else ""
+        part = f"Made were {made:,} of {self.wanted:,} trials; the same command goes on. "
+        part = part if made < self.wanted else ""
         if self.winner is None:
-            return f"{late}No trial got to its end, so there is no winner."
+            return f"{part}No trial got to its end, so there is no winner."
         times = "once" if self.winner.tests == 1 else f"by {self.winner.tests} winners"
-        return f"{late}The test part was looked at {times}."
+        return f"{part}The test part was looked at {times}."
+
+    @property
+    def has_ends(self) -> bool:
+        """Whether anything that was searched has a least and a greatest value."""
+        return any(len(_numbers(part)) > 1 for part in self.space.searched.values())
 
     @property
     def at_an_end(self) -> dict[str, str]:
@@ -138,13 +143,18 @@ class Tuned:
         }
 
 
+def _numbers(part: Range | Choice) -> list[float]:
+    """The ends of a range, or the values of a list of numbers, ascending."""
+    plain = all(type(one) in (int, float) for one in part.ends)
+    return sorted(set(part.ends)) if plain else []
+
+
 def _place(part: Range | Choice, value: Any) -> float | None:
     """Where a value lies between the least, 0, and the greatest, 1; None where none is greater."""
-    if isinstance(part, Range):
-        low, here, high = (
-            math.log(one) if part.log else one for one in (part.low, value, part.high)
-        )
-        return (here - low) / (high - low)
-    if not all(type(one) in (int, float) for one in part.values):
+    numbers = _numbers(part)
+    if len(numbers) < 2:
         return None
-    return sorted(part.values).index(value) / (len(part.values) - 1)
+    if isinstance(part, Choice):
+        return numbers.index(value) / (len(numbers) - 1)
+    low, here, high = (math.log(one) if part.log else one for one in (part.low, value, part.high))
+    return (here - low) / (high - low)

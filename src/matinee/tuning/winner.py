@@ -12,7 +12,7 @@ from matinee.data import Dataset
 from matinee.errors import RunError
 from matinee.evaluation import Result, Split, train_and_test
 from matinee.models import ALS, ImplicitALS, Trainer
-from matinee.models.runs import new_run, read_manifest, save_new
+from matinee.models.runs import keep, read_manifest
 from matinee.models.settings import nested_settings
 from matinee.tuning.objective import Objective
 from matinee.tuning.space import recipe_with
@@ -68,15 +68,12 @@ def crown(
         return None
     identity = study.user_attrs["identity"]
     earlier = _earlier(study)
-    again = earlier is not None and earlier.trial == best.number
-    if earlier and again and _is_there(earlier, identity):
+    if earlier and earlier.trial == best.number and _is_there(earlier, identity):
         place = Path(earlier.run)
         if run is None or Path(run).resolve() == place:
             return replace(earlier, run=str(_from_here(place)))
-    tests = study.user_attrs.get("tests", 0)
-    if not again:
-        tests += 1
-        study.set_user_attr("tests", tests)  # before the look, so that none is forgotten
+    tested = sorted({*study.user_attrs.get("tested", ()), best.number})
+    study.set_user_attr("tested", tested)  # before the look, so that none is forgotten
     settings = job.space.settings(job.space.of(best.params), train.ratings)
     lists = job.objective.of_lists
     feedback = "implicit" if lists else "explicit"
@@ -92,13 +89,12 @@ def crown(
         "trials": len(finished(study)),
         "trial": best.number,
         "value": best.value,
-        "tests": tests,
+        "tests": len(tested),
     }
     tuned = replace(result.model, about={**result.model.about, "tuning": noted})
-    usual = new_run(dataset.name, f"{model}-tuned")
-    folder = tuned.save(run) if run else save_new(tuned, usual)
+    folder = keep(tuned, run, f"{model}-tuned")
     test = _tested(result, job.objective)
-    winner = Winner(best.number, nested_settings(settings), str(folder), test, tests)
+    winner = Winner(best.number, nested_settings(settings), str(folder), test, len(tested))
     # wherever the next one looks from
     study.set_user_attr("winner", asdict(replace(winner, run=str(folder.resolve()))))
     return winner

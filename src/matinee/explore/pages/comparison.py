@@ -84,7 +84,9 @@ def _figures(found: Comparison) -> Table:
         for row in found.figure_rows()
     ]
     first = next(iter(found.runs))
-    return Table(["figure", "run", "value", f"minus that of {first}", "95 % interval"], rows)
+    return Table(
+        ["figure", "run", "value", f"minus that of {first}", "95 % interval of the value"], rows
+    )
 
 
 def _sentences(found: Comparison) -> list[Block]:

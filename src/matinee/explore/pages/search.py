@@ -45,7 +45,7 @@ def write_study(
     if course := search_course(found):
         sections.append(Section("Trial by trial", [figure(course, wide=True)]))
     if charts := setting_charts(found):
-        sections.append(Section("Settings", [_ends(found), *map(figure, charts)]))
+        sections.append(Section("Settings", [*filter(None, [_ends(found)]), *map(figure, charts)]))
     if found.whole:
         sections.append(Section("Trials to the end", [_trials(found, name)]))
     terms = f"Terms: {dataset.licence}." if dataset.licence else "Terms of use are not known."
@@ -98,6 +98,8 @@ def _ends(found: "Tuned") -> str:
         return "No trial got to its end yet."
     at = [f"the {end} end of {name}" for name, end in found.at_an_end.items()]
     if not at:
+        if not found.has_ends:
+            return ""
         return "The best lies well inside what was searched."
     return (
         f"The best lies at {' and '.join(at)} as searched: a wider range may hold something better."
