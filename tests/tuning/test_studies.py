@@ -209,6 +209,8 @@ def test_what_is_no_study_is_refused(tmp_path, data):
     (damaged / "study.sqlite3").write_bytes(b"no database" * 1000)
     with pytest.raises(RunError, match="the study cannot be used \\(file is not a database\\)"):
         tune(data, "bias", trials=1, study=damaged)
+    with pytest.raises(RunError, match="this is there already and is no study"):
+        tune(data, "bias", trials=1, study=tmp_path / "thesis.txt")
     assert (tmp_path / "thesis.txt").read_text() == "precious"
 
 

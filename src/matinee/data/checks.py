@@ -60,7 +60,7 @@ def check_ratings(
     first = scale.first_off(stars)
     if first is not None:
         value = table["stars"][first]
-        advice = "If that is right, say so with scale=(low, high)"
+        advice = "If that is right, say so with scale=(low, high) (--scale LOW:HIGH)"
         raise origin.error(first, "stars", f"{value:g} is not on the scale {scale}", advice)
     return table, scale
 

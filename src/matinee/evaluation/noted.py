@@ -27,7 +27,8 @@ class Noted:
         dataset = read(self.source, **self.reading)
         if dataset.ratings.fingerprint() != self.fingerprint:
             raise RunError(
-                f"{self.source}: these are no longer the ratings that the run was trained on."
+                f"{self.source}: these are no longer the ratings that the run was trained on. Put "
+                "those back, or train again on these."
             )
         return dataset
 

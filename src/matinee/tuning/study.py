@@ -79,7 +79,8 @@ def at_work(
     SettingError
         If the study was begun with something else that `NAMES` names.
     """
-    if folder.exists() and not (folder / FILE).is_file() and any(folder.iterdir()):
+    ours = folder.is_dir() and ((folder / FILE).is_file() or not any(folder.iterdir()))
+    if folder.exists() and not ours:
         raise RunError(f"{folder}: this is there already and is no study; choose another folder.")
     folder.mkdir(parents=True, exist_ok=True)
     same: dict[str, Any] = json.loads(json.dumps(identity))  # as it will come back
@@ -154,7 +155,8 @@ def told_plainly(folder: Path, kinds: tuple[type[Exception], ...] = UNUSABLE) ->
         raise
     except kinds as problem:
         raise RunError(
-            f"{folder / FILE}: the study cannot be used ({first_line(problem)})."
+            f"{folder / FILE}: the study cannot be used ({first_line(problem)}); "
+            "choose another folder, or remove this one."
         ) from None
 
 
