@@ -74,7 +74,7 @@ def test_compare_writes_a_page_where_it_says(shell):
         ([], "two runs or more"),
         (["als"], "two runs or more"),
         (["als", "runs/als"], "runs/als is named twice"),
-        (["wide", "als", "../work/runs/als"], "runs/als is named twice; name different runs."),
+        (["wide", "als", "runs/../runs/als"], "runs/als is named twice; name different runs."),
         (["als", "nowhere"], "nowhere: there is no run"),
         (["als", "elsewhere"], "runs/elsewhere was trained on other ratings than runs/als"),
         (["als", "last"], "runs/last was tested on other ratings than runs/als (its split is last"),

@@ -29,8 +29,7 @@ def train_again(
     where.check(past.recipes)
     check_place(run, plot)
     result = past.again(threads=threads, adapt=where.adapt)
-    again = result.model
-    folder = keep(again, run, "again")
+    folder = keep(result.model, run, "again")
     curves = plotted(result, folder) if plot else None
     same = same_bits(origin, folder)
     if json:

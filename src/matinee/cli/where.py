@@ -33,6 +33,8 @@ class Where:
         self._check_checkpoint(recipes)
 
     def _check_checkpoint(self, recipes: "Iterable[Trainer | None]") -> None:
+        from matinee.models.checkpointed import STATE
+
         if self.checkpoint is None:
             for option in ("checkpoint-every",) * bool(self.every) + ("resume",) * self.resume:
                 raise SettingError(f"--{option} needs --checkpoint DIR.")
@@ -43,7 +45,7 @@ class Where:
             )
         if Path(self.checkpoint).is_file():
             raise SettingError(f"--checkpoint {self.checkpoint}: this is a file; name a folder.")
-        if self.resume and not any(Path(self.checkpoint).glob("*/state.safetensors")):
+        if self.resume and not any(Path(self.checkpoint).glob(f"*/{STATE}")):
             raise SettingError(
                 f"--resume: there is no state in {self.checkpoint}; leave it out to begin."
             )

@@ -161,17 +161,26 @@ def written(name: str, value: Any) -> list[str]:
     """
     if isinstance(value, Mapping) and value:
         return [text for part, one in value.items() for text in written(f"{name}.{part}", one)]
+    return [f"{name}={typed(value)}"]
+
+
+def typed(value: Any) -> str:
+    """The text of a single value.
+
+    Examples
+    --------
+    >>> typed(True), typed((128, 64)), typed(None)
+    ('true', '128,64', 'none')
+    """
     if value is None or isinstance(value, Mapping):
-        text = "none"
-    elif isinstance(value, bool):
-        text = str(value).lower()
-    elif isinstance(value, float):
-        text = repr(float(value))
-    elif isinstance(value, tuple):
-        text = ",".join(map(str, value))
-    else:
-        text = str(value)
-    return [f"{name}={text}"]
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return repr(float(value))
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value)
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:

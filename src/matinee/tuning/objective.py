@@ -1,6 +1,6 @@
 """What a search asks of a model, and who can answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,7 +76,7 @@ def objective_of(model: str, metric: str | None) -> Objective:
         If there is no such model or metric, or this model cannot give it.
     """
     if model not in {**RATING, **RANKING}:
-        known = ", ".join(one for one in {**RATING, **RANKING} if one != "popularity")
+        known = _listed({**RATING, **RANKING})
         raise SettingError(f"There is no model {model!r} to tune; there are {known}.")
     if metric is None:
         return Objective(MAIN["lists" if model in RANKING else "stars"])
@@ -92,6 +92,11 @@ def objective_of(model: str, metric: str | None) -> Objective:
         has = [name for name, kind in METRICS.items() if kind.of == of]
         raise SettingError(
             f"{model} {does} {of}, and cannot give {metric}: take {', '.join(has)}, "
-            f"or another model ({', '.join(one for one in able if one != 'popularity')})."
+            f"or another model ({_listed(able)})."
         )
     return objective
+
+
+def _listed(models: Iterable[str]) -> str:
+    """Models for a message; popularity has nothing to tune."""
+    return ", ".join(model for model in models if model != "popularity")

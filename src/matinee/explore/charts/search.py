@@ -20,6 +20,7 @@ from matinee.explore.charts.house import (
     framed,
     rows,
 )
+from matinee.models.settings import typed
 from matinee.tuning.space import Choice, value_again
 
 if TYPE_CHECKING:  # a search is made with an extra of its own
@@ -134,10 +135,7 @@ def label(value: Any) -> str:
     >>> label(True), label(64), label("[128, 64]")
     ('true', '64', '128,64')
     """
-    value = value_again(value)
-    if isinstance(value, tuple):
-        return ",".join(map(label, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return typed(value_again(value))
 
 
 def _columns(found: "Tuned") -> Iterator[tuple[str, str, str]]:
