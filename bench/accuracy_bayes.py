@@ -15,8 +15,8 @@ import matinee
 from accuracy_peers import SETUPS, peer_errors
 from matinee.data import Dataset
 from matinee.evaluation import calibration
-from matinee.models.bayes import Chain
-from matinee.models.warmup import compile_kernels
+from matinee.experiments.training import compile_kernels
+from matinee.models.bayesian import Chain
 
 TEST_ROWS = 100_021  # of ml-1m, the first after the published shuffle
 ROUNDS, SWEEPS = 3, 12  # of the comparison of speed: rounds of as many sweeps

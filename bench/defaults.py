@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 import matinee
-from matinee.evaluation import Split, train_and_test
-from matinee.models.recipes import RANKING, RATING
+from matinee.experiments import Split, train_and_test
+from matinee.models.registry import RANKING, RATING
 from matinee.tuning import objective_of, tune
-from matinee.tuning.space import recipe_with
+from matinee.tuning.search_space import recipe_with
 
 DATA = ("ml-100k", "ml-latest-small", "ml-1m")
 TRIALS = {"als": 50, "bias": 30, "ials": 50}

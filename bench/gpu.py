@@ -11,8 +11,8 @@ import statistics
 
 import torch
 
-from matinee.data.generated import generate
-from matinee.neural import MatrixFactorization
+from matinee.data.synthetic import generate
+from matinee.models.neural import MatrixFactorization
 
 VIEWERS, MOVIES, RATINGS = 200_948, 87_585, 32_000_204  # of ml-32m
 EPOCHS = 4

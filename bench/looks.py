@@ -18,9 +18,10 @@ import numpy as np
 import polars as pl
 
 import matinee
-from matinee.data.generated import generate
-from matinee.evaluation import Split, data_of, train_and_test
-from matinee.explore import lay_out, neighbours, write_map, write_report
+from matinee.analysis import lay_out, neighbours
+from matinee.data.synthetic import generate
+from matinee.experiments import Split, data_of, train_and_test
+from matinee.report import write_map, write_report
 
 APART = ("Animation", "Horror", "Film-Noir")
 NEAREST = 10

@@ -24,9 +24,10 @@ from torch.utils.data import DataLoader, Dataset
 
 import matinee
 from matinee.data.cache import cache_folder
-from matinee.evaluation import Split, evaluate, find_setup, given_lists, judge, run_setup
-from matinee.models.recipes import recipe_again
-from matinee.neural import MatrixFactorization
+from matinee.evaluation import evaluate, given_lists, judge
+from matinee.experiments import Split, find_setup, run_setup
+from matinee.models.neural import MatrixFactorization
+from matinee.models.registry import recipe_again
 
 PARTS = ("factorization", "embedding", "course", "speed", "neumf")
 SEEDS = 5  # of the course's recipe: its spread is what "equal" is measured by

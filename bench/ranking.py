@@ -21,7 +21,8 @@ import numpy as np
 
 import matinee
 from matinee.data.cache import cache_folder
-from matinee.evaluation import Split, given_lists, judge, strong, train_and_test
+from matinee.evaluation import given_lists, judge, strong
+from matinee.experiments import Split, train_and_test
 from peers import run_peer
 
 # chosen on the last rating of each viewer's training part, 99 sampled movies against it
@@ -161,7 +162,7 @@ def official_folds():
 def our_seconds(factors):
     """Median seconds of a sweep of a fresh process, the first left out."""
     code = (
-        "import matinee, numpy as np; from matinee.models.warmup import compile_kernels;"
+        "import matinee, numpy as np; from matinee.experiments.training import compile_kernels;"
         f"compile_kernels(); data = matinee.read('ml-1m'); model = matinee.ImplicitALS("
         f"factors={factors}, iterations={SWEEPS}).fit(data, threads=2);"
         "print(np.median(np.diff(model.ranking.history['seconds'].to_numpy())))"

@@ -2,7 +2,7 @@
 
     python bench/speed.py [--json FILE] [--only PART] [--rounds N]
 
-The data (`matinee.data.generated`, in the shape of ml-32m) are written once as MovieLens CSV
+The data (`matinee.data.synthetic`, in the shape of ml-32m) are written once as MovieLens CSV
 under the cache folder, peers are installed beside them into environments of their own. What is
 compared runs in turns, each time in a fresh process with two threads; figures are medians, and
 ratios count, not seconds. Needs 8 GB of memory, 24 GB for `--only growth`, and about an hour.
@@ -27,7 +27,7 @@ import speed_ingest
 import speed_lists
 import speed_start
 from matinee.data.cache import cache_folder
-from matinee.data.generated import write_generated
+from matinee.data.synthetic import write_generated
 from peers import run_peer
 
 SIZE = {"viewers": 200_948, "movies": 84_432, "ratings": 32_000_204}
@@ -209,7 +209,7 @@ def lists(rounds):
 
 def grown(times):
     """Seconds of an iteration on so many times the ratings and viewers, and peak memory."""
-    from matinee.data.generated import generate
+    from matinee.data.synthetic import generate
 
     size = {name: round(number * times) for name, number in SIZE.items()}
     data, _ = generate(**{**size, "movies": SIZE["movies"]})

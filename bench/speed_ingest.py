@@ -28,7 +28,7 @@ OURS = """
 import json, resource, sys, time
 import matinee.data
 started = time.perf_counter()
-ratings = matinee.data.read(sys.argv[1]).ratings
+ratings = matinee.data.reading(sys.argv[1]).ratings
 both = ratings.by_user, ratings.by_item
 """
 FIGURES = """

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from matinee.models import FactorModel, load
+from matinee.models import FactorModel
+from matinee.storage.runs import load
 from peers import run_peer
 
 ROUNDS = 3

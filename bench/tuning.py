@@ -19,12 +19,13 @@ from pathlib import Path
 import optuna
 
 import matinee
-from matinee.evaluation import Split, evaluate
-from matinee.models.warmup import compile_kernels
+from matinee.evaluation import evaluate
+from matinee.experiments import Split
+from matinee.experiments.training import compile_kernels
 from matinee.tuning import Objective, tune, usual_space
-from matinee.tuning.samplers import sampler_of
-from matinee.tuning.space import recipe_with
-from matinee.tuning.validation import inner_parts
+from matinee.tuning.objective import inner_parts
+from matinee.tuning.search_space import recipe_with
+from matinee.tuning.study import sampler_of
 
 PEER = {"cmfrec, hand-tuned, with implicit features": 0.9048, "without": 0.9132}
 

@@ -5,7 +5,7 @@ import os
 import pytest
 from hypothesis import settings
 
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 from matinee.models import ALS, ImplicitALS
 
 # the same cases on every run of the pipeline; at home each run looks further

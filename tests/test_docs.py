@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import matinee
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "from-the-notebooks.md"

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")

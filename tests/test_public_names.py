@@ -27,7 +27,7 @@ def test_the_version_is_the_packages():
 
 
 @pytest.mark.parametrize(
-    "what", ["import matinee", "import matinee.cli.app", "import matinee.models.runs"]
+    "what", ["import matinee", "import matinee.cli.app", "import matinee.storage.runs"]
 )
 def test_importing_is_light(what):
     heavy = "{'numpy', 'numba', 'polars', 'rich.table', 'torch', 'pandas'}"

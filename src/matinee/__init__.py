@@ -10,60 +10,8 @@
 ['item', 'title', 'genres', 'stars', 'score']
 """
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-from matinee.lazy import lazy
+__version__ = "0.2.0"
 
-if TYPE_CHECKING:
-    from matinee.data import Dataset, read
-    from matinee.errors import MatineeError
-    from matinee.evaluation import evaluate
-    from matinee.models import (
-        ALS,
-        EASE,
-        BayesianMF,
-        BiasOnly,
-        FactorModel,
-        ImplicitALS,
-        Popularity,
-        Viewer,
-        load,
-    )
-
-__version__ = "0.1.0"
-
-# where each public name lives: importing matinee alone imports none of it
-_HOMES = {
-    "ALS": "matinee.models",
-    "BayesianMF": "matinee.models",
-    "BiasOnly": "matinee.models",
-    "Dataset": "matinee.data",
-    "EASE": "matinee.models",
-    "FactorModel": "matinee.models",
-    "ImplicitALS": "matinee.models",
-    "MatineeError": "matinee.errors",
-    "Popularity": "matinee.models",
-    "Viewer": "matinee.models",
-    "evaluate": "matinee.evaluation",
-    "load": "matinee.models",
-    "read": "matinee.data",
-}
-
-__all__ = [
-    "ALS",
-    "EASE",
-    "BayesianMF",
-    "BiasOnly",
-    "Dataset",
-    "FactorModel",
-    "ImplicitALS",
-    "MatineeError",
-    "Popularity",
-    "Viewer",
-    "evaluate",
-    "load",
-    "read",
-]
-
-
-__getattr__, __dir__ = lazy(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,9 +8,10 @@ import pytest
 from shell import Shell
 
 import matinee
-from matinee.data.generated import generate, write_generated
+from matinee.data.synthetic import generate, write_generated
 from matinee.errors import RunError
-from matinee.evaluation import Past, Split, leave_last_out, same_bits, train_and_test
+from matinee.evaluation import leave_last_out
+from matinee.experiments import Past, Split, same_bits, train_and_test
 from matinee.models import EASE, BiasOnly
 
 SAME = "The same to the last bit."

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from matinee.data.generated import write_generated
+from matinee.data.synthetic import write_generated
 
 MATINEE = Path(sys.executable).with_name("matinee")
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from shell import Shell
 
-from matinee.data.generated import write_generated
+from matinee.data.synthetic import write_generated
 
 
 @pytest.fixture(scope="module")

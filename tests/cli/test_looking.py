@@ -5,7 +5,7 @@ import shutil
 import pytest
 from shell import Shell
 
-from matinee.data.generated import write_generated
+from matinee.data.synthetic import write_generated
 
 pytest.importorskip("altair")
 pytest.importorskip("jinja2")
@@ -254,8 +254,8 @@ def test_a_folder_is_no_file(shell, command):
         (["map", "als", "--out", "m.pdf"], "matinee.explore.lay_out"),
         (["map", "als", "--color", "mood"], "matinee.explore.lay_out"),
         (["cluster", "als", "--out", "c.pdf"], "matinee.explore.find_clusters"),
-        (["report", "als", "--user", "stranger"], "matinee.explore.pages.report.describe"),
-        (["report", "als", "--user", "stranger"], "matinee.explore.pages.report.find_clusters"),
+        (["report", "als", "--user", "stranger"], "matinee.report.run_report.describe"),
+        (["report", "als", "--user", "stranger"], "matinee.report.run_report.find_clusters"),
     ],
 )
 def test_it_is_refused_before_the_work(shell, command, work, monkeypatch):
@@ -269,10 +269,10 @@ def test_it_is_refused_before_the_work(shell, command, work, monkeypatch):
 @pytest.mark.parametrize(
     ("command", "work"),
     [
-        (["map", "als", *PCA, "--out", "out/x.html"], "matinee.explore.pages.page.render"),
+        (["map", "als", *PCA, "--out", "out/x.html"], "matinee.report.document.render"),
         (["map", "als", *PCA, "--out", "out/x.png"], "vl_convert.vegalite_to_png"),
-        (["cluster", "als", "-k", 3, "--out", "out/x.html"], "matinee.explore.pages.page.render"),
-        (["describe", "small", "--out", "out/x.html"], "matinee.explore.pages.page.render"),
+        (["cluster", "als", "-k", 3, "--out", "out/x.html"], "matinee.report.document.render"),
+        (["describe", "small", "--out", "out/x.html"], "matinee.report.document.render"),
     ],
     ids=["map", "picture", "cluster", "describe"],
 )

@@ -10,7 +10,7 @@ import sys
 import pytest
 from shell import Shell
 
-from matinee.data.generated import write_generated
+from matinee.data.synthetic import write_generated
 
 
 @pytest.fixture(scope="module")

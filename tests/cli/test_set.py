@@ -5,8 +5,8 @@ import shlex
 import pytest
 from shell import Shell
 
-from matinee.cli.trainers import command_of
-from matinee.data.generated import write_generated
+from matinee.cli.hyperparameters import command_of
+from matinee.data.synthetic import write_generated
 from matinee.errors import SettingError
 
 

@@ -14,8 +14,8 @@ from safetensors.numpy import load_file
 from shell import BROKEN, MATINEE, Shell
 
 import matinee
-from matinee.data.generated import write_generated
-from matinee.evaluation import SETUPS, find_setup
+from matinee.data.synthetic import write_generated
+from matinee.experiments import SETUPS, find_setup
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("altair")

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file
 from shell import MATINEE, Shell
 
-from matinee.data.generated import write_generated
+from matinee.data.synthetic import write_generated
 
 CHAIN = ["train", "small", "--model", "bayes", "--ranker", "none", "--factors", 2]
 

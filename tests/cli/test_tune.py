@@ -5,7 +5,7 @@ import shlex
 import pytest
 from shell import Shell
 
-from matinee.data.generated import write_generated
+from matinee.data.synthetic import write_generated
 
 SPACE = """
 factors = [2, 3]
@@ -121,7 +121,7 @@ def test_a_page_does_not_say_where_the_data_lie(shell, found):
 
 
 def test_an_interrupted_search_leaves_its_page(shell, found, monkeypatch):
-    from matinee.tuning import trials
+    from matinee.tuning import trial as trials
 
     usual = trials.Trials.__call__
 

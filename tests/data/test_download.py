@@ -9,7 +9,7 @@ from tiny_editions import contents, write_100k, write_csv, zip_folder
 from matinee.data import read
 from matinee.data.cache import add
 from matinee.data.download import fetch
-from matinee.data.editions import EDITIONS
+from matinee.data.movielens import EDITIONS
 from matinee.errors import ArchiveError, SettingError
 
 NAME = "ml-latest-small"

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_editions import contents
 
-from matinee.data import generated, read
-from matinee.data.generated import generate, write_generated
+from matinee.data import read
+from matinee.data import synthetic as generated
+from matinee.data.synthetic import generate, write_generated
 from matinee.errors import SettingError
-from matinee.kernels import blocks
+from matinee.kernels import parallel as blocks
 
 SIZE = {"viewers": 300, "movies": 400, "ratings": 12_000}
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matinee.data import Catalog, Ids
-from matinee.data.ids import encode
+from matinee.data.id_map import encode
 from matinee.errors import UnknownIdError
 
 NUMBERS = st.one_of(st.integers(-50, 50), st.integers(-(2**62) + 1, 2**62 - 1))

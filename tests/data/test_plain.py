@@ -9,10 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from matinee.data import own, plain, read
+from matinee.data import delimited as plain
+from matinee.data import read
+from matinee.data import tables as own
+from matinee.data.delimited import read_delimited, read_plain
 from matinee.data.movielens import RATING
-from matinee.data.plain import read_plain
-from matinee.data.tables import read_delimited
 from matinee.errors import DataError
 
 HEADER = "userId,movieId,rating,timestamp"

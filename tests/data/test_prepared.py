@@ -9,9 +9,11 @@ import polars as pl
 import pytest
 from tiny_editions import WRITERS, write_csv, zip_folder
 
-from matinee.data import assemble, prepared, read
+from matinee.data import builder as assemble
+from matinee.data import parsed_cache as prepared
+from matinee.data import read
 from matinee.data.cache import cached_names
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 from matinee.errors import DataError
 
 

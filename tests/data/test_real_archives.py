@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from matinee.data import Dataset, read
-from matinee.data.editions import EDITIONS
+from matinee.data.movielens import EDITIONS
 
 BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[3] / "shared" / "data"
 ARCHIVES = Path(os.environ.get("MATINEE_TEST_ARCHIVES", BESIDE_THE_REPOSITORY))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tiny_editions import write_100k
 
 from matinee.data import Dataset, read, splits
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 
 # (viewer, movie, Unix seconds), with many ties in time

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from matinee.evaluation import bootstrap
-from matinee.evaluation.bootstrap import bootstrap_interval, drawn_means, middle
+from matinee.evaluation import uncertainty as bootstrap
+from matinee.evaluation.uncertainty import bootstrap_interval, drawn_means, middle
 
 
 def test_drawn_means_are_those_of_a_loop_over_the_same_viewers(monkeypatch):

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 import matinee
-from matinee.data.generated import write_generated
+from matinee.data.synthetic import write_generated
 from matinee.errors import RunError, SettingError
-from matinee.evaluation import Difference, Figure, Split, compare, noted, train_and_test
-from matinee.evaluation.comparison import short_names
-from matinee.evaluation.comparison.settings import differing_settings
-from matinee.evaluation.figures import MAIN
+from matinee.evaluation import Figure
+from matinee.evaluation.metrics import MAIN
+from matinee.experiments import Difference, Split, compare, short_names, train_and_test
+from matinee.experiments import provenance as noted
+from matinee.experiments.comparison_result import differing_settings
 from matinee.models import ALS, EASE, BiasOnly, ImplicitALS
 
 SPLIT = Split(seed=3)

@@ -10,7 +10,8 @@ import pytest
 import matinee
 from matinee.data import splits
 from matinee.errors import SettingError
-from matinee.evaluation import cross_validate, evaluate, held_out, judge
+from matinee.evaluation import evaluate, held_out, judge
+from matinee.experiments import cross_validate
 from matinee.models import ALS, EASE, BiasOnly, Popularity
 
 LISTS = ["ndcg@10", "hit_rate@10", "recall_capped@20", "ndcg@100", "coverage@10",
@@ -68,7 +69,7 @@ def test_the_test_part_is_not_looked_at_before_the_end_and_patience_has_its_own(
             given.append((train, validation, test, threads))
             return BiasOnly().fit(train)
 
-    from matinee.evaluation import cross_validation
+    from matinee.experiments import cross_validation
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cross_validation, "note_of", lambda recipe: {})

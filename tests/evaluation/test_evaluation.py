@@ -9,18 +9,9 @@ import pytest
 
 import matinee
 from matinee.errors import RunError, SettingError
-from matinee.evaluation import (
-    Split,
-    evaluate,
-    held_out,
-    judge,
-    leave_last_out,
-    mae,
-    rmse,
-    sampled,
-    train_and_test,
-)
-from matinee.evaluation.noted import data_of
+from matinee.evaluation import evaluate, held_out, judge, leave_last_out, mae, rmse, sampled
+from matinee.experiments import Split, train_and_test
+from matinee.experiments.provenance import data_of
 from matinee.models import ALS, EASE, BiasOnly, ImplicitALS
 
 

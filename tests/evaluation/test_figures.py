@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from matinee.evaluation import FIGURES, held_out, judge, mae, rmse
-from matinee.evaluation.comparison import LESS_OR_MORE
-from matinee.kernels import row_of_entries
+from matinee.experiments import LESS_OR_MORE
+from matinee.kernels.csr import row_of_entries
 
 
 class Oracle:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import matinee
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 from matinee.evaluation import (
     Exam,
     by_time,
@@ -21,7 +21,8 @@ from matinee.evaluation import (
     sampled,
     strong,
 )
-from matinee.models import EASE, Popularity, Viewer, lists
+from matinee.models import EASE, Popularity, Viewer
+from matinee.models import topk as lists
 
 ACCURACY = ("hit_rate@10", "ndcg@10", "mrr@100")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from matinee.evaluation import Figure
-from matinee.evaluation.comparison import paired
-from matinee.evaluation.comparison.paired import error_differences, list_differences
+from matinee.evaluation import uncertainty as paired
 from matinee.evaluation.metrics import mae, mae_interval, rmse
+from matinee.evaluation.uncertainty import error_differences, list_differences
 
 
 def pair(viewers, rng, worse=0.0):

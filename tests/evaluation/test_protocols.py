@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import matinee
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 from matinee.errors import DataError, SettingError
 from matinee.evaluation import protocols
 from matinee.evaluation.protocols import (

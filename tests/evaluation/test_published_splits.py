@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import matinee
-from matinee.evaluation import Split, train_and_test
+from matinee.experiments import Split, train_and_test
 
 BESIDE = Path(__file__).parents[3] / "shared" / "data"
 ARCHIVES = Path(os.environ.get("MATINEE_TEST_ARCHIVES", BESIDE))

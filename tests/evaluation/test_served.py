@@ -9,23 +9,11 @@ import polars as pl
 import pytest
 
 import matinee
-from matinee.data.generated import write_generated
-from matinee.evaluation import (
-    Figure,
-    ListFigures,
-    Row,
-    Split,
-    data_of,
-    evaluate,
-    held_out,
-    judge_heads,
-    judge_runs,
-    leave_last_out,
-    served,
-    train_and_test,
-)
-from matinee.evaluation.bootstrap import bootstrap_interval
+from matinee.data.synthetic import write_generated
+from matinee.evaluation import Figure, ListFigures, evaluate, held_out, leave_last_out, served
 from matinee.evaluation.metrics import rmse, rmse_interval
+from matinee.evaluation.uncertainty import bootstrap_interval
+from matinee.experiments import Row, Split, data_of, judge_heads, judge_runs, train_and_test
 from matinee.models import EASE, BiasOnly, ImplicitALS, Popularity
 
 SIDES = ("viewers", "movies")

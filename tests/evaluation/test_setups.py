@@ -9,18 +9,10 @@ import pytest
 
 import matinee
 from matinee.errors import SettingError
-from matinee.evaluation import (
-    SETUPS,
-    Setup,
-    Split,
-    Step,
-    find_setup,
-    judge,
-    run_setup,
-    sampled,
-)
+from matinee.evaluation import judge, sampled
+from matinee.experiments import SETUPS, Setup, Split, Step, find_setup, run_setup
 from matinee.models import ALS, EASE, BiasOnly, ImplicitALS
-from matinee.models.recipes import NEURAL, recipe_again
+from matinee.models.registry import NEURAL, recipe_again
 
 needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is an extra")
 

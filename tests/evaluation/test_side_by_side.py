@@ -9,21 +9,14 @@ import polars as pl
 import pytest
 
 import matinee
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 from matinee.errors import RunError, SettingError
-from matinee.evaluation import (
-    PROTOCOLS,
-    Split,
-    evaluate,
-    held_out,
-    judge,
-    judge_runs,
-    side_by_side,
-    train_and_test,
-)
-from matinee.evaluation.noted import data_of
+from matinee.evaluation import evaluate, held_out, judge
+from matinee.experiments import PROTOCOLS, Split, judge_runs, train_and_test
+from matinee.experiments import leaderboard as side_by_side
+from matinee.experiments.provenance import data_of
 from matinee.models import ALS, EASE, BiasOnly, ImplicitALS, Popularity
-from matinee.models.recipes import recipe_again
+from matinee.models.registry import recipe_again
 
 needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is an extra")
 RATING = ALS(factors=3, iterations=2, regularization=2.5, seed=4)
@@ -234,7 +227,7 @@ def test_als_that_stopped_early_is_trained_again_for_as_long_as_was_best(early, 
 
 
 def neural_recipes(**settings):
-    from matinee.neural import BPR, MatrixFactorization
+    from matinee.models.neural import BPR, MatrixFactorization
 
     return MatrixFactorization(**settings), BPR(**settings)
 
@@ -289,7 +282,7 @@ def test_of_equally_good_epochs_the_first_is_the_best(neural, monkeypatch):
 
 @needs_torch
 def test_a_saved_neural_head_knows_its_recipe(source, tmp_path):
-    from matinee.neural import GMF, MLP, NeuMF
+    from matinee.models.neural import GMF, MLP, NeuMF
 
     data = matinee.read(source)
     how = {"epochs": 1, "device": "cpu", "weight_decay": {"factors": 0.1}, "seed": 3}

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from matinee.data import Catalog, Ids, Scale
-from matinee.kernels import compress
+from matinee.kernels.csr import compress
 from matinee.models import FactorModel
 from matinee.models.rating_head import RatingHead
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import vl_convert
 
-from matinee.explore.charts.house import theme
+from matinee.plots.theme import theme
 
 
 @dataclass

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from matinee.tuning.space import Choice, Range, Space
-from matinee.tuning.tuned import Tuned
+from matinee.tuning.result import Tuned
+from matinee.tuning.search_space import Choice, Range, Space
 
 SPACE = Space(
     "ALS",

@@ -15,21 +15,14 @@ pytest.importorskip("playwright", reason="Playwright is not installed")
 from playwright.sync_api import expect, sync_playwright
 from searched import search
 
+from matinee.analysis import find_clusters, lay_out
 from matinee.data import Catalog
-from matinee.explore import (
-    find_clusters,
-    lay_out,
-    write_clusters,
-    write_description,
-    write_map,
-    write_report,
-    write_study,
-)
-from matinee.explore.charts.house import framed, rows
-from matinee.explore.pages import report as reports
-from matinee.explore.pages.page import Section, figure, write_page
 from matinee.models import ALS, ImplicitALS
-from matinee.tuning.space import Choice, Range, Space
+from matinee.plots.theme import framed, rows
+from matinee.report import run_report as reports
+from matinee.report import write_clusters, write_description, write_map, write_report, write_study
+from matinee.report.document import Section, figure, write_page
+from matinee.tuning.search_space import Choice, Range, Space
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on the PATH")

@@ -14,8 +14,7 @@ pytest.importorskip("vl_convert")
 from drawing import drawn
 
 import matinee
-from matinee.evaluation import held_out, judge_heads, served
-from matinee.explore import (
+from matinee.analysis import (
     describe,
     find_clusters,
     find_dimensions,
@@ -23,8 +22,15 @@ from matinee.explore import (
     taste,
     vector_lengths,
 )
-from matinee.explore.charts import accuracy, clusters, data, dimensions, map, viewer  # noqa: A004
-from matinee.explore.charts.house import Chart
+from matinee.evaluation import held_out, served
+from matinee.experiments import judge_heads
+from matinee.plots import dataset as data
+from matinee.plots import embeddings as clusters
+from matinee.plots import embeddings as dimensions
+from matinee.plots import embeddings as map
+from matinee.plots import evaluation as accuracy  # noqa: A004
+from matinee.plots import explanation as viewer
+from matinee.plots.theme import Chart
 
 NOBODY = np.zeros(0, np.int32)
 CHARTS = {

@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+from matinee.analysis import clusters
+from matinee.analysis.clusters import SHOWN, TRIED, find_clusters
 from matinee.errors import SettingError
-from matinee.explore import clusters
-from matinee.explore.clusters import SHOWN, TRIED, find_clusters
 from matinee.models import EASE, BiasOnly, ImplicitALS, Popularity
 
 BUNDLES = {"Horror": 30, "Comedy": 24, "War": 18, "Western": 12, "Musical": 8}  # see `bundles`

@@ -11,10 +11,12 @@ from drawing import drawn
 from test_pages import HOSTILE, check_harmless
 
 import matinee
-from matinee.data.generated import write_generated
-from matinee.evaluation import Difference, Figure, Split, compare, train_and_test
-from matinee.explore import difference_chart, write_comparison
+from matinee.data.synthetic import write_generated
+from matinee.evaluation import Figure
+from matinee.experiments import Difference, Split, compare, train_and_test
 from matinee.models import ALS, EASE, BiasOnly, Popularity
+from matinee.plots import difference_chart
+from matinee.report import write_comparison
 
 NAMES = ["runs/als", f"somewhere/{HOSTILE[0].replace('/', '')}", HOSTILE[5], HOSTILE[8]]
 

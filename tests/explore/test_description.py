@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import matinee
-from matinee.explore import describe
+from matinee.analysis import describe
 
 DAY = 86_400
 

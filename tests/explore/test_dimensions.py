@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matinee.analysis import axes as dimensions
+from matinee.analysis.axes import find_dimensions, varimax
 from matinee.errors import SettingError
-from matinee.explore import dimensions
-from matinee.explore.dimensions import find_dimensions, varimax
 from matinee.models import EASE, BiasOnly, ImplicitALS, Popularity
 
 matrices = st.tuples(st.integers(12, 40), st.integers(1, 6), st.integers(0, 10**6))
@@ -158,7 +158,7 @@ def test_varimax_shares_add_up_to_those_of_the_axes_it_turned(model):
 def test_the_widest_comes_first_however_varimax_orders_the_axes(by_hand, monkeypatch):
     model = planted(by_hand)
     principal = find_dimensions(model)
-    monkeypatch.setattr("matinee.explore.dimensions.varimax", lambda places: np.eye(3)[::-1])
+    monkeypatch.setattr("matinee.analysis.axes.varimax", lambda places: np.eye(3)[::-1])
     turned = find_dimensions(model, rotation="varimax")
     assert turned.axes.equals(principal.axes)
     assert turned.genre_positions.equals(principal.genre_positions)
@@ -177,7 +177,7 @@ def test_likeness_of_genres_is_the_cosine_of_their_means(by_hand):
 
 
 def test_ends_are_shown_from_the_best_known(model, monkeypatch):
-    monkeypatch.setattr("matinee.explore.dimensions.KNOWN", 20)
+    monkeypatch.setattr("matinee.analysis.axes.KNOWN", 20)
     found = find_dimensions(model, 2)
     known = {model.catalog.titles[code] for code in found.space.codes[:20]}
     for column in ("low", "high"):

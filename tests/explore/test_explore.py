@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import matinee
-from matinee.explore import describe, favourites, typical_viewer
+from matinee.analysis import describe, favourites, typical_viewer
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+from matinee.analysis import projection as layout
+from matinee.analysis.clusters import find_clusters
+from matinee.analysis.projection import lay_out
 from matinee.errors import ExtraError, SettingError
-from matinee.explore import layout
-from matinee.explore.clusters import find_clusters
-from matinee.explore.layout import lay_out
 from matinee.models import ALS, BiasOnly, ImplicitALS
 
 

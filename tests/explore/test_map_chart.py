@@ -16,10 +16,12 @@ pytest.importorskip("vl_convert")
 
 from drawing import drawn
 
+from matinee.analysis import find_clusters, lay_out, vector_lengths
 from matinee.errors import SettingError
-from matinee.explore import READINGS, find_clusters, lay_out, movie_map, save_chart, vector_lengths
-from matinee.explore.charts.house import COLORS
-from matinee.explore.charts.map import norms, viewer_on_map
+from matinee.plots import READINGS, movie_map
+from matinee.plots.embeddings import norms, viewer_on_map
+from matinee.plots.theme import COLORS
+from matinee.report import save_chart
 
 HOSTILE = "</script><script>alert(1)</script><b>&amp; \"quoted\" {{x}} datum['x']"
 NOBODY = np.zeros(0, np.int32)

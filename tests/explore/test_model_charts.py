@@ -13,12 +13,12 @@ pytest.importorskip("vl_convert")
 
 from drawing import drawn
 
-from matinee.evaluation import Figure, Served, held_out, judge_heads, served
-from matinee.explore import find_clusters, find_dimensions, taste
-from matinee.explore.charts.accuracy import list_figures, lists_by_group, stars_by_group
-from matinee.explore.charts.clusters import cluster_lifts, silhouettes
-from matinee.explore.charts.dimensions import genre_likeness, genre_positions
-from matinee.explore.charts.viewer import explanation_chart, taste_chart
+from matinee.analysis import find_clusters, find_dimensions, taste
+from matinee.evaluation import Figure, Served, held_out, served
+from matinee.experiments import judge_heads
+from matinee.plots.embeddings import cluster_lifts, genre_likeness, genre_positions, silhouettes
+from matinee.plots.evaluation import list_figures, lists_by_group, stars_by_group
+from matinee.plots.explanation import explanation_chart, taste_chart
 
 HOSTILE = "</script><script>alert(1)</script><b>&amp; \"quoted\" {{x}} datum['x']"
 

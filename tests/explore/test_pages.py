@@ -19,20 +19,14 @@ pytest.importorskip("sklearn")
 pytest.importorskip("vl_convert")
 
 from matinee import errors
+from matinee.analysis import describe, find_clusters, lay_out
 from matinee.data import read
-from matinee.explore import (
-    describe,
-    find_clusters,
-    lay_out,
-    write_clusters,
-    write_description,
-    write_map,
-    write_report,
-)
-from matinee.explore.charts.house import framed, rows
-from matinee.explore.pages import page as pages
-from matinee.explore.pages import report as reports
-from matinee.explore.pages.page import (
+from matinee.models import ALS, EASE, BiasOnly, ImplicitALS, Popularity
+from matinee.plots.theme import framed, rows
+from matinee.report import document as pages
+from matinee.report import run_report as reports
+from matinee.report import write_clusters, write_description, write_map, write_report
+from matinee.report.document import (
     Card,
     Cards,
     Facts,
@@ -46,7 +40,6 @@ from matinee.explore.pages.page import (
     table,
     write_page,
 )
-from matinee.models import ALS, EASE, BiasOnly, ImplicitALS, Popularity
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 
 from matinee.errors import SettingError
-from matinee.explore import save_chart, training_curves
-from matinee.explore.pages import page
 from matinee.models import ALS
+from matinee.plots import training_curves
+from matinee.report import document as page
+from matinee.report import save_chart
 
 pytest.importorskip("altair")
 vl_convert = pytest.importorskip("vl_convert")

@@ -10,8 +10,8 @@ pytest.importorskip("vl_convert")
 from drawing import drawn
 from searched import SETTINGS, SPACE, search
 
-from matinee.explore import search_course, setting_charts
-from matinee.tuning.space import Choice, Range, Space
+from matinee.plots import search_course, setting_charts
+from matinee.tuning.search_space import Choice, Range, Space
 
 
 def points(chart):

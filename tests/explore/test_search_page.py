@@ -12,8 +12,8 @@ pytest.importorskip("vl_convert")
 from searched import SETTINGS, SPACE, search
 from test_pages import HOSTILE, check_harmless
 
-from matinee.explore import write_study
-from matinee.tuning.space import Choice, Range, Space
+from matinee.report import write_study
+from matinee.tuning.search_space import Choice, Range, Space
 
 WON = {"winner": SimpleNamespace(test={"rmse": 0.8765, "mae": None}, tests=1), "interrupted": False}
 

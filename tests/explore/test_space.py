@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matinee.analysis import embeddings as space
+from matinee.analysis.embeddings import movie_space, viewer_space
 from matinee.errors import SettingError
-from matinee.explore import space
-from matinee.explore.space import movie_space, viewer_space
 from matinee.models import ALS, EASE, BiasOnly, ImplicitALS, Popularity
 
 

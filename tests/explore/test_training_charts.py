@@ -9,8 +9,8 @@ import pytest
 
 import matinee
 from matinee.errors import SettingError
-from matinee.explore import panels_of_runs, training_curves
 from matinee.models import ALS, EASE, BiasOnly, Popularity
+from matinee.plots import panels_of_runs, training_curves
 
 pytest.importorskip("altair")
 vl_convert = pytest.importorskip("vl_convert")
@@ -27,7 +27,7 @@ def als(parts):
 @pytest.fixture(scope="module")
 def gradients(parts):
     """MF for stars and BPR for lists, both with a validation and a test part."""
-    from matinee.neural import BPR, MatrixFactorization
+    from matinee.models.neural import BPR, MatrixFactorization
 
     train, validation = parts[0].split("random", test_fraction=0.1, seed=1)
     how = {"factors": 3, "epochs": 3, "device": "cpu"}

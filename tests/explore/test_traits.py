@@ -8,15 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matinee.explore.traits import (
-    BANDS,
-    NO_GENRE,
-    Traits,
-    lifts,
-    main_genres,
-    traits_of_movies,
-)
-from matinee.kernels import Rows
+from matinee.analysis.traits import BANDS, NO_GENRE, Traits, lifts, main_genres, traits_of_movies
+from matinee.kernels.csr import Rows
 
 GENRES = [["War", "Drama"], ["Drama"], [], ["Drama", "Comedy"], ["Comedy", "War", "Drama"]]
 

@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 
 import matinee
+from matinee.analysis.traits import BANDS, traits_of_movies
+from matinee.analysis.users import reasons, taste
 from matinee.errors import SettingError, UnknownIdError
-from matinee.explore.traits import BANDS, traits_of_movies
-from matinee.explore.viewers import reasons, taste
 from matinee.models import ALS, EASE, Popularity, Viewer
 
 
@@ -145,7 +145,7 @@ def test_popularity_and_nobody_have_lists_without_reasons(parts, model):
 
 def test_a_network_has_lists_without_reasons(parts):
     pytest.importorskip("torch")
-    from matinee.neural import NeuMF
+    from matinee.models.neural import NeuMF
 
     model = NeuMF(epochs=1, device="cpu").fit(parts[0], threads=1)
     found = reasons(model, 1, 3)

@@ -5,17 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matinee.kernels import (
-    best_of_panels,
-    best_of_rows,
-    compress,
-    equal_blocks,
-    groups_of_viewers,
-    pack,
-    run_blocks,
-    score_rows,
-    top_n,
-)
+from matinee.kernels.csr import compress
+from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.kernels.scoring import groups_of_viewers, pack, score_rows
+from matinee.kernels.topk import best_of_panels, best_of_rows, top_n
 
 
 def best_by_sorting(scores, allowed, n):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from matinee.errors import SettingError
-from matinee.kernels import aligned_zeros, run_blocks
+from matinee.kernels.parallel import aligned_zeros, run_blocks
 
 LONG = 30  # seconds after which something hangs
 TWO = [(0, 1), (1, 2)]

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matinee.kernels import bridge, draw_paths, equal_blocks, path_likelihood, run_blocks
+from matinee.kernels.drift import bridge, draw_paths, path_likelihood
+from matinee.kernels.parallel import equal_blocks, run_blocks
 
 COUNTS = (0, 1, 6, 0, 2, 9)  # moments of each row
 MEMORIES = (1.0, 300.0, 1e5, 1e9)  # seconds

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matinee.kernels import LANES, draw_rows, equal_blocks, padded, run_blocks, score_entries
-from matinee.kernels.normal import CHUNK
+from matinee.kernels.gibbs import draw_rows, score_entries
+from matinee.kernels.linalg import CHUNK, padded
+from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.kernels.simd import LANES
 
 COUNTS = (0, 1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5)  # ratings of a side's first rows
 

@@ -5,19 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from matinee.kernels import (
-    compress,
-    count_together,
-    equal_blocks,
-    gram,
-    halve_rows,
-    improve_rows,
-    on_whole_lanes,
-    room_for_halves,
-    run_blocks,
-    solve_rows_blockwise,
-    transpose,
-)
+from matinee.kernels.csr import compress, count_together, transpose
+from matinee.kernels.implicit_als import gram, improve_rows, solve_rows_blockwise
+from matinee.kernels.linalg import halve_rows, on_whole_lanes, room_for_halves
+from matinee.kernels.parallel import equal_blocks, run_blocks
 
 UNOBSERVED = 0.3
 SOLVERS = [(improve_rows, 300), (solve_rows_blockwise, 1000)]

@@ -5,10 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matinee.kernels import room_for_halves
-from matinee.kernels.gathered import add_rows, four_of, halve_rows, products
-from matinee.kernels.lanes import LANES
-from matinee.kernels.normal import add_squares, factorize, padded, scratch, solve_upper
+from matinee.kernels.linalg import (
+    add_rows,
+    add_squares,
+    factorize,
+    four_of,
+    halve_rows,
+    padded,
+    products,
+    room_for_halves,
+    scratch,
+    solve_upper,
+)
+from matinee.kernels.simd import LANES
 
 
 @pytest.mark.parametrize("width", [16, 32, 80])

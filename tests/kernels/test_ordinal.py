@@ -8,16 +8,16 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from matinee.kernels import (
+from matinee.kernels.ordinal import (
     add_probabilities,
+    below,
     draw_latent,
-    even_blocks,
     level_likelihoods,
     normal_distribution,
-    normal_quantile,
-    run_blocks,
+    truncated,
 )
-from matinee.kernels.ordinal import below, truncated
+from matinee.kernels.ordinal import quantile as normal_quantile
+from matinee.kernels.parallel import even_blocks, run_blocks
 
 GRID = 20_001  # points of an integral: an odd number, as Simpson's rule likes it
 CUTS = np.array([-np.inf, -1.8, -0.9, -0.2, 0.4, 1.7, np.inf])

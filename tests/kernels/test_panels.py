@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from matinee.kernels import groups_of_viewers, pack, run_blocks, score_rows
+from matinee.kernels.parallel import run_blocks
+from matinee.kernels.scoring import groups_of_viewers, pack, score_rows
 
 MEAN = np.float32(3.5)
 

@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matinee.kernels import (
+from matinee.kernels import csr as rows
+from matinee.kernels.csr import (
+    add_up_words,
     both_ways,
     compress,
+    mark,
     rank,
     repeated_entry,
-    rows,
     tally,
     transpose,
     within,
 )
-from matinee.kernels.codes import mark
-from matinee.kernels.memory import add_up_words
 
 
 def as_lists(matrix):

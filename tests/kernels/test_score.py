@@ -4,15 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matinee.kernels import (
-    add_up_rows,
-    compress,
-    equal_blocks,
-    even_blocks,
-    predict_pairs,
-    squared_error,
-    take_rows,
-)
+from matinee.kernels.als import add_up_rows, predict_pairs, squared_error
+from matinee.kernels.csr import compress, take_rows
+from matinee.kernels.parallel import equal_blocks, even_blocks
 
 MEAN = np.float32(3.5)
 

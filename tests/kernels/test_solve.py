@@ -5,16 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from matinee.kernels import (
-    compress,
-    equal_blocks,
-    halve_rows,
-    room_for_halves,
-    run_blocks,
-    solve_rows_cg,
-    solve_rows_exact,
-    transpose,
-)
+from matinee.kernels.als import solve_rows_cg, solve_rows_exact
+from matinee.kernels.csr import compress, transpose
+from matinee.kernels.linalg import halve_rows, room_for_halves
+from matinee.kernels.parallel import equal_blocks, run_blocks
 
 MEAN = 3.3
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matinee.kernels import inner, times
+from matinee.kernels.linalg import inner, times
 
 SIZES = [(0, 3, 2), (1, 1, 1), (7, 1, 33), (1000, 5, 17), (3001, 33, 1), (2500, 16, 16), (4, 0, 3)]
 CLOSE = {np.float32: {"rtol": 1e-4, "atol": 1e-3}, np.float64: {"rtol": 1e-11, "atol": 1e-10}}

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 import matinee
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.evaluation import rmse
 from matinee.models import ALS, BiasOnly

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from matinee.models.arrays import LONGEST_HEADER, arrays_in
+from matinee.storage.safetensors import LONGEST_HEADER, arrays_in
 
 SOME = {
     "rows": np.arange(12, dtype=np.float32).reshape(4, 3),

@@ -10,9 +10,9 @@ import pytest
 
 import matinee
 from matinee.errors import RunError
-from matinee.folders import recover_all, remove_folder, rename_folder
-from matinee.models import run_contents
-from matinee.models.runs import list_runs, remove_run, rename_run, save_new
+from matinee.models import serialization as run_contents
+from matinee.storage.atomic import recover_all, remove_folder, rename_folder
+from matinee.storage.runs import list_runs, remove_run, rename_run, save_new
 
 
 @pytest.fixture

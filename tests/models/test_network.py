@@ -6,10 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from matinee.kernels import Rows
-from matinee.models.network import Network
-from matinee.models.network_head import NetworkHead
-from matinee.models.viewer import Audience
+from matinee.kernels.csr import Rows
+from matinee.models.network_head import Network, NetworkHead
+from matinee.models.queries import Audience
 
 torch = pytest.importorskip("torch")
 
@@ -24,7 +23,7 @@ USERS, ITEMS = 9, 11
 
 def module_of(factors, layers, *, seed=0, mean=0.0):
     """A module in float64 whose weights are far from special."""
-    from matinee.neural.modules import Collaborative
+    from matinee.models.neural.modules import Collaborative
 
     generator = torch.Generator().manual_seed(seed)
     module = Collaborative(

@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 import matinee
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.models import EASE, BiasOnly, ImplicitALS, Popularity, baselines
+from matinee.models.als_common import SPAN
 from matinee.models.implicit_als import LINK_RIDGE
-from matinee.models.side import SPAN
 
 RANKERS = [
     ImplicitALS(factors=6, iterations=3),

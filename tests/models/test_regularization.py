@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import matinee
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 from matinee.models import ALS, ImplicitALS
-from matinee.models.regularization import LIST_SHARE, SHARE, against_noise
+from matinee.models.als_common import LIST_SHARE, SHARE, against_noise
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.3, 0.5, 1.0])

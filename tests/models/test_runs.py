@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 import matinee
 from matinee.errors import RunError
 from matinee.models import ALS, EASE, BiasOnly, ImplicitALS, Popularity
-from matinee.models.runs import FILES, list_runs, read_manifest
+from matinee.storage.runs import FILES, list_runs, read_manifest
 
 HEADS = ("rating.safetensors", "ranking.safetensors")
 

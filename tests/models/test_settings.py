@@ -9,9 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matinee.errors import SettingError
-from matinee.models import ALS, EASE, BayesianMF, ImplicitALS
-from matinee.models.recipes import NEURAL, RANKING, RATING, recipe_class
-from matinee.models.settings import APART, parse_setting, parse_settings, settings_of, written
+from matinee.models import ALS, EASE, ImplicitALS
+from matinee.models.bayesian import BayesianMF
+from matinee.models.registry import (
+    APART,
+    NEURAL,
+    RANKING,
+    RATING,
+    parse_setting,
+    parse_settings,
+    recipe_class,
+    settings_of,
+    written,
+)
 
 NUMBERS = st.floats(allow_nan=False)
 VALUES = {
@@ -73,7 +83,7 @@ def test_values_have_the_types_of_the_recipe():
 
 
 def test_a_mapping_is_named_entry_by_entry():
-    mlp = pytest.importorskip("matinee.neural").MLP
+    mlp = pytest.importorskip("matinee.models.neural").MLP
     texts = ["weight_decay.factors=0.3", "epochs=3", "weight_decay.layers=0.1"]
     wanted = {"weight_decay": {"factors": 0.3, "layers": 0.1}, "epochs": 3}
     assert parse_settings(mlp, texts) == wanted
@@ -116,7 +126,7 @@ def test_what_is_wrong_is_refused_by_name(texts, message):
     ],
 )
 def test_what_is_wrong_with_a_network_is_refused_by_name(texts, message):
-    mlp = pytest.importorskip("matinee.neural").MLP
+    mlp = pytest.importorskip("matinee.models.neural").MLP
     with pytest.raises(SettingError) as refused:
         parse_settings(mlp, texts)
     assert str(refused.value) == message

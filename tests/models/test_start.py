@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 from matinee.errors import SettingError
-from matinee.models import ALS, BayesianMF, BiasOnly, ImplicitALS
+from matinee.models import ALS, BiasOnly, ImplicitALS
+from matinee.models.bayesian import BayesianMF
 
 
 def rows(model):

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 
 # PyTorch is an extra; what happens without it is tested beside the recipes
 collect_ignore_glob = [] if find_spec("torch") else ["test_*.py"]

@@ -10,9 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from matinee.errors import RunError
-from matinee.models.checkpointed import STATE
-from matinee.neural import BPR, GMF, MLP, Checkpointed, MatrixFactorization, NeuMF
-from matinee.neural.tasks import StarsTask, WatchedTask
+from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
+from matinee.models.neural.losses import StarsTask, WatchedTask
+from matinee.storage.checkpoint import STATE, Checkpointed
 
 MF = MatrixFactorization(factors=3, epochs=5, batch_size=2000, learning_rate=0.02, device="cpu")
 BUSY = NeuMF(
@@ -283,7 +283,7 @@ def test_a_folder_with_something_else_is_refused(parts, tmp_path):
 
 
 def test_a_kill_while_a_state_is_written_leaves_the_one_before(parts, tmp_path, monkeypatch):
-    from matinee.neural import checkpoints
+    from matinee.models.neural import checkpoint as checkpoints
 
     writes = []
 

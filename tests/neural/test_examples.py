@@ -6,10 +6,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matinee.kernels import Rows
-from matinee.neural.examples import Shuffled, Unwatched
-from matinee.neural.modules import Scorer
-from matinee.neural.tasks import RIVALS, WatchedTask, hit_rate
+from matinee.kernels.csr import Rows
+from matinee.models.neural.batches import Shuffled, Unwatched
+from matinee.models.neural.losses import RIVALS, WatchedTask, hit_rate
+from matinee.models.neural.modules import Scorer
 
 CPU = torch.device("cpu")
 MOVIES = 12

@@ -12,8 +12,8 @@ from safetensors.numpy import load_file, save_file
 
 import matinee
 from matinee.errors import RunError, SettingError, UnknownIdError
-from matinee.models import runs
-from matinee.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
+from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
+from matinee.storage import runs
 
 HOW = {"device": "cpu", "batch_size": 512, "learning_rate": 0.01, "epochs": 8}
 TOWER = (16, 8)

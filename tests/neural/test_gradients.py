@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from matinee.data.generated import generate
-from matinee.models.positives import watched_by
-from matinee.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
-from matinee.neural.modules import mean_square_of_all
-from matinee.neural.tasks import OrderTask, StarsTask, WatchedTask
+from matinee.data.synthetic import generate
+from matinee.models.implicit_feedback import watched_by
+from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
+from matinee.models.neural.losses import OrderTask, StarsTask, WatchedTask
+from matinee.models.neural.modules import mean_square_of_all
 
 CPU = torch.device("cpu")
 STEP = 1e-6

@@ -9,8 +9,9 @@ import torch
 
 import matinee
 from matinee.errors import DivergedWarning, SettingError
-from matinee.neural import BPR, GMF, MLP, Checkpointed, MatrixFactorization, NeuMF
-from matinee.neural.tasks import StarsTask, WatchedTask
+from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
+from matinee.models.neural.losses import StarsTask, WatchedTask
+from matinee.storage.checkpoint import Checkpointed
 
 MF = MatrixFactorization(factors=3, epochs=5, batch_size=2000, learning_rate=0.02, device="cpu")
 BY_HEART = replace(
@@ -274,7 +275,7 @@ def test_an_explosion_goes_off_again_after_a_checkpoint(known, exploded, tmp_pat
     ids=["MatrixFactorization", "GMF"],
 )
 def test_the_warning_points_at_who_called_fit(known, recipe, monkeypatch):
-    from matinee.neural import loop
+    from matinee.models.neural import trainer as loop
 
     losses = iter([1.0, 1.0, 1.0, 1e9])  # before, after the first epoch, the second, the third
     monkeypatch.setattr(loop, "_loss_of_some", lambda task: next(losses))

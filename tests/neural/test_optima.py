@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import matinee
-from matinee.neural import GMF, MatrixFactorization, NeuMF
+from matinee.models.neural import GMF, MatrixFactorization, NeuMF
 
 SGD = {"optimizer": "sgd", "learning_rate": 0.3, "schedule": "constant"}
 ADAM = {"optimizer": "adam", "learning_rate": 0.05, "schedule": "cosine"}

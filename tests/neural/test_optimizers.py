@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from matinee.neural import BPR, MLP, MatrixFactorization, NeuMF, optimizers
-from matinee.neural.modules import Scorer
-from matinee.neural.optimizers import build_optimizers, wants_sparse
+from matinee.models.neural import BPR, MLP, MatrixFactorization, NeuMF, optimizers
+from matinee.models.neural.modules import Scorer
+from matinee.models.neural.optimizers import build_optimizers, wants_sparse
 
 RATE = 0.1
 
@@ -279,7 +279,7 @@ def test_both_optimizers_of_sparse_adam_follow_the_schedule(small):
     module = recipe.start(small, {}, None)
     updates = build_optimizers(recipe, module)
     assert [type(update).__name__ for update in updates] == ["SparseAdam", "AdamW"]
-    from matinee.neural.loop import _set_rate
+    from matinee.models.neural.trainer import _set_rate
 
     _set_rate(updates, 0.125)
     assert {group["lr"] for update in updates for group in update.param_groups} == {0.125}

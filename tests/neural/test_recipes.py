@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 from matinee.errors import SettingError
-from matinee.models.recipes import recipe_again
-from matinee.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
-from matinee.neural.devices import choose_device, device_report, torch_threads
+from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
+from matinee.models.neural.devices import choose_device, device_report, torch_threads
+from matinee.models.registry import recipe_again
 
 EVERY = (MatrixFactorization, GMF, MLP, NeuMF, BPR)
 NAN, INF = float("nan"), float("inf")
@@ -269,7 +269,7 @@ sys.modules["torch"] = None
 import matinee
 from matinee.errors import ExtraError
 from matinee.models.recipes import recipe_class
-for ask in (lambda: __import__("matinee.neural"), lambda: recipe_class("NeuMF")):
+for ask in (lambda: __import__("matinee.models.neural"), lambda: recipe_class("NeuMF")):
     try:
         ask()
     except ExtraError as problem:

@@ -9,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FixedTrial
 
-from matinee.cli.trainers import command_of
-from matinee.data.generated import generate
+from matinee.cli.hyperparameters import command_of
+from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.models import ALS, ImplicitALS
-from matinee.models.recipes import RANKING, RATING, recipe_class
-from matinee.models.settings import nested_settings, parse_settings
+from matinee.models.registry import RANKING, RATING, nested_settings, parse_settings, recipe_class
 from matinee.tuning import Choice, Range, Space, read_space, usual_space
-from matinee.tuning.plan import plan_of
-from matinee.tuning.space import recipe_with
+from matinee.tuning.search import plan_of
+from matinee.tuning.search_space import recipe_with
 
 TUNED = sorted({*RATING.values(), *RANKING.values()} - {"Popularity"})
 

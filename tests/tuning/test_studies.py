@@ -17,12 +17,12 @@ import polars as pl
 import pytest
 from optuna.trial import TrialState
 
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 from matinee.errors import RunError, SettingError
-from matinee.evaluation import Split
-from matinee.folders import locked
-from matinee.models import ALS, load
-from matinee.models.runs import remove_run
+from matinee.experiments import Split
+from matinee.models import ALS
+from matinee.storage.atomic import locked
+from matinee.storage.runs import load, remove_run
 from matinee.tuning import Choice, Range, Space, tune
 from matinee.tuning.study import DATA, NAMES, at_work
 
@@ -132,7 +132,7 @@ def test_a_search_goes_on_as_if_it_had_not_been_interrupted(tmp_path, data):
 
 
 def test_ctrl_c_keeps_what_is_finished_and_looks_at_no_test_part(tmp_path, data, monkeypatch):
-    from matinee.tuning import trials
+    from matinee.tuning import trial as trials
 
     usual = trials.Trials.__call__
 
@@ -238,7 +238,7 @@ def test_the_test_part_has_no_say_in_the_search(tmp_path, data):
 
 
 def test_what_an_interrupt_took_is_made_again(tmp_path, data, monkeypatch):
-    from matinee.tuning import trials
+    from matinee.tuning import trial as trials
 
     place = {"study": tmp_path / "study", "run": tmp_path / "run"}
     grid = {"space": Space("BiasOnly", {"iterations": Choice((2, 4, 6))}), "search": "grid"}
@@ -263,7 +263,7 @@ def test_what_an_interrupt_took_is_made_again(tmp_path, data, monkeypatch):
 
 @pytest.mark.parametrize("search", ["random", "tpe"])
 def test_an_interrupt_changes_nothing_of_what_is_tried(tmp_path, data, monkeypatch, search):
-    from matinee.tuning import trials
+    from matinee.tuning import trial as trials
 
     usual = trials.Trials.__call__
     deadly = iter([False, False, True, False, True])
@@ -289,7 +289,7 @@ def test_an_interrupt_changes_nothing_of_what_is_tried(tmp_path, data, monkeypat
 
 
 def test_a_few_values_go_on_whatever_was_asked_for_first(tmp_path, data, monkeypatch):
-    from matinee.tuning import trials
+    from matinee.tuning import trial as trials
 
     space = Space("EASE", {"regularization": Choice((50.0, 100.0, 100.0005, 200.0, 400.0, 800.0))})
     place = {"space": space, "study": tmp_path / "study", "run": tmp_path / "run"}
@@ -313,7 +313,7 @@ def test_a_few_values_go_on_whatever_was_asked_for_first(tmp_path, data, monkeyp
 
 
 def test_what_a_killed_process_had_taken_is_tried_before_anybody_wins(tmp_path, data, monkeypatch):
-    from matinee.tuning import trials
+    from matinee.tuning import trial as trials
 
     usual, taken = trials.Trials.__call__, []
 
@@ -336,7 +336,8 @@ def test_what_a_killed_process_had_taken_is_tried_before_anybody_wins(tmp_path, 
 
 
 def test_an_interrupt_of_the_winner_is_an_interrupt(tmp_path, data, monkeypatch):
-    from matinee.tuning import search, winner
+    from matinee.tuning import search
+    from matinee.tuning import search as winner
 
     def stops(*_, **__):
         raise KeyboardInterrupt

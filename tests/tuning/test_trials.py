@@ -7,9 +7,9 @@ from optuna.trial import TrialState
 
 from matinee.models import ALS, EASE
 from matinee.tuning import Choice, Objective, Range, Space
-from matinee.tuning.space import recipe_with
-from matinee.tuning.trials import KEPT, REDUCTION, Trials, pruner_of, rungs, shortened, sooner
-from matinee.tuning.validation import inner_parts
+from matinee.tuning.objective import inner_parts
+from matinee.tuning.search_space import recipe_with
+from matinee.tuning.trial import KEPT, REDUCTION, Trials, pruner_of, rungs, shortened, sooner
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 STRENGTH = {"regularization": Range(0.3, 3.0, log=True, relative=True)}

@@ -10,22 +10,14 @@ from typing import Any
 
 import typer
 
-from matinee.cli.cluster import cluster
-from matinee.cli.compare import compare
-from matinee.cli.cross_validate import cross_validate
 from matinee.cli.data import data_app
 from matinee.cli.demo import demo
-from matinee.cli.describe import describe
-from matinee.cli.doctor import doctor
-from matinee.cli.evaluate import evaluate
-from matinee.cli.explain import explain
-from matinee.cli.map import draw_map
+from matinee.cli.evaluate import compare, cross_validate, evaluate
+from matinee.cli.info import doctor, recipes
 from matinee.cli.output import complain
-from matinee.cli.recipes import recipes
-from matinee.cli.recommend import recommend
-from matinee.cli.report import report
+from matinee.cli.recommend import explain, recommend, similar
+from matinee.cli.report import cluster, describe, draw_map, report
 from matinee.cli.runs import runs_app
-from matinee.cli.similar import similar
 from matinee.cli.train import train
 from matinee.cli.tune import tune
 from matinee.errors import DivergedWarning, MatineeError

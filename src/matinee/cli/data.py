@@ -21,7 +21,7 @@ def list_data(json: Json = False) -> None:
     import polars as pl
 
     from matinee.data.cache import cache_folder, cached, cached_names
-    from matinee.data.editions import EDITIONS
+    from matinee.data.movielens import EDITIONS
 
     rows = [
         {
@@ -58,7 +58,7 @@ def fetch(
     """Download a MovieLens edition from GroupLens, checksum checked; goes on where it stopped."""
     from matinee.data.cache import cached
     from matinee.data.download import fetch as download
-    from matinee.data.editions import TERMS
+    from matinee.data.movielens import TERMS
 
     already = cached(name)
     path = already or download(name)
@@ -80,7 +80,7 @@ def add(
     """Check data of your own and keep them under a name."""
     from matinee.data.cache import add as keep
     from matinee.data.cache import cached
-    from matinee.data.editions import refuse_misnamed
+    from matinee.data.movielens import refuse_misnamed
 
     before = cached(name or Path(path).stem)
     dataset = open_dataset(path, columns, scale, duplicates)
@@ -96,7 +96,7 @@ def add(
 @data_app.command()
 def clean(json: Json = False) -> None:
     """Remove what large data were prepared to for quick reading; the data themselves stay."""
-    from matinee.data.prepared import clear
+    from matinee.data.parsed_cache import clear
 
     freed = clear()
     if json:

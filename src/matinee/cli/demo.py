@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from matinee.cli.output import command, heading, print_table, say, short
 
 if TYPE_CHECKING:
-    from matinee.data import Dataset
-    from matinee.evaluation import Exam
-    from matinee.models import FactorModel
+    from matinee.data.dataset import Dataset
+    from matinee.evaluation.protocols import Exam
+    from matinee.models.recommender import FactorModel
 
 EDITION = "ml-latest-small"
 ROWS = 8
@@ -15,10 +15,14 @@ ROWS = 8
 
 def demo() -> None:
     """Train on a small MovieLens edition and show what came out."""
-    from matinee.evaluation import Split, held_out, train_and_test
-    from matinee.explore import describe, familiar_movies
-    from matinee.models import ALS, BiasOnly, ImplicitALS
-    from matinee.models.runs import RUNS, save_new
+    from matinee.analysis.dataset import describe
+    from matinee.analysis.embeddings import familiar_movies
+    from matinee.evaluation.protocols import held_out
+    from matinee.experiments.training import Split, train_and_test
+    from matinee.models.als import ALS
+    from matinee.models.baselines import BiasOnly
+    from matinee.models.implicit_als import ImplicitALS
+    from matinee.storage.runs import RUNS, save_new
 
     data = _find_data()
     about = describe(data)
@@ -56,10 +60,10 @@ def demo() -> None:
 
 def _find_data() -> "Dataset":
     """The edition from the cache, else downloaded, else generated data; says which."""
-    from matinee.data import read
     from matinee.data.cache import cached
     from matinee.data.download import fetch
-    from matinee.data.generated import generate
+    from matinee.data.reading import read
+    from matinee.data.synthetic import generate
     from matinee.errors import ArchiveError
 
     if path := cached(EDITION):
@@ -77,8 +81,8 @@ def _find_data() -> "Dataset":
 
 def _show_lists(model: "FactorModel", exam: "Exam") -> None:
     """Why there are two heads: lists by each, and the same list for everybody."""
-    from matinee.evaluation import judge
-    from matinee.models import Popularity
+    from matinee.evaluation.evaluator import judge
+    from matinee.models.baselines import Popularity
 
     popular = Popularity().fit(exam.train)
     ranked = {
@@ -96,7 +100,7 @@ def _show_viewer(model: "FactorModel") -> None:
     """One viewer's favourites beside what is recommended to them, and why."""
     import polars as pl
 
-    from matinee.explore import favourites, reasons, typical_viewer
+    from matinee.analysis.users import favourites, reasons, typical_viewer
 
     user = typical_viewer(model)
     loved = favourites(model, user, ROWS)
@@ -120,7 +124,7 @@ def _show_viewer(model: "FactorModel") -> None:
 
 
 def _show_neighbours(model: "FactorModel") -> None:
-    from matinee.explore import familiar_movies
+    from matinee.analysis.embeddings import familiar_movies
 
     title = familiar_movies(model, 1)[0]
     say()

@@ -1,11 +1,32 @@
 """matinee evaluate"""
 
-from typing import Annotated
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matinee.cli.options import Json, find_run
+from matinee.cli.hyperparameters import both_recipes
+from matinee.cli.options import (
+    Columns,
+    DatasetArgument,
+    Duplicates,
+    Html,
+    Json,
+    Out,
+    ScaleOption,
+    Seed,
+    Settings,
+    Threads,
+    find_run,
+    open_dataset,
+    place_of,
+)
 from matinee.cli.output import heading, print_json, print_table, say
+from matinee.errors import SettingError
+
+if TYPE_CHECKING:
+    from matinee.experiments.cross_validation import CrossValidation
 
 
 def evaluate(
@@ -32,9 +53,10 @@ def evaluate(
     """
     import polars as pl
 
-    from matinee.evaluation import TABLED, judge_runs
-    from matinee.evaluation.comparison import short_names
-    from matinee.models import load
+    from matinee.evaluation.metrics import TABLED
+    from matinee.experiments.comparison_result import short_names
+    from matinee.experiments.leaderboard import judge_runs
+    from matinee.storage.runs import load
 
     folders = [find_run(run) for run in runs] if runs else [find_run(None)]
     models = {str(folder): load(folder) for folder in folders}
@@ -82,3 +104,146 @@ def evaluate(
                 f"{row.stars.ratings:,} ratings, {row.stars.by_unknown_viewers:,} by viewers and "
                 f"{row.stars.of_unknown_movies:,} of movies without a training rating."
             )
+
+
+def compare(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN RUN...", help="Folders or names; the others are compared with the first."
+        ),
+    ] = None,
+    html: Html = False,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Which of several runs with the same test ratings is better, how sure that is, what differs.
+
+    Shows the settings that differ, figures of stars and lists, and by how much each run differs
+    from the first, with 95 % intervals from the same viewers for both.
+    """
+    import polars as pl
+
+    from matinee.evaluation.metrics import MAIN
+    from matinee.experiments.comparison import compare as compare_models
+    from matinee.experiments.comparison_result import LESS_OR_MORE, short_names
+    from matinee.storage.runs import load
+
+    if not runs or len(runs) < 2:
+        raise SettingError("Name two runs or more to compare; matinee runs lists them.")
+    places = [find_run(run) for run in runs]
+    for place, other in combinations(places, 2):
+        if place.samefile(other):
+            raise SettingError(f"{place} is named twice; name different runs.")
+    folders = [str(place) for place in places]
+    letters = short_names(folders)
+    page = place_of(out, Path("comparison.html"), ".html") if html or out else None
+    if page:  # so that what is missing is told now
+        from matinee.report.pages import write_comparison
+    models = {folder: load(folder) for folder in folders}
+    found = compare_models(models)
+    if page:
+        write_comparison(found, models, page)
+    if json:
+        print_json({**found.as_json(), "html": str(page) if page else None})
+        return
+    for folder, letter in letters.items():  # names may be long, and figures must not give way
+        say(f"{letter}  {folder}")
+    found = found.called(letters)
+    say()
+    heading(found.tested)
+    rows = pl.DataFrame(found.run_rows())
+    print_table(rows, {name: name.replace("_", " ") for name in rows.columns})
+    say()
+    heading("Settings that differ")
+    if differ := found.settings.rows(found.runs):
+        print_table(pl.DataFrame(differ), {name: name for name in differ[0]})
+    say(found.settings.rest)
+    say()
+    heading("Figures, with 95 % intervals over viewers")
+    first = next(iter(found.runs))
+    columns = {name: name for name in ("figure", "run", "value", "interval")}
+    print_table(
+        pl.DataFrame(found.figure_rows()), {**columns, "difference": f"minus that of {first}"}
+    )
+    say(LESS_OR_MORE)
+    for note in found.notes:
+        say(note)
+    for one in found.differences:
+        if one.figure in MAIN.values():
+            say(str(one))
+    if page:
+        say(f"More in {page}; open it in a browser.")
+
+
+WIDE = 5  # folds beside one another
+DIGITS = 18  # of a number that may be meant
+
+
+def cross_validate(
+    dataset: DatasetArgument,
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="What predicts stars, or none; as for train.")
+    ] = "als",
+    ranker: Annotated[
+        str, typer.Option(metavar="NAME", help="What lists are made by, or none; as for train.")
+    ] = "none",
+    settings: Settings = None,
+    folds: Annotated[
+        str, typer.Option(metavar="K|official", help="How many, or those of the edition (ml-100k).")
+    ] = "5",
+    seed: Seed = 0,
+    threads: Threads = None,
+    columns: Columns = None,
+    scale: ScaleOption = None,
+    duplicates: Duplicates = None,
+    json: Json = False,
+) -> None:
+    """Train and test on k folds: each metric on each fold, with mean and spread, and the times.
+
+    Every rating is tested once, by a model trained on the other folds. Nothing is saved.
+    """
+    from matinee.experiments.cross_validation import cross_validate
+
+    if folds != "official" and not folds.isdecimal():
+        raise SettingError(f"--folds is a number or official, not {folds!r}.")
+    if len(folds) > DIGITS:
+        raise SettingError(f"--folds is a number or official, not one of {len(folds):,} digits.")
+    rating, ranking = both_recipes(model, ranker, seed, settings or ())
+    data = open_dataset(dataset, columns, scale, duplicates)
+    found = cross_validate(
+        data,
+        rating,
+        ranking,
+        folds=int(folds) if folds.isdecimal() else folds,
+        seed=seed,
+        threads=threads,
+    )
+    if json:
+        print_json({"data": data.name, "seed": seed, **found.as_json()})
+        return
+    names = " and ".join(str(trainer["name"]) for trainer in found.trainers.values())
+    heading(f"{data.name}: {names}, {len(data):,} ratings in {len(found.folds)} folds")
+    for first in range(0, len(found.folds), WIDE):
+        _show(found, found.folds[first : first + WIDE])
+    say("std is the sample standard deviation over folds (divided by folds - 1).")
+
+
+def _show(found: "CrossValidation", folds: tuple[str, ...]) -> None:
+    """A table of some folds; mean and spread of all stand beside the last ones."""
+    import polars as pl
+
+    from matinee.evaluation.metrics import TABLED
+
+    rows = []
+    for name, values in found.figures.items():
+        per_fold = dict(zip(found.folds, values, strict=True))
+        cells = {fold: per_fold[fold] for fold in folds}
+        if folds[-1] == found.folds[-1]:
+            cells |= {"mean": found.mean(name), "std": found.std(name)}
+        kind = TABLED[name]
+        shown = {head: format(value, kind.form) for head, value in cells.items()}
+        rows.append({"": kind.title, **shown})
+    heads = {fold: f"fold {fold}" if fold.isdecimal() else fold for fold in folds}
+    headings = {name: heads.get(name, name) for name in rows[0]}
+    print_table(pl.DataFrame(rows), headings, numbers=set(headings) - {""})

@@ -9,8 +9,9 @@ import typer
 from matinee.errors import RunError, SettingError
 
 if TYPE_CHECKING:
-    from matinee.data import Dataset
-    from matinee.models import FactorModel, Viewer
+    from matinee.data.dataset import Dataset
+    from matinee.models.queries import Viewer
+    from matinee.models.recommender import FactorModel
 
 DatasetArgument = Annotated[
     str, typer.Argument(metavar="DATASET", help="A name (see matinee data list) or a path.")
@@ -76,7 +77,7 @@ def open_dataset(
     source: str, columns: str | None = None, scale: str | None = None, duplicates: str | None = None
 ) -> "Dataset":
     """Read the data that the options describe."""
-    from matinee.data import read
+    from matinee.data.reading import read
 
     named = {}
     for pair in columns.split(",") if columns else []:
@@ -106,8 +107,8 @@ def typed_options(context: typer.Context) -> dict[str, str]:
 
 def find_run(run: str | None) -> Path:
     """The folder that a person means by a run's name or path, or by nothing."""
-    from matinee.folders import recover
-    from matinee.models.runs import MANIFEST, RUNS, list_runs
+    from matinee.storage.atomic import recover
+    from matinee.storage.runs import MANIFEST, RUNS, list_runs
 
     if run is None:
         newest = list_runs()
@@ -124,7 +125,7 @@ def find_run(run: str | None) -> Path:
 
 def open_run(run: str | None) -> "FactorModel":
     """The model of a run."""
-    from matinee.models import load
+    from matinee.storage.runs import load
 
     return load(find_run(run))
 

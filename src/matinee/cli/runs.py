@@ -41,7 +41,7 @@ def runs(
                 "after its name."
             )
         return
-    from matinee.models.runs import list_runs, plain
+    from matinee.storage.runs import list_runs, plain
 
     if sort not in SORTS:
         raise SettingError(f"--sort is {', '.join(SORTS)}, not {sort!r}.")
@@ -85,7 +85,7 @@ def rename(
     json: Json = False,
 ) -> None:
     """Give a run another name."""
-    from matinee.models.runs import rename_run
+    from matinee.storage.runs import rename_run
 
     old = find_run(run)
     renamed = rename_run(old, new)
@@ -102,7 +102,7 @@ def remove(
     json: Json = False,
 ) -> None:
     """Remove runs for good, with all that is in their folders."""
-    from matinee.models.runs import check_own, remove_run
+    from matinee.storage.runs import check_own, remove_run
 
     folders: list[Path] = []
     for folder in map(find_run, runs):
@@ -131,7 +131,7 @@ def _text(said: Any) -> str | None:
 
 def _kinds(recipe: str | None) -> set[str]:
     """The classes that go by a name, typed as for `matinee train` or as lists show it."""
-    from matinee.models.recipes import RANKING, RATING
+    from matinee.models.registry import RANKING, RATING
 
     known = {**RATING, **RANKING}
     kinds = {kind for name, kind in known.items() if recipe in (name, kind)}
@@ -167,7 +167,7 @@ def _recipe(manifest: dict[str, Any], head: str) -> str | None:
 
 def _ndcg(manifest: dict[str, Any]) -> float | None:
     """Of lists that were ranked among all movies: other protocols give other figures."""
-    from matinee.models.runs import plain
+    from matinee.storage.runs import plain
 
     try:
         lists = manifest["metrics"]["lists"]

@@ -1,11 +1,14 @@
 """matinee train"""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matinee.cli.again import train_again
+from matinee.cli.hyperparameters import both_recipes, parse_layers
 from matinee.cli.options import (
     Columns,
     Duplicates,
@@ -18,10 +21,137 @@ from matinee.cli.options import (
     typed_options,
 )
 from matinee.cli.output import heading, print_json, say
-from matinee.cli.trained import CURVES, check_place, plotted, report, say_saved
-from matinee.cli.trainers import both_recipes, parse_layers
-from matinee.cli.where import Where
+from matinee.cli.reproduce import train_again
 from matinee.errors import SettingError
+
+if TYPE_CHECKING:
+    from matinee.experiments.training import Result
+    from matinee.models.base import Trainer
+
+
+@dataclass(frozen=True)
+class Where:
+    """The options of a training that are no settings: what it runs on, and its states."""
+
+    device: str | None = None
+    checkpoint: str | None = None
+    every: int | None = None
+    resume: bool = False
+
+    def check(self, recipes: "Iterable[Trainer | None]") -> None:
+        """Refuse, before the work, what cannot be used or means nothing to these recipes."""
+        recipes = list(recipes)
+        if trained_by_gradients(recipes):
+            from matinee.models.neural.devices import choose_device
+
+            choose_device(self.device or "auto")
+        elif self.device is not None:
+            raise SettingError("--device is for models trained by gradients; none is here.")
+        self._check_checkpoint(recipes)
+
+    def _check_checkpoint(self, recipes: "Iterable[Trainer | None]") -> None:
+        from matinee.storage.checkpoint import STATE
+
+        if self.checkpoint is None:
+            for option in ("checkpoint-every",) * bool(self.every) + ("resume",) * self.resume:
+                raise SettingError(f"--{option} needs --checkpoint DIR.")
+            return
+        if not any(leaves_states(recipe) for recipe in recipes):
+            raise SettingError(
+                "--checkpoint is for bayes and for models trained by gradients; none is here."
+            )
+        if Path(self.checkpoint).is_file():
+            raise SettingError(f"--checkpoint {self.checkpoint}: this is a file; name a folder.")
+        if self.resume and not any(Path(self.checkpoint).glob(f"*/{STATE}")):
+            raise SettingError(
+                f"--resume: there is no state in {self.checkpoint}; leave it out to begin."
+            )
+
+    def adapt(self, recipe: "Trainer") -> "Trainer":
+        """The recipe on this device and with checkpoints, where it knows of such."""
+        from matinee.storage.checkpoint import Checkpointed
+
+        changed: Any = recipe
+        if self.device is not None and trained_by_gradients([recipe]):
+            changed = replace(changed, device=self.device)
+        if self.checkpoint is not None and leaves_states(recipe):
+            changed = Checkpointed(changed, Path(self.checkpoint), self.every)
+        result: Trainer = changed
+        return result
+
+    def named(self, trainer: Mapping[str, Any]) -> str:
+        """The words "on cpu" and so on, after a space, for a head trained by gradients; else ""."""
+        if "device" not in trainer:
+            return ""
+        from matinee.models.neural.devices import choose_device
+
+        return f" on {choose_device(self.device or 'auto')}"
+
+
+def trained_by_gradients(recipes: "Iterable[Trainer | None]") -> bool:
+    """Whether any of these recipes is; only then a device means something."""
+    return any(hasattr(recipe, "device") for recipe in recipes if recipe)
+
+
+def leaves_states(recipe: "Trainer | None") -> bool:
+    """Whether this recipe can leave its state on disk, and go on from it."""
+    return recipe is not None and "checkpoint" in signature(recipe.fit).parameters
+
+
+CURVES = "history.png"
+
+
+def check_place(run: str | None, plot: bool) -> None:
+    """Refuse, before the work, a place that cannot be had or a picture that cannot be drawn."""
+    from matinee.storage.runs import refuse_occupied
+
+    if run:
+        refuse_occupied(Path(run))
+    if plot:
+        from matinee.plots.training import training_curves  # noqa: F401
+        from matinee.report.document import save_chart  # noqa: F401
+
+
+def report(result: "Result", where: Where) -> None:
+    """Say how both heads did on the test part."""
+    places = {name: where.named(head.trainer) for name, head in result.model.heads.items()}
+    if result.test:
+        say(
+            f"Stars: RMSE {result.test.rmse:.4f}, MAE {result.test.mae:.4f}; "
+            f"fitted in {result.fit_seconds:.1f} s{places['rating']}."
+        )
+        if result.test.by_unknown_viewers or result.test.of_unknown_movies:
+            say(
+                f"Among them, {result.test.by_unknown_viewers:,} by viewers and "
+                f"{result.test.of_unknown_movies:,} of movies without a training rating."
+            )
+    if "ranking" in places and result.lists:
+        lists = result.lists
+        say(
+            f"Lists: NDCG@10 {lists['ndcg@10']:.4f}, HR@10 "
+            f"{lists['hit_rate@10']:.4f} over {lists.viewers:,} viewers"
+            f"{' (' + lists.protocol + ')' if lists.protocol != 'held-out' else ''}; "
+            f"fitted in {result.ranking_seconds:.1f} s{places['ranking']}."
+        )
+
+
+def plotted(result: "Result", folder: Path) -> str | None:
+    """Where the curves went; None where there is nothing to draw."""
+    from matinee.plots.training import training_curves
+    from matinee.report.document import save_chart
+
+    try:
+        return str(save_chart(training_curves(result.model), folder / CURVES))
+    except SettingError:
+        return None
+
+
+def say_saved(folder: Path, curves: str | None, plot: bool) -> None:
+    """Say where the run is, and its picture if one was asked for."""
+    if plot:
+        say(f"Curves in {curves}." if curves else "No curves: this training has no steps.")
+    say(f"Saved in {folder}. Next: matinee recommend --user ID, matinee similar TITLE.")
+
 
 OF_THE_DATA = {"dataset", "columns", "scale", "duplicates"}
 OF_THE_WORK = {
@@ -200,8 +330,9 @@ def train(
     other than als, bayes, bias, ials, ease and popularity are trained by gradients and need
     PyTorch: pip install 'matinee[torch]'. With --from RUN, all is as that run says.
     """
-    from matinee.evaluation import Setup, Split, Step, find_setup, run_setup, train_and_test
-    from matinee.models.runs import keep
+    from matinee.experiments.presets import Setup, Step, find_setup, run_setup
+    from matinee.experiments.training import Split, train_and_test
+    from matinee.storage.runs import keep
 
     given = _given(
         factors=factors,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from matinee.cli.hyperparameters import command_of
 from matinee.cli.options import (
     Columns,
     DatasetArgument,
@@ -18,11 +19,10 @@ from matinee.cli.options import (
     place_of,
 )
 from matinee.cli.output import print_json, print_table, say
-from matinee.cli.trainers import command_of
 from matinee.errors import ExtraError
 
 if TYPE_CHECKING:
-    from matinee.tuning import Tuned
+    from matinee.tuning.result import Tuned
 
 SHOWN = 5  # of the best trials
 
@@ -107,18 +107,18 @@ def tune(
     --html shows the search in study.html in the study's folder, --out where you say.
     """
     try:
-        from matinee.tuning import STUDIES
-        from matinee.tuning import tune as search_for
+        from matinee.tuning.search import tune as search_for
+        from matinee.tuning.study import STUDIES
     except ModuleNotFoundError as problem:
         raise ExtraError(
             f"Tuning needs {problem.name}; pip install 'matinee[tuning]' has it."
         ) from None
-    from matinee.evaluation import Split
+    from matinee.experiments.training import Split
 
     usual = Path(study or STUDIES, "study.html")  # or in a folder of STUDIES that has its own name
     page = place_of(out, usual, ".html") if html or out else None
     if page:  # so that what is missing is told now
-        from matinee.explore import write_study
+        from matinee.report.pages import write_study
     how: dict[str, Any] = {"method": split, "test_fraction": test_fraction}
     chosen = {name: value for name, value in how.items() if value is not None}
     data = open_dataset(dataset, columns, scale, duplicates)
@@ -171,7 +171,7 @@ def tune(
 
 def _report(found: "Tuned", again: str | None) -> None:
     """What was tried, what is best, and how to have it again."""
-    from matinee.evaluation import FIGURES
+    from matinee.evaluation.metrics import FIGURES
 
     say(f"{found.study}: {found.tried}")
     broke = [one["why"] for one in found.trials if one["why"]]
@@ -197,7 +197,7 @@ def _report(found: "Tuned", again: str | None) -> None:
 def _table(found: "Tuned") -> None:
     import polars as pl
 
-    from matinee.evaluation import FIGURES
+    from matinee.evaluation.metrics import FIGURES
 
     shown = [one for one in found.trials if one["value"] is not None][:SHOWN]
     ends = {"complete": "whole", "pruned": "stopped early"}

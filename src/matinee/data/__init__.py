@@ -1,9 +1,5 @@
-"""From files to checked columns: ratings, movies, editions, splits, generated data."""
+"""From files to checked columns: ratings, items, splits, synthetic data."""
 
-from matinee.data.catalog import Catalog
-from matinee.data.dataset import Dataset
-from matinee.data.ids import Ids
-from matinee.data.ratings import Ratings, Scale
-from matinee.data.read import read
+import lazy_loader
 
-__all__ = ["Catalog", "Dataset", "Ids", "Ratings", "Scale", "read"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

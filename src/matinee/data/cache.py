@@ -15,7 +15,7 @@ from typing import Any
 
 from matinee.data.archives import copy_tree, extract
 from matinee.errors import DataError, SettingError
-from matinee.folders import new_folder, recover, recover_all
+from matinee.storage.atomic import new_folder, recover, recover_all
 
 READING = "reading.json"
 BESIDE = (

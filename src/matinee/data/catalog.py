@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data.ids import Ids, echo
+from matinee.data.id_map import Ids, echo
 from matinee.errors import UnknownIdError
 
 YEAR = r"\((\d{4})(?:\s*[-\u2013]\s*\d{0,4})?\)\s*$"

@@ -60,7 +60,7 @@ class Dataset:
         Examples
         --------
         >>> from matinee.data import read
-        >>> from matinee.data.generated import generate
+        >>> from matinee.data.synthetic import generate
         >>> data, _ = generate(viewers=30, movies=40, ratings=900, seed=1)
         >>> liked = read(data.to_frame().filter(pl.col("stars") >= 4))
         >>> len(liked) == int((data.ratings.stars >= 4).sum())
@@ -101,7 +101,7 @@ class Dataset:
 
         Examples
         --------
-        >>> from matinee.data.generated import generate
+        >>> from matinee.data.synthetic import generate
         >>> data, _ = generate(viewers=30, movies=40, ratings=900, seed=1)
         >>> train, test = data.split("random", test_fraction=0.2, seed=0)
         >>> len(train), len(test)
@@ -130,7 +130,7 @@ class Dataset:
 
         Examples
         --------
-        >>> from matinee.data.generated import generate
+        >>> from matinee.data.synthetic import generate
         >>> data, _ = generate(viewers=30, movies=40, ratings=900, seed=1)
         >>> [len(test) for train, test in data.folds(4)]
         [225, 225, 225, 225]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from matinee.data.archives import extract
 from matinee.data.cache import cache_folder, new_entry
-from matinee.data.editions import EDITIONS
+from matinee.data.movielens import EDITIONS
 from matinee.errors import ArchiveError, SettingError
 from matinee.progress import progress
 

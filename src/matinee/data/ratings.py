@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data.ids import Ids
+from matinee.data.id_map import Ids
 from matinee.errors import SettingError
-from matinee.kernels import Rows, both_ways, release, slices, tally, within
+from matinee.kernels.csr import Rows, both_ways, release, slices, tally, within
 
 
 @dataclass(frozen=True)

@@ -1,203 +1,246 @@
-"""Delimited text and Parquet into typed columns, with errors that name the cell.
+"""Anyone's own table of ratings: CSV, TSV, Parquet, Arrow, or a frame in memory."""
 
-A file is read twice only when something is wrong with it: first as typed columns
-at full speed; if that fails, as plain text, to find the row and the column to
-blame.
-"""
-
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 
-from matinee.data.checks import Origin
-from matinee.errors import DataError, printable
+from matinee.data.delimited import ORDER, Schema, header_of, listed, read_delimited, read_plain
+from matinee.data.movielens import Parts
+from matinee.data.validation import Origin, id_column, unix_seconds
+from matinee.errors import DataError, SettingError
+from matinee.kernels.csr import Empty
 
-Schema = dict[str, pl.DataType | type[pl.DataType]]
-
-
-def read_delimited(
-    path: Path,
-    separator: str,
-    schema: Schema,
-    *,
-    header: bool,
-    names: dict[str, str] | None = None,
-) -> tuple[pl.DataFrame, Origin]:
-    """The columns of a text file that have a type in `schema`.
-
-    Parameters
-    ----------
-    path : Path
-    separator : str
-        One character, or ``"::"``.
-    schema : dict
-        Every column of the file, in order, with its type; `pl.Null` for one to leave out.
-    header : bool
-        Whether the first row holds names.
-    names : dict, optional
-        How a column is called in the file where that differs, for messages.
-
-    Raises
-    ------
-    DataError
-        Naming the file, the row and the column.
-    """
-    origin = Origin(path.name, 2 if header else 1, names or {})
-    _refuse_wrong_encoding(path)
-    # "a::b" is "a", "", "b" to a reader that knows only single characters
-    spaced: Schema = {}
-    for at, (name, dtype) in enumerate(schema.items()):
-        if at and separator == "::":
-            spaced[f"_{at}"] = pl.String
-        spaced[name] = pl.String if dtype == pl.Null else dtype
-    wanted = [name for name, dtype in schema.items() if dtype != pl.Null]
-    # polars counts the fields of a row only where it reads every column
-    filled = [pl.col(name).is_not_null() for name in spaced if name not in wanted]
-    try:
-        table = (
-            pl.scan_csv(
-                path,
-                separator=separator[0],
-                has_header=False,
-                skip_rows=int(header),
-                schema=spaced,
-                quote_char=None if separator == "::" else '"',
-                glob=False,
-            )
-            .select(*wanted, *filled)
-            .collect(engine="streaming")
-        )
-    except pl.exceptions.NoDataError:
-        raise DataError(f"{path.name}: the file is empty.") from None
-    except pl.exceptions.PolarsError as problem:
-        decoded(path)  # raises where the trouble is the encoding
-        raise _blame(path, separator, schema, origin, header) or DataError(
-            f"{path.name}: {str(problem).splitlines()[0]}."
-        ) from None
-    # an empty last line is no row
-    while table.height and all(value is None or value is False for value in table.row(-1)):
-        table = table.head(-1)
-    if separator == "::":
-        for at, name in enumerate(wanted[1:], start=1):
-            if table[f"_{at}"].any():
-                row = table[f"_{at}"].arg_max() or 0
-                raise origin.error(row, name, "the fields are not separated by '::'")
-    return table.select(wanted), origin
+USUAL_NAMES: dict[str, tuple[str, ...]] = {
+    "user": ("user", "userid", "viewer", "viewerid", "customer", "customerid", "member", "uid",
+             "u"),
+    "item": ("item", "itemid", "movie", "movieid", "film", "filmid", "product", "productid",
+             "isbn", "asin", "iid", "i"),
+    "stars": ("stars", "rating", "score", "ratings", "overall", "value", "bookrating", "r"),
+    "timestamp": ("timestamp", "time", "date", "datetime", "ratedat", "unixreviewtime", "ts", "t"),
+    "title": ("title", "movietitle", "itemtitle", "name", "moviename"),
+    "genres": ("genres", "genre", "categories", "tags"),
+    "year": ("year", "releaseyear"),
+}  # fmt: skip
+REQUIRED = ("user", "item", "stars")
+STORED: dict[str, tuple[Callable[..., pl.LazyFrame], str]] = {
+    ".parquet": (pl.scan_parquet, "Parquet"),
+    ".arrow": (pl.scan_ipc, "Arrow"),
+    ".feather": (pl.scan_ipc, "Arrow"),
+}
+"""Files of typed columns: how to open them, and what they are called."""
+SUFFIXES = (".csv", ".tsv", ".txt", *STORED)
 
 
-def _blame(
-    path: Path, separator: str, schema: Schema, origin: Origin, header: bool
-) -> DataError | None:
-    """The error for the first row that does not fit the schema, read as bare lines of text."""
-    wanted = [name for name, dtype in schema.items() if dtype != pl.Null]
-    # whatever byte ends no field serves as the separator of whole lines
-    lines = pl.scan_csv(
-        path,
-        separator="\x01",
-        has_header=False,
-        skip_rows=int(header),
-        quote_char=None,
-        schema={"line": pl.String},
-        truncate_ragged_lines=True,
-        encoding="utf8-lossy",
-        glob=False,
-    ).select(pl.col("line").fill_null("").str.strip_chars_end("\r"))
-    if separator == "::":
-        split = pl.col("line").str.split(separator)
-    else:  # a separator between quotes is none
-        field = rf'[{separator}]("(?:[^"]|"")*"|[^{separator}]*)'
-        split = (separator + pl.col("line")).str.extract_all(field)
-        split = split.list.eval(pl.element().str.slice(1).str.replace('^"(.*)"$', "$1"))
-    fields = lines.select(split).collect().to_series()
-    surplus = fields.list.len() > len(schema)
-    first_wide = surplus.arg_max() if surplus.any() else None
-    worst: tuple[int, str, str] | None = None
-    for at, (name, dtype) in enumerate(schema.items()):
-        if dtype in (pl.Null, pl.String):
-            continue
-        text = fields.list.get(at, null_on_oob=True)
-        bad = text.is_not_null() & (text != "") & text.cast(dtype, strict=False).is_null()
-        row = bad.arg_max()
-        if row is not None and bad[row] and (worst is None or row < worst[0]):
-            kind = "whole number" if dtype == pl.Int64 else "number"
-            worst = (row, name, f"{text[row]!r} is not a {kind}")
-    if first_wide is not None and (worst is None or first_wide <= worst[0]):
-        return origin.error(first_wide, wanted[-1], f"the row has more than {len(schema)} fields")
-    if worst:
-        return origin.error(*worst)
-    # polars takes the number of fields from the first row
-    present = 0 if fields[0].to_list() == [""] else len(fields[0])
-    if present < len(schema):
-        absent = [name for name in list(schema)[present:] if name in wanted]
-        what = f"the row has fewer than {len(schema)} fields"
-        return origin.error(0, absent[0] if absent else wanted[-1], what)
-    return None
+def read_own_file(path: Path, columns: Mapping[str, str], empty: Empty = np.empty) -> Parts:
+    """A file of ratings; a table of movies may lie beside it (`movies.csv` and the like)."""
+    parts = _read_plain(path, columns, empty) or _parts(*_read_any(path, columns, REQUIRED))
+    for suffix in SUFFIXES:
+        beside = path.with_name(f"movies{suffix}")
+        if parts.movies is None and beside.exists() and beside != path:
+            movies, where = _read_any(beside, columns, ("item",))
+            return Parts(parts.ratings, parts.origin, _movies(movies, where), where)
+    return parts
 
 
-def _refuse_wrong_encoding(path: Path) -> None:
-    """Refuse what is plainly not text in UTF-8, before a parser says something odd about it."""
-    with path.open("rb") as file:
-        start = file.read(4096)
-    if not start:
-        raise DataError(f"{path.name}: the file is empty.")
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start:
-        raise DataError(f"{path.name}, row 1: this is not UTF-8 text. Save it as UTF-8.")
+def read_frame(frame: Any, columns: Mapping[str, str]) -> Parts:
+    """A polars frame, a pandas frame, or any mapping of column names to columns."""
+    if isinstance(frame, pl.LazyFrame):
+        frame = frame.collect()
+    if not isinstance(frame, pl.DataFrame):
+        if hasattr(frame, "columns") and hasattr(frame, "to_numpy"):  # pandas
+            frame = {str(name): _series(frame[name]) for name in frame.columns}
+        try:
+            frame = pl.DataFrame(frame)
+        except (TypeError, ValueError, pl.exceptions.PolarsError) as problem:
+            reason = str(problem).splitlines()[0]
+            raise DataError(f"This is no path, name or table of ratings: {reason}.") from None
+    chosen = match_columns(frame.columns, columns, REQUIRED, "the frame")
+    table = frame.select(pl.col(theirs).alias(ours) for ours, theirs in chosen.items())
+    return _parts(table, Origin("the frame", 1, chosen))
 
 
-def header_of(path: Path, separator: str) -> list[str]:
-    """The names in the first line of a delimited file."""
-    _refuse_wrong_encoding(path)
-    with path.open("rb") as file:
-        line = file.readline(65536).decode("utf-8-sig", "replace").strip("\r\n")
-    return [name.strip().strip('"') for name in line.split(separator)]
+def _series(column: Any) -> Any:
+    """A pandas column as something polars takes without needing pyarrow."""
+    values = column.to_numpy()
+    if values.dtype == object:
+        return [None if one is None or one != one else one for one in values.tolist()]
+    return values
 
 
-def listed(names: list[str]) -> str:
-    """Column names for a message, not too many."""
-    shown = ", ".join(name[:40] for name in names[:12])
-    return printable(shown) + (", ..." if len(names) > 12 else "")
-
-
-def decoded(path: Path, latin_allowed: bool = False) -> str:
-    """The text of a file, UTF-8 or, where that is usual, ISO-8859-1.
-
-    Text that decodes as UTF-8 is UTF-8: hardly any other text does by chance. (ml-100k and
-    ml-1m are ISO-8859-1; the same layout in ml-10m is UTF-8.)
-    """
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        if latin_allowed:
-            return content.decode("iso-8859-1")
-        row = content.count(b"\n", 0, problem.start) + 1
-        raise DataError(
-            f"{path.name}, row {row}: this is not UTF-8 text. Save the file as UTF-8."
-        ) from None
-
-
-def read_lines(path: Path, separator: str, fields: int) -> pl.DataFrame:
-    """A small text file of unquoted fields, in UTF-8 or ISO-8859-1, as columns of text.
+def match_columns(
+    present: list[str], columns: Mapping[str, str], required: tuple[str, ...], where: str
+) -> dict[str, str]:
+    """Which column of a table plays which part: as told, else by the usual names.
 
     Returns
     -------
-    polars.DataFrame
-        Columns `0` to `fields - 1`.
+    dict
+        Our name to the table's name.
 
     Raises
     ------
     DataError
-        If a row has another number of fields.
+        If a required part is played by no column.
+
+    Examples
+    --------
+    >>> match_columns(["User ID", "Film", "Score"], {}, REQUIRED, "t.csv")
+    {'user': 'User ID', 'item': 'Film', 'stars': 'Score'}
     """
-    text = decoded(path, latin_allowed=True).rstrip("\r\n")
-    if not text:
-        raise DataError(f"{path.name}: the file is empty.")
-    lines = pl.Series("line", text.split("\n")).str.strip_chars_end("\r")
-    split = lines.str.split(separator)
-    odd = split.list.len() != fields
-    if odd.any():
-        row = odd.arg_max() or 0
+    for ours, theirs in columns.items():
+        if ours not in USUAL_NAMES:
+            raise SettingError(f"No part is called {ours!r}; there are {', '.join(USUAL_NAMES)}.")
+        if ours in (*required, "timestamp") and theirs not in present:
+            raise DataError(f"{where}: there is no column {theirs!r}. There are {listed(present)}.")
+    chosen = {ours: theirs for ours, theirs in columns.items() if theirs in present}
+    plain = {"".join(c for c in name.casefold() if c.isalnum()): name for name in reversed(present)}
+    for ours, usual in USUAL_NAMES.items():
+        for name in usual:
+            if ours not in chosen and name in plain and plain[name] not in chosen.values():
+                chosen[ours] = plain[name]
+    missing = [ours for ours in required if ours not in chosen]
+    if missing:
         raise DataError(
-            f"{path.name}, row {row + 1}: {split[row].len()} fields where {fields} belong."
+            f"{where}: no column looks like {' or '.join(missing)} among {listed(present)}. "
+            f"Say which it is: --columns {missing[0]}=NAME, or columns={{{missing[0]!r}: ...}}."
         )
-    return pl.DataFrame({str(at): split.list.get(at) for at in range(fields)})
+    return {ours: chosen[ours] for ours in USUAL_NAMES if ours in chosen}
+
+
+def _read_any(
+    path: Path, columns: Mapping[str, str], required: tuple[str, ...]
+) -> tuple[pl.DataFrame, Origin]:
+    """The columns that play a part, under our names."""
+    if path.suffix in STORED:
+        scan, kind = STORED[path.suffix]
+        try:
+            stored = scan(path, glob=False)
+            chosen = match_columns(stored.collect_schema().names(), columns, required, path.name)
+            table = stored.select(pl.col(theirs).alias(ours) for ours, theirs in chosen.items())
+            return table.collect(), Origin(path.name, 1, chosen)
+        except (pl.exceptions.PolarsError, OSError) as problem:
+            raise DataError(
+                f"{path.name}: this is no whole {kind} file ({str(problem).splitlines()[0]})."
+            ) from None
+    separator, present, chosen = _header(path, columns, required)
+    ours = {theirs: name for name, theirs in chosen.items()}
+    guessed = _guess_types(path, separator, ours)
+    schema: Schema = {
+        ours.get(name, f"_{at}"): guessed.get(name, pl.Null) for at, name in enumerate(present)
+    }
+    return read_delimited(path, separator, schema, header=True, names=chosen)
+
+
+def _read_plain(path: Path, columns: Mapping[str, str], empty: Empty) -> Parts | None:
+    """A text file of nothing but ratings in plain numbers; None for any other."""
+    if path.suffix in STORED:
+        return None
+    separator, present, chosen = _header(path, columns, REQUIRED)
+    ours = {theirs: name for name, theirs in chosen.items()}
+    parts = tuple(ours.get(name, "") for name in present)
+    if not set(parts) <= set(ORDER):
+        return None
+    plain = read_plain(path, separator, parts, header=True, empty=empty)
+    return Parts(plain, Origin(path.name, 2, chosen)) if plain else None
+
+
+def _header(
+    path: Path, columns: Mapping[str, str], required: tuple[str, ...]
+) -> tuple[str, list[str], dict[str, str]]:
+    """The separator of a text file, its columns, and which of them plays which part."""
+    separator = _separator(path)
+    present = header_of(path, separator)
+    if len(set(present)) < len(present):
+        raise DataError(f"{path.name}, row 1: two columns have the same name.")
+    return separator, present, match_columns(present, columns, required, path.name)
+
+
+def _separator(path: Path) -> str:
+    """The separator that the first line uses most, a tab in .tsv."""
+    if path.suffix == ".tsv":
+        return "\t"
+    with path.open("rb") as file:
+        line = file.readline(65536).decode("utf-8", "replace")
+    return max(",\t;|", key=line.count)
+
+
+def _guess_types(path: Path, separator: str, ours: dict[str, str]) -> Schema:
+    """A type for each column that plays a part: ids are whole numbers only if all of them are."""
+    types: Schema = {}
+    text = pl.scan_csv(path, separator=separator, infer_schema=False, glob=False)
+    for theirs, name in ours.items():
+        if name in ("title", "genres"):
+            types[theirs] = pl.String
+        elif name == "stars":
+            types[theirs] = pl.Float32
+        elif name == "year":
+            types[theirs] = pl.Float64  # "1999.0" is usual where some years are missing
+        else:
+            column = pl.col(theirs).str.strip_chars()
+            # "007" is text: as a number it would lose its zeros
+            number = column.str.contains(r"^(0|-?[1-9][0-9]{0,17})$")
+            fraction = column.str.contains(r"^-?[0-9]+\.[0-9]*$")
+            try:
+                all_whole, all_numbers = (
+                    text.select(
+                        whole=(number | column.is_null()).all(),
+                        numbers=(number | fraction | column.is_null()).all(),
+                    )
+                    .collect()
+                    .row(0)
+                )
+            except pl.exceptions.PolarsError:
+                all_whole = all_numbers = True  # the reading proper will name the cell
+            types[theirs] = pl.Int64 if all_whole else pl.Float64 if all_numbers else pl.String
+    return types
+
+
+def _parts(table: pl.DataFrame, origin: Origin) -> Parts:
+    for name in ("user", "item"):
+        table = table.with_columns(id_column(table[name], origin).alias(name))
+    if "timestamp" in table.columns:
+        table = table.with_columns(unix_seconds(table["timestamp"], origin).alias("timestamp"))
+    if not (table["stars"].dtype.is_numeric() or table["stars"].dtype == pl.Null):
+        row = table["stars"].is_not_null().arg_max() or 0
+        raise origin.error(row, "stars", f"{table['stars'][row]!r} is not a number of stars")
+    movies = None
+    if "title" in table.columns or "genres" in table.columns:
+        if "year" in table.columns:  # before rows go, so that a bad one is named rightly
+            table = table.with_columns(_years(table["year"], origin).alias("year"))
+        movies = _movies(table.unique("item", keep="first", maintain_order=True), origin)
+    ratings = ["user", "item", "stars", "timestamp"]
+    return Parts(table.select(name for name in ratings if name in table.columns), origin, movies)
+
+
+def _movies(table: pl.DataFrame, origin: Origin) -> pl.DataFrame:
+    """Columns `item` and those of `title`, `genres`, `year` that there are."""
+    table = table.with_columns(id_column(table["item"], origin).alias("item"))
+    if "title" in table.columns:
+        table = table.with_columns(pl.col("title").cast(pl.String))
+    if "genres" in table.columns:
+        genres = pl.col("genres").cast(pl.List(pl.String))
+        if not isinstance(table["genres"].dtype, pl.List):
+            # "Drama|War", "Drama, War" and "Drama;War" are all usual
+            text = pl.col("genres").cast(pl.String)
+            genres = text.str.replace_all(r"\s*[,;]\s*", "|").str.split("|")
+        table = table.with_columns(genres.alias("genres"))
+    if "year" in table.columns:
+        table = table.with_columns(_years(table["year"], origin).alias("year"))
+    return table.select(
+        name for name in ("item", "title", "genres", "year") if name in table.columns
+    )
+
+
+def _years(column: pl.Series, origin: Origin) -> pl.Series:
+    """A column of years as Int32, NaN as missing; anything else is refused."""
+    years = column.cast(pl.Float64, strict=False).fill_nan(None).cast(pl.Int32, strict=False)
+    lost = years.is_null() & column.is_not_null()
+    if column.dtype.is_float():
+        lost &= column.is_not_nan()
+    row = lost.arg_max()
+    if row is not None and lost[row]:
+        raise origin.error(row, column.name, f"{column[row]!r} is not a year")
+    return years

@@ -1,19 +1,96 @@
-"""Ways to examine lists of movies: what to train on, whom to judge, and by which movies.
-
-Protocols differ in the question they ask, and their figures do not compare with one another.
-"""
+"""An exam: what to train on, whom to judge, and by which movies."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data import Dataset, Ratings
+from matinee.data.dataset import Dataset
+from matinee.data.ratings import Ratings
 from matinee.errors import DataError, SettingError
-from matinee.evaluation.exam import Exam, generator_of
-from matinee.kernels import Rows, keep_entries, take_rows
+from matinee.kernels.csr import Rows, keep_entries, take_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Exam:
+    """What to train on, whom to judge, and by which movies.
+
+    Parameters
+    ----------
+    protocol : str
+        ``"held-out"``, ``"leave-last-out"``, ``"strong"``, ``"time"`` or ``"ncf"``.
+    train : Dataset
+    users : int32 (viewers,)
+        Codes of the judged viewers, ascending.
+    history : Rows
+        A row for each judged viewer: what they are known by, and is left out of their list.
+        Codes ascend; values are stars.
+    folded_in : bool
+        The judged viewers are not in `train`: a model has to fold their history in.
+    relevant : Rows
+        A row for each judged viewer: held-out movies that count, at least one. Codes ascend;
+        values are stars.
+    candidates : Rows, optional
+        A row for each judged viewer: rank only these, the positive among them. Codes ascend;
+        values mean nothing.
+    note : str
+        A sentence for tables.
+    test : Dataset, optional
+        All held-out ratings, where the protocol holds ratings out: for errors of stars.
+
+    Raises
+    ------
+    SettingError
+        If nobody is judged.
+    """
+
+    protocol: str
+    train: Dataset
+    users: NDArray[np.int32]
+    history: Rows
+    folded_in: bool
+    relevant: Rows
+    candidates: Rows | None = None
+    note: str = ""
+    test: Dataset | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.users) == 0:
+            raise SettingError(
+                f"{self.train.name}: nobody can be judged; "
+                "no viewer has both a history and a held-out movie that counts."
+            )
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def sample(self, n: int, seed: int = 0) -> "Exam":
+        """The same exam for at most `n` of the judged viewers, drawn at random."""
+        if n < 1:
+            raise SettingError(f"At least 1 viewer is judged, not {n}.")
+        if n >= len(self):
+            return self
+        return self.take(np.sort(generator_of(seed).choice(len(self), n, replace=False)))
+
+    def take(self, rows: NDArray[np.integer]) -> "Exam":
+        """The same exam for some of the judged viewers, by their place among `users`."""
+        return replace(
+            self,
+            users=self.users[rows],
+            history=take_rows(self.history, rows),
+            relevant=take_rows(self.relevant, rows),
+            candidates=None if self.candidates is None else take_rows(self.candidates, rows),
+        )
+
+
+def generator_of(seed: int) -> np.random.Generator:
+    """The generator of this seed; SettingError for one below 0."""
+    if seed < 0:
+        raise SettingError(f"A seed is a whole number from 0 on, not {seed}.")
+    return np.random.default_rng(seed)
+
 
 STRONG_FRACTION = 0.1  # of the eligible viewers, where no number is given
 STRONG_LEAST = 5  # liked movies of a viewer taken out of training, as in Liang et al. 2018
@@ -48,7 +125,7 @@ def held_out(train: Dataset, test: Dataset, *, liked: float | None = None) -> Ex
 
     Examples
     --------
-    >>> from matinee.data.generated import generate
+    >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
     >>> exam = held_out(*data.split("random"), liked=4)
     >>> len(exam), len(exam.relevant.indices), float(exam.relevant.values.min())
@@ -122,7 +199,7 @@ def strong(
 
     Examples
     --------
-    >>> from matinee.data.generated import generate
+    >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
     >>> exam = strong(data, viewers=10, liked=4)
     >>> len(exam), int((exam.train.ratings.user_counts > 0).sum())
@@ -182,7 +259,7 @@ def sampled(dataset: Dataset, *, negatives: int = 99, seed: int = 0) -> Exam:
 
     Examples
     --------
-    >>> from matinee.data.generated import generate
+    >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(viewers=60, movies=90, ratings=1500, seed=0)
     >>> exam = sampled(data, negatives=9)
     >>> exam.candidates.indptr[:4].tolist()

@@ -19,8 +19,8 @@ kept up to date: a pass needs no other side's biases, nor the scores.
 import numpy as np
 
 from matinee.kernels.jit import jit
-from matinee.kernels.lanes import LANES, fma, load, prefetch, splat, store, total
-from matinee.kernels.normal import CHUNK, add_squares, factorize, scratch, solve_upper
+from matinee.kernels.linalg import CHUNK, add_squares, factorize, scratch, solve_upper
+from matinee.kernels.simd import LANES, fma, load, prefetch, splat, store, total
 
 AHEAD = 12  # ratings between asking for what one needs and using it
 

@@ -8,24 +8,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data import Dataset, Ratings
+from matinee.data.dataset import Dataset
+from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
-from matinee.kernels import (
-    Rows,
-    equal_blocks,
-    even_blocks,
-    predict_pairs,
-    run_blocks,
-    solve_rows_cg,
-    solve_rows_exact,
-    squared_error,
-)
-from matinee.models.factor_model import FactorModel
+from matinee.kernels.als import predict_pairs, solve_rows_cg, solve_rows_exact, squared_error
+from matinee.kernels.csr import Rows
+from matinee.kernels.parallel import equal_blocks, even_blocks, run_blocks
+from matinee.models.als_common import Side, against_noise, movie_features
+from matinee.models.base import check_start, judged_parts
 from matinee.models.rating_head import RatingHead
-from matinee.models.recipes import note_of
-from matinee.models.regularization import against_noise
-from matinee.models.side import Side, movie_features
-from matinee.models.trainer import check_start, judged_parts
+from matinee.models.recommender import FactorModel
+from matinee.models.registry import note_of
 from matinee.progress import compilation_announced, progress
 
 FIRST_SPREAD = 0.1  # standard deviation of the first viewer factors, in stars per factor
@@ -53,7 +46,7 @@ class ALS:
         Length of a vector; 0 leaves the biases alone.
     regularization : float, optional
         Strength of the pull to the prior mean, in squared stars; by default what the number and
-        spread of the ratings ask for (`matinee.models.regularization`): 1.3 on ml-1m.
+        spread of the ratings ask for (`matinee.models.als_common`): 1.3 on ml-1m.
     exponent : float
         v above: 0 is plain ridge regression, 1 weights by the number of ratings (ALS-WR).
     iterations : int
@@ -77,7 +70,7 @@ class ALS:
 
     Examples
     --------
-    >>> from matinee.data.generated import generate
+    >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
     >>> model = ALS(factors=4, iterations=3).fit(data)
     >>> model.recommend(1, n=2).columns

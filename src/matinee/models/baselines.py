@@ -1,21 +1,76 @@
-"""Honest baselines for lists: what everybody watches, and item to item weights in closed form."""
+"""The baseline that every other model has to beat."""
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data import Dataset
+from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.kernels import Rows, count_together, equal_blocks, run_blocks, transpose
-from matinee.models.factor_model import FactorModel
-from matinee.models.positives import check_liked, watched_by
+from matinee.kernels.csr import Rows, count_together, transpose
+from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.models.als import ALS
+from matinee.models.als_common import movie_features
+from matinee.models.implicit_feedback import check_liked, watched_by
 from matinee.models.ranking_heads import ItemWeights, PopularityHead
-from matinee.models.recipes import note_of
-from matinee.models.side import movie_features
+from matinee.models.rating_head import RatingHead
+from matinee.models.recommender import FactorModel
+from matinee.models.registry import note_of
+
+
+@dataclass(frozen=True)
+class BiasOnly:
+    """Recipe for ``stars = mean + b_u + b_i``: who is generous, and what is liked.
+
+    The same least squares as `ALS` without factors and features, with plain ridge
+    regularization (Koren, Bell & Volinsky 2009, equation 3).
+
+    Parameters
+    ----------
+    regularization : float
+        As if so many ratings of a viewer or movie were average.
+    iterations : int
+
+    Examples
+    --------
+    >>> from matinee.data.synthetic import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> BiasOnly().fit(data).rating.item_rows.shape
+    (50, 1)
+    """
+
+    regularization: float = 4.0
+    iterations: int = 10
+
+    def __post_init__(self) -> None:
+        self._als()  # which refuses what makes no sense
+
+    def _als(self) -> ALS:
+        return ALS(
+            factors=0,
+            regularization=self.regularization,
+            exponent=0.0,
+            iterations=self.iterations,
+            features="none",
+        )
+
+    def fit(
+        self,
+        train: Dataset,
+        *,
+        validation: Dataset | None = None,
+        test: Dataset | None = None,
+        threads: int | None = None,
+    ) -> FactorModel:
+        """Train on `train` and return the model; arguments as in `ALS.fit`."""
+        model = self._als().fit(train, validation=validation, test=test, threads=threads)
+        rating = cast(RatingHead, model.rating)
+        head = replace(rating, trainer=note_of(self))
+        return replace(model, rating=head)
+
 
 MOST_MOVIES = 20_000  # whose item to item weights fit: 1.6 GB, and a few times that in `fit`
 LINK_RIDGE = 10.0  # as if so many average movies had no genres
@@ -32,7 +87,7 @@ class Popularity:
 
     Examples
     --------
-    >>> from matinee.data.generated import generate
+    >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
     >>> int(Popularity().fit(data).scores(1).sum())
     1500
@@ -79,7 +134,7 @@ class EASE:
 
     Examples
     --------
-    >>> from matinee.data.generated import generate
+    >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
     >>> EASE(regularization=20).fit(data).scores(1).shape
     (50,)

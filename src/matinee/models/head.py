@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.models.viewer import Audience
+from matinee.models.queries import Audience
 
 if TYPE_CHECKING:
-    from matinee.models.bayes.predictive import Predictive
+    from matinee.models.bayesian.predictive import Predictive
 
 
 class Head(Protocol):

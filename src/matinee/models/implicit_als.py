@@ -8,23 +8,25 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data import Dataset, Ratings
+from matinee.data.dataset import Dataset
+from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
-from matinee.kernels import (
-    Rows,
-    equal_blocks,
-    improve_rows,
-    on_whole_lanes,
-    run_blocks,
-    solve_rows_blockwise,
+from matinee.kernels.csr import Rows
+from matinee.kernels.implicit_als import improve_rows, solve_rows_blockwise
+from matinee.kernels.linalg import on_whole_lanes
+from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.models.als_common import Side, against_chance, movie_features
+from matinee.models.base import check_start
+from matinee.models.implicit_feedback import (
+    CONFIDENCES,
+    check_liked,
+    positives,
+    shared_gram,
+    watched_by,
 )
-from matinee.models.factor_model import FactorModel
-from matinee.models.positives import CONFIDENCES, check_liked, positives, shared_gram, watched_by
 from matinee.models.ranking_heads import UNTIL_SOLVED, RankingFactors
-from matinee.models.recipes import note_of
-from matinee.models.regularization import against_chance
-from matinee.models.side import Side, movie_features
-from matinee.models.trainer import check_start
+from matinee.models.recommender import FactorModel
+from matinee.models.registry import note_of
 from matinee.progress import compilation_announced, progress
 
 FIRST_SPREAD = 0.1  # length of the first vectors
@@ -51,7 +53,7 @@ class ImplicitALS:
     factors : int
         Length of a vector.
     regularization : float, optional
-        By default what the number of positives asks for (`matinee.models.regularization`): 0.007
+        By default what the number of positives asks for (`matinee.models.als_common`): 0.007
         on ml-1m.
     unobserved : float
         Weight of a pair that was not observed, where a positive weighs 1.
@@ -79,7 +81,7 @@ class ImplicitALS:
 
     Examples
     --------
-    >>> from matinee.data.generated import generate
+    >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
     >>> model = ImplicitALS(factors=4, iterations=3).fit(data)
     >>> model.scores(1).shape

@@ -9,20 +9,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.kernels import (
-    Rows,
-    add_up_rows,
-    equal_blocks,
-    improve_rows,
-    on_whole_lanes,
-    pack,
-    run_blocks,
-    take_rows,
-)
+from matinee.kernels.als import add_up_rows
+from matinee.kernels.csr import Rows, take_rows
+from matinee.kernels.implicit_als import improve_rows
+from matinee.kernels.linalg import on_whole_lanes
+from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.kernels.scoring import pack
 from matinee.models.head import check_array
-from matinee.models.positives import CONFIDENCES, positives, shared_gram
-from matinee.models.products import Products
-from matinee.models.viewer import Audience
+from matinee.models.implicit_feedback import CONFIDENCES, positives, shared_gram
+from matinee.models.packed_items import Products
+from matinee.models.queries import Audience
 
 UNTIL_SOLVED = 100  # conjugate gradient steps at most; rows stop when they are solved
 

@@ -9,18 +9,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.kernels import (
-    equal_blocks,
-    even_blocks,
-    pack,
-    predict_pairs,
-    run_blocks,
-    solve_rows_exact,
-    take_rows,
-)
+from matinee.kernels.als import predict_pairs, solve_rows_exact
+from matinee.kernels.csr import take_rows
+from matinee.kernels.parallel import equal_blocks, even_blocks, run_blocks
+from matinee.kernels.scoring import pack
 from matinee.models.head import check_array
-from matinee.models.products import Products
-from matinee.models.viewer import Audience
+from matinee.models.packed_items import Products
+from matinee.models.queries import Audience
 
 FEW_PAIRS = 1000  # sooner scored than another thread would start
 ROUNDING = 1e-4  # stars: what float32 rows may be off the exact solution

@@ -1,26 +1,497 @@
-"""What the floors above may ask of a model, whatever trained it."""
+"""A trained model: what it predicts, recommends, and why."""
 
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from matinee.data.catalog import Catalog
+from matinee.data.id_map import Ids, as_many, is_one
+from matinee.data.ratings import Scale
+from matinee.errors import SettingError
+from matinee.kernels.csr import Rows
+from matinee.models.head import Head, StarsHead
+from matinee.models.queries import (
+    Audience,
+    Viewer,
+    find_audience,
+    find_viewer,
+    new_viewer,
+    pairs_of,
+    predictive_of_pairs,
+    stars_of_pairs,
+)
+from matinee.models.topk import ENOUGH_RATINGS, allowed_items, best_lists, most_alike
 
-class Recommender(Protocol):
-    """Ids in, ids and titles out."""
+HEADS = {"ranking": "ranking", "stars": "rating"}
+"""What lists are ranked by, and the field of the model that knows it."""
+BY = {field: by for by, field in HEADS.items()}
+"""The same the other way round."""
+
+
+@dataclass(frozen=True, eq=False)
+class FactorModel:
+    """What was learned from ratings, and everything one can ask of it.
+
+    A model has a rating head, which predicts stars, a ranking head, which knows what a viewer
+    would watch, or both (`with_ranking`). Lists are made by the ranking head if there is one;
+    ``by="stars"`` asks the rating head. `BiasOnly` and `ALS` make the one, `ImplicitALS`,
+    `Popularity` and `EASE` the other.
+
+    Parameters
+    ----------
+    user_ids : Ids
+        All viewers of the training codes; one without training ratings counts as unknown.
+    catalog : Catalog
+        All movies; one without ratings is known by its genres.
+    scale : Scale
+    rated : Rows
+        The training ratings by viewer.
+    rating : StarsHead or None
+    ranking : Head or None
+    about : dict
+        What a run notes beside the model: data, split, metrics.
+
+    Examples
+    --------
+    >>> import matinee
+    >>> from matinee.data.synthetic import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> model = matinee.ALS(factors=4, iterations=3).fit(data)
+    >>> model = model.with_ranking(matinee.ImplicitALS(factors=8).fit(data))
+    >>> model
+    FactorModel(ALS and ImplicitALS, 60 viewers, 50 movies)
+    >>> model.predict([1, 1, 999], [7, 8, 7], unknown="average").shape
+    (3,)
+    >>> model.recommend([1, 2], n=3, genres="Comedy").height
+    6
+    >>> model.similar(data.catalog.titles[0], n=3).columns
+    ['item', 'title', 'genres', 'similarity', 'ratings']
+    >>> ann = model.fold_in({data.catalog.titles[0]: 5, 2: 1.5})
+    >>> ann
+    Viewer(2 ratings)
+    >>> parts = model.explain(ann, 7, by="stars")
+    >>> bool(abs(parts["contribution"].sum() - model.scores(ann, by="stars")[6]) < 1e-4)
+    True
+    """
+
+    user_ids: Ids
+    catalog: Catalog
+    scale: Scale
+    rated: Rows
+    rating: StarsHead | None = None
+    ranking: Head | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        names = " and ".join(str(head.trainer.get("name")) for head in self.heads.values())
+        return f"FactorModel({names}, {len(self.user_ids):,} viewers, {len(self.catalog):,} movies)"
+
+    # what it holds
+
+    @property
+    def heads(self) -> dict[str, Head]:
+        """The heads there are, by the name of their field."""
+        both: dict[str, Head | None] = {"rating": self.rating, "ranking": self.ranking}
+        return {name: head for name, head in both.items() if head is not None}
+
+    def head(self, by: str | None = None) -> Head:
+        """The head behind ``by="ranking"`` or ``by="stars"``; None: what lists are made by.
+
+        Raises
+        ------
+        SettingError
+            If the model has no such head.
+        """
+        if by is None:
+            by = "ranking" if self.ranking else "stars"
+        if by not in HEADS:
+            raise SettingError(f"by is 'ranking' or 'stars', not {by!r}.")
+        found = self.heads.get(HEADS[by])
+        if found is None:
+            raise SettingError(f"This model has no {HEADS[by]} head; train one with it.")
+        return found
+
+    def vectors(self, by: str | None = None) -> NDArray[np.float32]:
+        """What movies are compared by, float32 (items, width).
+
+        Parameters
+        ----------
+        by : {"ranking", "stars"}, optional
+            Whose; by default the rating head's if it has any.
+
+        Raises
+        ------
+        SettingError
+            If there are none.
+        """
+        for head in [self.head(by)] if by else self.heads.values():
+            if head.vectors is not None:
+                return head.vectors
+        raise SettingError("A model without factors cannot tell which movies are alike.")
+
+    def with_ranking(self, other: "FactorModel") -> "FactorModel":
+        """This model with the ranking head of another one, trained on the same data."""
+        same = self.user_ids.values.equals(other.user_ids.values) and self.items.equals(other.items)
+        mine, theirs = self.rated, other.rated
+        if not (same and all(np.array_equal(mine[part], theirs[part]) for part in range(3))):
+            raise SettingError("The two models were trained on other viewers, movies or ratings.")
+        return replace(self, ranking=other.head("ranking"))
 
     @property
     def items(self) -> pl.Series:
-        """Ids of all movies the model can recommend, in the order of `scores`."""
+        """Ids of all movies, in the order of `scores`."""
+        return self.catalog.ids.values
+
+    @cached_property
+    def item_counts(self) -> NDArray[np.int64]:
+        """Training ratings of each movie, (items,)."""
+        return np.bincount(self.rated.indices, minlength=len(self.catalog))
+
+    @property
+    def history(self) -> pl.DataFrame:
+        """One row per head and iteration: `head`, `iteration`, losses and errors, seconds."""
+        parts = [
+            head.history.select(pl.lit(name).alias("head"), pl.all())
+            for name, head in self.heads.items()
+            if head.history.height
+        ]
+        return pl.concat(parts, how="diagonal") if parts else pl.DataFrame()
+
+    # finding people and movies
+
+    def movie(self, wanted: Any) -> int:
+        """The code of a movie from its id or its title; see `Catalog.find`."""
+        return self.catalog.find(wanted, self.item_counts)
+
+    def viewer(self, user: Any) -> Viewer:
+        """The ratings of the viewer with this id (or the `Viewer` itself).
+
+        Raises
+        ------
+        UnknownIdError
+            If there is no such id, or it has no rating in the training part.
+        """
+        return find_viewer(self.user_ids, self.rated, user)
+
+    def audience(self, user: Any = None) -> Audience:
+        """One viewer or several, by id or as `Viewer`, or all with ratings (None)."""
+        return find_audience(self.user_ids, self.rated, len(self.catalog), user)
+
+    # predicting
 
     def predict(
+        self,
+        users: Any,
+        items: Any,
+        timestamps: Any = None,
+        *,
+        interval: float | None = None,
+        unknown: str = "error",
+    ) -> Any:
+        """Stars for pairs of a viewer and a movie.
+
+        Parameters
+        ----------
+        users, items : sequences of ids of the same length, or one id (or `Viewer`) for all
+            A movie may be given by its title where unknown ones are errors.
+        timestamps : int or sequence of int, optional
+            Unix seconds: when the stars are given. Only `BayesianMF` knows of time; a date its
+            training never saw counts as the one before it, none at all as no date in particular.
+        interval : float, optional
+            Give the range as well in which the stars lie with this probability, such as 0.9.
+        unknown : {"error", "average"}
+            What to do about ids the training part does not have: refuse, or take the average
+            viewer, the average movie. (A movie of the catalogue that nobody rated is known by
+            its genres.)
+
+        Returns
+        -------
+        float32 (n,), or with `interval` a pair of that and float32 (n, 2)
+            On the scale.
+
+        Raises
+        ------
+        UnknownIdError, SettingError
+        """
+        if self.rating is None:
+            raise SettingError("This model has no rating head, so it predicts no stars.")
+        pairs = pairs_of(self, users, items, timestamps, unknown)
+        if interval is not None:
+            found = predictive_of_pairs(self.rating, pairs)
+            return self._on_scale(found.stars()), self._on_scale(found.interval(interval))
+        return self._on_scale(stars_of_pairs(self.rating, pairs))
+
+    def predict_distribution(
         self, users: Any, items: Any, timestamps: Any = None, *, unknown: str = "error"
+    ) -> pl.DataFrame:
+        """How probable each number of stars is, for pairs of a viewer and a movie.
+
+        Parameters as in `predict`; for models that know it (`BayesianMF`).
+
+        Returns
+        -------
+        polars.DataFrame
+            A row for each pair, a column for each number of stars there is, ascending.
+
+        Raises
+        ------
+        UnknownIdError, SettingError
+        """
+        found = predictive_of_pairs(self.rating, pairs_of(self, users, items, timestamps, unknown))
+        levels = found.levels.astype(np.float32)  # all their digits: stars may be any numbers
+        names = [np.format_float_positional(value, trim="-") for value in levels]
+        return pl.DataFrame(found.distribution().astype(np.float32), schema=names)
+
+    def scores(
+        self, user: Any, *, by: str | None = None, threads: int | None = None
     ) -> NDArray[np.float32]:
-        """Stars for pairs of a viewer and a movie, given at some time, float32 (n,)."""
+        """What lists are ranked by, for every movie in the order of `items`.
 
-    def scores(self, user: Any, *, by: str | None = None) -> NDArray[np.float32]:
-        """What lists are ranked by: float32 (items,), of several viewers (viewers, items)."""
+        Parameters
+        ----------
+        user : id, Viewer, or sequence of them
+        by : {"ranking", "stars"}, optional
+            By default the ranking head if there is one. Stars are not clipped here.
 
-    def recommend(self, user: Any, n: int = 10, *, by: str | None = None) -> pl.DataFrame:
-        """The best n movies: columns `item`, `title`, `genres`, `stars`, `score`."""
+        Returns
+        -------
+        float32 (items,), or (viewers, items) for several
+        """
+        scores = self.head(by).scores(self.audience(user), threads)
+        return scores[0] if is_one(user) else scores
+
+    # recommending
+
+    def recommend(
+        self,
+        user: Any = None,
+        n: int = 10,
+        *,
+        by: str | None = None,
+        exclude_seen: bool = True,
+        include: Any = None,
+        exclude: Any = None,
+        genres: Any = None,
+        years: tuple[int, int] | None = None,
+        min_ratings: int = 0,
+        threads: int | None = None,
+    ) -> pl.DataFrame:
+        """The best n movies for one viewer, for several, or for all.
+
+        Parameters
+        ----------
+        user : id, Viewer, sequence of them, or None for all viewers with ratings
+        n : int
+            Fewer are listed where fewer are allowed.
+        by : {"ranking", "stars"}, optional
+            What to rank by: what they would watch, or how many stars they would give it, which
+            obscure movies win. By default the ranking head if there is one.
+        exclude_seen : bool
+            Leave out what the viewer has rated.
+        include, exclude : id or title, or several
+            List only these; never list these.
+        genres : str or several
+            List only movies with at least one of these genres.
+        years : (first, last)
+            List only movies from these years; one without a year is left out.
+        min_ratings : int
+            List only movies with so many training ratings. By default even a movie without any
+            may be listed, on the strength of its genres.
+        threads : int, optional
+            By default all processors; lists are the same for any number.
+
+        Returns
+        -------
+        polars.DataFrame
+            Columns `item`, `title`, `genres`, `stars` (predicted, on the scale; missing without
+            a rating head) and `score` (what the list is ranked by; ties go by id), best first;
+            for several viewers, `user` stands in front (of a `Viewer`, the place in the list).
+
+        Raises
+        ------
+        UnknownIdError, SettingError
+            For an unknown viewer, movie or genre, or a setting that makes no sense.
+        """
+        if n < 1:
+            raise SettingError(f"n is at least 1, not {n}.")
+        head = self.head(by)
+        allowed = allowed_items(
+            self.catalog,
+            None if include is None else [self.movie(one) for one in as_many(include)],
+            [] if exclude is None else [self.movie(one) for one in as_many(exclude)],
+            [] if genres is None else as_many(genres),
+            years,
+        )
+        if min_ratings > 0:
+            allowed &= self.item_counts >= min_ratings
+        audience = self.audience(user)
+        codes, scores = best_lists(head, audience, allowed, exclude_seen, n, threads)
+        who, place = np.nonzero(codes >= 0)
+        listed, score = codes[who, place], scores[who, place]
+        columns = [pl.Series("score", score)]
+        if self.rating is not None:
+            own = head is self.rating
+            stars = score if own else self.rating.listed(audience, who, listed)
+            columns.insert(0, pl.Series("stars", self._on_scale(stars)))
+        found = self.catalog.rows(listed).hstack(columns)
+        if user is not None and is_one(user):
+            return found
+        new = (audience.codes < 0).any()  # somebody new has no id
+        labels = pl.Series(range(len(audience))) if new else self.user_ids.values[audience.codes]
+        return found.insert_column(0, labels[who].alias("user"))
+
+    def similar(
+        self,
+        movie: Any,
+        n: int = 10,
+        *,
+        measure: str = "cosine",
+        by: str | None = None,
+        min_ratings: int = ENOUGH_RATINGS,
+    ) -> pl.DataFrame:
+        """The n movies whose vectors are most like those of a movie.
+
+        Parameters
+        ----------
+        movie : id or title
+        n : int
+        measure : {"cosine", "dot"}
+            The angle between the vectors, or their dot product, which long vectors (movies that
+            divide opinions, or that many watch) win.
+        by : {"ranking", "stars"}, optional
+            Whose vectors: alike in who watches them, or in how they are rated. By default the
+            rating head's if it has any: people who watched the one film of a year often watched
+            the other, however little the two have in common.
+        min_ratings : int
+            Movies with fewer training ratings come after all others: their vectors say more of
+            their genres than of themselves.
+
+        Returns
+        -------
+        polars.DataFrame
+            Columns `item`, `title`, `genres`, `similarity`, `ratings` (how many the movie has in
+            training), the most alike first; movies without ratings are left out.
+
+        Raises
+        ------
+        UnknownIdError, SettingError
+            For an unknown movie or measure, or a model without vectors.
+        """
+        if measure not in ("cosine", "dot"):
+            raise SettingError(f"measure is 'cosine' or 'dot', not {measure!r}.")
+        if n < 1:
+            raise SettingError(f"n is at least 1, not {n}.")
+        code = self.movie(movie)
+        likeness, codes = most_alike(
+            self.vectors(by), self.item_counts, code, n, measure, min_ratings
+        )
+        return self.catalog.rows(codes).with_columns(
+            similarity=pl.Series(likeness[codes], dtype=pl.Float32),
+            ratings=pl.Series(self.item_counts[codes]),
+        )
+
+    # somebody new, and why
+
+    def fold_in(self, ratings: Any) -> Viewer:
+        """Somebody new from a handful of ratings, without retraining.
+
+        Wherever a `Viewer` is passed, each head solves what training would have solved for them
+        with everything else as it is: for a viewer of the training part, the same.
+
+        Parameters
+        ----------
+        ratings : dict of id or title to stars, or pairs of them
+
+        Raises
+        ------
+        UnknownIdError, SettingError
+            For an unknown movie, one rated twice, or stars off the scale.
+        """
+        return new_viewer(self.movie, self.catalog, self.scale, ratings)
+
+    def explain(self, user: Any, movie: Any, *, by: str | None = None) -> pl.DataFrame:
+        """Where the score of a movie comes from, in parts that add up to it.
+
+        Parameters
+        ----------
+        user : id or Viewer
+        movie : id or title
+        by : {"ranking", "stars"}, optional
+            Why it is on the list, or why so many stars. By default the ranking head if there is
+            one.
+
+        Returns
+        -------
+        polars.DataFrame
+            Columns `part`, `item`, `title`, `stars` (what the viewer gave) and `contribution` (in
+            the unit of `scores`). First what is general: for stars ``"mean"``, ``"movie"`` (how
+            the movie is liked in general) and ``"prior"`` (how viewers lean towards movies of its
+            kind). Then a ``"rating"`` for each movie the viewer rated, the weightiest first.
+
+        Raises
+        ------
+        UnknownIdError
+        """
+        audience, item = self.audience([user]), self.movie(movie)
+        general, from_ratings = self.head(by).contributions(audience, item)
+        return parts_of_a_score(self.catalog, audience, general, from_ratings)
+
+    def save(self, run: str | Path) -> Path:
+        """Write the model to a run folder, whole or not at all; see `matinee.storage.runs`."""
+        from matinee.storage.runs import save
+
+        return save(self, Path(run))
+
+    def _on_scale(self, stars: NDArray[np.floating]) -> NDArray[np.float32]:
+        return np.asarray(np.clip(stars, self.scale.low, self.scale.high), np.float32)
+
+
+PART_NAMES = {
+    "stars": {
+        "mean": "stars of an average movie",
+        "movie": "how this movie is liked",
+        "prior": "how viewers like its kind",
+        "training": "what training added beyond the ratings",
+    },
+    "ranking": {"movie": "viewers who watched it", "prior": "how it suits the average viewer"},
+}
+"""The general parts of a score, for people: by the head's name, then the part's."""
+
+
+def parts_of_a_score(
+    catalog: Catalog,
+    audience: Audience,
+    general: dict[str, float],
+    from_ratings: NDArray[np.float64],
+) -> pl.DataFrame:
+    """General parts, then the ratings by weight, as `FactorModel.explain` returns them.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    audience : Audience
+        Of one viewer.
+    general : dict
+        Part to contribution.
+    from_ratings : float64 (n,)
+        What each of the viewer's ratings adds, in their order.
+    """
+    order = np.argsort(-np.abs(from_ratings), kind="stable")
+    rated = catalog.rows(audience.rated.indices[order]).select(
+        part=pl.lit("rating"),
+        item="item",
+        title="title",
+        stars=pl.Series(audience.rated.values[order]),
+        contribution=pl.Series(from_ratings[order]),
+    )
+    first = pl.DataFrame(
+        {"part": list(general), "contribution": list(general.values())},
+        schema={"part": pl.String, "contribution": pl.Float64},
+    )
+    return pl.concat([first, rated], how="diagonal").select(rated.columns)

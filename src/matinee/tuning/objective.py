@@ -1,16 +1,20 @@
 """What a search asks of a model, and who can answer."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from matinee.data import Dataset
+from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation import JUDGED, held_out, judge_each, mae, predict_all, rmse
-from matinee.evaluation.figures import FIGURES, MAIN
-from matinee.models import FactorModel
-from matinee.models.recipes import RANKING, RATING
+from matinee.evaluation.evaluator import judge_each, predict_all
+from matinee.evaluation.metrics import FIGURES, MAIN, mae, rmse
+from matinee.evaluation.protocols import held_out
+from matinee.experiments.training import JUDGED, VALIDATION_FRACTION
+from matinee.models.recommender import FactorModel
+from matinee.models.registry import RANKING, RATING
+from matinee.tuning.trial import Part
 
 METRICS = {name: kind for name, kind in FIGURES.items() if kind.better}
 """The figures by which a search may go."""
@@ -25,7 +29,7 @@ class Objective:
     Parameters
     ----------
     metric : str
-        ``"rmse"`` or ``"mae"`` of stars, or a figure of lists as `matinee.evaluation.judge` names
+        ``"rmse"`` or ``"mae"`` of stars, or a figure of lists as `matinee.evaluation.evaluator` names
         them, such as ``"ndcg@10"``.
 
     Examples
@@ -100,3 +104,41 @@ def objective_of(model: str, metric: str | None) -> Objective:
 def _listed(models: Iterable[str]) -> str:
     """Models for a message; popularity has nothing to tune."""
     return ", ".join(model for model in models if model != "popularity")
+
+
+FOLDS = re.compile(r"([1-9][0-9]{0,2})-fold")
+
+
+def inner_parts(train: Dataset, how: str, seed: int) -> list[Part]:
+    """Parts to train on and to judge by.
+
+    Parameters
+    ----------
+    train : Dataset
+        The training part of the split that the winner is tested on.
+    how : str
+        ``"random"``: a tenth of the ratings; ``"time"``: the latest tenth; ``"5-fold"`` and so on:
+        each fold in turn.
+    seed : int
+
+    Examples
+    --------
+    >>> from matinee.data.synthetic import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> [(len(train), len(judged)) for train, judged in inner_parts(data, "3-fold", seed=0)]
+    [(1000, 500), (1000, 500), (1000, 500)]
+
+    Raises
+    ------
+    SettingError
+        If there is no such validation.
+    """
+    if how in ("random", "time"):
+        try:
+            return [train.split(how, test_fraction=VALIDATION_FRACTION, seed=seed)]
+        except SettingError as problem:
+            raise SettingError(f"For the validation part: {problem}") from None
+    folds = FOLDS.fullmatch(how)
+    if not folds:
+        raise SettingError(f"validation is random, time or K-fold (such as 5-fold), not {how!r}.")
+    return list(train.folds(int(folds[1]), seed))

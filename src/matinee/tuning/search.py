@@ -2,26 +2,27 @@
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from optuna import Study, TrialPruned
 from optuna.trial import FrozenTrial, TrialState
 
-from matinee.data import Dataset
-from matinee.errors import SettingError
-from matinee.evaluation import Split
-from matinee.models.recipes import RANKING, RATING
-from matinee.models.runs import refuse_occupied
-from matinee.models.warmup import compile_kernels
+from matinee.data.dataset import Dataset
+from matinee.errors import RunError, SettingError
+from matinee.experiments.training import Result, Split, compile_kernels, train_and_test
+from matinee.models.als import ALS
+from matinee.models.base import Trainer
+from matinee.models.implicit_als import ImplicitALS
+from matinee.models.registry import RANKING, RATING, nested_settings
 from matinee.progress import progress
-from matinee.tuning.objective import objective_of
-from matinee.tuning.plan import Plan, plan_of
-from matinee.tuning.samplers import sampler_of
-from matinee.tuning.space import Space, recipe_with
-from matinee.tuning.space_files import read_space, usual_space
+from matinee.storage.runs import keep, read_manifest, refuse_occupied
+from matinee.tuning.objective import Objective, inner_parts, objective_of
+from matinee.tuning.result import Tuned
+from matinee.tuning.search_space import Space, read_space, recipe_with, usual_space
 from matinee.tuning.study import (
     FINISHED,
     FIRST,
@@ -30,12 +31,181 @@ from matinee.tuning.study import (
     at_work,
     bury,
     finished,
+    sampler_of,
     told_plainly,
 )
-from matinee.tuning.trials import Trials, grows, pruner_of
-from matinee.tuning.tuned import Tuned
-from matinee.tuning.validation import inner_parts
-from matinee.tuning.winner import best_of, crown
+from matinee.tuning.trial import Trials, grows, pruner_of
+
+TRIALS = 50
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The first settings, and how many trials there are to be.
+
+    Parameters
+    ----------
+    first : list of mappings
+        Settings by which a study begins.
+    wanted : int
+        Trials, those of earlier calls included.
+    whole : bool
+        Whether the first settings are all there are: a grid.
+    """
+
+    first: list[dict[str, Any]]
+    wanted: int
+    whole: bool
+
+    def goes_on(self, trials: Iterable[FrozenTrial]) -> bool:
+        """Whether another trial is to begin: fewer than are wanted have ended or run."""
+        states = [one.state for one in trials]
+        begun = sum(state in (*FINISHED, TrialState.RUNNING) for state in states)
+        return begun < self.wanted and (not self.whole or TrialState.WAITING in states)
+
+
+def plan_of(space: Space, search: str, trials: int | None, seed: int) -> Plan:
+    """The plan of a search that is to make so many trials.
+
+    A grid is tried in no order, so that a part of it tells of the whole; so is a space of a few
+    values, whatever the search, for nothing has to be tried twice. The defaults come first, where
+    they are among them.
+
+    Examples
+    --------
+    >>> from matinee.tuning import Choice
+    >>> space = Space("EASE", {"regularization": Choice((100.0, 200.0, 300.0))})
+    >>> plan = plan_of(space, "tpe", None, seed=0)
+    >>> plan.wanted, plan.first[0]
+    (3, {'regularization': 300.0})
+    """
+    default = space.default()
+    # by space and search alone, so that a study stays what it was begun as
+    if search != "grid" and not (space.finite and space.points <= TRIALS):
+        return Plan([] if default is None else [default], trials or TRIALS, whole=False)
+    grid = space.grid()
+    mixed = [grid[at] for at in np.random.default_rng(seed).permutation(len(grid))]
+    mixed.sort(key=lambda point: point != default)  # the rest stays as it is
+    return Plan(mixed, min(trials or len(grid), len(grid)), whole=True)
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The best trial, trained on the whole training part and judged on the test part.
+
+    Parameters
+    ----------
+    trial : int
+        Its number, from 0 on.
+    settings : mapping of str to value
+        Those that were searched or fixed, as the recipe knows them.
+    run : str
+        Where the model is; below the working folder, from there.
+    test : mapping of str to float or None
+        Of the test part: ``rmse`` and ``mae`` of what predicts stars, ``ndcg@10`` of what makes
+        lists, and the metric.
+    tests : int
+        How many winners of this study were judged on the test part.
+    """
+
+    trial: int
+    settings: Mapping[str, Any]
+    run: str
+    test: Mapping[str, float | None]
+    tests: int
+
+
+def best_of(trials: Iterable[FrozenTrial], higher_is_better: bool) -> FrozenTrial | None:
+    """The best trial that got to its end, of equally good ones the first."""
+    sign = -1.0 if higher_is_better else 1.0
+    ended = (one for one in trials if one.state == TrialState.COMPLETE and one.value is not None)
+    return min(ended, key=lambda one: (sign * (one.value or 0.0), one.number), default=None)
+
+
+def crown(
+    study: Study,
+    job: Trials,
+    dataset: Dataset,
+    train: Dataset,
+    model: str,
+    split: Split,
+    run: str | Path | None,
+) -> Winner | None:
+    """The winner, trained and tested unless it was before; None if no trial got to its end."""
+    best = best_of(finished(study), job.objective.higher_is_better)
+    if best is None:
+        return None
+    identity = study.user_attrs["identity"]
+    earlier = _earlier(study)
+    if earlier and earlier.trial == best.number and _is_there(earlier, identity):
+        place = Path(earlier.run)
+        if run is None or Path(run).resolve() == place:
+            return replace(earlier, run=str(_from_here(place)))
+    tested = sorted({*study.user_attrs.get("tested", ()), best.number})
+    study.set_user_attr("tested", tested)  # before the look, so that none is forgotten
+    settings = job.space.settings(job.space.of(best.params), train.ratings)
+    lists = job.objective.of_lists
+    feedback = "implicit" if lists else "explicit"
+    recipe = recipe_with(job.space.recipe, settings, seed=split.seed, feedback=feedback)
+    # the other head with its defaults, as `matinee train` would
+    rating: Trainer = ALS(seed=split.seed) if lists else recipe
+    ranking: Trainer = recipe if lists else ImplicitALS(seed=split.seed)
+    result = train_and_test(
+        dataset, rating, split, ranking=ranking, threads=job.threads, whole=True
+    )
+    noted = {
+        "study": identity,
+        "trials": len(finished(study)),
+        "trial": best.number,
+        "value": best.value,
+        "tests": len(tested),
+    }
+    tuned = replace(result.model, about={**result.model.about, "tuning": noted})
+    folder = keep(tuned, run, f"{model}-tuned")
+    test = _tested(result, job.objective)
+    winner = Winner(best.number, nested_settings(settings), str(folder), test, len(tested))
+    # wherever the next one looks from
+    study.set_user_attr("winner", asdict(replace(winner, run=str(folder.resolve()))))
+    return winner
+
+
+def _is_there(winner: Winner, identity: Mapping[str, Any]) -> bool:
+    """Whether the winner's run is where it was put, and no other run in its place."""
+    try:
+        tuning = read_manifest(Path(winner.run)).get("tuning")
+    except RunError:
+        return False
+    wanted = {"study": identity, "trial": winner.trial}
+    return isinstance(tuning, dict) and wanted.items() <= tuning.items()
+
+
+def _from_here(place: Path) -> Path:
+    here = Path.cwd()
+    return place.relative_to(here) if place.is_relative_to(here) else place
+
+
+def _earlier(study: Study) -> Winner | None:
+    """The winner that the study knows of."""
+    said = study.user_attrs.get("winner")
+    if said is None:
+        return None
+    names = {one.name for one in fields(Winner)}
+    whole = isinstance(said, dict) and said.keys() == names
+    if not whole or not isinstance(said["settings"], dict) or not isinstance(said["run"], str):
+        raise RunError("The study does not hold together (its winner); begin another one.")
+    settings = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in said["settings"].items()
+    }
+    return Winner(**{**said, "settings": settings})
+
+
+def _tested(result: Result, objective: Objective) -> dict[str, float | None]:
+    """The figures that the tuned head has on the test part."""
+    if not objective.of_lists:
+        return {name: getattr(result.test, name, None) for name in ("rmse", "mae")}
+    lists = result.lists
+    return {name: lists[name] if lists else None for name in ("ndcg@10", objective.metric)}
 
 
 def tune(
@@ -97,7 +267,7 @@ def tune(
     Examples
     --------
     >>> import tempfile
-    >>> from matinee.data.generated import generate
+    >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     found = tune(data, "bias", trials=3, study=f"{folder}/study", run=f"{folder}/run")

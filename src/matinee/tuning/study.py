@@ -7,16 +7,18 @@ that seem to run were killed.
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna import Study
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -24,8 +26,8 @@ from sqlalchemy import URL, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from matinee.errors import MatineeError, RunError, SettingError
-from matinee.folders import LOCKS, locked
 from matinee.progress import progress
+from matinee.storage.atomic import LOCKS, locked
 
 STUDIES = Path("studies")
 """Where studies go unless another place is named."""
@@ -208,3 +210,75 @@ def _compare(begun: Any, asked: Mapping[str, Any], folder: Path) -> None:
 def _both(begun: Any, asked: Any) -> str:
     short = isinstance(begun, str | int) and isinstance(asked, str | int)
     return f" ({begun}, not {asked})" if short else ""
+
+
+SEARCHES = ("tpe", "random", "grid")
+AT_RANDOM = 10  # trials before the first that learns from others
+
+
+def sampler_of(search: str, seed: int) -> BaseSampler:
+    """The sampler of a search; the points of a grid stand in the study from the beginning.
+
+    ``"tpe"`` is a tree-structured Parzen estimator over all settings together (Bergstra et al.
+    2011, "Algorithms for hyper-parameter optimization"); trials of other processes that have not
+    ended count as bad, so that nobody tries the same.
+
+    Raises
+    ------
+    SettingError
+        If there is no such search.
+    """
+    if search == "tpe":
+        return EachSeeded(
+            lambda own: TPESampler(
+                n_startup_trials=AT_RANDOM, multivariate=True, constant_liar=True, seed=own
+            ),
+            seed,
+        )
+    if search in SEARCHES:
+        return EachSeeded(lambda own: RandomSampler(seed=own), seed)
+    raise SettingError(f"search is {', '.join(SEARCHES)}, not {search!r}.")
+
+
+class EachSeeded(BaseSampler):
+    """Draws each trial with a seed made of the study's and the trial's place among the others.
+
+    Trials that were interrupted do not count, for they are made again. So what one process tries
+    next depends on what was found before, and not on whether it was interrupted.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
+        self._make, self._seed = make, seed
+        self._trial, self._sampler = -1, make(0)
+
+    def _of(self, study: Study, trial: FrozenTrial) -> BaseSampler:
+        """The sampler of a trial, which is asked for each of its settings."""
+        if trial.number != self._trial:
+            gone = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+            place = trial.number - sum(one.number < trial.number for one in gone)
+            own = np.random.SeedSequence((self._seed, place)).generate_state(1)[0]
+            self._trial, self._sampler = trial.number, self._make(int(own))
+        return self._sampler
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """What is drawn together."""
+        return self._of(study, trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Settings drawn together."""
+        return self._of(study, trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """A setting drawn alone."""
+        sampler = self._of(study, trial)
+        return sampler.sample_independent(study, trial, param_name, param_distribution)

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 from forward import SHORT, KilledError
 
-from matinee.models import BayesianMF
-from matinee.models.bayes.chain import Chain
+from matinee.models.bayesian import BayesianMF
+from matinee.models.bayesian.sampler import Chain
 
 
 @pytest.fixture(scope="session")

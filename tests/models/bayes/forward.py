@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 
 DAY = 86_400
 SHORT = {"factors": 3, "iterations": 24, "burn_in": 8}  # of a recipe

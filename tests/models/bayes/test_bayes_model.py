@@ -8,10 +8,11 @@ import pytest
 from forward import SHORT, assert_same
 
 from matinee.data import Dataset, Scale
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 from matinee.errors import SettingError
-from matinee.models import ALS, BayesianMF
-from matinee.models.bayes.chain import FEATURES
+from matinee.models import ALS
+from matinee.models.bayesian import BayesianMF
+from matinee.models.bayesian.sampler import FEATURES
 
 RECIPE = BayesianMF(**SHORT)
 

@@ -10,7 +10,8 @@ from safetensors.numpy import load_file, save_file
 
 import matinee
 from matinee.errors import RunError
-from matinee.models import BayesianMF, ImplicitALS
+from matinee.models import ImplicitALS
+from matinee.models.bayesian import BayesianMF
 
 FILE = "rating.safetensors"
 
@@ -53,7 +54,7 @@ def test_a_loaded_model_answers_with_the_same_bits(fitted, tmp_path):
 def of_ratings(model):
     """The training ratings of a model as a data set."""
     from matinee.data import Dataset, Ratings
-    from matinee.kernels import row_of_entries
+    from matinee.kernels.csr import row_of_entries
 
     rated = model.rated
     user = row_of_entries(rated).astype(np.int32)

@@ -14,11 +14,11 @@ from forward import SHORT, KilledError, assert_same
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from matinee.data.generated import generate
+from matinee.data.synthetic import generate
 from matinee.errors import RunError, SettingError
-from matinee.models import BayesianMF
-from matinee.models.bayes import checkpoints
-from matinee.models.checkpointed import STATE, Checkpointed
+from matinee.models.bayesian import BayesianMF
+from matinee.models.bayesian import checkpoint as checkpoints
+from matinee.storage.checkpoint import STATE, Checkpointed
 
 RECIPE = BayesianMF(**SHORT)
 PLACE = "bayesianmf"

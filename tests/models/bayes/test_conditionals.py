@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 from forward import covariance_of_path, dense, scores, tiny_data
 
-from matinee.kernels import normal_distribution
-from matinee.models.bayes.chain import Chain
-from matinee.models.bayes.drifts import Drift
-from matinee.models.bayes.features import Features, features_of_viewers
-from matinee.models.bayes.likelihoods import NormalLikelihood, OrdinalLikelihood
-from matinee.models.bayes.links import Link
-from matinee.models.bayes.moments import Timeline
-from matinee.models.bayes.sides import Side, draw_wishart
+from matinee.kernels.ordinal import normal_distribution
+from matinee.models.bayesian.likelihoods import NormalLikelihood, OrdinalLikelihood
+from matinee.models.bayesian.sampler import Chain, Side, draw_wishart
+from matinee.models.bayesian.side_information import Features, Link, features_of_viewers
+from matinee.models.bayesian.temporal import Drift, Timeline
 
 PRECISION = np.array([[2.0, 0.5, -0.3], [0.5, 1.0, 0.2], [-0.3, 0.2, 0.7]])
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from forward import SHORT
 
-from matinee.models import BayesianMF
-from matinee.models.bayes import draws
-from matinee.models.bayes.chain import Chain
-from matinee.models.bayes.draws import Draw, Keeper
+from matinee.models.bayesian import BayesianMF
+from matinee.models.bayesian import posterior as draws
+from matinee.models.bayesian.posterior import Draw, Keeper
+from matinee.models.bayesian.sampler import Chain
 
 RECIPE = BayesianMF(**SHORT)
 

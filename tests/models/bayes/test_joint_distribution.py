@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from forward import draw_from_prior, draw_side_from_prior, tiny_data
 
-from matinee.models.bayes import chain as chains
-from matinee.models.bayes import drifts, moments
-from matinee.models.bayes.chain import Chain
-from matinee.models.bayes.features import features_of_movies
-from matinee.models.bayes.sides import Side
+from matinee.models.bayesian import sampler as chains
+from matinee.models.bayesian import temporal as drifts
+from matinee.models.bayesian import temporal as moments
+from matinee.models.bayesian.sampler import Chain, Side
+from matinee.models.bayesian.side_information import features_of_movies
 
 FAR = 4.5  # standard errors
 

@@ -7,10 +7,10 @@ import pytest
 from forward import tiny_data
 
 from matinee.data import Scale
-from matinee.data.generated import generate
-from matinee.kernels import normal_distribution
-from matinee.models import BayesianMF
-from matinee.models.bayes.chain import Chain
+from matinee.data.synthetic import generate
+from matinee.kernels.ordinal import normal_distribution
+from matinee.models.bayesian import BayesianMF
+from matinee.models.bayesian.sampler import Chain
 
 PRECISION = np.array([[1.5, 0.3, 0.0], [0.3, 0.8, -0.2], [0.0, -0.2, 1.1]])
 
@@ -27,7 +27,7 @@ def hold_prior(chain, side, monkeypatch):
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_rows_follow_their_normal_posterior_given_all_others(number, monkeypatch):
     """Of viewers, of movies, of dates: ridge regression on what the other sides have."""
-    monkeypatch.setattr("matinee.models.bayes.moments.FEWEST", 1)
+    monkeypatch.setattr("matinee.models.bayesian.temporal.FEWEST", 1)
     chain = Chain(tiny_data(), 2, None, ("date",))
     rng = np.random.default_rng(0)
     chain.biases[:] = rng.normal(size=len(chain.biases))

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 from forward import dense, tiny_data
 
-from matinee.models.bayes.features import Features, features_of_movies, features_of_viewers
-from matinee.models.bayes.links import (
+from matinee.models.bayesian.side_information import (
     DIRECTIONS,
     FEW_COLUMNS,
     TOLERANCE,
+    Features,
     GradientSolver,
     Link,
     Solver,
+    features_of_movies,
+    features_of_viewers,
     solver_for,
 )
 
@@ -77,7 +79,7 @@ def test_a_tighter_tolerance_comes_nearer(monkeypatch):
     expected = exactly(features, weight, right)
     misses = []
     for tolerance in (1e-1, 1e-3, 1e-5):
-        monkeypatch.setattr("matinee.models.bayes.links.TOLERANCE", tolerance)
+        monkeypatch.setattr("matinee.models.bayesian.side_information.TOLERANCE", tolerance)
         found = GradientSolver(features).solve(weight, right)
         misses.append(np.linalg.norm(found - expected) / np.linalg.norm(expected))
     assert misses[0] > misses[1] > misses[2]
@@ -97,7 +99,7 @@ def test_the_heaviest_directions_are_found(monkeypatch):
     right = np.random.default_rng(0).normal(size=(350, 4)).astype(np.float32)
     steps = []
     for directions in (DIRECTIONS, 1):
-        monkeypatch.setattr("matinee.models.bayes.links.DIRECTIONS", directions)
+        monkeypatch.setattr("matinee.models.bayesian.side_information.DIRECTIONS", directions)
         solver, passes = GradientSolver(features), []
         gram = solver._gram
         monkeypatch.setattr(solver, "_gram", lambda *a, f=gram, p=passes: p.append(0) or f(*a))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from matinee.errors import SettingError
-from matinee.kernels import normal_distribution
-from matinee.models.bayes.convergence import split_rhat
-from matinee.models.bayes.moments import Moments
-from matinee.models.bayes.predictive import Asked, Predictive, scores_of
+from matinee.kernels.ordinal import normal_distribution
+from matinee.models.bayesian.estimator import split_rhat
+from matinee.models.bayesian.predictive import Asked, Predictive, scores_of
+from matinee.models.bayesian.temporal import Moments
 
 LEVELS = np.float32([1, 2.5, 3, 5])
 CUTS = [np.array([-np.inf, -1.0, 0.2, 1.1, np.inf]), np.array([-np.inf, -0.7, 0.0, 2.0, np.inf])]

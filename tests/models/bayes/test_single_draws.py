@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from forward import SHORT
 
-from matinee.kernels import Rows
-from matinee.models import BayesianMF
-from matinee.models.bayes.newcomers import rows_of_newcomers
-from matinee.models.viewer import Audience
+from matinee.kernels.csr import Rows
+from matinee.models.bayesian import BayesianMF
+from matinee.models.bayesian.fold_in import rows_of_newcomers
+from matinee.models.queries import Audience
 
 ONE = BayesianMF(**{**SHORT, "iterations": 41, "burn_in": 40})
 
@@ -88,8 +88,8 @@ def test_newcomers_of_the_probit_settle(probit):
     audience = Audience(np.full(copies, -1, np.int32), rated)
     few = next(iter(rows_of_newcomers(probit.rating, audience))).mean(axis=0)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("matinee.models.bayes.newcomers.TURNS", 40)
+        patched.setattr("matinee.models.bayesian.fold_in.TURNS", 40)
         many = next(iter(rows_of_newcomers(probit.rating, audience))).mean(axis=0)
-        patched.setattr("matinee.models.bayes.newcomers.TURNS", 1)
+        patched.setattr("matinee.models.bayesian.fold_in.TURNS", 1)
         least = next(iter(rows_of_newcomers(probit.rating, audience))).mean(axis=0)
     assert abs(few[0] - many[0]) < 0.5 * abs(least[0] - many[0])

@@ -1,0 +1,5 @@
+"""Findings in data and in embeddings, as arrays and frames; no charts."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,219 @@
+"""What the axes of a factor space tell apart, and which genres lie close in it."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.analysis.embeddings import Space, movie_space
+from matinee.analysis.traits import MOST_GENRES
+from matinee.errors import SettingError
+from matinee.models.recommender import FactorModel
+
+ROTATIONS = ("principal", "varimax")
+KNOWN = 500  # the best known movies, from which the ends of an axis are shown
+ENDS = 5  # titles at either end
+AT_ENDS = 3  # genres there
+GENRE_ENDS = ("low_genres", "high_genres")
+STEPS, SETTLED = 500, 1e-8  # of the search for simple axes
+FLAT = 1e-6  # of the widest axis: no axis at all
+WIDE = 1000  # dimensions, from which on a full decomposition takes too long
+LEAST_MOVIES = 5  # of a genre, to have a vector
+
+
+@dataclass(frozen=True, eq=False)
+class Dimensions:
+    """Axes, and genres as directions.
+
+    Parameters
+    ----------
+    space : Space
+    rotation : {"principal", "varimax"}
+    axes : polars.DataFrame
+        A row for each axis, the widest first: `axis`, `share` (of the variance of all
+        dimensions), `low`, `high` (titles of well-known movies below and above the mean, the
+        furthest first), `low_genres`, `high_genres`.
+    genre_positions : polars.DataFrame
+        `axis`, `genre`, `position`: mean of the genre's movies, in standard deviations of all.
+    genre_likeness : polars.DataFrame
+        `genre`, `other`, `cosine` of the genres' mean differences from the average movie.
+    """
+
+    space: Space
+    rotation: str
+    axes: pl.DataFrame
+    genre_positions: pl.DataFrame
+    genre_likeness: pl.DataFrame
+
+
+def find_dimensions(
+    model: FactorModel, n: int = 6, *, rotation: str = "principal", by: str | None = None
+) -> Dimensions:
+    """The n widest axes of the movies' vectors.
+
+    Factors as trained have no meaning one by one: any rotation of both sides predicts the same. So
+    they are turned first, to the principal axes, or from these on by varimax (Kaiser 1958), which
+    looks for axes along which few movies lie far out.
+
+    Parameters
+    ----------
+    model : FactorModel
+    n : int
+        Fewer, if the vectors have fewer dimensions.
+    rotation : {"principal", "varimax"}
+    by : {"stars", "ranking"}, optional
+
+    Raises
+    ------
+    SettingError
+
+    Examples
+    --------
+    >>> import matinee
+    >>> from matinee.data.synthetic import generate
+    >>> data, _ = generate(viewers=200, movies=150, ratings=8000, seed=0)
+    >>> found = find_dimensions(matinee.ALS(factors=4).fit(data), 2)
+    >>> found.axes.select("axis", pl.col("low").list.len())
+    shape: (2, 2)
+    ┌──────┬─────┐
+    │ axis ┆ low │
+    │ ---  ┆ --- │
+    │ i64  ┆ u32 │
+    ╞══════╪═════╡
+    │ 1    ┆ 5   │
+    │ 2    ┆ 5   │
+    └──────┴─────┘
+    """
+    if rotation not in ROTATIONS:
+        raise SettingError(f"rotation is one of {', '.join(ROTATIONS)}, not {rotation!r}.")
+    if n < 1:
+        raise SettingError(f"n is at least 1, not {n}.")
+    space = movie_space(model, by)
+    places, share = _turned(space.vectors, n, rotation)
+    scaled = places / np.maximum(places.std(axis=0), np.finfo(np.float64).tiny)
+    genres = model.catalog.genre_matrix[space.codes]
+    movies = genres.sum(axis=0)
+    some = np.sort(np.argsort(-movies, kind="stable")[:MOST_GENRES])
+    some = some[movies[some] >= LEAST_MOVIES]
+    names = [model.catalog.genre_names[at] for at in some]
+    weights = genres[:, some] / genres[:, some].sum(axis=0)
+    means = weights.T @ scaled  # (genres, axes)
+    return Dimensions(
+        space,
+        rotation,
+        _axes(model, space, scaled, share, means, names),
+        pl.DataFrame(
+            {
+                "axis": np.repeat(np.arange(1, len(share) + 1), len(names)),
+                "genre": names * len(share),
+                "position": means.T.ravel(),
+            },
+            schema_overrides={"genre": pl.String},
+        ),
+        _likeness(weights.T @ (space.vectors - space.vectors.mean(axis=0)), names),
+    )
+
+
+def varimax(loadings: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rotation after which the squares of the columns vary most (Kaiser 1958).
+
+    Parameters
+    ----------
+    loadings : float64 (n, axes)
+
+    Returns
+    -------
+    float64 (axes, axes)
+        Orthogonal; ``loadings @ rotation`` has the largest sum of variances of squares that
+        repeated singular value decompositions find.
+    """
+
+    def criterion(turned: NDArray[np.float64]) -> float:
+        return float((turned**2).var(axis=0).sum())
+
+    rotation = best = np.eye(loadings.shape[1])
+    highest = criterion(loadings)
+    for _ in range(STEPS):
+        turned = loadings @ rotation
+        slope = loadings.T @ (turned**3 - turned * np.mean(turned**2, axis=0))
+        left, _, right = np.linalg.svd(slope)
+        before, rotation = rotation, left @ right
+        reached = criterion(loadings @ rotation)
+        if reached > highest:  # a step may go down before the next ones go further up
+            best, highest = rotation, reached
+        if np.abs(rotation - before).max() < SETTLED:
+            break
+    return np.asarray(best, np.float64)
+
+
+def _turned(
+    vectors: NDArray[np.float32], n: int, rotation: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Places of movies on the axes, the widest first, and the axes' shares of all variance."""
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    if centred.shape[1] > WIDE:  # of EASE; the first axes are all that is asked for
+        from sklearn.utils.extmath import randomized_svd
+
+        _, sizes, axes = randomized_svd(centred, n, random_state=0)
+    else:
+        _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+    n = min(n, max(1, int((sizes > FLAT * sizes[0]).sum())))  # the others are rounding
+    places = centred @ axes[:n].T
+    if rotation == "varimax":
+        places = places @ varimax(places)
+    # the longer tail to the right, so that a sign is no matter of chance
+    places = places * np.where((places**3).sum(axis=0) < 0, -1.0, 1.0)
+    variance = places.var(axis=0)
+    order = np.argsort(-variance, kind="stable")
+    everything = max(float(centred.var(axis=0).sum()), np.finfo(np.float64).tiny)
+    return places[:, order], variance[order] / everything
+
+
+def _axes(
+    model: FactorModel,
+    space: Space,
+    scaled: NDArray[np.float64],
+    share: NDArray[np.float64],
+    means: NDArray[np.float64],
+    names: list[str],
+) -> pl.DataFrame:
+    rows = []
+    for axis, place in enumerate(scaled.T):
+        order = np.argsort(place[:KNOWN], kind="stable")  # rows stand by their number of ratings
+        sorted_genres = np.argsort(means[:, axis], kind="stable")
+        low = [names[at] for at in sorted_genres if means[at, axis] < 0]
+        high = [names[at] for at in sorted_genres[::-1] if means[at, axis] > 0]
+        ends = {
+            "low": [row for row in order[:ENDS] if place[row] < 0],
+            "high": [row for row in order[::-1][:ENDS] if place[row] > 0],
+        }
+        titles = {
+            end: [model.catalog.titles[code] for code in space.codes[found]]
+            for end, found in ends.items()
+        }
+        rows.append(
+            {
+                "axis": axis + 1,
+                "share": float(share[axis]),
+                **titles,
+                **dict(zip(GENRE_ENDS, (low[:AT_ENDS], high[:AT_ENDS]), strict=True)),
+            }
+        )
+    texts = pl.List(pl.String)
+    return pl.DataFrame(rows, schema_overrides=dict.fromkeys(("low", "high", *GENRE_ENDS), texts))
+
+
+def _likeness(vectors: NDArray[np.floating], names: list[str]) -> pl.DataFrame:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    pairs = list(product(names, names))
+    return pl.DataFrame(
+        {
+            "genre": [one for one, _ in pairs],
+            "other": [other for _, other in pairs],
+            "cosine": (unit @ unit.T).ravel().astype(np.float64),
+        },
+        schema_overrides={"genre": pl.String, "other": pl.String},
+    )

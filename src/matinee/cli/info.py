@@ -1,0 +1,63 @@
+"""matinee doctor"""
+
+from matinee.cli.options import Json
+from matinee.cli.output import heading, print_json, say
+from matinee.errors import ExtraError
+
+
+def doctor(json: Json = False) -> None:
+    """What matinee finds here: versions, processors, folders."""
+    import os
+    import platform
+    from importlib.metadata import version
+
+    import matinee
+    from matinee.data.cache import cache_folder, cached_names
+    from matinee.kernels.parallel import usable_threads
+
+    folder = cache_folder()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    found = {
+        "matinee": matinee.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "threads": usable_threads(),
+        **{name: version(name) for name in ("numpy", "numba", "polars", "safetensors")},
+        **_torch(),
+        "data_folder": str(folder),
+        "data_folder_writable": os.access(existing, os.W_OK),
+        "data_sets": cached_names(),
+    }
+    if json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        shown = ", ".join(value) or "none" if isinstance(value, list) else value
+        say(f"{name.replace('_', ' '):22}{shown}")
+
+
+def _torch() -> dict[str, str]:
+    """What PyTorch sees here, if it is installed."""
+    try:
+        from matinee.models.neural.devices import device_report
+    except ExtraError:
+        return {"torch": "not installed: pip install 'matinee[torch]'"}
+    return device_report()
+
+
+def recipes(json: Json = False) -> None:
+    """The known set-ups that `matinee train DATASET --recipe NAME` runs."""
+    from dataclasses import asdict
+
+    from matinee.experiments.presets import SETUPS
+
+    if json:
+        print_json([asdict(setup) for setup in SETUPS])
+        return
+    for setup in SETUPS:
+        heading(setup.name)
+        say(f"  {setup.what}")
+        say(f"  from: {setup.source}; made for {setup.made_for}")
+        say(f"  reaches: {setup.reaches}")
+        say(f"  not as there: {setup.differs}")
+    say("Run one: matinee train DATASET --recipe NAME")

@@ -1,0 +1,5 @@
+"""Train and evaluate, presets, reproduce, compare, cross-validate."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

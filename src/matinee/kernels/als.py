@@ -1,0 +1,255 @@
+"""Regularized least squares for one row after another: the heart of ALS.
+
+Both sides of the model are kept as one matrix each, a row being
+``[bias, factor_1 ... factor_K]``, so that with x a viewer and w a movie
+
+    stars = mean + x[0] + w[0] + x[1:] . w[1:]
+
+Held against the other side's rows w, a row x is linear regression with design
+``z = [1, w[1:]]`` and target ``t = stars - mean - w[0]``, pulled towards its prior mean m:
+
+    minimize over x:  sum (t - z . x)^2 + ridge * n^exponent * |x - m|^2
+
+(Koren, Bell & Volinsky 2009; weighted regularization after Zhou et al. 2008). Nearly all of the
+time goes into fetching the rows w of one row's ratings from all over the other side, so both
+solvers ask for them ahead of time, and the iterative one keeps them in 16 bits.
+"""
+
+import numpy as np
+
+from matinee.kernels.jit import jit
+from matinee.kernels.linalg import (
+    CHUNK,
+    add_rows,
+    add_squares,
+    ask,
+    ask_for_four,
+    copy,
+    dot,
+    factorize,
+    four_of,
+    padded,
+    products,
+    scratch,
+    solve_upper,
+)
+from matinee.kernels.simd import LANES, fma, load, splat, store
+
+
+@jit
+def _gather(first, count, indices, values, mean, other, design, target):
+    """Copy the factors of `count` ratings side by side, and what is left of their stars."""
+    for k in range(count):
+        ask(other, indices, first + k)
+        row = other[indices[first + k]]
+        for d in range(1, len(row)):
+            design[k, d - 1] = row[d]
+        target[k] = values[first + k] - mean - row[0]
+
+
+@jit
+def _add_sides(design, target, count, right, ones):
+    """right += design' target and ones += design' 1; returns the sum of the targets."""
+    summed = np.float32(0.0)
+    for k in range(count):
+        t = splat(target[k])
+        summed += target[k]
+        for d in range(0, design.shape[1], LANES):
+            z = load(design, k, d)
+            store(fma(t, z, load(right, 0, d)), right, 0, d)
+            store(fma(splat(np.float32(1.0)), z, load(ones, 0, d)), ones, 0, d)
+    return summed
+
+
+@jit
+def solve_rows_exact(
+    start, stop, indptr, indices, values, mean, other, prior, ridge, exponent, out
+):
+    """Solve rows `start` to `stop` by normal equations and Cholesky factorization.
+
+    The bias is the last unknown: with G the normal matrix of the factors, s the sum of their
+    design rows and ``G = U' U``, it is ``(r_b - p . q) / (n_b - q . q)`` for ``U' p = r`` and
+    ``U' q = s``, and the factors solve ``U x = p - b q``.
+
+    Parameters
+    ----------
+    indptr, indices, values : the `Rows` of this side, values in stars
+    mean : float32, mean stars
+    other : float32 (columns, 1 + K), the other side's rows
+    prior : float32 (rows, 1 + K), prior mean of each row
+    ridge, exponent : float32, the penalty is ``ridge * n**exponent``, n the row's ratings
+    out : float32 (rows, 1 + K), receives the solution; a row without ratings gets its prior mean
+    """
+    factors = other.shape[1] - 1
+    width = padded(factors)
+    gram = scratch(width, width + LANES)  # right-hand sides beside it
+    design, target = scratch(CHUNK, width), scratch(1, CHUNK)[0]
+    right, ones = scratch(1, width), scratch(1, width)
+    design[:] = 0.0
+    for row in range(start, stop):
+        first, last = indptr[row], indptr[row + 1]
+        if first == last:
+            copy(prior[row], out[row])
+            continue
+        penalty = ridge * np.float32(last - first) ** exponent
+        gram[:] = 0.0
+        ones[:] = 0.0
+        right[:] = 0.0
+        for d in range(factors):
+            right[0, d] = penalty * prior[row, d + 1]
+        right_of_bias = penalty * prior[row, 0]
+        for at in range(first, last, CHUNK):
+            count = min(CHUNK, last - at)
+            _gather(at, count, indices, values, mean, other, design, target)
+            add_squares(design, count, gram)
+            right_of_bias += _add_sides(design, target, count, right, ones)
+        for d in range(width):
+            gram[d, d] += penalty
+            gram[d, width] = right[0, d]
+            gram[d, width + 1] = ones[0, d]
+        factorize(gram)
+        bias, rest = right_of_bias, np.float32(last - first) + penalty
+        for d in range(width):
+            bias -= gram[d, width] * gram[d, width + 1]
+            rest -= gram[d, width + 1] * gram[d, width + 1]
+        bias /= rest
+        x = right[0]
+        for d in range(width):
+            x[d] = gram[d, width] - bias * gram[d, width + 1]
+        solve_upper(gram, x)
+        out[row, 0] = bias
+        for d in range(factors):
+            out[row, d + 1] = x[d]
+
+
+@jit
+def _add_gradient(first, last, indices, stars, biases, factors, shift, x, out):
+    """out += Z' (t - Z x) over the ratings `first` to `last`, ``t = stars - bias - shift``.
+
+    Without `stars`, ``t = -shift``. Returns the sum of what Z' takes in: the part of the bias.
+    """
+    summed = np.float32(0.0)
+    for k in range(first, last, 4):
+        ask_for_four(factors, indices, k)
+        four = four_of(indices, k, last)
+        a, b, c, d = products(factors, four, x)
+        a, b, c, d = -shift - a, -shift - b, -shift - c, -shift - d
+        if len(stars):
+            t0, t1, t2, t3 = four_of(stars, k, last)
+            a += t0 - biases[four[0]]
+            b += t1 - biases[four[1]]
+            c += t2 - biases[four[2]]
+            d += t3 - biases[four[3]]
+        summed += add_rows(factors, four, (a, b, c, d), last - k, out)
+    return summed
+
+
+@jit
+def solve_rows_cg(
+    start, stop, indptr, indices, values, mean, biases, factors, prior, ridge, exponent, out, steps
+):
+    """Improve rows `start` to `stop` by `steps` conjugate gradient steps from where they stand.
+
+    Parameters as in `solve_rows_exact`, but for the other side, which comes as its biases,
+    float32 (columns,), and its factors as `halve_rows` makes them; `out` holds the warm start.
+    The normal matrix is never formed: a step costs one pass over the ratings (Takács, Pilászy &
+    Tikk 2011). With as many steps as unknowns it is exact up to rounding.
+    """
+    width = factors.shape[1]
+    x, residual = scratch(1, width), scratch(1, width)
+    direction, product = scratch(1, width), scratch(1, width)
+    x[:] = 0.0
+    for row in range(start, stop):
+        first, last = indptr[row], indptr[row + 1]
+        if first == last:
+            copy(prior[row], out[row])
+            continue
+        penalty = ridge * np.float32(last - first) ** exponent
+        residual[:] = 0.0
+        bias = out[row, 0]
+        bias_residual = penalty * (prior[row, 0] - bias)
+        for d in range(1, out.shape[1]):
+            x[0, d - 1] = out[row, d]
+            residual[0, d - 1] = penalty * (prior[row, d] - out[row, d])
+        bias_residual += _add_gradient(
+            first, last, indices, values, biases, factors, mean + bias, x, residual
+        )
+        copy(residual[0], direction[0])
+        bias_direction = bias_residual
+        error = dot(residual[0], residual[0]) + bias_residual * bias_residual
+        for _ in range(steps):
+            if error < 1e-12:
+                break
+            for d in range(width):
+                product[0, d] = -penalty * direction[0, d]
+            bias_product = -penalty * bias_direction + _add_gradient(
+                first,
+                last,
+                indices,
+                values[:0],
+                biases,
+                factors,
+                bias_direction,
+                direction,
+                product,
+            )
+            length = -error / (dot(direction[0], product[0]) + bias_direction * bias_product)
+            bias += length * bias_direction
+            bias_residual += length * bias_product
+            for d in range(width):
+                x[0, d] += length * direction[0, d]
+                residual[0, d] += length * product[0, d]
+            left = dot(residual[0], residual[0]) + bias_residual * bias_residual
+            turn = left / error
+            bias_direction = bias_residual + turn * bias_direction
+            for d in range(width):
+                direction[0, d] = residual[0, d] + turn * direction[0, d]
+            error = left
+        out[row, 0] = bias
+        for d in range(1, out.shape[1]):
+            out[row, d] = x[0, d - 1]
+
+
+@jit
+def _score(mean, x, w):
+    total = np.float32(0.0)
+    for d in range(1, len(x)):
+        total += x[d] * w[d]
+    return mean + x[0] + w[0] + total
+
+
+@jit
+def predict_pairs(start, stop, users, items, mean, user_rows, item_rows, nobody, nothing, out):
+    """out[k] = score of (users[k], items[k]) for k from `start` to `stop`.
+
+    A code of -1 stands for the row `nobody`, or `nothing`.
+    """
+    for k in range(start, stop):
+        ask(user_rows, users, k)
+        ask(item_rows, items, k)
+        x = user_rows[users[k]] if users[k] >= 0 else nobody
+        w = item_rows[items[k]] if items[k] >= 0 else nothing
+        out[k] = _score(mean, x, w)
+
+
+@jit
+def add_up_rows(start, stop, indptr, indices, weights, item_rows, out):
+    """out[r] = weighted sum of the rows of `item_rows` that row r of the compressed rows lists."""
+    for row in range(start, stop):
+        out[row] = 0.0
+        for entry in range(indptr[row], indptr[row + 1]):
+            weight, added = weights[entry], item_rows[indices[entry]]
+            for i in range(out.shape[1]):
+                out[row, i] += weight * added[i]
+
+
+@jit
+def squared_error(start, stop, indptr, indices, values, mean, rows, other):
+    """Sum over the ratings of rows `start` to `stop` of (stars - score)^2, in float64."""
+    total = 0.0
+    for row in range(start, stop):
+        for entry in range(indptr[row], indptr[row + 1]):
+            ask(other, indices, entry)
+            miss = values[entry] - _score(mean, rows[row], other[indices[entry]])
+            total += np.float64(miss) * np.float64(miss)
+    return total

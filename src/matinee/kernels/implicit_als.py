@@ -1,0 +1,265 @@
+"""Weighted least squares over everything a viewer did and did not watch: the heart of iALS.
+
+With x a viewer's row and w a movie's, positives S with weights c and the weight a of
+everything else,
+
+    minimize over x:  sum_S c (1 - x . w)^2  +  a sum_all (x . w)^2  +  penalty |x - m|^2.
+
+The second sum runs over every movie, but is ``x' G x`` with ``G = a sum_all w w'``, which all
+viewers share (Hu, Koren & Volinsky 2008; in the form of Rendle et al. 2021). A positive enters
+as a design row ``sqrt(c) w`` with target ``sqrt(c)``. For movies the two sides change places.
+"""
+
+import numpy as np
+
+from matinee.kernels.jit import jit
+from matinee.kernels.linalg import (
+    CHUNK,
+    add_rows,
+    add_squares,
+    ask_for_four,
+    copy,
+    dot,
+    factorize,
+    four_of,
+    padded,
+    products,
+    scratch,
+    solve_upper,
+)
+from matinee.kernels.simd import LANES
+
+TOGETHER = 4  # rows improved side by side, so that each pass over G serves four
+
+
+@jit
+def gram(start, stop, rows, out):
+    """Sum of ``w w'`` over the rows `start` to `stop`, in both halves of `out` (K, K)."""
+    width = rows.shape[1]
+    half = scratch(padded(width), padded(width))
+    design = scratch(CHUNK, padded(width))
+    half[:] = 0.0
+    design[:] = 0.0
+    for at in range(start, stop, CHUNK):
+        count = min(CHUNK, stop - at)
+        for k in range(count):
+            for d in range(width):
+                design[k, d] = rows[at + k, d]
+        add_squares(design, count, half)
+    for i in range(width):
+        for j in range(i, width):
+            out[i, j] = half[i, j]
+            out[j, i] = half[i, j]
+
+
+@jit
+def _gather(indices, weights, other, design, target):
+    """Design rows and their targets side by side."""
+    width = other.shape[1]
+    for k in range(len(indices)):
+        root = np.sqrt(weights[k])
+        row = other[indices[k]]
+        target[k] = root
+        for d in range(width):
+            design[k, d] = root * row[d]
+
+
+@jit
+def _add_gradient(first, last, indices, weights, factors, wanted, x, out):
+    """out += Z' C (wanted - Z x) over the positives `first` to `last`, C their weights.
+
+    Returns the sum of ``c (wanted - z . x)^2``.
+    """
+    missed = np.float32(0.0)
+    for k in range(first, last, 4):
+        ask_for_four(factors, indices, k)
+        four = four_of(indices, k, last)
+        a, b, c, d = products(factors, four, x)
+        a, b, c, d = wanted - a, wanted - b, wanted - c, wanted - d
+        e, f, g, h = four_of(weights, k, last)
+        pull = (a * e, b * f, c * g, d * h)
+        add_rows(factors, four, pull, last - k, out)
+        missed += a * pull[0]
+        missed += b * pull[1] if last - k > 1 else np.float32(0.0)
+        missed += c * pull[2] if last - k > 2 else np.float32(0.0)
+        missed += d * pull[3] if last - k > 3 else np.float32(0.0)
+    return missed
+
+
+@jit
+def _shared_normal(whole, penalty, x, out):
+    """out = (G + penalty) x for the four rows of x: G is read once for all."""
+    width = len(whole)
+    x0, x1, x2, x3 = x[0], x[1], x[2], x[3]
+    for i in range(0, width, 2):
+        # two rows of G at a time; of an odd number the last one twice
+        j = min(i + 1, width - 1)
+        g, h = whole[i], whole[j]
+        a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = np.float32(0.0)
+        for d in range(width):
+            a0 += g[d] * x0[d]
+            a1 += g[d] * x1[d]
+            a2 += g[d] * x2[d]
+            a3 += g[d] * x3[d]
+            b0 += h[d] * x0[d]
+            b1 += h[d] * x1[d]
+            b2 += h[d] * x2[d]
+            b3 += h[d] * x3[d]
+        out[0, i], out[0, j] = a0 + penalty[0] * x0[i], b0 + penalty[0] * x0[j]
+        out[1, i], out[1, j] = a1 + penalty[1] * x1[i], b1 + penalty[1] * x1[j]
+        out[2, i], out[2, j] = a2 + penalty[2] * x2[i], b2 + penalty[2] * x2[j]
+        out[3, i], out[3, j] = a3 + penalty[3] * x3[i], b3 + penalty[3] * x3[j]
+
+
+@jit
+def improve_rows(
+    start, stop, indptr, indices, weights, factors, whole, penalties, prior, out, steps
+):
+    """Improve rows `start` to `stop` by `steps` conjugate gradient steps from where they stand.
+
+    Parameters
+    ----------
+    indptr, indices, weights : the `Rows` of this side, values are the weights c
+    factors : float32 or halves (columns, K rounded up to a multiple of 16), the other side's rows
+    whole : float32 (K, K), G above: the weight a times the sum of ``w w'`` over all other rows
+    penalties : float32 (rows,)
+    prior : float32 (rows, K), m above
+    out : float32 (rows, K), holds the warm start and receives the solution; a row without
+        positives gets its prior mean
+    steps : int
+        At most; a row that is solved to the last float32 digits stops sooner.
+
+    Returns
+    -------
+    float
+        The sum above over rows with positives, where they end: each conjugate gradient step
+        lowers it by a known amount.
+    """
+    value = 0.0
+    width, wide = out.shape[1], factors.shape[1]
+    x, residual = scratch(TOGETHER, wide), scratch(TOGETHER, wide)
+    direction, product = scratch(TOGETHER, wide), scratch(TOGETHER, wide)
+    penalty, error = np.ones(TOGETHER, np.float32), np.zeros(TOGETHER, np.float32)
+    x[:] = 0.0
+    residual[:] = 0.0
+    direction[:] = 0.0
+    product[:] = 0.0
+    one, nothing = np.float32(1.0), np.float32(0.0)
+    for row in range(start, stop, TOGETHER):
+        rows = min(TOGETHER, stop - row)
+        for r in range(rows):
+            penalty[r] = penalties[row + r]
+            for d in range(width):
+                x[r, d] = out[row + r, d]
+        _shared_normal(whole, penalty, x, residual)
+        for r in range(rows):
+            # (G + penalty) x so far; the positives come on top
+            missed = dot(residual[r], x[r])
+            for d in range(width):
+                m = prior[row + r, d]
+                missed += penalty[r] * m * (m - 2 * x[r, d])
+                residual[r, d] = penalty[r] * m - residual[r, d]
+            first, last = indptr[row + r], indptr[row + r + 1]
+            here, rest = x[r : r + 1], residual[r : r + 1]
+            missed += _add_gradient(first, last, indices, weights, factors, one, here, rest)
+            copy(residual[r], direction[r])
+            error[r] = dot(residual[r], residual[r])
+            if last > first:
+                value += missed
+        for _ in range(steps):
+            if (error[:rows] < 1e-12).all():
+                break
+            _shared_normal(whole, penalty, direction, product)
+            for r in range(rows):
+                if error[r] < 1e-12:
+                    continue
+                for d in range(width):
+                    product[r, d] = -product[r, d]
+                first, last = indptr[row + r], indptr[row + r + 1]
+                here, rest = direction[r : r + 1], product[r : r + 1]
+                _add_gradient(first, last, indices, weights, factors, nothing, here, rest)
+                length = -error[r] / dot(direction[r], product[r])
+                if last > first:
+                    value -= length * error[r]
+                for d in range(width):
+                    x[r, d] += length * direction[r, d]
+                    residual[r, d] += length * product[r, d]
+                left = dot(residual[r], residual[r])
+                turn = left / error[r]
+                for d in range(width):
+                    direction[r, d] = residual[r, d] + turn * direction[r, d]
+                error[r] = left
+        for r in range(rows):
+            nobody = indptr[row + r] == indptr[row + r + 1]
+            for d in range(width):
+                out[row + r, d] = prior[row + r, d] if nobody else x[r, d]
+    return value
+
+
+@jit
+def solve_rows_blockwise(
+    start, stop, indptr, indices, weights, other, whole, penalties, prior, out, block
+):
+    """Solve rows `start` to `stop`, `block` dimensions at a time with the others as they are.
+
+    With `block` at least K this is the exact solution, by normal equations and Cholesky
+    factorization; with smaller blocks it is one round of iALS++ (Rendle et al. 2021), which
+    costs K * block instead of K^2 for each positive. Parameters and result as in `improve_rows`,
+    but for `other`, which is float32 (columns, K).
+    """
+    total = 0.0
+    width = other.shape[1]
+    block = min(block, width)
+    longest = 0
+    for row in range(start, stop):
+        longest = max(longest, indptr[row + 1] - indptr[row])
+    design = scratch(longest, width)
+    target = scratch(1, longest)[0]
+    miss = scratch(1, longest)[0]
+    part, right = scratch(CHUNK, padded(block)), scratch(1, padded(block))[0]
+    normal = scratch(padded(block), padded(block) + LANES)  # the right-hand side beside it
+    for row in range(start, stop):
+        first, last = indptr[row], indptr[row + 1]
+        count = last - first
+        if count == 0:
+            copy(prior[row], out[row])
+            continue
+        mine = design[:count]
+        _gather(indices[first:last], weights[first:last], other, mine, target)
+        x = out[row]
+        for k in range(count):
+            miss[k] = target[k] - dot(mine[k], x)
+        for at in range(0, width, block):
+            size = min(block, width - at)
+            normal[:] = 0.0
+            right[:] = 0.0
+            part[:, size:] = 0.0
+            for i in range(size, len(normal)):
+                normal[i, i] = 1.0
+            for i in range(size):
+                d = at + i
+                right[i] = penalties[row] * (prior[row, d] - x[d]) - dot(whole[d], x)
+                for j in range(i, size):
+                    normal[i, j] = whole[d, at + j]
+                normal[i, i] += penalties[row]
+            for k in range(0, count, CHUNK):
+                here = min(CHUNK, count - k)
+                for j in range(here):
+                    for i in range(size):
+                        part[j, i] = mine[k + j, at + i]
+                        right[i] += miss[k + j] * part[j, i]
+                add_squares(part, here, normal)
+            copy(right, normal[:, len(normal)])
+            factorize(normal)
+            copy(normal[:, len(normal)], right)
+            solve_upper(normal, right)
+            for i in range(size):
+                x[at + i] += right[i]
+            for k in range(count):
+                miss[k] -= dot(mine[k, at : at + size], right[:size])
+        for k in range(count):
+            total += miss[k] * miss[k]
+        for d in range(width):
+            away = x[d] - prior[row, d]
+            total += x[d] * dot(whole[d], x) + penalties[row] * away * away
+    return total

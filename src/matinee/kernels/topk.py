@@ -1,0 +1,210 @@
+"""The n best of many movies: of given scores, or of products that are mostly never taken.
+
+A score that is not a number, or minus infinity, is no score: such a movie is not listed.
+"""
+
+import numpy as np
+
+from matinee.kernels.jit import jit
+from matinee.kernels.scoring import VIEWERS, score_panel, take_viewers
+from matinee.kernels.simd import LANES, at_least, fma, load, splat
+
+LOWEST = np.finfo(np.float32).min
+TINY = np.float64(np.finfo(np.float32).tiny)
+HALF_STEP = np.float64(2.0**-24)  # what rounding may change a float32, relative to it
+
+
+@jit
+def _worse(score, code, other_score, other_code):
+    return score < other_score or (score == other_score and code > other_code)
+
+
+@jit
+def _sift_down(scores, codes, size, at):
+    """Restore the heap whose top is the entry to drop first: low score, then high code."""
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            return
+        other = child + 1
+        if other < size and _worse(scores[other], codes[other], scores[child], codes[child]):
+            child = other
+        if not _worse(scores[child], codes[child], scores[at], codes[at]):
+            return
+        scores[at], scores[child] = scores[child], scores[at]
+        codes[at], codes[child] = codes[child], codes[at]
+        at = child
+
+
+@jit
+def _offer(scores, codes, size, score, code):
+    """Put an entry into the heap if there is room or it is better than the worst; the new size."""
+    if size < len(scores):
+        at = size
+        while at > 0:
+            parent = (at - 1) // 2
+            if not _worse(score, code, scores[parent], codes[parent]):
+                break
+            scores[at], codes[at] = scores[parent], codes[parent]
+            at = parent
+        scores[at], codes[at] = score, code
+        return size + 1
+    if size > 0 and _worse(scores[0], codes[0], score, code):
+        scores[0], codes[0] = score, code
+        _sift_down(scores, codes, size, 0)
+    return size
+
+
+@jit
+def _sort_best_first(scores, codes, size):
+    """Turn the heap into a list; -1 and NaN in places left over."""
+    for last in range(size - 1, 0, -1):
+        scores[0], scores[last] = scores[last], scores[0]
+        codes[0], codes[last] = codes[last], codes[0]
+        _sift_down(scores, codes, last, 0)
+    codes[size:] = -1
+    scores[size:] = np.nan
+
+
+@jit
+def top_n(scores, allowed, best_codes, best_scores):
+    """Fill the two outputs with the best allowed entries, best first, ties by lower code.
+
+    Parameters
+    ----------
+    scores : float32 (items,)
+    allowed : bool (items,)
+    best_codes : int32 (n,), places left over are filled with -1
+    best_scores : float32 (n,)
+    """
+    size = 0
+    for code in range(len(scores)):
+        if allowed[code] and scores[code] >= LOWEST:
+            size = _offer(best_scores, best_codes, size, scores[code], code)
+    _sort_best_first(best_scores, best_codes, size)
+
+
+@jit
+def best_of_rows(start, stop, scores, allowed, indptr, seen, best_codes, best_scores):
+    """For viewers `start` to `stop`: of every movie but the seen ones, keep the best.
+
+    Parameters
+    ----------
+    scores : float32 (viewers, items)
+    allowed : bool (items,), movies that may be listed at all
+    indptr, seen : int64 (viewers + 1,), int32: movies to leave out for each viewer
+    best_codes, best_scores : (viewers, n), filled as by `top_n`
+    """
+    mask = allowed.copy()
+    for user in range(start, stop):
+        for entry in range(indptr[user], indptr[user + 1]):
+            mask[seen[entry]] = False
+        top_n(scores[user], mask, best_codes[user], best_scores[user])
+        for entry in range(indptr[user], indptr[user + 1]):
+            mask[seen[entry]] = allowed[seen[entry]]
+
+
+@jit
+def _holds(sorted_codes, first, last, code):
+    """Whether the ascending codes from place `first` to `last` hold this one."""
+    while first < last:
+        middle = (first + last) // 2
+        if sorted_codes[middle] < code:
+            first = middle + 1
+        elif sorted_codes[middle] > code:
+            last = middle
+        else:
+            return True
+    return False
+
+
+@jit
+def best_of_panels(
+    start, stop, order, rows, mean, biased, codes, vectors, biases, lengths, highest,
+    starts, ends, seen, best_codes, best_scores,
+):  # fmt: skip
+    """The best movies of each viewer, by the scores of `matinee.kernels.scoring`.
+
+    By Cauchy and Schwarz a movie's sum is at most ``b_i + |x_u| |w_i|``. Where that is less than
+    a viewer's n-th best so far needs, for all sixteen movies of a panel and all eight viewers, no
+    product is taken. Rounding is allowed for, so lists are those of brute force, ties included.
+
+    Parameters
+    ----------
+    start, stop : int, which groups of eight viewers; see `groups_of_viewers`
+    order : int64 (viewers,), the order they come in: such of like length beside each other
+    rows, mean, biased : as in `score_rows`
+    codes, vectors, biases, lengths, highest : `Panels`; a bias of minus infinity keeps a movie out
+    starts, ends, seen : int64 (viewers,) twice, int32: ``seen[starts[u]:ends[u]]``, ascending, are
+        left out for viewer u
+    best_codes, best_scores : (viewers, n), filled as by `top_n`
+    """
+    skip = 1 if biased else 0
+    width = rows.shape[1] - skip
+    viewers = np.empty((width, VIEWERS), np.float32)
+    bases = np.zeros(VIEWERS, np.float32)
+    found = np.empty((VIEWERS, LANES), np.float32)
+    least = np.empty(VIEWERS, np.float32)  # score that a movie needs to be listed
+    sizes = np.empty(VIEWERS, np.int64)
+    # errors of width + 1 steps of the sum, of the bound and of the lengths, twice over
+    relative = 2 * (width + 8) * HALF_STEP
+    slack = relative * highest + TINY
+    for group in range(start, stop):
+        who = order[group * VIEWERS : min((group + 1) * VIEWERS, len(order))]
+        take_viewers(rows, who, skip, viewers)
+        length = 0.0
+        least[:] = np.inf
+        sizes[:] = 0
+        for r in range(len(who)):
+            bases[r] = mean + rows[who[r], 0] if biased else mean
+            least[r] = LOWEST
+            own = _length(rows[who[r]], skip)
+            if own > length:  # not if it is no number: such a viewer has no scores
+                length = own
+        reach = splat(np.float32(length * (1 + relative)))
+        needed = splat(_needed(bases, least, len(who), slack))
+        for panel in range(len(codes)):
+            bound = fma(reach, load(lengths, panel, 0), load(biases, panel, 0))
+            if at_least(bound, needed) == 0:
+                continue
+            score_panel(viewers, bases, vectors, biases, panel, found)
+            better = False
+            for r in range(len(who)):
+                if at_least(load(found, r, 0), splat(least[r])) == 0:
+                    continue
+                user = who[r]
+                for lane in range(LANES):
+                    code = codes[panel, lane]
+                    if found[r, lane] >= least[r] and not _holds(
+                        seen, starts[user], ends[user], code
+                    ):
+                        sizes[r] = _offer(
+                            best_scores[user], best_codes[user], sizes[r], found[r, lane], code
+                        )
+                        if sizes[r] == best_scores.shape[1]:
+                            least[r] = best_scores[user, 0]
+                            better = True
+            if better:
+                needed = splat(_needed(bases, least, len(who), slack))
+        for r in range(len(who)):
+            _sort_best_first(best_scores[who[r]], best_codes[who[r]], sizes[r])
+
+
+@jit
+def _length(row, skip):
+    total = 0.0
+    for d in range(skip, len(row)):
+        total += np.float64(row[d]) * np.float64(row[d])
+    return np.sqrt(total)
+
+
+@jit
+def _needed(bases, least, count, slack):
+    """What the sum of a movie needs at least to be listed for any of the viewers, rounded down."""
+    lowest = np.inf
+    for r in range(count):
+        score, base = np.float64(least[r]), np.float64(bases[r])
+        need = score - base - 4 * HALF_STEP * (abs(score) + abs(base))
+        if not need >= lowest:  # what is infinite tells nothing: look at every movie
+            lowest = need if need == need else -np.inf
+    return np.float32(max(lowest - slack, LOWEST))

@@ -1,0 +1,270 @@
+"""The recipe: how long a chain, of what model, and what is kept of it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Dataset
+from matinee.data.ratings import Ratings
+from matinee.errors import SettingError
+from matinee.models.base import Watch, judged_parts
+from matinee.models.bayesian.checkpoint import EVERY, ChainCheckpoint
+from matinee.models.bayesian.head import head_of
+from matinee.models.bayesian.likelihoods import MOST_LEVELS
+from matinee.models.bayesian.posterior import Judged, Keeper
+from matinee.models.bayesian.sampler import FEATURES, Chain
+from matinee.models.recommender import FactorModel
+from matinee.models.registry import note_of
+from matinee.progress import compilation_announced, progress
+from matinee.storage.checkpoint import Checkpointed, identity_of
+
+BURN_IN = 64  # sweeps; of a short chain, a quarter
+TRACES = ("noise", "signal")
+
+
+@dataclass(frozen=True)
+class BayesianMF:
+    """Recipe for the posterior of a factorization, by Gibbs sampling.
+
+    The model is the one of `ALS` with everything drawn rather than optimized: the rows
+    x = [b, p] of viewers and movies, the prior means' links to features, precision matrices,
+    noise. Time comes in twice, as the date, whose rows interact with those of viewers and movies,
+    and as a drift of each viewer; see `matinee.models.bayesian.Chain`. Stars are levels of an
+    ordered probit, or normal. Predictions are averages over the draws.
+
+    Parameters
+    ----------
+    factors : int
+        Length of a vector.
+    iterations : int
+        Sweeps over everything.
+    burn_in : int, optional
+        Sweeps before the first draw that counts; by default 64, or a quarter of a short chain
+        (of one that goes on, what it was at first).
+    likelihood : {"ordinal", "normal"}, optional
+        By default ordinal for up to 20 different stars.
+    features : str
+        ``"all"``, ``"none"``, or some of these, joined by commas: ``genres`` and ``years`` of
+        movies and ``raters`` (who rated them), ``traits`` of viewers (age, gender, occupation)
+        and ``rated`` (what they rated), ``date`` and ``drift``. What data do not have is left out.
+    memory : float
+        Mebibytes that the kept draws may have.
+    seed : int
+
+    Notes
+    -----
+    Salakhutdinov & Mnih 2008 (BPMF); Simm et al. 2015 (Macau: the links); Koren 2008 (SVD++: who
+    rated what); Rendle & Schmidt-Thieme 2010 (pairwise interactions with a third side); Albert &
+    Chib 1993, Cowles 1996 (ordered probit). Same seed, same data: the same draws to the last bit,
+    for any number of threads, and whether or not the chain was interrupted.
+
+    Examples
+    --------
+    >>> from matinee.data.synthetic import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> model = BayesianMF(factors=4, iterations=20).fit(data)
+    >>> stars, ranges = model.predict(1, [7, 8], interval=0.9)
+    >>> stars.shape, ranges.shape
+    ((2,), (2, 2))
+    >>> model.predict_distribution(1, [7, 8]).columns
+    ['0.5', '1', '1.5', '2', '2.5', '3', '3.5', '4', '4.5', '5']
+    """
+
+    factors: int = 32
+    iterations: int = 512
+    burn_in: int | None = None
+    likelihood: str | None = None
+    features: str = "all"
+    memory: float = 384
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        least_of = {"factors": 1, "iterations": 2, "seed": 0, "memory": 0}
+        for name, least in least_of.items():
+            if not least <= getattr(self, name) < np.inf:
+                raise SettingError(f"{name} is at least {least}, not {getattr(self, name)}.")
+        if self.likelihood not in (None, "ordinal", "normal"):
+            raise SettingError(f"likelihood is 'ordinal' or 'normal', not {self.likelihood!r}.")
+        if self.burn_in is not None and not 0 <= self.burn_in < self.iterations:
+            raise SettingError(
+                f"burn_in is at least 0 and below iterations ({self.iterations}), "
+                f"not {self.burn_in}."
+            )
+        if not isinstance(self.features, str):
+            raise SettingError(f"features are names joined by commas, not {self.features!r}.")
+        for name in self.groups:
+            if name not in FEATURES:
+                raise SettingError(
+                    f"features are 'all', 'none', or some of {', '.join(FEATURES)}, not {name!r}."
+                )
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups of features that `features` names."""
+        if self.features in ("all", "none"):
+            return FEATURES if self.features == "all" else ()
+        return tuple(name.strip() for name in self.features.split(","))
+
+    @property
+    def settled(self) -> int:
+        """The last sweep that does not count, unless the chain goes on from another one."""
+        if self.burn_in is None:
+            return min(BURN_IN, self.iterations // 4)
+        return self.burn_in
+
+    def fit(
+        self,
+        train: Dataset,
+        *,
+        validation: Dataset | None = None,
+        test: Dataset | None = None,
+        threads: int | None = None,
+        checkpoint: Checkpointed | None = None,
+        watch: Watch | None = None,
+    ) -> FactorModel:
+        """Run the chain on `train` and return the model.
+
+        Interrupted from the keyboard, it returns what has been averaged so far, if anything.
+
+        Parameters
+        ----------
+        train : Dataset
+        validation, test : Dataset, optional
+            Judged after each sweep, by the average so far, for the history; they decide nothing.
+        threads : int, optional
+            By default all processors. The model is the same for any number, to the last bit.
+        checkpoint : Checkpointed, optional
+            Where to leave the state, and go on from.
+        watch : callable, optional
+            Sees each row of the history as it is made; what it raises ends the chain, and so does
+            the keyboard then.
+
+        Raises
+        ------
+        SettingError
+            If there are no ratings, parts have other ids, there are too many different stars for
+            levels, or a checkpoint ends before anything counts.
+        RunError
+            If a checkpoint cannot be read, or is of another chain.
+        """
+        judged = judged_parts(train, 0, validation, test)
+        stars = np.unique(train.ratings.stars)
+        ordinal = self._ordinal(stars)
+        levels = (stars if len(stars) > 1 else _ends(train.ratings)).astype(np.float32)
+        chain = Chain(train, self.factors, levels if ordinal else None, self.groups, self.seed)
+        keeper = Keeper(chain, int(self.memory * 2**20), levels)
+        watched = {name: Judged(chain, part.ratings, levels) for name, part in judged.items()}
+        place = checkpoint and self._place(checkpoint, chain, train, judged)
+        history = place.restore(chain, keeper, watched, self.iterations) if place else []
+        if chain.sweep == self.iterations and keeper.count == 0:
+            raise SettingError(
+                f"Nothing of these {chain.sweep} iterations counts yet; ask for more, "
+                "or name another checkpoint."
+            )
+        # a chain that goes on keeps to the start that it had
+        settled = chain.sweep - keeper.count if keeper.count else self.settled
+        before = history[-1]["seconds"] if history else 0.0
+        started = time.perf_counter()
+        with compilation_announced(), progress("Drawing", self.iterations) as tick:
+            try:
+                while chain.sweep < self.iterations:
+                    chain.draw(threads)
+                    counts = chain.sweep > settled
+                    row: dict[str, Any] = {"iteration": chain.sweep, **chain.summary()}
+                    for name, part in watched.items():
+                        row[f"{name}_rmse"] = part.rmse(chain, counts, threads)
+                    if counts:
+                        keeper.add(chain, threads)
+                    history.append(row)
+                    row["rhat"] = _rhat(history[settled:])
+                    row["seconds"] = before + time.perf_counter() - started
+                    tick(chain.sweep, _note(row, counts))
+                    if watch:
+                        watch(row)
+                    last = chain.sweep == self.iterations
+                    if place and (last or chain.sweep % place.every == 0):
+                        place.keep(chain, keeper, watched, history)
+            except KeyboardInterrupt:
+                if watch or keeper.count == 0:
+                    raise
+        head = head_of(chain, keeper, levels, note_of(self), _table(history))
+        ratings = train.ratings
+        return FactorModel(
+            ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, rating=head
+        )
+
+    def _ordinal(self, stars: NDArray[np.float32]) -> bool:
+        """Whether these different stars are levels."""
+        if self.likelihood is None:
+            return 1 < len(stars) <= MOST_LEVELS
+        if self.likelihood == "ordinal" and not 1 < len(stars) <= MOST_LEVELS:
+            raise SettingError(
+                f"The ordinal likelihood is for 2 to {MOST_LEVELS} different stars, "
+                f"not {len(stars)}; take likelihood='normal'."
+            )
+        return self.likelihood == "ordinal"
+
+    def _place(
+        self, asked: Checkpointed, chain: Chain, train: Dataset, judged: Mapping[str, Dataset]
+    ) -> ChainCheckpoint:
+        # a chain of any length is the same chain as far as it goes
+        same = replace(self, iterations=10**9)
+        known = [side.link.features.fingerprint() for side in chain.sides]
+        identity = identity_of({**note_of(same), "known": known}, train, judged)
+        return ChainCheckpoint(asked.folder / "bayesianmf", asked.every or EVERY, identity)
+
+
+def _ends(ratings: Ratings) -> NDArray[np.float64]:
+    """Two different stars, where everybody gave the same."""
+    low, high = ratings.scale.low, ratings.scale.high
+    return np.array([low, high if high > low else low + 1])
+
+
+def _table(history: list[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(history, infer_schema_length=None)  # r-hat begins late
+
+
+def _rhat(counted: list[dict[str, Any]]) -> float | None:
+    """The worse of two split R-hats: of the noise, and of how much scores vary."""
+    found = [split_rhat(np.array([row[name] for row in counted])) for name in TRACES]
+    return max(found) if np.isfinite(found).all() else None
+
+
+def _note(row: dict[str, Any], counts: bool) -> str:
+    parts = [f"{name} {row[name]:.4f}" for name in row if name.endswith("_rmse")]
+    if not counts:
+        parts.append("settling")
+    elif row["rhat"] is not None:
+        parts.append(f"r-hat {row['rhat']:.3f}")
+    return "  ".join(parts)
+
+
+FEWEST = 8  # draws of a half that say anything
+
+
+def split_rhat(trace: NDArray[np.floating]) -> float:
+    """Split R-hat of one chain, close to 1 once it has settled; nan where it is too short.
+
+    The chain's halves count as two chains (Gelman et al. 2013, section 11.4): R-hat is the square
+    root of the variance of both together over the mean variance within each.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> split_rhat(rng.standard_normal(1000)) < 1.01 < split_rhat(np.arange(1000.0))
+    True
+    """
+    length = len(trace) // 2
+    if length < FEWEST:
+        return float("nan")
+    halves = np.stack([trace[-2 * length : -length], trace[-length:]])
+    within = float(halves.var(axis=1, ddof=1).mean())
+    between = float(length * halves.mean(axis=1).var(ddof=1))
+    if within == 0.0:
+        return float("nan")
+    return float(np.sqrt(((length - 1) / length * within + between / length) / within))

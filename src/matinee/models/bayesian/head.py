@@ -1,0 +1,337 @@
+"""The head that knows stars as a distribution: draws of a chain, and their average."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.kernels.gibbs import score_entries
+from matinee.kernels.linalg import padded
+from matinee.kernels.parallel import even_blocks, run_blocks
+from matinee.models.bayesian.fold_in import rows_of_newcomers
+from matinee.models.bayesian.posterior import Draw, Keeper
+from matinee.models.bayesian.predictive import PROMISES, Asked, Predictive, scores_of
+from matinee.models.bayesian.sampler import Chain
+from matinee.models.bayesian.temporal import Moments
+from matinee.models.queries import Audience
+from matinee.models.rating_head import RatingHead
+
+
+@dataclass(frozen=True, eq=False)
+class BayesHead(RatingHead):
+    """Draws from the posterior of a factorization, and its mean as an ordinary `RatingHead`.
+
+    What is said of single ratings (`pairs`, `listed`, `predictive`) is averaged over the draws.
+    Whatever wants one vector for each viewer and movie (scores of whole lists, similarity, maps,
+    explanations) gets the average: the fields that every `RatingHead` has.
+
+    Parameters
+    ----------
+    levels : float32 (levels,)
+        The stars there are.
+    stretch : float32 (promises,)
+        What `LeftOut.stretch` found.
+    moment_starts, moment_times : int64 (viewers + 1,), (moments,)
+        The distinct times at which each viewer rated.
+    date_cuts : int64 (dates - 1,)
+        Where one date ends and the next begins, Unix seconds; none if dates were no feature.
+    draw_* : arrays (draws, ...)
+        The fields of `Draw`.
+    """
+
+    levels: NDArray[np.float32]
+    stretch: NDArray[np.float32]
+    moment_starts: NDArray[np.int64]
+    moment_times: NDArray[np.int64]
+    date_cuts: NDArray[np.int64]
+    draw_table: NDArray[np.float16]
+    draw_biases: NDArray[np.float32]
+    draw_paths: NDArray[np.int8]
+    draw_steps: NDArray[np.float32]
+    draw_drifts: NDArray[np.float64]
+    draw_usual: NDArray[np.float32]
+    draw_restless: NDArray[np.float64]
+    draw_cuts: NDArray[np.float64]
+    draw_noise: NDArray[np.float64]
+    draw_precision: NDArray[np.float32]
+    draw_rated: NDArray[np.float16]
+
+    @property
+    def ordinal(self) -> bool:
+        """Whether stars are levels to this model; else they are numbers."""
+        return bool(self.draw_cuts.shape[1])
+
+    @property
+    def moments(self) -> Moments:
+        return Moments(self.moment_starts, self.moment_times)
+
+    @cached_property
+    def draws(self) -> list[Draw]:
+        """The draws, one by one."""
+        names = list(Draw.__dataclass_fields__)
+        parts = zip(*(getattr(self, f"draw_{name}") for name in names), strict=True)
+        return [Draw(*part) for part in parts]
+
+    @property
+    def dated(self) -> bool:
+        viewers, movies = len(self.user_rows), len(self.item_rows)
+        return bool(self.draw_table.shape[1] > viewers + movies + 2)
+
+    def predictive(
+        self,
+        users: NDArray[np.int32],
+        items: NDArray[np.int32],
+        times: NDArray[np.int64] | None = None,
+        threads: int | None = None,
+    ) -> Predictive:
+        """The distribution of the stars of pairs, given at some time or at no time in particular.
+
+        Parameters
+        ----------
+        users, items : int32 (n,)
+            -1 is the viewer or movie nothing is known of; such a movie counts as the average one,
+            and how far it may be from that is left out of its range.
+        times : int64 (n,), optional
+            Unix seconds.
+        """
+        asked = Asked.at(self._codes(users, items, times), self.moments, users, times)
+        unknown = np.flatnonzero(users < 0)
+        found = Predictive(len(users), self.levels, self.ordinal, self.stretch)
+        for draw in self.draws:
+            scores, spread = _scores(draw, asked, draw.table.view(np.uint16), draw.biases, threads)
+            if len(unknown):
+                spread[unknown] += self._spread_of_anybody(draw, asked.codes[unknown, 1:])
+                if times is None:  # else all of the drift is in it
+                    spread[unknown] += np.float32(draw.drifts[:, 1].sum())
+            self._add(found, draw, scores, spread, threads)
+        return found
+
+    def predictive_of(
+        self, audience: Audience, who: NDArray[np.intp], items: NDArray[np.int32]
+    ) -> Predictive:
+        """The same for movie ``items[k]`` and viewer ``who[k]`` of the audience, at no time."""
+        users = audience.codes[who]
+        new = np.flatnonzero(users < 0)
+        if len(new) == 0:
+            return self.predictive(users, items)
+        codes = self._codes(users, items, None)
+        asked = Asked.at(codes, self.moments, users, None)
+        place = np.cumsum(audience.codes < 0) - 1  # of somebody new among all who are
+        asked.codes[new, 0] = self.draw_table.shape[1] + place[who[new]]
+        found = Predictive(len(users), self.levels, self.ordinal, self.stretch)
+        for draw, rows in zip(self.draws, rows_of_newcomers(self, audience), strict=True):
+            table = np.zeros((len(draw.table) + len(rows), draw.table.shape[1]), np.float32)
+            table[: len(draw.table)] = draw.table
+            table[len(draw.table) :, : rows.shape[1] - 1] = rows[:, 1:]
+            biases = np.concatenate([draw.biases, rows[:, 0]])
+            scores, spread = _scores(draw, asked, table, biases)
+            self._add(found, draw, scores, spread, None)
+        return found
+
+    def pairs(
+        self,
+        users: NDArray[np.int32],
+        items: NDArray[np.int32],
+        times: NDArray[np.int64] | None = None,
+        threads: int | None = None,
+    ) -> NDArray[np.float32]:
+        """Expected stars of pairs; -1 is the viewer or movie nothing is known of."""
+        return self.predictive(users, items, times, threads).stars().astype(np.float32)
+
+    def listed(
+        self, audience: Audience, who: NDArray[np.intp], items: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Expected stars of movie ``items[k]`` for viewer ``who[k]`` of the audience."""
+        return self.predictive_of(audience, who, items).stars().astype(np.float32)
+
+    def _codes(
+        self,
+        users: NDArray[np.int32],
+        items: NDArray[np.int32],
+        times: NDArray[np.int64] | None,
+    ) -> NDArray[np.int32]:
+        """Rows of the table of a draw."""
+        viewers, movies = len(self.user_rows), len(self.item_rows)
+        rows = self.draw_table.shape[1]
+        codes = [
+            np.where(users < 0, rows - 2, users),
+            np.where(items < 0, rows - 1, items + viewers),
+        ]
+        if self.dated:
+            at = np.full(len(users), rows - 3)
+            if times is not None:
+                at = viewers + movies + np.searchsorted(self.date_cuts, times, side="right")
+            codes.append(at)
+        return np.ascontiguousarray(np.stack(codes, axis=1).astype(np.int32))
+
+    def _spread_of_anybody(self, draw: Draw, others: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Variance of the scores of a viewer nothing is known of, against some rows."""
+        factors = draw.precision.shape[0] - 1
+        design = draw.table[others].astype(np.float64).sum(axis=1)[:, :factors]
+        design = np.column_stack([np.ones(len(design)), design])
+        solved = np.linalg.solve(draw.precision.astype(np.float64), design.T)
+        return np.asarray(np.einsum("nk,kn->n", design, solved), np.float32)
+
+    def _add(
+        self,
+        found: Predictive,
+        draw: Draw,
+        scores: NDArray[np.float32],
+        spread: NDArray[np.float32],
+        threads: int | None,
+    ) -> None:
+        cuts = np.concatenate(([-np.inf], draw.cuts, [np.inf]))
+        found.add(scores, spread, float(draw.noise[0]), cuts, threads)
+
+    def check(self, viewers: int, movies: int, genres: int) -> None:
+        """Raise ValueError unless all fields fit together and a model of that size."""
+        super().check(viewers, movies, genres)
+        check_draws(self, viewers, movies)
+
+
+def _scores(
+    draw: Draw,
+    asked: Asked,
+    table: NDArray[np.float32] | NDArray[np.uint16],
+    biases: NDArray[np.float32],
+    threads: int | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Scores by a draw, and the variance that drifts leave."""
+    paths = [
+        (float(memory), float(variance), path * step)
+        for (memory, variance), path, step in zip(draw.drifts, draw.paths, draw.steps, strict=True)
+        if asked.timed
+    ]
+    return scores_of(asked, table, biases, paths, draw.usual, float(draw.restless[0]), threads)
+
+
+def check_draws(head: BayesHead, viewers: int, movies: int) -> None:
+    """Raise ValueError unless the draws and moments of a head fit together.
+
+    Kernels go where codes and moments point without looking.
+    """
+    draws, rows, _ = head.draw_table.shape
+    unit = head.user_rows.shape[1]
+    dates = len(head.date_cuts) + 2 if rows > viewers + movies + 2 else 0
+    moments, drifts, levels = len(head.moment_times), head.draw_paths.shape[1], len(head.levels)
+    cuts = head.draw_cuts.shape[-1]
+    shapes = {
+        "draw_table": (np.float16, (draws, viewers + movies + dates + 2, padded(unit - 1))),
+        "draw_biases": (np.float32, (draws, rows)),
+        "draw_paths": (np.int8, (draws, drifts, moments)),
+        "draw_steps": (np.float32, (draws, drifts)),
+        "draw_drifts": (np.float64, (draws, drifts, 2)),
+        "draw_usual": (np.float32, (draws, viewers)),
+        "draw_restless": (np.float64, (draws, 1)),
+        "draw_cuts": (np.float64, (draws, cuts)),
+        "draw_noise": (np.float64, (draws, 1)),
+        "draw_precision": (np.float32, (draws, unit, unit)),
+        "draw_rated": (np.float16, (draws, movies if head.draw_rated.shape[1] else 0, unit)),
+        "levels": (np.float32, (levels,)),
+        "stretch": (np.float32, (len(PROMISES),)),
+        "moment_starts": (np.int64, (viewers + 1,)),
+        "moment_times": (np.int64, (moments,)),
+        "date_cuts": (np.int64, (len(head.date_cuts),)),
+    }
+    for name, (kind, shape) in shapes.items():
+        array = getattr(head, name)
+        if array.dtype != kind or array.shape != shape or not np.isfinite(array).all():
+            raise ValueError(f"{name} has another type, shape or range than it should")
+    starts = head.moment_starts
+    sensible = (
+        draws > 0
+        and levels > 1
+        and cuts in (0, levels - 1)
+        and starts[0] == 0
+        and starts[-1] == moments
+        # compared, not subtracted: differences may wrap around
+        and all((a[1:] >= a[:-1]).all() for a in (starts, head.date_cuts))
+        and (head.levels[1:] > head.levels[:-1]).all()
+        and _ascending_within(head.moment_times, starts)
+        and (np.diff(head.draw_cuts, axis=1) >= 0).all()
+        and (head.stretch > 0).all()
+        and (head.draw_drifts > 0).all()
+        and (head.draw_restless >= 0).all()
+        and (head.draw_noise > 0).all()
+        and (head.draw_precision == head.draw_precision.swapaxes(1, 2)).all()
+        and (np.linalg.eigvalsh(head.draw_precision.astype(np.float64)) > 0).all()
+    )
+    if not sensible:
+        raise ValueError("the draws make no sense")
+
+
+def _ascending_within(times: NDArray[np.int64], starts: NDArray[np.int64]) -> bool:
+    """Whether each viewer's times ascend; `starts` do."""
+    later = np.ones(len(times), bool)
+    later[1:] = times[1:] > times[:-1]
+    later[starts[starts < len(times)]] = True
+    return bool(later.all())
+
+
+def head_of(
+    chain: Chain,
+    keeper: Keeper,
+    levels: NDArray[np.float32],
+    trainer: Mapping[str, Any],
+    history: pl.DataFrame,
+) -> BayesHead:
+    """What a chain leaves.
+
+    The average's scores are read as stars by a straight line, fitted to the stars that the draws
+    expect for some of the training pairs: with levels, a score is in units of its noise.
+    """
+    table, biases = keeper.average()
+    viewers, movies = chain.firsts[1], chain.firsts[2] - chain.firsts[1]
+    slope, start = _line(keeper, table, biases)
+    rows = np.column_stack([biases, table[:, : chain.factors]]).astype(np.float64)
+    mean = start
+    if len(chain.sides) > 2:  # no date in particular is a movie's and a viewer's own affair
+        date, (nobody, nothing) = rows[-3], rows[-2:]
+        for part in (rows[: viewers + movies], nobody, nothing):
+            part[..., 0] += part[..., 1:] @ date[1:]
+        mean += slope * date[0]
+    level = rows[viewers : viewers + movies, 0].mean()  # into the mean, where one looks for it
+    rows[viewers : viewers + movies, 0] -= level
+    rows[-1, 0] -= level
+    of_bias, of_factors = keeper.pulls / keeper.count
+    length = slope * np.sqrt(of_factors / of_bias)  # so that one penalty does for both
+    rows[:, 0] *= slope
+    rows[:, 1:] *= slope / length
+    rows[:viewers, 1:] *= length**2 / slope
+    rows[-2, 1:] *= length**2 / slope
+    fields, draws = Draw.__dataclass_fields__, keeper.draws.values()
+    return BayesHead(
+        mean=float(mean + slope * level),
+        user_rows=rows[:viewers].astype(np.float32),
+        item_rows=rows[viewers : viewers + movies].astype(np.float32),
+        user_prior=rows[-2].astype(np.float32),
+        genre_rows=rows[-1:].astype(np.float32),
+        regularization=float(of_bias),
+        exponent=0.0,
+        trainer=trainer,
+        history=history,
+        levels=levels,
+        stretch=keeper.left_out.stretch(),
+        moment_starts=chain.timeline.moments.starts,
+        moment_times=chain.timeline.moments.times,
+        date_cuts=chain.date_cuts,
+        **{f"draw_{name}": np.stack([getattr(draw, name) for draw in draws]) for name in fields},
+    )
+
+
+def _line(
+    keeper: Keeper, table: NDArray[np.float32], biases: NDArray[np.float32]
+) -> tuple[float, float]:
+    """Slope and start of the straight line from scores to the stars expected."""
+    codes = keeper.probes.codes
+    scores = np.empty(len(codes), np.float32)
+    run_blocks(score_entries, even_blocks(len(codes)), codes, table, biases, scores)
+    stars, x = keeper.probed.stars(), scores.astype(np.float64)
+    around = x - x.mean()
+    slope = float(around @ (stars - stars.mean()) / max(around @ around, 1e-12))
+    slope = max(slope, 1e-3)
+    return slope, float(stars.mean() - slope * x.mean())

@@ -1,0 +1,141 @@
+"""How a score becomes stars: a normal number around it, or levels between cut points.
+
+Both keep a chain's residuals: latent value less score, the latent value being the stars
+themselves (less their mean), or drawn anew for each sweep.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.kernels.ordinal import draw_latent, level_likelihoods
+from matinee.kernels.ordinal import quantile as normal_quantile
+from matinee.kernels.parallel import even_blocks, run_blocks
+
+MOST_LEVELS = 20  # different stars that are levels rather than numbers
+FIRST_WIDTH = 1.3  # of the first cuts, times those of stars that nothing explains
+SETTLING = 60  # sweeps in which the steps of the cuts find their length
+SHAPE = RATE = 1.0  # of the gamma prior of the noise's precision
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Likelihood(Protocol):
+    """What a chain asks of it."""
+
+    residual: NDArray[np.float32]
+    """(ratings,) latent value less score."""
+    precision: float
+    """Of the noise around a score."""
+    cuts: NDArray[np.float64]
+    """(levels + 1,) infinite at both ends; empty for the normal likelihood."""
+
+    def draw(self, sweep: int, rng: np.random.Generator, threads: int | None) -> None:
+        """Draw what belongs to it, given the scores."""
+
+    def target(self) -> NDArray[np.float32]:
+        """(ratings,) what scores are to explain: stars less their mean, or latent values."""
+
+    def state(self) -> Arrays:
+        """What a checkpoint has to hold."""
+
+    def restore(self, state: Arrays) -> None:
+        """Go on from it."""
+
+
+class NormalLikelihood:
+    """Stars are the mean plus score plus noise, whose precision is drawn."""
+
+    cuts = np.empty(0)
+
+    def __init__(self, stars: NDArray[np.float32], mean: float) -> None:
+        self.stars = stars - np.float32(mean)
+        self.residual = self.stars.copy()
+        # until it is drawn; where all stars are the same, there is none to measure
+        self.precision = 1.0 / max(float(np.square(self.residual, dtype=np.float64).mean()), 1e-6)
+
+    def draw(self, sweep: int, rng: np.random.Generator, threads: int | None) -> None:
+        squares = float(np.square(self.residual, dtype=np.float64).sum())
+        self.precision = rng.gamma(SHAPE + len(self.residual) / 2) / (RATE + squares / 2)
+
+    def target(self) -> NDArray[np.float32]:
+        return self.stars
+
+    def state(self) -> Arrays:
+        return {"residual": self.residual, "precision": np.array([self.precision])}
+
+    def restore(self, state: Arrays) -> None:
+        self.residual[:] = state["residual"]
+        self.precision = float(state["precision"][0])
+
+
+class OrdinalLikelihood:
+    """Ordered probit: a level is seen where score plus noise of variance 1 lies between two cuts.
+
+    The cuts are drawn with the latent values integrated out, by Metropolis steps: given the latent
+    values they would hardly move (Cowles 1996). A cut touches the two levels beside it alone, so
+    every other one is proposed at once, one half in one sweep, the rest in the next.
+    """
+
+    precision = 1.0
+
+    def __init__(self, levels: NDArray[np.int8], count: int) -> None:
+        self.levels = levels
+        below = np.cumsum(np.bincount(levels, minlength=count))[:-1] / len(levels)
+        inner = [normal_quantile(min(max(share, 1e-6), 1 - 1e-6)) for share in below]
+        self.cuts = np.concatenate(([-np.inf], FIRST_WIDTH * np.array(inner), [np.inf]))
+        self.steps = np.full(count - 1, 0.01)
+        middle = np.convolve(np.clip(self.cuts, -2.5, 2.5), [0.5, 0.5], "valid")
+        self.latent = middle[levels].astype(np.float32)
+        self.residual = self.latent.copy()
+
+    def draw(self, sweep: int, rng: np.random.Generator, threads: int | None) -> None:
+        blocks = even_blocks(len(self.levels))
+        scores = self.latent - self.residual
+
+        def likelihoods(cuts: NDArray[np.float64]) -> NDArray[np.float64]:
+            parts = run_blocks(
+                level_likelihoods, blocks, self.levels, cuts, scores, threads=threads
+            )
+            return np.sum(parts, axis=0)  # type: ignore[no-any-return]
+
+        at = np.arange(1 + sweep % 2, len(self.cuts) - 1, 2)
+        proposed = self.cuts.copy()
+        proposed[at] += self.steps[at - 1] * rng.standard_normal(len(at))
+        if len(at) and (np.diff(proposed) > 0).all():
+            gains = likelihoods(proposed) - likelihoods(self.cuts)
+            for cut, luck in zip(at, np.log(rng.random(len(at))), strict=True):
+                taken = luck < gains[cut - 1 : cut + 1].sum()
+                if taken:
+                    self.cuts[cut] = proposed[cut]
+                if sweep <= SETTLING:  # towards a step that is taken about every third time
+                    self.steps[cut - 1] *= 1.3 if taken else 0.87
+        uniforms = rng.random(len(self.levels), np.float32)
+        run_blocks(
+            draw_latent,
+            blocks,
+            self.levels,
+            self.cuts,
+            uniforms,
+            self.latent,
+            self.residual,
+            threads=threads,
+        )
+
+    def target(self) -> NDArray[np.float32]:
+        return self.latent
+
+    def state(self) -> Arrays:
+        return {
+            "residual": self.residual,
+            "latent": self.latent,
+            "cuts": self.cuts[1:-1],
+            "steps": self.steps,
+        }
+
+    def restore(self, state: Arrays) -> None:
+        self.residual[:] = state["residual"]
+        self.latent[:] = state["latent"]
+        self.cuts[1:-1] = state["cuts"]
+        self.steps[:] = state["steps"]

@@ -1,0 +1,366 @@
+"""The chain: what is drawn, in which order."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Dataset
+from matinee.kernels.gibbs import draw_rows, score_entries
+from matinee.kernels.linalg import inner, padded, times
+from matinee.kernels.parallel import aligned_zeros, equal_blocks, even_blocks, run_blocks
+from matinee.kernels.simd import LANES
+from matinee.models.bayesian.likelihoods import Likelihood, NormalLikelihood, OrdinalLikelihood
+from matinee.models.bayesian.side_information import (
+    Features,
+    Link,
+    features_of_movies,
+    features_of_viewers,
+)
+from matinee.models.bayesian.temporal import (
+    FIRST_MEMORIES,
+    FIRST_VARIANCE,
+    Drift,
+    Timeline,
+    date_cuts,
+)
+
+PRIOR_ROWS = 2.0  # that the prior of the mean counts for
+SPREAD = 0.1  # the root of the scale of dates' prior: they change little
+
+
+@dataclass
+class Side:
+    """The rows ``first`` to ``first + size`` of the model, normal around ``mean + features @ B``.
+
+    Mean and precision matrix have a normal-Wishart prior (Salakhutdinov & Mnih 2008, section 3.2).
+
+    Parameters
+    ----------
+    number : int
+        0 for viewers, 1 for movies, 2 for dates.
+    first, size : int
+    indptr, entries : int64 (size + 1,), int32 (ratings,)
+        The ratings of each row, as places in the order of the chain.
+    link : Link
+    mean : float64 (width,)
+        Bias first, then factors, as everywhere. Of dates it is zero: else it could not be told
+        from the other biases.
+    precision : float64 (width, width)
+    """
+
+    number: int
+    first: int
+    size: int
+    indptr: NDArray[np.int64]
+    entries: NDArray[np.int32]
+    link: Link
+    mean: NDArray[np.float64]
+    precision: NDArray[np.float64]
+
+    @classmethod
+    def start(
+        cls, number: int, first: int, codes: NDArray[np.integer], features: Features, width: int
+    ) -> "Side":
+        """A side whose row codes[k] is the one of rating k."""
+        size = len(features.by_row.indptr) - 1
+        order = np.argsort(codes, kind="stable").astype(np.int32)
+        indptr = np.concatenate(([0], np.cumsum(np.bincount(codes, minlength=size))))
+        return cls(
+            number,
+            first,
+            size,
+            indptr.astype(np.int64),
+            order,
+            Link.start(features, width),
+            np.zeros(width),
+            np.eye(width) / SPREAD**2,
+        )
+
+    @property
+    def moves(self) -> bool:
+        """Whether its mean is free."""
+        return self.number < 2
+
+    def draw_prior(
+        self,
+        rows: NDArray[np.float64],
+        settled: bool,
+        rng: np.random.Generator,
+        threads: int | None = None,
+    ) -> NDArray[np.float64]:
+        """Draw precision, mean, groups' precisions and link given the rows.
+
+        Parameters
+        ----------
+        rows : float64 (size, width)
+        settled : bool
+            Whether groups' precisions are drawn, too: while the rows are next to nothing, they
+            would grow, and take hundreds of sweeps to come down again.
+
+        Returns
+        -------
+        float64 (size, width)
+            The prior mean of each row.
+        """
+        count, width = rows.shape
+        linked = self.link.features.columns > 0
+        left = rows - self.link.means(threads) if linked else rows
+        expected = np.eye(width)
+        if self.moves:
+            average = left.mean(axis=0)
+            shrunk = count * PRIOR_ROWS / (count + PRIOR_ROWS)
+            around = left - average
+            scatter = inner(around, around, threads) + shrunk * np.outer(average, average)
+        else:
+            expected *= SPREAD**2
+            scatter = inner(left, left, threads)
+        if linked:
+            scatter += self.link.scatter(threads)
+        freedom = width + count + self.link.features.columns
+        self.precision = draw_wishart(expected + scatter, freedom, rng)
+        if self.moves:
+            root = np.linalg.cholesky(self.precision)
+            noise = np.linalg.solve(root.T, rng.standard_normal(width))
+            self.mean = (count * average + np.sqrt(count + PRIOR_ROWS) * noise) / (
+                count + PRIOR_ROWS
+            )
+        if not linked:
+            return np.broadcast_to(self.mean, rows.shape)
+        if settled:
+            self.link.draw_precisions(self.precision, rng, threads)
+        self.link.draw(rows - self.mean, self.precision, rng, threads)
+        return self.mean + self.link.means(threads)
+
+
+Pulls = tuple[NDArray[np.float32], NDArray[np.float32], np.float32, NDArray[np.float32]]
+
+
+def pulls(
+    precision: NDArray[np.float64],
+    unit: float,
+    away: NDArray[np.float64],
+    noise: NDArray[np.float32],
+    width: int,
+    threads: int | None = None,
+) -> Pulls:
+    """What `draw_rows` wants to know of a prior: `prior`, `pull`, `own_pull`, `noise`.
+
+    Parameters
+    ----------
+    precision : float64 (1 + factors, 1 + factors)
+    unit : float
+        Precision of the noise around scores, which the kernel takes for 1.
+    away : float64 (rows, 1 + factors)
+        Prior means less the rows as they stand.
+    noise : float32 (rows, 1 + factors)
+    width : int
+        Of the table of factors.
+    """
+    factors = len(precision) - 1
+    scaled = precision / unit
+    prior = np.zeros((width, width + LANES), np.float32)
+    np.fill_diagonal(prior, 1.0)
+    prior[:factors, :factors] = scaled[1:, 1:]
+    prior[:factors, width + 1] = scaled[0, 1:]
+    wide = np.zeros((2, len(away), 1 + width), np.float32)
+    wide[0, :, : 1 + factors] = times(away, scaled, threads)
+    wide[1, :, : 1 + factors] = noise / np.sqrt(unit)
+    return prior, wide[0], np.float32(scaled[0, 0]), wide[1]
+
+
+def draw_wishart(
+    inverse_scale: NDArray[np.float64], freedom: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """A draw from the Wishart distribution of that scale, by Bartlett's decomposition."""
+    width = len(inverse_scale)
+    root = np.linalg.cholesky(np.linalg.inv(inverse_scale))
+    lower = np.tril(rng.standard_normal((width, width)), -1)
+    lower[np.diag_indices(width)] = np.sqrt(rng.chisquare(freedom - np.arange(width)))
+    half = root @ lower
+    return np.asarray(half @ half.T)
+
+
+FIRST_SPREAD = 0.1  # standard deviation of the first factors
+SETTLING = 40  # sweeps before features get precisions of their own
+FEATURES = ("genres", "years", "raters", "traits", "rated", "date", "drift")
+"""Groups of what ratings depend on beside viewer and movie; each can be left out."""
+
+
+class Chain:
+    """The state of the sampler for one data set: one draw of everything, and how to get the next.
+
+    With x = [b, p] the row of a viewer, w that of a movie and t that of a date,
+
+        score = b_u + b_i + b_t + p_u . p_i + p_u . p_t + p_i . p_t + drift_u(time)
+
+    and stars are the score seen through a `Likelihood`.
+
+    Parameters
+    ----------
+    train : Dataset
+    factors : int
+    levels : float32 (levels,) or None
+        The stars there are, for the ordinal likelihood; None for the normal one.
+    features : collection of str
+        Among `FEATURES`.
+    seed : int
+
+    Attributes
+    ----------
+    stars : float32 (ratings,)
+        By viewer and time, the order of everything that is by rating.
+    table : float32 (viewers + movies + dates, width), biases : float32 (viewers + movies + dates,)
+        Factors, padded with zeros to the width that kernels like; biases.
+    """
+
+    def __init__(
+        self,
+        train: Dataset,
+        factors: int,
+        levels: NDArray[np.float32] | None,
+        features: tuple[str, ...] = FEATURES,
+        seed: int = 0,
+    ) -> None:
+        self.factors, self.seed, self.sweep = factors, seed, 0
+        self.timeline = Timeline.of(train.ratings)
+        ratings = train.ratings.take(self.timeline.order)
+        train = replace(train, ratings=ratings)  # rows in another order: the same chain
+        self.stars = stars = ratings.stars
+        self.mean = float(stars.mean(dtype=np.float64)) if levels is None else 0.0
+        self.likelihood: Likelihood
+        if levels is None:
+            self.likelihood = NormalLikelihood(stars, self.mean)
+        else:
+            seen = np.searchsorted(levels, stars).astype(np.int8)
+            self.likelihood = OrdinalLikelihood(seen, len(levels))
+        codes = [ratings.user, ratings.item]
+        known = [features_of_viewers(train, features), features_of_movies(train, features)]
+        self.date_cuts = np.empty(0, np.int64)
+        times = ratings.timestamp
+        if times is not None and "date" in features:
+            self.date_cuts = date_cuts(times)
+            date = np.searchsorted(self.date_cuts, times, side="right")
+            codes.append(date.astype(np.int32))
+            known.append(Features.of_groups(len(self.date_cuts) + 1, {}))
+        sizes = [len(of.by_row.indptr) - 1 for of in known]
+        self.firsts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+        self.sides = [
+            Side.start(number, int(first), codes[number], known[number], 1 + factors)
+            for number, first in enumerate(self.firsts[:-1])
+        ]
+        shifted = [code + first for code, first in zip(codes, self.firsts, strict=False)]
+        self.codes = np.ascontiguousarray(np.stack(shifted, axis=1).astype(np.int32))
+        self.table = aligned_zeros(int(self.firsts[-1]), padded(factors))
+        self.biases = np.zeros(len(self.table), np.float32)
+        start = self._random(0).standard_normal((self.firsts[2], factors), np.float32)
+        self.table[: len(start), :factors] = FIRST_SPREAD * start
+        self.drifts = [
+            Drift(memory, FIRST_VARIANCE, np.zeros(len(self.timeline.gaps), np.float32))
+            for memory in FIRST_MEMORIES
+            if times is not None and "drift" in features
+        ]
+        self.likelihood.residual -= self.scores(self.codes)
+
+    def _random(self, sweep: int) -> np.random.Generator:
+        """A stream of its own for each sweep: a chain goes on without any state of it."""
+        return np.random.default_rng([self.seed, sweep])
+
+    def scores(self, codes: NDArray[np.int32], threads: int | None = None) -> NDArray[np.float32]:
+        """Scores of ratings by their rows on all sides, without drift, float32 (n,)."""
+        out = np.empty(len(codes), np.float32)
+        arguments = codes, self.table, self.biases, out
+        run_blocks(score_entries, even_blocks(len(codes), 1000), *arguments, threads=threads)
+        return out
+
+    def rows(self, side: Side) -> NDArray[np.float64]:
+        """The rows of a side, bias first, (size, 1 + factors)."""
+        part = slice(side.first, side.first + side.size)
+        return np.column_stack([self.biases[part], self.table[part, : self.factors]]).astype(
+            np.float64
+        )
+
+    def draw(self, threads: int | None = None) -> None:
+        """One sweep: everything once, each given all the rest."""
+        self.sweep += 1
+        rng = self._random(self.sweep)
+        self.likelihood.draw(self.sweep, rng, threads)
+        for side in self.sides:
+            self._draw_side(side, rng, threads)
+        for drift in self.drifts:
+            drift.draw(
+                self.timeline,
+                self.likelihood.residual,
+                self.likelihood.precision,
+                self.sweep,
+                rng,
+                threads,
+            )
+
+    def _draw_side(self, side: Side, rng: np.random.Generator, threads: int | None) -> None:
+        rows = self.rows(side)
+        expected = side.draw_prior(rows, self.sweep > SETTLING, rng, threads)
+        noise = rng.standard_normal(rows.shape, np.float32)
+        unit, width = self.likelihood.precision, self.table.shape[1]
+        prior = pulls(side.precision, unit, expected - rows, noise, width, threads)
+        run_blocks(
+            draw_rows,
+            equal_blocks(side.indptr),
+            side.indptr,
+            side.entries,
+            side.number,
+            side.first,
+            self.codes,
+            self.table,
+            self.biases,
+            self.likelihood.residual,
+            *prior,
+            threads=threads,
+        )
+
+    def usual(self) -> tuple[NDArray[np.float32], float]:
+        """Mean drift of each viewer over their ratings, and its variance around that.
+
+        A viewer without ratings has the mean of all, 0.
+        """
+        moments, first = self.timeline.moments, self.timeline.first
+        total = np.sum([drift.path for drift in self.drifts], axis=0, dtype=np.float64)
+        if not self.drifts:
+            total = np.zeros(len(moments.times))
+        counts = np.diff(first)
+        ratings = first[moments.starts]
+        weighted = np.concatenate(([0.0], np.cumsum(total * counts)))
+        sums = np.diff(weighted[moments.starts])
+        mean = sums / np.maximum(np.diff(ratings), 1)
+        around = total - np.repeat(mean, np.diff(moments.starts))
+        return mean.astype(np.float32), float(np.average(around * around, weights=counts))
+
+    def summary(self) -> dict[str, float]:
+        """How much of the stars (or latent values) is noise, and how much scores vary."""
+        residual = self.likelihood.residual
+        signal = self.likelihood.target() - residual
+        return {"noise": float(residual.std()), "signal": float(signal.std())}
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that the next sweep depends on, by name."""
+        arrays = {"table": self.table, "biases": self.biases, **self.likelihood.state()}
+        for side in self.sides:
+            arrays[f"link{side.number}"] = side.link.table
+            arrays[f"precisions{side.number}"] = side.link.precisions
+        for number, drift in enumerate(self.drifts):
+            arrays[f"path{number}"] = drift.path
+            arrays[f"drift{number}"] = np.array([drift.memory, drift.variance])
+        return arrays
+
+    def restore(self, sweep: int, state: dict[str, NDArray[Any]]) -> None:
+        """Go on after that sweep; `state` has the names, types and shapes that `state` gives."""
+        self.sweep = sweep
+        self.table[:], self.biases[:] = state["table"], state["biases"]
+        self.likelihood.restore(state)
+        for side in self.sides:
+            side.link.table = state[f"link{side.number}"].copy()
+            side.link.precisions = state[f"precisions{side.number}"].copy()
+        for number, drift in enumerate(self.drifts):
+            drift.path[:] = state[f"path{number}"]
+            drift.memory, drift.variance = map(float, state[f"drift{number}"])

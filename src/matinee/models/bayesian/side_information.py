@@ -1,0 +1,307 @@
+"""What viewers and movies are known by beside their ratings: sparse columns, in named groups."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Dataset
+from matinee.data.ratings import Ratings
+from matinee.kernels.als import add_up_rows
+from matinee.kernels.csr import Rows, compress, transpose
+from matinee.kernels.linalg import inner, times
+from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.models.als_common import movie_features
+
+YEARS_OF_AGE = 5  # that count as the same age
+FEW_BLOCKS = 8  # a pass takes a few milliseconds: more would spend them on threads
+TRAITS = ("age", "gender", "occupation")
+
+Entries = tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.floating], int]
+"""Row, column and value of each entry of a group, and how many columns it has."""
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Sparse features of one side.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the groups.
+    group : int64 (columns,)
+        Which group a column is of.
+    by_row, by_column : Rows
+        The matrix, a row for each viewer or movie, and its transpose.
+    """
+
+    names: tuple[str, ...]
+    group: NDArray[np.int64]
+    by_row: Rows
+    by_column: Rows
+
+    @classmethod
+    def of_groups(cls, rows: int, groups: dict[str, Entries]) -> "Features":
+        """All groups side by side."""
+        sizes = [columns for *_, columns in groups.values()]
+        starts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+        none = np.empty(0)
+        row = np.concatenate([none, *(part[0] for part in groups.values())]).astype(np.int32)
+        shifted = [part[1] + at for part, at in zip(groups.values(), starts, strict=False)]
+        column = np.concatenate([none, *shifted]).astype(np.int32)
+        value = np.concatenate([none, *(part[2] for part in groups.values())]).astype(np.float32)
+        by_row = compress(row, column, value, rows)
+        by_column = transpose(by_row, int(starts[-1]))
+        return cls(tuple(groups), np.repeat(np.arange(len(sizes)), sizes), by_row, by_column)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all of it."""
+        digest = hashlib.sha256(repr(self.names).encode())
+        for array in (self.group, *self.by_row):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    @property
+    def columns(self) -> int:
+        return len(self.group)
+
+    def times(self, table: NDArray[np.float32], threads: int | None = None) -> NDArray[np.float32]:
+        """Features times a table, (columns, width), to a row for each viewer or movie."""
+        return _product(self.by_row, table, threads)
+
+    def transposed_times(
+        self, rows: NDArray[np.float32], threads: int | None = None
+    ) -> NDArray[np.float32]:
+        """The transpose times rows, to one for each column."""
+        return _product(self.by_column, rows, threads)
+
+    def only(self, names: Iterable[str], table: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A table whose rows are zero but for those of some groups."""
+        kept = [at for at, name in enumerate(self.names) if name in set(names)]
+        return np.where(np.isin(self.group, kept)[:, None], table, np.float32(0.0))
+
+
+def _product(matrix: Rows, table: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
+    out = np.empty((len(matrix.indptr) - 1, table.shape[1]), np.float32)
+    blocks = equal_blocks(matrix.indptr, FEW_BLOCKS)
+    run_blocks(add_up_rows, blocks, *matrix, table, out, threads=threads)
+    return out
+
+
+def features_of_viewers(train: Dataset, names: Iterable[str]) -> Features:
+    """Age (in spans), gender and occupation where they are known; the movies somebody rated.
+
+    ``"rated"`` has ``1 / sqrt(n)`` for each of n movies (SVD++: Koren 2008).
+    """
+    ratings, groups = train.ratings, {}
+    if "traits" in names and train.viewers is not None:
+        for trait in TRAITS:
+            if trait in train.viewers.columns:
+                column = train.viewers[trait]
+                known = column.drop_nulls().to_numpy()
+                kinds = known // YEARS_OF_AGE if trait == "age" else known
+                groups[trait] = _one_of_each(np.flatnonzero(column.is_not_null()), kinds)
+    if "rated" in names:
+        groups["rated"] = _shares(ratings.user, ratings.item, len(ratings.item_ids), ratings)
+    return Features.of_groups(len(ratings.user_ids), groups)
+
+
+def features_of_movies(train: Dataset, names: Iterable[str]) -> Features:
+    """Genres and years as in `movie_features`; the viewers who rated a movie, as above."""
+    ratings, groups = train.ratings, {}
+    genres = movie_features(train.catalog, "genres")[:, 1:]
+    if "genres" in names:
+        groups["genres"] = _dense(genres)
+    if "years" in names:
+        both = movie_features(train.catalog, "genres+years")
+        groups["years"] = _dense(both[:, 1 + genres.shape[1] :])
+    if "raters" in names:
+        groups["raters"] = _shares(ratings.item, ratings.user, len(ratings.user_ids), ratings)
+    return Features.of_groups(len(ratings.item_ids), groups)
+
+
+def _one_of_each(rows: NDArray[np.intp], kinds: NDArray[np.generic]) -> Entries:
+    known, code = np.unique(kinds, return_inverse=True)
+    return rows, code, np.ones(len(rows), np.float32), len(known)
+
+
+def _dense(matrix: NDArray[np.float32]) -> Entries:
+    row, column = np.nonzero(matrix)
+    return row, column, matrix[row, column], matrix.shape[1]
+
+
+def _shares(
+    row: NDArray[np.int32], column: NDArray[np.int32], columns: int, ratings: Ratings
+) -> Entries:
+    counts = np.bincount(row)
+    return row, column, 1 / np.sqrt(counts[row]), columns
+
+
+FEW_COLUMNS = 256  # solved exactly
+DIRECTIONS = 64  # of F'F, the heaviest, that conjugate gradients do not have to find
+PASSES = 5  # over F to find them
+TOLERANCE = 1e-2  # of the preconditioned residual's length: far below the noise of a draw
+MOST_STEPS = 200
+FIRST_PRECISION = 1.0
+SHAPE = RATE = 1.0  # of the gamma prior of a group's precision
+
+
+@dataclass
+class Link:
+    """B and the precisions of its groups.
+
+    Parameters
+    ----------
+    features : Features
+    table : float32 (columns, width)
+        B.
+    precisions : float64 (groups,)
+    """
+
+    features: Features
+    table: NDArray[np.float32]
+    precisions: NDArray[np.float64]
+    solver: "Solver" = field(repr=False)
+
+    @classmethod
+    def start(cls, features: Features, width: int) -> "Link":
+        table = np.zeros((features.columns, width), np.float32)
+        precisions = np.full(len(features.names), FIRST_PRECISION)
+        return cls(features, table, precisions, solver_for(features))
+
+    def means(self, threads: int | None = None) -> NDArray[np.float32]:
+        """What the features say of each row, (rows, width)."""
+        return self.features.times(self.table, threads)
+
+    def scatter(self, threads: int | None = None) -> NDArray[np.float64]:
+        """B' diag(l) B: what B says of L, (width, width)."""
+        table = self.table.astype(np.float64)
+        return inner(table, self.precisions[self.features.group][:, None] * table, threads)
+
+    def draw_precisions(
+        self,
+        precision: NDArray[np.float64],
+        rng: np.random.Generator,
+        threads: int | None = None,
+    ) -> None:
+        """Draw each group's precision given B and L."""
+        table = self.table.astype(np.float64)
+        squares = np.einsum("dw,dw->d", times(table, precision, threads), table)
+        sums = np.bincount(self.features.group, squares, len(self.precisions))
+        sizes = np.bincount(self.features.group, minlength=len(self.precisions))
+        shapes = SHAPE + sizes * table.shape[1] / 2
+        self.precisions = rng.gamma(shapes) / (RATE + sums / 2)
+
+    def draw(
+        self,
+        centred: NDArray[np.float64],
+        precision: NDArray[np.float64],
+        rng: np.random.Generator,
+        threads: int | None = None,
+    ) -> None:
+        """Draw B given the rows less their mean, (rows, width), and L."""
+        root = np.linalg.inv(np.linalg.cholesky(precision))
+        weight = self.precisions[self.features.group]
+        noise = rng.standard_normal((len(centred) + len(weight), centred.shape[1]))
+        noise = times(noise, root, threads)
+        ours, theirs = noise[: len(centred)], noise[len(centred) :]
+        right = self.features.transposed_times((centred + ours).astype(np.float32), threads)
+        right += (np.sqrt(weight)[:, None] * theirs).astype(np.float32)
+        self.table = self.solver.solve(weight, right, threads)
+
+
+class Solver:
+    """Solves ``(F'F + diag(weight)) B = right`` exactly."""
+
+    def __init__(self, features: Features) -> None:
+        dense = np.zeros((features.columns, features.columns))
+        self.gram = dense
+        if features.columns == 0:
+            return
+        indptr, indices, values = features.by_row
+        for first, last in pairwise(indptr):
+            at, value = indices[first:last], values[first:last].astype(np.float64)
+            dense[np.ix_(at, at)] += np.outer(value, value)
+
+    def solve(
+        self, weight: NDArray[np.float64], right: NDArray[np.float32], threads: int | None = None
+    ) -> NDArray[np.float32]:
+        """B, float32 (columns, width)."""
+        return np.linalg.solve(self.gram + np.diag(weight), right).astype(np.float32)
+
+
+class GradientSolver(Solver):
+    """The same by conjugate gradients, all columns of B at once.
+
+    The spectrum of F'F falls steeply: who watches a lot, and what everybody watches, make a few
+    heavy directions. They are found once, and solved for exactly in the preconditioner; what is
+    left is nearly a diagonal matrix.
+    """
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+        rng = np.random.default_rng(0)
+        found = rng.standard_normal((features.columns, DIRECTIONS + 16)).astype(np.float32)
+        for _ in range(PASSES):  # subspace iteration (Halko, Martinsson & Tropp 2011)
+            found = np.linalg.qr(self._gram(found, None))[0]
+        sizes, turn = np.linalg.eigh(inner(found, self._gram(found, None)))
+        self.directions = times(found, turn[:, ::-1][:, :DIRECTIONS])
+        self.sizes = np.maximum(sizes[::-1][:DIRECTIONS], 0.0)
+        indptr, _, values = features.by_column
+        column = np.repeat(np.arange(features.columns), np.diff(indptr))
+        diagonal = np.bincount(column, values.astype(np.float64) ** 2, features.columns)
+        explained = np.square(self.directions).astype(np.float64) @ self.sizes
+        self.rest = np.maximum(diagonal - explained, 0.0)
+
+    def _gram(self, table: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
+        return self.features.transposed_times(self.features.times(table, threads), threads)
+
+    def solve(
+        self, weight: NDArray[np.float64], right: NDArray[np.float32], threads: int | None = None
+    ) -> NDArray[np.float32]:
+        """B, float32 (columns, width), once the preconditioned residual is small.
+
+        With groups' precisions within a factor of a hundred of each other, as data have them, B is
+        then within about `TOLERANCE` of the exact solution, in the norm of the system.
+        """
+        diagonal = weight.astype(np.float32)[:, None]
+        inverse = (1 / (self.rest + weight)).astype(np.float32)[:, None]
+        heavy = inner(self.directions, diagonal * self.directions) + np.diag(self.sizes)
+        heavy = np.linalg.inv(heavy.astype(np.float64)).astype(np.float32)
+
+        def precondition(residual: NDArray[np.float32]) -> NDArray[np.float32]:
+            along = inner(self.directions, residual, threads)
+            light = inverse * (residual - times(self.directions, along, threads))
+            along = np.einsum("ij,jw->iw", heavy, along) - inner(self.directions, light, threads)
+            return np.asarray(light + times(self.directions, along, threads))
+
+        found, residual = np.zeros_like(right), right.copy()
+        direction = step = precondition(residual)
+        error = _dots(residual, step)
+        enough = TOLERANCE**2 * error
+        for _ in range(MOST_STEPS):
+            if (error <= enough).all():
+                break
+            product = self._gram(direction, threads) + diagonal * direction
+            length = (error / np.maximum(_dots(direction, product), TINY)).astype(np.float32)
+            found += length * direction
+            residual -= length * product
+            step = precondition(residual)
+            error, before = _dots(residual, step), error
+            direction = step + (error / np.maximum(before, TINY)).astype(np.float32) * direction
+        return found
+
+
+TINY = 1e-30
+
+
+def _dots(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.asarray((a * b).sum(axis=0, dtype=np.float64))
+
+
+def solver_for(features: Features) -> Solver:
+    """The exact solver for few columns, conjugate gradients for many."""
+    return (Solver if features.columns <= FEW_COLUMNS else GradientSolver)(features)

@@ -1,0 +1,196 @@
+"""When ratings were given: the order of a viewer's ratings, their distinct times, and dates."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.ratings import Ratings
+from matinee.kernels.drift import draw_paths, path_likelihood
+from matinee.kernels.parallel import equal_blocks, run_blocks
+
+DATES = 1024  # about so many at most; on days
+FEWEST = 32  # ratings of a date; days with fewer share one
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """The distinct times at which each viewer rated: where their drift is known.
+
+    Parameters
+    ----------
+    starts : int64 (viewers + 1,)
+        The moments of each viewer.
+    times : int64 (moments,)
+        Unix seconds.
+    """
+
+    starts: NDArray[np.int64]
+    times: NDArray[np.int64]
+
+    def around(
+        self, users: NDArray[np.int32], times: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+        """The moments before and after given times: what `bridge` wants to know.
+
+        Parameters
+        ----------
+        users : int32 (n,)
+            -1: nobody, who has no moments.
+        times : int64 (n,)
+        """
+        viewer = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        # a moment's place among all, by viewer and time together
+        ranks = np.unique(np.concatenate([self.times, times]), return_inverse=True)[1]
+        ceiling = int(ranks.max(initial=0)) + 1
+        keys = viewer * ceiling + ranks[: len(viewer)]
+        wanted = users.astype(np.int64) * ceiling + ranks[len(viewer) :]
+        after = np.searchsorted(keys, wanted, side="right")
+        before = after - 1
+        someone = np.maximum(users, 0)
+        before = np.where((users >= 0) & (before >= self.starts[someone]), before, -1)
+        after = np.where((users >= 0) & (after < self.starts[someone + 1]), after, -1)
+        # as floating point numbers: far out, whole ones would wrap around
+        since, until = np.zeros((2, len(times)), np.float32)
+        some, more = before >= 0, after >= 0
+        since[some] = times[some].astype(np.float64) - self.times[before[some]]
+        until[more] = self.times[after[more]].astype(np.float64) - times[more]
+        return before, after, since, until
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """The training ratings in the order of viewers and times.
+
+    Parameters
+    ----------
+    order : int64 (ratings,)
+        Where each stands among the ratings given.
+    moments : Moments
+    first : int64 (moments + 1,)
+        The ratings of each moment.
+    gaps : float32 (moments,)
+        Seconds since the viewer's moment before.
+    """
+
+    order: NDArray[np.int64]
+    moments: Moments
+    first: NDArray[np.int64]
+    gaps: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, ratings: Ratings) -> "Timeline":
+        """Without times, all of a viewer's ratings are one moment."""
+        times = ratings.timestamp
+        if times is None:
+            times = np.zeros(len(ratings), np.int64)
+        order = np.lexsort((ratings.item, times, ratings.user))
+        user, time = ratings.user[order], times[order]
+        new = np.ones(len(user), bool)
+        new[1:] = (user[1:] != user[:-1]) | (time[1:] != time[:-1])
+        first = np.flatnonzero(new)
+        starts = np.searchsorted(user[first], np.arange(len(ratings.user_ids) + 1))
+        gaps = np.diff(time[first], prepend=time[:1]).astype(np.float32)
+        return cls(
+            order,
+            Moments(starts.astype(np.int64), time[first]),
+            np.append(first, len(user)).astype(np.int64),
+            gaps,
+        )
+
+
+def date_cuts(times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where one date ends and the next begins, Unix seconds, ascending.
+
+    Dates are days; days with few ratings are joined to the next ones, and all of them to fewer
+    where there are very many.
+
+    Examples
+    --------
+    >>> date_cuts(np.repeat(np.int64([0, 1, 2, 9]), [40, 10, 30, 50]) * 86400).tolist()
+    [86400, 777600]
+    """
+    days, counts = np.unique(times // 86400, return_counts=True)
+    least = max(FEWEST, len(times) // DATES)
+    cuts, held = [], 0
+    for day, count in zip(days, counts, strict=True):
+        if held >= least:
+            cuts.append(int(day) * 86400)
+            held = 0
+        held += int(count)
+    return np.array(cuts, np.int64)
+
+
+FIRST_MEMORIES = (1.0, 300.0, 1e6)  # seconds: one page of movies, one sitting, some weeks
+FIRST_VARIANCE = 0.03
+PATIENCE = 5  # sweeps before memory and variance are drawn: the rest comes first
+STEPS = 0.15, 0.2  # of the proposals for the logarithms of variance and memory
+MEMORIES = 0.1, 1e9  # seconds, the shortest and the longest
+VARIANCES = 1e-6, 1e3  # the least and the greatest
+
+
+@dataclass
+class Drift:
+    """One Ornstein-Uhlenbeck process per viewer, of a memory and a variance that all share.
+
+    Parameters
+    ----------
+    memory, variance : float
+        Seconds; squared units of the score. Their logarithms have flat priors between bounds.
+    path : float32 (moments,)
+    """
+
+    memory: float
+    variance: float
+    path: NDArray[np.float32]
+
+    def draw(
+        self,
+        timeline: Timeline,
+        residual: NDArray[np.float32],
+        precision: float,
+        sweep: int,
+        rng: np.random.Generator,
+        threads: int | None,
+    ) -> None:
+        """Draw variance or memory, in turn, with the paths integrated out, then the paths."""
+        blocks = equal_blocks(timeline.moments.starts)
+        held = timeline.moments.starts, timeline.first, timeline.gaps
+        seen = residual, precision
+
+        def likelihood(memory: float, variance: float) -> float:
+            parts = run_blocks(
+                path_likelihood,
+                blocks,
+                *held,
+                memory,
+                variance,
+                *seen,
+                self.path,
+                threads=threads,
+            )
+            return math.fsum(parts)
+
+        if sweep > PATIENCE:
+            known = likelihood(self.memory, self.variance)
+            turn = sweep % 2
+            proposed = [self.variance, self.memory]
+            proposed[turn] *= math.exp(STEPS[turn] * rng.standard_normal())
+            variance, memory = proposed
+            found = likelihood(memory, variance)
+            allowed = MEMORIES[0] < memory < MEMORIES[1] and VARIANCES[0] < variance < VARIANCES[1]
+            if math.log(rng.random()) < found - known and allowed:
+                self.variance, self.memory = variance, memory
+        noise = rng.standard_normal(len(self.path), np.float32)
+        run_blocks(
+            draw_paths,
+            blocks,
+            *held,
+            self.memory,
+            self.variance,
+            *seen,
+            noise,
+            self.path,
+            threads=threads,
+        )

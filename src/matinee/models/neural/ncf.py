@@ -1,0 +1,257 @@
+"""Neural collaborative filtering: GMF, MLP, and both as one (He et al. 2017)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import ClassVar
+
+import numpy as np
+import polars as pl
+import torch
+
+from matinee.data.dataset import Dataset
+from matinee.errors import SettingError
+from matinee.models.implicit_feedback import check_liked
+from matinee.models.neural.base import GradientRecipe, above_zero, at_least, network_model, one_of
+from matinee.models.neural.batches import generator_of
+from matinee.models.neural.losses import Task, WatchedTask, lists_task, stars_task
+from matinee.models.neural.modules import Collaborative
+from matinee.models.neural.optimizers import wants_sparse
+from matinee.models.recommender import FactorModel
+from matinee.storage.checkpoint import Checkpointed
+
+FEEDBACK = ("implicit", "explicit")
+
+
+@dataclass(frozen=True)
+class CollaborativeRecipe(GradientRecipe):
+    """What `GMF`, `MLP` and `NeuMF` have in common.
+
+    Parameters
+    ----------
+    feedback : {"implicit", "explicit"}
+        Learn who watches what, by binary cross-entropy against drawn unwatched movies, and end in
+        a ranking head; or learn stars, by squared error, and end in a rating head.
+    negatives : int
+        Unwatched movies drawn for each watched one (implicit).
+    liked : float or None
+        Least stars of what counts as watched; None: every rating (implicit).
+    init_stddev : float
+        Of the first entries of all vectors.
+    learning_rate, weight_decay : float
+        Lower and higher by default than of other recipes: networks learn by heart otherwise.
+    """
+
+    feedback: str = "implicit"
+    negatives: int = 4
+    liked: float | None = None
+    init_stddev: float = 0.01
+    learning_rate: float = 0.001
+    weight_decay: float | Mapping[str, float] = field(default_factory=lambda: {"factors": 0.1})
+
+    GROUPS: ClassVar[tuple[str, ...]] = ("factors", "layers")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, negatives=1)
+        above_zero(self, "init_stddev")
+        one_of(self, feedback=FEEDBACK)
+        check_liked(self.liked)
+        factors, layers = self.shape()
+        if "factors" in vars(self) and factors < 1:
+            raise SettingError(f"factors is at least 1, not {factors}.")
+        if "layers" in vars(self):
+            object.__setattr__(self, "layers", tuple(layers))  # a list, where a run noted it
+            if len(layers) < 2 or min(layers) < 1 or layers[0] % 2:
+                raise SettingError(
+                    "layers are the inputs of the tower, an even number, and the outputs of at "
+                    f"least one layer, not {layers}."
+                )
+
+    def shape(self) -> tuple[int, tuple[int, ...]]:
+        """Length of the vectors that are multiplied, and the tower; 0 or () where it has none."""
+        raise NotImplementedError
+
+    def start(
+        self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: Checkpointed | None
+    ) -> Collaborative:
+        """The module before the first step."""
+        ratings = train.ratings
+        users, items = len(ratings.user_ids), len(ratings.item_ids)
+        factors, layers = self.shape()
+        explicit = self.feedback == "explicit"
+        return Collaborative(
+            users,
+            items,
+            factors=factors,
+            layers=layers,
+            mean=float(ratings.stars.mean(dtype=np.float64)) if explicit else 0.0,
+            stddev=self.init_stddev,
+            generator=generator_of(torch.device("cpu"), self.seed),
+            sparse=wants_sparse(self, users + items),
+        )
+
+    def task(
+        self,
+        module: Collaborative,
+        train: Dataset,
+        judged: Mapping[str, Dataset],
+        device: torch.device,
+    ) -> Task:
+        """See `GradientRecipe.task`."""
+        if self.feedback == "explicit":
+            return stars_task(self, module, train, judged, device)
+        return lists_task(WatchedTask, self, module, train, judged, device)
+
+    def model(self, module: Collaborative, train: Dataset, history: pl.DataFrame) -> FactorModel:
+        """See `GradientRecipe.model`."""
+        return network_model(
+            self,
+            train,
+            history,
+            tables=module.tables(),
+            layers=[*module.tower(), (module.output, module.output_bias)],
+            widths=[module.factors, *module.layers],
+            mean=module.mean,
+            unobserved=self.negatives if self.feedback == "implicit" else 0,
+            liked=self.liked,
+        )
+
+
+@dataclass(frozen=True)
+class GMF(CollaborativeRecipe):
+    """Recipe for ``score = output . (g_u * g_i) + bias``: generalized matrix factorization.
+
+    Parameters
+    ----------
+    factors : int
+        Length of a vector.
+    feedback, negatives, liked, init_stddev
+        ``"implicit"`` learns who watches what, ``"explicit"`` stars; see `CollaborativeRecipe`.
+    epochs, batch_size, optimizer and the rest
+        See `GradientRecipe`; weight decay has the groups ``"factors"`` and ``"layers"``.
+
+    Notes
+    -----
+    He, Liao, Zhang, Nie, Hu & Chua 2017, "Neural collaborative filtering", section 3.2.
+
+    Examples
+    --------
+    >>> from matinee.data.synthetic import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> GMF(factors=4, epochs=2, device="cpu").fit(data).recommend(1, n=2).columns
+    ['item', 'title', 'genres', 'score']
+    """
+
+    factors: int = 32
+    learning_rate: float = 0.002
+    weight_decay: float | Mapping[str, float] = field(default_factory=lambda: {"factors": 0.06})
+
+    def shape(self) -> tuple[int, tuple[int, ...]]:
+        """See `CollaborativeRecipe.shape`."""
+        return self.factors, ()
+
+
+@dataclass(frozen=True)
+class MLP(CollaborativeRecipe):
+    """Recipe for a score that a tower of layers makes of both vectors.
+
+    Parameters
+    ----------
+    layers : tuple of int
+        Inputs of the tower (half of them a viewer's vector, half a movie's), then the outputs of
+        each layer.
+    feedback, negatives, liked, init_stddev
+        See `CollaborativeRecipe`.
+    epochs, batch_size, optimizer and the rest
+        See `GradientRecipe`.
+
+    Notes
+    -----
+    He et al. 2017, section 3.3.
+
+    Examples
+    --------
+    >>> from matinee.data.synthetic import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> recipe = MLP(layers=(8, 4), epochs=2, feedback="explicit", device="cpu")
+    >>> recipe.fit(data).predict(1, 2).shape
+    (1,)
+    """
+
+    layers: tuple[int, ...] = (128, 64, 32)
+
+    def shape(self) -> tuple[int, tuple[int, ...]]:
+        """See `CollaborativeRecipe.shape`."""
+        return 0, self.layers
+
+
+@dataclass(frozen=True)
+class NeuMF(CollaborativeRecipe):
+    """Recipe for GMF and MLP in one network, with vectors of their own and one output layer.
+
+    Parameters
+    ----------
+    factors : int
+        Length of a vector in the GMF half.
+    layers : tuple of int
+        As in `MLP`.
+    pretrain_epochs : int
+        Train `GMF` and `MLP` for so many epochs first, with Adam, and start from both, their
+        output layers weighed by a half each; 0 starts from nothing. Weight decay is theirs alone
+        then; `optimizer` is that of the network.
+    feedback, negatives, liked, init_stddev
+        See `CollaborativeRecipe`.
+    epochs, batch_size, optimizer and the rest
+        See `GradientRecipe`.
+
+    Notes
+    -----
+    He et al. 2017, section 3.4.
+
+    Examples
+    --------
+    >>> from matinee.data.synthetic import generate
+    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> recipe = NeuMF(factors=4, layers=(8, 4), epochs=2, pretrain_epochs=1, device="cpu")
+    >>> recipe.fit(data).scores(1).shape
+    (50,)
+    """
+
+    factors: int = 32
+    layers: tuple[int, ...] = (128, 64, 32)
+    pretrain_epochs: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, pretrain_epochs=0)
+
+    def shape(self) -> tuple[int, tuple[int, ...]]:
+        """See `CollaborativeRecipe.shape`."""
+        return self.factors, self.layers
+
+    def decay_of(self, group: str) -> float:
+        """Weight decay of a group of parameters: none by SGD where the halves are trained first."""
+        alone = self.pretrain_epochs and self.optimizer == "sgd"
+        return 0.0 if alone else super().decay_of(group)
+
+    def start(
+        self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: Checkpointed | None
+    ) -> Collaborative:
+        """The module before the first step, from both halves if they are trained first."""
+        module = super().start(train, judged, checkpoint)
+        if not self.pretrain_epochs:
+            return module
+        shared = {
+            one.name: getattr(self, one.name)
+            for one in fields(CollaborativeRecipe)
+            if one.name not in ("epochs", "optimizer")
+        } | {"epochs": self.pretrain_epochs}
+        halves = GMF(factors=self.factors, **shared), MLP(layers=self.layers, **shared)
+        if checkpoint:
+            checkpoint = replace(checkpoint, folder=checkpoint.folder / "neumf-halves")
+        learned = [half.trained(train, judged, checkpoint)[0].cpu().state_dict() for half in halves]
+        joined = {name: value for half in learned for name, value in half.items()}
+        joined["output"] = torch.cat([half["output"] for half in learned], dim=1) / 2
+        joined["output_bias"] = (learned[0]["output_bias"] + learned[1]["output_bias"]) / 2
+        module.load_state_dict(joined)
+        return module

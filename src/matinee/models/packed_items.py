@@ -1,0 +1,69 @@
+"""Scores that are products of two rows, for the heads whose scores are that."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.kernels.csr import Rows
+from matinee.kernels.parallel import run_blocks
+from matinee.kernels.scoring import Panels, groups_of_viewers, score_rows
+from matinee.kernels.topk import best_of_panels
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """Movies packed for ``score = mean + b_u + b_i + p_u . q_i``, or ``p_u . q_i`` alone.
+
+    Parameters
+    ----------
+    mean : float32
+        Zero where there are no biases.
+    biased : bool
+        Whether rows of viewers start with a bias.
+    panels : Panels
+    """
+
+    mean: np.float32
+    biased: bool
+    panels: Panels
+
+    def scores(
+        self, rows: NDArray[np.float32], movies: int, threads: int | None
+    ) -> NDArray[np.float32]:
+        """Every score, float32 (viewers, movies), of viewers with these rows."""
+        out = np.empty((len(rows), movies), np.float32)
+        packed = self.panels[:3]
+        blocks = groups_of_viewers(len(rows))
+        run_blocks(score_rows, blocks, rows, self.mean, self.biased, *packed, out, threads=threads)
+        return out
+
+    def best(
+        self,
+        rows: NDArray[np.float32],
+        seen: Rows,
+        allowed: NDArray[np.bool_],
+        codes: NDArray[np.int32],
+        scores: NDArray[np.float32],
+        threads: int | None,
+    ) -> None:
+        """Fill `codes` and `scores`, (viewers, n), with the best allowed movies not `seen`."""
+        panels = self.panels
+        if not allowed.all():
+            out = np.float32(-np.inf)
+            panels = panels._replace(biases=np.where(allowed[panels.codes], panels.biases, out))
+        run_blocks(
+            best_of_panels,
+            groups_of_viewers(len(rows)),
+            np.argsort(np.einsum("uk,uk->u", rows, rows)),
+            rows,
+            self.mean,
+            self.biased,
+            *panels,
+            seen.indptr[:-1],
+            seen.indptr[1:],
+            seen.indices,
+            codes,
+            scores,
+            threads=threads,
+        )

@@ -1,0 +1,136 @@
+"""Which movies may be listed, and the best of them for many viewers at once."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.data.catalog import Catalog
+from matinee.errors import SettingError
+from matinee.kernels.parallel import even_blocks, run_blocks
+from matinee.kernels.topk import best_of_rows, top_n
+from matinee.models.head import Head
+from matinee.models.queries import Audience
+from matinee.models.ranking_heads import RankingFactors
+from matinee.models.rating_head import RatingHead
+from matinee.progress import progress
+
+ENOUGH_RATINGS = 10  # with fewer, the vector of a movie is mostly its genres
+BLOCK = 8_000_000  # numbers held at a time: 32 MB
+
+
+def allowed_items(
+    catalog: Catalog,
+    include: list[int] | None,
+    exclude: list[int],
+    genres: list[str],
+    years: tuple[int, int] | None,
+) -> NDArray[np.bool_]:
+    """Mask of the movies that pass all filters, bool (items,)."""
+    allowed = np.full(len(catalog), include is None)
+    if include is not None:
+        allowed[include] = True
+    allowed[exclude] = False
+    if genres:
+        names = {name.casefold(): at for at, name in enumerate(catalog.genre_names)}
+        unknown = [name for name in genres if name.casefold() not in names]
+        if unknown:
+            raise SettingError(
+                f"There is no genre {unknown[0]!r}; there are {', '.join(catalog.genre_names)}."
+            )
+        wanted = [names[name.casefold()] for name in genres]
+        allowed &= catalog.genre_matrix[:, wanted].any(axis=1)
+    if years:
+        if not (isinstance(years, tuple | list) and [type(year) for year in years] == [int, int]):
+            raise SettingError(f"years are (first, last), not {years!r}.")
+        between = pl.col("year").is_between(*years).fill_null(False)
+        allowed &= catalog.frame.select(between).to_series().to_numpy()
+    return allowed
+
+
+def best_lists(
+    head: Head,
+    audience: Audience,
+    allowed: NDArray[np.bool_],
+    exclude_seen: bool,
+    n: int,
+    threads: int | None,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The n best movies of each viewer, a block of viewers at a time.
+
+    Memory is n per viewer and `BLOCK` numbers, whatever the number of viewers.
+
+    Returns
+    -------
+    codes, scores : int32 and float32 (viewers, n)
+        Best first, ties by lower code; -1 where no movie is left.
+    """
+    viewers = len(audience)
+    n = min(n, max(1, int(np.count_nonzero(allowed))))
+    factors = head if isinstance(head, RatingHead | RankingFactors) else None
+    numbers = factors.user_rows.shape[1] if factors else len(allowed)  # a row, or every score
+    codes, scores = np.empty((viewers, n), np.int32), np.empty((viewers, n), np.float32)
+    with progress("Recommending", viewers) as tick:
+        for first, last in viewer_blocks(viewers, numbers):
+            block = audience.part(first, last)
+            seen = block.rated
+            if not exclude_seen:
+                seen = seen._replace(indptr=np.zeros_like(seen.indptr))
+            out = codes[first:last], scores[first:last]
+            if factors:
+                factors.products.best(factors.rows(block), seen, allowed, *out, threads)
+            else:
+                run_blocks(
+                    best_of_rows,
+                    even_blocks(last - first),
+                    head.scores(block, threads),
+                    allowed,
+                    seen.indptr,
+                    seen.indices,
+                    *out,
+                    threads=threads,
+                )
+            tick(last, "")
+    return codes, scores
+
+
+def viewer_blocks(viewers: int, numbers: int) -> Iterator[tuple[int, int]]:
+    """Ranges of viewers, each with so many numbers, that fit into `BLOCK` numbers."""
+    step = max(1, BLOCK // max(1, numbers))
+    return ((first, min(first + step, viewers)) for first in range(0, viewers, step))
+
+
+def most_alike(
+    vectors: NDArray[np.float32],
+    counts: NDArray[np.int64],
+    code: int,
+    n: int,
+    measure: str,
+    min_ratings: int,
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Likeness of every movie to one, and the n most alike; see `FactorModel.similar`.
+
+    Parameters
+    ----------
+    vectors : float32 (items, factors)
+    counts : int64 (items,)
+        Ratings of each movie.
+    code, n : int
+    measure : {"cosine", "dot"}
+    min_ratings : int
+        Movies with fewer come last.
+    """
+    n = min(n, len(vectors))
+    likeness = np.einsum("ik,k->i", vectors, vectors[code])  # the same sums on any machine
+    if measure == "cosine":
+        lengths = np.linalg.norm(vectors, axis=1)
+        likeness = likeness / np.maximum(lengths * lengths[code], np.finfo(np.float32).tiny)
+    known = counts >= max(1, min_ratings)
+    codes = np.empty(0, np.int32)
+    for allowed in (known, ~known & (counts > 0)):
+        allowed[code] = False
+        more = np.empty(n - len(codes), np.int32)
+        top_n(likeness, allowed, more, np.empty(len(more), np.float32))
+        codes = np.concatenate([codes, more[more >= 0]])
+    return likeness, codes

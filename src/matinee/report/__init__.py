@@ -1,0 +1,5 @@
+"""Self-contained HTML pages; the extra ``matinee[charts]``."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

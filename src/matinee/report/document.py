@@ -1,0 +1,285 @@
+"""A page: sections of text, tables and charts as one self-contained HTML file.
+
+Titles and names come from files that anybody can edit. They reach the page in two ways only: as
+text that the template escapes, and as JSON in which no tag can end. A policy in the page's head
+lets no script run but the page's own two, known by their hashes, and no request leave.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import jinja2
+import polars as pl
+import vl_convert
+
+from matinee.errors import SettingError
+from matinee.plots.theme import HEIGHT, Chart, theme
+from matinee.storage.atomic import new_file
+
+HERE = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart, or one of several that one chooses among.
+
+    Parameters
+    ----------
+    charts : mapping of str to altair chart
+        By what to choose; of a single chart the name does not show.
+    wide : bool
+        Whether it takes the whole width of the page.
+    """
+
+    charts: Mapping[str, Chart]
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under headings.
+
+    Parameters
+    ----------
+    headings : sequence of str
+    rows : sequence of sequences
+        Text, numbers (right-aligned), or lists of text (one below the other).
+    caption : str
+    wide : bool
+        Whether it takes the whole width of the page.
+    """
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    caption: str = ""
+    wide: bool = True
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Numbers that stand out, each with what it is."""
+
+    facts: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A box with a name, a line below it, and named lists."""
+
+    name: str
+    line: str
+    lists: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Boxes beside one another."""
+
+    cards: Sequence[Card]
+
+
+class Typed(str):
+    """What one types into a terminal, as it stands."""
+
+
+Block = Figure | Table | Facts | Cards | Typed | str
+"""What a section is made of; text is a paragraph."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page under a heading."""
+
+    title: str
+    blocks: Sequence[Block] = field(default_factory=tuple)
+
+
+class Number(str):
+    """Text that is a number: its figures are of one width, and it is never broken."""
+
+
+def table(
+    frame: pl.DataFrame,
+    headings: Mapping[str, str],
+    formats: Mapping[str, str] | None = None,
+    caption: str = "",
+    *,
+    wide: bool = True,
+) -> Table:
+    """Some columns of a frame as a table; numbers as `formats` say, else with thousands marked."""
+    formats = formats or {}
+
+    def shown(name: str, value: Any) -> Any:
+        if isinstance(value, int | float):
+            return Number(format(value, formats.get(name, ",")))
+        return "" if value is None else value
+
+    rows = [[shown(name, row[name]) for name in headings] for row in frame.to_dicts()]
+    return Table(list(headings.values()), rows, caption, wide)
+
+
+def figure(chart: Chart, *, wide: bool = False) -> Figure:
+    """One chart as a block."""
+    return Figure({"": chart}, wide)
+
+
+def write_page(path: Path, title: str, line: str, sections: Sequence[Section]) -> Path:
+    """Write a page to a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    title, line : str
+        At its head.
+    sections : sequence of Section
+    """
+    with new_file(path) as fresh:
+        fresh.write_text(render(title, line, sections), encoding="utf-8")
+    return path
+
+
+def render(title: str, line: str, sections: Sequence[Section]) -> str:
+    """The HTML of a page."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.tests["number"] = lambda value: isinstance(value, Number)
+    kinds: dict[type, str] = {Figure: "figure", Table: "table", Facts: "facts", Cards: "cards"}
+    kinds |= {Typed: "typed", str: "text"}
+    environment.filters["kind"] = lambda block: kinds[type(block)]
+    drawing = _Drawing()
+    environment.filters["drawn"] = drawing.add
+    # charts are collected while the body is rendered, and stand below it
+    body = environment.get_template("body.html").render(sections=sections)
+    library, script = _library(), (HERE / "page.js").read_text(encoding="utf-8")
+    return environment.get_template("page.html").render(
+        title=title,
+        line=line,
+        sections=sections,
+        body=body,
+        policy=f"script-src {_hash(library)} {_hash(script)}",
+        style=(HERE / "page.css").read_text(encoding="utf-8"),
+        library=library,
+        script=script,
+        data=_harmless(drawing.as_json()),
+        version=version("matinee"),
+    )
+
+
+class _Drawing:
+    """The charts of a page, and their data, each once however many charts show them."""
+
+    def __init__(self) -> None:
+        self.charts: list[dict[str, Any]] = []
+        self.datasets: dict[str, dict[str, Any]] = {}
+
+    def add(self, chart: Chart) -> dict[str, Any]:
+        """Its number, title and lines; the title stands in the page, where it can wrap."""
+        spec = chart.to_dict()
+        heading = spec.pop("title", "")
+        if isinstance(heading, str):
+            heading = {"text": heading}
+        for name, values in spec.pop("datasets", {}).items():
+            columns = list(values[0]) if values else []
+            self.datasets[name] = {
+                "columns": columns,
+                "rows": [[row[column] for column in columns] for row in values],
+            }
+        spec.pop("config", None)
+        self.charts.append({**spec, "width": "container"})
+        return {
+            "number": len(self.charts) - 1,
+            "title": heading["text"],
+            "lines": heading.get("subtitle", []),
+            "height": spec.get("height", HEIGHT),
+        }
+
+    def as_json(self) -> str:
+        """Charts, data and both themes."""
+        everything = {
+            "charts": self.charts,
+            "datasets": self.datasets,
+            "themes": {"light": theme(), "dark": theme(dark=True)},
+        }
+        return json.dumps(everything, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _harmless(text: str) -> str:
+    """JSON in which nothing can end a script element or begin a comment."""
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text
+
+
+def _hash(script: str) -> str:
+    """A script as a content security policy names it."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+@cache
+def _library() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+
+
+FORMATS = (".png", ".svg", ".html")
+TOGETHER: dict[Any, str] = {
+    alt.ConcatChart: "concat",
+    alt.HConcatChart: "hconcat",
+    alt.VConcatChart: "vconcat",
+}
+DENSITY = 2  # pixels of a PNG for each of a chart
+
+
+def save_chart(chart: Any, path: str | Path) -> Path:
+    """Write a chart to a file, whole or not at all.
+
+    Parameters
+    ----------
+    chart : altair chart
+    path : str or Path
+        Its ending says as what: .png, .svg, or .html, a page that needs no network.
+
+    Raises
+    ------
+    SettingError
+        For another ending.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise SettingError(f"{path}: a picture ends in {', '.join(FORMATS)}.")
+    if path.suffix == ".html":
+        blocks = [figure(panel) for panel in _panels(chart)]
+        return write_page(path, path.stem, "", [Section("", blocks)])
+    spec = {**chart.to_dict(), "config": theme()}
+    with new_file(path) as fresh:
+        if path.suffix == ".png":
+            fresh.write_bytes(vl_convert.vegalite_to_png(spec, scale=DENSITY))
+        else:
+            fresh.write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
+    return path
+
+
+def _panels(chart: Any) -> list[Any]:
+    """A chart, or the charts that it puts side by side, each with its own data."""
+    for kind, name in TOGETHER.items():
+        if isinstance(chart, kind):
+            panels = [panel.copy() for panel in getattr(chart, name)]
+            for panel in panels:
+                if panel.data is alt.Undefined:  # altair lifts data that all share
+                    panel.data = chart.data
+            return [one for panel in panels for one in _panels(panel)]
+    return [chart]

@@ -1,0 +1,228 @@
+"""The page of a search for settings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from matinee.data.dataset import Dataset
+from matinee.evaluation.metrics import FIGURES, MAIN
+from matinee.experiments.comparison_result import LESS_OR_MORE, Comparison, short_names
+from matinee.models.recommender import FactorModel
+from matinee.plots.evaluation import difference_chart
+from matinee.plots.training import panels_of_runs
+from matinee.plots.tuning import label, search_course, setting_charts
+from matinee.report.document import (
+    Block,
+    Facts,
+    Number,
+    Section,
+    Table,
+    Typed,
+    figure,
+    table,
+    write_page,
+)
+from matinee.tuning.search_space import Choice, Range
+
+if TYPE_CHECKING:
+    from matinee.tuning.result import Tuned
+
+RUN_COLUMNS = {
+    "stars_by": "stars by",
+    "lists_by": "lists by",
+    "learned_from": "learned from",
+    "fitted_in": "fitted in",
+}
+HOW_TO_READ = (
+    f"{LESS_OR_MORE} An interval says where a figure would be with other viewers, at 95 %. A "
+    "difference is measured on the same viewers for both runs, so it is known better than either "
+    "figure: look at it, not at whether two intervals overlap. None of this knows of other seeds, "
+    "and of twenty differences between equally good runs, one looks real by chance."
+)
+
+
+def write_comparison(
+    comparison: Comparison, runs: Mapping[str, FactorModel], path: str | Path
+) -> Path:
+    """Write the page of a comparison as one HTML file, which needs no network.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        From `matinee.evaluation.compare`.
+    runs : mapping of str to FactorModel
+        What was compared.
+    path : str or Path
+        Of the HTML file.
+    """
+    letters = short_names(list(runs))
+    found = comparison.called(letters)
+    models = {letters[name]: model for name, model in runs.items()}
+    sections = [
+        Section("Runs", [_runs(found, letters), *_settings(found)]),
+        Section("Which is better", [*_sentences(found), *_charts(found)]),
+        Section("Figures", [_figures(found), HOW_TO_READ]),
+    ]
+    if panels := panels_of_runs(models):
+        sections.append(Section("Training", [figure(panel) for panel in panels]))
+    terms = f"Terms: {comparison.licence}." if comparison.licence else "Terms of use are not known."
+    line = f"{found.tested}. {terms}"
+    return write_page(Path(path), f"{len(runs)} runs compared", line, sections)
+
+
+def _runs(found: Comparison, letters: Mapping[str, str]) -> Table:
+    """Which run is meant by which letter; where they lie is nobody's business."""
+    names = {letter: Path(name).name for name, letter in letters.items()}
+    frame = pl.DataFrame([{**row, "name": names[row["run"]]} for row in found.run_rows()])
+    return table(frame, {"run": "", "name": "run", **RUN_COLUMNS})
+
+
+def _settings(found: Comparison) -> list[Block]:
+    rows = found.settings.rows(found.runs)
+    if not rows:
+        return [found.settings.rest]
+    frame = pl.DataFrame(rows)
+    caption = "Settings that differ"
+    return [
+        table(frame, {name: name for name in frame.columns}, caption=caption),
+        found.settings.rest,
+    ]
+
+
+def _figures(found: Comparison) -> Table:
+    rows = [
+        [
+            row["figure"],
+            row["run"],
+            *map(Number, (row["value"], row["difference"], row["interval"])),
+        ]
+        for row in found.figure_rows()
+    ]
+    first = next(iter(found.runs))
+    return Table(
+        ["figure", "run", "value", f"minus that of {first}", "95 % interval of the value"], rows
+    )
+
+
+def _sentences(found: Comparison) -> list[Block]:
+    main = [[str(one)] for one in found.differences if one.figure in MAIN.values()]
+    first = next(iter(found.runs))
+    said = [Table([f"compared with {first}"], main)] if main else []
+    return [*said, *([" ".join(found.notes)] if found.notes else [])]
+
+
+def _charts(found: Comparison) -> list[Block]:
+    charts = [difference_chart(found.differences, of, [*found.runs]) for of in ("stars", "lists")]
+    return [figure(chart) for chart in charts if chart]
+
+
+USUAL = "x usual: times what the data ask for by themselves."
+
+
+def write_study(
+    found: "Tuned", dataset: Dataset, path: str | Path, command: str | None = None
+) -> Path:
+    """Write the page of a search as one HTML file, which needs no network.
+
+    Parameters
+    ----------
+    found : Tuned
+        From `matinee.tuning.tune`, at its end or interrupted.
+    dataset : Dataset
+        What was searched for.
+    path : str or Path
+        Of the HTML file.
+    command : str, optional
+        What trains the winner again.
+    """
+    name = FIGURES[found.metric].called
+    sections = [Section("The search", [*_outcome(found, name), *_again(found, command)])]
+    if course := search_course(found):
+        sections.append(Section("Trial by trial", [figure(course, wide=True)]))
+    if charts := setting_charts(found):
+        sections.append(Section("Settings", [*filter(None, [_ends(found)]), *map(figure, charts)]))
+    if found.whole:
+        sections.append(Section("Trials to the end", [_trials(found, name)]))
+    terms = f"Terms: {dataset.licence}." if dataset.licence else "Terms of use are not known."
+    title = f"Settings of {found.space.recipe} for {dataset.name}"
+    line = f"Searched by {name} on a part kept aside within the training part. {terms}"
+    return write_page(Path(path), title, line, sections)
+
+
+def _outcome(found: "Tuned", name: str) -> list[Block]:
+    """What was tried, and how good the best is."""
+    facts = []
+    if found.winner:
+        facts += [
+            (f"{value:.4f}", f"{FIGURES[figure].called} of the best on the test part")
+            for figure, value in found.winner.test.items()
+            if value is not None
+        ]
+    if found.whole:
+        facts.append((f"{found.whole[0]['value']:.4f}", f"{name} of the best in the search"))
+    if found.default:
+        facts.append((f"{found.default['value']:.4f}", f"{name} of the defaults in the search"))
+    broke = [one["why"] for one in found.trials if one["why"]]
+    nowhere = f"What led nowhere: {broke[0]}" if broke else ""
+    said = " ".join(filter(None, (found.tried, found.standing, nowhere)))
+    return [*([Facts(facts)] if facts else []), said]
+
+
+def _again(found: "Tuned", command: str | None) -> list[Block]:
+    """The settings of the best beside the defaults and what was searched, and how to have it."""
+    best = found.whole[0]["settings"] if found.whole else {}
+    usual = found.space.default() or {}
+    columns = [("best", best), ("default", usual)]
+    columns = [(title, settings) for title, settings in columns if settings]
+    rows = [
+        [found.headings[name], *(_cell(settings[name]) for _, settings in columns), _extent(part)]
+        for name, part in found.space.searched.items()
+    ]
+    rows += [
+        [name, *[""] * len(columns), f"always {label(value)}"]
+        for name, value in found.space.fixed.items()
+    ]
+    table = Table(["setting", *(title for title, _ in columns), "searched"], rows, wide=False)
+    blocks: list[Block] = [table, *([USUAL] if found.space.relative else [])]
+    return [*blocks, "What trains the best again:", Typed(command)] if command else blocks
+
+
+def _ends(found: "Tuned") -> str:
+    """Whether better settings may lie outside of what was searched."""
+    if not found.whole:
+        return "No trial got to its end yet."
+    at = [f"the {end} end of {name}" for name, end in found.at_an_end.items()]
+    if not at:
+        if not found.has_ends:
+            return ""
+        return "The best lies well inside what was searched."
+    return (
+        f"The best lies at {' and '.join(at)} as searched: a wider range may hold something better."
+    )
+
+
+def _trials(found: "Tuned", name: str) -> Table:
+    rows = [
+        [
+            _cell(one["trial"]),
+            Number(f"{one['value']:.4f}"),
+            *(_cell(one["settings"].get(setting)) for setting in found.headings),
+            Number("" if one["seconds"] is None else f"{one['seconds']:.1f}"),
+        ]
+        for one in found.whole
+    ]
+    return Table(["trial", name, *found.headings.values(), "seconds"], rows)
+
+
+def _extent(part: Range | Choice) -> str:
+    """What was searched of a setting."""
+    if isinstance(part, Choice):
+        return " or ".join(map(label, part.points()))
+    return f"{part.low:g} to {part.high:g}"
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else label(value)
+    return Number(text) if type(value) in (int, float) else text
