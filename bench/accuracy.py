@@ -68,15 +68,15 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := set(given.parts) - set(parts):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for part in given.parts or parts:
         found = parts[part]()
         for name, value in found.items():
             print(f"{name:64}{value:8.4f}", flush=True)
-        figures |= found
+        metrics |= found
     if given.json:
         environment = {"processors": os.cpu_count(), "python": sys.version.split()[0]}
-        given.json.write_text(json.dumps({"figures": figures, **environment}, indent=2) + "\n")
+        given.json.write_text(json.dumps({"metrics": metrics, **environment}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,15 +12,15 @@ from dataclasses import replace
 import numpy as np
 
 import matinee
-from accuracy_peers import SETUPS, peer_errors
+from accuracy_peers import PRESETS, peer_errors
 from matinee.data import Dataset
 from matinee.evaluation import calibration
 from matinee.experiments.training import compile_kernels
-from matinee.models.bayesian import Chain
+from matinee.models.bayesian import GibbsSampler
 
 TEST_ROWS = 100_021  # of ml-1m, the first after the published shuffle
 ROUNDS, SWEEPS = 3, 12  # of the comparison of speed: rounds of as many sweeps
-SETTLING = 48  # sweeps before ours are timed: from then on all of it is drawn
+BURN_IN = 48  # sweeps before ours are timed: from then on all of it is drawn
 PEERS_OF_100K = ("myfm ordered", "myfm regression", "myfm indicators")
 PEERS_OF_SMALL = ("myfm indicators", "myfm regression", "cmfrec", "lenskit")
 
@@ -35,10 +35,10 @@ Figures = dict[str, float]
 
 def ours(train: Dataset, test: Dataset, **settings: str) -> Figures:
     """Errors on the test part of a chain on the training part, and how well it knows them."""
-    recipe = matinee.BayesianMF(**settings)
-    compile_kernels([recipe])
+    estimator = matinee.BayesianMF(**settings)
+    compile_kernels([estimator])
     started = time.perf_counter()
-    model = recipe.fit(train)
+    model = estimator.fit(train)
     seconds = time.perf_counter() - started
     found, known = matinee.evaluate(model, train, test), calibration(model, train, test)
     return {
@@ -51,13 +51,13 @@ def ours(train: Dataset, test: Dataset, **settings: str) -> Figures:
     }
 
 
-def peer(setup: str, train: Dataset, test: Dataset) -> Figures:
-    return peer_errors(SETUPS[setup][0], train, test, SETUPS[setup][1])
+def peer(preset: str, train: Dataset, test: Dataset) -> Figures:
+    return peer_errors(PRESETS[preset][0], train, test, PRESETS[preset][1])
 
 
 def over_folds(name: str, folds: list[tuple[Dataset, Dataset]], others: tuple[str, ...]) -> Figures:
     """Errors by fold and on average, of ours and of others: variants, and peers."""
-    figures: Figures = {}
+    metrics: Figures = {}
     for who in ("bayes", *others):
         found = []
         for train, test in folds:
@@ -65,13 +65,13 @@ def over_folds(name: str, folds: list[tuple[Dataset, Dataset]], others: tuple[st
             found.append(fitted)
             print(f"{name}, {who}, fold {len(found)}: {found[-1]['rmse']:.4f}", file=sys.stderr)
         if who == "bayes":
-            figures[f"{name} first fold, RMSE of bayes"] = found[0]["rmse"]
-            figures[f"{name} first fold, log-loss of bayes"] = found[0]["log-loss"]
-            figures[f"{name}, seconds of a chain"] = statistics.mean(f["seconds"] for f in found)
+            metrics[f"{name} first fold, RMSE of bayes"] = found[0]["rmse"]
+            metrics[f"{name} first fold, log-loss of bayes"] = found[0]["log-loss"]
+            metrics[f"{name}, seconds of a chain"] = statistics.mean(f["seconds"] for f in found)
         for error in ("rmse", "mae"):
             mean = statistics.mean(one[error] for one in found)
-            figures[f"{name} mean of folds, {error.upper()} of {who}"] = mean
-    return figures
+            metrics[f"{name} mean of folds, {error.upper()} of {who}"] = mean
+    return metrics
 
 
 def ml_100k() -> Figures:
@@ -99,11 +99,11 @@ def published_split(data: Dataset) -> tuple[Dataset, Dataset]:
 def ml_1m() -> Figures:
     """The published split, with levels and with normal stars."""
     train, test = published_split(matinee.read("ml-1m"))
-    figures: Figures = {}
+    metrics: Figures = {}
     for likelihood in ("ordinal", "normal"):
         for name, value in ours(train, test, likelihood=likelihood).items():
-            figures[f"ml-1m, {name} of bayes, {likelihood}"] = value
-    return figures
+            metrics[f"ml-1m, {name} of bayes, {likelihood}"] = value
+    return metrics
 
 
 def speed() -> Figures:
@@ -113,15 +113,15 @@ def speed() -> Figures:
     is timed sweep by sweep, the peer by the difference of a longer and a shorter run.
     """
     train, test = published_split(matinee.read("ml-1m"))
-    levels = np.unique(train.ratings.stars)
+    levels = np.unique(train.ratings.values)
     chains = {
         "date and indicators": ("date", "rated", "raters"),
         "all features": ("date", "rated", "raters", "genres", "years", "traits", "drift"),
     }
     compile_kernels([matinee.BayesianMF()])
-    started = {name: Chain(train, 32, levels, features) for name, features in chains.items()}
+    started = {name: GibbsSampler(train, 32, levels, features) for name, features in chains.items()}
     for chain in started.values():
-        for _ in range(SETTLING):
+        for _ in range(BURN_IN):
             chain.draw()
     settings = {"rank": 32, "kind": "ordered", "features": ["date", "indicators"]}
     found: dict[str, list[float]] = {"peer": [], **{name: [] for name in chains}}

@@ -47,7 +47,7 @@ LENSKIT_GRID = [
 """Around LensKit's defaults: 50 features, a regularization of 0.1 (times the number of ratings)
 and 10 epochs, or 20 neighbours. Other damping of the biases than the default, 5, was worse.
 """
-SETUPS = {
+PRESETS = {
     "myfm ordered": ("myfm", {**SAMPLED, "kind": "ordered", "features": EVERYTHING}),
     "myfm regression": ("myfm", {**SAMPLED, "kind": "regression", "features": EVERYTHING}),
     "myfm indicators": ("myfm", {**SAMPLED, "kind": "regression", "features": ["indicators"]}),
@@ -84,8 +84,8 @@ def arrays_for_peers(train: Dataset, test: Dataset) -> dict[str, np.ndarray]:
     """All that the peers may see, as arrays for interpreters that know no matinee."""
     scale, catalog = train.ratings.scale, train.catalog
     arrays = {
-        "viewers": np.int64(len(train.ratings.user_ids)),
-        "movies": np.int64(len(catalog)),
+        "users": np.int64(len(train.ratings.user_ids)),
+        "items": np.int64(len(catalog)),
         "low": np.float64(scale.low),
         "high": np.float64(scale.high),
         "step": np.float64(scale.step),
@@ -93,21 +93,21 @@ def arrays_for_peers(train: Dataset, test: Dataset) -> dict[str, np.ndarray]:
         "year": catalog.frame["year"].fill_null(-1).to_numpy(),
     }
     for prefix, part in (("", train.ratings), ("test_", test.ratings)):
-        arrays |= {f"{prefix}{name}": getattr(part, name) for name in ("user", "item", "stars")}
+        arrays |= {f"{prefix}{name}": getattr(part, name) for name in ("user", "item", "rating")}
         if part.timestamp is not None:
             arrays[f"{prefix}timestamp"] = part.timestamp
-    if train.viewers is not None:
-        arrays["traits"] = traits(train.viewers)
+    if train.users is not None:
+        arrays["traits"] = traits(train.users)
     return arrays
 
 
-def traits(viewers: pl.DataFrame) -> np.ndarray:
-    """Codes (viewers, traits) of everything that is known of the viewers; -1: unknown.
+def traits(users: pl.DataFrame) -> np.ndarray:
+    """Codes (users, traits) of everything that is known of the users; -1: unknown.
 
     Ages in spans of five years, as in myFM's examples; editions that give groups of ages
     keep them.
     """
-    known = viewers.drop("user").with_columns(pl.col("age") // 5)
+    known = users.drop("user").with_columns(pl.col("age") // 5)
     codes = known.select(pl.all().rank("dense").cast(pl.Int64).fill_null(0) - 1)
     return np.ascontiguousarray(codes.to_numpy())
 
@@ -122,14 +122,14 @@ def parts(data: Dataset):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data")
-    parser.add_argument("setup", choices=SETUPS)
+    parser.add_argument("setup", choices=PRESETS)
     parser.add_argument("--folds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--rank", type=int, help="Other than the 10 of the setups of myfm.")
     parser.add_argument("--iterations", type=int, help="Other than their 512.")
     parser.add_argument("--features", nargs="*", help="Other than theirs.")
     parser.add_argument("--json", type=Path, help="Write the figures to this file, too.")
     given = parser.parse_args()
-    name, settings = SETUPS[given.setup]
+    name, settings = PRESETS[given.preset]
     for other in ("rank", "iterations", "features"):
         if name == "myfm" and (value := getattr(given, other)) is not None:
             settings = {**settings, other: value}
@@ -137,12 +137,12 @@ def main() -> None:
     for fold in given.folds:
         found[fold] = peer_errors(name, *everything[fold - 1], settings)
         short = {key: value for key, value in found[fold].items() if key != "grid"}
-        print(f"{given.data} {given.setup} {fold}: {json.dumps(short)}", file=sys.stderr)
+        print(f"{given.data} {given.preset} {fold}: {json.dumps(short)}", file=sys.stderr)
     mean = {key: statistics.mean(one[key] for one in found.values()) for key in ("rmse", "mae")}
-    print(f"{given.data} {given.setup}: RMSE {mean['rmse']:.4f}, MAE {mean['mae']:.4f}")
+    print(f"{given.data} {given.preset}: RMSE {mean['rmse']:.4f}, MAE {mean['mae']:.4f}")
     if given.json:
-        figures = {"data": given.data, "setup": given.setup, "mean": mean, "folds": found}
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+        metrics = {"data": given.data, "setup": given.preset, "mean": mean, "folds": found}
+        given.json.write_text(json.dumps(metrics, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 import matinee
-from matinee.experiments import Split, train_and_test
+from matinee.experiments import Split, train_and_evaluate
 from matinee.models.registry import RANKING, RATING
 from matinee.tuning import objective_of, tune
-from matinee.tuning.search_space import recipe_with
+from matinee.tuning.search_space import estimator_with
 
 DATA = ("ml-100k", "ml-latest-small", "ml-1m")
 TRIALS = {"als": 50, "bias": 30, "ials": 50}
@@ -46,9 +46,9 @@ def compare(name: str, model: str, studies: Path) -> dict[str, object]:
     seconds = time.perf_counter() - started
     lists = objective_of(model, metric).of_lists
     feedback = "implicit" if lists else "explicit"
-    recipe = recipe_with((RANKING if lists else RATING)[model], {}, seed=0, feedback=feedback)
-    heads = {"ranking": recipe} if lists else {}
-    result = train_and_test(data, None if lists else recipe, Split(), **heads)
+    estimator = estimator_with((RANKING if lists else RATING)[model], {}, seed=0, feedback=feedback)
+    heads = {"ranking": estimator} if lists else {}
+    result = train_and_evaluate(data, None if lists else estimator, Split(), **heads)
     default = result.lists[metric] if lists else result.test.rmse
     tuned = found.winner.test[metric]
     return {

@@ -14,7 +14,7 @@ import torch
 from matinee.data.synthetic import generate
 from matinee.models.neural import MatrixFactorization
 
-VIEWERS, MOVIES, RATINGS = 200_948, 87_585, 32_000_204  # of ml-32m
+USERS, ITEMS, RATINGS = 200_948, 87_585, 32_000_204  # of ml-32m
 EPOCHS = 4
 
 
@@ -27,20 +27,20 @@ def main():
     options = parser.parse_args()
     share = options.ratings / RATINGS
     data, _ = generate(
-        viewers=max(50, round(VIEWERS * share)),
-        movies=max(50, round(MOVIES * share**0.5)),
+        users=max(50, round(USERS * share)),
+        items=max(50, round(ITEMS * share**0.5)),
         ratings=options.ratings,
     )
-    print(f"{data.name}: {len(data):,} ratings, {len(data.ratings.user_ids):,} viewers")
+    print(f"{data.name}: {len(data):,} ratings, {len(data.ratings.user_ids):,} users")
     for optimizer in ("adam", "sparse-adam", "sgd"):
-        recipe = MatrixFactorization(
+        estimator = MatrixFactorization(
             factors=options.factors,
             optimizer=optimizer,
             batch_size=options.batch_size,
             epochs=EPOCHS,
             device=options.device,
         )
-        seconds = recipe.fit(data).history["seconds"].to_list()
+        seconds = estimator.fit(data).history["seconds"].to_list()
         each = [after - before for before, after in itertools.pairwise(seconds)]
         print(
             f"{optimizer:12}{statistics.median(each):8.3f} s an epoch on {options.device}, "

@@ -18,12 +18,12 @@ import numpy as np
 import polars as pl
 
 import matinee
-from matinee.analysis import lay_out, neighbours
+from matinee.analysis import neighbours, project
 from matinee.data.synthetic import generate
-from matinee.experiments import Split, data_of, train_and_test
-from matinee.report import write_map, write_report
+from matinee.experiments import Split, load_run_data, train_and_evaluate
+from matinee.report import write_map_report, write_report
 
-APART = ("Animation", "Horror", "Film-Noir")
+NON_HYPERPARAMETERS = ("Animation", "Horror", "Film-Noir")
 NEAREST = 10
 FRAMES = 9
 WIDTHS = {"desk": 1280, "phone": 390}
@@ -40,33 +40,33 @@ def timed(work):
 def report(name, folder):
     """Seconds and size of a run's report; the model."""
     dataset = matinee.read(name)
-    result = train_and_test(dataset, matinee.ALS(), Split(), ranking=matinee.ImplicitALS())
+    result = train_and_evaluate(dataset, matinee.ALS(), Split(), ranking=matinee.ImplicitALS())
     model = matinee.load(result.model.save(folder / name))
     page = folder / f"{name}.html"
-    _, seconds = timed(lambda: write_report(model, page, data_of(model)))
+    _, seconds = timed(lambda: write_report(model, page, load_run_data(model)))
     print(f"report of {name}: {seconds:.1f} s, {page.stat().st_size / 1e6:.2f} MB")
     return model, page
 
 
 def separation(model):
     """How often the nearest movies on the map have a genre, if a movie has it."""
-    points = lay_out(model).points
+    points = project(model).points
     places = points.select("x", "y").to_numpy()
     away = np.square(places[:, None] - places).sum(axis=2)
     np.fill_diagonal(away, np.inf)
     near = np.argpartition(away, NEAREST, axis=1)[:, :NEAREST]
     print(f"\nOf the {NEAREST} nearest movies on the map, how many have the genre")
-    for genre in APART:
+    for genre in NON_HYPERPARAMETERS:
         has = points["genres"].str.split("|").list.contains(genre).to_numpy()
         print(f"  {genre}: {has[near[has]].mean():.0%}; of all movies {has.mean():.1%}")
 
 
 def crowded(folder):
     """A map of 10,000 movies: seconds to lay it out by t-SNE, and its page."""
-    data, _ = generate(viewers=6000, movies=16_000, ratings=3_000_000, seed=0)
+    data, _ = generate(users=6000, items=16_000, ratings=3_000_000, seed=0)
     model = matinee.ALS().fit(data)
-    layout, seconds = timed(lambda: lay_out(model))
-    page = write_map(model, layout, folder / "crowded.html")
+    layout, seconds = timed(lambda: project(model))
+    page = write_map_report(model, layout, folder / "crowded.html")
     size = page.stat().st_size / 1e6
     print(f"\nmap of {len(layout.space):,} movies: {seconds:.1f} s, {size:.2f} MB")
     print(f"  {layout.space.left_out}")

@@ -24,10 +24,10 @@ from torch.utils.data import DataLoader, Dataset
 
 import matinee
 from matinee.data.cache import cache_folder
-from matinee.evaluation import evaluate, given_lists, judge
-from matinee.experiments import Split, find_setup, run_setup
+from matinee.evaluation import evaluate, evaluate_ranking, read_negatives
+from matinee.experiments import Split, get_preset, run_preset
 from matinee.models.neural import MatrixFactorization
-from matinee.models.registry import recipe_again
+from matinee.models.registry import estimator_from_params
 
 PARTS = ("factorization", "embedding", "course", "speed", "neumf")
 SEEDS = 5  # of the course's recipe: its spread is what "equal" is measured by
@@ -41,13 +41,13 @@ class Rows(Dataset):
     def __init__(self, ratings):
         self.user = torch.tensor(ratings.user, dtype=torch.long)
         self.item = torch.tensor(ratings.item, dtype=torch.long)
-        self.stars = torch.tensor(ratings.stars)
+        self.values = torch.tensor(ratings.values)
 
     def __len__(self):
         return len(self.user)
 
     def __getitem__(self, row):
-        return self.user[row], self.item[row], self.stars[row]
+        return self.user[row], self.item[row], self.values[row]
 
 
 class Embeddings(torch.nn.Module):
@@ -70,8 +70,8 @@ def naive_epochs(train, epochs):
     optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
     for _ in range(epochs):
         started = time.perf_counter()
-        for user, item, stars in loader:
-            loss = functional.mse_loss(model(user, item), stars)
+        for user, item, values in loader:
+            loss = functional.mse_loss(model(user, item), values)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -80,7 +80,7 @@ def naive_epochs(train, epochs):
 
 def our_epochs(train, epochs):
     """Seconds of each epoch of the same model here."""
-    recipe = MatrixFactorization(
+    estimator = MatrixFactorization(
         factors=FACTORS,
         biases=False,
         regularization=0.0,
@@ -89,7 +89,7 @@ def our_epochs(train, epochs):
         schedule="constant",
         device="cpu",
     )
-    seconds = recipe.fit(train).history["seconds"].to_list()
+    seconds = estimator.fit(train).history["seconds"].to_list()
     return [after - before for before, after in zip([0.0, *seconds], seconds, strict=False)]
 
 
@@ -126,11 +126,11 @@ def factorization():
 
 def embedding():
     """The notebook's recipe and the tuned one on ml-1m, 90/10, seed 0."""
-    data, figures = matinee.read("ml-1m"), {}
+    data, metrics = matinee.read("ml-1m"), {}
     for name in ("embedding-adam", "embedding-adam-tuned"):
-        test = run_setup(data, find_setup(name))[-1].test
-        figures[f"{name}, RMSE"], figures[f"{name}, MAE"] = test.rmse, test.mae
-    return figures
+        test = run_preset(data, get_preset(name))[-1].test
+        metrics[f"{name}, RMSE"], metrics[f"{name}, MAE"] = test.rmse, test.mae
+    return metrics
 
 
 def naive_course(train, test, settings, seed):
@@ -142,11 +142,11 @@ def naive_course(train, test, settings, seed):
     columns = []
     for part in (train.ratings, test.ratings):
         user, item = (torch.tensor(codes, dtype=torch.long) for codes in (part.user, part.item))
-        columns.append((user, item, torch.tensor(part.stars)))
+        columns.append((user, item, torch.tensor(part.values)))
     curve = []
     for _ in range(settings.epochs):
-        user, item, stars = columns[0]
-        loss = ((u[user] * v[item]).sum(1) - stars).square().mean()
+        user, item, values = columns[0]
+        loss = ((u[user] * v[item]).sum(1) - values).square().mean()
         if settings.l2:
             loss = loss + settings.l2 * (u.square().sum() / users + v.square().sum() / items)
         if settings.gravity:
@@ -156,40 +156,40 @@ def naive_course(train, test, settings, seed):
         with torch.no_grad():
             for rows, slope in zip((u, v), slopes, strict=True):
                 rows -= settings.learning_rate * slope
-            user, item, stars = columns[1]
-            curve.append(float(((u[user] * v[item]).sum(1) - stars).square().mean()))
+            user, item, values = columns[1]
+            curve.append(float(((u[user] * v[item]).sum(1) - values).square().mean()))
     return curve
 
 
 def course(plot=None):
     """Test mean squared error of Google's recipe on ml-100k, here and written naively."""
-    data, figures, curves = matinee.read("ml-100k"), {}, []
+    data, metrics, curves = matinee.read("ml-100k"), {}, []
     train, test = Split().apply(data)
     for name in ("google-course", "google-course-regularized"):
-        noted = find_setup(name).steps[0].rating
+        recorded = get_preset(name).steps[0].rating_head
         for seed in range(SEEDS):
-            recipe = recipe_again({**noted, "seed": seed, "device": "cpu"})
-            history = recipe.fit(train, test=test).history
+            estimator = estimator_from_params({**recorded, "seed": seed, "device": "cpu"})
+            history = estimator.fit(train, test=test).history
             pair = {
                 "here": (history["test_rmse"] ** 2).to_list(),
-                "naive": naive_course(train, test, recipe, 1000 + seed),
+                "naive": naive_course(train, test, estimator, 1000 + seed),
             }
             note(f"{name}, seed {seed}: {pair['here'][-1]:.4f}, naive {pair['naive'][-1]:.4f}")
             for who, curve in pair.items():
                 steps = range(1, len(curve) + 1)
                 curves.append(
                     pl.DataFrame({"step": steps, "mse": curve}).with_columns(
-                        recipe=pl.lit(name), who=pl.lit(who), seed=pl.lit(seed)
+                        estimator=pl.lit(name), who=pl.lit(who), seed=pl.lit(seed)
                     )
                 )
     curves = pl.concat(curves)
-    last = curves.filter(pl.col("step") == pl.col("step").max().over("recipe"))
-    for (name, who), rows in sorted(last.group_by("recipe", "who")):
-        figures[f"{name}, {who}, test MSE"] = float(rows["mse"].mean())
-        figures[f"{name}, {who}, spread over seeds"] = float(rows["mse"].std())
+    last = curves.filter(pl.col("step") == pl.col("step").max().over("estimator"))
+    for (name, who), rows in sorted(last.group_by("estimator", "who")):
+        metrics[f"{name}, {who}, test MSE"] = float(rows["mse"].mean())
+        metrics[f"{name}, {who}, spread over seeds"] = float(rows["mse"].std())
     if plot:
         draw(curves, plot)
-    return figures
+    return metrics
 
 
 def draw(curves, path):
@@ -218,13 +218,13 @@ def draw(curves, path):
 
 def neumf():
     """The recipe `neumf` on the NCF paper's own training part and test lists."""
-    exam = given_lists(matinee.read("ml-1m"), cache_folder() / "ncf-ml-1m")
-    recipe = recipe_again(find_setup("neumf").steps[0].ranking)
+    task = read_negatives(matinee.read("ml-1m"), cache_folder() / "ncf-ml-1m")
+    estimator = estimator_from_params(get_preset("neumf").steps[0].ranking_head)
     started = time.perf_counter()
-    figures = judge(recipe.fit(exam.train), exam)
+    metrics = evaluate_ranking(estimator.fit(task.train), task)
     return {
-        "HR@10": figures["hit_rate@10"],
-        "NDCG@10": figures["ndcg@10"],
+        "HR@10": metrics["hit_rate@10"],
+        "NDCG@10": metrics["ndcg@10"],
         "fitted in, minutes": (time.perf_counter() - started) / 60,
     }
 
@@ -252,7 +252,7 @@ def main():
             "torch": torch.__version__,
             "numpy": np.__version__,
         }
-        options.json.write_text(json.dumps({"figures": measured, **about}, indent=2) + "\n")
+        options.json.write_text(json.dumps({"metrics": measured, **about}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

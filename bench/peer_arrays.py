@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 HELD_BACK = 0.1  # of the training part, to choose settings by
-COLUMNS = ("user", "item", "stars", "timestamp")
+COLUMNS = ("user", "item", "rating", "timestamp")
 
 
 def read(given):
@@ -42,14 +42,14 @@ def chosen(fit_and_predict, arrays, grid):
     inner = {**arrays, **parts}
     errors = []
     for settings in grid:
-        rmse = scores(inner, fit_and_predict(inner, settings)["stars"])["rmse"]
+        rmse = scores(inner, fit_and_predict(inner, settings)["rating"])["rmse"]
         errors.append({"rmse": rmse, **settings})
     return grid[int(np.argmin([one["rmse"] for one in errors]))], errors
 
 
-def scores(arrays, stars):
+def scores(arrays, values):
     """RMSE and MAE on the test part of what a model says, clipped to the scale."""
-    away = np.clip(stars, arrays["low"], arrays["high"]) - arrays["test_stars"].astype(np.float64)
+    away = np.clip(values, arrays["low"], arrays["high"]) - arrays["test_stars"].astype(np.float64)
     return {"rmse": float(np.sqrt(np.square(away).mean())), "mae": float(np.abs(away).mean())}
 
 
@@ -57,7 +57,7 @@ def search_and_report(fit_and_predict, given, settings):
     """Print, as JSON, how the best settings of a grid do on the test part.
 
     `settings` is a JSON list of settings to choose from, or just some settings. What
-    `fit_and_predict` returns beside `stars` is reported too; `seconds` is the final fitting's.
+    `fit_and_predict` returns beside `values` is reported too; `seconds` is the final fitting's.
     """
     arrays, wanted = read(given), json.loads(settings)
     grid = wanted if isinstance(wanted, list) else [wanted]
@@ -65,7 +65,7 @@ def search_and_report(fit_and_predict, given, settings):
     best, errors = chosen(fit_and_predict, arrays, grid)
     searched = time.perf_counter() - started
     found = fit_and_predict(arrays, best)
-    report = {**scores(arrays, found.pop("stars")), **found}
+    report = {**scores(arrays, found.pop("rating")), **found}
     if errors:
         report |= {"chosen": best, "search_seconds": searched, "grid": errors}
     print(json.dumps(report))

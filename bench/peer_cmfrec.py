@@ -4,7 +4,7 @@ python peer_cmfrec.py TRAIN.npz SETTINGS
 
 SETTINGS are keyword arguments of `CMF`, or a list of such to choose from on a tenth of the
 training part. Beside them, `threads`, and `metadata`: whether the model sees genres, decades of
-release and the viewers' traits (those of them that there are) as side information.
+release and the users' traits (those of them that there are) as side information.
 """
 
 import sys
@@ -23,7 +23,7 @@ def one_hot(codes):
 
 
 def side_information(arrays):
-    """`CMF`'s matrices U of the viewers and I of the movies, as far as anything is known."""
+    """`CMF`'s matrices U of the users and I of the movies, as far as anything is known."""
     known = {}
     if "traits" in arrays:
         known["U"] = np.hstack([one_hot(codes) for codes in arrays["traits"].T])
@@ -35,8 +35,8 @@ def side_information(arrays):
 def fit_and_predict(arrays, settings):
     settings = dict(settings)
     side = side_information(arrays) if settings.pop("metadata", False) else {}
-    shape = int(arrays["viewers"]), int(arrays["movies"])
-    matrix = sp.coo_matrix((arrays["stars"], (arrays["user"], arrays["item"])), shape=shape)
+    shape = int(arrays["users"]), int(arrays["items"])
+    matrix = sp.coo_matrix((arrays["rating"], (arrays["user"], arrays["item"])), shape=shape)
     model = CMF(
         nthreads=settings.pop("threads", 2),
         use_float=True,
@@ -50,7 +50,7 @@ def fit_and_predict(arrays, settings):
     # cmfrec leaves biases of those without ratings unset, which would cost it dearly
     for biases, name in ((model.user_bias_, "user"), (model.item_bias_, "item")):
         biases[np.bincount(arrays[name], minlength=len(biases)) == 0] = 0
-    return {"seconds": seconds, "stars": model.predict(arrays["test_user"], arrays["test_item"])}
+    return {"seconds": seconds, "rating": model.predict(arrays["test_user"], arrays["test_item"])}
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from implicit.als import AlternatingLeastSquares
 def matrix(arrays, name):
     indptr, indices = arrays[f"{name}_indptr"], arrays[f"{name}_indices"]
     ones = np.ones(len(indices), np.float32)
-    return sp.csr_matrix((ones, indices, indptr), shape=(len(indptr) - 1, int(arrays["movies"])))
+    return sp.csr_matrix((ones, indices, indptr), shape=(len(indptr) - 1, int(arrays["items"])))
 
 
-def vectors(given, out, settings):
+def item_factors(given, out, settings):
     """Train on `train`, fold the rows of `asked` in, save both sides."""
     arrays = np.load(given)
     model = AlternatingLeastSquares(**json.loads(settings), num_threads=2, random_state=0)
@@ -48,4 +48,4 @@ def seconds(given, factors, iterations, solver="cg"):
 
 
 if __name__ == "__main__":
-    {"factors": vectors, "seconds": seconds}[sys.argv[1]](*sys.argv[2:])
+    {"factors": item_factors, "seconds": seconds}[sys.argv[1]](*sys.argv[2:])

@@ -34,7 +34,7 @@ def fit_and_predict(arrays, settings):
         {
             "user_id": arrays["user"],
             "item_id": arrays["item"],
-            "rating": arrays["stars"].astype(np.float64),
+            "rating": arrays["rating"].astype(np.float64),
         }
     )
     data = from_interactions_df(frame)
@@ -42,13 +42,13 @@ def fit_and_predict(arrays, settings):
     started = time.perf_counter()
     pipeline.train(data, TrainingOptions(rng=0))
     seconds = time.perf_counter() - started
-    stars = np.full(len(arrays["test_user"]), np.nan)
+    values = np.full(len(arrays["test_user"]), np.nan)
     order = np.argsort(arrays["test_user"], kind="stable")
     users, starts = np.unique(arrays["test_user"][order], return_index=True)
     for user, rows in zip(users, np.split(order, starts[1:]), strict=True):
         items = ItemList(item_ids=arrays["test_item"][rows])
-        stars[rows] = predict(pipeline, int(user), items).scores()
-    return {"seconds": seconds, "stars": stars}
+        values[rows] = predict(pipeline, int(user), items).scores()
+    return {"seconds": seconds, "rating": values}
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ AT_A_TIME = 1_000_000
 def main(given, settings):
     """Trained on pairs with stars; the wrapper's own predictions are wrong, so numpy makes them."""
     arrays = np.load(given)
-    columns = [arrays[name] for name in ("user", "item", "stars")]
+    columns = [arrays[name] for name in ("user", "item", "rating")]
     table = np.column_stack(columns).astype(np.float32)
     engine = mf.MF(nr_threads=2, nr_bins=40, quiet=True, **json.loads(settings))
     started = time.perf_counter()
@@ -33,9 +33,9 @@ def main(given, settings):
     for first in range(0, len(arrays["test_user"]), AT_A_TIME):
         part = slice(first, first + AT_A_TIME)
         user, item = arrays["test_user"][part], arrays["test_item"][part]
-        stars = np.einsum("nk,nk->n", users[user], items[item])
-        stars = np.clip(np.where(np.isnan(stars), model.b, stars), 0.5, 5)
-        missed += float(np.square(stars - arrays["test_stars"][part], dtype=np.float64).sum())
+        values = np.einsum("nk,nk->n", users[user], items[item])
+        values = np.clip(np.where(np.isnan(values), model.b, values), 0.5, 5)
+        missed += float(np.square(values - arrays["test_stars"][part], dtype=np.float64).sum())
     rmse = float(np.sqrt(missed / len(arrays["test_user"])))
     print(json.dumps({"seconds": seconds, "rmse": rmse}))
     sys.stdout.flush()

@@ -37,7 +37,7 @@ def main(given, batches):
         json.dumps(
             {
                 "everybody": spent * shape[0] / sum(len(block) for block in blocks),
-                "one viewer": statistics.median(seconds(int(user)) for user in some),
+                "one user": statistics.median(seconds(int(user)) for user in some),
             }
         )
     )

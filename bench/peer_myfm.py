@@ -6,9 +6,9 @@ SETTINGS: `rank`, `iterations`, `kept` (samples kept, the last ones; all if left
 `kind` ("regression" or "ordered") and `features`, any of
 
     date         the day of the rating, one-hot, in the main table
-    indicators   which movies the viewer has rated, and who has rated the movie, in the training
+    indicators   which movies the user has rated, and who has rated the movie, in the training
                  part, each 1/sqrt(number)
-    metadata     genres (1/sqrt(number)), year of release, and the viewers' traits
+    metadata     genres (1/sqrt(number)), year of release, and the users' traits
 
 Blocks, their scaling and a group of precisions for each of them are as in myFM's own examples
 on MovieLens, and so is keeping every sample.
@@ -43,9 +43,9 @@ def even(matrix):
     return sp.csr_matrix(sp.diags(number**-0.5) @ matrix)
 
 
-def groups_of_viewers(arrays, features):
-    """Matrices (viewers, features), each a group with precisions of its own."""
-    groups = [sp.identity(int(arrays["viewers"]), format="csr")]
+def groups_of_users(arrays, features):
+    """Matrices (users, features), each a group with precisions of its own."""
+    groups = [sp.identity(int(arrays["users"]), format="csr")]
     if "indicators" in features:
         groups.append(even(rated(arrays)))
     if "metadata" in features and "traits" in arrays:
@@ -53,9 +53,9 @@ def groups_of_viewers(arrays, features):
     return groups
 
 
-def groups_of_movies(arrays, features):
-    """Matrices (movies, features), each a group with precisions of its own."""
-    groups = [sp.identity(int(arrays["movies"]), format="csr")]
+def groups_of_items(arrays, features):
+    """Matrices (items, features), each a group with precisions of its own."""
+    groups = [sp.identity(int(arrays["items"]), format="csr")]
     if "indicators" in features:
         groups.append(even(rated(arrays).T))
     if "metadata" in features and "genres" in arrays:
@@ -64,8 +64,8 @@ def groups_of_movies(arrays, features):
 
 
 def rated(arrays):
-    """1 where a viewer has rated a movie in the training part."""
-    shape = int(arrays["viewers"]), int(arrays["movies"])
+    """1 where a user has rated a movie in the training part."""
+    shape = int(arrays["users"]), int(arrays["items"])
     ones = np.ones(len(arrays["user"]))
     return sp.csr_matrix((ones, (arrays["user"], arrays["item"])), shape=shape)
 
@@ -85,7 +85,7 @@ def days(arrays, features):
 
 def fit_and_predict(arrays, settings):
     features = settings["features"]
-    sides = groups_of_viewers(arrays, features), groups_of_movies(arrays, features)
+    sides = groups_of_users(arrays, features), groups_of_items(arrays, features)
     train_days, test_days = days(arrays, features)
     sizes = [] if train_days is None else [train_days.shape[1]]
     sizes += [group.shape[1] for side in sides for group in side]
@@ -97,10 +97,10 @@ def fit_and_predict(arrays, settings):
 
     ordered = settings["kind"] == "ordered"
     low, step = float(arrays["low"]), float(arrays["step"])
-    stars = arrays["stars"].astype(np.float64)
-    target = np.round((stars - low) / step).astype(np.int64) if ordered else stars
-    trainer = myfm.MyFMOrderedProbit if ordered else myfm.MyFMRegressor
-    model = trainer(rank=settings["rank"], random_seed=settings.get("seed", 42))
+    values = arrays["rating"].astype(np.float64)
+    target = np.round((values - low) / step).astype(np.int64) if ordered else values
+    estimator = myfm.MyFMOrderedProbit if ordered else myfm.MyFMRegressor
+    model = estimator(rank=settings["rank"], random_seed=settings.get("seed", 42))
     ends = []
 
     def note_the_time(*_):
@@ -125,12 +125,12 @@ def fit_and_predict(arrays, settings):
     started = time.perf_counter()
     if ordered:
         chances = model.predict_proba(test_days, blocks("test_"))
-        found["stars"] = low + step * (chances @ np.arange(chances.shape[1]))
+        found["rating"] = low + step * (chances @ np.arange(chances.shape[1]))
         given = np.round((arrays["test_stars"] - low) / step).astype(np.int64)
         of_given = chances[np.arange(len(given)), given]
         found["log_loss"] = float(-np.log(np.maximum(of_given, 1e-15)).mean())
     else:
-        found["stars"] = model.predict(test_days, blocks("test_"))
+        found["rating"] = model.predict(test_days, blocks("test_"))
     return {**found, "seconds_of_predicting": time.perf_counter() - started}
 
 

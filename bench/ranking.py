@@ -21,51 +21,51 @@ import numpy as np
 
 import matinee
 from matinee.data.cache import cache_folder
-from matinee.evaluation import given_lists, judge, strong
-from matinee.experiments import Split, train_and_test
+from matinee.evaluation import evaluate_ranking, read_negatives, strong
+from matinee.experiments import Split, train_and_evaluate
 from peers import run_peer
 
-# chosen on the last rating of each viewer's training part, 99 sampled movies against it
+# chosen on the last rating of each user's training part, 99 sampled movies against it
 NCF = {"factors": 192, "unobserved": 0.25, "regularization": 0.0075, "iterations": 12}
-HELD_OUT = 600  # viewers of strong generalization, for tuning as for testing
+HELD_OUT = 600  # users of strong generalization, for tuning as for testing
 LIKED = 4.0  # least stars of a positive there, as in Liang et al. 2018
 PAIRS = 7  # of timed runs, one of ours and one of the peer's in turn
 SWEEPS = 9
 
 
 class Vectors:
-    """A peer's vectors as a model that `judge` can ask, viewers in the order of the exam."""
+    """A peer's vectors as a model that `evaluate_ranking` can ask, users in the order of the exam."""
 
     def __init__(self, users: np.ndarray, items: np.ndarray) -> None:
         self.users, self.items, self.asked = users, items, 0
 
-    def scores(self, viewers, *, by=None):
-        first, self.asked = self.asked, self.asked + len(viewers)
+    def scores(self, users, *, head=None):
+        first, self.asked = self.asked, self.asked + len(users)
         return self.users[first : self.asked] @ self.items.T
 
 
-def ours(settings, exam):
-    return matinee.ImplicitALS(liked=LIKED, **settings).fit(exam.train)
+def ours(settings, task):
+    return matinee.ImplicitALS(min_rating=LIKED, **settings).fit(task.train)
 
 
-def ease(settings, exam):
-    return matinee.EASE(liked=LIKED, **settings).fit(exam.train)
+def ease(settings, task):
+    return matinee.EASE(min_rating=LIKED, **settings).fit(task.train)
 
 
-def implicit(settings, exam):
+def implicit(settings, task):
     """The peer's ALS, fitted in its own environment on the same positives."""
-    ratings = exam.train.ratings
-    liked = ratings.take(ratings.stars >= LIKED).by_user
+    ratings = task.train.ratings
+    min_rating = ratings.take(ratings.values >= LIKED).by_user
     with tempfile.TemporaryDirectory() as folder:
         given, out = Path(folder, "in.npz"), Path(folder, "out.npz")
-        save_matrices(given, len(exam.train.catalog), train=liked, asked=exam.history)
+        save_matrices(given, len(task.train.catalog), train=min_rating, asked=task.history)
         run_peer("implicit", "peer_implicit.py", "factors", given, out, json.dumps(settings))
         made = np.load(out)
         return Vectors(made["users"], made["items"])
 
 
-def save_matrices(path, movies, **named):
-    arrays = {"movies": np.int64(movies)}
+def save_matrices(path, items, **named):
+    arrays = {"items": np.int64(items)}
     for name, rows in named.items():
         arrays |= {f"{name}_indptr": rows.indptr, f"{name}_indices": rows.indices}
     np.savez(path, **arrays)
@@ -95,24 +95,26 @@ def random_settings(model, trial, trials, rng):
 
 
 def strong_generalization(data, seeds, trials):
-    """Mean figures over seeds, each model tuned on other held-out viewers of the training part."""
+    """Mean figures over seeds, each model tuned on other held-out users of the training part."""
     found = {}
     for seed in range(seeds):
-        exam = strong(data, viewers=HELD_OUT, liked=LIKED, seed=seed)
-        tuning = strong(exam.train, viewers=HELD_OUT, liked=LIKED, seed=1000 + seed)
+        task = strong(data, users=HELD_OUT, min_rating=LIKED, seed=seed)
+        tuning = strong(task.train, users=HELD_OUT, min_rating=LIKED, seed=1000 + seed)
         for model in (ours, ease, implicit):
             rng = np.random.default_rng(seed)
             tried = []
             for trial in range(trials):
                 settings = random_settings(model, trial, trials, rng)
-                tried.append((judge(model(settings, tuning), tuning)["ndcg@100"], trial, settings))
+                tried.append(
+                    (evaluate_ranking(model(settings, tuning), tuning)["ndcg@100"], trial, settings)
+                )
             best = max(tried)
             note(f"seed {seed} {model.__name__}: tuned to {best[0]:.4f} with {best[2]}")
-            add(found, NAMES[model], judge(model(best[2], exam), exam), best[2])
-        stars = matinee.ALS().fit(exam.train)
-        add(found, "rating head (als, defaults)", judge(stars, exam, by="stars"), {})
-        popular = matinee.Popularity(liked=LIKED).fit(exam.train)
-        add(found, "most watched", judge(popular, exam), {})
+            add(found, NAMES[model], evaluate_ranking(model(best[2], task), task), best[2])
+        values = matinee.ALS().fit(task.train)
+        add(found, "rating head (als, defaults)", evaluate_ranking(values, task, head="rating"), {})
+        popular = matinee.Popularity(min_rating=LIKED).fit(task.train)
+        add(found, "most watched", evaluate_ranking(popular, task), {})
     return {
         name: {
             "ndcg@100": statistics.mean(one["ndcg@100"] for one in rows),
@@ -128,23 +130,23 @@ def strong_generalization(data, seeds, trials):
 NAMES = {ours: "matinee ials", ease: "matinee ease", implicit: "implicit ALS"}
 
 
-def add(found, name, figures, settings):
+def add(found, name, metrics, settings):
     kept = ("ndcg@100", "recall_capped@20", "coverage@10", "popularity_share@10")
-    row = {**{key: figures[key] for key in kept}, "settings": settings}
-    note(f"    {name}: " + "  ".join(f"{key} {figures[key]:.4f}" for key in kept))
+    row = {**{key: metrics[key] for key in kept}, "settings": settings}
+    note(f"    {name}: " + "  ".join(f"{key} {metrics[key]:.4f}" for key in kept))
     found.setdefault(name, []).append(row)
 
 
 def sampled_protocol(data, seeds):
     """The NCF paper's own test pairs and negatives."""
-    exam = given_lists(data, cache_folder() / "ncf-ml-1m")
+    task = read_negatives(data, cache_folder() / "ncf-ml-1m")
     rows = []
     for seed in range(seeds):
-        figures = judge(matinee.ImplicitALS(seed=seed, **NCF).fit(exam.train), exam)
-        rows.append({"hr@10": figures["hit_rate@10"], "ndcg@10": figures["ndcg@10"]})
+        metrics = evaluate_ranking(matinee.ImplicitALS(seed=seed, **NCF).fit(task.train), task)
+        rows.append({"hr@10": metrics["hit_rate@10"], "ndcg@10": metrics["ndcg@10"]})
         note(f"ncf, seed {seed}: {rows[-1]}")
     means = {key: statistics.mean(row[key] for row in rows) for key in rows[0]}
-    return {**means, "settings": NCF, "by_seed": rows, "viewers": len(exam)}
+    return {**means, "settings": NCF, "by_seed": rows, "users": len(task)}
 
 
 def official_folds():
@@ -154,7 +156,7 @@ def official_folds():
     rows = []
     for k in range(1, 6):
         ranking = matinee.ImplicitALS()
-        result = train_and_test(data, matinee.ALS(), Split(f"u{k}"), ranking=ranking)
+        result = train_and_evaluate(data, matinee.ALS(), Split(f"u{k}"), ranking=ranking)
         rows.append({key: result.lists[key] for key in kept})
     return {key: statistics.mean(row[key] for row in rows) for key in kept}
 
@@ -193,18 +195,18 @@ def note(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def show(figures):
+def show(metrics):
     """The table on stdout."""
-    if ncf := figures.get("ncf"):
+    if ncf := metrics.get("ncf"):
         print(f"ml-1m, NCF protocol, 192 factors     HR@10 {ncf['hr@10']:.4f}", end="")
         print(f"   NDCG@10 {ncf['ndcg@10']:.4f}")
-    for name, row in figures.get("strong", {}).items():
+    for name, row in metrics.get("strong-generalization", {}).items():
         print(f"ml-1m, strong generalization, {name:28}", end="")
         print(f" NDCG@100 {row['ndcg@100']:.4f}   Recall@20 {row['recall@20']:.4f}")
-    if folds := figures.get("folds"):
+    if folds := metrics.get("folds"):
         print("ml-100k, five folds, defaults        ", end="")
         print("   ".join(f"{key} {value:.4f}" for key, value in folds.items()))
-    for factors, row in figures.get("speed", {}).items():
+    for factors, row in metrics.get("speed", {}).items():
         print(f"ml-1m, seconds per sweep, {factors:>3} factors  {row['seconds']:.4f}", end="")
         print(f"   implicit {row['implicit_seconds']:.4f}   ratio {row['ratio']:.2f}")
 
@@ -214,7 +216,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="Write the figures to this file, too.")
     parser.add_argument("--trials", type=int, default=15, help="Per model and seed.")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--only", choices=["ncf", "strong", "folds", "speed"])
+    parser.add_argument("--only", choices=["ncf", "strong-generalization", "folds", "speed"])
     given = parser.parse_args()
     started = time.perf_counter()
     data = matinee.read("ml-1m")
@@ -222,14 +224,14 @@ def main() -> None:
         "speed": lambda: {factors: speed(data, factors) for factors in (64, 256)},
         "ncf": lambda: sampled_protocol(data, given.seeds),
         "folds": official_folds,
-        "strong": lambda: strong_generalization(data, given.seeds, given.trials),
+        "strong-generalization": lambda: strong_generalization(data, given.seeds, given.trials),
     }
-    figures = {name: part() for name, part in parts.items() if given.only in (None, name)}
-    show(figures)
+    metrics = {name: part() for name, part in parts.items() if given.only in (None, name)}
+    show(metrics)
     if given.json:
         environment = {"processors": os.cpu_count(), "python": sys.version.split()[0]}
         environment |= {"trials": given.trials, "minutes": (time.perf_counter() - started) / 60}
-        given.json.write_text(json.dumps({"figures": figures, **environment}, indent=2) + "\n")
+        given.json.write_text(json.dumps({"metrics": metrics, **environment}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from matinee.data.cache import cache_folder
 from matinee.data.synthetic import write_generated
 from peers import run_peer
 
-SIZE = {"viewers": 200_948, "movies": 84_432, "ratings": 32_000_204}
+SIZE = {"users": 200_948, "items": 84_432, "ratings": 32_000_204}
 ITERATIONS = 6  # timed in one process; the first is left out
 LIBMF = [  # the best of a wider search come first
     {"k": 64, "nr_iters": 12, "lambda_p1": 0, "lambda_q1": 0, "lambda_p2": 0.05, "lambda_q2": 0.05},
@@ -39,7 +39,7 @@ LIBMF = [  # the best of a wider search come first
 ]
 OURS = {"regularization": 2.0, "iterations": 6}  # as many tries
 CMFREC = {"k": 64, "lambda_": 0.05, "scale_lam": True, "method": "als", "use_cg": True, "niter": 6}
-GROWTH = (0.1, 1, 10)  # times SIZE, in viewers and ratings; the movies stay
+GROWTH = (0.1, 1, 10)  # times SIZE, in users and ratings; the movies stay
 
 
 def folder() -> Path:
@@ -62,16 +62,16 @@ def save_for_peers(place):
     path = Path(place) / "parts.npz"
     np.savez(
         path,
-        viewers=np.int64(SIZE["viewers"]),
-        movies=np.int64(SIZE["movies"]),
+        users=np.int64(SIZE["users"]),
+        items=np.int64(SIZE["items"]),
         train_indptr=by_user.indptr,
         train_indices=by_user.indices,
         user=train.ratings.user,
         item=train.ratings.item,
-        stars=train.ratings.stars,
+        values=train.ratings.values,
         test_user=test.ratings.user,
         test_item=test.ratings.item,
-        test_stars=test.ratings.stars,
+        test_values=test.ratings.values,
     )
     return str(path)
 
@@ -87,11 +87,11 @@ def seconds_of_iterations(settings):
     """Median seconds of an iteration, errors and all."""
     train, _ = parts()
     model = matinee.ALS(iterations=ITERATIONS, **settings).fit(train, threads=2)
-    return float(np.median(np.diff(model.rating.history["seconds"].to_numpy())))
+    return float(np.median(np.diff(model.rating_head.history["seconds"].to_numpy())))
 
 
 def iterations(rounds):
-    """Seconds of an iteration over all viewers and movies, ours and implicit's in turn."""
+    """Seconds of an iteration over all users and movies, ours and implicit's in turn."""
     kinds = {
         "64 factors, cg": ({"factors": 64}, ["64", str(ITERATIONS)]),
         "64 factors, exact": (
@@ -122,7 +122,7 @@ def iterations(rounds):
 def curve(settings):
     """Test RMSE of ours, iteration by iteration."""
     train, test = parts()
-    history = matinee.ALS(**settings).fit(train, test=test, threads=2).rating.history
+    history = matinee.ALS(**settings).fit(train, test=test, threads=2).rating_head.history
     return history["test_rmse"].to_list()
 
 
@@ -201,20 +201,20 @@ def command(rounds):
 def lists(rounds):
     """Lists of ten, for everybody and for one, by vectors of 64 factors."""
     train, _ = parts()
-    stars = matinee.ALS().fit(train)
+    values = matinee.ALS().fit(train)
     ranking = matinee.ImplicitALS(factors=64).fit(train)
     del train
-    return speed_lists.measure(stars, ranking)
+    return speed_lists.measure(values, ranking)
 
 
 def grown(times):
-    """Seconds of an iteration on so many times the ratings and viewers, and peak memory."""
+    """Seconds of an iteration on so many times the ratings and users, and peak memory."""
     from matinee.data.synthetic import generate
 
     size = {name: round(number * times) for name, number in SIZE.items()}
-    data, _ = generate(**{**size, "movies": SIZE["movies"]})
+    data, _ = generate(**{**size, "items": SIZE["items"]})
     model = matinee.ALS(iterations=4).fit(data, threads=2)
-    seconds = float(np.median(np.diff(model.rating.history["seconds"].to_numpy())))
+    seconds = float(np.median(np.diff(model.rating_head.history["seconds"].to_numpy())))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     return {"ratings": len(data), "seconds": seconds, "peak_gb": peak}
 
@@ -234,7 +234,7 @@ PARTS = {
     "quality": quality,
     "ingest": lambda rounds: speed_ingest.measure(folder(), rounds),
     "command": command,
-    "lists": lists,
+    "ranking": lists,
     "growth": growth,
 }
 
@@ -253,15 +253,15 @@ def main() -> None:
     if given.child:
         print(json.dumps(globals()[given.child[0]](*json.loads(given.child[1]))))
         return
-    figures = {}
+    metrics = {}
     for name, part in PARTS.items():
         if given.only in (None, name):
             note(f"-- {name}")
-            figures[name] = part(given.rounds)
-            print(json.dumps({name: figures[name]}, indent=2), flush=True)
+            metrics[name] = part(given.rounds)
+            print(json.dumps({name: metrics[name]}, indent=2), flush=True)
     if given.json:
         environment = {"processors": os.cpu_count(), "python": sys.version.split()[0]}
-        given.json.write_text(json.dumps({"figures": figures, **environment}, indent=2) + "\n")
+        given.json.write_text(json.dumps({"metrics": metrics, **environment}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

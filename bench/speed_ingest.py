@@ -2,7 +2,7 @@
 
     python bench/speed_ingest.py FOLDER [--repeat 3]
 
-FOLDER holds `ratings.csv` and `movies.csv`. Each reading runs in a process of its own, in turns, on
+FOLDER holds `ratings.csv` and `items.csv`. Each reading runs in a process of its own, in turns, on
 all processors it is given (`taskset` says which): polars; ours from the text, with nothing
 prepared; ours from what that left in the cache. A reading that is not counted compiles before.
 Prints JSON.
@@ -31,7 +31,7 @@ started = time.perf_counter()
 ratings = matinee.data.reading(sys.argv[1]).ratings
 both = ratings.by_user, ratings.by_item
 """
-FIGURES = """
+METRICS = """
 print(json.dumps({
     "seconds": time.perf_counter() - started,
     "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -74,7 +74,7 @@ def measure(folder: Path, repeat: int = 3) -> dict[str, Any]:
 
 def _run(code: str, folder: Path, cache: Path) -> dict[str, float]:
     environment = os.environ | {"MATINEE_DATA": str(cache)}
-    command = [sys.executable, "-c", code + FIGURES, str(folder)]
+    command = [sys.executable, "-c", code + METRICS, str(folder)]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout))
 

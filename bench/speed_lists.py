@@ -1,4 +1,4 @@
-"""Seconds for lists of ten: for everybody, for one viewer, for somebody new; and what others take.
+"""Seconds for lists of ten: for everybody, for one user, for somebody new; and what others take.
 
 python bench/speed_lists.py RUN_BY_STARS RUN_BY_RANKING
 
@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from matinee.models import FactorModel
+from matinee.models import Recommender
 from matinee.storage.runs import load
 from peers import run_peer
 
 ROUNDS = 3
-BATCH = 1000  # viewers that the peer and the bare product take at a time
+BATCH = 1000  # users that the peer and the bare product take at a time
 TILE = 4096  # movies of the bare product at a time, so that what it writes stays in the cache
 BATCHES = 20  # of theirs that are measured; seconds are scaled up to all
-ONE_BY_ONE = 1000  # viewers asked about one at a time
+ONE_BY_ONE = 1000  # users asked about one at a time
 RATED = 20  # ratings of somebody new
 
 
@@ -36,23 +36,23 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def for_everybody(model: FactorModel) -> float:
-    """Seconds from a model in memory to the table of ten titles for every viewer."""
+def for_everybody(model: Recommender) -> float:
+    """Seconds from a model in memory to the table of ten titles for every user."""
     return seconds(lambda: model.recommend(n=10))
 
 
-def for_one(model: FactorModel) -> float:
-    """Median seconds of ten titles for one viewer, over many viewers."""
+def for_one(model: Recommender) -> float:
+    """Median seconds of ten titles for one user, over many users."""
     ids = model.user_ids.values.sample(ONE_BY_ONE, with_replacement=True, seed=0).to_list()
     return statistics.median(seconds(lambda user=user: model.recommend(user)) for user in ids)
 
 
-def for_somebody_new(model: FactorModel) -> float:
+def for_somebody_new(model: Recommender) -> float:
     """Median seconds from twenty ratings of known movies to ten titles."""
     rng = np.random.default_rng(0)
     known = model.items.to_numpy()[model.item_counts >= RATED]
     given = [
-        {int(movie): float(rng.integers(1, 6)) for movie in rng.choice(known, RATED, replace=False)}
+        {int(item): float(rng.integers(1, 6)) for item in rng.choice(known, RATED, replace=False)}
         for _ in range(ONE_BY_ONE // 5)
     ]
     return statistics.median(
@@ -74,13 +74,13 @@ def bare_product(users: np.ndarray, items: np.ndarray) -> float:
     return seconds(multiply) * len(users) / min(len(users), BATCH * BATCHES)
 
 
-def measure(stars: FactorModel, ranking: FactorModel) -> dict[str, Any]:
+def measure(values: Recommender, ranking: Recommender) -> dict[str, Any]:
     """Medians of all of the above, and of `implicit` with the ranking head's own vectors."""
-    models = {"stars": stars, "ranking": ranking}
+    models = {"rating": values, "ranking": ranking}
     for model in models.values():  # compiled and packed before anything is timed
         model.recommend(model.user_ids.values[:20])
         for_somebody_new(model)
-    users, items = (np.ascontiguousarray(side) for side in vectors(ranking))
+    users, items = (np.ascontiguousarray(side) for side in item_factors(ranking))
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         given = Path(folder) / "given.npz"
@@ -88,17 +88,17 @@ def measure(stars: FactorModel, ranking: FactorModel) -> dict[str, Any]:
         np.savez(given, users=users, items=items, indptr=rated.indptr, indices=rated.indices)
         for _ in range(ROUNDS):
             now = {"bare product, everybody": bare_product(users, items)}
-            for by, model in models.items():
-                now[f"matinee by {by}, everybody"] = for_everybody(model)
-                now[f"matinee by {by}, one viewer"] = for_one(model)
-                now[f"matinee by {by}, somebody new"] = for_somebody_new(model)
+            for head, model in models.items():
+                now[f"matinee by {head}, everybody"] = for_everybody(model)
+                now[f"matinee by {head}, one user"] = for_one(model)
+                now[f"matinee by {head}, somebody new"] = for_somebody_new(model)
             peer = json.loads(run_peer("implicit", "peer_lists.py", str(given), str(BATCHES)))
             now |= {f"implicit, {what}": spent for what, spent in peer.items()}
             for what, spent in now.items():
                 found.setdefault(what, []).append(spent)
     return {
-        "viewers": len(users),
-        "movies": len(items),
+        "users": len(users),
+        "items": len(items),
         "factors": users.shape[1],
         "rounds": ROUNDS,
         "scaled up to everybody from": BATCH * BATCHES,
@@ -106,12 +106,12 @@ def measure(stars: FactorModel, ranking: FactorModel) -> dict[str, Any]:
     }
 
 
-def vectors(model: FactorModel) -> tuple[np.ndarray, np.ndarray]:
-    """Of viewers and movies."""
+def item_factors(model: Recommender) -> tuple[np.ndarray, np.ndarray]:
+    """Of users and movies."""
     head = model.head("ranking")
-    if head.vectors is None or head.viewer_vectors is None:
+    if head.item_factors is None or head.user_factors is None:
         sys.exit("The run by ranking has no vectors: train it with ImplicitALS.")
-    return head.viewer_vectors, head.vectors
+    return head.user_factors, head.item_factors
 
 
 if __name__ == "__main__":

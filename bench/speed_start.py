@@ -30,7 +30,7 @@ def start_up(run: Path, user: str, warm: int = 9, cold: int = 3) -> dict[str, di
     run : Path
         A saved run; its files should be in the page cache, as they are after the first start.
     user : str
-        The viewer to recommend to.
+        The user to recommend to.
     warm, cold : int
         Starts of each kind.
     """

@@ -22,9 +22,9 @@ import matinee
 from matinee.evaluation import evaluate
 from matinee.experiments import Split
 from matinee.experiments.training import compile_kernels
-from matinee.tuning import Objective, tune, usual_space
-from matinee.tuning.objective import inner_parts
-from matinee.tuning.search_space import recipe_with
+from matinee.tuning import Objective, default_search_space, tune
+from matinee.tuning.objective import validation_splits
+from matinee.tuning.search_space import estimator_with
 from matinee.tuning.study import sampler_of
 
 PEER = {"cmfrec, hand-tuned, with implicit features": 0.9048, "without": 0.9132}
@@ -60,7 +60,7 @@ def cost(trials: int, pairs: int) -> dict[str, object]:
     for _ in range(pairs):
         row = {**growing(data, trials), **whole(train, trials)}
         started = time.perf_counter()
-        inner, _ = inner_parts(train, "random", 0)[0]
+        inner, _ = validation_splits(train, "random", 0)[0]
         matinee.ALS().fit(inner)
         row["one_fit"] = time.perf_counter() - started
         row["of_whole_search"] = row["growing"] / row["whole"]
@@ -68,7 +68,7 @@ def cost(trials: int, pairs: int) -> dict[str, object]:
         note(f"{row}")
         rows.append(row)
     for name in ("growing_settings", "whole_settings"):
-        model = recipe_with("ALS", rows[0][name]).fit(train)
+        model = estimator_with("ALS", rows[0][name]).fit(train)
         rows[0][name.replace("settings", "rmse")] = evaluate(model, train, test).rmse
     found = {
         name: statistics.median(row[name] for row in rows)
@@ -108,13 +108,13 @@ def growing(data: matinee.Dataset, trials: int) -> dict[str, object]:
 
 def whole(train: matinee.Dataset, trials: int) -> dict[str, object]:
     """The same search in memory, every trial fitted whole."""
-    space, objective = usual_space("ALS"), Objective("rmse")
-    inner = inner_parts(train, "random", 0)[0]
-    judge = objective.on(*inner)
+    space, objective = default_search_space("ALS"), Objective("rmse")
+    inner = validation_splits(train, "random", 0)[0]
+    evaluate_ranking = objective.on(*inner)
 
     def trial(trial: optuna.Trial) -> float:
         settings = space.settings(space.suggest(trial), inner[0].ratings)
-        return judge(recipe_with("ALS", settings).fit(inner[0]))
+        return evaluate_ranking(estimator_with("ALS", settings).fit(inner[0]))
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=sampler_of("tpe", 0))

@@ -16,8 +16,8 @@ if os.environ.get("CI"):
 
 @pytest.fixture(scope="session")
 def generated():
-    """(dataset, truth): 300 viewers, 200 movies, some of them without ratings."""
-    return generate(viewers=300, movies=200, ratings=12_000, seed=5)
+    """(dataset, truth): 300 users, 200 movies, some of them without ratings."""
+    return generate(users=300, items=200, ratings=12_000, seed=5)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ PAGE = DOCS / "from-the-notebooks.md"
 @pytest.fixture
 def notebook(tmp_path, monkeypatch):
     """A folder to work in, where the name of an edition stands for generated data."""
-    data, _ = generate(viewers=120, movies=90, ratings=4000, seed=2)
+    data, _ = generate(users=120, items=90, ratings=4000, seed=2)
     read = matinee.read
 
     def read_or_generated(source, **how):
@@ -35,14 +35,14 @@ def test_the_notebook_page_runs_from_top_to_bottom(notebook):
     assert len(blocks) == 4
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), notebook)  # noqa: S102
-    assert notebook["model"].rating.trainer["factors"] == 16
+    assert notebook["model"].rating_head.estimator["factors"] == 16
     assert notebook["vectors"].shape == (90, 16)
     assert notebook["since_2000"].to_frame()["year"].min() >= 2000
     assert (Path("runs/mine") / "manifest.json").exists()
 
 
 def test_the_gallery_draws_every_picture_that_it_shows(tmp_path):
-    """With fewer viewers and movies than the pictures have."""
+    """With fewer users and movies than the pictures have."""
     for package in ("altair", "sklearn", "vl_convert"):
         pytest.importorskip(package)
     spec = importlib.util.spec_from_file_location("gallery", DOCS / "gallery.py")
@@ -50,7 +50,7 @@ def test_the_gallery_draws_every_picture_that_it_shows(tmp_path):
     spec.loader.exec_module(gallery)
     text = gallery.PAGE.read_text()
     small = text.replace(
-        "viewers=3000, movies=2000, ratings=300_000", "viewers=300, movies=150, ratings=9_000"
+        "users=3000, movies=2000, ratings=300_000", "users=300, movies=150, ratings=9_000"
     )
     assert small != text
     shown = set(gallery.IMAGE.findall(text))

@@ -30,23 +30,23 @@ DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 def editions(tmp_path_factory):
     """A cache folder with generated data in the layout of each edition that is used."""
     cache = tmp_path_factory.mktemp("editions")
-    data, _ = generate(viewers=80, movies=80, ratings=2500, seed=3)
+    data, _ = generate(users=80, items=80, ratings=2500, seed=3)
     rows = pl.DataFrame(
         {
             "user": data.ratings.user + 1,
             "item": data.ratings.item + 1,
-            "stars": data.ratings.stars,
+            "rating": data.ratings.values,
             "time": data.ratings.timestamp,
         }
     )
-    whole = rows.with_columns(pl.col("stars").ceil().cast(pl.Int64))
-    _as_csv(cache / "ml-latest-small", rows, _movies(data, EPISODE))
-    _as_100k(cache / "ml-100k", whole, _movies(data, ""))
-    _as_dat(cache / "ml-1m", whole, _movies(data, EPISODE))
+    whole = rows.with_columns(pl.col("rating").ceil().cast(pl.Int64))
+    _as_csv(cache / "ml-latest-small", rows, _items(data, EPISODE))
+    _as_100k(cache / "ml-100k", whole, _items(data, ""))
+    _as_dat(cache / "ml-1m", whole, _items(data, EPISODE))
     return cache
 
 
-def _movies(data, episode):
+def _items(data, episode):
     """(id, title, genres), with known titles for the most rated."""
     titles = list(data.catalog.titles)
     most = np.argsort(-data.ratings.item_counts, kind="stable").tolist()
@@ -55,37 +55,37 @@ def _movies(data, episode):
     return list(zip(range(1, len(titles) + 1), titles, data.catalog.frame["genres"], strict=True))
 
 
-def _as_csv(folder, rows, movies):
+def _as_csv(folder, rows, items):
     folder.mkdir()
     rows.rename(
-        {"user": "userId", "item": "movieId", "stars": "rating", "time": "timestamp"}
+        {"user": "userId", "item": "movieId", "rating": "rating", "time": "timestamp"}
     ).write_csv(folder / "ratings.csv", float_precision=1)
     pl.DataFrame(
-        [(item, title, "|".join(genres)) for item, title, genres in movies],
+        [(item, title, "|".join(genres)) for item, title, genres in items],
         schema=["movieId", "title", "genres"],
         orient="row",
     ).write_csv(folder / "movies.csv")
 
 
-def _as_100k(folder, rows, movies):
+def _as_100k(folder, rows, items):
     folder.mkdir()
     rows.write_csv(folder / "u.data", separator="\t", include_header=False)
-    names = ["unknown", *sorted({name for _, _, genres in movies for name in genres})]
+    names = ["unknown", *sorted({name for _, _, genres in items for name in genres})]
     lines = [f"{name}|{at}" for at, name in enumerate(names)]
     (folder / "u.genre").write_text("\n".join(lines) + "\n")
-    flags = [["01"[name in genres] for name in names] for _, _, genres in movies]
+    flags = [["01"[name in genres] for name in names] for _, _, genres in items]
     lines = [
         "|".join([str(item), title, "01-Jan-1995", "", "", *flag])
-        for (item, title, _), flag in zip(movies, flags, strict=True)
+        for (item, title, _), flag in zip(items, flags, strict=True)
     ]
     (folder / "u.item").write_text("\n".join(lines) + "\n")
 
 
-def _as_dat(folder, rows, movies):
+def _as_dat(folder, rows, items):
     folder.mkdir()
     lines = ["::".join(map(str, row)) for row in rows.iter_rows()]
     (folder / "ratings.dat").write_text("\n".join(lines) + "\n")
-    lines = [f"{item}::{title}::{'|'.join(genres)}" for item, title, genres in movies]
+    lines = [f"{item}::{title}::{'|'.join(genres)}" for item, title, genres in items]
     (folder / "movies.dat").write_text("\n".join(lines) + "\n")
 
 
@@ -158,11 +158,11 @@ def test_a_notebook_says_nothing_of_the_machine(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_shows_no_viewer_of_the_data(path):
+def test_a_notebook_shows_no_user_of_the_data(path):
     shown = "\n".join(cell.source for cell in _code(path))
     names = ("to_frame", "favourites", "typical_viewer", "first_ratings", "viewer_space")
     assert not [name for name in names if name in shown]
-    # recommendations are for viewers that a cell made up
+    # recommendations are for users that a cell made up
     asked = re.findall(r"\.(?:recommend|explain)\((\w+)", shown)
     assert set(asked) <= set(re.findall(r"(\w+) = [\w.]+\.fold_in\(", shown))
     for text in _texts(nbformat.read(path, as_version=4)):

@@ -2,7 +2,7 @@
 
 >>> import matinee
 >>> from matinee.data.generated import generate
->>> dataset, _ = generate(viewers=100, movies=80, ratings=3000)
+>>> dataset, _ = generate(users=100, items=80, ratings=3000)
 >>> train, test = dataset.split("random", test_fraction=0.1, seed=0)
 >>> model = matinee.ALS(factors=8).fit(train)
 >>> model = model.with_ranking(matinee.ImplicitALS(factors=8).fit(train))

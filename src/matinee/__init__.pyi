@@ -2,7 +2,7 @@ from .data import Dataset, read
 from .errors import MatineeError
 from .evaluation import evaluate
 from .experiments import compare, cross_validate
-from .models import ALS, EASE, BayesianMF, BiasOnly, FactorModel, ImplicitALS, Popularity, Viewer
+from .models import ALS, EASE, BayesianMF, Bias, ImplicitALS, Popularity, Recommender, UserProfile
 from .models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
 from .storage.runs import load
 from .tuning import tune
@@ -14,15 +14,15 @@ __all__ = [
     "GMF",
     "MLP",
     "BayesianMF",
-    "BiasOnly",
+    "Bias",
     "Dataset",
-    "FactorModel",
     "ImplicitALS",
     "MatineeError",
     "MatrixFactorization",
     "NeuMF",
     "Popularity",
-    "Viewer",
+    "Recommender",
+    "UserProfile",
     "compare",
     "cross_validate",
     "evaluate",

@@ -25,7 +25,7 @@ class ArchiveError(MatineeError):
 
 
 class UnknownIdError(MatineeError):
-    """A viewer or a movie that the dataset or model does not know."""
+    """A user or a movie that the dataset or model does not know."""
 
 
 class RunError(MatineeError):

@@ -29,7 +29,7 @@ class Shell:
     def __call__(self, *arguments, fails=False):
         """What it prints; what it warns of is kept as `warned`."""
         status, out, self.warned = self.ended(*arguments)
-        return judged(out, self.warned, status, fails)
+        return evaluated(out, self.warned, status, fails)
 
     def ended(self, *arguments):
         """(status, stdout, stderr)"""
@@ -82,10 +82,10 @@ class Shell:
             stdin=subprocess.DEVNULL,
             check=False,
         )
-        return judged(done.stdout, done.stderr, done.returncode, fails)
+        return evaluated(done.stdout, done.stderr, done.returncode, fails)
 
 
-def judged(out, err, status, fails):
+def evaluated(out, err, status, fails):
     """What a command printed, after a look at how it ended."""
     assert status == (2 if fails else 0), err
     assert "Traceback" not in err

@@ -10,9 +10,9 @@ from shell import Shell
 import matinee
 from matinee.data.synthetic import generate, write_generated
 from matinee.errors import RunError
-from matinee.evaluation import leave_last_out
-from matinee.experiments import Past, Split, same_bits, train_and_test
-from matinee.models import EASE, BiasOnly
+from matinee.evaluation import leave_one_out
+from matinee.experiments import RunSpec, Split, diff_runs, train_and_evaluate
+from matinee.models import EASE, Bias
 
 SAME = "The same to the last bit."
 
@@ -21,7 +21,7 @@ SAME = "The same to the last bit."
 def shell(tmp_path_factory):
     """A folder with data `small` in the cache, and a run `first`."""
     folder, cache = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("cache")
-    write_generated(cache / "small", viewers=60, movies=50, ratings=1500, seed=2)
+    write_generated(cache / "small", users=60, items=50, ratings=1500, seed=2)
     shell = Shell(folder, cache)
     shell("train", "small", "--factors", 3, "--ranker-factors", 4, "--seed", 3, "--split", "last",
           "--run", "runs/first")  # fmt: skip
@@ -63,7 +63,7 @@ def test_a_run_is_made_again_to_the_last_bit(shell, options):
     of_both = [shell.manifest(one["run"]) for one in (first, again)]
     for section in ("data", "split", "metrics", "model", "heads", "made"):
         assert of_both[0][section] == of_both[1][section]
-    for name in ("trainers", "rmse", "lists", "train_ratings"):
+    for name in ("estimators", "rmse", "ranking", "train_ratings"):
         assert first[name] == again[name]
 
 
@@ -82,9 +82,9 @@ def test_models_trained_by_gradients_are_made_again_on_the_same_device(shell, op
     assert "on cpu" in text
     again = shell.manifest(f"{first['run']}-2")
     assert again["made"] == made
-    lists = again["metrics"]["lists"]
-    assert lists == first["lists"]
-    assert lists["protocol"] == ("ncf" if "--recipe" in options else "held-out")
+    lists = again["metrics"]["ranking"]
+    assert lists == first["ranking"]
+    assert lists["protocol"] == ("ncf" if "--recipe" in options else "holdout")
 
 
 def test_it_says_so_and_what_was_reached(shell):
@@ -151,7 +151,7 @@ def test_a_damaged_run_is_not_the_same(shell, tmp_path, damage):
         ("heads", lambda said: said["heads"]["ranking"].update(kind="ItemWeights")),
         ("model", lambda said: said["model"].update(scale=[0, 5, 0.5])),
         ("metrics", lambda said: said["metrics"].update(rmse=0.1)),
-        ("metrics", lambda said: said["metrics"]["lists"].update(viewers=1)),
+        ("metrics", lambda said: said["metrics"]["ranking"].update(users=1)),
     ],
 )
 def test_what_stands_in_the_manifest_alone_is_compared_too(shell, tmp_path, section, change):
@@ -163,19 +163,19 @@ def test_what_stands_in_the_manifest_alone_is_compared_too(shell, tmp_path, sect
 
 
 def test_other_titles_are_told(shell):
-    write_generated(shell.folder / "mine", viewers=60, movies=50, ratings=1500, seed=4)
+    write_generated(shell.folder / "mine", users=60, items=50, ratings=1500, seed=4)
     run = shell.json("train", "mine", "--factors", 2, "--ranker", "none")["run"]
-    movies = shell.folder / "mine" / "movies.csv"
-    movies.write_text(movies.read_text().replace("Drama", "Comedy"))
+    items = shell.folder / "mine" / "movies.csv"
+    items.write_text(items.read_text().replace("Drama", "Comedy"))
     text = shell("train", "--from", run)
-    assert "movies.parquet" in text
+    assert "items.parquet" in text
     assert "Titles, years or genres have changed since." in text
 
 
 def test_data_that_changed_are_refused_by_name(shell):
-    write_generated(shell.folder / "changing", viewers=60, movies=50, ratings=1500, seed=4)
+    write_generated(shell.folder / "changing", users=60, items=50, ratings=1500, seed=4)
     run = shell.json("train", "changing", "--model", "bias", "--ranker", "none")["run"]
-    write_generated(shell.folder / "changing", viewers=60, movies=50, ratings=1500, seed=5)
+    write_generated(shell.folder / "changing", users=60, items=50, ratings=1500, seed=5)
     message = shell("train", "--from", run, "--run", "runs/refused", fails=True)
     assert "changing/ratings.csv: these are no longer the ratings" in message or (
         "changing: these are no longer the ratings" in message
@@ -208,8 +208,8 @@ def test_neither_data_nor_a_run_is_refused(shell):
     assert "there is no run of this name" in shell("train", "--from", "nowhere", fails=True)
 
 
-def forget_the_trainer(manifest):
-    manifest["heads"]["rating"]["trainer"] = {"name": "Magic"}
+def forget_the_estimator(manifest):
+    manifest["heads"]["rating"]["estimator"] = {"name": "Magic"}
 
 
 @pytest.mark.parametrize(
@@ -219,11 +219,13 @@ def forget_the_trainer(manifest):
         (lambda manifest: manifest["data"].pop("source"), "does not say which data and split"),
         (lambda manifest: manifest["data"].update(source=""), "a table in memory"),
         (lambda manifest: manifest.update(heads={}), "does not say what it was trained by"),
-        (forget_the_trainer, "its rating head cannot be trained again. This version knows no"),
-        (lambda manifest: manifest["heads"]["rating"].pop("trainer"), "its rating head cannot"),
+        (forget_the_estimator, "its rating head cannot be trained again. This version knows no"),
+        (lambda manifest: manifest["heads"]["rating"].pop("estimator"), "its rating head cannot"),
         (lambda manifest: manifest["heads"].update(rating=3), "its rating head cannot"),
         (
-            lambda manifest: manifest["metrics"]["lists"].update(protocol="strong"),
+            lambda manifest: manifest["metrics"]["ranking"].update(
+                protocol="strong-generalization"
+            ),
             "Its lists were judged by 'strong'",
         ),
     ],
@@ -238,27 +240,27 @@ def test_a_run_that_does_not_say_enough_is_refused(shell, change, message):
         shutil.rmtree(run)
 
 
-def test_a_run_judged_by_another_exam_is_refused(tmp_path):
-    write_generated(tmp_path / "data", viewers=60, movies=50, ratings=1500, seed=4)
+def test_a_run_evaluated_by_another_task_is_refused(tmp_path):
+    write_generated(tmp_path / "data", users=60, items=50, ratings=1500, seed=4)
     data = matinee.read(tmp_path / "data")
-    exam = leave_last_out(data)
-    done = train_and_test(data, BiasOnly(), Split("last"), ranking=EASE(), exam=exam)
-    with pytest.raises(RunError, match="leave-last-out"):
-        Past.of(done.model.save(tmp_path / "run")).again()
+    task = leave_one_out(data)
+    done = train_and_evaluate(data, Bias(), Split("last"), ranking=EASE(), task=task)
+    with pytest.raises(RunError, match="leave-one-out"):
+        RunSpec.of(done.model.save(tmp_path / "run")).again()
 
 
 def test_runs_with_other_heads_or_without_a_history_are_compared(tmp_path):
-    data, _ = generate(viewers=60, movies=50, ratings=1500, seed=4)
+    data, _ = generate(users=60, items=50, ratings=1500, seed=4)
     runs = [
-        train_and_test(data, *recipes, Split()).model.save(tmp_path / name)
-        for name, recipes in {"a": [BiasOnly()], "b": [BiasOnly(iterations=3)]}.items()
+        train_and_evaluate(data, *estimators, Split()).model.save(tmp_path / name)
+        for name, estimators in {"a": [Bias()], "b": [Bias(iterations=3)]}.items()
     ]
-    lists = train_and_test(data, None, Split(), ranking=EASE()).model.save(tmp_path / "lists")
-    assert same_bits(runs[0], runs[0]).differing == ()
+    lists = train_and_evaluate(data, None, Split(), ranking=EASE()).model.save(tmp_path / "ranking")
+    assert diff_runs(runs[0], runs[0]).differing == ()
     said = ("heads in manifest.json", "metrics in manifest.json")
-    assert same_bits(*runs).differing == ("rating.safetensors", "history.jsonl", said[1])
+    assert diff_runs(*runs).differing == ("rating.safetensors", "history.jsonl", said[1])
     wanted = ("ranking.safetensors", "rating.safetensors", "history.jsonl", *said)
-    assert same_bits(runs[0], lists).differing == wanted
+    assert diff_runs(runs[0], lists).differing == wanted
     forge(lists, "history.jsonl", b"nonsense")
     with pytest.raises(RunError, match="no history"):
-        same_bits(runs[0], lists)
+        diff_runs(runs[0], lists)

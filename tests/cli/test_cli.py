@@ -56,7 +56,7 @@ def shell(tmp_path_factory):
     The first has no ranking head, and its lists are sorted by stars.
     """
     folder, cache = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("cache")
-    write_generated(cache / "small", viewers=120, movies=90, ratings=4000, seed=2)
+    write_generated(cache / "small", users=120, items=90, ratings=4000, seed=2)
     shell = Shell(folder, cache)
     shell("train", "small", "--model", "bias", "--ranker", "none", "--run", "runs/biases")
     shell("train", "small", "--factors", 5, "--iterations", 4, "--ranker-factors", 6,
@@ -77,50 +77,50 @@ def test_train_prints_the_keys_that_scripts_rely_on(shell):
                        "--regularization", 2, "--ranker-factors", 4, "--liked", 3.5,
                        "--run", "elsewhere")  # fmt: skip
     wanted = {"run", "plot", "model", "ranker", "train_ratings", "test_ratings", "rmse", "mae",
-              "fit_seconds", "ranking_seconds", "lists", "by_unknown_viewers",
-              "of_unknown_movies", "trainers"}  # fmt: skip
+              "fit_seconds", "ranking_seconds", "ranking", "by_unknown_viewers",
+              "of_unknown_movies", "estimators"}  # fmt: skip
     assert set(found) == wanted
     assert (found["model"], found["train_ratings"], found["test_ratings"]) == ("als", 3880, 120)
-    rating, ranking = found["trainers"]["rating"], found["trainers"]["ranking"]
+    rating, ranking = found["estimators"]["rating"], found["estimators"]["ranking"]
     assert (rating["regularization"], rating["features"], rating["seed"]) == (2, "none", 4)
     assert (ranking["factors"], ranking["liked"], ranking["seed"]) == (4, 3.5, 4)
     assert (shell.folder / "elsewhere" / "manifest.json").exists()
-    stars, ranking, _ = shell.json("evaluate", "elsewhere")
-    assert stars["stars"] == {"rmse": found["rmse"], "mae": found["mae"], "ratings": 120}
-    assert {key: ranking[key] for key in found["lists"]} == found["lists"]
+    values, ranking, _ = shell.json("evaluate", "elsewhere")
+    assert values["rating"] == {"rmse": found["rmse"], "mae": found["mae"], "ratings": 120}
+    assert {key: ranking[key] for key in found["ranking"]} == found["ranking"]
 
 
 @pytest.mark.parametrize(
-    ("ranker", "recipe"), [("none", None), ("ease", "EASE"), ("popularity", "Popularity")]
+    ("ranker", "estimator"), [("none", None), ("ease", "EASE"), ("popularity", "Popularity")]
 )
-def test_train_notes_what_lists_are_made_by(shell, ranker, recipe):
+def test_train_notes_what_lists_are_made_by(shell, ranker, estimator):
     found = shell.json("train", "small", "--model", "bias", "--ranker", ranker)
-    assert found["trainers"].get("ranking", {}).get("name") == recipe
+    assert found["estimators"].get("ranking", {}).get("name") == estimator
     listed = {run["run"]: run for run in shell.json("runs")}[found["run"]]
-    assert (listed["stars_by"], listed["lists_by"]) == ("BiasOnly", recipe)
-    assert listed["ndcg@10"] == found["lists"]["figures"]["ndcg@10"]["value"]
+    assert (listed["stars_by"], listed["lists_by"]) == ("Bias", estimator)
+    assert listed["ndcg@10"] == found["ranking"]["metrics"]["ndcg@10"]["value"]
 
 
 def test_evaluate_puts_several_runs_side_by_side(shell):
     rows = shell.json("evaluate", "biases", "als", "--liked", 3)
-    assert [(row["model"], row["recipe"], row["by"]) for row in rows] == [
-        ("runs/biases", "BiasOnly", "stars"),
-        ("runs/als", "ALS", "stars"),
+    assert [(row["model"], row["estimator"], row["head"]) for row in rows] == [
+        ("runs/biases", "Bias", "rating"),
+        ("runs/als", "ALS", "rating"),
         ("runs/als", "ImplicitALS", "ranking"),
         ("(most watched)", "Popularity", "ranking"),
     ]
-    keys = {"model", "recipe", "by", "stars", "protocol", "viewers", "note", "figures"}
+    keys = {"model", "estimator", "head", "rating", "protocol", "users", "note", "metrics"}
     keys |= {"liked", "seed"}
     assert all(set(row) == keys for row in rows)
     table = shell("evaluate", "biases", "als", "--liked", 3)
-    assert f"held-out: lists of {rows[0]['viewers']} viewers" in table
+    assert f"held-out: lists of {rows[0]['users']} users" in table
     assert "A  runs/biases" in table
     assert "B  runs/als" in table
     for row in rows:
-        figures = [row["figures"][name]["value"] for name in ("ndcg@10", "hit_rate@10")]
-        figures += [row["stars"]["rmse"]] if row["stars"] else []
+        metrics = [row["metrics"][name]["value"] for name in ("ndcg@10", "hit_rate@10")]
+        metrics += [row["rating"]["rmse"]] if row["rating"] else []
         letter = {"runs/biases": "A", "runs/als": "B"}.get(row["model"], "")
-        wanted = [letter, row["recipe"], *(f"{value:.4f}" for value in figures)]
+        wanted = [letter, row["estimator"], *(f"{value:.4f}" for value in metrics)]
         lines = [line for line in table.splitlines() if all(cell in line for cell in wanted)]
         assert len(lines) == 1
 
@@ -130,11 +130,12 @@ def test_evaluate_asks_what_the_protocol_asks(shell):
     assert "sampled" in text
     assert "coverage" not in text
     drawn = [
-        shell.json("evaluate", "als", "--protocol", "strong", "--seed", seed) for seed in (1, 1, 2)
+        shell.json("evaluate", "als", "--protocol", "strong-generalization", "--seed", seed)
+        for seed in (1, 1, 2)
     ]
     assert drawn[0] == drawn[1] != drawn[2]
-    assert {row["protocol"] for row in drawn[0]} == {"strong"}
-    assert "RMSE" not in shell("evaluate", "als", "--protocol", "strong")
+    assert {row["protocol"] for row in drawn[0]} == {"strong-generalization"}
+    assert "RMSE" not in shell("evaluate", "als", "--protocol", "strong-generalization")
 
 
 def test_a_new_run_gets_a_name_of_its_own(shell):
@@ -152,10 +153,10 @@ def test_the_newest_run_is_the_default(shell):
     assert by_default == by_name
 
 
-def test_recommend_for_a_viewer_and_for_somebody_new(shell):
+def test_recommend_for_a_user_and_for_somebody_new(shell):
     found = shell.json("recommend", "als", "--user", 7, "-n", 4)
     assert len(found) == 4
-    assert set(found[0]) == {"item", "title", "genres", "stars", "score"}
+    assert set(found[0]) == {"item", "title", "genres", "rating", "score"}
     assert isinstance(found[0]["genres"], list)
     title = found[0]["title"]
     new = shell.json("recommend", "als", "--rated", f"{title}=5", "--rated", "3=1", "-n", 3)
@@ -166,7 +167,7 @@ def test_recommend_for_a_viewer_and_for_somebody_new(shell):
     assert all(genre in entry["genres"] for entry in some)
     assert title not in [entry["title"] for entry in some]
     table = shell("recommend", "als", "--user", 7, "-n", 4, "--min-ratings", 5)
-    assert "stars" in table
+    assert "rating" in table
     years = shell.json("recommend", "als", "--user", 7, "--years", "1990-1999", "--seen")
     assert years
     assert all(1990 <= int(entry["title"][-5:-1]) <= 1999 for entry in years)
@@ -174,29 +175,29 @@ def test_recommend_for_a_viewer_and_for_somebody_new(shell):
 
 
 def test_lists_and_neighbours_are_by_the_head_asked_for(shell):
-    by_default, by_ranking, by_stars = (
+    by_default, by_ranking, by_rating = (
         shell.json("recommend", "als", "--user", 7, *how)
-        for how in ([], ["--by", "ranking"], ["--by", "stars"])
+        for how in ([], ["--by", "ranking"], ["--by", "rating"])
     )
-    assert by_default == by_ranking != by_stars
-    for listed, sorted_by in ((by_ranking, "score"), (by_stars, "stars")):
+    assert by_default == by_ranking != by_rating
+    for listed, sorted_by in ((by_ranking, "score"), (by_rating, "rating")):
         values = [entry[sorted_by] for entry in listed]
         assert values == sorted(values, reverse=True)
-    alike = [shell.json("similar", "als", 1, "--by", by) for by in ("stars", "ranking")]
+    alike = [shell.json("similar", "als", 1, "--by", head) for head in ("rating", "ranking")]
     assert alike[0] == shell.json("similar", "als", 1) != alike[1]
 
 
-@pytest.mark.parametrize("by", ["ranking", "stars"])
-def test_an_explanation_adds_up_to_the_score_in_the_list(shell, by):
+@pytest.mark.parametrize("head", ["ranking", "rating"])
+def test_an_explanation_adds_up_to_the_score_in_the_list(shell, head):
     for who in (["--user", 7], ["--rated", "1=5", "--rated", "2=2"]):
-        (first,) = shell.json("recommend", "als", *who, "-n", 1, "--by", by)
-        found = shell.json("explain", "als", first["title"], *who, "--by", by)
+        (first,) = shell.json("recommend", "als", *who, "-n", 1, "--by", head)
+        found = shell.json("explain", "als", first["title"], *who, "--by", head)
         total = sum(part["contribution"] for part in found["parts"])
         assert total == pytest.approx(first["score"], abs=1e-4)
         assert found["score"] == pytest.approx(total)
-        assert found["stars"] == pytest.approx(first["stars"], abs=1e-4)
+        assert found["rating"] == pytest.approx(first["rating"], abs=1e-4)
         assert {part["part"] for part in found["parts"]} >= {"rating"}
-        assert ("mean" in {part["part"] for part in found["parts"]}) == (by == "stars")
+        assert ("mean" in {part["part"] for part in found["parts"]}) == (head == "rating")
 
 
 def test_similar_and_explain(shell):
@@ -213,7 +214,7 @@ def test_similar_and_explain(shell):
 
 def test_describe_data_list_and_doctor(shell):
     about = shell.json("describe", "small")
-    assert (about["viewers"], about["movies"], about["ratings"]) == (120, 90, 4000)
+    assert (about["users"], about["items"], about["ratings"]) == (120, 90, 4000)
     text = shell("describe", "small")
     assert "sparsity" in text
     assert "4,000 ratings" in text
@@ -306,13 +307,13 @@ def test_a_table_with_text_ids_goes_all_the_way(shell):
         {
             "user": [f"u{k // 20}" for k in range(400)],
             "item": [f"m{k % 20}" for k in range(400)],
-            "stars": [(k // 20 + k) % 5 + 1 for k in range(400)],
+            "rating": [(k // 20 + k) % 5 + 1 for k in range(400)],
         }
     )
     table.write_csv(shell.folder / "text.csv")
     run = shell.json("train", "text.csv", "--factors", 2)["run"]
     assert shell.json("recommend", run, "--user", "u3", "--seen")[0]["item"].startswith("m")
-    assert shell.json("evaluate", run)[0]["stars"]["ratings"] == 40
+    assert shell.json("evaluate", run)[0]["rating"]["ratings"] == 40
     assert "no timestamps" in shell("evaluate", run, "--protocol", "time", fails=True)
 
 
@@ -341,14 +342,14 @@ def test_the_demo_reads_the_edition_from_the_cache(tmp_path):
     """An invented edition of the right name stands in for the real one."""
     cache = tmp_path / "cache"
     edition = cache / "ml-latest-small"
-    write_generated(edition, viewers=80, movies=60, ratings=2500, seed=3)
+    write_generated(edition, users=80, items=60, ratings=2500, seed=3)
     (tmp_path / "runs" / "demo").mkdir(parents=True)  # somebody's, and it stays
     text = Shell(tmp_path, cache)("demo")
     assert "saved in runs/demo-2." in text
     assert not list((tmp_path / "runs" / "demo").iterdir())
     assert "GENERATED" not in text
     assert str(edition) in text
-    assert "80 viewers gave 2,500 ratings" in text
+    assert "80 users gave 2,500 ratings" in text
 
 
 def test_clean_removes_what_was_prepared_and_nothing_else(shell):

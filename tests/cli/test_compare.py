@@ -12,8 +12,8 @@ def shell(tmp_path_factory):
     root = tmp_path_factory.mktemp("compare")
     folder, cache = root / "work", root / "cache"
     folder.mkdir()
-    write_generated(cache / "small", viewers=80, movies=70, ratings=2400, seed=2)
-    write_generated(cache / "other", viewers=80, movies=70, ratings=2400, seed=3)
+    write_generated(cache / "small", users=80, items=70, ratings=2400, seed=2)
+    write_generated(cache / "other", users=80, items=70, ratings=2400, seed=3)
     shell = Shell(folder, cache)
     lists = ["--ranker-factors", 3, "--iterations", 3]
     shell("train", "small", "--factors", 3, *lists, "--run", "runs/als")
@@ -24,21 +24,21 @@ def shell(tmp_path_factory):
     return shell
 
 
-def test_compare_shows_settings_figures_and_who_is_better(shell):
+def test_compare_shows_settings_metrics_and_who_is_better(shell):
     text = shell("compare", "als", "wide", "runs/biases")
     found = shell.json("compare", "als", "wide", "runs/biases")
     for letter, run in zip("ABC", ("als", "wide", "biases"), strict=True):
         assert f"{letter}  runs/{run}\n" in text
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert f"small, tested on 240 ratings, lists of {found['list_viewers']} viewers" in lines
+    assert f"small, tested on 240 ratings, lists of {found['list_viewers']} users" in lines
     assert "stars factors 3 5" in lines
     assert "split hold_out_validation no yes no" in lines
     for one in found["runs"]:
         letter = {"runs/als": "A", "runs/wide": "B", "runs/biases": "C"}[one["run"]]
-        rmse = one["figures"]["rmse"]
+        rmse = one["metrics"]["rmse"]
         shown = f"RMSE {letter} {rmse['value']:.4f} {rmse['low']:.4f} to {rmse['high']:.4f}"
         assert [line for line in lines if line.startswith(shown)]
-    assert len([line for line in lines if "over 80 viewers" in line or "RMSE" in line]) >= 3
+    assert len([line for line in lines if "over 80 users" in line or "RMSE" in line]) >= 3
     assert [line for line in lines if line.startswith("B kept a part of the training ratings")]
     assert "comparison.html" not in text
 
@@ -49,7 +49,7 @@ def test_compare_prints_the_keys_that_scripts_rely_on(shell):
                           "differences", "notes", "html"}  # fmt: skip
     assert [one["run"] for one in found["runs"]] == ["runs/als", "runs/biases"]
     assert set(found["runs"][0]) == {"run", "recipes", "train_ratings", "held_out_validation",
-                                     "fit_seconds", "figures"}  # fmt: skip
+                                     "fit_seconds", "metrics"}  # fmt: skip
     assert [one["figure"] for one in found["differences"]] == ["rmse", "mae"]
     assert found["differences"][0]["than"] == "runs/als"
     assert {"part", "name", "values"} == set(found["settings"]["differ"][0])
@@ -63,8 +63,8 @@ def test_compare_writes_a_page_where_it_says(shell):
                                                                     "--html")  # fmt: skip
     found = shell.json("compare", "als", "wide", "--out", "deep/mine.html")
     assert found["html"] == "deep/mine.html"
-    written = {path.relative_to(shell.folder).as_posix() for path in shell.files() - before}
-    assert written == {"comparison.html", "deep/mine.html"}
+    format_setting = {path.relative_to(shell.folder).as_posix() for path in shell.files() - before}
+    assert format_setting == {"comparison.html", "deep/mine.html"}
     assert (shell.folder / "comparison.html").read_text().startswith("<!doctype html>")
 
 

@@ -12,7 +12,7 @@ from matinee.data.synthetic import write_generated
 def shell(tmp_path_factory):
     """A folder with data `small` in the cache."""
     folder, cache = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("cache")
-    write_generated(cache / "small", viewers=60, movies=50, ratings=1500, seed=2)
+    write_generated(cache / "small", users=60, items=50, ratings=1500, seed=2)
     return Shell(folder, cache)
 
 
@@ -42,8 +42,8 @@ def test_metrics_are_rows_and_folds_are_columns(shell, folds):
     assert list(cells)[-2:] == ["fit time, s", "test time, s"]
     names = {"RMSE": "rmse", "MAE": "mae", "NDCG@10": "ndcg@10", "HR@10": "hit_rate@10"}
     for title, name in names.items():
-        figure = found["figures"][name]
-        wanted = [f"{value:.4f}" for value in (*figure["folds"], figure["mean"], figure["std"])]
+        metric = found["metrics"][name]
+        wanted = [f"{value:.4f}" for value in (*metric["folds"], metric["mean"], metric["std"])]
         columns = [*(f"fold {number}" for number in range(1, folds + 1)), "mean", "std"]
         assert cells[title] == dict(zip(columns, wanted, strict=True))
     assert cells["popular"]["mean"].endswith("%")
@@ -53,19 +53,19 @@ def test_metrics_are_rows_and_folds_are_columns(shell, folds):
 
 def test_the_keys_that_scripts_rely_on(shell):
     found = shell.json("cross-validate", "small", "--model", "bias", "--folds", 2)
-    assert set(found) == {"data", "seed", "folds", "figures", "trainers"}
+    assert set(found) == {"data", "seed", "folds", "metrics", "estimators"}
     assert (found["data"], found["seed"], found["folds"]) == ("small", 0, ["1", "2"])
-    assert list(found["figures"]) == ["rmse", "mae", "fit_seconds", "test_seconds"]
-    assert set(found["figures"]["rmse"]) == {"folds", "mean", "std"}
-    assert found["trainers"]["rating"]["name"] == "BiasOnly"
+    assert list(found["metrics"]) == ["rmse", "mae", "fit_seconds", "test_seconds"]
+    assert set(found["metrics"]["rmse"]) == {"folds", "mean", "std"}
+    assert found["estimators"]["rating"]["name"] == "Bias"
 
 
-def test_recipes_are_those_of_train(shell):
+def test_estimators_are_those_of_train(shell):
     found = shell.json("cross-validate", "small", "--model", "none", "--ranker", "ials",
                        "--folds", 2, "--set", "ranker.factors=2", "--seed", 3)  # fmt: skip
-    trainer = found["trainers"]["ranking"]
-    assert (trainer["name"], trainer["factors"], trainer["seed"]) == ("ImplicitALS", 2, 3)
-    assert "rmse" not in found["figures"]
+    estimator = found["estimators"]["ranking"]
+    assert (estimator["name"], estimator["factors"], estimator["seed"]) == ("ImplicitALS", 2, 3)
+    assert "rmse" not in found["metrics"]
 
 
 @pytest.mark.parametrize(

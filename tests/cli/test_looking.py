@@ -21,7 +21,7 @@ def shell(tmp_path_factory):
     root = tmp_path_factory.mktemp("looking")
     folder, cache = root / "work", root / "cache"
     folder.mkdir()
-    write_generated(cache / "small", viewers=80, movies=70, ratings=2400, seed=2)
+    write_generated(cache / "small", users=80, items=70, ratings=2400, seed=2)
     shell = Shell(folder, cache)
     shell("train", "small", "--model", "bias", "--ranker", "none", "--run", "runs/biases")
     for run, ranker in (("popular", "popularity"), ("ease", "ease")):
@@ -57,9 +57,9 @@ def is_page(path):
 
 def test_cluster_names_its_groups_and_writes_nothing(shell, unchanged):
     found = shell.json("cluster", "als", "-k", 3)
-    assert set(found) == {"of", "by", "k", "silhouette", "genre_agreement", "stability",
+    assert set(found) == {"of", "head", "k", "silhouette", "genre_agreement", "stability",
                           "left_out", "clusters", "traits", "silhouettes", "html"}  # fmt: skip
-    assert (found["of"], found["by"], found["k"], found["html"]) == ("movies", "stars", 3, None)
+    assert (found["of"], found["head"], found["k"], found["html"]) == ("items", "rating", 3, None)
     sizes = [one["size"] for one in found["clusters"]]
     assert sizes == sorted(sizes, reverse=True)
     text = shell("cluster", "als", "-k", 3)
@@ -80,27 +80,27 @@ def test_cluster_finds_the_number_itself_for_the_newest_run(shell):
     assert tried[by_default["k"]] == max(tried.values())
 
 
-def test_viewers_and_either_head_are_grouped(shell):
-    viewers = shell.json("cluster", "als", "-k", 3, "--viewers")
-    assert viewers["of"] == "viewers"
-    assert sum(one["size"] for one in viewers["clusters"]) <= 80
+def test_users_and_either_head_are_grouped(shell):
+    users = shell.json("cluster", "als", "-k", 3, "--viewers")
+    assert users["of"] == "users"
+    assert sum(one["size"] for one in users["clusters"]) <= 80
     assert "3 clusters of" in shell("cluster", "als", "-k", 3, "--viewers")
-    by = [shell.json("cluster", "als", "-k", 3, "--by", one) for one in ("stars", "ranking")]
-    assert [one["by"] for one in by] == ["stars", "ranking"]
-    assert by[0]["silhouette"] != by[1]["silhouette"]
+    head = [shell.json("cluster", "als", "-k", 3, "--by", one) for one in ("rating", "ranking")]
+    assert [one["head"] for one in head] == ["rating", "ranking"]
+    assert head[0]["silhouette"] != head[1]["silhouette"]
 
 
-@pytest.mark.parametrize("viewers", [[], ["--viewers"]], ids=["movies", "viewers"])
-def test_cluster_writes_a_page_where_it_says(shell, place, viewers):
+@pytest.mark.parametrize("users", [[], ["--viewers"]], ids=["items", "users"])
+def test_cluster_writes_a_page_where_it_says(shell, place, users):
     page = shell.folder / "runs" / "als" / "clusters.html"
     try:
-        assert shell.json("cluster", "als", "-k", 3, "--html", *viewers)["html"] == (
+        assert shell.json("cluster", "als", "-k", 3, "--html", *users)["html"] == (
             "runs/als/clusters.html"
         )
         assert is_page(page)
     finally:
         page.unlink(missing_ok=True)
-    text = shell("cluster", "als", "-k", 3, "--out", "out/deep/mine.html", *viewers)
+    text = shell("cluster", "als", "-k", 3, "--out", "out/deep/mine.html", *users)
     assert "More in out/deep/mine.html" in text
     assert is_page(place / "deep" / "mine.html")
     assert [path.name for path in place.rglob("*")] == ["deep", "mine.html"]
@@ -115,11 +115,11 @@ def test_cluster_writes_a_page_where_it_says(shell, place, viewers):
 )
 def test_a_map_is_a_page_or_a_picture(shell, place, ending, start):
     found = shell.json("map", "als", *PCA, "--color", "cluster", "--out", f"out/m.{ending}")
-    assert set(found) == {"map", "movies", "left_out"}
+    assert set(found) == {"map", "items", "left_out"}
     assert found["map"] == f"out/m.{ending}"
     assert (place / f"m.{ending}").read_bytes().startswith(start)
     assert [path.name for path in place.iterdir()] == [f"m.{ending}"]
-    assert 3 <= found["movies"] <= 70
+    assert 3 <= found["items"] <= 70
 
 
 def test_a_map_goes_into_the_run_unless_said(shell):
@@ -148,9 +148,9 @@ def test_a_report_shows_who_is_asked_for(shell, place):
     assert found == {"report": "out/r.html", "note": ""}
     text = (place / "r.html").read_text(encoding="utf-8")
     assert is_page(place / "r.html")
-    for heading in ("The data", "Training", "Accuracy", "Limits", "Viewer 7", "Viewer 11"):
+    for heading in ("The data", "Training", "Accuracy", "Limits", "User 7", "User 11"):
         assert f"<h2>{heading}</h2>" in text
-    assert text.count("<h2>Viewer ") == 2
+    assert text.count("<h2>User ") == 2
     assert [path.name for path in place.iterdir()] == ["r.html"]
 
 
@@ -160,7 +160,7 @@ def test_a_report_goes_into_the_run_whatever_heads_it_has(shell):
         try:
             assert f"Report in runs/{run}/report.html" in shell("report", run)
             assert is_page(page)
-            assert page.read_text(encoding="utf-8").count("<h2>Viewer ") == 2
+            assert page.read_text(encoding="utf-8").count("<h2>User ") == 2
         finally:
             page.unlink(missing_ok=True)
 
@@ -171,7 +171,7 @@ def test_a_report_without_its_data_says_so(shell, place, monkeypatch):
     try:
         gone = shell.json("report", "als", "--user", 7, "--out", "out/gone.html")
         assert "small" in gone["note"]
-        write_generated(data, viewers=80, movies=70, ratings=2400, seed=3)
+        write_generated(data, users=80, items=70, ratings=2400, seed=3)
         said = shell("report", "als", "--user", 7, "--out", "out/other.html")
         assert "Without data and accuracy: " in said
         assert "no longer the ratings" in said
@@ -214,7 +214,7 @@ def test_a_description_is_a_page_beside_or_where_said(shell, place):
         (["cluster", "biases"], "without factors"),
         (["cluster", "popular", "--by", "ranking", "--html"], "without factors"),
         (["cluster", "biases", "--by", "ranking"], "ranking head"),
-        (["cluster", "ease", "--by", "ranking", "--viewers"], "no vectors of viewers"),
+        (["cluster", "ease", "--by", "ranking", "--viewers"], "no vectors of users"),
         (["cluster", "nowhere"], "no run of this name"),
         (["cluster", "als", "--out", "c.png"], "the name ends in .html"),
         (["cluster", "als", "--out", "runs"], "the name ends in .html"),

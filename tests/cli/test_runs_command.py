@@ -18,7 +18,7 @@ def trained(tmp_path_factory):
     """A folder with four runs on two data sets, the newest last."""
     folder, cache = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("cache")
     for name, seed in (("small", 2), ("other", 3)):
-        write_generated(cache / name, viewers=60, movies=50, ratings=1500, seed=seed)
+        write_generated(cache / name, users=60, items=50, ratings=1500, seed=seed)
     shell = Shell(folder, cache)
     als = ["--factors", 2, "--iterations", 2, "--ranker", "none"]
     shell("train", "small", "--model", "bias", "--ranker", "ease", "--run", "runs/biases")
@@ -106,7 +106,7 @@ def test_a_folder_whose_name_is_no_text_is_listed_as_it_can_be(shell):
 def test_what_is_no_number_is_none_in_lists(shell, strange):
     def change(manifest):
         manifest["metrics"]["rmse"] = strange
-        manifest["metrics"]["lists"]["figures"]["ndcg@10"]["value"] = strange
+        manifest["metrics"]["ranking"]["metrics"]["ndcg@10"]["value"] = strange
 
     rewrite(shell, "biases", change)
     rows = {row["run"]: row for row in shell.json("runs", "--sort", "rmse")}
@@ -116,14 +116,14 @@ def test_what_is_no_number_is_none_in_lists(shell, strange):
 
 
 def test_a_manifest_with_half_a_character_is_none(shell):
-    rewrite(shell, "als", lambda said: said["heads"]["rating"]["trainer"].update(name="x\ud800y"))
+    rewrite(shell, "als", lambda said: said["heads"]["rating"]["estimator"].update(name="x\ud800y"))
     assert listed(shell) == ["others", "popular", "biases"]
     assert "runs/als" not in shell("runs")
     assert "this is no manifest of a run" in shell("compare", "als", "biases", fails=True)
 
 
 @pytest.mark.parametrize(("name", "sign"), [("rmse", 1), ("ndcg@10", -1)])
-def test_the_best_come_first_and_those_without_a_figure_last(trained, name, sign):
+def test_the_best_come_first_and_those_without_a_metric_last(trained, name, sign):
     rows = trained.json("runs", "--sort", name)
     values = [row[name] for row in rows]
     known = [value for value in values if value is not None]

@@ -5,7 +5,7 @@ import shlex
 import pytest
 from shell import Shell
 
-from matinee.cli.hyperparameters import command_of
+from matinee.cli.hyperparameters import train_command
 from matinee.data.synthetic import write_generated
 from matinee.errors import SettingError
 
@@ -14,16 +14,16 @@ from matinee.errors import SettingError
 def shell(tmp_path_factory):
     """A folder with data `small` in the cache."""
     folder, cache = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("cache")
-    write_generated(cache / "small", viewers=60, movies=50, ratings=1500, seed=2)
+    write_generated(cache / "small", users=60, items=50, ratings=1500, seed=2)
     return Shell(folder, cache)
 
 
-def test_settings_reach_both_recipes(shell):
+def test_settings_reach_both_estimators(shell):
     found = shell.json("train", "small", "--set", "factors=3", "--set", "regularization=0.7",
                        "--set", "exponent=1", "--set", "solver=cholesky",
                        "--set", "ranker.factors=4", "--set", "ranker.liked=3.5",
                        "--set", "ranker.features=genres", "--seed", 5)  # fmt: skip
-    rating, ranking = found["trainers"]["rating"], found["trainers"]["ranking"]
+    rating, ranking = found["estimators"]["rating"], found["estimators"]["ranking"]
     wanted = {"factors": 3, "regularization": 0.7, "exponent": 1.0, "solver": "cholesky"}
     assert rating == rating | wanted | {"seed": 5, "iterations": 15}
     wanted = {"factors": 4, "liked": 3.5, "features": "genres"}
@@ -33,7 +33,7 @@ def test_settings_reach_both_recipes(shell):
 def test_a_setting_goes_beside_the_options_of_others(shell):
     found = shell.json("train", "small", "--factors", 3, "--set", "iterations=2",
                        "--ranker-factors", 4, "--set", "ranker.iterations=3")  # fmt: skip
-    rating, ranking = found["trainers"]["rating"], found["trainers"]["ranking"]
+    rating, ranking = found["estimators"]["rating"], found["estimators"]["ranking"]
     assert (rating["factors"], rating["iterations"]) == (3, 2)
     assert (ranking["factors"], ranking["iterations"]) == (4, 3)
 
@@ -50,7 +50,7 @@ def test_weight_decay_may_be_one_number_or_one_for_each_group(shell):
     command = ["train", "small", "--model", "mf", "--ranker", "none", "--device", "cpu",
                "--set", "epochs=1", "--set", "factors=2", "--set", "biases=false"]  # fmt: skip
     decays = [
-        shell.json(*command, *more)["trainers"]["rating"]["weight_decay"]
+        shell.json(*command, *more)["estimators"]["rating"]["weight_decay"]
         for more in (["--set", "weight_decay=0.2"], ["--set", "weight_decay.factors=0.3"])
     ]
     assert decays == [0.2, {"factors": 0.3}]
@@ -97,9 +97,9 @@ def test_an_option_for_both_heads_and_a_setting_of_one_are_refused(shell, name):
 
 
 def test_a_command_names_what_is_not_default():
-    assert command_of("small", "als", "ials") == "matinee train small --model als --ranker ials"
+    assert train_command("small", "als", "ials") == "matinee train small --model als --ranker ials"
     settings = {"factors": 64, "regularization": 0.1 + 0.2, "patience": 2}
-    found = command_of(
+    found = train_command(
         "my films.csv", "als", "ease", settings, {"liked": 4.0}, seed=None, split="last"
     )
     assert shlex.split(found) == [
@@ -108,16 +108,16 @@ def test_a_command_names_what_is_not_default():
         "--set", "ranker.liked=4.0", "--split", "last",
     ]  # fmt: skip
     with pytest.raises(SettingError, match="--model is als"):
-        command_of("small", "magic", "none")
+        train_command("small", "magic", "none")
     with pytest.raises(SettingError, match="factors is at least 0"):
-        command_of("small", "als", "none", {"factors": -1})
+        train_command("small", "als", "none", {"factors": -1})
 
 
 def test_a_command_trains_what_it_was_made_of(shell):
     pytest.importorskip("torch")
     rating = {"weight_decay": {"factors": 0.1 / 3}, "epochs": 1, "factors": 2, "amp": False}
-    ranking = {"factors": 3, "unobserved": 0.1 + 0.2, "confidence": "stars"}
-    command = command_of("small", "mf", "ials", rating, ranking, seed=3, device="cpu")
-    found = shell.json(*shlex.split(command)[1:])["trainers"]
+    ranking = {"factors": 3, "unobserved": 0.1 + 0.2, "confidence": "rating"}
+    command = train_command("small", "mf", "ials", rating, ranking, seed=3, device="cpu")
+    found = shell.json(*shlex.split(command)[1:])["estimators"]
     assert found["rating"] == found["rating"] | rating | {"seed": 3}
     assert found["ranking"] == found["ranking"] | ranking | {"seed": 3}

@@ -15,7 +15,7 @@ from shell import BROKEN, MATINEE, Shell
 
 import matinee
 from matinee.data.synthetic import write_generated
-from matinee.experiments import SETUPS, find_setup
+from matinee.experiments import PRESETS, get_preset
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("altair")
@@ -37,7 +37,7 @@ def one_thread():
 def shell(tmp_path_factory):
     """A folder with data `small` in the cache."""
     folder, cache = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("cache")
-    write_generated(cache / "small", viewers=60, movies=50, ratings=1500, seed=2)
+    write_generated(cache / "small", users=60, items=50, ratings=1500, seed=2)
     return Shell(folder, cache)
 
 
@@ -62,22 +62,22 @@ def lists(shell):
 
 def step_of(name):
     """The only step of a set-up."""
-    (step,) = find_setup(name).steps
+    (step,) = get_preset(name).steps
     return step
 
 
-def test_recipes_lists_every_set_up_with_its_source(shell):
+def test_estimators_lists_every_set_up_with_its_source(shell):
     text = shell("recipes")
-    for setup in SETUPS:
-        for part in (setup.name, setup.what, setup.source, setup.made_for):
+    for preset in PRESETS:
+        for part in (preset.name, preset.what, preset.source, preset.made_for):
             assert part in text
     assert "--recipe NAME" in text
     listed = shell.json("recipes")
-    assert [entry["name"] for entry in listed] == [setup.name for setup in SETUPS]
-    for entry, setup in zip(listed, SETUPS, strict=True):
-        assert entry["source"] == setup.source
-        assert [step["rating"] for step in entry["steps"]] == [s.rating for s in setup.steps]
-        assert entry["split"]["method"] == setup.split.method
+    assert [entry["name"] for entry in listed] == [preset.name for preset in PRESETS]
+    for entry, preset in zip(listed, PRESETS, strict=True):
+        assert entry["source"] == preset.source
+        assert [step["rating"] for step in entry["steps"]] == [s.rating_head for s in preset.steps]
+        assert entry["split"]["method"] == preset.split.method
 
 
 def test_a_set_up_of_three_steps_shows_them_all_and_saves_the_last(shell):
@@ -88,9 +88,9 @@ def test_a_set_up_of_three_steps_shows_them_all_and_saves_the_last(shell):
     assert text.count("Lists: NDCG") == 1
     assert "Saved in runs/3" in text
     heads = shell.manifest("runs/3")["heads"]
-    assert heads["rating"]["trainer"]["name"] == "ALS"
-    assert heads["rating"]["trainer"]["features"] == "genres"
-    assert heads["rating"]["trainer"]["seed"] == heads["ranking"]["trainer"]["seed"] == 3
+    assert heads["rating"]["estimator"]["name"] == "ALS"
+    assert heads["rating"]["estimator"]["features"] == "genres"
+    assert heads["rating"]["estimator"]["seed"] == heads["ranking"]["estimator"]["seed"] == 3
     listed = {run["run"]: run for run in shell.json("runs")}["runs/3"]
     assert (listed["stars_by"], listed["lists_by"]) == ("ALS", "ImplicitALS")
     assert f"{listed['rmse']:.4f}" in text[places[2] :]
@@ -99,7 +99,7 @@ def test_a_set_up_of_three_steps_shows_them_all_and_saves_the_last(shell):
 
 def test_a_set_up_in_json_has_its_steps_and_is_trained_on_the_device_asked_for(shell):
     found = shell.json("train", "small", "--recipe", "embedding-adam-tuned", "--device", "cpu")
-    assert found["recipe"] == "embedding-adam-tuned"
+    assert found["estimator"] == "embedding-adam-tuned"
     assert found["run"].startswith("runs/small-embedding-adam-tuned-")
     assert found["plot"] is None
     (step,) = found["steps"]
@@ -107,17 +107,21 @@ def test_a_set_up_in_json_has_its_steps_and_is_trained_on_the_device_asked_for(s
     assert {name: found[name] for name in step if name != "step"} == {
         name: value for name, value in step.items() if name != "step"
     }
-    noted = shell.manifest(found["run"])["heads"]["rating"]["trainer"]
-    assert noted == found["trainers"]["rating"]
-    assert (noted["name"], noted["device"], noted["epochs"]) == ("MatrixFactorization", "auto", 5)
-    assert noted["weight_decay"] == step_of("embedding-adam-tuned").rating["weight_decay"]
+    recorded = shell.manifest(found["run"])["heads"]["rating"]["estimator"]
+    assert recorded == found["estimators"]["rating"]
+    assert (recorded["name"], recorded["device"], recorded["epochs"]) == (
+        "MatrixFactorization",
+        "auto",
+        5,
+    )
+    assert recorded["weight_decay"] == step_of("embedding-adam-tuned").rating_head["weight_decay"]
     assert found["run"] in [run["run"] for run in shell.json("runs")]
 
 
 def test_every_set_up_without_and_with_steps_has_the_same_keys(shell, both):
     found = shell.json("train", "small", "--recipe", "bias-genres-als", "--threads", 1)
-    assert set(found) - {"recipe", "steps"} == set(both) - {"model", "ranker"}
-    assert [list(step["trainers"]) for step in found["steps"]] == [
+    assert set(found) - {"estimator", "steps"} == set(both) - {"model", "ranker"}
+    assert [list(step["estimators"]) for step in found["steps"]] == [
         ["rating"],
         ["rating"],
         ["rating", "ranking"],
@@ -154,7 +158,7 @@ def test_a_set_up_says_what_to_train_and_options_may_not(shell, option, value):
 def test_an_unknown_set_up_is_refused_with_the_known_ones(shell):
     message = shell("train", "small", "--recipe", "magic", fails=True)
     assert "'magic'" in message
-    assert all(setup.name in message for setup in SETUPS)
+    assert all(preset.name in message for preset in PRESETS)
 
 
 # --- models and their options
@@ -169,7 +173,7 @@ def test_an_unknown_set_up_is_refused_with_the_known_ones(shell):
         ("neumf", ["--factors", 4], {"factors": 4, "feedback": "explicit"}),
     ],
 )
-def test_options_reach_the_model_for_stars(shell, model, options, wanted):
+def test_options_reach_the_model_for_values(shell, model, options, wanted):
     run = f"runs/stars-{model}"
     found = shell.json("train", "small", "--model", model, "--ranker", "none", *QUICK, *options,
                        "--batch-size", 200, "--learning-rate", 0.01, "--optimizer", "adam",
@@ -178,12 +182,12 @@ def test_options_reach_the_model_for_stars(shell, model, options, wanted):
                "device": "auto", "seed": 6}  # fmt: skip
     heads = shell.manifest(run)["heads"]
     assert set(heads) == {"rating"}
-    noted = heads["rating"]["trainer"]
-    assert {name: noted[name] for name in wanted} == wanted
-    assert (found["model"], found["ranker"], found["trainers"]) == (
+    recorded = heads["rating"]["estimator"]
+    assert {name: recorded[name] for name in wanted} == wanted
+    assert (found["model"], found["ranker"], found["estimators"]) == (
         model,
         "none",
-        {"rating": noted},
+        {"rating": recorded},
     )
     assert shell.history(run)["iteration"].to_list() == [1, 2]
     assert len(shell.json("recommend", run, "--user", 7, "-n", 3)) == 3
@@ -196,42 +200,42 @@ def test_options_reach_the_model_for_lists(shell, ranker):
                        "--liked", 3, "--weight-decay", 0.2, "--run", run)  # fmt: skip
     heads = shell.manifest(run)["heads"]
     assert set(heads) == {"ranking"}
-    noted = heads["ranking"]["trainer"]
+    recorded = heads["ranking"]["estimator"]
     wanted = {"epochs": 2, "liked": 3, "weight_decay": 0.2, "device": "auto"}
     wanted |= {"factors": 4} if factors else {}
     wanted |= {} if ranker == "bpr" else {"feedback": "implicit"}
-    assert {name: noted[name] for name in wanted} == wanted
+    assert {name: recorded[name] for name in wanted} == wanted
     assert found["rmse"] is None
-    assert found["trainers"] == {"ranking": noted}
+    assert found["estimators"] == {"ranking": recorded}
 
 
 def test_gradient_options_go_to_both_heads_and_others_to_their_own(shell, both):
     heads = shell.manifest("runs/both")["heads"]
-    rating, ranking = (heads[name]["trainer"] for name in ("rating", "ranking"))
+    rating, ranking = (heads[name]["estimator"] for name in ("rating", "ranking"))
     assert (rating["name"], ranking["name"]) == ("MatrixFactorization", "BPR")
     shared = {"epochs": 3, "batch_size": 256, "learning_rate": 0.02, "optimizer": "adagrad",
               "device": "auto", "seed": 4}  # fmt: skip
-    for noted in (rating, ranking):
-        assert {name: noted[name] for name in shared} == shared
+    for recorded in (rating, ranking):
+        assert {name: recorded[name] for name in shared} == shared
     assert (rating["factors"], ranking["factors"]) == (4, 3)
 
 
 def test_gradient_options_go_to_the_one_head_that_has_them(shell):
     found = shell.json("train", "small", "--model", "bias", "--ranker", "bpr", *QUICK)
-    assert found["trainers"]["rating"]["name"] == "BiasOnly"
-    assert "epochs" not in found["trainers"]["rating"]
-    assert found["trainers"]["ranking"]["epochs"] == 2
+    assert found["estimators"]["rating"]["name"] == "Bias"
+    assert "epochs" not in found["estimators"]["rating"]
+    assert found["estimators"]["ranking"]["epochs"] == 2
 
 
 def test_patience_holds_a_validation_part_out_of_both_heads(shell, both):
     assert shell.manifest("runs/both")["split"]["hold_out_validation"] is True
     history = shell.history("runs/both")
-    stars = history.filter(pl.col("head") == "rating")
-    assert stars["validation_rmse"].null_count() == 0
-    judged_lists = shell.history("runs/both").filter(pl.col("head") == "ranking")
-    assert judged_lists["validation_hit_rate"].null_count() == 0
+    values = history.filter(pl.col("head") == "rating")
+    assert values["validation_rmse"].null_count() == 0
+    evaluated_lists = shell.history("runs/both").filter(pl.col("head") == "ranking")
+    assert evaluated_lists["validation_hit_rate"].null_count() == 0
     assert both["train_ratings"] == round(0.9 * 1350)
-    assert both["trainers"]["rating"]["patience"] == 2
+    assert both["estimators"]["rating"]["patience"] == 2
 
 
 def test_without_patience_all_of_the_training_part_is_learned_from(shell, lists):
@@ -240,34 +244,36 @@ def test_without_patience_all_of_the_training_part_is_learned_from(shell, lists)
     assert split["train_ratings"] == lists["train_ratings"] == 1350
 
 
-def test_a_run_without_stars_answers_what_it_can(shell, lists):
+def test_a_run_without_values_answers_what_it_can(shell, lists):
     assert lists["rmse"] is None
-    assert lists["lists"]["figures"]["ndcg@10"]["value"] > 0
+    assert lists["ranking"]["metrics"]["ndcg@10"]["value"] > 0
     assert lists["fit_seconds"] == 0 < lists["ranking_seconds"]
     text = shell("train", "small", "--model", "none", "--ranker", "bpr", *QUICK)
     assert "RMSE" not in text
     assert "Lists: NDCG@10" in text
     assert "on cpu" in text
-    ranking, popular = shell.json("evaluate", "lists")
-    assert (ranking["recipe"], ranking["stars"]) == ("BPR", None)
-    assert popular["recipe"] == "Popularity"
-    assert "RMSE" not in shell("evaluate", "lists")
-    listed = shell.json("recommend", "lists", "--user", 7, "-n", 3)
+    ranking, popular = shell.json("evaluate", "ranking")
+    assert (ranking["estimator"], ranking["rating"]) == ("BPR", None)
+    assert popular["estimator"] == "Popularity"
+    assert "RMSE" not in shell("evaluate", "ranking")
+    listed = shell.json("recommend", "ranking", "--user", 7, "-n", 3)
     assert set(listed[0]) == {"item", "title", "genres", "score"}
-    assert len(shell.json("recommend", "lists", "--rated", "1=5", "--rated", "2=4")) == 10
-    assert shell("recommend", "lists", "--user", 7)
-    assert len(shell.json("similar", "lists", listed[0]["title"], "-n", 3)) == 3
+    assert len(shell.json("recommend", "ranking", "--rated", "1=5", "--rated", "2=4")) == 10
+    assert shell("recommend", "ranking", "--user", 7)
+    assert len(shell.json("similar", "ranking", listed[0]["title"], "-n", 3)) == 3
     row = {run["run"]: run for run in shell.json("runs")}["runs/lists"]
     assert (row["stars_by"], row["lists_by"], row["rmse"]) == (None, "BPR", None)
-    assert row["ndcg@10"] == lists["lists"]["figures"]["ndcg@10"]["value"]
+    assert row["ndcg@10"] == lists["ranking"]["metrics"]["ndcg@10"]["value"]
     assert "BPR" in shell("runs")
-    assert "no rating head" in shell("recommend", "lists", "--user", 7, "--by", "stars", fails=True)
-    assert "ALS" in shell("explain", "lists", "1", "--user", 7, fails=True)
+    assert "no rating head" in shell(
+        "recommend", "ranking", "--user", 7, "--by", "rating", fails=True
+    )
+    assert "ALS" in shell("explain", "ranking", "1", "--user", 7, fails=True)
 
 
-def test_stars_of_mf_can_be_explained(shell, both):
-    (first,) = shell.json("recommend", "both", "--user", 7, "-n", 1, "--by", "stars")
-    found = shell.json("explain", "both", first["title"], "--user", 7, "--by", "stars")
+def test_values_of_mf_can_be_explained(shell, both):
+    (first,) = shell.json("recommend", "both", "--user", 7, "-n", 1, "--by", "rating")
+    found = shell.json("explain", "both", first["title"], "--user", 7, "--by", "rating")
     assert sum(part["contribution"] for part in found["parts"]) == pytest.approx(
         first["score"], abs=1e-4
     )
@@ -348,16 +354,18 @@ def test_a_loss_that_explodes_later_is_said_and_the_last_good_weights_are_saved(
 # --- what is trained again
 
 
-@pytest.mark.parametrize("protocol", ["leave-last-out", "strong"])
+@pytest.mark.parametrize("protocol", ["leave-one-out", "strong-generalization"])
 def test_neural_runs_are_trained_again_for_another_protocol(shell, both, lists, protocol):
     rows = shell.json("evaluate", "both", "--protocol", protocol)
-    assert [(row["recipe"], row["by"]) for row in rows] == [
-        ("MatrixFactorization", "stars"),
+    assert [(row["estimator"], row["head"]) for row in rows] == [
+        ("MatrixFactorization", "rating"),
         ("BPR", "ranking"),
         ("Popularity", "ranking"),
     ]
     assert {row["protocol"] for row in rows} == {protocol}
-    assert [row["recipe"] for row in shell.json("evaluate", "lists", "--protocol", protocol)] == [
+    assert [
+        row["estimator"] for row in shell.json("evaluate", "ranking", "--protocol", protocol)
+    ] == [
         "BPR",
         "Popularity",
     ]
@@ -517,11 +525,9 @@ def test_without_torch_saved_neural_runs_answer(shell, both):
     assert found == shell.json("recommend", *asked)
     new = ["recommend", "both", "--rated", "1=5", "--rated", "2=2", "--json"]
     assert json.loads(shell.apart(*new, without="torch", problem=BROKEN)) == json.loads(shell(*new))
-    held_out = json.loads(
-        shell.apart("evaluate", "both", "--json", without="torch", problem=BROKEN)
-    )
-    assert held_out == shell.json("evaluate", "both")
-    again = ["evaluate", "both", "--protocol", "strong"]
+    holdout = json.loads(shell.apart("evaluate", "both", "--json", without="torch", problem=BROKEN))
+    assert holdout == shell.json("evaluate", "both")
+    again = ["evaluate", "both", "--protocol", "strong-generalization"]
     assert "matinee[torch]" in shell.apart(*again, without="torch", problem=BROKEN, fails=True)
 
 
@@ -535,7 +541,7 @@ def test_without_altair_a_picture_is_refused_before_the_training(shell, package)
     assert not (shell.folder / "runs" / "bare").exists()
 
 
-def test_a_training_viewer_is_asked_about_by_their_trained_vector(shell):
+def test_a_training_user_is_asked_about_by_their_trained_vector(shell):
     """Not by one that is solved anew from their ratings, which gradients do not end at."""
     shell("train", "small", "--model", "mf", "--ranker", "bpr", *QUICK, "--run", "runs/own")
     model = matinee.load(shell.folder / "runs" / "own")
@@ -544,6 +550,6 @@ def test_a_training_viewer_is_asked_about_by_their_trained_vector(shell):
     assert [row["item"] for row in listed] == wanted["item"].to_list()
     assert [row["score"] for row in listed] == pytest.approx(wanted["score"].to_list(), abs=1e-6)
     title = wanted["title"][0]
-    parts = shell.json("explain", "runs/own", title, "--user", 7, "--by", "stars")
+    parts = shell.json("explain", "runs/own", title, "--user", 7, "--by", "rating")
     assert "training" in [part["part"] for part in parts["parts"]]
-    assert parts["score"] == pytest.approx(float(model.scores(7, by="stars")[model.movie(title)]))
+    assert parts["score"] == pytest.approx(float(model.scores(7, head="rating")[model.item(title)]))

@@ -19,7 +19,7 @@ CHAIN = ["train", "small", "--model", "bayes", "--ranker", "none", "--factors", 
 def shell(tmp_path_factory):
     """A folder with data `small` in the cache."""
     folder, cache = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("cache")
-    write_generated(cache / "small", viewers=60, movies=50, ratings=1500, seed=2)
+    write_generated(cache / "small", users=60, items=50, ratings=1500, seed=2)
     return Shell(folder, cache)
 
 
@@ -33,7 +33,7 @@ def result(shell):
 def test_a_chain_is_trained_tested_and_saved(shell, result):
     assert result["model"] == "bayes"
     assert 0.5 < result["rmse"] < 1.1
-    settings = result["trainers"]["rating"]
+    settings = result["estimators"]["rating"]
     assert (settings["name"], settings["factors"], settings["features"]) == ("BayesianMF", 3, "all")
     history = shell.history("runs/both")
     assert history.filter(history["head"] == "rating")["iteration"].to_list() == [*range(1, 61)]
@@ -42,12 +42,12 @@ def test_a_chain_is_trained_tested_and_saved(shell, result):
 
 def test_everything_that_asks_a_run_asks_this_one(shell, result):
     assert len(shell.json("recommend", "--user", 1, "-n", 3)) == 3
-    told = shell.json("explain", "--user", 1, "2", "--by", "stars")
-    assert told["range"][0] <= told["stars"] <= told["range"][1]
+    told = shell.json("explain", "--user", 1, "2", "--by", "rating")
+    assert told["range"][0] <= told["rating"] <= told["range"][1]
     assert told["score"] == pytest.approx(sum(part["contribution"] for part in told["parts"]))
     assert "With a probability of 80%: " in shell("explain", "--rated", "1=5", "2")
     assert len(shell.json("similar", "2", "-n", 4)) == 4
-    assert shell.json("evaluate")[0]["stars"]["rmse"] == pytest.approx(result["rmse"])
+    assert shell.json("evaluate")[0]["rating"]["rmse"] == pytest.approx(result["rmse"])
 
 
 def test_a_model_without_ranges_tells_of_none(shell):
@@ -59,7 +59,7 @@ def test_a_model_without_ranges_tells_of_none(shell):
 def test_settings_reach_the_chain(shell):
     found = shell.json(*CHAIN, "--iterations", 8, "--likelihood", "normal", "--features",
                        "genres,date", "--seed", 3, "--run", "runs/settings")  # fmt: skip
-    settings = found["trainers"]["rating"]
+    settings = found["estimators"]["rating"]
     wanted = {"iterations": 8, "likelihood": "normal", "features": "genres,date", "seed": 3}
     assert settings == {**settings, **wanted}
 

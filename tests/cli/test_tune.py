@@ -19,7 +19,7 @@ TUNE = ["tune", "small", "--trials", 4, "--space", "mine.toml"]
 def shell(tmp_path_factory):
     """A folder with data `small` in the cache, and a space."""
     folder, cache = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("cache")
-    write_generated(cache / "small", viewers=60, movies=50, ratings=1500, seed=2)
+    write_generated(cache / "small", users=60, items=50, ratings=1500, seed=2)
     (folder / "mine.toml").write_text(SPACE)
     return Shell(folder, cache)
 
@@ -123,14 +123,14 @@ def test_a_page_does_not_say_where_the_data_lie(shell, found):
 def test_an_interrupted_search_leaves_its_page(shell, found, monkeypatch):
     from matinee.tuning import trial as trials
 
-    usual = trials.Trials.__call__
+    default = trials.TrialRunner.__call__
 
     def stops(self, trial):
         if trial.number == 1:
             raise KeyboardInterrupt
-        return usual(self, trial)
+        return default(self, trial)
 
-    monkeypatch.setattr(trials.Trials, "__call__", stops)
+    monkeypatch.setattr(trials.TrialRunner, "__call__", stops)
     status, out, _ = shell.ended(*TUNE, "--study", "stopped", "--html")
     assert status == 130
     assert "Stopped at 1 of 4 trials." in out
@@ -163,7 +163,7 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(shell, options):
 
 def test_a_study_goes_on_with_the_same_data_only(shell, found, tmp_path_factory):
     other = Shell(shell.folder, tmp_path_factory.mktemp("other"))
-    write_generated(other.cache / "small", viewers=60, movies=50, ratings=1400, seed=3)
+    write_generated(other.cache / "small", users=60, items=50, ratings=1400, seed=3)
     said = other(*TUNE, fails=True)
     assert "no longer the ratings that the study was begun with" in said
 

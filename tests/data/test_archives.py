@@ -147,8 +147,8 @@ def test_bomb_is_refused_before_it_fills_the_disk(tmp_path, monkeypatch):
     target = tmp_path / "out"
     with pytest.raises(ArchiveError, match="more than a ratings archive could hold"):
         extract(path, target)
-    written = sum(file.stat().st_size for file in target.rglob("*"))
-    assert written <= max(3_000_000, 100 * path.stat().st_size)
+    format_setting = sum(file.stat().st_size for file in target.rglob("*"))
+    assert format_setting <= max(3_000_000, 100 * path.stat().st_size)
 
 
 def test_bomb_in_many_pieces_is_counted_as_a_whole(tmp_path, monkeypatch):

@@ -7,19 +7,19 @@ import polars as pl
 import pytest
 from tiny_editions import refusal, write_lines
 
-FRAME = {"user": [1, 2, 3], "item": [7, 7, 7], "stars": [1.0, 2.0, 3.0], "time": [1, 2, 3]}
+FRAME = {"user": [1, 2, 3], "item": [7, 7, 7], "rating": [1.0, 2.0, 3.0], "time": [1, 2, 3]}
 
 
 @pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame])
 @pytest.mark.parametrize(
     ("column", "values", "row"),
     [
-        ("stars", [1.0, float("nan"), 3.0], 2),
-        ("stars", [1.0, 2.0, float("inf")], 3),
-        ("stars", [1.0, 2.0, 1e39], 3),
-        ("stars", [1.0, None, 3.0], 2),
-        ("stars", ["good", "bad", "so so"], 1),
-        ("stars", [True, False, True], 1),
+        ("rating", [1.0, float("nan"), 3.0], 2),
+        ("rating", [1.0, 2.0, float("inf")], 3),
+        ("rating", [1.0, 2.0, 1e39], 3),
+        ("rating", [1.0, None, 3.0], 2),
+        ("rating", ["good", "bad", "so so"], 1),
+        ("rating", [True, False, True], 1),
         ("user", [1.0, 2.5, 3.0], 2),
         ("user", [1.0, 2.0, float("inf")], 3),
         ("user", ["a", None, "c"], 2),
@@ -51,7 +51,7 @@ def test_column_of_the_wrong_kind_in_a_frame(column, values):
 
 def test_frame_without_rows():
     assert refusal(pl.DataFrame(FRAME).clear()) == "the frame: there are no ratings in it."
-    assert refusal({"user": [], "item": [], "stars": []}).endswith("there are no ratings in it.")
+    assert refusal({"user": [], "item": [], "rating": []}).endswith("there are no ratings in it.")
 
 
 def test_year_that_is_none(tmp_path):

@@ -9,15 +9,15 @@ from matinee.errors import SettingError
 
 LAYOUTS = {
     # file, separator, lines before the first rating, names of the four columns
-    "100k": ("u.data", "\t", [], ["user", "item", "stars", "timestamp"]),
-    "dat": ("ratings.dat", "::", [], ["user", "item", "stars", "timestamp"]),
+    "100k": ("u.data", "\t", [], ["user", "item", "rating", "timestamp"]),
+    "dat": ("ratings.dat", "::", [], ["user", "item", "rating", "timestamp"]),
     "csv": (
         "ratings.csv",
         ",",
         ["userId,movieId,rating,timestamp"],
         ["userId", "movieId", "rating", "timestamp"],
     ),
-    "own": ("mine.csv", ";", ["viewer;film;score;date"], ["viewer", "film", "score", "date"]),
+    "own": ("mine.csv", ";", ["viewer;film;score;date"], ["user", "film", "score", "date"]),
 }
 GOOD = [["1", "10", "4", "1000"], ["2", "10", "3", "1001"], ["2", "20", "5", "1002"]]
 
@@ -99,7 +99,7 @@ def test_bad_cell_in_an_edition(layout, column, cell, row, tmp_path):
 
 
 @pytest.mark.parametrize("cell", ["2.5", "7"])
-def test_stars_off_the_scale_say_which_scale_it_is(cell, tmp_path):
+def test_values_off_the_scale_say_which_scale_it_is(cell, tmp_path):
     message = refusal(write_table(tmp_path, "100k", [["1", "10", cell, "1000"]]))
     assert f"{cell} is not on the scale 1 to 5 in steps of 1" in message
     assert "scale=" in message
@@ -157,7 +157,7 @@ def test_repeated_pair_is_refused(layout, tmp_path):
     message = refusal(write_table(tmp_path, layout, [*GOOD, ["2", "10", "1", "900"]]))
     assert message.startswith(place(layout, 3, 1))
     first = 2 + len(LAYOUTS[layout][2])
-    assert f"viewer 2 rated movie 10 already in row {first}" in message
+    assert f"user 2 rated movie 10 already in row {first}" in message
     assert "duplicates=" in message
 
 
@@ -168,7 +168,7 @@ def merged(path, how) -> dict[tuple[int, int], tuple[float, int | None]]:
     users = ratings.user_ids.values[ratings.user].to_list()
     items = ratings.item_ids.values[ratings.item].to_list()
     assert len(set(zip(users, items, strict=True))) == len(ratings)
-    values = zip(ratings.stars.tolist(), times, strict=True)
+    values = zip(ratings.values.tolist(), times, strict=True)
     return dict(zip(zip(users, items, strict=True), values, strict=True))
 
 
@@ -217,7 +217,7 @@ def test_file_with_nothing_but_a_header(layout, end, tmp_path):
 
 @pytest.mark.parametrize(
     ("header", "lacking"),
-    [("userId,movieId,timestamp", "stars"), ("movieId,rating", "user"), ("rating,user", "item")],
+    [("userId,movieId,timestamp", "rating"), ("movieId,rating", "user"), ("rating,user", "item")],
 )
 def test_missing_column(header, lacking, tmp_path):
     write_lines(tmp_path / "ratings.csv", [header, "1,2,3"])
@@ -248,7 +248,7 @@ def test_utf_16_is_refused(layout, encoding, tmp_path):
 
 @pytest.mark.parametrize("column", ["user", "title", "note"])
 def test_latin_1_bytes_in_a_utf_8_table(column, tmp_path):
-    cells = {"user": "ann", "item": "1", "stars": "3", "title": "Tin Boat", "note": "-"}
+    cells = {"user": "ann", "item": "1", "rating": "3", "title": "Tin Boat", "note": "-"}
     wrong = cells | {"user": "bob", column: "Zoë"}
     lines = [",".join(cells), ",".join(cells.values()), ",".join(wrong.values())]
     write_lines(tmp_path / "t.csv", lines, encoding="iso-8859-1")
@@ -267,7 +267,7 @@ def test_latin_1_bytes_in_movies_csv(tmp_path):
 )
 @pytest.mark.parametrize("column", ["user", "item"])
 def test_control_characters_in_text_ids(column, unprintable, tmp_path):
-    rows = [{"user": "ann", "item": "x", "stars": 3}, {"user": "bob", "item": "y", "stars": 4}]
+    rows = [{"user": "ann", "item": "x", "rating": 3}, {"user": "bob", "item": "y", "rating": 4}]
     rows[1][column] += unprintable
     message = refusal(pl.DataFrame(rows))
     assert message.startswith(f"the frame, row 2, column {column}: ")

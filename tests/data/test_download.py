@@ -177,7 +177,7 @@ def test_checksum_file_without_a_checksum(mirror, cache):
 
 
 @pytest.mark.parametrize("text", ["{}", "{}  ml.zip\n", "MD5 (ml.zip) = {}\r\n"])
-def test_usual_forms_of_checksum_files(text, mirror, cache):
+def test_default_forms_of_checksum_files(text, mirror, cache):
     published = mirror.files[f"/{NAME}.zip.md5"].decode().split()[-1]
     mirror.files[f"/{NAME}.zip.md5"] = text.format(published.upper()).encode()
     assert fetch(NAME, mirror.url) == cache / NAME

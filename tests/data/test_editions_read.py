@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_editions import (
     GENRES,
-    MOVIES,
+    ITEMS,
     RATINGS,
-    VIEWERS,
+    USERS,
     WRITERS,
     write_csv,
     write_lines,
@@ -22,7 +22,7 @@ from tiny_editions import (
 from matinee.data import Dataset, read
 from matinee.errors import DataError
 
-TITLES = {item: title for item, title, _ in MOVIES}
+TITLES = {item: title for item, title, _ in ITEMS}
 
 
 def rows_of(data: Dataset) -> list[tuple[int, int, float, int]]:
@@ -32,7 +32,7 @@ def rows_of(data: Dataset) -> list[tuple[int, int, float, int]]:
         zip(
             ratings.user_ids.values[ratings.user].to_list(),
             ratings.item_ids.values[ratings.item].to_list(),
-            ratings.stars.tolist(),
+            ratings.values.tolist(),
             ratings.timestamp.tolist(),
             strict=True,
         )
@@ -44,11 +44,11 @@ def check_tiny_edition(data: Dataset) -> None:
     assert rows_of(data) == RATINGS
     assert data.ratings.user_ids.values.to_list() == [1, 2, 3, 7]
     assert data.ratings.item_ids.values.to_list() == [10, 20, 30, 40, 50, 60]
-    assert data.ratings.stars.dtype == np.float32
+    assert data.ratings.values.dtype == np.float32
     assert data.catalog.titles == [*TITLES.values(), "60"]
     assert data.catalog.frame["year"].to_list() == [1994, 2001, 2010, None, 1987, None]
     assert data.catalog.genre_names == tuple(GENRES)
-    assert data.catalog.frame["genres"].to_list() == [*(genres for *_, genres in MOVIES), []]
+    assert data.catalog.frame["genres"].to_list() == [*(genres for *_, genres in ITEMS), []]
 
 
 @pytest.mark.parametrize("form", ["folder", "parent", "zip", "file"])
@@ -88,24 +88,24 @@ def test_scales(make_edition):
     assert str(read(make_edition("csv")).ratings.scale) == "0.5 to 5 in steps of 0.5"
 
 
-def test_half_stars_in_dat_mean_the_scale_of_ml_10m(tmp_path):
+def test_half_values_in_dat_mean_the_scale_of_ml_10m(tmp_path):
     write_lines(tmp_path / "ratings.dat", ["1::1::4.5::7", "1::2::3::8"])
     data = read(tmp_path)
     assert str(data.ratings.scale) == "0.5 to 5 in steps of 0.5"
-    assert data.ratings.stars.tolist() == [4.5, 3.0]
+    assert data.ratings.values.tolist() == [4.5, 3.0]
 
 
 @pytest.mark.parametrize("old_layout", ["100k", "dat"])
-def test_viewer_traits_stand_by_viewer_code(old_layout, make_edition):
-    viewers = read(make_edition(old_layout)).viewers
-    assert viewers.select("user", "age", "gender", "occupation").rows() == [
-        *VIEWERS,
+def test_user_traits_stand_by_user_code(old_layout, make_edition):
+    users = read(make_edition(old_layout)).users
+    assert users.select("user", "age", "gender", "occupation").rows() == [
+        *USERS,
         (7, None, None, None),  # rated, but not described
     ]
 
 
-def test_csv_editions_have_no_viewer_traits(make_edition):
-    assert read(make_edition("csv")).viewers is None
+def test_csv_editions_have_no_user_traits(make_edition):
+    assert read(make_edition("csv")).users is None
 
 
 def test_official_splits_hold_the_pairs_of_their_test_files(make_edition):
@@ -198,7 +198,7 @@ def test_unused_files_of_an_archive_do_no_harm(make_edition, tmp_path):
 
 def test_arrays_cannot_be_written_to(layout, make_edition):
     ratings = read(make_edition(layout)).ratings
-    for column in (ratings.user, ratings.item, ratings.stars, ratings.timestamp):
+    for column in (ratings.user, ratings.item, ratings.values, ratings.timestamp):
         with pytest.raises(ValueError, match="read-only"):
             column[0] = 1
 
@@ -255,8 +255,8 @@ def test_any_valid_table_reads_back_exactly(file, separator, header, table, end,
 def test_any_title_reads_back_exactly_from_csv(titles):
     with tempfile.TemporaryDirectory() as folder:
         write_lines(Path(folder, "ratings.csv"), ["userId,movieId,rating,timestamp", "1,1,4.5,100"])
-        movies = pl.DataFrame({"movieId": range(1, len(titles) + 1), "title": titles})
-        movies.with_columns(genres=pl.lit("Drama")).write_csv(
+        items = pl.DataFrame({"movieId": range(1, len(titles) + 1), "title": titles})
+        items.with_columns(genres=pl.lit("Drama")).write_csv(
             Path(folder, "movies.csv"), quote_style="always"
         )
         assert read(folder).catalog.titles == titles

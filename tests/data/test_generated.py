@@ -14,7 +14,7 @@ from matinee.data.synthetic import generate, write_generated
 from matinee.errors import SettingError
 from matinee.kernels import parallel as blocks
 
-SIZE = {"viewers": 300, "movies": 400, "ratings": 12_000}
+SIZE = {"users": 300, "items": 400, "ratings": 12_000}
 
 
 def pairs_of(ratings) -> np.ndarray:
@@ -22,30 +22,30 @@ def pairs_of(ratings) -> np.ndarray:
 
 
 @given(
-    viewers=st.integers(1, 60),
-    movies=st.integers(1, 80),
+    users=st.integers(1, 60),
+    items=st.integers(1, 80),
     share=st.floats(0, 1),
     seed=st.integers(0, 2**32),
 )
 @settings(max_examples=40, deadline=None)
-def test_any_size_is_exact_and_has_no_repeated_pair(viewers, movies, share, seed):
-    ratings = round(viewers + share * (viewers * movies - viewers))
-    data, _ = generate(viewers=viewers, movies=movies, ratings=ratings, seed=seed)
+def test_any_size_is_exact_and_has_no_repeated_pair(users, items, share, seed):
+    ratings = round(users + share * (users * items - users))
+    data, _ = generate(users=users, items=items, ratings=ratings, seed=seed)
     assert len(data) == ratings
-    assert len(data.ratings.user_ids) == viewers
-    assert len(data.catalog) == movies
-    assert data.ratings.user_counts.min() >= min(20, ratings // viewers)
+    assert len(data.ratings.user_ids) == users
+    assert len(data.catalog) == items
+    assert data.ratings.user_counts.min() >= min(20, ratings // users)
     assert len(np.unique(pairs_of(data.ratings))) == ratings
-    assert data.ratings.scale.holds(data.ratings.stars).all()
+    assert data.ratings.scale.holds(data.ratings.values).all()
 
 
 @pytest.mark.parametrize(
     "size",
     [
-        {"viewers": 0, "movies": 5, "ratings": 5},
-        {"viewers": 5, "movies": 0, "ratings": 5},
-        {"viewers": 5, "movies": 5, "ratings": 4},
-        {"viewers": 5, "movies": 5, "ratings": 26},
+        {"users": 0, "items": 5, "ratings": 5},
+        {"users": 5, "items": 0, "ratings": 5},
+        {"users": 5, "items": 5, "ratings": 4},
+        {"users": 5, "items": 5, "ratings": 26},
     ],
 )
 def test_sizes_that_cannot_be(size, tmp_path):
@@ -76,36 +76,36 @@ def test_data_do_not_depend_on_the_number_of_threads(threads, monkeypatch):
     assert data.ratings.timestamp.tolist() == expected.ratings.timestamp.tolist()
 
 
-def test_truth_is_as_far_from_the_stars_as_the_noise():
-    data, truth = generate(viewers=1000, movies=500, ratings=60_000, seed=0)
-    stars, ideal = data.ratings.stars, truth.stars(data.ratings.user, data.ratings.item)
-    rmse = float(np.sqrt(np.mean((stars - ideal) ** 2, dtype=np.float64)))
+def test_truth_is_as_far_from_the_values_as_the_noise():
+    data, truth = generate(users=1000, items=500, ratings=60_000, seed=0)
+    values, ideal = data.ratings.values, truth.values(data.ratings.user, data.ratings.item)
+    rmse = float(np.sqrt(np.mean((values - ideal) ** 2, dtype=np.float64)))
     # rounding to halves adds a little, the ends of the scale take a little away
     assert generated.NOISE - 0.08 < rmse < generated.NOISE + 0.05
     # and what is not the truth is clearly worse
-    shuffled = truth.stars(np.roll(data.ratings.user, 30_000), data.ratings.item)
-    for worse in (np.full_like(stars, stars.mean()), shuffled):
-        assert np.sqrt(np.mean((stars - worse) ** 2)) > rmse + 0.1
+    shuffled = truth.values(np.roll(data.ratings.user, 30_000), data.ratings.item)
+    for worse in (np.full_like(values, values.mean()), shuffled):
+        assert np.sqrt(np.mean((values - worse) ** 2)) > rmse + 0.1
 
 
 def test_shape_is_that_of_movielens():
-    data, _ = generate(viewers=1000, movies=500, ratings=60_000, seed=0)
+    data, _ = generate(users=1000, items=500, ratings=60_000, seed=0)
     users, items = data.ratings.user_counts, np.sort(data.ratings.item_counts)[::-1]
     assert users.max() > 4 * np.median(users)  # some rate far more than others
     assert items[:50].sum() > 0.3 * items.sum()  # a tenth of the movies, much of the ratings
-    assert set(np.unique(data.ratings.stars)) <= set(np.arange(0.5, 5.5, 0.5))
+    assert set(np.unique(data.ratings.values)) <= set(np.arange(0.5, 5.5, 0.5))
     assert data.catalog.frame["genres"].list.len().is_between(1, 3).all()
     assert data.catalog.frame["year"].is_between(1923, 2022).all()
     assert len(set(data.catalog.titles)) == len(data.catalog)
     order = np.lexsort((data.ratings.timestamp, data.ratings.user))
-    same_viewer = np.diff(data.ratings.user[order]) == 0
-    assert (np.diff(data.ratings.timestamp[order])[same_viewer] > 0).all()
+    same_user = np.diff(data.ratings.user[order]) == 0
+    assert (np.diff(data.ratings.timestamp[order])[same_user] > 0).all()
     # what is watched last is not simply the movie with the highest code
-    assert 0.4 < (np.diff(data.ratings.item[order])[same_viewer] > 0).mean() < 0.6
+    assert 0.4 < (np.diff(data.ratings.item[order])[same_user] > 0).mean() < 0.6
 
 
 def test_titles_stay_different_when_the_words_run_out():
-    data, _ = generate(viewers=10, movies=2500, ratings=200, seed=0)
+    data, _ = generate(users=10, items=2500, ratings=200, seed=0)
     assert len({title.rsplit(" (", 1)[0] for title in data.catalog.titles}) == 2500
 
 
@@ -113,14 +113,14 @@ def test_titles_stay_different_when_the_words_run_out():
 def test_written_data_read_back_as_the_generated(block, tmp_path, monkeypatch):
     monkeypatch.setattr(generated, "BLOCK_ROWS", block)
     data, truth = generate(**SIZE, seed=2)
-    written = write_generated(tmp_path / "g", **SIZE, seed=2)
+    format_setting = write_generated(tmp_path / "g", **SIZE, seed=2)
     found = read(tmp_path / "g")
     assert sorted(contents(tmp_path / "g")) == ["movies.csv", "ratings.csv"]
     assert found.ratings.fingerprint() == data.ratings.fingerprint()
     assert found.ratings.timestamp.tolist() == data.ratings.timestamp.tolist()
     assert found.catalog.frame.equals(data.catalog.frame)
     assert found.catalog.genre_names == data.catalog.genre_names
-    assert written.item_factors.tobytes() == truth.item_factors.tobytes()
+    assert format_setting.item_factors.tobytes() == truth.item_factors.tobytes()
 
 
 def test_writing_holds_only_a_block_at_a_time(tmp_path, monkeypatch):
@@ -135,6 +135,6 @@ def test_writing_holds_only_a_block_at_a_time(tmp_path, monkeypatch):
     write_generated(tmp_path, **SIZE, seed=0)
     data = read(tmp_path)
     assert done[-1] == SIZE["ratings"]
-    # a viewer is never cut in two
+    # a user is never cut in two
     assert np.diff(done).max() <= 1_000 + data.ratings.user_counts.max()
     assert len(done) > 5

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matinee.data import Catalog, Ids
+from matinee.data import Catalog, IdMap
 from matinee.data.id_map import encode
 from matinee.errors import UnknownIdError
 
@@ -70,7 +70,7 @@ def test_dense_and_sparse_ids_are_encoded_alike():
 
 
 def test_numbers_may_be_asked_for_as_text():
-    ids = Ids(pl.Series([-3, 7, 42]))
+    ids = IdMap(pl.Series([-3, 7, 42]))
     assert ids.code("42") == 2
     assert ids.code(" 7 ") == 1
     assert ids.code("-3") == 0
@@ -79,7 +79,7 @@ def test_numbers_may_be_asked_for_as_text():
 
 
 def test_texts_may_be_asked_for_as_numbers():
-    ids = Ids(pl.Series(["007", "7"]))
+    ids = IdMap(pl.Series(["007", "7"]))
     assert ids.code(7) == 1
     assert ids.code("007") == 0
 
@@ -88,26 +88,26 @@ def test_texts_may_be_asked_for_as_numbers():
     "wanted", [8, "8", 1.5, True, None, "", "ann", "1_0", "--1", "9" * 30, 10**30, float("nan")]
 )
 def test_unknown_number_is_an_error_that_tells_the_range(wanted):
-    with pytest.raises(UnknownIdError, match=r"no viewer .* Ids run from 1 to 10"):
-        Ids(pl.Series([1, 10])).code(wanted)
+    with pytest.raises(UnknownIdError, match=r"no user .* Ids run from 1 to 10"):
+        IdMap(pl.Series([1, 10])).code(wanted)
 
 
 def test_fractions_are_no_known_numbers():
-    ids = Ids(pl.Series([1, 2]))
+    ids = IdMap(pl.Series([1, 2]))
     assert ids.codes([1.5, 2.0, 1.0, float("nan"), float("inf")]).tolist() == [-1, 1, 0, -1, -1]
     assert ids.codes([None, 2]).tolist() == [-1, 1]
 
 
 def test_unknown_text_is_an_error_that_suggests_ids_spelled_alike():
-    ids = Ids(pl.Series(["annabel", "bob", "zoe"]))
-    with pytest.raises(UnknownIdError, match=r"no viewer 'anabel' here\. Close ones: annabel"):
+    ids = IdMap(pl.Series(["annabel", "bob", "zoe"]))
+    with pytest.raises(UnknownIdError, match=r"no user 'anabel' here\. Close ones: annabel"):
         ids.code("anabel")
     with pytest.raises(UnknownIdError, match="One that is: annabel"):
         ids.code("qqqq")
 
 
 def test_no_ids_at_all():
-    ids = Ids(pl.Series([], dtype=pl.Int64))
+    ids = IdMap(pl.Series([], dtype=pl.Int64))
     assert len(ids) == 0
     assert ids.codes([1, 2]).tolist() == [-1, -1]
     with pytest.raises(UnknownIdError):
@@ -132,7 +132,7 @@ TITLES = [
 def catalog() -> Catalog:
     """Ten invented movies with ids 100, 110, 120 ... by position."""
     ids = [100 + 10 * at for at in range(len(TITLES))]
-    return Catalog.build(Ids(pl.Series(ids)), pl.DataFrame({"item": ids, "title": TITLES}))
+    return Catalog.build(IdMap(pl.Series(ids)), pl.DataFrame({"item": ids, "title": TITLES}))
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def catalog() -> Catalog:
         ("42", 9),
     ],
 )
-def test_find(catalog, typed, found):
-    assert catalog.find(typed) == found
+def test_find(catalog, format_value, found):
+    assert catalog.find(format_value) == found
 
 
 def test_of_several_movies_the_most_rated_is_meant(catalog):
@@ -179,9 +179,9 @@ def test_of_several_movies_the_most_rated_is_meant(catalog):
 
 
 @pytest.mark.parametrize("typed", ["", "   ", "???", "(1999)", "no such thing", "115", 115, 10**30])
-def test_movie_that_is_not_there(catalog, typed):
+def test_movie_that_is_not_there(catalog, format_value):
     with pytest.raises(UnknownIdError, match="There is no movie"):
-        catalog.find(typed)
+        catalog.find(format_value)
 
 
 def test_year_that_does_not_fit_is_not_ignored(catalog):
@@ -198,7 +198,7 @@ def test_titles_spelled_alike_are_suggested(catalog):
 
 
 def test_text_ids_are_found_before_titles_that_contain_them():
-    ids = Ids(pl.Series(["gar", "tt7"]))
+    ids = IdMap(pl.Series(["gar", "tt7"]))
     catalog = Catalog.build(ids, pl.DataFrame({"item": ["gar", "tt7"], "title": ["One", "Gar"]}))
     assert catalog.find("gar") == 0
     assert catalog.find("Gar") == 1
@@ -214,7 +214,7 @@ def test_control_characters_are_taken_out_of_titles_and_genres(unprintable):
             "genres": [[f"War{unprintable}"], []],
         }
     )
-    catalog = Catalog.build(Ids(pl.Series([1, 2])), described)
+    catalog = Catalog.build(IdMap(pl.Series([1, 2])), described)
     for text in (*catalog.titles, *catalog.genre_names):
         assert text.isprintable()
     assert catalog.titles[1] == "2"  # nothing is left to print: the id
@@ -226,7 +226,7 @@ def test_genre_matrix():
         {"item": [3, 1, 2], "genres": [["War", "Drama"], ["Drama"], None]},
         schema_overrides={"genres": pl.List(pl.String)},
     )
-    catalog = Catalog.build(Ids(pl.Series([1, 2, 3, 4])), described)
+    catalog = Catalog.build(IdMap(pl.Series([1, 2, 3, 4])), described)
     assert catalog.genre_names == ("Drama", "War")
     assert catalog.genre_matrix.dtype == np.float32
     assert catalog.genre_matrix.tolist() == [[1, 0], [0, 0], [1, 1], [0, 0]]
@@ -240,7 +240,7 @@ def test_genre_matrix():
 @given(genres=st.lists(st.lists(st.sampled_from("ABCDE"), unique=True), min_size=1, max_size=20))
 @PROPERTY
 def test_genre_matrix_has_a_one_for_each_genre_of_each_movie(genres):
-    ids = Ids(pl.Series(range(1, len(genres) + 1), dtype=pl.Int64))
+    ids = IdMap(pl.Series(range(1, len(genres) + 1), dtype=pl.Int64))
     described = pl.DataFrame(
         {"item": ids.values, "genres": pl.Series(genres, dtype=pl.List(pl.String))}
     )
@@ -252,14 +252,14 @@ def test_genre_matrix_has_a_one_for_each_genre_of_each_movie(genres):
 
 
 def test_catalog_without_any_description():
-    catalog = Catalog.build(Ids(pl.Series([4, 9])))
+    catalog = Catalog.build(IdMap(pl.Series([4, 9])))
     assert catalog.titles == ["4", "9"]
     assert catalog.genre_matrix.shape == (2, 0)
     assert catalog.frame["year"].to_list() == [None, None]
 
 
 def test_a_title_that_is_a_number_is_meant_before_the_id():
-    ids = Ids(pl.Series([7, 300]))
+    ids = IdMap(pl.Series([7, 300]))
     catalog = Catalog.build(ids, pl.DataFrame({"item": [7, 300], "title": ["300 (2007)", "Up"]}))
     assert catalog.find("300") == 0
     assert catalog.find(300) == 1

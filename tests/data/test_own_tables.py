@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_editions import write_lines, zip_folder
 
-from matinee.data import Dataset, Scale, read
+from matinee.data import Dataset, RatingScale, read
 from matinee.errors import DataError, SettingError
 
 TABLE = pl.DataFrame(
     {
-        "viewer": ["ann", "ann", "bob", "cem"],
+        "user": ["ann", "ann", "bob", "cem"],
         "film": [7, 9, 7, 8],
         "score": [4.0, 2.0, 5.0, 1.0],
         "date": [400, 300, 200, 100],
@@ -32,7 +32,7 @@ def rows_of(data: Dataset) -> list[tuple]:
     columns = [
         ratings.user_ids.values[ratings.user].to_list(),
         ratings.item_ids.values[ratings.item].to_list(),
-        ratings.stars.tolist(),
+        ratings.values.tolist(),
     ]
     if ratings.timestamp is not None:
         columns.append(ratings.timestamp.tolist())
@@ -60,8 +60,8 @@ def test_parquet_files(tmp_path):
         TABLE.lazy(),
         TABLE.to_dict(as_series=False),
         pd.DataFrame(TABLE.to_dict(as_series=False)),
-        TABLE.with_columns(pl.col("viewer").cast(pl.Categorical)),
-        pd.DataFrame(TABLE.to_dict(as_series=False)).astype({"viewer": "category"}),
+        TABLE.with_columns(pl.col("user").cast(pl.Categorical)),
+        pd.DataFrame(TABLE.to_dict(as_series=False)).astype({"user": "category"}),
         pd.DataFrame(TABLE.to_dict(as_series=False)).astype({"film": "Int64"}),
     ],
     ids=["polars", "lazy", "dict", "pandas", "categorical", "pandas-category", "pandas-nullable"],
@@ -81,7 +81,7 @@ def test_quoted_fields_and_byte_order_mark(tmp_path):
     "header",
     ["user,item,rating", "userId,movieId,stars", "User ID,Film,Score", "uid,iid,r", "U,ISBN,value"],
 )
-def test_usual_column_names_are_guessed(header, tmp_path):
+def test_default_column_names_are_guessed(header, tmp_path):
     write_lines(tmp_path / "t.csv", [header, "1,2,3"])
     assert rows_of(read(tmp_path / "t.csv")) == [(1, 2, 3.0)]
 
@@ -93,7 +93,7 @@ def test_columns_may_stand_in_any_order_among_others(tmp_path):
 
 def test_given_columns_come_before_guessed_ones(tmp_path):
     write_lines(tmp_path / "t.csv", ["reader,book,grade,user,rating", "a,b,3,zzz,99"])
-    columns = {"user": "reader", "item": "book", "stars": "grade"}
+    columns = {"user": "reader", "item": "book", "rating": "grade"}
     data = read(tmp_path / "t.csv", columns=columns)
     assert rows_of(data) == [("a", "b", 3.0)]
     assert data.reading["columns"] == columns
@@ -106,7 +106,7 @@ def test_given_column_that_is_not_there_is_refused():
 
 def test_unknown_part_is_refused():
     with pytest.raises(SettingError, match="No part is called 'colour'"):
-        read(TABLE, columns={"colour": "viewer"})
+        read(TABLE, columns={"colour": "user"})
 
 
 def test_ids_with_leading_zeros_stay_text(tmp_path):
@@ -129,13 +129,13 @@ def test_ids_with_leading_zeros_stay_text(tmp_path):
         (["99999999999999999999", "1", "2"], ["1", "2", "99999999999999999999"]),
     ],
 )
-def test_kinds_of_ids(written, read_as, tmp_path):
-    write_lines(tmp_path / "t.csv", ["user,item,stars", *(f"{one},1,3" for one in written)])
+def test_kinds_of_ids(format_setting, read_as, tmp_path):
+    write_lines(tmp_path / "t.csv", ["user,item,stars", *(f"{one},1,3" for one in format_setting)])
     assert read(tmp_path / "t.csv").ratings.user_ids.values.to_list() == read_as
 
 
 @pytest.mark.parametrize(
-    ("stars", "scale"),
+    ("rating", "scale"),
     [
         ([1, 2, 5], "1 to 5 in steps of 1"),
         ([0.5, 1, 4.5], "0.5 to 4.5 in steps of 0.5"),
@@ -145,14 +145,14 @@ def test_kinds_of_ids(written, read_as, tmp_path):
         ([1.0, 1.3, 2.05], "1 to 2.05"),
     ],
 )
-def test_scale_is_taken_from_the_stars(stars, scale):
-    data = read({"user": [1, 2, 3], "item": [1, 1, 1], "stars": stars})
+def test_scale_is_taken_from_the_values(values, scale):
+    data = read({"user": [1, 2, 3], "item": [1, 1, 1], "rating": values})
     assert str(data.ratings.scale) == scale
 
 
 def test_given_scale_holds():
     data = read(TABLE, scale=(0, 10))
-    assert data.ratings.scale == Scale(0, 10)
+    assert data.ratings.scale == RatingScale(0, 10)
     with pytest.raises(DataError, match="row 3, column score: 5 is not on the scale 1 to 4"):
         read(TABLE, scale=(1, 4, 1))
     for wrong in ((5,), (5, 1), ("a", "b"), (1, float("inf"))):
@@ -188,7 +188,7 @@ def test_written_times(moment, seconds, tmp_path):
     ],
 )
 def test_times_in_frames(moment):
-    columns = {"user": [1, 2], "item": [1, 1], "stars": [3, 4], "time": [moment, moment]}
+    columns = {"user": [1, 2], "item": [1, 1], "rating": [3, 4], "time": [moment, moment]}
     assert read(pl.DataFrame(columns)).ratings.timestamp.tolist() == [86_400, 86_400]
     assert read(pd.DataFrame(columns)).ratings.timestamp.tolist() == [86_400, 86_400]
 
@@ -226,17 +226,17 @@ def test_titles_that_are_numbers_in_a_frame():
     ]
 
 
-@pytest.mark.parametrize("movies", ["movies.csv", "movies.tsv", "movies.parquet"])
-def test_movies_beside_the_ratings(movies, tmp_path):
+@pytest.mark.parametrize("items", ["movies.csv", "movies.tsv", "items.parquet"])
+def test_movies_beside_the_ratings(items, tmp_path):
     TABLE.write_csv(tmp_path / "mine.csv")
     # the years as pandas writes whole numbers with a gap
     table = pl.DataFrame(
         {"movieId": [9, 7, 11], "title": ["Nine", "Seven", "New"], "year": [1999.0, None, 2001.0]}
     )
-    if movies.endswith("parquet"):
-        table.write_parquet(tmp_path / movies)
+    if items.endswith("parquet"):
+        table.write_parquet(tmp_path / items)
     else:
-        table.write_csv(tmp_path / movies, separator="\t" if movies.endswith("tsv") else ",")
+        table.write_csv(tmp_path / items, separator="\t" if items.endswith("tsv") else ",")
     catalog = read(tmp_path / "mine.csv").catalog
     assert catalog.ids.values.to_list() == [7, 8, 9, 11]
     assert catalog.titles == ["Seven", "8", "Nine", "New"]
@@ -325,12 +325,12 @@ NUMBER_IDS = st.integers(-(2**62) + 1, 2**62 - 1)
 )
 @settings(max_examples=50, deadline=None)
 def test_any_frame_reads_back_exactly(pairs, draw):
-    stars = draw.draw(
+    values = draw.draw(
         st.lists(st.floats(-100, 100, width=32), min_size=len(pairs), max_size=len(pairs))
     )
     users, items = (list(side) for side in zip(*pairs, strict=True))
-    columns = {"user": users, "item": items, "stars": np.array(stars, np.float32)}
-    expected = list(zip(users, items, stars, strict=True))
+    columns = {"user": users, "item": items, "rating": np.array(values, np.float32)}
+    expected = list(zip(users, items, values, strict=True))
     assert rows_of(read(pl.DataFrame(columns))) == expected
     assert rows_of(read(pd.DataFrame(columns))) == expected
 
@@ -347,7 +347,7 @@ def test_any_text_ids_read_back_exactly_from_a_quoted_file(pairs, separator, end
     table = pl.DataFrame({"user": [u for u, _ in pairs], "item": [i for _, i in pairs]})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "t.csv")
-        table.with_columns(stars=pl.lit(3)).write_csv(
+        table.with_columns(values=pl.lit(3)).write_csv(
             path, separator=separator, line_terminator=end, quote_style="always"
         )
         assert rows_of(read(path)) == [(user, item, 3.0) for user, item in pairs]
@@ -355,20 +355,20 @@ def test_any_text_ids_read_back_exactly_from_a_quoted_file(pairs, separator, end
 
 @pytest.mark.parametrize("dtype", [pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt32, pl.UInt64])
 def test_ids_of_any_integer_width(dtype):
-    frame = pl.DataFrame({"user": [1, 2, 1], "item": [3, 3, 4], "stars": [1, 2, 3]})
+    frame = pl.DataFrame({"user": [1, 2, 1], "item": [3, 3, 4], "rating": [1, 2, 3]})
     data = read(frame.with_columns(pl.col("user", "item").cast(dtype)))
     assert data.ratings.item_ids.values.to_list() == [3, 4]
 
 
 def test_averaged_duplicates_may_lie_between_the_steps():
-    frame = pl.DataFrame({"user": [1, 1, 2], "item": [3, 3, 4], "stars": [1, 2, 5]})
+    frame = pl.DataFrame({"user": [1, 1, 2], "item": [3, 3, 4], "rating": [1, 2, 5]})
     data = read(frame, duplicates="mean")
-    assert data.ratings.scale.holds(data.ratings.stars).all()
-    assert 1.5 in data.ratings.stars
+    assert data.ratings.scale.holds(data.ratings.values).all()
+    assert 1.5 in data.ratings.values
 
 
 def test_the_fingerprint_knows_times(tmp_path):
-    frame = pl.DataFrame({"user": [1, 2], "item": [3, 3], "stars": [1, 2], "timestamp": [10, 20]})
+    frame = pl.DataFrame({"user": [1, 2], "item": [3, 3], "rating": [1, 2], "timestamp": [10, 20]})
     prints = {
         read(frame).ratings.fingerprint(),
         read(frame.with_columns(timestamp=pl.Series([20, 10]))).ratings.fingerprint(),

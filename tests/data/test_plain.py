@@ -28,13 +28,13 @@ ODD = st.sampled_from(
      "16777217", "0.12345678", "999999999999999999", "9999999999999999999", "1.2.3", "3\r", "ü"]
 )  # fmt: skip
 CELL = st.one_of(NUMBERS, NUMBERS, NUMBERS, ODD)
-USUAL = st.tuples(
+DEFAULT = st.tuples(
     st.integers(1, 9).map(str),
     st.integers(1, 10**6).map(str),
     st.sampled_from(["0.5", "1", "2.0", "3.5", "5", "4.50"]),
     st.integers(0, 2 * 10**9).map(str),
 )
-LINE = st.one_of(USUAL, USUAL, USUAL, st.lists(CELL, min_size=1, max_size=5)).map(",".join)
+LINE = st.one_of(DEFAULT, DEFAULT, DEFAULT, st.lists(CELL, min_size=1, max_size=5)).map(",".join)
 
 
 def outcome(path):
@@ -44,7 +44,7 @@ def outcome(path):
     except DataError as problem:
         return str(problem)
     ratings = data.ratings
-    columns = ratings.user, ratings.item, ratings.stars, ratings.timestamp
+    columns = ratings.user, ratings.item, ratings.values, ratings.timestamp
     ids = ratings.user_ids.values.to_list(), ratings.item_ids.values.to_list()
     stamped = [None if one is None else one.tobytes() for one in columns]
     return stamped, ids, ratings.scale, data.catalog.titles
@@ -78,7 +78,7 @@ def test_any_file_comes_out_as_without_the_quick_way(lines, name, end, last, mar
 
 
 @settings(deadline=None)
-@given(lines=st.lists(USUAL, min_size=1, max_size=40), block=st.integers(1, 200))
+@given(lines=st.lists(DEFAULT, min_size=1, max_size=40), block=st.integers(1, 200))
 def test_plain_files_are_read_quickly(lines, block):
     """The test above would pass if nothing ever went the quick way."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
@@ -124,33 +124,33 @@ def test_files_without_ratings_are_declined(text, tmp_path):
 def test_columns_in_another_order_and_without_times(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("score;film;viewer\n3.5;20;7\n4;10;7\n")
-    found = read_plain(path, ";", ("stars", "item", "user"), header=True)
+    found = read_plain(path, ";", ("rating", "item", "user"), header=True)
     assert found.frame().to_dict(as_series=False) == {
         "user": [7, 7],
         "item": [20, 10],
-        "stars": [3.5, 4.0],
+        "rating": [3.5, 4.0],
     }
     assert read(path).ratings.user_ids.values.to_list() == [7]
 
 
 @given(st.integers(0, 2**24), st.integers(0, 7))
-def test_stars_are_rounded_once(digits, decimals):
+def test_values_are_rounded_once(digits, decimals):
     whole, part = divmod(digits, 10**decimals)
     text = f"{whole}.{part:0{decimals}d}" if decimals else str(whole)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "t.csv")
         path.write_text(f"1,2,{text}\n")
-        found = read_plain(path, ",", ("user", "item", "stars"), header=False)
-        assert found.stars.tolist() == pl.Series([text]).cast(pl.Float32).to_list()
+        found = read_plain(path, ",", ("user", "item", "rating"), header=False)
+        assert found.values.tolist() == pl.Series([text]).cast(pl.Float32).to_list()
 
 
 @pytest.mark.parametrize("suffix", [".arrow", ".feather", ".parquet"])
 def test_files_of_typed_columns(suffix, tmp_path):
-    table = pl.DataFrame({"user": ["ann", "bob"], "film": [20, 10], "stars": [4.0, 3.5]})
+    table = pl.DataFrame({"user": ["ann", "bob"], "film": [20, 10], "rating": [4.0, 3.5]})
     path = tmp_path / f"mine{suffix}"
     table.write_parquet(path) if suffix == ".parquet" else table.write_ipc(path)
-    movies = pl.DataFrame({"film": [10, 30], "title": ["Heat", "Ran"]})
-    movies.write_ipc(tmp_path / "movies.feather")
+    items = pl.DataFrame({"film": [10, 30], "title": ["Heat", "Ran"]})
+    items.write_ipc(tmp_path / "movies.feather")
     data = read(path)
     assert data.ratings.user_ids.values.to_list() == ["ann", "bob"]
     assert data.catalog.titles == ["Heat", "20", "Ran"]

@@ -45,7 +45,7 @@ def same(one, other):
     arrays = []
     for data in (one, other):
         ratings = data.ratings
-        arrays.append([ratings.user, ratings.item, ratings.stars, ratings.timestamp])
+        arrays.append([ratings.user, ratings.item, ratings.values, ratings.timestamp])
         arrays[-1] += [*ratings.by_user, *ratings.by_item]
     return (
         all(
@@ -57,8 +57,8 @@ def same(one, other):
         and one.ratings.fingerprint() == other.ratings.fingerprint()
         and one.catalog.frame.equals(other.catalog.frame)
         and one.catalog.genre_names == other.catalog.genre_names
-        and (one.viewers is None) == (other.viewers is None)
-        and (one.viewers is None or one.viewers.equals(other.viewers))
+        and (one.users is None) == (other.users is None)
+        and (one.users is None or one.users.equals(other.users))
         and (one.name, one.source, one.reading) == (other.name, other.source, other.reading)
     )
 
@@ -66,8 +66,10 @@ def same(one, other):
 @pytest.fixture
 def table(tmp_path):
     """A file of 3,000 ratings in no order, with text ids and no times."""
-    data, _ = generate(viewers=60, movies=80, ratings=3000, seed=3)
-    frame = data.to_frame().select("user", "item", "stars").sample(fraction=1, shuffle=True, seed=1)
+    data, _ = generate(users=60, items=80, ratings=3000, seed=3)
+    frame = (
+        data.to_frame().select("user", "item", "rating").sample(fraction=1, shuffle=True, seed=1)
+    )
     frame = frame.with_columns(user="v" + pl.col("user").cast(pl.String))
     frame.write_csv(tmp_path / "mine.csv")
     return tmp_path / "mine.csv"
@@ -97,7 +99,7 @@ def test_mapped_is_what_was_read(form, make_edition, table, tmp_path, monkeypatc
 def test_mapped_arrays_are_not_copied(table, cache):
     read(table)
     ratings = read(table).ratings
-    for array in (ratings.user, ratings.stars, *ratings.by_user, *ratings.by_item):
+    for array in (ratings.user, ratings.values, *ratings.by_user, *ratings.by_item):
         assert isinstance(array.base, np.memmap)
     before = [path.read_bytes() for path in sorted(entries(cache)[0].iterdir())]
     ratings.by_user.values[:] = 0.0  # whoever writes, writes to memory of their own
@@ -112,7 +114,7 @@ def test_other_options_are_another_entry(table, cache, readings):
     assert len(readings) == len(entries(cache)) == 3
 
 
-@pytest.mark.parametrize("change", ["row", "time", "movies", "no movies"])
+@pytest.mark.parametrize("change", ["row", "time", "items", "no movies"])
 def test_a_changed_source_is_read_anew(change, tmp_path, readings):
     folder = write_csv(tmp_path / "tiny")
     before = read(folder)
@@ -121,7 +123,7 @@ def test_a_changed_source_is_read_anew(change, tmp_path, readings):
         ratings.write_text("\n".join(ratings.read_text().splitlines()[:-1]))
     elif change == "time":
         os.utime(ratings, ns=(1, 1))
-    elif change == "movies":
+    elif change == "items":
         (folder / "movies.csv").write_text("movieId,title,genres\n10,Ran (1985),War\n")
     else:
         (folder / "movies.csv").unlink()
@@ -191,8 +193,8 @@ def test_codes_that_lead_nowhere_are_refused_even_where_all_adds_up(
         ("by_user.indptr", lambda array: array[::-1].copy()),
         ("by_item.indptr", lambda array: array[:-1].copy()),
         ("by_item.indptr", lambda array: np.append(0, np.full(len(array) - 1, array[-1] + 1))),
-        ("stars", lambda array: array[:-1].copy()),
-        ("stars", lambda array: array.view(np.int32)),
+        ("rating", lambda array: array[:-1].copy()),
+        ("rating", lambda array: array.view(np.int32)),
         ("by_user.values", lambda array: array.reshape(2, -1)),
     ],
 )
@@ -291,13 +293,13 @@ def test_a_plain_file_is_written_once(tmp_path, cache, monkeypatch):
     """Columns are parsed and sorted into the files that stay; nothing is copied there later."""
     folder = write_csv(tmp_path / "tiny")
     asked = []
-    original = assemble.both_ways
+    original = assemble.csr_and_csc
 
-    def noted(user, *rest):
+    def recorded(user, *rest):
         asked.append(user)
         return original(user, *rest)
 
-    monkeypatch.setattr(assemble, "both_ways", noted)
+    monkeypatch.setattr(assemble, "both_ways", recorded)
     read(folder)
     owner = asked[0]
     while isinstance(owner.base, np.ndarray):

@@ -11,7 +11,7 @@ from matinee.data import Dataset, read, splits
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 
-# (viewer, movie, Unix seconds), with many ties in time
+# (user, movie, Unix seconds), with many ties in time
 ROWS = st.lists(
     st.tuples(st.integers(1, 8), st.integers(1, 12), st.integers(0, 15)),
     min_size=2,
@@ -25,13 +25,13 @@ PROPERTY = settings(max_examples=50, deadline=None)
 def dataset_of(rows: list[tuple[int, int, int]]) -> Dataset:
     """A data set in which the stars number the rows, so that each can be told apart."""
     users, items, times = zip(*rows, strict=True)
-    stars = np.arange(len(rows), dtype=np.float32)
-    columns = {"user": users, "item": items, "stars": stars, "time": times}
+    values = np.arange(len(rows), dtype=np.float32)
+    columns = {"user": users, "item": items, "rating": values, "time": times}
     return read(pl.DataFrame(columns))
 
 
 def row_numbers(part: Dataset) -> list[int]:
-    return part.ratings.stars.astype(int).tolist()
+    return part.ratings.values.astype(int).tolist()
 
 
 def check_partition(data: Dataset, train: Dataset, test: Dataset) -> None:
@@ -74,7 +74,7 @@ def test_random_split_depends_on_the_seed_alone(rows, seed):
 
 
 def test_different_seeds_give_different_splits():
-    data, _ = generate(viewers=20, movies=40, ratings=400, seed=0)
+    data, _ = generate(users=20, items=40, ratings=400, seed=0)
     masks = {splits.random(len(data), 0.5, seed).tobytes() for seed in range(10)}
     assert len(masks) == 10
 
@@ -108,13 +108,13 @@ def test_folds_are_disjoint_and_cover_everything(rows, k, seed):
 
 @given(rows=ROWS, count=st.integers(1, 4))
 @PROPERTY
-def test_last_split_holds_out_the_latest_of_each_viewer(rows, count):
+def test_last_split_holds_out_the_latest_of_each_user(rows, count):
     data = dataset_of(rows)
     # Python's sort is stable, so rows of the same second stay in order
     expected = []
-    for viewer in {user for user, _, _ in rows}:
+    for one in {user for user, _, _ in rows}:
         own = sorted(
-            (at for at, row in enumerate(rows) if row[0] == viewer), key=lambda at: rows[at][2]
+            (at for at, row in enumerate(rows) if row[0] == one), key=lambda at: rows[at][2]
         )
         if len(own) > count:
             expected += own[-count:]
@@ -156,15 +156,15 @@ def test_time_split_without_ties_has_the_wanted_size():
 
 @given(rows=ROWS, seed=SEEDS)
 @PROPERTY
-def test_unknown_viewers_and_movies_are_kept_and_counted(rows, seed):
+def test_unknown_users_and_movies_are_kept_and_counted(rows, seed):
     data = dataset_of(rows)
     train, test = data.split("random", test_fraction=0.6, seed=seed)
     numbers = row_numbers(train)
-    viewers, movies = {rows[at][0] for at in numbers}, {rows[at][1] for at in numbers}
+    users, items = {rows[at][0] for at in numbers}, {rows[at][1] for at in numbers}
     tested = [rows[at] for at in row_numbers(test)]
     assert splits.unknown(train.ratings, test.ratings) == (
-        sum(user not in viewers for user, _, _ in tested),
-        sum(item not in movies for _, item, _ in tested),
+        sum(user not in users for user, _, _ in tested),
+        sum(item not in items for _, item, _ in tested),
     )
 
 
@@ -197,7 +197,7 @@ def test_folds_that_make_no_sense(k):
 
 @pytest.mark.parametrize("method", ["last", "time"])
 def test_splits_by_time_need_timestamps(method):
-    data = read({"user": [1, 1, 2], "item": [1, 2, 1], "stars": [1, 2, 3]})
+    data = read({"user": [1, 1, 2], "item": [1, 2, 1], "rating": [1, 2, 3]})
     with pytest.raises(SettingError, match="no timestamps"):
         data.split(method)
     assert len(data.split("random", test_fraction=0.4)[1]) == 1

@@ -9,7 +9,7 @@ import pytest
 from matinee.data import read
 from matinee.errors import DataError
 
-# (viewer, movie, stars, Unix seconds); movie 50 is never rated, movie 60 has no row of its own
+# (user, movie, stars, Unix seconds); movie 50 is never rated, movie 60 has no row of its own
 RATINGS = [
     (1, 10, 5.0, 1_000_000_100),
     (1, 20, 3.0, 1_000_000_200),
@@ -19,7 +19,7 @@ RATINGS = [
     (3, 60, 5.0, 1_000_000_500),
     (7, 40, 4.0, 1_000_000_600),
 ]
-MOVIES = [
+ITEMS = [
     (10, "Brûlé at Dawn (1994)", ["Comedy", "Drama"]),
     (20, "Harbor of Tin, The (2001)", ["Drama"]),
     (30, "One, Two, Run (2010)", ["Action"]),
@@ -27,7 +27,7 @@ MOVIES = [
     (50, "Unseen Orchard (1987)", ["Action", "Comedy", "Drama"]),
 ]
 GENRES = ["Action", "Comedy", "Drama"]
-VIEWERS = [(1, 24, "M", "baker"), (2, 53, "F", "writer"), (3, 23, "M", "pilot")]
+USERS = [(1, 24, "M", "baker"), (2, 53, "F", "writer"), (3, 23, "M", "pilot")]
 
 
 def write_lines(path: Path, lines: list[str], encoding: str = "utf-8", end: str = "\n") -> None:
@@ -57,10 +57,10 @@ def write_100k(folder: Path, encoding: str = "iso-8859-1", end: str = "\n") -> P
                 + ["1" if not genres else "0"]
                 + ["1" if name in genres else "0" for name in GENRES]
             )
-            for item, title, genres in MOVIES
+            for item, title, genres in ITEMS
         ],
     )
-    write("u.user", [f"{user}|{age}|{sex}|{job}|00000" for user, age, sex, job in VIEWERS])
+    write("u.user", [f"{user}|{age}|{sex}|{job}|00000" for user, age, sex, job in USERS])
     return folder
 
 
@@ -71,13 +71,13 @@ def write_dat(folder: Path, encoding: str = "iso-8859-1", end: str = "\n") -> Pa
     )
     write_lines(
         folder / "movies.dat",
-        [f"{item}::{title}::{'|'.join(genres)}" for item, title, genres in MOVIES],
+        [f"{item}::{title}::{'|'.join(genres)}" for item, title, genres in ITEMS],
         encoding,
         end,
     )
     write_lines(
         folder / "users.dat",
-        [f"{user}::{sex}::{age}::{job}::00000" for user, age, sex, job in VIEWERS],
+        [f"{user}::{sex}::{age}::{job}::00000" for user, age, sex, job in USERS],
         encoding,
         end,
     )
@@ -98,7 +98,7 @@ def write_csv(folder: Path, encoding: str = "utf-8", end: str = "\n") -> Path:
             "movieId,title,genres",
             *(
                 f'{item},"{title}",{"|".join(genres) or "(no genres listed)"}'
-                for item, title, genres in MOVIES
+                for item, title, genres in ITEMS
             ),
         ],
         encoding,

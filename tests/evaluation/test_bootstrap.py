@@ -1,4 +1,4 @@
-"""The bootstrap over viewers: against a plain loop, and how often its intervals hold the truth."""
+"""The bootstrap over users: against a plain loop, and how often its intervals hold the truth."""
 
 import numpy as np
 import pytest
@@ -7,15 +7,15 @@ from matinee.evaluation import uncertainty as bootstrap
 from matinee.evaluation.uncertainty import bootstrap_interval, drawn_means, middle
 
 
-def test_drawn_means_are_those_of_a_loop_over_the_same_viewers(monkeypatch):
+def test_drawn_means_are_those_of_a_loop_over_the_same_users(monkeypatch):
     values = np.random.default_rng(0).random((3, 7))
     monkeypatch.setattr(bootstrap, "DRAWN", 1)  # one draw at a time
     found = drawn_means(values, draws=20, seed=5)
     random = np.random.default_rng(5)
     for draw in range(20):
-        viewers = random.integers(7, size=(1, 7))[0].tolist()
+        users = random.integers(7, size=(1, 7))[0].tolist()
         for row in range(3):
-            mean = sum(values[row, viewer] for viewer in viewers) / 7
+            mean = sum(values[row, user] for user in users) / 7
             assert found[row, draw] == pytest.approx(mean)
     assert drawn_means(values[1], draws=20, seed=5) == pytest.approx(found[1])
 
@@ -26,17 +26,17 @@ def test_the_middle_leaves_as_much_on_either_side():
     assert middle(drawn, level=0.5) == pytest.approx((250, 750))
 
 
-def test_the_bootstrap_interval_holds_the_mean_and_shrinks_with_the_root_of_viewers():
+def test_the_bootstrap_interval_holds_the_mean_and_shrinks_with_the_root_of_users():
     widths = []
     # the last is by the normal approximation
-    for viewers in (400, 6400, 25_600):
-        values = np.random.default_rng(viewers).exponential(size=viewers)
-        low, high = bootstrap_interval(values)
-        assert low < values.mean() < high
-        assert (high - low) / 2 == pytest.approx(1.96 * values.std() / viewers**0.5, rel=0.1)
-        widths.append(high - low)
+    for users in (400, 6400, 25_600):
+        values = np.random.default_rng(users).exponential(size=users)
+        ci_low, ci_high = bootstrap_interval(values)
+        assert ci_low < values.mean() < ci_high
+        assert (ci_high - ci_low) / 2 == pytest.approx(1.96 * values.std() / users**0.5, rel=0.1)
+        widths.append(ci_high - ci_low)
         narrow = bootstrap_interval(values, level=0.5)
-        assert low < narrow[0] < narrow[1] < high
+        assert ci_low < narrow[0] < narrow[1] < ci_high
     assert widths[0] / widths[1] == pytest.approx(4, rel=0.25)
     assert widths[1] / widths[2] == pytest.approx(2, rel=0.25)
 
@@ -45,8 +45,8 @@ def test_the_bootstrap_interval_covers_the_truth_as_often_as_it_says():
     random = np.random.default_rng(1)
     covered = 0
     for seed in range(300):
-        low, high = bootstrap_interval(random.random(80), level=0.9, draws=300, seed=seed)
-        covered += low < 0.5 < high
+        ci_low, ci_high = bootstrap_interval(random.random(80), level=0.9, draws=300, seed=seed)
+        covered += ci_low < 0.5 < ci_high
     assert 0.84 < covered / 300 < 0.95
 
 

@@ -10,41 +10,42 @@ from matinee.evaluation import calibration
 
 
 @pytest.fixture(scope="module")
-def judged(parts):
+def evaluated(parts):
     model = matinee.BayesianMF(factors=3, iterations=60).fit(parts[0])
     return model, calibration(model, *parts)
 
 
-def test_figures_are_those_of_the_models_own_answers(judged, parts):
-    model, found = judged
+def test_metrics_are_those_of_the_models_own_answers(evaluated, parts):
+    model, found = evaluated
     train, test = (part.ratings for part in parts)
     pairs = test.user_ids.values[test.user], test.item_ids.values[test.item], test.timestamp
     for promise, share in found.coverage.items():
         _, ranges = model.predict(*pairs, interval=promise, unknown="average")
         inside = [
-            low <= given <= high for given, (low, high) in zip(test.stars, ranges, strict=True)
+            ci_low <= given <= ci_high
+            for given, (ci_low, ci_high) in zip(test.values, ranges, strict=True)
         ]
         assert share == pytest.approx(np.mean(inside))
         assert found.width[promise] == pytest.approx(np.mean(ranges[:, 1] - ranges[:, 0]), rel=1e-5)
-    chances = model.predict_distribution(*pairs, unknown="average")
+    chances = model.predict_proba(*pairs, unknown="average")
     column = {float(name): chances[name].to_numpy() for name in chances.columns}
-    of_given = [column[float(given)][at] for at, given in enumerate(test.stars)]
+    of_given = [column[float(given)][at] for at, given in enumerate(test.values)]
     assert found.log_loss == pytest.approx(-np.mean(np.log(of_given)), rel=1e-6)
-    shares = [np.mean(train.stars == given) for given in test.stars]
+    shares = [np.mean(train.values == given) for given in test.values]
     assert found.log_loss_of_constant == pytest.approx(-np.mean(np.log(shares)), rel=1e-6)
 
 
 def test_steps_that_floats_cannot_hold_are_levels_like_any_others():
     rng = np.random.default_rng(0)
     rows = [(u, i, round(3 + 0.1 * rng.integers(-5, 6), 1)) for u in range(30) for i in range(20)]
-    data = matinee.read(pl.DataFrame(rows, ["user", "item", "stars"], orient="row"))
+    data = matinee.read(pl.DataFrame(rows, ["user", "item", "rating"], orient="row"))
     train, test = data.split("random", test_fraction=0.2)
     model = matinee.BayesianMF(factors=2, iterations=20).fit(train)
     found = calibration(model, train, test)
-    shares = [np.mean(train.ratings.stars == given) for given in test.ratings.stars]
+    shares = [np.mean(train.ratings.values == given) for given in test.ratings.values]
     assert found.log_loss_of_constant == pytest.approx(-np.mean(np.log(shares)), rel=1e-6)
 
 
 def test_a_model_that_knows_no_ranges_is_refused(parts):
     with pytest.raises(SettingError, match="no range; train one with BayesianMF"):
-        calibration(matinee.BiasOnly().fit(parts[0]), *parts)
+        calibration(matinee.Bias().fit(parts[0]), *parts)

@@ -10,50 +10,52 @@ import pytest
 import matinee
 from matinee.data import splits
 from matinee.errors import SettingError
-from matinee.evaluation import evaluate, held_out, judge
+from matinee.evaluation import evaluate, evaluate_ranking, holdout
 from matinee.experiments import cross_validate
-from matinee.models import ALS, EASE, BiasOnly, Popularity
+from matinee.models import ALS, EASE, Bias, Popularity
 
 LISTS = ["ndcg@10", "hit_rate@10", "recall_capped@20", "ndcg@100", "coverage@10",
          "popularity_share@10"]  # fmt: skip
 TIMES = ["fit_seconds", "test_seconds"]
 
 
-def test_figures_are_those_of_every_fold_by_hand(generated):
+def test_metrics_are_those_of_every_fold_by_hand(generated):
     data = generated[0]
     rating, ranking = ALS(factors=3, iterations=2), EASE()
     found = cross_validate(data, rating, ranking, folds=3, seed=4)
     assert found.folds == ("1", "2", "3")
-    assert list(found.figures) == ["rmse", "mae", *LISTS, *TIMES]
+    assert list(found.metrics) == ["rmse", "mae", *LISTS, *TIMES]
     for fold, (train, test) in enumerate(data.folds(3, seed=4)):
         model = rating.fit(train).with_ranking(ranking.fit(train))
-        stars, lists = evaluate(model, train, test), judge(model, held_out(train, test))
-        assert found.figures["rmse"][fold] == stars.rmse
-        assert found.figures["mae"][fold] == stars.mae
+        values, lists = evaluate(model, train, test), evaluate_ranking(model, holdout(train, test))
+        assert found.metrics["rmse"][fold] == values.rmse
+        assert found.metrics["mae"][fold] == values.mae
         for name in LISTS:
-            assert found.figures[name][fold] == lists[name]
-    for name, values in found.figures.items():
-        assert found.mean(name) == pytest.approx(np.mean(values))
-        assert found.std(name) == pytest.approx(np.std(values, ddof=1))
+            assert found.metrics[name][fold] == lists[name]
+    for name, by_hand in found.metrics.items():
+        assert found.mean(name) == pytest.approx(np.mean(by_hand))
+        assert found.std(name) == pytest.approx(np.std(by_hand, ddof=1))
     for name in TIMES:
-        assert min(found.figures[name]) > 0
+        assert min(found.metrics[name]) > 0
 
 
-def test_only_what_was_asked_for_is_judged(generated):
+def test_only_what_was_asked_for_is_evaluated(generated):
     data = generated[0]
-    stars = cross_validate(data, BiasOnly(), folds=2)
-    assert list(stars.figures) == ["rmse", "mae", *TIMES]
-    lists = cross_validate(data, None, Popularity(liked=4), folds=2)
-    assert list(lists.figures) == [*LISTS, *TIMES]
-    assert stars.trainers == {"rating": {"name": "BiasOnly", "regularization": 4, "iterations": 10}}
-    assert lists.trainers == {"ranking": {"name": "Popularity", "liked": 4}}
+    values = cross_validate(data, Bias(), folds=2)
+    assert list(values.metrics) == ["rmse", "mae", *TIMES]
+    lists = cross_validate(data, None, Popularity(min_rating=4), folds=2)
+    assert list(lists.metrics) == [*LISTS, *TIMES]
+    assert values.estimators == {
+        "rating": {"name": "Bias", "regularization": 4, "iterations": 10}
+    }
+    assert lists.estimators == {"ranking": {"name": "Popularity", "liked": 4}}
 
 
 def test_the_seed_makes_the_folds_and_threads_change_nothing(generated):
     data = generated[0]
 
     def errors(**how):
-        return cross_validate(data, ALS(factors=2, iterations=2), folds=2, **how).figures["rmse"]
+        return cross_validate(data, ALS(factors=2, iterations=2), folds=2, **how).metrics["rmse"]
 
     assert errors(seed=1) == errors(seed=1, threads=1) != errors(seed=2)
 
@@ -67,12 +69,12 @@ def test_the_test_part_is_not_looked_at_before_the_end_and_patience_has_its_own(
 
         def fit(self, train, *, validation=None, test=None, threads=None):
             given.append((train, validation, test, threads))
-            return BiasOnly().fit(train)
+            return Bias().fit(train)
 
     from matinee.experiments import cross_validation
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cross_validation, "note_of", lambda recipe: {})
+        patch.setattr(cross_validation, "note_of", lambda estimator: {})
         for patience in (0, 1):
             cross_validate(generated[0], Spy(patience), folds=2, threads=1)
     sizes = [
@@ -89,36 +91,36 @@ def test_official_folds_are_those_that_cover_every_rating_once(generated):
     some[np.flatnonzero(some)[5:]] = False
     official = {"u1": masks[0], "u2": masks[1], "u3": masks[2], "ua": some}
     edition = replace(data, official=official)
-    found = cross_validate(edition, BiasOnly(), folds="official")
+    found = cross_validate(edition, Bias(), folds="official")
     assert found.folds == ("u1", "u2", "u3")
     by_hand = [
-        evaluate(BiasOnly().fit(train), train, test).rmse
+        evaluate(Bias().fit(train), train, test).rmse
         for train, test in (edition.split(name) for name in found.folds)
     ]
-    assert list(found.figures["rmse"]) == by_hand
+    assert list(found.metrics["rmse"]) == by_hand
     gap = replace(data, official={"u1": masks[0], "ua": some})
     for without in (data, gap):
         with pytest.raises(SettingError, match=f"{data.name} comes with no folds of its own"):
-            cross_validate(without, BiasOnly(), folds="official")
+            cross_validate(without, Bias(), folds="official")
 
 
-def test_viewers_that_cannot_be_judged_leave_a_gap():
+def test_users_that_cannot_be_evaluated_leave_a_gap():
     """Everybody has one rating: whoever is tested is unknown."""
-    table = pl.DataFrame({"user": range(8), "item": [1, 2] * 4, "stars": [1.0, 2.0] * 4})
+    table = pl.DataFrame({"user": range(8), "item": [1, 2] * 4, "rating": [1.0, 2.0] * 4})
     found = cross_validate(matinee.read(table), None, Popularity(), folds=2)
-    assert np.isnan(found.figures["ndcg@10"]).all()
+    assert np.isnan(found.metrics["ndcg@10"]).all()
     shown = json.loads(json.dumps(found.as_json(), allow_nan=False))
-    assert shown["figures"]["ndcg@10"] == {"folds": [None, None], "mean": None, "std": None}
+    assert shown["metrics"]["ndcg@10"] == {"folds": [None, None], "mean": None, "std": None}
 
 
 @pytest.mark.parametrize("folds", [1, 0, -1, 12_001])
 def test_folds_that_cannot_be_are_refused_before_anything_is_trained(generated, folds):
     with pytest.raises(SettingError, match="cannot be cut into"):
-        cross_validate(generated[0], BiasOnly(), folds=folds)
+        cross_validate(generated[0], Bias(), folds=folds)
     with pytest.raises(SettingError, match="cannot be cut into"):
         generated[0].folds(folds)
 
 
-def test_neither_recipe_is_refused(generated):
+def test_neither_estimator_is_refused(generated):
     with pytest.raises(SettingError, match="nothing to train"):
         cross_validate(generated[0], None)

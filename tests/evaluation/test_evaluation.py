@@ -9,10 +9,18 @@ import pytest
 
 import matinee
 from matinee.errors import RunError, SettingError
-from matinee.evaluation import evaluate, held_out, judge, leave_last_out, mae, rmse, sampled
-from matinee.experiments import Split, train_and_test
-from matinee.experiments.provenance import data_of
-from matinee.models import ALS, EASE, BiasOnly, ImplicitALS
+from matinee.evaluation import (
+    evaluate,
+    evaluate_ranking,
+    holdout,
+    leave_one_out,
+    mae,
+    rmse,
+    sampled_negatives,
+)
+from matinee.experiments import Split, train_and_evaluate
+from matinee.experiments.provenance import load_run_data
+from matinee.models import ALS, EASE, Bias, ImplicitALS
 
 
 def test_errors_by_hand():
@@ -26,28 +34,32 @@ def test_errors_by_hand():
             metric(predicted, actual[:2])
 
 
-def test_ratings_by_unknown_viewers_and_of_unknown_movies_are_judged_and_counted():
+def test_ratings_by_unknown_users_and_of_unknown_movies_are_evaluated_and_counted():
     table = pl.DataFrame(
         {
             "user": [1, 1, 2, 2, 3],
             "item": [10, 20, 10, 20, 30],
-            "stars": [4.0, 2.0, 5.0, 3.0, 1.0],
+            "rating": [4.0, 2.0, 5.0, 3.0, 1.0],
         }
     )
     data = matinee.read(table)
     train = matinee.data.Dataset(data.ratings.take(np.arange(3)), data.catalog)
     test = matinee.data.Dataset(data.ratings.take(np.arange(3, 5)), data.catalog)
-    model = BiasOnly().fit(train)
+    model = Bias().fit(train)
     found = evaluate(model, train, test)
-    assert (found.ratings, found.by_unknown_viewers, found.of_unknown_movies) == (2, 1, 1)
+    assert (found.ratings, found.cold_start_user_ratings, found.cold_start_item_ratings) == (
+        2,
+        1,
+        1,
+    )
     expected = model.predict([2, 3], [20, 30], unknown="average")
     assert found.rmse == pytest.approx(rmse(expected, np.float32([3, 1])))
 
 
-def test_an_experiment_is_noted_beside_its_model(generated):
+def test_an_experiment_is_recorded_beside_its_model(generated):
     data = generated[0]
-    result = train_and_test(data, ALS(factors=3, iterations=2), Split("last", seed=3))
-    about = result.model.about
+    result = train_and_evaluate(data, ALS(factors=3, iterations=2), Split("last", seed=3))
+    about = result.model.metadata
     assert result.test.ratings == 300
     assert result.train_ratings == len(data) - 300 == about["split"]["train_ratings"]
     assert about["split"]["method"] == "last"
@@ -57,137 +69,139 @@ def test_an_experiment_is_noted_beside_its_model(generated):
     assert json.loads(json.dumps(result.as_json()))["test_ratings"] == 300
 
 
-def test_an_experiment_judges_lists_by_the_ranking_head_if_there_is_one(generated):
+def test_an_experiment_evaluates_lists_by_the_ranking_head_if_there_is_one(generated):
     data, split = generated[0], Split(seed=1)
-    exam = held_out(*split.apply(data))
-    for ranking, by in ((EASE(regularization=20, liked=4), "ranking"), (None, "stars")):
-        result = train_and_test(data, BiasOnly(), split, ranking=ranking)
-        assert result.lists == judge(result.model, exam, by=by)
-        assert result.model.about["metrics"]["lists"] == result.as_json()["lists"]
-    with_ranking = train_and_test(data, BiasOnly(), split, ranking=EASE(liked=4))
-    assert with_ranking.as_json()["trainers"]["ranking"]["liked"] == 4
+    task = holdout(*split.apply(data))
+    for ranking, head in ((EASE(regularization=20, min_rating=4), "ranking"), (None, "rating")):
+        result = train_and_evaluate(data, Bias(), split, ranking=ranking)
+        assert result.lists == evaluate_ranking(result.model, task, head=head)
+        assert result.model.metadata["metrics"]["ranking"] == result.as_json()["ranking"]
+    with_ranking = train_and_evaluate(data, Bias(), split, ranking=EASE(min_rating=4))
+    assert with_ranking.as_json()["estimators"]["ranking"]["liked"] == 4
     assert with_ranking.test == result.test
     assert with_ranking.ranking_seconds > result.ranking_seconds == 0
 
 
-def test_an_experiment_whose_viewers_are_all_unknown_has_no_lists():
+def test_an_experiment_whose_users_are_all_unknown_has_no_lists():
     table = pl.DataFrame(
-        {"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "stars": 3.0, "time": [1, 2, 3, 4]}
+        {"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "rating": 3.0, "time": [1, 2, 3, 4]}
     )
-    result = train_and_test(matinee.read(table), BiasOnly(), Split("time", test_fraction=0.5))
+    result = train_and_evaluate(matinee.read(table), Bias(), Split("time", test_fraction=0.5))
     assert result.lists is None
-    assert result.as_json()["lists"] is None
-    assert result.test.by_unknown_viewers == 2
+    assert result.as_json()["ranking"] is None
+    assert result.test.cold_start_user_ratings == 2
 
 
 def test_stopping_early_holds_a_tenth_of_the_training_part_out_from_both_heads(generated):
-    result = train_and_test(
+    result = train_and_evaluate(
         generated[0],
         ALS(factors=3, iterations=3, patience=1),
         Split(),
         ranking=EASE(),
-        hold_out_validation=True,
+        holdout_validation=True,
     )
-    assert result.train_ratings == len(result.model.rated.indices) == 9720
-    assert result.model.ranking.popularity.sum() == 9720
+    assert result.train_ratings == len(result.model.interactions.indices) == 9720
+    assert result.model.ranking_head.popularity.sum() == 9720
     assert "validation_rmse" in result.model.history.columns
 
 
 @pytest.mark.parametrize("early", [False, True])
 def test_a_run_finds_its_data_and_both_parts_again(generated, tmp_path, early):
     ratings = generated[0].ratings
-    table = pl.DataFrame({"user": ratings.user, "item": ratings.item, "stars": ratings.stars})
+    table = pl.DataFrame({"user": ratings.user, "item": ratings.item, "rating": ratings.values})
     path = tmp_path / "mine.csv"
     table.write_csv(path)
     split = Split(test_fraction=0.2, seed=7)
     before = matinee.read(path)
-    result = train_and_test(before, BiasOnly(), split, hold_out_validation=early)
+    result = train_and_evaluate(before, Bias(), split, holdout_validation=early)
     model = matinee.load(result.model.save(tmp_path / "run"))
-    dataset, train, test = data_of(model)
+    dataset, train, test = load_run_data(model)
     assert dataset.ratings.fingerprint() == before.ratings.fingerprint()
     assert test.ratings.fingerprint() == split.apply(before)[1].ratings.fingerprint()
-    assert all(map(np.array_equal, train.ratings.by_user, model.rated))
+    assert all(map(np.array_equal, train.ratings.by_user, model.interactions))
     assert evaluate(model, train, test) == result.test
     table.tail(-1).write_csv(path)
     with pytest.raises(RunError, match="no longer"):
-        data_of(model)
+        load_run_data(model)
 
 
 def test_a_run_on_a_table_in_memory_cannot_be_read_again():
-    table = pl.DataFrame({"user": [1, 2] * 5, "item": range(10), "stars": [1.0, 2.0] * 5})
-    result = train_and_test(matinee.read(table), BiasOnly(), Split())
+    table = pl.DataFrame({"user": [1, 2] * 5, "item": range(10), "rating": [1.0, 2.0] * 5})
+    result = train_and_evaluate(matinee.read(table), Bias(), Split())
     with pytest.raises(RunError, match="in memory"):
-        data_of(result.model)
+        load_run_data(result.model)
     with pytest.raises(SettingError, match="u1"):
-        train_and_test(matinee.read(table), BiasOnly(), Split("u1"))
+        train_and_evaluate(matinee.read(table), Bias(), Split("u1"))
 
 
-def test_an_experiment_on_lists_alone_has_no_stars(generated, tmp_path):
+def test_an_experiment_on_lists_alone_has_no_values(generated, tmp_path):
     data, split = generated[0], Split(seed=1)
-    result = train_and_test(data, None, split, ranking=EASE(liked=4))
+    result = train_and_evaluate(data, None, split, ranking=EASE(min_rating=4))
     model = result.model
-    assert (result.test, result.fit_seconds, model.rating) == (None, 0, None)
+    assert (result.test, result.fit_seconds, model.rating_head) == (None, 0, None)
     assert result.ranking_seconds > 0
     assert (result.train_ratings, result.test_ratings) == (10_800, 1200)
-    assert result.lists == judge(model, held_out(*split.apply(data)), by="ranking")
-    assert set(model.about["metrics"]) == {"lists"}
-    assert model.about["fit_seconds"] == result.ranking_seconds
+    assert result.lists == evaluate_ranking(model, holdout(*split.apply(data)), head="ranking")
+    assert set(model.metadata["metrics"]) == {"ranking"}
+    assert model.metadata["fit_seconds"] == result.ranking_seconds
     again = matinee.load(model.save(tmp_path / "run"))
-    assert again.about["metrics"] == json.loads(json.dumps(result.model.about["metrics"]))
+    assert again.metadata["metrics"] == json.loads(json.dumps(result.model.metadata["metrics"]))
     assert set(again.heads) == {"ranking"}
 
 
 def test_an_experiment_has_the_same_keys_whatever_was_trained(generated):
     data = generated[0]
-    both = train_and_test(data, BiasOnly(), Split(), ranking=EASE()).as_json()
-    lists = train_and_test(data, None, Split(), ranking=EASE()).as_json()
-    stars = train_and_test(data, BiasOnly(), Split()).as_json()
-    assert list(both) == list(lists) == list(stars)
-    assert json.loads(json.dumps([both, lists, stars], allow_nan=False))
+    both = train_and_evaluate(data, Bias(), Split(), ranking=EASE()).as_json()
+    lists = train_and_evaluate(data, None, Split(), ranking=EASE()).as_json()
+    values = train_and_evaluate(data, Bias(), Split()).as_json()
+    assert list(both) == list(lists) == list(values)
+    assert json.loads(json.dumps([both, lists, values], allow_nan=False))
     missing = ("rmse", "mae", "by_unknown_viewers", "of_unknown_movies")
     assert [lists[name] for name in missing] == [None] * 4
     assert None not in [both[name] for name in missing]
-    assert {name: stars[name] for name in missing} == {name: both[name] for name in missing}
-    assert [set(one["trainers"]) for one in (both, lists, stars)] == [
+    assert {name: values[name] for name in missing} == {name: both[name] for name in missing}
+    assert [set(one["estimators"]) for one in (both, lists, values)] == [
         {"rating", "ranking"},
         {"ranking"},
         {"rating"},
     ]
-    assert (stars["ranking_seconds"], lists["fit_seconds"]) == (0, 0)
+    assert (values["ranking_seconds"], lists["fit_seconds"]) == (0, 0)
 
 
-@pytest.mark.parametrize("make", [leave_last_out, sampled])
-def test_an_experiment_judges_lists_by_the_exam_it_is_given(generated, make):
+@pytest.mark.parametrize("make", [leave_one_out, sampled_negatives])
+def test_an_experiment_evaluates_lists_by_the_task_it_is_given(generated, make):
     data = generated[0]
-    exam = make(data)
-    for recipe, ranking in ((BiasOnly(), EASE()), (None, EASE()), (BiasOnly(), None)):
-        result = train_and_test(data, recipe, Split("last"), ranking=ranking, exam=exam)
-        assert result.lists == judge(result.model, exam)
-        assert result.lists.protocol == exam.protocol == result.as_json()["lists"]["protocol"]
-        assert result.model.about["metrics"]["lists"] == result.as_json()["lists"]
-        assert all(map(np.array_equal, result.model.rated, exam.train.ratings.by_user))
+    task = make(data)
+    for estimator, ranking in ((Bias(), EASE()), (None, EASE()), (Bias(), None)):
+        result = train_and_evaluate(data, estimator, Split("last"), ranking=ranking, task=task)
+        assert result.lists == evaluate_ranking(result.model, task)
+        assert result.lists.protocol == task.protocol == result.as_json()["ranking"]["protocol"]
+        assert result.model.metadata["metrics"]["ranking"] == result.as_json()["ranking"]
+        assert all(map(np.array_equal, result.model.interactions, task.train.ratings.by_user))
 
 
-def test_an_experiment_without_any_recipe_is_refused(generated):
+def test_an_experiment_without_any_estimator_is_refused(generated):
     with pytest.raises(SettingError, match="nothing to train"):
-        train_and_test(generated[0], None, Split())
+        train_and_evaluate(generated[0], None, Split())
 
 
-def test_both_recipes_get_the_same_parts(generated):
+def test_both_estimators_get_the_same_parts(generated):
     """What a recipe is given, where another watches a validation part."""
 
     class Spy:
-        def __init__(self, recipe):
-            self.recipe = recipe
+        def __init__(self, estimator):
+            self.estimator = estimator
 
         def fit(self, train, *, validation=None, test=None, threads=None):
             given.append((train, validation, test, threads))
-            return self.recipe.fit(train, validation=validation, test=test, threads=threads)
+            return self.estimator.fit(train, validation=validation, test=test, threads=threads)
 
     given = []
-    recipes = Spy(ALS(factors=2, iterations=1)), Spy(ImplicitALS(factors=2, iterations=1))
+    estimators = Spy(ALS(factors=2, iterations=1)), Spy(ImplicitALS(factors=2, iterations=1))
     data, split = generated[0], Split(seed=2)
-    train_and_test(data, recipes[0], split, ranking=recipes[1], hold_out_validation=True, threads=1)
+    train_and_evaluate(
+        data, estimators[0], split, ranking=estimators[1], holdout_validation=True, threads=1
+    )
     first, second = given
     assert first[3] == second[3] == 1
     prints = [[part.ratings.fingerprint() for part in parts[:3]] for parts in given]
@@ -199,5 +213,5 @@ def test_both_recipes_get_the_same_parts(generated):
     assert not pairs[0] & pairs[1]
     assert pairs[0] | pairs[1] == set(zip(train.ratings.user, train.ratings.item, strict=True))
     given.clear()
-    train_and_test(data, recipes[0], replace(split, method="last"))
+    train_and_evaluate(data, estimators[0], replace(split, method="last"))
     assert given[0][1] is None

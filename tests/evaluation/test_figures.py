@@ -3,32 +3,35 @@
 import numpy as np
 import pytest
 
-from matinee.evaluation import FIGURES, held_out, judge, mae, rmse
+from matinee.evaluation import METRICS, evaluate_ranking, holdout, mae, rmse
 from matinee.experiments import LESS_OR_MORE
 from matinee.kernels.csr import row_of_entries
 
 
 class Oracle:
-    """Knows what viewers went on to watch; puts it first, or last."""
+    """Knows what users went on to watch; puts it first, or last."""
 
-    def __init__(self, exam, likes_it):
-        self.ids = exam.train.ratings.user_ids
-        self.wanted = np.zeros((len(self.ids), len(exam.train.catalog)), np.float32)
-        of = exam.users[row_of_entries(exam.relevant)]
-        self.wanted[of, exam.relevant.indices] = 1 if likes_it else -1
+    def __init__(self, task, likes_it):
+        self.ids = task.train.ratings.user_ids
+        self.wanted = np.zeros((len(self.ids), len(task.train.catalog)), np.float32)
+        of = task.users[row_of_entries(task.relevant)]
+        self.wanted[of, task.relevant.indices] = 1 if likes_it else -1
 
-    def scores(self, users, *, by=None):
+    def scores(self, users, *, head=None):
         return self.wanted[self.ids.codes(users)]
 
 
 @pytest.fixture(scope="module")
-def judged(generated):
+def evaluated(generated):
     """All figures of one who knows everything, and of one who has it all wrong."""
-    exam = held_out(*generated[0].split("random", test_fraction=0.3, seed=0))
+    task = holdout(*generated[0].split("random", test_fraction=0.3, seed=0))
     actual = np.array([1.0, 5.0, 2.0])
     return [
         {
-            **{name: one.value for name, one in judge(Oracle(exam, right), exam).figures.items()},
+            **{
+                name: one.value
+                for name, one in evaluate_ranking(Oracle(task, right), task).metrics.items()
+            },
             "rmse": rmse(actual if right else 6 - actual, actual),
             "mae": mae(actual if right else 6 - actual, actual),
         }
@@ -36,20 +39,20 @@ def judged(generated):
     ]
 
 
-def test_the_list_is_of_all_figures_that_are_judged(judged):
-    of_models = {name for name, kind in FIGURES.items() if kind.of in ("stars", "lists")}
-    assert of_models == judged[0].keys()
-    assert {kind.name for kind in FIGURES.values() if kind.of == "stars"} == {"rmse", "mae"}
+def test_the_list_is_of_all_metrics_that_are_evaluated(evaluated):
+    of_models = {name for name, kind in METRICS.items() if kind.of in ("rating", "ranking")}
+    assert of_models == evaluated[0].keys()
+    assert {kind.name for kind in METRICS.values() if kind.of == "rating"} == {"rmse", "mae"}
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in FIGURES.values() if kind.better], ids=lambda kind: kind.name
+    "kind", [kind for kind in METRICS.values() if kind.better], ids=lambda kind: kind.name
 )
-def test_who_knows_everything_is_better_by_every_figure_that_compares(judged, kind):
-    right, wrong = (found[kind.name] for found in judged)
+def test_who_knows_everything_is_better_by_every_metric_that_compares(evaluated, kind):
+    right, wrong = (found[kind.name] for found in evaluated)
     assert (right < wrong) if kind.better == "less" else (right > wrong)
 
 
 def test_the_sentence_on_less_and_more_names_the_errors():
-    less = [kind.title for kind in FIGURES.values() if kind.better == "less"]
+    less = [kind.title for kind in METRICS.values() if kind.better == "less"]
     assert LESS_OR_MORE.startswith(f"{' and '.join(less)}: the less")

@@ -24,7 +24,7 @@ from matinee.evaluation.ranking_metrics import (
     reciprocal_rank,
 )
 
-# a miss, a hit, a miss, a hit; nothing; all that the viewer has
+# a miss, a hit, a miss, a hit; nothing; all that the user has
 HITS = np.array([[0, 1, 0, 1], [0, 0, 0, 0], [1, 1, 0, 0]], bool)
 RELEVANT = np.array([5, 1, 2])
 WITH_RELEVANT = (recall, recall_capped, ndcg, average_precision)
@@ -63,36 +63,36 @@ def test_the_list_must_be_as_long_as_k():
 
 
 @pytest.mark.parametrize("metric", WITH_RELEVANT)
-def test_viewers_without_test_movies_are_refused(metric):
-    with pytest.raises(ValueError, match="2 viewers have no test movies"):
+def test_users_without_test_movies_are_refused(metric):
+    with pytest.raises(ValueError, match="2 users have no test movies"):
         metric(HITS, np.array([5, 0, 0]), 2)
-    with pytest.raises(ValueError, match="1 viewers for 3 lists"):
+    with pytest.raises(ValueError, match="1 users for 3 lists"):
         metric(HITS, RELEVANT[:1], 2)
 
 
 @pytest.mark.parametrize("k", [1, 5, 10, 20])
 def test_accuracy_is_that_of_trec_eval(k):
-    viewers, n, movies = 200, 20, 60
+    users, n, items = 200, 20, 60
     random = np.random.default_rng(k)
-    ranked = [random.permutation(movies)[:n] for _ in range(viewers)]
+    ranked = [random.permutation(items)[:n] for _ in range(users)]
     wanted = [
-        random.choice(movies, size=random.integers(1, 30), replace=False) for _ in range(viewers)
+        random.choice(items, size=random.integers(1, 30), replace=False) for _ in range(users)
     ]
-    names = range(viewers)
-    judge = pytrec_eval.RelevanceEvaluator(
-        {str(v): {str(movie): 1 for movie in wanted[v]} for v in names},
+    names = range(users)
+    evaluate_ranking = pytrec_eval.RelevanceEvaluator(
+        {str(v): {str(item): 1 for item in wanted[v]} for v in names},
         {f"{name}.{k}" for name in ("P", "recall", "ndcg_cut", "map_cut", "success")}
         | {"recip_rank"},
     )
-    said = judge.evaluate(
-        {str(v): {str(movie): float(n - at) for at, movie in enumerate(ranked[v])} for v in names}
+    said = evaluate_ranking.evaluate(
+        {str(v): {str(item): float(n - at) for at, item in enumerate(ranked[v])} for v in names}
     )
 
     def trec(name):
         return pytest.approx(np.array([said[str(v)][name] for v in names]))
 
     hits = np.array([np.isin(a, b) for a, b in zip(ranked, wanted, strict=True)])
-    relevant = np.array([len(movies) for movies in wanted])
+    relevant = np.array([len(items) for items in wanted])
     capped = np.minimum(k, relevant)
     assert precision(hits, k) == trec(f"P_{k}")
     assert hit_rate(hits, k) == trec(f"success_{k}")
@@ -145,9 +145,9 @@ def test_no_movie_is_popular_without_ratings():
 @given(
     st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 8), st.sampled_from([8, 25, 60])
 )
-def test_the_rest_as_plain_loops(seed, viewers, n, items):
+def test_the_rest_as_plain_loops(seed, users, n, items):
     random = np.random.default_rng(seed)
-    lists = np.full((viewers, n), -1, np.int32)
+    lists = np.full((users, n), -1, np.int32)
     for row in lists:
         length = random.integers(0, n + 1)
         row[:length] = random.permutation(items)[:length]
@@ -158,8 +158,8 @@ def test_the_rest_as_plain_loops(seed, viewers, n, items):
 
     assert coverage(lists, items) == len(set(flat)) / items
 
-    rated = sorted((-count, code) for code, count in enumerate(counts) if count > 0)
-    most = {code for _, code in rated[: math.ceil(len(rated) / 10)]}
+    interactions = sorted((-count, code) for code, count in enumerate(counts) if count > 0)
+    most = {code for _, code in interactions[: math.ceil(len(interactions) / 10)]}
     bits = [-math.log2(max(count, 1) / 100) for count in counts]
     kinds = [set(np.flatnonzero(row)) for row in genres]
 

@@ -5,30 +5,30 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from matinee.evaluation import Figure
+from matinee.evaluation import MetricValue
 from matinee.evaluation import uncertainty as paired
 from matinee.evaluation.metrics import mae, mae_interval, rmse
 from matinee.evaluation.uncertainty import error_differences, list_differences
 
 
-def pair(viewers, rng, worse=0.0):
-    """(first, second, actual, user): the second errs with a larger deviation; viewers differ."""
-    user = np.repeat(np.arange(viewers), rng.integers(1, 12, viewers))
+def pair(users, rng, worse=0.0):
+    """(first, second, actual, user): the second errs with a larger deviation; users differ."""
+    user = np.repeat(np.arange(users), rng.integers(1, 12, users))
     actual = rng.uniform(1, 5, len(user))
-    shared = rng.normal(size=viewers)[user] + rng.normal(size=len(user))
+    shared = rng.normal(size=users)[user] + rng.normal(size=len(user))
     first = actual + shared + rng.normal(0, 0.3, len(user))
     return first, actual + (1 + worse) * shared + rng.normal(0, 0.3, len(user)), actual, user
 
 
-def test_differences_and_intervals_are_those_of_a_loop_over_drawn_viewers():
+def test_differences_and_intervals_are_those_of_a_loop_over_drawn_users():
     first, second, actual, user = pair(9, np.random.default_rng(3))
     drawn = {"rmse": [], "mae": []}
     random = np.random.default_rng(8)
     for _ in range(40):
         rows = [
             row
-            for viewer in random.integers(9, size=9).tolist()
-            for row in np.flatnonzero(user == viewer).tolist()
+            for drawn_user in random.integers(9, size=9).tolist()
+            for row in np.flatnonzero(user == drawn_user).tolist()
         ]
         for name in drawn:
             values = []
@@ -44,10 +44,10 @@ def test_differences_and_intervals_are_those_of_a_loop_over_drawn_viewers():
     assert found["mae"].value == pytest.approx(mae(second, actual) - mae(first, actual))
     for name, values in drawn.items():
         wanted = np.quantile(values, [0.025, 0.975])
-        assert (found[name].low, found[name].high) == pytest.approx(tuple(wanted))
+        assert (found[name].ci_low, found[name].ci_high) == pytest.approx(tuple(wanted))
 
 
-def test_viewers_are_known_by_any_code_in_any_order():
+def test_users_are_known_by_any_code_in_any_order():
     first, second, actual, user = pair(20, np.random.default_rng(1))
     order = np.random.default_rng(2).permutation(len(user))
     shuffled = (array[order] for array in (first, second, actual, 7 * user + 1000))
@@ -58,29 +58,29 @@ def test_viewers_are_known_by_any_code_in_any_order():
 
 @pytest.mark.parametrize("worse", [0.0, 0.1])
 def test_the_truth_is_in_the_interval_as_often_as_it_says(worse):
-    """The truth is that of very many viewers of the same kind."""
+    """The truth is that of very many users of the same kind."""
     truth = error_differences(*pair(100_000, np.random.default_rng(0), worse), draws=1)
     held, rounds = {"rmse": 0, "mae": 0}, 150
     for seed in range(rounds):
         drawn = pair(120, np.random.default_rng([seed, 1]), worse)
         found = error_differences(*drawn, draws=300, seed=seed)
         for name, one in found.items():
-            held[name] += one.low <= truth[name].value <= one.high
+            held[name] += one.ci_low <= truth[name].value <= one.ci_high
     for count in held.values():
         assert 0.88 <= count / rounds <= 0.99
 
 
-def test_the_difference_is_known_better_than_either_figure():
+def test_the_difference_is_known_better_than_either_metric():
     first, second, actual, user = pair(200, np.random.default_rng(4))
     found = error_differences(first, second, actual, user)["mae"]
-    low, high = mae_interval(first, actual, user)
-    assert found.high - found.low < 0.5 * (high - low)
+    ci_low, ci_high = mae_interval(first, actual, user)
+    assert found.ci_high - found.ci_low < 0.5 * (ci_high - ci_low)
 
 
-@pytest.mark.parametrize("viewers", [2, 3, 57, 1000])
-def test_the_same_model_twice_differs_by_nothing_at_all(viewers):
-    first, _, actual, user = pair(viewers, np.random.default_rng(viewers))
-    nothing = Figure(0.0, 0.0, 0.0)
+@pytest.mark.parametrize("users", [2, 3, 57, 1000])
+def test_the_same_model_twice_differs_by_nothing_at_all(users):
+    first, _, actual, user = pair(users, np.random.default_rng(users))
+    nothing = MetricValue(0.0, 0.0, 0.0)
     assert error_differences(first, first.copy(), actual, user) == {
         "rmse": nothing,
         "mae": nothing,
@@ -89,25 +89,25 @@ def test_the_same_model_twice_differs_by_nothing_at_all(viewers):
     assert list_differences(first, first.copy()) == nothing
 
 
-def test_many_viewers_are_drawn_in_groups_whose_sums_vary_as_much(monkeypatch):
-    viewers = pair(2000, np.random.default_rng(5), worse=0.1)
-    each = error_differences(*viewers)
+def test_many_users_are_drawn_in_groups_whose_sums_vary_as_much(monkeypatch):
+    users = pair(2000, np.random.default_rng(5), worse=0.1)
+    each = error_differences(*users)
     monkeypatch.setattr(paired, "MANY", 300)
-    groups = error_differences(*viewers)
+    groups = error_differences(*users)
     for name, one in each.items():
         assert groups[name].value == pytest.approx(one.value)
-        width = one.high - one.low
-        assert groups[name].high - groups[name].low == pytest.approx(width, rel=0.2)
+        width = one.ci_high - one.ci_low
+        assert groups[name].ci_high - groups[name].ci_low == pytest.approx(width, rel=0.2)
         assert groups[name] != one
-    first, _, actual, user = viewers
-    assert error_differences(first, first, actual, user)["rmse"] == Figure(0.0, 0.0, 0.0)
+    first, _, actual, user = users
+    assert error_differences(first, first, actual, user)["rmse"] == MetricValue(0.0, 0.0, 0.0)
 
 
-def test_one_viewer_has_no_interval():
+def test_one_user_has_no_interval():
     actual = np.array([3.0, 4.0])
     found = error_differences(actual + 1, actual + 3, actual, np.array([7, 7]))
-    assert found == {"rmse": Figure(2.0), "mae": Figure(2.0)}
-    assert list_differences(np.array([0.25]), np.array([0.75])) == Figure(0.5)
+    assert found == {"rmse": MetricValue(2.0), "mae": MetricValue(2.0)}
+    assert list_differences(np.array([0.25]), np.array([0.75])) == MetricValue(0.5)
 
 
 def test_ratings_and_predictions_are_as_many():
@@ -115,12 +115,12 @@ def test_ratings_and_predictions_are_as_many():
         error_differences(np.ones(3), np.ones(2), np.ones(3), np.arange(3))
 
 
-def test_the_interval_of_the_mae_is_that_of_drawing_other_viewers():
+def test_the_interval_of_the_mae_is_that_of_drawing_other_users():
     first, _, actual, user = pair(400, np.random.default_rng(6))
     errors = np.bincount(user, np.abs(first - actual))
     ratings = np.bincount(user)
     drawn = np.random.default_rng(7).integers(0, 400, (4000, 400))
     wanted = np.quantile(errors[drawn].sum(axis=1) / ratings[drawn].sum(axis=1), [0.025, 0.975])
-    low, high = mae_interval(first, actual, user)
-    assert (low, high) == pytest.approx(tuple(wanted), abs=0.1 * (high - low))
+    ci_low, ci_high = mae_interval(first, actual, user)
+    assert (ci_low, ci_high) == pytest.approx(tuple(wanted), abs=0.1 * (ci_high - ci_low))
     assert mae_interval(np.array([3.0]), np.array([1.0]), np.array([7])) is None

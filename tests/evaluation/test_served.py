@@ -10,24 +10,38 @@ import pytest
 
 import matinee
 from matinee.data.synthetic import write_generated
-from matinee.evaluation import Figure, ListFigures, evaluate, held_out, leave_last_out, served
+from matinee.evaluation import (
+    MetricValue,
+    RankingMetrics,
+    evaluate,
+    evaluate_groups,
+    holdout,
+    leave_one_out,
+)
 from matinee.evaluation.metrics import rmse, rmse_interval
 from matinee.evaluation.uncertainty import bootstrap_interval
-from matinee.experiments import Row, Split, data_of, judge_heads, judge_runs, train_and_test
-from matinee.models import EASE, BiasOnly, ImplicitALS, Popularity
+from matinee.experiments import (
+    LeaderboardRow,
+    Split,
+    evaluate_heads,
+    evaluate_runs,
+    load_run_data,
+    train_and_evaluate,
+)
+from matinee.models import EASE, Bias, ImplicitALS, Popularity
 
-SIDES = ("viewers", "movies")
+SIDES = ("users", "items")
 
 
 @pytest.fixture(scope="module")
 def gaps(generated):
-    """(train, test, model): training lacks viewers 0 to 14 and movies 0 to 9."""
+    """(train, test, model): training lacks users 0 to 14 and movies 0 to 9."""
     ratings = generated[0].ratings
     known = (ratings.user >= 15) & (ratings.item >= 10)
     tested = ~known | (np.random.default_rng(0).uniform(size=len(ratings)) < 0.1)
     train, test = (replace(generated[0], ratings=ratings.take(mask)) for mask in (~tested, tested))
-    stars = BiasOnly(iterations=3).fit(train)
-    return train, test, stars.with_ranking(ImplicitALS(factors=4, iterations=2).fit(train))
+    values = Bias(iterations=3).fit(train)
+    return train, test, values.with_ranking(ImplicitALS(factors=4, iterations=2).fit(train))
 
 
 # --- the same by plain loops
@@ -52,25 +66,25 @@ def slow_rmse(model, test, rows):
     for row in rows:
         who, what = (int(one[row]) for one in (test.ratings.user, test.ratings.item))
         predicted = float(model.predict([users[who]], [items[what]], unknown="average")[0])
-        errors.append((predicted - float(test.ratings.stars[row])) ** 2)
+        errors.append((predicted - float(test.ratings.values[row])) ** 2)
     return sqrt(sum(errors) / len(errors)) if errors else None
 
 
-def slow_figures(model, train, test, part, of):
-    """The figure of each judged viewer of these, or by these movies."""
+def slow_metrics(model, train, test, part, of):
+    """The figure of each judged user of these, or by these movies."""
     seen, wanted = {}, {}
     for rows, ratings in ((seen, train.ratings), (wanted, test.ratings)):
         for who, what in zip(ratings.user.tolist(), ratings.item.tolist(), strict=True):
             rows.setdefault(who, set()).add(what)
     values = []
     for who in sorted(seen.keys() & wanted.keys()):
-        relevant = wanted[who] & set(part) if of == "movies" else wanted[who]
-        if (of == "viewers" and who not in part) or not relevant:
+        relevant = wanted[who] & set(part) if of == "items" else wanted[who]
+        if (of == "users" and who not in part) or not relevant:
             continue
         (scores,) = model.scores([train.ratings.user_ids.values[who]])
         order = sorted(range(len(scores)), key=lambda code: (-scores[code], code))
         listed = [code for code in order if code not in seen[who]]
-        if of == "movies":
+        if of == "items":
             values.append(len(relevant & set(listed[:20])) / min(20, len(relevant)))
             continue
         found = sum(1 / log2(at + 2) for at, code in enumerate(listed[:10]) if code in relevant)
@@ -79,10 +93,10 @@ def slow_figures(model, train, test, part, of):
 
 
 def assert_served_as_counted(model, train, test):
-    found = served(model, train, test)
+    found = evaluate_groups(model, train, test)
     for of in SIDES:
-        counts = train.ratings.user_counts if of == "viewers" else train.ratings.item_counts
-        tested = test.ratings.user if of == "viewers" else test.ratings.item
+        counts = train.ratings.user_counts if of == "users" else train.ratings.item_counts
+        tested = test.ratings.user if of == "users" else test.ratings.item
         mine = [one for one in found if one.of == of]
         for one, part in zip(mine, slow_parts(counts), strict=True):
             assert one.members == len(part)
@@ -90,37 +104,37 @@ def assert_served_as_counted(model, train, test):
             rows = [row for row, code in enumerate(tested.tolist()) if code in set(part)]
             assert one.test_ratings == len(rows)
             assert (one.rmse and one.rmse.value) == pytest.approx(slow_rmse(model, test, rows))
-            values = slow_figures(model, train, test, part, of)
+            values = slow_metrics(model, train, test, part, of)
             assert (one.found is not None) == bool(values)
             if values:
                 assert one.found.value == pytest.approx(sum(values) / len(values))
                 interval = bootstrap_interval(np.array(values))
-                assert (one.found.low, one.found.high) == pytest.approx(interval)
+                assert (one.found.ci_low, one.found.ci_high) == pytest.approx(interval)
     return found
 
 
 def test_parts_are_served_as_counted_by_hand(both, parts):
     found = assert_served_as_counted(both, *parts)
-    assert [one.of for one in found].count("viewers") == 4
-    assert all(one.rmse.low < one.rmse.value < one.rmse.high for one in found if one.rmse)
+    assert [one.of for one in found].count("users") == 4
+    assert all(one.rmse.ci_low < one.rmse.value < one.rmse.ci_high for one in found if one.rmse)
 
 
 def test_those_whom_training_does_not_know_are_a_part_of_their_own(gaps):
     train, test, model = gaps
     found = assert_served_as_counted(model, train, test)
-    viewers, movies = (next(one for one in found if one.of == of) for of in SIDES)
-    assert (viewers.least, viewers.most, viewers.members) == (0, 0, 15)
-    assert (movies.least, movies.most) == (0, 0)
-    assert movies.members >= 10
-    assert viewers.rmse
-    assert viewers.found is None  # whom nothing is known of has no list
-    assert movies.found is not None
+    users, items = (next(one for one in found if one.of == of) for of in SIDES)
+    assert (users.least, users.most, users.members) == (0, 0, 15)
+    assert (items.least, items.most) == (0, 0)
+    assert items.members >= 10
+    assert users.rmse
+    assert users.found is None  # whom nothing is known of has no list
+    assert items.found is not None
 
 
 def test_everybody_and_every_test_rating_is_in_one_part(gaps):
     train, test, model = gaps
-    found = served(model, train, test)
-    everybody = {"viewers": len(train.ratings.user_ids), "movies": len(train.catalog)}
+    found = evaluate_groups(model, train, test)
+    everybody = {"users": len(train.ratings.user_ids), "items": len(train.catalog)}
     for of, n in everybody.items():
         mine = [one for one in found if one.of == of]
         assert sum(one.members for one in mine) == n
@@ -132,12 +146,12 @@ def test_everybody_and_every_test_rating_is_in_one_part(gaps):
 
 
 def tiny(counts, heldout=1):
-    """(train, test): viewer u rated ``counts[u]`` movies in training, and then one more."""
+    """(train, test): user u rated ``counts[u]`` movies in training, and then one more."""
     pairs = [(u, (u + k) % 40) for u, n in enumerate(counts) for k in range(n + heldout)]
     last = [k >= n for n in counts for k in range(n + heldout)]
     users, items = zip(*pairs, strict=True)
     table = pl.DataFrame({"user": users, "item": items}).with_columns(
-        stars=1.0 + (pl.col("user") + pl.col("item")) % 5
+        values=1.0 + (pl.col("user") + pl.col("item")) % 5
     )
     data = matinee.read(table, scale=(1, 5, 1))
     tested = np.array(last)
@@ -145,27 +159,27 @@ def tiny(counts, heldout=1):
     return replace(data, ratings=train), replace(data, ratings=test)
 
 
-def viewers_of(counts, recipe=None):
+def users_of(counts, estimator=None):
     train, test = tiny(counts)
-    found = served((recipe or BiasOnly(iterations=2)).fit(train), train, test)
-    return [(one.least, one.most, one.members) for one in found if one.of == "viewers"]
+    found = evaluate_groups((estimator or Bias(iterations=2)).fit(train), train, test)
+    return [(one.least, one.most, one.members) for one in found if one.of == "users"]
 
 
-def test_viewers_who_are_all_the_same_are_one_part():
-    assert viewers_of([5] * 8) == [(5, 5, 8)]
-    assert viewers_of([3]) == [(3, 3, 1)]
+def test_users_who_are_all_the_same_are_one_part():
+    assert users_of([5] * 8) == [(5, 5, 8)]
+    assert users_of([3]) == [(3, 3, 1)]
 
 
-def test_viewers_of_the_same_number_are_in_the_same_part():
+def test_users_of_the_same_number_are_in_the_same_part():
     counts = [1, 1, 1, 2, 3, 3, 3, 3, 3, 3, 8, 8, 9, 9, 9]
-    found = viewers_of(counts)
+    found = users_of(counts)
     assert sum(members for _, _, members in found) == len(counts)
     for (_, most, _), (least, _, _) in pairwise(found):
         assert most < least
 
 
-def test_viewers_of_as_many_numbers_are_about_equal_parts():
-    found = viewers_of([*range(1, 34)])
+def test_users_of_as_many_numbers_are_about_equal_parts():
+    found = users_of([*range(1, 34)])
     assert len(found) == 4
     assert all(abs(members - 33 / 4) <= 1 for _, _, members in found)
 
@@ -179,60 +193,60 @@ def test_viewers_of_as_many_numbers_are_about_equal_parts():
     ids=["quarters", "many-alike"],
 )
 def test_parts_are_as_equal_as_ties_allow(counts, wanted):
-    assert viewers_of(counts) == wanted
+    assert users_of(counts) == wanted
 
 
 def test_a_model_without_a_rating_head_has_lists_only(parts):
     model = ImplicitALS(factors=3, iterations=2).fit(parts[0])
-    found = served(model, *parts)
+    found = evaluate_groups(model, *parts)
     assert {one.rmse for one in found} == {None}
-    assert all(one.found for one in found if one.of == "viewers")
+    assert all(one.found for one in found if one.of == "users")
 
 
-def test_where_nobody_can_be_judged_stars_are(generated):
+def test_where_nobody_can_be_evaluated_values_are(generated):
     ratings = generated[0].ratings
     known = ratings.user < 150
     train, test = (replace(generated[0], ratings=ratings.take(one)) for one in (known, ~known))
-    found = served(BiasOnly(iterations=2).fit(train), train, test)
+    found = evaluate_groups(Bias(iterations=2).fit(train), train, test)
     assert {one.found for one in found} == {None}
-    unknown, *others = (one for one in found if one.of == "viewers")
+    unknown, *others = (one for one in found if one.of == "users")
     assert (unknown.members, unknown.test_ratings) == (150, len(test))
     assert unknown.rmse
     assert {(one.test_ratings, one.rmse) for one in others} == {(0, None)}
 
 
-def test_an_exam_says_whose_lists_are_judged(both, parts):
-    everybody, some = served(both, *parts), held_out(*parts).sample(40, seed=1)
-    sampled = served(both, *parts, exam=some)
-    assert [replace(one, found=None) for one in sampled] == [
+def test_an_task_says_whose_lists_are_evaluated(both, parts):
+    everybody, some = evaluate_groups(both, *parts), holdout(*parts).sample(40, seed=1)
+    sampled_negatives = evaluate_groups(both, *parts, task=some)
+    assert [replace(one, found=None) for one in sampled_negatives] == [
         replace(one, found=None) for one in everybody
     ]
-    judged = [one for one in sampled if one.of == "viewers" and one.found]
+    evaluated = [one for one in sampled_negatives if one.of == "users" and one.found]
     by_hand = []
     for part in slow_parts(parts[0].ratings.user_counts):
         mine = sorted(set(part) & set(some.users.tolist()))
-        by_hand.append(slow_figures(both, *parts, mine, "viewers"))
-    for one, values in zip(judged, filter(None, by_hand), strict=True):
+        by_hand.append(slow_metrics(both, *parts, mine, "users"))
+    for one, values in zip(evaluated, filter(None, by_hand), strict=True):
         assert one.found.value == pytest.approx(sum(values) / len(values))
 
 
-def test_a_part_of_one_judged_viewer_has_no_interval_of_the_rmse():
+def test_a_part_of_one_evaluated_user_has_no_interval_of_the_rmse():
     train, test = tiny([2, 3, 4, 9], heldout=3)
-    found = served(BiasOnly(iterations=2).fit(train), train, test)
-    alone = [one for one in found if one.of == "viewers" and one.members == 1]
+    found = evaluate_groups(Bias(iterations=2).fit(train), train, test)
+    alone = [one for one in found if one.of == "users" and one.members == 1]
     assert [one.least for one in alone] == [2, 3, 4, 9]
-    assert all((one.rmse.low, one.rmse.high) == (None, None) for one in alone)
+    assert all((one.rmse.ci_low, one.rmse.ci_high) == (None, None) for one in alone)
     only, test = tiny([6], heldout=3)
-    (one,) = (o for o in served(BiasOnly().fit(only), only, test) if o.of == "viewers")
-    assert (one.test_ratings, one.rmse.low, one.rmse.high) == (3, None, None)
-    assert one.found.low == one.found.value == one.found.high
+    (one,) = (o for o in evaluate_groups(Bias().fit(only), only, test) if o.of == "users")
+    assert (one.test_ratings, one.rmse.ci_low, one.rmse.ci_high) == (3, None, None)
+    assert one.found.ci_low == one.found.value == one.found.ci_high
 
 
 # --- intervals of the RMSE
 
 
 @pytest.mark.parametrize("alike", [0.0, 1.0], ids=["independent", "viewers-err-together"])
-def test_the_interval_is_that_of_drawing_other_viewers(alike):
+def test_the_interval_is_that_of_drawing_other_users(alike):
     rng = np.random.default_rng(2)
     sizes = rng.integers(1, 30, 400)
     user = np.repeat(np.arange(400), sizes)
@@ -243,13 +257,13 @@ def test_the_interval_is_that_of_drawing_other_viewers(alike):
     drawn = rng.integers(0, 400, (4000, 400))
     resampled = np.sqrt(squares[drawn].sum(axis=1) / ratings[drawn].sum(axis=1))
     wanted = np.quantile(resampled, [0.025, 0.975])
-    low, high = rmse_interval(actual + errors, actual, user)
-    assert low < rmse(actual + errors, actual) < high
-    assert high - low == pytest.approx(wanted[1] - wanted[0], rel=0.08)
-    assert (low, high) == pytest.approx(wanted, abs=0.1 * (high - low))
+    ci_low, ci_high = rmse_interval(actual + errors, actual, user)
+    assert ci_low < rmse(actual + errors, actual) < ci_high
+    assert ci_high - ci_low == pytest.approx(wanted[1] - wanted[0], rel=0.08)
+    assert (ci_low, ci_high) == pytest.approx(wanted, abs=0.1 * (ci_high - ci_low))
 
 
-def test_the_interval_knows_viewers_by_any_code_in_any_order():
+def test_the_interval_knows_users_by_any_code_in_any_order():
     rng = np.random.default_rng(4)
     user, actual = rng.integers(0, 9, 80), rng.uniform(1, 5, 80)
     predicted = actual + rng.normal(size=80)
@@ -259,11 +273,11 @@ def test_the_interval_knows_viewers_by_any_code_in_any_order():
     assert again == pytest.approx(interval)
 
 
-def test_the_interval_of_one_viewer_is_not_known_and_none_is_below_zero():
+def test_the_interval_of_one_user_is_not_known_and_none_is_below_zero():
     assert rmse_interval(np.array([3.0, 4.0]), np.array([1.0, 1.0]), np.array([7, 7])) is None
     two = np.array([0.0, 9.0]), np.array([0.0, 0.0]), np.array([0, 1])
-    low, high = rmse_interval(*two)
-    assert low == 0 < high
+    ci_low, ci_high = rmse_interval(*two)
+    assert ci_low == 0 < ci_high
     same = rmse_interval(np.array([3.0, 4.0]), np.array([2.0, 3.0]), np.array([1, 2]))
     assert same == pytest.approx((1, 1))
 
@@ -276,7 +290,7 @@ def test_held_out_errors_come_with_their_interval(both, parts):
         for user, item in zip(ratings.user.tolist(), ratings.item.tolist(), strict=True)
     ]
     found = evaluate(both, *parts)
-    by_hand = rmse_interval(np.array(predicted), ratings.stars, ratings.user)
+    by_hand = rmse_interval(np.array(predicted), ratings.values, ratings.user)
     assert found.rmse_interval == pytest.approx(by_hand)
     assert found.rmse_interval[0] < found.rmse < found.rmse_interval[1]
 
@@ -288,40 +302,40 @@ def test_held_out_errors_come_with_their_interval(both, parts):
 def run(tmp_path_factory):
     """A saved run, and the exam of its own split."""
     folder = tmp_path_factory.mktemp("run")
-    write_generated(folder / "data", viewers=60, movies=50, ratings=1500, seed=2)
+    write_generated(folder / "data", users=60, items=50, ratings=1500, seed=2)
     data = matinee.read(folder / "data")
-    done = train_and_test(data, BiasOnly(iterations=3), Split(seed=1), ranking=EASE(liked=3.0))
+    done = train_and_evaluate(data, Bias(iterations=3), Split(seed=1), ranking=EASE(min_rating=3.0))
     model = matinee.load(done.model.save(folder / "run"))
-    return model, data_of(model)
+    return model, load_run_data(model)
 
 
 @pytest.mark.parametrize("liked", [None, 4.0])
-def test_heads_on_an_exam_are_judged_as_runs_are(run, liked):
+def test_heads_on_an_task_are_evaluated_as_runs_are(run, min_rating):
     model, (_, train, test) = run
     runs = {"one": model, "two": model}
-    assert judge_heads(held_out(train, test, liked=liked), runs, liked=liked) == judge_runs(
-        runs, liked=liked
-    )
+    assert evaluate_heads(
+        holdout(train, test, min_rating=min_rating), runs, min_rating=min_rating
+    ) == evaluate_runs(runs, min_rating=min_rating)
 
 
 def test_heads_are_trained_again_where_asked(run):
     model, (dataset, _, _) = run
-    rows = judge_heads(leave_last_out(dataset), {"mine": model}, retrain=True)
-    assert rows == judge_runs({"mine": model}, "leave-last-out")
-    as_it_is = judge_heads(leave_last_out(dataset), {"mine": model})
+    rows = evaluate_heads(leave_one_out(dataset), {"mine": model}, retrain=True)
+    assert rows == evaluate_runs({"mine": model}, "leave-one-out")
+    as_it_is = evaluate_heads(leave_one_out(dataset), {"mine": model})
     assert as_it_is[1].lists != rows[1].lists
     assert as_it_is[2] == rows[2]
 
 
 def test_rows_say_what_made_the_lists(run):
     model, (_, train, test) = run
-    rows = judge_heads(held_out(train, test), {"": model, "other": Popularity().fit(train)})
+    rows = evaluate_heads(holdout(train, test), {"": model, "other": Popularity().fit(train)})
     assert [row.who for row in rows] == [
-        "BiasOnly, sorted by stars",
+        "Bias, sorted by stars",
         "EASE",
         "Popularity",
         "most watched, the same for all",
     ]
-    figures = ListFigures("held-out", 1, {"ndcg@10": Figure(0.5)})
-    assert Row("runs/x", "ALS", "stars", figures).who == "ALS, sorted by stars"
-    assert Row("runs/x", "ALS", "ranking", figures).who == "ALS"
+    metrics = RankingMetrics("holdout", 1, {"ndcg@10": MetricValue(0.5)})
+    assert LeaderboardRow("runs/x", "ALS", "rating", metrics).who == "ALS, sorted by stars"
+    assert LeaderboardRow("runs/x", "ALS", "ranking", metrics).who == "ALS"

@@ -9,74 +9,74 @@ import pytest
 
 import matinee
 from matinee.errors import SettingError
-from matinee.evaluation import judge, sampled
-from matinee.experiments import SETUPS, Setup, Split, Step, find_setup, run_setup
-from matinee.models import ALS, EASE, BiasOnly, ImplicitALS
-from matinee.models.registry import NEURAL, recipe_again
+from matinee.evaluation import evaluate_ranking, sampled_negatives
+from matinee.experiments import PRESETS, Preset, Split, Step, get_preset, run_preset
+from matinee.models import ALS, EASE, Bias, ImplicitALS
+from matinee.models.registry import NEURAL, estimator_from_params
 
 needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is an extra")
 
 
-def noted(step):
+def recorded(step):
     return [one for one in (step.rating, step.ranking) if one]
 
 
-def shortened(setup, **settings):
+def shortened_chain(preset, **settings):
     """The same set-up, every step with other settings."""
     steps = tuple(
         replace(
             step,
-            rating=step.rating and {**step.rating, **settings},
-            ranking=step.ranking and {**step.ranking, **settings},
+            rating_head=step.rating and {**step.rating, **settings},
+            ranking_head=step.ranking and {**step.ranking, **settings},
         )
-        for step in setup.steps
+        for step in preset.steps
     )
-    return replace(setup, steps=steps)
+    return replace(preset, steps=steps)
 
 
 @pytest.fixture(scope="module")
 def even():
-    """4,000 ratings by 200 viewers of 200 movies, 20 of each: nobody is rare in any part."""
+    """4,000 ratings by 200 users of 200 movies, 20 of each: nobody is rare in any part."""
     rng = np.random.default_rng(0)
     user, turn = np.divmod(np.arange(4000), 20)
     item = (user + 10 * turn) % 200
-    likes, liked = rng.normal(0, 0.7, (2, 200, 3))
-    stars = np.clip(
-        np.rint(3.4 + (likes[user] * liked[item]).sum(1) + rng.normal(0, 0.4, 4000)), 1, 5
+    likes, min_rating = rng.normal(0, 0.7, (2, 200, 3))
+    values = np.clip(
+        np.rint(3.4 + (likes[user] * min_rating[item]).sum(1) + rng.normal(0, 0.4, 4000)), 1, 5
     )
-    table = pl.DataFrame({"user": user, "item": item, "stars": stars})
+    table = pl.DataFrame({"user": user, "item": item, "rating": values})
     return matinee.read(table, name="even", scale=(1, 5))
 
 
-@pytest.mark.parametrize("setup", SETUPS, ids=lambda setup: setup.name)
+@pytest.mark.parametrize("setup", PRESETS, ids=lambda preset: preset.name)
 @needs_torch
-def test_every_step_names_recipes_that_can_be_built(setup):
-    assert find_setup(setup.name) is setup
-    for step in setup.steps:
-        assert noted(step)
-        for trainer in noted(step):
-            recipe = recipe_again(trainer)
-            assert type(recipe).__name__ == trainer["name"]
-            for name, value in trainer.items():
-                assert name == "name" or getattr(recipe, name) == value
+def test_every_step_names_estimators_that_can_be_built(preset):
+    assert get_preset(preset.name) is preset
+    for step in preset.steps:
+        assert recorded(step)
+        for params in recorded(step):
+            estimator = estimator_from_params(params)
+            assert type(estimator).__name__ == params["name"]
+            for name, value in params.items():
+                assert name == "name" or getattr(estimator, name) == value
 
 
 def test_names_differ_and_an_unknown_one_is_refused_with_the_known_ones():
-    names = [setup.name for setup in SETUPS]
+    names = [preset.name for preset in PRESETS]
     assert len(set(names)) == len(names) >= 7
     with pytest.raises(SettingError, match="no recipe 'magic'") as problem:
-        find_setup("magic")
+        get_preset("magic")
     assert all(name in str(problem.value) for name in names)
 
 
 def test_no_two_steps_of_a_set_up_would_leave_their_checkpoints_in_one_folder():
     """Which are named after the recipe: the second would be refused as another training."""
-    for setup in SETUPS:
+    for preset in PRESETS:
         names = [
-            (trainer["name"], trainer.get("feedback"))
-            for step in setup.steps
-            for trainer in noted(step)
-            if trainer["name"] in NEURAL
+            (estimator["name"], estimator.get("feedback"))
+            for step in preset.steps
+            for estimator in recorded(step)
+            if estimator["name"] in NEURAL
         ]
         assert len(set(names)) == len(names)
 
@@ -108,19 +108,19 @@ PUBLISHED = {
 @pytest.mark.parametrize("name", PUBLISHED)
 @needs_torch
 def test_the_settings_are_those_that_were_published(name):
-    setup = find_setup(name)
-    (step,) = setup.steps
-    recipe = recipe_again(step.rating)
-    assert type(recipe).__name__ == "MatrixFactorization"
-    assert {key: getattr(recipe, key) for key in PUBLISHED[name]} == PUBLISHED[name]
-    assert setup.split == Split("random", test_fraction=0.1)
-    assert not setup.ncf
+    preset = get_preset(name)
+    (step,) = preset.steps
+    estimator = estimator_from_params(step.rating)
+    assert type(estimator).__name__ == "MatrixFactorization"
+    assert {key: getattr(estimator, key) for key in PUBLISHED[name]} == PUBLISHED[name]
+    assert preset.split == Split("random", test_fraction=0.1)
+    assert not preset.ncf
 
 
 @needs_torch
 def test_what_is_tuned_in_embedding_adam_is_what_the_name_says():
     plain, tuned = (
-        recipe_again(find_setup(name).steps[-1].rating)
+        estimator_from_params(get_preset(name).steps[-1].rating_head)
         for name in ("embedding-adam", "embedding-adam-tuned")
     )
     same = ("factors", "epochs", "batch_size", "learning_rate", "optimizer")
@@ -131,96 +131,96 @@ def test_what_is_tuned_in_embedding_adam_is_what_the_name_says():
 
 
 @needs_torch
-def test_neumf_is_trained_and_judged_as_in_its_paper():
-    setup = find_setup("neumf")
-    recipe = recipe_again(setup.steps[-1].ranking)
-    assert (type(recipe).__name__, recipe.feedback) == ("NeuMF", "implicit")
-    assert (recipe.negatives, recipe.learning_rate, recipe.liked) == (4, 0.001, None)
-    assert (setup.split.method, setup.ncf) == ("last", True)
+def test_neumf_is_trained_and_evaluated_as_in_its_paper():
+    preset = get_preset("neumf")
+    estimator = estimator_from_params(preset.steps[-1].ranking_head)
+    assert (type(estimator).__name__, estimator.feedback) == ("NeuMF", "implicit")
+    assert (estimator.negatives, estimator.learning_rate, estimator.min_rating) == (4, 0.001, None)
+    assert (preset.split.method, preset.ncf) == ("last", True)
 
 
 @needs_torch
 def test_neumf_is_pre_trained_if_its_description_says_so():
-    setup = find_setup("neumf")
-    recipe = recipe_again(setup.steps[-1].ranking)
-    assert ("pre-trained" in setup.what) == (recipe.pretrain_epochs > 0)
+    preset = get_preset("neumf")
+    estimator = estimator_from_params(preset.steps[-1].ranking_head)
+    assert ("pre-trained" in preset.what) == (estimator.pretrain_epochs > 0)
 
 
 def test_biases_then_factors_then_genres():
-    first, second, third = find_setup("bias-genres-als").steps
-    assert [recipe_again(step.rating) for step in (first, second, third)] == [
-        BiasOnly(),
+    first, second, third = get_preset("bias-genres-als").steps
+    assert [estimator_from_params(step.rating) for step in (first, second, third)] == [
+        Bias(),
         ALS(features="none"),
         ALS(features="genres"),
     ]
     assert (first.ranking, second.ranking) == (None, None)
-    assert recipe_again(third.ranking) == ImplicitALS()
+    assert estimator_from_params(third.ranking) == ImplicitALS()
 
 
 def test_steps_run_in_order_with_the_seed_and_as_adapted(even):
     steps = (
-        Step("one", {"name": "BiasOnly"}),
+        Step("one", {"name": "Bias"}),
         Step("two", {"name": "ALS", "factors": 3, "iterations": 1}, {"name": "EASE"}),
         Step("three", None, {"name": "ImplicitALS", "factors": 3, "iterations": 1}),
     )
     seen = []
 
-    def adapt(recipe):
-        seen.append(recipe)
-        return replace(recipe, factors=2) if hasattr(recipe, "factors") else recipe
+    def adapt(estimator):
+        seen.append(estimator)
+        return replace(estimator, factors=2) if hasattr(estimator, "factors") else estimator
 
-    setup = Setup("mine", "", "", "", "", "", steps, Split(test_fraction=0.25))
-    results = run_setup(even, setup, seed=5, adapt=adapt)
+    preset = Preset("mine", "", "", "", "", "", steps, Split(test_fraction=0.25))
+    results = run_preset(even, preset, seed=5, adapt=adapt)
     assert seen == [
-        BiasOnly(),
+        Bias(),
         ALS(factors=3, iterations=1, seed=5),
         EASE(),
         ImplicitALS(factors=3, iterations=1, seed=5),
     ]
-    trainers = [result.as_json()["trainers"] for result in results]
-    assert [{head: noted["name"] for head, noted in each.items()} for each in trainers] == [
-        {"rating": "BiasOnly"},
+    estimators = [result.as_json()["estimators"] for result in results]
+    assert [{head: recorded["name"] for head, recorded in each.items()} for each in estimators] == [
+        {"rating": "Bias"},
         {"rating": "ALS", "ranking": "EASE"},
         {"ranking": "ImplicitALS"},
     ]
-    assert trainers[1]["rating"]["factors"] == trainers[2]["ranking"]["factors"] == 2
+    assert estimators[1]["rating"]["factors"] == estimators[2]["ranking"]["factors"] == 2
     train, test = even.split("random", test_fraction=0.25, seed=5)
     for result in results:
-        assert all(map(np.array_equal, result.model.rated, train.ratings.by_user))
+        assert all(map(np.array_equal, result.model.interactions, train.ratings.by_user))
         assert result.test_ratings == len(test) == 1000
-        assert result.lists.protocol == "held-out"
+        assert result.lists.protocol == "holdout"
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_the_ncf_exam_asks_for_what_the_split_held_out(generated, tied):
+def test_the_ncf_task_asks_for_what_the_split_held_out(generated, tied):
     data = generated[0]
     if tied:  # who rates several movies at the same second has no single last one
         moments = replace(data.ratings, timestamp=data.ratings.timestamp // 10_000)
         data = replace(data, ratings=moments)
     ranking = {"name": "ImplicitALS", "factors": 3, "iterations": 1}
     steps = (Step("", None, ranking),)
-    setup = replace(find_setup("neumf"), steps=steps)
-    (result,) = run_setup(data, setup, seed=3)
-    exam = sampled(data, seed=3)
+    preset = replace(get_preset("neumf"), steps=steps)
+    (result,) = run_preset(data, preset, seed=3)
+    task = sampled_negatives(data, seed=3)
     train, test = data.split("last")
-    assert exam.train.ratings.fingerprint() == train.ratings.fingerprint()
-    assert exam.test.ratings.fingerprint() == test.ratings.fingerprint()
-    assert all(map(np.array_equal, result.model.rated, train.ratings.by_user))
-    assert result.lists == judge(result.model, exam)
-    assert (result.lists.protocol, result.lists.viewers) == ("ncf", 300)
-    (other,) = run_setup(data, setup, seed=4)
+    assert task.train.ratings.fingerprint() == train.ratings.fingerprint()
+    assert task.test.ratings.fingerprint() == test.ratings.fingerprint()
+    assert all(map(np.array_equal, result.model.interactions, train.ratings.by_user))
+    assert result.lists == evaluate_ranking(result.model, task)
+    assert (result.lists.protocol, result.lists.users) == ("ncf", 300)
+    (other,) = run_preset(data, preset, seed=4)
     assert other.lists != result.lists
 
 
 @needs_torch
 def test_neumf_runs_from_end_to_end(generated):
     small = {"factors": 2, "layers": (4, 2), "epochs": 2, "pretrain_epochs": 1, "device": "cpu"}
-    small = shortened(find_setup("neumf"), **small)
-    (result,) = run_setup(generated[0], small, threads=1)
+    small = shortened_chain(get_preset("neumf"), **small)
+    (result,) = run_preset(generated[0], small, threads=1)
     assert result.test is None
     assert result.lists.protocol == "ncf"
     assert result.as_json()["rmse"] is None
-    assert result.model.ranking.history["iteration"].to_list() == [1, 2]
+    assert result.model.ranking_head.history["iteration"].to_list() == [1, 2]
 
 
 def gradient_descent(train, test, p, q, *, rate, steps, l2, gravity):
@@ -228,20 +228,20 @@ def gradient_descent(train, test, p, q, *, rate, steps, l2, gravity):
 
     RMSE of the training part before each step, and of the test part after it; then the vectors.
     """
-    viewers, movies = len(p), len(q)
-    stars, given = np.zeros((2, viewers, movies))
-    stars[train.ratings.user, train.ratings.item] = train.ratings.stars
+    users, items = len(p), len(q)
+    values, given = np.zeros((2, users, items))
+    values[train.ratings.user, train.ratings.item] = train.ratings.values
     given[train.ratings.user, train.ratings.item] = 1
     before, after = [], []
     for _ in range(steps):
-        error = given * (p @ q.T - stars)
+        error = given * (p @ q.T - values)
         before.append(np.sqrt((error**2).sum() / given.sum()))
         slopes = []
         for mine, other, wrong in ((p, q, error), (q, p, error.T)):
             slopes.append(
                 2 * wrong @ other / given.sum()
                 + 2 * l2 * mine / len(mine)
-                + 2 * gravity * (mine @ other.T) @ other / (viewers * movies)
+                + 2 * gravity * (mine @ other.T) @ other / (users * items)
             )
         p, q = p - rate * slopes[0], q - rate * slopes[1]
         after.append(error_of(p @ q.T, test))
@@ -250,7 +250,7 @@ def gradient_descent(train, test, p, q, *, rate, steps, l2, gravity):
 
 def error_of(scores, test):
     """RMSE of a part, where this is the table of all scores."""
-    missed = scores[test.ratings.user, test.ratings.item] - test.ratings.stars
+    missed = scores[test.ratings.user, test.ratings.item] - test.ratings.values
     return np.sqrt(np.mean(missed**2))
 
 
@@ -258,12 +258,12 @@ def error_of(scores, test):
 @needs_torch
 def test_googles_course_in_plain_numpy_learns_the_same(name, even):
     steps = 30
-    setup = shortened(find_setup(name), epochs=steps, device="cpu")
-    (result,) = run_setup(even, setup, threads=1)
+    preset = shortened_chain(get_preset(name), epochs=steps, device="cpu")
+    (result,) = run_preset(even, preset, threads=1)
     train, test = even.split("random", test_fraction=0.1, seed=0)
     assert min(train.ratings.user_counts.min(), train.ratings.item_counts.min()) > 0
     published = PUBLISHED[name]
-    start = recipe_again(setup.steps[0].rating).start(train, {}, None)
+    start = estimator_from_params(preset.steps[0].rating_head).start(train, {}, None)
     first = (
         getattr(start, part).detach().numpy().astype(np.float64)
         for part in ("user_factors", "item_factors")
@@ -277,7 +277,7 @@ def test_googles_course_in_plain_numpy_learns_the_same(name, even):
         l2=published["l2"],
         gravity=published["gravity"],
     )
-    history = result.model.rating.history
+    history = result.model.rating_head.history
     np.testing.assert_allclose(history["train_rmse"], before, rtol=0, atol=1e-4)
     np.testing.assert_allclose(history["test_rmse"], after, rtol=0, atol=1e-4)
     assert before[-1] < 0.8 * before[0]  # it learned something that could have differed
@@ -285,6 +285,6 @@ def test_googles_course_in_plain_numpy_learns_the_same(name, even):
 
 
 def test_every_set_up_says_what_it_reaches_and_where_it_differs():
-    for setup in SETUPS:
-        for said in (setup.what, setup.source, setup.made_for, setup.reaches, setup.differs):
-            assert len(said) > 4, setup.name
+    for preset in PRESETS:
+        for said in (preset.what, preset.source, preset.made_for, preset.reaches, preset.differs):
+            assert len(said) > 4, preset.name

@@ -11,27 +11,27 @@ import pytest
 import matinee
 from matinee.data.synthetic import generate
 from matinee.errors import RunError, SettingError
-from matinee.evaluation import evaluate, held_out, judge
-from matinee.experiments import PROTOCOLS, Split, judge_runs, train_and_test
+from matinee.evaluation import evaluate, evaluate_ranking, holdout
+from matinee.experiments import PROTOCOLS, Split, evaluate_runs, train_and_evaluate
 from matinee.experiments import leaderboard as side_by_side
-from matinee.experiments.provenance import data_of
-from matinee.models import ALS, EASE, BiasOnly, ImplicitALS, Popularity
-from matinee.models.registry import recipe_again
+from matinee.experiments.provenance import load_run_data
+from matinee.models import ALS, EASE, Bias, ImplicitALS, Popularity
+from matinee.models.registry import estimator_from_params
 
 needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is an extra")
 RATING = ALS(factors=3, iterations=2, regularization=2.5, seed=4)
-RANKING = EASE(regularization=40.0, liked=3.0)
+RANKING = EASE(regularization=40.0, min_rating=3.0)
 SPLIT = Split(seed=3)
 
 
 def write(path, seed):
-    ratings = generate(viewers=60, movies=50, ratings=1500, seed=seed)[0].ratings
+    ratings = generate(users=60, items=50, ratings=1500, seed=seed)[0].ratings
     table = pl.DataFrame(
         {
             "user": ratings.user,
             "item": ratings.item,
-            "stars": ratings.stars,
-            # generated viewers rate movies in the order of their ids; here, in any order
+            "rating": ratings.values,
+            # generated users rate movies in the order of their ids; here, in any order
             "timestamp": np.random.default_rng(seed).permutation(len(ratings)),
         }
     )
@@ -40,8 +40,8 @@ def write(path, seed):
 
 
 def saved(folder, source, rating=RATING, ranking=RANKING, split=SPLIT, **how):
-    """(the run as `load` returns it, what `train_and_test` said of it)"""
-    result = train_and_test(matinee.read(source), rating, split, ranking=ranking, **how)
+    """(the run as `load` returns it, what `train_and_evaluate` said of it)"""
+    result = train_and_evaluate(matinee.read(source), rating, split, ranking=ranking, **how)
     return matinee.load(result.model.save(folder)), result
 
 
@@ -61,84 +61,97 @@ def run(folder, source):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_every_protocol_judges_both_heads_and_the_most_watched(run, protocol):
-    rows = judge_runs({"mine": run[0]}, protocol)
-    assert [(row.model, row.recipe, row.by) for row in rows] == [
-        ("mine", "ALS", "stars"),
+def test_every_protocol_evaluates_both_heads_and_the_most_watched(run, protocol):
+    rows = evaluate_runs({"mine": run[0]}, protocol)
+    assert [(row.model, row.estimator, row.head) for row in rows] == [
+        ("mine", "ALS", "rating"),
         ("mine", "EASE", "ranking"),
         ("(most watched)", "Popularity", "ranking"),
     ]
     assert {row.lists.protocol for row in rows} == {protocol}
-    assert len({row.lists.viewers for row in rows}) == 1
-    assert [row.stars is not None for row in rows] == [protocol != "strong", False, False]
+    assert len({row.lists.users for row in rows}) == 1
+    assert [row.values is not None for row in rows] == [
+        protocol != "strong-generalization",
+        False,
+        False,
+    ]
     plain = json.loads(json.dumps([row.as_json() for row in rows], allow_nan=False))
-    keys = {"model", "recipe", "by", "stars", "protocol", "viewers", "note", "figures"}
+    keys = {"model", "estimator", "head", "rating", "protocol", "users", "note", "metrics"}
     assert all(set(row) == keys for row in plain)
 
 
-def test_held_out_judges_the_run_as_it_is(run, monkeypatch):
+def test_held_out_evaluates_the_run_as_it_is(run, monkeypatch):
     model, result = run
     monkeypatch.setattr(side_by_side, "recipe_again", None)  # whoever trained again would fail
-    stars, ranking, popular = judge_runs({"mine": model})
-    _, train, test = data_of(model)
-    exam = held_out(train, test)
-    assert stars.lists == judge(model, exam, by="stars")
-    assert ranking.lists == judge(model, exam, by="ranking") == result.lists
-    assert popular.lists == judge(Popularity().fit(train), exam)
-    assert stars.stars == result.test
+    values, ranking, popular = evaluate_runs({"mine": model})
+    _, train, test = load_run_data(model)
+    task = holdout(train, test)
+    assert values.lists == evaluate_ranking(model, task, head="rating")
+    assert ranking.lists == evaluate_ranking(model, task, head="ranking") == result.lists
+    assert popular.lists == evaluate_ranking(Popularity().fit(train), task)
+    assert values.values == result.test
 
 
-@pytest.mark.parametrize("protocol", ["leave-last-out", "strong", "time", "ncf"])
-def test_other_protocols_train_the_same_recipes_on_what_they_allow(run, protocol, monkeypatch):
-    judged = []
+@pytest.mark.parametrize("protocol", ["leave-one-out", "strong-generalization", "time", "ncf"])
+def test_other_protocols_train_the_same_estimators_on_what_they_allow(run, protocol, monkeypatch):
+    evaluated = []
 
-    def spy(model, exam, **options):
-        judged.append((model, exam))
-        return judge(model, exam, **options)
+    def spy(model, task, **options):
+        evaluated.append((model, task))
+        return evaluate_ranking(model, task, **options)
 
     monkeypatch.setattr(side_by_side, "judge", spy)
-    judge_runs({"mine": run[0]}, protocol)
-    recipes = [recipe_again(head.trainer) for model, _ in judged for head in model.heads.values()]
-    assert recipes == [RATING, RANKING, Popularity()]
-    for model, exam in judged:
-        assert all(map(np.array_equal, model.rated, exam.train.ratings.by_user))
-        if protocol == "strong":
-            assert (np.diff(model.rated.indptr)[exam.users] == 0).all()
+    evaluate_runs({"mine": run[0]}, protocol)
+    estimators = [
+        estimator_from_params(head.estimator)
+        for model, _ in evaluated
+        for head in model.heads.values()
+    ]
+    assert estimators == [RATING, RANKING, Popularity()]
+    for model, task in evaluated:
+        assert all(map(np.array_equal, model.interactions, task.train.ratings.by_user))
+        if protocol == "strong-generalization":
+            assert (np.diff(model.interactions.indptr)[task.users] == 0).all()
 
 
-def test_figures_of_a_recipe_trained_again_are_those_of_training_it_by_hand(run, source):
+def test_metrics_of_a_estimator_trained_again_are_those_of_training_it_by_hand(run, source):
     train, test = matinee.read(source).split("last")
-    exam = held_out(train, test)
-    stars, ranking, _ = judge_runs({"mine": run[0]}, "leave-last-out")
-    assert stars.lists.figures == judge(RATING.fit(train), exam).figures
-    assert stars.stars == evaluate(RATING.fit(train), train, test)
-    assert ranking.lists.figures == judge(RANKING.fit(train), exam).figures
+    task = holdout(train, test)
+    values, ranking, _ = evaluate_runs({"mine": run[0]}, "leave-one-out")
+    assert values.lists.metrics == evaluate_ranking(RATING.fit(train), task).metrics
+    assert values.values == evaluate(RATING.fit(train), train, test)
+    assert ranking.lists.metrics == evaluate_ranking(RANKING.fit(train), task).metrics
 
 
-def test_liked_and_seed_reach_the_exam(run):
-    every, liked = (judge_runs({"mine": run[0]}, liked=liked)[0].lists for liked in (None, 5))
-    assert liked.viewers < every.viewers
-    drawn = [judge_runs({"mine": run[0]}, "strong", seed=seed)[2].lists for seed in (1, 1, 2)]
+def test_liked_and_seed_reach_the_task(run):
+    every, min_rating = (
+        evaluate_runs({"mine": run[0]}, min_rating=min_rating)[0].lists for min_rating in (None, 5)
+    )
+    assert min_rating.users < every.users
+    drawn = [
+        evaluate_runs({"mine": run[0]}, "strong-generalization", seed=seed)[2].lists
+        for seed in (1, 1, 2)
+    ]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_runs_on_the_same_parts_stand_side_by_side(run, folder, source):
-    other, _ = saved(folder / "other", source, BiasOnly(), ImplicitALS(factors=4, iterations=2))
-    alone, _ = saved(folder / "alone", source, BiasOnly(), None)
-    rows = judge_runs({"mine": run[0], "other": other, "alone": alone})
-    assert [(row.model, row.recipe) for row in rows] == [
+    other, _ = saved(folder / "other", source, Bias(), ImplicitALS(factors=4, iterations=2))
+    alone, _ = saved(folder / "alone", source, Bias(), None)
+    rows = evaluate_runs({"mine": run[0], "other": other, "alone": alone})
+    assert [(row.model, row.estimator) for row in rows] == [
         ("mine", "ALS"),
         ("mine", "EASE"),
-        ("other", "BiasOnly"),
+        ("other", "Bias"),
         ("other", "ImplicitALS"),
-        ("alone", "BiasOnly"),
+        ("alone", "Bias"),
         ("(most watched)", "Popularity"),
     ]
-    assert rows[:2] == judge_runs({"mine": run[0]})[:2]
+    assert rows[:2] == evaluate_runs({"mine": run[0]})[:2]
     assert rows[2].lists == rows[4].lists
 
 
-@pytest.mark.parametrize("protocol", ["held-out", "strong"])
+@pytest.mark.parametrize("protocol", ["holdout", "strong-generalization"])
 def test_runs_on_other_data_or_another_split_are_refused(run, folder, source, protocol):
     elsewhere = write(folder / "elsewhere.csv", seed=1)
     for name, where, split in (
@@ -147,86 +160,88 @@ def test_runs_on_other_data_or_another_split_are_refused(run, folder, source, pr
         ("other-split", source, Split("last")),
     ):
         if not (folder / name).exists():
-            saved(folder / name, where, BiasOnly(), None, split)
+            saved(folder / name, where, Bias(), None, split)
         with pytest.raises(SettingError, match=f"^{name} was trained on other data") as problem:
-            judge_runs({"mine": run[0], name: matinee.load(folder / name)}, protocol)
+            evaluate_runs({"mine": run[0], name: matinee.load(folder / name)}, protocol)
         assert "\n" not in str(problem.value)
 
 
 def test_what_cannot_be_asked_is_refused(run):
     model = run[0]
     with pytest.raises(SettingError, match=r"held-out, leave-last-out, .* not 'magic'"):
-        judge_runs({"mine": model}, "magic")
-    with pytest.raises(SettingError, match="leave `liked` out"):
-        judge_runs({"mine": model}, "ncf", liked=4)
+        evaluate_runs({"mine": model}, "magic")
+    with pytest.raises(SettingError, match="leave `min_rating` out"):
+        evaluate_runs({"mine": model}, "ncf", min_rating=4)
     with pytest.raises(SettingError, match="nobody can be judged"):
-        judge_runs({"mine": model}, liked=9)
+        evaluate_runs({"mine": model}, min_rating=9)
     with pytest.raises(RunError, match="knows no recipe 'Magic'"):
-        recipe_again({"name": "Magic"})
+        estimator_from_params({"name": "Magic"})
     with pytest.raises(RunError, match="knows no recipe 'EASE'"):
-        recipe_again({"name": "EASE", "magic": 1})
+        estimator_from_params({"name": "EASE", "magic": 1})
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    "estimator",
     [
         RATING,
         RANKING,
-        BiasOnly(regularization=3.0, iterations=2),
-        ImplicitALS(factors=2, iterations=1, liked=3.5, seed=9),
-        Popularity(liked=2.0),
+        Bias(regularization=3.0, iterations=2),
+        ImplicitALS(factors=2, iterations=1, min_rating=3.5, seed=9),
+        Popularity(min_rating=2.0),
     ],
-    ids=lambda recipe: type(recipe).__name__,
+    ids=lambda estimator: type(estimator).__name__,
 )
-def test_a_saved_head_knows_its_recipe(recipe, source, tmp_path):
-    model = recipe.fit(matinee.read(source))
+def test_a_saved_head_knows_its_estimator(estimator, source, tmp_path):
+    model = estimator.fit(matinee.read(source))
     (head,) = matinee.load(model.save(tmp_path / "run")).heads.values()
-    assert recipe_again(head.trainer) == recipe
+    assert estimator_from_params(head.estimator) == estimator
 
 
 @pytest.fixture(scope="module")
 def early(folder, source):
     """A run that stopped early."""
-    recipe = ALS(factors=3, iterations=6, patience=1)
-    return saved(folder / "early", source, recipe, hold_out_validation=True)
+    estimator = ALS(factors=3, iterations=6, patience=1)
+    return saved(folder / "early", source, estimator, holdout_validation=True)
 
 
-def test_a_run_that_stopped_early_is_judged_on_the_same_parts(early):
+def test_a_run_that_stopped_early_is_evaluated_on_the_same_parts(early):
     model, result = early
-    stars, ranking, _ = judge_runs({"early": model})
-    assert stars.stars == result.test
+    values, ranking, _ = evaluate_runs({"early": model})
+    assert values.values == result.test
     assert ranking.lists == result.lists
-    assert len(data_of(model)[1]) == result.train_ratings == 1215
+    assert len(load_run_data(model)[1]) == result.train_ratings == 1215
 
 
 def test_a_run_that_stopped_early_can_be_trained_again(early):
-    rows = judge_runs({"early": early[0]}, "leave-last-out")
-    assert [row.recipe for row in rows] == ["ALS", "EASE", "Popularity"]
+    rows = evaluate_runs({"early": early[0]}, "leave-one-out")
+    assert [row.estimator for row in rows] == ["ALS", "EASE", "Popularity"]
 
 
 def retrained(model, protocol, monkeypatch):
     """The recipes that a comparison trains again, of the one model and of both its heads."""
-    judged = []
+    evaluated = []
 
-    def spy(model, exam, **options):
-        judged.append(model)
-        return judge(model, exam, **options)
+    def spy(model, task, **options):
+        evaluated.append(model)
+        return evaluate_ranking(model, task, **options)
 
     monkeypatch.setattr(side_by_side, "judge", spy)
-    judge_runs({"mine": model}, protocol)
-    *mine, _ = judged  # the last are the most watched movies
-    return [recipe_again(head.trainer) for model in mine for head in model.heads.values()]
+    evaluate_runs({"mine": model}, protocol)
+    *mine, _ = evaluated  # the last are the most watched movies
+    return [
+        estimator_from_params(head.estimator) for model in mine for head in model.heads.values()
+    ]
 
 
 def test_als_that_stopped_early_is_trained_again_for_as_long_as_was_best(early, monkeypatch):
     model = early[0]
-    best = model.rating.history.sort("validation_rmse")["iteration"][0]
-    stars, ranking = retrained(model, "leave-last-out", monkeypatch)
-    assert stars == ALS(factors=3, iterations=best, patience=0)
+    best = model.rating_head.history.sort("validation_rmse")["iteration"][0]
+    values, ranking = retrained(model, "leave-one-out", monkeypatch)
+    assert values == ALS(factors=3, iterations=best, patience=0)
     assert ranking == RANKING
 
 
-def neural_recipes(**settings):
+def neural_estimators(**settings):
     from matinee.models.neural import BPR, MatrixFactorization
 
     return MatrixFactorization(**settings), BPR(**settings)
@@ -235,38 +250,38 @@ def neural_recipes(**settings):
 @pytest.fixture(scope="module")
 def neural(folder, source):
     """A run with two heads that stopped early: both learn too fast for it to go well for long."""
-    mf, bpr = neural_recipes(
+    mf, bpr = neural_estimators(
         factors=3, epochs=8, patience=2, learning_rate=0.3, schedule="constant", device="cpu"
     )
-    return saved(folder / "neural", source, mf, bpr, hold_out_validation=True, threads=1)
+    return saved(folder / "neural", source, mf, bpr, holdout_validation=True, threads=1)
 
 
 @needs_torch
-def test_neural_heads_are_judged_as_they_are_on_their_own_split(neural):
+def test_neural_heads_are_evaluated_as_they_are_on_their_own_split(neural):
     model, result = neural
-    stars, lists, _ = judge_runs({"neural": model})
-    assert stars.stars.rmse == pytest.approx(result.test.rmse, abs=1e-6)
+    values, lists, _ = evaluate_runs({"neural": model})
+    assert values.values.rmse == pytest.approx(result.test.rmse, abs=1e-6)
     assert lists.lists == result.lists
-    assert (stars.recipe, lists.recipe) == ("MatrixFactorization", "BPR")
+    assert (values.estimator, lists.estimator) == ("MatrixFactorization", "BPR")
 
 
-@pytest.mark.parametrize("protocol", ["leave-last-out", "strong", "time", "ncf"])
+@pytest.mark.parametrize("protocol", ["leave-one-out", "strong-generalization", "time", "ncf"])
 @needs_torch
 def test_neural_heads_that_stopped_early_are_trained_again_for_as_long_as_was_best(
     neural, protocol, monkeypatch
 ):
     model = neural[0]
-    stars, lists = model.rating.history, model.ranking.history
-    best_stars = stars.filter(pl.col("validation_rmse") == stars["validation_rmse"].min())
+    values, lists = model.rating_head.history, model.ranking_head.history
+    best_rating = values.filter(pl.col("validation_rmse") == values["validation_rmse"].min())
     best_lists = lists.filter(pl.col("validation_hit_rate") == lists["validation_hit_rate"].max())
-    lengths = [int(best["iteration"][0]) for best in (best_stars, best_lists)]
-    assert len(stars) == lengths[0] + 2 < 8  # it did stop early
+    lengths = [int(best["iteration"][0]) for best in (best_rating, best_lists)]
+    assert len(values) == lengths[0] + 2 < 8  # it did stop early
     trained = retrained(model, protocol, monkeypatch)
-    wanted = neural_recipes(
+    wanted = neural_estimators(
         factors=3, patience=0, learning_rate=0.3, schedule="constant", device="auto"
     )
     assert trained == [
-        replace(recipe, epochs=epochs) for recipe, epochs in zip(wanted, lengths, strict=True)
+        replace(estimator, epochs=epochs) for estimator, epochs in zip(wanted, lengths, strict=True)
     ]
 
 
@@ -275,25 +290,27 @@ def test_of_equally_good_epochs_the_first_is_the_best(neural, monkeypatch):
     """As training itself sees it: the weights that were kept are the first ones."""
     model = neural[0]
     rates = pl.DataFrame({"iteration": [1, 2, 3, 4], "validation_hit_rate": [0.2, 0.5, 0.5, 0.4]})
-    changed = replace(model, rating=None, ranking=replace(model.ranking, history=rates))
-    (recipe,) = retrained(changed, "leave-last-out", monkeypatch)
-    assert recipe.epochs == 2
+    changed = replace(
+        model, rating_head=None, ranking_head=replace(model.ranking_head, history=rates)
+    )
+    (estimator,) = retrained(changed, "leave-one-out", monkeypatch)
+    assert estimator.epochs == 2
 
 
 @needs_torch
-def test_a_saved_neural_head_knows_its_recipe(source, tmp_path):
+def test_a_saved_neural_head_knows_its_estimator(source, tmp_path):
     from matinee.models.neural import GMF, MLP, NeuMF
 
     data = matinee.read(source)
     how = {"epochs": 1, "device": "cpu", "weight_decay": {"factors": 0.1}, "seed": 3}
-    for number, recipe in enumerate(
+    for number, estimator in enumerate(
         (
-            *neural_recipes(factors=2, **how),
+            *neural_estimators(factors=2, **how),
             GMF(factors=2, feedback="explicit", **how),
-            MLP(layers=(4, 2), liked=3.5, **how),
+            MLP(layers=(4, 2), min_rating=3.5, **how),
             NeuMF(factors=2, layers=(4, 3, 2), pretrain_epochs=1, **how),
         )
     ):
-        model = recipe.fit(data, threads=1)
+        model = estimator.fit(data, threads=1)
         (head,) = matinee.load(model.save(tmp_path / str(number))).heads.values()
-        assert recipe_again(head.trainer) == replace(recipe, device="auto")
+        assert estimator_from_params(head.estimator) == replace(estimator, device="auto")

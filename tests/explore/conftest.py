@@ -4,55 +4,57 @@ import numpy as np
 import polars as pl
 import pytest
 
-from matinee.data import Catalog, Ids, Scale
+from matinee.data import Catalog, IdMap, RatingScale
 from matinee.kernels.csr import compress
-from matinee.models import FactorModel
-from matinee.models.rating_head import RatingHead
+from matinee.models import Recommender
+from matinee.models.rating_head import FactorRatingHead
 
 BUNDLES = {"Horror": 30, "Comedy": 24, "War": 18, "Western": 12, "Musical": 8}
 
 
-def _by_hand(vectors, *, seen=None, counts=None, tastes=None, genres=None, years=None, titles=None):
-    """A model with a rating head: item i has id i + 1, viewer u has id u + 1.
+def _by_hand(
+    item_factors, *, seen=None, counts=None, tastes=None, genres=None, years=None, titles=None
+):
+    """A model with a rating head: item i has id i + 1, user u has id u + 1.
 
-    `seen` lists the codes of the movies of each viewer, ascending; else the first ``counts[i]``
-    viewers saw movie i (12 by default). `tastes` are the viewers' vectors.
+    `seen` lists the codes of the movies of each user, ascending; else the first ``counts[i]``
+    users saw movie i (12 by default). `tastes` are the users' vectors.
     """
-    vectors = np.asarray(vectors, np.float32)
-    movies, width = vectors.shape
+    item_factors = np.asarray(item_factors, np.float32)
+    items, width = item_factors.shape
     if seen is None:
-        counts = [12] * movies if counts is None else counts
-        seen = [[i for i in range(movies) if u < counts[i]] for u in range(max(counts))]
+        counts = [12] * items if counts is None else counts
+        seen = [[i for i in range(items) if u < counts[i]] for u in range(max(counts))]
     entries = [(u, i, 0.5 + (7 * u + 3 * i) % 10 / 2) for u, row in enumerate(seen) for i in row]
-    who, what, stars = zip(*entries, strict=True)
+    who, what, values = zip(*entries, strict=True)
     described = pl.DataFrame(
         {
-            "item": range(1, movies + 1),
-            "title": titles or [f"Movie {i}" for i in range(movies)],
-            "genres": genres or [[] for _ in range(movies)],
-            "year": years or [None] * movies,
+            "item": range(1, items + 1),
+            "title": titles or [f"Movie {i}" for i in range(items)],
+            "genres": genres or [[] for _ in range(items)],
+            "year": years or [None] * items,
         },
         schema_overrides={"genres": pl.List(pl.String), "year": pl.Int32},
     )
     tastes = np.zeros((len(seen), width)) if tastes is None else tastes
-    bias = [np.zeros((n, 1), np.float32) for n in (len(seen), movies)]
-    head = RatingHead(
+    bias = [np.zeros((n, 1), np.float32) for n in (len(seen), items)]
+    head = FactorRatingHead(
         mean=3.0,
-        user_rows=np.hstack([bias[0], tastes]).astype(np.float32),
-        item_rows=np.hstack([bias[1], vectors]),
+        user_params=np.hstack([bias[0], tastes]).astype(np.float32),
+        item_params=np.hstack([bias[1], item_factors]),
         user_prior=np.zeros(1 + width, np.float32),
         genre_rows=np.zeros((1, 1 + width), np.float32),
         regularization=1.0,
         exponent=0.0,
-        trainer={"name": "by hand"},
+        estimator={"name": "by hand"},
         history=pl.DataFrame(),
     )
-    return FactorModel(
-        Ids(pl.Series(range(1, len(seen) + 1))),
-        Catalog.build(Ids(described["item"]), described),
-        Scale(0.5, 5, 0.5),
-        compress(np.int32(who), np.int32(what), np.float32(stars), len(seen)),
-        rating=head,
+    return Recommender(
+        IdMap(pl.Series(range(1, len(seen) + 1))),
+        Catalog.build(IdMap(described["item"]), described),
+        RatingScale(0.5, 5, 0.5),
+        compress(np.int32(who), np.int32(what), np.float32(values), len(seen)),
+        rating_head=head,
     )
 
 
@@ -72,9 +74,9 @@ def bundles():
     rng = np.random.default_rng(3)
     centres = np.linalg.qr(rng.normal(size=(8, 8)))[0][: len(BUNDLES)]
     bundle = rng.permutation(np.repeat(np.arange(len(BUNDLES)), list(BUNDLES.values())))
-    vectors = centres[bundle] + 0.05 * rng.normal(size=(len(bundle), 8))
-    vectors *= rng.uniform(0.5, 3, (len(bundle), 1))
-    vectors = np.concatenate([vectors, rng.normal(size=(5, 8))])
+    item_factors = centres[bundle] + 0.05 * rng.normal(size=(len(bundle), 8))
+    item_factors *= rng.uniform(0.5, 3, (len(bundle), 1))
+    item_factors = np.concatenate([item_factors, rng.normal(size=(5, 8))])
     counts = [*rng.integers(10, 30, len(bundle)).tolist(), 9, 9, 1, 3, 0]
     genres = [[list(BUNDLES)[b]] for b in bundle] + [["Drama"]] * 5
-    return _by_hand(vectors, counts=counts, genres=genres), bundle
+    return _by_hand(item_factors, counts=counts, genres=genres), bundle

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from matinee.tuning.result import Tuned
-from matinee.tuning.search_space import Choice, Range, Space
+from matinee.tuning.result import TuningResult
+from matinee.tuning.search_space import Choice, EmbeddingSet, Range
 
-SPACE = Space(
+SPACE = EmbeddingSet(
     "ALS",
     {
         "factors": Range(16, 128, log=True, whole=True),
@@ -38,5 +38,6 @@ def search(values=(0.87, 0.9, 0.86, 0.88), states="wpww", space=SPACE, settings=
     sign = -1 if more.get("of_lists") else 1
     trials.sort(key=lambda one: (one["state"] != "complete", sign * (one["value"] or 0)))
     return replace(
-        Tuned(Path("study"), "rmse", False, space, trials, 5, None, None, True, False), **more
+        TuningResult(Path("study"), "rmse", False, space, trials, 5, None, None, True, False),
+        **more,
     )

@@ -15,14 +15,20 @@ pytest.importorskip("playwright", reason="Playwright is not installed")
 from playwright.sync_api import expect, sync_playwright
 from searched import search
 
-from matinee.analysis import find_clusters, lay_out
+from matinee.analysis import find_clusters, project
 from matinee.data import Catalog
 from matinee.models import ALS, ImplicitALS
 from matinee.plots.theme import framed, rows
 from matinee.report import run_report as reports
-from matinee.report import write_clusters, write_description, write_map, write_report, write_study
-from matinee.report.document import Section, figure, write_page
-from matinee.tuning.search_space import Choice, Range, Space
+from matinee.report import (
+    write_clusters_report,
+    write_dataset_report,
+    write_map_report,
+    write_report,
+    write_study_report,
+)
+from matinee.report.document import Section, metric, write_page
+from matinee.tuning.search_space import Choice, EmbeddingSet, Range
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on the PATH")
@@ -68,12 +74,12 @@ def model(data):
     train, test = data.split("random", test_fraction=0.1, seed=0)
     fitted = ALS(factors=6, iterations=4).fit(train)
     fitted = fitted.with_ranking(ImplicitALS(factors=4, iterations=2).fit(train))
-    return replace(fitted, about={"data": {"name": data.name}}), (data, train, test)
+    return replace(fitted, metadata={"data": {"name": data.name}}), (data, train, test)
 
 
 @pytest.fixture(scope="module")
 def layout(model):
-    return lay_out(model[0], "pca", clusters=find_clusters(model[0], 4))
+    return project(model[0], "pca", clusters=find_clusters(model[0], 4))
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +91,18 @@ def paths(model, layout, tmp_path_factory):
         patch.setattr(reports, "find_clusters", lambda model, **how: find_clusters(model, 4, **how))
         patch.setattr(reports, "lay_out", lambda *_, **__: layout)
         write_report(model[0], paths["report"], model[1], users=[7])
-    write_map(model[0], layout, paths["map"])
-    write_clusters(layout.clusters, paths["clusters"])
-    write_description(model[1][0], paths["data"])
+    write_map_report(model[0], layout, paths["map"])
+    write_clusters_report(layout.clusters, paths["clusters"])
+    write_dataset_report(model[1][0], paths["data"])
     searched = {f"factors.{HOSTILE[1]}": Range(0.1, 3.0, log=True), "features": Choice(HOSTILE)}
     settings = [(0.1 + at % 3, HOSTILE[at % 6]) for at in range(9)]
-    found = search([0.9 - at / 100 for at in range(9)], "wpw" * 3, Space("ALS", searched), settings)
-    write_study(found, model[1][0], paths["study"], HOSTILE[4])
+    found = search(
+        [0.9 - at / 100 for at in range(9)], "wpw" * 3, EmbeddingSet("ALS", searched), settings
+    )
+    write_study_report(found, model[1][0], paths["study"], HOSTILE[4])
     points = rows(pl.DataFrame({"x": range(1600), "y": range(1600)}))
     many = framed(alt.Chart(points).mark_point().encode(x="x:Q", y="y:Q"), "Many")
-    write_page(paths["many"], "Many", "points", [Section("s", [figure(many)])])
+    write_page(paths["many"], "Many", "points", [Section("s", [metric(many)])])
     return paths
 
 
@@ -158,7 +166,7 @@ def points(page):
     return page.locator(MAP).first.evaluate(POINTS)
 
 
-def settled(page, wanted):
+def burn_in_end(page, wanted):
     """Wait until exactly the points that are wanted stand out."""
     for _ in range(100):
         found = points(page)
@@ -178,8 +186,8 @@ def test_a_page_opens_without_a_network_and_draws_everything(name, width, scheme
     page = visit(name, width, scheme)
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    figures = page.locator("figure:not([hidden])")
-    boxes = figures.evaluate_all(
+    metrics = page.locator("figure:not([hidden])")
+    boxes = metrics.evaluate_all(
         """figures => figures.map(figure => {
           const drawn = figure.querySelector('.chart svg.marks, .chart canvas.marks');
           const {width, height, left, right} = drawn.getBoundingClientRect();
@@ -187,7 +195,7 @@ def test_a_page_opens_without_a_network_and_draws_everything(name, width, scheme
             drawn.querySelectorAll('.role-mark *').length];
         })"""
     )
-    assert len(boxes) == figures.count() > 0
+    assert len(boxes) == metrics.count() > 0
     for wide, high, left, right, kind, marks in boxes:
         assert wide > 200
         assert high > 50
@@ -237,14 +245,24 @@ def test_the_mouse_over_a_point_brings_its_tooltip(visit):
 
 def test_typing_part_of_a_title_brings_out_the_movies_that_have_it(visit):
     page = visit("map")
-    before = settled(page, lambda row: True)
+    before = burn_in_end(page, lambda row: True)
     search = page.locator(f"{MAP} .controls input")
     words = page.locator(f"{MAP} svg.marks .role-mark text")
-    for typed in ("SCRIPT>window", "(185", "back\\slash' <!--", "den ", '"><', "no such movie"):
-        search.fill(typed)
-        found = settled(page, lambda row, typed=typed: typed.lower() in row["title"].lower())
+    for format_value in (
+        "SCRIPT>window",
+        "(185",
+        "back\\slash' <!--",
+        "den ",
+        '"><',
+        "no such movie",
+    ):
+        search.fill(format_value)
+        found = burn_in_end(
+            page,
+            lambda row, format_value=format_value: format_value.lower() in row["title"].lower(),
+        )
         titles = [row["title"] for row, opacity in found if opacity == SHOWN]
-        assert (0 < len(titles) < len(before)) != (typed == "no such movie")
+        assert (0 < len(titles) < len(before)) != (format_value == "no such movie")
         # the best known of these are named, and no other
         named = {one for one in words.all_text_contents() if not one.strip().isdigit()}
         assert len(named) == min(len(titles), 12)
@@ -252,7 +270,7 @@ def test_typing_part_of_a_title_brings_out_the_movies_that_have_it(visit):
             start = name.lstrip("0123456789 ").rstrip("\u2026")
             assert any(title.startswith(start) for title in titles)
     search.fill("")
-    settled(page, lambda row: True)
+    burn_in_end(page, lambda row: True)
 
 
 def test_a_genre_picked_in_the_legend_keeps_whatever_has_it(visit):
@@ -262,13 +280,13 @@ def test_a_genre_picked_in_the_legend_keeps_whatever_has_it(visit):
     mixed = 0
     for genre in (HOSTILE_GENRES[0], "Drama", "Comedy", "Western"):
         labels.nth(genres.index(genre)).click()
-        found = settled(page, lambda row, genre=genre: genre in row["genres"].split("|"))
+        found = burn_in_end(page, lambda row, genre=genre: genre in row["genres"].split("|"))
         shown = [row for row, opacity in found if opacity == SHOWN]
         assert 0 < len(shown) < len(found)
         mixed += {row["genre"] for row in shown} > {genre}
     assert mixed > 1  # some have it beside a rarer one, which gives them their colour
     page.locator(f"{MAP} svg.marks").click(position={"x": 3, "y": 3})
-    settled(page, lambda row: True)
+    burn_in_end(page, lambda row: True)
 
 
 def test_buttons_change_what_colours_say(visit):
@@ -288,7 +306,7 @@ def test_a_cluster_picked_in_the_legend_keeps_its_movies(visit):
     page.get_by_role("button", name="Cluster", exact=True).click()
     entry = page.locator(f"{MAP} .role-legend-symbol path").nth(1)
     entry.click()
-    found = settled(page, lambda row: row["cluster"].startswith("2 "))
+    found = burn_in_end(page, lambda row: row["cluster"].startswith("2 "))
     assert 0 < len([row for row, opacity in found if opacity == SHOWN]) < len(found)
 
 

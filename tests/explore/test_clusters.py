@@ -12,7 +12,7 @@ pytest.importorskip("sklearn")
 from matinee.analysis import clusters
 from matinee.analysis.clusters import SHOWN, TRIED, find_clusters
 from matinee.errors import SettingError
-from matinee.models import EASE, BiasOnly, ImplicitALS, Popularity
+from matinee.models import EASE, Bias, ImplicitALS, Popularity
 
 BUNDLES = {"Horror": 30, "Comedy": 24, "War": 18, "Western": 12, "Musical": 8}  # see `bundles`
 
@@ -39,7 +39,7 @@ def test_planted_bundles_are_found_without_being_told_how_many(found, bundles):
 
 def test_the_silhouette_is_that_of_its_definition(model):
     found = find_clusters(model, 3)
-    rows = found.space.vectors.astype(np.float64)
+    rows = found.space.item_factors.astype(np.float64)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     labels, scores = found.labels.tolist(), []
     for row, own in enumerate(labels):
@@ -63,9 +63,9 @@ def mutual_information(both, first, second):
 
 
 def test_the_genre_agreement_is_mutual_information_beyond_chance(by_hand):
-    vectors = [[1, 0]] * 3 + [[1, 0.01]] * 3 + [[0, 1]] * 2 + [[0.01, 1]] * 2
+    item_factors = [[1, 0]] * 3 + [[1, 0.01]] * 3 + [[0, 1]] * 2 + [[0.01, 1]] * 2
     genres = [["War"]] * 4 + [["Drama"]] * 6
-    found = find_clusters(by_hand(vectors, genres=genres), 2)
+    found = find_clusters(by_hand(item_factors, genres=genres), 2)
     assert found.table["size"].to_list() == [6, 4]
 
     def overlap(k):  # k of the six in the first cluster are War
@@ -83,22 +83,23 @@ def test_typical_movies_lie_at_the_centre_and_popular_ones_are_the_most_rated(fo
     model, bundle = bundles
     for row in found.table.rows(named=True):
         members = np.flatnonzero(bundle == row["cluster"]).tolist()
-        vectors = {
-            m: model.rating.vectors[m] / math.hypot(*model.rating.vectors[m]) for m in members
+        item_factors = {
+            m: model.rating_head.item_factors[m] / math.hypot(*model.rating_head.item_factors[m])
+            for m in members
         }
-        centre = sum(vectors.values())
-        near = sorted(members, key=lambda m: -float(vectors[m] @ centre))[:SHOWN]
+        centre = sum(item_factors.values())
+        near = sorted(members, key=lambda m: -float(item_factors[m] @ centre))[:SHOWN]
         popular = sorted(members, key=lambda m: -int(model.item_counts[m]))[:SHOWN]
         assert row["typical"] == [f"Movie {m}" for m in near]
         assert row["popular"] == [f"Movie {m}" for m in popular]
 
 
 def test_traits_say_how_much_more_a_cluster_holds(found):
-    movies = sum(BUNDLES.values())
+    items = sum(BUNDLES.values())
     first = found.traits.group_by("cluster", maintain_order=True).first()
     assert first["trait"].to_list() == list(BUNDLES)
     assert first["share"].to_list() == [1] * 5
-    assert first["lift"].to_list() == pytest.approx([movies / n for n in BUNDLES.values()])
+    assert first["lift"].to_list() == pytest.approx([items / n for n in BUNDLES.values()])
     assert found.traits["cluster"].unique(maintain_order=True).to_list() == [0, 1, 2, 3, 4]
 
 
@@ -145,15 +146,15 @@ def test_movies_without_genres_and_years(by_hand):
 
 
 def test_without_structure_stability_and_silhouette_are_low(by_hand):
-    vectors = np.random.default_rng(1).normal(size=(150, 12))
+    item_factors = np.random.default_rng(1).normal(size=(150, 12))
     genres = [["War"], ["Drama"]] * 75
-    noise = find_clusters(by_hand(vectors, genres=genres), 8)
+    noise = find_clusters(by_hand(item_factors, genres=genres), 8)
     assert noise.stability < 0.6
     assert noise.silhouette < 0.2
     assert noise.genre_agreement < 0.2
 
 
-def test_clusters_of_viewers_are_found_and_named_by_what_they_watch(by_hand):
+def test_clusters_of_users_are_found_and_named_by_what_they_watch(by_hand):
     kinds = 3
     rng = np.random.default_rng(2)
     group = rng.permutation(np.repeat(np.arange(kinds), [16, 12, 9]))
@@ -163,7 +164,7 @@ def test_clusters_of_viewers_are_found_and_named_by_what_they_watch(by_hand):
     ]
     tastes = 5 + np.eye(kinds)[group] + 0.02 * rng.normal(size=(len(group), kinds))
     model = by_hand(np.ones((60, kinds)), seen=seen, tastes=tastes, genres=genres)
-    found = find_clusters(model, 3, of="viewers")
+    found = find_clusters(model, 3, of="users")
     assert found.labels.tolist() == group[found.space.codes].tolist()
     assert found.names == ["War", "Drama", "Comedy"]
     assert found.genre_agreement == pytest.approx(1)
@@ -172,13 +173,13 @@ def test_clusters_of_viewers_are_found_and_named_by_what_they_watch(by_hand):
         members = np.flatnonzero(group == row["cluster"]).tolist()
         assert {int(one) - 1 for one in row["typical"]} <= set(members)
         weights = {}
-        for movie in range(60):
-            here = sum(movie in seen[m] for m in members) / len(members)
-            overall = sum(movie in watched for watched in seen) / len(seen)
-            weights[movie] = here * math.log(here / overall) if here else 0.0
-        best = sorted(weights, key=lambda movie: -weights[movie])[:SHOWN]
+        for item in range(60):
+            here = sum(item in seen[m] for m in members) / len(members)
+            overall = sum(item in watched for watched in seen) / len(seen)
+            weights[item] = here * math.log(here / overall) if here else 0.0
+        best = sorted(weights, key=lambda item: -weights[item])[:SHOWN]
         assert [weights[int(title.split()[1])] for title in row["popular"]] == pytest.approx(
-            [weights[movie] for movie in best]
+            [weights[item] for item in best]
         )
 
 
@@ -195,50 +196,50 @@ def test_there_are_no_more_clusters_than_directions(by_hand):
     assert found.silhouettes.rows() == [(2, pytest.approx(1))]
 
 
-@pytest.mark.parametrize("movies", [3, 4, 5, 6])
-def test_very_few_movies(movies, by_hand):
-    found = find_clusters(by_hand(np.eye(movies) + 0.1))
-    tried = [k for k in TRIED if k < movies] or [2]
+@pytest.mark.parametrize("items", [3, 4, 5, 6])
+def test_very_few_movies(items, by_hand):
+    found = find_clusters(by_hand(np.eye(items) + 0.1))
+    tried = [k for k in TRIED if k < items] or [2]
     assert found.silhouettes["k"].to_list() == tried
-    assert found.table["size"].sum() == movies
+    assert found.table["size"].sum() == items
     assert len(set(found.labels.tolist())) == found.table.height
     assert -1 <= found.silhouette <= 1
 
 
 def test_lists_and_item_weights_have_clusters_too(parts):
-    for recipe in (ImplicitALS(factors=4, iterations=2), EASE()):
-        model = recipe.fit(parts[0])
+    for estimator in (ImplicitALS(factors=4, iterations=2), EASE()):
+        model = estimator.fit(parts[0])
         found = find_clusters(model, 4)
-        assert found.space.by == "ranking"
+        assert found.space.head == "ranking"
         assert found.table["size"].sum() == (model.item_counts >= 10).sum()
 
 
 def test_as_plain_values(found):
     plain = json.loads(json.dumps(found.as_json(), allow_nan=False))
-    assert (plain["of"], plain["by"], plain["k"]) == ("movies", "stars", 5)
+    assert (plain["of"], plain["head"], plain["k"]) == ("items", "rating", 5)
     assert [one["name"] for one in plain["clusters"]] == list(BUNDLES)
     assert pl.DataFrame(plain["traits"]).equals(found.traits)
 
 
 def test_nonsense_is_refused(model, by_hand, parts):
-    movies = int((model.item_counts >= 10).sum())
-    for k in (-1, 0, 1, movies, movies + 1):
-        with pytest.raises(SettingError, match=f"between 2 and {movies - 1} here, not at {k}"):
+    items = int((model.item_counts >= 10).sum())
+    for k in (-1, 0, 1, items, items + 1):
+        with pytest.raises(SettingError, match=f"between 2 and {items - 1} here, not at {k}"):
             find_clusters(model, k)
     with pytest.raises(SettingError, match="not of 'actors'"):
         find_clusters(model, of="actors")
-    for recipe in (BiasOnly(iterations=1), Popularity()):
+    for estimator in (Bias(iterations=1), Popularity()):
         with pytest.raises(SettingError, match=r"without factors|no rating head"):
-            find_clusters(recipe.fit(parts[0]))
-    with pytest.raises(SettingError, match="no vectors of viewers"):
-        find_clusters(EASE().fit(parts[0]), of="viewers")
+            find_clusters(estimator.fit(parts[0]))
+    with pytest.raises(SettingError, match="no vectors of users"):
+        find_clusters(EASE().fit(parts[0]), of="users")
     assert find_clusters(model, 2).table.height == 2
 
 
-def test_clusters_of_viewers_who_all_watch_the_same_watch_nothing_more(by_hand):
+def test_clusters_of_users_who_all_watch_the_same_watch_nothing_more(by_hand):
     tastes = np.eye(4)[np.arange(20) % 2]
     model = by_hand(np.eye(4)[np.arange(12) % 4], counts=[20] * 12, tastes=tastes)
-    found = find_clusters(model, 2, of="viewers")
+    found = find_clusters(model, 2, of="users")
     assert found.table["popular"].to_list() == [[], []]
 
 

@@ -13,10 +13,10 @@ from test_pages import HOSTILE, check_harmless
 import matinee
 from matinee.data.synthetic import write_generated
 from matinee.evaluation import Figure
-from matinee.experiments import Difference, Split, compare, train_and_test
-from matinee.models import ALS, EASE, BiasOnly, Popularity
+from matinee.experiments import Difference, Split, compare, train_and_evaluate
+from matinee.models import ALS, EASE, Bias, Popularity
 from matinee.plots import difference_chart
-from matinee.report import write_comparison
+from matinee.report import write_comparison_report
 
 NAMES = ["runs/als", f"somewhere/{HOSTILE[0].replace('/', '')}", HOSTILE[5], HOSTILE[8]]
 
@@ -24,33 +24,33 @@ NAMES = ["runs/als", f"somewhere/{HOSTILE[0].replace('/', '')}", HOSTILE[5], HOS
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "<b>mine"
-    write_generated(folder, viewers=60, movies=50, ratings=1500, seed=0)
+    write_generated(folder, users=60, items=50, ratings=1500, seed=0)
     data = matinee.read(folder)
-    recipes = [
+    estimators = [
         (ALS(factors=3, iterations=3), EASE()),
         (ALS(factors=5, iterations=2), EASE(regularization=3)),
-        (BiasOnly(), None),
+        (Bias(), None),
         (None, Popularity()),
     ]
     return {
-        name: train_and_test(data, rating, Split(), ranking=ranking).model
-        for name, (rating, ranking) in zip(NAMES, recipes, strict=True)
+        name: train_and_evaluate(data, rating, Split(), ranking=ranking).model
+        for name, (rating, ranking) in zip(NAMES, estimators, strict=True)
     }
 
 
 def page_of(runs, folder):
-    path = write_comparison(compare(runs), runs, folder / "page.html")
+    path = write_comparison_report(compare(runs), runs, folder / "page.html")
     return check_harmless(path.read_text(encoding="utf-8"))
 
 
-def test_a_page_has_runs_settings_figures_differences_and_curves(runs, tmp_path):
+def test_a_page_has_runs_settings_metrics_differences_and_curves(runs, tmp_path):
     page = page_of(runs, tmp_path)
     assert page.headings == ["Runs", "Which is better", "Figures", "Training"]
     found = compare(runs).called(dict(zip(runs, "ABCD", strict=True)))
     for one in found.differences:
-        if one.figure in ("rmse", "ndcg@10"):
+        if one.metric in ("rmse", "ndcg@10"):
             assert str(one) in page.text
-    for row in found.figure_rows():
+    for row in found.metric_rows():
         assert f"{row['figure']} {row['run']} {row['value']} {row['difference']}" in page.text
     assert "stars factors 3 5" in page.text
     assert found.settings.rest in page.text
@@ -68,19 +68,19 @@ def test_names_of_runs_stay_text_and_their_places_stay_at_home(runs, tmp_path):
 
 
 def test_runs_that_have_nothing_in_common_have_a_page_too(runs, tmp_path):
-    stars, lists = NAMES[2:]
-    page = page_of({stars: runs[stars], lists: runs[lists]}, tmp_path)
+    values, lists = NAMES[2:]
+    page = page_of({values: runs[values], lists: runs[lists]}, tmp_path)
     assert "no figure that both have" in page.text
     assert page.headings == ["Runs", "Which is better", "Figures", "Training"]
 
 
 def test_differences_are_dots_with_intervals_beside_zero(capfd):
     found = [
-        Difference(figure, run, "A", Figure(value, value - 0.01, value + 0.01), 40)
-        for figure in ("rmse", "mae", "ndcg@10")
+        Difference(metric, run, "A", Figure(value, value - 0.01, value + 0.01), 40)
+        for metric in ("rmse", "mae", "ndcg@10")
         for run, value in (("B", -0.02), ("C", 0.03))
     ]
-    chart = drawn(difference_chart(found, "stars", ["A", "B", "C"]), capfd)
+    chart = drawn(difference_chart(found, "rating", ["A", "B", "C"]), capfd)
     assert chart.count("circle") == 4
     shown = {(row["figure"], row["run"]): row["value"] for rows in chart.rows for row in rows
              if "run" in row}  # fmt: skip
@@ -88,12 +88,12 @@ def test_differences_are_dots_with_intervals_beside_zero(capfd):
                      ("MAE", "C"): 0.03}  # fmt: skip
     assert [{"zero": 0.0}] in chart.rows
     assert "left of zero are better than A" in chart.lines
-    lists = drawn(difference_chart(found, "lists", ["A", "B", "C"]), capfd, dark=True)
+    lists = drawn(difference_chart(found, "ranking", ["A", "B", "C"]), capfd, dark=True)
     assert "right of zero are better than A" in lists.lines
-    assert difference_chart(found[:2], "lists", ["A", "B", "C"]) is None
+    assert difference_chart(found[:2], "ranking", ["A", "B", "C"]) is None
 
 
-def test_a_difference_on_one_viewer_is_a_dot_without_a_line(capfd):
+def test_a_difference_on_one_user_is_a_dot_without_a_line(capfd):
     one = Difference("rmse", "B", "A", Figure(0.5), 1)
-    chart = drawn(difference_chart([one], "stars", ["A", "B"]), capfd)
+    chart = drawn(difference_chart([one], "rating", ["A", "B"]), capfd)
     assert chart.count("circle") == 1

@@ -16,33 +16,33 @@ DAY = 86_400
 
 
 def table(pairs, times=None):
-    """A data set of these (viewer, movie) pairs."""
+    """A data set of these (user, movie) pairs."""
     users, items = zip(*pairs, strict=True)
-    frame = pl.DataFrame({"user": users, "item": items, "stars": [3.0] * len(pairs)})
+    frame = pl.DataFrame({"user": users, "item": items, "rating": [3.0] * len(pairs)})
     if times is not None:
         frame = frame.with_columns(timestamp=pl.Series(times))
     return matinee.read(frame, scale=(1, 5, 1))
 
 
-def part(pairs, movies):
-    """A data set of these pairs whose catalogue has so many movies, and one viewer more."""
-    unrated = [("nobody", item) for item in range(movies)]
+def part(pairs, items):
+    """A data set of these pairs whose catalogue has so many movies, and one user more."""
+    unrated = [("nobody", item) for item in range(items)]
     whole = table([(str(user), item) for user, item in [*pairs, *unrated]])
     return replace(whole, ratings=whole.ratings.take(np.arange(len(pairs))))
 
 
-def unequal(viewers, movies, seed):
-    """Pairs of which few viewers and few movies have most."""
+def unequal(users, items, seed):
+    """Pairs of which few users and few movies have most."""
     rng = np.random.default_rng(seed)
-    odds = np.outer(rng.uniform(size=viewers) ** 3, rng.uniform(size=movies) ** 3)
+    odds = np.outer(rng.uniform(size=users) ** 3, rng.uniform(size=items) ** 3)
     some = [tuple(pair) for pair in np.argwhere(rng.uniform(size=odds.shape) < odds).tolist()]
-    return [*some, (0, movies), (viewers, 0)]  # nobody is without
+    return [*some, (0, items), (users, 0)]  # nobody is without
 
 
 def counted(pairs):
-    """Numbers of ratings of viewers and of movies."""
+    """Numbers of ratings of users and of movies."""
     users, items = zip(*pairs, strict=True)
-    return {"viewers": Counter(users), "movies": Counter(items)}
+    return {"users": Counter(users), "items": Counter(items)}
 
 
 SIZES = {"one": (1, 1), "few": (3, 2), "forty": (40, 41), "many": (150, 97)}
@@ -58,7 +58,7 @@ def pairs(request):
 
 def test_everybody_stands_in_the_one_step_that_holds_their_count(pairs):
     counts = describe(table(pairs)).counts
-    assert counts["of"].unique(maintain_order=True).to_list() == ["viewers", "movies"]
+    assert counts["of"].unique(maintain_order=True).to_list() == ["users", "items"]
     for of, numbers in counted(pairs).items():
         steps = counts.filter(pl.col("of") == of)
         for row in steps.to_dicts():
@@ -69,7 +69,7 @@ def test_everybody_stands_in_the_one_step_that_holds_their_count(pairs):
 
 def test_steps_of_counts_follow_one_another_and_grow_alike():
     pairs = [(user, item) for user in range(2) for item in range(700)]
-    steps = describe(table(pairs)).counts.filter(pl.col("of") == "viewers")
+    steps = describe(table(pairs)).counts.filter(pl.col("of") == "users")
     first, last = steps["from"].to_list(), steps["to"].to_list()
     assert first[0] == 1
     assert first[1:] == [end + 1 for end in last[:-1]]
@@ -82,7 +82,7 @@ def test_steps_of_counts_follow_one_another_and_grow_alike():
 @pytest.mark.parametrize("n", [1, 2, 9, 10, 11, 15, 16, 99, 100, 101])
 def test_a_count_at_the_edge_of_a_step_is_counted_once(n):
     counts = describe(table([(0, item) for item in range(n)])).counts
-    found = counts.filter(pl.col("of") == "viewers", pl.col("members") > 0)
+    found = counts.filter(pl.col("of") == "users", pl.col("members") > 0)
     ((start, end, members),) = found.select("from", "to", "members").rows()
     assert start <= n <= end
     assert members == 1
@@ -92,24 +92,24 @@ def test_a_count_at_the_edge_of_a_step_is_counted_once(n):
 
 
 def test_the_long_tail_adds_up_ratings_from_the_most_rated_on(pairs):
-    held = sorted(counted(pairs)["movies"].values(), reverse=True)
+    held = sorted(counted(pairs)["items"].values(), reverse=True)
     tail = describe(table(pairs)).long_tail
     assert tail.row(0) == (0, 0)
     assert tail.row(-1) == (1, 1)
     assert 2 <= len(tail) <= 102
-    for movies, ratings in tail.rows():
-        best = movies * len(held)
+    for items, ratings in tail.rows():
+        best = items * len(held)
         assert best == pytest.approx(round(best))
         assert ratings == pytest.approx(sum(held[: round(best)]) / len(pairs))
-    assert tail["movies"].is_sorted()
-    assert tail["movies"].n_unique() == len(tail)
+    assert tail["items"].is_sorted()
+    assert tail["items"].n_unique() == len(tail)
 
 
 def test_movies_without_ratings_are_no_part_of_the_tail():
-    about = describe(part([(0, 0), (1, 0), (1, 1)], 50))
-    assert about.movies == 50
-    assert about.long_tail.rows() == [(0, 0), (0.5, pytest.approx(2 / 3)), (1, 1)]
-    assert about.counts.filter(pl.col("of") == "movies")["members"].sum() == 2
+    summary = describe(part([(0, 0), (1, 0), (1, 1)], 50))
+    assert summary.items == 50
+    assert summary.long_tail.rows() == [(0, 0), (0.5, pytest.approx(2 / 3)), (1, 1)]
+    assert summary.counts.filter(pl.col("of") == "items")["members"].sum() == 2
 
 
 # --- over time
@@ -150,22 +150,22 @@ def test_ratings_are_counted_by_week_month_or_year(days, period):
 
 
 def test_times_before_1970_are_times():
-    about = describe(table([(0, 0), (0, 1)], [-10 * DAY, -DAY]))
-    assert about.over_time["ratings"].to_list() == [1, 1]
-    assert about.over_time["from"].to_list() == [datetime(1969, 12, 22), datetime(1969, 12, 29)]
+    summary = describe(table([(0, 0), (0, 1)], [-10 * DAY, -DAY]))
+    assert summary.over_time["ratings"].to_list() == [1, 1]
+    assert summary.over_time["from"].to_list() == [datetime(1969, 12, 22), datetime(1969, 12, 29)]
 
 
 def test_without_times_there_are_no_periods():
-    about = describe(table([(0, 0)]))
-    assert about.over_time.is_empty()
-    assert about.over_time.columns == ["from", "ratings"]
+    summary = describe(table([(0, 0)]))
+    assert summary.over_time.is_empty()
+    assert summary.over_time.columns == ["from", "ratings"]
 
 
 # --- filled blocks
 
 
 def slow_blocks(pairs, parts=40):
-    """(viewers' part, movies' part) to the part of the cells that is known."""
+    """(users' part, movies' part) to the part of the cells that is known."""
     sides = []
     for counts in counted(pairs).values():
         order = sorted(counts, key=lambda one: (-counts[one], one))
@@ -201,10 +201,10 @@ def test_movies_without_ratings_are_in_no_block():
 
 
 def test_all_of_it_is_plain_json(pairs):
-    about = describe(table(pairs, range(len(pairs))))
-    found = json.loads(json.dumps(about.as_json(), allow_nan=False))
+    summary = describe(table(pairs, range(len(pairs))))
+    found = json.loads(json.dumps(summary.as_json(), allow_nan=False))
     for name in ("counts", "long_tail", "filled_parts"):
-        assert found[name] == getattr(about, name).to_dicts()
+        assert found[name] == getattr(summary, name).to_dicts()
     (week,) = found["over_time"]
     assert week["ratings"] == len(pairs)
     assert datetime.fromisoformat(week["from"]) == datetime(1969, 12, 29)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matinee.analysis import axes as dimensions
-from matinee.analysis.axes import find_dimensions, varimax
+from matinee.analysis.axes import embedding_axes, varimax
 from matinee.errors import SettingError
-from matinee.models import EASE, BiasOnly, ImplicitALS, Popularity
+from matinee.models import EASE, Bias, ImplicitALS, Popularity
 
 matrices = st.tuples(st.integers(12, 40), st.integers(1, 6), st.integers(0, 10**6))
 
@@ -90,15 +90,17 @@ def planted(by_hand, rotation=None):
     rng = np.random.default_rng(6)
     axis = np.repeat([0, 1, 2], 40)
     length = np.tile(np.repeat([1.0, -0.9], 20), 3) * rng.uniform(0.9, 1.1, 120)
-    vectors = np.eye(3)[axis] * (np.array([4, 2, 1])[axis] * length)[:, None]
+    item_factors = np.eye(3)[axis] * (np.array([4, 2, 1])[axis] * length)[:, None]
     genres = [["ABC"[a] + ("+" if one > 0 else "-")] for a, one in zip(axis, length, strict=True)]
-    vectors = (vectors if rotation is None else vectors @ rotation) + np.array([5, -3, 1])
-    return by_hand(vectors, genres=genres, counts=rng.integers(10, 30, 120).tolist())
+    item_factors = (item_factors if rotation is None else item_factors @ rotation) + np.array(
+        [5, -3, 1]
+    )
+    return by_hand(item_factors, genres=genres, counts=rng.integers(10, 30, 120).tolist())
 
 
 @pytest.mark.parametrize("rotation", ["principal", "varimax"])
 def test_planted_axes_are_found_with_their_genres_at_the_ends(by_hand, rotation):
-    found = find_dimensions(planted(by_hand, turn(3, 1)), rotation=rotation)
+    found = embedding_axes(planted(by_hand, turn(3, 1)), rotation=rotation)
     assert found.axes["axis"].to_list() == [1, 2, 3]
     np.testing.assert_allclose(found.axes["share"], np.array([16, 4, 1]) / 21, atol=0.01)
     assert [row[0] for row in found.axes["high_genres"]] == ["A+", "B+", "C+"]
@@ -107,8 +109,8 @@ def test_planted_axes_are_found_with_their_genres_at_the_ends(by_hand, rotation)
 
 @pytest.mark.parametrize("rotation", ["principal", "varimax"])
 def test_turning_all_vectors_changes_nothing_that_is_shown(by_hand, rotation):
-    one = find_dimensions(planted(by_hand), rotation=rotation)
-    other = find_dimensions(planted(by_hand, turn(3, 8)), rotation=rotation)
+    one = embedding_axes(planted(by_hand), rotation=rotation)
+    other = embedding_axes(planted(by_hand, turn(3, 8)), rotation=rotation)
     for column in ("low", "high", "low_genres", "high_genres"):
         firsts = [[row[0] for row in which.axes[column]] for which in (one, other)]
         assert firsts[0] == firsts[1]
@@ -120,8 +122,8 @@ def test_turning_all_vectors_changes_nothing_that_is_shown(by_hand, rotation):
 
 
 def test_principal_axes_against_eigenvectors(model):
-    found = find_dimensions(model, 4)
-    rows = found.space.vectors.astype(np.float64)
+    found = embedding_axes(model, 4)
+    rows = found.space.item_factors.astype(np.float64)
     rows -= rows.mean(axis=0)
     widths, axes = np.linalg.eigh(rows.T @ rows / len(rows))
     shares = (widths / widths.sum())[::-1]
@@ -148,7 +150,7 @@ def test_principal_axes_against_eigenvectors(model):
 
 
 def test_varimax_shares_add_up_to_those_of_the_axes_it_turned(model):
-    principal, turned = (find_dimensions(model, 3, rotation=r) for r in ("principal", "varimax"))
+    principal, turned = (embedding_axes(model, 3, rotation=r) for r in ("principal", "varimax"))
     assert turned.rotation == "varimax"
     assert turned.axes["share"].sum() == pytest.approx(principal.axes["share"].sum())
     assert turned.axes["share"].is_sorted(descending=True)
@@ -157,17 +159,17 @@ def test_varimax_shares_add_up_to_those_of_the_axes_it_turned(model):
 
 def test_the_widest_comes_first_however_varimax_orders_the_axes(by_hand, monkeypatch):
     model = planted(by_hand)
-    principal = find_dimensions(model)
+    principal = embedding_axes(model)
     monkeypatch.setattr("matinee.analysis.axes.varimax", lambda places: np.eye(3)[::-1])
-    turned = find_dimensions(model, rotation="varimax")
+    turned = embedding_axes(model, rotation="varimax")
     assert turned.axes.equals(principal.axes)
     assert turned.genre_positions.equals(principal.genre_positions)
 
 
 def test_likeness_of_genres_is_the_cosine_of_their_means(by_hand):
-    vectors = [[2, 0]] * 5 + [[-1, 1]] * 5 + [[-1, -1]] * 5 + [[0, 9], [0, -9]]
+    item_factors = [[2, 0]] * 5 + [[-1, 1]] * 5 + [[-1, -1]] * 5 + [[0, 9], [0, -9]]
     genres = [["A"]] * 5 + [["B"]] * 5 + [["C"]] * 5 + [["few"]] * 2
-    found = find_dimensions(by_hand(vectors, genres=genres)).genre_likeness
+    found = embedding_axes(by_hand(item_factors, genres=genres)).genre_likeness
     cosines = {row[:2]: row[2] for row in found.rows()}
     assert {one for one, _ in cosines} == {"A", "B", "C"}  # the others are too few
     corner = -math.sqrt(0.5)
@@ -178,24 +180,24 @@ def test_likeness_of_genres_is_the_cosine_of_their_means(by_hand):
 
 def test_ends_are_shown_from_the_best_known(model, monkeypatch):
     monkeypatch.setattr("matinee.analysis.axes.KNOWN", 20)
-    found = find_dimensions(model, 2)
+    found = embedding_axes(model, 2)
     known = {model.catalog.titles[code] for code in found.space.codes[:20]}
     for column in ("low", "high"):
         assert {title for row in found.axes[column] for title in row} <= known
 
 
 def test_there_are_no_more_axes_than_dimensions(model, by_hand):
-    assert find_dimensions(model, 99).axes.height == 6
-    assert find_dimensions(model, 99).axes["share"].sum() == pytest.approx(1)
-    assert find_dimensions(model, 1, rotation="varimax").axes.height == 1
-    assert find_dimensions(by_hand(np.eye(3)[:, :2]), 5).axes.height == 2
+    assert embedding_axes(model, 99).axes.height == 6
+    assert embedding_axes(model, 99).axes["share"].sum() == pytest.approx(1)
+    assert embedding_axes(model, 1, rotation="varimax").axes.height == 1
+    assert embedding_axes(by_hand(np.eye(3)[:, :2]), 5).axes.height == 2
 
 
 @pytest.mark.parametrize("rotation", ["principal", "varimax"])
 def test_without_genres_there_are_titles_alone(by_hand, rotation):
     titles = [f"<script>alert({i})</script>" for i in range(12)]
-    vectors = np.random.default_rng(0).normal(size=(12, 3))
-    found = find_dimensions(by_hand(vectors, titles=titles), rotation=rotation)
+    item_factors = np.random.default_rng(0).normal(size=(12, 3))
+    found = embedding_axes(by_hand(item_factors, titles=titles), rotation=rotation)
     assert found.genre_positions.is_empty()
     assert found.genre_likeness.is_empty()
     assert found.genre_positions.columns == ["axis", "genre", "position"]
@@ -204,26 +206,29 @@ def test_without_genres_there_are_titles_alone(by_hand, rotation):
 
 
 def test_every_head_with_vectors_has_axes(both, parts):
-    assert find_dimensions(both, 9, by="ranking").axes.height == 5
-    assert find_dimensions(ImplicitALS(factors=3, iterations=1).fit(parts[0])).axes.height == 3
-    assert find_dimensions(EASE().fit(parts[0]), 4).axes.height == 4
+    assert embedding_axes(both, 9, head="ranking").axes.height == 5
+    assert embedding_axes(ImplicitALS(factors=3, iterations=1).fit(parts[0])).axes.height == 3
+    assert embedding_axes(EASE().fit(parts[0]), 4).axes.height == 4
 
 
 def test_nonsense_is_refused(model, parts):
     with pytest.raises(SettingError, match="one of principal, varimax, not 'oblimin'"):
-        find_dimensions(model, rotation="oblimin")
+        embedding_axes(model, rotation="oblimin")
     with pytest.raises(SettingError, match="n is at least 1, not 0"):
-        find_dimensions(model, 0)
-    for recipe in (BiasOnly(iterations=1), Popularity()):
+        embedding_axes(model, 0)
+    for estimator in (Bias(iterations=1), Popularity()):
         with pytest.raises(SettingError, match=r"without factors|no rating head"):
-            find_dimensions(recipe.fit(parts[0]))
+            embedding_axes(estimator.fit(parts[0]))
 
 
 def test_no_title_and_no_genre_is_at_both_ends(by_hand):
     genres = [[name] for name in ("War", "Drama", "Comedy")] * 6
-    vectors = np.random.default_rng(4).normal(size=(18, 4))
-    for model in (by_hand(vectors, genres=genres), by_hand(vectors[:7], genres=genres[:7])):
-        for row in find_dimensions(model, 3).axes.rows(named=True):
+    item_factors = np.random.default_rng(4).normal(size=(18, 4))
+    for model in (
+        by_hand(item_factors, genres=genres),
+        by_hand(item_factors[:7], genres=genres[:7]),
+    ):
+        for row in embedding_axes(model, 3).axes.rows(named=True):
             assert row["low"]
             assert row["high"]
             assert not set(row["low"]) & set(row["high"])
@@ -233,8 +238,8 @@ def test_no_title_and_no_genre_is_at_both_ends(by_hand):
 def test_wide_vectors_have_the_same_first_axes(by_hand, monkeypatch):
     pytest.importorskip("sklearn")
     model = by_hand(np.random.default_rng(5).normal(size=(30, 12)) * np.arange(1, 13))
-    whole = find_dimensions(model, 3).axes
+    whole = embedding_axes(model, 3).axes
     monkeypatch.setattr(dimensions, "WIDE", 5)
-    some = find_dimensions(model, 3).axes
+    some = embedding_axes(model, 3).axes
     assert some.drop("share").equals(whole.drop("share"))
     np.testing.assert_allclose(some["share"], whole["share"], rtol=1e-6)

@@ -10,14 +10,14 @@ pytest.importorskip("sklearn")
 
 from matinee.analysis import projection as layout
 from matinee.analysis.clusters import find_clusters
-from matinee.analysis.projection import lay_out
+from matinee.analysis.projection import project
 from matinee.errors import ExtraError, SettingError
-from matinee.models import ALS, BiasOnly, ImplicitALS
+from matinee.models import ALS, Bias, ImplicitALS
 
 
 @pytest.fixture(scope="module")
 def flat(bundles):
-    return lay_out(bundles[0], "pca")
+    return project(bundles[0], "pca")
 
 
 def places(found):
@@ -35,8 +35,8 @@ def share_with_a_neighbour_of_the_same_kind(where, kinds):
 
 
 def test_pca_is_the_two_widest_axes_up_to_sign(model):
-    found = lay_out(model, "pca")
-    rows = found.space.vectors.astype(np.float64)
+    found = project(model, "pca")
+    rows = found.space.item_factors.astype(np.float64)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     rows -= rows.mean(axis=0)
     _, axes = np.linalg.eigh(rows.T @ rows)
@@ -50,7 +50,7 @@ def test_pca_is_the_two_widest_axes_up_to_sign(model):
 
 def test_tsne_keeps_bundles_together(bundles):
     model, bundle = bundles
-    found = lay_out(model)
+    found = project(model)
     assert found.method == "tsne"
     kinds = bundle[found.space.codes].tolist()
     assert share_with_a_neighbour_of_the_same_kind(places(found), kinds) == 1
@@ -59,15 +59,15 @@ def test_tsne_keeps_bundles_together(bundles):
 def test_umap_keeps_bundles_together(bundles):
     pytest.importorskip("umap")
     model, bundle = bundles
-    found = lay_out(model, "umap")
+    found = project(model, "umap")
     kinds = bundle[found.space.codes].tolist()
     assert share_with_a_neighbour_of_the_same_kind(places(found), kinds) == 1
-    assert places(lay_out(model, "umap")).tolist() == places(found).tolist()
+    assert places(project(model, "umap")).tolist() == places(found).tolist()
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])
 def test_the_same_seed_gives_the_same_picture_centred_and_of_spread_one(method, bundles, found):
-    one, two = (lay_out(bundles[0], method, clusters=found, seed=3) for _ in range(2))
+    one, two = (project(bundles[0], method, clusters=found, seed=3) for _ in range(2))
     assert one.points.equals(two.points)
     np.testing.assert_allclose(places(one).mean(axis=0), 0, atol=1e-3)
     assert places(one).std() == pytest.approx(1, abs=2e-3)
@@ -82,30 +82,32 @@ def test_points_tell_what_is_known_of_each_movie(bundles, flat):
     model, _ = bundles
     assert flat.points["item"].to_list() == (flat.space.codes + 1).tolist()
     given = {}
-    for viewer in model.user_ids.values:
-        rated = model.viewer(viewer)
-        for movie, stars in zip(rated.items.tolist(), rated.stars.tolist(), strict=True):
-            given.setdefault(movie, []).append(stars)
+    for user in model.user_ids.values:
+        interactions = model.user(user)
+        for item, values in zip(
+            interactions.items.tolist(), interactions.values.tolist(), strict=True
+        ):
+            given.setdefault(item, []).append(values)
     for row in flat.points.rows(named=True):
-        movie = row["item"] - 1
-        assert row["title"] == f"Movie {movie}"
+        item = row["item"] - 1
+        assert row["title"] == f"Movie {item}"
         assert row["year"] is None
-        assert row["genres"] == row["genre"] == model.catalog.frame["genres"][movie][0]
-        assert row["ratings"] == len(given[movie])
-        assert row["stars"] == pytest.approx(sum(given[movie]) / len(given[movie]), abs=0.006)
+        assert row["genres"] == row["genre"] == model.catalog.frame["genres"][item][0]
+        assert row["ratings"] == len(given[item])
+        assert row["rating"] == pytest.approx(sum(given[item]) / len(given[item]), abs=0.006)
         number = ["Horror", "Comedy", "War", "Western", "Musical"].index(row["genre"]) + 1
         assert row["cluster"] == f"{number} {row['genre']}"
 
 
-@pytest.mark.parametrize("by", ["stars", "ranking"])
-def test_the_nearest_named_are_the_similar_ones(both, by):
-    found = lay_out(both, "pca", by=by)
+@pytest.mark.parametrize("head", ["rating", "ranking"])
+def test_the_nearest_named_are_the_similar_ones(both, head):
+    found = project(both, "pca", head=head)
     for item, near in found.points.select("item", "near").rows():
-        assert near.split("\n") == both.similar(item, 5, by=by)["title"].to_list()
+        assert near.split("\n") == both.similar_items(item, 5, head=head)["title"].to_list()
 
 
 def test_years_and_several_genres_are_kept(model):
-    points = lay_out(model, "pca").points
+    points = project(model, "pca").points
     frame = model.catalog.frame
     for item, year, genres in points.select("item", "year", "genres").rows():
         assert year == frame["year"][item - 1]
@@ -113,25 +115,25 @@ def test_years_and_several_genres_are_kept(model):
 
 
 def test_only_the_most_rated_lie_there_but_all_are_clustered(bundles, found):
-    few = lay_out(bundles[0], "pca", clusters=found, most=20)
+    few = project(bundles[0], "pca", clusters=found, most=20)
     assert few.clusters is found
     assert few.points.height == len(few.space) == 20
     assert few.points["item"].to_list() == (found.space.codes[:20] + 1).tolist()
     labels = (found.labels[:20] + 1).tolist()
     assert [int(name.split()[0]) for name in few.points["cluster"]] == labels
     assert "72 not among the 20 most rated" in few.space.left_out
-    assert len(lay_out(bundles[0], "pca", most=20).clusters.labels) == len(found.labels)
+    assert len(project(bundles[0], "pca", most=20).clusters.labels) == len(found.labels)
 
 
 def test_a_model_for_lists_is_laid_out_by_its_only_head(parts):
-    found = lay_out(ImplicitALS(factors=4, iterations=2).fit(parts[0]), "pca")
-    assert (found.space.by, found.clusters.space.by) == ("ranking", "ranking")
+    found = project(ImplicitALS(factors=4, iterations=2).fit(parts[0]), "pca")
+    assert (found.space.head, found.clusters.space.head) == ("ranking", "ranking")
 
 
 def test_text_stays_text_without_genres_and_years(by_hand):
     titles = [f"<script>alert({i})</script>" for i in range(12)]
-    vectors = np.random.default_rng(0).normal(size=(12, 3))
-    points = lay_out(by_hand(vectors, titles=titles), "pca").points
+    item_factors = np.random.default_rng(0).normal(size=(12, 3))
+    points = project(by_hand(item_factors, titles=titles), "pca").points
     assert points["title"].to_list() == titles
     assert set(points["genre"]) == {"no genre"}
     assert set(points["genres"]) == {""}
@@ -139,36 +141,34 @@ def test_text_stays_text_without_genres_and_years(by_hand):
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])
-@pytest.mark.parametrize("movies", [3, 4, 7])
-def test_very_few_movies(method, movies, by_hand):
-    found = lay_out(by_hand(np.random.default_rng(1).normal(size=(movies, 4))), method)
-    assert found.points.height == movies
+@pytest.mark.parametrize("items", [3, 4, 7])
+def test_very_few_movies(method, items, by_hand):
+    found = project(by_hand(np.random.default_rng(1).normal(size=(items, 4))), method)
+    assert found.points.height == items
     assert np.isfinite(places(found)).all()
-    assert (
-        found.points["near"].str.split("\n").list.len().to_list() == [min(5, movies - 1)] * movies
-    )
+    assert found.points["near"].str.split("\n").list.len().to_list() == [min(5, items - 1)] * items
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])
 def test_vectors_of_one_dimension_are_refused_in_words(method, parts):
     model = ALS(factors=1, iterations=2).fit(parts[0])
     with pytest.raises(SettingError, match="on a line or in a point"):
-        lay_out(model, method)
+        project(model, method)
 
 
 def test_an_unknown_method_or_head_is_refused(model, parts):
     with pytest.raises(SettingError, match="one of tsne, pca, umap, not 'mds'"):
-        lay_out(model, "mds")
+        project(model, "mds")
     with pytest.raises(SettingError, match="no ranking head"):
-        lay_out(model, by="ranking")
+        project(model, head="ranking")
     with pytest.raises(SettingError, match="without factors"):
-        lay_out(BiasOnly(iterations=1).fit(parts[0]))
+        project(Bias(iterations=1).fit(parts[0]))
     with pytest.raises(SettingError, match="At least 3 movies"):
-        lay_out(model, most=0)
+        project(model, most=0)
 
 
 def test_without_umap_one_is_told_what_to_install_before_anything_is_done(model, monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
     monkeypatch.setattr(layout, "find_clusters", None)
     with pytest.raises(ExtraError, match="pip install umap-learn"):
-        lay_out(model, "umap")
+        project(model, "umap")

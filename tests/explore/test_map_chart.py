@@ -16,10 +16,10 @@ pytest.importorskip("vl_convert")
 
 from drawing import drawn
 
-from matinee.analysis import find_clusters, lay_out, vector_lengths
+from matinee.analysis import find_clusters, project, vector_lengths
 from matinee.errors import SettingError
-from matinee.plots import READINGS, movie_map
-from matinee.plots.embeddings import norms, viewer_on_map
+from matinee.plots import READINGS, item_map
+from matinee.plots.embeddings import norms, user_on_map
 from matinee.plots.theme import COLORS
 from matinee.report import save_chart
 
@@ -29,17 +29,17 @@ NOBODY = np.zeros(0, np.int32)
 
 @pytest.fixture(scope="module")
 def layout(both):
-    return lay_out(both, "pca", clusters=find_clusters(both, 5))
+    return project(both, "pca", clusters=find_clusters(both, 5))
 
 
 @pytest.fixture(scope="module")
 def laid_out(by_hand):
     """What lays out movies by hand, with vectors that lie about."""
 
-    def of(movies, **how):
-        vectors = np.random.default_rng(1).normal(size=(movies, 4))
-        model = by_hand(vectors, **how)
-        return lay_out(model, "pca", clusters=find_clusters(model, 3))
+    def of(items, **how):
+        item_factors = np.random.default_rng(1).normal(size=(items, 4))
+        model = by_hand(item_factors, **how)
+        return project(model, "pca", clusters=find_clusters(model, 3))
 
     return of
 
@@ -62,14 +62,14 @@ def conditions(chart):
 
 @pytest.mark.parametrize("color", READINGS)
 def test_a_map_shows_every_movie_as_it_was_laid_out(layout, color, capfd):
-    chart = drawn(movie_map(layout, color), capfd)
+    chart = drawn(item_map(layout, color), capfd)
     (rows,) = chart.rows
     points = layout.points.to_dicts()
     for row, point in zip(rows, points, strict=True):
         assert {key: row[key] for key in row if key != "label"} == {
             key: point[key] for key in row if key != "label"
         }
-    assert set(rows[0]) >= {"title", "genres", "year", "stars", "ratings", "cluster", "x", "y"}
+    assert set(rows[0]) >= {"title", "genres", "year", "rating", "ratings", "cluster", "x", "y"}
     assert chart.count("circle") == len(points)
     encoding = chart.spec["layer"][0]["encoding"]
     coloured = encoding["color"]
@@ -84,12 +84,12 @@ def test_a_map_shows_every_movie_as_it_was_laid_out(layout, color, capfd):
 
 def test_another_colour_is_refused(layout):
     with pytest.raises(SettingError, match=r"genre, cluster, year, stars, not 'mood'"):
-        movie_map(layout, "mood")
+        item_map(layout, "mood")
 
 
 @pytest.mark.parametrize("color", READINGS)
 def test_one_can_search_zoom_and_pick_from_the_legend(layout, color, capfd):
-    chart = drawn(movie_map(layout, color), capfd)
+    chart = drawn(item_map(layout, color), capfd)
     found = params(chart)
     picking = color in ("genre", "cluster")
     assert set(found) == {"search", "zoom"} | ({"pick"} if picking else set())
@@ -108,7 +108,7 @@ def test_one_can_search_zoom_and_pick_from_the_legend(layout, color, capfd):
 
 
 def test_every_point_has_room_within_the_map(layout, capfd):
-    chart = drawn(movie_map(layout), capfd)
+    chart = drawn(item_map(layout), capfd)
     encoding = chart.spec["layer"][0]["encoding"]
     for axis in ("x", "y"):
         low, high = encoding[axis]["scale"]["domain"]
@@ -124,7 +124,7 @@ def covers(one, other, more=1.0):
 
 
 def test_titles_on_the_map_are_the_best_known_that_do_not_cover_one_another(layout, capfd):
-    (rows,) = drawn(movie_map(layout), capfd).rows
+    (rows,) = drawn(item_map(layout), capfd).rows
     named = [row for row in rows if row["label"]]
     assert 5 < len(named) <= 24
     assert rows[0] in named
@@ -135,7 +135,7 @@ def test_titles_on_the_map_are_the_best_known_that_do_not_cover_one_another(layo
 
 
 def test_fewer_titles_on_a_small_map_are_further_apart(layout, capfd):
-    (rows,) = drawn(movie_map(layout), capfd).rows
+    (rows,) = drawn(item_map(layout), capfd).rows
     few = [row for row in rows if row["label"] == 1]
     assert 1 <= len(few) < sum(row["label"] > 0 for row in rows)
     assert not any(covers(one, other, 2) for one, other in combinations(few, 2))
@@ -143,12 +143,12 @@ def test_fewer_titles_on_a_small_map_are_further_apart(layout, capfd):
 
 def test_a_title_stands_alone_where_all_movies_are_in_one_place(layout, capfd):
     points = layout.points.with_columns(x=pl.col("x") / 100, y=pl.col("y") / 100)
-    (rows,) = drawn(movie_map(replace(layout, points=points)), capfd).rows
+    (rows,) = drawn(item_map(replace(layout, points=points)), capfd).rows
     assert [row["label"] for row in rows] == [1] + [0] * (len(rows) - 1)
 
 
 def test_genres_have_colours_by_how_many_have_them(layout, capfd):
-    scale = drawn(movie_map(layout), capfd).spec["layer"][0]["encoding"]["color"]["scale"]
+    scale = drawn(item_map(layout), capfd).spec["layer"][0]["encoding"]["color"]["scale"]
     counts = Counter(layout.points["genre"])
     assert len(counts) <= len(COLORS)
     assert set(scale["domain"]) == set(counts)
@@ -164,7 +164,7 @@ def test_clusters_have_colours_in_their_order(layout, capfd):
             cluster=pl.Series([f"{at % 12 + 1} of them" for at in range(len(layout.points))])
         ),
     )
-    color = drawn(movie_map(many, "cluster"), capfd).spec["layer"][0]["encoding"]["color"]
+    color = drawn(item_map(many, "cluster"), capfd).spec["layer"][0]["encoding"]["color"]
     assert color["scale"]["domain"] == [f"{at} of them" for at in range(1, 13)]
 
 
@@ -173,7 +173,7 @@ def test_genres_beyond_the_colours_are_others(layout, capfd):
     counts = Counter(genres)
     assert len(counts) == 24
     many = replace(layout, points=layout.points.with_columns(genre=pl.Series(genres)))
-    chart = drawn(movie_map(many), capfd)
+    chart = drawn(item_map(many), capfd)
     (rows,) = chart.rows
     domain = chart.spec["layer"][0]["encoding"]["color"]["scale"]["domain"]
     shown = Counter(row["genre"] for row in rows)
@@ -188,20 +188,20 @@ def test_genres_beyond_the_colours_are_others(layout, capfd):
 @pytest.mark.parametrize("genres", [None, ["War"]], ids=["none", "one"])
 def test_movies_without_years_and_of_hardly_any_genre_are_on_the_map(laid_out, genres, capfd):
     layout = laid_out(14, genres=genres and [genres] * 14)
-    for color in ("genre", "cluster", "stars"):
-        assert drawn(movie_map(layout, color), capfd).count("circle") == 14
-    (rows,) = drawn(movie_map(layout), capfd).rows
+    for color in ("genre", "cluster", "rating"):
+        assert drawn(item_map(layout, color), capfd).count("circle") == 14
+    (rows,) = drawn(item_map(layout), capfd).rows
     assert {row["genre"] for row in rows} == {"War" if genres else "no genre"}
     assert {row["year"] for row in rows} == {None}
 
 
 def test_movies_without_a_year_stay_on_the_map_of_years(laid_out, capfd):
     layout = laid_out(14, years=[1980, None] * 7)
-    assert drawn(movie_map(layout, "year"), capfd).count("circle") == 14
+    assert drawn(item_map(layout, "year"), capfd).count("circle") == 14
 
 
 def test_a_map_of_years_without_any_is_drawn(laid_out, capfd):
-    drawn(movie_map(laid_out(14), "year"), capfd)
+    drawn(item_map(laid_out(14), "year"), capfd)
 
 
 # --- text that nobody checked
@@ -210,7 +210,7 @@ def test_a_map_of_years_without_any_is_drawn(laid_out, capfd):
 def test_hostile_titles_and_genres_stay_data(laid_out, capfd):
     titles = [f"{HOSTILE} {at}" for at in range(14)]
     layout = laid_out(14, titles=titles, genres=[[HOSTILE]] * 14)
-    chart = drawn(movie_map(layout), capfd)
+    chart = drawn(item_map(layout), capfd)
     (rows,) = chart.rows
     assert {row["title"] for row in rows} == set(titles)
     assert {row["genre"] for row in rows} == {HOSTILE}
@@ -240,20 +240,20 @@ class Scripts(HTMLParser):
 
 def test_a_saved_page_runs_no_script_of_a_title(laid_out, tmp_path):
     layout = laid_out(14, titles=[f"{HOSTILE} {at}" for at in range(14)])
-    path = save_chart(movie_map(layout), tmp_path / "map.html")
+    path = save_chart(item_map(layout), tmp_path / "map.html")
     page = Scripts()
     page.feed(path.read_text(encoding="utf-8"))
     assert page.texts
     assert not [text for text in page.texts if text.strip() == "alert(1)"]
 
 
-# --- one viewer's place, and lengths
+# --- one user's place, and lengths
 
 
-def test_a_viewer_is_shown_by_what_they_rated_and_what_is_recommended(both, layout, capfd):
-    watched = both.viewer(7).items
+def test_a_user_is_shown_by_what_they_rated_and_what_is_recommended(both, layout, capfd):
+    watched = both.user(7).items
     listed = both.catalog.ids.codes(both.recommend(7, 8)["item"].to_list())
-    chart = drawn(viewer_on_map(layout, watched, listed), capfd)
+    chart = drawn(user_on_map(layout, watched, listed), capfd)
     everything, own = chart.rows
     assert len(everything) == len(layout.points)
     on_map = set(layout.space.codes.tolist())
@@ -272,7 +272,7 @@ def test_what_is_not_on_the_map_is_left_out(both, layout, capfd):
     assert len(off)
     on = layout.space.codes[:2]
     for watched, listed, kinds in ((on, off, ["rated"] * 2), (off, off, []), (NOBODY, NOBODY, [])):
-        chart = drawn(viewer_on_map(layout, watched, listed), capfd)
+        chart = drawn(user_on_map(layout, watched, listed), capfd)
         assert [row["kind"] for row in chart.rows[1]] == kinds
         assert chart.count("circle") == len(layout.points) + len(kinds)
 
@@ -296,11 +296,11 @@ def test_lengths_stand_beside_popularity_with_their_rank_correlation(both, capfd
 
 def test_lengths_of_three_movies_are_drawn(capfd):
     few = pl.DataFrame({"title": list("abc"), "ratings": [10, 30, 20], "length": [0.1, 0.3, 0.2]})
-    chart = drawn(norms(few, "stars"), capfd)
+    chart = drawn(norms(few, "rating"), capfd)
     assert chart.count("circle") == 3
     assert "Rank correlation 1.00" in chart.lines
 
 
 def test_movies_of_one_popularity_have_no_rank_correlation(capfd):
     same = pl.DataFrame({"title": list("abc"), "ratings": [12] * 3, "length": [0.1, 0.3, 0.2]})
-    assert "nan" not in drawn(norms(same, "stars"), capfd).lines
+    assert "nan" not in drawn(norms(same, "rating"), capfd).lines

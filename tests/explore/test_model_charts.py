@@ -1,4 +1,4 @@
-"""Charts of clusters, axes, viewers and accuracy: what they show is what was found."""
+"""Charts of clusters, axes, users and accuracy: what they show is what was found."""
 
 import math
 import re
@@ -13,11 +13,11 @@ pytest.importorskip("vl_convert")
 
 from drawing import drawn
 
-from matinee.analysis import find_clusters, find_dimensions, taste
-from matinee.evaluation import Figure, Served, held_out, served
-from matinee.experiments import judge_heads
+from matinee.analysis import embedding_axes, find_clusters, genre_profile
+from matinee.evaluation import Figure, GroupMetrics, holdout, served
+from matinee.experiments import evaluate_heads
 from matinee.plots.embeddings import cluster_lifts, genre_likeness, genre_positions, silhouettes
-from matinee.plots.evaluation import list_figures, lists_by_group, stars_by_group
+from matinee.plots.evaluation import ranking_by_group, ranking_metrics_chart, rating_by_group
 from matinee.plots.explanation import explanation_chart, taste_chart
 
 HOSTILE = "</script><script>alert(1)</script><b>&amp; \"quoted\" {{x}} datum['x']"
@@ -32,9 +32,9 @@ def columns(rows, *names):
     return [tuple(row[name] for name in names) for row in rows]
 
 
-def plain_model(by_hand, movies=14, **how):
+def plain_model(by_hand, items=14, **how):
     """A model of movies with vectors that lie about."""
-    return by_hand(np.random.default_rng(1).normal(size=(movies, 4)), **how)
+    return by_hand(np.random.default_rng(1).normal(size=(items, 4)), **how)
 
 
 # --- clusters
@@ -80,11 +80,11 @@ def test_clusters_are_compared_with_all_movies_by_genre(groups, both, capfd):
     assert len(rows) == len(seen)
 
 
-def test_clusters_of_viewers_speak_of_ratings(both, capfd):
-    chart = drawn(cluster_lifts(find_clusters(both, 4, of="viewers")), capfd)
-    assert chart.title == "What clusters of viewers have more of"
+def test_clusters_of_users_speak_of_ratings(both, capfd):
+    chart = drawn(cluster_lifts(find_clusters(both, 4, of="users")), capfd)
+    assert chart.title == "What clusters of users have more of"
     assert "ratings" in chart.lines
-    assert "movies" not in chart.lines
+    assert "items" not in chart.lines
     assert len({row["cluster"] for row in chart.rows[0]}) == 4
 
 
@@ -97,7 +97,7 @@ def test_clusters_without_genres_are_drawn_empty(by_hand, capfd):
 
 
 def test_genres_stand_on_the_axes_where_they_were_found(both, capfd):
-    dimensions = find_dimensions(both, 3)
+    dimensions = embedding_axes(both, 3)
     chart = drawn(genre_positions(dimensions), capfd)
     (rows,) = chart.rows
     assert rows == dimensions.genre_positions.to_dicts()
@@ -109,7 +109,7 @@ def test_genres_stand_on_the_axes_where_they_were_found(both, capfd):
 
 
 def test_genres_stand_beside_their_likes(both, capfd):
-    dimensions = find_dimensions(both)
+    dimensions = embedding_axes(both)
     chart = drawn(genre_likeness(dimensions), capfd)
     (rows,) = chart.rows
     assert rows == dimensions.genre_likeness.to_dicts()
@@ -124,24 +124,24 @@ def test_genres_stand_beside_their_likes(both, capfd):
 
 @pytest.mark.parametrize("genres", [[], ["War"]], ids=["none", "one"])
 def test_axes_of_hardly_any_genres_are_drawn(by_hand, genres, capfd):
-    dimensions = find_dimensions(plain_model(by_hand, genres=[genres] * 14), 2)
+    dimensions = embedding_axes(plain_model(by_hand, genres=[genres] * 14), 2)
     assert len(drawn(genre_positions(dimensions), capfd).rows[0]) == 2 * len(genres)
     assert len(drawn(genre_likeness(dimensions), capfd).rows[0]) == len(genres)
 
 
-# --- viewers
+# --- users
 
 
 @pytest.mark.parametrize("kind", ["genre", "years", "popularity"])
 def test_a_taste_is_shown_beside_that_of_all(both, kind, capfd):
-    mine = taste(both, 7)
+    mine = genre_profile(both, 7)
     wanted = {row["trait"]: row for row in mine.filter(pl.col("kind") == kind).to_dicts()}
     lines, dots = (chart := drawn(taste_chart(mine, kind), capfd)).rows
     assert {row["trait"]: row for row in lines} == wanted
     assert len(dots) == 2 * len(lines)
-    for who, ending in (("this viewer", ""), ("the average viewer", "_of_all")):
+    for who, ending in (("this user", ""), ("the average user", "_of_all")):
         assert {
-            row["trait"]: (row["value"], row["stars"]) for row in dots if row["who"] == who
+            row["trait"]: (row["value"], row["rating"]) for row in dots if row["who"] == who
         } == {name: (row[f"share{ending}"], row[f"stars{ending}"]) for name, row in wanted.items()}
     assert chart.spec["layer"][0]["encoding"]["y"]["sort"] == [row["trait"] for row in lines]
     if kind == "genre":
@@ -150,25 +150,25 @@ def test_a_taste_is_shown_beside_that_of_all(both, kind, capfd):
 
 
 def test_a_taste_without_traits_of_a_kind_is_drawn_empty(by_hand, capfd):
-    mine = taste(plain_model(by_hand), 1)
+    mine = genre_profile(plain_model(by_hand), 1)
     assert drawn(taste_chart(mine, "genre"), capfd).rows[0] == []
     assert len(drawn(taste_chart(mine, "popularity"), capfd).rows[0]) == 4
 
 
-@pytest.mark.parametrize(("by", "most"), [("stars", 10), ("ranking", 4), ("ranking", 1000)])
-def test_an_explanation_adds_up_to_the_score(both, by, most, capfd):
-    movie = both.recommend(7, 1)["item"][0]
-    parts = both.explain(7, movie, by=by)
-    chart = drawn(explanation_chart(parts, HOSTILE, by, most), capfd)
+@pytest.mark.parametrize(("head", "most"), [("rating", 10), ("ranking", 4), ("ranking", 1000)])
+def test_an_explanation_adds_up_to_the_score(both, head, most, capfd):
+    item = both.recommend(7, 1)["item"][0]
+    parts = both.explain(7, item, head=head)
+    chart = drawn(explanation_chart(parts, HOSTILE, head, most), capfd)
     (rows,) = chart.rows
-    score = float(both.scores(7, by=by)[both.movie(movie)])
-    mean = both.rating.mean if by == "stars" else 0.0
+    score = float(both.scores(7, head=head)[both.item(item)])
+    mean = both.rating_head.mean if head == "rating" else 0.0
     ratings = parts.filter(pl.col("part") == "rating")
     shown, left = ratings.head(most), ratings.slice(most)
     told = sum(row["adds"] for row in rows) + left["contribution"].sum()
     assert told == pytest.approx(score - mean, abs=1e-5)
-    own = [row for row in rows if row["stars"] is not None]
-    assert columns(own, "what", "stars", "adds") == shown["title", "stars", "contribution"].rows()
+    own = [row for row in rows if row["rating"] is not None]
+    assert columns(own, "what", "rating", "adds") == shown["title", "rating", "contribution"].rows()
     line = f"And {len(left):,} more ratings, together {left['contribution'].sum():+.3f}."
     assert (line in chart.lines) == (len(left) > 0)
     assert ("more ratings" in chart.lines) == (len(left) > 0)
@@ -177,9 +177,9 @@ def test_an_explanation_adds_up_to_the_score(both, by, most, capfd):
 
 
 def test_two_rated_movies_of_one_title_have_a_bar_each(both, capfd):
-    parts = both.explain(7, both.recommend(7, 1)["item"][0], by="stars")
+    parts = both.explain(7, both.recommend(7, 1)["item"][0], head="rating")
     same = parts.with_columns(title=pl.when(pl.col("part") == "rating").then(pl.lit("Emma")))
-    (rows,) = drawn(explanation_chart(same, "It", "stars"), capfd).rows
+    (rows,) = drawn(explanation_chart(same, "It", "rating"), capfd).rows
     assert len({row["what"] for row in rows}) == len(rows)
 
 
@@ -187,13 +187,13 @@ def test_two_rated_movies_of_one_title_have_a_bar_each(both, capfd):
 
 
 def test_lists_of_every_head_are_shown_with_their_intervals(both, parts, capfd):
-    table = judge_heads(held_out(*parts), {"mine": both})
-    chart = drawn(list_figures(table, "hit_rate@10"), capfd)
+    table = evaluate_heads(holdout(*parts), {"mine": both})
+    chart = drawn(ranking_metrics_chart(table, "hit_rate@10"), capfd)
     (rows,) = chart.rows
     wanted = {
-        (row.who, figure.value, figure.low, figure.high)
+        (row.who, metric.value, metric.low, metric.high)
         for row in table
-        for figure in [row.lists.figures["hit_rate@10"]]
+        for metric in [row.lists.metrics["hit_rate@10"]]
     }
     assert set(columns(rows, "who", "value", "low", "high")) == wanted
     assert len(wanted) == 3
@@ -203,8 +203,8 @@ def test_lists_of_every_head_are_shown_with_their_intervals(both, parts, capfd):
 
 
 def test_heads_of_several_runs_are_told_apart_by_the_run(both, parts, capfd):
-    table = judge_heads(held_out(*parts), {"one": both, "two": both})
-    (rows,) = drawn(list_figures(table, "ndcg@10"), capfd).rows
+    table = evaluate_heads(holdout(*parts), {"one": both, "two": both})
+    (rows,) = drawn(ranking_metrics_chart(table, "ndcg@10"), capfd).rows
     assert {row["who"] for row in rows} == {
         *("one: ALS, sorted by stars", "one: ImplicitALS"),
         *("two: ALS, sorted by stars", "two: ImplicitALS"),
@@ -213,32 +213,34 @@ def test_heads_of_several_runs_are_told_apart_by_the_run(both, parts, capfd):
     assert len(rows) == 5
 
 
-def test_figures_without_an_interval_are_bars_only(both, parts, capfd):
-    table = judge_heads(held_out(*parts), {"": both})
-    chart = drawn(list_figures(table, "coverage@10"), capfd)
+def test_metrics_without_an_interval_are_bars_only(both, parts, capfd):
+    table = evaluate_heads(holdout(*parts), {"": both})
+    chart = drawn(ranking_metrics_chart(table, "coverage@10"), capfd)
     assert {(row["low"], row["high"]) for row in chart.rows[0]} == {(None, None)}
     assert chart.count("bar") == 3
     assert chart.count("rule mark") == 0
 
 
-def test_a_figure_that_nobody_has_is_drawn_as_nothing(both, parts, capfd):
+def test_a_metric_that_nobody_has_is_drawn_as_nothing(both, parts, capfd):
     table = [
-        replace(row, lists=replace(row.lists, figures={"diversity@10": Figure(float("nan"))}))
-        for row in judge_heads(held_out(*parts), {"": both})
+        replace(row, lists=replace(row.lists, metrics={"diversity@10": Figure(float("nan"))}))
+        for row in evaluate_heads(holdout(*parts), {"": both})
     ]
-    drawn(list_figures(table, "diversity@10"), capfd)
+    drawn(ranking_metrics_chart(table, "diversity@10"), capfd)
 
 
-@pytest.mark.parametrize("of", ["viewers", "movies"])
-@pytest.mark.parametrize(("draw", "figure"), [(stars_by_group, "rmse"), (lists_by_group, "found")])
-def test_parts_are_shown_with_their_intervals(both, parts, of, draw, figure, capfd):
+@pytest.mark.parametrize("of", ["users", "items"])
+@pytest.mark.parametrize(
+    ("draw", "figure"), [(rating_by_group, "rmse"), (ranking_by_group, "found")]
+)
+def test_parts_are_shown_with_their_intervals(both, parts, of, draw, metric, capfd):
     groups = served(both, *parts)
     chart = drawn(draw(groups, of), capfd)
     wanted = [
         (one.members, value.value, value.low, value.high)
         for one in groups
         if one.of == of
-        for value in [getattr(one, figure)]
+        for value in [getattr(one, metric)]
         if value
     ]
     (rows,) = chart.rows
@@ -250,16 +252,16 @@ def test_parts_are_shown_with_their_intervals(both, parts, of, draw, figure, cap
 
 
 def one_part(least, most, rmse, found=None):
-    return Served("viewers", least, most, 2, 2, rmse, found)
+    return GroupMetrics("users", least, most, 2, 2, rmse, found)
 
 
-def test_a_part_without_an_interval_is_a_point_and_one_without_a_figure_is_not_there(capfd):
+def test_a_part_without_an_interval_is_a_point_and_one_without_a_metric_is_not_there(capfd):
     groups = [
         one_part(0, 0, Figure(1.5)),
         one_part(1, 1, None),
         one_part(2, 1234, Figure(1.2, 1.0, 1.4)),
     ]
-    chart = drawn(stars_by_group(groups, "viewers"), capfd)
+    chart = drawn(rating_by_group(groups, "users"), capfd)
     assert columns(chart.rows[0], "part", "value", "low") == [
         ("0", 1.5, None),
         ("2-1,234", 1.2, 1.0),
@@ -270,11 +272,11 @@ def test_a_part_without_an_interval_is_a_point_and_one_without_a_figure_is_not_t
 
 def test_parts_stand_in_their_order_though_some_have_no_interval(capfd):
     groups = [one_part(0, 0, Figure(1.5)), one_part(2, 9, Figure(1.2, 1.0, 1.4))]
-    svg = drawn(stars_by_group(groups, "viewers"), capfd).svg
+    svg = drawn(rating_by_group(groups, "users"), capfd).svg
     assert re.findall(r">(0|2-9)</text>", svg) == ["0", "2-9"]
 
 
 def test_an_interval_that_is_not_known_is_left_out(capfd):
     groups = [one_part(1, 1, None, Figure(0.5, float("nan"), float("nan")))]
-    chart = drawn(lists_by_group(groups, "viewers"), capfd)
+    chart = drawn(ranking_by_group(groups, "users"), capfd)
     assert chart.count("circle") == 1

@@ -19,13 +19,18 @@ pytest.importorskip("sklearn")
 pytest.importorskip("vl_convert")
 
 from matinee import errors
-from matinee.analysis import describe, find_clusters, lay_out
+from matinee.analysis import describe, find_clusters, project
 from matinee.data import read
-from matinee.models import ALS, EASE, BiasOnly, ImplicitALS, Popularity
+from matinee.models import ALS, EASE, Bias, ImplicitALS, Popularity
 from matinee.plots.theme import framed, rows
 from matinee.report import document as pages
 from matinee.report import run_report as reports
-from matinee.report import write_clusters, write_description, write_map, write_report
+from matinee.report import (
+    write_clusters_report,
+    write_dataset_report,
+    write_map_report,
+    write_report,
+)
 from matinee.report.document import (
     Card,
     Cards,
@@ -35,7 +40,7 @@ from matinee.report.document import (
     Section,
     Table,
     Typed,
-    figure,
+    metric,
     render,
     table,
     write_page,
@@ -107,7 +112,7 @@ def every_block(text):
         Facts([(text, f"fact {text}")]),
         Cards([Card(text, f"line {text}", {text: [text, text]})]),
         Table([text], [[text], [[text, text]], [Number(1)]], text),
-        figure(bars({"name": [text], "n": [1]}, text)),
+        metric(bars({"name": [text], "n": [1]}, text)),
         Figure({text: bars({"name": [text], "n": [1]}), "other": bars({"name": ["b"], "n": [2]})}),
     ]
 
@@ -163,7 +168,7 @@ def test_text_from_files_stays_text_in_every_block(text):
 def test_charts_and_data_come_back_as_they_went_in():
     values = {"name": ["ä", "<b>"], "n": [1.5, None]}
     one, two = bars(values, "One"), bars({"name": ["c"], "n": [3]}, "Two")
-    page = Read(render("t", "l", [Section("s", [figure(one), Figure({"x": one, "y": two})])]))
+    page = Read(render("t", "l", [Section("s", [metric(one), Figure({"x": one, "y": two})])]))
     data = json.loads(page.data)
     assert set(data["themes"]) == {"light", "dark"}
     assert len(data["charts"]) == 3
@@ -179,16 +184,16 @@ def test_charts_and_data_come_back_as_they_went_in():
         assert chart["width"] == "container"
         assert not {"title", "config", "datasets"} & set(chart)
         assert "values" not in json.dumps(chart)
-    figures = [own for tag, own in page.elements if tag == "figure"]
-    assert [own["data-chart"] for own in figures] == ["0", "1", "2"]
-    assert ["hidden" in own for own in figures] == [False, False, True]
+    metrics = [own for tag, own in page.elements if tag == "figure"]
+    assert [own["data-chart"] for own in metrics] == ["0", "1", "2"]
+    assert ["hidden" in own for own in metrics] == [False, False, True]
     pressed = [own["aria-pressed"] for tag, own in page.elements if "aria-pressed" in own]
     assert pressed == ["true", "false"]
     assert page.text.count("One how to read") == 2
 
 
 def test_a_map_in_four_colours_has_its_movies_once(layout, tmp_path):
-    page = check_harmless(read_page(write_map(layout[0], layout[1], tmp_path / "map.html")))
+    page = check_harmless(read_page(write_map_report(layout[0], layout[1], tmp_path / "map.html")))
     data = json.loads(page.data)
     maps = [found for found in data["datasets"].values() if "near" in found["columns"]]
     assert len(maps) == 1
@@ -198,10 +203,10 @@ def test_a_map_in_four_colours_has_its_movies_once(layout, tmp_path):
 
 def test_a_chart_without_rows_stands_there_and_one_with_nan_is_refused():
     empty = bars({"name": [], "n": []})
-    page = Read(render("t", "l", [Section("s", [figure(empty)])]))
+    page = Read(render("t", "l", [Section("s", [metric(empty)])]))
     assert list(json.loads(page.data)["datasets"].values()) == [{"columns": [], "rows": []}]
     with pytest.raises(ValueError, match="JSON compliant"):
-        render("t", "l", [Section("s", [figure(bars({"name": ["a"], "n": [float("nan")]}))])])
+        render("t", "l", [Section("s", [metric(bars({"name": ["a"], "n": [float("nan")]}))])])
 
 
 def test_tables_show_numbers_on_the_right_and_nothing_for_nothing():
@@ -249,13 +254,13 @@ def read_page(path):
 
 @pytest.fixture(scope="module")
 def layout(both):
-    return both, lay_out(both, "pca", clusters=find_clusters(both, 4))
+    return both, project(both, "pca", clusters=find_clusters(both, 4))
 
 
 @pytest.fixture
 def quick(monkeypatch):
     """Reports with the quick layout, and few clusters tried."""
-    monkeypatch.setattr(reports, "lay_out", lambda model, **how: lay_out(model, "pca", **how))
+    monkeypatch.setattr(reports, "lay_out", lambda model, **how: project(model, "pca", **how))
     monkeypatch.setattr(
         reports, "find_clusters", lambda model, **how: find_clusters(model, 4, **how)
     )
@@ -266,7 +271,7 @@ def report(model, folder, *args, **how):
     return check_harmless(read_page(path))
 
 
-LEARNED = ["The map", "Clusters of movies", "Clusters of viewers", "Neighbours", "Dimensions"]
+LEARNED = ["The map", "Clusters of movies", "Clusters of users", "Neighbours", "Dimensions"]
 END = "Where this comes from"
 
 
@@ -274,71 +279,78 @@ def test_a_report_of_both_heads_and_the_data_has_every_section(
     both, generated, parts, quick, tmp_path
 ):
     data = replace(generated[0], licence="a licence <of> sorts")
-    about = {"data": {"name": "my <data>", "licence": data.licence}, "split": {"method": "random"}}
-    model = replace(both, about=about)
+    summary = {
+        "data": {"name": "my <data>", "licence": data.licence},
+        "split": {"method": "random"},
+    }
+    model = replace(both, metadata=summary)
     page = report(model, tmp_path, (data, *parts), users=[7, 9, 7])
     assert page.headings == [
-        *("The data", "Training", "Accuracy", "Limits", *LEARNED, "Viewer 7", "Viewer 9", END)
+        *("The data", "Training", "Accuracy", "Limits", *LEARNED, "User 7", "User 9", END)
     ]
     assert (tmp_path / "report.html").stat().st_size < 5e6
     assert "What was learned from my <data>" in page.text
     assert "Terms of the data: a licence <of> sorts." in page.text
     assert "ALS and ImplicitALS, on my <data>." in page.text
     for head in both.heads.values():
-        for name, value in head.trainer.items():
+        for name, value in head.estimator.items():
             assert f"{name} {value}" in page.text
     assert "split: method random" in page.text
     assert f"polars {pl.__version__}" in page.text
-    figures = [own["data-chart"] for tag, own in page.elements if tag == "figure"]
-    assert len(figures) == len(json.loads(page.data)["charts"]) >= 25
+    metrics = [own["data-chart"] for tag, own in page.elements if tag == "figure"]
+    assert len(metrics) == len(json.loads(page.data)["charts"]) >= 25
 
 
 def test_a_report_without_data_says_so(both, quick, tmp_path):
     page = report(both, tmp_path, users=[7])
-    assert page.headings == ["Training", "Accuracy", *LEARNED, "Viewer 7", END]
+    assert page.headings == ["Training", "Accuracy", *LEARNED, "User 7", END]
     assert "data and accuracy are left out" in page.text
     assert "not known; ask whoever gave them to you" in page.text
 
 
-def test_by_default_two_viewers_are_shown(model, quick, tmp_path):
+def test_by_default_two_users_are_shown(model, quick, tmp_path):
     page = report(model, tmp_path)
-    shown = [int(one.removeprefix("Viewer ")) for one in page.headings if "Viewer " in one]
-    many = [len(model.viewer(user).items) for user in shown]
-    counts = sorted(len(model.viewer(user).items) for user in model.user_ids.values)
+    shown = [int(one.removeprefix("User ")) for one in page.headings if "User " in one]
+    many = [len(model.user(user).items) for user in shown]
+    counts = sorted(len(model.user(user).items) for user in model.user_ids.values)
     assert many == [pytest.approx(counts[len(counts) * q // 10], abs=2) for q in (5, 9)]
 
 
 @pytest.mark.parametrize(
-    ("recipe", "sections"),
+    ("estimator", "sections"),
     [
         (ImplicitALS(factors=4, iterations=2), LEARNED),
-        (EASE(), [name for name in LEARNED if name != "Clusters of viewers"]),
+        (EASE(), [name for name in LEARNED if name != "Clusters of users"]),
         (Popularity(), []),
-        (BiasOnly(), []),
+        (Bias(), []),
     ],
     ids=lambda one: type(one).__name__,
 )
 def test_models_with_one_head_get_what_it_allows(
-    recipe, sections, generated, parts, quick, tmp_path
+    estimator, sections, generated, parts, quick, tmp_path
 ):
-    model = recipe.fit(parts[0])
+    model = estimator.fit(parts[0])
     page = report(model, tmp_path, (generated[0], *parts), users=[3])
     steps = [name for name in page.headings if name == "Training"]
-    assert steps == (["Training"] if len(recipe_steps(model)) > 1 else [])
-    expected = ["The data", *steps, "Accuracy", "Limits", *sections, "Viewer 3", END]
+    assert steps == (["Training"] if len(estimator_steps(model)) > 1 else [])
+    expected = ["The data", *steps, "Accuracy", "Limits", *sections, "User 3", END]
     assert page.headings == expected
-    assert ("RMSE" in page.text) == (model.rating is not None)
-    assert f"{type(recipe).__name__}, on " in page.text
+    assert ("RMSE" in page.text) == (model.rating_head is not None)
+    assert f"{type(estimator).__name__}, on " in page.text
 
 
-def recipe_steps(model):
+def estimator_steps(model):
     return next(iter(model.heads.values())).history
 
 
 def tiny():
     """Three movies, of which none has ten ratings."""
-    rated = {"user": [1, 1, 2, 2, 3], "item": [1, 2, 2, 3, 1], "stars": [5.0, 3.0, 4.0, 2.0, 1.0]}
-    return read(pl.DataFrame(rated))
+    interactions = {
+        "user": [1, 1, 2, 2, 3],
+        "item": [1, 2, 2, 3, 1],
+        "rating": [5.0, 3.0, 4.0, 2.0, 1.0],
+    }
+    return read(pl.DataFrame(interactions))
 
 
 def test_of_tiny_data_a_report_says_what_it_lacks(tmp_path):
@@ -347,7 +359,7 @@ def test_of_tiny_data_a_report_says_what_it_lacks(tmp_path):
     model = ALS(factors=2, iterations=2).fit(train)
     page = report(model, tmp_path, (data, train, test), users=[1])
     assert "Only 0 movies have 10 ratings or more" in page.text
-    assert page.headings[-3:] == ["Dimensions", "Viewer 1", END]
+    assert page.headings[-3:] == ["Dimensions", "User 1", END]
     assert page.headings[0] == "The data"
 
 
@@ -380,9 +392,9 @@ def test_somebody_unknown_is_told_of_before_the_work(
 
 
 def test_the_page_of_clusters_has_a_card_for_each(model, tmp_path):
-    for of in ("movies", "viewers"):
+    for of in ("items", "users"):
         found = find_clusters(model, 4, of=of)
-        page = check_harmless(read_page(write_clusters(found, tmp_path / f"{of}.html")))
+        page = check_harmless(read_page(write_clusters_report(found, tmp_path / f"{of}.html")))
         assert f"4 clusters of {of}" in page.text
         assert [tag for tag, _ in page.elements].count("article") == 4
         for row in found.table.rows(named=True):
@@ -391,34 +403,34 @@ def test_the_page_of_clusters_has_a_card_for_each(model, tmp_path):
 
 def test_the_page_of_a_data_set_shows_its_first_rows(generated, tmp_path):
     data = replace(generated[0], name="<mine>", licence="free <for> all")
-    page = check_harmless(read_page(write_description(data, str(tmp_path / "data.html"))))
+    page = check_harmless(read_page(write_dataset_report(data, str(tmp_path / "data.html"))))
     assert page.headings == ["The data", "First rows"]
     assert "Terms: free <for> all." in page.text
-    about = describe(data)
-    for title in about.first_movies["title"]:
+    summary = describe(data)
+    for title in summary.first_items["title"]:
         assert title in page.text
-    unknown = check_harmless(read_page(write_description(tiny(), tmp_path / "tiny.html")))
+    unknown = check_harmless(read_page(write_dataset_report(tiny(), tmp_path / "tiny.html")))
     assert "Terms of use are not known." in unknown.text
 
 
-def test_viewers_of_few_ratings_cost_a_report_their_clusters_only(tmp_path):
+def test_users_of_few_ratings_cost_a_report_their_clusters_only(tmp_path):
     rng = np.random.default_rng(0)
-    rated = {
+    interactions = {
         "user": np.repeat(np.arange(400), 5),
         "item": np.concatenate([rng.choice(40, 5, replace=False) for _ in range(400)]),
-        "stars": rng.integers(1, 6, 2000).astype(float),
+        "rating": rng.integers(1, 6, 2000).astype(float),
     }
-    model = ALS(factors=3, iterations=2).fit(read(pl.DataFrame(rated)))
+    model = ALS(factors=3, iterations=2).fit(read(pl.DataFrame(interactions)))
     page = report(model, tmp_path, users=[1])
-    assert "Only 0 viewers have 10 ratings or more" in page.text
+    assert "Only 0 users have 10 ratings or more" in page.text
     assert {"The map", "Clusters of movies", "Neighbours", "Dimensions"} <= set(page.headings)
 
 
 def test_a_page_of_data_without_genres_has_no_empty_charts(tmp_path, quick):
     rng = np.random.default_rng(0)
     pairs = rng.choice(60 * 40, 1500, replace=False)
-    stars = rng.integers(1, 6, 1500).astype(float)
-    data = read(pl.DataFrame({"user": pairs // 40, "item": pairs % 40, "stars": stars}))
+    values = rng.integers(1, 6, 1500).astype(float)
+    data = read(pl.DataFrame({"user": pairs // 40, "item": pairs % 40, "rating": values}))
     page = report(
         ALS(factors=3, iterations=2).fit(data), tmp_path, (data, *data.split()), users=[1]
     )

@@ -10,8 +10,8 @@ pytest.importorskip("vl_convert")
 from drawing import drawn
 from searched import SETTINGS, SPACE, search
 
-from matinee.plots import search_course, setting_charts
-from matinee.tuning.search_space import Choice, Range, Space
+from matinee.plots import optimization_history, parameter_plots
+from matinee.tuning.search_space import Choice, EmbeddingSet, Range
 
 
 def points(chart):
@@ -25,7 +25,7 @@ def line(chart):
 
 
 def test_the_course_shows_every_trial_and_the_best_so_far(capfd):
-    chart = drawn(search_course(search()), capfd)
+    chart = drawn(optimization_history(search()), capfd)
     assert chart.title == "RMSE of each trial"
     assert {at: (row["value"], row["kind"]) for at, row in points(chart).items()} == {
         0: (0.87, "the defaults"),
@@ -42,7 +42,7 @@ def test_the_course_shows_every_trial_and_the_best_so_far(capfd):
 
 def test_more_is_better_for_lists(capfd):
     found = search(metric="ndcg@10", of_lists=True, states="wwww")
-    chart = drawn(search_course(found), capfd, dark=True)
+    chart = drawn(optimization_history(found), capfd, dark=True)
     assert chart.title == "NDCG@10 of each trial"
     assert points(chart)[1]["kind"] == "the best"
     assert line(chart)[1:] == [(1, 0.9), (2, 0.9), (3, 0.9), (3, 0.9)]
@@ -51,38 +51,38 @@ def test_more_is_better_for_lists(capfd):
 @pytest.mark.parametrize("trials", [1, 2, 3, 4, 7, 20, 33])
 def test_trials_are_counted_in_whole_numbers(trials, capfd):
     found = search([0.9] * trials, "w" * trials, settings=[SETTINGS[0]] * trials)
-    numbers = re.findall(r">(\d+)</text>", drawn(search_course(found), capfd).svg)
+    numbers = re.findall(r">(\d+)</text>", drawn(optimization_history(found), capfd).svg)
     assert "0" in numbers
     assert len(numbers) == len(set(numbers))
 
 
 def test_the_defaults_may_be_the_best(capfd):
-    chart = drawn(search_course(search((0.85,))), capfd)
+    chart = drawn(optimization_history(search((0.85,))), capfd)
     assert points(chart)[0]["kind"] == "best (default)"
     assert chart.count("circle") == 1
 
 
 def test_where_none_got_to_the_end_there_is_no_line(capfd):
-    chart = drawn(search_course(search(states="pppp")), capfd)
+    chart = drawn(optimization_history(search(states="pppp")), capfd)
     assert {row["kind"] for row in points(chart).values()} == {"stopped early"}
     assert [] in chart.rows
 
 
 def test_trials_without_a_value_are_told_of_and_not_drawn(capfd):
     found = search((0.9, None, None, float("inf")), states="wpbp")
-    chart = drawn(search_course(found), capfd)
+    chart = drawn(optimization_history(found), capfd)
     assert list(points(chart)) == [0]
     assert "Not shown: 2 stopped early" in chart.lines
     nothing = search((None, 0.9), states="pb")
-    assert search_course(nothing) is None
-    assert setting_charts(nothing) == []
+    assert optimization_history(nothing) is None
+    assert parameter_plots(nothing) == []
 
 
 def test_a_trial_that_is_far_worse_does_not_press_the_others_together(capfd):
     values = (0.86, 0.87, 0.88, 0.89, 0.9, 700.0)
     settings = [*SETTINGS, SETTINGS[0], SETTINGS[1]]
     found = search(values, states="wwwwww", settings=settings)
-    for chart in (search_course(found), *setting_charts(found)):
+    for chart in (optimization_history(found), *parameter_plots(found)):
         shown = drawn(chart, capfd)
         assert shown.count("circle") == 6
         assert "At the edge: 1 that are far worse." in shown.lines
@@ -98,7 +98,7 @@ def test_a_trial_that_is_far_worse_does_not_press_the_others_together(capfd):
 
 
 def test_each_setting_has_a_chart_over_all_that_was_searched(capfd):
-    charts = [drawn(chart, capfd) for chart in setting_charts(search())]
+    charts = [drawn(chart, capfd) for chart in parameter_plots(search())]
     assert [chart.title for chart in charts] == [
         "RMSE by factors", "RMSE by regularization", "RMSE by features"
     ]  # fmt: skip
@@ -122,17 +122,17 @@ def test_values_of_any_kind_and_names_of_any_letters_can_be_drawn(capfd):
         name: Range(0.0, 1.0),
     }
     settings = [("[8, 4]", True, 8, 0.5), ("[16]", False, "a:b.c", 1)]
-    found = search(space=Space("ALS", searched), settings=settings)
-    charts = [drawn(chart, capfd) for chart in setting_charts(found)]
+    found = search(space=EmbeddingSet("ALS", searched), settings=settings)
+    charts = [drawn(chart, capfd) for chart in parameter_plots(found)]
     first = [points(chart)[0] for chart in charts]
     assert [row[f"setting{at}"] for at, row in enumerate(first)] == ["8,4", "true", "8", 0.5]
     domains = [chart.spec["encoding"]["x"]["scale"]["domain"] for chart in charts]
     assert domains == [["8,4", "16"], ["true", "false"], ["8", "a:b.c"], [0.0, 1.0]]
     assert charts[3].title == f"RMSE by {name}"
-    assert drawn(search_course(found), capfd).count("circle") == 2
+    assert drawn(optimization_history(found), capfd).count("circle") == 2
 
 
 def test_a_space_that_holds_no_defaults_marks_none(capfd):
-    space = Space("ALS", {**SPACE.searched, "factors": Range(2, 8)})
-    chart = drawn(search_course(search(space=space)), capfd)
+    space = EmbeddingSet("ALS", {**SPACE.searched, "factors": Range(2, 8)})
+    chart = drawn(optimization_history(search(space=space)), capfd)
     assert "the defaults" not in {row["kind"] for row in points(chart).values()}

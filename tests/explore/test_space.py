@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matinee.analysis import embeddings as space
-from matinee.analysis.embeddings import movie_space, viewer_space
+from matinee.analysis.embeddings import item_embeddings, user_embeddings
 from matinee.errors import SettingError
-from matinee.models import ALS, EASE, BiasOnly, ImplicitALS, Popularity
+from matinee.models import ALS, EASE, Bias, ImplicitALS, Popularity
 
 
 def cosine(one, other):
@@ -25,137 +25,140 @@ def in_order(counts, least=10):
 
 
 def test_movies_stand_by_their_number_of_ratings_with_their_vectors(model):
-    found = movie_space(model)
+    found = item_embeddings(model)
     counts = model.item_counts.tolist()
     assert found.codes.tolist() == in_order(counts)
-    assert (found.of, found.by, len(found)) == ("movies", "stars", len(in_order(counts)))
+    assert (found.of, found.head, len(found)) == ("items", "rating", len(in_order(counts)))
     assert found.counts.tolist() == [counts[code] for code in found.codes]
-    for code, vector in zip(found.codes, found.vectors, strict=True):
-        assert vector.tolist() == model.rating.item_rows[code, 1:].tolist()
+    for code, vector in zip(found.codes, found.item_factors, strict=True):
+        assert vector.tolist() == model.rating_head.item_params[code, 1:].tolist()
 
 
-def test_viewers_stand_by_their_number_of_ratings_with_their_vectors(both):
-    for by, rows in (("stars", both.rating.user_rows[:, 1:]), ("ranking", both.ranking.user_rows)):
-        found = viewer_space(both, by)
-        counts = np.diff(both.rated.indptr).tolist()
+def test_users_stand_by_their_number_of_ratings_with_their_vectors(both):
+    for head, rows in (
+        ("rating", both.rating_head.user_params[:, 1:]),
+        ("ranking", both.ranking_head.user_params),
+    ):
+        found = user_embeddings(both, head)
+        counts = np.diff(both.interactions.indptr).tolist()
         assert found.codes.tolist() == in_order(counts)
-        assert (found.of, found.by) == ("viewers", by)
-        assert found.vectors.tolist() == [rows[code].tolist() for code in found.codes]
+        assert (found.of, found.head) == ("users", head)
+        assert found.item_factors.tolist() == [rows[code].tolist() for code in found.codes]
 
 
 def test_what_is_left_out_is_said(by_hand):
-    vectors = np.eye(6)
-    model = by_hand(vectors, counts=[9, 10, 30, 11, 0, 10])
-    assert movie_space(model).left_out == "Left out: 2 movies with under 10 ratings."
-    assert movie_space(model).codes.tolist() == [2, 3, 1, 5]
-    some = movie_space(model, most=3)
+    item_factors = np.eye(6)
+    model = by_hand(item_factors, counts=[9, 10, 30, 11, 0, 10])
+    assert item_embeddings(model).left_out == "Left out: 2 movies with under 10 ratings."
+    assert item_embeddings(model).codes.tolist() == [2, 3, 1, 5]
+    some = item_embeddings(model, most=3)
     assert some.codes.tolist() == [2, 3, 1]
     assert "2 movies with under 10 ratings" in some.left_out
     assert "1 not among the 3 most rated" in some.left_out
-    assert movie_space(model, min_ratings=9).codes.tolist() == [2, 3, 1, 5, 0]
-    assert movie_space(by_hand(vectors)).left_out == ""
-    assert movie_space(by_hand(vectors), most=6).left_out == ""
+    assert item_embeddings(model, min_ratings=9).codes.tolist() == [2, 3, 1, 5, 0]
+    assert item_embeddings(by_hand(item_factors)).left_out == ""
+    assert item_embeddings(by_hand(item_factors), most=6).left_out == ""
 
 
-def test_viewers_with_few_ratings_are_left_out(by_hand):
+def test_users_with_few_ratings_are_left_out(by_hand):
     seen = [list(range(n)) for n in (12, 3, 10, 9, 11)]
-    found = viewer_space(by_hand(np.eye(12), seen=seen))
+    found = user_embeddings(by_hand(np.eye(12), seen=seen))
     assert found.codes.tolist() == [0, 4, 2]
-    assert found.left_out == "Left out: 2 viewers with under 10 ratings."
+    assert found.left_out == "Left out: 2 users with under 10 ratings."
 
 
 def test_movies_all_with_the_same_number_of_ratings_keep_their_order(by_hand):
-    found = movie_space(by_hand(np.eye(7), counts=[15] * 7), most=4)
+    found = item_embeddings(by_hand(np.eye(7), counts=[15] * 7), most=4)
     assert found.codes.tolist() == [0, 1, 2, 3]
 
 
 def test_movies_without_ratings_are_left_out_under_a_true_name(by_hand):
-    found = movie_space(by_hand(np.eye(5), counts=[4, 3, 2, 1, 0]), min_ratings=0)
+    found = item_embeddings(by_hand(np.eye(5), counts=[4, 3, 2, 1, 0]), min_ratings=0)
     assert found.codes.tolist() == [0, 1, 2, 3]
     assert "under 0 ratings" not in found.left_out
 
 
 def test_by_default_the_vectors_are_those_that_similar_compares(model, both, parts):
     lists = ImplicitALS(factors=3, iterations=1).fit(parts[0])
-    for one, by in (
-        (model, "stars"),
-        (both, "stars"),
+    for one, head in (
+        (model, "rating"),
+        (both, "rating"),
         (lists, "ranking"),
-        (BiasOnly(iterations=1).fit(parts[0]).with_ranking(lists), "ranking"),
+        (Bias(iterations=1).fit(parts[0]).with_ranking(lists), "ranking"),
     ):
-        found = movie_space(one)
-        assert found.by == viewer_space(one).by == by
+        found = item_embeddings(one)
+        assert found.head == user_embeddings(one).head == head
         for row, near in zip(found.codes[:5], found.neighbours(3), strict=False):
-            alike = one.similar(int(one.items[int(row)]), 3)["item"].to_list()
+            alike = one.similar_items(int(one.items[int(row)]), 3)["item"].to_list()
             assert one.items[found.codes[near]].to_list() == alike
 
 
-def test_item_weights_have_movies_but_no_viewers(parts):
+def test_item_weights_have_movies_but_no_users(parts):
     model = EASE().fit(parts[0])
-    assert movie_space(model).vectors.shape[1] == len(model.catalog)
+    assert item_embeddings(model).item_factors.shape[1] == len(model.catalog)
     with pytest.raises(SettingError, match="The ranking head of this model has no vectors of view"):
-        viewer_space(model)
+        user_embeddings(model)
 
 
-@pytest.mark.parametrize("of", [movie_space, viewer_space])
+@pytest.mark.parametrize("of", [item_embeddings, user_embeddings])
 def test_a_model_without_vectors_is_refused(of, parts, both):
-    for recipe in (BiasOnly(iterations=1), Popularity(), ALS(factors=0, iterations=1)):
+    for estimator in (Bias(iterations=1), Popularity(), ALS(factors=0, iterations=1)):
         with pytest.raises(SettingError, match=r"no vectors|without factors|no rating head"):
-            of(recipe.fit(parts[0]))
+            of(estimator.fit(parts[0]))
     with pytest.raises(SettingError, match="'loudness'"):
         of(both, "loudness")
 
 
 def test_a_head_that_is_not_there_is_named(model):
     with pytest.raises(SettingError, match="no ranking head"):
-        movie_space(model, "ranking")
+        item_embeddings(model, "ranking")
     with pytest.raises(SettingError, match="no ranking head"):
-        viewer_space(model, "ranking")
+        user_embeddings(model, "ranking")
 
 
 def test_under_three_movies_are_nothing_to_compare(by_hand):
     model = by_hand(np.eye(4), counts=[12, 12, 3, 3])
     with pytest.raises(SettingError, match="Only 2 movies have 10 ratings or more"):
-        movie_space(model)
-    with pytest.raises(SettingError, match="Only 0 viewers have 10 ratings or more"):
-        viewer_space(model)
+        item_embeddings(model)
+    with pytest.raises(SettingError, match="Only 0 users have 10 ratings or more"):
+        user_embeddings(model)
     for most in (0, -1):
         with pytest.raises(SettingError, match=f"At least 3 movies are kept, not {most}"):
-            movie_space(model, most=most)
+            item_embeddings(model, most=most)
 
 
 def test_keeping_too_few_is_not_blamed_on_the_ratings(by_hand):
     with pytest.raises(SettingError) as caught:
-        movie_space(by_hand(np.eye(6)), most=2)
+        item_embeddings(by_hand(np.eye(6)), most=2)
     assert "Only 2 movies have 10 ratings" not in str(caught.value)
 
 
 def test_directions_of_movies_are_vectors_of_length_one(by_hand):
-    found = movie_space(by_hand([[3, 4], [0, 0.5], [-8, 6], [0, 0]])).directions
+    found = item_embeddings(by_hand([[3, 4], [0, 0.5], [-8, 6], [0, 0]])).directions
     np.testing.assert_allclose(found, [[0.6, 0.8], [0, 1], [-0.8, 0.6], [0, 0]], atol=1e-7)
 
 
-def test_directions_of_viewers_are_differences_from_the_average(by_hand):
+def test_directions_of_users_are_differences_from_the_average(by_hand):
     tastes = [[10, 5], [10, 3], [11, 4], [9, 4]]  # on average (10, 4)
     model = by_hand(np.ones((10, 2)), seen=[list(range(10))] * 4, tastes=tastes)
-    found = viewer_space(model).directions
+    found = user_embeddings(model).directions
     np.testing.assert_allclose(found, [[0, 1], [0, -1], [1, 0], [-1, 0]], atol=1e-6)
 
 
 @given(st.data())
 def test_neighbours_are_those_of_a_search_through_all_pairs(by_hand, data):
-    movies, block = data.draw(st.integers(3, 12)), data.draw(st.integers(1, 13))
+    items, block = data.draw(st.integers(3, 12)), data.draw(st.integers(1, 13))
     n, seed = data.draw(st.integers(0, 14)), data.draw(st.integers(0, 9999))
-    vectors = np.random.default_rng(seed).normal(size=(movies, 3))
-    found = movie_space(by_hand(vectors))
+    item_factors = np.random.default_rng(seed).normal(size=(items, 3))
+    found = item_embeddings(by_hand(item_factors))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(space, "NEAREST", block)
         near = found.neighbours(n)
-    assert near.shape == (movies, min(n, movies - 1))
-    for row in range(movies):
+    assert near.shape == (items, min(n, items - 1))
+    for row in range(items):
         likeness = {
-            other: cosine(found.vectors[row], found.vectors[other])
-            for other in range(movies)
+            other: cosine(found.item_factors[row], found.item_factors[other])
+            for other in range(items)
             if other != row
         }
         assert len(set(near[row])) == near.shape[1]
@@ -164,7 +167,7 @@ def test_neighbours_are_those_of_a_search_through_all_pairs(by_hand, data):
 
 
 def test_a_block_boundary_changes_no_neighbour(model, monkeypatch):
-    found = movie_space(model)
+    found = item_embeddings(model)
     whole = found.neighbours()
     assert whole.shape == (len(found), 5)
     for block in (1, 7, len(found) - 1, len(found), len(found) + 1):

@@ -9,8 +9,8 @@ import pytest
 
 import matinee
 from matinee.errors import SettingError
-from matinee.models import ALS, EASE, BiasOnly, Popularity
-from matinee.plots import panels_of_runs, training_curves
+from matinee.models import ALS, EASE, Bias, Popularity
+from matinee.plots import training_curves, training_curves_by_run
 
 pytest.importorskip("altair")
 vl_convert = pytest.importorskip("vl_convert")
@@ -32,8 +32,8 @@ def gradients(parts):
     train, validation = parts[0].split("random", test_fraction=0.1, seed=1)
     how = {"factors": 3, "epochs": 3, "device": "cpu"}
     mf, bpr = (
-        recipe(**how).fit(train, validation=validation, test=parts[1], threads=1)
-        for recipe in (MatrixFactorization, BPR)
+        estimator(**how).fit(train, validation=validation, test=parts[1], threads=1)
+        for estimator in (MatrixFactorization, BPR)
     )
     return mf.with_ranking(bpr)
 
@@ -70,7 +70,7 @@ def curves(history, **columns):
 
 
 def with_history(model, history):
-    return replace(model, rating=replace(model.rating, history=history))
+    return replace(model, rating_head=replace(model.rating_head, history=history))
 
 
 def history_of(**columns):
@@ -79,7 +79,7 @@ def history_of(**columns):
 
 
 def test_als_shows_its_loss_both_errors_and_its_time(als):
-    history = als.rating.history
+    history = als.rating_head.history
     found = drawn(als)
     assert list(found) == NAMES
     assert found["Stars: loss"] == curves(history, loss="loss")
@@ -92,13 +92,15 @@ def test_time_is_that_of_each_step_and_adds_up_to_the_whole(als):
     found = drawn(with_history(als, history))
     assert found == {NAMES[2]: {("", "seconds"): [(1, 2.0), (2, 0.5), (3, 2.0)]}}
     (own,) = drawn(als)[NAMES[2]].values()
-    assert sum(seconds for _, seconds in own) == pytest.approx(als.rating.history["seconds"][-1])
+    assert sum(seconds for _, seconds in own) == pytest.approx(
+        als.rating_head.history["seconds"][-1]
+    )
     assert all(seconds >= 0 for _, seconds in own)
 
 
 @needs_torch
-def test_gradients_show_loss_and_figures_of_both_heads(gradients):
-    stars, lists = gradients.rating.history, gradients.ranking.history
+def test_gradients_show_loss_and_metrics_of_both_heads(gradients):
+    values, lists = gradients.rating_head.history, gradients.ranking_head.history
     found = drawn(gradients)
     assert list(found) == [
         "Stars: loss",
@@ -109,7 +111,7 @@ def test_gradients_show_loss_and_figures_of_both_heads(gradients):
         "Lists: time per epoch",
     ]
     assert found["Stars: error"] == curves(
-        stars, training="train_rmse", validation="validation_rmse", test="test_rmse"
+        values, training="train_rmse", validation="validation_rmse", test="test_rmse"
     )
     assert found["Lists: loss"] == curves(lists, loss="loss")
     assert found["Lists: hit rate"] == curves(
@@ -142,7 +144,7 @@ def test_a_curve_has_the_same_colour_in_every_panel_and_its_place_in_the_legend(
 
 
 @needs_torch
-def test_steps_are_called_what_the_recipe_calls_them(als, gradients):
+def test_steps_are_called_what_the_estimator_calls_them(als, gradients):
     for model, step in ((als, "iteration"), (gradients, "epoch")):
         shown = panels(model)
         assert {panel["encoding"]["x"]["title"] for panel, _ in shown.values()} == {step}
@@ -189,7 +191,7 @@ def test_several_runs_lie_over_each_other_by_colour_and_kinds_by_dash(als, parts
     runs = {
         "wide": ALS(factors=5, iterations=3).fit(parts[0], test=parts[1]),
         "<b>": als,
-        "biases": BiasOnly(iterations=2).fit(parts[0]),
+        "biases": Bias(iterations=2).fit(parts[0]),
     }
     alone = {name: drawn({name: model}) for name, model in runs.items()}
     together = drawn(runs)
@@ -249,10 +251,10 @@ def test_a_head_without_steps_leaves_the_other_its_panels(parts, als):
     assert drawn(als.with_ranking(EASE().fit(parts[0]))) == drawn(als)
 
 
-def test_to_compare_runs_each_figure_has_a_panel_in_which_colours_tell_runs_apart(als, parts):
+def test_to_compare_runs_each_metric_has_a_panel_in_which_colours_tell_runs_apart(als, parts):
     runs = {"A": als, "B": ALS(factors=5, iterations=3).fit(parts[0], test=parts[1])}
     runs["C"] = Popularity().fit(parts[0])
-    found = {panel.title.text: panel.to_dict() for panel in panels_of_runs(runs)}
+    found = {panel.title.text: panel.to_dict() for panel in training_curves_by_run(runs)}
     assert list(found) == ["Stars: loss", "Stars: training error", "Stars: test error"]
     columns = ("loss", "train_rmse", "test_rmse")
     for column, panel in zip(columns, found.values(), strict=True):
@@ -261,23 +263,23 @@ def test_to_compare_runs_each_figure_has_a_panel_in_which_colours_tell_runs_apar
             drawn_points = [
                 (one["iteration"], one["value"]) for one in points if one["run"] == name
             ]
-            assert drawn_points == runs[name].rating.history.select("iteration", column).rows()
+            assert drawn_points == runs[name].rating_head.history.select("iteration", column).rows()
         color = panel["encoding"]["color"]
         assert color["scale"]["domain"] == ["A", "B", "C"]  # the same colour on the whole page
         assert color["legend"]["values"] == ["A", "B"]
         assert "strokeDash" not in panel["encoding"]
 
 
-def test_losses_of_different_recipes_share_no_panel(als, parts):
-    runs = {"A": BiasOnly(iterations=2).fit(parts[0], test=parts[1]), "B": als}
-    titles = [panel.title.text for panel in panels_of_runs(runs)]
+def test_losses_of_different_estimators_share_no_panel(als, parts):
+    runs = {"A": Bias(iterations=2).fit(parts[0], test=parts[1]), "B": als}
+    titles = [panel.title.text for panel in training_curves_by_run(runs)]
     assert titles == ["Stars: training error", "Stars: test error"]
-    assert panels_of_runs({"A": Popularity().fit(parts[0])}) == []
+    assert training_curves_by_run({"A": Popularity().fit(parts[0])}) == []
 
 
 @needs_torch
 def test_steps_of_different_kinds_are_named_both(als, gradients):
-    panels = panels_of_runs({"A": als, "B": gradients})
+    panels = training_curves_by_run({"A": als, "B": gradients})
     steps = {panel.title.text: panel.to_dict()["encoding"]["x"]["title"] for panel in panels}
     assert steps["Stars: test error"] == "iteration or epoch"
     assert steps["Lists: loss"] == "epoch"
@@ -288,6 +290,6 @@ def test_curves_compile_without_a_warning(als, parts, capfd):
     for runs in (als, {"one": als, "two": other}):
         svg = vl_convert.vegalite_to_svg(training_curves(runs).to_dict(), show_warnings=True)
         assert "NaN" not in svg
-    for panel in panels_of_runs({"one": als, "two": other}):
+    for panel in training_curves_by_run({"one": als, "two": other}):
         vl_convert.vegalite_to_svg(panel.to_dict(), show_warnings=True)
     assert "WARN" not in capfd.readouterr().err

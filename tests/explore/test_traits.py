@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matinee.analysis.traits import BANDS, NO_GENRE, Traits, lifts, main_genres, traits_of_movies
+from matinee.analysis.traits import BANDS, NO_GENRE, ItemTraits, lifts, main_genres, traits_of_items
 from matinee.kernels.csr import Rows
 
 GENRES = [["War", "Drama"], ["Drama"], [], ["Drama", "Comedy"], ["Comedy", "War", "Drama"]]
@@ -21,12 +21,12 @@ def five(by_hand):
     return by_hand(np.eye(5), genres=GENRES, years=years, counts=[3, 1, 9, 1, 0])
 
 
-def has(traits, movie):
-    return {name for name, one in zip(traits.names, traits.matrix[movie], strict=True) if one}
+def has(traits, item):
+    return {name for name, one in zip(traits.names, traits.matrix[item], strict=True) if one}
 
 
 def test_traits_are_genres_decades_and_bands(five):
-    traits = traits_of_movies(five)
+    traits = traits_of_items(five)
     assert traits.names == ["Comedy", "Drama", "War", "1980s", "1990s", "2000s", *BANDS]
     assert traits.kinds == ["genre"] * 3 + ["years"] * 3 + ["popularity"] * 4
     assert traits.matrix.shape == (5, 10)
@@ -40,40 +40,40 @@ def test_traits_are_genres_decades_and_bands(five):
 
 
 def test_without_genres_and_years_there_are_bands_alone(by_hand):
-    traits = traits_of_movies(by_hand(np.eye(4)))
+    traits = traits_of_items(by_hand(np.eye(4)))
     assert traits.names == list(BANDS)
     assert traits.matrix.sum(axis=1).tolist() == [1, 1, 1, 1]
 
 
-@given(movies=st.integers(1, 300), seed=st.integers(0, 99))
-def test_bands_end_where_their_part_of_all_movies_does(by_hand, movies, seed):
-    counts = np.random.default_rng(seed).integers(0, 9, movies)
+@given(items=st.integers(1, 300), seed=st.integers(0, 99))
+def test_bands_end_where_their_part_of_all_movies_does(by_hand, items, seed):
+    counts = np.random.default_rng(seed).integers(0, 9, items)
     counts[0] = 9
-    traits = traits_of_movies(by_hand(np.zeros((movies, 1)), counts=counts.tolist()))
-    order = sorted(range(movies), key=lambda movie: -counts[movie])
+    traits = traits_of_items(by_hand(np.zeros((items, 1)), counts=counts.tolist()))
+    order = sorted(range(items), key=lambda item: -counts[item])
     first = 0
     for at, part in enumerate((Fraction(1, 100), Fraction(5, 100), Fraction(20, 100), 1)):
-        end = math.ceil(part * movies)
+        end = math.ceil(part * items)
         assert set(np.flatnonzero(traits.matrix[:, at])) == set(order[first:end])
         first = end
 
 
-def test_shares_of_viewers_are_counted(model):
-    traits = traits_of_movies(model)
-    found = traits.of_viewers(model.rated)
+def test_shares_of_users_are_counted(model):
+    traits = traits_of_items(model)
+    found = traits.of_users(model.interactions)
     assert found.shape == (len(model.user_ids), len(traits.names))
-    for viewer in (0, 17, 299):
-        rated = model.viewer(viewer + 1).items.tolist()
+    for user in (0, 17, 299):
+        interactions = model.user(user + 1).items.tolist()
         for at, name in enumerate(traits.names):
-            those = sum(name in has(traits, movie) for movie in rated)
-            assert found[viewer, at] == pytest.approx(those / len(rated))
-        dramas = sum("Drama" in model.catalog.frame["genres"][movie] for movie in rated)
-        assert found[viewer, traits.names.index("Drama")] == pytest.approx(dramas / len(rated))
+            those = sum(name in has(traits, item) for item in interactions)
+            assert found[user, at] == pytest.approx(those / len(interactions))
+        dramas = sum("Drama" in model.catalog.frame["genres"][item] for item in interactions)
+        assert found[user, traits.names.index("Drama")] == pytest.approx(dramas / len(interactions))
 
 
-def test_stars_weigh_nothing_in_shares_and_nobody_has_none(five):
-    rated = Rows(np.int64([0, 2, 2, 3]), np.int32([0, 3, 2]), np.float32([5, 0.5, 1]))
-    found = traits_of_movies(five).of_viewers(rated)
+def test_values_weigh_nothing_in_shares_and_nobody_has_none(five):
+    interactions = Rows(np.int64([0, 2, 2, 3]), np.int32([0, 3, 2]), np.float32([5, 0.5, 1]))
+    found = traits_of_items(five).of_users(interactions)
     rest, best = [0, 0, 0, 1], [1, 0, 0, 0]
     assert found[0].tolist() == [0.5, 1, 0.5, 0.5, 0.5, 0, *rest]
     assert np.isnan(found[1]).all()
@@ -81,7 +81,7 @@ def test_stars_weigh_nothing_in_shares_and_nobody_has_none(five):
 
 
 def test_lifts_by_hand():
-    traits = Traits(["War", "Drama", "1990s"], ["genre", "genre", "years"], np.zeros((0, 3)))
+    traits = ItemTraits(["War", "Drama", "1990s"], ["genre", "genre", "years"], np.zeros((0, 3)))
     members = np.float32([[1, 1, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]])
     found = lifts(traits, members, np.int32([0, 0, 1, 1]))
     war, drama, rare = ("War", "genre"), ("Drama", "genre"), ("1990s", "years")
@@ -101,10 +101,10 @@ def test_lifts_by_hand():
 
 
 def test_lifts_of_one_group_and_of_no_traits():
-    traits = Traits(["War"], ["genre"], np.zeros((0, 1)))
+    traits = ItemTraits(["War"], ["genre"], np.zeros((0, 1)))
     found = lifts(traits, np.float32([[1], [0]]), np.int32([0, 0]))
     assert found.rows() == [(0, "War", "genre", 0.5, 0.5, 1.0, 0.0)]
-    nothing = lifts(Traits([], [], np.zeros((0, 0))), np.zeros((2, 0)), np.int32([0, 1]))
+    nothing = lifts(ItemTraits([], [], np.zeros((0, 0))), np.zeros((2, 0)), np.int32([0, 1]))
     assert nothing.is_empty()
     assert nothing.columns == found.columns
     assert nothing.schema["trait"] == found.schema["trait"]
@@ -129,5 +129,5 @@ def test_main_genres_of_many_movies_are_counted(model):
 def test_names_are_kept_as_they_are(by_hand):
     names = ["<script>alert(1)</script>", "a&b", '"|"']
     model = by_hand(np.eye(3), genres=[[name] for name in names])
-    assert traits_of_movies(model).names[:3] == sorted(names)
+    assert traits_of_items(model).names[:3] == sorted(names)
     assert main_genres(model) == names

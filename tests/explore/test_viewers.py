@@ -1,42 +1,42 @@
-"""One viewer's taste, and why they are told what they are told."""
+"""One user's taste, and why they are told what they are told."""
 
 import numpy as np
 import polars as pl
 import pytest
 
 import matinee
-from matinee.analysis.traits import BANDS, traits_of_movies
-from matinee.analysis.users import reasons, taste
+from matinee.analysis.traits import BANDS, traits_of_items
+from matinee.analysis.users import explain_recommendations, genre_profile
 from matinee.errors import SettingError, UnknownIdError
-from matinee.models import ALS, EASE, Popularity, Viewer
+from matinee.models import ALS, EASE, Popularity, UserProfile
 
 
 def mean(values):
     return sum(values) / len(values) if values else None
 
 
-def counted(model, rated):
-    """The table of `taste` for {movie: stars}, by counting."""
-    traits = traits_of_movies(model)
+def counted(model, interactions):
+    """The table of `genre_profile` for {movie: stars}, by counting."""
+    traits = traits_of_items(model)
     everybody = []
     for at, user in enumerate(model.user_ids.values):
-        if model.rated.indptr[at] < model.rated.indptr[at + 1]:
-            one = model.viewer(user)
-            everybody.append(dict(zip(one.items.tolist(), one.stars.tolist(), strict=True)))
+        if model.interactions.indptr[at] < model.interactions.indptr[at + 1]:
+            one = model.user(user)
+            everybody.append(dict(zip(one.items.tolist(), one.values.tolist(), strict=True)))
     for name, kind, column in zip(traits.names, traits.kinds, traits.matrix.T, strict=True):
         own = set(np.flatnonzero(column).tolist())
         yield (
             name,
             kind,
-            mean([movie in own for movie in rated]),
-            mean([mean([movie in own for movie in one]) for one in everybody]),
-            mean([stars for movie, stars in rated.items() if movie in own]),
-            mean([stars for one in everybody for movie, stars in one.items() if movie in own]),
+            mean([item in own for item in interactions]),
+            mean([mean([item in own for item in one]) for one in everybody]),
+            mean([values for item, values in interactions.items() if item in own]),
+            mean([values for one in everybody for item, values in one.items() if item in own]),
         )
 
 
 def compare(found, rows):
-    columns = ["trait", "kind", "share", "share_of_all", "stars", "stars_of_all"]
+    columns = ["trait", "kind", "share", "share_of_all", "rating", "stars_of_all"]
     assert found.columns == columns
     for row, right in zip(found.rows(), rows, strict=True):
         assert row[:2] == right[:2]
@@ -47,62 +47,62 @@ def compare(found, rows):
 
 @pytest.mark.parametrize("user", [1, 77])
 def test_taste_is_counted(model, user):
-    viewer = model.viewer(user)
-    rated = dict(zip(viewer.items.tolist(), viewer.stars.tolist(), strict=True))
-    compare(taste(model, user), counted(model, rated))
+    profile = model.user(user)
+    interactions = dict(zip(profile.items.tolist(), profile.values.tolist(), strict=True))
+    compare(genre_profile(model, user), counted(model, interactions))
 
 
 def test_taste_of_somebody_new_is_that_of_their_ratings(model):
     ann = model.fold_in({1: 5, 2: 0.5, 9: 4})
-    compare(taste(model, ann), counted(model, {0: 5.0, 1: 0.5, 8: 4.0}))
+    compare(genre_profile(model, ann), counted(model, {0: 5.0, 1: 0.5, 8: 4.0}))
 
 
 def test_taste_of_somebody_with_a_single_rating(by_hand):
     genres = [["War"], ["Drama"], ["War", "Drama"], []]
     model = by_hand(np.eye(4), seen=[[2], [0, 1, 3], []], genres=genres)
-    stars = float(model.viewer(1).stars[0])
-    found = taste(model, 1)
-    compare(found, counted(model, {2: stars}))
+    values = float(model.user(1).values[0])
+    found = genre_profile(model, 1)
+    compare(found, counted(model, {2: values}))
     assert found.filter(pl.col("kind") == "genre")["share"].to_list() == [1, 1]
-    # viewer 2 gave a third of three ratings to each; viewer 3, without any, counts for nothing
+    # user 2 gave a third of three ratings to each; user 3, without any, counts for nothing
     assert found.filter(trait="War")["share_of_all"].item() == pytest.approx(2 / 3)
 
 
 def test_taste_of_nobody_is_unknown(model):
-    found = taste(model, model.fold_in({}))
-    assert found["share"].null_count() == found["stars"].null_count() == found.height
+    found = genre_profile(model, model.fold_in({}))
+    assert found["share"].null_count() == found["rating"].null_count() == found.height
     assert found["share_of_all"].null_count() == 0
 
 
-def test_stars_of_what_nobody_rated_are_missing(by_hand):
+def test_values_of_what_nobody_rated_are_missing(by_hand):
     model = by_hand(np.eye(3), seen=[[0, 1]], genres=[["War"], ["War"], ["Polka"]])
-    row = taste(model, 1).filter(trait="Polka").row(0)
+    row = genre_profile(model, 1).filter(trait="Polka").row(0)
     assert row == ("Polka", "genre", 0.0, 0.0, None, None)
 
 
 def test_taste_without_genres_and_years_is_of_the_well_known(by_hand):
-    found = taste(by_hand(np.eye(5)), 1)
+    found = genre_profile(by_hand(np.eye(5)), 1)
     assert found["trait"].to_list() == list(BANDS)
     assert found["share"].sum() == pytest.approx(1)
 
 
-def test_taste_asks_for_viewers_that_there_are(model):
+def test_taste_asks_for_users_that_there_are(model):
     with pytest.raises(UnknownIdError):
-        taste(model, 12_345)
+        genre_profile(model, 12_345)
     with pytest.raises(UnknownIdError):
-        reasons(model, 12_345)
+        explain_recommendations(model, 12_345)
 
 
 @pytest.mark.parametrize("code", [-1, 200])
-def test_taste_refuses_a_viewer_of_movies_that_the_model_does_not_have(model, code):
+def test_taste_refuses_a_user_of_movies_that_the_model_does_not_have(model, code):
     with pytest.raises(SettingError, match="another model"):
-        taste(model, Viewer(np.int32([code]), np.float32([5])))
+        genre_profile(model, UserProfile(np.int32([code]), np.float32([5])))
 
 
 @pytest.mark.parametrize("because", [0, 1, 3, 1000])
 def test_reasons_are_the_ratings_that_add_most(both, because):
     for user in (1, both.fold_in({1: 5, 2: 1, 30: 4.5})):
-        found = reasons(both, user, 4, because)
+        found = explain_recommendations(both, user, 4, because)
         assert found.drop("because").equals(both.recommend(user, 4))
         for item, titles in found.select("item", "because").rows():
             parts = both.explain(user, item).rows(named=True)
@@ -115,21 +115,22 @@ def test_reasons_are_the_ratings_that_add_most(both, because):
             assert titles == best[:because]
 
 
-def test_reasons_by_stars_leave_out_what_speaks_against_and_what_is_general(model):
-    found = reasons(model, 5, 20, 1000)
-    rated = {model.catalog.titles[code] for code in model.viewer(5).items}
+def test_reasons_by_values_leave_out_what_speaks_against_and_what_is_general(model):
+    found = explain_recommendations(model, 5, 20, 1000)
+    interactions = {model.catalog.titles[code] for code in model.user(5).items}
     some = [set(titles) for titles in found["because"]]
-    assert all(titles <= rated for titles in some)
-    assert any(titles < rated for titles in some)
+    assert all(titles <= interactions for titles in some)
+    assert any(titles < interactions for titles in some)
 
 
 def test_reasons_of_item_weights_are_the_movies_most_watched_together(parts):
     model = EASE(regularization=20).fit(parts[0])
-    found = reasons(model, 3, 5, 2)
-    rated = model.viewer(3).items.tolist()
+    found = explain_recommendations(model, 3, 5, 2)
+    interactions = model.user(3).items.tolist()
     for item, titles in found.select("item", "because").rows():
         weights = {
-            model.catalog.titles[j]: float(model.ranking.weights[j, item - 1]) for j in rated
+            model.catalog.titles[j]: float(model.ranking_head.weights[j, item - 1])
+            for j in interactions
         }
         adding = [title for title in weights if weights[title] > 0]
         assert titles == sorted(adding, key=lambda title: -weights[title])[:2]
@@ -138,7 +139,7 @@ def test_reasons_of_item_weights_are_the_movies_most_watched_together(parts):
 def test_popularity_and_nobody_have_lists_without_reasons(parts, model):
     popular = Popularity().fit(parts[0])
     for one, user in ((popular, 1), (model, model.fold_in({}))):
-        found = reasons(one, user, 3)
+        found = explain_recommendations(one, user, 3)
         assert found.height == 3
         assert found["because"].to_list() == [[], [], []]
 
@@ -148,13 +149,13 @@ def test_a_network_has_lists_without_reasons(parts):
     from matinee.models.neural import NeuMF
 
     model = NeuMF(epochs=1, device="cpu").fit(parts[0], threads=1)
-    found = reasons(model, 1, 3)
+    found = explain_recommendations(model, 1, 3)
     assert found["because"].to_list() == [[], [], []]
     assert found.schema["because"] == pl.List(pl.String)
 
 
 def test_where_all_is_seen_there_is_nothing_to_give_reasons_for(by_hand):
-    found = reasons(by_hand(np.eye(3)), 1)
+    found = explain_recommendations(by_hand(np.eye(3)), 1)
     assert found.is_empty()
     assert found.schema["because"] == pl.List(pl.String)
 
@@ -163,7 +164,7 @@ def test_reasons_keep_titles_as_text(by_hand):
     titles = [f"<script>alert({i})</script>" for i in range(3)]
     model = by_hand(np.ones((3, 2)), seen=[[0], [1, 2]], tastes=np.ones((2, 2)), titles=titles)
     ann = model.fold_in({1: 5})
-    assert reasons(model, ann)["because"].to_list() == [[titles[0]]] * 2
+    assert explain_recommendations(model, ann)["because"].to_list() == [[titles[0]]] * 2
 
 
 def test_reasons_are_of_the_movie_listed_whatever_others_are_called():
@@ -172,12 +173,14 @@ def test_reasons_are_of_the_movie_listed_whatever_others_are_called():
         {
             "user": [1, 1, 1, 2, 2, 2, 3, 3, 4, 4],
             "item": ["a", "b", "c", "a", "b", "d", "b", "d", "c", "e"],
-            "stars": [5.0, 1.0, 4.0, 5.0, 2.0, 5.0, 5.0, 1.0, 4.0, 5.0],
+            "rating": [5.0, 1.0, 4.0, 5.0, 2.0, 5.0, 5.0, 1.0, 4.0, 5.0],
         }
     )
     called = {"a": "b", "b": "c", "c": "d", "d": "e", "e": "a"}
     plain = ALS(factors=2, regularization=0.02).fit(matinee.read(table))
     named = table.with_columns(title=pl.col("item").replace_strict(called))
     crossed = ALS(factors=2, regularization=0.02).fit(matinee.read(named))
-    right = [[called[one] for one in titles] for titles in reasons(plain, 1)["because"]]
-    assert reasons(crossed, 1)["because"].to_list() == right
+    right = [
+        [called[one] for one in titles] for titles in explain_recommendations(plain, 1)["because"]
+    ]
+    assert explain_recommendations(crossed, 1)["because"].to_list() == right

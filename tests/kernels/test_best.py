@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matinee.kernels.csr import compress
-from matinee.kernels.parallel import equal_blocks, run_blocks
-from matinee.kernels.scoring import groups_of_viewers, pack, score_rows
-from matinee.kernels.topk import best_of_panels, best_of_rows, top_n
+from matinee.kernels.parallel import balanced_blocks, run_blocks
+from matinee.kernels.scoring import groups_of_users, pack, score_rows
+from matinee.kernels.topk import top_n, topk_dense, topk_packed
 
 
 def best_by_sorting(scores, allowed, n):
@@ -37,28 +37,28 @@ def test_top_n_is_a_sort_with_ties_by_code(entries, n):
     assert np.isnan(best[~found]).all()
 
 
-def random_seen(rng, viewers, movies, count):
-    """Which movies each viewer has seen, as compressed rows, ascending."""
-    pairs = np.sort(rng.permutation(viewers * movies)[:count])
-    user, item = (code.astype(np.int32) for code in np.divmod(pairs, movies))
-    return compress(user, item, np.ones(len(pairs), np.float32), viewers)
+def random_seen(rng, users, items, count):
+    """Which movies each user has seen, as compressed rows, ascending."""
+    pairs = np.sort(rng.permutation(users * items)[:count])
+    user, item = (code.astype(np.int32) for code in np.divmod(pairs, items))
+    return compress(user, item, np.ones(len(pairs), np.float32), users)
 
 
 def masks(seen, allowed):
-    """What may be listed for each viewer, bool (viewers, movies)."""
+    """What may be listed for each user, bool (users, items)."""
     out = np.tile(allowed, (len(seen.indptr) - 1, 1))
     out[np.repeat(np.arange(len(out)), np.diff(seen.indptr)), seen.indices] = False
     return out
 
 
-def test_the_best_of_each_row_leaves_out_what_that_viewer_has_seen():
+def test_the_best_of_each_row_leaves_out_what_that_user_has_seen():
     rng = np.random.default_rng(4)
     scores = rng.integers(0, 25, (50, 40)).astype(np.float32)  # with ties
     seen, allowed = random_seen(rng, 50, 40, 600), rng.random(40) < 0.8
     codes, best = np.empty((50, 9), np.int32), np.empty((50, 9), np.float32)
-    blocks = equal_blocks(np.arange(51), blocks=6)
+    blocks = balanced_blocks(np.arange(51), blocks=6)
     arguments = (scores, allowed, seen.indptr, seen.indices, codes, best)
-    run_blocks(best_of_rows, blocks, *arguments, threads=3)
+    run_blocks(topk_dense, blocks, *arguments, threads=3)
     for user, mask in enumerate(masks(seen, allowed)):
         assert codes[user].tolist() == best_by_sorting(scores[user], mask, 9)
         assert np.array_equal(best[user], scores[user, codes[user]])
@@ -84,7 +84,7 @@ def check(users, items, biased, seen, allowed, n):
         codes = np.empty((len(users), n), np.int32)
         best = np.empty((len(users), n), np.float32)
         run_blocks(
-            best_of_panels, groups_of_viewers(len(users)), order, users, mean, biased,
+            topk_packed, groups_of_users(len(users)), order, users, mean, biased,
             *panels._replace(biases=kept), seen.indptr[:-1], seen.indptr[1:], seen.indices,
             codes, best, threads=threads,
         )  # fmt: skip
@@ -100,29 +100,32 @@ def test_lists_of_products_are_those_of_brute_force(data):
     """With ties, filters, seen movies, copies, zeros, and numbers that are none."""
     draw = data.draw
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    viewers, movies = draw(st.integers(1, 30)), draw(st.integers(1, 200))
+    n_users, n_items = draw(st.integers(1, 30)), draw(st.integers(1, 200))
     biased = draw(st.booleans())
     width = draw(st.sampled_from([0, 1, 5, 16, 17])) + 1
     steps = draw(st.sampled_from([1, 3, 1000]))  # how many different numbers there are
     size = draw(st.sampled_from([1e-30, 1, 1e15]))
-    users = (rng.integers(-steps, steps + 1, (viewers, width)) / steps * size).astype(np.float32)
-    items = (rng.integers(-steps, steps + 1, (movies, width)) / steps).astype(np.float32)
-    items *= rng.exponential(1, (movies, 1)).astype(np.float32) ** draw(st.sampled_from([0, 3]))
-    items[rng.integers(0, movies, movies // 3)] = items[0]
+    users = (rng.integers(-steps, steps + 1, (n_users, width)) / steps * size).astype(np.float32)
+    items = (rng.integers(-steps, steps + 1, (n_items, width)) / steps).astype(np.float32)
+    items *= rng.exponential(1, (n_items, 1)).astype(np.float32) ** draw(st.sampled_from([0, 3]))
+    items[rng.integers(0, n_items, n_items // 3)] = items[0]
     for row in (users, items):
         odd = draw(st.sampled_from([None, 0.0, np.nan, np.inf, -np.inf]))
         if odd is not None:
             row[rng.integers(len(row)), rng.integers(width) if draw(st.booleans()) else ...] = odd
-    seen = random_seen(rng, viewers, movies, draw(st.integers(0, viewers * movies)))
-    allowed = rng.random(movies) < draw(st.sampled_from([0.05, 0.5, 1.1]))
+    seen = random_seen(rng, n_users, n_items, draw(st.integers(0, n_users * n_items)))
+    allowed = rng.random(n_items) < draw(st.sampled_from([0.05, 0.5, 1.1]))
     check(users, items, biased, seen, allowed, draw(st.sampled_from([1, 3, 10, 150, 250])))
 
 
 @pytest.mark.parametrize("biased", [False, True])
 @pytest.mark.parametrize("factors", [3, 64, 3000])
-def test_rounding_does_not_prune_a_movie_that_points_where_the_viewer_does(factors, biased):
+def test_rounding_does_not_prune_a_movie_that_points_where_the_user_does(factors, biased):
     """There the bound is the score itself, and the last bits decide."""
-    nobody, everything = random_seen(np.random.default_rng(0), 8, 1000, 0), np.ones(1000, bool)
+    default_user, everything = (
+        random_seen(np.random.default_rng(0), 8, 1000, 0),
+        np.ones(1000, bool),
+    )
     for seed in range(20):  # sums of some directions are rounded up, of others down
         rng = np.random.default_rng(seed)
         users = np.tile(rng.normal(size=factors + biased).astype(np.float32), (8, 1))
@@ -130,10 +133,10 @@ def test_rounding_does_not_prune_a_movie_that_points_where_the_viewer_does(facto
         if biased:
             users[:, 0] = -3.5  # no large number to hide the last bits
             items[:, 0] = 0
-        check(users, items.astype(np.float32), biased, nobody, everything, 10)
+        check(users, items.astype(np.float32), biased, default_user, everything, 10)
 
 
-def test_viewers_of_any_length_may_come_together():
+def test_users_of_any_length_may_come_together():
     rng = np.random.default_rng(3)
     users = rng.normal(size=(40, 8)) * np.geomspace(1e-3, 1e3, 40)[:, None]
     items = rng.normal(size=(2000, 8))
@@ -142,7 +145,7 @@ def test_viewers_of_any_length_may_come_together():
     check(users, items, True, random_seen(rng, 40, 2000, 9000), np.ones(2000, bool), 10)
 
 
-def test_a_viewer_who_has_seen_almost_everything():
+def test_a_user_who_has_seen_almost_everything():
     rng = np.random.default_rng(1)
     users = rng.normal(size=(20, 9)).astype(np.float32)
     items = rng.normal(size=(3000, 9)).astype(np.float32)
@@ -157,15 +160,15 @@ def test_most_products_are_not_taken():
     users = rng.normal(size=(16, 8)).astype(np.float32)
     items = rng.normal(size=(4000, 8)).astype(np.float32) * np.geomspace(1, 1e-3, 4000)[:, None]
     panels = pack(items.astype(np.float32), users, False)
-    nobody = random_seen(rng, 16, 4000, 0)
+    default_user = random_seen(rng, 16, 4000, 0)
     lists = []
     for spoilt in (False, True):
         if spoilt:
-            panels.vectors[len(panels.vectors) // 2 :] = np.inf  # would win if looked at
+            panels.item_factors[len(panels.item_factors) // 2 :] = np.inf  # would win if looked at
         codes, best = np.empty((16, 5), np.int32), np.empty((16, 5), np.float32)
-        best_of_panels(
+        topk_packed(
             0, 2, np.arange(16), users, np.float32(0), False, *panels,
-            nobody.indptr[:-1], nobody.indptr[1:], nobody.indices, codes, best,
+            default_user.indptr[:-1], default_user.indptr[1:], default_user.indices, codes, best,
         )  # fmt: skip
         lists.append(codes)
     assert np.array_equal(*lists)

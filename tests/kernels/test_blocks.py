@@ -106,7 +106,7 @@ def test_few_blocks_take_some_of_the_same_threads():
 
 @pytest.mark.parametrize("caller_fails", [True, False])
 def test_after_an_error_nobody_writes_any_more(caller_fails):
-    barrier, caller, written = threading.Barrier(2), threading.current_thread(), []
+    barrier, caller, format_setting = threading.Barrier(2), threading.current_thread(), []
 
     def kernel(start, stop):
         if start < 2:
@@ -114,14 +114,14 @@ def test_after_an_error_nobody_writes_any_more(caller_fails):
             if (threading.current_thread() is caller) == caller_fails:
                 raise BrokenBlockError
         time.sleep(0.05)
-        written.append(start)
+        format_setting.append(start)
 
     with pytest.raises(BrokenBlockError):
         run_blocks(kernel, many(3), threads=2)
-    before = list(written)
+    before = list(format_setting)
     assert len(before) >= 1
     time.sleep(0.2)
-    assert written == before
+    assert format_setting == before
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matinee.kernels.drift import bridge, draw_paths, path_likelihood
-from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.kernels.parallel import balanced_blocks, run_blocks
 
 COUNTS = (0, 1, 6, 0, 2, 9)  # moments of each row
 MEMORIES = (1.0, 300.0, 1e5, 1e9)  # seconds
@@ -46,7 +46,7 @@ class Paths:
         noise = np.zeros(len(path)) if noise is None else noise
         run_blocks(
             draw_paths,
-            equal_blocks(self.indptr, blocks),
+            balanced_blocks(self.indptr, blocks),
             self.indptr,
             self.moments,
             self.gaps,
@@ -63,7 +63,7 @@ class Paths:
     def likelihoods(self, memory, variance, threads=1, blocks=1):
         return run_blocks(
             path_likelihood,
-            equal_blocks(self.indptr, blocks),
+            balanced_blocks(self.indptr, blocks),
             self.indptr,
             self.moments,
             self.gaps,

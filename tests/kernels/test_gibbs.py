@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from matinee.kernels.gibbs import draw_rows, score_entries
 from matinee.kernels.linalg import CHUNK, padded
-from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.kernels.simd import LANES
 
 COUNTS = (0, 1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5)  # ratings of a side's first rows
@@ -18,13 +18,13 @@ COUNTS = (0, 1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5)  # ratings of a s
 class Problem(NamedTuple):
     """Ratings with rows on two sides or more, and a prior for the rows of one of them.
 
-    `rows` is float64 (rows of all sides, 1 + factors), bias first; `stars` are to be explained.
+    `rows` is float64 (rows of all sides, 1 + factors), bias first; `values` are to be explained.
     """
 
     firsts: np.ndarray
     codes: np.ndarray
     rows: np.ndarray
-    stars: np.ndarray
+    values: np.ndarray
     precision: np.ndarray
     means: np.ndarray
 
@@ -72,10 +72,10 @@ def conditional(given, side):
         others = np.delete(given.codes[mine], side, axis=1)
         design = given.rows[others].sum(axis=1)
         design[:, 0] = 1
-        target = given.stars[mine] - dense_scores(others, given.rows)
+        target = given.values[mine] - dense_scores(others, given.rows)
         covariance = np.linalg.inv(given.precision + design.T @ design)
-        pull = given.precision @ given.means[row - given.firsts[side]]
-        mean = covariance @ (pull + design.T @ target)
+        prior_weight = given.precision @ given.means[row - given.firsts[side]]
+        mean = covariance @ (prior_weight + design.T @ target)
         out.append((mean, covariance))
     return out
 
@@ -86,14 +86,14 @@ def draw(given, side, noise=None, threads=1, blocks=3):
     table = np.zeros((len(given.rows), width), np.float32)
     table[:, :factors] = given.rows[:, 1:]
     biases = given.rows[:, 0].astype(np.float32)
-    residual = (given.stars - dense_scores(given.codes, given.rows)).astype(np.float32)
+    residual = (given.values - dense_scores(given.codes, given.rows)).astype(np.float32)
     prior = np.zeros((width, width + LANES), np.float32)
     np.fill_diagonal(prior, 1)
     prior[:factors, :factors] = given.precision[1:, 1:]
     prior[:factors, width + 1] = given.precision[0, 1:]
     span = given.span(side)
-    pull, wide = np.zeros((2, len(given.means), 1 + width), np.float32)
-    pull[:, : 1 + factors] = (given.means - given.rows[span]) @ given.precision
+    prior_weight, wide = np.zeros((2, len(given.means), 1 + width), np.float32)
+    prior_weight[:, : 1 + factors] = (given.means - given.rows[span]) @ given.precision
     if noise is not None:
         wide[:, : 1 + factors] = noise
     entries = np.argsort(given.codes[:, side], kind="stable").astype(np.int32)
@@ -101,7 +101,7 @@ def draw(given, side, noise=None, threads=1, blocks=3):
     indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
     run_blocks(
         draw_rows,
-        equal_blocks(indptr, blocks),
+        balanced_blocks(indptr, blocks),
         indptr,
         entries,
         side,
@@ -111,7 +111,7 @@ def draw(given, side, noise=None, threads=1, blocks=3):
         biases,
         residual,
         prior,
-        pull,
+        prior_weight,
         np.float32(given.precision[0, 0]),
         wide,
         threads=threads,
@@ -171,7 +171,7 @@ def test_residuals_are_what_the_new_rows_leave(sides, side, factors):
     given = problem(sides, factors, side, seed=2)
     noise = np.random.default_rng(0).standard_normal((len(given.means), 1 + factors))
     drawn = draw(given, side, noise)
-    expected = given.stars - dense_scores(given.codes, rows_of(given, drawn))
+    expected = given.values - dense_scores(given.codes, rows_of(given, drawn))
     np.testing.assert_allclose(drawn[2], expected, rtol=1e-4, atol=1e-4)
 
 

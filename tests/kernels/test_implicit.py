@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from matinee.kernels.csr import compress, count_together, transpose
-from matinee.kernels.implicit_als import gram, improve_rows, solve_rows_blockwise
-from matinee.kernels.linalg import halve_rows, on_whole_lanes, room_for_halves
-from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.kernels.implicit_als import gram, update_rows_implicit_block, update_rows_implicit_cg
+from matinee.kernels.linalg import float16_buffer, pad_to_lanes, to_float16
+from matinee.kernels.parallel import balanced_blocks, run_blocks
 
 UNOBSERVED = 0.3
-SOLVERS = [(improve_rows, 300), (solve_rows_blockwise, 1000)]
+SOLVERS = [(update_rows_implicit_cg, 300), (update_rows_implicit_block, 1000)]
 
 
 def problem(factors, seed, rows=41, columns=30, entries=330):
@@ -72,7 +72,7 @@ def objective(matrix, other, penalties, prior, x, rows=None):
 
 def laid_out(other, kernel):
     """The other side's rows as the kernel reads them."""
-    return on_whole_lanes(other) if kernel is improve_rows else other
+    return pad_to_lanes(other) if kernel is update_rows_implicit_cg else other
 
 
 def solve(kernel, matrix, other, penalties, prior, start, last, *, threads=1, blocks=7):
@@ -81,7 +81,7 @@ def solve(kernel, matrix, other, penalties, prior, start, last, *, threads=1, bl
     whole = shared(other).astype(np.float32)
     arguments = (*matrix, laid_out(other, kernel), whole, penalties, prior, out, last)
     return out, sum(
-        run_blocks(kernel, equal_blocks(matrix.indptr, blocks), *arguments, threads=threads)
+        run_blocks(kernel, balanced_blocks(matrix.indptr, blocks), *arguments, threads=threads)
     )
 
 
@@ -136,7 +136,7 @@ def test_a_round_of_blocks_equals_the_slow_reference(factors, block):
             wanted = right[mine] - normal[np.ix_(mine, rest)] @ x[rest]
             x[mine] = np.linalg.solve(normal[np.ix_(mine, mine)], wanted)
         expected[row] = x
-    found, _ = solve(solve_rows_blockwise, matrix, other, penalties, prior, start, block)
+    found, _ = solve(update_rows_implicit_block, matrix, other, penalties, prior, start, block)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
     exact = reference(matrix, other, penalties, prior)
     assert np.abs(expected - exact).max() > 0.01  # one round is not the end
@@ -145,7 +145,12 @@ def test_a_round_of_blocks_equals_the_slow_reference(factors, block):
 @pytest.mark.parametrize("factors", [1, 3, 8, 70])
 @pytest.mark.parametrize(
     ("kernel", "last"),
-    [*SOLVERS, (improve_rows, 0), (improve_rows, 2), (solve_rows_blockwise, 3)],
+    [
+        *SOLVERS,
+        (update_rows_implicit_cg, 0),
+        (update_rows_implicit_cg, 2),
+        (update_rows_implicit_block, 3),
+    ],
 )
 def test_the_returned_sum_is_the_objective_over_all_pairs(factors, kernel, last):
     matrix, other, penalties, prior = problem(factors, seed=factors)
@@ -162,7 +167,9 @@ def test_the_returned_sum_is_the_objective_over_all_pairs(factors, kernel, last)
     assert np.array_equal(again[untouched], start.astype(np.float32)[untouched])
 
 
-@pytest.mark.parametrize(("kernel", "last"), [(improve_rows, 1), (solve_rows_blockwise, 3)])
+@pytest.mark.parametrize(
+    ("kernel", "last"), [(update_rows_implicit_cg, 1), (update_rows_implicit_block, 3)]
+)
 def test_each_round_lowers_the_sum(kernel, last):
     matrix, other, penalties, prior = problem(8, seed=2)
     x, values = np.zeros_like(prior), []
@@ -173,7 +180,8 @@ def test_each_round_lowers_the_sum(kernel, last):
 
 
 @pytest.mark.parametrize(
-    ("kernel", "last"), [(improve_rows, 3), (improve_rows, 100), (solve_rows_blockwise, 5)]
+    ("kernel", "last"),
+    [(update_rows_implicit_cg, 3), (update_rows_implicit_cg, 100), (update_rows_implicit_block, 5)],
 )
 def test_results_do_not_depend_on_threads_or_blocks(kernel, last):
     matrix, other, penalties, prior = problem(37, seed=3, rows=301, columns=90, entries=5000)
@@ -193,7 +201,9 @@ def moved(array, offset, room=None):
     return copy
 
 
-@pytest.mark.parametrize(("kernel", "last"), [(improve_rows, 4), (solve_rows_blockwise, 5)])
+@pytest.mark.parametrize(
+    ("kernel", "last"), [(update_rows_implicit_cg, 4), (update_rows_implicit_block, 5)]
+)
 def test_results_do_not_depend_on_where_arrays_lie(kernel, last):
     matrix, other, penalties, prior = problem(37, seed=3)
     start = np.random.default_rng(1).normal(0, 0.3, prior.shape)
@@ -222,7 +232,7 @@ def test_movies_watched_together_are_counted():
         dense[row, row_of(matrix, row)[0]] = 1
     by_column = transpose(matrix, 30)
     together = np.zeros((30, 30))
-    blocks = equal_blocks(by_column.indptr, 5)
+    blocks = balanced_blocks(by_column.indptr, 5)
     run_blocks(count_together, blocks, *by_column[:2], *matrix[:2], together, threads=3)
     assert np.array_equal(together, dense.T @ dense)
 
@@ -231,8 +241,8 @@ def test_movies_watched_together_are_counted():
 def test_halves_lie_on_whole_lanes_and_are_rounded_to_the_nearest(width):
     rows = np.random.default_rng(0).normal(0, 0.4, (300, 1 + width)).astype(np.float32)
     rows[7, 1] = 1e6  # too large for a half
-    halves = room_for_halves(300, width)
-    halve_rows(rows, 1, halves, threads=2)
+    halves = float16_buffer(300, width)
+    to_float16(rows, 1, halves, threads=2)
     assert halves.shape[1] % 16 == 0
     assert halves.ctypes.data % 64 == 0
     read = halves.view(np.float16)
@@ -240,18 +250,18 @@ def test_halves_lie_on_whole_lanes_and_are_rounded_to_the_nearest(width):
         assert np.array_equal(read[:, :width], rows[:, 1:].astype(np.float16))
     assert np.isinf(read[7, 0])
     assert not read[:, width:].any()
-    assert np.array_equal(on_whole_lanes(rows)[:, : 1 + width], rows)
+    assert np.array_equal(pad_to_lanes(rows)[:, : 1 + width], rows)
 
 
 @pytest.mark.parametrize("width", [5, 32])
 def test_conjugate_gradients_read_halves_as_the_numbers_they_are(width):
     matrix, other, penalties, prior = problem(width, seed=5)
     other = other.astype(np.float16).astype(np.float32)
-    halves = room_for_halves(len(other), width)
-    halve_rows(other, 0, halves)
+    halves = float16_buffer(len(other), width)
+    to_float16(other, 0, halves)
     whole, found = shared(other).astype(np.float32), []
-    for rows in (on_whole_lanes(other), halves):
+    for rows in (pad_to_lanes(other), halves):
         out = prior.copy()
-        improve_rows(0, len(out), *matrix, rows, whole, penalties, prior, out, 3)
+        update_rows_implicit_cg(0, len(out), *matrix, rows, whole, penalties, prior, out, 3)
         found.append(out)
     assert np.array_equal(*found)

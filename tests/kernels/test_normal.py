@@ -9,13 +9,13 @@ from matinee.kernels.linalg import (
     add_rows,
     add_squares,
     factorize,
-    four_of,
-    halve_rows,
+    float16_buffer,
+    load_four,
     padded,
     products,
-    room_for_halves,
     scratch,
     solve_upper,
+    to_float16,
 )
 from matinee.kernels.simd import LANES
 
@@ -67,10 +67,10 @@ def test_four_rows_at_a_time(left, halved):
     rows = rng.normal(size=(20, 48)).astype(np.float16).astype(np.float32)
     matrix = rows
     if halved:
-        matrix = room_for_halves(20, 48)
-        halve_rows(rows, 0, matrix)
+        matrix = float16_buffer(20, 48)
+        to_float16(rows, 0, matrix)
     indices = rng.integers(0, 20, 5 + left).astype(np.int32)
-    four = four_of(indices, 5, len(indices))
+    four = load_four(indices, 5, len(indices))
     assert four[:left] == tuple(indices[5:])
     assert set(four[left:]) <= {indices[-1]}
     x, out = rng.normal(size=(2, 1, 48)).astype(np.float32)

@@ -17,7 +17,7 @@ from matinee.kernels.ordinal import (
     truncated,
 )
 from matinee.kernels.ordinal import quantile as normal_quantile
-from matinee.kernels.parallel import even_blocks, run_blocks
+from matinee.kernels.parallel import run_blocks, uniform_blocks
 
 GRID = 20_001  # points of an integral: an odd number, as Simpson's rule likes it
 CUTS = np.array([-np.inf, -1.8, -0.9, -0.2, 0.4, 1.7, np.inf])
@@ -196,7 +196,7 @@ def latent_of(levels, scores, uniforms, cuts=CUTS, threads=1):
     residual = np.random.default_rng(5).normal(size=len(scores)).astype(np.float32)
     latent = scores + residual
     arguments = levels, cuts, np.asarray(uniforms, np.float32), latent, residual
-    run_blocks(draw_latent, even_blocks(len(scores), 100), *arguments, threads=threads)
+    run_blocks(draw_latent, uniform_blocks(len(scores), 100), *arguments, threads=threads)
     return latent, residual
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matinee.kernels.parallel import run_blocks
-from matinee.kernels.scoring import groups_of_viewers, pack, score_rows
+from matinee.kernels.scoring import groups_of_users, pack, score_rows
 
 MEAN = np.float32(3.5)
 
@@ -17,16 +17,16 @@ def every_score(users, items, biased, threads=None):
     out = np.full((len(users), len(items)), np.nan, np.float32)
     packed = pack(items, users, biased)[:3]
     mean = MEAN if biased else np.float32(0)
-    blocks = groups_of_viewers(len(users))
+    blocks = groups_of_users(len(users))
     run_blocks(score_rows, blocks, users, mean, biased, *packed, out, threads=threads)
     return out
 
 
-@pytest.mark.parametrize("viewers", [1, 7, 8, 21])
-@pytest.mark.parametrize("movies", [1, 15, 16, 17, 101])
+@pytest.mark.parametrize("users", [1, 7, 8, 21])
+@pytest.mark.parametrize("items", [1, 15, 16, 17, 101])
 @pytest.mark.parametrize("factors", [1, 7, 16, 24])
-def test_scores_equal_the_dense_product(viewers, movies, factors):
-    users, items = rows(viewers, factors, 0), rows(movies, factors, 1)
+def test_scores_equal_the_dense_product(n_users, n_items, factors):
+    users, items = rows(n_users, factors, 0), rows(n_items, factors, 1)
     wide_users, wide_items = users.astype(np.float64), items.astype(np.float64)
     expected = wide_users[:, 1:] @ wide_items[:, 1:].T + wide_users[:, :1] + wide_items[:, 0] + MEAN
     np.testing.assert_allclose(every_score(users, items, True), expected, rtol=1e-5, atol=1e-6)
@@ -66,8 +66,8 @@ def test_movies_are_packed_by_the_best_score_they_could_get():
     assert (codes[100:] == -1).all()
     assert (packed.biases.ravel()[100:] == -np.inf).all()
     np.testing.assert_array_equal(packed.biases.ravel()[:100], items[codes[:100], 0])
-    vectors = packed.vectors.reshape(-1, 8, 16).transpose(0, 2, 1).reshape(-1, 8)
-    np.testing.assert_array_equal(vectors[:100], items[codes[:100], 1:])
+    item_factors = packed.item_factors.reshape(-1, 8, 16).transpose(0, 2, 1).reshape(-1, 8)
+    np.testing.assert_array_equal(item_factors[:100], items[codes[:100], 1:])
     exact = np.linalg.norm(items[:, 1:].astype(np.float64), axis=1)[codes[:100]]
     lengths = packed.lengths.ravel()[:100]
     assert (lengths > exact).all()

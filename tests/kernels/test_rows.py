@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from matinee.kernels import csr as rows
 from matinee.kernels.csr import (
-    add_up_words,
-    both_ways,
+    bincount,
+    checksum_words,
     compress,
+    csr_and_csc,
+    in_range,
     mark,
     rank,
     repeated_entry,
-    tally,
     transpose,
-    within,
 )
 
 
@@ -50,13 +50,13 @@ def check(entries):
     assert as_lists(compress(row, column, value, 6)) == grown(triples, 6)
     by_column = grown(sorted(flipped, key=lambda one: one[1]), 8)
     assert as_lists(transpose(compress(row, column, value, 6), 8)) == by_column
-    by_row, by_column_too = both_ways(row, column, value, 6, 8)
+    by_row, by_column_too = csr_and_csc(row, column, value, 6, 8)
     assert as_lists(by_row) == grown(sorted(triples, key=lambda one: one[1]), 6)
     assert as_lists(by_column_too) == by_column
     pairs = sorted(entries)
     twice = [a for a, b in pairwise(pairs) if a == b]
     assert repeated_entry(by_row) == (twice[0] if twice else None)
-    assert tally(row, 6).tolist() == [len(one) for one in as_lists(by_row)]
+    assert bincount(row, 6).tolist() == [len(one) for one in as_lists(by_row)]
 
 
 def test_rows_are_what_lists_would_be():
@@ -80,7 +80,7 @@ def test_rank_is_the_place_among_the_distinct(numbers):
 
 @given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1), st.integers(0, 2**32))
 def test_words_add_up(words, first):
-    plain, weighted, low, high = add_up_words(np.array(words, np.int32), first)
+    plain, weighted, low, high = checksum_words(np.array(words, np.int32), first)
     unsigned = [word % 2**32 for word in words]
     assert plain == sum(unsigned)
     places = [(first + at) % 2**32 for at in range(1, len(words) + 1)]
@@ -90,7 +90,7 @@ def test_words_add_up(words, first):
 
 def test_within():
     codes = np.arange(5, dtype=np.int32)
-    assert within(codes, 5)
-    assert within(codes[:0], 0)
-    assert not within(codes, 4)
-    assert not within(codes - np.int32(1), 5)
+    assert in_range(codes, 5)
+    assert in_range(codes[:0], 0)
+    assert not in_range(codes, 4)
+    assert not in_range(codes - np.int32(1), 5)

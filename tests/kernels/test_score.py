@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from matinee.kernels.als import add_up_rows, predict_pairs, squared_error
 from matinee.kernels.csr import compress, take_rows
-from matinee.kernels.parallel import equal_blocks, even_blocks
+from matinee.kernels.parallel import balanced_blocks, uniform_blocks
 
 MEAN = np.float32(3.5)
 
@@ -25,13 +25,13 @@ def test_pairs_and_lists_of_scores_equal_the_dense_product():
     expected = dense_scores(users, items)
     user, item = np.divmod(np.arange(11 * 13, dtype=np.int32), 13)
     out = np.empty(len(user), np.float32)
-    nobody, nothing = users[3] + 1, items[2] - 1
-    predict_pairs(0, len(out), user, item, MEAN, users, items, nobody, nothing, out)
+    default_user, nothing = users[3] + 1, items[2] - 1
+    predict_pairs(0, len(out), user, item, MEAN, users, items, default_user, nothing, out)
     np.testing.assert_allclose(out.reshape(11, 13), expected, rtol=1e-5)
     unknown = np.int32([-1])
-    for codes, rows_of in (((unknown, item[:1]), (nobody, items[0])),
+    for codes, rows_of in (((unknown, item[:1]), (default_user, items[0])),
                            ((user[:1], unknown), (users[0], nothing))):  # fmt: skip
-        predict_pairs(0, 1, *codes, MEAN, users, items, nobody, nothing, out)
+        predict_pairs(0, 1, *codes, MEAN, users, items, default_user, nothing, out)
         np.testing.assert_allclose(out[0], dense_scores(*(r[None] for r in rows_of)), rtol=1e-5)
 
 
@@ -52,9 +52,9 @@ def test_rows_are_added_up_by_weight():
 def test_squared_error_sums_over_the_ratings_of_the_rows():
     users, items = rows(5, 3, 0), rows(6, 3, 1)
     user, item = np.int32([0, 0, 2, 4, 4]), np.int32([1, 5, 0, 2, 3])
-    stars = np.float32([1, 5, 3, 4, 2])
-    matrix = compress(user, item, stars, 5)
-    miss = (stars - dense_scores(users, items)[user, item]) ** 2
+    values = np.float32([1, 5, 3, 4, 2])
+    matrix = compress(user, item, values, 5)
+    miss = (values - dense_scores(users, items)[user, item]) ** 2
     assert np.isclose(squared_error(0, 5, *matrix, MEAN, users, items), miss.sum(), rtol=1e-5)
     assert np.isclose(squared_error(1, 4, *matrix, MEAN, users, items), miss[2], rtol=1e-5)
 
@@ -63,7 +63,7 @@ def test_squared_error_sums_over_the_ratings_of_the_rows():
 @given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 20))
 def test_blocks_cover_every_row_once_in_order(counts, blocks):
     indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    found = equal_blocks(indptr, blocks)
+    found = balanced_blocks(indptr, blocks)
     assert [row for start, stop in found for row in range(start, stop)] == list(range(len(counts)))
     assert len(found) <= blocks
 
@@ -71,7 +71,7 @@ def test_blocks_cover_every_row_once_in_order(counts, blocks):
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 1000), st.integers(1, 200))
 def test_even_blocks_cover_every_row_once_in_order(rows, least):
-    found = even_blocks(rows, least)
+    found = uniform_blocks(rows, least)
     assert [row for start, stop in found for row in range(start, stop)] == list(range(rows))
     sizes = [stop - start for start, stop in found]
     assert max(sizes) - min(sizes) <= 1

@@ -5,10 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from matinee.kernels.als import solve_rows_cg, solve_rows_exact
+from matinee.kernels.als import update_rows_cg, update_rows_cholesky
 from matinee.kernels.csr import compress, transpose
-from matinee.kernels.linalg import halve_rows, room_for_halves
-from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.kernels.linalg import float16_buffer, to_float16
+from matinee.kernels.parallel import balanced_blocks, run_blocks
 
 MEAN = 3.3
 
@@ -21,8 +21,8 @@ def problem(factors, seed, rows=40, columns=30, entries=400):
     keep = (row != 3) & (row != 4) & (row != 5)
     row = np.concatenate([row[keep], [4], np.full(columns, 5)]).astype(np.int32)
     column = np.concatenate([column[keep], [7], np.arange(columns)]).astype(np.int32)
-    stars = rng.integers(1, 11, len(row)).astype(np.float32) / 2
-    matrix = compress(row, column, stars, rows)
+    values = rng.integers(1, 11, len(row)).astype(np.float32) / 2
+    matrix = compress(row, column, values, rows)
     other = rng.normal(0, 0.5, (columns, 1 + factors)).astype(np.float32)
     prior = rng.normal(0, 0.3, (rows, 1 + factors)).astype(np.float32)
     return matrix, other, prior
@@ -34,11 +34,11 @@ def reference(matrix, other, prior, ridge, exponent):
     other = other.astype(np.float64)
     for row in range(len(prior)):
         span = slice(matrix.indptr[row], matrix.indptr[row + 1])
-        columns, stars = matrix.indices[span], matrix.values[span].astype(np.float64)
+        columns, values = matrix.indices[span], matrix.values[span].astype(np.float64)
         if len(columns) == 0:
             continue
         design = np.column_stack([np.ones(len(columns)), other[columns, 1:]])
-        target = stars - MEAN - other[columns, 0]
+        target = values - MEAN - other[columns, 0]
         penalty = ridge * len(columns) ** exponent * np.eye(design.shape[1])
         right = design.T @ target + penalty @ prior[row]
         out[row] = np.linalg.solve(design.T @ design + penalty, right)
@@ -48,9 +48,9 @@ def reference(matrix, other, prior, ridge, exponent):
 def solve(kernel, matrix, other, prior, ridge, exponent, start, *steps, threads=1, blocks=7):
     out = start.astype(np.float32).copy()
     against = (other,)
-    if kernel is solve_rows_cg:
-        halves = room_for_halves(len(other), other.shape[1] - 1)
-        halve_rows(other, 1, halves)
+    if kernel is update_rows_cg:
+        halves = float16_buffer(len(other), other.shape[1] - 1)
+        to_float16(other, 1, halves)
         against = (other[:, 0].copy(), halves)
     arguments = (
         *matrix,
@@ -60,7 +60,7 @@ def solve(kernel, matrix, other, prior, ridge, exponent, start, *steps, threads=
         np.float32(ridge),
         np.float32(exponent),
     )
-    blocks = equal_blocks(matrix.indptr, blocks)
+    blocks = balanced_blocks(matrix.indptr, blocks)
     run_blocks(kernel, blocks, *arguments, out, *steps, threads=threads)
     return out
 
@@ -71,7 +71,9 @@ def solve(kernel, matrix, other, prior, ridge, exponent, start, *steps, threads=
 def test_exact_solver_solves_the_normal_equations(factors, ridge, exponent, with_prior):
     matrix, other, prior = problem(factors, seed=factors)
     prior = prior * np.float32(with_prior)
-    found = solve(solve_rows_exact, matrix, other, prior, ridge, exponent, np.full_like(prior, 9))
+    found = solve(
+        update_rows_cholesky, matrix, other, prior, ridge, exponent, np.full_like(prior, 9)
+    )
     expected = reference(matrix, other, prior, ridge, exponent)
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-4)
 
@@ -82,7 +84,7 @@ def test_conjugate_gradients_reach_the_same_solution(factors, with_prior):
     matrix, other, prior = problem(factors, seed=factors)
     prior = prior * np.float32(with_prior)
     start = np.random.default_rng(1).normal(size=prior.shape)
-    found = solve(solve_rows_cg, matrix, other, prior, 1.4, 0.5, start, 3 * (1 + factors))
+    found = solve(update_rows_cg, matrix, other, prior, 1.4, 0.5, start, 3 * (1 + factors))
     expected = reference(matrix, other, prior, 1.4, 0.5)
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-3)
 
@@ -103,7 +105,7 @@ def test_each_conjugate_gradient_step_lowers_the_objective():
 
     start = np.zeros_like(prior)
     values = [
-        objective(solve(solve_rows_cg, matrix, other, prior, 1.4, 0.5, start, k).astype(float))
+        objective(solve(update_rows_cg, matrix, other, prior, 1.4, 0.5, start, k).astype(float))
         for k in range(5)
     ]
     assert all(after < before for before, after in pairwise(values))
@@ -111,12 +113,12 @@ def test_each_conjugate_gradient_step_lowers_the_objective():
 
 def test_a_row_without_ratings_gets_its_prior_mean():
     matrix, other, prior = problem(4, seed=0)
-    for kernel, steps in ((solve_rows_exact, ()), (solve_rows_cg, (3,))):
+    for kernel, steps in ((update_rows_cholesky, ()), (update_rows_cg, (3,))):
         found = solve(kernel, matrix, other, prior, 1.4, 0.5, np.full_like(prior, 7), *steps)
         assert np.array_equal(found[3], prior[3])
 
 
-@pytest.mark.parametrize(("kernel", "steps"), [(solve_rows_exact, ()), (solve_rows_cg, (3,))])
+@pytest.mark.parametrize(("kernel", "steps"), [(update_rows_cholesky, ()), (update_rows_cg, (3,))])
 def test_results_do_not_depend_on_threads_or_blocks(kernel, steps):
     matrix, other, prior = problem(12, seed=3, rows=300, columns=90, entries=5000)
     one = solve(kernel, matrix, other, prior, 1.4, 0.5, prior, *steps, threads=1)
@@ -138,9 +140,9 @@ def test_more_ratings_than_fit_one_chunk():
     other = rng.normal(0, 0.4, (count, 9)).astype(np.float32)
     prior = np.zeros((1, 9), np.float32)
     expected = reference(matrix, other, prior, 1.4, 0.5)
-    found = solve(solve_rows_exact, matrix, other, prior, 1.4, 0.5, prior)
+    found = solve(update_rows_cholesky, matrix, other, prior, 1.4, 0.5, prior)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
-    found = solve(solve_rows_cg, matrix, other, prior, 1.4, 0.5, prior, 30)
+    found = solve(update_rows_cg, matrix, other, prior, 1.4, 0.5, prior, 30)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 

@@ -8,20 +8,20 @@ import matinee
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.evaluation import rmse
-from matinee.models import ALS, BiasOnly
+from matinee.models import ALS, Bias
 
 
-def dense_als(dataset, recipe, start):
+def dense_als(dataset, estimator, start):
     """The same sum minimized in the same order, with full matrices in float64."""
-    ratings, lam, v = dataset.ratings, recipe.regularization, recipe.exponent
-    users, items, width = len(ratings.user_ids), len(ratings.item_ids), 1 + recipe.factors
-    stars, known = np.zeros((users, items)), np.zeros((users, items), bool)
-    stars[ratings.user, ratings.item] = ratings.stars
+    ratings, lam, v = dataset.ratings, estimator.regularization, estimator.exponent
+    users, items, width = len(ratings.user_ids), len(ratings.item_ids), 1 + estimator.factors
+    values, known = np.zeros((users, items)), np.zeros((users, items), bool)
+    values[ratings.user, ratings.item] = ratings.values
     known[ratings.user, ratings.item] = True
-    mean = ratings.stars.astype(np.float64).mean()
+    mean = ratings.values.astype(np.float64).mean()
     genres = dataset.catalog.genre_matrix
     f_items = np.column_stack([np.ones(items), genres])
-    if recipe.features == "none":
+    if estimator.features == "none":
         f_items = f_items[:, :1]
     f_users = np.ones((users, 1))
     x, w = np.zeros((users, width)), np.zeros((items, width))
@@ -29,26 +29,29 @@ def dense_als(dataset, recipe, start):
     mx, mw = np.zeros_like(x), np.zeros_like(w)
     link_ridge = np.sqrt(len(ratings))
 
-    def solve(stars, known, other, prior):
+    def solve(values, known, other, prior):
         out = prior.copy()
         for row in np.flatnonzero(known.any(axis=1)):
-            rated = known[row]
-            design = np.column_stack([np.ones(rated.sum()), other[rated, 1:]])
-            penalty = lam * rated.sum() ** v * np.eye(width)
-            right = design.T @ (stars[row, rated] - mean - other[rated, 0]) + penalty @ prior[row]
+            interactions = known[row]
+            design = np.column_stack([np.ones(interactions.sum()), other[interactions, 1:]])
+            penalty = lam * interactions.sum() ** v * np.eye(width)
+            right = (
+                design.T @ (values[row, interactions] - mean - other[interactions, 0])
+                + penalty @ prior[row]
+            )
             out[row] = np.linalg.solve(design.T @ design + penalty, right)
         return out
 
-    def relink(features, counts, rows):
+    def update_prior(features, counts, rows):
         weights = np.where(counts > 0, counts**v, 0)
         gram = features.T @ (weights[:, None] * features) + link_ridge * np.eye(features.shape[1])
         return features @ np.linalg.solve(gram, features.T @ (weights[:, None] * rows))
 
-    for _ in range(recipe.iterations):
-        w = solve(stars.T, known.T, x, mw)
-        mw = relink(f_items, known.sum(axis=0).astype(float), w)
-        mx = relink(f_users, known.sum(axis=1).astype(float), x)
-        x = solve(stars, known, w, mx)
+    for _ in range(estimator.iterations):
+        w = solve(values.T, known.T, x, mw)
+        mw = update_prior(f_items, known.sum(axis=0).astype(float), w)
+        mx = update_prior(f_users, known.sum(axis=1).astype(float), x)
+        x = solve(values, known, w, mx)
     cold = ~known.any(axis=0)
     w[cold] = mw[cold]
     return x, w
@@ -57,18 +60,18 @@ def dense_als(dataset, recipe, start):
 @pytest.mark.parametrize("features", ["genres", "none"])
 @pytest.mark.parametrize("factors", [0, 3])
 def test_training_equals_the_slow_reference(features, factors):
-    data, _ = generate(viewers=40, movies=30, ratings=500, seed=3)
+    data, _ = generate(users=40, items=30, ratings=500, seed=3)
     settings = {"regularization": 1.4, "iterations": 3, "solver": "cholesky", "seed": 8}
-    recipe = ALS(factors=factors, features=features, **settings)
+    estimator = ALS(factors=factors, features=features, **settings)
     start = 0.1 * np.random.default_rng(8).standard_normal((40, factors), np.float32)
-    users, items = dense_als(data, recipe, start)
-    model = recipe.fit(data)
-    np.testing.assert_allclose(model.rating.user_rows, users, rtol=5e-3, atol=5e-4)
-    np.testing.assert_allclose(model.rating.item_rows, items, rtol=5e-3, atol=5e-4)
+    users, items = dense_als(data, estimator, start)
+    model = estimator.fit(data)
+    np.testing.assert_allclose(model.rating_head.user_params, users, rtol=5e-3, atol=5e-4)
+    np.testing.assert_allclose(model.rating_head.item_params, items, rtol=5e-3, atol=5e-4)
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    "estimator",
     [
         ALS(factors=8),
         ALS(factors=8, solver="cholesky"),
@@ -76,8 +79,8 @@ def test_training_equals_the_slow_reference(features, factors):
         ALS(factors=0),
     ],
 )
-def test_the_loss_never_rises(parts, recipe):
-    loss = recipe.fit(parts[0]).history["loss"].to_numpy()
+def test_the_loss_never_rises(parts, estimator):
+    loss = estimator.fit(parts[0]).history["loss"].to_numpy()
     assert (np.diff(loss) <= 1e-6 * loss[:-1]).all()
     assert loss[-1] < loss[0]
 
@@ -88,34 +91,34 @@ def test_same_seed_same_bits_for_any_number_of_threads(parts):
             ALS(factors=7, iterations=3, solver=solver, seed=4).fit(parts[0], threads=threads)
             for threads in (1, 3)
         )
-        assert np.array_equal(one.rating.user_rows, three.rating.user_rows)
-        assert np.array_equal(one.rating.item_rows, three.rating.item_rows)
+        assert np.array_equal(one.rating_head.user_params, three.rating_head.user_params)
+        assert np.array_equal(one.rating_head.item_params, three.rating_head.item_params)
         assert one.history.drop("seconds").equals(three.history.drop("seconds"))
     other = ALS(factors=7, iterations=3, seed=5).fit(parts[0])
-    assert not np.array_equal(one.rating.user_rows, other.rating.user_rows)
+    assert not np.array_equal(one.rating_head.user_params, other.rating_head.user_params)
 
 
 def test_the_order_of_the_rows_does_not_matter(parts):
     train = parts[0]
     order = np.random.default_rng(0).permutation(len(train))
     shuffled = matinee.data.Dataset(train.ratings.take(order), train.catalog)
-    recipe = ALS(factors=4, iterations=2)
-    one, other = recipe.fit(train), recipe.fit(shuffled)
-    assert np.array_equal(one.rating.item_rows, other.rating.item_rows)
+    estimator = ALS(factors=4, iterations=2)
+    one, other = estimator.fit(train), estimator.fit(shuffled)
+    assert np.array_equal(one.rating_head.item_params, other.rating_head.item_params)
 
 
 def test_factors_learn_what_biases_cannot(generated, parts):
     train, test = parts
-    stars = test.ratings.stars
-    truth = generated[1].stars(test.ratings.user, test.ratings.item)
+    values = test.ratings.values
+    truth = generated[1].values(test.ratings.user, test.ratings.item)
 
-    def error(recipe):
-        return recipe.fit(train, test=test).history["test_rmse"][-1]
+    def error(estimator):
+        return estimator.fit(train, test=test).history["test_rmse"][-1]
 
-    biases, factors = error(BiasOnly()), error(ALS(factors=16))
-    best = rmse(truth, stars)
-    assert best < factors < biases < float(stars.std())
-    # with 36 ratings a viewer, most of the gap between biases and truth stays open
+    biases, factors = error(Bias()), error(ALS(factors=16))
+    best = rmse(truth, values)
+    assert best < factors < biases < float(values.std())
+    # with 36 ratings a user, most of the gap between biases and truth stays open
     assert factors < biases - 0.03 * (biases - best)
 
 
@@ -148,22 +151,22 @@ def test_reported_errors_are_those_of_the_model(parts):
         found = scores[ratings.user, ratings.item]
         if column == "test_rmse":  # the training error is the one that is minimized: not clipped
             found = model.predict(users, items)
-        assert model.history[column][-1] == pytest.approx(rmse(found, ratings.stars), abs=1e-5)
+        assert model.history[column][-1] == pytest.approx(rmse(found, ratings.values), abs=1e-5)
 
 
 def test_patience_keeps_the_best_iteration(parts):
     train, validation = parts[0].split("random", test_fraction=0.2, seed=1)
-    recipe = ALS(factors=40, regularization=0.3, iterations=40, solver="cholesky", patience=2)
-    model = recipe.fit(train, validation=validation)
+    estimator = ALS(factors=40, regularization=0.3, iterations=40, solver="cholesky", patience=2)
+    model = estimator.fit(train, validation=validation)
     errors = model.history["validation_rmse"].to_numpy()
     assert len(errors) < 40
     assert errors.argmin() == len(errors) - 3
     ratings = validation.ratings
     users = ratings.user_ids.values[ratings.user]
     found = model.predict(users, ratings.item_ids.values[ratings.item])
-    assert rmse(found, ratings.stars) == pytest.approx(errors.min(), abs=1e-6)
+    assert rmse(found, ratings.values) == pytest.approx(errors.min(), abs=1e-6)
     with pytest.raises(SettingError, match="validation"):
-        recipe.fit(train)
+        estimator.fit(train)
 
 
 def test_a_movie_without_ratings_starts_from_its_genres(parts):
@@ -172,18 +175,18 @@ def test_a_movie_without_ratings_starts_from_its_genres(parts):
     without = matinee.data.Dataset(train.ratings.take(train.ratings.item != hidden), train.catalog)
     model = ALS(factors=6).fit(without)
     features = np.concatenate([[1.0], train.catalog.genre_matrix[hidden]])
-    head = model.rating
-    np.testing.assert_allclose(head.item_rows[hidden], features @ head.genre_rows, atol=1e-5)
+    head = model.rating_head
+    np.testing.assert_allclose(head.item_params[hidden], features @ head.genre_rows, atol=1e-5)
     title = train.catalog.titles[hidden]
     assert title in model.recommend(1, n=200)["title"].to_list()
-    plain = ALS(factors=6, features="none").fit(without).rating
-    assert np.allclose(plain.item_rows[hidden], plain.genre_rows[0], atol=1e-6)
+    plain = ALS(factors=6, features="none").fit(without).rating_head
+    assert np.allclose(plain.item_params[hidden], plain.genre_rows[0], atol=1e-6)
 
 
 def test_biases_alone(parts):
-    model = BiasOnly().fit(parts[0])
-    assert model.rating.vectors is None
-    assert model.rating.trainer["name"] == "BiasOnly"
+    model = Bias().fit(parts[0])
+    assert model.rating_head.item_factors is None
+    assert model.rating_head.estimator["name"] == "Bias"
     spread = model.scores(1) - model.scores(2)
     np.testing.assert_allclose(spread, spread[0], atol=1e-5)
 
@@ -209,13 +212,13 @@ def test_senseless_settings_are_refused_by_name(wrong):
 
 
 def test_ratings_that_are_all_the_same_train_without_trouble():
-    table = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "stars": [3, 3, 3]})
+    table = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "rating": [3, 3, 3]})
     model = ALS(factors=2).fit(matinee.read(table))
     np.testing.assert_allclose(model.predict([1, 2], [2, 2]), 3.0, atol=1e-4)
 
 
 def test_parts_of_other_data_are_refused(parts):
-    other, _ = generate(viewers=50, movies=40, ratings=1000, seed=1)
+    other, _ = generate(users=50, items=40, ratings=1000, seed=1)
     for part in ("test", "validation"):
         with pytest.raises(SettingError, match=f"{part} part"):
             ALS(factors=2).fit(parts[0], **{part: other})
@@ -223,6 +226,6 @@ def test_parts_of_other_data_are_refused(parts):
 
 @pytest.mark.parametrize("solver", ["cholesky", "cg"])
 def test_a_solve_that_breaks_down_is_an_error_not_a_model(parts, solver):
-    recipe = ALS(factors=60, regularization=1e-12, solver=solver)
+    estimator = ALS(factors=60, regularization=1e-12, solver=solver)
     with pytest.raises(SettingError, match="regularization 1e-12"):
-        recipe.fit(parts[0])
+        estimator.fit(parts[0])

@@ -7,59 +7,59 @@ import polars as pl
 import pytest
 
 
-def sorted_scores(model, user, by, n, exclude_seen, able):
+def sorted_scores(model, user, head, n, exclude_seen, able):
     """Ids of the n best by a sort that never heard of panels."""
-    scores = model.scores(user, by=by)
-    out = set(model.viewer(user).items.tolist()) if exclude_seen else set()
+    scores = model.scores(user, head=head)
+    out = set(model.user(user).items.tolist()) if exclude_seen else set()
     order = np.lexsort((np.arange(len(scores)), -scores))
     return model.items[[code for code in order if able[code] and code not in out][:n]].to_list()
 
 
-@pytest.mark.parametrize("by", ["stars", "ranking"])
+@pytest.mark.parametrize("head", ["rating", "ranking"])
 @pytest.mark.parametrize("exclude_seen", [True, False])
 @pytest.mark.parametrize("n", [1, 10, 10_000])
-def test_lists_for_all_are_the_sorted_scores(both, by, exclude_seen, n):
-    lists = both.recommend(n=n, by=by, exclude_seen=exclude_seen, threads=1)
-    again = both.recommend(n=n, by=by, exclude_seen=exclude_seen, threads=3)
+def test_lists_for_all_are_the_sorted_scores(both, head, exclude_seen, n):
+    lists = both.recommend(n=n, head=head, exclude_seen=exclude_seen, threads=1)
+    again = both.recommend(n=n, head=head, exclude_seen=exclude_seen, threads=3)
     assert lists.equals(again)
     found = lists.group_by("user", maintain_order=True).agg("item").rows()
     assert len(found) == len(both.user_ids)
     everything = np.ones(len(both.catalog), bool)
     for user, items in found:
-        assert items == sorted_scores(both, user, by, n, exclude_seen, everything)
+        assert items == sorted_scores(both, user, head, n, exclude_seen, everything)
 
 
-@pytest.mark.parametrize("by", ["stars", "ranking"])
-def test_filters_leave_the_order_as_it_is(both, by):
+@pytest.mark.parametrize("head", ["rating", "ranking"])
+def test_filters_leave_the_order_as_it_is(both, head):
     genre = both.catalog.genre_names[1]
     able = both.catalog.genre_matrix[:, 1] > 0
     able &= both.item_counts >= 20
     for user in (1, 40, 300):
-        found = both.recommend(user, n=12, by=by, genres=genre, min_ratings=20)
-        assert found["item"].to_list() == sorted_scores(both, user, by, 12, True, able)
+        found = both.recommend(user, n=12, head=head, genres=genre, min_ratings=20)
+        assert found["item"].to_list() == sorted_scores(both, user, head, 12, True, able)
 
 
 def test_movies_that_score_the_same_come_in_the_order_of_their_ids(both):
-    rows = both.rating.item_rows.copy()
+    rows = both.rating_head.item_params.copy()
     rows[10:] = rows[10]
-    same = replace(both, rating=replace(both.rating, item_rows=rows))
-    found = same.recommend(3, n=20, by="stars", exclude=list(range(1, 11)))
-    seen = set(same.items[same.viewer(3).items].to_list())
+    same = replace(both, rating_head=replace(both.rating_head, item_params=rows))
+    found = same.recommend(3, n=20, head="rating", exclude=list(range(1, 11)))
+    seen = set(same.items[same.user(3).items].to_list())
     assert found["item"].to_list() == [one for one in range(11, 200) if one not in seen][:20]
 
 
-@pytest.mark.parametrize("by", ["stars", "ranking"])
-def test_a_viewer_whose_row_is_no_number_gets_no_list_and_spoils_nobody_elses(both, by):
-    field = {"stars": "rating", "ranking": "ranking"}[by]
-    head = both.heads[field]
-    rows = head.user_rows.copy()
+@pytest.mark.parametrize("head", ["rating", "ranking"])
+def test_a_user_whose_row_is_no_number_gets_no_list_and_spoils_nobody_elses(both, head):
+    field = {"rating": "rating", "ranking": "ranking"}[head]
+    chosen = both.heads[field]
+    rows = chosen.user_params.copy()
     rows[6] = np.nan
-    spoilt = replace(both, **{field: replace(head, user_rows=rows)})
-    assert spoilt.recommend(7, by=by).is_empty()
-    expected = both.recommend(n=5, by=by).filter(pl.col("user") != 7)
-    assert spoilt.recommend(n=5, by=by).drop("stars").equals(expected.drop("stars"))
+    spoilt = replace(both, **{field: replace(chosen, user_params=rows)})
+    assert spoilt.recommend(7, head=head).is_empty()
+    expected = both.recommend(n=5, head=head).filter(pl.col("user") != 7)
+    assert spoilt.recommend(n=5, head=head).drop("rating").equals(expected.drop("rating"))
 
 
-def test_stars_beside_a_list_by_stars_are_its_scores_on_the_scale(both):
-    found = both.recommend([1, 2, 3], by="stars")
-    assert found["stars"].equals(found["score"].clip(0.5, 5.0).alias("stars"))
+def test_values_beside_a_list_by_values_are_its_scores_on_the_scale(both):
+    found = both.recommend([1, 2, 3], head="rating")
+    assert found["rating"].equals(found["score"].clip(0.5, 5.0).alias("rating"))

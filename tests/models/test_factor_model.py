@@ -7,12 +7,12 @@ import pytest
 
 import matinee
 from matinee.errors import SettingError, UnknownIdError
-from matinee.models import ALS, Viewer
+from matinee.models import ALS, UserProfile
 
 
-def row_of(model, viewer):
-    """Bias and factors of one viewer."""
-    return model.rating.rows(model.audience(viewer))[0]
+def row_of(model, user):
+    """Bias and factors of one user."""
+    return model.rating_head.rows(model.user_batch(user))[0]
 
 
 def test_predictions_are_scores_on_the_scale(model):
@@ -33,15 +33,15 @@ def test_unknown_ids_are_errors_unless_the_average_is_asked_for(model):
     with pytest.raises(UnknownIdError, match="movie 77777"):
         model.predict([1], [77777])
     assert model.predict("5", model.catalog.titles[8]) == model.predict(5, 9)
-    for nobody in ("Nobody", None, 1.5, ""):
+    for default_user in ("Nobody", None, 1.5, ""):
         with pytest.raises(UnknownIdError):
-            model.predict([1, nobody], 1)
+            model.predict([1, default_user], 1)
         with pytest.raises(UnknownIdError):
-            model.predict(1, [nobody])
+            model.predict(1, [default_user])
     found = model.predict([99999, 1, 99999], [1, 77777, 77777], unknown="average")
-    head = model.rating
-    average = head.mean + head.user_prior[0] + head.item_rows[0, 0]
-    average += head.user_prior[1:] @ head.item_rows[0, 1:]
+    head = model.rating_head
+    average = head.mean + head.user_prior[0] + head.item_params[0, 0]
+    average += head.user_prior[1:] @ head.item_params[0, 1:]
     assert found[0] == pytest.approx(average, abs=1e-5)
     assert np.isfinite(found).all()
     with pytest.raises(SettingError, match="zero"):
@@ -50,7 +50,7 @@ def test_unknown_ids_are_errors_unless_the_average_is_asked_for(model):
         model.predict([1, 2, 3], [1, 2])
 
 
-def test_a_viewer_without_training_ratings_counts_as_unknown(parts):
+def test_a_user_without_training_ratings_counts_as_unknown(parts):
     train = parts[0]
     rows = train.ratings.user != 4
     model = ALS(factors=2, iterations=2).fit(
@@ -67,13 +67,13 @@ def test_a_viewer_without_training_ratings_counts_as_unknown(parts):
 def test_a_list_is_the_sorted_scores_without_the_seen_movies(model):
     for user in (1, 17, 300):
         scores = model.scores(user)
-        seen = set(model.viewer(user).items.tolist())
+        seen = set(model.user(user).items.tolist())
         order = [code for code in np.argsort(-scores, kind="stable") if code not in seen][:15]
         found = model.recommend(user, n=15)
         assert found["item"].to_list() == model.items[order].to_list()
-        assert found.columns == ["item", "title", "genres", "stars", "score"]
+        assert found.columns == ["item", "title", "genres", "rating", "score"]
         np.testing.assert_allclose(found["score"], scores[order], rtol=1e-5)
-        np.testing.assert_allclose(found["stars"], np.clip(scores[order], 0.5, 5), rtol=1e-5)
+        np.testing.assert_allclose(found["rating"], np.clip(scores[order], 0.5, 5), rtol=1e-5)
         assert found["title"].to_list() == [model.catalog.titles[code] for code in order]
 
 
@@ -110,16 +110,16 @@ def test_ids_may_come_in_any_container(model):
     assert lists["item"][7] == model.recommend(int(many[7]), n=1)["item"][0]
 
 
-def test_a_viewer_of_movies_that_the_model_does_not_have_is_refused(model):
+def test_a_user_of_movies_that_the_model_does_not_have_is_refused(model):
     asks = (model.scores, model.recommend, lambda one: model.explain(one, 1))
     for code in (-1, 200, 10**6):
-        stranger = Viewer(np.int32([code]), np.float32([5]))
+        stranger = UserProfile(np.int32([code]), np.float32([5]))
         for ask in asks:
             with pytest.raises(SettingError, match="another model"):
                 ask(stranger)
 
 
-def test_a_viewer_folded_into_one_model_is_a_viewer_of_another_on_the_same_movies(model, parts):
+def test_a_user_folded_into_one_model_is_a_user_of_another_on_the_same_movies(model, parts):
     other = ALS(factors=9, iterations=1).fit(parts[0])
     ratings = {1: 5, 7: 2}
     found = model.recommend(other.fold_in(ratings))
@@ -151,11 +151,11 @@ def test_filters(model):
 
 
 def test_similar_movies_by_angle_and_by_product(model):
-    vectors = model.rating.vectors.astype(np.float64)
-    lengths = np.linalg.norm(vectors, axis=1)
-    product = vectors @ vectors[7]
+    item_factors = model.rating_head.item_factors.astype(np.float64)
+    lengths = np.linalg.norm(item_factors, axis=1)
+    product = item_factors @ item_factors[7]
     for measure, likeness in (("dot", product), ("cosine", product / lengths / lengths[7])):
-        found = model.similar(model.catalog.titles[7], n=12, measure=measure)
+        found = model.similar_items(model.catalog.titles[7], n=12, measure=measure)
         well_known = model.item_counts >= 10
         well_known[7] = False
         order = np.argsort(-np.where(well_known, likeness, -np.inf), kind="stable")[:12]
@@ -163,13 +163,13 @@ def test_similar_movies_by_angle_and_by_product(model):
         np.testing.assert_allclose(found["similarity"], likeness[order], rtol=1e-3)
         assert found["ratings"].to_list() == model.item_counts[order].tolist()
     with pytest.raises(SettingError, match="euclid"):
-        model.similar(1, measure="euclid")
+        model.similar_items(1, measure="euclid")
 
 
 @pytest.mark.parametrize("least", [0, 1, 40, 10_000])
 def test_similar_takes_well_known_movies_first(model, least):
-    found = model.similar(1, n=500, min_ratings=least)
-    everything = model.similar(1, n=500)
+    found = model.similar_items(1, n=500, min_ratings=least)
+    everything = model.similar_items(1, n=500)
     assert set(found["item"]) == set(everything["item"])
     known = (found["ratings"] >= least).to_list()
     assert known == sorted(known, reverse=True)
@@ -179,7 +179,7 @@ def test_similar_takes_well_known_movies_first(model, least):
 
 
 def test_similar_lists_little_known_movies_last_and_unrated_ones_never(model):
-    everything = model.similar(1, n=500)
+    everything = model.similar_items(1, n=500)
     counts = everything["ratings"].to_numpy()
     assert len(counts) == (model.item_counts > 0).sum() - 1
     enough = counts >= 10
@@ -188,14 +188,14 @@ def test_similar_lists_little_known_movies_last_and_unrated_ones_never(model):
 
 
 @pytest.mark.parametrize("solver", ["cholesky", "cg"])
-def test_folding_in_a_training_viewer_gives_the_trained_vector(parts, solver):
+def test_folding_in_a_training_user_gives_the_trained_vector(parts, solver):
     model = ALS(factors=6, iterations=4, solver=solver).fit(parts[0])
     for user in (1, 50, 299):
-        trained = model.viewer(user)
-        ratings = dict(zip(model.items[trained.items], trained.stars.tolist(), strict=True))
+        trained = model.user(user)
+        ratings = dict(zip(model.items[trained.items], trained.values.tolist(), strict=True))
         folded = model.fold_in(ratings)
         np.testing.assert_allclose(
-            row_of(model, folded), model.rating.user_rows[user - 1], atol=1e-5
+            row_of(model, folded), model.rating_head.user_params[user - 1], atol=1e-5
         )
         assert model.recommend(folded).equals(model.recommend(user)) or np.allclose(
             model.recommend(folded)["score"], model.recommend(user)["score"], atol=1e-4
@@ -206,13 +206,13 @@ def test_folding_in_takes_titles_and_refuses_nonsense(model):
     title = model.catalog.titles[3]
     by_title, by_id = model.fold_in({title: 4.5, 9: 2}), model.fold_in([(9, 2), (4, 4.5)])
     assert np.array_equal(by_title.items, by_id.items)
-    assert by_title.stars.tolist() == by_id.stars.tolist() == [4.5, 2.0]
+    assert by_title.values.tolist() == by_id.values.tolist() == [4.5, 2.0]
     assert 4 not in model.recommend(by_title, n=500)["item"]
-    nobody = model.fold_in({})
-    np.testing.assert_array_equal(row_of(model, nobody), model.rating.user_prior)
-    for stars in (7, 0, float("nan"), 3.3):
+    default_user = model.fold_in({})
+    np.testing.assert_array_equal(row_of(model, default_user), model.rating_head.user_prior)
+    for values in (7, 0, float("nan"), 3.3):
         with pytest.raises(SettingError, match="scale"):
-            model.fold_in({title: stars})
+            model.fold_in({title: values})
     with pytest.raises(SettingError, match="twice"):
         model.fold_in([(4, 5), (title, 4)])
     with pytest.raises(UnknownIdError, match="No Such Film"):
@@ -220,18 +220,18 @@ def test_folding_in_takes_titles_and_refuses_nonsense(model):
 
 
 def test_somebody_new_is_pulled_towards_what_they_like(generated, model):
-    """A viewer made from the truth: twenty ratings bring predictions closer to it."""
+    """A user made from the truth: twenty ratings bring predictions closer to it."""
     data, truth = generated
-    rated = np.argsort(-data.ratings.item_counts)[:40].astype(np.int32)
+    interactions = np.argsort(-data.ratings.item_counts)[:40].astype(np.int32)
     closer = 0
     for user in range(20):
-        right = truth.stars(np.full(40, user, np.int32), rated)
+        right = truth.values(np.full(40, user, np.int32), interactions)
         given = np.clip(np.round(2 * right[:20]) / 2, 0.5, 5)
-        viewer = model.fold_in(zip(model.items[rated[:20]], given.tolist(), strict=True))
-        nobody = model.fold_in({})
-        unseen = rated[20:]
+        profile = model.fold_in(zip(model.items[interactions[:20]], given.tolist(), strict=True))
+        default_user = model.fold_in({})
+        unseen = interactions[20:]
         error, before = (
-            np.abs(model.scores(one)[unseen] - right[20:]).mean() for one in (viewer, nobody)
+            np.abs(model.scores(one)[unseen] - right[20:]).mean() for one in (profile, default_user)
         )
         closer += error < before
     assert closer >= 15
@@ -243,22 +243,22 @@ def test_contributions_add_up_to_the_score(parts, solver):
     new = model.fold_in({1: 5, 2: 1})
     for user, item in ((1, 3), (77, 150), (new, 5), (model.fold_in({}), 5)):
         found = model.explain(user, item)
-        score = model.scores(user)[model.movie(item)]
+        score = model.scores(user)[model.item(item)]
         assert found["contribution"].sum() == pytest.approx(float(score), abs=1e-4)
-        assert found["part"].to_list()[:3] == ["mean", "movie", "prior"]
-        assert found.filter(pl.col("part") == "rating").height == len(model.viewer(user).items)
+        assert found["part"].to_list()[:3] == ["mean", "item", "prior"]
+        assert found.filter(pl.col("part") == "rating").height == len(model.user(user).items)
 
 
 def test_an_explanation_changes_with_the_rating_it_names(model):
     """A contribution is linear in the stars: more stars add in proportion to the sensitivity."""
     base = {1: 3.0, 2: 4.0, 8: 2.0}
     scores, parts = [], []
-    for stars in (2.0, 3.0, 4.0):
-        viewer = model.fold_in({**base, 1: stars})
-        scores.append(float(model.scores(viewer)[4]))
-        parts.append(model.explain(viewer, 5).filter(pl.col("item") == 1)["contribution"][0])
+    for values in (2.0, 3.0, 4.0):
+        user = model.fold_in({**base, 1: values})
+        scores.append(float(model.scores(user)[4]))
+        parts.append(model.explain(user, 5).filter(pl.col("item") == 1)["contribution"][0])
     assert parts[2] - parts[1] == pytest.approx(parts[1] - parts[0], abs=1e-6)
-    assert model.predict(viewer, [5])[0] == pytest.approx(scores[2], abs=1e-5)
+    assert model.predict(user, [5])[0] == pytest.approx(scores[2], abs=1e-5)
     assert parts[1] - parts[0] == pytest.approx(scores[1] - scores[0], abs=1e-4)
 
 
@@ -267,16 +267,16 @@ def test_text_ids_work_everywhere():
         {
             "user": ["ann", "ann", "bob", "bob", "cyd"],
             "item": ["x", "y", "x", "z", "y"],
-            "stars": [5.0, 3.0, 4.0, 1.0, 2.0],
+            "rating": [5.0, 3.0, 4.0, 1.0, 2.0],
         }
     )
     model = ALS(factors=2).fit(matinee.read(table))
     assert model.recommend("ann")["item"].to_list() == ["z"]
-    stars = model.predict(["ann", "dora"], ["z", "w"], unknown="average")
-    assert np.isfinite(stars).all()
-    assert model.predict("ann", "z") == stars[0]
+    values = model.predict(["ann", "dora"], ["z", "w"], unknown="average")
+    assert np.isfinite(values).all()
+    assert model.predict("ann", "z") == values[0]
     new = row_of(model, model.fold_in({"x": 5, "y": 3}))
     assert new == pytest.approx(row_of(model, "ann"), abs=1e-5)
-    assert set(model.similar("x")["item"]) == {"y", "z"}
+    assert set(model.similar_items("x")["item"]) == {"y", "z"}
     with pytest.raises(UnknownIdError, match="anna"):
         model.recommend("anna")

@@ -29,22 +29,22 @@ def names(folder):
 
 
 def test_runs_that_end_at_the_same_moment_are_all_kept(model, tmp_path, monkeypatch):
-    writers, usual = Barrier(4), run_contents.write_files
+    writers, default = Barrier(4), run_contents.write_files
     begun = set()
 
     def write_files(one, folder):
-        if one.about["fit_seconds"] not in begun:
-            begun.add(one.about["fit_seconds"])
+        if one.metadata["fit_seconds"] not in begun:
+            begun.add(one.metadata["fit_seconds"])
             writers.wait(60)  # all four have found the same name free
-        usual(one, folder)
+        default(one, folder)
 
     monkeypatch.setattr(run_contents, "write_files", write_files)
-    models = [replace(model, about={"fit_seconds": number}) for number in range(4)]
+    models = [replace(model, metadata={"fit_seconds": number}) for number in range(4)]
     with ThreadPoolExecutor(4) as pool:
         saved = list(pool.map(lambda one: save_new(one, tmp_path / "runs" / "now"), models))
     assert names(tmp_path / "runs") == ["now", "now-2", "now-3", "now-4"]
     assert sorted(saved) == sorted((tmp_path / "runs").iterdir())
-    assert [matinee.load(run).about["fit_seconds"] for run in saved] == [0, 1, 2, 3]
+    assert [matinee.load(run).metadata["fit_seconds"] for run in saved] == [0, 1, 2, 3]
 
 
 def test_a_new_run_replaces_nothing_that_has_its_name(model, runs):
@@ -68,7 +68,7 @@ def test_a_renamed_run_is_the_same_run(runs):
     assert rename_run(runs / "one", "the best, as of today") == runs / "the best, as of today"
     assert names(runs) == ["the best, as of today", "two"]
     assert (runs / "the best, as of today" / "manifest.json").read_bytes() == manifest
-    assert matinee.load(runs / "the best, as of today").rating.trainer["name"] == "ALS"
+    assert matinee.load(runs / "the best, as of today").rating_head.estimator["name"] == "ALS"
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_removal_that_cannot_begin_leaves_the_run(runs, monkeypatch):
     monkeypatch.setattr(type(runs), "rename", lambda *_: (_ for _ in ()).throw(PermissionError(1)))
     with pytest.raises(PermissionError):
         remove_run(runs / "one")
-    assert matinee.load(runs / "one").rating
+    assert matinee.load(runs / "one").rating_head
 
 
 @pytest.mark.parametrize("change", [remove_folder, lambda folder: rename_folder(folder, "new")])

@@ -8,7 +8,7 @@ import pytest
 
 from matinee.kernels.csr import Rows
 from matinee.models.network_head import Network, NetworkHead
-from matinee.models.queries import Audience
+from matinee.models.queries import UserBatch
 
 torch = pytest.importorskip("torch")
 
@@ -44,7 +44,7 @@ def module_of(factors, layers, *, seed=0, mean=0.0):
 
 
 def network_of(module):
-    """(network, rows of viewers, rows of movies) with the weights of a module."""
+    """(network, rows of users, rows of movies) with the weights of a module."""
     layers = [*module.tower(), (module.output, module.output_bias)]
     dense = torch.cat([part.detach().reshape(-1) for layer in layers for part in layer])
     widths = np.array([module.factors, *module.layers], np.int32)
@@ -81,7 +81,7 @@ def test_scores_are_those_of_the_module(shape):
 def test_slopes_are_gradients_of_the_scores(shape):
     module = module_of(*SHAPES[shape])
     network, users, items = network_of(module)
-    for item in range(ITEMS):  # each viewer with this movie: rows of gradients do not mix
+    for item in range(ITEMS):  # each user with this movie: rows of gradients do not mix
         module.zero_grad()
         codes = torch.arange(USERS), torch.full((USERS,), item)
         scores = module(*codes)[0]
@@ -102,10 +102,10 @@ def test_without_its_tower_neumf_is_gmf():
             getattr(alone, name).copy_(getattr(both, name))
         alone.output.copy_(both.output[:, :4])
     user, item = every_pair()
-    stars = torch.linspace(-2, 2, len(user), dtype=torch.float64)
+    values = torch.linspace(-2, 2, len(user), dtype=torch.float64)
     for module in (both, alone):
         score, penalty = module(user, item)
-        ((score - stars).square().mean() + penalty).backward()
+        ((score - values).square().mean() + penalty).backward()
     torch.testing.assert_close(both(user, item)[0], alone(user, item)[0], rtol=1e-12, atol=1e-12)
     for name in ("user_gmf", "item_gmf", "output_bias"):
         grads = getattr(both, name).grad, getattr(alone, name).grad
@@ -151,72 +151,72 @@ def head_of(shape, *, unobserved=0.0, noise=0.4, seed=0):
     rng = np.random.default_rng(seed)
     return NetworkHead(
         mean=0.0 if unobserved else 3.2,
-        user_rows=0.5 * users,
-        item_rows=0.7 * items,
+        user_params=0.5 * users,
+        item_params=0.7 * items,
         item_bias=rng.normal(0, 0.3, ITEMS).astype(np.float32),
         widths=np.array([module.factors, *module.layers], np.int32),
         dense=0.7 * dense.numpy().astype(np.float32),
         noise=1.0 if unobserved else noise,
         unobserved=unobserved,
-        liked=None,
-        trainer={"name": "NeuMF"},
+        min_rating=None,
+        estimator={"name": "NeuMF"},
         history=pl.DataFrame(),
     )
 
 
-def new_viewers(counts, seed=0):
+def new_users(counts, seed=0):
     """Ratings of somebody new, as many as these."""
     rng = np.random.default_rng(seed)
     items = [np.sort(rng.permutation(ITEMS)[:count]) for count in counts]
     indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    stars = rng.integers(1, 6, indptr[-1]).astype(np.float32)
-    return Rows(indptr, np.concatenate(items).astype(np.int32), stars)
+    values = rng.integers(1, 6, indptr[-1]).astype(np.float32)
+    return Rows(indptr, np.concatenate(items).astype(np.int32), values)
 
 
-def audience(rated):
-    return Audience(np.full(len(rated.indptr) - 1, -1, np.int32), rated)
+def user_batch(interactions):
+    return UserBatch(np.full(len(interactions.indptr) - 1, -1, np.int32), interactions)
 
 
 def spread_of(head):
-    return np.mean((head.user_rows.astype(np.float64) - head.nobody) ** 2)
+    return np.mean((head.user_params.astype(np.float64) - head.default_user) ** 2)
 
 
 def test_folding_into_gmf_is_ridge_regression():
-    """A score is linear in the viewer's vector, so the most probable one has a closed form."""
+    """A score is linear in the user's vector, so the most probable one has a closed form."""
     head = head_of("GMF")
-    rated = new_viewers([1, 3, 8])
-    solved = head.rows(audience(rated)).astype(np.float64)
-    nobody, prior = head.nobody.astype(np.float64), 1 / spread_of(head)
-    for viewer in range(3):
-        mine = slice(*rated.indptr[viewer : viewer + 2])
-        codes = rated.indices[mine]
-        design = head.item_rows[codes].astype(np.float64) * head.network.output
+    interactions = new_users([1, 3, 8])
+    solved = head.rows(user_batch(interactions)).astype(np.float64)
+    default_user, prior = head.default_user.astype(np.float64), 1 / spread_of(head)
+    for user in range(3):
+        mine = slice(*interactions.indptr[user : user + 2])
+        codes = interactions.indices[mine]
+        design = head.item_params[codes].astype(np.float64) * head.network.output
         without = head.mean + head.item_bias[codes] + head.network.output_bias
-        surprise = rated.values[mine] - without - design @ nobody
+        surprise = interactions.values[mine] - without - design @ default_user
         normal = design.T @ design / head.noise + prior * np.eye(design.shape[1])
-        best = nobody + np.linalg.solve(normal, design.T @ surprise / head.noise)
-        away = np.abs(best - nobody).max()
+        best = default_user + np.linalg.solve(normal, design.T @ surprise / head.noise)
+        away = np.abs(best - default_user).max()
         assert away > 0.1
-        np.testing.assert_allclose(solved[viewer], best, atol=0.02 * away)
+        np.testing.assert_allclose(solved[user], best, atol=0.02 * away)
 
 
-def objective(head, rated, viewer):
-    """What a new viewer's vector minimizes, as a function of torch in float64."""
-    who, items, target, weight = head._examples(rated)
-    mine = who == viewer
+def objective(head, interactions, user):
+    """What a new user's vector minimizes, as a function of torch in float64."""
+    who, items, target, weight = head._examples(interactions)
+    mine = who == user
     items, target, weight = (
         torch.from_numpy(np.asarray(column[mine], np.float64)) for column in (items, target, weight)
     )
     codes = items.long().numpy()
-    vectors = torch.from_numpy(head.item_rows[codes].astype(np.float64))
+    item_factors = torch.from_numpy(head.item_params[codes].astype(np.float64))
     given = torch.from_numpy(head.item_bias[codes].astype(np.float64)) + head.mean
-    net, nobody = head.network, torch.from_numpy(head.nobody.astype(np.float64))
+    net, default_user = head.network, torch.from_numpy(head.default_user.astype(np.float64))
 
     def loss(row):
-        parts = [row[: net.dot] * vectors[:, : net.dot]]
+        parts = [row[: net.dot] * item_factors[:, : net.dot]]
         if net.tower:
-            half = row[net.dot :].expand(len(vectors), -1)
-            active = torch.cat([half, vectors[:, net.dot :]], dim=1)
+            half = row[net.dot :].expand(len(item_factors), -1)
+            active = torch.cat([half, item_factors[:, net.dot :]], dim=1)
             for weights, bias in net.tower:
                 layer = torch.from_numpy(weights.astype(np.float64))
                 active = torch.relu(active @ layer.T + torch.from_numpy(bias.astype(np.float64)))
@@ -229,7 +229,7 @@ def objective(head, rated, viewer):
             )
         else:
             cost = (weight * (scores - target).square()).sum() / 2
-        return cost + (row - nobody).square().sum() / (2 * spread_of(head))
+        return cost + (row - default_user).square().sum() / (2 * spread_of(head))
 
     return loss
 
@@ -239,18 +239,18 @@ def objective(head, rated, viewer):
 def test_folding_in_ends_near_the_minimum(shape, unobserved):
     """As far down as a thousand plain steps of gradient descent from the same place."""
     head = head_of(shape, unobserved=unobserved)
-    rated = new_viewers([2, 7])
-    solved = head.rows(audience(rated))
-    for viewer in range(2):
-        loss = objective(head, rated, viewer)
-        start = torch.from_numpy(head.nobody.astype(np.float64))
+    interactions = new_users([2, 7])
+    solved = head.rows(user_batch(interactions))
+    for user in range(2):
+        loss = objective(head, interactions, user)
+        start = torch.from_numpy(head.default_user.astype(np.float64))
         row = start.clone().requires_grad_()
         pace = torch.optim.SGD([row], lr=0.01)
         for _ in range(1000):
             pace.zero_grad()
             loss(row).backward()
             pace.step()
-        reached = loss(torch.from_numpy(solved[viewer].astype(np.float64))).item()
+        reached = loss(torch.from_numpy(solved[user].astype(np.float64))).item()
         first, best = loss(start).item(), loss(row.detach()).item()
         assert best < first - 0.05
         assert (first - reached) > 0.95 * (first - best)  # its last steps jump between kinks
@@ -263,44 +263,44 @@ def test_who_else_is_asked_about_changes_nothing(shape, unobserved, monkeypatch)
 
     head = head_of(shape, unobserved=unobserved)
     counts = [2, 0, 7, 4, 1]
-    rated = new_viewers(counts)
-    together = head.scores(audience(rated))
-    for viewer, count in enumerate(counts):
-        first = rated.indptr[viewer]
+    interactions = new_users(counts)
+    together = head.scores(user_batch(interactions))
+    for user, count in enumerate(counts):
+        first = interactions.indptr[user]
         mine = slice(first, first + count)
-        alone = Rows(np.array([0, count]), rated.indices[mine], rated.values[mine])
-        np.testing.assert_allclose(head.scores(audience(alone))[0], together[viewer], atol=2e-3)
-    monkeypatch.setattr(network_head, "PAIRS", 60)  # a few viewers, a few pairs at a time
-    np.testing.assert_allclose(head.scores(audience(rated)), together, atol=2e-3)
+        alone = Rows(np.array([0, count]), interactions.indices[mine], interactions.values[mine])
+        np.testing.assert_allclose(head.scores(user_batch(alone))[0], together[user], atol=2e-3)
+    monkeypatch.setattr(network_head, "PAIRS", 60)  # a few users, a few pairs at a time
+    np.testing.assert_allclose(head.scores(user_batch(interactions)), together, atol=2e-3)
 
 
 @pytest.mark.parametrize("unobserved", [0.0, 2.0])
-def test_a_viewer_without_ratings_is_the_average_one(unobserved):
+def test_a_user_without_ratings_is_the_average_one(unobserved):
     head = head_of("NeuMF", unobserved=unobserved)
-    row = head.rows(audience(Rows(np.array([0, 0]), np.zeros(0, np.int32), np.zeros(0, "f4"))))
-    np.testing.assert_allclose(row[0], head.user_rows.mean(axis=0), atol=1e-6)
-    disliked = replace(head, liked=6.0) if unobserved else head
+    row = head.rows(user_batch(Rows(np.array([0, 0]), np.zeros(0, np.int32), np.zeros(0, "f4"))))
+    np.testing.assert_allclose(row[0], head.user_params.mean(axis=0), atol=1e-6)
+    disliked = replace(head, min_rating=6.0) if unobserved else head
     if unobserved:
-        assert np.array_equal(disliked.rows(audience(new_viewers([3])))[0], head.nobody)
+        assert np.array_equal(disliked.rows(user_batch(new_users([3])))[0], head.default_user)
 
 
-def test_a_viewer_who_watched_everything_is_no_error():
+def test_a_user_who_watched_everything_is_no_error():
     head = head_of("NeuMF", unobserved=3.0)
-    scores = head.scores(audience(new_viewers([ITEMS])))
+    scores = head.scores(user_batch(new_users([ITEMS])))
     assert np.isfinite(scores).all()
-    assert scores.mean() > head.scores(audience(new_viewers([0]))).mean()
+    assert scores.mean() > head.scores(user_batch(new_users([0]))).mean()
 
 
-def test_pairs_know_the_average_viewer_and_movie():
+def test_pairs_know_the_average_user_and_movie():
     head = head_of("NeuMF")
     users, items = np.array([0, -1, 3, -1], np.int32), np.array([2, 2, -1, -1], np.int32)
     found = head.pairs(users, items)
-    rows = np.vstack([head.user_rows, head.user_rows.mean(axis=0)])
-    others = np.vstack([head.item_rows, head.item_rows.mean(axis=0)])
+    rows = np.vstack([head.user_params, head.user_params.mean(axis=0)])
+    others = np.vstack([head.item_params, head.item_params.mean(axis=0)])
     bias = np.append(head.item_bias, head.item_bias.mean())
     expected = head.network.pairs(rows[users], others[items]) + bias[items] + head.mean
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    trained = Audience(np.arange(USERS, dtype=np.int32), new_viewers([0] * USERS))
+    trained = UserBatch(np.arange(USERS, dtype=np.int32), new_users([0] * USERS))
     whole = head.scores(trained)
     user, item = (codes.numpy().astype(np.int32) for codes in every_pair())
     np.testing.assert_allclose(head.pairs(user, item), whole.ravel(), rtol=1e-4, atol=1e-4)

@@ -8,91 +8,91 @@ import pytest
 import matinee
 from matinee.data.synthetic import generate
 from matinee.models import ALS, ImplicitALS
-from matinee.models.als_common import LIST_SHARE, SHARE, against_noise
+from matinee.models.als_common import LIST_SHARE, SHARE, noise_regularization
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.3, 0.5, 1.0])
 def test_it_is_what_the_formula_says(exponent):
-    ratings = generate(viewers=50, movies=40, ratings=900, seed=2)[0].ratings
+    ratings = generate(users=50, items=40, ratings=900, seed=2)[0].ratings
     of_user = ratings.user_counts[ratings.user].astype(float)
     of_item = ratings.item_counts[ratings.item].astype(float)
     lengths = [
         np.sqrt(np.mean(own ** (1 - exponent) / other**exponent))
         for own, other in ((of_user, of_item), (of_item, of_user))
     ]
-    expected = SHARE * ratings.stars.astype(float).std() * sum(lengths)
-    assert against_noise(ratings, exponent) == pytest.approx(expected, rel=1e-9)
+    expected = SHARE * ratings.values.astype(float).std() * sum(lengths)
+    assert noise_regularization(ratings, exponent) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
 def test_all_of_it_is_about_the_largest_singular_value_of_noise(exponent):
-    data, _ = generate(viewers=700, movies=500, ratings=40_000, seed=1)
+    data, _ = generate(users=700, items=500, ratings=40_000, seed=1)
     ratings = data.ratings
     noise = np.zeros((700, 500))
     noise[ratings.user, ratings.item] = np.random.default_rng(0).normal(0, 0.8, len(ratings))
     users, items = ratings.user_counts, np.maximum(ratings.item_counts, 1)
     noise /= np.outer(users, items) ** (exponent / 2)
-    whole = against_noise(ratings, exponent) / SHARE * 0.8 / ratings.stars.std()
+    whole = noise_regularization(ratings, exponent) / SHARE * 0.8 / ratings.values.std()
     assert 0.6 < whole / np.linalg.norm(noise, 2) < 1.2
 
 
 def test_a_head_knows_which_pull_it_was():
-    data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     model = ALS(factors=2, iterations=1).fit(data)
-    pull = against_noise(data.ratings, 0.5)
-    assert model.rating.regularization == pull
-    assert model.rating.trainer["regularization"] is None
-    same = ALS(factors=2, iterations=1, regularization=pull).fit(data)
-    assert np.array_equal(same.rating.user_rows, model.rating.user_rows)
+    prior_weight = noise_regularization(data.ratings, 0.5)
+    assert model.rating_head.regularization == prior_weight
+    assert model.rating_head.estimator["regularization"] is None
+    same = ALS(factors=2, iterations=1, regularization=prior_weight).fit(data)
+    assert np.array_equal(same.rating_head.user_params, model.rating_head.user_params)
 
 
-def test_stars_that_are_all_the_same_train():
-    data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    flat = replace(data, ratings=replace(data.ratings, stars=np.full(1500, 3, np.float32)))
+def test_values_that_are_all_the_same_train():
+    data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    flat = replace(data, ratings=replace(data.ratings, values=np.full(1500, 3, np.float32)))
     assert np.allclose(matinee.ALS(factors=2).fit(flat).predict(1, [1, 2]), 3)
 
 
 @pytest.mark.parametrize(("exponent", "unobserved", "liked"), [(1.0, 0.25, None), (0.7, 0.1, 4.0)])
-def test_the_pull_of_lists_is_what_the_formula_says(exponent, unobserved, liked):
-    ratings = generate(viewers=50, movies=40, ratings=900, seed=2)[0].ratings
-    recipe = ImplicitALS(exponent=exponent, unobserved=unobserved, liked=liked)
+def test_the_pull_of_lists_is_what_the_formula_says(exponent, unobserved, min_rating):
+    ratings = generate(users=50, items=40, ratings=900, seed=2)[0].ratings
+    estimator = ImplicitALS(exponent=exponent, unobserved=unobserved, min_rating=min_rating)
     watched = np.zeros((50, 40))
-    kept = np.ones(900, bool) if liked is None else ratings.stars >= liked
+    kept = np.ones(900, bool) if min_rating is None else ratings.values >= min_rating
     watched[ratings.user[kept], ratings.item[kept]] = 1
     users, items = watched.sum(axis=1), watched.sum(axis=0)
-    pulls = [
+    prior_weights = [
         (own + unobserved * (other > 0).sum()) ** exponent
         for own, other in ((users, items), (items, users))
     ]
-    scaled = watched / np.outer(*pulls)
+    scaled = watched / np.outer(*prior_weights)
     lengths = [
         np.sqrt((counts * scaled.sum(axis=axis)).sum() / watched.sum())
         for axis, counts in ((1, users), (0, items))
     ]
     expected = LIST_SHARE * sum(lengths)
-    assert recipe.usual_regularization(ratings) == pytest.approx(expected, rel=1e-9)
+    assert estimator.default_regularization(ratings) == pytest.approx(expected, rel=1e-9)
 
 
 def test_all_of_it_is_about_what_chance_brings_about_in_lists():
-    data, _ = generate(viewers=700, movies=500, ratings=40_000, seed=1)
+    data, _ = generate(users=700, items=500, ratings=40_000, seed=1)
     ratings = data.ratings
     users, items = ratings.user_counts, ratings.item_counts
-    recipe = ImplicitALS()
+    estimator = ImplicitALS()
     chances = np.outer(users, items) / users.sum()
     drawn = np.random.default_rng(0).random(chances.shape) < chances
     noise = drawn - chances.clip(max=1)
-    pulls = users + 0.25 * np.count_nonzero(items), items + 0.25 * len(users)
-    scaled = noise / np.sqrt(np.outer(*pulls))
-    whole = recipe.usual_regularization(ratings) / LIST_SHARE
+    prior_weights = users + 0.25 * np.count_nonzero(items), items + 0.25 * len(users)
+    scaled = noise / np.sqrt(np.outer(*prior_weights))
+    whole = estimator.default_regularization(ratings) / LIST_SHARE
     assert 0.8 < whole / np.linalg.norm(scaled, 2) < 1.6
 
 
 def test_a_head_for_lists_knows_which_pull_it_was():
-    data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    recipe = ImplicitALS(factors=2, iterations=1)
-    model = recipe.fit(data)
-    pull = recipe.usual_regularization(data.ratings)
-    assert model.ranking.regularization == pull
-    assert model.ranking.trainer["regularization"] is None
-    same = replace(recipe, regularization=pull).fit(data)
-    assert np.array_equal(same.ranking.user_rows, model.ranking.user_rows)
+    data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    estimator = ImplicitALS(factors=2, iterations=1)
+    model = estimator.fit(data)
+    prior_weight = estimator.default_regularization(data.ratings)
+    assert model.ranking_head.regularization == prior_weight
+    assert model.ranking_head.estimator["regularization"] is None
+    same = replace(estimator, regularization=prior_weight).fit(data)
+    assert np.array_equal(same.ranking_head.user_params, model.ranking_head.user_params)

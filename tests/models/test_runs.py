@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 import matinee
 from matinee.errors import RunError
-from matinee.models import ALS, EASE, BiasOnly, ImplicitALS, Popularity
+from matinee.models import ALS, EASE, Bias, ImplicitALS, Popularity
 from matinee.storage.runs import FILES, list_runs, read_manifest
 
 HEADS = ("rating.safetensors", "ranking.safetensors")
@@ -58,7 +58,7 @@ def assert_same(one, other):
             assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
         elif isinstance(a, pl.DataFrame):
             assert a.equals(b)
-        elif field.name != "trainer":
+        elif field.name != "estimator":
             assert a == b
         else:
             assert dict(a) == dict(b)
@@ -68,10 +68,10 @@ def test_a_loaded_model_answers_with_the_same_bits(both, run):
     loaded = matinee.load(run)
     for name in ("rating", "ranking"):
         assert_same(loaded.heads[name], both.heads[name])
-    for by in ("stars", "ranking"):
-        assert loaded.recommend(n=3, by=by).equals(both.recommend(n=3, by=by))
-        assert loaded.explain(1, 5, by=by).equals(both.explain(1, 5, by=by))
-        assert loaded.similar(1, by=by).equals(both.similar(1, by=by))
+    for head in ("rating", "ranking"):
+        assert loaded.recommend(n=3, head=head).equals(both.recommend(n=3, head=head))
+        assert loaded.explain(1, 5, head=head).equals(both.explain(1, 5, head=head))
+        assert loaded.similar_items(1, head=head).equals(both.similar_items(1, head=head))
     new = {1: 5, 8: 2}
     assert loaded.recommend(loaded.fold_in(new)).equals(both.recommend(both.fold_in(new)))
     assert loaded.history.equals(both.history)
@@ -81,20 +81,20 @@ def test_a_loaded_model_answers_with_the_same_bits(both, run):
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    "estimator",
     [
-        BiasOnly(),
+        Bias(),
         ALS(factors=3, iterations=2, features="none"),
-        ImplicitALS(factors=3, iterations=2, liked=3.5, confidence="stars"),
+        ImplicitALS(factors=3, iterations=2, min_rating=3.5, confidence="rating"),
         ImplicitALS(factors=3, iterations=2, confidence="counts", exponent=0.0),
-        EASE(liked=4),
+        EASE(min_rating=4),
         EASE(),
-        Popularity(liked=4.5),
+        Popularity(min_rating=4.5),
         Popularity(),
     ],
 )
-def test_every_kind_of_head_survives_the_disk_alone(parts, tmp_path, recipe):
-    model = recipe.fit(parts[0])
+def test_every_kind_of_head_survives_the_disk_alone(parts, tmp_path, estimator):
+    model = estimator.fit(parts[0])
     loaded = matinee.load(model.save(tmp_path / "run"))
     assert list(loaded.heads) == list(model.heads)
     for name, head in model.heads.items():
@@ -116,7 +116,7 @@ def test_a_run_is_the_files_that_the_design_names(model, run, tmp_path):
     assert manifest["format"] == 2
     heads = manifest["heads"]
     assert [heads[name]["kind"] for name in heads] == ["RatingHead", "RankingFactors"]
-    assert [heads[name]["trainer"]["factors"] for name in heads] == [6, 5]
+    assert [heads[name]["estimator"]["factors"] for name in heads] == [6, 5]
     lines = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     expected = [*(("rating", i) for i in range(1, 9)), *(("ranking", i) for i in range(1, 5))]
     assert [(line["head"], line["iteration"]) for line in lines] == expected
@@ -125,7 +125,9 @@ def test_a_run_is_the_files_that_the_design_names(model, run, tmp_path):
 
 
 def test_a_run_in_the_older_format_is_refused_in_one_line(run):
-    rewrite_manifest(run, lambda m: m.update(format=1, trainer=m.pop("heads")["rating"]["trainer"]))
+    rewrite_manifest(
+        run, lambda m: m.update(format=1, estimator=m.pop("heads")["rating"]["estimator"])
+    )
     with pytest.raises(RunError, match="older version of matinee; train it again") as refused:
         matinee.load(run)
     assert "\n" not in str(refused.value)
@@ -159,7 +161,7 @@ def test_a_missing_or_changed_file_is_refused_by_name(run, name):
         (lambda m: m["model"]["genres"].__setitem__(0, 7), "hold together"),
         (lambda m: m.pop("files"), "checksum"),
         (lambda m: m.update(files=[1, 2]), "'files' is not"),
-        (lambda m: m["files"].pop("movies.parquet"), "movies.parquet"),
+        (lambda m: m["files"].pop("items.parquet"), "items.parquet"),
         (lambda m: m["files"].pop("ranking.safetensors"), "ranking.safetensors"),
         (lambda m: m.update(heads=["rating"]), "'heads' is not"),
         (lambda m: m.update(heads={}), "hold together"),
@@ -185,8 +187,8 @@ def test_a_manifest_that_makes_no_sense_is_refused(run, change, message):
         ("ranking", {"kind": "PopularityHead"}),
         ("ranking", {"kind": "os.system"}),
         ("ranking", {"kind": ["RankingFactors"]}),
-        ("rating", {"trainer": ["ALS"]}),
-        ("ranking", {"trainer": None}),
+        ("rating", {"estimator": ["ALS"]}),
+        ("ranking", {"estimator": None}),
         ("rating", {"settings": {"mean": float("nan")}}),
         ("rating", {"settings": {"mean": "3.5"}}),
         ("rating", {"settings": {"mean": True}}),
@@ -255,18 +257,18 @@ def test_no_run_at_all(tmp_path):
         ("rating.safetensors", lambda a: a.update(user_prior=np.array(1, np.float32))),
         ("rating.safetensors", lambda a: a.update(genre_rows=a["genre_rows"][:0].copy())),
         ("rating.safetensors", lambda a: a.update(genre_rows=a["genre_rows"][:2].copy())),
-        ("rating.safetensors", lambda a: a.update(item_rows=a["item_rows"][:-1].copy())),
+        ("rating.safetensors", lambda a: a.update(item_params=a["item_rows"][:-1].copy())),
         ("rating.safetensors", lambda a: a.update(user_prior=a["user_prior"][:-1].copy())),
         ("rating.safetensors", lambda a: a.pop("genre_rows")),
         ("rating.safetensors", lambda a: a.update(extra=np.zeros(1, np.float32))),
         ("rating.safetensors", lambda a: a.update(mean=np.ones(1, np.float32))),
         ("ranking.safetensors", lambda a: a["item_rows"].__setitem__((0, 0), np.inf)),
         ("ranking.safetensors", lambda a: a["popularity"].__setitem__(0, -1)),
-        ("ranking.safetensors", lambda a: a.update(nobody=a["nobody"][:-1].copy())),
-        ("ranking.safetensors", lambda a: a.update(nobody=np.array(1, np.float32))),
-        ("ranking.safetensors", lambda a: a.update(user_rows=a["user_rows"][1:].copy())),
-        ("ranking.safetensors", lambda a: a.update(item_rows=a["item_rows"].astype(np.float64))),
-        ("ranking.safetensors", lambda a: a.update(trainer=np.ones(1, np.float32))),
+        ("ranking.safetensors", lambda a: a.update(default_user=a["nobody"][:-1].copy())),
+        ("ranking.safetensors", lambda a: a.update(default_user=np.array(1, np.float32))),
+        ("ranking.safetensors", lambda a: a.update(user_params=a["user_rows"][1:].copy())),
+        ("ranking.safetensors", lambda a: a.update(item_params=a["item_rows"].astype(np.float64))),
+        ("ranking.safetensors", lambda a: a.update(estimator=np.ones(1, np.float32))),
         ("ranking.safetensors", lambda a: a.pop("popularity")),
     ],
 )
@@ -305,7 +307,7 @@ def test_forged_item_weights_are_refused_even_with_right_checksums(parts, tmp_pa
         lambda ids: ids.cast(pl.String).cast(pl.Categorical),
     ],
 )
-@pytest.mark.parametrize("name", ["movies.parquet", "viewers.parquet"])
+@pytest.mark.parametrize("name", ["items.parquet", "users.parquet"])
 def test_forged_ids_are_refused_even_with_right_checksums(run, name, change):
     table = pl.read_parquet(run / name)
     column = table.columns[0]
@@ -339,7 +341,7 @@ def test_a_damaged_file_of_arrays_is_refused_even_with_a_right_checksum(run, nam
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["movies.parquet", "viewers.parquet"])
+@pytest.mark.parametrize("name", ["items.parquet", "users.parquet"])
 def test_a_table_of_more_rows_than_the_arrays_is_refused_unread(run, name, monkeypatch):
     table = pl.read_parquet(run / name)
     pl.concat([table] * 1000).write_parquet(run / name)
@@ -349,11 +351,11 @@ def test_a_table_of_more_rows_than_the_arrays_is_refused_unread(run, name, monke
         matinee.load(run)
 
 
-@pytest.mark.parametrize("name", ["movies.parquet", "viewers.parquet"])
+@pytest.mark.parametrize("name", ["items.parquet", "users.parquet"])
 def test_what_is_no_table_is_refused_even_with_a_right_checksum(run, name):
     content = (run / name).read_bytes()
-    for damaged in (b"", b"PAR1", content[:-9], content[: len(content) // 2] + content[-200:]):
-        (run / name).write_bytes(damaged)
+    for corrupt in (b"", b"PAR1", content[:-9], content[: len(content) // 2] + content[-200:]):
+        (run / name).write_bytes(corrupt)
         forge(run, name)
         with pytest.raises(RunError, match=r"hold together|cannot be read"):
             matinee.load(run)
@@ -362,22 +364,22 @@ def test_what_is_no_table_is_refused_even_with_a_right_checksum(run, name):
 def test_arrays_of_a_loaded_model_are_its_files_and_writing_to_them_is_not(both, run):
     before = (run / "ranking.safetensors").read_bytes()
     loaded = matinee.load(run)
-    rows = loaded.ranking.item_rows
+    rows = loaded.ranking_head.item_params
     assert not rows.flags.owndata
     assert rows.flags.aligned
     rows[:] = 0
     assert (run / "ranking.safetensors").read_bytes() == before
-    assert_same(matinee.load(run).ranking, both.ranking)
+    assert_same(matinee.load(run).ranking_head, both.ranking_head)
 
 
 def test_a_loaded_model_outlives_the_run_it_came_from(both, model, run):
     loaded = matinee.load(run)
     model.save(run)
-    assert matinee.load(run).ranking is None
+    assert matinee.load(run).ranking_head is None
     shutil.rmtree(run)
-    assert_same(loaded.ranking, both.ranking)
+    assert_same(loaded.ranking_head, both.ranking_head)
     assert loaded.save(run) == run
-    assert_same(matinee.load(run).ranking, both.ranking)
+    assert_same(matinee.load(run).ranking_head, both.ranking_head)
 
 
 def test_a_loaded_run_is_saved_over_itself(both, run):
@@ -390,7 +392,7 @@ def test_saving_over_a_run_replaces_it_and_over_anything_else_is_refused(model, 
     other = ALS(factors=2, iterations=1).fit(parts[0])
     run = other.save(tmp_path / "run")
     model.save(run)
-    assert matinee.load(run).rating.trainer["factors"] == 6
+    assert matinee.load(run).rating_head.estimator["factors"] == 6
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     for mine in (tmp_path / "folder", tmp_path / "file"):
         mine.mkdir() if mine.name == "folder" else mine.write_text("mine")
@@ -441,7 +443,7 @@ def test_killed_at_any_step_of_saving_a_run_is_whole(model, parts, tmp_path):
         # listing comes first: it must see the run, wherever the kill left it
         assert [path for path, _ in list_runs(target.parent)] == [target]
         loaded = matinee.load(target)
-        outcomes.append(loaded.rating.trainer["factors"])
+        outcomes.append(loaded.rating_head.estimator["factors"])
         if child.returncode == 0:
             break
         assert child.returncode == -signal.SIGKILL, child.stderr.decode()
@@ -484,12 +486,12 @@ def test_writers_and_readers_of_one_run_do_not_disturb_each_other(model, parts, 
     ]
     seen = set()
     while any(writer.poll() is None for writer in writers):
-        seen.add(matinee.load(target).rating.trainer["factors"])
+        seen.add(matinee.load(target).rating_head.estimator["factors"])
     for writer in writers:
         assert writer.wait() == 0, writer.stderr.read().decode()
         writer.stderr.close()
     assert seen <= {2, 3, 6}
-    assert matinee.load(target).rating.trainer["factors"] in (2, 3)
+    assert matinee.load(target).rating_head.estimator["factors"] in (2, 3)
     assert [path.name for path in target.parent.iterdir()] == ["shared"]
 
 
@@ -500,7 +502,7 @@ def test_a_run_behind_a_link_is_replaced_where_it_is(model, tmp_path):
     for _ in range(2):
         model.save(link)
     assert link.is_symlink()
-    assert matinee.load(link).rating.trainer["factors"] == 6
+    assert matinee.load(link).rating_head.estimator["factors"] == 6
     assert (real / "rating.safetensors").stat().st_mode & 0o777 == 0o644
 
 

@@ -12,15 +12,15 @@ from matinee.errors import SettingError
 from matinee.models import ALS, EASE, ImplicitALS
 from matinee.models.bayesian import BayesianMF
 from matinee.models.registry import (
-    APART,
     NEURAL,
+    NON_HYPERPARAMETERS,
     RANKING,
     RATING,
+    estimator_class,
+    format_setting,
     parse_setting,
     parse_settings,
-    recipe_class,
     settings_of,
-    written,
 )
 
 NUMBERS = st.floats(allow_nan=False)
@@ -43,16 +43,16 @@ def kind(request):
     """The class of each recipe there is."""
     if request.param in NEURAL:
         pytest.importorskip("torch")
-    return recipe_class(request.param)
+    return estimator_class(request.param)
 
 
-def test_every_setting_of_every_recipe_comes_back_the_same_from_its_text(kind):
+def test_every_setting_of_every_estimator_comes_back_the_same_from_its_text(kind):
     hints = get_type_hints(kind)
     names = settings_of(kind)
 
     @given(st.fixed_dictionaries({name: VALUES[hints[name]] for name in names}))
     def there_and_back(settings):
-        texts = [text for name, value in settings.items() for text in written(name, value)]
+        texts = [text for name, value in settings.items() for text in format_setting(name, value)]
         found = parse_settings(kind, texts)
         assert found == settings
         assert list(map(repr, found.values())) == list(map(repr, settings.values()))  # -0.0, types
@@ -60,17 +60,23 @@ def test_every_setting_of_every_recipe_comes_back_the_same_from_its_text(kind):
     there_and_back()
 
 
-def test_defaults_come_back_the_same_and_make_the_same_recipe(kind):
-    recipe = kind()
-    texts = [text for name in settings_of(kind) for text in written(name, getattr(recipe, name))]
-    assert kind(**parse_settings(kind, texts)) == recipe
+def test_defaults_come_back_the_same_and_make_the_same_estimator(kind):
+    estimator = kind()
+    texts = [
+        text
+        for name in settings_of(kind)
+        for text in format_setting(name, getattr(estimator, name))
+    ]
+    assert kind(**parse_settings(kind, texts)) == estimator
 
 
 def test_settings_are_all_fields_but_those_of_their_own(kind):
-    assert set(settings_of(kind)) == {field.name for field in fields(kind)} - set(APART)
+    assert set(settings_of(kind)) == {field.name for field in fields(kind)} - set(
+        NON_HYPERPARAMETERS
+    )
 
 
-def test_values_have_the_types_of_the_recipe():
+def test_values_have_the_types_of_the_estimator():
     assert repr(parse_setting(ALS, "regularization", "2")) == "2.0"
     assert parse_setting(ALS, "regularization", "None") is None
     assert parse_setting(ALS, "features", "none") == "none"

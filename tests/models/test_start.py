@@ -5,13 +5,13 @@ import pytest
 
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
-from matinee.models import ALS, BiasOnly, ImplicitALS
+from matinee.models import ALS, Bias, ImplicitALS
 from matinee.models.bayesian import BayesianMF
 
 
 def rows(model):
-    head = model.rating or model.ranking
-    return head.user_rows, head.item_rows
+    head = model.rating_head or model.ranking_head
+    return head.user_params, head.item_params
 
 
 @pytest.mark.parametrize("kind", [ALS, ImplicitALS])
@@ -27,9 +27,9 @@ def test_two_halves_are_nearly_the_whole(parts, kind):
 
 
 def test_exact_solves_go_on_but_for_the_rounding_of_what_is_kept(parts):
-    recipe = ALS(factors=3, iterations=4, solver="cholesky")
+    estimator = ALS(factors=3, iterations=4, solver="cholesky")
     whole = ALS(factors=3, iterations=8, solver="cholesky").fit(parts[0])
-    gone_on = recipe.fit(parts[0], start=recipe.fit(parts[0]))
+    gone_on = estimator.fit(parts[0], start=estimator.fit(parts[0]))
     for one, other in zip(rows(gone_on), rows(whole), strict=True):
         assert np.allclose(one, other, atol=1e-5)
 
@@ -57,15 +57,15 @@ def test_a_start_that_does_not_fit_is_refused(parts, generated):
         ALS(factors=8, iterations=1).fit(train, start=lists)
     with pytest.raises(SettingError, match="no vectors for lists to go on from"):
         ImplicitALS(factors=8, iterations=1).fit(train, start=wide)
-    other = BiasOnly().fit(generate(viewers=30, movies=40, ratings=900, seed=0)[0])
-    with pytest.raises(SettingError, match="other viewers or movies"):
+    other = Bias().fit(generate(users=30, items=40, ratings=900, seed=0)[0])
+    with pytest.raises(SettingError, match="other users or movies"):
         ALS(factors=3, iterations=1).fit(train, start=other)
 
 
 def test_a_chain_is_watched_as_it_goes(parts):
     seen = []
-    recipe = BayesianMF(factors=2, iterations=8)
-    model = recipe.fit(parts[0], validation=parts[1], watch=seen.append)
+    estimator = BayesianMF(factors=2, iterations=8)
+    model = estimator.fit(parts[0], validation=parts[1], watch=seen.append)
     assert [row["validation_rmse"] for row in seen] == model.history["validation_rmse"].to_list()
 
     def enough(row):
@@ -73,11 +73,11 @@ def test_a_chain_is_watched_as_it_goes(parts):
             raise StopIteration
 
     with pytest.raises(StopIteration):
-        recipe.fit(parts[0], watch=enough)
+        estimator.fit(parts[0], watch=enough)
 
     def impatient(row):
         if row["iteration"] == 5:  # when there is an average that could be returned
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        recipe.fit(parts[0], watch=impatient)
+        estimator.fit(parts[0], watch=impatient)

@@ -23,8 +23,8 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def small():
-    """12 viewers, 10 movies, 60 ratings, nobody and nothing without any."""
-    data, _ = generate(viewers=12, movies=10, ratings=60, seed=1)
+    """12 users, 10 movies, 60 ratings, nobody and nothing without any."""
+    data, _ = generate(users=12, items=10, ratings=60, seed=1)
     assert data.ratings.user_counts.min() > 0
     assert data.ratings.item_counts.min() > 0
     return data
@@ -32,12 +32,12 @@ def small():
 
 @pytest.fixture(scope="session")
 def trained(parts):
-    """`trained(recipe)`: its model of the training part, from the first time it was asked."""
+    """`trained(estimator)`: its model of the training part, from the first time it was asked."""
     models = {}
 
-    def of(recipe):
-        if repr(recipe) not in models:
-            models[repr(recipe)] = recipe.fit(parts[0])
-        return models[repr(recipe)]
+    def of(estimator):
+        if repr(estimator) not in models:
+            models[repr(estimator)] = estimator.fit(parts[0])
+        return models[repr(estimator)]
 
     return of

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from matinee.errors import RunError
 from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
-from matinee.models.neural.losses import StarsTask, WatchedTask
+from matinee.models.neural.losses import ImplicitLoss, RatingLoss
 from matinee.storage.checkpoint import STATE, Checkpointed
 
 MF = MatrixFactorization(factors=3, epochs=5, batch_size=2000, learning_rate=0.02, device="cpu")
@@ -34,20 +34,20 @@ class KilledError(Exception):
 @pytest.fixture
 def kill_at(monkeypatch):
     """`kill_at(k)`: the k-th epoch from now on does not end; `kill_at(0)`: all do."""
-    kinds = {StarsTask: StarsTask.figures, WatchedTask: WatchedTask.figures}
+    kinds = {RatingLoss: RatingLoss.metrics, ImplicitLoss: ImplicitLoss.metrics}
     seen = []
 
     def arm(epoch):
         seen.clear()
-        for kind, figures in kinds.items():
+        for kind, metrics in kinds.items():
 
-            def dying(task, error, figures=figures):
-                seen.append(task)
+            def dying(loss, error, metrics=metrics):
+                seen.append(loss)
                 if len(seen) == epoch:
                     raise KilledError
-                return figures(task, error)
+                return metrics(loss, error)
 
-            monkeypatch.setattr(kind, "figures", dying)
+            monkeypatch.setattr(kind, "metrics", dying)
         return seen
 
     return arm
@@ -72,9 +72,9 @@ def assert_same(one, other):
     assert other.history["seconds"].is_sorted()
 
 
-def killed_and_finished(recipe, folder, data, kill_at, epoch, every=1, **more):
+def killed_and_finished(estimator, folder, data, kill_at, epoch, every=1, **more):
     """The model of a training killed in this epoch, and how many epochs it took again."""
-    again = Checkpointed(recipe, folder, every=every)
+    again = Checkpointed(estimator, folder, every=every)
     kill_at(epoch)
     with pytest.raises(KilledError):
         again.fit(data, **more)
@@ -86,7 +86,7 @@ EXPLICIT = {"layers": (4, 3), "feedback": "explicit", "batch_size": 2000, "epoch
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    "estimator",
     [
         *(replace(MF, optimizer=name) for name in ("adam", "sgd", "adagrad", "sparse-adam")),
         replace(MF, optimizer="sgd", learning_rate=0.5, schedule="linear", weight_decay=0.01),
@@ -96,13 +96,13 @@ EXPLICIT = {"layers": (4, 3), "feedback": "explicit", "batch_size": 2000, "epoch
         GMF(factors=3, epochs=5, batch_size=8000, negatives=1, device="cpu"),
         BPR(factors=3, epochs=5, batch_size=8000, negatives=1, device="cpu"),
     ],
-    ids=lambda recipe: f"{type(recipe).__name__}-{recipe.optimizer}",
+    ids=lambda estimator: f"{type(estimator).__name__}-{estimator.optimizer}",
 )
 @pytest.mark.parametrize("epoch", [1, 4])
-def test_a_killed_training_ends_with_the_same_model(parts, tmp_path, kill_at, recipe, epoch):
+def test_a_killed_training_ends_with_the_same_model(parts, tmp_path, kill_at, estimator, epoch):
     train, test = parts
-    whole = recipe.fit(train, test=test)
-    model, rest = killed_and_finished(recipe, tmp_path, train, kill_at, epoch, test=test)
+    whole = estimator.fit(train, test=test)
+    model, rest = killed_and_finished(estimator, tmp_path, train, kill_at, epoch, test=test)
     assert rest == 5 - (epoch - 1)
     assert_same(whole, model)
 
@@ -110,23 +110,27 @@ def test_a_killed_training_ends_with_the_same_model(parts, tmp_path, kill_at, re
 @pytest.mark.parametrize("epoch", [2, 5, 7])
 def test_patience_goes_on_counting(watched, tmp_path, kill_at, epoch):
     train, validation = watched
-    recipe = replace(MF, factors=16, learning_rate=0.05, epochs=30, patience=2, regularization=0.0)
-    recipe = replace(recipe, schedule="constant")
-    whole = recipe.fit(train, validation=validation)
+    estimator = replace(
+        MF, factors=16, learning_rate=0.05, epochs=30, patience=2, regularization=0.0
+    )
+    estimator = replace(estimator, schedule="constant")
+    whole = estimator.fit(train, validation=validation)
     best = int(whole.history["validation_rmse"].arg_min())
     assert whole.history.height == best + 3 < 30
     assert whole.history.height >= 4
     epoch = min(epoch, whole.history.height)
-    model, _ = killed_and_finished(recipe, tmp_path, train, kill_at, epoch, validation=validation)
+    model, _ = killed_and_finished(
+        estimator, tmp_path, train, kill_at, epoch, validation=validation
+    )
     assert_same(whole, model)
 
 
 @pytest.mark.parametrize("epoch", [2, 5, 9])  # of 3 of GMF, 3 of MLP, and 4 of both
 @pytest.mark.parametrize("feedback", ["implicit", "explicit"])
 def test_pretraining_goes_on_in_every_stage(parts, tmp_path, kill_at, epoch, feedback):
-    recipe = replace(BUSY, feedback=feedback)
-    whole = recipe.fit(parts[0])
-    model, rest = killed_and_finished(recipe, tmp_path, parts[0], kill_at, epoch)
+    estimator = replace(BUSY, feedback=feedback)
+    whole = estimator.fit(parts[0])
+    model, rest = killed_and_finished(estimator, tmp_path, parts[0], kill_at, epoch)
     assert rest == 10 - (epoch - 1)
     assert_same(whole, model)
     folders = {str(path.parent.relative_to(tmp_path)) for path in tmp_path.rglob(STATE)}
@@ -135,8 +139,8 @@ def test_pretraining_goes_on_in_every_stage(parts, tmp_path, kill_at, epoch, fee
 
 
 def test_a_finished_training_gives_its_model_at_once(parts, tmp_path, kill_at):
-    for recipe in (MF, BUSY):
-        again = Checkpointed(recipe, tmp_path)
+    for estimator in (MF, BUSY):
+        again = Checkpointed(estimator, tmp_path)
         first = again.fit(parts[0])
         seen = kill_at(1)
         second = again.fit(parts[0])
@@ -171,7 +175,7 @@ def test_every_is_at_least_one(parts, tmp_path):
         {"factors": 4},
     ],
 )
-def test_a_state_of_another_recipe_is_refused(parts, tmp_path, change):
+def test_a_state_of_another_estimator_is_refused(parts, tmp_path, change):
     Checkpointed(MF, tmp_path).fit(parts[0])
     before = (tmp_path / "matrixfactorization" / STATE).read_bytes()
     with pytest.raises(RunError, match="other settings"):
@@ -182,8 +186,8 @@ def test_a_state_of_another_recipe_is_refused(parts, tmp_path, change):
 def test_a_state_of_other_data_is_refused(parts, watched, tmp_path):
     train, test = parts
     Checkpointed(MF, tmp_path).fit(train, test=test)
-    changed = replace(train, ratings=replace(train.ratings, stars=5.5 - train.ratings.stars))
-    for data, judged in (
+    changed = replace(train, ratings=replace(train.ratings, values=5.5 - train.ratings.values))
+    for data, evaluated in (
         (watched[0], {"test": test}),
         (changed, {"test": test}),
         (train, {}),
@@ -191,7 +195,7 @@ def test_a_state_of_other_data_is_refused(parts, watched, tmp_path):
         (train, {"test": watched[1]}),
     ):
         with pytest.raises(RunError, match="other data"):
-            Checkpointed(MF, tmp_path).fit(data, **judged)
+            Checkpointed(MF, tmp_path).fit(data, **evaluated)
 
 
 def rewritten(path, change):
@@ -302,21 +306,21 @@ def test_a_kill_while_a_state_is_written_leaves_the_one_before(parts, tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == ["matrixfactorization"]
 
 
-def test_recipes_of_one_folder_do_not_disturb_each_other(parts, tmp_path):
-    recipes = [
+def test_estimators_of_one_folder_do_not_disturb_each_other(parts, tmp_path):
+    estimators = [
         MF,
         GMF(factors=2, epochs=1, negatives=1, device="cpu"),
         GMF(factors=2, epochs=1, feedback="explicit", device="cpu"),
         BPR(factors=2, epochs=1, negatives=1, device="cpu"),
     ]
     for _ in range(2):
-        for recipe in recipes:
-            model = Checkpointed(recipe, tmp_path).fit(parts[0])
-            assert_same(recipe.fit(parts[0]), model)
+        for estimator in estimators:
+            model = Checkpointed(estimator, tmp_path).fit(parts[0])
+            assert_same(estimator.fit(parts[0]), model)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"matrixfactorization", "gmf-implicit", "gmf-explicit", "bpr"}
 
 
-def test_pretraining_does_not_disturb_a_recipe_of_its_half(parts, tmp_path):
+def test_pretraining_does_not_disturb_a_estimator_of_its_half(parts, tmp_path):
     Checkpointed(GMF(factors=2, epochs=1, negatives=1, device="cpu"), tmp_path).fit(parts[0])
     Checkpointed(BUSY, tmp_path).fit(parts[0])

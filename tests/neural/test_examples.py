@@ -7,61 +7,59 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matinee.kernels.csr import Rows
-from matinee.models.neural.batches import Shuffled, Unwatched
-from matinee.models.neural.losses import RIVALS, WatchedTask, hit_rate
+from matinee.models.neural.batches import NegativeSampler, ShuffledBatches
+from matinee.models.neural.losses import RIVALS, ImplicitLoss, hit_rate
 from matinee.models.neural.modules import Scorer
 
 CPU = torch.device("cpu")
-MOVIES = 12
+ITEMS = 12
 
-viewers_of_any_kind = st.lists(st.sets(st.integers(0, MOVIES - 1)), min_size=1, max_size=6).filter(
-    any
-)
+users_of_any_kind = st.lists(st.sets(st.integers(0, ITEMS - 1)), min_size=1, max_size=6).filter(any)
 
 
 def rows_of(watched):
     """Rows of a list of sets."""
     indptr = np.cumsum([0, *map(len, watched)])
-    indices = np.array([movie for one in watched for movie in sorted(one)], np.int32)
+    indices = np.array([item for one in watched for item in sorted(one)], np.int32)
     return Rows(indptr, indices, np.ones(len(indices), np.float32))
 
 
-def drawn_by(draw, viewer, numbers):
-    """What a viewer gets for certain random numbers."""
+def drawn_by(draw, user, numbers):
+    """What a user gets for certain random numbers."""
     numbers = torch.as_tensor(numbers)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "randint", lambda *size, **how: numbers)
-        return draw(torch.full((len(numbers),), viewer), torch.Generator()).tolist()
+        return draw(torch.full((len(numbers),), user), torch.Generator()).tolist()
 
 
-@given(viewers_of_any_kind)
+@given(users_of_any_kind)
 def test_every_rank_is_another_unwatched_movie(watched):
-    draw = Unwatched(rows_of(watched), CPU)
+    draw = NegativeSampler(rows_of(watched), CPU)
     known = set().union(*watched)
-    for viewer, mine in enumerate(watched):
+    for user, mine in enumerate(watched):
         left = sorted(known - mine)
-        found = drawn_by(draw, viewer, np.arange(2 * max(1, len(left))))
+        found = drawn_by(draw, user, np.arange(2 * max(1, len(left))))
         assert found == left + left if left else set(found) <= known
 
 
-@given(viewers_of_any_kind, st.integers(0, 1000))
+@given(users_of_any_kind, st.integers(0, 1000))
 def test_nothing_watched_and_nothing_unknown_is_drawn(watched, seed):
-    draw = Unwatched(rows_of(watched), CPU)
+    draw = NegativeSampler(rows_of(watched), CPU)
     known = set().union(*watched)
-    viewers = torch.arange(len(watched)).repeat(20)
+    users = torch.arange(len(watched)).repeat(20)
     generator = torch.Generator().manual_seed(seed)
-    for viewer, movie in zip(viewers.tolist(), draw(viewers, generator).tolist(), strict=True):
-        assert movie in (known - watched[viewer] or known)
+    for user, item in zip(users.tolist(), draw(users, generator).tolist(), strict=True):
+        assert item in (known - watched[user] or known)
 
 
 def test_unwatched_movies_are_equally_likely():
-    watched = [set(range(0, MOVIES, 2)), {0, 1, 2}, set(range(MOVIES - 1))]
-    draw = Unwatched(rows_of(watched), CPU)
+    watched = [set(range(0, ITEMS, 2)), {0, 1, 2}, set(range(ITEMS - 1))]
+    draw = NegativeSampler(rows_of(watched), CPU)
     known = set().union(*watched)
-    for viewer, mine in enumerate(watched[:2]):
+    for user, mine in enumerate(watched[:2]):
         left, n = sorted(known - mine), 30_000
-        found = draw(torch.full((n,), viewer), torch.Generator().manual_seed(viewer))
-        counts = np.bincount(found, minlength=MOVIES)
+        found = draw(torch.full((n,), user), torch.Generator().manual_seed(user))
+        counts = np.bincount(found, minlength=ITEMS)
         assert counts.sum() == counts[left].sum()
         expected = n / len(left)
         chi_square = ((counts[left] - expected) ** 2 / expected).sum()
@@ -72,11 +70,11 @@ def test_unwatched_movies_are_equally_likely():
 def test_draws_of_generated_data_are_unwatched(parts):
     train = parts[0].ratings.take(parts[0].ratings.item % 7 != 0)
     rated = train.by_user
-    draw = Unwatched(rated, CPU)
-    viewers = torch.arange(300).repeat_interleave(100)
-    found = draw(viewers, torch.Generator().manual_seed(0)).numpy()
+    draw = NegativeSampler(rated, CPU)
+    users = torch.arange(300).repeat_interleave(100)
+    found = draw(users, torch.Generator().manual_seed(0)).numpy()
     pairs = set(zip(train.user.tolist(), train.item.tolist(), strict=True))
-    assert not pairs & set(zip(viewers.tolist(), found.tolist(), strict=True))
+    assert not pairs & set(zip(users.tolist(), found.tolist(), strict=True))
     counts = train.item_counts
     assert (counts == 0).any()
     assert counts[found].min() > 0
@@ -84,12 +82,12 @@ def test_draws_of_generated_data_are_unwatched(parts):
 
 
 def test_more_draws_than_fit_in_32_bits_do_not_collide():
-    """Keys grow as viewers times movies; those of the last viewers must still be in order."""
-    viewers, movies = 60_000, 50_000
-    indices = np.arange(viewers, dtype=np.int32) % movies
-    rows = Rows(np.arange(viewers + 1), indices, np.ones(viewers, np.float32))
-    draw = Unwatched(rows, CPU)
-    last = viewers - 1
+    """Keys grow as users times movies; those of the last users must still be in order."""
+    users, items = 60_000, 50_000
+    indices = np.arange(users, dtype=np.int32) % items
+    rows = Rows(np.arange(users + 1), indices, np.ones(users, np.float32))
+    draw = NegativeSampler(rows, CPU)
+    last = users - 1
     mine = int(indices[last])
     assert drawn_by(draw, last, [mine - 1, mine]) == [mine - 1, mine + 1]
 
@@ -100,7 +98,7 @@ def columns(n):
 
 @given(st.integers(1, 40), st.integers(0, 50), st.integers(0, 5), st.integers(1, 5))
 def test_an_epoch_has_every_row_once(n, batch, seed, epoch):
-    examples = Shuffled(columns(n), batch, seed)
+    examples = ShuffledBatches(columns(n), batch, seed)
     batches = [part for part, _ in examples.epoch(epoch)]
     assert len(batches) == len(examples)
     sizes = [len(first) for first, _ in batches]
@@ -116,12 +114,12 @@ def order_of(examples, epoch):
 
 def test_the_order_is_of_seed_and_epoch_alone():
     orders = {
-        (seed, epoch): order_of(Shuffled(columns(50), 8, seed), epoch)
+        (seed, epoch): order_of(ShuffledBatches(columns(50), 8, seed), epoch)
         for seed in range(3)
         for epoch in range(1, 5)
     }
     assert len({tuple(order) for order in orders.values()}) == len(orders)
-    examples = Shuffled(columns(50), 8, 1)
+    examples = ShuffledBatches(columns(50), 8, 1)
     order_of(examples, 1)
     torch.rand(3)
     for epoch in (4, 2):  # as after a checkpoint
@@ -130,7 +128,7 @@ def test_the_order_is_of_seed_and_epoch_alone():
 
 @pytest.mark.parametrize("batch", [0, 50, 51])
 def test_a_batch_of_all_is_in_the_order_given(batch):
-    examples = Shuffled(columns(50), batch, 0)
+    examples = ShuffledBatches(columns(50), batch, 0)
     assert len(examples) == 1
     assert order_of(examples, 3) == list(range(50))
 
@@ -138,7 +136,7 @@ def test_a_batch_of_all_is_in_the_order_given(batch):
 def test_what_is_drawn_beside_a_batch_goes_on_from_batch_to_batch():
     draws = [
         torch.rand(2, generator=generator).tolist()
-        for _, generator in Shuffled(columns(50), 8, 0).epoch(1)
+        for _, generator in ShuffledBatches(columns(50), 8, 0).epoch(1)
     ]
     assert len({tuple(draw) for draw in draws}) == len(draws)
 
@@ -170,10 +168,10 @@ def test_the_hit_rate_counts_rivals_ahead(parts):
 
 
 @pytest.fixture(scope="module")
-def exam(parts):
-    """(viewers, watched movie and rivals) of the test part."""
+def task(parts):
+    """(users, watched movie and rivals) of the test part."""
     train, test = (part.ratings.by_user for part in parts)
-    task = WatchedTask(
+    loss = ImplicitLoss(
         Table(np.zeros((300, 200))),
         train,
         {"test": test},
@@ -182,20 +180,20 @@ def exam(parts):
         seed=0,
         device=CPU,
     )
-    return tuple(part.numpy() for part in task.judged["test"])
+    return tuple(part.numpy() for part in loss.evaluated["test"])
 
 
-def test_every_watched_movie_of_a_part_is_examined_among_unwatched_ones(parts, exam):
+def test_every_watched_movie_of_a_part_is_examined_among_unwatched_ones(parts, task):
     train, test = (part.ratings for part in parts)
-    viewers, movies = exam
-    assert movies.shape == (len(test), 1 + RIVALS)
-    asked = set(zip(viewers.tolist(), movies[:, 0].tolist(), strict=True))
+    users, items = task
+    assert items.shape == (len(test), 1 + RIVALS)
+    asked = set(zip(users.tolist(), items[:, 0].tolist(), strict=True))
     assert asked == set(zip(test.user.tolist(), test.item.tolist(), strict=True))
     watched = np.zeros((300, 200), bool)
     watched[train.user, train.item] = True
-    assert not watched[viewers[:, None], movies[:, 1:]].any()
+    assert not watched[users[:, None], items[:, 1:]].any()
 
 
-def test_a_movie_is_not_its_own_rival(exam):
-    _, movies = exam
-    assert not (movies[:, 1:] == movies[:, :1]).any()
+def test_a_movie_is_not_its_own_rival(task):
+    _, items = task
+    assert not (items[:, 1:] == items[:, :1]).any()

@@ -19,7 +19,7 @@ HOW = {"device": "cpu", "batch_size": 512, "learning_rate": 0.01, "epochs": 8}
 TOWER = (16, 8)
 LONGER = {**HOW, "epochs": 25}
 MF = MatrixFactorization(factors=8, regularization=1.0, **LONGER)
-STARS = [
+RATING = [
     MF,
     MatrixFactorization(factors=8, biases=False, gravity=0.01, **LONGER),
     MatrixFactorization(factors=8, regularization=0.0, l2=0.06, **LONGER),
@@ -33,11 +33,11 @@ LISTS = [
     NeuMF(factors=4, layers=TOWER, **HOW),
     BPR(factors=8, **HOW),
 ]
-NETWORKS = [*STARS[3:], *LISTS]
+NETWORKS = [*RATING[3:], *LISTS]
 every = pytest.mark.parametrize(
-    "recipe",
-    [*STARS, *LISTS],
-    ids=lambda recipe: f"{type(recipe).__name__}-{getattr(recipe, 'feedback', '')}",
+    "estimator",
+    [*RATING, *LISTS],
+    ids=lambda estimator: f"{type(estimator).__name__}-{getattr(estimator, 'feedback', '')}",
 )
 
 
@@ -46,22 +46,22 @@ def head_of(model):
 
 
 def own_ratings(model, user):
-    viewer = model.viewer(user)
-    return dict(zip(model.items[viewer.items], viewer.stars.tolist(), strict=True))
+    profile = model.user(user)
+    return dict(zip(model.items[profile.items], profile.values.tolist(), strict=True))
 
 
 @every
-def test_lists_are_sorted_scores_without_the_seen_movies(trained, recipe):
-    model = trained(recipe)
-    in_stars = recipe in STARS
-    assert list(model.heads) == ["rating" if in_stars else "ranking"]
+def test_lists_are_sorted_scores_without_the_seen_movies(trained, estimator):
+    model = trained(estimator)
+    is_rating = estimator in RATING
+    assert list(model.heads) == ["rating" if is_rating else "ranking"]
     together = model.scores([1, 17, 300])
     assert together.shape == (3, 200)
     assert together.dtype == np.float32
     for at, user in enumerate((1, 17, 300)):
         scores = model.scores(user)
         np.testing.assert_allclose(together[at], scores, rtol=1e-4, atol=1e-4)
-        seen = set(model.viewer(user).items.tolist())
+        seen = set(model.user(user).items.tolist())
         found = model.recommend(user, n=15)
         codes = (found["item"] - 1).to_list()
         assert len(codes) == 15
@@ -70,7 +70,7 @@ def test_lists_are_sorted_scores_without_the_seen_movies(trained, recipe):
         assert found["score"].is_sorted(descending=True)
         rest = np.delete(scores, [*codes, *seen])
         assert rest.max() <= found["score"].min() + 1e-4
-        assert ("stars" in found.columns) == in_stars
+        assert ("rating" in found.columns) == is_rating
         everything = model.recommend(user, n=15, exclude_seen=False)
         assert everything["score"][0] == pytest.approx(scores.max(), abs=1e-4)
     lists = model.recommend(n=2)
@@ -79,10 +79,10 @@ def test_lists_are_sorted_scores_without_the_seen_movies(trained, recipe):
 
 
 @every
-def test_stars_are_predicted_where_there_is_a_rating_head(trained, recipe):
-    model = trained(recipe)
+def test_values_are_predicted_where_there_is_a_rating_head(trained, estimator):
+    model = trained(estimator)
     users, items = [1, 5, 5], [3, 9, 200]
-    if recipe in LISTS:
+    if estimator in LISTS:
         with pytest.raises(SettingError, match="no rating head"):
             model.predict(users, items)
         return
@@ -96,21 +96,21 @@ def test_stars_are_predicted_where_there_is_a_rating_head(trained, recipe):
         model.predict([1, 99999], [1, 1])
 
 
-@pytest.mark.parametrize("recipe", STARS)
-def test_stars_are_learned_better_than_by_their_mean(trained, parts, recipe):
+@pytest.mark.parametrize("estimator", RATING)
+def test_values_are_learned_better_than_by_their_mean(trained, parts, estimator):
     ratings = parts[1].ratings
-    found = trained(recipe).predict(ratings.user + 1, ratings.item + 1)
-    spread = ratings.stars - parts[0].ratings.stars.mean()
-    assert np.sqrt(np.mean((found - ratings.stars) ** 2)) < np.sqrt(np.mean(spread**2)) - 0.02
+    found = trained(estimator).predict(ratings.user + 1, ratings.item + 1)
+    spread = ratings.values - parts[0].ratings.values.mean()
+    assert np.sqrt(np.mean((found - ratings.values) ** 2)) < np.sqrt(np.mean(spread**2)) - 0.02
 
 
 @every
-def test_similar_movies_are_those_with_the_smallest_angle(trained, recipe):
-    model = trained(recipe)
-    found = model.similar(7, n=5)
-    vectors = head_of(model).vectors.astype(np.float64)
-    lengths = np.linalg.norm(vectors, axis=1)
-    cosine = vectors @ vectors[6] / (lengths * lengths[6])
+def test_similar_movies_are_those_with_the_smallest_angle(trained, estimator):
+    model = trained(estimator)
+    found = model.similar_items(7, n=5)
+    item_factors = head_of(model).item_factors.astype(np.float64)
+    lengths = np.linalg.norm(item_factors, axis=1)
+    cosine = item_factors @ item_factors[6] / (lengths * lengths[6])
     cosine[model.item_counts < 10] = -np.inf
     cosine[6] = -np.inf
     order = np.argsort(-cosine)[:5]
@@ -119,16 +119,16 @@ def test_similar_movies_are_those_with_the_smallest_angle(trained, recipe):
 
 
 @every
-def test_saved_models_answer_the_same(trained, tmp_path, recipe):
-    model = trained(recipe)
+def test_saved_models_answer_the_same(trained, tmp_path, estimator):
+    model = trained(estimator)
     loaded = matinee.load(model.save(tmp_path / "run"))
     assert np.array_equal(loaded.scores([1, 2, 300]), model.scores([1, 2, 300]))
     new = {1: 5, 8: 2}
     assert np.array_equal(loaded.scores(loaded.fold_in(new)), model.scores(model.fold_in(new)))
     assert loaded.recommend(5).equals(model.recommend(5))
-    assert loaded.similar(7).equals(model.similar(7))
+    assert loaded.similar_items(7).equals(model.similar_items(7))
     assert loaded.history.equals(model.history)
-    assert dict(head_of(loaded).trainer)["name"] == type(recipe).__name__
+    assert dict(head_of(loaded).estimator)["name"] == type(estimator).__name__
     assert loaded.recommend(loaded.fold_in(new), n=3).height == 3
 
 
@@ -166,11 +166,11 @@ FORGERIES = [
     lambda a: a.update(dense=a["dense"][:-1].copy()),
     lambda a: a.update(dense=a["dense"].astype(np.float64)),
     lambda a: a.update(dense=np.append(a["dense"], np.float32(1))),
-    lambda a: a.update(item_rows=a["item_rows"][:, 1:].copy()),
-    lambda a: a.update(user_rows=a["user_rows"][1:].copy()),
+    lambda a: a.update(item_params=a["item_rows"][:, 1:].copy()),
+    lambda a: a.update(user_params=a["user_rows"][1:].copy()),
     lambda a: a.update(item_bias=a["item_bias"][1:].copy()),
     lambda a: a.pop("widths"),
-    lambda a: a.update(nobody=a["user_rows"][0].copy()),
+    lambda a: a.update(default_user=a["user_rows"][0].copy()),
 ]
 
 
@@ -215,41 +215,41 @@ assert "torch" not in sys.modules
     subprocess.run([sys.executable, "-c", code, run], check=True)
 
 
-@pytest.mark.parametrize("recipe", STARS[:3])
-def test_the_parts_of_stars_add_up_to_them(trained, recipe):
-    model = trained(recipe)
+@pytest.mark.parametrize("estimator", RATING[:3])
+def test_the_parts_of_values_add_up_to_them(trained, estimator):
+    model = trained(estimator)
     for user in (1, 77, 300, model.fold_in({1: 5, 2: 1, 9: 4.5}), model.fold_in({})):
-        for movie in (3, 150):
-            found = model.explain(user, movie, by="stars")
-            score = float(model.scores(user, by="stars")[movie - 1])
+        for item in (3, 150):
+            found = model.explain(user, item, head="rating")
+            score = float(model.scores(user, head="rating")[item - 1])
             assert found["contribution"].sum() == pytest.approx(score, abs=2e-4)
             rated = found.filter(pl.col("part") == "rating")
             given = own_ratings(model, user)
-            assert dict(rated.select("item", "stars").iter_rows()) == given
+            assert dict(rated.select("item", "rating").iter_rows()) == given
             general = set(found["part"].to_list()) - {"rating"}
             trained_here = isinstance(user, int)
-            assert {"mean", "movie", "prior"} <= general
-            assert general <= {"mean", "movie", "prior", *(["training"] if trained_here else [])}
+            assert {"mean", "item", "prior"} <= general
+            assert general <= {"mean", "item", "prior", *(["training"] if trained_here else [])}
 
 
-@pytest.mark.parametrize("recipe", NETWORKS)
-def test_a_network_explains_nothing_and_says_so(trained, recipe):
-    model = trained(recipe)
-    with pytest.raises(SettingError, match=f"{type(recipe).__name__} do not come apart"):
+@pytest.mark.parametrize("estimator", NETWORKS)
+def test_a_network_explains_nothing_and_says_so(trained, estimator):
+    model = trained(estimator)
+    with pytest.raises(SettingError, match=f"{type(estimator).__name__} do not come apart"):
         model.explain(1, 3)
 
 
 @pytest.fixture(scope="module")
 def thin(parts):
-    """The training part, without movie code 7 and viewer code 4."""
+    """The training part, without movie code 7 and user code 4."""
     train = parts[0]
     kept = (train.ratings.user != 4) & (train.ratings.item != 7)
     return replace(train, ratings=train.ratings.take(kept))
 
 
 @every
-def test_what_has_no_ratings_is_known_by_its_kind_or_not_at_all(thin, recipe):
-    model = replace(recipe, epochs=3).fit(thin)
+def test_what_has_no_ratings_is_known_by_its_kind_or_not_at_all(thin, estimator):
+    model = replace(estimator, epochs=3).fit(thin)
     head = head_of(model)
     assert model.item_counts[7] == 0
     scores = model.scores([1, 2, 3])
@@ -258,14 +258,14 @@ def test_what_has_no_ratings_is_known_by_its_kind_or_not_at_all(thin, recipe):
     with pytest.raises(UnknownIdError, match="no ratings"):
         model.recommend(5)
     known = np.delete(np.arange(300), 4)
-    if recipe is not STARS[0]:  # ALS's prior, of which all are 0
-        expected = head.user_rows[known].mean(axis=0)
-        if recipe in STARS[1:3]:  # a penalty pulls to zero, not to the average
+    if estimator is not RATING[0]:  # ALS's prior, of which all are 0
+        expected = head.user_params[known].mean(axis=0)
+        if estimator in RATING[1:3]:  # a penalty pulls to zero, not to the average
             expected = 0 * expected
-        np.testing.assert_allclose(head.user_rows[4], expected, atol=1e-5)
-    # ridge regression of the other rows on their genres, as `link_of_genres` says
-    rows = head.item_rows
-    if recipe in NETWORKS:
+        np.testing.assert_allclose(head.user_params[4], expected, atol=1e-5)
+    # ridge regression of the other rows on their genres, as `genre_prior` says
+    rows = head.item_params
+    if estimator in NETWORKS:
         rows = np.column_stack([head.item_bias, rows])
     counts = model.item_counts
     design = np.column_stack([np.ones(200), thin.catalog.genre_matrix]).astype(np.float64)
@@ -275,14 +275,14 @@ def test_what_has_no_ratings_is_known_by_its_kind_or_not_at_all(thin, recipe):
     np.testing.assert_allclose(rows[7], design[7] @ link, atol=1e-4)
 
 
-@pytest.mark.parametrize("recipe", LISTS)
-def test_what_is_not_liked_is_nothing_watched(parts, recipe):
-    recipe = replace(recipe, epochs=2)
+@pytest.mark.parametrize("estimator", LISTS)
+def test_what_is_not_liked_is_nothing_watched(parts, estimator):
+    estimator = replace(estimator, epochs=2)
     train = parts[0]
-    liked = replace(train, ratings=train.ratings.take(train.ratings.stars >= 4))
-    one, other = replace(recipe, liked=4.0).fit(train), recipe.fit(liked)
+    min_rating = replace(train, ratings=train.ratings.take(train.ratings.values >= 4))
+    one, other = replace(estimator, min_rating=4.0).fit(train), estimator.fit(min_rating)
     np.testing.assert_allclose(
-        head_of(one).user_rows, head_of(other).user_rows, rtol=1e-5, atol=1e-6
+        head_of(one).user_params, head_of(other).user_params, rtol=1e-5, atol=1e-6
     )
     hater = one.fold_in({3: 1, 6: 0.5})
     np.testing.assert_allclose(one.scores(hater), one.scores(one.fold_in({})), atol=1e-5)
@@ -299,21 +299,21 @@ def spearman(one, other):
 
 
 @every
-def test_folding_in_a_training_viewer_gives_nearly_their_scores(trained, recipe):
-    model = trained(recipe)
+def test_folding_in_a_training_user_gives_nearly_their_scores(trained, estimator):
+    model = trained(estimator)
     users = list(range(1, 300, 12))
     own = model.scores(users)
     folded = model.scores([model.fold_in(own_ratings(model, user)) for user in users])
     assert spearman(own, folded).mean() > 0.8
-    # and what sets each viewer apart from the others as well
+    # and what sets each user apart from the others as well
     apart = spearman(own - own.mean(axis=0), folded - folded.mean(axis=0))
     assert apart.mean() > 0.3
     assert 0.6 < folded.std() / own.std() < 1.4
 
 
 @every
-def test_a_new_viewer_does_not_depend_on_who_else_is_asked_about(trained, recipe):
-    model = trained(recipe)
+def test_a_new_user_does_not_depend_on_who_else_is_asked_about(trained, estimator):
+    model = trained(estimator)
     ann, ben = model.fold_in({1: 5, 2: 1, 9: 4.5}), model.fold_in({3: 2, 50: 4})
     both = model.scores([ann, 17, ben])
     for at, one in enumerate((ann, 17, ben)):
@@ -322,15 +322,15 @@ def test_a_new_viewer_does_not_depend_on_who_else_is_asked_about(trained, recipe
 
 
 @every
-def test_heads_join_with_those_of_other_trainers(trained, model, recipe):
-    mine = trained(recipe)
-    if recipe in LISTS:
+def test_heads_join_with_those_of_other_estimators(trained, model, estimator):
+    mine = trained(estimator)
+    if estimator in LISTS:
         both = model.with_ranking(mine)
         assert np.array_equal(both.scores(1), mine.scores(1))
-        assert both.recommend(1).columns == ["item", "title", "genres", "stars", "score"]
+        assert both.recommend(1).columns == ["item", "title", "genres", "rating", "score"]
     else:
         both = mine.with_ranking(trained(LISTS[3]))
         found = both.recommend(1, n=5)
         np.testing.assert_allclose(
-            found["stars"], mine.predict(1, found["item"]), rtol=1e-4, atol=1e-4
+            found["rating"], mine.predict(1, found["item"]), rtol=1e-4, atol=1e-4
         )

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from matinee.data.synthetic import generate
-from matinee.models.implicit_feedback import watched_by
+from matinee.models.implicit_feedback import user_positives
 from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
-from matinee.models.neural.losses import OrderTask, StarsTask, WatchedTask
+from matinee.models.neural.losses import ImplicitLoss, OrderTask, RatingLoss
 from matinee.models.neural.modules import mean_square_of_all
 
 CPU = torch.device("cpu")
@@ -31,8 +31,8 @@ IMPLICIT = [kind(**shape, negatives=3) for kind, shape in SHAPES]
 ORDER = [BPR(factors=3, negatives=2, regularization=0.1), BPR(factors=3, regularization=0.0)]
 
 
-def kind_of(recipe):
-    return type(recipe).__name__
+def kind_of(estimator):
+    return type(estimator).__name__
 
 
 @pytest.fixture(autouse=True)
@@ -41,18 +41,20 @@ def in_double(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
 
 
-def task_of(recipe, data, batch=0):
+def task_of(estimator, data, batch=0):
     """The task of a recipe in float64, at weights that are far from special."""
-    module = recipe.start(data, {}, None)
-    explicit = isinstance(recipe, MatrixFactorization) or (
-        not isinstance(recipe, BPR) and recipe.feedback == "explicit"
+    module = estimator.start(data, {}, None)
+    explicit = isinstance(estimator, MatrixFactorization) or (
+        not isinstance(estimator, BPR) and estimator.feedback == "explicit"
     )
     if explicit:
-        task = StarsTask(module, data, {}, batch=batch, seed=0, device=CPU)
+        loss = RatingLoss(module, data, {}, batch=batch, seed=0, device=CPU)
     else:
-        kind = OrderTask if isinstance(recipe, BPR) else WatchedTask
-        rows = watched_by(data, None)
-        task = kind(module, rows, {}, negatives=recipe.negatives, batch=batch, seed=0, device=CPU)
+        kind = OrderTask if isinstance(estimator, BPR) else ImplicitLoss
+        rows = user_positives(data, None)
+        loss = kind(
+            module, rows, {}, negatives=estimator.negatives, batch=batch, seed=0, device=CPU
+        )
     module.double()
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
@@ -60,74 +62,74 @@ def task_of(recipe, data, batch=0):
             parameter.copy_(0.6 * torch.randn(parameter.shape, generator=generator))
             if name.startswith("bias_"):
                 parameter.add_(0.5)  # no layer is all asleep
-    return task
+    return loss
 
 
-def batch_of(task, rows=None):
-    columns = (column[:rows] for column in task.examples.columns)
+def batch_of(loss, rows=None):
+    columns = (column[:rows] for column in loss.examples.columns)
     return tuple(column.double() if column.is_floating_point() else column for column in columns)
 
 
-def loss_of(task, batch):
+def loss_of(loss, batch):
     """The loss with the same draws every time."""
-    return task.loss(batch, torch.Generator().manual_seed(3))[0]
+    return loss.loss(batch, torch.Generator().manual_seed(3))[0]
 
 
 @torch.no_grad()
-def differences(task, batch, parameter):
+def differences(loss, batch, parameter):
     """Central differences of the loss, entry by entry."""
     found = torch.zeros_like(parameter)
     flat, out = parameter.view(-1), found.view(-1)
     for at in range(len(flat)):
         here = flat[at].item()
         flat[at] = here + STEP
-        above = loss_of(task, batch)
+        above = loss_of(loss, batch)
         flat[at] = here - STEP
-        out[at] = (above - loss_of(task, batch)) / (2 * STEP)
+        out[at] = (above - loss_of(loss, batch)) / (2 * STEP)
         flat[at] = here
     return found
 
 
-@pytest.mark.parametrize("recipe", [*MF, *EXPLICIT, *IMPLICIT, *ORDER], ids=kind_of)
-def test_gradients_are_differences_of_the_loss(small, recipe):
-    task = task_of(recipe, small)
-    batch = batch_of(task, 25)  # some viewers and movies are in it twice, some not at all
-    loss = loss_of(task, batch)
-    assert loss.dtype == torch.float64
-    loss.backward()
-    for name, parameter in task.module.named_parameters():
-        expected = differences(task, batch, parameter)
+@pytest.mark.parametrize("estimator", [*MF, *EXPLICIT, *IMPLICIT, *ORDER], ids=kind_of)
+def test_gradients_are_differences_of_the_loss(small, estimator):
+    loss = task_of(estimator, small)
+    batch = batch_of(loss, 25)  # some users and movies are in it twice, some not at all
+    value = loss_of(loss, batch)
+    assert value.dtype == torch.float64
+    value.backward()
+    for name, parameter in loss.module.named_parameters():
+        expected = differences(loss, batch, parameter)
         assert expected.abs().max() > 1e-4, name
         torch.testing.assert_close(parameter.grad, expected, rtol=1e-5, atol=1e-8, msg=name)
 
 
 # gravity pulls at all rows: its gradients are dense
-NO_GRAVITY = [recipe for recipe in MF if not recipe.gravity]
+NO_GRAVITY = [estimator for estimator in MF if not estimator.gravity]
 
 
-@pytest.mark.parametrize("recipe", [*NO_GRAVITY, *EXPLICIT, *IMPLICIT, *ORDER], ids=kind_of)
-def test_sparse_gradients_are_the_same_as_dense_ones(small, recipe):
+@pytest.mark.parametrize("estimator", [*NO_GRAVITY, *EXPLICIT, *IMPLICIT, *ORDER], ids=kind_of)
+def test_sparse_gradients_are_the_same_as_dense_ones(small, estimator):
     grads = []
     for sparse in (False, True):
-        task = task_of(recipe, small)
-        task.module.sparse = sparse
-        loss_of(task, batch_of(task, 25)).backward()
-        grads.append({name: part.grad for name, part in task.module.named_parameters()})
+        loss = task_of(estimator, small)
+        loss.module.sparse = sparse
+        loss_of(loss, batch_of(loss, 25)).backward()
+        grads.append({name: part.grad for name, part in loss.module.named_parameters()})
     dense, sparse = grads
     assert any(grad.is_sparse for grad in sparse.values())
     for name, grad in sparse.items():
         torch.testing.assert_close(grad.to_dense(), dense[name], rtol=1e-12, atol=1e-14)
 
 
-def numbers(task):
-    return {name: part.detach().numpy() for name, part in task.module.named_parameters()}
+def numbers(loss):
+    return {name: part.detach().numpy() for name, part in loss.module.named_parameters()}
 
 
-def score_of(task, recipe, user, item):
+def score_of(loss, estimator, user, item):
     """One score, term by term as the recipe's docstring writes it."""
-    w = numbers(task)
-    if isinstance(recipe, MatrixFactorization | BPR):
-        score = task.module.mean
+    w = numbers(loss)
+    if isinstance(estimator, MatrixFactorization | BPR):
+        score = loss.module.mean
         score += sum(
             a * b for a, b in zip(w["user_factors"][user], w["item_factors"][item], strict=True)
         )
@@ -145,92 +147,92 @@ def score_of(task, recipe, user, item):
             active = [max(0.0, np.dot(row, active) + bias) for row, bias in layer]
             k += 1
         parts += active
-    return task.module.mean + np.dot(w["output"][0], parts) + w["output_bias"][0]
+    return loss.module.mean + np.dot(w["output"][0], parts) + w["output_bias"][0]
 
 
-@pytest.mark.parametrize("recipe", [*MF, *EXPLICIT], ids=kind_of)
-def test_the_error_of_stars_is_their_mean_square(small, recipe):
-    task = task_of(recipe, small)
-    batch = batch_of(task, 25)
+@pytest.mark.parametrize("estimator", [*MF, *EXPLICIT], ids=kind_of)
+def test_the_error_of_values_is_their_mean_square(small, estimator):
+    loss = task_of(estimator, small)
+    batch = batch_of(loss, 25)
     ratings = small.ratings
     misses = [
-        score_of(task, recipe, u, i) - stars
-        for u, i, stars in zip(ratings.user[:25], ratings.item[:25], ratings.stars, strict=False)
+        score_of(loss, estimator, u, i) - values
+        for u, i, values in zip(ratings.user[:25], ratings.item[:25], ratings.values, strict=False)
     ]
-    error = task.loss(batch, torch.Generator())[1]
+    error = loss.loss(batch, torch.Generator())[1]
     assert error.item() == pytest.approx(np.mean(np.square(misses)), rel=1e-10)
 
 
-@pytest.mark.parametrize("recipe", IMPLICIT, ids=kind_of)
-def test_the_error_of_watching_is_cross_entropy(small, recipe):
-    task = task_of(recipe, small)
-    user, item = batch_of(task, 25)
-    error = task.loss((user, item), torch.Generator().manual_seed(3))[1]
-    again = user.repeat(recipe.negatives)
-    drawn = task.draw(again, torch.Generator().manual_seed(3))
+@pytest.mark.parametrize("estimator", IMPLICIT, ids=kind_of)
+def test_the_error_of_watching_is_cross_entropy(small, estimator):
+    loss = task_of(estimator, small)
+    user, item = batch_of(loss, 25)
+    error = loss.loss((user, item), torch.Generator().manual_seed(3))[1]
+    again = user.repeat(estimator.negatives)
+    drawn = loss.draw(again, torch.Generator().manual_seed(3))
     total = 0.0
     for u, i in zip(user.tolist(), item.tolist(), strict=True):
-        total -= np.log(1 / (1 + np.exp(-score_of(task, recipe, u, i))))
+        total -= np.log(1 / (1 + np.exp(-score_of(loss, estimator, u, i))))
     for u, j in zip(again.tolist(), drawn.tolist(), strict=True):
-        total -= np.log(1 - 1 / (1 + np.exp(-score_of(task, recipe, u, j))))
-    assert error.item() == pytest.approx(total / (25 * (1 + recipe.negatives)), rel=1e-10)
+        total -= np.log(1 - 1 / (1 + np.exp(-score_of(loss, estimator, u, j))))
+    assert error.item() == pytest.approx(total / (25 * (1 + estimator.negatives)), rel=1e-10)
 
 
-@pytest.mark.parametrize("recipe", ORDER, ids=kind_of)
-def test_the_loss_of_an_order_is_that_of_its_docstring(small, recipe):
-    task = task_of(recipe, small)
-    user, item = batch_of(task, 25)
-    loss, error = task.loss((user, item), torch.Generator().manual_seed(3))
-    users, items = user.repeat(recipe.negatives), item.repeat(recipe.negatives)
-    drawn = task.draw(users, torch.Generator().manual_seed(3))
-    w, order, size = numbers(task), [], []
+@pytest.mark.parametrize("estimator", ORDER, ids=kind_of)
+def test_the_loss_of_an_order_is_that_of_its_docstring(small, estimator):
+    loss = task_of(estimator, small)
+    user, item = batch_of(loss, 25)
+    value, error = loss.loss((user, item), torch.Generator().manual_seed(3))
+    users, items = user.repeat(estimator.negatives), item.repeat(estimator.negatives)
+    drawn = loss.draw(users, torch.Generator().manual_seed(3))
+    w, order, size = numbers(loss), [], []
     for u, i, j in zip(users.tolist(), items.tolist(), drawn.tolist(), strict=True):
-        ahead = score_of(task, recipe, u, i) - score_of(task, recipe, u, j)
+        ahead = score_of(loss, estimator, u, i) - score_of(loss, estimator, u, j)
         order.append(-np.log(1 / (1 + np.exp(-ahead))))
         p, q_i, q_j = w["user_factors"][u], w["item_factors"][i], w["item_factors"][j]
         biases = w["item_bias"][i, 0] ** 2 + w["item_bias"][j, 0] ** 2
         size.append(2 * p @ p + q_i @ q_i + q_j @ q_j + biases)
     assert error.item() == pytest.approx(np.mean(order), rel=1e-10)
-    whole = np.mean(order) + recipe.regularization * np.mean(size)
-    assert loss.item() == pytest.approx(whole, rel=1e-6)  # the weight of a row is float32
+    whole = np.mean(order) + estimator.regularization * np.mean(size)
+    assert value.item() == pytest.approx(whole, rel=1e-6)  # the weight of a row is float32
 
 
-def penalty_of_docstring(recipe, data, w):
+def penalty_of_docstring(estimator, data, w):
     """The penalties of `MatrixFactorization`'s docstring, sum by sum, on rows that are used."""
     scores = w["user_factors"] @ w["item_factors"].T
-    total = recipe.gravity * np.mean(scores**2)
+    total = estimator.gravity * np.mean(scores**2)
     for side, counts in (("user", data.ratings.user_counts), ("item", data.ratings.item_counts)):
         for row, n in enumerate(counts):
             if n > 0:
                 square = (w[f"{side}_factors"][row] ** 2).sum()
-                square += w[f"{side}_bias"][row, 0] ** 2 if recipe.biases else 0.0
-                total += recipe.regularization / len(data) * n**recipe.exponent * square
-                total += recipe.l2 / len(counts) * square
+                square += w[f"{side}_bias"][row, 0] ** 2 if estimator.biases else 0.0
+                total += estimator.regularization / len(data) * n**estimator.exponent * square
+                total += estimator.l2 / len(counts) * square
     return total
 
 
-@pytest.mark.parametrize("movies", [10, 40])  # of 40, some have no ratings
-@pytest.mark.parametrize("recipe", MF, ids=kind_of)
-def test_the_penalty_of_all_ratings_is_that_of_the_docstring(recipe, movies):
-    data, _ = generate(viewers=12, movies=movies, ratings=60, seed=1)
-    assert (data.ratings.item_counts == 0).any() == (movies == 40)
-    task = task_of(recipe, data)
-    loss, error = task.loss(batch_of(task), torch.Generator())
-    expected = penalty_of_docstring(recipe, data, numbers(task))
+@pytest.mark.parametrize("items", [10, 40])  # of 40, some have no ratings
+@pytest.mark.parametrize("estimator", MF, ids=kind_of)
+def test_the_penalty_of_all_ratings_is_that_of_the_docstring(estimator, items):
+    data, _ = generate(users=12, items=items, ratings=60, seed=1)
+    assert (data.ratings.item_counts == 0).any() == (items == 40)
+    loss = task_of(estimator, data)
+    value, error = loss.loss(batch_of(loss), torch.Generator())
+    expected = penalty_of_docstring(estimator, data, numbers(loss))
     # the weights of rows are float32
-    assert (loss - error).item() == pytest.approx(expected, rel=1e-6, abs=1e-12)
+    assert (value - error).item() == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
 def test_batches_of_an_epoch_have_the_penalty_of_all_ratings_on_average(small):
-    task = task_of(MatrixFactorization(factors=3, regularization=0.3), small, batch=6)
+    loss = task_of(MatrixFactorization(factors=3, regularization=0.3), small, batch=6)
     penalties = []
-    for batch, generator in task.examples.epoch(1):
-        user, item, stars = batch
-        loss, error = task.loss((user, item, stars.double()), generator)
-        penalties.append((loss - error).item())
+    for batch, generator in loss.examples.epoch(1):
+        user, item, values = batch
+        value, error = loss.loss((user, item, values.double()), generator)
+        penalties.append((value - error).item())
     assert len(penalties) == 10
-    loss, error = task.loss(batch_of(task), torch.Generator())
-    assert np.mean(penalties) == pytest.approx((loss - error).item(), rel=1e-6)
+    value, error = loss.loss(batch_of(loss), torch.Generator())
+    assert np.mean(penalties) == pytest.approx((value - error).item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(7, 5, 3), (1, 1, 1), (2, 30, 6)])

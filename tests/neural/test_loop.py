@@ -10,7 +10,7 @@ import torch
 import matinee
 from matinee.errors import DivergedWarning, SettingError
 from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
-from matinee.models.neural.losses import StarsTask, WatchedTask
+from matinee.models.neural.losses import ImplicitLoss, RatingLoss
 from matinee.storage.checkpoint import Checkpointed
 
 MF = MatrixFactorization(factors=3, epochs=5, batch_size=2000, learning_rate=0.02, device="cpu")
@@ -21,7 +21,7 @@ BY_HEART = replace(
 
 @pytest.fixture(scope="module")
 def known(parts):
-    """(train, validation), all viewers and movies of the second being in the first."""
+    """(train, validation), all users and movies of the second being in the first."""
     train, validation = parts[0].split("random", test_fraction=0.2, seed=1)
     ratings = validation.ratings
     kept = (train.ratings.user_counts[ratings.user] > 0) & (
@@ -34,38 +34,38 @@ def rmse_of(model, part):
     """Error before stars are clipped, from scores."""
     scores = model.scores(model.user_ids.values.to_list()).astype(np.float64)
     ratings = part.ratings
-    return np.sqrt(np.mean((scores[ratings.user, ratings.item] - ratings.stars) ** 2))
+    return np.sqrt(np.mean((scores[ratings.user, ratings.item] - ratings.values) ** 2))
 
 
-RECIPES = [MF, MLP(layers=(6, 4), epochs=3, feedback="explicit", device="cpu")]
+ESTIMATORS = [MF, MLP(layers=(6, 4), epochs=3, feedback="explicit", device="cpu")]
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_the_history_has_a_row_for_each_epoch(known, recipe):
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_the_history_has_a_row_for_each_epoch(known, estimator):
     train, validation = known
-    history = recipe.fit(train, validation=validation, test=validation).history
+    history = estimator.fit(train, validation=validation, test=validation).history
     errors = ["train_rmse", "validation_rmse", "test_rmse"]
     columns = ["head", "iteration", "loss", *errors, "learning_rate", "seconds"]
     assert history.columns == columns
-    assert history["iteration"].to_list() == list(range(1, recipe.epochs + 1))
+    assert history["iteration"].to_list() == list(range(1, estimator.epochs + 1))
     assert history["test_rmse"].equals(history["validation_rmse"].alias("test_rmse"))
     assert history["seconds"].is_sorted()
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_noted_errors_are_those_of_the_model(known, recipe):
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_recorded_errors_are_those_of_the_model(known, estimator):
     train, validation = known
-    model = recipe.fit(train, test=validation)
+    model = estimator.fit(train, test=validation)
     assert model.history["test_rmse"][-1] == pytest.approx(rmse_of(model, validation), abs=1e-5)
 
 
 def test_losses_are_means_over_the_epoch(parts):
     """With a rate that moves nothing, they are those of the first weights."""
-    recipe = replace(MF, learning_rate=1e-12, regularization=0.0, gravity=0.5, epochs=1)
-    history = recipe.fit(parts[0]).history
-    stars = parts[0].ratings.stars.astype(np.float64)
-    assert history["train_rmse"][0] == pytest.approx(stars.std(), abs=1e-3)
-    module = recipe.start(parts[0], {}, None)
+    estimator = replace(MF, learning_rate=1e-12, regularization=0.0, gravity=0.5, epochs=1)
+    history = estimator.fit(parts[0]).history
+    values = parts[0].ratings.values.astype(np.float64)
+    assert history["train_rmse"][0] == pytest.approx(values.std(), abs=1e-3)
+    module = estimator.start(parts[0], {}, None)
     scores = (module.user_factors @ module.item_factors.T).detach().double()
     gravity = 0.5 * scores.square().mean().item()
     assert history["loss"][0] == pytest.approx(history["train_rmse"][0] ** 2 + gravity, rel=1e-6)
@@ -81,7 +81,7 @@ def test_patience_restores_the_best_weights(known):
     assert errors[-1] > errors.min() + 1e-3
     # with a constant rate the epochs before do not know how many there will be
     short = replace(BY_HEART, epochs=int(errors.argmin()) + 1).fit(train)
-    assert np.array_equal(model.rating.user_rows, short.rating.user_rows)
+    assert np.array_equal(model.rating_head.user_params, short.rating_head.user_params)
 
 
 def test_without_patience_the_last_weights_stay(known):
@@ -95,7 +95,7 @@ def test_without_patience_the_last_weights_stay(known):
 
 def test_the_noise_is_that_of_the_weights_that_are_kept(known):
     train, validation = known
-    recipe = GMF(
+    estimator = GMF(
         factors=16,
         feedback="explicit",
         epochs=30,
@@ -105,33 +105,33 @@ def test_the_noise_is_that_of_the_weights_that_are_kept(known):
         patience=3,
         device="cpu",
     )
-    model = recipe.fit(train, validation=validation)
+    model = estimator.fit(train, validation=validation)
     best = int(model.history["validation_rmse"].arg_min())
     assert best < model.history.height - 1
-    assert model.rating.noise == pytest.approx(model.history["train_rmse"][best] ** 2)
+    assert model.rating_head.noise == pytest.approx(model.history["train_rmse"][best] ** 2)
 
 
 SCRIPTS = [
-    (WatchedTask, "hit_rate", [0.2, 0.5, 0.4, 0.5, 0.9], 2),
-    (WatchedTask, "hit_rate", [0.5, 0.4, 0.3, 0.9, 0.9], 1),
-    (StarsTask, "rmse", [0.9, 0.8, 0.8, 0.85, 0.1], 2),
-    (StarsTask, "rmse", [0.9, 1.2, 1.1, 0.1, 0.1], 1),
+    (ImplicitLoss, "hit_rate", [0.2, 0.5, 0.4, 0.5, 0.9], 2),
+    (ImplicitLoss, "hit_rate", [0.5, 0.4, 0.3, 0.9, 0.9], 1),
+    (RatingLoss, "rmse", [0.9, 0.8, 0.8, 0.85, 0.1], 2),
+    (RatingLoss, "rmse", [0.9, 1.2, 1.1, 0.1, 0.1], 1),
 ]
 
 
 @pytest.mark.parametrize(("kind", "figure", "values", "best"), SCRIPTS)
 def test_the_best_is_the_highest_hit_rate_and_the_lowest_error(
-    parts, monkeypatch, kind, figure, values, best
+    parts, monkeypatch, kind, metric, values, best
 ):
     """Two epochs without a better one end it; as good is not better."""
     at = iter(values)
     monkeypatch.setattr(
         kind,
-        "figures",
-        lambda task, error: {"train_rmse": 1.0, f"validation_{figure}": next(at)},
+        "metrics",
+        lambda loss, error: {"train_rmse": 1.0, f"validation_{metric}": next(at)},
     )
-    feedback = "explicit" if kind is StarsTask else "implicit"
-    recipe = GMF(
+    feedback = "explicit" if kind is RatingLoss else "implicit"
+    estimator = GMF(
         factors=2,
         feedback=feedback,
         negatives=1,
@@ -141,19 +141,19 @@ def test_the_best_is_the_highest_hit_rate_and_the_lowest_error(
         patience=2,
         device="cpu",
     )
-    model = recipe.fit(parts[0], validation=parts[1])
+    model = estimator.fit(parts[0], validation=parts[1])
     assert model.history.height == best + 2
     monkeypatch.undo()
-    short = replace(recipe, epochs=best, patience=0).fit(parts[0])
+    short = replace(estimator, epochs=best, patience=0).fit(parts[0])
     one, other = (next(iter(found.heads.values())) for found in (model, short))
-    assert np.array_equal(one.user_rows, other.user_rows)
+    assert np.array_equal(one.user_params, other.user_params)
     assert np.array_equal(one.dense, other.dense)
 
 
-@pytest.mark.parametrize("recipe", [GMF(negatives=1, factors=4), BPR(negatives=1, factors=4)])
-def test_hit_rates_of_lists_rise_from_chance(parts, recipe):
-    recipe = replace(recipe, epochs=6, learning_rate=0.02, batch_size=1000, device="cpu")
-    history = recipe.fit(parts[0], test=parts[1]).history
+@pytest.mark.parametrize("estimator", [GMF(negatives=1, factors=4), BPR(negatives=1, factors=4)])
+def test_hit_rates_of_lists_rise_from_chance(parts, estimator):
+    estimator = replace(estimator, epochs=6, learning_rate=0.02, batch_size=1000, device="cpu")
+    history = estimator.fit(parts[0], test=parts[1]).history
     assert history.columns[3] == "test_hit_rate"
     assert "train_rmse" not in history.columns
     assert history["test_hit_rate"][-1] > 0.4  # of chance, a tenth
@@ -162,14 +162,14 @@ def test_hit_rates_of_lists_rise_from_chance(parts, recipe):
 @pytest.mark.parametrize("rate", [1e3, 1e30])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "adagrad", "sparse-adam"])
 def test_a_loss_that_explodes_at_once_names_the_learning_rate(parts, optimizer, rate):
-    recipe = replace(MF, optimizer=optimizer, learning_rate=rate, schedule="constant")
+    estimator = replace(MF, optimizer=optimizer, learning_rate=rate, schedule="constant")
     with pytest.raises(SettingError, match="first epoch with learning rate 1") as refused:
-        recipe.fit(parts[0])
+        estimator.fit(parts[0])
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    "estimator",
     [
         GMF(factors=3, feedback="explicit"),
         GMF(factors=3, negatives=1),
@@ -178,10 +178,10 @@ def test_a_loss_that_explodes_at_once_names_the_learning_rate(parts, optimizer, 
         BPR(factors=3, negatives=1),
     ],
 )
-def test_every_recipe_notices_an_explosion(parts, recipe):
-    recipe = replace(recipe, epochs=2, batch_size=2000, learning_rate=1e6, device="cpu")
+def test_every_estimator_notices_an_explosion(parts, estimator):
+    estimator = replace(estimator, epochs=2, batch_size=2000, learning_rate=1e6, device="cpu")
     with pytest.raises(SettingError, match="learning rate 1e"):
-        recipe.fit(parts[0])
+        estimator.fit(parts[0])
 
 
 # full-batch steps that are a little too long: each loss is larger than the last
@@ -218,7 +218,7 @@ def test_a_loss_that_explodes_later_leaves_the_last_sane_weights(known, exploded
     error = model.history["validation_rmse"][-1]
     assert rmse_of(model, known[1]) == pytest.approx(error, rel=1e-4)
     shorter = replace(SLOW_FUSE, epochs=last).fit(known[0])
-    assert np.array_equal(shorter.rating.user_rows, model.rating.user_rows)
+    assert np.array_equal(shorter.rating_head.user_params, model.rating_head.user_params)
 
 
 def test_patience_keeps_the_best_weights_when_a_loss_explodes(known, exploded):
@@ -232,16 +232,16 @@ def test_patience_keeps_the_best_weights_when_a_loss_explodes(known, exploded):
 
 def test_weights_that_are_no_numbers_are_an_explosion(parts, monkeypatch):
     """Even where the loss of the epoch, as it went, was one."""
-    figures, seen = StarsTask.figures, []
+    metrics, seen = RatingLoss.metrics, []
 
-    def poisoned(task, error):
+    def poisoned(loss, error):
         seen.append(error)
-        found = figures(task, error)
+        found = metrics(loss, error)
         if len(seen) == 2:  # the epoch after this one ends with a weight that is none
-            task.module.user_factors.register_hook(lambda grad: torch.full_like(grad, float("nan")))
+            loss.module.user_factors.register_hook(lambda grad: torch.full_like(grad, float("nan")))
         return found
 
-    monkeypatch.setattr(StarsTask, "figures", poisoned)
+    monkeypatch.setattr(RatingLoss, "metrics", poisoned)
     with pytest.warns(DivergedWarning, match="weights of epoch 2"):
         model = replace(MF, batch_size=0).fit(parts[0])
     assert model.history.height == 2
@@ -253,12 +253,12 @@ def test_an_explosion_goes_off_again_after_a_checkpoint(known, exploded, tmp_pat
     for _ in range(2):
         with pytest.warns(DivergedWarning):
             model = again.fit(known[0], validation=known[1])
-        assert np.array_equal(model.rating.user_rows, exploded[0].rating.user_rows)
+        assert np.array_equal(model.rating_head.user_params, exploded[0].rating_head.user_params)
         assert model.history.height == exploded[0].history.height
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    "estimator",
     [
         SLOW_FUSE,
         GMF(
@@ -274,22 +274,22 @@ def test_an_explosion_goes_off_again_after_a_checkpoint(known, exploded, tmp_pat
     ],
     ids=["MatrixFactorization", "GMF"],
 )
-def test_the_warning_points_at_who_called_fit(known, recipe, monkeypatch):
-    from matinee.models.neural import trainer as loop
+def test_the_warning_points_at_who_called_fit(known, estimator, monkeypatch):
+    from matinee.models.neural import estimator as loop
 
     losses = iter([1.0, 1.0, 1.0, 1e9])  # before, after the first epoch, the second, the third
-    monkeypatch.setattr(loop, "_loss_of_some", lambda task: next(losses))
-    recipe = replace(recipe, learning_rate=0.01)
+    monkeypatch.setattr(loop, "_loss_of_some", lambda loss: next(losses))
+    estimator = replace(estimator, learning_rate=0.01)
     with pytest.warns(DivergedWarning, match="epoch 3") as caught:
-        recipe.fit(known[0])
+        estimator.fit(known[0])
     assert caught[0].filename == __file__
 
 
-ALIKE = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "stars": [3, 3, 3]})
+ALIKE = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "rating": [3, 3, 3]})
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    "estimator",
     [
         MatrixFactorization(factors=2, device="cpu"),
         MatrixFactorization(factors=2, regularization=0.0, device="cpu"),
@@ -297,15 +297,15 @@ ALIKE = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "stars": [3, 3, 3]})
         MLP(layers=(4, 2), feedback="explicit", device="cpu"),
     ],
 )
-def test_ratings_that_are_all_the_same_train_without_trouble(recipe):
-    model = recipe.fit(matinee.read(ALIKE))
+def test_ratings_that_are_all_the_same_train_without_trouble(estimator):
+    model = estimator.fit(matinee.read(ALIKE))
     np.testing.assert_allclose(model.predict([1, 2], [2, 2]), 3.0, atol=0.05)
 
 
-@pytest.mark.parametrize("recipe", [MF, BPR(factors=3, epochs=4, device="cpu")])
-def test_a_training_is_watched_as_it_goes(known, recipe):
+@pytest.mark.parametrize("estimator", [MF, BPR(factors=3, epochs=4, device="cpu")])
+def test_a_training_is_watched_as_it_goes(known, estimator):
     seen = []
-    model = recipe.fit(known[0], validation=known[1], watch=seen.append)
+    model = estimator.fit(known[0], validation=known[1], callback=seen.append)
     assert [row["loss"] for row in seen] == model.history["loss"].to_list()
 
     def enough(row):
@@ -313,4 +313,4 @@ def test_a_training_is_watched_as_it_goes(known, recipe):
             raise StopIteration
 
     with pytest.raises(StopIteration):
-        recipe.fit(known[0], validation=known[1], watch=enough)
+        estimator.fit(known[0], validation=known[1], callback=enough)

@@ -23,7 +23,7 @@ def full(matrix):
     """All ratings of a matrix as a data set."""
     matrix = np.asarray(matrix, np.float64)
     user, item = (1 + np.indices(matrix.shape)).reshape(2, -1)
-    return matinee.read(pl.DataFrame({"user": user, "item": item, "stars": matrix.ravel()}))
+    return matinee.read(pl.DataFrame({"user": user, "item": item, "rating": matrix.ravel()}))
 
 
 def scores(model):
@@ -31,10 +31,10 @@ def scores(model):
 
 
 @pytest.mark.parametrize("way", WAYS, ids=IDS)
-def test_two_viewers_and_two_movies_of_rank_one_are_learned(way):
-    stars = np.outer([2.0, 1.0], [1.0, 2.0])
-    model = replace(PLAIN, factors=1, **way).fit(full(stars))
-    np.testing.assert_allclose(scores(model), stars, atol=2e-3)
+def test_two_users_and_two_movies_of_rank_one_are_learned(way):
+    values = np.outer([2.0, 1.0], [1.0, 2.0])
+    model = replace(PLAIN, factors=1, **way).fit(full(values))
+    np.testing.assert_allclose(scores(model), values, atol=2e-3)
     assert model.history["loss"][-1] < 1e-5
 
 
@@ -65,32 +65,32 @@ def test_penalties_shrink_singular_values(way, penalty):
     times the nuclear norm of X. So X is R with ``n m sqrt(a c)`` taken off each singular value
     (Mazumder, Hastie & Tibshirani 2010).
     """
-    stars = np.array([[5.0, 3, 1, 2], [4, 4, 1, 1], [1, 2, 5, 4]])
-    recipe = replace(PLAIN, factors=3, **penalty, **way)
-    (n, m), v = stars.shape, recipe.exponent
-    a = recipe.regularization * m**v / (n * m) + recipe.l2 / n
-    c = recipe.regularization * n**v / (n * m) + recipe.l2 / m
+    values = np.array([[5.0, 3, 1, 2], [4, 4, 1, 1], [1, 2, 5, 4]])
+    estimator = replace(PLAIN, factors=3, **penalty, **way)
+    (n, m), v = values.shape, estimator.exponent
+    a = estimator.regularization * m**v / (n * m) + estimator.l2 / n
+    c = estimator.regularization * n**v / (n * m) + estimator.l2 / m
     less = n * m * np.sqrt(a * c)
-    left, sizes, right = np.linalg.svd(stars, full_matrices=False)
+    left, sizes, right = np.linalg.svd(values, full_matrices=False)
     assert sizes[1] > 1.2 * less > 1.2 * sizes[2]  # one falls away, and only one
     left_over = np.maximum(sizes - less, 0)
     best = (left * left_over) @ right
-    least = np.mean((stars - best) ** 2) + 2 * np.sqrt(a * c) * left_over.sum()
-    model = recipe.fit(full(stars))
+    least = np.mean((values - best) ** 2) + 2 * np.sqrt(a * c) * left_over.sum()
+    model = estimator.fit(full(values))
     np.testing.assert_allclose(scores(model), best, atol=0.01)
     assert model.history["loss"][-1] == pytest.approx(least, rel=1e-4)
 
 
 def test_ratings_that_biases_explain_are_explained():
-    stars = 3.0 + np.array([[-1.0], [0], [1]]) + np.array([[0.5, -0.5]])
-    recipe = replace(PLAIN, factors=1, biases=True, **ADAM)
-    model = recipe.fit(full(stars))
-    np.testing.assert_allclose(scores(model), stars, atol=0.01)
+    values = 3.0 + np.array([[-1.0], [0], [1]]) + np.array([[0.5, -0.5]])
+    estimator = replace(PLAIN, factors=1, biases=True, **ADAM)
+    model = estimator.fit(full(values))
+    np.testing.assert_allclose(scores(model), values, atol=0.01)
 
 
 def test_gravity_pulls_unrated_pairs_to_zero():
-    stars = np.array([[4.0, 4, 4], [4, 4, 4], [4, 4, 4]])
-    data = full(stars)
+    values = np.array([[4.0, 4, 4], [4, 4, 4], [4, 4, 4]])
+    data = full(values)
     data = replace(data, ratings=data.ratings.take(np.arange(9) != 8), official={})
     free, pulled = (
         scores(replace(PLAIN, factors=3, gravity=gravity, **ADAM).fit(data))[2, 2]
@@ -100,13 +100,13 @@ def test_gravity_pulls_unrated_pairs_to_zero():
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    "estimator",
     [
         GMF(factors=4, feedback="explicit", init_stddev=0.5),
         NeuMF(factors=4, layers=(8, 8), feedback="explicit", init_stddev=0.5),
     ],
 )
-def test_networks_learn_a_small_table_by_heart(recipe):
-    stars = np.array([[5.0, 3, 1], [4, 4, 1], [1, 2, 5]])
-    model = replace(recipe, batch_size=0, epochs=300, **ADAM).fit(full(stars))
-    np.testing.assert_allclose(scores(model), stars, atol=0.05)
+def test_networks_learn_a_small_table_by_heart(estimator):
+    values = np.array([[5.0, 3, 1], [4, 4, 1], [1, 2, 5]])
+    model = replace(estimator, batch_size=0, epochs=300, **ADAM).fit(full(values))
+    np.testing.assert_allclose(scores(model), values, atol=0.05)

@@ -23,7 +23,7 @@ class Bare(Scorer):
             self.add(group, group, torch.randn(5, 2, generator=generator))
 
 
-def recipe_of(optimizer, **settings):
+def estimator_of(optimizer, **settings):
     return MatrixFactorization(optimizer=optimizer, learning_rate=RATE, **settings)
 
 
@@ -76,7 +76,7 @@ def adagrad(w, gradients, decay):
 def test_steps_are_those_of_the_definition(name, reference, decay):
     module = Bare()
     first = module.factors.detach().numpy().copy()
-    updates = build_optimizers(recipe_of(name, weight_decay=decay), module)
+    updates = build_optimizers(estimator_of(name, weight_decay=decay), module)
     gradients = slopes(6)
     found = stepped(module, updates, gradients)
     np.testing.assert_allclose(found, reference(first, gradients, decay), rtol=1e-5, atol=1e-6)
@@ -87,7 +87,7 @@ def test_sparse_adam_moves_only_rows_with_a_gradient():
     """As torch.optim.SparseAdam is defined: the moments of other rows rest too."""
     module = Bare(sparse=True)
     first = module.factors.detach().numpy().copy()
-    updates = build_optimizers(recipe_of("sparse-adam"), module)
+    updates = build_optimizers(estimator_of("sparse-adam"), module)
     batches = [[0, 1], [1, 3], [1, 0]]
     w, m, v = first.astype(np.float64), np.zeros((5, 2)), np.zeros((5, 2))
     for t, (rows, gradient) in enumerate(zip(batches, slopes(3), strict=True), start=1):
@@ -112,21 +112,21 @@ def test_sparse_adam_moves_only_rows_with_a_gradient():
 @pytest.mark.parametrize("name", ["adam", "sgd", "adagrad"])
 def test_weight_decay_moves_its_group_alone(name):
     module, before = Bare(), Bare()
-    recipe = recipe_of(name, weight_decay={"biases": 0.5})
-    stepped(module, build_optimizers(recipe, module), np.zeros((1, 5, 2), np.float32))
+    estimator = estimator_of(name, weight_decay={"biases": 0.5})
+    stepped(module, build_optimizers(estimator, module), np.zeros((1, 5, 2), np.float32))
     assert torch.equal(module.factors, before.factors)
     assert torch.equal(module.layers, before.layers)
     assert not torch.equal(module.biases, before.biases)
 
 
 def test_weight_decay_for_all_groups_is_one_number(parts):
-    recipe = MatrixFactorization(factors=4, epochs=3, device="cpu", learning_rate=0.02)
+    estimator = MatrixFactorization(factors=4, epochs=3, device="cpu", learning_rate=0.02)
     one, both, none = (
-        replace(recipe, weight_decay=decay).fit(parts[0]).rating
+        replace(estimator, weight_decay=decay).fit(parts[0]).rating_head
         for decay in (0.2, {"factors": 0.2, "biases": 0.2}, 0.0)
     )
-    assert np.array_equal(one.user_rows, both.user_rows)
-    assert np.abs(one.user_rows).mean() < np.abs(none.user_rows).mean()
+    assert np.array_equal(one.user_params, both.user_params)
+    assert np.abs(one.user_params).mean() < np.abs(none.user_params).mean()
 
 
 def head_of(model):
@@ -143,7 +143,7 @@ def assert_close(one, other, atol=1e-5):
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")  # see the test after this one
 @pytest.mark.parametrize("optimizer", ["sgd", "adagrad"])
 @pytest.mark.parametrize(
-    "recipe",
+    "estimator",
     [
         MatrixFactorization(factors=3, init_stddev=0.3, learning_rate=0.1),
         MLP(
@@ -156,16 +156,16 @@ def assert_close(one, other, atol=1e-5):
         BPR(factors=3, init_stddev=0.3, learning_rate=0.1),
     ],
 )
-def test_rows_that_rest_are_skipped_without_a_difference(parts, optimizer, recipe, monkeypatch):
-    recipe = replace(recipe, optimizer=optimizer, batch_size=50, epochs=1, device="cpu")
-    recipe_wants = [wants_sparse(recipe, 500)]
-    skipping = recipe.fit(parts[0])
+def test_rows_that_rest_are_skipped_without_a_difference(parts, optimizer, estimator, monkeypatch):
+    estimator = replace(estimator, optimizer=optimizer, batch_size=50, epochs=1, device="cpu")
+    estimator_wants = [wants_sparse(estimator, 500)]
+    skipping = estimator.fit(parts[0])
     monkeypatch.setattr(optimizers, "ROWS_PER_EXAMPLE", 10**6)
-    recipe_wants.append(wants_sparse(recipe, 500))
-    whole = recipe.fit(parts[0])
-    assert recipe_wants == [True, False]
+    estimator_wants.append(wants_sparse(estimator, 500))
+    whole = estimator.fit(parts[0])
+    assert estimator_wants == [True, False]
     assert_close(skipping, whole)
-    moved = head_of(whole).user_rows.std()
+    moved = head_of(whole).user_params.std()
     assert moved > 0.1
 
 
@@ -178,10 +178,10 @@ def test_rows_that_rest_are_skipped_without_a_difference(parts, optimizer, recip
     ],
 )
 def test_training_row_by_row_warns_of_nothing(small, optimizer):
-    recipe = MatrixFactorization(factors=2, epochs=1, batch_size=2, device="cpu")
+    estimator = MatrixFactorization(factors=2, epochs=1, batch_size=2, device="cpu")
     torch.set_warn_always(True)  # not only the first time in this process
     try:
-        replace(recipe, optimizer=optimizer).fit(small)
+        replace(estimator, optimizer=optimizer).fit(small)
     finally:
         torch.set_warn_always(False)
 
@@ -204,7 +204,7 @@ def test_gradients_are_sparse_where_that_changes_nothing(settings, wanted):
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    "estimator",
     [
         MatrixFactorization(factors=3),
         BPR(factors=3),
@@ -212,11 +212,11 @@ def test_gradients_are_sparse_where_that_changes_nothing(settings, wanted):
         MLP(layers=(4, 4), feedback="explicit"),
     ],
 )
-def test_sparse_adam_trains_every_recipe(parts, recipe):
-    recipe = replace(
-        recipe, optimizer="sparse-adam", weight_decay=0.0, batch_size=256, epochs=2, device="cpu"
+def test_sparse_adam_trains_every_estimator(parts, estimator):
+    estimator = replace(
+        estimator, optimizer="sparse-adam", weight_decay=0.0, batch_size=256, epochs=2, device="cpu"
     )
-    model = recipe.fit(parts[0])
+    model = estimator.fit(parts[0])
     loss = model.history["loss"]
     assert loss[1] < loss[0]
     assert np.isfinite(model.scores([1, 2])).all()
@@ -226,7 +226,7 @@ def test_sparse_adam_with_gravity_trains_or_is_refused(parts):
     from matinee.errors import SettingError
 
     try:
-        recipe = MatrixFactorization(
+        estimator = MatrixFactorization(
             factors=3,
             epochs=1,
             biases=False,
@@ -236,7 +236,7 @@ def test_sparse_adam_with_gravity_trains_or_is_refused(parts):
         )
     except SettingError:
         return
-    recipe.fit(parts[0])
+    estimator.fit(parts[0])
 
 
 @pytest.mark.parametrize(
@@ -248,25 +248,25 @@ def test_sparse_adam_with_gravity_trains_or_is_refused(parts):
     ],
 )
 def test_rates_at_the_start_a_quarter_half_and_end(schedule, shares):
-    recipe = MatrixFactorization(schedule=schedule, learning_rate=0.2)
-    found = [recipe.rate_at(done) for done in (0.0, 0.25, 0.5, 1.0)]
+    estimator = MatrixFactorization(schedule=schedule, learning_rate=0.2)
+    found = [estimator.rate_at(done) for done in (0.0, 0.25, 0.5, 1.0)]
     np.testing.assert_allclose(found, 0.2 * np.array(shares), atol=1e-12)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
 def test_history_notes_the_rate_of_the_last_step(parts, schedule):
-    recipe = MatrixFactorization(
+    estimator = MatrixFactorization(
         factors=2, epochs=4, batch_size=3000, schedule=schedule, device="cpu"
     )
     steps = -(-len(parts[0]) // 3000)
     assert steps == 4
-    expected = [recipe.rate_at((steps * epoch - 1) / (4 * steps)) for epoch in (1, 2, 3, 4)]
-    found = recipe.fit(parts[0]).history["learning_rate"].to_list()
+    expected = [estimator.rate_at((steps * epoch - 1) / (4 * steps)) for epoch in (1, 2, 3, 4)]
+    found = estimator.fit(parts[0]).history["learning_rate"].to_list()
     assert found == pytest.approx(expected, rel=1e-12)
 
 
 def test_both_optimizers_of_sparse_adam_follow_the_schedule(small):
-    recipe = NeuMF(
+    estimator = NeuMF(
         factors=2,
         layers=(4, 3),
         optimizer="sparse-adam",
@@ -276,8 +276,8 @@ def test_both_optimizers_of_sparse_adam_follow_the_schedule(small):
         schedule="linear",
         device="cpu",
     )
-    module = recipe.start(small, {}, None)
-    updates = build_optimizers(recipe, module)
+    module = estimator.start(small, {}, None)
+    updates = build_optimizers(estimator, module)
     assert [type(update).__name__ for update in updates] == ["SparseAdam", "AdamW"]
     from matinee.models.neural.trainer import _set_rate
 

@@ -14,7 +14,7 @@ from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
 from matinee.models.neural.devices import choose_device, device_report, torch_threads
-from matinee.models.registry import recipe_again
+from matinee.models.registry import estimator_from_params
 
 EVERY = (MatrixFactorization, GMF, MLP, NeuMF, BPR)
 NAN, INF = float("nan"), float("inf")
@@ -96,24 +96,24 @@ SMALL = [
 ]
 
 
-@pytest.mark.parametrize("recipe", SMALL)
-def test_patience_needs_a_validation_part(parts, recipe):
+@pytest.mark.parametrize("estimator", SMALL)
+def test_patience_needs_a_validation_part(parts, estimator):
     with pytest.raises(SettingError, match="validation"):
-        replace(recipe, patience=2).fit(parts[0], test=parts[1])
+        replace(estimator, patience=2).fit(parts[0], test=parts[1])
 
 
-@pytest.mark.parametrize("recipe", SMALL)
+@pytest.mark.parametrize("estimator", SMALL)
 @pytest.mark.parametrize("part", ["validation", "test"])
-def test_parts_of_other_data_are_refused(parts, recipe, part):
-    other, _ = generate(viewers=50, movies=40, ratings=1000, seed=1)
+def test_parts_of_other_data_are_refused(parts, estimator, part):
+    other, _ = generate(users=50, items=40, ratings=1000, seed=1)
     with pytest.raises(SettingError, match=f"{part} part"):
-        recipe.fit(parts[0], **{part: other})
+        estimator.fit(parts[0], **{part: other})
 
 
-@pytest.mark.parametrize("recipe", SMALL)
-def test_an_unknown_device_is_refused_by_name(parts, recipe):
+@pytest.mark.parametrize("estimator", SMALL)
+def test_an_unknown_device_is_refused_by_name(parts, estimator):
     with pytest.raises(SettingError, match="'quantum'"):
-        replace(recipe, device="quantum").fit(parts[0])
+        replace(estimator, device="quantum").fit(parts[0])
 
 
 @pytest.mark.parametrize("wanted", ["quantum", "", "cpu:x", "cuda:-2"])
@@ -164,53 +164,58 @@ def arrays_of(model):
     return {key: value for key, value in vars(head).items() if isinstance(value, np.ndarray)}
 
 
-@pytest.mark.parametrize("recipe", SMALL)
-def test_the_same_seed_gives_the_same_bits_and_another_seed_another_model(parts, recipe):
+@pytest.mark.parametrize("estimator", SMALL)
+def test_the_same_seed_gives_the_same_bits_and_another_seed_another_model(parts, estimator):
     torch.manual_seed(0)
-    one = recipe.fit(parts[0], test=parts[1])
+    one = estimator.fit(parts[0], test=parts[1])
     torch.manual_seed(1)  # whatever else has drawn before
     torch.rand(5)
-    same = recipe.fit(parts[0], test=parts[1])
+    same = estimator.fit(parts[0], test=parts[1])
     for key, value in arrays_of(one).items():
         assert np.array_equal(value, arrays_of(same)[key]), key
     assert one.history.drop("seconds").equals(same.history.drop("seconds"))
-    other = replace(recipe, seed=1).fit(parts[0])
+    other = replace(estimator, seed=1).fit(parts[0])
     for key in ("user_rows", "item_rows"):
         assert not np.array_equal(arrays_of(one)[key], arrays_of(other)[key]), key
 
 
-@pytest.mark.parametrize("recipe", SMALL)
-def test_judging_changes_nothing(parts, recipe):
-    one, other = recipe.fit(parts[0]), recipe.fit(parts[0], test=parts[1], validation=parts[1])
+@pytest.mark.parametrize("estimator", SMALL)
+def test_judging_changes_nothing(parts, estimator):
+    one, other = (
+        estimator.fit(parts[0]),
+        estimator.fit(parts[0], test=parts[1], validation=parts[1]),
+    )
     for key, value in arrays_of(one).items():
         assert np.array_equal(value, arrays_of(other)[key]), key
 
 
-@pytest.mark.parametrize("recipe", SMALL)
-def test_the_data_and_the_state_of_chance_are_left_alone(parts, recipe):
+@pytest.mark.parametrize("estimator", SMALL)
+def test_the_data_and_the_state_of_chance_are_left_alone(parts, estimator):
     before = parts[0].ratings.fingerprint(), torch.random.get_rng_state()
-    recipe.fit(parts[0])
+    estimator.fit(parts[0])
     assert parts[0].ratings.fingerprint() == before[0]
     assert torch.equal(torch.random.get_rng_state(), before[1])
 
 
-@pytest.mark.parametrize("recipe", [*SMALL, replace(SMALL[0], weight_decay={"biases": 0.5})])
-def test_a_recipe_comes_back_from_what_it_notes(recipe):
+@pytest.mark.parametrize("estimator", [*SMALL, replace(SMALL[0], weight_decay={"biases": 0.5})])
+def test_a_estimator_comes_back_from_what_it_notes(estimator):
     import json
 
-    noted = json.loads(json.dumps(recipe.noted()))
-    assert noted["name"] == type(recipe).__name__
-    assert recipe_again(noted) == replace(recipe, device="auto")  # another machine, another one
+    recorded = json.loads(json.dumps(estimator.recorded()))
+    assert recorded["name"] == type(estimator).__name__
+    assert estimator_from_params(recorded) == replace(
+        estimator, device="auto"
+    )  # another machine, another one
 
 
 def test_neumf_starts_from_both_halves(parts):
     """Its first scores are the mean of what GMF and MLP say."""
-    recipe = replace(SMALL[4], pretrain_epochs=2, seed=3)
+    estimator = replace(SMALL[4], pretrain_epochs=2, seed=3)
     shared = {"epochs": 2, "negatives": 1, "device": "cpu", "seed": 3}
-    shared |= {"learning_rate": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+    shared |= {"learning_rate": estimator.learning_rate, "weight_decay": estimator.weight_decay}
     halves = GMF(factors=2, **shared), MLP(layers=(4, 2), **shared)
     gmf, mlp = (half.fit(parts[0]).scores([1, 2, 3]) for half in halves)
-    module = recipe.start(parts[0], {}, None)
+    module = estimator.start(parts[0], {}, None)
     user, item = torch.arange(3).repeat_interleave(200), torch.arange(200).repeat(3)
     first = module(user, item)[0].detach().numpy().reshape(3, 200)
     watched = parts[0].ratings.item_counts > 0
@@ -220,23 +225,23 @@ def test_neumf_starts_from_both_halves(parts):
 @pytest.mark.parametrize("kind", [GMF, BPR])
 def test_nothing_liked_is_one_clear_line(parts, kind):
     with pytest.raises(SettingError, match="7 stars or more"):
-        kind(liked=7.0, device="cpu").fit(parts[0])
+        kind(min_rating=7.0, device="cpu").fit(parts[0])
 
 
-@pytest.mark.parametrize("recipe", SMALL)
-def test_nothing_to_learn_from_is_one_clear_line(parts, recipe):
+@pytest.mark.parametrize("estimator", SMALL)
+def test_nothing_to_learn_from_is_one_clear_line(parts, estimator):
     ratings = parts[0].ratings
     nothing = replace(parts[0], ratings=ratings.take(np.zeros(len(ratings), bool)))
     with pytest.raises(SettingError, match="no ratings"):
-        recipe.fit(nothing)
+        estimator.fit(nothing)
 
 
-@pytest.mark.parametrize("recipe", [SMALL[3], replace(SMALL[3], feedback="explicit")])
-def test_half_precision_ends_near_full_precision(parts, recipe):
-    recipe = replace(
-        recipe, factors=8, layers=(16, 8), epochs=4, batch_size=1000, learning_rate=0.01
+@pytest.mark.parametrize("estimator", [SMALL[3], replace(SMALL[3], feedback="explicit")])
+def test_half_precision_ends_near_full_precision(parts, estimator):
+    estimator = replace(
+        estimator, factors=8, layers=(16, 8), epochs=4, batch_size=1000, learning_rate=0.01
     )
-    full, half = (replace(recipe, amp=amp).fit(parts[0]) for amp in (False, True))
+    full, half = (replace(estimator, amp=amp).fit(parts[0]) for amp in (False, True))
     one, other = full.scores([1, 2, 3]), half.scores([1, 2, 3])
     assert np.isfinite(other).all()
     assert other.dtype == np.float32
@@ -256,10 +261,10 @@ class NoFloat64(TorchDispatchMode):
         return found
 
 
-@pytest.mark.parametrize("recipe", [SMALL[0], SMALL[1], SMALL[5]])
-def test_training_needs_no_float64_on_the_device(parts, recipe):
+@pytest.mark.parametrize("estimator", [SMALL[0], SMALL[1], SMALL[5]])
+def test_training_needs_no_float64_on_the_device(parts, estimator):
     with NoFloat64():
-        recipe.fit(parts[0], test=parts[1])
+        estimator.fit(parts[0], test=parts[1])
 
 
 def test_without_torch_there_is_one_clear_line():
@@ -296,10 +301,10 @@ def test_no_threads_are_refused(parts):
 
 def test_patience_with_nothing_liked_to_watch_is_refused(parts):
     train, validation = parts
-    disliked = replace(validation, ratings=validation.ratings.take(validation.ratings.stars < 4))
-    recipe = BPR(factors=2, liked=4.0, patience=2, device="cpu")
+    disliked = replace(validation, ratings=validation.ratings.take(validation.ratings.values < 4))
+    estimator = BPR(factors=2, min_rating=4.0, patience=2, device="cpu")
     with pytest.raises(SettingError, match="no validation rating has 4 stars"):
-        recipe.fit(train, validation=disliked)
+        estimator.fit(train, validation=disliked)
 
 
 @pytest.mark.parametrize("seed", [2**32, 2**62])

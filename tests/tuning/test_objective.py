@@ -3,19 +3,19 @@
 import pytest
 
 from matinee.errors import SettingError
-from matinee.evaluation import evaluate, held_out, judge
+from matinee.evaluation import evaluate, evaluate_ranking, holdout
 from matinee.tuning import Objective, objective_of
-from matinee.tuning.objective import ERRORS, METRICS
+from matinee.tuning.objective import ERRORS, SEARCHABLE
 
-LISTS = METRICS.keys() - ERRORS.keys()
+LISTS = SEARCHABLE.keys() - ERRORS.keys()
 
 
-def test_figures_are_those_that_are_reported_elsewhere(parts, both):
+def test_metrics_are_those_that_are_reported_elsewhere(parts, both):
     train, test = parts
-    judged = evaluate(both, train, test)
+    evaluated = evaluate(both, train, test)
     for metric in ERRORS:
-        assert Objective(metric).on(train, test)(both) == getattr(judged, metric)
-    lists = judge(both, held_out(train, test))
+        assert Objective(metric).on(train, test)(both) == getattr(evaluated, metric)
+    lists = evaluate_ranking(both, holdout(train, test))
     for metric in LISTS:
         assert Objective(metric).on(train, test)(both) == pytest.approx(lists[metric], rel=1e-12)
 

@@ -9,36 +9,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FixedTrial
 
-from matinee.cli.hyperparameters import command_of
+from matinee.cli.hyperparameters import train_command
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.models import ALS, ImplicitALS
-from matinee.models.registry import RANKING, RATING, nested_settings, parse_settings, recipe_class
-from matinee.tuning import Choice, Range, Space, read_space, usual_space
+from matinee.models.registry import (
+    RANKING,
+    RATING,
+    estimator_class,
+    nested_settings,
+    parse_settings,
+)
+from matinee.tuning import Choice, Range, SearchSpace, default_search_space, read_space
 from matinee.tuning.search import plan_of
-from matinee.tuning.search_space import recipe_with
+from matinee.tuning.search_space import estimator_with
 
 TUNED = sorted({*RATING.values(), *RANKING.values()} - {"Popularity"})
 
 
-@pytest.mark.parametrize("recipe", TUNED)
-def test_a_space_ships_with_every_trainer_and_its_defaults_are_in_it(recipe):
-    space = usual_space(recipe)
+@pytest.mark.parametrize("estimator", TUNED)
+def test_a_space_ships_with_every_estimator_and_its_defaults_are_in_it(estimator):
+    space = default_search_space(estimator)
     default = space.default()
     assert default is not None
     values = space.suggest(FixedTrial(default))
     for name, part in space.searched.items():
         assert part.holds(values[name]) or values[name] == 1.0
-    settings = space.settings(
-        values, generate(viewers=60, movies=50, ratings=1500, seed=0)[0].ratings
-    )
+    settings = space.settings(values, generate(users=60, items=50, ratings=1500, seed=0)[0].ratings)
     assert settings.keys() == values.keys()
-    recipe_with(recipe, settings)  # which would refuse what makes no sense
+    estimator_with(estimator, settings)  # which would refuse what makes no sense
 
 
 def test_there_is_nothing_to_tune_in_popularity():
     with pytest.raises(SettingError, match="Popularity has no settings that are worth tuning"):
-        usual_space("Popularity")
+        default_search_space("Popularity")
 
 
 WHOLE = """
@@ -73,22 +77,24 @@ def test_entries_of_a_mapping_are_settings_too(tmp_path):
     space = read_space("NeuMF", file)
     assert list(space.searched) == ["weight_decay.factors", "layers"]
     kept = {"weight_decay.factors": 0.5, "layers": "[8, 4]"}
-    recipe = recipe_with("NeuMF", space.suggest(FixedTrial(kept)))
-    assert recipe.weight_decay == {"factors": 0.5}
-    assert recipe.layers == (8, 4)
+    estimator = estimator_with("NeuMF", space.suggest(FixedTrial(kept)))
+    assert estimator.weight_decay == {"factors": 0.5}
+    assert estimator.layers == (8, 4)
     assert space.of(kept) == {"weight_decay.factors": 0.5, "layers": (8, 4)}
 
 
 def test_what_is_relative_follows_the_ratings():
-    few = generate(viewers=60, movies=50, ratings=900, seed=0)[0].ratings
-    many = generate(viewers=60, movies=50, ratings=2400, seed=0)[0].ratings
-    for recipe, kind in (("ALS", ALS), ("ImplicitALS", ImplicitALS)):
-        space = Space(recipe, {"regularization": Range(0.1, 9, relative=True)}, {"exponent": 0.3})
+    few = generate(users=60, items=50, ratings=900, seed=0)[0].ratings
+    many = generate(users=60, items=50, ratings=2400, seed=0)[0].ratings
+    for estimator, kind in (("ALS", ALS), ("ImplicitALS", ImplicitALS)):
+        space = SearchSpace(
+            estimator, {"regularization": Range(0.1, 9, relative=True)}, {"exponent": 0.3}
+        )
         for ratings in (few, many):
-            usual = kind(exponent=0.3).usual_regularization(ratings)
+            default = kind(exponent=0.3).default_regularization(ratings)
             settings = space.settings({"regularization": 2.0}, ratings)
-            assert settings == {"exponent": 0.3, "regularization": 2.0 * usual}
-    assert kind(exponent=0.3).usual_regularization(few) != usual
+            assert settings == {"exponent": 0.3, "regularization": 2.0 * default}
+    assert kind(exponent=0.3).default_regularization(few) != default
 
 
 WRONG = {
@@ -125,15 +131,15 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("recipe", "text", "said"), [
+@pytest.mark.parametrize(("estimator", "text", "said"), [
     ("BayesianMF", "burn_in = [1.5, 2.5]", "burn_in is a whole number, not 1.5"),
-    ("BiasOnly", "regularization = { low = -40, high = 3 }", "regularization is above 0, not -40"),
+    ("Bias", "regularization = { low = -40, high = 3 }", "regularization is above 0, not -40"),
 ])  # fmt: skip
-def test_wrong_values_of_other_recipes_are_refused_by_name(tmp_path, recipe, text, said):
+def test_wrong_values_of_other_estimators_are_refused_by_name(tmp_path, estimator, text, said):
     file = tmp_path / "mine.toml"
     file.write_text(text)
     with pytest.raises(SettingError, match=said):
-        read_space(recipe, file)
+        read_space(estimator, file)
 
 
 WRONG_OF_GMF = {
@@ -159,7 +165,7 @@ def test_a_group_without_a_default_can_be_searched(tmp_path):
     assert read_space("GMF", file).default() is None  # 0 is not in the range
 
 
-def test_the_defaults_are_what_a_recipe_has_where_nothing_else_is_said(tmp_path):
+def test_the_defaults_are_what_a_estimator_has_where_nothing_else_is_said(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text("factors = { low = 16, high = 128 }\niterations = 15\n")
     assert read_space("ALS", file).default() == {"factors": 64}
@@ -171,7 +177,7 @@ def test_the_defaults_are_what_a_recipe_has_where_nothing_else_is_said(tmp_path)
 
 def test_a_grid_is_tried_in_no_order_with_the_defaults_first():
     some = Choice((1.0, 2.0, 4.0, 8.0))
-    space = Space("BiasOnly", {"regularization": some, "iterations": Choice((5, 10))})
+    space = SearchSpace("Bias", {"regularization": some, "iterations": Choice((5, 10))})
     plans = [plan_of(space, "grid", None, seed) for seed in (0, 0, 1)]
     assert plans[0] == plans[1] != plans[2]
     for plan in plans:
@@ -183,35 +189,35 @@ def test_a_grid_is_tried_in_no_order_with_the_defaults_first():
 
 
 def test_of_a_few_values_none_is_tried_twice():
-    space = Space("BiasOnly", {"iterations": Choice((5, 10, 20))})
+    space = SearchSpace("Bias", {"iterations": Choice((5, 10, 20))})
     assert plan_of(space, "tpe", 3, 0) == plan_of(space, "random", 9, 0)
     assert plan_of(space, "tpe", None, 0).wanted == 3
     few = plan_of(space, "tpe", 2, 0)  # which may go on later
     assert (few.wanted, few.whole, len(few.first)) == (2, True, 3)
-    many = Space("BiasOnly", {"iterations": Choice(tuple(range(1, 60)))})
+    many = SearchSpace("Bias", {"iterations": Choice(tuple(range(1, 60)))})
     assert not plan_of(many, "tpe", 100, 0).whole
-    assert not plan_of(usual_space("BiasOnly"), "tpe", None, 0).whole
+    assert not plan_of(default_search_space("Bias"), "tpe", None, 0).whole
 
 
 def test_a_grid_that_nobody_waits_for_is_refused():
     wide = {name: Range(0.1, 0.9, steps=20) for name in ("exponent", "regularization")}
     with pytest.raises(SettingError, match="A grid of 8,000 points is too large"):
-        Space("ALS", {**wide, "factors": Range(1, 99, whole=True, steps=20)}).grid()
+        SearchSpace("ALS", {**wide, "factors": Range(1, 99, whole=True, steps=20)}).grid()
 
 
-@pytest.mark.parametrize("recipe", TUNED)
-def test_a_winner_of_the_shipped_space_can_be_typed(recipe):
-    space = usual_space(recipe)
+@pytest.mark.parametrize("estimator", TUNED)
+def test_a_winner_of_the_shipped_space_can_be_typed(estimator):
+    space = default_search_space(estimator)
     settings = nested_settings(space.suggest(FixedTrial(space.default() | tweak(space))))
-    lists = recipe in RANKING.values()
-    name = next(n for n, kind in (RANKING if lists else RATING).items() if kind == recipe)
+    lists = estimator in RANKING.values()
+    name = next(n for n, kind in (RANKING if lists else RATING).items() if kind == estimator)
     head = {"ranking": settings} if lists else {"rating": settings}
-    command = command_of("x", "als" if lists else name, name if lists else "ials", **head)
+    command = train_command("x", "als" if lists else name, name if lists else "ials", **head)
     texts = [text for flag, text in pairwise(shlex.split(command)) if flag == "--set"]
     assert texts
-    kind = recipe_class(recipe)
-    typed = parse_settings(kind, [text.removeprefix("ranker.") for text in texts])
-    assert kind(**typed) == kind(**settings)
+    kind = estimator_class(estimator)
+    format_value = parse_settings(kind, [text.removeprefix("ranker.") for text in texts])
+    assert kind(**format_value) == kind(**settings)
 
 
 def tweak(space):

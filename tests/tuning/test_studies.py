@@ -23,8 +23,8 @@ from matinee.experiments import Split
 from matinee.models import ALS
 from matinee.storage.atomic import locked
 from matinee.storage.runs import load, remove_run
-from matinee.tuning import Choice, Range, Space, tune
-from matinee.tuning.study import DATA, NAMES, at_work
+from matinee.tuning import Choice, Range, SearchSpace, tune
+from matinee.tuning.study import DATA, NAMES, open_study
 
 WORK = """
     import sys, time
@@ -35,7 +35,7 @@ WORK = """
         time.sleep({pause})
         return usual(self, trial)
     trials.Trials.__call__ = slowly
-    data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    data, _ = generate(users=60, movies=50, ratings=1500, seed=0)
     found = tune(data, "bias", trials={trials}, study="study", run="run", search="random")
     print(len(found.trials), found.others, found.winner and found.winner.tests, flush=True)
 """
@@ -43,7 +43,7 @@ WORK = """
 
 @pytest.fixture(scope="module")
 def data():
-    return generate(viewers=60, movies=50, ratings=1500, seed=0)[0]
+    return generate(users=60, items=50, ratings=1500, seed=0)[0]
 
 
 def begin(folder, pause, trials):
@@ -134,15 +134,15 @@ def test_a_search_goes_on_as_if_it_had_not_been_interrupted(tmp_path, data):
 def test_ctrl_c_keeps_what_is_finished_and_looks_at_no_test_part(tmp_path, data, monkeypatch):
     from matinee.tuning import trial as trials
 
-    usual = trials.Trials.__call__
+    default = trials.TrialRunner.__call__
 
     def stops(self, trial):
         if trial.number == 2:
             raise KeyboardInterrupt
-        return usual(self, trial)
+        return default(self, trial)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trials.Trials, "__call__", stops)
+        patch.setattr(trials.TrialRunner, "__call__", stops)
         found = tune(data, "bias", trials=5, study=tmp_path / "study", run=tmp_path / "run")
     assert found.interrupted
     assert found.winner is None
@@ -158,16 +158,16 @@ def test_a_finished_study_only_tells(tmp_path, data):
     made = (tmp_path / "run" / "manifest.json").stat().st_mtime_ns
     assert tune(data, "bias", trials=3, study=tmp_path / "study", run=tmp_path / "run") == first
     assert (tmp_path / "run" / "manifest.json").stat().st_mtime_ns == made
-    noted = load(tmp_path / "run").about["tuning"]
-    assert noted["trial"] == first.winner.trial
-    assert noted["study"]["metric"] == "rmse"
+    recorded = load(tmp_path / "run").metadata["tuning"]
+    assert recorded["trial"] == first.winner.trial
+    assert recorded["study"]["metric"] == "rmse"
 
 
 def test_a_study_of_other_ratings_is_refused(tmp_path, data):
     tune(data, "bias", trials=1, study=tmp_path / "study", run=tmp_path / "run")
-    stars = data.ratings.stars.copy()
-    stars[0] = 5.5 - stars[0]
-    changed = replace(data, ratings=replace(data.ratings, stars=stars))
+    values = data.ratings.values.copy()
+    values[0] = 5.5 - values[0]
+    changed = replace(data, ratings=replace(data.ratings, values=values))
     with pytest.raises(RunError, match="no longer the ratings that the study was begun with"):
         tune(changed, "bias", trials=2, study=tmp_path / "study")
 
@@ -186,7 +186,7 @@ OTHER = {
     "--validation (random, not 3-fold)": {"validation": "3-fold"},
     "--seed (0, not 1)": {"split": Split(seed=1)},
     "the split": {"split": Split("last")},
-    "the space": {"space": Space("BiasOnly", {"regularization": Range(1.0, 2.0)})},
+    "the space": {"space": SearchSpace("Bias", {"regularization": Range(1.0, 2.0)})},
 }
 
 
@@ -204,11 +204,11 @@ def test_what_is_no_study_is_refused(tmp_path, data):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(RunError, match="this is there already and is no study"):
         tune(data, "bias", trials=1, study=tmp_path)
-    damaged = tmp_path / "damaged"
-    damaged.mkdir()
-    (damaged / "study.sqlite3").write_bytes(b"no database" * 1000)
+    corrupt = tmp_path / "damaged"
+    corrupt.mkdir()
+    (corrupt / "study.sqlite3").write_bytes(b"no database" * 1000)
     with pytest.raises(RunError, match="the study cannot be used \\(file is not a database\\)"):
-        tune(data, "bias", trials=1, study=damaged)
+        tune(data, "bias", trials=1, study=corrupt)
     with pytest.raises(RunError, match="this is there already and is no study"):
         tune(data, "bias", trials=1, study=tmp_path / "thesis.txt")
     assert (tmp_path / "thesis.txt").read_text() == "precious"
@@ -220,19 +220,19 @@ def test_the_test_part_has_no_say_in_the_search(tmp_path, data):
     rows = {
         pair: at for at, pair in enumerate(zip(data.ratings.user, data.ratings.item, strict=True))
     }
-    stars = data.ratings.stars.copy()
+    values = data.ratings.values.copy()
     for pair in zip(test.ratings.user, test.ratings.item, strict=True):
-        stars[rows[pair]] = 5.5 - stars[rows[pair]]
-    other = replace(data, ratings=replace(data.ratings, stars=stars))
-    assert np.array_equal(split.apply(other)[0].ratings.stars, train.ratings.stars)
+        values[rows[pair]] = 5.5 - values[rows[pair]]
+    other = replace(data, ratings=replace(data.ratings, values=values))
+    assert np.array_equal(split.apply(other)[0].ratings.values, train.ratings.values)
     found = [
         tune(one, "als", trials=4, study=tmp_path / name, run=tmp_path / f"{name}-run")
         for name, one in (("a", data), ("b", other))
     ]
-    values = [
+    levels = [
         {one["trial"]: (one["value"], one["settings"]) for one in each.trials} for each in found
     ]
-    assert values[0] == values[1]
+    assert levels[0] == levels[1]
     assert found[0].winner.settings == found[1].winner.settings
     assert found[0].winner.test["rmse"] < found[1].winner.test["rmse"]
 
@@ -241,7 +241,7 @@ def test_what_an_interrupt_took_is_made_again(tmp_path, data, monkeypatch):
     from matinee.tuning import trial as trials
 
     place = {"study": tmp_path / "study", "run": tmp_path / "run"}
-    grid = {"space": Space("BiasOnly", {"iterations": Choice((2, 4, 6))}), "search": "grid"}
+    grid = {"space": SearchSpace("Bias", {"iterations": Choice((2, 4, 6))}), "search": "grid"}
 
     def stops(self, trial):
         self.space.suggest(trial)
@@ -250,7 +250,7 @@ def test_what_an_interrupt_took_is_made_again(tmp_path, data, monkeypatch):
     for more, wanted in (({}, 2), (grid, None)):
         place = {name: path / str(wanted) for name, path in place.items()}
         with monkeypatch.context() as patch:
-            patch.setattr(trials.Trials, "__call__", stops)
+            patch.setattr(trials.TrialRunner, "__call__", stops)
             assert tune(data, "bias", trials=wanted, **place, **more).interrupted
         found = tune(data, "bias", trials=wanted, **place, **more)
         if wanted:
@@ -265,11 +265,11 @@ def test_what_an_interrupt_took_is_made_again(tmp_path, data, monkeypatch):
 def test_an_interrupt_changes_nothing_of_what_is_tried(tmp_path, data, monkeypatch, search):
     from matinee.tuning import trial as trials
 
-    usual = trials.Trials.__call__
+    default = trials.TrialRunner.__call__
     deadly = iter([False, False, True, False, True])
 
     def stops(self, trial):
-        value = usual(self, trial)
+        value = default(self, trial)
         if next(deadly, False):
             raise KeyboardInterrupt
         return value
@@ -282,7 +282,7 @@ def test_an_interrupt_changes_nothing_of_what_is_tried(tmp_path, data, monkeypat
 
     whole = {tuple(one["settings"].values()): one["value"] for one in tuned("whole").trials}
     with monkeypatch.context() as patch:
-        patch.setattr(trials.Trials, "__call__", stops)
+        patch.setattr(trials.TrialRunner, "__call__", stops)
         found = [tuned("parts") for _ in range(3)]
     assert [one.interrupted for one in found] == [True, True, False]
     assert {tuple(one["settings"].values()): one["value"] for one in found[2].trials} == whole
@@ -291,18 +291,20 @@ def test_an_interrupt_changes_nothing_of_what_is_tried(tmp_path, data, monkeypat
 def test_a_few_values_go_on_whatever_was_asked_for_first(tmp_path, data, monkeypatch):
     from matinee.tuning import trial as trials
 
-    space = Space("EASE", {"regularization": Choice((50.0, 100.0, 100.0005, 200.0, 400.0, 800.0))})
+    space = SearchSpace(
+        "EASE", {"regularization": Choice((50.0, 100.0, 100.0005, 200.0, 400.0, 800.0))}
+    )
     place = {"space": space, "study": tmp_path / "study", "run": tmp_path / "run"}
-    usual, calls = trials.Trials.__call__, []
+    default, calls = trials.TrialRunner.__call__, []
 
     def stops(self, trial):
         calls.append(trial.number)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return usual(self, trial)
+        return default(self, trial)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trials.Trials, "__call__", stops)
+        patch.setattr(trials.TrialRunner, "__call__", stops)
         assert len(tune(data, "ease", trials=3, **place).trials) == 1
     assert len(tune(data, "ease", trials=3, **place).trials) == 3
     found = tune(data, "ease", **place)
@@ -315,18 +317,18 @@ def test_a_few_values_go_on_whatever_was_asked_for_first(tmp_path, data, monkeyp
 def test_what_a_killed_process_had_taken_is_tried_before_anybody_wins(tmp_path, data, monkeypatch):
     from matinee.tuning import trial as trials
 
-    usual, taken = trials.Trials.__call__, []
+    default, taken = trials.TrialRunner.__call__, []
 
     def beside_another(self, trial):
         if not taken:  # another process begins a point, and is gone
             taken.append(self.space.suggest(trial.study.ask()))
-        return usual(self, trial)
+        return default(self, trial)
 
-    monkeypatch.setattr(trials.Trials, "__call__", beside_another)
+    monkeypatch.setattr(trials.TrialRunner, "__call__", beside_another)
     found = tune(
         data,
         "bias",
-        space=Space("BiasOnly", {"iterations": Choice((2, 4, 6))}),
+        space=SearchSpace("Bias", {"iterations": Choice((2, 4, 6))}),
         search="grid",
         study=tmp_path / "study",
         run=tmp_path / "run",
@@ -368,7 +370,7 @@ def test_a_winner_that_is_gone_or_wanted_elsewhere_is_trained_again(tmp_path, da
     assert (other.run, other.test, other.tests) == (str(tmp_path / "two"), first.test, 1)
     ALS(factors=2).fit(data).save(tmp_path / "two")  # another run in its place
     mended = tune(data, "bias", trials=2, study=study, run=tmp_path / "two").winner
-    assert load(tmp_path / "two").rating.trainer["name"] == "BiasOnly"
+    assert load(tmp_path / "two").rating_head.estimator["name"] == "Bias"
     assert (mended.run, mended.test, mended.tests) == (other.run, first.test, 1)
     remove_run(tmp_path / "two")
     again = tune(data, "bias", trials=2, study=study, run=tmp_path / "three").winner
@@ -390,10 +392,10 @@ def test_names_with_odd_letters_are_names(tmp_path, data):
 
 
 def test_a_fixed_list_is_the_same_when_it_comes_back(tmp_path):
-    space = Space("NeuMF", {"factors": Choice((2, 3))}, {"layers": (8, 4)})
+    space = SearchSpace("NeuMF", {"factors": Choice((2, 3))}, {"layers": (8, 4)})
     identity = {**dict.fromkeys([*DATA, *NAMES]), "space": space.as_json()}
     for _ in range(2):
-        with at_work(
+        with open_study(
             tmp_path / "s",
             identity,
             higher_is_better=True,
@@ -428,8 +430,8 @@ def test_a_damaged_study_is_one_line(tmp_path, data, said):
 
 
 def test_a_grid_is_tried_whole_and_no_more(tmp_path, data):
-    space = Space(
-        "BiasOnly", {"regularization": Choice((1.0, 4.0, 9.0)), "iterations": Choice((2, 8))}
+    space = SearchSpace(
+        "Bias", {"regularization": Choice((1.0, 4.0, 9.0)), "iterations": Choice((2, 8))}
     )
     found = tune(
         data,

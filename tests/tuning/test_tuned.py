@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from matinee.tuning import Choice, Range, Space, Tuned, Winner
+from matinee.tuning import BestModel, Choice, Range, SearchSpace, TuningResult
 
-WINNER = Winner(0, {}, "runs/x", {"rmse": 0.9}, 1)
+WINNER = BestModel(0, {}, "runs/x", {"rmse": 0.9}, 1)
 
 
 def found(space, best, states=("complete", "pruned", "pruned", "broke"), **more):
@@ -18,7 +18,7 @@ def found(space, best, states=("complete", "pruned", "pruned", "broke"), **more)
         {"trial": at, "value": 0.9, "state": state, "settings": best, "why": None, "seconds": 1.0}
         for at, state in enumerate(states)
     ]
-    plain = Tuned(Path("study"), "rmse", False, space, trials, 5, None, None, False, False)
+    plain = TuningResult(Path("study"), "rmse", False, space, trials, 5, None, None, False, False)
     return replace(plain, **more)
 
 
@@ -41,25 +41,25 @@ ENDS = [
 
 @pytest.mark.parametrize(("part", "best", "end"), ENDS)
 def test_an_end_is_the_outer_tenth_of_a_range_or_the_last_number(part, best, end):
-    tuned = found(Space("ALS", {"factors": part}), {"factors": best})
+    tuned = found(SearchSpace("ALS", {"factors": part}), {"factors": best})
     assert tuned.at_an_end == ({"factors": end} if end else {})
 
 
 def test_without_a_trial_to_the_end_nothing_is_at_an_end():
-    tuned = found(Space("ALS", {"factors": Range(2, 3)}), {"factors": 3}, ("pruned",))
+    tuned = found(SearchSpace("ALS", {"factors": Range(2, 3)}), {"factors": 3}, ("pruned",))
     assert tuned.at_an_end == {}
     assert tuned.whole == []
 
 
 def test_the_defaults_are_found_by_their_settings_in_a_grid_too():
-    space = Space("ALS", {"factors": Choice((8, 64))})
+    space = SearchSpace("ALS", {"factors": Choice((8, 64))})
     assert found(space, {"factors": 64}, points=2).default["trial"] == 0
     assert found(space, {"factors": 8}).default is None
     assert found(space, {"factors": 64}, ("pruned",)).default is None
 
 
 def test_what_was_tried_and_where_it_stands_in_words():
-    space = Space("ALS", {"factors": Range(2, 8)})
+    space = SearchSpace("ALS", {"factors": Range(2, 8)})
     tuned = found(space, {"factors": 4})
     lost = ", 1 with settings that lead nowhere."
     assert tuned.tried == f"4 trials, 1 to the end, 2 stopped early{lost}"
@@ -78,7 +78,7 @@ def test_what_was_tried_and_where_it_stands_in_words():
 
 
 def test_as_json_has_the_space_and_what_the_defaults_are_worth():
-    space = Space("ALS", {"factors": Choice((8, 64))}, {"iterations": 15})
+    space = SearchSpace("ALS", {"factors": Choice((8, 64))}, {"iterations": 15})
     plain = found(space, {"factors": 64}, winner=WINNER).as_json()
     assert plain["space"] == space.as_json()
     assert plain["default"] == 0.9

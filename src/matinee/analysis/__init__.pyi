@@ -1,34 +1,34 @@
-from .axes import Dimensions, find_dimensions
+from .axes import EmbeddingAxes, embedding_axes
 from .clusters import Clusters, find_clusters
-from .dataset import Description, describe
+from .dataset import DatasetSummary, describe
 from .embeddings import (
-    Space,
-    familiar_movies,
-    movie_space,
+    EmbeddingSet,
+    familiar_items,
+    item_embeddings,
     neighbours,
+    user_embeddings,
     vector_lengths,
-    viewer_space,
 )
-from .projection import Layout, lay_out
-from .users import favourites, reasons, taste, typical_viewer
+from .projection import Projection, project
+from .users import explain_recommendations, genre_profile, top_rated, typical_user
 
 __all__ = [
     "Clusters",
-    "Description",
-    "Dimensions",
-    "Layout",
-    "Space",
+    "DatasetSummary",
+    "EmbeddingAxes",
+    "EmbeddingSet",
+    "Projection",
     "describe",
-    "familiar_movies",
-    "favourites",
+    "embedding_axes",
+    "explain_recommendations",
+    "familiar_items",
     "find_clusters",
-    "find_dimensions",
-    "lay_out",
-    "movie_space",
+    "genre_profile",
+    "item_embeddings",
     "neighbours",
-    "reasons",
-    "taste",
-    "typical_viewer",
+    "project",
+    "top_rated",
+    "typical_user",
+    "user_embeddings",
     "vector_lengths",
-    "viewer_space",
 ]

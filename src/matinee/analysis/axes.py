@@ -7,33 +7,33 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.analysis.embeddings import Space, movie_space
+from matinee.analysis.embeddings import EmbeddingSet, item_embeddings
 from matinee.analysis.traits import MOST_GENRES
 from matinee.errors import SettingError
-from matinee.models.recommender import FactorModel
+from matinee.models.recommender import Recommender
 
 ROTATIONS = ("principal", "varimax")
 KNOWN = 500  # the best known movies, from which the ends of an axis are shown
 ENDS = 5  # titles at either end
 AT_ENDS = 3  # genres there
 GENRE_ENDS = ("low_genres", "high_genres")
-STEPS, SETTLED = 500, 1e-8  # of the search for simple axes
+STEPS, BURN_IN_END = 500, 1e-8  # of the search for simple axes
 FLAT = 1e-6  # of the widest axis: no axis at all
 WIDE = 1000  # dimensions, from which on a full decomposition takes too long
-LEAST_MOVIES = 5  # of a genre, to have a vector
+LEAST_ITEMS = 5  # of a genre, to have a vector
 
 
 @dataclass(frozen=True, eq=False)
-class Dimensions:
+class EmbeddingAxes:
     """Axes, and genres as directions.
 
     Parameters
     ----------
-    space : Space
+    space : EmbeddingSet
     rotation : {"principal", "varimax"}
     axes : polars.DataFrame
         A row for each axis, the widest first: `axis`, `share` (of the variance of all
-        dimensions), `low`, `high` (titles of well-known movies below and above the mean, the
+        dimensions), `ci_low`, `ci_high` (titles of well-known movies below and above the mean, the
         furthest first), `low_genres`, `high_genres`.
     genre_positions : polars.DataFrame
         `axis`, `genre`, `position`: mean of the genre's movies, in standard deviations of all.
@@ -41,16 +41,16 @@ class Dimensions:
         `genre`, `other`, `cosine` of the genres' mean differences from the average movie.
     """
 
-    space: Space
+    space: EmbeddingSet
     rotation: str
     axes: pl.DataFrame
     genre_positions: pl.DataFrame
     genre_likeness: pl.DataFrame
 
 
-def find_dimensions(
-    model: FactorModel, n: int = 6, *, rotation: str = "principal", by: str | None = None
-) -> Dimensions:
+def embedding_axes(
+    model: Recommender, n: int = 6, *, rotation: str = "principal", head: str | None = None
+) -> EmbeddingAxes:
     """The n widest axes of the movies' vectors.
 
     Factors as trained have no meaning one by one: any rotation of both sides predicts the same. So
@@ -59,11 +59,11 @@ def find_dimensions(
 
     Parameters
     ----------
-    model : FactorModel
+    model : Recommender
     n : int
         Fewer, if the vectors have fewer dimensions.
     rotation : {"principal", "varimax"}
-    by : {"stars", "ranking"}, optional
+    head : {"rating", "ranking"}, optional
 
     Raises
     ------
@@ -73,8 +73,8 @@ def find_dimensions(
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=200, movies=150, ratings=8000, seed=0)
-    >>> found = find_dimensions(matinee.ALS(factors=4).fit(data), 2)
+    >>> data, _ = generate(users=200, items=150, ratings=8000, seed=0)
+    >>> found = embedding_axes(matinee.ALS(factors=4).fit(data), 2)
     >>> found.axes.select("axis", pl.col("low").list.len())
     shape: (2, 2)
     ┌──────┬─────┐
@@ -90,17 +90,17 @@ def find_dimensions(
         raise SettingError(f"rotation is one of {', '.join(ROTATIONS)}, not {rotation!r}.")
     if n < 1:
         raise SettingError(f"n is at least 1, not {n}.")
-    space = movie_space(model, by)
-    places, share = _turned(space.vectors, n, rotation)
+    space = item_embeddings(model, head)
+    places, share = _turned(space.item_factors, n, rotation)
     scaled = places / np.maximum(places.std(axis=0), np.finfo(np.float64).tiny)
     genres = model.catalog.genre_matrix[space.codes]
-    movies = genres.sum(axis=0)
-    some = np.sort(np.argsort(-movies, kind="stable")[:MOST_GENRES])
-    some = some[movies[some] >= LEAST_MOVIES]
+    items = genres.sum(axis=0)
+    some = np.sort(np.argsort(-items, kind="stable")[:MOST_GENRES])
+    some = some[items[some] >= LEAST_ITEMS]
     names = [model.catalog.genre_names[at] for at in some]
     weights = genres[:, some] / genres[:, some].sum(axis=0)
     means = weights.T @ scaled  # (genres, axes)
-    return Dimensions(
+    return EmbeddingAxes(
         space,
         rotation,
         _axes(model, space, scaled, share, means, names),
@@ -112,7 +112,7 @@ def find_dimensions(
             },
             schema_overrides={"genre": pl.String},
         ),
-        _likeness(weights.T @ (space.vectors - space.vectors.mean(axis=0)), names),
+        _likeness(weights.T @ (space.item_factors - space.item_factors.mean(axis=0)), names),
     )
 
 
@@ -143,16 +143,16 @@ def varimax(loadings: NDArray[np.float64]) -> NDArray[np.float64]:
         reached = criterion(loadings @ rotation)
         if reached > highest:  # a step may go down before the next ones go further up
             best, highest = rotation, reached
-        if np.abs(rotation - before).max() < SETTLED:
+        if np.abs(rotation - before).max() < BURN_IN_END:
             break
     return np.asarray(best, np.float64)
 
 
 def _turned(
-    vectors: NDArray[np.float32], n: int, rotation: str
+    item_factors: NDArray[np.float32], n: int, rotation: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Places of movies on the axes, the widest first, and the axes' shares of all variance."""
-    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    centred = item_factors.astype(np.float64) - item_factors.mean(axis=0, dtype=np.float64)
     if centred.shape[1] > WIDE:  # of EASE; the first axes are all that is asked for
         from sklearn.utils.extmath import randomized_svd
 
@@ -172,8 +172,8 @@ def _turned(
 
 
 def _axes(
-    model: FactorModel,
-    space: Space,
+    model: Recommender,
+    space: EmbeddingSet,
     scaled: NDArray[np.float64],
     share: NDArray[np.float64],
     means: NDArray[np.float64],
@@ -183,8 +183,8 @@ def _axes(
     for axis, place in enumerate(scaled.T):
         order = np.argsort(place[:KNOWN], kind="stable")  # rows stand by their number of ratings
         sorted_genres = np.argsort(means[:, axis], kind="stable")
-        low = [names[at] for at in sorted_genres if means[at, axis] < 0]
-        high = [names[at] for at in sorted_genres[::-1] if means[at, axis] > 0]
+        ci_low = [names[at] for at in sorted_genres if means[at, axis] < 0]
+        ci_high = [names[at] for at in sorted_genres[::-1] if means[at, axis] > 0]
         ends = {
             "low": [row for row in order[:ENDS] if place[row] < 0],
             "high": [row for row in order[::-1][:ENDS] if place[row] > 0],
@@ -198,16 +198,16 @@ def _axes(
                 "axis": axis + 1,
                 "share": float(share[axis]),
                 **titles,
-                **dict(zip(GENRE_ENDS, (low[:AT_ENDS], high[:AT_ENDS]), strict=True)),
+                **dict(zip(GENRE_ENDS, (ci_low[:AT_ENDS], ci_high[:AT_ENDS]), strict=True)),
             }
         )
     texts = pl.List(pl.String)
     return pl.DataFrame(rows, schema_overrides=dict.fromkeys(("low", "high", *GENRE_ENDS), texts))
 
 
-def _likeness(vectors: NDArray[np.floating], names: list[str]) -> pl.DataFrame:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+def _likeness(item_factors: NDArray[np.floating], names: list[str]) -> pl.DataFrame:
+    lengths = np.linalg.norm(item_factors, axis=1, keepdims=True)
+    unit = item_factors / np.maximum(lengths, np.finfo(np.float32).tiny)
     pairs = list(product(names, names))
     return pl.DataFrame(
         {

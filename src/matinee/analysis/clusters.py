@@ -1,4 +1,4 @@
-"""Groups of movies, or of viewers, whose vectors point the same way."""
+"""Groups of movies, or of users, whose vectors point the same way."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from sklearn.metrics import (
     silhouette_score,
 )
 
-from matinee.analysis.embeddings import Space, movie_space, viewer_space
-from matinee.analysis.traits import Traits, lifts, main_genres, traits_of_movies
+from matinee.analysis.embeddings import EmbeddingSet, item_embeddings, user_embeddings
+from matinee.analysis.traits import ItemTraits, lifts, main_genres, traits_of_items
 from matinee.errors import SettingError
 from matinee.evaluation.protocols import generator_of
 from matinee.kernels.csr import take_rows
-from matinee.models.recommender import FactorModel
+from matinee.models.recommender import Recommender
 from matinee.progress import progress
 
 TRIED = range(4, 17)  # numbers of clusters, where none is given
@@ -28,8 +28,8 @@ STARTS = 4  # of k-means; the best is kept
 MANY = 20_000  # rows; k and stability are found on a sample of more
 SAMPLE = 2_000  # rows that the silhouette is computed on
 SHOWN = 5  # titles of a cluster
-LEAST_LIFT = {"movies": 1.25, "viewers": 1.1}  # of a trait that may name a cluster;
-LEAST_SHARE = 0.1  # viewers differ less, for all watch a bit of everything
+LEAST_LIFT = {"items": 1.25, "users": 1.1}  # of a trait that may name a cluster;
+LEAST_SHARE = 0.1  # users differ less, for all watch a bit of everything
 TWICE_NAMED = 3  # genres that a name has at most, where two have two in common
 
 
@@ -39,13 +39,13 @@ class Clusters:
 
     Parameters
     ----------
-    space : Space
+    space : EmbeddingSet
         What was divided.
     labels : int32 (n,)
         Cluster of each row of the space.
     table : polars.DataFrame
-        A row for each cluster: `cluster`, `name`, `size`, `typical` (titles, or viewers' ids, whose
-        vectors are nearest to the centre), `popular` (of movies, the most rated; of viewers, the
+        A row for each cluster: `cluster`, `name`, `size`, `typical` (titles, or users' ids, whose
+        vectors are nearest to the centre), `popular` (of movies, the most rated; of users, the
         movies that most of them have rated compared with everybody).
     traits : polars.DataFrame
         See `lifts`; `cluster` in place of `group`.
@@ -55,14 +55,14 @@ class Clusters:
         From -1 to 1, by cosine distance: how much nearer the members of a cluster are to one
         another than to the next cluster. With so many dimensions, 0.2 is a lot.
     genre_agreement : float
-        Normalized mutual information of clusters and `main_genres` (for viewers: the genre they
+        Normalized mutual information of clusters and `main_genres` (for users: the genre they
         watch most, compared with everybody), adjusted for chance (Vinh et al. 2010): 0 is what
         chance agrees, 1 is the same division.
     stability : float
         Mean adjusted Rand index between clusterings of other seeds: 1 if they agree.
     """
 
-    space: Space
+    space: EmbeddingSet
     labels: NDArray[np.int32]
     table: pl.DataFrame
     traits: pl.DataFrame
@@ -80,7 +80,7 @@ class Clusters:
         """Plain values with stable keys."""
         return {
             "of": self.space.of,
-            "by": self.space.by,
+            "head": self.space.head,
             "k": self.table.height,
             "silhouette": self.silhouette,
             "genre_agreement": self.genre_agreement,
@@ -93,31 +93,31 @@ class Clusters:
 
 
 def find_clusters(
-    model: FactorModel,
+    model: Recommender,
     k: int | None = None,
     *,
-    of: str = "movies",
-    by: str | None = None,
+    of: str = "items",
+    head: str | None = None,
     seed: int = 0,
 ) -> Clusters:
-    """Divide movies, or viewers, by k-means on the directions of their vectors.
+    """Divide movies, or users, by k-means on the directions of their vectors.
 
     Parameters
     ----------
-    model : FactorModel
+    model : Recommender
     k : int, optional
         By default the number from 4 to 16 with the highest silhouette.
-    of : {"movies", "viewers"}
+    of : {"items", "users"}
         Those with at least ten training ratings.
-    by : {"stars", "ranking"}, optional
-        Whose vectors; by default those that `FactorModel.similar` compares.
+    head : {"rating", "ranking"}, optional
+        Whose vectors; by default those that `Recommender.similar_items` compares.
     seed : int
 
     Returns
     -------
     Clusters
         Named by the genres and years they hold more of than all movies here do (by a quarter at
-        least; of viewers, a tenth more), if a tenth of the cluster has them.
+        least; of users, a tenth more), if a tenth of the cluster has them.
 
     Raises
     ------
@@ -128,17 +128,17 @@ def find_clusters(
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=200, movies=150, ratings=8000, seed=0)
+    >>> data, _ = generate(users=200, items=150, ratings=8000, seed=0)
     >>> model = matinee.ALS(factors=4).fit(data)
     >>> found = find_clusters(model, 4)
     >>> found.table["size"].sum() == len(found.space)
     True
-    >>> find_clusters(model, of="viewers").table.columns
+    >>> find_clusters(model, of="users").table.columns
     ['cluster', 'name', 'size', 'typical', 'popular']
     """
-    if of not in ("movies", "viewers"):
-        raise SettingError(f"Clusters are of 'movies' or of 'viewers', not of {of!r}.")
-    space = movie_space(model, by) if of == "movies" else viewer_space(model, by)
+    if of not in ("items", "users"):
+        raise SettingError(f"Clusters are of 'movies' or of 'users', not of {of!r}.")
+    space = item_embeddings(model, head) if of == "items" else user_embeddings(model, head)
     if k is not None and not 2 <= k < len(space):
         raise SettingError(f"k lies between 2 and {len(space) - 1} here, not at {k}.")
     rows = space.directions
@@ -149,12 +149,12 @@ def find_clusters(
         )
     tried = [k] if k else [one for one in TRIED if one < distinct] or [2]
     some = rows[_sample(len(rows), MANY, seed)] if len(rows) > MANY else rows
-    judged = _sample(len(some), SAMPLE, seed)  # the same for every k
+    evaluated = _sample(len(some), SAMPLE, seed)  # the same for every k
     scores, divided = [], []
     with progress("Clustering", len(tried) + SEEDS) as tick:
         for done, clusters in enumerate(tried, 1):
             divided.append(_divide(some, clusters, seed))
-            scores.append(_silhouette(some[judged], divided[-1].labels_[judged]))
+            scores.append(_silhouette(some[evaluated], divided[-1].labels_[evaluated]))
             tick(done, f"{clusters} clusters")
         best = int(np.argmax(scores))
         seeds = [divided[best].labels_]
@@ -166,11 +166,11 @@ def find_clusters(
     agreements = [
         adjusted_rand_score(one, two) for at, one in enumerate(seeds) for two in seeds[:at]
     ]
-    traits = traits_of_movies(model)
+    traits = traits_of_items(model)
     members = (
         traits.matrix[space.codes]
-        if of == "movies"
-        else traits.of_viewers(take_rows(model.rated, space.codes))
+        if of == "items"
+        else traits.of_users(take_rows(model.interactions, space.codes))
     )
     found = lifts(traits, members, labels).rename({"group": "cluster"})
     return Clusters(
@@ -210,8 +210,8 @@ def _largest_first(divided: Any) -> tuple[NDArray[np.int32], NDArray[np.float32]
 
 
 def _described(
-    model: FactorModel,
-    space: Space,
+    model: Recommender,
+    space: EmbeddingSet,
     labels: NDArray[np.int32],
     nearness: NDArray[np.float32],
     found: pl.DataFrame,
@@ -226,7 +226,7 @@ def _described(
         # rows of a space stand by their number of ratings
         popular.append(
             _named(model, space, rows[:SHOWN])
-            if space.of == "movies"
+            if space.of == "items"
             else _watched_more(model, space.codes[rows])
         )
     return pl.DataFrame(
@@ -240,18 +240,18 @@ def _described(
     )
 
 
-def _named(model: FactorModel, space: Space, rows: NDArray[np.intp]) -> list[str]:
+def _named(model: Recommender, space: EmbeddingSet, rows: NDArray[np.intp]) -> list[str]:
     codes = space.codes[rows]
-    if space.of == "movies":
+    if space.of == "items":
         return [model.catalog.titles[code] for code in codes]
     return [str(one) for one in model.user_ids.values[codes]]
 
 
-def _watched_more(model: FactorModel, viewers: NDArray[np.int32]) -> list[str]:
-    """Titles that these viewers rated more than everybody did, weighted as in `lifts`."""
-    watched = take_rows(model.rated, viewers).indices
-    here = np.bincount(watched, minlength=len(model.catalog)) / len(viewers)
-    everybody = int(np.count_nonzero(np.diff(model.rated.indptr)))
+def _watched_more(model: Recommender, users: NDArray[np.int32]) -> list[str]:
+    """Titles that these users rated more than everybody did, weighted as in `lifts`."""
+    watched = take_rows(model.interactions, users).indices
+    here = np.bincount(watched, minlength=len(model.catalog)) / len(users)
+    everybody = int(np.count_nonzero(np.diff(model.interactions.indptr)))
     with np.errstate(divide="ignore", invalid="ignore"):
         weight = np.where(here > 0, here * np.log(here * everybody / model.item_counts), 0.0)
     best = np.argsort(-weight, kind="stable")[:SHOWN]
@@ -279,15 +279,15 @@ def _names(traits: pl.DataFrame, groups: Iterable[int], least_lift: float) -> li
 
 
 def _genre_agreement(
-    model: FactorModel,
-    space: Space,
+    model: Recommender,
+    space: EmbeddingSet,
     labels: NDArray[np.int32],
-    traits: Traits,
+    traits: ItemTraits,
     members: NDArray[np.float32],
 ) -> float:
     if not model.catalog.genre_names:
         return 0.0
-    if space.of == "movies":
+    if space.of == "items":
         every = main_genres(model)
         genres = [every[code] for code in space.codes]
     else:

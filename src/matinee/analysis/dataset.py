@@ -13,29 +13,29 @@ from matinee.data.ratings import Ratings
 
 STEPS = 20  # of a histogram over many different stars
 RATIO = 10 ** (1 / 5)  # of a step to the one before, in histograms of counts
-PARTS = 40  # of viewers and of movies, to show where the matrix is filled
+PARTS = 40  # of users and of movies, to show where the matrix is filled
 PERIODS = {"1w": 7, "1mo": 30, "1y": 365}  # days
 MOST_PERIODS = 200
 QUANTILES = {"least": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95, "most": 1.0}
 
 
 @dataclass(frozen=True, repr=False)
-class Description:
+class DatasetSummary:
     """Figures about a data set; see `describe`."""
 
     name: str
     licence: str
-    viewers: int
-    movies: int
-    rated_movies: int
+    users: int
+    items: int
+    rated_items: int
     ratings: int
     cells: int
     filled: float
-    mean_stars: float
+    mean_rating: float
     scale: str
-    stars: pl.DataFrame
-    ratings_per_viewer: dict[str, float]
-    ratings_per_movie: dict[str, float]
+    values: pl.DataFrame
+    ratings_per_user: dict[str, float]
+    ratings_per_item: dict[str, float]
     genres: pl.DataFrame
     counts: pl.DataFrame
     long_tail: pl.DataFrame
@@ -44,12 +44,12 @@ class Description:
     first_rating: datetime | None
     last_rating: datetime | None
     first_ratings: pl.DataFrame
-    first_movies: pl.DataFrame
+    first_items: pl.DataFrame
 
     def __repr__(self) -> str:
         # the fields hold rows of single people, which have no place in a saved notebook
         return (
-            f"Description({self.name!r}, {self.viewers:,} viewers, {self.movies:,} movies, "
+            f"Description({self.name!r}, {self.users:,} users, {self.items:,} movies, "
             f"{self.ratings:,} ratings, {self.sparsity:.2%} empty)"
         )
 
@@ -70,79 +70,79 @@ class Description:
         return plain
 
 
-def describe(dataset: Dataset) -> Description:
+def describe(dataset: Dataset) -> DatasetSummary:
     """Describe a data set.
 
     Returns
     -------
     Description
-        Numbers of viewers, movies and ratings; `cells`, the size of the full matrix viewers x
-        movies, and `filled`, the part of it that is known; `stars` (columns `stars`, `ratings`;
+        Numbers of users, movies and ratings; `cells`, the size of the full matrix users x
+        movies, and `filled`, the part of it that is known; `values` (columns `values`, `ratings`;
         over twenty different values fall into twenty steps, each named by its lower end);
-        quantiles of ratings per viewer and per rated movie; `genres` (columns `genre`, `movies`,
-        `ratings`, `mean_stars`), a movie counting for each of its genres; `counts` (columns `of`,
-        `from`, `to`, `members`: how many viewers, and movies, have so many ratings, in steps of
-        about equal ratio); `long_tail` (`movies`, `ratings`: what part of the ratings the most
+        quantiles of ratings per user and per rated movie; `genres` (columns `genre`, `items`,
+        `ratings`, `mean_rating`), a movie counting for each of its genres; `counts` (columns `of`,
+        `from`, `to`, `members`: how many users, and movies, have so many ratings, in steps of
+        about equal ratio); `long_tail` (`items`, `ratings`: what part of the ratings the most
         rated part of the movies has); `over_time` (`from`, `ratings`, by week, month or year, at
-        most some two hundred; no rows without times); `filled_parts` (`viewers`, `movies`,
+        most some two hundred; no rows without times); `filled_parts` (`users`, `items`,
         `filled`: both in forty parts, the most active and the most rated first); the time of the
         first and last rating; the first rows of both tables.
 
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=50, movies=80, ratings=1500, seed=0)
-    >>> about = describe(data)
-    >>> about.cells, round(about.sparsity, 3)
+    >>> data, _ = generate(users=50, items=80, ratings=1500, seed=0)
+    >>> summary = describe(data)
+    >>> summary.cells, round(summary.sparsity, 3)
     (4000, 0.625)
     """
     ratings, catalog = dataset.ratings, dataset.catalog
     user_counts, item_counts = ratings.user_counts, ratings.item_counts
-    user_counts, rated = user_counts[user_counts > 0], item_counts > 0
+    user_counts, interactions = user_counts[user_counts > 0], item_counts > 0
     cells = len(user_counts) * len(catalog)
     head = ratings.take(np.arange(min(5, len(ratings))))
     table = {
         "user": head.user_ids.values[head.user],
         "item": head.item_ids.values[head.item],
-        "stars": head.stars,
+        "rating": head.values,
     }
     if head.timestamp is not None:
         table["time"] = pl.from_epoch(pl.Series(head.timestamp), "s")
     stamps = ratings.timestamp
-    return Description(
+    return DatasetSummary(
         name=dataset.name,
         licence=dataset.licence,
-        viewers=len(user_counts),
-        movies=len(catalog),
-        rated_movies=int(rated.sum()),
+        users=len(user_counts),
+        items=len(catalog),
+        rated_items=int(interactions.sum()),
         ratings=len(ratings),
         cells=cells,
         filled=len(ratings) / cells,
-        mean_stars=float(ratings.stars.mean(dtype=np.float64)),
+        mean_rating=float(ratings.values.mean(dtype=np.float64)),
         scale=str(ratings.scale),
-        stars=_histogram(ratings.stars),
-        ratings_per_viewer=_quantiles(user_counts),
-        ratings_per_movie=_quantiles(item_counts[rated]),
+        values=_histogram(ratings.values),
+        ratings_per_user=_quantiles(user_counts),
+        ratings_per_item=_quantiles(item_counts[interactions]),
         genres=_genres(dataset),
         counts=pl.concat(
-            [_in_ratios("viewers", user_counts), _in_ratios("movies", item_counts[rated])]
+            [_in_ratios("users", user_counts), _in_ratios("items", item_counts[interactions])]
         ),
-        long_tail=_long_tail(item_counts[rated]),
+        long_tail=_long_tail(item_counts[interactions]),
         over_time=_over_time(stamps),
         filled_parts=_filled_parts(dataset.ratings),
         first_rating=None if stamps is None else datetime.fromtimestamp(int(stamps.min()), UTC),
         last_rating=None if stamps is None else datetime.fromtimestamp(int(stamps.max()), UTC),
         first_ratings=pl.DataFrame(table),
-        first_movies=catalog.rows(np.arange(min(5, len(catalog)))),
+        first_items=catalog.rows(np.arange(min(5, len(catalog)))),
     )
 
 
-def _histogram(stars: NDArray[np.float32]) -> pl.DataFrame:
-    values, counts = np.unique(stars, return_counts=True)
-    if len(values) > STEPS:
-        counts, edges = np.histogram(stars, STEPS)
-        values = edges[:-1].astype(np.float32)
-    return pl.DataFrame({"stars": values, "ratings": counts})
+def _histogram(values: NDArray[np.float32]) -> pl.DataFrame:
+    levels, counts = np.unique(values, return_counts=True)
+    if len(levels) > STEPS:
+        counts, edges = np.histogram(values, STEPS)
+        levels = edges[:-1].astype(np.float32)
+    return pl.DataFrame({"rating": levels, "ratings": counts})
 
 
 def _quantiles(counts: NDArray[np.int64]) -> dict[str, float]:
@@ -163,7 +163,7 @@ def _long_tail(counts: NDArray[np.int64]) -> pl.DataFrame:
     # points are dense where the curve is steep
     at = np.unique(np.rint(len(held) * np.linspace(0, 1, 101) ** 2).astype(np.int64))[1:]
     return pl.DataFrame(
-        {"movies": np.append(0, at / len(held)), "ratings": np.append(0, held[at - 1])}
+        {"items": np.append(0, at / len(held)), "ratings": np.append(0, held[at - 1])}
     )
 
 
@@ -191,8 +191,8 @@ def _filled_parts(ratings: Ratings) -> pl.DataFrame:
     known = np.bincount(row * len(columns) + column, minlength=len(rows) * len(columns))
     return pl.DataFrame(
         {
-            "viewers": np.repeat(np.arange(len(rows)), len(columns)),
-            "movies": np.tile(np.arange(len(columns)), len(rows)),
+            "users": np.repeat(np.arange(len(rows)), len(columns)),
+            "items": np.tile(np.arange(len(columns)), len(rows)),
             "filled": known / np.outer(rows, columns).ravel(),
         }
     )
@@ -200,14 +200,14 @@ def _filled_parts(ratings: Ratings) -> pl.DataFrame:
 
 def _genres(dataset: Dataset) -> pl.DataFrame:
     ratings, matrix = dataset.ratings, dataset.catalog.genre_matrix
-    stars_of = np.bincount(ratings.item, weights=ratings.stars, minlength=len(dataset.catalog))
+    rating_of = np.bincount(ratings.item, weights=ratings.values, minlength=len(dataset.catalog))
     given = matrix.T @ ratings.item_counts
     with np.errstate(invalid="ignore"):
-        mean = (matrix.T @ stars_of) / given
+        mean = (matrix.T @ rating_of) / given
     return pl.DataFrame(
         {
             "genre": list(dataset.catalog.genre_names),
-            "movies": matrix.sum(axis=0).astype(np.int64),
+            "items": matrix.sum(axis=0).astype(np.int64),
             "ratings": given.astype(np.int64),
             "mean_stars": pl.Series(mean, dtype=pl.Float64).fill_nan(None),
         },

@@ -1,4 +1,4 @@
-"""The vectors one looks at: those that say more of a movie or a viewer than of its prior mean."""
+"""The vectors one looks at: those that say more of a movie or a user than of its prior mean."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,27 +10,27 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.errors import SettingError
-from matinee.models.recommender import BY, FactorModel
-from matinee.models.topk import ENOUGH_RATINGS
+from matinee.models.recommender import Recommender
+from matinee.models.topk import MIN_RATINGS
 
-HEAD_TITLES = {"stars": "rating head", "ranking": "ranking head"}
+HEAD_TITLES = {"rating": "rating head", "ranking": "ranking head"}
 FEWEST = 3  # rows that can be compared
 MOST = 10_000  # points that a page shows smoothly
 NEAREST = 1000  # rows compared with all others at a time
 
 
 @dataclass(frozen=True, eq=False)
-class Space:
-    """Vectors of movies or of viewers, from one head of a model.
+class EmbeddingSet:
+    """Vectors of movies or of users, from one head of a model.
 
     Parameters
     ----------
-    of : {"movies", "viewers"}
-    by : {"stars", "ranking"}
+    of : {"items", "users"}
+    head : {"rating", "ranking"}
         Whose vectors.
     codes : int32 (n,)
-        Which movies or viewers, the most rated first.
-    vectors : float32 (n, width)
+        Which movies or users, the most rated first.
+    item_factors : float32 (n, width)
         As the head has them.
     counts : int64 (n,)
         Training ratings of each.
@@ -39,9 +39,9 @@ class Space:
     """
 
     of: str
-    by: str
+    head: str
     codes: NDArray[np.int32]
-    vectors: NDArray[np.float32]
+    item_factors: NDArray[np.float32]
     counts: NDArray[np.int64]
     left_out: str
 
@@ -52,11 +52,11 @@ class Space:
     def directions(self) -> NDArray[np.float32]:
         """(n, width) float32 of length 1, whose products are cosines.
 
-        Viewers are taken as differences from the average viewer first: what all like, the popular,
+        Users are taken as differences from the average user first: what all like, the popular,
         would make them all alike.
         """
-        rows = self.vectors
-        if self.of == "viewers":
+        rows = self.item_factors
+        if self.of == "users":
             rows = rows - rows.mean(axis=0)
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         unit: NDArray[np.float32] = rows / np.maximum(lengths, np.finfo(np.float32).tiny)
@@ -82,20 +82,20 @@ class Space:
         return found
 
 
-def movie_space(
-    model: FactorModel,
-    by: str | None = None,
+def item_embeddings(
+    model: Recommender,
+    head: str | None = None,
     *,
-    min_ratings: int = ENOUGH_RATINGS,
+    min_ratings: int = MIN_RATINGS,
     most: int | None = None,
-) -> Space:
+) -> EmbeddingSet:
     """The movies' vectors of one head.
 
     Parameters
     ----------
-    model : FactorModel
-    by : {"stars", "ranking"}, optional
-        By default those that `FactorModel.similar` compares.
+    model : Recommender
+    head : {"rating", "ranking"}, optional
+        By default those that `Recommender.similar_items` compares.
     min_ratings : int
         Movies with fewer are left out: their vectors are mostly those of their genres.
     most : int, optional
@@ -110,62 +110,62 @@ def movie_space(
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> space = movie_space(matinee.ALS(factors=4).fit(data))
-    >>> space.vectors.shape, space.left_out
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    >>> space = item_embeddings(matinee.ALS(factors=4).fit(data))
+    >>> space.item_factors.shape, space.left_out
     ((42, 4), 'Left out: 8 movies with under 10 ratings.')
     """
-    vectors = model.vectors(by)
-    by = by or _usual(model, "vectors")
+    item_factors = model.item_factors(head)
+    head = head or _default(model, "vectors")
     if most is not None and most < FEWEST:
         raise SettingError(f"At least {FEWEST} movies are kept, not {most}.")
-    return _space("movies", by, vectors, model.item_counts, min_ratings, most)
+    return _space("items", head, item_factors, model.item_counts, min_ratings, most)
 
 
-def vector_lengths(model: FactorModel, by: str | None = None) -> pl.DataFrame:
+def vector_lengths(model: Recommender, head: str | None = None) -> pl.DataFrame:
     """How long the movies' vectors are: columns `title`, `ratings` (in training), `length`.
 
     Of the 10,000 most rated movies at most, the most rated first.
 
     Parameters
     ----------
-    model : FactorModel
-    by : {"stars", "ranking"}, optional
+    model : Recommender
+    head : {"rating", "ranking"}, optional
     """
-    space = movie_space(model, by, most=MOST)
+    space = item_embeddings(model, head, most=MOST)
     return pl.DataFrame(
         {
             "title": model.catalog.frame["title"][space.codes],
             "ratings": space.counts,
-            "length": np.linalg.norm(space.vectors, axis=1).astype(np.float64).round(4),
+            "length": np.linalg.norm(space.item_factors, axis=1).astype(np.float64).round(4),
         }
     )
 
 
-def viewer_space(model: FactorModel, by: str | None = None) -> Space:
-    """The training viewers' vectors of one head; those with under ten ratings are left out."""
-    by = by or _usual(model, "viewer_vectors")
-    vectors = model.head(by).viewer_vectors
-    if vectors is None:
-        raise SettingError(f"The {HEAD_TITLES[by]} of this model has no vectors of viewers.")
-    counts = np.diff(model.rated.indptr)
-    return _space("viewers", by, vectors, counts, ENOUGH_RATINGS, None)
+def user_embeddings(model: Recommender, head: str | None = None) -> EmbeddingSet:
+    """The training users' vectors of one head; those with under ten ratings are left out."""
+    head = head or _default(model, "viewer_vectors")
+    item_factors = model.head(head).user_factors
+    if item_factors is None:
+        raise SettingError(f"The {HEAD_TITLES[head]} of this model has no vectors of users.")
+    counts = np.diff(model.interactions.indptr)
+    return _space("users", head, item_factors, counts, MIN_RATINGS, None)
 
 
-def _usual(model: FactorModel, what: str) -> str:
+def _default(model: Recommender, what: str) -> str:
     """The head whose vectors are compared where nobody says which."""
-    having = [BY[name] for name, head in model.heads.items() if getattr(head, what) is not None]
-    return next(iter(having or [BY[name] for name in model.heads]))
+    having = [name for name, head in model.heads.items() if getattr(head, what) is not None]
+    return next(iter(having or list(model.heads)))
 
 
 def _space(
     of: str,
-    by: str,
-    vectors: NDArray[np.float32],
+    head: str,
+    item_factors: NDArray[np.float32],
     counts: NDArray[np.int64],
     least: int,
     most: int | None,
-) -> Space:
+) -> EmbeddingSet:
     least = max(1, least)
     known = np.flatnonzero(counts >= least)
     if len(known) < FEWEST:
@@ -182,7 +182,7 @@ def _space(
     if beyond := len(order) - len(kept):
         parts.append(f"{beyond:,} not among the {len(kept):,} most rated")
     left_out = f"Left out: {' and '.join(parts)}." if parts else ""
-    return Space(of, by, kept, vectors[kept], counts[kept], left_out)
+    return EmbeddingSet(of, head, kept, item_factors[kept], counts[kept], left_out)
 
 
 FAMILIAR = (
@@ -195,25 +195,25 @@ FAMILIAR = (
 """Movies of the MovieLens editions that most people know; one is called otherwise in ml-100k."""
 
 
-def familiar_movies(model: FactorModel, n: int = 4) -> list[str]:
+def familiar_items(model: Recommender, n: int = 4) -> list[str]:
     """Titles that a person has an opinion of: those of `FAMILIAR`, then the most rated.
 
     Examples
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> familiar_movies(matinee.BiasOnly().fit(data), 1)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    >>> familiar_items(matinee.Bias().fit(data), 1)
     ['Restless Harbor (2003)']
     """
     titles = model.catalog.titles
-    rated = [titles[code] for code in np.argsort(-model.item_counts, kind="stable")]
-    known = set(rated)
+    interactions = [titles[code] for code in np.argsort(-model.item_counts, kind="stable")]
+    known = set(interactions)
     chosen = [title for title in FAMILIAR if title in known]
-    return list(dict.fromkeys([*chosen, *rated]))[:n]
+    return list(dict.fromkeys([*chosen, *interactions]))[:n]
 
 
-def neighbours(model: FactorModel, movies: Sequence[Any] | None = None, n: int = 8) -> pl.DataFrame:
+def neighbours(model: Recommender, items: Sequence[Any] | None = None, n: int = 8) -> pl.DataFrame:
     """The nearest well-known movies by the vectors of each head, side by side.
 
     Well known is the half with more ratings of those that have at least ten: whether a neighbour
@@ -221,15 +221,15 @@ def neighbours(model: FactorModel, movies: Sequence[Any] | None = None, n: int =
 
     Parameters
     ----------
-    model : FactorModel
-    movies : sequence of ids or titles, optional
-        By default `familiar_movies`.
+    model : Recommender
+    items : sequence of ids or titles, optional
+        By default `familiar_items`.
     n : int
 
     Returns
     -------
     polars.DataFrame
-        Columns `movie`, `place`, and the titles by each head that has vectors (``"rating head"``,
+        Columns `item`, `place`, and the titles by each head that has vectors (``"rating head"``,
         ``"ranking head"``).
 
     Raises
@@ -237,21 +237,23 @@ def neighbours(model: FactorModel, movies: Sequence[Any] | None = None, n: int =
     UnknownIdError, SettingError
         For an unknown movie, or a model without vectors.
     """
-    if movies is not None and not len(movies):
+    if items is not None and not len(items):
         raise SettingError("Name at least one movie.")
-    heads = [BY[name] for name, head in model.heads.items() if head.vectors is not None]
-    counts = model.item_counts[model.item_counts >= ENOUGH_RATINGS]
-    least = int(np.median(counts)) if len(counts) else ENOUGH_RATINGS
+    heads = [
+        name for name, vectors_head in model.heads.items() if vectors_head.item_factors is not None
+    ]
+    counts = model.item_counts[model.item_counts >= MIN_RATINGS]
+    least = int(np.median(counts)) if len(counts) else MIN_RATINGS
     parts = []
-    for movie in familiar_movies(model) if movies is None else movies:
+    for item in familiar_items(model) if items is None else items:
         columns = {
-            HEAD_TITLES[by]: model.similar(movie, n, by=by, min_ratings=least)["title"]
-            for by in heads or ["stars"]
+            HEAD_TITLES[head]: model.similar_items(item, n, head=head, min_ratings=least)["title"]
+            for head in heads or ["rating"]
         }
-        title = model.catalog.titles[model.movie(movie)]
+        title = model.catalog.titles[model.item(item)]
         parts.append(
             pl.DataFrame(columns)
             .with_row_index("place", offset=1)
-            .insert_column(0, pl.Series("movie", [title] * n)[: len(next(iter(columns.values())))])
+            .insert_column(0, pl.Series("item", [title] * n)[: len(next(iter(columns.values())))])
         )
     return pl.concat(parts)

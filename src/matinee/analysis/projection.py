@@ -10,11 +10,11 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from matinee.analysis.clusters import Clusters, find_clusters
-from matinee.analysis.embeddings import FEWEST, MOST, Space, movie_space
-from matinee.analysis.traits import main_genres, stars_of_movies
+from matinee.analysis.embeddings import FEWEST, MOST, EmbeddingSet, item_embeddings
+from matinee.analysis.traits import item_mean_ratings, main_genres
 from matinee.errors import ExtraError, SettingError
 from matinee.evaluation.protocols import generator_of
-from matinee.models.recommender import FactorModel
+from matinee.models.recommender import Recommender
 from matinee.progress import progress
 
 METHODS = ("tsne", "pca", "umap")
@@ -23,48 +23,48 @@ NEAR = 5  # neighbours named with each movie
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class Projection:
     """Where movies lie.
 
     Parameters
     ----------
-    space : Space
+    space : EmbeddingSet
     clusters : Clusters
         Of the same head.
     method : {"tsne", "pca", "umap"}
     points : polars.DataFrame
         A row for each movie, the most rated first: `item`, `title`, `year`, `genres` (joined by
-        ``|``), `genre` (see `main_genres`), `cluster` (number and name), `stars` (mean of the
+        ``|``), `genre` (see `main_genres`), `cluster` (number and name), `values` (mean of the
         training ratings), `ratings`, `x`, `y`, `near` (titles of
         the nearest five by cosine, on lines).
     """
 
-    space: Space
+    space: EmbeddingSet
     clusters: Clusters
     method: str
     points: pl.DataFrame
 
 
-def lay_out(
-    model: FactorModel,
+def project(
+    model: Recommender,
     method: str = "tsne",
     *,
-    by: str | None = None,
+    head: str | None = None,
     clusters: Clusters | None = None,
     most: int = MOST,
     seed: int = 0,
-) -> Layout:
+) -> Projection:
     """Lay the movies out in two dimensions.
 
     Parameters
     ----------
-    model : FactorModel
+    model : Recommender
     method : {"tsne", "pca", "umap"}
         t-SNE (van der Maaten & Hinton 2008) and UMAP (McInnes et al. 2018) keep neighbours
         together, and neither distances between groups nor their sizes mean anything. PCA keeps
         what two straight axes can.
-    by : {"stars", "ranking"}, optional
-        Whose vectors; by default those that `FactorModel.similar` compares.
+    head : {"rating", "ranking"}, optional
+        Whose vectors; by default those that `Recommender.similar_items` compares.
     clusters : Clusters, optional
         Of movies, by the same head; found if not given.
     most : int
@@ -82,33 +82,33 @@ def lay_out(
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=200, movies=150, ratings=8000, seed=0)
-    >>> layout = lay_out(matinee.ALS(factors=4).fit(data), "pca")
+    >>> data, _ = generate(users=200, items=150, ratings=8000, seed=0)
+    >>> layout = project(matinee.ALS(factors=4).fit(data), "pca")
     >>> layout.points.select("x", "y").shape
     (124, 2)
     """
     if method not in METHODS:
         raise SettingError(f"method is one of {', '.join(METHODS)}, not {method!r}.")
-    space = movie_space(model, by, most=most)
-    if space.vectors.shape[1] < 2 or space.distinct < FEWEST:
+    space = item_embeddings(model, head, most=most)
+    if space.item_factors.shape[1] < 2 or space.distinct < FEWEST:
         raise SettingError("These vectors lie on a line or in a point; there is nothing to map.")
     if clusters and not _same_vectors(clusters.space, space):
         raise SettingError("These clusters are not of movies by the same head of the same model.")
     generator_of(seed)  # refuses what is no seed
     place = _placer(method, len(space), seed)
-    clusters = clusters or find_clusters(model, by=space.by, seed=seed)
+    clusters = clusters or find_clusters(model, head=space.head, seed=seed)
     with progress("Laying out the map"):
         where = place.fit_transform(space.directions)
     # the same picture whatever the unit: centred, and of spread 1
     where = (where - where.mean(axis=0)) / max(float(where.std()), np.finfo(np.float32).tiny)
-    return Layout(space, clusters, method, _points(model, space, clusters, where))
+    return Projection(space, clusters, method, _points(model, space, clusters, where))
 
 
-def _same_vectors(whole: Space, part: Space) -> bool:
+def _same_vectors(whole: EmbeddingSet, part: EmbeddingSet) -> bool:
     """Whether a space begins with the rows of another one."""
     n = len(part)
     same = whole.of == part.of and np.array_equal(whole.codes[:n], part.codes)
-    return same and np.array_equal(whole.vectors[:n], part.vectors)
+    return same and np.array_equal(whole.item_factors[:n], part.item_factors)
 
 
 def _placer(method: str, n: int, seed: int) -> Any:
@@ -129,10 +129,10 @@ def _placer(method: str, n: int, seed: int) -> Any:
 
 
 def _points(
-    model: FactorModel, space: Space, clusters: Clusters, where: NDArray[np.floating]
+    model: Recommender, space: EmbeddingSet, clusters: Clusters, where: NDArray[np.floating]
 ) -> pl.DataFrame:
     catalog, codes = model.catalog, space.codes
-    stars_of = stars_of_movies(model)
+    rating_of = item_mean_ratings(model)
     titles = catalog.frame["title"]
     near = space.neighbours(NEAR)
     every_genre = main_genres(model)
@@ -144,7 +144,7 @@ def _points(
         year=catalog.frame["year"][codes],
         genre=pl.Series([every_genre[code] for code in codes]),
         cluster=pl.Series([f"{number[code] + 1} {names[number[code]]}" for code in codes.tolist()]),
-        stars=pl.Series(stars_of[codes] / space.counts).round(2),
+        values=pl.Series(rating_of[codes] / space.counts).round(2),
         ratings=pl.Series(space.counts),
         x=pl.Series(where[:, 0].astype(np.float64)).round(3),
         y=pl.Series(where[:, 1].astype(np.float64)).round(3),

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from matinee.kernels.als import add_up_rows
 from matinee.kernels.csr import Rows
-from matinee.kernels.parallel import equal_blocks, run_blocks
-from matinee.models.recommender import FactorModel
+from matinee.kernels.parallel import balanced_blocks, run_blocks
+from matinee.models.recommender import Recommender
 
 BANDS = {"best known 1 %": 0.01, "next 4 %": 0.05, "next 15 %": 0.2, "the other 80 %": 1.0}
 """Movies by the rank of their number of ratings: where each band ends, as a part of all."""
@@ -18,7 +18,7 @@ NO_GENRE = "no genre"
 
 
 @dataclass(frozen=True, eq=False)
-class Traits:
+class ItemTraits:
     """Yes or no for each movie and trait.
 
     Parameters
@@ -27,7 +27,7 @@ class Traits:
         ``"Horror"``, ``"1980s"``, ``"best known 1 %"``.
     kinds : list of str
         ``"genre"``, ``"years"`` or ``"popularity"``.
-    matrix : float32 (movies, traits)
+    matrix : float32 (items, traits)
         1 where the movie has the trait.
     """
 
@@ -35,29 +35,29 @@ class Traits:
     kinds: list[str]
     matrix: NDArray[np.float32]
 
-    def of_viewers(self, rated: Rows) -> NDArray[np.float32]:
-        """The part of each viewer's ratings that went to movies with the trait.
+    def of_users(self, interactions: Rows) -> NDArray[np.float32]:
+        """The part of each user's ratings that went to movies with the trait.
 
         Parameters
         ----------
-        rated : Rows
-            A row for each viewer.
+        interactions : Rows
+            A row for each user.
 
         Returns
         -------
-        float32 (viewers, traits)
-            nan for viewers without ratings.
+        float32 (users, traits)
+            nan for users without ratings.
         """
-        indptr, indices, _ = rated
+        indptr, indices, _ = interactions
         out = np.empty((len(indptr) - 1, len(self.names)), np.float32)
         ones = np.ones(len(indices), np.float32)
-        run_blocks(add_up_rows, equal_blocks(indptr), indptr, indices, ones, self.matrix, out)
+        run_blocks(add_up_rows, balanced_blocks(indptr), indptr, indices, ones, self.matrix, out)
         with np.errstate(invalid="ignore"):
             out /= np.diff(indptr)[:, None]
         return out
 
 
-def traits_of_movies(model: FactorModel) -> Traits:
+def traits_of_items(model: Recommender) -> ItemTraits:
     """Genres (the `MOST_GENRES` most frequent), decades and bands of popularity of all movies."""
     catalog = model.catalog
     decade = (catalog.frame["year"] // 10 * 10).to_numpy()  # nan where there is no year
@@ -76,15 +76,17 @@ def traits_of_movies(model: FactorModel) -> Traits:
         (decade[:, None] == decades).astype(np.float32),
         (band[:, None] == np.arange(len(BANDS))).astype(np.float32),
     ]
-    return Traits(names, kinds, np.ascontiguousarray(np.concatenate(parts, axis=1)))
+    return ItemTraits(names, kinds, np.ascontiguousarray(np.concatenate(parts, axis=1)))
 
 
-def lifts(traits: Traits, members: NDArray[np.floating], labels: NDArray[np.int32]) -> pl.DataFrame:
+def lifts(
+    traits: ItemTraits, members: NDArray[np.floating], labels: NDArray[np.int32]
+) -> pl.DataFrame:
     """What groups have more of than all of them together.
 
     Parameters
     ----------
-    traits : Traits
+    traits : ItemTraits
     members : float (n, traits)
         How much of each trait each member has, from 0 to 1.
     labels : int32 (n,)
@@ -118,7 +120,7 @@ def lifts(traits: Traits, members: NDArray[np.floating], labels: NDArray[np.int3
     ).sort("group", "weight", descending=[False, True], maintain_order=True)
 
 
-def main_genres(model: FactorModel) -> list[str]:
+def main_genres(model: Recommender) -> list[str]:
     """One genre for each movie: the rarest it has, which says most; `NO_GENRE` without any."""
     catalog = model.catalog
     matrix = catalog.genre_matrix
@@ -130,7 +132,7 @@ def main_genres(model: FactorModel) -> list[str]:
     return chosen
 
 
-def stars_of_movies(model: FactorModel) -> NDArray[np.float64]:
+def item_mean_ratings(model: Recommender) -> NDArray[np.float64]:
     """All stars that each movie got in training, added up, (movies,)."""
-    _, items, stars = model.rated
-    return np.asarray(np.bincount(items, stars, len(model.catalog)), np.float64)
+    _, items, values = model.interactions
+    return np.asarray(np.bincount(items, values, len(model.catalog)), np.float64)

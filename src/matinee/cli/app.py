@@ -13,9 +13,9 @@ import typer
 from matinee.cli.data import data_app
 from matinee.cli.demo import demo
 from matinee.cli.evaluate import compare, cross_validate, evaluate
-from matinee.cli.info import doctor, recipes
+from matinee.cli.info import doctor, estimators
 from matinee.cli.output import complain
-from matinee.cli.recommend import explain, recommend, similar
+from matinee.cli.recommend import explain, recommend, similar_items
 from matinee.cli.report import cluster, describe, draw_map, report
 from matinee.cli.runs import runs_app
 from matinee.cli.train import train
@@ -36,14 +36,14 @@ STOPPED = 130  # what a shell calls the end by Ctrl-C
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "describe": describe,
-    "recipes": recipes,
+    "recipes": estimators,
     "train": train,
     "tune": tune,
     "cross-validate": cross_validate,
     "evaluate": evaluate,
     "compare": compare,
     "recommend": recommend,
-    "similar": similar,
+    "similar": similar_items,
     "explain": explain,
     "cluster": cluster,
     "map": draw_map,
@@ -81,13 +81,13 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a title may need more than the terminal knows
             stream.reconfigure(errors="replace")
-    usual = warnings.showwarning
+    default = warnings.showwarning
 
     def show(message: Any, category: type[Warning], *rest: Any, **more: Any) -> None:
         if category is DivergedWarning:
             complain(str(message))
         else:
-            usual(message, category, *rest, **more)
+            default(message, category, *rest, **more)
 
     warnings.showwarning = show
     try:

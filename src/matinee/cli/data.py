@@ -27,9 +27,9 @@ def list_data(json: Json = False) -> None:
         {
             "name": edition.name,
             "ratings": edition.ratings or None,
-            "viewers": edition.viewers or None,
-            "movies": edition.movies or None,
-            "stars": edition.stars,
+            "users": edition.users or None,
+            "items": edition.items or None,
+            "rating": edition.values,
             "year": edition.year,
             "path": str(cached(edition.name) or ""),
         }
@@ -44,7 +44,7 @@ def list_data(json: Json = False) -> None:
     if json:
         print_json(frame.drop("here").to_dicts())
         return
-    names = ("name", "ratings", "viewers", "movies", "stars", "year", "here")
+    names = ("name", "ratings", "users", "items", "rating", "year", "here")
     print_table(frame, {name: name for name in names})
     say()
     say(f"Kept in {short(cache_folder())} (set MATINEE_DATA to keep them elsewhere).")

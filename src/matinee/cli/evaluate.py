@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matinee.cli.hyperparameters import both_recipes
+from matinee.cli.hyperparameters import both_estimators
 from matinee.cli.options import (
     Columns,
     DatasetArgument,
@@ -32,14 +32,17 @@ if TYPE_CHECKING:
 def evaluate(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Folders or names; by default the newest run."),
+        typer.Argument(metavar="[RUN]...", help="Folders or names; head default the newest run."),
     ] = None,
     protocol: Annotated[
-        str, typer.Option(metavar="held-out|leave-last-out|strong|time|ncf", help="What to ask.")
-    ] = "held-out",
-    liked: Annotated[
+        str,
+        typer.Option(
+            metavar="held-out|leave-last-out|strong_generalization|time|ncf", help="What to ask."
+        ),
+    ] = "holdout",
+    min_rating: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Only held-out ratings of at least so many stars count."),
+        typer.Option(metavar="X", help="Only held-out ratings of at least so many values count."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of what is drawn.")] = 0,
     json: Json = False,
@@ -47,28 +50,28 @@ def evaluate(
     """Judge stars and lists of one run or several on what they have not seen, side by side.
 
     held-out judges a run as it is, on the ratings kept aside in its training. The others train
-    its recipes again on what they allow: leave-last-out (what will each viewer watch next?),
-    strong (viewers unknown in training), time (train before a day, judge after), and ncf (99
+    its recipes again on what they allow: leave-last-out (what will each user watch next?),
+    strong (users unknown in training), time (train before a day, judge after), and ncf (99
     sampled movies against one: only to compare with papers).
     """
     import polars as pl
 
-    from matinee.evaluation.metrics import TABLED
+    from matinee.evaluation.metrics import REPORTED_METRICS
     from matinee.experiments.comparison_result import short_names
-    from matinee.experiments.leaderboard import judge_runs
+    from matinee.experiments.leaderboard import evaluate_runs
     from matinee.storage.runs import load
 
     folders = [find_run(run) for run in runs] if runs else [find_run(None)]
     models = {str(folder): load(folder) for folder in folders}
-    rows = judge_runs(models, protocol, liked=liked, seed=seed)
+    rows = evaluate_runs(models, protocol, min_rating=min_rating, seed=seed)
     if json:
-        print_json([{**row.as_json(), "liked": liked, "seed": seed} for row in rows])
+        print_json([{**row.as_json(), "liked": min_rating, "seed": seed} for row in rows])
         return
     lists = rows[0].lists
-    heading(f"{lists.protocol}: lists of {lists.viewers:,} viewers")
+    heading(f"{lists.protocol}: lists of {lists.users:,} users")
     if lists.note:
         say(lists.note)
-    shown = [name for name in TABLED if name in lists.figures]
+    shown = [name for name in REPORTED_METRICS if name in lists.metrics]
     several = len(models) > 1
     letters = short_names(list(models))
     for name, letter in letters.items():
@@ -78,31 +81,31 @@ def evaluate(
         [
             {
                 "run": letters.get(row.model, ""),
-                "recipe": row.recipe,
+                "estimator": row.estimator,
                 **{name: row.lists[name] for name in shown},
-                "rmse": row.stars.rmse if row.stars else None,
+                "rmse": row.values.rmse if row.values else None,
             }
             for row in rows
         ],
         schema_overrides={"rmse": pl.Float64},
     )
     columns = {"run": "run"} if several else {}
-    columns |= {"recipe": "lists by", **{name: TABLED[name].title for name in shown}}
-    if any(row.stars for row in rows):
-        columns |= {"rmse": TABLED["rmse"].title}
-    print_table(table, columns, {name: kind.form for name, kind in TABLED.items()})
+    columns |= {"estimator": "lists by", **{name: REPORTED_METRICS[name].title for name in shown}}
+    if any(row.values for row in rows):
+        columns |= {"rmse": REPORTED_METRICS["rmse"].title}
+    print_table(table, columns, {name: kind.form for name, kind in REPORTED_METRICS.items()})
     best = max(rows, key=lambda row: row.lists["ndcg@10"])
-    figure = best.lists.figures["ndcg@10"]
+    metric = best.lists.metrics["ndcg@10"]
     say(
-        f"NDCG@10 of {best.recipe}: {figure.value:.4f}, with other viewers "
-        f"{figure.low:.4f} to {figure.high:.4f} (95 % bootstrap)."
+        f"NDCG@10 of {best.estimator}: {metric.value:.4f}, with other users "
+        f"{metric.ci_low:.4f} to {metric.ci_high:.4f} (95 % bootstrap)."
     )
     for row in rows:
-        if row.stars:
+        if row.values:
             say(
-                f"Stars of {row.recipe}: RMSE {row.stars.rmse:.4f}, MAE {row.stars.mae:.4f} on "
-                f"{row.stars.ratings:,} ratings, {row.stars.by_unknown_viewers:,} by viewers and "
-                f"{row.stars.of_unknown_movies:,} of movies without a training rating."
+                f"Stars of {row.estimator}: RMSE {row.values.rmse:.4f}, MAE {row.values.mae:.4f} on "
+                f"{row.values.ratings:,} ratings, {row.values.cold_start_user_ratings:,} by users and "
+                f"{row.values.cold_start_item_ratings:,} of movies without a training rating."
             )
 
 
@@ -120,11 +123,11 @@ def compare(
     """Which of several runs with the same test ratings is better, how sure that is, what differs.
 
     Shows the settings that differ, figures of stars and lists, and by how much each run differs
-    from the first, with 95 % intervals from the same viewers for both.
+    from the first, with 95 % intervals from the same users for both.
     """
     import polars as pl
 
-    from matinee.evaluation.metrics import MAIN
+    from matinee.evaluation.metrics import PRIMARY_METRIC
     from matinee.experiments.comparison import compare as compare_models
     from matinee.experiments.comparison_result import LESS_OR_MORE, short_names
     from matinee.storage.runs import load
@@ -139,11 +142,11 @@ def compare(
     letters = short_names(folders)
     page = place_of(out, Path("comparison.html"), ".html") if html or out else None
     if page:  # so that what is missing is told now
-        from matinee.report.pages import write_comparison
+        from matinee.report.pages import write_comparison_report
     models = {folder: load(folder) for folder in folders}
     found = compare_models(models)
     if page:
-        write_comparison(found, models, page)
+        write_comparison_report(found, models, page)
     if json:
         print_json({**found.as_json(), "html": str(page) if page else None})
         return
@@ -160,17 +163,17 @@ def compare(
         print_table(pl.DataFrame(differ), {name: name for name in differ[0]})
     say(found.settings.rest)
     say()
-    heading("Figures, with 95 % intervals over viewers")
+    heading("Figures, with 95 % intervals over users")
     first = next(iter(found.runs))
     columns = {name: name for name in ("figure", "run", "value", "interval")}
     print_table(
-        pl.DataFrame(found.figure_rows()), {**columns, "difference": f"minus that of {first}"}
+        pl.DataFrame(found.metric_rows()), {**columns, "difference": f"minus that of {first}"}
     )
     say(LESS_OR_MORE)
     for note in found.notes:
         say(note)
     for one in found.differences:
-        if one.figure in MAIN.values():
+        if one.metric in PRIMARY_METRIC.values():
             say(str(one))
     if page:
         say(f"More in {page}; open it in a browser.")
@@ -183,10 +186,10 @@ DIGITS = 18  # of a number that may be meant
 def cross_validate(
     dataset: DatasetArgument,
     model: Annotated[
-        str, typer.Option(metavar="NAME", help="What predicts stars, or none; as for train.")
+        str, typer.Option(metavar="NAME", help="What predicts values, or none; as for train.")
     ] = "als",
     ranker: Annotated[
-        str, typer.Option(metavar="NAME", help="What lists are made by, or none; as for train.")
+        str, typer.Option(metavar="NAME", help="What lists are made head, or none; as for train.")
     ] = "none",
     settings: Settings = None,
     folds: Annotated[
@@ -209,7 +212,7 @@ def cross_validate(
         raise SettingError(f"--folds is a number or official, not {folds!r}.")
     if len(folds) > DIGITS:
         raise SettingError(f"--folds is a number or official, not one of {len(folds):,} digits.")
-    rating, ranking = both_recipes(model, ranker, seed, settings or ())
+    rating, ranking = both_estimators(model, ranker, seed, settings or ())
     data = open_dataset(dataset, columns, scale, duplicates)
     found = cross_validate(
         data,
@@ -222,7 +225,7 @@ def cross_validate(
     if json:
         print_json({"data": data.name, "seed": seed, **found.as_json()})
         return
-    names = " and ".join(str(trainer["name"]) for trainer in found.trainers.values())
+    names = " and ".join(str(estimator["name"]) for estimator in found.estimators.values())
     heading(f"{data.name}: {names}, {len(data):,} ratings in {len(found.folds)} folds")
     for first in range(0, len(found.folds), WIDE):
         _show(found, found.folds[first : first + WIDE])
@@ -233,15 +236,15 @@ def _show(found: "CrossValidation", folds: tuple[str, ...]) -> None:
     """A table of some folds; mean and spread of all stand beside the last ones."""
     import polars as pl
 
-    from matinee.evaluation.metrics import TABLED
+    from matinee.evaluation.metrics import REPORTED_METRICS
 
     rows = []
-    for name, values in found.figures.items():
+    for name, values in found.metrics.items():
         per_fold = dict(zip(found.folds, values, strict=True))
         cells = {fold: per_fold[fold] for fold in folds}
         if folds[-1] == found.folds[-1]:
             cells |= {"mean": found.mean(name), "std": found.std(name)}
-        kind = TABLED[name]
+        kind = REPORTED_METRICS[name]
         shown = {head: format(value, kind.form) for head, value in cells.items()}
         rows.append({"": kind.title, **shown})
     heads = {fold: f"fold {fold}" if fold.isdecimal() else fold for fold in folds}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matinee.errors import SettingError
 
 if TYPE_CHECKING:
-    from matinee.models.base import Trainer
+    from matinee.models.base import Estimator
 
 SHARED = (
     "patience",
@@ -23,14 +23,14 @@ SHARED = (
 OF_RANKER = "ranker."  # what `--set` has before a setting of the recipe for lists
 
 
-def both_recipes(
+def both_estimators(
     model: str,
     ranker: str,
     seed: int,
-    typed: Sequence[str] = (),
+    format_value: Sequence[str] = (),
     given: Mapping[str, Any] | None = None,
     for_lists: Mapping[str, Any] | None = None,
-) -> "tuple[Trainer | None, Trainer | None]":
+) -> "tuple[Estimator | None, Estimator | None]":
     """The recipes for stars and for lists that the options describe.
 
     Parameters
@@ -38,7 +38,7 @@ def both_recipes(
     model, ranker : str
         As typed.
     seed : int
-    typed : sequence of str
+    format_value : sequence of str
         What stood after each `--set`.
     given : mapping, optional
         Settings of the model for stars that were given by their own options; those of `SHARED` go
@@ -64,9 +64,9 @@ def both_recipes(
         name.removeprefix("ranker_"): option_of(name) for name in (*shared, *for_lists)
     }
     renamed = {name.removeprefix("ranker_"): value for name, value in for_lists.items()}
-    stars = [text for text in typed if not text.startswith(OF_RANKER)]
-    lists = [text.removeprefix(OF_RANKER) for text in typed if text.startswith(OF_RANKER)]
-    own |= _set(f"--model {model}", rating, "", stars, options)
+    values = [text for text in format_value if not text.startswith(OF_RANKER)]
+    lists = [text.removeprefix(OF_RANKER) for text in format_value if text.startswith(OF_RANKER)]
+    own |= _set(f"--model {model}", rating, "", values, options)
     renamed |= _set(f"--ranker {ranker}", ranking, OF_RANKER, lists, lists_options)
     return (
         _build(rating, {**shared, **own, "seed": seed, "feedback": "explicit"}),
@@ -74,7 +74,7 @@ def both_recipes(
     )
 
 
-def command_of(
+def train_command(
     dataset: str,
     model: str,
     ranker: str,
@@ -102,7 +102,7 @@ def command_of(
 
     Examples
     --------
-    >>> command_of("my data", "als", "none", {"factors": 64, "exponent": 0.25}, test_fraction=0.2)
+    >>> train_command("my data", "als", "none", {"factors": 64, "exponent": 0.25}, test_fraction=0.2)
     "matinee train 'my data' --model als --ranker none --set exponent=0.25 --test-fraction 0.2"
     """
     from matinee.models.registry import RANKING, RATING
@@ -118,11 +118,11 @@ def command_of(
     return shlex.join(words)
 
 
-def parse_layers(typed: str | None) -> tuple[int, ...] | None:
+def parse_layers(format_value: str | None) -> tuple[int, ...] | None:
     """``"128,64,32"`` as numbers."""
     from matinee.models.registry import parse_as
 
-    return None if typed is None else parse_as(tuple[int, ...], "--layers", typed)
+    return None if format_value is None else parse_as(tuple[int, ...], "--layers", format_value)
 
 
 def option_of(name: str) -> str:
@@ -130,15 +130,15 @@ def option_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _kind(option: str, typed: str, known: Mapping[str, str]) -> Any:
+def _kind(option: str, format_value: str, known: Mapping[str, str]) -> Any:
     """The class behind a name; None for ``none``."""
-    from matinee.models.registry import recipe_class
+    from matinee.models.registry import estimator_class
 
-    if typed == "none":
+    if format_value == "none":
         return None
-    if typed not in known:
-        raise SettingError(f"--{option} is {', '.join(known)} or none, not {typed!r}.")
-    return recipe_class(known[typed])
+    if format_value not in known:
+        raise SettingError(f"--{option} is {', '.join(known)} or none, not {format_value!r}.")
+    return estimator_class(known[format_value])
 
 
 def _fields(kind: Any) -> set[str]:
@@ -177,14 +177,14 @@ def _set(
 
 def _not_default(kind: Any, settings: Mapping[str, Any]) -> Iterator[str]:
     """What to type after `--set` for those of a recipe's settings that are not its defaults."""
-    from matinee.models.registry import settings_of, written
+    from matinee.models.registry import format_setting, settings_of
 
     if kind is None:
         return
-    recipe, usual = kind(**settings), kind()  # which refuses what makes no sense
+    estimator, default = kind(**settings), kind()  # which refuses what makes no sense
     for name in settings_of(kind):
-        if getattr(recipe, name) != getattr(usual, name):
-            yield from written(name, getattr(recipe, name))
+        if getattr(estimator, name) != getattr(default, name):
+            yield from format_setting(name, getattr(estimator, name))
 
 
 def _build(kind: Any, settings: Mapping[str, Any]) -> Any:

@@ -45,19 +45,19 @@ def _torch() -> dict[str, str]:
     return device_report()
 
 
-def recipes(json: Json = False) -> None:
-    """The known set-ups that `matinee train DATASET --recipe NAME` runs."""
+def estimators(json: Json = False) -> None:
+    """The known set-ups that `matinee train DATASET --estimator NAME` runs."""
     from dataclasses import asdict
 
-    from matinee.experiments.presets import SETUPS
+    from matinee.experiments.presets import PRESETS
 
     if json:
-        print_json([asdict(setup) for setup in SETUPS])
+        print_json([asdict(preset) for preset in PRESETS])
         return
-    for setup in SETUPS:
-        heading(setup.name)
-        say(f"  {setup.what}")
-        say(f"  from: {setup.source}; made for {setup.made_for}")
-        say(f"  reaches: {setup.reaches}")
-        say(f"  not as there: {setup.differs}")
+    for preset in PRESETS:
+        heading(preset.name)
+        say(f"  {preset.what}")
+        say(f"  from: {preset.source}; made for {preset.made_for}")
+        say(f"  reaches: {preset.reaches}")
+        say(f"  not as there: {preset.differs}")
     say("Run one: matinee train DATASET --recipe NAME")

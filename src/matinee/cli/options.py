@@ -10,8 +10,8 @@ from matinee.errors import RunError, SettingError
 
 if TYPE_CHECKING:
     from matinee.data.dataset import Dataset
-    from matinee.models.queries import Viewer
-    from matinee.models.recommender import FactorModel
+    from matinee.models.queries import UserProfile
+    from matinee.models.recommender import Recommender
 
 DatasetArgument = Annotated[
     str, typer.Argument(metavar="DATASET", help="A name (see matinee data list) or a path.")
@@ -40,9 +40,9 @@ ScaleOption = Annotated[
 ]
 Duplicates = Annotated[
     str | None,
-    typer.Option(metavar="refuse|last|mean", help="What to do when a viewer rated a movie twice."),
+    typer.Option(metavar="refuse|last|mean", help="What to do when a user rated a movie twice."),
 ]
-User = Annotated[str | None, typer.Option("--user", metavar="ID", help="A viewer's id.")]
+User = Annotated[str | None, typer.Option("--user", metavar="ID", help="A user's id.")]
 Rated = Annotated[
     list[str] | None,
     typer.Option(metavar='"TITLE=STARS"', help="A rating of somebody new; give several of these."),
@@ -123,16 +123,16 @@ def find_run(run: str | None) -> Path:
     raise RunError(f"{run}: there is no run of this name (there are: {known}).")
 
 
-def open_run(run: str | None) -> "FactorModel":
+def open_run(run: str | None) -> "Recommender":
     """The model of a run."""
     from matinee.storage.runs import load
 
     return load(find_run(run))
 
 
-def place_of(out: str | None, usual: Path, *endings: str) -> Path:
+def place_of(out: str | None, default: Path, *endings: str) -> Path:
     """Where to write a picture or a page; refused before the work if it cannot be written there."""
-    place = Path(out) if out else usual
+    place = Path(out) if out else default
     if place.suffix not in endings:
         raise SettingError(f"--out {place}: the name ends in {' or '.join(endings)}.")
     if place.is_dir():
@@ -158,8 +158,10 @@ def run_and_title(words: list[str]) -> tuple[str | None, str]:
     return words[0], words[1]
 
 
-def find_viewer(model: "FactorModel", user: str | None, rated: list[str] | None) -> "str | Viewer":
-    """A viewer's id, whose trained vector the model has, or somebody new with these ratings."""
+def find_profile(
+    model: "Recommender", user: str | None, rated: list[str] | None
+) -> "str | UserProfile":
+    """A user's id, whose trained vector the model has, or somebody new with these ratings."""
     if user is not None and rated:
         raise SettingError("Give --user ID or --rated ratings of somebody new, not both.")
     if user is None and not rated:
@@ -170,12 +172,12 @@ def find_viewer(model: "FactorModel", user: str | None, rated: list[str] | None)
 
 
 def parse_rated(rated: list[str]) -> list[tuple[str, float]]:
-    """Pairs of title and stars from ``TITLE=STARS``."""
+    """Pairs of title and stars from ``TITLE=RATING``."""
     pairs: list[tuple[str, float]] = []
     for text in rated:
-        title, equals, stars = text.rpartition("=")
+        title, equals, values = text.rpartition("=")
         try:
-            pairs.append((title.strip(), float(stars)))
+            pairs.append((title.strip(), float(values)))
         except ValueError:
             equals = ""
         if not equals or not title.strip():

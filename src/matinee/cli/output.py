@@ -82,7 +82,7 @@ def print_table(
     columns: list[list[str]] = []
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name, title in headings.items():
-        form = "" if name in IDS else formats.get(name, _usual_format(frame[name].dtype))
+        form = "" if name in IDS else formats.get(name, _default_format(frame[name].dtype))
         cells = ["" if value is None else format(value, form) for value in frame[name]]
         # text gives way where the terminal is narrow; numbers never do
         right = frame[name].dtype.is_numeric() or name in numbers
@@ -100,7 +100,7 @@ def print_table(
     console.print(table)
 
 
-def _usual_format(dtype: Any) -> str:
+def _default_format(dtype: Any) -> str:
     return "," if dtype.is_integer() else ""
 
 

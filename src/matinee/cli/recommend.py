@@ -11,7 +11,7 @@ from matinee.cli.options import (
     Rated,
     RunArgument,
     User,
-    find_viewer,
+    find_profile,
     open_run,
     parse_rated,
     records,
@@ -28,33 +28,33 @@ def recommend(
     n: Count = 10,
     genre: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Only movies of this genre; may be repeated."),
+        typer.Option(metavar="NAME", help="Only items of this genre; may be repeated."),
     ] = None,
     years: Annotated[
-        str | None, typer.Option(metavar="FIRST-LAST", help="Only movies from these years.")
+        str | None, typer.Option(metavar="FIRST-LAST", help="Only items from these years.")
     ] = None,
     include: Annotated[
         list[str] | None,
-        typer.Option(metavar="MOVIE", help="Only these movies (id or title); may be repeated."),
+        typer.Option(metavar="ITEM", help="Only these items (id or title); may be repeated."),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="MOVIE", help="Never this movie (id or title); may be repeated."),
+        typer.Option(metavar="ITEM", help="Never this item (id or title); may be repeated."),
     ] = None,
     min_ratings: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Only movies with at least so many ratings.")
+        int, typer.Option(metavar="N", min=0, help="Only items with at least so many ratings.")
     ] = 0,
-    by: By = None,
-    seen: Annotated[bool, typer.Option("--seen", help="List movies already rated, too.")] = False,
+    head: By = None,
+    seen: Annotated[bool, typer.Option("--seen", help="List items already rated, too.")] = False,
     json: Json = False,
 ) -> None:
     """What somebody should watch, with the stars they would give."""
     model = open_run(run)
-    viewer = find_viewer(model, user, rated)
+    profile = find_profile(model, user, rated)
     found = model.recommend(
-        viewer,
+        profile,
         n,
-        by=by,
+        head=head,
         exclude_seen=not seen,
         include=include,
         exclude=exclude,
@@ -66,14 +66,14 @@ def recommend(
         print_json(records(found))
         return
     if rated:
-        titles = [model.catalog.titles[model.movie(title)] for title, _ in parse_rated(rated)]
+        titles = [model.catalog.titles[model.item(title)] for title, _ in parse_rated(rated)]
         say(f"For somebody who rated {', '.join(titles)}:")
     if found.is_empty():
         hint = "" if seen else " (movies already rated are left out; --seen lists them, too)"
         say(f"No movie passes these filters{hint}.")
     else:
         headings = {"item": "id", "title": "title", "genres": "genres"}
-        last = "stars" if "stars" in found.columns else "score"
+        last = "rating" if "rating" in found.columns else "score"
         print_table(found, {**headings, last: last}, {last: ".2f"})
 
 
@@ -89,15 +89,15 @@ def _years(text: str | None) -> tuple[int, int] | None:
     return years
 
 
-def similar(
+def similar_items(
     words: Annotated[
         list[str],
-        typer.Argument(metavar="[RUN] TITLE", help="A movie's title or id, in quotes."),
+        typer.Argument(metavar="[RUN] TITLE", help="A item's title or id, in quotes."),
     ],
     measure: Annotated[
-        str, typer.Option(metavar="cosine|dot", help="How to compare two vectors.")
+        str, typer.Option(metavar="cosine|dot", help="How to compare two item_factors.")
     ] = "cosine",
-    by: By = None,
+    head: By = None,
     n: Count = 10,
     min_ratings: Annotated[
         int, typer.Option(metavar="N", min=0, help="Movies with fewer ratings come last.")
@@ -107,11 +107,11 @@ def similar(
     """Which movies are most like one."""
     run, title = run_and_title(words)
     model = open_run(run)
-    found = model.similar(title, n, measure=measure, by=by, min_ratings=min_ratings)
+    found = model.similar_items(title, n, measure=measure, head=head, min_ratings=min_ratings)
     if json:
         print_json(records(found))
         return
-    heading(f"Most like {model.catalog.titles[model.movie(title)]}")
+    heading(f"Most like {model.catalog.titles[model.item(title)]}")
     headings = {"item": "id", "title": "title", "genres": "genres", "similarity": measure}
     print_table(found, {**headings, "ratings": "ratings"}, {"similarity": ".3f"})
 
@@ -122,11 +122,11 @@ LIKELY = 0.8  # of the range that is told
 def explain(
     words: Annotated[
         list[str],
-        typer.Argument(metavar="[RUN] TITLE", help="A movie's title or id, in quotes."),
+        typer.Argument(metavar="[RUN] TITLE", help="A item's title or id, in quotes."),
     ],
     user: User = None,
     rated: Rated = None,
-    by: By = None,
+    head: By = None,
     n: Annotated[
         int, typer.Option("-n", metavar="N", min=0, help="Ratings to show; with --json, all.")
     ] = 10,
@@ -135,41 +135,41 @@ def explain(
     """Why a movie is on somebody's list, or gets so many stars (--by stars), part by part."""
     import polars as pl
 
-    from matinee.models.head import DistributionHead
+    from matinee.models.head import ProbabilisticHead
     from matinee.models.recommender import PART_NAMES
 
     run, title = run_and_title(words)
     model = open_run(run)
-    viewer = find_viewer(model, user, rated)
-    parts = model.explain(viewer, title, by=by)
+    profile = find_profile(model, user, rated)
+    parts = model.explain(profile, title, head=head)
     score = float(parts["contribution"].sum())
-    stars = float(model.predict(viewer, title)[0]) if model.rating else None
+    values = float(model.predict(profile, title)[0]) if model.rating_head else None
     likely = None
-    if isinstance(model.rating, DistributionHead):
-        likely = [float(end) for end in model.predict(viewer, title, interval=LIKELY)[1][0]]
-    name = model.catalog.titles[model.movie(title)]
+    if isinstance(model.rating_head, ProbabilisticHead):
+        likely = [float(end) for end in model.predict(profile, title, interval=LIKELY)[1][0]]
+    name = model.catalog.titles[model.item(title)]
     if json:
-        told = {"title": name, "stars": stars, "range": likely, "score": score}
+        told = {"title": name, "rating": values, "range": likely, "score": score}
         print_json({**told, "parts": parts.to_dicts()})
         return
-    in_stars = model.head(by) is model.rating
-    if in_stars and stars is not None:
-        on_scale = f" (score {score:.2f})" if abs(stars - score) > 0.005 else ""
-        heading(f"{name}: {stars:.2f} stars{on_scale}")
+    is_rating = model.head(head) is model.rating_head
+    if is_rating and values is not None:
+        on_scale = f" (score {score:.2f})" if abs(values - score) > 0.005 else ""
+        heading(f"{name}: {values:.2f} stars{on_scale}")
     else:
-        predicted = "" if stars is None else f", {stars:.2f} stars"
+        predicted = "" if values is None else f", {values:.2f} stars"
         heading(f"{name}: score {score:.3f} in lists{predicted}")
     if likely:
         say(f"With a probability of {LIKELY:.0%}: {likely[0]:.1f} to {likely[1]:.1f} stars.")
     general = pl.col("part").replace_strict(
-        PART_NAMES["stars" if in_stars else "ranking"], default=None
+        PART_NAMES["rating" if is_rating else "ranking"], default=None
     )
     named = parts.with_columns(title=pl.coalesce("title", general))
     first = named.filter(pl.col("part") != "rating").height + n
     print_table(
         named.head(first),
-        {"title": "because of", "stars": "your stars", "contribution": "adds"},
-        {"stars": "g", "contribution": "+.3f"},
+        {"title": "because of", "rating": "your stars", "contribution": "adds"},
+        {"rating": "g", "contribution": "+.3f"},
     )
     rest = parts.slice(first)
     if rest.height:

@@ -28,16 +28,16 @@ def report(
     run: RunArgument = None,
     user: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="A viewer to show; may be repeated. By default two."),
+        typer.Option(metavar="ID", help="A user to show; may be repeated. By default two."),
     ] = None,
     out: Out = None,
     json: Json = False,
 ) -> None:
     """Write all there is to see of a run into one HTML file, which needs no network.
 
-    Data, training, accuracy and its limits, clusters, map, neighbours, dimensions, single viewers.
+    Data, training, accuracy and its limits, clusters, map, neighbours, dimensions, single users.
     """
-    from matinee.experiments.provenance import data_of
+    from matinee.experiments.provenance import load_run_data
     from matinee.report.run_report import write_report
     from matinee.storage.runs import load
 
@@ -46,7 +46,7 @@ def report(
     model = load(folder)
     parts, note = None, ""
     try:
-        parts = data_of(model)
+        parts = load_run_data(model)
     except MatineeError as problem:  # the run is worth a report without its data, too
         note = str(problem)
     write_report(model, place, parts, users=user)
@@ -75,56 +75,58 @@ def describe(
 
     from matinee.analysis.dataset import describe as describe_dataset
 
-    about = describe_dataset(open_dataset(dataset, columns, scale, duplicates))
+    summary = describe_dataset(open_dataset(dataset, columns, scale, duplicates))
     if json:
-        print_json(about.as_json())
+        print_json(summary.as_json())
         return
-    heading(about.name)
-    say(f"{about.viewers:,} viewers, {about.movies:,} movies, {about.ratings:,} ratings")
-    if about.rated_movies < about.movies:
-        say(f"{about.movies - about.rated_movies:,} of the movies have no rating")
+    heading(summary.name)
+    say(f"{summary.users:,} users, {summary.items:,} movies, {summary.ratings:,} ratings")
+    if summary.rated_items < summary.items:
+        say(f"{summary.items - summary.rated_items:,} of the movies have no rating")
     say(
-        f"full matrix {about.cells:,} cells: {about.filled:.3%} filled, "
-        f"sparsity {about.sparsity:.3%}"
+        f"full matrix {summary.cells:,} cells: {summary.filled:.3%} filled, "
+        f"sparsity {summary.sparsity:.3%}"
     )
-    say(f"stars from {about.scale}, {about.mean_stars:.4f} on average")
-    if about.first_rating and about.last_rating:
-        say(f"rated from {about.first_rating:%d %B %Y} to {about.last_rating:%d %B %Y}")
-    say(f"terms: {about.licence or 'not known'}")
+    say(f"stars from {summary.scale}, {summary.mean_rating:.4f} on average")
+    if summary.first_rating and summary.last_rating:
+        say(f"rated from {summary.first_rating:%d %B %Y} to {summary.last_rating:%d %B %Y}")
+    say(f"terms: {summary.licence or 'not known'}")
     say()
     heading("First ratings")
     print_table(
-        about.first_ratings, {name: name for name in about.first_ratings.columns}, {"stars": "g"}
+        summary.first_ratings,
+        {name: name for name in summary.first_ratings.columns},
+        {"rating": "g"},
     )
     say()
     heading("First movies")
-    print_table(about.first_movies, {"item": "item", "title": "title", "genres": "genres"})
+    print_table(summary.first_items, {"item": "item", "title": "title", "genres": "genres"})
     say()
     heading("Stars")
-    most = about.stars["ratings"].max()
-    bars = about.stars.with_columns(
-        share=pl.col("ratings") / about.ratings,
+    most = summary.values["ratings"].max()
+    bars = summary.values.with_columns(
+        share=pl.col("ratings") / summary.ratings,
         bar=pl.col("ratings").map_elements(
             lambda count: "█" * round(40 * count / most), return_dtype=pl.String
         ),
     )
     print_table(
         bars,
-        {"stars": "stars", "ratings": "ratings", "share": "share", "bar": ""},
-        {"stars": "g", "share": ".1%"},
+        {"rating": "rating", "ratings": "ratings", "share": "share", "bar": ""},
+        {"rating": "g", "share": ".1%"},
     )
     say()
     heading("How unequal")
-    tails = {"ratings per viewer": about.ratings_per_viewer, "per movie": about.ratings_per_movie}
+    tails = {"ratings per user": summary.ratings_per_user, "per movie": summary.ratings_per_item}
     table = pl.DataFrame([{"": what, **quantiles} for what, quantiles in tails.items()])
     print_table(
         table, {name: name for name in table.columns}, dict.fromkeys(table.columns[1:], ",.0f")
     )
-    if about.genres.height:
+    if summary.genres.height:
         say()
         heading("Genres (a movie counts for each of its genres)")
-        headings = {"genre": "genre", "movies": "movies", "ratings": "ratings"}
-        print_table(about.genres, {**headings, "mean_stars": "mean stars"}, {"mean_stars": ".2f"})
+        headings = {"genre": "genre", "items": "items", "ratings": "ratings"}
+        print_table(summary.genres, {**headings, "mean_stars": "mean stars"}, {"mean_stars": ".2f"})
 
 
 def _write_page(
@@ -135,12 +137,12 @@ def _write_page(
     out: str | None,
     json: bool,
 ) -> None:
-    from matinee.report.sections import write_description
+    from matinee.report.sections import write_dataset_report
 
     if out:
         place_of(out, Path(out), ".html")
     data = open_dataset(dataset, columns, scale, duplicates)
-    place = write_description(data, place_of(out, Path(f"{data.name}.html"), ".html"))
+    place = write_dataset_report(data, place_of(out, Path(f"{data.name}.html"), ".html"))
     if json:
         print_json({"html": str(place)})
     else:
@@ -153,25 +155,25 @@ PICTURES = (".html", ".png", ".svg")
 def draw_map(
     run: RunArgument = None,
     method: Annotated[
-        str, typer.Option(metavar="tsne|pca|umap", help="How to lay the movies out.")
+        str, typer.Option(metavar="tsne|pca|umap", help="How to lay the items out.")
     ] = "tsne",
     color: Annotated[
         str,
         typer.Option(
-            metavar="genre|cluster|year|stars",
+            metavar="genre|cluster|year|values",
             help="What colours say; on the page one can change it.",
         ),
     ] = "genre",
-    by: By = None,
+    head: By = None,
     seed: Seed = 0,
     out: Out = None,
     json: Json = False,
 ) -> None:
     """Draw the movies in two dimensions, near where alike: a page to search, or a .png or .svg."""
-    from matinee.analysis.projection import lay_out
-    from matinee.plots.embeddings import READINGS, movie_map
+    from matinee.analysis.projection import project
+    from matinee.plots.embeddings import READINGS, item_map
     from matinee.report.document import save_chart
-    from matinee.report.run_report import write_map
+    from matinee.report.run_report import write_map_report
     from matinee.storage.runs import load
 
     folder = find_run(run)
@@ -179,32 +181,34 @@ def draw_map(
     if color not in READINGS:
         raise SettingError(f"--color is one of {', '.join(READINGS)}, not {color!r}.")
     model = load(folder)
-    layout = lay_out(model, method, by=by, seed=seed)
+    layout = project(model, method, head=head, seed=seed)
     if place.suffix == ".html":
-        write_map(model, layout, place, color)
+        write_map_report(model, layout, place, color)
     else:
-        save_chart(movie_map(layout, color), place)
-    movies, left_out = len(layout.space), layout.space.left_out
+        save_chart(item_map(layout, color), place)
+    items, left_out = len(layout.space), layout.space.left_out
     if json:
-        print_json({"map": str(place), "movies": movies, "left_out": left_out})
+        print_json({"map": str(place), "items": items, "left_out": left_out})
         return
-    say(f"Map of {movies:,} movies in {place}. {left_out}")
+    say(f"Map of {items:,} movies in {place}. {left_out}")
 
 
 def cluster(
     run: RunArgument = None,
     k: Annotated[
         int | None,
-        typer.Option("-k", metavar="K", help="How many; by default what suits the vectors best."),
+        typer.Option(
+            "-k", metavar="K", help="How many; head default what suits the item_factors best."
+        ),
     ] = None,
-    viewers: Annotated[bool, typer.Option("--viewers", help="Group viewers, not movies.")] = False,
-    by: By = None,
+    users: Annotated[bool, typer.Option("--users", help="Group users, not items.")] = False,
+    head: By = None,
     seed: Seed = 0,
     html: Html = False,
     out: Out = None,
     json: Json = False,
 ) -> None:
-    """Groups of movies, or of viewers, that are alike to the model, named by genres and years."""
+    """Groups of movies, or of users, that are alike to the model, named by genres and years."""
     import polars as pl
 
     from matinee.analysis.clusters import find_clusters
@@ -212,12 +216,12 @@ def cluster(
 
     folder = find_run(run)
     page = place_of(out, folder / "clusters.html", ".html") if html or out else None
-    of = "viewers" if viewers else "movies"
-    found = find_clusters(load(folder), k, of=of, by=by, seed=seed)
+    of = "users" if users else "items"
+    found = find_clusters(load(folder), k, of=of, head=head, seed=seed)
     if page:
-        from matinee.report.run_report import write_clusters
+        from matinee.report.run_report import write_clusters_report
 
-        write_clusters(found, page)
+        write_clusters_report(found, page)
     if json:
         print_json({**found.as_json(), "html": str(page) if page else None})
         return
@@ -225,7 +229,7 @@ def cluster(
     table = found.table.with_columns(
         pl.col("cluster") + 1, pl.col("popular").list.head(2).list.join(", ")
     )
-    most = "most watched" if of == "movies" else "watch more than others"
+    most = "most watched" if of == "items" else "watch more than others"
     print_table(table, {"cluster": "", "name": "more of", "size": of, "popular": most})
     say(
         f"Silhouette {found.silhouette:.2f}, agreement with genres {found.genre_agreement:.2f}, "

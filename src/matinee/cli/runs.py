@@ -21,7 +21,7 @@ def runs(
     data: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only those on this data set.")
     ] = None,
-    recipe: Annotated[
+    estimator: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Only those with this model or ranker: als, ials ..."),
     ] = None,
@@ -29,7 +29,8 @@ def runs(
         str, typer.Option(metavar="|".join(SORTS), help="What to begin with; the best, or newest.")
     ] = "created",
     n: Annotated[
-        int | None, typer.Option("-n", metavar="N", min=1, help="How many to list; by default all.")
+        int | None,
+        typer.Option("-n", metavar="N", min=1, help="How many to list; head default all."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -45,13 +46,13 @@ def runs(
 
     if sort not in SORTS:
         raise SettingError(f"--sort is {', '.join(SORTS)}, not {sort!r}.")
-    kinds = _kinds(recipe)
+    kinds = _kinds(estimator)
     every: list[dict[str, Any]] = [
         {
             "run": str(folder),
             "created": str(manifest.get("created", ""))[:19],
-            "stars_by": _recipe(manifest, "rating"),
-            "lists_by": _recipe(manifest, "ranking"),
+            "stars_by": _estimator(manifest, "rating"),
+            "lists_by": _estimator(manifest, "ranking"),
             "data": _text(manifest["data"].get("name")),
             "split": _text(manifest["split"].get("method")),
             "rmse": plain(manifest["metrics"].get("rmse")),
@@ -63,7 +64,7 @@ def runs(
         row
         for row in every
         if (data is None or row["data"] == data)
-        and (recipe is None or {row["stars_by"], row["lists_by"]} & kinds)
+        and (estimator is None or {row["stars_by"], row["lists_by"]} & kinds)
     ]
     if sort != "created":
         found.sort(key=lambda row: _best_first(row[sort], least=sort == "rmse"))
@@ -102,11 +103,11 @@ def remove(
     json: Json = False,
 ) -> None:
     """Remove runs for good, with all that is in their folders."""
-    from matinee.storage.runs import check_own, remove_run
+    from matinee.storage.runs import check_is_run, remove_run
 
     folders: list[Path] = []
     for folder in map(find_run, runs):
-        check_own(folder)  # all of them, before the first one goes
+        check_is_run(folder)  # all of them, before the first one goes
         if not any(folder.samefile(other) for other in folders):
             folders.append(folder)
     if not yes:
@@ -129,14 +130,14 @@ def _text(said: Any) -> str | None:
     return said if isinstance(said, str) else None
 
 
-def _kinds(recipe: str | None) -> set[str]:
+def _kinds(estimator: str | None) -> set[str]:
     """The classes that go by a name, typed as for `matinee train` or as lists show it."""
     from matinee.models.registry import RANKING, RATING
 
     known = {**RATING, **RANKING}
-    kinds = {kind for name, kind in known.items() if recipe in (name, kind)}
-    if recipe is not None and not kinds:
-        raise SettingError(f"--recipe is {', '.join(known)}, not {recipe!r}.")
+    kinds = {kind for name, kind in known.items() if estimator in (name, kind)}
+    if estimator is not None and not kinds:
+        raise SettingError(f"--recipe is {', '.join(known)}, not {estimator!r}.")
     return kinds
 
 
@@ -158,9 +159,9 @@ def _show(found: list[dict[str, Any]]) -> None:
     print_table(frame, headings, {"rmse": ".4f", "ndcg@10": ".4f"})
 
 
-def _recipe(manifest: dict[str, Any], head: str) -> str | None:
+def _estimator(manifest: dict[str, Any], head: str) -> str | None:
     try:
-        return str(manifest["heads"][head]["trainer"]["name"])
+        return str(manifest["heads"][head]["estimator"]["name"])
     except (KeyError, TypeError):
         return None
 
@@ -170,8 +171,8 @@ def _ndcg(manifest: dict[str, Any]) -> float | None:
     from matinee.storage.runs import plain
 
     try:
-        lists = manifest["metrics"]["lists"]
-        held_out = lists["protocol"] == "held-out"
-        return plain(lists["figures"]["ndcg@10"]["value"]) if held_out else None
+        lists = manifest["metrics"]["ranking"]
+        holdout = lists["protocol"] == "holdout"
+        return plain(lists["metrics"]["ndcg@10"]["value"]) if holdout else None
     except (KeyError, TypeError):
         return None

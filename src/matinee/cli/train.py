@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matinee.cli.hyperparameters import both_recipes, parse_layers
+from matinee.cli.hyperparameters import both_estimators, parse_layers
 from matinee.cli.options import (
     Columns,
     Duplicates,
@@ -25,12 +25,12 @@ from matinee.cli.reproduce import train_again
 from matinee.errors import SettingError
 
 if TYPE_CHECKING:
-    from matinee.experiments.training import Result
-    from matinee.models.base import Trainer
+    from matinee.experiments.training import TrainingResult
+    from matinee.models.base import Estimator
 
 
 @dataclass(frozen=True)
-class Where:
+class TrainingRuntime:
     """The options of a training that are no settings: what it runs on, and its states."""
 
     device: str | None = None
@@ -38,25 +38,25 @@ class Where:
     every: int | None = None
     resume: bool = False
 
-    def check(self, recipes: "Iterable[Trainer | None]") -> None:
+    def check(self, estimators: "Iterable[Estimator | None]") -> None:
         """Refuse, before the work, what cannot be used or means nothing to these recipes."""
-        recipes = list(recipes)
-        if trained_by_gradients(recipes):
+        estimators = list(estimators)
+        if trained_by_gradients(estimators):
             from matinee.models.neural.devices import choose_device
 
             choose_device(self.device or "auto")
         elif self.device is not None:
             raise SettingError("--device is for models trained by gradients; none is here.")
-        self._check_checkpoint(recipes)
+        self._check_checkpoint(estimators)
 
-    def _check_checkpoint(self, recipes: "Iterable[Trainer | None]") -> None:
+    def _check_checkpoint(self, estimators: "Iterable[Estimator | None]") -> None:
         from matinee.storage.checkpoint import STATE
 
         if self.checkpoint is None:
             for option in ("checkpoint-every",) * bool(self.every) + ("resume",) * self.resume:
                 raise SettingError(f"--{option} needs --checkpoint DIR.")
             return
-        if not any(leaves_states(recipe) for recipe in recipes):
+        if not any(leaves_states(estimator) for estimator in estimators):
             raise SettingError(
                 "--checkpoint is for bayes and for models trained by gradients; none is here."
             )
@@ -67,35 +67,35 @@ class Where:
                 f"--resume: there is no state in {self.checkpoint}; leave it out to begin."
             )
 
-    def adapt(self, recipe: "Trainer") -> "Trainer":
+    def adapt(self, estimator: "Estimator") -> "Estimator":
         """The recipe on this device and with checkpoints, where it knows of such."""
         from matinee.storage.checkpoint import Checkpointed
 
-        changed: Any = recipe
-        if self.device is not None and trained_by_gradients([recipe]):
+        changed: Any = estimator
+        if self.device is not None and trained_by_gradients([estimator]):
             changed = replace(changed, device=self.device)
-        if self.checkpoint is not None and leaves_states(recipe):
+        if self.checkpoint is not None and leaves_states(estimator):
             changed = Checkpointed(changed, Path(self.checkpoint), self.every)
-        result: Trainer = changed
+        result: Estimator = changed
         return result
 
-    def named(self, trainer: Mapping[str, Any]) -> str:
+    def named(self, estimator: Mapping[str, Any]) -> str:
         """The words "on cpu" and so on, after a space, for a head trained by gradients; else ""."""
-        if "device" not in trainer:
+        if "device" not in estimator:
             return ""
         from matinee.models.neural.devices import choose_device
 
         return f" on {choose_device(self.device or 'auto')}"
 
 
-def trained_by_gradients(recipes: "Iterable[Trainer | None]") -> bool:
+def trained_by_gradients(estimators: "Iterable[Estimator | None]") -> bool:
     """Whether any of these recipes is; only then a device means something."""
-    return any(hasattr(recipe, "device") for recipe in recipes if recipe)
+    return any(hasattr(estimator, "device") for estimator in estimators if estimator)
 
 
-def leaves_states(recipe: "Trainer | None") -> bool:
+def leaves_states(estimator: "Estimator | None") -> bool:
     """Whether this recipe can leave its state on disk, and go on from it."""
-    return recipe is not None and "checkpoint" in signature(recipe.fit).parameters
+    return estimator is not None and "checkpoint" in signature(estimator.fit).parameters
 
 
 CURVES = "history.png"
@@ -103,39 +103,39 @@ CURVES = "history.png"
 
 def check_place(run: str | None, plot: bool) -> None:
     """Refuse, before the work, a place that cannot be had or a picture that cannot be drawn."""
-    from matinee.storage.runs import refuse_occupied
+    from matinee.storage.runs import check_target
 
     if run:
-        refuse_occupied(Path(run))
+        check_target(Path(run))
     if plot:
         from matinee.plots.training import training_curves  # noqa: F401
         from matinee.report.document import save_chart  # noqa: F401
 
 
-def report(result: "Result", where: Where) -> None:
+def report(result: "TrainingResult", where: TrainingRuntime) -> None:
     """Say how both heads did on the test part."""
-    places = {name: where.named(head.trainer) for name, head in result.model.heads.items()}
+    places = {name: where.named(head.estimator) for name, head in result.model.heads.items()}
     if result.test:
         say(
             f"Stars: RMSE {result.test.rmse:.4f}, MAE {result.test.mae:.4f}; "
             f"fitted in {result.fit_seconds:.1f} s{places['rating']}."
         )
-        if result.test.by_unknown_viewers or result.test.of_unknown_movies:
+        if result.test.cold_start_user_ratings or result.test.cold_start_item_ratings:
             say(
-                f"Among them, {result.test.by_unknown_viewers:,} by viewers and "
-                f"{result.test.of_unknown_movies:,} of movies without a training rating."
+                f"Among them, {result.test.cold_start_user_ratings:,} by users and "
+                f"{result.test.cold_start_item_ratings:,} of movies without a training rating."
             )
     if "ranking" in places and result.lists:
         lists = result.lists
         say(
             f"Lists: NDCG@10 {lists['ndcg@10']:.4f}, HR@10 "
-            f"{lists['hit_rate@10']:.4f} over {lists.viewers:,} viewers"
-            f"{' (' + lists.protocol + ')' if lists.protocol != 'held-out' else ''}; "
+            f"{lists['hit_rate@10']:.4f} over {lists.users:,} users"
+            f"{' (' + lists.protocol + ')' if lists.protocol != 'holdout' else ''}; "
             f"fitted in {result.ranking_seconds:.1f} s{places['ranking']}."
         )
 
 
-def plotted(result: "Result", folder: Path) -> str | None:
+def plotted(result: "TrainingResult", folder: Path) -> str | None:
     """Where the curves went; None where there is nothing to draw."""
     from matinee.plots.training import training_curves
     from matinee.report.document import save_chart
@@ -177,15 +177,15 @@ def train(
             help="Make this run again, from the same data, and say if all bits are the same.",
         ),
     ] = None,
-    recipe: Annotated[
+    estimator: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="A known set-up with its settings: matinee recipes."),
+        typer.Option(metavar="NAME", help="A known set-up with its settings: matinee estimators."),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
             metavar="als|bayes|bias|mf|gmf|mlp|neumf|none",
-            help="What predicts stars; by default als. bayes is the most accurate, takes minutes, "
+            help="What predicts values; head default als. bayes is the most accurate, takes minutes, "
             "and knows a range around each prediction.",
         ),
     ] = None,
@@ -194,7 +194,7 @@ def train(
     ] = None,
     regularization: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Default by the data for als, 1.2 for mf, 4 for bias."),
+        typer.Option(metavar="X", help="Default head the data for als, 1.2 for mf, 4 for bias."),
     ] = None,
     iterations: Annotated[
         int | None,
@@ -204,7 +204,7 @@ def train(
         str | None,
         typer.Option(
             metavar="genres|none|all|NAME,...",
-            help="What movies start from (als: genres or none). Of bayes: all, none, or some of "
+            help="What items start from (als: genres or none). Of bayes: all, none, or some of "
             "genres, years, raters, traits, rated, date, drift; by default all.",
         ),
     ] = None,
@@ -231,21 +231,21 @@ def train(
         str | None,
         typer.Option(
             metavar="ials|ease|popularity|bpr|gmf|mlp|neumf|none",
-            help="What lists are made by; by default ials.",
+            help="What lists are made head; head default ials.",
         ),
     ] = None,
     ranker_factors: Annotated[
         int | None, typer.Option(metavar="K", help="Length of a vector (ials: 128).")
     ] = None,
-    liked: Annotated[
+    min_rating: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Lists learn from ratings of at least so many stars."),
+        typer.Option(metavar="X", help="Lists learn from ratings of at least so many values."),
     ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="This and the next options are for models trained by gradients: passes over the "
+            help="This and the next options are for models trained head gradients: passes over the "
             "ratings (default 20).",
         ),
     ] = None,
@@ -267,7 +267,7 @@ def train(
         float | None,
         typer.Option(
             metavar="X",
-            help="Pull of parameters to zero (default 0; for vectors, gmf 0.06, mlp, neumf 0.1).",
+            help="Pull of parameters to zero (default 0; for item_factors, gmf 0.06, mlp, neumf 0.1).",
         ),
     ] = None,
     layers: Annotated[
@@ -277,7 +277,9 @@ def train(
     settings: Settings = None,
     device: Annotated[
         str | None,
-        typer.Option(metavar="auto|cpu|cuda|mps", help="Where to train; by default a GPU if any."),
+        typer.Option(
+            metavar="auto|cpu|cuda|mps", help="TrainingRuntime to train; head default a GPU if any."
+        ),
     ] = None,
     checkpoint: Annotated[
         str | None,
@@ -311,13 +313,13 @@ def train(
         typer.Option(metavar="random|last|time|u1...u5|ua|ub", help="What to test on."),
     ] = None,
     test_fraction: Annotated[
-        float | None, typer.Option(metavar="F", help="For random and time; by default 0.1.")
+        float | None, typer.Option(metavar="F", help="For random and time; head default 0.1.")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the split and of the training.")] = 0,
     threads: Threads = None,
     run: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Where to save; by default a new one."),
+        typer.Option(metavar="DIR", help="TrainingRuntime to save; head default a new one."),
     ] = None,
     columns: Columns = None,
     scale: ScaleOption = None,
@@ -330,8 +332,8 @@ def train(
     other than als, bayes, bias, ials, ease and popularity are trained by gradients and need
     PyTorch: pip install 'matinee[torch]'. With --from RUN, all is as that run says.
     """
-    from matinee.experiments.presets import Setup, Step, find_setup, run_setup
-    from matinee.experiments.training import Split, train_and_test
+    from matinee.experiments.presets import Preset, PresetStage, get_preset, run_preset
+    from matinee.experiments.training import Split, train_and_evaluate
     from matinee.storage.runs import keep
 
     given = _given(
@@ -349,53 +351,53 @@ def train(
         weight_decay=weight_decay,
         layers=parse_layers(layers),
     )
-    for_lists = _given(ranker_factors=ranker_factors, liked=liked)
-    where = Where(device, checkpoint, checkpoint_every, resume)
-    typed = typed_options(context)
+    for_lists = _given(ranker_factors=ranker_factors, min_rating=min_rating)
+    where = TrainingRuntime(device, checkpoint, checkpoint_every, resume)
+    format_value = typed_options(context)
     if remake is not None:
         _refuse_others(
-            typed, {"remake"} | OF_THE_WORK, f"--from {remake} says what to train on and how"
+            format_value, {"remake"} | OF_THE_WORK, f"--from {remake} says what to train on and how"
         )
         train_again(remake, where, threads, run, plot, json)
         return
     if dataset is None:
         raise SettingError("Say what to train on: matinee train DATASET (see matinee data list).")
-    setup: Setup | None = None
-    if recipe is not None:
-        known = {"recipe", "seed"} | OF_THE_DATA | OF_THE_WORK
-        _refuse_others(typed, known, f"--recipe {recipe} says what to train")
-        setup = find_setup(recipe)
-        trainers = setup.recipes()
+    preset: Preset | None = None
+    if estimator is not None:
+        known = {"estimator", "seed"} | OF_THE_DATA | OF_THE_WORK
+        _refuse_others(format_value, known, f"--recipe {estimator} says what to train")
+        preset = get_preset(estimator)
+        estimators = preset.estimators()
     else:
         model, ranker = model or "als", ranker or "ials"
-        rating, ranking = both_recipes(model, ranker, seed, settings or (), given, for_lists)
-        trainers = [one for one in (rating, ranking) if one]
-    where.check(trainers)
+        rating, ranking = both_estimators(model, ranker, seed, settings or (), given, for_lists)
+        estimators = [one for one in (rating, ranking) if one]
+    where.check(estimators)
     check_place(run, plot)
     data = open_dataset(dataset, columns, scale, duplicates)
-    if setup:
-        steps = setup.steps
-        results = run_setup(data, setup, seed=seed, threads=threads, adapt=where.adapt)
+    if preset:
+        steps = preset.steps
+        results = run_preset(data, preset, seed=seed, threads=threads, adapt=where.adapt)
     else:
-        steps = (Step(""),)
-        result = train_and_test(
+        steps = (PresetStage(""),)
+        result = train_and_evaluate(
             data,
             rating and where.adapt(rating),
             Split(**_given(method=split, test_fraction=test_fraction), seed=seed),
             ranking=ranking and where.adapt(ranking),
-            hold_out_validation=any(getattr(one, "patience", 0) for one in trainers),
+            holdout_validation=any(getattr(one, "patience", 0) for one in estimators),
             threads=threads,
         )
         results = [result]
     last = results[-1]
-    folder = keep(last.model, run, recipe or (ranker if model == "none" else model) or "")
+    folder = keep(last.model, run, estimator or (ranker if model == "none" else model) or "")
     curves = plotted(last, folder) if plot else None
     if json:
-        named = {"recipe": recipe} if setup else {"model": model, "ranker": ranker}
+        named = {"estimator": estimator} if preset else {"model": model, "ranker": ranker}
         shown = [
             {"step": step.what, **one.as_json()} for step, one in zip(steps, results, strict=True)
         ]
-        more = {"steps": shown} if setup else {}
+        more = {"steps": shown} if preset else {}
         print_json({"run": str(folder), "plot": curves, **named, **last.as_json(), **more})
         return
     say(f"{data.name}: {last.train_ratings:,} ratings to train, {last.test_ratings:,} to test.")
@@ -410,7 +412,7 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _refuse_others(typed: Mapping[str, str], known: set[str], why: str) -> None:
-    for name, option in typed.items():
+def _refuse_others(format_value: Mapping[str, str], known: set[str], why: str) -> None:
+    for name, option in format_value.items():
         if name not in known:
             raise SettingError(f"{why}; leave out {option}.")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matinee.cli.hyperparameters import command_of
+from matinee.cli.hyperparameters import train_command
 from matinee.cli.options import (
     Columns,
     DatasetArgument,
@@ -22,7 +22,7 @@ from matinee.cli.output import print_json, print_table, say
 from matinee.errors import ExtraError
 
 if TYPE_CHECKING:
-    from matinee.tuning.result import Tuned
+    from matinee.tuning.result import TuningResult
 
 SHOWN = 5  # of the best trials
 
@@ -33,7 +33,7 @@ def tune(
         str,
         typer.Option(
             metavar="als|bayes|bias|mf|gmf|mlp|neumf|ials|ease|bpr",
-            help="What to tune; gmf, mlp and neumf by --metric for stars or for lists.",
+            help="What to tune; gmf, mlp and neumf head --metric for values or for lists.",
         ),
     ] = "als",
     trials: Annotated[
@@ -41,7 +41,7 @@ def tune(
         typer.Option(
             metavar="N",
             min=1,
-            help="Of the whole study, however often it goes on; by default 50, or a whole grid.",
+            help="Of the whole study, however often it goes on; head default 50, or a whole grid.",
         ),
     ] = None,
     minutes: Annotated[
@@ -51,7 +51,7 @@ def tune(
         str | None,
         typer.Option(
             metavar="rmse|mae|ndcg@10|...",
-            help="What is best; by default RMSE for stars, NDCG@10 for lists.",
+            help="What is best; head default RMSE for values, NDCG@10 for lists.",
         ),
     ] = None,
     space: Annotated[
@@ -62,14 +62,14 @@ def tune(
         str,
         typer.Option(
             metavar="tpe|random|grid",
-            help="Where the next trial is; a few values are all tried, whatever is said.",
+            help="TrainingRuntime the next trial is; a few values are all tried, whatever is said.",
         ),
     ] = "tpe",
     validation: Annotated[
         str,
         typer.Option(
             metavar="random|time|K-fold",
-            help="What of the training part to judge trials by: a random tenth, the latest tenth, "
+            help="What of the training part to evaluate_ranking trials head: a random tenth, the latest tenth, "
             "or each of K parts in turn.",
         ),
     ] = "random",
@@ -80,16 +80,20 @@ def tune(
         ),
     ] = None,
     test_fraction: Annotated[
-        float | None, typer.Option(metavar="F", help="For random and time; by default 0.1.")
+        float | None, typer.Option(metavar="F", help="For random and time; head default 0.1.")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of all that is drawn.")] = 0,
     study: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Where trials are kept; by default under studies/."),
+        typer.Option(
+            metavar="DIR", help="TrainingRuntime trials are kept; head default under studies/."
+        ),
     ] = None,
     run: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Where to save the winner; by default a new run."),
+        typer.Option(
+            metavar="DIR", help="TrainingRuntime to save the winner; head default a new run."
+        ),
     ] = None,
     threads: Threads = None,
     columns: Columns = None,
@@ -115,10 +119,12 @@ def tune(
         ) from None
     from matinee.experiments.training import Split
 
-    usual = Path(study or STUDIES, "study.html")  # or in a folder of STUDIES that has its own name
-    page = place_of(out, usual, ".html") if html or out else None
+    default = Path(
+        study or STUDIES, "study.html"
+    )  # or in a folder of STUDIES that has its own name
+    page = place_of(out, default, ".html") if html or out else None
     if page:  # so that what is missing is told now
-        from matinee.report.pages import write_study
+        from matinee.report.pages import write_study_report
     how: dict[str, Any] = {"method": split, "test_fraction": test_fraction}
     chosen = {name: value for name, value in how.items() if value is not None}
     data = open_dataset(dataset, columns, scale, duplicates)
@@ -141,7 +147,7 @@ def tune(
         if found.winner is None:
             return None
         settings = {"ranking" if found.of_lists else "rating": found.winner.settings}
-        return command_of(
+        return train_command(
             data,
             "als" if found.of_lists else model,
             model if found.of_lists else "ials",
@@ -158,7 +164,7 @@ def tune(
     if page:
         page = page if out else found.study / page.name
         # a page is passed on: where things lie here is nobody's business
-        write_study(found, data, page, command_on(Path(dataset).absolute().name))
+        write_study_report(found, data, page, command_on(Path(dataset).absolute().name))
     if json:
         print_json({**found.as_json(), "command": again, "html": str(page) if page else None})
     else:
@@ -169,9 +175,9 @@ def tune(
         raise KeyboardInterrupt
 
 
-def _report(found: "Tuned", again: str | None) -> None:
+def _report(found: "TuningResult", again: str | None) -> None:
     """What was tried, what is best, and how to have it again."""
-    from matinee.evaluation.metrics import FIGURES
+    from matinee.evaluation.metrics import METRICS
 
     say(f"{found.study}: {found.tried}")
     broke = [one["why"] for one in found.trials if one["why"]]
@@ -182,22 +188,22 @@ def _report(found: "Tuned", again: str | None) -> None:
     if found.winner is None:
         say(found.standing)
     else:
-        figures = ", ".join(
-            f"{FIGURES[name].called} {value:.4f}"
+        metrics = ", ".join(
+            f"{METRICS[name].called} {value:.4f}"
             for name, value in found.winner.test.items()
             if value is not None
         )
-        figures = figures or "no figure, for nobody in it can be judged"
-        say(f"Trained on the whole training part, the best has on the test part {figures}.")
+        metrics = metrics or "no figure, for nobody in it can be judged"
+        say(f"Trained on the whole training part, the best has on the test part {metrics}.")
         say(f"{found.standing} The same run without the search:")
         say(f"  {again}")
         say(f"Saved in {found.winner.run}.")
 
 
-def _table(found: "Tuned") -> None:
+def _table(found: "TuningResult") -> None:
     import polars as pl
 
-    from matinee.evaluation.metrics import FIGURES
+    from matinee.evaluation.metrics import METRICS
 
     shown = [one for one in found.trials if one["value"] is not None][:SHOWN]
     ends = {"complete": "whole", "pruned": "stopped early"}
@@ -208,11 +214,11 @@ def _table(found: "Tuned") -> None:
     frame = pl.DataFrame(rows)
     # those that were stopped are of fewer factors and iterations: shown where there is room
     end = {"end": ""} if len(shown) > len(found.whole) else {}
-    headings = {"trial": "trial", "value": FIGURES[found.metric].called, **end, **found.headings}
+    headings = {"trial": "trial", "value": METRICS[found.metric].called, **end, **found.headings}
     floats = [name for name in frame.columns if frame[name].dtype.is_float()]
     print_table(frame, headings, {**dict.fromkeys(floats, ".4g"), "value": ".4f"})
     if found.default is not None:
         value = found.default["value"]
         best = "; nothing was better" if found.default is found.whole[0] else ""
-        metric = FIGURES[found.metric].called
+        metric = METRICS[found.metric].called
         say(f"The defaults have {metric} {value:.4f} on the same validation part{best}.")

@@ -83,17 +83,17 @@ def _target(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
 def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, allowance: int) -> int:
     """Write one member, counting the bytes that really come out; its checksum is checked."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    written = 0
+    format_setting = 0
     with opened.open(member) as source, target.open("xb") as out:
         while chunk := source.read(2**20):
-            written += len(chunk)
-            if written > allowance:
+            format_setting += len(chunk)
+            if format_setting > allowance:
                 raise ArchiveError(
                     f"{opened.filename and Path(opened.filename).name}: it unpacks to more than a "
                     "ratings archive could hold; refused."
                 )
             out.write(chunk)
-    return written
+    return format_setting
 
 
 def copy_tree(source: Path, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""From what a reader found to a `Dataset`: rows checked, ids coded, movies and viewers lined up."""
+"""From what a reader found to a `Dataset`: rows checked, ids coded, movies and users lined up."""
 
 from dataclasses import replace
 
@@ -7,19 +7,19 @@ import polars as pl
 
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
-from matinee.data.delimited import LARGEST_ID, Plain
+from matinee.data.delimited import LARGEST_ID, PlainColumns
 from matinee.data.id_map import encode, ids_seen
-from matinee.data.movielens import Parts, official_masks
-from matinee.data.ratings import Ratings, Scale
+from matinee.data.movielens import ParsedTable, official_masks
+from matinee.data.ratings import Ratings, RatingScale
 from matinee.data.validation import LAST_SECOND, Origin, check_ratings
 from matinee.errors import DataError
-from matinee.kernels.csr import Empty, both_ways, mark, rank, repeated_entry
+from matinee.kernels.csr import Empty, csr_and_csc, mark, rank, repeated_entry
 
 
 def assemble(
-    parts: Parts, scale: Scale | None, duplicates: str, empty: Empty = np.empty
+    parts: ParsedTable, scale: RatingScale | None, duplicates: str, empty: Empty = np.empty
 ) -> Dataset:
-    """Check every row, turn ids into codes, and line movies and viewers up with them.
+    """Check every row, turn ids into codes, and line movies and users up with them.
 
     Both orders of the ratings are made on the way, in arrays that `empty` makes.
 
@@ -29,12 +29,12 @@ def assemble(
         Naming the first bad cell, or a pair that is there twice.
     """
     found = parts.ratings
-    ratings = _code_plain(found, parts, scale) if isinstance(found, Plain) else None
+    ratings = _code_plain(found, parts, scale) if isinstance(found, PlainColumns) else None
     if ratings is None:  # a table, or something is wrong in it
-        table = found.frame() if isinstance(found, Plain) else found
+        table = found.frame() if isinstance(found, PlainColumns) else found
         ratings = _code_table(table, parts, scale)
     sizes = len(ratings.user_ids), len(ratings.item_ids)
-    ways = both_ways(ratings.user, ratings.item, ratings.stars, *sizes, empty)
+    ways = csr_and_csc(ratings.user, ratings.item, ratings.values, *sizes, empty)
     ratings = ratings.sorted_as(*ways)
     if repeated := repeated_entry(ratings.by_user):
         if duplicates == "refuse":
@@ -42,62 +42,62 @@ def assemble(
         if parts.official:
             raise DataError("The official splits need every pair once; these data were changed.")
         ratings = _merge(ratings, duplicates)
-    viewers = None
-    if parts.viewers is not None:
-        viewers = pl.DataFrame({"user": ratings.user_ids.values}).join(
-            parts.viewers, on="user", how="left", maintain_order="left"
+    users = None
+    if parts.users is not None:
+        users = pl.DataFrame({"user": ratings.user_ids.values}).join(
+            parts.users, on="user", how="left", maintain_order="left"
         )
     official = {}
     if parts.official:
         user, item = ratings.user_ids.values[ratings.user], ratings.item_ids.values[ratings.item]
         official = official_masks(parts.official, user, item)
-    return Dataset(
-        ratings, Catalog.build(ratings.item_ids, parts.movies), viewers, official=official
-    )
+    return Dataset(ratings, Catalog.build(ratings.item_ids, parts.items), users, official=official)
 
 
-def _code_plain(found: Plain, parts: Parts, scale: Scale | None) -> Ratings | None:
+def _code_plain(
+    found: PlainColumns, parts: ParsedTable, scale: RatingScale | None
+) -> Ratings | None:
     """Ratings in the very columns that were read; None if a closer look is needed."""
-    scale = scale or Scale.of(found.stars)
+    scale = scale or RatingScale.of(found.values)
     sound = (
         not (parts.positive_ids and found.seen[:, 0].any())
         and (found.timestamp is None or found.timestamp.max() <= LAST_SECOND)
-        and scale.first_off(found.stars) is None
+        and scale.first_off(found.values) is None
     )
     if not sound:
         return None
-    movie_ids = _movie_ids(parts)
-    if movie_ids is not None:
-        if movie_ids.dtype == pl.String or not movie_ids.is_between(0, LARGEST_ID).all():
+    item_ids = _item_ids(parts)
+    if item_ids is not None:
+        if item_ids.dtype == pl.String or not item_ids.is_between(0, LARGEST_ID).all():
             return None
-        mark(movie_ids.to_numpy(), 0, found.seen[1])
+        mark(item_ids.to_numpy(), 0, found.seen[1])
     ids = []
     for numbers, seen in zip((found.user, found.item), found.seen, strict=True):
         ids.append(ids_seen(seen))
         rank(numbers, 0, seen[: ids[-1].values[-1] + 1], out=numbers)
-    return Ratings(found.user, found.item, found.stars, found.timestamp, ids[0], ids[1], scale)
+    return Ratings(found.user, found.item, found.values, found.timestamp, ids[0], ids[1], scale)
 
 
-def _code_table(table: pl.DataFrame, parts: Parts, scale: Scale | None) -> Ratings:
+def _code_table(table: pl.DataFrame, parts: ParsedTable, scale: RatingScale | None) -> Ratings:
     table, scale = check_ratings(table, parts.origin, scale, parts.positive_ids)
-    movie_ids = _movie_ids(parts)
-    if movie_ids is not None and (movie_ids.dtype == pl.String) != (
+    catalog_ids = _item_ids(parts)
+    if catalog_ids is not None and (catalog_ids.dtype == pl.String) != (
         table["item"].dtype == pl.String
     ):
         # "007" beside 7: text holds both
         table = table.with_columns(pl.col("item").cast(pl.String))
-        movie_ids = movie_ids.cast(pl.String)
+        catalog_ids = catalog_ids.cast(pl.String)
     user_ids, user = encode(table["user"])
-    item_ids, item = encode(table["item"], movie_ids)
+    item_ids, item = encode(table["item"], catalog_ids)
     stamps = table["timestamp"].to_numpy() if "timestamp" in table.columns else None
-    return Ratings(user, item, table["stars"].to_numpy(), stamps, user_ids, item_ids, scale)
+    return Ratings(user, item, table["rating"].to_numpy(), stamps, user_ids, item_ids, scale)
 
 
-def _movie_ids(parts: Parts) -> pl.Series | None:
+def _item_ids(parts: ParsedTable) -> pl.Series | None:
     """The ids of the movies that are described, each once."""
-    if parts.movies is None:
+    if parts.items is None:
         return None
-    ids = parts.movies["item"]
+    ids = parts.items["item"]
     again = ~ids.is_first_distinct()
     for bad, what in (
         (ids.is_null(), "the cell is empty"),
@@ -105,7 +105,7 @@ def _movie_ids(parts: Parts) -> pl.Series | None:
     ):
         if bad.any():
             row = bad.arg_max() or 0
-            raise parts.movies_origin.error(row, "item", what.format(ids[row]))
+            raise parts.items_origin.error(row, "item", what.format(ids[row]))
     return ids
 
 
@@ -114,32 +114,32 @@ def _repeated(ratings: Ratings, user: int, item: int, origin: Origin) -> DataErr
     return origin.error(
         int(again),
         "item",
-        f"viewer {ratings.user_ids.values[user]} rated movie {ratings.item_ids.values[item]} "
+        f"user {ratings.user_ids.values[user]} rated movie {ratings.item_ids.values[item]} "
         f"already in row {int(first) + origin.first_row}",
         'Keep one: duplicates="last" or "mean" (--duplicates last)',
     )
 
 
 def _merge(ratings: Ratings, how: str) -> Ratings:
-    """One rating for each (viewer, movie), in the order of first appearance."""
-    table = pl.DataFrame({"user": ratings.user, "item": ratings.item, "stars": ratings.stars})
-    latest = [pl.col("stars").last()]
+    """One rating for each (user, movie), in the order of first appearance."""
+    table = pl.DataFrame({"user": ratings.user, "item": ratings.item, "rating": ratings.values})
+    latest = [pl.col("rating").last()]
     if ratings.timestamp is not None:
         table = table.with_columns(timestamp=pl.Series(ratings.timestamp))
         latest = [
-            pl.col("stars").sort_by("timestamp", maintain_order=True).last(),
+            pl.col("rating").sort_by("timestamp", maintain_order=True).last(),
             pl.col("timestamp").max(),
         ]
     if how == "mean":
-        latest[0] = pl.col("stars").mean()
+        latest[0] = pl.col("rating").mean()
     merged = table.group_by("user", "item", maintain_order=True).agg(latest)
-    stars = merged["stars"].cast(pl.Float32).to_numpy()
-    between_steps = not ratings.scale.holds(stars).all()
+    values = merged["rating"].cast(pl.Float32).to_numpy()
+    between_steps = not ratings.scale.holds(values).all()
     return replace(
         ratings,
         user=merged["user"].to_numpy(),
         item=merged["item"].to_numpy(),
-        stars=stars,
+        values=values,
         timestamp=merged["timestamp"].to_numpy() if ratings.timestamp is not None else None,
         scale=replace(ratings.scale, step=0.0) if between_steps else ratings.scale,
     )

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data.id_map import Ids, echo
+from matinee.data.id_map import IdMap, echo
 from matinee.errors import UnknownIdError
 
 YEAR = r"\((\d{4})(?:\s*[-\u2013]\s*\d{0,4})?\)\s*$"
@@ -29,7 +29,7 @@ class Catalog:
 
     Parameters
     ----------
-    ids : Ids
+    ids : IdMap
         Original movie ids.
     frame : polars.DataFrame
         Columns `title` (String, the id where there is none), `year` (Int32 or null)
@@ -38,7 +38,7 @@ class Catalog:
         All genres, in the order of the columns of `genre_matrix`.
     """
 
-    ids: Ids
+    ids: IdMap
     frame: pl.DataFrame
     genre_names: tuple[str, ...]
 
@@ -49,12 +49,12 @@ class Catalog:
         return len(self.ids)
 
     @classmethod
-    def build(cls, ids: Ids, described: pl.DataFrame | None = None) -> "Catalog":
+    def build(cls, ids: IdMap, described: pl.DataFrame | None = None) -> "Catalog":
         """A row for each of `ids` from a table of movies that may lack some of them.
 
         Parameters
         ----------
-        ids : Ids
+        ids : IdMap
         described : polars.DataFrame, optional
             Columns `item`, and any of `title` (String), `year` (Int32), `genres` (list of
             String). Control characters in text are replaced by spaces, for titles end
@@ -111,7 +111,7 @@ class Catalog:
 
     @cached_property
     def genre_matrix(self) -> NDArray[np.float32]:
-        """(movies, genres) float32: 1 where the movie has the genre."""
+        """(items, genres) float32: 1 where the movie has the genre."""
         matrix = np.zeros((len(self), len(self.genre_names)), np.float32)
         column = {name: at for at, name in enumerate(self.genre_names)}
         pairs = self.frame.select("genres").with_row_index("row").explode("genres").drop_nulls()
@@ -150,13 +150,13 @@ class Catalog:
         Examples
         --------
         >>> titles = ["Godfather, The (1972)", "Heat (1995)"]
-        >>> movies = pl.DataFrame({"item": [1, 2], "title": titles})
-        >>> catalog = Catalog.build(Ids(movies["item"]), movies)
+        >>> items = pl.DataFrame({"item": [1, 2], "title": titles})
+        >>> catalog = Catalog.build(IdMap(items["item"]), items)
         >>> catalog.find("the godfather"), catalog.find("HEAT"), catalog.find(2)
         (0, 1, 1)
         """
         if not isinstance(wanted, str):
-            return self.ids.code(wanted, "movie")
+            return self.ids.code(wanted, "item")
         # "300" is a movie before it is a number; an id that is text is rarely a title by chance
         likely = (self._with_id, self._named) if self.ids.are_text else (self._named, self._with_id)
         for meant in (self._titled, *likely, self._with_words):

@@ -23,8 +23,8 @@ class Dataset:
     ratings : Ratings
     catalog : Catalog
         In the order of the item codes; holds movies without ratings too.
-    viewers : polars.DataFrame or None
-        Traits (age, gender, occupation) by viewer code, where the edition has them.
+    users : polars.DataFrame or None
+        Traits (age, gender, occupation) by user code, where the edition has them.
     name, source, licence : str
         What to call it, where it was read from, and on what terms it may be used.
     official : dict of str to bool array
@@ -35,7 +35,7 @@ class Dataset:
 
     ratings: Ratings
     catalog: Catalog
-    viewers: pl.DataFrame | None = None
+    users: pl.DataFrame | None = None
     name: str = "table"
     source: str = ""
     licence: str = ""
@@ -43,10 +43,8 @@ class Dataset:
     reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        viewers, movies = len(self.ratings.user_ids), len(self.catalog)
-        return (
-            f"Dataset({self.name!r}, {viewers:,} viewers, {movies:,} movies, {len(self):,} ratings)"
-        )
+        users, items = len(self.ratings.user_ids), len(self.catalog)
+        return f"Dataset({self.name!r}, {users:,} users, {items:,} movies, {len(self):,} ratings)"
 
     def __len__(self) -> int:
         return len(self.ratings)
@@ -54,23 +52,23 @@ class Dataset:
     def to_frame(self) -> pl.DataFrame:
         """A row for each rating, with what is known of the movie.
 
-        Columns `user`, `item`, `stars`, `timestamp` where there are any, `title`, `year`, `genres`.
+        Columns `user`, `item`, `values`, `timestamp` where there are any, `title`, `year`, `genres`.
         To go on with some rows only, filter them and `read` the rest.
 
         Examples
         --------
         >>> from matinee.data import read
         >>> from matinee.data.synthetic import generate
-        >>> data, _ = generate(viewers=30, movies=40, ratings=900, seed=1)
-        >>> liked = read(data.to_frame().filter(pl.col("stars") >= 4))
-        >>> len(liked) == int((data.ratings.stars >= 4).sum())
+        >>> data, _ = generate(users=30, items=40, ratings=900, seed=1)
+        >>> min_rating = read(data.to_frame().filter(pl.col("rating") >= 4))
+        >>> len(min_rating) == int((data.ratings.values >= 4).sum())
         True
         """
         ratings = self.ratings
         columns = {
             "user": ratings.user_ids.values[ratings.user],
             "item": ratings.item_ids.values[ratings.item],
-            "stars": ratings.stars,
+            "rating": ratings.values,
         }
         if ratings.timestamp is not None:
             columns["timestamp"] = ratings.timestamp
@@ -85,13 +83,13 @@ class Dataset:
         ----------
         method : str
             ``"random"``: a fraction of all ratings, whoever's they are; ``"last"``: the `last`
-            ratings of each viewer who has more than that; ``"time"``: the latest fraction of
+            ratings of each user who has more than that; ``"time"``: the latest fraction of
             all ratings; or an official split of the edition (``"u1"`` ... ``"u5"``, ``"ua"``,
             ``"ub"`` of ml-100k).
         test_fraction : float
             Between 0 and 1, of all ratings.
         last : int
-            Ratings per viewer held out by ``"last"``.
+            Ratings per user held out by ``"last"``.
         seed : int
 
         Raises
@@ -102,7 +100,7 @@ class Dataset:
         Examples
         --------
         >>> from matinee.data.synthetic import generate
-        >>> data, _ = generate(viewers=30, movies=40, ratings=900, seed=1)
+        >>> data, _ = generate(users=30, items=40, ratings=900, seed=1)
         >>> train, test = data.split("random", test_fraction=0.2, seed=0)
         >>> len(train), len(test)
         (720, 180)
@@ -114,7 +112,7 @@ class Dataset:
         elif method == "last":
             test = splits.last(self.ratings, last)
         elif method == "time":
-            test = splits.by_time(self.ratings, test_fraction)
+            test = splits.temporal(self.ratings, test_fraction)
         else:
             known = ", ".join(["random", "last", "time", *self.official])
             raise SettingError(f"{self.name} has no split {method!r}; there are {known}.")
@@ -131,7 +129,7 @@ class Dataset:
         Examples
         --------
         >>> from matinee.data.synthetic import generate
-        >>> data, _ = generate(viewers=30, movies=40, ratings=900, seed=1)
+        >>> data, _ = generate(users=30, items=40, ratings=900, seed=1)
         >>> [len(test) for train, test in data.folds(4)]
         [225, 225, 225, 225]
 

@@ -22,18 +22,18 @@ from matinee.kernels.text import count_lines, parse_ratings
 LARGEST_ID = 2**26 - 1
 BLOCK = 2**20  # bytes of text
 TAIL = 256  # more than a plain line can hold, whose numbers have 18 digits at most
-ORDER = ("user", "item", "stars", "timestamp")
+ORDER = ("user", "item", "rating", "timestamp")
 
 
 @dataclass(frozen=True, eq=False)
-class Plain:
+class PlainColumns:
     """Columns of ratings as they stand in a file: whole ids from 0 on, no cell empty.
 
     Parameters
     ----------
     user, item : int32 (n,)
         Ids, up to `LARGEST_ID`.
-    stars : float32 (n,)
+    values : float32 (n,)
     timestamp : int64 (n,) or None
         Unix seconds.
     seen : bool (2, LARGEST_ID + 1)
@@ -42,16 +42,16 @@ class Plain:
 
     user: NDArray[np.int32]
     item: NDArray[np.int32]
-    stars: NDArray[np.float32]
+    values: NDArray[np.float32]
     timestamp: NDArray[np.int64] | None
     seen: NDArray[np.bool_]
 
     def __len__(self) -> int:
-        return len(self.stars)
+        return len(self.values)
 
     def frame(self) -> pl.DataFrame:
         """The same as a table, for those who look closer."""
-        columns = {"user": self.user, "item": self.item, "stars": self.stars}
+        columns = {"user": self.user, "item": self.item, "rating": self.values}
         table = pl.DataFrame(columns).with_columns(pl.col("user", "item").cast(pl.Int64))
         if self.timestamp is None:
             return table
@@ -65,7 +65,7 @@ def read_plain(
     *,
     header: bool,
     empty: Empty = np.empty,
-) -> Plain | None:
+) -> PlainColumns | None:
     """The ratings in a plain file, or None if it is not plain from end to end.
 
     Parameters
@@ -74,7 +74,7 @@ def read_plain(
     separator : str
         One character, or ``"::"``.
     columns : tuple of str
-        `user`, `item`, `stars` and perhaps `timestamp`, in the order of the file.
+        `user`, `item`, `values` and perhaps `timestamp`, in the order of the file.
     header : bool
         Whether the first line holds names.
     empty : callable
@@ -98,7 +98,7 @@ def read_plain(
     before = np.concatenate(([0], np.cumsum(run_blocks(lines_of, blocks), dtype=np.int64)))
     n = int(before[-1])
     timed = "timestamp" in columns
-    found = Plain(
+    found = PlainColumns(
         empty(n, np.int32),
         empty(n, np.int32),
         empty(n, np.float32),
@@ -115,7 +115,7 @@ def read_plain(
         row = int(before[block])
         if row == before[block + 1]:  # all of the block belongs to a line that starts earlier
             return True
-        filled = found.user, found.item, found.stars, stamps, found.seen
+        filled = found.user, found.item, found.values, stamps, found.seen
         last = parse_ratings(text, stop - start + 1, byte, width, order, row, *filled)
         return bool(last == before[block + 1])
 

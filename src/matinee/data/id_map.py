@@ -19,7 +19,7 @@ WIDEST = 2**26
 
 
 @dataclass(frozen=True, eq=False)
-class Ids:
+class IdMap:
     """The ids of one side, whole numbers or text, sorted; the code of an id is its position.
 
     Parameters
@@ -29,7 +29,7 @@ class Ids:
 
     Examples
     --------
-    >>> ids = Ids(pl.Series([10, 20, 40]))
+    >>> ids = IdMap(pl.Series([10, 20, 40]))
     >>> ids.codes([40, 30, 10]).tolist()
     [2, -1, 0]
     """
@@ -76,7 +76,7 @@ class Ids:
             found = asked.to_frame().join(known, on="id", how="left", maintain_order="left")
             return found["code"].cast(pl.Int32).fill_null(-1).to_numpy(writable=True)
         given = pl.Series("id", wanted, strict=False)
-        if given.dtype.is_float():  # 1.5 is not viewer 1
+        if given.dtype.is_float():  # 1.5 is not user 1
             asked = asked.set(given != given.floor(), None)
         numbers = asked.fill_null(-(2**62)).to_numpy()
         known_numbers = self._numbers
@@ -88,7 +88,7 @@ class Ids:
         at = np.minimum(np.searchsorted(known_numbers, numbers), len(known_numbers) - 1)
         return np.where(known_numbers[at] == numbers, at, -1).astype(np.int32)
 
-    def code(self, wanted: Any, what: str = "viewer") -> int:
+    def code(self, wanted: Any, what: str = "user") -> int:
         """Code of one id, which may be given as text (``"42"``) where ids are numbers.
 
         Raises
@@ -121,7 +121,7 @@ class Ids:
         return f" Close ones: {', '.join(close)}." if close else f" One that is: {self.values[0]}."
 
 
-def encode(column: pl.Series, also: pl.Series | None = None) -> tuple[Ids, NDArray[np.int32]]:
+def encode(column: pl.Series, also: pl.Series | None = None) -> tuple[IdMap, NDArray[np.int32]]:
     """Dense codes for a column of ids.
 
     Parameters
@@ -148,13 +148,13 @@ def encode(column: pl.Series, also: pl.Series | None = None) -> tuple[Ids, NDArr
             codes = np.empty(len(column), np.int32)
             rank(column.to_numpy(), low, seen, codes)
             return ids_seen(seen, low), codes
-    ids = Ids(pl.concat(both).unique().sort())
+    ids = IdMap(pl.concat(both).unique().sort())
     return ids, ids.codes(column)
 
 
-def ids_seen(seen: NDArray[np.bool_], low: int = 0) -> Ids:
+def ids_seen(seen: NDArray[np.bool_], low: int = 0) -> IdMap:
     """The ids that were marked, `low` being the first that could be."""
-    return Ids(pl.Series(np.flatnonzero(seen) + low))
+    return IdMap(pl.Series(np.flatnonzero(seen) + low))
 
 
 def echo(value: Any) -> str:

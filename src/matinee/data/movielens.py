@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data.delimited import (
-    Plain,
+    PlainColumns,
     Schema,
     header_of,
     listed,
@@ -23,63 +23,63 @@ from matinee.data.delimited import (
     read_lines,
     read_plain,
 )
-from matinee.data.ratings import Scale
+from matinee.data.ratings import RatingScale
 from matinee.data.validation import Origin
 from matinee.errors import DataError, SettingError
 from matinee.kernels.csr import Empty
 
-WHOLE = Scale(1, 5, 1)
-HALVES = Scale(0.5, 5, 0.5)
+WHOLE = RatingScale(1, 5, 1)
+HALVES = RatingScale(0.5, 5, 0.5)
 CSV_HEADER = ["userId", "movieId", "rating", "timestamp"]
 RATING: Schema = {
     "user": pl.Int64,
     "item": pl.Int64,
-    "stars": pl.Float32,
+    "rating": pl.Float32,
     "timestamp": pl.Int64,
 }
 
 
 @dataclass(frozen=True)
-class Parts:
+class ParsedTable:
     """What a reader found, before ids become codes.
 
     Parameters
     ----------
-    ratings : polars.DataFrame or Plain
-        Columns `user`, `item`, `stars` and perhaps `timestamp`, not yet checked.
+    ratings : polars.DataFrame or PlainColumns
+        Columns `user`, `item`, `values` and perhaps `timestamp`, not yet checked.
     origin : Origin
         Where the ratings are from, for messages.
-    movies : polars.DataFrame or None
+    items : polars.DataFrame or None
         Columns `item`, `title`, `genres`.
-    movies_origin : Origin
+    items_origin : Origin
         Where the movies are from.
-    viewers : polars.DataFrame or None
+    users : polars.DataFrame or None
         Column `user` and traits.
-    scale : Scale or None
+    scale : RatingScale or None
     positive_ids : bool
     official : dict of str to polars.DataFrame
         The test part of each official split: columns `user`, `item`.
     """
 
-    ratings: pl.DataFrame | Plain
+    ratings: pl.DataFrame | PlainColumns
     origin: Origin
-    movies: pl.DataFrame | None = None
-    movies_origin: Origin = field(default_factory=lambda: Origin("movies"))
-    viewers: pl.DataFrame | None = None
-    scale: Scale | None = None
+    items: pl.DataFrame | None = None
+    items_origin: Origin = field(default_factory=lambda: Origin("items"))
+    users: pl.DataFrame | None = None
+    scale: RatingScale | None = None
     positive_ids: bool = False
     official: dict[str, pl.DataFrame] = field(default_factory=dict)
 
 
-def read_100k(folder: Path) -> Parts:
+def read_100k(folder: Path) -> ParsedTable:
     """ml-100k: `u.data`, `u.item`, `u.genre`, `u.user`, and the splits u1 ... u5, ua, ub."""
     ratings, origin = read_delimited(folder / "u.data", "\t", RATING, header=False)
-    return Parts(
+    return ParsedTable(
         ratings,
         origin,
-        _movies_100k(folder) if (folder / "u.item").exists() else None,
+        _items_100k(folder) if (folder / "u.item").exists() else None,
         Origin("u.item"),
-        _viewers_100k(folder) if (folder / "u.user").exists() else None,
+        _users_100k(folder) if (folder / "u.user").exists() else None,
         WHOLE,
         positive_ids=True,
         official={
@@ -90,7 +90,7 @@ def read_100k(folder: Path) -> Parts:
     )
 
 
-def _movies_100k(folder: Path) -> pl.DataFrame:
+def _items_100k(folder: Path) -> pl.DataFrame:
     genres = read_lines(folder / "u.genre", "|", 2) if (folder / "u.genre").exists() else None
     names = [] if genres is None else [name for name in genres["0"] if name]
     table = read_lines(folder / "u.item", "|", 5 + len(names))
@@ -105,7 +105,7 @@ def _movies_100k(folder: Path) -> pl.DataFrame:
     )
 
 
-def _viewers_100k(folder: Path) -> pl.DataFrame:
+def _users_100k(folder: Path) -> pl.DataFrame:
     path = folder / "u.user"
     table = read_lines(path, "|", 5)
     return table.select(
@@ -116,37 +116,39 @@ def _viewers_100k(folder: Path) -> pl.DataFrame:
     )
 
 
-def read_dat(folder: Path, empty: Empty = np.empty) -> Parts:
-    """ml-1m and ml-10m: `ratings.dat`, `movies.dat`, and `users.dat` where there is one."""
+def read_dat(folder: Path, empty: Empty = np.empty) -> ParsedTable:
+    """ml-1m and ml-10m: `ratings.dat`, `items.dat`, and `users.dat` where there is one."""
     ratings, origin = _read_ratings(folder / "ratings.dat", "::", header=False, empty=empty)
-    movies = viewers = None
+    items = users = None
     if (path := folder / "movies.dat").exists():
         table = read_lines(path, "::", 3)
-        movies = table.select(
+        items = table.select(
             _ids(table["0"], path, "item"),
             pl.col("1").alias("title"),
             pl.col("2").str.split("|").alias("genres"),
         )
     if (path := folder / "users.dat").exists():
         table = read_lines(path, "::", 5)
-        viewers = table.select(
+        users = table.select(
             _ids(table["0"], path, "user"),
             pl.col("2").cast(pl.Int32, strict=False).alias("age"),
             pl.col("1").alias("gender"),
             pl.col("3").alias("occupation"),
         )
-    # ml-10m has half stars and no viewer traits; ml-1m has whole ones
-    stars = ratings.stars if isinstance(ratings, Plain) else ratings["stars"]
-    scale = HALVES if (stars % 1 == 0.5).any() else WHOLE
-    return Parts(ratings, origin, movies, Origin("movies.dat"), viewers, scale, positive_ids=True)
+    # ml-10m has half stars and no user traits; ml-1m has whole ones
+    values = ratings.values if isinstance(ratings, PlainColumns) else ratings["rating"]
+    scale = HALVES if (values % 1 == 0.5).any() else WHOLE
+    return ParsedTable(
+        ratings, origin, items, Origin("movies.dat"), users, scale, positive_ids=True
+    )
 
 
-def read_csv_edition(folder: Path, empty: Empty = np.empty) -> Parts:
-    """The CSV editions: `ratings.csv` and `movies.csv`."""
+def read_csv_edition(folder: Path, empty: Empty = np.empty) -> ParsedTable:
+    """The CSV editions: `ratings.csv` and `items.csv`."""
     names = dict(zip(RATING, CSV_HEADER, strict=True))
     path = folder / "ratings.csv"
     ratings, origin = _read_ratings(path, ",", header=True, names=names, empty=empty)
-    movies, where = None, Origin("movies.csv")
+    items, where = None, Origin("movies.csv")
     if (path := folder / "movies.csv").exists():
         header = header_of(path, ",")
         if header[:3] != ["movieId", "title", "genres"]:
@@ -157,8 +159,8 @@ def read_csv_edition(folder: Path, empty: Empty = np.empty) -> Parts:
         schema: Schema = {"item": pl.Int64, "title": pl.String, "genres": pl.String}
         schema |= dict.fromkeys(header[3:], pl.Null)
         table, where = read_delimited(path, ",", schema, header=True, names={"item": "movieId"})
-        movies = table.with_columns(pl.col("genres").str.split("|"))
-    return Parts(ratings, origin, movies, where, None, HALVES, positive_ids=True)
+        items = table.with_columns(pl.col("genres").str.split("|"))
+    return ParsedTable(ratings, origin, items, where, None, HALVES, positive_ids=True)
 
 
 def _read_ratings(
@@ -168,7 +170,7 @@ def _read_ratings(
     header: bool,
     names: dict[str, str] | None = None,
     empty: Empty,
-) -> tuple[pl.DataFrame | Plain, Origin]:
+) -> tuple[pl.DataFrame | PlainColumns, Origin]:
     """The four columns in their usual order, by the quick way if the file is plain."""
     if plain := read_plain(path, separator, header=header, empty=empty):
         return plain, Origin(path.name, 1 + header, names or {})
@@ -215,9 +217,9 @@ class Edition:
     ----------
     name : str
         As in ``matinee data fetch NAME``.
-    ratings, viewers, movies : int
+    ratings, users, items : int
         As its README states them (0: it grows and changes).
-    stars : str
+    values : str
         The scale.
     year : str
         When it was published.
@@ -225,9 +227,9 @@ class Edition:
 
     name: str
     ratings: int
-    viewers: int
-    movies: int
-    stars: str
+    users: int
+    items: int
+    values: str
     year: str
 
     @property

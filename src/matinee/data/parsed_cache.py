@@ -25,16 +25,16 @@ from numpy.typing import NDArray
 from matinee.data.cache import BESIDE, cache_folder
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
-from matinee.data.id_map import Ids
-from matinee.data.ratings import Ratings, Scale
-from matinee.kernels.csr import Empty, Rows, add_up_words, release, slices
+from matinee.data.id_map import IdMap
+from matinee.data.ratings import Ratings, RatingScale
+from matinee.kernels.csr import Empty, Rows, checksum_words, release, slices
 from matinee.kernels.parallel import run_blocks
 from matinee.storage.atomic import new_folder
 
 FORMAT = 1
 KEPT_FROM = 32 * 2**20  # bytes of the source; smaller ones are read in well under a second
 KEPT = 4  # entries; the one not used for longest goes first
-COLUMNS = {"user": np.int32, "item": np.int32, "stars": np.float32, "timestamp": np.int64}
+COLUMNS = {"user": np.int32, "item": np.int32, "rating": np.float32, "timestamp": np.int64}
 WAYS = ("by_user", "by_item")
 ROWS = {"indptr": np.int64, "indices": np.int32, "values": np.float32}
 ARRAYS = COLUMNS | {f"{way}.{part}": ROWS[part] for way in WAYS for part in ROWS}
@@ -148,10 +148,10 @@ def _write(arrays: _Arrays, prepare: Callable[[Empty], Dataset], stamp: dict[str
     numbers = {n: arrays.number_of(array) for n, array in named.items() if array is not None}
     tables = {
         "users": pl.DataFrame({"id": ratings.user_ids.values}),
-        "movies": catalog.frame.with_columns(id=catalog.ids.values),
+        "items": catalog.frame.with_columns(id=catalog.ids.values),
     }
-    if dataset.viewers is not None:
-        tables["viewers"] = dataset.viewers
+    if dataset.users is not None:
+        tables["users"] = dataset.users
     for name, table in tables.items():
         table.write_parquet(folder / f"{name}.parquet")
     sums = {}
@@ -186,7 +186,7 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
         if _digest(path) != digest:
             raise ValueError("a damaged table")
         tables[name] = pl.read_parquet(path)
-    user_ids, item_ids = Ids(tables["users"]["id"]), Ids(tables["movies"]["id"])
+    user_ids, item_ids = IdMap(tables["users"]["id"]), IdMap(tables["items"]["id"])
     users, items = len(user_ids), len(item_ids)
     limits = {"user": users, "item": items, "by_user.indices": items, "by_item.indices": users}
     arrays = {}
@@ -207,15 +207,15 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
             array[0] == 0 and array[-1] == n and np.all(array[1:] >= array[:-1])
         ):
             raise ValueError("rows that lead nowhere")
-    columns = (arrays["user"], arrays["item"], arrays["stars"], arrays.get("timestamp"))
-    ratings = Ratings(*columns, user_ids, item_ids, Scale(*manifest["scale"])).sorted_as(
+    columns = (arrays["user"], arrays["item"], arrays["rating"], arrays.get("timestamp"))
+    ratings = Ratings(*columns, user_ids, item_ids, RatingScale(*manifest["scale"])).sorted_as(
         *(Rows(*(arrays[f"{way}.{part}"] for part in Rows._fields)) for way in WAYS)
     )
     for array in arrays.values():
         release(array)
     os.utime(entry / "manifest.json")
-    catalog = Catalog(item_ids, tables["movies"].drop("id"), tuple(manifest["genres"]))
-    return Dataset(ratings, catalog, tables.get("viewers"))
+    catalog = Catalog(item_ids, tables["items"].drop("id"), tuple(manifest["genres"]))
+    return Dataset(ratings, catalog, tables.get("users"))
 
 
 def _add_up(path: Path, array: Array) -> tuple[str, int, int]:
@@ -231,7 +231,7 @@ def _add_up(path: Path, array: Array) -> tuple[str, int, int]:
             file.seek(offset + 4 * start)
             if file.readinto(words.data) < words.nbytes:
                 raise ValueError("the file was cut short")
-        return tuple(int(one) for one in add_up_words(words, start))
+        return tuple(int(one) for one in checksum_words(words, start))
 
     sums = run_blocks(of_block, slices(array.nbytes // 4))
     plain, weighted, low, high = zip(*sums, strict=True)

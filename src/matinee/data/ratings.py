@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data.id_map import Ids
+from matinee.data.id_map import IdMap
 from matinee.errors import SettingError
-from matinee.kernels.csr import Rows, both_ways, release, slices, tally, within
+from matinee.kernels.csr import Rows, bincount, csr_and_csc, in_range, release, slices
 
 
 @dataclass(frozen=True)
-class Scale:
+class RatingScale:
     """The stars one may give: from `low` to `high` in steps of `step` (0: anything between)."""
 
     low: float
@@ -31,33 +31,33 @@ class Scale:
         steps = f" in steps of {self.step:g}" if self.step else ""
         return f"{self.low:g} to {self.high:g}{steps}"
 
-    def holds(self, stars: NDArray[np.floating]) -> NDArray[np.bool_]:
+    def holds(self, values: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Which of the given stars are finite and on the scale."""
         with np.errstate(invalid="ignore"):
-            on = (stars >= self.low) & (stars <= self.high)
+            on = (values >= self.low) & (values <= self.high)
             if self.step:
-                steps = (stars - self.low) / self.step
+                steps = (values - self.low) / self.step
                 on &= np.abs(steps - np.round(steps)) < 1e-3
         return on
 
-    def first_off(self, stars: NDArray[np.floating]) -> int | None:
+    def first_off(self, values: NDArray[np.floating]) -> int | None:
         """Where the first of many stars is that is not on the scale, or None."""
-        for start, stop in slices(len(stars)):
-            off = ~self.holds(stars[start:stop])
+        for start, stop in slices(len(values)):
+            off = ~self.holds(values[start:stop])
             if off.any():
                 return start + int(off.argmax())
         return None
 
     @classmethod
-    def of(cls, stars: NDArray[np.floating]) -> "Scale":
+    def of(cls, values: NDArray[np.floating]) -> "RatingScale":
         """The scale that a column of stars seems to be on: its range and smallest step."""
-        some = [pl.Series(stars[start:stop]).unique() for start, stop in slices(len(stars))]
-        values = pl.concat(some).unique().sort().cast(pl.Float64)
+        some = [pl.Series(values[start:stop]).unique() for start, stop in slices(len(values))]
+        levels = pl.concat(some).unique().sort().cast(pl.Float64)
         # over a hundred different values is a continuous scale for all purposes
-        stepped = 1 < len(values) <= 100
-        step = float(values.diff().min()) if stepped else 0.0  # type: ignore[arg-type]
-        scale = cls(float(values[0]), float(values[-1]), round(step, 6))
-        return scale if scale.holds(values.to_numpy()).all() else replace(scale, step=0.0)
+        stepped = 1 < len(levels) <= 100
+        step = float(levels.diff().min()) if stepped else 0.0  # type: ignore[arg-type]
+        scale = cls(float(levels[0]), float(levels[-1]), round(step, 6))
+        return scale if scale.holds(levels.to_numpy()).all() else replace(scale, step=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,41 +68,41 @@ class Ratings:
     ----------
     user, item : int32 (n,)
         Codes, 0-based: positions in `user_ids` and `item_ids`.
-    stars : float32 (n,)
+    values : float32 (n,)
     timestamp : int64 (n,) or None
         Unix seconds.
-    user_ids, item_ids : Ids
+    user_ids, item_ids : IdMap
         Original ids. Parts of a split share them, so that codes mean the same in
         each; some ids may then have no rating.
-    scale : Scale
+    scale : RatingScale
     """
 
     user: NDArray[np.int32]
     item: NDArray[np.int32]
-    stars: NDArray[np.float32]
+    values: NDArray[np.float32]
     timestamp: NDArray[np.int64] | None
-    user_ids: Ids
-    item_ids: Ids
-    scale: Scale
+    user_ids: IdMap
+    item_ids: IdMap
+    scale: RatingScale
 
     def __post_init__(self) -> None:
-        for column in (self.user, self.item, self.stars, self.timestamp):
+        for column in (self.user, self.item, self.values, self.timestamp):
             if column is not None:
                 column.flags.writeable = False
         for codes, ids in ((self.user, self.user_ids), (self.item, self.item_ids)):
             # kernels go where codes point without looking
-            if not within(codes, len(ids)):
+            if not in_range(codes, len(ids)):
                 raise ValueError("a code points at no id")
 
     def __repr__(self) -> str:
         return f"Ratings({len(self):,}, stars {self.scale})"
 
     def __len__(self) -> int:
-        return len(self.stars)
+        return len(self.values)
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Ratings":
         """The ratings at `rows` (a mask or positions), with the same ids and codes."""
-        columns: dict[str, Any] = {"user": self.user, "item": self.item, "stars": self.stars}
+        columns: dict[str, Any] = {"user": self.user, "item": self.item, "rating": self.values}
         if self.timestamp is not None:
             columns["timestamp"] = self.timestamp
         taken = {}
@@ -126,33 +126,33 @@ class Ratings:
     @cached_property
     def _both_ways(self) -> tuple[Rows, Rows]:
         sizes = len(self.user_ids), len(self.item_ids)
-        return both_ways(self.user, self.item, self.stars, *sizes)
+        return csr_and_csc(self.user, self.item, self.values, *sizes)
 
     @property
     def by_user(self) -> Rows:
-        """Each viewer's movie codes, ascending, and stars."""
+        """Each user's movie codes, ascending, and stars."""
         return self._both_ways[0]
 
     @property
     def by_item(self) -> Rows:
-        """Each movie's viewer codes, ascending, and stars."""
+        """Each movie's user codes, ascending, and stars."""
         return self._both_ways[1]
 
     @property
     def user_counts(self) -> NDArray[np.int64]:
-        """Ratings of each viewer, (users,)."""
-        return tally(self.user, len(self.user_ids))
+        """Ratings of each user, (users,)."""
+        return bincount(self.user, len(self.user_ids))
 
     @property
     def item_counts(self) -> NDArray[np.int64]:
         """Ratings of each movie, (items,)."""
-        return tally(self.item, len(self.item_ids))
+        return bincount(self.item, len(self.item_ids))
 
     def fingerprint(self) -> str:
         """SHA-256 of the ratings, times, ids and scale, by which a run knows its data again."""
         digest = hashlib.sha256()
         digest.update(repr(self.scale).encode())
-        for column in (self.user, self.item, self.stars, self.timestamp):
+        for column in (self.user, self.item, self.values, self.timestamp):
             if column is not None:
                 digest.update(np.ascontiguousarray(column).data)
                 release(column)

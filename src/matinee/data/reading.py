@@ -17,13 +17,13 @@ from matinee.data.movielens import (
     CSV_HEADER,
     EDITIONS,
     TERMS,
-    Parts,
+    ParsedTable,
     read_100k,
     read_csv_edition,
     read_dat,
 )
 from matinee.data.parsed_cache import prepared
-from matinee.data.ratings import Scale
+from matinee.data.ratings import RatingScale
 from matinee.data.tables import SUFFIXES, read_frame, read_own_file
 from matinee.errors import DataError, SettingError
 from matinee.kernels.csr import Empty
@@ -37,7 +37,7 @@ def read(
     source: Any,
     *,
     columns: Mapping[str, str] | None = None,
-    scale: tuple[float, ...] | Scale | None = None,
+    scale: tuple[float, ...] | RatingScale | None = None,
     duplicates: str | None = None,
     name: str | None = None,
 ) -> Dataset:
@@ -51,13 +51,13 @@ def read(
         pandas frame.
     columns : dict, optional
         For one's own tables, which column plays which part, where it cannot be guessed:
-        ``{"user": "reader", "item": "book", "stars": "grade"}``; further parts are
+        ``{"user": "reader", "item": "book", "rating": "grade"}``; further parts are
         `timestamp`, `title`, `genres`, `year`.
     scale : (low, high) or (low, high, step), optional
         The stars one may give. MovieLens editions know theirs; otherwise it is taken from the
         stars themselves.
     duplicates : {"refuse", "last", "mean"}, optional
-        What to do when a viewer rated a movie twice: refuse the table, keep the latest (by
+        What to do when a user rated a movie twice: refuse the table, keep the latest (by
         time, else by row), or average. By default, like the two above, what was said when the
         data were added to the cache, else refuse.
     name : str, optional
@@ -71,7 +71,7 @@ def read(
     Examples
     --------
     >>> import polars as pl
-    >>> table = pl.DataFrame({"user": ["ann", "ann", "bob"], "film": [1, 2, 1], "stars": [4, 5, 3]})
+    >>> table = pl.DataFrame({"user": ["ann", "ann", "bob"], "film": [1, 2, 1], "rating": [4, 5, 3]})
     >>> data = read(table)
     >>> len(data), data.ratings.user_ids.values.to_list(), str(data.ratings.scale)
     (3, ['ann', 'bob'], '3 to 5 in steps of 1')
@@ -83,9 +83,9 @@ def read(
     duplicates = duplicates or kept.get("duplicates", "refuse")
     if duplicates not in DUPLICATES:
         raise SettingError(f"duplicates is one of {', '.join(DUPLICATES)}, not {duplicates!r}.")
-    if scale is not None and not isinstance(scale, Scale):
+    if scale is not None and not isinstance(scale, RatingScale):
         try:
-            scale = Scale(*scale)
+            scale = RatingScale(*scale)
         except TypeError:
             raise SettingError(
                 f"A scale is (low, high) or (low, high, step), not {scale!r}."
@@ -158,7 +158,7 @@ def _ratings_file(folder: Path, called: str | None = None) -> Path:
         path
         for pattern in ("*", "*/*")
         for path in sorted(folder.glob(pattern))
-        if path.suffix in SUFFIXES and not path.name.lower().startswith(("movies", "readme"))
+        if path.suffix in SUFFIXES and not path.name.lower().startswith(("items", "readme"))
     ]
     if len(tables) == 1:
         return tables[0]
@@ -168,7 +168,7 @@ def _ratings_file(folder: Path, called: str | None = None) -> Path:
     )
 
 
-def _read_file(path: Path, columns: Mapping[str, str], empty: Empty) -> Parts:
+def _read_file(path: Path, columns: Mapping[str, str], empty: Empty) -> ParsedTable:
     """Read a file by its layout, with the movies that lie beside it."""
     if not path.is_file():
         raise DataError(f"{path}: this is not a file.")

@@ -45,20 +45,20 @@ def disjoint(masks: Mapping[str, NDArray[np.bool_]]) -> list[str]:
 
 
 def last(ratings: Ratings, count: int) -> NDArray[np.bool_]:
-    """The latest `count` ratings of each viewer with more than that; ties go by row."""
+    """The latest `count` ratings of each user with more than that; ties go by row."""
     if count < 1:
         raise SettingError(f"At least the last 1 rating is held out, not {count}.")
     timestamp = _timestamps(ratings)
     order = np.lexsort((timestamp, ratings.user))  # stable: rows of one second keep their order
     counts = ratings.user_counts
     from_end = np.repeat(np.cumsum(counts), counts) - np.arange(len(ratings))
-    held_out = (from_end <= count) & (np.repeat(counts, counts) > count)
+    holdout = (from_end <= count) & (np.repeat(counts, counts) > count)
     mask = np.zeros(len(ratings), bool)
-    mask[order[held_out]] = True
+    mask[order[holdout]] = True
     return mask
 
 
-def by_time(ratings: Ratings, fraction: float) -> NDArray[np.bool_]:
+def temporal(ratings: Ratings, fraction: float) -> NDArray[np.bool_]:
     """The latest ratings: at most `fraction` of all.
 
     Ratings of the same second stay together, so that training never sees the test's present;
@@ -72,7 +72,7 @@ def by_time(ratings: Ratings, fraction: float) -> NDArray[np.bool_]:
 
 
 def unknown(train: Ratings, test: Ratings) -> tuple[int, int]:
-    """How many test ratings are by viewers, and how many of movies, without a training rating."""
+    """How many test ratings are by users, and how many of movies, without a training rating."""
     users = (train.user_counts == 0)[test.user]
     items = (train.item_counts == 0)[test.item]
     return int(users.sum()), int(items.sum())

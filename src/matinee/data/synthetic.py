@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
-from matinee.data.id_map import Ids
-from matinee.data.ratings import Ratings, Scale
+from matinee.data.id_map import IdMap
+from matinee.data.ratings import Ratings, RatingScale
 from matinee.errors import SettingError
-from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.kernels.sampling import draw_items, item_keys
 from matinee.progress import progress
 
@@ -32,7 +32,7 @@ USER_BIAS, ITEM_BIAS, FACTOR, NOISE = 0.42, 0.45, 0.42, 0.79  # standard deviati
 GENRE_SHARE = 0.5  # how much of a movie's vector and bias comes from its genres
 FIRST_RATING, LAST_RATING = 946_684_800, 1_704_067_200  # 2000 and 2024, Unix seconds
 BLOCK_ROWS = 4_000_000
-LONG_ROW = 8  # viewers who saw over 1/8 of all movies are drawn by keys, not by rejection
+LONG_ROW = 8  # users who saw over 1/8 of all movies are drawn by keys, not by rejection
 
 GENRES = (
     "Drama", "Comedy", "Thriller", "Romance", "Action", "Horror", "Documentary", "Crime",
@@ -68,54 +68,52 @@ class Truth:
     user_factors: NDArray[np.float32]
     item_factors: NDArray[np.float32]
 
-    def stars(self, user: NDArray[np.int32], item: NDArray[np.int32]) -> NDArray[np.float32]:
+    def values(self, user: NDArray[np.int32], item: NDArray[np.int32]) -> NDArray[np.float32]:
         """Noiseless stars for pairs of codes, float32 (n,), clipped to the scale."""
         inner = np.einsum("nk,nk->n", self.user_factors[user], self.item_factors[item])
-        stars = MEAN + self.user_bias[user] + self.item_bias[item] + inner
-        clipped: NDArray[np.float32] = np.clip(stars, 0.5, 5.0).astype(np.float32)
+        values = MEAN + self.user_bias[user] + self.item_bias[item] + inner
+        clipped: NDArray[np.float32] = np.clip(values, 0.5, 5.0).astype(np.float32)
         return clipped
 
 
-def generate(*, viewers: int, movies: int, ratings: int, seed: int = 0) -> tuple[Dataset, Truth]:
+def generate(*, users: int, items: int, ratings: int, seed: int = 0) -> tuple[Dataset, Truth]:
     """A data set in memory (20 bytes per rating, and a block on its way), and its truth.
 
     Parameters
     ----------
-    viewers, movies, ratings : int
-        Every viewer has at least min(20, `ratings` // `viewers`) ratings.
+    users, items, ratings : int
+        Every user has at least min(20, `ratings` // `users`) ratings.
     seed : int
 
     Examples
     --------
-    >>> data, truth = generate(viewers=50, movies=80, ratings=1500, seed=0)
+    >>> data, truth = generate(users=50, items=80, ratings=1500, seed=0)
     >>> len(data), data.catalog.titles[0]
     (1500, 'Sunken Dancer (1991)')
     """
-    truth, catalog, counts = _plan(viewers, movies, ratings, seed)
+    truth, catalog, counts = _plan(users, items, ratings, seed)
     user, item = np.empty(ratings, np.int32), np.empty(ratings, np.int32)
-    stars, timestamp = np.empty(ratings, np.float32), np.empty(ratings, np.int64)
+    values, timestamp = np.empty(ratings, np.float32), np.empty(ratings, np.int64)
     done = 0
     for block in _blocks(truth, counts, seed):
         rows = slice(done, done + len(block[0]))
-        user[rows], item[rows], stars[rows], timestamp[rows] = block
+        user[rows], item[rows], values[rows], timestamp[rows] = block
         done = rows.stop
     table = Ratings(
         user,
         item,
-        stars,
+        values,
         timestamp,
-        Ids(pl.Series("user", np.arange(1, viewers + 1))),
+        IdMap(pl.Series("user", np.arange(1, users + 1))),
         catalog.ids,
-        Scale(0.5, 5, 0.5),
+        RatingScale(0.5, 5, 0.5),
     )
     return Dataset(table, catalog, name="generated", source="generated"), truth
 
 
-def write_generated(
-    folder: Path, *, viewers: int, movies: int, ratings: int, seed: int = 0
-) -> Truth:
+def write_generated(folder: Path, *, users: int, items: int, ratings: int, seed: int = 0) -> Truth:
     """The same data set as MovieLens CSV files, written block by block in bounded memory."""
-    truth, catalog, counts = _plan(viewers, movies, ratings, seed)
+    truth, catalog, counts = _plan(users, items, ratings, seed)
     folder.mkdir(parents=True, exist_ok=True)
     pl.DataFrame(
         {
@@ -130,9 +128,9 @@ def write_generated(
         progress("Writing ratings", ratings) as tick,
     ):
         out.write(b"userId,movieId,rating,timestamp\n")
-        for user, item, stars, timestamp in _blocks(truth, counts, seed):
+        for user, item, values, timestamp in _blocks(truth, counts, seed):
             pl.DataFrame(
-                {"userId": user + 1, "movieId": item + 1, "rating": stars, "timestamp": timestamp}
+                {"userId": user + 1, "movieId": item + 1, "rating": values, "timestamp": timestamp}
             ).write_csv(out, include_header=False, float_precision=1)
             done += len(user)
             tick(done, "")
@@ -140,17 +138,15 @@ def write_generated(
 
 
 def _plan(
-    viewers: int, movies: int, ratings: int, seed: int
+    users: int, items: int, ratings: int, seed: int
 ) -> tuple[Truth, Catalog, NDArray[np.int64]]:
-    """Truth, movies, and how many ratings each viewer gives."""
-    if viewers < 1 or movies < 1 or not viewers <= ratings <= viewers * movies:
-        raise SettingError(
-            f"{ratings:,} ratings do not fit {viewers:,} viewers and {movies:,} movies."
-        )
+    """Truth, movies, and how many ratings each user gives."""
+    if users < 1 or items < 1 or not users <= ratings <= users * items:
+        raise SettingError(f"{ratings:,} ratings do not fit {users:,} users and {items:,} movies.")
     rng = np.random.default_rng([seed, 1])
-    genres = _genres(movies, rng)
+    genres = _genres(items, rng)
     item = _from_genres(genres, 1 + RANK, rng)
-    user = rng.standard_normal((viewers, 1 + RANK), np.float32)
+    user = rng.standard_normal((users, 1 + RANK), np.float32)
     # factors on both sides have the same spread; their product adds FACTOR**2 to the variance
     spread = np.float32(np.sqrt(FACTOR) / RANK**0.25)
     truth = Truth(
@@ -159,15 +155,15 @@ def _plan(
         user[:, 1:] * spread,
         item[:, 1:] * spread,
     )
-    return truth, _catalog(genres, rng), _activity(viewers, movies, ratings, rng)
+    return truth, _catalog(genres, rng), _activity(users, items, ratings, rng)
 
 
-def _genres(movies: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _genres(items: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """One to three genres for each movie, the first ones in `GENRES` most often."""
     weights = 1.0 / np.arange(1, len(GENRES) + 1) ** 0.7
-    keys = np.log(rng.random((movies, len(GENRES)))) / weights
+    keys = np.log(rng.random((items, len(GENRES)))) / weights
     ranks = (-keys).argsort(axis=1).argsort(axis=1)
-    chosen: NDArray[np.bool_] = ranks < rng.integers(1, 4, size=(movies, 1))
+    chosen: NDArray[np.bool_] = ranks < rng.integers(1, 4, size=(items, 1))
     return chosen
 
 
@@ -184,32 +180,30 @@ def _from_genres(
 
 
 def _catalog(genres: NDArray[np.bool_], rng: np.random.Generator) -> Catalog:
-    movies = len(genres)
-    years = 2023 - rng.geometric(0.05, movies).clip(1, 100)
+    items = len(genres)
+    years = 2023 - rng.geometric(0.05, items).clip(1, 100)
     names = len(FIRST_WORDS) * len(SECOND_WORDS)
-    order = np.concatenate([rng.permutation(names) for _ in range(movies // names + 1)])[:movies]
-    sequel = np.arange(movies) // names  # titles run out: "Silent Harbor 2"
+    order = np.concatenate([rng.permutation(names) for _ in range(items // names + 1)])[:items]
+    sequel = np.arange(items) // names  # titles run out: "Silent Harbor 2"
     titles = [
         f"{FIRST_WORDS[word // len(SECOND_WORDS)]} {SECOND_WORDS[word % len(SECOND_WORDS)]}"
         f"{f' {part + 1}' if part else ''} ({year})"
         for word, part, year in zip(order.tolist(), sequel.tolist(), years.tolist(), strict=True)
     ]
-    ids = pl.Series("item", np.arange(1, movies + 1))
+    ids = pl.Series("item", np.arange(1, items + 1))
     names_of = [[GENRES[g] for g in np.flatnonzero(row)] for row in genres]
     described = pl.DataFrame({"item": ids, "title": titles, "genres": names_of})
-    return Catalog.build(Ids(ids), described)
+    return Catalog.build(IdMap(ids), described)
 
 
-def _activity(
-    viewers: int, movies: int, ratings: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Ratings of each viewer: a common minimum and a log-normal tail that add up exactly."""
-    least = min(20, ratings // viewers)
-    most = max(least, min(movies, int(0.4 * movies) + 20, ratings))
-    if most * viewers < ratings:
-        most = movies
-    tail = rng.lognormal(0.0, 1.45, viewers)
-    counts = np.full(viewers, least, np.int64)
+def _activity(users: int, items: int, ratings: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Ratings of each user: a common minimum and a log-normal tail that add up exactly."""
+    least = min(20, ratings // users)
+    most = max(least, min(items, int(0.4 * items) + 20, ratings))
+    if most * users < ratings:
+        most = items
+    tail = rng.lognormal(0.0, 1.45, users)
+    counts = np.full(users, least, np.int64)
     while (left := ratings - int(counts.sum())) > 0:
         room = counts < most
         share = np.where(room, tail, 0.0)
@@ -221,24 +215,24 @@ def _activity(
     return counts
 
 
-def _popularity(movies: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _popularity(items: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Weights with a long tail, of movies in random order: Mandelbrot's law.
 
-    The constants give half of ml-32m's viewers to the first movie and under five to half of all.
+    The constants give half of ml-32m's users to the first movie and under five to half of all.
     """
-    weights = (np.arange(movies) / (0.002 * movies) + 1.0) ** -2.2
+    weights = (np.arange(items) / (0.002 * items) + 1.0) ** -2.2
     return rng.permutation(weights / weights.sum())
 
 
 def _blocks(
     truth: Truth, counts: NDArray[np.int64], seed: int
 ) -> Iterator[tuple[NDArray[Any], ...]]:
-    """(user, item, stars, timestamp) for a block of viewers after another."""
-    movies = len(truth.item_bias)
-    weights = _popularity(movies, np.random.default_rng([seed, 2]))
+    """(user, item, stars, timestamp) for a block of users after another."""
+    items = len(truth.item_bias)
+    weights = _popularity(items, np.random.default_rng([seed, 2]))
     cumulative = np.cumsum(weights)
     cumulative[-1] = 1.0
-    cells = np.linspace(0, 1, max(1024, movies) + 1)
+    cells = np.linspace(0, 1, max(1024, items) + 1)
     guide = np.searchsorted(cumulative, cells).astype(np.int32)
     starts = np.concatenate(([0], np.cumsum(counts)))
     cuts = np.searchsorted(starts, np.arange(0, starts[-1], BLOCK_ROWS))
@@ -247,28 +241,28 @@ def _blocks(
         wanted = counts[first:stop]
         indptr = np.concatenate(([0], np.cumsum(wanted)))
         item = np.empty(indptr[-1], np.int32)
-        for row in np.flatnonzero(wanted * LONG_ROW > movies):
-            keys = np.empty(movies)
+        for row in np.flatnonzero(wanted * LONG_ROW > items):
+            keys = np.empty(items)
             item_keys(seed, first + row, weights, keys)
             chosen = np.argpartition(-keys, wanted[row] - 1)[: wanted[row]]
             # sorted: the order argpartition leaves them in depends on the processor
             item[indptr[row] : indptr[row + 1]] = np.sort(chosen)
-        short = np.where(wanted * LONG_ROW > movies, 0, wanted)
+        short = np.where(wanted * LONG_ROW > items, 0, wanted)
         drawn_ptr = np.concatenate(([0], np.cumsum(short)))
         drawn = np.empty(drawn_ptr[-1], np.int32)
         run_blocks(
-            draw_items, equal_blocks(drawn_ptr), seed, first, drawn_ptr, cumulative, guide, drawn
+            draw_items, balanced_blocks(drawn_ptr), seed, first, drawn_ptr, cumulative, guide, drawn
         )
         item[np.repeat(short > 0, wanted)] = drawn
         user = np.repeat(np.arange(first, stop), wanted)
         rng = np.random.default_rng([seed, 3, number])
         noise = rng.normal(0, NOISE, len(user))
-        stars = np.clip(np.round(2 * (truth.stars(user, item) + noise)) / 2, 0.5, 5.0)
-        yield user, item.astype(np.int64), stars, _timestamps(indptr, rng)
+        values = np.clip(np.round(2 * (truth.values(user, item) + noise)) / 2, 0.5, 5.0)
+        yield user, item.astype(np.int64), values, _timestamps(indptr, rng)
 
 
 def _timestamps(indptr: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Each viewer rates in one stretch, in any order, somewhere in the years covered."""
+    """Each user rates in one stretch, in any order, somewhere in the years covered."""
     counts = np.diff(indptr)
     began = rng.integers(FIRST_RATING, LAST_RATING, len(counts))
     steps = rng.geometric(1 / 40, indptr[-1])

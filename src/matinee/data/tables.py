@@ -8,23 +8,23 @@ import numpy as np
 import polars as pl
 
 from matinee.data.delimited import ORDER, Schema, header_of, listed, read_delimited, read_plain
-from matinee.data.movielens import Parts
+from matinee.data.movielens import ParsedTable
 from matinee.data.validation import Origin, id_column, unix_seconds
 from matinee.errors import DataError, SettingError
 from matinee.kernels.csr import Empty
 
-USUAL_NAMES: dict[str, tuple[str, ...]] = {
-    "user": ("user", "userid", "viewer", "viewerid", "customer", "customerid", "member", "uid",
+COMMON_NAMES: dict[str, tuple[str, ...]] = {
+    "user": ("user", "userid", "user", "viewerid", "customer", "customerid", "member", "uid",
              "u"),
-    "item": ("item", "itemid", "movie", "movieid", "film", "filmid", "product", "productid",
+    "item": ("item", "itemid", "item", "movieid", "film", "filmid", "product", "productid",
              "isbn", "asin", "iid", "i"),
-    "stars": ("stars", "rating", "score", "ratings", "overall", "value", "bookrating", "r"),
+    "rating": ("rating", "rating", "score", "ratings", "overall", "value", "bookrating", "r"),
     "timestamp": ("timestamp", "time", "date", "datetime", "ratedat", "unixreviewtime", "ts", "t"),
     "title": ("title", "movietitle", "itemtitle", "name", "moviename"),
     "genres": ("genres", "genre", "categories", "tags"),
     "year": ("year", "releaseyear"),
 }  # fmt: skip
-REQUIRED = ("user", "item", "stars")
+REQUIRED = ("user", "item", "rating")
 STORED: dict[str, tuple[Callable[..., pl.LazyFrame], str]] = {
     ".parquet": (pl.scan_parquet, "Parquet"),
     ".arrow": (pl.scan_ipc, "Arrow"),
@@ -34,18 +34,18 @@ STORED: dict[str, tuple[Callable[..., pl.LazyFrame], str]] = {
 SUFFIXES = (".csv", ".tsv", ".txt", *STORED)
 
 
-def read_own_file(path: Path, columns: Mapping[str, str], empty: Empty = np.empty) -> Parts:
-    """A file of ratings; a table of movies may lie beside it (`movies.csv` and the like)."""
+def read_own_file(path: Path, columns: Mapping[str, str], empty: Empty = np.empty) -> ParsedTable:
+    """A file of ratings; a table of movies may lie beside it (`items.csv` and the like)."""
     parts = _read_plain(path, columns, empty) or _parts(*_read_any(path, columns, REQUIRED))
     for suffix in SUFFIXES:
         beside = path.with_name(f"movies{suffix}")
-        if parts.movies is None and beside.exists() and beside != path:
-            movies, where = _read_any(beside, columns, ("item",))
-            return Parts(parts.ratings, parts.origin, _movies(movies, where), where)
+        if parts.items is None and beside.exists() and beside != path:
+            items, where = _read_any(beside, columns, ("item",))
+            return ParsedTable(parts.ratings, parts.origin, _items(items, where), where)
     return parts
 
 
-def read_frame(frame: Any, columns: Mapping[str, str]) -> Parts:
+def read_frame(frame: Any, columns: Mapping[str, str]) -> ParsedTable:
     """A polars frame, a pandas frame, or any mapping of column names to columns."""
     if isinstance(frame, pl.LazyFrame):
         frame = frame.collect()
@@ -91,14 +91,14 @@ def match_columns(
     {'user': 'User ID', 'item': 'Film', 'stars': 'Score'}
     """
     for ours, theirs in columns.items():
-        if ours not in USUAL_NAMES:
-            raise SettingError(f"No part is called {ours!r}; there are {', '.join(USUAL_NAMES)}.")
+        if ours not in COMMON_NAMES:
+            raise SettingError(f"No part is called {ours!r}; there are {', '.join(COMMON_NAMES)}.")
         if ours in (*required, "timestamp") and theirs not in present:
             raise DataError(f"{where}: there is no column {theirs!r}. There are {listed(present)}.")
     chosen = {ours: theirs for ours, theirs in columns.items() if theirs in present}
     plain = {"".join(c for c in name.casefold() if c.isalnum()): name for name in reversed(present)}
-    for ours, usual in USUAL_NAMES.items():
-        for name in usual:
+    for ours, default in COMMON_NAMES.items():
+        for name in default:
             if ours not in chosen and name in plain and plain[name] not in chosen.values():
                 chosen[ours] = plain[name]
     missing = [ours for ours in required if ours not in chosen]
@@ -107,7 +107,7 @@ def match_columns(
             f"{where}: no column looks like {' or '.join(missing)} among {listed(present)}. "
             f"Say which it is: --columns {missing[0]}=NAME, or columns={{{missing[0]!r}: ...}}."
         )
-    return {ours: chosen[ours] for ours in USUAL_NAMES if ours in chosen}
+    return {ours: chosen[ours] for ours in COMMON_NAMES if ours in chosen}
 
 
 def _read_any(
@@ -134,7 +134,7 @@ def _read_any(
     return read_delimited(path, separator, schema, header=True, names=chosen)
 
 
-def _read_plain(path: Path, columns: Mapping[str, str], empty: Empty) -> Parts | None:
+def _read_plain(path: Path, columns: Mapping[str, str], empty: Empty) -> ParsedTable | None:
     """A text file of nothing but ratings in plain numbers; None for any other."""
     if path.suffix in STORED:
         return None
@@ -144,7 +144,7 @@ def _read_plain(path: Path, columns: Mapping[str, str], empty: Empty) -> Parts |
     if not set(parts) <= set(ORDER):
         return None
     plain = read_plain(path, separator, parts, header=True, empty=empty)
-    return Parts(plain, Origin(path.name, 2, chosen)) if plain else None
+    return ParsedTable(plain, Origin(path.name, 2, chosen)) if plain else None
 
 
 def _header(
@@ -174,7 +174,7 @@ def _guess_types(path: Path, separator: str, ours: dict[str, str]) -> Schema:
     for theirs, name in ours.items():
         if name in ("title", "genres"):
             types[theirs] = pl.String
-        elif name == "stars":
+        elif name == "rating":
             types[theirs] = pl.Float32
         elif name == "year":
             types[theirs] = pl.Float64  # "1999.0" is usual where some years are missing
@@ -198,24 +198,26 @@ def _guess_types(path: Path, separator: str, ours: dict[str, str]) -> Schema:
     return types
 
 
-def _parts(table: pl.DataFrame, origin: Origin) -> Parts:
+def _parts(table: pl.DataFrame, origin: Origin) -> ParsedTable:
     for name in ("user", "item"):
         table = table.with_columns(id_column(table[name], origin).alias(name))
     if "timestamp" in table.columns:
         table = table.with_columns(unix_seconds(table["timestamp"], origin).alias("timestamp"))
-    if not (table["stars"].dtype.is_numeric() or table["stars"].dtype == pl.Null):
-        row = table["stars"].is_not_null().arg_max() or 0
-        raise origin.error(row, "stars", f"{table['stars'][row]!r} is not a number of stars")
-    movies = None
+    if not (table["rating"].dtype.is_numeric() or table["rating"].dtype == pl.Null):
+        row = table["rating"].is_not_null().arg_max() or 0
+        raise origin.error(row, "rating", f"{table['rating'][row]!r} is not a number of stars")
+    items = None
     if "title" in table.columns or "genres" in table.columns:
         if "year" in table.columns:  # before rows go, so that a bad one is named rightly
             table = table.with_columns(_years(table["year"], origin).alias("year"))
-        movies = _movies(table.unique("item", keep="first", maintain_order=True), origin)
-    ratings = ["user", "item", "stars", "timestamp"]
-    return Parts(table.select(name for name in ratings if name in table.columns), origin, movies)
+        items = _items(table.unique("item", keep="first", maintain_order=True), origin)
+    ratings = ["user", "item", "rating", "timestamp"]
+    return ParsedTable(
+        table.select(name for name in ratings if name in table.columns), origin, items
+    )
 
 
-def _movies(table: pl.DataFrame, origin: Origin) -> pl.DataFrame:
+def _items(table: pl.DataFrame, origin: Origin) -> pl.DataFrame:
     """Columns `item` and those of `title`, `genres`, `year` that there are."""
     table = table.with_columns(id_column(table["item"], origin).alias("item"))
     if "title" in table.columns:

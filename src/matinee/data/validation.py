@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from matinee.data.ratings import Scale
+from matinee.data.ratings import RatingScale
 from matinee.errors import DataError
 
 EXTREME_ID = 2**62
@@ -32,16 +32,16 @@ class Origin:
 
 
 def check_ratings(
-    table: pl.DataFrame, origin: Origin, scale: Scale | None, positive_ids: bool
-) -> tuple[pl.DataFrame, Scale]:
+    table: pl.DataFrame, origin: Origin, scale: RatingScale | None, positive_ids: bool
+) -> tuple[pl.DataFrame, RatingScale]:
     """Refuse the first bad cell; give back the table in its final types and its scale.
 
     Parameters
     ----------
     table : polars.DataFrame
-        Columns `user`, `item`, `stars` and perhaps `timestamp`.
+        Columns `user`, `item`, `values` and perhaps `timestamp`.
     origin : Origin
-    scale : Scale or None
+    scale : RatingScale or None
         None: take it from the stars themselves.
     positive_ids : bool
         Whether ids below 1 are refused, as in all MovieLens editions.
@@ -49,19 +49,19 @@ def check_ratings(
     if table.height == 0:
         raise DataError(f"{origin.file}: there are no ratings in it.")
     # first of all: what is too large for a float32 is infinite from here on
-    table = table.with_columns(pl.col("stars").cast(pl.Float32))
+    table = table.with_columns(pl.col("rating").cast(pl.Float32))
     for problem in _cell_problems(table, positive_ids):
         column, bad, what = problem
         row = bad.arg_max()
         if row is not None and bad[row]:
             raise origin.error(row, column, what.format(table[column][row]))
-    stars = table["stars"].to_numpy()
-    scale = scale or Scale.of(stars)
-    first = scale.first_off(stars)
+    values = table["rating"].to_numpy()
+    scale = scale or RatingScale.of(values)
+    first = scale.first_off(values)
     if first is not None:
-        value = table["stars"][first]
+        value = table["rating"][first]
         advice = "If that is right, say so with scale=(low, high) (--scale LOW:HIGH)"
-        raise origin.error(first, "stars", f"{value:g} is not on the scale {scale}", advice)
+        raise origin.error(first, "rating", f"{value:g} is not on the scale {scale}", advice)
     return table, scale
 
 
@@ -69,7 +69,7 @@ def _cell_problems(table: pl.DataFrame, positive_ids: bool) -> Iterator[tuple[st
     """(column, which rows are bad, what is wrong with the value), in the order of checking."""
     for column in table.columns:
         yield column, table[column].is_null(), "the cell is empty"
-    yield "stars", ~table["stars"].is_finite(), "{} is not a number of stars"
+    yield "rating", ~table["rating"].is_finite(), "{} is not a number of stars"
     if "timestamp" in table.columns:
         far = table["timestamp"].abs() > LAST_SECOND
         yield "timestamp", far, "{} is not in Unix seconds"

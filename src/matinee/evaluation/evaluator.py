@@ -12,18 +12,18 @@ from matinee.data.dataset import Dataset
 from matinee.data.splits import unknown
 from matinee.evaluation import ranking_metrics as lists
 from matinee.evaluation.metrics import mae, rmse, rmse_interval
-from matinee.evaluation.protocols import Exam
-from matinee.evaluation.uncertainty import bootstrap_interval
+from matinee.evaluation.protocols import RankingTask
+from matinee.evaluation.uncertainty import MetricValue, mean_with_interval
 from matinee.kernels.csr import Rows, take_rows
-from matinee.kernels.parallel import even_blocks, run_blocks
-from matinee.kernels.topk import best_of_rows
-from matinee.models.queries import Viewer
-from matinee.models.topk import viewer_blocks
+from matinee.kernels.parallel import run_blocks, uniform_blocks
+from matinee.kernels.topk import topk_dense
+from matinee.models.queries import UserProfile
+from matinee.models.topk import user_blocks
 from matinee.progress import progress
 from matinee.storage.runs import plain
 
 
-class Recommender(Protocol):
+class ScoringModel(Protocol):
     """Ids in, ids and titles out."""
 
     @property
@@ -33,38 +33,38 @@ class Recommender(Protocol):
     def predict(
         self, users: Any, items: Any, timestamps: Any = None, *, unknown: str = "error"
     ) -> NDArray[np.float32]:
-        """Stars for pairs of a viewer and a movie, given at some time, float32 (n,)."""
+        """Stars for pairs of a user and a movie, given at some time, float32 (n,)."""
 
-    def scores(self, user: Any, *, by: str | None = None) -> NDArray[np.float32]:
-        """What lists are ranked by: float32 (items,), of several viewers (viewers, items)."""
+    def scores(self, user: Any, *, head: str | None = None) -> NDArray[np.float32]:
+        """What lists are ranked by: float32 (items,), of several users (users, items)."""
 
-    def recommend(self, user: Any, n: int = 10, *, by: str | None = None) -> pl.DataFrame:
-        """The best n movies: columns `item`, `title`, `genres`, `stars`, `score`."""
+    def recommend(self, user: Any, n: int = 10, *, head: str | None = None) -> pl.DataFrame:
+        """The best n movies: columns `item`, `title`, `genres`, `values`, `score`."""
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class RatingMetrics:
     """Errors on held-out ratings, in stars, and how many ratings they are over.
 
-    `rmse_interval` says where the RMSE would lie with other viewers, at 95 %. Ratings by viewers,
+    `rmse_interval` says where the RMSE would lie with other users, at 95 %. Ratings by users,
     or of movies, that training has never seen are judged like all others: the model answers with
-    what it knows, the average viewer or a movie's genres.
+    what it knows, the average user or a movie's genres.
     """
 
     ratings: int
     rmse: float
     rmse_interval: tuple[float, float] | None
     mae: float
-    by_unknown_viewers: int
-    of_unknown_movies: int
+    cold_start_user_ratings: int
+    cold_start_item_ratings: int
 
 
-def evaluate(model: Recommender, train: Dataset, test: Dataset) -> HeldOut:
+def evaluate(model: ScoringModel, train: Dataset, test: Dataset) -> RatingMetrics:
     """Predict every rating of `test` and compare.
 
     Parameters
     ----------
-    model : Recommender
+    model : ScoringModel
         Trained on `train`.
     train, test : Dataset
         The two parts of one split.
@@ -73,24 +73,24 @@ def evaluate(model: Recommender, train: Dataset, test: Dataset) -> HeldOut:
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> train, test = data.split("random", test_fraction=0.1)
-    >>> evaluate(matinee.BiasOnly().fit(train), train, test).ratings
+    >>> evaluate(matinee.Bias().fit(train), train, test).ratings
     150
     """
     ratings, predicted = test.ratings, predict_all(model, test)
     by_unknown, of_unknown = unknown(train.ratings, ratings)
-    return HeldOut(
+    return RatingMetrics(
         len(ratings),
-        rmse(predicted, ratings.stars),
-        rmse_interval(predicted, ratings.stars, ratings.user),
-        mae(predicted, ratings.stars),
+        rmse(predicted, ratings.values),
+        rmse_interval(predicted, ratings.values, ratings.user),
+        mae(predicted, ratings.values),
         by_unknown,
         of_unknown,
     )
 
 
-def predict_all(model: Recommender, test: Dataset) -> NDArray[np.float32]:
+def predict_all(model: ScoringModel, test: Dataset) -> NDArray[np.float32]:
     """Predicted stars of every rating of `test`; what is unknown is the average, float32 (n,)."""
     ratings = test.ratings
     users, items = ratings.user_ids.values[ratings.user], ratings.item_ids.values[ratings.item]
@@ -102,154 +102,145 @@ SHORT = 10  # places that fit a screen: for everything beyond accuracy
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A mean over viewers with its 95 % bootstrap interval, or a figure of the whole catalogue.
-
-    The interval says how the figure would vary with other viewers; it knows nothing of other
-    seeds or other times.
-    """
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class ListFigures:
-    """How good lists are, by the names of the figures, and over how many viewers.
+class RankingMetrics:
+    """How good lists are, by the names of the figures, and over how many users.
 
     ``hit_rate@10`` and so on are defined in `matinee.evaluation.ranking_metrics`.
     """
 
     protocol: str
-    viewers: int
-    figures: Mapping[str, Figure]
+    users: int
+    metrics: Mapping[str, MetricValue]
     note: str = ""
 
     def __getitem__(self, name: str) -> float:
-        return self.figures[name].value
+        return self.metrics[name].value
 
     def as_json(self) -> dict[str, Any]:
         """Plain values with stable keys."""
-        figures = {
-            name: {"value": plain(one.value), "low": plain(one.low), "high": plain(one.high)}
-            for name, one in self.figures.items()
+        metrics = {
+            name: {"value": plain(one.value), "low": plain(one.ci_low), "high": plain(one.ci_high)}
+            for name, one in self.metrics.items()
         }
         return {
             "protocol": self.protocol,
-            "viewers": self.viewers,
+            "users": self.users,
             "note": self.note,
-            "figures": figures,
+            "metrics": metrics,
         }
 
 
 @dataclass(frozen=True, eq=False)
-class ListsOfViewers:
-    """How good each judged viewer's list is, and how good all of them are together.
+class PerUserMetrics:
+    """How good each judged user's list is, and how good all of them are together.
 
     Parameters
     ----------
-    exam : Exam
-    values : mapping of str to float64 (viewers,)
-        By the names of the figures, in the order of ``exam.users``.
+    task : RankingTask
+    values : mapping of str to float64 (users,)
+        By the names of the figures, in the order of ``task.users``.
     of_all : mapping of str to float
         Figures of the whole catalogue, which no single list has.
     """
 
-    exam: Exam
+    task: RankingTask
     values: Mapping[str, NDArray[np.float64]]
     of_all: Mapping[str, float]
 
-    def figures(self) -> ListFigures:
-        """Means over the viewers, with their intervals."""
-        figures = {name: mean_figure(values) for name, values in self.values.items()}
-        figures |= {name: Figure(value) for name, value in self.of_all.items()}
-        return ListFigures(self.exam.protocol, len(self.exam), figures, self.exam.note)
+    def metrics(self) -> RankingMetrics:
+        """Means over the users, with their intervals."""
+        metrics = {name: mean_with_interval(values) for name, values in self.values.items()}
+        metrics |= {name: MetricValue(value) for name, value in self.of_all.items()}
+        return RankingMetrics(self.task.protocol, len(self.task), metrics, self.task.note)
 
 
-def judge(model: Recommender, exam: Exam, *, by: str | None = None) -> ListFigures:
-    """Rank every movie for every judged viewer, and compare with what they went on to watch.
+def evaluate_ranking(
+    model: ScoringModel, task: RankingTask, *, head: str | None = None
+) -> RankingMetrics:
+    """Rank every movie for every judged user, and compare with what they went on to watch.
 
     Parameters
     ----------
-    model : Recommender
-        Trained on ``exam.train``.
-    exam : Exam
-    by : {"ranking", "stars"}, optional
+    model : ScoringModel
+        Trained on ``task.train``.
+    task : RankingTask
+    head : {"ranking", "rating"}, optional
         Which head makes the lists.
 
     Examples
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> from matinee.evaluation.protocols import leave_last_out
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> exam = leave_last_out(data)
-    >>> found = judge(matinee.Popularity().fit(exam.train), exam)
-    >>> found.viewers, 0 < found["ndcg@10"] < 1
+    >>> from matinee.evaluation.protocols import leave_one_out
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    >>> task = leave_one_out(data)
+    >>> found = evaluate_ranking(matinee.Popularity().fit(task.train), task)
+    >>> found.users, 0 < found["ndcg@10"] < 1
     (60, True)
     """
-    return judge_each(model, exam, by=by).figures()
+    return evaluate_ranking_per_user(model, task, head=head).metrics()
 
 
-def judge_each(model: Recommender, exam: Exam, *, by: str | None = None) -> ListsOfViewers:
-    """The same as `judge`, viewer by viewer.
+def evaluate_ranking_per_user(
+    model: ScoringModel, task: RankingTask, *, head: str | None = None
+) -> PerUserMetrics:
+    """The same as `evaluate_ranking`, user by user.
 
-    Scores are exact and held for a block of viewers at a time, so memory does not grow with
-    the number of viewers beyond their lists.
+    Scores are exact and held for a block of users at a time, so memory does not grow with
+    the number of users beyond their lists.
 
     Examples
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> from matinee.evaluation.protocols import leave_last_out
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> exam = leave_last_out(data)
-    >>> found = judge_each(matinee.Popularity().fit(exam.train), exam)
+    >>> from matinee.evaluation.protocols import leave_one_out
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    >>> task = leave_one_out(data)
+    >>> found = evaluate_ranking_per_user(matinee.Popularity().fit(task.train), task)
     >>> found.values["ndcg@10"].shape
     (60,)
     """
-    movies = len(exam.train.catalog)
-    width = min(DEPTH, movies)
-    listed = np.empty((len(exam), width), np.int32)
-    hits = np.zeros((len(exam), width), bool)
-    with progress("Judging lists", len(exam)) as tick:
-        for first, last in viewer_blocks(len(exam), movies):
+    items = len(task.train.catalog)
+    width = min(DEPTH, items)
+    listed = np.empty((len(task), width), np.int32)
+    hits = np.zeros((len(task), width), bool)
+    with progress("Judging lists", len(task)) as tick:
+        for first, last in user_blocks(len(task), items):
             rows = np.arange(first, last)
-            scores = model.scores(_who(exam, rows), by=by)
-            relevant = take_rows(exam.relevant, rows)
-            if exam.candidates is not None:
-                rank = _sampled_rank(scores, take_rows(exam.candidates, rows), relevant)
+            scores = model.scores(_who(task, rows), head=head)
+            relevant = take_rows(task.relevant, rows)
+            if task.candidates is not None:
+                rank = _sampled_rank(scores, take_rows(task.candidates, rows), relevant)
                 shown = np.flatnonzero(rank < width)
                 hits[first + shown, rank[shown]] = True
             else:
-                known = take_rows(exam.history, rows)
+                known = take_rows(task.history, rows)
                 _best(scores, known, listed[first:last])
-                hits[first:last] = _members(listed[first:last], relevant, movies)
+                hits[first:last] = _members(listed[first:last], relevant, items)
             tick(last, "")
-    counts = np.diff(exam.relevant.indptr)
-    values = _accuracy(hits, counts, sampled=exam.candidates is not None)
-    if exam.candidates is not None:
-        return ListsOfViewers(exam, values, {})
+    counts = np.diff(task.relevant.indptr)
+    values = _accuracy(hits, counts, sampled_negatives=task.candidates is not None)
+    if task.candidates is not None:
+        return PerUserMetrics(task, values, {})
     short = listed[:, :SHORT]
-    return ListsOfViewers(exam, values | _beyond_accuracy(short, exam), _of_all(short, movies))
+    return PerUserMetrics(task, values | _beyond_accuracy(short, task), _of_all(short, items))
 
 
-def _who(exam: Exam, rows: NDArray[np.intp]) -> Any:
-    """The judged viewers as the model is asked: ids of those it knows, else their ratings."""
-    if not exam.folded_in:
-        return exam.train.ratings.user_ids.values[exam.users[rows]]
-    indptr, items, stars = take_rows(exam.history, rows)
+def _who(task: RankingTask, rows: NDArray[np.intp]) -> Any:
+    """The judged users as the model is asked: ids of those it knows, else their ratings."""
+    if not task.folded_in:
+        return task.train.ratings.user_ids.values[task.users[rows]]
+    indptr, items, values = take_rows(task.history, rows)
     cuts = indptr[1:-1]
-    pairs = zip(np.split(items, cuts), np.split(stars, cuts), strict=True)
-    return [Viewer(codes, given) for codes, given in pairs]
+    pairs = zip(np.split(items, cuts), np.split(values, cuts), strict=True)
+    return [UserProfile(codes, given) for codes, given in pairs]
 
 
 def _best(scores: NDArray[np.float32], known: Rows, listed: NDArray[np.int32]) -> None:
-    """Fill `listed` with the best movies of each viewer, but for those they are known by."""
+    """Fill `listed` with the best movies of each user, but for those they are known by."""
     run_blocks(
-        best_of_rows,
-        even_blocks(len(scores)),
+        topk_dense,
+        uniform_blocks(len(scores)),
         np.ascontiguousarray(scores),
         np.ones(scores.shape[1], bool),
         known.indptr,
@@ -259,11 +250,11 @@ def _best(scores: NDArray[np.float32], known: Rows, listed: NDArray[np.int32]) -
     )
 
 
-def _members(listed: NDArray[np.int32], relevant: Rows, movies: int) -> NDArray[np.bool_]:
+def _members(listed: NDArray[np.int32], relevant: Rows, items: int) -> NDArray[np.bool_]:
     """Which places hold a movie of the same row of `relevant`."""
     row = np.repeat(np.arange(len(listed)), np.diff(relevant.indptr))
-    wanted = row * movies + relevant.indices
-    keys = np.arange(len(listed))[:, None] * movies + listed
+    wanted = row * items + relevant.indices
+    keys = np.arange(len(listed))[:, None] * items + listed
     return np.isin(keys, wanted) & (listed >= 0)
 
 
@@ -281,7 +272,7 @@ def _sampled_rank(
 
 
 def _accuracy(
-    hits: NDArray[np.bool_], counts: NDArray[np.int64], sampled: bool
+    hits: NDArray[np.bool_], counts: NDArray[np.int64], sampled_negatives: bool
 ) -> dict[str, NDArray[np.float64]]:
     def at(k: int) -> int:
         return int(min(k, hits.shape[1]))
@@ -291,7 +282,7 @@ def _accuracy(
         "ndcg@10": lists.ndcg(hits, counts, at(10)),
         f"mrr@{DEPTH}": lists.reciprocal_rank(hits),
     }
-    if not sampled:
+    if not sampled_negatives:
         found |= {
             "ndcg@100": lists.ndcg(hits, counts, at(100)),
             "precision@10": lists.precision(hits, at(10)),
@@ -303,26 +294,21 @@ def _accuracy(
     return found
 
 
-def _beyond_accuracy(listed: NDArray[np.int32], exam: Exam) -> dict[str, NDArray[np.float64]]:
-    ratings, catalog = exam.train.ratings, exam.train.catalog
+def _beyond_accuracy(
+    listed: NDArray[np.int32], task: RankingTask
+) -> dict[str, NDArray[np.float64]]:
+    ratings, catalog = task.train.ratings, task.train.catalog
     counts = ratings.item_counts
-    viewers = int(np.count_nonzero(ratings.user_counts))
+    users = int(np.count_nonzero(ratings.user_counts))
     return {
         f"popularity_share@{SHORT}": lists.popularity_share(listed, counts),
-        f"novelty@{SHORT}": lists.novelty(listed, counts, viewers),
+        f"novelty@{SHORT}": lists.novelty(listed, counts, users),
         f"diversity@{SHORT}": lists.genre_diversity(listed, catalog.genre_matrix),
     }
 
 
-def _of_all(listed: NDArray[np.int32], movies: int) -> dict[str, float]:
+def _of_all(listed: NDArray[np.int32], items: int) -> dict[str, float]:
     return {
-        f"coverage@{SHORT}": lists.coverage(listed, movies),
-        f"gini@{SHORT}": lists.gini(listed, movies),
+        f"coverage@{SHORT}": lists.coverage(listed, items),
+        f"gini@{SHORT}": lists.gini(listed, items),
     }
-
-
-def mean_figure(values: NDArray[np.float64]) -> Figure:
-    """The mean over viewers with its interval; viewers with nan are left out."""
-    if np.isnan(values).all():
-        return Figure(float("nan"))
-    return Figure(float(np.nanmean(values)), *bootstrap_interval(values))

@@ -1,4 +1,4 @@
-"""Who is served how well: errors and lists by how much is known of a viewer or a movie."""
+"""Who is served how well: errors and lists by how much is known of a user or a movie."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,34 +9,35 @@ from numpy.typing import NDArray
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
-from matinee.evaluation.evaluator import Figure, judge, predict_all
+from matinee.evaluation.evaluator import evaluate_ranking, predict_all
 from matinee.evaluation.metrics import rmse, rmse_interval
-from matinee.evaluation.protocols import Exam, held_out
-from matinee.kernels.csr import keep_entries, row_of_entries
-from matinee.models.recommender import FactorModel
+from matinee.evaluation.protocols import RankingTask, holdout
+from matinee.evaluation.uncertainty import MetricValue
+from matinee.kernels.csr import filter_entries, row_of_entries
+from matinee.models.recommender import Recommender
 
-PARTS = 4  # of the viewers, and of the movies
-FIGURE_OF = {"viewers": "ndcg@10", "movies": "recall_capped@20"}
+PARTS = 4  # of the users, and of the movies
+METRIC_OF = {"users": "ndcg@10", "items": "recall_capped@20"}
 """Which figure of lists is told, by what is divided."""
 
 
 @dataclass(frozen=True)
-class Served:
-    """How well one part of the viewers, or of the movies, is served.
+class GroupMetrics:
+    """How well one part of the users, or of the movies, is served.
 
     Parameters
     ----------
-    of : {"viewers", "movies"}
+    of : {"users", "items"}
     least, most : int
         Training ratings of each of them.
     members : int
         How many there are.
     test_ratings : int
         Held-out ratings by them, or of them.
-    rmse : Figure or None
+    rmse : MetricValue or None
         Of predicted stars; None without a rating head or without test ratings.
-    found : Figure or None
-        Of lists: NDCG@10 of these viewers' lists; of movies, the part of those held out that is
+    found : MetricValue or None
+        Of lists: NDCG@10 of these users' lists; of movies, the part of those held out that is
         among the first 20 of a list (capped recall); None if nobody can be judged.
     """
 
@@ -45,60 +46,60 @@ class Served:
     most: int
     members: int
     test_ratings: int
-    rmse: Figure | None
-    found: Figure | None
+    rmse: MetricValue | None
+    found: MetricValue | None
 
 
-def served(
-    model: FactorModel, train: Dataset, test: Dataset, *, exam: Exam | None = None
-) -> list[Served]:
-    """Errors and lists for viewers by activity, then for movies by popularity.
+def evaluate_groups(
+    model: Recommender, train: Dataset, test: Dataset, *, task: RankingTask | None = None
+) -> list[GroupMetrics]:
+    """Errors and lists for users by activity, then for movies by popularity.
 
-    Viewers, and movies, with training ratings are divided into four parts as equal as ties allow,
+    Users, and movies, with training ratings are divided into four parts as equal as ties allow,
     the least active, or known, first; those without any are a part of their own before.
 
     Parameters
     ----------
-    model : FactorModel
+    model : Recommender
     train, test : Dataset
         The two parts of the split it was trained with.
-    exam : Exam, optional
+    task : RankingTask, optional
         Whose lists to judge; by default everybody's.
 
     Examples
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> train, test = data.split("random", test_fraction=0.1)
-    >>> parts = served(matinee.ALS(factors=4).fit(train), train, test)
-    >>> sum(one.test_ratings for one in parts if one.of == "viewers")
+    >>> parts = evaluate_groups(matinee.ALS(factors=4).fit(train), train, test)
+    >>> sum(one.test_ratings for one in parts if one.of == "users")
     150
     """
-    if exam is None:
+    if task is None:
         try:
-            exam = held_out(train, test)
+            task = holdout(train, test)
         except SettingError:  # nobody has both kinds of ratings
-            exam = None
-    predicted = predict_all(model, test) if model.rating else None
+            task = None
+    predicted = predict_all(model, test) if model.rating_head else None
     rows = []
     sides = {
-        "viewers": (train.ratings.user_counts, test.ratings.user),
-        "movies": (train.ratings.item_counts, test.ratings.item),
+        "users": (train.ratings.user_counts, test.ratings.user),
+        "items": (train.ratings.item_counts, test.ratings.item),
     }
     for of, (counts, tested) in sides.items():
         for members in _parts(counts):
             mine = members[tested]
-            part = _part_of(exam, of, members) if exam else None
+            part = _part_of(task, of, members) if task else None
             rows.append(
-                Served(
+                GroupMetrics(
                     of,
                     int(counts[members].min()),
                     int(counts[members].max()),
                     int(members.sum()),
                     int(mine.sum()),
                     _rmse(predicted, test.ratings, mine),
-                    judge(model, part).figures[FIGURE_OF[of]] if part else None,
+                    evaluate_ranking(model, part).metrics[METRIC_OF[of]] if part else None,
                 )
             )
     return rows
@@ -120,25 +121,25 @@ def _parts(counts: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:
 
 def _rmse(
     predicted: NDArray[np.float32] | None, ratings: Ratings, mine: NDArray[np.bool_]
-) -> Figure | None:
+) -> MetricValue | None:
     if predicted is None or not mine.any():
         return None
-    stars = predicted[mine], ratings.stars[mine]
-    return Figure(rmse(*stars), *(rmse_interval(*stars, ratings.user[mine]) or ()))
+    values = predicted[mine], ratings.values[mine]
+    return MetricValue(rmse(*values), *(rmse_interval(*values, ratings.user[mine]) or ()))
 
 
-def _part_of(exam: Exam, of: str, members: NDArray[np.bool_]) -> Exam | None:
-    """The exam of these viewers only, or by these movies only; None if nobody is left."""
-    if of == "movies":
-        wanted = members[exam.relevant.indices]
-        judged = np.unique(row_of_entries(exam.relevant)[wanted])
-        exam = replace(exam, relevant=keep_entries(exam.relevant, wanted))
+def _part_of(task: RankingTask, of: str, members: NDArray[np.bool_]) -> RankingTask | None:
+    """The exam of these users only, or by these movies only; None if nobody is left."""
+    if of == "items":
+        wanted = members[task.relevant.indices]
+        evaluated = np.unique(row_of_entries(task.relevant)[wanted])
+        task = replace(task, relevant=filter_entries(task.relevant, wanted))
     else:
-        judged = np.flatnonzero(members[exam.users])
-    return exam.take(judged) if len(judged) else None
+        evaluated = np.flatnonzero(members[task.users])
+    return task.take(evaluated) if len(evaluated) else None
 
 
-PROMISES = (0.5, 0.8, 0.9)
+COVERAGES = (0.5, 0.8, 0.9)
 SMALLEST = 1e-12  # probability that a logarithm is taken of
 
 
@@ -153,7 +154,7 @@ class Calibration:
     width : dict of float to float
         Mean width of these ranges, in stars.
     log_loss : float
-        Mean of ``-log(probability of the stars that were given)``, in nats.
+        Mean of ``-log(probability of the values that were given)``, in nats.
     log_loss_of_constant : float
         The same of the training part's shares of each number of stars, for everybody.
     """
@@ -164,19 +165,19 @@ class Calibration:
     log_loss_of_constant: float
 
 
-def calibration(model: FactorModel, train: Dataset, test: Dataset) -> Calibration:
+def calibration(model: Recommender, train: Dataset, test: Dataset) -> Calibration:
     """Compare what the model says of each rating of `test` with what was given.
 
     Raises
     ------
     SettingError
-        If the model knows no ranges: see `FactorModel.predict_distribution`.
+        If the model knows no ranges: see `Recommender.predict_proba`.
 
     Examples
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> train, test = data.split("random", test_fraction=0.1)
     >>> found = calibration(matinee.BayesianMF(factors=4, iterations=40).fit(train), train, test)
     >>> found.coverage[0.5] < found.coverage[0.9], found.log_loss < found.log_loss_of_constant
@@ -185,15 +186,15 @@ def calibration(model: FactorModel, train: Dataset, test: Dataset) -> Calibratio
     given = test.ratings
     asked = given.user_ids.values[given.user], given.item_ids.values[given.item], given.timestamp
     coverage, width = {}, {}
-    for promise in PROMISES:
+    for promise in COVERAGES:
         _, ranges = model.predict(*asked, interval=promise, unknown="average")
-        low, high = ranges.T
-        coverage[promise] = float(((given.stars >= low) & (given.stars <= high)).mean())
-        width[promise] = float((high - low).mean(dtype=np.float64))
-    probabilities = model.predict_distribution(*asked, unknown="average")
+        ci_low, ci_high = ranges.T
+        coverage[promise] = float(((given.values >= ci_low) & (given.values <= ci_high)).mean())
+        width[promise] = float((ci_high - ci_low).mean(dtype=np.float64))
+    probabilities = model.predict_proba(*asked, unknown="average")
     levels = np.array([float(name) for name in probabilities.columns])
-    shares = np.bincount(_nearest(levels, train.ratings.stars), minlength=len(levels))
-    level = _nearest(levels, given.stars)
+    shares = np.bincount(_nearest(levels, train.ratings.values), minlength=len(levels))
+    level = _nearest(levels, given.values)
     return Calibration(
         coverage,
         width,
@@ -202,9 +203,9 @@ def calibration(model: FactorModel, train: Dataset, test: Dataset) -> Calibratio
     )
 
 
-def _nearest(levels: NDArray[np.float64], stars: NDArray[np.float32]) -> NDArray[np.intp]:
+def _nearest(levels: NDArray[np.float64], values: NDArray[np.float32]) -> NDArray[np.intp]:
     """Place of the level nearest to each number of stars."""
-    return np.searchsorted((levels[1:] + levels[:-1]) / 2, stars)
+    return np.searchsorted((levels[1:] + levels[:-1]) / 2, values)
 
 
 def _log_loss(probability: NDArray[np.floating]) -> float:

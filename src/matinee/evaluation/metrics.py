@@ -33,11 +33,11 @@ def rmse_interval(
     actual: NDArray[np.floating],
     user: NDArray[np.integer],
 ) -> tuple[float, float] | None:
-    """Where the RMSE would lie with other viewers, at 95 %.
+    """Where the RMSE would lie with other users, at 95 %.
 
-    Ratings of one viewer err together, so viewers are what is drawn: the mean squared error is a
-    ratio of two sums over viewers, whose variance is that of the linearized ratio (Cochran 1977,
-    "Sampling techniques", section 6.3). The bootstrap over viewers gives the same interval.
+    Ratings of one user err together, so users are what is drawn: the mean squared error is a
+    ratio of two sums over users, whose variance is that of the linearized ratio (Cochran 1977,
+    "Sampling techniques", section 6.3). The bootstrap over users gives the same interval.
 
     Parameters
     ----------
@@ -47,11 +47,11 @@ def rmse_interval(
 
     Returns
     -------
-    low, high : float
-        In stars. None if there is one viewer only.
+    ci_low, ci_high : float
+        In stars. None if there is one user only.
 
-    >>> low, high = rmse_interval(np.array([3.0, 5.0, 2.0]), np.array([3, 3, 3.0]), np.arange(3))
-    >>> 0 <= low < 1.29 < high
+    >>> ci_low, ci_high = rmse_interval(np.array([3.0, 5.0, 2.0]), np.array([3, 3, 3.0]), np.arange(3))
+    >>> 0 <= ci_low < 1.29 < ci_high
     True
     """
     interval = _mean_interval(np.square(signed_errors(predicted, actual)), user)
@@ -63,10 +63,10 @@ def mae_interval(
     actual: NDArray[np.floating],
     user: NDArray[np.integer],
 ) -> tuple[float, float] | None:
-    """Where the MAE would lie with other viewers, at 95 %; the same as `rmse_interval`.
+    """Where the MAE would lie with other users, at 95 %; the same as `rmse_interval`.
 
-    >>> low, high = mae_interval(np.array([3.0, 5.0, 2.0]), np.array([3, 3, 3.0]), np.arange(3))
-    >>> 0 <= low < 1 < high
+    >>> ci_low, ci_high = mae_interval(np.array([3.0, 5.0, 2.0]), np.array([3, 3, 3.0]), np.arange(3))
+    >>> 0 <= ci_low < 1 < ci_high
     True
     """
     return _mean_interval(np.abs(signed_errors(predicted, actual)), user)
@@ -75,15 +75,15 @@ def mae_interval(
 def _mean_interval(
     errors: NDArray[np.float64], user: NDArray[np.integer]
 ) -> tuple[float, float] | None:
-    """Where the mean over all ratings would lie with other viewers; errors are not negative."""
+    """Where the mean over all ratings would lie with other users; errors are not negative."""
     _, owner = np.unique(user, return_inverse=True)
     ratings = np.bincount(owner)
-    viewers = len(ratings)
-    if viewers < 2:
+    users = len(ratings)
+    if users < 2:
         return None
     mean = float(errors.mean())
     residual = np.bincount(owner, weights=errors) - mean * ratings
-    variance = viewers / (viewers - 1) * float(np.square(residual).sum()) / len(errors) ** 2
+    variance = users / (users - 1) * float(np.square(residual).sum()) / len(errors) ** 2
     reach = NORMAL_95 * variance**0.5
     return max(0.0, mean - reach), mean + reach
 
@@ -99,14 +99,14 @@ def signed_errors(
 
 
 @dataclass(frozen=True)
-class FigureKind:
-    """One kind of figure; `Figure` is a value of one, with its interval.
+class Metric:
+    """One kind of figure; `MetricValue` is a value of one, with its interval.
 
     Parameters
     ----------
     name : str
         As in Python and JSON: ``"ndcg@10"``.
-    of : {"stars", "lists", "time"}
+    of : {"rating", "ranking", "time"}
     better : {"less", "more"} or None
         None if models are not to be compared by it: it describes them.
     title : str
@@ -116,9 +116,9 @@ class FigureKind:
 
     Examples
     --------
-    >>> FIGURES["rmse"]
+    >>> METRICS["rmse"]
     FigureKind(name='rmse', of='stars', better='less', title='RMSE', form='.4f')
-    >>> FIGURES["ndcg@10"].called, FIGURES["map@10"].called
+    >>> METRICS["ndcg@10"].called, METRICS["map@10"].called
     ('NDCG@10', 'map@10')
     """
 
@@ -134,31 +134,31 @@ class FigureKind:
         return self.title or self.name
 
 
-FIGURES = {
+METRICS = {
     kind.name: kind
     for kind in (
-        FigureKind("rmse", "stars", "less", "RMSE"),
-        FigureKind("mae", "stars", "less", "MAE"),
-        FigureKind("ndcg@10", "lists", "more", "NDCG@10"),
-        FigureKind("hit_rate@10", "lists", "more", "HR@10"),
-        FigureKind("recall_capped@20", "lists", "more", "Recall@20"),
-        FigureKind("ndcg@100", "lists", "more", "NDCG@100"),
-        FigureKind("mrr@100", "lists", "more"),
-        FigureKind("map@10", "lists", "more"),
-        FigureKind("precision@10", "lists", "more"),
-        FigureKind("recall@10", "lists", "more"),
-        FigureKind("recall_capped@50", "lists", "more"),
-        FigureKind("coverage@10", "lists", None, "coverage", ".1%"),
-        FigureKind("popularity_share@10", "lists", None, "popular", ".1%"),
-        FigureKind("novelty@10", "lists", None),
-        FigureKind("diversity@10", "lists", None),
-        FigureKind("gini@10", "lists", None),
-        FigureKind("fit_seconds", "time", None, "fit time, s", ".2f"),
-        FigureKind("test_seconds", "time", None, "test time, s", ".2f"),
+        Metric("rmse", "rating", "less", "RMSE"),
+        Metric("mae", "rating", "less", "MAE"),
+        Metric("ndcg@10", "ranking", "more", "NDCG@10"),
+        Metric("hit_rate@10", "ranking", "more", "HR@10"),
+        Metric("recall_capped@20", "ranking", "more", "Recall@20"),
+        Metric("ndcg@100", "ranking", "more", "NDCG@100"),
+        Metric("mrr@100", "ranking", "more"),
+        Metric("map@10", "ranking", "more"),
+        Metric("precision@10", "ranking", "more"),
+        Metric("recall@10", "ranking", "more"),
+        Metric("recall_capped@50", "ranking", "more"),
+        Metric("coverage@10", "ranking", None, "coverage", ".1%"),
+        Metric("popularity_share@10", "ranking", None, "popular", ".1%"),
+        Metric("novelty@10", "ranking", None),
+        Metric("diversity@10", "ranking", None),
+        Metric("gini@10", "ranking", None),
+        Metric("fit_seconds", "time", None, "fit time, s", ".2f"),
+        Metric("test_seconds", "time", None, "test time, s", ".2f"),
     )
 }
 """All figures, by name, in the order in which people see them."""
-TABLED = {name: kind for name, kind in FIGURES.items() if kind.title}
+REPORTED_METRICS = {name: kind for name, kind in METRICS.items() if kind.title}
 """Those that tables show."""
-MAIN = {"stars": "rmse", "lists": "ndcg@10"}
+PRIMARY_METRIC = {"rating": "rmse", "ranking": "ndcg@10"}
 """The one to look at where there is room for one."""

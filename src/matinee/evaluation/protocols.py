@@ -10,30 +10,30 @@ from numpy.typing import NDArray
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import DataError, SettingError
-from matinee.kernels.csr import Rows, keep_entries, take_rows
+from matinee.kernels.csr import Rows, filter_entries, take_rows
 
 
 @dataclass(frozen=True, eq=False)
-class Exam:
+class RankingTask:
     """What to train on, whom to judge, and by which movies.
 
     Parameters
     ----------
     protocol : str
-        ``"held-out"``, ``"leave-last-out"``, ``"strong"``, ``"time"`` or ``"ncf"``.
+        ``"holdout"``, ``"leave-one-out"``, ``"strong-generalization"``, ``"time"`` or ``"ncf"``.
     train : Dataset
-    users : int32 (viewers,)
-        Codes of the judged viewers, ascending.
+    users : int32 (users,)
+        Codes of the judged users, ascending.
     history : Rows
-        A row for each judged viewer: what they are known by, and is left out of their list.
+        A row for each judged user: what they are known by, and is left out of their list.
         Codes ascend; values are stars.
     folded_in : bool
-        The judged viewers are not in `train`: a model has to fold their history in.
+        The judged users are not in `train`: a model has to fold their history in.
     relevant : Rows
-        A row for each judged viewer: held-out movies that count, at least one. Codes ascend;
+        A row for each judged user: held-out movies that count, at least one. Codes ascend;
         values are stars.
     candidates : Rows, optional
-        A row for each judged viewer: rank only these, the positive among them. Codes ascend;
+        A row for each judged user: rank only these, the positive among them. Codes ascend;
         values mean nothing.
     note : str
         A sentence for tables.
@@ -60,22 +60,22 @@ class Exam:
         if len(self.users) == 0:
             raise SettingError(
                 f"{self.train.name}: nobody can be judged; "
-                "no viewer has both a history and a held-out movie that counts."
+                "no user has both a history and a held-out movie that counts."
             )
 
     def __len__(self) -> int:
         return len(self.users)
 
-    def sample(self, n: int, seed: int = 0) -> "Exam":
-        """The same exam for at most `n` of the judged viewers, drawn at random."""
+    def sample(self, n: int, seed: int = 0) -> "RankingTask":
+        """The same exam for at most `n` of the judged users, drawn at random."""
         if n < 1:
-            raise SettingError(f"At least 1 viewer is judged, not {n}.")
+            raise SettingError(f"At least 1 user is judged, not {n}.")
         if n >= len(self):
             return self
         return self.take(np.sort(generator_of(seed).choice(len(self), n, replace=False)))
 
-    def take(self, rows: NDArray[np.integer]) -> "Exam":
-        """The same exam for some of the judged viewers, by their place among `users`."""
+    def take(self, rows: NDArray[np.integer]) -> "RankingTask":
+        """The same exam for some of the judged users, by their place among `users`."""
         return replace(
             self,
             users=self.users[rows],
@@ -92,9 +92,9 @@ def generator_of(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-STRONG_FRACTION = 0.1  # of the eligible viewers, where no number is given
-STRONG_LEAST = 5  # liked movies of a viewer taken out of training, as in Liang et al. 2018
-BLOCK_VIEWERS = 10_000
+STRONG_FRACTION = 0.1  # of the eligible users, where no number is given
+STRONG_LEAST = 5  # liked movies of a user taken out of training, as in Liang et al. 2018
+BLOCK_USERS = 10_000
 SAMPLED = (
     "Ranked among sampled movies only: compare with papers that do the same, and choose no model "
     "by it (Krichene & Rendle 2020)."
@@ -109,10 +109,10 @@ OTHER_DATA = "Read the data set that the lists were made from, in the order of i
 FRESH_COPY = "Get fresh copies of both files."
 
 
-def held_out(train: Dataset, test: Dataset, *, liked: float | None = None) -> Exam:
-    """Does a list find what known viewers gave stars to in the other part of a split?
+def holdout(train: Dataset, test: Dataset, *, min_rating: float | None = None) -> RankingTask:
+    """Does a list find what known users gave stars to in the other part of a split?
 
-    The usual "weak generalization": everybody judged is in training. Viewers without a training
+    The usual "weak generalization": everybody judged is in training. Users without a training
     rating, or without a test rating that counts, are not judged. Movies without a training rating
     count all the same.
 
@@ -120,24 +120,24 @@ def held_out(train: Dataset, test: Dataset, *, liked: float | None = None) -> Ex
     ----------
     train, test : Dataset
         The two parts of one split.
-    liked : float, optional
+    min_rating : float, optional
         Only test ratings of at least so many stars count; without it, all do.
 
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> exam = held_out(*data.split("random"), liked=4)
-    >>> len(exam), len(exam.relevant.indices), float(exam.relevant.values.min())
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    >>> task = holdout(*data.split("random"), min_rating=4)
+    >>> len(task), len(task.relevant.indices), float(task.relevant.values.min())
     (36, 58, 4.0)
     """
     if not train.ratings.has_codes_of(test.ratings):
         raise SettingError("Training and test part have different ids; take parts of one split.")
-    relevant = test.ratings.take(_liked(test.ratings, liked))
-    judged = (train.ratings.user_counts > 0) & (relevant.user_counts > 0)
-    users = np.flatnonzero(judged).astype(np.int32)
-    return Exam(
-        protocol="held-out",
+    relevant = test.ratings.take(_liked(test.ratings, min_rating))
+    evaluated = (train.ratings.user_counts > 0) & (relevant.user_counts > 0)
+    users = np.flatnonzero(evaluated).astype(np.int32)
+    return RankingTask(
+        protocol="holdout",
         train=train,
         users=users,
         history=take_rows(train.ratings.by_user, users),
@@ -147,156 +147,158 @@ def held_out(train: Dataset, test: Dataset, *, liked: float | None = None) -> Ex
     )
 
 
-def leave_last_out(dataset: Dataset, *, liked: float | None = None) -> Exam:
-    """What will each viewer watch next, given everything before?
+def leave_one_out(dataset: Dataset, *, min_rating: float | None = None) -> RankingTask:
+    """What will each user watch next, given everything before?
 
-    The latest rating of each viewer is held out, as in He et al. 2017 (NCF), and has to be found
-    among all movies, not among a few drawn at random (`sampled`). Viewers with a single rating
-    are not judged, nor are those who did not like their last movie where `liked` asks for it.
+    The latest rating of each user is held out, as in He et al. 2017 (NCF), and has to be found
+    among all movies, not among a few drawn at random (`sampled_negatives`). Users with a single rating
+    are not judged, nor are those who did not like their last movie where `min_rating` asks for it.
     Others may have rated later than the judged moment: training knows the future of everyone
-    else (`by_time` does not).
+    else (`temporal` does not).
     """
-    return replace(held_out(*dataset.split("last"), liked=liked), protocol="leave-last-out")
+    return replace(holdout(*dataset.split("last"), min_rating=min_rating), protocol="leave-one-out")
 
 
-def by_time(dataset: Dataset, *, test_fraction: float = 0.1, liked: float | None = None) -> Exam:
-    """What will viewers watch from a day on, given what everybody watched before?
+def temporal(
+    dataset: Dataset, *, test_fraction: float = 0.1, min_rating: float | None = None
+) -> RankingTask:
+    """What will users watch from a day on, given what everybody watched before?
 
     The one protocol in which nothing is trained on the future (Ji et al. 2023, "A critical study
-    on data leakage in recommender system offline evaluation"). Only viewers with ratings on both
+    on data leakage in recommender system offline evaluation"). Only users with ratings on both
     sides are judged; in data where everybody rates in one sitting, these are few.
     """
     parts = dataset.split("time", test_fraction=test_fraction)
-    return replace(held_out(*parts, liked=liked), protocol="time")
+    return replace(holdout(*parts, min_rating=min_rating), protocol="time")
 
 
-def strong(
+def strong_generalization(
     dataset: Dataset,
     *,
-    viewers: int | None = None,
+    n_users: int | None = None,
     test_fraction: float = 0.2,
-    liked: float | None = None,
+    min_rating: float | None = None,
     seed: int = 0,
-) -> Exam:
+) -> RankingTask:
     """Does a list suit somebody whom training has never seen, going by some of what they like?
 
-    "Strong generalization" of Liang et al. 2018 (Mult-VAE). Some viewers are taken out of
+    "Strong generalization" of Liang et al. 2018 (Mult-VAE). Some users are taken out of
     training entirely, whatever their stars; a model folds part of what they liked in, and is
-    judged by the rest. Their ratings under `liked` are dropped: in the paper they do not exist.
+    judged by the rest. Their ratings under `min_rating` are dropped: in the paper they do not exist.
     Everybody else stays in training with all their ratings; what of it is positive is for the
-    recipe to say. Viewers with fewer than five liked movies are never judged.
+    recipe to say. Users with fewer than five liked movies are never judged.
 
     Parameters
     ----------
     dataset : Dataset
-    viewers : int, optional
+    users : int, optional
         How many to judge; by default a tenth of those with at least five liked movies.
     test_fraction : float
-        Of each judged viewer's liked movies, rounded; at least one, and at least one is left.
-    liked : float, optional
+        Of each judged user's liked movies, rounded; at least one, and at least one is left.
+    min_rating : float, optional
         The least stars of a liked movie; without it, all are liked.
     seed : int
 
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> exam = strong(data, viewers=10, liked=4)
-    >>> len(exam), int((exam.train.ratings.user_counts > 0).sum())
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    >>> task = strong_generalization(data, users=10, min_rating=4)
+    >>> len(task), int((task.train.ratings.user_counts > 0).sum())
     (10, 50)
     """
     if not 0 < test_fraction < 1:
         raise SettingError(f"A test fraction lies between 0 and 1, not at {test_fraction:g}.")
     rng = generator_of(seed)
     ratings = dataset.ratings
-    likes = _liked(ratings, liked)
+    likes = _liked(ratings, min_rating)
     counts = np.bincount(ratings.user[likes], minlength=len(ratings.user_ids))
     eligible = np.flatnonzero(counts >= STRONG_LEAST)
-    if viewers is None:
-        viewers = max(1, round(len(eligible) * STRONG_FRACTION))
-    if not 1 <= viewers <= len(eligible):
+    if n_users is None:
+        n_users = max(1, round(len(eligible) * STRONG_FRACTION))
+    if not 1 <= n_users <= len(eligible):
         raise SettingError(
-            f"{dataset.name}: {len(eligible):,} viewers have the {STRONG_LEAST} liked movies that "
-            f"it takes to be judged; {viewers:,} cannot be drawn from them."
+            f"{dataset.name}: {len(eligible):,} users have the {STRONG_LEAST} liked movies that "
+            f"it takes to be judged; {n_users:,} cannot be drawn from them."
         )
-    users = np.sort(rng.choice(eligible, viewers, replace=False)).astype(np.int32)
+    users = np.sort(rng.choice(eligible, n_users, replace=False)).astype(np.int32)
     taken_out = np.isin(ratings.user, users)
     if taken_out.all():
-        raise SettingError(f"{dataset.name}: {viewers:,} judged viewers leave nobody to train on.")
+        raise SettingError(f"{dataset.name}: {n_users:,} judged users leave nobody to train on.")
     known = take_rows(ratings.take(taken_out & likes).by_user, users)
     counts = np.diff(known.indptr)
     wanted = np.clip(np.rint(counts * test_fraction), 1, counts - 1)
-    # each viewer's entries in random order, of which the first ones are held out
-    order = np.lexsort((rng.random(len(known.indices)), np.repeat(np.arange(viewers), counts)))
+    # each user's entries in random order, of which the first ones are held out
+    order = np.lexsort((rng.random(len(known.indices)), np.repeat(np.arange(n_users), counts)))
     place = np.arange(len(order)) - np.repeat(known.indptr[:-1], counts)
     relevant = np.zeros(len(order), bool)
     relevant[order] = place < np.repeat(wanted, counts)
-    return Exam(
-        protocol="strong",
+    return RankingTask(
+        protocol="strong-generalization",
         train=_part(dataset, ~taken_out),
         users=users,
-        history=keep_entries(known, ~relevant),
+        history=filter_entries(known, ~relevant),
         folded_in=True,
-        relevant=keep_entries(known, relevant),
+        relevant=filter_entries(known, relevant),
     )
 
 
-def sampled(dataset: Dataset, *, negatives: int = 99, seed: int = 0) -> Exam:
-    """Does each viewer's last movie come before movies drawn at random that they never rated?
+def sampled_negatives(dataset: Dataset, *, negatives: int = 99, seed: int = 0) -> RankingTask:
+    """Does each user's last movie come before movies drawn at random that they never rated?
 
     The protocol of the NCF paper (He et al. 2017), for comparison with papers that use it only:
     ranks among few sampled movies can order models otherwise than ranks among all (Krichene &
-    Rendle 2020, "On sampled metrics for item recommendation"). Viewers with a single rating are
+    Rendle 2020, "On sampled metrics for item recommendation"). Users with a single rating are
     not judged; stars make no difference.
 
     Parameters
     ----------
     dataset : Dataset
     negatives : int
-        Movies to draw for each viewer, uniformly and without repetition, among those that
+        Movies to draw for each user, uniformly and without repetition, among those that
         somebody rated but they did not; all of these, where there are fewer.
     seed : int
 
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=90, ratings=1500, seed=0)
-    >>> exam = sampled(data, negatives=9)
-    >>> exam.candidates.indptr[:4].tolist()
+    >>> data, _ = generate(users=60, items=90, ratings=1500, seed=0)
+    >>> task = sampled_negatives(data, negatives=9)
+    >>> task.candidates.indptr[:4].tolist()
     [0, 10, 20, 30]
     """
     if negatives < 1:
-        raise SettingError(f"At least 1 movie is drawn for each viewer, not {negatives}.")
+        raise SettingError(f"At least 1 movie is drawn for each user, not {negatives}.")
     rng = generator_of(seed)
-    exam = leave_last_out(dataset)
+    task = leave_one_out(dataset)
     pool = np.flatnonzero(dataset.ratings.item_counts).astype(np.int32)
-    rows = [np.arange(len(exam))]
-    items = [exam.relevant.indices]  # one for each viewer
-    for start in range(0, len(exam), BLOCK_VIEWERS):
-        rated = take_rows(dataset.ratings.by_user, exam.users[start : start + BLOCK_VIEWERS])
+    rows = [np.arange(len(task))]
+    items = [task.relevant.indices]  # one for each user
+    for start in range(0, len(task), BLOCK_USERS):
+        rated = take_rows(dataset.ratings.by_user, task.users[start : start + BLOCK_USERS])
         row, item = _draw_unrated(rated, pool, negatives, rng)
         rows.append(row + start)
         items.append(item)
     candidates = _sets(
-        np.concatenate(rows), np.concatenate(items), len(exam), len(dataset.ratings.item_ids)
+        np.concatenate(rows), np.concatenate(items), len(task), len(dataset.ratings.item_ids)
     )
-    return replace(exam, protocol="ncf", candidates=candidates, note=SAMPLED)
+    return replace(task, protocol="ncf", candidates=candidates, note=SAMPLED)
 
 
-def given_lists(dataset: Dataset, folder: str | Path, name: str = "ml-1m") -> Exam:
-    """The question of `sampled`, with the very lists that the NCF paper's authors published.
+def read_negatives(dataset: Dataset, folder: str | Path, name: str = "ml-1m") -> RankingTask:
+    """The question of `sampled_negatives`, with the very lists that the NCF paper's authors published.
 
-    Their files number viewers and movies from 0 in the order in which the ratings file first
+    Their files number users and movies from 0 in the order in which the ratings file first
     names them. In some lists the positive stands among its own negatives: there it is
-    simply one candidate. A viewer whose only rating is the test rating is not judged.
+    simply one candidate. A user whose only rating is the test rating is not judged.
 
     Parameters
     ----------
     dataset : Dataset
         With all ratings, in the order of the ratings file.
     folder : path
-        Holds ``{name}.test.rating`` (viewer, movie, stars, timestamp) and
-        ``{name}.test.negative`` (``(viewer,movie)`` and 99 movies), tab-separated.
+        Holds ``{name}.test.rating`` (user, movie, stars, timestamp) and
+        ``{name}.test.negative`` (``(user,item)`` and 99 movies), tab-separated.
     name : str
 
     Raises
@@ -310,21 +312,21 @@ def given_lists(dataset: Dataset, folder: str | Path, name: str = "ml-1m") -> Ex
         raise DataError(f"{tests.name}, line 1: {dataset.name} has no timestamps. {OTHER_DATA}")
     users, items = _in_order_of_appearance(ratings.user), _in_order_of_appearance(ratings.item)
 
-    given = _parse(tests, TEST_LINE, "viewer, movie, stars, timestamp")
+    given = _parse(tests, TEST_LINE, "user, movie, stars, timestamp")
     user, item = (np.array([int(line[part]) for line in given]) for part in (1, 2))
-    stars = np.array([line[3] for line in given], np.float32)
+    values = np.array([line[3] for line in given], np.float32)
     timestamp = np.array([int(line[4]) for line in given])
     strange = (user >= len(users)) | (item >= len(items))
-    _refuse(tests, strange, f"{dataset.name} has no such viewer or movie. {OTHER_DATA}")
+    _refuse(tests, strange, f"{dataset.name} has no such user or movie. {OTHER_DATA}")
     again = np.ones(len(user), bool)
     again[np.unique(user, return_index=True)[1]] = False
-    _refuse(tests, again, f"a second test rating of the same viewer. {FRESH_COPY}")
+    _refuse(tests, again, f"a second test rating of the same user. {FRESH_COPY}")
     user, item = users[user], items[item]
     rows, found = _find(ratings, user, item)
-    found &= (ratings.stars[rows] == stars) & (ratings.timestamp[rows] == timestamp)
+    found &= (ratings.values[rows] == values) & (ratings.timestamp[rows] == timestamp)
     _refuse(tests, ~found, f"{dataset.name} has no such rating. {OTHER_DATA}")
 
-    listed = _parse(lists, LIST_LINE, "(viewer,movie) and 99 movies")
+    listed = _parse(lists, LIST_LINE, "(user,movie) and 99 movies")
     if len(listed) != len(given):
         raise DataError(
             f"{lists.name}, line {min(len(listed), len(given)) + 1}: {len(listed):,} lists for the "
@@ -337,25 +339,25 @@ def given_lists(dataset: Dataset, folder: str | Path, name: str = "ml-1m") -> Ex
     _refuse(lists, number >= len(items), f"{dataset.name} has not so many movies. {OTHER_DATA}")
     negative = items[number]
     rated = _find(ratings, user[:, None], negative)[1] & np.not_equal(negative, item[:, None])
-    _refuse(lists, rated, f"the viewer rated one of the 99 movies. {OTHER_DATA}")
+    _refuse(lists, rated, f"the user rated one of the 99 movies. {OTHER_DATA}")
 
     test = np.zeros(len(ratings), bool)
     test[rows] = True
-    exam = held_out(_part(dataset, ~test), _part(dataset, test))
-    row = np.searchsorted(exam.users, user).clip(max=len(exam) - 1)
-    judged = exam.users[row] == user
-    lists_of = np.column_stack((item, negative))[judged]
+    task = holdout(_part(dataset, ~test), _part(dataset, test))
+    row = np.searchsorted(task.users, user).clip(max=len(task) - 1)
+    evaluated = task.users[row] == user
+    lists_of = np.column_stack((item, negative))[evaluated]
     candidates = _sets(
-        np.repeat(row[judged], lists_of.shape[1]),
+        np.repeat(row[evaluated], lists_of.shape[1]),
         lists_of.ravel(),
-        len(exam),
+        len(task),
         len(ratings.item_ids),
     )
-    return replace(exam, protocol="ncf", candidates=candidates, note=SAMPLED)
+    return replace(task, protocol="ncf", candidates=candidates, note=SAMPLED)
 
 
 def _liked(ratings: Ratings, least: float | None) -> NDArray[np.bool_]:
-    return np.ones(len(ratings), bool) if least is None else np.asarray(ratings.stars >= least)
+    return np.ones(len(ratings), bool) if least is None else np.asarray(ratings.values >= least)
 
 
 def _part(dataset: Dataset, rows: NDArray[np.bool_]) -> Dataset:

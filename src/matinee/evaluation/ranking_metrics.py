@@ -1,17 +1,17 @@
 """How good lists of recommended movies are: accuracy, and what accuracy does not see.
 
-Accuracy is judged by `hits`, bool (viewers, n): whether each place of a viewer's list, best place
+Accuracy is judged by `hits`, bool (users, n): whether each place of a user's list, best place
 first, holds a movie of the test part; places that a shorter list does not have are False. Every
-hit counts the same, however many stars the movie got. `relevant`, int64 (viewers,), is how many
-test movies each viewer has, listed or not. Where the list was cut off is `k`; a list shorter than
+hit counts the same, however many stars the movie got. `relevant`, int64 (users,), is how many
+test movies each user has, listed or not. Where the list was cut off is `k`; a list shorter than
 k is judged as if misses followed.
 
-The rest is judged by `lists`, int32 (viewers, n): the codes of the listed movies, -1 where a list
+The rest is judged by `lists`, int32 (users, n): the codes of the listed movies, -1 where a list
 is shorter. Whole lists count; for the first k places pass ``lists[:, :k]``.
 
 Nothing here sees scores: equal ones are in the order that whoever made the list gave them.
-Viewers without test movies have no accuracy. Functions that are told of such a viewer refuse; the
-others (`hit_rate`, `precision`, `reciprocal_rank`) would say 0, so leave such viewers out before.
+Users without test movies have no accuracy. Functions that are told of such a user refuse; the
+others (`hit_rate`, `precision`, `reciprocal_rank`) would say 0, so leave such users out before.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ def hit_rate(hits: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
 def precision(hits: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
     """Share of hits among the first k places: ``hits@k / k``.
 
-    Always divided by k, however few test movies the viewer has or places the list: with one test
+    Always divided by k, however few test movies the user has or places the list: with one test
     movie the best precision at 10 is 0.1. Herlocker et al. 2004, "Evaluating collaborative
     filtering recommender systems".
 
@@ -46,9 +46,9 @@ def precision(hits: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
 
 
 def recall(hits: NDArray[np.bool_], relevant: NDArray[np.int64], k: int) -> NDArray[np.float64]:
-    """Share of the viewer's test movies among the first k places: ``hits@k / relevant``.
+    """Share of the user's test movies among the first k places: ``hits@k / relevant``.
 
-    The best list stays below 1 where a viewer has more than k test movies; `recall_capped` does
+    The best list stays below 1 where a user has more than k test movies; `recall_capped` does
     not. Herlocker et al. 2004, as for `precision`.
 
     >>> recall(np.array([[False, True], [True, True]]), np.array([1, 4]), k=2)
@@ -92,7 +92,7 @@ def ndcg(hits: NDArray[np.bool_], relevant: NDArray[np.int64], k: int) -> NDArra
 def average_precision(
     hits: NDArray[np.bool_], relevant: NDArray[np.int64], k: int
 ) -> NDArray[np.float64]:
-    """Average of the precision at each hit; its mean over viewers is MAP@k.
+    """Average of the precision at each hit; its mean over users is MAP@k.
 
     The sum over the hits among the first k places of ``hits up to that place / place``, divided by
     ``min(k, relevant)``, so that the best list has 1: McFee et al. 2012, "The million song dataset
@@ -108,7 +108,7 @@ def average_precision(
 
 
 def reciprocal_rank(hits: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """``1 / place`` of the first hit, 0 if the list has none; its mean over viewers is MRR.
+    """``1 / place`` of the first hit, 0 if the list has none; its mean over users is MRR.
 
     Voorhees 1999, "The TREC-8 question answering track report".
 
@@ -119,7 +119,7 @@ def reciprocal_rank(hits: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def coverage(lists: NDArray[np.int32], allowed_items: int) -> float:
-    """Share of the catalogue that is listed at least once: ``distinct movies / allowed_items``.
+    """Share of the catalogue that is listed at least once: ``distinct items / allowed_items``.
 
     `allowed_items` is how many movies could have been listed. The catalogue coverage of Ge et al.
     2010, "Beyond accuracy".
@@ -150,21 +150,19 @@ def popularity_share(lists: NDArray[np.int32], counts: NDArray[np.int64]) -> NDA
     return _mean_over_places(lists, popular)
 
 
-def novelty(
-    lists: NDArray[np.int32], counts: NDArray[np.int64], viewers: int
-) -> NDArray[np.float64]:
-    """Mean over a list's places of ``-log2(counts / viewers)``; nan for an empty list.
+def novelty(lists: NDArray[np.int32], counts: NDArray[np.int64], users: int) -> NDArray[np.float64]:
+    """Mean over a list's places of ``-log2(counts / users)``; nan for an empty list.
 
-    Bits of surprise at finding that somebody has rated the movie: 0 if all `viewers` of the
+    Bits of surprise at finding that somebody has rated the movie: 0 if all `users` of the
     training part have, one more each time half as many have. A movie that nobody has rated is
     taken for one with one rating. Zhou et al. 2010, "Solving the apparent diversity-accuracy
     dilemma of recommender systems"; for kindred measures see Vargas & Castells 2011, "Rank and
     relevance in novelty and diversity metrics for recommender systems".
 
-    >>> novelty(np.int32([[0, 1], [1, -1]]), np.array([8, 2]), viewers=8)
+    >>> novelty(np.int32([[0, 1], [1, -1]]), np.array([8, 2]), users=8)
     array([1., 2.])
     """
-    return _mean_over_places(lists, np.log2(viewers) - np.log2(np.maximum(counts, 1)))
+    return _mean_over_places(lists, np.log2(users) - np.log2(np.maximum(counts, 1)))
 
 
 def genre_diversity(
@@ -181,12 +179,12 @@ def genre_diversity(
     >>> genre_diversity(np.int32([[0, 1, 2], [0, 1, -1]]), genres).round(3)
     array([0.667, 0.5  ])
     """
-    viewers, n = lists.shape
+    users, n = lists.shape
     # code -1 picks the last row
     genres = np.vstack((genre_matrix, np.zeros((1, genre_matrix.shape[1]), np.float32)))
-    diversity = np.full(viewers, np.nan)
+    diversity = np.full(users, np.nan)
     block = max(1, PAIRS // max(1, n * max(n, genres.shape[1])))
-    for start in range(0, viewers, block):
+    for start in range(0, users, block):
         codes = lists[start : start + block]
         there = codes >= 0
         sets = genres[codes]
@@ -238,22 +236,22 @@ def _found(hits: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
 
 
 def _at_least_one(relevant: NDArray[np.int64], hits: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """`relevant`, if there is one number per viewer, and none is 0."""
+    """`relevant`, if there is one number per user, and none is 0."""
     if relevant.shape != hits.shape[:1]:
-        raise ValueError(f"test movies of {len(relevant)} viewers for {len(hits)} lists")
+        raise ValueError(f"test movies of {len(relevant)} users for {len(hits)} lists")
     if (relevant < 1).any():
-        raise ValueError(f"{np.count_nonzero(relevant < 1)} viewers have no test movies")
+        raise ValueError(f"{np.count_nonzero(relevant < 1)} users have no test movies")
     return relevant
 
 
 def _mean_over_places(
-    lists: NDArray[np.int32], per_movie: NDArray[np.float64]
+    lists: NDArray[np.int32], per_item: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Mean of the listed movies' values, nan for empty lists; place by place, to save memory."""
-    per_movie = np.append(per_movie, 0)  # code -1 picks the last
+    per_item = np.append(per_item, 0)  # code -1 picks the last
     total = np.zeros(len(lists))
     for codes in lists.T:
-        total += per_movie[codes]
+        total += per_item[codes]
     places = (lists >= 0).sum(axis=1)
     means = np.full(len(lists), np.nan)
     np.divide(total, places, out=means, where=places > 0)

@@ -1,44 +1,44 @@
 from .comparison import compare
 from .comparison_result import (
     LESS_OR_MORE,
-    Compared,
+    ComparedRun,
     Comparison,
     Difference,
     differing_settings,
     short_names,
 )
 from .cross_validation import CrossValidation, cross_validate
-from .leaderboard import PROTOCOLS, Row, judge_heads, judge_runs
-from .presets import SETUPS, Setup, Step, find_setup, run_setup
-from .provenance import data_of
-from .reproduction import Past, Sameness, same_bits
-from .training import JUDGED, Result, Split, train_and_test
+from .leaderboard import PROTOCOLS, LeaderboardRow, evaluate_heads, evaluate_runs
+from .presets import PRESETS, Preset, PresetStage, get_preset, run_preset
+from .provenance import load_run_data
+from .reproduction import RunDiff, RunSpec, diff_runs
+from .training import MAX_EVAL_USERS, Split, TrainingResult, train_and_evaluate
 
 __all__ = [
-    "JUDGED",
     "LESS_OR_MORE",
+    "MAX_EVAL_USERS",
+    "PRESETS",
     "PROTOCOLS",
-    "SETUPS",
-    "Compared",
+    "ComparedRun",
     "Comparison",
     "CrossValidation",
     "Difference",
-    "Past",
-    "Result",
-    "Row",
-    "Sameness",
-    "Setup",
+    "LeaderboardRow",
+    "Preset",
+    "PresetStage",
+    "RunDiff",
+    "RunSpec",
     "Split",
-    "Step",
+    "TrainingResult",
     "compare",
     "cross_validate",
-    "data_of",
+    "diff_runs",
     "differing_settings",
-    "find_setup",
-    "judge_heads",
-    "judge_runs",
-    "run_setup",
-    "same_bits",
+    "evaluate_heads",
+    "evaluate_runs",
+    "get_preset",
+    "load_run_data",
+    "run_preset",
     "short_names",
-    "train_and_test",
+    "train_and_evaluate",
 ]

@@ -7,33 +7,33 @@ from numpy.typing import NDArray
 
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation.evaluator import Figure, ListsOfViewers, judge_each, predict_all
+from matinee.evaluation.evaluator import PerUserMetrics, evaluate_ranking_per_user, predict_all
 from matinee.evaluation.metrics import mae, mae_interval, rmse, rmse_interval
-from matinee.evaluation.protocols import held_out
-from matinee.evaluation.uncertainty import error_differences, list_differences
+from matinee.evaluation.protocols import holdout
+from matinee.evaluation.uncertainty import MetricValue, error_differences, list_differences
 from matinee.experiments.comparison_result import (
     COMPARED_BY,
-    Compared,
+    ComparedRun,
     Comparison,
     Difference,
     differing_settings,
 )
-from matinee.experiments.provenance import Noted, noted
-from matinee.experiments.training import JUDGED
-from matinee.models.recommender import FactorModel
+from matinee.experiments.provenance import DataProvenance, recorded
+from matinee.experiments.training import MAX_EVAL_USERS
+from matinee.models.recommender import Recommender
 from matinee.storage.runs import plain
 
 
-def compare(runs: Mapping[str, FactorModel]) -> Comparison:
+def compare(runs: Mapping[str, Recommender]) -> Comparison:
     """Compare runs that were tested on the same ratings; the others with the first.
 
     They need not have learned from the same ratings: one may have kept a part aside to know when
-    to stop. Lists are judged for the same viewers and leave out the same movies for all runs, those
-    of the whole training part; of viewers whom all runs know, at most `JUDGED`.
+    to stop. Lists are judged for the same users and leave out the same movies for all runs, those
+    of the whole training part; of users whom all runs know, at most `MAX_EVAL_USERS`.
 
     Parameters
     ----------
-    runs : mapping of str to FactorModel
+    runs : mapping of str to Recommender
         As loaded, by name; two or more.
 
     Raises
@@ -49,48 +49,48 @@ def compare(runs: Mapping[str, FactorModel]) -> Comparison:
     >>> from pathlib import Path
     >>> import matinee
     >>> from matinee.data.synthetic import write_generated
-    >>> from matinee.experiments import Split, train_and_test
+    >>> from matinee.experiments import Split, train_and_evaluate
     >>> folder = tempfile.TemporaryDirectory()
-    >>> _ = write_generated(Path(folder.name), viewers=60, movies=50, ratings=1500, seed=0)
+    >>> _ = write_generated(Path(folder.name), users=60, items=50, ratings=1500, seed=0)
     >>> data = matinee.read(folder.name)
     >>> runs = {
-    ...     "biases": train_and_test(data, matinee.BiasOnly(), Split()).model,
-    ...     "factors": train_and_test(data, matinee.ALS(factors=4), Split()).model,
+    ...     "biases": train_and_evaluate(data, matinee.Bias(), Split()).model,
+    ...     "factors": train_and_evaluate(data, matinee.ALS(factors=4), Split()).model,
     ... }
-    >>> [one.figure for one in compare(runs).differences]
+    >>> [one.metric for one in compare(runs).differences]
     ['rmse', 'mae']
     >>> folder.cleanup()
     """
     if len(runs) < 2:
         raise SettingError("A comparison takes two runs or more.")
-    said = {name: noted(model.about) for name, model in runs.items()}
+    said = {name: recorded(model.metadata) for name, model in runs.items()}
     train, test = _common_parts(said)
     settings = differing_settings(runs)
-    stars = {name: predict_all(model, test) for name, model in runs.items() if model.rating}
-    lists = _judged(runs, train, test)
+    values = {name: predict_all(model, test) for name, model in runs.items() if model.rating_head}
+    lists = _evaluated(runs, train, test)
     compared = {
-        name: Compared(
-            {part: str(head.trainer["name"]) for part, head in model.heads.items()},
-            len(model.rated.indices),
-            said[name].hold_out_validation,
-            plain(model.about.get("fit_seconds")),
-            _error_figures(stars, name, test) | _list_figures(lists, name),
+        name: ComparedRun(
+            {part: str(head.estimator["name"]) for part, head in model.heads.items()},
+            len(model.interactions.indices),
+            said[name].holdout_validation,
+            plain(model.metadata.get("fit_seconds")),
+            _error_metrics(values, name, test) | _list_metrics(lists, name),
         )
         for name, model in runs.items()
     }
-    about = next(iter(runs.values())).about["data"]
+    metadata = next(iter(runs.values())).metadata["data"]
     return Comparison(
-        str(about.get("name")),
-        str(about.get("licence") or ""),
+        str(metadata.get("name")),
+        str(metadata.get("licence") or ""),
         len(test),
-        len(next(iter(lists.values())).exam) if lists else 0,
+        len(next(iter(lists.values())).task) if lists else 0,
         compared,
         settings,
-        tuple(_differences(list(runs), stars, lists, test)),
+        tuple(_differences(list(runs), values, lists, test)),
     )
 
 
-def _common_parts(said: Mapping[str, Noted]) -> tuple[Dataset, Dataset]:
+def _common_parts(said: Mapping[str, DataProvenance]) -> tuple[Dataset, Dataset]:
     """The training and the test part that the runs share; those that do not are refused."""
     first, *others = said
     for name in others:
@@ -116,63 +116,66 @@ def _common_parts(said: Mapping[str, Noted]) -> tuple[Dataset, Dataset]:
     return parts[said[first].split]
 
 
-def _judged(
-    runs: Mapping[str, FactorModel], train: Dataset, test: Dataset
-) -> dict[str, ListsOfViewers]:
-    """The lists of the runs that make some, for viewers whom all of these know."""
-    makers = {name: model for name, model in runs.items() if model.ranking}
+def _evaluated(
+    runs: Mapping[str, Recommender], train: Dataset, test: Dataset
+) -> dict[str, PerUserMetrics]:
+    """The lists of the runs that make some, for users whom all of these know."""
+    makers = {name: model for name, model in runs.items() if model.ranking_head}
     if not makers:
         return {}
     try:
-        exam = held_out(train, test)
+        task = holdout(train, test)
     except SettingError:  # nobody can be judged
         return {}
-    known = [np.diff(model.rated.indptr)[exam.users] > 0 for model in makers.values()]
-    judged = np.flatnonzero(np.logical_and.reduce(known))
-    if len(judged) == 0:
+    known = [np.diff(model.interactions.indptr)[task.users] > 0 for model in makers.values()]
+    evaluated = np.flatnonzero(np.logical_and.reduce(known))
+    if len(evaluated) == 0:
         return {}
-    exam = exam.take(judged).sample(JUDGED)
-    return {name: judge_each(model, exam, by="ranking") for name, model in makers.items()}
-
-
-def _error_figures(
-    stars: Mapping[str, NDArray[np.float32]], name: str, test: Dataset
-) -> dict[str, Figure]:
-    if name not in stars:
-        return {}
-    pairs, user = (stars[name], test.ratings.stars), test.ratings.user
+    task = task.take(evaluated).sample(MAX_EVAL_USERS)
     return {
-        "rmse": Figure(rmse(*pairs), *(rmse_interval(*pairs, user) or ())),
-        "mae": Figure(mae(*pairs), *(mae_interval(*pairs, user) or ())),
+        name: evaluate_ranking_per_user(model, task, head="ranking")
+        for name, model in makers.items()
     }
 
 
-def _list_figures(lists: Mapping[str, ListsOfViewers], name: str) -> dict[str, Figure]:
+def _error_metrics(
+    values: Mapping[str, NDArray[np.float32]], name: str, test: Dataset
+) -> dict[str, MetricValue]:
+    if name not in values:
+        return {}
+    pairs, user = (values[name], test.ratings.values), test.ratings.user
+    return {
+        "rmse": MetricValue(rmse(*pairs), *(rmse_interval(*pairs, user) or ())),
+        "mae": MetricValue(mae(*pairs), *(mae_interval(*pairs, user) or ())),
+    }
+
+
+def _list_metrics(lists: Mapping[str, PerUserMetrics], name: str) -> dict[str, MetricValue]:
     if name not in lists:
         return {}
-    figures = lists[name].figures().figures
-    return {figure: figures[figure] for figure in COMPARED_BY if figure in figures}
+    metrics = lists[name].metrics().metrics
+    return {metric: metrics[metric] for metric in COMPARED_BY if metric in metrics}
 
 
 def _differences(
     names: Sequence[str],
-    stars: Mapping[str, NDArray[np.float32]],
-    lists: Mapping[str, ListsOfViewers],
+    values: Mapping[str, NDArray[np.float32]],
+    lists: Mapping[str, PerUserMetrics],
     test: Dataset,
 ) -> list[Difference]:
     """Of every other run from the first, figure by figure."""
     first, *others = names
     ratings, found = test.ratings, []
-    viewers = len(np.unique(ratings.user))
+    users = len(np.unique(ratings.user))
     for name in others:
-        if first in stars and name in stars:
-            both = stars[first], stars[name]
-            for figure, by in error_differences(*both, ratings.stars, ratings.user).items():
-                found.append(Difference(figure, name, first, by, viewers))
+        if first in values and name in values:
+            both = values[first], values[name]
+            for metric, head in error_differences(*both, ratings.values, ratings.user).items():
+                found.append(Difference(metric, name, first, head, users))
         if first in lists and name in lists:
             one, other = lists[first], lists[name]
-            for figure in COMPARED_BY.keys() & one.values:
-                by = list_differences(one.values[figure], other.values[figure])
-                found.append(Difference(figure, name, first, by, len(one.exam)))
+            for metric in COMPARED_BY.keys() & one.values:
+                head = list_differences(one.values[metric], other.values[metric])
+                found.append(Difference(metric, name, first, head, len(one.task)))
     order = list(COMPARED_BY)
-    return sorted(found, key=lambda one: order.index(one.figure))
+    return sorted(found, key=lambda one: order.index(one.metric))

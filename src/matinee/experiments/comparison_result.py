@@ -7,25 +7,25 @@ from string import ascii_uppercase
 from typing import Any
 
 from matinee.errors import SettingError
-from matinee.evaluation.evaluator import Figure
-from matinee.evaluation.metrics import TABLED
-from matinee.experiments.provenance import noted
+from matinee.evaluation.metrics import REPORTED_METRICS
+from matinee.evaluation.uncertainty import MetricValue
+from matinee.experiments.provenance import recorded
 from matinee.models.head import Head
-from matinee.models.recommender import HEADS, FactorModel
+from matinee.models.recommender import Recommender
 from matinee.storage.runs import plain
 
-NO_RECIPE = "none"
-PARTS = {"stars": "stars", "ranking": "lists"}
+NO_ESTIMATOR = "none"
+PARTS = {"rating": "rating", "ranking": "ranking"}
 """What people call that which a head is for, by how it is asked."""
 
 
 @dataclass(frozen=True)
-class Setting:
+class Hyperparameter:
     """A setting, and what it was in each run.
 
     Parameters
     ----------
-    part : {"stars", "lists", "split", "data"}
+    part : {"rating", "ranking", "split", "data"}
         What it is a setting of.
     name : str
     values : mapping of str to Any
@@ -54,19 +54,19 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class DifferingSettings:
+class HyperparameterDiff:
     """The settings of several runs.
 
     Parameters
     ----------
-    differ : tuple of Setting
+    differ : tuple of Hyperparameter
     same : int
         How many are the same in all runs that predict stars, or make lists.
     of_some : int
         How many belong to some of their recipes only, and do not differ among those.
     """
 
-    differ: tuple[Setting, ...]
+    differ: tuple[Hyperparameter, ...]
     same: int
     of_some: int
 
@@ -84,12 +84,12 @@ class DifferingSettings:
         return f"{self.same} settings are the same{some}."
 
 
-def differing_settings(runs: Mapping[str, FactorModel]) -> DifferingSettings:
+def differing_settings(runs: Mapping[str, Recommender]) -> HyperparameterDiff:
     """Compare what runs were trained with: recipes and their settings, split, how data are read.
 
     Parameters
     ----------
-    runs : mapping of str to FactorModel
+    runs : mapping of str to Recommender
         As loaded, by name.
 
     Raises
@@ -97,37 +97,37 @@ def differing_settings(runs: Mapping[str, FactorModel]) -> DifferingSettings:
     RunError
         If a run does not say what it was trained on.
     """
-    differ: list[Setting] = []
+    differ: list[Hyperparameter] = []
     same = of_some = 0
     for part, settings in _parts(runs).items():
-        having = sum(own.get("recipe") != NO_RECIPE for own in settings.values())
+        having = sum(own.get("estimator") != NO_ESTIMATOR for own in settings.values())
         for name in _names(settings.values()):
             values = {run: own[name] for run, own in settings.items() if name in own}
             first = next(iter(values.values()))
             if any(value != first for value in values.values()):
-                differ.append(Setting(part, name, values))
+                differ.append(Hyperparameter(part, name, values))
             elif len(values) == having:
                 same += 1
             else:
                 of_some += 1
-    return DifferingSettings(tuple(differ), same, of_some)
+    return HyperparameterDiff(tuple(differ), same, of_some)
 
 
-def _parts(runs: Mapping[str, FactorModel]) -> dict[str, dict[str, Mapping[str, Any]]]:
+def _parts(runs: Mapping[str, Recommender]) -> dict[str, dict[str, Mapping[str, Any]]]:
     """The settings of each part of each run that has it."""
     heads = {
-        part: {run: model.heads.get(HEADS[by]) for run, model in runs.items()}
-        for by, part in PARTS.items()
+        part: {run: model.heads.get(head) for run, model in runs.items()}
+        for head, part in PARTS.items()
     }
-    said = {run: noted(model.about) for run, model in runs.items()}
+    said = {run: recorded(model.metadata) for run, model in runs.items()}
     return {
         **{
-            part: {run: _trained_with(head) for run, head in of_runs.items()}
+            part: {run: _trained_with(entry) for run, entry in of_runs.items()}
             for part, of_runs in heads.items()
             if any(of_runs.values())
         },
         "split": {
-            run: {**vars(one.split), "hold_out_validation": one.hold_out_validation}
+            run: {**vars(one.split), "hold_out_validation": one.holdout_validation}
             for run, one in said.items()
         },
         "data": {run: one.reading for run, one in said.items()},
@@ -137,12 +137,12 @@ def _parts(runs: Mapping[str, FactorModel]) -> dict[str, dict[str, Mapping[str, 
 def _trained_with(head: Head | None) -> Mapping[str, Any]:
     """The recipe and its settings; those that it left to the data are what they became."""
     if head is None:
-        return {"recipe": NO_RECIPE}
-    settings = dict(head.trainer)
+        return {"estimator": NO_ESTIMATOR}
+    settings = dict(head.estimator)
     for name in [name for name, value in settings.items() if value is None]:
         became = getattr(head, name, None)
         settings[name] = became if isinstance(became, int | float | str) else None
-    return {"recipe": settings.pop("name"), **settings}
+    return {"estimator": settings.pop("name"), **settings}
 
 
 def _names(settings: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -150,18 +150,18 @@ def _names(settings: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for own in settings for name in own))
 
 
-COMPARED_BY = {name: kind for name, kind in TABLED.items() if kind.better}
+COMPARED_BY = {name: kind for name, kind in REPORTED_METRICS.items() if kind.better}
 """The figures that runs are compared by."""
 LESS_OR_MORE = "RMSE and MAE: the less the better. The others: the more the better."
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedRun:
     """One run of a comparison.
 
     Parameters
     ----------
-    recipes : mapping of str to str
+    estimators : mapping of str to str
         Head to recipe.
     train_ratings : int
         How many ratings it learned from.
@@ -169,16 +169,16 @@ class Compared:
         Whether it kept a part of the training part aside, to know when to stop.
     fit_seconds : float or None
         As measured when it was trained; None if it was not.
-    figures : mapping of str to Figure
-        By the names in `COMPARED_BY`, with 95 % intervals over viewers: of stars if it predicts
+    metrics : mapping of str to MetricValue
+        By the names in `COMPARED_BY`, with 95 % intervals over users: of stars if it predicts
         any, of lists if it has a head that makes them.
     """
 
-    recipes: Mapping[str, str]
+    estimators: Mapping[str, str]
     train_ratings: int
     held_out_validation: bool
     fit_seconds: float | None
-    figures: Mapping[str, Figure]
+    metrics: Mapping[str, MetricValue]
 
 
 @dataclass(frozen=True)
@@ -187,29 +187,29 @@ class Difference:
 
     Parameters
     ----------
-    figure : str
+    metric : str
         A name in `COMPARED_BY`.
     run, than : str
         The run, and the first one.
-    by : Figure
-        The difference with its paired 95 % bootstrap interval over viewers, if there are several.
+    head : MetricValue
+        The difference with its paired 95 % bootstrap interval over users, if there are several.
         It knows nothing of other seeds.
-    viewers : int
+    users : int
         On how many it was measured.
     """
 
-    figure: str
+    metric: str
     run: str
     than: str
-    by: Figure
-    viewers: int
+    head: MetricValue
+    users: int
 
     @property
     def reach(self) -> float | None:
         """Half the width of the interval."""
-        if self.by.low is None or self.by.high is None:
+        if self.head.ci_low is None or self.head.ci_high is None:
             return None
-        return (self.by.high - self.by.low) / 2
+        return (self.head.ci_high - self.head.ci_low) / 2
 
     @property
     def amount(self) -> str:
@@ -218,48 +218,50 @@ class Difference:
         An interval need not lie evenly around it. Where ``±`` would reach beyond 0 and the interval
         does not, or the other way round, it is ``+0.0040 (+0.0001 to +0.0062)``.
         """
-        value, low, high = self.by.value, self.by.low, self.by.high
-        if self.reach is None or low is None or high is None:
+        value, ci_low, ci_high = self.head.value, self.head.ci_low, self.head.ci_high
+        if self.reach is None or ci_low is None or ci_high is None:
             return _digits(value, "+")
         if self._even:
             return f"{_digits(value, '+')} ± {_digits(self.reach)}"
-        return f"{_digits(value, '+')} ({_digits(low, '+')} to {_digits(high, '+')})"
+        return f"{_digits(value, '+')} ({_digits(ci_low, '+')} to {_digits(ci_high, '+')})"
 
     @property
     def better(self) -> str | None:
         """Which of the two is better; None if the interval holds 0, or there is none."""
-        low, high = self.by.low, self.by.high
-        if low is None or high is None or low <= 0 <= high:
+        ci_low, ci_high = self.head.ci_low, self.head.ci_high
+        if ci_low is None or ci_high is None or ci_low <= 0 <= ci_high:
             return None
-        return self.run if (high < 0) == (COMPARED_BY[self.figure].better == "less") else self.than
+        return (
+            self.run if (ci_high < 0) == (COMPARED_BY[self.metric].better == "less") else self.than
+        )
 
     @property
     def _even(self) -> bool:
         """Whether ``±``, as it is shown, reaches beyond 0 if and only if the interval does."""
         if self.reach is None:
             return False
-        value, reach = _digits(abs(self.by.value)), _digits(self.reach)
+        value, reach = _digits(abs(self.head.value)), _digits(self.reach)
         return (float(value) > float(reach)) == (self.better is not None)
 
     def __str__(self) -> str:
         """A sentence."""
-        pair, name = f"{self.than} and {self.run}", COMPARED_BY[self.figure].title
-        value, low, high = self.by.value, self.by.low, self.by.high
-        if self.reach is None or low is None or high is None:
-            return f"{pair} differ by {_digits(abs(value))} {name}, on one viewer only."
-        over = f"(95 %, over {self.viewers:,} viewers)"
+        pair, name = f"{self.than} and {self.run}", COMPARED_BY[self.metric].title
+        value, ci_low, ci_high = self.head.value, self.head.ci_low, self.head.ci_high
+        if self.reach is None or ci_low is None or ci_high is None:
+            return f"{pair} differ by {_digits(abs(value))} {name}, on one user only."
+        over = f"(95 %, over {self.users:,} users)"
         if self.better:
             other = self.than if self.better == self.run else self.run
-            by = f"{self.better} is better than {other} by {_digits(abs(value))}"
+            head = f"{self.better} is better than {other} by {_digits(abs(value))}"
             if self._even:
-                return f"{by} ± {_digits(self.reach)} {name} {over}."
-            least, most = sorted(map(abs, (low, high)))
-            return f"{by} {name}, between {_digits(least)} and {_digits(most)} {over}."
-        if low == high:
-            return f"{pair} have the same {name}, viewer by viewer."
+                return f"{head} ± {_digits(self.reach)} {name} {over}."
+            least, most = sorted(map(abs, (ci_low, ci_high)))
+            return f"{head} {name}, between {_digits(least)} and {_digits(most)} {over}."
+        if ci_low == ci_high:
+            return f"{pair} have the same {name}, user by user."
         return (
             f"{pair} cannot be told apart by {name}: {self.run} minus {self.than} is between "
-            f"{_digits(low, '+')} and {_digits(high, '+')} {over}."
+            f"{_digits(ci_low, '+')} and {_digits(ci_high, '+')} {over}."
         )
 
 
@@ -273,11 +275,11 @@ class Comparison:
         What the ratings are called, and the terms they come under.
     test_ratings : int
         What stars were judged on.
-    viewers : int
+    users : int
         Whose lists were judged; 0 if nobody's.
-    runs : mapping of str to Compared
+    runs : mapping of str to ComparedRun
         By name; the others are compared with the first.
-    settings : DifferingSettings
+    settings : HyperparameterDiff
     differences : tuple of Difference
         Figure by figure, of each other run; where both it and the first have the figure.
     """
@@ -285,48 +287,48 @@ class Comparison:
     data: str
     licence: str
     test_ratings: int
-    viewers: int
-    runs: Mapping[str, Compared]
-    settings: DifferingSettings
+    users: int
+    runs: Mapping[str, ComparedRun]
+    settings: HyperparameterDiff
     differences: tuple[Difference, ...]
 
-    def difference(self, figure: str, run: str) -> Difference | None:
+    def difference(self, metric: str, run: str) -> Difference | None:
         """The one of this figure and run."""
-        found = [one for one in self.differences if (one.figure, one.run) == (figure, run)]
+        found = [one for one in self.differences if (one.metric, one.run) == (metric, run)]
         return found[0] if found else None
 
     @property
     def tested(self) -> str:
         """On what, for headings."""
-        lists = f", lists of {self.viewers:,} viewers" if self.viewers else ""
+        lists = f", lists of {self.users:,} users" if self.users else ""
         return f"{self.data}, tested on {self.test_ratings:,} ratings{lists}"
 
     def run_rows(self) -> list[dict[str, str]]:
-        """What each run is, for tables: `run`, `stars_by`, `lists_by`, `learned_from` and so on."""
+        """What each run is, for tables: `run`, `values_by`, `lists_by`, `learned_from` and so on."""
         return [
             {
                 "run": name,
-                "stars_by": run.recipes.get("rating", "none"),
-                "lists_by": run.recipes.get("ranking", "none"),
+                "stars_by": run.estimators.get("rating", "none"),
+                "lists_by": run.estimators.get("ranking", "none"),
                 "learned_from": f"{run.train_ratings:,} ratings",
                 "fitted_in": "not known" if run.fit_seconds is None else f"{run.fit_seconds:.2f} s",
             }
             for name, run in self.runs.items()
         ]
 
-    def figure_rows(self) -> list[dict[str, str]]:
+    def metric_rows(self) -> list[dict[str, str]]:
         """For tables, each figure of each run: its `value`, `interval` and `difference`."""
         return [
             {
                 "figure": kind.title,
                 "run": name,
-                "value": f"{run.figures[figure].value:.4f}",
-                "interval": _interval(run.figures[figure]),
-                "difference": by.amount if (by := self.difference(figure, name)) else "",
+                "value": f"{run.metrics[metric].value:.4f}",
+                "interval": _interval(run.metrics[metric]),
+                "difference": head.amount if (head := self.difference(metric, name)) else "",
             }
-            for figure, kind in COMPARED_BY.items()
+            for metric, kind in COMPARED_BY.items()
             for name, run in self.runs.items()
-            if figure in run.figures
+            if metric in run.metrics
         ]
 
     @property
@@ -338,7 +340,7 @@ class Comparison:
             f"from {self.runs[name].train_ratings:,}."
             for name in kept
         ]
-        if kept and self.viewers:
+        if kept and self.users:
             found.append("What any of them could have learned from is left out of all lists.")
         if not self.differences:
             found.append("No two of them do the same: there is no figure that both have.")
@@ -365,12 +367,12 @@ class Comparison:
         return {
             "data": self.data,
             "test_ratings": self.test_ratings,
-            "list_viewers": self.viewers,
+            "list_viewers": self.users,
             "runs": [
                 {
                     "run": name,
                     **asdict(run),
-                    "figures": {figure: _plain(one) for figure, one in run.figures.items()},
+                    "metrics": {metric: _plain(one) for metric, one in run.metrics.items()},
                 }
                 for name, run in self.runs.items()
             ],
@@ -381,11 +383,11 @@ class Comparison:
             },
             "differences": [
                 {
-                    "figure": one.figure,
+                    "figure": one.metric,
                     "run": one.run,
                     "than": one.than,
-                    **_plain(one.by),
-                    "viewers": one.viewers,
+                    **_plain(one.head),
+                    "users": one.users,
                     "better": one.better,
                 }
                 for one in self.differences
@@ -418,9 +420,9 @@ def _digits(value: float, sign: str = "") -> str:
     return f"{value:{sign}.{1 - floor(log10(abs(value))) if unseen else 4}f}"
 
 
-def _interval(figure: Figure) -> str:
-    return "" if figure.low is None else f"{figure.low:.4f} to {figure.high:.4f}"
+def _interval(metric: MetricValue) -> str:
+    return "" if metric.ci_low is None else f"{metric.ci_low:.4f} to {metric.ci_high:.4f}"
 
 
-def _plain(figure: Figure) -> dict[str, float | None]:
-    return {name: plain(value) for name, value in asdict(figure).items()}
+def _plain(metric: MetricValue) -> dict[str, float | None]:
+    return {name: plain(value) for name, value in asdict(metric).items()}

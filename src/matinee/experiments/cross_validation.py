@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from matinee.data.dataset import Dataset
-from matinee.evaluation.metrics import TABLED
+from matinee.evaluation.metrics import REPORTED_METRICS
 from matinee.experiments.training import (
-    Result,
+    TrainingResult,
     compile_kernels,
-    fit_and_judge,
-    set_aside,
-    some_recipes,
-    some_viewers,
+    fit_and_evaluate,
+    sample_users,
+    some_estimators,
+    split_validation,
 )
-from matinee.models.base import Trainer
-from matinee.models.registry import note_of
+from matinee.models.base import Estimator
+from matinee.models.registry import to_params
 from matinee.progress import progress
 from matinee.storage.runs import plain
 
-OF_LISTS = [name for name, kind in TABLED.items() if kind.of == "lists"]
+OF_LISTS = [name for name, kind in REPORTED_METRICS.items() if kind.of == "ranking"]
 
 
 @dataclass(frozen=True)
@@ -31,22 +31,22 @@ class CrossValidation:
     ----------
     folds : tuple of str
         Their names.
-    figures : mapping of str to tuple of float
+    metrics : mapping of str to tuple of float
         One value per fold, by the name of the figure: ``rmse`` and ``mae`` in stars, those of
-        lists as in `ListFigures`, then ``fit_seconds`` (of both heads; the test part is not
-        looked at meanwhile) and ``test_seconds`` (predicting and judging). NaN where no viewer's
+        lists as in `RankingMetrics`, then ``fit_seconds`` (of both heads; the test part is not
+        looked at meanwhile) and ``test_seconds`` (predicting and judging). NaN where no user's
         lists could be judged.
-    trainers : mapping of str to dict
+    estimators : mapping of str to dict
         The recipes of the heads, as a run notes them.
     """
 
     folds: tuple[str, ...]
-    figures: Mapping[str, tuple[float, ...]]
-    trainers: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, tuple[float, ...]]
+    estimators: Mapping[str, Mapping[str, Any]]
 
     def mean(self, name: str) -> float:
         """The mean of a figure over folds, each counting the same."""
-        return statistics.fmean(self.figures[name])
+        return statistics.fmean(self.metrics[name])
 
     def std(self, name: str) -> float:
         """The sample standard deviation of a figure over folds: squares divided by k - 1.
@@ -56,27 +56,27 @@ class CrossValidation:
         cross-validation").
         """
         mean = self.mean(name)
-        squares = sum((value - mean) ** 2 for value in self.figures[name])
+        squares = sum((value - mean) ** 2 for value in self.metrics[name])
         return float((squares / (len(self.folds) - 1)) ** 0.5)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values with stable keys."""
-        figures = {
+        metrics = {
             name: {
                 "folds": [plain(value) for value in values],
                 "mean": plain(self.mean(name)),
                 "std": plain(self.std(name)),
             }
-            for name, values in self.figures.items()
+            for name, values in self.metrics.items()
         }
-        trainers = {head: dict(trainer) for head, trainer in self.trainers.items()}
-        return {"folds": list(self.folds), "figures": figures, "trainers": trainers}
+        estimators = {head: dict(estimator) for head, estimator in self.estimators.items()}
+        return {"folds": list(self.folds), "metrics": metrics, "estimators": estimators}
 
 
 def cross_validate(
     dataset: Dataset,
-    rating: Trainer | None,
-    ranking: Trainer | None = None,
+    rating: Estimator | None,
+    ranking: Estimator | None = None,
     *,
     folds: int | str = 5,
     seed: int = 0,
@@ -87,10 +87,10 @@ def cross_validate(
     Parameters
     ----------
     dataset : Dataset
-    rating : Trainer or None
+    rating : Estimator or None
         For stars.
-    ranking : Trainer, optional
-        For lists, which are judged only if it is given, for at most `JUDGED` viewers of a fold.
+    ranking : Estimator, optional
+        For lists, which are judged only if it is given, for at most `MAX_EVAL_USERS` users of a fold.
     folds : int or "official"
         Into how many the ratings are cut at random; or the folds that the edition comes with.
     seed : int
@@ -107,52 +107,52 @@ def cross_validate(
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> found = cross_validate(data, matinee.BiasOnly(), folds=3)
-    >>> found.folds, list(found.figures)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    >>> found = cross_validate(data, matinee.Bias(), folds=3)
+    >>> found.folds, list(found.metrics)
     (('1', '2', '3'), ['rmse', 'mae', 'fit_seconds', 'test_seconds'])
     """
-    recipes = some_recipes(rating, ranking)
+    estimators = some_estimators(rating, ranking)
     if isinstance(folds, int):
         parts = dataset.folds(folds, seed)  # refuses too many
         names = [str(number) for number in range(1, folds + 1)]
     else:
         names = dataset.official_folds()
         parts = (dataset.split(name) for name in names)
-    compile_kernels(recipes)
-    watching = any(getattr(one, "patience", 0) for one in recipes)
+    compile_kernels(estimators)
+    watching = any(getattr(one, "patience", 0) for one in estimators)
     rows = []
     with progress("Cross-validating", len(names)) as tick:
         for number, (train, test) in enumerate(parts, start=1):
             validation = None
             if watching:
-                train, validation = set_aside(train, seed)
-            result = fit_and_judge(
+                train, validation = split_validation(train, seed)
+            result = fit_and_evaluate(
                 train,
                 test,
                 rating,
                 ranking=ranking,
                 validation=validation,
-                exam=some_viewers(train, test) if ranking else None,
+                task=sample_users(train, test) if ranking else None,
                 followed=False,
                 whole=True,
                 threads=threads,
             )
-            rows.append(_figures(result, ranking is not None))
+            rows.append(_metrics(result, ranking is not None))
             tick(number, "")
     heads = {"rating": rating, "ranking": ranking}
-    noted = {head: note_of(recipe) for head, recipe in heads.items() if recipe}
+    recorded = {head: to_params(estimator) for head, estimator in heads.items() if estimator}
     return CrossValidation(
-        tuple(names), {name: tuple(row[name] for row in rows) for name in rows[0]}, noted
+        tuple(names), {name: tuple(row[name] for row in rows) for name in rows[0]}, recorded
     )
 
 
-def _figures(result: Result, of_lists: bool) -> dict[str, float]:
+def _metrics(result: TrainingResult, of_lists: bool) -> dict[str, float]:
     """What one fold came to."""
-    stars = {"rmse": result.test.rmse, "mae": result.test.mae} if result.test else {}
+    values = {"rmse": result.test.rmse, "mae": result.test.mae} if result.test else {}
     lists = {name: result.lists[name] if result.lists else float("nan") for name in OF_LISTS}
     return {
-        **stars,
+        **values,
         **(lists if of_lists else {}),
         "fit_seconds": result.fit_seconds + result.ranking_seconds,
         "test_seconds": result.test_seconds,

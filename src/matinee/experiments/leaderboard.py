@@ -6,84 +6,95 @@ from typing import Any, cast
 
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation.evaluator import HeldOut, ListFigures, evaluate, judge
-from matinee.evaluation.protocols import Exam, by_time, held_out, leave_last_out, sampled, strong
-from matinee.experiments.provenance import Noted, noted
+from matinee.evaluation.evaluator import RankingMetrics, RatingMetrics, evaluate, evaluate_ranking
+from matinee.evaluation.protocols import (
+    RankingTask,
+    holdout,
+    leave_one_out,
+    sampled_negatives,
+    strong_generalization,
+    temporal,
+)
+from matinee.experiments.provenance import DataProvenance, recorded
 from matinee.models.als import ALS
-from matinee.models.base import Trainer, kept_epoch
+from matinee.models.base import Estimator, kept_epoch
 from matinee.models.baselines import Popularity
 from matinee.models.head import Head
-from matinee.models.recommender import BY, FactorModel
-from matinee.models.registry import recipe_again
+from matinee.models.recommender import Recommender
+from matinee.models.registry import estimator_from_params
 
 MOST_WATCHED = "(most watched)"  # stands for a run that has no name
-PROTOCOLS = ("held-out", "leave-last-out", "strong", "time", "ncf")
+PROTOCOLS = ("holdout", "leave-one-out", "strong-generalization", "time", "ncf")
 
 
 @dataclass(frozen=True)
-class Row:
+class LeaderboardRow:
     """One line of the table.
 
     Parameters
     ----------
     model : str
         The run, or the baseline.
-    recipe : str
-    by : {"ranking", "stars"}
+    estimator : str
+    head : {"ranking", "rating"}
         Which head made the lists.
-    lists : ListFigures
-    stars : HeldOut or None
+    lists : RankingMetrics
+    values : RatingMetrics or None
         Errors of predicted stars, where this head predicts them and the protocol holds ratings
         out.
     """
 
     model: str
-    recipe: str
-    by: str
-    lists: ListFigures
-    stars: HeldOut | None = None
+    estimator: str
+    head: str
+    lists: RankingMetrics
+    values: RatingMetrics | None = None
 
     @property
     def who(self) -> str:
         """What made the lists, for people."""
         if self.model == MOST_WATCHED:
             return "most watched, the same for all"
-        return f"{self.recipe}, sorted by stars" if self.by == "stars" else self.recipe
+        return f"{self.estimator}, sorted by stars" if self.head == "rating" else self.estimator
 
     def as_json(self) -> dict[str, Any]:
         """Plain values with stable keys."""
-        stars = None
-        if self.stars:
-            stars = {"rmse": self.stars.rmse, "mae": self.stars.mae, "ratings": self.stars.ratings}
+        values = None
+        if self.values:
+            values = {
+                "rmse": self.values.rmse,
+                "mae": self.values.mae,
+                "ratings": self.values.ratings,
+            }
         return {
             "model": self.model,
-            "recipe": self.recipe,
-            "by": self.by,
-            "stars": stars,
+            "estimator": self.estimator,
+            "head": self.head,
+            "rating": values,
             **self.lists.as_json(),
         }
 
 
-def judge_runs(
-    runs: Mapping[str, FactorModel],
-    protocol: str = "held-out",
+def evaluate_runs(
+    runs: Mapping[str, Recommender],
+    protocol: str = "holdout",
     *,
-    liked: float | None = None,
+    min_rating: float | None = None,
     seed: int = 0,
-) -> list[Row]:
+) -> list[LeaderboardRow]:
     """Every head of every run on the same exam, and the most watched movies beside them.
 
-    ``"held-out"`` judges the runs as they are, on the split they were trained with. The other
+    ``"holdout"`` judges the runs as they are, on the split they were trained with. The other
     protocols keep other ratings aside, which a run has seen; so its recipes are trained again
     on what the protocol allows.
 
     Parameters
     ----------
-    runs : mapping of str to FactorModel
+    runs : mapping of str to Recommender
         As loaded, by name; trained on the same data.
-    protocol : {"held-out", "leave-last-out", "strong", "time", "ncf"}
+    protocol : {"holdout", "leave-one-out", "strong-generalization", "time", "ncf"}
         See `matinee.evaluation.protocols`.
-    liked : float, optional
+    min_rating : float, optional
         Only held-out ratings of at least so many stars count; without it, all do.
     seed : int
         Of what the protocol draws.
@@ -99,7 +110,7 @@ def judge_runs(
         raise SettingError(f"protocol is one of {', '.join(PROTOCOLS)}, not {protocol!r}.")
     if not runs:
         raise SettingError("There is no run to compare.")
-    said = {name: noted(model.about) for name, model in runs.items()}
+    said = {name: recorded(model.metadata) for name, model in runs.items()}
     first = next(iter(said.values()))
     dataset = first.read()
     train, test = _parts(first, dataset)
@@ -109,88 +120,95 @@ def judge_runs(
                 f"{name} was trained on other data, another split, or another part of it than the "
                 "first run (patience keeps some of it aside); evaluate them one by one."
             )
-    exam = _exam(protocol, dataset, train, test, liked, seed)
-    return judge_heads(exam, runs, retrain=protocol != "held-out", liked=liked)
+    task = _task(protocol, dataset, train, test, min_rating, seed)
+    return evaluate_heads(task, runs, retrain=protocol != "holdout", min_rating=min_rating)
 
 
-def judge_heads(
-    exam: Exam,
-    models: Mapping[str, FactorModel],
+def evaluate_heads(
+    task: RankingTask,
+    models: Mapping[str, Recommender],
     *,
     retrain: bool = False,
-    liked: float | None = None,
-) -> list[Row]:
+    min_rating: float | None = None,
+) -> list[LeaderboardRow]:
     """Every head of every model on one exam, and the most watched movies beside them.
 
     Parameters
     ----------
-    exam : Exam
-    models : mapping of str to FactorModel
+    task : RankingTask
+    models : mapping of str to Recommender
     retrain : bool
         Train the recipes again on what the exam allows; else judge the models as they are.
-    liked : float, optional
+    min_rating : float, optional
         Least stars of a rating that makes a movie popular.
     """
     rows = []
     for name, model in models.items():
-        for part, head in model.heads.items():
-            judged, by = model, BY[part]
+        for part, fitted in model.heads.items():
+            evaluated, head = model, part
             if retrain:
-                judged = _recipe(head).fit(exam.train)
-            stars = None
-            if part == "rating" and exam.test is not None:
-                stars = evaluate(judged, exam.train, exam.test)
-            figures = judge(judged, exam, by=by)
-            rows.append(Row(name, str(head.trainer["name"]), by, figures, stars))
-    popular = Popularity(liked=liked).fit(exam.train)
-    rows.append(Row(MOST_WATCHED, "Popularity", "ranking", judge(popular, exam)))
+                evaluated = _estimator(fitted).fit(task.train)
+            values = None
+            if part == "rating" and task.test is not None:
+                values = evaluate(evaluated, task.train, task.test)
+            metrics = evaluate_ranking(evaluated, task, head=head)
+            rows.append(LeaderboardRow(name, str(fitted.estimator["name"]), head, metrics, values))
+    popular = Popularity(min_rating=min_rating).fit(task.train)
+    rows.append(
+        LeaderboardRow(MOST_WATCHED, "Popularity", "ranking", evaluate_ranking(popular, task))
+    )
     return rows
 
 
-def _recipe(head: Head) -> Trainer:
+def _estimator(head: Head) -> Estimator:
     """The head's recipe; one that stopped early runs as long as it had to, on everything.
 
     A learning rate that falls to zero does so within that time.
     """
-    recipe = recipe_again(head.trainer)
-    patience = getattr(recipe, "patience", 0)
+    estimator = estimator_from_params(head.estimator)
+    patience = getattr(estimator, "patience", 0)
     if not patience:
-        return recipe
+        return estimator
     best = int(head.history["iteration"][kept_epoch(head.history, patience)])
-    length = "iterations" if isinstance(recipe, ALS) else "epochs"
-    changed: Any = recipe
-    return cast(Trainer, replace(changed, patience=0, **{length: best}))
+    length = "iterations" if isinstance(estimator, ALS) else "epochs"
+    changed: Any = estimator
+    return cast(Estimator, replace(changed, patience=0, **{length: best}))
 
 
-def _parts(said: Noted, dataset: Dataset) -> tuple[Dataset, Dataset]:
+def _parts(said: DataProvenance, dataset: Dataset) -> tuple[Dataset, Dataset]:
     train, test = said.split.apply(dataset)
     return said.learned_from(train), test
 
 
-def _same_parts(one: Noted, other: Noted, dataset: Dataset) -> bool:
+def _same_parts(one: DataProvenance, other: DataProvenance, dataset: Dataset) -> bool:
     """Whether two runs learned from the same ratings and are tested on the same ones."""
     if one.fingerprint != other.fingerprint:
         return False
-    how = [(said.split, said.hold_out_validation) for said in (one, other)]
+    how = [(said.split, said.holdout_validation) for said in (one, other)]
     # an official split is the same whatever its seed
     return how[0] == how[1] or _prints(one, dataset) == _prints(other, dataset)
 
 
-def _prints(said: Noted, dataset: Dataset) -> list[str]:
+def _prints(said: DataProvenance, dataset: Dataset) -> list[str]:
     return [part.ratings.fingerprint() for part in _parts(said, dataset)]
 
 
-def _exam(
-    protocol: str, dataset: Dataset, train: Dataset, test: Dataset, liked: float | None, seed: int
-) -> Exam:
-    if protocol == "held-out":
-        return held_out(train, test, liked=liked)
-    if protocol == "leave-last-out":
-        return leave_last_out(dataset, liked=liked)
+def _task(
+    protocol: str,
+    dataset: Dataset,
+    train: Dataset,
+    test: Dataset,
+    min_rating: float | None,
+    seed: int,
+) -> RankingTask:
+    if protocol == "holdout":
+        return holdout(train, test, min_rating=min_rating)
+    if protocol == "leave-one-out":
+        return leave_one_out(dataset, min_rating=min_rating)
     if protocol == "time":
-        return by_time(dataset, liked=liked)
-    if protocol == "strong":
-        return strong(dataset, liked=liked, seed=seed)
-    if liked is not None:
-        raise SettingError("The ncf protocol counts every rating; leave `liked` out.")
-    return sampled(dataset, seed=seed)
+        return temporal(dataset, min_rating=min_rating)
+    if protocol == "strong-generalization":
+        return strong_generalization(dataset, min_rating=min_rating, seed=seed)
+    if min_rating is not None:
+        raise SettingError("The ncf protocol counts every rating; leave `min_rating` out.")
+    return sampled_negatives(dataset, seed=seed)

@@ -10,25 +10,25 @@ from typing import Any
 
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation.protocols import sampled
-from matinee.experiments.training import Result, Split, train_and_test
-from matinee.models.base import Trainer
-from matinee.models.registry import recipe_again
+from matinee.evaluation.protocols import sampled_negatives
+from matinee.experiments.training import Split, TrainingResult, train_and_evaluate
+from matinee.models.base import Estimator
+from matinee.models.registry import estimator_from_params
 
-Noted = Mapping[str, Any]  # a recipe as a run notes it: its name and settings
+DataProvenance = Mapping[str, Any]  # a recipe as a run notes it: its name and settings
 
 
 @dataclass(frozen=True)
-class Step:
+class PresetStage:
     """One model of a set-up: what it adds, and the recipes of its heads."""
 
     what: str
-    rating: Noted | None = None
-    ranking: Noted | None = None
+    rating: DataProvenance | None = None
+    ranking: DataProvenance | None = None
 
 
 @dataclass(frozen=True)
-class Setup:
+class Preset:
     """A set-up that people come with.
 
     Parameters
@@ -44,7 +44,7 @@ class Setup:
         What its author reports, and what was measured here.
     differs : str
         What is not as in the source, or not known from it.
-    steps : tuple of Step
+    steps : tuple of PresetStage
         Trained one after the other, each on its own; the last is kept.
     split : Split
     ncf : bool
@@ -57,14 +57,14 @@ class Setup:
     made_for: str
     reaches: str
     differs: str
-    steps: tuple[Step, ...]
+    steps: tuple[PresetStage, ...]
     split: Split = field(default_factory=Split)
     ncf: bool = False
 
-    def recipes(self) -> list[Trainer]:
+    def estimators(self) -> list[Estimator]:
         """All that it trains."""
-        noted = [part for step in self.steps for part in (step.rating, step.ranking) if part]
-        return [recipe_again(one) for one in noted]
+        recorded = [part for step in self.steps for part in (step.rating, step.ranking) if part]
+        return [estimator_from_params(one) for one in recorded]
 
 
 _DOT = {"name": "MatrixFactorization", "biases": False, "regularization": 0.0}
@@ -82,8 +82,8 @@ _NCF = {
     "epochs": 14,
 }
 
-SETUPS = (
-    Setup(
+PRESETS = (
+    Preset(
         name="embedding-dot",
         what="two embeddings, dot product, MSE, Adam",
         source="PyTorch notebooks on ml-latest-small",
@@ -92,7 +92,7 @@ SETUPS = (
         differs="first entries are normal around 0, where notebooks differ; a tenth is kept for "
         "testing, where they train on everything",
         steps=(
-            Step(
+            PresetStage(
                 "dot product of two embeddings",
                 {
                     **_DOT,
@@ -106,7 +106,7 @@ SETUPS = (
             ),
         ),
     ),
-    Setup(
+    Preset(
         name="google-course",
         what="dot product by gradient descent over the whole sparse matrix",
         source="Google's recommendation systems course, first model",
@@ -114,7 +114,7 @@ SETUPS = (
         reaches="RMSE 1.111, MAE 0.857 on ml-100k",
         differs="nothing but the random numbers",
         steps=(
-            Step(
+            PresetStage(
                 "plain",
                 {
                     **_COURSE,
@@ -126,7 +126,7 @@ SETUPS = (
             ),
         ),
     ),
-    Setup(
+    Preset(
         name="google-course-regularized",
         what="the same with L2 and gravity",
         source="Google's recommendation systems course, regularized model",
@@ -134,7 +134,7 @@ SETUPS = (
         reaches="RMSE 1.493, MAE 1.199 on ml-100k",
         differs="L2 leaves out movies without training ratings",
         steps=(
-            Step(
+            PresetStage(
                 "regularized",
                 {
                     **_COURSE,
@@ -148,7 +148,7 @@ SETUPS = (
             ),
         ),
     ),
-    Setup(
+    Preset(
         name="bias-genres-als",
         what="biases, then factors, then genre features, by ALS",
         source="course projects on ml-32m",
@@ -156,12 +156,12 @@ SETUPS = (
         reaches="RMSE 0.906, 0.843, 0.839 on ml-1m, step by step",
         differs="genres are the prior mean of a movie's vector; the last step makes lists, too",
         steps=(
-            Step("biases", {"name": "BiasOnly"}),
-            Step("and factors", {"name": "ALS", "features": "none"}),
-            Step("and genres", {"name": "ALS"}, {"name": "ImplicitALS"}),
+            PresetStage("biases", {"name": "Bias"}),
+            PresetStage("and factors", {"name": "ALS", "features": "none"}),
+            PresetStage("and genres", {"name": "ALS"}, {"name": "ImplicitALS"}),
         ),
     ),
-    Setup(
+    Preset(
         name="embedding-adam",
         what="two embeddings, dot product, MSE, 5 epochs of Adam",
         source="Kaggle notebook on movies.csv and ratings.csv",
@@ -169,10 +169,12 @@ SETUPS = (
         reaches="its author reports RMSE 0.96, MAE 0.71; on ml-1m RMSE 0.867, MAE 0.678",
         differs="length and first entries of the vectors, which its author's figures do not tell",
         steps=(
-            Step("dot product of two embeddings", {**_DOT, **_FIVE_EPOCHS, "schedule": "constant"}),
+            PresetStage(
+                "dot product of two embeddings", {**_DOT, **_FIVE_EPOCHS, "schedule": "constant"}
+            ),
         ),
     ),
-    Setup(
+    Preset(
         name="embedding-adam-tuned",
         what="the same with biases, weight decay and a falling learning rate",
         source="embedding-adam, and what we would change in it",
@@ -180,7 +182,7 @@ SETUPS = (
         reaches="RMSE 0.848, MAE 0.665 on ml-1m",
         differs="biases, weight decay of the vectors, cosine schedule, lists by ImplicitALS",
         steps=(
-            Step(
+            PresetStage(
                 "with biases and weight decay",
                 {
                     "name": "MatrixFactorization",
@@ -192,7 +194,7 @@ SETUPS = (
             ),
         ),
     ),
-    Setup(
+    Preset(
         name="neumf",
         what="neural matrix factorization for lists",
         source="He et al. 2017, Neural collaborative filtering",
@@ -201,19 +203,19 @@ SETUPS = (
         "pre-trained, 0.730 and 0.447",
         differs="weight decay and a falling learning rate, without which it learns by heart; "
         "64 factors beside the smallest tower; batches of 1024; no pre-training",
-        steps=(Step("NeuMF", None, _NCF),),
+        steps=(PresetStage("NeuMF", None, _NCF),),
         split=Split("last"),
         ncf=True,
     ),
 )
 
 
-def find_setup(name: str) -> Setup:
+def get_preset(name: str) -> Preset:
     """The set-up of that name.
 
     Examples
     --------
-    >>> find_setup("google-course").made_for
+    >>> get_preset("google-course").made_for
     'ml-100k'
 
     Raises
@@ -221,27 +223,27 @@ def find_setup(name: str) -> Setup:
     SettingError
         If there is none.
     """
-    for setup in SETUPS:
-        if setup.name == name:
-            return setup
-    known = ", ".join(setup.name for setup in SETUPS)
+    for preset in PRESETS:
+        if preset.name == name:
+            return preset
+    known = ", ".join(preset.name for preset in PRESETS)
     raise SettingError(f"There is no recipe {name!r}; there are {known}.")
 
 
-def run_setup(
+def run_preset(
     dataset: Dataset,
-    setup: Setup,
+    preset: Preset,
     *,
     seed: int = 0,
     threads: int | None = None,
-    adapt: Callable[[Trainer], Trainer] = lambda recipe: recipe,
-) -> list[Result]:
+    adapt: Callable[[Estimator], Estimator] = lambda estimator: estimator,
+) -> list[TrainingResult]:
     """Train and test every step of a set-up.
 
     Parameters
     ----------
     dataset : Dataset
-    setup : Setup
+    preset : Preset
     seed : int
         Of the split and of the training.
     threads : int, optional
@@ -253,20 +255,21 @@ def run_setup(
     list of Result
         In the order of the steps.
     """
-    split = replace(setup.split, seed=seed)
-    exam = sampled(dataset, seed=seed) if setup.ncf else None
+    split = replace(preset.split, seed=seed)
+    task = sampled_negatives(dataset, seed=seed) if preset.ncf else None
     results = []
-    for step in setup.steps:
+    for step in preset.steps:
         rating, ranking = (
-            adapt(_seeded(noted, seed)) if noted else None for noted in (step.rating, step.ranking)
+            adapt(_seeded(recorded, seed)) if recorded else None
+            for recorded in (step.rating, step.ranking)
         )
         results.append(
-            train_and_test(dataset, rating, split, ranking=ranking, exam=exam, threads=threads)
+            train_and_evaluate(dataset, rating, split, ranking=ranking, task=task, threads=threads)
         )
     return results
 
 
-def _seeded(noted: Noted, seed: int) -> Any:
+def _seeded(recorded: DataProvenance, seed: int) -> Any:
     """The recipe, with this seed if it has one."""
-    recipe: Any = recipe_again(noted)
-    return replace(recipe, seed=seed) if hasattr(recipe, "seed") else recipe
+    estimator: Any = estimator_from_params(recorded)
+    return replace(estimator, seed=seed) if hasattr(estimator, "seed") else estimator

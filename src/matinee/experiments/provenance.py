@@ -7,19 +7,19 @@ from typing import Any
 from matinee.data.dataset import Dataset
 from matinee.data.reading import read
 from matinee.errors import RunError
-from matinee.experiments.training import Split, set_aside
-from matinee.models.recommender import FactorModel
+from matinee.experiments.training import Split, split_validation
+from matinee.models.recommender import Recommender
 
 
 @dataclass(frozen=True)
-class Noted:
+class DataProvenance:
     """What a run notes of its data and split, enough to make both parts again."""
 
     source: str
     reading: Mapping[str, Any]
     fingerprint: str
     split: Split
-    hold_out_validation: bool
+    holdout_validation: bool
 
     def read(self) -> Dataset:
         """The data set, read again; RunError if it is no longer what it was."""
@@ -35,20 +35,22 @@ class Noted:
 
     def learned_from(self, train: Dataset) -> Dataset:
         """What of the training part of its split the run was fitted on."""
-        if not self.hold_out_validation:
+        if not self.holdout_validation:
             return train
-        return set_aside(train, self.split.seed)[0]
+        return split_validation(train, self.split.seed)[0]
 
 
-def noted(about: Mapping[str, Any]) -> Noted:
+def recorded(metadata: Mapping[str, Any]) -> DataProvenance:
     """What a run notes of its data and split; RunError if it does not."""
     try:
-        said, split = about["data"], dict(about["split"])
+        said, split = metadata["data"], dict(metadata["split"])
         reading = {name: said["reading"][name] for name in ("columns", "scale", "duplicates")}
         reading["scale"] = reading["scale"] and tuple(reading["scale"])
         split.pop("train_ratings")
         validation = split.pop("hold_out_validation")
-        found = Noted(said["source"], reading, said["fingerprint"], Split(**split), validation)
+        found = DataProvenance(
+            said["source"], reading, said["fingerprint"], Split(**split), validation
+        )
         _check(found)
         return found
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -57,7 +59,7 @@ def noted(about: Mapping[str, Any]) -> Noted:
         ) from None
 
 
-def _check(said: Noted) -> None:
+def _check(said: DataProvenance) -> None:
     """TypeError for anything that is not of its type: a manifest may say what it likes."""
     columns, how = dict(said.reading["columns"] or {}), said.split
     texts = [said.source, said.fingerprint, how.method, *columns, *columns.values()]
@@ -66,12 +68,12 @@ def _check(said: Noted) -> None:
         all(isinstance(text, str) for text in texts)
         and all(type(number) in (int, float) for number in numbers)
         and type(how.seed) is int
-        and type(said.hold_out_validation) is bool
+        and type(said.holdout_validation) is bool
     ):
         raise TypeError(said)
 
 
-def data_of(model: FactorModel) -> tuple[Dataset, Dataset, Dataset]:
+def load_run_data(model: Recommender) -> tuple[Dataset, Dataset, Dataset]:
     """A run's data, read again, and the training and test part as they were then.
 
     Raises
@@ -79,7 +81,7 @@ def data_of(model: FactorModel) -> tuple[Dataset, Dataset, Dataset]:
     RunError
         If the data are not the ones that the run was trained on.
     """
-    said = noted(model.about)
+    said = recorded(model.metadata)
     dataset = said.read()
     train, test = said.split.apply(dataset)
     return dataset, said.learned_from(train), test

@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from matinee.errors import RunError
-from matinee.evaluation.protocols import sampled
-from matinee.experiments.provenance import noted
-from matinee.experiments.training import Result, train_and_test
-from matinee.models.base import Trainer
-from matinee.models.registry import recipe_again
-from matinee.storage.runs import MANIFEST, damaged_files, files_of, read_manifest
+from matinee.evaluation.protocols import sampled_negatives
+from matinee.experiments.provenance import recorded
+from matinee.experiments.training import TrainingResult, train_and_evaluate
+from matinee.models.base import Estimator
+from matinee.models.registry import estimator_from_params
+from matinee.storage.runs import MANIFEST, corrupt_files, files_of, read_manifest
 
 HISTORY = "history.jsonl"
 
 
 @dataclass(frozen=True)
-class Past:
+class RunSpec:
     """How a run was made, as far as it says.
 
     Parameters
     ----------
-    about : mapping
+    metadata : mapping
         The run's manifest.
-    rating, ranking : Trainer or None
+    rating, ranking : Estimator or None
         The recipes of its heads.
     device : str or None
         Where those trained by gradients were, if there are any.
@@ -33,14 +33,14 @@ class Past:
         How many they had on a CPU.
     """
 
-    about: Mapping[str, Any]
-    rating: Trainer | None
-    ranking: Trainer | None
+    metadata: Mapping[str, Any]
+    rating: Estimator | None
+    ranking: Estimator | None
     device: str | None
     threads: int | None
 
     @classmethod
-    def of(cls, run: Path) -> "Past":
+    def of(cls, run: Path) -> "RunSpec":
         """What the manifest of a run says.
 
         Raises
@@ -48,28 +48,28 @@ class Past:
         RunError
             If there is no run, or it does not say what its heads were trained by.
         """
-        about = read_manifest(run)
-        recipes: dict[str, Trainer] = {}
-        for head, said in about["heads"].items():
+        metadata = read_manifest(run)
+        estimators: dict[str, Estimator] = {}
+        for head, said in metadata["heads"].items():
             try:
-                recipes[head] = recipe_again(said["trainer"])
+                estimators[head] = estimator_from_params(said["estimator"])
             except (KeyError, TypeError, ValueError, RunError) as problem:
                 raise RunError(
                     f"{run}: its {head} head cannot be trained again. {problem}"
                 ) from None
-        if not recipes or not set(recipes) <= {"rating", "ranking"}:
+        if not estimators or not set(estimators) <= {"rating", "ranking"}:
             raise RunError(f"{run}: it does not say what it was trained by.")
-        device, threads = (about["made"].get(name) for name in ("device", "threads"))
+        device, threads = (metadata["made"].get(name) for name in ("device", "threads"))
         return cls(
-            about,
-            recipes.get("rating"),
-            recipes.get("ranking"),
+            metadata,
+            estimators.get("rating"),
+            estimators.get("ranking"),
             device if isinstance(device, str) else None,
             threads if type(threads) is int and threads > 0 else None,
         )
 
     @property
-    def recipes(self) -> list[Trainer]:
+    def estimators(self) -> list[Estimator]:
         """Those of both heads."""
         return [one for one in (self.rating, self.ranking) if one]
 
@@ -77,8 +77,8 @@ class Past:
         self,
         *,
         threads: int | None = None,
-        adapt: Callable[[Trainer], Trainer] = lambda recipe: recipe,
-    ) -> Result:
+        adapt: Callable[[Estimator], Estimator] = lambda estimator: estimator,
+    ) -> TrainingResult:
         """Read the same data, split them the same way, train and judge as then.
 
         Parameters
@@ -100,34 +100,34 @@ class Past:
         >>> from matinee.data.synthetic import write_generated
         >>> from matinee.experiments import Split
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     _ = write_generated(Path(folder) / "data", viewers=60, movies=50, ratings=1500)
+        ...     _ = write_generated(Path(folder) / "data", users=60, items=50, ratings=1500)
         ...     data = matinee.read(f"{folder}/data")
-        ...     done = train_and_test(data, matinee.BiasOnly(), Split("last"))
+        ...     done = train_and_evaluate(data, matinee.Bias(), Split("last"))
         ...     run = done.model.save(f"{folder}/run")
-        ...     again = Past.of(run).again().model.save(f"{folder}/again")
-        ...     same_bits(run, again)
+        ...     again = RunSpec.of(run).again().model.save(f"{folder}/again")
+        ...     diff_runs(run, again)
         Sameness(differing=(), damaged=(), otherwise={})
         """
-        protocol = _protocol(self.about["metrics"])
-        if protocol not in ("held-out", "ncf", None):
+        protocol = _protocol(self.metadata["metrics"])
+        if protocol not in ("holdout", "ncf", None):
             raise RunError(
                 f"Its lists were judged by {protocol!r}, which no run of matinee train is."
             )
-        said = noted(self.about)
+        said = recorded(self.metadata)
         dataset = said.read()
-        return train_and_test(
+        return train_and_evaluate(
             dataset,
             self.rating and adapt(self.rating),
             said.split,
             ranking=self.ranking and adapt(self.ranking),
-            exam=sampled(dataset, seed=said.split.seed) if protocol == "ncf" else None,
-            hold_out_validation=said.hold_out_validation,
+            task=sampled_negatives(dataset, seed=said.split.seed) if protocol == "ncf" else None,
+            holdout_validation=said.holdout_validation,
             threads=threads or self.threads,
         )
 
 
 @dataclass(frozen=True)
-class Sameness:
+class RunDiff:
     """Whether two runs are the same to the last bit.
 
     Parameters
@@ -135,18 +135,18 @@ class Sameness:
     differing : tuple of str
         The files that are not the same, history without its seconds; and what of the manifests is
         not: what they say of heads, model or metrics.
-    damaged : tuple of str
+    corrupt : tuple of str
         Files of the first run that are not what its manifest says; the same as nothing.
     otherwise : mapping of str to pair
         What they were made with where that is not the same: of one, of the other.
     """
 
     differing: tuple[str, ...]
-    damaged: tuple[str, ...]
+    corrupt: tuple[str, ...]
     otherwise: Mapping[str, tuple[Any, Any]]
 
 
-def same_bits(run: Path, other: Path) -> Sameness:
+def diff_runs(run: Path, other: Path) -> RunDiff:
     """Compare two runs: files by their checksums, histories and manifests by what they say.
 
     Parameters
@@ -154,27 +154,29 @@ def same_bits(run: Path, other: Path) -> Sameness:
     run, other : Path
         Folders of runs.
     """
-    abouts = read_manifest(run), read_manifest(other)
-    damaged = damaged_files(run, abouts[0])
-    broken = {*damaged, *damaged_files(other, abouts[1])}  # whose checksums say nothing
-    files = [about["files"] for about in abouts]
-    names = sorted({name for about in abouts for name in files_of(about["heads"])} - {HISTORY})
+    manifests = read_manifest(run), read_manifest(other)
+    corrupt = corrupt_files(run, manifests[0])
+    broken = {*corrupt, *corrupt_files(other, manifests[1])}  # whose checksums say nothing
+    files = [metadata["files"] for metadata in manifests]
+    names = sorted(
+        {name for metadata in manifests for name in files_of(metadata["heads"])} - {HISTORY}
+    )
     differing = [
         name for name in names if name in broken or files[0].get(name) != files[1].get(name)
     ]
     if HISTORY in broken or _untimed(run / HISTORY) != _untimed(other / HISTORY):
         differing.append(HISTORY)
-    results = [_results(about) for about in abouts]
+    results = [_results(metadata) for metadata in manifests]
     differing += [
         f"{name} in {MANIFEST}" for name in results[0] if results[0][name] != results[1][name]
     ]
-    made = [about["made"] for about in abouts]
+    made = [metadata["made"] for metadata in manifests]
     otherwise = {
         name: (made[0].get(name), made[1].get(name))
         for name in {**made[0], **made[1]}
         if made[0].get(name) != made[1].get(name)
     }
-    return Sameness(tuple(differing), tuple(sorted(damaged, key=differing.index)), otherwise)
+    return RunDiff(tuple(differing), tuple(sorted(corrupt, key=differing.index)), otherwise)
 
 
 def _untimed(history: Path) -> list[str]:
@@ -186,18 +188,18 @@ def _untimed(history: Path) -> list[str]:
         raise RunError(f"{history}: this is no history of a training.") from None
 
 
-def _results(about: Mapping[str, Any]) -> dict[str, str]:
+def _results(metadata: Mapping[str, Any]) -> dict[str, str]:
     """What a training left in the manifest alone, to the last bit; as text, for nan is not nan."""
     heads = {
         name: {key: said.get(key) for key in ("kind", "settings")}
-        for name, said in about["heads"].items()
+        for name, said in metadata["heads"].items()
         if isinstance(said, Mapping)
     }
-    found = {"heads": heads, "model": about["model"], "metrics": about["metrics"]}
+    found = {"heads": heads, "model": metadata["model"], "metrics": metadata["metrics"]}
     return {name: json.dumps(said, sort_keys=True) for name, said in found.items()}
 
 
 def _protocol(metrics: Mapping[str, Any]) -> Any:
     """What lists were judged by; None if they were not."""
-    lists = metrics.get("lists")
+    lists = metrics.get("ranking")
     return lists.get("protocol") if isinstance(lists, Mapping) else None

@@ -9,21 +9,21 @@ from typing import Any
 from matinee.data.dataset import Dataset
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
-from matinee.evaluation.evaluator import HeldOut, ListFigures, evaluate, judge
-from matinee.evaluation.protocols import Exam, held_out
+from matinee.evaluation.evaluator import RankingMetrics, RatingMetrics, evaluate, evaluate_ranking
+from matinee.evaluation.protocols import RankingTask, holdout
 from matinee.kernels.jit import processor
 from matinee.models.als import ALS
-from matinee.models.base import Trainer, can_be_watched, to_the_end
+from matinee.models.base import Estimator, run_to_end, supports_callback
 from matinee.models.baselines import EASE
 from matinee.models.bayesian.estimator import BayesianMF
 from matinee.models.implicit_als import ImplicitALS
-from matinee.models.recommender import FactorModel
+from matinee.models.recommender import Recommender
 from matinee.progress import compilation_announced
 
 VALIDATION_FRACTION = 0.1  # of the training part, where training stops early
 SIZED = ("random", "time")  # splits that ask for a fraction
-JUDGED = 5_000  # viewers whose lists are judged after training
-MADE_WITH = ("matinee", "numpy", "numba")
+MAX_EVAL_USERS = 5_000  # users whose lists are judged after training
+ENVIRONMENT_PACKAGES = ("matinee", "numpy", "numba")
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,18 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Result:
+class TrainingResult:
     """A trained model, and how it did on the test part.
 
     Parameters
     ----------
-    model : FactorModel
-        Its `about` holds the data, the split and the metrics, for its run's manifest.
+    model : Recommender
+        Its `metadata` holds the data, the split and the metrics, for its run's manifest.
     train_ratings, test_ratings : int
-    test : HeldOut or None
+    test : RatingMetrics or None
         Predicted stars; None without a rating head.
-    lists : ListFigures or None
-        Lists of at most `JUDGED` viewers; None if nobody in the test part is known.
+    lists : RankingMetrics or None
+        Lists of at most `MAX_EVAL_USERS` users; None if nobody in the test part is known.
     fit_seconds, ranking_seconds : float
         Of fitting either head, which judges the test part after each iteration; neither of
         reading nor of compiling. 0 without that head.
@@ -64,11 +64,11 @@ class Result:
         Of predicting the test part, making the lists, and judging both.
     """
 
-    model: FactorModel
+    model: Recommender
     train_ratings: int
     test_ratings: int
-    test: HeldOut | None
-    lists: ListFigures | None
+    test: RatingMetrics | None
+    lists: RankingMetrics | None
     fit_seconds: float
     ranking_seconds: float = 0.0
     test_seconds: float = 0.0
@@ -84,35 +84,35 @@ class Result:
             },
             "fit_seconds": self.fit_seconds,
             "ranking_seconds": self.ranking_seconds,
-            "lists": self.lists.as_json() if self.lists else None,
-            "trainers": {name: dict(head.trainer) for name, head in self.model.heads.items()},
+            "ranking": self.lists.as_json() if self.lists else None,
+            "estimators": {name: dict(head.estimator) for name, head in self.model.heads.items()},
         }
 
 
-def train_and_test(
+def train_and_evaluate(
     dataset: Dataset,
-    recipe: Trainer | None,
+    estimator: Estimator | None,
     split: Split,
     *,
-    ranking: Trainer | None = None,
-    exam: Exam | None = None,
-    hold_out_validation: bool = False,
+    ranking: Estimator | None = None,
+    task: RankingTask | None = None,
+    holdout_validation: bool = False,
     whole: bool = False,
     threads: int | None = None,
-) -> Result:
+) -> TrainingResult:
     """Split, fit both heads on one part, judge on the other.
 
     Parameters
     ----------
     dataset : Dataset
-    recipe : Trainer or None
+    estimator : Estimator or None
         For the rating head.
     split : Split
-    ranking : Trainer, optional
+    ranking : Estimator, optional
         For the ranking head.
-    exam : Exam, optional
+    task : RankingTask, optional
         What to judge lists by, on the same split; by default the test part.
-    hold_out_validation : bool
+    holdout_validation : bool
         Keep a tenth of the training part aside for the recipes to watch (`ALS.patience`).
     whole : bool
         Ctrl-C ends it all; without it, a chain ends early with what it has so far.
@@ -127,28 +127,28 @@ def train_and_test(
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> result = train_and_test(data, matinee.BiasOnly(), Split("last"), ranking=matinee.EASE())
-    >>> result.train_ratings, result.test.ratings, result.lists.viewers
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    >>> result = train_and_evaluate(data, matinee.Bias(), Split("last"), ranking=matinee.EASE())
+    >>> result.train_ratings, result.test.ratings, result.lists.users
     (1440, 60, 60)
     """
-    recipes = some_recipes(recipe, ranking)
+    estimators = some_estimators(estimator, ranking)
     train, test = split.apply(dataset)
     validation = None
-    if hold_out_validation:
-        train, validation = set_aside(train, split.seed)
-    compile_kernels(recipes)
-    result = fit_and_judge(
+    if holdout_validation:
+        train, validation = split_validation(train, split.seed)
+    compile_kernels(estimators)
+    result = fit_and_evaluate(
         train,
         test,
-        recipe,
+        estimator,
         ranking=ranking,
         validation=validation,
-        exam=exam or some_viewers(train, test),
+        task=task or sample_users(train, test),
         whole=whole,
         threads=threads,
     )
-    about = {
+    metadata = {
         "data": {
             "name": dataset.name,
             "source": dataset.source,
@@ -159,116 +159,116 @@ def train_and_test(
         "split": {
             **asdict(split),
             "train_ratings": result.train_ratings,
-            "hold_out_validation": hold_out_validation,
+            "hold_out_validation": holdout_validation,
         },
         "metrics": {
             **(asdict(result.test) if result.test else {}),
-            "lists": result.lists.as_json() if result.lists else None,
+            "ranking": result.lists.as_json() if result.lists else None,
         },
         "fit_seconds": result.fit_seconds + result.ranking_seconds,
-        "made": _made(recipes, threads),
+        "made": environment(estimators, threads),
     }
-    return replace(result, model=replace(result.model, about=about))
+    return replace(result, model=replace(result.model, metadata=metadata))
 
 
-def fit_and_judge(
+def fit_and_evaluate(
     train: Dataset,
     test: Dataset,
-    recipe: Trainer | None,
+    estimator: Estimator | None,
     *,
-    ranking: Trainer | None = None,
+    ranking: Estimator | None = None,
     validation: Dataset | None = None,
-    exam: Exam | None = None,
+    task: RankingTask | None = None,
     followed: bool = True,
     whole: bool = False,
     threads: int | None = None,
-) -> Result:
+) -> TrainingResult:
     """Fit both heads on one part, judge stars on the other and lists by an exam.
 
     Parameters
     ----------
     train, test : Dataset
         The two parts of one split.
-    recipe, ranking : Trainer or None
+    estimator, ranking : Estimator or None
         For the rating head and for the ranking head; one of them at least.
     validation : Dataset, optional
         For the recipes to watch.
-    exam : Exam, optional
+    task : RankingTask, optional
         Without it, no lists are judged.
     followed : bool
         Judge the test part after each iteration, too, for the history.
     whole : bool
-        As in `train_and_test`.
+        As in `train_and_evaluate`.
     threads : int, optional
     """
     trained, seconds = [], []
-    for one in some_recipes(recipe, ranking):
+    for one in some_estimators(estimator, ranking):
         started = time.perf_counter()
         followed_part = test if followed else None
-        more: Any = {"watch": to_the_end} if whole and can_be_watched(one) else {}
+        more: Any = {"watch": run_to_end} if whole and supports_callback(one) else {}
         trained.append(
             one.fit(train, validation=validation, test=followed_part, threads=threads, **more)
         )
         seconds.append(time.perf_counter() - started)
     model = trained[0] if len(trained) == 1 else trained[0].with_ranking(trained[1])
     started = time.perf_counter()
-    judged = evaluate(model, train, test) if recipe else None
-    found = judge(model, exam) if exam else None
-    return Result(
+    evaluated = evaluate(model, train, test) if estimator else None
+    found = evaluate_ranking(model, task) if task else None
+    return TrainingResult(
         model,
         len(train),
         len(test),
-        judged,
+        evaluated,
         found,
-        fit_seconds=seconds[0] if recipe else 0.0,
+        fit_seconds=seconds[0] if estimator else 0.0,
         ranking_seconds=seconds[-1] if ranking else 0.0,
         test_seconds=time.perf_counter() - started,
     )
 
 
-def some_recipes(*recipes: Trainer | None) -> list[Trainer]:
+def some_estimators(*estimators: Estimator | None) -> list[Estimator]:
     """Those that there are; SettingError if there are none."""
-    found = [one for one in recipes if one]
+    found = [one for one in estimators if one]
     if not found:
         raise SettingError("There is nothing to train: no model for stars, and none for lists.")
     return found
 
 
-def set_aside(train: Dataset, seed: int) -> tuple[Dataset, Dataset]:
+def split_validation(train: Dataset, seed: int) -> tuple[Dataset, Dataset]:
     """What is left of a training part, and a tenth of it for recipes to watch."""
     return train.split("random", test_fraction=VALIDATION_FRACTION, seed=seed)
 
 
-def some_viewers(train: Dataset, test: Dataset) -> Exam | None:
-    """The test part for at most `JUDGED` viewers' lists, which is quick whatever the size.
+def sample_users(train: Dataset, test: Dataset) -> RankingTask | None:
+    """The test part for at most `MAX_EVAL_USERS` users' lists, which is quick whatever the size.
 
     None if nobody can be judged.
     """
     try:
-        return held_out(train, test).sample(JUDGED)
+        return holdout(train, test).sample(MAX_EVAL_USERS)
     except SettingError:
         return None
 
 
-def _made(recipes: Iterable[Trainer], threads: int | None) -> dict[str, Any]:
+def environment(estimators: Iterable[Estimator], threads: int | None) -> dict[str, Any]:
     """What the bits of these recipes' models depend on, beside settings, seed and data."""
-    made = {"processor": processor(), **{name: version(name) for name in MADE_WITH}}
-    for recipe in recipes:
-        device = getattr(getattr(recipe, "recipe", recipe), "device", None)
+    made = {"processor": processor(), **{name: version(name) for name in ENVIRONMENT_PACKAGES}}
+    for estimator in estimators:
+        device = getattr(getattr(estimator, "estimator", estimator), "device", None)
         if device is not None:
-            from matinee.models.neural.devices import made_on
+            from matinee.models.neural.devices import torch_environment
 
-            made |= made_on(device, threads)
+            made |= torch_environment(device, threads)
     return made
 
 
-def compile_kernels(recipes: Iterable[Trainer] = ()) -> None:
+def compile_kernels(estimators: Iterable[Estimator] = ()) -> None:
     """Have every kernel compiled, or loaded from the disk, saying so if it takes time.
 
     Those of `BayesianMF` alone wait until it is among the recipes.
     """
     with compilation_announced():
-        tiny, _ = generate(viewers=8, movies=8, ratings=32)
+        tiny, _ = generate(users=8, items=8, ratings=32)
         for solver in ("cholesky", "cg"):
             model = ALS(factors=2, iterations=1, solver=solver).fit(tiny, test=tiny, threads=1)
         for solver in ("blocks", "cg"):
@@ -276,10 +276,10 @@ def compile_kernels(recipes: Iterable[Trainer] = ()) -> None:
             model.with_ranking(ranking).recommend(1, n=1)
         weights = EASE().fit(tiny)
         for by_weights in (weights.recommend, model.recommend):
-            by_weights([weights.viewer(1)], n=1)
-        if any(isinstance(getattr(one, "recipe", one), BayesianMF) for one in recipes):
+            by_weights([weights.user(1)], n=1)
+        if any(isinstance(getattr(one, "estimator", one), BayesianMF) for one in estimators):
             for likelihood in ("normal", "ordinal"):
                 draws = BayesianMF(factors=2, iterations=8, likelihood=likelihood)
                 drawn = draws.fit(tiny, test=tiny, threads=1)
                 drawn.predict(1, 1, 0)
-                drawn.predict(drawn.viewer(1), 1)
+                drawn.predict(drawn.user(1), 1)

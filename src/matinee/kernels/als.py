@@ -1,12 +1,12 @@
 """Regularized least squares for one row after another: the heart of ALS.
 
 Both sides of the model are kept as one matrix each, a row being
-``[bias, factor_1 ... factor_K]``, so that with x a viewer and w a movie
+``[bias, factor_1 ... factor_K]``, so that with x a user and w a movie
 
     stars = mean + x[0] + w[0] + x[1:] . w[1:]
 
 Held against the other side's rows w, a row x is linear regression with design
-``z = [1, w[1:]]`` and target ``t = stars - mean - w[0]``, pulled towards its prior mean m:
+``z = [1, w[1:]]`` and target ``t = values - mean - w[0]``, pulled towards its prior mean m:
 
     minimize over x:  sum (t - z . x)^2 + ridge * n^exponent * |x - m|^2
 
@@ -22,13 +22,13 @@ from matinee.kernels.linalg import (
     CHUNK,
     add_rows,
     add_squares,
-    ask,
-    ask_for_four,
     copy,
     dot,
     factorize,
-    four_of,
+    load_four,
     padded,
+    prefetch_four,
+    prefetch_row,
     products,
     scratch,
     solve_upper,
@@ -40,7 +40,7 @@ from matinee.kernels.simd import LANES, fma, load, splat, store
 def _gather(first, count, indices, values, mean, other, design, target):
     """Copy the factors of `count` ratings side by side, and what is left of their stars."""
     for k in range(count):
-        ask(other, indices, first + k)
+        prefetch_row(other, indices, first + k)
         row = other[indices[first + k]]
         for d in range(1, len(row)):
             design[k, d - 1] = row[d]
@@ -62,7 +62,7 @@ def _add_sides(design, target, count, right, ones):
 
 
 @jit
-def solve_rows_exact(
+def update_rows_cholesky(
     start, stop, indptr, indices, values, mean, other, prior, ridge, exponent, out
 ):
     """Solve rows `start` to `stop` by normal equations and Cholesky factorization.
@@ -123,19 +123,19 @@ def solve_rows_exact(
 
 
 @jit
-def _add_gradient(first, last, indices, stars, biases, factors, shift, x, out):
-    """out += Z' (t - Z x) over the ratings `first` to `last`, ``t = stars - bias - shift``.
+def _add_gradient(first, last, indices, values, biases, factors, shift, x, out):
+    """out += Z' (t - Z x) over the ratings `first` to `last`, ``t = values - bias - shift``.
 
-    Without `stars`, ``t = -shift``. Returns the sum of what Z' takes in: the part of the bias.
+    Without `values`, ``t = -shift``. Returns the sum of what Z' takes in: the part of the bias.
     """
     summed = np.float32(0.0)
     for k in range(first, last, 4):
-        ask_for_four(factors, indices, k)
-        four = four_of(indices, k, last)
+        prefetch_four(factors, indices, k)
+        four = load_four(indices, k, last)
         a, b, c, d = products(factors, four, x)
         a, b, c, d = -shift - a, -shift - b, -shift - c, -shift - d
-        if len(stars):
-            t0, t1, t2, t3 = four_of(stars, k, last)
+        if len(values):
+            t0, t1, t2, t3 = load_four(values, k, last)
             a += t0 - biases[four[0]]
             b += t1 - biases[four[1]]
             c += t2 - biases[four[2]]
@@ -145,13 +145,13 @@ def _add_gradient(first, last, indices, stars, biases, factors, shift, x, out):
 
 
 @jit
-def solve_rows_cg(
+def update_rows_cg(
     start, stop, indptr, indices, values, mean, biases, factors, prior, ridge, exponent, out, steps
 ):
     """Improve rows `start` to `stop` by `steps` conjugate gradient steps from where they stand.
 
-    Parameters as in `solve_rows_exact`, but for the other side, which comes as its biases,
-    float32 (columns,), and its factors as `halve_rows` makes them; `out` holds the warm start.
+    Parameters as in `update_rows_cholesky`, but for the other side, which comes as its biases,
+    float32 (columns,), and its factors as `to_float16` makes them; `out` holds the warm start.
     The normal matrix is never formed: a step costs one pass over the ratings (Takács, Pilászy &
     Tikk 2011). With as many steps as unknowns it is exact up to rounding.
     """
@@ -219,26 +219,28 @@ def _score(mean, x, w):
 
 
 @jit
-def predict_pairs(start, stop, users, items, mean, user_rows, item_rows, nobody, nothing, out):
+def predict_pairs(
+    start, stop, users, items, mean, user_params, item_params, default_user, nothing, out
+):
     """out[k] = score of (users[k], items[k]) for k from `start` to `stop`.
 
-    A code of -1 stands for the row `nobody`, or `nothing`.
+    A code of -1 stands for the row `default_user`, or `nothing`.
     """
     for k in range(start, stop):
-        ask(user_rows, users, k)
-        ask(item_rows, items, k)
-        x = user_rows[users[k]] if users[k] >= 0 else nobody
-        w = item_rows[items[k]] if items[k] >= 0 else nothing
+        prefetch_row(user_params, users, k)
+        prefetch_row(item_params, items, k)
+        x = user_params[users[k]] if users[k] >= 0 else default_user
+        w = item_params[items[k]] if items[k] >= 0 else nothing
         out[k] = _score(mean, x, w)
 
 
 @jit
-def add_up_rows(start, stop, indptr, indices, weights, item_rows, out):
-    """out[r] = weighted sum of the rows of `item_rows` that row r of the compressed rows lists."""
+def add_up_rows(start, stop, indptr, indices, weights, item_params, out):
+    """out[r] = weighted sum of the rows of `item_params` that row r of the compressed rows lists."""
     for row in range(start, stop):
         out[row] = 0.0
         for entry in range(indptr[row], indptr[row + 1]):
-            weight, added = weights[entry], item_rows[indices[entry]]
+            weight, added = weights[entry], item_params[indices[entry]]
             for i in range(out.shape[1]):
                 out[row, i] += weight * added[i]
 
@@ -249,7 +251,7 @@ def squared_error(start, stop, indptr, indices, values, mean, rows, other):
     total = 0.0
     for row in range(start, stop):
         for entry in range(indptr[row], indptr[row + 1]):
-            ask(other, indices, entry)
+            prefetch_row(other, indices, entry)
             miss = values[entry] - _score(mean, rows[row], other[indices[entry]])
             total += np.float64(miss) * np.float64(miss)
     return total

@@ -1,4 +1,4 @@
-"""Compressed rows: the ratings of each viewer, or of each movie, side by side."""
+"""Compressed rows: the ratings of each user, or of each movie, side by side."""
 
 import mmap
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.kernels.jit import jit
-from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.kernels.parallel import balanced_blocks, run_blocks
 
 Empty = Callable[[int, Any], NDArray[Any]]
 """Makes an array of a length and a dtype, not filled: `numpy.empty` and its likes."""
@@ -81,7 +81,7 @@ def transpose(matrix: Rows, n_columns: int, empty: Empty = np.empty) -> Rows:
 
     Transposing twice therefore sorts the entries of every row.
     """
-    blocks = equal_blocks(matrix.indptr, _blocks_of(len(matrix.indices)))
+    blocks = balanced_blocks(matrix.indptr, _blocks_of(len(matrix.indices)))
     cuts = np.array([0] + [stop for _, stop in blocks], np.int64)
     starts = matrix.indptr[cuts]
     return _sorted_by(matrix.indices, n_columns, empty, starts, _place_transposed, cuts, *matrix)
@@ -113,7 +113,7 @@ def _blocks_of(entries: int) -> int:
     return 8 if entries > 500_000 else 1
 
 
-def both_ways(
+def csr_and_csc(
     rows: NDArray[np.int32],
     columns: NDArray[np.int32],
     values: NDArray[np.float32],
@@ -151,7 +151,7 @@ def take_rows(matrix: Rows, rows: NDArray[np.integer]) -> Rows:
     return Rows(indptr, matrix.indices[entries], matrix.values[entries])
 
 
-def keep_entries(rows: Rows, mask: NDArray[np.bool_]) -> Rows:
+def filter_entries(rows: Rows, mask: NDArray[np.bool_]) -> Rows:
     """Some entries of each row, by a mask over all entries."""
     before = np.concatenate(([0], np.cumsum(mask)))
     return Rows(before[rows.indptr], rows.indices[mask], rows.values[mask])
@@ -247,7 +247,7 @@ def rank(
     run_blocks(_look_up, slices(len(numbers)), numbers, low, table, out)
 
 
-def tally(codes: NDArray[np.int32], n: int) -> NDArray[np.int64]:
+def bincount(codes: NDArray[np.int32], n: int) -> NDArray[np.int64]:
     """How often each code from 0 to n - 1 occurs, (n,)."""
     counts = np.zeros(n, np.int64)
     _add_up(codes, counts)
@@ -260,7 +260,7 @@ def slices(n: int) -> list[tuple[int, int]]:
 
 
 @jit
-def add_up_words(words, first):
+def checksum_words(words, first):
     """By which a change of an array shows, and how far its numbers go.
 
     Parameters
@@ -295,7 +295,7 @@ def _within(start, stop, codes, limit):
     return good
 
 
-def within(codes: NDArray[np.int32], limit: int) -> bool:
+def in_range(codes: NDArray[np.int32], limit: int) -> bool:
     """Whether all codes are from 0 to `limit` - 1."""
     return all(run_blocks(_within, slices(len(codes)), codes, limit))
 

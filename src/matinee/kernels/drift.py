@@ -1,6 +1,6 @@
 """Paths over time, one per row: a state that wanders and returns to zero, drawn as a whole.
 
-A viewer's moments are the distinct times of their ratings; at each the state d is a number, and
+A user's moments are the distinct times of their ratings; at each the state d is a number, and
 between two of them, `gap` seconds apart,
 
     d' = f d + noise of variance v (1 - f^2),      f = exp(-gap / memory)

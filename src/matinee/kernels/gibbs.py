@@ -1,6 +1,6 @@
 """One draw for every row of one side, all others as they are: block Gibbs sampling.
 
-A rating has one row on each side: a viewer, a movie, and whatever else it happened with (a date).
+A rating has one row on each side: a user, a movie, and whatever else it happened with (a date).
 Any two of them interact, so that with x_s the factors and b_s the bias of its row on side s
 
     score = sum_s b_s + sum_{s < t} x_s . x_t
@@ -61,8 +61,8 @@ def draw_rows(
     biases,
     residual,
     prior,
-    pull,
-    own_pull,
+    prior_weight,
+    own_prior_weight,
     noise,
 ):
     """Draw rows `start` to `stop` of one side from their conditional distribution, in place.
@@ -79,9 +79,9 @@ def draw_rows(
     prior : float32 (width, width + LANES)
         Precision matrix of the factors (1 on the diagonal of columns that are not used); in
         column ``width + 1`` their precision with the bias.
-    pull : float32 (rows, 1 + width)
+    prior_weight : float32 (rows, 1 + width)
         Precision matrix times (prior mean - row as it stands), bias first.
-    own_pull : float32, precision of the bias
+    own_prior_weight : float32, precision of the bias
     noise : float32 (rows, 1 + width), standard normal numbers; 0 gives the conditional mean
     """
     width = factors.shape[1]
@@ -94,10 +94,10 @@ def draw_rows(
         for d in range(width):
             for c in range(0, width + LANES, LANES):
                 store(load(prior, d, c), gram, d, c)
-            right[0, d] = pull[row, 1 + d]
+            right[0, d] = prior_weight[row, 1 + d]
         for c in range(0, width, LANES):
             store(zero, ones, 0, c)
-        right_of_bias, own = pull[row, 0], own_pull
+        right_of_bias, own = prior_weight[row, 0], own_prior_weight
         first, last = indptr[row], indptr[row + 1]
         for at in range(first, last, CHUNK):
             count = min(CHUNK, last - at)

@@ -1,12 +1,12 @@
-"""Weighted least squares over everything a viewer did and did not watch: the heart of iALS.
+"""Weighted least squares over everything a user did and did not watch: the heart of iALS.
 
-With x a viewer's row and w a movie's, positives S with weights c and the weight a of
+With x a user's row and w a movie's, positives S with weights c and the weight a of
 everything else,
 
     minimize over x:  sum_S c (1 - x . w)^2  +  a sum_all (x . w)^2  +  penalty |x - m|^2.
 
 The second sum runs over every movie, but is ``x' G x`` with ``G = a sum_all w w'``, which all
-viewers share (Hu, Koren & Volinsky 2008; in the form of Rendle et al. 2021). A positive enters
+users share (Hu, Koren & Volinsky 2008; in the form of Rendle et al. 2021). A positive enters
 as a design row ``sqrt(c) w`` with target ``sqrt(c)``. For movies the two sides change places.
 """
 
@@ -17,12 +17,12 @@ from matinee.kernels.linalg import (
     CHUNK,
     add_rows,
     add_squares,
-    ask_for_four,
     copy,
     dot,
     factorize,
-    four_of,
+    load_four,
     padded,
+    prefetch_four,
     products,
     scratch,
     solve_upper,
@@ -72,17 +72,17 @@ def _add_gradient(first, last, indices, weights, factors, wanted, x, out):
     """
     missed = np.float32(0.0)
     for k in range(first, last, 4):
-        ask_for_four(factors, indices, k)
-        four = four_of(indices, k, last)
+        prefetch_four(factors, indices, k)
+        four = load_four(indices, k, last)
         a, b, c, d = products(factors, four, x)
         a, b, c, d = wanted - a, wanted - b, wanted - c, wanted - d
-        e, f, g, h = four_of(weights, k, last)
-        pull = (a * e, b * f, c * g, d * h)
-        add_rows(factors, four, pull, last - k, out)
-        missed += a * pull[0]
-        missed += b * pull[1] if last - k > 1 else np.float32(0.0)
-        missed += c * pull[2] if last - k > 2 else np.float32(0.0)
-        missed += d * pull[3] if last - k > 3 else np.float32(0.0)
+        e, f, g, h = load_four(weights, k, last)
+        prior_weight = (a * e, b * f, c * g, d * h)
+        add_rows(factors, four, prior_weight, last - k, out)
+        missed += a * prior_weight[0]
+        missed += b * prior_weight[1] if last - k > 1 else np.float32(0.0)
+        missed += c * prior_weight[2] if last - k > 2 else np.float32(0.0)
+        missed += d * prior_weight[3] if last - k > 3 else np.float32(0.0)
     return missed
 
 
@@ -112,7 +112,7 @@ def _shared_normal(whole, penalty, x, out):
 
 
 @jit
-def improve_rows(
+def update_rows_implicit_cg(
     start, stop, indptr, indices, weights, factors, whole, penalties, prior, out, steps
 ):
     """Improve rows `start` to `stop` by `steps` conjugate gradient steps from where they stand.
@@ -190,21 +190,21 @@ def improve_rows(
                     direction[r, d] = residual[r, d] + turn * direction[r, d]
                 error[r] = left
         for r in range(rows):
-            nobody = indptr[row + r] == indptr[row + r + 1]
+            default_user = indptr[row + r] == indptr[row + r + 1]
             for d in range(width):
-                out[row + r, d] = prior[row + r, d] if nobody else x[r, d]
+                out[row + r, d] = prior[row + r, d] if default_user else x[r, d]
     return value
 
 
 @jit
-def solve_rows_blockwise(
+def update_rows_implicit_block(
     start, stop, indptr, indices, weights, other, whole, penalties, prior, out, block
 ):
     """Solve rows `start` to `stop`, `block` dimensions at a time with the others as they are.
 
     With `block` at least K this is the exact solution, by normal equations and Cholesky
     factorization; with smaller blocks it is one round of iALS++ (Rendle et al. 2021), which
-    costs K * block instead of K^2 for each positive. Parameters and result as in `improve_rows`,
+    costs K * block instead of K^2 for each positive. Parameters and result as in `update_rows_implicit_cg`,
     but for `other`, which is float32 (columns, K).
     """
     total = 0.0

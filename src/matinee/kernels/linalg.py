@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.kernels.jit import jit
-from matinee.kernels.parallel import aligned_zeros, even_blocks, run_blocks
+from matinee.kernels.parallel import aligned_zeros, run_blocks, uniform_blocks
 from matinee.kernels.simd import LANES, fma, load, prefetch, splat, store, total
 
 CHUNK = 64  # design rows gathered at a time: stays in the first-level cache
@@ -131,20 +131,20 @@ def solve_upper(gram, x):
 AHEAD = 32  # ratings between asking for a row and using it
 
 
-def room_for_halves(n: int, factors: int) -> NDArray[np.uint16]:
-    """What `halve_rows` fills: zeros (n, factors rounded up), starting with a cache line."""
+def float16_buffer(n: int, factors: int) -> NDArray[np.uint16]:
+    """What `to_float16` fills: zeros (n, factors rounded up), starting with a cache line."""
     return aligned_zeros(n, padded(factors) // 2).view(np.uint16)
 
 
-def halve_rows(
+def to_float16(
     rows: NDArray[np.float32], skip: int, halves: NDArray[np.uint16], threads: int | None = None
 ) -> None:
     """Round the columns from `skip` on to 16 bits (IEEE 754 binary16), on whole cache lines."""
-    blocks = even_blocks(len(rows))
+    blocks = uniform_blocks(len(rows))
     run_blocks(_halve_rows, blocks, rows, skip, halves, threads=threads)
 
 
-def on_whole_lanes(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def pad_to_lanes(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """The same numbers in a matrix as wide as these kernels ask for, zeros at the end."""
     width = rows.shape[1]
     if width % LANES == 0:
@@ -166,19 +166,19 @@ def _halve_rows(start, stop, rows, skip, halves):
 
 
 @jit
-def ask(rows, indices, entry):
+def prefetch_row(rows, indices, entry):
     """Prefetch the row that the rating `AHEAD` of this one needs; a code of -1 does no harm."""
     prefetch(rows, np.int64(indices[min(entry + AHEAD, len(indices) - 1)]))
 
 
 @jit
-def ask_for_four(rows, indices, k):
+def prefetch_four(rows, indices, k):
     for entry in range(k, k + 4):
-        ask(rows, indices, entry)
+        prefetch_row(rows, indices, entry)
 
 
 @jit
-def four_of(entries, k, last):
+def load_four(entries, k, last):
     """Four entries from k on; where fewer are left before `last`, the last one fills them up."""
     b, c, d = min(k + 1, last - 1), min(k + 2, last - 1), min(k + 3, last - 1)
     return entries[k], entries[b], entries[c], entries[d]
@@ -240,12 +240,12 @@ def times(tall: NDArray[Any], small: NDArray[Any], threads: int | None = None) -
     """``tall @ small``, (rows, k) times (k, columns), in the type of `tall`."""
     out = np.empty((len(tall), small.shape[1]), tall.dtype)
     small = np.ascontiguousarray(small, tall.dtype)
-    run_blocks(_times, even_blocks(len(tall), 256), tall, small, out, threads=threads)
+    run_blocks(_times, uniform_blocks(len(tall), 256), tall, small, out, threads=threads)
     return out
 
 
 def inner(left: NDArray[Any], right: NDArray[Any], threads: int | None = None) -> NDArray[Any]:
     """``left.T @ right``, (rows, k) and (rows, columns), the same for any number of threads."""
-    blocks = even_blocks(len(left), max(256, len(left) // 8))
+    blocks = uniform_blocks(len(left), max(256, len(left) // 8))
     sums = run_blocks(_inner, blocks, left, right, threads=threads)
     return np.asarray(np.sum(sums, axis=0).astype(right.dtype))

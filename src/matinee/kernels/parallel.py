@@ -25,7 +25,7 @@ def usable_threads() -> int:
     return os.cpu_count() or 1
 
 
-def equal_blocks(indptr: NDArray[np.int64], blocks: int = BLOCKS) -> list[tuple[int, int]]:
+def balanced_blocks(indptr: NDArray[np.int64], blocks: int = BLOCKS) -> list[tuple[int, int]]:
     """Row ranges that hold about the same number of entries each.
 
     Parameters
@@ -43,7 +43,7 @@ def equal_blocks(indptr: NDArray[np.int64], blocks: int = BLOCKS) -> list[tuple[
 
     Examples
     --------
-    >>> equal_blocks(np.array([0, 10, 11, 12, 20]), blocks=2)
+    >>> balanced_blocks(np.array([0, 10, 11, 12, 20]), blocks=2)
     [(0, 2), (2, 4)]
     """
     rows = len(indptr) - 1
@@ -54,12 +54,12 @@ def equal_blocks(indptr: NDArray[np.int64], blocks: int = BLOCKS) -> list[tuple[
     return [(int(a), int(b)) for a, b in pairwise(cuts)]
 
 
-def even_blocks(rows: int, least: int = 1) -> list[tuple[int, int]]:
-    """`equal_blocks` of rows that are the same work each; at least so many to a block.
+def uniform_blocks(rows: int, least: int = 1) -> list[tuple[int, int]]:
+    """`balanced_blocks` of rows that are the same work each; at least so many to a block.
 
     Examples
     --------
-    >>> even_blocks(10, least=4)
+    >>> uniform_blocks(10, least=4)
     [(0, 5), (5, 10)]
     """
     count = max(1, min(BLOCKS, rows // least))

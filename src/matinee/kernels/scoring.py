@@ -5,7 +5,7 @@
 summed from left to right, each step rounded once (fused multiply-add): one definition, so that a
 score is the same to the last bit wherever it is computed. Movies stand in panels of sixteen, one
 dimension of all sixteen after another, the way that registers want them. A step of the loop below
-multiplies one dimension of a panel with that of eight viewers; the 128 sums stay in registers.
+multiplies one dimension of a panel with that of eight users; the 128 sums stay in registers.
 """
 
 from typing import NamedTuple
@@ -14,61 +14,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.kernels.jit import jit
-from matinee.kernels.parallel import aligned_zeros, even_blocks, run_blocks
+from matinee.kernels.parallel import aligned_zeros, run_blocks, uniform_blocks
 from matinee.kernels.simd import LANES, fma, load, splat, store
 
-VIEWERS = 8  # whose sums of a panel are in registers together
-ASKED = 10_000  # viewers who are asked how long a vector is
+USERS = 8  # whose sums of a panel are in registers together
+ASKED = 10_000  # users who are asked how long a vector is
 
 
 class Panels(NamedTuple):
     """All movies, packed for products: P panels of sixteen, the likeliest to be listed first."""
 
     codes: NDArray[np.int32]  # (P, 16), -1 in places left over
-    vectors: NDArray[np.float32]  # (P * K, 16), dimension d of panel p in row p * K + d
+    item_factors: NDArray[np.float32]  # (P * K, 16), dimension d of panel p in row p * K + d
     biases: NDArray[np.float32]  # (P, 16), minus infinity in places left over
     lengths: NDArray[np.float32]  # (P, 16), Euclidean norms of the vectors, rounded up
     highest: np.float32  # the largest absolute bias
 
 
 @jit
-def _fill(start, stop, order, item_rows, skip, vectors):
-    width = item_rows.shape[1] - skip
+def _fill(start, stop, order, item_params, skip, item_factors):
+    width = item_params.shape[1] - skip
     for place in range(start, stop):
-        row, panel, lane = item_rows[order[place]], place // LANES, place % LANES
+        row, panel, lane = item_params[order[place]], place // LANES, place % LANES
         for d in range(width):
-            vectors[panel * width + d, lane] = row[skip + d]
+            item_factors[panel * width + d, lane] = row[skip + d]
 
 
-def pack(item_rows: NDArray[np.float32], user_rows: NDArray[np.float32], biased: bool) -> Panels:
-    """Movies in panels, ordered by the best score that a viewer of average length could give them.
+def pack(
+    item_params: NDArray[np.float32], user_params: NDArray[np.float32], biased: bool
+) -> Panels:
+    """Movies in panels, ordered by the best score that a user of average length could give them.
 
     Parameters
     ----------
-    item_rows : float32 (items, K), or (items, 1 + K) if `biased`: a bias, then factors
-    user_rows : float32 (users, K) or (users, 1 + K)
-        Those who will be asked about, for the order alone: it decides how soon `best_of_panels`
+    item_params : float32 (items, K), or (items, 1 + K) if `biased`: a bias, then factors
+    user_params : float32 (users, K) or (users, 1 + K)
+        Those who will be asked about, for the order alone: it decides how soon `topk_packed`
         may stop, never what it finds.
     biased : bool
     """
-    movies, skip = len(item_rows), int(biased)
-    count, width = -(-movies // LANES), item_rows.shape[1] - skip
-    lengths = _lengths(item_rows[:, skip:])
-    biases = item_rows[:, 0] if biased else np.zeros(movies, np.float32)
-    some = user_rows[:: max(1, len(user_rows) // ASKED), skip:]
+    items, skip = len(item_params), int(biased)
+    count, width = -(-items // LANES), item_params.shape[1] - skip
+    lengths = _lengths(item_params[:, skip:])
+    biases = item_params[:, 0] if biased else np.zeros(items, np.float32)
+    some = user_params[:: max(1, len(user_params) // ASKED), skip:]
     typical = _finite(_lengths(some)).sum() / max(1, len(some))
     with np.errstate(invalid="ignore"):  # of what is no number the order does not matter
         order = np.argsort(-(biases + typical * lengths), kind="stable")
     codes = np.full((count, LANES), -1, np.int32)
-    codes.ravel()[:movies] = order
-    vectors = aligned_zeros(count * width, LANES)
-    run_blocks(_fill, even_blocks(movies), order, item_rows, skip, vectors)
+    codes.ravel()[:items] = order
+    item_factors = aligned_zeros(count * width, LANES)
+    run_blocks(_fill, uniform_blocks(items), order, item_params, skip, item_factors)
     packed_biases, packed_lengths = aligned_zeros(count, LANES), aligned_zeros(count, LANES)
     packed_biases[:] = -np.inf
-    packed_biases.ravel()[:movies] = biases[order]
-    packed_lengths.ravel()[:movies] = lengths[order]
+    packed_biases.ravel()[:items] = biases[order]
+    packed_lengths.ravel()[:items] = lengths[order]
     highest = np.abs(_finite(biases)).max(initial=np.float32(0.0))
-    return Panels(codes, vectors, packed_biases, packed_lengths, highest)
+    return Panels(codes, item_factors, packed_biases, packed_lengths, highest)
 
 
 def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -81,14 +83,14 @@ def _finite(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return values[np.isfinite(values)]
 
 
-def groups_of_viewers(viewers: int) -> list[tuple[int, int]]:
-    """Blocks for `run_blocks`, in groups of eight viewers (the last one may be smaller)."""
-    return even_blocks(-(-viewers // VIEWERS))
+def groups_of_users(users: int) -> list[tuple[int, int]]:
+    """Blocks for `run_blocks`, in groups of eight users (the last one may be smaller)."""
+    return uniform_blocks(-(-users // USERS))
 
 
 @jit
-def take_viewers(rows, who, skip, out):
-    """out[d, r] = dimension d of viewer ``who[r]``; zero for places left over."""
+def take_users(rows, who, skip, out):
+    """out[d, r] = dimension d of user ``who[r]``; zero for places left over."""
     out[:] = 0.0
     for r in range(len(who)):
         for d in range(out.shape[0]):
@@ -96,25 +98,25 @@ def take_viewers(rows, who, skip, out):
 
 
 @jit
-def score_panel(viewers, bases, vectors, biases, panel, out):
-    """out[r, l] = score of movie l of a panel for viewer r of eight.
+def score_panel(users, bases, item_factors, biases, panel, out):
+    """out[r, l] = score of movie l of a panel for user r of eight.
 
     Parameters
     ----------
-    viewers : float32 (K, 8), as `take_viewers` leaves them
+    users : float32 (K, 8), as `take_users` leaves them
     bases : float32 (8,)
-    vectors, biases : as in `Panels`
+    item_factors, biases : as in `Panels`
     panel : int
     out : float32 (8, 16)
     """
-    width = viewers.shape[0]
+    width = users.shape[0]
     a = b = c = d = e = f = g = h = load(biases, panel, 0)
     for k in range(width):
-        w = load(vectors, panel * width + k, 0)
-        a, b = fma(splat(viewers[k, 0]), w, a), fma(splat(viewers[k, 1]), w, b)
-        c, d = fma(splat(viewers[k, 2]), w, c), fma(splat(viewers[k, 3]), w, d)
-        e, f = fma(splat(viewers[k, 4]), w, e), fma(splat(viewers[k, 5]), w, f)
-        g, h = fma(splat(viewers[k, 6]), w, g), fma(splat(viewers[k, 7]), w, h)
+        w = load(item_factors, panel * width + k, 0)
+        a, b = fma(splat(users[k, 0]), w, a), fma(splat(users[k, 1]), w, b)
+        c, d = fma(splat(users[k, 2]), w, c), fma(splat(users[k, 3]), w, d)
+        e, f = fma(splat(users[k, 4]), w, e), fma(splat(users[k, 5]), w, f)
+        g, h = fma(splat(users[k, 6]), w, g), fma(splat(users[k, 7]), w, h)
     one = splat(np.float32(1.0))
     store(fma(one, a, splat(bases[0])), out, 0, 0)
     store(fma(one, b, splat(bases[1])), out, 1, 0)
@@ -127,29 +129,29 @@ def score_panel(viewers, bases, vectors, biases, panel, out):
 
 
 @jit
-def score_rows(start, stop, rows, mean, biased, codes, vectors, biases, out):
-    """out[r, i] = score of movie i for the viewer with row r.
+def score_rows(start, stop, rows, mean, biased, codes, item_factors, biases, out):
+    """out[r, i] = score of movie i for the user with row r.
 
     Parameters
     ----------
-    start, stop : int, which groups of eight viewers; see `groups_of_viewers`
-    rows : float32 (viewers, K), or (viewers, 1 + K) if `biased`; then ``base = mean + bias``
+    start, stop : int, which groups of eight users; see `groups_of_users`
+    rows : float32 (users, K), or (users, 1 + K) if `biased`; then ``base = mean + bias``
     mean : float32, the base of everybody if not `biased`
     biased : bool
-    codes, vectors, biases : as in `Panels`
-    out : float32 (viewers, items)
+    codes, item_factors, biases : as in `Panels`
+    out : float32 (users, items)
     """
     skip = 1 if biased else 0
-    viewers = np.empty((rows.shape[1] - skip, VIEWERS), np.float32)
-    bases = np.zeros(VIEWERS, np.float32)
-    found = np.empty((VIEWERS, LANES), np.float32)
+    users = np.empty((rows.shape[1] - skip, USERS), np.float32)
+    bases = np.zeros(USERS, np.float32)
+    found = np.empty((USERS, LANES), np.float32)
     for group in range(start, stop):
-        who = np.arange(group * VIEWERS, min((group + 1) * VIEWERS, len(rows)))
-        take_viewers(rows, who, skip, viewers)
+        who = np.arange(group * USERS, min((group + 1) * USERS, len(rows)))
+        take_users(rows, who, skip, users)
         for r in range(len(who)):
             bases[r] = mean + rows[who[r], 0] if biased else mean
         for panel in range(len(codes)):
-            score_panel(viewers, bases, vectors, biases, panel, found)
+            score_panel(users, bases, item_factors, biases, panel, found)
             for r in range(len(who)):
                 row = out[who[r]]
                 for lane in range(LANES):

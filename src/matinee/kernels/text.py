@@ -57,7 +57,7 @@ def count_lines(text):
 
 
 @jit
-def parse_ratings(text, stop, separator, width, order, row, user, item, stars, timestamp, seen):
+def parse_ratings(text, stop, separator, width, order, row, user, item, values, timestamp, seen):
     """Read the lines of `text` that start after its first line end and before `stop`.
 
     Parameters
@@ -73,7 +73,7 @@ def parse_ratings(text, stop, separator, width, order, row, user, item, stars, t
         Where in the columns the first line goes.
     user, item : int32 (n,)
         Filled with ids as they stand there.
-    stars : float32 (n,)
+    values : float32 (n,)
     timestamp : int64 (n,), or empty where there is none
     seen : bool (2, limit)
         Set at each id of a user, and of an item; an id at or above the limit is unusual.
@@ -103,7 +103,7 @@ def parse_ratings(text, stop, separator, width, order, row, user, item, stars, t
             if column == 2:
                 if decimals >= len(DECIMALS) or digits > LARGEST_EXACT:
                     return -1
-                stars[row] = np.float32(digits) / DECIMALS[decimals]
+                values[row] = np.float32(digits) / DECIMALS[decimals]
                 continue
             if decimals > 0:
                 return -1

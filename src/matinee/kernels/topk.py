@@ -6,7 +6,7 @@ A score that is not a number, or minus infinity, is no score: such a movie is no
 import numpy as np
 
 from matinee.kernels.jit import jit
-from matinee.kernels.scoring import VIEWERS, score_panel, take_viewers
+from matinee.kernels.scoring import USERS, score_panel, take_users
 from matinee.kernels.simd import LANES, at_least, fma, load, splat
 
 LOWEST = np.finfo(np.float32).min
@@ -85,15 +85,15 @@ def top_n(scores, allowed, best_codes, best_scores):
 
 
 @jit
-def best_of_rows(start, stop, scores, allowed, indptr, seen, best_codes, best_scores):
-    """For viewers `start` to `stop`: of every movie but the seen ones, keep the best.
+def topk_dense(start, stop, scores, allowed, indptr, seen, best_codes, best_scores):
+    """For users `start` to `stop`: of every movie but the seen ones, keep the best.
 
     Parameters
     ----------
-    scores : float32 (viewers, items)
+    scores : float32 (users, items)
     allowed : bool (items,), movies that may be listed at all
-    indptr, seen : int64 (viewers + 1,), int32: movies to leave out for each viewer
-    best_codes, best_scores : (viewers, n), filled as by `top_n`
+    indptr, seen : int64 (users + 1,), int32: movies to leave out for each user
+    best_codes, best_scores : (users, n), filled as by `top_n`
     """
     mask = allowed.copy()
     for user in range(start, stop):
@@ -119,39 +119,39 @@ def _holds(sorted_codes, first, last, code):
 
 
 @jit
-def best_of_panels(
-    start, stop, order, rows, mean, biased, codes, vectors, biases, lengths, highest,
+def topk_packed(
+    start, stop, order, rows, mean, biased, codes, item_factors, biases, lengths, highest,
     starts, ends, seen, best_codes, best_scores,
 ):  # fmt: skip
-    """The best movies of each viewer, by the scores of `matinee.kernels.scoring`.
+    """The best movies of each user, by the scores of `matinee.kernels.scoring`.
 
     By Cauchy and Schwarz a movie's sum is at most ``b_i + |x_u| |w_i|``. Where that is less than
-    a viewer's n-th best so far needs, for all sixteen movies of a panel and all eight viewers, no
+    a user's n-th best so far needs, for all sixteen movies of a panel and all eight users, no
     product is taken. Rounding is allowed for, so lists are those of brute force, ties included.
 
     Parameters
     ----------
-    start, stop : int, which groups of eight viewers; see `groups_of_viewers`
-    order : int64 (viewers,), the order they come in: such of like length beside each other
+    start, stop : int, which groups of eight users; see `groups_of_users`
+    order : int64 (users,), the order they come in: such of like length beside each other
     rows, mean, biased : as in `score_rows`
-    codes, vectors, biases, lengths, highest : `Panels`; a bias of minus infinity keeps a movie out
-    starts, ends, seen : int64 (viewers,) twice, int32: ``seen[starts[u]:ends[u]]``, ascending, are
-        left out for viewer u
-    best_codes, best_scores : (viewers, n), filled as by `top_n`
+    codes, item_factors, biases, lengths, highest : `Panels`; a bias of minus infinity keeps a movie out
+    starts, ends, seen : int64 (users,) twice, int32: ``seen[starts[u]:ends[u]]``, ascending, are
+        left out for user u
+    best_codes, best_scores : (users, n), filled as by `top_n`
     """
     skip = 1 if biased else 0
     width = rows.shape[1] - skip
-    viewers = np.empty((width, VIEWERS), np.float32)
-    bases = np.zeros(VIEWERS, np.float32)
-    found = np.empty((VIEWERS, LANES), np.float32)
-    least = np.empty(VIEWERS, np.float32)  # score that a movie needs to be listed
-    sizes = np.empty(VIEWERS, np.int64)
+    users = np.empty((width, USERS), np.float32)
+    bases = np.zeros(USERS, np.float32)
+    found = np.empty((USERS, LANES), np.float32)
+    least = np.empty(USERS, np.float32)  # score that a movie needs to be listed
+    sizes = np.empty(USERS, np.int64)
     # errors of width + 1 steps of the sum, of the bound and of the lengths, twice over
     relative = 2 * (width + 8) * HALF_STEP
     slack = relative * highest + TINY
     for group in range(start, stop):
-        who = order[group * VIEWERS : min((group + 1) * VIEWERS, len(order))]
-        take_viewers(rows, who, skip, viewers)
+        who = order[group * USERS : min((group + 1) * USERS, len(order))]
+        take_users(rows, who, skip, users)
         length = 0.0
         least[:] = np.inf
         sizes[:] = 0
@@ -159,7 +159,7 @@ def best_of_panels(
             bases[r] = mean + rows[who[r], 0] if biased else mean
             least[r] = LOWEST
             own = _length(rows[who[r]], skip)
-            if own > length:  # not if it is no number: such a viewer has no scores
+            if own > length:  # not if it is no number: such a user has no scores
                 length = own
         reach = splat(np.float32(length * (1 + relative)))
         needed = splat(_needed(bases, least, len(who), slack))
@@ -167,7 +167,7 @@ def best_of_panels(
             bound = fma(reach, load(lengths, panel, 0), load(biases, panel, 0))
             if at_least(bound, needed) == 0:
                 continue
-            score_panel(viewers, bases, vectors, biases, panel, found)
+            score_panel(users, bases, item_factors, biases, panel, found)
             better = False
             for r in range(len(who)):
                 if at_least(load(found, r, 0), splat(least[r])) == 0:
@@ -200,7 +200,7 @@ def _length(row, skip):
 
 @jit
 def _needed(bases, least, count, slack):
-    """What the sum of a movie needs at least to be listed for any of the viewers, rounded down."""
+    """What the sum of a movie needs at least to be listed for any of the users, rounded down."""
     lowest = np.inf
     for r in range(count):
         score, base = np.float64(least[r]), np.float64(bases[r])

@@ -1,19 +1,19 @@
 from .als import ALS
-from .base import Trainer
-from .baselines import EASE, BiasOnly, Popularity
+from .base import Estimator
+from .baselines import EASE, Bias, Popularity
 from .bayesian import BayesianMF
 from .implicit_als import ImplicitALS
-from .queries import Viewer
-from .recommender import FactorModel
+from .queries import UserProfile
+from .recommender import Recommender
 
 __all__ = [
     "ALS",
     "EASE",
     "BayesianMF",
-    "BiasOnly",
-    "FactorModel",
+    "Bias",
+    "Estimator",
     "ImplicitALS",
     "Popularity",
-    "Trainer",
-    "Viewer",
+    "Recommender",
+    "UserProfile",
 ]

@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
-from matinee.kernels.als import predict_pairs, solve_rows_cg, solve_rows_exact, squared_error
+from matinee.kernels.als import predict_pairs, squared_error, update_rows_cg, update_rows_cholesky
 from matinee.kernels.csr import Rows
-from matinee.kernels.parallel import equal_blocks, even_blocks, run_blocks
-from matinee.models.als_common import Side, against_noise, movie_features
-from matinee.models.base import check_start, judged_parts
-from matinee.models.rating_head import RatingHead
-from matinee.models.recommender import FactorModel
-from matinee.models.registry import note_of
+from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
+from matinee.models.als_common import FactorMatrix, item_features, noise_regularization
+from matinee.models.base import check_eval_sets, check_start
+from matinee.models.rating_head import FactorRatingHead
+from matinee.models.recommender import Recommender
+from matinee.models.registry import to_params
 from matinee.progress import compilation_announced, progress
 
-FIRST_SPREAD = 0.1  # standard deviation of the first viewer factors, in stars per factor
+INIT_STD = 0.1  # standard deviation of the first user factors, in stars per factor
 
 
 @dataclass(frozen=True)
 class ALS:
-    """Recipe for ``stars = mean + b_u + b_i + p_u . q_i`` by alternating least squares.
+    """Recipe for ``values = mean + b_u + b_i + p_u . q_i`` by alternating least squares.
 
     With x = [b_u, p_u] and w = [b_i, q_i], the sum
 
@@ -37,7 +37,7 @@ class ALS:
 
     is minimized over all x, all w, and the links B in turn. The prior means m are linear in
     features, ``m_i = f_i B_i`` with f_i the movie's genres and a constant, so a movie that nobody
-    rated still has a bias and factors; viewers have the constant alone. Each step improves
+    rated still has a bias and factors; users have the constant alone. Each step improves
     its part (solves it exactly with ``solver="cholesky"``), so the sum never rises.
 
     Parameters
@@ -50,13 +50,13 @@ class ALS:
     exponent : float
         v above: 0 is plain ridge regression, 1 weights by the number of ratings (ALS-WR).
     iterations : int
-        Rounds over all movies and all viewers.
+        Rounds over all movies and all users.
     features : {"genres", "none"}
         What the prior mean of a movie depends on.
     solver : {"cg", "cholesky"}
         `cg_steps` conjugate gradient steps from where the last iteration left off, or exact
         solves: the same error on the published splits, over twice the time at 64 factors. The
-        last pass over viewers is exact anyway.
+        last pass over users is exact anyway.
     cg_steps : int
     patience : int
         Stop when the validation error has not fallen for this many iterations, and keep the
@@ -71,7 +71,7 @@ class ALS:
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> model = ALS(factors=4, iterations=3).fit(data)
     >>> model.recommend(1, n=2).columns
     ['item', 'title', 'genres', 'stars', 'score']
@@ -102,9 +102,9 @@ class ALS:
         if self.solver not in ("cholesky", "cg"):
             raise SettingError(f"solver is 'cholesky' or 'cg', not {self.solver!r}.")
 
-    def usual_regularization(self, ratings: Ratings) -> float:
+    def default_regularization(self, ratings: Ratings) -> float:
         """What these ratings ask for, in squared stars, where no regularization is given."""
-        return against_noise(ratings, self.exponent)
+        return noise_regularization(ratings, self.exponent)
 
     def fit(
         self,
@@ -113,8 +113,8 @@ class ALS:
         validation: Dataset | None = None,
         test: Dataset | None = None,
         threads: int | None = None,
-        start: FactorModel | None = None,
-    ) -> FactorModel:
+        start: Recommender | None = None,
+    ) -> Recommender:
         """Train on `train` and return the model.
 
         Parameters
@@ -126,8 +126,8 @@ class ALS:
             Judged after each iteration for the history alone; it decides nothing.
         threads : int, optional
             By default all processors. The model is the same for any number, to the last bit.
-        start : FactorModel, optional
-            Go on from its rating head, of as many factors or fewer, which knows the same viewers
+        start : Recommender, optional
+            Go on from its rating head, of as many factors or fewer, which knows the same users
             and movies: the first iterations are saved where its settings are near.
 
         Raises
@@ -136,10 +136,10 @@ class ALS:
             If `patience` is set and there is no `validation`, if parts have other ids, if `start`
             does not fit, or if the regularization is too small for float32.
         """
-        judged = judged_parts(train, self.patience, validation, test)
-        training = Training(self, train, threads)
+        evaluated = check_eval_sets(train, self.patience, validation, test)
+        training = _ALSState(self, train, threads)
         if start is not None:
-            training.go_on(start)
+            training.warm_start(start)
         history: list[dict[str, Any]] = []
         best: tuple[float, int, Any] = (np.inf, 0, None)
         started = time.perf_counter()
@@ -147,7 +147,7 @@ class ALS:
             for iteration in range(1, self.iterations + 1):
                 training.iterate(last=iteration == self.iterations)
                 row = {"iteration": iteration, **training.errors()}
-                for part, dataset in judged.items():
+                for part, dataset in evaluated.items():
                     row[f"{part}_rmse"] = training.rmse(dataset.ratings)
                 row["seconds"] = time.perf_counter() - started
                 history.append(row)
@@ -168,77 +168,81 @@ def _note(row: dict[str, Any]) -> str:
     return "  ".join(f"{name} {row[name]:.4f}" for name in row if name.endswith("_rmse"))
 
 
-class Training:
+class _ALSState:
     """The state that one call of `ALS.fit` works on."""
 
-    def __init__(self, recipe: ALS, train: Dataset, threads: int | None) -> None:
+    def __init__(self, estimator: ALS, train: Dataset, threads: int | None) -> None:
         ratings = train.ratings
-        self.recipe, self.train, self.threads = recipe, train, threads
-        self.regularization = recipe.regularization or recipe.usual_regularization(ratings)
-        self.mean = np.float32(ratings.stars.mean(dtype=np.float64))
+        self.estimator, self.train, self.threads = estimator, train, threads
+        self.regularization = estimator.regularization or estimator.default_regularization(ratings)
+        self.mean = np.float32(ratings.values.mean(dtype=np.float64))
         self.link_ridge = float(np.sqrt(len(ratings)))
-        width = 1 + recipe.factors
+        width = 1 + estimator.factors
         constant = np.ones((len(ratings.user_ids), 1), np.float32)
         by_user, by_item = ratings.by_user, ratings.by_item
-        self.users = Side.start(by_user, constant, width, self._weights(by_user))
-        features = movie_features(train.catalog, recipe.features)
-        self.items = Side.start(by_item, features, width, self._weights(by_item))
-        rng = np.random.default_rng(recipe.seed)
-        start = rng.standard_normal((len(ratings.user_ids), recipe.factors), np.float32)
-        self.users.rows[:, 1:] = FIRST_SPREAD * start
+        self.users = FactorMatrix.start(by_user, constant, width, self._weights(by_user))
+        features = item_features(train.catalog, estimator.features)
+        self.items = FactorMatrix.start(by_item, features, width, self._weights(by_item))
+        rng = np.random.default_rng(estimator.seed)
+        start = rng.standard_normal((len(ratings.user_ids), estimator.factors), np.float32)
+        self.users.rows[:, 1:] = INIT_STD * start
 
-    def _weights(self, rated: Rows) -> NDArray[np.float64]:
+    def _weights(self, interactions: Rows) -> NDArray[np.float64]:
         """n^v of each row; 0 without ratings: such a row pulls at nothing."""
-        counts = np.diff(rated.indptr).astype(np.float64)
-        return np.where(counts > 0, counts**self.recipe.exponent, 0.0)
+        counts = np.diff(interactions.indptr).astype(np.float64)
+        return np.where(counts > 0, counts**self.estimator.exponent, 0.0)
 
-    def go_on(self, earlier: FactorModel) -> None:
+    def warm_start(self, earlier: Recommender) -> None:
         """Begin where another training ended; further factors begin at random, as ever."""
-        head = earlier.rating
-        if not isinstance(head, RatingHead):
+        head = earlier.rating_head
+        if not isinstance(head, FactorRatingHead):
             raise SettingError("start has no vectors for stars to go on from.")
-        rows = head.user_rows, head.item_rows
-        check_start(earlier, rows[0].shape[1] - 1, self.train, self.recipe.factors)
-        self.users.go_on(rows[0], head.user_prior[None])
-        self.items.go_on(rows[1], head.genre_rows)
+        rows = head.user_params, head.item_params
+        check_start(earlier, rows[0].shape[1] - 1, self.train, self.estimator.factors)
+        self.users.warm_start(rows[0], head.user_prior[None])
+        self.items.warm_start(rows[1], head.genre_rows)
 
     def iterate(self, last: bool = False) -> None:
-        """All movies against the viewers, the prior means, all viewers against the movies."""
-        exact = self.recipe.solver == "cholesky"
+        """All movies against the users, the prior means, all users against the movies."""
+        exact = self.estimator.solver == "cholesky"
         self._solve(self.items, self.users, exact)
-        self.items.relink(self.link_ridge, self.threads)
+        self.items.update_prior(self.link_ridge, self.threads)
         cold = self.items.weights == 0
         self.items.rows[cold] = self.items.prior[cold]
-        self.users.relink(self.link_ridge, self.threads)
+        self.users.update_prior(self.link_ridge, self.threads)
         self._solve(self.users, self.items, exact or last)
 
     def finish(self) -> None:
-        """Leave every viewer exactly where `fold_in` would put them, as a last iteration does."""
+        """Leave every user exactly where `fold_in` would put them, as a last iteration does."""
         self._solve(self.users, self.items, exact=True)
 
-    def _solve(self, side: Side, other: Side, exact: bool) -> None:
-        blocks = equal_blocks(side.rated.indptr)
-        pull = (
+    def _solve(self, side: FactorMatrix, other: FactorMatrix, exact: bool) -> None:
+        blocks = balanced_blocks(side.interactions.indptr)
+        prior_weight = (
             side.prior,
             np.float32(self.regularization),
-            np.float32(self.recipe.exponent),
+            np.float32(self.estimator.exponent),
             side.rows,
         )
-        held, threads = (*side.rated, self.mean), self.threads
+        held, threads = (*side.interactions, self.mean), self.threads
         if exact:
-            run_blocks(solve_rows_exact, blocks, *held, other.rows, *pull, threads=threads)
+            run_blocks(
+                update_rows_cholesky, blocks, *held, other.rows, *prior_weight, threads=threads
+            )
         else:
             against = np.ascontiguousarray(other.rows[:, 0]), other.halved(1, threads)
-            steps = self.recipe.cg_steps
-            run_blocks(solve_rows_cg, blocks, *held, *against, *pull, steps, threads=threads)
+            steps = self.estimator.cg_steps
+            run_blocks(
+                update_rows_cg, blocks, *held, *against, *prior_weight, steps, threads=threads
+            )
 
     def errors(self) -> dict[str, float]:
         """The sum that is minimized, and the RMSE on the training part."""
-        blocks = equal_blocks(self.users.rated.indptr)
+        blocks = balanced_blocks(self.users.interactions.indptr)
         sums = run_blocks(
             squared_error,
             blocks,
-            *self.users.rated,
+            *self.users.interactions,
             self.mean,
             self.users.rows,
             self.items.rows,
@@ -253,10 +257,10 @@ class Training:
 
     def rmse(self, ratings: Ratings) -> float:
         """RMSE on other ratings of the same codes, predictions clipped to the scale."""
-        stars = np.empty(len(ratings), np.float32)
+        values = np.empty(len(ratings), np.float32)
         run_blocks(
             predict_pairs,
-            even_blocks(len(ratings)),
+            uniform_blocks(len(ratings)),
             ratings.user,
             ratings.item,
             self.mean,
@@ -264,11 +268,11 @@ class Training:
             self.items.rows,
             self.users.link[0].astype(np.float32),
             self.items.link[0].astype(np.float32),
-            stars,
+            values,
             threads=self.threads,
         )
         scale = ratings.scale
-        miss = np.clip(stars, scale.low, scale.high) - ratings.stars
+        miss = np.clip(values, scale.low, scale.high) - ratings.values
         return float(np.sqrt(np.mean(np.square(miss, dtype=np.float64))))
 
     def state(self) -> tuple[NDArray[Any], ...]:
@@ -282,24 +286,24 @@ class Training:
         for side, arrays in ((self.users, state[:3]), (self.items, state[3:])):
             side.rows, side.link, side.prior = arrays
 
-    def model(self, history: pl.DataFrame) -> FactorModel:
+    def model(self, history: pl.DataFrame) -> Recommender:
         if not (np.isfinite(self.users.rows).all() and np.isfinite(self.items.rows).all()):
             raise SettingError(
                 f"Training broke down with regularization {self.regularization:g}; "
                 "choose a larger one."
             )
         ratings = self.train.ratings
-        head = RatingHead(
+        head = FactorRatingHead(
             mean=float(self.mean),
-            user_rows=self.users.rows,
-            item_rows=self.items.rows,
+            user_params=self.users.rows,
+            item_params=self.items.rows,
             user_prior=self.users.link[0].astype(np.float32),
             genre_rows=self.items.link.astype(np.float32),
             regularization=self.regularization,
-            exponent=self.recipe.exponent,
-            trainer=note_of(self.recipe),
+            exponent=self.estimator.exponent,
+            estimator=to_params(self.estimator),
             history=history,
         )
-        return FactorModel(
-            ratings.user_ids, self.train.catalog, ratings.scale, ratings.by_user, rating=head
+        return Recommender(
+            ratings.user_ids, self.train.catalog, ratings.scale, ratings.by_user, rating_head=head
         )

@@ -1,4 +1,4 @@
-"""One side of a factorization in training: viewers or movies, and what their rows are pulled to."""
+"""One side of a factorization in training: users or movies, and what their rows are pulled to."""
 
 import math
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ from matinee.data.catalog import Catalog
 from matinee.data.ratings import Ratings
 from matinee.kernels.als import add_up_rows
 from matinee.kernels.csr import Rows, sum_over_entries, transpose
-from matinee.kernels.linalg import halve_rows, room_for_halves
-from matinee.kernels.parallel import aligned_zeros, equal_blocks, run_blocks
+from matinee.kernels.linalg import float16_buffer, to_float16
+from matinee.kernels.parallel import aligned_zeros, balanced_blocks, run_blocks
 
 SPAN = 5  # years that count as the same time
 
 
 @dataclass
-class Side:
-    """Viewers or movies: their ratings, their rows, and the prior mean of each."""
+class FactorMatrix:
+    """Users or movies: their ratings, their rows, and the prior mean of each."""
 
-    rated: Rows
+    interactions: Rows
     weights: NDArray[np.float64]  # (rows,) of the pull to the prior mean; 0: pulls at nothing
     features: Rows  # a row each: the constant is column 0
     weighted_features: Rows  # the same by feature, times the weights
@@ -34,13 +34,17 @@ class Side:
 
     @classmethod
     def start(
-        cls, rated: Rows, features: NDArray[np.float32], width: int, weights: NDArray[np.float64]
-    ) -> "Side":
+        cls,
+        interactions: Rows,
+        features: NDArray[np.float32],
+        width: int,
+        weights: NDArray[np.float64],
+    ) -> "FactorMatrix":
         """All rows zero, and all prior means.
 
         Parameters
         ----------
-        rated : Rows
+        interactions : Rows
         features : float32 (rows, features)
             The constant first.
         width : int
@@ -56,9 +60,13 @@ class Side:
         sparse = Rows(indptr.astype(np.int64), columns, features[at])
         by_feature = transpose(Rows(sparse.indptr, columns, weighted[at].astype(np.float32)), k)
         rows, prior = aligned_zeros(n, width), aligned_zeros(n, width)
-        return cls(rated, weights, sparse, by_feature, gram, rows, np.zeros((k, width)), prior)
+        return cls(
+            interactions, weights, sparse, by_feature, gram, rows, np.zeros((k, width)), prior
+        )
 
-    def go_on(self, rows: NDArray[np.float32], link: NDArray[np.float32] | None = None) -> None:
+    def warm_start(
+        self, rows: NDArray[np.float32], link: NDArray[np.float32] | None = None
+    ) -> None:
         """Begin with rows of an earlier training, of as many columns or fewer.
 
         Parameters
@@ -74,14 +82,14 @@ class Side:
     def halved(self, skip: int, threads: int | None = None) -> NDArray[np.uint16]:
         """The rows as they are now, from column `skip` on, as conjugate gradients read them."""
         if self.halves is None:
-            self.halves = room_for_halves(len(self.rows), self.rows.shape[1] - skip)
-        halve_rows(self.rows, skip, self.halves, threads)
+            self.halves = float16_buffer(len(self.rows), self.rows.shape[1] - skip)
+        to_float16(self.rows, skip, self.halves, threads)
         return self.halves
 
-    def relink(self, link_ridge: float, threads: int | None = None) -> None:
+    def update_prior(self, link_ridge: float, threads: int | None = None) -> None:
         """The link that makes the prior means fit the rows best: weighted ridge regression."""
         right = np.empty_like(self.link)
-        blocks = equal_blocks(self.weighted_features.indptr)
+        blocks = balanced_blocks(self.weighted_features.indptr)
         run_blocks(add_up_rows, blocks, *self.weighted_features, self.rows, right, threads=threads)
         if self.solver is None:  # once: a library's threads would keep the processors busy
             ridge = link_ridge * np.eye(len(self.gram))
@@ -90,7 +98,7 @@ class Side:
         self._apply_link(threads)
 
     def _apply_link(self, threads: int | None = None) -> None:
-        blocks = equal_blocks(self.features.indptr)
+        blocks = balanced_blocks(self.features.indptr)
         run_blocks(add_up_rows, blocks, *self.features, self.link, self.prior, threads=threads)
 
     def penalty(self, link_ridge: float) -> float:
@@ -100,7 +108,7 @@ class Side:
         return float((self.weights * distance).sum() + link_ridge * np.square(self.link).sum())
 
 
-def movie_features(catalog: Catalog, features: str) -> NDArray[np.float32]:
+def item_features(catalog: Catalog, features: str) -> NDArray[np.float32]:
     """What the prior mean of a movie depends on: a constant, genres, and when it came out.
 
     Parameters
@@ -111,7 +119,7 @@ def movie_features(catalog: Catalog, features: str) -> NDArray[np.float32]:
 
     Returns
     -------
-    float32 (movies, features)
+    float32 (items, features)
         The constant first.
     """
     columns = [np.ones((len(catalog), 1), np.float32)]
@@ -123,8 +131,8 @@ def movie_features(catalog: Catalog, features: str) -> NDArray[np.float32]:
     return np.concatenate(columns, axis=1)
 
 
-def link_of_genres(
-    rated: Rows, catalog: Catalog, rows: NDArray[np.float32]
+def genre_prior(
+    interactions: Rows, catalog: Catalog, rows: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """What trained vectors of movies say of their genres, and movies without ratings by that.
 
@@ -132,22 +140,22 @@ def link_of_genres(
 
     Parameters
     ----------
-    rated : Rows
+    interactions : Rows
         Ratings by movie.
     catalog : Catalog
-    rows : float32 (movies, width)
+    rows : float32 (items, width)
 
     Returns
     -------
     link : float32 (1 + genres, width)
-    rows : float32 (movies, width)
+    rows : float32 (items, width)
         Those of movies without ratings replaced.
     """
-    counts = np.diff(rated.indptr)
-    features = movie_features(catalog, "genres")
-    side = Side.start(rated, features, rows.shape[1], np.sqrt(counts))
+    counts = np.diff(interactions.indptr)
+    features = item_features(catalog, "genres")
+    side = FactorMatrix.start(interactions, features, rows.shape[1], np.sqrt(counts))
     side.rows[:] = rows
-    side.relink(float(np.sqrt(len(rated.indices))))
+    side.update_prior(float(np.sqrt(len(interactions.indices))))
     known = (counts > 0)[:, None]
     return side.link.astype(np.float32), np.where(known, rows, side.prior)
 
@@ -156,7 +164,7 @@ SHARE = 0.5  # of the pull that would hold all noise down: see docs/defaults.md
 LIST_SHARE = 0.27  # the same for lists: see docs/defaults.md
 
 
-def against_noise(ratings: Ratings, exponent: float) -> float:
+def noise_regularization(ratings: Ratings, exponent: float) -> float:
     """A regularization that lets patterns through and holds noise down, in squared stars.
 
     With the penalty ``regularization * (sum_u n_u^v |p_u|^2 + sum_i n_i^v |q_i|^2)``, a matrix
@@ -180,22 +188,24 @@ def against_noise(ratings: Ratings, exponent: float) -> float:
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> 0.5 < against_noise(data.ratings, 0.5) < 5
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    >>> 0.5 < noise_regularization(data.ratings, 0.5) < 5
     True
     """
-    spread = float(ratings.stars.std(dtype=np.float64))
+    spread = float(ratings.values.std(dtype=np.float64))
     sides = ratings.by_user, ratings.by_item
-    pulls = [np.maximum(np.diff(side.indptr), 1).astype(np.float64) ** exponent for side in sides]
-    return SHARE * max(spread, float(np.finfo(np.float32).eps)) * _bound(sides, pulls)
+    prior_weights = [
+        np.maximum(np.diff(side.indptr), 1).astype(np.float64) ** exponent for side in sides
+    ]
+    return SHARE * max(spread, float(np.finfo(np.float32).eps)) * _bound(sides, prior_weights)
 
 
-def against_chance(
-    sides: tuple[Rows, Rows], pulls: tuple[NDArray[np.float64], NDArray[np.float64]]
+def implicit_noise_regularization(
+    sides: tuple[Rows, Rows], prior_weights: tuple[NDArray[np.float64], NDArray[np.float64]]
 ) -> float:
     """The same for who watched what, where the pull of row u is d_u and that of row i is d_i.
 
-    What is seen there of viewers who watch at random, each as much and each movie as often as they
+    What is seen there of users who watch at random, each as much and each movie as often as they
     do, has singular values of at most about
 
         sqrt(mean sum_i 1 / (d_u d_i)) + sqrt(mean sum_u 1 / (d_u d_i))
@@ -205,22 +215,22 @@ def against_chance(
     Parameters
     ----------
     sides : pair of Rows
-        The positives by viewer and by movie.
-    pulls : pair of float64 (rows,)
+        The positives by user and by movie.
+    prior_weights : pair of float64 (rows,)
         Above 0 where a row has positives.
     """
-    return LIST_SHARE * _bound(sides, pulls)
+    return LIST_SHARE * _bound(sides, prior_weights)
 
 
-def _bound(sides: Sequence[Rows], pulls: Sequence[NDArray[np.float64]]) -> float:
+def _bound(sides: Sequence[Rows], prior_weights: Sequence[NDArray[np.float64]]) -> float:
     """Both means of row lengths of the matrix whose entries are ``1 / sqrt(d_u d_i)``."""
     lengths = 0.0
-    for side, own, others in zip(sides, pulls, pulls[::-1], strict=True):
+    for side, own, others in zip(sides, prior_weights, prior_weights[::-1], strict=True):
         sums = np.empty(len(own))
         inverse = np.divide(1.0, others, out=np.zeros_like(others), where=others > 0)
         run_blocks(
             sum_over_entries,
-            equal_blocks(side.indptr),
+            balanced_blocks(side.indptr),
             side.indptr,
             side.indices,
             inverse,

@@ -8,22 +8,22 @@ import polars as pl
 
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.models.recommender import FactorModel
+from matinee.models.recommender import Recommender
 
 Watch = Callable[[Mapping[str, Any]], None]
 """Sees each row of a history as it is made; what it raises ends the training."""
 
 
-def can_be_watched(recipe: Any) -> bool:
+def supports_callback(estimator: Any) -> bool:
     """Whether `fit` of this recipe, or class of recipes, takes a `watch`."""
-    return "watch" in signature(recipe.fit).parameters
+    return "watch" in signature(estimator.fit).parameters
 
 
-def to_the_end(row: Mapping[str, Any]) -> None:
+def run_to_end(row: Mapping[str, Any]) -> None:
     """A watch for who wants a whole training or none, whatever the keyboard says."""
 
 
-class Trainer(Protocol):
+class Estimator(Protocol):
     """A recipe, for stars or for lists: a frozen dataclass of hyperparameters.
 
     Same seed, same data: the same model.
@@ -36,11 +36,11 @@ class Trainer(Protocol):
         validation: Dataset | None = None,
         test: Dataset | None = None,
         threads: int | None = None,
-    ) -> FactorModel:
+    ) -> Recommender:
         """Train on `train`; the other parts are judged as it goes, where a recipe does that."""
 
 
-def judged_parts(
+def check_eval_sets(
     train: Dataset, patience: int, validation: Dataset | None, test: Dataset | None
 ) -> dict[str, Dataset]:
     """The parts to judge as training goes, by name.
@@ -56,14 +56,14 @@ def judged_parts(
     if patience and not validation:
         raise SettingError("patience needs a validation part with ratings to watch.")
     given = {"validation": validation, "test": test}
-    judged = {name: part for name, part in given.items() if part is not None}
-    for name, part in judged.items():
+    evaluated = {name: part for name, part in given.items() if part is not None}
+    for name, part in evaluated.items():
         if not part.ratings.has_codes_of(train.ratings):
             raise SettingError(
-                f"The {name} part has other viewers or movies than the training part. Read all "
+                f"The {name} part has other users or movies than the training part. Read all "
                 "ratings together and split them."
             )
-    return judged
+    return evaluated
 
 
 def kept_epoch(history: pl.DataFrame, patience: int) -> int:
@@ -81,13 +81,13 @@ def kept_epoch(history: pl.DataFrame, patience: int) -> int:
     return int(history["validation_rmse"].arg_min() or 0)
 
 
-def check_start(earlier: FactorModel, factors: int, train: Dataset, most: int) -> None:
+def check_start(earlier: Recommender, factors: int, train: Dataset, most: int) -> None:
     """Refuse an earlier training with so many factors for one on `train` with `most` of them."""
     known = (
         (earlier.user_ids.values, train.ratings.user_ids.values),
         (earlier.items, train.ratings.item_ids.values),
     )
     if not all(theirs is ours or theirs.equals(ours) for theirs, ours in known):
-        raise SettingError("start knows other viewers or movies than the training part.")
+        raise SettingError("start knows other users or movies than the training part.")
     if factors > most:
         raise SettingError("start has more factors than the recipe; it can only grow.")

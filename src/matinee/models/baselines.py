@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, count_together, transpose
-from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.models.als import ALS
-from matinee.models.als_common import movie_features
-from matinee.models.implicit_feedback import check_liked, watched_by
-from matinee.models.ranking_heads import ItemWeights, PopularityHead
-from matinee.models.rating_head import RatingHead
-from matinee.models.recommender import FactorModel
-from matinee.models.registry import note_of
+from matinee.models.als_common import item_features
+from matinee.models.implicit_feedback import check_liked, user_positives
+from matinee.models.ranking_heads import ItemItemHead, PopularityHead
+from matinee.models.rating_head import FactorRatingHead
+from matinee.models.recommender import Recommender
+from matinee.models.registry import to_params
 
 
 @dataclass(frozen=True)
-class BiasOnly:
-    """Recipe for ``stars = mean + b_u + b_i``: who is generous, and what is liked.
+class Bias:
+    """Recipe for ``values = mean + b_u + b_i``: who is generous, and what is liked.
 
     The same least squares as `ALS` without factors and features, with plain ridge
     regularization (Koren, Bell & Volinsky 2009, equation 3).
@@ -31,14 +31,14 @@ class BiasOnly:
     Parameters
     ----------
     regularization : float
-        As if so many ratings of a viewer or movie were average.
+        As if so many ratings of a user or movie were average.
     iterations : int
 
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> BiasOnly().fit(data).rating.item_rows.shape
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    >>> Bias().fit(data).rating.item_params.shape
     (50, 1)
     """
 
@@ -64,39 +64,39 @@ class BiasOnly:
         validation: Dataset | None = None,
         test: Dataset | None = None,
         threads: int | None = None,
-    ) -> FactorModel:
+    ) -> Recommender:
         """Train on `train` and return the model; arguments as in `ALS.fit`."""
         model = self._als().fit(train, validation=validation, test=test, threads=threads)
-        rating = cast(RatingHead, model.rating)
-        head = replace(rating, trainer=note_of(self))
-        return replace(model, rating=head)
+        rating = cast(FactorRatingHead, model.rating_head)
+        head = replace(rating, estimator=to_params(self))
+        return replace(model, rating_head=head)
 
 
-MOST_MOVIES = 20_000  # whose item to item weights fit: 1.6 GB, and a few times that in `fit`
+MOST_ITEMS = 20_000  # whose item to item weights fit: 1.6 GB, and a few times that in `fit`
 LINK_RIDGE = 10.0  # as if so many average movies had no genres
 
 
 @dataclass(frozen=True)
 class Popularity:
-    """Recipe for one list for everybody: the movies that most viewers watched.
+    """Recipe for one list for everybody: the movies that most users watched.
 
     Parameters
     ----------
-    liked : float or None
+    min_rating : float or None
         Least stars of a positive; None: every rating is one.
 
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> int(Popularity().fit(data).scores(1).sum())
     1500
     """
 
-    liked: float | None = None
+    min_rating: float | None = None
 
     def __post_init__(self) -> None:
-        check_liked(self.liked)
+        check_liked(self.min_rating)
 
     def fit(
         self,
@@ -105,10 +105,10 @@ class Popularity:
         validation: Dataset | None = None,
         test: Dataset | None = None,
         threads: int | None = None,
-    ) -> FactorModel:
+    ) -> Recommender:
         """Count, and return a model whose ranking head this is; nothing else is judged."""
-        watched = watched_by(train, self.liked)
-        head = PopularityHead(_counts(watched, len(train.catalog)), note_of(self), pl.DataFrame())
+        watched = user_positives(train, self.min_rating)
+        head = PopularityHead(_counts(watched, len(train.catalog)), to_params(self), pl.DataFrame())
         return _model(train, head)
 
 
@@ -129,24 +129,24 @@ class EASE:
     Parameters
     ----------
     regularization : float
-    liked : float or None
+    min_rating : float or None
         Least stars of a positive; None: every rating is one.
 
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> EASE(regularization=20).fit(data).scores(1).shape
     (50,)
     """
 
     regularization: float = 300.0
-    liked: float | None = None
+    min_rating: float | None = None
 
     def __post_init__(self) -> None:
         if not (self.regularization > 0 and np.isfinite(self.regularization)):
             raise SettingError(f"regularization is above 0, not {self.regularization}.")
-        check_liked(self.liked)
+        check_liked(self.min_rating)
 
     def fit(
         self,
@@ -155,7 +155,7 @@ class EASE:
         validation: Dataset | None = None,
         test: Dataset | None = None,
         threads: int | None = None,
-    ) -> FactorModel:
+    ) -> Recommender:
         """Solve, and return a model whose ranking head this is; nothing else is judged.
 
         Raises
@@ -164,49 +164,51 @@ class EASE:
             If the catalogue is too large for a matrix of movies by movies.
         """
         started = time.perf_counter()
-        watched = watched_by(train, self.liked)
-        movies = len(train.catalog)
-        counts = _counts(watched, movies)
+        watched = user_positives(train, self.min_rating)
+        items = len(train.catalog)
+        counts = _counts(watched, items)
         known = np.flatnonzero(counts)
-        if movies > MOST_MOVIES:
+        if items > MOST_ITEMS:
             raise SettingError(
-                f"EASE keeps a weight for each pair of movies, and {movies:,} movies are too many "
-                f"(more than {MOST_MOVIES:,}); choose ImplicitALS (ials)."
+                f"EASE keeps a weight for each pair of movies, and {items:,} movies are too many "
+                f"(more than {MOST_ITEMS:,}); choose ImplicitALS (ials)."
             )
-        together = _watched_together(watched, movies, threads)[np.ix_(known, known)]
+        together = _watched_together(watched, items, threads)[np.ix_(known, known)]
         together[np.diag_indices_from(together)] += self.regularization
         inverse = np.linalg.inv(together)
         among_known = inverse / -np.diag(inverse)
         np.fill_diagonal(among_known, 0.0)
-        weights = np.zeros((movies, movies), np.float32)
+        weights = np.zeros((items, items), np.float32)
         weights[np.ix_(known, known)] = among_known
         cold = np.flatnonzero(counts == 0)
         if len(cold):
-            features = movie_features(train.catalog, "genres+years").astype(np.float64)
+            features = item_features(train.catalog, "genres+years").astype(np.float64)
             gram = features[known].T @ features[known] + LINK_RIDGE * np.eye(features.shape[1])
             link = np.linalg.solve(gram, features[known].T @ among_known.T)
             weights[np.ix_(known, cold)] = (features[cold] @ link).T
         seconds = time.perf_counter() - started
         history = pl.DataFrame({"iteration": [1], "seconds": [seconds]})
-        return _model(train, ItemWeights(weights, counts, self.liked, note_of(self), history))
+        return _model(
+            train, ItemItemHead(weights, counts, self.min_rating, to_params(self), history)
+        )
 
 
-def _counts(watched: Rows, movies: int) -> NDArray[np.float32]:
-    return np.bincount(watched.indices, minlength=movies).astype(np.float32)
+def _counts(watched: Rows, items: int) -> NDArray[np.float32]:
+    return np.bincount(watched.indices, minlength=items).astype(np.float32)
 
 
-def _watched_together(watched: Rows, movies: int, threads: int | None) -> NDArray[np.float64]:
-    """How many viewers watched both, for each pair of movies, (movies, movies)."""
-    together = np.zeros((movies, movies))
-    by_item = transpose(watched, movies)
+def _watched_together(watched: Rows, items: int, threads: int | None) -> NDArray[np.float64]:
+    """How many users watched both, for each pair of movies, (items, items)."""
+    together = np.zeros((items, items))
+    by_item = transpose(watched, items)
     columns, rows = by_item[:2], watched[:2]
-    blocks = equal_blocks(by_item.indptr)
+    blocks = balanced_blocks(by_item.indptr)
     run_blocks(count_together, blocks, *columns, *rows, together, threads=threads)
     return together
 
 
-def _model(train: Dataset, head: Any) -> FactorModel:
+def _model(train: Dataset, head: Any) -> Recommender:
     ratings = train.ratings
-    return FactorModel(
-        ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, ranking=head
+    return Recommender(
+        ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, ranking_head=head
     )

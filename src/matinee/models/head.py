@@ -7,20 +7,20 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.models.queries import Audience
+from matinee.models.queries import UserBatch
 
 if TYPE_CHECKING:
     from matinee.models.bayesian.predictive import Predictive
 
 
 class Head(Protocol):
-    """The part of a model that scores movies for viewers: in stars, or to rank by.
+    """The part of a model that scores movies for users: in stars, or to rank by.
 
     Heads are frozen dataclasses. Their fields that are arrays and numbers are what a run saves.
     """
 
     @property
-    def trainer(self) -> Mapping[str, Any]:
+    def estimator(self) -> Mapping[str, Any]:
         """Name and hyperparameters of the recipe."""
 
     @property
@@ -28,29 +28,29 @@ class Head(Protocol):
         """A row for each iteration of the training; empty if there were none."""
 
     @property
-    def vectors(self) -> NDArray[np.float32] | None:
+    def item_factors(self) -> NDArray[np.float32] | None:
         """A vector for each movie, float32 (items, width), to compare movies by; None: no such."""
 
     @property
-    def viewer_vectors(self) -> NDArray[np.float32] | None:
-        """A vector for each training viewer, float32 (users, width); None: no such."""
+    def user_factors(self) -> NDArray[np.float32] | None:
+        """A vector for each training user, float32 (users, width); None: no such."""
 
-    def scores(self, audience: Audience, threads: int | None = None) -> NDArray[np.float32]:
-        """Score of every movie for every viewer, float32 (viewers, items)."""
+    def scores(self, user_batch: UserBatch, threads: int | None = None) -> NDArray[np.float32]:
+        """Score of every movie for every user, float32 (users, items)."""
 
     def contributions(
-        self, audience: Audience, item: int
+        self, user_batch: UserBatch, item: int
     ) -> tuple[dict[str, float], NDArray[np.float64]]:
         """The score of a movie for an audience of one, in parts that add up to it.
 
-        What is general, by name, and what each of the viewer's ratings adds, in their order.
+        What is general, by name, and what each of the user's ratings adds, in their order.
         """
 
-    def check(self, viewers: int, movies: int, genres: int) -> None:
+    def check(self, users: int, items: int, genres: int) -> None:
         """Raise ValueError unless all fields fit together and a model of that size."""
 
 
-class StarsHead(Head, Protocol):
+class RatingHead(Head, Protocol):
     """A head whose scores are stars, which it can also predict for pairs."""
 
     def pairs(
@@ -60,19 +60,19 @@ class StarsHead(Head, Protocol):
         times: NDArray[np.int64] | None = None,
         threads: int | None = None,
     ) -> NDArray[np.float32]:
-        """Stars of pairs, not clipped; -1 is the viewer or movie nothing is known of.
+        """Stars of pairs, not clipped; -1 is the user or movie nothing is known of.
 
         `times`, in Unix seconds, are for heads that know of time.
         """
 
     def listed(
-        self, audience: Audience, who: NDArray[np.intp], items: NDArray[np.int32]
+        self, user_batch: UserBatch, who: NDArray[np.intp], items: NDArray[np.int32]
     ) -> NDArray[np.float32]:
-        """Stars of movie ``items[k]`` for viewer ``who[k]`` of the audience, not clipped."""
+        """Stars of movie ``items[k]`` for user ``who[k]`` of the audience, not clipped."""
 
 
 @runtime_checkable
-class DistributionHead(StarsHead, Protocol):
+class ProbabilisticHead(RatingHead, Protocol):
     """A head that knows how sure it is of stars: its answers come as a `Predictive`."""
 
     def predictive(
@@ -85,9 +85,9 @@ class DistributionHead(StarsHead, Protocol):
         """Of pairs, as `pairs`."""
 
     def predictive_of(
-        self, audience: Audience, who: NDArray[np.intp], items: NDArray[np.int32]
+        self, user_batch: UserBatch, who: NDArray[np.intp], items: NDArray[np.int32]
     ) -> "Predictive":
-        """Of movies for viewers of an audience, as `listed`."""
+        """Of movies for users of an audience, as `listed`."""
 
 
 def check_array(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:

@@ -12,24 +12,24 @@ from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
-from matinee.kernels.implicit_als import improve_rows, solve_rows_blockwise
-from matinee.kernels.linalg import on_whole_lanes
-from matinee.kernels.parallel import equal_blocks, run_blocks
-from matinee.models.als_common import Side, against_chance, movie_features
+from matinee.kernels.implicit_als import update_rows_implicit_block, update_rows_implicit_cg
+from matinee.kernels.linalg import pad_to_lanes
+from matinee.kernels.parallel import balanced_blocks, run_blocks
+from matinee.models.als_common import FactorMatrix, implicit_noise_regularization, item_features
 from matinee.models.base import check_start
 from matinee.models.implicit_feedback import (
     CONFIDENCES,
     check_liked,
     positives,
     shared_gram,
-    watched_by,
+    user_positives,
 )
-from matinee.models.ranking_heads import UNTIL_SOLVED, RankingFactors
-from matinee.models.recommender import FactorModel
-from matinee.models.registry import note_of
+from matinee.models.ranking_heads import UNTIL_SOLVED, FactorRankingHead
+from matinee.models.recommender import Recommender
+from matinee.models.registry import to_params
 from matinee.progress import compilation_announced, progress
 
-FIRST_SPREAD = 0.1  # length of the first vectors
+INIT_STD = 0.1  # length of the first vectors
 LINK_RIDGE = 10.0  # as if so many average movies had no genres
 
 
@@ -44,7 +44,7 @@ class ImplicitALS:
         + regularization * sum_u (n_u + unobserved * N_i)^v |p_u|^2
         + regularization * sum_i (n_i + unobserved * N_u)^v |q_i - m_i|^2
 
-    is minimized over movies and viewers in turn. The prior means ``m_i = f_i B`` are linear in
+    is minimized over movies and users in turn. The prior means ``m_i = f_i B`` are linear in
     the movie's genres and time, so a movie without positives has a vector, too; it takes no
     part in the sums.
 
@@ -60,17 +60,17 @@ class ImplicitALS:
     exponent : float
         v above. Rendle et al. recommend 1.
     iterations : int
-        Rounds over all movies and all viewers.
-    liked : float or None
+        Rounds over all movies and all users.
+    min_rating : float or None
         Least stars of a positive; None: every rating is one, for who rates has watched.
-    confidence : {"none", "stars", "counts"}
+    confidence : {"none", "rating", "counts"}
         Weights of positives: all 1, in proportion to stars, or to log(1 + count).
     features : {"genres+years", "genres", "none"}
         What the prior mean of a movie depends on.
     solver : {"cg", "blocks", "cholesky"}
         `cg_steps` conjugate gradient steps from where the last round left off; exact solves of
         `block` dimensions at a time (iALS++), or of all of them. All end alike; what differs is
-        the cost of a round. Viewers are solved to the end at last anyway.
+        the cost of a round. Users are solved to the end at last anyway.
     cg_steps, block, seed : int
 
     Notes
@@ -82,7 +82,7 @@ class ImplicitALS:
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> model = ImplicitALS(factors=4, iterations=3).fit(data)
     >>> model.scores(1).shape
     (50,)
@@ -95,7 +95,7 @@ class ImplicitALS:
     unobserved: float = 0.25
     exponent: float = 1.0
     iterations: int = 12
-    liked: float | None = None
+    min_rating: float | None = None
     confidence: str = "none"
     features: str = "genres+years"
     solver: str = "cg"
@@ -122,17 +122,17 @@ class ImplicitALS:
             raise SettingError(f"features are {known}, not {self.features!r}.")
         if self.solver not in ("cg", "blocks", "cholesky"):
             raise SettingError(f"solver is 'cg', 'blocks' or 'cholesky', not {self.solver!r}.")
-        check_liked(self.liked)
+        check_liked(self.min_rating)
 
-    def usual_regularization(self, ratings: Ratings) -> float:
+    def default_regularization(self, ratings: Ratings) -> float:
         """What these ratings ask for where no regularization is given."""
         by_user, by_item = (
-            positives(side, self.liked) for side in (ratings.by_user, ratings.by_item)
+            positives(side, self.min_rating) for side in (ratings.by_user, ratings.by_item)
         )
-        pulls = self.pulls(by_user, by_item), self.pulls(by_item, by_user)
-        return against_chance((by_user, by_item), pulls)
+        prior_weights = self.prior_weights(by_user, by_item), self.prior_weights(by_item, by_user)
+        return implicit_noise_regularization((by_user, by_item), prior_weights)
 
-    def pulls(self, side: Rows, other: Rows) -> NDArray[np.float64]:
+    def prior_weights(self, side: Rows, other: Rows) -> NDArray[np.float64]:
         """(n + unobserved N)^v of each row; 0 without positives: such a row pulls at nothing."""
         counts, others = np.diff(side.indptr), np.count_nonzero(np.diff(other.indptr))
         weight = (counts + self.unobserved * others) ** self.exponent
@@ -145,8 +145,8 @@ class ImplicitALS:
         validation: Dataset | None = None,
         test: Dataset | None = None,
         threads: int | None = None,
-        start: FactorModel | None = None,
-    ) -> FactorModel:
+        start: Recommender | None = None,
+    ) -> Recommender:
         """Train on `train` and return a model whose ranking head this is.
 
         Parameters
@@ -156,8 +156,8 @@ class ImplicitALS:
             Not judged: the sum that falls is all the history has.
         threads : int, optional
             By default all processors. The model is the same for any number, to the last bit.
-        start : FactorModel, optional
-            Go on from its ranking head, of as many factors or fewer, which knows the same viewers
+        start : Recommender, optional
+            Go on from its ranking head, of as many factors or fewer, which knows the same users
             and movies.
 
         Raises
@@ -166,9 +166,9 @@ class ImplicitALS:
             If no rating is a positive, `start` does not fit, or the regularization is too small
             for float32.
         """
-        training = Training(self, train, threads)
+        training = _ImplicitALSState(self, train, threads)
         if start is not None:
-            training.go_on(start)
+            training.warm_start(start)
         history: list[dict[str, Any]] = []
         started = time.perf_counter()
         with compilation_announced(), progress("Training for lists", self.iterations) as tick:
@@ -181,43 +181,52 @@ class ImplicitALS:
         return training.model(pl.DataFrame(history))
 
 
-class Training:
+class _ImplicitALSState:
     """The state that one call of `ImplicitALS.fit` works on."""
 
-    def __init__(self, recipe: ImplicitALS, train: Dataset, threads: int | None) -> None:
-        self.recipe, self.train, self.threads = recipe, train, threads
+    def __init__(self, estimator: ImplicitALS, train: Dataset, threads: int | None) -> None:
+        self.estimator, self.train, self.threads = estimator, train, threads
         ratings = train.ratings
-        watched_by(train, recipe.liked)  # there is something to learn from
-        # in the order of viewers: the same whatever the order of the rows
-        unscaled = positives(ratings.by_user, recipe.liked, recipe.confidence)
+        user_positives(train, estimator.min_rating)  # there is something to learn from
+        # in the order of users: the same whatever the order of the rows
+        unscaled = positives(ratings.by_user, estimator.min_rating, estimator.confidence)
         self.average = float(unscaled.values.mean(dtype=np.float64))
-        by_user = positives(ratings.by_user, recipe.liked, recipe.confidence, self.average)
-        by_item = positives(ratings.by_item, recipe.liked, recipe.confidence, self.average)
-        none = np.zeros((len(ratings.user_ids), 1), np.float32)  # viewers are pulled to zero
-        features = movie_features(train.catalog, recipe.features)
-        pulls = recipe.pulls(by_user, by_item), recipe.pulls(by_item, by_user)
-        self.regularization = recipe.regularization or against_chance((by_user, by_item), pulls)
-        self.users = Side.start(by_user, none, recipe.factors, pulls[0])
-        self.items = Side.start(by_item, features, recipe.factors, pulls[1])
+        by_user = positives(
+            ratings.by_user, estimator.min_rating, estimator.confidence, self.average
+        )
+        by_item = positives(
+            ratings.by_item, estimator.min_rating, estimator.confidence, self.average
+        )
+        none = np.zeros((len(ratings.user_ids), 1), np.float32)  # users are pulled to zero
+        features = item_features(train.catalog, estimator.features)
+        prior_weights = (
+            estimator.prior_weights(by_user, by_item),
+            estimator.prior_weights(by_item, by_user),
+        )
+        self.regularization = estimator.regularization or implicit_noise_regularization(
+            (by_user, by_item), prior_weights
+        )
+        self.users = FactorMatrix.start(by_user, none, estimator.factors, prior_weights[0])
+        self.items = FactorMatrix.start(by_item, features, estimator.factors, prior_weights[1])
         self.cold = np.flatnonzero(self.items.weights == 0)
         self.cold_rows = self.items.rows[self.cold]
-        rng = np.random.default_rng(recipe.seed)
-        spread = np.float32(FIRST_SPREAD / np.sqrt(recipe.factors))
+        rng = np.random.default_rng(estimator.seed)
+        spread = np.float32(INIT_STD / np.sqrt(estimator.factors))
         for side in (self.users, self.items):
-            active = np.diff(side.rated.indptr) > 0
+            active = np.diff(side.interactions.indptr) > 0
             side.rows[:] = spread * rng.standard_normal(side.rows.shape, np.float32)
             side.rows[~active] = 0.0
 
-    def go_on(self, earlier: FactorModel) -> None:
+    def warm_start(self, earlier: Recommender) -> None:
         """Begin where another training ended; further factors begin at random, as ever."""
-        head = earlier.ranking
-        if not isinstance(head, RankingFactors):
+        head = earlier.ranking_head
+        if not isinstance(head, FactorRankingHead):
             raise SettingError("start has no vectors for lists to go on from.")
-        rows = head.user_rows, head.item_rows
-        check_start(earlier, rows[0].shape[1], self.train, self.recipe.factors)
+        rows = head.user_params, head.item_params
+        check_start(earlier, rows[0].shape[1], self.train, self.estimator.factors)
         for side, earlier_rows in zip((self.users, self.items), rows, strict=True):
             active = (side.weights > 0)[:, None]
-            side.go_on(np.where(active, earlier_rows, np.float32(0.0)))
+            side.warm_start(np.where(active, earlier_rows, np.float32(0.0)))
 
     @property
     def _link_ridge(self) -> float:
@@ -225,42 +234,42 @@ class Training:
         return LINK_RIDGE * float(weights[weights > 0].mean())
 
     def iterate(self) -> float:
-        """All movies against the viewers, the prior means, all viewers; returns the whole sum."""
+        """All movies against the users, the prior means, all users; returns the whole sum."""
         self._solve(self.items, self.users)
-        self.items.relink(self._link_ridge, self.threads)
+        self.items.update_prior(self._link_ridge, self.threads)
         self.cold_rows = self.items.prior[self.cold]
         self.items.prior[self.cold] = 0.0  # they take no part in the sums
         loss = self._solve(self.users, self.items)
         return loss + self.regularization * self.items.penalty(self._link_ridge)
 
     def finish(self) -> None:
-        """Leave every viewer where `fold_in` would put them, and cold movies at their genres."""
+        """Leave every user where `fold_in` would put them, and cold movies at their genres."""
         self._solve(self.users, self.items, until_solved=True)
         self.items.rows[self.cold] = self.cold_rows
 
-    def _solve(self, side: Side, other: Side, until_solved: bool = False) -> float:
+    def _solve(self, side: FactorMatrix, other: FactorMatrix, until_solved: bool = False) -> float:
         """Solve one side; returns the sum over its rows."""
-        recipe = self.recipe
-        pull = (
-            shared_gram(other.rows, recipe.unobserved, self.threads),
+        estimator = self.estimator
+        prior_weight = (
+            shared_gram(other.rows, estimator.unobserved, self.threads),
             (self.regularization * side.weights).astype(np.float32),
             side.prior,
             side.rows,
         )
-        kernel: Any = improve_rows
+        kernel: Any = update_rows_implicit_cg
         against: NDArray[Any]
         if until_solved:
-            against, last = on_whole_lanes(other.rows), UNTIL_SOLVED
-        elif recipe.solver == "cg":
-            against, last = other.halved(0, self.threads), recipe.cg_steps
+            against, last = pad_to_lanes(other.rows), UNTIL_SOLVED
+        elif estimator.solver == "cg":
+            against, last = other.halved(0, self.threads), estimator.cg_steps
         else:
-            kernel, against = solve_rows_blockwise, other.rows
-            last = recipe.block if recipe.solver == "blocks" else recipe.factors
-        blocks = equal_blocks(side.rated.indptr)
-        arguments = (*side.rated, against, *pull, last)
+            kernel, against = update_rows_implicit_block, other.rows
+            last = estimator.block if estimator.solver == "blocks" else estimator.factors
+        blocks = balanced_blocks(side.interactions.indptr)
+        arguments = (*side.interactions, against, *prior_weight, last)
         return float(sum(run_blocks(kernel, blocks, *arguments, threads=self.threads)))
 
-    def model(self, history: pl.DataFrame) -> FactorModel:
+    def model(self, history: pl.DataFrame) -> Recommender:
         rows = self.users.rows, self.items.rows
         if not all(np.isfinite(side).all() for side in rows):
             raise SettingError(
@@ -268,23 +277,23 @@ class Training:
                 "choose a larger one."
             )
         known = self.users.weights > 0
-        nobody = self.users.rows[known].mean(axis=0, dtype=np.float64).astype(np.float32)
-        self.users.rows[~known] = nobody
-        recipe, ratings = self.recipe, self.train.ratings
-        head = RankingFactors(
-            user_rows=self.users.rows,
-            item_rows=self.items.rows,
-            nobody=nobody,
-            popularity=np.diff(self.items.rated.indptr).astype(np.float32),
+        default_user = self.users.rows[known].mean(axis=0, dtype=np.float64).astype(np.float32)
+        self.users.rows[~known] = default_user
+        estimator, ratings = self.estimator, self.train.ratings
+        head = FactorRankingHead(
+            user_params=self.users.rows,
+            item_params=self.items.rows,
+            default_user=default_user,
+            popularity=np.diff(self.items.interactions.indptr).astype(np.float32),
             regularization=self.regularization,
-            exponent=recipe.exponent,
-            unobserved=recipe.unobserved,
-            liked=recipe.liked,
-            confidence=recipe.confidence,
+            exponent=estimator.exponent,
+            unobserved=estimator.unobserved,
+            min_rating=estimator.min_rating,
+            confidence=estimator.confidence,
             average=self.average,
-            trainer=note_of(recipe),
+            estimator=to_params(estimator),
             history=history,
         )
-        return FactorModel(
-            ratings.user_ids, self.train.catalog, ratings.scale, ratings.by_user, ranking=head
+        return Recommender(
+            ratings.user_ids, self.train.catalog, ratings.scale, ratings.by_user, ranking_head=head
         )

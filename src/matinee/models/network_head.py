@@ -14,14 +14,14 @@ from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, row_of_entries, take_rows
 from matinee.models.head import check_array
 from matinee.models.implicit_feedback import positives
-from matinee.models.queries import Audience
+from matinee.models.queries import UserBatch
 
 F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Network:
-    """From the vectors of a viewer and a movie to a score (He et al. 2017, NeuMF).
+    """From the vectors of a user and a movie to a score (He et al. 2017, NeuMF).
 
     A vector is ``[g, m]``. The products ``g_u * g_i`` (GMF) and what a tower of layers makes of
     ``[m_u, m_i]`` (MLP) are weighed by one output layer; either half may be missing.
@@ -131,7 +131,7 @@ class Network:
 
 
 STEPS = 100  # of gradient descent for somebody new
-RATE = 0.2  # length of the first of them, in standard deviations of a viewer's vector
+RATE = 0.2  # length of the first of them, in standard deviations of a user's vector
 FEWEST = 200  # movies that stand for the unwatched ones, at least
 PAIRS = 200_000  # scored at a time
 
@@ -140,16 +140,16 @@ PAIRS = 200_000  # scored at a time
 class NetworkHead:
     """``score(u, i) = mean + bias_i + network(vector_u, vector_i)``; see `Network`.
 
-    In stars, or higher for what a viewer would rather watch. Somebody new gets the vector that
-    is most probable given their ratings, if training viewers are a fair (Gaussian) sample of
+    In stars, or higher for what a user would rather watch. Somebody new gets the vector that
+    is most probable given their ratings, if training users are a fair (Gaussian) sample of
     people: `STEPS` of gradient descent with everything else as it is. For lists, watched movies
     are told from unwatched ones by cross-entropy, also where training compared pairs (BPR).
 
     Parameters
     ----------
     mean : float
-    user_rows, item_rows : float32 (users, width), (items, width)
-        Viewers without ratings have the average row, movies without have that of their genres.
+    user_params, item_params : float32 (users, width), (items, width)
+        Users without ratings have the average row, movies without have that of their genres.
     item_bias : float32 (items,)
     widths : int32
     dense : float32
@@ -158,22 +158,22 @@ class NetworkHead:
         Mean squared error in training, for stars; 1 for lists.
     unobserved : float
         Unwatched movies that training drew for each watched one; 0: the head predicts stars.
-    liked : float or None
+    min_rating : float or None
         Least stars of a positive, for lists.
-    trainer : dict
+    estimator : dict
     history : polars.DataFrame
     """
 
     mean: float
-    user_rows: NDArray[np.float32]
-    item_rows: NDArray[np.float32]
+    user_params: NDArray[np.float32]
+    item_params: NDArray[np.float32]
     item_bias: NDArray[np.float32]
     widths: NDArray[np.int32]
     dense: NDArray[np.float32]
     noise: float
     unobserved: float
-    liked: float | None
-    trainer: Mapping[str, Any]
+    min_rating: float | None
+    estimator: Mapping[str, Any]
     history: pl.DataFrame
 
     @cached_property
@@ -182,44 +182,44 @@ class NetworkHead:
         return Network.unpack(self.widths, self.dense)
 
     @property
-    def in_stars(self) -> bool:
+    def is_rating(self) -> bool:
         """Whether scores are stars."""
         return not self.unobserved
 
     @property
-    def vectors(self) -> NDArray[np.float32] | None:
+    def item_factors(self) -> NDArray[np.float32] | None:
         """(items, width) float32: what movies are compared by."""
-        return self.item_rows
+        return self.item_params
 
     @property
-    def viewer_vectors(self) -> NDArray[np.float32] | None:
+    def user_factors(self) -> NDArray[np.float32] | None:
         """(users, width) float32."""
-        return self.user_rows
+        return self.user_params
 
     @cached_property
-    def nobody(self) -> NDArray[np.float32]:
-        """The vector of a viewer about whom nothing is known: the average one."""
-        return _average(self.user_rows)
+    def default_user(self) -> NDArray[np.float32]:
+        """The vector of a user about whom nothing is known: the average one."""
+        return _average(self.user_params)
 
     @cached_property
     def spread(self) -> float:
-        """Mean squared distance of viewers' entries from the average ones."""
-        return float(self.user_rows.var(axis=0, dtype=np.float64).mean())
+        """Mean squared distance of users' entries from the average ones."""
+        return float(self.user_params.var(axis=0, dtype=np.float64).mean())
 
-    def rows(self, audience: Audience) -> NDArray[np.float32]:
-        """The vector of each viewer, float32 (viewers, width)."""
-        rows = self.user_rows[audience.codes]
-        new = np.flatnonzero(audience.codes < 0)
-        counts = np.diff(audience.rated.indptr)[new]
+    def rows(self, user_batch: UserBatch) -> NDArray[np.float32]:
+        """The vector of each user, float32 (users, width)."""
+        rows = self.user_params[user_batch.codes]
+        new = np.flatnonzero(user_batch.codes < 0)
+        counts = np.diff(user_batch.interactions.indptr)[new]
         examples = np.cumsum(counts * (1 + self.unobserved) + FEWEST)
         for some in np.split(new, np.flatnonzero(np.diff(examples // PAIRS)) + 1):
             if len(some):  # as many as fit into memory; each is solved on their own
-                rows[some] = self._solved(take_rows(audience.rated, some))
+                rows[some] = self._solved(take_rows(user_batch.interactions, some))
         return rows
 
-    def scores(self, audience: Audience, threads: int | None = None) -> NDArray[np.float32]:
-        """Score of every movie for every viewer, float32 (viewers, items)."""
-        found = self.network.scores(self.rows(audience), self.item_rows)
+    def scores(self, user_batch: UserBatch, threads: int | None = None) -> NDArray[np.float32]:
+        """Score of every movie for every user, float32 (users, items)."""
+        found = self.network.scores(self.rows(user_batch), self.item_params)
         found += self.item_bias
         found += np.float32(self.mean)
         return found
@@ -231,48 +231,48 @@ class NetworkHead:
         times: NDArray[np.int64] | None = None,
         threads: int | None = None,
     ) -> NDArray[np.float32]:
-        """Scores of pairs; -1 is the viewer or movie nothing is known of."""
-        return self._pairs(self.user_rows, users, items)
+        """Scores of pairs; -1 is the user or movie nothing is known of."""
+        return self._pairs(self.user_params, users, items)
 
     def listed(
-        self, audience: Audience, who: NDArray[np.intp], items: NDArray[np.int32]
+        self, user_batch: UserBatch, who: NDArray[np.intp], items: NDArray[np.int32]
     ) -> NDArray[np.float32]:
-        """Scores of movie ``items[k]`` for viewer ``who[k]`` of the audience."""
-        return self._pairs(self.rows(audience), who, items)
+        """Scores of movie ``items[k]`` for user ``who[k]`` of the audience."""
+        return self._pairs(self.rows(user_batch), who, items)
 
     def _pairs(
-        self, user_rows: NDArray[np.float32], users: NDArray[Any], items: NDArray[np.int32]
+        self, user_params: NDArray[np.float32], users: NDArray[Any], items: NDArray[np.int32]
     ) -> NDArray[np.float32]:
         found = self.item_bias[items] + np.float32(self.mean)
         found[items < 0] = self.item_bias.mean(dtype=np.float64) + self.mean
         for first in range(0, len(users), PAIRS):
             part = slice(first, first + PAIRS)
-            of_users, of_items = user_rows[users[part]], self.item_rows[items[part]]
-            of_users[users[part] < 0] = self.nobody
-            of_items[items[part] < 0] = _average(self.item_rows)
+            of_users, of_items = user_params[users[part]], self.item_params[items[part]]
+            of_users[users[part] < 0] = self.default_user
+            of_items[items[part] < 0] = _average(self.item_params)
             found[part] += self.network.pairs(of_users, of_items)
         return found
 
-    def _solved(self, rated: Rows) -> NDArray[np.float32]:
-        """The most probable vectors of viewers with these ratings."""
-        rows = np.tile(self.nobody, (len(rated.indptr) - 1, 1))
-        who, items, target, weight = self._examples(rated)
-        # everything below is per viewer: who else is asked about changes nothing
+    def _solved(self, interactions: Rows) -> NDArray[np.float32]:
+        """The most probable vectors of users with these ratings."""
+        rows = np.tile(self.default_user, (len(interactions.indptr) - 1, 1))
+        who, items, target, weight = self._examples(interactions)
+        # everything below is per user: who else is asked about changes nothing
         spread = self.spread
         if spread == 0 or len(who) == 0:
             return rows
-        some, starts = np.unique(who, return_index=True)  # viewers with examples, in order
+        some, starts = np.unique(who, return_index=True)  # users with examples, in order
         drift, size = np.zeros_like(rows), np.zeros_like(rows)
         given = self.item_bias[items] + np.float32(self.mean)
         for step in range(1, STEPS + 1):
-            scores, slope = self.network.slopes(rows[who], self.item_rows[items])
+            scores, slope = self.network.slopes(rows[who], self.item_params[items])
             scores += given
-            if not self.in_stars:
+            if not self.is_rating:
                 np.tanh(scores / 2, out=scores)  # the slope of both cross-entropies
                 scores += 1
                 scores /= 2
             slope *= ((scores - target) * weight)[:, None]
-            total = (rows - self.nobody) / np.float32(spread)
+            total = (rows - self.default_user) / np.float32(spread)
             total[some] += np.add.reduceat(slope, starts, axis=0)
             drift += 0.1 * (total - drift)  # Adam (Kingma & Ba 2015)
             size += 0.01 * (total * total - size)
@@ -282,24 +282,24 @@ class NetworkHead:
         return rows
 
     def _examples(
-        self, rated: Rows
+        self, interactions: Rows
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
-        """What new viewers' vectors are fitted to: viewer, movie, target, weight."""
-        if self.in_stars:
-            who = row_of_entries(rated)
+        """What new users' vectors are fitted to: user, movie, target, weight."""
+        if self.is_rating:
+            who = row_of_entries(interactions)
             weight = np.full(len(who), 1 / max(self.noise, 1e-6), np.float32)
-            return who, rated.indices, rated.values, weight
-        watched = positives(rated, self.liked)
-        movies = np.random.default_rng(0).permutation(len(self.item_rows)).astype(np.int32)
+            return who, interactions.indices, interactions.values, weight
+        watched = positives(interactions, self.min_rating)
+        n_items = np.random.default_rng(0).permutation(len(self.item_params)).astype(np.int32)
         parts = []
-        for viewer in range(len(watched.indptr) - 1):
-            mine = watched.indices[watched.indptr[viewer] : watched.indptr[viewer + 1]]
+        for user in range(len(watched.indptr) - 1):
+            mine = watched.indices[watched.indptr[user] : watched.indptr[user + 1]]
             wanted = self.unobserved * len(mine)
-            drawn = movies[~np.isin(movies, mine)][: max(round(wanted), FEWEST if wanted else 0)]
+            drawn = n_items[~np.isin(n_items, mine)][: max(round(wanted), FEWEST if wanted else 0)]
             share = wanted / max(1, len(drawn))
             parts.append(
                 (
-                    np.full(len(mine) + len(drawn), viewer),
+                    np.full(len(mine) + len(drawn), user),
                     np.concatenate([mine, drawn]),
                     np.repeat(np.array([1, 0], np.float32), [len(mine), len(drawn)]),
                     np.repeat(np.array([1, share], np.float32), [len(mine), len(drawn)]),
@@ -309,27 +309,27 @@ class NetworkHead:
         return who, items, target, weight
 
     def contributions(
-        self, audience: Audience, item: int
+        self, user_batch: UserBatch, item: int
     ) -> tuple[dict[str, float], NDArray[np.float64]]:
         """Refused: what a network adds up are not ratings."""
         raise SettingError(
-            f"The scores of {self.trainer.get('name')} do not come apart into what each rating "
+            f"The scores of {self.estimator.get('name')} do not come apart into what each rating "
             "adds. A head of ALS, ImplicitALS or MatrixFactorization explains itself."
         )
 
-    def check(self, viewers: int, movies: int, genres: int) -> None:
+    def check(self, users: int, items: int, genres: int) -> None:
         """Raise ValueError unless all fields fit together and a model of that size."""
         if self.widths.ndim != 1 or self.dense.ndim != 1 or self.widths.dtype != np.int32:
             raise ValueError("the network's weights have another shape than they should")
         sizes = [int(width) for width in self.widths]
         width = sizes[0] + (sizes[1] // 2 if len(sizes) > 1 else 0) if sizes else 0
         check_array("dense", self.dense, self.dense.shape)
-        check_array("user_rows", self.user_rows, (viewers, width))
-        check_array("item_rows", self.item_rows, (movies, width))
-        check_array("item_bias", self.item_bias, (movies,))
+        check_array("user_rows", self.user_params, (users, width))
+        check_array("item_rows", self.item_params, (items, width))
+        check_array("item_bias", self.item_bias, (items,))
         Network.unpack(self.widths, self.dense)
         if len(sizes) > 1 and sizes[1] % 2:
-            raise ValueError("viewers and movies share the tower's inputs evenly")
+            raise ValueError("users and movies share the tower's inputs evenly")
         if not (np.isfinite(self.mean) and self.noise > 0 and 0 <= self.unobserved <= 1e6):
             raise ValueError("a setting of the network head makes no sense")
 

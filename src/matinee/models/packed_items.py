@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from matinee.kernels.csr import Rows
 from matinee.kernels.parallel import run_blocks
-from matinee.kernels.scoring import Panels, groups_of_viewers, score_rows
-from matinee.kernels.topk import best_of_panels
+from matinee.kernels.scoring import Panels, groups_of_users, score_rows
+from matinee.kernels.topk import topk_packed
 
 
 @dataclass(frozen=True, eq=False)
-class Products:
+class PackedItems:
     """Movies packed for ``score = mean + b_u + b_i + p_u . q_i``, or ``p_u . q_i`` alone.
 
     Parameters
@@ -20,7 +20,7 @@ class Products:
     mean : float32
         Zero where there are no biases.
     biased : bool
-        Whether rows of viewers start with a bias.
+        Whether rows of users start with a bias.
     panels : Panels
     """
 
@@ -29,12 +29,12 @@ class Products:
     panels: Panels
 
     def scores(
-        self, rows: NDArray[np.float32], movies: int, threads: int | None
+        self, rows: NDArray[np.float32], items: int, threads: int | None
     ) -> NDArray[np.float32]:
-        """Every score, float32 (viewers, movies), of viewers with these rows."""
-        out = np.empty((len(rows), movies), np.float32)
+        """Every score, float32 (users, items), of users with these rows."""
+        out = np.empty((len(rows), items), np.float32)
         packed = self.panels[:3]
-        blocks = groups_of_viewers(len(rows))
+        blocks = groups_of_users(len(rows))
         run_blocks(score_rows, blocks, rows, self.mean, self.biased, *packed, out, threads=threads)
         return out
 
@@ -47,14 +47,14 @@ class Products:
         scores: NDArray[np.float32],
         threads: int | None,
     ) -> None:
-        """Fill `codes` and `scores`, (viewers, n), with the best allowed movies not `seen`."""
+        """Fill `codes` and `scores`, (users, n), with the best allowed movies not `seen`."""
         panels = self.panels
         if not allowed.all():
             out = np.float32(-np.inf)
             panels = panels._replace(biases=np.where(allowed[panels.codes], panels.biases, out))
         run_blocks(
-            best_of_panels,
-            groups_of_viewers(len(rows)),
+            topk_packed,
+            groups_of_users(len(rows)),
             np.argsort(np.einsum("uk,uk->u", rows, rows)),
             rows,
             self.mean,

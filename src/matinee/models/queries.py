@@ -1,4 +1,4 @@
-"""Viewers as models see them: who is asked about, and what each has rated."""
+"""Users as models see them: who is asked about, and what each has rated."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,141 +8,147 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.catalog import Catalog
-from matinee.data.id_map import Ids, as_many, is_one
-from matinee.data.ratings import Scale
+from matinee.data.id_map import IdMap, as_many, is_one
+from matinee.data.ratings import RatingScale
 from matinee.errors import SettingError, UnknownIdError
 from matinee.kernels.csr import Rows, take_rows
-from matinee.models.head import DistributionHead, StarsHead
 
 if TYPE_CHECKING:
-    from matinee.models.bayesian.predictive import Predictive
-    from matinee.models.recommender import FactorModel
+    from matinee.models.recommender import Recommender
 
 
 @dataclass(frozen=True, eq=False)
-class Viewer:
+class UserProfile:
     """Somebody's ratings: all that a model needs to know of a person.
 
-    `FactorModel.fold_in` makes one for somebody new; wherever a model takes a viewer's id, it
-    takes a `Viewer` as well.
+    `Recommender.fold_in` makes one for somebody new; wherever a model takes a user's id, it
+    takes a `UserProfile` as well.
 
     Parameters
     ----------
     items : int32 (n,)
         Codes of the movies rated, ascending.
-    stars : float32 (n,)
+    values : float32 (n,)
     """
 
     items: NDArray[np.int32]
-    stars: NDArray[np.float32]
+    values: NDArray[np.float32]
 
     def __repr__(self) -> str:
-        return f"Viewer({len(self.items)} ratings)"
+        return f"UserProfile({len(self.items)} ratings)"
 
 
 @dataclass(frozen=True, eq=False)
-class Audience:
-    """Several viewers: what heads score, and lists are made for.
+class UserBatch:
+    """Several users: what heads score, and lists are made for.
 
     Parameters
     ----------
-    codes : int32 (viewers,)
-        Training viewers by code; -1 for somebody new.
-    rated : Rows
-        A row per viewer, movies ascending.
+    codes : int32 (users,)
+        Training users by code; -1 for somebody new.
+    interactions : Rows
+        A row per user, movies ascending.
     """
 
     codes: NDArray[np.int32]
-    rated: Rows
+    interactions: Rows
 
-    def part(self, start: int, stop: int) -> "Audience":
-        """The viewers `start` to `stop`."""
-        return Audience(
-            self.codes[start:stop], take_rows(self.rated, np.arange(start, min(stop, len(self))))
+    def part(self, start: int, stop: int) -> "UserBatch":
+        """The users `start` to `stop`."""
+        return UserBatch(
+            self.codes[start:stop],
+            take_rows(self.interactions, np.arange(start, min(stop, len(self)))),
         )
 
     def __len__(self) -> int:
         return len(self.codes)
 
 
-def find_viewer(ids: Ids, rated: Rows, user: Any) -> Viewer:
-    """The ratings of the viewer with this id (or the `Viewer` itself)."""
-    if isinstance(user, Viewer):
+def find_profile(ids: IdMap, interactions: Rows, user: Any) -> UserProfile:
+    """The ratings of the user with this id (or the `UserProfile` itself)."""
+    if isinstance(user, UserProfile):
         return user
-    code = viewer_code(ids, rated, user)
-    first, last = rated.indptr[code : code + 2]
-    return Viewer(rated.indices[first:last], rated.values[first:last])
+    code = user_code(ids, interactions, user)
+    first, last = interactions.indptr[code : code + 2]
+    return UserProfile(interactions.indices[first:last], interactions.values[first:last])
 
 
-def find_audience(ids: Ids, rated: Rows, movies: int, user: Any) -> Audience:
-    """One viewer or several, by id or as `Viewer`, or all with ratings (None)."""
+def find_batch(ids: IdMap, interactions: Rows, items: int, user: Any) -> UserBatch:
+    """One user or several, by id or as `UserProfile`, or all with ratings (None)."""
     asked = [] if user is None else as_many(user)
-    if any(isinstance(one, Viewer) for one in asked):
-        known = [-1 if isinstance(one, Viewer) else viewer_code(ids, rated, one) for one in asked]
-        viewers = [find_viewer(ids, rated, one) for one in asked]
-        return audience_of(viewers, np.array(known, np.int32), movies)
+    if any(isinstance(one, UserProfile) for one in asked):
+        known = [
+            -1 if isinstance(one, UserProfile) else user_code(ids, interactions, one)
+            for one in asked
+        ]
+        users = [find_profile(ids, interactions, one) for one in asked]
+        return batch_of(users, np.array(known, np.int32), items)
     if user is None:
-        codes = np.flatnonzero(np.diff(rated.indptr)).astype(np.int32)
+        codes = np.flatnonzero(np.diff(interactions.indptr)).astype(np.int32)
     elif is_one(user):
-        codes = np.array([viewer_code(ids, rated, user)], np.int32)
+        codes = np.array([user_code(ids, interactions, user)], np.int32)
     else:
-        codes = viewer_codes(ids, rated, asked, "error")
-    return Audience(codes, take_rows(rated, codes))
+        codes = user_codes(ids, interactions, asked, "error")
+    return UserBatch(codes, take_rows(interactions, codes))
 
 
-def audience_of(viewers: list[Viewer], codes: NDArray[np.int32], movies: int) -> Audience:
-    """Viewers and their codes (-1 for somebody new) for a model of so many movies."""
-    counts = [len(viewer.items) for viewer in viewers]
+def batch_of(users: list[UserProfile], codes: NDArray[np.int32], n_items: int) -> UserBatch:
+    """Users and their codes (-1 for somebody new) for a model of so many movies."""
+    counts = [len(user.items) for user in users]
     indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    items = np.concatenate([np.empty(0, np.int32), *(one.items for one in viewers)])
-    stars = np.concatenate([np.empty(0, np.float32), *(one.stars for one in viewers)])
-    if len(items) and not (items.min() >= 0 and items.max() < movies):
-        raise SettingError("This viewer was folded into another model.")
-    return Audience(codes, Rows(indptr, items.astype(np.int32), stars.astype(np.float32)))
+    items = np.concatenate([np.empty(0, np.int32), *(one.items for one in users)])
+    values = np.concatenate([np.empty(0, np.float32), *(one.values for one in users)])
+    if len(items) and not (items.min() >= 0 and items.max() < n_items):
+        raise SettingError("This user was folded into another model.")
+    return UserBatch(codes, Rows(indptr, items.astype(np.int32), values.astype(np.float32)))
 
 
-def new_viewer(movie: Callable[[Any], int], catalog: Catalog, scale: Scale, ratings: Any) -> Viewer:
-    """Somebody new from a dict of id or title to stars, or pairs of them; `movie` finds codes."""
+def new_profile(
+    item: Callable[[Any], int], catalog: Catalog, scale: RatingScale, ratings: Any
+) -> UserProfile:
+    """Somebody new from a dict of id or title to stars, or pairs of them; `item` finds codes."""
     pairs = list(ratings.items() if isinstance(ratings, Mapping) else ratings)
-    codes = np.array([movie(wanted) for wanted, _ in pairs], np.int32)
-    stars = np.array([given for _, given in pairs], np.float32)
+    codes = np.array([item(wanted) for wanted, _ in pairs], np.int32)
+    values = np.array([given for _, given in pairs], np.float32)
     order = np.argsort(codes, kind="stable")
-    codes, stars = codes[order], stars[order]
-    _check_ratings(catalog, scale, codes, stars)
-    return Viewer(codes, stars)
+    codes, values = codes[order], values[order]
+    _check_ratings(catalog, scale, codes, values)
+    return UserProfile(codes, values)
 
 
 def _check_ratings(
-    catalog: Catalog, scale: Scale, codes: NDArray[np.int32], stars: NDArray[np.float32]
+    catalog: Catalog, scale: RatingScale, codes: NDArray[np.int32], values: NDArray[np.float32]
 ) -> None:
     """Refuse stars off the scale, and a movie rated twice; codes are in ascending order."""
-    off = ~scale.holds(stars)
+    off = ~scale.holds(values)
     if off.any():
         first = int(off.argmax())
         title = catalog.titles[codes[first]]
-        raise SettingError(f"{title}: {stars[first]:g} stars are not on the scale {scale}.")
+        raise SettingError(f"{title}: {values[first]:g} stars are not on the scale {scale}.")
     twice = codes[1:][codes[1:] == codes[:-1]]
     if len(twice):
         raise SettingError(f"{catalog.titles[twice[0]]} is rated twice.")
 
 
-def viewer_code(ids: Ids, rated: Rows, user: Any) -> int:
-    """Code of a viewer who has training ratings; UnknownIdError for any other."""
+def user_code(ids: IdMap, interactions: Rows, user: Any) -> int:
+    """Code of a user who has training ratings; UnknownIdError for any other."""
     code = ids.code(user)
-    if rated.indptr[code] == rated.indptr[code + 1]:
+    if interactions.indptr[code] == interactions.indptr[code + 1]:
         raise UnknownIdError(
-            f"Viewer {user} has no ratings in the training part. Fold in some that they gave."
+            f"User {user} has no ratings in the training part. Fold in some that they gave."
         )
     return code
 
 
-def viewer_codes(ids: Ids, rated: Rows, asked: Any, unknown: str) -> NDArray[np.int32]:
-    """Codes of viewers who have training ratings; others are an error, or -1 (``"average"``)."""
+def user_codes(ids: IdMap, interactions: Rows, asked: Any, unknown: str) -> NDArray[np.int32]:
+    """Codes of users who have training ratings; others are an error, or -1 (``"average"``)."""
     codes = ids.codes(asked)
-    codes[rated.indptr[codes] == rated.indptr[codes + 1]] = -1  # of those there are, the unrated
+    codes[
+        interactions.indptr[codes] == interactions.indptr[codes + 1]
+    ] = -1  # of those there are, the unrated
     if unknown == "error":  # an id given as text is found, all else raises
         for at in np.flatnonzero(codes < 0):
-            codes[at] = viewer_code(ids, rated, asked[at])
+            codes[at] = user_code(ids, interactions, asked[at])
     return codes
 
 
@@ -153,63 +159,40 @@ class Pairs:
     Parameters
     ----------
     users, items : int32 (n,)
-        Codes; -1 is the viewer or movie nothing is known of.
+        Codes; -1 is the user or movie nothing is known of.
     times : int64 (n,) or None
         Unix seconds.
-    somebody : Audience or None
-        The one viewer that all pairs are about, where they came as a `Viewer`.
+    profile : UserBatch or None
+        The one user that all pairs are about, where they came as a `UserProfile`.
     """
 
     users: NDArray[np.int32]
     items: NDArray[np.int32]
     times: NDArray[np.int64] | None
-    somebody: Audience | None = None
+    profile: UserBatch | None = None
 
 
-def pairs_of(model: "FactorModel", users: Any, items: Any, timestamps: Any, unknown: str) -> Pairs:
-    """The codes behind ids and titles; see `FactorModel.predict`."""
+def pairs_of(model: "Recommender", users: Any, items: Any, timestamps: Any, unknown: str) -> Pairs:
+    """The codes behind ids and titles; see `Recommender.predict`."""
     if unknown not in ("error", "average"):
         raise SettingError(f"unknown is 'error' or 'average', not {unknown!r}.")
     asked_items = as_many(items)
-    if isinstance(users, Viewer):
+    if isinstance(users, UserProfile):
         if timestamps is not None:
             raise SettingError("Somebody new has no history in time; leave timestamps out.")
-        codes = np.array([model.movie(one) for one in asked_items], np.int32)
-        return Pairs(np.full(len(codes), -1, np.int32), codes, None, model.audience([users]))
+        codes = np.array([model.item(one) for one in asked_items], np.int32)
+        return Pairs(np.full(len(codes), -1, np.int32), codes, None, model.user_batch([users]))
     asked_users = as_many(users)
     length = max(len(asked_users), len(asked_items))
     if {len(asked_users), len(asked_items)} - {1, length}:
-        raise SettingError(
-            f"{len(asked_users)} viewers do not pair with {len(asked_items)} movies."
-        )
-    user = viewer_codes(model.user_ids, model.rated, asked_users, unknown)
+        raise SettingError(f"{len(asked_users)} users do not pair with {len(asked_items)} movies.")
+    user = user_codes(model.user_ids, model.interactions, asked_users, unknown)
     item = model.catalog.ids.codes(asked_items)
     if unknown == "error":  # a title is found, all else raises
         for at in np.flatnonzero(item < 0):
-            item[at] = model.movie(asked_items[at])
+            item[at] = model.item(asked_items[at])
     user, item = (np.ascontiguousarray(np.broadcast_to(c, length)) for c in (user, item))
     return Pairs(user, item, _times(timestamps, length))
-
-
-def stars_of_pairs(head: StarsHead, pairs: Pairs) -> NDArray[np.float32]:
-    """Expected stars, not clipped."""
-    if pairs.somebody is None:
-        return head.pairs(pairs.users, pairs.items, pairs.times)
-    first = np.zeros(len(pairs.items), np.intp)
-    return head.listed(pairs.somebody, first, pairs.items)
-
-
-def predictive_of_pairs(head: StarsHead | None, pairs: Pairs) -> "Predictive":
-    """The distribution of stars; SettingError from heads that know none."""
-    if not isinstance(head, DistributionHead):
-        raise SettingError(
-            "This model knows one number of stars and no range; train one with BayesianMF "
-            "(matinee train DATASET --model bayes)."
-        )
-    if pairs.somebody is None:
-        return head.predictive(pairs.users, pairs.items, pairs.times)
-    first = np.zeros(len(pairs.items), np.intp)
-    return head.predictive_of(pairs.somebody, first, pairs.items)
 
 
 def _times(timestamps: Any, length: int) -> NDArray[np.int64] | None:

@@ -11,95 +11,95 @@ from numpy.typing import NDArray
 
 from matinee.kernels.als import add_up_rows
 from matinee.kernels.csr import Rows, take_rows
-from matinee.kernels.implicit_als import improve_rows
-from matinee.kernels.linalg import on_whole_lanes
-from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.kernels.implicit_als import update_rows_implicit_cg
+from matinee.kernels.linalg import pad_to_lanes
+from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.kernels.scoring import pack
 from matinee.models.head import check_array
 from matinee.models.implicit_feedback import CONFIDENCES, positives, shared_gram
-from matinee.models.packed_items import Products
-from matinee.models.queries import Audience
+from matinee.models.packed_items import PackedItems
+from matinee.models.queries import UserBatch
 
 UNTIL_SOLVED = 100  # conjugate gradient steps at most; rows stop when they are solved
 
 
 @dataclass(frozen=True, eq=False)
-class RankingFactors:
-    """``score(u, i) = p_u . q_i``, near 1 for what the viewer would watch and 0 for the rest.
+class FactorRankingHead:
+    """``score(u, i) = p_u . q_i``, near 1 for what the user would watch and 0 for the rest.
 
     Parameters
     ----------
-    user_rows, item_rows : float32 (users, factors), (items, factors)
+    user_params, item_params : float32 (users, factors), (items, factors)
         A movie without positives has the row that its genres give it.
-    nobody : float32 (factors,)
-        The row of a viewer without positives: the average one.
+    default_user : float32 (factors,)
+        The row of a user without positives: the average one.
     popularity : float32 (items,)
         Positives of each movie in training.
     regularization, exponent, unobserved : float
-        As in training, for new viewers.
-    liked : float or None
+        As in training, for new users.
+    min_rating : float or None
         Least stars of a positive; None: every rating is one.
     confidence : str
     average : float
         What confidence is relative to.
-    trainer : dict
+    estimator : dict
     history : polars.DataFrame
     """
 
-    user_rows: NDArray[np.float32]
-    item_rows: NDArray[np.float32]
-    nobody: NDArray[np.float32]
+    user_params: NDArray[np.float32]
+    item_params: NDArray[np.float32]
+    default_user: NDArray[np.float32]
     popularity: NDArray[np.float32]
     regularization: float
     exponent: float
     unobserved: float
-    liked: float | None
+    min_rating: float | None
     confidence: str
     average: float
-    trainer: Mapping[str, Any]
+    estimator: Mapping[str, Any]
     history: pl.DataFrame
 
     @property
-    def vectors(self) -> NDArray[np.float32] | None:
+    def item_factors(self) -> NDArray[np.float32] | None:
         """(items, factors) float32: what movies are compared by."""
-        return self.item_rows
+        return self.item_params
 
     @property
-    def viewer_vectors(self) -> NDArray[np.float32] | None:
+    def user_factors(self) -> NDArray[np.float32] | None:
         """(users, factors) float32."""
-        return self.user_rows
+        return self.user_params
 
     @cached_property
-    def products(self) -> Products:
+    def products(self) -> PackedItems:
         """Its movies packed for scoring; made when it is first asked for scores."""
-        panels = pack(self.item_rows, self.user_rows, biased=False)
-        return Products(np.float32(0.0), False, panels)
+        panels = pack(self.item_params, self.user_params, biased=False)
+        return PackedItems(np.float32(0.0), False, panels)
 
     @cached_property
     def _whole(self) -> NDArray[np.float32]:
         """The weight of the unobserved times the sum of q q' over movies with positives."""
-        known = self.item_rows * (self.popularity > 0)[:, None]
+        known = self.item_params * (self.popularity > 0)[:, None]
         return shared_gram(known, self.unobserved)
 
     @cached_property
     def _wide_rows(self) -> NDArray[np.float32]:
-        return on_whole_lanes(self.item_rows)
+        return pad_to_lanes(self.item_params)
 
     def _penalty(self, counts: NDArray[np.integer]) -> NDArray[np.float32]:
-        movies = np.count_nonzero(self.popularity)
-        weight = (counts + self.unobserved * movies) ** self.exponent
+        items = np.count_nonzero(self.popularity)
+        weight = (counts + self.unobserved * items) ** self.exponent
         return (self.regularization * weight).astype(np.float32)
 
-    def rows(self, audience: Audience) -> NDArray[np.float32]:
-        """Factors of each viewer, float32 (viewers, factors); see `RatingHead.rows`."""
-        rows = self.user_rows[audience.codes]
-        new = np.flatnonzero(audience.codes < 0)
+    def rows(self, user_batch: UserBatch) -> NDArray[np.float32]:
+        """Factors of each user, float32 (users, factors); see `FactorRatingHead.rows`."""
+        rows = self.user_params[user_batch.codes]
+        new = np.flatnonzero(user_batch.codes < 0)
         if len(new):
-            watched = self._positives(take_rows(audience.rated, new))
+            watched = self._positives(take_rows(user_batch.interactions, new))
             solved = np.zeros((len(new), rows.shape[1]), np.float32)
             run_blocks(
-                improve_rows,
-                equal_blocks(watched.indptr),
+                update_rows_implicit_cg,
+                balanced_blocks(watched.indptr),
                 *watched,
                 self._wide_rows,
                 self._whole,
@@ -108,40 +108,40 @@ class RankingFactors:
                 solved,
                 UNTIL_SOLVED,
             )
-            solved[np.diff(watched.indptr) == 0] = self.nobody
+            solved[np.diff(watched.indptr) == 0] = self.default_user
             rows[new] = solved
         return rows
 
-    def scores(self, audience: Audience, threads: int | None = None) -> NDArray[np.float32]:
-        """Score of every movie for every viewer, float32 (viewers, items)."""
-        return self.products.scores(self.rows(audience), len(self.item_rows), threads)
+    def scores(self, user_batch: UserBatch, threads: int | None = None) -> NDArray[np.float32]:
+        """Score of every movie for every user, float32 (users, items)."""
+        return self.products.scores(self.rows(user_batch), len(self.item_params), threads)
 
     def contributions(
-        self, audience: Audience, item: int
+        self, user_batch: UserBatch, item: int
     ) -> tuple[dict[str, float], NDArray[np.float64]]:
         """What each positive adds: ``c_j q_i A^-1 q_j`` (Hu et al. 2008, section 5), in float64."""
-        watched = self._positives(audience.rated)
-        from_ratings = np.zeros(len(audience.rated.indices))
-        q = self.item_rows.astype(np.float64)
+        watched = self._positives(user_batch.interactions)
+        from_ratings = np.zeros(len(user_batch.interactions.indices))
+        q = self.item_params.astype(np.float64)
         if len(watched.indices) == 0:
-            return {"prior": float(q[item] @ self.nobody)}, from_ratings
+            return {"prior": float(q[item] @ self.default_user)}, from_ratings
         design = q[watched.indices]
         normal = self._whole + (design.T * watched.values) @ design
         normal[np.diag_indices_from(normal)] += self._penalty(np.array([len(design)]))[0]
         parts = watched.values * (design @ np.linalg.solve(normal, q[item]))
-        from_ratings[np.isin(audience.rated.indices, watched.indices)] = parts
+        from_ratings[np.isin(user_batch.interactions.indices, watched.indices)] = parts
         return {}, from_ratings
 
-    def _positives(self, rated: Rows) -> Rows:
-        return positives(rated, self.liked, self.confidence, self.average)
+    def _positives(self, interactions: Rows) -> Rows:
+        return positives(interactions, self.min_rating, self.confidence, self.average)
 
-    def check(self, viewers: int, movies: int, genres: int) -> None:
+    def check(self, users: int, items: int, genres: int) -> None:
         """Raise ValueError unless all fields fit together and a model of that size."""
-        width = len(self.nobody)
-        check_array("user_rows", self.user_rows, (viewers, width))
-        check_array("item_rows", self.item_rows, (movies, width))
-        check_array("nobody", self.nobody, (width,))
-        check_array("popularity", self.popularity, (movies,))
+        width = len(self.default_user)
+        check_array("user_rows", self.user_params, (users, width))
+        check_array("item_rows", self.item_params, (items, width))
+        check_array("nobody", self.default_user, (width,))
+        check_array("popularity", self.popularity, (items,))
         positive = (self.regularization, self.unobserved, self.average)
         if not (all(0 < value < np.inf for value in positive) and 0 <= self.exponent <= 2):
             raise ValueError("a setting of the ranking head makes no sense")
@@ -150,98 +150,100 @@ class RankingFactors:
 
 
 @dataclass(frozen=True, eq=False)
-class ItemWeights:
-    """``score(u, i) = sum over the viewer's positives j of weights[j, i]``.
+class ItemItemHead:
+    """``score(u, i) = sum over the user's positives j of weights[j, i]``.
 
     Parameters
     ----------
     weights : float32 (items, items)
     popularity : float32 (items,)
-        Positives of each movie in training: the scores of a viewer without positives.
-    liked : float or None
-    trainer : dict
+        Positives of each movie in training: the scores of a user without positives.
+    min_rating : float or None
+    estimator : dict
     history : polars.DataFrame
     """
 
     weights: NDArray[np.float32]
     popularity: NDArray[np.float32]
-    liked: float | None
-    trainer: Mapping[str, Any]
+    min_rating: float | None
+    estimator: Mapping[str, Any]
     history: pl.DataFrame
 
     @property
-    def vectors(self) -> NDArray[np.float32] | None:
-        """(items, items) float32: what else the viewers of a movie watch."""
+    def item_factors(self) -> NDArray[np.float32] | None:
+        """(items, items) float32: what else the users of a movie watch."""
         return self.weights
 
     @property
-    def viewer_vectors(self) -> NDArray[np.float32] | None:
-        """None: a viewer is what they watched."""
+    def user_factors(self) -> NDArray[np.float32] | None:
+        """None: a user is what they watched."""
         return None
 
-    def scores(self, audience: Audience, threads: int | None = None) -> NDArray[np.float32]:
-        """Score of every movie for every viewer, float32 (viewers, items)."""
-        watched = positives(audience.rated, self.liked)
-        out = np.empty((len(audience), len(self.weights)), np.float32)
-        blocks = equal_blocks(watched.indptr)
+    def scores(self, user_batch: UserBatch, threads: int | None = None) -> NDArray[np.float32]:
+        """Score of every movie for every user, float32 (users, items)."""
+        watched = positives(user_batch.interactions, self.min_rating)
+        out = np.empty((len(user_batch), len(self.weights)), np.float32)
+        blocks = balanced_blocks(watched.indptr)
         run_blocks(add_up_rows, blocks, *watched, self.weights, out, threads=threads)
         out[np.diff(watched.indptr) == 0] = self.popularity
         return out
 
     def contributions(
-        self, audience: Audience, item: int
+        self, user_batch: UserBatch, item: int
     ) -> tuple[dict[str, float], NDArray[np.float64]]:
         """The weight from each positive to the movie."""
-        watched = positives(audience.rated, self.liked)
-        from_ratings = np.zeros(len(audience.rated.indices))
+        watched = positives(user_batch.interactions, self.min_rating)
+        from_ratings = np.zeros(len(user_batch.interactions.indices))
         if len(watched.indices) == 0:
-            return {"movie": float(self.popularity[item])}, from_ratings
-        mine = np.isin(audience.rated.indices, watched.indices)
+            return {"item": float(self.popularity[item])}, from_ratings
+        mine = np.isin(user_batch.interactions.indices, watched.indices)
         from_ratings[mine] = self.weights[watched.indices, item]
         return {}, from_ratings
 
-    def check(self, viewers: int, movies: int, genres: int) -> None:
+    def check(self, users: int, items: int, genres: int) -> None:
         """Raise ValueError unless all fields fit together and a model of that size."""
-        check_array("weights", self.weights, (movies, movies))
-        check_array("popularity", self.popularity, (movies,))
+        check_array("weights", self.weights, (items, items))
+        check_array("popularity", self.popularity, (items,))
 
 
 @dataclass(frozen=True, eq=False)
 class PopularityHead:
-    """``score(u, i)`` = how many viewers watched the movie, whoever asks.
+    """``score(u, i)`` = how many users watched the movie, whoever asks.
 
     Parameters
     ----------
     popularity : float32 (items,)
         Positives of each movie in training.
-    trainer : dict
+    estimator : dict
     history : polars.DataFrame
     """
 
     popularity: NDArray[np.float32]
-    trainer: Mapping[str, Any]
+    estimator: Mapping[str, Any]
     history: pl.DataFrame
 
     @property
-    def vectors(self) -> NDArray[np.float32] | None:
+    def item_factors(self) -> NDArray[np.float32] | None:
         """None: popularity does not tell which movies are alike."""
         return None
 
     @property
-    def viewer_vectors(self) -> NDArray[np.float32] | None:
-        """None: all viewers are the same."""
+    def user_factors(self) -> NDArray[np.float32] | None:
+        """None: all users are the same."""
         return None
 
-    def scores(self, audience: Audience, threads: int | None = None) -> NDArray[np.float32]:
-        """Score of every movie for every viewer, float32 (viewers, items)."""
-        return np.tile(self.popularity, (len(audience), 1))
+    def scores(self, user_batch: UserBatch, threads: int | None = None) -> NDArray[np.float32]:
+        """Score of every movie for every user, float32 (users, items)."""
+        return np.tile(self.popularity, (len(user_batch), 1))
 
     def contributions(
-        self, audience: Audience, item: int
+        self, user_batch: UserBatch, item: int
     ) -> tuple[dict[str, float], NDArray[np.float64]]:
-        """The movie's viewers, and nothing from the viewer's own ratings."""
-        return {"movie": float(self.popularity[item])}, np.zeros(len(audience.rated.indices))
+        """The movie's users, and nothing from the user's own ratings."""
+        return {"item": float(self.popularity[item])}, np.zeros(
+            len(user_batch.interactions.indices)
+        )
 
-    def check(self, viewers: int, movies: int, genres: int) -> None:
+    def check(self, users: int, items: int, genres: int) -> None:
         """Raise ValueError unless all fields fit together and a model of that size."""
-        check_array("popularity", self.popularity, (movies,))
+        check_array("popularity", self.popularity, (items,))

@@ -4,125 +4,124 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data.catalog import Catalog
-from matinee.data.id_map import Ids, as_many, is_one
-from matinee.data.ratings import Scale
+from matinee.data.id_map import IdMap, as_many, is_one
+from matinee.data.ratings import RatingScale
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
-from matinee.models.head import Head, StarsHead
+from matinee.models.head import Head, ProbabilisticHead, RatingHead
 from matinee.models.queries import (
-    Audience,
-    Viewer,
-    find_audience,
-    find_viewer,
-    new_viewer,
+    Pairs,
+    UserBatch,
+    UserProfile,
+    find_batch,
+    find_profile,
+    new_profile,
     pairs_of,
-    predictive_of_pairs,
-    stars_of_pairs,
 )
-from matinee.models.topk import ENOUGH_RATINGS, allowed_items, best_lists, most_alike
+from matinee.models.topk import MIN_RATINGS, allowed_items, best_lists, most_alike
 
-HEADS = {"ranking": "ranking", "stars": "rating"}
-"""What lists are ranked by, and the field of the model that knows it."""
-BY = {field: by for by, field in HEADS.items()}
-"""The same the other way round."""
+if TYPE_CHECKING:
+    from matinee.models.bayesian.predictive import Predictive
+
+HEADS = ("ranking", "rating")
 
 
 @dataclass(frozen=True, eq=False)
-class FactorModel:
+class Recommender:
     """What was learned from ratings, and everything one can ask of it.
 
-    A model has a rating head, which predicts stars, a ranking head, which knows what a viewer
+    A model has a rating head, which predicts stars, a ranking head, which knows what a user
     would watch, or both (`with_ranking`). Lists are made by the ranking head if there is one;
-    ``by="stars"`` asks the rating head. `BiasOnly` and `ALS` make the one, `ImplicitALS`,
+    ``head="rating"`` asks the rating head. `Bias` and `ALS` make the one, `ImplicitALS`,
     `Popularity` and `EASE` the other.
 
     Parameters
     ----------
-    user_ids : Ids
-        All viewers of the training codes; one without training ratings counts as unknown.
+    user_ids : IdMap
+        All users of the training codes; one without training ratings counts as unknown.
     catalog : Catalog
         All movies; one without ratings is known by its genres.
-    scale : Scale
-    rated : Rows
-        The training ratings by viewer.
-    rating : StarsHead or None
-    ranking : Head or None
-    about : dict
+    scale : RatingScale
+    interactions : Rows
+        The training ratings by user.
+    rating_head : RatingHead or None
+    ranking_head : Head or None
+    metadata : dict
         What a run notes beside the model: data, split, metrics.
 
     Examples
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> model = matinee.ALS(factors=4, iterations=3).fit(data)
     >>> model = model.with_ranking(matinee.ImplicitALS(factors=8).fit(data))
     >>> model
-    FactorModel(ALS and ImplicitALS, 60 viewers, 50 movies)
+    Recommender(ALS and ImplicitALS, 60 users, 50 movies)
     >>> model.predict([1, 1, 999], [7, 8, 7], unknown="average").shape
     (3,)
     >>> model.recommend([1, 2], n=3, genres="Comedy").height
     6
-    >>> model.similar(data.catalog.titles[0], n=3).columns
+    >>> model.similar_items(data.catalog.titles[0], n=3).columns
     ['item', 'title', 'genres', 'similarity', 'ratings']
     >>> ann = model.fold_in({data.catalog.titles[0]: 5, 2: 1.5})
     >>> ann
-    Viewer(2 ratings)
-    >>> parts = model.explain(ann, 7, by="stars")
-    >>> bool(abs(parts["contribution"].sum() - model.scores(ann, by="stars")[6]) < 1e-4)
+    UserProfile(2 ratings)
+    >>> parts = model.explain(ann, 7, head="rating")
+    >>> bool(abs(parts["contribution"].sum() - model.scores(ann, head="rating")[6]) < 1e-4)
     True
     """
 
-    user_ids: Ids
+    user_ids: IdMap
     catalog: Catalog
-    scale: Scale
-    rated: Rows
-    rating: StarsHead | None = None
-    ranking: Head | None = None
-    about: Mapping[str, Any] = field(default_factory=dict)
+    scale: RatingScale
+    interactions: Rows
+    rating_head: RatingHead | None = None
+    ranking_head: Head | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        names = " and ".join(str(head.trainer.get("name")) for head in self.heads.values())
-        return f"FactorModel({names}, {len(self.user_ids):,} viewers, {len(self.catalog):,} movies)"
+        names = " and ".join(str(head.estimator.get("name")) for head in self.heads.values())
+        return f"Recommender({names}, {len(self.user_ids):,} users, {len(self.catalog):,} movies)"
 
     # what it holds
 
     @property
     def heads(self) -> dict[str, Head]:
         """The heads there are, by the name of their field."""
-        both: dict[str, Head | None] = {"rating": self.rating, "ranking": self.ranking}
+        both: dict[str, Head | None] = {"rating": self.rating_head, "ranking": self.ranking_head}
         return {name: head for name, head in both.items() if head is not None}
 
-    def head(self, by: str | None = None) -> Head:
-        """The head behind ``by="ranking"`` or ``by="stars"``; None: what lists are made by.
+    def head(self, head: str | None = None) -> Head:
+        """The head behind ``head="ranking"`` or ``head="rating"``; None: what lists are made by.
 
         Raises
         ------
         SettingError
             If the model has no such head.
         """
-        if by is None:
-            by = "ranking" if self.ranking else "stars"
-        if by not in HEADS:
-            raise SettingError(f"by is 'ranking' or 'stars', not {by!r}.")
-        found = self.heads.get(HEADS[by])
+        if head is None:
+            head = "ranking" if self.ranking_head else "rating"
+        if head not in HEADS:
+            raise SettingError(f"head must be 'ranking' or 'rating', got {head!r}.")
+        found = self.heads.get(head)
         if found is None:
-            raise SettingError(f"This model has no {HEADS[by]} head; train one with it.")
+            raise SettingError(f"This model has no {head} head; train one with it.")
         return found
 
-    def vectors(self, by: str | None = None) -> NDArray[np.float32]:
+    def item_factors(self, head: str | None = None) -> NDArray[np.float32]:
         """What movies are compared by, float32 (items, width).
 
         Parameters
         ----------
-        by : {"ranking", "stars"}, optional
+        head : {"ranking", "rating"}, optional
             Whose; by default the rating head's if it has any.
 
         Raises
@@ -130,18 +129,18 @@ class FactorModel:
         SettingError
             If there are none.
         """
-        for head in [self.head(by)] if by else self.heads.values():
-            if head.vectors is not None:
-                return head.vectors
+        for chosen in [self.head(head)] if head else self.heads.values():
+            if chosen.item_factors is not None:
+                return chosen.item_factors
         raise SettingError("A model without factors cannot tell which movies are alike.")
 
-    def with_ranking(self, other: "FactorModel") -> "FactorModel":
+    def with_ranking(self, other: "Recommender") -> "Recommender":
         """This model with the ranking head of another one, trained on the same data."""
         same = self.user_ids.values.equals(other.user_ids.values) and self.items.equals(other.items)
-        mine, theirs = self.rated, other.rated
+        mine, theirs = self.interactions, other.interactions
         if not (same and all(np.array_equal(mine[part], theirs[part]) for part in range(3))):
-            raise SettingError("The two models were trained on other viewers, movies or ratings.")
-        return replace(self, ranking=other.head("ranking"))
+            raise SettingError("The two models were trained on other users, movies or ratings.")
+        return replace(self, ranking_head=other.head("ranking"))
 
     @property
     def items(self) -> pl.Series:
@@ -151,7 +150,7 @@ class FactorModel:
     @cached_property
     def item_counts(self) -> NDArray[np.int64]:
         """Training ratings of each movie, (items,)."""
-        return np.bincount(self.rated.indices, minlength=len(self.catalog))
+        return np.bincount(self.interactions.indices, minlength=len(self.catalog))
 
     @property
     def history(self) -> pl.DataFrame:
@@ -165,23 +164,23 @@ class FactorModel:
 
     # finding people and movies
 
-    def movie(self, wanted: Any) -> int:
+    def item(self, wanted: Any) -> int:
         """The code of a movie from its id or its title; see `Catalog.find`."""
         return self.catalog.find(wanted, self.item_counts)
 
-    def viewer(self, user: Any) -> Viewer:
-        """The ratings of the viewer with this id (or the `Viewer` itself).
+    def user(self, user: Any) -> UserProfile:
+        """The ratings of the user with this id (or the `UserProfile` itself).
 
         Raises
         ------
         UnknownIdError
             If there is no such id, or it has no rating in the training part.
         """
-        return find_viewer(self.user_ids, self.rated, user)
+        return find_profile(self.user_ids, self.interactions, user)
 
-    def audience(self, user: Any = None) -> Audience:
-        """One viewer or several, by id or as `Viewer`, or all with ratings (None)."""
-        return find_audience(self.user_ids, self.rated, len(self.catalog), user)
+    def user_batch(self, user: Any = None) -> UserBatch:
+        """One user or several, by id or as `UserProfile`, or all with ratings (None)."""
+        return find_batch(self.user_ids, self.interactions, len(self.catalog), user)
 
     # predicting
 
@@ -194,11 +193,11 @@ class FactorModel:
         interval: float | None = None,
         unknown: str = "error",
     ) -> Any:
-        """Stars for pairs of a viewer and a movie.
+        """Stars for pairs of a user and a movie.
 
         Parameters
         ----------
-        users, items : sequences of ids of the same length, or one id (or `Viewer`) for all
+        users, items : sequences of ids of the same length, or one id (or `UserProfile`) for all
             A movie may be given by its title where unknown ones are errors.
         timestamps : int or sequence of int, optional
             Unix seconds: when the stars are given. Only `BayesianMF` knows of time; a date its
@@ -207,7 +206,7 @@ class FactorModel:
             Give the range as well in which the stars lie with this probability, such as 0.9.
         unknown : {"error", "average"}
             What to do about ids the training part does not have: refuse, or take the average
-            viewer, the average movie. (A movie of the catalogue that nobody rated is known by
+            user, the average movie. (A movie of the catalogue that nobody rated is known by
             its genres.)
 
         Returns
@@ -219,18 +218,18 @@ class FactorModel:
         ------
         UnknownIdError, SettingError
         """
-        if self.rating is None:
+        if self.rating_head is None:
             raise SettingError("This model has no rating head, so it predicts no stars.")
         pairs = pairs_of(self, users, items, timestamps, unknown)
         if interval is not None:
-            found = predictive_of_pairs(self.rating, pairs)
-            return self._on_scale(found.stars()), self._on_scale(found.interval(interval))
-        return self._on_scale(stars_of_pairs(self.rating, pairs))
+            found = predictive_of_pairs(self.rating_head, pairs)
+            return self._on_scale(found.values()), self._on_scale(found.interval(interval))
+        return self._on_scale(rating_of_pairs(self.rating_head, pairs))
 
-    def predict_distribution(
+    def predict_proba(
         self, users: Any, items: Any, timestamps: Any = None, *, unknown: str = "error"
     ) -> pl.DataFrame:
-        """How probable each number of stars is, for pairs of a viewer and a movie.
+        """How probable each number of stars is, for pairs of a user and a movie.
 
         Parameters as in `predict`; for models that know it (`BayesianMF`).
 
@@ -243,27 +242,29 @@ class FactorModel:
         ------
         UnknownIdError, SettingError
         """
-        found = predictive_of_pairs(self.rating, pairs_of(self, users, items, timestamps, unknown))
+        found = predictive_of_pairs(
+            self.rating_head, pairs_of(self, users, items, timestamps, unknown)
+        )
         levels = found.levels.astype(np.float32)  # all their digits: stars may be any numbers
         names = [np.format_float_positional(value, trim="-") for value in levels]
         return pl.DataFrame(found.distribution().astype(np.float32), schema=names)
 
     def scores(
-        self, user: Any, *, by: str | None = None, threads: int | None = None
+        self, user: Any, *, head: str | None = None, threads: int | None = None
     ) -> NDArray[np.float32]:
         """What lists are ranked by, for every movie in the order of `items`.
 
         Parameters
         ----------
-        user : id, Viewer, or sequence of them
-        by : {"ranking", "stars"}, optional
+        user : id, UserProfile, or sequence of them
+        head : {"ranking", "rating"}, optional
             By default the ranking head if there is one. Stars are not clipped here.
 
         Returns
         -------
-        float32 (items,), or (viewers, items) for several
+        float32 (items,), or (users, items) for several
         """
-        scores = self.head(by).scores(self.audience(user), threads)
+        scores = self.head(head).scores(self.user_batch(user), threads)
         return scores[0] if is_one(user) else scores
 
     # recommending
@@ -273,7 +274,7 @@ class FactorModel:
         user: Any = None,
         n: int = 10,
         *,
-        by: str | None = None,
+        head: str | None = None,
         exclude_seen: bool = True,
         include: Any = None,
         exclude: Any = None,
@@ -282,18 +283,18 @@ class FactorModel:
         min_ratings: int = 0,
         threads: int | None = None,
     ) -> pl.DataFrame:
-        """The best n movies for one viewer, for several, or for all.
+        """The best n movies for one user, for several, or for all.
 
         Parameters
         ----------
-        user : id, Viewer, sequence of them, or None for all viewers with ratings
+        user : id, UserProfile, sequence of them, or None for all users with ratings
         n : int
             Fewer are listed where fewer are allowed.
-        by : {"ranking", "stars"}, optional
+        head : {"ranking", "rating"}, optional
             What to rank by: what they would watch, or how many stars they would give it, which
             obscure movies win. By default the ranking head if there is one.
         exclude_seen : bool
-            Leave out what the viewer has rated.
+            Leave out what the user has rated.
         include, exclude : id or title, or several
             List only these; never list these.
         genres : str or several
@@ -309,62 +310,64 @@ class FactorModel:
         Returns
         -------
         polars.DataFrame
-            Columns `item`, `title`, `genres`, `stars` (predicted, on the scale; missing without
+            Columns `item`, `title`, `genres`, `values` (predicted, on the scale; missing without
             a rating head) and `score` (what the list is ranked by; ties go by id), best first;
-            for several viewers, `user` stands in front (of a `Viewer`, the place in the list).
+            for several users, `user` stands in front (of a `UserProfile`, the place in the list).
 
         Raises
         ------
         UnknownIdError, SettingError
-            For an unknown viewer, movie or genre, or a setting that makes no sense.
+            For an unknown user, movie or genre, or a setting that makes no sense.
         """
         if n < 1:
             raise SettingError(f"n is at least 1, not {n}.")
-        head = self.head(by)
+        chosen = self.head(head)
         allowed = allowed_items(
             self.catalog,
-            None if include is None else [self.movie(one) for one in as_many(include)],
-            [] if exclude is None else [self.movie(one) for one in as_many(exclude)],
+            None if include is None else [self.item(one) for one in as_many(include)],
+            [] if exclude is None else [self.item(one) for one in as_many(exclude)],
             [] if genres is None else as_many(genres),
             years,
         )
         if min_ratings > 0:
             allowed &= self.item_counts >= min_ratings
-        audience = self.audience(user)
-        codes, scores = best_lists(head, audience, allowed, exclude_seen, n, threads)
+        user_batch = self.user_batch(user)
+        codes, scores = best_lists(chosen, user_batch, allowed, exclude_seen, n, threads)
         who, place = np.nonzero(codes >= 0)
         listed, score = codes[who, place], scores[who, place]
         columns = [pl.Series("score", score)]
-        if self.rating is not None:
-            own = head is self.rating
-            stars = score if own else self.rating.listed(audience, who, listed)
-            columns.insert(0, pl.Series("stars", self._on_scale(stars)))
+        if self.rating_head is not None:
+            own = chosen is self.rating_head
+            values = score if own else self.rating_head.listed(user_batch, who, listed)
+            columns.insert(0, pl.Series("rating", self._on_scale(values)))
         found = self.catalog.rows(listed).hstack(columns)
         if user is not None and is_one(user):
             return found
-        new = (audience.codes < 0).any()  # somebody new has no id
-        labels = pl.Series(range(len(audience))) if new else self.user_ids.values[audience.codes]
+        new = (user_batch.codes < 0).any()  # somebody new has no id
+        labels = (
+            pl.Series(range(len(user_batch))) if new else self.user_ids.values[user_batch.codes]
+        )
         return found.insert_column(0, labels[who].alias("user"))
 
-    def similar(
+    def similar_items(
         self,
-        movie: Any,
+        item: Any,
         n: int = 10,
         *,
         measure: str = "cosine",
-        by: str | None = None,
-        min_ratings: int = ENOUGH_RATINGS,
+        head: str | None = None,
+        min_ratings: int = MIN_RATINGS,
     ) -> pl.DataFrame:
         """The n movies whose vectors are most like those of a movie.
 
         Parameters
         ----------
-        movie : id or title
+        item : id or title
         n : int
         measure : {"cosine", "dot"}
             The angle between the vectors, or their dot product, which long vectors (movies that
             divide opinions, or that many watch) win.
-        by : {"ranking", "stars"}, optional
+        head : {"ranking", "rating"}, optional
             Whose vectors: alike in who watches them, or in how they are rated. By default the
             rating head's if it has any: people who watched the one film of a year often watched
             the other, however little the two have in common.
@@ -387,9 +390,9 @@ class FactorModel:
             raise SettingError(f"measure is 'cosine' or 'dot', not {measure!r}.")
         if n < 1:
             raise SettingError(f"n is at least 1, not {n}.")
-        code = self.movie(movie)
+        code = self.item(item)
         likeness, codes = most_alike(
-            self.vectors(by), self.item_counts, code, n, measure, min_ratings
+            self.item_factors(head), self.item_counts, code, n, measure, min_ratings
         )
         return self.catalog.rows(codes).with_columns(
             similarity=pl.Series(likeness[codes], dtype=pl.Float32),
@@ -398,11 +401,11 @@ class FactorModel:
 
     # somebody new, and why
 
-    def fold_in(self, ratings: Any) -> Viewer:
+    def fold_in(self, ratings: Any) -> UserProfile:
         """Somebody new from a handful of ratings, without retraining.
 
-        Wherever a `Viewer` is passed, each head solves what training would have solved for them
-        with everything else as it is: for a viewer of the training part, the same.
+        Wherever a `UserProfile` is passed, each head solves what training would have solved for them
+        with everything else as it is: for a user of the training part, the same.
 
         Parameters
         ----------
@@ -413,34 +416,34 @@ class FactorModel:
         UnknownIdError, SettingError
             For an unknown movie, one rated twice, or stars off the scale.
         """
-        return new_viewer(self.movie, self.catalog, self.scale, ratings)
+        return new_profile(self.item, self.catalog, self.scale, ratings)
 
-    def explain(self, user: Any, movie: Any, *, by: str | None = None) -> pl.DataFrame:
+    def explain(self, user: Any, item: Any, *, head: str | None = None) -> pl.DataFrame:
         """Where the score of a movie comes from, in parts that add up to it.
 
         Parameters
         ----------
-        user : id or Viewer
-        movie : id or title
-        by : {"ranking", "stars"}, optional
+        user : id or UserProfile
+        item : id or title
+        head : {"ranking", "rating"}, optional
             Why it is on the list, or why so many stars. By default the ranking head if there is
             one.
 
         Returns
         -------
         polars.DataFrame
-            Columns `part`, `item`, `title`, `stars` (what the viewer gave) and `contribution` (in
-            the unit of `scores`). First what is general: for stars ``"mean"``, ``"movie"`` (how
-            the movie is liked in general) and ``"prior"`` (how viewers lean towards movies of its
-            kind). Then a ``"rating"`` for each movie the viewer rated, the weightiest first.
+            Columns `part`, `item`, `title`, `values` (what the user gave) and `contribution` (in
+            the unit of `scores`). First what is general: for stars ``"mean"``, ``"item"`` (how
+            the movie is liked in general) and ``"prior"`` (how users lean towards movies of its
+            kind). Then a ``"rating"`` for each movie the user rated, the weightiest first.
 
         Raises
         ------
         UnknownIdError
         """
-        audience, item = self.audience([user]), self.movie(movie)
-        general, from_ratings = self.head(by).contributions(audience, item)
-        return parts_of_a_score(self.catalog, audience, general, from_ratings)
+        user_batch, code = self.user_batch([user]), self.item(item)
+        general, from_ratings = self.head(head).contributions(user_batch, code)
+        return parts_of_a_score(self.catalog, user_batch, general, from_ratings)
 
     def save(self, run: str | Path) -> Path:
         """Write the model to a run folder, whole or not at all; see `matinee.storage.runs`."""
@@ -448,50 +451,71 @@ class FactorModel:
 
         return save(self, Path(run))
 
-    def _on_scale(self, stars: NDArray[np.floating]) -> NDArray[np.float32]:
-        return np.asarray(np.clip(stars, self.scale.low, self.scale.high), np.float32)
+    def _on_scale(self, values: NDArray[np.floating]) -> NDArray[np.float32]:
+        return np.asarray(np.clip(values, self.scale.low, self.scale.high), np.float32)
+
+
+def rating_of_pairs(head: RatingHead, pairs: Pairs) -> NDArray[np.float32]:
+    """Expected stars, not clipped."""
+    if pairs.profile is None:
+        return head.pairs(pairs.users, pairs.items, pairs.times)
+    first = np.zeros(len(pairs.items), np.intp)
+    return head.listed(pairs.profile, first, pairs.items)
+
+
+def predictive_of_pairs(head: RatingHead | None, pairs: Pairs) -> "Predictive":
+    """The distribution of stars; SettingError from heads that know none."""
+    if not isinstance(head, ProbabilisticHead):
+        raise SettingError(
+            "This model knows one number of stars and no range; train one with BayesianMF "
+            "(matinee train DATASET --model bayes)."
+        )
+    if pairs.profile is None:
+        return head.predictive(pairs.users, pairs.items, pairs.times)
+    first = np.zeros(len(pairs.items), np.intp)
+    return head.predictive_of(pairs.profile, first, pairs.items)
 
 
 PART_NAMES = {
-    "stars": {
+    "rating": {
         "mean": "stars of an average movie",
-        "movie": "how this movie is liked",
-        "prior": "how viewers like its kind",
+        "item": "how this movie is liked",
+        "prior": "how users like its kind",
         "training": "what training added beyond the ratings",
     },
-    "ranking": {"movie": "viewers who watched it", "prior": "how it suits the average viewer"},
+    "ranking": {"item": "users who watched it", "prior": "how it suits the average user"},
 }
 """The general parts of a score, for people: by the head's name, then the part's."""
 
 
 def parts_of_a_score(
     catalog: Catalog,
-    audience: Audience,
+    user_batch: UserBatch,
     general: dict[str, float],
     from_ratings: NDArray[np.float64],
 ) -> pl.DataFrame:
-    """General parts, then the ratings by weight, as `FactorModel.explain` returns them.
+    """General parts, then the ratings by weight, as `Recommender.explain` returns them.
 
     Parameters
     ----------
     catalog : Catalog
-    audience : Audience
-        Of one viewer.
+    user_batch : UserBatch
+        Of one user.
     general : dict
         Part to contribution.
     from_ratings : float64 (n,)
-        What each of the viewer's ratings adds, in their order.
+        What each of the user's ratings adds, in their order.
     """
     order = np.argsort(-np.abs(from_ratings), kind="stable")
-    rated = catalog.rows(audience.rated.indices[order]).select(
+    interactions = catalog.rows(user_batch.interactions.indices[order]).select(
         part=pl.lit("rating"),
         item="item",
         title="title",
-        stars=pl.Series(audience.rated.values[order]),
+        values=pl.Series(user_batch.interactions.values[order]),
         contribution=pl.Series(from_ratings[order]),
     )
     first = pl.DataFrame(
         {"part": list(general), "contribution": list(general.values())},
         schema={"part": pl.String, "contribution": pl.Float64},
     )
-    return pl.concat([first, rated], how="diagonal").select(rated.columns)
+    return pl.concat([first, interactions], how="diagonal").select(interactions.columns)

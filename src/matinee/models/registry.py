@@ -7,12 +7,12 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from matinee.errors import RunError, SettingError
-from matinee.models.base import Trainer
+from matinee.models.base import Estimator
 
 RATING = {
     "als": "ALS",
     "bayes": "BayesianMF",
-    "bias": "BiasOnly",
+    "bias": "Bias",
     "mf": "MatrixFactorization",
     "gmf": "GMF",
     "mlp": "MLP",
@@ -33,12 +33,12 @@ NEURAL = ("BPR", "GMF", "MLP", "MatrixFactorization", "NeuMF")
 """Those that need PyTorch."""
 
 
-def recipe_class(name: str) -> Any:
+def estimator_class(name: str) -> Any:
     """The class of recipes with this name, imported only now: PyTorch is an extra.
 
     Examples
     --------
-    >>> recipe_class("EASE")(regularization=200.0)
+    >>> estimator_class("EASE")(regularization=200.0)
     EASE(regularization=200.0, liked=None)
 
     Raises
@@ -54,23 +54,23 @@ def recipe_class(name: str) -> Any:
     return getattr(import_module(home), name)
 
 
-def note_of(recipe: Any) -> dict[str, Any]:
-    """The name and hyperparameters of a recipe, as a head notes them; see `recipe_again`.
+def to_params(estimator: Any) -> dict[str, Any]:
+    """The name and hyperparameters of a recipe, as a head notes them; see `estimator_from_params`.
 
     Examples
     --------
-    >>> note_of(recipe_class("EASE")())
+    >>> to_params(estimator_class("EASE")())
     {'name': 'EASE', 'regularization': 300.0, 'liked': None}
     """
-    return {"name": type(recipe).__name__, **asdict(recipe)}
+    return {"name": type(estimator).__name__, **asdict(estimator)}
 
 
-def recipe_again(trainer: Mapping[str, Any]) -> Trainer:
+def estimator_from_params(params: Mapping[str, Any]) -> Estimator:
     """The recipe that a head was trained by, from the name and hyperparameters it notes.
 
     Examples
     --------
-    >>> recipe_again({"name": "EASE", "regularization": 200.0, "liked": None})
+    >>> estimator_from_params({"name": "EASE", "regularization": 200.0, "liked": None})
     EASE(regularization=200.0, liked=None)
 
     Raises
@@ -78,19 +78,19 @@ def recipe_again(trainer: Mapping[str, Any]) -> Trainer:
     RunError
         If there is no such recipe.
     """
-    settings = dict(trainer)
+    settings = dict(params)
     name = settings.pop("name", None)
     try:
-        recipe: Trainer = recipe_class(str(name))(**settings)
+        estimator: Estimator = estimator_class(str(name))(**settings)
     except (KeyError, TypeError):
         raise RunError(f"This version knows no recipe {name!r} with these settings.") from None
-    return recipe
+    return estimator
 
 
-APART = ("seed", "device", "feedback")
+NON_HYPERPARAMETERS = ("seed", "device", "feedback")
 """Fields of recipes that are no settings: which random numbers, where, and for which head."""
-TRUTH = {"true": True, "false": False}
-WANTED = {
+BOOLEANS = {"true": True, "false": False}
+TYPE_LABELS = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
@@ -108,7 +108,7 @@ def settings_of(kind: type) -> tuple[str, ...]:
     >>> settings_of(EASE)
     ('regularization', 'liked')
     """
-    return tuple(field.name for field in fields(kind) if field.name not in APART)
+    return tuple(field.name for field in fields(kind) if field.name not in NON_HYPERPARAMETERS)
 
 
 def nested_settings(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,41 +215,43 @@ def parse_as(hint: Any, name: str, text: str) -> Any:
         try:
             if kind is str:
                 return text
-            if kind is bool and plain in TRUTH:
-                return TRUTH[plain]
+            if kind is bool and plain in BOOLEANS:
+                return BOOLEANS[plain]
             if kind is tuple:
                 return tuple(int(part) for part in text.split(","))
             if kind in (int, float):
                 return kind(text)
         except ValueError:
             continue
-    wanted = [WANTED[kind] for kind in kinds if kind in WANTED]
+    wanted = [TYPE_LABELS[kind] for kind in kinds if kind in TYPE_LABELS]
     raise SettingError(f"{name} is {' or '.join(wanted)}, not {text!r}.")
 
 
-def written(name: str, value: Any) -> list[str]:
+def format_setting(name: str, value: Any) -> list[str]:
     """The texts that give a setting this value: one, or one for each entry of a mapping.
 
     `parse_settings` makes of them the value again, numbers to the last bit.
 
     Examples
     --------
-    >>> written("regularization", 0.1 + 0.2)
+    >>> format_setting("regularization", 0.1 + 0.2)
     ['regularization=0.30000000000000004']
-    >>> written("weight_decay", {"factors": 0.1, "layers": 0.0})
+    >>> format_setting("weight_decay", {"factors": 0.1, "layers": 0.0})
     ['weight_decay.factors=0.1', 'weight_decay.layers=0.0']
     """
     if isinstance(value, Mapping) and value:
-        return [text for part, one in value.items() for text in written(f"{name}.{part}", one)]
-    return [f"{name}={typed(value)}"]
+        return [
+            text for part, one in value.items() for text in format_setting(f"{name}.{part}", one)
+        ]
+    return [f"{name}={format_value(value)}"]
 
 
-def typed(value: Any) -> str:
+def format_value(value: Any) -> str:
     """The text of a single value.
 
     Examples
     --------
-    >>> typed(True), typed((128, 64)), typed(None)
+    >>> format_value(True), format_value((128, 64)), format_value(None)
     ('true', '128,64', 'none')
     """
     if value is None or isinstance(value, Mapping):

@@ -18,23 +18,23 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from matinee.data.catalog import Catalog
-from matinee.data.id_map import Ids
-from matinee.data.ratings import Scale
+from matinee.data.id_map import IdMap
+from matinee.data.ratings import RatingScale
 from matinee.errors import RunError, SettingError
 from matinee.kernels.csr import Rows
-from matinee.models.bayesian.head import BayesHead
+from matinee.models.bayesian.head import BayesianHead
 from matinee.models.network_head import NetworkHead
-from matinee.models.ranking_heads import ItemWeights, PopularityHead, RankingFactors
-from matinee.models.rating_head import RatingHead
-from matinee.models.recommender import FactorModel
+from matinee.models.ranking_heads import FactorRankingHead, ItemItemHead, PopularityHead
+from matinee.models.rating_head import FactorRatingHead
+from matinee.models.recommender import Recommender
 from matinee.storage.runs import HEAD_FILES
 from matinee.storage.safetensors import arrays_in
 
-# what `FactorModel.about` may hold
+# what `Recommender.metadata` may hold
 ABOUT = ("data", "split", "metrics", "tuning", "fit_seconds", "made")
-RANKING_HEADS = (RankingFactors, ItemWeights, PopularityHead, NetworkHead)
+RANKING_HEADS = (FactorRankingHead, ItemItemHead, PopularityHead, NetworkHead)
 KINDS: dict[str, dict[str, Any]] = {
-    "rating": {kind.__name__: kind for kind in (RatingHead, BayesHead, NetworkHead)},
+    "rating": {kind.__name__: kind for kind in (FactorRatingHead, BayesianHead, NetworkHead)},
     "ranking": {kind.__name__: kind for kind in RANKING_HEADS},
 }
 """The classes of heads that a run may name."""
@@ -42,18 +42,18 @@ RATINGS = ("indptr", "indices", "values")
 RATING_TYPES = (np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.float32))
 
 
-def write_files(model: FactorModel, folder: Path) -> None:
+def write_files(model: Recommender, folder: Path) -> None:
     """Write all that a model holds, but for what stands in the manifest."""
     for name, head in model.heads.items():
         arrays = {key: value for key, value in vars(head).items() if _is_array_of(head, key)}
         save_file(
             {k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / HEAD_FILES[name]
         )
-    ratings = dict(zip(RATINGS, map(np.ascontiguousarray, model.rated), strict=True))
+    ratings = dict(zip(RATINGS, map(np.ascontiguousarray, model.interactions), strict=True))
     save_file(ratings, folder / "ratings.safetensors")
-    movies = model.catalog.frame.select(model.items.alias("item"), pl.all())
-    movies.write_parquet(folder / "movies.parquet")
-    pl.DataFrame({"user": model.user_ids.values}).write_parquet(folder / "viewers.parquet")
+    items = model.catalog.frame.select(model.items.alias("item"), pl.all())
+    items.write_parquet(folder / "items.parquet")
+    pl.DataFrame({"user": model.user_ids.values}).write_parquet(folder / "users.parquet")
     model.history.write_ndjson(folder / "history.jsonl")
 
 
@@ -69,22 +69,22 @@ def _settings(head: Any) -> dict[str, Any]:
     return {
         name: getattr(head, name)
         for name in names
-        if name not in ("trainer", "history") and not _is_array_of(head, name)
+        if name not in ("estimator", "history") and not _is_array_of(head, name)
     }
 
 
-def describe(model: FactorModel) -> dict[str, Any]:
+def describe(model: Recommender) -> dict[str, Any]:
     """What the manifest says of a model."""
     heads = {
         name: {
             "kind": type(head).__name__,
-            "trainer": dict(head.trainer),
+            "estimator": dict(head.estimator),
             "settings": _settings(head),
         }
         for name, head in model.heads.items()
     }
     return {
-        **model.about,
+        **model.metadata,
         "created": datetime.now(UTC).isoformat(),
         "matinee": version("matinee"),
         "python": platform.python_version(),
@@ -98,7 +98,7 @@ def describe(model: FactorModel) -> dict[str, Any]:
 
 def assemble(
     run: Path, manifest: Mapping[str, Any], files: Mapping[str, memoryview]
-) -> FactorModel:
+) -> Recommender:
     """The model from the manifest and the bytes of the other files.
 
     Raises
@@ -117,38 +117,38 @@ def assemble(
         raise RunError(f"{run}: the run does not hold together ({problem}).") from None
 
 
-def _assemble(manifest: Mapping[str, Any], files: Mapping[str, memoryview]) -> FactorModel:
+def _assemble(manifest: Mapping[str, Any], files: Mapping[str, memoryview]) -> Recommender:
     said = manifest["model"]
-    scale, genres = Scale(*said["scale"]), tuple(said["genres"])
+    scale, genres = RatingScale(*said["scale"]), tuple(said["genres"])
     if len(set(genres)) < len(genres) or not all(isinstance(name, str) for name in genres):
         raise ValueError("genres are names, each once")
     ratings = _arrays(files, "ratings.safetensors")
     if set(ratings) != set(RATINGS) or any(array.ndim != 1 for array in ratings.values()):
         raise ValueError("an array of the ratings is missing or unknown")
-    rated = Rows(*(ratings[name] for name in RATINGS))
+    interactions = Rows(*(ratings[name] for name in RATINGS))
     # a few bytes of Parquet may announce billions of rows: read once the arrays have as many
-    viewers, movies = (_height(files[name]) for name in ("viewers.parquet", "movies.parquet"))
-    _check_rated(rated, scale, viewers, movies)
+    users, items = (_height(files[name]) for name in ("users.parquet", "items.parquet"))
+    _check_rated(interactions, scale, users, items)
     if not set(manifest["heads"]) <= set(KINDS) or not manifest["heads"]:
         raise ValueError("there is no head, or an unknown one")
     history = _read_history(files["history.jsonl"])
     heads = {}
-    for name, about in manifest["heads"].items():
-        head = _head(name, about, _arrays(files, HEAD_FILES[name]), history)
-        head.check(viewers, movies, len(genres))
+    for name, metadata in manifest["heads"].items():
+        head = _head(name, metadata, _arrays(files, HEAD_FILES[name]), history)
+        head.check(users, items, len(genres))
         heads[name] = head
-    table = pl.read_parquet(bytes(files["movies.parquet"]))
-    catalog = Catalog.build(Ids(table["item"]), table)
-    user_ids = Ids(pl.read_parquet(bytes(files["viewers.parquet"]))["user"])
-    if (len(user_ids), len(catalog)) != (viewers, movies):
+    table = pl.read_parquet(bytes(files["items.parquet"]))
+    catalog = Catalog.build(IdMap(table["item"]), table)
+    user_ids = IdMap(pl.read_parquet(bytes(files["users.parquet"]))["user"])
+    if (len(user_ids), len(catalog)) != (users, items):
         raise ValueError("a table has other rows than it says")
-    return FactorModel(
+    return Recommender(
         user_ids=user_ids,
         catalog=replace(catalog, genre_names=genres),
         scale=scale,
-        rated=rated,
+        interactions=interactions,
         **heads,
-        about={name: value for name, value in manifest.items() if name in ABOUT},
+        metadata={name: value for name, value in manifest.items() if name in ABOUT},
     )
 
 
@@ -165,14 +165,17 @@ def _height(parquet: memoryview) -> int:
 
 
 def _head(
-    name: str, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], history: pl.DataFrame
+    name: str,
+    metadata: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    history: pl.DataFrame,
 ) -> Any:
     """A head of the kind that the manifest names, all fields given and of their types."""
-    kind = KINDS[name][about["kind"]]
+    kind = KINDS[name][metadata["kind"]]
     wanted = {field.name: str(field.type) for field in fields(kind)}
-    given = {**about["settings"], **arrays}
-    plain = isinstance(about["trainer"], dict)
-    if set(given) != set(wanted) - {"trainer", "history"} or not plain:
+    given = {**metadata["settings"], **arrays}
+    plain = isinstance(metadata["estimator"], dict)
+    if set(given) != set(wanted) - {"estimator", "history"} or not plain:
         raise ValueError(f"a part of the {name} head is missing or unknown")
     for key, value in given.items():
         is_number = type(value) in (float, int) and bool(np.isfinite(value))
@@ -189,8 +192,8 @@ def _head(
     if "head" in history.columns:
         own = history.filter(pl.col("head") == name).drop("head")
         own = own.select(column for column in own if column.null_count() < own.height)
-    head = kind(**given, trainer=about["trainer"], history=own)
-    if isinstance(head, NetworkHead) and head.in_stars != (name == "rating"):
+    head = kind(**given, estimator=metadata["estimator"], history=own)
+    if isinstance(head, NetworkHead) and head.is_rating != (name == "rating"):
         raise ValueError(f"the {name} head has learned something else")
     return head
 
@@ -204,18 +207,18 @@ def _read_history(lines: memoryview) -> pl.DataFrame:
     return pl.read_ndjson(bytes(lines), infer_schema_length=None) if len(lines) else pl.DataFrame()
 
 
-def _check_rated(rated: Rows, scale: Scale, viewers: int, movies: int) -> None:
-    """Raise ValueError unless these are ratings by so many viewers, of so many movies."""
-    indptr, indices, values = rated
+def _check_rated(interactions: Rows, scale: RatingScale, users: int, items: int) -> None:
+    """Raise ValueError unless these are ratings by so many users, of so many movies."""
+    indptr, indices, values = interactions
     fitting = (
-        tuple(array.dtype for array in rated) == RATING_TYPES
-        and indptr.shape == (viewers + 1,)
+        tuple(array.dtype for array in interactions) == RATING_TYPES
+        and indptr.shape == (users + 1,)
         and indices.shape == values.shape == (int(indptr[-1]),)
         and indptr[0] == 0
         and (indptr[1:] >= indptr[:-1]).all()
-        and (len(indices) == 0 or (indices.min() >= 0 and indices.max() < movies))
+        and (len(indices) == 0 or (indices.min() >= 0 and indices.max() < items))
         and np.isfinite(values).all()
         and (len(values) == 0 or (values.min() >= scale.low and values.max() <= scale.high))
     )
     if not fitting:
-        raise ValueError("the ratings do not fit the viewers and movies")
+        raise ValueError("the ratings do not fit the users and movies")

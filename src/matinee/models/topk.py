@@ -1,4 +1,4 @@
-"""Which movies may be listed, and the best of them for many viewers at once."""
+"""Which movies may be listed, and the best of them for many users at once."""
 
 from collections.abc import Iterator
 
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from matinee.data.catalog import Catalog
 from matinee.errors import SettingError
-from matinee.kernels.parallel import even_blocks, run_blocks
-from matinee.kernels.topk import best_of_rows, top_n
+from matinee.kernels.parallel import run_blocks, uniform_blocks
+from matinee.kernels.topk import top_n, topk_dense
 from matinee.models.head import Head
-from matinee.models.queries import Audience
-from matinee.models.ranking_heads import RankingFactors
-from matinee.models.rating_head import RatingHead
+from matinee.models.queries import UserBatch
+from matinee.models.ranking_heads import FactorRankingHead
+from matinee.models.rating_head import FactorRatingHead
 from matinee.progress import progress
 
-ENOUGH_RATINGS = 10  # with fewer, the vector of a movie is mostly its genres
+MIN_RATINGS = 10  # with fewer, the vector of a movie is mostly its genres
 BLOCK = 8_000_000  # numbers held at a time: 32 MB
 
 
@@ -51,30 +51,30 @@ def allowed_items(
 
 def best_lists(
     head: Head,
-    audience: Audience,
+    user_batch: UserBatch,
     allowed: NDArray[np.bool_],
     exclude_seen: bool,
     n: int,
     threads: int | None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The n best movies of each viewer, a block of viewers at a time.
+    """The n best movies of each user, a block of users at a time.
 
-    Memory is n per viewer and `BLOCK` numbers, whatever the number of viewers.
+    Memory is n per user and `BLOCK` numbers, whatever the number of users.
 
     Returns
     -------
-    codes, scores : int32 and float32 (viewers, n)
+    codes, scores : int32 and float32 (users, n)
         Best first, ties by lower code; -1 where no movie is left.
     """
-    viewers = len(audience)
+    users = len(user_batch)
     n = min(n, max(1, int(np.count_nonzero(allowed))))
-    factors = head if isinstance(head, RatingHead | RankingFactors) else None
-    numbers = factors.user_rows.shape[1] if factors else len(allowed)  # a row, or every score
-    codes, scores = np.empty((viewers, n), np.int32), np.empty((viewers, n), np.float32)
-    with progress("Recommending", viewers) as tick:
-        for first, last in viewer_blocks(viewers, numbers):
-            block = audience.part(first, last)
-            seen = block.rated
+    factors = head if isinstance(head, FactorRatingHead | FactorRankingHead) else None
+    numbers = factors.user_params.shape[1] if factors else len(allowed)  # a row, or every score
+    codes, scores = np.empty((users, n), np.int32), np.empty((users, n), np.float32)
+    with progress("Recommending", users) as tick:
+        for first, last in user_blocks(users, numbers):
+            block = user_batch.part(first, last)
+            seen = block.interactions
             if not exclude_seen:
                 seen = seen._replace(indptr=np.zeros_like(seen.indptr))
             out = codes[first:last], scores[first:last]
@@ -82,8 +82,8 @@ def best_lists(
                 factors.products.best(factors.rows(block), seen, allowed, *out, threads)
             else:
                 run_blocks(
-                    best_of_rows,
-                    even_blocks(last - first),
+                    topk_dense,
+                    uniform_blocks(last - first),
                     head.scores(block, threads),
                     allowed,
                     seen.indptr,
@@ -95,25 +95,25 @@ def best_lists(
     return codes, scores
 
 
-def viewer_blocks(viewers: int, numbers: int) -> Iterator[tuple[int, int]]:
-    """Ranges of viewers, each with so many numbers, that fit into `BLOCK` numbers."""
+def user_blocks(users: int, numbers: int) -> Iterator[tuple[int, int]]:
+    """Ranges of users, each with so many numbers, that fit into `BLOCK` numbers."""
     step = max(1, BLOCK // max(1, numbers))
-    return ((first, min(first + step, viewers)) for first in range(0, viewers, step))
+    return ((first, min(first + step, users)) for first in range(0, users, step))
 
 
 def most_alike(
-    vectors: NDArray[np.float32],
+    item_factors: NDArray[np.float32],
     counts: NDArray[np.int64],
     code: int,
     n: int,
     measure: str,
     min_ratings: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Likeness of every movie to one, and the n most alike; see `FactorModel.similar`.
+    """Likeness of every movie to one, and the n most alike; see `Recommender.similar_items`.
 
     Parameters
     ----------
-    vectors : float32 (items, factors)
+    item_factors : float32 (items, factors)
     counts : int64 (items,)
         Ratings of each movie.
     code, n : int
@@ -121,10 +121,12 @@ def most_alike(
     min_ratings : int
         Movies with fewer come last.
     """
-    n = min(n, len(vectors))
-    likeness = np.einsum("ik,k->i", vectors, vectors[code])  # the same sums on any machine
+    n = min(n, len(item_factors))
+    likeness = np.einsum(
+        "ik,k->i", item_factors, item_factors[code]
+    )  # the same sums on any machine
     if measure == "cosine":
-        lengths = np.linalg.norm(vectors, axis=1)
+        lengths = np.linalg.norm(item_factors, axis=1)
         likeness = likeness / np.maximum(lengths * lengths[code], np.finfo(np.float32).tiny)
     known = counts >= max(1, min_ratings)
     codes = np.empty(0, np.int32)

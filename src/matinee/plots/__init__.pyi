@@ -4,15 +4,15 @@ from .embeddings import (
     cluster_lifts,
     genre_likeness,
     genre_positions,
-    movie_map,
+    item_map,
     norms,
     silhouettes,
-    viewer_on_map,
+    user_on_map,
 )
-from .evaluation import difference_chart, list_figures, lists_by_group, stars_by_group
+from .evaluation import difference_chart, ranking_by_group, ranking_metrics_chart, rating_by_group
 from .explanation import explanation_chart, taste_chart
-from .training import panels_of_runs, training_curves
-from .tuning import search_course, setting_charts
+from .training import training_curves, training_curves_by_run
+from .tuning import optimization_history, parameter_plots
 
 __all__ = [
     "READINGS",
@@ -22,16 +22,16 @@ __all__ = [
     "explanation_chart",
     "genre_likeness",
     "genre_positions",
-    "list_figures",
-    "lists_by_group",
-    "movie_map",
+    "item_map",
     "norms",
-    "panels_of_runs",
-    "search_course",
-    "setting_charts",
+    "optimization_history",
+    "parameter_plots",
+    "ranking_by_group",
+    "ranking_metrics_chart",
+    "rating_by_group",
     "silhouettes",
-    "stars_by_group",
     "taste_chart",
     "training_curves",
-    "viewer_on_map",
+    "training_curves_by_run",
+    "user_on_map",
 ]

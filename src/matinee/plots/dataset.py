@@ -4,21 +4,21 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from matinee.analysis.dataset import Description
+from matinee.analysis.dataset import DatasetSummary
 from matinee.analysis.traits import MOST_GENRES
 from matinee.plots.theme import BLUE, GREY, HEIGHT, ORANGE, WIDTH, Chart, framed, rows
 
 ROW = 19  # pixels of a bar in a list of names
 
 
-def stars_histogram(about: Description) -> Chart:
+def rating_histogram(summary: DatasetSummary) -> Chart:
     """How often each number of stars was given."""
-    data = about.stars.with_columns(share=pl.col("ratings") / about.ratings)
+    data = summary.values.with_columns(share=pl.col("ratings") / summary.ratings)
     return framed(
         alt.Chart(rows(data))
         .mark_bar(color=BLUE, cornerRadiusEnd=2)
         .encode(
-            x=alt.X("stars:O", title="stars").axis(labelAngle=0, format=".3~g", grid=False),
+            x=alt.X("stars:O", title="rating").axis(labelAngle=0, format=".3~g", grid=False),
             y=alt.Y("ratings:Q", title="ratings").axis(format=",d", tickCount=5),
             tooltip=[
                 alt.Tooltip("stars:Q"),
@@ -27,14 +27,14 @@ def stars_histogram(about: Description) -> Chart:
             ],
         ),
         "Stars given",
-        f"{about.mean_stars:.2f} on average",
+        f"{summary.mean_rating:.2f} on average",
     )
 
 
-def ratings_histogram(about: Description, of: str) -> Chart:
-    """How many viewers, or movies, have how many ratings, on a logarithmic axis."""
-    data = about.counts.filter(pl.col("of") == of).with_columns(end=pl.col("to") + 1)
-    quantiles = about.ratings_per_viewer if of == "viewers" else about.ratings_per_movie
+def ratings_histogram(summary: DatasetSummary, of: str) -> Chart:
+    """How many users, or movies, have how many ratings, on a logarithmic axis."""
+    data = summary.counts.filter(pl.col("of") == of).with_columns(end=pl.col("to") + 1)
+    quantiles = summary.ratings_per_user if of == "users" else summary.ratings_per_item
     one = of.removesuffix("s")
     axis = alt.Axis(format=",d", values=[10**power for power in range(9)], grid=False)
     bars = (
@@ -62,10 +62,10 @@ def ratings_histogram(about: Description, of: str) -> Chart:
     )
 
 
-def long_tail(about: Description) -> Chart:
+def long_tail(summary: DatasetSummary) -> Chart:
     """What part of the ratings the most rated movies have."""
-    tail = about.long_tail
-    tenth = float(np.interp(0.1, tail["movies"], tail["ratings"]))
+    tail = summary.long_tail
+    tenth = float(np.interp(0.1, tail["items"], tail["ratings"]))
     curve = (
         alt.Chart(rows(tail))
         .mark_area(color=BLUE, opacity=0.25, line={"color": BLUE, "size": 2})
@@ -80,7 +80,7 @@ def long_tail(about: Description) -> Chart:
             ],
         )
     )
-    ends = pl.DataFrame({"movies": [0.0, 1.0], "ratings": [0.0, 1.0]})
+    ends = pl.DataFrame({"items": [0.0, 1.0], "ratings": [0.0, 1.0]})
     equal = (
         alt.Chart(rows(ends))
         .mark_line(color=GREY, strokeDash=[4, 4])
@@ -94,13 +94,13 @@ def long_tail(about: Description) -> Chart:
     )
 
 
-def activity_over_time(about: Description) -> Chart:
+def activity_over_time(summary: DatasetSummary) -> Chart:
     """Ratings by week, month or year."""
-    times = about.over_time["from"]
+    times = summary.over_time["from"]
     days = (times[1] - times[0]).days if len(times) > 1 else 7
     period = "week" if days < 10 else "month" if days < 40 else "year"
     return framed(
-        alt.Chart(rows(about.over_time))
+        alt.Chart(rows(summary.over_time))
         .mark_area(color=BLUE, opacity=0.35, line={"color": BLUE, "size": 1.5}, interpolate="step")
         .encode(
             x=alt.X("from:T", title=f"time, by {period}").axis(grid=False, tickCount=6),
@@ -114,9 +114,9 @@ def activity_over_time(about: Description) -> Chart:
     )
 
 
-def genres_by_count(about: Description) -> Chart:
+def genres_by_count(summary: DatasetSummary) -> Chart:
     """How many ratings each genre has; of many genres, the most rated."""
-    genres = about.genres.head(MOST_GENRES)
+    genres = summary.genres.head(MOST_GENRES)
     return framed(
         alt.Chart(rows(genres))
         .mark_bar(color=BLUE, cornerRadiusEnd=2)
@@ -136,13 +136,13 @@ def genres_by_count(about: Description) -> Chart:
     )
 
 
-def genres_by_stars(about: Description) -> Chart:
+def genres_by_rating(summary: DatasetSummary) -> Chart:
     """Mean stars of each genre, beside those of all ratings."""
-    liked = about.genres.drop_nulls("mean_stars").head(MOST_GENRES)
-    liked = liked.sort("mean_stars", descending=True)
-    liked = liked.with_columns(everything=pl.lit(about.mean_stars))
-    y = alt.Y("genre:N", title=None, sort=liked["genre"].to_list())
-    base = alt.Chart(rows(liked))
+    min_rating = summary.genres.drop_nulls("mean_stars").head(MOST_GENRES)
+    min_rating = min_rating.sort("mean_stars", descending=True)
+    min_rating = min_rating.with_columns(everything=pl.lit(summary.mean_rating))
+    y = alt.Y("genre:N", title=None, sort=min_rating["genre"].to_list())
+    base = alt.Chart(rows(min_rating))
     x = alt.X("mean_stars:Q", title="mean stars").scale(zero=False).axis(tickCount=5)
     stems = base.mark_rule(color=GREY, size=2).encode(x="everything:Q", x2="mean_stars:Q", y=y)
     dots = base.mark_circle(color=ORANGE, size=90, opacity=1).encode(
@@ -157,49 +157,49 @@ def genres_by_stars(about: Description) -> Chart:
     return framed(
         (stems + dots),
         "Genres by stars",
-        f"Lines start at the mean of all ratings, {about.mean_stars:.2f}.",
+        f"Lines start at the mean of all ratings, {summary.mean_rating:.2f}.",
         width=WIDTH,
-        height=max(60, ROW * liked.height),
+        height=max(60, ROW * min_rating.height),
     )
 
 
-def filled_matrix(about: Description) -> Chart:
-    """Which parts of the matrix of viewers and movies are known."""
-    data = about.filled_parts
+def filled_matrix(summary: DatasetSummary) -> Chart:
+    """Which parts of the matrix of users and movies are known."""
+    data = summary.filled_parts
     axis = alt.Axis(labels=False, ticks=False)
     return framed(
         alt.Chart(rows(data))
         .mark_rect(color=BLUE)
         .encode(
             x=alt.X("movies:O", title="movies, the most rated on the left", axis=axis),
-            y=alt.Y("viewers:O", title="viewers, the most active on top", axis=axis),
+            y=alt.Y("viewers:O", title="users, the most active on top", axis=axis),
             # by opacity: empty is the colour of the page, light or dark
             opacity=alt.Opacity("filled:Q", title="filled")
             .scale(type="sqrt", domainMin=0, range=[0, 1])
             .legend(format=".0%"),
             tooltip=[alt.Tooltip("filled:Q", format=".2%")],
         ),
-        f"{about.sparsity:.1%} of the matrix is empty",
-        f"{data['viewers'].n_unique()} equal parts of the viewers and "
-        f"{data['movies'].n_unique()} of the movies: what is known of each block.",
+        f"{summary.sparsity:.1%} of the matrix is empty",
+        f"{data['users'].n_unique()} equal parts of the users and "
+        f"{data['items'].n_unique()} of the movies: what is known of each block.",
         width=WIDTH - 60,
         height=HEIGHT + 60,
     )
 
 
-def charts_of_data(about: Description) -> dict[str, Chart]:
+def charts_of_data(summary: DatasetSummary) -> dict[str, Chart]:
     """All charts that the data allow, by name: of times and genres only where there are any."""
     charts = {
-        "stars": stars_histogram(about),
-        "viewers": ratings_histogram(about, "viewers"),
-        "movies": ratings_histogram(about, "movies"),
-        "tail": long_tail(about),
-        "matrix": filled_matrix(about),
+        "rating": rating_histogram(summary),
+        "users": ratings_histogram(summary, "users"),
+        "items": ratings_histogram(summary, "items"),
+        "tail": long_tail(summary),
+        "matrix": filled_matrix(summary),
     }
-    if about.over_time.height:
-        charts["time"] = activity_over_time(about)
-    if about.genres.height:
-        charts["genres"] = genres_by_count(about)
-    if about.genres["mean_stars"].count():
-        charts["liked genres"] = genres_by_stars(about)
+    if summary.over_time.height:
+        charts["time"] = activity_over_time(summary)
+    if summary.genres.height:
+        charts["genres"] = genres_by_count(summary)
+    if summary.genres["mean_stars"].count():
+        charts["liked genres"] = genres_by_rating(summary)
     return charts

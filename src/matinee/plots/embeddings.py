@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.analysis.axes import Dimensions
+from matinee.analysis.axes import EmbeddingAxes
 from matinee.analysis.clusters import Clusters
 from matinee.analysis.embeddings import HEAD_TITLES
-from matinee.analysis.projection import Layout
+from matinee.analysis.projection import Projection
 from matinee.errors import SettingError
 from matinee.plots.theme import (
     BLUE,
@@ -29,31 +29,31 @@ READINGS = {
     "genre": "Colour: the rarest of a movie's genres.",
     "cluster": "Colour: cluster.",
     "year": "Colour: year.",
-    "stars": "Colour: mean stars.",
+    "rating": "Colour: mean stars.",
 }
 """What a map may be coloured by, and how to read it."""
 MAP_WIDTH, MAP_HEIGHT = 820, 620
 METHOD_NAMES = {"tsne": "t-SNE", "pca": "two principal axes", "umap": "UMAP"}
 LABELLED = 24  # well-known movies whose titles stand on the map
 MARGIN = 0.07  # around the points, as a part of the map
-APART = np.array([1.35, 0.18])  # between these titles, in standard deviations
+NON_HYPERPARAMETERS = np.array([1.35, 0.18])  # between these titles, in standard deviations
 KNOWN = 400  # the most rated, among which these are
 TREND = 1.5  # ratio of ratings from one mean length to the next
 LINE = 18  # pixels from one title found to the next
 NARROW, NARROW_APART = 560, 2.0  # pixels of a small map, on which titles are further apart
 FOUND = 12  # titles shown of those searched for
 OTHER = "other"
-WANTED = "indexof(lower(datum.title), lower(search)) >= 0"
+TYPE_LABELS = "indexof(lower(datum.title), lower(search)) >= 0"
 SEARCHING = "search != ''"
 
 
-def movie_map(layout: Layout, color: str = "genre") -> Chart:
+def item_map(layout: Projection, color: str = "genre") -> Chart:
     """Movies in two dimensions, to hover over, search, zoom and pick from.
 
     Parameters
     ----------
-    layout : Layout
-    color : {"genre", "cluster", "year", "stars"}
+    layout : Projection
+    color : {"genre", "cluster", "year", "rating"}
         Genre: the rarest of each movie's; picking one in the legend shows all that have it.
 
     Raises
@@ -65,10 +65,10 @@ def movie_map(layout: Layout, color: str = "genre") -> Chart:
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> from matinee.analysis import lay_out
-    >>> data, _ = generate(viewers=200, movies=150, ratings=8000, seed=0)
-    >>> layout = lay_out(matinee.ALS(factors=4).fit(data), "pca")
-    >>> movie_map(layout).title.text
+    >>> from matinee.analysis import project
+    >>> data, _ = generate(users=200, items=150, ratings=8000, seed=0)
+    >>> layout = project(matinee.ALS(factors=4).fit(data), "pca")
+    >>> item_map(layout).title.text
     'Map of 124 movies'
     """
     if color not in READINGS:
@@ -92,7 +92,7 @@ def movie_map(layout: Layout, color: str = "genre") -> Chart:
     points = base.mark_circle(invalid="show").encode(
         color=_coloured(data, color),
         size=alt.Size("ratings:Q", legend=None).scale(type="sqrt", range=[8, 150]),
-        opacity=alt.when(f"{SEARCHING} ? {WANTED} : {picked}")
+        opacity=alt.when(f"{SEARCHING} ? {TYPE_LABELS} : {picked}")
         .then(alt.value(0.75))
         .otherwise(alt.value(0.05)),
         tooltip=[
@@ -112,7 +112,7 @@ def movie_map(layout: Layout, color: str = "genre") -> Chart:
         for style in ("halo", "text")
     ]
     found = (
-        base.transform_filter(f"{SEARCHING} && {WANTED}")
+        base.transform_filter(f"{SEARCHING} && {TYPE_LABELS}")
         .transform_window(place="row_number()", sort=[alt.SortField("ratings", order="descending")])
         .transform_filter(f"datum.place <= (width > {NARROW} ? {FOUND} : {FOUND // 2})")
         .transform_calculate(line="datum.place + '  ' + datum.title")
@@ -134,7 +134,7 @@ def movie_map(layout: Layout, color: str = "genre") -> Chart:
     return framed(
         (alt.layer(points.add_params(*params), *labels, rings, *names, data=rows(data))),
         f"Map of {len(data):,} movies",
-        f"Near: alike by the {HEAD_TITLES[layout.space.by]}, laid out by "
+        f"Near: alike by the {HEAD_TITLES[layout.space.head]}, laid out by "
         f"{METHOD_NAMES[layout.method]}. Large: many ratings.",
         READINGS[color],
         layout.space.left_out,
@@ -143,12 +143,12 @@ def movie_map(layout: Layout, color: str = "genre") -> Chart:
     )
 
 
-def viewer_on_map(layout: Layout, watched: NDArray[np.int32], listed: NDArray[np.int32]) -> Chart:
-    """Where one viewer's movies lie, and what is recommended to them.
+def user_on_map(layout: Projection, watched: NDArray[np.int32], listed: NDArray[np.int32]) -> Chart:
+    """Where one user's movies lie, and what is recommended to them.
 
     Parameters
     ----------
-    layout : Layout
+    layout : Projection
     watched, listed : int32
         Codes of movies; those that are not on the map are left out.
     """
@@ -178,14 +178,14 @@ def viewer_on_map(layout: Layout, watched: NDArray[np.int32], listed: NDArray[np
     return framed((alt.layer(*layers)), "Their place on the map", width=WIDTH, height=HEIGHT + 100)
 
 
-def norms(lengths: pl.DataFrame, by: str) -> Chart:
+def norms(lengths: pl.DataFrame, head: str) -> Chart:
     """Length of the vectors against popularity: why dot products and cosines differ.
 
     Parameters
     ----------
     lengths : polars.DataFrame
         From `matinee.explore.vector_lengths`.
-    by : {"stars", "ranking"}
+    head : {"rating", "ranking"}
         Whose.
     """
     together = lengths.select(pl.corr("ratings", "length", method="spearman")).item()
@@ -194,7 +194,7 @@ def norms(lengths: pl.DataFrame, by: str) -> Chart:
         x=alt.X("ratings:Q", title="training ratings, logarithmic")
         .scale(type="log", nice=False)
         .axis(format=",d", tickCount=5, grid=False),
-        y=alt.Y("length:Q", title=f"length of the vector ({HEAD_TITLES[by]})"),
+        y=alt.Y("length:Q", title=f"length of the vector ({HEAD_TITLES[head]})"),
     )
     dots = base.mark_circle(color=BLUE, opacity=0.35, size=16).encode(
         tooltip=[
@@ -208,7 +208,7 @@ def norms(lengths: pl.DataFrame, by: str) -> Chart:
     trend = base.properties(data=rows(means.drop("step"))).mark_line(color=ORANGE, size=2.5)
     return framed(
         dots + trend,
-        f"Popularity and length of the vectors, {HEAD_TITLES[by]}",
+        f"Popularity and length of the vectors, {HEAD_TITLES[head]}",
         f"Rank correlation {together:.2f}." if known else "",
         "Dot products favour long vectors,",
         "cosines compare directions only. Orange: means.",
@@ -225,8 +225,8 @@ def _drawn(points: pl.DataFrame) -> pl.DataFrame:
         )
     places = points.select("x", "y").to_numpy()
     label = np.zeros(len(points), np.int64)
-    few = _labelled(places, APART * NARROW_APART, [])
-    label[_labelled(places, APART, few)] = 2
+    few = _labelled(places, NON_HYPERPARAMETERS * NARROW_APART, [])
+    label[_labelled(places, NON_HYPERPARAMETERS, few)] = 2
     label[few] = 1
     return points.drop("item").with_columns(label=pl.Series(label))
 
@@ -252,10 +252,10 @@ def _by_number(names: pl.Series) -> list[str]:
 def _axes(places: pl.DataFrame) -> tuple[alt.X, alt.Y]:
     """Places on a map have no unit, so no axis; titles find room beside the outermost points."""
 
-    def around(name: str) -> alt.Scale:
+    def around(name: str) -> alt.RatingScale:
         ends = places[name].to_numpy()
         room = MARGIN * (ends.max() - ends.min())
-        return alt.Scale(domain=[float(ends.min() - room), float(ends.max() + room)])
+        return alt.RatingScale(domain=[float(ends.min() - room), float(ends.max() + room)])
 
     return (
         alt.X("x:Q", axis=None, scale=around("x")),
@@ -270,7 +270,7 @@ def _coloured(data: pl.DataFrame, color: str) -> Any:
             return alt.value(GREY)
         years = alt.Color("year:Q", title="year").scale(scheme="viridis").legend(format="d")
         return alt.when("isValid(datum.year)").then(years).otherwise(alt.value(GREY))
-    if color == "stars":
+    if color == "rating":
         return alt.Color("stars:Q", title="mean stars").scale(scheme="redyellowblue")
     if color == "genre":
         names = _by_number(data["genre"])
@@ -303,7 +303,7 @@ def silhouettes(clusters: Clusters) -> Chart:
 def cluster_lifts(clusters: Clusters) -> Chart:
     """What each cluster has more and less of, genre by genre."""
     of = clusters.space.of
-    held = "ratings" if of == "viewers" else "movies"
+    held = "ratings" if of == "users" else "items"
     names = [f"{at + 1} {name}" for at, name in enumerate(clusters.names)]
     data = (
         clusters.traits.filter(pl.col("kind") == "genre", pl.col("share_of_all") > 0)
@@ -335,13 +335,13 @@ def cluster_lifts(clusters: Clusters) -> Chart:
         ),
         f"What clusters of {of} have more of",
         f"Part of the cluster's {held} over part of all, by the vectors of the "
-        f"{HEAD_TITLES[clusters.space.by]}.",
+        f"{HEAD_TITLES[clusters.space.head]}.",
         width=WIDTH,
         height=ROW * max(3, data["trait"].n_unique()),
     )
 
 
-def genre_positions(dimensions: Dimensions) -> Chart:
+def genre_positions(dimensions: EmbeddingAxes) -> Chart:
     """Where the movies of each genre lie on the axes, on average."""
     data = dimensions.genre_positions
     first = data.filter(pl.col("axis") == 1).sort("position")["genre"].to_list()
@@ -359,13 +359,13 @@ def genre_positions(dimensions: Dimensions) -> Chart:
         ),
         "Genres on the axes",
         "Mean position of the genre's movies, in standard deviations "
-        f"({HEAD_TITLES[dimensions.space.by]}, {dimensions.rotation} axes).",
+        f"({HEAD_TITLES[dimensions.space.head]}, {dimensions.rotation} axes).",
         width=WIDTH,
         height=max(80, 20 * len(first)),
     )
 
 
-def genre_likeness(dimensions: Dimensions) -> Chart:
+def genre_likeness(dimensions: EmbeddingAxes) -> Chart:
     """Which genres lie close: cosines of their mean vectors."""
     data = dimensions.genre_likeness
     names = _chained(data)
@@ -383,7 +383,7 @@ def genre_likeness(dimensions: Dimensions) -> Chart:
         ),
         "Which genres lie close",
         "Cosine of the genres' mean vectors, as differences from the average movie "
-        f"({HEAD_TITLES[dimensions.space.by]}).",
+        f"({HEAD_TITLES[dimensions.space.head]}).",
         width=WIDTH,
         height=max(HEIGHT, 20 * len(names)),
     )

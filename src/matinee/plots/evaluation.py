@@ -5,33 +5,33 @@ from collections.abc import Sequence
 import altair as alt
 import polars as pl
 
-from matinee.evaluation.evaluator import Figure
-from matinee.evaluation.groups import Served
-from matinee.evaluation.metrics import FIGURES
+from matinee.evaluation.groups import GroupMetrics
+from matinee.evaluation.metrics import METRICS
+from matinee.evaluation.uncertainty import MetricValue
 from matinee.experiments.comparison_result import Difference
-from matinee.experiments.leaderboard import MOST_WATCHED, Row
+from matinee.experiments.leaderboard import MOST_WATCHED, LeaderboardRow
 from matinee.plots.theme import BLUE, HEIGHT, ORANGE, RED, WIDTH, Chart, framed, in_order, rows
 from matinee.storage.runs import plain
 
-SIDES = {"viewers": "ratings given in training", "movies": "training ratings of the movie"}
+SIDES = {"users": "ratings given in training", "items": "training ratings of the movie"}
 VALUES = {"value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
 FOUND = {
-    "viewers": ("NDCG@10", "How well lists find what viewers watched"),
-    "movies": ("part found in 20 places", "How much of what was watched lists find"),
+    "users": ("NDCG@10", "How well lists find what users watched"),
+    "items": ("part found in 20 places", "How much of what was watched lists find"),
 }
 
 
-def list_figures(table: Sequence[Row], figure: str) -> Chart:
+def ranking_metrics_chart(table: Sequence[LeaderboardRow], figure: str) -> Chart:
     """One figure of lists for every head of every run, with 95 % intervals.
 
     Parameters
     ----------
-    table : sequence of Row
-        From `matinee.evaluation.judge_runs`.
+    table : sequence of LeaderboardRow
+        From `matinee.evaluation.evaluate_runs`.
     figure : str
         Such as ``"ndcg@10"``.
     """
-    name = FIGURES[figure].called
+    name = METRICS[figure].called
     several = len({row.model for row in table} - {MOST_WATCHED}) > 1
     data = pl.DataFrame(
         [
@@ -39,7 +39,7 @@ def list_figures(table: Sequence[Row], figure: str) -> Chart:
                 "who": f"{row.model}: {row.who}"
                 if several and row.model != MOST_WATCHED
                 else row.who,
-                **_plain_values(row.lists.figures[figure]),
+                **_plain_values(row.lists.metrics[figure]),
             }
             for row in table
         ],
@@ -51,33 +51,33 @@ def list_figures(table: Sequence[Row], figure: str) -> Chart:
     )
     bars = base.mark_bar(color=BLUE, opacity=0.75, cornerRadiusEnd=2, height=14).encode(
         x=alt.X("value:Q", title=name).axis(tickCount=5),
-        tooltip=[alt.Tooltip("who:N", title="lists by"), *_figures(name)],
+        tooltip=[alt.Tooltip("who:N", title="lists by"), *_metrics(name)],
     )
     reach = base.mark_rule(size=2, color=ORANGE).encode(x="low:Q", x2="high:Q")
     return framed(
         (bars + reach),
         f"Lists: {name}",
-        "Orange: 95 % interval over viewers.",
+        "Orange: 95 % interval over users.",
         width=WIDTH,
         height=32 * len(data),
     )
 
 
-def stars_by_group(parts: Sequence[Served], of: str) -> Chart:
-    """RMSE for viewers by activity, or for movies by popularity."""
+def rating_by_group(parts: Sequence[GroupMetrics], of: str) -> Chart:
+    """RMSE for users by activity, or for movies by popularity."""
     return _by_group(
         parts, of, "rmse", "RMSE, stars", f"How far off stars are, {of} in parts", BLUE
     )
 
 
-def lists_by_group(parts: Sequence[Served], of: str) -> Chart:
-    """What lists find for viewers by activity, or of movies by popularity."""
+def ranking_by_group(parts: Sequence[GroupMetrics], of: str) -> Chart:
+    """What lists find for users by activity, or of movies by popularity."""
     name, title = FOUND[of]
     return _by_group(parts, of, "found", name, title, RED)
 
 
 def _by_group(
-    parts: Sequence[Served], of: str, figure: str, name: str, title: str, color: str
+    parts: Sequence[GroupMetrics], of: str, figure: str, name: str, title: str, color: str
 ) -> Chart:
     shown = [
         {
@@ -99,16 +99,16 @@ def _by_group(
         tooltip=[
             alt.Tooltip("part:N", title=SIDES[of]),
             alt.Tooltip("members:Q", title=of, format=","),
-            *_figures(name),
+            *_metrics(name),
         ],
     )
     reach = base.mark_rule(size=2, color=color).encode(y="low:Q", y2="high:Q")
     return framed(
-        (reach + dots), title, "Lines: 95 % interval over viewers.", width=WIDTH, height=HEIGHT - 40
+        (reach + dots), title, "Lines: 95 % interval over users.", width=WIDTH, height=HEIGHT - 40
     )
 
 
-def _figures(name: str) -> list[alt.Tooltip]:
+def _metrics(name: str) -> list[alt.Tooltip]:
     return [
         alt.Tooltip("value:Q", title=name, format=".4f"),
         alt.Tooltip("low:Q", format=".4f"),
@@ -116,7 +116,7 @@ def _figures(name: str) -> list[alt.Tooltip]:
     ]
 
 
-def _plain_values(figure: Figure) -> dict[str, float | None]:
+def _plain_values(figure: MetricValue) -> dict[str, float | None]:
     """A figure as columns; what is no number is missing."""
     return {name: plain(getattr(figure, name)) for name in VALUES}
 
@@ -125,8 +125,8 @@ def _range(least: int, most: int) -> str:
     return f"{least:,}" if least == most else f"{least:,}-{most:,}"
 
 
-TITLES = {"stars": "Errors of stars", "lists": "How well lists find what was watched"}
-BETTER = {"stars": "left", "lists": "right"}
+TITLES = {"rating": "Errors of stars", "ranking": "How well lists find what was watched"}
+BETTER = {"rating": "left", "ranking": "right"}
 
 
 def difference_chart(
@@ -138,7 +138,7 @@ def difference_chart(
     ----------
     differences : sequence of Difference
         From `matinee.evaluation.compare`.
-    of : {"stars", "lists"}
+    of : {"rating", "ranking"}
     runs : sequence of str
         All runs, in the order of their colours; the first is what the others differ from.
 
@@ -149,15 +149,15 @@ def difference_chart(
     """
     shown = [
         {
-            "figure": FIGURES[one.figure].title,
+            "figure": METRICS[one.metric].title,
             "run": one.run,
-            "value": one.by.value,
-            "low": one.by.low,
-            "high": one.by.high,
+            "value": one.head.value,
+            "low": one.head.ci_low,
+            "high": one.head.ci_high,
             "in_words": str(one),
         }
         for one in differences
-        if FIGURES[one.figure].of == of
+        if METRICS[one.metric].of == of
     ]
     if not shown:
         return None
@@ -172,7 +172,7 @@ def difference_chart(
         tooltip=alt.Tooltip("in_words:N", title=" "),
     )
     dots = base.mark_circle(size=90, opacity=1).encode(
-        x=alt.X("value:Q", title=f"run minus {first}{', stars' if of == 'stars' else ''}").axis(
+        x=alt.X("value:Q", title=f"run minus {first}{', stars' if of == 'rating' else ''}").axis(
             tickCount=5, grid=False
         )
     )
@@ -182,7 +182,7 @@ def difference_chart(
     return framed(
         zero.encode(x="zero:Q") + reach + dots,
         f"{TITLES[of]}, minus those of {first}",
-        f"Runs {BETTER[of]} of zero are better than {first}. Lines: 95 % interval over viewers.",
+        f"Runs {BETTER[of]} of zero are better than {first}. Lines: 95 % interval over users.",
         width=WIDTH,
         height=height,
     )

@@ -1,4 +1,4 @@
-"""Charts of one viewer."""
+"""Charts of one user."""
 
 import altair as alt
 import polars as pl
@@ -10,24 +10,24 @@ ROW = 21
 KINDS = {"genre": "genres", "years": "decades", "popularity": "how well known"}
 
 
-def taste_chart(taste: pl.DataFrame, kind: str = "genre") -> Chart:
-    """What a viewer watches, beside the average viewer.
+def taste_chart(genre_profile: pl.DataFrame, kind: str = "genre") -> Chart:
+    """What a user watches, beside the average user.
 
     Parameters
     ----------
-    taste : polars.DataFrame
-        From `matinee.explore.taste`.
+    genre_profile : polars.DataFrame
+        From `matinee.explore.genre_profile`.
     kind : {"genre", "years", "popularity"}
     """
-    data = taste.filter(pl.col("kind") == kind)
+    data = genre_profile.filter(pl.col("kind") == kind)
     if kind == "genre":
         data = data.sort(pl.max_horizontal("share", "share_of_all"), descending=True)
     names = data["trait"].to_list()
     both = data.unpivot(
-        ["share", "share_of_all"], index=["trait", "stars", "stars_of_all"], variable_name="who"
+        ["share", "share_of_all"], index=["trait", "rating", "stars_of_all"], variable_name="who"
     ).with_columns(
-        pl.col("who").replace({"share": "this viewer", "share_of_all": "the average viewer"}),
-        stars=pl.when(pl.col("who") == "share").then("stars").otherwise("stars_of_all"),
+        pl.col("who").replace({"share": "this user", "share_of_all": "the average user"}),
+        values=pl.when(pl.col("who") == "share").then("rating").otherwise("stars_of_all"),
     )
     y = alt.Y("trait:N", title=None, sort=names)
     x = alt.X("value:Q", title="part of their ratings").axis(format="%", tickCount=5)
@@ -39,7 +39,7 @@ def taste_chart(taste: pl.DataFrame, kind: str = "genre") -> Chart:
             x=x,
             y=y,
             color=alt.Color("who:N", title=None)
-            .scale(domain=["this viewer", "the average viewer"], range=[ORANGE, BLUE])
+            .scale(domain=["this user", "the average user"], range=[ORANGE, BLUE])
             .legend(orient="top"),
             tooltip=[
                 alt.Tooltip("trait:N", title=kind),
@@ -54,27 +54,27 @@ def taste_chart(taste: pl.DataFrame, kind: str = "genre") -> Chart:
     )
 
 
-def explanation_chart(parts: pl.DataFrame, title: str, by: str, most: int = 10) -> Chart:
+def explanation_chart(parts: pl.DataFrame, title: str, head: str, most: int = 10) -> Chart:
     """What the score of a movie is made of.
 
     Parameters
     ----------
     parts : polars.DataFrame
-        From `FactorModel.explain`.
+        From `Recommender.explain`.
     title : str
         Of the movie.
-    by : {"ranking", "stars"}
+    head : {"ranking", "rating"}
         Whose score; of stars, the mean is left out, for it would dwarf the rest.
     most : int
         Ratings shown one by one; a line tells what the rest add.
     """
-    names = PART_NAMES[by]
+    names = PART_NAMES[head]
     rated = pl.col("part") == "rating"
     general = parts.filter(~rated & (pl.col("part") != "mean")).select(
-        what=pl.col("part").replace(names), stars=pl.lit(None, pl.Float64), adds="contribution"
+        what=pl.col("part").replace(names), values=pl.lit(None, pl.Float64), adds="contribution"
     )
     ratings = parts.filter(rated).select(
-        what=_told_apart(), stars=pl.col("stars").cast(pl.Float64), adds="contribution"
+        what=_told_apart(), values=pl.col("rating").cast(pl.Float64), adds="contribution"
     )
     rest = ratings.slice(most)
     data = pl.concat([general, ratings.head(most)])
@@ -82,9 +82,9 @@ def explanation_chart(parts: pl.DataFrame, title: str, by: str, most: int = 10) 
         alt.Chart(rows(data))
         .mark_bar(cornerRadiusEnd=2)
         .encode(
-            x=alt.X("adds:Q", title="adds to the " + ("stars" if by == "stars" else "score")).axis(
-                tickCount=5
-            ),
+            x=alt.X(
+                "adds:Q", title="adds to the " + ("rating" if head == "rating" else "score")
+            ).axis(tickCount=5),
             y=alt.Y("what:N", title=None, sort=data["what"].to_list()).axis(labelLimit=230),
             color=alt.condition(alt.datum.adds > 0, alt.value(BLUE), alt.value(ORANGE)),
             tooltip=[

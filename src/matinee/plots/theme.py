@@ -68,7 +68,7 @@ def theme(dark: bool = False) -> dict[str, Any]:
 
 
 @alt.theme.register("matinee", enable=True)  # for notebooks, which draw charts themselves
-def _usual() -> alt.theme.ThemeConfig:
+def _default() -> alt.theme.ThemeConfig:
     return {"config": theme()}  # type: ignore[typeddict-item]
 
 
@@ -88,8 +88,8 @@ def framed(chart: Any, title: str, *lines: str, width: int = WIDTH, height: int 
     return drawn
 
 
-def in_order(names: Sequence[str]) -> alt.Scale:
+def in_order(names: Sequence[str]) -> alt.RatingScale:
     """Colours for names in this order."""
-    return alt.Scale(
+    return alt.RatingScale(
         domain=list(names), range=[COLORS[at % len(COLORS)] for at in range(len(names))]
     )

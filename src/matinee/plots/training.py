@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from matinee.errors import SettingError
-from matinee.models.recommender import FactorModel
+from matinee.models.recommender import Recommender
 from matinee.plots.theme import BLUE, GREY, ORANGE, RED, Chart, framed, in_order, rows
 
 KINDS = {"loss": GREY, "training": BLUE, "validation": "#4a9c5d", "test": RED}
@@ -20,11 +20,11 @@ UNITS = {"loss": "loss", "rmse": "RMSE, stars", "hit_rate": "hit rate@10 of 100"
 TITLES = {"loss": "loss", "rmse": "error", "hit_rate": "hit rate"}
 HEADS = {"rating": "Stars", "ranking": "Lists"}
 PANEL_WIDTH, PANEL_HEIGHT = 360, 250
-EXACT = "The last one of ALS solves viewers exactly."
+EXACT = "The last one of ALS solves users exactly."
 OWN_LOSS = "Each under its own settings and ratings: under others, it is another measure."
 FEW = 30  # steps, whose points are drawn
 
-Runs = FactorModel | Mapping[str, FactorModel]
+Runs = Recommender | Mapping[str, Recommender]
 
 
 def training_curves(runs: Runs) -> alt.ConcatChart:
@@ -32,7 +32,7 @@ def training_curves(runs: Runs) -> alt.ConcatChart:
 
     Parameters
     ----------
-    runs : FactorModel, or mapping of a name to one
+    runs : Recommender, or mapping of a name to one
         Several are drawn over each other.
 
     Returns
@@ -49,7 +49,7 @@ def training_curves(runs: Runs) -> alt.ConcatChart:
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> train, test = data.split("random", test_fraction=0.1)
     >>> model = matinee.ALS(factors=4, iterations=3).fit(train, test=test)
     >>> [panel.title.text for panel in training_curves(model).concat]
@@ -64,21 +64,21 @@ def training_curves(runs: Runs) -> alt.ConcatChart:
 def training_panels(runs: Runs) -> list[Chart]:
     """The panels of `training_curves`, one by one."""
     panels: list[Chart] = []
-    for head, histories, recipes, step in _trainings(runs):
+    for head, histories, estimators, step in _trainings(runs):
         for ending, unit in UNITS.items():
             curves = _curves(histories, ending)
             if curves.height:
                 panels.append(_panel(curves, f"{HEADS[head]}: {TITLES[ending]}", step, unit))
         times = _times(histories)
         if times.height:
-            exact = EXACT if "ALS" in recipes else ""
+            exact = EXACT if "ALS" in estimators else ""
             panels.append(_panel(times, f"{HEADS[head]}: time per {step}", step, "seconds", exact))
     if not panels:
         raise SettingError("The model keeps no history of a training in steps.")
     return panels
 
 
-def panels_of_runs(runs: Mapping[str, FactorModel]) -> list[Chart]:
+def training_curves_by_run(runs: Mapping[str, Recommender]) -> list[Chart]:
     """The same for comparing runs: a panel for each figure, in which colours tell runs apart.
 
     The loss is left out where recipes differ, for then it is not the same quantity, and so is the
@@ -88,20 +88,20 @@ def panels_of_runs(runs: Mapping[str, FactorModel]) -> list[Chart]:
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> train, test = data.split("random", test_fraction=0.1)
-    >>> runs = {"als": matinee.ALS(factors=4), "bias": matinee.BiasOnly()}
-    >>> models = {name: recipe.fit(train, test=test) for name, recipe in runs.items()}
-    >>> [panel.title.text for panel in panels_of_runs(models)]
+    >>> runs = {"als": matinee.ALS(factors=4), "bias": matinee.Bias()}
+    >>> models = {name: estimator.fit(train, test=test) for name, estimator in runs.items()}
+    >>> [panel.title.text for panel in training_curves_by_run(models)]
     ['Stars: training error', 'Stars: test error']
     """
     panels: list[Chart] = []
-    for head, histories, recipes, step in _trainings(runs):
+    for head, histories, estimators, step in _trainings(runs):
         for ending, unit in UNITS.items():
             curves = _curves(histories, ending)
             for kind in KINDS if curves.height else ():
                 of_kind = curves.filter(pl.col("kind") == kind)
-                if of_kind.height == 0 or (kind == "loss" and len(recipes) > 1):
+                if of_kind.height == 0 or (kind == "loss" and len(estimators) > 1):
                     continue
                 what = kind if kind == "loss" else f"{kind} {TITLES[ending]}"
                 line = OWN_LOSS if kind == "loss" else ""
@@ -119,11 +119,11 @@ def _trainings(runs: Runs) -> Iterator[tuple[str, dict[str, pl.DataFrame], set[s
             for name, model in models.items()
             if head in model.heads and model.heads[head].history.height > 1
         }
-        trainers = [models[name].heads[head].trainer for name in histories]
-        recipes = {str(trainer.get("name")) for trainer in trainers}
-        epochs = {"epoch" if "epochs" in trainer else "iteration" for trainer in trainers}
+        estimators = [models[name].heads[head].estimator for name in histories]
+        unique = {str(estimator.get("name")) for estimator in estimators}
+        epochs = {"epoch" if "epochs" in estimator else "iteration" for estimator in estimators}
         if histories:
-            yield head, histories, recipes, " or ".join(sorted(epochs, reverse=True))
+            yield head, histories, unique, " or ".join(sorted(epochs, reverse=True))
 
 
 def _curves(histories: Mapping[str, pl.DataFrame], ending: str) -> pl.DataFrame:
@@ -199,13 +199,13 @@ def _panel(
             .legend(alt.Legend(orient="bottom", symbolType="stroke", values=shown))
         )
         if len(kinds) > 1:
-            dashes = alt.Scale(domain=kinds, range=[DASHES[kind] for kind in kinds])
+            dashes = alt.RatingScale(domain=kinds, range=[DASHES[kind] for kind in kinds])
             dash = alt.StrokeDash("kind:N", title=None, scale=dashes, legend=legend)
             chart = chart.encode(strokeDash=dash)
     elif kinds == ["seconds"]:
         chart = chart.encode(color=alt.value(ORANGE))
     else:
-        scale = alt.Scale(domain=kinds, range=[KINDS[kind] for kind in kinds])
+        scale = alt.RatingScale(domain=kinds, range=[KINDS[kind] for kind in kinds])
         color = alt.Color("kind:N", title=None, scale=scale)
         chart = chart.encode(color=color.legend(legend if len(kinds) > 1 else None))
     return framed(chart, title, line, width=PANEL_WIDTH, height=PANEL_HEIGHT)

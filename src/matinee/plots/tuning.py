@@ -8,13 +8,13 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from matinee.evaluation.metrics import FIGURES
-from matinee.models.registry import typed
+from matinee.evaluation.metrics import METRICS
+from matinee.models.registry import format_value
 from matinee.plots.theme import BLUE, COLORS, GREY, HEIGHT, ORANGE, WIDTH, Chart, framed, rows
 from matinee.tuning.search_space import Choice, value_again
 
 if TYPE_CHECKING:  # a search is made with an extra of its own
-    from matinee.tuning.result import Tuned
+    from matinee.tuning.result import TuningResult
 
 BEST, DEFAULTS, WHOLE, STOPPED = "the best", "the defaults", "to the end", "stopped early"
 BOTH = "best (default)"
@@ -26,12 +26,12 @@ FEW = 20  # trials, each of which has its number on the axis
 FAR = 6  # times as far from the best as three quarters of the trials: as far as an axis goes
 
 
-def search_course(found: "Tuned") -> Chart | None:
+def optimization_history(found: "TuningResult") -> Chart | None:
     """The value of every trial in the order in which they were begun, and the best so far.
 
     Parameters
     ----------
-    found : Tuned
+    found : TuningResult
         From `matinee.tuning.tune`.
 
     Returns
@@ -42,12 +42,12 @@ def search_course(found: "Tuned") -> Chart | None:
     Examples
     --------
     >>> from pathlib import Path
-    >>> from matinee.tuning import Range, Space
-    >>> from matinee.tuning.result import Tuned
+    >>> from matinee.tuning import Range, EmbeddingSet
+    >>> from matinee.tuning.result import TuningResult
     >>> trial = {"trial": 0, "value": 0.87, "state": "complete", "settings": {"factors": 8}}
-    >>> space = Space("ALS", {"factors": Range(4, 64, log=True, whole=True)})
-    >>> found = Tuned(Path("study"), "rmse", False, space, [trial], 1, None, None, True, False)
-    >>> search_course(found).title.text
+    >>> space = EmbeddingSet("ALS", {"factors": Range(4, 64, log=True, whole=True)})
+    >>> found = TuningResult(Path("study"), "rmse", False, space, [trial], 1, None, None, True, False)
+    >>> optimization_history(found).title.text
     'RMSE of each trial'
     """
     data = _shown(found)
@@ -66,7 +66,7 @@ def search_course(found: "Tuned") -> Chart | None:
     unknown = pruned - int((data["kind"] == STOPPED).sum())
     return framed(
         line.encode(x=number, y="value:Q") + base.encode(x=number),
-        f"{FIGURES[found.metric].called} of each trial",
+        f"{METRICS[found.metric].called} of each trial",
         "Line: the best so far of those that got to the end.",
         PALER if STOPPED in data["kind"] else "",
         f"Not shown: {unknown:,} stopped early, without a value to compare." if unknown else "",
@@ -76,12 +76,12 @@ def search_course(found: "Tuned") -> Chart | None:
     )
 
 
-def setting_charts(found: "Tuned") -> list[Chart]:
+def parameter_plots(found: "TuningResult") -> list[Chart]:
     """The value of every trial by each setting that was searched, a chart for each.
 
     Parameters
     ----------
-    found : Tuned
+    found : TuningResult
 
     Returns
     -------
@@ -104,7 +104,7 @@ def setting_charts(found: "Tuned") -> list[Chart]:
                 xOffset=alt.XOffset("trial:Q"),
             )
         else:
-            scale = alt.Scale(
+            scale = alt.RatingScale(
                 type="log" if part.log else "linear",
                 domain=[part.low, part.high],
                 nice=False,
@@ -112,7 +112,7 @@ def setting_charts(found: "Tuned") -> list[Chart]:
             even = f"{title}, logarithmic" if part.log else title
             x = alt.X(f"{column}:Q", title=even, scale=scale)
             drawn = base.encode(x=x.axis(format="~g", tickCount=6, grid=False))
-        heading = f"{FIGURES[found.metric].called} by {name}"
+        heading = f"{METRICS[found.metric].called} by {name}"
         charts.append(framed(drawn, heading, beyond, width=WIDTH, height=HEIGHT - 60))
     return charts
 
@@ -125,26 +125,26 @@ def label(value: Any) -> str:
     >>> label(True), label(64), label("[128, 64]")
     ('true', '64', '128,64')
     """
-    return typed(value_again(value))
+    return format_value(value_again(value))
 
 
-def _columns(found: "Tuned") -> Iterator[tuple[str, str, str]]:
+def _columns(found: "TuningResult") -> Iterator[tuple[str, str, str]]:
     """For each setting: its column, which no odd name can break, its name, and its title."""
     for at, (name, title) in enumerate(found.headings.items()):
         yield f"setting{at}", name, title
 
 
-def _shown(found: "Tuned") -> pl.DataFrame:
+def _shown(found: "TuningResult") -> pl.DataFrame:
     """The trials that have a value in their order, but the defaults and the best on top of all."""
     best = found.whole[0]["trial"] if found.whole else None
-    usual = found.default["trial"] if found.default else None
+    default = found.default["trial"] if found.default else None
     searched = found.space.searched
 
     def row(one: dict[str, Any]) -> dict[str, Any]:
         kind = WHOLE if one["state"] == "complete" else STOPPED
         if one["trial"] == best:
-            kind = BOTH if best == usual else BEST
-        elif one["trial"] == usual:
+            kind = BOTH if best == default else BEST
+        elif one["trial"] == default:
             kind = DEFAULTS
         settings = {
             column: label(one["settings"].get(name))
@@ -157,7 +157,7 @@ def _shown(found: "Tuned") -> pl.DataFrame:
     shown = (one for one in found.trials if one["state"] != "broke" and _known(one["value"]))
     ordered = sorted(
         map(row, shown),
-        key=lambda one: (one["trial"] == best, one["trial"] == usual, one["trial"]),
+        key=lambda one: (one["trial"] == best, one["trial"] == default, one["trial"]),
     )
     return pl.DataFrame(ordered, infer_schema_length=None)
 
@@ -166,9 +166,9 @@ def _known(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _points(found: "Tuned", data: pl.DataFrame) -> tuple[alt.Chart, str]:
+def _points(found: "TuningResult", data: pl.DataFrame) -> tuple[alt.Chart, str]:
     """Trials as points by their value, and what to say of those beyond the axis."""
-    metric = FIGURES[found.metric].called
+    metric = METRICS[found.metric].called
     kinds = [kind for kind in KINDS if kind in set(data["kind"])]
     low, high = _limits(data["value"], found.of_lists)
     beyond = int(((data["value"] < low) | (data["value"] > high)).sum())

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from matinee.data.dataset import Dataset
-from matinee.evaluation.metrics import FIGURES, MAIN
+from matinee.evaluation.metrics import METRICS, PRIMARY_METRIC
 from matinee.experiments.comparison_result import LESS_OR_MORE, Comparison, short_names
-from matinee.models.recommender import FactorModel
+from matinee.models.recommender import Recommender
 from matinee.plots.evaluation import difference_chart
-from matinee.plots.training import panels_of_runs
-from matinee.plots.tuning import label, search_course, setting_charts
+from matinee.plots.training import training_curves_by_run
+from matinee.plots.tuning import label, optimization_history, parameter_plots
 from matinee.report.document import (
     Block,
     Facts,
@@ -27,7 +27,7 @@ from matinee.report.document import (
 from matinee.tuning.search_space import Choice, Range
 
 if TYPE_CHECKING:
-    from matinee.tuning.result import Tuned
+    from matinee.tuning.result import TuningResult
 
 RUN_COLUMNS = {
     "stars_by": "stars by",
@@ -36,15 +36,15 @@ RUN_COLUMNS = {
     "fitted_in": "fitted in",
 }
 HOW_TO_READ = (
-    f"{LESS_OR_MORE} An interval says where a figure would be with other viewers, at 95 %. A "
-    "difference is measured on the same viewers for both runs, so it is known better than either "
+    f"{LESS_OR_MORE} An interval says where a figure would be with other users, at 95 %. A "
+    "difference is measured on the same users for both runs, so it is known better than either "
     "figure: look at it, not at whether two intervals overlap. None of this knows of other seeds, "
     "and of twenty differences between equally good runs, one looks real by chance."
 )
 
 
-def write_comparison(
-    comparison: Comparison, runs: Mapping[str, FactorModel], path: str | Path
+def write_comparison_report(
+    comparison: Comparison, runs: Mapping[str, Recommender], path: str | Path
 ) -> Path:
     """Write the page of a comparison as one HTML file, which needs no network.
 
@@ -52,7 +52,7 @@ def write_comparison(
     ----------
     comparison : Comparison
         From `matinee.evaluation.compare`.
-    runs : mapping of str to FactorModel
+    runs : mapping of str to Recommender
         What was compared.
     path : str or Path
         Of the HTML file.
@@ -63,9 +63,9 @@ def write_comparison(
     sections = [
         Section("Runs", [_runs(found, letters), *_settings(found)]),
         Section("Which is better", [*_sentences(found), *_charts(found)]),
-        Section("Figures", [_figures(found), HOW_TO_READ]),
+        Section("Figures", [_metrics(found), HOW_TO_READ]),
     ]
-    if panels := panels_of_runs(models):
+    if panels := training_curves_by_run(models):
         sections.append(Section("Training", [figure(panel) for panel in panels]))
     terms = f"Terms: {comparison.licence}." if comparison.licence else "Terms of use are not known."
     line = f"{found.tested}. {terms}"
@@ -91,14 +91,14 @@ def _settings(found: Comparison) -> list[Block]:
     ]
 
 
-def _figures(found: Comparison) -> Table:
+def _metrics(found: Comparison) -> Table:
     rows = [
         [
             row["figure"],
             row["run"],
             *map(Number, (row["value"], row["difference"], row["interval"])),
         ]
-        for row in found.figure_rows()
+        for row in found.metric_rows()
     ]
     first = next(iter(found.runs))
     return Table(
@@ -107,28 +107,30 @@ def _figures(found: Comparison) -> Table:
 
 
 def _sentences(found: Comparison) -> list[Block]:
-    main = [[str(one)] for one in found.differences if one.figure in MAIN.values()]
+    main = [[str(one)] for one in found.differences if one.metric in PRIMARY_METRIC.values()]
     first = next(iter(found.runs))
     said = [Table([f"compared with {first}"], main)] if main else []
     return [*said, *([" ".join(found.notes)] if found.notes else [])]
 
 
 def _charts(found: Comparison) -> list[Block]:
-    charts = [difference_chart(found.differences, of, [*found.runs]) for of in ("stars", "lists")]
+    charts = [
+        difference_chart(found.differences, of, [*found.runs]) for of in ("rating", "ranking")
+    ]
     return [figure(chart) for chart in charts if chart]
 
 
-USUAL = "x usual: times what the data ask for by themselves."
+DEFAULT = "x usual: times what the data ask for by themselves."
 
 
-def write_study(
-    found: "Tuned", dataset: Dataset, path: str | Path, command: str | None = None
+def write_study_report(
+    found: "TuningResult", dataset: Dataset, path: str | Path, command: str | None = None
 ) -> Path:
     """Write the page of a search as one HTML file, which needs no network.
 
     Parameters
     ----------
-    found : Tuned
+    found : TuningResult
         From `matinee.tuning.tune`, at its end or interrupted.
     dataset : Dataset
         What was searched for.
@@ -137,26 +139,26 @@ def write_study(
     command : str, optional
         What trains the winner again.
     """
-    name = FIGURES[found.metric].called
+    name = METRICS[found.metric].called
     sections = [Section("The search", [*_outcome(found, name), *_again(found, command)])]
-    if course := search_course(found):
+    if course := optimization_history(found):
         sections.append(Section("Trial by trial", [figure(course, wide=True)]))
-    if charts := setting_charts(found):
+    if charts := parameter_plots(found):
         sections.append(Section("Settings", [*filter(None, [_ends(found)]), *map(figure, charts)]))
     if found.whole:
         sections.append(Section("Trials to the end", [_trials(found, name)]))
     terms = f"Terms: {dataset.licence}." if dataset.licence else "Terms of use are not known."
-    title = f"Settings of {found.space.recipe} for {dataset.name}"
+    title = f"Settings of {found.space.estimator} for {dataset.name}"
     line = f"Searched by {name} on a part kept aside within the training part. {terms}"
     return write_page(Path(path), title, line, sections)
 
 
-def _outcome(found: "Tuned", name: str) -> list[Block]:
+def _outcome(found: "TuningResult", name: str) -> list[Block]:
     """What was tried, and how good the best is."""
     facts = []
     if found.winner:
         facts += [
-            (f"{value:.4f}", f"{FIGURES[figure].called} of the best on the test part")
+            (f"{value:.4f}", f"{METRICS[figure].called} of the best on the test part")
             for figure, value in found.winner.test.items()
             if value is not None
         ]
@@ -170,11 +172,11 @@ def _outcome(found: "Tuned", name: str) -> list[Block]:
     return [*([Facts(facts)] if facts else []), said]
 
 
-def _again(found: "Tuned", command: str | None) -> list[Block]:
+def _again(found: "TuningResult", command: str | None) -> list[Block]:
     """The settings of the best beside the defaults and what was searched, and how to have it."""
     best = found.whole[0]["settings"] if found.whole else {}
-    usual = found.space.default() or {}
-    columns = [("best", best), ("default", usual)]
+    default = found.space.default() or {}
+    columns = [("best", best), ("default", default)]
     columns = [(title, settings) for title, settings in columns if settings]
     rows = [
         [found.headings[name], *(_cell(settings[name]) for _, settings in columns), _extent(part)]
@@ -185,11 +187,11 @@ def _again(found: "Tuned", command: str | None) -> list[Block]:
         for name, value in found.space.fixed.items()
     ]
     table = Table(["setting", *(title for title, _ in columns), "searched"], rows, wide=False)
-    blocks: list[Block] = [table, *([USUAL] if found.space.relative else [])]
+    blocks: list[Block] = [table, *([DEFAULT] if found.space.relative else [])]
     return [*blocks, "What trains the best again:", Typed(command)] if command else blocks
 
 
-def _ends(found: "Tuned") -> str:
+def _ends(found: "TuningResult") -> str:
     """Whether better settings may lie outside of what was searched."""
     if not found.whole:
         return "No trial got to its end yet."
@@ -203,7 +205,7 @@ def _ends(found: "Tuned") -> str:
     )
 
 
-def _trials(found: "Tuned", name: str) -> Table:
+def _trials(found: "TuningResult", name: str) -> Table:
     rows = [
         [
             _cell(one["trial"]),

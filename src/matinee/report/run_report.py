@@ -7,15 +7,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from matinee.analysis.axes import find_dimensions
+from matinee.analysis.axes import embedding_axes
 from matinee.analysis.clusters import Clusters, find_clusters
 from matinee.analysis.dataset import describe
 from matinee.analysis.embeddings import neighbours
-from matinee.analysis.projection import Layout, lay_out
-from matinee.analysis.users import typical_viewer
+from matinee.analysis.projection import Projection, project
+from matinee.analysis.users import typical_user
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.models.recommender import FactorModel
+from matinee.models.recommender import Recommender
 from matinee.report.document import Number, Section, Table, write_page
 from matinee.report.sections import (
     clusters_section,
@@ -25,19 +25,19 @@ from matinee.report.sections import (
     neighbours_section,
     quality_sections,
     training_section,
-    viewer_section,
+    user_section,
 )
 
-EXAMPLES = (0.5, 0.9)  # how active the example viewers are, among all
+EXAMPLES = (0.5, 0.9)  # how active the example users are, among all
 VERSIONS = ("matinee", "numpy", "numba", "polars", "scikit-learn", "altair")
 WITHOUT = "The ratings it was trained on were not at hand: data and accuracy are left out."
-Parts = tuple[Dataset, Dataset, Dataset]
+ParsedTable = tuple[Dataset, Dataset, Dataset]
 
 
 def write_report(
-    model: FactorModel,
+    model: Recommender,
     path: str | Path,
-    parts: Parts | None = None,
+    parts: ParsedTable | None = None,
     *,
     users: Sequence[Any] | None = None,
 ) -> Path:
@@ -45,14 +45,14 @@ def write_report(
 
     Parameters
     ----------
-    model : FactorModel
+    model : Recommender
     path : str or Path
         Of the HTML file.
     parts : (dataset, train, test), optional
-        What it was trained on, from `matinee.evaluation.data_of`; without it, the sections on data
+        What it was trained on, from `matinee.evaluation.load_run_data`; without it, the sections on data
         and accuracy are left out.
     users : sequence of ids, optional
-        Viewers to show; by default a typical and an active one.
+        Users to show; by default a typical and an active one.
 
     Returns
     -------
@@ -61,13 +61,13 @@ def write_report(
     Raises
     ------
     UnknownIdError
-        For an unknown viewer.
+        For an unknown user.
     """
-    name = str(dict(model.about.get("data", {})).get("name", "A model"))
-    recipes = " and ".join(str(head.trainer.get("name")) for head in model.heads.values())
-    users = [typical_viewer(model, at) for at in EXAMPLES] if users is None else users
+    name = str(dict(model.metadata.get("data", {})).get("name", "A model"))
+    estimators = " and ".join(str(head.estimator.get("name")) for head in model.heads.values())
+    users = [typical_user(model, at) for at in EXAMPLES] if users is None else users
     for user in users:
-        model.viewer(user)  # somebody unknown is told of before the work
+        model.user(user)  # somebody unknown is told of before the work
     sections = []
     if parts:
         dataset, train, test = parts
@@ -78,53 +78,55 @@ def write_report(
     else:
         sections.append(Section("Accuracy", [WITHOUT]))
     layout = None
-    if any(head.vectors is not None for head in model.heads.values()):
+    if any(head.item_factors is not None for head in model.heads.values()):
         learned, layout = _learned(model)
         sections += learned
-    sections += [viewer_section(model, user, layout) for user in dict.fromkeys(users)]
+    sections += [user_section(model, user, layout) for user in dict.fromkeys(users)]
     sections.append(_origin(model))
-    line = f"{recipes}, on {name}. Report of {date.today():%d %B %Y}."
+    line = f"{estimators}, on {name}. Report of {date.today():%d %B %Y}."
     return write_page(Path(path), f"What was learned from {name}", line, sections)
 
 
-def write_map(model: FactorModel, layout: Layout, path: str | Path, color: str = "genre") -> Path:
+def write_map_report(
+    model: Recommender, layout: Projection, path: str | Path, color: str = "genre"
+) -> Path:
     """Write the page of a map: coloured in several ways, to search and to pick genres from.
 
     Parameters
     ----------
-    model : FactorModel
-    layout : Layout
+    model : Recommender
+    layout : Projection
     path : str or Path
         Of the HTML file.
-    color : {"genre", "cluster", "year", "stars"}
+    color : {"genre", "cluster", "year", "rating"}
         The colouring it opens with.
     """
     title = f"{len(layout.space):,} movies on a map"
     return write_page(Path(path), title, layout.space.left_out, [map_section(model, layout, color)])
 
 
-def write_clusters(clusters: Clusters, path: str | Path) -> Path:
+def write_clusters_report(clusters: Clusters, path: str | Path) -> Path:
     """Write the page of clusters."""
     title = f"{clusters.table.height} clusters of {clusters.space.of}"
     return write_page(Path(path), title, clusters.space.left_out, [clusters_section(clusters)])
 
 
-def _learned(model: FactorModel) -> tuple[list[Section], Layout | None]:
+def _learned(model: Recommender) -> tuple[list[Section], Projection | None]:
     """What vectors show, and the map; of tiny data, what they do not allow is said instead."""
     layout = None
     try:
         clusters = find_clusters(model)
-        layout = lay_out(model, clusters=clusters)
+        layout = project(model, clusters=clusters)
         sections = [map_section(model, layout), clusters_section(clusters)]
     except SettingError as problem:
         sections = [Section("The map", [str(problem)])]
     makers: dict[str, Callable[[], Section]] = {
-        "Clusters of viewers": lambda: clusters_section(find_clusters(model, of="viewers")),
+        "Clusters of users": lambda: clusters_section(find_clusters(model, of="users")),
         "Neighbours": lambda: neighbours_section(neighbours(model)),
-        "Dimensions": lambda: dimensions_section(find_dimensions(model)),
+        "Dimensions": lambda: dimensions_section(embedding_axes(model)),
     }
-    if all(head.viewer_vectors is None for head in model.heads.values()):
-        del makers["Clusters of viewers"]
+    if all(head.user_factors is None for head in model.heads.values()):
+        del makers["Clusters of users"]
     for title, make in makers.items():
         try:
             sections.append(make())
@@ -133,25 +135,27 @@ def _learned(model: FactorModel) -> tuple[list[Section], Layout | None]:
     return sections, layout
 
 
-def _origin(model: FactorModel) -> Section:
+def _origin(model: Recommender) -> Section:
     """Hyperparameters, data, licence, versions."""
     tables = [
-        _settings(f"{name.capitalize()} head", head.trainer) for name, head in model.heads.items()
+        _settings(f"{name.capitalize()} head", head.estimator) for name, head in model.heads.items()
     ]
-    about = {str(name): value for name, value in dict(model.about.get("data", {})).items()}
-    about.pop("reading", None)
-    if about.get("source"):  # a page is passed on: where things lie here is nobody's business
-        about["source"] = Path(about["source"]).name
-    split = {f"split: {name}": value for name, value in dict(model.about.get("split", {})).items()}
-    if about or split:
-        tables.append(_settings("Data", {**about, **split}))
+    summary = {str(name): value for name, value in dict(model.metadata.get("data", {})).items()}
+    summary.pop("reading", None)
+    if summary.get("source"):  # a page is passed on: where things lie here is nobody's business
+        summary["source"] = Path(summary["source"]).name
+    split = {
+        f"split: {name}": value for name, value in dict(model.metadata.get("split", {})).items()
+    }
+    if summary or split:
+        tables.append(_settings("Data", {**summary, **split}))
     versions = {name: version(name) for name in VERSIONS}
     tables.append(_settings("Versions", {**versions, "Python": platform.python_version()}))
-    licence = about.get("licence") or "not known; ask whoever gave them to you"
+    licence = summary.get("licence") or "not known; ask whoever gave them to you"
     return Section(
         "Where this comes from",
         [
-            f"Terms of the data: {licence}. This page shows ratings of single viewers: see that "
+            f"Terms of the data: {licence}. This page shows ratings of single users: see that "
             "the terms allow it before you pass it on.",
             *tables,
         ],

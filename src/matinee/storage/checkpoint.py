@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from matinee.data.dataset import Dataset
 from matinee.errors import RunError, SettingError
-from matinee.models.recommender import FactorModel
+from matinee.models.recommender import Recommender
 from matinee.storage.atomic import recover
 
 STATE = "state.safetensors"
@@ -28,7 +28,7 @@ class Checkpointed:
 
     Parameters
     ----------
-    recipe : Trainer
+    estimator : Estimator
         One that can: `BayesianMF`, or any that is trained by gradients.
     folder : Path
         Each recipe has a folder of its own below it.
@@ -40,14 +40,14 @@ class Checkpointed:
     >>> import tempfile
     >>> from matinee.data.synthetic import generate
     >>> from matinee.models.bayesian import BayesianMF
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> recipe = BayesianMF(factors=4, iterations=4)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    >>> estimator = BayesianMF(factors=4, iterations=4)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     Checkpointed(recipe, Path(folder)).fit(data)
-    FactorModel(BayesianMF, 60 viewers, 50 movies)
+    ...     Checkpointed(estimator, Path(folder)).fit(data)
+    Recommender(BayesianMF, 60 users, 50 movies)
     """
 
-    recipe: Any
+    estimator: Any
     folder: Path
     every: int | None = None
 
@@ -62,19 +62,21 @@ class Checkpointed:
         validation: Dataset | None = None,
         test: Dataset | None = None,
         threads: int | None = None,
-    ) -> FactorModel:
+    ) -> Recommender:
         """Train as the recipe does, going on from the folder's state."""
-        model: FactorModel = self.recipe.fit(
+        model: Recommender = self.estimator.fit(
             train, validation=validation, test=test, threads=threads, checkpoint=self
         )
         return model
 
 
-def identity_of(noted: Mapping[str, Any], train: Dataset, judged: Mapping[str, Dataset]) -> str:
+def identity_of(
+    recorded: Mapping[str, Any], train: Dataset, evaluated: Mapping[str, Dataset]
+) -> str:
     """What a training is, by settings and data: a state of another one is refused."""
-    parts = {"train": train, **judged}
+    parts = {"train": train, **evaluated}
     data = {name: part.ratings.fingerprint() for name, part in parts.items()}
-    return json.dumps({**noted, "data": data}, sort_keys=True)
+    return json.dumps({**recorded, "data": data}, sort_keys=True)
 
 
 @contextmanager
@@ -107,14 +109,14 @@ def state_in(
         return
     try:
         with safe_open(path, framework=framework, device=device) as file:
-            about = json.loads((file.metadata() or {})["state"])
+            metadata = json.loads((file.metadata() or {})["state"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if about["identity"] != identity:
+        if metadata["identity"] != identity:
             raise RunError(
                 f"{folder}: a checkpoint of other settings or other data. Name another "
                 "folder, or remove this one."
             )
-        yield about, arrays
+        yield metadata, arrays
     except (
         SafetensorError,
         OSError,

@@ -4,9 +4,9 @@
 `manifest.json`          format, heads, data, metrics, and the SHA-256 of the rest
 `rating.safetensors`     arrays of the rating head, if there is one
 `ranking.safetensors`    arrays of the ranking head, if there is one
-`ratings.safetensors`    the training ratings by viewer (for `explain` and seen movies)
-`movies.parquet`         item, title, year, genres, in the order of the vectors
-`viewers.parquet`        user, in the order of the vectors
+`ratings.safetensors`    the training ratings by user (for `explain` and seen movies)
+`items.parquet`         item, title, year, genres, in the order of the vectors
+`users.parquet`        user, in the order of the vectors
 `history.jsonl`          one line per head and iteration
 =======================  ==========================================================
 
@@ -33,7 +33,7 @@ from matinee.errors import RunError
 from matinee.storage.atomic import new_folder, recover, recover_all, remove_folder, rename_folder
 
 if TYPE_CHECKING:
-    from matinee.models.recommender import FactorModel
+    from matinee.models.recommender import Recommender
 
 FORMAT = 2
 LONGEST = 200  # bytes of a run's name: file systems have 255, and folders.py adds to it
@@ -41,11 +41,11 @@ RUNS = Path("runs")
 """Where runs go, and are looked for, unless another place is named."""
 SECTIONS = ("heads", "model", "data", "split", "metrics", "made", "files")
 MANIFEST = "manifest.json"
-FILES = ("ratings.safetensors", "movies.parquet", "viewers.parquet", "history.jsonl")
+FILES = ("ratings.safetensors", "items.parquet", "users.parquet", "history.jsonl")
 HEAD_FILES = {"rating": "rating.safetensors", "ranking": "ranking.safetensors"}
 
 
-def save(model: "FactorModel", run: Path) -> Path:
+def save(model: "Recommender", run: Path) -> Path:
     """Write a model to the folder `run`; what was there before stays until the new one is whole.
 
     Raises
@@ -53,11 +53,11 @@ def save(model: "FactorModel", run: Path) -> Path:
     RunError
         If `run` is there and is not a run.
     """
-    refuse_occupied(run)
+    check_target(run)
     return _save(model, run, replace=True)
 
 
-def save_new(model: "FactorModel", wanted: Path) -> Path:
+def save_new(model: "Recommender", wanted: Path) -> Path:
     """Write a model to the folder `wanted`, or `wanted-2` and so on; replaces nothing.
 
     A name may be taken while the files are written; then they are written again beside it.
@@ -78,38 +78,38 @@ def save_new(model: "FactorModel", wanted: Path) -> Path:
         run = wanted.with_name(f"{wanted.name}-{again}")
 
 
-def _save(model: "FactorModel", run: Path, replace: bool) -> Path:
+def _save(model: "Recommender", run: Path, replace: bool) -> Path:
     from matinee.models.serialization import describe, write_files
 
     with new_folder(run, replace=replace) as fresh:
         write_files(model, fresh)
         names = files_of(model.heads)
         files = {name: {"sha256": _sha256(_mapped(fresh / name))} for name in names}
-        manifest = {**model.about, "format": FORMAT, **describe(model), "files": files}
+        manifest = {**model.metadata, "format": FORMAT, **describe(model), "files": files}
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         (fresh / MANIFEST).write_text(text, encoding="utf-8")
     return run
 
 
-def keep(model: "FactorModel", run: str | Path | None, recipe: str) -> Path:
+def keep(model: "Recommender", run: str | Path | None, estimator: str) -> Path:
     """Write a model to the folder `run`, or to a new one under `RUNS`; where it is.
 
     That one is named after the data, the recipe and the time.
     """
     if run:
         return save(model, Path(run))
-    name = f"{model.about['data']['name']}-{recipe.lower()}-{datetime.now():%Y%m%d-%H%M%S}"
+    name = f"{model.metadata['data']['name']}-{estimator.lower()}-{datetime.now():%Y%m%d-%H%M%S}"
     return save_new(model, RUNS / name)
 
 
-def refuse_occupied(run: Path) -> None:
+def check_target(run: Path) -> None:
     """Refuse a place for a run that holds something else."""
     recover(run)
     if run.exists() and not (run / MANIFEST).is_file():
         raise RunError(f"{run}: this is there already and is no run; choose another folder.")
 
 
-def load(run: str | Path) -> "FactorModel":
+def load(run: str | Path) -> "Recommender":
     """The model saved in the folder `run`.
 
     Its arrays are the files, mapped: pages that nothing asks for again need no memory, and
@@ -128,11 +128,11 @@ def load(run: str | Path) -> "FactorModel":
     >>> import tempfile
     >>> import matinee
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     run = matinee.BiasOnly().fit(data).save(f"{folder}/run")
+    ...     run = matinee.Bias().fit(data).save(f"{folder}/run")
     ...     print(matinee.load(run))
-    FactorModel(BiasOnly, 60 viewers, 50 movies)
+    Recommender(Bias, 60 users, 50 movies)
     """
     run = Path(run)
     while True:
@@ -146,7 +146,7 @@ def load(run: str | Path) -> "FactorModel":
             # somebody saved a new run here while this one was being read
 
 
-def _load(run: Path) -> "FactorModel":
+def _load(run: Path) -> "Recommender":
     manifest = read_manifest(run)
     names = files_of(manifest["heads"])
     with ThreadPoolExecutor() as pool:
@@ -170,18 +170,18 @@ def read_manifest(run: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         json.dumps(manifest, ensure_ascii=False).encode()  # halves of characters are no text
-        written = manifest["format"]
+        format_setting = manifest["format"]
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{run}: there is no run here (no {MANIFEST}).") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise RunError(f"{path}: this is no manifest of a run.") from None
-    if not isinstance(written, int) or written < 1:
-        raise RunError(f"{path}: format {written!r} is none that was ever written.")
-    if written < FORMAT:
+    if not isinstance(format_setting, int) or format_setting < 1:
+        raise RunError(f"{path}: format {format_setting!r} is none that was ever written.")
+    if format_setting < FORMAT:
         raise RunError(f"{run}: written by an older version of matinee; train it again.")
-    if written > FORMAT:
+    if format_setting > FORMAT:
         raise RunError(
-            f"{run}: written in format {written}, and this version knows up to {FORMAT}. "
+            f"{run}: written in format {format_setting}, and this version knows up to {FORMAT}. "
             "Upgrade matinee."
         )
     for section in SECTIONS:
@@ -235,7 +235,7 @@ def rename_run(run: Path, name: str) -> Path:
         )
     if len(name.encode()) > LONGEST:
         raise RunError(f"A name of {len(name)} letters is too long for a run; take a shorter one.")
-    check_own(run)
+    check_is_run(run)
     recover(run.with_name(name))
     try:
         return rename_folder(run, name)
@@ -253,11 +253,11 @@ def remove_run(run: Path) -> None:
     RunError
         If this is no run of its own.
     """
-    check_own(run)
+    check_is_run(run)
     remove_folder(run)
 
 
-def check_own(run: Path) -> None:
+def check_is_run(run: Path) -> None:
     """Refuse what is not to be renamed or removed as a run: links, strangers, folders of runs."""
     if run.is_symlink():
         raise RunError(f"{run}: this is a link to {os.path.realpath(run)}; name that run itself.")
@@ -279,7 +279,7 @@ def files_of(heads: Container[str]) -> list[str]:
     return [*FILES, *(file for head, file in HEAD_FILES.items() if head in heads)]
 
 
-def damaged_files(run: Path, manifest: Mapping[str, Any]) -> list[str]:
+def corrupt_files(run: Path, manifest: Mapping[str, Any]) -> list[str]:
     """The files of a run that are missing, or are not what its manifest says of them."""
     found = []
     for name in files_of(manifest["heads"]):

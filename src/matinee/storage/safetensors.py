@@ -2,7 +2,7 @@
 
 A file is eight bytes (how long the header is, little-endian), a header in JSON, and the arrays'
 bytes side by side; https://huggingface.co/docs/safetensors says it in full. The library's own
-reader copies every array, which for millions of viewers takes longer than anything else that is
+reader copies every array, which for millions of users takes longer than anything else that is
 done to answer one of them.
 """
 
@@ -53,9 +53,9 @@ def arrays_in(content: memoryview) -> dict[str, NDArray[Any]]:
         header = json.loads(bytes(content[8:start]))
         header.pop("__metadata__", None)
         arrays, end = {}, 0
-        for name, about in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-            dtype, shape = TYPES[about["dtype"]], about["shape"]
-            first, last = about["data_offsets"]
+        for name, metadata in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+            dtype, shape = TYPES[metadata["dtype"]], metadata["shape"]
+            first, last = metadata["data_offsets"]
             whole = all(type(number) is int and number >= 0 for number in (first, last, *shape))
             if not whole or (first, last) != (end, end + prod(shape) * dtype.itemsize):
                 raise ValueError("an array lies where it should not")

@@ -8,18 +8,21 @@ import numpy as np
 
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation.evaluator import judge_each, predict_all
-from matinee.evaluation.metrics import FIGURES, MAIN, mae, rmse
-from matinee.evaluation.protocols import held_out
-from matinee.experiments.training import JUDGED, VALIDATION_FRACTION
-from matinee.models.recommender import FactorModel
+from matinee.evaluation.evaluator import evaluate_ranking_per_user, predict_all
+from matinee.evaluation.metrics import METRICS, PRIMARY_METRIC, mae, rmse
+from matinee.evaluation.protocols import holdout
+from matinee.experiments.training import MAX_EVAL_USERS, VALIDATION_FRACTION
+from matinee.models.recommender import Recommender
 from matinee.models.registry import RANKING, RATING
-from matinee.tuning.trial import Part
 
-METRICS = {name: kind for name, kind in FIGURES.items() if kind.better}
+SEARCHABLE = {name: kind for name, kind in METRICS.items() if kind.better}
 """The figures by which a search may go."""
 ERRORS = {"rmse": rmse, "mae": mae}
 """What finds those of stars."""
+
+
+Part = tuple[Dataset, Dataset]
+"""What a trial is trained on, and what it is judged by."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +46,22 @@ class Objective:
     @property
     def of_lists(self) -> bool:
         """Whether it is about lists; else it is about stars."""
-        return METRICS[self.metric].of == "lists"
+        return SEARCHABLE[self.metric].of == "ranking"
 
     @property
     def higher_is_better(self) -> bool:
         """Errors are better low, all else high."""
-        return METRICS[self.metric].better == "more"
+        return SEARCHABLE[self.metric].better == "more"
 
-    def on(self, train: Dataset, part: Dataset) -> Callable[[FactorModel], float]:
+    def on(self, train: Dataset, part: Dataset) -> Callable[[Recommender], float]:
         """What finds the figure of a model that was trained on `train`, on another part."""
         if not self.of_lists:
-            error, actual = ERRORS[self.metric], part.ratings.stars
+            error, actual = ERRORS[self.metric], part.ratings.values
             return lambda model: error(predict_all(model, part), actual)
-        exam = held_out(train, part).sample(JUDGED)
-        return lambda model: float(np.nanmean(judge_each(model, exam).values[self.metric]))
+        task = holdout(train, part).sample(MAX_EVAL_USERS)
+        return lambda model: float(
+            np.nanmean(evaluate_ranking_per_user(model, task).values[self.metric])
+        )
 
 
 def objective_of(model: str, metric: str | None) -> Objective:
@@ -83,17 +88,17 @@ def objective_of(model: str, metric: str | None) -> Objective:
         known = _listed({**RATING, **RANKING})
         raise SettingError(f"There is no model {model!r} to tune; there are {known}.")
     if metric is None:
-        return Objective(MAIN["lists" if model in RANKING else "stars"])
+        return Objective(PRIMARY_METRIC["ranking" if model in RANKING else "rating"])
     spelled = {
-        text.lower(): one.name for one in METRICS.values() for text in (one.name, one.called)
+        text.lower(): one.name for one in SEARCHABLE.values() for text in (one.name, one.called)
     }
     if metric.lower() not in spelled:
-        raise SettingError(f"There is no metric {metric!r}; there are {', '.join(METRICS)}.")
+        raise SettingError(f"There is no metric {metric!r}; there are {', '.join(SEARCHABLE)}.")
     objective = Objective(spelled[metric.lower()])
     able: Mapping[str, str] = RANKING if objective.of_lists else RATING
     if model not in able:
-        does, of = ("predicts", "stars") if objective.of_lists else ("makes", "lists")
-        has = [name for name, kind in METRICS.items() if kind.of == of]
+        does, of = ("predicts", "rating") if objective.of_lists else ("makes", "ranking")
+        has = [name for name, kind in SEARCHABLE.items() if kind.of == of]
         raise SettingError(
             f"{model} {does} {of}, and cannot give {metric}: take {', '.join(has)}, "
             f"or another model ({_listed(able)})."
@@ -109,7 +114,7 @@ def _listed(models: Iterable[str]) -> str:
 FOLDS = re.compile(r"([1-9][0-9]{0,2})-fold")
 
 
-def inner_parts(train: Dataset, how: str, seed: int) -> list[Part]:
+def validation_splits(train: Dataset, how: str, seed: int) -> list[Part]:
     """Parts to train on and to judge by.
 
     Parameters
@@ -124,8 +129,8 @@ def inner_parts(train: Dataset, how: str, seed: int) -> list[Part]:
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> [(len(train), len(judged)) for train, judged in inner_parts(data, "3-fold", seed=0)]
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    >>> [(len(train), len(evaluated)) for train, evaluated in validation_splits(data, "3-fold", seed=0)]
     [(1000, 500), (1000, 500), (1000, 500)]
 
     Raises

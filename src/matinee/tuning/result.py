@@ -1,20 +1,51 @@
 """What a search found: its trials, its winner, and both in sentences."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matinee.tuning.search_space import Choice, Range, Space
+from matinee.tuning.search_space import (
+    Choice,
+    Range,
+    SearchSpace,
+)
 
 if TYPE_CHECKING:
-    from matinee.tuning.search import Winner
+    pass
 
 NEAR = 0.1  # part of a range that counts as its end
 
 
 @dataclass(frozen=True)
-class Tuned:
+class BestModel:
+    """The best trial, trained on the whole training part and judged on the test part.
+
+    Parameters
+    ----------
+    trial : int
+        Its number, from 0 on.
+    settings : mapping of str to value
+        Those that were searched or fixed, as the recipe knows them.
+    run : str
+        Where the model is; below the working folder, from there.
+    test : mapping of str to float or None
+        Of the test part: ``rmse`` and ``mae`` of what predicts stars, ``ndcg@10`` of what makes
+        lists, and the metric.
+    tests : int
+        How many winners of this study were judged on the test part.
+    """
+
+    trial: int
+    settings: Mapping[str, Any]
+    run: str
+    test: Mapping[str, float | None]
+    tests: int
+
+
+@dataclass(frozen=True)
+class TuningResult:
     """What a search found.
 
     Parameters
@@ -23,7 +54,7 @@ class Tuned:
     metric : str
     of_lists : bool
         Whether the metric is about lists.
-    space : Space
+    space : SearchSpace
         What was searched.
     trials : list of dict
         Of each finished trial, the best first: ``trial``, ``value`` (on the validation part; of a
@@ -34,7 +65,7 @@ class Tuned:
         How many trials were asked for.
     points : int or None
         Of the grid, if it is one.
-    winner : Winner or None
+    winner : BestModel or None
         None where others still work on the study, no trial got to the end, or it was interrupted.
     interrupted, others : bool
         Whether the keyboard stopped it; whether other processes still work on it.
@@ -43,11 +74,11 @@ class Tuned:
     study: Path
     metric: str
     of_lists: bool
-    space: Space
+    space: SearchSpace
     trials: list[dict[str, Any]]
     wanted: int
     points: int | None
-    winner: "Winner | None"
+    winner: "BestModel | None"
     interrupted: bool
     others: bool
 
@@ -59,8 +90,8 @@ class Tuned:
     @property
     def default(self) -> dict[str, Any] | None:
         """The trial of the default settings, where they were tried and got to the end."""
-        usual = self.space.default()
-        return next((one for one in self.whole if one["settings"] == usual), None)
+        default = self.space.default()
+        return next((one for one in self.whole if one["settings"] == default), None)
 
     @property
     def headings(self) -> dict[str, str]:
@@ -115,10 +146,10 @@ class Tuned:
 
         Examples
         --------
-        >>> space = Space("ALS", {"factors": Range(16, 128, log=True), "exponent": Range(0.2, 0.8)})
+        >>> space = SearchSpace("ALS", {"factors": Range(16, 128, log=True), "exponent": Range(0.2, 0.8)})
         >>> best = {"state": "complete", "settings": {"factors": 110, "exponent": 0.6}}
         >>> one = {"winner": None, "interrupted": True, "others": False}
-        >>> Tuned(Path("study"), "rmse", False, space, [best], 5, None, **one).at_an_end
+        >>> TuningResult(Path("study"), "rmse", False, space, [best], 5, None, **one).at_an_end
         {'factors': 'high'}
         """
         best = self.whole[0]["settings"] if self.whole else {}

@@ -13,34 +13,39 @@ from optuna.trial import FrozenTrial, TrialState
 
 from matinee.data.dataset import Dataset
 from matinee.errors import RunError, SettingError
-from matinee.experiments.training import Result, Split, compile_kernels, train_and_test
+from matinee.experiments.training import Split, TrainingResult, compile_kernels, train_and_evaluate
 from matinee.models.als import ALS
-from matinee.models.base import Trainer
+from matinee.models.base import Estimator
 from matinee.models.implicit_als import ImplicitALS
 from matinee.models.registry import RANKING, RATING, nested_settings
 from matinee.progress import progress
-from matinee.storage.runs import keep, read_manifest, refuse_occupied
-from matinee.tuning.objective import Objective, inner_parts, objective_of
-from matinee.tuning.result import Tuned
-from matinee.tuning.search_space import Space, read_space, recipe_with, usual_space
+from matinee.storage.runs import check_target, keep, read_manifest
+from matinee.tuning.objective import Objective, objective_of, validation_splits
+from matinee.tuning.result import BestModel, TuningResult
+from matinee.tuning.search_space import (
+    SearchSpace,
+    default_search_space,
+    estimator_with,
+    read_space,
+)
 from matinee.tuning.study import (
     FINISHED,
     FIRST,
     STUDIES,
-    alone_with,
-    at_work,
-    bury,
+    exclusive_lock,
     finished,
+    open_study,
+    requeue_failed_trials,
     sampler_of,
-    told_plainly,
+    storage_errors_as_run_error,
 )
-from matinee.tuning.trial import Trials, grows, pruner_of
+from matinee.tuning.trial import TrialRunner, grows, pruner_of
 
 TRIALS = 50
 
 
 @dataclass(frozen=True)
-class Plan:
+class SearchPlan:
     """The first settings, and how many trials there are to be.
 
     Parameters
@@ -64,7 +69,7 @@ class Plan:
         return begun < self.wanted and (not self.whole or TrialState.WAITING in states)
 
 
-def plan_of(space: Space, search: str, trials: int | None, seed: int) -> Plan:
+def plan_of(space: SearchSpace, search: str, trials: int | None, seed: int) -> SearchPlan:
     """The plan of a search that is to make so many trials.
 
     A grid is tried in no order, so that a part of it tells of the whole; so is a space of a few
@@ -74,7 +79,7 @@ def plan_of(space: Space, search: str, trials: int | None, seed: int) -> Plan:
     Examples
     --------
     >>> from matinee.tuning import Choice
-    >>> space = Space("EASE", {"regularization": Choice((100.0, 200.0, 300.0))})
+    >>> space = SearchSpace("EASE", {"regularization": Choice((100.0, 200.0, 300.0))})
     >>> plan = plan_of(space, "tpe", None, seed=0)
     >>> plan.wanted, plan.first[0]
     (3, {'regularization': 300.0})
@@ -82,37 +87,11 @@ def plan_of(space: Space, search: str, trials: int | None, seed: int) -> Plan:
     default = space.default()
     # by space and search alone, so that a study stays what it was begun as
     if search != "grid" and not (space.finite and space.points <= TRIALS):
-        return Plan([] if default is None else [default], trials or TRIALS, whole=False)
+        return SearchPlan([] if default is None else [default], trials or TRIALS, whole=False)
     grid = space.grid()
     mixed = [grid[at] for at in np.random.default_rng(seed).permutation(len(grid))]
     mixed.sort(key=lambda point: point != default)  # the rest stays as it is
-    return Plan(mixed, min(trials or len(grid), len(grid)), whole=True)
-
-
-@dataclass(frozen=True)
-class Winner:
-    """The best trial, trained on the whole training part and judged on the test part.
-
-    Parameters
-    ----------
-    trial : int
-        Its number, from 0 on.
-    settings : mapping of str to value
-        Those that were searched or fixed, as the recipe knows them.
-    run : str
-        Where the model is; below the working folder, from there.
-    test : mapping of str to float or None
-        Of the test part: ``rmse`` and ``mae`` of what predicts stars, ``ndcg@10`` of what makes
-        lists, and the metric.
-    tests : int
-        How many winners of this study were judged on the test part.
-    """
-
-    trial: int
-    settings: Mapping[str, Any]
-    run: str
-    test: Mapping[str, float | None]
-    tests: int
+    return SearchPlan(mixed, min(trials or len(grid), len(grid)), whole=True)
 
 
 def best_of(trials: Iterable[FrozenTrial], higher_is_better: bool) -> FrozenTrial | None:
@@ -122,15 +101,15 @@ def best_of(trials: Iterable[FrozenTrial], higher_is_better: bool) -> FrozenTria
     return min(ended, key=lambda one: (sign * (one.value or 0.0), one.number), default=None)
 
 
-def crown(
+def refit_best(
     study: Study,
-    job: Trials,
+    job: TrialRunner,
     dataset: Dataset,
     train: Dataset,
     model: str,
     split: Split,
     run: str | Path | None,
-) -> Winner | None:
+) -> BestModel | None:
     """The winner, trained and tested unless it was before; None if no trial got to its end."""
     best = best_of(finished(study), job.objective.higher_is_better)
     if best is None:
@@ -146,30 +125,30 @@ def crown(
     settings = job.space.settings(job.space.of(best.params), train.ratings)
     lists = job.objective.of_lists
     feedback = "implicit" if lists else "explicit"
-    recipe = recipe_with(job.space.recipe, settings, seed=split.seed, feedback=feedback)
+    estimator = estimator_with(job.space.estimator, settings, seed=split.seed, feedback=feedback)
     # the other head with its defaults, as `matinee train` would
-    rating: Trainer = ALS(seed=split.seed) if lists else recipe
-    ranking: Trainer = recipe if lists else ImplicitALS(seed=split.seed)
-    result = train_and_test(
+    rating: Estimator = ALS(seed=split.seed) if lists else estimator
+    ranking: Estimator = estimator if lists else ImplicitALS(seed=split.seed)
+    result = train_and_evaluate(
         dataset, rating, split, ranking=ranking, threads=job.threads, whole=True
     )
-    noted = {
+    recorded = {
         "study": identity,
         "trials": len(finished(study)),
         "trial": best.number,
         "value": best.value,
         "tests": len(tested),
     }
-    tuned = replace(result.model, about={**result.model.about, "tuning": noted})
+    tuned = replace(result.model, metadata={**result.model.metadata, "tuning": recorded})
     folder = keep(tuned, run, f"{model}-tuned")
     test = _tested(result, job.objective)
-    winner = Winner(best.number, nested_settings(settings), str(folder), test, len(tested))
+    winner = BestModel(best.number, nested_settings(settings), str(folder), test, len(tested))
     # wherever the next one looks from
     study.set_user_attr("winner", asdict(replace(winner, run=str(folder.resolve()))))
     return winner
 
 
-def _is_there(winner: Winner, identity: Mapping[str, Any]) -> bool:
+def _is_there(winner: BestModel, identity: Mapping[str, Any]) -> bool:
     """Whether the winner's run is where it was put, and no other run in its place."""
     try:
         tuning = read_manifest(Path(winner.run)).get("tuning")
@@ -184,12 +163,12 @@ def _from_here(place: Path) -> Path:
     return place.relative_to(here) if place.is_relative_to(here) else place
 
 
-def _earlier(study: Study) -> Winner | None:
+def _earlier(study: Study) -> BestModel | None:
     """The winner that the study knows of."""
     said = study.user_attrs.get("winner")
     if said is None:
         return None
-    names = {one.name for one in fields(Winner)}
+    names = {one.name for one in fields(BestModel)}
     whole = isinstance(said, dict) and said.keys() == names
     if not whole or not isinstance(said["settings"], dict) or not isinstance(said["run"], str):
         raise RunError("The study does not hold together (its winner); begin another one.")
@@ -197,10 +176,10 @@ def _earlier(study: Study) -> Winner | None:
         name: tuple(value) if isinstance(value, list) else value
         for name, value in said["settings"].items()
     }
-    return Winner(**{**said, "settings": settings})
+    return BestModel(**{**said, "settings": settings})
 
 
-def _tested(result: Result, objective: Objective) -> dict[str, float | None]:
+def _tested(result: TrainingResult, objective: Objective) -> dict[str, float | None]:
     """The figures that the tuned head has on the test part."""
     if not objective.of_lists:
         return {name: getattr(result.test, name, None) for name in ("rmse", "mae")}
@@ -215,14 +194,14 @@ def tune(
     metric: str | None = None,
     trials: int | None = None,
     minutes: float | None = None,
-    space: Space | str | Path | None = None,
+    space: SearchSpace | str | Path | None = None,
     search: str = "tpe",
     split: Split | None = None,
     validation: str = "random",
     study: str | Path | None = None,
     run: str | Path | None = None,
     threads: int | None = None,
-) -> Tuned:
+) -> TuningResult:
     """Search for settings within the training part; train the best on all of it, and test that.
 
     Every trial that ends is in the study at once. The same call goes on with it, in the same
@@ -242,7 +221,7 @@ def tune(
         points of a grid.
     minutes : float, optional
         Begin no trial after so many.
-    space : Space or path of a TOML file, optional
+    space : SearchSpace or path of a TOML file, optional
         By default the one that ships with the recipe.
     search : {"tpe", "random", "grid"}
         Where the next trial is. A space of a few values is tried whole, whatever is said.
@@ -268,7 +247,7 @@ def tune(
     --------
     >>> import tempfile
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     found = tune(data, "bias", trials=3, study=f"{folder}/study", run=f"{folder}/run")
     >>> len(found.trials), found.winner.tests, sorted(found.winner.settings)
@@ -279,23 +258,23 @@ def tune(
     if minutes is not None and not minutes > 0:
         raise SettingError(f"minutes are above 0, not {minutes:g}.")
     if run is not None:
-        refuse_occupied(Path(run))  # before the work, not after it
+        check_target(Path(run))  # before the work, not after it
     objective = objective_of(model, metric)
-    recipe = (RANKING if objective.of_lists else RATING)[model]
+    estimator = (RANKING if objective.of_lists else RATING)[model]
     named = None if space is None else "own-space"
     if space is None:
-        space = usual_space(recipe)
-    elif not isinstance(space, Space):
+        space = default_search_space(estimator)
+    elif not isinstance(space, SearchSpace):
         named = Path(space).stem
-        space = read_space(recipe, space)
+        space = read_space(estimator, space)
     split = split or Split()
     train, _ = split.apply(dataset)
-    parts = inner_parts(train, validation, split.seed)
+    parts = validation_splits(train, validation, split.seed)
     plan = plan_of(space, search, trials, split.seed)
     sampler = sampler_of(search, split.seed)
     identity: dict[str, Any] = {
         "data": dataset.ratings.fingerprint(),
-        "movies": dataset.catalog.fingerprint(),
+        "items": dataset.catalog.fingerprint(),
         "model": model,
         "metric": objective.metric,
         "space": space.as_json(),
@@ -305,34 +284,34 @@ def tune(
         "seed": split.seed,
         "unsearched": space.unsearched(train.ratings),
     }
-    folder = Path(study or _usual_folder(dataset.name, identity, named))
-    job = Trials(space, objective, parts, split.seed, threads)
-    compile_kernels([recipe_with(recipe, space.fixed)])
+    folder = Path(study or _default_folder(dataset.name, identity, named))
+    job = TrialRunner(space, objective, parts, split.seed, threads)
+    compile_kernels([estimator_with(estimator, space.fixed)])
     until = math.inf if minutes is None else time.monotonic() + 60 * minutes
     while True:
-        work = at_work(
+        work = open_study(
             folder,
             identity,
             higher_is_better=objective.higher_is_better,
             sampler=sampler,
-            pruner=pruner_of(recipe),
+            pruner=pruner_of(estimator),
             first=plan.first,
         )
-        with work as opened, told_plainly(folder):
+        with work as opened, storage_errors_as_run_error(folder):
             interrupted = _work(opened, job, plan, until)
-        with told_plainly(folder), alone_with(folder) as alone:
+        with storage_errors_as_run_error(folder), exclusive_lock(folder) as alone:
             if alone:
-                bury(opened)
+                requeue_failed_trials(opened)
                 left = plan.goes_on(opened.get_trials(deepcopy=False))
                 if left and not interrupted and time.monotonic() < until:
                     continue  # with what processes had begun that were killed meanwhile
             winner = None
             if alone and not interrupted:
                 try:
-                    winner = crown(opened, job, dataset, train, model, split, run)
+                    winner = refit_best(opened, job, dataset, train, model, split, run)
                 except KeyboardInterrupt:
                     interrupted = True
-            return Tuned(
+            return TuningResult(
                 study=folder,
                 metric=objective.metric,
                 of_lists=objective.of_lists,
@@ -346,17 +325,17 @@ def tune(
             )
 
 
-def _usual_folder(name: str, identity: Mapping[str, Any], space: str | None) -> Path:
+def _default_folder(name: str, identity: Mapping[str, Any], space: str | None) -> Path:
     """A folder for each data set, model and metric, and for whatever else is not as usual."""
     parts = [name, identity["model"], identity["metric"]]
-    usual = {"search": "tpe", "validation": "random", **asdict(Split())}
+    default = {"search": "tpe", "validation": "random", **asdict(Split())}
     for key, value in {**identity, **identity["split"]}.items():
-        if key in usual and value != usual[key]:
+        if key in default and value != default[key]:
             parts.append(f"seed{value}" if key == "seed" else str(value))
     return STUDIES / "-".join([*parts, *([space] if space else [])])
 
 
-def _work(study: Study, job: Trials, plan: Plan, until: float) -> bool:
+def _work(study: Study, job: TrialRunner, plan: SearchPlan, until: float) -> bool:
     """Make the trials that are wanting; whether the keyboard stopped it."""
     with progress("Tuning", plan.wanted) as tick:
         try:
@@ -378,9 +357,9 @@ def _work(study: Study, job: Trials, plan: Plan, until: float) -> bool:
             return True
 
 
-def _table(study: Study, job: Trials) -> list[dict[str, Any]]:
+def _table(study: Study, job: TrialRunner) -> list[dict[str, Any]]:
     sign = -1 if job.objective.higher_is_better else 1
-    comparable = grows(job.space.recipe)  # what others stream may be another figure
+    comparable = grows(job.space.estimator)  # what others stream may be another figure
 
     def row(trial: FrozenTrial) -> dict[str, Any]:
         state = "broke" if "broke" in trial.user_attrs else trial.state.name.lower()

@@ -15,8 +15,8 @@ import numpy as np
 
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
-from matinee.models.base import Trainer
-from matinee.models.registry import APART, nested_settings, recipe_class
+from matinee.models.base import Estimator
+from matinee.models.registry import NON_HYPERPARAMETERS, estimator_class, nested_settings
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -92,12 +92,12 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Space:
+class SearchSpace:
     """What a search may try for a recipe.
 
     Parameters
     ----------
-    recipe : str
+    estimator : str
         Name of its class.
     searched : mapping of str to Range or Choice
         By setting; ``"weight_decay.factors"`` is an entry of a setting that is a mapping.
@@ -106,12 +106,12 @@ class Space:
 
     Examples
     --------
-    >>> space = Space("EASE", {"regularization": Range(10, 1000, log=True, steps=3)})
+    >>> space = SearchSpace("EASE", {"regularization": Range(10, 1000, log=True, steps=3)})
     >>> space.grid()
     [{'regularization': 10.0}, {'regularization': 100.0}, {'regularization': 1000.0}]
     """
 
-    recipe: str
+    estimator: str
     searched: Mapping[str, Range | Choice]
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
@@ -134,17 +134,17 @@ class Space:
         settings = {**self.fixed, **values}
         for name in self.relative:
             others = {key: value for key, value in settings.items() if key != name}
-            usual: Any = recipe_with(self.recipe, others)
-            settings[name] = values[name] * usual.usual_regularization(ratings)
+            default: Any = estimator_with(self.estimator, others)
+            settings[name] = values[name] * default.default_regularization(ratings)
         return settings
 
     def default(self) -> dict[str, Any] | None:
         """The recipe's own defaults as values of a trial; None where they are not in the space."""
-        usual = recipe_class(self.recipe)()
+        default = estimator_class(self.estimator)()
         values = {}
         for name, part in self.searched.items():
             outer, _, inner = name.partition(".")
-            value = getattr(usual, outer)
+            value = getattr(default, outer)
             if inner:
                 value = value.get(inner) if isinstance(value, Mapping) else None
             if name in self.relative:
@@ -153,19 +153,19 @@ class Space:
                 return None
             values[name] = value
         alone = {name: value for name, value in values.items() if name not in self.relative}
-        if recipe_with(self.recipe, {**self.fixed, **alone}) != usual:
+        if estimator_with(self.estimator, {**self.fixed, **alone}) != default:
             return None  # something is fixed that has another default
         return {name: kept(value) for name, value in values.items()}
 
     def unsearched(self, ratings: Ratings) -> dict[str, Any]:
         """The settings that are not searched, and of relative ones what 1 is for these ratings."""
-        recipe: Any = recipe_with(self.recipe, self.fixed)
-        usual = {name: recipe.usual_regularization(ratings) for name in self.relative}
+        estimator: Any = estimator_with(self.estimator, self.fixed)
+        default = {name: estimator.default_regularization(ratings) for name in self.relative}
         searched = {name.partition(".")[0] for name in self.searched}
         settings = {
-            name: kept(value) for name, value in asdict(recipe).items() if name not in searched
+            name: kept(value) for name, value in asdict(estimator).items() if name not in searched
         }
-        return {**settings, **usual}
+        return {**settings, **default}
 
     @property
     def finite(self) -> bool:
@@ -202,22 +202,22 @@ class Space:
             for name, part in self.searched.items()
         }
         fixed = {name: kept(value) for name, value in self.fixed.items()}
-        return {"recipe": self.recipe, "searched": searched, "fixed": fixed}
+        return {"estimator": self.estimator, "searched": searched, "fixed": fixed}
 
 
-def recipe_with(name: str, settings: Mapping[str, Any], **more: Any) -> Trainer:
+def estimator_with(name: str, settings: Mapping[str, Any], **more: Any) -> Estimator:
     """A recipe from flat settings; of `more`, what it knows.
 
     Examples
     --------
-    >>> recipe_with("EASE", {"regularization": 20.0}, seed=3)
+    >>> estimator_with("EASE", {"regularization": 20.0}, seed=3)
     EASE(regularization=20.0, liked=None)
     """
-    kind = recipe_class(name)
+    kind = estimator_class(name)
     known = {one.name for one in fields(kind)}
     fitting = {key: value for key, value in more.items() if key in known}
-    recipe: Trainer = kind(**fitting, **nested_settings(settings))
-    return recipe
+    estimator: Estimator = kind(**fitting, **nested_settings(settings))
+    return estimator
 
 
 def value_of(said: Any) -> Any:
@@ -239,17 +239,20 @@ def value_again(kept: Any) -> Any:
 
 SHIPPED = "spaces.toml"
 RANGE_KEYS = ("low", "high", "log", "steps", "relative")
-NOT_TUNED = (*APART, "patience")  # no settings, or none that a trial on a part can tell of
+NOT_TUNED = (
+    *NON_HYPERPARAMETERS,
+    "patience",
+)  # no settings, or none that a trial on a part can tell of
 WHOLE = (int, int | None)  # types of settings that are whole numbers
 RELATIVE = "regularization"  # the setting whose default follows from the data, where it does
 
 
-def usual_space(recipe: str) -> Space:
+def default_search_space(estimator: str) -> SearchSpace:
     """The space that ships with a recipe.
 
     Examples
     --------
-    >>> usual_space("EASE").searched
+    >>> default_search_space("EASE").searched
     {'regularization': Range(low=10.0, high=3000.0, log=True, whole=False, steps=5, relative=False)}
 
     Raises
@@ -258,12 +261,12 @@ def usual_space(recipe: str) -> Space:
         If the recipe has nothing to tune.
     """
     spaces = tomllib.loads((files("matinee.tuning") / SHIPPED).read_text(encoding="utf-8"))
-    if recipe not in spaces:
-        raise SettingError(f"{recipe} has no settings that are worth tuning.")
-    return space_of(recipe, spaces[recipe], SHIPPED)
+    if estimator not in spaces:
+        raise SettingError(f"{estimator} has no settings that are worth tuning.")
+    return space_of(estimator, spaces[estimator], SHIPPED)
 
 
-def read_space(recipe: str, path: str | Path) -> Space:
+def read_space(estimator: str, path: str | Path) -> SearchSpace:
     """A space from a TOML file; `spaces.toml` of this package says how one looks.
 
     Raises
@@ -278,10 +281,10 @@ def read_space(recipe: str, path: str | Path) -> Space:
         raise SettingError(f"{path}: the file cannot be read ({problem.strerror}).") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise SettingError(f"{path}: this is no TOML ({problem}).") from None
-    return space_of(recipe, said, str(path))
+    return space_of(estimator, said, str(path))
 
 
-def space_of(recipe: str, said: Mapping[str, Any], where: str) -> Space:
+def space_of(estimator: str, said: Mapping[str, Any], where: str) -> SearchSpace:
     """A space from what a TOML file says; `where` is what errors call it.
 
     Examples
@@ -291,7 +294,7 @@ def space_of(recipe: str, said: Mapping[str, Any], where: str) -> Space:
         ...
     matinee.errors.SettingError: mine.toml: regularization: low (9) is not below high (5).
     """
-    kind = recipe_class(recipe)
+    kind = estimator_class(estimator)
     types = {one.name: one.type for one in fields(kind)}
     searched: dict[str, Range | Choice] = {}
     fixed: dict[str, Any] = {}
@@ -300,10 +303,10 @@ def space_of(recipe: str, said: Mapping[str, Any], where: str) -> Space:
         if outer not in types or outer in NOT_TUNED or (inner and not _is_mapping(types[outer])):
             known = ", ".join(one for one in types if one not in NOT_TUNED)
             raise SettingError(
-                f"{where}: {recipe} has no setting {name!r} to tune; it has {known}."
+                f"{where}: {estimator} has no setting {name!r} to tune; it has {known}."
             )
         if isinstance(value, dict):
-            searched[name] = _range(recipe, name, value, types[outer], f"{where}: {name}")
+            searched[name] = _range(estimator, name, value, types[outer], f"{where}: {name}")
         elif isinstance(value, list) and len(value) != 1:
             searched[name] = _choice(value, f"{where}: {name}")
         else:
@@ -314,12 +317,12 @@ def space_of(recipe: str, said: Mapping[str, Any], where: str) -> Space:
             raise SettingError(f"{where}: {outer} is given both whole and in parts.")
     for name, part in searched.items():
         for value in part.ends:
-            _check(recipe, name, value, types, where)
+            _check(estimator, name, value, types, where)
     for name, value in fixed.items():
-        _check(recipe, name, value, types, where)
+        _check(estimator, name, value, types, where)
     if not searched:
         raise SettingError(f"{where}: nothing to search; give a range or a list of values.")
-    return Space(recipe, searched, fixed)
+    return SearchSpace(estimator, searched, fixed)
 
 
 def _flat(said: Mapping[str, Any], types: Mapping[str, Any]) -> dict[str, Any]:
@@ -333,7 +336,7 @@ def _flat(said: Mapping[str, Any], types: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _range(recipe: str, name: str, said: Mapping[str, Any], kind: Any, where: str) -> Range:
+def _range(estimator: str, name: str, said: Mapping[str, Any], kind: Any, where: str) -> Range:
     for key in said:
         if key not in RANGE_KEYS:
             raise SettingError(f"{where}: a range has {', '.join(RANGE_KEYS)}, not {key!r}.")
@@ -357,7 +360,7 @@ def _range(recipe: str, name: str, said: Mapping[str, Any], kind: Any, where: st
         raise SettingError(f"{where}: low ({low!r}) is not below high ({high!r}).")
     if said.get("log") and not low > 0:  # type: ignore[operator]
         raise SettingError(f"{where}: with log, low is above 0, not {low!r}.")
-    by_data = name == RELATIVE and hasattr(recipe_class(recipe), "usual_regularization")
+    by_data = name == RELATIVE and hasattr(estimator_class(estimator), "usual_regularization")
     if said.get("relative") and not by_data:
         raise SettingError(f"{where}: relative is for the {RELATIVE} of als and ials only.")
     to = int if whole else float
@@ -383,13 +386,13 @@ def _choice(said: list[Any], where: str) -> Choice:
     return Choice(values)
 
 
-def _check(recipe: str, name: str, value: Any, types: Mapping[str, Any], where: str) -> None:
+def _check(estimator: str, name: str, value: Any, types: Mapping[str, Any], where: str) -> None:
     """Refuse a value that the recipe refuses."""
     kind = types[name.partition(".")[0]]
     if kind in WHOLE and type(value) is not int:
         raise SettingError(f"{where}: {name} is a whole number, not {value!r}.")
     try:
-        recipe_with(recipe, {name: value})
+        estimator_with(estimator, {name: value})
     except SettingError as problem:
         raise SettingError(f"{where}: {problem}") from None
     except (TypeError, ValueError, AttributeError):

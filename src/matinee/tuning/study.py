@@ -38,7 +38,7 @@ FIRST = "first"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 UNUSABLE = (SQLAlchemyError, StorageInternalError)
 """How it shows that a study's file cannot be used."""
-DATA = {"data": "ratings", "movies": "movies, with their years and genres,"}
+DATA = {"data": "ratings", "items": "movies, with their years and genres,"}
 NAMES = {
     "model": "--model",
     "metric": "--metric",
@@ -53,7 +53,7 @@ NAMES = {
 
 
 @contextmanager
-def at_work(
+def open_study(
     folder: Path,
     identity: Mapping[str, Any],
     *,
@@ -99,7 +99,7 @@ def at_work(
                 load_if_exists=True,
             )
 
-    with _opening(folder), alone_with(folder) as alone:
+    with _opening(folder), exclusive_lock(folder) as alone:
         if alone:
             study = opened()
             if "identity" not in study.user_attrs and not finished(study):
@@ -109,7 +109,7 @@ def at_work(
                     if settings not in there:
                         study.enqueue_trial(dict(settings), user_attrs={FIRST: True})
                 study.set_user_attr("identity", same)
-            bury(study)
+            requeue_failed_trials(study)
     with ExitStack() as held:
         with progress("Waiting for another process at this study"):
             held.enter_context(locked(folder, shared=True))
@@ -120,7 +120,7 @@ def at_work(
 
 
 @contextmanager
-def alone_with(folder: Path) -> Iterator[bool]:
+def exclusive_lock(folder: Path) -> Iterator[bool]:
     """Whether nobody else works on the study; if so, nobody will begin to before the block ends."""
     with locked(folder, wait=False) as alone:
         yield alone or not LOCKS  # where there are no locks, one process is up to the user
@@ -131,7 +131,7 @@ def finished(study: Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=FINISHED)
 
 
-def bury(study: Study) -> None:
+def requeue_failed_trials(study: Study) -> None:
     """End the trials of processes that are no more, and have them made again.
 
     For who is alone with the study.
@@ -149,7 +149,9 @@ def bury(study: Study) -> None:
 
 
 @contextmanager
-def told_plainly(folder: Path, kinds: tuple[type[Exception], ...] = UNUSABLE) -> Iterator[None]:
+def storage_errors_as_run_error(
+    folder: Path, kinds: tuple[type[Exception], ...] = UNUSABLE
+) -> Iterator[None]:
     """Errors of the file as `RunError`."""
     try:
         yield
@@ -164,7 +166,7 @@ def told_plainly(folder: Path, kinds: tuple[type[Exception], ...] = UNUSABLE) ->
 
 def _opening(folder: Path) -> AbstractContextManager[None]:
     """The same for opening, where a file that says strange things breaks in many ways."""
-    return told_plainly(folder, (Exception,))
+    return storage_errors_as_run_error(folder, (Exception,))
 
 
 def first_line(problem: BaseException) -> str:

@@ -12,13 +12,13 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvin
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError, SettingError
 from matinee.models.als import ALS
-from matinee.models.base import can_be_watched, to_the_end
+from matinee.models.base import run_to_end, supports_callback
 from matinee.models.bayesian.estimator import BayesianMF
 from matinee.models.implicit_als import ImplicitALS
-from matinee.models.recommender import FactorModel
-from matinee.models.registry import recipe_class
-from matinee.tuning.objective import Objective
-from matinee.tuning.search_space import Space, recipe_with
+from matinee.models.recommender import Recommender
+from matinee.models.registry import estimator_class
+from matinee.tuning.objective import Objective, Part
+from matinee.tuning.search_space import SearchSpace, estimator_with
 from matinee.tuning.study import UNUSABLE, first_line
 
 GROWING = (ALS, ImplicitALS)
@@ -30,31 +30,28 @@ STAGES = 10  # moments of a training at which it may be stopped
 WATCHED = {False: "validation_rmse", True: "validation_hit_rate"}
 """What the history of a training tells of the validation part: for stars, for lists."""
 
-Part = tuple[Dataset, Dataset]
-"""What a trial is trained on, and what it is judged by."""
 
-
-def grows(recipe: str) -> bool:
+def grows(estimator: str) -> bool:
     """Whether trials of this recipe grow."""
-    return issubclass(recipe_class(recipe), GROWING)
+    return issubclass(estimator_class(estimator), GROWING)
 
 
-def pruner_of(recipe: str) -> BasePruner:
+def pruner_of(estimator: str) -> BasePruner:
     """What decides which trials of a recipe end early."""
-    if grows(recipe):
+    if grows(estimator):
         return SuccessiveHalvingPruner(min_resource=1, reduction_factor=REDUCTION)
-    if can_be_watched(recipe_class(recipe)):
+    if supports_callback(estimator_class(estimator)):
         return MedianPruner(n_startup_trials=4, n_warmup_steps=1)
     return NopPruner()
 
 
 @dataclass
-class Trials:
+class TrialRunner:
     """What a search calls for each trial.
 
     Parameters
     ----------
-    space : Space
+    space : SearchSpace
     objective : Objective
     parts : sequence of (Dataset, Dataset)
         To train on and to judge by; a trial's value is the mean over them.
@@ -63,15 +60,15 @@ class Trials:
     threads : int, optional
     """
 
-    space: Space
+    space: SearchSpace
     objective: Objective
     parts: Sequence[Part]
     seed: int = 0
     threads: int | None = None
-    _begun: list[tuple[Mapping[str, Any], list[FactorModel]]] = field(default_factory=list)
+    _begun: list[tuple[Mapping[str, Any], list[Recommender]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._judges = [self.objective.on(*part) for part in self.parts]
+        self._evaluates = [self.objective.on(*part) for part in self.parts]
 
     def __call__(self, trial: Trial) -> float:
         """The value of a trial, the mean over parts.
@@ -84,11 +81,11 @@ class Trials:
         """
         values = self.space.suggest(trial)
         try:
-            recipes = [self._recipe(values, train) for train, _ in self.parts]
-            if isinstance(recipes[0], GROWING):
-                value = self._grow(trial, values, recipes)
+            estimators = [self._estimator(values, train) for train, _ in self.parts]
+            if isinstance(estimators[0], GROWING):
+                value = self._grow(trial, values, estimators)
             else:
-                value = self._watch(trial, recipes)
+                value = self._watch(trial, estimators)
             if not math.isfinite(value):
                 raise SettingError(f"Its {self.objective.metric} is no number.")
             return value
@@ -101,22 +98,22 @@ class Trials:
         trial.set_user_attr("broke", why)
         raise TrialPruned
 
-    def _recipe(self, values: Mapping[str, Any], train: Dataset) -> Any:
+    def _estimator(self, values: Mapping[str, Any], train: Dataset) -> Any:
         feedback = "implicit" if self.objective.of_lists else "explicit"
         settings = self.space.settings(values, train.ratings)
-        return recipe_with(self.space.recipe, settings, seed=self.seed, feedback=feedback)
+        return estimator_with(self.space.estimator, settings, seed=self.seed, feedback=feedback)
 
-    def _grow(self, trial: Trial, values: Mapping[str, Any], recipes: Sequence[Any]) -> float:
+    def _grow(self, trial: Trial, values: Mapping[str, Any], estimators: Sequence[Any]) -> float:
         """Few factors and iterations first, from vectors that are there; the last size is whole.
 
         That one begins with nothing, so a value of a trial that got to its end is the value of
         its settings, whatever was tried before.
         """
-        ladders = [rungs(recipe) for recipe in recipes]
+        ladders = [resource_levels(estimator) for estimator in estimators]
         smallest, *larger = ladders[0]
         models = self._nearest(values, smallest.factors) if larger else None
         if models:
-            ladders = [[sooner(first), *rest] for first, *rest in ladders]
+            ladders = [[warm_started(first), *rest] for first, *rest in ladders]
         value = math.nan
         for rung, sizes in enumerate(zip(*ladders, strict=True)):
             last = rung == len(larger)
@@ -134,7 +131,7 @@ class Trials:
                     raise TrialPruned
         return value
 
-    def _nearest(self, values: Mapping[str, Any], factors: int) -> list[FactorModel] | None:
+    def _nearest(self, values: Mapping[str, Any], factors: int) -> list[Recommender] | None:
         """The first vectors of an earlier trial along the path of regularizations."""
 
         def distance(other: Mapping[str, Any]) -> float:
@@ -144,24 +141,27 @@ class Trials:
         fitting = [one for one in self._begun if _factors(one[1][0]) <= factors]
         return min(fitting, key=lambda one: distance(one[0]))[1] if fitting else None
 
-    def _watch(self, trial: Trial, recipes: Sequence[Any]) -> float:
+    def _watch(self, trial: Trial, estimators: Sequence[Any]) -> float:
         """Fit whole; the first part's history tells, as it is made, whether to go on."""
         models = []
-        for number, ((train, validation), recipe) in enumerate(
-            zip(self.parts, recipes, strict=True)
+        for number, ((train, validation), estimator) in enumerate(
+            zip(self.parts, estimators, strict=True)
         ):
-            shorter = shortened(recipe)
+            shorter = shortened_chain(estimator)
             more: dict[str, Any] = {}
-            if can_be_watched(recipe):
-                more = {"watch": to_the_end}
-            if can_be_watched(recipe) and number == 0:
-                watch = _Watcher(trial, _length(shorter), WATCHED[self.objective.of_lists])
-                more = {"validation": validation, "watch": watch.see}
+            if supports_callback(estimator):
+                more = {"watch": run_to_end}
+            if supports_callback(estimator) and number == 0:
+                callback = _Watcher(trial, _length(shorter), WATCHED[self.objective.of_lists])
+                more = {"validation": validation, "watch": callback.see}
             models.append(shorter.fit(train, threads=self.threads, **more))
         return self._mean(models)
 
-    def _mean(self, models: Sequence[FactorModel]) -> float:
-        found = [judge(model) for judge, model in zip(self._judges, models, strict=True)]
+    def _mean(self, models: Sequence[Recommender]) -> float:
+        found = [
+            evaluate_ranking(model)
+            for evaluate_ranking, model in zip(self._evaluates, models, strict=True)
+        ]
         return float(np.mean(found))
 
 
@@ -171,19 +171,19 @@ class _Watcher:
 
     trial: Trial
     length: int
-    figure: str
+    metric: str
     stage: int = 0
 
     def see(self, row: Mapping[str, Any]) -> None:
         stage = STAGES * row["iteration"] // self.length
         if self.stage < stage < STAGES:
             self.stage = stage
-            self.trial.report(float(row[self.figure]), stage)
+            self.trial.report(float(row[self.metric]), stage)
             if self.trial.should_prune():
                 raise TrialPruned
 
 
-def rungs(recipe: Any) -> list[Any]:
+def resource_levels(estimator: Any) -> list[Any]:
     """The sizes that a trial of this recipe grows through; the last one is whole.
 
     Half of the factors for two fifths of the iterations, for another fifth, then the recipe as it
@@ -192,40 +192,42 @@ def rungs(recipe: Any) -> list[Any]:
 
     Examples
     --------
-    >>> [(one.factors, one.iterations) for one in rungs(ALS(factors=64))]
+    >>> [(one.factors, one.iterations) for one in resource_levels(ALS(factors=64))]
     [(32, 6), (32, 3), (64, 15)]
     """
-    if recipe.factors < 2 or recipe.iterations < 5:
-        return [recipe]
+    if estimator.factors < 2 or estimator.iterations < 5:
+        return [estimator]
     smaller = [
         replace(
-            recipe, factors=recipe.factors // 2, iterations=round(fifths * recipe.iterations / 5)
+            estimator,
+            factors=estimator.factors // 2,
+            iterations=round(fifths * estimator.iterations / 5),
         )
         for fifths in (2, 1)
     ]
-    return [*smaller, recipe]
+    return [*smaller, estimator]
 
 
-def sooner(recipe: Any) -> Any:
+def warm_started(estimator: Any) -> Any:
     """A third of the iterations, for one that begins with vectors of another trial."""
-    return replace(recipe, iterations=round(recipe.iterations / 3))
+    return replace(estimator, iterations=round(estimator.iterations / 3))
 
 
-def shortened(recipe: Any) -> Any:
+def shortened_chain(estimator: Any) -> Any:
     """The recipe as a trial runs it: chains take minutes, and settings show in a part of one."""
-    if not isinstance(recipe, BayesianMF):
-        return recipe
-    iterations, burn_in = max(2, recipe.iterations // CHAIN), recipe.burn_in
+    if not isinstance(estimator, BayesianMF):
+        return estimator
+    iterations, burn_in = max(2, estimator.iterations // CHAIN), estimator.burn_in
     if burn_in is not None:
         burn_in = min(burn_in // CHAIN, iterations - 1)
-    return replace(recipe, iterations=iterations, burn_in=burn_in)
+    return replace(estimator, iterations=iterations, burn_in=burn_in)
 
 
-def _length(recipe: Any) -> int:
-    length: int = recipe.iterations if hasattr(recipe, "iterations") else recipe.epochs
+def _length(estimator: Any) -> int:
+    length: int = estimator.iterations if hasattr(estimator, "iterations") else estimator.epochs
     return length
 
 
-def _factors(model: FactorModel) -> int:
-    head: Any = model.rating or model.ranking
-    return int(head.item_rows.shape[1]) - (model.rating is not None)
+def _factors(model: Recommender) -> int:
+    head: Any = model.rating_head or model.ranking_head
+    return int(head.item_params.shape[1]) - (model.rating_head is not None)

@@ -7,21 +7,21 @@ import pytest
 from forward import SHORT, KilledError
 
 from matinee.models.bayesian import BayesianMF
-from matinee.models.bayesian.sampler import Chain
+from matinee.models.bayesian.sampler import GibbsSampler
 
 
 @pytest.fixture(scope="session")
 def seen(parts):
-    """The training part, its viewers with traits."""
+    """The training part, its users with traits."""
     count = len(parts[0].ratings.user_ids)
     ages = [None if k % 7 == 0 else 18 + k % 50 for k in range(count)]
     genders = ["F" if k % 3 else "M" for k in range(count)]
-    return replace(parts[0], viewers=pl.DataFrame({"age": ages, "gender": genders}))
+    return replace(parts[0], users=pl.DataFrame({"age": ages, "gender": genders}))
 
 
 @pytest.fixture(scope="session")
 def small(seen):
-    """The ratings of the first 40 viewers."""
+    """The ratings of the first 40 users."""
     return replace(seen, ratings=seen.ratings.take(seen.ratings.user < 40))
 
 
@@ -34,18 +34,18 @@ def bayes(seen, request):
 @pytest.fixture
 def end_at(monkeypatch):
     """`end_at(k, error)`: the k-th sweep from now on does not begin; `end_at(0)`: all do."""
-    draw, seen = Chain.draw, []
+    draw, seen = GibbsSampler.draw, []
 
     def arm(sweep, error=KilledError):
         seen.clear()
 
-        def dying(chain, threads=None):
-            seen.append(chain.sweep)
+        def dying(sampler, threads=None):
+            seen.append(sampler.sweep)
             if len(seen) == sweep:
                 raise error
-            draw(chain, threads)
+            draw(sampler, threads)
 
-        monkeypatch.setattr(Chain, "draw", dying)
+        monkeypatch.setattr(GibbsSampler, "draw", dying)
         return seen
 
     return arm

@@ -16,14 +16,14 @@ class KilledError(Exception):
 
 
 def tiny_data(ratings=16, days=3):
-    """5 viewers with traits, 4 movies; a few days, and several ratings in one moment."""
-    data, _ = generate(viewers=5, movies=4, ratings=ratings, seed=0)
+    """5 users with traits, 4 movies; a few days, and several ratings in one moment."""
+    data, _ = generate(users=5, items=4, ratings=ratings, seed=0)
     rng = np.random.default_rng(1)
     times = DAY * rng.integers(0, days, ratings) + 200 * rng.integers(0, 3, ratings)
     traits = pl.DataFrame({"age": [20, 31, 44, 21, 30], "gender": ["M", "F", "F", "M", "F"]})
-    stars = np.resize(np.float32([1, 2, 3]), ratings)
-    timed = replace(data.ratings, timestamp=times.astype(np.int64), stars=stars)
-    return replace(data, ratings=timed, viewers=traits)
+    values = np.resize(np.float32([1, 2, 3]), ratings)
+    timed = replace(data.ratings, timestamp=times.astype(np.int64), values=values)
+    return replace(data, ratings=timed, users=traits)
 
 
 def wishart(width, scale, rng):
@@ -63,57 +63,57 @@ def draw_side_from_prior(side, rng):
     return rows_around(means, side.precision, rng)
 
 
-def scores(chain):
+def scores(sampler):
     """Scores of the training ratings as the model is defined, drifts included, float64."""
-    total = np.zeros(len(chain.codes))
-    for s in range(chain.codes.shape[1]):
-        total += chain.biases[chain.codes[:, s]].astype(np.float64)
+    total = np.zeros(len(sampler.codes))
+    for s in range(sampler.codes.shape[1]):
+        total += sampler.biases[sampler.codes[:, s]].astype(np.float64)
         for t in range(s):
-            pair = chain.table[chain.codes[:, s]].astype(np.float64)
-            total += (pair * chain.table[chain.codes[:, t]]).sum(axis=1)
-    counts = np.diff(chain.timeline.first)
-    for drift in chain.drifts:
+            pair = sampler.table[sampler.codes[:, s]].astype(np.float64)
+            total += (pair * sampler.table[sampler.codes[:, t]]).sum(axis=1)
+    counts = np.diff(sampler.timeline.first)
+    for drift in sampler.drifts:
         total += np.repeat(drift.path, counts)
     return total
 
 
-def covariance_of_path(chain, drift):
+def covariance_of_path(sampler, drift):
     """Covariance of a drift's states at all moments, by the definition of the process."""
-    moments = chain.timeline.moments
-    viewer = np.repeat(np.arange(len(moments.starts) - 1), np.diff(moments.starts))
+    moments = sampler.timeline.moments
+    user = np.repeat(np.arange(len(moments.starts) - 1), np.diff(moments.starts))
     apart = np.abs(moments.times[:, None] - moments.times)
-    same = viewer[:, None] == viewer
+    same = user[:, None] == user
     return np.where(same, drift.variance * np.exp(-apart / drift.memory), 0.0)
 
 
-def draw_from_prior(chain, rng):
+def draw_from_prior(sampler, rng):
     """Put a chain into a state drawn from the model, data included."""
-    for side in chain.sides:
+    for side in sampler.sides:
         rows = draw_side_from_prior(side, rng)
         part = slice(side.first, side.first + side.size)
-        chain.biases[part], chain.table[part, : chain.factors] = rows[:, 0], rows[:, 1:]
-    for drift in chain.drifts:
+        sampler.biases[part], sampler.table[part, : sampler.factors] = rows[:, 0], rows[:, 1:]
+    for drift in sampler.drifts:
         drift.path[:] = rng.multivariate_normal(
-            np.zeros(len(drift.path)), covariance_of_path(chain, drift), method="eigh"
+            np.zeros(len(drift.path)), covariance_of_path(sampler, drift), method="eigh"
         )
-    likelihood, ordinal = chain.likelihood, len(chain.likelihood.cuts) > 0
+    likelihood, ordinal = sampler.likelihood, len(sampler.likelihood.cuts) > 0
     if not ordinal:
         likelihood.precision = rng.gamma(1.0)
-    noise = rng.standard_normal(len(chain.codes)) / np.sqrt(likelihood.precision)
-    seen = scores(chain) + noise
+    noise = rng.standard_normal(len(sampler.codes)) / np.sqrt(likelihood.precision)
+    seen = scores(sampler) + noise
     likelihood.residual[:] = noise
     if ordinal:
         likelihood.latent[:] = seen
         likelihood.levels[:] = np.searchsorted(likelihood.cuts[1:-1], seen)
     else:
-        likelihood.stars[:] = seen
+        likelihood.values[:] = seen
 
 
 def assert_same(one, other):
     """The same model to the last bit, and the same history but for its seconds."""
-    for name, value in vars(one.rating).items():
+    for name, value in vars(one.rating_head).items():
         if isinstance(value, np.ndarray):
-            assert np.array_equal(value, getattr(other.rating, name)), name
+            assert np.array_equal(value, getattr(other.rating_head, name)), name
     for name in ("mean", "regularization", "exponent"):
-        assert getattr(one.rating, name) == getattr(other.rating, name), name
+        assert getattr(one.rating_head, name) == getattr(other.rating_head, name), name
     assert one.history.drop("seconds").equals(other.history.drop("seconds"))

@@ -20,28 +20,28 @@ FILE = "rating.safetensors"
 def fitted(small, request):
     """Models with all there is, and with as little as there can be."""
     if request.param == "bare":
-        recipe = BayesianMF(**{**SHORT, "iterations": 9}, features="none", likelihood="normal")
-        return recipe.fit(small)
+        estimator = BayesianMF(**{**SHORT, "iterations": 9}, features="none", likelihood="normal")
+        return estimator.fit(small)
     return BayesianMF(**SHORT, likelihood=request.param).fit(small)
 
 
 def test_a_loaded_model_answers_with_the_same_bits(fitted, tmp_path):
     loaded = matinee.load(fitted.save(tmp_path / "run"))
-    for name, value in vars(fitted.rating).items():
+    for name, value in vars(fitted.rating_head).items():
         if isinstance(value, np.ndarray):
-            other = getattr(loaded.rating, name)
+            other = getattr(loaded.rating_head, name)
             assert (value.dtype, value.shape) == (other.dtype, other.shape)
             assert value.tobytes() == other.tobytes(), name
-    movies = fitted.items[:50]
+    items = fitted.items[:50]
     for times in (None, 10**9):
-        one, other = (model.predict(1, movies, times, interval=0.8) for model in (fitted, loaded))
+        one, other = (model.predict(1, items, times, interval=0.8) for model in (fitted, loaded))
         assert np.array_equal(one[0], other[0])
         assert np.array_equal(one[1], other[1])
     new = {1: 5, 8: 2}
     for model in (fitted, loaded):
-        assert model.predict_distribution(model.fold_in(new), [3, 4]).width == 10
+        assert model.predict_proba(model.fold_in(new), [3, 4]).width == 10
     assert np.array_equal(
-        fitted.predict(fitted.fold_in(new), movies), loaded.predict(loaded.fold_in(new), movies)
+        fitted.predict(fitted.fold_in(new), items), loaded.predict(loaded.fold_in(new), items)
     )
     assert loaded.recommend(1).equals(fitted.recommend(1))
     assert loaded.explain(1, 5).equals(fitted.explain(1, 5))
@@ -56,10 +56,16 @@ def of_ratings(model):
     from matinee.data import Dataset, Ratings
     from matinee.kernels.csr import row_of_entries
 
-    rated = model.rated
-    user = row_of_entries(rated).astype(np.int32)
+    interactions = model.interactions
+    user = row_of_entries(interactions).astype(np.int32)
     ratings = Ratings(
-        user, rated.indices, rated.values, None, model.user_ids, model.catalog.ids, model.scale
+        user,
+        interactions.indices,
+        interactions.values,
+        None,
+        model.user_ids,
+        model.catalog.ids,
+        model.scale,
     )
     return Dataset(ratings, model.catalog)
 

@@ -20,12 +20,12 @@ from matinee.models.bayesian import BayesianMF
 from matinee.models.bayesian import checkpoint as checkpoints
 from matinee.storage.checkpoint import STATE, Checkpointed
 
-RECIPE = BayesianMF(**SHORT)
+ESTIMATOR = BayesianMF(**SHORT)
 PLACE = "bayesianmf"
 
 
 def data_of_the_killed():
-    return generate(viewers=20, movies=15, ratings=200, seed=0)[0]
+    return generate(users=20, items=15, ratings=200, seed=0)[0]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def small():
 @pytest.fixture(scope="module")
 def whole(small):
     """The model of a chain that nothing happens to."""
-    return RECIPE.fit(small, test=small)
+    return ESTIMATOR.fit(small, test=small)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def whole(small):
 def test_a_killed_chain_ends_with_the_same_model(
     small, tmp_path, end_at, whole, every, sweep, rest
 ):
-    again = Checkpointed(RECIPE, tmp_path, every=every)
+    again = Checkpointed(ESTIMATOR, tmp_path, every=every)
     end_at(sweep)
     with pytest.raises(KilledError):
         again.fit(small, test=small)
@@ -69,10 +69,10 @@ def test_a_killed_chain_ends_with_the_same_model(
     ids=str,
 )
 def test_chains_of_all_kinds_go_on(small, tmp_path, end_at, change):
-    recipe = replace(RECIPE, **change)
-    whole = recipe.fit(small)
-    again = Checkpointed(recipe, tmp_path, every=3)
-    end_at(recipe.iterations - 3)
+    estimator = replace(ESTIMATOR, **change)
+    whole = estimator.fit(small)
+    again = Checkpointed(estimator, tmp_path, every=3)
+    end_at(estimator.iterations - 3)
     with pytest.raises(KilledError):
         again.fit(small)
     end_at(0)
@@ -80,7 +80,7 @@ def test_chains_of_all_kinds_go_on(small, tmp_path, end_at, change):
 
 
 def test_a_finished_chain_gives_its_model_at_once(small, tmp_path, end_at, whole):
-    again = Checkpointed(RECIPE, tmp_path)
+    again = Checkpointed(ESTIMATOR, tmp_path)
     first = again.fit(small, test=small)
     seen = end_at(1)
     second = again.fit(small, test=small)
@@ -90,17 +90,17 @@ def test_a_finished_chain_gives_its_model_at_once(small, tmp_path, end_at, whole
 
 
 def test_a_finished_chain_goes_on_to_more_iterations(small, tmp_path, end_at, whole):
-    Checkpointed(replace(RECIPE, iterations=12), tmp_path).fit(small, test=small)
+    Checkpointed(replace(ESTIMATOR, iterations=12), tmp_path).fit(small, test=small)
     seen = end_at(0)
-    model = Checkpointed(RECIPE, tmp_path).fit(small, test=small)
+    model = Checkpointed(ESTIMATOR, tmp_path).fit(small, test=small)
     assert seen == list(range(12, 24))
     assert_same(whole, model)
 
 
 def test_a_chain_that_has_gone_further_is_refused(small, tmp_path):
-    Checkpointed(RECIPE, tmp_path).fit(small)
+    Checkpointed(ESTIMATOR, tmp_path).fit(small)
     with pytest.raises(RunError, match="of 24 iterations, 12 are") as refused:
-        Checkpointed(replace(RECIPE, iterations=12), tmp_path).fit(small)
+        Checkpointed(replace(ESTIMATOR, iterations=12), tmp_path).fit(small)
     assert "\n" not in str(refused.value)
 
 
@@ -116,42 +116,42 @@ def test_a_chain_that_has_gone_further_is_refused(small, tmp_path):
     ],
     ids=str,
 )
-def test_a_state_of_another_recipe_is_refused(small, tmp_path, change):
-    Checkpointed(replace(RECIPE, iterations=10), tmp_path).fit(small)
+def test_a_state_of_another_estimator_is_refused(small, tmp_path, change):
+    Checkpointed(replace(ESTIMATOR, iterations=10), tmp_path).fit(small)
     before = (tmp_path / PLACE / STATE).read_bytes()
     with pytest.raises(RunError, match="other settings"):
-        Checkpointed(replace(RECIPE, **change), tmp_path).fit(small)
+        Checkpointed(replace(ESTIMATOR, **change), tmp_path).fit(small)
     assert (tmp_path / PLACE / STATE).read_bytes() == before
 
 
 def test_a_state_of_other_data_is_refused(small, tmp_path):
     less = replace(small, ratings=small.ratings.take(np.arange(150)))
-    Checkpointed(RECIPE, tmp_path).fit(small, test=small)
-    stars = replace(small, ratings=replace(small.ratings, stars=5.5 - small.ratings.stars))
+    Checkpointed(ESTIMATOR, tmp_path).fit(small, test=small)
+    values = replace(small, ratings=replace(small.ratings, values=5.5 - small.ratings.values))
     times = replace(small, ratings=replace(small.ratings, timestamp=small.ratings.timestamp + 1))
-    for data, judged in (
+    for data, evaluated in (
         (less, {"test": small}),
-        (stars, {"test": small}),
+        (values, {"test": small}),
         (times, {"test": small}),
         (small, {}),
         (small, {"validation": small}),
         (small, {"test": less}),
     ):
         with pytest.raises(RunError, match="other data"):
-            Checkpointed(RECIPE, tmp_path).fit(data, **judged)
+            Checkpointed(ESTIMATOR, tmp_path).fit(data, **evaluated)
 
 
 def test_states_hold_every_draw_once(small, tmp_path, monkeypatch):
     """A state is written with the new draws alone."""
-    written, save = [], checkpoints.save_file
+    format_setting, save = [], checkpoints.save_file
     monkeypatch.setattr(
         checkpoints,
         "save_file",
-        lambda what, path, **how: written.append(path.name) or save(what, path, **how),
+        lambda what, path, **how: format_setting.append(path.name) or save(what, path, **how),
     )
-    Checkpointed(RECIPE, tmp_path, every=1).fit(small)
+    Checkpointed(ESTIMATOR, tmp_path, every=1).fit(small)
     names = [f"draw-{number:06}.safetensors" for number in range(16)]
-    assert sorted(name for name in written if name != STATE) == names
+    assert sorted(name for name in format_setting if name != STATE) == names
     assert {path.name for path in (tmp_path / PLACE).iterdir()} == {STATE, *names}
     assert [path.name for path in tmp_path.iterdir()] == [PLACE]
 
@@ -163,16 +163,16 @@ def test_a_file_system_without_links_will_do(small, tmp_path, end_at, monkeypatc
     monkeypatch.setattr(os, "link", refuse)
     end_at(20)
     with pytest.raises(KilledError):
-        Checkpointed(RECIPE, tmp_path, every=2).fit(small, test=small)
+        Checkpointed(ESTIMATOR, tmp_path, every=2).fit(small, test=small)
     end_at(0)
-    assert_same(whole, Checkpointed(RECIPE, tmp_path, every=2).fit(small, test=small))
+    assert_same(whole, Checkpointed(ESTIMATOR, tmp_path, every=2).fit(small, test=small))
 
 
 @pytest.fixture(scope="module")
 def half(small, tmp_path_factory):
     """The folder of a chain with twelve of its sweeps."""
     folder = tmp_path_factory.mktemp("half")
-    Checkpointed(replace(RECIPE, iterations=12), folder).fit(small)
+    Checkpointed(replace(ESTIMATOR, iterations=12), folder).fit(small)
     return folder
 
 
@@ -265,7 +265,7 @@ DAMAGES = {
     "a lost draw": lambda place: (place / "draw-000001.safetensors").unlink(),
     "an empty draw": lambda place: (place / "draw-000001.safetensors").write_bytes(b""),
     "a draw without factors": draw_of(lambda arrays: arrays.pop("table")),
-    "a draw of another shape": draw_of(lambda a: a.update(usual=a["usual"][1:].copy())),
+    "a draw of another shape": draw_of(lambda a: a.update(default=a["usual"][1:].copy())),
     "a draw that is no number": draw_of(lambda a: a["noise"].__setitem__(0, np.nan)),
 }
 
@@ -274,14 +274,14 @@ DAMAGES = {
 def test_a_damaged_state_is_refused(small, tmp_path, state, damage):
     DAMAGES[damage](state)
     with pytest.raises(RunError, match=r"state\.safetensors") as refused:
-        Checkpointed(RECIPE, tmp_path).fit(small)
+        Checkpointed(ESTIMATOR, tmp_path).fit(small)
     assert "\n" not in str(refused.value)
 
 
 def test_an_undamaged_copy_of_a_state_goes_on(small, tmp_path, state, end_at):
     forged()(state)
     seen = end_at(0)
-    assert_same(RECIPE.fit(small), Checkpointed(RECIPE, tmp_path).fit(small))
+    assert_same(ESTIMATOR.fit(small), Checkpointed(ESTIMATOR, tmp_path).fit(small))
     assert seen[24:] == list(range(12, 24))
 
 
@@ -289,13 +289,13 @@ def test_a_folder_with_something_else_is_refused(small, tmp_path):
     (tmp_path / PLACE).mkdir()
     (tmp_path / PLACE / "mine").write_text("mine")
     with pytest.raises(RunError, match="no checkpoint"):
-        Checkpointed(RECIPE, tmp_path).fit(small)
+        Checkpointed(ESTIMATOR, tmp_path).fit(small)
     assert (tmp_path / PLACE / "mine").read_text() == "mine"
 
 
 def test_every_is_at_least_one(tmp_path):
     with pytest.raises(SettingError, match="every"):
-        Checkpointed(RECIPE, tmp_path, every=0)
+        Checkpointed(ESTIMATOR, tmp_path, every=0)
 
 
 KILLED = """
@@ -325,16 +325,16 @@ def test_killed_at_any_step_of_saving_it_ends_with_the_same_model(tmp_path, step
     )
     assert child.returncode == -signal.SIGKILL, child.stderr.decode()
     data = data_of_the_killed()
-    recipe = replace(RECIPE, iterations=11)
-    assert_same(recipe.fit(data), Checkpointed(recipe, tmp_path).fit(data))
+    estimator = replace(ESTIMATOR, iterations=11)
+    assert_same(estimator.fit(data), Checkpointed(estimator, tmp_path).fit(data))
     assert [path.name for path in tmp_path.iterdir()] == [PLACE]
 
 
 def test_a_chain_of_which_nothing_counts_is_refused(small, tmp_path, end_at):
-    recipe = replace(RECIPE, iterations=64, burn_in=None)  # sixteen sweeps do not count
+    estimator = replace(ESTIMATOR, iterations=64, burn_in=None)  # sixteen sweeps do not count
     end_at(9)
     with pytest.raises(KilledError):
-        Checkpointed(recipe, tmp_path, every=8).fit(small)
+        Checkpointed(estimator, tmp_path, every=8).fit(small)
     end_at(0)
     with pytest.raises(SettingError, match="Nothing of these 8 iterations counts yet"):
-        Checkpointed(replace(recipe, iterations=8), tmp_path).fit(small)
+        Checkpointed(replace(estimator, iterations=8), tmp_path).fit(small)

@@ -6,9 +6,9 @@ from forward import covariance_of_path, dense, scores, tiny_data
 
 from matinee.kernels.ordinal import normal_distribution
 from matinee.models.bayesian.likelihoods import NormalLikelihood, OrdinalLikelihood
-from matinee.models.bayesian.sampler import Chain, Side, draw_wishart
-from matinee.models.bayesian.side_information import Features, Link, features_of_viewers
-from matinee.models.bayesian.temporal import Drift, Timeline
+from matinee.models.bayesian.sampler import FactorBlock, GibbsSampler, draw_wishart
+from matinee.models.bayesian.side_information import FeatureLink, Features, features_of_users
+from matinee.models.bayesian.temporal import Drift, RatingTimeline
 
 PRECISION = np.array([[2.0, 0.5, -0.3], [0.5, 1.0, 0.2], [-0.3, 0.2, 0.7]])
 
@@ -41,7 +41,7 @@ def test_wishart_matrices_have_the_mean_and_variances_of_the_distribution(freedo
 
 def test_mean_and_precision_of_rows_follow_their_normal_wishart_posterior():
     """Of few rows, so that the prior counts."""
-    side = Side.start(0, 0, np.arange(3, dtype=np.int32), Features.of_groups(3, {}), 3)
+    side = FactorBlock.start(0, 0, np.arange(3, dtype=np.int32), Features.of_groups(3, {}), 3)
     rows = np.random.default_rng(0).normal(2.0, 1.0, (3, 3))
     average = rows.mean(axis=0)
     around = rows - average
@@ -64,8 +64,8 @@ def test_mean_and_precision_of_rows_follow_their_normal_wishart_posterior():
 
 @pytest.fixture
 def link():
-    """Five viewers with traits and what they rated; groups of very different precisions."""
-    link = Link.start(features_of_viewers(tiny_data(), ("traits", "rated")), 3)
+    """Five users with traits and what they rated; groups of very different precisions."""
+    link = FeatureLink.start(features_of_users(tiny_data(), ("traits", "rated")), 3)
     link.precisions = np.array([0.4, 5.0, 1.5])
     return link
 
@@ -109,13 +109,13 @@ def test_what_features_say_of_rows_is_their_matrix_times_the_links(link):
 
 
 def test_the_noise_is_drawn_from_its_gamma_posterior():
-    stars = np.random.default_rng(0).normal(3, 1.3, 40).astype(np.float32)
-    likelihood = NormalLikelihood(stars, 3.0)
+    values = np.random.default_rng(0).normal(3, 1.3, 40).astype(np.float32)
+    likelihood = NormalLikelihood(values, 3.0)
     rng, draws = np.random.default_rng(1), []
     for sweep in range(4000):
         likelihood.draw(sweep, rng, 1)
         draws.append(likelihood.precision)
-    shape, rate = 21.0, 1 + np.square(stars - 3.0, dtype=np.float64).sum() / 2
+    shape, rate = 21.0, 1 + np.square(values - 3.0, dtype=np.float64).sum() / 2
     assert np.mean(draws) == pytest.approx(shape / rate, abs=5 * np.std(draws) / 4000**0.5)
     assert np.var(draws) == pytest.approx(shape / rate**2, rel=0.2)
 
@@ -123,17 +123,17 @@ def test_the_noise_is_drawn_from_its_gamma_posterior():
 def test_paths_are_drawn_from_their_joint_normal_posterior():
     """Against the covariance of the process and everything dense."""
     data = tiny_data()
-    chain = Chain(data, 1, None, ("drift",))
+    sampler = GibbsSampler(data, 1, None, ("drift",))
     timeline, drift = (
-        chain.timeline,
-        Drift(3e4, 0.8, np.zeros(len(chain.timeline.gaps), np.float32)),
+        sampler.timeline,
+        Drift(3e4, 0.8, np.zeros(len(sampler.timeline.gaps), np.float32)),
     )
     counts = np.diff(timeline.first)
     assert counts.max() > 1
     assert np.diff(timeline.moments.starts).max() > 2
     seen = np.random.default_rng(0).normal(size=len(data))
     shows = np.repeat(np.eye(len(counts)), counts, axis=0)  # which moment a rating is of
-    prior = covariance_of_path(chain, drift)
+    prior = covariance_of_path(sampler, drift)
     covariance = np.linalg.inv(np.linalg.inv(prior) + 1.7 * shows.T @ shows)
     residual = seen.astype(np.float32)
     rng, draws = np.random.default_rng(2), []
@@ -156,7 +156,7 @@ def test_memory_and_variance_of_a_drift_follow_their_posterior():
     ratings = type(table)(
         zero, zero, zero.astype(np.float32), times, table.user_ids, table.item_ids, table.scale
     )
-    timeline = Timeline.of(ratings)
+    timeline = RatingTimeline.of(ratings)
     apart = np.abs(times[:, None] - times)
 
     def covariance(memory, variance):
@@ -190,16 +190,16 @@ def test_memory_and_variance_of_a_drift_follow_their_posterior():
 
 
 def test_drifts_wait_before_memory_and_variance_are_drawn():
-    chain = Chain(tiny_data(), 1, None, ("drift",))
-    before = [(drift.memory, drift.variance) for drift in chain.drifts]
+    sampler = GibbsSampler(tiny_data(), 1, None, ("drift",))
+    before = [(drift.memory, drift.variance) for drift in sampler.drifts]
     for _ in range(5):
-        chain.draw(threads=1)
-    assert [(drift.memory, drift.variance) for drift in chain.drifts] == before
+        sampler.draw(threads=1)
+    assert [(drift.memory, drift.variance) for drift in sampler.drifts] == before
     for _ in range(20):
-        chain.draw(threads=1)
+        sampler.draw(threads=1)
     assert all(
         drift.memory != m and drift.variance != v
-        for drift, (m, v) in zip(chain.drifts, before, strict=True)
+        for drift, (m, v) in zip(sampler.drifts, before, strict=True)
     )
 
 
@@ -260,17 +260,17 @@ def test_cuts_and_latent_values_follow_their_posterior_given_the_scores(counts):
 
 
 def test_scores_are_biases_and_all_pairs_of_factors():
-    chain = Chain(tiny_data(), 3, None, ("date",))
+    sampler = GibbsSampler(tiny_data(), 3, None, ("date",))
     rng = np.random.default_rng(0)
-    chain.biases[:] = rng.normal(size=len(chain.biases))
-    chain.table[:, :3] = rng.normal(size=(len(chain.table), 3))
-    np.testing.assert_allclose(chain.scores(chain.codes), scores(chain), atol=1e-5)
+    sampler.biases[:] = rng.normal(size=len(sampler.biases))
+    sampler.table[:, :3] = rng.normal(size=(len(sampler.table), 3))
+    np.testing.assert_allclose(sampler.scores(sampler.codes), scores(sampler), atol=1e-5)
 
 
 def test_residuals_stay_what_scores_and_drifts_leave():
     for levels in (None, np.float32([1, 2, 3])):
-        chain = Chain(tiny_data(), 2, levels)
+        sampler = GibbsSampler(tiny_data(), 2, levels)
         for _ in range(150):
-            chain.draw(threads=1)
-        left = chain.likelihood.target() - scores(chain)
-        np.testing.assert_allclose(chain.likelihood.residual, left, atol=1e-4)
+            sampler.draw(threads=1)
+        left = sampler.likelihood.target() - scores(sampler)
+        np.testing.assert_allclose(sampler.likelihood.residual, left, atol=1e-4)

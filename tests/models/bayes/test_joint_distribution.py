@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from forward import draw_from_prior, draw_side_from_prior, tiny_data
 
-from matinee.models.bayesian import sampler as chains
+from matinee.models.bayesian import sampler as samplers
 from matinee.models.bayesian import temporal as drifts
 from matinee.models.bayesian import temporal as moments
-from matinee.models.bayesian.sampler import Chain, Side
-from matinee.models.bayesian.side_information import features_of_movies
+from matinee.models.bayesian.sampler import FactorBlock, GibbsSampler
+from matinee.models.bayesian.side_information import features_of_items
 
 FAR = 4.5  # standard errors
 
@@ -33,13 +33,13 @@ def about_side(side, rows):
     return np.concatenate(found)
 
 
-def about_chain(chain):
-    found = [about_side(side, chain.rows(side)) for side in chain.sides]
-    noise = np.square(chain.likelihood.residual, dtype=np.float64) * chain.likelihood.precision
+def about_chain(sampler):
+    found = [about_side(side, sampler.rows(side)) for side in sampler.sides]
+    noise = np.square(sampler.likelihood.residual, dtype=np.float64) * sampler.likelihood.precision
     found += [
-        [chain.likelihood.precision / (1 + chain.likelihood.precision), np.tanh(noise).mean()]
+        [sampler.likelihood.precision / (1 + sampler.likelihood.precision), np.tanh(noise).mean()]
     ]
-    for drift in chain.drifts:
+    for drift in sampler.drifts:
         path = drift.path.astype(np.float64) / np.sqrt(drift.variance)
         found += [[np.tanh(path).mean(), np.tanh(path**2).mean()]]
         found += [[np.tanh(path[1:] * path[:-1]).mean()]]
@@ -67,32 +67,32 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_sweeps_leave_the_joint_distribution_as_it_is(case, monkeypatch):
     levels, factors, features, repetitions = CASES[case]
-    monkeypatch.setattr(chains, "SETTLING", 0)
+    monkeypatch.setattr(samplers, "SETTLING", 0)
     monkeypatch.setattr(drifts, "PATIENCE", 99)  # memory and variance have no proper prior
     monkeypatch.setattr(moments, "FEWEST", 1)
-    chain = Chain(tiny_data(), factors, levels and np.float32(levels), features)
-    assert len(chain.sides) == 2 + ("date" in features)
-    for drift in chain.drifts:
+    sampler = GibbsSampler(tiny_data(), factors, levels and np.float32(levels), features)
+    assert len(sampler.sides) == 2 + ("date" in features)
+    for drift in sampler.drifts:
         drift.variance = 0.7
     if levels:  # no more have cuts
-        chain.likelihood.cuts[1:-1] = [-0.8, 0.7]
-        chain.likelihood.steps[:] = 0.0
+        sampler.likelihood.cuts[1:-1] = [-0.8, 0.7]
+        sampler.likelihood.steps[:] = 0.0
     rng, before, after = np.random.default_rng(3), [], []
     for repetition in range(repetitions):
-        draw_from_prior(chain, rng)
-        before.append(about_chain(chain))
-        chain.seed, chain.sweep = repetition, 0
+        draw_from_prior(sampler, rng)
+        before.append(about_chain(sampler))
+        sampler.seed, sampler.sweep = repetition, 0
         for _ in range(3):
-            chain.draw(threads=1)
-        after.append(about_chain(chain))
+            sampler.draw(threads=1)
+        after.append(about_chain(sampler))
     errors = far_off(before, after)
     assert np.abs(errors).max() < FAR, np.round(errors, 1)
 
 
 def test_what_rows_come_from_is_drawn_from_its_posterior():
     """The same for one side alone, with many repetitions."""
-    features = features_of_movies(tiny_data(), ("genres", "raters"))
-    side = Side.start(1, 0, np.zeros(4, np.int32), features, 3)
+    features = features_of_items(tiny_data(), ("genres", "raters"))
+    side = FactorBlock.start(1, 0, np.zeros(4, np.int32), features, 3)
     rng, before, after = np.random.default_rng(4), [], []
     for _ in range(2500):
         rows = draw_side_from_prior(side, rng)

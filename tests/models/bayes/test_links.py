@@ -8,12 +8,12 @@ from matinee.models.bayesian.side_information import (
     DIRECTIONS,
     FEW_COLUMNS,
     TOLERANCE,
+    FeatureLink,
     Features,
     GradientSolver,
-    Link,
     Solver,
-    features_of_movies,
-    features_of_viewers,
+    features_of_items,
+    features_of_users,
     solver_for,
 )
 
@@ -130,7 +130,7 @@ def test_draws_are_the_same_for_any_number_of_threads(sizes):
     precision = np.eye(6) + 0.3
     tables = []
     for threads in (1, 2, 5):
-        link = Link.start(features, 6)
+        link = FeatureLink.start(features, 6)
         link.draw(rows, precision, np.random.default_rng(1), threads)
         tables.append(link.table)
         link.draw(rows, precision, np.random.default_rng(2), threads)
@@ -143,7 +143,7 @@ def test_draws_are_the_same_for_any_number_of_threads(sizes):
 def test_draws_by_conjugate_gradients_have_the_posterior_mean_and_spread():
     """Groups of very different precisions; in units of each link's own standard deviation."""
     features = features_of(300, (280, 6), 9)
-    link = Link.start(features, 2)
+    link = FeatureLink.start(features, 2)
     assert type(link.solver) is GradientSolver
     link.precisions = np.array([30.0, 0.05])
     weight = link.precisions[features.group]
@@ -165,7 +165,7 @@ def test_draws_by_conjugate_gradients_have_the_posterior_mean_and_spread():
 
 def test_no_features_at_all():
     features = Features.of_groups(4, {})
-    link = Link.start(features, 3)
+    link = FeatureLink.start(features, 3)
     assert features.columns == 0
     assert np.array_equal(link.means(), np.zeros((4, 3)))
     assert np.array_equal(link.scatter(), np.zeros((3, 3)))
@@ -176,20 +176,18 @@ def test_features_are_traits_genres_and_shares_of_what_was_rated():
     ratings, catalog = data.ratings, data.catalog
     seen = np.zeros((5, 4))
     seen[ratings.user, ratings.item] = 1.0
-    viewers = features_of_viewers(data, ("traits", "rated"))
-    assert viewers.names == ("age", "gender", "rated")
-    assert viewers.group.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2]
-    found = dense(viewers)
+    users = features_of_users(data, ("traits", "rated"))
+    assert users.names == ("age", "gender", "rated")
+    assert users.group.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2]
+    found = dense(users)
     ages = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0]]  # 20 is as old as 21
     assert found[:, :3].tolist() == ages
     assert found[:, 3:5].tolist() == [[0, 1], [1, 0], [1, 0], [0, 1], [1, 0]]
     np.testing.assert_allclose(found[:, 5:], seen / np.sqrt(seen.sum(axis=1, keepdims=True)))
-    movies = features_of_movies(data, ("genres", "raters"))
-    assert movies.names == ("genres", "raters")
-    found = dense(movies)
+    items = features_of_items(data, ("genres", "raters"))
+    assert items.names == ("genres", "raters")
+    found = dense(items)
     genres = len(catalog.genre_names)
     assert ((found[:, :genres] != 0) == (catalog.genre_matrix != 0)).all()
     np.testing.assert_allclose(found[:, genres:], (seen / np.sqrt(seen.sum(axis=0))).T)
-    assert (
-        features_of_movies(data, ()).columns == features_of_viewers(data, ("genres",)).columns == 0
-    )
+    assert features_of_items(data, ()).columns == features_of_users(data, ("genres",)).columns == 0

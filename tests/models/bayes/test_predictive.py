@@ -6,8 +6,8 @@ import pytest
 from matinee.errors import SettingError
 from matinee.kernels.ordinal import normal_distribution
 from matinee.models.bayesian.estimator import split_rhat
-from matinee.models.bayesian.predictive import Asked, Predictive, scores_of
-from matinee.models.bayesian.temporal import Moments
+from matinee.models.bayesian.predictive import PredictionQuery, Predictive, scores_of
+from matinee.models.bayesian.temporal import RatingTimes
 
 LEVELS = np.float32([1, 2.5, 3, 5])
 CUTS = [np.array([-np.inf, -1.0, 0.2, 1.1, np.inf]), np.array([-np.inf, -0.7, 0.0, 2.0, np.inf])]
@@ -37,36 +37,36 @@ def predicted(draws, ordinal):
 
 def simulated(draws, ordinal, times=60_000):
     """Stars that the draws would give, (3 * times, pairs): nothing but random numbers."""
-    rng, stars = np.random.default_rng(1), []
+    rng, values = np.random.default_rng(1), []
     for k, (scores, spread, noise) in enumerate(draws):
         seen = scores + np.sqrt(spread + noise) * rng.standard_normal((times, PAIRS))
-        stars.append(LEVELS[np.searchsorted(CUTS[k % 2][1:-1], seen)] if ordinal else seen)
-    return np.concatenate(stars).astype(np.float64)
+        values.append(LEVELS[np.searchsorted(CUTS[k % 2][1:-1], seen)] if ordinal else seen)
+    return np.concatenate(values).astype(np.float64)
 
 
 @pytest.mark.parametrize("ordinal", [True, False])
-def test_means_and_deviations_are_those_of_simulated_stars(draws, ordinal):
-    found, stars = predicted(draws, ordinal), simulated(draws, ordinal)
-    np.testing.assert_allclose(found.stars(), stars.mean(axis=0), atol=0.02)
-    np.testing.assert_allclose(found.deviation(), stars.std(axis=0), rtol=0.01)
+def test_means_and_deviations_are_those_of_simulated_values(draws, ordinal):
+    found, values = predicted(draws, ordinal), simulated(draws, ordinal)
+    np.testing.assert_allclose(found.values(), values.mean(axis=0), atol=0.02)
+    np.testing.assert_allclose(found.deviation(), values.std(axis=0), rtol=0.01)
 
 
-def test_levels_are_as_probable_as_among_simulated_stars(draws):
-    found, stars = predicted(draws, True), simulated(draws, True)
+def test_levels_are_as_probable_as_among_simulated_values(draws):
+    found, values = predicted(draws, True), simulated(draws, True)
     chances = found.distribution()
     np.testing.assert_allclose(chances.sum(axis=1), 1.0, atol=1e-12)
     for level, value in enumerate(LEVELS):
-        np.testing.assert_allclose(chances[:, level], (stars == value).mean(axis=0), atol=0.006)
-    np.testing.assert_allclose(chances @ LEVELS, found.stars(), atol=1e-12)
+        np.testing.assert_allclose(chances[:, level], (values == value).mean(axis=0), atol=0.006)
+    np.testing.assert_allclose(chances @ LEVELS, found.values(), atol=1e-12)
 
 
-def test_normal_stars_count_as_the_level_that_is_nearest(draws):
+def test_normal_values_count_as_the_level_that_is_nearest(draws):
     found = predicted(draws, False)
     chances = found.distribution()
     np.testing.assert_allclose(chances.sum(axis=1), 1.0, atol=1e-12)
     rng = np.random.default_rng(2)
-    stars = found.stars() + found.deviation() * rng.standard_normal((60_000, PAIRS))
-    nearest = np.abs(stars[..., None] - LEVELS).argmin(axis=2)
+    values = found.values() + found.deviation() * rng.standard_normal((60_000, PAIRS))
+    nearest = np.abs(values[..., None] - LEVELS).argmin(axis=2)
     for level in range(len(LEVELS)):
         np.testing.assert_allclose(chances[:, level], (nearest == level).mean(axis=0), atol=0.008)
 
@@ -76,8 +76,8 @@ def test_normal_stars_count_as_the_level_that_is_nearest(draws):
 def test_an_interval_is_that_of_a_normal_number_of_this_mean_and_deviation(draws, ordinal, level):
     found = predicted(draws, ordinal)
     low, high = found.interval(level).T
-    np.testing.assert_allclose((low + high) / 2, found.stars(), atol=1e-12)
-    upto = normal_distribution((high - found.stars()) / found.deviation())
+    np.testing.assert_allclose((low + high) / 2, found.values(), atol=1e-12)
+    upto = normal_distribution((high - found.values()) / found.deviation())
     np.testing.assert_allclose(2 * upto - 1, level, atol=1e-12)
 
 
@@ -97,10 +97,10 @@ def test_one_certain_draw_has_no_deviation_but_that_of_the_noise(ordinal):
         assert found.deviation().tolist() == [0, 0]
     else:
         assert found.deviation() == pytest.approx([1e-5, 1e-5])
-    assert found.stars() == pytest.approx([3, 5] if ordinal else [0.5, 9.0])
+    assert found.values() == pytest.approx([3, 5] if ordinal else [0.5, 9.0])
 
 
-MOMENTS = Moments(np.array([0, 3, 3, 5]), np.array([100, 200, 500, 50, 90]))
+MOMENTS = RatingTimes(np.array([0, 3, 3, 5]), np.array([100, 200, 500, 50, 90]))
 
 
 def test_moments_before_and_after_a_time_are_found():
@@ -133,10 +133,10 @@ def test_drifts_between_moments_are_conditional_normals(memory):
     times = np.array([40, 130, 200, 560, 100, 70, 50])
     codes = np.column_stack([users, np.full(7, 3)]).astype(np.int32)
     biases = np.float32([0.1, 0.2, 0.3, 0.4])
-    asked = Asked.at(codes, MOMENTS, users, times)
-    usual = np.full(3, 99, np.float32)  # is for what is asked at no time
+    asked = PredictionQuery.at(codes, MOMENTS, users, times)
+    default = np.full(3, 99, np.float32)  # is for what is asked at no time
     table = np.zeros((4, 16), np.float32)
-    scores, spread = scores_of(asked, table, biases, paths, usual, 99.0)
+    scores, spread = scores_of(asked, table, biases, paths, default, 99.0)
     for k, (user, time) in enumerate(zip(users, times, strict=True)):
         mine = slice(*MOMENTS.starts[user : user + 2])
         known = MOMENTS.times[mine]
@@ -151,13 +151,13 @@ def test_drifts_between_moments_are_conditional_normals(memory):
         assert spread[k] == pytest.approx(left, abs=1e-4)
 
 
-def test_at_no_time_a_viewer_has_their_usual_drift():
+def test_at_no_time_a_user_has_their_default_drift():
     users = np.array([1, -1], np.int32)
     codes = np.array([[1, 3], [2, 3]], np.int32)
-    asked = Asked.at(codes, MOMENTS, users, None)
+    asked = PredictionQuery.at(codes, MOMENTS, users, None)
     table, biases = np.zeros((4, 16), np.float32), np.float32([0.1, 0.2, 0.3, 0.4])
-    usual = np.float32([7, 8, 9])
-    scores, spread = scores_of(asked, table, biases, [], usual, 0.25)
+    default = np.float32([7, 8, 9])
+    scores, spread = scores_of(asked, table, biases, [], default, 0.25)
     assert scores == pytest.approx([8.6, 0.7])
     assert spread.tolist() == [0.25, 0.0]
 

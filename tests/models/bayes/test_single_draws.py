@@ -8,8 +8,8 @@ from forward import SHORT
 
 from matinee.kernels.csr import Rows
 from matinee.models.bayesian import BayesianMF
-from matinee.models.bayesian.fold_in import rows_of_newcomers
-from matinee.models.queries import Audience
+from matinee.models.bayesian.fold_in import fold_in_draws
+from matinee.models.queries import UserBatch
 
 ONE = BayesianMF(**{**SHORT, "iterations": 41, "burn_in": 40})
 
@@ -25,53 +25,57 @@ def probit(small):
 
 
 def exact_rows(model):
-    """(viewers, movies, date) of the draw, bias first; the date is none in particular."""
-    draw = model.rating.draws[0]
+    """(users, movies, date) of the draw, bias first; the date is none in particular."""
+    draw = model.rating_head.draws[0]
     rows = np.column_stack([draw.biases, draw.table[:, : ONE.factors].astype(np.float64)])
-    viewers, movies = len(model.user_ids), len(model.items)
-    return rows[:viewers], rows[viewers : viewers + movies], rows[-3]
+    users, items = len(model.user_ids), len(model.items)
+    return rows[:users], rows[users : users + items], rows[-3]
 
 
 def exact_scores(model):
-    """Of every viewer and movie, at no time in particular."""
-    viewers, movies, date = exact_rows(model)
-    products = (viewers @ np.diag([0, 1, 1, 1.0])) @ movies.T
-    both = viewers[:, 0] + viewers[:, 1:] @ date[1:] + model.rating.draws[0].usual
-    return date[0] + both[:, None] + movies[:, 0] + movies[:, 1:] @ date[1:] + products
+    """Of every user and movie, at no time in particular."""
+    users, items, date = exact_rows(model)
+    products = (users @ np.diag([0, 1, 1, 1.0])) @ items.T
+    both = users[:, 0] + users[:, 1:] @ date[1:] + model.rating_head.draws[0].default
+    return date[0] + both[:, None] + items[:, 0] + items[:, 1:] @ date[1:] + products
 
 
 @pytest.mark.parametrize("likelihood", ["normal", "probit"])
 def test_the_average_is_the_draw_on_a_straight_line(likelihood, request):
     one = request.getfixturevalue(likelihood)
-    assert len(one.rating.draws) == 1
+    assert len(one.rating_head.draws) == 1
     scores = exact_scores(one)[:40]
     found = np.array([one.scores(user) for user in one.user_ids.values[:40]])
     slope, start = np.polyfit(scores.ravel(), found.ravel(), 1)
     np.testing.assert_allclose(slope * scores + start, found, atol=0.01 * found.std())
-    stars = np.array([one.predict(user, one.items) for user in one.user_ids.values[:40]])
-    if not one.rating.ordinal:
-        np.testing.assert_allclose(stars, np.clip(scores, 0.5, 5), atol=1e-3)
+    values = np.array([one.predict(user, one.items) for user in one.user_ids.values[:40]])
+    if not one.rating_head.ordinal:
+        np.testing.assert_allclose(values, np.clip(scores, 0.5, 5), atol=1e-3)
         assert slope == pytest.approx(1.0, abs=0.01)
-    assert np.corrcoef(stars.ravel(), scores.ravel())[0, 1] > 0.97
+    assert np.corrcoef(values.ravel(), scores.ravel())[0, 1] > 0.97
 
 
 def test_newcomers_are_drawn_as_the_chain_would_have_drawn_them(normal):
     """Many of the same ratings, against ridge regression with everything dense."""
     copies, rng = 3000, np.random.default_rng(0)
-    items, stars = np.arange(3, 20, dtype=np.int32), rng.uniform(1, 5, 17).astype(np.float32)
-    rated = Rows(17 * np.arange(copies + 1), np.tile(items, copies), np.tile(stars, copies))
+    items, values = np.arange(3, 20, dtype=np.int32), rng.uniform(1, 5, 17).astype(np.float32)
+    interactions = Rows(17 * np.arange(copies + 1), np.tile(items, copies), np.tile(values, copies))
     rows = next(
-        iter(rows_of_newcomers(normal.rating, Audience(np.full(copies, -1, np.int32), rated)))
+        iter(
+            fold_in_draws(
+                normal.rating_head, UserBatch(np.full(copies, -1, np.int32), interactions)
+            )
+        )
     )
-    draw = normal.rating.draws[0]
-    _, movies, date = exact_rows(normal)
+    draw = normal.rating_head.draws[0]
+    _, rated_items, date = exact_rows(normal)
     unit = 1 / draw.noise[0]
     spread = np.linalg.inv(draw.precision.astype(np.float64))
     spread[0, 0] += draw.drifts[:, 1].sum()
     prior = np.concatenate([[draw.biases[-2]], draw.table[-2, : ONE.factors]]).astype(np.float64)
-    prior += draw.rated[items].astype(np.float64).sum(axis=0) / np.sqrt(17)
-    design = np.column_stack([np.ones(17), movies[items, 1:] + date[1:]])
-    target = stars - date[0] - movies[items, 0] - movies[items, 1:] @ date[1:]
+    prior += draw.interactions[items].astype(np.float64).sum(axis=0) / np.sqrt(17)
+    design = np.column_stack([np.ones(17), rated_items[items, 1:] + date[1:]])
+    target = values - date[0] - rated_items[items, 0] - rated_items[items, 1:] @ date[1:]
     matrix = np.linalg.inv(spread) + unit * design.T @ design
     mean = np.linalg.solve(matrix, np.linalg.solve(spread, prior) + unit * design.T @ target)
     covariance = np.linalg.inv(matrix)
@@ -82,14 +86,14 @@ def test_newcomers_are_drawn_as_the_chain_would_have_drawn_them(normal):
 
 def test_newcomers_of_the_probit_settle(probit):
     """Started from the prior, a few turns come nearer to what many turns give."""
-    own, copies = probit.viewer(1), 200
+    own, copies = probit.user(1), 200
     indptr = len(own.items) * np.arange(copies + 1)
-    rated = Rows(indptr, np.tile(own.items, copies), np.tile(own.stars, copies))
-    audience = Audience(np.full(copies, -1, np.int32), rated)
-    few = next(iter(rows_of_newcomers(probit.rating, audience))).mean(axis=0)
+    interactions = Rows(indptr, np.tile(own.items, copies), np.tile(own.values, copies))
+    user_batch = UserBatch(np.full(copies, -1, np.int32), interactions)
+    few = next(iter(fold_in_draws(probit.rating_head, user_batch))).mean(axis=0)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("matinee.models.bayesian.fold_in.TURNS", 40)
-        many = next(iter(rows_of_newcomers(probit.rating, audience))).mean(axis=0)
+        many = next(iter(fold_in_draws(probit.rating_head, user_batch))).mean(axis=0)
         patched.setattr("matinee.models.bayesian.fold_in.TURNS", 1)
-        least = next(iter(rows_of_newcomers(probit.rating, audience))).mean(axis=0)
+        least = next(iter(fold_in_draws(probit.rating_head, user_batch))).mean(axis=0)
     assert abs(few[0] - many[0]) < 0.5 * abs(least[0] - many[0])

@@ -1,5 +1,5 @@
 from .estimator import BayesianMF
-from .head import BayesHead
-from .sampler import Chain
+from .head import BayesianHead
+from .sampler import GibbsSampler
 
-__all__ = ["BayesHead", "BayesianMF", "Chain"]
+__all__ = ["BayesianHead", "BayesianMF", "GibbsSampler"]

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from matinee.errors import RunError
-from matinee.models.bayesian.posterior import Draw, Judged, Keeper
-from matinee.models.bayesian.sampler import Chain
+from matinee.models.bayesian.posterior import DrawBuffer, MonitoredSet, PosteriorDraw
+from matinee.models.bayesian.sampler import GibbsSampler
 from matinee.storage.atomic import new_folder
 from matinee.storage.checkpoint import STATE, state_in, under
 
@@ -43,16 +43,16 @@ class ChainCheckpoint:
 
     def keep(
         self,
-        chain: Chain,
-        keeper: Keeper,
-        judged: dict[str, Judged],
+        sampler: GibbsSampler,
+        keeper: DrawBuffer,
+        evaluated: dict[str, MonitoredSet],
         history: list[dict[str, Any]],
     ) -> None:
         """Write the state as it is now."""
-        arrays = _arrays(chain, keeper, judged)
-        about = {
+        arrays = _arrays(sampler, keeper, evaluated)
+        metadata = {
             "identity": self.identity,
-            "sweep": chain.sweep,
+            "sweep": sampler.sweep,
             "history": history,
             "draws": sorted(keeper.draws),
             "apart": keeper.apart,
@@ -60,12 +60,16 @@ class ChainCheckpoint:
         }
         with new_folder(self.folder) as fresh:
             whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-            save_file(whole, fresh / STATE, metadata={"state": json.dumps(about)})
+            save_file(whole, fresh / STATE, metadata={"state": json.dumps(metadata)})
             for number, draw in keeper.draws.items():
                 _link(self.folder / _draw_file(number), fresh / _draw_file(number), draw)
 
     def restore(
-        self, chain: Chain, keeper: Keeper, judged: dict[str, Judged], sweeps: int
+        self,
+        sampler: GibbsSampler,
+        keeper: DrawBuffer,
+        evaluated: dict[str, MonitoredSet],
+        sweeps: int,
     ) -> list[dict[str, Any]]:
         """Put everything where the state left it, and return the history; [] if there is none.
 
@@ -77,51 +81,53 @@ class ChainCheckpoint:
         with state_in(self.folder, self.identity) as found:
             if found is None:
                 return []
-            about, arrays = found
-            _check_about(about)
-            if about["sweep"] > sweeps:
+            metadata, arrays = found
+            _check_about(metadata)
+            if metadata["sweep"] > sweeps:
                 raise RunError(
-                    f"{self.folder}: a checkpoint of {about['sweep']} iterations, {sweeps} are "
+                    f"{self.folder}: a checkpoint of {metadata['sweep']} iterations, {sweeps} are "
                     "asked for. Ask for more, or name another folder."
                 )
-            if about["averaged"]:  # what the averages are like is known from one draw
-                keeper.begin(chain)
-            _check(arrays, _arrays(chain, keeper, judged))
-            pattern = Draw.of(chain).arrays()
-            for number in about["draws"]:
+            if metadata["averaged"]:  # what the averages are like is known from one draw
+                keeper.begin(sampler)
+            _check(arrays, _arrays(sampler, keeper, evaluated))
+            pattern = PosteriorDraw.of(sampler).arrays()
+            for number in metadata["draws"]:
                 draw = load_file(self.folder / _draw_file(number))
                 _check(draw, pattern)
-                keeper.draws[number] = Draw(**draw)
-            _put_back(chain, keeper, judged, arrays, about)
-            history: list[dict[str, Any]] = about["history"]
+                keeper.draws[number] = PosteriorDraw(**draw)
+            _put_back(sampler, keeper, evaluated, arrays, metadata)
+            history: list[dict[str, Any]] = metadata["history"]
             return history
 
 
-def _arrays(chain: Chain, keeper: Keeper, judged: dict[str, Judged]) -> dict[str, NDArray[Any]]:
-    arrays = {f"chain.{name}": array for name, array in chain.state().items()}
+def _arrays(
+    sampler: GibbsSampler, keeper: DrawBuffer, evaluated: dict[str, MonitoredSet]
+) -> dict[str, NDArray[Any]]:
+    arrays = {f"chain.{name}": array for name, array in sampler.state().items()}
     arrays |= {f"average.{name}": array for name, array in keeper.state().items()}
-    return arrays | {f"judged.{name}": part.average.sums for name, part in judged.items()}
+    return arrays | {f"judged.{name}": part.average.sums for name, part in evaluated.items()}
 
 
 def _put_back(
-    chain: Chain,
-    keeper: Keeper,
-    judged: dict[str, Judged],
+    sampler: GibbsSampler,
+    keeper: DrawBuffer,
+    evaluated: dict[str, MonitoredSet],
     arrays: dict[str, NDArray[Any]],
-    about: dict[str, Any],
+    metadata: dict[str, Any],
 ) -> None:
-    chain.restore(about["sweep"], under(arrays, "chain."))
-    keeper.restore(about["averaged"], about["apart"], under(arrays, "average."))
-    for name, part in judged.items():
+    sampler.restore(metadata["sweep"], under(arrays, "chain."))
+    keeper.restore(metadata["averaged"], metadata["apart"], under(arrays, "average."))
+    for name, part in evaluated.items():
         part.average.sums[:] = arrays[f"judged.{name}"]
-        part.average.draws = about["averaged"]
+        part.average.draws = metadata["averaged"]
 
 
-def _check_about(about: dict[str, Any]) -> None:
+def _check_about(metadata: dict[str, Any]) -> None:
     """Raise ValueError unless these are the numbers of a chain."""
-    rows, sweep, averaged = about["history"], about["sweep"], about["averaged"]
-    plain = [sweep, about["apart"], averaged, *about["draws"]]
-    if any(type(number) is not int or number < 0 for number in plain) or about["apart"] < 1:
+    rows, sweep, averaged = metadata["history"], metadata["sweep"], metadata["averaged"]
+    plain = [sweep, metadata["apart"], averaged, *metadata["draws"]]
+    if any(type(number) is not int or number < 0 for number in plain) or metadata["apart"] < 1:
         raise ValueError("a number of it makes no sense")
     if len(rows) != sweep or not all(
         isinstance(row, dict)
@@ -130,7 +136,7 @@ def _check_about(about: dict[str, Any]) -> None:
         for row in rows
     ):
         raise ValueError("the history is none of a chain")
-    if averaged > sweep or about["draws"] != list(range(0, averaged, about["apart"])):
+    if averaged > sweep or metadata["draws"] != list(range(0, averaged, metadata["apart"])):
         raise ValueError("other draws are kept than it says")
 
 
@@ -148,7 +154,7 @@ def _draw_file(number: int) -> str:
     return f"draw-{number:06}.safetensors"
 
 
-def _link(before: Path, now: Path, draw: Draw) -> None:
+def _link(before: Path, now: Path, draw: PosteriorDraw) -> None:
     """A file of a draw: the one of the state before, if it is there."""
     if before.exists():
         try:

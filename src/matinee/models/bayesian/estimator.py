@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
-from matinee.models.base import Watch, judged_parts
+from matinee.models.base import Watch, check_eval_sets
 from matinee.models.bayesian.checkpoint import EVERY, ChainCheckpoint
 from matinee.models.bayesian.head import head_of
 from matinee.models.bayesian.likelihoods import MOST_LEVELS
-from matinee.models.bayesian.posterior import Judged, Keeper
-from matinee.models.bayesian.sampler import FEATURES, Chain
-from matinee.models.recommender import FactorModel
-from matinee.models.registry import note_of
+from matinee.models.bayesian.posterior import DrawBuffer, MonitoredSet
+from matinee.models.bayesian.sampler import FEATURES, GibbsSampler
+from matinee.models.recommender import Recommender
+from matinee.models.registry import to_params
 from matinee.progress import compilation_announced, progress
 from matinee.storage.checkpoint import Checkpointed, identity_of
 
@@ -32,9 +32,9 @@ class BayesianMF:
     """Recipe for the posterior of a factorization, by Gibbs sampling.
 
     The model is the one of `ALS` with everything drawn rather than optimized: the rows
-    x = [b, p] of viewers and movies, the prior means' links to features, precision matrices,
-    noise. Time comes in twice, as the date, whose rows interact with those of viewers and movies,
-    and as a drift of each viewer; see `matinee.models.bayesian.Chain`. Stars are levels of an
+    x = [b, p] of users and movies, the prior means' links to features, precision matrices,
+    noise. Time comes in twice, as the date, whose rows interact with those of users and movies,
+    and as a drift of each user; see `matinee.models.bayesian.GibbsSampler`. Stars are levels of an
     ordered probit, or normal. Predictions are averages over the draws.
 
     Parameters
@@ -50,8 +50,8 @@ class BayesianMF:
         By default ordinal for up to 20 different stars.
     features : str
         ``"all"``, ``"none"``, or some of these, joined by commas: ``genres`` and ``years`` of
-        movies and ``raters`` (who rated them), ``traits`` of viewers (age, gender, occupation)
-        and ``rated`` (what they rated), ``date`` and ``drift``. What data do not have is left out.
+        movies and ``raters`` (who rated them), ``traits`` of users (age, gender, occupation)
+        and ``interactions`` (what they rated), ``date`` and ``drift``. What data do not have is left out.
     memory : float
         Mebibytes that the kept draws may have.
     seed : int
@@ -66,12 +66,12 @@ class BayesianMF:
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> model = BayesianMF(factors=4, iterations=20).fit(data)
-    >>> stars, ranges = model.predict(1, [7, 8], interval=0.9)
-    >>> stars.shape, ranges.shape
+    >>> values, ranges = model.predict(1, [7, 8], interval=0.9)
+    >>> values.shape, ranges.shape
     ((2,), (2, 2))
-    >>> model.predict_distribution(1, [7, 8]).columns
+    >>> model.predict_proba(1, [7, 8]).columns
     ['0.5', '1', '1.5', '2', '2.5', '3', '3.5', '4', '4.5', '5']
     """
 
@@ -111,7 +111,7 @@ class BayesianMF:
         return tuple(name.strip() for name in self.features.split(","))
 
     @property
-    def settled(self) -> int:
+    def burn_in_end(self) -> int:
         """The last sweep that does not count, unless the chain goes on from another one."""
         if self.burn_in is None:
             return min(BURN_IN, self.iterations // 4)
@@ -125,8 +125,8 @@ class BayesianMF:
         test: Dataset | None = None,
         threads: int | None = None,
         checkpoint: Checkpointed | None = None,
-        watch: Watch | None = None,
-    ) -> FactorModel:
+        callback: Watch | None = None,
+    ) -> Recommender:
         """Run the chain on `train` and return the model.
 
         Interrupted from the keyboard, it returns what has been averaged so far, if anything.
@@ -140,7 +140,7 @@ class BayesianMF:
             By default all processors. The model is the same for any number, to the last bit.
         checkpoint : Checkpointed, optional
             Where to leave the state, and go on from.
-        watch : callable, optional
+        callback : callable, optional
             Sees each row of the history as it is made; what it raises ends the chain, and so does
             the keyboard then.
 
@@ -152,70 +152,78 @@ class BayesianMF:
         RunError
             If a checkpoint cannot be read, or is of another chain.
         """
-        judged = judged_parts(train, 0, validation, test)
-        stars = np.unique(train.ratings.stars)
-        ordinal = self._ordinal(stars)
-        levels = (stars if len(stars) > 1 else _ends(train.ratings)).astype(np.float32)
-        chain = Chain(train, self.factors, levels if ordinal else None, self.groups, self.seed)
-        keeper = Keeper(chain, int(self.memory * 2**20), levels)
-        watched = {name: Judged(chain, part.ratings, levels) for name, part in judged.items()}
-        place = checkpoint and self._place(checkpoint, chain, train, judged)
-        history = place.restore(chain, keeper, watched, self.iterations) if place else []
-        if chain.sweep == self.iterations and keeper.count == 0:
+        evaluated = check_eval_sets(train, 0, validation, test)
+        values = np.unique(train.ratings.values)
+        ordinal = self._ordinal(values)
+        levels = (values if len(values) > 1 else _ends(train.ratings)).astype(np.float32)
+        sampler = GibbsSampler(
+            train, self.factors, levels if ordinal else None, self.groups, self.seed
+        )
+        keeper = DrawBuffer(sampler, int(self.memory * 2**20), levels)
+        watched = {
+            name: MonitoredSet(sampler, part.ratings, levels) for name, part in evaluated.items()
+        }
+        place = checkpoint and self._place(checkpoint, sampler, train, evaluated)
+        history = place.restore(sampler, keeper, watched, self.iterations) if place else []
+        if sampler.sweep == self.iterations and keeper.count == 0:
             raise SettingError(
-                f"Nothing of these {chain.sweep} iterations counts yet; ask for more, "
+                f"Nothing of these {sampler.sweep} iterations counts yet; ask for more, "
                 "or name another checkpoint."
             )
         # a chain that goes on keeps to the start that it had
-        settled = chain.sweep - keeper.count if keeper.count else self.settled
+        burn_in_end = sampler.sweep - keeper.count if keeper.count else self.burn_in_end
         before = history[-1]["seconds"] if history else 0.0
         started = time.perf_counter()
         with compilation_announced(), progress("Drawing", self.iterations) as tick:
             try:
-                while chain.sweep < self.iterations:
-                    chain.draw(threads)
-                    counts = chain.sweep > settled
-                    row: dict[str, Any] = {"iteration": chain.sweep, **chain.summary()}
+                while sampler.sweep < self.iterations:
+                    sampler.draw(threads)
+                    counts = sampler.sweep > burn_in_end
+                    row: dict[str, Any] = {"iteration": sampler.sweep, **sampler.summary()}
                     for name, part in watched.items():
-                        row[f"{name}_rmse"] = part.rmse(chain, counts, threads)
+                        row[f"{name}_rmse"] = part.rmse(sampler, counts, threads)
                     if counts:
-                        keeper.add(chain, threads)
+                        keeper.add(sampler, threads)
                     history.append(row)
-                    row["rhat"] = _rhat(history[settled:])
+                    row["rhat"] = _rhat(history[burn_in_end:])
                     row["seconds"] = before + time.perf_counter() - started
-                    tick(chain.sweep, _note(row, counts))
-                    if watch:
-                        watch(row)
-                    last = chain.sweep == self.iterations
-                    if place and (last or chain.sweep % place.every == 0):
-                        place.keep(chain, keeper, watched, history)
+                    tick(sampler.sweep, _note(row, counts))
+                    if callback:
+                        callback(row)
+                    last = sampler.sweep == self.iterations
+                    if place and (last or sampler.sweep % place.every == 0):
+                        place.keep(sampler, keeper, watched, history)
             except KeyboardInterrupt:
-                if watch or keeper.count == 0:
+                if callback or keeper.count == 0:
                     raise
-        head = head_of(chain, keeper, levels, note_of(self), _table(history))
+        head = head_of(sampler, keeper, levels, to_params(self), _table(history))
         ratings = train.ratings
-        return FactorModel(
-            ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, rating=head
+        return Recommender(
+            ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, rating_head=head
         )
 
-    def _ordinal(self, stars: NDArray[np.float32]) -> bool:
+    def _ordinal(self, values: NDArray[np.float32]) -> bool:
         """Whether these different stars are levels."""
         if self.likelihood is None:
-            return 1 < len(stars) <= MOST_LEVELS
-        if self.likelihood == "ordinal" and not 1 < len(stars) <= MOST_LEVELS:
+            return 1 < len(values) <= MOST_LEVELS
+        if self.likelihood == "ordinal" and not 1 < len(values) <= MOST_LEVELS:
             raise SettingError(
                 f"The ordinal likelihood is for 2 to {MOST_LEVELS} different stars, "
-                f"not {len(stars)}; take likelihood='normal'."
+                f"not {len(values)}; take likelihood='normal'."
             )
         return self.likelihood == "ordinal"
 
     def _place(
-        self, asked: Checkpointed, chain: Chain, train: Dataset, judged: Mapping[str, Dataset]
+        self,
+        asked: Checkpointed,
+        sampler: GibbsSampler,
+        train: Dataset,
+        evaluated: Mapping[str, Dataset],
     ) -> ChainCheckpoint:
         # a chain of any length is the same chain as far as it goes
         same = replace(self, iterations=10**9)
-        known = [side.link.features.fingerprint() for side in chain.sides]
-        identity = identity_of({**note_of(same), "known": known}, train, judged)
+        known = [side.link.features.fingerprint() for side in sampler.sides]
+        identity = identity_of({**to_params(same), "known": known}, train, evaluated)
         return ChainCheckpoint(asked.folder / "bayesianmf", asked.every or EVERY, identity)
 
 
@@ -263,8 +271,8 @@ def split_rhat(trace: NDArray[np.floating]) -> float:
     if length < FEWEST:
         return float("nan")
     halves = np.stack([trace[-2 * length : -length], trace[-length:]])
-    within = float(halves.var(axis=1, ddof=1).mean())
+    in_range = float(halves.var(axis=1, ddof=1).mean())
     between = float(length * halves.mean(axis=1).var(ddof=1))
-    if within == 0.0:
+    if in_range == 0.0:
         return float("nan")
-    return float(np.sqrt(((length - 1) / length * within + between / length) / within))
+    return float(np.sqrt(((length - 1) / length * in_range + between / length) / in_range))

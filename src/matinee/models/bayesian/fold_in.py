@@ -9,59 +9,61 @@ from numpy.typing import NDArray
 from matinee.kernels.csr import row_of_entries, take_rows
 from matinee.kernels.gibbs import draw_rows, score_entries
 from matinee.kernels.ordinal import draw_latent
-from matinee.models.bayesian.posterior import Draw
-from matinee.models.bayesian.sampler import pulls
-from matinee.models.queries import Audience
+from matinee.models.bayesian.posterior import PosteriorDraw
+from matinee.models.bayesian.sampler import prior_weights
+from matinee.models.queries import UserBatch
 
 if TYPE_CHECKING:
-    from matinee.models.bayesian.head import BayesHead
+    from matinee.models.bayesian.head import BayesianHead
 
 TURNS = 4  # of latent values and rows, where stars are levels
 
 
-def rows_of_newcomers(head: "BayesHead", audience: Audience) -> Iterator[NDArray[np.float32]]:
-    """For each draw, rows of those of an audience who are new, float32 (viewers, 1 + factors).
+def fold_in_draws(head: "BayesianHead", user_batch: UserBatch) -> Iterator[NDArray[np.float32]]:
+    """For each draw, rows of those of an audience who are new, float32 (users, 1 + factors).
 
     Their ratings count as given in one moment, and that moment as the one that is asked about: what
     a drift adds is the same for all of them, and goes into the bias. Noise comes in pairs of
     opposite sign, so that it hardly adds to averages over draws. With levels, latent values and
     rows take `TURNS` turns from the prior mean on, which is nearly as far as they would go.
     """
-    rated = take_rows(audience.rated, np.flatnonzero(audience.codes < 0))
-    viewers, entries = len(rated.indptr) - 1, len(rated.indices)
+    interactions = take_rows(user_batch.interactions, np.flatnonzero(user_batch.codes < 0))
+    users, entries = len(interactions.indptr) - 1, len(interactions.indices)
     rng = np.random.default_rng(0)
-    viewer = row_of_entries(rated).astype(np.int32)
+    user = row_of_entries(interactions).astype(np.int32)
     rows = head.draw_table.shape[1]
-    movies = rated.indices + len(head.user_rows)
-    sides = [rows + viewer, movies, np.full(entries, rows - 3)]
+    items = interactions.indices + len(head.user_params)
+    sides = [rows + user, items, np.full(entries, rows - 3)]
     codes = np.stack(sides if head.dated else sides[:2], axis=1).astype(np.int32)
-    levels = np.clip(np.searchsorted(head.levels, rated.values), 0, len(head.levels) - 1)
-    counts = np.maximum(np.diff(rated.indptr), 1)[:, None]
-    width = head.user_rows.shape[1]
-    noise = np.zeros((viewers, width), np.float32)
+    levels = np.clip(np.searchsorted(head.levels, interactions.values), 0, len(head.levels) - 1)
+    counts = np.maximum(np.diff(interactions.indptr), 1)[:, None]
+    width = head.user_params.shape[1]
+    noise = np.zeros((users, width), np.float32)
     for number, draw in enumerate(head.draws):
-        fresh = rng.standard_normal((viewers, width)).astype(np.float32)
+        fresh = rng.standard_normal((users, width)).astype(np.float32)
         noise = -noise if number % 2 else fresh
-        prior = np.tile(_row(draw, rows - 2), (viewers, 1))
-        if len(draw.rated):
-            shares = draw.rated.astype(np.float32)[rated.indices] / np.sqrt(counts[viewer])
-            np.add.at(prior, viewer, shares)
-        yield _Newcomers(draw, rated.indptr, codes, prior).drawn(
-            rated.values, levels.astype(np.int8), noise, rng
+        prior = np.tile(_row(draw, rows - 2), (users, 1))
+        if len(draw.interactions):
+            shares = draw.interactions.astype(np.float32)[interactions.indices] / np.sqrt(
+                counts[user]
+            )
+            np.add.at(prior, user, shares)
+        yield _Newcomers(draw, interactions.indptr, codes, prior).drawn(
+            interactions.values, levels.astype(np.int8), noise, rng
         )
 
 
-def _row(draw: Draw, row: int) -> NDArray[np.float32]:
+def _row(draw: PosteriorDraw, row: int) -> NDArray[np.float32]:
     factors = draw.precision.shape[0] - 1
     return np.concatenate([[draw.biases[row]], draw.table[row, :factors]]).astype(np.float32)
 
 
 class _Newcomers:
-    """New viewers beside the rows of one draw."""
+    """New users beside the rows of one draw."""
 
     def __init__(
         self,
-        draw: Draw,
+        draw: PosteriorDraw,
         indptr: NDArray[np.int64],
         codes: NDArray[np.int32],
         prior: NDArray[np.float32],
@@ -75,22 +77,22 @@ class _Newcomers:
 
     def drawn(
         self,
-        stars: NDArray[np.float32],
+        values: NDArray[np.float32],
         levels: NDArray[np.int8],
         noise: NDArray[np.float32],
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
         """Their rows given their stars."""
-        scores = np.empty(len(stars), np.float32)
-        score_entries(0, len(stars), self.codes, self.table, self.biases, scores)
+        scores = np.empty(len(values), np.float32)
+        score_entries(0, len(values), self.codes, self.table, self.biases, scores)
         if len(self.draw.cuts) == 0:
-            self._draw(stars - scores, noise)
+            self._draw(values - scores, noise)
             return self.rows()
         cuts = np.concatenate(([-np.inf], self.draw.cuts, [np.inf]))
         latent, residual = scores.copy(), np.zeros_like(scores)
         for turn in range(TURNS):
-            uniforms = rng.random(len(stars), np.float32)
-            draw_latent(0, len(stars), levels, cuts, uniforms, latent, residual)
+            uniforms = rng.random(len(values), np.float32)
+            draw_latent(0, len(values), levels, cuts, uniforms, latent, residual)
             other = rng.standard_normal(noise.shape).astype(np.float32)
             self._draw(residual, noise if turn == TURNS - 1 else other)
         return self.rows()
@@ -106,7 +108,7 @@ class _Newcomers:
         spread[0, 0] += self.draw.drifts[:, 1].sum()
         precision = np.asarray(np.linalg.inv(spread), np.float64)
         away = (self.prior - self.rows()).astype(np.float64)
-        prior = pulls(precision, unit, away, noise, self.width, threads=1)
+        prior = prior_weights(precision, unit, away, noise, self.width, threads=1)
         draw_rows(
             0,
             len(noise),

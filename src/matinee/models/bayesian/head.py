@@ -11,36 +11,36 @@ from numpy.typing import NDArray
 
 from matinee.kernels.gibbs import score_entries
 from matinee.kernels.linalg import padded
-from matinee.kernels.parallel import even_blocks, run_blocks
-from matinee.models.bayesian.fold_in import rows_of_newcomers
-from matinee.models.bayesian.posterior import Draw, Keeper
-from matinee.models.bayesian.predictive import PROMISES, Asked, Predictive, scores_of
-from matinee.models.bayesian.sampler import Chain
-from matinee.models.bayesian.temporal import Moments
-from matinee.models.queries import Audience
-from matinee.models.rating_head import RatingHead
+from matinee.kernels.parallel import run_blocks, uniform_blocks
+from matinee.models.bayesian.fold_in import fold_in_draws
+from matinee.models.bayesian.posterior import DrawBuffer, PosteriorDraw
+from matinee.models.bayesian.predictive import COVERAGES, PredictionQuery, Predictive, scores_of
+from matinee.models.bayesian.sampler import GibbsSampler
+from matinee.models.bayesian.temporal import RatingTimes
+from matinee.models.queries import UserBatch
+from matinee.models.rating_head import FactorRatingHead
 
 
 @dataclass(frozen=True, eq=False)
-class BayesHead(RatingHead):
-    """Draws from the posterior of a factorization, and its mean as an ordinary `RatingHead`.
+class BayesianHead(FactorRatingHead):
+    """Draws from the posterior of a factorization, and its mean as an ordinary `FactorRatingHead`.
 
     What is said of single ratings (`pairs`, `listed`, `predictive`) is averaged over the draws.
-    Whatever wants one vector for each viewer and movie (scores of whole lists, similarity, maps,
-    explanations) gets the average: the fields that every `RatingHead` has.
+    Whatever wants one vector for each user and movie (scores of whole lists, similarity, maps,
+    explanations) gets the average: the fields that every `FactorRatingHead` has.
 
     Parameters
     ----------
     levels : float32 (levels,)
         The stars there are.
     stretch : float32 (promises,)
-        What `LeftOut.stretch` found.
-    moment_starts, moment_times : int64 (viewers + 1,), (moments,)
-        The distinct times at which each viewer rated.
+        What `LooCalibration.stretch` found.
+    moment_starts, moment_times : int64 (users + 1,), (moments,)
+        The distinct times at which each user rated.
     date_cuts : int64 (dates - 1,)
         Where one date ends and the next begins, Unix seconds; none if dates were no feature.
     draw_* : arrays (draws, ...)
-        The fields of `Draw`.
+        The fields of `PosteriorDraw`.
     """
 
     levels: NDArray[np.float32]
@@ -53,7 +53,7 @@ class BayesHead(RatingHead):
     draw_paths: NDArray[np.int8]
     draw_steps: NDArray[np.float32]
     draw_drifts: NDArray[np.float64]
-    draw_usual: NDArray[np.float32]
+    draw_default: NDArray[np.float32]
     draw_restless: NDArray[np.float64]
     draw_cuts: NDArray[np.float64]
     draw_noise: NDArray[np.float64]
@@ -66,20 +66,20 @@ class BayesHead(RatingHead):
         return bool(self.draw_cuts.shape[1])
 
     @property
-    def moments(self) -> Moments:
-        return Moments(self.moment_starts, self.moment_times)
+    def moments(self) -> RatingTimes:
+        return RatingTimes(self.moment_starts, self.moment_times)
 
     @cached_property
-    def draws(self) -> list[Draw]:
+    def draws(self) -> list[PosteriorDraw]:
         """The draws, one by one."""
-        names = list(Draw.__dataclass_fields__)
+        names = list(PosteriorDraw.__dataclass_fields__)
         parts = zip(*(getattr(self, f"draw_{name}") for name in names), strict=True)
-        return [Draw(*part) for part in parts]
+        return [PosteriorDraw(*part) for part in parts]
 
     @property
     def dated(self) -> bool:
-        viewers, movies = len(self.user_rows), len(self.item_rows)
-        return bool(self.draw_table.shape[1] > viewers + movies + 2)
+        users, items = len(self.user_params), len(self.item_params)
+        return bool(self.draw_table.shape[1] > users + items + 2)
 
     def predictive(
         self,
@@ -93,12 +93,12 @@ class BayesHead(RatingHead):
         Parameters
         ----------
         users, items : int32 (n,)
-            -1 is the viewer or movie nothing is known of; such a movie counts as the average one,
+            -1 is the user or movie nothing is known of; such a movie counts as the average one,
             and how far it may be from that is left out of its range.
         times : int64 (n,), optional
             Unix seconds.
         """
-        asked = Asked.at(self._codes(users, items, times), self.moments, users, times)
+        asked = PredictionQuery.at(self._codes(users, items, times), self.moments, users, times)
         unknown = np.flatnonzero(users < 0)
         found = Predictive(len(users), self.levels, self.ordinal, self.stretch)
         for draw in self.draws:
@@ -111,19 +111,19 @@ class BayesHead(RatingHead):
         return found
 
     def predictive_of(
-        self, audience: Audience, who: NDArray[np.intp], items: NDArray[np.int32]
+        self, user_batch: UserBatch, who: NDArray[np.intp], items: NDArray[np.int32]
     ) -> Predictive:
-        """The same for movie ``items[k]`` and viewer ``who[k]`` of the audience, at no time."""
-        users = audience.codes[who]
+        """The same for movie ``items[k]`` and user ``who[k]`` of the audience, at no time."""
+        users = user_batch.codes[who]
         new = np.flatnonzero(users < 0)
         if len(new) == 0:
             return self.predictive(users, items)
         codes = self._codes(users, items, None)
-        asked = Asked.at(codes, self.moments, users, None)
-        place = np.cumsum(audience.codes < 0) - 1  # of somebody new among all who are
+        asked = PredictionQuery.at(codes, self.moments, users, None)
+        place = np.cumsum(user_batch.codes < 0) - 1  # of somebody new among all who are
         asked.codes[new, 0] = self.draw_table.shape[1] + place[who[new]]
         found = Predictive(len(users), self.levels, self.ordinal, self.stretch)
-        for draw, rows in zip(self.draws, rows_of_newcomers(self, audience), strict=True):
+        for draw, rows in zip(self.draws, fold_in_draws(self, user_batch), strict=True):
             table = np.zeros((len(draw.table) + len(rows), draw.table.shape[1]), np.float32)
             table[: len(draw.table)] = draw.table
             table[len(draw.table) :, : rows.shape[1] - 1] = rows[:, 1:]
@@ -139,14 +139,14 @@ class BayesHead(RatingHead):
         times: NDArray[np.int64] | None = None,
         threads: int | None = None,
     ) -> NDArray[np.float32]:
-        """Expected stars of pairs; -1 is the viewer or movie nothing is known of."""
-        return self.predictive(users, items, times, threads).stars().astype(np.float32)
+        """Expected stars of pairs; -1 is the user or movie nothing is known of."""
+        return self.predictive(users, items, times, threads).values().astype(np.float32)
 
     def listed(
-        self, audience: Audience, who: NDArray[np.intp], items: NDArray[np.int32]
+        self, user_batch: UserBatch, who: NDArray[np.intp], items: NDArray[np.int32]
     ) -> NDArray[np.float32]:
-        """Expected stars of movie ``items[k]`` for viewer ``who[k]`` of the audience."""
-        return self.predictive_of(audience, who, items).stars().astype(np.float32)
+        """Expected stars of movie ``items[k]`` for user ``who[k]`` of the audience."""
+        return self.predictive_of(user_batch, who, items).values().astype(np.float32)
 
     def _codes(
         self,
@@ -155,21 +155,23 @@ class BayesHead(RatingHead):
         times: NDArray[np.int64] | None,
     ) -> NDArray[np.int32]:
         """Rows of the table of a draw."""
-        viewers, movies = len(self.user_rows), len(self.item_rows)
+        n_users, n_items = len(self.user_params), len(self.item_params)
         rows = self.draw_table.shape[1]
         codes = [
             np.where(users < 0, rows - 2, users),
-            np.where(items < 0, rows - 1, items + viewers),
+            np.where(items < 0, rows - 1, items + n_users),
         ]
         if self.dated:
             at = np.full(len(users), rows - 3)
             if times is not None:
-                at = viewers + movies + np.searchsorted(self.date_cuts, times, side="right")
+                at = n_users + n_items + np.searchsorted(self.date_cuts, times, side="right")
             codes.append(at)
         return np.ascontiguousarray(np.stack(codes, axis=1).astype(np.int32))
 
-    def _spread_of_anybody(self, draw: Draw, others: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Variance of the scores of a viewer nothing is known of, against some rows."""
+    def _spread_of_anybody(
+        self, draw: PosteriorDraw, others: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Variance of the scores of a user nothing is known of, against some rows."""
         factors = draw.precision.shape[0] - 1
         design = draw.table[others].astype(np.float64).sum(axis=1)[:, :factors]
         design = np.column_stack([np.ones(len(design)), design])
@@ -179,7 +181,7 @@ class BayesHead(RatingHead):
     def _add(
         self,
         found: Predictive,
-        draw: Draw,
+        draw: PosteriorDraw,
         scores: NDArray[np.float32],
         spread: NDArray[np.float32],
         threads: int | None,
@@ -187,15 +189,15 @@ class BayesHead(RatingHead):
         cuts = np.concatenate(([-np.inf], draw.cuts, [np.inf]))
         found.add(scores, spread, float(draw.noise[0]), cuts, threads)
 
-    def check(self, viewers: int, movies: int, genres: int) -> None:
+    def check(self, users: int, items: int, genres: int) -> None:
         """Raise ValueError unless all fields fit together and a model of that size."""
-        super().check(viewers, movies, genres)
-        check_draws(self, viewers, movies)
+        super().check(users, items, genres)
+        check_draws(self, users, items)
 
 
 def _scores(
-    draw: Draw,
-    asked: Asked,
+    draw: PosteriorDraw,
+    asked: PredictionQuery,
     table: NDArray[np.float32] | NDArray[np.uint16],
     biases: NDArray[np.float32],
     threads: int | None = None,
@@ -206,34 +208,34 @@ def _scores(
         for (memory, variance), path, step in zip(draw.drifts, draw.paths, draw.steps, strict=True)
         if asked.timed
     ]
-    return scores_of(asked, table, biases, paths, draw.usual, float(draw.restless[0]), threads)
+    return scores_of(asked, table, biases, paths, draw.default, float(draw.restless[0]), threads)
 
 
-def check_draws(head: BayesHead, viewers: int, movies: int) -> None:
+def check_draws(head: BayesianHead, users: int, items: int) -> None:
     """Raise ValueError unless the draws and moments of a head fit together.
 
     Kernels go where codes and moments point without looking.
     """
     draws, rows, _ = head.draw_table.shape
-    unit = head.user_rows.shape[1]
-    dates = len(head.date_cuts) + 2 if rows > viewers + movies + 2 else 0
+    unit = head.user_params.shape[1]
+    dates = len(head.date_cuts) + 2 if rows > users + items + 2 else 0
     moments, drifts, levels = len(head.moment_times), head.draw_paths.shape[1], len(head.levels)
     cuts = head.draw_cuts.shape[-1]
     shapes = {
-        "draw_table": (np.float16, (draws, viewers + movies + dates + 2, padded(unit - 1))),
+        "draw_table": (np.float16, (draws, users + items + dates + 2, padded(unit - 1))),
         "draw_biases": (np.float32, (draws, rows)),
         "draw_paths": (np.int8, (draws, drifts, moments)),
         "draw_steps": (np.float32, (draws, drifts)),
         "draw_drifts": (np.float64, (draws, drifts, 2)),
-        "draw_usual": (np.float32, (draws, viewers)),
+        "draw_usual": (np.float32, (draws, users)),
         "draw_restless": (np.float64, (draws, 1)),
         "draw_cuts": (np.float64, (draws, cuts)),
         "draw_noise": (np.float64, (draws, 1)),
         "draw_precision": (np.float32, (draws, unit, unit)),
-        "draw_rated": (np.float16, (draws, movies if head.draw_rated.shape[1] else 0, unit)),
+        "draw_rated": (np.float16, (draws, items if head.draw_rated.shape[1] else 0, unit)),
         "levels": (np.float32, (levels,)),
-        "stretch": (np.float32, (len(PROMISES),)),
-        "moment_starts": (np.int64, (viewers + 1,)),
+        "stretch": (np.float32, (len(COVERAGES),)),
+        "moment_starts": (np.int64, (users + 1,)),
         "moment_times": (np.int64, (moments,)),
         "date_cuts": (np.int64, (len(head.date_cuts),)),
     }
@@ -265,7 +267,7 @@ def check_draws(head: BayesHead, viewers: int, movies: int) -> None:
 
 
 def _ascending_within(times: NDArray[np.int64], starts: NDArray[np.int64]) -> bool:
-    """Whether each viewer's times ascend; `starts` do."""
+    """Whether each user's times ascend; `starts` do."""
     later = np.ones(len(times), bool)
     later[1:] = times[1:] > times[:-1]
     later[starts[starts < len(times)]] = True
@@ -273,65 +275,65 @@ def _ascending_within(times: NDArray[np.int64], starts: NDArray[np.int64]) -> bo
 
 
 def head_of(
-    chain: Chain,
-    keeper: Keeper,
+    sampler: GibbsSampler,
+    keeper: DrawBuffer,
     levels: NDArray[np.float32],
-    trainer: Mapping[str, Any],
+    estimator: Mapping[str, Any],
     history: pl.DataFrame,
-) -> BayesHead:
+) -> BayesianHead:
     """What a chain leaves.
 
     The average's scores are read as stars by a straight line, fitted to the stars that the draws
     expect for some of the training pairs: with levels, a score is in units of its noise.
     """
     table, biases = keeper.average()
-    viewers, movies = chain.firsts[1], chain.firsts[2] - chain.firsts[1]
+    users, items = sampler.firsts[1], sampler.firsts[2] - sampler.firsts[1]
     slope, start = _line(keeper, table, biases)
-    rows = np.column_stack([biases, table[:, : chain.factors]]).astype(np.float64)
+    rows = np.column_stack([biases, table[:, : sampler.factors]]).astype(np.float64)
     mean = start
-    if len(chain.sides) > 2:  # no date in particular is a movie's and a viewer's own affair
-        date, (nobody, nothing) = rows[-3], rows[-2:]
-        for part in (rows[: viewers + movies], nobody, nothing):
+    if len(sampler.sides) > 2:  # no date in particular is a movie's and a user's own affair
+        date, (default_user, nothing) = rows[-3], rows[-2:]
+        for part in (rows[: users + items], default_user, nothing):
             part[..., 0] += part[..., 1:] @ date[1:]
         mean += slope * date[0]
-    level = rows[viewers : viewers + movies, 0].mean()  # into the mean, where one looks for it
-    rows[viewers : viewers + movies, 0] -= level
+    level = rows[users : users + items, 0].mean()  # into the mean, where one looks for it
+    rows[users : users + items, 0] -= level
     rows[-1, 0] -= level
-    of_bias, of_factors = keeper.pulls / keeper.count
+    of_bias, of_factors = keeper.prior_weights / keeper.count
     length = slope * np.sqrt(of_factors / of_bias)  # so that one penalty does for both
     rows[:, 0] *= slope
     rows[:, 1:] *= slope / length
-    rows[:viewers, 1:] *= length**2 / slope
+    rows[:users, 1:] *= length**2 / slope
     rows[-2, 1:] *= length**2 / slope
-    fields, draws = Draw.__dataclass_fields__, keeper.draws.values()
-    return BayesHead(
+    fields, draws = PosteriorDraw.__dataclass_fields__, keeper.draws.values()
+    return BayesianHead(
         mean=float(mean + slope * level),
-        user_rows=rows[:viewers].astype(np.float32),
-        item_rows=rows[viewers : viewers + movies].astype(np.float32),
+        user_params=rows[:users].astype(np.float32),
+        item_params=rows[users : users + items].astype(np.float32),
         user_prior=rows[-2].astype(np.float32),
         genre_rows=rows[-1:].astype(np.float32),
         regularization=float(of_bias),
         exponent=0.0,
-        trainer=trainer,
+        estimator=estimator,
         history=history,
         levels=levels,
         stretch=keeper.left_out.stretch(),
-        moment_starts=chain.timeline.moments.starts,
-        moment_times=chain.timeline.moments.times,
-        date_cuts=chain.date_cuts,
+        moment_starts=sampler.timeline.moments.starts,
+        moment_times=sampler.timeline.moments.times,
+        date_cuts=sampler.date_cuts,
         **{f"draw_{name}": np.stack([getattr(draw, name) for draw in draws]) for name in fields},
     )
 
 
 def _line(
-    keeper: Keeper, table: NDArray[np.float32], biases: NDArray[np.float32]
+    keeper: DrawBuffer, table: NDArray[np.float32], biases: NDArray[np.float32]
 ) -> tuple[float, float]:
     """Slope and start of the straight line from scores to the stars expected."""
     codes = keeper.probes.codes
     scores = np.empty(len(codes), np.float32)
-    run_blocks(score_entries, even_blocks(len(codes)), codes, table, biases, scores)
-    stars, x = keeper.probed.stars(), scores.astype(np.float64)
+    run_blocks(score_entries, uniform_blocks(len(codes)), codes, table, biases, scores)
+    values, x = keeper.probed.values(), scores.astype(np.float64)
     around = x - x.mean()
-    slope = float(around @ (stars - stars.mean()) / max(around @ around, 1e-12))
+    slope = float(around @ (values - values.mean()) / max(around @ around, 1e-12))
     slope = max(slope, 1e-3)
-    return slope, float(stars.mean() - slope * x.mean())
+    return slope, float(values.mean() - slope * x.mean())

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from matinee.kernels.ordinal import draw_latent, level_likelihoods
 from matinee.kernels.ordinal import quantile as normal_quantile
-from matinee.kernels.parallel import even_blocks, run_blocks
+from matinee.kernels.parallel import run_blocks, uniform_blocks
 
 MOST_LEVELS = 20  # different stars that are levels rather than numbers
 FIRST_WIDTH = 1.3  # of the first cuts, times those of stars that nothing explains
-SETTLING = 60  # sweeps in which the steps of the cuts find their length
+BURN_IN = 60  # sweeps in which the steps of the cuts find their length
 SHAPE = RATE = 1.0  # of the gamma prior of the noise's precision
 
 Arrays = dict[str, NDArray[Any]]
@@ -49,9 +49,9 @@ class NormalLikelihood:
 
     cuts = np.empty(0)
 
-    def __init__(self, stars: NDArray[np.float32], mean: float) -> None:
-        self.stars = stars - np.float32(mean)
-        self.residual = self.stars.copy()
+    def __init__(self, values: NDArray[np.float32], mean: float) -> None:
+        self.values = values - np.float32(mean)
+        self.residual = self.values.copy()
         # until it is drawn; where all stars are the same, there is none to measure
         self.precision = 1.0 / max(float(np.square(self.residual, dtype=np.float64).mean()), 1e-6)
 
@@ -60,7 +60,7 @@ class NormalLikelihood:
         self.precision = rng.gamma(SHAPE + len(self.residual) / 2) / (RATE + squares / 2)
 
     def target(self) -> NDArray[np.float32]:
-        return self.stars
+        return self.values
 
     def state(self) -> Arrays:
         return {"residual": self.residual, "precision": np.array([self.precision])}
@@ -91,7 +91,7 @@ class OrdinalLikelihood:
         self.residual = self.latent.copy()
 
     def draw(self, sweep: int, rng: np.random.Generator, threads: int | None) -> None:
-        blocks = even_blocks(len(self.levels))
+        blocks = uniform_blocks(len(self.levels))
         scores = self.latent - self.residual
 
         def likelihoods(cuts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -109,7 +109,7 @@ class OrdinalLikelihood:
                 taken = luck < gains[cut - 1 : cut + 1].sum()
                 if taken:
                     self.cuts[cut] = proposed[cut]
-                if sweep <= SETTLING:  # towards a step that is taken about every third time
+                if sweep <= BURN_IN:  # towards a step that is taken about every third time
                     self.steps[cut - 1] *= 1.3 if taken else 0.87
         uniforms = rng.random(len(self.levels), np.float32)
         run_blocks(

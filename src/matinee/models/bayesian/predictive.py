@@ -14,26 +14,26 @@ from matinee.kernels.drift import bridge
 from matinee.kernels.gibbs import score_entries
 from matinee.kernels.ordinal import add_probabilities, normal_distribution
 from matinee.kernels.ordinal import quantile as normal_quantile
-from matinee.kernels.parallel import even_blocks, run_blocks
-from matinee.models.bayesian.temporal import Moments
+from matinee.kernels.parallel import run_blocks, uniform_blocks
+from matinee.models.bayesian.temporal import RatingTimes
 
 FEW = 1000  # pairs: sooner done than another thread would start
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
-    """Pairs of a viewer and a movie, and the times at which they are asked for.
+class PredictionQuery:
+    """Pairs of a user and a movie, and the times at which they are asked for.
 
     Parameters
     ----------
     codes : int32 (n, sides)
         Their rows in the table of a draw.
     users : int32 (n,)
-        Codes of viewers; -1 where there are none of these moments.
+        Codes of users; -1 where there are none of these moments.
     timed : bool
         Whether there are times; else they are asked for at no time in particular.
     before, after : int64 (n,)
-        The viewer's moments around that time, -1: none.
+        The user's moments around that time, -1: none.
     since, until : float32 (n,)
         Seconds from the one, and to the other.
     """
@@ -50,10 +50,10 @@ class Asked:
     def at(
         cls,
         codes: NDArray[np.int32],
-        moments: Moments,
+        moments: RatingTimes,
         users: NDArray[np.int32],
         times: NDArray[np.int64] | None,
-    ) -> "Asked":
+    ) -> "PredictionQuery":
         if times is None:
             none, zero = np.empty(0, np.int64), np.empty(0, np.float32)
             return cls(codes, users, False, none, none, zero, zero)
@@ -68,24 +68,24 @@ Path = tuple[float, float, NDArray[np.float32]]
 
 
 def scores_of(
-    asked: Asked,
+    asked: PredictionQuery,
     table: NDArray[Any],
     biases: NDArray[np.float32],
     paths: Sequence[Path],
-    usual: NDArray[np.float32],
+    default: NDArray[np.float32],
     restless: float,
     threads: int | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Score of each pair by one draw, and the variance that its drift has left, both (n,).
 
-    `usual` and `restless` are what `Chain.usual` gives, for what is asked without times.
+    `default` and `restless` are what `GibbsSampler.default` gives, for what is asked without times.
     """
     scores, spread = np.empty(len(asked), np.float32), np.zeros(len(asked), np.float32)
-    blocks = even_blocks(len(asked), FEW)
+    blocks = uniform_blocks(len(asked), FEW)
     run_blocks(score_entries, blocks, asked.codes, table, biases, scores, threads=threads)
     if not asked.timed:
         known = asked.users >= 0
-        scores[known] += usual[asked.users[known]]
+        scores[known] += default[asked.users[known]]
         spread[known] += np.float32(restless)
         return scores, spread
     around = asked.before, asked.after, asked.since, asked.until
@@ -105,7 +105,7 @@ class Predictive:
     ordinal : bool
         Whether draws come with cuts between the levels; else stars are normal.
     stretch : float32 (promises,), optional
-        What `LeftOut.stretch` found.
+        What `LooCalibration.stretch` found.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Predictive:
         """
         self.draws += 1
         if self.ordinal:
-            blocks = even_blocks(len(scores), FEW)
+            blocks = uniform_blocks(len(scores), FEW)
             run_blocks(
                 add_probabilities,
                 blocks,
@@ -157,7 +157,7 @@ class Predictive:
             for column, part in enumerate((exact, exact * exact, spread + noise)):
                 self.sums[:, column] += part
 
-    def stars(self) -> NDArray[np.float64]:
+    def values(self) -> NDArray[np.float64]:
         """Expected stars, (n,)."""
         if self.ordinal:
             return np.asarray((self.sums @ self.levels) / self.draws)
@@ -167,7 +167,7 @@ class Predictive:
         """Standard deviation of the stars, (n,)."""
         if self.ordinal:
             square = (self.sums @ self.levels**2) / self.draws
-            return np.asarray(np.sqrt(np.maximum(square - self.stars() ** 2, 0.0)))
+            return np.asarray(np.sqrt(np.maximum(square - self.values() ** 2, 0.0)))
         mean, square, noise = self.sums.T / self.draws
         return np.asarray(np.sqrt(np.maximum(square - mean * mean, 0.0) + noise))
 
@@ -176,7 +176,7 @@ class Predictive:
         if self.ordinal:
             return self.sums / self.draws
         between = (self.levels[1:] + self.levels[:-1]) / 2
-        away = (between - self.stars()[:, None]) / self.deviation()[:, None]
+        away = (between - self.values()[:, None]) / self.deviation()[:, None]
         upto = np.pad(normal_distribution(away), ((0, 0), (1, 1)), constant_values=(0.0, 1.0))
         return np.diff(upto, axis=1)
 
@@ -188,31 +188,31 @@ class Predictive:
         """
         if not (isinstance(level, Real) and 0 < level < 1):
             raise SettingError(f"interval is a probability between 0 and 1, not {level!r}.")
-        stars, deviation = self.stars(), self.deviation()
+        values, deviation = self.values(), self.deviation()
         reach = normal_quantile((1 + level) / 2)
         if self.stretch is not None:
-            reach *= float(np.interp(level, PROMISES, self.stretch))
+            reach *= float(np.interp(level, COVERAGES, self.stretch))
         away = reach * deviation
-        return np.stack([stars - away, stars + away], axis=1)
+        return np.stack([values - away, values + away], axis=1)
 
 
-PROMISES = np.arange(1, 200) / 200
+COVERAGES = np.arange(1, 200) / 200
 """Probabilities of ranges for which the stretch is known."""
 LEAST = 1e-6  # probability that is divided by
 
 
-class LeftOut:
+class LooCalibration:
     """Some training ratings, and the mean and variance of what each would be without itself.
 
     Parameters
     ----------
-    stars : float32 (n,)
+    values : float32 (n,)
     levels : float32 (levels,)
     """
 
-    def __init__(self, stars: NDArray[np.float32], levels: NDArray[np.float32]) -> None:
-        self.stars, self.levels = stars.astype(np.float64), levels.astype(np.float64)
-        self.sums = np.zeros((3, len(stars)))  # of weights, of weighted stars, of their squares
+    def __init__(self, values: NDArray[np.float32], levels: NDArray[np.float32]) -> None:
+        self.values, self.levels = values.astype(np.float64), levels.astype(np.float64)
+        self.sums = np.zeros((3, len(values)))  # of weights, of weighted stars, of their squares
 
     def add(
         self,
@@ -239,21 +239,21 @@ class LeftOut:
             found = np.zeros((len(scores), len(self.levels)))
             spread = np.full(len(scores), noise, np.float32)
             asked = cuts, scores, spread, found
-            run_blocks(add_probabilities, even_blocks(len(scores)), *asked, threads=threads)
-            level = np.searchsorted(self.levels, self.stars)
+            run_blocks(add_probabilities, uniform_blocks(len(scores)), *asked, threads=threads)
+            level = np.searchsorted(self.levels, self.values)
             chance = found[np.arange(len(level)), level]
             first, second = found @ self.levels, found @ self.levels**2
         else:
             first = scores + np.float64(mean)
-            chance = np.exp(-((self.stars - first) ** 2) / (2 * noise)) / np.sqrt(noise)
+            chance = np.exp(-((self.values - first) ** 2) / (2 * noise)) / np.sqrt(noise)
             second = first * first + noise
         weight = 1 / np.maximum(chance, LEAST)
         self.sums = self.sums + weight * np.stack([np.ones(len(weight)), first, second])
 
     def stretch(self) -> NDArray[np.float32]:
-        """How many times a normal number's range a range must reach, for each of `PROMISES`."""
+        """How many times a normal number's range a range must reach, for each of `COVERAGES`."""
         mean, square = self.sums[1:] / self.sums[0]
         deviation = np.sqrt(np.maximum(square - mean * mean, 1e-12))
-        reach = np.quantile(np.abs(self.stars - mean) / deviation, PROMISES)
-        usual = [normal_quantile((1 + promise) / 2) for promise in PROMISES]
-        return np.asarray(np.maximum(reach, 1e-3) / np.array(usual), np.float32)
+        reach = np.quantile(np.abs(self.values - mean) / deviation, COVERAGES)
+        default = [normal_quantile((1 + promise) / 2) for promise in COVERAGES]
+        return np.asarray(np.maximum(reach, 1e-3) / np.array(default), np.float32)

@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from matinee.data.dataset import Dataset
 from matinee.kernels.gibbs import draw_rows, score_entries
 from matinee.kernels.linalg import inner, padded, times
-from matinee.kernels.parallel import aligned_zeros, equal_blocks, even_blocks, run_blocks
+from matinee.kernels.parallel import aligned_zeros, balanced_blocks, run_blocks, uniform_blocks
 from matinee.kernels.simd import LANES
 from matinee.models.bayesian.likelihoods import Likelihood, NormalLikelihood, OrdinalLikelihood
 from matinee.models.bayesian.side_information import (
+    FeatureLink,
     Features,
-    Link,
-    features_of_movies,
-    features_of_viewers,
+    features_of_items,
+    features_of_users,
 )
 from matinee.models.bayesian.temporal import (
     FIRST_MEMORIES,
     FIRST_VARIANCE,
     Drift,
-    Timeline,
+    RatingTimeline,
     date_cuts,
 )
 
@@ -31,7 +31,7 @@ SPREAD = 0.1  # the root of the scale of dates' prior: they change little
 
 
 @dataclass
-class Side:
+class FactorBlock:
     """The rows ``first`` to ``first + size`` of the model, normal around ``mean + features @ B``.
 
     Mean and precision matrix have a normal-Wishart prior (Salakhutdinov & Mnih 2008, section 3.2).
@@ -39,11 +39,11 @@ class Side:
     Parameters
     ----------
     number : int
-        0 for viewers, 1 for movies, 2 for dates.
+        0 for users, 1 for movies, 2 for dates.
     first, size : int
     indptr, entries : int64 (size + 1,), int32 (ratings,)
         The ratings of each row, as places in the order of the chain.
-    link : Link
+    link : FeatureLink
     mean : float64 (width,)
         Bias first, then factors, as everywhere. Of dates it is zero: else it could not be told
         from the other biases.
@@ -55,14 +55,14 @@ class Side:
     size: int
     indptr: NDArray[np.int64]
     entries: NDArray[np.int32]
-    link: Link
+    link: FeatureLink
     mean: NDArray[np.float64]
     precision: NDArray[np.float64]
 
     @classmethod
     def start(
         cls, number: int, first: int, codes: NDArray[np.integer], features: Features, width: int
-    ) -> "Side":
+    ) -> "FactorBlock":
         """A side whose row codes[k] is the one of rating k."""
         size = len(features.by_row.indptr) - 1
         order = np.argsort(codes, kind="stable").astype(np.int32)
@@ -73,7 +73,7 @@ class Side:
             size,
             indptr.astype(np.int64),
             order,
-            Link.start(features, width),
+            FeatureLink.start(features, width),
             np.zeros(width),
             np.eye(width) / SPREAD**2,
         )
@@ -86,7 +86,7 @@ class Side:
     def draw_prior(
         self,
         rows: NDArray[np.float64],
-        settled: bool,
+        burn_in_end: bool,
         rng: np.random.Generator,
         threads: int | None = None,
     ) -> NDArray[np.float64]:
@@ -95,7 +95,7 @@ class Side:
         Parameters
         ----------
         rows : float64 (size, width)
-        settled : bool
+        burn_in_end : bool
             Whether groups' precisions are drawn, too: while the rows are next to nothing, they
             would grow, and take hundreds of sweeps to come down again.
 
@@ -128,24 +128,24 @@ class Side:
             )
         if not linked:
             return np.broadcast_to(self.mean, rows.shape)
-        if settled:
+        if burn_in_end:
             self.link.draw_precisions(self.precision, rng, threads)
         self.link.draw(rows - self.mean, self.precision, rng, threads)
         return self.mean + self.link.means(threads)
 
 
-Pulls = tuple[NDArray[np.float32], NDArray[np.float32], np.float32, NDArray[np.float32]]
+PriorWeights = tuple[NDArray[np.float32], NDArray[np.float32], np.float32, NDArray[np.float32]]
 
 
-def pulls(
+def prior_weights(
     precision: NDArray[np.float64],
     unit: float,
     away: NDArray[np.float64],
     noise: NDArray[np.float32],
     width: int,
     threads: int | None = None,
-) -> Pulls:
-    """What `draw_rows` wants to know of a prior: `prior`, `pull`, `own_pull`, `noise`.
+) -> PriorWeights:
+    """What `draw_rows` wants to know of a prior: `prior`, `prior_weight`, `own_prior_weight`, `noise`.
 
     Parameters
     ----------
@@ -182,16 +182,16 @@ def draw_wishart(
     return np.asarray(half @ half.T)
 
 
-FIRST_SPREAD = 0.1  # standard deviation of the first factors
-SETTLING = 40  # sweeps before features get precisions of their own
+INIT_STD = 0.1  # standard deviation of the first factors
+BURN_IN = 40  # sweeps before features get precisions of their own
 FEATURES = ("genres", "years", "raters", "traits", "rated", "date", "drift")
-"""Groups of what ratings depend on beside viewer and movie; each can be left out."""
+"""Groups of what ratings depend on beside user and movie; each can be left out."""
 
 
-class Chain:
+class GibbsSampler:
     """The state of the sampler for one data set: one draw of everything, and how to get the next.
 
-    With x = [b, p] the row of a viewer, w that of a movie and t that of a date,
+    With x = [b, p] the row of a user, w that of a movie and t that of a date,
 
         score = b_u + b_i + b_t + p_u . p_i + p_u . p_t + p_i . p_t + drift_u(time)
 
@@ -209,9 +209,9 @@ class Chain:
 
     Attributes
     ----------
-    stars : float32 (ratings,)
-        By viewer and time, the order of everything that is by rating.
-    table : float32 (viewers + movies + dates, width), biases : float32 (viewers + movies + dates,)
+    values : float32 (ratings,)
+        By user and time, the order of everything that is by rating.
+    table : float32 (users + movies + dates, width), biases : float32 (users + movies + dates,)
         Factors, padded with zeros to the width that kernels like; biases.
     """
 
@@ -224,19 +224,19 @@ class Chain:
         seed: int = 0,
     ) -> None:
         self.factors, self.seed, self.sweep = factors, seed, 0
-        self.timeline = Timeline.of(train.ratings)
+        self.timeline = RatingTimeline.of(train.ratings)
         ratings = train.ratings.take(self.timeline.order)
         train = replace(train, ratings=ratings)  # rows in another order: the same chain
-        self.stars = stars = ratings.stars
-        self.mean = float(stars.mean(dtype=np.float64)) if levels is None else 0.0
+        self.values = values = ratings.values
+        self.mean = float(values.mean(dtype=np.float64)) if levels is None else 0.0
         self.likelihood: Likelihood
         if levels is None:
-            self.likelihood = NormalLikelihood(stars, self.mean)
+            self.likelihood = NormalLikelihood(values, self.mean)
         else:
-            seen = np.searchsorted(levels, stars).astype(np.int8)
+            seen = np.searchsorted(levels, values).astype(np.int8)
             self.likelihood = OrdinalLikelihood(seen, len(levels))
         codes = [ratings.user, ratings.item]
-        known = [features_of_viewers(train, features), features_of_movies(train, features)]
+        known = [features_of_users(train, features), features_of_items(train, features)]
         self.date_cuts = np.empty(0, np.int64)
         times = ratings.timestamp
         if times is not None and "date" in features:
@@ -247,7 +247,7 @@ class Chain:
         sizes = [len(of.by_row.indptr) - 1 for of in known]
         self.firsts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
         self.sides = [
-            Side.start(number, int(first), codes[number], known[number], 1 + factors)
+            FactorBlock.start(number, int(first), codes[number], known[number], 1 + factors)
             for number, first in enumerate(self.firsts[:-1])
         ]
         shifted = [code + first for code, first in zip(codes, self.firsts, strict=False)]
@@ -255,7 +255,7 @@ class Chain:
         self.table = aligned_zeros(int(self.firsts[-1]), padded(factors))
         self.biases = np.zeros(len(self.table), np.float32)
         start = self._random(0).standard_normal((self.firsts[2], factors), np.float32)
-        self.table[: len(start), :factors] = FIRST_SPREAD * start
+        self.table[: len(start), :factors] = INIT_STD * start
         self.drifts = [
             Drift(memory, FIRST_VARIANCE, np.zeros(len(self.timeline.gaps), np.float32))
             for memory in FIRST_MEMORIES
@@ -271,10 +271,10 @@ class Chain:
         """Scores of ratings by their rows on all sides, without drift, float32 (n,)."""
         out = np.empty(len(codes), np.float32)
         arguments = codes, self.table, self.biases, out
-        run_blocks(score_entries, even_blocks(len(codes), 1000), *arguments, threads=threads)
+        run_blocks(score_entries, uniform_blocks(len(codes), 1000), *arguments, threads=threads)
         return out
 
-    def rows(self, side: Side) -> NDArray[np.float64]:
+    def rows(self, side: FactorBlock) -> NDArray[np.float64]:
         """The rows of a side, bias first, (size, 1 + factors)."""
         part = slice(side.first, side.first + side.size)
         return np.column_stack([self.biases[part], self.table[part, : self.factors]]).astype(
@@ -298,15 +298,15 @@ class Chain:
                 threads,
             )
 
-    def _draw_side(self, side: Side, rng: np.random.Generator, threads: int | None) -> None:
+    def _draw_side(self, side: FactorBlock, rng: np.random.Generator, threads: int | None) -> None:
         rows = self.rows(side)
-        expected = side.draw_prior(rows, self.sweep > SETTLING, rng, threads)
+        expected = side.draw_prior(rows, self.sweep > BURN_IN, rng, threads)
         noise = rng.standard_normal(rows.shape, np.float32)
         unit, width = self.likelihood.precision, self.table.shape[1]
-        prior = pulls(side.precision, unit, expected - rows, noise, width, threads)
+        prior = prior_weights(side.precision, unit, expected - rows, noise, width, threads)
         run_blocks(
             draw_rows,
-            equal_blocks(side.indptr),
+            balanced_blocks(side.indptr),
             side.indptr,
             side.entries,
             side.number,
@@ -319,10 +319,10 @@ class Chain:
             threads=threads,
         )
 
-    def usual(self) -> tuple[NDArray[np.float32], float]:
-        """Mean drift of each viewer over their ratings, and its variance around that.
+    def default(self) -> tuple[NDArray[np.float32], float]:
+        """Mean drift of each user over their ratings, and its variance around that.
 
-        A viewer without ratings has the mean of all, 0.
+        A user without ratings has the mean of all, 0.
         """
         moments, first = self.timeline.moments, self.timeline.first
         total = np.sum([drift.path for drift in self.drifts], axis=0, dtype=np.float64)

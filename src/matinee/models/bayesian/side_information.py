@@ -1,4 +1,4 @@
-"""What viewers and movies are known by beside their ratings: sparse columns, in named groups."""
+"""What users and movies are known by beside their ratings: sparse columns, in named groups."""
 
 import hashlib
 from collections.abc import Iterable
@@ -13,8 +13,8 @@ from matinee.data.ratings import Ratings
 from matinee.kernels.als import add_up_rows
 from matinee.kernels.csr import Rows, compress, transpose
 from matinee.kernels.linalg import inner, times
-from matinee.kernels.parallel import equal_blocks, run_blocks
-from matinee.models.als_common import movie_features
+from matinee.kernels.parallel import balanced_blocks, run_blocks
+from matinee.models.als_common import item_features
 
 YEARS_OF_AGE = 5  # that count as the same age
 FEW_BLOCKS = 8  # a pass takes a few milliseconds: more would spend them on threads
@@ -35,7 +35,7 @@ class Features:
     group : int64 (columns,)
         Which group a column is of.
     by_row, by_column : Rows
-        The matrix, a row for each viewer or movie, and its transpose.
+        The matrix, a row for each user or movie, and its transpose.
     """
 
     names: tuple[str, ...]
@@ -69,7 +69,7 @@ class Features:
         return len(self.group)
 
     def times(self, table: NDArray[np.float32], threads: int | None = None) -> NDArray[np.float32]:
-        """Features times a table, (columns, width), to a row for each viewer or movie."""
+        """Features times a table, (columns, width), to a row for each user or movie."""
         return _product(self.by_row, table, threads)
 
     def transposed_times(
@@ -86,21 +86,21 @@ class Features:
 
 def _product(matrix: Rows, table: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
     out = np.empty((len(matrix.indptr) - 1, table.shape[1]), np.float32)
-    blocks = equal_blocks(matrix.indptr, FEW_BLOCKS)
+    blocks = balanced_blocks(matrix.indptr, FEW_BLOCKS)
     run_blocks(add_up_rows, blocks, *matrix, table, out, threads=threads)
     return out
 
 
-def features_of_viewers(train: Dataset, names: Iterable[str]) -> Features:
+def features_of_users(train: Dataset, names: Iterable[str]) -> Features:
     """Age (in spans), gender and occupation where they are known; the movies somebody rated.
 
     ``"rated"`` has ``1 / sqrt(n)`` for each of n movies (SVD++: Koren 2008).
     """
     ratings, groups = train.ratings, {}
-    if "traits" in names and train.viewers is not None:
+    if "traits" in names and train.users is not None:
         for trait in TRAITS:
-            if trait in train.viewers.columns:
-                column = train.viewers[trait]
+            if trait in train.users.columns:
+                column = train.users[trait]
                 known = column.drop_nulls().to_numpy()
                 kinds = known // YEARS_OF_AGE if trait == "age" else known
                 groups[trait] = _one_of_each(np.flatnonzero(column.is_not_null()), kinds)
@@ -109,14 +109,14 @@ def features_of_viewers(train: Dataset, names: Iterable[str]) -> Features:
     return Features.of_groups(len(ratings.user_ids), groups)
 
 
-def features_of_movies(train: Dataset, names: Iterable[str]) -> Features:
-    """Genres and years as in `movie_features`; the viewers who rated a movie, as above."""
+def features_of_items(train: Dataset, names: Iterable[str]) -> Features:
+    """Genres and years as in `item_features`; the users who rated a movie, as above."""
     ratings, groups = train.ratings, {}
-    genres = movie_features(train.catalog, "genres")[:, 1:]
+    genres = item_features(train.catalog, "genres")[:, 1:]
     if "genres" in names:
         groups["genres"] = _dense(genres)
     if "years" in names:
-        both = movie_features(train.catalog, "genres+years")
+        both = item_features(train.catalog, "genres+years")
         groups["years"] = _dense(both[:, 1 + genres.shape[1] :])
     if "raters" in names:
         groups["raters"] = _shares(ratings.item, ratings.user, len(ratings.user_ids), ratings)
@@ -150,7 +150,7 @@ SHAPE = RATE = 1.0  # of the gamma prior of a group's precision
 
 
 @dataclass
-class Link:
+class FeatureLink:
     """B and the precisions of its groups.
 
     Parameters
@@ -167,7 +167,7 @@ class Link:
     solver: "Solver" = field(repr=False)
 
     @classmethod
-    def start(cls, features: Features, width: int) -> "Link":
+    def start(cls, features: Features, width: int) -> "FeatureLink":
         table = np.zeros((features.columns, width), np.float32)
         precisions = np.full(len(features.names), FIRST_PRECISION)
         return cls(features, table, precisions, solver_for(features))

@@ -1,4 +1,4 @@
-"""When ratings were given: the order of a viewer's ratings, their distinct times, and dates."""
+"""When ratings were given: the order of a user's ratings, their distinct times, and dates."""
 
 import math
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 
 from matinee.data.ratings import Ratings
 from matinee.kernels.drift import draw_paths, path_likelihood
-from matinee.kernels.parallel import equal_blocks, run_blocks
+from matinee.kernels.parallel import balanced_blocks, run_blocks
 
 DATES = 1024  # about so many at most; on days
 FEWEST = 32  # ratings of a date; days with fewer share one
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
-    """The distinct times at which each viewer rated: where their drift is known.
+class RatingTimes:
+    """The distinct times at which each user rated: where their drift is known.
 
     Parameters
     ----------
-    starts : int64 (viewers + 1,)
-        The moments of each viewer.
+    starts : int64 (users + 1,)
+        The moments of each user.
     times : int64 (moments,)
         Unix seconds.
     """
@@ -40,12 +40,12 @@ class Moments:
             -1: nobody, who has no moments.
         times : int64 (n,)
         """
-        viewer = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
-        # a moment's place among all, by viewer and time together
+        user = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        # a moment's place among all, by user and time together
         ranks = np.unique(np.concatenate([self.times, times]), return_inverse=True)[1]
         ceiling = int(ranks.max(initial=0)) + 1
-        keys = viewer * ceiling + ranks[: len(viewer)]
-        wanted = users.astype(np.int64) * ceiling + ranks[len(viewer) :]
+        keys = user * ceiling + ranks[: len(user)]
+        wanted = users.astype(np.int64) * ceiling + ranks[len(user) :]
         after = np.searchsorted(keys, wanted, side="right")
         before = after - 1
         someone = np.maximum(users, 0)
@@ -60,28 +60,28 @@ class Moments:
 
 
 @dataclass(frozen=True, eq=False)
-class Timeline:
-    """The training ratings in the order of viewers and times.
+class RatingTimeline:
+    """The training ratings in the order of users and times.
 
     Parameters
     ----------
     order : int64 (ratings,)
         Where each stands among the ratings given.
-    moments : Moments
+    moments : RatingTimes
     first : int64 (moments + 1,)
         The ratings of each moment.
     gaps : float32 (moments,)
-        Seconds since the viewer's moment before.
+        Seconds since the user's moment before.
     """
 
     order: NDArray[np.int64]
-    moments: Moments
+    moments: RatingTimes
     first: NDArray[np.int64]
     gaps: NDArray[np.float32]
 
     @classmethod
-    def of(cls, ratings: Ratings) -> "Timeline":
-        """Without times, all of a viewer's ratings are one moment."""
+    def of(cls, ratings: Ratings) -> "RatingTimeline":
+        """Without times, all of a user's ratings are one moment."""
         times = ratings.timestamp
         if times is None:
             times = np.zeros(len(ratings), np.int64)
@@ -94,7 +94,7 @@ class Timeline:
         gaps = np.diff(time[first], prepend=time[:1]).astype(np.float32)
         return cls(
             order,
-            Moments(starts.astype(np.int64), time[first]),
+            RatingTimes(starts.astype(np.int64), time[first]),
             np.append(first, len(user)).astype(np.int64),
             gaps,
         )
@@ -132,7 +132,7 @@ VARIANCES = 1e-6, 1e3  # the least and the greatest
 
 @dataclass
 class Drift:
-    """One Ornstein-Uhlenbeck process per viewer, of a memory and a variance that all share.
+    """One Ornstein-Uhlenbeck process per user, of a memory and a variance that all share.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class Drift:
 
     def draw(
         self,
-        timeline: Timeline,
+        timeline: RatingTimeline,
         residual: NDArray[np.float32],
         precision: float,
         sweep: int,
@@ -155,7 +155,7 @@ class Drift:
         threads: int | None,
     ) -> None:
         """Draw variance or memory, in turn, with the paths integrated out, then the paths."""
-        blocks = equal_blocks(timeline.moments.starts)
+        blocks = balanced_blocks(timeline.moments.starts)
         held = timeline.moments.starts, timeline.first, timeline.gaps
         seen = residual, precision
 

@@ -13,16 +13,16 @@ from torch import Tensor
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.kernels.csr import transpose
-from matinee.models.als_common import link_of_genres
-from matinee.models.base import Watch, judged_parts, kept_epoch
+from matinee.models.als_common import genre_prior
+from matinee.models.base import Watch, check_eval_sets, kept_epoch
 from matinee.models.implicit_feedback import positives
 from matinee.models.network_head import NetworkHead
 from matinee.models.neural.checkpoint import Checkpoint
 from matinee.models.neural.devices import choose_device, torch_threads
-from matinee.models.neural.losses import Task
+from matinee.models.neural.losses import Loss
 from matinee.models.neural.trainer import train as run
-from matinee.models.recommender import FactorModel
-from matinee.models.registry import note_of
+from matinee.models.recommender import Recommender
+from matinee.models.registry import to_params
 
 if TYPE_CHECKING:
     from matinee.storage.checkpoint import Checkpointed
@@ -32,7 +32,7 @@ SCHEDULES = ("constant", "linear", "cosine")
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradientRecipe:
+class GradientEstimator:
     """Settings of gradient descent, which every recipe of this room has.
 
     Parameters
@@ -100,8 +100,8 @@ class GradientRecipe:
         test: Dataset | None = None,
         threads: int | None = None,
         checkpoint: "Checkpointed | None" = None,
-        watch: Watch | None = None,
-    ) -> FactorModel:
+        callback: Watch | None = None,
+    ) -> Recommender:
         """Train on `train` and return the model: with a rating head, or with a ranking head.
 
         Parameters
@@ -115,7 +115,7 @@ class GradientRecipe:
             Of torch on a CPU.
         checkpoint : Checkpointed, optional
             Where to leave the state, and go on from.
-        watch : callable, optional
+        callback : callable, optional
             Sees each row of the history as it is made; what it raises ends the training.
 
         Raises
@@ -128,38 +128,38 @@ class GradientRecipe:
         DivergedWarning
             If the loss explodes later.
         """
-        judged = judged_parts(train, self.patience, validation, test)
+        evaluated = check_eval_sets(train, self.patience, validation, test)
         with torch_threads(threads):
-            module, history = self.trained(train, judged, checkpoint, watch)
+            module, history = self.trained(train, evaluated, checkpoint, callback)
         return self.model(module, train, history)
 
     def trained(
         self,
         train: Dataset,
-        judged: Mapping[str, Dataset],
+        evaluated: Mapping[str, Dataset],
         checkpoint: "Checkpointed | None",
-        watch: Watch | None = None,
+        callback: Watch | None = None,
     ) -> tuple[Any, pl.DataFrame]:
         """The trained module, and its history."""
         device = choose_device(self.device)
-        module = self.start(train, judged, checkpoint)
-        task = self.task(module, train, judged, device)
-        where = Checkpoint.of(checkpoint, self, train, judged) if checkpoint else None
-        return module, run(task, self, f"Training {type(self).__name__}", where, watch)
+        module = self.start(train, evaluated, checkpoint)
+        loss = self.loss(module, train, evaluated, device)
+        where = Checkpoint.of(checkpoint, self, train, evaluated) if checkpoint else None
+        return module, run(loss, self, f"Training {type(self).__name__}", where, callback)
 
     def start(
-        self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: "Checkpointed | None"
+        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: "Checkpointed | None"
     ) -> Any:
         """The module before the first step."""
         raise NotImplementedError
 
-    def task(
-        self, module: Any, train: Dataset, judged: Mapping[str, Dataset], device: torch.device
-    ) -> Task:
+    def loss(
+        self, module: Any, train: Dataset, evaluated: Mapping[str, Dataset], device: torch.device
+    ) -> Loss:
         """What the module is to learn."""
         raise NotImplementedError
 
-    def model(self, module: Any, train: Dataset, history: pl.DataFrame) -> FactorModel:
+    def model(self, module: Any, train: Dataset, history: pl.DataFrame) -> Recommender:
         """The model that a trained module makes."""
         raise NotImplementedError
 
@@ -174,38 +174,38 @@ class GradientRecipe:
         left = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + np.cos(np.pi * done)) / 2}
         return self.learning_rate * float(left[self.schedule])
 
-    def noted(self) -> dict[str, Any]:
+    def recorded(self) -> dict[str, Any]:
         """Name and settings, as a run notes them: another machine may have another device."""
-        return {**note_of(self), "device": "auto"}
+        return {**to_params(self), "device": "auto"}
 
 
-def at_least(recipe: Any, **least_of: float) -> None:
+def at_least(estimator: Any, **least_of: float) -> None:
     """Refuse settings below these, and parts of whole numbers."""
     for name, least in least_of.items():
-        kind = type(recipe).__dataclass_fields__[name].type
-        if kind is int and type(getattr(recipe, name)) is not int:
-            raise SettingError(f"{name} is a whole number, not {getattr(recipe, name)!r}.")
-        if not least <= getattr(recipe, name) < np.inf:
-            raise SettingError(f"{name} is at least {least}, not {getattr(recipe, name)}.")
+        kind = type(estimator).__dataclass_fields__[name].type
+        if kind is int and type(getattr(estimator, name)) is not int:
+            raise SettingError(f"{name} is a whole number, not {getattr(estimator, name)!r}.")
+        if not least <= getattr(estimator, name) < np.inf:
+            raise SettingError(f"{name} is at least {least}, not {getattr(estimator, name)}.")
 
 
-def above_zero(recipe: Any, *names: str) -> None:
+def above_zero(estimator: Any, *names: str) -> None:
     """Refuse settings that are not positive numbers."""
     for name in names:
-        if not 0 < getattr(recipe, name) < np.inf:
-            raise SettingError(f"{name} is above 0, not {getattr(recipe, name)}.")
+        if not 0 < getattr(estimator, name) < np.inf:
+            raise SettingError(f"{name} is above 0, not {getattr(estimator, name)}.")
 
 
-def one_of(recipe: Any, **known_of: tuple[str, ...]) -> None:
+def one_of(estimator: Any, **known_of: tuple[str, ...]) -> None:
     """Refuse settings that name nothing known."""
     for name, known in known_of.items():
-        if getattr(recipe, name) not in known:
+        if getattr(estimator, name) not in known:
             names = ", ".join(map(repr, known))
-            raise SettingError(f"{name} is one of {names}, not {getattr(recipe, name)!r}.")
+            raise SettingError(f"{name} is one of {names}, not {getattr(estimator, name)!r}.")
 
 
 def network_model(
-    recipe: "GradientRecipe",
+    estimator: "GradientEstimator",
     train: Dataset,
     history: pl.DataFrame,
     *,
@@ -215,13 +215,13 @@ def network_model(
     widths: list[int],
     mean: float = 0.0,
     unobserved: int,
-    liked: float | None,
-) -> FactorModel:
+    min_rating: float | None,
+) -> Recommender:
     """The model of a trained network: with a rating head if nothing unobserved was drawn.
 
     Parameters
     ----------
-    recipe : GradientRecipe
+    estimator : GradientEstimator
     train : Dataset
     history : polars.DataFrame
     tables : tensors (users, width), (items, width)
@@ -232,37 +232,37 @@ def network_model(
         See `Network.unpack`.
     mean : float
     unobserved : int
-    liked : float or None
+    min_rating : float or None
     """
-    ratings, in_stars = train.ratings, not unobserved
-    watched = ratings.by_user if in_stars else positives(ratings.by_user, liked)
-    user_rows, item_rows = (as_array(table) for table in tables)
-    bias = np.zeros((len(item_rows), 1), np.float32) if item_bias is None else as_array(item_bias)
+    ratings, is_rating = train.ratings, not unobserved
+    watched = ratings.by_user if is_rating else positives(ratings.by_user, min_rating)
+    user_params, item_params = (as_array(table) for table in tables)
+    bias = np.zeros((len(item_params), 1), np.float32) if item_bias is None else as_array(item_bias)
     known = np.diff(watched.indptr) > 0
-    user_rows[~known] = user_rows[known].mean(axis=0, dtype=np.float64)
-    of_items = transpose(watched, len(item_rows))
-    _, linked = link_of_genres(of_items, train.catalog, np.hstack([bias, item_rows]))
+    user_params[~known] = user_params[known].mean(axis=0, dtype=np.float64)
+    of_items = transpose(watched, len(item_params))
+    _, linked = genre_prior(of_items, train.catalog, np.hstack([bias, item_params]))
     head = NetworkHead(
         mean=mean,
-        user_rows=user_rows,
-        item_rows=np.ascontiguousarray(linked[:, 1:]),
+        user_params=user_params,
+        item_params=np.ascontiguousarray(linked[:, 1:]),
         item_bias=np.ascontiguousarray(linked[:, 0]),
         widths=np.array(widths, np.int32),
         dense=as_array(torch.cat([part.reshape(-1) for layer in layers for part in layer])),
-        noise=float(history["train_rmse"][kept_epoch(history, recipe.patience)]) ** 2
-        if in_stars
+        noise=float(history["train_rmse"][kept_epoch(history, estimator.patience)]) ** 2
+        if is_rating
         else 1.0,
         unobserved=float(unobserved),
-        liked=liked,
-        trainer=recipe.noted(),
+        min_rating=min_rating,
+        estimator=estimator.recorded(),
         history=history,
     )
-    return FactorModel(
+    return Recommender(
         ratings.user_ids,
         train.catalog,
         ratings.scale,
         ratings.by_user,
-        **{"rating" if in_stars else "ranking": head},  # type: ignore[arg-type]
+        **{"rating" if is_rating else "ranking": head},  # type: ignore[arg-type]
     )
 
 

@@ -17,7 +17,7 @@ def generator_of(device: torch.device, *seeds: int) -> torch.Generator:
     return torch.Generator(device).manual_seed(int(state[0]))
 
 
-class Shuffled:
+class ShuffledBatches:
     """Columns of equal length, in a new order every epoch.
 
     The order depends on the seed and the number of the epoch alone, so a training that goes on
@@ -57,24 +57,24 @@ class Shuffled:
             yield tuple(column[first : first + self.batch] for column in columns), generator
 
 
-class Unwatched:
-    """Draws movies that a viewer has not watched, each equally likely, without trying twice.
+class NegativeSampler:
+    """Draws movies that a user has not watched, each equally likely, without trying twice.
 
     Only movies that somebody has watched are drawn: of the others nothing is known. With the
-    viewer's n watched movies in ascending order, ``w_j - j`` counts the unwatched ones before
+    user's n watched movies in ascending order, ``w_j - j`` counts the unwatched ones before
     the j-th; so the r-th unwatched movie is r plus the number of j with ``w_j - j <= r``, which
     one binary search finds.
 
     Parameters
     ----------
     watched : Rows
-        By viewer, movies ascending.
+        By user, movies ascending.
     device : torch.device
 
     Examples
     --------
     >>> rows = Rows(np.array([0, 2, 4]), np.array([0, 2, 1, 3], np.int32), np.ones(4, np.float32))
-    >>> draw = Unwatched(rows, torch.device("cpu"))
+    >>> draw = NegativeSampler(rows, torch.device("cpu"))
     >>> generator = torch.Generator().manual_seed(0)
     >>> sorted(set(draw(torch.zeros(50, dtype=torch.int64), generator).tolist()))
     [1, 3]
@@ -84,18 +84,18 @@ class Unwatched:
         indptr, indices, _ = watched
         known = np.unique(indices)
         counts = np.diff(indptr)
-        viewer = row_of_entries(watched)
-        before = np.searchsorted(known, indices) - (np.arange(len(indices)) - indptr[viewer])
-        self.stride = len(known) + 1  # keys of a viewer stay below those of the next
-        self.keys = torch.from_numpy(viewer * self.stride + before).to(device)
+        user = row_of_entries(watched)
+        before = np.searchsorted(known, indices) - (np.arange(len(indices)) - indptr[user])
+        self.stride = len(known) + 1  # keys of a user stay below those of the next
+        self.keys = torch.from_numpy(user * self.stride + before).to(device)
         self.starts = torch.from_numpy(indptr[:-1].astype(np.int64)).to(device)
         self.left = torch.from_numpy(len(known) - counts).to(device)
         self.known = torch.from_numpy(known.astype(np.int64)).to(device)
 
-    def __call__(self, viewers: Tensor, generator: torch.Generator) -> Tensor:
-        """A movie for each of `viewers`, int64 (n,); any movie for one who watched them all."""
-        chance = torch.randint(CHANCES, viewers.shape, generator=generator, device=viewers.device)
-        rank = chance % self.left[viewers].clamp(min=1)
-        at = torch.searchsorted(self.keys, viewers * self.stride + rank, right=True)
-        place = rank + at - self.starts[viewers]
+    def __call__(self, users: Tensor, generator: torch.Generator) -> Tensor:
+        """A movie for each of `users`, int64 (n,); any movie for one who watched them all."""
+        chance = torch.randint(CHANCES, users.shape, generator=generator, device=users.device)
+        rank = chance % self.left[users].clamp(min=1)
+        at = torch.searchsorted(self.keys, users * self.stride + rank, right=True)
+        place = rank + at - self.starts[users]
         return self.known[place.clamp_(max=len(self.known) - 1)]

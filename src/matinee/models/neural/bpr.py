@@ -9,20 +9,20 @@ import torch
 
 from matinee.data.dataset import Dataset
 from matinee.models.implicit_feedback import check_liked
-from matinee.models.neural.base import GradientRecipe, above_zero, at_least, network_model
+from matinee.models.neural.base import GradientEstimator, above_zero, at_least, network_model
 from matinee.models.neural.batches import generator_of
-from matinee.models.neural.losses import OrderTask, Task, lists_task
+from matinee.models.neural.losses import Loss, OrderTask, lists_task
 from matinee.models.neural.modules import Factorization
 from matinee.models.neural.optimizers import wants_sparse
-from matinee.models.recommender import FactorModel
+from matinee.models.recommender import Recommender
 from matinee.storage.checkpoint import Checkpointed
 
 
 @dataclass(frozen=True)
-class BPR(GradientRecipe):
+class BPR(GradientEstimator):
     """Recipe for lists by ``score = b_i + p_u . q_i``, where watched movies come before others.
 
-    Minimized is the mean over a viewer's watched movies i, and drawn unwatched ones j, of
+    Minimized is the mean over a user's watched movies i, and drawn unwatched ones j, of
 
         -log sigmoid(score(u, i) - score(u, j))
         + regularization * (2 |p_u|^2 + |q_i|^2 + b_i^2 + |q_j|^2 + b_j^2)
@@ -34,11 +34,11 @@ class BPR(GradientRecipe):
     regularization : float
     negatives : int
         Unwatched movies drawn for each watched one, anew in every epoch.
-    liked : float or None
+    min_rating : float or None
         Least stars of what counts as watched; None: every rating.
     init_stddev : float
     epochs, batch_size, optimizer and the rest
-        See `GradientRecipe`; weight decay has the groups ``"factors"`` and ``"biases"``.
+        See `GradientEstimator`; weight decay has the groups ``"factors"`` and ``"biases"``.
 
     Notes
     -----
@@ -48,7 +48,7 @@ class BPR(GradientRecipe):
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> BPR(factors=4, epochs=2, device="cpu").fit(data).recommend(1, n=2).columns
     ['item', 'title', 'genres', 'score']
     """
@@ -56,7 +56,7 @@ class BPR(GradientRecipe):
     factors: int = 64
     regularization: float = 0.005
     negatives: int = 2
-    liked: float | None = None
+    min_rating: float | None = None
     init_stddev: float = 0.05
 
     GROUPS: ClassVar[tuple[str, ...]] = ("factors", "biases")
@@ -65,12 +65,12 @@ class BPR(GradientRecipe):
         super().__post_init__()
         at_least(self, factors=1, regularization=0, negatives=1)
         above_zero(self, "init_stddev")
-        check_liked(self.liked)
+        check_liked(self.min_rating)
 
     def start(
-        self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: Checkpointed | None
+        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpointed | None
     ) -> Factorization:
-        """See `GradientRecipe.start`."""
+        """See `GradientEstimator.start`."""
         sides = len(train.ratings.user_ids), len(train.ratings.item_ids)
         generator = generator_of(torch.device("cpu"), self.seed)
         users, items = (
@@ -89,18 +89,18 @@ class BPR(GradientRecipe):
             sparse=wants_sparse(self, sum(sides)),
         )
 
-    def task(
+    def loss(
         self,
         module: Factorization,
         train: Dataset,
-        judged: Mapping[str, Dataset],
+        evaluated: Mapping[str, Dataset],
         device: torch.device,
-    ) -> Task:
-        """See `GradientRecipe.task`."""
-        return lists_task(OrderTask, self, module, train, judged, device)
+    ) -> Loss:
+        """See `GradientEstimator.loss`."""
+        return lists_task(OrderTask, self, module, train, evaluated, device)
 
-    def model(self, module: Factorization, train: Dataset, history: pl.DataFrame) -> FactorModel:
-        """See `GradientRecipe.model`."""
+    def model(self, module: Factorization, train: Dataset, history: pl.DataFrame) -> Recommender:
+        """See `GradientEstimator.model`."""
         return network_model(
             self,
             train,
@@ -110,5 +110,5 @@ class BPR(GradientRecipe):
             layers=[(torch.ones(1, self.factors), torch.zeros(1))],
             widths=[self.factors],
             unobserved=self.negatives,
-            liked=self.liked,
+            min_rating=self.min_rating,
         )

@@ -16,8 +16,8 @@ from matinee.storage.atomic import new_folder
 from matinee.storage.checkpoint import STATE, Checkpointed, identity_of, state_in, under
 
 if TYPE_CHECKING:
-    from matinee.models.neural.base import GradientRecipe
-    from matinee.models.neural.trainer import State
+    from matinee.models.neural.base import GradientEstimator
+    from matinee.models.neural.trainer import TrainingState
 
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
 KEPT = {"AdamW": MOMENTS, "SparseAdam": MOMENTS, "Adagrad": {"step", "sum"}, "SGD": set()}
@@ -45,18 +45,20 @@ class Checkpoint:
     def of(
         cls,
         asked: Checkpointed,
-        recipe: "GradientRecipe",
+        estimator: "GradientEstimator",
         train: Dataset,
-        judged: Mapping[str, Dataset],
+        evaluated: Mapping[str, Dataset],
     ) -> "Checkpoint":
         """Where the state of a recipe on these parts of the data goes."""
         name = "-".join(
-            filter(None, (type(recipe).__name__.lower(), getattr(recipe, "feedback", "")))
+            filter(None, (type(estimator).__name__.lower(), getattr(estimator, "feedback", "")))
         )
-        identity = identity_of(recipe.noted(), train, judged)
+        identity = identity_of(estimator.recorded(), train, evaluated)
         return cls(asked.folder / name, asked.every or 1, identity)
 
-    def keep(self, module: Scorer, optimizers: list[torch.optim.Optimizer], state: "State") -> None:
+    def keep(
+        self, module: Scorer, optimizers: list[torch.optim.Optimizer], state: "TrainingState"
+    ) -> None:
         """Write the state of this epoch, if it is one that counts."""
         if len(state.history) % self.every:
             return
@@ -70,7 +72,7 @@ class Checkpoint:
                     tensors[f"optimizer.{at}.{name}"] = value
                 elif value is not None:
                     numbers[f"{at}.{name}"] = value
-        about = {
+        metadata = {
             "identity": self.identity,
             "numbers": numbers,
             "history": state.history,
@@ -78,9 +80,9 @@ class Checkpoint:
         }
         with new_folder(self.folder) as fresh:
             whole = {name: value.detach().cpu().clone() for name, value in tensors.items()}
-            save_file(whole, fresh / STATE, metadata={"state": json.dumps(about)})
+            save_file(whole, fresh / STATE, metadata={"state": json.dumps(metadata)})
 
-    def restore(self, module: Scorer, optimizers: list[torch.optim.Optimizer]) -> "State":
+    def restore(self, module: Scorer, optimizers: list[torch.optim.Optimizer]) -> "TrainingState":
         """Put module and optimizers where the state left them; a fresh one if there is none.
 
         Raises
@@ -88,14 +90,14 @@ class Checkpoint:
         RunError
             If the state cannot be read, or is of another training.
         """
-        from matinee.models.neural.trainer import State
+        from matinee.models.neural.trainer import TrainingState
 
         device = str(next(module.parameters()).device)
         with state_in(self.folder, self.identity, "pt", device) as found:
             if found is None:
-                return State()
-            about, tensors = found
-            state = State(about["history"], {}, about["best_epoch"])
+                return TrainingState()
+            metadata, tensors = found
+            state = TrainingState(metadata["history"], {}, metadata["best_epoch"])
             _check_history(state)
             weights = module.state_dict()
             _check_tensors(under(tensors, "weights."), weights)
@@ -105,7 +107,7 @@ class Checkpoint:
             _check_tensors(state.best, weights)
             for at, parameter, optimizer in _parameters(optimizers):
                 known = under(tensors, f"optimizer.{at}.")
-                numbers = under(about["numbers"], f"{at}.")
+                numbers = under(metadata["numbers"], f"{at}.")
                 _check_optimizer(optimizer, parameter, known, numbers)
                 if "step" in known:  # counts on the CPU unless the update is fused
                     fused = optimizer.defaults.get("fused")
@@ -114,7 +116,7 @@ class Checkpoint:
             return state
 
 
-def _check_history(state: "State") -> None:
+def _check_history(state: "TrainingState") -> None:
     """Raise ValueError unless this is the history of a training, with sensible numbers."""
     for number, row in enumerate(state.history, start=1):
         plain = all(type(value) in (int, float) for value in row.values())

@@ -57,7 +57,7 @@ def device_report() -> dict[str, str]:
     return found
 
 
-def made_on(device: str, threads: int | None) -> dict[str, Any]:
+def torch_environment(device: str, threads: int | None) -> dict[str, Any]:
     """What the bits of a training by gradients depend on: version, device, number of threads."""
     threads = threads or torch.get_num_threads()
     return {

@@ -13,57 +13,57 @@ from torch.nn import functional
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, row_of_entries
-from matinee.models.implicit_feedback import positives, watched_by
-from matinee.models.neural.batches import Shuffled, Unwatched, generator_of
+from matinee.models.implicit_feedback import positives, user_positives
+from matinee.models.neural.batches import NegativeSampler, ShuffledBatches, generator_of
 from matinee.models.neural.modules import Scorer
 
 if TYPE_CHECKING:
-    from matinee.models.neural.base import GradientRecipe
+    from matinee.models.neural.base import GradientEstimator
 
 RIVALS = 99  # drawn movies that a watched one is ranked among
-JUDGED = 10_000  # watched movies that are ranked, at most
+MAX_EVAL_USERS = 10_000  # watched movies that are ranked, at most
 PAIRS = 1_000_000  # scored at a time
 
 
-class Task(Protocol):
+class Loss(Protocol):
     """What the loop asks for."""
 
     module: Scorer
-    examples: Shuffled
-    usual: float
+    examples: ShuffledBatches
+    default: float
     """A loss that is bad, and yet no sign of an explosion."""
-    figure: str
+    metric: str
     """The figure that tells whether training still gets better, without its part: rmse ..."""
     higher_is_better: bool
 
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """What is minimized, and its part without penalties: both means over a batch, ()."""
 
-    def figures(self, error: float) -> dict[str, float]:
+    def metrics(self, error: float) -> dict[str, float]:
         """What the history notes of an epoch whose mean error was this, and of the judged parts."""
 
 
-class StarsTask:
+class RatingLoss:
     """Learn stars: mean squared error.
 
     Parameters
     ----------
     module : Scorer
     train : Dataset
-    judged : mapping of str to Dataset
+    evaluated : mapping of str to Dataset
         Parts whose error the history notes, by name; before stars are clipped to the scale.
     batch : int
     seed : int
     device : torch.device
     """
 
-    figure, higher_is_better = "rmse", False
+    metric, higher_is_better = "rmse", False
 
     def __init__(
         self,
         module: Scorer,
         train: Dataset,
-        judged: Mapping[str, Dataset],
+        evaluated: Mapping[str, Dataset],
         *,
         batch: int,
         seed: int,
@@ -71,35 +71,35 @@ class StarsTask:
     ) -> None:
         self.module = module.to(device)
         scale = train.ratings.scale
-        self.usual = (scale.high - scale.low) ** 2 or 1.0  # every guess off by the whole scale
-        self.examples = Shuffled(_columns(train, device), batch, seed)
-        self.judged = {name: _columns(part, device) for name, part in judged.items()}
+        self.default = (scale.high - scale.low) ** 2 or 1.0  # every guess off by the whole scale
+        self.examples = ShuffledBatches(_columns(train, device), batch, seed)
+        self.evaluated = {name: _columns(part, device) for name, part in evaluated.items()}
 
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """See `Task.loss`."""
-        user, item, stars = batch
+        """See `Loss.loss`."""
+        user, item, values = batch
         score, penalty = self.module(user, item)
-        error = (score - stars).square().mean()
+        error = (score - values).square().mean()
         return error + penalty, error
 
-    def figures(self, error: float) -> dict[str, float]:
+    def metrics(self, error: float) -> dict[str, float]:
         """`train_rmse` over the epoch as it went, and `{part}_rmse` after it."""
         found = {"train_rmse": float(np.sqrt(error))}
-        for name, (user, item, stars) in self.judged.items():
-            miss = (score_pairs(self.module, user, item) - stars).cpu().numpy()
+        for name, (user, item, values) in self.evaluated.items():
+            miss = (score_pairs(self.module, user, item) - values).cpu().numpy()
             found[f"{name}_rmse"] = float(np.sqrt(np.mean(np.square(miss, dtype=np.float64))))
         return found
 
 
-class WatchedTask:
+class ImplicitLoss:
     """Learn who watches what: binary cross-entropy, against unwatched movies that are drawn.
 
     Parameters
     ----------
     module : Scorer
     watched : Rows
-        Watched movies by viewer.
-    judged : mapping of str to Rows
+        Watched movies by user.
+    evaluated : mapping of str to Rows
         The same of the judged parts.
     negatives : int
         Unwatched movies drawn for each watched one, anew in every epoch.
@@ -109,14 +109,14 @@ class WatchedTask:
     device : torch.device
     """
 
-    usual = math.log(2)  # knowing nothing
-    figure, higher_is_better = "hit_rate", True
+    default = math.log(2)  # knowing nothing
+    metric, higher_is_better = "hit_rate", True
 
     def __init__(
         self,
         module: Scorer,
         watched: Rows,
-        judged: Mapping[str, Rows],
+        evaluated: Mapping[str, Rows],
         *,
         negatives: int,
         batch: int,
@@ -124,16 +124,16 @@ class WatchedTask:
         device: torch.device,
     ) -> None:
         self.module, self.negatives = module.to(device), negatives
-        self.draw = Unwatched(watched, device)
+        self.draw = NegativeSampler(watched, device)
         each = -(-batch // (1 + negatives))
-        self.examples = Shuffled(_pairs(watched, device), each, seed)
-        self.judged = {
-            name: _exam(rows, Unwatched(_both(watched, rows), device), seed, device)
-            for name, rows in judged.items()
+        self.examples = ShuffledBatches(_pairs(watched, device), each, seed)
+        self.evaluated = {
+            name: _task(rows, NegativeSampler(_both(watched, rows), device), seed, device)
+            for name, rows in evaluated.items()
         }
 
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """See `Task.loss`."""
+        """See `Loss.loss`."""
         user, item = batch
         users = user.repeat(1 + self.negatives)
         items = torch.cat([item, self.draw(users[len(user) :], generator)])
@@ -143,15 +143,15 @@ class WatchedTask:
         error = functional.binary_cross_entropy_with_logits(score, truth)
         return error + penalty, error
 
-    def figures(self, error: float) -> dict[str, float]:
+    def metrics(self, error: float) -> dict[str, float]:
         """`{part}_hit_rate`: watched movies that are among the best 10 of them and 99 others."""
         return {
             f"{name}_hit_rate": hit_rate(self.module, user, items)
-            for name, (user, items) in self.judged.items()
+            for name, (user, items) in self.evaluated.items()
         }
 
 
-class OrderTask(WatchedTask):
+class OrderTask(ImplicitLoss):
     """Learn to put watched movies before others: Bayesian personalized ranking.
 
     ``-log sigmoid(score(u, i) - score(u, j))`` for a watched movie i and a drawn movie j (Rendle
@@ -159,7 +159,7 @@ class OrderTask(WatchedTask):
     """
 
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """See `Task.loss`."""
+        """See `Loss.loss`."""
         user, item = (column.repeat(self.negatives) for column in batch)
         better, penalty = self.module(user, item)
         worse, second = self.module(user, self.draw(user, generator))
@@ -167,38 +167,43 @@ class OrderTask(WatchedTask):
         return error + penalty + second, error
 
 
-def stars_task(
-    recipe: "GradientRecipe",
+def rating_loss(
+    estimator: "GradientEstimator",
     module: Scorer,
     train: Dataset,
-    judged: Mapping[str, Dataset],
+    evaluated: Mapping[str, Dataset],
     device: torch.device,
-) -> StarsTask:
+) -> RatingLoss:
     """What a recipe for stars trains on."""
-    return StarsTask(
-        module, train, judged, batch=recipe.batch_size, seed=recipe.seed, device=device
+    return RatingLoss(
+        module, train, evaluated, batch=estimator.batch_size, seed=estimator.seed, device=device
     )
 
 
 def lists_task(
-    kind: type[WatchedTask],
-    recipe: Any,
+    kind: type[ImplicitLoss],
+    estimator: Any,
     module: Scorer,
     train: Dataset,
-    judged: Mapping[str, Dataset],
+    evaluated: Mapping[str, Dataset],
     device: torch.device,
-) -> WatchedTask:
-    """What a recipe for lists trains on: the ratings of at least its `liked` stars."""
-    parts = {name: positives(part.ratings.by_user, recipe.liked) for name, part in judged.items()}
-    if recipe.patience and not len(parts["validation"].indices):
-        raise SettingError(f"patience: no validation rating has {recipe.liked:g} stars or more.")
+) -> ImplicitLoss:
+    """What a recipe for lists trains on: the ratings of at least its `min_rating` stars."""
+    parts = {
+        name: positives(part.ratings.by_user, estimator.min_rating)
+        for name, part in evaluated.items()
+    }
+    if estimator.patience and not len(parts["validation"].indices):
+        raise SettingError(
+            f"patience: no validation rating has {estimator.min_rating:g} stars or more."
+        )
     return kind(
         module,
-        watched_by(train, recipe.liked),
+        user_positives(train, estimator.min_rating),
         parts,
-        negatives=recipe.negatives,
-        batch=recipe.batch_size,
-        seed=recipe.seed,
+        negatives=estimator.negatives,
+        batch=estimator.batch_size,
+        seed=estimator.seed,
         device=device,
     )
 
@@ -221,11 +226,13 @@ def hit_rate(module: Scorer, user: Tensor, items: Tensor) -> float:
     return float((rank < 10).float().mean())
 
 
-def _exam(rows: Rows, draw: Unwatched, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Viewers (n,) and for each a watched movie and `RIVALS` others (n, 1 + RIVALS)."""
+def _task(
+    rows: Rows, draw: NegativeSampler, seed: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Users (n,) and for each a watched movie and `RIVALS` others (n, 1 + RIVALS)."""
     user, item = _pairs(rows, device)
     generator = generator_of(device, seed)
-    order = torch.randperm(len(user), generator=generator, device=device)[:JUDGED]
+    order = torch.randperm(len(user), generator=generator, device=device)[:MAX_EVAL_USERS]
     user, item = user[order], item[order]
     rivals = draw(user.repeat_interleave(RIVALS), generator).view(-1, RIVALS)
     return user, torch.cat([item[:, None], rivals], dim=1)
@@ -242,7 +249,7 @@ def _both(a: Rows, b: Rows) -> Rows:
 def _columns(dataset: Dataset, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Codes and stars of all ratings, on the device."""
     ratings = dataset.ratings
-    return _codes(ratings.user, device), _codes(ratings.item, device), _on(ratings.stars, device)
+    return _codes(ratings.user, device), _codes(ratings.item, device), _on(ratings.values, device)
 
 
 def _pairs(rows: Rows, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -12,29 +12,29 @@ from torch import Tensor
 
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.models.als_common import link_of_genres
+from matinee.models.als_common import genre_prior
 from matinee.models.base import kept_epoch
-from matinee.models.neural.base import GradientRecipe, above_zero, as_array, at_least
+from matinee.models.neural.base import GradientEstimator, above_zero, as_array, at_least
 from matinee.models.neural.batches import generator_of
-from matinee.models.neural.losses import Task, stars_task
+from matinee.models.neural.losses import Loss, rating_loss
 from matinee.models.neural.modules import Factorization
 from matinee.models.neural.optimizers import wants_sparse
-from matinee.models.rating_head import RatingHead
-from matinee.models.recommender import FactorModel
+from matinee.models.rating_head import FactorRatingHead
+from matinee.models.recommender import Recommender
 from matinee.storage.checkpoint import Checkpointed
 
 LEAST_RIDGE = 1e-3  # squared stars: a training part that is learned by heart leaves none
 
 
 @dataclass(frozen=True)
-class MatrixFactorization(GradientRecipe):
-    """Recipe for ``stars = mean + b_u + b_i + p_u . q_i``, or ``p_u . q_i``, by gradient descent.
+class MatrixFactorization(GradientEstimator):
+    """Recipe for ``values = mean + b_u + b_i + p_u . q_i``, or ``p_u . q_i``, by gradient descent.
 
     Minimized is
 
         mean over the N ratings of (stars - score)^2
         + regularization / N * sum_u n_u^v |x_u|^2 + regularization / N * sum_i n_i^v |w_i|^2
-        + l2 * mean over viewers of |x_u|^2 + l2 * mean over movies of |w_i|^2
+        + l2 * mean over users of |x_u|^2 + l2 * mean over movies of |w_i|^2
         + gravity * mean over all pairs of (p_u . q_i)^2
 
     with x = [b_u, p_u], w = [b_i, q_i] and n a row's number of ratings. The first two lines are
@@ -59,7 +59,7 @@ class MatrixFactorization(GradientRecipe):
     l2, gravity : float
         Of the other two terms.
     epochs, batch_size, optimizer and the rest
-        See `GradientRecipe`; weight decay has the groups ``"factors"`` and ``"biases"``.
+        See `GradientEstimator`; weight decay has the groups ``"factors"`` and ``"biases"``.
 
     Notes
     -----
@@ -69,10 +69,10 @@ class MatrixFactorization(GradientRecipe):
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> train, test = data.split("random", test_fraction=0.1)
-    >>> recipe = MatrixFactorization(factors=4, epochs=3, device="cpu")
-    >>> model = recipe.fit(train, test=test)
+    >>> estimator = MatrixFactorization(factors=4, epochs=3, device="cpu")
+    >>> model = estimator.fit(train, test=test)
     >>> model.history.columns[:5]
     ['head', 'iteration', 'loss', 'train_rmse', 'test_rmse']
     """
@@ -97,9 +97,9 @@ class MatrixFactorization(GradientRecipe):
             raise SettingError("gravity moves every row, and sparse-adam only some; use adam.")
 
     def start(
-        self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: Checkpointed | None
+        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpointed | None
     ) -> Factorization:
-        """See `GradientRecipe.start`."""
+        """See `GradientEstimator.start`."""
         ratings = train.ratings
         counts = ratings.user_counts, ratings.item_counts
         generator = generator_of(torch.device("cpu"), self.seed)
@@ -112,7 +112,7 @@ class MatrixFactorization(GradientRecipe):
         return Factorization(
             users,
             items,
-            mean=float(ratings.stars.mean(dtype=np.float64)) if self.biases else 0.0,
+            mean=float(ratings.values.mean(dtype=np.float64)) if self.biases else 0.0,
             biases="both" if self.biases else "none",
             gravity=self.gravity,
             user_weights=user_weights,
@@ -127,20 +127,20 @@ class MatrixFactorization(GradientRecipe):
         by_rows = self.l2 * counts.sum() / len(counts) / n
         return torch.from_numpy((by_ratings + by_rows).astype(np.float32))
 
-    def task(
+    def loss(
         self,
         module: Factorization,
         train: Dataset,
-        judged: Mapping[str, Dataset],
+        evaluated: Mapping[str, Dataset],
         device: torch.device,
-    ) -> Task:
-        """See `GradientRecipe.task`."""
-        return stars_task(self, module, train, judged, device)
+    ) -> Loss:
+        """See `GradientEstimator.loss`."""
+        return rating_loss(self, module, train, evaluated, device)
 
-    def model(self, module: Factorization, train: Dataset, history: pl.DataFrame) -> FactorModel:
-        """See `GradientRecipe.model`."""
+    def model(self, module: Factorization, train: Dataset, history: pl.DataFrame) -> Recommender:
+        """See `GradientEstimator.model`."""
         ratings = train.ratings
-        user_rows, item_rows = (
+        user_params, item_params = (
             np.concatenate([bias, factors], axis=1)
             for bias, factors in (
                 (_bias(module, "user"), as_array(module.user_factors)),
@@ -148,29 +148,29 @@ class MatrixFactorization(GradientRecipe):
             )
         )
         known = ratings.user_counts > 0
-        prior, ridge, exponent = np.zeros_like(user_rows[0]), self.regularization, self.exponent
-        if not ridge and self.l2:  # the same for every viewer, as their share of the mean
-            ridge, exponent = self.l2 * len(train) / len(user_rows), 0.0
-        elif not ridge:  # what is most probable, if viewers are a Gaussian sample of people
-            prior = user_rows[known].mean(axis=0, dtype=np.float64).astype(np.float32)
-            spread = float(np.mean((user_rows[known, 1:] - prior[1:]) ** 2, dtype=np.float64))
+        prior, ridge, exponent = np.zeros_like(user_params[0]), self.regularization, self.exponent
+        if not ridge and self.l2:  # the same for every user, as their share of the mean
+            ridge, exponent = self.l2 * len(train) / len(user_params), 0.0
+        elif not ridge:  # what is most probable, if users are a Gaussian sample of people
+            prior = user_params[known].mean(axis=0, dtype=np.float64).astype(np.float32)
+            spread = float(np.mean((user_params[known, 1:] - prior[1:]) ** 2, dtype=np.float64))
             noise = float(history["train_rmse"][kept_epoch(history, self.patience)]) ** 2
             ridge, exponent = max(noise / spread, LEAST_RIDGE) if spread else 1.0, 0.0
-        user_rows[~known] = prior
-        link, item_rows = link_of_genres(ratings.by_item, train.catalog, item_rows)
-        head = RatingHead(
+        user_params[~known] = prior
+        link, item_params = genre_prior(ratings.by_item, train.catalog, item_params)
+        head = FactorRatingHead(
             mean=module.mean,
-            user_rows=user_rows,
-            item_rows=item_rows,
+            user_params=user_params,
+            item_params=item_params,
             user_prior=prior,
             genre_rows=link,
             regularization=ridge,
             exponent=exponent,
-            trainer=self.noted(),
+            estimator=self.recorded(),
             history=history,
         )
-        return FactorModel(
-            ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, rating=head
+        return Recommender(
+            ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, rating_head=head
         )
 
 

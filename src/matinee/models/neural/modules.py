@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class LookUp(torch.autograd.Function):
+class EmbeddingLookup(torch.autograd.Function):
     """Rows of a table; the gradient is added up in half the time that autograd's own takes."""
 
     @staticmethod
@@ -27,7 +27,7 @@ class LookUp(torch.autograd.Function):
 
 
 class Scorer(nn.Module):
-    """Scores pairs of a viewer and a movie; `groups` sorts the parameters for weight decay.
+    """Scores pairs of a user and a movie; `groups` sorts the parameters for weight decay.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Scorer(nn.Module):
         """Rows of a table, (n, width)."""
         if self.sparse:
             return functional.embedding(rows, table, sparse=True)
-        found: Tensor = LookUp.apply(table, rows)  # type: ignore[no-untyped-call]
+        found: Tensor = EmbeddingLookup.apply(table, rows)  # type: ignore[no-untyped-call]
         return found
 
     def forward(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
@@ -199,7 +199,7 @@ class Collaborative(Scorer):
         return self.mean + score.float(), torch.zeros((), device=score.device)
 
     def tables(self) -> tuple[Tensor, Tensor]:
-        """Vectors ``[g, m]`` of viewers and of movies, (users, width) and (items, width)."""
+        """Vectors ``[g, m]`` of users and of movies, (users, width) and (items, width)."""
         halves = [name for name in ("gmf", "mlp") if hasattr(self, f"user_{name}")]
         users, items = (
             torch.cat([getattr(self, f"{side}_{name}") for name in halves], dim=1)

@@ -11,19 +11,25 @@ import torch
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.models.implicit_feedback import check_liked
-from matinee.models.neural.base import GradientRecipe, above_zero, at_least, network_model, one_of
+from matinee.models.neural.base import (
+    GradientEstimator,
+    above_zero,
+    at_least,
+    network_model,
+    one_of,
+)
 from matinee.models.neural.batches import generator_of
-from matinee.models.neural.losses import Task, WatchedTask, lists_task, stars_task
+from matinee.models.neural.losses import ImplicitLoss, Loss, lists_task, rating_loss
 from matinee.models.neural.modules import Collaborative
 from matinee.models.neural.optimizers import wants_sparse
-from matinee.models.recommender import FactorModel
+from matinee.models.recommender import Recommender
 from matinee.storage.checkpoint import Checkpointed
 
 FEEDBACK = ("implicit", "explicit")
 
 
 @dataclass(frozen=True)
-class CollaborativeRecipe(GradientRecipe):
+class CollaborativeEstimator(GradientEstimator):
     """What `GMF`, `MLP` and `NeuMF` have in common.
 
     Parameters
@@ -33,7 +39,7 @@ class CollaborativeRecipe(GradientRecipe):
         a ranking head; or learn stars, by squared error, and end in a rating head.
     negatives : int
         Unwatched movies drawn for each watched one (implicit).
-    liked : float or None
+    min_rating : float or None
         Least stars of what counts as watched; None: every rating (implicit).
     init_stddev : float
         Of the first entries of all vectors.
@@ -43,7 +49,7 @@ class CollaborativeRecipe(GradientRecipe):
 
     feedback: str = "implicit"
     negatives: int = 4
-    liked: float | None = None
+    min_rating: float | None = None
     init_stddev: float = 0.01
     learning_rate: float = 0.001
     weight_decay: float | Mapping[str, float] = field(default_factory=lambda: {"factors": 0.1})
@@ -55,7 +61,7 @@ class CollaborativeRecipe(GradientRecipe):
         at_least(self, negatives=1)
         above_zero(self, "init_stddev")
         one_of(self, feedback=FEEDBACK)
-        check_liked(self.liked)
+        check_liked(self.min_rating)
         factors, layers = self.shape()
         if "factors" in vars(self) and factors < 1:
             raise SettingError(f"factors is at least 1, not {factors}.")
@@ -72,7 +78,7 @@ class CollaborativeRecipe(GradientRecipe):
         raise NotImplementedError
 
     def start(
-        self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: Checkpointed | None
+        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpointed | None
     ) -> Collaborative:
         """The module before the first step."""
         ratings = train.ratings
@@ -84,26 +90,26 @@ class CollaborativeRecipe(GradientRecipe):
             items,
             factors=factors,
             layers=layers,
-            mean=float(ratings.stars.mean(dtype=np.float64)) if explicit else 0.0,
+            mean=float(ratings.values.mean(dtype=np.float64)) if explicit else 0.0,
             stddev=self.init_stddev,
             generator=generator_of(torch.device("cpu"), self.seed),
             sparse=wants_sparse(self, users + items),
         )
 
-    def task(
+    def loss(
         self,
         module: Collaborative,
         train: Dataset,
-        judged: Mapping[str, Dataset],
+        evaluated: Mapping[str, Dataset],
         device: torch.device,
-    ) -> Task:
-        """See `GradientRecipe.task`."""
+    ) -> Loss:
+        """See `GradientEstimator.loss`."""
         if self.feedback == "explicit":
-            return stars_task(self, module, train, judged, device)
-        return lists_task(WatchedTask, self, module, train, judged, device)
+            return rating_loss(self, module, train, evaluated, device)
+        return lists_task(ImplicitLoss, self, module, train, evaluated, device)
 
-    def model(self, module: Collaborative, train: Dataset, history: pl.DataFrame) -> FactorModel:
-        """See `GradientRecipe.model`."""
+    def model(self, module: Collaborative, train: Dataset, history: pl.DataFrame) -> Recommender:
+        """See `GradientEstimator.model`."""
         return network_model(
             self,
             train,
@@ -113,12 +119,12 @@ class CollaborativeRecipe(GradientRecipe):
             widths=[module.factors, *module.layers],
             mean=module.mean,
             unobserved=self.negatives if self.feedback == "implicit" else 0,
-            liked=self.liked,
+            min_rating=self.min_rating,
         )
 
 
 @dataclass(frozen=True)
-class GMF(CollaborativeRecipe):
+class GMF(CollaborativeEstimator):
     """Recipe for ``score = output . (g_u * g_i) + bias``: generalized matrix factorization.
 
     Parameters
@@ -126,9 +132,9 @@ class GMF(CollaborativeRecipe):
     factors : int
         Length of a vector.
     feedback, negatives, liked, init_stddev
-        ``"implicit"`` learns who watches what, ``"explicit"`` stars; see `CollaborativeRecipe`.
+        ``"implicit"`` learns who watches what, ``"explicit"`` stars; see `CollaborativeEstimator`.
     epochs, batch_size, optimizer and the rest
-        See `GradientRecipe`; weight decay has the groups ``"factors"`` and ``"layers"``.
+        See `GradientEstimator`; weight decay has the groups ``"factors"`` and ``"layers"``.
 
     Notes
     -----
@@ -137,7 +143,7 @@ class GMF(CollaborativeRecipe):
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> GMF(factors=4, epochs=2, device="cpu").fit(data).recommend(1, n=2).columns
     ['item', 'title', 'genres', 'score']
     """
@@ -147,23 +153,23 @@ class GMF(CollaborativeRecipe):
     weight_decay: float | Mapping[str, float] = field(default_factory=lambda: {"factors": 0.06})
 
     def shape(self) -> tuple[int, tuple[int, ...]]:
-        """See `CollaborativeRecipe.shape`."""
+        """See `CollaborativeEstimator.shape`."""
         return self.factors, ()
 
 
 @dataclass(frozen=True)
-class MLP(CollaborativeRecipe):
+class MLP(CollaborativeEstimator):
     """Recipe for a score that a tower of layers makes of both vectors.
 
     Parameters
     ----------
     layers : tuple of int
-        Inputs of the tower (half of them a viewer's vector, half a movie's), then the outputs of
+        Inputs of the tower (half of them a user's vector, half a movie's), then the outputs of
         each layer.
     feedback, negatives, liked, init_stddev
-        See `CollaborativeRecipe`.
+        See `CollaborativeEstimator`.
     epochs, batch_size, optimizer and the rest
-        See `GradientRecipe`.
+        See `GradientEstimator`.
 
     Notes
     -----
@@ -172,21 +178,21 @@ class MLP(CollaborativeRecipe):
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> recipe = MLP(layers=(8, 4), epochs=2, feedback="explicit", device="cpu")
-    >>> recipe.fit(data).predict(1, 2).shape
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    >>> estimator = MLP(layers=(8, 4), epochs=2, feedback="explicit", device="cpu")
+    >>> estimator.fit(data).predict(1, 2).shape
     (1,)
     """
 
     layers: tuple[int, ...] = (128, 64, 32)
 
     def shape(self) -> tuple[int, tuple[int, ...]]:
-        """See `CollaborativeRecipe.shape`."""
+        """See `CollaborativeEstimator.shape`."""
         return 0, self.layers
 
 
 @dataclass(frozen=True)
-class NeuMF(CollaborativeRecipe):
+class NeuMF(CollaborativeEstimator):
     """Recipe for GMF and MLP in one network, with vectors of their own and one output layer.
 
     Parameters
@@ -200,9 +206,9 @@ class NeuMF(CollaborativeRecipe):
         output layers weighed by a half each; 0 starts from nothing. Weight decay is theirs alone
         then; `optimizer` is that of the network.
     feedback, negatives, liked, init_stddev
-        See `CollaborativeRecipe`.
+        See `CollaborativeEstimator`.
     epochs, batch_size, optimizer and the rest
-        See `GradientRecipe`.
+        See `GradientEstimator`.
 
     Notes
     -----
@@ -211,9 +217,9 @@ class NeuMF(CollaborativeRecipe):
     Examples
     --------
     >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(viewers=60, movies=50, ratings=1500, seed=0)
-    >>> recipe = NeuMF(factors=4, layers=(8, 4), epochs=2, pretrain_epochs=1, device="cpu")
-    >>> recipe.fit(data).scores(1).shape
+    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    >>> estimator = NeuMF(factors=4, layers=(8, 4), epochs=2, pretrain_epochs=1, device="cpu")
+    >>> estimator.fit(data).scores(1).shape
     (50,)
     """
 
@@ -226,7 +232,7 @@ class NeuMF(CollaborativeRecipe):
         at_least(self, pretrain_epochs=0)
 
     def shape(self) -> tuple[int, tuple[int, ...]]:
-        """See `CollaborativeRecipe.shape`."""
+        """See `CollaborativeEstimator.shape`."""
         return self.factors, self.layers
 
     def decay_of(self, group: str) -> float:
@@ -235,21 +241,23 @@ class NeuMF(CollaborativeRecipe):
         return 0.0 if alone else super().decay_of(group)
 
     def start(
-        self, train: Dataset, judged: Mapping[str, Dataset], checkpoint: Checkpointed | None
+        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpointed | None
     ) -> Collaborative:
         """The module before the first step, from both halves if they are trained first."""
-        module = super().start(train, judged, checkpoint)
+        module = super().start(train, evaluated, checkpoint)
         if not self.pretrain_epochs:
             return module
         shared = {
             one.name: getattr(self, one.name)
-            for one in fields(CollaborativeRecipe)
+            for one in fields(CollaborativeEstimator)
             if one.name not in ("epochs", "optimizer")
         } | {"epochs": self.pretrain_epochs}
         halves = GMF(factors=self.factors, **shared), MLP(layers=self.layers, **shared)
         if checkpoint:
             checkpoint = replace(checkpoint, folder=checkpoint.folder / "neumf-halves")
-        learned = [half.trained(train, judged, checkpoint)[0].cpu().state_dict() for half in halves]
+        learned = [
+            half.trained(train, evaluated, checkpoint)[0].cpu().state_dict() for half in halves
+        ]
         joined = {name: value for half in learned for name, value in half.items()}
         joined["output"] = torch.cat([half["output"] for half in learned], dim=1) / 2
         joined["output_bias"] = (learned[0]["output_bias"] + learned[1]["output_bias"]) / 2

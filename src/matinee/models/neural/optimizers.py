@@ -7,42 +7,42 @@ import torch
 from matinee.models.neural.modules import Scorer
 
 if TYPE_CHECKING:
-    from matinee.models.neural.base import GradientRecipe
+    from matinee.models.neural.base import GradientEstimator
 
 ROWS_PER_EXAMPLE = 8  # a table with so many rows for each example is updated row by row
 
 
-def wants_sparse(recipe: "GradientRecipe", rows: int) -> bool:
+def wants_sparse(estimator: "GradientEstimator", rows: int) -> bool:
     """Whether gradients should hold only the rows in a batch, for tables of so many rows.
 
     Of SGD and Adagrad this changes nothing but the speed: rows without a gradient stay. Weight
     decay would move them.
     """
-    if recipe.optimizer == "sparse-adam":
+    if estimator.optimizer == "sparse-adam":
         return True
-    decays = any(recipe.decay_of(group) for group in recipe.GROUPS)
-    small = 0 < recipe.batch_size * ROWS_PER_EXAMPLE < rows
-    return recipe.optimizer in ("sgd", "adagrad") and small and not decays
+    decays = any(estimator.decay_of(group) for group in estimator.GROUPS)
+    small = 0 < estimator.batch_size * ROWS_PER_EXAMPLE < rows
+    return estimator.optimizer in ("sgd", "adagrad") and small and not decays
 
 
-def build_optimizers(recipe: "GradientRecipe", module: Scorer) -> list[torch.optim.Optimizer]:
+def build_optimizers(estimator: "GradientEstimator", module: Scorer) -> list[torch.optim.Optimizer]:
     """What updates the parameters of a module: one optimizer, or one for each kind of gradient."""
     device = next(module.parameters()).device
     if module.sparse:  # said aloud, or torch warns that it does not check what it made itself
         torch.sparse.check_sparse_tensor_invariants.disable()  # type: ignore[no-untyped-call]
     fused = device.type in ("cpu", "cuda")
-    rate = recipe.learning_rate
+    rate = estimator.learning_rate
     groups = [
-        {"params": parameters, "weight_decay": recipe.decay_of(name)}
+        {"params": parameters, "weight_decay": estimator.decay_of(name)}
         for name, parameters in module.groups.items()
     ]
-    if recipe.optimizer == "sgd":
+    if estimator.optimizer == "sgd":
         return [torch.optim.SGD(groups, lr=rate, fused=fused and not module.sparse)]
-    if recipe.optimizer == "adagrad":
+    if estimator.optimizer == "adagrad":
         return [
             torch.optim.Adagrad(groups, lr=rate, fused=device.type == "cpu" and not module.sparse)
         ]
-    if recipe.optimizer == "adam":
+    if estimator.optimizer == "adam":
         return [torch.optim.AdamW(groups, lr=rate, fused=fused)]
     embeddings = [p for name in ("factors", "biases") for p in module.groups.get(name, [])]
     found: list[torch.optim.Optimizer] = [torch.optim.SparseAdam(embeddings, lr=rate)]

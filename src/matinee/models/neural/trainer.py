@@ -13,12 +13,12 @@ from torch import Tensor
 from matinee.errors import DivergedWarning, SettingError
 from matinee.models.base import Watch
 from matinee.models.neural.checkpoint import Checkpoint
-from matinee.models.neural.losses import Task
+from matinee.models.neural.losses import Loss
 from matinee.models.neural.optimizers import build_optimizers
 from matinee.progress import progress
 
 if TYPE_CHECKING:
-    from matinee.models.neural.base import GradientRecipe
+    from matinee.models.neural.base import GradientEstimator
 
 EXPLODED = 10.0  # times a bad loss, or that before training: more is no learning
 SAMPLE = 4096  # examples that tell whether the weights are sane
@@ -27,7 +27,7 @@ Weights = dict[str, Tensor]
 
 
 @dataclass
-class State:
+class TrainingState:
     """How far a training is, beside its weights and optimizers."""
 
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -37,23 +37,23 @@ class State:
 
 
 def train(
-    task: Task,
-    recipe: "GradientRecipe",
+    loss: Loss,
+    estimator: "GradientEstimator",
     what: str,
     checkpoint: Checkpoint | None = None,
-    watch: Watch | None = None,
+    callback: Watch | None = None,
 ) -> pl.DataFrame:
     """Train the module of a task; leave it with the weights to keep.
 
     Parameters
     ----------
-    task : Task
-    recipe : GradientRecipe
+    loss : Loss
+    estimator : GradientEstimator
     what : str
         What the progress bar says.
     checkpoint : Checkpoint, optional
         Where to go on from, and where to leave the state as it goes.
-    watch : callable, optional
+    callback : callable, optional
         Sees each row of the history as it is made.
 
     Returns
@@ -72,58 +72,58 @@ def train(
     SettingError
         If it explodes in the first epoch.
     """
-    module, state = task.module, State()
-    optimizers = build_optimizers(recipe, module)
+    module, state = loss.module, TrainingState()
+    optimizers = build_optimizers(estimator, module)
     if checkpoint:
         state = checkpoint.restore(module, optimizers)
-    limit = EXPLODED * max(_loss_of_some(task), task.usual)
+    limit = EXPLODED * max(_loss_of_some(loss), loss.default)
     if state.history:
         limit = state.history[0]["limit"]
     before = state.history[-1]["seconds"] if state.history else 0.0
     started = time.perf_counter()
-    with progress(f"{what} on {_name(task)}", recipe.epochs) as tick:
-        for epoch in range(len(state.history) + 1, recipe.epochs + 1):
-            if _is_over(task, recipe, state):
+    with progress(f"{what} on {_name(loss)}", estimator.epochs) as tick:
+        for epoch in range(len(state.history) + 1, estimator.epochs + 1):
+            if _is_over(loss, estimator, state):
                 break
-            loss, error = _one_epoch(task, recipe, optimizers, epoch)
-            if not (loss <= limit and _loss_of_some(task) <= limit):  # NaN is not, either
-                _break_down(task, recipe, state, epoch)
+            value, error = _one_epoch(loss, estimator, optimizers, epoch)
+            if not (value <= limit and _loss_of_some(loss) <= limit):  # NaN is not, either
+                _break_down(loss, estimator, state, epoch)
                 break
-            row = {"iteration": epoch, "loss": loss, **task.figures(error)}
+            row = {"iteration": epoch, "loss": value, **loss.metrics(error)}
             row["learning_rate"] = float(optimizers[0].param_groups[0]["lr"])
             row["seconds"] = before + time.perf_counter() - started
             state.history.append({**row, "limit": limit})
-            if not recipe.patience or _is_best(task, state):
-                state.best, state.best_epoch = _copied(task), epoch
+            if not estimator.patience or _is_best(loss, state):
+                state.best, state.best_epoch = _copied(loss), epoch
             if checkpoint:
                 checkpoint.keep(module, optimizers, state)
             tick(epoch, _note(row))
-            if watch:
-                watch(row)
+            if callback:
+                callback(row)
     module.load_state_dict(state.best)
     return pl.DataFrame(state.history).drop("limit")
 
 
 def _one_epoch(
-    task: Task, recipe: "GradientRecipe", optimizers: list[torch.optim.Optimizer], epoch: int
+    loss: Loss, estimator: "GradientEstimator", optimizers: list[torch.optim.Optimizer], epoch: int
 ) -> tuple[float, float]:
     """All batches once; mean loss and mean error over the examples as it went."""
-    examples, device = task.examples, next(task.module.parameters()).device
-    steps, step = recipe.epochs * len(examples), (epoch - 1) * len(examples)
+    examples, device = loss.examples, next(loss.module.parameters()).device
+    steps, step = estimator.epochs * len(examples), (epoch - 1) * len(examples)
     sizes: list[int] = []
     found: list[Tensor] = []  # read once an epoch: a look at each step would wait for the device
     for batch, generator in examples.epoch(epoch):
-        _set_rate(optimizers, recipe.rate_at(step / steps))
+        _set_rate(optimizers, estimator.rate_at(step / steps))
         step += 1
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.amp):
-            loss, error = task.loss(batch, generator)
-        loss.backward()  # type: ignore[no-untyped-call]
+        with torch.autocast(device.type, torch.bfloat16, enabled=estimator.amp):
+            value, error = loss.loss(batch, generator)
+        value.backward()  # type: ignore[no-untyped-call]
         for optimizer in optimizers:
             optimizer.step()
         sizes.append(len(batch[0]))
-        found.append(torch.stack([loss, error]).detach())
+        found.append(torch.stack([value, error]).detach())
     means = np.average(torch.stack(found).cpu().numpy(), axis=0, weights=sizes)
     return float(means[0]), float(means[1])
 
@@ -135,17 +135,19 @@ def _set_rate(optimizers: list[torch.optim.Optimizer], rate: float) -> None:
 
 
 @torch.no_grad()
-def _loss_of_some(task: Task) -> float:
+def _loss_of_some(loss: Loss) -> float:
     """Loss of the first examples; NaN if any weight is no number."""
-    if not all(bool(torch.isfinite(part).all()) for part in task.module.parameters()):
+    if not all(bool(torch.isfinite(part).all()) for part in loss.module.parameters()):
         return float("nan")
-    some = tuple(column[:SAMPLE] for column in task.examples.columns)
-    return float(task.loss(some, task.examples.generator(0))[0])
+    some = tuple(column[:SAMPLE] for column in loss.examples.columns)
+    return float(loss.loss(some, loss.examples.generator(0))[0])
 
 
-def _break_down(task: Task, recipe: "GradientRecipe", state: State, epoch: int) -> None:
+def _break_down(
+    loss: Loss, estimator: "GradientEstimator", state: TrainingState, epoch: int
+) -> None:
     """Say so, and which weights are left; SettingError if none are."""
-    rate = recipe.learning_rate
+    rate = estimator.learning_rate
     advice = f"Try a lower one, such as {rate / 10:g}."
     if not state.best:
         raise SettingError(
@@ -159,30 +161,30 @@ def _break_down(task: Task, recipe: "GradientRecipe", state: State, epoch: int) 
     )
 
 
-def _watched(task: Task, state: State) -> list[float]:
-    return [row[f"validation_{task.figure}"] for row in state.history]
+def _watched(loss: Loss, state: TrainingState) -> list[float]:
+    return [row[f"validation_{loss.metric}"] for row in state.history]
 
 
-def _is_best(task: Task, state: State) -> bool:
+def _is_best(loss: Loss, state: TrainingState) -> bool:
     """Whether the last epoch's validation figure is better than all before."""
-    *earlier, last = _watched(task, state)
-    if task.higher_is_better:
-        return all(last > figure for figure in earlier)
-    return all(last < figure for figure in earlier)
+    *earlier, last = _watched(loss, state)
+    if loss.higher_is_better:
+        return all(last > metric for metric in earlier)
+    return all(last < metric for metric in earlier)
 
 
-def _is_over(task: Task, recipe: "GradientRecipe", state: State) -> bool:
+def _is_over(loss: Loss, estimator: "GradientEstimator", state: TrainingState) -> bool:
     """Whether patience has run out."""
     waited = len(state.history) - state.best_epoch
-    return bool(recipe.patience) and bool(state.history) and waited >= recipe.patience
+    return bool(estimator.patience) and bool(state.history) and waited >= estimator.patience
 
 
-def _copied(task: Task) -> Weights:
-    return {name: value.detach().clone() for name, value in task.module.state_dict().items()}
+def _copied(loss: Loss) -> Weights:
+    return {name: value.detach().clone() for name, value in loss.module.state_dict().items()}
 
 
-def _name(task: Task) -> str:
-    return str(next(task.module.parameters()).device)
+def _name(loss: Loss) -> str:
+    return str(next(loss.module.parameters()).device)
 
 
 def _note(row: dict[str, Any]) -> str:
