@@ -101,7 +101,7 @@ def growing(data: matinee.Dataset, trials: int) -> dict[str, object]:
     return {
         "growing": between.total_seconds(),
         "with_winner": seconds,
-        "to_the_end": ended,
+        "run_to_end": ended,
         "growing_settings": found.winner.settings,
     }
 

@@ -36,7 +36,7 @@ def test_the_notebook_page_runs_from_top_to_bottom(notebook):
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), notebook)  # noqa: S102
     assert notebook["model"].rating_head.estimator["factors"] == 16
-    assert notebook["vectors"].shape == (90, 16)
+    assert notebook["item_factors"].shape == (90, 16)
     assert notebook["since_2000"].to_frame()["year"].min() >= 2000
     assert (Path("runs/mine") / "manifest.json").exists()
 

@@ -160,7 +160,7 @@ def test_a_notebook_says_nothing_of_the_machine(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_shows_no_user_of_the_data(path):
     shown = "\n".join(cell.source for cell in _code(path))
-    names = ("to_frame", "favourites", "typical_viewer", "first_ratings", "viewer_space")
+    names = ("to_frame", "favourites", "typical_viewer", "first_ratings", "user_embeddings")
     assert not [name for name in names if name in shown]
     # recommendations are for users that a cell made up
     asked = re.findall(r"\.(?:recommend|explain)\((\w+)", shown)

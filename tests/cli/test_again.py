@@ -148,7 +148,7 @@ def test_a_damaged_run_is_not_the_same(shell, tmp_path, damage):
     ("section", "change"),
     [
         ("heads", lambda said: said["heads"]["rating"]["settings"].update(mean=3.0)),
-        ("heads", lambda said: said["heads"]["ranking"].update(kind="ItemWeights")),
+        ("heads", lambda said: said["heads"]["ranking"].update(kind="ItemItemHead")),
         ("model", lambda said: said["model"].update(scale=[0, 5, 0.5])),
         ("metrics", lambda said: said["metrics"].update(rmse=0.1)),
         ("metrics", lambda said: said["metrics"]["ranking"].update(users=1)),

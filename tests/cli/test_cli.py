@@ -77,13 +77,13 @@ def test_train_prints_the_keys_that_scripts_rely_on(shell):
                        "--regularization", 2, "--ranker-factors", 4, "--liked", 3.5,
                        "--run", "elsewhere")  # fmt: skip
     wanted = {"run", "plot", "model", "ranker", "train_ratings", "test_ratings", "rmse", "mae",
-              "fit_seconds", "ranking_seconds", "ranking", "by_unknown_viewers",
-              "of_unknown_movies", "estimators"}  # fmt: skip
+              "fit_seconds", "ranking_seconds", "ranking", "cold_start_user_ratings",
+              "cold_start_item_ratings", "estimators"}  # fmt: skip
     assert set(found) == wanted
     assert (found["model"], found["train_ratings"], found["test_ratings"]) == ("als", 3880, 120)
     rating, ranking = found["estimators"]["rating"], found["estimators"]["ranking"]
     assert (rating["regularization"], rating["features"], rating["seed"]) == (2, "none", 4)
-    assert (ranking["factors"], ranking["liked"], ranking["seed"]) == (4, 3.5, 4)
+    assert (ranking["factors"], ranking["min_rating"], ranking["seed"]) == (4, 3.5, 4)
     assert (shell.folder / "elsewhere" / "manifest.json").exists()
     values, ranking, _ = shell.json("evaluate", "elsewhere")
     assert values["rating"] == {"rmse": found["rmse"], "mae": found["mae"], "ratings": 120}
@@ -110,7 +110,7 @@ def test_evaluate_puts_several_runs_side_by_side(shell):
         ("(most watched)", "Popularity", "ranking"),
     ]
     keys = {"model", "estimator", "head", "rating", "protocol", "users", "note", "metrics"}
-    keys |= {"liked", "seed"}
+    keys |= {"min_rating", "seed"}
     assert all(set(row) == keys for row in rows)
     table = shell("evaluate", "biases", "als", "--liked", 3)
     assert f"held-out: lists of {rows[0]['users']} users" in table
@@ -279,7 +279,7 @@ def test_data_add_keeps_how_a_table_is_read(shell):
         (["similar", "als", "1", "--measure", "miles"], "miles"),
         (["evaluate", "als", "nowhere"], "nowhere"),
         (["evaluate", "als", "--protocol", "magic"], "held-out, leave-last-out, strong, time, ncf"),
-        (["evaluate", "als", "--protocol", "ncf", "--liked", "4"], "liked"),
+        (["evaluate", "als", "--protocol", "ncf", "--liked", "4"], "min_rating"),
         (["evaluate", "als", "--liked", "9"], "nobody can be judged"),
         (["data", "fetch", "ml-9"], "ml-9"),
         (["data", "add", "nowhere.zip"], "nowhere.zip"),

@@ -26,7 +26,7 @@ def test_settings_reach_both_estimators(shell):
     rating, ranking = found["estimators"]["rating"], found["estimators"]["ranking"]
     wanted = {"factors": 3, "regularization": 0.7, "exponent": 1.0, "solver": "cholesky"}
     assert rating == rating | wanted | {"seed": 5, "iterations": 15}
-    wanted = {"factors": 4, "liked": 3.5, "features": "genres"}
+    wanted = {"factors": 4, "min_rating": 3.5, "features": "genres"}
     assert ranking == ranking | wanted | {"seed": 5, "unobserved": 0.25}
 
 
@@ -41,7 +41,7 @@ def test_a_setting_goes_beside_the_options_of_others(shell):
 def test_patience_that_is_set_holds_a_validation_part_out(shell):
     run = shell.json("train", "small", "--set", "patience=2", "--ranker", "none",
                      "--set", "factors=2")["run"]  # fmt: skip
-    assert shell.manifest(run)["split"]["hold_out_validation"] is True
+    assert shell.manifest(run)["split"]["holdout_validation"] is True
     assert "validation_rmse" in shell.history(run).columns
 
 
@@ -100,7 +100,7 @@ def test_a_command_names_what_is_not_default():
     assert train_command("small", "als", "ials") == "matinee train small --model als --ranker ials"
     settings = {"factors": 64, "regularization": 0.1 + 0.2, "patience": 2}
     found = train_command(
-        "my films.csv", "als", "ease", settings, {"liked": 4.0}, seed=None, split="last"
+        "my films.csv", "als", "ease", settings, {"min_rating": 4.0}, seed=None, split="last"
     )
     assert shlex.split(found) == [
         "matinee", "train", "my films.csv", "--model", "als", "--ranker", "ease",

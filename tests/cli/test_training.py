@@ -201,7 +201,7 @@ def test_options_reach_the_model_for_lists(shell, ranker):
     heads = shell.manifest(run)["heads"]
     assert set(heads) == {"ranking"}
     recorded = heads["ranking"]["estimator"]
-    wanted = {"epochs": 2, "liked": 3, "weight_decay": 0.2, "device": "auto"}
+    wanted = {"epochs": 2, "min_rating": 3, "weight_decay": 0.2, "device": "auto"}
     wanted |= {"factors": 4} if factors else {}
     wanted |= {} if ranker == "bpr" else {"feedback": "implicit"}
     assert {name: recorded[name] for name in wanted} == wanted
@@ -228,7 +228,7 @@ def test_gradient_options_go_to_the_one_head_that_has_them(shell):
 
 
 def test_patience_holds_a_validation_part_out_of_both_heads(shell, both):
-    assert shell.manifest("runs/both")["split"]["hold_out_validation"] is True
+    assert shell.manifest("runs/both")["split"]["holdout_validation"] is True
     history = shell.history("runs/both")
     values = history.filter(pl.col("head") == "rating")
     assert values["validation_rmse"].null_count() == 0
@@ -240,7 +240,7 @@ def test_patience_holds_a_validation_part_out_of_both_heads(shell, both):
 
 def test_without_patience_all_of_the_training_part_is_learned_from(shell, lists):
     split = shell.manifest("runs/lists")["split"]
-    assert split["hold_out_validation"] is False
+    assert split["holdout_validation"] is False
     assert split["train_ratings"] == lists["train_ratings"] == 1350
 
 

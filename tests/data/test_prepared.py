@@ -299,7 +299,7 @@ def test_a_plain_file_is_written_once(tmp_path, cache, monkeypatch):
         asked.append(user)
         return original(user, *rest)
 
-    monkeypatch.setattr(assemble, "both_ways", recorded)
+    monkeypatch.setattr(assemble, "csr_and_csc", recorded)
     read(folder)
     owner = asked[0]
     while isinstance(owner.base, np.ndarray):

@@ -168,7 +168,7 @@ def test_settings_that_differ_are_named_and_the_others_counted(runs):
     }  # fmt: skip
     assert shown["rating", "factors"] == {"als": 3, "wide": 5, "patient": 3}
     assert shown["ranking", "estimator"]["bias"] == "none"
-    assert shown["split", "hold_out_validation"]["patient"] is True
+    assert shown["split", "holdout_validation"]["patient"] is True
     assert not any(part == "data" for part, _ in shown)
     regularization = shown["rating", "regularization"]
     assert regularization["wide"] == 2.5

@@ -48,7 +48,7 @@ def test_only_what_was_asked_for_is_evaluated(generated):
     assert values.estimators == {
         "rating": {"name": "Bias", "regularization": 4, "iterations": 10}
     }
-    assert lists.estimators == {"ranking": {"name": "Popularity", "liked": 4}}
+    assert lists.estimators == {"ranking": {"name": "Popularity", "min_rating": 4}}
 
 
 def test_the_seed_makes_the_folds_and_threads_change_nothing(generated):
@@ -74,7 +74,7 @@ def test_the_test_part_is_not_looked_at_before_the_end_and_patience_has_its_own(
     from matinee.experiments import cross_validation
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cross_validation, "note_of", lambda estimator: {})
+        patch.setattr(cross_validation, "to_params", lambda estimator: {})
         for patience in (0, 1):
             cross_validate(generated[0], Spy(patience), folds=2, threads=1)
     sizes = [

@@ -77,7 +77,7 @@ def test_an_experiment_evaluates_lists_by_the_ranking_head_if_there_is_one(gener
         assert result.lists == evaluate_ranking(result.model, task, head=head)
         assert result.model.metadata["metrics"]["ranking"] == result.as_json()["ranking"]
     with_ranking = train_and_evaluate(data, Bias(), split, ranking=EASE(min_rating=4))
-    assert with_ranking.as_json()["estimators"]["ranking"]["liked"] == 4
+    assert with_ranking.as_json()["estimators"]["ranking"]["min_rating"] == 4
     assert with_ranking.test == result.test
     assert with_ranking.ranking_seconds > result.ranking_seconds == 0
 
@@ -156,7 +156,7 @@ def test_an_experiment_has_the_same_keys_whatever_was_trained(generated):
     values = train_and_evaluate(data, Bias(), Split()).as_json()
     assert list(both) == list(lists) == list(values)
     assert json.loads(json.dumps([both, lists, values], allow_nan=False))
-    missing = ("rmse", "mae", "by_unknown_viewers", "of_unknown_movies")
+    missing = ("rmse", "mae", "cold_start_user_ratings", "cold_start_item_ratings")
     assert [lists[name] for name in missing] == [None] * 4
     assert None not in [both[name] for name in missing]
     assert {name: values[name] for name in missing} == {name: both[name] for name in missing}

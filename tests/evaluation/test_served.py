@@ -309,7 +309,7 @@ def run(tmp_path_factory):
     return model, load_run_data(model)
 
 
-@pytest.mark.parametrize("liked", [None, 4.0])
+@pytest.mark.parametrize("min_rating", [None, 4.0])
 def test_heads_on_an_task_are_evaluated_as_runs_are(run, min_rating):
     model, (_, train, test) = run
     runs = {"one": model, "two": model}

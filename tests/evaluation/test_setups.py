@@ -10,7 +10,7 @@ import pytest
 import matinee
 from matinee.errors import SettingError
 from matinee.evaluation import evaluate_ranking, sampled_negatives
-from matinee.experiments import PRESETS, Preset, Split, Step, get_preset, run_preset
+from matinee.experiments import PRESETS, Preset, Split, PresetStage, get_preset, run_preset
 from matinee.models import ALS, EASE, Bias, ImplicitALS
 from matinee.models.registry import NEURAL, estimator_from_params
 
@@ -159,9 +159,9 @@ def test_biases_then_factors_then_genres():
 
 def test_steps_run_in_order_with_the_seed_and_as_adapted(even):
     steps = (
-        Step("one", {"name": "Bias"}),
-        Step("two", {"name": "ALS", "factors": 3, "iterations": 1}, {"name": "EASE"}),
-        Step("three", None, {"name": "ImplicitALS", "factors": 3, "iterations": 1}),
+        PresetStage("one", {"name": "Bias"}),
+        PresetStage("two", {"name": "ALS", "factors": 3, "iterations": 1}, {"name": "EASE"}),
+        PresetStage("three", None, {"name": "ImplicitALS", "factors": 3, "iterations": 1}),
     )
     seen = []
 
@@ -198,7 +198,7 @@ def test_the_ncf_task_asks_for_what_the_split_held_out(generated, tied):
         moments = replace(data.ratings, timestamp=data.ratings.timestamp // 10_000)
         data = replace(data, ratings=moments)
     ranking = {"name": "ImplicitALS", "factors": 3, "iterations": 1}
-    steps = (Step("", None, ranking),)
+    steps = (PresetStage("", None, ranking),)
     preset = replace(get_preset("neumf"), steps=steps)
     (result,) = run_preset(data, preset, seed=3)
     task = sampled_negatives(data, seed=3)

@@ -82,7 +82,7 @@ def test_every_protocol_evaluates_both_heads_and_the_most_watched(run, protocol)
 
 def test_held_out_evaluates_the_run_as_it_is(run, monkeypatch):
     model, result = run
-    monkeypatch.setattr(side_by_side, "recipe_again", None)  # whoever trained again would fail
+    monkeypatch.setattr(side_by_side, "estimator_from_params", None)  # whoever trained again would fail
     values, ranking, popular = evaluate_runs({"mine": model})
     _, train, test = load_run_data(model)
     task = holdout(train, test)
@@ -100,7 +100,7 @@ def test_other_protocols_train_the_same_estimators_on_what_they_allow(run, proto
         evaluated.append((model, task))
         return evaluate_ranking(model, task, **options)
 
-    monkeypatch.setattr(side_by_side, "judge", spy)
+    monkeypatch.setattr(side_by_side, "evaluate_ranking", spy)
     evaluate_runs({"mine": run[0]}, protocol)
     estimators = [
         estimator_from_params(head.estimator)
@@ -225,7 +225,7 @@ def retrained(model, protocol, monkeypatch):
         evaluated.append(model)
         return evaluate_ranking(model, task, **options)
 
-    monkeypatch.setattr(side_by_side, "judge", spy)
+    monkeypatch.setattr(side_by_side, "evaluate_ranking", spy)
     evaluate_runs({"mine": model}, protocol)
     *mine, _ = evaluated  # the last are the most watched movies
     return [

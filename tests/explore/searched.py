@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from matinee.tuning.result import TuningResult
-from matinee.tuning.search_space import Choice, EmbeddingSet, Range
+from matinee.tuning.search_space import Choice, SearchSpace, Range
 
-SPACE = EmbeddingSet(
+SPACE = SearchSpace(
     "ALS",
     {
         "factors": Range(16, 128, log=True, whole=True),

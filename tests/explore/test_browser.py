@@ -27,8 +27,8 @@ from matinee.report import (
     write_report,
     write_study_report,
 )
-from matinee.report.document import Section, metric, write_page
-from matinee.tuning.search_space import Choice, EmbeddingSet, Range
+from matinee.report.document import Section, figure, write_page
+from matinee.tuning.search_space import Choice, SearchSpace, Range
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on the PATH")
@@ -89,7 +89,7 @@ def paths(model, layout, tmp_path_factory):
     paths = {name: folder / f"{name}.html" for name in (*PAGES, "many")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reports, "find_clusters", lambda model, **how: find_clusters(model, 4, **how))
-        patch.setattr(reports, "lay_out", lambda *_, **__: layout)
+        patch.setattr(reports, "project", lambda *_, **__: layout)
         write_report(model[0], paths["report"], model[1], users=[7])
     write_map_report(model[0], layout, paths["map"])
     write_clusters_report(layout.clusters, paths["clusters"])
@@ -97,12 +97,12 @@ def paths(model, layout, tmp_path_factory):
     searched = {f"factors.{HOSTILE[1]}": Range(0.1, 3.0, log=True), "features": Choice(HOSTILE)}
     settings = [(0.1 + at % 3, HOSTILE[at % 6]) for at in range(9)]
     found = search(
-        [0.9 - at / 100 for at in range(9)], "wpw" * 3, EmbeddingSet("ALS", searched), settings
+        [0.9 - at / 100 for at in range(9)], "wpw" * 3, SearchSpace("ALS", searched), settings
     )
     write_study_report(found, model[1][0], paths["study"], HOSTILE[4])
     points = rows(pl.DataFrame({"x": range(1600), "y": range(1600)}))
     many = framed(alt.Chart(points).mark_point().encode(x="x:Q", y="y:Q"), "Many")
-    write_page(paths["many"], "Many", "points", [Section("s", [metric(many)])])
+    write_page(paths["many"], "Many", "points", [Section("s", [figure(many)])])
     return paths
 
 

@@ -34,12 +34,12 @@ from matinee.plots.theme import Chart
 
 NOBODY = np.zeros(0, np.int32)
 CHARTS = {
-    "stars_histogram": lambda f: data.rating_histogram(f.metadata),
+    "rating_histogram": lambda f: data.rating_histogram(f.metadata),
     "ratings_histogram": lambda f: data.ratings_histogram(f.metadata, "users"),
     "long_tail": lambda f: data.long_tail(f.metadata),
     "activity_over_time": lambda f: data.activity_over_time(f.metadata),
     "genres_by_count": lambda f: data.genres_by_count(f.metadata),
-    "genres_by_stars": lambda f: data.genres_by_rating(f.metadata),
+    "genres_by_rating": lambda f: data.genres_by_rating(f.metadata),
     "filled_matrix": lambda f: data.filled_matrix(f.metadata),
     "silhouettes": lambda f: clusters.silhouettes(f.clusters),
     "cluster_lifts": lambda f: clusters.cluster_lifts(f.clusters),
@@ -47,11 +47,11 @@ CHARTS = {
     "genre_likeness": lambda f: dimensions.genre_likeness(f.dimensions),
     "taste_chart": lambda f: user.taste_chart(f.genre_profile),
     "explanation_chart": lambda f: user.explanation_chart(f.parts, "It", "ranking"),
-    "list_figures": lambda f: accuracy.ranking_metrics_chart(f.table, "ndcg@10"),
-    "stars_by_group": lambda f: accuracy.rating_by_group(f.served, "users"),
-    "lists_by_group": lambda f: accuracy.ranking_by_group(f.served, "items"),
-    "movie_map": lambda f: map.item_map(f.layout),
-    "viewer_on_map": lambda f: map.user_on_map(f.layout, f.watched, f.listed),
+    "ranking_metrics_chart": lambda f: accuracy.ranking_metrics_chart(f.table, "ndcg@10"),
+    "rating_by_group": lambda f: accuracy.rating_by_group(f.served, "users"),
+    "ranking_by_group": lambda f: accuracy.ranking_by_group(f.served, "items"),
+    "item_map": lambda f: map.item_map(f.layout),
+    "user_on_map": lambda f: map.user_on_map(f.layout, f.watched, f.listed),
     "norms": lambda f: map.norms(f.lengths, "rating"),
 }
 
@@ -197,7 +197,7 @@ def test_genres_are_counted_and_sorted(found, generated, capfd):
     min_rating = drawn(data.genres_by_rating(found.metadata), capfd)
     (rows,) = min_rating.rows
     means = {genre: sum(values) / len(values) for genre, values in given.items()}
-    assert {row["genre"]: row["mean_stars"] for row in rows} == pytest.approx(means)
+    assert {row["genre"]: row["mean_rating"] for row in rows} == pytest.approx(means)
     everything = float(ratings.values.mean(dtype=np.float64))
     assert [row["everything"] for row in rows] == pytest.approx([everything] * len(rows))
     order = min_rating.spec["layer"][1]["encoding"]["y"]["sort"]
@@ -230,7 +230,7 @@ def test_all_charts_that_the_data_allow(found, capfd):
 def with_genres(**interactions):
     """A description of a data set with these genres: name to (ratings, mean stars)."""
     rows = [(name, 2, *how) for name, how in interactions.items()]
-    types = {"genre": pl.String, "items": int, "ratings": int, "mean_stars": float}
+    types = {"genre": pl.String, "items": int, "ratings": int, "mean_rating": float}
     return replace(read([1, 2, 2], [1, 1, 2]), genres=pl.DataFrame(rows, types, orient="row"))
 
 

@@ -40,7 +40,7 @@ from matinee.report.document import (
     Section,
     Table,
     Typed,
-    metric,
+    figure,
     render,
     table,
     write_page,
@@ -112,7 +112,7 @@ def every_block(text):
         Facts([(text, f"fact {text}")]),
         Cards([Card(text, f"line {text}", {text: [text, text]})]),
         Table([text], [[text], [[text, text]], [Number(1)]], text),
-        metric(bars({"name": [text], "n": [1]}, text)),
+        figure(bars({"name": [text], "n": [1]}, text)),
         Figure({text: bars({"name": [text], "n": [1]}), "other": bars({"name": ["b"], "n": [2]})}),
     ]
 
@@ -168,7 +168,7 @@ def test_text_from_files_stays_text_in_every_block(text):
 def test_charts_and_data_come_back_as_they_went_in():
     values = {"name": ["ä", "<b>"], "n": [1.5, None]}
     one, two = bars(values, "One"), bars({"name": ["c"], "n": [3]}, "Two")
-    page = Read(render("t", "l", [Section("s", [metric(one), Figure({"x": one, "y": two})])]))
+    page = Read(render("t", "l", [Section("s", [figure(one), Figure({"x": one, "y": two})])]))
     data = json.loads(page.data)
     assert set(data["themes"]) == {"light", "dark"}
     assert len(data["charts"]) == 3
@@ -203,10 +203,10 @@ def test_a_map_in_four_colours_has_its_movies_once(layout, tmp_path):
 
 def test_a_chart_without_rows_stands_there_and_one_with_nan_is_refused():
     empty = bars({"name": [], "n": []})
-    page = Read(render("t", "l", [Section("s", [metric(empty)])]))
+    page = Read(render("t", "l", [Section("s", [figure(empty)])]))
     assert list(json.loads(page.data)["datasets"].values()) == [{"columns": [], "rows": []}]
     with pytest.raises(ValueError, match="JSON compliant"):
-        render("t", "l", [Section("s", [metric(bars({"name": ["a"], "n": [float("nan")]}))])])
+        render("t", "l", [Section("s", [figure(bars({"name": ["a"], "n": [float("nan")]}))])])
 
 
 def test_tables_show_numbers_on_the_right_and_nothing_for_nothing():
@@ -260,7 +260,7 @@ def layout(both):
 @pytest.fixture
 def quick(monkeypatch):
     """Reports with the quick layout, and few clusters tried."""
-    monkeypatch.setattr(reports, "lay_out", lambda model, **how: project(model, "pca", **how))
+    monkeypatch.setattr(reports, "project", lambda model, **how: project(model, "pca", **how))
     monkeypatch.setattr(
         reports, "find_clusters", lambda model, **how: find_clusters(model, 4, **how)
     )
@@ -383,7 +383,7 @@ def test_somebody_unknown_is_told_of_before_the_work(
     def work(*_, **__):
         raise AssertionError("worked")
 
-    for name in ("describe", "find_clusters", "lay_out", "quality_sections", "training_section"):
+    for name in ("describe", "find_clusters", "project", "quality_sections", "training_section"):
         monkeypatch.setattr(reports, name, work)
     for users in (["nobody"], [7, 100_000]):
         with pytest.raises(errors.UnknownIdError):

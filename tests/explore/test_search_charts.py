@@ -11,7 +11,7 @@ from drawing import drawn
 from searched import SETTINGS, SPACE, search
 
 from matinee.plots import optimization_history, parameter_plots
-from matinee.tuning.search_space import Choice, EmbeddingSet, Range
+from matinee.tuning.search_space import Choice, SearchSpace, Range
 
 
 def points(chart):
@@ -122,7 +122,7 @@ def test_values_of_any_kind_and_names_of_any_letters_can_be_drawn(capfd):
         name: Range(0.0, 1.0),
     }
     settings = [("[8, 4]", True, 8, 0.5), ("[16]", False, "a:b.c", 1)]
-    found = search(space=EmbeddingSet("ALS", searched), settings=settings)
+    found = search(space=SearchSpace("ALS", searched), settings=settings)
     charts = [drawn(chart, capfd) for chart in parameter_plots(found)]
     first = [points(chart)[0] for chart in charts]
     assert [row[f"setting{at}"] for at, row in enumerate(first)] == ["8,4", "true", "8", 0.5]
@@ -133,6 +133,6 @@ def test_values_of_any_kind_and_names_of_any_letters_can_be_drawn(capfd):
 
 
 def test_a_space_that_holds_no_defaults_marks_none(capfd):
-    space = EmbeddingSet("ALS", {**SPACE.searched, "factors": Range(2, 8)})
+    space = SearchSpace("ALS", {**SPACE.searched, "factors": Range(2, 8)})
     chart = drawn(optimization_history(search(space=space)), capfd)
     assert "the defaults" not in {row["kind"] for row in points(chart).values()}

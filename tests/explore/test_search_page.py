@@ -13,7 +13,7 @@ from searched import SETTINGS, SPACE, search
 from test_pages import HOSTILE, check_harmless
 
 from matinee.report import write_study_report
-from matinee.tuning.search_space import Choice, EmbeddingSet, Range
+from matinee.tuning.search_space import Choice, SearchSpace, Range
 
 WON = {"winner": SimpleNamespace(test={"rmse": 0.8765, "mae": None}, tests=1), "interrupted": False}
 
@@ -88,7 +88,7 @@ def test_a_search_has_a_page_at_every_stage(page_of, stage):
 def test_names_settings_and_reasons_stay_text(page_of):
     for text in HOSTILE:
         searched = {f"factors.{text}": Range(0.0, 1.0), "features": Choice((text, "none"))}
-        space = EmbeddingSet("ALS", searched, {"loss": text})
+        space = SearchSpace("ALS", searched, {"loss": text})
         found = search(states="wb", space=space, settings=[(0.5, text), (0.1, "none")])
         found.trials[-1]["why"] = text
         page = page_of(found, text, name=text, licence=text)
@@ -110,7 +110,7 @@ def test_where_the_study_lies_is_nobodys_business(page_of, tmp_path):
 
 
 def test_defaults_outside_of_the_space_are_left_out(page_of):
-    space = EmbeddingSet("ALS", {**SPACE.searched, "factors": Range(2, 8)})
+    space = SearchSpace("ALS", {**SPACE.searched, "factors": Range(2, 8)})
     page = page_of(search(space=space, settings=SETTINGS))
     assert "setting best searched" in page.text
     assert "defaults" not in page.text

@@ -127,9 +127,9 @@ def dense_ials(dataset, estimator):
     [
         {},
         {"exponent": 0.5, "regularization": 0.1, "unobserved": 1.0},
-        {"liked": 4.0},
+        {"min_rating": 4.0},
         {"confidence": "rating"},
-        {"confidence": "counts", "liked": 2.5},
+        {"confidence": "counts", "min_rating": 2.5},
     ],
 )
 def test_training_equals_the_slow_reference(small, features, settings):
@@ -171,7 +171,7 @@ def test_all_solvers_end_alike(parts):
 def test_same_seed_same_bits_for_any_number_of_threads(parts, solver):
     estimator = ImplicitALS(factors=7, iterations=3, solver=solver, block=3, seed=4)
     one, three = (estimator.fit(parts[0], threads=threads) for threads in (1, 3))
-    for name in ("user_rows", "item_rows", "nobody"):
+    for name in ("user_params", "item_params", "nobody"):
         assert np.array_equal(getattr(one.ranking_head, name), getattr(three.ranking_head, name))
     assert one.history.drop("seconds").equals(three.history.drop("seconds"))
     users = list(range(1, 301))
@@ -338,9 +338,9 @@ def test_ease_gives_a_movie_nobody_watched_the_weights_of_its_kind(small):
 
 def test_ease_is_refused_for_too_large_a_catalogue(small, monkeypatch):
     items = len(small.catalog)
-    monkeypatch.setattr(baselines, "MOST_MOVIES", items)
+    monkeypatch.setattr(baselines, "MOST_ITEMS", items)
     EASE().fit(small)
-    monkeypatch.setattr(baselines, "MOST_MOVIES", items - 1)
+    monkeypatch.setattr(baselines, "MOST_ITEMS", items - 1)
     with pytest.raises(SettingError, match="too many"):
         EASE().fit(small)
 
@@ -509,14 +509,14 @@ def test_ranking_beats_popularity_where_users_watch_what_they_like(generated, se
         (ImplicitALS, {"unobserved": float("inf")}),
         (ImplicitALS, {"exponent": -0.1}),
         (ImplicitALS, {"exponent": float("nan")}),
-        (ImplicitALS, {"liked": float("nan")}),
+        (ImplicitALS, {"min_rating": float("nan")}),
         (ImplicitALS, {"confidence": "much"}),
         (ImplicitALS, {"features": "year"}),
         (ImplicitALS, {"solver": "lu"}),
         (EASE, {"regularization": 0}),
         (EASE, {"regularization": float("inf")}),
-        (EASE, {"liked": float("inf")}),
-        (Popularity, {"liked": float("nan")}),
+        (EASE, {"min_rating": float("inf")}),
+        (Popularity, {"min_rating": float("nan")}),
     ],
 )
 def test_senseless_settings_are_refused_by_name(kind, wrong):

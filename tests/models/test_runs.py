@@ -106,7 +106,7 @@ def test_every_kind_of_head_survives_the_disk_alone(parts, tmp_path, estimator):
 def test_what_a_head_has_cached_is_not_saved(both, tmp_path):
     both.scores(both.fold_in({1: 5}))
     names = set(load_file(both.save(tmp_path / "run") / "ranking.safetensors"))
-    assert names == {"user_rows", "item_rows", "nobody", "popularity"}
+    assert names == {"user_params", "item_params", "nobody", "popularity"}
 
 
 def test_a_run_is_the_files_that_the_design_names(model, run, tmp_path):
@@ -115,7 +115,7 @@ def test_a_run_is_the_files_that_the_design_names(model, run, tmp_path):
     manifest = read_manifest(run)
     assert manifest["format"] == 2
     heads = manifest["heads"]
-    assert [heads[name]["kind"] for name in heads] == ["RatingHead", "RankingFactors"]
+    assert [heads[name]["kind"] for name in heads] == ["RatingHead", "FactorRankingHead"]
     assert [heads[name]["estimator"]["factors"] for name in heads] == [6, 5]
     lines = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     expected = [*(("rating", i) for i in range(1, 9)), *(("ranking", i) for i in range(1, 5))]
@@ -181,12 +181,12 @@ def test_a_manifest_that_makes_no_sense_is_refused(run, change, message):
 @pytest.mark.parametrize(
     ("head", "part"),
     [
-        ("rating", {"kind": "RankingFactors"}),
+        ("rating", {"kind": "FactorRankingHead"}),
         ("ranking", {"kind": "RatingHead"}),
-        ("ranking", {"kind": "ItemWeights"}),
+        ("ranking", {"kind": "ItemItemHead"}),
         ("ranking", {"kind": "PopularityHead"}),
         ("ranking", {"kind": "os.system"}),
-        ("ranking", {"kind": ["RankingFactors"]}),
+        ("ranking", {"kind": ["FactorRankingHead"]}),
         ("rating", {"estimator": ["ALS"]}),
         ("ranking", {"estimator": None}),
         ("rating", {"settings": {"mean": float("nan")}}),
@@ -205,9 +205,9 @@ def test_a_manifest_that_makes_no_sense_is_refused(run, change, message):
         ("ranking", {"settings": {"average": 0}}),
         ("ranking", {"settings": {"confidence": "blind"}}),
         ("ranking", {"settings": {"confidence": 1}}),
-        ("ranking", {"settings": {"liked": "4"}}),
-        ("ranking", {"settings": {"liked": [4]}}),
-        ("ranking", {"settings": {"liked": float("nan")}}),
+        ("ranking", {"settings": {"min_rating": "4"}}),
+        ("ranking", {"settings": {"min_rating": [4]}}),
+        ("ranking", {"settings": {"min_rating": float("nan")}}),
         ("ranking", {"settings": {"history": []}}),
     ],
 )
@@ -222,7 +222,7 @@ def test_a_forged_head_is_refused(run, head, part):
         matinee.load(run)
 
 
-@pytest.mark.parametrize("name", ["unobserved", "liked", "confidence"])
+@pytest.mark.parametrize("name", ["unobserved", "min_rating", "confidence"])
 def test_a_head_without_one_of_its_settings_is_refused(run, name):
     rewrite_manifest(run, lambda m: m["heads"]["ranking"]["settings"].pop(name))
     with pytest.raises(RunError, match="ranking head is missing"):
@@ -253,21 +253,21 @@ def test_no_run_at_all(tmp_path):
         ("ratings.safetensors", lambda a: a["indptr"].__setitem__(1, 2**63 - 1)),
         ("ratings.safetensors", lambda a: a["values"].__setitem__(0, np.nan)),
         ("ratings.safetensors", lambda a: a["values"].__setitem__(0, 99)),
-        ("rating.safetensors", lambda a: a["user_rows"].__setitem__((0, 0), np.nan)),
+        ("rating.safetensors", lambda a: a["user_params"].__setitem__((0, 0), np.nan)),
         ("rating.safetensors", lambda a: a.update(user_prior=np.array(1, np.float32))),
         ("rating.safetensors", lambda a: a.update(genre_rows=a["genre_rows"][:0].copy())),
         ("rating.safetensors", lambda a: a.update(genre_rows=a["genre_rows"][:2].copy())),
-        ("rating.safetensors", lambda a: a.update(item_params=a["item_rows"][:-1].copy())),
+        ("rating.safetensors", lambda a: a.update(item_params=a["item_params"][:-1].copy())),
         ("rating.safetensors", lambda a: a.update(user_prior=a["user_prior"][:-1].copy())),
         ("rating.safetensors", lambda a: a.pop("genre_rows")),
         ("rating.safetensors", lambda a: a.update(extra=np.zeros(1, np.float32))),
         ("rating.safetensors", lambda a: a.update(mean=np.ones(1, np.float32))),
-        ("ranking.safetensors", lambda a: a["item_rows"].__setitem__((0, 0), np.inf)),
+        ("ranking.safetensors", lambda a: a["item_params"].__setitem__((0, 0), np.inf)),
         ("ranking.safetensors", lambda a: a["popularity"].__setitem__(0, -1)),
         ("ranking.safetensors", lambda a: a.update(default_user=a["nobody"][:-1].copy())),
         ("ranking.safetensors", lambda a: a.update(default_user=np.array(1, np.float32))),
-        ("ranking.safetensors", lambda a: a.update(user_params=a["user_rows"][1:].copy())),
-        ("ranking.safetensors", lambda a: a.update(item_params=a["item_rows"].astype(np.float64))),
+        ("ranking.safetensors", lambda a: a.update(user_params=a["user_params"][1:].copy())),
+        ("ranking.safetensors", lambda a: a.update(item_params=a["item_params"].astype(np.float64))),
         ("ranking.safetensors", lambda a: a.update(estimator=np.ones(1, np.float32))),
         ("ranking.safetensors", lambda a: a.pop("popularity")),
     ],

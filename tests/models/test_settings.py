@@ -83,7 +83,7 @@ def test_values_have_the_types_of_the_estimator():
     assert parse_setting(BayesianMF, "likelihood", "none") is None
     assert parse_setting(ImplicitALS, "features", "genres+years") == "genres+years"
     assert parse_settings(EASE, ["liked=none", "regularization=1e2"]) == {
-        "liked": None,
+        "min_rating": None,
         "regularization": 100.0,
     }
 

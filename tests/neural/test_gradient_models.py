@@ -150,7 +150,7 @@ def put(name, at, value):
 
 FORGERIES = [
     put("dense", 3, np.nan),
-    put("user_rows", (0, 0), np.inf),
+    put("user_params", (0, 0), np.inf),
     put("item_bias", 0, np.nan),
     put("widths", 0, -4),
     put("widths", 0, 5),
@@ -166,11 +166,11 @@ FORGERIES = [
     lambda a: a.update(dense=a["dense"][:-1].copy()),
     lambda a: a.update(dense=a["dense"].astype(np.float64)),
     lambda a: a.update(dense=np.append(a["dense"], np.float32(1))),
-    lambda a: a.update(item_params=a["item_rows"][:, 1:].copy()),
-    lambda a: a.update(user_params=a["user_rows"][1:].copy()),
+    lambda a: a.update(item_params=a["item_params"][:, 1:].copy()),
+    lambda a: a.update(user_params=a["user_params"][1:].copy()),
     lambda a: a.update(item_bias=a["item_bias"][1:].copy()),
     lambda a: a.pop("widths"),
-    lambda a: a.update(default_user=a["user_rows"][0].copy()),
+    lambda a: a.update(default_user=a["user_params"][0].copy()),
 ]
 
 

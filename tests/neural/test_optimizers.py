@@ -134,7 +134,7 @@ def head_of(model):
 
 
 def assert_close(one, other, atol=1e-5):
-    for name in ("user_rows", "item_rows"):
+    for name in ("user_params", "item_params"):
         np.testing.assert_allclose(
             getattr(head_of(one), name), getattr(head_of(other), name), rtol=1e-4, atol=atol
         )

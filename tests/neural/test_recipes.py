@@ -40,7 +40,7 @@ COMMON = [
     {"init_stddev": 0.0},
     {"init_stddev": NAN},
 ]
-LISTS = [{"negatives": 0}, {"liked": NAN}, {"liked": INF}]
+LISTS = [{"negatives": 0}, {"min_rating": NAN}, {"min_rating": INF}]
 TOWERS = [
     {"layers": ()},
     {"layers": (8,)},
@@ -175,7 +175,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_another_model(parts,
         assert np.array_equal(value, arrays_of(same)[key]), key
     assert one.history.drop("seconds").equals(same.history.drop("seconds"))
     other = replace(estimator, seed=1).fit(parts[0])
-    for key in ("user_rows", "item_rows"):
+    for key in ("user_params", "item_params"):
         assert not np.array_equal(arrays_of(one)[key], arrays_of(other)[key]), key
 
 

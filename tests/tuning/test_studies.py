@@ -346,11 +346,11 @@ def test_an_interrupt_of_the_winner_is_an_interrupt(tmp_path, data, monkeypatch)
 
     place = {"study": tmp_path / "study", "run": tmp_path / "run"}
     with monkeypatch.context() as patch:
-        patch.setattr(search, "crown", stops)
+        patch.setattr(search, "refit_best", stops)
         found = tune(data, "bias", trials=2, **place)
     assert (found.interrupted, found.winner, len(found.trials)) == (True, None, 2)
     with monkeypatch.context() as patch:
-        patch.setattr(winner, "train_and_test", stops)  # after the look was counted
+        patch.setattr(winner, "train_and_evaluate", stops)  # after the look was counted
         assert tune(data, "bias", trials=2, **place).interrupted
     assert tune(data, "bias", trials=2, **place).winner.tests == 1
 

@@ -5,8 +5,8 @@ from itertools import product
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, Floats
 from matinee.analysis.embeddings import EmbeddingSet, item_embeddings
 from matinee.analysis.traits import MOST_GENRES
 from matinee.errors import SettingError
@@ -116,7 +116,7 @@ def embedding_axes(
     )
 
 
-def varimax(loadings: NDArray[np.float64]) -> NDArray[np.float64]:
+def varimax(loadings: F64) -> F64:
     """The rotation after which the squares of the columns vary most (Kaiser 1958).
 
     Parameters
@@ -130,7 +130,7 @@ def varimax(loadings: NDArray[np.float64]) -> NDArray[np.float64]:
         repeated singular value decompositions find.
     """
 
-    def criterion(turned: NDArray[np.float64]) -> float:
+    def criterion(turned: F64) -> float:
         return float((turned**2).var(axis=0).sum())
 
     rotation = best = np.eye(loadings.shape[1])
@@ -148,9 +148,7 @@ def varimax(loadings: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(best, np.float64)
 
 
-def _turned(
-    item_factors: NDArray[np.float32], n: int, rotation: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _turned(item_factors: F32, n: int, rotation: str) -> tuple[F64, F64]:
     """Places of movies on the axes, the widest first, and the axes' shares of all variance."""
     centred = item_factors.astype(np.float64) - item_factors.mean(axis=0, dtype=np.float64)
     if centred.shape[1] > WIDE:  # of EASE; the first axes are all that is asked for
@@ -174,9 +172,9 @@ def _turned(
 def _axes(
     model: Recommender,
     space: EmbeddingSet,
-    scaled: NDArray[np.float64],
-    share: NDArray[np.float64],
-    means: NDArray[np.float64],
+    scaled: F64,
+    share: F64,
+    means: F64,
     names: list[str],
 ) -> pl.DataFrame:
     rows = []
@@ -205,7 +203,7 @@ def _axes(
     return pl.DataFrame(rows, schema_overrides=dict.fromkeys(("low", "high", *GENRE_ENDS), texts))
 
 
-def _likeness(item_factors: NDArray[np.floating], names: list[str]) -> pl.DataFrame:
+def _likeness(item_factors: Floats, names: list[str]) -> pl.DataFrame:
     lengths = np.linalg.norm(item_factors, axis=1, keepdims=True)
     unit = item_factors / np.maximum(lengths, np.finfo(np.float32).tiny)
     pairs = list(product(names, names))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.metrics import (
     adjusted_mutual_info_score,
@@ -14,6 +13,7 @@ from sklearn.metrics import (
     silhouette_score,
 )
 
+from matinee._types import F32, I32, I64, Ints
 from matinee.analysis.embeddings import EmbeddingSet, item_embeddings, user_embeddings
 from matinee.analysis.traits import ItemTraits, lifts, main_genres, traits_of_items
 from matinee.errors import SettingError
@@ -63,7 +63,7 @@ class Clusters:
     """
 
     space: EmbeddingSet
-    labels: NDArray[np.int32]
+    labels: I32
     table: pl.DataFrame
     traits: pl.DataFrame
     silhouettes: pl.DataFrame
@@ -185,21 +185,21 @@ def find_clusters(
     )
 
 
-def _divide(rows: NDArray[np.float32], k: int, seed: int) -> Any:
+def _divide(rows: F32, k: int, seed: int) -> Any:
     return KMeans(k, n_init=STARTS, random_state=seed).fit(rows)
 
 
-def _sample(n: int, most: int, seed: int) -> NDArray[np.int64]:
+def _sample(n: int, most: int, seed: int) -> I64:
     return generator_of(seed).choice(n, min(most, n), replace=False)
 
 
-def _silhouette(rows: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
+def _silhouette(rows: F32, labels: I32) -> float:
     if not 2 <= len(np.unique(labels)) < len(rows):
         return 0.0
     return float(silhouette_score(rows, labels, metric="cosine"))
 
 
-def _largest_first(divided: Any) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def _largest_first(divided: Any) -> tuple[I32, F32]:
     """Labels by size of the cluster, and the centres in that order, of length 1."""
     sizes = np.bincount(divided.labels_, minlength=len(divided.cluster_centers_))
     order = np.argsort(-sizes, kind="stable")
@@ -212,8 +212,8 @@ def _largest_first(divided: Any) -> tuple[NDArray[np.int32], NDArray[np.float32]
 def _described(
     model: Recommender,
     space: EmbeddingSet,
-    labels: NDArray[np.int32],
-    nearness: NDArray[np.float32],
+    labels: I32,
+    nearness: F32,
     found: pl.DataFrame,
 ) -> pl.DataFrame:
     """The table of clusters."""
@@ -240,14 +240,14 @@ def _described(
     )
 
 
-def _named(model: Recommender, space: EmbeddingSet, rows: NDArray[np.intp]) -> list[str]:
+def _named(model: Recommender, space: EmbeddingSet, rows: Ints) -> list[str]:
     codes = space.codes[rows]
     if space.of == "items":
         return [model.catalog.titles[code] for code in codes]
     return [str(one) for one in model.user_ids.values[codes]]
 
 
-def _watched_more(model: Recommender, users: NDArray[np.int32]) -> list[str]:
+def _watched_more(model: Recommender, users: I32) -> list[str]:
     """Titles that these users rated more than everybody did, weighted as in `lifts`."""
     watched = take_rows(model.interactions, users).indices
     here = np.bincount(watched, minlength=len(model.catalog)) / len(users)
@@ -281,9 +281,9 @@ def _names(traits: pl.DataFrame, groups: Iterable[int], least_lift: float) -> li
 def _genre_agreement(
     model: Recommender,
     space: EmbeddingSet,
-    labels: NDArray[np.int32],
+    labels: I32,
     traits: ItemTraits,
-    members: NDArray[np.float32],
+    members: F32,
 ) -> float:
     if not model.catalog.genre_names:
         return 0.0

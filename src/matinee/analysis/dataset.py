@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, I64
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 
@@ -137,7 +137,7 @@ def describe(dataset: Dataset) -> DatasetSummary:
     )
 
 
-def _histogram(values: NDArray[np.float32]) -> pl.DataFrame:
+def _histogram(values: F32) -> pl.DataFrame:
     levels, counts = np.unique(values, return_counts=True)
     if len(levels) > STEPS:
         counts, edges = np.histogram(values, STEPS)
@@ -145,12 +145,12 @@ def _histogram(values: NDArray[np.float32]) -> pl.DataFrame:
     return pl.DataFrame({"rating": levels, "ratings": counts})
 
 
-def _quantiles(counts: NDArray[np.int64]) -> dict[str, float]:
+def _quantiles(counts: I64) -> dict[str, float]:
     found = {name: float(np.quantile(counts, at)) for name, at in QUANTILES.items()}
     return {**found, "mean": float(counts.mean())}
 
 
-def _in_ratios(of: str, counts: NDArray[np.int64]) -> pl.DataFrame:
+def _in_ratios(of: str, counts: I64) -> pl.DataFrame:
     """How many have so many ratings; steps are equal on a logarithmic axis."""
     steps = np.ceil(np.log(max(2.0, counts.max() + 1.0)) / np.log(RATIO))
     edges = np.unique(np.ceil(RATIO ** np.arange(steps + 1) - 1e-9)).astype(np.int64)
@@ -158,7 +158,7 @@ def _in_ratios(of: str, counts: NDArray[np.int64]) -> pl.DataFrame:
     return pl.DataFrame({"of": of, "from": edges[:-1], "to": edges[1:] - 1, "members": members})
 
 
-def _long_tail(counts: NDArray[np.int64]) -> pl.DataFrame:
+def _long_tail(counts: I64) -> pl.DataFrame:
     held = np.cumsum(np.sort(counts)[::-1]) / counts.sum()
     # points are dense where the curve is steep
     at = np.unique(np.rint(len(held) * np.linspace(0, 1, 101) ** 2).astype(np.int64))[1:]
@@ -167,7 +167,7 @@ def _long_tail(counts: NDArray[np.int64]) -> pl.DataFrame:
     )
 
 
-def _over_time(stamps: NDArray[np.int64] | None) -> pl.DataFrame:
+def _over_time(stamps: I64 | None) -> pl.DataFrame:
     if stamps is None:
         return pl.DataFrame(schema={"from": pl.Datetime, "ratings": pl.UInt32})
     days = (stamps.max() - stamps.min()) / 86_400
@@ -209,7 +209,7 @@ def _genres(dataset: Dataset) -> pl.DataFrame:
             "genre": list(dataset.catalog.genre_names),
             "items": matrix.sum(axis=0).astype(np.int64),
             "ratings": given.astype(np.int64),
-            "mean_stars": pl.Series(mean, dtype=pl.Float64).fill_nan(None),
+            "mean_rating": pl.Series(mean, dtype=pl.Float64).fill_nan(None),
         },
         schema_overrides={"genre": pl.String},
     ).sort("ratings", "genre", descending=[True, False])

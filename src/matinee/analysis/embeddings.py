@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, I32, I64, Ints
 from matinee.errors import SettingError
 from matinee.models.recommender import Recommender
 from matinee.models.topk import MIN_RATINGS
@@ -40,16 +40,16 @@ class EmbeddingSet:
 
     of: str
     head: str
-    codes: NDArray[np.int32]
-    item_factors: NDArray[np.float32]
-    counts: NDArray[np.int64]
+    codes: I32
+    item_factors: F32
+    counts: I64
     left_out: str
 
     def __len__(self) -> int:
         return len(self.codes)
 
     @cached_property
-    def directions(self) -> NDArray[np.float32]:
+    def directions(self) -> F32:
         """(n, width) float32 of length 1, whose products are cosines.
 
         Users are taken as differences from the average user first: what all like, the popular,
@@ -59,7 +59,7 @@ class EmbeddingSet:
         if self.of == "users":
             rows = rows - rows.mean(axis=0)
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        unit: NDArray[np.float32] = rows / np.maximum(lengths, np.finfo(np.float32).tiny)
+        unit: F32 = rows / np.maximum(lengths, np.finfo(np.float32).tiny)
         return unit
 
     @cached_property
@@ -67,7 +67,7 @@ class EmbeddingSet:
         """How many different directions there are."""
         return len(np.unique(self.directions, axis=0))
 
-    def neighbours(self, n: int = 5) -> NDArray[np.intp]:
+    def neighbours(self, n: int = 5) -> Ints:
         """Rows of the n nearest by cosine to each, nearest first, (rows, at most n)."""
         unit = self.directions
         n = min(n, len(unit) - 1)
@@ -116,7 +116,7 @@ def item_embeddings(
     ((42, 4), 'Left out: 8 movies with under 10 ratings.')
     """
     item_factors = model.item_factors(head)
-    head = head or _default(model, "vectors")
+    head = head or _default(model, "item_factors")
     if most is not None and most < FEWEST:
         raise SettingError(f"At least {FEWEST} movies are kept, not {most}.")
     return _space("items", head, item_factors, model.item_counts, min_ratings, most)
@@ -144,7 +144,7 @@ def vector_lengths(model: Recommender, head: str | None = None) -> pl.DataFrame:
 
 def user_embeddings(model: Recommender, head: str | None = None) -> EmbeddingSet:
     """The training users' vectors of one head; those with under ten ratings are left out."""
-    head = head or _default(model, "viewer_vectors")
+    head = head or _default(model, "user_factors")
     item_factors = model.head(head).user_factors
     if item_factors is None:
         raise SettingError(f"The {HEAD_TITLES[head]} of this model has no vectors of users.")
@@ -161,8 +161,8 @@ def _default(model: Recommender, what: str) -> str:
 def _space(
     of: str,
     head: str,
-    item_factors: NDArray[np.float32],
-    counts: NDArray[np.int64],
+    item_factors: F32,
+    counts: I64,
     least: int,
     most: int | None,
 ) -> EmbeddingSet:

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
+from matinee._types import Floats
 from matinee.analysis.clusters import Clusters, find_clusters
 from matinee.analysis.embeddings import FEWEST, MOST, EmbeddingSet, item_embeddings
 from matinee.analysis.traits import item_mean_ratings, main_genres
@@ -129,7 +129,7 @@ def _placer(method: str, n: int, seed: int) -> Any:
 
 
 def _points(
-    model: Recommender, space: EmbeddingSet, clusters: Clusters, where: NDArray[np.floating]
+    model: Recommender, space: EmbeddingSet, clusters: Clusters, where: Floats
 ) -> pl.DataFrame:
     catalog, codes = model.catalog, space.codes
     rating_of = item_mean_ratings(model)

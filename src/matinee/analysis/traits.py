@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, I32, Floats
 from matinee.kernels.als import add_up_rows
 from matinee.kernels.csr import Rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks
@@ -33,9 +33,9 @@ class ItemTraits:
 
     names: list[str]
     kinds: list[str]
-    matrix: NDArray[np.float32]
+    matrix: F32
 
-    def of_users(self, interactions: Rows) -> NDArray[np.float32]:
+    def of_users(self, interactions: Rows) -> F32:
         """The part of each user's ratings that went to movies with the trait.
 
         Parameters
@@ -79,9 +79,7 @@ def traits_of_items(model: Recommender) -> ItemTraits:
     return ItemTraits(names, kinds, np.ascontiguousarray(np.concatenate(parts, axis=1)))
 
 
-def lifts(
-    traits: ItemTraits, members: NDArray[np.floating], labels: NDArray[np.int32]
-) -> pl.DataFrame:
+def lifts(traits: ItemTraits, members: Floats, labels: I32) -> pl.DataFrame:
     """What groups have more of than all of them together.
 
     Parameters
@@ -132,7 +130,7 @@ def main_genres(model: Recommender) -> list[str]:
     return chosen
 
 
-def item_mean_ratings(model: Recommender) -> NDArray[np.float64]:
+def item_mean_ratings(model: Recommender) -> F64:
     """All stars that each movie got in training, added up, (movies,)."""
     _, items, values = model.interactions
     return np.asarray(np.bincount(items, values, len(model.catalog)), np.float64)

@@ -65,7 +65,7 @@ def evaluate(
     models = {str(folder): load(folder) for folder in folders}
     rows = evaluate_runs(models, protocol, min_rating=min_rating, seed=seed)
     if json:
-        print_json([{**row.as_json(), "liked": min_rating, "seed": seed} for row in rows])
+        print_json([{**row.as_json(), "min_rating": min_rating, "seed": seed} for row in rows])
         return
     lists = rows[0].lists
     heading(f"{lists.protocol}: lists of {lists.users:,} users")

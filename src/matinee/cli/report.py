@@ -126,7 +126,9 @@ def describe(
         say()
         heading("Genres (a movie counts for each of its genres)")
         headings = {"genre": "genre", "items": "items", "ratings": "ratings"}
-        print_table(summary.genres, {**headings, "mean_stars": "mean stars"}, {"mean_stars": ".2f"})
+        print_table(
+            summary.genres, {**headings, "mean_rating": "mean stars"}, {"mean_rating": ".2f"}
+        )
 
 
 def _write_page(

@@ -21,7 +21,6 @@ from matinee.cli.options import (
     typed_options,
 )
 from matinee.cli.output import heading, print_json, say
-from matinee.cli.reproduce import train_again
 from matinee.errors import SettingError
 
 if TYPE_CHECKING:
@@ -358,6 +357,8 @@ def train(
         _refuse_others(
             format_value, {"remake"} | OF_THE_WORK, f"--from {remake} says what to train on and how"
         )
+        from matinee.cli.reproduce import train_again
+
         train_again(remake, where, threads, run, plot, json)
         return
     if dataset is None:

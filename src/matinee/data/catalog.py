@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, I64, Ints
 from matinee.data.id_map import IdMap, echo
 from matinee.errors import UnknownIdError
 
@@ -110,7 +110,7 @@ class Catalog:
         return self.frame["title"].to_list()
 
     @cached_property
-    def genre_matrix(self) -> NDArray[np.float32]:
+    def genre_matrix(self) -> F32:
         """(items, genres) float32: 1 where the movie has the genre."""
         matrix = np.zeros((len(self), len(self.genre_names)), np.float32)
         column = {name: at for at, name in enumerate(self.genre_names)}
@@ -119,7 +119,7 @@ class Catalog:
             matrix[pairs.filter(pl.col("genres") == name)["row"].to_numpy(), at] = 1.0
         return matrix
 
-    def rows(self, codes: NDArray[np.integer]) -> pl.DataFrame:
+    def rows(self, codes: Ints) -> pl.DataFrame:
         """Columns `item`, `title` and `genres` (text, joined by ``|``) of some movies."""
         return self._shown[codes]
 
@@ -129,7 +129,7 @@ class Catalog:
             self.ids.values.alias("item"), "title", pl.col("genres").list.join("|")
         )
 
-    def find(self, wanted: Any, counts: NDArray[np.int64] | None = None) -> int:
+    def find(self, wanted: Any, counts: I64 | None = None) -> int:
         """The code of the movie that a person means.
 
         A number is an id. Text is a title, which may lack its year, accents and capitals and
@@ -165,28 +165,28 @@ class Catalog:
                 return int(found[0] if counts is None else found[np.argmax(counts[found])])
         raise UnknownIdError(f"There is no movie {echo(wanted)} here.{self._suggestion(wanted)}")
 
-    def _titled(self, wanted: str) -> NDArray[np.intp]:
+    def _titled(self, wanted: str) -> Ints:
         return np.flatnonzero(self.frame["title"] == wanted)
 
-    def _named(self, wanted: str) -> NDArray[np.intp]:
+    def _named(self, wanted: str) -> Ints:
         """Codes whose title is `wanted` but for year and spelling."""
         name, year = _plain(wanted)
         return self._where(lambda other: name == other != "", year)
 
-    def _with_id(self, wanted: str) -> NDArray[np.intp]:
+    def _with_id(self, wanted: str) -> Ints:
         text = wanted.strip()
         if not self.ids.are_text and not (text.isdecimal() and len(text) < 19):
             return np.empty(0, np.intp)
         codes = self.ids.codes([wanted if self.ids.are_text else int(text)])
         return codes[codes >= 0].astype(np.intp)
 
-    def _with_words(self, wanted: str) -> NDArray[np.intp]:
+    def _with_words(self, wanted: str) -> Ints:
         """Codes whose title holds all words of `wanted`."""
         name, year = _plain(wanted)
         words = set(name.split())
         return self._where(lambda other: bool(words) and words <= set(other.split()), year)
 
-    def _where(self, fits: Callable[[str], bool], year: str) -> NDArray[np.intp]:
+    def _where(self, fits: Callable[[str], bool], year: str) -> Ints:
         """Codes whose plain title fits, and whose year is the given one if one is given."""
         names, years = self._plain_titles
         pairs = zip(names, years, strict=True)

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import Bools
 from matinee.data import splits
 from matinee.data.catalog import Catalog
 from matinee.data.ratings import Ratings
@@ -39,7 +38,7 @@ class Dataset:
     name: str = "table"
     source: str = ""
     licence: str = ""
-    official: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    official: Mapping[str, Bools] = field(default_factory=dict)
     reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -156,5 +155,5 @@ class Dataset:
             )
         return names
 
-    def _part(self, rows: NDArray[np.bool_]) -> "Dataset":
+    def _part(self, rows: Bools) -> "Dataset":
         return replace(self, ratings=self.ratings.take(rows), official={})

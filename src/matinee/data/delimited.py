@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from matinee._types import F32, I32, I64, Bools
 from matinee.data.validation import Origin
 from matinee.errors import DataError, printable
 from matinee.kernels.csr import Empty
@@ -40,11 +41,11 @@ class PlainColumns:
         Which ids there are, of users and of items.
     """
 
-    user: NDArray[np.int32]
-    item: NDArray[np.int32]
-    values: NDArray[np.float32]
-    timestamp: NDArray[np.int64] | None
-    seen: NDArray[np.bool_]
+    user: I32
+    item: I32
+    values: F32
+    timestamp: I64 | None
+    seen: Bools
 
     def __len__(self) -> int:
         return len(self.values)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import I32, I64, Bools
 from matinee.errors import UnknownIdError
 from matinee.kernels.csr import mark, rank
 
@@ -55,11 +55,11 @@ class IdMap:
         return self.values.dtype == pl.String
 
     @cached_property
-    def _numbers(self) -> NDArray[np.int64]:
+    def _numbers(self) -> I64:
         return self.values.to_numpy()
 
     @cached_property
-    def _table(self) -> NDArray[np.int32] | None:
+    def _table(self) -> I32 | None:
         """Code by id, -1 elsewhere; None where numbers are not small and would need a large one."""
         numbers = self._numbers
         if len(numbers) == 0 or numbers[0] < 0 or numbers[-1] >= SPARSEST * len(numbers):
@@ -68,7 +68,7 @@ class IdMap:
         table[numbers] = np.arange(len(numbers), dtype=np.int32)
         return table
 
-    def codes(self, wanted: Any) -> NDArray[np.int32]:
+    def codes(self, wanted: Any) -> I32:
         """Codes of many ids, int32 of the same length; -1 where an id is unknown."""
         asked = pl.Series("id", wanted, dtype=self.values.dtype, strict=False)
         if self.are_text:
@@ -121,7 +121,7 @@ class IdMap:
         return f" Close ones: {', '.join(close)}." if close else f" One that is: {self.values[0]}."
 
 
-def encode(column: pl.Series, also: pl.Series | None = None) -> tuple[IdMap, NDArray[np.int32]]:
+def encode(column: pl.Series, also: pl.Series | None = None) -> tuple[IdMap, I32]:
     """Dense codes for a column of ids.
 
     Parameters
@@ -152,7 +152,7 @@ def encode(column: pl.Series, also: pl.Series | None = None) -> tuple[IdMap, NDA
     return ids, ids.codes(column)
 
 
-def ids_seen(seen: NDArray[np.bool_], low: int = 0) -> IdMap:
+def ids_seen(seen: Bools, low: int = 0) -> IdMap:
     """The ids that were marked, `low` being the first that could be."""
     return IdMap(pl.Series(np.flatnonzero(seen) + low))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import Bools
 from matinee.data.delimited import (
     PlainColumns,
     Schema,
@@ -179,7 +179,7 @@ def _read_ratings(
 
 def official_masks(
     official: dict[str, pl.DataFrame], user: pl.Series, item: pl.Series
-) -> dict[str, NDArray[np.bool_]]:
+) -> dict[str, Bools]:
     """For each official split, which of the ratings (user, item) are its test part."""
     ratings = pl.DataFrame({"user": user, "item": item}).with_row_index("row")
     masks = {}

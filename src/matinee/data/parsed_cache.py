@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import Array
 from matinee.data.cache import BESIDE, cache_folder
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
@@ -41,7 +41,7 @@ ARRAYS = COLUMNS | {f"{way}.{part}": ROWS[part] for way in WAYS for part in ROWS
 BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError)
 """All that reading an entry raises if it is not as it was written."""
 
-Array = NDArray[Any]
+Array = Array
 
 
 def prepared(

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, I32, I64, Bools, Floats
 from matinee.data.id_map import IdMap
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, bincount, csr_and_csc, in_range, release, slices
@@ -31,7 +31,7 @@ class RatingScale:
         steps = f" in steps of {self.step:g}" if self.step else ""
         return f"{self.low:g} to {self.high:g}{steps}"
 
-    def holds(self, values: NDArray[np.floating]) -> NDArray[np.bool_]:
+    def holds(self, values: Floats) -> Bools:
         """Which of the given stars are finite and on the scale."""
         with np.errstate(invalid="ignore"):
             on = (values >= self.low) & (values <= self.high)
@@ -40,7 +40,7 @@ class RatingScale:
                 on &= np.abs(steps - np.round(steps)) < 1e-3
         return on
 
-    def first_off(self, values: NDArray[np.floating]) -> int | None:
+    def first_off(self, values: Floats) -> int | None:
         """Where the first of many stars is that is not on the scale, or None."""
         for start, stop in slices(len(values)):
             off = ~self.holds(values[start:stop])
@@ -49,7 +49,7 @@ class RatingScale:
         return None
 
     @classmethod
-    def of(cls, values: NDArray[np.floating]) -> "RatingScale":
+    def of(cls, values: Floats) -> "RatingScale":
         """The scale that a column of stars seems to be on: its range and smallest step."""
         some = [pl.Series(values[start:stop]).unique() for start, stop in slices(len(values))]
         levels = pl.concat(some).unique().sort().cast(pl.Float64)
@@ -77,10 +77,10 @@ class Ratings:
     scale : RatingScale
     """
 
-    user: NDArray[np.int32]
-    item: NDArray[np.int32]
-    values: NDArray[np.float32]
-    timestamp: NDArray[np.int64] | None
+    user: I32
+    item: I32
+    values: F32
+    timestamp: I64 | None
     user_ids: IdMap
     item_ids: IdMap
     scale: RatingScale
@@ -100,9 +100,9 @@ class Ratings:
     def __len__(self) -> int:
         return len(self.values)
 
-    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Ratings":
+    def take(self, rows: Bools | I64) -> "Ratings":
         """The ratings at `rows` (a mask or positions), with the same ids and codes."""
-        columns: dict[str, Any] = {"user": self.user, "item": self.item, "rating": self.values}
+        columns: dict[str, Any] = {"user": self.user, "item": self.item, "values": self.values}
         if self.timestamp is not None:
             columns["timestamp"] = self.timestamp
         taken = {}
@@ -139,12 +139,12 @@ class Ratings:
         return self._both_ways[1]
 
     @property
-    def user_counts(self) -> NDArray[np.int64]:
+    def user_counts(self) -> I64:
         """Ratings of each user, (users,)."""
         return bincount(self.user, len(self.user_ids))
 
     @property
-    def item_counts(self) -> NDArray[np.int64]:
+    def item_counts(self) -> I64:
         """Ratings of each movie, (items,)."""
         return bincount(self.item, len(self.item_ids))
 

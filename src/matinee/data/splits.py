@@ -3,19 +3,19 @@
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import I32, I64, Bools
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
 
 
-def random(n: int, fraction: float, seed: int) -> NDArray[np.bool_]:
+def random(n: int, fraction: float, seed: int) -> Bools:
     """A random `fraction` of n ratings, rounded to the nearest whole number."""
     _check_fraction(fraction)
     return _mask(n, _shuffled(n, seed)[: round(n * fraction)])
 
 
-def folds(n: int, k: int, seed: int) -> Iterator[NDArray[np.bool_]]:
+def folds(n: int, k: int, seed: int) -> Iterator[Bools]:
     """k disjoint masks of n ratings that together cover all; sizes differ by one at most."""
     if not 2 <= k <= n:
         raise SettingError(f"{n:,} ratings cannot be cut into {k:,} folds; take 2 to {n:,}.")
@@ -23,7 +23,7 @@ def folds(n: int, k: int, seed: int) -> Iterator[NDArray[np.bool_]]:
     return (_mask(n, order[fold::k]) for fold in range(k))
 
 
-def disjoint(masks: Mapping[str, NDArray[np.bool_]]) -> list[str]:
+def disjoint(masks: Mapping[str, Bools]) -> list[str]:
     """Names of masks that together hold every rating once; none if there are no such masks.
 
     In order, those that share nothing with the ones before.
@@ -44,7 +44,7 @@ def disjoint(masks: Mapping[str, NDArray[np.bool_]]) -> list[str]:
     return names if covered.all() else []
 
 
-def last(ratings: Ratings, count: int) -> NDArray[np.bool_]:
+def last(ratings: Ratings, count: int) -> Bools:
     """The latest `count` ratings of each user with more than that; ties go by row."""
     if count < 1:
         raise SettingError(f"At least the last 1 rating is held out, not {count}.")
@@ -58,7 +58,7 @@ def last(ratings: Ratings, count: int) -> NDArray[np.bool_]:
     return mask
 
 
-def temporal(ratings: Ratings, fraction: float) -> NDArray[np.bool_]:
+def temporal(ratings: Ratings, fraction: float) -> Bools:
     """The latest ratings: at most `fraction` of all.
 
     Ratings of the same second stay together, so that training never sees the test's present;
@@ -78,7 +78,7 @@ def unknown(train: Ratings, test: Ratings) -> tuple[int, int]:
     return int(users.sum()), int(items.sum())
 
 
-def _shuffled(n: int, seed: int) -> NDArray[np.int32]:
+def _shuffled(n: int, seed: int) -> I32:
     """The numbers below n as `Generator.permutation` orders them, in half of its memory."""
     if seed < 0:
         raise SettingError(f"A seed is a whole number from 0 on, not {seed}.")
@@ -87,7 +87,7 @@ def _shuffled(n: int, seed: int) -> NDArray[np.int32]:
     return order
 
 
-def _mask(n: int, rows: NDArray[np.int32]) -> NDArray[np.bool_]:
+def _mask(n: int, rows: I32) -> Bools:
     mask = np.zeros(n, bool)
     mask[rows] = True
     return mask
@@ -98,7 +98,7 @@ def _check_fraction(fraction: float) -> None:
         raise SettingError(f"A test fraction lies between 0 and 1, not at {fraction:g}.")
 
 
-def _timestamps(ratings: Ratings) -> NDArray[np.int64]:
+def _timestamps(ratings: Ratings) -> I64:
     if ratings.timestamp is None:
         raise SettingError("These ratings have no timestamps, so there is no split by time.")
     return ratings.timestamp

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, I32, I64, Array, Bools
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
@@ -63,16 +62,16 @@ class Truth:
     user_factors, item_factors : float32 (users, 10), (items, 10)
     """
 
-    user_bias: NDArray[np.float32]
-    item_bias: NDArray[np.float32]
-    user_factors: NDArray[np.float32]
-    item_factors: NDArray[np.float32]
+    user_bias: F32
+    item_bias: F32
+    user_factors: F32
+    item_factors: F32
 
-    def values(self, user: NDArray[np.int32], item: NDArray[np.int32]) -> NDArray[np.float32]:
+    def values(self, user: I32, item: I32) -> F32:
         """Noiseless stars for pairs of codes, float32 (n,), clipped to the scale."""
         inner = np.einsum("nk,nk->n", self.user_factors[user], self.item_factors[item])
         values = MEAN + self.user_bias[user] + self.item_bias[item] + inner
-        clipped: NDArray[np.float32] = np.clip(values, 0.5, 5.0).astype(np.float32)
+        clipped: F32 = np.clip(values, 0.5, 5.0).astype(np.float32)
         return clipped
 
 
@@ -137,9 +136,7 @@ def write_generated(folder: Path, *, users: int, items: int, ratings: int, seed:
     return truth
 
 
-def _plan(
-    users: int, items: int, ratings: int, seed: int
-) -> tuple[Truth, Catalog, NDArray[np.int64]]:
+def _plan(users: int, items: int, ratings: int, seed: int) -> tuple[Truth, Catalog, I64]:
     """Truth, movies, and how many ratings each user gives."""
     if users < 1 or items < 1 or not users <= ratings <= users * items:
         raise SettingError(f"{ratings:,} ratings do not fit {users:,} users and {items:,} movies.")
@@ -158,28 +155,26 @@ def _plan(
     return truth, _catalog(genres, rng), _activity(users, items, ratings, rng)
 
 
-def _genres(items: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _genres(items: int, rng: np.random.Generator) -> Bools:
     """One to three genres for each movie, the first ones in `GENRES` most often."""
     weights = 1.0 / np.arange(1, len(GENRES) + 1) ** 0.7
     keys = np.log(rng.random((items, len(GENRES)))) / weights
     ranks = (-keys).argsort(axis=1).argsort(axis=1)
-    chosen: NDArray[np.bool_] = ranks < rng.integers(1, 4, size=(items, 1))
+    chosen: Bools = ranks < rng.integers(1, 4, size=(items, 1))
     return chosen
 
 
-def _from_genres(
-    genres: NDArray[np.bool_], width: int, rng: np.random.Generator
-) -> NDArray[np.float32]:
+def _from_genres(genres: Bools, width: int, rng: np.random.Generator) -> F32:
     """Rows of unit variance, partly shared by the movies of a genre."""
     centres = rng.standard_normal((len(GENRES), width))
     shared = genres @ centres / np.sqrt(genres.sum(axis=1, keepdims=True))
     own = rng.standard_normal((len(genres), width))
     mixed = np.sqrt(GENRE_SHARE) * shared + np.sqrt(1 - GENRE_SHARE) * own
-    rows: NDArray[np.float32] = mixed.astype(np.float32)
+    rows: F32 = mixed.astype(np.float32)
     return rows
 
 
-def _catalog(genres: NDArray[np.bool_], rng: np.random.Generator) -> Catalog:
+def _catalog(genres: Bools, rng: np.random.Generator) -> Catalog:
     items = len(genres)
     years = 2023 - rng.geometric(0.05, items).clip(1, 100)
     names = len(FIRST_WORDS) * len(SECOND_WORDS)
@@ -196,7 +191,7 @@ def _catalog(genres: NDArray[np.bool_], rng: np.random.Generator) -> Catalog:
     return Catalog.build(IdMap(ids), described)
 
 
-def _activity(users: int, items: int, ratings: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def _activity(users: int, items: int, ratings: int, rng: np.random.Generator) -> I64:
     """Ratings of each user: a common minimum and a log-normal tail that add up exactly."""
     least = min(20, ratings // users)
     most = max(least, min(items, int(0.4 * items) + 20, ratings))
@@ -215,7 +210,7 @@ def _activity(users: int, items: int, ratings: int, rng: np.random.Generator) ->
     return counts
 
 
-def _popularity(items: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _popularity(items: int, rng: np.random.Generator) -> F64:
     """Weights with a long tail, of movies in random order: Mandelbrot's law.
 
     The constants give half of ml-32m's users to the first movie and under five to half of all.
@@ -224,9 +219,7 @@ def _popularity(items: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return rng.permutation(weights / weights.sum())
 
 
-def _blocks(
-    truth: Truth, counts: NDArray[np.int64], seed: int
-) -> Iterator[tuple[NDArray[Any], ...]]:
+def _blocks(truth: Truth, counts: I64, seed: int) -> Iterator[tuple[Array, ...]]:
     """(user, item, stars, timestamp) for a block of users after another."""
     items = len(truth.item_bias)
     weights = _popularity(items, np.random.default_rng([seed, 2]))
@@ -261,7 +254,7 @@ def _blocks(
         yield user, item.astype(np.int64), values, _timestamps(indptr, rng)
 
 
-def _timestamps(indptr: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+def _timestamps(indptr: I64, rng: np.random.Generator) -> I64:
     """Each user rates in one stretch, in any order, somewhere in the years covered."""
     counts = np.diff(indptr)
     began = rng.integers(FIRST_RATING, LAST_RATING, len(counts))
@@ -270,5 +263,5 @@ def _timestamps(indptr: NDArray[np.int64], rng: np.random.Generator) -> NDArray[
     before = np.repeat(running[indptr[:-1].clip(max=len(steps) - 1)], counts)
     ascending = np.repeat(began, counts) + running - before
     shuffled = np.lexsort((rng.random(indptr[-1]), np.repeat(np.arange(len(counts)), counts)))
-    moments: NDArray[np.int64] = ascending[shuffled]
+    moments: I64 = ascending[shuffled]
     return moments

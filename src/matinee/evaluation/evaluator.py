@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, I32, I64, Bools, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.splits import unknown
 from matinee.evaluation import ranking_metrics as lists
@@ -32,10 +32,10 @@ class ScoringModel(Protocol):
 
     def predict(
         self, users: Any, items: Any, timestamps: Any = None, *, unknown: str = "error"
-    ) -> NDArray[np.float32]:
+    ) -> F32:
         """Stars for pairs of a user and a movie, given at some time, float32 (n,)."""
 
-    def scores(self, user: Any, *, head: str | None = None) -> NDArray[np.float32]:
+    def scores(self, user: Any, *, head: str | None = None) -> F32:
         """What lists are ranked by: float32 (items,), of several users (users, items)."""
 
     def recommend(self, user: Any, n: int = 10, *, head: str | None = None) -> pl.DataFrame:
@@ -90,7 +90,7 @@ def evaluate(model: ScoringModel, train: Dataset, test: Dataset) -> RatingMetric
     )
 
 
-def predict_all(model: ScoringModel, test: Dataset) -> NDArray[np.float32]:
+def predict_all(model: ScoringModel, test: Dataset) -> F32:
     """Predicted stars of every rating of `test`; what is unknown is the average, float32 (n,)."""
     ratings = test.ratings
     users, items = ratings.user_ids.values[ratings.user], ratings.item_ids.values[ratings.item]
@@ -144,7 +144,7 @@ class PerUserMetrics:
     """
 
     task: RankingTask
-    values: Mapping[str, NDArray[np.float64]]
+    values: Mapping[str, F64]
     of_all: Mapping[str, float]
 
     def metrics(self) -> RankingMetrics:
@@ -226,7 +226,7 @@ def evaluate_ranking_per_user(
     return PerUserMetrics(task, values | _beyond_accuracy(short, task), _of_all(short, items))
 
 
-def _who(task: RankingTask, rows: NDArray[np.intp]) -> Any:
+def _who(task: RankingTask, rows: Ints) -> Any:
     """The judged users as the model is asked: ids of those it knows, else their ratings."""
     if not task.folded_in:
         return task.train.ratings.user_ids.values[task.users[rows]]
@@ -236,7 +236,7 @@ def _who(task: RankingTask, rows: NDArray[np.intp]) -> Any:
     return [UserProfile(codes, given) for codes, given in pairs]
 
 
-def _best(scores: NDArray[np.float32], known: Rows, listed: NDArray[np.int32]) -> None:
+def _best(scores: F32, known: Rows, listed: I32) -> None:
     """Fill `listed` with the best movies of each user, but for those they are known by."""
     run_blocks(
         topk_dense,
@@ -250,7 +250,7 @@ def _best(scores: NDArray[np.float32], known: Rows, listed: NDArray[np.int32]) -
     )
 
 
-def _members(listed: NDArray[np.int32], relevant: Rows, items: int) -> NDArray[np.bool_]:
+def _members(listed: I32, relevant: Rows, items: int) -> Bools:
     """Which places hold a movie of the same row of `relevant`."""
     row = np.repeat(np.arange(len(listed)), np.diff(relevant.indptr))
     wanted = row * items + relevant.indices
@@ -258,9 +258,7 @@ def _members(listed: NDArray[np.int32], relevant: Rows, items: int) -> NDArray[n
     return np.isin(keys, wanted) & (listed >= 0)
 
 
-def _sampled_rank(
-    scores: NDArray[np.float32], candidates: Rows, relevant: Rows
-) -> NDArray[np.int64]:
+def _sampled_rank(scores: F32, candidates: Rows, relevant: Rows) -> I64:
     """How many other candidates score as high as the one positive, or higher: ties count against.
 
     A model that scores everything the same would otherwise look perfect.
@@ -271,9 +269,7 @@ def _sampled_rank(
     return np.bincount(row, weights=rivals, minlength=len(scores)).astype(np.int64) - 1
 
 
-def _accuracy(
-    hits: NDArray[np.bool_], counts: NDArray[np.int64], sampled_negatives: bool
-) -> dict[str, NDArray[np.float64]]:
+def _accuracy(hits: Bools, counts: I64, sampled_negatives: bool) -> dict[str, F64]:
     def at(k: int) -> int:
         return int(min(k, hits.shape[1]))
 
@@ -294,9 +290,7 @@ def _accuracy(
     return found
 
 
-def _beyond_accuracy(
-    listed: NDArray[np.int32], task: RankingTask
-) -> dict[str, NDArray[np.float64]]:
+def _beyond_accuracy(listed: I32, task: RankingTask) -> dict[str, F64]:
     ratings, catalog = task.train.ratings, task.train.catalog
     counts = ratings.item_counts
     users = int(np.count_nonzero(ratings.user_counts))
@@ -307,7 +301,7 @@ def _beyond_accuracy(
     }
 
 
-def _of_all(listed: NDArray[np.int32], items: int) -> dict[str, float]:
+def _of_all(listed: I32, items: int) -> dict[str, float]:
     return {
         f"coverage@{SHORT}": lists.coverage(listed, items),
         f"gini@{SHORT}": lists.gini(listed, items),

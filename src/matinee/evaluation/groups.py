@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, I64, Bools, Floats, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
@@ -105,7 +105,7 @@ def evaluate_groups(
     return rows
 
 
-def _parts(counts: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:
+def _parts(counts: I64) -> Iterator[Bools]:
     """Masks of those without ratings, and of quarters of the others by their number.
 
     All with the same number are in one part: the one in which the middle of them falls.
@@ -119,16 +119,14 @@ def _parts(counts: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:
         yield np.isin(counts, values[part == number])
 
 
-def _rmse(
-    predicted: NDArray[np.float32] | None, ratings: Ratings, mine: NDArray[np.bool_]
-) -> MetricValue | None:
+def _rmse(predicted: F32 | None, ratings: Ratings, mine: Bools) -> MetricValue | None:
     if predicted is None or not mine.any():
         return None
     values = predicted[mine], ratings.values[mine]
     return MetricValue(rmse(*values), *(rmse_interval(*values, ratings.user[mine]) or ()))
 
 
-def _part_of(task: RankingTask, of: str, members: NDArray[np.bool_]) -> RankingTask | None:
+def _part_of(task: RankingTask, of: str, members: Bools) -> RankingTask | None:
     """The exam of these users only, or by these movies only; None if nobody is left."""
     if of == "items":
         wanted = members[task.relevant.indices]
@@ -203,10 +201,10 @@ def calibration(model: Recommender, train: Dataset, test: Dataset) -> Calibratio
     )
 
 
-def _nearest(levels: NDArray[np.float64], values: NDArray[np.float32]) -> NDArray[np.intp]:
+def _nearest(levels: F64, values: F32) -> Ints:
     """Place of the level nearest to each number of stars."""
     return np.searchsorted((levels[1:] + levels[:-1]) / 2, values)
 
 
-def _log_loss(probability: NDArray[np.floating]) -> float:
+def _log_loss(probability: Floats) -> float:
     return float(-np.log(np.maximum(probability, SMALLEST, dtype=np.float64)).mean())

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from matinee._types import F64, Floats, Ints
 
 NORMAL_95 = 1.959964  # standard deviations on either side that hold 95 % of a normal distribution
 
 
-def rmse(predicted: NDArray[np.floating], actual: NDArray[np.floating]) -> float:
+def rmse(predicted: Floats, actual: Floats) -> float:
     """Root mean squared error, in stars: ``sqrt(mean((predicted - actual)^2))``.
 
     Every rating counts the same, whoever's it is. Sums are in float64.
@@ -19,7 +20,7 @@ def rmse(predicted: NDArray[np.floating], actual: NDArray[np.floating]) -> float
     return float(np.sqrt(np.mean(np.square(signed_errors(predicted, actual)))))
 
 
-def mae(predicted: NDArray[np.floating], actual: NDArray[np.floating]) -> float:
+def mae(predicted: Floats, actual: Floats) -> float:
     """Mean absolute error, in stars: ``mean(|predicted - actual|)``.
 
     >>> mae(np.array([3.0, 5.0]), np.array([3.0, 3.0]))
@@ -29,9 +30,9 @@ def mae(predicted: NDArray[np.floating], actual: NDArray[np.floating]) -> float:
 
 
 def rmse_interval(
-    predicted: NDArray[np.floating],
-    actual: NDArray[np.floating],
-    user: NDArray[np.integer],
+    predicted: Floats,
+    actual: Floats,
+    user: Ints,
 ) -> tuple[float, float] | None:
     """Where the RMSE would lie with other users, at 95 %.
 
@@ -59,9 +60,9 @@ def rmse_interval(
 
 
 def mae_interval(
-    predicted: NDArray[np.floating],
-    actual: NDArray[np.floating],
-    user: NDArray[np.integer],
+    predicted: Floats,
+    actual: Floats,
+    user: Ints,
 ) -> tuple[float, float] | None:
     """Where the MAE would lie with other users, at 95 %; the same as `rmse_interval`.
 
@@ -72,9 +73,7 @@ def mae_interval(
     return _mean_interval(np.abs(signed_errors(predicted, actual)), user)
 
 
-def _mean_interval(
-    errors: NDArray[np.float64], user: NDArray[np.integer]
-) -> tuple[float, float] | None:
+def _mean_interval(errors: F64, user: Ints) -> tuple[float, float] | None:
     """Where the mean over all ratings would lie with other users; errors are not negative."""
     _, owner = np.unique(user, return_inverse=True)
     ratings = np.bincount(owner)
@@ -88,13 +87,11 @@ def _mean_interval(
     return max(0.0, mean - reach), mean + reach
 
 
-def signed_errors(
-    predicted: NDArray[np.floating], actual: NDArray[np.floating]
-) -> NDArray[np.float64]:
+def signed_errors(predicted: Floats, actual: Floats) -> F64:
     """``predicted - actual``, in float64; ValueError unless there are as many of both."""
     if len(predicted) != len(actual) or len(actual) == 0:
         raise ValueError(f"{len(predicted)} predictions for {len(actual)} ratings")
-    errors: NDArray[np.float64] = np.subtract(predicted, actual, dtype=np.float64)
+    errors: F64 = np.subtract(predicted, actual, dtype=np.float64)
     return errors
 
 

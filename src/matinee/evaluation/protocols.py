@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import I32, I64, Bools, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import DataError, SettingError
@@ -48,7 +48,7 @@ class RankingTask:
 
     protocol: str
     train: Dataset
-    users: NDArray[np.int32]
+    users: I32
     history: Rows
     folded_in: bool
     relevant: Rows
@@ -74,7 +74,7 @@ class RankingTask:
             return self
         return self.take(np.sort(generator_of(seed).choice(len(self), n, replace=False)))
 
-    def take(self, rows: NDArray[np.integer]) -> "RankingTask":
+    def take(self, rows: Ints) -> "RankingTask":
         """The same exam for some of the judged users, by their place among `users`."""
         return replace(
             self,
@@ -356,15 +356,15 @@ def read_negatives(dataset: Dataset, folder: str | Path, name: str = "ml-1m") ->
     return replace(task, protocol="ncf", candidates=candidates, note=SAMPLED)
 
 
-def _liked(ratings: Ratings, least: float | None) -> NDArray[np.bool_]:
+def _liked(ratings: Ratings, least: float | None) -> Bools:
     return np.ones(len(ratings), bool) if least is None else np.asarray(ratings.values >= least)
 
 
-def _part(dataset: Dataset, rows: NDArray[np.bool_]) -> Dataset:
+def _part(dataset: Dataset, rows: Bools) -> Dataset:
     return replace(dataset, ratings=dataset.ratings.take(rows), official={})
 
 
-def _sets(row: NDArray[np.int64], column: NDArray[np.int32], n_rows: int, n_columns: int) -> Rows:
+def _sets(row: I64, column: I32, n_rows: int, n_columns: int) -> Rows:
     """Entries as rows, whatever their order; what is there twice is kept once."""
     keys = np.sort(row * n_columns + column)  # np.unique would hash, at a tenth of the speed
     keys = keys[np.append(True, keys[1:] != keys[:-1])]
@@ -373,9 +373,7 @@ def _sets(row: NDArray[np.int64], column: NDArray[np.int32], n_rows: int, n_colu
     return Rows(indptr, column, np.zeros(len(column), np.float32))
 
 
-def _draw_unrated(
-    rated: Rows, pool: NDArray[np.int32], n: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def _draw_unrated(rated: Rows, pool: I32, n: int, rng: np.random.Generator) -> tuple[I64, I32]:
     """(row, item) of up to `n` different items of `pool` for each row, none of them `rated`.
 
     `pool` ascends and holds all that is rated. Numbers are drawn among as many as the row has
@@ -402,14 +400,12 @@ def _draw_unrated(
     return row, pool[number + rated_before]
 
 
-def _in_order_of_appearance(codes: NDArray[np.int32]) -> NDArray[np.int32]:
+def _in_order_of_appearance(codes: I32) -> I32:
     different, first = np.unique(codes, return_index=True)
     return different[np.argsort(first)]
 
 
-def _find(
-    ratings: Ratings, user: NDArray[np.int32], item: NDArray[np.int32]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _find(ratings: Ratings, user: I32, item: I32) -> tuple[I64, Bools]:
     """The position of each pair among the ratings, and whether it is there at all."""
     n_items = len(ratings.item_ids)
     keys = ratings.user.astype(np.int64) * n_items + ratings.item
@@ -440,7 +436,7 @@ def _parse(path: Path, line: re.Pattern[str], wanted: str) -> list[re.Match[str]
     return parsed
 
 
-def _refuse(path: Path, bad: NDArray[np.bool_], why: str) -> None:
+def _refuse(path: Path, bad: Bools, why: str) -> None:
     """Blame the first line of which anything is bad."""
     lines = np.nonzero(bad)[0]
     if len(lines):

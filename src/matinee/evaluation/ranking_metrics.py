@@ -15,13 +15,14 @@ others (`hit_rate`, `precision`, `reciprocal_rank`) would say 0, so leave such u
 """
 
 import numpy as np
-from numpy.typing import NDArray
+
+from matinee._types import F32, F64, I32, I64, Bools
 
 HEAD = 10  # one in this many rated movies is popular
 PAIRS = 1 << 20  # pairs of places compared at a time
 
 
-def hit_rate(hits: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
+def hit_rate(hits: Bools, k: int) -> F64:
     """Whether any of the first k places is a hit: 1 or 0.
 
     Deshpande & Karypis 2004, "Item-based top-N recommendation algorithms". TREC calls it success.
@@ -32,7 +33,7 @@ def hit_rate(hits: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
     return (_found(hits, k) > 0).astype(np.float64)
 
 
-def precision(hits: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
+def precision(hits: Bools, k: int) -> F64:
     """Share of hits among the first k places: ``hits@k / k``.
 
     Always divided by k, however few test movies the user has or places the list: with one test
@@ -45,7 +46,7 @@ def precision(hits: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
     return _found(hits, k) / k
 
 
-def recall(hits: NDArray[np.bool_], relevant: NDArray[np.int64], k: int) -> NDArray[np.float64]:
+def recall(hits: Bools, relevant: I64, k: int) -> F64:
     """Share of the user's test movies among the first k places: ``hits@k / relevant``.
 
     The best list stays below 1 where a user has more than k test movies; `recall_capped` does
@@ -57,9 +58,7 @@ def recall(hits: NDArray[np.bool_], relevant: NDArray[np.int64], k: int) -> NDAr
     return _found(hits, k) / _at_least_one(relevant, hits)
 
 
-def recall_capped(
-    hits: NDArray[np.bool_], relevant: NDArray[np.int64], k: int
-) -> NDArray[np.float64]:
+def recall_capped(hits: Bools, relevant: I64, k: int) -> F64:
     """Hits among the first k places out of those possible: ``hits@k / min(k, relevant)``.
 
     The Recall@k of Liang et al. 2018, "Variational autoencoders for collaborative filtering", and
@@ -71,7 +70,7 @@ def recall_capped(
     return _found(hits, k) / np.minimum(k, _at_least_one(relevant, hits))
 
 
-def ndcg(hits: NDArray[np.bool_], relevant: NDArray[np.int64], k: int) -> NDArray[np.float64]:
+def ndcg(hits: Bools, relevant: I64, k: int) -> F64:
     """Normalized discounted cumulative gain of the first k places.
 
     The sum over hits of ``1 / log2(place + 1)``, places from 1 on, divided by that of the best
@@ -84,14 +83,12 @@ def ndcg(hits: NDArray[np.bool_], relevant: NDArray[np.int64], k: int) -> NDArra
     """
     top = _first(hits, k)
     gains = 1 / np.log2(np.arange(2, k + 2))
-    gained: NDArray[np.float64] = top @ gains
-    best: NDArray[np.float64] = gains.cumsum()[np.minimum(k, _at_least_one(relevant, hits)) - 1]
+    gained: F64 = top @ gains
+    best: F64 = gains.cumsum()[np.minimum(k, _at_least_one(relevant, hits)) - 1]
     return gained / best
 
 
-def average_precision(
-    hits: NDArray[np.bool_], relevant: NDArray[np.int64], k: int
-) -> NDArray[np.float64]:
+def average_precision(hits: Bools, relevant: I64, k: int) -> F64:
     """Average of the precision at each hit; its mean over users is MAP@k.
 
     The sum over the hits among the first k places of ``hits up to that place / place``, divided by
@@ -103,11 +100,11 @@ def average_precision(
     """
     top = _first(hits, k)
     precisions = top.cumsum(axis=1) / np.arange(1, k + 1)
-    total: NDArray[np.float64] = (precisions * top).sum(axis=1)
+    total: F64 = (precisions * top).sum(axis=1)
     return total / np.minimum(k, _at_least_one(relevant, hits))
 
 
-def reciprocal_rank(hits: NDArray[np.bool_]) -> NDArray[np.float64]:
+def reciprocal_rank(hits: Bools) -> F64:
     """``1 / place`` of the first hit, 0 if the list has none; its mean over users is MRR.
 
     Voorhees 1999, "The TREC-8 question answering track report".
@@ -118,7 +115,7 @@ def reciprocal_rank(hits: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0.0)
 
 
-def coverage(lists: NDArray[np.int32], allowed_items: int) -> float:
+def coverage(lists: I32, allowed_items: int) -> float:
     """Share of the catalogue that is listed at least once: ``distinct items / allowed_items``.
 
     `allowed_items` is how many movies could have been listed. The catalogue coverage of Ge et al.
@@ -132,7 +129,7 @@ def coverage(lists: NDArray[np.int32], allowed_items: int) -> float:
     return len(np.unique(lists[lists >= 0])) / allowed_items
 
 
-def popularity_share(lists: NDArray[np.int32], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def popularity_share(lists: I32, counts: I64) -> F64:
     """Share of a list's places that the most rated movies take; nan for an empty list.
 
     The most rated are a tenth, rounded up, of the movies that have training ratings; of equally
@@ -150,7 +147,7 @@ def popularity_share(lists: NDArray[np.int32], counts: NDArray[np.int64]) -> NDA
     return _mean_over_places(lists, popular)
 
 
-def novelty(lists: NDArray[np.int32], counts: NDArray[np.int64], users: int) -> NDArray[np.float64]:
+def novelty(lists: I32, counts: I64, users: int) -> F64:
     """Mean over a list's places of ``-log2(counts / users)``; nan for an empty list.
 
     Bits of surprise at finding that somebody has rated the movie: 0 if all `users` of the
@@ -165,9 +162,7 @@ def novelty(lists: NDArray[np.int32], counts: NDArray[np.int64], users: int) -> 
     return _mean_over_places(lists, np.log2(users) - np.log2(np.maximum(counts, 1)))
 
 
-def genre_diversity(
-    lists: NDArray[np.int32], genre_matrix: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def genre_diversity(lists: I32, genre_matrix: F32) -> F64:
     """Mean over pairs of places of ``1 - |shared genres| / |genres of either|``.
 
     1 if no two movies of the list share a genre, 0 if all have the same. Two movies without any
@@ -202,7 +197,7 @@ def genre_diversity(
     return diversity
 
 
-def gini(lists: NDArray[np.int32], items: int) -> float:
+def gini(lists: I32, items: int) -> float:
     """Gini index of how often each of the catalogue's movies is listed.
 
     With the times listed in ascending order, ``x_1`` to ``x_items``:
@@ -222,20 +217,20 @@ def gini(lists: NDArray[np.int32], items: int) -> float:
     return float(weights @ times / (items * times.sum()))
 
 
-def _first(hits: NDArray[np.bool_], k: int) -> NDArray[np.bool_]:
+def _first(hits: Bools, k: int) -> Bools:
     """The first k places."""
     if not 1 <= k <= hits.shape[1]:
         raise ValueError(f"the first {k} places of lists of {hits.shape[1]}")
     return hits[:, :k]
 
 
-def _found(hits: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
+def _found(hits: Bools, k: int) -> F64:
     """How many of the first k places are hits."""
-    found: NDArray[np.float64] = _first(hits, k).sum(axis=1, dtype=np.float64)
+    found: F64 = _first(hits, k).sum(axis=1, dtype=np.float64)
     return found
 
 
-def _at_least_one(relevant: NDArray[np.int64], hits: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _at_least_one(relevant: I64, hits: Bools) -> I64:
     """`relevant`, if there is one number per user, and none is 0."""
     if relevant.shape != hits.shape[:1]:
         raise ValueError(f"test movies of {len(relevant)} users for {len(hits)} lists")
@@ -244,9 +239,7 @@ def _at_least_one(relevant: NDArray[np.int64], hits: NDArray[np.bool_]) -> NDArr
     return relevant
 
 
-def _mean_over_places(
-    lists: NDArray[np.int32], per_item: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _mean_over_places(lists: I32, per_item: F64) -> F64:
     """Mean of the listed movies' values, nan for empty lists; place by place, to save memory."""
     per_item = np.append(per_item, 0)  # code -1 picks the last
     total = np.zeros(len(lists))

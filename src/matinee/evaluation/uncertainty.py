@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F64, Floats, Ints
 from matinee.evaluation.metrics import signed_errors
 
 LEVEL = 0.95
@@ -29,16 +29,14 @@ class MetricValue:
     ci_high: float | None = None
 
 
-def mean_with_interval(values: NDArray[np.float64]) -> MetricValue:
+def mean_with_interval(values: F64) -> MetricValue:
     """The mean over users with its interval; users with nan are left out."""
     if np.isnan(values).all():
         return MetricValue(float("nan"))
     return MetricValue(float(np.nanmean(values)), *bootstrap_interval(values))
 
 
-def drawn_means(
-    values: NDArray[np.float64], *, draws: int = 1000, seed: int = 0
-) -> NDArray[np.float64]:
+def drawn_means(values: F64, *, draws: int = 1000, seed: int = 0) -> F64:
     """Means over as many users as there are, drawn with replacement, `draws` times.
 
     Parameters
@@ -68,7 +66,7 @@ def drawn_means(
     return means
 
 
-def middle(drawn: NDArray[np.float64], level: float = LEVEL) -> tuple[float, float]:
+def middle(drawn: F64, level: float = LEVEL) -> tuple[float, float]:
     """The ends of the middle `level` share: the percentile interval.
 
     >>> middle(np.arange(101.0), level=0.5)
@@ -79,7 +77,7 @@ def middle(drawn: NDArray[np.float64], level: float = LEVEL) -> tuple[float, flo
 
 
 def bootstrap_interval(
-    values: NDArray[np.float64], *, level: float = LEVEL, draws: int = 1000, seed: int = 0
+    values: F64, *, level: float = LEVEL, draws: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
     """Where the mean over users would lie, had other users of the same kind been asked.
 
@@ -121,10 +119,10 @@ def bootstrap_interval(
 
 
 def error_differences(
-    first: NDArray[np.floating],
-    second: NDArray[np.floating],
-    actual: NDArray[np.floating],
-    user: NDArray[np.integer],
+    first: Floats,
+    second: Floats,
+    actual: Floats,
+    user: Ints,
     *,
     draws: int = 1000,
     seed: int = 0,
@@ -177,7 +175,7 @@ def error_differences(
     return {name: MetricValue(float(value), *middle(drawn[name])) for name, value in found.items()}
 
 
-def list_differences(first: NDArray[np.float64], second: NDArray[np.float64]) -> MetricValue:
+def list_differences(first: F64, second: F64) -> MetricValue:
     """A figure of the second model's lists less that of the first one's, with its 95 % interval.
 
     Parameters
@@ -199,7 +197,7 @@ def list_differences(first: NDArray[np.float64], second: NDArray[np.float64]) ->
     return found if len(first) > 1 else MetricValue(found.value)
 
 
-def _differences(means: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+def _differences(means: F64) -> dict[str, F64]:
     """Of RMSE and MAE, from means over users of what stands in `error_differences`."""
     ratings, absolute, square, one, other = means
     # a - b = (a² - b²) / (a + b)

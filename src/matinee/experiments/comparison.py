@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F32
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.evaluation.evaluator import PerUserMetrics, evaluate_ranking_per_user, predict_all
@@ -138,9 +138,7 @@ def _evaluated(
     }
 
 
-def _error_metrics(
-    values: Mapping[str, NDArray[np.float32]], name: str, test: Dataset
-) -> dict[str, MetricValue]:
+def _error_metrics(values: Mapping[str, F32], name: str, test: Dataset) -> dict[str, MetricValue]:
     if name not in values:
         return {}
     pairs, user = (values[name], test.ratings.values), test.ratings.user
@@ -159,7 +157,7 @@ def _list_metrics(lists: Mapping[str, PerUserMetrics], name: str) -> dict[str, M
 
 def _differences(
     names: Sequence[str],
-    values: Mapping[str, NDArray[np.float32]],
+    values: Mapping[str, F32],
     lists: Mapping[str, PerUserMetrics],
     test: Dataset,
 ) -> list[Difference]:

@@ -127,7 +127,7 @@ def _parts(runs: Mapping[str, Recommender]) -> dict[str, dict[str, Mapping[str, 
             if any(of_runs.values())
         },
         "split": {
-            run: {**vars(one.split), "hold_out_validation": one.holdout_validation}
+            run: {**vars(one.split), "holdout_validation": one.holdout_validation}
             for run, one in said.items()
         },
         "data": {run: one.reading for run, one in said.items()},

@@ -80,7 +80,7 @@ class TrainingResult:
             "test_ratings": self.test_ratings,
             **{
                 name: getattr(self.test, name, None)
-                for name in ("rmse", "mae", "by_unknown_viewers", "of_unknown_movies")
+                for name in ("rmse", "mae", "cold_start_user_ratings", "cold_start_item_ratings")
             },
             "fit_seconds": self.fit_seconds,
             "ranking_seconds": self.ranking_seconds,
@@ -159,7 +159,7 @@ def train_and_evaluate(
         "split": {
             **asdict(split),
             "train_ratings": result.train_ratings,
-            "hold_out_validation": holdout_validation,
+            "holdout_validation": holdout_validation,
         },
         "metrics": {
             **(asdict(result.test) if result.test else {}),

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee._types import F32, I32, I64, Array, Bools, Ints
 from matinee.kernels.jit import jit
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 
-Empty = Callable[[int, Any], NDArray[Any]]
+Empty = Callable[[int, Any], Array]
 """Makes an array of a length and a dtype, not filled: `numpy.empty` and its likes."""
 
 
@@ -20,9 +21,9 @@ class Rows(NamedTuple):
     Eight bytes per rating, plus eight per row.
     """
 
-    indptr: NDArray[np.int64]  # (rows + 1,)
-    indices: NDArray[np.int32]  # (entries,) column of each entry
-    values: NDArray[np.float32]  # (entries,)
+    indptr: I64  # (rows + 1,)
+    indices: I32  # (entries,) column of each entry
+    values: F32  # (entries,)
 
 
 @jit
@@ -57,9 +58,9 @@ def _place_transposed(block, _, cuts, indptr, columns, values, slots, indices, o
 
 
 def compress(
-    rows: NDArray[np.int32],
-    columns: NDArray[np.int32],
-    values: NDArray[np.float32],
+    rows: I32,
+    columns: I32,
+    values: F32,
     n_rows: int,
     empty: Empty = np.empty,
 ) -> Rows:
@@ -88,10 +89,10 @@ def transpose(matrix: Rows, n_columns: int, empty: Empty = np.empty) -> Rows:
 
 
 def _sorted_by(
-    rows: NDArray[np.int32],
+    rows: I32,
     n_rows: int,
     empty: Empty,
-    cuts: NDArray[np.int64],
+    cuts: I64,
     place: Callable[..., None],
     *arguments: Any,
 ) -> Rows:
@@ -114,9 +115,9 @@ def _blocks_of(entries: int) -> int:
 
 
 def csr_and_csc(
-    rows: NDArray[np.int32],
-    columns: NDArray[np.int32],
-    values: NDArray[np.float32],
+    rows: I32,
+    columns: I32,
+    values: F32,
     n_rows: int,
     n_columns: int,
     empty: Empty = np.empty,
@@ -134,12 +135,12 @@ def csr_and_csc(
     return by_row, by_column
 
 
-def row_of_entries(matrix: Rows) -> NDArray[np.int64]:
+def row_of_entries(matrix: Rows) -> I64:
     """The row that each entry stands in, (entries,)."""
     return np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr))
 
 
-def take_rows(matrix: Rows, rows: NDArray[np.integer]) -> Rows:
+def take_rows(matrix: Rows, rows: Ints) -> Rows:
     """Some rows of a matrix, in the order asked for; views of it if they stand side by side."""
     if len(rows) and (rows[1:] == rows[:-1] + 1).all():
         indptr = matrix.indptr[rows[0] : rows[-1] + 2]
@@ -151,7 +152,7 @@ def take_rows(matrix: Rows, rows: NDArray[np.integer]) -> Rows:
     return Rows(indptr, matrix.indices[entries], matrix.values[entries])
 
 
-def filter_entries(rows: Rows, mask: NDArray[np.bool_]) -> Rows:
+def filter_entries(rows: Rows, mask: Bools) -> Rows:
     """Some entries of each row, by a mask over all entries."""
     before = np.concatenate(([0], np.cumsum(mask)))
     return Rows(before[rows.indptr], rows.indices[mask], rows.values[mask])
@@ -224,14 +225,12 @@ def _add_up(numbers, counts):
         counts[numbers[at]] += 1
 
 
-def mark(numbers: NDArray[np.integer], low: int, seen: NDArray[np.bool_]) -> None:
+def mark(numbers: Ints, low: int, seen: Bools) -> None:
     """Set `seen` at each number less `low`."""
     run_blocks(_mark, slices(len(numbers)), numbers, low, seen)
 
 
-def rank(
-    numbers: NDArray[np.integer], low: int, seen: NDArray[np.bool_], out: NDArray[np.int32]
-) -> None:
+def rank(numbers: Ints, low: int, seen: Bools, out: I32) -> None:
     """Write for each number how many smaller ones were marked; `out` may be `numbers` itself.
 
     Parameters
@@ -247,7 +246,7 @@ def rank(
     run_blocks(_look_up, slices(len(numbers)), numbers, low, table, out)
 
 
-def bincount(codes: NDArray[np.int32], n: int) -> NDArray[np.int64]:
+def bincount(codes: I32, n: int) -> I64:
     """How often each code from 0 to n - 1 occurs, (n,)."""
     counts = np.zeros(n, np.int64)
     _add_up(codes, counts)
@@ -295,7 +294,7 @@ def _within(start, stop, codes, limit):
     return good
 
 
-def in_range(codes: NDArray[np.int32], limit: int) -> bool:
+def in_range(codes: I32, limit: int) -> bool:
     """Whether all codes are from 0 to `limit` - 1."""
     return all(run_blocks(_within, slices(len(codes)), codes, limit))
 

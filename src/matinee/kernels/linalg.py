@@ -5,11 +5,9 @@ computed and read. Both steps spend their time in the same tile of 8 x 16 sums, 
 registers: twenty vector loads and broadcasts for sixteen times eight multiplications.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F32, U16, Array
 from matinee.kernels.jit import jit
 from matinee.kernels.parallel import aligned_zeros, run_blocks, uniform_blocks
 from matinee.kernels.simd import LANES, fma, load, prefetch, splat, store, total
@@ -131,20 +129,18 @@ def solve_upper(gram, x):
 AHEAD = 32  # ratings between asking for a row and using it
 
 
-def float16_buffer(n: int, factors: int) -> NDArray[np.uint16]:
+def float16_buffer(n: int, factors: int) -> U16:
     """What `to_float16` fills: zeros (n, factors rounded up), starting with a cache line."""
     return aligned_zeros(n, padded(factors) // 2).view(np.uint16)
 
 
-def to_float16(
-    rows: NDArray[np.float32], skip: int, halves: NDArray[np.uint16], threads: int | None = None
-) -> None:
+def to_float16(rows: F32, skip: int, halves: U16, threads: int | None = None) -> None:
     """Round the columns from `skip` on to 16 bits (IEEE 754 binary16), on whole cache lines."""
     blocks = uniform_blocks(len(rows))
     run_blocks(_halve_rows, blocks, rows, skip, halves, threads=threads)
 
 
-def pad_to_lanes(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def pad_to_lanes(rows: F32) -> F32:
     """The same numbers in a matrix as wide as these kernels ask for, zeros at the end."""
     width = rows.shape[1]
     if width % LANES == 0:
@@ -236,7 +232,7 @@ def _inner(start, stop, left, right):
     return out
 
 
-def times(tall: NDArray[Any], small: NDArray[Any], threads: int | None = None) -> NDArray[Any]:
+def times(tall: Array, small: Array, threads: int | None = None) -> Array:
     """``tall @ small``, (rows, k) times (k, columns), in the type of `tall`."""
     out = np.empty((len(tall), small.shape[1]), tall.dtype)
     small = np.ascontiguousarray(small, tall.dtype)
@@ -244,7 +240,7 @@ def times(tall: NDArray[Any], small: NDArray[Any], threads: int | None = None) -
     return out
 
 
-def inner(left: NDArray[Any], right: NDArray[Any], threads: int | None = None) -> NDArray[Any]:
+def inner(left: Array, right: Array, threads: int | None = None) -> Array:
     """``left.T @ right``, (rows, k) and (rows, columns), the same for any number of threads."""
     blocks = uniform_blocks(len(left), max(256, len(left) // 8))
     sums = run_blocks(_inner, blocks, left, right, threads=threads)

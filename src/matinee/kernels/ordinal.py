@@ -7,8 +7,8 @@ cut minus infinity and the last one infinity (Albert & Chib 1993).
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F64
 from matinee.kernels.jit import jit
 
 ROOT_HALF = math.sqrt(0.5)
@@ -28,7 +28,7 @@ def _below_all(numbers, out):
         out[k] = below(numbers[k])
 
 
-def normal_distribution(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+def normal_distribution(numbers: F64) -> F64:
     """`below` of every number of an array."""
     out = np.empty(numbers.size)
     _below_all(np.ascontiguousarray(numbers, np.float64).ravel(), out)

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F32, I64
 from matinee.errors import SettingError
 
 BLOCKS = 64
@@ -25,7 +25,7 @@ def usable_threads() -> int:
     return os.cpu_count() or 1
 
 
-def balanced_blocks(indptr: NDArray[np.int64], blocks: int = BLOCKS) -> list[tuple[int, int]]:
+def balanced_blocks(indptr: I64, blocks: int = BLOCKS) -> list[tuple[int, int]]:
     """Row ranges that hold about the same number of entries each.
 
     Parameters
@@ -111,7 +111,7 @@ if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-def aligned_zeros(rows: int, width: int) -> NDArray[np.float32]:
+def aligned_zeros(rows: int, width: int) -> F32:
     """float32 zeros (rows, width) that start with a cache line, as compiled loops like them."""
     flat = np.zeros(rows * width + 16, np.float32)
     first = (-flat.ctypes.data % 64) // 4

@@ -11,8 +11,8 @@ multiplies one dimension of a panel with that of eight users; the 128 sums stay 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F32, I32
 from matinee.kernels.jit import jit
 from matinee.kernels.parallel import aligned_zeros, run_blocks, uniform_blocks
 from matinee.kernels.simd import LANES, fma, load, splat, store
@@ -24,10 +24,10 @@ ASKED = 10_000  # users who are asked how long a vector is
 class Panels(NamedTuple):
     """All movies, packed for products: P panels of sixteen, the likeliest to be listed first."""
 
-    codes: NDArray[np.int32]  # (P, 16), -1 in places left over
-    item_factors: NDArray[np.float32]  # (P * K, 16), dimension d of panel p in row p * K + d
-    biases: NDArray[np.float32]  # (P, 16), minus infinity in places left over
-    lengths: NDArray[np.float32]  # (P, 16), Euclidean norms of the vectors, rounded up
+    codes: I32  # (P, 16), -1 in places left over
+    item_factors: F32  # (P * K, 16), dimension d of panel p in row p * K + d
+    biases: F32  # (P, 16), minus infinity in places left over
+    lengths: F32  # (P, 16), Euclidean norms of the vectors, rounded up
     highest: np.float32  # the largest absolute bias
 
 
@@ -40,9 +40,7 @@ def _fill(start, stop, order, item_params, skip, item_factors):
             item_factors[panel * width + d, lane] = row[skip + d]
 
 
-def pack(
-    item_params: NDArray[np.float32], user_params: NDArray[np.float32], biased: bool
-) -> Panels:
+def pack(item_params: F32, user_params: F32, biased: bool) -> Panels:
     """Movies in panels, ordered by the best score that a user of average length could give them.
 
     Parameters
@@ -73,13 +71,13 @@ def pack(
     return Panels(codes, item_factors, packed_biases, packed_lengths, highest)
 
 
-def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _lengths(rows: F32) -> F32:
     """Euclidean norms, rounded up."""
     exact = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)).astype(np.float32)
     return np.asarray(np.nextafter(exact, np.float32(np.inf)))
 
 
-def _finite(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _finite(values: F32) -> F32:
     return values[np.isfinite(values)]
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F64, Array
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
@@ -187,7 +187,7 @@ class _ALSState:
         start = rng.standard_normal((len(ratings.user_ids), estimator.factors), np.float32)
         self.users.rows[:, 1:] = INIT_STD * start
 
-    def _weights(self, interactions: Rows) -> NDArray[np.float64]:
+    def _weights(self, interactions: Rows) -> F64:
         """n^v of each row; 0 without ratings: such a row pulls at nothing."""
         counts = np.diff(interactions.indptr).astype(np.float64)
         return np.where(counts > 0, counts**self.estimator.exponent, 0.0)
@@ -275,14 +275,14 @@ class _ALSState:
         miss = np.clip(values, scale.low, scale.high) - ratings.values
         return float(np.sqrt(np.mean(np.square(miss, dtype=np.float64))))
 
-    def state(self) -> tuple[NDArray[Any], ...]:
+    def state(self) -> tuple[Array, ...]:
         return tuple(
             array.copy()
             for side in (self.users, self.items)
             for array in (side.rows, side.link, side.prior)
         )
 
-    def restore(self, state: tuple[NDArray[Any], ...]) -> None:
+    def restore(self, state: tuple[Array, ...]) -> None:
         for side, arrays in ((self.users, state[:3]), (self.items, state[3:])):
             side.rows, side.link, side.prior = arrays
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, U16
 from matinee.data.catalog import Catalog
 from matinee.data.ratings import Ratings
 from matinee.kernels.als import add_up_rows
@@ -22,23 +22,23 @@ class FactorMatrix:
     """Users or movies: their ratings, their rows, and the prior mean of each."""
 
     interactions: Rows
-    weights: NDArray[np.float64]  # (rows,) of the pull to the prior mean; 0: pulls at nothing
+    weights: F64  # (rows,) of the pull to the prior mean; 0: pulls at nothing
     features: Rows  # a row each: the constant is column 0
     weighted_features: Rows  # the same by feature, times the weights
-    gram: NDArray[np.float64]  # (features, features): weighted products of features
-    rows: NDArray[np.float32]  # (rows, width)
-    link: NDArray[np.float64]  # (features, width)
-    prior: NDArray[np.float32]  # (rows, width) = features @ link
-    solver: NDArray[np.float64] | None = None  # from weighted rows to the link
-    halves: NDArray[np.uint16] | None = None  # room for what `halved` gives
+    gram: F64  # (features, features): weighted products of features
+    rows: F32  # (rows, width)
+    link: F64  # (features, width)
+    prior: F32  # (rows, width) = features @ link
+    solver: F64 | None = None  # from weighted rows to the link
+    halves: U16 | None = None  # room for what `halved` gives
 
     @classmethod
     def start(
         cls,
         interactions: Rows,
-        features: NDArray[np.float32],
+        features: F32,
         width: int,
-        weights: NDArray[np.float64],
+        weights: F64,
     ) -> "FactorMatrix":
         """All rows zero, and all prior means.
 
@@ -64,9 +64,7 @@ class FactorMatrix:
             interactions, weights, sparse, by_feature, gram, rows, np.zeros((k, width)), prior
         )
 
-    def warm_start(
-        self, rows: NDArray[np.float32], link: NDArray[np.float32] | None = None
-    ) -> None:
+    def warm_start(self, rows: F32, link: F32 | None = None) -> None:
         """Begin with rows of an earlier training, of as many columns or fewer.
 
         Parameters
@@ -79,7 +77,7 @@ class FactorMatrix:
             self.link[:, : link.shape[1]] = link
             self._apply_link()
 
-    def halved(self, skip: int, threads: int | None = None) -> NDArray[np.uint16]:
+    def halved(self, skip: int, threads: int | None = None) -> U16:
         """The rows as they are now, from column `skip` on, as conjugate gradients read them."""
         if self.halves is None:
             self.halves = float16_buffer(len(self.rows), self.rows.shape[1] - skip)
@@ -108,7 +106,7 @@ class FactorMatrix:
         return float((self.weights * distance).sum() + link_ridge * np.square(self.link).sum())
 
 
-def item_features(catalog: Catalog, features: str) -> NDArray[np.float32]:
+def item_features(catalog: Catalog, features: str) -> F32:
     """What the prior mean of a movie depends on: a constant, genres, and when it came out.
 
     Parameters
@@ -131,9 +129,7 @@ def item_features(catalog: Catalog, features: str) -> NDArray[np.float32]:
     return np.concatenate(columns, axis=1)
 
 
-def genre_prior(
-    interactions: Rows, catalog: Catalog, rows: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def genre_prior(interactions: Rows, catalog: Catalog, rows: F32) -> tuple[F32, F32]:
     """What trained vectors of movies say of their genres, and movies without ratings by that.
 
     For trainers that know no prior mean: the link that `ALS` has in its loop is fitted afterwards.
@@ -201,7 +197,7 @@ def noise_regularization(ratings: Ratings, exponent: float) -> float:
 
 
 def implicit_noise_regularization(
-    sides: tuple[Rows, Rows], prior_weights: tuple[NDArray[np.float64], NDArray[np.float64]]
+    sides: tuple[Rows, Rows], prior_weights: tuple[F64, F64]
 ) -> float:
     """The same for who watched what, where the pull of row u is d_u and that of row i is d_i.
 
@@ -222,7 +218,7 @@ def implicit_noise_regularization(
     return LIST_SHARE * _bound(sides, prior_weights)
 
 
-def _bound(sides: Sequence[Rows], prior_weights: Sequence[NDArray[np.float64]]) -> float:
+def _bound(sides: Sequence[Rows], prior_weights: Sequence[F64]) -> float:
     """Both means of row lengths of the matrix whose entries are ``1 / sqrt(d_u d_i)``."""
     lengths = 0.0
     for side, own, others in zip(sides, prior_weights, prior_weights[::-1], strict=True):

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, count_together, transpose
@@ -38,7 +38,7 @@ class Bias:
     --------
     >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> Bias().fit(data).rating.item_params.shape
+    >>> Bias().fit(data).rating_head.item_params.shape
     (50, 1)
     """
 
@@ -193,11 +193,11 @@ class EASE:
         )
 
 
-def _counts(watched: Rows, items: int) -> NDArray[np.float32]:
+def _counts(watched: Rows, items: int) -> F32:
     return np.bincount(watched.indices, minlength=items).astype(np.float32)
 
 
-def _watched_together(watched: Rows, items: int, threads: int | None) -> NDArray[np.float64]:
+def _watched_together(watched: Rows, items: int, threads: int | None) -> F64:
     """How many users watched both, for each pair of movies, (items, items)."""
     together = np.zeros((items, items))
     by_item = transpose(watched, items)

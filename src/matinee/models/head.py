@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, I32, I64, Array, Ints
 from matinee.models.queries import UserBatch
 
 if TYPE_CHECKING:
@@ -28,19 +28,17 @@ class Head(Protocol):
         """A row for each iteration of the training; empty if there were none."""
 
     @property
-    def item_factors(self) -> NDArray[np.float32] | None:
+    def item_factors(self) -> F32 | None:
         """A vector for each movie, float32 (items, width), to compare movies by; None: no such."""
 
     @property
-    def user_factors(self) -> NDArray[np.float32] | None:
+    def user_factors(self) -> F32 | None:
         """A vector for each training user, float32 (users, width); None: no such."""
 
-    def scores(self, user_batch: UserBatch, threads: int | None = None) -> NDArray[np.float32]:
+    def scores(self, user_batch: UserBatch, threads: int | None = None) -> F32:
         """Score of every movie for every user, float32 (users, items)."""
 
-    def contributions(
-        self, user_batch: UserBatch, item: int
-    ) -> tuple[dict[str, float], NDArray[np.float64]]:
+    def contributions(self, user_batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
         """The score of a movie for an audience of one, in parts that add up to it.
 
         What is general, by name, and what each of the user's ratings adds, in their order.
@@ -55,19 +53,17 @@ class RatingHead(Head, Protocol):
 
     def pairs(
         self,
-        users: NDArray[np.int32],
-        items: NDArray[np.int32],
-        times: NDArray[np.int64] | None = None,
+        users: I32,
+        items: I32,
+        times: I64 | None = None,
         threads: int | None = None,
-    ) -> NDArray[np.float32]:
+    ) -> F32:
         """Stars of pairs, not clipped; -1 is the user or movie nothing is known of.
 
         `times`, in Unix seconds, are for heads that know of time.
         """
 
-    def listed(
-        self, user_batch: UserBatch, who: NDArray[np.intp], items: NDArray[np.int32]
-    ) -> NDArray[np.float32]:
+    def listed(self, user_batch: UserBatch, who: Ints, items: I32) -> F32:
         """Stars of movie ``items[k]`` for user ``who[k]`` of the audience, not clipped."""
 
 
@@ -77,20 +73,18 @@ class ProbabilisticHead(RatingHead, Protocol):
 
     def predictive(
         self,
-        users: NDArray[np.int32],
-        items: NDArray[np.int32],
-        times: NDArray[np.int64] | None = None,
+        users: I32,
+        items: I32,
+        times: I64 | None = None,
         threads: int | None = None,
     ) -> "Predictive":
         """Of pairs, as `pairs`."""
 
-    def predictive_of(
-        self, user_batch: UserBatch, who: NDArray[np.intp], items: NDArray[np.int32]
-    ) -> "Predictive":
+    def predictive_of(self, user_batch: UserBatch, who: Ints, items: I32) -> "Predictive":
         """Of movies for users of an audience, as `listed`."""
 
 
-def check_array(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+def check_array(name: str, array: Array, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless this is float32 of that shape, and finite."""
     if array.dtype != np.float32 or array.shape != shape:
         raise ValueError(f"{name} has another type or shape than it should")

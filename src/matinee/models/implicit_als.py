@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F64, Array
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
@@ -132,7 +132,7 @@ class ImplicitALS:
         prior_weights = self.prior_weights(by_user, by_item), self.prior_weights(by_item, by_user)
         return implicit_noise_regularization((by_user, by_item), prior_weights)
 
-    def prior_weights(self, side: Rows, other: Rows) -> NDArray[np.float64]:
+    def prior_weights(self, side: Rows, other: Rows) -> F64:
         """(n + unobserved N)^v of each row; 0 without positives: such a row pulls at nothing."""
         counts, others = np.diff(side.indptr), np.count_nonzero(np.diff(other.indptr))
         weight = (counts + self.unobserved * others) ** self.exponent
@@ -257,7 +257,7 @@ class _ImplicitALSState:
             side.rows,
         )
         kernel: Any = update_rows_implicit_cg
-        against: NDArray[Any]
+        against: Array
         if until_solved:
             against, last = pad_to_lanes(other.rows), UNTIL_SOLVED
         elif estimator.solver == "cg":

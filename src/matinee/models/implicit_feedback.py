@@ -1,8 +1,8 @@
 """From ratings to what a ranking head learns from: who watched what, and how sure that is."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F32
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
@@ -46,7 +46,7 @@ def user_positives(train: Dataset, min_rating: float | None) -> Rows:
     return watched
 
 
-def confidence_weights(values: NDArray[np.float32], confidence: str) -> NDArray[np.float32]:
+def confidence_weights(values: F32, confidence: str) -> F32:
     """Unscaled weights of positives with so many stars."""
     if confidence == "none":
         return np.ones_like(values)
@@ -64,9 +64,7 @@ def check_liked(min_rating: float | None) -> None:
         raise SettingError(f"liked is a number of stars, not {min_rating}.")
 
 
-def shared_gram(
-    rows: NDArray[np.float32], weight: float, threads: int | None = None
-) -> NDArray[np.float32]:
+def shared_gram(rows: F32, weight: float, threads: int | None = None) -> F32:
     """``weight * rows' rows``, float32 (width, width), the same for any number of threads."""
     blocks = balanced_blocks(np.arange(len(rows) + 1), PARTS)
     width = rows.shape[1]

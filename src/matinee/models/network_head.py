@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, I32, I64, Array, Ints
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, row_of_entries, take_rows
 from matinee.models.head import check_array
 from matinee.models.implicit_feedback import positives
 from matinee.models.queries import UserBatch
 
-F32 = NDArray[np.float32]
+F32 = F32
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Network:
     output_bias: np.float32
 
     @classmethod
-    def unpack(cls, widths: NDArray[np.int32], dense: F32) -> "Network":
+    def unpack(cls, widths: I32, dense: F32) -> "Network":
         """The network from all weights in one array.
 
         Parameters
@@ -165,11 +165,11 @@ class NetworkHead:
     """
 
     mean: float
-    user_params: NDArray[np.float32]
-    item_params: NDArray[np.float32]
-    item_bias: NDArray[np.float32]
-    widths: NDArray[np.int32]
-    dense: NDArray[np.float32]
+    user_params: F32
+    item_params: F32
+    item_bias: F32
+    widths: I32
+    dense: F32
     noise: float
     unobserved: float
     min_rating: float | None
@@ -187,17 +187,17 @@ class NetworkHead:
         return not self.unobserved
 
     @property
-    def item_factors(self) -> NDArray[np.float32] | None:
+    def item_factors(self) -> F32 | None:
         """(items, width) float32: what movies are compared by."""
         return self.item_params
 
     @property
-    def user_factors(self) -> NDArray[np.float32] | None:
+    def user_factors(self) -> F32 | None:
         """(users, width) float32."""
         return self.user_params
 
     @cached_property
-    def default_user(self) -> NDArray[np.float32]:
+    def default_user(self) -> F32:
         """The vector of a user about whom nothing is known: the average one."""
         return _average(self.user_params)
 
@@ -206,7 +206,7 @@ class NetworkHead:
         """Mean squared distance of users' entries from the average ones."""
         return float(self.user_params.var(axis=0, dtype=np.float64).mean())
 
-    def rows(self, user_batch: UserBatch) -> NDArray[np.float32]:
+    def rows(self, user_batch: UserBatch) -> F32:
         """The vector of each user, float32 (users, width)."""
         rows = self.user_params[user_batch.codes]
         new = np.flatnonzero(user_batch.codes < 0)
@@ -217,7 +217,7 @@ class NetworkHead:
                 rows[some] = self._solved(take_rows(user_batch.interactions, some))
         return rows
 
-    def scores(self, user_batch: UserBatch, threads: int | None = None) -> NDArray[np.float32]:
+    def scores(self, user_batch: UserBatch, threads: int | None = None) -> F32:
         """Score of every movie for every user, float32 (users, items)."""
         found = self.network.scores(self.rows(user_batch), self.item_params)
         found += self.item_bias
@@ -226,23 +226,19 @@ class NetworkHead:
 
     def pairs(
         self,
-        users: NDArray[np.int32],
-        items: NDArray[np.int32],
-        times: NDArray[np.int64] | None = None,
+        users: I32,
+        items: I32,
+        times: I64 | None = None,
         threads: int | None = None,
-    ) -> NDArray[np.float32]:
+    ) -> F32:
         """Scores of pairs; -1 is the user or movie nothing is known of."""
         return self._pairs(self.user_params, users, items)
 
-    def listed(
-        self, user_batch: UserBatch, who: NDArray[np.intp], items: NDArray[np.int32]
-    ) -> NDArray[np.float32]:
+    def listed(self, user_batch: UserBatch, who: Ints, items: I32) -> F32:
         """Scores of movie ``items[k]`` for user ``who[k]`` of the audience."""
         return self._pairs(self.rows(user_batch), who, items)
 
-    def _pairs(
-        self, user_params: NDArray[np.float32], users: NDArray[Any], items: NDArray[np.int32]
-    ) -> NDArray[np.float32]:
+    def _pairs(self, user_params: F32, users: Array, items: I32) -> F32:
         found = self.item_bias[items] + np.float32(self.mean)
         found[items < 0] = self.item_bias.mean(dtype=np.float64) + self.mean
         for first in range(0, len(users), PAIRS):
@@ -253,7 +249,7 @@ class NetworkHead:
             found[part] += self.network.pairs(of_users, of_items)
         return found
 
-    def _solved(self, interactions: Rows) -> NDArray[np.float32]:
+    def _solved(self, interactions: Rows) -> F32:
         """The most probable vectors of users with these ratings."""
         rows = np.tile(self.default_user, (len(interactions.indptr) - 1, 1))
         who, items, target, weight = self._examples(interactions)
@@ -281,9 +277,7 @@ class NetworkHead:
             rows -= np.asarray(pace * away, np.float32)
         return rows
 
-    def _examples(
-        self, interactions: Rows
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    def _examples(self, interactions: Rows) -> tuple[I64, I32, F32, F32]:
         """What new users' vectors are fitted to: user, movie, target, weight."""
         if self.is_rating:
             who = row_of_entries(interactions)
@@ -308,9 +302,7 @@ class NetworkHead:
         who, items, target, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
         return who, items, target, weight
 
-    def contributions(
-        self, user_batch: UserBatch, item: int
-    ) -> tuple[dict[str, float], NDArray[np.float64]]:
+    def contributions(self, user_batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
         """Refused: what a network adds up are not ratings."""
         raise SettingError(
             f"The scores of {self.estimator.get('name')} do not come apart into what each rating "
@@ -324,8 +316,8 @@ class NetworkHead:
         sizes = [int(width) for width in self.widths]
         width = sizes[0] + (sizes[1] // 2 if len(sizes) > 1 else 0) if sizes else 0
         check_array("dense", self.dense, self.dense.shape)
-        check_array("user_rows", self.user_params, (users, width))
-        check_array("item_rows", self.item_params, (items, width))
+        check_array("user_params", self.user_params, (users, width))
+        check_array("item_params", self.item_params, (items, width))
         check_array("item_bias", self.item_bias, (items,))
         Network.unpack(self.widths, self.dense)
         if len(sizes) > 1 and sizes[1] % 2:
@@ -334,5 +326,5 @@ class NetworkHead:
             raise ValueError("a setting of the network head makes no sense")
 
 
-def _average(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _average(rows: F32) -> F32:
     return np.asarray(rows.mean(axis=0, dtype=np.float64), np.float32)

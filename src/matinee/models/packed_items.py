@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F32, I32, Bools
 from matinee.kernels.csr import Rows
 from matinee.kernels.parallel import run_blocks
 from matinee.kernels.scoring import Panels, groups_of_users, score_rows
@@ -28,9 +28,7 @@ class PackedItems:
     biased: bool
     panels: Panels
 
-    def scores(
-        self, rows: NDArray[np.float32], items: int, threads: int | None
-    ) -> NDArray[np.float32]:
+    def scores(self, rows: F32, items: int, threads: int | None) -> F32:
         """Every score, float32 (users, items), of users with these rows."""
         out = np.empty((len(rows), items), np.float32)
         packed = self.panels[:3]
@@ -40,11 +38,11 @@ class PackedItems:
 
     def best(
         self,
-        rows: NDArray[np.float32],
+        rows: F32,
         seen: Rows,
-        allowed: NDArray[np.bool_],
-        codes: NDArray[np.int32],
-        scores: NDArray[np.float32],
+        allowed: Bools,
+        codes: I32,
+        scores: F32,
         threads: int | None,
     ) -> None:
         """Fill `codes` and `scores`, (users, n), with the best allowed movies not `seen`."""

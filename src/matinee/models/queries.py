@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F32, I32, I64
 from matinee.data.catalog import Catalog
 from matinee.data.id_map import IdMap, as_many, is_one
 from matinee.data.ratings import RatingScale
@@ -31,8 +31,8 @@ class UserProfile:
     values : float32 (n,)
     """
 
-    items: NDArray[np.int32]
-    values: NDArray[np.float32]
+    items: I32
+    values: F32
 
     def __repr__(self) -> str:
         return f"UserProfile({len(self.items)} ratings)"
@@ -50,7 +50,7 @@ class UserBatch:
         A row per user, movies ascending.
     """
 
-    codes: NDArray[np.int32]
+    codes: I32
     interactions: Rows
 
     def part(self, start: int, stop: int) -> "UserBatch":
@@ -92,7 +92,7 @@ def find_batch(ids: IdMap, interactions: Rows, items: int, user: Any) -> UserBat
     return UserBatch(codes, take_rows(interactions, codes))
 
 
-def batch_of(users: list[UserProfile], codes: NDArray[np.int32], n_items: int) -> UserBatch:
+def batch_of(users: list[UserProfile], codes: I32, n_items: int) -> UserBatch:
     """Users and their codes (-1 for somebody new) for a model of so many movies."""
     counts = [len(user.items) for user in users]
     indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
@@ -116,9 +116,7 @@ def new_profile(
     return UserProfile(codes, values)
 
 
-def _check_ratings(
-    catalog: Catalog, scale: RatingScale, codes: NDArray[np.int32], values: NDArray[np.float32]
-) -> None:
+def _check_ratings(catalog: Catalog, scale: RatingScale, codes: I32, values: F32) -> None:
     """Refuse stars off the scale, and a movie rated twice; codes are in ascending order."""
     off = ~scale.holds(values)
     if off.any():
@@ -140,7 +138,7 @@ def user_code(ids: IdMap, interactions: Rows, user: Any) -> int:
     return code
 
 
-def user_codes(ids: IdMap, interactions: Rows, asked: Any, unknown: str) -> NDArray[np.int32]:
+def user_codes(ids: IdMap, interactions: Rows, asked: Any, unknown: str) -> I32:
     """Codes of users who have training ratings; others are an error, or -1 (``"average"``)."""
     codes = ids.codes(asked)
     codes[
@@ -166,9 +164,9 @@ class Pairs:
         The one user that all pairs are about, where they came as a `UserProfile`.
     """
 
-    users: NDArray[np.int32]
-    items: NDArray[np.int32]
-    times: NDArray[np.int64] | None
+    users: I32
+    items: I32
+    times: I64 | None
     profile: UserBatch | None = None
 
 
@@ -195,7 +193,7 @@ def pairs_of(model: "Recommender", users: Any, items: Any, timestamps: Any, unkn
     return Pairs(user, item, _times(timestamps, length))
 
 
-def _times(timestamps: Any, length: int) -> NDArray[np.int64] | None:
+def _times(timestamps: Any, length: int) -> I64 | None:
     if timestamps is None:
         return None
     times = np.atleast_1d(np.asarray(timestamps))

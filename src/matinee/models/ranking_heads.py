@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, Ints
 from matinee.kernels.als import add_up_rows
 from matinee.kernels.csr import Rows, take_rows
 from matinee.kernels.implicit_als import update_rows_implicit_cg
@@ -46,10 +46,10 @@ class FactorRankingHead:
     history : polars.DataFrame
     """
 
-    user_params: NDArray[np.float32]
-    item_params: NDArray[np.float32]
-    default_user: NDArray[np.float32]
-    popularity: NDArray[np.float32]
+    user_params: F32
+    item_params: F32
+    default_user: F32
+    popularity: F32
     regularization: float
     exponent: float
     unobserved: float
@@ -60,12 +60,12 @@ class FactorRankingHead:
     history: pl.DataFrame
 
     @property
-    def item_factors(self) -> NDArray[np.float32] | None:
+    def item_factors(self) -> F32 | None:
         """(items, factors) float32: what movies are compared by."""
         return self.item_params
 
     @property
-    def user_factors(self) -> NDArray[np.float32] | None:
+    def user_factors(self) -> F32 | None:
         """(users, factors) float32."""
         return self.user_params
 
@@ -76,21 +76,21 @@ class FactorRankingHead:
         return PackedItems(np.float32(0.0), False, panels)
 
     @cached_property
-    def _whole(self) -> NDArray[np.float32]:
+    def _whole(self) -> F32:
         """The weight of the unobserved times the sum of q q' over movies with positives."""
         known = self.item_params * (self.popularity > 0)[:, None]
         return shared_gram(known, self.unobserved)
 
     @cached_property
-    def _wide_rows(self) -> NDArray[np.float32]:
+    def _wide_rows(self) -> F32:
         return pad_to_lanes(self.item_params)
 
-    def _penalty(self, counts: NDArray[np.integer]) -> NDArray[np.float32]:
+    def _penalty(self, counts: Ints) -> F32:
         items = np.count_nonzero(self.popularity)
         weight = (counts + self.unobserved * items) ** self.exponent
         return (self.regularization * weight).astype(np.float32)
 
-    def rows(self, user_batch: UserBatch) -> NDArray[np.float32]:
+    def rows(self, user_batch: UserBatch) -> F32:
         """Factors of each user, float32 (users, factors); see `FactorRatingHead.rows`."""
         rows = self.user_params[user_batch.codes]
         new = np.flatnonzero(user_batch.codes < 0)
@@ -112,13 +112,11 @@ class FactorRankingHead:
             rows[new] = solved
         return rows
 
-    def scores(self, user_batch: UserBatch, threads: int | None = None) -> NDArray[np.float32]:
+    def scores(self, user_batch: UserBatch, threads: int | None = None) -> F32:
         """Score of every movie for every user, float32 (users, items)."""
         return self.products.scores(self.rows(user_batch), len(self.item_params), threads)
 
-    def contributions(
-        self, user_batch: UserBatch, item: int
-    ) -> tuple[dict[str, float], NDArray[np.float64]]:
+    def contributions(self, user_batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
         """What each positive adds: ``c_j q_i A^-1 q_j`` (Hu et al. 2008, section 5), in float64."""
         watched = self._positives(user_batch.interactions)
         from_ratings = np.zeros(len(user_batch.interactions.indices))
@@ -138,8 +136,8 @@ class FactorRankingHead:
     def check(self, users: int, items: int, genres: int) -> None:
         """Raise ValueError unless all fields fit together and a model of that size."""
         width = len(self.default_user)
-        check_array("user_rows", self.user_params, (users, width))
-        check_array("item_rows", self.item_params, (items, width))
+        check_array("user_params", self.user_params, (users, width))
+        check_array("item_params", self.item_params, (items, width))
         check_array("nobody", self.default_user, (width,))
         check_array("popularity", self.popularity, (items,))
         positive = (self.regularization, self.unobserved, self.average)
@@ -163,23 +161,23 @@ class ItemItemHead:
     history : polars.DataFrame
     """
 
-    weights: NDArray[np.float32]
-    popularity: NDArray[np.float32]
+    weights: F32
+    popularity: F32
     min_rating: float | None
     estimator: Mapping[str, Any]
     history: pl.DataFrame
 
     @property
-    def item_factors(self) -> NDArray[np.float32] | None:
+    def item_factors(self) -> F32 | None:
         """(items, items) float32: what else the users of a movie watch."""
         return self.weights
 
     @property
-    def user_factors(self) -> NDArray[np.float32] | None:
+    def user_factors(self) -> F32 | None:
         """None: a user is what they watched."""
         return None
 
-    def scores(self, user_batch: UserBatch, threads: int | None = None) -> NDArray[np.float32]:
+    def scores(self, user_batch: UserBatch, threads: int | None = None) -> F32:
         """Score of every movie for every user, float32 (users, items)."""
         watched = positives(user_batch.interactions, self.min_rating)
         out = np.empty((len(user_batch), len(self.weights)), np.float32)
@@ -188,9 +186,7 @@ class ItemItemHead:
         out[np.diff(watched.indptr) == 0] = self.popularity
         return out
 
-    def contributions(
-        self, user_batch: UserBatch, item: int
-    ) -> tuple[dict[str, float], NDArray[np.float64]]:
+    def contributions(self, user_batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
         """The weight from each positive to the movie."""
         watched = positives(user_batch.interactions, self.min_rating)
         from_ratings = np.zeros(len(user_batch.interactions.indices))
@@ -218,27 +214,25 @@ class PopularityHead:
     history : polars.DataFrame
     """
 
-    popularity: NDArray[np.float32]
+    popularity: F32
     estimator: Mapping[str, Any]
     history: pl.DataFrame
 
     @property
-    def item_factors(self) -> NDArray[np.float32] | None:
+    def item_factors(self) -> F32 | None:
         """None: popularity does not tell which movies are alike."""
         return None
 
     @property
-    def user_factors(self) -> NDArray[np.float32] | None:
+    def user_factors(self) -> F32 | None:
         """None: all users are the same."""
         return None
 
-    def scores(self, user_batch: UserBatch, threads: int | None = None) -> NDArray[np.float32]:
+    def scores(self, user_batch: UserBatch, threads: int | None = None) -> F32:
         """Score of every movie for every user, float32 (users, items)."""
         return np.tile(self.popularity, (len(user_batch), 1))
 
-    def contributions(
-        self, user_batch: UserBatch, item: int
-    ) -> tuple[dict[str, float], NDArray[np.float64]]:
+    def contributions(self, user_batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
         """The movie's users, and nothing from the user's own ratings."""
         return {"item": float(self.popularity[item])}, np.zeros(
             len(user_batch.interactions.indices)

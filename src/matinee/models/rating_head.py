@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, I32, I64, Ints
 from matinee.kernels.als import predict_pairs, update_rows_cholesky
 from matinee.kernels.csr import take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
@@ -44,22 +44,22 @@ class FactorRatingHead:
     """
 
     mean: float
-    user_params: NDArray[np.float32]
-    item_params: NDArray[np.float32]
-    user_prior: NDArray[np.float32]
-    genre_rows: NDArray[np.float32]
+    user_params: F32
+    item_params: F32
+    user_prior: F32
+    genre_rows: F32
     regularization: float
     exponent: float
     estimator: Mapping[str, Any]
     history: pl.DataFrame
 
     @property
-    def item_factors(self) -> NDArray[np.float32] | None:
+    def item_factors(self) -> F32 | None:
         """(items, factors) float32: what movies are compared by; None without factors."""
         return self.item_params[:, 1:] if self.item_params.shape[1] > 1 else None
 
     @property
-    def user_factors(self) -> NDArray[np.float32] | None:
+    def user_factors(self) -> F32 | None:
         """(users, factors) float32: factors without the bias; None without factors."""
         return self.user_params[:, 1:] if self.user_params.shape[1] > 1 else None
 
@@ -69,7 +69,7 @@ class FactorRatingHead:
         panels = pack(self.item_params, self.user_params, biased=True)
         return PackedItems(np.float32(self.mean), True, panels)
 
-    def rows(self, user_batch: UserBatch) -> NDArray[np.float32]:
+    def rows(self, user_batch: UserBatch) -> F32:
         """Bias and factors of each user, float32 (users, 1 + factors).
 
         Of a training user their own; of somebody new the row that training would have solved
@@ -94,17 +94,17 @@ class FactorRatingHead:
             rows[new] = solved
         return rows
 
-    def scores(self, user_batch: UserBatch, threads: int | None = None) -> NDArray[np.float32]:
+    def scores(self, user_batch: UserBatch, threads: int | None = None) -> F32:
         """Stars of every movie for every user, not clipped, float32 (users, items)."""
         return self.products.scores(self.rows(user_batch), len(self.item_params), threads)
 
     def pairs(
         self,
-        users: NDArray[np.int32],
-        items: NDArray[np.int32],
-        times: NDArray[np.int64] | None = None,
+        users: I32,
+        items: I32,
+        times: I64 | None = None,
         threads: int | None = None,
-    ) -> NDArray[np.float32]:
+    ) -> F32:
         """Stars of pairs, not clipped; -1 is the user or movie nothing is known of."""
         values = np.empty(len(users), np.float32)
         run_blocks(
@@ -122,16 +122,12 @@ class FactorRatingHead:
         )
         return values
 
-    def listed(
-        self, user_batch: UserBatch, who: NDArray[np.intp], items: NDArray[np.int32]
-    ) -> NDArray[np.float32]:
+    def listed(self, user_batch: UserBatch, who: Ints, items: I32) -> F32:
         """Stars of movie ``items[k]`` for user ``who[k]`` of the audience, not clipped."""
         here = replace(self, user_params=self.rows(user_batch))
         return here.pairs(who.astype(np.int32), items)
 
-    def contributions(
-        self, user_batch: UserBatch, item: int
-    ) -> tuple[dict[str, float], NDArray[np.float64]]:
+    def contributions(self, user_batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
         """Mean, bias, prior, and what each rating adds.
 
         A user's row is ridge regression on their ratings, so it is linear in them: with design
@@ -169,8 +165,8 @@ class FactorRatingHead:
         width, linked = len(self.user_prior), len(self.genre_rows)
         if width < 1 or linked not in (1, 1 + genres):
             raise ValueError("the vectors do not fit the genres")
-        check_array("user_rows", self.user_params, (users, width))
-        check_array("item_rows", self.item_params, (items, width))
+        check_array("user_params", self.user_params, (users, width))
+        check_array("item_params", self.item_params, (items, width))
         check_array("user_prior", self.user_prior, (width,))
         check_array("genre_rows", self.genre_rows, (linked, width))
         if not (np.isfinite(self.mean) and 0 < self.regularization < np.inf):

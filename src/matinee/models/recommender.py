@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, I64, Floats
 from matinee.data.catalog import Catalog
 from matinee.data.id_map import IdMap, as_many, is_one
 from matinee.data.ratings import RatingScale
@@ -116,7 +116,7 @@ class Recommender:
             raise SettingError(f"This model has no {head} head; train one with it.")
         return found
 
-    def item_factors(self, head: str | None = None) -> NDArray[np.float32]:
+    def item_factors(self, head: str | None = None) -> F32:
         """What movies are compared by, float32 (items, width).
 
         Parameters
@@ -148,7 +148,7 @@ class Recommender:
         return self.catalog.ids.values
 
     @cached_property
-    def item_counts(self) -> NDArray[np.int64]:
+    def item_counts(self) -> I64:
         """Training ratings of each movie, (items,)."""
         return np.bincount(self.interactions.indices, minlength=len(self.catalog))
 
@@ -249,9 +249,7 @@ class Recommender:
         names = [np.format_float_positional(value, trim="-") for value in levels]
         return pl.DataFrame(found.distribution().astype(np.float32), schema=names)
 
-    def scores(
-        self, user: Any, *, head: str | None = None, threads: int | None = None
-    ) -> NDArray[np.float32]:
+    def scores(self, user: Any, *, head: str | None = None, threads: int | None = None) -> F32:
         """What lists are ranked by, for every movie in the order of `items`.
 
         Parameters
@@ -451,11 +449,11 @@ class Recommender:
 
         return save(self, Path(run))
 
-    def _on_scale(self, values: NDArray[np.floating]) -> NDArray[np.float32]:
+    def _on_scale(self, values: Floats) -> F32:
         return np.asarray(np.clip(values, self.scale.low, self.scale.high), np.float32)
 
 
-def rating_of_pairs(head: RatingHead, pairs: Pairs) -> NDArray[np.float32]:
+def rating_of_pairs(head: RatingHead, pairs: Pairs) -> F32:
     """Expected stars, not clipped."""
     if pairs.profile is None:
         return head.pairs(pairs.users, pairs.items, pairs.times)
@@ -492,7 +490,7 @@ def parts_of_a_score(
     catalog: Catalog,
     user_batch: UserBatch,
     general: dict[str, float],
-    from_ratings: NDArray[np.float64],
+    from_ratings: F64,
 ) -> pl.DataFrame:
     """General parts, then the ratings by weight, as `Recommender.explain` returns them.
 

@@ -60,7 +60,7 @@ def to_params(estimator: Any) -> dict[str, Any]:
     Examples
     --------
     >>> to_params(estimator_class("EASE")())
-    {'name': 'EASE', 'regularization': 300.0, 'liked': None}
+    {'name': 'EASE', 'regularization': 300.0, 'min_rating': None}
     """
     return {"name": type(estimator).__name__, **asdict(estimator)}
 
@@ -70,7 +70,7 @@ def estimator_from_params(params: Mapping[str, Any]) -> Estimator:
 
     Examples
     --------
-    >>> estimator_from_params({"name": "EASE", "regularization": 200.0, "liked": None})
+    >>> estimator_from_params({"name": "EASE", "regularization": 200.0, "min_rating": None})
     EASE(regularization=200.0, liked=None)
 
     Raises
@@ -106,7 +106,7 @@ def settings_of(kind: type) -> tuple[str, ...]:
     --------
     >>> from matinee.models import EASE
     >>> settings_of(EASE)
-    ('regularization', 'liked')
+    ('regularization', 'min_rating')
     """
     return tuple(field.name for field in fields(kind) if field.name not in NON_HYPERPARAMETERS)
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from matinee._types import Array
 from matinee.data.catalog import Catalog
 from matinee.data.id_map import IdMap
 from matinee.data.ratings import RatingScale
@@ -136,7 +136,7 @@ def _assemble(manifest: Mapping[str, Any], files: Mapping[str, memoryview]) -> R
     for name, metadata in manifest["heads"].items():
         head = _head(name, metadata, _arrays(files, HEAD_FILES[name]), history)
         head.check(users, items, len(genres))
-        heads[name] = head
+        heads[f"{name}_head"] = head
     table = pl.read_parquet(bytes(files["items.parquet"]))
     catalog = Catalog.build(IdMap(table["item"]), table)
     user_ids = IdMap(pl.read_parquet(bytes(files["users.parquet"]))["user"])
@@ -152,7 +152,7 @@ def _assemble(manifest: Mapping[str, Any], files: Mapping[str, memoryview]) -> R
     )
 
 
-def _arrays(files: Mapping[str, memoryview], name: str) -> dict[str, NDArray[Any]]:
+def _arrays(files: Mapping[str, memoryview], name: str) -> dict[str, Array]:
     try:
         return arrays_in(files[name])
     except ValueError as problem:
@@ -167,7 +167,7 @@ def _height(parquet: memoryview) -> int:
 def _head(
     name: str,
     metadata: Mapping[str, Any],
-    arrays: Mapping[str, NDArray[Any]],
+    arrays: Mapping[str, Array],
     history: pl.DataFrame,
 ) -> Any:
     """A head of the kind that the manifest names, all fields given and of their types."""

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, I32, I64, Bools
 from matinee.data.catalog import Catalog
 from matinee.errors import SettingError
 from matinee.kernels.parallel import run_blocks, uniform_blocks
@@ -26,7 +26,7 @@ def allowed_items(
     exclude: list[int],
     genres: list[str],
     years: tuple[int, int] | None,
-) -> NDArray[np.bool_]:
+) -> Bools:
     """Mask of the movies that pass all filters, bool (items,)."""
     allowed = np.full(len(catalog), include is None)
     if include is not None:
@@ -52,11 +52,11 @@ def allowed_items(
 def best_lists(
     head: Head,
     user_batch: UserBatch,
-    allowed: NDArray[np.bool_],
+    allowed: Bools,
     exclude_seen: bool,
     n: int,
     threads: int | None,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+) -> tuple[I32, F32]:
     """The n best movies of each user, a block of users at a time.
 
     Memory is n per user and `BLOCK` numbers, whatever the number of users.
@@ -102,13 +102,13 @@ def user_blocks(users: int, numbers: int) -> Iterator[tuple[int, int]]:
 
 
 def most_alike(
-    item_factors: NDArray[np.float32],
-    counts: NDArray[np.int64],
+    item_factors: F32,
+    counts: I64,
     code: int,
     n: int,
     measure: str,
     min_ratings: int,
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+) -> tuple[F32, I32]:
     """Likeness of every movie to one, and the n most alike; see `Recommender.similar_items`.
 
     Parameters

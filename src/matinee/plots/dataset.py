@@ -138,11 +138,11 @@ def genres_by_count(summary: DatasetSummary) -> Chart:
 
 def genres_by_rating(summary: DatasetSummary) -> Chart:
     """Mean stars of each genre, beside those of all ratings."""
-    min_rating = summary.genres.drop_nulls("mean_stars").head(MOST_GENRES)
-    min_rating = min_rating.sort("mean_stars", descending=True)
-    min_rating = min_rating.with_columns(everything=pl.lit(summary.mean_rating))
-    y = alt.Y("genre:N", title=None, sort=min_rating["genre"].to_list())
-    base = alt.Chart(rows(min_rating))
+    liked = summary.genres.drop_nulls("mean_rating").head(MOST_GENRES)
+    liked = liked.sort("mean_rating", descending=True)
+    liked = liked.with_columns(everything=pl.lit(summary.mean_rating))
+    y = alt.Y("genre:N", title=None, sort=liked["genre"].to_list())
+    base = alt.Chart(rows(liked))
     x = alt.X("mean_stars:Q", title="mean stars").scale(zero=False).axis(tickCount=5)
     stems = base.mark_rule(color=GREY, size=2).encode(x="everything:Q", x2="mean_stars:Q", y=y)
     dots = base.mark_circle(color=ORANGE, size=90, opacity=1).encode(
@@ -159,7 +159,7 @@ def genres_by_rating(summary: DatasetSummary) -> Chart:
         "Genres by stars",
         f"Lines start at the mean of all ratings, {summary.mean_rating:.2f}.",
         width=WIDTH,
-        height=max(60, ROW * min_rating.height),
+        height=max(60, ROW * liked.height),
     )
 
 
@@ -200,6 +200,6 @@ def charts_of_data(summary: DatasetSummary) -> dict[str, Chart]:
         charts["time"] = activity_over_time(summary)
     if summary.genres.height:
         charts["genres"] = genres_by_count(summary)
-    if summary.genres["mean_stars"].count():
+    if summary.genres["mean_rating"].count():
         charts["liked genres"] = genres_by_rating(summary)
     return charts

@@ -5,8 +5,8 @@ from typing import Any
 import altair as alt
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F64, I32
 from matinee.analysis.axes import EmbeddingAxes
 from matinee.analysis.clusters import Clusters
 from matinee.analysis.embeddings import HEAD_TITLES
@@ -143,7 +143,7 @@ def item_map(layout: Projection, color: str = "genre") -> Chart:
     )
 
 
-def user_on_map(layout: Projection, watched: NDArray[np.int32], listed: NDArray[np.int32]) -> Chart:
+def user_on_map(layout: Projection, watched: I32, listed: I32) -> Chart:
     """Where one user's movies lie, and what is recommended to them.
 
     Parameters
@@ -231,9 +231,7 @@ def _drawn(points: pl.DataFrame) -> pl.DataFrame:
     return points.drop("item").with_columns(label=pl.Series(label))
 
 
-def _labelled(
-    places: NDArray[np.float64], apart: NDArray[np.float64], chosen: list[int]
-) -> list[int]:
+def _labelled(places: F64, apart: F64, chosen: list[int]) -> list[int]:
     """The best known movies whose titles keep clear of those chosen before, and these."""
     chosen = list(chosen)
     for row, place in enumerate(places[:KNOWN]):
@@ -252,10 +250,10 @@ def _by_number(names: pl.Series) -> list[str]:
 def _axes(places: pl.DataFrame) -> tuple[alt.X, alt.Y]:
     """Places on a map have no unit, so no axis; titles find room beside the outermost points."""
 
-    def around(name: str) -> alt.RatingScale:
+    def around(name: str) -> alt.Scale:
         ends = places[name].to_numpy()
         room = MARGIN * (ends.max() - ends.min())
-        return alt.RatingScale(domain=[float(ends.min() - room), float(ends.max() + room)])
+        return alt.Scale(domain=[float(ends.min() - room), float(ends.max() + room)])
 
     return (
         alt.X("x:Q", axis=None, scale=around("x")),

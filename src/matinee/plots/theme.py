@@ -88,8 +88,8 @@ def framed(chart: Any, title: str, *lines: str, width: int = WIDTH, height: int 
     return drawn
 
 
-def in_order(names: Sequence[str]) -> alt.RatingScale:
+def in_order(names: Sequence[str]) -> alt.Scale:
     """Colours for names in this order."""
-    return alt.RatingScale(
+    return alt.Scale(
         domain=list(names), range=[COLORS[at % len(COLORS)] for at in range(len(names))]
     )

@@ -199,13 +199,13 @@ def _panel(
             .legend(alt.Legend(orient="bottom", symbolType="stroke", values=shown))
         )
         if len(kinds) > 1:
-            dashes = alt.RatingScale(domain=kinds, range=[DASHES[kind] for kind in kinds])
+            dashes = alt.Scale(domain=kinds, range=[DASHES[kind] for kind in kinds])
             dash = alt.StrokeDash("kind:N", title=None, scale=dashes, legend=legend)
             chart = chart.encode(strokeDash=dash)
     elif kinds == ["seconds"]:
         chart = chart.encode(color=alt.value(ORANGE))
     else:
-        scale = alt.RatingScale(domain=kinds, range=[KINDS[kind] for kind in kinds])
+        scale = alt.Scale(domain=kinds, range=[KINDS[kind] for kind in kinds])
         color = alt.Color("kind:N", title=None, scale=scale)
         chart = chart.encode(color=color.legend(legend if len(kinds) > 1 else None))
     return framed(chart, title, line, width=PANEL_WIDTH, height=PANEL_HEIGHT)

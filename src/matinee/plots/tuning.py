@@ -104,7 +104,7 @@ def parameter_plots(found: "TuningResult") -> list[Chart]:
                 xOffset=alt.XOffset("trial:Q"),
             )
         else:
-            scale = alt.RatingScale(
+            scale = alt.Scale(
                 type="log" if part.log else "linear",
                 domain=[part.low, part.high],
                 nice=False,

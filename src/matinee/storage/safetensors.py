@@ -11,7 +11,8 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from matinee._types import Array
 
 LONGEST_HEADER = 100_000  # bytes; a head has a dozen arrays of a hundred bytes each
 TYPES: dict[str, np.dtype[Any]] = {
@@ -24,7 +25,7 @@ TYPES: dict[str, np.dtype[Any]] = {
 }
 
 
-def arrays_in(content: memoryview) -> dict[str, NDArray[Any]]:
+def arrays_in(content: memoryview) -> dict[str, Array]:
     """The arrays of a safetensors file by name, in the memory of `content`.
 
     Parameters

@@ -360,7 +360,7 @@ def _range(estimator: str, name: str, said: Mapping[str, Any], kind: Any, where:
         raise SettingError(f"{where}: low ({low!r}) is not below high ({high!r}).")
     if said.get("log") and not low > 0:  # type: ignore[operator]
         raise SettingError(f"{where}: with log, low is above 0, not {low!r}.")
-    by_data = name == RELATIVE and hasattr(estimator_class(estimator), "usual_regularization")
+    by_data = name == RELATIVE and hasattr(estimator_class(estimator), "default_regularization")
     if said.get("relative") and not by_data:
         raise SettingError(f"{where}: relative is for the {RELATIVE} of als and ials only.")
     to = int if whole else float

@@ -28,7 +28,7 @@ def test_same_seed_same_bits_for_any_number_of_threads(seen, parts, likelihood):
     assert_same(models[0], models[1])
     assert_same(models[0], models[2])
     other = replace(estimator, seed=4).fit(seen, test=parts[1])
-    for name in ("draw_table", "draw_biases", "draw_paths", "user_rows", "item_rows"):
+    for name in ("draw_table", "draw_biases", "draw_paths", "user_params", "item_params"):
         assert not np.array_equal(
             getattr(models[0].rating_head, name), getattr(other.rating_head, name)
         )
@@ -215,7 +215,7 @@ def test_a_small_memory_keeps_fewer_draws_evenly_spaced(small):
     )
     assert size <= 0.3 * 2**20
     apart = next(step for step in (2, 4, 8, 16) if len(range(0, 22, step)) == kept[1])
-    for name in ("draw_table", "draw_biases", "draw_paths", "draw_noise", "draw_usual"):
+    for name in ("draw_table", "draw_biases", "draw_paths", "draw_noise", "draw_default"):
         every = getattr(models[0].rating_head, name)
         assert np.array_equal(getattr(models[1].rating_head, name), every[::apart])
     # the average is over all draws, kept or not

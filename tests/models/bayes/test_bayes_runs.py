@@ -123,7 +123,7 @@ NAMES = [
     "draw_paths",
     "draw_steps",
     "draw_drifts",
-    "draw_usual",
+    "draw_default",
     "draw_restless",
     "draw_cuts",
     "draw_noise",
@@ -133,7 +133,7 @@ NAMES = [
     "moment_starts",
     "moment_times",
     "date_cuts",
-    "user_rows",
+    "user_params",
 ]
 EDITS = {
     **{f"a shorter {name}": cut(name) for name in NAMES if name != "draw_restless"},

@@ -302,13 +302,13 @@ KILLED = """
     import pathlib, sys
     from dataclasses import replace
     from deadly import Deadly
-    from test_chain_checkpoints import data_of_the_killed, RECIPE
+    from test_chain_checkpoints import data_of_the_killed, ESTIMATOR
     from matinee.models.bayes import checkpoints
     from matinee.models.checkpointed import Checkpointed
 
     deadly = Deadly(int(sys.argv[2]))
     checkpoints.save_file = deadly(checkpoints.save_file)
-    recipe = Checkpointed(replace(RECIPE, iterations=11), pathlib.Path(sys.argv[1]), every=1)
+    recipe = Checkpointed(replace(ESTIMATOR, iterations=11), pathlib.Path(sys.argv[1]), every=1)
     recipe.fit(data_of_the_killed())
     print("saved in", deadly.calls, "steps")
 """

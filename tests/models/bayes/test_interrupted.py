@@ -20,7 +20,7 @@ def test_interrupted_it_returns_what_has_been_averaged(small, end_at, threads):
     model = ESTIMATOR.fit(small, threads=threads)
     end_at(0)
     short = replace(ESTIMATOR, iterations=18).fit(small)
-    for name in ("draw_table", "user_rows", "item_rows"):
+    for name in ("draw_table", "user_params", "item_params"):
         assert np.array_equal(getattr(model.rating_head, name), getattr(short.rating_head, name))
     assert model.history.height == 18
 
@@ -63,7 +63,7 @@ def test_interrupted_while_a_draw_is_added_it_counts_or_not(small, monkeypatch, 
         model = ESTIMATOR.fit(small)
     short = replace(ESTIMATOR, iterations=12).fit(small)
     assert model.rating_head.draw_table.shape[0] == 4
-    for array in ("draw_table", "draw_noise", "user_rows", "item_rows"):
+    for array in ("draw_table", "draw_noise", "user_params", "item_params"):
         assert np.array_equal(
             getattr(model.rating_head, array), getattr(short.rating_head, array)
         ), array

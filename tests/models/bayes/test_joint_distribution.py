@@ -67,7 +67,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_sweeps_leave_the_joint_distribution_as_it_is(case, monkeypatch):
     levels, factors, features, repetitions = CASES[case]
-    monkeypatch.setattr(samplers, "SETTLING", 0)
+    monkeypatch.setattr(samplers, "BURN_IN", 0)
     monkeypatch.setattr(drifts, "PATIENCE", 99)  # memory and variance have no proper prior
     monkeypatch.setattr(moments, "FEWEST", 1)
     sampler = GibbsSampler(tiny_data(), factors, levels and np.float32(levels), features)

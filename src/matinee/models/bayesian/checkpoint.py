@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from matinee._types import Array
 from matinee.errors import RunError
 from matinee.models.bayesian.posterior import DrawBuffer, MonitoredSet, PosteriorDraw
 from matinee.models.bayesian.sampler import GibbsSampler
@@ -103,7 +103,7 @@ class ChainCheckpoint:
 
 def _arrays(
     sampler: GibbsSampler, keeper: DrawBuffer, evaluated: dict[str, MonitoredSet]
-) -> dict[str, NDArray[Any]]:
+) -> dict[str, Array]:
     arrays = {f"chain.{name}": array for name, array in sampler.state().items()}
     arrays |= {f"average.{name}": array for name, array in keeper.state().items()}
     return arrays | {f"judged.{name}": part.average.sums for name, part in evaluated.items()}
@@ -113,7 +113,7 @@ def _put_back(
     sampler: GibbsSampler,
     keeper: DrawBuffer,
     evaluated: dict[str, MonitoredSet],
-    arrays: dict[str, NDArray[Any]],
+    arrays: dict[str, Array],
     metadata: dict[str, Any],
 ) -> None:
     sampler.restore(metadata["sweep"], under(arrays, "chain."))
@@ -140,7 +140,7 @@ def _check_about(metadata: dict[str, Any]) -> None:
         raise ValueError("other draws are kept than it says")
 
 
-def _check(found: dict[str, NDArray[Any]], wanted: dict[str, NDArray[Any]]) -> None:
+def _check(found: dict[str, Array], wanted: dict[str, Array]) -> None:
     """Raise ValueError unless these are finite arrays of the names, types and shapes wanted."""
     if found.keys() != wanted.keys():
         raise ValueError("a part is missing or unknown")

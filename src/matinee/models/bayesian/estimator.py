@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, Floats
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
@@ -51,7 +51,7 @@ class BayesianMF:
     features : str
         ``"all"``, ``"none"``, or some of these, joined by commas: ``genres`` and ``years`` of
         movies and ``raters`` (who rated them), ``traits`` of users (age, gender, occupation)
-        and ``interactions`` (what they rated), ``date`` and ``drift``. What data do not have is left out.
+        and ``rated`` (what they rated), ``date`` and ``drift``. What data do not have is left out.
     memory : float
         Mebibytes that the kept draws may have.
     seed : int
@@ -202,7 +202,7 @@ class BayesianMF:
             ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, rating_head=head
         )
 
-    def _ordinal(self, values: NDArray[np.float32]) -> bool:
+    def _ordinal(self, values: F32) -> bool:
         """Whether these different stars are levels."""
         if self.likelihood is None:
             return 1 < len(values) <= MOST_LEVELS
@@ -227,7 +227,7 @@ class BayesianMF:
         return ChainCheckpoint(asked.folder / "bayesianmf", asked.every or EVERY, identity)
 
 
-def _ends(ratings: Ratings) -> NDArray[np.float64]:
+def _ends(ratings: Ratings) -> F64:
     """Two different stars, where everybody gave the same."""
     low, high = ratings.scale.low, ratings.scale.high
     return np.array([low, high if high > low else low + 1])
@@ -255,7 +255,7 @@ def _note(row: dict[str, Any], counts: bool) -> str:
 FEWEST = 8  # draws of a half that say anything
 
 
-def split_rhat(trace: NDArray[np.floating]) -> float:
+def split_rhat(trace: Floats) -> float:
     """Split R-hat of one chain, close to 1 once it has settled; nan where it is too short.
 
     The chain's halves count as two chains (Gelman et al. 2013, section 11.4): R-hat is the square

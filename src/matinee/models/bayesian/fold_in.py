@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F32, I8, I32, I64
 from matinee.kernels.csr import row_of_entries, take_rows
 from matinee.kernels.gibbs import draw_rows, score_entries
 from matinee.kernels.ordinal import draw_latent
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TURNS = 4  # of latent values and rows, where stars are levels
 
 
-def fold_in_draws(head: "BayesianHead", user_batch: UserBatch) -> Iterator[NDArray[np.float32]]:
+def fold_in_draws(head: "BayesianHead", user_batch: UserBatch) -> Iterator[F32]:
     """For each draw, rows of those of an audience who are new, float32 (users, 1 + factors).
 
     Their ratings count as given in one moment, and that moment as the one that is asked about: what
@@ -43,17 +43,15 @@ def fold_in_draws(head: "BayesianHead", user_batch: UserBatch) -> Iterator[NDArr
         fresh = rng.standard_normal((users, width)).astype(np.float32)
         noise = -noise if number % 2 else fresh
         prior = np.tile(_row(draw, rows - 2), (users, 1))
-        if len(draw.interactions):
-            shares = draw.interactions.astype(np.float32)[interactions.indices] / np.sqrt(
-                counts[user]
-            )
+        if len(draw.rated):
+            shares = draw.rated.astype(np.float32)[interactions.indices] / np.sqrt(counts[user])
             np.add.at(prior, user, shares)
         yield _Newcomers(draw, interactions.indptr, codes, prior).drawn(
             interactions.values, levels.astype(np.int8), noise, rng
         )
 
 
-def _row(draw: PosteriorDraw, row: int) -> NDArray[np.float32]:
+def _row(draw: PosteriorDraw, row: int) -> F32:
     factors = draw.precision.shape[0] - 1
     return np.concatenate([[draw.biases[row]], draw.table[row, :factors]]).astype(np.float32)
 
@@ -64,9 +62,9 @@ class _Newcomers:
     def __init__(
         self,
         draw: PosteriorDraw,
-        indptr: NDArray[np.int64],
-        codes: NDArray[np.int32],
-        prior: NDArray[np.float32],
+        indptr: I64,
+        codes: I32,
+        prior: F32,
     ) -> None:
         self.draw, self.indptr, self.codes, self.prior = draw, indptr, codes, prior
         self.first, self.width = draw.table.shape
@@ -77,11 +75,11 @@ class _Newcomers:
 
     def drawn(
         self,
-        values: NDArray[np.float32],
-        levels: NDArray[np.int8],
-        noise: NDArray[np.float32],
+        values: F32,
+        levels: I8,
+        noise: F32,
         rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
+    ) -> F32:
         """Their rows given their stars."""
         scores = np.empty(len(values), np.float32)
         score_entries(0, len(values), self.codes, self.table, self.biases, scores)
@@ -97,12 +95,12 @@ class _Newcomers:
             self._draw(residual, noise if turn == TURNS - 1 else other)
         return self.rows()
 
-    def rows(self) -> NDArray[np.float32]:
+    def rows(self) -> F32:
         factors = self.prior.shape[1] - 1
         new = slice(self.first, None)
         return np.column_stack([self.biases[new], self.table[new, :factors]])
 
-    def _draw(self, residual: NDArray[np.float32], noise: NDArray[np.float32]) -> None:
+    def _draw(self, residual: F32, noise: F32) -> None:
         unit = 1 / self.draw.noise[0]
         spread = np.linalg.inv(self.draw.precision.astype(np.float64))
         spread[0, 0] += self.draw.drifts[:, 1].sum()

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from matinee._types import F16, F32, F64, I8, I32, I64, U16, Ints
 from matinee.kernels.gibbs import score_entries
 from matinee.kernels.linalg import padded
 from matinee.kernels.parallel import run_blocks, uniform_blocks
@@ -43,22 +43,22 @@ class BayesianHead(FactorRatingHead):
         The fields of `PosteriorDraw`.
     """
 
-    levels: NDArray[np.float32]
-    stretch: NDArray[np.float32]
-    moment_starts: NDArray[np.int64]
-    moment_times: NDArray[np.int64]
-    date_cuts: NDArray[np.int64]
-    draw_table: NDArray[np.float16]
-    draw_biases: NDArray[np.float32]
-    draw_paths: NDArray[np.int8]
-    draw_steps: NDArray[np.float32]
-    draw_drifts: NDArray[np.float64]
-    draw_default: NDArray[np.float32]
-    draw_restless: NDArray[np.float64]
-    draw_cuts: NDArray[np.float64]
-    draw_noise: NDArray[np.float64]
-    draw_precision: NDArray[np.float32]
-    draw_rated: NDArray[np.float16]
+    levels: F32
+    stretch: F32
+    moment_starts: I64
+    moment_times: I64
+    date_cuts: I64
+    draw_table: F16
+    draw_biases: F32
+    draw_paths: I8
+    draw_steps: F32
+    draw_drifts: F64
+    draw_default: F32
+    draw_restless: F64
+    draw_cuts: F64
+    draw_noise: F64
+    draw_precision: F32
+    draw_rated: F16
 
     @property
     def ordinal(self) -> bool:
@@ -83,9 +83,9 @@ class BayesianHead(FactorRatingHead):
 
     def predictive(
         self,
-        users: NDArray[np.int32],
-        items: NDArray[np.int32],
-        times: NDArray[np.int64] | None = None,
+        users: I32,
+        items: I32,
+        times: I64 | None = None,
         threads: int | None = None,
     ) -> Predictive:
         """The distribution of the stars of pairs, given at some time or at no time in particular.
@@ -110,9 +110,7 @@ class BayesianHead(FactorRatingHead):
             self._add(found, draw, scores, spread, threads)
         return found
 
-    def predictive_of(
-        self, user_batch: UserBatch, who: NDArray[np.intp], items: NDArray[np.int32]
-    ) -> Predictive:
+    def predictive_of(self, user_batch: UserBatch, who: Ints, items: I32) -> Predictive:
         """The same for movie ``items[k]`` and user ``who[k]`` of the audience, at no time."""
         users = user_batch.codes[who]
         new = np.flatnonzero(users < 0)
@@ -134,26 +132,24 @@ class BayesianHead(FactorRatingHead):
 
     def pairs(
         self,
-        users: NDArray[np.int32],
-        items: NDArray[np.int32],
-        times: NDArray[np.int64] | None = None,
+        users: I32,
+        items: I32,
+        times: I64 | None = None,
         threads: int | None = None,
-    ) -> NDArray[np.float32]:
+    ) -> F32:
         """Expected stars of pairs; -1 is the user or movie nothing is known of."""
         return self.predictive(users, items, times, threads).values().astype(np.float32)
 
-    def listed(
-        self, user_batch: UserBatch, who: NDArray[np.intp], items: NDArray[np.int32]
-    ) -> NDArray[np.float32]:
+    def listed(self, user_batch: UserBatch, who: Ints, items: I32) -> F32:
         """Expected stars of movie ``items[k]`` for user ``who[k]`` of the audience."""
         return self.predictive_of(user_batch, who, items).values().astype(np.float32)
 
     def _codes(
         self,
-        users: NDArray[np.int32],
-        items: NDArray[np.int32],
-        times: NDArray[np.int64] | None,
-    ) -> NDArray[np.int32]:
+        users: I32,
+        items: I32,
+        times: I64 | None,
+    ) -> I32:
         """Rows of the table of a draw."""
         n_users, n_items = len(self.user_params), len(self.item_params)
         rows = self.draw_table.shape[1]
@@ -168,9 +164,7 @@ class BayesianHead(FactorRatingHead):
             codes.append(at)
         return np.ascontiguousarray(np.stack(codes, axis=1).astype(np.int32))
 
-    def _spread_of_anybody(
-        self, draw: PosteriorDraw, others: NDArray[np.int32]
-    ) -> NDArray[np.float32]:
+    def _spread_of_anybody(self, draw: PosteriorDraw, others: I32) -> F32:
         """Variance of the scores of a user nothing is known of, against some rows."""
         factors = draw.precision.shape[0] - 1
         design = draw.table[others].astype(np.float64).sum(axis=1)[:, :factors]
@@ -182,8 +176,8 @@ class BayesianHead(FactorRatingHead):
         self,
         found: Predictive,
         draw: PosteriorDraw,
-        scores: NDArray[np.float32],
-        spread: NDArray[np.float32],
+        scores: F32,
+        spread: F32,
         threads: int | None,
     ) -> None:
         cuts = np.concatenate(([-np.inf], draw.cuts, [np.inf]))
@@ -198,10 +192,10 @@ class BayesianHead(FactorRatingHead):
 def _scores(
     draw: PosteriorDraw,
     asked: PredictionQuery,
-    table: NDArray[np.float32] | NDArray[np.uint16],
-    biases: NDArray[np.float32],
+    table: F32 | U16,
+    biases: F32,
     threads: int | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[F32, F32]:
     """Scores by a draw, and the variance that drifts leave."""
     paths = [
         (float(memory), float(variance), path * step)
@@ -227,7 +221,7 @@ def check_draws(head: BayesianHead, users: int, items: int) -> None:
         "draw_paths": (np.int8, (draws, drifts, moments)),
         "draw_steps": (np.float32, (draws, drifts)),
         "draw_drifts": (np.float64, (draws, drifts, 2)),
-        "draw_usual": (np.float32, (draws, users)),
+        "draw_default": (np.float32, (draws, users)),
         "draw_restless": (np.float64, (draws, 1)),
         "draw_cuts": (np.float64, (draws, cuts)),
         "draw_noise": (np.float64, (draws, 1)),
@@ -266,7 +260,7 @@ def check_draws(head: BayesianHead, users: int, items: int) -> None:
         raise ValueError("the draws make no sense")
 
 
-def _ascending_within(times: NDArray[np.int64], starts: NDArray[np.int64]) -> bool:
+def _ascending_within(times: I64, starts: I64) -> bool:
     """Whether each user's times ascend; `starts` do."""
     later = np.ones(len(times), bool)
     later[1:] = times[1:] > times[:-1]
@@ -277,7 +271,7 @@ def _ascending_within(times: NDArray[np.int64], starts: NDArray[np.int64]) -> bo
 def head_of(
     sampler: GibbsSampler,
     keeper: DrawBuffer,
-    levels: NDArray[np.float32],
+    levels: F32,
     estimator: Mapping[str, Any],
     history: pl.DataFrame,
 ) -> BayesianHead:
@@ -325,9 +319,7 @@ def head_of(
     )
 
 
-def _line(
-    keeper: DrawBuffer, table: NDArray[np.float32], biases: NDArray[np.float32]
-) -> tuple[float, float]:
+def _line(keeper: DrawBuffer, table: F32, biases: F32) -> tuple[float, float]:
     """Slope and start of the straight line from scores to the stars expected."""
     codes = keeper.probes.codes
     scores = np.empty(len(codes), np.float32)

@@ -4,11 +4,11 @@ Both keep a chain's residuals: latent value less score, the latent value being t
 themselves (less their mean), or drawn anew for each sweep.
 """
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, I8, Array
 from matinee.kernels.ordinal import draw_latent, level_likelihoods
 from matinee.kernels.ordinal import quantile as normal_quantile
 from matinee.kernels.parallel import run_blocks, uniform_blocks
@@ -18,23 +18,23 @@ FIRST_WIDTH = 1.3  # of the first cuts, times those of stars that nothing explai
 BURN_IN = 60  # sweeps in which the steps of the cuts find their length
 SHAPE = RATE = 1.0  # of the gamma prior of the noise's precision
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, Array]
 
 
 class Likelihood(Protocol):
     """What a chain asks of it."""
 
-    residual: NDArray[np.float32]
+    residual: F32
     """(ratings,) latent value less score."""
     precision: float
     """Of the noise around a score."""
-    cuts: NDArray[np.float64]
+    cuts: F64
     """(levels + 1,) infinite at both ends; empty for the normal likelihood."""
 
     def draw(self, sweep: int, rng: np.random.Generator, threads: int | None) -> None:
         """Draw what belongs to it, given the scores."""
 
-    def target(self) -> NDArray[np.float32]:
+    def target(self) -> F32:
         """(ratings,) what scores are to explain: stars less their mean, or latent values."""
 
     def state(self) -> Arrays:
@@ -49,7 +49,7 @@ class NormalLikelihood:
 
     cuts = np.empty(0)
 
-    def __init__(self, values: NDArray[np.float32], mean: float) -> None:
+    def __init__(self, values: F32, mean: float) -> None:
         self.values = values - np.float32(mean)
         self.residual = self.values.copy()
         # until it is drawn; where all stars are the same, there is none to measure
@@ -59,7 +59,7 @@ class NormalLikelihood:
         squares = float(np.square(self.residual, dtype=np.float64).sum())
         self.precision = rng.gamma(SHAPE + len(self.residual) / 2) / (RATE + squares / 2)
 
-    def target(self) -> NDArray[np.float32]:
+    def target(self) -> F32:
         return self.values
 
     def state(self) -> Arrays:
@@ -80,7 +80,7 @@ class OrdinalLikelihood:
 
     precision = 1.0
 
-    def __init__(self, levels: NDArray[np.int8], count: int) -> None:
+    def __init__(self, levels: I8, count: int) -> None:
         self.levels = levels
         below = np.cumsum(np.bincount(levels, minlength=count))[:-1] / len(levels)
         inner = [normal_quantile(min(max(share, 1e-6), 1 - 1e-6)) for share in below]
@@ -94,7 +94,7 @@ class OrdinalLikelihood:
         blocks = uniform_blocks(len(self.levels))
         scores = self.latent - self.residual
 
-        def likelihoods(cuts: NDArray[np.float64]) -> NDArray[np.float64]:
+        def likelihoods(cuts: F64) -> F64:
             parts = run_blocks(
                 level_likelihoods, blocks, self.levels, cuts, scores, threads=threads
             )
@@ -123,7 +123,7 @@ class OrdinalLikelihood:
             threads=threads,
         )
 
-    def target(self) -> NDArray[np.float32]:
+    def target(self) -> F32:
         return self.latent
 
     def state(self) -> Arrays:

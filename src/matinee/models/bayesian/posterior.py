@@ -2,11 +2,10 @@
 
 from copy import copy
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F16, F32, F64, I8, Array
 from matinee.data.ratings import Ratings
 from matinee.kernels.linalg import inner, times
 from matinee.models.bayesian.predictive import (
@@ -45,21 +44,21 @@ class PosteriorDraw:
         Variance of the noise.
     precision : float32 (1 + factors, 1 + factors)
         Of users around their prior means.
-    interactions : float16 (items, 1 + factors)
+    rated : float16 (items, 1 + factors)
         What having rated a movie says of a user; (0, ...) where that was no feature.
     """
 
-    table: NDArray[np.float16]
-    biases: NDArray[np.float32]
-    paths: NDArray[np.int8]
-    steps: NDArray[np.float32]
-    drifts: NDArray[np.float64]
-    default: NDArray[np.float32]
-    restless: NDArray[np.float64]
-    cuts: NDArray[np.float64]
-    noise: NDArray[np.float64]
-    precision: NDArray[np.float32]
-    interactions: NDArray[np.float16]
+    table: F16
+    biases: F32
+    paths: I8
+    steps: F32
+    drifts: F64
+    default: F32
+    restless: F64
+    cuts: F64
+    noise: F64
+    precision: F32
+    rated: F16
 
     @classmethod
     def of(cls, sampler: GibbsSampler) -> "PosteriorDraw":
@@ -71,9 +70,9 @@ class PosteriorDraw:
         moments = len(sampler.timeline.gaps)
         link = sampler.sides[0].link
         default, restless = sampler.default()
-        interactions = link.table[:0]
+        rated = link.table[:0]
         if "rated" in link.features.names:
-            interactions = link.table[link.features.group == link.features.names.index("rated")]
+            rated = link.table[link.features.group == link.features.names.index("rated")]
         return cls(
             table.astype(np.float16),
             biases,
@@ -85,10 +84,10 @@ class PosteriorDraw:
             sampler.likelihood.cuts[1:-1].copy(),
             np.array([1 / sampler.likelihood.precision]),
             sampler.sides[0].precision.astype(np.float32),
-            interactions.astype(np.float16),
+            rated.astype(np.float16),
         )
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
@@ -96,9 +95,7 @@ class PosteriorDraw:
         return sum(array.nbytes for array in self.arrays().values())
 
 
-def with_average_rows(
-    sampler: GibbsSampler, threads: int | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def with_average_rows(sampler: GibbsSampler, threads: int | None = None) -> tuple[F32, F32]:
     """Table and biases of a chain, and the rows of what nothing is known of: see `PosteriorDraw`."""
     users, items, *dates = sampler.sides
     added = []
@@ -118,7 +115,7 @@ def with_average_rows(
     return np.vstack([sampler.table, table]), biases
 
 
-def prior_weights_of(sampler: GibbsSampler) -> NDArray[np.float64]:
+def prior_weights_of(sampler: GibbsSampler) -> F64:
     """How strongly bias and factors of a user are pulled to their means, as ridge penalties.
 
     In units of the noise's precision, (2,). What a drift adds to a user is bias to whoever asks
@@ -143,7 +140,7 @@ class DrawBuffer:
     levels : float32 (levels,)
     """
 
-    def __init__(self, sampler: GibbsSampler, memory: int, levels: NDArray[np.float32]) -> None:
+    def __init__(self, sampler: GibbsSampler, memory: int, levels: F32) -> None:
         self.memory, self.apart, self.count = memory, 1, 0
         self.draws: dict[int, PosteriorDraw] = {}
         self.reference = np.empty((0, 0), np.float32)
@@ -203,28 +200,31 @@ class DrawBuffer:
         self.reference, biases = with_average_rows(sampler)
         self.total, self.total_bias = np.zeros(self.reference.shape), np.zeros(len(biases))
 
-    def average(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def average(self) -> tuple[F32, F32]:
         """Mean table and biases, with rows as `PosteriorDraw` has them."""
         table, biases = self.total / self.count, self.total_bias / self.count
         return table.astype(np.float32), biases.astype(np.float32)
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> dict[str, Array]:
         """What a checkpoint has to hold beside the draws."""
         return {
             "reference": self.reference,
             "total": self.total,
             "total_bias": self.total_bias,
-            "pulls": self.prior_weights,
+            "prior_weights": self.prior_weights,
             "probed": self.probed.sums,
             "left_out": self.left_out.sums,
         }
 
-    def restore(self, count: int, apart: int, state: dict[str, NDArray[Any]]) -> None:
+    def restore(self, count: int, apart: int, state: dict[str, Array]) -> None:
         """Go on after so many draws."""
         self.count, self.apart, self.probed.draws = count, apart, count
         self.reference, self.total = state["reference"].copy(), state["total"].copy()
         self.total_bias, self.probed.sums = state["total_bias"].copy(), state["probed"].copy()
-        self.left_out.sums, self.prior_weights = state["left_out"].copy(), state["pulls"].copy()
+        self.left_out.sums, self.prior_weights = (
+            state["left_out"].copy(),
+            state["prior_weights"].copy(),
+        )
 
 
 class MonitoredSet:
@@ -238,9 +238,7 @@ class MonitoredSet:
     levels : float32 (levels,)
     """
 
-    def __init__(
-        self, sampler: GibbsSampler, ratings: Ratings, levels: NDArray[np.float32]
-    ) -> None:
+    def __init__(self, sampler: GibbsSampler, ratings: Ratings, levels: F32) -> None:
         self.ratings, self.levels = ratings, levels
         codes = [ratings.user, ratings.item + sampler.firsts[1]]
         if len(sampler.sides) > 2:

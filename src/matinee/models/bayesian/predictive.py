@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, I32, I64, Array
 from matinee.errors import SettingError
 from matinee.kernels.drift import bridge
 from matinee.kernels.gibbs import score_entries
@@ -38,21 +37,21 @@ class PredictionQuery:
         Seconds from the one, and to the other.
     """
 
-    codes: NDArray[np.int32]
-    users: NDArray[np.int32]
+    codes: I32
+    users: I32
     timed: bool
-    before: NDArray[np.int64]
-    after: NDArray[np.int64]
-    since: NDArray[np.float32]
-    until: NDArray[np.float32]
+    before: I64
+    after: I64
+    since: F32
+    until: F32
 
     @classmethod
     def at(
         cls,
-        codes: NDArray[np.int32],
+        codes: I32,
         moments: RatingTimes,
-        users: NDArray[np.int32],
-        times: NDArray[np.int64] | None,
+        users: I32,
+        times: I64 | None,
     ) -> "PredictionQuery":
         if times is None:
             none, zero = np.empty(0, np.int64), np.empty(0, np.float32)
@@ -63,19 +62,19 @@ class PredictionQuery:
         return len(self.codes)
 
 
-Path = tuple[float, float, NDArray[np.float32]]
+Path = tuple[float, float, F32]
 """Memory and variance of a drift, and its states at all moments."""
 
 
 def scores_of(
     asked: PredictionQuery,
-    table: NDArray[Any],
-    biases: NDArray[np.float32],
+    table: Array,
+    biases: F32,
     paths: Sequence[Path],
-    default: NDArray[np.float32],
+    default: F32,
     restless: float,
     threads: int | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[F32, F32]:
     """Score of each pair by one draw, and the variance that its drift has left, both (n,).
 
     `default` and `restless` are what `GibbsSampler.default` gives, for what is asked without times.
@@ -111,9 +110,9 @@ class Predictive:
     def __init__(
         self,
         n: int,
-        levels: NDArray[np.float32],
+        levels: F32,
         ordinal: bool,
-        stretch: NDArray[np.float32] | None = None,
+        stretch: F32 | None = None,
     ) -> None:
         self.stretch = stretch
         self.levels, self.ordinal, self.draws = levels.astype(np.float64), ordinal, 0
@@ -127,10 +126,10 @@ class Predictive:
 
     def add(
         self,
-        scores: NDArray[np.float32],
-        spread: NDArray[np.float32],
+        scores: F32,
+        spread: F32,
         noise: float,
-        cuts: NDArray[np.float64],
+        cuts: F64,
         threads: int | None = None,
     ) -> None:
         """One draw more: scores with the normal likelihood in stars; variances of scores, of noise.
@@ -157,13 +156,13 @@ class Predictive:
             for column, part in enumerate((exact, exact * exact, spread + noise)):
                 self.sums[:, column] += part
 
-    def values(self) -> NDArray[np.float64]:
+    def values(self) -> F64:
         """Expected stars, (n,)."""
         if self.ordinal:
             return np.asarray((self.sums @ self.levels) / self.draws)
         return self.sums[:, 0] / self.draws
 
-    def deviation(self) -> NDArray[np.float64]:
+    def deviation(self) -> F64:
         """Standard deviation of the stars, (n,)."""
         if self.ordinal:
             square = (self.sums @ self.levels**2) / self.draws
@@ -171,7 +170,7 @@ class Predictive:
         mean, square, noise = self.sums.T / self.draws
         return np.asarray(np.sqrt(np.maximum(square - mean * mean, 0.0) + noise))
 
-    def distribution(self) -> NDArray[np.float64]:
+    def distribution(self) -> F64:
         """Probability of each level, (n, levels); of normal stars, of what is nearest to it."""
         if self.ordinal:
             return self.sums / self.draws
@@ -180,7 +179,7 @@ class Predictive:
         upto = np.pad(normal_distribution(away), ((0, 0), (1, 1)), constant_values=(0.0, 1.0))
         return np.diff(upto, axis=1)
 
-    def interval(self, level: float) -> NDArray[np.float64]:
+    def interval(self, level: float) -> F64:
         """Where the stars lie with that probability: as far below the mean as above it, (n, 2).
 
         Between two levels there is no quantile to point at, so ranges are so many standard
@@ -210,15 +209,15 @@ class LooCalibration:
     levels : float32 (levels,)
     """
 
-    def __init__(self, values: NDArray[np.float32], levels: NDArray[np.float32]) -> None:
+    def __init__(self, values: F32, levels: F32) -> None:
         self.values, self.levels = values.astype(np.float64), levels.astype(np.float64)
         self.sums = np.zeros((3, len(values)))  # of weights, of weighted stars, of their squares
 
     def add(
         self,
-        scores: NDArray[np.float32],
+        scores: F32,
         noise: float,
-        cuts: NDArray[np.float64],
+        cuts: F64,
         mean: float,
         threads: int | None = None,
     ) -> None:
@@ -250,7 +249,7 @@ class LooCalibration:
         weight = 1 / np.maximum(chance, LEAST)
         self.sums = self.sums + weight * np.stack([np.ones(len(weight)), first, second])
 
-    def stretch(self) -> NDArray[np.float32]:
+    def stretch(self) -> F32:
         """How many times a normal number's range a range must reach, for each of `COVERAGES`."""
         mean, square = self.sums[1:] / self.sums[0]
         deviation = np.sqrt(np.maximum(square - mean * mean, 1e-12))

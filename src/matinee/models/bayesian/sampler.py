@@ -1,11 +1,10 @@
 """The chain: what is drawn, in which order."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F32, F64, I32, I64, Array, Ints
 from matinee.data.dataset import Dataset
 from matinee.kernels.gibbs import draw_rows, score_entries
 from matinee.kernels.linalg import inner, padded, times
@@ -53,15 +52,15 @@ class FactorBlock:
     number: int
     first: int
     size: int
-    indptr: NDArray[np.int64]
-    entries: NDArray[np.int32]
+    indptr: I64
+    entries: I32
     link: FeatureLink
-    mean: NDArray[np.float64]
-    precision: NDArray[np.float64]
+    mean: F64
+    precision: F64
 
     @classmethod
     def start(
-        cls, number: int, first: int, codes: NDArray[np.integer], features: Features, width: int
+        cls, number: int, first: int, codes: Ints, features: Features, width: int
     ) -> "FactorBlock":
         """A side whose row codes[k] is the one of rating k."""
         size = len(features.by_row.indptr) - 1
@@ -85,11 +84,11 @@ class FactorBlock:
 
     def draw_prior(
         self,
-        rows: NDArray[np.float64],
+        rows: F64,
         burn_in_end: bool,
         rng: np.random.Generator,
         threads: int | None = None,
-    ) -> NDArray[np.float64]:
+    ) -> F64:
         """Draw precision, mean, groups' precisions and link given the rows.
 
         Parameters
@@ -134,14 +133,14 @@ class FactorBlock:
         return self.mean + self.link.means(threads)
 
 
-PriorWeights = tuple[NDArray[np.float32], NDArray[np.float32], np.float32, NDArray[np.float32]]
+PriorWeights = tuple[F32, F32, np.float32, F32]
 
 
 def prior_weights(
-    precision: NDArray[np.float64],
+    precision: F64,
     unit: float,
-    away: NDArray[np.float64],
-    noise: NDArray[np.float32],
+    away: F64,
+    noise: F32,
     width: int,
     threads: int | None = None,
 ) -> PriorWeights:
@@ -170,9 +169,7 @@ def prior_weights(
     return prior, wide[0], np.float32(scaled[0, 0]), wide[1]
 
 
-def draw_wishart(
-    inverse_scale: NDArray[np.float64], freedom: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def draw_wishart(inverse_scale: F64, freedom: float, rng: np.random.Generator) -> F64:
     """A draw from the Wishart distribution of that scale, by Bartlett's decomposition."""
     width = len(inverse_scale)
     root = np.linalg.cholesky(np.linalg.inv(inverse_scale))
@@ -219,7 +216,7 @@ class GibbsSampler:
         self,
         train: Dataset,
         factors: int,
-        levels: NDArray[np.float32] | None,
+        levels: F32 | None,
         features: tuple[str, ...] = FEATURES,
         seed: int = 0,
     ) -> None:
@@ -267,14 +264,14 @@ class GibbsSampler:
         """A stream of its own for each sweep: a chain goes on without any state of it."""
         return np.random.default_rng([self.seed, sweep])
 
-    def scores(self, codes: NDArray[np.int32], threads: int | None = None) -> NDArray[np.float32]:
+    def scores(self, codes: I32, threads: int | None = None) -> F32:
         """Scores of ratings by their rows on all sides, without drift, float32 (n,)."""
         out = np.empty(len(codes), np.float32)
         arguments = codes, self.table, self.biases, out
         run_blocks(score_entries, uniform_blocks(len(codes), 1000), *arguments, threads=threads)
         return out
 
-    def rows(self, side: FactorBlock) -> NDArray[np.float64]:
+    def rows(self, side: FactorBlock) -> F64:
         """The rows of a side, bias first, (size, 1 + factors)."""
         part = slice(side.first, side.first + side.size)
         return np.column_stack([self.biases[part], self.table[part, : self.factors]]).astype(
@@ -319,7 +316,7 @@ class GibbsSampler:
             threads=threads,
         )
 
-    def default(self) -> tuple[NDArray[np.float32], float]:
+    def default(self) -> tuple[F32, float]:
         """Mean drift of each user over their ratings, and its variance around that.
 
         A user without ratings has the mean of all, 0.
@@ -342,7 +339,7 @@ class GibbsSampler:
         signal = self.likelihood.target() - residual
         return {"noise": float(residual.std()), "signal": float(signal.std())}
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> dict[str, Array]:
         """All that the next sweep depends on, by name."""
         arrays = {"table": self.table, "biases": self.biases, **self.likelihood.state()}
         for side in self.sides:
@@ -353,7 +350,7 @@ class GibbsSampler:
             arrays[f"drift{number}"] = np.array([drift.memory, drift.variance])
         return arrays
 
-    def restore(self, sweep: int, state: dict[str, NDArray[Any]]) -> None:
+    def restore(self, sweep: int, state: dict[str, Array]) -> None:
         """Go on after that sweep; `state` has the names, types and shapes that `state` gives."""
         self.sweep = sweep
         self.table[:], self.biases[:] = state["table"], state["biases"]

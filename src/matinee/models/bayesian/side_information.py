@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee._types import F32, F64, I32, I64, Floats, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.kernels.als import add_up_rows
@@ -20,7 +21,7 @@ YEARS_OF_AGE = 5  # that count as the same age
 FEW_BLOCKS = 8  # a pass takes a few milliseconds: more would spend them on threads
 TRAITS = ("age", "gender", "occupation")
 
-Entries = tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.floating], int]
+Entries = tuple[Ints, Ints, Floats, int]
 """Row, column and value of each entry of a group, and how many columns it has."""
 
 
@@ -39,7 +40,7 @@ class Features:
     """
 
     names: tuple[str, ...]
-    group: NDArray[np.int64]
+    group: I64
     by_row: Rows
     by_column: Rows
 
@@ -68,23 +69,21 @@ class Features:
     def columns(self) -> int:
         return len(self.group)
 
-    def times(self, table: NDArray[np.float32], threads: int | None = None) -> NDArray[np.float32]:
+    def times(self, table: F32, threads: int | None = None) -> F32:
         """Features times a table, (columns, width), to a row for each user or movie."""
         return _product(self.by_row, table, threads)
 
-    def transposed_times(
-        self, rows: NDArray[np.float32], threads: int | None = None
-    ) -> NDArray[np.float32]:
+    def transposed_times(self, rows: F32, threads: int | None = None) -> F32:
         """The transpose times rows, to one for each column."""
         return _product(self.by_column, rows, threads)
 
-    def only(self, names: Iterable[str], table: NDArray[np.float32]) -> NDArray[np.float32]:
+    def only(self, names: Iterable[str], table: F32) -> F32:
         """A table whose rows are zero but for those of some groups."""
         kept = [at for at, name in enumerate(self.names) if name in set(names)]
         return np.where(np.isin(self.group, kept)[:, None], table, np.float32(0.0))
 
 
-def _product(matrix: Rows, table: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
+def _product(matrix: Rows, table: F32, threads: int | None) -> F32:
     out = np.empty((len(matrix.indptr) - 1, table.shape[1]), np.float32)
     blocks = balanced_blocks(matrix.indptr, FEW_BLOCKS)
     run_blocks(add_up_rows, blocks, *matrix, table, out, threads=threads)
@@ -123,19 +122,17 @@ def features_of_items(train: Dataset, names: Iterable[str]) -> Features:
     return Features.of_groups(len(ratings.item_ids), groups)
 
 
-def _one_of_each(rows: NDArray[np.intp], kinds: NDArray[np.generic]) -> Entries:
+def _one_of_each(rows: Ints, kinds: NDArray[np.generic]) -> Entries:
     known, code = np.unique(kinds, return_inverse=True)
     return rows, code, np.ones(len(rows), np.float32), len(known)
 
 
-def _dense(matrix: NDArray[np.float32]) -> Entries:
+def _dense(matrix: F32) -> Entries:
     row, column = np.nonzero(matrix)
     return row, column, matrix[row, column], matrix.shape[1]
 
 
-def _shares(
-    row: NDArray[np.int32], column: NDArray[np.int32], columns: int, ratings: Ratings
-) -> Entries:
+def _shares(row: I32, column: I32, columns: int, ratings: Ratings) -> Entries:
     counts = np.bincount(row)
     return row, column, 1 / np.sqrt(counts[row]), columns
 
@@ -162,8 +159,8 @@ class FeatureLink:
     """
 
     features: Features
-    table: NDArray[np.float32]
-    precisions: NDArray[np.float64]
+    table: F32
+    precisions: F64
     solver: "Solver" = field(repr=False)
 
     @classmethod
@@ -172,18 +169,18 @@ class FeatureLink:
         precisions = np.full(len(features.names), FIRST_PRECISION)
         return cls(features, table, precisions, solver_for(features))
 
-    def means(self, threads: int | None = None) -> NDArray[np.float32]:
+    def means(self, threads: int | None = None) -> F32:
         """What the features say of each row, (rows, width)."""
         return self.features.times(self.table, threads)
 
-    def scatter(self, threads: int | None = None) -> NDArray[np.float64]:
+    def scatter(self, threads: int | None = None) -> F64:
         """B' diag(l) B: what B says of L, (width, width)."""
         table = self.table.astype(np.float64)
         return inner(table, self.precisions[self.features.group][:, None] * table, threads)
 
     def draw_precisions(
         self,
-        precision: NDArray[np.float64],
+        precision: F64,
         rng: np.random.Generator,
         threads: int | None = None,
     ) -> None:
@@ -197,8 +194,8 @@ class FeatureLink:
 
     def draw(
         self,
-        centred: NDArray[np.float64],
-        precision: NDArray[np.float64],
+        centred: F64,
+        precision: F64,
         rng: np.random.Generator,
         threads: int | None = None,
     ) -> None:
@@ -226,9 +223,7 @@ class Solver:
             at, value = indices[first:last], values[first:last].astype(np.float64)
             dense[np.ix_(at, at)] += np.outer(value, value)
 
-    def solve(
-        self, weight: NDArray[np.float64], right: NDArray[np.float32], threads: int | None = None
-    ) -> NDArray[np.float32]:
+    def solve(self, weight: F64, right: F32, threads: int | None = None) -> F32:
         """B, float32 (columns, width)."""
         return np.linalg.solve(self.gram + np.diag(weight), right).astype(np.float32)
 
@@ -256,12 +251,10 @@ class GradientSolver(Solver):
         explained = np.square(self.directions).astype(np.float64) @ self.sizes
         self.rest = np.maximum(diagonal - explained, 0.0)
 
-    def _gram(self, table: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
+    def _gram(self, table: F32, threads: int | None) -> F32:
         return self.features.transposed_times(self.features.times(table, threads), threads)
 
-    def solve(
-        self, weight: NDArray[np.float64], right: NDArray[np.float32], threads: int | None = None
-    ) -> NDArray[np.float32]:
+    def solve(self, weight: F64, right: F32, threads: int | None = None) -> F32:
         """B, float32 (columns, width), once the preconditioned residual is small.
 
         With groups' precisions within a factor of a hundred of each other, as data have them, B is
@@ -272,7 +265,7 @@ class GradientSolver(Solver):
         heavy = inner(self.directions, diagonal * self.directions) + np.diag(self.sizes)
         heavy = np.linalg.inv(heavy.astype(np.float64)).astype(np.float32)
 
-        def precondition(residual: NDArray[np.float32]) -> NDArray[np.float32]:
+        def precondition(residual: F32) -> F32:
             along = inner(self.directions, residual, threads)
             light = inverse * (residual - times(self.directions, along, threads))
             along = np.einsum("ij,jw->iw", heavy, along) - inner(self.directions, light, threads)
@@ -298,7 +291,7 @@ class GradientSolver(Solver):
 TINY = 1e-30
 
 
-def _dots(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+def _dots(a: F32, b: F32) -> F64:
     return np.asarray((a * b).sum(axis=0, dtype=np.float64))
 
 

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from matinee._types import F32, I32, I64
 from matinee.data.ratings import Ratings
 from matinee.kernels.drift import draw_paths, path_likelihood
 from matinee.kernels.parallel import balanced_blocks, run_blocks
@@ -26,12 +26,10 @@ class RatingTimes:
         Unix seconds.
     """
 
-    starts: NDArray[np.int64]
-    times: NDArray[np.int64]
+    starts: I64
+    times: I64
 
-    def around(
-        self, users: NDArray[np.int32], times: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    def around(self, users: I32, times: I64) -> tuple[I64, I64, F32, F32]:
         """The moments before and after given times: what `bridge` wants to know.
 
         Parameters
@@ -74,10 +72,10 @@ class RatingTimeline:
         Seconds since the user's moment before.
     """
 
-    order: NDArray[np.int64]
+    order: I64
     moments: RatingTimes
-    first: NDArray[np.int64]
-    gaps: NDArray[np.float32]
+    first: I64
+    gaps: F32
 
     @classmethod
     def of(cls, ratings: Ratings) -> "RatingTimeline":
@@ -100,7 +98,7 @@ class RatingTimeline:
         )
 
 
-def date_cuts(times: NDArray[np.int64]) -> NDArray[np.int64]:
+def date_cuts(times: I64) -> I64:
     """Where one date ends and the next begins, Unix seconds, ascending.
 
     Dates are days; days with few ratings are joined to the next ones, and all of them to fewer
@@ -143,12 +141,12 @@ class Drift:
 
     memory: float
     variance: float
-    path: NDArray[np.float32]
+    path: F32
 
     def draw(
         self,
         timeline: RatingTimeline,
-        residual: NDArray[np.float32],
+        residual: F32,
         precision: float,
         sweep: int,
         rng: np.random.Generator,

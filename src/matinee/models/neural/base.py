@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from matinee._types import F32
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.kernels.csr import transpose
@@ -262,10 +262,10 @@ def network_model(
         train.catalog,
         ratings.scale,
         ratings.by_user,
-        **{"rating" if is_rating else "ranking": head},  # type: ignore[arg-type]
+        **{"rating_head" if is_rating else "ranking_head": head},  # type: ignore[arg-type]
     )
 
 
-def as_array(values: Tensor) -> NDArray[np.float32]:
+def as_array(values: Tensor) -> F32:
     """A copy of a tensor, on the CPU."""
     return values.detach().cpu().numpy().copy()

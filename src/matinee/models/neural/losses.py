@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from matinee._types import Ints
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, row_of_entries
@@ -257,7 +258,7 @@ def _pairs(rows: Rows, device: torch.device) -> tuple[Tensor, Tensor]:
     return _codes(row_of_entries(rows), device), _codes(rows.indices, device)
 
 
-def _codes(values: NDArray[np.integer], device: torch.device) -> Tensor:
+def _codes(values: Ints, device: torch.device) -> Tensor:
     return _on(values.astype(np.int64), device)
 
 

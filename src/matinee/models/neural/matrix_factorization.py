@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from matinee._types import F32, I64
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.models.als_common import genre_prior
@@ -120,7 +120,7 @@ class MatrixFactorization(GradientEstimator):
             sparse=sparse,
         )
 
-    def _weights(self, counts: NDArray[np.int64]) -> Tensor:
+    def _weights(self, counts: I64) -> Tensor:
         """Weight of each row's squared length whenever a rating uses it, so that sums are right."""
         n = np.maximum(counts, 1).astype(np.float64)
         by_ratings = self.regularization * n ** (self.exponent - 1)
@@ -174,7 +174,7 @@ class MatrixFactorization(GradientEstimator):
         )
 
 
-def _bias(module: Factorization, side: str) -> NDArray[np.float32]:
+def _bias(module: Factorization, side: str) -> F32:
     """Biases of a side, (rows, 1); zeros without."""
     if module.biases == "none":
         return np.zeros((len(getattr(module, f"{side}_factors")), 1), np.float32)
