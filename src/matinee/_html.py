@@ -1,0 +1,55 @@
+"""Plain HTML tables for `_repr_html_`: escaped, and without colours, for light and dark pages."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from matinee.errors import printable
+
+# without the classes, MathJax of a notebook would typeset a title with two dollar signs
+TABLE = '<table class="tex2jax_ignore mathjax_ignore" style="border-collapse: collapse">'
+
+
+def html_table(
+    columns: Sequence[str] | None,
+    rows: Iterable[Sequence[Any]],
+    *,
+    caption: str = "",
+    numeric: Iterable[str] = (),
+) -> str:
+    """A table; without `columns`, of (name, value) pairs.
+
+    Numbers are right-aligned; so are the columns named in `numeric` (numbers formatted before).
+    """
+    right = [name in set(numeric) for name in columns or ()]
+    parts = [TABLE]
+    if caption:
+        style = "text-align: left; font-weight: bold; white-space: nowrap"
+        parts.append(f'<caption style="{style}">{_text(caption)}</caption>')
+    if columns is not None:
+        cells = (_cell("th", *cell) for cell in zip(columns, right, strict=True))
+        parts.append(f"<thead><tr>{''.join(cells)}</tr></thead>")
+    parts.append("<tbody>")
+    for row in rows:
+        first = "th" if columns is None else "td"
+        tags = [first, *("td" for _ in row[1:])]
+        aligned = right or [False] * len(row)
+        cells = (_cell(*cell) for cell in zip(tags, row, aligned, strict=True))
+        parts.append(f"<tr>{''.join(cells)}</tr>")
+    return "".join([*parts, "</tbody></table>"])
+
+
+def html_block(heading: str, *tables: str) -> str:
+    """What `_repr_html_` returns: a heading (escaped) and tables made by `html_table`."""
+    return f"<div><p><strong>{_text(heading)}</strong></p>{''.join(tables)}</div>"
+
+
+def _cell(tag: str, value: Any, right: bool = False) -> str:
+    right = right or (isinstance(value, int | float) and not isinstance(value, bool))
+    return f'<{tag} style="text-align: {"right" if right else "left"}">{_text(value)}</{tag}>'
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return escape(printable(f"{value:.4g}" if isinstance(value, float) else str(value)))
