@@ -45,9 +45,7 @@ def test_only_what_was_asked_for_is_evaluated(generated):
     assert list(values.metrics) == ["rmse", "mae", *TIMES]
     lists = cross_validate(data, None, Popularity(min_rating=4), folds=2)
     assert list(lists.metrics) == [*LISTS, *TIMES]
-    assert values.estimators == {
-        "rating": {"name": "Bias", "regularization": 4, "iterations": 10}
-    }
+    assert values.estimators == {"rating": {"name": "Bias", "regularization": 4, "iterations": 10}}
     assert lists.estimators == {"ranking": {"name": "Popularity", "min_rating": 4}}
 
 

@@ -10,7 +10,7 @@ import pytest
 import matinee
 from matinee.errors import SettingError
 from matinee.evaluation import evaluate_ranking, sampled_negatives
-from matinee.experiments import PRESETS, Preset, Split, PresetStage, get_preset, run_preset
+from matinee.experiments import PRESETS, Preset, PresetStage, Split, get_preset, run_preset
 from matinee.models import ALS, EASE, Bias, ImplicitALS
 from matinee.models.registry import NEURAL, estimator_from_params
 

@@ -82,7 +82,9 @@ def test_every_protocol_evaluates_both_heads_and_the_most_watched(run, protocol)
 
 def test_held_out_evaluates_the_run_as_it_is(run, monkeypatch):
     model, result = run
-    monkeypatch.setattr(side_by_side, "estimator_from_params", None)  # whoever trained again would fail
+    monkeypatch.setattr(
+        side_by_side, "estimator_from_params", None
+    )  # whoever trained again would fail
     values, ranking, popular = evaluate_runs({"mine": model})
     _, train, test = load_run_data(model)
     task = holdout(train, test)

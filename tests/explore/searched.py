@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from matinee.tuning.result import TuningResult
-from matinee.tuning.search_space import Choice, SearchSpace, Range
+from matinee.tuning.search_space import Choice, Range, SearchSpace
 
 SPACE = SearchSpace(
     "ALS",

@@ -28,7 +28,7 @@ from matinee.report import (
     write_study_report,
 )
 from matinee.report.document import Section, figure, write_page
-from matinee.tuning.search_space import Choice, SearchSpace, Range
+from matinee.tuning.search_space import Choice, Range, SearchSpace
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on the PATH")

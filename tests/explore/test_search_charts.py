@@ -11,7 +11,7 @@ from drawing import drawn
 from searched import SETTINGS, SPACE, search
 
 from matinee.plots import optimization_history, parameter_plots
-from matinee.tuning.search_space import Choice, SearchSpace, Range
+from matinee.tuning.search_space import Choice, Range, SearchSpace
 
 
 def points(chart):

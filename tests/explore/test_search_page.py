@@ -13,7 +13,7 @@ from searched import SETTINGS, SPACE, search
 from test_pages import HOSTILE, check_harmless
 
 from matinee.report import write_study_report
-from matinee.tuning.search_space import Choice, SearchSpace, Range
+from matinee.tuning.search_space import Choice, Range, SearchSpace
 
 WON = {"winner": SimpleNamespace(test={"rmse": 0.8765, "mae": None}, tests=1), "interrupted": False}
 

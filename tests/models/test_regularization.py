@@ -52,7 +52,9 @@ def test_values_that_are_all_the_same_train():
     assert np.allclose(matinee.ALS(factors=2).fit(flat).predict(1, [1, 2]), 3)
 
 
-@pytest.mark.parametrize(("exponent", "unobserved", "min_rating"), [(1.0, 0.25, None), (0.7, 0.1, 4.0)])
+@pytest.mark.parametrize(
+    ("exponent", "unobserved", "min_rating"), [(1.0, 0.25, None), (0.7, 0.1, 4.0)]
+)
 def test_the_pull_of_lists_is_what_the_formula_says(exponent, unobserved, min_rating):
     ratings = generate(users=50, items=40, ratings=900, seed=2)[0].ratings
     estimator = ImplicitALS(exponent=exponent, unobserved=unobserved, min_rating=min_rating)

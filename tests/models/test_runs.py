@@ -267,7 +267,10 @@ def test_no_run_at_all(tmp_path):
         ("ranking.safetensors", lambda a: a.update(default_user=a["nobody"][:-1].copy())),
         ("ranking.safetensors", lambda a: a.update(default_user=np.array(1, np.float32))),
         ("ranking.safetensors", lambda a: a.update(user_params=a["user_params"][1:].copy())),
-        ("ranking.safetensors", lambda a: a.update(item_params=a["item_params"].astype(np.float64))),
+        (
+            "ranking.safetensors",
+            lambda a: a.update(item_params=a["item_params"].astype(np.float64)),
+        ),
         ("ranking.safetensors", lambda a: a.update(estimator=np.ones(1, np.float32))),
         ("ranking.safetensors", lambda a: a.pop("popularity")),
     ],
