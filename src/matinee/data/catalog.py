@@ -110,6 +110,11 @@ class Catalog:
         return self.frame["title"].to_list()
 
     @cached_property
+    def noun(self) -> str:
+        """What people call an item: ``"movie"`` where there are genres or years, else ``"item"``."""
+        return "movie" if self.genre_names or self.frame["year"].count() else "item"
+
+    @cached_property
     def genre_matrix(self) -> F32:
         """(items, genres) float32: 1 where the movie has the genre."""
         matrix = np.zeros((len(self), len(self.genre_names)), np.float32)
