@@ -4,6 +4,7 @@ import os
 
 import pytest
 from hypothesis import settings
+from models_by_hand import bundles, by_hand  # noqa: F401
 
 from matinee.data.synthetic import generate
 from matinee.models import ALS, ImplicitALS

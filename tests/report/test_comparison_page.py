@@ -8,7 +8,7 @@ pytest.importorskip("jinja2")
 pytest.importorskip("vl_convert")
 
 from drawing import drawn
-from test_pages import HOSTILE, check_harmless
+from test_report import HOSTILE, check_harmless
 
 import matinee
 from matinee.data.synthetic import write_generated

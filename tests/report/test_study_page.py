@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("jinja2")
 pytest.importorskip("vl_convert")
 
-from searched import SETTINGS, SPACE, search
-from test_pages import HOSTILE, check_harmless
+from studies_by_hand import SETTINGS, SPACE, search
+from test_report import HOSTILE, check_harmless
 
 from matinee.report import write_study_report
 from matinee.tuning.search_space import Choice, Range, SearchSpace

@@ -13,7 +13,7 @@ pytest.importorskip("vl_convert")
 pytest.importorskip("playwright", reason="Playwright is not installed")
 
 from playwright.sync_api import expect, sync_playwright
-from searched import search
+from studies_by_hand import search
 
 from matinee.analysis import find_clusters, project
 from matinee.data import Catalog

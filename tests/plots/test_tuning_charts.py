@@ -8,7 +8,7 @@ pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
 from drawing import drawn
-from searched import SETTINGS, SPACE, search
+from studies_by_hand import SETTINGS, SPACE, search
 
 from matinee.plots import optimization_history, parameter_plots
 from matinee.tuning.search_space import Choice, Range, SearchSpace
