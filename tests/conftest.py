@@ -4,10 +4,10 @@ import os
 
 import pytest
 from hypothesis import settings
-from models_by_hand import bundles, by_hand  # noqa: F401
 
 from matinee.data.synthetic import generate
 from matinee.models import ALS, ImplicitALS
+from models_by_hand import bundles, by_hand  # noqa: F401
 
 # the same cases on every run of the pipeline; at home each run looks further
 settings.register_profile("pipeline", derandomize=True)

@@ -11,9 +11,8 @@ import pytest
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
-from drawing import drawn
-
 import matinee
+from drawing import drawn
 from matinee.analysis import (
     describe,
     embedding_axes,

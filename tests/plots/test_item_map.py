@@ -15,7 +15,6 @@ pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
 from drawing import drawn
-
 from matinee.analysis import find_clusters, project, vector_lengths
 from matinee.errors import SettingError
 from matinee.plots import READINGS, item_map

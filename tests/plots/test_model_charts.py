@@ -12,7 +12,6 @@ pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
 from drawing import drawn
-
 from matinee.analysis import embedding_axes, find_clusters, genre_profile
 from matinee.evaluation import Figure, GroupMetrics, holdout, served
 from matinee.experiments import evaluate_heads

@@ -8,10 +8,9 @@ pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
 from drawing import drawn
-from studies_by_hand import SETTINGS, SPACE, search
-
 from matinee.plots import optimization_history, parameter_plots
 from matinee.tuning.search_space import Choice, Range, SearchSpace
+from studies_by_hand import SETTINGS, SPACE, search
 
 
 def points(chart):

@@ -13,7 +13,6 @@ pytest.importorskip("vl_convert")
 pytest.importorskip("playwright", reason="Playwright is not installed")
 
 from playwright.sync_api import expect, sync_playwright
-from studies_by_hand import search
 
 from matinee.analysis import find_clusters, project
 from matinee.data import Catalog
@@ -29,6 +28,7 @@ from matinee.report import (
 )
 from matinee.report.document import Section, figure, write_page
 from matinee.tuning.search_space import Choice, Range, SearchSpace
+from studies_by_hand import search
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on the PATH")

@@ -7,10 +7,10 @@ import pytest
 pytest.importorskip("jinja2")
 pytest.importorskip("vl_convert")
 
-from drawing import drawn
 from test_report import HOSTILE, check_harmless
 
 import matinee
+from drawing import drawn
 from matinee.data.synthetic import write_generated
 from matinee.evaluation import Figure
 from matinee.experiments import Difference, Split, compare, train_and_evaluate

@@ -9,11 +9,11 @@ import pytest
 pytest.importorskip("jinja2")
 pytest.importorskip("vl_convert")
 
-from studies_by_hand import SETTINGS, SPACE, search
 from test_report import HOSTILE, check_harmless
 
 from matinee.report import write_study_report
 from matinee.tuning.search_space import Choice, Range, SearchSpace
+from studies_by_hand import SETTINGS, SPACE, search
 
 WON = {"winner": SimpleNamespace(test={"rmse": 0.8765, "mae": None}, tests=1), "interrupted": False}
 
