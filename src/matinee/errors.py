@@ -5,8 +5,20 @@ one or two lines what is wrong, where, and what to do. Anything else that
 escapes is a bug.
 """
 
+import re
+import shutil
+import sys
 import unicodedata
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from shlex import quote
 
+EXTRAS = {
+    "charts": "Charts, clusters and pages need",
+    "torch": "PyTorch estimators need",
+    "tuning": "Tuning needs",
+}
 UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp", "Cs")
 """Categories of Unicode that a terminal acts on - escape sequences, writing backwards, new lines -
 and halves of characters, which are no text: so Python spells the odd bytes of a folder's name."""
@@ -55,3 +67,31 @@ def printable(text: str) -> str:
     'runs/?[31mred?run'
     """
     return "".join("?" if unicodedata.category(c) in UNPRINTABLE else c for c in text)
+
+
+def require_extra(extra: str, *packages: str) -> None:
+    """Raise an `ExtraError` with the command that installs an extra unless its packages import."""
+    for package in packages:
+        try:
+            import_module(package)
+        except ImportError as error:
+            absent = isinstance(error, ModuleNotFoundError)
+            problem = "is not installed" if absent else f"fails to import ({printable(str(error))})"
+            raise ExtraError(
+                f"{EXTRAS[extra]} {error.name or package}, which {problem}: "
+                f"{install_command(f'matinee[{extra}]')}"
+            ) from None
+
+
+def install_command(requirement: str) -> str:
+    """The command that installs a package into the running environment, whatever made that."""
+    prefix = Path(sys.prefix)
+    if (prefix / "pipx_metadata.json").exists():
+        return f"pipx runpip {quote(prefix.name)} install {quote(requirement)}"
+    on_path = next((p for p in ("python", "python3") if shutil.which(p) == sys.executable), None)
+    python = on_path or quote(sys.executable)
+    config = prefix / "pyvenv.cfg"
+    made_by_uv = config.exists() and re.search(r"^uv\s*=", config.read_text(), re.MULTILINE)
+    if made_by_uv or find_spec("pip") is None:
+        return f"uv pip install --python {python} {quote(requirement)}"
+    return f"{python} -m pip install {quote(requirement)}"  # conda's environments have pip too

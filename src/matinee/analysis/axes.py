@@ -9,7 +9,7 @@ import polars as pl
 from matinee._types import F32, F64, Floats
 from matinee.analysis.embeddings import EmbeddingSet, item_embeddings
 from matinee.analysis.traits import MOST_GENRES
-from matinee.errors import SettingError
+from matinee.errors import SettingError, require_extra
 from matinee.models.recommender import Recommender
 
 ROTATIONS = ("principal", "varimax")
@@ -152,6 +152,7 @@ def _turned(item_factors: F32, n: int, rotation: str) -> tuple[F64, F64]:
     """Places of movies on the axes, the widest first, and the axes' shares of all variance."""
     centred = item_factors.astype(np.float64) - item_factors.mean(axis=0, dtype=np.float64)
     if centred.shape[1] > WIDE:  # of EASE; the first axes are all that is asked for
+        require_extra("charts", "sklearn")
         from sklearn.utils.extmath import randomized_svd
 
         _, sizes, axes = randomized_svd(centred, n, random_state=0)

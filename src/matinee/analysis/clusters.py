@@ -6,17 +6,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from sklearn.cluster import KMeans
-from sklearn.metrics import (
-    adjusted_mutual_info_score,
-    adjusted_rand_score,
-    silhouette_score,
-)
 
 from matinee._types import F32, I32, I64, Ints
 from matinee.analysis.embeddings import EmbeddingSet, item_embeddings, user_embeddings
 from matinee.analysis.traits import ItemTraits, lifts, main_genres, traits_of_items
-from matinee.errors import SettingError
+from matinee.errors import SettingError, require_extra
 from matinee.evaluation.protocols import generator_of
 from matinee.kernels.csr import take_rows
 from matinee.models.recommender import Recommender
@@ -136,6 +130,9 @@ def find_clusters(
     >>> find_clusters(model, of="users").table.columns
     ['cluster', 'name', 'size', 'typical', 'popular']
     """
+    require_extra("charts", "sklearn")
+    from sklearn.metrics import adjusted_rand_score
+
     if of not in ("items", "users"):
         raise SettingError(f"Clusters are of 'movies' or of 'users', not of {of!r}.")
     space = item_embeddings(model, head) if of == "items" else user_embeddings(model, head)
@@ -186,6 +183,8 @@ def find_clusters(
 
 
 def _divide(rows: F32, k: int, seed: int) -> Any:
+    from sklearn.cluster import KMeans
+
     return KMeans(k, n_init=STARTS, random_state=seed).fit(rows)
 
 
@@ -194,6 +193,8 @@ def _sample(n: int, most: int, seed: int) -> I64:
 
 
 def _silhouette(rows: F32, labels: I32) -> float:
+    from sklearn.metrics import silhouette_score
+
     if not 2 <= len(np.unique(labels)) < len(rows):
         return 0.0
     return float(silhouette_score(rows, labels, metric="cosine"))
@@ -285,6 +286,8 @@ def _genre_agreement(
     traits: ItemTraits,
     members: F32,
 ) -> float:
+    from sklearn.metrics import adjusted_mutual_info_score
+
     if not model.catalog.genre_names:
         return 0.0
     if space.of == "items":

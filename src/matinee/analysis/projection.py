@@ -5,14 +5,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 
 from matinee._types import Floats
 from matinee.analysis.clusters import Clusters, find_clusters
 from matinee.analysis.embeddings import FEWEST, MOST, EmbeddingSet, item_embeddings
 from matinee.analysis.traits import item_mean_ratings, main_genres
-from matinee.errors import ExtraError, SettingError
+from matinee.errors import ExtraError, SettingError, install_command, require_extra
 from matinee.evaluation.protocols import generator_of
 from matinee.models.recommender import Recommender
 from matinee.progress import progress
@@ -87,6 +85,7 @@ def project(
     >>> layout.points.select("x", "y").shape
     (124, 2)
     """
+    require_extra("charts", "sklearn")
     if method not in METHODS:
         raise SettingError(f"method is one of {', '.join(METHODS)}, not {method!r}.")
     space = item_embeddings(model, head, most=most)
@@ -112,6 +111,9 @@ def _same_vectors(whole: EmbeddingSet, part: EmbeddingSet) -> bool:
 
 
 def _placer(method: str, n: int, seed: int) -> Any:
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
     if method == "pca":
         return PCA(2, random_state=seed)
     if method == "tsne":
@@ -119,10 +121,8 @@ def _placer(method: str, n: int, seed: int) -> Any:
         return TSNE(perplexity=perplexity, init="pca", random_state=seed)
     try:
         import umap
-    except ImportError as problem:
-        raise ExtraError(
-            f"UMAP is a package of its own ({problem}). Install it: pip install umap-learn"
-        ) from None
+    except ImportError:
+        raise ExtraError(f"UMAP needs umap-learn: {install_command('umap-learn')}") from None
     return umap.UMAP(
         n_neighbors=min(15, n - 1), metric="cosine", random_state=seed, n_jobs=1, init="pca"
     )

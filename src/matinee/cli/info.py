@@ -2,7 +2,7 @@
 
 from matinee.cli.options import Json
 from matinee.cli.output import heading, print_json, say
-from matinee.errors import ExtraError
+from matinee.errors import ExtraError, install_command
 
 
 def doctor(json: Json = False) -> None:
@@ -41,7 +41,7 @@ def _torch() -> dict[str, str]:
     try:
         from matinee.models.neural.devices import device_report
     except ExtraError:
-        return {"torch": "not installed: pip install 'matinee[torch]'"}
+        return {"torch": f"not installed: {install_command('matinee[torch]')}"}
     return device_report()
 
 

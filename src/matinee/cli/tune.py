@@ -19,7 +19,6 @@ from matinee.cli.options import (
     place_of,
 )
 from matinee.cli.output import print_json, print_table, say
-from matinee.errors import ExtraError
 
 if TYPE_CHECKING:
     from matinee.tuning.result import TuningResult
@@ -110,14 +109,9 @@ def tune(
     and the same command goes on. Several may work on one study at the same time.
     --html shows the search in study.html in the study's folder, --out where you say.
     """
-    try:
-        from matinee.tuning.search import tune as search_for
-        from matinee.tuning.study import STUDIES
-    except ModuleNotFoundError as problem:
-        raise ExtraError(
-            f"Tuning needs {problem.name}; pip install 'matinee[tuning]' has it."
-        ) from None
     from matinee.experiments.training import Split
+    from matinee.tuning.search import tune as search_for
+    from matinee.tuning.study import STUDIES
 
     default = Path(
         study or STUDIES, "study.html"

@@ -2,4 +2,7 @@
 
 import lazy_loader
 
+from matinee.errors import require_extra
+
+require_extra("charts", "altair", "jinja2", "vl_convert")
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
