@@ -1,17 +1,24 @@
 # Each target sets itself up in .venv; needed are only python3 (3.11 or newer) and make.
-PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+PYTHON = .venv/bin/python
+PIP = $(PYTHON) -m pip --disable-pip-version-check install --quiet -c constraints.txt
+# two workers even where there are more cores: each trains models on threads of its own
+PYTEST = $(PYTHON) -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test lint format accuracy bench ranking neural looks gallery notebooks clean
+.PHONY: demo test check lint format accuracy bench ranking neural looks gallery notebooks clean
 
 demo: .venv/core
 	.venv/bin/matinee demo
 
 test: .venv/all
-	.venv/bin/python -m pytest
+	$(PYTEST)
+
+check: lint
+	$(PYTEST) -m "not slow"
 
 lint: .venv/all
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/codespell
 	.venv/bin/mypy
 
 format: .venv/all
@@ -19,37 +26,39 @@ format: .venv/all
 	.venv/bin/ruff format .
 
 accuracy: .venv/core
-	.venv/bin/python bench/accuracy.py
+	$(PYTHON) bench/accuracy.py
 
 bench: .venv/core
-	.venv/bin/python bench/speed.py
+	$(PYTHON) bench/speed.py
 
 ranking: .venv/core
-	.venv/bin/python bench/ranking.py
+	$(PYTHON) bench/ranking.py
 
 neural: .venv/all
-	.venv/bin/python bench/neural.py
+	$(PYTHON) bench/neural.py
 
 looks: .venv/all
-	.venv/bin/python bench/looks.py
+	$(PYTHON) bench/looks.py
 
 gallery: .venv/all
-	.venv/bin/python docs/gallery.py
+	$(PYTHON) docs/gallery.py
 
 notebooks: .venv/all
-	.venv/bin/python notebooks/execute.py
+	$(PYTHON) notebooks/execute.py
 
 .venv/bin/python:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "matinee needs Python 3.11 or newer; python3 is older."; exit 1; }
 	python3 -m venv .venv
 
+# the pip that comes with Python 3.11 to 3.13 does not know dependency groups
 .venv/core: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) pip
 	$(PIP) -e .
 	@touch $@
 
 .venv/all: .venv/core
-	$(PIP) -e '.[torch,charts,tuning,test,lint]'
+	$(PIP) -e '.[torch,charts,tuning]' --group dev
 	@touch $@
 
 clean:
