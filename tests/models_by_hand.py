@@ -29,7 +29,7 @@ def _by_hand(
     who, what, values = zip(*entries, strict=True)
     described = pl.DataFrame(
         {
-            "item": range(1, items + 1),
+            "item_id": range(1, items + 1),
             "title": titles or [f"Movie {i}" for i in range(items)],
             "genres": genres or [[] for _ in range(items)],
             "year": years or [None] * items,
@@ -51,7 +51,7 @@ def _by_hand(
     )
     return Recommender(
         IdMap(pl.Series(range(1, len(seen) + 1))),
-        Catalog.build(IdMap(described["item"]), described),
+        Catalog.build(IdMap(described["item_id"]), described),
         RatingScale(0.5, 5, 0.5),
         compress(np.int32(who), np.int32(what), np.float32(values), len(seen)),
         rating_head=head,

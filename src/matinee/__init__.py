@@ -7,7 +7,7 @@
 >>> model = matinee.ALS(factors=8).fit(train)
 >>> model = model.with_ranking(matinee.ImplicitALS(factors=8).fit(train))
 >>> model.recommend(1, n=3).columns
-['item', 'title', 'genres', 'stars', 'score']
+['item_id', 'title', 'genres', 'stars', 'score']
 """
 
 import lazy_loader

@@ -89,7 +89,7 @@ def test_by_default_the_vectors_are_those_that_similar_compares(model, both, par
         found = item_embeddings(one)
         assert found.head == user_embeddings(one).head == head
         for row, near in zip(found.codes[:5], found.neighbours(3), strict=False):
-            alike = one.similar_items(int(one.items[int(row)]), 3)["item"].to_list()
+            alike = one.similar_items(int(one.items[int(row)]), 3)["item_id"].to_list()
             assert one.items[found.codes[near]].to_list() == alike
 
 

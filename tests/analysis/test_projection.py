@@ -80,7 +80,7 @@ def found(bundles):
 
 def test_points_tell_what_is_known_of_each_movie(bundles, flat):
     model, _ = bundles
-    assert flat.points["item"].to_list() == (flat.space.codes + 1).tolist()
+    assert flat.points["item_id"].to_list() == (flat.space.codes + 1).tolist()
     given = {}
     for user in model.user_ids.values:
         interactions = model.user(user)
@@ -89,7 +89,7 @@ def test_points_tell_what_is_known_of_each_movie(bundles, flat):
         ):
             given.setdefault(item, []).append(values)
     for row in flat.points.rows(named=True):
-        item = row["item"] - 1
+        item = row["item_id"] - 1
         assert row["title"] == f"Movie {item}"
         assert row["year"] is None
         assert row["genres"] == row["genre"] == model.catalog.frame["genres"][item][0]
@@ -102,14 +102,14 @@ def test_points_tell_what_is_known_of_each_movie(bundles, flat):
 @pytest.mark.parametrize("head", ["rating", "ranking"])
 def test_the_nearest_named_are_the_similar_ones(both, head):
     found = project(both, "pca", head=head)
-    for item, near in found.points.select("item", "near").rows():
+    for item, near in found.points.select("item_id", "near").rows():
         assert near.split("\n") == both.similar_items(item, 5, head=head)["title"].to_list()
 
 
 def test_years_and_several_genres_are_kept(model):
     points = project(model, "pca").points
     frame = model.catalog.frame
-    for item, year, genres in points.select("item", "year", "genres").rows():
+    for item, year, genres in points.select("item_id", "year", "genres").rows():
         assert year == frame["year"][item - 1]
         assert genres == "|".join(frame["genres"][item - 1])
 
@@ -118,7 +118,7 @@ def test_only_the_most_rated_lie_there_but_all_are_clustered(bundles, found):
     few = project(bundles[0], "pca", clusters=found, most=20)
     assert few.clusters is found
     assert few.points.height == len(few.space) == 20
-    assert few.points["item"].to_list() == (found.space.codes[:20] + 1).tolist()
+    assert few.points["item_id"].to_list() == (found.space.codes[:20] + 1).tolist()
     labels = (found.labels[:20] + 1).tolist()
     assert [int(name.split()[0]) for name in few.points["cluster"]] == labels
     assert "72 not among the 20 most rated" in few.space.left_out

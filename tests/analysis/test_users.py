@@ -104,7 +104,7 @@ def test_reasons_are_the_ratings_that_add_most(both, because):
     for user in (1, both.fold_in({1: 5, 2: 1, 30: 4.5})):
         found = explain_recommendations(both, user, 4, because)
         assert found.drop("because").equals(both.recommend(user, 4))
-        for item, titles in found.select("item", "because").rows():
+        for item, titles in found.select("item_id", "because").rows():
             parts = both.explain(user, item).rows(named=True)
             adding = {
                 row["title"]: row["contribution"]
@@ -127,7 +127,7 @@ def test_reasons_of_item_weights_are_the_movies_most_watched_together(parts):
     model = EASE(regularization=20).fit(parts[0])
     found = explain_recommendations(model, 3, 5, 2)
     interactions = model.user(3).items.tolist()
-    for item, titles in found.select("item", "because").rows():
+    for item, titles in found.select("item_id", "because").rows():
         weights = {
             model.catalog.titles[j]: float(model.ranking_head.weights[j, item - 1])
             for j in interactions

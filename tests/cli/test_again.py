@@ -23,7 +23,7 @@ def shell(tmp_path_factory):
     folder, cache = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("cache")
     write_generated(cache / "small", users=60, items=50, ratings=1500, seed=2)
     shell = Shell(folder, cache)
-    shell("train", "small", "--factors", 3, "--ranker-factors", 4, "--seed", 3, "--split", "last",
+    shell("train", "small", "--factors", 3, "--ranker-factors", 4, "--seed", 3, "--split", "leave-last-out",
           "--run", "runs/first")  # fmt: skip
     return shell
 
@@ -47,7 +47,7 @@ def forge(run, name, content):
     [
         ["--factors", 3, "--ranker-factors", 4, "--seed", 3, "--test-fraction", 0.2],
         ["--factors", 3, "--patience", 1, "--ranker", "none"],
-        ["--model", "bias", "--ranker", "ease", "--liked", 3, "--split", "time"],
+        ["--model", "bias", "--ranker", "ease", "--liked", 3, "--split", "temporal"],
         ["--model", "none", "--ranker", "popularity"],
         ["--model", "bayes", "--factors", 2, "--iterations", 6, "--ranker", "none", "--seed", 1],
         ["--scale", "0:6:0.5", "--factors", 2, "--ranker", "none"],
@@ -190,7 +190,7 @@ def test_data_that_changed_are_refused_by_name(shell):
         (["--seed", 0], "leave out --seed."),
         (["--model", "als"], "leave out --model."),
         (["--set", "factors=3"], "leave out --set."),
-        (["--split", "last"], "leave out --split."),
+        (["--split", "leave-last-out"], "leave out --split."),
         (["--recipe", "neumf"], "leave out --recipe."),
         (["--scale", "0:5"], "leave out --scale."),
         (["--device", "cpu"], "--device is for models trained by gradients; none is here."),
@@ -244,7 +244,7 @@ def test_a_run_evaluated_by_another_task_is_refused(tmp_path):
     write_generated(tmp_path / "data", users=60, items=50, ratings=1500, seed=4)
     data = matinee.read(tmp_path / "data")
     task = leave_one_out(data)
-    done = train_and_evaluate(data, Bias(), Split("last"), ranking=EASE(), task=task)
+    done = train_and_evaluate(data, Bias(), Split("leave-last-out"), ranking=EASE(), task=task)
     with pytest.raises(RunError, match="leave-one-out"):
         RunSpec.of(done.model.save(tmp_path / "run")).again()
 

@@ -72,7 +72,7 @@ def test_help_names_every_command():
 
 
 def test_train_prints_the_keys_that_scripts_rely_on(shell):
-    found = shell.json("train", "small", "--factors", 3, "--iterations", 2, "--split", "last",
+    found = shell.json("train", "small", "--factors", 3, "--iterations", 2, "--split", "leave-last-out",
                        "--seed", 4, "--threads", 1, "--features", "none",
                        "--regularization", 2, "--ranker-factors", 4, "--liked", 3.5,
                        "--run", "elsewhere")  # fmt: skip
@@ -156,7 +156,7 @@ def test_the_newest_run_is_the_default(shell):
 def test_recommend_for_a_user_and_for_somebody_new(shell):
     found = shell.json("recommend", "als", "--user", 7, "-n", 4)
     assert len(found) == 4
-    assert set(found[0]) == {"item", "title", "genres", "rating", "score"}
+    assert set(found[0]) == {"item_id", "title", "genres", "rating", "score"}
     assert isinstance(found[0]["genres"], list)
     title = found[0]["title"]
     new = shell.json("recommend", "als", "--rated", f"{title}=5", "--rated", "3=1", "-n", 3)
@@ -231,7 +231,7 @@ def test_data_add_keeps_how_a_table_is_read(shell):
          "grade": [10.0, 0.0, 5.0] * 4}
     )  # fmt: skip
     table.write_csv(shell.folder / "books.csv")
-    told = ["--columns", "user=reader,item=book,stars=grade", "--scale", "0:10"]
+    told = ["--columns", "user_id=reader,item_id=book,rating=grade", "--scale", "0:10"]
     assert "reader" in shell("data", "add", "books.csv", fails=True)
     found = shell.json("data", "add", "books.csv", *told, "--name", "books")
     assert (found["name"], found["ratings"]) == ("books", 12)
@@ -312,7 +312,7 @@ def test_a_table_with_text_ids_goes_all_the_way(shell):
     )
     table.write_csv(shell.folder / "text.csv")
     run = shell.json("train", "text.csv", "--factors", 2)["run"]
-    assert shell.json("recommend", run, "--user", "u3", "--seen")[0]["item"].startswith("m")
+    assert shell.json("recommend", run, "--user", "u3", "--seen")[0]["item_id"].startswith("m")
     assert shell.json("evaluate", run)[0]["rating"]["ratings"] == 40
     assert "no timestamps" in shell("evaluate", run, "--protocol", "time", fails=True)
 

@@ -20,7 +20,7 @@ def shell(tmp_path_factory):
     shell("train", "small", "--factors", 5, *lists, "--patience", 2, "--run", "runs/wide")
     for data, run in (("small", "biases"), ("other", "elsewhere")):
         shell("train", data, "--model", "bias", "--ranker", "none", "--run", f"runs/{run}")
-    shell("train", "small", "--split", "last", "--run", "runs/last", "--iterations", 2)
+    shell("train", "small", "--split", "leave-last-out", "--run", "runs/last", "--iterations", 2)
     return shell
 
 
@@ -77,7 +77,10 @@ def test_compare_writes_a_page_where_it_says(shell):
         (["wide", "als", "runs/../runs/als"], "runs/als is named twice; name different runs."),
         (["als", "nowhere"], "nowhere: there is no run"),
         (["als", "elsewhere"], "runs/elsewhere was trained on other ratings than runs/als"),
-        (["als", "last"], "runs/last was tested on other ratings than runs/als (its split is last"),
+        (
+            ["als", "last"],
+            "runs/last was tested on other ratings than runs/als (its split is leave-last-out",
+        ),
         (["als", "wide", "--out", "page.png"], "ends in .html"),
     ],
 )

@@ -100,12 +100,18 @@ def test_a_command_names_what_is_not_default():
     assert train_command("small", "als", "ials") == "matinee train small --model als --ranker ials"
     settings = {"factors": 64, "regularization": 0.1 + 0.2, "patience": 2}
     found = train_command(
-        "my films.csv", "als", "ease", settings, {"min_rating": 4.0}, seed=None, split="last"
+        "my films.csv",
+        "als",
+        "ease",
+        settings,
+        {"min_rating": 4.0},
+        seed=None,
+        split="leave-last-out",
     )
     assert shlex.split(found) == [
         "matinee", "train", "my films.csv", "--model", "als", "--ranker", "ease",
         "--set", "regularization=0.30000000000000004", "--set", "patience=2",
-        "--set", "ranker.liked=4.0", "--split", "last",
+        "--set", "ranker.liked=4.0", "--split", "leave-last-out",
     ]  # fmt: skip
     with pytest.raises(SettingError, match="--model is als"):
         train_command("small", "magic", "none")

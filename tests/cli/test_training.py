@@ -146,7 +146,7 @@ def test_every_set_up_without_and_with_steps_has_the_same_keys(shell, both):
         ("--learning-rate", 0.1),
         ("--optimizer", "sgd"),
         ("--weight-decay", 0),
-        ("--split", "last"),
+        ("--split", "leave-last-out"),
         ("--test-fraction", 0.2),
     ],
 )
@@ -257,7 +257,7 @@ def test_a_run_without_values_answers_what_it_can(shell, lists):
     assert popular["estimator"] == "Popularity"
     assert "RMSE" not in shell("evaluate", "ranking")
     listed = shell.json("recommend", "ranking", "--user", 7, "-n", 3)
-    assert set(listed[0]) == {"item", "title", "genres", "score"}
+    assert set(listed[0]) == {"item_id", "title", "genres", "score"}
     assert len(shell.json("recommend", "ranking", "--rated", "1=5", "--rated", "2=4")) == 10
     assert shell("recommend", "ranking", "--user", 7)
     assert len(shell.json("similar", "ranking", listed[0]["title"], "-n", 3)) == 3
@@ -547,7 +547,7 @@ def test_a_training_user_is_asked_about_by_their_trained_vector(shell):
     model = matinee.load(shell.folder / "runs" / "own")
     listed = shell.json("recommend", "runs/own", "--user", 7, "-n", 5)
     wanted = model.recommend(7, n=5)
-    assert [row["item"] for row in listed] == wanted["item"].to_list()
+    assert [row["item_id"] for row in listed] == wanted["item_id"].to_list()
     assert [row["score"] for row in listed] == pytest.approx(wanted["score"].to_list(), abs=1e-6)
     title = wanted["title"][0]
     parts = shell.json("explain", "runs/own", title, "--user", 7, "--by", "rating")

@@ -85,13 +85,13 @@ def test_more_trials_go_on_and_a_new_winner_is_counted(shell, found):
 
 def test_lists_are_tuned_by_their_own_metrics(shell):
     found = shell.json("tune", "small", "--model", "ease", "--metric", "recall@10", "--trials", 3,
-                       "--split", "last", "--validation", "2-fold", "--seed", 1)  # fmt: skip
+                       "--split", "leave-last-out", "--validation", "2-fold", "--seed", 1)  # fmt: skip
     assert found["metric"] == "recall@10"
     assert found["study"] == "studies/small-ease-recall@10-2-fold-seed1-last"
     assert "recall@10" in found["winner"]["test"]
     command = shlex.split(found["command"])
     assert command[command.index("--ranker") + 1] == "ease"
-    assert command[command.index("--split") + 1] == "last"
+    assert command[command.index("--split") + 1] == "leave-last-out"
     assert command[command.index("--seed") + 1] == "1"
 
 
@@ -146,7 +146,7 @@ REFUSED = {
     ("--model", "popularity"): "Popularity has no settings that are worth tuning",
     ("--search", "luck"): "search is tpe, random, grid, not 'luck'",
     ("--validation", "1-fold"): "1,350 ratings cannot be cut into 1 folds",
-    ("--validation", "some"): r"validation is random, time or K-fold",
+    ("--validation", "some"): r"validation is random, temporal or K-fold",
     ("--space", "none.toml"): "none.toml: the file cannot be read",
     ("--minutes", "0"): "minutes are above 0, not 0",
     ("--split", "u1"): "small has no split 'u1'",

@@ -120,9 +120,9 @@ def test_last_split_holds_out_the_latest_of_each_user(rows, count):
             expected += own[-count:]
     if not expected:
         with pytest.raises(SettingError, match="leaves one part empty"):
-            data.split("last", last=count)
+            data.split("leave-last-out", last=count)
         return
-    train, test = data.split("last", last=count)
+    train, test = data.split("leave-last-out", last=count)
     check_partition(data, train, test)
     assert row_numbers(test) == sorted(expected)
     assert splits.unknown(train.ratings, test.ratings)[0] == 0  # everyone keeps a rating
@@ -135,7 +135,7 @@ def test_time_split_never_trains_on_the_future(rows, fraction):
     wanted = min(round(len(data) * fraction), len(data) - 1)
     times = sorted(time for _, _, time in rows)
     try:
-        train, test = data.split("time", test_fraction=fraction)
+        train, test = data.split("temporal", test_fraction=fraction)
     except SettingError:
         # only where no moment cuts off at most the wanted number of ratings
         assert sum(time == times[-1] for time in times) > wanted
@@ -149,7 +149,7 @@ def test_time_split_never_trains_on_the_future(rows, fraction):
 
 def test_time_split_without_ties_has_the_wanted_size():
     data = dataset_of([(at % 7 + 1, at % 11 + 1, 50 - at) for at in range(50)])
-    train, test = data.split("time", test_fraction=0.2)
+    train, test = data.split("temporal", test_fraction=0.2)
     assert row_numbers(test) == list(range(10))
     assert len(train) == 40
 
@@ -176,7 +176,7 @@ def test_parts_of_an_official_split_offer_no_official_splits(tmp_path):
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan"), float("inf")])
-@pytest.mark.parametrize("method", ["random", "time"])
+@pytest.mark.parametrize("method", ["random", "temporal"])
 def test_fraction_that_makes_no_sense(method, fraction):
     data = dataset_of([(1, 1, 1), (1, 2, 2), (2, 1, 3)])
     with pytest.raises(SettingError, match="between 0 and 1"):
@@ -186,7 +186,7 @@ def test_fraction_that_makes_no_sense(method, fraction):
 @pytest.mark.parametrize("count", [0, -1])
 def test_count_that_makes_no_sense(count):
     with pytest.raises(SettingError, match="At least the last 1"):
-        dataset_of([(1, 1, 1), (1, 2, 2)]).split("last", last=count)
+        dataset_of([(1, 1, 1), (1, 2, 2)]).split("leave-last-out", last=count)
 
 
 @pytest.mark.parametrize("k", [-1, 0, 1, 4])
@@ -195,7 +195,7 @@ def test_folds_that_make_no_sense(k):
         list(dataset_of([(1, 1, 1), (1, 2, 2), (2, 1, 3)]).folds(k))
 
 
-@pytest.mark.parametrize("method", ["last", "time"])
+@pytest.mark.parametrize("method", ["leave-last-out", "temporal"])
 def test_splits_by_time_need_timestamps(method):
     data = read({"user": [1, 1, 2], "item": [1, 2, 1], "rating": [1, 2, 3]})
     with pytest.raises(SettingError, match="no timestamps"):

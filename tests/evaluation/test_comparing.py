@@ -135,7 +135,7 @@ def test_what_cannot_be_compared_is_refused_by_name(folder, runs):
 def test_test_rows_are_what_counts_not_the_seed(folder, runs):
     """A split that draws nothing is the same for every seed."""
     two = {
-        str(seed): saved(folder, f"last-{seed}", Bias(), split=Split("last", seed=seed))
+        str(seed): saved(folder, f"last-{seed}", Bias(), split=Split("leave-last-out", seed=seed))
         for seed in (1, 2)
     }
     found = compare(two)

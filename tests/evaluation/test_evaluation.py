@@ -58,11 +58,11 @@ def test_ratings_by_unknown_users_and_of_unknown_movies_are_evaluated_and_counte
 
 def test_an_experiment_is_recorded_beside_its_model(generated):
     data = generated[0]
-    result = train_and_evaluate(data, ALS(factors=3, iterations=2), Split("last", seed=3))
+    result = train_and_evaluate(data, ALS(factors=3, iterations=2), Split("leave-last-out", seed=3))
     about = result.model.metadata
     assert result.test.ratings == 300
     assert result.train_ratings == len(data) - 300 == about["split"]["train_ratings"]
-    assert about["split"]["method"] == "last"
+    assert about["split"]["method"] == "leave-last-out"
     assert about["data"]["fingerprint"] == data.ratings.fingerprint()
     assert about["metrics"]["rmse"] == result.test.rmse
     assert result.model.history["test_rmse"][-1] == pytest.approx(result.test.rmse, abs=1e-5)
@@ -86,7 +86,7 @@ def test_an_experiment_whose_users_are_all_unknown_has_no_lists():
     table = pl.DataFrame(
         {"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "rating": 3.0, "time": [1, 2, 3, 4]}
     )
-    result = train_and_evaluate(matinee.read(table), Bias(), Split("time", test_fraction=0.5))
+    result = train_and_evaluate(matinee.read(table), Bias(), Split("temporal", test_fraction=0.5))
     assert result.lists is None
     assert result.as_json()["ranking"] is None
     assert result.test.cold_start_user_ratings == 2
@@ -173,7 +173,9 @@ def test_an_experiment_evaluates_lists_by_the_task_it_is_given(generated, make):
     data = generated[0]
     task = make(data)
     for estimator, ranking in ((Bias(), EASE()), (None, EASE()), (Bias(), None)):
-        result = train_and_evaluate(data, estimator, Split("last"), ranking=ranking, task=task)
+        result = train_and_evaluate(
+            data, estimator, Split("leave-last-out"), ranking=ranking, task=task
+        )
         assert result.lists == evaluate_ranking(result.model, task)
         assert result.lists.protocol == task.protocol == result.as_json()["ranking"]["protocol"]
         assert result.model.metadata["metrics"]["ranking"] == result.as_json()["ranking"]
@@ -213,5 +215,5 @@ def test_both_estimators_get_the_same_parts(generated):
     assert not pairs[0] & pairs[1]
     assert pairs[0] | pairs[1] == set(zip(train.ratings.user, train.ratings.item, strict=True))
     given.clear()
-    train_and_evaluate(data, estimators[0], replace(split, method="last"))
+    train_and_evaluate(data, estimators[0], replace(split, method="leave-last-out"))
     assert given[0][1] is None

@@ -128,7 +128,7 @@ def test_leave_last_out(rows, min_rating):
     if task is not None:
         assert task.protocol == "leave-one-out"
         check(task, data)
-        check_parts(task, *data.split("last"), min_rating)
+        check_parts(task, *data.split("leave-last-out"), min_rating)
         assert set(np.diff(task.relevant.indptr).tolist()) == {1}
 
 
@@ -140,7 +140,7 @@ def test_by_time_trains_on_nothing_later_than_what_is_evaluated(rows, min_rating
     if task is not None:
         assert task.protocol == "time"
         check(task, data)
-        check_parts(task, *data.split("time", test_fraction=fraction), min_rating)
+        check_parts(task, *data.split("temporal", test_fraction=fraction), min_rating)
         ratings = data.ratings
         moment = {
             (user, item): time

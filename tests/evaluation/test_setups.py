@@ -136,7 +136,7 @@ def test_neumf_is_trained_and_evaluated_as_in_its_paper():
     estimator = estimator_from_params(preset.steps[-1].ranking_head)
     assert (type(estimator).__name__, estimator.feedback) == ("NeuMF", "implicit")
     assert (estimator.negatives, estimator.learning_rate, estimator.min_rating) == (4, 0.001, None)
-    assert (preset.split.method, preset.ncf) == ("last", True)
+    assert (preset.split.method, preset.ncf) == ("leave-last-out", True)
 
 
 @needs_torch
@@ -202,7 +202,7 @@ def test_the_ncf_task_asks_for_what_the_split_held_out(generated, tied):
     preset = replace(get_preset("neumf"), steps=steps)
     (result,) = run_preset(data, preset, seed=3)
     task = sampled_negatives(data, seed=3)
-    train, test = data.split("last")
+    train, test = data.split("leave-last-out")
     assert task.train.ratings.fingerprint() == train.ratings.fingerprint()
     assert task.test.ratings.fingerprint() == test.ratings.fingerprint()
     assert all(map(np.array_equal, result.model.interactions, train.ratings.by_user))

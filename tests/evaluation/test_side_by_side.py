@@ -117,7 +117,7 @@ def test_other_protocols_train_the_same_estimators_on_what_they_allow(run, proto
 
 
 def test_metrics_of_a_estimator_trained_again_are_those_of_training_it_by_hand(run, source):
-    train, test = matinee.read(source).split("last")
+    train, test = matinee.read(source).split("leave-last-out")
     task = holdout(train, test)
     values, ranking, _ = evaluate_runs({"mine": run[0]}, "leave-one-out")
     assert values.lists.metrics == evaluate_ranking(RATING.fit(train), task).metrics
@@ -159,7 +159,7 @@ def test_runs_on_other_data_or_another_split_are_refused(run, folder, source, pr
     for name, where, split in (
         ("other-data", elsewhere, SPLIT),
         ("other-seed", source, Split(seed=5)),
-        ("other-split", source, Split("last")),
+        ("other-split", source, Split("leave-last-out")),
     ):
         if not (folder / name).exists():
             saved(folder / name, where, Bias(), None, split)

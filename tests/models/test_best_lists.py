@@ -22,7 +22,7 @@ def test_lists_for_all_are_the_sorted_scores(both, head, exclude_seen, n):
     lists = both.recommend(n=n, head=head, exclude_seen=exclude_seen, threads=1)
     again = both.recommend(n=n, head=head, exclude_seen=exclude_seen, threads=3)
     assert lists.equals(again)
-    found = lists.group_by("user", maintain_order=True).agg("item").rows()
+    found = lists.group_by("user_id", maintain_order=True).agg("item_id").rows()
     assert len(found) == len(both.user_ids)
     everything = np.ones(len(both.catalog), bool)
     for user, items in found:
@@ -36,7 +36,7 @@ def test_filters_leave_the_order_as_it_is(both, head):
     able &= both.item_counts >= 20
     for user in (1, 40, 300):
         found = both.recommend(user, n=12, head=head, genres=genre, min_ratings=20)
-        assert found["item"].to_list() == sorted_scores(both, user, head, 12, True, able)
+        assert found["item_id"].to_list() == sorted_scores(both, user, head, 12, True, able)
 
 
 def test_movies_that_score_the_same_come_in_the_order_of_their_ids(both):
@@ -45,7 +45,7 @@ def test_movies_that_score_the_same_come_in_the_order_of_their_ids(both):
     same = replace(both, rating_head=replace(both.rating_head, item_params=rows))
     found = same.recommend(3, n=20, head="rating", exclude=list(range(1, 11)))
     seen = set(same.items[same.user(3).items].to_list())
-    assert found["item"].to_list() == [one for one in range(11, 200) if one not in seen][:20]
+    assert found["item_id"].to_list() == [one for one in range(11, 200) if one not in seen][:20]
 
 
 @pytest.mark.parametrize("head", ["rating", "ranking"])
@@ -56,7 +56,7 @@ def test_a_user_whose_row_is_no_number_gets_no_list_and_spoils_nobody_elses(both
     rows[6] = np.nan
     spoilt = replace(both, **{field: replace(chosen, user_params=rows)})
     assert spoilt.recommend(7, head=head).is_empty()
-    expected = both.recommend(n=5, head=head).filter(pl.col("user") != 7)
+    expected = both.recommend(n=5, head=head).filter(pl.col("user_id") != 7)
     assert spoilt.recommend(n=5, head=head).drop("rating").equals(expected.drop("rating"))
 
 

@@ -61,7 +61,7 @@ def test_a_user_without_training_ratings_counts_as_unknown(parts):
     with pytest.raises(UnknownIdError, match="no ratings"):
         model.predict(5, 1)
     assert np.isfinite(model.predict(5, 1, unknown="average")).all()
-    assert 5 not in model.recommend(n=1)["user"].to_list()
+    assert 5 not in model.recommend(n=1)["user_id"].to_list()
 
 
 def test_a_list_is_the_sorted_scores_without_the_seen_movies(model):
@@ -70,8 +70,8 @@ def test_a_list_is_the_sorted_scores_without_the_seen_movies(model):
         seen = set(model.user(user).items.tolist())
         order = [code for code in np.argsort(-scores, kind="stable") if code not in seen][:15]
         found = model.recommend(user, n=15)
-        assert found["item"].to_list() == model.items[order].to_list()
-        assert found.columns == ["item", "title", "genres", "rating", "score"]
+        assert found["item_id"].to_list() == model.items[order].to_list()
+        assert found.columns == ["item_id", "title", "genres", "rating", "score"]
         np.testing.assert_allclose(found["score"], scores[order], rtol=1e-5)
         np.testing.assert_allclose(found["rating"], np.clip(scores[order], 0.5, 5), rtol=1e-5)
         assert found["title"].to_list() == [model.catalog.titles[code] for code in order]
@@ -79,13 +79,13 @@ def test_a_list_is_the_sorted_scores_without_the_seen_movies(model):
 
 def test_lists_for_several_and_for_all_are_the_single_ones(model):
     several = model.recommend([3, 1], n=4)
-    assert several["user"].to_list() == [3] * 4 + [1] * 4
+    assert several["user_id"].to_list() == [3] * 4 + [1] * 4
     everybody = model.recommend(n=4, threads=3)
-    assert everybody["user"].n_unique() == 300
+    assert everybody["user_id"].n_unique() == 300
     for user in (1, 3, 200):
         alone = model.recommend(user, n=4)
         for frame in (several, everybody):
-            part = frame.filter(pl.col("user") == user).drop("user")
+            part = frame.filter(pl.col("user_id") == user).drop("user_id")
             assert part.is_empty() or part.equals(alone)
 
 
@@ -100,14 +100,14 @@ def test_ids_may_come_in_any_container(model):
     assert model.recommend([], n=2).is_empty()
     ann, bob = model.fold_in({1: 5, 2: 3}), model.fold_in({3: 1})
     both = model.recommend([ann, 7, bob], n=3)
-    assert both["user"].to_list() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert both["user_id"].to_list() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     for place, one in enumerate((ann, 7, bob)):
-        alone = both.filter(pl.col("user") == place).drop("user")
+        alone = both.filter(pl.col("user_id") == place).drop("user_id")
         assert alone.equals(model.recommend(one, n=3))
     many = np.random.default_rng(0).integers(1, 301, 500)
     lists = model.recommend(many, n=1)
-    assert lists["user"].to_list() == many.tolist()
-    assert lists["item"][7] == model.recommend(int(many[7]), n=1)["item"][0]
+    assert lists["user_id"].to_list() == many.tolist()
+    assert lists["item_id"][7] == model.recommend(int(many[7]), n=1)["item_id"][0]
 
 
 def test_a_user_of_movies_that_the_model_does_not_have_is_refused(model):
@@ -134,15 +134,15 @@ def test_filters(model):
     assert found.height == int(catalog.genre_matrix[:, 0].sum())
     found = model.recommend(1, n=300, years=(1990, 1999), exclude_seen=False)
     years = catalog.frame["year"]
-    assert set(found["item"]) == set(model.items.filter((years >= 1990) & (years <= 1999)))
+    assert set(found["item_id"]) == set(model.items.filter((years >= 1990) & (years <= 1999)))
     some = [catalog.titles[4], 9]
-    assert set(model.recommend(1, include=some, exclude_seen=False)["item"]) == {5, 9}
+    assert set(model.recommend(1, include=some, exclude_seen=False)["item_id"]) == {5, 9}
     everything = model.recommend(1, n=300, exclude_seen=False)
     assert everything.height == len(catalog)
     left = model.recommend(1, n=300, exclude=some, exclude_seen=False)
-    assert set(everything["item"]) - set(left["item"]) == {5, 9}
+    assert set(everything["item_id"]) - set(left["item_id"]) == {5, 9}
     known = model.recommend(1, n=300, min_ratings=30, exclude_seen=False)
-    assert set(known["item"]) == set(model.items.filter(pl.Series(model.item_counts >= 30)))
+    assert set(known["item_id"]) == set(model.items.filter(pl.Series(model.item_counts >= 30)))
     assert model.recommend(1, include=5, exclude=5).is_empty()
     with pytest.raises(SettingError, match="Polka"):
         model.recommend(1, genres="Polka")
@@ -159,7 +159,7 @@ def test_similar_movies_by_angle_and_by_product(model):
         well_known = model.item_counts >= 10
         well_known[7] = False
         order = np.argsort(-np.where(well_known, likeness, -np.inf), kind="stable")[:12]
-        assert found["item"].to_list() == model.items[order].to_list()
+        assert found["item_id"].to_list() == model.items[order].to_list()
         np.testing.assert_allclose(found["similarity"], likeness[order], rtol=1e-3)
         assert found["ratings"].to_list() == model.item_counts[order].tolist()
     with pytest.raises(SettingError, match="euclid"):
@@ -170,7 +170,7 @@ def test_similar_movies_by_angle_and_by_product(model):
 def test_similar_takes_well_known_movies_first(model, least):
     found = model.similar_items(1, n=500, min_ratings=least)
     everything = model.similar_items(1, n=500)
-    assert set(found["item"]) == set(everything["item"])
+    assert set(found["item_id"]) == set(everything["item_id"])
     known = (found["ratings"] >= least).to_list()
     assert known == sorted(known, reverse=True)
     for part in (found.filter(pl.col("ratings") >= least), found.filter(pl.col("ratings") < least)):
@@ -207,7 +207,7 @@ def test_folding_in_takes_titles_and_refuses_nonsense(model):
     by_title, by_id = model.fold_in({title: 4.5, 9: 2}), model.fold_in([(9, 2), (4, 4.5)])
     assert np.array_equal(by_title.items, by_id.items)
     assert by_title.values.tolist() == by_id.values.tolist() == [4.5, 2.0]
-    assert 4 not in model.recommend(by_title, n=500)["item"]
+    assert 4 not in model.recommend(by_title, n=500)["item_id"]
     default_user = model.fold_in({})
     np.testing.assert_array_equal(row_of(model, default_user), model.rating_head.user_prior)
     for values in (7, 0, float("nan"), 3.3):
@@ -256,7 +256,7 @@ def test_an_explanation_changes_with_the_rating_it_names(model):
     for values in (2.0, 3.0, 4.0):
         user = model.fold_in({**base, 1: values})
         scores.append(float(model.scores(user)[4]))
-        parts.append(model.explain(user, 5).filter(pl.col("item") == 1)["contribution"][0])
+        parts.append(model.explain(user, 5).filter(pl.col("item_id") == 1)["contribution"][0])
     assert parts[2] - parts[1] == pytest.approx(parts[1] - parts[0], abs=1e-6)
     assert model.predict(user, [5])[0] == pytest.approx(scores[2], abs=1e-5)
     assert parts[1] - parts[0] == pytest.approx(scores[1] - scores[0], abs=1e-4)
@@ -271,12 +271,12 @@ def test_text_ids_work_everywhere():
         }
     )
     model = ALS(factors=2).fit(matinee.read(table))
-    assert model.recommend("ann")["item"].to_list() == ["z"]
+    assert model.recommend("ann")["item_id"].to_list() == ["z"]
     values = model.predict(["ann", "dora"], ["z", "w"], unknown="average")
     assert np.isfinite(values).all()
     assert model.predict("ann", "z") == values[0]
     new = row_of(model, model.fold_in({"x": 5, "y": 3}))
     assert new == pytest.approx(row_of(model, "ann"), abs=1e-5)
-    assert set(model.similar_items("x")["item"]) == {"y", "z"}
+    assert set(model.similar_items("x")["item_id"]) == {"y", "z"}
     with pytest.raises(UnknownIdError, match="anna"):
         model.recommend("anna")

@@ -226,7 +226,7 @@ def test_the_parts_of_a_score_add_up_to_it(model, parts, estimator):
                 interactions = found.filter(pl.col("part") == "rating")
                 profile = with_both.user(user)
                 given = dict(zip(with_both.items[profile.items], profile.values, strict=True))
-                assert dict(interactions.select("item", "rating").iter_rows()) == given
+                assert dict(interactions.select("item_id", "rating").iter_rows()) == given
                 sizes = interactions["contribution"].abs()
                 assert sizes.is_sorted(descending=True)
             by_default = with_both.explain(user, item)
@@ -237,7 +237,7 @@ def test_disliked_movies_explain_nothing(parts):
     for estimator in (ImplicitALS(factors=4, iterations=2, min_rating=4), EASE(min_rating=4)):
         model = estimator.fit(parts[0])
         found = model.explain(model.fold_in({1: 5, 2: 1, 9: 3.5}), 5)
-        adds = dict(found.select("item", "contribution").iter_rows())
+        adds = dict(found.select("item_id", "contribution").iter_rows())
         assert adds[1] != 0
         assert adds[2] == adds[9] == 0
 
@@ -260,7 +260,7 @@ def test_a_user_without_positives_gets_the_average_users_list(parts, estimator):
     for default_user in (12, model.user(12), model.fold_in({}), model.fold_in({1: 0.5})):
         np.testing.assert_allclose(model.scores(default_user), average, atol=1e-5)
     best = np.argsort(-model.scores(model.fold_in({})), kind="stable")[:5]
-    assert model.recommend(model.fold_in({}), n=5)["item"].to_list() == (best + 1).tolist()
+    assert model.recommend(model.fold_in({}), n=5)["item_id"].to_list() == (best + 1).tolist()
 
 
 @pytest.mark.parametrize("features", ["genres+years", "genres", "none"])
@@ -362,7 +362,7 @@ def test_popularity_counts_who_watched(small, estimator):
     for profile in (1, model.fold_in({}), model.fold_in({3: 5})):
         assert model.scores(profile).tolist() == counts.tolist()
     order = np.argsort(-counts, kind="stable")
-    listed = model.recommend(model.fold_in({}), n=30)["item"].to_list()
+    listed = model.recommend(model.fold_in({}), n=30)["item_id"].to_list()
     assert listed == (order + 1).tolist()
     with pytest.raises(SettingError, match="alike"):
         model.similar_items(1)
@@ -409,16 +409,17 @@ def test_lists_by_either_head(model, both):
             scores = both.scores(user)
             seen = set(both.user(user).items.tolist())
             order = [code for code in np.argsort(-scores, kind="stable") if code not in seen][:15]
-            assert found["item"].to_list() == both.items[order].to_list()
+            assert found["item_id"].to_list() == both.items[order].to_list()
             assert np.array_equal(found["score"], scores[order])
-            values = both.predict(user, found["item"])
+            values = both.predict(user, found["item_id"])
             np.testing.assert_allclose(found["rating"], values, rtol=1e-5)
         assert (
-            found["item"].to_list() != both.recommend(user, n=15, head="rating")["item"].to_list()
+            found["item_id"].to_list()
+            != both.recommend(user, n=15, head="rating")["item_id"].to_list()
         )
     for who in ([3, 1], None):
         several = both.recommend(who, n=3)
-        values = both.predict(several["user"], several["item"])
+        values = both.predict(several["user_id"], several["item_id"])
         np.testing.assert_allclose(several["rating"], values, rtol=1e-5)
     with pytest.raises(SettingError, match="'popular'"):
         both.recommend(1, head="popular")
@@ -427,7 +428,7 @@ def test_lists_by_either_head(model, both):
 @pytest.mark.parametrize("estimator", RANKERS[2:])
 def test_a_model_without_a_rating_head_knows_no_values(parts, estimator):
     model = estimator.fit(parts[0])
-    assert model.recommend(1, n=2).columns == ["item", "title", "genres", "score"]
+    assert model.recommend(1, n=2).columns == ["item_id", "title", "genres", "score"]
     asks = (
         lambda: model.predict(1, 1),
         lambda: model.predict(model.fold_in({1: 5}), [1]),
@@ -465,8 +466,8 @@ def test_filters_hold_whatever_lists_are_ranked_by(parts, estimator):
     for exclude_seen in (True, False):
         seen = set(model.user(1).items.tolist()) if exclude_seen else set()
         found = model.recommend(1, n=300, exclude_seen=exclude_seen, **settings)
-        assert found["item"].to_list() == [c + 1 for c in order if c not in seen]
-    assert set(model.recommend(1, include=[5, 9], exclude_seen=False)["item"]) == {5, 9}
+        assert found["item_id"].to_list() == [c + 1 for c in order if c not in seen]
+    assert set(model.recommend(1, include=[5, 9], exclude_seen=False)["item_id"]) == {5, 9}
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -489,7 +490,7 @@ def test_ranking_beats_popularity_where_users_watch_what_they_like(generated, se
 
     def hit_rate(estimator):
         lists = estimator.fit(train).recommend(n=10)
-        pairs = zip((lists["user"] - 1).to_list(), (lists["item"] - 1).to_list(), strict=True)
+        pairs = zip((lists["user_id"] - 1).to_list(), (lists["item_id"] - 1).to_list(), strict=True)
         return sum(pair in held for pair in pairs) / lists.height
 
     popular = hit_rate(Popularity())

@@ -63,7 +63,7 @@ def test_lists_are_sorted_scores_without_the_seen_movies(trained, estimator):
         np.testing.assert_allclose(together[at], scores, rtol=1e-4, atol=1e-4)
         seen = set(model.user(user).items.tolist())
         found = model.recommend(user, n=15)
-        codes = (found["item"] - 1).to_list()
+        codes = (found["item_id"] - 1).to_list()
         assert len(codes) == 15
         assert not seen & set(codes)
         np.testing.assert_allclose(found["score"], scores[codes], rtol=1e-4, atol=1e-4)
@@ -75,7 +75,7 @@ def test_lists_are_sorted_scores_without_the_seen_movies(trained, estimator):
         assert everything["score"][0] == pytest.approx(scores.max(), abs=1e-4)
     lists = model.recommend(n=2)
     assert lists.height == 600
-    assert lists["user"].n_unique() == 300
+    assert lists["user_id"].n_unique() == 300
 
 
 @every
@@ -114,7 +114,7 @@ def test_similar_movies_are_those_with_the_smallest_angle(trained, estimator):
     cosine[model.item_counts < 10] = -np.inf
     cosine[6] = -np.inf
     order = np.argsort(-cosine)[:5]
-    assert (found["item"] - 1).to_list() == order.tolist()
+    assert (found["item_id"] - 1).to_list() == order.tolist()
     np.testing.assert_allclose(found["similarity"], cosine[order], rtol=1e-4, atol=1e-4)
 
 
@@ -225,7 +225,7 @@ def test_the_parts_of_values_add_up_to_them(trained, estimator):
             assert found["contribution"].sum() == pytest.approx(score, abs=2e-4)
             rated = found.filter(pl.col("part") == "rating")
             given = own_ratings(model, user)
-            assert dict(rated.select("item", "rating").iter_rows()) == given
+            assert dict(rated.select("item_id", "rating").iter_rows()) == given
             general = set(found["part"].to_list()) - {"rating"}
             trained_here = isinstance(user, int)
             assert {"mean", "item", "prior"} <= general
@@ -254,7 +254,7 @@ def test_what_has_no_ratings_is_known_by_its_kind_or_not_at_all(thin, estimator)
     assert model.item_counts[7] == 0
     scores = model.scores([1, 2, 3])
     assert np.isfinite(scores).all()
-    assert 8 in model.recommend(1, n=200)["item"].to_list()
+    assert 8 in model.recommend(1, n=200)["item_id"].to_list()
     with pytest.raises(UnknownIdError, match="no ratings"):
         model.recommend(5)
     known = np.delete(np.arange(300), 4)
@@ -327,10 +327,10 @@ def test_heads_join_with_those_of_other_estimators(trained, model, estimator):
     if estimator in LISTS:
         both = model.with_ranking(mine)
         assert np.array_equal(both.scores(1), mine.scores(1))
-        assert both.recommend(1).columns == ["item", "title", "genres", "rating", "score"]
+        assert both.recommend(1).columns == ["item_id", "title", "genres", "rating", "score"]
     else:
         both = mine.with_ranking(trained(LISTS[3]))
         found = both.recommend(1, n=5)
         np.testing.assert_allclose(
-            found["rating"], mine.predict(1, found["item"]), rtol=1e-4, atol=1e-4
+            found["rating"], mine.predict(1, found["item_id"]), rtol=1e-4, atol=1e-4
         )

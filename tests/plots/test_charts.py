@@ -65,13 +65,13 @@ def found(generated, parts, both):
         clusters=groups,
         dimensions=embedding_axes(both, 3),
         genre_profile=genre_profile(both, 7),
-        parts=both.explain(7, listed["item"][0], head="ranking"),
+        parts=both.explain(7, listed["item_id"][0], head="ranking"),
         table=evaluate_heads(holdout(*parts), {"": both}),
         served=served(both, *parts),
         layout=project(both, "pca", clusters=groups),
         lengths=vector_lengths(both, "rating"),
         watched=both.user(7).items,
-        listed=both.catalog.ids.codes(listed["item"].to_list()),
+        listed=both.catalog.ids.codes(listed["item_id"].to_list()),
     )
 
 

@@ -156,7 +156,7 @@ def test_a_taste_without_traits_of_a_kind_is_drawn_empty(by_hand, capfd):
 
 @pytest.mark.parametrize(("head", "most"), [("rating", 10), ("ranking", 4), ("ranking", 1000)])
 def test_an_explanation_adds_up_to_the_score(both, head, most, capfd):
-    item = both.recommend(7, 1)["item"][0]
+    item = both.recommend(7, 1)["item_id"][0]
     parts = both.explain(7, item, head=head)
     chart = drawn(explanation_chart(parts, HOSTILE, head, most), capfd)
     (rows,) = chart.rows
@@ -176,7 +176,7 @@ def test_an_explanation_adds_up_to_the_score(both, head, most, capfd):
 
 
 def test_two_rated_movies_of_one_title_have_a_bar_each(both, capfd):
-    parts = both.explain(7, both.recommend(7, 1)["item"][0], head="rating")
+    parts = both.explain(7, both.recommend(7, 1)["item_id"][0], head="rating")
     same = parts.with_columns(title=pl.when(pl.col("part") == "rating").then(pl.lit("Emma")))
     (rows,) = drawn(explanation_chart(same, "It", "rating"), capfd).rows
     assert len({row["what"] for row in rows}) == len(rows)

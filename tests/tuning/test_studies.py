@@ -185,7 +185,7 @@ OTHER = {
     "--search (tpe, not random)": {"search": "random"},
     "--validation (random, not 3-fold)": {"validation": "3-fold"},
     "--seed (0, not 1)": {"split": Split(seed=1)},
-    "the split": {"split": Split("last")},
+    "the split": {"split": Split("leave-last-out")},
     "the space": {"space": SearchSpace("Bias", {"regularization": Range(1.0, 2.0)})},
 }
 

@@ -102,8 +102,8 @@ def describe(dataset: Dataset) -> DatasetSummary:
     cells = len(user_counts) * len(catalog)
     head = ratings.take(np.arange(min(5, len(ratings))))
     table = {
-        "user": head.user_ids.values[head.user],
-        "item": head.item_ids.values[head.item],
+        "user_id": head.user_ids.values[head.user],
+        "item_id": head.item_ids.values[head.item],
         "rating": head.values,
     }
     if head.timestamp is not None:

@@ -125,7 +125,7 @@ def explain_recommendations(
     user_batch, head = model.user_batch([user]), model.head()
     interactions = user_batch.interactions.indices
     titles: list[list[str]] = []
-    for code in model.catalog.ids.codes(found["item"].to_list()):
+    for code in model.catalog.ids.codes(found["item_id"].to_list()):
         try:
             _, adds = head.contributions(user_batch, int(code))
         except SettingError:  # a network: its scores are no sum over ratings

@@ -29,7 +29,7 @@ Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="By defaul
 Columns = Annotated[
     str | None,
     typer.Option(
-        metavar="user=NAME,item=NAME,...",
+        metavar="user_id=NAME,item_id=NAME,...",
         help="Which columns of a table of your own hold user, item, stars, timestamp, title, "
         "genres, year, where the names do not tell.",
     ),
@@ -40,7 +40,7 @@ ScaleOption = Annotated[
 ]
 Duplicates = Annotated[
     str | None,
-    typer.Option(metavar="refuse|last|mean", help="What to do when a user rated a movie twice."),
+    typer.Option(metavar="error|last|mean", help="What to do when a user rated a movie twice."),
 ]
 User = Annotated[str | None, typer.Option("--user", metavar="ID", help="A user's id.")]
 Rated = Annotated[
@@ -83,7 +83,7 @@ def open_dataset(
     for pair in columns.split(",") if columns else []:
         ours, equals, theirs = pair.partition("=")
         if not equals:
-            raise SettingError(f"--columns takes user=NAME,item=NAME,..., not {pair!r}.")
+            raise SettingError(f"--columns takes user_id=NAME,item_id=NAME,..., not {pair!r}.")
         named[ours.strip()] = theirs.strip()
     try:
         limits = tuple(float(part) for part in scale.split(":")) if scale else None

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 NO_END = 10_000  # columns: more than any table has
 PIPE_WIDTH = 100  # columns where there is no terminal to ask
-WHOLE = ("run", "name", "item", "user")  # what one has to type again is never cut
-IDS = ("user", "item")  # names, even where they are numbers: no thousands separators
+WHOLE = ("run", "name", "item_id", "user_id")  # what one has to type again is never cut
+IDS = ("user_id", "item_id")  # names, even where they are numbers: no thousands separators
 
 
 def print_json(value: Any) -> None:

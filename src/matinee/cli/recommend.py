@@ -72,7 +72,7 @@ def recommend(
         hint = "" if seen else " (movies already rated are left out; --seen lists them, too)"
         say(f"No movie passes these filters{hint}.")
     else:
-        headings = {"item": "id", "title": "title", "genres": "genres"}
+        headings = {"item_id": "id", "title": "title", "genres": "genres"}
         last = "rating" if "rating" in found.columns else "score"
         print_table(found, {**headings, last: last}, {last: ".2f"})
 
@@ -112,7 +112,7 @@ def similar_items(
         print_json(records(found))
         return
     heading(f"Most like {model.catalog.titles[model.item(title)]}")
-    headings = {"item": "id", "title": "title", "genres": "genres", "similarity": measure}
+    headings = {"item_id": "id", "title": "title", "genres": "genres", "similarity": measure}
     print_table(found, {**headings, "ratings": "ratings"}, {"similarity": ".3f"})
 
 

@@ -100,7 +100,7 @@ def describe(
     )
     say()
     heading("First movies")
-    print_table(summary.first_items, {"item": "item", "title": "title", "genres": "genres"})
+    print_table(summary.first_items, {"item_id": "item_id", "title": "title", "genres": "genres"})
     say()
     heading("Stars")
     most = summary.values["ratings"].max()

@@ -37,21 +37,23 @@ def assemble(
     ways = csr_and_csc(ratings.user, ratings.item, ratings.values, *sizes, empty)
     ratings = ratings.sorted_as(*ways)
     if repeated := repeated_entry(ratings.by_user):
-        if duplicates == "refuse":
+        if duplicates == "error":
             raise _repeated(ratings, *repeated, parts.origin)
         if parts.official:
             raise DataError("The official splits need every pair once; these data were changed.")
         ratings = _merge(ratings, duplicates)
-    users = None
+    user_attributes = None
     if parts.users is not None:
-        users = pl.DataFrame({"user": ratings.user_ids.values}).join(
-            parts.users, on="user", how="left", maintain_order="left"
+        user_attributes = pl.DataFrame({"user_id": ratings.user_ids.values}).join(
+            parts.users, on="user_id", how="left", maintain_order="left"
         )
     official = {}
     if parts.official:
         user, item = ratings.user_ids.values[ratings.user], ratings.item_ids.values[ratings.item]
         official = official_masks(parts.official, user, item)
-    return Dataset(ratings, Catalog.build(ratings.item_ids, parts.items), users, official=official)
+    return Dataset(
+        ratings, Catalog.build(ratings.item_ids, parts.items), user_attributes, official=official
+    )
 
 
 def _code_plain(
@@ -82,13 +84,13 @@ def _code_table(table: pl.DataFrame, parts: ParsedTable, scale: RatingScale | No
     table, scale = check_ratings(table, parts.origin, scale, parts.positive_ids)
     catalog_ids = _item_ids(parts)
     if catalog_ids is not None and (catalog_ids.dtype == pl.String) != (
-        table["item"].dtype == pl.String
+        table["item_id"].dtype == pl.String
     ):
         # "007" beside 7: text holds both
-        table = table.with_columns(pl.col("item").cast(pl.String))
+        table = table.with_columns(pl.col("item_id").cast(pl.String))
         catalog_ids = catalog_ids.cast(pl.String)
-    user_ids, user = encode(table["user"])
-    item_ids, item = encode(table["item"], catalog_ids)
+    user_ids, user = encode(table["user_id"])
+    item_ids, item = encode(table["item_id"], catalog_ids)
     stamps = table["timestamp"].to_numpy() if "timestamp" in table.columns else None
     return Ratings(user, item, table["rating"].to_numpy(), stamps, user_ids, item_ids, scale)
 
@@ -97,7 +99,7 @@ def _item_ids(parts: ParsedTable) -> pl.Series | None:
     """The ids of the movies that are described, each once."""
     if parts.items is None:
         return None
-    ids = parts.items["item"]
+    ids = parts.items["item_id"]
     again = ~ids.is_first_distinct()
     for bad, what in (
         (ids.is_null(), "the cell is empty"),
@@ -105,7 +107,7 @@ def _item_ids(parts: ParsedTable) -> pl.Series | None:
     ):
         if bad.any():
             row = bad.arg_max() or 0
-            raise parts.items_origin.error(row, "item", what.format(ids[row]))
+            raise parts.items_origin.error(row, "item_id", what.format(ids[row]))
     return ids
 
 
@@ -113,7 +115,7 @@ def _repeated(ratings: Ratings, user: int, item: int, origin: Origin) -> DataErr
     first, again = ((ratings.user == user) & (ratings.item == item)).nonzero()[0][:2]
     return origin.error(
         int(again),
-        "item",
+        "item_id",
         f"user {ratings.user_ids.values[user]} rated movie {ratings.item_ids.values[item]} "
         f"already in row {int(first) + origin.first_row}",
         'Keep one: duplicates="last" or "mean" (--duplicates last)',
@@ -122,7 +124,9 @@ def _repeated(ratings: Ratings, user: int, item: int, origin: Origin) -> DataErr
 
 def _merge(ratings: Ratings, how: str) -> Ratings:
     """One rating for each (user, movie), in the order of first appearance."""
-    table = pl.DataFrame({"user": ratings.user, "item": ratings.item, "rating": ratings.values})
+    table = pl.DataFrame(
+        {"user_id": ratings.user, "item_id": ratings.item, "rating": ratings.values}
+    )
     latest = [pl.col("rating").last()]
     if ratings.timestamp is not None:
         table = table.with_columns(timestamp=pl.Series(ratings.timestamp))
@@ -132,13 +136,13 @@ def _merge(ratings: Ratings, how: str) -> Ratings:
         ]
     if how == "mean":
         latest[0] = pl.col("rating").mean()
-    merged = table.group_by("user", "item", maintain_order=True).agg(latest)
+    merged = table.group_by("user_id", "item_id", maintain_order=True).agg(latest)
     values = merged["rating"].cast(pl.Float32).to_numpy()
     between_steps = not ratings.scale.holds(values).all()
     return replace(
         ratings,
-        user=merged["user"].to_numpy(),
-        item=merged["item"].to_numpy(),
+        user=merged["user_id"].to_numpy(),
+        item=merged["item_id"].to_numpy(),
         values=values,
         timestamp=merged["timestamp"].to_numpy() if ratings.timestamp is not None else None,
         scale=replace(ratings.scale, step=0.0) if between_steps else ratings.scale,

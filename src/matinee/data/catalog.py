@@ -56,11 +56,11 @@ class Catalog:
         ----------
         ids : IdMap
         described : polars.DataFrame, optional
-            Columns `item`, and any of `title` (String), `year` (Int32), `genres` (list of
+            Columns `item_id`, and any of `title` (String), `year` (Int32), `genres` (list of
             String). Control characters in text are replaced by spaces, for titles end
             up on terminals and pages.
         """
-        frame = pl.DataFrame({"item": ids.values})
+        frame = pl.DataFrame({"item_id": ids.values})
         described = frame if described is None else described
         if "title" not in described.columns:
             described = described.with_columns(title=pl.lit(None, pl.String))
@@ -71,19 +71,19 @@ class Catalog:
             described = described.with_columns(year=year)
         frame = frame.join(
             described.select(
-                pl.col("item").cast(ids.values.dtype),
+                pl.col("item_id").cast(ids.values.dtype),
                 _printable(pl.col("title")).alias("title"),
                 pl.col("year").cast(pl.Int32),
                 pl.col("genres").list.eval(_printable(pl.element())).alias("genres"),
             ),
-            on="item",
+            on="item_id",
             how="left",
             maintain_order="left",
         ).select(
             # a title of its own for every movie, if only its id
             pl.when(pl.col("title").str.len_chars() > 0)
             .then("title")
-            .otherwise(pl.col("item").cast(pl.String))
+            .otherwise(pl.col("item_id").cast(pl.String))
             .alias("title"),
             "year",
             pl.col("genres")
@@ -97,7 +97,7 @@ class Catalog:
         """SHA-256 of what recipes learn from: ids, years and genres, titles aside."""
         learned_from = pl.DataFrame(
             {
-                "item": self.ids.values.cast(pl.String),
+                "item_id": self.ids.values.cast(pl.String),
                 "year": self.frame["year"],
                 "genres": self.frame["genres"],
             }
@@ -125,13 +125,13 @@ class Catalog:
         return matrix
 
     def rows(self, codes: Ints) -> pl.DataFrame:
-        """Columns `item`, `title` and `genres` (text, joined by ``|``) of some movies."""
+        """Columns `item_id`, `title` and `genres` (text, joined by ``|``) of some movies."""
         return self._shown[codes]
 
     @cached_property
     def _shown(self) -> pl.DataFrame:
         return self.frame.select(
-            self.ids.values.alias("item"), "title", pl.col("genres").list.join("|")
+            self.ids.values.alias("item_id"), "title", pl.col("genres").list.join("|")
         )
 
     def find(self, wanted: Any, counts: I64 | None = None) -> int:
@@ -155,13 +155,13 @@ class Catalog:
         Examples
         --------
         >>> titles = ["Godfather, The (1972)", "Heat (1995)"]
-        >>> items = pl.DataFrame({"item": [1, 2], "title": titles})
-        >>> catalog = Catalog.build(IdMap(items["item"]), items)
+        >>> items = pl.DataFrame({"item_id": [1, 2], "title": titles})
+        >>> catalog = Catalog.build(IdMap(items["item_id"]), items)
         >>> catalog.find("the godfather"), catalog.find("HEAT"), catalog.find(2)
         (0, 1, 1)
         """
         if not isinstance(wanted, str):
-            return self.ids.code(wanted, "item")
+            return self.ids.code(wanted, self.noun)
         # "300" is a movie before it is a number; an id that is text is rarely a title by chance
         likely = (self._with_id, self._named) if self.ids.are_text else (self._named, self._with_id)
         for meant in (self._titled, *likely, self._with_words):

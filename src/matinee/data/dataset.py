@@ -22,8 +22,8 @@ class Dataset:
     ratings : Ratings
     catalog : Catalog
         In the order of the item codes; holds movies without ratings too.
-    users : polars.DataFrame or None
-        Traits (age, gender, occupation) by user code, where the edition has them.
+    user_attributes : polars.DataFrame or None
+        Attributes (age, gender, occupation) by user code, where the edition has them.
     name, source, licence : str
         What to call it, where it was read from, and on what terms it may be used.
     official : dict of str to bool array
@@ -34,7 +34,7 @@ class Dataset:
 
     ratings: Ratings
     catalog: Catalog
-    users: pl.DataFrame | None = None
+    user_attributes: pl.DataFrame | None = None
     name: str = "table"
     source: str = ""
     licence: str = ""
@@ -51,7 +51,7 @@ class Dataset:
     def to_frame(self) -> pl.DataFrame:
         """A row for each rating, with what is known of the movie.
 
-        Columns `user`, `item`, `values`, `timestamp` where there are any, `title`, `year`, `genres`.
+        Columns `user_id`, `item_id`, `values`, `timestamp` where there are any, `title`, `year`, `genres`.
         To go on with some rows only, filter them and `read` the rest.
 
         Examples
@@ -65,8 +65,8 @@ class Dataset:
         """
         ratings = self.ratings
         columns = {
-            "user": ratings.user_ids.values[ratings.user],
-            "item": ratings.item_ids.values[ratings.item],
+            "user_id": ratings.user_ids.values[ratings.user],
+            "item_id": ratings.item_ids.values[ratings.item],
             "rating": ratings.values,
         }
         if ratings.timestamp is not None:
@@ -81,14 +81,14 @@ class Dataset:
         Parameters
         ----------
         method : str
-            ``"random"``: a fraction of all ratings, whoever's they are; ``"last"``: the `last`
-            ratings of each user who has more than that; ``"time"``: the latest fraction of
+            ``"random"``: a fraction of all ratings, whoever's they are; ``"leave-last-out"``: the `last`
+            ratings of each user who has more than that; ``"temporal"``: the latest fraction of
             all ratings; or an official split of the edition (``"u1"`` ... ``"u5"``, ``"ua"``,
             ``"ub"`` of ml-100k).
         test_fraction : float
             Between 0 and 1, of all ratings.
         last : int
-            Ratings per user held out by ``"last"``.
+            Ratings per user held out by ``"leave-last-out"``.
         seed : int
 
         Raises
@@ -108,12 +108,12 @@ class Dataset:
             test = self.official[method]
         elif method == "random":
             test = splits.random(len(self), test_fraction, seed)
-        elif method == "last":
+        elif method == "leave-last-out":
             test = splits.last(self.ratings, last)
-        elif method == "time":
+        elif method == "temporal":
             test = splits.temporal(self.ratings, test_fraction)
         else:
-            known = ", ".join(["random", "last", "time", *self.official])
+            known = ", ".join(["random", "leave-last-out", "temporal", *self.official])
             raise SettingError(f"{self.name} has no split {method!r}; there are {known}.")
         if not test.any() or test.all():
             raise SettingError(

@@ -23,7 +23,7 @@ from matinee.kernels.text import count_lines, parse_ratings
 LARGEST_ID = 2**26 - 1
 BLOCK = 2**20  # bytes of text
 TAIL = 256  # more than a plain line can hold, whose numbers have 18 digits at most
-ORDER = ("user", "item", "rating", "timestamp")
+ORDER = ("user_id", "item_id", "rating", "timestamp")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +52,8 @@ class PlainColumns:
 
     def frame(self) -> pl.DataFrame:
         """The same as a table, for those who look closer."""
-        columns = {"user": self.user, "item": self.item, "rating": self.values}
-        table = pl.DataFrame(columns).with_columns(pl.col("user", "item").cast(pl.Int64))
+        columns = {"user_id": self.user, "item_id": self.item, "rating": self.values}
+        table = pl.DataFrame(columns).with_columns(pl.col("user_id", "item_id").cast(pl.Int64))
         if self.timestamp is None:
             return table
         return table.with_columns(timestamp=pl.Series(self.timestamp))
@@ -75,7 +75,7 @@ def read_plain(
     separator : str
         One character, or ``"::"``.
     columns : tuple of str
-        `user`, `item`, `values` and perhaps `timestamp`, in the order of the file.
+        `user_id`, `item_id`, `values` and perhaps `timestamp`, in the order of the file.
     header : bool
         Whether the first line holds names.
     empty : callable

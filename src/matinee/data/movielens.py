@@ -32,8 +32,8 @@ WHOLE = RatingScale(1, 5, 1)
 HALVES = RatingScale(0.5, 5, 0.5)
 CSV_HEADER = ["userId", "movieId", "rating", "timestamp"]
 RATING: Schema = {
-    "user": pl.Int64,
-    "item": pl.Int64,
+    "user_id": pl.Int64,
+    "item_id": pl.Int64,
     "rating": pl.Float32,
     "timestamp": pl.Int64,
 }
@@ -46,19 +46,19 @@ class ParsedTable:
     Parameters
     ----------
     ratings : polars.DataFrame or PlainColumns
-        Columns `user`, `item`, `values` and perhaps `timestamp`, not yet checked.
+        Columns `user_id`, `item_id`, `values` and perhaps `timestamp`, not yet checked.
     origin : Origin
         Where the ratings are from, for messages.
     items : polars.DataFrame or None
-        Columns `item`, `title`, `genres`.
+        Columns `item_id`, `title`, `genres`.
     items_origin : Origin
         Where the movies are from.
     users : polars.DataFrame or None
-        Column `user` and traits.
+        Column `user_id` and traits.
     scale : RatingScale or None
     positive_ids : bool
     official : dict of str to polars.DataFrame
-        The test part of each official split: columns `user`, `item`.
+        The test part of each official split: columns `user_id`, `item_id`.
     """
 
     ratings: pl.DataFrame | PlainColumns
@@ -99,7 +99,7 @@ def _items_100k(folder: Path) -> pl.DataFrame:
         pl.when(pl.col(str(5 + at)) == "1").then(pl.lit(name)) for at, name in enumerate(names)
     ]
     return table.select(
-        _ids(table["0"], folder / "u.item", "item"),
+        _ids(table["0"], folder / "u.item", "item_id"),
         pl.col("1").alias("title"),
         (pl.concat_list(flags).list.drop_nulls() if flags else pl.lit(None)).alias("genres"),
     )
@@ -109,7 +109,7 @@ def _users_100k(folder: Path) -> pl.DataFrame:
     path = folder / "u.user"
     table = read_lines(path, "|", 5)
     return table.select(
-        _ids(table["0"], path, "user"),
+        _ids(table["0"], path, "user_id"),
         pl.col("1").cast(pl.Int32, strict=False).alias("age"),
         pl.col("2").alias("gender"),
         pl.col("3").alias("occupation"),
@@ -123,14 +123,14 @@ def read_dat(folder: Path, empty: Empty = np.empty) -> ParsedTable:
     if (path := folder / "movies.dat").exists():
         table = read_lines(path, "::", 3)
         items = table.select(
-            _ids(table["0"], path, "item"),
+            _ids(table["0"], path, "item_id"),
             pl.col("1").alias("title"),
             pl.col("2").str.split("|").alias("genres"),
         )
     if (path := folder / "users.dat").exists():
         table = read_lines(path, "::", 5)
         users = table.select(
-            _ids(table["0"], path, "user"),
+            _ids(table["0"], path, "user_id"),
             pl.col("2").cast(pl.Int32, strict=False).alias("age"),
             pl.col("1").alias("gender"),
             pl.col("3").alias("occupation"),
@@ -156,9 +156,9 @@ def read_csv_edition(folder: Path, empty: Empty = np.empty) -> ParsedTable:
                 f"{path.name}, row 1: the columns are {listed(header)}; "
                 "movieId, title, genres belong there."
             )
-        schema: Schema = {"item": pl.Int64, "title": pl.String, "genres": pl.String}
+        schema: Schema = {"item_id": pl.Int64, "title": pl.String, "genres": pl.String}
         schema |= dict.fromkeys(header[3:], pl.Null)
-        table, where = read_delimited(path, ",", schema, header=True, names={"item": "movieId"})
+        table, where = read_delimited(path, ",", schema, header=True, names={"item_id": "movieId"})
         items = table.with_columns(pl.col("genres").str.split("|"))
     return ParsedTable(ratings, origin, items, where, None, HALVES, positive_ids=True)
 
@@ -181,11 +181,11 @@ def official_masks(
     official: dict[str, pl.DataFrame], user: pl.Series, item: pl.Series
 ) -> dict[str, Bools]:
     """For each official split, which of the ratings (user, item) are its test part."""
-    ratings = pl.DataFrame({"user": user, "item": item}).with_row_index("row")
+    ratings = pl.DataFrame({"user_id": user, "item_id": item}).with_row_index("row")
     masks = {}
     for name, test in official.items():
         mask = np.zeros(len(user), bool)
-        found = ratings.join(test.select("user", "item"), on=["user", "item"])["row"]
+        found = ratings.join(test.select("user_id", "item_id"), on=["user_id", "item_id"])["row"]
         if len(found) != test.height:
             raise DataError(
                 f"{name}.test: {test.height - len(found)} of its rows are not in u.data. "

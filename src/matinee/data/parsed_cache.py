@@ -34,7 +34,8 @@ from matinee.storage.atomic import new_folder
 FORMAT = 1
 KEPT_FROM = 32 * 2**20  # bytes of the source; smaller ones are read in well under a second
 KEPT = 4  # entries; the one not used for longest goes first
-COLUMNS = {"user": np.int32, "item": np.int32, "rating": np.float32, "timestamp": np.int64}
+COLUMNS = {"user_id": np.int32, "item_id": np.int32, "rating": np.float32, "timestamp": np.int64}
+FIELDS = ("user", "item", "values", "timestamp")  # the columns, as `Ratings` calls them
 WAYS = ("by_user", "by_item")
 ROWS = {"indptr": np.int64, "indices": np.int32, "values": np.float32}
 ARRAYS = COLUMNS | {f"{way}.{part}": ROWS[part] for way in WAYS for part in ROWS}
@@ -141,7 +142,7 @@ class _Arrays:
 def _write(arrays: _Arrays, prepare: Callable[[Empty], Dataset], stamp: dict[str, Any]) -> None:
     dataset = prepare(arrays.empty)
     ratings, catalog, folder = dataset.ratings, dataset.catalog, arrays.folder
-    named = {name: getattr(ratings, name) for name in COLUMNS}
+    named = {name: getattr(ratings, field) for name, field in zip(COLUMNS, FIELDS, strict=True)}
     for way in WAYS:
         rows = getattr(ratings, way)
         named |= {f"{way}.{part}": getattr(rows, part) for part in Rows._fields}
@@ -150,8 +151,8 @@ def _write(arrays: _Arrays, prepare: Callable[[Empty], Dataset], stamp: dict[str
         "users": pl.DataFrame({"id": ratings.user_ids.values}),
         "items": catalog.frame.with_columns(id=catalog.ids.values),
     }
-    if dataset.users is not None:
-        tables["users"] = dataset.users
+    if dataset.user_attributes is not None:
+        tables["user_attributes"] = dataset.user_attributes
     for name, table in tables.items():
         table.write_parquet(folder / f"{name}.parquet")
     sums = {}
@@ -188,7 +189,12 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
         tables[name] = pl.read_parquet(path)
     user_ids, item_ids = IdMap(tables["users"]["id"]), IdMap(tables["items"]["id"])
     users, items = len(user_ids), len(item_ids)
-    limits = {"user": users, "item": items, "by_user.indices": items, "by_item.indices": users}
+    limits = {
+        "user_id": users,
+        "item_id": items,
+        "by_user.indices": items,
+        "by_item.indices": users,
+    }
     arrays = {}
     for name, (number, total) in manifest["arrays"].items():
         path = entry / f"{int(number)}.npy"
@@ -198,7 +204,7 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
             found, low, high = _add_up(path, arrays[name])
             if found != total or (name in limits and not 0 <= low <= high < limits[name]):
                 raise ValueError("a damaged array, or one that leads nowhere")
-    n = len(arrays["user"])
+    n = len(arrays["user_id"])
     lengths = {"by_user.indptr": users + 1, "by_item.indptr": items + 1}
     for name, array in arrays.items():
         if array.shape != (lengths.get(name, n),) or array.dtype != ARRAYS[name]:
@@ -207,7 +213,7 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
             array[0] == 0 and array[-1] == n and np.all(array[1:] >= array[:-1])
         ):
             raise ValueError("rows that lead nowhere")
-    columns = (arrays["user"], arrays["item"], arrays["rating"], arrays.get("timestamp"))
+    columns = (arrays["user_id"], arrays["item_id"], arrays["rating"], arrays.get("timestamp"))
     ratings = Ratings(*columns, user_ids, item_ids, RatingScale(*manifest["scale"])).sorted_as(
         *(Rows(*(arrays[f"{way}.{part}"] for part in Rows._fields)) for way in WAYS)
     )
@@ -215,7 +221,7 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
         release(array)
     os.utime(entry / "manifest.json")
     catalog = Catalog(item_ids, tables["items"].drop("id"), tuple(manifest["genres"]))
-    return Dataset(ratings, catalog, tables.get("users"))
+    return Dataset(ratings, catalog, tables.get("user_attributes"))
 
 
 def _add_up(path: Path, array: Array) -> tuple[str, int, int]:

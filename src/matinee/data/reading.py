@@ -29,7 +29,7 @@ from matinee.errors import DataError, SettingError
 from matinee.kernels.csr import Empty
 from matinee.progress import progress
 
-DUPLICATES = ("refuse", "last", "mean")
+DUPLICATES = ("error", "last", "mean")
 RATINGS_FILES = ("u.data", "ratings.dat", *(f"ratings{suffix}" for suffix in SUFFIXES))
 
 
@@ -51,12 +51,12 @@ def read(
         pandas frame.
     columns : dict, optional
         For one's own tables, which column plays which part, where it cannot be guessed:
-        ``{"user": "reader", "item": "book", "rating": "grade"}``; further parts are
+        ``{"user_id": "reader", "item_id": "book", "rating": "grade"}``; further parts are
         `timestamp`, `title`, `genres`, `year`.
     scale : (low, high) or (low, high, step), optional
         The stars one may give. MovieLens editions know theirs; otherwise it is taken from the
         stars themselves.
-    duplicates : {"refuse", "last", "mean"}, optional
+    duplicates : {"error", "last", "mean"}, optional
         What to do when a user rated a movie twice: refuse the table, keep the latest (by
         time, else by row), or average. By default, like the two above, what was said when the
         data were added to the cache, else refuse.
@@ -71,7 +71,7 @@ def read(
     Examples
     --------
     >>> import polars as pl
-    >>> table = pl.DataFrame({"user": ["ann", "ann", "bob"], "film": [1, 2, 1], "rating": [4, 5, 3]})
+    >>> table = pl.DataFrame({"user_id": ["ann", "ann", "bob"], "film": [1, 2, 1], "rating": [4, 5, 3]})
     >>> data = read(table)
     >>> len(data), data.ratings.user_ids.values.to_list(), str(data.ratings.scale)
     (3, ['ann', 'bob'], '3 to 5 in steps of 1')
@@ -80,7 +80,7 @@ def read(
     kept = cache.kept_reading(path) if path else {}
     columns = columns or kept.get("columns", {})
     scale = scale or kept.get("scale")
-    duplicates = duplicates or kept.get("duplicates", "refuse")
+    duplicates = duplicates or kept.get("duplicates", "error")
     if duplicates not in DUPLICATES:
         raise SettingError(f"duplicates is one of {', '.join(DUPLICATES)}, not {duplicates!r}.")
     if scale is not None and not isinstance(scale, RatingScale):
@@ -158,7 +158,7 @@ def _ratings_file(folder: Path, called: str | None = None) -> Path:
         path
         for pattern in ("*", "*/*")
         for path in sorted(folder.glob(pattern))
-        if path.suffix in SUFFIXES and not path.name.lower().startswith(("items", "readme"))
+        if path.suffix in SUFFIXES and not path.name.lower().startswith(("movies", "readme"))
     ]
     if len(tables) == 1:
         return tables[0]

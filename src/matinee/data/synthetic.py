@@ -103,7 +103,7 @@ def generate(*, users: int, items: int, ratings: int, seed: int = 0) -> tuple[Da
         item,
         values,
         timestamp,
-        IdMap(pl.Series("user", np.arange(1, users + 1))),
+        IdMap(pl.Series("user_id", np.arange(1, users + 1))),
         catalog.ids,
         RatingScale(0.5, 5, 0.5),
     )
@@ -185,9 +185,9 @@ def _catalog(genres: Bools, rng: np.random.Generator) -> Catalog:
         f"{f' {part + 1}' if part else ''} ({year})"
         for word, part, year in zip(order.tolist(), sequel.tolist(), years.tolist(), strict=True)
     ]
-    ids = pl.Series("item", np.arange(1, items + 1))
+    ids = pl.Series("item_id", np.arange(1, items + 1))
     names_of = [[GENRES[g] for g in np.flatnonzero(row)] for row in genres]
-    described = pl.DataFrame({"item": ids, "title": titles, "genres": names_of})
+    described = pl.DataFrame({"item_id": ids, "title": titles, "genres": names_of})
     return Catalog.build(IdMap(ids), described)
 
 

@@ -14,17 +14,17 @@ from matinee.errors import DataError, SettingError
 from matinee.kernels.csr import Empty
 
 COMMON_NAMES: dict[str, tuple[str, ...]] = {
-    "user": ("user", "userid", "user", "viewerid", "customer", "customerid", "member", "uid",
-             "u"),
-    "item": ("item", "itemid", "item", "movieid", "film", "filmid", "product", "productid",
-             "isbn", "asin", "iid", "i"),
-    "rating": ("rating", "rating", "score", "ratings", "overall", "value", "bookrating", "r"),
+    "user_id": ("user", "userid", "viewer", "viewerid", "customer", "customerid", "member", "uid",
+                "u"),
+    "item_id": ("item", "itemid", "movie", "movieid", "film", "filmid", "product", "productid",
+                "isbn", "asin", "iid", "i"),
+    "rating": ("stars", "rating", "score", "ratings", "overall", "value", "bookrating", "r"),
     "timestamp": ("timestamp", "time", "date", "datetime", "ratedat", "unixreviewtime", "ts", "t"),
     "title": ("title", "movietitle", "itemtitle", "name", "moviename"),
     "genres": ("genres", "genre", "categories", "tags"),
     "year": ("year", "releaseyear"),
 }  # fmt: skip
-REQUIRED = ("user", "item", "rating")
+REQUIRED = ("user_id", "item_id", "rating")
 STORED: dict[str, tuple[Callable[..., pl.LazyFrame], str]] = {
     ".parquet": (pl.scan_parquet, "Parquet"),
     ".arrow": (pl.scan_ipc, "Arrow"),
@@ -40,7 +40,7 @@ def read_own_file(path: Path, columns: Mapping[str, str], empty: Empty = np.empt
     for suffix in SUFFIXES:
         beside = path.with_name(f"movies{suffix}")
         if parts.items is None and beside.exists() and beside != path:
-            items, where = _read_any(beside, columns, ("item",))
+            items, where = _read_any(beside, columns, ("item_id",))
             return ParsedTable(parts.ratings, parts.origin, _items(items, where), where)
     return parts
 
@@ -88,7 +88,7 @@ def match_columns(
     Examples
     --------
     >>> match_columns(["User ID", "Film", "Score"], {}, REQUIRED, "t.csv")
-    {'user': 'User ID', 'item': 'Film', 'stars': 'Score'}
+    {'user_id': 'User ID', 'item_id': 'Film', 'rating': 'Score'}
     """
     for ours, theirs in columns.items():
         if ours not in COMMON_NAMES:
@@ -199,7 +199,7 @@ def _guess_types(path: Path, separator: str, ours: dict[str, str]) -> Schema:
 
 
 def _parts(table: pl.DataFrame, origin: Origin) -> ParsedTable:
-    for name in ("user", "item"):
+    for name in ("user_id", "item_id"):
         table = table.with_columns(id_column(table[name], origin).alias(name))
     if "timestamp" in table.columns:
         table = table.with_columns(unix_seconds(table["timestamp"], origin).alias("timestamp"))
@@ -210,16 +210,16 @@ def _parts(table: pl.DataFrame, origin: Origin) -> ParsedTable:
     if "title" in table.columns or "genres" in table.columns:
         if "year" in table.columns:  # before rows go, so that a bad one is named rightly
             table = table.with_columns(_years(table["year"], origin).alias("year"))
-        items = _items(table.unique("item", keep="first", maintain_order=True), origin)
-    ratings = ["user", "item", "rating", "timestamp"]
+        items = _items(table.unique("item_id", keep="first", maintain_order=True), origin)
+    ratings = ["user_id", "item_id", "rating", "timestamp"]
     return ParsedTable(
         table.select(name for name in ratings if name in table.columns), origin, items
     )
 
 
 def _items(table: pl.DataFrame, origin: Origin) -> pl.DataFrame:
-    """Columns `item` and those of `title`, `genres`, `year` that there are."""
-    table = table.with_columns(id_column(table["item"], origin).alias("item"))
+    """Columns `item_id` and those of `title`, `genres`, `year` that there are."""
+    table = table.with_columns(id_column(table["item_id"], origin).alias("item_id"))
     if "title" in table.columns:
         table = table.with_columns(pl.col("title").cast(pl.String))
     if "genres" in table.columns:
@@ -232,7 +232,7 @@ def _items(table: pl.DataFrame, origin: Origin) -> pl.DataFrame:
     if "year" in table.columns:
         table = table.with_columns(_years(table["year"], origin).alias("year"))
     return table.select(
-        name for name in ("item", "title", "genres", "year") if name in table.columns
+        name for name in ("item_id", "title", "genres", "year") if name in table.columns
     )
 
 

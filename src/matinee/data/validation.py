@@ -39,7 +39,7 @@ def check_ratings(
     Parameters
     ----------
     table : polars.DataFrame
-        Columns `user`, `item`, `values` and perhaps `timestamp`.
+        Columns `user_id`, `item_id`, `values` and perhaps `timestamp`.
     origin : Origin
     scale : RatingScale or None
         None: take it from the stars themselves.
@@ -73,7 +73,7 @@ def _cell_problems(table: pl.DataFrame, positive_ids: bool) -> Iterator[tuple[st
     if "timestamp" in table.columns:
         far = table["timestamp"].abs() > LAST_SECOND
         yield "timestamp", far, "{} is not in Unix seconds"
-    for column in ("user", "item"):
+    for column in ("user_id", "item_id"):
         if table[column].dtype == pl.String:
             yield column, table[column].str.strip_chars() == "", "the id is empty"
             unprintable = table[column].str.contains(r"[\p{Cc}\p{Cf}\u2028\u2029]")

@@ -156,7 +156,9 @@ def leave_one_out(dataset: Dataset, *, min_rating: float | None = None) -> Ranki
     Others may have rated later than the judged moment: training knows the future of everyone
     else (`temporal` does not).
     """
-    return replace(holdout(*dataset.split("last"), min_rating=min_rating), protocol="leave-one-out")
+    return replace(
+        holdout(*dataset.split("leave-last-out"), min_rating=min_rating), protocol="leave-one-out"
+    )
 
 
 def temporal(
@@ -168,7 +170,7 @@ def temporal(
     on data leakage in recommender system offline evaluation"). Only users with ratings on both
     sides are judged; in data where everybody rates in one sitting, these are few.
     """
-    parts = dataset.split("time", test_fraction=test_fraction)
+    parts = dataset.split("temporal", test_fraction=test_fraction)
     return replace(holdout(*parts, min_rating=min_rating), protocol="time")
 
 

@@ -204,7 +204,7 @@ PRESETS = (
         differs="weight decay and a falling learning rate, without which it learns by heart; "
         "64 factors beside the smallest tower; batches of 1024; no pre-training",
         steps=(PresetStage("NeuMF", None, _NCF),),
-        split=Split("last"),
+        split=Split("leave-last-out"),
         ncf=True,
     ),
 )

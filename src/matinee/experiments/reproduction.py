@@ -102,7 +102,7 @@ class RunSpec:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = write_generated(Path(folder) / "data", users=60, items=50, ratings=1500)
         ...     data = matinee.read(f"{folder}/data")
-        ...     done = train_and_evaluate(data, matinee.Bias(), Split("last"))
+        ...     done = train_and_evaluate(data, matinee.Bias(), Split("leave-last-out"))
         ...     run = done.model.save(f"{folder}/run")
         ...     again = RunSpec.of(run).again().model.save(f"{folder}/again")
         ...     diff_runs(run, again)

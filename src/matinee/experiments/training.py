@@ -21,7 +21,7 @@ from matinee.models.recommender import Recommender
 from matinee.progress import compilation_announced
 
 VALIDATION_FRACTION = 0.1  # of the training part, where training stops early
-SIZED = ("random", "time")  # splits that ask for a fraction
+SIZED = ("random", "temporal")  # splits that ask for a fraction
 MAX_EVAL_USERS = 5_000  # users whose lists are judged after training
 ENVIRONMENT_PACKAGES = ("matinee", "numpy", "numba")
 
@@ -128,7 +128,7 @@ def train_and_evaluate(
     >>> import matinee
     >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> result = train_and_evaluate(data, matinee.Bias(), Split("last"), ranking=matinee.EASE())
+    >>> result = train_and_evaluate(data, matinee.Bias(), Split("leave-last-out"), ranking=matinee.EASE())
     >>> result.train_ratings, result.test.ratings, result.lists.users
     (1440, 60, 60)
     """

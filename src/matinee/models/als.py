@@ -74,7 +74,7 @@ class ALS:
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> model = ALS(factors=4, iterations=3).fit(data)
     >>> model.recommend(1, n=2).columns
-    ['item', 'title', 'genres', 'stars', 'score']
+    ['item_id', 'title', 'genres', 'stars', 'score']
     """
 
     factors: int = 64

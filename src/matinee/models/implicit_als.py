@@ -87,7 +87,7 @@ class ImplicitALS:
     >>> model.scores(1).shape
     (50,)
     >>> model.recommend(1, n=2).columns
-    ['item', 'title', 'genres', 'score']
+    ['item_id', 'title', 'genres', 'score']
     """
 
     factors: int = 128

@@ -70,7 +70,7 @@ class Recommender:
     >>> model.recommend([1, 2], n=3, genres="Comedy").height
     6
     >>> model.similar_items(data.catalog.titles[0], n=3).columns
-    ['item', 'title', 'genres', 'similarity', 'ratings']
+    ['item_id', 'title', 'genres', 'similarity', 'ratings']
     >>> ann = model.fold_in({data.catalog.titles[0]: 5, 2: 1.5})
     >>> ann
     UserProfile(2 ratings)
@@ -345,7 +345,7 @@ class Recommender:
         labels = (
             pl.Series(range(len(user_batch))) if new else self.user_ids.values[user_batch.codes]
         )
-        return found.insert_column(0, labels[who].alias("user"))
+        return found.insert_column(0, labels[who].alias("user_id"))
 
     def similar_items(
         self,
@@ -507,7 +507,7 @@ def parts_of_a_score(
     order = np.argsort(-np.abs(from_ratings), kind="stable")
     interactions = catalog.rows(user_batch.interactions.indices[order]).select(
         part=pl.lit("rating"),
-        item="item",
+        item_id="item_id",
         title="title",
         values=pl.Series(user_batch.interactions.values[order]),
         contribution=pl.Series(from_ratings[order]),

@@ -51,9 +51,9 @@ def write_files(model: Recommender, folder: Path) -> None:
         )
     ratings = dict(zip(RATINGS, map(np.ascontiguousarray, model.interactions), strict=True))
     save_file(ratings, folder / "ratings.safetensors")
-    items = model.catalog.frame.select(model.items.alias("item"), pl.all())
+    items = model.catalog.frame.select(model.items.alias("item_id"), pl.all())
     items.write_parquet(folder / "items.parquet")
-    pl.DataFrame({"user": model.user_ids.values}).write_parquet(folder / "users.parquet")
+    pl.DataFrame({"user_id": model.user_ids.values}).write_parquet(folder / "users.parquet")
     model.history.write_ndjson(folder / "history.jsonl")
 
 
@@ -138,8 +138,8 @@ def _assemble(manifest: Mapping[str, Any], files: Mapping[str, memoryview]) -> R
         head.check(users, items, len(genres))
         heads[f"{name}_head"] = head
     table = pl.read_parquet(bytes(files["items.parquet"]))
-    catalog = Catalog.build(IdMap(table["item"]), table)
-    user_ids = IdMap(pl.read_parquet(bytes(files["users.parquet"]))["user"])
+    catalog = Catalog.build(IdMap(table["item_id"]), table)
+    user_ids = IdMap(pl.read_parquet(bytes(files["users.parquet"]))["user_id"])
     if (len(user_ids), len(catalog)) != (users, items):
         raise ValueError("a table has other rows than it says")
     return Recommender(

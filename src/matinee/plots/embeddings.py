@@ -228,7 +228,7 @@ def _drawn(points: pl.DataFrame) -> pl.DataFrame:
     few = _labelled(places, NON_HYPERPARAMETERS * NARROW_APART, [])
     label[_labelled(places, NON_HYPERPARAMETERS, few)] = 2
     label[few] = 1
-    return points.drop("item").with_columns(label=pl.Series(label))
+    return points.drop("item_id").with_columns(label=pl.Series(label))
 
 
 def _labelled(places: F64, apart: F64, chosen: list[int]) -> list[int]:

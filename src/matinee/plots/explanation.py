@@ -105,5 +105,5 @@ def explanation_chart(parts: pl.DataFrame, title: str, head: str, most: int = 10
 def _told_apart() -> pl.Expr:
     """Titles, with the id where several movies have the same."""
     twice = pl.col("title").is_duplicated()
-    longer = pl.format("{} [{}]", "title", "item")
+    longer = pl.format("{} [{}]", "title", "item_id")
     return pl.when(twice).then(longer).otherwise("title")

@@ -78,7 +78,7 @@ def write_dataset_report(dataset: Dataset, path: str | Path) -> Path:
         Of the HTML file.
     """
     summary = describe(dataset)
-    items = {"item": "id", "title": "title", "genres": "genres"}
+    items = {"item_id": "id", "title": "title", "genres": "genres"}
     ratings = {name: name for name in summary.first_ratings.columns}
     rows = Section(
         "First rows",
@@ -88,10 +88,10 @@ def write_dataset_report(dataset: Dataset, path: str | Path) -> Path:
                     pl.selectors.datetime().dt.to_string("%Y-%m-%d")
                 ),
                 ratings,
-                {"user": "", "item": "", "rating": "g"},
+                {"user_id": "", "item_id": "", "rating": "g"},
                 "Ratings",
             ),
-            table(summary.first_items, items, {"item": ""}, "Movies"),
+            table(summary.first_items, items, {"item_id": ""}, "Movies"),
         ],
     )
     terms = f"Terms: {summary.licence}." if summary.licence else "Terms of use are not known."
@@ -164,10 +164,10 @@ def _cards(clusters: Clusters) -> list[Card]:
 
 def neighbours_section(near: pl.DataFrame) -> Section:
     """The nearest movies by each head, side by side."""
-    heads = [name for name in near.columns if name not in ("item", "place")]
+    heads = [name for name in near.columns if name not in ("item_id", "place")]
     cards = [
         Card(str(item), "", {f"by the {head}": rows[head].to_list() for head in heads})
-        for (item,), rows in near.group_by("item", maintain_order=True)
+        for (item,), rows in near.group_by("item_id", maintain_order=True)
     ]
     text = (
         "The rating head learned from stars: near is what the same people like. The ranking head "
@@ -247,12 +247,12 @@ def user_section(model: Recommender, user: Any, layout: Projection | None = None
     ]
     blocks += tastes[1:]
     if layout is not None:
-        listed = model.catalog.ids.codes(found["item"].to_list())
+        listed = model.catalog.ids.codes(found["item_id"].to_list())
         blocks.append(figure(user_on_map(layout, profile.items, listed)))
     if found.height:
         head = "ranking" if model.ranking_head else "rating"
         try:
-            parts = model.explain(user, found["item"][0], head=head)
+            parts = model.explain(user, found["item_id"][0], head=head)
         except SettingError:  # a network's scores do not come apart
             return Section(_name(user), blocks)
         blocks.append(figure(explanation_chart(parts, found["title"][0], head)))

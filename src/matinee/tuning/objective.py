@@ -122,7 +122,7 @@ def validation_splits(train: Dataset, how: str, seed: int) -> list[Part]:
     train : Dataset
         The training part of the split that the winner is tested on.
     how : str
-        ``"random"``: a tenth of the ratings; ``"time"``: the latest tenth; ``"5-fold"`` and so on:
+        ``"random"``: a tenth of the ratings; ``"temporal"``: the latest tenth; ``"5-fold"`` and so on:
         each fold in turn.
     seed : int
 
@@ -138,12 +138,14 @@ def validation_splits(train: Dataset, how: str, seed: int) -> list[Part]:
     SettingError
         If there is no such validation.
     """
-    if how in ("random", "time"):
+    if how in ("random", "temporal"):
         try:
             return [train.split(how, test_fraction=VALIDATION_FRACTION, seed=seed)]
         except SettingError as problem:
             raise SettingError(f"For the validation part: {problem}") from None
     folds = FOLDS.fullmatch(how)
     if not folds:
-        raise SettingError(f"validation is random, time or K-fold (such as 5-fold), not {how!r}.")
+        raise SettingError(
+            f"validation is random, temporal or K-fold (such as 5-fold), not {how!r}."
+        )
     return list(train.folds(int(folds[1]), seed))

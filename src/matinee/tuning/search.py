@@ -228,7 +228,7 @@ def tune(
     split : Split, optional
         By default a random tenth is the test part.
     validation : str
-        ``"random"``, ``"time"``, or ``"5-fold"`` and so on.
+        ``"random"``, ``"temporal"``, or ``"5-fold"`` and so on.
     study : path, optional
         The study's folder; by default one under `STUDIES`.
     run : path, optional

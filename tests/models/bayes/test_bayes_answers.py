@@ -180,7 +180,7 @@ def test_the_average_scores_as_the_draws_expect(bayes, pairs):
 def test_lists_likeness_and_reasons_work(bayes):
     listed = bayes.recommend(1, n=5)
     assert listed["score"].is_sorted(descending=True)
-    codes = bayes.catalog.ids.codes(listed["item"])
+    codes = bayes.catalog.ids.codes(listed["item_id"])
     assert listed["score"].to_numpy() == pytest.approx(bayes.scores(1)[codes], abs=1e-4)
     assert listed["rating"].to_numpy() == pytest.approx(np.clip(listed["score"], 0.5, 5), abs=1e-5)
     assert bayes.item_factors().shape == (200, 3)

@@ -96,10 +96,10 @@ def features_of_users(train: Dataset, names: Iterable[str]) -> Features:
     ``"rated"`` has ``1 / sqrt(n)`` for each of n movies (SVD++: Koren 2008).
     """
     ratings, groups = train.ratings, {}
-    if "traits" in names and train.users is not None:
+    if "traits" in names and train.user_attributes is not None:
         for trait in TRAITS:
-            if trait in train.users.columns:
-                column = train.users[trait]
+            if trait in train.user_attributes.columns:
+                column = train.user_attributes[trait]
                 known = column.drop_nulls().to_numpy()
                 kinds = known // YEARS_OF_AGE if trait == "age" else known
                 groups[trait] = _one_of_each(np.flatnonzero(column.is_not_null()), kinds)

@@ -50,7 +50,7 @@ class BPR(GradientEstimator):
     >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> BPR(factors=4, epochs=2, device="cpu").fit(data).recommend(1, n=2).columns
-    ['item', 'title', 'genres', 'score']
+    ['item_id', 'title', 'genres', 'score']
     """
 
     factors: int = 64

@@ -145,7 +145,7 @@ class GMF(CollaborativeEstimator):
     >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> GMF(factors=4, epochs=2, device="cpu").fit(data).recommend(1, n=2).columns
-    ['item', 'title', 'genres', 'score']
+    ['item_id', 'title', 'genres', 'score']
     """
 
     factors: int = 32
