@@ -6,7 +6,7 @@ rich is imported only when there is something to show.
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,98 +15,151 @@ PATIENCE = 2.0  # seconds of silence before a bar appears
 Tick = Callable[[float, str], None]
 """`tick(done, note)`: how much of the total is done, and a few words beside the bar."""
 
-
-def _silent(done: float, note: str) -> None:
-    """A tick that shows nothing."""
-
-
-_beside: Callable[[str], None] | None = None  # puts words beside the bar that is there
+_bar: "_Bar | None" = None  # the one on the terminal, if there is one
+_compilation_announced = False
 
 
 @contextmanager
-def progress(what: str, total: float | None = None, unit: str = "") -> Iterator[Tick]:
-    """Show a bar for `what` on stderr once it has lasted two seconds.
+def progress(description: str, total: float | None = None, unit: str = "") -> Iterator[Tick]:
+    """Show a bar on stderr once the work in this block has lasted two seconds.
 
     Work inside of other work has no bar of its own: it is a few words beside the outer one.
 
     Parameters
     ----------
-    what : str
+    description : str
         What is being done, such as ``"Training"``.
     total : float
         The amount of work; `tick` reports amounts up to this. None if it is not known.
     unit : str
-        ``"bytes"`` shows amounts as file sizes with a speed; otherwise plain numbers.
+        ``"bytes"`` shows amounts as file sizes with a speed; otherwise a percentage is shown.
     """
-    global _beside
+    global _bar
     if not sys.stderr.isatty():
-        yield _silent
-        return
-    if _beside is not None:
-        yield _in_words(_beside, what, total)
-        return
-    bar: Any = None
-    task: Any = None
-    latest: tuple[float, str] = 0, ""  # its own
-    inner = ""  # of work inside
+        yield lambda done, note: None
+    elif _bar is not None:
+        yield _bar.inner_tick(description, total)
+    else:
+        _bar = _Bar(description, total, unit)
+        try:
+            yield _bar.tick
+        finally:
+            _bar.stop()
+            _bar = None
 
-    def show() -> None:
-        nonlocal bar, task
-        shown = _bar(unit)
-        task = shown.add_task(what, total=total, completed=latest[0], note=words())
-        shown.start()
-        bar = shown
 
-    def tick(done: float, note: str) -> None:
-        nonlocal latest, inner
-        latest, inner = (done, note), ""
-        update()
+class _Bar:
+    """A bar that appears after `PATIENCE` by a timer, since the first step may be long."""
 
-    def beside(note: str) -> None:
-        nonlocal inner
-        inner = note
-        update()
+    def __init__(self, description: str, total: float | None, unit: str) -> None:
+        self.description, self.total, self.unit = description, total, unit
+        self.done, self.note, self.inner_note = 0.0, "", ""
+        self.display: Any = None
+        self.timer = threading.Timer(PATIENCE, self.show)
+        self.timer.daemon = True
+        self.timer.start()
 
-    def update() -> None:
-        if bar is not None:
-            bar.update(task, completed=latest[0], note=words())
+    def show(self) -> None:
+        display = _display(self.total is not None, self.unit)
+        display.add_task(self.description, total=self.total, completed=self.done, note=self.words())
+        display.start()
+        self.display = display
 
-    def words() -> str:
-        return "  ".join(filter(None, (latest[1], inner)))
+    def tick(self, done: float, note: str) -> None:
+        self.done, self.note, self.inner_note = done, note, ""
+        self.update()
 
-    # on its own clock: the first step alone may take longer than anybody's patience
-    timer = threading.Timer(PATIENCE, show)
-    timer.daemon = True
-    timer.start()
-    _beside = beside
-    try:
-        yield tick
-    finally:
-        _beside = None
-        timer.cancel()
-        timer.join()
-        if bar is not None:
-            bar.stop()
+    def inner_tick(self, description: str, total: float | None) -> Tick:
+        def tick(done: float, note: str) -> None:
+            amount = f" {done / total:.0%}" if total else ""
+            self.inner_note = f"{description}{amount}  {note}"
+            self.update()
+
+        return tick
+
+    def update(self) -> None:
+        if self.display is not None:
+            self.display.update(self.display.task_ids[0], completed=self.done, note=self.words())
+
+    def words(self) -> str:
+        return "  ".join(filter(None, (self.note, self.inner_note)))
+
+    def stop(self) -> None:
+        self.timer.cancel()
+        self.timer.join()
+        if self.display is not None:
+            self.display.stop()
+
+
+def _display(has_total: bool, unit: str) -> Any:
+    """Columns for a terminal of 80 columns; the note is cut where it does not fit."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.table import Column
+
+    amount = [TextColumn("{task.percentage:>3.0f}%")] if has_total else []
+    if unit == "bytes":
+        amount = [DownloadColumn(), TransferSpeedColumn()]
+    return Progress(
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(max_width=28, no_wrap=True, overflow="ellipsis"),
+        ),
+        BarColumn(bar_width=12),
+        *amount,
+        TimeRemainingColumn(),
+        TextColumn(
+            "{task.fields[note]}",
+            markup=False,
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
+        console=Console(stderr=True),
+        transient=True,
+        expand=True,
+    )
+
+
+def metrics_note(row: Mapping[str, Any]) -> str:
+    """The metrics in a row of a training's history, short enough for the space beside a bar.
+
+    Examples
+    --------
+    >>> metrics_note({"iteration": 3, "loss": 0.61234, "train_rmse": 0.77123, "test_rmse": 0.87123})
+    'loss 0.6123  RMSE 0.7712 train, 0.8712 test'
+    """
+    notes = [f"loss {row['loss']:.4g}"] if "loss" in row else []
+    for suffix, label in (("_rmse", "RMSE"), ("_hit_rate", "HR")):
+        values = {name: row.get(name + suffix) for name in ("train", "validation", "test")}
+        shown = [f"{x:.4f} {name}" for name, x in values.items() if x is not None and x == x]
+        notes += [f"{label} {', '.join(shown)}"] if shown else []
+    return "  ".join(notes)
 
 
 @contextmanager
 def compilation_announced() -> Iterator[None]:
-    """Say on stderr that kernels are being compiled, if they are.
+    """Say on stderr, once a process, that kernels are being compiled, if they are.
 
     numba compiles a kernel at its first call and keeps the result on disk, so
     this shows at the very first run only.
     """
-    if not sys.stderr.isatty():
+    if _compilation_announced or not sys.stderr.isatty():
         yield
         return
     from numba.core import event
 
     class Announcer(event.Listener):
-        announced = False
-
         def on_start(self, event: Any) -> None:
-            if not self.announced:
-                self.announced = True
+            global _compilation_announced
+            if not _compilation_announced:
+                _compilation_announced = True
                 print("Compiling for this machine (first run only) ...", file=sys.stderr)
 
         def on_end(self, event: Any) -> None:
@@ -118,38 +171,3 @@ def compilation_announced() -> Iterator[None]:
         yield
     finally:
         event.unregister("numba:compile", announcer)  # type: ignore[no-untyped-call]
-
-
-def _in_words(say: Callable[[str], None], what: str, total: float | None) -> Tick:
-    """A tick that says how far work inside of other work is."""
-
-    def tick(done: float, note: str) -> None:
-        say(f"{what} {done / total:.0%}  {note}" if total else f"{what}  {note}")
-
-    return tick
-
-
-def _bar(unit: str) -> Any:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    amount = (
-        [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
-    )
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        *amount,
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-        console=Console(stderr=True),
-        transient=True,
-    )
