@@ -98,15 +98,16 @@ def _display(has_total: bool, unit: str) -> Any:
         BarColumn,
         DownloadColumn,
         Progress,
+        ProgressColumn,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
     from rich.table import Column
 
-    amount = [TextColumn("{task.percentage:>3.0f}%")] if has_total else []
-    if unit == "bytes":
-        amount = [DownloadColumn(), TransferSpeedColumn()]
+    amount: list[ProgressColumn] = [DownloadColumn(), TransferSpeedColumn()]
+    if unit != "bytes":
+        amount = [TextColumn("{task.percentage:>3.0f}%")] if has_total else []
     return Progress(
         TextColumn(
             "{task.description}",
