@@ -27,7 +27,7 @@ from matinee.data.cache import cache_folder
 from matinee.evaluation import evaluate, evaluate_ranking, read_negatives
 from matinee.experiments import Split, get_preset, run_preset
 from matinee.models.neural import MatrixFactorization
-from matinee.models.registry import estimator_from_params
+from matinee.models.registry import estimator_from_config
 
 PARTS = ("factorization", "embedding", "course", "speed", "neumf")
 SEEDS = 5  # of the course's recipe: its spread is what "equal" is measured by
@@ -168,7 +168,7 @@ def course(plot=None):
     for name in ("google-course", "google-course-regularized"):
         recorded = get_preset(name).steps[0].rating_head
         for seed in range(SEEDS):
-            estimator = estimator_from_params({**recorded, "seed": seed, "device": "cpu"})
+            estimator = estimator_from_config({**recorded, "seed": seed, "device": "cpu"})
             history = estimator.fit(train, test=test).history
             pair = {
                 "here": (history["test_rmse"] ** 2).to_list(),
@@ -219,7 +219,7 @@ def draw(curves, path):
 def neumf():
     """The recipe `neumf` on the NCF paper's own training part and test lists."""
     task = read_negatives(matinee.read("ml-1m"), cache_folder() / "ncf-ml-1m")
-    estimator = estimator_from_params(get_preset("neumf").steps[0].ranking_head)
+    estimator = estimator_from_config(get_preset("neumf").steps[0].ranking_head)
     started = time.perf_counter()
     metrics = evaluate_ranking(estimator.fit(task.train), task)
     return {

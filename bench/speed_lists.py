@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from matinee.models import Recommender
-from matinee.storage.runs import load
+from matinee.models.loading import load
 from peers import run_peer
 
 ROUNDS = 3

@@ -43,7 +43,7 @@ def _by_hand(
         user_params=np.hstack([bias[0], tastes]).astype(np.float32),
         item_params=np.hstack([bias[1], item_factors]),
         user_prior=np.zeros(1 + width, np.float32),
-        genre_rows=np.zeros((1, 1 + width), np.float32),
+        item_prior=np.zeros((1, 1 + width), np.float32),
         regularization=1.0,
         exponent=0.0,
         estimator={"name": "by hand"},

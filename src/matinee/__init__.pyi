@@ -3,8 +3,9 @@ from .errors import MatineeError
 from .evaluation import evaluate
 from .experiments import compare, cross_validate
 from .models import ALS, EASE, BayesianMF, Bias, ImplicitALS, Popularity, Recommender, UserProfile
+from .models.loading import load
 from .models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
-from .storage.runs import load
+from .storage.checkpoint import Checkpoint
 from .tuning import tune
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "MLP",
     "BayesianMF",
     "Bias",
+    "Checkpoint",
     "Dataset",
     "ImplicitALS",
     "MatineeError",

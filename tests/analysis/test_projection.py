@@ -83,7 +83,7 @@ def test_points_tell_what_is_known_of_each_movie(bundles, flat):
     assert flat.points["item_id"].to_list() == (flat.space.codes + 1).tolist()
     given = {}
     for user in model.user_ids.values:
-        interactions = model.user(user)
+        interactions = model.user_profile(user)
         for item, values in zip(
             interactions.items.tolist(), interactions.values.tolist(), strict=True
         ):

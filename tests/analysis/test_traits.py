@@ -63,7 +63,7 @@ def test_shares_of_users_are_counted(model):
     found = traits.of_users(model.interactions)
     assert found.shape == (len(model.user_ids), len(traits.names))
     for user in (0, 17, 299):
-        interactions = model.user(user + 1).items.tolist()
+        interactions = model.user_profile(user + 1).items.tolist()
         for at, name in enumerate(traits.names):
             those = sum(name in has(traits, item) for item in interactions)
             assert found[user, at] == pytest.approx(those / len(interactions))

@@ -21,7 +21,7 @@ def counted(model, interactions):
     everybody = []
     for at, user in enumerate(model.user_ids.values):
         if model.interactions.indptr[at] < model.interactions.indptr[at + 1]:
-            one = model.user(user)
+            one = model.user_profile(user)
             everybody.append(dict(zip(one.items.tolist(), one.values.tolist(), strict=True)))
     for name, kind, column in zip(traits.names, traits.kinds, traits.matrix.T, strict=True):
         own = set(np.flatnonzero(column).tolist())
@@ -47,7 +47,7 @@ def compare(found, rows):
 
 @pytest.mark.parametrize("user", [1, 77])
 def test_taste_is_counted(model, user):
-    profile = model.user(user)
+    profile = model.user_profile(user)
     interactions = dict(zip(profile.items.tolist(), profile.values.tolist(), strict=True))
     compare(genre_profile(model, user), counted(model, interactions))
 
@@ -60,7 +60,7 @@ def test_taste_of_somebody_new_is_that_of_their_ratings(model):
 def test_taste_of_somebody_with_a_single_rating(by_hand):
     genres = [["War"], ["Drama"], ["War", "Drama"], []]
     model = by_hand(np.eye(4), seen=[[2], [0, 1, 3], []], genres=genres)
-    values = float(model.user(1).values[0])
+    values = float(model.user_profile(1).values[0])
     found = genre_profile(model, 1)
     compare(found, counted(model, {2: values}))
     assert found.filter(pl.col("kind") == "genre")["share"].to_list() == [1, 1]
@@ -117,7 +117,7 @@ def test_reasons_are_the_ratings_that_add_most(both, because):
 
 def test_reasons_by_values_leave_out_what_speaks_against_and_what_is_general(model):
     found = explain_recommendations(model, 5, 20, 1000)
-    interactions = {model.catalog.titles[code] for code in model.user(5).items}
+    interactions = {model.catalog.titles[code] for code in model.user_profile(5).items}
     some = [set(titles) for titles in found["because"]]
     assert all(titles <= interactions for titles in some)
     assert any(titles < interactions for titles in some)
@@ -126,7 +126,7 @@ def test_reasons_by_values_leave_out_what_speaks_against_and_what_is_general(mod
 def test_reasons_of_item_weights_are_the_movies_most_watched_together(parts):
     model = EASE(regularization=20).fit(parts[0])
     found = explain_recommendations(model, 3, 5, 2)
-    interactions = model.user(3).items.tolist()
+    interactions = model.user_profile(3).items.tolist()
     for item, titles in found.select("item_id", "because").rows():
         weights = {
             model.catalog.titles[j]: float(model.ranking_head.weights[j, item - 1])

@@ -552,4 +552,6 @@ def test_a_training_user_is_asked_about_by_their_trained_vector(shell):
     title = wanted["title"][0]
     parts = shell.json("explain", "runs/own", title, "--user", 7, "--by", "rating")
     assert "training" in [part["part"] for part in parts["parts"]]
-    assert parts["score"] == pytest.approx(float(model.scores(7, head="rating")[model.item(title)]))
+    assert parts["score"] == pytest.approx(
+        float(model.scores(7, head="rating")[model.item_index(title)])
+    )

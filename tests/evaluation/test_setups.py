@@ -12,7 +12,7 @@ from matinee.errors import SettingError
 from matinee.evaluation import evaluate_ranking, sampled_negatives
 from matinee.experiments import PRESETS, Preset, PresetStage, Split, get_preset, run_preset
 from matinee.models import ALS, EASE, Bias, ImplicitALS
-from matinee.models.registry import NEURAL, estimator_from_params
+from matinee.models.registry import NEURAL, estimator_from_config
 
 needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is an extra")
 
@@ -55,7 +55,7 @@ def test_every_step_names_estimators_that_can_be_built(preset):
     for step in preset.steps:
         assert recorded(step)
         for params in recorded(step):
-            estimator = estimator_from_params(params)
+            estimator = estimator_from_config(params)
             assert type(estimator).__name__ == params["name"]
             for name, value in params.items():
                 assert name == "name" or getattr(estimator, name) == value
@@ -110,7 +110,7 @@ PUBLISHED = {
 def test_the_settings_are_those_that_were_published(name):
     preset = get_preset(name)
     (step,) = preset.steps
-    estimator = estimator_from_params(step.rating)
+    estimator = estimator_from_config(step.rating)
     assert type(estimator).__name__ == "MatrixFactorization"
     assert {key: getattr(estimator, key) for key in PUBLISHED[name]} == PUBLISHED[name]
     assert preset.split == Split("random", test_fraction=0.1)
@@ -120,7 +120,7 @@ def test_the_settings_are_those_that_were_published(name):
 @needs_torch
 def test_what_is_tuned_in_embedding_adam_is_what_the_name_says():
     plain, tuned = (
-        estimator_from_params(get_preset(name).steps[-1].rating_head)
+        estimator_from_config(get_preset(name).steps[-1].rating_head)
         for name in ("embedding-adam", "embedding-adam-tuned")
     )
     same = ("factors", "epochs", "batch_size", "learning_rate", "optimizer")
@@ -133,7 +133,7 @@ def test_what_is_tuned_in_embedding_adam_is_what_the_name_says():
 @needs_torch
 def test_neumf_is_trained_and_evaluated_as_in_its_paper():
     preset = get_preset("neumf")
-    estimator = estimator_from_params(preset.steps[-1].ranking_head)
+    estimator = estimator_from_config(preset.steps[-1].ranking_head)
     assert (type(estimator).__name__, estimator.feedback) == ("NeuMF", "implicit")
     assert (estimator.negatives, estimator.learning_rate, estimator.min_rating) == (4, 0.001, None)
     assert (preset.split.method, preset.ncf) == ("leave-last-out", True)
@@ -142,19 +142,19 @@ def test_neumf_is_trained_and_evaluated_as_in_its_paper():
 @needs_torch
 def test_neumf_is_pre_trained_if_its_description_says_so():
     preset = get_preset("neumf")
-    estimator = estimator_from_params(preset.steps[-1].ranking_head)
+    estimator = estimator_from_config(preset.steps[-1].ranking_head)
     assert ("pre-trained" in preset.what) == (estimator.pretrain_epochs > 0)
 
 
 def test_biases_then_factors_then_genres():
     first, second, third = get_preset("bias-genres-als").steps
-    assert [estimator_from_params(step.rating) for step in (first, second, third)] == [
+    assert [estimator_from_config(step.rating) for step in (first, second, third)] == [
         Bias(),
         ALS(features="none"),
         ALS(features="genres"),
     ]
     assert (first.ranking, second.ranking) == (None, None)
-    assert estimator_from_params(third.ranking) == ImplicitALS()
+    assert estimator_from_config(third.ranking) == ImplicitALS()
 
 
 def test_steps_run_in_order_with_the_seed_and_as_adapted(even):
@@ -263,7 +263,7 @@ def test_googles_course_in_plain_numpy_learns_the_same(name, even):
     train, test = even.split("random", test_fraction=0.1, seed=0)
     assert min(train.ratings.user_counts.min(), train.ratings.item_counts.min()) > 0
     published = PUBLISHED[name]
-    start = estimator_from_params(preset.steps[0].rating_head).start(train, {}, None)
+    start = estimator_from_config(preset.steps[0].rating_head).start(train, {}, None)
     first = (
         getattr(start, part).detach().numpy().astype(np.float64)
         for part in ("user_factors", "item_factors")

@@ -16,7 +16,7 @@ from matinee.experiments import PROTOCOLS, Split, evaluate_runs, train_and_evalu
 from matinee.experiments import leaderboard as side_by_side
 from matinee.experiments.provenance import load_run_data
 from matinee.models import ALS, EASE, Bias, ImplicitALS, Popularity
-from matinee.models.registry import estimator_from_params
+from matinee.models.registry import estimator_from_config
 
 needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is an extra")
 RATING = ALS(factors=3, iterations=2, regularization=2.5, seed=4)
@@ -83,7 +83,7 @@ def test_every_protocol_evaluates_both_heads_and_the_most_watched(run, protocol)
 def test_held_out_evaluates_the_run_as_it_is(run, monkeypatch):
     model, result = run
     monkeypatch.setattr(
-        side_by_side, "estimator_from_params", None
+        side_by_side, "estimator_from_config", None
     )  # whoever trained again would fail
     values, ranking, popular = evaluate_runs({"mine": model})
     _, train, test = load_run_data(model)
@@ -105,7 +105,7 @@ def test_other_protocols_train_the_same_estimators_on_what_they_allow(run, proto
     monkeypatch.setattr(side_by_side, "evaluate_ranking", spy)
     evaluate_runs({"mine": run[0]}, protocol)
     estimators = [
-        estimator_from_params(head.estimator)
+        estimator_from_config(head.estimator)
         for model, _ in evaluated
         for head in model.heads.values()
     ]
@@ -177,9 +177,9 @@ def test_what_cannot_be_asked_is_refused(run):
     with pytest.raises(SettingError, match="nobody can be judged"):
         evaluate_runs({"mine": model}, min_rating=9)
     with pytest.raises(RunError, match="knows no recipe 'Magic'"):
-        estimator_from_params({"name": "Magic"})
+        estimator_from_config({"name": "Magic"})
     with pytest.raises(RunError, match="knows no recipe 'EASE'"):
-        estimator_from_params({"name": "EASE", "magic": 1})
+        estimator_from_config({"name": "EASE", "magic": 1})
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_what_cannot_be_asked_is_refused(run):
 def test_a_saved_head_knows_its_estimator(estimator, source, tmp_path):
     model = estimator.fit(matinee.read(source))
     (head,) = matinee.load(model.save(tmp_path / "run")).heads.values()
-    assert estimator_from_params(head.estimator) == estimator
+    assert estimator_from_config(head.estimator) == estimator
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +231,7 @@ def retrained(model, protocol, monkeypatch):
     evaluate_runs({"mine": model}, protocol)
     *mine, _ = evaluated  # the last are the most watched movies
     return [
-        estimator_from_params(head.estimator) for model in mine for head in model.heads.values()
+        estimator_from_config(head.estimator) for model in mine for head in model.heads.values()
     ]
 
 
@@ -315,4 +315,4 @@ def test_a_saved_neural_head_knows_its_estimator(source, tmp_path):
     ):
         model = estimator.fit(data, threads=1)
         (head,) = matinee.load(model.save(tmp_path / str(number))).heads.values()
-        assert estimator_from_params(head.estimator) == replace(estimator, device="auto")
+        assert estimator_from_config(head.estimator) == replace(estimator, device="auto")

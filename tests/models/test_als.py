@@ -176,11 +176,11 @@ def test_a_movie_without_ratings_starts_from_its_genres(parts):
     model = ALS(factors=6).fit(without)
     features = np.concatenate([[1.0], train.catalog.genre_matrix[hidden]])
     head = model.rating_head
-    np.testing.assert_allclose(head.item_params[hidden], features @ head.genre_rows, atol=1e-5)
+    np.testing.assert_allclose(head.item_params[hidden], features @ head.item_prior, atol=1e-5)
     title = train.catalog.titles[hidden]
     assert title in model.recommend(1, n=200)["title"].to_list()
     plain = ALS(factors=6, features="none").fit(without).rating_head
-    assert np.allclose(plain.item_params[hidden], plain.genre_rows[0], atol=1e-6)
+    assert np.allclose(plain.item_params[hidden], plain.item_prior[0], atol=1e-6)
 
 
 def test_biases_alone(parts):

@@ -10,7 +10,7 @@ import pytest
 def sorted_scores(model, user, head, n, exclude_seen, able):
     """Ids of the n best by a sort that never heard of panels."""
     scores = model.scores(user, head=head)
-    out = set(model.user(user).items.tolist()) if exclude_seen else set()
+    out = set(model.user_profile(user).items.tolist()) if exclude_seen else set()
     order = np.lexsort((np.arange(len(scores)), -scores))
     return model.items[[code for code in order if able[code] and code not in out][:n]].to_list()
 

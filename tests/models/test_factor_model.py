@@ -67,7 +67,7 @@ def test_a_user_without_training_ratings_counts_as_unknown(parts):
 def test_a_list_is_the_sorted_scores_without_the_seen_movies(model):
     for user in (1, 17, 300):
         scores = model.scores(user)
-        seen = set(model.user(user).items.tolist())
+        seen = set(model.user_profile(user).items.tolist())
         order = [code for code in np.argsort(-scores, kind="stable") if code not in seen][:15]
         found = model.recommend(user, n=15)
         assert found["item_id"].to_list() == model.items[order].to_list()
@@ -191,7 +191,7 @@ def test_similar_lists_little_known_movies_last_and_unrated_ones_never(model):
 def test_folding_in_a_training_user_gives_the_trained_vector(parts, solver):
     model = ALS(factors=6, iterations=4, solver=solver).fit(parts[0])
     for user in (1, 50, 299):
-        trained = model.user(user)
+        trained = model.user_profile(user)
         ratings = dict(zip(model.items[trained.items], trained.values.tolist(), strict=True))
         folded = model.fold_in(ratings)
         np.testing.assert_allclose(
@@ -243,10 +243,12 @@ def test_contributions_add_up_to_the_score(parts, solver):
     new = model.fold_in({1: 5, 2: 1})
     for user, item in ((1, 3), (77, 150), (new, 5), (model.fold_in({}), 5)):
         found = model.explain(user, item)
-        score = model.scores(user)[model.item(item)]
+        score = model.scores(user)[model.item_index(item)]
         assert found["contribution"].sum() == pytest.approx(float(score), abs=1e-4)
         assert found["part"].to_list()[:3] == ["mean", "item", "prior"]
-        assert found.filter(pl.col("part") == "rating").height == len(model.user(user).items)
+        assert found.filter(pl.col("part") == "rating").height == len(
+            model.user_profile(user).items
+        )
 
 
 def test_an_explanation_changes_with_the_rating_it_names(model):

@@ -205,7 +205,7 @@ def test_folding_in_a_training_user_gives_the_same_scores(parts, estimator):
     train = parts[0]
     model = estimator.fit(without(train, train.ratings.item % 4 == 0))  # a quarter unwatched
     for user in (1, 50, 299):
-        trained = model.user(user)
+        trained = model.user_profile(user)
         ratings = dict(zip(model.items[trained.items], trained.values.tolist(), strict=True))
         folded = model.scores(model.fold_in(ratings))
         np.testing.assert_allclose(folded, model.scores(user), atol=1e-4)
@@ -257,7 +257,7 @@ def test_a_user_without_positives_gets_the_average_users_list(parts, estimator):
         watched = without_mine.ratings.values >= 4
         known = np.unique(without_mine.ratings.user[watched]) + 1
         average = model.scores(known).mean(axis=0)
-    for default_user in (12, model.user(12), model.fold_in({}), model.fold_in({1: 0.5})):
+    for default_user in (12, model.user_profile(12), model.fold_in({}), model.fold_in({1: 0.5})):
         np.testing.assert_allclose(model.scores(default_user), average, atol=1e-5)
     best = np.argsort(-model.scores(model.fold_in({})), kind="stable")[:5]
     assert model.recommend(model.fold_in({}), n=5)["item_id"].to_list() == (best + 1).tolist()
@@ -407,7 +407,7 @@ def test_lists_by_either_head(model, both):
         for head in ("ranking", None):
             found = both.recommend(user, n=15, head=head)
             scores = both.scores(user)
-            seen = set(both.user(user).items.tolist())
+            seen = set(both.user_profile(user).items.tolist())
             order = [code for code in np.argsort(-scores, kind="stable") if code not in seen][:15]
             assert found["item_id"].to_list() == both.items[order].to_list()
             assert np.array_equal(found["score"], scores[order])
@@ -464,7 +464,7 @@ def test_filters_hold_whatever_lists_are_ranked_by(parts, estimator):
     order = [code for code in np.argsort(-scores, kind="stable") if passing[code]]
     assert len(order) > 5
     for exclude_seen in (True, False):
-        seen = set(model.user(1).items.tolist()) if exclude_seen else set()
+        seen = set(model.user_profile(1).items.tolist()) if exclude_seen else set()
         found = model.recommend(1, n=300, exclude_seen=exclude_seen, **settings)
         assert found["item_id"].to_list() == [c + 1 for c in order if c not in seen]
     assert set(model.recommend(1, include=[5, 9], exclude_seen=False)["item_id"]) == {5, 9}

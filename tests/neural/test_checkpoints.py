@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from matinee.errors import RunError
 from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
 from matinee.models.neural.losses import ImplicitLoss, RatingLoss
-from matinee.storage.checkpoint import STATE, Checkpointed
+from matinee.storage.checkpoint import STATE, Checkpoint
 
 MF = MatrixFactorization(factors=3, epochs=5, batch_size=2000, learning_rate=0.02, device="cpu")
 BUSY = NeuMF(
@@ -74,7 +74,7 @@ def assert_same(one, other):
 
 def killed_and_finished(estimator, folder, data, kill_at, epoch, every=1, **more):
     """The model of a training killed in this epoch, and how many epochs it took again."""
-    again = Checkpointed(estimator, folder, every=every)
+    again = Checkpoint(estimator, folder, every=every)
     kill_at(epoch)
     with pytest.raises(KilledError):
         again.fit(data, **more)
@@ -140,7 +140,7 @@ def test_pretraining_goes_on_in_every_stage(parts, tmp_path, kill_at, epoch, fee
 
 def test_a_finished_training_gives_its_model_at_once(parts, tmp_path, kill_at):
     for estimator in (MF, BUSY):
-        again = Checkpointed(estimator, tmp_path)
+        again = Checkpoint(estimator, tmp_path)
         first = again.fit(parts[0])
         seen = kill_at(1)
         second = again.fit(parts[0])
@@ -161,7 +161,7 @@ def test_every_is_at_least_one(parts, tmp_path):
     from matinee.errors import SettingError
 
     with pytest.raises(SettingError, match="every"):
-        Checkpointed(MF, tmp_path, every=0).fit(parts[0])
+        Checkpoint(MF, tmp_path, every=0).fit(parts[0])
 
 
 @pytest.mark.parametrize(
@@ -176,16 +176,16 @@ def test_every_is_at_least_one(parts, tmp_path):
     ],
 )
 def test_a_state_of_another_estimator_is_refused(parts, tmp_path, change):
-    Checkpointed(MF, tmp_path).fit(parts[0])
+    Checkpoint(MF, tmp_path).fit(parts[0])
     before = (tmp_path / "matrixfactorization" / STATE).read_bytes()
     with pytest.raises(RunError, match="other settings"):
-        Checkpointed(replace(MF, **change), tmp_path).fit(parts[0])
+        Checkpoint(replace(MF, **change), tmp_path).fit(parts[0])
     assert (tmp_path / "matrixfactorization" / STATE).read_bytes() == before
 
 
 def test_a_state_of_other_data_is_refused(parts, watched, tmp_path):
     train, test = parts
-    Checkpointed(MF, tmp_path).fit(train, test=test)
+    Checkpoint(MF, tmp_path).fit(train, test=test)
     changed = replace(train, ratings=replace(train.ratings, values=5.5 - train.ratings.values))
     for data, evaluated in (
         (watched[0], {"test": test}),
@@ -195,7 +195,7 @@ def test_a_state_of_other_data_is_refused(parts, watched, tmp_path):
         (train, {"test": watched[1]}),
     ):
         with pytest.raises(RunError, match="other data"):
-            Checkpointed(MF, tmp_path).fit(data, **evaluated)
+            Checkpoint(MF, tmp_path).fit(data, **evaluated)
 
 
 def rewritten(path, change):
@@ -259,15 +259,15 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_state_is_refused(parts, tmp_path, damage):
-    Checkpointed(MF, tmp_path).fit(parts[0])
+    Checkpoint(MF, tmp_path).fit(parts[0])
     path = tmp_path / "matrixfactorization" / STATE
     DAMAGES[damage](path)
     with pytest.raises(RunError, match=r"state\.safetensors"):
-        Checkpointed(MF, tmp_path).fit(parts[0])
+        Checkpoint(MF, tmp_path).fit(parts[0])
 
 
 def test_a_state_without_its_optimizer_is_refused(parts, tmp_path, kill_at):
-    again = Checkpointed(MF, tmp_path)
+    again = Checkpoint(MF, tmp_path)
     kill_at(3)
     with pytest.raises(KilledError):
         again.fit(parts[0])
@@ -282,7 +282,7 @@ def test_a_folder_with_something_else_is_refused(parts, tmp_path):
     place.mkdir()
     (place / "mine").write_text("mine")
     with pytest.raises(RunError, match="no checkpoint"):
-        Checkpointed(MF, tmp_path).fit(parts[0])
+        Checkpoint(MF, tmp_path).fit(parts[0])
     assert (place / "mine").read_text() == "mine"
 
 
@@ -299,8 +299,8 @@ def test_a_kill_while_a_state_is_written_leaves_the_one_before(parts, tmp_path, 
 
     monkeypatch.setattr(checkpoints, "save_file", dying)
     with pytest.raises(KilledError):
-        Checkpointed(MF, tmp_path).fit(parts[0])
-    model = Checkpointed(MF, tmp_path).fit(parts[0])
+        Checkpoint(MF, tmp_path).fit(parts[0])
+    model = Checkpoint(MF, tmp_path).fit(parts[0])
     assert len(writes) == 6  # two good ones, the killed one, and epochs 3 to 5
     assert_same(MF.fit(parts[0]), model)
     assert [path.name for path in tmp_path.iterdir()] == ["matrixfactorization"]
@@ -315,12 +315,12 @@ def test_estimators_of_one_folder_do_not_disturb_each_other(parts, tmp_path):
     ]
     for _ in range(2):
         for estimator in estimators:
-            model = Checkpointed(estimator, tmp_path).fit(parts[0])
+            model = Checkpoint(estimator, tmp_path).fit(parts[0])
             assert_same(estimator.fit(parts[0]), model)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"matrixfactorization", "gmf-implicit", "gmf-explicit", "bpr"}
 
 
 def test_pretraining_does_not_disturb_a_estimator_of_its_half(parts, tmp_path):
-    Checkpointed(GMF(factors=2, epochs=1, negatives=1, device="cpu"), tmp_path).fit(parts[0])
-    Checkpointed(BUSY, tmp_path).fit(parts[0])
+    Checkpoint(GMF(factors=2, epochs=1, negatives=1, device="cpu"), tmp_path).fit(parts[0])
+    Checkpoint(BUSY, tmp_path).fit(parts[0])

@@ -46,7 +46,7 @@ def head_of(model):
 
 
 def own_ratings(model, user):
-    profile = model.user(user)
+    profile = model.user_profile(user)
     return dict(zip(model.items[profile.items], profile.values.tolist(), strict=True))
 
 
@@ -61,7 +61,7 @@ def test_lists_are_sorted_scores_without_the_seen_movies(trained, estimator):
     for at, user in enumerate((1, 17, 300)):
         scores = model.scores(user)
         np.testing.assert_allclose(together[at], scores, rtol=1e-4, atol=1e-4)
-        seen = set(model.user(user).items.tolist())
+        seen = set(model.user_profile(user).items.tolist())
         found = model.recommend(user, n=15)
         codes = (found["item_id"] - 1).to_list()
         assert len(codes) == 15

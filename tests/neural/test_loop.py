@@ -11,7 +11,7 @@ import matinee
 from matinee.errors import DivergedWarning, SettingError
 from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
 from matinee.models.neural.losses import ImplicitLoss, RatingLoss
-from matinee.storage.checkpoint import Checkpointed
+from matinee.storage.checkpoint import Checkpoint
 
 MF = MatrixFactorization(factors=3, epochs=5, batch_size=2000, learning_rate=0.02, device="cpu")
 BY_HEART = replace(
@@ -249,7 +249,7 @@ def test_weights_that_are_no_numbers_are_an_explosion(parts, monkeypatch):
 
 
 def test_an_explosion_goes_off_again_after_a_checkpoint(known, exploded, tmp_path):
-    again = Checkpointed(SLOW_FUSE, tmp_path)
+    again = Checkpoint(SLOW_FUSE, tmp_path)
     for _ in range(2):
         with pytest.warns(DivergedWarning):
             model = again.fit(known[0], validation=known[1])

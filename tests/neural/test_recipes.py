@@ -14,7 +14,7 @@ from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
 from matinee.models.neural.devices import choose_device, device_report, torch_threads
-from matinee.models.registry import estimator_from_params
+from matinee.models.registry import estimator_from_config
 
 EVERY = (MatrixFactorization, GMF, MLP, NeuMF, BPR)
 NAN, INF = float("nan"), float("inf")
@@ -203,7 +203,7 @@ def test_a_estimator_comes_back_from_what_it_notes(estimator):
 
     recorded = json.loads(json.dumps(estimator.recorded()))
     assert recorded["name"] == type(estimator).__name__
-    assert estimator_from_params(recorded) == replace(
+    assert estimator_from_config(recorded) == replace(
         estimator, device="auto"
     )  # another machine, another one
 

@@ -70,7 +70,7 @@ def found(generated, parts, both):
         served=served(both, *parts),
         layout=project(both, "pca", clusters=groups),
         lengths=vector_lengths(both, "rating"),
-        watched=both.user(7).items,
+        watched=both.user_profile(7).items,
         listed=both.catalog.ids.codes(listed["item_id"].to_list()),
     )
 

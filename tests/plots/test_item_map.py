@@ -250,7 +250,7 @@ def test_a_saved_page_runs_no_script_of_a_title(laid_out, tmp_path):
 
 
 def test_a_user_is_shown_by_what_they_rated_and_what_is_recommended(both, layout, capfd):
-    watched = both.user(7).items
+    watched = both.user_profile(7).items
     listed = both.catalog.ids.codes(both.recommend(7, 8)["item_id"].to_list())
     chart = drawn(user_on_map(layout, watched, listed), capfd)
     everything, own = chart.rows

@@ -160,7 +160,7 @@ def test_an_explanation_adds_up_to_the_score(both, head, most, capfd):
     parts = both.explain(7, item, head=head)
     chart = drawn(explanation_chart(parts, HOSTILE, head, most), capfd)
     (rows,) = chart.rows
-    score = float(both.scores(7, head=head)[both.item(item)])
+    score = float(both.scores(7, head=head)[both.item_index(item)])
     mean = both.rating_head.mean if head == "rating" else 0.0
     ratings = parts.filter(pl.col("part") == "rating")
     shown, left = ratings.head(most), ratings.slice(most)

@@ -311,8 +311,8 @@ def test_a_report_without_data_says_so(both, quick, tmp_path):
 def test_by_default_two_users_are_shown(model, quick, tmp_path):
     page = report(model, tmp_path)
     shown = [int(one.removeprefix("User ")) for one in page.headings if "User " in one]
-    many = [len(model.user(user).items) for user in shown]
-    counts = sorted(len(model.user(user).items) for user in model.user_ids.values)
+    many = [len(model.user_profile(user).items) for user in shown]
+    counts = sorted(len(model.user_profile(user).items) for user in model.user_ids.values)
     assert many == [pytest.approx(counts[len(counts) * q // 10], abs=2) for q in (5, 9)]
 
 

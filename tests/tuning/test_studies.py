@@ -21,8 +21,9 @@ from matinee.data.synthetic import generate
 from matinee.errors import RunError, SettingError
 from matinee.experiments import Split
 from matinee.models import ALS
+from matinee.models.loading import load
 from matinee.storage.atomic import locked
-from matinee.storage.runs import load, remove_run
+from matinee.storage.runs import remove_run
 from matinee.tuning import Choice, Range, SearchSpace, tune
 from matinee.tuning.study import DATA, NAMES, open_study
 

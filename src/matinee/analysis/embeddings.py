@@ -250,7 +250,7 @@ def neighbours(model: Recommender, items: Sequence[Any] | None = None, n: int = 
             HEAD_TITLES[head]: model.similar_items(item, n, head=head, min_ratings=least)["title"]
             for head in heads or ["rating"]
         }
-        title = model.catalog.titles[model.item(item)]
+        title = model.catalog.titles[model.item_index(item)]
         parts.append(
             pl.DataFrame(columns)
             .with_row_index("place", offset=1)

@@ -59,7 +59,7 @@ def evaluate(
     from matinee.evaluation.metrics import REPORTED_METRICS
     from matinee.experiments.comparison_result import short_names
     from matinee.experiments.leaderboard import evaluate_runs
-    from matinee.storage.runs import load
+    from matinee.models.loading import load
 
     folders = [find_run(run) for run in runs] if runs else [find_run(None)]
     models = {str(folder): load(folder) for folder in folders}
@@ -130,7 +130,7 @@ def compare(
     from matinee.evaluation.metrics import PRIMARY_METRIC
     from matinee.experiments.comparison import compare as compare_models
     from matinee.experiments.comparison_result import LESS_OR_MORE, short_names
-    from matinee.storage.runs import load
+    from matinee.models.loading import load
 
     if not runs or len(runs) < 2:
         raise SettingError("Name two runs or more to compare; matinee runs lists them.")

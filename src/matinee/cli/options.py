@@ -125,7 +125,7 @@ def find_run(run: str | None) -> Path:
 
 def open_run(run: str | None) -> "Recommender":
     """The model of a run."""
-    from matinee.storage.runs import load
+    from matinee.models.loading import load
 
     return load(find_run(run))
 

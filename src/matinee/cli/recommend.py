@@ -66,13 +66,13 @@ def recommend(
         print_json(records(found))
         return
     if rated:
-        titles = [model.catalog.titles[model.item(title)] for title, _ in parse_rated(rated)]
+        titles = [model.catalog.titles[model.item_index(title)] for title, _ in parse_rated(rated)]
         say(f"For somebody who rated {', '.join(titles)}:")
     if found.is_empty():
         hint = "" if seen else " (movies already rated are left out; --seen lists them, too)"
         say(f"No movie passes these filters{hint}.")
     else:
-        headings = {"item_id": "id", "title": "title", "genres": "genres"}
+        headings = {"item": "id", "title": "title", "genres": "genres"}
         last = "rating" if "rating" in found.columns else "score"
         print_table(found, {**headings, last: last}, {last: ".2f"})
 
@@ -111,8 +111,8 @@ def similar_items(
     if json:
         print_json(records(found))
         return
-    heading(f"Most like {model.catalog.titles[model.item(title)]}")
-    headings = {"item_id": "id", "title": "title", "genres": "genres", "similarity": measure}
+    heading(f"Most like {model.catalog.titles[model.item_index(title)]}")
+    headings = {"item": "id", "title": "title", "genres": "genres", "similarity": measure}
     print_table(found, {**headings, "ratings": "ratings"}, {"similarity": ".3f"})
 
 
@@ -147,7 +147,7 @@ def explain(
     likely = None
     if isinstance(model.rating_head, ProbabilisticHead):
         likely = [float(end) for end in model.predict(profile, title, interval=LIKELY)[1][0]]
-    name = model.catalog.titles[model.item(title)]
+    name = model.catalog.titles[model.item_index(title)]
     if json:
         told = {"title": name, "rating": values, "range": likely, "score": score}
         print_json({**told, "parts": parts.to_dicts()})

@@ -38,8 +38,8 @@ def report(
     Data, training, accuracy and its limits, clusters, map, neighbours, dimensions, single users.
     """
     from matinee.experiments.provenance import load_run_data
+    from matinee.models.loading import load
     from matinee.report.run_report import write_report
-    from matinee.storage.runs import load
 
     folder = find_run(run)
     place = place_of(out, folder / "report.html", ".html")
@@ -173,10 +173,10 @@ def draw_map(
 ) -> None:
     """Draw the movies in two dimensions, near where alike: a page to search, or a .png or .svg."""
     from matinee.analysis.projection import project
+    from matinee.models.loading import load
     from matinee.plots.embeddings import READINGS, item_map
     from matinee.report.document import save_chart
     from matinee.report.run_report import write_map_report
-    from matinee.storage.runs import load
 
     folder = find_run(run)
     place = place_of(out, folder / "map.html", *PICTURES)
@@ -214,7 +214,7 @@ def cluster(
     import polars as pl
 
     from matinee.analysis.clusters import find_clusters
-    from matinee.storage.runs import load
+    from matinee.models.loading import load
 
     folder = find_run(run)
     page = place_of(out, folder / "clusters.html", ".html") if html or out else None

@@ -18,7 +18,6 @@ def train_again(
 ) -> None:
     """Train what a run was trained as, save it beside, and say if it is the same."""
     from matinee.experiments.reproduction import RunSpec, diff_runs
-    from matinee.storage.runs import keep
 
     origin = find_run(name)
     if run and Path(run).resolve() == origin.resolve():

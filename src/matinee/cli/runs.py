@@ -42,7 +42,7 @@ def runs(
                 "after its name."
             )
         return
-    from matinee.storage.runs import list_runs, plain
+    from matinee.storage.runs import finite_or_none, list_runs
 
     if sort not in SORTS:
         raise SettingError(f"--sort is {', '.join(SORTS)}, not {sort!r}.")
@@ -55,7 +55,7 @@ def runs(
             "lists_by": _estimator(manifest, "ranking"),
             "data": _text(manifest["data"].get("name")),
             "split": _text(manifest["split"].get("method")),
-            "rmse": plain(manifest["metrics"].get("rmse")),
+            "rmse": finite_or_none(manifest["metrics"].get("rmse")),
             "ndcg@10": _ndcg(manifest),
         }
         for folder, manifest in list_runs()
@@ -168,11 +168,11 @@ def _estimator(manifest: dict[str, Any], head: str) -> str | None:
 
 def _ndcg(manifest: dict[str, Any]) -> float | None:
     """Of lists that were ranked among all movies: other protocols give other figures."""
-    from matinee.storage.runs import plain
+    from matinee.storage.runs import finite_or_none
 
     try:
         lists = manifest["metrics"]["ranking"]
         holdout = lists["protocol"] == "holdout"
-        return plain(lists["metrics"]["ndcg@10"]["value"]) if holdout else None
+        return finite_or_none(lists["metrics"]["ndcg@10"]["value"]) if holdout else None
     except (KeyError, TypeError):
         return None

@@ -68,13 +68,13 @@ class TrainingRuntime:
 
     def adapt(self, estimator: "Estimator") -> "Estimator":
         """The recipe on this device and with checkpoints, where it knows of such."""
-        from matinee.storage.checkpoint import Checkpointed
+        from matinee.storage.checkpoint import Checkpoint
 
         changed: Any = estimator
         if self.device is not None and trained_by_gradients([estimator]):
             changed = replace(changed, device=self.device)
         if self.checkpoint is not None and leaves_states(estimator):
-            changed = Checkpointed(changed, Path(self.checkpoint), self.every)
+            changed = Checkpoint(changed, Path(self.checkpoint), self.every)
         result: Estimator = changed
         return result
 
@@ -333,7 +333,6 @@ def train(
     """
     from matinee.experiments.presets import Preset, PresetStage, get_preset, run_preset
     from matinee.experiments.training import Split, train_and_evaluate
-    from matinee.storage.runs import keep
 
     given = _given(
         factors=factors,

@@ -20,7 +20,7 @@ from matinee.kernels.topk import topk_dense
 from matinee.models.queries import UserProfile
 from matinee.models.topk import user_blocks
 from matinee.progress import progress
-from matinee.storage.runs import plain
+from matinee.storage.runs import finite_or_none
 
 
 class ScoringModel(Protocol):
@@ -119,7 +119,11 @@ class RankingMetrics:
     def as_json(self) -> dict[str, Any]:
         """Plain values with stable keys."""
         metrics = {
-            name: {"value": plain(one.value), "low": plain(one.ci_low), "high": plain(one.ci_high)}
+            name: {
+                "value": finite_or_none(one.value),
+                "low": finite_or_none(one.ci_low),
+                "high": finite_or_none(one.ci_high),
+            }
             for name, one in self.metrics.items()
         }
         return {

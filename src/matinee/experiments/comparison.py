@@ -21,7 +21,7 @@ from matinee.experiments.comparison_result import (
 from matinee.experiments.provenance import DataProvenance, recorded
 from matinee.experiments.training import MAX_EVAL_USERS
 from matinee.models.recommender import Recommender
-from matinee.storage.runs import plain
+from matinee.storage.runs import finite_or_none
 
 
 def compare(runs: Mapping[str, Recommender]) -> Comparison:
@@ -73,7 +73,7 @@ def compare(runs: Mapping[str, Recommender]) -> Comparison:
             {part: str(head.estimator["name"]) for part, head in model.heads.items()},
             len(model.interactions.indices),
             said[name].holdout_validation,
-            plain(model.metadata.get("fit_seconds")),
+            finite_or_none(model.metadata.get("fit_seconds")),
             _error_metrics(values, name, test) | _list_metrics(lists, name),
         )
         for name, model in runs.items()

@@ -12,7 +12,7 @@ from matinee.evaluation.uncertainty import MetricValue
 from matinee.experiments.provenance import recorded
 from matinee.models.head import Head
 from matinee.models.recommender import Recommender
-from matinee.storage.runs import plain
+from matinee.storage.runs import finite_or_none
 
 NO_ESTIMATOR = "none"
 PARTS = {"rating": "rating", "ranking": "ranking"}
@@ -425,4 +425,4 @@ def _interval(metric: MetricValue) -> str:
 
 
 def _plain(metric: MetricValue) -> dict[str, float | None]:
-    return {name: plain(value) for name, value in asdict(metric).items()}
+    return {name: finite_or_none(value) for name, value in asdict(metric).items()}

@@ -16,9 +16,8 @@ from matinee.experiments.training import (
     split_validation,
 )
 from matinee.models.base import Estimator
-from matinee.models.registry import to_params
 from matinee.progress import progress
-from matinee.storage.runs import plain
+from matinee.storage.runs import finite_or_none
 
 OF_LISTS = [name for name, kind in REPORTED_METRICS.items() if kind.of == "ranking"]
 
@@ -63,9 +62,9 @@ class CrossValidation:
         """Plain values with stable keys."""
         metrics = {
             name: {
-                "folds": [plain(value) for value in values],
-                "mean": plain(self.mean(name)),
-                "std": plain(self.std(name)),
+                "folds": [finite_or_none(value) for value in values],
+                "mean": finite_or_none(self.mean(name)),
+                "std": finite_or_none(self.std(name)),
             }
             for name, values in self.metrics.items()
         }
@@ -141,7 +140,7 @@ def cross_validate(
             rows.append(_metrics(result, ranking is not None))
             tick(number, "")
     heads = {"rating": rating, "ranking": ranking}
-    recorded = {head: to_params(estimator) for head, estimator in heads.items() if estimator}
+    recorded = {head: estimator.to_config() for head, estimator in heads.items() if estimator}
     return CrossValidation(
         tuple(names), {name: tuple(row[name] for row in rows) for name in rows[0]}, recorded
     )

@@ -21,7 +21,7 @@ from matinee.models.base import Estimator, kept_epoch
 from matinee.models.baselines import Popularity
 from matinee.models.head import Head
 from matinee.models.recommender import Recommender
-from matinee.models.registry import estimator_from_params
+from matinee.models.registry import estimator_from_config
 
 MOST_WATCHED = "(most watched)"  # stands for a run that has no name
 PROTOCOLS = ("holdout", "leave-one-out", "strong-generalization", "time", "ncf")
@@ -165,7 +165,7 @@ def _estimator(head: Head) -> Estimator:
 
     A learning rate that falls to zero does so within that time.
     """
-    estimator = estimator_from_params(head.estimator)
+    estimator = estimator_from_config(head.estimator)
     patience = getattr(estimator, "patience", 0)
     if not patience:
         return estimator

@@ -13,7 +13,7 @@ from matinee.errors import SettingError
 from matinee.evaluation.protocols import sampled_negatives
 from matinee.experiments.training import Split, TrainingResult, train_and_evaluate
 from matinee.models.base import Estimator
-from matinee.models.registry import estimator_from_params
+from matinee.models.registry import estimator_from_config
 
 DataProvenance = Mapping[str, Any]  # a recipe as a run notes it: its name and settings
 
@@ -64,7 +64,7 @@ class Preset:
     def estimators(self) -> list[Estimator]:
         """All that it trains."""
         recorded = [part for step in self.steps for part in (step.rating, step.ranking) if part]
-        return [estimator_from_params(one) for one in recorded]
+        return [estimator_from_config(one) for one in recorded]
 
 
 _DOT = {"name": "MatrixFactorization", "biases": False, "regularization": 0.0}
@@ -271,5 +271,5 @@ def run_preset(
 
 def _seeded(recorded: DataProvenance, seed: int) -> Any:
     """The recipe, with this seed if it has one."""
-    estimator: Any = estimator_from_params(recorded)
+    estimator: Any = estimator_from_config(recorded)
     return replace(estimator, seed=seed) if hasattr(estimator, "seed") else estimator

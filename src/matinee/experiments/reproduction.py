@@ -11,7 +11,7 @@ from matinee.evaluation.protocols import sampled_negatives
 from matinee.experiments.provenance import recorded
 from matinee.experiments.training import TrainingResult, train_and_evaluate
 from matinee.models.base import Estimator
-from matinee.models.registry import estimator_from_params
+from matinee.models.registry import estimator_from_config
 from matinee.storage.runs import MANIFEST, corrupt_files, files_of, read_manifest
 
 HISTORY = "history.jsonl"
@@ -52,7 +52,7 @@ class RunSpec:
         estimators: dict[str, Estimator] = {}
         for head, said in metadata["heads"].items():
             try:
-                estimators[head] = estimator_from_params(said["estimator"])
+                estimators[head] = estimator_from_config(said["estimator"])
             except (KeyError, TypeError, ValueError, RunError) as problem:
                 raise RunError(
                     f"{run}: its {head} head cannot be trained again. {problem}"

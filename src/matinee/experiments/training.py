@@ -276,10 +276,10 @@ def compile_kernels(estimators: Iterable[Estimator] = ()) -> None:
             model.with_ranking(ranking).recommend(1, n=1)
         weights = EASE().fit(tiny)
         for by_weights in (weights.recommend, model.recommend):
-            by_weights([weights.user(1)], n=1)
+            by_weights([weights.user_profile(1)], n=1)
         if any(isinstance(getattr(one, "estimator", one), BayesianMF) for one in estimators):
             for likelihood in ("normal", "ordinal"):
                 draws = BayesianMF(factors=2, iterations=8, likelihood=likelihood)
                 drawn = draws.fit(tiny, test=tiny, threads=1)
                 drawn.predict(1, 1, 0)
-                drawn.predict(drawn.user(1), 1)
+                drawn.predict(drawn.user_profile(1), 1)

@@ -15,47 +15,47 @@ from matinee.kernels.als import predict_pairs, squared_error, update_rows_cg, up
 from matinee.kernels.csr import Rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
 from matinee.models.als_common import FactorMatrix, item_features, noise_regularization
-from matinee.models.base import check_eval_sets, check_start
+from matinee.models.base import Estimator, FitContext, check_width
+from matinee.models.queries import TrainingIndex
 from matinee.models.rating_head import FactorRatingHead
 from matinee.models.recommender import Recommender
-from matinee.models.registry import to_params
 from matinee.progress import compilation_announced, progress
 
-INIT_STD = 0.1  # standard deviation of the first user factors, in stars per factor
+INIT_STD = 0.1  # of the user factors, in units of a rating per factor
 
 
-@dataclass(frozen=True)
-class ALS:
-    """Recipe for ``values = mean + b_u + b_i + p_u . q_i`` by alternating least squares.
+@dataclass(frozen=True, kw_only=True)
+class ALS(Estimator):
+    """Explicit-feedback ALS: ``rating = mean + b_u + b_i + p_u . q_i`` by least squares.
 
     With x = [b_u, p_u] and w = [b_i, q_i], the sum
 
-        (stars - score)^2 over ratings
+        (rating - prediction)^2 over ratings
         + regularization * sum_u n_u^v |x_u - m_u|^2
         + regularization * sum_i n_i^v |w_i - m_i|^2
         + regularization * sqrt(N) * (|B_u|^2 + |B_i|^2)
 
-    is minimized over all x, all w, and the links B in turn. The prior means m are linear in
-    features, ``m_i = f_i B_i`` with f_i the movie's genres and a constant, so a movie that nobody
-    rated still has a bias and factors; users have the constant alone. Each step improves
-    its part (solves it exactly with ``solver="cholesky"``), so the sum never rises.
+    is minimized over all x, all w, and the weights B in turn. The prior means m are linear in
+    features, ``m_i = f_i B_i`` with f_i the item's genres and a constant, so an item without
+    ratings still has a bias and factors; users have the constant alone. Each step improves its
+    part (solves it exactly with ``solver="cholesky"``), so the sum never rises.
 
     Parameters
     ----------
     factors : int
-        Length of a vector; 0 leaves the biases alone.
+        Number of latent dimensions; 0 leaves the biases alone.
     regularization : float, optional
-        Strength of the pull to the prior mean, in squared stars; by default what the number and
-        spread of the ratings ask for (`matinee.models.als_common`): 1.3 on ml-1m.
+        In squared rating units; by default derived from the number and spread of the ratings
+        (`matinee.models.als_common`): 1.3 on ml-1m.
     exponent : float
         v above: 0 is plain ridge regression, 1 weights by the number of ratings (ALS-WR).
     iterations : int
-        Rounds over all movies and all users.
+        Passes over all items and all users.
     features : {"genres", "none"}
-        What the prior mean of a movie depends on.
+        What the prior mean of an item depends on.
     solver : {"cg", "cholesky"}
         `cg_steps` conjugate gradient steps from where the last iteration left off, or exact
-        solves: the same error on the published splits, over twice the time at 64 factors. The
+        solves: the same error on the published splits, in over twice the time at 64 factors. The
         last pass over users is exact anyway.
     cg_steps : int
     patience : int
@@ -66,16 +66,20 @@ class ALS:
     Notes
     -----
     Koren, Bell & Volinsky 2009 (model); Zhou et al. 2008 (weighting); Takács, Pilászy & Tikk
-    2011 (conjugate gradients); the prior mean by features is the one of Macau (Simm et al. 2015).
+    2011 (conjugate gradients); the prior mean by features is that of Macau (Simm et al. 2015).
 
     Examples
     --------
-    >>> from matinee.data.synthetic import generate
+    >>> from matinee.data import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> model = ALS(factors=4, iterations=3).fit(data)
-    >>> model.recommend(1, n=2).columns
-    ['item_id', 'title', 'genres', 'stars', 'score']
+    >>> model.predict(1, [7, 8]).shape
+    (2,)
     """
+
+    predicts = "rating"
+    supports_callback = True
+    supports_warm_start = True
 
     factors: int = 64
     regularization: float | None = None
@@ -88,80 +92,44 @@ class ALS:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least_of = {"factors": 0, "iterations": 1, "cg_steps": 1, "patience": 0, "seed": 0}
-        for name, least in least_of.items():
-            if getattr(self, name) < least:
-                raise SettingError(f"{name} is at least {least}, not {getattr(self, name)}.")
-        given = self.regularization
-        if given is not None and not (given > 0 and np.isfinite(given)):
-            raise SettingError(f"regularization is above 0, not {self.regularization}.")
+        self._check_at_least(factors=0, iterations=1, cg_steps=1, patience=0, seed=0)
+        self._check_positive("regularization")
+        self._check_one_of(features=("genres", "none"), solver=("cg", "cholesky"))
         if not 0 <= self.exponent <= 1:
-            raise SettingError(f"exponent lies between 0 and 1, not at {self.exponent}.")
-        if self.features not in ("genres", "none"):
-            raise SettingError(f"features are 'genres' or 'none', not {self.features!r}.")
-        if self.solver not in ("cholesky", "cg"):
-            raise SettingError(f"solver is 'cholesky' or 'cg', not {self.solver!r}.")
+            raise SettingError(f"exponent must be in [0, 1], got {self.exponent}.")
 
     def default_regularization(self, ratings: Ratings) -> float:
-        """What these ratings ask for, in squared stars, where no regularization is given."""
+        """The regularization used where none is given, derived from the ratings."""
         return noise_regularization(ratings, self.exponent)
 
-    def fit(
-        self,
-        train: Dataset,
-        *,
-        validation: Dataset | None = None,
-        test: Dataset | None = None,
-        threads: int | None = None,
-        start: Recommender | None = None,
-    ) -> Recommender:
-        """Train on `train` and return the model.
-
-        Parameters
-        ----------
-        train : Dataset
-        validation : Dataset, optional
-            Judged after each iteration, for `patience`; from the same split, so that codes agree.
-        test : Dataset, optional
-            Judged after each iteration for the history alone; it decides nothing.
-        threads : int, optional
-            By default all processors. The model is the same for any number, to the last bit.
-        start : Recommender, optional
-            Go on from its rating head, of as many factors or fewer, which knows the same users
-            and movies: the first iterations are saved where its settings are near.
-
-        Raises
-        ------
-        SettingError
-            If `patience` is set and there is no `validation`, if parts have other ids, if `start`
-            does not fit, or if the regularization is too small for float32.
-        """
-        evaluated = check_eval_sets(train, self.patience, validation, test)
-        training = _ALSState(self, train, threads)
-        if start is not None:
-            training.warm_start(start)
+    def _fit(self, train: Dataset, context: FitContext) -> Recommender:
+        state = _ALSState(self, train, context.threads)
+        if context.warm_start is not None:
+            state.warm_start(context.warm_start)
         history: list[dict[str, Any]] = []
         best: tuple[float, int, Any] = (np.inf, 0, None)
         started = time.perf_counter()
         with compilation_announced(), progress("Training", self.iterations) as tick:
             for iteration in range(1, self.iterations + 1):
-                training.iterate(last=iteration == self.iterations)
-                row = {"iteration": iteration, **training.errors()}
-                for part, dataset in evaluated.items():
-                    row[f"{part}_rmse"] = training.rmse(dataset.ratings)
+                state.iterate(last=iteration == self.iterations)
+                row = {"iteration": iteration, **state.errors()}
+                for name, data in context.eval_sets.items():
+                    row[f"{name}_rmse"] = state.rmse(data.ratings)
                 row["seconds"] = time.perf_counter() - started
                 history.append(row)
                 tick(iteration, _note(row))
+                if context.callback:
+                    context.callback(row)
                 if self.patience:
-                    watched = row["validation_rmse"]
-                    if watched < best[0]:
-                        best = watched, iteration, training.state()
+                    error = row["validation_rmse"]
+                    if error < best[0]:
+                        best = error, iteration, state.copy()
                     elif iteration - best[1] >= self.patience:
                         break
         if best[2] is not None:
-            training.restore(best[2])
-            training.finish()
-        return training.model(pl.DataFrame(history))
+            state.restore(best[2])
+            state.finish()
+        return state.model(pl.DataFrame(history))
 
 
 def _note(row: dict[str, Any]) -> str:
@@ -169,14 +137,14 @@ def _note(row: dict[str, Any]) -> str:
 
 
 class _ALSState:
-    """The state that one call of `ALS.fit` works on."""
+    """The state of one training: factor matrices of users and items, and how to update them."""
 
     def __init__(self, estimator: ALS, train: Dataset, threads: int | None) -> None:
         ratings = train.ratings
         self.estimator, self.train, self.threads = estimator, train, threads
         self.regularization = estimator.regularization or estimator.default_regularization(ratings)
         self.mean = np.float32(ratings.values.mean(dtype=np.float64))
-        self.link_ridge = float(np.sqrt(len(ratings)))
+        self.prior_ridge = float(np.sqrt(len(ratings)))
         width = 1 + estimator.factors
         constant = np.ones((len(ratings.user_ids), 1), np.float32)
         by_user, by_item = ratings.by_user, ratings.by_item
@@ -188,37 +156,37 @@ class _ALSState:
         self.users.rows[:, 1:] = INIT_STD * start
 
     def _weights(self, interactions: Rows) -> F64:
-        """n^v of each row; 0 without ratings: such a row pulls at nothing."""
+        """n^v of each row; 0 without ratings: such a row has no say in its prior mean."""
         counts = np.diff(interactions.indptr).astype(np.float64)
         return np.where(counts > 0, counts**self.estimator.exponent, 0.0)
 
     def warm_start(self, earlier: Recommender) -> None:
-        """Begin where another training ended; further factors begin at random, as ever."""
+        """Start from earlier factors; further dimensions start at random as ever."""
         head = earlier.rating_head
         if not isinstance(head, FactorRatingHead):
-            raise SettingError("start has no vectors for stars to go on from.")
-        rows = head.user_params, head.item_params
-        check_start(earlier, rows[0].shape[1] - 1, self.train, self.estimator.factors)
-        self.users.warm_start(rows[0], head.user_prior[None])
-        self.items.warm_start(rows[1], head.genre_rows)
+            raise SettingError("warm_start has no factors that predict ratings.")
+        check_width(head.user_params.shape[1] - 1, self.estimator.factors)
+        self.users.warm_start(head.user_params, head.user_prior[None])
+        self.items.warm_start(head.item_params, head.item_prior)
 
     def iterate(self, last: bool = False) -> None:
-        """All movies against the users, the prior means, all users against the movies."""
+        """Update all items given the users, the prior means, then all users given the items."""
         exact = self.estimator.solver == "cholesky"
-        self._solve(self.items, self.users, exact)
-        self.items.update_prior(self.link_ridge, self.threads)
+        self._update(self.items, self.users, exact)
+        self.items.update_prior(self.prior_ridge, self.threads)
         cold = self.items.weights == 0
         self.items.rows[cold] = self.items.prior[cold]
-        self.users.update_prior(self.link_ridge, self.threads)
-        self._solve(self.users, self.items, exact or last)
+        self.users.update_prior(self.prior_ridge, self.threads)
+        self._update(self.users, self.items, exact or last)
 
     def finish(self) -> None:
-        """Leave every user exactly where `fold_in` would put them, as a last iteration does."""
-        self._solve(self.users, self.items, exact=True)
+        """Leave every user exactly where `fold_in` would, as a last iteration does."""
+        self._update(self.users, self.items, exact=True)
 
-    def _solve(self, side: FactorMatrix, other: FactorMatrix, exact: bool) -> None:
+    def _update(self, side: FactorMatrix, other: FactorMatrix, exact: bool) -> None:
+        """One half of an iteration; the kernels are in `matinee.kernels.als`."""
         blocks = balanced_blocks(side.interactions.indptr)
-        prior_weight = (
+        prior = (
             side.prior,
             np.float32(self.regularization),
             np.float32(self.estimator.exponent),
@@ -226,18 +194,14 @@ class _ALSState:
         )
         held, threads = (*side.interactions, self.mean), self.threads
         if exact:
-            run_blocks(
-                update_rows_cholesky, blocks, *held, other.rows, *prior_weight, threads=threads
-            )
+            run_blocks(update_rows_cholesky, blocks, *held, other.rows, *prior, threads=threads)
         else:
-            against = np.ascontiguousarray(other.rows[:, 0]), other.halved(1, threads)
+            against = np.ascontiguousarray(other.rows[:, 0]), other.float16(1, threads)
             steps = self.estimator.cg_steps
-            run_blocks(
-                update_rows_cg, blocks, *held, *against, *prior_weight, steps, threads=threads
-            )
+            run_blocks(update_rows_cg, blocks, *held, *against, *prior, steps, threads=threads)
 
     def errors(self) -> dict[str, float]:
-        """The sum that is minimized, and the RMSE on the training part."""
+        """The sum that is minimized, and the RMSE on the training set."""
         blocks = balanced_blocks(self.users.interactions.indptr)
         sums = run_blocks(
             squared_error,
@@ -248,16 +212,16 @@ class _ALSState:
             self.items.rows,
             threads=self.threads,
         )
-        total = float(sum(sums))  # in the order of blocks, whoever computed them
-        penalty = sum(side.penalty(self.link_ridge) for side in (self.users, self.items))
+        total = float(sum(sums))  # in the order of blocks, whichever thread computed them
+        penalty = sum(side.penalty(self.prior_ridge) for side in (self.users, self.items))
         return {
             "loss": total + self.regularization * penalty,
             "train_rmse": float(np.sqrt(total / len(self.train))),
         }
 
     def rmse(self, ratings: Ratings) -> float:
-        """RMSE on other ratings of the same codes, predictions clipped to the scale."""
-        values = np.empty(len(ratings), np.float32)
+        """RMSE on other ratings by the same users of the same items, clipped to the scale."""
+        predicted = np.empty(len(ratings), np.float32)
         run_blocks(
             predict_pairs,
             uniform_blocks(len(ratings)),
@@ -266,44 +230,41 @@ class _ALSState:
             self.mean,
             self.users.rows,
             self.items.rows,
-            self.users.link[0].astype(np.float32),
-            self.items.link[0].astype(np.float32),
-            values,
+            self.users.coefficients[0].astype(np.float32),
+            self.items.coefficients[0].astype(np.float32),
+            predicted,
             threads=self.threads,
         )
         scale = ratings.scale
-        miss = np.clip(values, scale.low, scale.high) - ratings.values
-        return float(np.sqrt(np.mean(np.square(miss, dtype=np.float64))))
+        errors = np.clip(predicted, scale.low, scale.high) - ratings.values
+        return float(np.sqrt(np.mean(np.square(errors, dtype=np.float64))))
 
-    def state(self) -> tuple[Array, ...]:
+    def copy(self) -> tuple[Array, ...]:
         return tuple(
             array.copy()
             for side in (self.users, self.items)
-            for array in (side.rows, side.link, side.prior)
+            for array in (side.rows, side.coefficients, side.prior)
         )
 
     def restore(self, state: tuple[Array, ...]) -> None:
         for side, arrays in ((self.users, state[:3]), (self.items, state[3:])):
-            side.rows, side.link, side.prior = arrays
+            side.rows, side.coefficients, side.prior = arrays
 
     def model(self, history: pl.DataFrame) -> Recommender:
         if not (np.isfinite(self.users.rows).all() and np.isfinite(self.items.rows).all()):
             raise SettingError(
-                f"Training broke down with regularization {self.regularization:g}; "
+                f"Training diverged with regularization {self.regularization:g}; "
                 "choose a larger one."
             )
-        ratings = self.train.ratings
         head = FactorRatingHead(
             mean=float(self.mean),
             user_params=self.users.rows,
             item_params=self.items.rows,
-            user_prior=self.users.link[0].astype(np.float32),
-            genre_rows=self.items.link.astype(np.float32),
+            user_prior=self.users.coefficients[0].astype(np.float32),
+            item_prior=self.items.coefficients.astype(np.float32),
             regularization=self.regularization,
             exponent=self.estimator.exponent,
-            estimator=to_params(self.estimator),
+            estimator=self.estimator.to_config(),
             history=history,
         )
-        return Recommender(
-            ratings.user_ids, self.train.catalog, ratings.scale, ratings.by_user, rating_head=head
-        )
+        return Recommender(TrainingIndex.of(self.train), rating_head=head)

@@ -1,33 +1,71 @@
-"""What the floors above may ask of a recipe, whatever it cooks with."""
+"""The base class of estimators: hyperparameters with `fit`."""
 
+import json
 from collections.abc import Callable, Mapping
-from inspect import signature
-from typing import Any, Protocol
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
+import numpy as np
 import polars as pl
 
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.models.recommender import Recommender
+from matinee.storage.checkpoint import Checkpoint
 
-Watch = Callable[[Mapping[str, Any]], None]
+Callback = Callable[[Mapping[str, Any]], None]
 """Sees each row of a history as it is made; what it raises ends the training."""
 
 
-def supports_callback(estimator: Any) -> bool:
-    """Whether `fit` of this recipe, or class of recipes, takes a `watch`."""
-    return "watch" in signature(estimator.fit).parameters
+@dataclass(frozen=True)
+class FitContext:
+    """The arguments of `Estimator.fit` beside the training set, checked."""
+
+    eval_sets: Mapping[str, Dataset]  # "validation" and "test", where given
+    threads: int | None
+    warm_start: Recommender | None
+    checkpoint: Checkpoint | None
+    callback: Callback | None
+    on_interrupt: str
 
 
-def run_to_end(row: Mapping[str, Any]) -> None:
-    """A watch for who wants a whole training or none, whatever the keyboard says."""
+class Estimator:
+    """Base of all estimators: frozen dataclasses of hyperparameters whose `fit` makes a model.
 
+    The same hyperparameters, seed and data give the same model. ``seed`` and ``threads`` are
+    scikit-learn's ``random_state`` and ``n_jobs``, but for this: a seed is an int, and the result
+    is the same bits for any number of threads.
 
-class Estimator(Protocol):
-    """A recipe, for stars or for lists: a frozen dataclass of hyperparameters.
-
-    Same seed, same data: the same model.
+    Attributes
+    ----------
+    predicts : {"rating", "ranking"}
+        Which head its models have.
+    supports_checkpoint, supports_callback, supports_warm_start, supports_device : bool
+        What `fit` can do: leave checkpoints, call back after each iteration, start from an earlier
+        model; and whether there is a device to train on.
     """
+
+    predicts: ClassVar[str]
+    supports_checkpoint: ClassVar[bool] = False
+    supports_callback: ClassVar[bool] = False
+    supports_warm_start: ClassVar[bool] = False
+    supports_device: ClassVar[bool] = False
+    patience: int = 0
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The hyperparameters by name; `sklearn.base.clone` makes the same estimator of them.
+
+        Examples
+        --------
+        >>> import matinee
+        >>> matinee.EASE().get_params()
+        {'regularization': 300.0, 'min_rating': None}
+        """
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+    def to_config(self) -> dict[str, Any]:
+        """Class name and hyperparameters, as a run keeps them; see `estimator_from_config`."""
+        return {"name": type(self).__name__, **self.get_params()}
 
     def fit(
         self,
@@ -36,42 +74,138 @@ class Estimator(Protocol):
         validation: Dataset | None = None,
         test: Dataset | None = None,
         threads: int | None = None,
+        warm_start: Recommender | None = None,
+        checkpoint: Checkpoint | None = None,
+        callback: Callback | None = None,
+        on_interrupt: str = "keep",
     ) -> Recommender:
-        """Train on `train`; the other parts are judged as it goes, where a recipe does that."""
+        """Train on `train` and return a new model.
+
+        Parameters
+        ----------
+        train : Dataset
+        validation : Dataset, optional
+            Evaluated after each iteration: for `patience`, and for the history. From the same
+            split, so that users and items agree.
+        test : Dataset, optional
+            Evaluated after each iteration for the history alone; it decides nothing.
+        threads : int, optional
+            By default all processors. The model is the same for any number, to the last bit
+            (gradient models: for the same number).
+        warm_start : Recommender, optional
+            Start from its factors, of as many dimensions or fewer, for the same users and items.
+        checkpoint : Checkpoint, optional
+            Where to leave the state as training goes, and to resume from.
+        callback : callable, optional
+            Called with each row of the history; what it raises ends the training.
+        on_interrupt : {"keep", "raise"}
+            What Ctrl-C does to estimators that average as they go (`BayesianMF`): return the
+            average so far, or raise KeyboardInterrupt as all others do.
+
+        Raises
+        ------
+        SettingError
+            If there is nothing to learn from, the sets have other users or items, `patience` is
+            set without `validation`, an argument is not supported, or training breaks down.
+        RunError
+            If a checkpoint cannot be read, or belongs to another training.
+        """
+        given = {"warm_start": warm_start, "checkpoint": checkpoint, "callback": callback}
+        for name, value in given.items():
+            if value is not None and not getattr(self, f"supports_{name}"):
+                raise SettingError(f"{type(self).__name__} does not support {name}.")
+        if on_interrupt not in ("keep", "raise"):
+            raise SettingError(f"on_interrupt must be 'keep' or 'raise', got {on_interrupt!r}.")
+        eval_sets = check_eval_sets(train, self.patience, validation, test)
+        if warm_start is not None:
+            _check_same_ids(warm_start, train)
+        context = FitContext(eval_sets, threads, warm_start, checkpoint, callback, on_interrupt)
+        return self._fit(train, context)
+
+    def _fit(self, train: Dataset, context: FitContext) -> Recommender:
+        raise NotImplementedError
+
+    # checks of hyperparameters, for `__post_init__`
+
+    def _check_at_least(self, **bounds: float) -> None:
+        """Refuse hyperparameters below these bounds, and fractions where whole numbers belong."""
+        for name, bound in bounds.items():
+            value = getattr(self, name)
+            if (
+                type(self).__dataclass_fields__[name].type in (int, "int")
+                and type(value) is not int
+            ):  # type: ignore[attr-defined]
+                raise SettingError(f"{name} must be a whole number, got {value!r}.")
+            if not bound <= value < np.inf:
+                raise SettingError(f"{name} must be >= {bound}, got {value}.")
+
+    def _check_positive(self, *names: str) -> None:
+        """Refuse hyperparameters that are not positive and finite; None is left alone."""
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                raise SettingError(f"{name} must be > 0, got {value}.")
+
+    def _check_one_of(self, **choices: tuple[str | None, ...]) -> None:
+        """Refuse hyperparameters that are none of these choices."""
+        for name, allowed in choices.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                names = ", ".join(map(repr, allowed))
+                raise SettingError(f"{name} must be one of {names}, got {value!r}.")
 
 
 def check_eval_sets(
     train: Dataset, patience: int, validation: Dataset | None, test: Dataset | None
 ) -> dict[str, Dataset]:
-    """The parts to judge as training goes, by name.
-
-    Raises
-    ------
-    SettingError
-        If there is nothing to learn from, if `patience` is set and there is no `validation`, or
-        if parts have other ids.
-    """
+    """The sets to evaluate as training goes, by name; SettingError if they do not fit `train`."""
     if len(train) == 0:
         raise SettingError(f"{train.name}: no ratings to learn from.")
     if patience and not validation:
-        raise SettingError("patience needs a validation part with ratings to watch.")
+        raise SettingError("patience needs a validation set with ratings.")
     given = {"validation": validation, "test": test}
-    evaluated = {name: part for name, part in given.items() if part is not None}
-    for name, part in evaluated.items():
-        if not part.ratings.has_codes_of(train.ratings):
+    eval_sets = {name: data for name, data in given.items() if data is not None}
+    for name, data in eval_sets.items():
+        if not data.ratings.has_codes_of(train.ratings):
             raise SettingError(
-                f"The {name} part has other users or movies than the training part. Read all "
+                f"The {name} set has other users or items than the training set. Read all "
                 "ratings together and split them."
             )
-    return evaluated
+    return eval_sets
 
 
-def kept_epoch(history: pl.DataFrame, patience: int) -> int:
-    """Place in the history of the epoch whose weights were kept: the best one, with patience.
+def _check_same_ids(earlier: Recommender, train: Dataset) -> None:
+    pairs = (
+        (earlier.user_ids.values, train.ratings.user_ids.values),
+        (earlier.items, train.ratings.item_ids.values),
+    )
+    if not all(theirs is ours or theirs.equals(ours) for theirs, ours in pairs):
+        raise SettingError("warm_start has other users or items than the training set.")
+
+
+def check_width(earlier: int, factors: int) -> None:
+    """Refuse to start from an earlier model with more factors."""
+    if earlier > factors:
+        raise SettingError(
+            f"warm_start has {earlier} factors, more than {factors}; a model can only grow."
+        )
+
+
+def training_identity(
+    config: Mapping[str, Any], train: Dataset, eval_sets: Mapping[str, Dataset]
+) -> str:
+    """What a training is, by hyperparameters and data: a checkpoint of another one is refused."""
+    sets = {"train": train, **eval_sets}
+    data = {name: part.ratings.fingerprint() for name, part in sets.items()}
+    return json.dumps({**config, "data": data}, sort_keys=True)
+
+
+def best_epoch(history: pl.DataFrame, patience: int) -> int:
+    """Row of the history whose weights were kept: the best one with patience, else the last.
 
     Examples
     --------
-    >>> kept_epoch(pl.DataFrame({"validation_rmse": [1.0, 0.8, 0.9]}), patience=1)
+    >>> best_epoch(pl.DataFrame({"validation_rmse": [1.0, 0.8, 0.9]}), patience=1)
     1
     """
     if not patience:
@@ -79,15 +213,3 @@ def kept_epoch(history: pl.DataFrame, patience: int) -> int:
     if "validation_hit_rate" in history.columns:
         return int(history["validation_hit_rate"].arg_max() or 0)
     return int(history["validation_rmse"].arg_min() or 0)
-
-
-def check_start(earlier: Recommender, factors: int, train: Dataset, most: int) -> None:
-    """Refuse an earlier training with so many factors for one on `train` with `most` of them."""
-    known = (
-        (earlier.user_ids.values, train.ratings.user_ids.values),
-        (earlier.items, train.ratings.item_ids.values),
-    )
-    if not all(theirs is ours or theirs.equals(ours) for theirs, ours in known):
-        raise SettingError("start knows other users or movies than the training part.")
-    if factors > most:
-        raise SettingError("start has more factors than the recipe; it can only grow.")

@@ -1,4 +1,4 @@
-"""Ranking by factors of who watched what: implicit alternating least squares."""
+"""Ranking by factors of implicit feedback: implicit alternating least squares (iALS)."""
 
 import time
 from dataclasses import dataclass
@@ -16,26 +16,26 @@ from matinee.kernels.implicit_als import update_rows_implicit_block, update_rows
 from matinee.kernels.linalg import pad_to_lanes
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.models.als_common import FactorMatrix, implicit_noise_regularization, item_features
-from matinee.models.base import check_start
+from matinee.models.base import Estimator, FitContext, check_width
 from matinee.models.implicit_feedback import (
     CONFIDENCES,
-    check_liked,
+    check_min_rating,
     positives,
     shared_gram,
     user_positives,
 )
+from matinee.models.queries import TrainingIndex
 from matinee.models.ranking_heads import UNTIL_SOLVED, FactorRankingHead
 from matinee.models.recommender import Recommender
-from matinee.models.registry import to_params
 from matinee.progress import compilation_announced, progress
 
-INIT_STD = 0.1  # length of the first vectors
-LINK_RIDGE = 10.0  # as if so many average movies had no genres
+INIT_STD = 0.1  # length of the first factors
+PRIOR_RIDGE = 10.0  # as if so many average items had no genres
 
 
-@dataclass(frozen=True)
-class ImplicitALS:
-    """Recipe for ranking by ``p_u . q_i``, fitted to who watched what (iALS).
+@dataclass(frozen=True, kw_only=True)
+class ImplicitALS(Estimator):
+    """Implicit-feedback ALS: ranking by ``p_u . q_i``, fitted to who interacted with what (iALS).
 
     With S the positives, c their weights, n a row's number of positives, and N the number of
     rows on the other side, the sum
@@ -44,33 +44,33 @@ class ImplicitALS:
         + regularization * sum_u (n_u + unobserved * N_i)^v |p_u|^2
         + regularization * sum_i (n_i + unobserved * N_u)^v |q_i - m_i|^2
 
-    is minimized over movies and users in turn. The prior means ``m_i = f_i B`` are linear in
-    the movie's genres and time, so a movie without positives has a vector, too; it takes no
+    is minimized over items and users in turn. The prior means ``m_i = f_i B`` are linear in
+    the item's genres and time, so an item without positives has factors, too; it takes no
     part in the sums.
 
     Parameters
     ----------
     factors : int
-        Length of a vector.
+        Number of latent dimensions.
     regularization : float, optional
-        By default what the number of positives asks for (`matinee.models.als_common`): 0.007
-        on ml-1m.
+        By default derived from the number of positives (`matinee.models.als_common`): 0.007 on
+        ml-1m.
     unobserved : float
         Weight of a pair that was not observed, where a positive weighs 1.
     exponent : float
         v above. Rendle et al. recommend 1.
     iterations : int
-        Rounds over all movies and all users.
+        Passes over all items and all users.
     min_rating : float or None
-        Least stars of a positive; None: every rating is one, for who rates has watched.
+        Lowest rating that is a positive; None: every rating is one, for who rates has watched.
     confidence : {"none", "rating", "counts"}
-        Weights of positives: all 1, in proportion to stars, or to log(1 + count).
+        Weights of positives: all 1, in proportion to the rating, or to log(1 + count).
     features : {"genres+years", "genres", "none"}
-        What the prior mean of a movie depends on.
+        What the prior mean of an item depends on.
     solver : {"cg", "blocks", "cholesky"}
-        `cg_steps` conjugate gradient steps from where the last round left off; exact solves of
-        `block` dimensions at a time (iALS++), or of all of them. All end alike; what differs is
-        the cost of a round. Users are solved to the end at last anyway.
+        `cg_steps` conjugate gradient steps from where the last iteration left off; exact solves
+        of `block` dimensions at a time (iALS++), or of all of them. All end alike; what differs
+        is the cost of an iteration. Users are solved exactly at last anyway.
     cg_steps, block, seed : int
 
     Notes
@@ -81,14 +81,15 @@ class ImplicitALS:
 
     Examples
     --------
-    >>> from matinee.data.synthetic import generate
+    >>> from matinee.data import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> model = ImplicitALS(factors=4, iterations=3).fit(data)
-    >>> model.scores(1).shape
-    (50,)
-    >>> model.recommend(1, n=2).columns
+    >>> ImplicitALS(factors=4, iterations=3).fit(data).recommend(1, n=2).columns
     ['item_id', 'title', 'genres', 'score']
     """
+
+    predicts = "ranking"
+    supports_callback = True
+    supports_warm_start = True
 
     factors: int = 128
     regularization: float | None = None
@@ -104,28 +105,19 @@ class ImplicitALS:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least_of = {"factors": 1, "iterations": 1, "cg_steps": 1, "block": 1, "seed": 0}
-        for name, least in least_of.items():
-            if getattr(self, name) < least:
-                raise SettingError(f"{name} is at least {least}, not {getattr(self, name)}.")
-        for name in ("regularization", "unobserved"):
-            given = getattr(self, name)
-            if given is not None and not (given > 0 and np.isfinite(given)):
-                raise SettingError(f"{name} is above 0, not {given}.")
+        self._check_at_least(factors=1, iterations=1, cg_steps=1, block=1, seed=0)
+        self._check_positive("regularization", "unobserved")
+        self._check_one_of(
+            confidence=CONFIDENCES,
+            features=("genres+years", "genres", "none"),
+            solver=("cg", "blocks", "cholesky"),
+        )
         if not 0 <= self.exponent <= 2:
-            raise SettingError(f"exponent lies between 0 and 2, not at {self.exponent}.")
-        if self.confidence not in CONFIDENCES:
-            known = ", ".join(map(repr, CONFIDENCES))
-            raise SettingError(f"confidence is one of {known}, not {self.confidence!r}.")
-        if self.features not in ("genres+years", "genres", "none"):
-            known = "'genres+years', 'genres' or 'none'"
-            raise SettingError(f"features are {known}, not {self.features!r}.")
-        if self.solver not in ("cg", "blocks", "cholesky"):
-            raise SettingError(f"solver is 'cg', 'blocks' or 'cholesky', not {self.solver!r}.")
-        check_liked(self.min_rating)
+            raise SettingError(f"exponent must be in [0, 2], got {self.exponent}.")
+        check_min_rating(self.min_rating)
 
     def default_regularization(self, ratings: Ratings) -> float:
-        """What these ratings ask for where no regularization is given."""
+        """The regularization used where none is given, derived from the positives."""
         by_user, by_item = (
             positives(side, self.min_rating) for side in (ratings.by_user, ratings.by_item)
         )
@@ -133,56 +125,31 @@ class ImplicitALS:
         return implicit_noise_regularization((by_user, by_item), prior_weights)
 
     def prior_weights(self, side: Rows, other: Rows) -> F64:
-        """(n + unobserved N)^v of each row; 0 without positives: such a row pulls at nothing."""
+        """(n + unobserved N)^v of each row; 0 without positives: it has no say in its prior mean."""
         counts, others = np.diff(side.indptr), np.count_nonzero(np.diff(other.indptr))
         weight = (counts + self.unobserved * others) ** self.exponent
         return np.where(counts > 0, weight, 0.0)
 
-    def fit(
-        self,
-        train: Dataset,
-        *,
-        validation: Dataset | None = None,
-        test: Dataset | None = None,
-        threads: int | None = None,
-        start: Recommender | None = None,
-    ) -> Recommender:
-        """Train on `train` and return a model whose ranking head this is.
-
-        Parameters
-        ----------
-        train : Dataset
-        validation, test : Dataset, optional
-            Not judged: the sum that falls is all the history has.
-        threads : int, optional
-            By default all processors. The model is the same for any number, to the last bit.
-        start : Recommender, optional
-            Go on from its ranking head, of as many factors or fewer, which knows the same users
-            and movies.
-
-        Raises
-        ------
-        SettingError
-            If no rating is a positive, `start` does not fit, or the regularization is too small
-            for float32.
-        """
-        training = _ImplicitALSState(self, train, threads)
-        if start is not None:
-            training.warm_start(start)
+    def _fit(self, train: Dataset, context: FitContext) -> Recommender:
+        state = _ImplicitALSState(self, train, context.threads)
+        if context.warm_start is not None:
+            state.warm_start(context.warm_start)
         history: list[dict[str, Any]] = []
         started = time.perf_counter()
-        with compilation_announced(), progress("Training for lists", self.iterations) as tick:
+        with compilation_announced(), progress("Training ranker", self.iterations) as tick:
             for iteration in range(1, self.iterations + 1):
-                loss = training.iterate()
+                loss = state.iterate()
                 seconds = time.perf_counter() - started
                 history.append({"iteration": iteration, "loss": loss, "seconds": seconds})
                 tick(iteration, f"loss {loss:.0f}")
-            training.finish()
-        return training.model(pl.DataFrame(history))
+                if context.callback:
+                    context.callback(history[-1])
+            state.finish()
+        return state.model(pl.DataFrame(history))
 
 
 class _ImplicitALSState:
-    """The state that one call of `ImplicitALS.fit` works on."""
+    """The state of one training: factor matrices of users and items, and how to update them."""
 
     def __init__(self, estimator: ImplicitALS, train: Dataset, threads: int | None) -> None:
         self.estimator, self.train, self.threads = estimator, train, threads
@@ -197,7 +164,7 @@ class _ImplicitALSState:
         by_item = positives(
             ratings.by_item, estimator.min_rating, estimator.confidence, self.average
         )
-        none = np.zeros((len(ratings.user_ids), 1), np.float32)  # users are pulled to zero
+        none = np.zeros((len(ratings.user_ids), 1), np.float32)  # the prior mean of users is zero
         features = item_features(train.catalog, estimator.features)
         prior_weights = (
             estimator.prior_weights(by_user, by_item),
@@ -218,39 +185,38 @@ class _ImplicitALSState:
             side.rows[~active] = 0.0
 
     def warm_start(self, earlier: Recommender) -> None:
-        """Begin where another training ended; further factors begin at random, as ever."""
+        """Start from earlier factors; further dimensions start at random as ever."""
         head = earlier.ranking_head
         if not isinstance(head, FactorRankingHead):
-            raise SettingError("start has no vectors for lists to go on from.")
-        rows = head.user_params, head.item_params
-        check_start(earlier, rows[0].shape[1], self.train, self.estimator.factors)
-        for side, earlier_rows in zip((self.users, self.items), rows, strict=True):
+            raise SettingError("warm_start has no factors that rank.")
+        check_width(head.user_params.shape[1], self.estimator.factors)
+        for side, params in ((self.users, head.user_params), (self.items, head.item_params)):
             active = (side.weights > 0)[:, None]
-            side.warm_start(np.where(active, earlier_rows, np.float32(0.0)))
+            side.warm_start(np.where(active, params, np.float32(0.0)))
 
     @property
-    def _link_ridge(self) -> float:
+    def _prior_ridge(self) -> float:
         weights = self.items.weights
-        return LINK_RIDGE * float(weights[weights > 0].mean())
+        return PRIOR_RIDGE * float(weights[weights > 0].mean())
 
     def iterate(self) -> float:
-        """All movies against the users, the prior means, all users; returns the whole sum."""
-        self._solve(self.items, self.users)
-        self.items.update_prior(self._link_ridge, self.threads)
+        """Update all items, the prior means, then all users; the sum that is minimized."""
+        self._update(self.items, self.users)
+        self.items.update_prior(self._prior_ridge, self.threads)
         self.cold_rows = self.items.prior[self.cold]
         self.items.prior[self.cold] = 0.0  # they take no part in the sums
-        loss = self._solve(self.users, self.items)
-        return loss + self.regularization * self.items.penalty(self._link_ridge)
+        loss = self._update(self.users, self.items)
+        return loss + self.regularization * self.items.penalty(self._prior_ridge)
 
     def finish(self) -> None:
-        """Leave every user where `fold_in` would put them, and cold movies at their genres."""
-        self._solve(self.users, self.items, until_solved=True)
+        """Leave every user where `fold_in` would, and cold items at their prior means."""
+        self._update(self.users, self.items, until_solved=True)
         self.items.rows[self.cold] = self.cold_rows
 
-    def _solve(self, side: FactorMatrix, other: FactorMatrix, until_solved: bool = False) -> float:
-        """Solve one side; returns the sum over its rows."""
+    def _update(self, side: FactorMatrix, other: FactorMatrix, until_solved: bool = False) -> float:
+        """One half of an iteration, by `matinee.kernels.implicit_als`; the sum over its rows."""
         estimator = self.estimator
-        prior_weight = (
+        shared = (
             shared_gram(other.rows, estimator.unobserved, self.threads),
             (self.regularization * side.weights).astype(np.float32),
             side.prior,
@@ -261,25 +227,25 @@ class _ImplicitALSState:
         if until_solved:
             against, last = pad_to_lanes(other.rows), UNTIL_SOLVED
         elif estimator.solver == "cg":
-            against, last = other.halved(0, self.threads), estimator.cg_steps
+            against, last = other.float16(0, self.threads), estimator.cg_steps
         else:
             kernel, against = update_rows_implicit_block, other.rows
             last = estimator.block if estimator.solver == "blocks" else estimator.factors
         blocks = balanced_blocks(side.interactions.indptr)
-        arguments = (*side.interactions, against, *prior_weight, last)
+        arguments = (*side.interactions, against, *shared, last)
         return float(sum(run_blocks(kernel, blocks, *arguments, threads=self.threads)))
 
     def model(self, history: pl.DataFrame) -> Recommender:
         rows = self.users.rows, self.items.rows
         if not all(np.isfinite(side).all() for side in rows):
             raise SettingError(
-                f"Training broke down with regularization {self.regularization:g}; "
+                f"Training diverged with regularization {self.regularization:g}; "
                 "choose a larger one."
             )
         known = self.users.weights > 0
         default_user = self.users.rows[known].mean(axis=0, dtype=np.float64).astype(np.float32)
         self.users.rows[~known] = default_user
-        estimator, ratings = self.estimator, self.train.ratings
+        estimator = self.estimator
         head = FactorRankingHead(
             user_params=self.users.rows,
             item_params=self.items.rows,
@@ -291,9 +257,7 @@ class _ImplicitALSState:
             min_rating=estimator.min_rating,
             confidence=estimator.confidence,
             average=self.average,
-            estimator=to_params(estimator),
+            estimator=estimator.to_config(),
             history=history,
         )
-        return Recommender(
-            ratings.user_ids, self.train.catalog, ratings.scale, ratings.by_user, ranking_head=head
-        )
+        return Recommender(TrainingIndex.of(self.train), ranking_head=head)

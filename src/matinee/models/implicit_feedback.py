@@ -1,4 +1,4 @@
-"""From ratings to what a ranking head learns from: who watched what, and how sure that is."""
+"""From ratings to implicit feedback: which interactions are positive, and with what weight."""
 
 import numpy as np
 
@@ -16,18 +16,11 @@ PARTS = 16  # of the sum over rows in `shared_gram`: each needs a matrix of its 
 def positives(
     interactions: Rows, min_rating: float | None, confidence: str = "none", average: float = 1.0
 ) -> Rows:
-    """The ratings that count as positive, with their weights in place of stars.
+    """The ratings that count as positive, with their weights in place of the values.
 
-    Parameters
-    ----------
-    interactions : Rows
-    min_rating : float or None
-        Least stars of a positive; None: every rating is one.
-    confidence : {"none", "rating", "counts"}
-        Weight 1; in proportion to the stars; in proportion to log(1 + count), for tables whose
-        values are counts (Hu, Koren & Volinsky 2008, section 4).
-    average : float
-        What weighs 1 with a confidence, so that weights are about 1 whatever the scale.
+    Those of at least `min_rating` (None: all). Weights are 1; proportional to the rating; or to
+    log(1 + count) for tables whose values are counts (Hu, Koren & Volinsky 2008, section 4), each
+    divided by `average`, so that they are about 1 whatever the scale.
     """
     indptr, indices, values = interactions
     if min_rating is not None:
@@ -39,29 +32,30 @@ def positives(
 
 def user_positives(train: Dataset, min_rating: float | None) -> Rows:
     """The positives of every user, all weights 1; SettingError if there is none."""
-    watched = positives(train.ratings.by_user, min_rating)
-    if len(watched.indices) == 0:
-        least = "" if min_rating is None else f" has {min_rating:g} stars or more; lower liked"
-        raise SettingError(f"{train.name}: no rating{least or 's to learn from'}.")
-    return watched
+    interactions = positives(train.ratings.by_user, min_rating)
+    if len(interactions.indices) == 0:
+        if min_rating is None:
+            raise SettingError(f"{train.name}: no ratings to learn from.")
+        raise SettingError(f"{train.name}: no rating is >= {min_rating:g}; lower min_rating.")
+    return interactions
 
 
 def confidence_weights(values: F32, confidence: str) -> F32:
-    """Unscaled weights of positives with so many stars."""
+    """Unscaled weights of positives with these ratings or counts."""
     if confidence == "none":
         return np.ones_like(values)
-    trusted = np.log1p(values) if confidence == "counts" else values
-    if len(trusted) and not trusted.min() > 0:
+    weights = np.log1p(values) if confidence == "counts" else values
+    if len(weights) and not weights.min() > 0:
         raise SettingError(
-            f"confidence={confidence!r} needs positives above 0 stars; choose another or set liked."
+            f"confidence={confidence!r} needs ratings > 0; choose another or set min_rating."
         )
-    return trusted.astype(np.float32)
+    return weights.astype(np.float32)
 
 
-def check_liked(min_rating: float | None) -> None:
-    """Refuse a threshold that is no number of stars."""
+def check_min_rating(min_rating: float | None) -> None:
+    """Refuse a threshold that is not a finite number."""
     if min_rating is not None and not np.isfinite(min_rating):
-        raise SettingError(f"liked is a number of stars, not {min_rating}.")
+        raise SettingError(f"min_rating must be a finite number, got {min_rating}.")
 
 
 def shared_gram(rows: F32, weight: float, threads: int | None = None) -> F32:

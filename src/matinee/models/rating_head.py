@@ -33,7 +33,7 @@ class FactorRatingHead:
         Bias first, then factors.
     user_prior : float32 (1 + factors,)
         The row of a user about whom nothing is known.
-    genre_rows : float32 (1 + genres, 1 + factors)
+    item_prior : float32 (1 + genres, 1 + factors)
         What makes the prior mean of a movie: a constant, then a row for each genre that was a
         feature (none if features were off).
     regularization, exponent : float
@@ -47,7 +47,7 @@ class FactorRatingHead:
     user_params: F32
     item_params: F32
     user_prior: F32
-    genre_rows: F32
+    item_prior: F32
     regularization: float
     exponent: float
     estimator: Mapping[str, Any]
@@ -116,7 +116,7 @@ class FactorRatingHead:
             self.user_params,
             self.item_params,
             self.user_prior,
-            self.genre_rows[0],
+            self.item_prior[0],
             values,
             threads=threads,
         )
@@ -162,13 +162,13 @@ class FactorRatingHead:
 
     def check(self, users: int, items: int, genres: int) -> None:
         """Raise ValueError unless all fields fit together and a model of that size."""
-        width, linked = len(self.user_prior), len(self.genre_rows)
+        width, linked = len(self.user_prior), len(self.item_prior)
         if width < 1 or linked not in (1, 1 + genres):
             raise ValueError("the vectors do not fit the genres")
         check_array("user_params", self.user_params, (users, width))
         check_array("item_params", self.item_params, (items, width))
         check_array("user_prior", self.user_prior, (width,))
-        check_array("genre_rows", self.genre_rows, (linked, width))
+        check_array("item_prior", self.item_prior, (linked, width))
         if not (np.isfinite(self.mean) and 0 < self.regularization < np.inf):
             raise ValueError("a setting of the rating head makes no sense")
         if not 0 <= self.exponent <= 1:

@@ -2,105 +2,99 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from matinee._types import F32, F64, I64, Floats
+from matinee._types import F32, I64, Floats
 from matinee.data.catalog import Catalog
 from matinee.data.id_map import IdMap, as_many, is_one
 from matinee.data.ratings import RatingScale
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
 from matinee.models.head import Head, ProbabilisticHead, RatingHead
-from matinee.models.queries import (
-    Pairs,
-    UserBatch,
-    UserProfile,
-    find_batch,
-    find_profile,
-    new_profile,
-    pairs_of,
-)
-from matinee.models.topk import MIN_RATINGS, allowed_items, best_lists, most_alike
+from matinee.models.queries import Pairs, TrainingIndex, UserBatch, UserProfile
+from matinee.models.topk import MIN_RATINGS, allowed_items, best_lists, most_similar
+from matinee.storage.runs import RunParts, write_run
 
 if TYPE_CHECKING:
     from matinee.models.bayesian.predictive import Predictive
 
 HEADS = ("ranking", "rating")
+COMPONENT_LABELS = {
+    "global_mean": "global mean",
+    "item_bias": "item bias",
+    "prior": "prior (genres)",
+    "residual": "optimization residual",
+    "popularity": "popularity",
+    "average_user": "average user",
+}
+"""The components of a score that come from no rating of the user, as people read them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Recommender:
     """What was learned from ratings, and everything one can ask of it.
 
-    A model has a rating head, which predicts stars, a ranking head, which knows what a user
-    would watch, or both (`with_ranking`). Lists are made by the ranking head if there is one;
-    ``head="rating"`` asks the rating head. `Bias` and `ALS` make the one, `ImplicitALS`,
-    `Popularity` and `EASE` the other.
+    A recommender has a rating head, which predicts ratings, a ranking head, which knows what a
+    user would watch, or both (`with_ranking`). Lists are made by the ranking head if there is one;
+    ``head="rating"`` asks the rating head.
 
     Parameters
     ----------
-    user_ids : IdMap
-        All users of the training codes; one without training ratings counts as unknown.
-    catalog : Catalog
-        All movies; one without ratings is known by its genres.
-    scale : RatingScale
-    interactions : Rows
-        The training ratings by user.
+    index : TrainingIndex
+        Ids, titles, the scale, and the training ratings by user.
     rating_head : RatingHead or None
+        Of ALS, BayesianMF, Bias, MatrixFactorization; of NeuMF, GMF and MLP for ratings.
     ranking_head : Head or None
+        Of ImplicitALS, EASE, Popularity, BPR; of NeuMF, GMF and MLP for interactions.
     metadata : dict
-        What a run notes beside the model: data, split, metrics.
+        What a run keeps beside the model: data, split, metrics, environment.
 
     Examples
     --------
     >>> import matinee
-    >>> from matinee.data.synthetic import generate
+    >>> from matinee.data import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> model = matinee.ALS(factors=4, iterations=3).fit(data)
     >>> model = model.with_ranking(matinee.ImplicitALS(factors=8).fit(data))
     >>> model
-    Recommender(ALS and ImplicitALS, 60 users, 50 movies)
+    Recommender(ALS and ImplicitALS, 60 users, 50 items)
     >>> model.predict([1, 1, 999], [7, 8, 7], unknown="average").shape
     (3,)
-    >>> model.recommend([1, 2], n=3, genres="Comedy").height
-    6
+    >>> model.recommend(1, n=3, genres="Comedy").columns
+    ['item_id', 'title', 'genres', 'predicted_rating', 'score']
     >>> model.similar_items(data.catalog.titles[0], n=3).columns
-    ['item_id', 'title', 'genres', 'similarity', 'ratings']
+    ['item_id', 'title', 'genres', 'similarity', 'n_ratings']
     >>> ann = model.fold_in({data.catalog.titles[0]: 5, 2: 1.5})
     >>> ann
     UserProfile(2 ratings)
-    >>> parts = model.explain(ann, 7, head="rating")
-    >>> bool(abs(parts["contribution"].sum() - model.scores(ann, head="rating")[6]) < 1e-4)
+    >>> components = model.explain(ann, 7, head="rating")
+    >>> bool(abs(components["contribution"].sum() - model.scores(ann, head="rating")[6]) < 1e-4)
     True
     """
 
-    user_ids: IdMap
-    catalog: Catalog
-    scale: RatingScale
-    interactions: Rows
+    index: TrainingIndex
     rating_head: RatingHead | None = None
     ranking_head: Head | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         names = " and ".join(str(head.estimator.get("name")) for head in self.heads.values())
-        return f"Recommender({names}, {len(self.user_ids):,} users, {len(self.catalog):,} movies)"
+        return f"Recommender({names}, {len(self.user_ids):,} users, {len(self.items):,} items)"
 
     # what it holds
 
     @property
     def heads(self) -> dict[str, Head]:
-        """The heads there are, by the name of their field."""
+        """The heads there are: ``"rating"``, ``"ranking"`` or both."""
         both: dict[str, Head | None] = {"rating": self.rating_head, "ranking": self.ranking_head}
         return {name: head for name, head in both.items() if head is not None}
 
     def head(self, head: str | None = None) -> Head:
-        """The head behind ``head="ranking"`` or ``head="rating"``; None: what lists are made by.
+        """The head of this name; None: the one that makes lists.
 
         Raises
         ------
@@ -111,76 +105,93 @@ class Recommender:
             head = "ranking" if self.ranking_head else "rating"
         if head not in HEADS:
             raise SettingError(f"head must be 'ranking' or 'rating', got {head!r}.")
-        found = self.heads.get(head)
-        if found is None:
+        if head not in self.heads:
             raise SettingError(f"This model has no {head} head; train one with it.")
-        return found
+        return self.heads[head]
+
+    @property
+    def user_ids(self) -> IdMap:
+        """All users of the data set that it was trained on."""
+        return self.index.user_ids
+
+    @property
+    def catalog(self) -> Catalog:
+        """All items of that data set: ids, titles, years, genres."""
+        return self.index.catalog
+
+    @property
+    def scale(self) -> RatingScale:
+        """The scale of ratings."""
+        return self.index.scale
+
+    @property
+    def interactions(self) -> Rows:
+        """The training ratings by user."""
+        return self.index.interactions
+
+    @property
+    def items(self) -> pl.Series:
+        """Ids of all items, in the order of `scores`."""
+        return self.catalog.ids.values
+
+    @property
+    def item_counts(self) -> I64:
+        """Training ratings of each item, (items,)."""
+        return self.index.item_counts
 
     def item_factors(self, head: str | None = None) -> F32:
-        """What movies are compared by, float32 (items, width).
+        """Item factors without biases, float32 (items, factors).
 
         Parameters
         ----------
         head : {"ranking", "rating"}, optional
-            Whose; by default the rating head's if it has any.
+            By default those of the rating head if it has any, else of the ranking head.
 
         Raises
         ------
         SettingError
             If there are none.
         """
-        for chosen in [self.head(head)] if head else self.heads.values():
-            if chosen.item_factors is not None:
-                return chosen.item_factors
-        raise SettingError("A model without factors cannot tell which movies are alike.")
+        for source in [self.head(head)] if head else self.heads.values():
+            if source.item_factors is not None:
+                return source.item_factors
+        raise SettingError("A model without factors cannot tell which items are similar.")
 
     def with_ranking(self, other: "Recommender") -> "Recommender":
-        """This model with the ranking head of another one, trained on the same data."""
-        same = self.user_ids.values.equals(other.user_ids.values) and self.items.equals(other.items)
-        mine, theirs = self.interactions, other.interactions
-        if not (same and all(np.array_equal(mine[part], theirs[part]) for part in range(3))):
-            raise SettingError("The two models were trained on other users, movies or ratings.")
+        """This model with the ranking head of another one that was trained on the same data."""
+        if not self.index.same_as(other.index):
+            raise SettingError("The two models were trained on other users, items or ratings.")
         return replace(self, ranking_head=other.head("ranking"))
 
     @property
-    def items(self) -> pl.Series:
-        """Ids of all movies, in the order of `scores`."""
-        return self.catalog.ids.values
-
-    @cached_property
-    def item_counts(self) -> I64:
-        """Training ratings of each movie, (items,)."""
-        return np.bincount(self.interactions.indices, minlength=len(self.catalog))
-
-    @property
     def history(self) -> pl.DataFrame:
-        """One row per head and iteration: `head`, `iteration`, losses and errors, seconds."""
-        parts = [
+        """A row for each head and iteration: `head`, `iteration`, losses and errors, seconds."""
+        histories = [
             head.history.select(pl.lit(name).alias("head"), pl.all())
             for name, head in self.heads.items()
             if head.history.height
         ]
-        return pl.concat(parts, how="diagonal") if parts else pl.DataFrame()
+        return pl.concat(histories, how="diagonal") if histories else pl.DataFrame()
 
-    # finding people and movies
+    # finding users and items
 
-    def item(self, wanted: Any) -> int:
-        """The code of a movie from its id or its title; see `Catalog.find`."""
-        return self.catalog.find(wanted, self.item_counts)
+    def item_index(self, item: Any) -> int:
+        """The place of an item in `items`, from its id or its title; see `Catalog.find`."""
+        return self.index.item(item)
 
-    def user(self, user: Any) -> UserProfile:
-        """The ratings of the user with this id (or the `UserProfile` itself).
+    def user_profile(self, user: Any) -> UserProfile:
+        """The training ratings of the user with this id.
 
         Raises
         ------
         UnknownIdError
-            If there is no such id, or it has no rating in the training part.
+            If there is no such id, or it has no rating in the training set.
         """
-        return find_profile(self.user_ids, self.interactions, user)
+        return self.index.profile(user)
 
-    def user_batch(self, user: Any = None) -> UserBatch:
+    def user_batch(self, users: Any = None) -> UserBatch:
         """One user or several, by id or as `UserProfile`, or all with ratings (None)."""
-        return find_batch(self.user_ids, self.interactions, len(self.catalog), user)
+        return self.index.batch(users)
 
     # predicting
 
@@ -193,21 +204,20 @@ class Recommender:
         interval: float | None = None,
         unknown: str = "error",
     ) -> Any:
-        """Stars for pairs of a user and a movie.
+        """Predicted ratings of pairs of a user and an item.
 
         Parameters
         ----------
         users, items : sequences of ids of the same length, or one id (or `UserProfile`) for all
-            A movie may be given by its title where unknown ones are errors.
+            An item may be given by its title where unknown ones are errors.
         timestamps : int or sequence of int, optional
-            Unix seconds: when the stars are given. Only `BayesianMF` knows of time; a date its
-            training never saw counts as the one before it, none at all as no date in particular.
+            When the ratings are given, in Unix seconds. Only `BayesianMF` knows of time; a date
+            that its training never saw counts as the one before it, none as no particular date.
         interval : float, optional
-            Give the range as well in which the stars lie with this probability, such as 0.9.
+            Also return the range in which the rating lies with this probability, such as 0.9.
         unknown : {"error", "average"}
-            What to do about ids the training part does not have: refuse, or take the average
-            user, the average movie. (A movie of the catalogue that nobody rated is known by
-            its genres.)
+            Whether an id that the training set does not have is an error, or counts as the
+            average user or item. (An item that has no ratings is known by its genres.)
 
         Returns
         -------
@@ -219,48 +229,63 @@ class Recommender:
         UnknownIdError, SettingError
         """
         if self.rating_head is None:
-            raise SettingError("This model has no rating head, so it predicts no stars.")
-        pairs = pairs_of(self, users, items, timestamps, unknown)
+            raise SettingError("This model has no rating head, so it predicts no ratings.")
+        pairs = self.index.pairs(users, items, timestamps, unknown)
         if interval is not None:
-            found = predictive_of_pairs(self.rating_head, pairs)
-            return self._on_scale(found.values()), self._on_scale(found.interval(interval))
-        return self._on_scale(rating_of_pairs(self.rating_head, pairs))
+            predictive = self._predictive(pairs)
+            return self._on_scale(predictive.values()), self._on_scale(
+                predictive.interval(interval)
+            )
+        if pairs.profile is None:
+            return self._on_scale(self.rating_head.pairs(pairs.users, pairs.items, pairs.times))
+        first = np.zeros(len(pairs.items), np.intp)
+        return self._on_scale(self.rating_head.listed(pairs.profile, first, pairs.items))
 
     def predict_proba(
         self, users: Any, items: Any, timestamps: Any = None, *, unknown: str = "error"
     ) -> pl.DataFrame:
-        """How probable each number of stars is, for pairs of a user and a movie.
+        """The probability of each rating there is, for pairs of a user and an item.
 
         Parameters as in `predict`; for models that know it (`BayesianMF`).
 
         Returns
         -------
         polars.DataFrame
-            A row for each pair, a column for each number of stars there is, ascending.
+            A row for each pair, a column for each level of the ratings, ascending.
 
         Raises
         ------
         UnknownIdError, SettingError
         """
-        found = predictive_of_pairs(
-            self.rating_head, pairs_of(self, users, items, timestamps, unknown)
-        )
-        levels = found.levels.astype(np.float32)  # all their digits: stars may be any numbers
-        names = [np.format_float_positional(value, trim="-") for value in levels]
-        return pl.DataFrame(found.distribution().astype(np.float32), schema=names)
+        predictive = self._predictive(self.index.pairs(users, items, timestamps, unknown))
+        levels = predictive.levels.astype(np.float32)  # all digits: a rating may be any number
+        names = [np.format_float_positional(level, trim="-") for level in levels]
+        return pl.DataFrame(predictive.distribution().astype(np.float32), schema=names)
+
+    def _predictive(self, pairs: Pairs) -> "Predictive":
+        """The predictive distribution; SettingError where the head has none."""
+        head = self.rating_head
+        if not isinstance(head, ProbabilisticHead):
+            raise SettingError(
+                "This model predicts a rating and no range around it; train one with BayesianMF "
+                "(matinee train DATASET --model bayes)."
+            )
+        if pairs.profile is None:
+            return head.predictive(pairs.users, pairs.items, pairs.times)
+        return head.predictive_of(pairs.profile, np.zeros(len(pairs.items), np.intp), pairs.items)
 
     def scores(self, user: Any, *, head: str | None = None, threads: int | None = None) -> F32:
-        """What lists are ranked by, for every movie in the order of `items`.
+        """What lists are ranked by, for every item in the order of `items`.
 
         Parameters
         ----------
         user : id, UserProfile, or sequence of them
         head : {"ranking", "rating"}, optional
-            By default the ranking head if there is one. Stars are not clipped here.
+            By default the ranking head if there is one. Ratings are not clipped here.
 
         Returns
         -------
-        float32 (items,), or (users, items) for several
+        float32 (items,), or (users, items) for several users
         """
         scores = self.head(head).scores(self.user_batch(user), threads)
         return scores[0] if is_one(user) else scores
@@ -281,7 +306,7 @@ class Recommender:
         min_ratings: int = 0,
         threads: int | None = None,
     ) -> pl.DataFrame:
-        """The best n movies for one user, for several, or for all.
+        """The best n items for one user, for several, or for all.
 
         Parameters
         ----------
@@ -289,18 +314,18 @@ class Recommender:
         n : int
             Fewer are listed where fewer are allowed.
         head : {"ranking", "rating"}, optional
-            What to rank by: what they would watch, or how many stars they would give it, which
-            obscure movies win. By default the ranking head if there is one.
+            Rank by what they would watch, or by predicted rating, which obscure items win. By
+            default the ranking head if there is one.
         exclude_seen : bool
             Leave out what the user has rated.
         include, exclude : id or title, or several
             List only these; never list these.
         genres : str or several
-            List only movies with at least one of these genres.
+            List only items with at least one of these genres.
         years : (first, last)
-            List only movies from these years; one without a year is left out.
+            List only items from these years; one without a year is left out.
         min_ratings : int
-            List only movies with so many training ratings. By default even a movie without any
+            List only items with so many training ratings. By default even an item without any
             may be listed, on the strength of its genres.
         threads : int, optional
             By default all processors; lists are the same for any number.
@@ -308,44 +333,42 @@ class Recommender:
         Returns
         -------
         polars.DataFrame
-            Columns `item`, `title`, `genres`, `values` (predicted, on the scale; missing without
-            a rating head) and `score` (what the list is ranked by; ties go by id), best first;
-            for several users, `user` stands in front (of a `UserProfile`, the place in the list).
+            Columns `item_id`, `title`, `genres`, `predicted_rating` (on the scale; missing
+            without a rating head) and `score` (what the list is ranked by; ties go by id), best
+            first; for several users, `user_id` stands in front (for a `UserProfile`, its place).
 
         Raises
         ------
         UnknownIdError, SettingError
-            For an unknown user, movie or genre, or a setting that makes no sense.
+            For an unknown user, item or genre, or an argument that makes no sense.
         """
         if n < 1:
-            raise SettingError(f"n is at least 1, not {n}.")
-        chosen = self.head(head)
+            raise SettingError(f"n must be >= 1, got {n}.")
+        ranker = self.head(head)
         allowed = allowed_items(
             self.catalog,
-            None if include is None else [self.item(one) for one in as_many(include)],
-            [] if exclude is None else [self.item(one) for one in as_many(exclude)],
+            None if include is None else [self.item_index(item) for item in as_many(include)],
+            [] if exclude is None else [self.item_index(item) for item in as_many(exclude)],
             [] if genres is None else as_many(genres),
             years,
         )
         if min_ratings > 0:
             allowed &= self.item_counts >= min_ratings
-        user_batch = self.user_batch(user)
-        codes, scores = best_lists(chosen, user_batch, allowed, exclude_seen, n, threads)
-        who, place = np.nonzero(codes >= 0)
-        listed, score = codes[who, place], scores[who, place]
+        batch = self.user_batch(user)
+        codes, scores = best_lists(ranker, batch, allowed, exclude_seen, n, threads)
+        row, rank = np.nonzero(codes >= 0)
+        items, score = codes[row, rank], scores[row, rank]
         columns = [pl.Series("score", score)]
         if self.rating_head is not None:
-            own = chosen is self.rating_head
-            values = score if own else self.rating_head.listed(user_batch, who, listed)
-            columns.insert(0, pl.Series("rating", self._on_scale(values)))
-        found = self.catalog.rows(listed).hstack(columns)
+            same = ranker is self.rating_head
+            ratings = score if same else self.rating_head.listed(batch, row, items)
+            columns.insert(0, pl.Series("predicted_rating", self._on_scale(ratings)))
+        lists = self.catalog.rows(items).hstack(columns)
         if user is not None and is_one(user):
-            return found
-        new = (user_batch.codes < 0).any()  # somebody new has no id
-        labels = (
-            pl.Series(range(len(user_batch))) if new else self.user_ids.values[user_batch.codes]
-        )
-        return found.insert_column(0, labels[who].alias("user_id"))
+            return lists
+        has_new = (batch.codes < 0).any()  # a new user has no id
+        labels = pl.Series(range(len(batch))) if has_new else self.user_ids.values[batch.codes]
+        return lists.insert_column(0, labels[row].alias("user_id"))
 
     def similar_items(
         self,
@@ -356,164 +379,118 @@ class Recommender:
         head: str | None = None,
         min_ratings: int = MIN_RATINGS,
     ) -> pl.DataFrame:
-        """The n movies whose vectors are most like those of a movie.
+        """The n items whose factors are most similar to those of an item.
 
         Parameters
         ----------
         item : id or title
         n : int
         measure : {"cosine", "dot"}
-            The angle between the vectors, or their dot product, which long vectors (movies that
-            divide opinions, or that many watch) win.
+            The cosine of the angle between the factors, or their dot product, which favours long
+            ones: items that divide opinions, or that many watch.
         head : {"ranking", "rating"}, optional
-            Whose vectors: alike in who watches them, or in how they are rated. By default the
-            rating head's if it has any: people who watched the one film of a year often watched
-            the other, however little the two have in common.
+            Similar in who watches them, or in how they are rated. By default the rating head if it
+            has factors: people who watched the one film of a year often watched the other, however
+            little the two have in common.
         min_ratings : int
-            Movies with fewer training ratings come after all others: their vectors say more of
+            Items with fewer training ratings come after all others: their factors say more of
             their genres than of themselves.
 
         Returns
         -------
         polars.DataFrame
-            Columns `item`, `title`, `genres`, `similarity`, `ratings` (how many the movie has in
-            training), the most alike first; movies without ratings are left out.
+            Columns `item_id`, `title`, `genres`, `similarity`, `n_ratings` (in training), the most
+            similar first; items without ratings are left out.
 
         Raises
         ------
         UnknownIdError, SettingError
-            For an unknown movie or measure, or a model without vectors.
+            For an unknown item or measure, or a model without factors.
         """
         if measure not in ("cosine", "dot"):
-            raise SettingError(f"measure is 'cosine' or 'dot', not {measure!r}.")
+            raise SettingError(f"measure must be 'cosine' or 'dot', got {measure!r}.")
         if n < 1:
-            raise SettingError(f"n is at least 1, not {n}.")
-        code = self.item(item)
-        likeness, codes = most_alike(
-            self.item_factors(head), self.item_counts, code, n, measure, min_ratings
+            raise SettingError(f"n must be >= 1, got {n}.")
+        similarity, codes = most_similar(
+            self.item_factors(head),
+            self.item_counts,
+            self.item_index(item),
+            n,
+            measure,
+            min_ratings,
         )
         return self.catalog.rows(codes).with_columns(
-            similarity=pl.Series(likeness[codes], dtype=pl.Float32),
-            ratings=pl.Series(self.item_counts[codes]),
+            similarity=pl.Series(similarity[codes], dtype=pl.Float32),
+            n_ratings=pl.Series(self.item_counts[codes]),
         )
 
-    # somebody new, and why
+    # new users, and why
 
     def fold_in(self, ratings: Any) -> UserProfile:
-        """Somebody new from a handful of ratings, without retraining.
+        """A new user from a handful of ratings, without retraining.
 
-        Wherever a `UserProfile` is passed, each head solves what training would have solved for them
-        with everything else as it is: for a user of the training part, the same.
+        Wherever the profile is passed, each head solves what training would have solved for this
+        user with everything else as it is: for a training user, that gives their own factors.
 
         Parameters
         ----------
-        ratings : dict of id or title to stars, or pairs of them
+        ratings : dict of id or title to rating, or pairs of them
 
         Raises
         ------
         UnknownIdError, SettingError
-            For an unknown movie, one rated twice, or stars off the scale.
+            For an unknown item, one that is rated twice, or a rating off the scale.
         """
-        return new_profile(self.item, self.catalog, self.scale, ratings)
+        return self.index.fold_in(ratings)
 
     def explain(self, user: Any, item: Any, *, head: str | None = None) -> pl.DataFrame:
-        """Where the score of a movie comes from, in parts that add up to it.
+        """Where the score of an item comes from, in components that add up to it.
 
         Parameters
         ----------
         user : id or UserProfile
         item : id or title
         head : {"ranking", "rating"}, optional
-            Why it is on the list, or why so many stars. By default the ranking head if there is
-            one.
+            Why it is on the list, or why this rating is predicted. By default the ranking head if
+            there is one.
 
         Returns
         -------
         polars.DataFrame
-            Columns `part`, `item`, `title`, `values` (what the user gave) and `contribution` (in
-            the unit of `scores`). First what is general: for stars ``"mean"``, ``"item"`` (how
-            the movie is liked in general) and ``"prior"`` (how users lean towards movies of its
-            kind). Then a ``"rating"`` for each movie the user rated, the weightiest first.
+            Columns `component`, `item_id`, `title`, `rating` (the user's) and `contribution` (in
+            the unit of `scores`). First what comes from no rating: ``"global_mean"``,
+            ``"item_bias"``, ``"prior"`` ... (`COMPONENT_LABELS`). Then a ``"rating"`` for each item
+            that the user rated, the largest contribution first.
 
         Raises
         ------
         UnknownIdError
         """
-        user_batch, code = self.user_batch([user]), self.item(item)
-        general, from_ratings = self.head(head).contributions(user_batch, code)
-        return parts_of_a_score(self.catalog, user_batch, general, from_ratings)
+        batch = self.user_batch([user])
+        general, from_ratings = self.head(head).contributions(batch, self.item_index(item))
+        order = np.argsort(-np.abs(from_ratings), kind="stable")
+        rated = self.catalog.rows(batch.interactions.indices[order]).select(
+            component=pl.lit("rating"),
+            item_id="item_id",
+            title="title",
+            rating=pl.Series(batch.interactions.values[order]),
+            contribution=pl.Series(from_ratings[order]),
+        )
+        first = pl.DataFrame(
+            {"component": list(general), "contribution": list(general.values())},
+            schema={"component": pl.String, "contribution": pl.Float64},
+        )
+        return pl.concat([first, rated], how="diagonal").select(rated.columns)
 
     def save(self, run: str | Path) -> Path:
         """Write the model to a run folder, whole or not at all; see `matinee.storage.runs`."""
-        from matinee.storage.runs import save
+        return write_run(self.to_parts(), Path(run))
 
-        return save(self, Path(run))
+    def to_parts(self) -> RunParts:
+        """What the files of its run hold."""
+        from matinee.models.serialization import run_parts  # which knows every kind of head
 
-    def _on_scale(self, values: Floats) -> F32:
-        return np.asarray(np.clip(values, self.scale.low, self.scale.high), np.float32)
+        return run_parts(self.index, self.heads, self.history, self.metadata)
 
-
-def rating_of_pairs(head: RatingHead, pairs: Pairs) -> F32:
-    """Expected stars, not clipped."""
-    if pairs.profile is None:
-        return head.pairs(pairs.users, pairs.items, pairs.times)
-    first = np.zeros(len(pairs.items), np.intp)
-    return head.listed(pairs.profile, first, pairs.items)
-
-
-def predictive_of_pairs(head: RatingHead | None, pairs: Pairs) -> "Predictive":
-    """The distribution of stars; SettingError from heads that know none."""
-    if not isinstance(head, ProbabilisticHead):
-        raise SettingError(
-            "This model knows one number of stars and no range; train one with BayesianMF "
-            "(matinee train DATASET --model bayes)."
-        )
-    if pairs.profile is None:
-        return head.predictive(pairs.users, pairs.items, pairs.times)
-    first = np.zeros(len(pairs.items), np.intp)
-    return head.predictive_of(pairs.profile, first, pairs.items)
-
-
-PART_NAMES = {
-    "rating": {
-        "mean": "stars of an average movie",
-        "item": "how this movie is liked",
-        "prior": "how users like its kind",
-        "training": "what training added beyond the ratings",
-    },
-    "ranking": {"item": "users who watched it", "prior": "how it suits the average user"},
-}
-"""The general parts of a score, for people: by the head's name, then the part's."""
-
-
-def parts_of_a_score(
-    catalog: Catalog,
-    user_batch: UserBatch,
-    general: dict[str, float],
-    from_ratings: F64,
-) -> pl.DataFrame:
-    """General parts, then the ratings by weight, as `Recommender.explain` returns them.
-
-    Parameters
-    ----------
-    catalog : Catalog
-    user_batch : UserBatch
-        Of one user.
-    general : dict
-        Part to contribution.
-    from_ratings : float64 (n,)
-        What each of the user's ratings adds, in their order.
-    """
-    order = np.argsort(-np.abs(from_ratings), kind="stable")
-    interactions = catalog.rows(user_batch.interactions.indices[order]).select(
-        part=pl.lit("rating"),
-        item_id="item_id",
-        title="title",
-        values=pl.Series(user_batch.interactions.values[order]),
-        contribution=pl.Series(from_ratings[order]),
-    )
-    first = pl.DataFrame(
-        {"part": list(general), "contribution": list(general.values())},
-        schema={"part": pl.String, "contribution": pl.Float64},
-    )
-    return pl.concat([first, interactions], how="diagonal").select(interactions.columns)
+    def _on_scale(self, ratings: Floats) -> F32:
+        return np.asarray(np.clip(ratings, self.scale.low, self.scale.high), np.float32)

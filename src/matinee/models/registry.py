@@ -1,7 +1,7 @@
 """Recipes by name: as one types them, and as a run notes them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from importlib import import_module
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -54,23 +54,12 @@ def estimator_class(name: str) -> Any:
     return getattr(import_module(home), name)
 
 
-def to_params(estimator: Any) -> dict[str, Any]:
-    """The name and hyperparameters of a recipe, as a head notes them; see `estimator_from_params`.
-
-    Examples
-    --------
-    >>> to_params(estimator_class("EASE")())
-    {'name': 'EASE', 'regularization': 300.0, 'min_rating': None}
-    """
-    return {"name": type(estimator).__name__, **asdict(estimator)}
-
-
-def estimator_from_params(params: Mapping[str, Any]) -> Estimator:
+def estimator_from_config(params: Mapping[str, Any]) -> Estimator:
     """The recipe that a head was trained by, from the name and hyperparameters it notes.
 
     Examples
     --------
-    >>> estimator_from_params({"name": "EASE", "regularization": 200.0, "min_rating": None})
+    >>> estimator_from_config({"name": "EASE", "regularization": 200.0, "min_rating": None})
     EASE(regularization=200.0, liked=None)
 
     Raises

@@ -101,7 +101,7 @@ def user_blocks(users: int, numbers: int) -> Iterator[tuple[int, int]]:
     return ((first, min(first + step, users)) for first in range(0, users, step))
 
 
-def most_alike(
+def most_similar(
     item_factors: F32,
     counts: I64,
     code: int,
@@ -109,7 +109,7 @@ def most_alike(
     measure: str,
     min_ratings: int,
 ) -> tuple[F32, I32]:
-    """Likeness of every movie to one, and the n most alike; see `Recommender.similar_items`.
+    """Similarity of every item to one, and the n most similar; see `Recommender.similar_items`.
 
     Parameters
     ----------
@@ -122,17 +122,17 @@ def most_alike(
         Movies with fewer come last.
     """
     n = min(n, len(item_factors))
-    likeness = np.einsum(
+    similarity = np.einsum(
         "ik,k->i", item_factors, item_factors[code]
     )  # the same sums on any machine
     if measure == "cosine":
         lengths = np.linalg.norm(item_factors, axis=1)
-        likeness = likeness / np.maximum(lengths * lengths[code], np.finfo(np.float32).tiny)
+        similarity = similarity / np.maximum(lengths * lengths[code], np.finfo(np.float32).tiny)
     known = counts >= max(1, min_ratings)
     codes = np.empty(0, np.int32)
     for allowed in (known, ~known & (counts > 0)):
         allowed[code] = False
         more = np.empty(n - len(codes), np.int32)
-        top_n(likeness, allowed, more, np.empty(len(more), np.float32))
+        top_n(similarity, allowed, more, np.empty(len(more), np.float32))
         codes = np.concatenate([codes, more[more >= 0]])
-    return likeness, codes
+    return similarity, codes

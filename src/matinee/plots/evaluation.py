@@ -11,7 +11,7 @@ from matinee.evaluation.uncertainty import MetricValue
 from matinee.experiments.comparison_result import Difference
 from matinee.experiments.leaderboard import MOST_WATCHED, LeaderboardRow
 from matinee.plots.theme import BLUE, HEIGHT, ORANGE, RED, WIDTH, Chart, framed, in_order, rows
-from matinee.storage.runs import plain
+from matinee.storage.runs import finite_or_none
 
 SIDES = {"users": "ratings given in training", "items": "training ratings of the movie"}
 VALUES = {"value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
@@ -118,7 +118,7 @@ def _metrics(name: str) -> list[alt.Tooltip]:
 
 def _plain_values(figure: MetricValue) -> dict[str, float | None]:
     """A figure as columns; what is no number is missing."""
-    return {name: plain(getattr(figure, name)) for name in VALUES}
+    return {name: finite_or_none(getattr(figure, name)) for name in VALUES}
 
 
 def _range(least: int, most: int) -> str:

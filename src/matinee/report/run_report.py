@@ -67,7 +67,7 @@ def write_report(
     estimators = " and ".join(str(head.estimator.get("name")) for head in model.heads.values())
     users = [typical_user(model, at) for at in EXAMPLES] if users is None else users
     for user in users:
-        model.user(user)  # somebody unknown is told of before the work
+        model.user_profile(user)  # somebody unknown is told of before the work
     sections = []
     if parts:
         dataset, train, test = parts

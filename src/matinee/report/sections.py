@@ -221,7 +221,7 @@ def user_section(model: Recommender, user: Any, layout: Projection | None = None
     layout : Projection, optional
         The map to find their place on.
     """
-    profile = model.user(user)
+    profile = model.user_profile(user)
     found = explain_recommendations(model, user, SHOWN)
     last = {"rating": "predicted stars"} if "rating" in found.columns else {"score": "score"}
     found = found.with_columns(pl.col("genres").str.replace_all("|", ", ", literal=True))

@@ -1,4 +1,4 @@
-"""Recipes that leave their state on disk as they go, so that one that was killed goes on."""
+"""Checkpoints: the state of a training on disk, so that one that was killed can be resumed."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,9 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from matinee.data.dataset import Dataset
 from matinee.errors import RunError, SettingError
-from matinee.models.recommender import Recommender
 from matinee.storage.atomic import recover
 
 STATE = "state.safetensors"
@@ -19,92 +17,57 @@ STATE = "state.safetensors"
 
 
 @dataclass(frozen=True)
-class Checkpointed:
-    """A recipe whose training leaves its state in a folder as it goes.
+class Checkpoint:
+    """Where a training leaves its state as it goes; `fit(checkpoint=...)` resumes from there.
 
-    Killed and started again with the same folder, it goes on after the last state and ends with
-    the same model (of those trained by gradients: on the same kind of device with the same number
-    of threads).
+    Killed and started again with the same folder, a training resumes from the last state and ends
+    with the same model (gradient models: on the same kind of device with as many threads).
 
     Parameters
     ----------
-    estimator : Estimator
-        One that can: `BayesianMF`, or any that is trained by gradients.
     folder : Path
-        Each recipe has a folder of its own below it.
+        Each estimator has a folder of its own below it.
     every : int, optional
-        Epochs or sweeps from one state to the next; by default as often as the recipe thinks.
+        Epochs or sweeps between two states; by default 1 epoch, 16 sweeps.
+
+    Raises
+    ------
+    SettingError
 
     Examples
     --------
     >>> import tempfile
-    >>> from matinee.data.synthetic import generate
-    >>> from matinee.models.bayesian import BayesianMF
+    >>> import matinee
+    >>> from matinee.data import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> estimator = BayesianMF(factors=4, iterations=4)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     Checkpointed(estimator, Path(folder)).fit(data)
-    Recommender(BayesianMF, 60 users, 50 movies)
+    ...     checkpoint = matinee.Checkpoint(folder, every=2)
+    ...     matinee.BayesianMF(factors=4, iterations=4).fit(data, checkpoint=checkpoint)
+    Recommender(BayesianMF, 60 users, 50 items)
     """
 
-    estimator: Any
-    folder: Path
+    folder: Path | str
     every: int | None = None
 
     def __post_init__(self) -> None:
         if self.every is not None and self.every < 1:
-            raise SettingError(f"every is at least 1, not {self.every}.")
-
-    def fit(
-        self,
-        train: Dataset,
-        *,
-        validation: Dataset | None = None,
-        test: Dataset | None = None,
-        threads: int | None = None,
-    ) -> Recommender:
-        """Train as the recipe does, going on from the folder's state."""
-        model: Recommender = self.estimator.fit(
-            train, validation=validation, test=test, threads=threads, checkpoint=self
-        )
-        return model
-
-
-def identity_of(
-    recorded: Mapping[str, Any], train: Dataset, evaluated: Mapping[str, Dataset]
-) -> str:
-    """What a training is, by settings and data: a state of another one is refused."""
-    parts = {"train": train, **evaluated}
-    data = {name: part.ratings.fingerprint() for name, part in parts.items()}
-    return json.dumps({**recorded, "data": data}, sort_keys=True)
+            raise SettingError(f"every must be >= 1, got {self.every}.")
 
 
 @contextmanager
-def state_in(
+def open_state(
     folder: Path, identity: str, framework: str = "numpy", device: str = "cpu"
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]] | None]:
-    """What a checkpoint says of itself and its arrays, by name; None if there is none.
+    """Metadata and arrays (``"numpy"``, or ``"pt"`` on `device`) of a state; None if there is none.
 
-    What goes wrong in the block, while the state is put back, is the state's fault too.
-
-    Parameters
-    ----------
-    folder : Path
-    identity : str
-        What is to go on; see `identity_of`.
-    framework : {"numpy", "pt"}
-        What the arrays are: of numpy, or tensors on `device`.
-
-    Raises
-    ------
-    RunError
-        If it cannot be read, or is of another training.
+    RunError if it cannot be read, or belongs to a training of another identity. What goes wrong in
+    the block, while the state is restored, is blamed on the state, too.
     """
     recover(folder)
     path = folder / STATE
     if not path.exists():
         if folder.exists():
-            raise RunError(f"{folder}: this is there and is no checkpoint.")
+            raise RunError(f"{folder}: exists and is not a checkpoint.")
         yield None
         return
     try:
@@ -113,7 +76,7 @@ def state_in(
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if metadata["identity"] != identity:
             raise RunError(
-                f"{folder}: a checkpoint of other settings or other data. Name another "
+                f"{folder}: a checkpoint of other hyperparameters or other data. Name another "
                 "folder, or remove this one."
             )
         yield metadata, arrays
@@ -128,8 +91,10 @@ def state_in(
         raise RunError(f"{path}: this checkpoint cannot be read ({problem}).") from None
 
 
-def under(named: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Of a state, what has this in front of its name, without it."""
+def strip_prefix(entries: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The entries of a state whose names start with a prefix, under the rest of their names."""
     return {
-        name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)
+        name.removeprefix(prefix): value
+        for name, value in entries.items()
+        if name.startswith(prefix)
     }

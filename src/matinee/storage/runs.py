@@ -1,52 +1,61 @@
 """A run on disk: everything one training left, written whole or not at all.
 
-=======================  ==========================================================
-`manifest.json`          format, heads, data, metrics, and the SHA-256 of the rest
-`rating.safetensors`     arrays of the rating head, if there is one
-`ranking.safetensors`    arrays of the ranking head, if there is one
-`ratings.safetensors`    the training ratings by user (for `explain` and seen movies)
-`items.parquet`         item, title, year, genres, in the order of the vectors
-`users.parquet`        user, in the order of the vectors
-`history.jsonl`          one line per head and iteration
-=======================  ==========================================================
+============================  ==========================================================
+`manifest.json`               format, heads, data, metrics, and the SHA-256 of the rest
+`rating_head.safetensors`     arrays of the rating head, if there is one
+`ranking_head.safetensors`    arrays of the ranking head, if there is one
+`interactions.safetensors`    the training ratings by user (for `explain` and seen items)
+`items.parquet`               item_id, title, year, genres, in the order of the item factors
+`users.parquet`               user_id, in the order of the user factors
+`history.jsonl`               one line per head and iteration
+============================  ==========================================================
 
-Loading executes nothing that a file says, and believes no file before it has
-checked it. Each file is opened once and mapped, and what was checked is what is
-used. Every byte is hashed at every load: a note that a file was found right once
-says nothing of a disk that fails later, and hashing costs no time of its own, as
-threads do it while numpy, polars and numba are imported. So nothing heavy may be
-imported here before the hashing has begun.
+Loading executes nothing that a file says, and trusts no file before its checksum is right. Each
+file is opened once and mapped, and what was checked is what is used. Every byte is hashed at
+every load: a remembered checksum says nothing of a disk that fails later, and hashing costs no
+time of its own, as threads do it while numpy, polars and numba are imported. So nothing heavy
+may be imported here.
 """
 
 import hashlib
 import json
 import math
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from contextlib import contextmanager
+from dataclasses import dataclass
 from mmap import ACCESS_COPY, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matinee.errors import RunError
 from matinee.storage.atomic import new_folder, recover, recover_all, remove_folder, rename_folder
 
-if TYPE_CHECKING:
-    from matinee.models.recommender import Recommender
-
-FORMAT = 2
-LONGEST = 200  # bytes of a run's name: file systems have 255, and folders.py adds to it
+FORMAT = 3
+LONGEST = 200  # bytes of a run's name: file systems have 255, and atomic.py adds to it
 RUNS = Path("runs")
-"""Where runs go, and are looked for, unless another place is named."""
-SECTIONS = ("heads", "model", "data", "split", "metrics", "made", "files")
+"""Where runs go, and are looked for, unless another folder is named."""
+SECTIONS = ("heads", "model", "data", "split", "metrics", "environment", "files")
 MANIFEST = "manifest.json"
-FILES = ("ratings.safetensors", "items.parquet", "users.parquet", "history.jsonl")
-HEAD_FILES = {"rating": "rating.safetensors", "ranking": "ranking.safetensors"}
+INTERACTIONS, ITEMS, USERS = "interactions.safetensors", "items.parquet", "users.parquet"
+HISTORY = "history.jsonl"
+FILES = (INTERACTIONS, ITEMS, USERS, HISTORY)
+HEAD_FILES = {name: f"{name}_head.safetensors" for name in ("rating", "ranking")}
 
 
-def save(model: "Recommender", run: Path) -> Path:
-    """Write a model to the folder `run`; what was there before stays until the new one is whole.
+@dataclass(frozen=True)
+class RunParts:
+    """What the files of a run hold: all but the checksums, which are taken as they are written."""
+
+    manifest: Mapping[str, Any]
+    arrays: Mapping[str, Mapping[str, Any]]  # file, then name, to numpy array
+    tables: Mapping[str, Any]  # file to polars frame
+    history: Any  # polars frame
+
+
+def write_run(parts: RunParts, run: Path) -> Path:
+    """Write the folder `run`; what was there before stays until the new one is whole.
 
     Raises
     ------
@@ -54,109 +63,60 @@ def save(model: "Recommender", run: Path) -> Path:
         If `run` is there and is not a run.
     """
     check_target(run)
-    return _save(model, run, replace=True)
+    return _write(parts, run, replace=True)
 
 
-def save_new(model: "Recommender", wanted: Path) -> Path:
-    """Write a model to the folder `wanted`, or `wanted-2` and so on; replaces nothing.
+def write_new_run(parts: RunParts, wanted: Path) -> Path:
+    """Write the folder `wanted`, or `wanted-2` and so on, and return it; replaces nothing.
 
     A name may be taken while the files are written; then they are written again beside it.
-
-    Returns
-    -------
-    Path
-        Where the run is.
     """
-    run, again = wanted, 1
+    run, number = wanted, 1
     while True:
         try:
-            return _save(model, run, replace=False)
+            return _write(parts, run, replace=False)
         except FileExistsError:
             if not run.parent.is_dir():  # it is a file
                 raise
-        again += 1
-        run = wanted.with_name(f"{wanted.name}-{again}")
+        number += 1
+        run = wanted.with_name(f"{wanted.name}-{number}")
 
 
-def _save(model: "Recommender", run: Path, replace: bool) -> Path:
-    from matinee.models.serialization import describe, write_files
+def _write(parts: RunParts, run: Path, replace: bool) -> Path:
+    from safetensors.numpy import save_file
 
     with new_folder(run, replace=replace) as fresh:
-        write_files(model, fresh)
-        names = files_of(model.heads)
+        for name, arrays in parts.arrays.items():
+            save_file(dict(arrays), fresh / name)
+        for name, table in parts.tables.items():
+            table.write_parquet(fresh / name)
+        parts.history.write_ndjson(fresh / HISTORY)
+        names = files_of(parts.manifest["heads"])
         files = {name: {"sha256": _sha256(_mapped(fresh / name))} for name in names}
-        manifest = {**model.metadata, "format": FORMAT, **describe(model), "files": files}
+        manifest = {**parts.manifest, "format": FORMAT, "files": files}
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         (fresh / MANIFEST).write_text(text, encoding="utf-8")
     return run
 
 
-def keep(model: "Recommender", run: str | Path | None, estimator: str) -> Path:
-    """Write a model to the folder `run`, or to a new one under `RUNS`; where it is.
-
-    That one is named after the data, the recipe and the time.
-    """
-    if run:
-        return save(model, Path(run))
-    name = f"{model.metadata['data']['name']}-{estimator.lower()}-{datetime.now():%Y%m%d-%H%M%S}"
-    return save_new(model, RUNS / name)
-
-
 def check_target(run: Path) -> None:
-    """Refuse a place for a run that holds something else."""
+    """Refuse a target for a run that holds something else."""
     recover(run)
     if run.exists() and not (run / MANIFEST).is_file():
-        raise RunError(f"{run}: this is there already and is no run; choose another folder.")
+        raise RunError(f"{run}: exists and is not a run; choose another folder.")
 
 
-def load(run: str | Path) -> "Recommender":
-    """The model saved in the folder `run`.
-
-    Its arrays are the files, mapped: pages that nothing asks for again need no memory, and
-    processes with the same run share theirs. Saving another run in its place leaves a loaded
-    model as it is. Whoever writes into the very files, which nothing here does, changes it, and
-    ends the process by cutting them short.
-
-    Raises
-    ------
-    RunError
-        If there is no run, a file is missing, damaged or does not fit the others, or the run was
-        written by a newer version.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import matinee
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     run = matinee.Bias().fit(data).save(f"{folder}/run")
-    ...     print(matinee.load(run))
-    Recommender(Bias, 60 users, 50 movies)
-    """
-    run = Path(run)
-    while True:
-        recover(run)
-        before = _version_of(run)
-        try:
-            return _load(run)
-        except RunError:
-            if _version_of(run) == before:
-                raise
-            # somebody saved a new run here while this one was being read
-
-
-def _load(run: Path) -> "Recommender":
+@contextmanager
+def open_run(run: Path) -> Iterator[tuple[dict[str, Any], Iterator[tuple[str, memoryview]]]]:
+    """The manifest of a run, and its files by name, which threads are checking meanwhile."""
     manifest = read_manifest(run)
-    names = files_of(manifest["heads"])
+    names, checksums = files_of(manifest["heads"]), manifest["files"]
     with ThreadPoolExecutor() as pool:
-        checked = pool.map(lambda name: _checked(run / name, manifest["files"].get(name)), names)
-        from matinee.models.serialization import assemble
-
-        return assemble(run, manifest, dict(zip(names, checked, strict=True)))
+        contents = pool.map(lambda name: _checked(run / name, checksums.get(name)), names)
+        yield manifest, zip(names, contents, strict=True)
 
 
-def _version_of(run: Path) -> int | None:
+def run_version(run: Path) -> int | None:
     """What changes when another folder takes the place of this one."""
     try:
         return run.stat().st_ino
@@ -170,38 +130,38 @@ def read_manifest(run: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         json.dumps(manifest, ensure_ascii=False).encode()  # halves of characters are no text
-        format_setting = manifest["format"]
+        written = manifest["format"]
     except (FileNotFoundError, NotADirectoryError):
-        raise RunError(f"{run}: there is no run here (no {MANIFEST}).") from None
+        raise RunError(f"{run}: no run here (no {MANIFEST}).") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise RunError(f"{path}: this is no manifest of a run.") from None
-    if not isinstance(format_setting, int) or format_setting < 1:
-        raise RunError(f"{path}: format {format_setting!r} is none that was ever written.")
-    if format_setting < FORMAT:
+        raise RunError(f"{path}: not the manifest of a run.") from None
+    if not isinstance(written, int) or written < 1:
+        raise RunError(f"{path}: format {written!r} was never written by any version.")
+    if written < FORMAT:
         raise RunError(f"{run}: written by an older version of matinee; train it again.")
-    if format_setting > FORMAT:
+    if written > FORMAT:
         raise RunError(
-            f"{run}: written in format {format_setting}, and this version knows up to {FORMAT}. "
+            f"{run}: written in format {written}, and this version knows up to {FORMAT}. "
             "Upgrade matinee."
         )
     for section in SECTIONS:
         if not isinstance(manifest.setdefault(section, {}), dict):
-            raise RunError(f"{path}: {section!r} is not what it should be.")
+            raise RunError(f"{path}: {section!r} must be an object.")
     return dict(manifest)
 
 
-def plain(said: Any) -> float | None:
-    """A number that JSON knows, whatever is said to be one; None if it is none, or not finite.
+def finite_or_none(value: Any) -> float | None:
+    """A finite number as float; None for anything else.
 
     Examples
     --------
-    >>> plain(3), plain(float("nan")), plain(10**400), plain("3"), plain(True)
-    (3.0, None, None, None, None)
+    >>> finite_or_none(3), finite_or_none(float("nan")), finite_or_none(10**400)
+    (3.0, None, None)
     """
-    if not isinstance(said, int | float) or isinstance(said, bool):
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     try:
-        number = float(said)
+        number = float(value)
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
@@ -210,14 +170,14 @@ def plain(said: Any) -> float | None:
 def list_runs(folder: Path = RUNS) -> list[tuple[Path, dict[str, Any]]]:
     """(folder, manifest) of every run directly below `folder`, the newest first."""
     recover_all(folder)
-    found = []
+    runs = []
     for path in folder.glob(f"*/{MANIFEST}"):
         if not path.parent.name.startswith("."):
             try:
-                found.append((path.parent, read_manifest(path.parent)))
+                runs.append((path.parent, read_manifest(path.parent)))
             except RunError:
-                continue  # somebody else's folder, or a newer version's
-    return sorted(found, key=lambda run: str(run[1].get("created", "")), reverse=True)
+                continue  # another program's folder, or a newer version's
+    return sorted(runs, key=lambda run: str(run[1].get("created", "")), reverse=True)
 
 
 def rename_run(run: Path, name: str) -> Path:
@@ -230,19 +190,17 @@ def rename_run(run: Path, name: str) -> Path:
     """
     named = name and name.isprintable() and name == name.strip()
     if not named or name.startswith((".", "-")) or set(name) & {"/", "\\"}:
-        raise RunError(
-            f"{name!r} is no name for a run: it has no slash, and no dot, dash or space in front."
-        )
+        raise RunError(f"{name!r} cannot name a run: no slash, and no dot, dash or space in front.")
     if len(name.encode()) > LONGEST:
-        raise RunError(f"A name of {len(name)} letters is too long for a run; take a shorter one.")
+        raise RunError(
+            f"A name of {len(name)} letters is too long for a run; choose a shorter one."
+        )
     check_is_run(run)
     recover(run.with_name(name))
     try:
         return rename_folder(run, name)
     except FileExistsError:
-        raise RunError(
-            f"{run.with_name(name)}: this is there already; take another name."
-        ) from None
+        raise RunError(f"{run.with_name(name)}: exists already; choose another name.") from None
 
 
 def remove_run(run: Path) -> None:
@@ -258,9 +216,9 @@ def remove_run(run: Path) -> None:
 
 
 def check_is_run(run: Path) -> None:
-    """Refuse what is not to be renamed or removed as a run: links, strangers, folders of runs."""
+    """Refuse to rename or remove what is not a run itself: links, other folders, folders of runs."""
     if run.is_symlink():
-        raise RunError(f"{run}: this is a link to {os.path.realpath(run)}; name that run itself.")
+        raise RunError(f"{run}: is a link to {os.path.realpath(run)}; name that run itself.")
     if run.name in ("", ".."):
         raise RunError(f"{run}: name the run by its folder.")
     try:
@@ -269,9 +227,9 @@ def check_is_run(run: Path) -> None:
     except (OSError, ValueError, RecursionError):
         ours = False
     if not ours:
-        raise RunError(f"{run}: this is no run; its {MANIFEST} is missing or is of something else.")
+        raise RunError(f"{run}: not a run; its {MANIFEST} is missing or belongs to something else.")
     if inside := next(run.glob(f"*/{MANIFEST}"), None):
-        raise RunError(f"{run}: there is another run in it, {inside.parent.name}; move that first.")
+        raise RunError(f"{run}: contains another run, {inside.parent.name}; move that first.")
 
 
 def files_of(heads: Container[str]) -> list[str]:
@@ -281,22 +239,22 @@ def files_of(heads: Container[str]) -> list[str]:
 
 def corrupt_files(run: Path, manifest: Mapping[str, Any]) -> list[str]:
     """The files of a run that are missing, or are not what its manifest says of them."""
-    found = []
+    corrupt = []
     for name in files_of(manifest["heads"]):
         try:
             _checked(run / name, manifest["files"].get(name))
         except RunError:
-            found.append(name)
-    return found
+            corrupt.append(name)
+    return corrupt
 
 
-def _checked(path: Path, said: Any) -> memoryview:
-    """The bytes of a file, whose checksum the manifest says, mapped."""
+def _checked(path: Path, entry: Any) -> memoryview:
+    """The bytes of a file, mapped, if their checksum is that of its entry in the manifest."""
     if not path.is_file():
-        raise RunError(f"{path}: the file is missing.")
+        raise RunError(f"{path}: file missing.")
     content = _mapped(path)
-    if not isinstance(said, Mapping) or _sha256(content) != said.get("sha256"):
-        raise RunError(f"{path}: its checksum is wrong; it was changed or is damaged.")
+    if not isinstance(entry, Mapping) or _sha256(content) != entry.get("sha256"):
+        raise RunError(f"{path}: wrong checksum; the file was changed or is corrupt.")
     return content
 
 

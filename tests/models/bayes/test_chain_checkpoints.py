@@ -18,7 +18,7 @@ from matinee.data.synthetic import generate
 from matinee.errors import RunError, SettingError
 from matinee.models.bayesian import BayesianMF
 from matinee.models.bayesian import checkpoint as checkpoints
-from matinee.storage.checkpoint import STATE, Checkpointed
+from matinee.storage.checkpoint import STATE, Checkpoint
 
 ESTIMATOR = BayesianMF(**SHORT)
 PLACE = "bayesianmf"
@@ -46,7 +46,7 @@ def whole(small):
 def test_a_killed_chain_ends_with_the_same_model(
     small, tmp_path, end_at, whole, every, sweep, rest
 ):
-    again = Checkpointed(ESTIMATOR, tmp_path, every=every)
+    again = Checkpoint(ESTIMATOR, tmp_path, every=every)
     end_at(sweep)
     with pytest.raises(KilledError):
         again.fit(small, test=small)
@@ -71,7 +71,7 @@ def test_a_killed_chain_ends_with_the_same_model(
 def test_chains_of_all_kinds_go_on(small, tmp_path, end_at, change):
     estimator = replace(ESTIMATOR, **change)
     whole = estimator.fit(small)
-    again = Checkpointed(estimator, tmp_path, every=3)
+    again = Checkpoint(estimator, tmp_path, every=3)
     end_at(estimator.iterations - 3)
     with pytest.raises(KilledError):
         again.fit(small)
@@ -80,7 +80,7 @@ def test_chains_of_all_kinds_go_on(small, tmp_path, end_at, change):
 
 
 def test_a_finished_chain_gives_its_model_at_once(small, tmp_path, end_at, whole):
-    again = Checkpointed(ESTIMATOR, tmp_path)
+    again = Checkpoint(ESTIMATOR, tmp_path)
     first = again.fit(small, test=small)
     seen = end_at(1)
     second = again.fit(small, test=small)
@@ -90,17 +90,17 @@ def test_a_finished_chain_gives_its_model_at_once(small, tmp_path, end_at, whole
 
 
 def test_a_finished_chain_goes_on_to_more_iterations(small, tmp_path, end_at, whole):
-    Checkpointed(replace(ESTIMATOR, iterations=12), tmp_path).fit(small, test=small)
+    Checkpoint(replace(ESTIMATOR, iterations=12), tmp_path).fit(small, test=small)
     seen = end_at(0)
-    model = Checkpointed(ESTIMATOR, tmp_path).fit(small, test=small)
+    model = Checkpoint(ESTIMATOR, tmp_path).fit(small, test=small)
     assert seen == list(range(12, 24))
     assert_same(whole, model)
 
 
 def test_a_chain_that_has_gone_further_is_refused(small, tmp_path):
-    Checkpointed(ESTIMATOR, tmp_path).fit(small)
+    Checkpoint(ESTIMATOR, tmp_path).fit(small)
     with pytest.raises(RunError, match="of 24 iterations, 12 are") as refused:
-        Checkpointed(replace(ESTIMATOR, iterations=12), tmp_path).fit(small)
+        Checkpoint(replace(ESTIMATOR, iterations=12), tmp_path).fit(small)
     assert "\n" not in str(refused.value)
 
 
@@ -117,16 +117,16 @@ def test_a_chain_that_has_gone_further_is_refused(small, tmp_path):
     ids=str,
 )
 def test_a_state_of_another_estimator_is_refused(small, tmp_path, change):
-    Checkpointed(replace(ESTIMATOR, iterations=10), tmp_path).fit(small)
+    Checkpoint(replace(ESTIMATOR, iterations=10), tmp_path).fit(small)
     before = (tmp_path / PLACE / STATE).read_bytes()
     with pytest.raises(RunError, match="other settings"):
-        Checkpointed(replace(ESTIMATOR, **change), tmp_path).fit(small)
+        Checkpoint(replace(ESTIMATOR, **change), tmp_path).fit(small)
     assert (tmp_path / PLACE / STATE).read_bytes() == before
 
 
 def test_a_state_of_other_data_is_refused(small, tmp_path):
     less = replace(small, ratings=small.ratings.take(np.arange(150)))
-    Checkpointed(ESTIMATOR, tmp_path).fit(small, test=small)
+    Checkpoint(ESTIMATOR, tmp_path).fit(small, test=small)
     values = replace(small, ratings=replace(small.ratings, values=5.5 - small.ratings.values))
     times = replace(small, ratings=replace(small.ratings, timestamp=small.ratings.timestamp + 1))
     for data, evaluated in (
@@ -138,7 +138,7 @@ def test_a_state_of_other_data_is_refused(small, tmp_path):
         (small, {"test": less}),
     ):
         with pytest.raises(RunError, match="other data"):
-            Checkpointed(ESTIMATOR, tmp_path).fit(data, **evaluated)
+            Checkpoint(ESTIMATOR, tmp_path).fit(data, **evaluated)
 
 
 def test_states_hold_every_draw_once(small, tmp_path, monkeypatch):
@@ -149,7 +149,7 @@ def test_states_hold_every_draw_once(small, tmp_path, monkeypatch):
         "save_file",
         lambda what, path, **how: format_setting.append(path.name) or save(what, path, **how),
     )
-    Checkpointed(ESTIMATOR, tmp_path, every=1).fit(small)
+    Checkpoint(ESTIMATOR, tmp_path, every=1).fit(small)
     names = [f"draw-{number:06}.safetensors" for number in range(16)]
     assert sorted(name for name in format_setting if name != STATE) == names
     assert {path.name for path in (tmp_path / PLACE).iterdir()} == {STATE, *names}
@@ -163,16 +163,16 @@ def test_a_file_system_without_links_will_do(small, tmp_path, end_at, monkeypatc
     monkeypatch.setattr(os, "link", refuse)
     end_at(20)
     with pytest.raises(KilledError):
-        Checkpointed(ESTIMATOR, tmp_path, every=2).fit(small, test=small)
+        Checkpoint(ESTIMATOR, tmp_path, every=2).fit(small, test=small)
     end_at(0)
-    assert_same(whole, Checkpointed(ESTIMATOR, tmp_path, every=2).fit(small, test=small))
+    assert_same(whole, Checkpoint(ESTIMATOR, tmp_path, every=2).fit(small, test=small))
 
 
 @pytest.fixture(scope="module")
 def half(small, tmp_path_factory):
     """The folder of a chain with twelve of its sweeps."""
     folder = tmp_path_factory.mktemp("half")
-    Checkpointed(replace(ESTIMATOR, iterations=12), folder).fit(small)
+    Checkpoint(replace(ESTIMATOR, iterations=12), folder).fit(small)
     return folder
 
 
@@ -274,14 +274,14 @@ DAMAGES = {
 def test_a_damaged_state_is_refused(small, tmp_path, state, damage):
     DAMAGES[damage](state)
     with pytest.raises(RunError, match=r"state\.safetensors") as refused:
-        Checkpointed(ESTIMATOR, tmp_path).fit(small)
+        Checkpoint(ESTIMATOR, tmp_path).fit(small)
     assert "\n" not in str(refused.value)
 
 
 def test_an_undamaged_copy_of_a_state_goes_on(small, tmp_path, state, end_at):
     forged()(state)
     seen = end_at(0)
-    assert_same(ESTIMATOR.fit(small), Checkpointed(ESTIMATOR, tmp_path).fit(small))
+    assert_same(ESTIMATOR.fit(small), Checkpoint(ESTIMATOR, tmp_path).fit(small))
     assert seen[24:] == list(range(12, 24))
 
 
@@ -289,13 +289,13 @@ def test_a_folder_with_something_else_is_refused(small, tmp_path):
     (tmp_path / PLACE).mkdir()
     (tmp_path / PLACE / "mine").write_text("mine")
     with pytest.raises(RunError, match="no checkpoint"):
-        Checkpointed(ESTIMATOR, tmp_path).fit(small)
+        Checkpoint(ESTIMATOR, tmp_path).fit(small)
     assert (tmp_path / PLACE / "mine").read_text() == "mine"
 
 
 def test_every_is_at_least_one(tmp_path):
     with pytest.raises(SettingError, match="every"):
-        Checkpointed(ESTIMATOR, tmp_path, every=0)
+        Checkpoint(ESTIMATOR, tmp_path, every=0)
 
 
 KILLED = """
@@ -308,7 +308,7 @@ KILLED = """
 
     deadly = Deadly(int(sys.argv[2]))
     checkpoints.save_file = deadly(checkpoints.save_file)
-    recipe = Checkpointed(replace(ESTIMATOR, iterations=11), pathlib.Path(sys.argv[1]), every=1)
+    recipe = Checkpoint(replace(ESTIMATOR, iterations=11), pathlib.Path(sys.argv[1]), every=1)
     recipe.fit(data_of_the_killed())
     print("saved in", deadly.calls, "steps")
 """
@@ -326,7 +326,7 @@ def test_killed_at_any_step_of_saving_it_ends_with_the_same_model(tmp_path, step
     assert child.returncode == -signal.SIGKILL, child.stderr.decode()
     data = data_of_the_killed()
     estimator = replace(ESTIMATOR, iterations=11)
-    assert_same(estimator.fit(data), Checkpointed(estimator, tmp_path).fit(data))
+    assert_same(estimator.fit(data), Checkpoint(estimator, tmp_path).fit(data))
     assert [path.name for path in tmp_path.iterdir()] == [PLACE]
 
 
@@ -334,7 +334,7 @@ def test_a_chain_of_which_nothing_counts_is_refused(small, tmp_path, end_at):
     estimator = replace(ESTIMATOR, iterations=64, burn_in=None)  # sixteen sweeps do not count
     end_at(9)
     with pytest.raises(KilledError):
-        Checkpointed(estimator, tmp_path, every=8).fit(small)
+        Checkpoint(estimator, tmp_path, every=8).fit(small)
     end_at(0)
     with pytest.raises(SettingError, match="Nothing of these 8 iterations counts yet"):
-        Checkpointed(replace(estimator, iterations=8), tmp_path).fit(small)
+        Checkpoint(replace(estimator, iterations=8), tmp_path).fit(small)

@@ -19,7 +19,7 @@ from matinee.errors import RunError
 from matinee.models.bayesian.posterior import DrawBuffer, MonitoredSet, PosteriorDraw
 from matinee.models.bayesian.sampler import GibbsSampler
 from matinee.storage.atomic import new_folder
-from matinee.storage.checkpoint import STATE, state_in, under
+from matinee.storage.checkpoint import STATE, open_state, strip_prefix
 
 EVERY = 16  # sweeps: what is lost at most when the process is killed
 
@@ -78,7 +78,7 @@ class ChainCheckpoint:
         RunError
             If the state cannot be read, is of another chain, or of more sweeps than these.
         """
-        with state_in(self.folder, self.identity) as found:
+        with open_state(self.folder, self.identity) as found:
             if found is None:
                 return []
             metadata, arrays = found
@@ -116,8 +116,8 @@ def _put_back(
     arrays: dict[str, Array],
     metadata: dict[str, Any],
 ) -> None:
-    sampler.restore(metadata["sweep"], under(arrays, "chain."))
-    keeper.restore(metadata["averaged"], metadata["apart"], under(arrays, "average."))
+    sampler.restore(metadata["sweep"], strip_prefix(arrays, "chain."))
+    keeper.restore(metadata["averaged"], metadata["apart"], strip_prefix(arrays, "average."))
     for name, part in evaluated.items():
         part.average.sums[:] = arrays[f"judged.{name}"]
         part.average.draws = metadata["averaged"]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,23 +13,23 @@ from matinee._types import F32, F64, Floats
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
-from matinee.models.base import Watch, check_eval_sets
+from matinee.models.base import Estimator, FitContext, training_identity
 from matinee.models.bayesian.checkpoint import EVERY, ChainCheckpoint
 from matinee.models.bayesian.head import head_of
 from matinee.models.bayesian.likelihoods import MOST_LEVELS
 from matinee.models.bayesian.posterior import DrawBuffer, MonitoredSet
 from matinee.models.bayesian.sampler import FEATURES, GibbsSampler
+from matinee.models.queries import TrainingIndex
 from matinee.models.recommender import Recommender
-from matinee.models.registry import to_params
 from matinee.progress import compilation_announced, progress
-from matinee.storage.checkpoint import Checkpointed, identity_of
+from matinee.storage.checkpoint import Checkpoint
 
 BURN_IN = 64  # sweeps; of a short chain, a quarter
 TRACES = ("noise", "signal")
 
 
-@dataclass(frozen=True)
-class BayesianMF:
+@dataclass(frozen=True, kw_only=True)
+class BayesianMF(Estimator):
     """Recipe for the posterior of a factorization, by Gibbs sampling.
 
     The model is the one of `ALS` with everything drawn rather than optimized: the rows
@@ -75,6 +76,10 @@ class BayesianMF:
     ['0.5', '1', '1.5', '2', '2.5', '3', '3.5', '4', '4.5', '5']
     """
 
+    predicts = "rating"
+    supports_checkpoint = True
+    supports_callback = True
+
     factors: int = 32
     iterations: int = 512
     burn_in: int | None = None
@@ -84,12 +89,8 @@ class BayesianMF:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least_of = {"factors": 1, "iterations": 2, "seed": 0, "memory": 0}
-        for name, least in least_of.items():
-            if not least <= getattr(self, name) < np.inf:
-                raise SettingError(f"{name} is at least {least}, not {getattr(self, name)}.")
-        if self.likelihood not in (None, "ordinal", "normal"):
-            raise SettingError(f"likelihood is 'ordinal' or 'normal', not {self.likelihood!r}.")
+        self._check_at_least(factors=1, iterations=2, seed=0, memory=0)
+        self._check_one_of(likelihood=(None, "ordinal", "normal"))
         if self.burn_in is not None and not 0 <= self.burn_in < self.iterations:
             raise SettingError(
                 f"burn_in is at least 0 and below iterations ({self.iterations}), "
@@ -117,42 +118,8 @@ class BayesianMF:
             return min(BURN_IN, self.iterations // 4)
         return self.burn_in
 
-    def fit(
-        self,
-        train: Dataset,
-        *,
-        validation: Dataset | None = None,
-        test: Dataset | None = None,
-        threads: int | None = None,
-        checkpoint: Checkpointed | None = None,
-        callback: Watch | None = None,
-    ) -> Recommender:
-        """Run the chain on `train` and return the model.
-
-        Interrupted from the keyboard, it returns what has been averaged so far, if anything.
-
-        Parameters
-        ----------
-        train : Dataset
-        validation, test : Dataset, optional
-            Judged after each sweep, by the average so far, for the history; they decide nothing.
-        threads : int, optional
-            By default all processors. The model is the same for any number, to the last bit.
-        checkpoint : Checkpointed, optional
-            Where to leave the state, and go on from.
-        callback : callable, optional
-            Sees each row of the history as it is made; what it raises ends the chain, and so does
-            the keyboard then.
-
-        Raises
-        ------
-        SettingError
-            If there are no ratings, parts have other ids, there are too many different stars for
-            levels, or a checkpoint ends before anything counts.
-        RunError
-            If a checkpoint cannot be read, or is of another chain.
-        """
-        evaluated = check_eval_sets(train, 0, validation, test)
+    def _fit(self, train: Dataset, context: FitContext) -> Recommender:
+        threads = context.threads
         values = np.unique(train.ratings.values)
         ordinal = self._ordinal(values)
         levels = (values if len(values) > 1 else _ends(train.ratings)).astype(np.float32)
@@ -161,9 +128,12 @@ class BayesianMF:
         )
         keeper = DrawBuffer(sampler, int(self.memory * 2**20), levels)
         watched = {
-            name: MonitoredSet(sampler, part.ratings, levels) for name, part in evaluated.items()
+            name: MonitoredSet(sampler, part.ratings, levels)
+            for name, part in context.eval_sets.items()
         }
-        place = checkpoint and self._place(checkpoint, sampler, train, evaluated)
+        place = context.checkpoint and self._place(
+            context.checkpoint, sampler, train, context.eval_sets
+        )
         history = place.restore(sampler, keeper, watched, self.iterations) if place else []
         if sampler.sweep == self.iterations and keeper.count == 0:
             raise SettingError(
@@ -188,19 +158,16 @@ class BayesianMF:
                     row["rhat"] = _rhat(history[burn_in_end:])
                     row["seconds"] = before + time.perf_counter() - started
                     tick(sampler.sweep, _note(row, counts))
-                    if callback:
-                        callback(row)
+                    if context.callback:
+                        context.callback(row)
                     last = sampler.sweep == self.iterations
                     if place and (last or sampler.sweep % place.every == 0):
                         place.keep(sampler, keeper, watched, history)
             except KeyboardInterrupt:
-                if callback or keeper.count == 0:
+                if context.on_interrupt == "raise" or keeper.count == 0:
                     raise
-        head = head_of(sampler, keeper, levels, to_params(self), _table(history))
-        ratings = train.ratings
-        return Recommender(
-            ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, rating_head=head
-        )
+        head = head_of(sampler, keeper, levels, self.to_config(), _table(history))
+        return Recommender(TrainingIndex.of(train), rating_head=head)
 
     def _ordinal(self, values: F32) -> bool:
         """Whether these different stars are levels."""
@@ -215,7 +182,7 @@ class BayesianMF:
 
     def _place(
         self,
-        asked: Checkpointed,
+        checkpoint: Checkpoint,
         sampler: GibbsSampler,
         train: Dataset,
         evaluated: Mapping[str, Dataset],
@@ -223,8 +190,10 @@ class BayesianMF:
         # a chain of any length is the same chain as far as it goes
         same = replace(self, iterations=10**9)
         known = [side.link.features.fingerprint() for side in sampler.sides]
-        identity = identity_of({**to_params(same), "known": known}, train, evaluated)
-        return ChainCheckpoint(asked.folder / "bayesianmf", asked.every or EVERY, identity)
+        identity = training_identity({**same.to_config(), "known": known}, train, evaluated)
+        return ChainCheckpoint(
+            Path(checkpoint.folder) / "bayesianmf", checkpoint.every or EVERY, identity
+        )
 
 
 def _ends(ratings: Ratings) -> F64:

@@ -305,7 +305,7 @@ def head_of(
         user_params=rows[:users].astype(np.float32),
         item_params=rows[users : users + items].astype(np.float32),
         user_prior=rows[-2].astype(np.float32),
-        genre_rows=rows[-1:].astype(np.float32),
+        item_prior=rows[-1:].astype(np.float32),
         regularization=float(of_bias),
         exponent=0.0,
         estimator=estimator,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -14,25 +14,23 @@ from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.kernels.csr import transpose
 from matinee.models.als_common import genre_prior
-from matinee.models.base import Watch, check_eval_sets, kept_epoch
+from matinee.models.base import Callback, Estimator, FitContext, best_epoch
 from matinee.models.implicit_feedback import positives
 from matinee.models.network_head import NetworkHead
-from matinee.models.neural.checkpoint import Checkpoint
+from matinee.models.neural.checkpoint import TrainingCheckpoint
 from matinee.models.neural.devices import choose_device, torch_threads
 from matinee.models.neural.losses import Loss
 from matinee.models.neural.trainer import train as run
+from matinee.models.queries import TrainingIndex
 from matinee.models.recommender import Recommender
-from matinee.models.registry import to_params
-
-if TYPE_CHECKING:
-    from matinee.storage.checkpoint import Checkpointed
+from matinee.storage.checkpoint import Checkpoint
 
 OPTIMIZERS = ("adam", "sgd", "adagrad", "sparse-adam")
 SCHEDULES = ("constant", "linear", "cosine")
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradientEstimator:
+class GradientEstimator(Estimator):
     """Settings of gradient descent, which every recipe of this room has.
 
     Parameters
@@ -73,12 +71,15 @@ class GradientEstimator:
     device: str = "auto"
     seed: int = 0
 
+    supports_checkpoint = True
+    supports_callback = True
+    supports_device = True
     GROUPS: ClassVar[tuple[str, ...]] = ("factors",)
 
     def __post_init__(self) -> None:
-        at_least(self, epochs=1, batch_size=0, patience=0, seed=0)
-        above_zero(self, "learning_rate")
-        one_of(self, optimizer=OPTIMIZERS, schedule=SCHEDULES)
+        self._check_at_least(epochs=1, batch_size=0, patience=0, seed=0)
+        self._check_positive("learning_rate")
+        self._check_one_of(optimizer=OPTIMIZERS, schedule=SCHEDULES)
         decay = self.weight_decay
         if isinstance(decay, Mapping):
             unknown = [name for name in decay if name not in self.GROUPS]
@@ -92,63 +93,29 @@ class GradientEstimator:
         if self.optimizer == "sparse-adam" and any(decays):
             raise SettingError("sparse-adam has no weight decay: set weight_decay=0, or use adam.")
 
-    def fit(
-        self,
-        train: Dataset,
-        *,
-        validation: Dataset | None = None,
-        test: Dataset | None = None,
-        threads: int | None = None,
-        checkpoint: "Checkpointed | None" = None,
-        callback: Watch | None = None,
-    ) -> Recommender:
-        """Train on `train` and return the model: with a rating head, or with a ranking head.
-
-        Parameters
-        ----------
-        train : Dataset
-        validation, test : Dataset, optional
-            Judged after each epoch: for `patience`, and for the history alone. The figure is the
-            RMSE, before stars are clipped to the scale; of recipes for lists, the share of
-            watched movies that are among the ten best of them and 99 drawn ones.
-        threads : int, optional
-            Of torch on a CPU.
-        checkpoint : Checkpointed, optional
-            Where to leave the state, and go on from.
-        callback : callable, optional
-            Sees each row of the history as it is made; what it raises ends the training.
-
-        Raises
-        ------
-        SettingError
-            If the loss explodes at once, the device cannot be used, or parts do not fit.
-
-        Warns
-        -----
-        DivergedWarning
-            If the loss explodes later.
-        """
-        evaluated = check_eval_sets(train, self.patience, validation, test)
-        with torch_threads(threads):
-            module, history = self.trained(train, evaluated, checkpoint, callback)
+    def _fit(self, train: Dataset, context: FitContext) -> Recommender:
+        with torch_threads(context.threads):
+            module, history = self.trained(
+                train, context.eval_sets, context.checkpoint, context.callback
+            )
         return self.model(module, train, history)
 
     def trained(
         self,
         train: Dataset,
         evaluated: Mapping[str, Dataset],
-        checkpoint: "Checkpointed | None",
-        callback: Watch | None = None,
+        checkpoint: Checkpoint | None,
+        callback: Callback | None = None,
     ) -> tuple[Any, pl.DataFrame]:
         """The trained module, and its history."""
         device = choose_device(self.device)
         module = self.start(train, evaluated, checkpoint)
         loss = self.loss(module, train, evaluated, device)
-        where = Checkpoint.of(checkpoint, self, train, evaluated) if checkpoint else None
+        where = TrainingCheckpoint.of(checkpoint, self, train, evaluated) if checkpoint else None
         return module, run(loss, self, f"Training {type(self).__name__}", where, callback)
 
     def start(
-        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: "Checkpointed | None"
+        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpoint | None
     ) -> Any:
         """The module before the first step."""
         raise NotImplementedError
@@ -174,34 +141,9 @@ class GradientEstimator:
         left = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + np.cos(np.pi * done)) / 2}
         return self.learning_rate * float(left[self.schedule])
 
-    def recorded(self) -> dict[str, Any]:
-        """Name and settings, as a run notes them: another machine may have another device."""
-        return {**to_params(self), "device": "auto"}
-
-
-def at_least(estimator: Any, **least_of: float) -> None:
-    """Refuse settings below these, and parts of whole numbers."""
-    for name, least in least_of.items():
-        kind = type(estimator).__dataclass_fields__[name].type
-        if kind is int and type(getattr(estimator, name)) is not int:
-            raise SettingError(f"{name} is a whole number, not {getattr(estimator, name)!r}.")
-        if not least <= getattr(estimator, name) < np.inf:
-            raise SettingError(f"{name} is at least {least}, not {getattr(estimator, name)}.")
-
-
-def above_zero(estimator: Any, *names: str) -> None:
-    """Refuse settings that are not positive numbers."""
-    for name in names:
-        if not 0 < getattr(estimator, name) < np.inf:
-            raise SettingError(f"{name} is above 0, not {getattr(estimator, name)}.")
-
-
-def one_of(estimator: Any, **known_of: tuple[str, ...]) -> None:
-    """Refuse settings that name nothing known."""
-    for name, known in known_of.items():
-        if getattr(estimator, name) not in known:
-            names = ", ".join(map(repr, known))
-            raise SettingError(f"{name} is one of {names}, not {getattr(estimator, name)!r}.")
+    def to_config(self) -> dict[str, Any]:
+        """As of any estimator, but for the device: another machine may have another one."""
+        return {**super().to_config(), "device": "auto"}
 
 
 def network_model(
@@ -249,19 +191,16 @@ def network_model(
         item_bias=np.ascontiguousarray(linked[:, 0]),
         widths=np.array(widths, np.int32),
         dense=as_array(torch.cat([part.reshape(-1) for layer in layers for part in layer])),
-        noise=float(history["train_rmse"][kept_epoch(history, estimator.patience)]) ** 2
+        noise=float(history["train_rmse"][best_epoch(history, estimator.patience)]) ** 2
         if is_rating
         else 1.0,
         unobserved=float(unobserved),
         min_rating=min_rating,
-        estimator=estimator.recorded(),
+        estimator=estimator.to_config(),
         history=history,
     )
     return Recommender(
-        ratings.user_ids,
-        train.catalog,
-        ratings.scale,
-        ratings.by_user,
+        TrainingIndex.of(train),
         **{"rating_head" if is_rating else "ranking_head": head},  # type: ignore[arg-type]
     )
 

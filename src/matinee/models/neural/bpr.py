@@ -8,17 +8,17 @@ import polars as pl
 import torch
 
 from matinee.data.dataset import Dataset
-from matinee.models.implicit_feedback import check_liked
-from matinee.models.neural.base import GradientEstimator, above_zero, at_least, network_model
+from matinee.models.implicit_feedback import check_min_rating
+from matinee.models.neural.base import GradientEstimator, network_model
 from matinee.models.neural.batches import generator_of
 from matinee.models.neural.losses import Loss, OrderTask, lists_task
 from matinee.models.neural.modules import Factorization
 from matinee.models.neural.optimizers import wants_sparse
 from matinee.models.recommender import Recommender
-from matinee.storage.checkpoint import Checkpointed
+from matinee.storage.checkpoint import Checkpoint
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BPR(GradientEstimator):
     """Recipe for lists by ``score = b_i + p_u . q_i``, where watched movies come before others.
 
@@ -53,6 +53,8 @@ class BPR(GradientEstimator):
     ['item_id', 'title', 'genres', 'score']
     """
 
+    predicts = "ranking"
+
     factors: int = 64
     regularization: float = 0.005
     negatives: int = 2
@@ -63,12 +65,12 @@ class BPR(GradientEstimator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, factors=1, regularization=0, negatives=1)
-        above_zero(self, "init_stddev")
-        check_liked(self.min_rating)
+        self._check_at_least(factors=1, regularization=0, negatives=1)
+        self._check_positive("init_stddev")
+        check_min_rating(self.min_rating)
 
     def start(
-        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpointed | None
+        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpoint | None
     ) -> Factorization:
         """See `GradientEstimator.start`."""
         sides = len(train.ratings.user_ids), len(train.ratings.item_ids)

@@ -11,9 +11,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from matinee.data.dataset import Dataset
+from matinee.models.base import training_identity
 from matinee.models.neural.modules import Scorer
 from matinee.storage.atomic import new_folder
-from matinee.storage.checkpoint import STATE, Checkpointed, identity_of, state_in, under
+from matinee.storage.checkpoint import STATE, Checkpoint, open_state, strip_prefix
 
 if TYPE_CHECKING:
     from matinee.models.neural.base import GradientEstimator
@@ -25,7 +26,7 @@ KEPT = {"AdamW": MOMENTS, "SparseAdam": MOMENTS, "Adagrad": {"step", "sum"}, "SG
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class TrainingCheckpoint:
     """A folder that holds the state of one training, whole or not at all.
 
     Parameters
@@ -44,17 +45,17 @@ class Checkpoint:
     @classmethod
     def of(
         cls,
-        asked: Checkpointed,
+        checkpoint: Checkpoint,
         estimator: "GradientEstimator",
         train: Dataset,
         evaluated: Mapping[str, Dataset],
-    ) -> "Checkpoint":
+    ) -> "TrainingCheckpoint":
         """Where the state of a recipe on these parts of the data goes."""
         name = "-".join(
             filter(None, (type(estimator).__name__.lower(), getattr(estimator, "feedback", "")))
         )
-        identity = identity_of(estimator.recorded(), train, evaluated)
-        return cls(asked.folder / name, asked.every or 1, identity)
+        identity = training_identity(estimator.to_config(), train, evaluated)
+        return cls(Path(checkpoint.folder) / name, checkpoint.every or 1, identity)
 
     def keep(
         self, module: Scorer, optimizers: list[torch.optim.Optimizer], state: "TrainingState"
@@ -93,21 +94,21 @@ class Checkpoint:
         from matinee.models.neural.trainer import TrainingState
 
         device = str(next(module.parameters()).device)
-        with state_in(self.folder, self.identity, "pt", device) as found:
+        with open_state(self.folder, self.identity, "pt", device) as found:
             if found is None:
                 return TrainingState()
             metadata, tensors = found
             state = TrainingState(metadata["history"], {}, metadata["best_epoch"])
             _check_history(state)
             weights = module.state_dict()
-            _check_tensors(under(tensors, "weights."), weights)
-            module.load_state_dict(under(tensors, "weights."))
+            _check_tensors(strip_prefix(tensors, "weights."), weights)
+            module.load_state_dict(strip_prefix(tensors, "weights."))
             last = state.best_epoch == len(state.history)
-            state.best = under(tensors, "weights." if last else "best.")
+            state.best = strip_prefix(tensors, "weights." if last else "best.")
             _check_tensors(state.best, weights)
             for at, parameter, optimizer in _parameters(optimizers):
-                known = under(tensors, f"optimizer.{at}.")
-                numbers = under(metadata["numbers"], f"{at}.")
+                known = strip_prefix(tensors, f"optimizer.{at}.")
+                numbers = strip_prefix(metadata["numbers"], f"{at}.")
                 _check_optimizer(optimizer, parameter, known, numbers)
                 if "step" in known:  # counts on the CPU unless the update is fused
                     fused = optimizer.defaults.get("fused")

@@ -13,20 +13,21 @@ from matinee._types import F32, I64
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.models.als_common import genre_prior
-from matinee.models.base import kept_epoch
-from matinee.models.neural.base import GradientEstimator, above_zero, as_array, at_least
+from matinee.models.base import best_epoch
+from matinee.models.neural.base import GradientEstimator, as_array
 from matinee.models.neural.batches import generator_of
 from matinee.models.neural.losses import Loss, rating_loss
 from matinee.models.neural.modules import Factorization
 from matinee.models.neural.optimizers import wants_sparse
+from matinee.models.queries import TrainingIndex
 from matinee.models.rating_head import FactorRatingHead
 from matinee.models.recommender import Recommender
-from matinee.storage.checkpoint import Checkpointed
+from matinee.storage.checkpoint import Checkpoint
 
 LEAST_RIDGE = 1e-3  # squared stars: a training part that is learned by heart leaves none
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MatrixFactorization(GradientEstimator):
     """Recipe for ``values = mean + b_u + b_i + p_u . q_i``, or ``p_u . q_i``, by gradient descent.
 
@@ -77,6 +78,8 @@ class MatrixFactorization(GradientEstimator):
     ['head', 'iteration', 'loss', 'train_rmse', 'test_rmse']
     """
 
+    predicts = "rating"
+
     factors: int = 64
     biases: bool = True
     init_stddev: float = 0.025
@@ -89,15 +92,15 @@ class MatrixFactorization(GradientEstimator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, factors=1, regularization=0, exponent=0, l2=0, gravity=0)
-        above_zero(self, "init_stddev")
+        self._check_at_least(factors=1, regularization=0, exponent=0, l2=0, gravity=0)
+        self._check_positive("init_stddev")
         if self.exponent > 1:
             raise SettingError(f"exponent lies between 0 and 1, not at {self.exponent}.")
         if self.gravity and self.optimizer == "sparse-adam":
             raise SettingError("gravity moves every row, and sparse-adam only some; use adam.")
 
     def start(
-        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpointed | None
+        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpoint | None
     ) -> Factorization:
         """See `GradientEstimator.start`."""
         ratings = train.ratings
@@ -154,7 +157,7 @@ class MatrixFactorization(GradientEstimator):
         elif not ridge:  # what is most probable, if users are a Gaussian sample of people
             prior = user_params[known].mean(axis=0, dtype=np.float64).astype(np.float32)
             spread = float(np.mean((user_params[known, 1:] - prior[1:]) ** 2, dtype=np.float64))
-            noise = float(history["train_rmse"][kept_epoch(history, self.patience)]) ** 2
+            noise = float(history["train_rmse"][best_epoch(history, self.patience)]) ** 2
             ridge, exponent = max(noise / spread, LEAST_RIDGE) if spread else 1.0, 0.0
         user_params[~known] = prior
         link, item_params = genre_prior(ratings.by_item, train.catalog, item_params)
@@ -163,15 +166,13 @@ class MatrixFactorization(GradientEstimator):
             user_params=user_params,
             item_params=item_params,
             user_prior=prior,
-            genre_rows=link,
+            item_prior=link,
             regularization=ridge,
             exponent=exponent,
-            estimator=self.recorded(),
+            estimator=self.to_config(),
             history=history,
         )
-        return Recommender(
-            ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, rating_head=head
-        )
+        return Recommender(TrainingIndex.of(train), rating_head=head)
 
 
 def _bias(module: Factorization, side: str) -> F32:

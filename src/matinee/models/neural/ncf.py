@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -10,25 +11,22 @@ import torch
 
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.models.implicit_feedback import check_liked
+from matinee.models.implicit_feedback import check_min_rating
 from matinee.models.neural.base import (
     GradientEstimator,
-    above_zero,
-    at_least,
     network_model,
-    one_of,
 )
 from matinee.models.neural.batches import generator_of
 from matinee.models.neural.losses import ImplicitLoss, Loss, lists_task, rating_loss
 from matinee.models.neural.modules import Collaborative
 from matinee.models.neural.optimizers import wants_sparse
 from matinee.models.recommender import Recommender
-from matinee.storage.checkpoint import Checkpointed
+from matinee.storage.checkpoint import Checkpoint
 
 FEEDBACK = ("implicit", "explicit")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CollaborativeEstimator(GradientEstimator):
     """What `GMF`, `MLP` and `NeuMF` have in common.
 
@@ -58,10 +56,10 @@ class CollaborativeEstimator(GradientEstimator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, negatives=1)
-        above_zero(self, "init_stddev")
-        one_of(self, feedback=FEEDBACK)
-        check_liked(self.min_rating)
+        self._check_at_least(negatives=1)
+        self._check_positive("init_stddev")
+        self._check_one_of(feedback=FEEDBACK)
+        check_min_rating(self.min_rating)
         factors, layers = self.shape()
         if "factors" in vars(self) and factors < 1:
             raise SettingError(f"factors is at least 1, not {factors}.")
@@ -73,12 +71,17 @@ class CollaborativeEstimator(GradientEstimator):
                     f"least one layer, not {layers}."
                 )
 
+    @property
+    def predicts(self) -> str:  # type: ignore[override]
+        """A ranking head from implicit feedback, a rating head from ratings."""
+        return "ranking" if self.feedback == "implicit" else "rating"
+
     def shape(self) -> tuple[int, tuple[int, ...]]:
         """Length of the vectors that are multiplied, and the tower; 0 or () where it has none."""
         raise NotImplementedError
 
     def start(
-        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpointed | None
+        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpoint | None
     ) -> Collaborative:
         """The module before the first step."""
         ratings = train.ratings
@@ -123,7 +126,7 @@ class CollaborativeEstimator(GradientEstimator):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GMF(CollaborativeEstimator):
     """Recipe for ``score = output . (g_u * g_i) + bias``: generalized matrix factorization.
 
@@ -157,7 +160,7 @@ class GMF(CollaborativeEstimator):
         return self.factors, ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MLP(CollaborativeEstimator):
     """Recipe for a score that a tower of layers makes of both vectors.
 
@@ -191,7 +194,7 @@ class MLP(CollaborativeEstimator):
         return 0, self.layers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NeuMF(CollaborativeEstimator):
     """Recipe for GMF and MLP in one network, with vectors of their own and one output layer.
 
@@ -229,7 +232,7 @@ class NeuMF(CollaborativeEstimator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, pretrain_epochs=0)
+        self._check_at_least(pretrain_epochs=0)
 
     def shape(self) -> tuple[int, tuple[int, ...]]:
         """See `CollaborativeEstimator.shape`."""
@@ -241,7 +244,7 @@ class NeuMF(CollaborativeEstimator):
         return 0.0 if alone else super().decay_of(group)
 
     def start(
-        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpointed | None
+        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpoint | None
     ) -> Collaborative:
         """The module before the first step, from both halves if they are trained first."""
         module = super().start(train, evaluated, checkpoint)
@@ -254,7 +257,7 @@ class NeuMF(CollaborativeEstimator):
         } | {"epochs": self.pretrain_epochs}
         halves = GMF(factors=self.factors, **shared), MLP(layers=self.layers, **shared)
         if checkpoint:
-            checkpoint = replace(checkpoint, folder=checkpoint.folder / "neumf-halves")
+            checkpoint = replace(checkpoint, folder=Path(checkpoint.folder) / "neumf-halves")
         learned = [
             half.trained(train, evaluated, checkpoint)[0].cpu().state_dict() for half in halves
         ]

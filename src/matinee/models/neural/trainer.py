@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from matinee.errors import DivergedWarning, SettingError
-from matinee.models.base import Watch
-from matinee.models.neural.checkpoint import Checkpoint
+from matinee.models.base import Callback
+from matinee.models.neural.checkpoint import TrainingCheckpoint
 from matinee.models.neural.losses import Loss
 from matinee.models.neural.optimizers import build_optimizers
 from matinee.progress import progress
@@ -40,8 +40,8 @@ def train(
     loss: Loss,
     estimator: "GradientEstimator",
     what: str,
-    checkpoint: Checkpoint | None = None,
-    callback: Watch | None = None,
+    checkpoint: TrainingCheckpoint | None = None,
+    callback: Callback | None = None,
 ) -> pl.DataFrame:
     """Train the module of a task; leave it with the weights to keep.
 
@@ -51,7 +51,7 @@ def train(
     estimator : GradientEstimator
     what : str
         What the progress bar says.
-    checkpoint : Checkpoint, optional
+    checkpoint : TrainingCheckpoint, optional
         Where to go on from, and where to leave the state as it goes.
     callback : callable, optional
         Sees each row of the history as it is made.
@@ -157,7 +157,7 @@ def _break_down(
         f"The loss exploded in epoch {epoch} with learning rate {rate:g}; the model has the "
         f"weights of epoch {state.best_epoch}. {advice}",
         DivergedWarning,
-        stacklevel=5,  # who called `fit`
+        stacklevel=6,  # who called `fit`
     )
 
 
