@@ -40,7 +40,7 @@ def timed(work):
 def report(name, folder):
     """Seconds and size of a run's report; the model."""
     dataset = matinee.read(name)
-    result = train_and_evaluate(dataset, matinee.ALS(), Split(), ranking=matinee.ImplicitALS())
+    result = train_and_evaluate(dataset, matinee.ALS(), Split(), ranker=matinee.ImplicitALS())
     model = matinee.load(result.model.save(folder / name))
     page = folder / f"{name}.html"
     _, seconds = timed(lambda: write_report(model, page, load_run_data(model)))

@@ -156,7 +156,7 @@ def official_folds():
     rows = []
     for k in range(1, 6):
         ranking = matinee.ImplicitALS()
-        result = train_and_evaluate(data, matinee.ALS(), Split(f"u{k}"), ranking=ranking)
+        result = train_and_evaluate(data, matinee.ALS(), Split(f"u{k}"), ranker=ranking)
         rows.append({key: result.lists[key] for key in kept})
     return {key: statistics.mean(row[key] for row in rows) for key in kept}
 

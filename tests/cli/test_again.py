@@ -75,13 +75,13 @@ def test_a_run_is_made_again_to_the_last_bit(shell, options):
 def test_models_trained_by_gradients_are_made_again_on_the_same_device(shell, options):
     pytest.importorskip("torch")
     first = shell.json("train", "small", *options, "--device", "cpu", "--threads", 1)
-    made = shell.manifest(first["run"])["made"]
+    made = shell.manifest(first["run"])["environment"]
     assert (made["device"], made["threads"]) == ("cpu", 1)
     text = shell("train", "--from", first["run"], "--run", f"{first['run']}-2")
     assert SAME in text
     assert "on cpu" in text
     again = shell.manifest(f"{first['run']}-2")
-    assert again["made"] == made
+    assert again["environment"] == made
     lists = again["metrics"]["ranking"]
     assert lists == first["ranking"]
     assert lists["protocol"] == ("ncf" if "--recipe" in options else "holdout")
@@ -109,8 +109,8 @@ def test_what_differs_is_named_and_what_it_was_made_with(shell):
     assert SAME not in text
 
     def earlier(manifest):
-        manifest["made"] |= {"numpy": "1.0"}
-        del manifest["made"]["processor"]
+        manifest["environment"] |= {"numpy": "1.0"}
+        del manifest["environment"]["processor"]
 
     rewrite(run, earlier)
     forge(run, "history.jsonl", b'{"head":"rating","iteration":99}\n')
@@ -244,7 +244,7 @@ def test_a_run_evaluated_by_another_task_is_refused(tmp_path):
     write_generated(tmp_path / "data", users=60, items=50, ratings=1500, seed=4)
     data = matinee.read(tmp_path / "data")
     task = leave_one_out(data)
-    done = train_and_evaluate(data, Bias(), Split("leave-last-out"), ranking=EASE(), task=task)
+    done = train_and_evaluate(data, Bias(), Split("leave-last-out"), ranker=EASE(), task=task)
     with pytest.raises(RunError, match="leave-one-out"):
         RunSpec.of(done.model.save(tmp_path / "run")).again()
 
@@ -255,7 +255,7 @@ def test_runs_with_other_heads_or_without_a_history_are_compared(tmp_path):
         train_and_evaluate(data, *estimators, Split()).model.save(tmp_path / name)
         for name, estimators in {"a": [Bias()], "b": [Bias(iterations=3)]}.items()
     ]
-    lists = train_and_evaluate(data, None, Split(), ranking=EASE()).model.save(tmp_path / "ranking")
+    lists = train_and_evaluate(data, None, Split(), ranker=EASE()).model.save(tmp_path / "ranking")
     assert diff_runs(runs[0], runs[0]).differing == ()
     said = ("heads in manifest.json", "metrics in manifest.json")
     assert diff_runs(*runs).differing == ("rating.safetensors", "history.jsonl", said[1])

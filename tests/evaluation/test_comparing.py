@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
 
 def saved(folder, name, rating, ranking=None, split=SPLIT, data="data", **how):
     """A run as `load` returns it."""
-    result = train_and_evaluate(matinee.read(folder / data), rating, split, ranking=ranking, **how)
+    result = train_and_evaluate(matinee.read(folder / data), rating, split, ranker=ranking, **how)
     return matinee.load(result.model.save(folder / name))
 
 

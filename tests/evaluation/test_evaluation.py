@@ -73,10 +73,10 @@ def test_an_experiment_evaluates_lists_by_the_ranking_head_if_there_is_one(gener
     data, split = generated[0], Split(seed=1)
     task = holdout(*split.apply(data))
     for ranking, head in ((EASE(regularization=20, min_rating=4), "ranking"), (None, "rating")):
-        result = train_and_evaluate(data, Bias(), split, ranking=ranking)
+        result = train_and_evaluate(data, Bias(), split, ranker=ranking)
         assert result.lists == evaluate_ranking(result.model, task, head=head)
         assert result.model.metadata["metrics"]["ranking"] == result.as_json()["ranking"]
-    with_ranking = train_and_evaluate(data, Bias(), split, ranking=EASE(min_rating=4))
+    with_ranking = train_and_evaluate(data, Bias(), split, ranker=EASE(min_rating=4))
     assert with_ranking.as_json()["estimators"]["ranking"]["min_rating"] == 4
     assert with_ranking.test == result.test
     assert with_ranking.ranking_seconds > result.ranking_seconds == 0
@@ -97,8 +97,8 @@ def test_stopping_early_holds_a_tenth_of_the_training_part_out_from_both_heads(g
         generated[0],
         ALS(factors=3, iterations=3, patience=1),
         Split(),
-        ranking=EASE(),
-        holdout_validation=True,
+        ranker=EASE(),
+        validation=True,
     )
     assert result.train_ratings == len(result.model.interactions.indices) == 9720
     assert result.model.ranking_head.popularity.sum() == 9720
@@ -113,7 +113,7 @@ def test_a_run_finds_its_data_and_both_parts_again(generated, tmp_path, early):
     table.write_csv(path)
     split = Split(test_fraction=0.2, seed=7)
     before = matinee.read(path)
-    result = train_and_evaluate(before, Bias(), split, holdout_validation=early)
+    result = train_and_evaluate(before, Bias(), split, validation=early)
     model = matinee.load(result.model.save(tmp_path / "run"))
     dataset, train, test = load_run_data(model)
     assert dataset.ratings.fingerprint() == before.ratings.fingerprint()
@@ -136,7 +136,7 @@ def test_a_run_on_a_table_in_memory_cannot_be_read_again():
 
 def test_an_experiment_on_lists_alone_has_no_values(generated, tmp_path):
     data, split = generated[0], Split(seed=1)
-    result = train_and_evaluate(data, None, split, ranking=EASE(min_rating=4))
+    result = train_and_evaluate(data, None, split, ranker=EASE(min_rating=4))
     model = result.model
     assert (result.test, result.fit_seconds, model.rating_head) == (None, 0, None)
     assert result.ranking_seconds > 0
@@ -151,8 +151,8 @@ def test_an_experiment_on_lists_alone_has_no_values(generated, tmp_path):
 
 def test_an_experiment_has_the_same_keys_whatever_was_trained(generated):
     data = generated[0]
-    both = train_and_evaluate(data, Bias(), Split(), ranking=EASE()).as_json()
-    lists = train_and_evaluate(data, None, Split(), ranking=EASE()).as_json()
+    both = train_and_evaluate(data, Bias(), Split(), ranker=EASE()).as_json()
+    lists = train_and_evaluate(data, None, Split(), ranker=EASE()).as_json()
     values = train_and_evaluate(data, Bias(), Split()).as_json()
     assert list(both) == list(lists) == list(values)
     assert json.loads(json.dumps([both, lists, values], allow_nan=False))
@@ -174,7 +174,7 @@ def test_an_experiment_evaluates_lists_by_the_task_it_is_given(generated, make):
     task = make(data)
     for estimator, ranking in ((Bias(), EASE()), (None, EASE()), (Bias(), None)):
         result = train_and_evaluate(
-            data, estimator, Split("leave-last-out"), ranking=ranking, task=task
+            data, estimator, Split("leave-last-out"), ranker=ranking, task=task
         )
         assert result.lists == evaluate_ranking(result.model, task)
         assert result.lists.protocol == task.protocol == result.as_json()["ranking"]["protocol"]
@@ -201,9 +201,7 @@ def test_both_estimators_get_the_same_parts(generated):
     given = []
     estimators = Spy(ALS(factors=2, iterations=1)), Spy(ImplicitALS(factors=2, iterations=1))
     data, split = generated[0], Split(seed=2)
-    train_and_evaluate(
-        data, estimators[0], split, ranking=estimators[1], holdout_validation=True, threads=1
-    )
+    train_and_evaluate(data, estimators[0], split, ranker=estimators[1], validation=True, threads=1)
     first, second = given
     assert first[3] == second[3] == 1
     prints = [[part.ratings.fingerprint() for part in parts[:3]] for parts in given]

@@ -304,7 +304,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     write_generated(folder / "data", users=60, items=50, ratings=1500, seed=2)
     data = matinee.read(folder / "data")
-    done = train_and_evaluate(data, Bias(iterations=3), Split(seed=1), ranking=EASE(min_rating=3.0))
+    done = train_and_evaluate(data, Bias(iterations=3), Split(seed=1), ranker=EASE(min_rating=3.0))
     model = matinee.load(done.model.save(folder / "run"))
     return model, load_run_data(model)
 

@@ -41,7 +41,7 @@ def write(path, seed):
 
 def saved(folder, source, rating=RATING, ranking=RANKING, split=SPLIT, **how):
     """(the run as `load` returns it, what `train_and_evaluate` said of it)"""
-    result = train_and_evaluate(matinee.read(source), rating, split, ranking=ranking, **how)
+    result = train_and_evaluate(matinee.read(source), rating, split, ranker=ranking, **how)
     return matinee.load(result.model.save(folder)), result
 
 

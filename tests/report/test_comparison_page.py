@@ -33,7 +33,7 @@ def runs(tmp_path_factory):
         (None, Popularity()),
     ]
     return {
-        name: train_and_evaluate(data, rating, Split(), ranking=ranking).model
+        name: train_and_evaluate(data, rating, Split(), ranker=ranking).model
         for name, (rating, ranking) in zip(NAMES, estimators, strict=True)
     }
 

@@ -22,7 +22,7 @@ def demo() -> None:
     from matinee.models.als import ALS
     from matinee.models.baselines import Bias
     from matinee.models.implicit_als import ImplicitALS
-    from matinee.storage.runs import RUNS, save_new
+    from matinee.storage.runs import RUNS, write_new_run
 
     data = _find_data()
     about = describe(data)
@@ -36,7 +36,7 @@ def demo() -> None:
     split = Split("random", 0.1, 0)
     plain = train_and_evaluate(data, Bias(), split)
     estimator = ALS()
-    result = train_and_evaluate(data, estimator, split, ranking=ImplicitALS())
+    result = train_and_evaluate(data, estimator, split, ranker=ImplicitALS())
     heading(f"How far off predicted stars are, on {result.test_ratings:,} ratings kept aside")
     before, after = (one.as_json()["rmse"] for one in (plain, result))
     say(f"RMSE {before:.3f}  biases only: who is generous, what is liked")
@@ -48,7 +48,7 @@ def demo() -> None:
     _show_lists(model, holdout(*split.apply(data)))
     _show_user(model)
     _show_neighbours(model)
-    folder = save_new(model, RUNS / "demo")
+    folder = write_new_run(model.to_parts(), RUNS / "demo")
     say()
     say(f"The model is saved in {folder}. Ask it yourself:")
     title = familiar_items(model, 1)[0]

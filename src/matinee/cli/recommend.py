@@ -136,7 +136,7 @@ def explain(
     import polars as pl
 
     from matinee.models.head import ProbabilisticHead
-    from matinee.models.recommender import PART_NAMES
+    from matinee.models.recommender import COMPONENT_LABELS
 
     run, title = run_and_title(words)
     model = open_run(run)
@@ -161,9 +161,7 @@ def explain(
         heading(f"{name}: score {score:.3f} in lists{predicted}")
     if likely:
         say(f"With a probability of {LIKELY:.0%}: {likely[0]:.1f} to {likely[1]:.1f} stars.")
-    general = pl.col("part").replace_strict(
-        PART_NAMES["rating" if is_rating else "ranking"], default=None
-    )
+    general = pl.col("part").replace_strict(COMPONENT_LABELS, default=None)
     named = parts.with_columns(title=pl.coalesce("title", general))
     first = named.filter(pl.col("part") != "rating").height + n
     print_table(

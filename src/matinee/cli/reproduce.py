@@ -26,8 +26,10 @@ def train_again(
     where = replace(where, device=where.device or past.device)
     where.check(past.estimators)
     check_place(run, plot)
-    result = past.again(threads=threads, adapt=where.adapt)
-    folder = keep(result.model, run, "again")
+    result = past.again(threads=threads, adapt=where.on_device, checkpoint=where.to_checkpoint())
+    from matinee.models.loading import save_run
+
+    folder = save_run(result.model, run, "again")
     curves = plotted(result, folder) if plot else None
     same = diff_runs(origin, folder)
     if json:

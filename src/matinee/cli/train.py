@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +25,7 @@ from matinee.errors import SettingError
 if TYPE_CHECKING:
     from matinee.experiments.training import TrainingResult
     from matinee.models.base import Estimator
+    from matinee.storage.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TrainingRuntime:
             for option in ("checkpoint-every",) * bool(self.every) + ("resume",) * self.resume:
                 raise SettingError(f"--{option} needs --checkpoint DIR.")
             return
-        if not any(leaves_states(estimator) for estimator in estimators):
+        if not any(estimator.supports_checkpoint for estimator in estimators if estimator):
             raise SettingError(
                 "--checkpoint is for bayes and for models trained by gradients; none is here."
             )
@@ -66,17 +66,19 @@ class TrainingRuntime:
                 f"--resume: there is no state in {self.checkpoint}; leave it out to begin."
             )
 
-    def adapt(self, estimator: "Estimator") -> "Estimator":
-        """The recipe on this device and with checkpoints, where it knows of such."""
-        from matinee.storage.checkpoint import Checkpoint
-
+    def on_device(self, estimator: "Estimator") -> "Estimator":
+        """The estimator on this device, where it knows of such."""
         changed: Any = estimator
-        if self.device is not None and trained_by_gradients([estimator]):
+        if self.device is not None and estimator.supports_device:
             changed = replace(changed, device=self.device)
-        if self.checkpoint is not None and leaves_states(estimator):
-            changed = Checkpoint(changed, Path(self.checkpoint), self.every)
         result: Estimator = changed
         return result
+
+    def to_checkpoint(self) -> "Checkpoint | None":
+        """What `fit` is told of checkpoints."""
+        from matinee.storage.checkpoint import Checkpoint
+
+        return Checkpoint(self.checkpoint, self.every) if self.checkpoint else None
 
     def named(self, estimator: Mapping[str, Any]) -> str:
         """The words "on cpu" and so on, after a space, for a head trained by gradients; else ""."""
@@ -88,13 +90,8 @@ class TrainingRuntime:
 
 
 def trained_by_gradients(estimators: "Iterable[Estimator | None]") -> bool:
-    """Whether any of these recipes is; only then a device means something."""
-    return any(hasattr(estimator, "device") for estimator in estimators if estimator)
-
-
-def leaves_states(estimator: "Estimator | None") -> bool:
-    """Whether this recipe can leave its state on disk, and go on from it."""
-    return estimator is not None and "checkpoint" in signature(estimator.fit).parameters
+    """Whether any of these estimators is; only then a device means something."""
+    return any(estimator.supports_device for estimator in estimators if estimator)
 
 
 CURVES = "history.png"
@@ -377,20 +374,30 @@ def train(
     data = open_dataset(dataset, columns, scale, duplicates)
     if preset:
         steps = preset.steps
-        results = run_preset(data, preset, seed=seed, threads=threads, adapt=where.adapt)
+        results = run_preset(
+            data,
+            preset,
+            seed=seed,
+            threads=threads,
+            adapt=where.on_device,
+            checkpoint=where.to_checkpoint(),
+        )
     else:
         steps = (PresetStage(""),)
         result = train_and_evaluate(
             data,
-            rating and where.adapt(rating),
+            rating and where.on_device(rating),
             Split(**_given(method=split, test_fraction=test_fraction), seed=seed),
-            ranking=ranking and where.adapt(ranking),
-            holdout_validation=any(getattr(one, "patience", 0) for one in estimators),
+            ranker=ranking and where.on_device(ranking),
+            validation=any(estimator.patience for estimator in estimators),
+            checkpoint=where.to_checkpoint(),
             threads=threads,
         )
         results = [result]
     last = results[-1]
-    folder = keep(last.model, run, estimator or (ranker if model == "none" else model) or "")
+    from matinee.models.loading import save_run
+
+    folder = save_run(last.model, run, estimator or (ranker if model == "none" else model) or "")
     curves = plotted(last, folder) if plot else None
     if json:
         named = {"estimator": estimator} if preset else {"model": model, "ranker": ranker}

@@ -130,11 +130,11 @@ def cross_validate(
                 train,
                 test,
                 rating,
-                ranking=ranking,
-                validation=validation,
+                ranker=ranking,
+                validation_set=validation,
                 task=sample_users(train, test) if ranking else None,
-                followed=False,
-                whole=True,
+                monitor_test=False,
+                on_interrupt="raise",
                 threads=threads,
             )
             rows.append(_metrics(result, ranking is not None))

@@ -17,7 +17,7 @@ from matinee.evaluation.protocols import (
 )
 from matinee.experiments.provenance import DataProvenance, recorded
 from matinee.models.als import ALS
-from matinee.models.base import Estimator, kept_epoch
+from matinee.models.base import Estimator, best_epoch
 from matinee.models.baselines import Popularity
 from matinee.models.head import Head
 from matinee.models.recommender import Recommender
@@ -166,10 +166,10 @@ def _estimator(head: Head) -> Estimator:
     A learning rate that falls to zero does so within that time.
     """
     estimator = estimator_from_config(head.estimator)
-    patience = getattr(estimator, "patience", 0)
+    patience = estimator.patience
     if not patience:
         return estimator
-    best = int(head.history["iteration"][kept_epoch(head.history, patience)])
+    best = int(head.history["iteration"][best_epoch(head.history, patience)])
     length = "iterations" if isinstance(estimator, ALS) else "epochs"
     changed: Any = estimator
     return cast(Estimator, replace(changed, patience=0, **{length: best}))

@@ -14,6 +14,7 @@ from matinee.evaluation.protocols import sampled_negatives
 from matinee.experiments.training import Split, TrainingResult, train_and_evaluate
 from matinee.models.base import Estimator
 from matinee.models.registry import estimator_from_config
+from matinee.storage.checkpoint import Checkpoint
 
 DataProvenance = Mapping[str, Any]  # a recipe as a run notes it: its name and settings
 
@@ -237,6 +238,7 @@ def run_preset(
     seed: int = 0,
     threads: int | None = None,
     adapt: Callable[[Estimator], Estimator] = lambda estimator: estimator,
+    checkpoint: Checkpoint | None = None,
 ) -> list[TrainingResult]:
     """Train and test every step of a set-up.
 
@@ -264,7 +266,15 @@ def run_preset(
             for recorded in (step.rating, step.ranking)
         )
         results.append(
-            train_and_evaluate(dataset, rating, split, ranking=ranking, task=task, threads=threads)
+            train_and_evaluate(
+                dataset,
+                rating,
+                split,
+                ranker=ranking,
+                task=task,
+                checkpoint=checkpoint,
+                threads=threads,
+            )
         )
     return results
 

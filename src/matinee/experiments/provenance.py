@@ -47,7 +47,7 @@ def recorded(metadata: Mapping[str, Any]) -> DataProvenance:
         reading = {name: said["reading"][name] for name in ("columns", "scale", "duplicates")}
         reading["scale"] = reading["scale"] and tuple(reading["scale"])
         split.pop("train_ratings")
-        validation = split.pop("holdout_validation")
+        validation = split.pop("validation_fraction") > 0
         found = DataProvenance(
             said["source"], reading, said["fingerprint"], Split(**split), validation
         )

@@ -12,6 +12,7 @@ from matinee.experiments.provenance import recorded
 from matinee.experiments.training import TrainingResult, train_and_evaluate
 from matinee.models.base import Estimator
 from matinee.models.registry import estimator_from_config
+from matinee.storage.checkpoint import Checkpoint
 from matinee.storage.runs import MANIFEST, corrupt_files, files_of, read_manifest
 
 HISTORY = "history.jsonl"
@@ -59,7 +60,7 @@ class RunSpec:
                 ) from None
         if not estimators or not set(estimators) <= {"rating", "ranking"}:
             raise RunError(f"{run}: it does not say what it was trained by.")
-        device, threads = (metadata["made"].get(name) for name in ("device", "threads"))
+        device, threads = (metadata["environment"].get(name) for name in ("device", "threads"))
         return cls(
             metadata,
             estimators.get("rating"),
@@ -78,6 +79,7 @@ class RunSpec:
         *,
         threads: int | None = None,
         adapt: Callable[[Estimator], Estimator] = lambda estimator: estimator,
+        checkpoint: Checkpoint | None = None,
     ) -> TrainingResult:
         """Read the same data, split them the same way, train and judge as then.
 
@@ -119,9 +121,10 @@ class RunSpec:
             dataset,
             self.rating and adapt(self.rating),
             said.split,
-            ranking=self.ranking and adapt(self.ranking),
+            ranker=self.ranking and adapt(self.ranking),
             task=sampled_negatives(dataset, seed=said.split.seed) if protocol == "ncf" else None,
-            holdout_validation=said.holdout_validation,
+            checkpoint=checkpoint,
+            validation=said.holdout_validation,
             threads=threads or self.threads,
         )
 
@@ -170,7 +173,7 @@ def diff_runs(run: Path, other: Path) -> RunDiff:
     differing += [
         f"{name} in {MANIFEST}" for name in results[0] if results[0][name] != results[1][name]
     ]
-    made = [metadata["made"] for metadata in manifests]
+    made = [metadata["environment"] for metadata in manifests]
     otherwise = {
         name: (made[0].get(name), made[1].get(name))
         for name in {**made[0], **made[1]}

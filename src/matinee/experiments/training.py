@@ -13,12 +13,13 @@ from matinee.evaluation.evaluator import RankingMetrics, RatingMetrics, evaluate
 from matinee.evaluation.protocols import RankingTask, holdout
 from matinee.kernels.jit import processor
 from matinee.models.als import ALS
-from matinee.models.base import Estimator, run_to_end, supports_callback
+from matinee.models.base import Estimator
 from matinee.models.baselines import EASE
 from matinee.models.bayesian.estimator import BayesianMF
 from matinee.models.implicit_als import ImplicitALS
 from matinee.models.recommender import Recommender
 from matinee.progress import compilation_announced
+from matinee.storage.checkpoint import Checkpoint
 
 VALIDATION_FRACTION = 0.1  # of the training part, where training stops early
 SIZED = ("random", "temporal")  # splits that ask for a fraction
@@ -94,10 +95,11 @@ def train_and_evaluate(
     estimator: Estimator | None,
     split: Split,
     *,
-    ranking: Estimator | None = None,
+    ranker: Estimator | None = None,
     task: RankingTask | None = None,
-    holdout_validation: bool = False,
-    whole: bool = False,
+    validation: bool = False,
+    checkpoint: Checkpoint | None = None,
+    on_interrupt: str = "keep",
     threads: int | None = None,
 ) -> TrainingResult:
     """Split, fit both heads on one part, judge on the other.
@@ -108,14 +110,16 @@ def train_and_evaluate(
     estimator : Estimator or None
         For the rating head.
     split : Split
-    ranking : Estimator, optional
+    ranker : Estimator, optional
         For the ranking head.
     task : RankingTask, optional
         What to judge lists by, on the same split; by default the test part.
-    holdout_validation : bool
-        Keep a tenth of the training part aside for the recipes to watch (`ALS.patience`).
-    whole : bool
-        Ctrl-C ends it all; without it, a chain ends early with what it has so far.
+    validation : bool
+        Hold a tenth of the training set out for the estimators (`ALS.patience`).
+    checkpoint : Checkpoint, optional
+        For the estimators that support it.
+    on_interrupt : {"keep", "raise"}
+        See `Estimator.fit`.
     threads : int, optional
 
     Raises
@@ -128,24 +132,25 @@ def train_and_evaluate(
     >>> import matinee
     >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> result = train_and_evaluate(data, matinee.Bias(), Split("leave-last-out"), ranking=matinee.EASE())
+    >>> result = train_and_evaluate(data, matinee.Bias(), Split("leave-last-out"), ranker=matinee.EASE())
     >>> result.train_ratings, result.test.ratings, result.lists.users
     (1440, 60, 60)
     """
-    estimators = some_estimators(estimator, ranking)
+    estimators = some_estimators(estimator, ranker)
     train, test = split.apply(dataset)
-    validation = None
-    if holdout_validation:
-        train, validation = split_validation(train, split.seed)
+    validation_set = None
+    if validation:
+        train, validation_set = split_validation(train, split.seed)
     compile_kernels(estimators)
     result = fit_and_evaluate(
         train,
         test,
         estimator,
-        ranking=ranking,
-        validation=validation,
+        ranker=ranker,
+        validation_set=validation_set,
         task=task or sample_users(train, test),
-        whole=whole,
+        checkpoint=checkpoint,
+        on_interrupt=on_interrupt,
         threads=threads,
     )
     metadata = {
@@ -159,14 +164,14 @@ def train_and_evaluate(
         "split": {
             **asdict(split),
             "train_ratings": result.train_ratings,
-            "holdout_validation": holdout_validation,
+            "validation_fraction": VALIDATION_FRACTION if validation else 0.0,
         },
         "metrics": {
             **(asdict(result.test) if result.test else {}),
             "ranking": result.lists.as_json() if result.lists else None,
         },
         "fit_seconds": result.fit_seconds + result.ranking_seconds,
-        "made": environment(estimators, threads),
+        "environment": environment(estimators, threads),
     }
     return replace(result, model=replace(result.model, metadata=metadata))
 
@@ -176,11 +181,12 @@ def fit_and_evaluate(
     test: Dataset,
     estimator: Estimator | None,
     *,
-    ranking: Estimator | None = None,
-    validation: Dataset | None = None,
+    ranker: Estimator | None = None,
+    validation_set: Dataset | None = None,
     task: RankingTask | None = None,
-    followed: bool = True,
-    whole: bool = False,
+    monitor_test: bool = True,
+    checkpoint: Checkpoint | None = None,
+    on_interrupt: str = "keep",
     threads: int | None = None,
 ) -> TrainingResult:
     """Fit both heads on one part, judge stars on the other and lists by an exam.
@@ -189,25 +195,30 @@ def fit_and_evaluate(
     ----------
     train, test : Dataset
         The two parts of one split.
-    estimator, ranking : Estimator or None
+    estimator, ranker : Estimator or None
         For the rating head and for the ranking head; one of them at least.
-    validation : Dataset, optional
+    validation_set : Dataset, optional
         For the recipes to watch.
     task : RankingTask, optional
         Without it, no lists are judged.
-    followed : bool
+    monitor_test : bool
         Judge the test part after each iteration, too, for the history.
-    whole : bool
+    checkpoint, on_interrupt
         As in `train_and_evaluate`.
     threads : int, optional
     """
     trained, seconds = [], []
-    for one in some_estimators(estimator, ranking):
+    for fitted in some_estimators(estimator, ranker):
         started = time.perf_counter()
-        followed_part = test if followed else None
-        more: Any = {"watch": run_to_end} if whole and supports_callback(one) else {}
         trained.append(
-            one.fit(train, validation=validation, test=followed_part, threads=threads, **more)
+            fitted.fit(
+                train,
+                validation=validation_set,
+                test=test if monitor_test else None,
+                threads=threads,
+                checkpoint=checkpoint if fitted.supports_checkpoint else None,
+                on_interrupt=on_interrupt,
+            )
         )
         seconds.append(time.perf_counter() - started)
     model = trained[0] if len(trained) == 1 else trained[0].with_ranking(trained[1])
@@ -221,7 +232,7 @@ def fit_and_evaluate(
         evaluated,
         found,
         fit_seconds=seconds[0] if estimator else 0.0,
-        ranking_seconds=seconds[-1] if ranking else 0.0,
+        ranking_seconds=seconds[-1] if ranker else 0.0,
         test_seconds=time.perf_counter() - started,
     )
 
@@ -254,11 +265,10 @@ def environment(estimators: Iterable[Estimator], threads: int | None) -> dict[st
     """What the bits of these recipes' models depend on, beside settings, seed and data."""
     made = {"processor": processor(), **{name: version(name) for name in ENVIRONMENT_PACKAGES}}
     for estimator in estimators:
-        device = getattr(getattr(estimator, "estimator", estimator), "device", None)
-        if device is not None:
+        if estimator.supports_device:
             from matinee.models.neural.devices import torch_environment
 
-            made |= torch_environment(device, threads)
+            made |= torch_environment(estimator.get_params()["device"], threads)
     return made
 
 
@@ -277,7 +287,7 @@ def compile_kernels(estimators: Iterable[Estimator] = ()) -> None:
         weights = EASE().fit(tiny)
         for by_weights in (weights.recommend, model.recommend):
             by_weights([weights.user_profile(1)], n=1)
-        if any(isinstance(getattr(one, "estimator", one), BayesianMF) for one in estimators):
+        if any(isinstance(estimator, BayesianMF) for estimator in estimators):
             for likelihood in ("normal", "ordinal"):
                 draws = BayesianMF(factors=2, iterations=8, likelihood=likelihood)
                 drawn = draws.fit(tiny, test=tiny, threads=1)

@@ -129,12 +129,10 @@ class Estimator:
 
     def _check_at_least(self, **bounds: float) -> None:
         """Refuse hyperparameters below these bounds, and fractions where whole numbers belong."""
+        whole = {field.name for field in fields(self) if field.type is int}  # type: ignore[arg-type]
         for name, bound in bounds.items():
             value = getattr(self, name)
-            if (
-                type(self).__dataclass_fields__[name].type in (int, "int")
-                and type(value) is not int
-            ):  # type: ignore[attr-defined]
+            if name in whole and type(value) is not int:
                 raise SettingError(f"{name} must be a whole number, got {value!r}.")
             if not bound <= value < np.inf:
                 raise SettingError(f"{name} must be >= {bound}, got {value}.")

@@ -100,7 +100,9 @@ class TrainingIndex:
         return (
             self.user_ids.values.equals(other.user_ids.values)
             and self.catalog.ids.values.equals(other.catalog.ids.values)
-            and all(map(np.array_equal, self.interactions, other.interactions))
+            and np.array_equal(self.interactions.indptr, other.interactions.indptr)
+            and np.array_equal(self.interactions.indices, other.interactions.indices)
+            and np.array_equal(self.interactions.values, other.interactions.values)
         )
 
     # ids and titles to indices
@@ -144,8 +146,8 @@ class TrainingIndex:
         """One user or several, by id or as `UserProfile`, or all with ratings (None)."""
         users = [] if user is None else as_many(user)
         if any(isinstance(user, UserProfile) for user in users):
-            codes = [-1 if isinstance(user, UserProfile) else self.user(user) for user in users]
-            return self._stack([self.profile(user) for user in users], np.array(codes, np.int32))
+            places = [-1 if isinstance(user, UserProfile) else self.user(user) for user in users]
+            return self._stack([self.profile(user) for user in users], np.array(places, np.int32))
         if user is None:
             codes = np.flatnonzero(np.diff(self.interactions.indptr)).astype(np.int32)
         elif is_one(user):

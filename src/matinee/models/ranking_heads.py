@@ -122,7 +122,7 @@ class FactorRankingHead:
         from_ratings = np.zeros(len(user_batch.interactions.indices))
         q = self.item_params.astype(np.float64)
         if len(watched.indices) == 0:
-            return {"prior": float(q[item] @ self.default_user)}, from_ratings
+            return {"average_user": float(q[item] @ self.default_user)}, from_ratings
         design = q[watched.indices]
         normal = self._whole + (design.T * watched.values) @ design
         normal[np.diag_indices_from(normal)] += self._penalty(np.array([len(design)]))[0]
@@ -191,7 +191,7 @@ class ItemItemHead:
         watched = positives(user_batch.interactions, self.min_rating)
         from_ratings = np.zeros(len(user_batch.interactions.indices))
         if len(watched.indices) == 0:
-            return {"item": float(self.popularity[item])}, from_ratings
+            return {"popularity": float(self.popularity[item])}, from_ratings
         mine = np.isin(user_batch.interactions.indices, watched.indices)
         from_ratings[mine] = self.weights[watched.indices, item]
         return {}, from_ratings
@@ -234,7 +234,7 @@ class PopularityHead:
 
     def contributions(self, user_batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
         """The movie's users, and nothing from the user's own ratings."""
-        return {"item": float(self.popularity[item])}, np.zeros(
+        return {"popularity": float(self.popularity[item])}, np.zeros(
             len(user_batch.interactions.indices)
         )
 

@@ -136,7 +136,7 @@ class FactorRatingHead:
             score(u, i) = mean + b_i + z_i . m + sum_j (z_i A^-1 z_j) * (stars_j - what m predicts)
 
         (Hu, Koren & Volinsky 2008, section 5, with biases and a prior mean). In float64. Gradient
-        steps end near that solution, not at it; ``"training"`` is what they leave.
+        steps end near that solution, not at it; ``"residual"`` is what they leave.
         """
         _, codes, values = user_batch.interactions
         prior = self.user_prior.astype(np.float64)
@@ -149,15 +149,15 @@ class FactorRatingHead:
         normal[np.diag_indices_from(normal)] += penalty
         from_ratings = (design @ np.linalg.solve(normal, target)) * surprise
         general = {
-            "mean": self.mean,
-            "item": float(self.item_params[item, 0]),
+            "global_mean": self.mean,
+            "item_bias": float(self.item_params[item, 0]),
             "prior": float(target @ prior),
         }
         if user_batch.codes[0] >= 0:
             own = self.user_params[user_batch.codes[0]].astype(np.float64) - prior
             left = float(target @ own - from_ratings.sum())
             if abs(left) > ROUNDING:
-                general["training"] = left
+                general["residual"] = left
         return general, from_ratings
 
     def check(self, users: int, items: int, genres: int) -> None:

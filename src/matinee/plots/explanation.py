@@ -3,7 +3,7 @@
 import altair as alt
 import polars as pl
 
-from matinee.models.recommender import PART_NAMES
+from matinee.models.recommender import COMPONENT_LABELS
 from matinee.plots.theme import BLUE, GREY, ORANGE, WIDTH, Chart, framed, rows
 
 ROW = 21
@@ -68,10 +68,11 @@ def explanation_chart(parts: pl.DataFrame, title: str, head: str, most: int = 10
     most : int
         Ratings shown one by one; a line tells what the rest add.
     """
-    names = PART_NAMES[head]
-    rated = pl.col("part") == "rating"
-    general = parts.filter(~rated & (pl.col("part") != "mean")).select(
-        what=pl.col("part").replace(names), values=pl.lit(None, pl.Float64), adds="contribution"
+    rated = pl.col("component") == "rating"
+    general = parts.filter(~rated & (pl.col("component") != "global_mean")).select(
+        what=pl.col("component").replace(COMPONENT_LABELS),
+        values=pl.lit(None, pl.Float64),
+        adds="contribution",
     )
     ratings = parts.filter(rated).select(
         what=_told_apart(), values=pl.col("rating").cast(pl.Float64), adds="contribution"

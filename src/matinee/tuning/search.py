@@ -17,9 +17,10 @@ from matinee.experiments.training import Split, TrainingResult, compile_kernels,
 from matinee.models.als import ALS
 from matinee.models.base import Estimator
 from matinee.models.implicit_als import ImplicitALS
+from matinee.models.loading import save_run
 from matinee.models.registry import RANKING, RATING, nested_settings
 from matinee.progress import progress
-from matinee.storage.runs import check_target, keep, read_manifest
+from matinee.storage.runs import check_target, read_manifest
 from matinee.tuning.objective import Objective, objective_of, validation_splits
 from matinee.tuning.result import BestModel, TuningResult
 from matinee.tuning.search_space import (
@@ -130,7 +131,7 @@ def refit_best(
     rating: Estimator = ALS(seed=split.seed) if lists else estimator
     ranking: Estimator = estimator if lists else ImplicitALS(seed=split.seed)
     result = train_and_evaluate(
-        dataset, rating, split, ranking=ranking, threads=job.threads, whole=True
+        dataset, rating, split, ranker=ranking, threads=job.threads, on_interrupt="raise"
     )
     recorded = {
         "study": identity,
@@ -140,7 +141,7 @@ def refit_best(
         "tests": len(tested),
     }
     tuned = replace(result.model, metadata={**result.model.metadata, "tuning": recorded})
-    folder = keep(tuned, run, f"{model}-tuned")
+    folder = save_run(tuned, run, f"{model}-tuned")
     test = _tested(result, job.objective)
     winner = BestModel(best.number, nested_settings(settings), str(folder), test, len(tested))
     # wherever the next one looks from

@@ -12,7 +12,6 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvin
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError, SettingError
 from matinee.models.als import ALS
-from matinee.models.base import run_to_end, supports_callback
 from matinee.models.bayesian.estimator import BayesianMF
 from matinee.models.implicit_als import ImplicitALS
 from matinee.models.recommender import Recommender
@@ -40,7 +39,7 @@ def pruner_of(estimator: str) -> BasePruner:
     """What decides which trials of a recipe end early."""
     if grows(estimator):
         return SuccessiveHalvingPruner(min_resource=1, reduction_factor=REDUCTION)
-    if supports_callback(estimator_class(estimator)):
+    if estimator_class(estimator).supports_callback:
         return MedianPruner(n_startup_trials=4, n_warmup_steps=1)
     return NopPruner()
 
@@ -149,12 +148,10 @@ class TrialRunner:
         ):
             shorter = shortened_chain(estimator)
             more: dict[str, Any] = {}
-            if supports_callback(estimator):
-                more = {"watch": run_to_end}
-            if supports_callback(estimator) and number == 0:
+            if estimator.supports_callback and number == 0:
                 callback = _Watcher(trial, _length(shorter), WATCHED[self.objective.of_lists])
-                more = {"validation": validation, "watch": callback.see}
-            models.append(shorter.fit(train, threads=self.threads, **more))
+                more = {"validation": validation, "callback": callback.see}
+            models.append(shorter.fit(train, threads=self.threads, on_interrupt="raise", **more))
         return self._mean(models)
 
     def _mean(self, models: Sequence[Recommender]) -> float:
