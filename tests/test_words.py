@@ -48,9 +48,10 @@ ALLOWED = {  # (file, what its line holds): why
     (r"src/matinee/report/templates/|tests/report/test_browser|bench/looks", r"figure"): (
         "an element of HTML"
     ),
-    (r"(src/matinee|tests)/report/", r"\bFigure\b|Figure: \"figure\"|== \"figure\"|/figure"): (
-        "the block of a page that holds a picture, and its element"
-    ),
+    (
+        r"(src/matinee|tests)/report/",
+        r"\bFigure\b|figure\(|figure,$|\(figure,|== \"figure\"|/figure",
+    ): ("the block of a page that holds a picture, and its element"),
     (r"src/matinee/kernels/(simd|linalg|parallel)", r"vector"): "registers of a processor",
 }
 
