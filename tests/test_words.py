@@ -51,7 +51,7 @@ ALLOWED = {  # (file, what its line holds): why
     (
         r"(src/matinee|tests)/report/",
         r"\bFigure\b|figure\(|figure,$|\(figure,|== \"figure\"|/figure",
-    ): ("the block of a page that holds a picture, and its element"),
+    ): "the block of a page that holds a picture, and its element",
     (r"src/matinee/kernels/(simd|linalg|parallel)", r"vector"): "registers of a processor",
 }
 

@@ -1,8 +1,7 @@
-"""What can go wrong, in words a person can act on.
+"""Every error that matinee raises on purpose is a `MatineeError`.
 
-Every error matinee raises on purpose is a `MatineeError` whose message says in
-one or two lines what is wrong, where, and what to do. Anything else that
-escapes is a bug.
+Its message says in one or two lines what is wrong, where, and what to do.
+Anything else that escapes is a bug.
 """
 
 import re
@@ -20,8 +19,8 @@ EXTRAS = {
     "tuning": "Tuning needs",
 }
 UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp", "Cs")
-"""Categories of Unicode that a terminal acts on - escape sequences, writing backwards, new lines -
-and halves of characters, which are no text: so Python spells the odd bytes of a folder's name."""
+"""Unicode categories that a terminal acts on (escape sequences, right-to-left marks, line ends) or
+cannot show (surrogates, as which Python reads the undecodable bytes of a file's name)."""
 
 
 class MatineeError(Exception):
@@ -29,15 +28,15 @@ class MatineeError(Exception):
 
 
 class DataError(MatineeError):
-    """A ratings table or catalogue cannot be read, or holds a bad row."""
+    """A table of ratings or items cannot be read, or has a bad row."""
 
 
 class ArchiveError(MatineeError):
-    """An archive or a download is refused: truncated, hostile or not the published one."""
+    """An archive or a download is truncated, unsafe, or not the published one."""
 
 
 class UnknownIdError(MatineeError):
-    """A user or a movie that the dataset or model does not know."""
+    """A user or an item is not in the dataset or the model."""
 
 
 class RunError(MatineeError):
@@ -45,7 +44,7 @@ class RunError(MatineeError):
 
 
 class SettingError(MatineeError):
-    """A hyperparameter or an argument has a value that makes no sense."""
+    """A hyperparameter or an argument has an invalid value."""
 
 
 class ExtraError(MatineeError, ImportError):
@@ -53,13 +52,11 @@ class ExtraError(MatineeError, ImportError):
 
 
 class DivergedWarning(UserWarning):
-    """Training broke down, and what it had learned before is what one gets."""
+    """Training diverged; the model is that of the last epoch before."""
 
 
 def printable(text: str) -> str:
-    r"""Text with `?` for what a terminal would act on or cannot show: one line, whatever it was.
-
-    Names of folders, files and columns may be anybody's.
+    r"""Untrusted text (a name of a file or column) as one line, with `?` for what is `UNPRINTABLE`.
 
     Examples
     --------
