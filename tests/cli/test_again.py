@@ -102,7 +102,7 @@ def test_it_says_so_and_what_was_reached(shell):
 def test_what_differs_is_named_and_what_it_was_made_with(shell):
     run = shell.folder / "runs" / "older"
     shutil.copytree(shell.folder / "runs" / "first", run)
-    forge(run, "rating.safetensors", b"other bits")
+    forge(run, "rating_head.safetensors", b"other bits")
     text = shell("train", "--from", "older")
     assert "Not the same as runs/older: rating.safetensors." in text
     assert "The runs do not tell why" in text
@@ -121,14 +121,14 @@ def test_what_differs_is_named_and_what_it_was_made_with(shell):
     assert "processor not noted, now " in text
     found = shell.json("train", "--from", "older")
     assert found["same"] is False
-    assert found["differing"] == ["rating.safetensors", "history.jsonl"]
+    assert found["differing"] == ["rating_head.safetensors", "history.jsonl"]
     assert found["made_otherwise"]["numpy"][0] == "1.0"
 
 
 @pytest.mark.parametrize("damage", ["a byte", "gone", "cut short"])
 def test_a_damaged_run_is_not_the_same(shell, tmp_path, damage):
     run = shutil.copytree(shell.folder / "runs" / "first", tmp_path / "worn")
-    for name in ("rating.safetensors", "history.jsonl"):
+    for name in ("rating_head.safetensors", "history.jsonl"):
         content = (run / name).read_bytes()
         (run / name).unlink()
         if damage != "gone":
@@ -141,7 +141,7 @@ def test_a_damaged_run_is_not_the_same(shell, tmp_path, damage):
     assert "The runs do not tell why" not in text
     found = shell.json("train", "--from", run)
     assert found["same"] is False
-    assert found["damaged"] == found["differing"] == ["rating.safetensors", "history.jsonl"]
+    assert found["damaged"] == found["differing"] == ["rating_head.safetensors", "history.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -258,8 +258,8 @@ def test_runs_with_other_heads_or_without_a_history_are_compared(tmp_path):
     lists = train_and_evaluate(data, None, Split(), ranker=EASE()).model.save(tmp_path / "ranking")
     assert diff_runs(runs[0], runs[0]).differing == ()
     said = ("heads in manifest.json", "metrics in manifest.json")
-    assert diff_runs(*runs).differing == ("rating.safetensors", "history.jsonl", said[1])
-    wanted = ("ranking.safetensors", "rating.safetensors", "history.jsonl", *said)
+    assert diff_runs(*runs).differing == ("rating_head.safetensors", "history.jsonl", said[1])
+    wanted = ("ranking_head.safetensors", "rating_head.safetensors", "history.jsonl", *said)
     assert diff_runs(runs[0], lists).differing == wanted
     forge(lists, "history.jsonl", b"nonsense")
     with pytest.raises(RunError, match="no history"):

@@ -403,7 +403,7 @@ def test_a_training_that_was_killed_goes_on_and_ends_the_same(shell):
     assert went_on["seconds"][: len(kept)].to_list() == [row["seconds"] for row in kept]
     assert went_on.drop("seconds").equals(at_once.drop("seconds"))
     first, second = (
-        load_file(shell.folder / "runs" / name / "rating.safetensors")
+        load_file(shell.folder / "runs" / name / "rating_head.safetensors")
         for name in ("went-on", "at-once")
     )
     assert set(first) == set(second)

@@ -98,7 +98,7 @@ def test_a_chain_goes_on_further(shell):
     shorter, longer = (shell.history(f"runs/{name}") for name in ("shorter", "longer"))
     assert longer.height == 80
     assert longer[:40].equals(shorter)  # seconds, too
-    draws = load_file(shell.folder / "runs" / "longer" / "rating.safetensors")["draw_table"]
+    draws = load_file(shell.folder / "runs" / "longer" / "rating_head.safetensors")["draw_table"]
     assert len(draws) == 70  # the first ten do not count, as at first
     message = shell(*command, "--iterations", 60, "--run", "runs/less", fails=True)
     assert "a checkpoint of 80 iterations, 60 are asked for" in message
@@ -122,7 +122,7 @@ def test_a_killed_chain_goes_on_and_ends_the_same(shell):
     shell(*command, "--resume", "--run", "runs/went-on")
     shell(*CHAIN, "--iterations", 300, "--run", "runs/at-once")
     first, second = (
-        load_file(shell.folder / "runs" / name / "rating.safetensors")
+        load_file(shell.folder / "runs" / name / "rating_head.safetensors")
         for name in ("went-on", "at-once")
     )
     assert set(first) == set(second)

@@ -51,7 +51,7 @@ def test_the_printed_command_makes_the_winner_to_the_last_bit(shell, found):
     assert command[:3] == ["matinee", "train", "small"]
     made = shell.json(*command[1:], "--run", "runs/again")
     assert made["rmse"] == found["winner"]["test"]["rmse"]
-    for name in ("rating.safetensors", "ranking.safetensors", "ratings.safetensors"):
+    for name in ("rating_head.safetensors", "ranking_head.safetensors", "interactions.safetensors"):
         sums = [
             shell.manifest(run)["files"][name] for run in ("runs/again", found["winner"]["run"])
         ]

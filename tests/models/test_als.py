@@ -220,7 +220,7 @@ def test_ratings_that_are_all_the_same_train_without_trouble():
 def test_parts_of_other_data_are_refused(parts):
     other, _ = generate(users=50, items=40, ratings=1000, seed=1)
     for part in ("test", "validation"):
-        with pytest.raises(SettingError, match=f"{part} part"):
+        with pytest.raises(SettingError, match=f"{part} set"):
             ALS(factors=2).fit(parts[0], **{part: other})
 
 

@@ -177,7 +177,7 @@ FORGERIES = [
 @pytest.mark.parametrize("change", FORGERIES)
 def test_forged_networks_are_refused_even_with_right_checksums(trained, tmp_path, change):
     run = trained(LISTS[2]).save(tmp_path / "run")
-    rewritten(run, "ranking.safetensors", change)
+    rewritten(run, "ranking_head.safetensors", change)
     with pytest.raises(RunError, match="hold together"):
         matinee.load(run)
 

@@ -20,7 +20,7 @@ from matinee.errors import RunError
 from matinee.models import ALS, EASE, Bias, ImplicitALS, Popularity
 from matinee.storage.runs import FILES, list_runs, read_manifest
 
-HEADS = ("rating.safetensors", "ranking.safetensors")
+HEADS = ("rating_head.safetensors", "ranking_head.safetensors")
 
 
 @pytest.fixture
@@ -105,17 +105,17 @@ def test_every_kind_of_head_survives_the_disk_alone(parts, tmp_path, estimator):
 
 def test_what_a_head_has_cached_is_not_saved(both, tmp_path):
     both.scores(both.fold_in({1: 5}))
-    names = set(load_file(both.save(tmp_path / "run") / "ranking.safetensors"))
-    assert names == {"user_params", "item_params", "nobody", "popularity"}
+    names = set(load_file(both.save(tmp_path / "run") / "ranking_head.safetensors"))
+    assert names == {"user_params", "item_params", "default_user", "popularity"}
 
 
 def test_a_run_is_the_files_that_the_design_names(model, run, tmp_path):
     assert {path.name for path in run.iterdir()} == {"manifest.json", *FILES, *HEADS}
     assert [path.name for path in run.parent.iterdir()] == ["run"]
     manifest = read_manifest(run)
-    assert manifest["format"] == 2
+    assert manifest["format"] == 3
     heads = manifest["heads"]
-    assert [heads[name]["kind"] for name in heads] == ["RatingHead", "FactorRankingHead"]
+    assert [heads[name]["kind"] for name in heads] == ["FactorRatingHead", "FactorRankingHead"]
     assert [heads[name]["estimator"]["factors"] for name in heads] == [6, 5]
     lines = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     expected = [*(("rating", i) for i in range(1, 9)), *(("ranking", i) for i in range(1, 5))]
@@ -149,27 +149,27 @@ def test_a_missing_or_changed_file_is_refused_by_name(run, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.update(format=3), "Upgrade"),
+        (lambda m: m.update(format=4), "Upgrade"),
         (lambda m: m.update(format="2"), "format '2'"),
         (lambda m: m.update(format=0), "format 0"),
-        (lambda m: m.pop("format"), "no manifest"),
-        (lambda m: m.pop("model"), "hold together"),
-        (lambda m: m["model"].update(scale=["low", "high"]), "hold together"),
-        (lambda m: m["model"].update(scale=[5, 1, 1]), "hold together"),
-        (lambda m: m["model"].update(scale=[1, 5, -1]), "hold together"),
-        (lambda m: m["model"].update(genres="abc"), "hold together"),
-        (lambda m: m["model"]["genres"].__setitem__(0, 7), "hold together"),
+        (lambda m: m.pop("format"), "not the manifest"),
+        (lambda m: m.pop("model"), "fit together"),
+        (lambda m: m["model"].update(scale=["low", "high"]), "fit together"),
+        (lambda m: m["model"].update(scale=[5, 1, 1]), "fit together"),
+        (lambda m: m["model"].update(scale=[1, 5, -1]), "fit together"),
+        (lambda m: m["model"].update(genres="abc"), "fit together"),
+        (lambda m: m["model"]["genres"].__setitem__(0, 7), "fit together"),
         (lambda m: m.pop("files"), "checksum"),
-        (lambda m: m.update(files=[1, 2]), "'files' is not"),
+        (lambda m: m.update(files=[1, 2]), "'files' must be"),
         (lambda m: m["files"].pop("items.parquet"), "items.parquet"),
-        (lambda m: m["files"].pop("ranking.safetensors"), "ranking.safetensors"),
-        (lambda m: m.update(heads=["rating"]), "'heads' is not"),
-        (lambda m: m.update(heads={}), "hold together"),
-        (lambda m: m.pop("heads"), "hold together"),
-        (lambda m: m["heads"].update(third=m["heads"]["rating"]), "hold together"),
-        (lambda m: m["heads"].update(ranking=m["heads"]["rating"]), "hold together"),
-        (lambda m: m["heads"].update(rating=[]), "hold together"),
-        (lambda m: m["heads"]["rating"].pop("settings"), "hold together"),
+        (lambda m: m["files"].pop("ranking_head.safetensors"), "ranking_head.safetensors"),
+        (lambda m: m.update(heads=["rating"]), "'heads' must be"),
+        (lambda m: m.update(heads={}), "fit together"),
+        (lambda m: m.pop("heads"), "fit together"),
+        (lambda m: m["heads"].update(third=m["heads"]["rating"]), "fit together"),
+        (lambda m: m["heads"].update(ranking=m["heads"]["rating"]), "fit together"),
+        (lambda m: m["heads"].update(rating=[]), "fit together"),
+        (lambda m: m["heads"]["rating"].pop("settings"), "fit together"),
     ],
 )
 def test_a_manifest_that_makes_no_sense_is_refused(run, change, message):
@@ -218,7 +218,7 @@ def test_a_forged_head_is_refused(run, head, part):
         about.update({**part, "settings": settings})
 
     rewrite_manifest(run, change)
-    with pytest.raises(RunError, match="hold together"):
+    with pytest.raises(RunError, match="fit together"):
         matinee.load(run)
 
 
@@ -244,40 +244,40 @@ def test_no_run_at_all(tmp_path):
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("ratings.safetensors", lambda a: a["indices"].__setitem__(0, 10**6)),
-        ("ratings.safetensors", lambda a: a["indices"].__setitem__(0, -1)),
-        ("ratings.safetensors", lambda a: a["indptr"].__setitem__(3, 10**9)),
-        ("ratings.safetensors", lambda a: a["indptr"].__setitem__(-1, 5)),
-        ("ratings.safetensors", lambda a: a.update(indices=a["indices"].astype(np.int64))),
+        ("interactions.safetensors", lambda a: a["indices"].__setitem__(0, 10**6)),
+        ("interactions.safetensors", lambda a: a["indices"].__setitem__(0, -1)),
+        ("interactions.safetensors", lambda a: a["indptr"].__setitem__(3, 10**9)),
+        ("interactions.safetensors", lambda a: a["indptr"].__setitem__(-1, 5)),
+        ("interactions.safetensors", lambda a: a.update(indices=a["indices"].astype(np.int64))),
         # differences of these wrap around to positive numbers
-        ("ratings.safetensors", lambda a: a["indptr"].__setitem__(1, 2**63 - 1)),
-        ("ratings.safetensors", lambda a: a["values"].__setitem__(0, np.nan)),
-        ("ratings.safetensors", lambda a: a["values"].__setitem__(0, 99)),
-        ("rating.safetensors", lambda a: a["user_params"].__setitem__((0, 0), np.nan)),
-        ("rating.safetensors", lambda a: a.update(user_prior=np.array(1, np.float32))),
-        ("rating.safetensors", lambda a: a.update(item_prior=a["item_prior"][:0].copy())),
-        ("rating.safetensors", lambda a: a.update(item_prior=a["item_prior"][:2].copy())),
-        ("rating.safetensors", lambda a: a.update(item_params=a["item_params"][:-1].copy())),
-        ("rating.safetensors", lambda a: a.update(user_prior=a["user_prior"][:-1].copy())),
-        ("rating.safetensors", lambda a: a.pop("item_prior")),
-        ("rating.safetensors", lambda a: a.update(extra=np.zeros(1, np.float32))),
-        ("rating.safetensors", lambda a: a.update(mean=np.ones(1, np.float32))),
-        ("ranking.safetensors", lambda a: a["item_params"].__setitem__((0, 0), np.inf)),
-        ("ranking.safetensors", lambda a: a["popularity"].__setitem__(0, -1)),
-        ("ranking.safetensors", lambda a: a.update(default_user=a["nobody"][:-1].copy())),
-        ("ranking.safetensors", lambda a: a.update(default_user=np.array(1, np.float32))),
-        ("ranking.safetensors", lambda a: a.update(user_params=a["user_params"][1:].copy())),
+        ("interactions.safetensors", lambda a: a["indptr"].__setitem__(1, 2**63 - 1)),
+        ("interactions.safetensors", lambda a: a["values"].__setitem__(0, np.nan)),
+        ("interactions.safetensors", lambda a: a["values"].__setitem__(0, 99)),
+        ("rating_head.safetensors", lambda a: a["user_params"].__setitem__((0, 0), np.nan)),
+        ("rating_head.safetensors", lambda a: a.update(user_prior=np.array(1, np.float32))),
+        ("rating_head.safetensors", lambda a: a.update(item_prior=a["item_prior"][:0].copy())),
+        ("rating_head.safetensors", lambda a: a.update(item_prior=a["item_prior"][:2].copy())),
+        ("rating_head.safetensors", lambda a: a.update(item_params=a["item_params"][:-1].copy())),
+        ("rating_head.safetensors", lambda a: a.update(user_prior=a["user_prior"][:-1].copy())),
+        ("rating_head.safetensors", lambda a: a.pop("item_prior")),
+        ("rating_head.safetensors", lambda a: a.update(extra=np.zeros(1, np.float32))),
+        ("rating_head.safetensors", lambda a: a.update(mean=np.ones(1, np.float32))),
+        ("ranking_head.safetensors", lambda a: a["item_params"].__setitem__((0, 0), np.inf)),
+        ("ranking_head.safetensors", lambda a: a["popularity"].__setitem__(0, -1)),
+        ("ranking_head.safetensors", lambda a: a.update(default_user=a["default_user"][:-1].copy())),
+        ("ranking_head.safetensors", lambda a: a.update(default_user=np.array(1, np.float32))),
+        ("ranking_head.safetensors", lambda a: a.update(user_params=a["user_params"][1:].copy())),
         (
-            "ranking.safetensors",
+            "ranking_head.safetensors",
             lambda a: a.update(item_params=a["item_params"].astype(np.float64)),
         ),
-        ("ranking.safetensors", lambda a: a.update(estimator=np.ones(1, np.float32))),
-        ("ranking.safetensors", lambda a: a.pop("popularity")),
+        ("ranking_head.safetensors", lambda a: a.update(estimator=np.ones(1, np.float32))),
+        ("ranking_head.safetensors", lambda a: a.pop("popularity")),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused_even_with_right_checksums(run, name, change):
     rewrite_arrays(run, name, change)
-    with pytest.raises(RunError, match="hold together"):
+    with pytest.raises(RunError, match="fit together"):
         matinee.load(run)
 
 
@@ -292,8 +292,8 @@ def test_arrays_that_do_not_fit_are_refused_even_with_right_checksums(run, name,
 )
 def test_forged_item_weights_are_refused_even_with_right_checksums(parts, tmp_path, change):
     run = EASE().fit(parts[0]).save(tmp_path / "run")
-    rewrite_arrays(run, "ranking.safetensors", change)
-    with pytest.raises(RunError, match="hold together"):
+    rewrite_arrays(run, "ranking_head.safetensors", change)
+    with pytest.raises(RunError, match="fit together"):
         matinee.load(run)
 
 
@@ -319,11 +319,11 @@ def test_forged_ids_are_refused_even_with_right_checksums(run, name, change):
     rest = table.drop(column).with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
     rows.join(rest, on="row", how="left").drop("row").write_parquet(run / name)
     forge(run, name)
-    with pytest.raises(RunError, match=r"hold together|cannot be read"):
+    with pytest.raises(RunError, match=r"fit together|cannot be read"):
         matinee.load(run)
 
 
-@pytest.mark.parametrize("name", ["ratings.safetensors", *HEADS])
+@pytest.mark.parametrize("name", ["interactions.safetensors", *HEADS])
 @pytest.mark.parametrize(
     "change",
     [
@@ -339,7 +339,7 @@ def test_forged_ids_are_refused_even_with_right_checksums(run, name, change):
 def test_a_damaged_file_of_arrays_is_refused_even_with_a_right_checksum(run, name, change):
     (run / name).write_bytes(change((run / name).read_bytes()))
     forge(run, name)
-    with pytest.raises(RunError, match=rf"hold together \({name}: .*header") as refused:
+    with pytest.raises(RunError, match=rf"fit together \({name}: .*header") as refused:
         matinee.load(run)
     assert "\n" not in str(refused.value)
 
@@ -350,7 +350,7 @@ def test_a_table_of_more_rows_than_the_arrays_is_refused_unread(run, name, monke
     pl.concat([table] * 1000).write_parquet(run / name)
     forge(run, name)
     monkeypatch.setattr(pl, "read_parquet", lambda *a, **k: pytest.fail("it was read"))
-    with pytest.raises(RunError, match="hold together"):
+    with pytest.raises(RunError, match="fit together"):
         matinee.load(run)
 
 
@@ -360,18 +360,18 @@ def test_what_is_no_table_is_refused_even_with_a_right_checksum(run, name):
     for corrupt in (b"", b"PAR1", content[:-9], content[: len(content) // 2] + content[-200:]):
         (run / name).write_bytes(corrupt)
         forge(run, name)
-        with pytest.raises(RunError, match=r"hold together|cannot be read"):
+        with pytest.raises(RunError, match=r"fit together|cannot be read"):
             matinee.load(run)
 
 
 def test_arrays_of_a_loaded_model_are_its_files_and_writing_to_them_is_not(both, run):
-    before = (run / "ranking.safetensors").read_bytes()
+    before = (run / "ranking_head.safetensors").read_bytes()
     loaded = matinee.load(run)
     rows = loaded.ranking_head.item_params
     assert not rows.flags.owndata
     assert rows.flags.aligned
     rows[:] = 0
-    assert (run / "ranking.safetensors").read_bytes() == before
+    assert (run / "ranking_head.safetensors").read_bytes() == before
     assert_same(matinee.load(run).ranking_head, both.ranking_head)
 
 
@@ -399,7 +399,7 @@ def test_saving_over_a_run_replaces_it_and_over_anything_else_is_refused(model, 
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     for mine in (tmp_path / "folder", tmp_path / "file"):
         mine.mkdir() if mine.name == "folder" else mine.write_text("mine")
-        with pytest.raises(RunError, match="no run"):
+        with pytest.raises(RunError, match="not a run"):
             model.save(mine)
         assert mine.exists()
 
@@ -417,12 +417,12 @@ KILLED = """
     import sys
     from deadly import Deadly
     import matinee
-    import matinee.models.run_contents as run_contents
+    import safetensors.numpy
 
     new, target, step = sys.argv[1], sys.argv[2], int(sys.argv[3])
     model = matinee.load(new)
     deadly = Deadly(step)
-    run_contents.save_file = deadly(run_contents.save_file)
+    safetensors.numpy.save_file = deadly(safetensors.numpy.save_file)
     model.save(target)
     print("saved in", deadly.calls, "steps")
 """
@@ -506,7 +506,7 @@ def test_a_run_behind_a_link_is_replaced_where_it_is(model, tmp_path):
         model.save(link)
     assert link.is_symlink()
     assert matinee.load(link).rating_head.estimator["factors"] == 6
-    assert (real / "rating.safetensors").stat().st_mode & 0o777 == 0o644
+    assert (real / "rating_head.safetensors").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_copy_of_a_run_is_newer_than_the_run(model, tmp_path):

@@ -3,16 +3,18 @@
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
-from threading import Barrier
+from threading import Barrier, get_ident
 
 import pytest
 
 import matinee
 from matinee.errors import RunError
-from matinee.models import serialization as run_contents
+from matinee.storage import atomic
+from matinee.storage import runs as storage
 from matinee.storage.atomic import recover_all, remove_folder, rename_folder
-from matinee.storage.runs import list_runs, remove_run, rename_run, save_new
+from matinee.storage.runs import list_runs, remove_run, rename_run, write_new_run
 
 
 @pytest.fixture
@@ -29,19 +31,21 @@ def names(folder):
 
 
 def test_runs_that_end_at_the_same_moment_are_all_kept(model, tmp_path, monkeypatch):
-    writers, default = Barrier(4), run_contents.write_files
+    writers = Barrier(4)
     begun = set()
 
-    def write_files(one, folder):
-        if one.metadata["fit_seconds"] not in begun:
-            begun.add(one.metadata["fit_seconds"])
-            writers.wait(60)  # all four have found the same name free
-        default(one, folder)
+    @contextmanager
+    def new_folder(run, replace):
+        with atomic.new_folder(run, replace=replace) as fresh:
+            if get_ident() not in begun:
+                begun.add(get_ident())
+                writers.wait(60)  # all four have found the same name free
+            yield fresh
 
-    monkeypatch.setattr(run_contents, "write_files", write_files)
+    monkeypatch.setattr(storage, "new_folder", new_folder)
     models = [replace(model, metadata={"fit_seconds": number}) for number in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        saved = list(pool.map(lambda one: save_new(one, tmp_path / "runs" / "now"), models))
+        saved = list(pool.map(lambda one: write_new_run(one.to_parts(), tmp_path / "runs" / "now"), models))
     assert names(tmp_path / "runs") == ["now", "now-2", "now-3", "now-4"]
     assert sorted(saved) == sorted((tmp_path / "runs").iterdir())
     assert [matinee.load(run).metadata["fit_seconds"] for run in saved] == [0, 1, 2, 3]
@@ -51,16 +55,16 @@ def test_a_new_run_replaces_nothing_that_has_its_name(model, runs):
     (runs / "three").write_text("a file")
     (runs / "four").mkdir()
     (runs / "five").symlink_to(runs / "one")
-    (runs / "two").rename(runs / ".two.previous")  # somebody was killed while replacing it
+    (runs / "two").rename(runs / ".two.previous")  # a process was killed while replacing it
     for name in ("one", "two", "three", "four", "five", "six"):
         new = name if name == "six" else f"{name}-2"
-        assert save_new(model, runs / name) == runs / new
+        assert write_new_run(model.to_parts(), runs / name) == runs / new
         assert (runs / new / "manifest.json").exists()
     assert (runs / "three").read_text() == "a file"
     assert list((runs / "four").iterdir()) == []
     assert {"one", "two"} <= {path.name for path, _ in list_runs(runs)}
     with pytest.raises(FileExistsError):  # and not: for ever in search of a name
-        save_new(model, runs / "three" / "run")
+        write_new_run(model.to_parts(), runs / "three" / "run")
 
 
 def test_a_renamed_run_is_the_same_run(runs):
@@ -91,7 +95,7 @@ def test_a_renamed_run_is_the_same_run(runs):
     ],
 )
 def test_what_is_no_name_is_refused(runs, name):
-    with pytest.raises(RunError, match="is no name for a run") as refused:
+    with pytest.raises(RunError, match="cannot name a run") as refused:
         rename_run(runs / "one", name)
     assert str(refused.value).isprintable()
     assert names(runs) == ["one", "two"]
@@ -110,7 +114,7 @@ def test_a_name_that_is_taken_is_refused(runs, make):
         taken.symlink_to("nowhere")
     else:  # a save of it was killed between two renames
         shutil.copytree(runs / "two", runs / ".taken.previous")
-    with pytest.raises(RunError, match="taken: this is there already"):
+    with pytest.raises(RunError, match="taken: exists already"):
         rename_run(runs / "one", "taken")
     assert {"one", "taken", "two"} <= {*names(runs)}
     with pytest.raises(FileExistsError):
@@ -143,21 +147,21 @@ def test_what_is_no_run_stays(runs, model, change):
 
     stranger = runs / "stranger"
     stranger.mkdir()
-    refused(stranger, "this is no run")
+    refused(stranger, "not a run")
     for text in ("{}", "[]", "no json", '{"name": "an extension", "version": "1"}', "[" * 10_000):
         (stranger / "manifest.json").write_text(text)
-        refused(stranger, "this is no run")
-    refused(runs / "nowhere", "this is no run")
+        refused(stranger, "not a run")
+    refused(runs / "nowhere", "not a run")
     refused(runs / "one" / "..", "name the run by its folder")
     model.save(runs / "one" / "inner")
-    refused(runs / "one", "there is another run in it, inner")
+    refused(runs / "one", "contains another run, inner")
 
 
 @pytest.mark.parametrize("change", [rename_run, remove_run])
 def test_links_are_not_followed(runs, model, tmp_path, change):
     elsewhere = model.save(tmp_path / "elsewhere")
     (runs / "link").symlink_to(elsewhere)
-    with pytest.raises(RunError, match=r"link: this is a link to .*elsewhere; name that run"):
+    with pytest.raises(RunError, match=r"link: is a link to .*elsewhere; name that run"):
         change(runs / "link", "new") if change is rename_run else change(runs / "link")
     assert (runs / "link").is_symlink()
     assert (elsewhere / "manifest.json").exists()

@@ -123,7 +123,7 @@ def test_somebody_new_with_the_ratings_of_a_user_gets_nearly_their_values(bayes)
     """But for the noise of other draws, traits, and moods of the day."""
     misses, spreads = [], []
     for user in bayes.user_ids.values[:60:3]:
-        own = bayes.user(user)
+        own = bayes.user_profile(user)
         twin = bayes.fold_in(dict(zip(bayes.items[own.items], own.values, strict=True)))
         values = bayes.predict(user, bayes.items)
         misses.append(bayes.predict(twin, bayes.items) - values)
@@ -193,7 +193,7 @@ def test_lists_likeness_and_reasons_work(bayes):
 
 
 def test_scores_of_somebody_new_are_near_what_their_draws_expect(bayes):
-    own = bayes.user(1)
+    own = bayes.user_profile(1)
     twin = bayes.fold_in(dict(zip(bayes.items[own.items], own.values, strict=True)))
     scores, values = bayes.scores(twin), bayes.predict(twin, bayes.items)
     assert np.corrcoef(scores, values)[0, 1] > 0.9

@@ -86,7 +86,7 @@ def test_newcomers_are_drawn_as_the_chain_would_have_drawn_them(normal):
 
 def test_newcomers_of_the_probit_settle(probit):
     """Started from the prior, a few turns come nearer to what many turns give."""
-    own, copies = probit.user(1), 200
+    own, copies = probit.user_profile(1), 200
     indptr = len(own.items) * np.arange(copies + 1)
     interactions = Rows(indptr, np.tile(own.items, copies), np.tile(own.values, copies))
     user_batch = UserBatch(np.full(copies, -1, np.int32), interactions)

@@ -71,9 +71,9 @@ def test_a_list_is_the_sorted_scores_without_the_seen_movies(model):
         order = [code for code in np.argsort(-scores, kind="stable") if code not in seen][:15]
         found = model.recommend(user, n=15)
         assert found["item_id"].to_list() == model.items[order].to_list()
-        assert found.columns == ["item_id", "title", "genres", "rating", "score"]
+        assert found.columns == ["item_id", "title", "genres", "predicted_rating", "score"]
         np.testing.assert_allclose(found["score"], scores[order], rtol=1e-5)
-        np.testing.assert_allclose(found["rating"], np.clip(scores[order], 0.5, 5), rtol=1e-5)
+        np.testing.assert_allclose(found["predicted_rating"], np.clip(scores[order], 0.5, 5), rtol=1e-5)
         assert found["title"].to_list() == [model.catalog.titles[code] for code in order]
 
 
@@ -146,7 +146,7 @@ def test_filters(model):
     assert model.recommend(1, include=5, exclude=5).is_empty()
     with pytest.raises(SettingError, match="Polka"):
         model.recommend(1, genres="Polka")
-    with pytest.raises(SettingError, match="n is"):
+    with pytest.raises(SettingError, match="n must be"):
         model.recommend(1, n=0)
 
 
@@ -161,7 +161,7 @@ def test_similar_movies_by_angle_and_by_product(model):
         order = np.argsort(-np.where(well_known, likeness, -np.inf), kind="stable")[:12]
         assert found["item_id"].to_list() == model.items[order].to_list()
         np.testing.assert_allclose(found["similarity"], likeness[order], rtol=1e-3)
-        assert found["ratings"].to_list() == model.item_counts[order].tolist()
+        assert found["n_ratings"].to_list() == model.item_counts[order].tolist()
     with pytest.raises(SettingError, match="euclid"):
         model.similar_items(1, measure="euclid")
 
@@ -171,16 +171,16 @@ def test_similar_takes_well_known_movies_first(model, least):
     found = model.similar_items(1, n=500, min_ratings=least)
     everything = model.similar_items(1, n=500)
     assert set(found["item_id"]) == set(everything["item_id"])
-    known = (found["ratings"] >= least).to_list()
+    known = (found["n_ratings"] >= least).to_list()
     assert known == sorted(known, reverse=True)
-    for part in (found.filter(pl.col("ratings") >= least), found.filter(pl.col("ratings") < least)):
+    for part in (found.filter(pl.col("n_ratings") >= least), found.filter(pl.col("n_ratings") < least)):
         likeness = part["similarity"].to_list()
         assert likeness == sorted(likeness, reverse=True)
 
 
 def test_similar_lists_little_known_movies_last_and_unrated_ones_never(model):
     everything = model.similar_items(1, n=500)
-    counts = everything["ratings"].to_numpy()
+    counts = everything["n_ratings"].to_numpy()
     assert len(counts) == (model.item_counts > 0).sum() - 1
     enough = counts >= 10
     assert not enough[np.argmin(enough) :].any()
@@ -245,8 +245,8 @@ def test_contributions_add_up_to_the_score(parts, solver):
         found = model.explain(user, item)
         score = model.scores(user)[model.item_index(item)]
         assert found["contribution"].sum() == pytest.approx(float(score), abs=1e-4)
-        assert found["part"].to_list()[:3] == ["mean", "item", "prior"]
-        assert found.filter(pl.col("part") == "rating").height == len(
+        assert found["component"].to_list()[:3] == ["global_mean", "item_bias", "prior"]
+        assert found.filter(pl.col("component") == "rating").height == len(
             model.user_profile(user).items
         )
 

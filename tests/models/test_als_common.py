@@ -8,7 +8,7 @@ import pytest
 import matinee
 from matinee.data.synthetic import generate
 from matinee.models import ALS, ImplicitALS
-from matinee.models.als_common import LIST_SHARE, SHARE, noise_regularization
+from matinee.models.als_common import RANKING_SHARE, RATING_SHARE, noise_regularization
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.3, 0.5, 1.0])
@@ -20,7 +20,7 @@ def test_it_is_what_the_formula_says(exponent):
         np.sqrt(np.mean(own ** (1 - exponent) / other**exponent))
         for own, other in ((of_user, of_item), (of_item, of_user))
     ]
-    expected = SHARE * ratings.values.astype(float).std() * sum(lengths)
+    expected = RATING_SHARE * ratings.values.astype(float).std() * sum(lengths)
     assert noise_regularization(ratings, exponent) == pytest.approx(expected, rel=1e-9)
 
 
@@ -32,7 +32,7 @@ def test_all_of_it_is_about_the_largest_singular_value_of_noise(exponent):
     noise[ratings.user, ratings.item] = np.random.default_rng(0).normal(0, 0.8, len(ratings))
     users, items = ratings.user_counts, np.maximum(ratings.item_counts, 1)
     noise /= np.outer(users, items) ** (exponent / 2)
-    whole = noise_regularization(ratings, exponent) / SHARE * 0.8 / ratings.values.std()
+    whole = noise_regularization(ratings, exponent) / RATING_SHARE * 0.8 / ratings.values.std()
     assert 0.6 < whole / np.linalg.norm(noise, 2) < 1.2
 
 
@@ -71,7 +71,7 @@ def test_the_pull_of_lists_is_what_the_formula_says(exponent, unobserved, min_ra
         np.sqrt((counts * scaled.sum(axis=axis)).sum() / watched.sum())
         for axis, counts in ((1, users), (0, items))
     ]
-    expected = LIST_SHARE * sum(lengths)
+    expected = RANKING_SHARE * sum(lengths)
     assert estimator.default_regularization(ratings) == pytest.approx(expected, rel=1e-9)
 
 
@@ -85,7 +85,7 @@ def test_all_of_it_is_about_what_chance_brings_about_in_lists():
     noise = drawn - chances.clip(max=1)
     prior_weights = users + 0.25 * np.count_nonzero(items), items + 0.25 * len(users)
     scaled = noise / np.sqrt(np.outer(*prior_weights))
-    whole = estimator.default_regularization(ratings) / LIST_SHARE
+    whole = estimator.default_regularization(ratings) / RANKING_SHARE
     assert 0.8 < whole / np.linalg.norm(scaled, 2) < 1.6
 
 

@@ -44,22 +44,21 @@ def test_movies_that_score_the_same_come_in_the_order_of_their_ids(both):
     rows[10:] = rows[10]
     same = replace(both, rating_head=replace(both.rating_head, item_params=rows))
     found = same.recommend(3, n=20, head="rating", exclude=list(range(1, 11)))
-    seen = set(same.items[same.user(3).items].to_list())
-    assert found["item_id"].to_list() == [one for one in range(11, 200) if one not in seen][:20]
+    seen = set(same.items[same.user_profile(3).items].to_list())
+    assert found["item_id"].to_list() == [item for item in range(11, 200) if item not in seen][:20]
 
 
 @pytest.mark.parametrize("head", ["rating", "ranking"])
-def test_a_user_whose_row_is_no_number_gets_no_list_and_spoils_nobody_elses(both, head):
-    field = {"rating": "rating", "ranking": "ranking"}[head]
-    chosen = both.heads[field]
-    rows = chosen.user_params.copy()
+def test_a_user_whose_row_is_no_number_gets_no_list_and_spoils_no_other(both, head):
+    own = both.heads[head]
+    rows = own.user_params.copy()
     rows[6] = np.nan
-    spoilt = replace(both, **{field: replace(chosen, user_params=rows)})
+    spoilt = replace(both, **{f"{head}_head": replace(own, user_params=rows)})
     assert spoilt.recommend(7, head=head).is_empty()
     expected = both.recommend(n=5, head=head).filter(pl.col("user_id") != 7)
-    assert spoilt.recommend(n=5, head=head).drop("rating").equals(expected.drop("rating"))
+    assert spoilt.recommend(n=5, head=head).drop("predicted_rating").equals(expected.drop("predicted_rating"))
 
 
-def test_values_beside_a_list_by_values_are_its_scores_on_the_scale(both):
+def test_predicted_ratings_beside_a_list_by_them_are_its_scores_on_the_scale(both):
     found = both.recommend([1, 2, 3], head="rating")
-    assert found["rating"].equals(found["score"].clip(0.5, 5.0).alias("rating"))
+    assert found["predicted_rating"].equals(found["score"].clip(0.5, 5.0).alias("predicted_rating"))

@@ -162,7 +162,7 @@ def test_users_and_movies_without_ratings(small):
     unknown = ratings.user_ids.values[default_user]
     values, ranges = model.predict(unknown, [1, 2], interval=0.5, unknown="average")
     assert np.isfinite(ranges).all()
-    assert np.array_equal(values, model.predict("nobody", [1, 2], unknown="average"))
+    assert np.array_equal(values, model.predict("default_user", [1, 2], unknown="average"))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from matinee.errors import RunError
 from matinee.models import ImplicitALS
 from matinee.models.bayesian import BayesianMF
 
-FILE = "rating.safetensors"
+FILE = "rating_head.safetensors"
 
 
 @pytest.fixture(params=["ordinal", "normal", "bare"])
@@ -181,7 +181,7 @@ EDITS = {
 @pytest.mark.parametrize("edit", EDITS)
 def test_forged_draws_are_refused_even_with_right_checksums(saved, forge, edit):
     forge(EDITS[edit])
-    with pytest.raises(RunError, match="hold together") as refused:
+    with pytest.raises(RunError, match="fit together") as refused:
         matinee.load(saved)
     assert "\n" not in str(refused.value)
 
@@ -196,5 +196,5 @@ def test_a_head_of_another_kind_is_refused(saved, forge):
     manifest = json.loads((saved / "manifest.json").read_text())
     manifest["heads"]["rating"]["kind"] = "RatingHead"
     (saved / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(RunError, match="hold together"):
+    with pytest.raises(RunError, match="fit together"):
         matinee.load(saved)
