@@ -73,7 +73,9 @@ def test_a_list_is_the_sorted_scores_without_the_seen_movies(model):
         assert found["item_id"].to_list() == model.items[order].to_list()
         assert found.columns == ["item_id", "title", "genres", "predicted_rating", "score"]
         np.testing.assert_allclose(found["score"], scores[order], rtol=1e-5)
-        np.testing.assert_allclose(found["predicted_rating"], np.clip(scores[order], 0.5, 5), rtol=1e-5)
+        np.testing.assert_allclose(
+            found["predicted_rating"], np.clip(scores[order], 0.5, 5), rtol=1e-5
+        )
         assert found["title"].to_list() == [model.catalog.titles[code] for code in order]
 
 
@@ -173,7 +175,10 @@ def test_similar_takes_well_known_movies_first(model, least):
     assert set(found["item_id"]) == set(everything["item_id"])
     known = (found["n_ratings"] >= least).to_list()
     assert known == sorted(known, reverse=True)
-    for part in (found.filter(pl.col("n_ratings") >= least), found.filter(pl.col("n_ratings") < least)):
+    for part in (
+        found.filter(pl.col("n_ratings") >= least),
+        found.filter(pl.col("n_ratings") < least),
+    ):
         likeness = part["similarity"].to_list()
         assert likeness == sorted(likeness, reverse=True)
 

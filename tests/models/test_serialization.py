@@ -264,7 +264,10 @@ def test_no_run_at_all(tmp_path):
         ("rating_head.safetensors", lambda a: a.update(mean=np.ones(1, np.float32))),
         ("ranking_head.safetensors", lambda a: a["item_params"].__setitem__((0, 0), np.inf)),
         ("ranking_head.safetensors", lambda a: a["popularity"].__setitem__(0, -1)),
-        ("ranking_head.safetensors", lambda a: a.update(default_user=a["default_user"][:-1].copy())),
+        (
+            "ranking_head.safetensors",
+            lambda a: a.update(default_user=a["default_user"][:-1].copy()),
+        ),
         ("ranking_head.safetensors", lambda a: a.update(default_user=np.array(1, np.float32))),
         ("ranking_head.safetensors", lambda a: a.update(user_params=a["user_params"][1:].copy())),
         (

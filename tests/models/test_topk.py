@@ -56,7 +56,11 @@ def test_a_user_whose_row_is_no_number_gets_no_list_and_spoils_no_other(both, he
     spoilt = replace(both, **{f"{head}_head": replace(own, user_params=rows)})
     assert spoilt.recommend(7, head=head).is_empty()
     expected = both.recommend(n=5, head=head).filter(pl.col("user_id") != 7)
-    assert spoilt.recommend(n=5, head=head).drop("predicted_rating").equals(expected.drop("predicted_rating"))
+    assert (
+        spoilt.recommend(n=5, head=head)
+        .drop("predicted_rating")
+        .equals(expected.drop("predicted_rating"))
+    )
 
 
 def test_predicted_ratings_beside_a_list_by_them_are_its_scores_on_the_scale(both):

@@ -45,7 +45,9 @@ def test_runs_that_end_at_the_same_moment_are_all_kept(model, tmp_path, monkeypa
     monkeypatch.setattr(storage, "new_folder", new_folder)
     models = [replace(model, metadata={"fit_seconds": number}) for number in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        saved = list(pool.map(lambda one: write_new_run(one.to_parts(), tmp_path / "runs" / "now"), models))
+        saved = list(
+            pool.map(lambda one: write_new_run(one.to_parts(), tmp_path / "runs" / "now"), models)
+        )
     assert names(tmp_path / "runs") == ["now", "now-2", "now-3", "now-4"]
     assert sorted(saved) == sorted((tmp_path / "runs").iterdir())
     assert [matinee.load(run).metadata["fit_seconds"] for run in saved] == [0, 1, 2, 3]
