@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from matinee.kernels.csr import compress, count_together, transpose
+from matinee.kernels.csr import compress, count_cooccurrences, transpose
 from matinee.kernels.implicit_als import gram, update_rows_implicit_block, update_rows_implicit_cg
 from matinee.kernels.linalg import float16_buffer, pad_to_lanes, to_float16
 from matinee.kernels.parallel import balanced_blocks, run_blocks
@@ -233,7 +233,7 @@ def test_movies_watched_together_are_counted():
     by_column = transpose(matrix, 30)
     together = np.zeros((30, 30))
     blocks = balanced_blocks(by_column.indptr, 5)
-    run_blocks(count_together, blocks, *by_column[:2], *matrix[:2], together, threads=3)
+    run_blocks(count_cooccurrences, blocks, *by_column[:2], *matrix[:2], together, threads=3)
     assert np.array_equal(together, dense.T @ dense)
 
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from matinee.kernels.ordinal import (
     add_probabilities,
-    below,
     draw_latent,
     level_likelihoods,
-    normal_distribution,
+    normal_cdf,
+    normal_quantile,
+    scalar_normal_cdf,
     truncated,
 )
-from matinee.kernels.ordinal import quantile as normal_quantile
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 
 GRID = 20_001  # points of an integral: an odd number, as Simpson's rule likes it
@@ -66,15 +66,17 @@ class Cut:
 
 def test_the_distribution_function_over_the_whole_range():
     for x in np.concatenate([np.linspace(-37, 8, 300), [-1e-9, 0.0, 1e-9]]):
-        assert below(x) == pytest.approx(math.exp(Cut(-np.inf, x).logarithm()), rel=1e-10)
-        assert below(-x) == pytest.approx(1 - below(x), abs=1e-15)
-    assert [below(x) for x in (-np.inf, -60.0, 60.0, np.inf)] == [0, 0, 1, 1]
+        assert scalar_normal_cdf(x) == pytest.approx(
+            math.exp(Cut(-np.inf, x).logarithm()), rel=1e-10
+        )
+        assert scalar_normal_cdf(-x) == pytest.approx(1 - scalar_normal_cdf(x), abs=1e-15)
+    assert [scalar_normal_cdf(x) for x in (-np.inf, -60.0, 60.0, np.inf)] == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (5,), (3, 4), (2, 0, 3), (2, 3, 4)])
 def test_the_distribution_function_of_arrays(shape):
     numbers = np.random.default_rng(0).normal(0, 3, shape)
-    found = normal_distribution(np.asarray(numbers))
+    found = normal_cdf(np.asarray(numbers))
     assert found.shape == shape
     assert found.dtype == np.float64
     expected = [NormalDist().cdf(x) for x in np.ravel(numbers)]
@@ -84,7 +86,7 @@ def test_the_distribution_function_of_arrays(shape):
 def test_the_distribution_function_of_arrays_in_any_order():
     numbers = np.random.default_rng(0).normal(size=(6, 8))
     for turned in (numbers.T, numbers[::2, ::-3], np.asfortranarray(numbers)):
-        found = normal_distribution(turned)
+        found = normal_cdf(turned)
         expected = [[NormalDist().cdf(x) for x in row] for row in turned]
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 

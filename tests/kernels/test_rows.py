@@ -13,10 +13,10 @@ from matinee.kernels.csr import (
     checksum_words,
     compress,
     csr_and_csc,
+    dense_rank,
+    find_duplicate,
     in_range,
-    mark,
-    rank,
-    repeated_entry,
+    mark_seen,
     transpose,
 )
 
@@ -55,7 +55,7 @@ def check(entries):
     assert as_lists(by_column_too) == by_column
     pairs = sorted(entries)
     twice = [a for a, b in pairwise(pairs) if a == b]
-    assert repeated_entry(by_row) == (twice[0] if twice else None)
+    assert find_duplicate(by_row) == (twice[0] if twice else None)
     assert bincount(row, 6).tolist() == [len(one) for one in as_lists(by_row)]
 
 
@@ -72,9 +72,9 @@ def test_rows_are_what_lists_would_be():
 def test_rank_is_the_place_among_the_distinct(numbers):
     column = np.array(numbers, np.int64)
     seen = np.zeros(41, np.bool_)
-    mark(column, -20, seen)
+    mark_seen(column, -20, seen)
     out = np.empty(len(column), np.int32)
-    rank(column, -20, seen, out)
+    dense_rank(column, -20, seen, out)
     assert out.tolist() == [sorted(set(numbers)).index(one) for one in numbers]
 
 

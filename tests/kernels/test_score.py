@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matinee.kernels.als import add_up_rows, predict_pairs, squared_error
+from matinee.kernels.als import predict_pairs, squared_error, sum_weighted_rows
 from matinee.kernels.csr import compress, take_rows
 from matinee.kernels.parallel import balanced_blocks, uniform_blocks
 
@@ -43,7 +43,7 @@ def test_rows_are_added_up_by_weight():
     matrix = compress(row, column, dense[row, column], 7)
     other = rows(13, 20, 1)
     out = np.full((7, 21), 9, np.float32)
-    add_up_rows(0, 6, *matrix, other, out)
+    sum_weighted_rows(0, 6, *matrix, other, out)
     np.testing.assert_allclose(out[:6], (dense.astype(np.float64) @ other)[:6], atol=1e-5)
     assert (out[3] == 0).all()
     assert (out[6] == 9).all()

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, F64, I32, Floats
-from matinee.kernels.als import add_up_rows
+from matinee.kernels.als import sum_weighted_rows
 from matinee.kernels.csr import Rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.models.recommender import Recommender
@@ -51,7 +51,9 @@ class ItemTraits:
         indptr, indices, _ = interactions
         out = np.empty((len(indptr) - 1, len(self.names)), np.float32)
         ones = np.ones(len(indices), np.float32)
-        run_blocks(add_up_rows, balanced_blocks(indptr), indptr, indices, ones, self.matrix, out)
+        run_blocks(
+            sum_weighted_rows, balanced_blocks(indptr), indptr, indices, ones, self.matrix, out
+        )
         with np.errstate(invalid="ignore"):
             out /= np.diff(indptr)[:, None]
         return out

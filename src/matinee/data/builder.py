@@ -13,7 +13,7 @@ from matinee.data.movielens import ParsedTable, official_masks
 from matinee.data.ratings import Ratings, RatingScale
 from matinee.data.validation import LAST_SECOND, Origin, check_ratings
 from matinee.errors import DataError
-from matinee.kernels.csr import Empty, csr_and_csc, mark, rank, repeated_entry
+from matinee.kernels.csr import Empty, csr_and_csc, dense_rank, find_duplicate, mark_seen
 
 
 def assemble(
@@ -36,7 +36,7 @@ def assemble(
     sizes = len(ratings.user_ids), len(ratings.item_ids)
     ways = csr_and_csc(ratings.user, ratings.item, ratings.values, *sizes, empty)
     ratings = ratings.sorted_as(*ways)
-    if repeated := repeated_entry(ratings.by_user):
+    if repeated := find_duplicate(ratings.by_user):
         if duplicates == "error":
             raise _repeated(ratings, *repeated, parts.origin)
         if parts.official:
@@ -72,11 +72,11 @@ def _code_plain(
     if item_ids is not None:
         if item_ids.dtype == pl.String or not item_ids.is_between(0, LARGEST_ID).all():
             return None
-        mark(item_ids.to_numpy(), 0, found.seen[1])
+        mark_seen(item_ids.to_numpy(), 0, found.seen[1])
     ids = []
     for numbers, seen in zip((found.user, found.item), found.seen, strict=True):
         ids.append(ids_seen(seen))
-        rank(numbers, 0, seen[: ids[-1].values[-1] + 1], out=numbers)
+        dense_rank(numbers, 0, seen[: ids[-1].values[-1] + 1], out=numbers)
     return Ratings(found.user, found.item, found.values, found.timestamp, ids[0], ids[1], scale)
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from matinee._types import I32, I64, Bools
 from matinee.errors import UnknownIdError
-from matinee.kernels.csr import mark, rank
+from matinee.kernels.csr import dense_rank, mark_seen
 
 SPARSEST = 16
 """Times as many numbers as ids among which codes are looked up rather than searched for."""
@@ -144,9 +144,9 @@ def encode(column: pl.Series, also: pl.Series | None = None) -> tuple[IdMap, I32
         if span < min(16 * len(column) + 1_000_000, WIDEST):
             seen = np.zeros(span, np.bool_)
             for one in numbers:
-                mark(one, low, seen)
+                mark_seen(one, low, seen)
             codes = np.empty(len(column), np.int32)
-            rank(column.to_numpy(), low, seen, codes)
+            dense_rank(column.to_numpy(), low, seen, codes)
             return ids_seen(seen, low), codes
     ids = IdMap(pl.concat(both).unique().sort())
     return ids, ids.codes(column)

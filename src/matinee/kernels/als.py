@@ -235,7 +235,7 @@ def predict_pairs(
 
 
 @jit
-def add_up_rows(start, stop, indptr, indices, weights, item_params, out):
+def sum_weighted_rows(start, stop, indptr, indices, weights, item_params, out):
     """out[r] = weighted sum of the rows of `item_params` that row r of the compressed rows lists."""
     for row in range(start, stop):
         out[row] = 0.0

@@ -158,7 +158,7 @@ def filter_entries(rows: Rows, mask: Bools) -> Rows:
     return Rows(before[rows.indptr], rows.indices[mask], rows.values[mask])
 
 
-def repeated_entry(matrix: Rows) -> tuple[int, int] | None:
+def find_duplicate(matrix: Rows) -> tuple[int, int] | None:
     """(row, column) of the first pair that is there twice, or None.
 
     The entries of each row must be sorted, as `transpose` leaves them.
@@ -187,7 +187,7 @@ def sum_over_entries(start, stop, indptr, indices, numbers, out):
 
 
 @jit
-def count_together(start, stop, by_column, columns, by_row, rows, out):
+def count_cooccurrences(start, stop, by_column, columns, by_row, rows, out):
     """out[c, d] = in how many rows both columns have an entry, for c from `start` to `stop`.
 
     Parameters
@@ -225,12 +225,12 @@ def _add_up(numbers, counts):
         counts[numbers[at]] += 1
 
 
-def mark(numbers: Ints, low: int, seen: Bools) -> None:
+def mark_seen(numbers: Ints, low: int, seen: Bools) -> None:
     """Set `seen` at each number less `low`."""
     run_blocks(_mark, slices(len(numbers)), numbers, low, seen)
 
 
-def rank(numbers: Ints, low: int, seen: Bools, out: I32) -> None:
+def dense_rank(numbers: Ints, low: int, seen: Bools, out: I32) -> None:
     """Write for each number how many smaller ones were marked; `out` may be `numbers` itself.
 
     Parameters
@@ -239,7 +239,7 @@ def rank(numbers: Ints, low: int, seen: Bools, out: I32) -> None:
         Each of them marked.
     low : int
     seen : bool (limit,)
-        As `mark` left it.
+        As `mark_seen` left it.
     out : int32 (n,)
     """
     table = np.cumsum(seen, dtype=np.int32) - np.int32(1)

@@ -17,26 +17,26 @@ HALF_STEP = 2.0**-25  # of random numbers in float32, the first of which is 0 it
 
 
 @jit
-def below(x):
+def scalar_normal_cdf(x):
     """The standard normal distribution function."""
     return 0.5 * math.erfc(-x * ROOT_HALF)
 
 
 @jit
-def _below_all(numbers, out):
+def _fill_normal_cdf(numbers, out):
     for k in range(len(numbers)):
-        out[k] = below(numbers[k])
+        out[k] = scalar_normal_cdf(numbers[k])
 
 
-def normal_distribution(numbers: F64) -> F64:
-    """`below` of every number of an array."""
+def normal_cdf(numbers: F64) -> F64:
+    """`scalar_normal_cdf` of every number of an array."""
     out = np.empty(numbers.size)
-    _below_all(np.ascontiguousarray(numbers, np.float64).ravel(), out)
+    _fill_normal_cdf(np.ascontiguousarray(numbers, np.float64).ravel(), out)
     return out.reshape(numbers.shape)
 
 
 @jit
-def quantile(p):
+def normal_quantile(p):
     """Its inverse, to about sixteen digits (Wichura 1988, algorithm AS 241)."""
     q = p - 0.5
     if abs(q) <= 0.425:
@@ -176,10 +176,10 @@ def truncated(low, high, uniform):
     flip = low > 0.0  # the far tail on the right would lose all digits
     if flip:
         low, high = -high, -low
-    a, b = below(low), below(high)
+    a, b = scalar_normal_cdf(low), scalar_normal_cdf(high)
     p = a + uniform * (b - a)
     p = min(max(p, LEAST), MOST)  # 0 and 1 themselves have no quantile
-    z = min(max(quantile(p), low), high)
+    z = min(max(normal_quantile(p), low), high)
     return -z if flip else z
 
 
@@ -212,7 +212,7 @@ def level_likelihoods(start, stop, levels, cuts, scores):
         low, high = cuts[level] - scores[k], cuts[level + 1] - scores[k]
         if low > 0.0:
             low, high = -high, -low
-        totals[level] += math.log(max(below(high) - below(low), 1e-300))
+        totals[level] += math.log(max(scalar_normal_cdf(high) - scalar_normal_cdf(low), 1e-300))
     return totals
 
 
@@ -223,6 +223,6 @@ def add_probabilities(start, stop, cuts, scores, spread, out):
         root = 1.0 / math.sqrt(spread[k])
         before = 0.0
         for level in range(out.shape[1]):
-            upto = below((cuts[level + 1] - scores[k]) * root)
+            upto = scalar_normal_cdf((cuts[level + 1] - scores[k]) * root)
             out[k, level] += upto - before
             before = upto

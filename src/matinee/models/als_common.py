@@ -9,7 +9,7 @@ import numpy as np
 from matinee._types import F32, F64, U16
 from matinee.data.catalog import Catalog
 from matinee.data.ratings import Ratings
-from matinee.kernels.als import add_up_rows
+from matinee.kernels.als import sum_weighted_rows
 from matinee.kernels.csr import Rows, sum_over_entries, transpose
 from matinee.kernels.linalg import float16_buffer, to_float16
 from matinee.kernels.parallel import aligned_zeros, balanced_blocks, run_blocks
@@ -69,7 +69,9 @@ class FactorMatrix:
         """Fit the prior means to the rows, by weighted ridge regression on the features."""
         right = np.empty_like(self.coefficients)
         blocks = balanced_blocks(self.weighted_features.indptr)
-        run_blocks(add_up_rows, blocks, *self.weighted_features, self.rows, right, threads=threads)
+        run_blocks(
+            sum_weighted_rows, blocks, *self.weighted_features, self.rows, right, threads=threads
+        )
         if self.solver is None:  # once: a library's threads would keep the processors busy
             ridge = prior_ridge * np.eye(len(self.gram))
             self.solver = np.asarray(np.linalg.inv(self.gram + ridge), np.float64)
@@ -79,7 +81,12 @@ class FactorMatrix:
     def _apply_prior(self, threads: int | None = None) -> None:
         blocks = balanced_blocks(self.features.indptr)
         run_blocks(
-            add_up_rows, blocks, *self.features, self.coefficients, self.prior, threads=threads
+            sum_weighted_rows,
+            blocks,
+            *self.features,
+            self.coefficients,
+            self.prior,
+            threads=threads,
         )
 
     def penalty(self, prior_ridge: float) -> float:

@@ -10,7 +10,7 @@ import polars as pl
 from matinee._types import F32, F64
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.kernels.csr import Rows, count_together, transpose
+from matinee.kernels.csr import Rows, count_cooccurrences, transpose
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.models.als import ALS
 from matinee.models.als_common import item_features
@@ -176,5 +176,7 @@ def _count_pairs(interactions: Rows, items: int, threads: int | None) -> F64:
     counts = np.zeros((items, items))
     by_item = transpose(interactions, items)
     blocks = balanced_blocks(by_item.indptr)
-    run_blocks(count_together, blocks, *by_item[:2], *interactions[:2], counts, threads=threads)
+    run_blocks(
+        count_cooccurrences, blocks, *by_item[:2], *interactions[:2], counts, threads=threads
+    )
     return counts

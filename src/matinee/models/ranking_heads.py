@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, F64, Ints
-from matinee.kernels.als import add_up_rows
+from matinee.kernels.als import sum_weighted_rows
 from matinee.kernels.csr import Rows, take_rows
 from matinee.kernels.implicit_als import update_rows_implicit_cg
 from matinee.kernels.linalg import pad_to_lanes
@@ -182,7 +182,7 @@ class ItemItemHead:
         watched = positives(user_batch.interactions, self.min_rating)
         out = np.empty((len(user_batch), len(self.weights)), np.float32)
         blocks = balanced_blocks(watched.indptr)
-        run_blocks(add_up_rows, blocks, *watched, self.weights, out, threads=threads)
+        run_blocks(sum_weighted_rows, blocks, *watched, self.weights, out, threads=threads)
         out[np.diff(watched.indptr) == 0] = self.popularity
         return out
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from forward import covariance_of_path, dense, scores, tiny_data
 
-from matinee.kernels.ordinal import normal_distribution
+from matinee.kernels.ordinal import normal_cdf
 from matinee.models.bayesian.likelihoods import NormalLikelihood, OrdinalLikelihood
 from matinee.models.bayesian.sampler import FactorBlock, GibbsSampler, draw_wishart
 from matinee.models.bayesian.side_information import FeatureLink, Features, features_of_users
@@ -209,7 +209,7 @@ def posterior_of_cuts(levels, score, count):
 
     def probabilities(level):
         """Of what was seen of a level, for its lower and upper cut, (126, 126)."""
-        upto = normal_distribution(grid[:, None] - score[levels == level])
+        upto = normal_cdf(grid[:, None] - score[levels == level])
         below = np.zeros_like(upto) if level == 0 else upto
         upto = np.ones_like(upto) if level == count - 1 else upto
         return np.maximum(upto[None] - below[:, None], 0.0).prod(axis=2)
@@ -250,7 +250,7 @@ def test_cuts_and_latent_values_follow_their_posterior_given_the_scores(counts):
     cuts = np.pad(draws, ((0, 0), (1, 1)), constant_values=((0, 0), (-np.inf, np.inf)))
     for k in range(5):
         low, high, at = (
-            normal_distribution(values - np.float64(score[k]))
+            normal_cdf(values - np.float64(score[k]))
             for values in (cuts[:, levels[k]], cuts[:, levels[k] + 1], latent[:, k])
         )
         share = (at - low) / (high - low)

@@ -8,7 +8,7 @@ from forward import tiny_data
 
 from matinee.data import RatingScale
 from matinee.data.synthetic import generate
-from matinee.kernels.ordinal import normal_distribution
+from matinee.kernels.ordinal import normal_cdf
 from matinee.models.bayesian import BayesianMF
 from matinee.models.bayesian.sampler import GibbsSampler
 
@@ -81,7 +81,7 @@ def test_a_bias_follows_its_posterior_under_the_probit(monkeypatch):
     for user in range(side.size):
         mine = sampler.codes[:, 0] == user
         away = sampler.likelihood.cuts[:, None] - sampler.biases[sampler.codes[mine, 1]]
-        upto = normal_distribution(away[:, :, None] - grid)
+        upto = normal_cdf(away[:, :, None] - grid)
         level = sampler.likelihood.levels[mine]
         seen = (upto[level + 1, np.arange(mine.sum())] - upto[level, np.arange(mine.sum())]).prod(0)
         weight = seen * np.exp(-0.5 * alone * (grid - 0.2) ** 2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matinee.errors import SettingError
-from matinee.kernels.ordinal import normal_distribution
+from matinee.kernels.ordinal import normal_cdf
 from matinee.models.bayesian.estimator import split_rhat
 from matinee.models.bayesian.predictive import PredictionQuery, Predictive, scores_of
 from matinee.models.bayesian.temporal import RatingTimes
@@ -77,7 +77,7 @@ def test_an_interval_is_that_of_a_normal_number_of_this_mean_and_deviation(draws
     found = predicted(draws, ordinal)
     low, high = found.interval(level).T
     np.testing.assert_allclose((low + high) / 2, found.values(), atol=1e-12)
-    upto = normal_distribution((high - found.values()) / found.deviation())
+    upto = normal_cdf((high - found.values()) / found.deviation())
     np.testing.assert_allclose(2 * upto - 1, level, atol=1e-12)
 
 

@@ -9,8 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from matinee._types import F32, F64, I8, Array
-from matinee.kernels.ordinal import draw_latent, level_likelihoods
-from matinee.kernels.ordinal import quantile as normal_quantile
+from matinee.kernels.ordinal import draw_latent, level_likelihoods, normal_quantile
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 
 MOST_LEVELS = 20  # different stars that are levels rather than numbers

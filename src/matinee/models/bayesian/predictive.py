@@ -11,8 +11,7 @@ from matinee._types import F32, F64, I32, I64, Array
 from matinee.errors import SettingError
 from matinee.kernels.drift import bridge
 from matinee.kernels.gibbs import score_entries
-from matinee.kernels.ordinal import add_probabilities, normal_distribution
-from matinee.kernels.ordinal import quantile as normal_quantile
+from matinee.kernels.ordinal import add_probabilities, normal_cdf, normal_quantile
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 from matinee.models.bayesian.temporal import RatingTimes
 
@@ -176,7 +175,7 @@ class Predictive:
             return self.sums / self.draws
         between = (self.levels[1:] + self.levels[:-1]) / 2
         away = (between - self.values()[:, None]) / self.deviation()[:, None]
-        upto = np.pad(normal_distribution(away), ((0, 0), (1, 1)), constant_values=(0.0, 1.0))
+        upto = np.pad(normal_cdf(away), ((0, 0), (1, 1)), constant_values=(0.0, 1.0))
         return np.diff(upto, axis=1)
 
     def interval(self, level: float) -> F64:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from matinee._types import F32, F64, I32, I64, Floats, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
-from matinee.kernels.als import add_up_rows
+from matinee.kernels.als import sum_weighted_rows
 from matinee.kernels.csr import Rows, compress, transpose
 from matinee.kernels.linalg import inner, times
 from matinee.kernels.parallel import balanced_blocks, run_blocks
@@ -86,7 +86,7 @@ class Features:
 def _product(matrix: Rows, table: F32, threads: int | None) -> F32:
     out = np.empty((len(matrix.indptr) - 1, table.shape[1]), np.float32)
     blocks = balanced_blocks(matrix.indptr, FEW_BLOCKS)
-    run_blocks(add_up_rows, blocks, *matrix, table, out, threads=threads)
+    run_blocks(sum_weighted_rows, blocks, *matrix, table, out, threads=threads)
     return out
 
 
