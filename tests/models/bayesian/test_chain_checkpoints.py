@@ -90,17 +90,17 @@ def test_a_finished_chain_gives_its_model_at_once(small, tmp_path, end_at, whole
 
 
 def test_a_finished_chain_goes_on_to_more_iterations(small, tmp_path, end_at, whole):
-    Checkpoint(replace(ESTIMATOR, iterations=12), tmp_path).fit(small, test=small)
+    replace(ESTIMATOR, iterations=12).fit(small, test=small, checkpoint=Checkpoint(tmp_path))
     seen = end_at(0)
-    model = Checkpoint(ESTIMATOR, tmp_path).fit(small, test=small)
+    model = ESTIMATOR.fit(small, test=small, checkpoint=Checkpoint(tmp_path))
     assert seen == list(range(12, 24))
     assert_same(whole, model)
 
 
 def test_a_chain_that_has_gone_further_is_refused(small, tmp_path):
-    Checkpoint(ESTIMATOR, tmp_path).fit(small)
+    ESTIMATOR.fit(small, checkpoint=Checkpoint(tmp_path))
     with pytest.raises(RunError, match="of 24 iterations, 12 are") as refused:
-        Checkpoint(replace(ESTIMATOR, iterations=12), tmp_path).fit(small)
+        replace(ESTIMATOR, iterations=12).fit(small, checkpoint=Checkpoint(tmp_path))
     assert "\n" not in str(refused.value)
 
 
@@ -117,16 +117,16 @@ def test_a_chain_that_has_gone_further_is_refused(small, tmp_path):
     ids=str,
 )
 def test_a_state_of_another_estimator_is_refused(small, tmp_path, change):
-    Checkpoint(replace(ESTIMATOR, iterations=10), tmp_path).fit(small)
+    replace(ESTIMATOR, iterations=10).fit(small, checkpoint=Checkpoint(tmp_path))
     before = (tmp_path / PLACE / STATE).read_bytes()
     with pytest.raises(RunError, match="other settings"):
-        Checkpoint(replace(ESTIMATOR, **change), tmp_path).fit(small)
+        replace(ESTIMATOR, **change).fit(small, checkpoint=Checkpoint(tmp_path))
     assert (tmp_path / PLACE / STATE).read_bytes() == before
 
 
 def test_a_state_of_other_data_is_refused(small, tmp_path):
     less = replace(small, ratings=small.ratings.take(np.arange(150)))
-    Checkpoint(ESTIMATOR, tmp_path).fit(small, test=small)
+    ESTIMATOR.fit(small, test=small, checkpoint=Checkpoint(tmp_path))
     values = replace(small, ratings=replace(small.ratings, values=5.5 - small.ratings.values))
     times = replace(small, ratings=replace(small.ratings, timestamp=small.ratings.timestamp + 1))
     for data, evaluated in (
@@ -138,7 +138,7 @@ def test_a_state_of_other_data_is_refused(small, tmp_path):
         (small, {"test": less}),
     ):
         with pytest.raises(RunError, match="other data"):
-            Checkpoint(ESTIMATOR, tmp_path).fit(data, **evaluated)
+            ESTIMATOR.fit(data, **evaluated, checkpoint=Checkpoint(tmp_path))
 
 
 def test_states_hold_every_draw_once(small, tmp_path, monkeypatch):
@@ -149,7 +149,7 @@ def test_states_hold_every_draw_once(small, tmp_path, monkeypatch):
         "save_file",
         lambda what, path, **how: format_setting.append(path.name) or save(what, path, **how),
     )
-    Checkpoint(ESTIMATOR, tmp_path, every=1).fit(small)
+    ESTIMATOR.fit(small, checkpoint=Checkpoint(tmp_path, every=1))
     names = [f"draw-{number:06}.safetensors" for number in range(16)]
     assert sorted(name for name in format_setting if name != STATE) == names
     assert {path.name for path in (tmp_path / PLACE).iterdir()} == {STATE, *names}
@@ -163,16 +163,16 @@ def test_a_file_system_without_links_will_do(small, tmp_path, end_at, monkeypatc
     monkeypatch.setattr(os, "link", refuse)
     end_at(20)
     with pytest.raises(KilledError):
-        Checkpoint(ESTIMATOR, tmp_path, every=2).fit(small, test=small)
+        ESTIMATOR.fit(small, test=small, checkpoint=Checkpoint(tmp_path, every=2))
     end_at(0)
-    assert_same(whole, Checkpoint(ESTIMATOR, tmp_path, every=2).fit(small, test=small))
+    assert_same(whole, ESTIMATOR.fit(small, test=small, checkpoint=Checkpoint(tmp_path, every=2)))
 
 
 @pytest.fixture(scope="module")
 def half(small, tmp_path_factory):
     """The folder of a chain with twelve of its sweeps."""
     folder = tmp_path_factory.mktemp("half")
-    Checkpoint(replace(ESTIMATOR, iterations=12), folder).fit(small)
+    replace(ESTIMATOR, iterations=12).fit(small, checkpoint=Checkpoint(folder))
     return folder
 
 
@@ -274,14 +274,14 @@ DAMAGES = {
 def test_a_damaged_state_is_refused(small, tmp_path, state, damage):
     DAMAGES[damage](state)
     with pytest.raises(RunError, match=r"state\.safetensors") as refused:
-        Checkpoint(ESTIMATOR, tmp_path).fit(small)
+        ESTIMATOR.fit(small, checkpoint=Checkpoint(tmp_path))
     assert "\n" not in str(refused.value)
 
 
 def test_an_undamaged_copy_of_a_state_goes_on(small, tmp_path, state, end_at):
     forged()(state)
     seen = end_at(0)
-    assert_same(ESTIMATOR.fit(small), Checkpoint(ESTIMATOR, tmp_path).fit(small))
+    assert_same(ESTIMATOR.fit(small), ESTIMATOR.fit(small, checkpoint=Checkpoint(tmp_path)))
     assert seen[24:] == list(range(12, 24))
 
 
@@ -289,7 +289,7 @@ def test_a_folder_with_something_else_is_refused(small, tmp_path):
     (tmp_path / PLACE).mkdir()
     (tmp_path / PLACE / "mine").write_text("mine")
     with pytest.raises(RunError, match="no checkpoint"):
-        Checkpoint(ESTIMATOR, tmp_path).fit(small)
+        ESTIMATOR.fit(small, checkpoint=Checkpoint(tmp_path))
     assert (tmp_path / PLACE / "mine").read_text() == "mine"
 
 
@@ -303,7 +303,7 @@ KILLED = """
     from dataclasses import replace
     from deadly import Deadly
     from test_chain_checkpoints import data_of_the_killed, ESTIMATOR
-    from matinee.models.bayes import checkpoints
+    from matinee.models.bayesian import checkpoints
     from matinee.models.checkpointed import Checkpointed
 
     deadly = Deadly(int(sys.argv[2]))
@@ -326,7 +326,7 @@ def test_killed_at_any_step_of_saving_it_ends_with_the_same_model(tmp_path, step
     assert child.returncode == -signal.SIGKILL, child.stderr.decode()
     data = data_of_the_killed()
     estimator = replace(ESTIMATOR, iterations=11)
-    assert_same(estimator.fit(data), Checkpoint(estimator, tmp_path).fit(data))
+    assert_same(estimator.fit(data), estimator.fit(data, checkpoint=Checkpoint(tmp_path)))
     assert [path.name for path in tmp_path.iterdir()] == [PLACE]
 
 
@@ -334,7 +334,7 @@ def test_a_chain_of_which_nothing_counts_is_refused(small, tmp_path, end_at):
     estimator = replace(ESTIMATOR, iterations=64, burn_in=None)  # sixteen sweeps do not count
     end_at(9)
     with pytest.raises(KilledError):
-        Checkpoint(estimator, tmp_path, every=8).fit(small)
+        estimator.fit(small, checkpoint=Checkpoint(tmp_path, every=8))
     end_at(0)
     with pytest.raises(SettingError, match="Nothing of these 8 iterations counts yet"):
-        Checkpoint(replace(estimator, iterations=8), tmp_path).fit(small)
+        replace(estimator, iterations=8).fit(small, checkpoint=Checkpoint(tmp_path))

@@ -1,7 +1,6 @@
-"""Somebody new: their rows, drawn from what the chain would draw them from, all else as it was."""
+"""Folding in: the rows of new users, drawn from what the sampler would draw them from."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -13,41 +12,39 @@ from matinee.models.bayesian.posterior import PosteriorDraw
 from matinee.models.bayesian.sampler import prior_weights
 from matinee.models.queries import UserBatch
 
-if TYPE_CHECKING:
-    from matinee.models.bayesian.head import BayesianHead
-
-TURNS = 4  # of latent values and rows, where stars are levels
+TURNS = 4  # of latent values and rows, where ratings are levels
 
 
-def fold_in_draws(head: "BayesianHead", user_batch: UserBatch) -> Iterator[F32]:
-    """For each draw, rows of those of an audience who are new, float32 (users, 1 + factors).
+def fold_in_draws(
+    draws: Sequence[PosteriorDraw], batch: UserBatch, users: int, levels: F32, dated: bool
+) -> Iterator[F32]:
+    """For each draw, the rows of the new users of a batch, float32 (new users, 1 + factors).
 
     Their ratings count as given in one moment, and that moment as the one that is asked about: what
     a drift adds is the same for all of them, and goes into the bias. Noise comes in pairs of
     opposite sign, so that it hardly adds to averages over draws. With levels, latent values and
     rows take `TURNS` turns from the prior mean on, which is nearly as far as they would go.
     """
-    interactions = take_rows(user_batch.interactions, np.flatnonzero(user_batch.codes < 0))
-    users, entries = len(interactions.indptr) - 1, len(interactions.indices)
+    interactions = take_rows(batch.interactions, np.flatnonzero(batch.codes < 0))
+    new, entries = len(interactions.indptr) - 1, len(interactions.indices)
     rng = np.random.default_rng(0)
     user = row_of_entries(interactions).astype(np.int32)
-    rows = head.draw_table.shape[1]
-    items = interactions.indices + len(head.user_params)
+    rows, width = len(draws[0].table), len(draws[0].precision)
+    items = interactions.indices + users
     sides = [rows + user, items, np.full(entries, rows - 3)]
-    codes = np.stack(sides if head.dated else sides[:2], axis=1).astype(np.int32)
-    levels = np.clip(np.searchsorted(head.levels, interactions.values), 0, len(head.levels) - 1)
+    codes = np.stack(sides if dated else sides[:2], axis=1).astype(np.int32)
+    level = np.clip(np.searchsorted(levels, interactions.values), 0, len(levels) - 1)
     counts = np.maximum(np.diff(interactions.indptr), 1)[:, None]
-    width = head.user_params.shape[1]
-    noise = np.zeros((users, width), np.float32)
-    for number, draw in enumerate(head.draws):
-        fresh = rng.standard_normal((users, width)).astype(np.float32)
+    noise = np.zeros((new, width), np.float32)
+    for number, draw in enumerate(draws):
+        fresh = rng.standard_normal((new, width)).astype(np.float32)
         noise = -noise if number % 2 else fresh
-        prior = np.tile(_row(draw, rows - 2), (users, 1))
+        prior = np.tile(_row(draw, rows - 2), (new, 1))
         if len(draw.rated):
             shares = draw.rated.astype(np.float32)[interactions.indices] / np.sqrt(counts[user])
             np.add.at(prior, user, shares)
-        yield _Newcomers(draw, interactions.indptr, codes, prior).drawn(
-            interactions.values, levels.astype(np.int8), noise, rng
+        yield _NewRows(draw, interactions.indptr, codes, prior).drawn(
+            interactions.values, level.astype(np.int8), noise, rng
         )
 
 
@@ -56,8 +53,8 @@ def _row(draw: PosteriorDraw, row: int) -> F32:
     return np.concatenate([[draw.biases[row]], draw.table[row, :factors]]).astype(np.float32)
 
 
-class _Newcomers:
-    """New users beside the rows of one draw."""
+class _NewRows:
+    """The rows of new users beside those of one draw."""
 
     def __init__(
         self,
@@ -80,7 +77,7 @@ class _Newcomers:
         noise: F32,
         rng: np.random.Generator,
     ) -> F32:
-        """Their rows given their stars."""
+        """The rows given the ratings."""
         scores = np.empty(len(values), np.float32)
         score_entries(0, len(values), self.codes, self.table, self.biases, scores)
         if len(self.draw.cuts) == 0:

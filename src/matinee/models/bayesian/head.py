@@ -121,7 +121,10 @@ class BayesianHead(FactorRatingHead):
         place = np.cumsum(user_batch.codes < 0) - 1  # of somebody new among all who are
         asked.codes[new, 0] = self.draw_table.shape[1] + place[who[new]]
         found = Predictive(len(users), self.levels, self.ordinal, self.stretch)
-        for draw, rows in zip(self.draws, fold_in_draws(self, user_batch), strict=True):
+        folded = fold_in_draws(
+            self.draws, user_batch, len(self.user_params), self.levels, self.dated
+        )
+        for draw, rows in zip(self.draws, folded, strict=True):
             table = np.zeros((len(draw.table) + len(rows), draw.table.shape[1]), np.float32)
             table[: len(draw.table)] = draw.table
             table[len(draw.table) :, : rows.shape[1] - 1] = rows[:, 1:]
