@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matinee.kernels.als import predict_pairs, squared_error, sum_weighted_rows
-from matinee.kernels.csr import compress, take_rows
+from matinee.kernels.als import predict_pairs, squared_error
+from matinee.kernels.csr import compress, sum_weighted_rows, take_rows
 from matinee.kernels.parallel import balanced_blocks, uniform_blocks
 
 MEAN = np.float32(3.5)

@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, F64, I32, Floats
-from matinee.kernels.als import sum_weighted_rows
-from matinee.kernels.csr import Rows
+from matinee.kernels.csr import Rows, sum_weighted_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.models.recommender import Recommender
 

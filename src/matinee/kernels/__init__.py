@@ -1,1 +1,1 @@
-"""Arrays in, arrays out: the compiled loops that all else stands on. Import them from their files."""
+"""Compiled loops: arrays in, arrays out. Import them from their files."""

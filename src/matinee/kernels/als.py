@@ -1,18 +1,29 @@
-"""Regularized least squares for one row after another: the heart of ALS.
+"""The update of ALS: ridge regression for one row after another; and scores of pairs.
 
-Both sides of the model are kept as one matrix each, a row being
-``[bias, factor_1 ... factor_K]``, so that with x a user and w a movie
+Each side of the model is one matrix with rows ``[bias, factor_1 ... factor_K]``, so that with x a
+user and w an item
 
-    stars = mean + x[0] + w[0] + x[1:] . w[1:]
+    rating = mean + x[0] + w[0] + x[1:] . w[1:]
 
-Held against the other side's rows w, a row x is linear regression with design
-``z = [1, w[1:]]`` and target ``t = values - mean - w[0]``, pulled towards its prior mean m:
+Given the rows w of the other side, a row x is a linear regression with design ``z = [1, w[1:]]``
+and target ``t = rating - mean - w[0]``, shrunk towards its prior mean m:
 
     minimize over x:  sum (t - z . x)^2 + ridge * n^exponent * |x - m|^2
 
-(Koren, Bell & Volinsky 2009; weighted regularization after Zhou et al. 2008). Nearly all of the
-time goes into fetching the rows w of one row's ratings from all over the other side, so both
-solvers ask for them ahead of time, and the iterative one keeps them in 16 bits.
+with n the number of the row's ratings (Koren, Bell & Volinsky 2009; weighted regularization after
+Zhou et al. 2008). Nearly all of the time goes into fetching the rows w of a row's ratings from all
+over the other side: both solvers prefetch them, and the iterative one keeps them in 16 bits.
+
+The solvers update rows `start` to `stop` of one side:
+
+    indptr, indices, values     the `Rows` of this side, with ratings as values
+    mean                        float32, the mean rating
+    other                       float32 (columns, 1 + K), rows of the other side
+    biases, factors             the same, as float32 (columns,) and what `to_float16` makes of them
+    prior                       float32 (rows, 1 + K), prior means
+    ridge, exponent             float32
+    out                         float32 (rows, 1 + K), this side; a row without ratings is set to
+                                its prior mean
 """
 
 import numpy as np
@@ -38,7 +49,7 @@ from matinee.kernels.simd import LANES, fma, load, splat, store
 
 @jit
 def _gather(first, count, indices, values, mean, other, design, target):
-    """Copy the factors of `count` ratings side by side, and what is left of their stars."""
+    """Copy the design rows and targets of `count` ratings."""
     for k in range(count):
         prefetch_row(other, indices, first + k)
         row = other[indices[first + k]]
@@ -65,20 +76,11 @@ def _add_sides(design, target, count, right, ones):
 def update_rows_cholesky(
     start, stop, indptr, indices, values, mean, other, prior, ridge, exponent, out
 ):
-    """Solve rows `start` to `stop` by normal equations and Cholesky factorization.
+    """Solve by normal equations and Cholesky factorization.
 
     The bias is the last unknown: with G the normal matrix of the factors, s the sum of their
     design rows and ``G = U' U``, it is ``(r_b - p . q) / (n_b - q . q)`` for ``U' p = r`` and
     ``U' q = s``, and the factors solve ``U x = p - b q``.
-
-    Parameters
-    ----------
-    indptr, indices, values : the `Rows` of this side, values in stars
-    mean : float32, mean stars
-    other : float32 (columns, 1 + K), the other side's rows
-    prior : float32 (rows, 1 + K), prior mean of each row
-    ridge, exponent : float32, the penalty is ``ridge * n**exponent``, n the row's ratings
-    out : float32 (rows, 1 + K), receives the solution; a row without ratings gets its prior mean
     """
     factors = other.shape[1] - 1
     width = padded(factors)
@@ -124,9 +126,9 @@ def update_rows_cholesky(
 
 @jit
 def _add_gradient(first, last, indices, values, biases, factors, shift, x, out):
-    """out += Z' (t - Z x) over the ratings `first` to `last`, ``t = values - bias - shift``.
+    """out += Z' (t - Z x) over ratings `first` to `last`; returns the bias's element of it.
 
-    Without `values`, ``t = -shift``. Returns the sum of what Z' takes in: the part of the bias.
+    ``t = values - bias - shift``, or ``-shift`` if `values` is empty.
     """
     summed = np.float32(0.0)
     for k in range(first, last, 4):
@@ -148,12 +150,10 @@ def _add_gradient(first, last, indices, values, biases, factors, shift, x, out):
 def update_rows_cg(
     start, stop, indptr, indices, values, mean, biases, factors, prior, ridge, exponent, out, steps
 ):
-    """Improve rows `start` to `stop` by `steps` conjugate gradient steps from where they stand.
+    """Take `steps` conjugate gradient steps from the rows in `out`.
 
-    Parameters as in `update_rows_cholesky`, but for the other side, which comes as its biases,
-    float32 (columns,), and its factors as `to_float16` makes them; `out` holds the warm start.
     The normal matrix is never formed: a step costs one pass over the ratings (Takács, Pilászy &
-    Tikk 2011). With as many steps as unknowns it is exact up to rounding.
+    Tikk 2011). With as many steps as unknowns the solution is exact up to rounding.
     """
     width = factors.shape[1]
     x, residual = scratch(1, width), scratch(1, width)
@@ -183,16 +183,9 @@ def update_rows_cg(
             for d in range(width):
                 product[0, d] = -penalty * direction[0, d]
             bias_product = -penalty * bias_direction + _add_gradient(
-                first,
-                last,
-                indices,
-                values[:0],
-                biases,
-                factors,
-                bias_direction,
-                direction,
+                first, last, indices, values[:0], biases, factors, bias_direction, direction,
                 product,
-            )
+            )  # fmt: skip
             length = -error / (dot(direction[0], product[0]) + bias_direction * bias_product)
             bias += length * bias_direction
             bias_residual += length * bias_product
@@ -220,38 +213,24 @@ def _score(mean, x, w):
 
 @jit
 def predict_pairs(
-    start, stop, users, items, mean, user_params, item_params, default_user, nothing, out
+    start, stop, users, items, mean, user_params, item_params, default_user, default_item, out
 ):
-    """out[k] = score of (users[k], items[k]) for k from `start` to `stop`.
-
-    A code of -1 stands for the row `default_user`, or `nothing`.
-    """
+    """out[k] = score of (users[k], items[k]); a code of -1 stands for the default row."""
     for k in range(start, stop):
         prefetch_row(user_params, users, k)
         prefetch_row(item_params, items, k)
         x = user_params[users[k]] if users[k] >= 0 else default_user
-        w = item_params[items[k]] if items[k] >= 0 else nothing
+        w = item_params[items[k]] if items[k] >= 0 else default_item
         out[k] = _score(mean, x, w)
 
 
 @jit
-def sum_weighted_rows(start, stop, indptr, indices, weights, item_params, out):
-    """out[r] = weighted sum of the rows of `item_params` that row r of the compressed rows lists."""
-    for row in range(start, stop):
-        out[row] = 0.0
-        for entry in range(indptr[row], indptr[row + 1]):
-            weight, added = weights[entry], item_params[indices[entry]]
-            for i in range(out.shape[1]):
-                out[row, i] += weight * added[i]
-
-
-@jit
 def squared_error(start, stop, indptr, indices, values, mean, rows, other):
-    """Sum over the ratings of rows `start` to `stop` of (stars - score)^2, in float64."""
+    """Sum of (rating - score)^2 over the ratings of rows `start` to `stop`, in float64."""
     total = 0.0
     for row in range(start, stop):
         for entry in range(indptr[row], indptr[row + 1]):
             prefetch_row(other, indices, entry)
-            miss = values[entry] - _score(mean, rows[row], other[indices[entry]])
-            total += np.float64(miss) * np.float64(miss)
+            error = values[entry] - _score(mean, rows[row], other[indices[entry]])
+            total += np.float64(error) * np.float64(error)
     return total

@@ -187,6 +187,17 @@ def sum_over_entries(start, stop, indptr, indices, numbers, out):
 
 
 @jit
+def sum_weighted_rows(start, stop, indptr, indices, weights, table, out):
+    """out[r] = sum of ``weight * table[column]`` over the entries of row r."""
+    for row in range(start, stop):
+        out[row] = 0.0
+        for entry in range(indptr[row], indptr[row + 1]):
+            weight, added = weights[entry], table[indices[entry]]
+            for i in range(out.shape[1]):
+                out[row, i] += weight * added[i]
+
+
+@jit
 def count_cooccurrences(start, stop, by_column, columns, by_row, rows, out):
     """out[c, d] = in how many rows both columns have an entry, for c from `start` to `stop`.
 

@@ -1,8 +1,9 @@
-"""Normal equations: sums of outer products, and their solution by Cholesky factorization.
+"""Linear algebra of the solvers: gathered rows, normal equations, and products of tall matrices.
 
-Matrices are float32, their widths multiples of `LANES`; only the upper half, row by row, is
-computed and read. Both steps spend their time in the same tile of 8 x 16 sums, which stay in
-registers: twenty vector loads and broadcasts for sixteen times eight multiplications.
+Matrices of normal equations are float32, their widths multiples of `LANES`; only the upper half is
+computed and read. Sums of outer products and the Cholesky factorization spend their time in the
+same tile of 8 x 16 sums, which stay in registers: twenty vector loads and broadcasts for sixteen
+times eight multiplications.
 """
 
 import numpy as np
@@ -12,19 +13,19 @@ from matinee.kernels.jit import jit
 from matinee.kernels.parallel import aligned_zeros, run_blocks, uniform_blocks
 from matinee.kernels.simd import LANES, fma, load, prefetch, splat, store, total
 
-CHUNK = 64  # design rows gathered at a time: stays in the first-level cache
+CHUNK = 64  # design rows gathered at a time: they stay in the first-level cache
 HEIGHT = 8  # rows of a tile
 GUARD = 1024  # float32 left free on both sides of a scratch array: see `scratch`
+AHEAD = 32  # ratings between the prefetch of a row and its use
 
 
 @jit
 def scratch(rows, width):
-    """Uninitialized float32 (rows, width) with no neighbours in memory.
+    """Uninitialized float32 (rows, width), on a cache line and far from all other arrays.
 
     A compiled loop looks at addresses: where two arrays lie within a few hundred bytes it takes
-    its scalar path, which rounds differently from the vector path. What must be the same to the
-    last bit on any thread therefore keeps its distance. It starts with a cache line, too: a load
-    that straddles two takes twice as long.
+    its scalar path, which rounds differently from the vector path. Distance makes results the same
+    to the last bit on any thread. A load that straddles two cache lines takes twice as long.
     """
     around = np.empty(rows * width + 2 * GUARD + LANES, np.float32)
     first = GUARD + (64 - around.ctypes.data % 64) // 4
@@ -39,7 +40,7 @@ def padded(width):
 
 @jit
 def copy(numbers, out):
-    """out[:] = numbers; written so, it compiles in a tenth of the time."""
+    """out[:] = numbers, as a loop because that compiles in a tenth of the time."""
     for d in range(len(numbers)):
         out[d] = numbers[d]
 
@@ -52,9 +53,90 @@ def dot(a, b):
     return total
 
 
+def float16_buffer(n: int, factors: int) -> U16:
+    """Zeros for `to_float16` to fill: (n, factors rounded up), on a cache line."""
+    return aligned_zeros(n, padded(factors) // 2).view(np.uint16)
+
+
+def to_float16(rows: F32, skip: int, halves: U16, threads: int | None = None) -> None:
+    """Round the columns from `skip` on to 16 bits (IEEE 754 binary16)."""
+    blocks = uniform_blocks(len(rows))
+    run_blocks(_halve_rows, blocks, rows, skip, halves, threads=threads)
+
+
+def pad_to_lanes(rows: F32) -> F32:
+    """The same rows, filled up with zeros to a width that these kernels take."""
+    width = rows.shape[1]
+    if width % LANES == 0:
+        return np.ascontiguousarray(rows)
+    wide = aligned_zeros(len(rows), padded(width))
+    wide[:, :width] = rows
+    return wide
+
+
+@jit
+def _halve_rows(start, stop, rows, skip, halves):
+    row = scratch(1, halves.shape[1])
+    row[:] = 0.0
+    for at in range(start, stop):
+        for d in range(skip, rows.shape[1]):
+            row[0, d - skip] = rows[at, d]
+        for d in range(0, halves.shape[1], LANES):
+            store(load(row, 0, d), halves, at, d)
+
+
+@jit
+def prefetch_row(rows, indices, entry):
+    """Prefetch the row of the rating `AHEAD` of this one; a code of -1 does no harm."""
+    prefetch(rows, np.int64(indices[min(entry + AHEAD, len(indices) - 1)]))
+
+
+@jit
+def prefetch_four(rows, indices, k):
+    for entry in range(k, k + 4):
+        prefetch_row(rows, indices, entry)
+
+
+@jit
+def load_four(entries, k, last):
+    """Four entries from k on; where fewer are left before `last`, the last one is repeated."""
+    b, c, d = min(k + 1, last - 1), min(k + 2, last - 1), min(k + 3, last - 1)
+    return entries[k], entries[b], entries[c], entries[d]
+
+
+@jit
+def products(rows, four, x):
+    """The dot products of four rows with x (1, width); widths are multiples of `LANES`."""
+    i, j, m, n = four
+    a = b = c = d = splat(np.float32(0.0))
+    for at in range(0, x.shape[1], LANES):
+        lanes = load(x, 0, at)
+        a = fma(load(rows, i, at), lanes, a)
+        b = fma(load(rows, j, at), lanes, b)
+        c = fma(load(rows, m, at), lanes, c)
+        d = fma(load(rows, n, at), lanes, d)
+    return total(a), total(b), total(c), total(d)
+
+
+@jit
+def add_rows(rows, four, weights, left, out):
+    """out += the first `left` of four rows times their weights; returns the sum of the weights."""
+    i, j, m, n = four
+    nothing = np.float32(0.0)
+    w, x = weights[0], weights[1] if left > 1 else nothing
+    y, z = weights[2] if left > 2 else nothing, weights[3] if left > 3 else nothing
+    a, b, c, d = splat(w), splat(x), splat(y), splat(z)
+    for at in range(0, out.shape[1], LANES):
+        lanes = fma(a, load(rows, i, at), load(out, 0, at))
+        lanes = fma(b, load(rows, j, at), lanes)
+        lanes = fma(c, load(rows, m, at), lanes)
+        store(fma(d, load(rows, n, at), lanes), out, 0, at)
+    return w + x + y + z
+
+
 @jit
 def _add_tile(design, count, row, column, sign, out):
-    """out[row : row + 8, column : column + 16] += sign * the same part of design' design."""
+    """out[row : row + 8, column : column + 16] += sign * the same tile of design' design."""
     a = b = c = d = e = f = g = h = splat(np.float32(0.0))
     for k in range(count):
         z = load(design, k, column)
@@ -81,8 +163,7 @@ def _add_tile(design, count, row, column, sign, out):
 def add_squares(design, count, gram):
     """gram += design' design over the first `count` rows of design (rows, K), upper half.
 
-    The lower half of the diagonal's tiles is filled as well, the rest left alone. `gram` may have
-    more columns than `design`.
+    Tiles on the diagonal are filled whole. `gram` may have more columns than `design`.
     """
     width = design.shape[1]
     for column in range(0, width, LANES):
@@ -92,19 +173,13 @@ def add_squares(design, count, gram):
 
 @jit
 def factorize(gram):
-    """Turn [A, R] into [U, U'^-1 R], upper half of A = U' U, in place.
-
-    Parameters
-    ----------
-    gram : float32 (K, K + more)
-        A and, beside it, right-hand sides; both widths are multiples of `LANES`.
-    """
+    """Replace [A, R] by [U, U'^-1 R], A = U' U, R any number of right-hand sides; upper half."""
     width, whole = gram.shape
     for first in range(0, width, HEIGHT):
-        # what the rows above take away from these eight
+        # subtract the rows above from these eight
         for column in range(first - first % LANES, whole, LANES):
             _add_tile(gram, first, first, column, np.float32(-1.0), gram)
-        # and what they take away from one another
+        # and these from one another
         for row in range(first, first + HEIGHT):
             start = row - row % LANES
             for above in range(first, row):
@@ -120,94 +195,10 @@ def factorize(gram):
 
 @jit
 def solve_upper(gram, x):
-    """Solve U x = x in place, U as `factorize` leaves it."""
+    """Replace x by the solution of U x = x, U as `factorize` leaves it."""
     for row in range(len(gram) - 1, -1, -1):
         rest = x[row] - dot(gram[row, row + 1 : len(gram)], x[row + 1 :])
         x[row] = rest / gram[row, row]
-
-
-AHEAD = 32  # ratings between asking for a row and using it
-
-
-def float16_buffer(n: int, factors: int) -> U16:
-    """What `to_float16` fills: zeros (n, factors rounded up), starting with a cache line."""
-    return aligned_zeros(n, padded(factors) // 2).view(np.uint16)
-
-
-def to_float16(rows: F32, skip: int, halves: U16, threads: int | None = None) -> None:
-    """Round the columns from `skip` on to 16 bits (IEEE 754 binary16), on whole cache lines."""
-    blocks = uniform_blocks(len(rows))
-    run_blocks(_halve_rows, blocks, rows, skip, halves, threads=threads)
-
-
-def pad_to_lanes(rows: F32) -> F32:
-    """The same numbers in a matrix as wide as these kernels ask for, zeros at the end."""
-    width = rows.shape[1]
-    if width % LANES == 0:
-        return np.ascontiguousarray(rows)
-    wide = aligned_zeros(len(rows), padded(width))
-    wide[:, :width] = rows
-    return wide
-
-
-@jit
-def _halve_rows(start, stop, rows, skip, halves):
-    row = scratch(1, halves.shape[1])
-    row[:] = 0.0
-    for at in range(start, stop):
-        for d in range(skip, rows.shape[1]):
-            row[0, d - skip] = rows[at, d]
-        for d in range(0, halves.shape[1], LANES):
-            store(load(row, 0, d), halves, at, d)
-
-
-@jit
-def prefetch_row(rows, indices, entry):
-    """Prefetch the row that the rating `AHEAD` of this one needs; a code of -1 does no harm."""
-    prefetch(rows, np.int64(indices[min(entry + AHEAD, len(indices) - 1)]))
-
-
-@jit
-def prefetch_four(rows, indices, k):
-    for entry in range(k, k + 4):
-        prefetch_row(rows, indices, entry)
-
-
-@jit
-def load_four(entries, k, last):
-    """Four entries from k on; where fewer are left before `last`, the last one fills them up."""
-    b, c, d = min(k + 1, last - 1), min(k + 2, last - 1), min(k + 3, last - 1)
-    return entries[k], entries[b], entries[c], entries[d]
-
-
-@jit
-def products(rows, four, x):
-    """The dot products of four rows with x (1, width), the widths multiples of `LANES`."""
-    i, j, m, n = four
-    a = b = c = d = splat(np.float32(0.0))
-    for at in range(0, x.shape[1], LANES):
-        lanes = load(x, 0, at)
-        a = fma(load(rows, i, at), lanes, a)
-        b = fma(load(rows, j, at), lanes, b)
-        c = fma(load(rows, m, at), lanes, c)
-        d = fma(load(rows, n, at), lanes, d)
-    return total(a), total(b), total(c), total(d)
-
-
-@jit
-def add_rows(rows, four, weights, left, out):
-    """out += the first `left` of four rows, times their weights; returns the sum of the weights."""
-    i, j, m, n = four
-    nothing = np.float32(0.0)
-    w, x = weights[0], weights[1] if left > 1 else nothing
-    y, z = weights[2] if left > 2 else nothing, weights[3] if left > 3 else nothing
-    a, b, c, d = splat(w), splat(x), splat(y), splat(z)
-    for at in range(0, out.shape[1], LANES):
-        lanes = fma(a, load(rows, i, at), load(out, 0, at))
-        lanes = fma(b, load(rows, j, at), lanes)
-        lanes = fma(c, load(rows, m, at), lanes)
-        store(fma(d, load(rows, n, at), lanes), out, 0, at)
-    return w + x + y + z
 
 
 @jit
@@ -233,7 +224,7 @@ def _inner(start, stop, left, right):
 
 
 def times(tall: Array, small: Array, threads: int | None = None) -> Array:
-    """``tall @ small``, (rows, k) times (k, columns), in the type of `tall`."""
+    """``tall @ small``, (rows, k) times (k, columns), in the dtype of `tall`."""
     out = np.empty((len(tall), small.shape[1]), tall.dtype)
     small = np.ascontiguousarray(small, tall.dtype)
     run_blocks(_times, uniform_blocks(len(tall), 256), tall, small, out, threads=threads)

@@ -9,8 +9,7 @@ import numpy as np
 from matinee._types import F32, F64, U16
 from matinee.data.catalog import Catalog
 from matinee.data.ratings import Ratings
-from matinee.kernels.als import sum_weighted_rows
-from matinee.kernels.csr import Rows, sum_over_entries, transpose
+from matinee.kernels.csr import Rows, sum_over_entries, sum_weighted_rows, transpose
 from matinee.kernels.linalg import float16_buffer, to_float16
 from matinee.kernels.parallel import aligned_zeros, balanced_blocks, run_blocks
 

@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, F64, Ints
-from matinee.kernels.als import sum_weighted_rows
-from matinee.kernels.csr import Rows, take_rows
+from matinee.kernels.csr import Rows, sum_weighted_rows, take_rows
 from matinee.kernels.implicit_als import update_rows_implicit_cg
 from matinee.kernels.linalg import pad_to_lanes
 from matinee.kernels.parallel import balanced_blocks, run_blocks

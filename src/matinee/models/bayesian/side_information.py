@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from matinee._types import F32, F64, I32, I64, Floats, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
-from matinee.kernels.als import sum_weighted_rows
-from matinee.kernels.csr import Rows, compress, transpose
+from matinee.kernels.csr import Rows, compress, sum_weighted_rows, transpose
 from matinee.kernels.linalg import inner, times
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.models.als_common import item_features
