@@ -3,11 +3,11 @@ from .clusters import Clusters, find_clusters
 from .dataset import DatasetSummary, describe
 from .embeddings import (
     EmbeddingSet,
+    embedding_norms,
     familiar_items,
     item_embeddings,
     neighbours,
     user_embeddings,
-    vector_lengths,
 )
 from .projection import Projection, project
 from .users import explain_recommendations, genre_profile, top_rated, typical_user
@@ -20,6 +20,7 @@ __all__ = [
     "Projection",
     "describe",
     "embedding_axes",
+    "embedding_norms",
     "explain_recommendations",
     "familiar_items",
     "find_clusters",
@@ -30,5 +31,4 @@ __all__ = [
     "top_rated",
     "typical_user",
     "user_embeddings",
-    "vector_lengths",
 ]

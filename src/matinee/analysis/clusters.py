@@ -1,6 +1,5 @@
-"""Groups of movies, or of users, whose vectors point the same way."""
+"""Groups of items, or of users, whose embeddings point the same way."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +15,15 @@ from matinee.kernels.csr import take_rows
 from matinee.models.recommender import Recommender
 from matinee.progress import progress
 
-TRIED = range(4, 17)  # numbers of clusters, where none is given
-SEEDS = 5  # of the clusterings that are compared for stability
-STARTS = 4  # of k-means; the best is kept
-MANY = 20_000  # rows; k and stability are found on a sample of more
-SAMPLE = 2_000  # rows that the silhouette is computed on
-SHOWN = 5  # titles of a cluster
-LEAST_LIFT = {"items": 1.25, "users": 1.1}  # of a trait that may name a cluster;
-LEAST_SHARE = 0.1  # users differ less, for all watch a bit of everything
-TWICE_NAMED = 3  # genres that a name has at most, where two have two in common
+K_RANGE = range(4, 17)  # numbers of clusters that are tried by default
+SEEDS = 5  # clusterings that are compared for stability
+RESTARTS = 4  # of k-means; the best is kept
+MAX_ROWS = 20_000  # k and stability are found on a sample of more
+MAX_SILHOUETTE_ROWS = 2_000
+EXAMPLES = 5  # titles of a cluster
+MIN_LIFT = {"items": 1.25, "users": 1.1}  # of a trait that may name a cluster;
+MIN_SHARE = 0.1  # users differ less, for all of them watch a bit of everything
+UNNAMED = "mixed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,30 +32,32 @@ class Clusters:
 
     Parameters
     ----------
-    space : EmbeddingSet
+    embeddings : EmbeddingSet
         What was divided.
     labels : int32 (n,)
-        Cluster of each row of the space.
+        For each row of `embeddings`, the row of its cluster in `table`.
     table : polars.DataFrame
-        A row for each cluster: `cluster`, `name`, `size`, `typical` (titles, or users' ids, whose
-        vectors are nearest to the centre), `popular` (of movies, the most rated; of users, the
-        movies that most of them have rated compared with everybody).
+        A row for each cluster: `cluster` (its number, from 1), `name`, `named_by` (the traits in
+        the name), `size`, `typical` (titles, or users' ids, that are nearest to the centre),
+        `popular` (the most rated items; of users, the items that most of them have rated compared
+        with all users).
     traits : polars.DataFrame
-        See `lifts`; `cluster` in place of `group`.
+        Columns `cluster`, `trait`, `kind`, `share` (of the cluster), `share_of_all`, `lift` (their
+        ratio) and `weight`, by which they are sorted within a cluster (``share * log(lift)``).
     silhouettes : polars.DataFrame
         `k`, `silhouette` of every k that was tried.
     silhouette : float
         From -1 to 1, by cosine distance: how much nearer the members of a cluster are to one
         another than to the next cluster. With so many dimensions, 0.2 is a lot.
     genre_agreement : float
-        Normalized mutual information of clusters and `main_genres` (for users: the genre they
-        watch most, compared with everybody), adjusted for chance (Vinh et al. 2010): 0 is what
+        Normalized mutual information of clusters and main genres (for users: the genre they
+        watch most, compared with all users), adjusted for chance (Vinh et al. 2010): 0 is what
         chance agrees, 1 is the same division.
     stability : float
         Mean adjusted Rand index between clusterings of other seeds: 1 if they agree.
     """
 
-    space: EmbeddingSet
+    embeddings: EmbeddingSet
     labels: I32
     table: pl.DataFrame
     traits: pl.DataFrame
@@ -70,16 +71,21 @@ class Clusters:
         """Name of each cluster."""
         return self.table["name"].to_list()
 
-    def as_json(self) -> dict[str, Any]:
+    @property
+    def titles(self) -> list[str]:
+        """Number and name of each cluster: ``"1 Horror, 1980s"``."""
+        return [f"{number} {name}" for number, name in self.table["cluster", "name"].rows()]
+
+    def to_dict(self) -> dict[str, Any]:
         """Plain values with stable keys."""
         return {
-            "of": self.space.of,
-            "head": self.space.head,
+            "of": self.embeddings.of,
+            "head": self.embeddings.head,
             "k": self.table.height,
             "silhouette": self.silhouette,
             "genre_agreement": self.genre_agreement,
             "stability": self.stability,
-            "left_out": self.space.left_out,
+            "left_out": self.embeddings.left_out,
             "clusters": self.table.to_dicts(),
             "traits": self.traits.to_dicts(),
             "silhouettes": self.silhouettes.to_dicts(),
@@ -94,7 +100,7 @@ def find_clusters(
     head: str | None = None,
     seed: int = 0,
 ) -> Clusters:
-    """Divide movies, or users, by k-means on the directions of their vectors.
+    """Divide items, or users, by k-means on the directions of their embeddings.
 
     Parameters
     ----------
@@ -104,19 +110,19 @@ def find_clusters(
     of : {"items", "users"}
         Those with at least ten training ratings.
     head : {"rating", "ranking"}, optional
-        Whose vectors; by default those that `Recommender.similar_items` compares.
+        By default the one that `Recommender.similar_items` compares by.
     seed : int
 
     Returns
     -------
     Clusters
-        Named by the genres and years they hold more of than all movies here do (by a quarter at
-        least; of users, a tenth more), if a tenth of the cluster has them.
+        Named by the genres and the decade they have more of than all together (by a quarter at
+        least; of users, by a tenth), if a tenth of the cluster has them.
 
     Raises
     ------
     SettingError
-        For a number of clusters that makes no sense, or a head without vectors.
+        For a number of clusters that makes no sense, or a head without factors.
 
     Examples
     --------
@@ -124,72 +130,82 @@ def find_clusters(
     >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(users=200, items=150, ratings=8000, seed=0)
     >>> model = matinee.ALS(factors=4).fit(data)
-    >>> found = find_clusters(model, 4)
-    >>> found.table["size"].sum() == len(found.space)
+    >>> clusters = find_clusters(model, 4)
+    >>> clusters.table["size"].sum() == len(clusters.embeddings)
     True
     >>> find_clusters(model, of="users").table.columns
-    ['cluster', 'name', 'size', 'typical', 'popular']
+    ['cluster', 'name', 'named_by', 'size', 'typical', 'popular']
     """
     require_extra("charts", "sklearn")
-    from sklearn.metrics import adjusted_rand_score
-
-    if of not in ("items", "users"):
-        raise SettingError(f"Clusters are of 'movies' or of 'users', not of {of!r}.")
-    space = item_embeddings(model, head) if of == "items" else user_embeddings(model, head)
-    if k is not None and not 2 <= k < len(space):
-        raise SettingError(f"k lies between 2 and {len(space) - 1} here, not at {k}.")
-    rows = space.directions
-    distinct = space.distinct  # vectors of a single factor have two
+    if of not in MIN_LIFT:
+        raise SettingError(f"of must be one of 'items', 'users', got {of!r}.")
+    embeddings = item_embeddings(model, head) if of == "items" else user_embeddings(model, head)
+    if k is not None and not 2 <= k < len(embeddings):
+        raise SettingError(f"k must be between 2 and {len(embeddings) - 1}, got {k}.")
+    distinct = embeddings.distinct  # a single factor has two directions
     if distinct < max(2, k or 2):
         raise SettingError(
-            f"Vectors of {of} in {distinct} different directions make no {k or 2} clusters."
+            f"The {embeddings.noun} factors point in {distinct} different directions only; "
+            f"that is too few for {k or 2} clusters."
         )
-    tried = [k] if k else [one for one in TRIED if one < distinct] or [2]
-    some = rows[_sample(len(rows), MANY, seed)] if len(rows) > MANY else rows
-    evaluated = _sample(len(some), SAMPLE, seed)  # the same for every k
-    scores, divided = [], []
-    with progress("Clustering", len(tried) + SEEDS) as tick:
-        for done, clusters in enumerate(tried, 1):
-            divided.append(_divide(some, clusters, seed))
-            scores.append(_silhouette(some[evaluated], divided[-1].labels_[evaluated]))
-            tick(done, f"{clusters} clusters")
-        best = int(np.argmax(scores))
-        seeds = [divided[best].labels_]
-        for other in range(1, SEEDS):
-            seeds.append(_divide(some, tried[best], seed + other).labels_)
-            tick(len(tried) + other, "again, with another seed")
-        chosen = divided[best] if some is rows else _divide(rows, tried[best], seed)
+    rows = embeddings.directions
+    candidates = [k] if k else [k for k in K_RANGE if k < distinct] or [2]
+    chosen, scores, stability = _best_k(rows, candidates, seed)
     labels, centres = _largest_first(chosen)
-    agreements = [
-        adjusted_rand_score(one, two) for at, one in enumerate(seeds) for two in seeds[:at]
-    ]
-    traits = traits_of_items(model)
+    item_traits = traits_of_items(model)
     members = (
-        traits.matrix[space.codes]
+        item_traits.matrix[embeddings.indices]
         if of == "items"
-        else traits.of_users(take_rows(model.interactions, space.codes))
+        else item_traits.of_users(take_rows(model.interactions, embeddings.indices))
     )
-    found = lifts(traits, members, labels).rename({"group": "cluster"})
+    traits = lifts(item_traits, members, labels).rename({"group": "cluster"})
+    traits = traits.with_columns(pl.col("cluster") + 1)
     return Clusters(
-        space,
+        embeddings,
         labels,
-        _described(model, space, labels, rows @ centres.T, found),
-        found,
-        silhouettes=pl.DataFrame({"k": tried, "silhouette": scores}),
-        silhouette=scores[best],
-        genre_agreement=_genre_agreement(model, space, labels, traits, members),
-        stability=float(np.mean(agreements)),
+        _table(model, embeddings, labels, rows @ centres.T, traits),
+        traits,
+        silhouettes=pl.DataFrame({"k": candidates, "silhouette": scores}),
+        silhouette=max(scores),
+        genre_agreement=_genre_agreement(model, embeddings, labels, item_traits, members),
+        stability=stability,
     )
 
 
-def _divide(rows: F32, k: int, seed: int) -> Any:
+def _best_k(rows: F32, candidates: list[int], seed: int) -> tuple[Any, list[float], float]:
+    """K-means of the best k; the silhouette of every k; the stability of the best over seeds."""
+    from sklearn.metrics import adjusted_rand_score
+
+    sample = rows[_sample(len(rows), MAX_ROWS, seed)] if len(rows) > MAX_ROWS else rows
+    scored = _sample(len(sample), MAX_SILHOUETTE_ROWS, seed)  # the same for every k
+    fits, scores = [], []
+    with progress("Clustering", len(candidates) + SEEDS) as tick:
+        for done, k in enumerate(candidates, 1):
+            fits.append(_k_means(sample, k, seed))
+            scores.append(_silhouette(sample[scored], fits[-1].labels_[scored]))
+            tick(done, f"{k} clusters")
+        best = int(np.argmax(scores))
+        labelings = [fits[best].labels_]
+        for other in range(1, SEEDS):
+            labelings.append(_k_means(sample, candidates[best], seed + other).labels_)
+            tick(len(candidates) + other, "stability over seeds")
+        chosen = fits[best] if sample is rows else _k_means(rows, candidates[best], seed)
+    agreements = [
+        adjusted_rand_score(first, second)
+        for number, first in enumerate(labelings)
+        for second in labelings[:number]
+    ]
+    return chosen, scores, float(np.mean(agreements))
+
+
+def _k_means(rows: F32, k: int, seed: int) -> Any:
     from sklearn.cluster import KMeans
 
-    return KMeans(k, n_init=STARTS, random_state=seed).fit(rows)
+    return KMeans(k, n_init=RESTARTS, random_state=seed).fit(rows)
 
 
-def _sample(n: int, most: int, seed: int) -> I64:
-    return generator_of(seed).choice(n, min(most, n), replace=False)
+def _sample(n: int, size: int, seed: int) -> I64:
+    return generator_of(seed).choice(n, min(size, n), replace=False)
 
 
 def _silhouette(rows: F32, labels: I32) -> float:
@@ -200,100 +216,94 @@ def _silhouette(rows: F32, labels: I32) -> float:
     return float(silhouette_score(rows, labels, metric="cosine"))
 
 
-def _largest_first(divided: Any) -> tuple[I32, F32]:
+def _largest_first(k_means: Any) -> tuple[I32, F32]:
     """Labels by size of the cluster, and the centres in that order, of length 1."""
-    sizes = np.bincount(divided.labels_, minlength=len(divided.cluster_centers_))
+    sizes = np.bincount(k_means.labels_, minlength=len(k_means.cluster_centers_))
     order = np.argsort(-sizes, kind="stable")
-    labels = np.argsort(order)[divided.labels_].astype(np.int32)
-    centres = divided.cluster_centers_[order]
-    lengths = np.linalg.norm(centres, axis=1, keepdims=True)
-    return labels, (centres / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
+    labels = np.argsort(order)[k_means.labels_].astype(np.int32)
+    centres = k_means.cluster_centers_[order]
+    norms = np.linalg.norm(centres, axis=1, keepdims=True)
+    return labels, (centres / np.maximum(norms, np.finfo(np.float32).tiny)).astype(np.float32)
 
 
-def _described(
+def _table(
     model: Recommender,
-    space: EmbeddingSet,
+    embeddings: EmbeddingSet,
     labels: I32,
     nearness: F32,
-    found: pl.DataFrame,
+    traits: pl.DataFrame,
 ) -> pl.DataFrame:
-    """The table of clusters."""
-    groups = range(int(labels.max()) + 1)
+    """The table `Clusters.table`."""
+
+    def examples(rows: Ints) -> list[str]:
+        indices = embeddings.indices[rows[:EXAMPLES]]
+        if embeddings.of == "users":
+            return [str(user) for user in model.user_ids.values[indices]]
+        return [model.catalog.titles[index] for index in indices]
+
+    k = int(labels.max()) + 1
     typical, popular = [], []
-    for group in groups:
-        rows = np.flatnonzero(labels == group)
-        nearest = rows[np.argsort(-nearness[rows, group], kind="stable")[:SHOWN]]
-        typical.append(_named(model, space, nearest))
-        # rows of a space stand by their number of ratings
+    for label in range(k):
+        rows = np.flatnonzero(labels == label)  # the most rated first
+        typical.append(examples(rows[np.argsort(-nearness[rows, label], kind="stable")]))
         popular.append(
-            _named(model, space, rows[:SHOWN])
-            if space.of == "items"
-            else _watched_more(model, space.codes[rows])
+            examples(rows)
+            if embeddings.of == "items"
+            else _watched_more(model, embeddings.indices[rows])
         )
+    named_by = _naming_traits(traits, k, MIN_LIFT[embeddings.of])
     return pl.DataFrame(
         {
-            "cluster": list(groups),
-            "name": _names(found, groups, LEAST_LIFT[space.of]),
-            "size": np.bincount(labels, minlength=len(groups)),
+            "cluster": np.arange(1, k + 1),
+            "name": [", ".join(names) or UNNAMED for names in named_by],
+            "named_by": pl.Series(named_by, dtype=pl.List(pl.String)),
+            "size": np.bincount(labels, minlength=k),
             "typical": typical,
             "popular": popular,
         }
     )
 
 
-def _named(model: Recommender, space: EmbeddingSet, rows: Ints) -> list[str]:
-    codes = space.codes[rows]
-    if space.of == "items":
-        return [model.catalog.titles[code] for code in codes]
-    return [str(one) for one in model.user_ids.values[codes]]
-
-
 def _watched_more(model: Recommender, users: I32) -> list[str]:
-    """Titles that these users rated more than everybody did, weighted as in `lifts`."""
-    watched = take_rows(model.interactions, users).indices
-    here = np.bincount(watched, minlength=len(model.catalog)) / len(users)
-    everybody = int(np.count_nonzero(np.diff(model.interactions.indptr)))
+    """Titles that these users rated more often than all users did, weighted as in `lifts`."""
+    rated = take_rows(model.interactions, users).indices
+    share = np.bincount(rated, minlength=len(model.catalog)) / len(users)
+    all_users = int(np.count_nonzero(np.diff(model.interactions.indptr)))
     with np.errstate(divide="ignore", invalid="ignore"):
-        weight = np.where(here > 0, here * np.log(here * everybody / model.item_counts), 0.0)
-    best = np.argsort(-weight, kind="stable")[:SHOWN]
-    return [model.catalog.titles[code] for code in best if weight[code] > 0]
+        weight = np.where(share > 0, share * np.log(share * all_users / model.item_counts), 0.0)
+    best = np.argsort(-weight, kind="stable")[:EXAMPLES]
+    return [model.catalog.titles[index] for index in best if weight[index] > 0]
 
 
-def _names(traits: pl.DataFrame, groups: Iterable[int], least_lift: float) -> list[str]:
-    """The genres and the years a cluster has most more of; a third genre where two are alike."""
-    telling = traits.filter(pl.col("lift") >= least_lift, pl.col("share") >= LEAST_SHARE)
+def _naming_traits(traits: pl.DataFrame, k: int, min_lift: float) -> list[list[str]]:
+    """Two genres and a decade that each cluster has most more of; a third genre to tell twins apart."""
+    distinctive = traits.filter(pl.col("lift") >= min_lift, pl.col("share") >= MIN_SHARE)
 
-    def name(group: int, genres: int) -> str:
-        rows = telling.filter(pl.col("cluster") == group)
-        kinds = {
-            kind: rows.filter(pl.col("kind") == kind)["trait"].to_list()
-            for kind in ("genre", "years")
-        }
-        parts = [", ".join(kinds["genre"][:genres]), *kinds["years"][:1]]
-        return ", ".join(part for part in parts if part) or "a bit of everything"
+    def chosen(cluster: int, n_genres: int) -> list[str]:
+        own = distinctive.filter(pl.col("cluster") == cluster)
+        genres, decades = (
+            own.filter(pl.col("kind") == kind)["trait"].to_list() for kind in ("genre", "decade")
+        )
+        return genres[:n_genres] + decades[:1]
 
-    names = [name(group, 2) for group in groups]
+    short = [chosen(cluster, 2) for cluster in range(1, k + 1)]
     return [
-        name(group, TWICE_NAMED) if names.count(names[group]) > 1 else names[group]
-        for group in groups
+        chosen(cluster, 3) if short.count(names) > 1 else names
+        for cluster, names in enumerate(short, 1)
     ]
 
 
 def _genre_agreement(
-    model: Recommender,
-    space: EmbeddingSet,
-    labels: I32,
-    traits: ItemTraits,
-    members: F32,
+    model: Recommender, embeddings: EmbeddingSet, labels: I32, traits: ItemTraits, members: F32
 ) -> float:
     from sklearn.metrics import adjusted_mutual_info_score
 
     if not model.catalog.genre_names:
         return 0.0
-    if space.of == "items":
-        every = main_genres(model)
-        genres = [every[code] for code in space.codes]
+    if embeddings.of == "items":
+        genre_of = main_genres(model)
+        genres: list[Any] = [genre_of[index] for index in embeddings.indices]
     else:
-        watched = members[:, [kind == "genre" for kind in traits.kinds]]
-        genres = (watched - watched.mean(axis=0)).argmax(axis=1).tolist()
+        shares = members[:, [kind == "genre" for kind in traits.kinds]]
+        genres = (shares - shares.mean(axis=0)).argmax(axis=1).tolist()
     return float(adjusted_mutual_info_score(genres, labels))

@@ -1,4 +1,4 @@
-"""What is in a data set, in figures."""
+"""What is in a dataset."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,55 +11,92 @@ from matinee._types import F32, I64
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 
-STEPS = 20  # of a histogram over many different stars
-RATIO = 10 ** (1 / 5)  # of a step to the one before, in histograms of counts
-PARTS = 40  # of users and of movies, to show where the matrix is filled
+MAX_LEVELS = 20  # different rating values; more are counted in bins
+BIN_RATIO = 10 ** (1 / 5)  # of a bin's ends, in histograms of counts
+BLOCKS = 40  # of users and of items, to show where the matrix is filled
 PERIODS = {"1w": 7, "1mo": 30, "1y": 365}  # days
-MOST_PERIODS = 200
-QUANTILES = {"least": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95, "most": 1.0}
+MAX_PERIODS = 200
+QUANTILES = {"min": 0.0, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
+SAMPLE = 5  # rows
 
 
 @dataclass(frozen=True, repr=False)
 class DatasetSummary:
-    """Figures about a data set; see `describe`."""
+    """Sizes, distributions and a sample of a dataset.
+
+    Parameters
+    ----------
+    name, licence : str
+    noun : str
+        What an item is called on screen: ``"movie"`` or ``"item"``.
+    users, items, rated_items, ratings : int
+        How many; `items` counts all of the catalog, `rated_items` those with ratings.
+    cells : int
+        Size of the full users × items matrix.
+    density : float
+        Share of the matrix that is known; `sparsity` is the rest.
+    mean_rating : float
+    scale : str
+    rating_histogram : polars.DataFrame
+        `rating`, `n_ratings`; more than twenty different values are counted in twenty bins, each
+        named by its lower end.
+    ratings_per_user, ratings_per_item : dict of str to float
+        ``min``, ``25%``, ``median``, ``75%``, ``95%``, ``max``, ``mean``; of items, the rated ones.
+    genres : polars.DataFrame
+        `genre`, `n_items`, `n_ratings`, `mean_rating`; an item counts for each of its genres.
+    activity_histogram : polars.DataFrame
+        `of` ("users" or "items"), `low`, `high`, `members`: how many have between `low` and `high`
+        ratings, in bins of about equal ratio.
+    long_tail : polars.DataFrame
+        `item_share`, `rating_share`: the share of ratings that the most rated share of items has.
+    over_time : polars.DataFrame
+        `start`, `n_ratings` by week, month or year, at most some two hundred; empty without times.
+    density_blocks : polars.DataFrame
+        `user_block`, `item_block`, `density`: both in at most forty equal blocks, the most active
+        users and the most rated items first.
+    first_rating, last_rating : datetime or None
+    sample_ratings, sample_items : polars.DataFrame
+        The first five rows.
+    """
 
     name: str
     licence: str
+    noun: str
     users: int
     items: int
     rated_items: int
     ratings: int
     cells: int
-    filled: float
+    density: float
     mean_rating: float
     scale: str
-    values: pl.DataFrame
+    rating_histogram: pl.DataFrame
     ratings_per_user: dict[str, float]
     ratings_per_item: dict[str, float]
     genres: pl.DataFrame
-    counts: pl.DataFrame
+    activity_histogram: pl.DataFrame
     long_tail: pl.DataFrame
     over_time: pl.DataFrame
-    filled_parts: pl.DataFrame
+    density_blocks: pl.DataFrame
     first_rating: datetime | None
     last_rating: datetime | None
-    first_ratings: pl.DataFrame
-    first_items: pl.DataFrame
+    sample_ratings: pl.DataFrame
+    sample_items: pl.DataFrame
 
     def __repr__(self) -> str:
         # the fields hold rows of single people, which have no place in a saved notebook
         return (
-            f"Description({self.name!r}, {self.users:,} users, {self.items:,} movies, "
-            f"{self.ratings:,} ratings, {self.sparsity:.2%} empty)"
+            f"DatasetSummary({self.name!r}, {self.users:,} users, {self.items:,} {self.noun}s, "
+            f"{self.ratings:,} ratings, sparsity {self.sparsity:.2%})"
         )
 
     @property
     def sparsity(self) -> float:
-        """The part of the full matrix that is empty."""
-        return 1.0 - self.filled
+        """Share of the full matrix that is empty."""
+        return 1.0 - self.density
 
-    def as_json(self) -> dict[str, Any]:
-        """All figures as plain values."""
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values with stable keys."""
         plain: dict[str, Any] = {}
         for name, value in {**vars(self), "sparsity": self.sparsity}.items():
             if isinstance(value, pl.DataFrame):
@@ -71,145 +108,133 @@ class DatasetSummary:
 
 
 def describe(dataset: Dataset) -> DatasetSummary:
-    """Describe a data set.
-
-    Returns
-    -------
-    Description
-        Numbers of users, movies and ratings; `cells`, the size of the full matrix users x
-        movies, and `filled`, the part of it that is known; `values` (columns `values`, `ratings`;
-        over twenty different values fall into twenty steps, each named by its lower end);
-        quantiles of ratings per user and per rated movie; `genres` (columns `genre`, `items`,
-        `ratings`, `mean_rating`), a movie counting for each of its genres; `counts` (columns `of`,
-        `from`, `to`, `members`: how many users, and movies, have so many ratings, in steps of
-        about equal ratio); `long_tail` (`items`, `ratings`: what part of the ratings the most
-        rated part of the movies has); `over_time` (`from`, `ratings`, by week, month or year, at
-        most some two hundred; no rows without times); `filled_parts` (`users`, `items`,
-        `filled`: both in forty parts, the most active and the most rated first); the time of the
-        first and last rating; the first rows of both tables.
+    """Describe a dataset.
 
     Examples
     --------
     >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(users=50, items=80, ratings=1500, seed=0)
-    >>> summary = describe(data)
-    >>> summary.cells, round(summary.sparsity, 3)
-    (4000, 0.625)
+    >>> describe(data)
+    DatasetSummary('generated', 50 users, 80 movies, 1,500 ratings, sparsity 62.50%)
     """
     ratings, catalog = dataset.ratings, dataset.catalog
-    user_counts, item_counts = ratings.user_counts, ratings.item_counts
-    user_counts, interactions = user_counts[user_counts > 0], item_counts > 0
+    user_counts = ratings.user_counts[ratings.user_counts > 0]
+    item_counts = ratings.item_counts[ratings.item_counts > 0]
     cells = len(user_counts) * len(catalog)
-    head = ratings.take(np.arange(min(5, len(ratings))))
-    table = {
-        "user_id": head.user_ids.values[head.user],
-        "item_id": head.item_ids.values[head.item],
-        "rating": head.values,
+    first = ratings.take(np.arange(min(SAMPLE, len(ratings))))
+    sample = {
+        "user_id": first.user_ids.values[first.user],
+        "item_id": first.item_ids.values[first.item],
+        "rating": first.values,
     }
-    if head.timestamp is not None:
-        table["time"] = pl.from_epoch(pl.Series(head.timestamp), "s")
+    if first.timestamp is not None:
+        sample["timestamp"] = pl.from_epoch(pl.Series(first.timestamp), "s")
     stamps = ratings.timestamp
     return DatasetSummary(
         name=dataset.name,
         licence=dataset.licence,
+        noun=catalog.noun,
         users=len(user_counts),
         items=len(catalog),
-        rated_items=int(interactions.sum()),
+        rated_items=len(item_counts),
         ratings=len(ratings),
         cells=cells,
-        filled=len(ratings) / cells,
+        density=len(ratings) / cells,
         mean_rating=float(ratings.values.mean(dtype=np.float64)),
         scale=str(ratings.scale),
-        values=_histogram(ratings.values),
+        rating_histogram=_rating_histogram(ratings.values),
         ratings_per_user=_quantiles(user_counts),
-        ratings_per_item=_quantiles(item_counts[interactions]),
+        ratings_per_item=_quantiles(item_counts),
         genres=_genres(dataset),
-        counts=pl.concat(
-            [_in_ratios("users", user_counts), _in_ratios("items", item_counts[interactions])]
+        activity_histogram=pl.concat(
+            [_count_histogram("users", user_counts), _count_histogram("items", item_counts)]
         ),
-        long_tail=_long_tail(item_counts[interactions]),
+        long_tail=_long_tail(item_counts),
         over_time=_over_time(stamps),
-        filled_parts=_filled_parts(dataset.ratings),
+        density_blocks=_density_blocks(ratings),
         first_rating=None if stamps is None else datetime.fromtimestamp(int(stamps.min()), UTC),
         last_rating=None if stamps is None else datetime.fromtimestamp(int(stamps.max()), UTC),
-        first_ratings=pl.DataFrame(table),
-        first_items=catalog.rows(np.arange(min(5, len(catalog)))),
+        sample_ratings=pl.DataFrame(sample),
+        sample_items=catalog.rows(np.arange(min(SAMPLE, len(catalog)))),
     )
 
 
-def _histogram(values: F32) -> pl.DataFrame:
+def _rating_histogram(values: F32) -> pl.DataFrame:
     levels, counts = np.unique(values, return_counts=True)
-    if len(levels) > STEPS:
-        counts, edges = np.histogram(values, STEPS)
+    if len(levels) > MAX_LEVELS:
+        counts, edges = np.histogram(values, MAX_LEVELS)
         levels = edges[:-1].astype(np.float32)
-    return pl.DataFrame({"rating": levels, "ratings": counts})
+    return pl.DataFrame({"rating": levels, "n_ratings": counts})
 
 
 def _quantiles(counts: I64) -> dict[str, float]:
-    found = {name: float(np.quantile(counts, at)) for name, at in QUANTILES.items()}
-    return {**found, "mean": float(counts.mean())}
+    quantiles = {name: float(np.quantile(counts, q)) for name, q in QUANTILES.items()}
+    return {**quantiles, "mean": float(counts.mean())}
 
 
-def _in_ratios(of: str, counts: I64) -> pl.DataFrame:
-    """How many have so many ratings; steps are equal on a logarithmic axis."""
-    steps = np.ceil(np.log(max(2.0, counts.max() + 1.0)) / np.log(RATIO))
-    edges = np.unique(np.ceil(RATIO ** np.arange(steps + 1) - 1e-9)).astype(np.int64)
+def _count_histogram(of: str, counts: I64) -> pl.DataFrame:
+    """How many have so many ratings; bins are equal on a logarithmic axis."""
+    n_bins = np.ceil(np.log(max(2.0, counts.max() + 1.0)) / np.log(BIN_RATIO))
+    edges = np.unique(np.ceil(BIN_RATIO ** np.arange(n_bins + 1) - 1e-9)).astype(np.int64)
     members, _ = np.histogram(counts, edges)
-    return pl.DataFrame({"of": of, "from": edges[:-1], "to": edges[1:] - 1, "members": members})
+    return pl.DataFrame({"of": of, "low": edges[:-1], "high": edges[1:] - 1, "members": members})
 
 
 def _long_tail(counts: I64) -> pl.DataFrame:
-    held = np.cumsum(np.sort(counts)[::-1]) / counts.sum()
+    shares = np.cumsum(np.sort(counts)[::-1]) / counts.sum()
     # points are dense where the curve is steep
-    at = np.unique(np.rint(len(held) * np.linspace(0, 1, 101) ** 2).astype(np.int64))[1:]
+    n_items = np.unique(np.rint(len(shares) * np.linspace(0, 1, 101) ** 2).astype(np.int64))[1:]
     return pl.DataFrame(
-        {"items": np.append(0, at / len(held)), "ratings": np.append(0, held[at - 1])}
+        {
+            "item_share": np.append(0, n_items / len(shares)),
+            "rating_share": np.append(0, shares[n_items - 1]),
+        }
     )
 
 
 def _over_time(stamps: I64 | None) -> pl.DataFrame:
     if stamps is None:
-        return pl.DataFrame(schema={"from": pl.Datetime, "ratings": pl.UInt32})
+        return pl.DataFrame(schema={"start": pl.Datetime, "n_ratings": pl.UInt32})
     days = (stamps.max() - stamps.min()) / 86_400
-    fitting = [name for name, length in PERIODS.items() if days / length <= MOST_PERIODS]
-    period = fitting[0] if fitting else "1y"
-    times = pl.DataFrame({"from": pl.from_epoch(pl.Series(stamps), "s").dt.truncate(period)})
-    found = times.group_by("from").len("ratings")
-    return found.sort("from").upsample("from", every=period).fill_null(0)
+    short_enough = [name for name, length in PERIODS.items() if days / length <= MAX_PERIODS]
+    period = short_enough[0] if short_enough else "1y"
+    times = pl.DataFrame({"start": pl.from_epoch(pl.Series(stamps), "s").dt.truncate(period)})
+    counts = times.group_by("start").len("n_ratings").sort("start")
+    return counts.upsample("start", every=period).fill_null(0)
 
 
-def _filled_parts(ratings: Ratings) -> pl.DataFrame:
-    """The part of each block of the matrix that is known."""
+def _density_blocks(ratings: Ratings) -> pl.DataFrame:
+    """The share of each block of the matrix that is known."""
     sides = []
     for codes, counts in ((ratings.user, ratings.user_counts), (ratings.item, ratings.item_counts)):
         rank = np.argsort(np.argsort(-counts, kind="stable"))
-        having = int(np.count_nonzero(counts))
-        parts = min(PARTS, having)
-        part_of = rank * parts // having
-        sides.append((part_of[codes], np.bincount(part_of[counts > 0], minlength=parts)))
+        rated = int(np.count_nonzero(counts))
+        n_blocks = min(BLOCKS, rated)
+        block_of = rank * n_blocks // rated
+        sides.append((block_of[codes], np.bincount(block_of[counts > 0], minlength=n_blocks)))
     (row, rows), (column, columns) = sides
     known = np.bincount(row * len(columns) + column, minlength=len(rows) * len(columns))
     return pl.DataFrame(
         {
-            "users": np.repeat(np.arange(len(rows)), len(columns)),
-            "items": np.tile(np.arange(len(columns)), len(rows)),
-            "filled": known / np.outer(rows, columns).ravel(),
+            "user_block": np.repeat(np.arange(len(rows)), len(columns)),
+            "item_block": np.tile(np.arange(len(columns)), len(rows)),
+            "density": known / np.outer(rows, columns).ravel(),
         }
     )
 
 
 def _genres(dataset: Dataset) -> pl.DataFrame:
     ratings, matrix = dataset.ratings, dataset.catalog.genre_matrix
-    rating_of = np.bincount(ratings.item, weights=ratings.values, minlength=len(dataset.catalog))
-    given = matrix.T @ ratings.item_counts
+    sums = np.bincount(ratings.item, weights=ratings.values, minlength=len(dataset.catalog))
+    counts = matrix.T @ ratings.item_counts
     with np.errstate(invalid="ignore"):
-        mean = (matrix.T @ rating_of) / given
+        mean = (matrix.T @ sums) / counts
     return pl.DataFrame(
         {
             "genre": list(dataset.catalog.genre_names),
-            "items": matrix.sum(axis=0).astype(np.int64),
-            "ratings": given.astype(np.int64),
+            "n_items": matrix.sum(axis=0).astype(np.int64),
+            "n_ratings": counts.astype(np.int64),
             "mean_rating": pl.Series(mean, dtype=pl.Float64).fill_nan(None),
         },
         schema_overrides={"genre": pl.String},
-    ).sort("ratings", "genre", descending=[True, False])
+    ).sort("n_ratings", "genre", descending=[True, False])

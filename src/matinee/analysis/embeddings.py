@@ -1,4 +1,4 @@
-"""The vectors one looks at: those that say more of a movie or a user than of its prior mean."""
+"""Embeddings of items and of users: those known well enough to be compared, and their neighbours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,25 +13,33 @@ from matinee.errors import SettingError
 from matinee.models.recommender import Recommender
 from matinee.models.topk import MIN_RATINGS
 
-HEAD_TITLES = {"rating": "rating head", "ranking": "ranking head"}
-FEWEST = 3  # rows that can be compared
-MOST = 10_000  # points that a page shows smoothly
-NEAREST = 1000  # rows compared with all others at a time
+MIN_ROWS = 3  # fewer cannot be compared
+MAX_POINTS = 10_000  # that a page shows smoothly
+BLOCK = 1000  # rows compared with all others at a time
+
+FAMILIAR = (
+    "Toy Story (1995)",
+    "Star Wars: Episode IV - A New Hope (1977)",
+    "Alien (1979)",
+    "Casablanca (1942)",
+    "Star Wars (1977)",
+)
+"""Movies of the MovieLens editions that most people know; ml-100k has another title for one."""
 
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingSet:
-    """Vectors of movies or of users, from one head of a model.
+    """Factors of items or of users, from one head of a model.
 
     Parameters
     ----------
     of : {"items", "users"}
+    noun : str
+        What one of them is called on screen: ``"movie"``, ``"item"`` or ``"user"``.
     head : {"rating", "ranking"}
-        Whose vectors.
-    codes : int32 (n,)
-        Which movies or users, the most rated first.
-    item_factors : float32 (n, width)
-        As the head has them.
+    indices : int32 (n,)
+        Which items or users, the most rated (or most active) first.
+    factors : float32 (n, width)
     counts : int64 (n,)
         Training ratings of each.
     left_out : str
@@ -39,27 +47,27 @@ class EmbeddingSet:
     """
 
     of: str
+    noun: str
     head: str
-    codes: I32
-    item_factors: F32
+    indices: I32
+    factors: F32
     counts: I64
     left_out: str
 
     def __len__(self) -> int:
-        return len(self.codes)
+        return len(self.indices)
 
     @cached_property
     def directions(self) -> F32:
-        """(n, width) float32 of length 1, whose products are cosines.
+        """(n, width) float32 rows of length 1, whose dot products are cosines.
 
-        Users are taken as differences from the average user first: what all like, the popular,
-        would make them all alike.
+        Users are centred first: the popularity that all of them share would make them all alike.
         """
-        rows = self.item_factors
+        rows = self.factors
         if self.of == "users":
             rows = rows - rows.mean(axis=0)
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        unit: F32 = rows / np.maximum(lengths, np.finfo(np.float32).tiny)
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        unit: F32 = rows / np.maximum(norms, np.finfo(np.float32).tiny)
         return unit
 
     @cached_property
@@ -71,15 +79,15 @@ class EmbeddingSet:
         """Rows of the n nearest by cosine to each, nearest first, (rows, at most n)."""
         unit = self.directions
         n = min(n, len(unit) - 1)
-        found = np.empty((len(unit), n), np.intp)
-        for first in range(0, len(unit), NEAREST):
-            part = slice(first, min(first + NEAREST, len(unit)))
-            cosines = unit[part] @ unit.T
-            cosines[np.arange(len(cosines)), np.arange(part.start, part.stop)] = -np.inf
-            near = np.argpartition(-cosines, n - 1, axis=1)[:, :n] if n else found[part]
+        nearest = np.empty((len(unit), n), np.intp)
+        for first in range(0, len(unit), BLOCK):
+            block = slice(first, min(first + BLOCK, len(unit)))
+            cosines = unit[block] @ unit.T
+            cosines[np.arange(len(cosines)), np.arange(block.start, block.stop)] = -np.inf
+            near = np.argpartition(-cosines, n - 1, axis=1)[:, :n] if n else nearest[block]
             order = np.argsort(-np.take_along_axis(cosines, near, axis=1), axis=1, kind="stable")
-            found[part] = np.take_along_axis(near, order, axis=1)
-        return found
+            nearest[block] = np.take_along_axis(near, order, axis=1)
+        return nearest
 
 
 def item_embeddings(
@@ -87,116 +95,78 @@ def item_embeddings(
     head: str | None = None,
     *,
     min_ratings: int = MIN_RATINGS,
-    most: int | None = None,
+    max_items: int | None = None,
 ) -> EmbeddingSet:
-    """The movies' vectors of one head.
+    """The item factors of one head.
 
     Parameters
     ----------
     model : Recommender
     head : {"rating", "ranking"}, optional
-        By default those that `Recommender.similar_items` compares.
+        By default the one that `Recommender.similar_items` compares by.
     min_ratings : int
-        Movies with fewer are left out: their vectors are mostly those of their genres.
-    most : int, optional
+        Items with fewer are left out: their factors come mostly from the prior.
+    max_items : int, optional
         Keep only so many, the most rated.
 
     Raises
     ------
     SettingError
-        If the head has no vectors, or there are under three such movies.
+        If the head has no factors, or fewer than three items are left.
 
     Examples
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> space = item_embeddings(matinee.ALS(factors=4).fit(data))
-    >>> space.item_factors.shape, space.left_out
+    >>> embeddings = item_embeddings(matinee.ALS(factors=4).fit(data))
+    >>> embeddings.factors.shape, embeddings.left_out
     ((42, 4), 'Left out: 8 movies with under 10 ratings.')
     """
-    item_factors = model.item_factors(head)
-    head = head or _default(model, "item_factors")
-    if most is not None and most < FEWEST:
-        raise SettingError(f"At least {FEWEST} movies are kept, not {most}.")
-    return _space("items", head, item_factors, model.item_counts, min_ratings, most)
+    factors = model.item_factors(head)
+    head = head or _default_head(model, "item_factors")
+    if max_items is not None and max_items < MIN_ROWS:
+        raise SettingError(f"max_items must be >= {MIN_ROWS}, got {max_items}.")
+    noun = model.catalog.noun
+    return _well_known("items", noun, head, factors, model.item_counts, min_ratings, max_items)
 
 
-def vector_lengths(model: Recommender, head: str | None = None) -> pl.DataFrame:
-    """How long the movies' vectors are: columns `title`, `ratings` (in training), `length`.
+def user_embeddings(model: Recommender, head: str | None = None) -> EmbeddingSet:
+    """The user factors of one head; users with under ten training ratings are left out."""
+    head = head or _default_head(model, "user_factors")
+    factors = model.head(head).user_factors
+    if factors is None:
+        raise SettingError(f"The {head} head of this model has no user factors.")
+    counts = np.diff(model.interactions.indptr)
+    return _well_known("users", "user", head, factors, counts, MIN_RATINGS, None)
 
-    Of the 10,000 most rated movies at most, the most rated first.
+
+def embedding_norms(model: Recommender, head: str | None = None) -> pl.DataFrame:
+    """Norms of the item factors of one head against popularity.
 
     Parameters
     ----------
     model : Recommender
     head : {"rating", "ranking"}, optional
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns `title`, `n_ratings` (in training) and `norm`, of the 10,000 most rated items at
+        most, the most rated first.
     """
-    space = item_embeddings(model, head, most=MOST)
+    embeddings = item_embeddings(model, head, max_items=MAX_POINTS)
     return pl.DataFrame(
         {
-            "title": model.catalog.frame["title"][space.codes],
-            "ratings": space.counts,
-            "length": np.linalg.norm(space.item_factors, axis=1).astype(np.float64).round(4),
+            "title": model.catalog.frame["title"][embeddings.indices],
+            "n_ratings": embeddings.counts,
+            "norm": np.linalg.norm(embeddings.factors, axis=1).astype(np.float64).round(4),
         }
     )
 
 
-def user_embeddings(model: Recommender, head: str | None = None) -> EmbeddingSet:
-    """The training users' vectors of one head; those with under ten ratings are left out."""
-    head = head or _default(model, "user_factors")
-    item_factors = model.head(head).user_factors
-    if item_factors is None:
-        raise SettingError(f"The {HEAD_TITLES[head]} of this model has no vectors of users.")
-    counts = np.diff(model.interactions.indptr)
-    return _space("users", head, item_factors, counts, MIN_RATINGS, None)
-
-
-def _default(model: Recommender, what: str) -> str:
-    """The head whose vectors are compared where nobody says which."""
-    having = [name for name, head in model.heads.items() if getattr(head, what) is not None]
-    return next(iter(having or list(model.heads)))
-
-
-def _space(
-    of: str,
-    head: str,
-    item_factors: F32,
-    counts: I64,
-    least: int,
-    most: int | None,
-) -> EmbeddingSet:
-    least = max(1, least)
-    known = np.flatnonzero(counts >= least)
-    if len(known) < FEWEST:
-        raise SettingError(
-            f"Only {len(known)} {of} have {least} ratings or more; it takes {FEWEST} to compare."
-        )
-    order = known[np.argsort(-counts[known], kind="stable")]
-    kept = order[:most].astype(np.int32)
-    parts = []
-    if few := len(counts) - len(known):
-        parts.append(
-            f"{few:,} {of if few > 1 else of.removesuffix('s')} with under {least} ratings"
-        )
-    if beyond := len(order) - len(kept):
-        parts.append(f"{beyond:,} not among the {len(kept):,} most rated")
-    left_out = f"Left out: {' and '.join(parts)}." if parts else ""
-    return EmbeddingSet(of, head, kept, item_factors[kept], counts[kept], left_out)
-
-
-FAMILIAR = (
-    "Toy Story (1995)",
-    "Star Wars: Episode IV - A New Hope (1977)",
-    "Alien (1979)",
-    "Casablanca (1942)",
-    "Star Wars (1977)",
-)
-"""Movies of the MovieLens editions that most people know; one is called otherwise in ml-100k."""
-
-
 def familiar_items(model: Recommender, n: int = 4) -> list[str]:
-    """Titles that a person has an opinion of: those of `FAMILIAR`, then the most rated.
+    """Titles that most people have an opinion of: those of `FAMILIAR`, then the most rated.
 
     Examples
     --------
@@ -207,17 +177,17 @@ def familiar_items(model: Recommender, n: int = 4) -> list[str]:
     ['Restless Harbor (2003)']
     """
     titles = model.catalog.titles
-    interactions = [titles[code] for code in np.argsort(-model.item_counts, kind="stable")]
-    known = set(interactions)
-    chosen = [title for title in FAMILIAR if title in known]
-    return list(dict.fromkeys([*chosen, *interactions]))[:n]
+    by_popularity = [titles[index] for index in np.argsort(-model.item_counts, kind="stable")]
+    familiar = set(FAMILIAR).intersection(by_popularity)
+    first = [title for title in FAMILIAR if title in familiar]
+    return list(dict.fromkeys([*first, *by_popularity]))[:n]
 
 
 def neighbours(model: Recommender, items: Sequence[Any] | None = None, n: int = 8) -> pl.DataFrame:
-    """The nearest well-known movies by the vectors of each head, side by side.
+    """The nearest well-known items by the factors of each head, side by side.
 
-    Well known is the half with more ratings of those that have at least ten: whether a neighbour
-    makes sense, one can judge of a movie one knows.
+    Well known is the more popular half of the items with at least ten ratings: only of those can
+    most people tell whether a neighbour makes sense.
 
     Parameters
     ----------
@@ -229,31 +199,61 @@ def neighbours(model: Recommender, items: Sequence[Any] | None = None, n: int = 
     Returns
     -------
     polars.DataFrame
-        Columns `item`, `place`, and the titles by each head that has vectors (``"rating head"``,
-        ``"ranking head"``).
+        Columns `title`, `rank` (from 1) and, for each head with factors (``"rating"``,
+        ``"ranking"``), the title of the neighbour.
 
     Raises
     ------
     UnknownIdError, SettingError
-        For an unknown movie, or a model without vectors.
+        For an unknown item, or a model without factors.
     """
     if items is not None and not len(items):
-        raise SettingError("Name at least one movie.")
-    heads = [
-        name for name, vectors_head in model.heads.items() if vectors_head.item_factors is not None
-    ]
+        raise SettingError("items must name at least one item, got none.")
+    heads = [name for name, head in model.heads.items() if head.item_factors is not None]
     counts = model.item_counts[model.item_counts >= MIN_RATINGS]
-    least = int(np.median(counts)) if len(counts) else MIN_RATINGS
-    parts = []
+    well_known = int(np.median(counts)) if len(counts) else MIN_RATINGS
+    frames = []
     for item in familiar_items(model) if items is None else items:
-        columns = {
-            HEAD_TITLES[head]: model.similar_items(item, n, head=head, min_ratings=least)["title"]
-            for head in heads or ["rating"]
-        }
-        title = model.catalog.titles[model.item_index(item)]
-        parts.append(
-            pl.DataFrame(columns)
-            .with_row_index("place", offset=1)
-            .insert_column(0, pl.Series("item", [title] * n)[: len(next(iter(columns.values())))])
+        near = pl.DataFrame(
+            {
+                head: model.similar_items(item, n, head=head, min_ratings=well_known)["title"]
+                for head in heads or ["rating"]  # which refuses a model without factors
+            }
         )
-    return pl.concat(parts)
+        title = pl.Series("title", [model.catalog.titles[model.item_index(item)]] * near.height)
+        frames.append(near.with_row_index("rank", offset=1).insert_column(0, title))
+    return pl.concat(frames)
+
+
+def _default_head(model: Recommender, factors: str) -> str:
+    """The first head that has `factors`: "item_factors" or "user_factors"."""
+    having = [name for name, head in model.heads.items() if getattr(head, factors) is not None]
+    return next(iter(having or list(model.heads)))
+
+
+def _well_known(
+    of: str,
+    noun: str,
+    head: str,
+    factors: F32,
+    counts: I64,
+    min_ratings: int,
+    max_rows: int | None,
+) -> EmbeddingSet:
+    """The rows with enough ratings, the most rated first, and a sentence on the others."""
+    min_ratings = max(1, min_ratings)
+    enough = np.flatnonzero(counts >= min_ratings)
+    if len(enough) < MIN_ROWS:
+        raise SettingError(
+            f"Only {len(enough)} {noun}s have {min_ratings} or more ratings; "
+            f"at least {MIN_ROWS} are needed."
+        )
+    order = enough[np.argsort(-counts[enough], kind="stable")]
+    kept = order[:max_rows].astype(np.int32)
+    reasons = []
+    if few := len(counts) - len(enough):
+        reasons.append(f"{few:,} {noun}{'s' if few > 1 else ''} with under {min_ratings} ratings")
+    if beyond := len(order) - len(kept):
+        reasons.append(f"{beyond:,} not among the {len(kept):,} most rated")
+    left_out = f"Left out: {' and '.join(reasons)}." if reasons else ""
+    return EmbeddingSet(of, noun, head, kept, factors[kept], counts[kept], left_out)

@@ -1,4 +1,4 @@
-"""Movies in two dimensions, near to one another where their vectors are alike."""
+"""Items in two dimensions, close to one another where their embeddings are alike."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,36 +8,36 @@ import polars as pl
 
 from matinee._types import Floats
 from matinee.analysis.clusters import Clusters, find_clusters
-from matinee.analysis.embeddings import FEWEST, MOST, EmbeddingSet, item_embeddings
-from matinee.analysis.traits import item_mean_ratings, main_genres
+from matinee.analysis.embeddings import MAX_POINTS, MIN_ROWS, EmbeddingSet, item_embeddings
+from matinee.analysis.traits import item_rating_sums, main_genres
 from matinee.errors import ExtraError, SettingError, install_command, require_extra
 from matinee.evaluation.protocols import generator_of
 from matinee.models.recommender import Recommender
 from matinee.progress import progress
 
 METHODS = ("tsne", "pca", "umap")
-PERPLEXITY = 30.0  # neighbours that count, roughly
-NEAR = 5  # neighbours named with each movie
+PERPLEXITY = 30.0  # roughly the number of neighbours that count
+N_NEIGHBOURS = 5  # named with each item
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Where movies lie.
+    """Items as points in the plane.
 
     Parameters
     ----------
-    space : EmbeddingSet
+    embeddings : EmbeddingSet
     clusters : Clusters
-        Of the same head.
+        By the same head.
     method : {"tsne", "pca", "umap"}
     points : polars.DataFrame
-        A row for each movie, the most rated first: `item`, `title`, `year`, `genres` (joined by
-        ``|``), `genre` (see `main_genres`), `cluster` (number and name), `values` (mean of the
-        training ratings), `ratings`, `x`, `y`, `near` (titles of
-        the nearest five by cosine, on lines).
+        A row for each item, the most rated first: `item_id`, `title`, `year`, `genres` (joined by
+        ``|``), `genre` (the rarest of them), `cluster` (number and name), `mean_rating` and
+        `n_ratings` (in training), `x`, `y`, `neighbours` (titles of the nearest five by cosine,
+        one a line).
     """
 
-    space: EmbeddingSet
+    embeddings: EmbeddingSet
     clusters: Clusters
     method: str
     points: pl.DataFrame
@@ -49,24 +49,24 @@ def project(
     *,
     head: str | None = None,
     clusters: Clusters | None = None,
-    most: int = MOST,
+    max_items: int = MAX_POINTS,
     seed: int = 0,
 ) -> Projection:
-    """Lay the movies out in two dimensions.
+    """Project the item embeddings to two dimensions.
 
     Parameters
     ----------
     model : Recommender
     method : {"tsne", "pca", "umap"}
         t-SNE (van der Maaten & Hinton 2008) and UMAP (McInnes et al. 2018) keep neighbours
-        together, and neither distances between groups nor their sizes mean anything. PCA keeps
-        what two straight axes can.
+        together; distances between groups and their sizes mean nothing. PCA keeps what two
+        straight axes can.
     head : {"rating", "ranking"}, optional
-        Whose vectors; by default those that `Recommender.similar_items` compares.
+        By default the one that `Recommender.similar_items` compares by.
     clusters : Clusters, optional
-        Of movies, by the same head; found if not given.
-    most : int
-        Movies to keep, the most rated.
+        Of items, by the same head; found if not given.
+    max_items : int
+        Items to keep, the most rated.
     seed : int
 
     Raises
@@ -81,36 +81,36 @@ def project(
     >>> import matinee
     >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(users=200, items=150, ratings=8000, seed=0)
-    >>> layout = project(matinee.ALS(factors=4).fit(data), "pca")
-    >>> layout.points.select("x", "y").shape
+    >>> projection = project(matinee.ALS(factors=4).fit(data), "pca")
+    >>> projection.points.select("x", "y").shape
     (124, 2)
     """
     require_extra("charts", "sklearn")
     if method not in METHODS:
-        raise SettingError(f"method is one of {', '.join(METHODS)}, not {method!r}.")
-    space = item_embeddings(model, head, most=most)
-    if space.item_factors.shape[1] < 2 or space.distinct < FEWEST:
-        raise SettingError("These vectors lie on a line or in a point; there is nothing to map.")
-    if clusters and not _same_vectors(clusters.space, space):
-        raise SettingError("These clusters are not of movies by the same head of the same model.")
+        raise SettingError(f"method must be one of 'tsne', 'pca', 'umap', got {method!r}.")
+    embeddings = item_embeddings(model, head, max_items=max_items)
+    if embeddings.factors.shape[1] < 2 or embeddings.distinct < MIN_ROWS:
+        raise SettingError("The embeddings lie on a line or in one point: there is nothing to map.")
+    if clusters and not _starts_with(clusters.embeddings, embeddings):
+        raise SettingError("clusters must be of the items of the same model, by the same head.")
     generator_of(seed)  # refuses what is no seed
-    place = _placer(method, len(space), seed)
-    clusters = clusters or find_clusters(model, head=space.head, seed=seed)
-    with progress("Laying out the map"):
-        where = place.fit_transform(space.directions)
+    reducer = _reducer(method, len(embeddings), seed)
+    clusters = clusters or find_clusters(model, head=embeddings.head, seed=seed)
+    with progress("Projecting"):
+        plane = reducer.fit_transform(embeddings.directions)
     # the same picture whatever the unit: centred, and of spread 1
-    where = (where - where.mean(axis=0)) / max(float(where.std()), np.finfo(np.float32).tiny)
-    return Projection(space, clusters, method, _points(model, space, clusters, where))
+    plane = (plane - plane.mean(axis=0)) / max(float(plane.std()), np.finfo(np.float32).tiny)
+    return Projection(embeddings, clusters, method, _points(model, embeddings, clusters, plane))
 
 
-def _same_vectors(whole: EmbeddingSet, part: EmbeddingSet) -> bool:
-    """Whether a space begins with the rows of another one."""
+def _starts_with(whole: EmbeddingSet, part: EmbeddingSet) -> bool:
+    """Whether the first rows of `whole` are those of `part`."""
     n = len(part)
-    same = whole.of == part.of and np.array_equal(whole.codes[:n], part.codes)
-    return same and np.array_equal(whole.item_factors[:n], part.item_factors)
+    same = whole.of == part.of and np.array_equal(whole.indices[:n], part.indices)
+    return same and np.array_equal(whole.factors[:n], part.factors)
 
 
-def _placer(method: str, n: int, seed: int) -> Any:
+def _reducer(method: str, n: int, seed: int) -> Any:
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
@@ -129,24 +129,20 @@ def _placer(method: str, n: int, seed: int) -> Any:
 
 
 def _points(
-    model: Recommender, space: EmbeddingSet, clusters: Clusters, where: Floats
+    model: Recommender, embeddings: EmbeddingSet, clusters: Clusters, plane: Floats
 ) -> pl.DataFrame:
-    catalog, codes = model.catalog, space.codes
-    rating_of = item_mean_ratings(model)
-    titles = catalog.frame["title"]
-    near = space.neighbours(NEAR)
-    every_genre = main_genres(model)
-    names, number = (
-        clusters.names,
-        dict(zip(clusters.space.codes.tolist(), clusters.labels.tolist(), strict=True)),
-    )
-    return catalog.rows(codes).with_columns(
-        year=catalog.frame["year"][codes],
-        genre=pl.Series([every_genre[code] for code in codes]),
-        cluster=pl.Series([f"{number[code] + 1} {names[number[code]]}" for code in codes.tolist()]),
-        values=pl.Series(rating_of[codes] / space.counts).round(2),
-        ratings=pl.Series(space.counts),
-        x=pl.Series(where[:, 0].astype(np.float64)).round(3),
-        y=pl.Series(where[:, 1].astype(np.float64)).round(3),
-        near=pl.Series(["\n".join(titles[codes[row]].to_list()) for row in near]),
+    catalog, indices = model.catalog, embeddings.indices
+    titles, genre_of = catalog.frame["title"], main_genres(model)
+    # clusters may be of more items; both have the most rated first
+    cluster_of = [clusters.titles[label] for label in clusters.labels[: len(indices)]]
+    near = embeddings.neighbours(N_NEIGHBOURS)
+    return catalog.rows(indices).with_columns(
+        year=catalog.frame["year"][indices],
+        genre=pl.Series([genre_of[index] for index in indices]),
+        cluster=pl.Series(cluster_of),
+        mean_rating=pl.Series(item_rating_sums(model)[indices] / embeddings.counts).round(2),
+        n_ratings=pl.Series(embeddings.counts),
+        x=pl.Series(plane[:, 0].astype(np.float64)).round(3),
+        y=pl.Series(plane[:, 1].astype(np.float64)).round(3),
+        neighbours=pl.Series(["\n".join(titles[indices[row]].to_list()) for row in near]),
     )

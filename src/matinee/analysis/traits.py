@@ -1,4 +1,4 @@
-"""What movies have in common: genres, the decade they came out in, how well known they are."""
+"""Traits of items: genre, decade, popularity; and which groups have more of a trait."""
 
 from dataclasses import dataclass
 
@@ -10,94 +10,67 @@ from matinee.kernels.csr import Rows, sum_weighted_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.models.recommender import Recommender
 
-BANDS = {"best known 1 %": 0.01, "next 4 %": 0.05, "next 15 %": 0.2, "the other 80 %": 1.0}
-"""Movies by the rank of their number of ratings: where each band ends, as a part of all."""
-MOST_GENRES = 40  # the most frequent, that are told of
+POPULARITY_BANDS = {"top 1%": 0.01, "next 4%": 0.05, "next 15%": 0.2, "bottom 80%": 1.0}
+"""Where each band of items, ranked by number of ratings, ends: a share of all items."""
+MAX_GENRES = 40  # the most frequent
 NO_GENRE = "no genre"
 
 
 @dataclass(frozen=True, eq=False)
 class ItemTraits:
-    """Yes or no for each movie and trait.
-
-    Parameters
-    ----------
-    names : list of str
-        ``"Horror"``, ``"1980s"``, ``"best known 1 %"``.
-    kinds : list of str
-        ``"genre"``, ``"years"`` or ``"popularity"``.
-    matrix : float32 (items, traits)
-        1 where the movie has the trait.
-    """
+    """Which item has which trait; `kinds` are "genre", "decade" and "popularity"."""
 
     names: list[str]
     kinds: list[str]
-    matrix: F32
+    matrix: F32  # (items, traits): 1 where the item has the trait
 
     def of_users(self, interactions: Rows) -> F32:
-        """The part of each user's ratings that went to movies with the trait.
-
-        Parameters
-        ----------
-        interactions : Rows
-            A row for each user.
-
-        Returns
-        -------
-        float32 (users, traits)
-            nan for users without ratings.
-        """
+        """Share of each user's ratings given to items with the trait, (users, traits), or nan."""
         indptr, indices, _ = interactions
-        out = np.empty((len(indptr) - 1, len(self.names)), np.float32)
+        shares = np.empty((len(indptr) - 1, len(self.names)), np.float32)
         ones = np.ones(len(indices), np.float32)
-        run_blocks(
-            sum_weighted_rows, balanced_blocks(indptr), indptr, indices, ones, self.matrix, out
-        )
+        blocks = balanced_blocks(indptr)
+        run_blocks(sum_weighted_rows, blocks, indptr, indices, ones, self.matrix, shares)
         with np.errstate(invalid="ignore"):
-            out /= np.diff(indptr)[:, None]
-        return out
+            shares /= np.diff(indptr)[:, None]
+        return shares
 
 
 def traits_of_items(model: Recommender) -> ItemTraits:
-    """Genres (the `MOST_GENRES` most frequent), decades and bands of popularity of all movies."""
+    """The most frequent genres, the decades and the bands of popularity of all items."""
     catalog = model.catalog
     decade = (catalog.frame["year"] // 10 * 10).to_numpy()  # nan where there is no year
     decades = np.unique(decade[decade == decade])
     ranks = np.argsort(np.argsort(-model.item_counts, kind="stable"))
-    ends = np.ceil(np.array(list(BANDS.values())) * len(catalog))
+    ends = np.ceil(np.array(list(POPULARITY_BANDS.values())) * len(catalog))
     band = np.searchsorted(ends, ranks, side="right")
-    often = catalog.genre_matrix.sum(axis=0)
-    told = np.sort(np.argsort(-often, kind="stable")[:MOST_GENRES])
-    genres = [catalog.genre_names[at] for at in told]
-    names = [*genres, *(f"{int(year)}s" for year in decades), *BANDS]
-    kinds = ["genre"] * len(genres) + ["years"] * len(decades)
-    kinds += ["popularity"] * len(BANDS)
-    parts = [
-        catalog.genre_matrix[:, told],
+    by_frequency = np.argsort(-catalog.genre_matrix.sum(axis=0), kind="stable")
+    chosen = np.sort(by_frequency[:MAX_GENRES])
+    named = {
+        "genre": [catalog.genre_names[column] for column in chosen],
+        "decade": [f"{int(year)}s" for year in decades],
+        "popularity": list(POPULARITY_BANDS),
+    }
+    columns = [
+        catalog.genre_matrix[:, chosen],
         (decade[:, None] == decades).astype(np.float32),
-        (band[:, None] == np.arange(len(BANDS))).astype(np.float32),
+        (band[:, None] == np.arange(len(POPULARITY_BANDS))).astype(np.float32),
     ]
-    return ItemTraits(names, kinds, np.ascontiguousarray(np.concatenate(parts, axis=1)))
+    return ItemTraits(
+        [name for names in named.values() for name in names],
+        [kind for kind, names in named.items() for _ in names],
+        np.ascontiguousarray(np.concatenate(columns, axis=1)),
+    )
 
 
 def lifts(traits: ItemTraits, members: Floats, labels: I32) -> pl.DataFrame:
-    """What groups have more of than all of them together.
+    """How much more of each trait a group has than all groups together.
 
-    Parameters
-    ----------
-    traits : ItemTraits
-    members : float (n, traits)
-        How much of each trait each member has, from 0 to 1.
-    labels : int32 (n,)
-        The group of each member, from 0.
-
-    Returns
-    -------
-    polars.DataFrame
-        Columns `group`, `trait`, `kind`, `share` (mean over the group), `share_of_all`, `lift`
-        (one over the other) and `weight` (``share * log(lift)``: what the trait adds to the
-        Kullback-Leibler divergence of the group from all, so that neither a rare trait of few
-        members nor a common one of all stands out), the weightiest first within each group.
+    `members` (n, traits) holds how much of each trait each member has, from 0 to 1; `labels` its
+    group, from 0. Columns `group`, `trait`, `kind`, `share` (mean over the group), `share_of_all`,
+    `lift` (their ratio) and `weight`, the largest first within a group: ``share * log(lift)``, what
+    the trait adds to the Kullback-Leibler divergence of the group from all, so that neither a rare
+    trait of few members nor a common one of all stands out.
     """
     groups = int(labels.max()) + 1
     overall = members.mean(axis=0, dtype=np.float64)
@@ -120,18 +93,18 @@ def lifts(traits: ItemTraits, members: Floats, labels: I32) -> pl.DataFrame:
 
 
 def main_genres(model: Recommender) -> list[str]:
-    """One genre for each movie: the rarest it has, which says most; `NO_GENRE` without any."""
+    """One genre for each item: the rarest it has, which says most; `NO_GENRE` without any."""
     catalog = model.catalog
     matrix = catalog.genre_matrix
     if matrix.shape[1] == 0:
         return [NO_GENRE] * len(catalog)
     rarity = np.where(matrix > 0, matrix.sum(axis=0), np.inf)
     names = np.array([*catalog.genre_names, NO_GENRE], dtype=object)
-    chosen: list[str] = names[np.where(matrix.any(axis=1), rarity.argmin(axis=1), -1)].tolist()
-    return chosen
+    rarest: list[str] = names[np.where(matrix.any(axis=1), rarity.argmin(axis=1), -1)].tolist()
+    return rarest
 
 
-def item_mean_ratings(model: Recommender) -> F64:
-    """All stars that each movie got in training, added up, (movies,)."""
+def item_rating_sums(model: Recommender) -> F64:
+    """Sum of the training ratings of each item, (items,)."""
     _, items, values = model.interactions
     return np.asarray(np.bincount(items, values, len(model.catalog)), np.float64)

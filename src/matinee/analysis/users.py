@@ -1,11 +1,11 @@
-"""Looking at one user."""
+"""One user: the ratings behind their recommendations, and how they differ from the average user."""
 
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from matinee.analysis.traits import item_mean_ratings, traits_of_items
+from matinee.analysis.traits import item_rating_sums, traits_of_items
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
 from matinee.models.queries import UserProfile
@@ -13,46 +13,44 @@ from matinee.models.recommender import Recommender
 
 
 def top_rated(model: Recommender, user: Any, n: int = 10) -> pl.DataFrame:
-    """The movies a user gave most stars to, the best known first among equals.
+    """The items a user rated highest, the most popular first among equals.
 
     Parameters
     ----------
+    model : Recommender
     user : id or UserProfile
     n : int
 
     Returns
     -------
     polars.DataFrame
-        Columns `item`, `title`, `genres`, `values` (as given).
+        Columns `item_id`, `title`, `genres`, `rating` (as given).
     """
     profile = _checked(model, user)
     order = np.lexsort((-model.item_counts[profile.items], -profile.values))[:n]
     best = model.catalog.rows(profile.items[order])
-    return best.with_columns(values=pl.Series(profile.values[order]))
+    return best.with_columns(rating=pl.Series(profile.values[order]))
 
 
 def typical_user(model: Recommender, quantile: float = 0.5) -> Any:
-    """Id of the first user with about as many training ratings as most.
-
-    Or as a given part of all users have at most.
+    """Id of the first user whose number of training ratings is nearest to a quantile of all users'.
 
     Parameters
     ----------
     model : Recommender
     quantile : float
-        From 0, the least active user, to 1, the most active.
+        From 0, the least active user, to 1, the most active; the median by default.
 
     Raises
     ------
     SettingError
-        For another quantile.
     """
     if not 0 <= quantile <= 1:
-        raise SettingError(f"A quantile lies between 0 and 1, not at {quantile:g}.")
+        raise SettingError(f"quantile must be between 0 and 1, got {quantile:g}.")
     counts = np.diff(model.interactions.indptr)
-    known = np.flatnonzero(counts)
-    distance = np.abs(counts[known] - np.quantile(counts[known], quantile))
-    return model.user_ids.values[int(known[distance.argmin()])]
+    active = np.flatnonzero(counts)
+    distance = np.abs(counts[active] - np.quantile(counts[active], quantile))
+    return model.user_ids.values[int(active[distance.argmin()])]
 
 
 def genre_profile(model: Recommender, user: Any) -> pl.DataFrame:
@@ -60,15 +58,16 @@ def genre_profile(model: Recommender, user: Any) -> pl.DataFrame:
 
     Parameters
     ----------
+    model : Recommender
     user : id or UserProfile
 
     Returns
     -------
     polars.DataFrame
-        Columns `trait`, `kind` (``"genre"``, ``"years"``, ``"popularity"``), `share` (of their
-        ratings that went to movies with the trait), `share_of_all` (the same, mean over all
-        training users), `values` (mean they gave to such movies; null if they rated none),
-        `values_of_all` (mean that everybody gave).
+        Columns `trait`, `kind` (``"genre"``, ``"decade"``, ``"popularity"``), `share` (of the user's
+        ratings that went to items with the trait), `share_of_all` (its mean over all training
+        users), `mean_rating` (that the user gave to such items; null if they rated none) and
+        `mean_rating_of_all` (over all users).
 
     Examples
     --------
@@ -82,17 +81,15 @@ def genre_profile(model: Recommender, user: Any) -> pl.DataFrame:
     """
     profile = _checked(model, user)
     traits = traits_of_items(model)
-    n = len(profile.items)
-    own = Rows(np.array([0, n], np.int64), profile.items, profile.values)
-    counts = model.item_counts
-    rating_of = item_mean_ratings(model)
-    mine = traits.matrix[profile.items]
+    row = Rows(np.array([0, len(profile.items)], np.int64), profile.items, profile.values)
+    rated = traits.matrix[profile.items]
+    counts, sums = model.item_counts, item_rating_sums(model)
     with np.errstate(invalid="ignore"):
         columns = {
-            "share": traits.of_users(own)[0],
+            "share": traits.of_users(row)[0],
             "share_of_all": np.nanmean(traits.of_users(model.interactions), axis=0),
-            "rating": (profile.values @ mine) / mine.sum(axis=0),
-            "stars_of_all": (rating_of @ traits.matrix) / (counts @ traits.matrix),
+            "mean_rating": (profile.values @ rated) / rated.sum(axis=0),
+            "mean_rating_of_all": (sums @ traits.matrix) / (counts @ traits.matrix),
         }
     return pl.DataFrame(
         {
@@ -107,36 +104,39 @@ def genre_profile(model: Recommender, user: Any) -> pl.DataFrame:
 def explain_recommendations(
     model: Recommender, user: Any, n: int = 10, because: int = 3
 ) -> pl.DataFrame:
-    """What a user should watch, each with the ratings that speak most for it.
+    """Recommendations for a user, each with the ratings that contribute most to its score.
 
     Parameters
     ----------
+    model : Recommender
     user : id or UserProfile
     n : int
     because : int
-        Ratings named, at most; none by a model whose scores do not come apart.
+        How many ratings to name at most; none by a model whose scores are no sum over ratings.
 
     Returns
     -------
     polars.DataFrame
-        As of `Recommender.recommend`, and `because` (titles, the weightiest first).
+        As of `Recommender.recommend`, and `because` (titles, the largest contribution first).
     """
-    found = model.recommend(user, n)
-    user_batch, head = model.user_batch([user]), model.head()
-    interactions = user_batch.interactions.indices
-    titles: list[list[str]] = []
-    for code in model.catalog.ids.codes(found["item_id"].to_list()):
+    recommended = model.recommend(user, n)
+    batch, head = model.user_batch([user]), model.head()
+    rated = batch.interactions.indices
+    reasons: list[list[str]] = []
+    for index in model.catalog.ids.codes(recommended["item_id"].to_list()):
         try:
-            _, adds = head.contributions(user_batch, int(code))
-        except SettingError:  # a network: its scores are no sum over ratings
-            titles.append([])
+            _, contributions = head.contributions(batch, int(index))
+        except SettingError:  # a network, whose scores are no sum over ratings
+            reasons.append([])
             continue
-        best = np.argsort(-adds, kind="stable")[:because]
-        titles.append([model.catalog.titles[interactions[at]] for at in best if adds[at] > 0])
-    return found.with_columns(because=pl.Series(titles, dtype=pl.List(pl.String)))
+        largest = np.argsort(-contributions, kind="stable")[:because]
+        reasons.append(
+            [model.catalog.titles[rated[entry]] for entry in largest if contributions[entry] > 0]
+        )
+    return recommended.with_columns(because=pl.Series(reasons, dtype=pl.List(pl.String)))
 
 
 def _checked(model: Recommender, user: Any) -> UserProfile:
-    """The user, whose ratings are of movies this model has; SettingError for another's."""
-    user_batch = model.user_batch([user])
-    return UserProfile(user_batch.interactions.indices, user_batch.interactions.values)
+    """The user's ratings; SettingError for the profile of another model."""
+    batch = model.user_batch([user])
+    return UserProfile(batch.interactions.indices, batch.interactions.values)
