@@ -171,16 +171,15 @@ def _describe_axes(
         position = positions[:, axis]
         by_position = np.argsort(position, kind="stable").tolist()
         order = np.argsort(coordinate[:WELL_KNOWN], kind="stable").tolist()
+        low, high = order[:TITLES_PER_END], order[::-1][:TITLES_PER_END]
         low_genres = [genres[row] for row in by_position if position[row] < 0]
         high_genres = [genres[row] for row in by_position[::-1] if position[row] > 0]
         table.append(
             {
                 "axis": axis + 1,
                 "variance_share": float(shares[axis]),
-                "low_titles": titles([row for row in order[:TITLES_PER_END] if coordinate[row] < 0]),
-                "high_titles": titles(
-                    [row for row in order[::-1][:TITLES_PER_END] if coordinate[row] > 0]
-                ),
+                "low_titles": titles([row for row in low if coordinate[row] < 0]),
+                "high_titles": titles([row for row in high if coordinate[row] > 0]),
                 "low_genres": low_genres[:GENRES_PER_END],
                 "high_genres": high_genres[:GENRES_PER_END],
             }

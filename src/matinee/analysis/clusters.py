@@ -276,7 +276,7 @@ def _watched_more(model: Recommender, users: I32) -> list[str]:
 
 
 def _naming_traits(traits: pl.DataFrame, k: int, min_lift: float) -> list[list[str]]:
-    """Two genres and a decade that each cluster has most more of; a third genre to tell twins apart."""
+    """Two genres and a decade that mark each cluster; three genres where two clusters agree."""
     distinctive = traits.filter(pl.col("lift") >= min_lift, pl.col("share") >= MIN_SHARE)
 
     def chosen(cluster: int, n_genres: int) -> list[str]:

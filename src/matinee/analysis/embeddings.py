@@ -1,4 +1,4 @@
-"""Embeddings of items and of users: those known well enough to be compared, and their neighbours."""
+"""Embeddings of items and users with enough ratings to be compared, and their neighbours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -64,10 +64,10 @@ def genre_profile(model: Recommender, user: Any) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        Columns `trait`, `kind` (``"genre"``, ``"decade"``, ``"popularity"``), `share` (of the user's
-        ratings that went to items with the trait), `share_of_all` (its mean over all training
-        users), `mean_rating` (that the user gave to such items; null if they rated none) and
-        `mean_rating_of_all` (over all users).
+        Columns `trait`, `kind` (``"genre"``, ``"decade"``, ``"popularity"``), `share` (of the
+        user's ratings that went to items with the trait), `share_of_all` (its mean over all
+        training users), `mean_rating` (that the user gave to such items; null if they rated none)
+        and `mean_rating_of_all` (over all users).
 
     Examples
     --------

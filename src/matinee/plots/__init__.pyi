@@ -1,9 +1,9 @@
 from .dataset import charts_of_data
 from .embeddings import (
-    READINGS,
+    MAP_COLORS,
     cluster_lifts,
-    genre_likeness,
     genre_positions,
+    genre_similarity,
     item_map,
     norms,
     silhouettes,
@@ -15,13 +15,13 @@ from .training import training_curves, training_curves_by_run
 from .tuning import optimization_history, parameter_plots
 
 __all__ = [
-    "READINGS",
+    "MAP_COLORS",
     "charts_of_data",
     "cluster_lifts",
     "difference_chart",
     "explanation_chart",
-    "genre_likeness",
     "genre_positions",
+    "genre_similarity",
     "item_map",
     "norms",
     "optimization_history",

@@ -1,4 +1,4 @@
-"""The map of movies, and how long their vectors are."""
+"""Charts of embeddings: the map of items, norms, clusters, axes."""
 
 from typing import Any
 
@@ -9,7 +9,6 @@ import polars as pl
 from matinee._types import F64, I32
 from matinee.analysis.axes import EmbeddingAxes
 from matinee.analysis.clusters import Clusters
-from matinee.analysis.embeddings import HEAD_TITLES
 from matinee.analysis.projection import Projection
 from matinee.errors import SettingError
 from matinee.plots.theme import (
@@ -18,43 +17,47 @@ from matinee.plots.theme import (
     GREY,
     HEIGHT,
     ORANGE,
-    WIDTH,
+    ROW,
     Chart,
     framed,
+    heatmap_axis,
     in_order,
     rows,
 )
 
-READINGS = {
-    "genre": "Colour: the rarest of a movie's genres.",
+MAP_COLORS = {
+    "genre": "Colour: the rarest genre of each.",
     "cluster": "Colour: cluster.",
     "year": "Colour: year.",
-    "rating": "Colour: mean stars.",
+    "rating": "Colour: mean rating.",
 }
 """What a map may be coloured by, and how to read it."""
-MAP_WIDTH, MAP_HEIGHT = 820, 620
-METHOD_NAMES = {"tsne": "t-SNE", "pca": "two principal axes", "umap": "UMAP"}
-LABELLED = 24  # well-known movies whose titles stand on the map
-MARGIN = 0.07  # around the points, as a part of the map
-NON_HYPERPARAMETERS = np.array([1.35, 0.18])  # between these titles, in standard deviations
-KNOWN = 400  # the most rated, among which these are
-TREND = 1.5  # ratio of ratings from one mean length to the next
-LINE = 18  # pixels from one title found to the next
-NARROW, NARROW_APART = 560, 2.0  # pixels of a small map, on which titles are further apart
-FOUND = 12  # titles shown of those searched for
-OTHER = "other"
-TYPE_LABELS = "indexof(lower(datum.title), lower(search)) >= 0"
-SEARCHING = "search != ''"
+COLOR_COLUMNS = {"rating": "mean_rating"}  # of the others, the column has the same name
+METHOD_NAMES = {"tsne": "t-SNE", "pca": "principal components", "umap": "UMAP"}
+OTHER_GENRES = "other"
+
+MAP_WIDTH, MAP_HEIGHT = 820, 620  # pixels
+NARROW, NARROW_SPACING = 560, 2.0  # a map of fewer pixels has its titles further apart
+LINE = 18  # pixels from one search result to the next
+MARGIN = 0.07  # around the points, as a share of the map
+TITLE_SPACING = np.array([1.35, 0.18])  # between titles, in standard deviations of the points
+MAX_TITLES, MAX_RESULTS = 24, 12  # on the map; of a search
+TITLE_CANDIDATES = 400  # the most rated items, some of whose titles stand on the map
+IS_MATCH = "indexof(lower(datum.title), lower(search)) >= 0"
+IS_SEARCH = "search != ''"
+
+TREND_RATIO = 1.5  # of numbers of ratings, from one mean norm to the next
+MAX_LIFT = 8.0  # colours go no further
 
 
-def item_map(layout: Projection, color: str = "genre") -> Chart:
-    """Movies in two dimensions, to hover over, search, zoom and pick from.
+def item_map(projection: Projection, color: str = "genre") -> Chart:
+    """Items in two dimensions, to hover over, search, zoom and pick from.
 
     Parameters
     ----------
-    layout : Projection
+    projection : Projection
     color : {"genre", "cluster", "year", "rating"}
-        Genre: the rarest of each movie's; picking one in the legend shows all that have it.
+        Genre: the rarest of each item; picking one in the legend shows all items that have it.
 
     Raises
     ------
@@ -67,201 +70,198 @@ def item_map(layout: Projection, color: str = "genre") -> Chart:
     >>> from matinee.data.synthetic import generate
     >>> from matinee.analysis import project
     >>> data, _ = generate(users=200, items=150, ratings=8000, seed=0)
-    >>> layout = project(matinee.ALS(factors=4).fit(data), "pca")
-    >>> item_map(layout).title.text
+    >>> projection = project(matinee.ALS(factors=4).fit(data), "pca")
+    >>> item_map(projection).title.text
     'Map of 124 movies'
     """
-    if color not in READINGS:
-        raise SettingError(f"color is one of {', '.join(READINGS)}, not {color!r}.")
-    data = _drawn(layout.points)
+    if color not in MAP_COLORS:
+        choices = ", ".join(map(repr, MAP_COLORS))
+        raise SettingError(f"color must be one of {choices}, got {color!r}.")
+    embeddings = projection.embeddings
+    data = _map_data(projection.points)
+    picked, pick = _legend_picking(color)
     search = alt.param(
         name="search",
         value="",
         bind=alt.binding(
-            input="search", name="Find a movie ", placeholder="part of a title", debounce=100
+            input="search",
+            name=f"Find {'an' if embeddings.noun == 'item' else 'a'} {embeddings.noun} ",
+            placeholder="part of a title",
+            debounce=100,
         ),
     )
-    params: list[alt.Parameter] = [search, alt.selection_interval(name="zoom", bind="scales")]
-    picked = "true"
-    if color in ("genre", "cluster"):
-        params.append(alt.selection_point(name="pick", fields=[color], bind="legend", toggle=False))
-        picked = f"!isArray(pick.{color}) || datum.{color} == pick.{color}[0]"
-        if color == "genre":  # whatever genre gives it its colour
-            picked += " || indexof('|' + datum.genres + '|', '|' + pick.genre[0] + '|') >= 0"
-    base = alt.Chart().encode(*_axes(data))
+    base = alt.Chart().encode(**_plane(data))
     points = base.mark_circle(invalid="show").encode(
-        color=_coloured(data, color),
-        size=alt.Size("ratings:Q", legend=None).scale(type="sqrt", range=[8, 150]),
-        opacity=alt.when(f"{SEARCHING} ? {TYPE_LABELS} : {picked}")
+        color=_map_color(data, color),
+        size=alt.Size("n_ratings:Q", legend=None).scale(type="sqrt", range=[8, 150]),
+        opacity=alt.when(f"{IS_SEARCH} ? {IS_MATCH} : {picked}")
         .then(alt.value(0.75))
         .otherwise(alt.value(0.05)),
         tooltip=[
             "title:N",
             "genres:N",
-            alt.Tooltip("stars:Q", title="mean stars", format=".2f"),
-            alt.Tooltip("ratings:Q", format=","),
+            alt.Tooltip("mean_rating:Q", title="mean rating", format=".2f"),
+            alt.Tooltip("n_ratings:Q", title="ratings", format=","),
             "cluster:N",
-            alt.Tooltip("near:N", title="most like it"),
+            alt.Tooltip("neighbours:N", title="most similar"),
         ],
     )
-    marked = base.transform_filter(
-        f"!({SEARCHING}) && (datum.label == 1 || datum.label == 2 && width > {NARROW})"
-    ).encode(text="title:N", opacity=alt.condition(picked, alt.value(0.95), alt.value(0.1)))
-    labels = [
-        marked.mark_text(fontSize=11, fontWeight=600, dy=-10, limit=150, style=style)
-        for style in ("halo", "text")
-    ]
-    found = (
-        base.transform_filter(f"{SEARCHING} && {TYPE_LABELS}")
-        .transform_window(place="row_number()", sort=[alt.SortField("ratings", order="descending")])
-        .transform_filter(f"datum.place <= (width > {NARROW} ? {FOUND} : {FOUND // 2})")
-        .transform_calculate(line="datum.place + '  ' + datum.title")
-    )
-    rings = found.mark_point(filled=False, size=140, strokeWidth=2, color=ORANGE, opacity=1)
-    # what is alike lies in one place, where titles would cover one another: so they are a list
-    lines = alt.expr(f"{LINE} * datum.place")
-    names = [
-        found.mark_text(style=style, align="left", **how).encode(**what)
-        for style in ("halo", "text")
-        for how, what in (
-            ({"fontSize": 12, "fontWeight": 700, "dx": 9, "dy": -6}, {"text": "place:Q"}),
-            (
-                {"fontSize": 13, "fontWeight": 600, "dy": lines, "limit": 330},
-                {"text": "line:N", "x": alt.value(6), "y": alt.value(0)},
-            ),
-        )
+    zoom = alt.selection_interval(name="zoom", bind="scales")
+    layers = [
+        points.add_params(search, zoom, *pick),
+        *_titles(base, picked),
+        *_search_results(base),
     ]
     return framed(
-        (alt.layer(points.add_params(*params), *labels, rings, *names, data=rows(data))),
-        f"Map of {len(data):,} movies",
-        f"Near: alike by the {HEAD_TITLES[layout.space.head]}, laid out by "
-        f"{METHOD_NAMES[layout.method]}. Large: many ratings.",
-        READINGS[color],
-        layout.space.left_out,
+        alt.layer(*layers, data=rows(data)),
+        f"Map of {len(data):,} {embeddings.noun}s",
+        f"Nearby: similar by {embeddings.head} factors, projected by "
+        f"{METHOD_NAMES[projection.method]}. Large: many ratings.",
+        MAP_COLORS[color],
+        embeddings.left_out,
         width=MAP_WIDTH,
         height=MAP_HEIGHT,
     )
 
 
-def user_on_map(layout: Projection, watched: I32, listed: I32) -> Chart:
-    """Where one user's movies lie, and what is recommended to them.
+def _legend_picking(color: str) -> tuple[str, list[alt.Parameter]]:
+    """The expression for what is picked in the legend, and the parameter behind it."""
+    if color not in ("genre", "cluster"):
+        return "true", []
+    picked = f"!isArray(pick.{color}) || datum.{color} == pick.{color}[0]"
+    if color == "genre":  # whichever of its genres gives a point its colour
+        picked += " || indexof('|' + datum.genres + '|', '|' + pick.genre[0] + '|') >= 0"
+    return picked, [alt.selection_point(name="pick", fields=[color], bind="legend", toggle=False)]
+
+
+def _titles(base: alt.Chart, picked: str) -> list[alt.Chart]:
+    """The titles of well-known items, each with a halo below it."""
+    titled = base.transform_filter(
+        f"!({IS_SEARCH}) && (datum.label == 1 || datum.label == 2 && width > {NARROW})"
+    ).encode(text="title:N", opacity=alt.condition(picked, alt.value(0.95), alt.value(0.1)))
+    return [
+        titled.mark_text(fontSize=11, fontWeight=600, dy=-10, limit=150, style=style)
+        for style in ("halo", "text")
+    ]
+
+
+def _search_results(base: alt.Chart) -> list[alt.Chart]:
+    """Rings around the results of a search, numbered, and their titles as a list in the corner.
+
+    Similar items lie in one place, where titles would cover one another.
+    """
+    results = (
+        base.transform_filter(f"{IS_SEARCH} && {IS_MATCH}")
+        .transform_window(
+            rank="row_number()", sort=[alt.SortField("n_ratings", order="descending")]
+        )
+        .transform_filter(f"datum.rank <= (width > {NARROW} ? {MAX_RESULTS} : {MAX_RESULTS // 2})")
+        .transform_calculate(line="datum.rank + '  ' + datum.title")
+    )
+    rings = results.mark_point(filled=False, size=140, strokeWidth=2, color=ORANGE, opacity=1)
+    number = {"fontSize": 12, "fontWeight": 700, "dx": 9, "dy": -6}
+    listed = {
+        "fontSize": 13,
+        "fontWeight": 600,
+        "dy": alt.expr(f"{LINE} * datum.rank"),
+        "limit": 330,
+    }
+    corner = {"x": alt.value(6), "y": alt.value(0)}
+    return [rings] + [
+        results.mark_text(style=style, align="left", **mark).encode(**encoding)
+        for style in ("halo", "text")
+        for mark, encoding in ((number, {"text": "rank:Q"}), (listed, {"text": "line:N", **corner}))
+    ]
+
+
+def user_on_map(projection: Projection, rated: I32, recommended: I32) -> Chart:
+    """Where a user's items and their recommendations lie.
 
     Parameters
     ----------
-    layout : Projection
-    watched, listed : int32
-        Codes of movies; those that are not on the map are left out.
+    projection : Projection
+    rated, recommended : int32
+        Indices of items; those that are not on the map are left out.
     """
-    kinds = {"rated": (watched, BLUE, 60), "recommended": (listed, ORANGE, 110)}
-    place = pl.DataFrame({"code": layout.space.codes}).hstack(
-        layout.points.select("title", "genres", "x", "y")
+    groups = {"rated": (rated, BLUE, 60), "recommended": (recommended, ORANGE, 110)}
+    points = projection.points.select("title", "genres", "x", "y").with_columns(
+        index=pl.Series(projection.embeddings.indices)
     )
-    base = alt.Chart(rows(layout.points.select("x", "y"))).encode(*_axes(layout.points))
-    layers: list[alt.Chart] = [base.mark_circle(color=GREY, size=8, opacity=0.3)]
     own = pl.concat(
-        place.filter(pl.col("code").is_in(codes.tolist())).with_columns(
-            kind=pl.lit(kind), size=pl.lit(size)
+        points.filter(pl.col("index").is_in(indices.tolist())).with_columns(
+            group=pl.lit(group), size=pl.lit(size)
         )
-        for kind, (codes, _, size) in kinds.items()
+        for group, (indices, _, size) in groups.items()
     )
-    color = alt.Color("kind:N", title=None).scale(
-        domain=list(kinds), range=[color for _, color, _ in kinds.values()]
+    background = alt.Chart(rows(points.select("x", "y"))).encode(**_plane(points))
+    color = alt.Color("group:N", title=None).scale(
+        domain=list(groups), range=[color for _, color, _ in groups.values()]
     )
-    theirs = alt.Chart(rows(own.drop("code"))).encode(x="x:Q", y="y:Q")
-    layers.append(
-        theirs.mark_circle(opacity=0.85).encode(
-            color=color.legend(orient="top"),
-            size=alt.Size("size:Q", legend=None, scale=None),
-            tooltip=["title:N", "genres:N", "kind:N"],
-        )
+    foreground = alt.Chart(rows(own.drop("index"))).encode(
+        x="x:Q",
+        y="y:Q",
+        color=color.legend(orient="top"),
+        size=alt.Size("size:Q", legend=None, scale=None),
+        tooltip=["title:N", "genres:N", alt.Tooltip("group:N", title=" ")],
     )
-    return framed((alt.layer(*layers)), "Their place on the map", width=WIDTH, height=HEIGHT + 100)
-
-
-def norms(lengths: pl.DataFrame, head: str) -> Chart:
-    """Length of the vectors against popularity: why dot products and cosines differ.
-
-    Parameters
-    ----------
-    lengths : polars.DataFrame
-        From `matinee.explore.vector_lengths`.
-    head : {"rating", "ranking"}
-        Whose.
-    """
-    together = lengths.select(pl.corr("ratings", "length", method="spearman")).item()
-    known = together is not None and np.isfinite(together)
-    base = alt.Chart(rows(lengths)).encode(
-        x=alt.X("ratings:Q", title="training ratings, logarithmic")
-        .scale(type="log", nice=False)
-        .axis(format=",d", tickCount=5, grid=False),
-        y=alt.Y("length:Q", title=f"length of the vector ({HEAD_TITLES[head]})"),
-    )
-    dots = base.mark_circle(color=BLUE, opacity=0.35, size=16).encode(
-        tooltip=[
-            "title:N",
-            alt.Tooltip("ratings:Q", format=","),
-            alt.Tooltip("length:Q", format=".2f"),
-        ]
-    )
-    step = (pl.col("ratings").log() / np.log(TREND)).floor()
-    means = lengths.group_by(step=step).agg(pl.col("ratings", "length").mean()).sort("step")
-    trend = base.properties(data=rows(means.drop("step"))).mark_line(color=ORANGE, size=2.5)
     return framed(
-        dots + trend,
-        f"Popularity and length of the vectors, {HEAD_TITLES[head]}",
-        f"Rank correlation {together:.2f}." if known else "",
-        "Dot products favour long vectors,",
-        "cosines compare directions only. Orange: means.",
+        background.mark_circle(color=GREY, size=8, opacity=0.3)
+        + foreground.mark_circle(opacity=0.85),
+        "Their place on the map",
+        height=HEIGHT + 100,
     )
 
 
-def _drawn(points: pl.DataFrame) -> pl.DataFrame:
-    """What the map shows of each movie; genres beyond the colours there are share one."""
-    common = _by_number(points["genre"])
-    if len(common) > len(COLORS):
-        rare = common[len(COLORS) - 1 :]
+def _map_data(points: pl.DataFrame) -> pl.DataFrame:
+    """What the map shows of each item; genres beyond the available colours become one.
+
+    `label` is 1 for titles on maps of any width, 2 for those on wide maps only.
+    """
+    frequent = _by_frequency(points["genre"])
+    if len(frequent) > len(COLORS):
+        rare = frequent[len(COLORS) - 1 :]
         points = points.with_columns(
-            genre=pl.when(pl.col("genre").is_in(rare)).then(pl.lit(OTHER)).otherwise("genre")
+            genre=pl.when(pl.col("genre").is_in(rare)).then(pl.lit(OTHER_GENRES)).otherwise("genre")
         )
-    places = points.select("x", "y").to_numpy()
+    plane = points.select("x", "y").to_numpy()
     label = np.zeros(len(points), np.int64)
-    few = _labelled(places, NON_HYPERPARAMETERS * NARROW_APART, [])
-    label[_labelled(places, NON_HYPERPARAMETERS, few)] = 2
-    label[few] = 1
+    on_any_map = _titled(plane, TITLE_SPACING * NARROW_SPACING, [])
+    label[_titled(plane, TITLE_SPACING, on_any_map)] = 2
+    label[on_any_map] = 1
     return points.drop("item_id").with_columns(label=pl.Series(label))
 
 
-def _labelled(places: F64, apart: F64, chosen: list[int]) -> list[int]:
-    """The best known movies whose titles keep clear of those chosen before, and these."""
+def _titled(plane: F64, spacing: F64, chosen: list[int]) -> list[int]:
+    """`chosen` and the most rated items whose titles keep clear of one another."""
     chosen = list(chosen)
-    for row, place in enumerate(places[:KNOWN]):
-        away = np.abs(places[chosen] - place)
-        if len(chosen) < LABELLED and (away > apart).any(axis=1).all():
+    for row, point in enumerate(plane[:TITLE_CANDIDATES]):
+        distance = np.abs(plane[chosen] - point)
+        if len(chosen) < MAX_TITLES and (distance > spacing).any(axis=1).all():
             chosen.append(row)
     return chosen
 
 
-def _by_number(names: pl.Series) -> list[str]:
-    """Names, the most frequent first; by the alphabet, where they are as frequent."""
+def _by_frequency(names: pl.Series) -> list[str]:
+    """Names, the most frequent first, else alphabetically."""
     counted = names.value_counts()
     return counted.sort("count", names.name, descending=[True, False])[names.name].to_list()
 
 
-def _axes(places: pl.DataFrame) -> tuple[alt.X, alt.Y]:
-    """Places on a map have no unit, so no axis; titles find room beside the outermost points."""
+def _plane(points: pl.DataFrame) -> dict[str, alt.X | alt.Y]:
+    """Encoding of positions, which have no unit and so no axis; the outer titles find room."""
 
-    def around(name: str) -> alt.Scale:
-        ends = places[name].to_numpy()
-        room = MARGIN * (ends.max() - ends.min())
-        return alt.Scale(domain=[float(ends.min() - room), float(ends.max() + room)])
+    def scale(name: str) -> alt.Scale:
+        values = points[name].to_numpy()
+        margin = MARGIN * (values.max() - values.min())
+        return alt.Scale(domain=[float(values.min() - margin), float(values.max() + margin)])
 
-    return (
-        alt.X("x:Q", axis=None, scale=around("x")),
-        alt.Y("y:Q", axis=None, scale=around("y")),
-    )
+    return {
+        "x": alt.X("x:Q", axis=None, scale=scale("x")),
+        "y": alt.Y("y:Q", axis=None, scale=scale("y")),
+    }
 
 
-def _coloured(data: pl.DataFrame, color: str) -> Any:
+def _map_color(data: pl.DataFrame, color: str) -> Any:
     """What gives points their colour; those without a year are grey."""
     if color == "year":
         if data["year"].null_count() == len(data):
@@ -269,134 +269,161 @@ def _coloured(data: pl.DataFrame, color: str) -> Any:
         years = alt.Color("year:Q", title="year").scale(scheme="viridis").legend(format="d")
         return alt.when("isValid(datum.year)").then(years).otherwise(alt.value(GREY))
     if color == "rating":
-        return alt.Color("stars:Q", title="mean stars").scale(scheme="redyellowblue")
+        return alt.Color("mean_rating:Q", title="mean rating").scale(scheme="redyellowblue")
     if color == "genre":
-        names = _by_number(data["genre"])
+        names = _by_frequency(data["genre"])
     else:  # a cluster's name begins with its number
         names = sorted(data["cluster"].unique(), key=lambda name: int(name.split()[0]))
     return alt.Color(f"{color}:N", title=color).scale(in_order(names)).legend(symbolOpacity=1)
 
 
-ROW = 20
-MOST_LIFT = 8.0  # colours go no further
+def norms(table: pl.DataFrame, head: str) -> Chart:
+    """Norms of the item factors against popularity: why dot products and cosines differ.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        From `matinee.analysis.embedding_norms`.
+    head : {"rating", "ranking"}
+        Whose.
+    """
+    correlation = table.select(pl.corr("n_ratings", "norm", method="spearman")).item()
+    defined = correlation is not None and np.isfinite(correlation)
+    base = alt.Chart(rows(table)).encode(
+        x=alt.X("n_ratings:Q", title="training ratings (log scale)")
+        .scale(type="log", nice=False)
+        .axis(format=",d", tickCount=5, grid=False),
+        y=alt.Y("norm:Q", title=f"norm of the {head} factors"),
+    )
+    dots = base.mark_circle(color=BLUE, opacity=0.35, size=16).encode(
+        tooltip=[
+            "title:N",
+            alt.Tooltip("n_ratings:Q", title="ratings", format=","),
+            alt.Tooltip("norm:Q", format=".2f"),
+        ]
+    )
+    step = (pl.col("n_ratings").log() / np.log(TREND_RATIO)).floor()
+    means = table.group_by(step=step).agg(pl.col("n_ratings", "norm").mean()).sort("step")
+    trend = base.properties(data=rows(means.drop("step"))).mark_line(color=ORANGE, size=2.5)
+    return framed(
+        dots + trend,
+        f"Popularity and norm of the {head} factors",
+        f"Rank correlation {correlation:.2f}." if defined else "",
+        "Dot products favour large norms; cosines compare directions only. Orange: means.",
+    )
 
 
 def silhouettes(clusters: Clusters) -> Chart:
     """The silhouette of every number of clusters that was tried."""
-    tried = clusters.silhouettes
-    base = alt.Chart(rows(tried)).encode(
+    base = alt.Chart(rows(clusters.silhouettes)).encode(
         x=alt.X("k:Q", title="clusters").axis(tickMinStep=1, format="d", grid=False),
-        y=alt.Y("silhouette:Q", title="silhouette, -1 to 1").scale(zero=False),
+        y=alt.Y("silhouette:Q", title="silhouette (-1 to 1)").scale(zero=False),
         tooltip=["k:Q", alt.Tooltip("silhouette:Q", format=".3f")],
     )
     chosen = base.transform_filter(alt.datum.k == clusters.table.height)
     return framed(
         base.mark_line(color=BLUE, point=alt.OverlayMarkDef(color=BLUE, size=40))
         + chosen.mark_circle(color=ORANGE, size=130, opacity=1),
-        "How many clusters",
+        "Number of clusters",
         "Silhouette: how much nearer members are to one another than to the next cluster.",
+        "Orange: the chosen number.",
     )
 
 
 def cluster_lifts(clusters: Clusters) -> Chart:
     """What each cluster has more and less of, genre by genre."""
-    of = clusters.space.of
-    held = "ratings" if of == "users" else "items"
-    names = [f"{at + 1} {name}" for at, name in enumerate(clusters.names)]
+    noun = clusters.embeddings.noun
+    counted = "ratings" if clusters.embeddings.of == "users" else f"{noun}s"
     data = (
         clusters.traits.filter(pl.col("kind") == "genre", pl.col("share_of_all") > 0)
         .with_columns(
-            pl.col("cluster").replace_strict(dict(enumerate(names)), return_dtype=pl.String),
-            shown=pl.col("lift").clip(1 / MOST_LIFT, MOST_LIFT).log(2),
+            pl.col("cluster").replace_strict(
+                dict(enumerate(clusters.titles, 1)), return_dtype=pl.String
+            ),
+            log2_lift=pl.col("lift").clip(1 / MAX_LIFT, MAX_LIFT).log(2),
         )
-        .select("cluster", "trait", "share", "share_of_all", "lift", "shown")
+        .select("cluster", "trait", "share", "share_of_all", "lift", "log2_lift")
     )
     label = "datum.value < 0 ? '1/' + pow(2, -datum.value) : pow(2, datum.value) + 'x'"
+    genres = sorted(data["trait"].unique())
     return framed(
         alt.Chart(rows(data))
         .mark_rect()
         .encode(
-            x=alt.X("cluster:N", title=None, sort=names).axis(
-                labelAngle=-40, grid=False, labelLimit=150
-            ),
-            y=alt.Y("trait:N", title=None).axis(grid=False),
-            color=alt.Color("shown:Q", title="lift")
+            x=alt.X("cluster:N", **heatmap_axis(clusters.titles, labelAngle=-40, labelLimit=150)),
+            y=alt.Y("trait:N", **heatmap_axis(genres)),
+            color=alt.Color("log2_lift:Q", title="lift")
             .scale(scheme="blueorange", domain=[-3, 3], domainMid=0)
             .legend(labelExpr=label, values=[-3, -2, -1, 0, 1, 2, 3]),
             tooltip=[
                 alt.Tooltip("cluster:N"),
                 alt.Tooltip("trait:N", title="genre"),
-                alt.Tooltip("share:Q", title=f"of its {held}", format=".1%"),
-                alt.Tooltip("share_of_all:Q", title=f"of all {held}", format=".1%"),
+                alt.Tooltip("share:Q", title=f"of its {counted}", format=".1%"),
+                alt.Tooltip("share_of_all:Q", title=f"of all {counted}", format=".1%"),
                 alt.Tooltip("lift:Q", format=".2f"),
             ],
         ),
-        f"What clusters of {of} have more of",
-        f"Part of the cluster's {held} over part of all, by the vectors of the "
-        f"{HEAD_TITLES[clusters.space.head]}.",
-        width=WIDTH,
-        height=ROW * max(3, data["trait"].n_unique()),
+        f"Genres of the {noun} clusters",
+        f"Lift: share of the cluster's {counted} over the share of all {counted}.",
+        height=ROW * max(3, len(genres)),
     )
 
 
-def genre_positions(dimensions: EmbeddingAxes) -> Chart:
-    """Where the movies of each genre lie on the axes, on average."""
-    data = dimensions.genre_positions
-    first = data.filter(pl.col("axis") == 1).sort("position")["genre"].to_list()
-    end = max(1e-9, data.select(pl.col("position").abs().max()).item() or 0.0)
+def genre_positions(axes: EmbeddingAxes) -> Chart:
+    """Where the items of each genre lie on the axes, on average."""
+    data = axes.genre_positions
+    genres = data.filter(pl.col("axis") == 1).sort("position")["genre"].to_list()
+    limit = max(1e-9, data.select(pl.col("position").abs().max()).item() or 0.0)
     return framed(
         alt.Chart(rows(data))
         .mark_rect()
         .encode(
-            x=alt.X("axis:O", title="axis, the widest first").axis(labelAngle=0),
-            y=alt.Y("genre:N", title=None, sort=first),
+            x=alt.X("axis:O", title="axis, widest first").axis(labelAngle=0),
+            y=alt.Y("genre:N", **heatmap_axis(genres)),
             color=alt.Color("position:Q", title="position")
-            .scale(scheme="purpleorange", domain=[-end, end], domainMid=0)
+            .scale(scheme="purpleorange", domain=[-limit, limit], domainMid=0)
             .legend(format=".1f"),
             tooltip=["genre:N", "axis:O", alt.Tooltip("position:Q", format=".2f")],
         ),
         "Genres on the axes",
-        "Mean position of the genre's movies, in standard deviations "
-        f"({HEAD_TITLES[dimensions.space.head]}, {dimensions.rotation} axes).",
-        width=WIDTH,
-        height=max(80, 20 * len(first)),
+        f"Mean position of the genre's {axes.embeddings.noun}s, in standard deviations "
+        f"({axes.embeddings.head} factors, {axes.rotation} axes).",
+        height=max(80, ROW * len(genres)),
     )
 
 
-def genre_likeness(dimensions: EmbeddingAxes) -> Chart:
-    """Which genres lie close: cosines of their mean vectors."""
-    data = dimensions.genre_likeness
-    names = _chained(data)
-    axis = alt.Axis(labelAngle=-45)
+def genre_similarity(axes: EmbeddingAxes) -> Chart:
+    """Cosines between the mean factors of genres."""
+    data = axes.genre_similarity
+    genres = _chain(data)
     return framed(
         alt.Chart(rows(data))
         .mark_rect()
         .encode(
-            x=alt.X("other:N", title=None, sort=names, axis=axis),
-            y=alt.Y("genre:N", title=None, sort=names),
+            x=alt.X("other:N", **heatmap_axis(genres, labelAngle=-45)),
+            y=alt.Y("genre:N", **heatmap_axis(genres)),
             color=alt.Color("cosine:Q", title="cosine")
             .scale(scheme="purpleorange", domain=[-1, 1], domainMid=0)
             .legend(format=".1f"),
             tooltip=["genre:N", "other:N", alt.Tooltip("cosine:Q", format=".2f")],
         ),
-        "Which genres lie close",
-        "Cosine of the genres' mean vectors, as differences from the average movie "
-        f"({HEAD_TITLES[dimensions.space.head]}).",
-        width=WIDTH,
-        height=max(HEIGHT, 20 * len(names)),
+        "Similarity of genres",
+        "Cosine of the genres' mean factors, as differences from the average "
+        f"{axes.embeddings.noun} ({axes.embeddings.head} factors).",
+        height=max(HEIGHT, ROW * len(genres)),
     )
 
 
-def _chained(likeness: pl.DataFrame) -> list[str]:
-    """Genres in an order in which neighbours are alike: each time the nearest one not yet named."""
-    names = likeness["genre"].unique(maintain_order=True).to_list()
-    cosines = likeness["cosine"].to_numpy().reshape(len(names), len(names)).copy()
-    if not names:
+def _chain(similarity: pl.DataFrame) -> list[str]:
+    """Genres in an order in which each is followed by the most similar of those left."""
+    genres = similarity["genre"].unique(maintain_order=True).to_list()
+    cosines = similarity["cosine"].to_numpy().reshape(len(genres), len(genres)).copy()
+    if not genres:
         return []
-    here = int(cosines.sum(axis=1).argmin())  # an outlier makes a good end of a chain
-    order = [here]
-    while len(order) < len(names):
-        cosines[:, here] = -np.inf
-        here = int(cosines[here].argmax())
-        order.append(here)
-    return [names[at] for at in order]
+    current = int(cosines.sum(axis=1).argmin())  # an outlier makes a good end of a chain
+    order = [current]
+    while len(order) < len(genres):
+        cosines[:, current] = -np.inf
+        current = int(cosines[current].argmax())
+        order.append(current)
+    return [genres[row] for row in order]

@@ -3,108 +3,108 @@
 import altair as alt
 import polars as pl
 
-from matinee.models.recommender import COMPONENT_LABELS
-from matinee.plots.theme import BLUE, GREY, ORANGE, WIDTH, Chart, framed, rows
+from matinee.models.recommender import PART_NAMES
+from matinee.plots.theme import BLUE, GREY, ORANGE, ROW, Chart, framed, rows
 
-ROW = 21
-KINDS = {"genre": "genres", "years": "decades", "popularity": "how well known"}
+TITLES = {"genre": "genres", "decade": "decades", "popularity": "popularity"}
+USER, AVERAGE = "this user", "the average user"
 
 
-def taste_chart(genre_profile: pl.DataFrame, kind: str = "genre") -> Chart:
+def taste_chart(profile: pl.DataFrame, kind: str = "genre") -> Chart:
     """What a user watches, beside the average user.
 
     Parameters
     ----------
-    genre_profile : polars.DataFrame
-        From `matinee.explore.genre_profile`.
-    kind : {"genre", "years", "popularity"}
+    profile : polars.DataFrame
+        From `matinee.analysis.genre_profile`.
+    kind : {"genre", "decade", "popularity"}
     """
-    data = genre_profile.filter(pl.col("kind") == kind)
+    data = profile.filter(pl.col("kind") == kind)
     if kind == "genre":
         data = data.sort(pl.max_horizontal("share", "share_of_all"), descending=True)
     names = data["trait"].to_list()
-    both = data.unpivot(
-        ["share", "share_of_all"], index=["trait", "rating", "stars_of_all"], variable_name="who"
-    ).with_columns(
-        pl.col("who").replace({"share": "this user", "share_of_all": "the average user"}),
-        values=pl.when(pl.col("who") == "share").then("rating").otherwise("stars_of_all"),
+    both = pl.concat(
+        data.select("trait", share=share, mean_rating=rating, who=pl.lit(who))
+        for who, share, rating in (
+            (USER, "share", "mean_rating"),
+            (AVERAGE, "share_of_all", "mean_rating_of_all"),
+        )
     )
     y = alt.Y("trait:N", title=None, sort=names)
-    x = alt.X("value:Q", title="part of their ratings").axis(format="%", tickCount=5)
     lines = alt.Chart(rows(data)).mark_rule(color=GREY, size=2)
-    dots = alt.Chart(rows(both.drop("stars_of_all"))).mark_circle(size=90, opacity=1)
+    dots = alt.Chart(rows(both)).mark_circle(size=90, opacity=1)
     return framed(
         lines.encode(x=alt.X("share:Q"), x2="share_of_all:Q", y=y)
         + dots.encode(
-            x=x,
+            x=alt.X("share:Q", title="share of ratings").axis(format="%", tickCount=5),
             y=y,
             color=alt.Color("who:N", title=None)
-            .scale(domain=["this user", "the average user"], range=[ORANGE, BLUE])
+            .scale(domain=[USER, AVERAGE], range=[ORANGE, BLUE])
             .legend(orient="top"),
             tooltip=[
                 alt.Tooltip("trait:N", title=kind),
-                "who:N",
-                alt.Tooltip("value:Q", title="of their ratings", format=".1%"),
-                alt.Tooltip("stars:Q", title="mean stars given", format=".2f"),
+                alt.Tooltip("who:N", title=" "),
+                alt.Tooltip("share:Q", title="share of ratings", format=".1%"),
+                alt.Tooltip("mean_rating:Q", title="mean rating", format=".2f"),
             ],
         ),
-        f"What they watch: {KINDS[kind]}",
-        width=WIDTH,
+        f"What they watch: {TITLES[kind]}",
         height=max(80, ROW * len(names)),
     )
 
 
-def explanation_chart(parts: pl.DataFrame, title: str, head: str, most: int = 10) -> Chart:
-    """What the score of a movie is made of.
+def explanation_chart(
+    explanation: pl.DataFrame, title: str, head: str, max_ratings: int = 10
+) -> Chart:
+    """What the score of an item is made of.
 
     Parameters
     ----------
-    parts : polars.DataFrame
+    explanation : polars.DataFrame
         From `Recommender.explain`.
     title : str
-        Of the movie.
+        Of the item.
     head : {"ranking", "rating"}
-        Whose score; of stars, the mean is left out, for it would dwarf the rest.
-    most : int
-        Ratings shown one by one; a line tells what the rest add.
+        Whose score; the global mean of ratings is left out, for it would dwarf the rest.
+    max_ratings : int
+        Ratings shown one by one, the largest contributions first; a line has the sum of the others.
     """
-    rated = pl.col("component") == "rating"
-    general = parts.filter(~rated & (pl.col("component") != "global_mean")).select(
-        what=pl.col("component").replace(COMPONENT_LABELS),
-        values=pl.lit(None, pl.Float64),
-        adds="contribution",
+    is_rating = pl.col("part") == "rating"
+    general = explanation.filter(~is_rating & (pl.col("part") != "mean")).select(
+        label=pl.col("part").replace(PART_NAMES[head]),
+        rating=pl.lit(None, pl.Float64),
+        contribution="contribution",
     )
-    ratings = parts.filter(rated).select(
-        what=_told_apart(), values=pl.col("rating").cast(pl.Float64), adds="contribution"
+    ratings = explanation.filter(is_rating).select(
+        label=_unique_titles(),
+        rating=pl.col("rating").cast(pl.Float64),
+        contribution="contribution",
     )
-    rest = ratings.slice(most)
-    data = pl.concat([general, ratings.head(most)])
+    rest = ratings.slice(max_ratings)
+    data = pl.concat([general, ratings.head(max_ratings)])
+    of = "predicted rating" if head == "rating" else "score"
     return framed(
         alt.Chart(rows(data))
         .mark_bar(cornerRadiusEnd=2)
         .encode(
-            x=alt.X(
-                "adds:Q", title="adds to the " + ("rating" if head == "rating" else "score")
-            ).axis(tickCount=5),
-            y=alt.Y("what:N", title=None, sort=data["what"].to_list()).axis(labelLimit=230),
-            color=alt.condition(alt.datum.adds > 0, alt.value(BLUE), alt.value(ORANGE)),
+            x=alt.X("contribution:Q", title=f"contribution to the {of}").axis(tickCount=5),
+            y=alt.Y("label:N", title=None, sort=data["label"].to_list()).axis(labelLimit=230),
+            color=alt.condition(alt.datum.contribution > 0, alt.value(BLUE), alt.value(ORANGE)),
             tooltip=[
-                alt.Tooltip("what:N", title="because of"),
-                alt.Tooltip("stars:Q", title="their stars"),
-                alt.Tooltip("adds:Q", format="+.3f"),
+                alt.Tooltip("label:N", title="because of"),
+                alt.Tooltip("rating:Q", title="their rating"),
+                alt.Tooltip("contribution:Q", format="+.3f"),
             ],
         ),
         f"Why {title}",
-        f"And {rest.height:,} more ratings, together {rest['adds'].sum():+.3f}."
+        f"And {rest.height:,} more ratings, {rest['contribution'].sum():+.3f} together."
         if rest.height
         else "",
-        width=WIDTH,
         height=max(60, ROW * len(data)),
     )
 
 
-def _told_apart() -> pl.Expr:
-    """Titles, with the id where several movies have the same."""
-    twice = pl.col("title").is_duplicated()
-    longer = pl.format("{} [{}]", "title", "item_id")
-    return pl.when(twice).then(longer).otherwise("title")
+def _unique_titles() -> pl.Expr:
+    """Titles, with the id where several items have the same."""
+    with_id = pl.format("{} [{}]", "title", "item_id")
+    return pl.when(pl.col("title").is_duplicated()).then(with_id).otherwise("title")

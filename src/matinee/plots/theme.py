@@ -1,4 +1,4 @@
-"""How charts look here."""
+"""Colours, sizes and the frame that all charts share, on light and dark pages."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +9,7 @@ import polars as pl
 Chart = alt.Chart | alt.LayerChart
 
 WIDTH, HEIGHT = 460, 280  # pixels, of a chart that stands alone
+ROW = 20  # pixels of a bar or a cell in a list of names
 BLUE, ORANGE, GREY, RED = "#3f74b5", "#e0803c", "#98a1ae", "#c8504b"
 LIGHT = ("#ffffff", "#1d232e", "#5b6574", "#e3e6eb")
 DARK = ("#181c24", "#e9ecf2", "#a9b2c0", "#363d4b")
@@ -22,8 +23,15 @@ COLORS = (
 
 
 def theme(dark: bool = False) -> dict[str, Any]:
-    """The configuration of Vega-Lite that all charts are drawn with, on a light or dark page."""
+    """The Vega-Lite configuration of all charts, for a light or a dark page."""
     page, ink, muted, line = DARK if dark else LIGHT
+    text = {
+        "labelColor": muted,
+        "titleColor": muted,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    }
     return {
         "background": page,
         "font": "sans-serif",
@@ -40,11 +48,7 @@ def theme(dark: bool = False) -> dict[str, Any]:
         },
         "view": {"stroke": None},
         "axis": {
-            "labelColor": muted,
-            "titleColor": muted,
-            "labelFontSize": 12,
-            "titleFontSize": 12,
-            "titleFontWeight": "normal",
+            **text,
             "titlePadding": 8,
             "gridColor": line,
             "domain": False,
@@ -52,16 +56,9 @@ def theme(dark: bool = False) -> dict[str, Any]:
             "labelLimit": 180,
             "labelSeparation": 6,
         },
-        "legend": {
-            "labelColor": muted,
-            "titleColor": muted,
-            "labelFontSize": 12,
-            "titleFontSize": 12,
-            "titleFontWeight": "normal",
-            "labelLimit": 200,
-        },
+        "legend": {**text, "labelLimit": 200},
         "text": {"color": ink, "fontSize": 11},
-        # letters on points: the page shines through around them
+        # titles on points: the page shines through around them
         "style": {"halo": {"stroke": page, "strokeWidth": 3, "strokeJoin": "round"}},
         "rule": {"color": muted},
     }
@@ -84,8 +81,8 @@ def rows(frame: pl.DataFrame) -> dict[str, Any]:
 def framed(chart: Any, title: str, *lines: str, width: int = WIDTH, height: int = HEIGHT) -> Chart:
     """A chart with its title, lines below it that say how to read it, and a size in pixels."""
     heading = alt.TitleParams(title, subtitle=[line for line in lines if line])
-    drawn: Chart = chart.properties(title=heading, width=width, height=height)
-    return drawn
+    chart_in_frame: Chart = chart.properties(title=heading, width=width, height=height)
+    return chart_in_frame
 
 
 def in_order(names: Sequence[str]) -> alt.Scale:
@@ -93,3 +90,23 @@ def in_order(names: Sequence[str]) -> alt.Scale:
     return alt.Scale(
         domain=list(names), range=[COLORS[at % len(COLORS)] for at in range(len(names))]
     )
+
+
+def heatmap_axis(names: Sequence[str], **axis: Any) -> dict[str, Any]:
+    """Encoding of named rows or columns of cells, in this order and without a title."""
+    return {"title": None, "sort": list(names), "axis": alt.Axis(grid=False, **axis)}
+
+
+INTERVAL = {"value": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64}
+"""Columns of a chart of intervals, beside those of what has them."""
+
+
+def interval_chart(
+    data: pl.DataFrame, axis: alt.X | alt.Y, tooltip: Sequence[alt.Tooltip], **encoding: Any
+) -> alt.LayerChart:
+    """A dot at each value and a line over its interval; `axis` is that of the column `value`."""
+    base = alt.Chart(rows(data)).encode(**encoding)
+    channel = "x" if isinstance(axis, alt.X) else "y"
+    dots = base.mark_circle(size=100, opacity=1).encode(**{channel: axis}, tooltip=list(tooltip))
+    lines = base.mark_rule(size=2).encode(**{channel: "ci_low:Q", f"{channel}2": "ci_high:Q"})
+    return lines + dots

@@ -1,6 +1,7 @@
-"""The course of a training, or of several, as pictures."""
+"""Training curves of one run or of several."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import altair as alt
 import polars as pl
@@ -9,20 +10,19 @@ from matinee.errors import SettingError
 from matinee.models.recommender import Recommender
 from matinee.plots.theme import BLUE, GREY, ORANGE, RED, Chart, framed, in_order, rows
 
-KINDS = {"loss": GREY, "training": BLUE, "validation": "#4a9c5d", "test": RED}
+SERIES = {"loss": GREY, "training": BLUE, "validation": "#4a9c5d", "test": RED}
 """Curves and their colours."""
 DASHES = {"loss": [1, 0], "training": [6, 3], "validation": [2, 2], "test": [1, 0]}
 """The same curves by dashes, where colours tell runs apart."""
-KIND_OF = {"loss": "loss", "train": "training", "validation": "validation", "test": "test"}
-"""The same by how columns of a history begin."""
-UNITS = {"loss": "loss", "rmse": "RMSE, stars", "hit_rate": "hit rate@10 of 100"}
-"""Axes by how columns end."""
-TITLES = {"loss": "loss", "rmse": "error", "hit_rate": "hit rate"}
-HEADS = {"rating": "Stars", "ranking": "Lists"}
+PREFIXES = {"": "loss", "loss": "loss", "train": "training"}
+"""Curves by how columns of a history begin, where they have another name."""
+METRICS = {"loss": ("loss", "loss"), "rmse": ("error", "RMSE"),
+           "hit_rate": ("hit rate", "HR@10 (100 candidates)")}  # fmt: skip
+"""Title and axis by how columns of a history end."""
 PANEL_WIDTH, PANEL_HEIGHT = 360, 250
-EXACT = "The last one of ALS solves users exactly."
-OWN_LOSS = "Each under its own settings and ratings: under others, it is another measure."
-FEW = 30  # steps, whose points are drawn
+EXACT = "The last iteration of ALS solves users exactly."
+OWN_LOSS = "Losses of other settings or other ratings are not comparable."
+MAX_POINTS = 30  # steps; longer curves have no points
 
 Runs = Recommender | Mapping[str, Recommender]
 
@@ -53,36 +53,36 @@ def training_curves(runs: Runs) -> alt.ConcatChart:
     >>> train, test = data.split("random", test_fraction=0.1)
     >>> model = matinee.ALS(factors=4, iterations=3).fit(train, test=test)
     >>> [panel.title.text for panel in training_curves(model).concat]
-    ['Stars: loss', 'Stars: error', 'Stars: time per iteration']
+    ['Rating head: loss', 'Rating head: error', 'Rating head: time per iteration']
     """
-    panels: alt.ConcatChart = alt.concat(*training_panels(runs), columns=2).resolve_scale(
+    curves: alt.ConcatChart = alt.concat(*training_panels(runs), columns=2).resolve_scale(
         color="independent", strokeDash="independent"
     )
-    return panels
+    return curves
 
 
 def training_panels(runs: Runs) -> list[Chart]:
     """The panels of `training_curves`, one by one."""
     panels: list[Chart] = []
-    for head, histories, estimators, step in _trainings(runs):
-        for ending, unit in UNITS.items():
-            curves = _curves(histories, ending)
+    for head, histories, estimators, step in _histories(runs):
+        for suffix, (name, unit) in METRICS.items():
+            curves = _curves(histories, suffix)
             if curves.height:
-                panels.append(_panel(curves, f"{HEADS[head]}: {TITLES[ending]}", step, unit))
+                panels.append(_panel(curves, f"{head}: {name}", step, unit))
         times = _times(histories)
         if times.height:
             exact = EXACT if "ALS" in estimators else ""
-            panels.append(_panel(times, f"{HEADS[head]}: time per {step}", step, "seconds", exact))
+            panels.append(_panel(times, f"{head}: time per {step}", step, "seconds", exact))
     if not panels:
-        raise SettingError("The model keeps no history of a training in steps.")
+        raise SettingError("The model has no training history: it was solved in one step.")
     return panels
 
 
 def training_curves_by_run(runs: Mapping[str, Recommender]) -> list[Chart]:
-    """The same for comparing runs: a panel for each figure, in which colours tell runs apart.
+    """Training curves to compare runs: a panel for each metric and set, a colour for each run.
 
-    The loss is left out where recipes differ, for then it is not the same quantity, and so is the
-    time of a step.
+    The loss is left out where estimators differ, for then it is not the same quantity, and so is
+    the time of a step.
 
     Examples
     --------
@@ -93,67 +93,68 @@ def training_curves_by_run(runs: Mapping[str, Recommender]) -> list[Chart]:
     >>> runs = {"als": matinee.ALS(factors=4), "bias": matinee.Bias()}
     >>> models = {name: estimator.fit(train, test=test) for name, estimator in runs.items()}
     >>> [panel.title.text for panel in training_curves_by_run(models)]
-    ['Stars: training error', 'Stars: test error']
+    ['Rating head: training error', 'Rating head: test error']
     """
     panels: list[Chart] = []
-    for head, histories, estimators, step in _trainings(runs):
-        for ending, unit in UNITS.items():
-            curves = _curves(histories, ending)
-            for kind in KINDS if curves.height else ():
-                of_kind = curves.filter(pl.col("kind") == kind)
-                if of_kind.height == 0 or (kind == "loss" and len(estimators) > 1):
+    for head, histories, estimators, step in _histories(runs):
+        for suffix, (name, unit) in METRICS.items():
+            curves = _curves(histories, suffix)
+            for series in SERIES if curves.height else ():
+                own = curves.filter(pl.col("series") == series)
+                if own.height == 0 or (series == "loss" and len(estimators) > 1):
                     continue
-                what = kind if kind == "loss" else f"{kind} {TITLES[ending]}"
-                line = OWN_LOSS if kind == "loss" else ""
-                title = f"{HEADS[head]}: {what}"
-                panels.append(_panel(of_kind, title, step, unit, line, list(runs)))
+                title = "loss" if series == "loss" else f"{series} {name}"
+                line = OWN_LOSS if series == "loss" else ""
+                panels.append(_panel(own, f"{head}: {title}", step, unit, line, list(runs)))
     return panels
 
 
-def _trainings(runs: Runs) -> Iterator[tuple[str, dict[str, pl.DataFrame], set[str], str]]:
-    """Each head that was trained in steps: histories by run, recipes, what a step is called."""
+def _histories(runs: Runs) -> Iterator[tuple[str, dict[str, pl.DataFrame], set[str], str]]:
+    """Each head that was trained in steps: title, histories by run, estimators, name of a step."""
     models = runs if isinstance(runs, Mapping) else {"": runs}
-    for head in HEADS:
-        histories = {
-            name: model.heads[head].history
-            for name, model in models.items()
-            if head in model.heads and model.heads[head].history.height > 1
-        }
-        estimators = [models[name].heads[head].estimator for name in histories]
-        unique = {str(estimator.get("name")) for estimator in estimators}
-        epochs = {"epoch" if "epochs" in estimator else "iteration" for estimator in estimators}
-        if histories:
-            yield head, histories, unique, " or ".join(sorted(epochs, reverse=True))
+    for head in ("rating", "ranking"):
+        heads = {name: model.heads[head] for name, model in models.items() if head in model.heads}
+        heads = {name: part for name, part in heads.items() if part.history.height > 1}
+        configs = [part.estimator for part in heads.values()]
+        steps = {"epoch" if "epochs" in config else "iteration" for config in configs}
+        if heads:
+            yield (
+                f"{head.capitalize()} head",
+                {name: part.history for name, part in heads.items()},
+                {str(config.get("name")) for config in configs},
+                " or ".join(sorted(steps, reverse=True)),
+            )
 
 
-def _curves(histories: Mapping[str, pl.DataFrame], ending: str) -> pl.DataFrame:
-    """Columns `run`, `kind`, `iteration`, `value` of all columns that end like this."""
-    parts = []
+def _curves(histories: Mapping[str, pl.DataFrame], suffix: str) -> pl.DataFrame:
+    """Columns `run`, `series`, `iteration`, `value` of all histories' columns with this suffix."""
+    curves = []
     for run, history in histories.items():
         for column in history.columns:
-            if column.endswith(ending):
-                kind = KIND_OF[column.removesuffix(ending).rstrip("_") or "loss"]
-                parts.append(_curve(run, kind, history, pl.col(column)))
-    return pl.concat(parts).drop_nulls() if parts else pl.DataFrame()
+            if column.endswith(suffix):
+                prefix = column.removesuffix(suffix).rstrip("_")
+                series = PREFIXES.get(prefix, prefix)
+                curves.append(_curve(run, series, history, pl.col(column)))
+    return pl.concat(curves).drop_nulls() if curves else pl.DataFrame()
 
 
 def _times(histories: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """The same for how long each step took, from the seconds since the start."""
-    so_far = pl.col("seconds")
-    parts = [
-        _curve(run, "seconds", history, so_far.diff().fill_null(so_far.first()))
+    elapsed = pl.col("seconds")
+    curves = [
+        _curve(run, "seconds", history, elapsed.diff().fill_null(elapsed.first()))
         for run, history in histories.items()
         if "seconds" in history.columns
     ]
-    return pl.concat(parts) if parts else pl.DataFrame()
+    return pl.concat(curves) if curves else pl.DataFrame()
 
 
-def _curve(run: str, kind: str, history: pl.DataFrame, value: pl.Expr) -> pl.DataFrame:
+def _curve(run: str, series: str, history: pl.DataFrame, value: pl.Expr) -> pl.DataFrame:
     return history.select(
-        pl.lit(run).alias("run"),
-        pl.lit(kind).alias("kind"),
-        pl.col("iteration").cast(pl.Int64),
-        value.cast(pl.Float64).alias("value"),
+        run=pl.lit(run),
+        series=pl.lit(series),
+        iteration=pl.col("iteration").cast(pl.Int64),
+        value=value.cast(pl.Float64),
     )
 
 
@@ -165,47 +166,56 @@ def _panel(
     line: str = "",
     runs: Sequence[str] = (),
 ) -> Chart:
-    """One chart of several curves; of several runs, by colour, and then kinds by dash.
-
-    `runs` are all that have a colour, by default those with a curve.
-    """
+    """One chart of several curves; `runs` are all that have a colour, by default those shown."""
     shown = curves["run"].unique(maintain_order=True).to_list()
     runs = runs or shown
-    kinds = [kind for kind in (*KINDS, "seconds") if kind in curves["kind"].unique()]
-    # one run's in a corner where no curve is
-    corner = alt.Legend(orient="bottom-right" if unit == UNITS["hit_rate"] else "top-right")
-    legend = corner if len(runs) == 1 else alt.Legend(orient="bottom", symbolType="stroke")
+    series = [name for name in (*SERIES, "seconds") if name in curves["series"].unique()]
+    # points would hide the dashes in the legend
+    dots = (len(runs) == 1 or len(series) == 1) and curves["iteration"].n_unique() <= MAX_POINTS
     chart = (
         alt.Chart(rows(curves))
-        # points would hide the dashes in the legend
-        .mark_line(
-            point=(len(runs) == 1 or len(kinds) == 1) and curves["iteration"].n_unique() <= FEW
-        )
+        .mark_line(point=dots)
         .encode(
             x=alt.X("iteration:Q", title=step).axis(tickMinStep=1, format="d", grid=False),
             y=alt.Y("value:Q", title=unit).scale(zero=unit == "seconds").axis(tickCount=5),
             tooltip=[
                 "run:N",
-                "kind:N",
+                alt.Tooltip("series:N", title=" "),
                 alt.Tooltip("iteration:Q", title=step),
                 alt.Tooltip("value:Q", title=unit, format=".4f"),
             ],
+            **(_by_run(runs, shown, series) if len(runs) > 1 else _by_series(series, unit)),
         )
     )
-    if len(runs) > 1:
-        chart = chart.encode(
-            color=alt.Color("run:N", title=None)
-            .scale(in_order(runs))
-            .legend(alt.Legend(orient="bottom", symbolType="stroke", values=shown))
-        )
-        if len(kinds) > 1:
-            dashes = alt.Scale(domain=kinds, range=[DASHES[kind] for kind in kinds])
-            dash = alt.StrokeDash("kind:N", title=None, scale=dashes, legend=legend)
-            chart = chart.encode(strokeDash=dash)
-    elif kinds == ["seconds"]:
-        chart = chart.encode(color=alt.value(ORANGE))
-    else:
-        scale = alt.Scale(domain=kinds, range=[KINDS[kind] for kind in kinds])
-        color = alt.Color("kind:N", title=None, scale=scale)
-        chart = chart.encode(color=color.legend(legend if len(kinds) > 1 else None))
     return framed(chart, title, line, width=PANEL_WIDTH, height=PANEL_HEIGHT)
+
+
+def _by_run(runs: Sequence[str], shown: list[str], series: list[str]) -> dict[str, Any]:
+    """Colours for runs, and dashes for series where there are several."""
+    legend = alt.Legend(orient="bottom", symbolType="stroke", values=shown)
+    encoding: dict[str, Any] = {
+        "color": alt.Color("run:N", title=None, scale=in_order(runs), legend=legend)
+    }
+    if len(series) > 1:
+        encoding["strokeDash"] = alt.StrokeDash(
+            "series:N",
+            title=None,
+            scale=alt.Scale(domain=series, range=[DASHES[name] for name in series]),
+            legend=alt.Legend(orient="bottom", symbolType="stroke"),
+        )
+    return encoding
+
+
+def _by_series(series: list[str], unit: str) -> dict[str, Any]:
+    """Colours for series, with a legend in the corner where no curve is."""
+    if series == ["seconds"]:
+        return {"color": alt.value(ORANGE)}
+    corner = "bottom-right" if unit == METRICS["hit_rate"][1] else "top-right"
+    return {
+        "color": alt.Color(
+            "series:N",
+            title=None,
+            scale=alt.Scale(domain=series, range=[SERIES[name] for name in series]),
+            legend=alt.Legend(orient=corner) if len(series) > 1 else None,
+        )
+    }
