@@ -77,14 +77,14 @@ def describe(
 
     summary = describe_dataset(open_dataset(dataset, columns, scale, duplicates))
     if json:
-        print_json(summary.as_json())
+        print_json(summary.to_dict())
         return
     heading(summary.name)
     say(f"{summary.users:,} users, {summary.items:,} movies, {summary.ratings:,} ratings")
     if summary.rated_items < summary.items:
         say(f"{summary.items - summary.rated_items:,} of the movies have no rating")
     say(
-        f"full matrix {summary.cells:,} cells: {summary.filled:.3%} filled, "
+        f"full matrix {summary.cells:,} cells: {summary.density:.3%} filled, "
         f"sparsity {summary.sparsity:.3%}"
     )
     say(f"stars from {summary.scale}, {summary.mean_rating:.4f} on average")
@@ -94,25 +94,25 @@ def describe(
     say()
     heading("First ratings")
     print_table(
-        summary.first_ratings,
-        {name: name for name in summary.first_ratings.columns},
+        summary.sample_ratings,
+        {name: name for name in summary.sample_ratings.columns},
         {"rating": "g"},
     )
     say()
     heading("First movies")
-    print_table(summary.first_items, {"item_id": "item_id", "title": "title", "genres": "genres"})
+    print_table(summary.sample_items, {"item_id": "item_id", "title": "title", "genres": "genres"})
     say()
     heading("Stars")
-    most = summary.values["ratings"].max()
-    bars = summary.values.with_columns(
-        share=pl.col("ratings") / summary.ratings,
-        bar=pl.col("ratings").map_elements(
+    most = summary.rating_histogram["n_ratings"].max()
+    bars = summary.rating_histogram.with_columns(
+        share=pl.col("n_ratings") / summary.ratings,
+        bar=pl.col("n_ratings").map_elements(
             lambda count: "█" * round(40 * count / most), return_dtype=pl.String
         ),
     )
     print_table(
         bars,
-        {"rating": "rating", "ratings": "ratings", "share": "share", "bar": ""},
+        {"rating": "rating", "n_ratings": "ratings", "share": "share", "bar": ""},
         {"rating": "g", "share": ".1%"},
     )
     say()
@@ -125,7 +125,7 @@ def describe(
     if summary.genres.height:
         say()
         heading("Genres (a movie counts for each of its genres)")
-        headings = {"genre": "genre", "items": "items", "ratings": "ratings"}
+        headings = {"genre": "genre", "n_items": f"{summary.noun}s", "n_ratings": "ratings"}
         print_table(
             summary.genres, {**headings, "mean_rating": "mean stars"}, {"mean_rating": ".2f"}
         )
@@ -162,7 +162,7 @@ def draw_map(
     color: Annotated[
         str,
         typer.Option(
-            metavar="genre|cluster|year|values",
+            metavar="genre|cluster|year|rating",
             help="What colours say; on the page one can change it.",
         ),
     ] = "genre",
@@ -174,21 +174,21 @@ def draw_map(
     """Draw the movies in two dimensions, near where alike: a page to search, or a .png or .svg."""
     from matinee.analysis.projection import project
     from matinee.models.loading import load
-    from matinee.plots.embeddings import READINGS, item_map
+    from matinee.plots.embeddings import MAP_COLORS, item_map
     from matinee.report.document import save_chart
     from matinee.report.run_report import write_map_report
 
     folder = find_run(run)
     place = place_of(out, folder / "map.html", *PICTURES)
-    if color not in READINGS:
-        raise SettingError(f"--color is one of {', '.join(READINGS)}, not {color!r}.")
+    if color not in MAP_COLORS:
+        raise SettingError(f"--color is one of {', '.join(MAP_COLORS)}, not {color!r}.")
     model = load(folder)
     layout = project(model, method, head=head, seed=seed)
     if place.suffix == ".html":
         write_map_report(model, layout, place, color)
     else:
         save_chart(item_map(layout, color), place)
-    items, left_out = len(layout.space), layout.space.left_out
+    items, left_out = len(layout.embeddings), layout.embeddings.left_out
     if json:
         print_json({"map": str(place), "items": items, "left_out": left_out})
         return
@@ -225,17 +225,15 @@ def cluster(
 
         write_clusters_report(found, page)
     if json:
-        print_json({**found.as_json(), "html": str(page) if page else None})
+        print_json({**found.to_dict(), "html": str(page) if page else None})
         return
-    heading(f"{found.table.height} clusters of {len(found.space):,} {of}")
-    table = found.table.with_columns(
-        pl.col("cluster") + 1, pl.col("popular").list.head(2).list.join(", ")
-    )
+    heading(f"{found.table.height} clusters of {len(found.embeddings):,} {of}")
+    table = found.table.with_columns(pl.col("popular").list.head(2).list.join(", "))
     most = "most watched" if of == "items" else "watch more than others"
     print_table(table, {"cluster": "", "name": "more of", "size": of, "popular": most})
     say(
         f"Silhouette {found.silhouette:.2f}, agreement with genres {found.genre_agreement:.2f}, "
-        f"stability over seeds {found.stability:.2f}. {found.space.left_out}"
+        f"stability over seeds {found.stability:.2f}. {found.embeddings.left_out}"
     )
     if page:
         say(f"More in {page}; open it in a browser.")

@@ -247,7 +247,7 @@ def _by_frequency(names: pl.Series) -> list[str]:
     return counted.sort("count", names.name, descending=[True, False])[names.name].to_list()
 
 
-def _plane(points: pl.DataFrame) -> dict[str, alt.X | alt.Y]:
+def _plane(points: pl.DataFrame) -> dict[str, Any]:
     """Encoding of positions, which have no unit and so no axis; the outer titles find room."""
 
     def scale(name: str) -> alt.Scale:

@@ -3,7 +3,7 @@
 import altair as alt
 import polars as pl
 
-from matinee.models.recommender import PART_NAMES
+from matinee.models.recommender import COMPONENT_LABELS
 from matinee.plots.theme import BLUE, GREY, ORANGE, ROW, Chart, framed, rows
 
 TITLES = {"genre": "genres", "decade": "decades", "popularity": "popularity"}
@@ -69,9 +69,9 @@ def explanation_chart(
     max_ratings : int
         Ratings shown one by one, the largest contributions first; a line has the sum of the others.
     """
-    is_rating = pl.col("part") == "rating"
-    general = explanation.filter(~is_rating & (pl.col("part") != "mean")).select(
-        label=pl.col("part").replace(PART_NAMES[head]),
+    is_rating = pl.col("component") == "rating"
+    general = explanation.filter(~is_rating & (pl.col("component") != "global_mean")).select(
+        label=pl.col("component").replace(COMPONENT_LABELS),
         rating=pl.lit(None, pl.Float64),
         contribution="contribution",
     )

@@ -109,4 +109,5 @@ def interval_chart(
     channel = "x" if isinstance(axis, alt.X) else "y"
     dots = base.mark_circle(size=100, opacity=1).encode(**{channel: axis}, tooltip=list(tooltip))
     lines = base.mark_rule(size=2).encode(**{channel: "ci_low:Q", f"{channel}2": "ci_high:Q"})
-    return lines + dots
+    chart: alt.LayerChart = lines + dots
+    return chart

@@ -207,15 +207,17 @@ def _by_run(runs: Sequence[str], shown: list[str], series: list[str]) -> dict[st
 
 
 def _by_series(series: list[str], unit: str) -> dict[str, Any]:
-    """Colours for series, with a legend in the corner where no curve is."""
+    """Colours for series, with a legend in the corner where no curve ends."""
     if series == ["seconds"]:
         return {"color": alt.value(ORANGE)}
-    corner = "bottom-right" if unit == METRICS["hit_rate"][1] else "top-right"
+    rising = unit == METRICS["hit_rate"][1]
     return {
         "color": alt.Color(
             "series:N",
             title=None,
             scale=alt.Scale(domain=series, range=[SERIES[name] for name in series]),
-            legend=alt.Legend(orient=corner) if len(series) > 1 else None,
+            legend=alt.Legend(orient="bottom-right" if rising else "top-right")
+            if len(series) > 1
+            else None,
         )
     }

@@ -1,4 +1,4 @@
-"""A page: sections of text, tables and charts as one self-contained HTML file.
+"""Pages: sections of text, tables and charts as one self-contained HTML file; charts as files.
 
 Titles and names come from files that anybody can edit. They reach the page in two ways only: as
 text that the template escapes, and as JSON in which no tag can end. A policy in the page's head
@@ -29,15 +29,7 @@ HERE = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart, or one of several that one chooses among.
-
-    Parameters
-    ----------
-    charts : mapping of str to altair chart
-        By what to choose; of a single chart the name does not show.
-    wide : bool
-        Whether it takes the whole width of the page.
-    """
+    """A chart, or several with a button for each; the name of a single one does not show."""
 
     charts: Mapping[str, Chart]
     wide: bool = False
@@ -45,17 +37,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under headings.
-
-    Parameters
-    ----------
-    headings : sequence of str
-    rows : sequence of sequences
-        Text, numbers (right-aligned), or lists of text (one below the other).
-    caption : str
-    wide : bool
-        Whether it takes the whole width of the page.
-    """
+    """Rows of text, numbers, or lists of text (one below the other) under headings."""
 
     headings: Sequence[str]
     rows: Sequence[Sequence[Any]]
@@ -86,11 +68,11 @@ class Cards:
     cards: Sequence[Card]
 
 
-class Typed(str):
-    """What one types into a terminal, as it stands."""
+class Command(str):
+    """A command for a terminal, exactly as one types it."""
 
 
-Block = Figure | Table | Facts | Cards | Typed | str
+Block = Figure | Table | Facts | Cards | Command | str
 """What a section is made of; text is a paragraph."""
 
 
@@ -103,7 +85,7 @@ class Section:
 
 
 class Number(str):
-    """Text that is a number: its figures are of one width, and it is never broken."""
+    """A formatted number: its digits have one width, and it is never broken into lines."""
 
 
 def table(
@@ -114,15 +96,14 @@ def table(
     *,
     wide: bool = True,
 ) -> Table:
-    """Some columns of a frame as a table; numbers as `formats` say, else with thousands marked."""
-    formats = formats or {}
+    """Columns of a frame under headings; numbers by `formats`, else with thousands separators."""
 
-    def shown(name: str, value: Any) -> Any:
+    def cell(name: str, value: Any) -> Any:
         if isinstance(value, int | float):
-            return Number(format(value, formats.get(name, ",")))
+            return Number(format(value, (formats or {}).get(name, ",")))
         return "" if value is None else value
 
-    rows = [[shown(name, row[name]) for name in headings] for row in frame.to_dicts()]
+    rows = [[cell(name, row[name]) for name in headings] for row in frame.to_dicts()]
     return Table(list(headings.values()), rows, caption, wide)
 
 
@@ -131,16 +112,13 @@ def figure(chart: Chart, *, wide: bool = False) -> Figure:
     return Figure({"": chart}, wide)
 
 
-def write_page(path: Path, title: str, line: str, sections: Sequence[Section]) -> Path:
-    """Write a page to a file, whole or not at all.
+def terms_of_use(licence: str) -> str:
+    """The line below the title of a page about a dataset."""
+    return f"Terms of use of the data: {licence or 'unknown'}."
 
-    Parameters
-    ----------
-    path : Path
-    title, line : str
-        At its head.
-    sections : sequence of Section
-    """
+
+def write_page(path: Path, title: str, line: str, sections: Sequence[Section]) -> Path:
+    """Write a page to a file, whole or not at all."""
     with new_file(path) as fresh:
         fresh.write_text(render(title, line, sections), encoding="utf-8")
     return path
@@ -156,11 +134,11 @@ def render(title: str, line: str, sections: Sequence[Section]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.tests["number"] = lambda value: isinstance(value, Number)
-    kinds: dict[type, str] = {Figure: "figure", Table: "table", Facts: "facts", Cards: "cards"}
-    kinds |= {Typed: "typed", str: "text"}
-    environment.filters["kind"] = lambda block: kinds[type(block)]
-    drawing = _Drawing()
-    environment.filters["drawn"] = drawing.add
+    names: dict[type, str] = {Figure: "figure", Table: "table", Facts: "facts", Cards: "cards"}
+    names |= {Command: "command", str: "text"}
+    environment.filters["block_type"] = lambda block: names[type(block)]
+    charts = _Charts()
+    environment.filters["add_chart"] = charts.add
     # charts are collected while the body is rendered, and stand below it
     body = environment.get_template("body.html").render(sections=sections)
     library, script = _library(), (HERE / "page.js").read_text(encoding="utf-8")
@@ -173,12 +151,12 @@ def render(title: str, line: str, sections: Sequence[Section]) -> str:
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         library=library,
         script=script,
-        data=_harmless(drawing.as_json()),
+        data=_escaped(charts.to_json()),
         version=version("matinee"),
     )
 
 
-class _Drawing:
+class _Charts:
     """The charts of a page, and their data, each once however many charts show them."""
 
     def __init__(self) -> None:
@@ -186,7 +164,7 @@ class _Drawing:
         self.datasets: dict[str, dict[str, Any]] = {}
 
     def add(self, chart: Chart) -> dict[str, Any]:
-        """Its number, title and lines; the title stands in the page, where it can wrap."""
+        """Its number, and its title and lines, which stand in the page, where they can wrap."""
         spec = chart.to_dict()
         heading = spec.pop("title", "")
         if isinstance(heading, str):
@@ -206,17 +184,17 @@ class _Drawing:
             "height": spec.get("height", HEIGHT),
         }
 
-    def as_json(self) -> str:
+    def to_json(self) -> str:
         """Charts, data and both themes."""
-        everything = {
+        content = {
             "charts": self.charts,
             "datasets": self.datasets,
             "themes": {"light": theme(), "dark": theme(dark=True)},
         }
-        return json.dumps(everything, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _harmless(text: str) -> str:
+def _escaped(text: str) -> str:
     """JSON in which nothing can end a script element or begin a comment."""
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
@@ -224,7 +202,7 @@ def _harmless(text: str) -> str:
 
 
 def _hash(script: str) -> str:
-    """A script as a content security policy names it."""
+    """A script's hash as a content security policy spells it."""
     digest = hashlib.sha256(script.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
@@ -236,12 +214,12 @@ def _library() -> str:
 
 
 FORMATS = (".png", ".svg", ".html")
-TOGETHER: dict[Any, str] = {
+CONCATENATED: dict[Any, str] = {
     alt.ConcatChart: "concat",
     alt.HConcatChart: "hconcat",
     alt.VConcatChart: "vconcat",
 }
-DENSITY = 2  # pixels of a PNG for each of a chart
+SCALE = 2  # pixels of a PNG for each of a chart
 
 
 def save_chart(chart: Any, path: str | Path) -> Path:
@@ -251,35 +229,35 @@ def save_chart(chart: Any, path: str | Path) -> Path:
     ----------
     chart : altair chart
     path : str or Path
-        Its ending says as what: .png, .svg, or .html, a page that needs no network.
+        Its suffix says as what: .png, .svg, or .html, a page that needs no network.
 
     Raises
     ------
     SettingError
-        For another ending.
+        For another suffix.
     """
     path = Path(path)
     if path.suffix not in FORMATS:
-        raise SettingError(f"{path}: a picture ends in {', '.join(FORMATS)}.")
+        raise SettingError(f"{path}: the name of a picture must end in {', '.join(FORMATS)}.")
     if path.suffix == ".html":
         blocks = [figure(panel) for panel in _panels(chart)]
         return write_page(path, path.stem, "", [Section("", blocks)])
     spec = {**chart.to_dict(), "config": theme()}
     with new_file(path) as fresh:
         if path.suffix == ".png":
-            fresh.write_bytes(vl_convert.vegalite_to_png(spec, scale=DENSITY))
+            fresh.write_bytes(vl_convert.vegalite_to_png(spec, scale=SCALE))
         else:
             fresh.write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
     return path
 
 
 def _panels(chart: Any) -> list[Any]:
-    """A chart, or the charts that it puts side by side, each with its own data."""
-    for kind, name in TOGETHER.items():
-        if isinstance(chart, kind):
-            panels = [panel.copy() for panel in getattr(chart, name)]
+    """A chart, or the charts that it concatenates, each with its own data."""
+    for cls, attribute in CONCATENATED.items():
+        if isinstance(chart, cls):
+            panels = [panel.copy() for panel in getattr(chart, attribute)]
             for panel in panels:
                 if panel.data is alt.Undefined:  # altair lifts data that all share
                     panel.data = chart.data
-            return [one for panel in panels for one in _panels(panel)]
+            return [part for panel in panels for part in _panels(panel)]
     return [chart]

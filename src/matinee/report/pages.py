@@ -15,11 +15,11 @@ from matinee.plots.training import training_curves_by_run
 from matinee.plots.tuning import label, optimization_history, parameter_plots
 from matinee.report.document import (
     Block,
+    Command,
     Facts,
     Number,
     Section,
     Table,
-    Typed,
     figure,
     table,
     write_page,
@@ -188,7 +188,7 @@ def _again(found: "TuningResult", command: str | None) -> list[Block]:
     ]
     table = Table(["setting", *(title for title, _ in columns), "searched"], rows, wide=False)
     blocks: list[Block] = [table, *([DEFAULT] if found.space.relative else [])]
-    return [*blocks, "What trains the best again:", Typed(command)] if command else blocks
+    return [*blocks, "What trains the best again:", Command(command)] if command else blocks
 
 
 def _ends(found: "TuningResult") -> str:

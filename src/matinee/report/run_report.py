@@ -18,9 +18,9 @@ from matinee.errors import SettingError
 from matinee.models.recommender import Recommender
 from matinee.report.document import Number, Section, Table, write_page
 from matinee.report.sections import (
+    axes_section,
     clusters_section,
     data_section,
-    dimensions_section,
     map_section,
     neighbours_section,
     quality_sections,
@@ -28,29 +28,28 @@ from matinee.report.sections import (
     user_section,
 )
 
-EXAMPLES = (0.5, 0.9)  # how active the example users are, among all
+EXAMPLE_QUANTILES = (0.5, 0.9)  # of activity: the users shown by default
 VERSIONS = ("matinee", "numpy", "numba", "polars", "scikit-learn", "altair")
-WITHOUT = "The ratings it was trained on were not at hand: data and accuracy are left out."
-ParsedTable = tuple[Dataset, Dataset, Dataset]
+NO_DATA = "The ratings this run was trained on were not found: data and accuracy are left out."
 
 
 def write_report(
     model: Recommender,
     path: str | Path,
-    parts: ParsedTable | None = None,
+    datasets: tuple[Dataset, Dataset, Dataset] | None = None,
     *,
     users: Sequence[Any] | None = None,
 ) -> Path:
-    """Write everything there is to see of a run as one HTML file, which needs no network.
+    """Write all findings about a run as one HTML file, which needs no network.
 
     Parameters
     ----------
     model : Recommender
     path : str or Path
         Of the HTML file.
-    parts : (dataset, train, test), optional
-        What it was trained on, from `matinee.evaluation.load_run_data`; without it, the sections on data
-        and accuracy are left out.
+    datasets : (dataset, train, test), optional
+        From `matinee.experiments.load_run_data`; without them, the sections on data and accuracy
+        are left out.
     users : sequence of ids, optional
         Users to show; by default a typical and an active one.
 
@@ -63,100 +62,103 @@ def write_report(
     UnknownIdError
         For an unknown user.
     """
-    name = str(dict(model.metadata.get("data", {})).get("name", "A model"))
-    estimators = " and ".join(str(head.estimator.get("name")) for head in model.heads.values())
-    users = [typical_user(model, at) for at in EXAMPLES] if users is None else users
+    if users is None:
+        users = [typical_user(model, quantile) for quantile in EXAMPLE_QUANTILES]
     for user in users:
-        model.user_profile(user)  # somebody unknown is told of before the work
+        model.user_profile(user)  # an unknown one is refused before the work
     sections = []
-    if parts:
-        dataset, train, test = parts
-        sections += [data_section(describe(dataset))]
-    sections += [one for one in [training_section(model)] if one]
-    if parts:
-        sections += quality_sections(model, train, test)
+    if datasets:
+        sections.append(data_section(describe(datasets[0])))
+    if training := training_section(model):
+        sections.append(training)
+    if datasets:
+        sections += quality_sections(model, *datasets[1:])
     else:
-        sections.append(Section("Accuracy", [WITHOUT]))
-    layout = None
+        sections.append(Section("Accuracy", [NO_DATA]))
+    projection = None
     if any(head.item_factors is not None for head in model.heads.values()):
-        learned, layout = _learned(model)
+        learned, projection = _embedding_sections(model)
         sections += learned
-    sections += [user_section(model, user, layout) for user in dict.fromkeys(users)]
-    sections.append(_origin(model))
-    line = f"{estimators}, on {name}. Report of {date.today():%d %B %Y}."
-    return write_page(Path(path), f"What was learned from {name}", line, sections)
+    sections += [user_section(model, user, projection) for user in dict.fromkeys(users)]
+    sections.append(_provenance(model))
+    name = str(dict(model.metadata.get("data", {})).get("name", "a model"))
+    estimators = " and ".join(str(head.estimator.get("name")) for head in model.heads.values())
+    line = f"{estimators}, trained on {name}. {date.today():%d %B %Y}."
+    return write_page(Path(path), f"Report on {name}", line, sections)
 
 
 def write_map_report(
-    model: Recommender, layout: Projection, path: str | Path, color: str = "genre"
+    model: Recommender, projection: Projection, path: str | Path, color: str = "genre"
 ) -> Path:
     """Write the page of a map: coloured in several ways, to search and to pick genres from.
 
     Parameters
     ----------
     model : Recommender
-    layout : Projection
+    projection : Projection
     path : str or Path
         Of the HTML file.
     color : {"genre", "cluster", "year", "rating"}
         The colouring it opens with.
     """
-    title = f"{len(layout.space):,} movies on a map"
-    return write_page(Path(path), title, layout.space.left_out, [map_section(model, layout, color)])
+    embeddings = projection.embeddings
+    title = f"Map of {len(embeddings):,} {embeddings.noun}s"
+    section = map_section(model, projection, color)
+    return write_page(Path(path), title, embeddings.left_out, [section])
 
 
 def write_clusters_report(clusters: Clusters, path: str | Path) -> Path:
     """Write the page of clusters."""
-    title = f"{clusters.table.height} clusters of {clusters.space.of}"
-    return write_page(Path(path), title, clusters.space.left_out, [clusters_section(clusters)])
+    title = f"{clusters.table.height} clusters of {clusters.embeddings.noun}s"
+    section = clusters_section(clusters)
+    return write_page(Path(path), title, clusters.embeddings.left_out, [section])
 
 
-def _learned(model: Recommender) -> tuple[list[Section], Projection | None]:
-    """What vectors show, and the map; of tiny data, what they do not allow is said instead."""
-    layout = None
+def _embedding_sections(model: Recommender) -> tuple[list[Section], Projection | None]:
+    """Sections on the embeddings, and the map; what tiny data do not allow is said instead."""
+    projection = None
     try:
         clusters = find_clusters(model)
-        layout = project(model, clusters=clusters)
-        sections = [map_section(model, layout), clusters_section(clusters)]
+        projection = project(model, clusters=clusters)
+        sections = [map_section(model, projection), clusters_section(clusters)]
     except SettingError as problem:
-        sections = [Section("The map", [str(problem)])]
-    makers: dict[str, Callable[[], Section]] = {
+        sections = [Section("Map", [str(problem)])]
+    others: dict[str, Callable[[], Section]] = {
         "Clusters of users": lambda: clusters_section(find_clusters(model, of="users")),
         "Neighbours": lambda: neighbours_section(neighbours(model)),
-        "Dimensions": lambda: dimensions_section(embedding_axes(model)),
+        "Axes": lambda: axes_section(embedding_axes(model)),
     }
     if all(head.user_factors is None for head in model.heads.values()):
-        del makers["Clusters of users"]
-    for title, make in makers.items():
+        del others["Clusters of users"]
+    for title, section in others.items():
         try:
-            sections.append(make())
+            sections.append(section())
         except SettingError as problem:
             sections.append(Section(title, [str(problem)]))
-    return sections, layout
+    return sections, projection
 
 
-def _origin(model: Recommender) -> Section:
+def _provenance(model: Recommender) -> Section:
     """Hyperparameters, data, licence, versions."""
     tables = [
         _settings(f"{name.capitalize()} head", head.estimator) for name, head in model.heads.items()
     ]
-    summary = {str(name): value for name, value in dict(model.metadata.get("data", {})).items()}
-    summary.pop("reading", None)
-    if summary.get("source"):  # a page is passed on: where things lie here is nobody's business
-        summary["source"] = Path(summary["source"]).name
-    split = {
-        f"split: {name}": value for name, value in dict(model.metadata.get("split", {})).items()
-    }
-    if summary or split:
-        tables.append(_settings("Data", {**summary, **split}))
+    data = {str(name): value for name, value in dict(model.metadata.get("data", {})).items()}
+    data.pop("reading", None)
+    if data.get("source"):  # a page is passed on, and folders of this machine are private
+        data["source"] = Path(data["source"]).name
+    split = dict(model.metadata.get("split", {}))
+    if data or split:
+        split = {f"split: {name}": value for name, value in split.items()}
+        tables.append(_settings("Data", {**data, **split}))
     versions = {name: version(name) for name in VERSIONS}
     tables.append(_settings("Versions", {**versions, "Python": platform.python_version()}))
-    licence = summary.get("licence") or "not known; ask whoever gave them to you"
+    licence = data.get("licence") or "unknown; ask whoever gave them to you"
     return Section(
-        "Where this comes from",
+        "Provenance",
         [
-            f"Terms of the data: {licence}. This page shows ratings of single users: see that "
-            "the terms allow it before you pass it on.",
+            f"Terms of use of the data: {licence}. This page shows ratings of single users: make "
+            "sure that the terms allow it before you pass it on.",
             *tables,
         ],
     )
@@ -166,7 +168,7 @@ def _settings(caption: str, settings: Mapping[str, Any]) -> Table:
     rows = [
         [name, Number(f"{value:,}" if isinstance(value, int) else value)]
         if isinstance(value, int | float) and not isinstance(value, bool)
-        else [name, str(value)]
+        else [name, "" if value is None else str(value)]
         for name, value in settings.items()
     ]
     return Table(["setting", "value"], rows, caption, wide=False)

@@ -1,4 +1,4 @@
-"""The page of a data set, and its part of a report."""
+"""The sections of pages: data, embeddings, one user, accuracy."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ import polars as pl
 from matinee.analysis.axes import EmbeddingAxes
 from matinee.analysis.clusters import Clusters
 from matinee.analysis.dataset import DatasetSummary, describe
-from matinee.analysis.embeddings import HEAD_TITLES, vector_lengths
+from matinee.analysis.embeddings import embedding_norms
 from matinee.analysis.projection import Projection
 from matinee.analysis.users import explain_recommendations, genre_profile, top_rated
 from matinee.data.dataset import Dataset
@@ -23,10 +23,10 @@ from matinee.experiments.training import MAX_EVAL_USERS
 from matinee.models.recommender import Recommender
 from matinee.plots.dataset import charts_of_data
 from matinee.plots.embeddings import (
-    READINGS,
+    MAP_COLORS,
     cluster_lifts,
-    genre_likeness,
     genre_positions,
+    genre_similarity,
     item_map,
     norms,
     silhouettes,
@@ -46,30 +46,33 @@ from matinee.report.document import (
     Table,
     figure,
     table,
+    terms_of_use,
     write_page,
 )
 
+ROWS = 8  # of a user's tables
+
 
 def data_section(summary: DatasetSummary) -> Section:
-    """What is in the data, as figures and charts."""
+    """Sizes and charts of a dataset."""
     facts = [
         (f"{summary.users:,}", "users"),
-        (f"{summary.items:,}", "items"),
+        (f"{summary.items:,}", f"{summary.noun}s"),
         (f"{summary.ratings:,}", "ratings"),
-        (f"{summary.mean_rating:.2f}", f"stars on average, from {summary.scale}"),
-        (f"{summary.sparsity:.2%}", "of the full matrix is empty"),
+        (f"{summary.mean_rating:.2f}", f"mean rating ({summary.scale})"),
+        (f"{summary.sparsity:.2%}", "sparsity"),
     ]
     if summary.first_rating and summary.last_rating:
         first, last = summary.first_rating, summary.last_rating
-        facts.append((f"{first:%b %Y} to {last:%b %Y}", "rated"))
+        facts.append((f"{first:%b %Y} to {last:%b %Y}", "time of ratings"))
     unrated = summary.items - summary.rated_items
+    note = [f"{unrated:,} of the {summary.noun}s have no rating."] if unrated else []
     charts = [figure(chart) for chart in charts_of_data(summary).values()]
-    note = [f"{unrated:,} of the movies have no rating."] if unrated else []
-    return Section("The data", [Facts(facts), *note, *charts])
+    return Section("Data", [Facts(facts), *note, *charts])
 
 
 def write_dataset_report(dataset: Dataset, path: str | Path) -> Path:
-    """Write the page of a data set.
+    """Write the page of a dataset.
 
     Parameters
     ----------
@@ -78,61 +81,66 @@ def write_dataset_report(dataset: Dataset, path: str | Path) -> Path:
         Of the HTML file.
     """
     summary = describe(dataset)
-    items = {"item_id": "id", "title": "title", "genres": "genres"}
-    ratings = {name: name for name in summary.first_ratings.columns}
-    rows = Section(
-        "First rows",
-        [
-            table(
-                summary.first_ratings.with_columns(
-                    pl.selectors.datetime().dt.to_string("%Y-%m-%d")
-                ),
-                ratings,
-                {"user_id": "", "item_id": "", "rating": "g"},
-                "Ratings",
-            ),
-            table(summary.first_items, items, {"item_id": ""}, "Movies"),
-        ],
-    )
-    terms = f"Terms: {summary.licence}." if summary.licence else "Terms of use are not known."
-    return write_page(Path(path), summary.name, terms, [data_section(summary), rows])
+    ratings = summary.sample_ratings.with_columns(
+        pl.selectors.datetime().dt.to_string("%Y-%m-%d")
+    ).rename({"timestamp": "date"}, strict=False)
+    sample = [
+        table(
+            ratings,
+            {name: name.removesuffix("_id") for name in ratings.columns},
+            {"user_id": "", "item_id": "", "rating": "g"},
+            "Ratings",
+        ),
+        table(
+            summary.sample_items.with_columns(genres=_genres()),
+            {"item_id": "id", "title": "title", "genres": "genres"},
+            {"item_id": ""},
+            f"{summary.noun}s".capitalize(),
+        ),
+    ]
+    sections = [data_section(summary), Section("Sample", sample)]
+    return write_page(Path(path), summary.name, terms_of_use(summary.licence), sections)
 
 
-TRAITS_SHOWN = 3
-COLOR_NAMES = {"genre": "Genre", "cluster": "Cluster", "year": "Year", "rating": "Mean stars"}
+def _genres() -> pl.Expr:
+    return pl.col("genres").str.replace_all("|", ", ", literal=True)
 
 
-def map_section(model: Recommender, layout: Projection, first: str = "genre") -> Section:
-    """The map, coloured in several ways, and how long the vectors of each head are."""
-    having = [name for name, one in model.heads.items() if one.item_factors is not None]
-    without = {"year"} if layout.points["year"].null_count() == len(layout.space) else set()
-    colors = sorted(READINGS.keys() - without, key=[first, *READINGS].index)
-    maps = {COLOR_NAMES[color]: item_map(layout, color) for color in colors}
+def map_section(model: Recommender, projection: Projection, color: str = "genre") -> Section:
+    """The map in several colours, first in this one, and the norms of each head's factors."""
+    noun = projection.embeddings.noun
+    colors = sorted(MAP_COLORS, key=[color, *MAP_COLORS].index)
+    if projection.points["year"].null_count() == len(projection.points):
+        colors.remove("year")
+    titles = {color: color.capitalize() for color in colors} | {"rating": "Mean rating"}
+    heads = [name for name, head in model.heads.items() if head.item_factors is not None]
     return Section(
-        "The map",
+        "Map",
         [
-            "Movies that the same people like lie together. Hover over one, or touch it, for its "
-            "nearest neighbours; search for a title; pick a genre or cluster in the legend; drag "
-            "and scroll to move and zoom, and click twice to come back. What is near is alike; how "
-            "far apart groups lie means little.",
-            Figure(maps, wide=True),
-            *(figure(norms(vector_lengths(model, head), head)) for head in having),
+            f"{noun.capitalize()}s that the same people like lie together. Hover over one, or "
+            "touch it, for its nearest neighbours; search for a title; pick a genre or cluster in "
+            "the legend; drag and scroll to move and zoom, double-click to reset. Nearby means "
+            "similar; distances between groups mean little.",
+            Figure({titles[color]: item_map(projection, color) for color in colors}, wide=True),
+            *(figure(norms(embedding_norms(model, head), head)) for head in heads),
         ],
     )
 
 
 def clusters_section(clusters: Clusters) -> Section:
-    """Groups of movies or of users, named and judged."""
-    of, one = clusters.space.of, clusters.space.of.removesuffix("s")
+    """Clusters of items or of users: how good they are, and what is in them."""
+    embeddings = clusters.embeddings
+    noun = embeddings.noun
     blocks: list[Block] = [
-        f"K-means on the directions of the {one} vectors of the {HEAD_TITLES[clusters.space.head]}, "
-        f"named by what each has more of than all {of}. {clusters.space.left_out}",
+        f"K-means on the directions of the {noun} factors ({embeddings.head} head). Each cluster "
+        f"is named by the genres and the decade that it has more of than all {noun}s. "
+        f"{embeddings.left_out}",
         Facts(
             [
                 (str(clusters.table.height), "clusters"),
-                (f"{clusters.silhouette:.2f}", "silhouette: 0 is none, 1 is perfect separation"),
-                (f"{clusters.genre_agreement:.2f}", "agreement with genres, from 0 to 1"),
-                (f"{clusters.stability:.2f}", "stability over seeds, up to 1"),
+                (f"{clusters.silhouette:.2f}", "silhouette (0: none, 1: perfect separation)"),
+                (f"{clusters.genre_agreement:.2f}", "agreement with genres (0: chance, 1: same)"),
+                (f"{clusters.stability:.2f}", "stability over seeds (1: same clusters)"),
             ]
         ),
         Cards(_cards(clusters)),
@@ -141,126 +149,102 @@ def clusters_section(clusters: Clusters) -> Section:
         blocks.append(figure(cluster_lifts(clusters)))
     if clusters.silhouettes.height > 1:
         blocks.append(figure(silhouettes(clusters)))
-    return Section(f"Clusters of {of}", blocks)
+    return Section(f"Clusters of {noun}s", blocks)
 
 
 def _cards(clusters: Clusters) -> list[Card]:
+    """A card for each cluster, with the lift of every trait in its name."""
+    lift = {(number, trait): lift for number, trait, lift in
+            clusters.traits["cluster", "trait", "lift"].rows()}  # fmt: skip
     cards = []
-    for row in clusters.table.iter_rows(named=True):
-        own = clusters.traits.filter(
-            pl.col("cluster") == row["cluster"], pl.col("kind") != "popularity"
-        )
-        traits = own.head(TRAITS_SHOWN).iter_rows(named=True)
-        more = [f"{one['trait']} {one['lift']:.1f} times" for one in traits if one["lift"] > 1]
-        lists = {"has more of": [", ".join(more)]} if more else {}
-        if clusters.space.of == "items":
-            lists |= {"popular": row["popular"], "typical": row["typical"]}
-        else:
-            lists |= {"watch more than others": row["popular"]} if row["popular"] else {}
-        size = f"{row['size']:,} {clusters.space.of}"
-        cards.append(Card(f"{row['cluster'] + 1} {row['name']}", size, lists))
+    for row, title in zip(clusters.table.rows(named=True), clusters.titles, strict=True):
+        more = [f"{trait} {lift[row['cluster'], trait]:.1f}x" for trait in row["named_by"]]
+        lists = {"more than average": [", ".join(more)]} if more else {}
+        if clusters.embeddings.of == "items":
+            lists |= {"most rated": row["popular"], "most typical": row["typical"]}
+        elif row["popular"]:
+            lists |= {"watched more than by others": row["popular"]}
+        cards.append(Card(title, f"{row['size']:,} {clusters.embeddings.noun}s", lists))
     return cards
 
 
 def neighbours_section(near: pl.DataFrame) -> Section:
-    """The nearest movies by each head, side by side."""
-    heads = [name for name in near.columns if name not in ("item_id", "place")]
+    """The nearest items by each head, side by side."""
+    heads = [name for name in ("rating", "ranking") if name in near.columns]
     cards = [
-        Card(str(item), "", {f"by the {head}": rows[head].to_list() for head in heads})
-        for (item,), rows in near.group_by("item_id", maintain_order=True)
+        Card(str(title), "", {f"{head} factors": rows[head].to_list() for head in heads})
+        for (title,), rows in near.group_by("title", maintain_order=True)
     ]
     text = (
-        "The rating head learned from stars: near is what the same people like. The ranking head "
-        "learned from who watches what: near is also what came out at the same time."
+        "By rating factors, neighbours are liked by the same people. By ranking factors, they are "
+        "watched by the same people, which includes what came out at the same time."
         if len(heads) > 1
-        else "Near is what has the most similar vector, by cosine."
+        else "Neighbours have the largest cosine of their factors."
     )
     return Section("Neighbours", [text, Cards(cards)])
 
 
-def dimensions_section(dimensions: EmbeddingAxes) -> Section:
-    """The widest axes with what lies at their ends, and which genres lie close."""
-    rotated = "turned by varimax" if dimensions.rotation == "varimax" else "the principal axes"
-    ends = dimensions.axes.select(
-        "axis",
-        pl.col("share"),
-        pl.col("low_genres").list.join(", "),
-        "low",
-        pl.col("high_genres").list.join(", "),
-        "high",
-    )
+def axes_section(axes: EmbeddingAxes) -> Section:
+    """The widest axes with what lies at their ends, and which genres are similar."""
+    rotation = "varimax axes" if axes.rotation == "varimax" else "principal axes"
+    noun = axes.embeddings.noun
+    ends = axes.axes.with_columns(pl.col("low_genres", "high_genres").list.join(", "))
     headings = {
         "axis": "axis",
-        "share": "variance",
+        "variance_share": "variance",
         "low_genres": "low end",
-        "low": "well-known movies there",
+        "low_titles": f"well-known {noun}s",
         "high_genres": "high end",
-        "high": "well-known movies there ",
+        "high_titles": f"well-known {noun}s",
     }
     blocks: list[Block] = [
-        "Factors as trained mean nothing one by one: turned to other axes, they predict the "
-        f"same. These are {rotated} of the {HEAD_TITLES[dimensions.space.head]}'s vectors.",
-        table(ends, headings, {"share": ".0%"}),
+        "Single factors have no meaning: rotated, they predict the same. These are the "
+        f"{rotation} of the {axes.embeddings.head} factors.",
+        table(ends, headings, {"variance_share": ".0%"}),
     ]
-    if dimensions.genre_positions.height:
-        charts = (genre_positions(dimensions), genre_likeness(dimensions))
-        blocks += [figure(chart) for chart in charts]
-    return Section("Dimensions", blocks)
+    if axes.genre_positions.height:
+        blocks += [figure(genre_positions(axes)), figure(genre_similarity(axes))]
+    return Section("Axes", blocks)
 
 
-SHOWN = 8
-
-
-def user_section(model: Recommender, user: Any, layout: Projection | None = None) -> Section:
-    """One user beside the average one.
-
-    Parameters
-    ----------
-    model : Recommender
-    user : id or UserProfile
-    layout : Projection, optional
-        The map to find their place on.
-    """
+def user_section(model: Recommender, user: Any, projection: Projection | None = None) -> Section:
+    """One user beside the average one; their items on the map, if there is one."""
     profile = model.user_profile(user)
-    found = explain_recommendations(model, user, SHOWN)
-    last = {"rating": "predicted stars"} if "rating" in found.columns else {"score": "score"}
-    found = found.with_columns(pl.col("genres").str.replace_all("|", ", ", literal=True))
-    mine = genre_profile(model, user)
-    kinds = [kind for kind in ("genre", "years", "popularity") if kind in mine["kind"].unique()]
-    tastes = [figure(taste_chart(mine, kind)) for kind in kinds]
+    recommended = explain_recommendations(model, user, ROWS).with_columns(genres=_genres())
+    tastes = genre_profile(model, user)
+    kinds = [name for name in ("genre", "decade", "popularity") if name in tastes["kind"].unique()]
+    charts = [figure(taste_chart(tastes, kind)) for kind in kinds]
+    has_ratings = "predicted_rating" in recommended.columns
+    score = {"predicted_rating": "predicted rating"} if has_ratings else {"score": "score"}
     blocks: list[Block] = [
-        f"{len(profile.items):,} training ratings, {profile.values.mean():.2f} stars on average.",
+        f"{len(profile.items):,} training ratings, mean {profile.values.mean():.2f}.",
         table(
-            top_rated(model, user, SHOWN),
+            top_rated(model, user, ROWS),
             {"title": "title", "rating": "rating"},
             {"rating": "g"},
-            "What they loved",
+            "Top rated",
             wide=False,
         ),
-        tastes[0],
+        charts[0],
         table(
-            found,
-            {"title": "title", "genres": "genres", **last, "because": "because of"},
-            {next(iter(last)): ".2f"},
-            "What they should watch, the likeliest first",
+            recommended,
+            {"title": "title", "genres": "genres", **score, "because": "because of"},
+            dict.fromkeys(score, ".2f"),
+            "Recommended",
         ),
+        *charts[1:],
     ]
-    blocks += tastes[1:]
-    if layout is not None:
-        listed = model.catalog.ids.codes(found["item_id"].to_list())
-        blocks.append(figure(user_on_map(layout, profile.items, listed)))
-    if found.height:
+    if projection is not None:
+        indices = model.catalog.ids.codes(recommended["item_id"].to_list())
+        blocks.append(figure(user_on_map(projection, profile.items, indices)))
+    if recommended.height:
         head = "ranking" if model.ranking_head else "rating"
         try:
-            parts = model.explain(user, found["item_id"][0], head=head)
-        except SettingError:  # a network's scores do not come apart
-            return Section(_name(user), blocks)
-        blocks.append(figure(explanation_chart(parts, found["title"][0], head)))
-    return Section(_name(user), blocks)
-
-
-def _name(user: Any) -> str:
-    return f"User {user}" if isinstance(user, str | int) else "Somebody new"
+            explanation = model.explain(user, recommended["item_id"][0], head=head)
+            blocks.append(figure(explanation_chart(explanation, recommended["title"][0], head)))
+        except SettingError:  # a network, whose scores are no sum over ratings
+            pass
+    return Section(f"User {user}" if isinstance(user, str | int) else "New user", blocks)
 
 
 EXPLAINED = (
