@@ -254,6 +254,6 @@ def test_data_without_times_and_genres():
 
 def test_favourites_are_the_best_rated_then_the_best_known(data):
     model = matinee.Bias().fit(data)
-    assert top_rated(model, 1, 2)["item"].to_list() == [10, 20]
+    assert top_rated(model, 1, 2)["item_id"].to_list() == [10, 20]
     assert top_rated(model, 1, 9)["rating"].to_list() == [5.0, 4.0, 1.0]
     assert typical_user(model) == 2
