@@ -2,10 +2,9 @@
 
     python bench/speed_ingest.py FOLDER [--repeat 3]
 
-FOLDER holds `ratings.csv` and `items.csv`. Each reading runs in a process of its own, in turns, on
-all processors it is given (`taskset` says which): polars; ours from the text, with nothing
-prepared; ours from what that left in the cache. A reading that is not counted compiles before.
-Prints JSON.
+FOLDER holds `ratings.csv` and `movies.csv`. Each reading is a process of its own, interleaved, on
+the processors that `taskset` allows: polars; matinee from the text, with an empty cache; matinee
+from the cache that this left. One more reading, not counted, compiles before. Prints JSON.
 """
 
 import argparse
@@ -24,57 +23,53 @@ import polars
 started = time.perf_counter()
 table = polars.read_csv(sys.argv[1] + "/ratings.csv")
 """
-OURS = """
+MATINEE = """
 import json, resource, sys, time
-import matinee.data
+from matinee import read
 started = time.perf_counter()
-ratings = matinee.data.reading(sys.argv[1]).ratings
-both = ratings.by_user, ratings.by_item
+ratings = read(sys.argv[1]).ratings
+orders = ratings.by_user, ratings.by_item
 """
-METRICS = """
+REPORT = """
 print(json.dumps({
     "seconds": time.perf_counter() - started,
     "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
 }))
 """
-READINGS = {"polars": POLARS, "ours": OURS, "ours_again": OURS}
+READINGS = {"polars": POLARS, "matinee": MATINEE, "matinee_cached": MATINEE}
 
 
 def measure(folder: Path, repeat: int = 3) -> dict[str, Any]:
-    """Medians of each reading, all runs, and the ratios of ours to polars.
-
-    Returns
-    -------
-    dict
-        `polars`, `ours` and `ours_again`: `seconds`, `peak_mb` (10**6 * 1.048576 bytes) and `runs`;
-        `ratio` and `ratio_again`: seconds of ours per second of polars.
-    """
+    """Median seconds and memory (`peak_mb`, in MiB) of each reading, its runs, and the ratios."""
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in READINGS}
     with tempfile.TemporaryDirectory(prefix="matinee-bench-", dir=folder.parent) as cache:
-        _run(OURS, folder, Path(cache))  # compiles, if nobody has yet
+        _run(MATINEE, folder, Path(cache))  # compiles, if this was not done before
         for _ in range(repeat):
-            for path in Path(cache, ".prepared").rglob("*.*"):
-                path.unlink()  # so that ours reads the text
+            for path in Path(cache, ".parsed").rglob("*.*"):
+                path.unlink()  # so that matinee reads the text
             for name, code in READINGS.items():
                 runs[name].append(_run(code, folder, Path(cache)))
     medians: dict[str, Any] = {
         name: {
-            **{f: statistics.median(run[f] for run in several) for f in ("seconds", "peak_mb")},
-            "runs": several,
+            **{
+                unit: statistics.median(run[unit] for run in results)
+                for unit in ("seconds", "peak_mb")
+            },
+            "runs": results,
         }
-        for name, several in runs.items()
+        for name, results in runs.items()
     }
     bare = medians["polars"]["seconds"]
     return {
         **medians,
-        "ratio": medians["ours"]["seconds"] / bare,
-        "ratio_again": medians["ours_again"]["seconds"] / bare,
+        "ratio": medians["matinee"]["seconds"] / bare,
+        "ratio_cached": medians["matinee_cached"]["seconds"] / bare,
     }
 
 
 def _run(code: str, folder: Path, cache: Path) -> dict[str, float]:
     environment = os.environ | {"MATINEE_DATA": str(cache)}
-    command = [sys.executable, "-c", code + METRICS, str(folder)]
+    command = [sys.executable, "-c", code + REPORT, str(folder)]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout))
 

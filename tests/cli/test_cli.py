@@ -354,7 +354,7 @@ def test_the_demo_reads_the_edition_from_the_cache(tmp_path):
 
 def test_clean_removes_what_was_prepared_and_nothing_else(shell):
     cache = Path(shell.environment["MATINEE_DATA"])
-    entry = cache / ".prepared" / "0123"
+    entry = cache / ".parsed" / "0123"
     entry.mkdir(parents=True)
     (entry / "0.npy").write_bytes(b"1234")
     (cache / "mine").mkdir()

@@ -77,7 +77,7 @@ def test_estimators_are_those_of_train(shell):
         (["--folds", "9" * 5000], "--folds is a number or official, not one of 5,000 digits."),
         (["--folds", "many"], "--folds is a number or official, not 'many'."),
         (["--folds=-3"], "--folds is a number or official, not '-3'."),
-        (["--folds", "official"], "small comes with no folds of its own; give a number of them."),
+        (["--folds", "official"], "small has no official folds; give a number of folds."),
         (["--model", "none"], "There is nothing to train"),
         (["--model", "magic"], "--model is als, bayes, bias"),
         (["--set", "nonsense=1"], "--set nonsense: ALS has no such setting"),

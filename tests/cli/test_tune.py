@@ -145,11 +145,14 @@ REFUSED = {
     ("--model", "svd"): "There is no model 'svd' to tune",
     ("--model", "popularity"): "Popularity has no settings that are worth tuning",
     ("--search", "luck"): "search is tpe, random, grid, not 'luck'",
-    ("--validation", "1-fold"): "1,350 ratings cannot be cut into 1 folds",
+    ("--validation", "1-fold"): "The number of folds must be between 2 and 1,350",
     ("--validation", "some"): r"validation is random, temporal or K-fold",
     ("--space", "none.toml"): "none.toml: the file cannot be read",
     ("--minutes", "0"): "minutes are above 0, not 0",
-    ("--split", "u1"): "small has no split 'u1'",
+    (
+        "--split",
+        "u1",
+    ): "The split of small must be one of 'random', 'leave-last-out', 'temporal', got 'u1'",
 }
 
 

@@ -143,7 +143,7 @@ def test_hostile_archive_leaves_the_old_entry_whole(kind, tmp_path, cache):
 def test_bomb_is_refused_before_it_fills_the_disk(tmp_path, monkeypatch):
     path = tmp_path / "bomb.zip"
     path.write_bytes(archive_of({"ratings.csv": b"0" * 30_000_000}))  # a thousandth when packed
-    monkeypatch.setattr(archives, "FREE_BYTES", 3_000_000)
+    monkeypatch.setattr(archives, "MIN_ALLOWANCE", 3_000_000)
     target = tmp_path / "out"
     with pytest.raises(ArchiveError, match="more than a ratings archive could hold"):
         extract(path, target)
@@ -154,7 +154,7 @@ def test_bomb_is_refused_before_it_fills_the_disk(tmp_path, monkeypatch):
 def test_bomb_in_many_pieces_is_counted_as_a_whole(tmp_path, monkeypatch):
     path = tmp_path / "bomb.zip"
     path.write_bytes(archive_of({f"{at}.csv": b"0" * 1_000_000 for at in range(10)}))
-    monkeypatch.setattr(archives, "FREE_BYTES", 3_500_000)
+    monkeypatch.setattr(archives, "MIN_ALLOWANCE", 3_500_000)
     with pytest.raises(ArchiveError, match="more than a ratings archive could hold"):
         extract(path, tmp_path / "out")
 
@@ -162,7 +162,7 @@ def test_bomb_in_many_pieces_is_counted_as_a_whole(tmp_path, monkeypatch):
 def test_honest_archive_may_be_larger_than_the_free_allowance(tmp_path, monkeypatch):
     path = tmp_path / "good.zip"
     path.write_bytes(WHOLE)
-    monkeypatch.setattr(archives, "FREE_BYTES", 10)
+    monkeypatch.setattr(archives, "MIN_ALLOWANCE", 10)
     extract(path, tmp_path / "out")
     assert (tmp_path / "out/tiny/ratings.csv").read_text() == RATINGS * 50
 

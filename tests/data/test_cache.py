@@ -67,7 +67,7 @@ def test_add_what_is_not_there(tmp_path, cache):
 @pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "-dash", "ü", "x" * 65, "a b", "a\n"])
 def test_names_that_are_none(name, tmp_path, cache):
     write_lines(tmp_path / "t.csv", ["user,item,stars", "1,2,3"])
-    with pytest.raises(SettingError, match="is no name for data"):
+    with pytest.raises(SettingError, match="name of a data set must be"):
         add(tmp_path / "t.csv", name)
     assert cached(name) is None
     assert not cache.exists()

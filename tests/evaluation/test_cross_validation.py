@@ -98,7 +98,7 @@ def test_official_folds_are_those_that_cover_every_rating_once(generated):
     assert list(found.metrics["rmse"]) == by_hand
     gap = replace(data, official={"u1": masks[0], "ua": some})
     for without in (data, gap):
-        with pytest.raises(SettingError, match=f"{data.name} comes with no folds of its own"):
+        with pytest.raises(SettingError, match=f"{data.name} has no official folds"):
             cross_validate(without, Bias(), folds="official")
 
 

@@ -29,7 +29,7 @@ def list_data(json: Json = False) -> None:
             "ratings": edition.ratings or None,
             "users": edition.users or None,
             "items": edition.items or None,
-            "rating": edition.values,
+            "scale": edition.scale,
             "year": edition.year,
             "path": str(cached(edition.name) or ""),
         }
@@ -44,7 +44,7 @@ def list_data(json: Json = False) -> None:
     if json:
         print_json(frame.drop("here").to_dicts())
         return
-    names = ("name", "ratings", "users", "items", "rating", "year", "here")
+    names = ("name", "ratings", "users", "items", "scale", "year", "here")
     print_table(frame, {name: name for name in names})
     say()
     say(f"Kept in {short(cache_folder())} (set MATINEE_DATA to keep them elsewhere).")
@@ -80,11 +80,11 @@ def add(
     """Check data of your own and keep them under a name."""
     from matinee.data.cache import add as keep
     from matinee.data.cache import cached
-    from matinee.data.movielens import refuse_misnamed
+    from matinee.data.movielens import check_edition
 
     before = cached(name or Path(path).stem)
     dataset = open_dataset(path, columns, scale, duplicates)
-    refuse_misnamed(name or Path(path).stem, len(dataset))
+    check_edition(name or Path(path).stem, len(dataset))
     kept = keep(Path(path), name, dataset.reading)
     if json:
         print_json({"name": kept.name, "path": str(kept), "ratings": len(dataset)})

@@ -1,8 +1,7 @@
-"""Opening an archive that may be hostile.
+"""Unpacking an archive that may be hostile.
 
-Nothing is written outside the folder asked for, nothing but plain files is
-written, and no more bytes are written than a ratings archive could honestly
-hold, whatever sizes the archive itself declares.
+Only plain files are written, only below the given folder, and no more bytes than a
+ratings archive could honestly hold, whatever sizes the archive declares.
 """
 
 import re
@@ -17,8 +16,8 @@ from matinee.errors import ArchiveError
 
 MAX_FILES = 10_000
 MAX_BYTES = 64 * 2**30
-MAX_RATIO = 100  # ratings shrink to about a fifth; a hundredth is not data
-FREE_BYTES = 64 * 2**20  # small archives of very regular tables may pass the ratio up to here
+MAX_RATIO = 100  # ratings compress to about a fifth; a hundredth is not data
+MIN_ALLOWANCE = 64 * 2**20  # small archives of very regular tables may exceed the ratio up to here
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -28,7 +27,7 @@ DAMAGE = (
     OverflowError,
     ValueError,
 )
-"""All that zipfile has been seen to raise, or may raise, over bytes that make no sense."""
+"""All that zipfile may raise over a damaged archive."""
 UNUSED = re.compile(r"(^|/)(__MACOSX/|\.DS_Store|genome-|tags\.|links\.)")
 """Members of published archives that matinee does not read."""
 
@@ -36,37 +35,34 @@ UNUSED = re.compile(r"(^|/)(__MACOSX/|\.DS_Store|genome-|tags\.|links\.)")
 def extract(archive: Path, folder: Path) -> None:
     """Write the files of a zip archive into `folder`, which must be new or empty.
 
-    Raises
-    ------
-    ArchiveError
-        If the archive is no zip file, is cut short or damaged, names a place outside the
-        folder, holds links or encrypted files, or grows beyond reason.
+    An archive that is damaged, names a path outside the folder, holds links or encrypted files,
+    or unpacks to too much is refused with an `ArchiveError`.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
             members = [member for member in opened.infolist() if not member.is_dir()]
             targets = [_target(archive, member) for member in members]
             if len(members) > MAX_FILES:
-                raise ArchiveError(f"{archive.name}: {len(members)} files; refused.")
+                raise ArchiveError(f"{archive.name}: it holds {len(members)} files; refused.")
             if len({str(target).casefold() for target in targets}) < len(targets):
                 raise ArchiveError(f"{archive.name}: it holds two files of the same name; refused.")
-            allowance = min(MAX_BYTES, max(FREE_BYTES, MAX_RATIO * archive.stat().st_size))
+            allowance = min(MAX_BYTES, max(MIN_ALLOWANCE, MAX_RATIO * archive.stat().st_size))
             for member, target in zip(members, targets, strict=True):
                 if not UNUSED.search(member.filename):
                     allowance -= _write(opened, member, folder / target, allowance)
     except DAMAGE as problem:
         raise ArchiveError(
-            f"{archive.name}: the archive is damaged or cut short ({problem}). Get it again."
+            f"{archive.name}: the archive is damaged or truncated ({problem}). Download it again."
         ) from None
-    except RuntimeError as problem:  # zipfile's word for an encrypted or oddly packed member
+    except RuntimeError as problem:  # an encrypted or unusually compressed member
         raise ArchiveError(f"{archive.name}: {problem}; refused.") from None
     except OSError as problem:  # a full disk, a name too long, one member inside another
         reason = problem.strerror or problem
-        raise ArchiveError(f"{archive.name}: it cannot be unpacked ({reason}).") from None
+        raise ArchiveError(f"{archive.name}: unpacking failed ({reason}).") from None
 
 
 def _target(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
-    """Where a member goes, relative to the folder; only plain files below it are allowed."""
+    """The path of a member relative to the folder; only plain files below it are allowed."""
     name = member.filename
     path = PurePosixPath(name)
     inside = not (path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name)
@@ -76,24 +72,24 @@ def _target(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         raise ArchiveError(f"{archive.name}: {name!r} is not a plain file; refused.")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ArchiveError(f"{archive.name}: {name!r} is packed in an unusual way; refused.")
+        raise ArchiveError(f"{archive.name}: {name!r} is compressed in an unusual way; refused.")
     return path
 
 
 def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, allowance: int) -> int:
-    """Write one member, counting the bytes that really come out; its checksum is checked."""
+    """Write one member, counting the bytes that really come out; zipfile checks its checksum."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    format_setting = 0
+    n_bytes = 0
     with opened.open(member) as source, target.open("xb") as out:
         while chunk := source.read(2**20):
-            format_setting += len(chunk)
-            if format_setting > allowance:
+            n_bytes += len(chunk)
+            if n_bytes > allowance:
+                name = Path(opened.filename or "").name
                 raise ArchiveError(
-                    f"{opened.filename and Path(opened.filename).name}: it unpacks to more than a "
-                    "ratings archive could hold; refused."
+                    f"{name}: it unpacks to more than a ratings archive could hold; refused."
                 )
             out.write(chunk)
-    return format_setting
+    return n_bytes
 
 
 def copy_tree(source: Path, folder: Path) -> None:

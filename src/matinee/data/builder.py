@@ -1,88 +1,98 @@
-"""From what a reader found to a `Dataset`: rows checked, ids coded, movies and users lined up."""
+"""From parsed tables to a `Dataset`: rows checked, ids coded, items and users aligned."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
+from matinee._types import Bools
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
-from matinee.data.delimited import LARGEST_ID, PlainColumns
-from matinee.data.id_map import encode, ids_seen
-from matinee.data.movielens import ParsedTable, official_masks
+from matinee.data.delimited import MAX_PLAIN_ID, PlainColumns
+from matinee.data.id_map import encode, id_map_of
 from matinee.data.ratings import Ratings, RatingScale
-from matinee.data.validation import LAST_SECOND, Origin, check_ratings
+from matinee.data.validation import LAST_SECOND, Origin, check_ratings, first_true
 from matinee.errors import DataError
 from matinee.kernels.csr import Empty, csr_and_csc, dense_rank, find_duplicate, mark_seen
 
 
-def assemble(
-    parts: ParsedTable, scale: RatingScale | None, duplicates: str, empty: Empty = np.empty
+@dataclass(frozen=True)
+class ParsedTable:
+    """What a reader returns: columns not yet checked, with original ids."""
+
+    ratings: pl.DataFrame | PlainColumns  # user_id, item_id, rating and perhaps timestamp
+    origin: Origin
+    items: pl.DataFrame | None = None  # item_id, title, genres, year, as far as there are any
+    items_origin: Origin = field(default_factory=lambda: Origin("items"))
+    users: pl.DataFrame | None = None  # user_id and attributes
+    scale: RatingScale | None = None
+    positive_ids: bool = False  # whether ids below 1 are refused, as in all MovieLens editions
+    official: Mapping[str, pl.DataFrame] = field(default_factory=dict)  # user_id, item_id of tests
+
+
+def build_dataset(
+    parsed: ParsedTable, scale: RatingScale | None, duplicates: str, empty: Empty = np.empty
 ) -> Dataset:
-    """Check every row, turn ids into codes, and line movies and users up with them.
+    """Check every row, turn ids into codes, and align items and users with them.
 
-    Both orders of the ratings are made on the way, in arrays that `empty` makes.
-
-    Raises
-    ------
-    DataError
-        Naming the first bad cell, or a pair that is there twice.
+    Both sorted orders of the ratings are made on the way, in arrays that `empty` allocates.
     """
-    found = parts.ratings
-    ratings = _code_plain(found, parts, scale) if isinstance(found, PlainColumns) else None
-    if ratings is None:  # a table, or something is wrong in it
-        table = found.frame() if isinstance(found, PlainColumns) else found
-        ratings = _code_table(table, parts, scale)
+    if isinstance(parsed.ratings, pl.DataFrame):
+        ratings = _encode_table(parsed.ratings, parsed, scale)
+    elif (plain := _encode_plain(parsed.ratings, parsed, scale)) is not None:
+        ratings = plain
+    else:
+        ratings = _encode_table(parsed.ratings.frame(), parsed, scale)
     sizes = len(ratings.user_ids), len(ratings.item_ids)
-    ways = csr_and_csc(ratings.user, ratings.item, ratings.values, *sizes, empty)
-    ratings = ratings.sorted_as(*ways)
-    if repeated := find_duplicate(ratings.by_user):
+    rows = csr_and_csc(ratings.user, ratings.item, ratings.values, *sizes, empty)
+    ratings = ratings.with_rows(*rows)
+    if duplicate := find_duplicate(ratings.by_user):
         if duplicates == "error":
-            raise _repeated(ratings, *repeated, parts.origin)
-        if parts.official:
-            raise DataError("The official splits need every pair once; these data were changed.")
+            raise _duplicate_error(ratings, *duplicate, parsed.origin)
+        if parsed.official:
+            raise DataError("Official splits need each pair of user and item once; keep u.data.")
         ratings = _merge(ratings, duplicates)
     user_attributes = None
-    if parts.users is not None:
+    if parsed.users is not None:
         user_attributes = pl.DataFrame({"user_id": ratings.user_ids.values}).join(
-            parts.users, on="user_id", how="left", maintain_order="left"
+            parsed.users, on="user_id", how="left", maintain_order="left"
         )
-    official = {}
-    if parts.official:
-        user, item = ratings.user_ids.values[ratings.user], ratings.item_ids.values[ratings.item]
-        official = official_masks(parts.official, user, item)
-    return Dataset(
-        ratings, Catalog.build(ratings.item_ids, parts.items), user_attributes, official=official
-    )
+    official = _official_masks(parsed.official, ratings) if parsed.official else {}
+    catalog = Catalog.build(ratings.item_ids, parsed.items)
+    return Dataset(ratings, catalog, user_attributes, official=official)
 
 
-def _code_plain(
-    found: PlainColumns, parts: ParsedTable, scale: RatingScale | None
+def _encode_plain(
+    columns: PlainColumns, parsed: ParsedTable, scale: RatingScale | None
 ) -> Ratings | None:
-    """Ratings in the very columns that were read; None if a closer look is needed."""
-    scale = scale or RatingScale.of(found.values)
-    sound = (
-        not (parts.positive_ids and found.seen[:, 0].any())
-        and (found.timestamp is None or found.timestamp.max() <= LAST_SECOND)
-        and scale.first_off(found.values) is None
+    """Ratings in the very arrays that were read; None if the rows need a closer look."""
+    scale = scale or RatingScale.infer(columns.values)
+    valid = (
+        not (parsed.positive_ids and columns.seen[:, 0].any())
+        and (columns.timestamp is None or columns.timestamp.max() <= LAST_SECOND)
+        and scale.first_outside(columns.values) is None
     )
-    if not sound:
+    if not valid:
         return None
-    item_ids = _item_ids(parts)
-    if item_ids is not None:
-        if item_ids.dtype == pl.String or not item_ids.is_between(0, LARGEST_ID).all():
+    catalog_ids = _catalog_ids(parsed)
+    if catalog_ids is not None:
+        if catalog_ids.dtype == pl.String or not catalog_ids.is_between(0, MAX_PLAIN_ID).all():
             return None
-        mark_seen(item_ids.to_numpy(), 0, found.seen[1])
-    ids = []
-    for numbers, seen in zip((found.user, found.item), found.seen, strict=True):
-        ids.append(ids_seen(seen))
-        dense_rank(numbers, 0, seen[: ids[-1].values[-1] + 1], out=numbers)
-    return Ratings(found.user, found.item, found.values, found.timestamp, ids[0], ids[1], scale)
+        mark_seen(catalog_ids.to_numpy(), 0, columns.seen[1])
+    id_maps = []
+    for ids, seen in zip((columns.user, columns.item), columns.seen, strict=True):
+        id_maps.append(id_map_of(seen))
+        dense_rank(ids, 0, seen[: id_maps[-1].values[-1] + 1], out=ids)
+    user_ids, item_ids = id_maps
+    return Ratings(
+        columns.user, columns.item, columns.values, columns.timestamp, user_ids, item_ids, scale
+    )
 
 
-def _code_table(table: pl.DataFrame, parts: ParsedTable, scale: RatingScale | None) -> Ratings:
-    table, scale = check_ratings(table, parts.origin, scale, parts.positive_ids)
-    catalog_ids = _item_ids(parts)
+def _encode_table(table: pl.DataFrame, parsed: ParsedTable, scale: RatingScale | None) -> Ratings:
+    table, scale = check_ratings(table, parsed.origin, scale, parsed.positive_ids)
+    catalog_ids = _catalog_ids(parsed)
     if catalog_ids is not None and (catalog_ids.dtype == pl.String) != (
         table["item_id"].dtype == pl.String
     ):
@@ -91,59 +101,76 @@ def _code_table(table: pl.DataFrame, parts: ParsedTable, scale: RatingScale | No
         catalog_ids = catalog_ids.cast(pl.String)
     user_ids, user = encode(table["user_id"])
     item_ids, item = encode(table["item_id"], catalog_ids)
-    stamps = table["timestamp"].to_numpy() if "timestamp" in table.columns else None
-    return Ratings(user, item, table["rating"].to_numpy(), stamps, user_ids, item_ids, scale)
+    timestamp = table["timestamp"].to_numpy() if "timestamp" in table.columns else None
+    return Ratings(user, item, table["rating"].to_numpy(), timestamp, user_ids, item_ids, scale)
 
 
-def _item_ids(parts: ParsedTable) -> pl.Series | None:
-    """The ids of the movies that are described, each once."""
-    if parts.items is None:
+def _catalog_ids(parsed: ParsedTable) -> pl.Series | None:
+    """The item ids of the table of items; an empty or repeated one is refused."""
+    if parsed.items is None:
         return None
-    ids = parts.items["item_id"]
-    again = ~ids.is_first_distinct()
-    for bad, what in (
+    ids = parsed.items["item_id"]
+    problems = (
         (ids.is_null(), "the cell is empty"),
-        (again, "movie {} stands here for the second time"),
-    ):
-        if bad.any():
-            row = bad.arg_max() or 0
-            raise parts.items_origin.error(row, "item_id", what.format(ids[row]))
+        (~ids.is_first_distinct(), "item {} has a row already"),
+    )
+    for invalid, message in problems:
+        if (row := first_true(invalid)) is not None:
+            raise parsed.items_origin.error(row, "item_id", message.format(ids[row]))
     return ids
 
 
-def _repeated(ratings: Ratings, user: int, item: int, origin: Origin) -> DataError:
-    first, again = ((ratings.user == user) & (ratings.item == item)).nonzero()[0][:2]
+def _official_masks(tests: Mapping[str, pl.DataFrame], ratings: Ratings) -> dict[str, Bools]:
+    """For each official split, which of the ratings are its test set."""
+    ids = {
+        "user_id": ratings.user_ids.values[ratings.user],
+        "item_id": ratings.item_ids.values[ratings.item],
+    }
+    pairs = pl.DataFrame(ids).with_row_index("row")
+    masks = {}
+    for name, test in tests.items():
+        rows = pairs.join(test.select(*ids), on=list(ids))["row"]
+        if len(rows) != test.height:
+            raise DataError(
+                f"{name}.test: {test.height - len(rows)} of its rows are not in u.data. "
+                "Get a fresh copy of the archive."
+            )
+        masks[name] = np.zeros(len(ratings), bool)
+        masks[name][rows.to_numpy()] = True
+    return masks
+
+
+def _duplicate_error(ratings: Ratings, user: int, item: int, origin: Origin) -> DataError:
+    first, second = ((ratings.user == user) & (ratings.item == item)).nonzero()[0][:2]
     return origin.error(
-        int(again),
+        int(second),
         "item_id",
-        f"user {ratings.user_ids.values[user]} rated movie {ratings.item_ids.values[item]} "
+        f"user {ratings.user_ids.values[user]} rated item {ratings.item_ids.values[item]} "
         f"already in row {int(first) + origin.first_row}",
         'Keep one: duplicates="last" or "mean" (--duplicates last)',
     )
 
 
 def _merge(ratings: Ratings, how: str) -> Ratings:
-    """One rating for each (user, movie), in the order of first appearance."""
-    table = pl.DataFrame(
-        {"user_id": ratings.user, "item_id": ratings.item, "rating": ratings.values}
-    )
-    latest = [pl.col("rating").last()]
+    """One rating for each pair of user and item, in the order of first appearance."""
+    table = pl.DataFrame({"user": ratings.user, "item": ratings.item, "rating": ratings.values})
+    merged_columns = [pl.col("rating").last()]
     if ratings.timestamp is not None:
         table = table.with_columns(timestamp=pl.Series(ratings.timestamp))
-        latest = [
+        merged_columns = [
             pl.col("rating").sort_by("timestamp", maintain_order=True).last(),
             pl.col("timestamp").max(),
         ]
     if how == "mean":
-        latest[0] = pl.col("rating").mean()
-    merged = table.group_by("user_id", "item_id", maintain_order=True).agg(latest)
+        merged_columns[0] = pl.col("rating").mean()
+    merged = table.group_by("user", "item", maintain_order=True).agg(merged_columns)
     values = merged["rating"].cast(pl.Float32).to_numpy()
-    between_steps = not ratings.scale.holds(values).all()
+    on_scale = ratings.scale.holds(values).all()
     return replace(
         ratings,
-        user=merged["user_id"].to_numpy(),
-        item=merged["item_id"].to_numpy(),
+        user=merged["user"].to_numpy(),
+        item=merged["item"].to_numpy(),
         values=values,
         timestamp=merged["timestamp"].to_numpy() if ratings.timestamp is not None else None,
-        scale=replace(ratings.scale, step=0.0) if between_steps else ratings.scale,
+        scale=ratings.scale if on_scale else replace(ratings.scale, step=0.0),
     )

@@ -1,7 +1,6 @@
-"""The folder where downloaded and imported data live, one sub-folder for each name.
+"""The folder of downloaded and added data sets, each ``NAME/`` or, as published, ``NAME.zip``.
 
-It is the user's cache folder, or what the environment variable `MATINEE_DATA`
-names. A data set is there under ``NAME/`` or, as published, as ``NAME.zip``.
+It is the user's cache folder, or the one that the environment variable `MATINEE_DATA` names.
 """
 
 import json
@@ -14,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from matinee.data.archives import copy_tree, extract
+from matinee.data.id_map import shortened
 from matinee.errors import DataError, SettingError
 from matinee.storage.atomic import new_folder, recover, recover_all
 
 READING = "reading.json"
-BESIDE = (
+FILES_BESIDE = (
     *(f"movies.{suffix}" for suffix in ("csv", "tsv", "txt", "parquet", "arrow", "feather", "dat")),
     "users.dat",
 )
@@ -36,7 +36,7 @@ def cache_folder() -> Path:
 
 
 def cached(name: str) -> Path | None:
-    """Where the data set of this name is in the cache, or None."""
+    """Folder or archive of a data set in the cache, or None."""
     if not NAME.fullmatch(name):
         return None
     recover(cache_folder() / name)
@@ -61,17 +61,20 @@ def cached_names() -> list[str]:
 
 
 def new_entry(name: str) -> AbstractContextManager[Path]:
-    """An empty folder that becomes the cache's entry `name` if the block ends well, whole."""
+    """An empty folder that becomes the data set `name` if the block ends without an error."""
     if not NAME.fullmatch(name):
-        raise SettingError(f"{name!r} is no name for data: letters, digits, '.', '_' and '-'.")
+        raise SettingError(
+            "The name of a data set must be of letters, digits, '.', '_' and '-' "
+            f"(at most 64, a letter or digit first), got {shortened(name)}."
+        )
     return new_folder(cache_folder() / name)
 
 
 def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None = None) -> Path:
-    """Put an archive, a folder or a file of ratings into the cache, and say where it is now.
+    """Copy an archive, a folder or a file of ratings into the cache, and return its folder.
 
-    Whether it can be read is for the caller to find out first; `reading` is how (the options of
-    `read`), and is kept beside the data for the next time.
+    The caller makes sure that it can be read; `reading` are the options of `read` for it, stored
+    beside the data.
     """
     if not path.exists():
         raise DataError(f"There is no {path}.")
@@ -82,7 +85,7 @@ def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None =
         elif path.suffix.lower() == ".zip":
             extract(path, entry)
         else:
-            for file in (path, *(path.with_name(name) for name in BESIDE)):
+            for file in (path, *(path.with_name(name) for name in FILES_BESIDE)):
                 if file.is_file():
                     shutil.copyfile(file, entry / file.name)
         if reading:
@@ -90,15 +93,15 @@ def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None =
     return cache_folder() / name
 
 
-def kept_reading(path: Path) -> dict[str, Any]:
-    """How the data at `path` were read when they were added; nothing if that is not known."""
+def stored_reading(path: Path) -> dict[str, Any]:
+    """The options with which the data at `path` were read when they were added, if any."""
     file = path / READING
     if not file.is_file():
         return {}
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        columns = {str(ours): str(theirs) for ours, theirs in kept["columns"].items()}
-        scale = kept["scale"] and tuple(float(limit) for limit in kept["scale"])
-        return {"columns": columns, "scale": scale, "duplicates": str(kept["duplicates"])}
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        columns = {str(ours): str(theirs) for ours, theirs in stored["columns"].items()}
+        scale = stored["scale"] and tuple(float(limit) for limit in stored["scale"])
+        return {"columns": columns, "scale": scale, "duplicates": str(stored["duplicates"])}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise DataError(f"{file}: this file was changed. Add the data again.") from None
+        raise DataError(f"{file}: this file is damaged. Add the data again.") from None

@@ -1,33 +1,37 @@
-"""Ratings and movies together, from wherever they came."""
+"""Ratings and items together."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from matinee._html import html_block, html_table
 from matinee._types import Bools
 from matinee.data import splits
 from matinee.data.catalog import Catalog
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
 
+PREVIEW_ROWS = 5
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Ratings, the movies they are about, and where both are from.
+    """Ratings, the items they are about, and where both come from.
 
     Parameters
     ----------
     ratings : Ratings
     catalog : Catalog
-        In the order of the item codes; holds movies without ratings too.
+        In the order of the item codes; holds items without ratings too.
     user_attributes : polars.DataFrame or None
-        Attributes (age, gender, occupation) by user code, where the edition has them.
+        `user_id`, `age`, `gender` and `occupation` by user code, where the data have them.
     name, source, licence : str
-        What to call it, where it was read from, and on what terms it may be used.
-    official : dict of str to bool array
-        Test part of each split that the edition comes with.
+        What to call it, where it was read from, and its terms of use.
+    official : dict of str to bool (n,)
+        Test set of each split that the data come with.
     reading : dict
         Options it was read with, so that a run can read it again.
     """
@@ -42,25 +46,42 @@ class Dataset:
     reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
+        users, items = len(self.ratings.user_ids), f"{len(self.catalog):,} {self.catalog.noun}s"
+        return f"Dataset({self.name!r}, {users:,} users, {items}, {len(self):,} ratings)"
+
+    def _repr_html_(self) -> str:
+        """Sizes and the first ratings, as a notebook shows them."""
         users, items = len(self.ratings.user_ids), len(self.catalog)
-        return f"Dataset({self.name!r}, {users:,} users, {items:,} movies, {len(self):,} ratings)"
+        cells = users * items
+        sizes = {
+            "users": f"{users:,}",
+            f"{self.catalog.noun}s": f"{items:,}",
+            "ratings": f"{len(self):,}",
+            "density": f"{len(self) / cells:.2%}" if cells else "",
+            "scale": self.ratings.scale,
+        }
+        first = replace(self, ratings=self.ratings.take(np.arange(min(PREVIEW_ROWS, len(self)))))
+        frame = first.to_frame().with_columns(pl.col("genres").list.join(", "))
+        if "timestamp" in frame.columns:
+            frame = frame.with_columns(pl.from_epoch("timestamp").dt.to_string("%Y-%m-%d %H:%M"))
+        preview = html_table(frame.columns, frame.rows(), caption="first ratings")
+        return html_block(f"Dataset {self.name}", html_table(None, sizes.items()), preview)
 
     def __len__(self) -> int:
         return len(self.ratings)
 
     def to_frame(self) -> pl.DataFrame:
-        """A row for each rating, with what is known of the movie.
+        """A row for each rating, with the item's attributes.
 
-        Columns `user_id`, `item_id`, `values`, `timestamp` where there are any, `title`, `year`, `genres`.
-        To go on with some rows only, filter them and `read` the rest.
+        Columns `user_id`, `item_id`, `rating`, `timestamp` (if there are any), `title`, `year` and
+        `genres`. To use some of the ratings only, filter the frame and `read` it.
 
         Examples
         --------
-        >>> from matinee.data import read
-        >>> from matinee.data.synthetic import generate
+        >>> from matinee.data import generate, read
         >>> data, _ = generate(users=30, items=40, ratings=900, seed=1)
-        >>> min_rating = read(data.to_frame().filter(pl.col("rating") >= 4))
-        >>> len(min_rating) == int((data.ratings.values >= 4).sum())
+        >>> liked = read(data.to_frame().filter(pl.col("rating") >= 4))
+        >>> len(liked) == int((data.ratings.values >= 4).sum())
         True
         """
         ratings = self.ratings
@@ -76,29 +97,29 @@ class Dataset:
     def split(
         self, method: str = "random", *, test_fraction: float = 0.1, last: int = 1, seed: int = 0
     ) -> tuple["Dataset", "Dataset"]:
-        """A training and a test part, over the same codes.
+        """A training and a test set that share ids and codes.
 
         Parameters
         ----------
         method : str
-            ``"random"``: a fraction of all ratings, whoever's they are; ``"leave-last-out"``: the `last`
+            ``"random"``: a fraction of all ratings; ``"leave-last-out"``: the `last` latest
             ratings of each user who has more than that; ``"temporal"``: the latest fraction of
-            all ratings; or an official split of the edition (``"u1"`` ... ``"u5"``, ``"ua"``,
+            all ratings; or an official split of the data (``"u1"`` to ``"u5"``, ``"ua"``,
             ``"ub"`` of ml-100k).
         test_fraction : float
             Between 0 and 1, of all ratings.
         last : int
-            Ratings per user held out by ``"leave-last-out"``.
+            Ratings per user that ``"leave-last-out"`` holds out.
         seed : int
 
         Raises
         ------
         SettingError
-            For a split that the data do not allow.
+            If the data have no such split, or a set would be empty.
 
         Examples
         --------
-        >>> from matinee.data.synthetic import generate
+        >>> from matinee.data import generate
         >>> data, _ = generate(users=30, items=40, ratings=900, seed=1)
         >>> train, test = data.split("random", test_fraction=0.2, seed=0)
         >>> len(train), len(test)
@@ -109,39 +130,39 @@ class Dataset:
         elif method == "random":
             test = splits.random(len(self), test_fraction, seed)
         elif method == "leave-last-out":
-            test = splits.last(self.ratings, last)
+            test = splits.leave_last_out(self.ratings, last)
         elif method == "temporal":
             test = splits.temporal(self.ratings, test_fraction)
         else:
-            known = ", ".join(["random", "leave-last-out", "temporal", *self.official])
-            raise SettingError(f"{self.name} has no split {method!r}; there are {known}.")
+            valid = ", ".join(repr(name) for name in (*splits.METHODS, *self.official))
+            raise SettingError(f"The split of {self.name} must be one of {valid}, got {method!r}.")
         if not test.any() or test.all():
             raise SettingError(
-                f"{self.name}: the split {method!r} leaves one part empty; "
-                "choose another one, or another test fraction."
+                f"{self.name}: the split {method!r} leaves the training or the test set empty; "
+                "choose another split or test fraction."
             )
-        return self._part(~test), self._part(test)
+        return self._take(~test), self._take(test)
 
     def folds(self, k: int = 5, seed: int = 0) -> Iterator[tuple["Dataset", "Dataset"]]:
-        """k pairs of training and test part; each rating is in exactly one test part.
-
-        Examples
-        --------
-        >>> from matinee.data.synthetic import generate
-        >>> data, _ = generate(users=30, items=40, ratings=900, seed=1)
-        >>> [len(test) for train, test in data.folds(4)]
-        [225, 225, 225, 225]
+        """k pairs of training and test set; each rating is in exactly one test set.
 
         Raises
         ------
         SettingError
-            If there are not so many ratings, or k is below 2.
+            If k is below 2 or above the number of ratings.
+
+        Examples
+        --------
+        >>> from matinee.data import generate
+        >>> data, _ = generate(users=30, items=40, ratings=900, seed=1)
+        >>> [len(test) for train, test in data.folds(4)]
+        [225, 225, 225, 225]
         """
         tests = splits.folds(len(self), k, seed)
-        return ((self._part(~test), self._part(test)) for test in tests)
+        return ((self._take(~test), self._take(test)) for test in tests)
 
     def official_folds(self) -> list[str]:
-        """Official splits whose test parts hold each rating once: ``"u1"`` to ``"u5"`` of ml-100k.
+        """Official splits whose test sets hold each rating once: ``"u1"`` to ``"u5"`` of ml-100k.
 
         Raises
         ------
@@ -150,10 +171,8 @@ class Dataset:
         """
         names = splits.disjoint(self.official)
         if not names:
-            raise SettingError(
-                f"{self.name} comes with no folds of its own; give a number of them."
-            )
+            raise SettingError(f"{self.name} has no official folds; give a number of folds.")
         return names
 
-    def _part(self, rows: Bools) -> "Dataset":
+    def _take(self, rows: Bools) -> "Dataset":
         return replace(self, ratings=self.ratings.take(rows), official={})

@@ -1,4 +1,4 @@
-"""Original ids and the dense codes that stand for them inside."""
+"""Original ids and the dense codes that stand for them."""
 
 import difflib
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from matinee._types import I32, I64, Bools
 from matinee.errors import UnknownIdError
 from matinee.kernels.csr import dense_rank, mark_seen
 
-SPARSEST = 16
-"""Times as many numbers as ids among which codes are looked up rather than searched for."""
-WIDEST = 2**26
-"""The most numbers among which ids are counted rather than searched."""
+MAX_TABLE_RATIO = 16
+"""Codes are looked up in a table if the largest id is below this many times the number of ids."""
+MAX_SPAN = 2**26
+"""Ids that span fewer numbers are ranked by counting, others by sorting."""
 
 
 @dataclass(frozen=True, eq=False)
 class IdMap:
-    """The ids of one side, whole numbers or text, sorted; the code of an id is its position.
+    """Sorted user or item ids, whole numbers or text; the code of an id is its position.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ class IdMap:
     def __post_init__(self) -> None:
         ascending = (self.values.slice(1) > self.values.head(max(0, len(self.values) - 1))).all()
         if self.values.dtype not in (pl.Int64, pl.String) or self.values.has_nulls():
-            raise ValueError(f"ids are Int64 or String without nulls, not {self.values.dtype}")
+            raise ValueError(f"ids must be Int64 or String without nulls, got {self.values.dtype}")
         if not ascending:
-            raise ValueError("ids are in ascending order, each once")
+            raise ValueError("ids must be distinct and in ascending order")
 
     def __repr__(self) -> str:
-        return f"Ids({len(self):,} {'texts' if self.are_text else 'numbers'})"
+        return f"IdMap({len(self):,} {'texts' if self.are_text else 'numbers'})"
 
     def __len__(self) -> int:
         return len(self.values)
@@ -60,41 +60,40 @@ class IdMap:
 
     @cached_property
     def _table(self) -> I32 | None:
-        """Code by id, -1 elsewhere; None where numbers are not small and would need a large one."""
+        """Code by id, -1 for unknown ids; None if ids are negative or too sparse for a table."""
         numbers = self._numbers
-        if len(numbers) == 0 or numbers[0] < 0 or numbers[-1] >= SPARSEST * len(numbers):
+        if len(numbers) == 0 or numbers[0] < 0 or numbers[-1] >= MAX_TABLE_RATIO * len(numbers):
             return None
         table = np.full(int(numbers[-1]) + 1, -1, np.int32)
         table[numbers] = np.arange(len(numbers), dtype=np.int32)
         return table
 
-    def codes(self, wanted: Any) -> I32:
-        """Codes of many ids, int32 of the same length; -1 where an id is unknown."""
-        asked = pl.Series("id", wanted, dtype=self.values.dtype, strict=False)
+    def codes(self, ids: Any) -> I32:
+        """Codes of many ids, int32 (n,); -1 where an id is unknown."""
+        cast = pl.Series("id", ids, dtype=self.values.dtype, strict=False)
         if self.are_text:
-            known = pl.DataFrame({"id": self.values}).with_row_index("code")
-            found = asked.to_frame().join(known, on="id", how="left", maintain_order="left")
-            return found["code"].cast(pl.Int32).fill_null(-1).to_numpy(writable=True)
-        given = pl.Series("id", wanted, strict=False)
+            table = pl.DataFrame({"id": self.values}).with_row_index("code")
+            joined = cast.to_frame().join(table, on="id", how="left", maintain_order="left")
+            return joined["code"].cast(pl.Int32).fill_null(-1).to_numpy(writable=True)
+        given = pl.Series("id", ids, strict=False)
         if given.dtype.is_float():  # 1.5 is not user 1
-            asked = asked.set(given != given.floor(), None)
-        numbers = asked.fill_null(-(2**62)).to_numpy()
-        known_numbers = self._numbers
-        if len(known_numbers) == 0:
+            cast = cast.set(given != given.floor(), None)
+        numbers = cast.fill_null(-(2**62)).to_numpy()
+        if len(self) == 0:
             return np.full(len(numbers), -1, np.int32)
         if self._table is not None:
             inside = (numbers >= 0) & (numbers < len(self._table))
             return np.where(inside, self._table[np.where(inside, numbers, 0)], np.int32(-1))
-        at = np.minimum(np.searchsorted(known_numbers, numbers), len(known_numbers) - 1)
-        return np.where(known_numbers[at] == numbers, at, -1).astype(np.int32)
+        positions = np.minimum(np.searchsorted(self._numbers, numbers), len(self) - 1)
+        return np.where(self._numbers[positions] == numbers, positions, -1).astype(np.int32)
 
-    def code(self, wanted: Any, what: str = "user") -> int:
+    def code(self, wanted: Any, noun: str = "user") -> int:
         """Code of one id, which may be given as text (``"42"``) where ids are numbers.
 
         Raises
         ------
         UnknownIdError
-            If there is no such id; the message suggests ids spelled alike.
+            If there is no such id; the message names similar ones.
         """
         value = wanted
         if not self.are_text and isinstance(wanted, str):
@@ -103,14 +102,16 @@ class IdMap:
         if self.are_text and not isinstance(wanted, str):
             value = str(wanted)
         if type(value) is int and -(2**63) <= value < 2**63:
-            at = int(np.searchsorted(self._numbers, value))
-            if at < len(self) and self._numbers[at] == value:
-                return at
+            position = int(np.searchsorted(self._numbers, value))
+            if position < len(self) and self._numbers[position] == value:
+                return position
         elif value is not None and not isinstance(value, bool):
-            found = int(self.codes([value])[0])
-            if found >= 0:
-                return found
-        raise UnknownIdError(f"There is no {what} {echo(wanted)} here.{self._suggestion(wanted)}")
+            code = int(self.codes([value])[0])
+            if code >= 0:
+                return code
+        raise UnknownIdError(
+            f"No {noun} {shortened(wanted)} in the training set.{self._suggestion(wanted)}"
+        )
 
     def _suggestion(self, wanted: Any) -> str:
         if len(self) == 0:
@@ -118,49 +119,38 @@ class IdMap:
         if not self.are_text:
             return f" Ids run from {self.values[0]} to {self.values[-1]}."
         close = difflib.get_close_matches(str(wanted), self.values.to_list(), n=3)
-        return f" Close ones: {', '.join(close)}." if close else f" One that is: {self.values[0]}."
+        if close:
+            return f" Did you mean {' or '.join(close)}?"
+        return f" Ids look like {self.values[0]}."
 
 
-def encode(column: pl.Series, also: pl.Series | None = None) -> tuple[IdMap, I32]:
-    """Dense codes for a column of ids.
-
-    Parameters
-    ----------
-    column : polars.Series
-        Int64 or String ids, one per rating.
-    also : polars.Series, optional
-        Further ids of the same type that get a code although no rating has them.
-
-    Returns
-    -------
-    (Ids, int32 array)
-        The distinct ids in ascending order, and the code of each row.
-    """
-    both = [column] if also is None else [column, also.cast(column.dtype)]
+def encode(column: pl.Series, extra: pl.Series | None = None) -> tuple[IdMap, I32]:
+    """The distinct ids of a column (Int64 or String) and of `extra`, and the code of each row."""
+    columns = [column] if extra is None else [column, extra.cast(column.dtype)]
     if column.dtype == pl.Int64:
-        numbers = [one.to_numpy() for one in both if len(one)]
-        low = min((int(one.min()) for one in numbers), default=0)
-        span = max((int(one.max()) for one in numbers), default=0) - low + 1
-        if span < min(16 * len(column) + 1_000_000, WIDEST):
+        arrays = [ids.to_numpy() for ids in columns if len(ids)]
+        low = min((int(ids.min()) for ids in arrays), default=0)
+        span = max((int(ids.max()) for ids in arrays), default=0) - low + 1
+        if span < min(16 * len(column) + 1_000_000, MAX_SPAN):
             seen = np.zeros(span, np.bool_)
-            for one in numbers:
-                mark_seen(one, low, seen)
+            for ids in arrays:
+                mark_seen(ids, low, seen)
             codes = np.empty(len(column), np.int32)
             dense_rank(column.to_numpy(), low, seen, codes)
-            return ids_seen(seen, low), codes
-    ids = IdMap(pl.concat(both).unique().sort())
-    return ids, ids.codes(column)
+            return id_map_of(seen, low), codes
+    id_map = IdMap(pl.concat(columns).unique().sort())
+    return id_map, id_map.codes(column)
 
 
-def ids_seen(seen: Bools, low: int = 0) -> IdMap:
-    """The ids that were marked, `low` being the first that could be."""
+def id_map_of(seen: Bools, low: int = 0) -> IdMap:
+    """The ids marked in `seen`, whose first entry stands for the id `low`."""
     return IdMap(pl.Series(np.flatnonzero(seen) + low))
 
 
-def echo(value: Any) -> str:
-    """What a person passed, for a message."""
+def shortened(value: Any) -> str:
+    """A value that a person passed, for a message."""
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= 60 else f"{text[:40]}...{text[-17:]}"
 
 
 def is_one(value: Any) -> bool:
@@ -169,7 +159,7 @@ def is_one(value: Any) -> bool:
 
 
 def as_many(one_or_many: Any) -> Any:
-    """What a person passed as one or several ids, as a list, an array or a polars series."""
+    """One or several ids as a list, an array or a polars series."""
     if is_one(one_or_many):
         return [one_or_many]
     if isinstance(one_or_many, pl.Series):

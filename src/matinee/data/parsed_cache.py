@@ -1,10 +1,10 @@
-"""Large data sets, prepared once: checked, coded and sorted both ways, in files to be mapped.
+"""Large data sets, parsed once: checked, coded and sorted both ways, in memory-mapped files.
 
-An entry is a folder below ``.prepared/`` in the cache folder, named by the file of ratings and how
-it is read. It holds ``N.npy`` for each array, ``NAME.parquet`` for each table, and
-``manifest.json``, which says what is what, what the source looked like, and how each file adds up.
-It is good for nothing but speed: what is missing, stale, damaged or of another version is made
-anew without a word, and where the cache cannot be written, all goes on in memory.
+An entry is a folder below ``.parsed/`` in the cache folder, named by a hash of the file of ratings
+and how it is read. It holds ``N.npy`` for each array, ``NAME.parquet`` for each table, and
+``manifest.json``: what each file is, the stamp of the source, and checksums. Entries only save
+time: one that is missing, stale, damaged or of another version is silently rebuilt, and where the
+cache cannot be written, data are read into memory.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import Array
-from matinee.data.cache import BESIDE, cache_folder
+from matinee.data.cache import FILES_BESIDE, cache_folder
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
@@ -31,136 +31,128 @@ from matinee.kernels.csr import Empty, Rows, checksum_words, release, slices
 from matinee.kernels.parallel import run_blocks
 from matinee.storage.atomic import new_folder
 
-FORMAT = 1
-KEPT_FROM = 32 * 2**20  # bytes of the source; smaller ones are read in well under a second
-KEPT = 4  # entries; the one not used for longest goes first
-COLUMNS = {"user_id": np.int32, "item_id": np.int32, "rating": np.float32, "timestamp": np.int64}
-FIELDS = ("user", "item", "values", "timestamp")  # the columns, as `Ratings` calls them
-WAYS = ("by_user", "by_item")
-ROWS = {"indptr": np.int64, "indices": np.int32, "values": np.float32}
-ARRAYS = COLUMNS | {f"{way}.{part}": ROWS[part] for way in WAYS for part in ROWS}
-BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError)
-"""All that reading an entry raises if it is not as it was written."""
+FORMAT = 2
+MIN_SOURCE_BYTES = 32 * 2**20  # smaller sources are read in well under a second
+MAX_ENTRIES = 4  # the least recently used goes first
+FIELDS = {"user_id": "user", "item_id": "item", "rating": "values", "timestamp": "timestamp"}
+"""Names of the columns, and of the fields of `Ratings` that hold them."""
+ORDERS = ("by_user", "by_item")
+DTYPES = {"user_id": np.int32, "item_id": np.int32, "rating": np.float32, "timestamp": np.int64} | {
+    f"{order}.{name}": dtype
+    for order in ORDERS
+    for name, dtype in zip(Rows._fields, (np.int64, np.int32, np.float32), strict=True)
+}
+INVALID = (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError)
+"""All that loading an entry raises if it is not as it was written."""
 
-Array = Array
 
-
-def prepared(
-    file: Path, reading: Mapping[str, Any], prepare: Callable[[Empty], Dataset]
+def read_through(
+    file: Path, reading: Mapping[str, Any], read_file: Callable[[Empty], Dataset]
 ) -> Dataset:
-    """What `prepare` makes of the ratings in `file`, from the cache if it was made before.
+    """What `read_file` makes of `file` (of ratings, or an archive), from the cache if possible.
 
-    Parameters
-    ----------
-    file : Path
-        The file of ratings, or the archive it is in.
-    reading : dict
-        Options it is read with.
-    prepare : callable
-        Reads the file into arrays from the given maker; raises whatever is wrong with it.
+    `reading` are the options it is read with; `read_file` reads into arrays that the function it
+    is given allocates.
     """
     file = file.resolve()
-    if file.stat().st_size < KEPT_FROM or file.name == "u.data":  # which has official splits
-        return prepare(np.empty)
+    # ml-100k has official splits, which entries do not hold
+    if file.stat().st_size < MIN_SOURCE_BYTES or file.name == "u.data":
+        return read_file(np.empty)
     key = repr([str(file), dict(reading)])
-    entry = _shelf() / hashlib.sha256(key.encode()).hexdigest()[:32]
+    entry = _entries_folder() / hashlib.sha256(key.encode()).hexdigest()[:32]
     stamp = _stamp(file)
-    with suppress(*BROKEN):
+    with suppress(*INVALID):
         return _load(entry, stamp)
     try:
-        # checksums tell after a power cut what was not on disk yet, so nobody waits for the disk
+        # checksums reveal what a power cut kept from the disk, so there is no waiting for it
         with new_folder(entry, durable=False) as folder:
-            _write(_Arrays(folder), prepare, stamp)
+            _write(_MappedArrays(folder), read_file, stamp)
         _remove_unused()
         return _load(entry, stamp, trusted=True)
-    except OSError:  # nowhere to write, or no room
-        dataset = prepare(np.empty)
-        # both orders are made again when asked for, where all must stay in memory
+    except OSError:  # no permission to write, or no space
+        dataset = read_file(np.empty)
+        # without the sorted orders, which are made again when needed: all must stay in memory
         return replace(dataset, ratings=replace(dataset.ratings))
 
 
 def clear() -> int:
-    """Remove all entries; what was prepared is prepared anew when needed. Returns bytes freed."""
-    files = [path for path in _shelf().rglob("*") if path.is_file()]
+    """Remove all entries, which are rebuilt when needed; returns the bytes freed."""
+    files = [path for path in _entries_folder().rglob("*") if path.is_file()]
     freed = sum(path.stat().st_size for path in files)
-    shutil.rmtree(_shelf(), ignore_errors=True)
+    shutil.rmtree(_entries_folder(), ignore_errors=True)
     return freed
 
 
-def _shelf() -> Path:
-    return cache_folder() / ".prepared"  # no name for a data set
+def _entries_folder() -> Path:
+    return cache_folder() / ".parsed"  # not a valid name for a data set
 
 
 def _stamp(file: Path) -> dict[str, list[int]]:
-    """By what a change of the file, or of one that is read beside it, shows."""
+    """Inode, size and time of the file and of those read beside it, by which changes show."""
     stamp = {}
-    for path in (file, *(file.with_name(name) for name in BESIDE)):
+    for path in (file, *(file.with_name(name) for name in FILES_BESIDE)):
         with suppress(OSError):
-            found = path.stat()
-            stamp[path.name] = [found.st_ino, found.st_size, found.st_mtime_ns]
+            stat = path.stat()
+            stamp[path.name] = [stat.st_ino, stat.st_size, stat.st_mtime_ns]
     return stamp
 
 
 def _remove_unused() -> None:
-    used = sorted(_shelf().glob("*/manifest.json"), key=os.path.getmtime, reverse=True)
-    for manifest in used[KEPT:]:
+    manifests = _entries_folder().glob("*/manifest.json")
+    for manifest in sorted(manifests, key=os.path.getmtime, reverse=True)[MAX_ENTRIES:]:
         shutil.rmtree(manifest.parent, ignore_errors=True)
 
 
-class _Arrays:
+class _MappedArrays:
     """Arrays that are files of a folder from the start, so that nothing is written twice."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.mapped: list[Array] = []
+        self.arrays: list[Array] = []
 
     def empty(self, n: int, dtype: Any) -> Array:
-        """An array of the folder; its room on disk is taken now, for later it is too late to ask.
-
-        Raises
-        ------
-        OSError
-            If there is no room.
-        """
-        path = self.folder / f"{len(self.mapped)}.npy"
+        """An array of the folder; its disk space is reserved now, or an OSError raised."""
+        path = self.folder / f"{len(self.arrays)}.npy"
         mapped = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(n,))
         if hasattr(os, "posix_fallocate"):
             with path.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        self.mapped.append(np.asarray(mapped).view(np.ndarray))
-        return self.mapped[-1]
+        self.arrays.append(np.asarray(mapped).view(np.ndarray))
+        return self.arrays[-1]
 
     def number_of(self, array: Array) -> int:
-        """Which file holds the array, now at the latest."""
-        for number, mapped in enumerate(self.mapped):
+        """Which file holds the array, written now if none did."""
+        for number, mapped in enumerate(self.arrays):
             if mapped is array:
                 return number
         self.empty(len(array), array.dtype)[:] = array
-        return len(self.mapped) - 1
+        return len(self.arrays) - 1
 
 
-def _write(arrays: _Arrays, prepare: Callable[[Empty], Dataset], stamp: dict[str, Any]) -> None:
-    dataset = prepare(arrays.empty)
-    ratings, catalog, folder = dataset.ratings, dataset.catalog, arrays.folder
-    named = {name: getattr(ratings, field) for name, field in zip(COLUMNS, FIELDS, strict=True)}
-    for way in WAYS:
-        rows = getattr(ratings, way)
-        named |= {f"{way}.{part}": getattr(rows, part) for part in Rows._fields}
-    numbers = {n: arrays.number_of(array) for n, array in named.items() if array is not None}
+def _write(
+    mapped: _MappedArrays, read_file: Callable[[Empty], Dataset], stamp: dict[str, Any]
+) -> None:
+    dataset = read_file(mapped.empty)
+    ratings, catalog, folder = dataset.ratings, dataset.catalog, mapped.folder
+    arrays = {name: getattr(ratings, field) for name, field in FIELDS.items()}
+    for order in ORDERS:
+        rows = getattr(ratings, order)
+        arrays |= {f"{order}.{name}": getattr(rows, name) for name in Rows._fields}
+    numbers = {name: mapped.number_of(a) for name, a in arrays.items() if a is not None}
     tables = {
-        "users": pl.DataFrame({"id": ratings.user_ids.values}),
-        "items": catalog.frame.with_columns(id=catalog.ids.values),
+        "users": pl.DataFrame({"user_id": ratings.user_ids.values}),
+        "items": catalog.frame.with_columns(item_id=catalog.ids.values),
     }
     if dataset.user_attributes is not None:
         tables["user_attributes"] = dataset.user_attributes
     for name, table in tables.items():
         table.write_parquet(folder / f"{name}.parquet")
-    sums = {}
-    for number, array in enumerate(arrays.mapped):
+    checksums = {}
+    for number, array in enumerate(mapped.arrays):
         path = folder / f"{number}.npy"
         release(array)
         if number in numbers.values():
-            sums[number], _, _ = _add_up(path, array)
+            checksums[number], _, _ = _checksum(path, array)
         else:
             path.unlink()
     manifest = {
@@ -169,26 +161,49 @@ def _write(arrays: _Arrays, prepare: Callable[[Empty], Dataset], stamp: dict[str
         "stamp": stamp,
         "scale": [ratings.scale.low, ratings.scale.high, ratings.scale.step],
         "genres": catalog.genre_names,
-        "arrays": {name: [number, sums[number]] for name, number in numbers.items()},
-        "tables": {name: _digest(folder / f"{name}.parquet") for name in tables},
+        "arrays": {name: [number, checksums[number]] for name, number in numbers.items()},
+        "tables": {name: _sha256(folder / f"{name}.parquet") for name in tables},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
-    """The data set of an entry, mapped; raises one of `BROKEN` unless all is as it was written."""
+    """The data set of an entry, mapped; raises one of `INVALID` unless all is as it was written."""
     manifest = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))
     expected = {"format": FORMAT, "matinee": version("matinee"), "stamp": stamp}
     if any(manifest[name] != value for name, value in expected.items()):
-        raise ValueError("another version, or of what the source was before")
+        raise ValueError("written by another version, or of a source that has changed")
     tables = {}
     for name, digest in manifest["tables"].items():
         path = entry / f"{Path(name).name}.parquet"
-        if _digest(path) != digest:
+        if _sha256(path) != digest:
             raise ValueError("a damaged table")
         tables[name] = pl.read_parquet(path)
-    user_ids, item_ids = IdMap(tables["users"]["id"]), IdMap(tables["items"]["id"])
-    users, items = len(user_ids), len(item_ids)
+    user_ids, item_ids = IdMap(tables["users"]["user_id"]), IdMap(tables["items"]["item_id"])
+    arrays = _load_arrays(entry, manifest["arrays"], len(user_ids), len(item_ids), trusted)
+    ratings = Ratings(
+        arrays["user_id"],
+        arrays["item_id"],
+        arrays["rating"],
+        arrays.get("timestamp"),
+        user_ids,
+        item_ids,
+        RatingScale(*manifest["scale"]),
+    ).with_rows(*(Rows(*(arrays[f"{order}.{name}"] for name in Rows._fields)) for order in ORDERS))
+    for array in arrays.values():
+        release(array)
+    os.utime(entry / "manifest.json")
+    catalog = Catalog(item_ids, tables["items"].drop("item_id"), tuple(manifest["genres"]))
+    return Dataset(ratings, catalog, tables.get("user_attributes"))
+
+
+def _load_arrays(
+    entry: Path, files: dict[str, Any], users: int, items: int, trusted: bool
+) -> dict[str, Array]:
+    """The arrays of an entry, mapped, with dtypes, shapes and, unless `trusted`, contents checked.
+
+    A damaged entry may have correct checksums, and kernels index by codes without checking bounds.
+    """
     limits = {
         "user_id": users,
         "item_id": items,
@@ -196,54 +211,46 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
         "by_item.indices": users,
     }
     arrays = {}
-    for name, (number, total) in manifest["arrays"].items():
+    for name, (number, expected) in files.items():
         path = entry / f"{int(number)}.npy"
-        # private: writable to compiled loops, which know no other kind, but never on disk
+        # copy on write: kernels are compiled for writable arrays, the file never changes
         arrays[name] = np.lib.format.open_memmap(path, mode="c").view(np.ndarray)
         if not trusted:
-            found, low, high = _add_up(path, arrays[name])
-            if found != total or (name in limits and not 0 <= low <= high < limits[name]):
-                raise ValueError("a damaged array, or one that leads nowhere")
+            checksum, low, high = _checksum(path, arrays[name])
+            if checksum != expected or (name in limits and not 0 <= low <= high < limits[name]):
+                raise ValueError("a damaged array, or codes out of range")
     n = len(arrays["user_id"])
     lengths = {"by_user.indptr": users + 1, "by_item.indptr": items + 1}
     for name, array in arrays.items():
-        if array.shape != (lengths.get(name, n),) or array.dtype != ARRAYS[name]:
-            raise ValueError("an array of another kind")
+        if array.shape != (lengths.get(name, n),) or array.dtype != DTYPES[name]:
+            raise ValueError("an array of another shape or dtype")
         if name in lengths and not (
             array[0] == 0 and array[-1] == n and np.all(array[1:] >= array[:-1])
         ):
-            raise ValueError("rows that lead nowhere")
-    columns = (arrays["user_id"], arrays["item_id"], arrays["rating"], arrays.get("timestamp"))
-    ratings = Ratings(*columns, user_ids, item_ids, RatingScale(*manifest["scale"])).sorted_as(
-        *(Rows(*(arrays[f"{way}.{part}"] for part in Rows._fields)) for way in WAYS)
-    )
-    for array in arrays.values():
-        release(array)
-    os.utime(entry / "manifest.json")
-    catalog = Catalog(item_ids, tables["items"].drop("id"), tuple(manifest["genres"]))
-    return Dataset(ratings, catalog, tables.get("user_attributes"))
+            raise ValueError("row pointers out of range")
+    return arrays
 
 
-def _add_up(path: Path, array: Array) -> tuple[str, int, int]:
-    """The checksum of a mapped array, and its least and greatest word, by reading its file.
+def _checksum(path: Path, array: Array) -> tuple[str, int, int]:
+    """The checksum of a mapped array, and its smallest and largest 32-bit word.
 
-    To read is quicker than to have each page mapped, and takes no memory.
+    The file is read, which is faster than mapping each page and takes no memory.
     """
     offset = path.stat().st_size - array.nbytes
 
-    def of_block(start: int, stop: int) -> tuple[int, ...]:
+    def checksum_block(start: int, stop: int) -> tuple[int, ...]:
         words = np.empty(stop - start, np.int32)
         with path.open("rb", buffering=0) as file:
             file.seek(offset + 4 * start)
             if file.readinto(words.data) < words.nbytes:
-                raise ValueError("the file was cut short")
-        return tuple(int(one) for one in checksum_words(words, start))
+                raise ValueError("the file is truncated")
+        return tuple(int(part) for part in checksum_words(words, start))
 
-    sums = run_blocks(of_block, slices(array.nbytes // 4))
+    sums = run_blocks(checksum_block, slices(array.nbytes // 4))
     plain, weighted, low, high = zip(*sums, strict=True)
-    total = f"{sum(plain) % 2**64:016x}{sum(weighted) % 2**64:016x}"
-    return total, min(low), max(high)
+    checksum = f"{sum(plain) % 2**64:016x}{sum(weighted) % 2**64:016x}"
+    return checksum, min(low), max(high)
 
 
-def _digest(path: Path) -> str:
+def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

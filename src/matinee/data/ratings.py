@@ -1,4 +1,4 @@
-"""Who gave how many stars to what, as aligned columns of numbers."""
+"""Ratings as aligned columns of numbers."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -13,10 +13,13 @@ from matinee.data.id_map import IdMap
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, bincount, csr_and_csc, in_range, release, slices
 
+MAX_LEVELS = 100
+"""A column with more distinct values is taken as continuous."""
+
 
 @dataclass(frozen=True)
 class RatingScale:
-    """The stars one may give: from `low` to `high` in steps of `step` (0: anything between)."""
+    """The ratings one may give: from `low` to `high` in steps of `step` (0: anything between)."""
 
     low: float
     high: float
@@ -25,36 +28,38 @@ class RatingScale:
     def __post_init__(self) -> None:
         finite = np.isfinite([self.low, self.high, self.step]).all()
         if not (finite and self.low <= self.high and self.step >= 0):
-            raise SettingError(f"A scale runs from low to high, not {self.low:g} to {self.high:g}.")
+            raise SettingError(
+                "scale must be finite with low ≤ high and step ≥ 0, "
+                f"got {self.low:g} to {self.high:g} in steps of {self.step:g}."
+            )
 
     def __str__(self) -> str:
         steps = f" in steps of {self.step:g}" if self.step else ""
         return f"{self.low:g} to {self.high:g}{steps}"
 
     def holds(self, values: Floats) -> Bools:
-        """Which of the given stars are finite and on the scale."""
+        """Which values are finite and on the scale."""
         with np.errstate(invalid="ignore"):
-            on = (values >= self.low) & (values <= self.high)
+            valid = (values >= self.low) & (values <= self.high)
             if self.step:
                 steps = (values - self.low) / self.step
-                on &= np.abs(steps - np.round(steps)) < 1e-3
-        return on
+                valid &= np.abs(steps - np.round(steps)) < 1e-3
+        return valid
 
-    def first_off(self, values: Floats) -> int | None:
-        """Where the first of many stars is that is not on the scale, or None."""
+    def first_outside(self, values: Floats) -> int | None:
+        """Position of the first value that is not on the scale, or None."""
         for start, stop in slices(len(values)):
-            off = ~self.holds(values[start:stop])
-            if off.any():
-                return start + int(off.argmax())
+            outside = ~self.holds(values[start:stop])
+            if outside.any():
+                return start + int(outside.argmax())
         return None
 
     @classmethod
-    def of(cls, values: Floats) -> "RatingScale":
-        """The scale that a column of stars seems to be on: its range and smallest step."""
-        some = [pl.Series(values[start:stop]).unique() for start, stop in slices(len(values))]
-        levels = pl.concat(some).unique().sort().cast(pl.Float64)
-        # over a hundred different values is a continuous scale for all purposes
-        stepped = 1 < len(levels) <= 100
+    def infer(cls, values: Floats) -> "RatingScale":
+        """The scale that a column of ratings seems to be on: its range and smallest step."""
+        blocks = [pl.Series(values[start:stop]).unique() for start, stop in slices(len(values))]
+        levels = pl.concat(blocks).unique().sort().cast(pl.Float64)
+        stepped = 1 < len(levels) <= MAX_LEVELS
         step = float(levels.diff().min()) if stepped else 0.0  # type: ignore[arg-type]
         scale = cls(float(levels[0]), float(levels[-1]), round(step, 6))
         return scale if scale.holds(levels.to_numpy()).all() else replace(scale, step=0.0)
@@ -62,18 +67,19 @@ class RatingScale:
 
 @dataclass(frozen=True, eq=False)
 class Ratings:
-    """Ratings as aligned columns. Immutable; every row was checked on the way in.
+    """Ratings as aligned columns; immutable, every row checked when it was read.
 
     Parameters
     ----------
     user, item : int32 (n,)
-        Codes, 0-based: positions in `user_ids` and `item_ids`.
+        Codes: 0-based positions in `user_ids` and `item_ids`.
     values : float32 (n,)
+        The ratings themselves.
     timestamp : int64 (n,) or None
         Unix seconds.
     user_ids, item_ids : IdMap
-        Original ids. Parts of a split share them, so that codes mean the same in
-        each; some ids may then have no rating.
+        Original ids. The training and test set of a split share them, so that codes mean the
+        same in both; an id may then have no rating.
     scale : RatingScale
     """
 
@@ -86,76 +92,76 @@ class Ratings:
     scale: RatingScale
 
     def __post_init__(self) -> None:
-        for column in (self.user, self.item, self.values, self.timestamp):
-            if column is not None:
-                column.flags.writeable = False
+        for column in self._columns:
+            column.flags.writeable = False
         for codes, ids in ((self.user, self.user_ids), (self.item, self.item_ids)):
-            # kernels go where codes point without looking
+            # kernels index by codes without checking bounds
             if not in_range(codes, len(ids)):
-                raise ValueError("a code points at no id")
+                raise ValueError(f"codes must be ≥ 0 and < {len(ids)}, the number of ids")
 
     def __repr__(self) -> str:
-        return f"Ratings({len(self):,}, stars {self.scale})"
+        return f"Ratings({len(self):,}, scale {self.scale})"
 
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def _columns(self) -> list[I32 | F32 | I64]:
+        stamps = [] if self.timestamp is None else [self.timestamp]
+        return [self.user, self.item, self.values, *stamps]
+
     def take(self, rows: Bools | I64) -> "Ratings":
         """The ratings at `rows` (a mask or positions), with the same ids and codes."""
-        columns: dict[str, Any] = {"user": self.user, "item": self.item, "values": self.values}
-        if self.timestamp is not None:
-            columns["timestamp"] = self.timestamp
-        taken = {}
-        for name, column in columns.items():
-            taken[name] = column[rows]
+        taken: list[Any] = []
+        for column in self._columns:
+            taken.append(column[rows])
             release(column)
-        return replace(self, **taken)
+        timestamp = None if self.timestamp is None else taken[3]
+        return replace(self, user=taken[0], item=taken[1], values=taken[2], timestamp=timestamp)
 
     def has_codes_of(self, other: "Ratings") -> bool:
-        """Whether codes mean the same here and there, as in all parts of a split."""
+        """Whether codes mean the same in both, as in the training and test set of a split."""
         return self.user_ids.values.equals(other.user_ids.values) and self.item_ids.values.equals(
             other.item_ids.values
         )
 
-    def sorted_as(self, by_user: Rows, by_item: Rows) -> "Ratings":
-        """The same ratings, with both orders given rather than made when asked for."""
-        ready = replace(self)
-        vars(ready)["_both_ways"] = by_user, by_item
-        return ready
+    def with_rows(self, by_user: Rows, by_item: Rows) -> "Ratings":
+        """The same ratings with both sorted orders given rather than made when first needed."""
+        ratings = replace(self)
+        vars(ratings)["_rows"] = by_user, by_item
+        return ratings
 
     @cached_property
-    def _both_ways(self) -> tuple[Rows, Rows]:
+    def _rows(self) -> tuple[Rows, Rows]:
         sizes = len(self.user_ids), len(self.item_ids)
         return csr_and_csc(self.user, self.item, self.values, *sizes)
 
     @property
     def by_user(self) -> Rows:
-        """Each user's movie codes, ascending, and stars."""
-        return self._both_ways[0]
+        """Each user's item codes, ascending, and ratings."""
+        return self._rows[0]
 
     @property
     def by_item(self) -> Rows:
-        """Each movie's user codes, ascending, and stars."""
-        return self._both_ways[1]
+        """Each item's user codes, ascending, and ratings."""
+        return self._rows[1]
 
     @property
     def user_counts(self) -> I64:
-        """Ratings of each user, (users,)."""
+        """Number of ratings of each user, (users,)."""
         return bincount(self.user, len(self.user_ids))
 
     @property
     def item_counts(self) -> I64:
-        """Ratings of each movie, (items,)."""
+        """Number of ratings of each item, (items,)."""
         return bincount(self.item, len(self.item_ids))
 
     def fingerprint(self) -> str:
-        """SHA-256 of the ratings, times, ids and scale, by which a run knows its data again."""
-        digest = hashlib.sha256()
-        digest.update(repr(self.scale).encode())
-        for column in (self.user, self.item, self.values, self.timestamp):
-            if column is not None:
-                digest.update(np.ascontiguousarray(column).data)
-                release(column)
+        """SHA-256 of the ratings, times, ids and scale, by which a run recognizes its data."""
+        digest = hashlib.sha256(repr(self.scale).encode())
+        for column in self._columns:
+            digest.update(np.ascontiguousarray(column).data)
+            release(column)
         for ids in (self.user_ids, self.item_ids):
             digest.update("\n".join(ids.values.cast(pl.String).to_list()).encode())
         return digest.hexdigest()

@@ -10,21 +10,20 @@ from typing import Any
 
 from matinee.data import cache
 from matinee.data.archives import extract
-from matinee.data.builder import assemble
+from matinee.data.builder import ParsedTable, build_dataset
 from matinee.data.dataset import Dataset
 from matinee.data.delimited import header_of
 from matinee.data.movielens import (
     CSV_HEADER,
     EDITIONS,
     TERMS,
-    ParsedTable,
     read_100k,
     read_csv_edition,
     read_dat,
 )
-from matinee.data.parsed_cache import prepared
+from matinee.data.parsed_cache import read_through
 from matinee.data.ratings import RatingScale
-from matinee.data.tables import SUFFIXES, read_frame, read_own_file
+from matinee.data.tables import SUFFIXES, read_frame, read_table
 from matinee.errors import DataError, SettingError
 from matinee.kernels.csr import Empty
 from matinee.progress import progress
@@ -41,25 +40,25 @@ def read(
     duplicates: str | None = None,
     name: str | None = None,
 ) -> Dataset:
-    """Read ratings, and the movies they are about, from wherever they are.
+    """Read ratings, and the items they are about.
 
     Parameters
     ----------
     source : str, Path or frame
         The name of a MovieLens edition or of data added to the cache; a folder; a ``.zip``
-        archive as published; a file (any MovieLens layout, CSV, TSV, Parquet); or a polars or
-        pandas frame.
+        archive as published; a file (any MovieLens layout, CSV, TSV, Parquet, Arrow); or a polars
+        or pandas frame.
     columns : dict, optional
-        For one's own tables, which column plays which part, where it cannot be guessed:
-        ``{"user_id": "reader", "item_id": "book", "rating": "grade"}``; further parts are
-        `timestamp`, `title`, `genres`, `year`.
+        For tables of your own, the name of a column where it cannot be guessed:
+        ``{"user_id": "reader", "item_id": "book", "rating": "grade"}``; also `timestamp`, `title`,
+        `genres` and `year`.
     scale : (low, high) or (low, high, step), optional
-        The stars one may give. MovieLens editions know theirs; otherwise it is taken from the
-        stars themselves.
+        The ratings one may give. MovieLens editions know theirs; otherwise it is inferred from
+        the ratings.
     duplicates : {"error", "last", "mean"}, optional
-        What to do when a user rated a movie twice: refuse the table, keep the latest (by
-        time, else by row), or average. By default, like the two above, what was said when the
-        data were added to the cache, else refuse.
+        What to do if a user rated an item twice: refuse the table, keep the latest (by time, else
+        by row), or average. The defaults of this and the two arguments above are what was chosen
+        when the data were added to the cache, else ``"error"``.
     name : str, optional
         What to call the data set; by default the name of the folder or file.
 
@@ -71,25 +70,19 @@ def read(
     Examples
     --------
     >>> import polars as pl
-    >>> table = pl.DataFrame({"user_id": ["ann", "ann", "bob"], "film": [1, 2, 1], "rating": [4, 5, 3]})
-    >>> data = read(table)
+    >>> users, films = ["ann", "ann", "bob"], [1, 2, 1]
+    >>> data = read(pl.DataFrame({"user": users, "film": films, "rating": [4, 5, 3]}))
     >>> len(data), data.ratings.user_ids.values.to_list(), str(data.ratings.scale)
     (3, ['ann', 'bob'], '3 to 5 in steps of 1')
     """
     path = locate(source) if isinstance(source, str | os.PathLike) else None
-    kept = cache.kept_reading(path) if path else {}
-    columns = columns or kept.get("columns", {})
-    scale = scale or kept.get("scale")
-    duplicates = duplicates or kept.get("duplicates", "error")
+    stored = cache.stored_reading(path) if path else {}
+    columns = columns or stored.get("columns", {})
+    scale = _scale_of(scale or stored.get("scale"))
+    duplicates = duplicates or stored.get("duplicates", "error")
     if duplicates not in DUPLICATES:
-        raise SettingError(f"duplicates is one of {', '.join(DUPLICATES)}, not {duplicates!r}.")
-    if scale is not None and not isinstance(scale, RatingScale):
-        try:
-            scale = RatingScale(*scale)
-        except TypeError:
-            raise SettingError(
-                f"A scale is (low, high) or (low, high, step), not {scale!r}."
-            ) from None
+        valid = ", ".join(map(repr, DUPLICATES))
+        raise SettingError(f"duplicates must be one of {valid}, got {duplicates!r}.")
     reading = {
         "columns": dict(columns),
         "scale": None if scale is None else [scale.low, scale.high, scale.step],
@@ -98,62 +91,66 @@ def read(
     if path:
         file = _ratings_file(path) if path.is_dir() else path
 
-        def prepare(empty: Empty) -> Dataset:
-            parts = _read_file(file, columns, empty)
-            return assemble(parts, scale or parts.scale, duplicates, empty)
+        def read_file(empty: Empty) -> Dataset:
+            parsed = _parse_file(file, columns, empty)
+            return build_dataset(parsed, scale or parsed.scale, duplicates, empty)
 
         with progress(f"Reading {path.name}"):
-            dataset = prepared(file, reading, prepare)
+            dataset = read_through(file, reading, read_file)
         path = path.resolve()
-        known = path.name.removesuffix("" if path.is_dir() else path.suffix)
-        place = str(path)
+        default_name = path.name if path.is_dir() else path.name.removesuffix(path.suffix)
     else:
-        parts, known, place = read_frame(source, columns), "table", ""
-        dataset = assemble(parts, scale, duplicates)
+        default_name = "table"
+        dataset = build_dataset(read_frame(source, columns), scale, duplicates)
     return replace(
         dataset,
-        name=name or known,
-        source=place,
-        licence=TERMS if known in EDITIONS else "",
+        name=name or default_name,
+        source=str(path or ""),
+        licence=TERMS if default_name in EDITIONS else "",
         reading=reading,
     )
 
 
-def locate(source: str | os.PathLike[str]) -> Path:
-    """The file or folder that a person means by a path or a name.
+def _scale_of(scale: tuple[float, ...] | RatingScale | None) -> RatingScale | None:
+    if scale is None or isinstance(scale, RatingScale):
+        return scale
+    try:
+        return RatingScale(*scale)
+    except TypeError:
+        raise SettingError(
+            f"scale must be (low, high) or (low, high, step), got {scale!r}."
+        ) from None
 
-    Raises
-    ------
-    DataError
-        Saying how to get an edition that is not here yet, or which names sound alike.
-    """
+
+def locate(source: str | os.PathLike[str]) -> Path:
+    """The file or folder that a person means by a path or a name."""
     try:
         path = Path(source).expanduser()
         if path.exists():
             return path
-    except (OSError, RuntimeError):  # too long for a path, or the home of nobody
+    except (OSError, RuntimeError):  # too long for a path, or the home of an unknown user
         pass
-    if found := cache.cached(str(source)):
-        return found
-    if str(source) in EDITIONS:
+    name = str(source)
+    if cached_path := cache.cached(name):
+        return cached_path
+    if name in EDITIONS:
         raise DataError(
-            f"{source} is not here yet. Download it: matinee data fetch {source}; "
-            f"or add your copy: matinee data add {source}.zip"
+            f"{name} is not on this machine. Download it: matinee data fetch {name}; "
+            f"or add your copy: matinee data add {name}.zip"
         )
-    if "://" in str(source):
-        raise DataError(f"{source}: download it first; matinee data fetch is for editions only.")
-    names = [*EDITIONS, *cache.cached_names()]
-    close = difflib.get_close_matches(str(source), names, n=1)
+    if "://" in name:
+        raise DataError(f"{name}: download it first; matinee data fetch is for editions only.")
+    close = difflib.get_close_matches(name, [*EDITIONS, *cache.cached_names()], n=1)
     hint = f"Did you mean {close[0]}?" if close else "See matinee data list."
-    raise DataError(f"There is no file, folder or data set {str(source)!r}. {hint}")
+    raise DataError(f"There is no file, folder or data set {name!r}. {hint}")
 
 
-def _ratings_file(folder: Path, called: str | None = None) -> Path:
-    """The file of ratings in a folder or one level below it."""
+def _ratings_file(folder: Path, label: str | None = None) -> Path:
+    """The file of ratings in a folder or one level below it; `label` is its name in messages."""
     for pattern in ("", "*/"):
         for file in RATINGS_FILES:
-            if found := sorted(folder.glob(pattern + file)):
-                return found[0]
+            if matches := sorted(folder.glob(pattern + file)):
+                return matches[0]
     tables = [
         path
         for pattern in ("*", "*/*")
@@ -163,19 +160,19 @@ def _ratings_file(folder: Path, called: str | None = None) -> Path:
     if len(tables) == 1:
         return tables[0]
     raise DataError(
-        f"{called or folder}: there is no file of ratings in it "
+        f"{label or folder}: there is no file of ratings in it "
         f"(one of {', '.join(RATINGS_FILES)}, or a single table)."
     )
 
 
-def _read_file(path: Path, columns: Mapping[str, str], empty: Empty) -> ParsedTable:
-    """Read a file by its layout, with the movies that lie beside it."""
+def _parse_file(path: Path, columns: Mapping[str, str], empty: Empty) -> ParsedTable:
+    """Read a file by its layout, with the items that are beside it."""
     if not path.is_file():
         raise DataError(f"{path}: this is not a file.")
     if path.suffix.lower() == ".zip":
         with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
             extract(path, Path(folder))
-            return _read_file(_ratings_file(Path(folder), path.name), columns, empty)
+            return _parse_file(_ratings_file(Path(folder), path.name), columns, empty)
     if path.name == "u.data":
         return read_100k(path.parent)
     if path.name == "ratings.dat":
@@ -184,6 +181,6 @@ def _read_file(path: Path, columns: Mapping[str, str], empty: Empty) -> ParsedTa
         return read_csv_edition(path.parent, empty)
     if path.suffix not in SUFFIXES:
         raise DataError(
-            f"{path.name}: matinee reads MovieLens files and tables ({', '.join(SUFFIXES)})."
+            f"{path.name}: must be a MovieLens file or a table ({', '.join(SUFFIXES)})."
         )
-    return read_own_file(path, columns, empty)
+    return read_table(path, columns, empty)

@@ -1,4 +1,4 @@
-"""Which ratings to hold out, as masks. The same seed gives the same mask everywhere."""
+"""Which ratings form the test set, as boolean masks that depend on data and seed alone."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,6 +7,8 @@ import numpy as np
 from matinee._types import I32, I64, Bools
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
+
+METHODS = ("random", "leave-last-out", "temporal")
 
 
 def random(n: int, fraction: float, seed: int) -> Bools:
@@ -18,23 +20,15 @@ def random(n: int, fraction: float, seed: int) -> Bools:
 def folds(n: int, k: int, seed: int) -> Iterator[Bools]:
     """k disjoint masks of n ratings that together cover all; sizes differ by one at most."""
     if not 2 <= k <= n:
-        raise SettingError(f"{n:,} ratings cannot be cut into {k:,} folds; take 2 to {n:,}.")
+        raise SettingError(
+            f"The number of folds must be between 2 and {n:,} (the number of ratings), got {k:,}."
+        )
     order = _shuffled(n, seed)
     return (_mask(n, order[fold::k]) for fold in range(k))
 
 
 def disjoint(masks: Mapping[str, Bools]) -> list[str]:
-    """Names of masks that together hold every rating once; none if there are no such masks.
-
-    In order, those that share nothing with the ones before.
-
-    Examples
-    --------
-    >>> disjoint({"u1": np.array([True, False]), "ua": np.array([True, True])})
-    []
-    >>> disjoint({"u1": np.array([True, False]), "u2": np.array([False, True])})
-    ['u1', 'u2']
-    """
+    """Names of masks (the first that do not overlap) that hold each rating once, or none."""
     names: list[str] = []
     covered = np.zeros(len(next(iter(masks.values()), ())), bool)
     for name, mask in masks.items():
@@ -44,35 +38,33 @@ def disjoint(masks: Mapping[str, Bools]) -> list[str]:
     return names if covered.all() else []
 
 
-def last(ratings: Ratings, count: int) -> Bools:
-    """The latest `count` ratings of each user with more than that; ties go by row."""
-    if count < 1:
-        raise SettingError(f"At least the last 1 rating is held out, not {count}.")
+def leave_last_out(ratings: Ratings, last: int) -> Bools:
+    """The `last` latest ratings of each user with more than that; ties are broken by row."""
+    if last < 1:
+        raise SettingError(f"last must be ≥ 1, got {last}.")
     timestamp = _timestamps(ratings)
     order = np.lexsort((timestamp, ratings.user))  # stable: rows of one second keep their order
     counts = ratings.user_counts
     from_end = np.repeat(np.cumsum(counts), counts) - np.arange(len(ratings))
-    holdout = (from_end <= count) & (np.repeat(counts, counts) > count)
-    mask = np.zeros(len(ratings), bool)
-    mask[order[holdout]] = True
-    return mask
+    held_out = (from_end <= last) & (np.repeat(counts, counts) > last)
+    return _mask(len(ratings), order[held_out])
 
 
 def temporal(ratings: Ratings, fraction: float) -> Bools:
     """The latest ratings: at most `fraction` of all.
 
     Ratings of the same second stay together, so that training never sees the test's present;
-    where many share the second at the border, the test part is smaller by as many.
+    where many share the second of the cut, the test set is smaller by as many.
     """
     _check_fraction(fraction)
     timestamp = _timestamps(ratings)
-    keep = max(1, len(ratings) - round(len(ratings) * fraction))
-    moment = np.partition(timestamp, keep - 1)[keep - 1]
-    return np.asarray(timestamp > moment)
+    n_train = max(1, len(ratings) - round(len(ratings) * fraction))
+    last_second = np.partition(timestamp, n_train - 1)[n_train - 1]
+    return np.asarray(timestamp > last_second)
 
 
-def unknown(train: Ratings, test: Ratings) -> tuple[int, int]:
-    """How many test ratings are by users, and how many of movies, without a training rating."""
+def cold_start_counts(train: Ratings, test: Ratings) -> tuple[int, int]:
+    """How many test ratings are by users, and how many of items, without a training rating."""
     users = (train.user_counts == 0)[test.user]
     items = (train.item_counts == 0)[test.item]
     return int(users.sum()), int(items.sum())
@@ -81,13 +73,13 @@ def unknown(train: Ratings, test: Ratings) -> tuple[int, int]:
 def _shuffled(n: int, seed: int) -> I32:
     """The numbers below n as `Generator.permutation` orders them, in half of its memory."""
     if seed < 0:
-        raise SettingError(f"A seed is a whole number from 0 on, not {seed}.")
+        raise SettingError(f"seed must be ≥ 0, got {seed}.")
     order = np.arange(n, dtype=np.int32)
     np.random.default_rng(seed).shuffle(order)
     return order
 
 
-def _mask(n: int, rows: I32) -> Bools:
+def _mask(n: int, rows: I32 | I64) -> Bools:
     mask = np.zeros(n, bool)
     mask[rows] = True
     return mask
@@ -95,10 +87,10 @@ def _mask(n: int, rows: I32) -> Bools:
 
 def _check_fraction(fraction: float) -> None:
     if not 0 < fraction < 1:
-        raise SettingError(f"A test fraction lies between 0 and 1, not at {fraction:g}.")
+        raise SettingError(f"test_fraction must be > 0 and < 1, got {fraction:g}.")
 
 
 def _timestamps(ratings: Ratings) -> I64:
     if ratings.timestamp is None:
-        raise SettingError("These ratings have no timestamps, so there is no split by time.")
+        raise SettingError("These ratings have no timestamps, so they cannot be split by time.")
     return ratings.timestamp

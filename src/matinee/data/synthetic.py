@@ -1,10 +1,9 @@
-"""Invented ratings in the shape of MovieLens, of any size, with a known truth.
+"""Synthetic ratings in the shape of MovieLens, of any size, with a known truth.
 
-Activity and popularity have long tails, stars come in halves, movies have
-titles, years and genres, and times rise. Behind the stars is a low-rank truth
-(`Truth`): stars before noise and rounding, so that models can be judged against
-what is possible. Everything depends on the seed alone: block by block,
-so that hundreds of millions of rows can be written without being held.
+User activity and item popularity have long tails, ratings come in half stars, items have titles,
+years and genres, and each user's times ascend. Behind the ratings is a low-rank model (`Truth`), so
+that estimators can be measured against what is possible. All depends on the seed alone, and is made
+in blocks of users, so that hundreds of millions of rows can be written without being held.
 """
 
 from collections.abc import Iterator
@@ -27,11 +26,11 @@ from matinee.progress import progress
 
 RANK = 10
 MEAN = 3.4
-USER_BIAS, ITEM_BIAS, FACTOR, NOISE = 0.42, 0.45, 0.42, 0.79  # standard deviations, in stars
-GENRE_SHARE = 0.5  # how much of a movie's vector and bias comes from its genres
+USER_BIAS, ITEM_BIAS, FACTOR, NOISE = 0.42, 0.45, 0.42, 0.79  # standard deviations
+GENRE_SHARE = 0.5  # of the variance of an item's bias and factors that its genres explain
 FIRST_RATING, LAST_RATING = 946_684_800, 1_704_067_200  # 2000 and 2024, Unix seconds
 BLOCK_ROWS = 4_000_000
-LONG_ROW = 8  # users who saw over 1/8 of all movies are drawn by keys, not by rejection
+LONG_ROW = 8  # items of users who rated over 1/8 of all are drawn by keys, not by rejection
 
 GENRES = (
     "Drama", "Comedy", "Thriller", "Romance", "Action", "Horror", "Documentary", "Crime",
@@ -54,21 +53,15 @@ SECOND_WORDS = (
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What generated stars were made from, before noise and rounding to half stars.
+    """The model that ratings were generated from, before noise and rounding to half stars."""
 
-    Parameters
-    ----------
-    user_bias, item_bias : float32 (users,), (items,)
-    user_factors, item_factors : float32 (users, 10), (items, 10)
-    """
-
-    user_bias: F32
-    item_bias: F32
-    user_factors: F32
-    item_factors: F32
+    user_bias: F32  # (users,)
+    item_bias: F32  # (items,)
+    user_factors: F32  # (users, 10)
+    item_factors: F32  # (items, 10)
 
     def values(self, user: I32, item: I32) -> F32:
-        """Noiseless stars for pairs of codes, float32 (n,), clipped to the scale."""
+        """Noiseless ratings for pairs of codes, float32 (n,), clipped to the scale."""
         inner = np.einsum("nk,nk->n", self.user_factors[user], self.item_factors[item])
         values = MEAN + self.user_bias[user] + self.item_bias[item] + inner
         clipped: F32 = np.clip(values, 0.5, 5.0).astype(np.float32)
@@ -76,13 +69,18 @@ class Truth:
 
 
 def generate(*, users: int, items: int, ratings: int, seed: int = 0) -> tuple[Dataset, Truth]:
-    """A data set in memory (20 bytes per rating, and a block on its way), and its truth.
+    """A synthetic data set in memory, about 20 bytes per rating, and the truth behind it.
 
     Parameters
     ----------
     users, items, ratings : int
-        Every user has at least min(20, `ratings` // `users`) ratings.
+        How many; every user has at least min(20, `ratings` // `users`) ratings.
     seed : int
+
+    Returns
+    -------
+    (Dataset, Truth)
+        `Truth` has the biases and factors, and ``values(user, item)``: ratings without noise.
 
     Examples
     --------
@@ -137,9 +135,12 @@ def write_generated(folder: Path, *, users: int, items: int, ratings: int, seed:
 
 
 def _plan(users: int, items: int, ratings: int, seed: int) -> tuple[Truth, Catalog, I64]:
-    """Truth, movies, and how many ratings each user gives."""
+    """Truth, catalog, and how many ratings each user gives."""
     if users < 1 or items < 1 or not users <= ratings <= users * items:
-        raise SettingError(f"{ratings:,} ratings do not fit {users:,} users and {items:,} movies.")
+        raise SettingError(
+            "users and items must be ≥ 1, and ratings between users and users * items, "
+            f"got {users:,}, {items:,} and {ratings:,}."
+        )
     rng = np.random.default_rng([seed, 1])
     genres = _genres(items, rng)
     item = _from_genres(genres, 1 + RANK, rng)
@@ -156,7 +157,7 @@ def _plan(users: int, items: int, ratings: int, seed: int) -> tuple[Truth, Catal
 
 
 def _genres(items: int, rng: np.random.Generator) -> Bools:
-    """One to three genres for each movie, the first ones in `GENRES` most often."""
+    """One to three genres for each item, the first ones in `GENRES` most often, (items, genres)."""
     weights = 1.0 / np.arange(1, len(GENRES) + 1) ** 0.7
     keys = np.log(rng.random((items, len(GENRES)))) / weights
     ranks = (-keys).argsort(axis=1).argsort(axis=1)
@@ -165,7 +166,7 @@ def _genres(items: int, rng: np.random.Generator) -> Bools:
 
 
 def _from_genres(genres: Bools, width: int, rng: np.random.Generator) -> F32:
-    """Rows of unit variance, partly shared by the movies of a genre."""
+    """Rows of unit variance, (items, width), partly shared by the items of a genre."""
     centres = rng.standard_normal((len(GENRES), width))
     shared = genres @ centres / np.sqrt(genres.sum(axis=1, keepdims=True))
     own = rng.standard_normal((len(genres), width))
@@ -178,17 +179,17 @@ def _catalog(genres: Bools, rng: np.random.Generator) -> Catalog:
     items = len(genres)
     years = 2023 - rng.geometric(0.05, items).clip(1, 100)
     names = len(FIRST_WORDS) * len(SECOND_WORDS)
-    order = np.concatenate([rng.permutation(names) for _ in range(items // names + 1)])[:items]
+    pairs = np.concatenate([rng.permutation(names) for _ in range(items // names + 1)])[:items]
     sequel = np.arange(items) // names  # titles run out: "Silent Harbor 2"
     titles = [
-        f"{FIRST_WORDS[word // len(SECOND_WORDS)]} {SECOND_WORDS[word % len(SECOND_WORDS)]}"
+        f"{FIRST_WORDS[pair // len(SECOND_WORDS)]} {SECOND_WORDS[pair % len(SECOND_WORDS)]}"
         f"{f' {part + 1}' if part else ''} ({year})"
-        for word, part, year in zip(order.tolist(), sequel.tolist(), years.tolist(), strict=True)
+        for pair, part, year in zip(pairs.tolist(), sequel.tolist(), years.tolist(), strict=True)
     ]
     ids = pl.Series("item_id", np.arange(1, items + 1))
-    names_of = [[GENRES[g] for g in np.flatnonzero(row)] for row in genres]
-    described = pl.DataFrame({"item_id": ids, "title": titles, "genres": names_of})
-    return Catalog.build(IdMap(ids), described)
+    genre_lists = [[GENRES[genre] for genre in np.flatnonzero(row)] for row in genres]
+    frame = pl.DataFrame({"item_id": ids, "title": titles, "genres": genre_lists})
+    return Catalog.build(IdMap(ids), frame)
 
 
 def _activity(users: int, items: int, ratings: int, rng: np.random.Generator) -> I64:
@@ -202,25 +203,26 @@ def _activity(users: int, items: int, ratings: int, rng: np.random.Generator) ->
     while (left := ratings - int(counts.sum())) > 0:
         room = counts < most
         share = np.where(room, tail, 0.0)
-        more = np.floor(left * share / share.sum()).astype(np.int64)
-        if not more.any():  # less than one each: one for as many as it takes, most active first
-            takers = np.argsort(-share, kind="stable")[: min(left, int(room.sum()))]
-            more[takers] = 1
-        counts = np.minimum(counts + more, most)
+        added = np.floor(left * share / share.sum()).astype(np.int64)
+        if not added.any():  # less than one each: one for as many as it takes, most active first
+            most_active = np.argsort(-share, kind="stable")[: min(left, int(room.sum()))]
+            added[most_active] = 1
+        counts = np.minimum(counts + added, most)
     return counts
 
 
 def _popularity(items: int, rng: np.random.Generator) -> F64:
-    """Weights with a long tail, of movies in random order: Mandelbrot's law.
+    """Weights with a long tail, (items,), of items in random order: Mandelbrot's law.
 
-    The constants give half of ml-32m's users to the first movie and under five to half of all.
+    With these constants, as in ml-32m, half of the users rate the most popular item, and half of
+    the items have fewer than five ratings.
     """
     weights = (np.arange(items) / (0.002 * items) + 1.0) ** -2.2
     return rng.permutation(weights / weights.sum())
 
 
 def _blocks(truth: Truth, counts: I64, seed: int) -> Iterator[tuple[Array, ...]]:
-    """(user, item, stars, timestamp) for a block of users after another."""
+    """(user, item, values, timestamp) for a block of users after another."""
     items = len(truth.item_bias)
     weights = _popularity(items, np.random.default_rng([seed, 2]))
     cumulative = np.cumsum(weights)
@@ -231,23 +233,23 @@ def _blocks(truth: Truth, counts: I64, seed: int) -> Iterator[tuple[Array, ...]]
     cuts = np.searchsorted(starts, np.arange(0, starts[-1], BLOCK_ROWS))
     cuts = np.unique(np.append(cuts, len(counts)))
     for number, (first, stop) in enumerate(pairwise(cuts)):
-        wanted = counts[first:stop]
-        indptr = np.concatenate(([0], np.cumsum(wanted)))
+        n_items = counts[first:stop]
+        indptr = np.concatenate(([0], np.cumsum(n_items)))
         item = np.empty(indptr[-1], np.int32)
-        for row in np.flatnonzero(wanted * LONG_ROW > items):
+        for row in np.flatnonzero(n_items * LONG_ROW > items):
             keys = np.empty(items)
             item_keys(seed, first + row, weights, keys)
-            chosen = np.argpartition(-keys, wanted[row] - 1)[: wanted[row]]
+            chosen = np.argpartition(-keys, n_items[row] - 1)[: n_items[row]]
             # sorted: the order argpartition leaves them in depends on the processor
             item[indptr[row] : indptr[row + 1]] = np.sort(chosen)
-        short = np.where(wanted * LONG_ROW > items, 0, wanted)
+        short = np.where(n_items * LONG_ROW > items, 0, n_items)
         drawn_ptr = np.concatenate(([0], np.cumsum(short)))
         drawn = np.empty(drawn_ptr[-1], np.int32)
         run_blocks(
             draw_items, balanced_blocks(drawn_ptr), seed, first, drawn_ptr, cumulative, guide, drawn
         )
-        item[np.repeat(short > 0, wanted)] = drawn
-        user = np.repeat(np.arange(first, stop), wanted)
+        item[np.repeat(short > 0, n_items)] = drawn
+        user = np.repeat(np.arange(first, stop), n_items)
         rng = np.random.default_rng([seed, 3, number])
         noise = rng.normal(0, NOISE, len(user))
         values = np.clip(np.round(2 * (truth.values(user, item) + noise)) / 2, 0.5, 5.0)
@@ -255,13 +257,13 @@ def _blocks(truth: Truth, counts: I64, seed: int) -> Iterator[tuple[Array, ...]]
 
 
 def _timestamps(indptr: I64, rng: np.random.Generator) -> I64:
-    """Each user rates in one stretch, in any order, somewhere in the years covered."""
+    """Each user rates in one session, in random order, somewhere in the years covered."""
     counts = np.diff(indptr)
-    began = rng.integers(FIRST_RATING, LAST_RATING, len(counts))
+    starts = rng.integers(FIRST_RATING, LAST_RATING, len(counts))
     steps = rng.geometric(1 / 40, indptr[-1])
     running = np.cumsum(steps)
     before = np.repeat(running[indptr[:-1].clip(max=len(steps) - 1)], counts)
-    ascending = np.repeat(began, counts) + running - before
+    ascending = np.repeat(starts, counts) + running - before
     shuffled = np.lexsort((rng.random(indptr[-1]), np.repeat(np.arange(len(counts)), counts)))
-    moments: I64 = ascending[shuffled]
-    return moments
+    timestamps: I64 = ascending[shuffled]
+    return timestamps

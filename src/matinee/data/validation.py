@@ -1,4 +1,4 @@
-"""Where bad rows stop: every rating is checked here, once, before it becomes a code.
+"""Every rating is checked here, once, before it becomes a code; the first bad cell is named.
 
 Rows are counted as an editor or a spreadsheet shows them: the first line of a
 file is row 1, header or not. Of a frame, the first row is row 1.
@@ -24,55 +24,55 @@ class Origin:
     first_row: int = 1
     names: dict[str, str] = field(default_factory=dict)
 
-    def error(self, row: int, column: str, what: str, advice: str = "") -> DataError:
+    def error(self, row: int, column: str, problem: str, advice: str = "") -> DataError:
         """The error to raise for a cell; `row` counts from 0 in the table."""
-        name = self.names.get(column, column)
-        place = f"{self.file}, row {row + self.first_row}, column {name}"
-        return DataError(f"{place}: {what}{'. ' + advice if advice else ''}.")
+        cell = f"{self.file}, row {row + self.first_row}, column {self.names.get(column, column)}"
+        return DataError(f"{cell}: {problem}{'. ' + advice if advice else ''}.")
+
+    def type_error(self, column: pl.Series, expected: str) -> DataError:
+        """The error to raise for a column of a type that cannot be read."""
+        name = self.names.get(column.name, column.name)
+        return DataError(f"{self.file}, column {name}: must be {expected}, got {column.dtype}.")
+
+
+def first_true(mask: pl.Series) -> int | None:
+    """Position of the first true value of a boolean column, or None."""
+    row = mask.arg_max()
+    return row if row is not None and mask[row] else None
 
 
 def check_ratings(
     table: pl.DataFrame, origin: Origin, scale: RatingScale | None, positive_ids: bool
 ) -> tuple[pl.DataFrame, RatingScale]:
-    """Refuse the first bad cell; give back the table in its final types and its scale.
+    """Refuse the first bad cell; return the table in its final types, and its scale.
 
-    Parameters
-    ----------
-    table : polars.DataFrame
-        Columns `user_id`, `item_id`, `values` and perhaps `timestamp`.
-    origin : Origin
-    scale : RatingScale or None
-        None: take it from the stars themselves.
-    positive_ids : bool
-        Whether ids below 1 are refused, as in all MovieLens editions.
+    The table has columns `user_id`, `item_id`, `rating` and perhaps `timestamp`; a scale of None
+    is inferred from the ratings.
     """
     if table.height == 0:
         raise DataError(f"{origin.file}: there are no ratings in it.")
     # first of all: what is too large for a float32 is infinite from here on
     table = table.with_columns(pl.col("rating").cast(pl.Float32))
-    for problem in _cell_problems(table, positive_ids):
-        column, bad, what = problem
-        row = bad.arg_max()
-        if row is not None and bad[row]:
-            raise origin.error(row, column, what.format(table[column][row]))
+    for column, invalid, problem in _cell_problems(table, positive_ids):
+        if (row := first_true(invalid)) is not None:
+            raise origin.error(row, column, problem.format(table[column][row]))
     values = table["rating"].to_numpy()
-    scale = scale or RatingScale.of(values)
-    first = scale.first_off(values)
-    if first is not None:
-        value = table["rating"][first]
-        advice = "If that is right, say so with scale=(low, high) (--scale LOW:HIGH)"
-        raise origin.error(first, "rating", f"{value:g} is not on the scale {scale}", advice)
+    scale = scale or RatingScale.infer(values)
+    row = scale.first_outside(values)
+    if row is not None:
+        advice = "If that is right, give the scale: scale=(low, high) (--scale LOW:HIGH)"
+        raise origin.error(row, "rating", f"{values[row]:g} is not on the scale {scale}", advice)
     return table, scale
 
 
 def _cell_problems(table: pl.DataFrame, positive_ids: bool) -> Iterator[tuple[str, pl.Series, str]]:
-    """(column, which rows are bad, what is wrong with the value), in the order of checking."""
+    """(column, mask of invalid rows, what is wrong with the value), in the order of checking."""
     for column in table.columns:
         yield column, table[column].is_null(), "the cell is empty"
-    yield "rating", ~table["rating"].is_finite(), "{} is not a number of stars"
+    yield "rating", ~table["rating"].is_finite(), "{} is not a finite number"
     if "timestamp" in table.columns:
-        far = table["timestamp"].abs() > LAST_SECOND
-        yield "timestamp", far, "{} is not in Unix seconds"
+        too_late = table["timestamp"].abs() > LAST_SECOND
+        yield "timestamp", too_late, "{} is not in Unix seconds"
     for column in ("user_id", "item_id"):
         if table[column].dtype == pl.String:
             yield column, table[column].str.strip_chars() == "", "the id is empty"
@@ -82,7 +82,7 @@ def _cell_problems(table: pl.DataFrame, positive_ids: bool) -> Iterator[tuple[st
             extreme = ~table[column].is_between(-EXTREME_ID, EXTREME_ID, closed="none")
             yield column, extreme, "{} is too large for an id"
             if positive_ids:
-                yield column, table[column] < 1, "{} is no id: ids here start at 1"
+                yield column, table[column] < 1, "ids must be ≥ 1, got {}"
 
 
 def id_column(column: pl.Series, origin: Origin) -> pl.Series:
@@ -92,51 +92,44 @@ def id_column(column: pl.Series, origin: Origin) -> pl.Series:
     if column.dtype == pl.Null:
         return column.cast(pl.Int64)
     if column.dtype.is_integer():
-        whole = column.cast(pl.Int64, strict=False)
-        too_large = whole.is_null() & column.is_not_null()
-        if too_large.any():
-            at = too_large.arg_max() or 0
-            raise origin.error(at, column.name, f"{column[at]} is too large for an id")
-        return whole
+        ids = column.cast(pl.Int64, strict=False)
+        row = first_true(ids.is_null() & column.is_not_null())
+        if row is not None:
+            raise origin.error(row, column.name, f"{column[row]} is too large for an id")
+        return ids
     if column.dtype.is_float():
-        fraction = (column.is_not_null()) & ~(column == column.round()).fill_null(True)
-        fraction |= column.is_nan() | column.is_infinite() | (column.abs() >= EXTREME_ID)
-        row = fraction.fill_null(False).arg_max()
-        if row is not None and fraction[row]:
-            raise origin.error(row, column.name, f"{column[row]} is no id: ids are whole or text")
+        invalid = column.is_not_null() & ~(column == column.round()).fill_null(True)
+        invalid |= column.is_nan() | column.is_infinite() | (column.abs() >= EXTREME_ID)
+        row = first_true(invalid.fill_null(False))
+        if row is not None:
+            problem = f"ids must be whole numbers or text, got {column[row]}"
+            raise origin.error(row, column.name, problem)
         return column.cast(pl.Int64)
     if isinstance(column.dtype, pl.Categorical | pl.Enum):
         return column.cast(pl.String)
-    raise DataError(
-        f"{origin.file}, column {origin.names.get(column.name, column.name)}: "
-        f"ids are whole numbers or text, not {column.dtype}."
-    )
+    raise origin.type_error(column, "whole numbers or text")
 
 
 def unix_seconds(column: pl.Series, origin: Origin) -> pl.Series:
     """A column of times (Unix seconds, dates, or text that reads as a date) as Int64."""
     seconds = column
     if column.dtype == pl.String:
-        seconds = column.cast(pl.Int64, strict=False).fill_null(_epoch(column))
+        seconds = column.cast(pl.Int64, strict=False).fill_null(_parse_dates(column))
     elif isinstance(column.dtype, pl.Date | pl.Datetime):
         seconds = column.cast(pl.Datetime("us")).dt.epoch("s")
     elif column.dtype.is_float():
         seconds = column.cast(pl.Int64, strict=False)
     elif not column.dtype.is_integer() and column.dtype != pl.Null:
-        raise DataError(
-            f"{origin.file}, column {origin.names.get(column.name, column.name)}: "
-            f"times are Unix seconds or dates, not {column.dtype}."
-        )
-    lost = seconds.is_null() & column.is_not_null()
-    row = lost.arg_max()
-    if row is not None and lost[row]:
+        raise origin.type_error(column, "Unix seconds or dates")
+    row = first_true(seconds.is_null() & column.is_not_null())
+    if row is not None:
         raise origin.error(row, column.name, f"{column[row]!r} is not a time")
     return seconds.cast(pl.Int64)
 
 
-def _epoch(text: pl.Series) -> pl.Series:
-    """Unix seconds of dates written out; null where a text is none."""
+def _parse_dates(text: pl.Series) -> pl.Series:
+    """Unix seconds of dates as text; null where a text is not a date."""
     try:
         return text.str.to_datetime(strict=False).dt.epoch("s")
-    except pl.exceptions.PolarsError:  # the first text looks like no date at all
+    except pl.exceptions.PolarsError:  # the first text is not a date in any known format
         return pl.Series(text.name, [None] * len(text), pl.Int64)

@@ -9,7 +9,7 @@ import polars as pl
 
 from matinee._types import F32, F64, I32, I64, Bools, Ints
 from matinee.data.dataset import Dataset
-from matinee.data.splits import unknown
+from matinee.data.splits import cold_start_counts
 from matinee.evaluation import ranking_metrics as lists
 from matinee.evaluation.metrics import mae, rmse, rmse_interval
 from matinee.evaluation.protocols import RankingTask
@@ -79,7 +79,7 @@ def evaluate(model: ScoringModel, train: Dataset, test: Dataset) -> RatingMetric
     150
     """
     ratings, predicted = test.ratings, predict_all(model, test)
-    by_unknown, of_unknown = unknown(train.ratings, ratings)
+    by_unknown, of_unknown = cold_start_counts(train.ratings, ratings)
     return RatingMetrics(
         len(ratings),
         rmse(predicted, ratings.values),

@@ -1,5 +1,9 @@
-"""Each MovieLens layout reads to the same data set, wherever and however it is stored."""
+"""Each MovieLens layout reads to the same data set, wherever and however it is stored.
 
+The last tests read the real archives, where a developer has them: never part of this repository.
+"""
+
+import os
 import tempfile
 from pathlib import Path
 
@@ -20,6 +24,7 @@ from tiny_editions import (
 )
 
 from matinee.data import Dataset, read
+from matinee.data.movielens import EDITIONS
 from matinee.errors import DataError
 
 TITLES = {item: title for item, title, _ in ITEMS}
@@ -96,16 +101,16 @@ def test_half_values_in_dat_mean_the_scale_of_ml_10m(tmp_path):
 
 
 @pytest.mark.parametrize("old_layout", ["100k", "dat"])
-def test_user_traits_stand_by_user_code(old_layout, make_edition):
-    users = read(make_edition(old_layout)).users
-    assert users.select("user", "age", "gender", "occupation").rows() == [
+def test_user_attributes_are_in_the_order_of_user_codes(old_layout, make_edition):
+    attributes = read(make_edition(old_layout)).user_attributes
+    assert attributes.select("user_id", "age", "gender", "occupation").rows() == [
         *USERS,
         (7, None, None, None),  # rated, but not described
     ]
 
 
-def test_csv_editions_have_no_user_traits(make_edition):
-    assert read(make_edition("csv")).users is None
+def test_csv_editions_have_no_user_attributes(make_edition):
+    assert read(make_edition("csv")).user_attributes is None
 
 
 def test_official_splits_hold_the_pairs_of_their_test_files(make_edition):
@@ -260,3 +265,79 @@ def test_any_title_reads_back_exactly_from_csv(titles):
             Path(folder, "movies.csv"), quote_style="always"
         )
         assert read(folder).catalog.titles == titles
+
+
+BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[3] / "shared" / "data"
+ARCHIVES = Path(os.environ.get("MATINEE_TEST_ARCHIVES", BESIDE_THE_REPOSITORY))
+
+
+def read_archive(name: str) -> Dataset:
+    path = ARCHIVES / f"{name}.zip"
+    if not path.exists():
+        pytest.skip(f"{name}.zip is not there; MATINEE_TEST_ARCHIVES may name its folder")
+    return read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "ratings", "users", "rated", "items", "mean", "scale"),
+    [
+        ("ml-latest-small", 100_836, 610, 9_724, 9_742, 3.5016, "0.5 to 5 in steps of 0.5"),
+        ("ml-100k", 100_000, 943, 1_682, 1_682, 3.52986, "1 to 5 in steps of 1"),
+        ("ml-1m", 1_000_209, 6_040, 3_706, 3_883, 3.581564, "1 to 5 in steps of 1"),
+    ],
+)
+def test_counts_are_those_of_the_readme(name, ratings, users, rated, items, mean, scale):
+    data = read_archive(name)
+    assert data.name == name
+    assert len(data) == ratings == EDITIONS[name].ratings
+    assert len(data.ratings.user_ids) == users == EDITIONS[name].users
+    assert len(data.catalog) == items == EDITIONS[name].items
+    assert int((data.ratings.item_counts > 0).sum()) == rated
+    assert (data.ratings.user_counts >= 20).all()
+    digits = len(str(mean).partition(".")[2])
+    assert round(float(data.ratings.values.mean(dtype=np.float64)), digits) == mean
+    assert str(data.ratings.scale) == scale
+    assert data.ratings.timestamp is not None
+    assert (data.user_attributes is not None) == (name != "ml-latest-small")
+    assert "GroupLens" in data.licence
+
+
+def test_official_splits_of_ml_100k():
+    data = read_archive("ml-100k")
+    assert list(data.official) == ["u1", "u2", "u3", "u4", "u5", "ua", "ub"]
+    fifths = [data.official[f"u{at}"] for at in range(1, 6)]
+    assert [int(mask.sum()) for mask in fifths] == [20_000] * 5
+    assert (sum(mask.astype(int) for mask in fifths) == 1).all()
+    for name in ("ua", "ub"):  # exactly ten ratings of each user
+        _, test = data.split(name)
+        assert (test.ratings.user_counts == 10).all()
+    assert not (data.official["ua"] & data.official["ub"]).any()
+
+
+@pytest.mark.parametrize("name", ["ml-latest-small", "ml-100k", "ml-1m"])
+def test_titles_are_whole(name):
+    catalog = read_archive(name).catalog
+    titles = "".join(catalog.titles)
+    assert "\N{REPLACEMENT CHARACTER}" not in titles
+    assert titles.isprintable()
+    assert "é" in titles
+    assert catalog.frame["year"].is_not_null().mean() > 0.99
+    assert "Comedy" in catalog.genre_names
+    assert "(no genres listed)" not in catalog.genre_names
+
+
+@pytest.mark.parametrize("name", ["ml-latest-small", "ml-100k", "ml-1m"])
+def test_well_known_movies_are_found(name):
+    data = read_archive(name)
+    for title in ("toy story", "The Godfather", "fargo"):
+        code = data.catalog.find(title, data.ratings.item_counts)
+        assert title.split()[-1].casefold() in data.catalog.titles[code].casefold()
+        assert data.ratings.item_counts[code] > 30
+
+
+def test_user_attributes():
+    for name in ("ml-100k", "ml-1m"):
+        users = read_archive(name).user_attributes
+        assert users.columns == ["user_id", "age", "gender", "occupation"]
+        assert users.null_count().row(0) == (0, 0, 0, 0)
+        assert set(users["gender"]) == {"F", "M"}

@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_editions import contents
 
-from matinee.data import read
-from matinee.data import synthetic as generated
+from matinee.data import read, synthetic
 from matinee.data.synthetic import generate, write_generated
 from matinee.errors import SettingError
-from matinee.kernels import parallel as blocks
+from matinee.kernels import parallel
 
 SIZE = {"users": 300, "items": 400, "ratings": 12_000}
 
@@ -49,9 +48,9 @@ def test_any_size_is_exact_and_has_no_repeated_pair(users, items, share, seed):
     ],
 )
 def test_sizes_that_cannot_be(size, tmp_path):
-    with pytest.raises(SettingError, match="do not fit"):
+    with pytest.raises(SettingError, match="must be ≥ 1"):
         generate(**size)
-    with pytest.raises(SettingError, match="do not fit"):
+    with pytest.raises(SettingError, match="must be ≥ 1"):
         write_generated(tmp_path / "new", **size)
     assert not (tmp_path / "new").exists()
 
@@ -70,7 +69,7 @@ def test_same_seed_same_data_other_seed_other_data():
 @pytest.mark.parametrize("threads", [1, 2, 7])
 def test_data_do_not_depend_on_the_number_of_threads(threads, monkeypatch):
     expected, _ = generate(**SIZE, seed=1)
-    monkeypatch.setattr(blocks, "usable_threads", lambda: threads)
+    monkeypatch.setattr(parallel, "usable_threads", lambda: threads)
     data, _ = generate(**SIZE, seed=1)
     assert data.ratings.fingerprint() == expected.ratings.fingerprint()
     assert data.ratings.timestamp.tolist() == expected.ratings.timestamp.tolist()
@@ -81,7 +80,7 @@ def test_truth_is_as_far_from_the_values_as_the_noise():
     values, ideal = data.ratings.values, truth.values(data.ratings.user, data.ratings.item)
     rmse = float(np.sqrt(np.mean((values - ideal) ** 2, dtype=np.float64)))
     # rounding to halves adds a little, the ends of the scale take a little away
-    assert generated.NOISE - 0.08 < rmse < generated.NOISE + 0.05
+    assert synthetic.NOISE - 0.08 < rmse < synthetic.NOISE + 0.05
     # and what is not the truth is clearly worse
     shuffled = truth.values(np.roll(data.ratings.user, 30_000), data.ratings.item)
     for worse in (np.full_like(values, values.mean()), shuffled):
@@ -111,16 +110,16 @@ def test_titles_stay_different_when_the_words_run_out():
 
 @pytest.mark.parametrize("block", [2_000, 10**9])
 def test_written_data_read_back_as_the_generated(block, tmp_path, monkeypatch):
-    monkeypatch.setattr(generated, "BLOCK_ROWS", block)
+    monkeypatch.setattr(synthetic, "BLOCK_ROWS", block)
     data, truth = generate(**SIZE, seed=2)
-    format_setting = write_generated(tmp_path / "g", **SIZE, seed=2)
+    written = write_generated(tmp_path / "g", **SIZE, seed=2)
     found = read(tmp_path / "g")
     assert sorted(contents(tmp_path / "g")) == ["movies.csv", "ratings.csv"]
     assert found.ratings.fingerprint() == data.ratings.fingerprint()
     assert found.ratings.timestamp.tolist() == data.ratings.timestamp.tolist()
     assert found.catalog.frame.equals(data.catalog.frame)
     assert found.catalog.genre_names == data.catalog.genre_names
-    assert format_setting.item_factors.tobytes() == truth.item_factors.tobytes()
+    assert written.item_factors.tobytes() == truth.item_factors.tobytes()
 
 
 def test_writing_holds_only_a_block_at_a_time(tmp_path, monkeypatch):
@@ -130,8 +129,8 @@ def test_writing_holds_only_a_block_at_a_time(tmp_path, monkeypatch):
     def recording_progress(*_):
         yield lambda amount, _: done.append(amount)
 
-    monkeypatch.setattr(generated, "progress", recording_progress)
-    monkeypatch.setattr(generated, "BLOCK_ROWS", 1_000)
+    monkeypatch.setattr(synthetic, "progress", recording_progress)
+    monkeypatch.setattr(synthetic, "BLOCK_ROWS", 1_000)
     write_generated(tmp_path, **SIZE, seed=0)
     data = read(tmp_path)
     assert done[-1] == SIZE["ratings"]

@@ -1,4 +1,4 @@
-"""Prepared data sets: used when they are as they were written, made anew in every other case."""
+"""Parsed data sets on disk: used if they are as they were written, rebuilt in any other case."""
 
 import json
 import os
@@ -9,9 +9,7 @@ import polars as pl
 import pytest
 from tiny_editions import WRITERS, write_csv, zip_folder
 
-from matinee.data import builder as assemble
-from matinee.data import parsed_cache as prepared
-from matinee.data import read
+from matinee.data import builder, parsed_cache, read
 from matinee.data.cache import cached_names
 from matinee.data.synthetic import generate
 from matinee.errors import DataError
@@ -19,25 +17,25 @@ from matinee.errors import DataError
 
 @pytest.fixture(autouse=True)
 def all_sizes_are_kept(monkeypatch):
-    monkeypatch.setattr(prepared, "KEPT_FROM", 0)
+    monkeypatch.setattr(parsed_cache, "MIN_SOURCE_BYTES", 0)
 
 
 @pytest.fixture
 def readings(monkeypatch):
     """Grows by one each time a source is read rather than mapped."""
     made = []
-    original = prepared._write
+    original = parsed_cache._write
 
     def counted(*arguments):
         made.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(prepared, "_write", counted)
+    monkeypatch.setattr(parsed_cache, "_write", counted)
     return made
 
 
 def entries(cache):
-    return sorted(path for path in (cache / ".prepared").glob("*") if path.is_dir())
+    return sorted(path for path in (cache / ".parsed").glob("*") if path.is_dir())
 
 
 def same(one, other):
@@ -57,8 +55,8 @@ def same(one, other):
         and one.ratings.fingerprint() == other.ratings.fingerprint()
         and one.catalog.frame.equals(other.catalog.frame)
         and one.catalog.genre_names == other.catalog.genre_names
-        and (one.users is None) == (other.users is None)
-        and (one.users is None or one.users.equals(other.users))
+        and (one.user_attributes is None) == (other.user_attributes is None)
+        and (one.user_attributes is None or one.user_attributes.equals(other.user_attributes))
         and (one.name, one.source, one.reading) == (other.name, other.source, other.reading)
     )
 
@@ -68,9 +66,11 @@ def table(tmp_path):
     """A file of 3,000 ratings in no order, with text ids and no times."""
     data, _ = generate(users=60, items=80, ratings=3000, seed=3)
     frame = (
-        data.to_frame().select("user", "item", "rating").sample(fraction=1, shuffle=True, seed=1)
+        data.to_frame()
+        .select("user_id", "item_id", "rating")
+        .sample(fraction=1, shuffle=True, seed=1)
     )
-    frame = frame.with_columns(user="v" + pl.col("user").cast(pl.String))
+    frame = frame.with_columns(user_id="v" + pl.col("user_id").cast(pl.String))
     frame.write_csv(tmp_path / "mine.csv")
     return tmp_path / "mine.csv"
 
@@ -85,7 +85,7 @@ def test_mapped_is_what_was_read(form, make_edition, table, tmp_path, monkeypatc
     else:
         source = table if form == "own" else make_edition(form)
     with monkeypatch.context() as patch:
-        patch.setattr(prepared, "KEPT_FROM", 2**40)
+        patch.setattr(parsed_cache, "MIN_SOURCE_BYTES", 2**40)
         bare = read(source)
     first, second = read(source), read(source)
     assert len(readings) == (0 if form == "100k" else 1)  # with official splits, never kept
@@ -114,7 +114,7 @@ def test_other_options_are_another_entry(table, cache, readings):
     assert len(readings) == len(entries(cache)) == 3
 
 
-@pytest.mark.parametrize("change", ["row", "time", "items", "no movies"])
+@pytest.mark.parametrize("change", ["row", "time", "movies", "no movies"])
 def test_a_changed_source_is_read_anew(change, tmp_path, readings):
     folder = write_csv(tmp_path / "tiny")
     before = read(folder)
@@ -123,7 +123,7 @@ def test_a_changed_source_is_read_anew(change, tmp_path, readings):
         ratings.write_text("\n".join(ratings.read_text().splitlines()[:-1]))
     elif change == "time":
         os.utime(ratings, ns=(1, 1))
-    elif change == "items":
+    elif change == "movies":
         (folder / "movies.csv").write_text("movieId,title,genres\n10,Ran (1985),War\n")
     else:
         (folder / "movies.csv").unlink()
@@ -168,11 +168,11 @@ def replace_array(entry, name, change):
     array = change(np.load(path))
     path.unlink()  # what is mapped from it stays as it is
     np.save(path, array)
-    manifest["arrays"][name][1] = prepared._add_up(path, array)[0]
+    manifest["arrays"][name][1] = parsed_cache._checksum(path, array)[0]
     (entry / "manifest.json").write_text(json.dumps(manifest))
 
 
-@pytest.mark.parametrize("name", ["user", "item", "by_user.indices", "by_item.indices"])
+@pytest.mark.parametrize("name", ["user_id", "item_id", "by_user.indices", "by_item.indices"])
 @pytest.mark.parametrize("code", [-1, 10**6])
 def test_codes_that_lead_nowhere_are_refused_even_where_all_adds_up(
     name, code, table, cache, readings
@@ -229,13 +229,13 @@ def test_bad_rows_leave_nothing(tmp_path, cache):
     path = tmp_path / "mine.csv"
     path.write_text("user,item,stars\n1,2,3\n1,2,4\n")
     for _ in range(2):
-        with pytest.raises(DataError, match="rated movie 2 already in row 2"):
+        with pytest.raises(DataError, match="rated item 2 already in row 2"):
             read(path)
     assert entries(cache) == []
     path.write_text("user,item,stars\n1,2,3\n1,3,many\n")
     with pytest.raises(DataError, match="row 3, column stars"):
         read(path)
-    assert list((cache / ".prepared").iterdir()) == []
+    assert list((cache / ".parsed").iterdir()) == []
 
 
 def test_without_a_place_to_write_all_goes_on_in_memory(table, tmp_path, monkeypatch):
@@ -249,7 +249,7 @@ def test_without_a_place_to_write_all_goes_on_in_memory(table, tmp_path, monkeyp
 
 def test_without_room_on_disk_all_goes_on_in_memory(table, cache, monkeypatch):
     expected = read(table)
-    prepared.clear()
+    parsed_cache.clear()
 
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -257,11 +257,11 @@ def test_without_room_on_disk_all_goes_on_in_memory(table, cache, monkeypatch):
     monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
     assert same(read(table), expected)
     assert entries(cache) == []
-    assert list((cache / ".prepared").iterdir()) == []
+    assert list((cache / ".parsed").iterdir()) == []
 
 
 def test_only_the_last_used_stay(table, cache, monkeypatch, readings):
-    monkeypatch.setattr(prepared, "KEPT", 2)
+    monkeypatch.setattr(parsed_cache, "MAX_ENTRIES", 2)
     for high in (5, 6, 5, 7):  # the third reading is a use of the first
         read(table, scale=(0, high))
         for entry in entries(cache):
@@ -276,15 +276,15 @@ def test_only_the_last_used_stay(table, cache, monkeypatch, readings):
 
 
 def test_entries_are_no_data_sets_and_can_be_cleared(table, cache):
-    assert prepared.clear() == 0
+    assert parsed_cache.clear() == 0
     read(table)
     assert cached_names() == []
-    assert prepared.clear() > 3000 * 8
+    assert parsed_cache.clear() > 3000 * 8
     assert entries(cache) == []
 
 
 def test_small_files_are_not_kept(table, cache, monkeypatch):
-    monkeypatch.setattr(prepared, "KEPT_FROM", table.stat().st_size + 1)
+    monkeypatch.setattr(parsed_cache, "MIN_SOURCE_BYTES", table.stat().st_size + 1)
     read(table)
     assert not cache.exists()
 
@@ -293,13 +293,13 @@ def test_a_plain_file_is_written_once(tmp_path, cache, monkeypatch):
     """Columns are parsed and sorted into the files that stay; nothing is copied there later."""
     folder = write_csv(tmp_path / "tiny")
     asked = []
-    original = assemble.csr_and_csc
+    original = builder.csr_and_csc
 
     def recorded(user, *rest):
         asked.append(user)
         return original(user, *rest)
 
-    monkeypatch.setattr(assemble, "csr_and_csc", recorded)
+    monkeypatch.setattr(builder, "csr_and_csc", recorded)
     read(folder)
     owner = asked[0]
     while isinstance(owner.base, np.ndarray):

@@ -1,5 +1,8 @@
-"""A bad row stops the whole table, with one short message that names its place."""
+"""A bad cell of a file or a frame stops the reading, with one short message that names it."""
 
+import datetime as dt
+
+import pandas as pd
 import polars as pl
 import pytest
 from tiny_editions import refusal, write_lines
@@ -9,15 +12,15 @@ from matinee.errors import SettingError
 
 LAYOUTS = {
     # file, separator, lines before the first rating, names of the four columns
-    "100k": ("u.data", "\t", [], ["user", "item", "rating", "timestamp"]),
-    "dat": ("ratings.dat", "::", [], ["user", "item", "rating", "timestamp"]),
+    "100k": ("u.data", "\t", [], ["user_id", "item_id", "rating", "timestamp"]),
+    "dat": ("ratings.dat", "::", [], ["user_id", "item_id", "rating", "timestamp"]),
     "csv": (
         "ratings.csv",
         ",",
         ["userId,movieId,rating,timestamp"],
         ["userId", "movieId", "rating", "timestamp"],
     ),
-    "own": ("mine.csv", ";", ["viewer;film;score;date"], ["user", "film", "score", "date"]),
+    "own": ("mine.csv", ";", ["viewer;film;score;date"], ["viewer", "film", "score", "date"]),
 }
 GOOD = [["1", "10", "4", "1000"], ["2", "10", "3", "1001"], ["2", "20", "5", "1002"]]
 
@@ -141,7 +144,7 @@ def test_surplus_field_in_a_column_that_is_not_read(tmp_path):
 
 def test_dat_row_with_single_colons(tmp_path):
     write_lines(tmp_path / "ratings.dat", ["1::10::4::1000", "2:9:10:9:3:9:1001"])
-    assert refusal(tmp_path).startswith("ratings.dat, row 2, column item: ")
+    assert refusal(tmp_path).startswith("ratings.dat, row 2, column item_id: ")
 
 
 def test_quoted_fields_are_counted_as_one_when_a_cell_is_blamed(tmp_path):
@@ -157,7 +160,7 @@ def test_repeated_pair_is_refused(layout, tmp_path):
     message = refusal(write_table(tmp_path, layout, [*GOOD, ["2", "10", "1", "900"]]))
     assert message.startswith(place(layout, 3, 1))
     first = 2 + len(LAYOUTS[layout][2])
-    assert f"user 2 rated movie 10 already in row {first}" in message
+    assert f"user 2 rated item 10 already in row {first}" in message
     assert "duplicates=" in message
 
 
@@ -194,7 +197,9 @@ def test_repeated_pair_without_times_is_merged_by_row(tmp_path):
 
 
 def test_unknown_way_to_merge_is_refused(tmp_path):
-    with pytest.raises(SettingError, match="duplicates is one of refuse, last, mean"):
+    with pytest.raises(
+        SettingError, match="duplicates must be one of 'error', 'last', 'mean', got 'first'"
+    ):
         read(write_table(tmp_path, "own", GOOD), duplicates="first")
 
 
@@ -217,7 +222,11 @@ def test_file_with_nothing_but_a_header(layout, end, tmp_path):
 
 @pytest.mark.parametrize(
     ("header", "lacking"),
-    [("userId,movieId,timestamp", "rating"), ("movieId,rating", "user"), ("rating,user", "item")],
+    [
+        ("userId,movieId,timestamp", "rating"),
+        ("movieId,rating", "user_id"),
+        ("rating,user", "item_id"),
+    ],
 )
 def test_missing_column(header, lacking, tmp_path):
     write_lines(tmp_path / "ratings.csv", [header, "1,2,3"])
@@ -290,7 +299,7 @@ def test_blank_text_ids(blank, tmp_path):
             "csv",
             "movies.csv",
             ["movieId,title,genres", "10,A,War", "10,B,War"],
-            "movies.csv, row 3, column movieId: movie 10",
+            "movies.csv, row 3, column movieId: item 10",
         ),
         (
             "csv",
@@ -311,13 +320,28 @@ def test_blank_text_ids(blank, tmp_path):
             "movies.csv, row 3, column genres: the row has more than 3 fields",
         ),
         ("csv", "movies.csv", ["id,name", "10,A"], "movies.csv, row 1: "),
-        ("dat", "movies.dat", ["10::A::War", "x::B::War"], "movies.dat, row 2, column item: 'x'"),
-        ("dat", "movies.dat", ["10::A::War", "20::B"], "movies.dat, row 2: 2 fields"),
-        ("dat", "movies.dat", ["10::A::War", "10::B::"], "movies.dat, row 2, column item: movie"),
-        ("dat", "users.dat", ["1::F::1::2::3", "::F::1::2::3"], "users.dat, row 2, column user: "),
-        ("100k", "u.item", ["10|A||", "20|B|||"], "u.item, row 1: 4 fields where 5 belong"),
-        ("100k", "u.item", ["10|A|||", "b|B|||"], "u.item, row 2, column item: 'b'"),
-        ("100k", "u.user", ["1|20|M|x|0", "2|20|M|x"], "u.user, row 2: 4 fields"),
+        (
+            "dat",
+            "movies.dat",
+            ["10::A::War", "x::B::War"],
+            "movies.dat, row 2, column item_id: 'x'",
+        ),
+        (
+            "dat",
+            "movies.dat",
+            ["10::A::War", "20::B"],
+            "movies.dat, row 2: must have 3 fields, got 2",
+        ),
+        ("dat", "movies.dat", ["10::A::War", "10::B::"], "movies.dat, row 2, column item_id: item"),
+        (
+            "dat",
+            "users.dat",
+            ["1::F::1::2::3", "::F::1::2::3"],
+            "users.dat, row 2, column user_id: ",
+        ),
+        ("100k", "u.item", ["10|A||", "20|B|||"], "u.item, row 1: must have 5 fields, got 4"),
+        ("100k", "u.item", ["10|A|||", "b|B|||"], "u.item, row 2, column item_id: 'b'"),
+        ("100k", "u.user", ["1|20|M|x|0", "2|20|M|x"], "u.user, row 2: must have 5 fields, got 4"),
         ("own", "movies.csv", ["film,title", "10,A", "10,B"], "movies.csv, row 3, column film: "),
         ("own", "movies.csv", ["name,title", "10,A"], "movies.csv: no column looks like item"),
     ],
@@ -331,4 +355,61 @@ def test_bad_row_in_a_table_beside_the_ratings(layout, file, lines, start, tmp_p
 def test_bad_row_in_an_official_split(tmp_path):
     write_table(tmp_path, "100k", GOOD)
     write_lines(tmp_path / "u1.test", ["1\t10\t4\t1000", "2\tten\t3\t1001"])
-    assert refusal(tmp_path).startswith("u1.test, row 2, column item: 'ten'")
+    assert refusal(tmp_path).startswith("u1.test, row 2, column item_id: 'ten'")
+
+
+FRAME = {"user": [1, 2, 3], "item": [7, 7, 7], "rating": [1.0, 2.0, 3.0], "time": [1, 2, 3]}
+
+
+@pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame])
+@pytest.mark.parametrize(
+    ("column", "values", "row"),
+    [
+        ("rating", [1.0, float("nan"), 3.0], 2),
+        ("rating", [1.0, 2.0, float("inf")], 3),
+        ("rating", [1.0, 2.0, 1e39], 3),
+        ("rating", [1.0, None, 3.0], 2),
+        ("rating", ["good", "bad", "so so"], 1),
+        ("rating", [True, False, True], 1),
+        ("user", [1.0, 2.5, 3.0], 2),
+        ("user", [1.0, 2.0, float("inf")], 3),
+        ("user", ["a", None, "c"], 2),
+        ("user", [None, None, None], 1),
+        ("item", [1, 2, 2**62], 3),
+        ("item", [1, -(2**63), 2], 2),
+        ("time", ["1970-01-01", "soon", "later"], 2),
+        ("time", ["soon", "later", "1970-01-01"], 1),
+        ("time", [1.0, 2.0, float("nan")], 3),
+    ],
+)
+def test_bad_cell_in_a_frame(make, column, values, row):
+    message = refusal(make(FRAME | {column: values}))
+    assert message.startswith(f"the frame, row {row}, column {column}: ")
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("user", [dt.date(2000, 1, 1)] * 3),
+        ("user", [[1], [2], [3]]),
+        ("time", [dt.time(1), dt.time(2), dt.time(3)]),
+        ("time", [True, False, True]),
+    ],
+)
+def test_column_of_the_wrong_kind_in_a_frame(column, values):
+    assert refusal(pl.DataFrame(FRAME | {column: values})).startswith(f"the frame, column {column}")
+
+
+def test_frame_without_rows():
+    assert refusal(pl.DataFrame(FRAME).clear()) == "the frame: there are no ratings in it."
+    assert refusal({"user": [], "item": [], "rating": []}).endswith("there are no ratings in it.")
+
+
+def test_year_that_is_none(tmp_path):
+    frame = pl.DataFrame(FRAME | {"item": [7, 7, 8], "title": ["a", "a", "b"]})
+    assert refusal(frame.with_columns(year=pl.Series(["1999", "1999", "soon"]))).startswith(
+        "the frame, row 3, column year: 'soon'"
+    )
+    write_lines(tmp_path / "mine.csv", ["user,item,stars", "1,10,3"])
+    write_lines(tmp_path / "movies.csv", ["item,title,year", "10,Tin Boat,1990", "20,Plain,soon"])
+    assert refusal(tmp_path / "mine.csv").startswith("movies.csv, row 3, column year: 'soon'")

@@ -1,4 +1,4 @@
-"""The quick way through plain files: it reads what the general way reads, or declines."""
+"""The fast reader of plain files reads what the careful one reads, or declines."""
 
 import tempfile
 from pathlib import Path
@@ -9,11 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from matinee.data import delimited as plain
-from matinee.data import read
-from matinee.data import tables as own
+from matinee.data import delimited, read, tables
 from matinee.data.delimited import read_delimited, read_plain
-from matinee.data.movielens import RATING
+from matinee.data.movielens import RATINGS_SCHEMA
 from matinee.errors import DataError
 
 HEADER = "userId,movieId,rating,timestamp"
@@ -46,14 +44,14 @@ def outcome(path):
     ratings = data.ratings
     columns = ratings.user, ratings.item, ratings.values, ratings.timestamp
     ids = ratings.user_ids.values.to_list(), ratings.item_ids.values.to_list()
-    stamped = [None if one is None else one.tobytes() for one in columns]
-    return stamped, ids, ratings.scale, data.catalog.titles
+    contents = [None if column is None else column.tobytes() for column in columns]
+    return contents, ids, ratings.scale, data.catalog.titles
 
 
 @pytest.fixture(params=[7, 64, 2**20])
 def block(request, monkeypatch):
     """Bytes in a block: fewer than in a line, a few lines, and more than in the file."""
-    monkeypatch.setattr(plain, "BLOCK", request.param)
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", request.param)
 
 
 @settings(deadline=None)
@@ -66,31 +64,31 @@ def block(request, monkeypatch):
     block=st.sampled_from([5, 40, 2**20]),
 )
 @example(["1,2,3.5,4", "1,2,3.5,4"], "ratings.csv", "\n", "", "", 5)
-def test_any_file_comes_out_as_without_the_quick_way(lines, name, end, last, mark, block):
+def test_any_file_is_read_as_without_the_fast_reader(lines, name, end, last, mark, block):
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = Path(folder, name)
         path.write_bytes((mark + end.join([HEADER, *lines]) + last).encode())
-        patch.setattr(plain, "BLOCK", block)
-        quick = outcome(path)
-        patch.setattr(own, "read_plain", lambda *_, **__: None)
+        patch.setattr(delimited, "BLOCK_BYTES", block)
+        fast = outcome(path)
+        patch.setattr(tables, "read_plain", lambda *_, **__: None)
         patch.setattr("matinee.data.movielens.read_plain", lambda *_, **__: None)
-        assert quick == outcome(path)
+        assert fast == outcome(path)
 
 
 @settings(deadline=None)
 @given(lines=st.lists(DEFAULT, min_size=1, max_size=40), block=st.integers(1, 200))
-def test_plain_files_are_read_quickly(lines, block):
-    """The test above would pass if nothing ever went the quick way."""
+def test_plain_files_are_read_by_the_fast_reader(lines, block):
+    """The test above would pass if the fast reader always declined."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = Path(folder, "ratings.dat")
         path.write_text("\n".join("::".join(line) for line in lines))
-        patch.setattr(plain, "BLOCK", block)
-        found = read_plain(path, "::", header=False)
-        assert found is not None
-        table, _ = read_delimited(path, "::", RATING, header=False)
-        assert found.frame().equals(table)
-        assert np.flatnonzero(found.seen[0]).tolist() == table["user"].unique().sort().to_list()
-        assert np.flatnonzero(found.seen[1]).tolist() == table["item"].unique().sort().to_list()
+        patch.setattr(delimited, "BLOCK_BYTES", block)
+        plain = read_plain(path, "::", header=False)
+        assert plain is not None
+        table, _ = read_delimited(path, "::", RATINGS_SCHEMA, header=False)
+        assert plain.frame().equals(table)
+        assert np.flatnonzero(plain.seen[0]).tolist() == table["user_id"].unique().sort().to_list()
+        assert np.flatnonzero(plain.seen[1]).tolist() == table["item_id"].unique().sort().to_list()
 
 
 @pytest.mark.parametrize(
@@ -124,10 +122,10 @@ def test_files_without_ratings_are_declined(text, tmp_path):
 def test_columns_in_another_order_and_without_times(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("score;film;viewer\n3.5;20;7\n4;10;7\n")
-    found = read_plain(path, ";", ("rating", "item", "user"), header=True)
-    assert found.frame().to_dict(as_series=False) == {
-        "user": [7, 7],
-        "item": [20, 10],
+    plain = read_plain(path, ";", ("rating", "item_id", "user_id"), header=True)
+    assert plain.frame().to_dict(as_series=False) == {
+        "user_id": [7, 7],
+        "item_id": [20, 10],
         "rating": [3.5, 4.0],
     }
     assert read(path).ratings.user_ids.values.to_list() == [7]
@@ -140,8 +138,8 @@ def test_values_are_rounded_once(digits, decimals):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "t.csv")
         path.write_text(f"1,2,{text}\n")
-        found = read_plain(path, ",", ("user", "item", "rating"), header=False)
-        assert found.values.tolist() == pl.Series([text]).cast(pl.Float32).to_list()
+        plain = read_plain(path, ",", ("user_id", "item_id", "rating"), header=False)
+        assert plain.values.tolist() == pl.Series([text]).cast(pl.Float32).to_list()
 
 
 @pytest.mark.parametrize("suffix", [".arrow", ".feather", ".parquet"])
@@ -155,5 +153,5 @@ def test_files_of_typed_columns(suffix, tmp_path):
     assert data.ratings.user_ids.values.to_list() == ["ann", "bob"]
     assert data.catalog.titles == ["Heat", "20", "Ran"]
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match="this is no whole"):
+    with pytest.raises(DataError, match="this is not a complete"):
         read(path)

@@ -1,0 +1,39 @@
+"""What a data set shows of itself."""
+
+from dataclasses import replace
+
+import polars as pl
+
+from matinee.data import generate, read
+
+
+def test_a_frame_has_the_columns_that_read_knows():
+    data, _ = generate(users=20, items=30, ratings=300, seed=0)
+    frame = data.to_frame()
+    names = ["user_id", "item_id", "rating", "timestamp", "title", "year", "genres"]
+    assert frame.columns == names
+    again = read(frame)
+    assert again.to_frame().select(names).equals(frame)
+
+
+def test_a_notebook_shows_sizes_and_first_ratings():
+    data, _ = generate(users=20, items=30, ratings=300, seed=0)
+    page = data._repr_html_()
+    for text in ("Dataset generated", "300", "50.00%", "0.5 to 5 in steps of 0.5", "first ratings"):
+        assert text in page
+    assert page.count("<tr>") == 5 + 1 + 5  # sizes, header, ratings
+    assert data.catalog.titles[data.ratings.item[0]] in page
+
+
+def test_a_notebook_shows_titles_as_text():
+    table = pl.DataFrame({"user": [1], "item": [1], "rating": [3], "title": ["<b onclick='x'>$x$"]})
+    page = replace(read(table), name="<script>")._repr_html_()
+    assert "<b" not in page
+    assert "<script" not in page
+    assert "mathjax_ignore" in page
+
+
+def test_items_are_movies_where_there_are_genres_or_years():
+    assert "movies" in repr(generate(users=2, items=3, ratings=4)[0])
+    table = pl.DataFrame({"user": [1, 2], "item": [1, 1], "rating": [3, 4]})
+    assert repr(read(table)) == "Dataset('table', 2 users, 1 items, 2 ratings)"
