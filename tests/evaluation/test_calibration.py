@@ -6,13 +6,13 @@ import pytest
 
 import matinee
 from matinee.errors import SettingError
-from matinee.evaluation import calibration
+from matinee.evaluation import evaluate_calibration
 
 
 @pytest.fixture(scope="module")
 def evaluated(parts):
     model = matinee.BayesianMF(factors=3, iterations=60).fit(parts[0])
-    return model, calibration(model, *parts)
+    return model, evaluate_calibration(model, *parts)
 
 
 def test_metrics_are_those_of_the_models_own_answers(evaluated, parts):
@@ -32,7 +32,7 @@ def test_metrics_are_those_of_the_models_own_answers(evaluated, parts):
     of_given = [column[float(given)][at] for at, given in enumerate(test.values)]
     assert found.log_loss == pytest.approx(-np.mean(np.log(of_given)), rel=1e-6)
     shares = [np.mean(train.values == given) for given in test.values]
-    assert found.log_loss_of_constant == pytest.approx(-np.mean(np.log(shares)), rel=1e-6)
+    assert found.baseline_log_loss == pytest.approx(-np.mean(np.log(shares)), rel=1e-6)
 
 
 def test_steps_that_floats_cannot_hold_are_levels_like_any_others():
@@ -41,11 +41,11 @@ def test_steps_that_floats_cannot_hold_are_levels_like_any_others():
     data = matinee.read(pl.DataFrame(rows, ["user", "item", "rating"], orient="row"))
     train, test = data.split("random", test_fraction=0.2)
     model = matinee.BayesianMF(factors=2, iterations=20).fit(train)
-    found = calibration(model, train, test)
+    found = evaluate_calibration(model, train, test)
     shares = [np.mean(train.ratings.values == given) for given in test.ratings.values]
-    assert found.log_loss_of_constant == pytest.approx(-np.mean(np.log(shares)), rel=1e-6)
+    assert found.baseline_log_loss == pytest.approx(-np.mean(np.log(shares)), rel=1e-6)
 
 
 def test_a_model_that_knows_no_ranges_is_refused(parts):
     with pytest.raises(SettingError, match="no range; train one with BayesianMF"):
-        calibration(matinee.Bias().fit(parts[0]), *parts)
+        evaluate_calibration(matinee.Bias().fit(parts[0]), *parts)

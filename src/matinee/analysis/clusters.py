@@ -10,7 +10,7 @@ from matinee._types import F32, I32, I64, Ints
 from matinee.analysis.embeddings import EmbeddingSet, item_embeddings, user_embeddings
 from matinee.analysis.traits import ItemTraits, lifts, main_genres, traits_of_items
 from matinee.errors import SettingError, require_extra
-from matinee.evaluation.protocols import generator_of
+from matinee.evaluation.protocols import random_generator
 from matinee.kernels.csr import take_rows
 from matinee.models.recommender import Recommender
 from matinee.progress import progress
@@ -205,7 +205,7 @@ def _k_means(rows: F32, k: int, seed: int) -> Any:
 
 
 def _sample(n: int, size: int, seed: int) -> I64:
-    return generator_of(seed).choice(n, min(size, n), replace=False)
+    return random_generator(seed).choice(n, min(size, n), replace=False)
 
 
 def _silhouette(rows: F32, labels: I32) -> float:

@@ -11,7 +11,7 @@ from matinee.analysis.clusters import Clusters, find_clusters
 from matinee.analysis.embeddings import MAX_POINTS, MIN_ROWS, EmbeddingSet, item_embeddings
 from matinee.analysis.traits import item_rating_sums, main_genres
 from matinee.errors import ExtraError, SettingError, install_command, require_extra
-from matinee.evaluation.protocols import generator_of
+from matinee.evaluation.protocols import random_generator
 from matinee.models.recommender import Recommender
 from matinee.progress import progress
 
@@ -93,7 +93,7 @@ def project(
         raise SettingError("The embeddings lie on a line or in one point: there is nothing to map.")
     if clusters and not _starts_with(clusters.embeddings, embeddings):
         raise SettingError("clusters must be of the items of the same model, by the same head.")
-    generator_of(seed)  # refuses what is no seed
+    random_generator(seed)  # refuses what is no seed
     reducer = _reducer(method, len(embeddings), seed)
     clusters = clusters or find_clusters(model, head=embeddings.head, seed=seed)
     with progress("Projecting"):

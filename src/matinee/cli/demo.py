@@ -38,7 +38,7 @@ def demo() -> None:
     estimator = ALS()
     result = train_and_evaluate(data, estimator, split, ranker=ImplicitALS())
     heading(f"How far off predicted stars are, on {result.test_ratings:,} ratings kept aside")
-    before, after = (one.as_json()["rmse"] for one in (plain, result))
+    before, after = (one.to_dict()["rmse"] for one in (plain, result))
     say(f"RMSE {before:.3f}  biases only: who is generous, what is liked")
     say(
         f"RMSE {after:.3f}  with {estimator.factors} factors and genres, "

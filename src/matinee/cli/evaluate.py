@@ -65,10 +65,10 @@ def evaluate(
     models = {str(folder): load(folder) for folder in folders}
     rows = evaluate_runs(models, protocol, min_rating=min_rating, seed=seed)
     if json:
-        print_json([{**row.as_json(), "min_rating": min_rating, "seed": seed} for row in rows])
+        print_json([{**row.to_dict(), "min_rating": min_rating, "seed": seed} for row in rows])
         return
-    lists = rows[0].lists
-    heading(f"{lists.protocol}: lists of {lists.users:,} users")
+    lists = rows[0].ranking
+    heading(f"{lists.protocol}: lists of {lists.n_users:,} users")
     if lists.note:
         say(lists.note)
     shown = [name for name in REPORTED_METRICS if name in lists.metrics]
@@ -82,30 +82,30 @@ def evaluate(
             {
                 "run": letters.get(row.model, ""),
                 "estimator": row.estimator,
-                **{name: row.lists[name] for name in shown},
-                "rmse": row.values.rmse if row.values else None,
+                **{name: row.ranking[name] for name in shown},
+                "rmse": row.rating.rmse if row.rating else None,
             }
             for row in rows
         ],
         schema_overrides={"rmse": pl.Float64},
     )
     columns = {"run": "run"} if several else {}
-    columns |= {"estimator": "lists by", **{name: REPORTED_METRICS[name].title for name in shown}}
-    if any(row.values for row in rows):
-        columns |= {"rmse": REPORTED_METRICS["rmse"].title}
-    print_table(table, columns, {name: kind.form for name, kind in REPORTED_METRICS.items()})
-    best = max(rows, key=lambda row: row.lists["ndcg@10"])
-    metric = best.lists.metrics["ndcg@10"]
+    columns |= {"estimator": "lists by", **{name: REPORTED_METRICS[name].label for name in shown}}
+    if any(row.rating for row in rows):
+        columns |= {"rmse": REPORTED_METRICS["rmse"].label}
+    print_table(table, columns, {name: kind.format for name, kind in REPORTED_METRICS.items()})
+    best = max(rows, key=lambda row: row.ranking["ndcg@10"])
+    metric = best.ranking.metrics["ndcg@10"]
     say(
         f"NDCG@10 of {best.estimator}: {metric.value:.4f}, with other users "
         f"{metric.ci_low:.4f} to {metric.ci_high:.4f} (95 % bootstrap)."
     )
     for row in rows:
-        if row.values:
+        if row.rating:
             say(
-                f"Stars of {row.estimator}: RMSE {row.values.rmse:.4f}, MAE {row.values.mae:.4f} on "
-                f"{row.values.ratings:,} ratings, {row.values.cold_start_user_ratings:,} by users and "
-                f"{row.values.cold_start_item_ratings:,} of movies without a training rating."
+                f"Stars of {row.estimator}: RMSE {row.rating.rmse:.4f}, MAE {row.rating.mae:.4f} on "
+                f"{row.rating.n_ratings:,} ratings, {row.rating.cold_start_user_ratings:,} by users and "
+                f"{row.rating.cold_start_item_ratings:,} of movies without a training rating."
             )
 
 
@@ -129,7 +129,7 @@ def compare(
 
     from matinee.evaluation.metrics import PRIMARY_METRIC
     from matinee.experiments.comparison import compare as compare_models
-    from matinee.experiments.comparison_result import LESS_OR_MORE, short_names
+    from matinee.experiments.comparison_result import METRIC_DIRECTIONS, short_names
     from matinee.models.loading import load
 
     if not runs or len(runs) < 2:
@@ -148,28 +148,28 @@ def compare(
     if page:
         write_comparison_report(found, models, page)
     if json:
-        print_json({**found.as_json(), "html": str(page) if page else None})
+        print_json({**found.to_dict(), "html": str(page) if page else None})
         return
     for folder, letter in letters.items():  # names may be long, and figures must not give way
         say(f"{letter}  {folder}")
-    found = found.called(letters)
+    found = found.renamed(letters)
     say()
-    heading(found.tested)
+    heading(found.title)
     rows = pl.DataFrame(found.run_rows())
     print_table(rows, {name: name.replace("_", " ") for name in rows.columns})
     say()
-    heading("Settings that differ")
-    if differ := found.settings.rows(found.runs):
+    heading("Hyperparameters that differ")
+    if differ := found.hyperparameters.rows(found.runs):
         print_table(pl.DataFrame(differ), {name: name for name in differ[0]})
-    say(found.settings.rest)
+    say(found.hyperparameters.summary)
     say()
-    heading("Figures, with 95 % intervals over users")
+    heading("Metrics (95% CI over users)")
     first = next(iter(found.runs))
-    columns = {name: name for name in ("figure", "run", "value", "interval")}
+    columns = {"metric": "metric", "run": "run", "value": "value", "ci": "95% CI"}
     print_table(
-        pl.DataFrame(found.metric_rows()), {**columns, "difference": f"minus that of {first}"}
+        pl.DataFrame(found.metric_rows()), {**columns, "difference": f"difference to {first}"}
     )
-    say(LESS_OR_MORE)
+    say(METRIC_DIRECTIONS)
     for note in found.notes:
         say(note)
     for one in found.differences:
@@ -223,7 +223,7 @@ def cross_validate(
         threads=threads,
     )
     if json:
-        print_json({"data": data.name, "seed": seed, **found.as_json()})
+        print_json({"data": data.name, "seed": seed, **found.to_dict()})
         return
     names = " and ".join(str(estimator["name"]) for estimator in found.estimators.values())
     heading(f"{data.name}: {names}, {len(data):,} ratings in {len(found.folds)} folds")
@@ -245,8 +245,8 @@ def _show(found: "CrossValidation", folds: tuple[str, ...]) -> None:
         if folds[-1] == found.folds[-1]:
             cells |= {"mean": found.mean(name), "std": found.std(name)}
         kind = REPORTED_METRICS[name]
-        shown = {head: format(value, kind.form) for head, value in cells.items()}
-        rows.append({"": kind.title, **shown})
+        shown = {head: format(value, kind.format) for head, value in cells.items()}
+        rows.append({"": kind.label, **shown})
     heads = {fold: f"fold {fold}" if fold.isdecimal() else fold for fold in folds}
     headings = {name: heads.get(name, name) for name in rows[0]}
     print_table(pl.DataFrame(rows), headings, numbers=set(headings) - {""})

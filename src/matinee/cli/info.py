@@ -56,8 +56,8 @@ def estimators(json: Json = False) -> None:
         return
     for preset in PRESETS:
         heading(preset.name)
-        say(f"  {preset.what}")
-        say(f"  from: {preset.source}; made for {preset.made_for}")
-        say(f"  reaches: {preset.reaches}")
-        say(f"  not as there: {preset.differs}")
+        say(f"  {preset.description}")
+        say(f"  from: {preset.source}; made for {preset.dataset}")
+        say(f"  reaches: {preset.results}")
+        say(f"  not as there: {preset.deviations}")
     say("Run one: matinee train DATASET --recipe NAME")

@@ -111,23 +111,23 @@ def check_place(run: str | None, plot: bool) -> None:
 def report(result: "TrainingResult", where: TrainingRuntime) -> None:
     """Say how both heads did on the test part."""
     places = {name: where.named(head.estimator) for name, head in result.model.heads.items()}
-    if result.test:
+    if result.rating:
         say(
-            f"Stars: RMSE {result.test.rmse:.4f}, MAE {result.test.mae:.4f}; "
+            f"Stars: RMSE {result.rating.rmse:.4f}, MAE {result.rating.mae:.4f}; "
             f"fitted in {result.fit_seconds:.1f} s{places['rating']}."
         )
-        if result.test.cold_start_user_ratings or result.test.cold_start_item_ratings:
+        if result.rating.cold_start_user_ratings or result.rating.cold_start_item_ratings:
             say(
-                f"Among them, {result.test.cold_start_user_ratings:,} by users and "
-                f"{result.test.cold_start_item_ratings:,} of movies without a training rating."
+                f"Among them, {result.rating.cold_start_user_ratings:,} by users and "
+                f"{result.rating.cold_start_item_ratings:,} of movies without a training rating."
             )
-    if "ranking" in places and result.lists:
-        lists = result.lists
+    if "ranking" in places and result.ranking:
+        lists = result.ranking
         say(
             f"Lists: NDCG@10 {lists['ndcg@10']:.4f}, HR@10 "
-            f"{lists['hit_rate@10']:.4f} over {lists.users:,} users"
+            f"{lists['hit_rate@10']:.4f} over {lists.n_users:,} users"
             f"{' (' + lists.protocol + ')' if lists.protocol != 'holdout' else ''}; "
-            f"fitted in {result.ranking_seconds:.1f} s{places['ranking']}."
+            f"fitted in {result.ranker_fit_seconds:.1f} s{places['ranking']}."
         )
 
 
@@ -373,13 +373,13 @@ def train(
     check_place(run, plot)
     data = open_dataset(dataset, columns, scale, duplicates)
     if preset:
-        steps = preset.steps
+        steps = preset.stages
         results = run_preset(
             data,
             preset,
             seed=seed,
             threads=threads,
-            adapt=where.on_device,
+            device=where.device,
             checkpoint=where.to_checkpoint(),
         )
     else:
@@ -402,15 +402,16 @@ def train(
     if json:
         named = {"estimator": estimator} if preset else {"model": model, "ranker": ranker}
         shown = [
-            {"step": step.what, **one.as_json()} for step, one in zip(steps, results, strict=True)
+            {"step": step.description, **one.to_dict()}
+            for step, one in zip(steps, results, strict=True)
         ]
         more = {"steps": shown} if preset else {}
-        print_json({"run": str(folder), "plot": curves, **named, **last.as_json(), **more})
+        print_json({"run": str(folder), "plot": curves, **named, **last.to_dict(), **more})
         return
     say(f"{data.name}: {last.train_ratings:,} ratings to train, {last.test_ratings:,} to test.")
     for step, one in zip(steps, results, strict=True):
-        if step.what:
-            heading(step.what)
+        if step.description:
+            heading(step.description)
         report(one, where)
     say_saved(folder, curves, plot)
 

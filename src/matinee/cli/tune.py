@@ -183,7 +183,7 @@ def _report(found: "TuningResult", again: str | None) -> None:
         say(found.standing)
     else:
         metrics = ", ".join(
-            f"{METRICS[name].called} {value:.4f}"
+            f"{METRICS[name].label} {value:.4f}"
             for name, value in found.winner.test.items()
             if value is not None
         )
@@ -208,11 +208,11 @@ def _table(found: "TuningResult") -> None:
     frame = pl.DataFrame(rows)
     # those that were stopped are of fewer factors and iterations: shown where there is room
     end = {"end": ""} if len(shown) > len(found.whole) else {}
-    headings = {"trial": "trial", "value": METRICS[found.metric].called, **end, **found.headings}
+    headings = {"trial": "trial", "value": METRICS[found.metric].label, **end, **found.headings}
     floats = [name for name in frame.columns if frame[name].dtype.is_float()]
     print_table(frame, headings, {**dict.fromkeys(floats, ".4g"), "value": ".4f"})
     if found.default is not None:
         value = found.default["value"]
         best = "; nothing was better" if found.default is found.whole[0] else ""
-        metric = METRICS[found.metric].called
+        metric = METRICS[found.metric].label
         say(f"The defaults have {metric} {value:.4f} on the same validation part{best}.")

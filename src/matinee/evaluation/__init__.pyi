@@ -1,20 +1,22 @@
+from .calibration import Calibration, evaluate_calibration
 from .evaluator import (
+    EvaluationResult,
     PerUserMetrics,
     RankingMetrics,
     RatingMetrics,
     evaluate,
     evaluate_ranking,
     evaluate_ranking_per_user,
+    evaluate_ratings,
     predict_all,
 )
-from .groups import Calibration, GroupMetrics, calibration, evaluate_groups
+from .groups import GroupMetrics, evaluate_groups
 from .metrics import METRICS, REPORTED_METRICS, Metric, mae, rmse
+from .ncf import read_negatives, sampled_negatives
 from .protocols import (
     RankingTask,
     holdout,
     leave_one_out,
-    read_negatives,
-    sampled_negatives,
     strong_generalization,
     temporal,
 )
@@ -24,6 +26,7 @@ __all__ = [
     "METRICS",
     "REPORTED_METRICS",
     "Calibration",
+    "EvaluationResult",
     "GroupMetrics",
     "Metric",
     "MetricValue",
@@ -31,11 +34,12 @@ __all__ = [
     "RankingMetrics",
     "RankingTask",
     "RatingMetrics",
-    "calibration",
     "evaluate",
+    "evaluate_calibration",
     "evaluate_groups",
     "evaluate_ranking",
     "evaluate_ranking_per_user",
+    "evaluate_ratings",
     "holdout",
     "leave_one_out",
     "mae",

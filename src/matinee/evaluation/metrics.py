@@ -1,18 +1,39 @@
-"""Errors of predicted stars."""
+"""Rating metrics with their 95 % intervals, and the registry of all metrics.
 
-from dataclasses import dataclass
+To add a metric, define it here or in `matinee.evaluation.ranking_metrics` and add its line to
+`METRICS`: evaluation, tables, charts and tuning read that list.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
-from matinee._types import F64, Floats, Ints
+from matinee._types import F64, I32, I64, Bools, Floats, Ints
+from matinee.data.dataset import Dataset
+from matinee.evaluation.ranking_metrics import (
+    average_precision,
+    coverage,
+    genre_diversity,
+    gini,
+    hit_rate,
+    ndcg,
+    novelty,
+    popularity_share,
+    precision,
+    recall,
+    recall_capped,
+    reciprocal_rank,
+)
 
 NORMAL_95 = 1.959964  # standard deviations on either side that hold 95 % of a normal distribution
 
 
 def rmse(predicted: Floats, actual: Floats) -> float:
-    """Root mean squared error, in stars: ``sqrt(mean((predicted - actual)^2))``.
+    """Root mean squared error: ``sqrt(mean((predicted - actual)^2))``, summed in float64.
 
-    Every rating counts the same, whoever's it is. Sums are in float64.
+    Every rating counts the same, whoever gave it.
 
     >>> rmse(np.array([3.0, 5.0]), np.array([3.0, 3.0]))
     1.4142135623730951
@@ -21,7 +42,7 @@ def rmse(predicted: Floats, actual: Floats) -> float:
 
 
 def mae(predicted: Floats, actual: Floats) -> float:
-    """Mean absolute error, in stars: ``mean(|predicted - actual|)``.
+    """Mean absolute error: ``mean(|predicted - actual|)``, summed in float64.
 
     >>> mae(np.array([3.0, 5.0]), np.array([3.0, 3.0]))
     1.0
@@ -29,133 +50,184 @@ def mae(predicted: Floats, actual: Floats) -> float:
     return float(np.mean(np.abs(signed_errors(predicted, actual))))
 
 
-def rmse_interval(
-    predicted: Floats,
-    actual: Floats,
-    user: Ints,
-) -> tuple[float, float] | None:
-    """Where the RMSE would lie with other users, at 95 %.
+def rmse_interval(predicted: Floats, actual: Floats, user: Ints) -> tuple[float, float] | None:
+    """The 95 % confidence interval of the RMSE over users, in units of ratings; None for one user.
 
-    Ratings of one user err together, so users are what is drawn: the mean squared error is a
-    ratio of two sums over users, whose variance is that of the linearized ratio (Cochran 1977,
+    Errors of one user are correlated, so users are the sampling unit. The mean squared error is a
+    ratio of two sums over users, with the variance of the linearized ratio (Cochran 1977,
     "Sampling techniques", section 6.3). The bootstrap over users gives the same interval.
 
-    Parameters
-    ----------
-    predicted, actual : float (n,)
-    user : int (n,)
-        Whose rating each is.
-
-    Returns
-    -------
-    ci_low, ci_high : float
-        In stars. None if there is one user only.
-
-    >>> ci_low, ci_high = rmse_interval(np.array([3.0, 5.0, 2.0]), np.array([3, 3, 3.0]), np.arange(3))
-    >>> 0 <= ci_low < 1.29 < ci_high
-    True
+    `predicted` and `actual` are float (n,); `user`, int (n,), says who gave each rating.
     """
     interval = _mean_interval(np.square(signed_errors(predicted, actual)), user)
     return interval and (interval[0] ** 0.5, interval[1] ** 0.5)
 
 
-def mae_interval(
-    predicted: Floats,
-    actual: Floats,
-    user: Ints,
-) -> tuple[float, float] | None:
-    """Where the MAE would lie with other users, at 95 %; the same as `rmse_interval`.
-
-    >>> ci_low, ci_high = mae_interval(np.array([3.0, 5.0, 2.0]), np.array([3, 3, 3.0]), np.arange(3))
-    >>> 0 <= ci_low < 1 < ci_high
-    True
-    """
+def mae_interval(predicted: Floats, actual: Floats, user: Ints) -> tuple[float, float] | None:
+    """The 95 % confidence interval of the MAE over users, computed as in `rmse_interval`."""
     return _mean_interval(np.abs(signed_errors(predicted, actual)), user)
 
 
 def _mean_interval(errors: F64, user: Ints) -> tuple[float, float] | None:
-    """Where the mean over all ratings would lie with other users; errors are not negative."""
+    """The 95 % interval of the mean of non-negative errors over all ratings."""
     _, owner = np.unique(user, return_inverse=True)
-    ratings = np.bincount(owner)
-    users = len(ratings)
+    counts = np.bincount(owner)
+    users = len(counts)
     if users < 2:
         return None
     mean = float(errors.mean())
-    residual = np.bincount(owner, weights=errors) - mean * ratings
+    residual = np.bincount(owner, weights=errors) - mean * counts
     variance = users / (users - 1) * float(np.square(residual).sum()) / len(errors) ** 2
-    reach = NORMAL_95 * variance**0.5
-    return max(0.0, mean - reach), mean + reach
+    half_width = NORMAL_95 * variance**0.5
+    return max(0.0, mean - half_width), mean + half_width
 
 
 def signed_errors(predicted: Floats, actual: Floats) -> F64:
-    """``predicted - actual``, in float64; ValueError unless there are as many of both."""
+    """``predicted - actual`` in float64; ValueError unless both have the same length above 0."""
     if len(predicted) != len(actual) or len(actual) == 0:
         raise ValueError(f"{len(predicted)} predictions for {len(actual)} ratings")
     errors: F64 = np.subtract(predicted, actual, dtype=np.float64)
     return errors
 
 
+@dataclass(frozen=True, eq=False)
+class TopK:
+    """The rankings of all test users, cut at `k` places: what a metric is computed from."""
+
+    items: I32  # (users, k), -1 beyond the end
+    hits: Bools  # (users, k)
+    n_relevant: I64  # (users,)
+    train: Dataset
+
+    @property
+    def k(self) -> int:
+        """How many places there are."""
+        width: int = self.hits.shape[1]
+        return width
+
+    @property
+    def n_items(self) -> int:
+        """Size of the catalogue."""
+        return len(self.train.catalog)
+
+    @property
+    def n_training_users(self) -> int:
+        """How many users have training ratings."""
+        return int(np.count_nonzero(self.train.ratings.user_counts))
+
+    def first(self, k: int) -> "TopK":
+        """The first `k` places; all, if there are fewer."""
+        return replace(self, items=self.items[:, :k], hits=self.hits[:, :k])
+
+
 @dataclass(frozen=True)
 class Metric:
-    """One kind of figure; `MetricValue` is a value of one, with its interval.
+    """What a metric is called, what it measures and which direction is better.
 
     Parameters
     ----------
     name : str
-        As in Python and JSON: ``"ndcg@10"``.
-    of : {"rating", "ranking", "time"}
-    better : {"less", "more"} or None
-        None if models are not to be compared by it: it describes them.
-    title : str
-        What tables call it: ``"NDCG@10"``; those without one are in no table.
-    form : str
-        How it is printed.
+        As in Python and JSON: ``"ndcg@10"``. What follows ``@`` is the cutoff k.
+    task : {"rating", "ranking", "time"}
+    direction : {"lower", "higher"} or None
+        Which values are better; None if the metric describes a model and does not grade it.
+    label : str
+        As in tables and charts: ``"NDCG@10"``.
+    format : str
+        How tables print its values.
+    in_tables : bool
+        Whether tables show it by default; JSON has all metrics.
+    compute : callable, optional
+        Of a ranking metric: from the `TopK` of all users to float64 (users,), or to a float if
+        the metric is of the catalogue rather than of users.
 
     Examples
     --------
-    >>> METRICS["rmse"]
-    FigureKind(name='rmse', of='stars', better='less', title='RMSE', form='.4f')
-    >>> METRICS["ndcg@10"].called, METRICS["map@10"].called
-    ('NDCG@10', 'map@10')
+    >>> METRICS["recall_capped@20"].label, METRICS["rmse"].direction
+    ('Recall@20 (capped)', 'lower')
     """
 
     name: str
-    of: str
-    better: str | None
-    title: str = ""
-    form: str = ".4f"
+    task: Literal["rating", "ranking", "time"]
+    direction: Literal["lower", "higher"] | None
+    label: str
+    format: str = ".4f"
+    in_tables: bool = True
+    compute: Callable[[TopK], F64 | float] | None = field(default=None, repr=False)
 
     @property
-    def called(self) -> str:
-        """What people call it: its title, or its name if it has none."""
-        return self.title or self.name
+    def k(self) -> int:
+        """How many places of a ranking the metric sees."""
+        return int(self.name.partition("@")[2])
+
+
+def _ranking(
+    name: str,
+    direction: Literal["higher"] | None,
+    label: str,
+    compute: Callable[[TopK], F64 | float],
+    number_format: str = ".4f",
+    in_tables: bool = False,
+) -> Metric:
+    return Metric(name, "ranking", direction, label, number_format, in_tables, compute)
+
+
+def _ndcg(top: TopK) -> F64:
+    return ndcg(top.hits, top.n_relevant, top.k)
+
+
+def _recall_capped(top: TopK) -> F64:
+    return recall_capped(top.hits, top.n_relevant, top.k)
 
 
 METRICS = {
-    kind.name: kind
-    for kind in (
-        Metric("rmse", "rating", "less", "RMSE"),
-        Metric("mae", "rating", "less", "MAE"),
-        Metric("ndcg@10", "ranking", "more", "NDCG@10"),
-        Metric("hit_rate@10", "ranking", "more", "HR@10"),
-        Metric("recall_capped@20", "ranking", "more", "Recall@20"),
-        Metric("ndcg@100", "ranking", "more", "NDCG@100"),
-        Metric("mrr@100", "ranking", "more"),
-        Metric("map@10", "ranking", "more"),
-        Metric("precision@10", "ranking", "more"),
-        Metric("recall@10", "ranking", "more"),
-        Metric("recall_capped@50", "ranking", "more"),
-        Metric("coverage@10", "ranking", None, "coverage", ".1%"),
-        Metric("popularity_share@10", "ranking", None, "popular", ".1%"),
-        Metric("novelty@10", "ranking", None),
-        Metric("diversity@10", "ranking", None),
-        Metric("gini@10", "ranking", None),
-        Metric("fit_seconds", "time", None, "fit time, s", ".2f"),
-        Metric("test_seconds", "time", None, "test time, s", ".2f"),
+    metric.name: metric
+    for metric in (
+        Metric("rmse", "rating", "lower", "RMSE"),
+        Metric("mae", "rating", "lower", "MAE"),
+        _ranking("ndcg@10", "higher", "NDCG@10", _ndcg, in_tables=True),
+        _ranking("hit_rate@10", "higher", "HR@10", lambda t: hit_rate(t.hits, t.k), in_tables=True),
+        _ranking(
+            "recall_capped@20", "higher", "Recall@20 (capped)", _recall_capped, in_tables=True
+        ),
+        _ranking("ndcg@100", "higher", "NDCG@100", _ndcg, in_tables=True),
+        _ranking("mrr@100", "higher", "MRR@100", lambda t: reciprocal_rank(t.hits)),
+        _ranking(
+            "map@10", "higher", "MAP@10", lambda t: average_precision(t.hits, t.n_relevant, t.k)
+        ),
+        _ranking("precision@10", "higher", "Precision@10", lambda t: precision(t.hits, t.k)),
+        _ranking("recall@10", "higher", "Recall@10", lambda t: recall(t.hits, t.n_relevant, t.k)),
+        _ranking("recall_capped@50", "higher", "Recall@50 (capped)", _recall_capped),
+        _ranking(
+            "coverage@10", None, "Coverage", lambda t: coverage(t.items, t.n_items), ".1%", True
+        ),
+        _ranking(
+            "popularity_share@10",
+            None,
+            "Popular share",
+            lambda t: popularity_share(t.items, t.train.ratings.item_counts),
+            ".1%",
+            in_tables=True,
+        ),
+        _ranking(
+            "novelty@10",
+            None,
+            "Novelty@10",
+            lambda t: novelty(t.items, t.train.ratings.item_counts, t.n_training_users),
+        ),
+        _ranking(
+            "diversity@10",
+            None,
+            "Diversity@10",
+            lambda t: genre_diversity(t.items, t.train.catalog.genre_matrix),
+        ),
+        _ranking("gini@10", None, "Gini@10", lambda t: gini(t.items, t.n_items)),
+        Metric("fit_seconds", "time", None, "Fit time (s)", ".2f"),
+        Metric("test_seconds", "time", None, "Test time (s)", ".2f"),
     )
 }
-"""All figures, by name, in the order in which people see them."""
-REPORTED_METRICS = {name: kind for name, kind in METRICS.items() if kind.title}
+"""All metrics by name, in the order in which people see them."""
+REPORTED_METRICS = {name: metric for name, metric in METRICS.items() if metric.in_tables}
 """Those that tables show."""
 PRIMARY_METRIC = {"rating": "rmse", "ranking": "ndcg@10"}
 """The one to look at where there is room for one."""

@@ -1,25 +1,25 @@
-"""How good lists of recommended movies are: accuracy, and what accuracy does not see.
+"""Ranking metrics on bare arrays: accuracy, and what accuracy does not see.
 
-Accuracy is judged by `hits`, bool (users, n): whether each place of a user's list, best place
-first, holds a movie of the test part; places that a shorter list does not have are False. Every
-hit counts the same, however many stars the movie got. `relevant`, int64 (users,), is how many
-test movies each user has, listed or not. Where the list was cut off is `k`; a list shorter than
-k is judged as if misses followed.
+Accuracy is computed from `hits`, bool (users, n): whether each place of a user's ranking, best
+first, holds a relevant item, that is, one of the test set; places beyond the end of a shorter
+ranking are False. Every hit counts the same, whatever its rating. `n_relevant`, int64 (users,), is
+how many relevant items each user has. A ranking shorter than the cutoff `k` counts as if misses
+followed.
 
-The rest is judged by `lists`, int32 (users, n): the codes of the listed movies, -1 where a list
-is shorter. Whole lists count; for the first k places pass ``lists[:, :k]``.
+The other metrics are computed from `items`, int32 (users, n): indices of the recommended items, -1
+beyond the end of a shorter ranking. They see all n places; for the first k pass ``items[:, :k]``.
 
-Nothing here sees scores: equal ones are in the order that whoever made the list gave them.
-Users without test movies have no accuracy. Functions that are told of such a user refuse; the
-others (`hit_rate`, `precision`, `reciprocal_rank`) would say 0, so leave such users out before.
+Nothing here sees scores: ties are in the order of the given ranking. Users without relevant items
+have no accuracy. Functions that are given `n_relevant` refuse them; the others (`hit_rate`,
+`precision`, `reciprocal_rank`) would return 0, so leave such users out before.
 """
 
 import numpy as np
 
 from matinee._types import F32, F64, I32, I64, Bools
 
-HEAD = 10  # one in this many rated movies is popular
-PAIRS = 1 << 20  # pairs of places compared at a time
+POPULAR_PORTION = 10  # one in this many rated items is popular
+PAIRS_AT_ONCE = 1 << 20  # pairs of places compared at a time
 
 
 def hit_rate(hits: Bools, k: int) -> F64:
@@ -30,36 +30,35 @@ def hit_rate(hits: Bools, k: int) -> F64:
     >>> hit_rate(np.array([[False, True], [True, True]]), k=1)
     array([0., 1.])
     """
-    return (_found(hits, k) > 0).astype(np.float64)
+    return (_hit_counts(hits, k) > 0).astype(np.float64)
 
 
 def precision(hits: Bools, k: int) -> F64:
     """Share of hits among the first k places: ``hits@k / k``.
 
-    Always divided by k, however few test movies the user has or places the list: with one test
-    movie the best precision at 10 is 0.1. Herlocker et al. 2004, "Evaluating collaborative
-    filtering recommender systems".
+    Always divided by k, however few relevant items the user has: with one, the best precision at
+    10 is 0.1. Herlocker et al. 2004, "Evaluating collaborative filtering recommender systems".
 
     >>> precision(np.array([[False, True], [True, True]]), k=2)
     array([0.5, 1. ])
     """
-    return _found(hits, k) / k
+    return _hit_counts(hits, k) / k
 
 
-def recall(hits: Bools, relevant: I64, k: int) -> F64:
-    """Share of the user's test movies among the first k places: ``hits@k / relevant``.
+def recall(hits: Bools, n_relevant: I64, k: int) -> F64:
+    """Share of the relevant items among the first k places: ``hits@k / n_relevant``.
 
-    The best list stays below 1 where a user has more than k test movies; `recall_capped` does
+    The best ranking stays below 1 where a user has more than k relevant items; `recall_capped` does
     not. Herlocker et al. 2004, as for `precision`.
 
     >>> recall(np.array([[False, True], [True, True]]), np.array([1, 4]), k=2)
     array([1. , 0.5])
     """
-    return _found(hits, k) / _at_least_one(relevant, hits)
+    return _hit_counts(hits, k) / _checked_counts(n_relevant, hits)
 
 
-def recall_capped(hits: Bools, relevant: I64, k: int) -> F64:
-    """Hits among the first k places out of those possible: ``hits@k / min(k, relevant)``.
+def recall_capped(hits: Bools, n_relevant: I64, k: int) -> F64:
+    """Hits among the first k places out of those possible: ``hits@k / min(k, n_relevant)``.
 
     The Recall@k of Liang et al. 2018, "Variational autoencoders for collaborative filtering", and
     of the papers that compare with it.
@@ -67,14 +66,14 @@ def recall_capped(hits: Bools, relevant: I64, k: int) -> F64:
     >>> recall_capped(np.array([[False, True], [True, True]]), np.array([1, 4]), k=2)
     array([1., 1.])
     """
-    return _found(hits, k) / np.minimum(k, _at_least_one(relevant, hits))
+    return _hit_counts(hits, k) / np.minimum(k, _checked_counts(n_relevant, hits))
 
 
-def ndcg(hits: Bools, relevant: I64, k: int) -> F64:
+def ndcg(hits: Bools, n_relevant: I64, k: int) -> F64:
     """Normalized discounted cumulative gain of the first k places.
 
     The sum over hits of ``1 / log2(place + 1)``, places from 1 on, divided by that of the best
-    possible list, which begins with ``min(k, relevant)`` hits. Järvelin & Kekäläinen 2002,
+    possible ranking, which begins with ``min(k, n_relevant)`` hits. Järvelin & Kekäläinen 2002,
     "Cumulated gain-based evaluation of IR techniques"; the discount that begins at the second
     place is that of Burges et al. 2005, "Learning to rank using gradient descent".
 
@@ -84,16 +83,16 @@ def ndcg(hits: Bools, relevant: I64, k: int) -> F64:
     top = _first(hits, k)
     gains = 1 / np.log2(np.arange(2, k + 2))
     gained: F64 = top @ gains
-    best: F64 = gains.cumsum()[np.minimum(k, _at_least_one(relevant, hits)) - 1]
+    best: F64 = gains.cumsum()[np.minimum(k, _checked_counts(n_relevant, hits)) - 1]
     return gained / best
 
 
-def average_precision(hits: Bools, relevant: I64, k: int) -> F64:
+def average_precision(hits: Bools, n_relevant: I64, k: int) -> F64:
     """Average of the precision at each hit; its mean over users is MAP@k.
 
     The sum over the hits among the first k places of ``hits up to that place / place``, divided by
-    ``min(k, relevant)``, so that the best list has 1: McFee et al. 2012, "The million song dataset
-    challenge". TREC's map_cut divides by ``relevant`` and is lower where that is above k.
+    ``min(k, n_relevant)``, so that the best ranking has 1: McFee et al. 2012, "The million song
+    dataset challenge". TREC's map_cut divides by ``n_relevant`` and is lower where that is above k.
 
     >>> average_precision(np.array([[False, True], [True, True]]), np.array([1, 4]), k=2)
     array([0.5, 1. ])
@@ -101,11 +100,11 @@ def average_precision(hits: Bools, relevant: I64, k: int) -> F64:
     top = _first(hits, k)
     precisions = top.cumsum(axis=1) / np.arange(1, k + 1)
     total: F64 = (precisions * top).sum(axis=1)
-    return total / np.minimum(k, _at_least_one(relevant, hits))
+    return total / np.minimum(k, _checked_counts(n_relevant, hits))
 
 
 def reciprocal_rank(hits: Bools) -> F64:
-    """``1 / place`` of the first hit, 0 if the list has none; its mean over users is MRR.
+    """``1 / place`` of the first hit, 0 if there is none; its mean over users is MRR.
 
     Voorhees 1999, "The TREC-8 question answering track report".
 
@@ -115,137 +114,137 @@ def reciprocal_rank(hits: Bools) -> F64:
     return np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0.0)
 
 
-def coverage(lists: I32, allowed_items: int) -> float:
-    """Share of the catalogue that is listed at least once: ``distinct items / allowed_items``.
+def coverage(items: I32, n_items: int) -> float:
+    """Share of the catalogue that is recommended at least once: ``distinct items / n_items``.
 
-    `allowed_items` is how many movies could have been listed. The catalogue coverage of Ge et al.
+    `n_items` is how many items could have been recommended. The catalogue coverage of Ge et al.
     2010, "Beyond accuracy".
 
-    >>> coverage(np.int32([[0, 1], [1, -1]]), allowed_items=4)
+    >>> coverage(np.int32([[0, 1], [1, -1]]), n_items=4)
     0.5
     """
-    if allowed_items < 1:
-        raise ValueError(f"coverage of {allowed_items} movies")
-    return len(np.unique(lists[lists >= 0])) / allowed_items
+    if n_items < 1:
+        raise ValueError(f"n_items must be >= 1, got {n_items}")
+    return len(np.unique(items[items >= 0])) / n_items
 
 
-def popularity_share(lists: I32, counts: I64) -> F64:
-    """Share of a list's places that the most rated movies take; nan for an empty list.
+def popularity_share(items: I32, counts: I64) -> F64:
+    """Share of a ranking's places that popular items take; nan for an empty ranking.
 
-    The most rated are a tenth, rounded up, of the movies that have training ratings; of equally
-    often rated ones, those with the lower codes. `counts`, int64 (items,), are ratings per movie.
-    One minus this is the share of the long tail of Abdollahpouri et al. 2019, "Managing popularity
-    bias in recommender systems with personalized re-ranking", who draw its border elsewhere.
+    Popular is the tenth, rounded up, of the items with training ratings that have most of them; of
+    ties, those with the lower indices. `counts`, int64 (items,), are training ratings per item. One
+    minus this is the share of the long tail of Abdollahpouri et al. 2019, "Managing popularity bias
+    in recommender systems with personalized re-ranking", who draw its border elsewhere.
 
     >>> popularity_share(np.int32([[0, 1], [1, -1]]), np.array([3, 9, 1]))
     array([0.5, 1. ])
     """
     rated = np.count_nonzero(counts)
-    most = np.argsort(-counts, kind="stable")[: -(-rated // HEAD)]
+    most_rated = np.argsort(-counts, kind="stable")[: -(-rated // POPULAR_PORTION)]
     popular = np.zeros(len(counts))
-    popular[most] = 1
-    return _mean_over_places(lists, popular)
+    popular[most_rated] = 1
+    return _mean_over_places(items, popular)
 
 
-def novelty(lists: I32, counts: I64, users: int) -> F64:
-    """Mean over a list's places of ``-log2(counts / users)``; nan for an empty list.
+def novelty(items: I32, counts: I64, n_users: int) -> F64:
+    """Mean over a ranking's places of ``-log2(counts / n_users)``; nan for an empty ranking.
 
-    Bits of surprise at finding that somebody has rated the movie: 0 if all `users` of the
-    training part have, one more each time half as many have. A movie that nobody has rated is
-    taken for one with one rating. Zhou et al. 2010, "Solving the apparent diversity-accuracy
-    dilemma of recommender systems"; for kindred measures see Vargas & Castells 2011, "Rank and
-    relevance in novelty and diversity metrics for recommender systems".
+    Bits of surprise at learning that a user has rated the item: 0 if all `n_users` of the training
+    set have, one more each time half as many have. An item without ratings counts as one with a
+    single rating. Zhou et al. 2010, "Solving the apparent diversity-accuracy dilemma of recommender
+    systems"; for related measures see Vargas & Castells 2011, "Rank and relevance in novelty and
+    diversity metrics for recommender systems".
 
-    >>> novelty(np.int32([[0, 1], [1, -1]]), np.array([8, 2]), users=8)
+    >>> novelty(np.int32([[0, 1], [1, -1]]), np.array([8, 2]), n_users=8)
     array([1., 2.])
     """
-    return _mean_over_places(lists, np.log2(users) - np.log2(np.maximum(counts, 1)))
+    return _mean_over_places(items, np.log2(n_users) - np.log2(np.maximum(counts, 1)))
 
 
-def genre_diversity(lists: I32, genre_matrix: F32) -> F64:
+def genre_diversity(items: I32, genre_matrix: F32) -> F64:
     """Mean over pairs of places of ``1 - |shared genres| / |genres of either|``.
 
-    1 if no two movies of the list share a genre, 0 if all have the same. Two movies without any
-    genre are alike. Lists of fewer than two movies have nan. `genre_matrix`, float32
-    (items, genres), is 1 where a movie has a genre and 0 elsewhere. The intra-list diversity of
+    1 if no two items of the ranking share a genre, 0 if all have the same. Two items without any
+    genre are alike. Rankings of fewer than two items have nan. `genre_matrix`, float32
+    (items, genres), is 1 where an item has a genre and 0 elsewhere. The intra-list diversity of
     Smyth & McClave 2001, "Similarity vs. diversity", with Jaccard's distance between genres.
 
     >>> genres = np.float32([[1, 0], [1, 1], [0, 1]])
     >>> genre_diversity(np.int32([[0, 1, 2], [0, 1, -1]]), genres).round(3)
     array([0.667, 0.5  ])
     """
-    users, n = lists.shape
-    # code -1 picks the last row
+    users, n = items.shape
+    # index -1 picks the last row
     genres = np.vstack((genre_matrix, np.zeros((1, genre_matrix.shape[1]), np.float32)))
     diversity = np.full(users, np.nan)
-    block = max(1, PAIRS // max(1, n * max(n, genres.shape[1])))
+    block = max(1, PAIRS_AT_ONCE // max(1, n * max(n, genres.shape[1])))
     for start in range(0, users, block):
-        codes = lists[start : start + block]
-        there = codes >= 0
-        sets = genres[codes]
+        block_items = items[start : start + block]
+        filled = block_items >= 0
+        sets = genres[block_items]
         shared = sets @ sets.transpose(0, 2, 1)
         sizes = sets.sum(axis=2)
         either = sizes[:, :, None] + sizes[:, None, :] - shared
         distance = np.where(either > 0, 1 - shared / np.maximum(either, 1), 0)
-        distance *= there[:, :, None] & there[:, None, :]
+        distance *= filled[:, :, None] & filled[:, None, :]
         # each pair is here twice, and each place with itself, at no distance
         total = distance.sum(axis=(1, 2), dtype=np.float64)
-        places = there.sum(axis=1)
+        places = filled.sum(axis=1)
         enough = places > 1
         pairs = places * (places - 1)
         diversity[start : start + block][enough] = total[enough] / pairs[enough]
     return diversity
 
 
-def gini(lists: I32, items: int) -> float:
-    """Gini index of how often each of the catalogue's movies is listed.
+def gini(items: I32, n_items: int) -> float:
+    """Gini index of how often each item of the catalogue is recommended.
 
-    With the times listed in ascending order, ``x_1`` to ``x_items``:
-    ``sum((2 i - items - 1) x_i) / (items sum(x_i))``. 0 if all movies are listed equally often,
-    ``1 - 1 / items`` if one takes all places; nan if nothing is listed. Fleder & Hosanagar 2009,
+    With the counts in ascending order, ``x_1`` to ``x_n`` for ``n = n_items``:
+    ``sum((2 i - n - 1) x_i) / (n sum(x_i))``. 0 if all items are recommended equally often,
+    ``1 - 1 / n`` if one takes all places; nan if nothing is recommended. Fleder & Hosanagar 2009,
     "Blockbuster culture's next rise or fall".
 
-    >>> gini(np.int32([[0, 1], [0, -1]]), items=2)
+    >>> gini(np.int32([[0, 1], [0, -1]]), n_items=2)
     0.16666666666666666
     """
-    times = np.sort(np.bincount(lists[lists >= 0], minlength=items))
-    if len(times) > items:
-        raise ValueError(f"movie {len(times) - 1} is listed, of {items} movies")
-    if not times.any():
+    counts = np.sort(np.bincount(items[items >= 0], minlength=n_items))
+    if len(counts) > n_items:
+        raise ValueError(f"item {len(counts) - 1} is recommended, of {n_items} items")
+    if not counts.any():
         return float("nan")
-    weights = 2 * np.arange(1, items + 1) - items - 1
-    return float(weights @ times / (items * times.sum()))
+    weights = 2 * np.arange(1, n_items + 1) - n_items - 1
+    return float(weights @ counts / (n_items * counts.sum()))
 
 
 def _first(hits: Bools, k: int) -> Bools:
     """The first k places."""
     if not 1 <= k <= hits.shape[1]:
-        raise ValueError(f"the first {k} places of lists of {hits.shape[1]}")
+        raise ValueError(f"k must be from 1 to {hits.shape[1]}, got {k}")
     return hits[:, :k]
 
 
-def _found(hits: Bools, k: int) -> F64:
+def _hit_counts(hits: Bools, k: int) -> F64:
     """How many of the first k places are hits."""
-    found: F64 = _first(hits, k).sum(axis=1, dtype=np.float64)
-    return found
+    counts: F64 = _first(hits, k).sum(axis=1, dtype=np.float64)
+    return counts
 
 
-def _at_least_one(relevant: I64, hits: Bools) -> I64:
-    """`relevant`, if there is one number per user, and none is 0."""
-    if relevant.shape != hits.shape[:1]:
-        raise ValueError(f"test movies of {len(relevant)} users for {len(hits)} lists")
-    if (relevant < 1).any():
-        raise ValueError(f"{np.count_nonzero(relevant < 1)} users have no test movies")
-    return relevant
+def _checked_counts(n_relevant: I64, hits: Bools) -> I64:
+    """`n_relevant`, if it has one number > 0 for each user of `hits`."""
+    if n_relevant.shape != hits.shape[:1]:
+        raise ValueError(f"n_relevant has {len(n_relevant)} users, hits have {len(hits)}")
+    if (n_relevant < 1).any():
+        raise ValueError(f"{np.count_nonzero(n_relevant < 1)} users have no relevant items")
+    return n_relevant
 
 
-def _mean_over_places(lists: I32, per_item: F64) -> F64:
-    """Mean of the listed movies' values, nan for empty lists; place by place, to save memory."""
-    per_item = np.append(per_item, 0)  # code -1 picks the last
-    total = np.zeros(len(lists))
-    for codes in lists.T:
-        total += per_item[codes]
-    places = (lists >= 0).sum(axis=1)
-    means = np.full(len(lists), np.nan)
+def _mean_over_places(items: I32, item_values: F64) -> F64:
+    """Mean of the items' values per user, nan for empty rankings; by column, to save memory."""
+    item_values = np.append(item_values, 0)  # index -1 picks the last
+    total = np.zeros(len(items))
+    for column in items.T:
+        total += item_values[column]
+    places = (items >= 0).sum(axis=1)
+    means = np.full(len(items), np.nan)
     np.divide(total, places, out=means, where=places > 0)
     return means

@@ -1,22 +1,21 @@
 from .comparison import compare
 from .comparison_result import (
-    LESS_OR_MORE,
+    METRIC_DIRECTIONS,
     ComparedRun,
     Comparison,
     Difference,
-    differing_settings,
     short_names,
 )
 from .cross_validation import CrossValidation, cross_validate
 from .leaderboard import PROTOCOLS, LeaderboardRow, evaluate_heads, evaluate_runs
 from .presets import PRESETS, Preset, PresetStage, get_preset, run_preset
 from .provenance import load_run_data
-from .reproduction import RunDiff, RunSpec, diff_runs
+from .reproduction import RunDiff, RunSpec, diff_runs, reproduce
 from .training import MAX_EVAL_USERS, Split, TrainingResult, train_and_evaluate
 
 __all__ = [
-    "LESS_OR_MORE",
     "MAX_EVAL_USERS",
+    "METRIC_DIRECTIONS",
     "PRESETS",
     "PROTOCOLS",
     "ComparedRun",
@@ -33,11 +32,11 @@ __all__ = [
     "compare",
     "cross_validate",
     "diff_runs",
-    "differing_settings",
     "evaluate_heads",
     "evaluate_runs",
     "get_preset",
     "load_run_data",
+    "reproduce",
     "run_preset",
     "short_names",
     "train_and_evaluate",

@@ -1,24 +1,28 @@
-"""Runs against each other: judged on the same test ratings, and how sure it is which is better."""
+"""Compare runs on the same test ratings, with paired confidence intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from matinee._types import F32
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation.evaluator import PerUserMetrics, evaluate_ranking_per_user, predict_all
+from matinee.evaluation.evaluator import (
+    PerUserMetrics,
+    evaluate_ranking_per_user,
+    holdout_or_none,
+    predict_all,
+)
 from matinee.evaluation.metrics import mae, mae_interval, rmse, rmse_interval
-from matinee.evaluation.protocols import holdout
-from matinee.evaluation.uncertainty import MetricValue, error_differences, list_differences
+from matinee.evaluation.uncertainty import MetricValue, error_differences, ranking_difference
 from matinee.experiments.comparison_result import (
-    COMPARED_BY,
+    COMPARED_METRICS,
     ComparedRun,
     Comparison,
     Difference,
-    differing_settings,
+    diff_hyperparameters,
 )
-from matinee.experiments.provenance import DataProvenance, recorded
+from matinee.experiments.provenance import DataProvenance, read_provenance
 from matinee.experiments.training import MAX_EVAL_USERS
 from matinee.models.recommender import Recommender
 from matinee.storage.runs import finite_or_none
@@ -27,9 +31,9 @@ from matinee.storage.runs import finite_or_none
 def compare(runs: Mapping[str, Recommender]) -> Comparison:
     """Compare runs that were tested on the same ratings; the others with the first.
 
-    They need not have learned from the same ratings: one may have kept a part aside to know when
-    to stop. Lists are judged for the same users and leave out the same movies for all runs, those
-    of the whole training part; of users whom all runs know, at most `MAX_EVAL_USERS`.
+    They need not be trained on the same ratings: one may have given a part to a validation set.
+    Rankings are evaluated for the same users and leave out the same items for all runs, those of
+    the whole training set; for users with training ratings in all runs, at most `MAX_EVAL_USERS`.
 
     Parameters
     ----------
@@ -57,123 +61,136 @@ def compare(runs: Mapping[str, Recommender]) -> Comparison:
     ...     "biases": train_and_evaluate(data, matinee.Bias(), Split()).model,
     ...     "factors": train_and_evaluate(data, matinee.ALS(factors=4), Split()).model,
     ... }
-    >>> [one.metric for one in compare(runs).differences]
+    >>> [difference.metric for difference in compare(runs).differences]
     ['rmse', 'mae']
     >>> folder.cleanup()
     """
     if len(runs) < 2:
         raise SettingError("A comparison takes two runs or more.")
-    said = {name: recorded(model.metadata) for name, model in runs.items()}
-    train, test = _common_parts(said)
-    settings = differing_settings(runs)
-    values = {name: predict_all(model, test) for name, model in runs.items() if model.rating_head}
-    lists = _evaluated(runs, train, test)
+    provenances = {name: read_provenance(model.metadata) for name, model in runs.items()}
+    train, test = _common_sets(provenances)
+    predictions = {
+        name: predict_all(model, test) for name, model in runs.items() if model.rating_head
+    }
+    rankings = _evaluate_rankings(runs, train, test)
     compared = {
         name: ComparedRun(
-            {part: str(head.estimator["name"]) for part, head in model.heads.items()},
+            {head: str(fitted.estimator["name"]) for head, fitted in model.heads.items()},
             len(model.interactions.indices),
-            said[name].holdout_validation,
+            provenances[name].validation_fraction,
             finite_or_none(model.metadata.get("fit_seconds")),
-            _error_metrics(values, name, test) | _list_metrics(lists, name),
+            {
+                **(_rating_metrics(predictions[name], test) if name in predictions else {}),
+                **(_ranking_metrics(rankings[name]) if name in rankings else {}),
+            },
         )
         for name, model in runs.items()
     }
-    metadata = next(iter(runs.values())).metadata["data"]
+    data = next(iter(runs.values())).metadata["data"]
     return Comparison(
-        str(metadata.get("name")),
-        str(metadata.get("licence") or ""),
+        str(data.get("name")),
+        str(data.get("licence") or ""),
         len(test),
-        len(next(iter(lists.values())).task) if lists else 0,
+        len(next(iter(rankings.values())).task) if rankings else 0,
         compared,
-        settings,
-        tuple(_differences(list(runs), values, lists, test)),
+        diff_hyperparameters(runs),
+        tuple(_differences(list(runs), predictions, rankings, test)),
     )
 
 
-def _common_parts(said: Mapping[str, DataProvenance]) -> tuple[Dataset, Dataset]:
-    """The training and the test part that the runs share; those that do not are refused."""
-    first, *others = said
+def _common_sets(provenances: Mapping[str, DataProvenance]) -> tuple[Dataset, Dataset]:
+    """The training and test set that the runs share; SettingError if they do not."""
+    first, *others = provenances
     for name in others:
-        if said[name].fingerprint != said[first].fingerprint:
+        if provenances[name].fingerprint != provenances[first].fingerprint:
             raise SettingError(
                 f"{name} was trained on other ratings than {first}; compare runs on the same data."
             )
-    dataset = said[first].read()
-    parts = {said[first].split: said[first].split.apply(dataset)}
-    print_of_test = ""
+    dataset = provenances[first].read()
+    sets = {provenances[first].split: provenances[first].split.apply(dataset)}
+    test_fingerprint = ""
     for name in others:
-        split = said[name].split
-        if split in parts:
+        split = provenances[name].split
+        if split in sets:
             continue
-        parts[split] = split.apply(dataset)
+        sets[split] = split.apply(dataset)
         # an official split is the same whatever its seed
-        print_of_test = print_of_test or parts[said[first].split][1].ratings.fingerprint()
-        if parts[split][1].ratings.fingerprint() != print_of_test:
+        first_test = sets[provenances[first].split][1]
+        test_fingerprint = test_fingerprint or first_test.ratings.fingerprint()
+        if sets[split][1].ratings.fingerprint() != test_fingerprint:
             raise SettingError(
-                f"{name} was tested on other ratings than {first} (its split is {split}, not "
-                f"{said[first].split}); compare runs on the same split."
+                f"{name} was tested on other ratings than {first} (split: {split}, not "
+                f"{provenances[first].split}); compare runs on the same split."
             )
-    return parts[said[first].split]
+    return sets[provenances[first].split]
 
 
-def _evaluated(
+def _evaluate_rankings(
     runs: Mapping[str, Recommender], train: Dataset, test: Dataset
 ) -> dict[str, PerUserMetrics]:
-    """The lists of the runs that make some, for users whom all of these know."""
-    makers = {name: model for name, model in runs.items() if model.ranking_head}
-    if not makers:
+    """Of the runs with a ranking head, for test users with training ratings in all of these."""
+    rankers = {name: model for name, model in runs.items() if model.ranking_head}
+    task = holdout_or_none(train, test) if rankers else None
+    if task is None:
         return {}
-    try:
-        task = holdout(train, test)
-    except SettingError:  # nobody can be judged
+    users = task.users
+    known = [np.diff(model.interactions.indptr)[users] > 0 for model in rankers.values()]
+    rows = np.flatnonzero(np.logical_and.reduce(known))
+    if len(rows) == 0:
         return {}
-    known = [np.diff(model.interactions.indptr)[task.users] > 0 for model in makers.values()]
-    evaluated = np.flatnonzero(np.logical_and.reduce(known))
-    if len(evaluated) == 0:
-        return {}
-    task = task.take(evaluated).sample(MAX_EVAL_USERS)
+    task = task.take(rows).sample(MAX_EVAL_USERS)
     return {
         name: evaluate_ranking_per_user(model, task, head="ranking")
-        for name, model in makers.items()
+        for name, model in rankers.items()
     }
 
 
-def _error_metrics(values: Mapping[str, F32], name: str, test: Dataset) -> dict[str, MetricValue]:
-    if name not in values:
-        return {}
-    pairs, user = (values[name], test.ratings.values), test.ratings.user
+def _rating_metrics(predicted: F32, test: Dataset) -> dict[str, MetricValue]:
+    actual, user = test.ratings.values, test.ratings.user
     return {
-        "rmse": MetricValue(rmse(*pairs), *(rmse_interval(*pairs, user) or ())),
-        "mae": MetricValue(mae(*pairs), *(mae_interval(*pairs, user) or ())),
+        "rmse": MetricValue(
+            rmse(predicted, actual), *(rmse_interval(predicted, actual, user) or ())
+        ),
+        "mae": MetricValue(mae(predicted, actual), *(mae_interval(predicted, actual, user) or ())),
     }
 
 
-def _list_metrics(lists: Mapping[str, PerUserMetrics], name: str) -> dict[str, MetricValue]:
-    if name not in lists:
-        return {}
-    metrics = lists[name].metrics().metrics
-    return {metric: metrics[metric] for metric in COMPARED_BY if metric in metrics}
+def _ranking_metrics(ranking: PerUserMetrics) -> dict[str, MetricValue]:
+    metrics = ranking.mean().metrics
+    return {name: metrics[name] for name in COMPARED_METRICS if name in metrics}
 
 
 def _differences(
-    names: Sequence[str],
-    values: Mapping[str, F32],
-    lists: Mapping[str, PerUserMetrics],
+    names: list[str],
+    predictions: Mapping[str, F32],
+    rankings: Mapping[str, PerUserMetrics],
     test: Dataset,
 ) -> list[Difference]:
-    """Of every other run from the first, figure by figure."""
+    """Of every other run to the first, metric by metric."""
     first, *others = names
-    ratings, found = test.ratings, []
-    users = len(np.unique(ratings.user))
+    ratings, differences = test.ratings, []
+    n_users = len(np.unique(ratings.user))
     for name in others:
-        if first in values and name in values:
-            both = values[first], values[name]
-            for metric, head in error_differences(*both, ratings.values, ratings.user).items():
-                found.append(Difference(metric, name, first, head, users))
-        if first in lists and name in lists:
-            one, other = lists[first], lists[name]
-            for metric in COMPARED_BY.keys() & one.values:
-                head = list_differences(one.values[metric], other.values[metric])
-                found.append(Difference(metric, name, first, head, len(one.task)))
-    order = list(COMPARED_BY)
-    return sorted(found, key=lambda one: order.index(one.metric))
+        if first in predictions and name in predictions:
+            values = error_differences(
+                predictions[first], predictions[name], ratings.values, ratings.user
+            )
+            differences += [
+                Difference(metric, name, first, value, n_users) for metric, value in values.items()
+            ]
+        if first in rankings and name in rankings:
+            task = rankings[first].task
+            baseline, other = rankings[first].values, rankings[name].values
+            differences += [
+                Difference(
+                    metric,
+                    name,
+                    first,
+                    ranking_difference(baseline[metric], other[metric]),
+                    len(task),
+                )
+                for metric in COMPARED_METRICS
+                if metric in baseline
+            ]
+    order = list(COMPARED_METRICS)
+    return sorted(differences, key=lambda difference: order.index(difference.metric))

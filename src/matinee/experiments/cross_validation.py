@@ -11,32 +11,31 @@ from matinee.experiments.training import (
     TrainingResult,
     compile_kernels,
     fit_and_evaluate,
+    given_estimators,
     sample_users,
-    some_estimators,
     split_validation,
 )
 from matinee.models.base import Estimator
 from matinee.progress import progress
 from matinee.storage.runs import finite_or_none
 
-OF_LISTS = [name for name, kind in REPORTED_METRICS.items() if kind.of == "ranking"]
+RANKING_METRICS = [name for name, metric in REPORTED_METRICS.items() if metric.task == "ranking"]
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """How recipes did on each fold.
+    """How estimators do on each fold.
 
     Parameters
     ----------
     folds : tuple of str
         Their names.
     metrics : mapping of str to tuple of float
-        One value per fold, by the name of the figure: ``rmse`` and ``mae`` in stars, those of
-        lists as in `RankingMetrics`, then ``fit_seconds`` (of both heads; the test part is not
-        looked at meanwhile) and ``test_seconds`` (predicting and judging). NaN where no user's
-        lists could be judged.
+        One value per fold, by metric: ``rmse`` and ``mae``, ranking metrics as in `RankingMetrics`,
+        then ``fit_seconds`` (of both heads, without test metrics on the way) and ``test_seconds``.
+        NaN where a fold has no test user.
     estimators : mapping of str to dict
-        The recipes of the heads, as a run notes them.
+        By head: the name and hyperparameters, as in a manifest.
     """
 
     folds: tuple[str, ...]
@@ -44,13 +43,13 @@ class CrossValidation:
     estimators: Mapping[str, Mapping[str, Any]]
 
     def mean(self, name: str) -> float:
-        """The mean of a figure over folds, each counting the same."""
+        """The mean of a metric over folds, each with the same weight."""
         return statistics.fmean(self.metrics[name])
 
     def std(self, name: str) -> float:
-        """The sample standard deviation of a figure over folds: squares divided by k - 1.
+        """The sample standard deviation of a metric over folds: squares divided by k - 1.
 
-        Folds share most of their training ratings, so this says little of how sure the mean is
+        Folds share most of their training ratings, so this understates the uncertainty of the mean
         (Bengio & Grandvalet 2004, "No unbiased estimator of the variance of k-fold
         cross-validation").
         """
@@ -58,8 +57,8 @@ class CrossValidation:
         squares = sum((value - mean) ** 2 for value in self.metrics[name])
         return float((squares / (len(self.folds) - 1)) ** 0.5)
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain values with stable keys."""
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as in JSON."""
         metrics = {
             name: {
                 "folds": [finite_or_none(value) for value in values],
@@ -74,85 +73,84 @@ class CrossValidation:
 
 def cross_validate(
     dataset: Dataset,
-    rating: Estimator | None,
-    ranking: Estimator | None = None,
+    estimator: Estimator | None,
+    ranker: Estimator | None = None,
     *,
     folds: int | str = 5,
     seed: int = 0,
     threads: int | None = None,
 ) -> CrossValidation:
-    """Train on all folds but one and judge on that, for each of them.
+    """Train on all folds but one and evaluate on that, for each of them.
 
     Parameters
     ----------
     dataset : Dataset
-    rating : Estimator or None
-        For stars.
-    ranking : Estimator, optional
-        For lists, which are judged only if it is given, for at most `MAX_EVAL_USERS` users of a fold.
+    estimator : Estimator or None
+        For the rating head.
+    ranker : Estimator, optional
+        For the ranking head. Rankings are evaluated only if it is given, for at most
+        `MAX_EVAL_USERS` test users of a fold.
     folds : int or "official"
-        Into how many the ratings are cut at random; or the folds that the edition comes with.
+        How many random folds, or the folds that the edition comes with.
     seed : int
-        Of the cut, and of what recipes with `patience` watch.
+        Of the folds, and of the validation sets for estimators with `patience`.
     threads : int, optional
 
     Raises
     ------
     SettingError
-        If there is neither recipe, there are fewer ratings than folds or fewer than two folds, or
-        the data come with none.
+        If there is neither estimator, there are fewer ratings than folds or fewer than two folds,
+        or the data come with none.
 
     Examples
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> found = cross_validate(data, matinee.Bias(), folds=3)
-    >>> found.folds, list(found.metrics)
+    >>> result = cross_validate(data, matinee.Bias(), folds=3)
+    >>> result.folds, list(result.metrics)
     (('1', '2', '3'), ['rmse', 'mae', 'fit_seconds', 'test_seconds'])
     """
-    estimators = some_estimators(rating, ranking)
+    estimators = given_estimators(estimator, ranker)
     if isinstance(folds, int):
-        parts = dataset.folds(folds, seed)  # refuses too many
+        sets = dataset.folds(folds, seed)  # refuses too many
         names = [str(number) for number in range(1, folds + 1)]
     else:
         names = dataset.official_folds()
-        parts = (dataset.split(name) for name in names)
+        sets = (dataset.split(name) for name in names)
     compile_kernels(estimators)
-    watching = any(getattr(one, "patience", 0) for one in estimators)
+    early_stopping = any(each.patience for each in estimators)
     rows = []
     with progress("Cross-validating", len(names)) as tick:
-        for number, (train, test) in enumerate(parts, start=1):
+        for number, (train, test) in enumerate(sets, start=1):
             validation = None
-            if watching:
+            if early_stopping:
                 train, validation = split_validation(train, seed)
             result = fit_and_evaluate(
                 train,
                 test,
-                rating,
-                ranker=ranking,
-                validation_set=validation,
-                task=sample_users(train, test) if ranking else None,
-                monitor_test=False,
+                estimator,
+                ranker=ranker,
+                validation=validation,
+                task=sample_users(train, test) if ranker else None,
+                track_test=False,
                 on_interrupt="raise",
                 threads=threads,
             )
-            rows.append(_metrics(result, ranking is not None))
+            rows.append(_fold_metrics(result, ranker is not None))
             tick(number, "")
-    heads = {"rating": rating, "ranking": ranking}
-    recorded = {head: estimator.to_config() for head, estimator in heads.items() if estimator}
+    heads = {"rating": estimator, "ranking": ranker}
     return CrossValidation(
-        tuple(names), {name: tuple(row[name] for row in rows) for name in rows[0]}, recorded
+        tuple(names),
+        {name: tuple(row[name] for row in rows) for name in rows[0]},
+        {head: each.to_config() for head, each in heads.items() if each},
     )
 
 
-def _metrics(result: TrainingResult, of_lists: bool) -> dict[str, float]:
-    """What one fold came to."""
-    values = {"rmse": result.test.rmse, "mae": result.test.mae} if result.test else {}
-    lists = {name: result.lists[name] if result.lists else float("nan") for name in OF_LISTS}
-    return {
-        **values,
-        **(lists if of_lists else {}),
-        "fit_seconds": result.fit_seconds + result.ranking_seconds,
-        "test_seconds": result.test_seconds,
-    }
+def _fold_metrics(result: TrainingResult, with_ranking: bool) -> dict[str, float]:
+    metrics = {"rmse": result.rating.rmse, "mae": result.rating.mae} if result.rating else {}
+    if with_ranking:
+        for name in RANKING_METRICS:
+            metrics[name] = result.ranking[name] if result.ranking else float("nan")
+    metrics["fit_seconds"] = result.fit_seconds + result.ranker_fit_seconds
+    return {**metrics, "test_seconds": result.test_seconds}

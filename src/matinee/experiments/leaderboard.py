@@ -1,4 +1,4 @@
-"""Every head of several models on one exam, side by side."""
+"""Every head of several models on one ranking task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,16 +6,21 @@ from typing import Any, cast
 
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation.evaluator import RankingMetrics, RatingMetrics, evaluate, evaluate_ranking
+from matinee.evaluation.evaluator import (
+    RankingMetrics,
+    RatingMetrics,
+    evaluate_ranking,
+    evaluate_ratings,
+)
+from matinee.evaluation.ncf import sampled_negatives
 from matinee.evaluation.protocols import (
     RankingTask,
     holdout,
     leave_one_out,
-    sampled_negatives,
     strong_generalization,
     temporal,
 )
-from matinee.experiments.provenance import DataProvenance, recorded
+from matinee.experiments.provenance import DataProvenance, read_provenance
 from matinee.models.als import ALS
 from matinee.models.base import Estimator, best_epoch
 from matinee.models.baselines import Popularity
@@ -23,55 +28,55 @@ from matinee.models.head import Head
 from matinee.models.recommender import Recommender
 from matinee.models.registry import estimator_from_config
 
-MOST_WATCHED = "(most watched)"  # stands for a run that has no name
-PROTOCOLS = ("holdout", "leave-one-out", "strong-generalization", "time", "ncf")
+BASELINE = "(most popular)"  # in place of a run's name
+PROTOCOLS = (
+    "holdout",
+    "leave-one-out",
+    "temporal",
+    "strong-generalization",
+    "sampled-negatives",
+)
 
 
 @dataclass(frozen=True)
 class LeaderboardRow:
-    """One line of the table.
+    """One head of one model.
 
     Parameters
     ----------
     model : str
-        The run, or the baseline.
+        The run, or `BASELINE`.
     estimator : str
     head : {"ranking", "rating"}
-        Which head made the lists.
-    lists : RankingMetrics
-    values : RatingMetrics or None
-        Errors of predicted stars, where this head predicts them and the protocol holds ratings
-        out.
+        Which head ranked.
+    ranking : RankingMetrics
+    rating : RatingMetrics or None
+        Errors of predicted ratings, where this head predicts them and the protocol splits ratings.
     """
 
     model: str
     estimator: str
     head: str
-    lists: RankingMetrics
-    values: RatingMetrics | None = None
+    ranking: RankingMetrics
+    rating: RatingMetrics | None = None
 
     @property
-    def who(self) -> str:
-        """What made the lists, for people."""
-        if self.model == MOST_WATCHED:
-            return "most watched, the same for all"
-        return f"{self.estimator}, sorted by stars" if self.head == "rating" else self.estimator
+    def label(self) -> str:
+        """What ranked, on screen."""
+        if self.model == BASELINE:
+            return "baseline: most popular items"
+        if self.head == "rating":
+            return f"{self.estimator}, by predicted rating"
+        return self.estimator
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain values with stable keys."""
-        values = None
-        if self.values:
-            values = {
-                "rmse": self.values.rmse,
-                "mae": self.values.mae,
-                "ratings": self.values.ratings,
-            }
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as in JSON."""
         return {
             "model": self.model,
             "estimator": self.estimator,
             "head": self.head,
-            "rating": values,
-            **self.lists.as_json(),
+            "rating": self.rating and self.rating.to_dict(),
+            **self.ranking.to_dict(),
         }
 
 
@@ -82,20 +87,20 @@ def evaluate_runs(
     min_rating: float | None = None,
     seed: int = 0,
 ) -> list[LeaderboardRow]:
-    """Every head of every run on the same exam, and the most watched movies beside them.
+    """Every head of every run on the same ranking task, with the most popular items as baseline.
 
-    ``"holdout"`` judges the runs as they are, on the split they were trained with. The other
-    protocols keep other ratings aside, which a run has seen; so its recipes are trained again
-    on what the protocol allows.
+    ``"holdout"`` evaluates the runs as they are, on the split they were trained with. The other
+    protocols hold out ratings that a run has seen, so its estimators are trained again on what the
+    protocol allows.
 
     Parameters
     ----------
     runs : mapping of str to Recommender
         As loaded, by name; trained on the same data.
-    protocol : {"holdout", "leave-one-out", "strong-generalization", "time", "ncf"}
-        See `matinee.evaluation.protocols`.
+    protocol : str
+        One of `PROTOCOLS`; see `matinee.evaluation.protocols`.
     min_rating : float, optional
-        Only held-out ratings of at least so many stars count; without it, all do.
+        Only held-out ratings of at least this value are relevant; by default all are.
     seed : int
         Of what the protocol draws.
 
@@ -107,20 +112,23 @@ def evaluate_runs(
         For an unknown protocol, or runs on different data.
     """
     if protocol not in PROTOCOLS:
-        raise SettingError(f"protocol is one of {', '.join(PROTOCOLS)}, not {protocol!r}.")
+        names = ", ".join(map(repr, PROTOCOLS))
+        raise SettingError(f"protocol must be one of {names}, got {protocol!r}.")
     if not runs:
-        raise SettingError("There is no run to compare.")
-    said = {name: recorded(model.metadata) for name, model in runs.items()}
-    first = next(iter(said.values()))
+        raise SettingError("There is no run to evaluate.")
+    provenances = {name: read_provenance(model.metadata) for name, model in runs.items()}
+    first = next(iter(provenances.values()))
     dataset = first.read()
-    train, test = _parts(first, dataset)
-    for name, other in said.items():
-        if not _same_parts(first, other, dataset):
+    for name, other in provenances.items():
+        if not _same_sets(first, other, dataset):
             raise SettingError(
-                f"{name} was trained on other data, another split, or another part of it than the "
-                "first run (patience keeps some of it aside); evaluate them one by one."
+                f"{name} was trained on other data, another split or a smaller training set (for "
+                "early stopping) than the first run; evaluate them one by one."
             )
-    task = _task(protocol, dataset, train, test, min_rating, seed)
+    if protocol == "holdout":
+        task = holdout(*first.sets(dataset), min_rating=min_rating)
+    else:
+        task = _make_task(protocol, dataset, min_rating, seed)
     return evaluate_heads(task, runs, retrain=protocol != "holdout", min_rating=min_rating)
 
 
@@ -131,84 +139,66 @@ def evaluate_heads(
     retrain: bool = False,
     min_rating: float | None = None,
 ) -> list[LeaderboardRow]:
-    """Every head of every model on one exam, and the most watched movies beside them.
+    """Every head of every model on one ranking task, with the most popular items as baseline.
 
     Parameters
     ----------
     task : RankingTask
     models : mapping of str to Recommender
     retrain : bool
-        Train the recipes again on what the exam allows; else judge the models as they are.
+        Train the estimators again on ``task.train``; by default models are evaluated as they are.
     min_rating : float, optional
-        Least stars of a rating that makes a movie popular.
+        Lowest rating that counts as popularity.
     """
     rows = []
     for name, model in models.items():
-        for part, fitted in model.heads.items():
-            evaluated, head = model, part
-            if retrain:
-                evaluated = _estimator(fitted).fit(task.train)
-            values = None
-            if part == "rating" and task.test is not None:
-                values = evaluate(evaluated, task.train, task.test)
-            metrics = evaluate_ranking(evaluated, task, head=head)
-            rows.append(LeaderboardRow(name, str(fitted.estimator["name"]), head, metrics, values))
+        for head, fitted in model.heads.items():
+            evaluated = _full_length_estimator(fitted).fit(task.train) if retrain else model
+            rating = None
+            if head == "rating" and task.test is not None:
+                rating = evaluate_ratings(evaluated, task.train, task.test)
+            ranking = evaluate_ranking(evaluated, task, head=head)
+            rows.append(LeaderboardRow(name, str(fitted.estimator["name"]), head, ranking, rating))
     popular = Popularity(min_rating=min_rating).fit(task.train)
-    rows.append(
-        LeaderboardRow(MOST_WATCHED, "Popularity", "ranking", evaluate_ranking(popular, task))
-    )
-    return rows
+    ranking = evaluate_ranking(popular, task)
+    return [*rows, LeaderboardRow(BASELINE, "Popularity", "ranking", ranking)]
 
 
-def _estimator(head: Head) -> Estimator:
-    """The head's recipe; one that stopped early runs as long as it had to, on everything.
+def _full_length_estimator(head: Head) -> Estimator:
+    """The head's estimator; after early stopping with as many iterations as were best.
 
-    A learning rate that falls to zero does so within that time.
+    It needs no validation set then, and a learning rate that falls to 0 does so in that time.
     """
     estimator = estimator_from_config(head.estimator)
-    patience = estimator.patience
-    if not patience:
+    if not estimator.patience:
         return estimator
-    best = int(head.history["iteration"][best_epoch(head.history, patience)])
+    best = int(head.history["iteration"][best_epoch(head.history, estimator.patience)])
     length = "iterations" if isinstance(estimator, ALS) else "epochs"
     changed: Any = estimator
     return cast(Estimator, replace(changed, patience=0, **{length: best}))
 
 
-def _parts(said: DataProvenance, dataset: Dataset) -> tuple[Dataset, Dataset]:
-    train, test = said.split.apply(dataset)
-    return said.learned_from(train), test
-
-
-def _same_parts(one: DataProvenance, other: DataProvenance, dataset: Dataset) -> bool:
-    """Whether two runs learned from the same ratings and are tested on the same ones."""
-    if one.fingerprint != other.fingerprint:
+def _same_sets(first: DataProvenance, other: DataProvenance, dataset: Dataset) -> bool:
+    """Whether two runs were fitted on the same ratings and are tested on the same ones."""
+    if first.fingerprint != other.fingerprint:
         return False
-    how = [(said.split, said.holdout_validation) for said in (one, other)]
+    splits = [(run.split, run.validation_fraction) for run in (first, other)]
+    if splits[0] == splits[1]:
+        return True
     # an official split is the same whatever its seed
-    return how[0] == how[1] or _prints(one, dataset) == _prints(other, dataset)
+    fingerprints = [
+        [part.ratings.fingerprint() for part in run.sets(dataset)] for run in (first, other)
+    ]
+    return fingerprints[0] == fingerprints[1]
 
 
-def _prints(said: DataProvenance, dataset: Dataset) -> list[str]:
-    return [part.ratings.fingerprint() for part in _parts(said, dataset)]
-
-
-def _task(
-    protocol: str,
-    dataset: Dataset,
-    train: Dataset,
-    test: Dataset,
-    min_rating: float | None,
-    seed: int,
-) -> RankingTask:
-    if protocol == "holdout":
-        return holdout(train, test, min_rating=min_rating)
+def _make_task(protocol: str, dataset: Dataset, min_rating: float | None, seed: int) -> RankingTask:
     if protocol == "leave-one-out":
         return leave_one_out(dataset, min_rating=min_rating)
-    if protocol == "time":
+    if protocol == "temporal":
         return temporal(dataset, min_rating=min_rating)
     if protocol == "strong-generalization":
         return strong_generalization(dataset, min_rating=min_rating, seed=seed)
     if min_rating is not None:
-        raise SettingError("The ncf protocol counts every rating; leave `min_rating` out.")
+        raise SettingError("sampled-negatives counts every rating; leave min_rating out.")
     return sampled_negatives(dataset, seed=seed)

@@ -1,4 +1,4 @@
-"""A run's data, read again, and cut as they were then."""
+"""Which data and split a run was trained on, to make the same sets again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,81 +7,87 @@ from typing import Any
 from matinee.data.dataset import Dataset
 from matinee.data.reading import read
 from matinee.errors import RunError
-from matinee.experiments.training import Split, split_validation
+from matinee.experiments.training import VALIDATION_FRACTION, Split, split_validation
 from matinee.models.recommender import Recommender
 
 
 @dataclass(frozen=True)
 class DataProvenance:
-    """What a run notes of its data and split, enough to make both parts again."""
+    """The data and split of a run, as its manifest has them."""
 
     source: str
     reading: Mapping[str, Any]
     fingerprint: str
     split: Split
-    holdout_validation: bool
+    validation_fraction: float
 
     def read(self) -> Dataset:
-        """The data set, read again; RunError if it is no longer what it was."""
+        """Read the data set again; RunError if it has changed."""
         if self.source == "":
             raise RunError("The run was trained on a table in memory, which cannot be read again.")
         dataset = read(self.source, **self.reading)
         if dataset.ratings.fingerprint() != self.fingerprint:
             raise RunError(
-                f"{self.source}: these are no longer the ratings that the run was trained on. Put "
-                "those back, or train again on these."
+                f"{self.source}: the ratings have changed since the run was trained. Restore them, "
+                "or train again."
             )
         return dataset
 
-    def learned_from(self, train: Dataset) -> Dataset:
-        """What of the training part of its split the run was fitted on."""
-        if not self.holdout_validation:
+    def fitted_on(self, train: Dataset) -> Dataset:
+        """What of the split's training set the run was fitted on."""
+        if not self.validation_fraction:
             return train
         return split_validation(train, self.split.seed)[0]
 
+    def sets(self, dataset: Dataset) -> tuple[Dataset, Dataset]:
+        """What the run was fitted on, and its test set."""
+        train, test = self.split.apply(dataset)
+        return self.fitted_on(train), test
 
-def recorded(metadata: Mapping[str, Any]) -> DataProvenance:
-    """What a run notes of its data and split; RunError if it does not."""
+
+def read_provenance(metadata: Mapping[str, Any]) -> DataProvenance:
+    """The data and split in a run's metadata; RunError if it has none."""
     try:
-        said, split = metadata["data"], dict(metadata["split"])
-        reading = {name: said["reading"][name] for name in ("columns", "scale", "duplicates")}
+        data, split = metadata["data"], dict(metadata["split"])
+        reading = {name: data["reading"][name] for name in ("columns", "scale", "duplicates")}
         reading["scale"] = reading["scale"] and tuple(reading["scale"])
         split.pop("train_ratings")
-        validation = split.pop("validation_fraction") > 0
-        found = DataProvenance(
-            said["source"], reading, said["fingerprint"], Split(**split), validation
+        validation_fraction = split.pop("validation_fraction")
+        provenance = DataProvenance(
+            data["source"], reading, data["fingerprint"], Split(**split), validation_fraction
         )
-        _check(found)
-        return found
+        _check_types(provenance)
+        return provenance
     except (KeyError, TypeError, ValueError, AttributeError):
         raise RunError(
-            "The run does not say which data and split it was made with; runs of matinee train do."
+            "The run does not say which data and split it was trained on; those of `matinee train` "
+            "do."
         ) from None
 
 
-def _check(said: DataProvenance) -> None:
-    """TypeError for anything that is not of its type: a manifest may say what it likes."""
-    columns, how = dict(said.reading["columns"] or {}), said.split
-    texts = [said.source, said.fingerprint, how.method, *columns, *columns.values()]
-    numbers = [how.test_fraction, how.seed, *(said.reading["scale"] or ())]
+def _check_types(provenance: DataProvenance) -> None:
+    """TypeError for values of another type, since anybody can write a manifest."""
+    reading, split = provenance.reading, provenance.split
+    columns = dict(reading["columns"] or {})
+    texts = [provenance.source, provenance.fingerprint, split.method, *columns, *columns.values()]
+    numbers = [split.test_fraction, split.seed, *(reading["scale"] or ())]
     if not (
         all(isinstance(text, str) for text in texts)
         and all(type(number) in (int, float) for number in numbers)
-        and type(how.seed) is int
-        and type(said.holdout_validation) is bool
+        and type(split.seed) is int
+        and provenance.validation_fraction in (0.0, VALIDATION_FRACTION)
     ):
-        raise TypeError(said)
+        raise TypeError(provenance)
 
 
 def load_run_data(model: Recommender) -> tuple[Dataset, Dataset, Dataset]:
-    """A run's data, read again, and the training and test part as they were then.
+    """A run's data, read again: the whole data set, what it was fitted on, and the test set.
 
     Raises
     ------
     RunError
         If the data are not the ones that the run was trained on.
     """
-    said = recorded(model.metadata)
-    dataset = said.read()
-    train, test = said.split.apply(dataset)
-    return dataset, said.learned_from(train), test
+    provenance = read_provenance(model.metadata)
+    dataset = provenance.read()
+    return dataset, *provenance.sets(dataset)

@@ -1,19 +1,25 @@
-"""One experiment: split, train, test, and note all three beside the model."""
+"""Train and evaluate: split, fit both heads, evaluate on the test set, and record all three."""
 
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 from matinee.data.dataset import Dataset
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
-from matinee.evaluation.evaluator import RankingMetrics, RatingMetrics, evaluate, evaluate_ranking
-from matinee.evaluation.protocols import RankingTask, holdout
+from matinee.evaluation.evaluator import (
+    RankingMetrics,
+    RatingMetrics,
+    evaluate_ranking,
+    evaluate_ratings,
+    holdout_or_none,
+)
+from matinee.evaluation.protocols import RankingTask
 from matinee.kernels.jit import processor
 from matinee.models.als import ALS
-from matinee.models.base import Estimator
+from matinee.models.base import Callback, Estimator
 from matinee.models.baselines import EASE
 from matinee.models.bayesian.estimator import BayesianMF
 from matinee.models.implicit_als import ImplicitALS
@@ -21,71 +27,69 @@ from matinee.models.recommender import Recommender
 from matinee.progress import compilation_announced
 from matinee.storage.checkpoint import Checkpoint
 
-VALIDATION_FRACTION = 0.1  # of the training part, where training stops early
-SIZED = ("random", "temporal")  # splits that ask for a fraction
-MAX_EVAL_USERS = 5_000  # users whose lists are judged after training
+VALIDATION_FRACTION = 0.1  # of the training set, for early stopping
+SIZED_SPLITS = ("random", "temporal")  # they have a test fraction
+MAX_EVAL_USERS = 5_000  # test users of rankings after training
 ENVIRONMENT_PACKAGES = ("matinee", "numpy", "numba")
 
 
 @dataclass(frozen=True)
 class Split:
-    """How to make the two parts; the same as the arguments of `Dataset.split`."""
+    """How to make training and test set: the arguments of `Dataset.split`."""
 
     method: str = "random"
     test_fraction: float = 0.1
     seed: int = 0
 
     def __str__(self) -> str:
-        """As one would say it: ``random, a fraction of 0.1, seed 3``."""
-        fraction = f", a fraction of {self.test_fraction:g}"
-        return f"{self.method}{fraction if self.method in SIZED else ''}, seed {self.seed}"
+        """In words: ``random, test fraction 0.1, seed 3``."""
+        fraction = f", test fraction {self.test_fraction:g}" if self.method in SIZED_SPLITS else ""
+        return f"{self.method}{fraction}, seed {self.seed}"
 
     def apply(self, dataset: Dataset) -> tuple[Dataset, Dataset]:
-        """Training and test part."""
+        """Training and test set."""
         return dataset.split(self.method, test_fraction=self.test_fraction, seed=self.seed)
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A trained model, and how it did on the test part.
+    """A trained model, and how it does on the test set.
 
     Parameters
     ----------
     model : Recommender
-        Its `metadata` holds the data, the split and the metrics, for its run's manifest.
+        Its `metadata` holds data, split, metrics and environment, for the manifest of its run.
     train_ratings, test_ratings : int
-    test : RatingMetrics or None
-        Predicted stars; None without a rating head.
-    lists : RankingMetrics or None
-        Lists of at most `MAX_EVAL_USERS` users; None if nobody in the test part is known.
-    fit_seconds, ranking_seconds : float
-        Of fitting either head, which judges the test part after each iteration; neither of
-        reading nor of compiling. 0 without that head.
+    rating : RatingMetrics or None
+        None without a rating head.
+    ranking : RankingMetrics or None
+        For at most `MAX_EVAL_USERS` test users; None if no test user has training ratings.
+    fit_seconds, ranker_fit_seconds : float
+        To fit the rating head and the ranking head, with the test metrics after each iteration but
+        without reading and compiling; 0 without that head.
     test_seconds : float
-        Of predicting the test part, making the lists, and judging both.
+        To predict, rank and compute the metrics at the end.
     """
 
     model: Recommender
     train_ratings: int
     test_ratings: int
-    test: RatingMetrics | None
-    lists: RankingMetrics | None
+    rating: RatingMetrics | None
+    ranking: RankingMetrics | None
     fit_seconds: float
-    ranking_seconds: float = 0.0
+    ranker_fit_seconds: float = 0.0
     test_seconds: float = 0.0
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain values with stable keys."""
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as in JSON; the same keys whatever was trained."""
+        rating_metrics = ("rmse", "mae", "cold_start_user_ratings", "cold_start_item_ratings")
         return {
             "train_ratings": self.train_ratings,
             "test_ratings": self.test_ratings,
-            **{
-                name: getattr(self.test, name, None)
-                for name in ("rmse", "mae", "cold_start_user_ratings", "cold_start_item_ratings")
-            },
+            **{name: getattr(self.rating, name, None) for name in rating_metrics},
             "fit_seconds": self.fit_seconds,
-            "ranking_seconds": self.ranking_seconds,
-            "ranking": self.lists.as_json() if self.lists else None,
+            "ranker_fit_seconds": self.ranker_fit_seconds,
+            "ranking": self.ranking and self.ranking.to_dict(),
             "estimators": {name: dict(head.estimator) for name, head in self.model.heads.items()},
         }
 
@@ -99,10 +103,11 @@ def train_and_evaluate(
     task: RankingTask | None = None,
     validation: bool = False,
     checkpoint: Checkpoint | None = None,
+    callback: Callback | None = None,
     on_interrupt: str = "keep",
     threads: int | None = None,
 ) -> TrainingResult:
-    """Split, fit both heads on one part, judge on the other.
+    """Split, fit both heads on the training set, evaluate on the test set.
 
     Parameters
     ----------
@@ -113,30 +118,28 @@ def train_and_evaluate(
     ranker : Estimator, optional
         For the ranking head.
     task : RankingTask, optional
-        What to judge lists by, on the same split; by default the test part.
+        What rankings are evaluated on, of the same split; by default `holdout`.
     validation : bool
-        Hold a tenth of the training set out for the estimators (`ALS.patience`).
-    checkpoint : Checkpoint, optional
-        For the estimators that support it.
-    on_interrupt : {"keep", "raise"}
-        See `Estimator.fit`.
-    threads : int, optional
+        Take a tenth of the training set as validation set, for early stopping (`ALS.patience`).
+    checkpoint, callback, on_interrupt, threads
+        See `Estimator.fit`; checkpoint and callback are for the estimators that support them.
 
     Raises
     ------
     SettingError
-        If there is neither recipe.
+        If there is neither estimator.
 
     Examples
     --------
     >>> import matinee
     >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> result = train_and_evaluate(data, matinee.Bias(), Split("leave-last-out"), ranker=matinee.EASE())
-    >>> result.train_ratings, result.test.ratings, result.lists.users
+    >>> split = Split("leave-last-out")
+    >>> result = train_and_evaluate(data, matinee.Bias(), split, ranker=matinee.EASE())
+    >>> result.train_ratings, result.rating.n_ratings, result.ranking.n_users
     (1440, 60, 60)
     """
-    estimators = some_estimators(estimator, ranker)
+    estimators = given_estimators(estimator, ranker)
     train, test = split.apply(dataset)
     validation_set = None
     if validation:
@@ -147,9 +150,10 @@ def train_and_evaluate(
         test,
         estimator,
         ranker=ranker,
-        validation_set=validation_set,
+        validation=validation_set,
         task=task or sample_users(train, test),
         checkpoint=checkpoint,
+        callback=callback,
         on_interrupt=on_interrupt,
         threads=threads,
     )
@@ -167,10 +171,10 @@ def train_and_evaluate(
             "validation_fraction": VALIDATION_FRACTION if validation else 0.0,
         },
         "metrics": {
-            **(asdict(result.test) if result.test else {}),
-            "ranking": result.lists.as_json() if result.lists else None,
+            **(result.rating.to_dict() if result.rating else {}),
+            "ranking": result.ranking and result.ranking.to_dict(),
         },
-        "fit_seconds": result.fit_seconds + result.ranking_seconds,
+        "fit_seconds": result.fit_seconds + result.ranker_fit_seconds,
         "environment": environment(estimators, threads),
     }
     return replace(result, model=replace(result.model, metadata=metadata))
@@ -182,114 +186,105 @@ def fit_and_evaluate(
     estimator: Estimator | None,
     *,
     ranker: Estimator | None = None,
-    validation_set: Dataset | None = None,
+    validation: Dataset | None = None,
     task: RankingTask | None = None,
-    monitor_test: bool = True,
+    track_test: bool = True,
     checkpoint: Checkpoint | None = None,
+    callback: Callback | None = None,
     on_interrupt: str = "keep",
     threads: int | None = None,
 ) -> TrainingResult:
-    """Fit both heads on one part, judge stars on the other and lists by an exam.
+    """Fit both heads on `train`; evaluate ratings on `test` and rankings on `task`, if given.
 
-    Parameters
-    ----------
-    train, test : Dataset
-        The two parts of one split.
-    estimator, ranker : Estimator or None
-        For the rating head and for the ranking head; one of them at least.
-    validation_set : Dataset, optional
-        For the recipes to watch.
-    task : RankingTask, optional
-        Without it, no lists are judged.
-    monitor_test : bool
-        Judge the test part after each iteration, too, for the history.
-    checkpoint, on_interrupt
-        As in `train_and_evaluate`.
-    threads : int, optional
+    With `track_test` the histories have test metrics after each iteration.
     """
-    trained, seconds = [], []
-    for fitted in some_estimators(estimator, ranker):
+    models, seconds = [], []
+    for each in given_estimators(estimator, ranker):
         started = time.perf_counter()
-        trained.append(
-            fitted.fit(
+        models.append(
+            each.fit(
                 train,
-                validation=validation_set,
-                test=test if monitor_test else None,
+                validation=validation,
+                test=test if track_test else None,
                 threads=threads,
-                checkpoint=checkpoint if fitted.supports_checkpoint else None,
+                checkpoint=checkpoint if each.supports_checkpoint else None,
+                callback=callback if each.supports_callback else None,
                 on_interrupt=on_interrupt,
             )
         )
         seconds.append(time.perf_counter() - started)
-    model = trained[0] if len(trained) == 1 else trained[0].with_ranking(trained[1])
+    model = models[0] if len(models) == 1 else models[0].with_ranking(models[1])
     started = time.perf_counter()
-    evaluated = evaluate(model, train, test) if estimator else None
-    found = evaluate_ranking(model, task) if task else None
+    rating = evaluate_ratings(model, train, test) if estimator else None
+    ranking = evaluate_ranking(model, task) if task else None
     return TrainingResult(
         model,
         len(train),
         len(test),
-        evaluated,
-        found,
+        rating,
+        ranking,
         fit_seconds=seconds[0] if estimator else 0.0,
-        ranking_seconds=seconds[-1] if ranker else 0.0,
+        ranker_fit_seconds=seconds[-1] if ranker else 0.0,
         test_seconds=time.perf_counter() - started,
     )
 
 
-def some_estimators(*estimators: Estimator | None) -> list[Estimator]:
-    """Those that there are; SettingError if there are none."""
-    found = [one for one in estimators if one]
-    if not found:
-        raise SettingError("There is nothing to train: no model for stars, and none for lists.")
-    return found
+def given_estimators(*estimators: Estimator | None) -> list[Estimator]:
+    """Those that are not None; SettingError if all are."""
+    given = [estimator for estimator in estimators if estimator]
+    if not given:
+        raise SettingError("Nothing to train: give an estimator, a ranker, or both.")
+    return given
+
+
+def on_device(estimator: Estimator, device: str | None) -> Estimator:
+    """The estimator with this device, if it supports one and `device` is given."""
+    if device is None or not estimator.supports_device:
+        return estimator
+    changed: Any = estimator
+    return cast(Estimator, replace(changed, device=device))
 
 
 def split_validation(train: Dataset, seed: int) -> tuple[Dataset, Dataset]:
-    """What is left of a training part, and a tenth of it for recipes to watch."""
+    """Training set and validation set out of a training set."""
     return train.split("random", test_fraction=VALIDATION_FRACTION, seed=seed)
 
 
 def sample_users(train: Dataset, test: Dataset) -> RankingTask | None:
-    """The test part for at most `MAX_EVAL_USERS` users' lists, which is quick whatever the size.
-
-    None if nobody can be judged.
-    """
-    try:
-        return holdout(train, test).sample(MAX_EVAL_USERS)
-    except SettingError:
-        return None
+    """The holdout task of at most `MAX_EVAL_USERS` test users; None if there is no test user."""
+    task = holdout_or_none(train, test)
+    return task and task.sample(MAX_EVAL_USERS)
 
 
 def environment(estimators: Iterable[Estimator], threads: int | None) -> dict[str, Any]:
-    """What the bits of these recipes' models depend on, beside settings, seed and data."""
-    made = {"processor": processor(), **{name: version(name) for name in ENVIRONMENT_PACKAGES}}
+    """What the bits of a model depend on besides hyperparameters, seed and data."""
+    result = {"processor": processor(), **{name: version(name) for name in ENVIRONMENT_PACKAGES}}
     for estimator in estimators:
         if estimator.supports_device:
             from matinee.models.neural.devices import torch_environment
 
-            made |= torch_environment(estimator.get_params()["device"], threads)
-    return made
+            result |= torch_environment(estimator.get_params()["device"], threads)
+    return result
 
 
 def compile_kernels(estimators: Iterable[Estimator] = ()) -> None:
-    """Have every kernel compiled, or loaded from the disk, saying so if it takes time.
+    """Compile all kernels, or load them from disk, with a message if it takes time.
 
-    Those of `BayesianMF` alone wait until it is among the recipes.
+    Those of `BayesianMF` alone are compiled only if it is among the estimators.
     """
     with compilation_announced():
         tiny, _ = generate(users=8, items=8, ratings=32)
         for solver in ("cholesky", "cg"):
             model = ALS(factors=2, iterations=1, solver=solver).fit(tiny, test=tiny, threads=1)
         for solver in ("blocks", "cg"):
-            ranking = ImplicitALS(factors=2, iterations=1, solver=solver).fit(tiny, threads=1)
-            model.with_ranking(ranking).recommend(1, n=1)
-        weights = EASE().fit(tiny)
-        for by_weights in (weights.recommend, model.recommend):
-            by_weights([weights.user_profile(1)], n=1)
+            ranker = ImplicitALS(factors=2, iterations=1, solver=solver).fit(tiny, threads=1)
+            model.with_ranking(ranker).recommend(1, n=1)
+        ease = EASE().fit(tiny)
+        for recommend in (ease.recommend, model.recommend):
+            recommend([ease.user_profile(1)], n=1)
         if any(isinstance(estimator, BayesianMF) for estimator in estimators):
             for likelihood in ("normal", "ordinal"):
-                draws = BayesianMF(factors=2, iterations=8, likelihood=likelihood)
-                drawn = draws.fit(tiny, test=tiny, threads=1)
-                drawn.predict(1, 1, 0)
-                drawn.predict(drawn.user_profile(1), 1)
+                bayesian = BayesianMF(factors=2, iterations=8, likelihood=likelihood)
+                model = bayesian.fit(tiny, test=tiny, threads=1)
+                model.predict(1, 1, 0)
+                model.predict(model.user_profile(1), 1)

@@ -9,7 +9,7 @@ from matinee.evaluation.groups import GroupMetrics
 from matinee.evaluation.metrics import METRICS
 from matinee.evaluation.uncertainty import MetricValue
 from matinee.experiments.comparison_result import Difference
-from matinee.experiments.leaderboard import MOST_WATCHED, LeaderboardRow
+from matinee.experiments.leaderboard import BASELINE, LeaderboardRow
 from matinee.plots.theme import BLUE, HEIGHT, ORANGE, RED, WIDTH, Chart, framed, in_order, rows
 from matinee.storage.runs import finite_or_none
 
@@ -31,15 +31,15 @@ def ranking_metrics_chart(table: Sequence[LeaderboardRow], figure: str) -> Chart
     figure : str
         Such as ``"ndcg@10"``.
     """
-    name = METRICS[figure].called
-    several = len({row.model for row in table} - {MOST_WATCHED}) > 1
+    name = METRICS[figure].label
+    several = len({row.model for row in table} - {BASELINE}) > 1
     data = pl.DataFrame(
         [
             {
-                "who": f"{row.model}: {row.who}"
-                if several and row.model != MOST_WATCHED
-                else row.who,
-                **_plain_values(row.lists.metrics[figure]),
+                "who": f"{row.model}: {row.label}"
+                if several and row.model != BASELINE
+                else row.label,
+                **_plain_values(row.ranking.metrics[figure]),
             }
             for row in table
         ],
@@ -73,7 +73,7 @@ def rating_by_group(parts: Sequence[GroupMetrics], of: str) -> Chart:
 def ranking_by_group(parts: Sequence[GroupMetrics], of: str) -> Chart:
     """What lists find for users by activity, or of movies by popularity."""
     name, title = FOUND[of]
-    return _by_group(parts, of, "found", name, title, RED)
+    return _by_group(parts, of, "ranking", name, title, RED)
 
 
 def _by_group(
@@ -81,12 +81,12 @@ def _by_group(
 ) -> Chart:
     shown = [
         {
-            "part": _range(part.least, part.most),
-            "members": part.members,
+            "part": _range(part.min_ratings, part.max_ratings),
+            "members": part.size,
             **_plain_values(found),
         }
         for part in parts
-        if part.of == of and (found := getattr(part, figure)) is not None
+        if part.side == of and (found := getattr(part, figure)) is not None
     ]
     data = pl.DataFrame(shown, schema={"part": pl.String, "members": pl.Int64, **VALUES})
     base = alt.Chart(rows(data)).encode(
@@ -118,7 +118,11 @@ def _metrics(name: str) -> list[alt.Tooltip]:
 
 def _plain_values(figure: MetricValue) -> dict[str, float | None]:
     """A figure as columns; what is no number is missing."""
-    return {name: finite_or_none(getattr(figure, name)) for name in VALUES}
+    return {
+        "value": finite_or_none(figure.value),
+        "low": finite_or_none(figure.ci_low),
+        "high": finite_or_none(figure.ci_high),
+    }
 
 
 def _range(least: int, most: int) -> str:
@@ -149,15 +153,15 @@ def difference_chart(
     """
     shown = [
         {
-            "figure": METRICS[one.metric].title,
+            "figure": METRICS[one.metric].label,
             "run": one.run,
-            "value": one.head.value,
-            "low": one.head.ci_low,
-            "high": one.head.ci_high,
+            "value": one.value.value,
+            "low": one.value.ci_low,
+            "high": one.value.ci_high,
             "in_words": str(one),
         }
         for one in differences
-        if METRICS[one.metric].of == of
+        if METRICS[one.metric].task == of
     ]
     if not shown:
         return None

@@ -66,7 +66,7 @@ def optimization_history(found: "TuningResult") -> Chart | None:
     unknown = pruned - int((data["kind"] == STOPPED).sum())
     return framed(
         line.encode(x=number, y="value:Q") + base.encode(x=number),
-        f"{METRICS[found.metric].called} of each trial",
+        f"{METRICS[found.metric].label} of each trial",
         "Line: the best so far of those that got to the end.",
         PALER if STOPPED in data["kind"] else "",
         f"Not shown: {unknown:,} stopped early, without a value to compare." if unknown else "",
@@ -112,7 +112,7 @@ def parameter_plots(found: "TuningResult") -> list[Chart]:
             even = f"{title}, logarithmic" if part.log else title
             x = alt.X(f"{column}:Q", title=even, scale=scale)
             drawn = base.encode(x=x.axis(format="~g", tickCount=6, grid=False))
-        heading = f"{METRICS[found.metric].called} by {name}"
+        heading = f"{METRICS[found.metric].label} by {name}"
         charts.append(framed(drawn, heading, beyond, width=WIDTH, height=HEIGHT - 60))
     return charts
 
@@ -168,7 +168,7 @@ def _known(value: float | None) -> bool:
 
 def _points(found: "TuningResult", data: pl.DataFrame) -> tuple[alt.Chart, str]:
     """Trials as points by their value, and what to say of those beyond the axis."""
-    metric = METRICS[found.metric].called
+    metric = METRICS[found.metric].label
     kinds = [kind for kind in KINDS if kind in set(data["kind"])]
     low, high = _limits(data["value"], found.of_lists)
     beyond = int(((data["value"] < low) | (data["value"] > high)).sum())

@@ -8,7 +8,7 @@ import polars as pl
 
 from matinee.data.dataset import Dataset
 from matinee.evaluation.metrics import METRICS, PRIMARY_METRIC
-from matinee.experiments.comparison_result import LESS_OR_MORE, Comparison, short_names
+from matinee.experiments.comparison_result import METRIC_DIRECTIONS, Comparison, short_names
 from matinee.models.recommender import Recommender
 from matinee.plots.evaluation import difference_chart
 from matinee.plots.training import training_curves_by_run
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from matinee.tuning.result import TuningResult
 
 RUN_COLUMNS = {
-    "stars_by": "stars by",
-    "lists_by": "lists by",
-    "learned_from": "learned from",
-    "fitted_in": "fitted in",
+    "rating_head": "rating head",
+    "ranking_head": "ranking head",
+    "fitted_on": "fitted on",
+    "fit_time": "fit time",
 }
 HOW_TO_READ = (
-    f"{LESS_OR_MORE} An interval says where a figure would be with other users, at 95 %. A "
+    f"{METRIC_DIRECTIONS} An interval says where a figure would be with other users, at 95 %. A "
     "difference is measured on the same users for both runs, so it is known better than either "
     "figure: look at it, not at whether two intervals overlap. None of this knows of other seeds, "
     "and of twenty differences between equally good runs, one looks real by chance."
@@ -58,7 +58,7 @@ def write_comparison_report(
         Of the HTML file.
     """
     letters = short_names(list(runs))
-    found = comparison.called(letters)
+    found = comparison.renamed(letters)
     models = {letters[name]: model for name, model in runs.items()}
     sections = [
         Section("Runs", [_runs(found, letters), *_settings(found)]),
@@ -68,7 +68,7 @@ def write_comparison_report(
     if panels := training_curves_by_run(models):
         sections.append(Section("Training", [figure(panel) for panel in panels]))
     terms = f"Terms: {comparison.licence}." if comparison.licence else "Terms of use are not known."
-    line = f"{found.tested}. {terms}"
+    line = f"{found.title}. {terms}"
     return write_page(Path(path), f"{len(runs)} runs compared", line, sections)
 
 
@@ -80,23 +80,23 @@ def _runs(found: Comparison, letters: Mapping[str, str]) -> Table:
 
 
 def _settings(found: Comparison) -> list[Block]:
-    rows = found.settings.rows(found.runs)
+    rows = found.hyperparameters.rows(found.runs)
     if not rows:
-        return [found.settings.rest]
+        return [found.hyperparameters.summary]
     frame = pl.DataFrame(rows)
     caption = "Settings that differ"
     return [
         table(frame, {name: name for name in frame.columns}, caption=caption),
-        found.settings.rest,
+        found.hyperparameters.summary,
     ]
 
 
 def _metrics(found: Comparison) -> Table:
     rows = [
         [
-            row["figure"],
+            row["metric"],
             row["run"],
-            *map(Number, (row["value"], row["difference"], row["interval"])),
+            *map(Number, (row["value"], row["difference"], row["ci"])),
         ]
         for row in found.metric_rows()
     ]
@@ -139,7 +139,7 @@ def write_study_report(
     command : str, optional
         What trains the winner again.
     """
-    name = METRICS[found.metric].called
+    name = METRICS[found.metric].label
     sections = [Section("The search", [*_outcome(found, name), *_again(found, command)])]
     if course := optimization_history(found):
         sections.append(Section("Trial by trial", [figure(course, wide=True)]))
@@ -158,7 +158,7 @@ def _outcome(found: "TuningResult", name: str) -> list[Block]:
     facts = []
     if found.winner:
         facts += [
-            (f"{value:.4f}", f"{METRICS[figure].called} of the best on the test part")
+            (f"{value:.4f}", f"{METRICS[figure].label} of the best on the test part")
             for figure, value in found.winner.test.items()
             if value is not None
         ]

@@ -289,23 +289,23 @@ def quality_sections(model: Recommender, train: Dataset, test: Dataset) -> list[
 def _facts(rows: Sequence[LeaderboardRow]) -> list[tuple[str, str]]:
     facts = []
     for row in rows:
-        if row.values:
-            ci_low, ci_high = row.values.rmse_interval or (row.values.rmse, row.values.rmse)
+        if row.rating:
+            ci_low, ci_high = row.rating.rmse_ci or (row.rating.rmse, row.rating.rmse)
             facts += [
-                (f"{row.values.rmse:.3f}", f"RMSE of stars, {ci_low:.3f} to {ci_high:.3f}"),
-                (f"{row.values.mae:.3f}", "mean absolute error of stars"),
+                (f"{row.rating.rmse:.3f}", f"RMSE of stars, {ci_low:.3f} to {ci_high:.3f}"),
+                (f"{row.rating.mae:.3f}", "mean absolute error of stars"),
             ]
-        figure = row.lists.metrics["ndcg@10"]
-        facts.append((f"{figure.value:.3f}", f"NDCG@10 of {row.who}, {_interval(figure)}"))
+        figure = row.ranking.metrics["ndcg@10"]
+        facts.append((f"{figure.value:.3f}", f"NDCG@10 of {row.label}, {_interval(figure)}"))
     return facts
 
 
 def _table(rows: Sequence[LeaderboardRow]) -> Table:
-    names = [name for name in REPORTED_METRICS if all(name in row.lists.metrics for row in rows)]
+    names = [name for name in REPORTED_METRICS if all(name in row.ranking.metrics for row in rows)]
     return Table(
-        ["lists by", *(REPORTED_METRICS[name].title for name in names)],
+        ["lists by", *(REPORTED_METRICS[name].label for name in names)],
         [
-            [row.who, *(Number(_shown(name, row.lists.metrics[name])) for name in names)]
+            [row.label, *(Number(_shown(name, row.ranking.metrics[name])) for name in names)]
             for row in rows
         ],
         "Lists",
@@ -314,8 +314,8 @@ def _table(rows: Sequence[LeaderboardRow]) -> Table:
 
 def _shown(name: str, figure: MetricValue) -> str:
     kind = REPORTED_METRICS[name]
-    if not kind.better:
-        return format(figure.value, kind.form)
+    if not kind.direction:
+        return format(figure.value, kind.format)
     value = f"{figure.value:.3f}"
     return value if figure.ci_low is None else f"{value} ({_interval(figure)})"
 
@@ -332,9 +332,9 @@ def _limits(parts: Sequence[GroupMetrics]) -> Section:
     ]
     for of in ("users", "items"):
         errors = {
-            (part.least, part.most): part.rmse.value
+            (part.min_ratings, part.max_ratings): part.rmse.value
             for part in parts
-            if part.of == of and part.rmse and part.least > 0
+            if part.side == of and part.rmse and part.min_ratings > 0
         }
         if len(errors) > 1:
             (few, worse), *_, (many, better) = errors.items()
@@ -344,9 +344,9 @@ def _limits(parts: Sequence[GroupMetrics]) -> Section:
                 f"{many[1]:,}."
             )
     for of in ("users", "items"):
-        if any(part.of == of and part.rmse for part in parts):
+        if any(part.side == of and part.rmse for part in parts):
             blocks.append(figure(rating_by_group(parts, of)))
-        if any(part.of == of and part.found for part in parts):
+        if any(part.side == of and part.ranking for part in parts):
             blocks.append(figure(ranking_by_group(parts, of)))
     blocks += [
         "Ratings were kept aside as the split says; unless it is by time, the model has seen what "

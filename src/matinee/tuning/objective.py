@@ -15,7 +15,7 @@ from matinee.experiments.training import MAX_EVAL_USERS, VALIDATION_FRACTION
 from matinee.models.recommender import Recommender
 from matinee.models.registry import RANKING, RATING
 
-SEARCHABLE = {name: kind for name, kind in METRICS.items() if kind.better}
+SEARCHABLE = {name: kind for name, kind in METRICS.items() if kind.direction}
 """The figures by which a search may go."""
 ERRORS = {"rmse": rmse, "mae": mae}
 """What finds those of stars."""
@@ -46,12 +46,12 @@ class Objective:
     @property
     def of_lists(self) -> bool:
         """Whether it is about lists; else it is about stars."""
-        return SEARCHABLE[self.metric].of == "ranking"
+        return SEARCHABLE[self.metric].task == "ranking"
 
     @property
     def higher_is_better(self) -> bool:
         """Errors are better low, all else high."""
-        return SEARCHABLE[self.metric].better == "more"
+        return SEARCHABLE[self.metric].direction == "higher"
 
     def on(self, train: Dataset, part: Dataset) -> Callable[[Recommender], float]:
         """What finds the figure of a model that was trained on `train`, on another part."""
@@ -90,7 +90,7 @@ def objective_of(model: str, metric: str | None) -> Objective:
     if metric is None:
         return Objective(PRIMARY_METRIC["ranking" if model in RANKING else "rating"])
     spelled = {
-        text.lower(): one.name for one in SEARCHABLE.values() for text in (one.name, one.called)
+        text.lower(): one.name for one in SEARCHABLE.values() for text in (one.name, one.label)
     }
     if metric.lower() not in spelled:
         raise SettingError(f"There is no metric {metric!r}; there are {', '.join(SEARCHABLE)}.")
@@ -98,7 +98,7 @@ def objective_of(model: str, metric: str | None) -> Objective:
     able: Mapping[str, str] = RANKING if objective.of_lists else RATING
     if model not in able:
         does, of = ("predicts", "rating") if objective.of_lists else ("makes", "ranking")
-        has = [name for name, kind in SEARCHABLE.items() if kind.of == of]
+        has = [name for name, kind in SEARCHABLE.items() if kind.task == of]
         raise SettingError(
             f"{model} {does} {of}, and cannot give {metric}: take {', '.join(has)}, "
             f"or another model ({_listed(able)})."

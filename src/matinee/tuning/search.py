@@ -183,8 +183,8 @@ def _earlier(study: Study) -> BestModel | None:
 def _tested(result: TrainingResult, objective: Objective) -> dict[str, float | None]:
     """The figures that the tuned head has on the test part."""
     if not objective.of_lists:
-        return {name: getattr(result.test, name, None) for name in ("rmse", "mae")}
-    lists = result.lists
+        return {name: getattr(result.rating, name, None) for name in ("rmse", "mae")}
+    lists = result.ranking
     return {name: lists[name] if lists else None for name in ("ndcg@10", objective.metric)}
 
 

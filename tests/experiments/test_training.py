@@ -12,6 +12,7 @@ from matinee.errors import RunError, SettingError
 from matinee.evaluation import (
     evaluate,
     evaluate_ranking,
+    evaluate_ratings,
     holdout,
     leave_one_out,
     mae,
@@ -46,8 +47,8 @@ def test_ratings_by_unknown_users_and_of_unknown_movies_are_evaluated_and_counte
     train = matinee.data.Dataset(data.ratings.take(np.arange(3)), data.catalog)
     test = matinee.data.Dataset(data.ratings.take(np.arange(3, 5)), data.catalog)
     model = Bias().fit(train)
-    found = evaluate(model, train, test)
-    assert (found.ratings, found.cold_start_user_ratings, found.cold_start_item_ratings) == (
+    found = evaluate_ratings(model, train, test)
+    assert (found.n_ratings, found.cold_start_user_ratings, found.cold_start_item_ratings) == (
         2,
         1,
         1,
@@ -60,13 +61,13 @@ def test_an_experiment_is_recorded_beside_its_model(generated):
     data = generated[0]
     result = train_and_evaluate(data, ALS(factors=3, iterations=2), Split("leave-last-out", seed=3))
     about = result.model.metadata
-    assert result.test.ratings == 300
+    assert result.rating.n_ratings == 300
     assert result.train_ratings == len(data) - 300 == about["split"]["train_ratings"]
     assert about["split"]["method"] == "leave-last-out"
     assert about["data"]["fingerprint"] == data.ratings.fingerprint()
-    assert about["metrics"]["rmse"] == result.test.rmse
-    assert result.model.history["test_rmse"][-1] == pytest.approx(result.test.rmse, abs=1e-5)
-    assert json.loads(json.dumps(result.as_json()))["test_ratings"] == 300
+    assert about["metrics"]["rmse"] == result.rating.rmse
+    assert result.model.history["test_rmse"][-1] == pytest.approx(result.rating.rmse, abs=1e-5)
+    assert json.loads(json.dumps(result.to_dict()))["test_ratings"] == 300
 
 
 def test_an_experiment_evaluates_lists_by_the_ranking_head_if_there_is_one(generated):
@@ -74,12 +75,12 @@ def test_an_experiment_evaluates_lists_by_the_ranking_head_if_there_is_one(gener
     task = holdout(*split.apply(data))
     for ranking, head in ((EASE(regularization=20, min_rating=4), "ranking"), (None, "rating")):
         result = train_and_evaluate(data, Bias(), split, ranker=ranking)
-        assert result.lists == evaluate_ranking(result.model, task, head=head)
-        assert result.model.metadata["metrics"]["ranking"] == result.as_json()["ranking"]
+        assert result.ranking == evaluate_ranking(result.model, task, head=head)
+        assert result.model.metadata["metrics"]["ranking"] == result.to_dict()["ranking"]
     with_ranking = train_and_evaluate(data, Bias(), split, ranker=EASE(min_rating=4))
-    assert with_ranking.as_json()["estimators"]["ranking"]["min_rating"] == 4
-    assert with_ranking.test == result.test
-    assert with_ranking.ranking_seconds > result.ranking_seconds == 0
+    assert with_ranking.to_dict()["estimators"]["ranking"]["min_rating"] == 4
+    assert with_ranking.rating == result.rating
+    assert with_ranking.ranker_fit_seconds > result.ranker_fit_seconds == 0
 
 
 def test_an_experiment_whose_users_are_all_unknown_has_no_lists():
@@ -87,9 +88,9 @@ def test_an_experiment_whose_users_are_all_unknown_has_no_lists():
         {"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "rating": 3.0, "time": [1, 2, 3, 4]}
     )
     result = train_and_evaluate(matinee.read(table), Bias(), Split("temporal", test_fraction=0.5))
-    assert result.lists is None
-    assert result.as_json()["ranking"] is None
-    assert result.test.cold_start_user_ratings == 2
+    assert result.ranking is None
+    assert result.to_dict()["ranking"] is None
+    assert result.rating.cold_start_user_ratings == 2
 
 
 def test_stopping_early_holds_a_tenth_of_the_training_part_out_from_both_heads(generated):
@@ -119,9 +120,9 @@ def test_a_run_finds_its_data_and_both_parts_again(generated, tmp_path, early):
     assert dataset.ratings.fingerprint() == before.ratings.fingerprint()
     assert test.ratings.fingerprint() == split.apply(before)[1].ratings.fingerprint()
     assert all(map(np.array_equal, train.ratings.by_user, model.interactions))
-    assert evaluate(model, train, test) == result.test
+    assert evaluate_ratings(model, train, test) == result.rating
     table.tail(-1).write_csv(path)
-    with pytest.raises(RunError, match="no longer"):
+    with pytest.raises(RunError, match="have changed"):
         load_run_data(model)
 
 
@@ -138,12 +139,12 @@ def test_an_experiment_on_lists_alone_has_no_values(generated, tmp_path):
     data, split = generated[0], Split(seed=1)
     result = train_and_evaluate(data, None, split, ranker=EASE(min_rating=4))
     model = result.model
-    assert (result.test, result.fit_seconds, model.rating_head) == (None, 0, None)
-    assert result.ranking_seconds > 0
+    assert (result.rating, result.fit_seconds, model.rating_head) == (None, 0, None)
+    assert result.ranker_fit_seconds > 0
     assert (result.train_ratings, result.test_ratings) == (10_800, 1200)
-    assert result.lists == evaluate_ranking(model, holdout(*split.apply(data)), head="ranking")
+    assert result.ranking == evaluate_ranking(model, holdout(*split.apply(data)), head="ranking")
     assert set(model.metadata["metrics"]) == {"ranking"}
-    assert model.metadata["fit_seconds"] == result.ranking_seconds
+    assert model.metadata["fit_seconds"] == result.ranker_fit_seconds
     again = matinee.load(model.save(tmp_path / "run"))
     assert again.metadata["metrics"] == json.loads(json.dumps(result.model.metadata["metrics"]))
     assert set(again.heads) == {"ranking"}
@@ -151,9 +152,9 @@ def test_an_experiment_on_lists_alone_has_no_values(generated, tmp_path):
 
 def test_an_experiment_has_the_same_keys_whatever_was_trained(generated):
     data = generated[0]
-    both = train_and_evaluate(data, Bias(), Split(), ranker=EASE()).as_json()
-    lists = train_and_evaluate(data, None, Split(), ranker=EASE()).as_json()
-    values = train_and_evaluate(data, Bias(), Split()).as_json()
+    both = train_and_evaluate(data, Bias(), Split(), ranker=EASE()).to_dict()
+    lists = train_and_evaluate(data, None, Split(), ranker=EASE()).to_dict()
+    values = train_and_evaluate(data, Bias(), Split()).to_dict()
     assert list(both) == list(lists) == list(values)
     assert json.loads(json.dumps([both, lists, values], allow_nan=False))
     missing = ("rmse", "mae", "cold_start_user_ratings", "cold_start_item_ratings")
@@ -165,7 +166,7 @@ def test_an_experiment_has_the_same_keys_whatever_was_trained(generated):
         {"ranking"},
         {"rating"},
     ]
-    assert (values["ranking_seconds"], lists["fit_seconds"]) == (0, 0)
+    assert (values["ranker_fit_seconds"], lists["fit_seconds"]) == (0, 0)
 
 
 @pytest.mark.parametrize("make", [leave_one_out, sampled_negatives])
@@ -176,14 +177,14 @@ def test_an_experiment_evaluates_lists_by_the_task_it_is_given(generated, make):
         result = train_and_evaluate(
             data, estimator, Split("leave-last-out"), ranker=ranking, task=task
         )
-        assert result.lists == evaluate_ranking(result.model, task)
-        assert result.lists.protocol == task.protocol == result.as_json()["ranking"]["protocol"]
-        assert result.model.metadata["metrics"]["ranking"] == result.as_json()["ranking"]
+        assert result.ranking == evaluate_ranking(result.model, task)
+        assert result.ranking.protocol == task.protocol == result.to_dict()["ranking"]["protocol"]
+        assert result.model.metadata["metrics"]["ranking"] == result.to_dict()["ranking"]
         assert all(map(np.array_equal, result.model.interactions, task.train.ratings.by_user))
 
 
 def test_an_experiment_without_any_estimator_is_refused(generated):
-    with pytest.raises(SettingError, match="nothing to train"):
+    with pytest.raises(SettingError, match="Nothing to train"):
         train_and_evaluate(generated[0], None, Split())
 
 

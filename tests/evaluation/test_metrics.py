@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matinee.evaluation import METRICS, evaluate_ranking, holdout, mae, rmse
-from matinee.experiments import LESS_OR_MORE
+from matinee.experiments import METRIC_DIRECTIONS
 from matinee.kernels.csr import row_of_entries
 
 
@@ -40,19 +40,19 @@ def evaluated(generated):
 
 
 def test_the_list_is_of_all_metrics_that_are_evaluated(evaluated):
-    of_models = {name for name, kind in METRICS.items() if kind.of in ("rating", "ranking")}
+    of_models = {name for name, kind in METRICS.items() if kind.task in ("rating", "ranking")}
     assert of_models == evaluated[0].keys()
-    assert {kind.name for kind in METRICS.values() if kind.of == "rating"} == {"rmse", "mae"}
+    assert {kind.name for kind in METRICS.values() if kind.task == "rating"} == {"rmse", "mae"}
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in METRICS.values() if kind.better], ids=lambda kind: kind.name
+    "kind", [kind for kind in METRICS.values() if kind.direction], ids=lambda kind: kind.name
 )
 def test_who_knows_everything_is_better_by_every_metric_that_compares(evaluated, kind):
     right, wrong = (found[kind.name] for found in evaluated)
-    assert (right < wrong) if kind.better == "less" else (right > wrong)
+    assert (right < wrong) if kind.direction == "less" else (right > wrong)
 
 
 def test_the_sentence_on_less_and_more_names_the_errors():
-    less = [kind.title for kind in METRICS.values() if kind.better == "less"]
-    assert LESS_OR_MORE.startswith(f"{' and '.join(less)}: the less")
+    lower = [kind.label for kind in METRICS.values() if kind.direction == "less"]
+    assert METRIC_DIRECTIONS.startswith(f"Lower is better: {', '.join(lower)};")

@@ -270,7 +270,7 @@ def test_users_may_have_ids_of_text():
     )
     for make in (leave_one_out, strong_generalization, sampled_negatives):
         task = make(matinee.read(table))
-        assert evaluate_ranking(Popularity().fit(task.train), task).users == len(task)
+        assert evaluate_ranking(Popularity().fit(task.train), task).n_users == len(task)
 
 
 def test_an_interval_holds_its_metric_and_json_says_all(many_items):
@@ -282,8 +282,8 @@ def test_an_interval_holds_its_metric_and_json_says_all(many_items):
             assert one.ci_low is one.ci_high is None
         else:
             assert one.ci_low < one.value < one.ci_high
-    plain = json.loads(json.dumps(found.as_json(), allow_nan=False))
-    assert set(plain) == {"protocol", "users", "note", "metrics"}
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert set(plain) == {"protocol", "n_users", "note", "metrics"}
     assert plain["metrics"]["ndcg@10"]["value"] == found["ndcg@10"]
     assert set(plain["metrics"]) == set(found.metrics)
 
@@ -291,12 +291,12 @@ def test_an_interval_holds_its_metric_and_json_says_all(many_items):
 def test_metrics_of_each_user_are_those_of_an_task_of_that_user_alone(many_items):
     task = holdout(*many_items.split("random")).sample(4)
     found = evaluate_ranking_per_user(Tied(task), task)
-    assert found.metrics() == evaluate_ranking(Tied(task), task)
+    assert found.mean() == evaluate_ranking(Tied(task), task)
     for place in range(4):
         alone = evaluate_ranking(Tied(task), task.take(np.array([place])))
         for name, values in found.values.items():
             assert values[place] == pytest.approx(alone[name])
-        assert set(found.values) | set(found.of_all) == set(alone.metrics)
+        assert set(found.values) | set(found.catalog) == set(alone.metrics)
 
 
 def test_what_has_no_value_is_null_in_json():
@@ -305,8 +305,8 @@ def test_what_has_no_value_is_null_in_json():
     task = leave_one_out(matinee.read(table))
     found = evaluate_ranking(Popularity().fit(task.train), task)
     assert found["hit_rate@10"] == 1
-    plain = json.loads(json.dumps(found.as_json(), allow_nan=False))
-    assert plain["metrics"]["diversity@10"] == {"value": None, "low": None, "high": None}
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert plain["metrics"]["diversity@10"] == {"value": None, "ci_low": None, "ci_high": None}
 
 
 def test_an_task_of_one_user_is_evaluated(many_items):

@@ -11,9 +11,9 @@ import pytest
 import matinee
 from matinee.data.synthetic import generate
 from matinee.errors import RunError, SettingError
-from matinee.evaluation import evaluate, evaluate_ranking, holdout
+from matinee.evaluation import evaluate_ranking, evaluate_ratings, holdout
 from matinee.experiments import PROTOCOLS, Split, evaluate_runs, train_and_evaluate
-from matinee.experiments import leaderboard as side_by_side
+from matinee.experiments import leaderboard
 from matinee.experiments.provenance import load_run_data
 from matinee.models import ALS, EASE, Bias, ImplicitALS, Popularity
 from matinee.models.registry import estimator_from_config
@@ -66,35 +66,33 @@ def test_every_protocol_evaluates_both_heads_and_the_most_watched(run, protocol)
     assert [(row.model, row.estimator, row.head) for row in rows] == [
         ("mine", "ALS", "rating"),
         ("mine", "EASE", "ranking"),
-        ("(most watched)", "Popularity", "ranking"),
+        ("(most popular)", "Popularity", "ranking"),
     ]
-    assert {row.lists.protocol for row in rows} == {protocol}
-    assert len({row.lists.users for row in rows}) == 1
-    assert [row.values is not None for row in rows] == [
+    assert {row.ranking.protocol for row in rows} == {protocol}
+    assert len({row.ranking.n_users for row in rows}) == 1
+    assert [row.rating is not None for row in rows] == [
         protocol != "strong-generalization",
         False,
         False,
     ]
-    plain = json.loads(json.dumps([row.as_json() for row in rows], allow_nan=False))
-    keys = {"model", "estimator", "head", "rating", "protocol", "users", "note", "metrics"}
+    plain = json.loads(json.dumps([row.to_dict() for row in rows], allow_nan=False))
+    keys = {"model", "estimator", "head", "rating", "protocol", "n_users", "note", "metrics"}
     assert all(set(row) == keys for row in plain)
 
 
 def test_held_out_evaluates_the_run_as_it_is(run, monkeypatch):
     model, result = run
-    monkeypatch.setattr(
-        side_by_side, "estimator_from_config", None
-    )  # whoever trained again would fail
+    monkeypatch.setattr(leaderboard, "estimator_from_config", None)  # retraining would fail
     values, ranking, popular = evaluate_runs({"mine": model})
     _, train, test = load_run_data(model)
     task = holdout(train, test)
-    assert values.lists == evaluate_ranking(model, task, head="rating")
-    assert ranking.lists == evaluate_ranking(model, task, head="ranking") == result.lists
-    assert popular.lists == evaluate_ranking(Popularity().fit(train), task)
-    assert values.values == result.test
+    assert values.ranking == evaluate_ranking(model, task, head="rating")
+    assert ranking.ranking == evaluate_ranking(model, task, head="ranking") == result.ranking
+    assert popular.ranking == evaluate_ranking(Popularity().fit(train), task)
+    assert values.rating == result.rating
 
 
-@pytest.mark.parametrize("protocol", ["leave-one-out", "strong-generalization", "time", "ncf"])
+@pytest.mark.parametrize("protocol", ["leave-one-out", "strong-generalization", "temporal", "sampled-negatives"])
 def test_other_protocols_train_the_same_estimators_on_what_they_allow(run, protocol, monkeypatch):
     evaluated = []
 
@@ -102,7 +100,7 @@ def test_other_protocols_train_the_same_estimators_on_what_they_allow(run, proto
         evaluated.append((model, task))
         return evaluate_ranking(model, task, **options)
 
-    monkeypatch.setattr(side_by_side, "evaluate_ranking", spy)
+    monkeypatch.setattr(leaderboard, "evaluate_ranking", spy)
     evaluate_runs({"mine": run[0]}, protocol)
     estimators = [
         estimator_from_config(head.estimator)
@@ -120,18 +118,18 @@ def test_metrics_of_a_estimator_trained_again_are_those_of_training_it_by_hand(r
     train, test = matinee.read(source).split("leave-last-out")
     task = holdout(train, test)
     values, ranking, _ = evaluate_runs({"mine": run[0]}, "leave-one-out")
-    assert values.lists.metrics == evaluate_ranking(RATING.fit(train), task).metrics
-    assert values.values == evaluate(RATING.fit(train), train, test)
-    assert ranking.lists.metrics == evaluate_ranking(RANKING.fit(train), task).metrics
+    assert values.ranking.metrics == evaluate_ranking(RATING.fit(train), task).metrics
+    assert values.rating == evaluate_ratings(RATING.fit(train), train, test)
+    assert ranking.ranking.metrics == evaluate_ranking(RANKING.fit(train), task).metrics
 
 
 def test_liked_and_seed_reach_the_task(run):
     every, min_rating = (
-        evaluate_runs({"mine": run[0]}, min_rating=min_rating)[0].lists for min_rating in (None, 5)
+        evaluate_runs({"mine": run[0]}, min_rating=min_rating)[0].ranking for min_rating in (None, 5)
     )
-    assert min_rating.users < every.users
+    assert min_rating.n_users < every.n_users
     drawn = [
-        evaluate_runs({"mine": run[0]}, "strong-generalization", seed=seed)[2].lists
+        evaluate_runs({"mine": run[0]}, "strong-generalization", seed=seed)[2].ranking
         for seed in (1, 1, 2)
     ]
     assert drawn[0] == drawn[1] != drawn[2]
@@ -147,10 +145,10 @@ def test_runs_on_the_same_parts_stand_side_by_side(run, folder, source):
         ("other", "Bias"),
         ("other", "ImplicitALS"),
         ("alone", "Bias"),
-        ("(most watched)", "Popularity"),
+        ("(most popular)", "Popularity"),
     ]
     assert rows[:2] == evaluate_runs({"mine": run[0]})[:2]
-    assert rows[2].lists == rows[4].lists
+    assert rows[2].ranking == rows[4].ranking
 
 
 @pytest.mark.parametrize("protocol", ["holdout", "strong-generalization"])
@@ -170,11 +168,11 @@ def test_runs_on_other_data_or_another_split_are_refused(run, folder, source, pr
 
 def test_what_cannot_be_asked_is_refused(run):
     model = run[0]
-    with pytest.raises(SettingError, match=r"held-out, leave-last-out, .* not 'magic'"):
+    with pytest.raises(SettingError, match=r"'holdout', 'leave-one-out', .* got 'magic'"):
         evaluate_runs({"mine": model}, "magic")
-    with pytest.raises(SettingError, match="leave `min_rating` out"):
-        evaluate_runs({"mine": model}, "ncf", min_rating=4)
-    with pytest.raises(SettingError, match="nobody can be judged"):
+    with pytest.raises(SettingError, match="leave min_rating out"):
+        evaluate_runs({"mine": model}, "sampled-negatives", min_rating=4)
+    with pytest.raises(SettingError, match="no test user"):
         evaluate_runs({"mine": model}, min_rating=9)
     with pytest.raises(RunError, match="knows no recipe 'Magic'"):
         estimator_from_config({"name": "Magic"})
@@ -203,14 +201,14 @@ def test_a_saved_head_knows_its_estimator(estimator, source, tmp_path):
 def early(folder, source):
     """A run that stopped early."""
     estimator = ALS(factors=3, iterations=6, patience=1)
-    return saved(folder / "early", source, estimator, holdout_validation=True)
+    return saved(folder / "early", source, estimator, validation=True)
 
 
 def test_a_run_that_stopped_early_is_evaluated_on_the_same_parts(early):
     model, result = early
     values, ranking, _ = evaluate_runs({"early": model})
-    assert values.values == result.test
-    assert ranking.lists == result.lists
+    assert values.rating == result.rating
+    assert ranking.ranking == result.ranking
     assert len(load_run_data(model)[1]) == result.train_ratings == 1215
 
 
@@ -227,7 +225,7 @@ def retrained(model, protocol, monkeypatch):
         evaluated.append(model)
         return evaluate_ranking(model, task, **options)
 
-    monkeypatch.setattr(side_by_side, "evaluate_ranking", spy)
+    monkeypatch.setattr(leaderboard, "evaluate_ranking", spy)
     evaluate_runs({"mine": model}, protocol)
     *mine, _ = evaluated  # the last are the most watched movies
     return [
@@ -255,19 +253,19 @@ def neural(folder, source):
     mf, bpr = neural_estimators(
         factors=3, epochs=8, patience=2, learning_rate=0.3, schedule="constant", device="cpu"
     )
-    return saved(folder / "neural", source, mf, bpr, holdout_validation=True, threads=1)
+    return saved(folder / "neural", source, mf, bpr, validation=True, threads=1)
 
 
 @needs_torch
 def test_neural_heads_are_evaluated_as_they_are_on_their_own_split(neural):
     model, result = neural
     values, lists, _ = evaluate_runs({"neural": model})
-    assert values.values.rmse == pytest.approx(result.test.rmse, abs=1e-6)
-    assert lists.lists == result.lists
+    assert values.rating.rmse == pytest.approx(result.rating.rmse, abs=1e-6)
+    assert lists.ranking == result.ranking
     assert (values.estimator, lists.estimator) == ("MatrixFactorization", "BPR")
 
 
-@pytest.mark.parametrize("protocol", ["leave-one-out", "strong-generalization", "time", "ncf"])
+@pytest.mark.parametrize("protocol", ["leave-one-out", "strong-generalization", "temporal", "sampled-negatives"])
 @needs_torch
 def test_neural_heads_that_stopped_early_are_trained_again_for_as_long_as_was_best(
     neural, protocol, monkeypatch

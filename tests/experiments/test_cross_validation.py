@@ -10,7 +10,7 @@ import pytest
 import matinee
 from matinee.data import splits
 from matinee.errors import SettingError
-from matinee.evaluation import evaluate, evaluate_ranking, holdout
+from matinee.evaluation import evaluate_ranking, evaluate_ratings, holdout
 from matinee.experiments import cross_validate
 from matinee.models import ALS, EASE, Bias, Popularity
 
@@ -27,7 +27,7 @@ def test_metrics_are_those_of_every_fold_by_hand(generated):
     assert list(found.metrics) == ["rmse", "mae", *LISTS, *TIMES]
     for fold, (train, test) in enumerate(data.folds(3, seed=4)):
         model = rating.fit(train).with_ranking(ranking.fit(train))
-        values, lists = evaluate(model, train, test), evaluate_ranking(model, holdout(train, test))
+        values, lists = evaluate_ratings(model, train, test), evaluate_ranking(model, holdout(train, test))
         assert found.metrics["rmse"][fold] == values.rmse
         assert found.metrics["mae"][fold] == values.mae
         for name in LISTS:
@@ -92,7 +92,7 @@ def test_official_folds_are_those_that_cover_every_rating_once(generated):
     found = cross_validate(edition, Bias(), folds="official")
     assert found.folds == ("u1", "u2", "u3")
     by_hand = [
-        evaluate(Bias().fit(train), train, test).rmse
+        evaluate_ratings(Bias().fit(train), train, test).rmse
         for train, test in (edition.split(name) for name in found.folds)
     ]
     assert list(found.metrics["rmse"]) == by_hand
@@ -107,7 +107,7 @@ def test_users_that_cannot_be_evaluated_leave_a_gap():
     table = pl.DataFrame({"user": range(8), "item": [1, 2] * 4, "rating": [1.0, 2.0] * 4})
     found = cross_validate(matinee.read(table), None, Popularity(), folds=2)
     assert np.isnan(found.metrics["ndcg@10"]).all()
-    shown = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    shown = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert shown["metrics"]["ndcg@10"] == {"folds": [None, None], "mean": None, "std": None}
 
 
@@ -120,5 +120,5 @@ def test_folds_that_cannot_be_are_refused_before_anything_is_trained(generated, 
 
 
 def test_neither_estimator_is_refused(generated):
-    with pytest.raises(SettingError, match="nothing to train"):
+    with pytest.raises(SettingError, match="Nothing to train"):
         cross_validate(generated[0], None)

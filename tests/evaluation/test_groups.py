@@ -13,8 +13,8 @@ from matinee.data.synthetic import write_generated
 from matinee.evaluation import (
     MetricValue,
     RankingMetrics,
-    evaluate,
     evaluate_groups,
+    evaluate_ratings,
     holdout,
     leave_one_out,
 )
@@ -97,38 +97,38 @@ def assert_served_as_counted(model, train, test):
     for of in SIDES:
         counts = train.ratings.user_counts if of == "users" else train.ratings.item_counts
         tested = test.ratings.user if of == "users" else test.ratings.item
-        mine = [one for one in found if one.of == of]
+        mine = [one for one in found if one.side == of]
         for one, part in zip(mine, slow_parts(counts), strict=True):
-            assert one.members == len(part)
-            assert (one.least, one.most) == (counts[part].min(), counts[part].max())
+            assert one.size == len(part)
+            assert (one.min_ratings, one.max_ratings) == (counts[part].min(), counts[part].max())
             rows = [row for row, code in enumerate(tested.tolist()) if code in set(part)]
             assert one.test_ratings == len(rows)
             assert (one.rmse and one.rmse.value) == pytest.approx(slow_rmse(model, test, rows))
             values = slow_metrics(model, train, test, part, of)
-            assert (one.found is not None) == bool(values)
+            assert (one.ranking is not None) == bool(values)
             if values:
-                assert one.found.value == pytest.approx(sum(values) / len(values))
+                assert one.ranking.value == pytest.approx(sum(values) / len(values))
                 interval = bootstrap_interval(np.array(values))
-                assert (one.found.ci_low, one.found.ci_high) == pytest.approx(interval)
+                assert (one.ranking.ci_low, one.ranking.ci_high) == pytest.approx(interval)
     return found
 
 
 def test_parts_are_served_as_counted_by_hand(both, parts):
     found = assert_served_as_counted(both, *parts)
-    assert [one.of for one in found].count("users") == 4
+    assert [one.side for one in found].count("users") == 4
     assert all(one.rmse.ci_low < one.rmse.value < one.rmse.ci_high for one in found if one.rmse)
 
 
 def test_those_whom_training_does_not_know_are_a_part_of_their_own(gaps):
     train, test, model = gaps
     found = assert_served_as_counted(model, train, test)
-    users, items = (next(one for one in found if one.of == of) for of in SIDES)
-    assert (users.least, users.most, users.members) == (0, 0, 15)
-    assert (items.least, items.most) == (0, 0)
-    assert items.members >= 10
+    users, items = (next(one for one in found if one.side == of) for of in SIDES)
+    assert (users.min_ratings, users.max_ratings, users.size) == (0, 0, 15)
+    assert (items.min_ratings, items.max_ratings) == (0, 0)
+    assert items.size >= 10
     assert users.rmse
-    assert users.found is None  # whom nothing is known of has no list
-    assert items.found is not None
+    assert users.ranking is None  # whom nothing is known of has no list
+    assert items.ranking is not None
 
 
 def test_everybody_and_every_test_rating_is_in_one_part(gaps):
@@ -136,10 +136,10 @@ def test_everybody_and_every_test_rating_is_in_one_part(gaps):
     found = evaluate_groups(model, train, test)
     everybody = {"users": len(train.ratings.user_ids), "items": len(train.catalog)}
     for of, n in everybody.items():
-        mine = [one for one in found if one.of == of]
-        assert sum(one.members for one in mine) == n
+        mine = [one for one in found if one.side == of]
+        assert sum(one.size for one in mine) == n
         assert sum(one.test_ratings for one in mine) == len(test)
-        assert all(one.most < other.least for one, other in pairwise(mine))
+        assert all(one.max_ratings < other.min_ratings for one, other in pairwise(mine))
 
 
 # --- counts that cannot be divided, models that cannot be judged
@@ -162,7 +162,7 @@ def tiny(counts, heldout=1):
 def users_of(counts, estimator=None):
     train, test = tiny(counts)
     found = evaluate_groups((estimator or Bias(iterations=2)).fit(train), train, test)
-    return [(one.least, one.most, one.members) for one in found if one.of == "users"]
+    return [(one.min_ratings, one.max_ratings, one.size) for one in found if one.side == "users"]
 
 
 def test_users_who_are_all_the_same_are_one_part():
@@ -200,7 +200,7 @@ def test_a_model_without_a_rating_head_has_lists_only(parts):
     model = ImplicitALS(factors=3, iterations=2).fit(parts[0])
     found = evaluate_groups(model, *parts)
     assert {one.rmse for one in found} == {None}
-    assert all(one.found for one in found if one.of == "users")
+    assert all(one.ranking for one in found if one.side == "users")
 
 
 def test_where_nobody_can_be_evaluated_values_are(generated):
@@ -208,9 +208,9 @@ def test_where_nobody_can_be_evaluated_values_are(generated):
     known = ratings.user < 150
     train, test = (replace(generated[0], ratings=ratings.take(one)) for one in (known, ~known))
     found = evaluate_groups(Bias(iterations=2).fit(train), train, test)
-    assert {one.found for one in found} == {None}
-    unknown, *others = (one for one in found if one.of == "users")
-    assert (unknown.members, unknown.test_ratings) == (150, len(test))
+    assert {one.ranking for one in found} == {None}
+    unknown, *others = (one for one in found if one.side == "users")
+    assert (unknown.size, unknown.test_ratings) == (150, len(test))
     assert unknown.rmse
     assert {(one.test_ratings, one.rmse) for one in others} == {(0, None)}
 
@@ -218,28 +218,28 @@ def test_where_nobody_can_be_evaluated_values_are(generated):
 def test_an_task_says_whose_lists_are_evaluated(both, parts):
     everybody, some = evaluate_groups(both, *parts), holdout(*parts).sample(40, seed=1)
     sampled_negatives = evaluate_groups(both, *parts, task=some)
-    assert [replace(one, found=None) for one in sampled_negatives] == [
-        replace(one, found=None) for one in everybody
+    assert [replace(one, ranking=None) for one in sampled_negatives] == [
+        replace(one, ranking=None) for one in everybody
     ]
-    evaluated = [one for one in sampled_negatives if one.of == "users" and one.found]
+    evaluated = [one for one in sampled_negatives if one.side == "users" and one.ranking]
     by_hand = []
     for part in slow_parts(parts[0].ratings.user_counts):
         mine = sorted(set(part) & set(some.users.tolist()))
         by_hand.append(slow_metrics(both, *parts, mine, "users"))
     for one, values in zip(evaluated, filter(None, by_hand), strict=True):
-        assert one.found.value == pytest.approx(sum(values) / len(values))
+        assert one.ranking.value == pytest.approx(sum(values) / len(values))
 
 
 def test_a_part_of_one_evaluated_user_has_no_interval_of_the_rmse():
     train, test = tiny([2, 3, 4, 9], heldout=3)
     found = evaluate_groups(Bias(iterations=2).fit(train), train, test)
-    alone = [one for one in found if one.of == "users" and one.members == 1]
-    assert [one.least for one in alone] == [2, 3, 4, 9]
+    alone = [one for one in found if one.side == "users" and one.size == 1]
+    assert [one.min_ratings for one in alone] == [2, 3, 4, 9]
     assert all((one.rmse.ci_low, one.rmse.ci_high) == (None, None) for one in alone)
     only, test = tiny([6], heldout=3)
-    (one,) = (o for o in evaluate_groups(Bias().fit(only), only, test) if o.of == "users")
+    (one,) = (o for o in evaluate_groups(Bias().fit(only), only, test) if o.side == "users")
     assert (one.test_ratings, one.rmse.ci_low, one.rmse.ci_high) == (3, None, None)
-    assert one.found.ci_low == one.found.value == one.found.ci_high
+    assert one.ranking.ci_low == one.ranking.value == one.ranking.ci_high
 
 
 # --- intervals of the RMSE
@@ -289,10 +289,10 @@ def test_held_out_errors_come_with_their_interval(both, parts):
         for one in [ratings]
         for user, item in zip(ratings.user.tolist(), ratings.item.tolist(), strict=True)
     ]
-    found = evaluate(both, *parts)
+    found = evaluate_ratings(both, *parts)
     by_hand = rmse_interval(np.array(predicted), ratings.values, ratings.user)
-    assert found.rmse_interval == pytest.approx(by_hand)
-    assert found.rmse_interval[0] < found.rmse < found.rmse_interval[1]
+    assert found.rmse_ci == pytest.approx(by_hand)
+    assert found.rmse_ci[0] < found.rmse < found.rmse_ci[1]
 
 
 # --- rows side by side
@@ -323,19 +323,19 @@ def test_heads_are_trained_again_where_asked(run):
     rows = evaluate_heads(leave_one_out(dataset), {"mine": model}, retrain=True)
     assert rows == evaluate_runs({"mine": model}, "leave-one-out")
     as_it_is = evaluate_heads(leave_one_out(dataset), {"mine": model})
-    assert as_it_is[1].lists != rows[1].lists
+    assert as_it_is[1].ranking != rows[1].ranking
     assert as_it_is[2] == rows[2]
 
 
 def test_rows_say_what_made_the_lists(run):
     model, (_, train, test) = run
     rows = evaluate_heads(holdout(train, test), {"": model, "other": Popularity().fit(train)})
-    assert [row.who for row in rows] == [
-        "Bias, sorted by stars",
+    assert [row.label for row in rows] == [
+        "Bias, by predicted rating",
         "EASE",
         "Popularity",
-        "most watched, the same for all",
+        "baseline: most popular items",
     ]
     metrics = RankingMetrics("holdout", 1, {"ndcg@10": MetricValue(0.5)})
-    assert LeaderboardRow("runs/x", "ALS", "rating", metrics).who == "ALS, sorted by stars"
-    assert LeaderboardRow("runs/x", "ALS", "ranking", metrics).who == "ALS"
+    assert LeaderboardRow("runs/x", "ALS", "rating", metrics).label == "ALS, by predicted rating"
+    assert LeaderboardRow("runs/x", "ALS", "ranking", metrics).label == "ALS"

@@ -8,7 +8,7 @@ import pytest
 from matinee.evaluation import MetricValue
 from matinee.evaluation import uncertainty as paired
 from matinee.evaluation.metrics import mae, mae_interval, rmse
-from matinee.evaluation.uncertainty import error_differences, list_differences
+from matinee.evaluation.uncertainty import error_differences, ranking_difference
 
 
 def pair(users, rng, worse=0.0):
@@ -86,13 +86,13 @@ def test_the_same_model_twice_differs_by_nothing_at_all(users):
         "mae": nothing,
     }
     assert error_differences(actual, actual, actual, user)["rmse"] == nothing  # 0 / 0
-    assert list_differences(first, first.copy()) == nothing
+    assert ranking_difference(first, first.copy()) == nothing
 
 
 def test_many_users_are_drawn_in_groups_whose_sums_vary_as_much(monkeypatch):
     users = pair(2000, np.random.default_rng(5), worse=0.1)
     each = error_differences(*users)
-    monkeypatch.setattr(paired, "MANY", 300)
+    monkeypatch.setattr(paired, "MANY_USERS", 300)
     groups = error_differences(*users)
     for name, one in each.items():
         assert groups[name].value == pytest.approx(one.value)
@@ -107,7 +107,7 @@ def test_one_user_has_no_interval():
     actual = np.array([3.0, 4.0])
     found = error_differences(actual + 1, actual + 3, actual, np.array([7, 7]))
     assert found == {"rmse": MetricValue(2.0), "mae": MetricValue(2.0)}
-    assert list_differences(np.array([0.25]), np.array([0.75])) == MetricValue(0.5)
+    assert ranking_difference(np.array([0.25]), np.array([0.75])) == MetricValue(0.5)
 
 
 def test_ratings_and_predictions_are_as_many():

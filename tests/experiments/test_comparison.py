@@ -12,8 +12,8 @@ from matinee.errors import RunError, SettingError
 from matinee.evaluation import MetricValue
 from matinee.evaluation.metrics import PRIMARY_METRIC
 from matinee.experiments import Difference, Split, compare, short_names, train_and_evaluate
-from matinee.experiments import provenance as recorded
-from matinee.experiments.comparison_result import differing_settings
+from matinee.experiments import provenance
+from matinee.experiments.comparison_result import diff_hyperparameters
 from matinee.models import ALS, EASE, Bias, ImplicitALS
 
 SPLIT = Split(seed=3)
@@ -41,7 +41,7 @@ def runs(folder):
         "wide": saved(folder, "wide", ALS(factors=5, iterations=2, regularization=2.5),
                       EASE(regularization=4)),
         "patient": saved(folder, "patient", ALS(factors=3, iterations=4, patience=1), EASE(),
-                         holdout_validation=True),
+                         validation=True),
     }  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def test_metrics_are_those_that_training_recorded(runs):
         recorded, metrics = model.metadata["metrics"], found.runs[name].metrics
         assert metrics["rmse"].value == pytest.approx(recorded["rmse"])
         assert [metrics["rmse"].ci_low, metrics["rmse"].ci_high] == pytest.approx(
-            recorded["rmse_interval"]
+            recorded["rmse_ci"]
         )
         assert metrics["mae"].value == pytest.approx(recorded["mae"])
         assert ("ndcg@10" in metrics) == (name != "bias")
@@ -62,7 +62,7 @@ def test_metrics_are_those_that_training_recorded(runs):
         assert recorded["metrics"]["ndcg@10"]["value"] == pytest.approx(
             found.runs[name].metrics["ndcg@10"].value
         )
-        assert recorded["users"] == found.users
+        assert recorded["n_users"] == found.n_users
     assert (found.test_ratings, found.runs["patient"].train_ratings) == (150, 1215)
 
 
@@ -72,20 +72,20 @@ def test_every_run_is_compared_with_the_first_where_both_do_the_same(runs):
     errors = [(metric, run) for metric in ("rmse", "mae") for run in ("bias", "wide", "patient")]
     assert pairs[:6] == errors
     assert {run for metric, run in pairs[6:]} == {"wide", "patient"}
-    assert {one.than for one in found.differences} == {"als"}
+    assert {one.baseline for one in found.differences} == {"als"}
     for one in found.differences:
-        metrics = [found.runs[name].metrics[one.metric].value for name in (one.run, one.than)]
-        assert one.head.value == pytest.approx(metrics[0] - metrics[1])
-        assert one.head.ci_low <= one.head.value <= one.head.ci_high
+        metrics = [found.runs[name].metrics[one.metric].value for name in (one.run, one.baseline)]
+        assert one.value.value == pytest.approx(metrics[0] - metrics[1])
+        assert one.value.ci_low <= one.value.value <= one.value.ci_high
     assert found.difference("ndcg@10", "bias") is None
 
 
 def test_the_same_run_again_differs_by_nothing(runs):
     found = compare({"one": runs["als"], "two": runs["als"]})
-    assert {one.head for one in found.differences} == {MetricValue(0.0, 0.0, 0.0)}
+    assert {one.value for one in found.differences} == {MetricValue(0.0, 0.0, 0.0)}
     assert {one.better for one in found.differences} == {None}
-    assert "one and two have the same RMSE, user by user." in map(str, found.differences)
-    assert found.settings.differ == ()
+    assert str(found.differences[0]).startswith("No significant difference: RMSE of two minus one")
+    assert found.hyperparameters.differing == ()
 
 
 def test_lists_of_a_run_that_stopped_early_leave_out_what_others_learned_from(runs):
@@ -95,14 +95,16 @@ def test_lists_of_a_run_that_stopped_early_leave_out_what_others_learned_from(ru
     assert alone.runs["b"].metrics["ndcg@10"] == again.runs["b"].metrics["ndcg@10"]
     evaluated = model.metadata["metrics"]["ranking"]["metrics"]["ndcg@10"]["value"]
     assert again.runs["b"].metrics["ndcg@10"].value > evaluated
-    assert again.notes[0].startswith("b kept a part of the training ratings aside")
+    assert again.notes[0] == (
+        "b used 10% of the training set for early stopping and was fitted on 1,215 ratings."
+    )
     assert compare({"a": runs["als"], "b": runs["wide"]}).notes == []
 
 
 def test_data_are_read_once_however_many_runs(runs, monkeypatch):
-    read, asked = recorded.read, []
+    read, asked = provenance.read, []
     monkeypatch.setattr(
-        recorded, "read", lambda source, **how: asked.append(source) or read(source, **how)
+        provenance, "read", lambda source, **how: asked.append(source) or read(source, **how)
     )
     compare(runs)
     assert len(asked) == 1
@@ -112,7 +114,7 @@ def test_runs_that_do_nothing_alike_have_no_difference(folder, runs):
     lists = saved(folder, "ranking", None, ImplicitALS(factors=3, iterations=2))
     found = compare({"bias": runs["bias"], "ranking": lists})
     assert found.differences == ()
-    assert "no figure that both have" in found.notes[-1]
+    assert found.notes[-1] == "No common metric."
     assert [set(run.estimators) for run in found.runs.values()] == [{"rating"}, {"ranking"}]
 
 
@@ -121,7 +123,7 @@ def test_what_cannot_be_compared_is_refused_by_name(folder, runs):
     seed = saved(folder, "seed", Bias(), split=Split(seed=4))
     for name, other, why in (
         ("elsewhere", elsewhere, "elsewhere was trained on other ratings than als"),
-        ("seed", seed, r"seed was tested .* random, a fraction of 0.1, seed 4, not random.* 3\)"),
+        ("seed", seed, r"seed was tested .* random, test fraction 0.1, seed 4, not random.* 3\)"),
     ):
         with pytest.raises(SettingError, match=why) as problem:
             compare({"als": runs["als"], name: other})
@@ -139,8 +141,8 @@ def test_test_rows_are_what_counts_not_the_seed(folder, runs):
         for seed in (1, 2)
     }
     found = compare(two)
-    assert found.differences[0].head == MetricValue(0.0, 0.0, 0.0)
-    assert [(one.part, one.name) for one in found.settings.differ] == [("split", "seed")]
+    assert found.differences[0].value == MetricValue(0.0, 0.0, 0.0)
+    assert [(one.section, one.name) for one in found.hyperparameters.differing] == [("split", "seed")]
 
 
 def test_users_whom_a_run_does_not_know_are_not_evaluated(runs):
@@ -154,21 +156,21 @@ def test_users_whom_a_run_does_not_know_are_not_evaluated(runs):
         interactions.values[keep],
     )
     found = compare({"a": runs["als"], "b": replace(model, interactions=fewer)})
-    assert 0 < found.users <= 50 < compare({"a": runs["als"], "b": model}).users
+    assert 0 < found.n_users <= 50 < compare({"a": runs["als"], "b": model}).n_users
 
 
 # --- settings
 
 
 def test_settings_that_differ_are_named_and_the_others_counted(runs):
-    found = differing_settings(runs)
-    shown = {(one.part, one.name): dict(one.values) for one in found.differ}
+    found = diff_hyperparameters(runs)
+    shown = {(one.section, one.name): dict(one.values) for one in found.differing}
     assert shown["rating", "estimator"] == {
         "als": "ALS", "bias": "Bias", "wide": "ALS", "patient": "ALS",
     }  # fmt: skip
     assert shown["rating", "factors"] == {"als": 3, "wide": 5, "patient": 3}
     assert shown["ranking", "estimator"]["bias"] == "none"
-    assert shown["split", "holdout_validation"]["patient"] is True
+    assert shown["split", "validation_fraction"]["patient"] == 0.1
     assert not any(part == "data" for part, _ in shown)
     regularization = shown["rating", "regularization"]
     assert regularization["wide"] == 2.5
@@ -176,15 +178,15 @@ def test_settings_that_differ_are_named_and_the_others_counted(runs):
         regularization["als"] == runs["als"].rating_head.regularization
     )  # what the data made of it
     # split: method, fraction, seed; data: columns, scale, duplicates; EASE: liked
-    assert found.same == 7
-    assert found.of_some == 5  # of ALS: exponent, features, solver, cg_steps, seed
-    assert found.rest == "7 settings are the same; 5 more belong to some of these recipes only."
+    assert found.n_same == 7
+    assert found.n_partial == 5  # of ALS: exponent, features, solver, cg_steps, seed
+    assert found.summary == "7 others are the same; 5 belong to some of the estimators only."
 
 
 def test_settings_are_shown_as_people_say_them(runs):
     values = {"a": None, "b": True, "c": 0.1234567, "d": (64, 32), "e": {"x": 0.5}, "f": "cg"}
-    one = replace(differing_settings(runs).differ[0], values=values)
-    shown = [one.shown(run) for run in "abcdefg"]
+    one = replace(diff_hyperparameters(runs).differing[0], values=values)
+    shown = [one.text(run) for run in "abcdefg"]
     assert shown == ["not set", "yes", "0.1235", "64, 32", "x 0.5", "cg", ""]
 
 
@@ -192,74 +194,83 @@ def test_settings_are_shown_as_people_say_them(runs):
 
 
 @pytest.mark.parametrize(
-    ("figure", "head", "better", "sentence"),
+    ("metric", "value", "better", "sentence"),
     [
         ("rmse", MetricValue(-0.004, -0.005, -0.003), "B",
-         "B is better than A by 0.0040 ± 0.0010 RMSE (95 %, over 1,234 users)."),
+         "B is better than A: RMSE of B minus A -0.0040 "
+         "(95 % CI -0.0050 to -0.0030, 1,234 users)."),
         ("rmse", MetricValue(0.004, 0.003, 0.005), "A",
-         "A is better than B by 0.0040 ± 0.0010 RMSE (95 %, over 1,234 users)."),
+         "A is better than B: RMSE of B minus A +0.0040 "
+         "(95 % CI +0.0030 to +0.0050, 1,234 users)."),
         ("ndcg@10", MetricValue(0.004, 0.003, 0.005), "B",
-         "B is better than A by 0.0040 ± 0.0010 NDCG@10 (95 %, over 1,234 users)."),
-        ("mae", MetricValue(0.001, -0.001, 0.003), None,
-         "A and B cannot be told apart by MAE: B minus A is between -0.0010 and +0.0030 "
-         "(95 %, over 1,234 users)."),
-        ("mae", MetricValue(0.0, 0.0, 0.0), None, "A and B have the same MAE, user by user."),
-        ("mae", MetricValue(-0.5), None, "A and B differ by 0.5000 MAE, on one user only."),
-        ("rmse", MetricValue(4e-6, -1.24e-5, 0.0000317), None,
-         "A and B cannot be told apart by RMSE: B minus A is between -0.000012 and +0.000032 "
-         "(95 %, over 1,234 users)."),
-        ("mae", MetricValue(2e-6, 1e-6, 3e-6), "A",
-         "A is better than B by 0.0000020 ± 0.0000010 MAE (95 %, over 1,234 users)."),
-        ("mae", MetricValue(-3e-7), None, "A and B differ by 0.00000030 MAE, on one user only."),
-        # intervals that lie unevenly around the difference
-        ("rmse", MetricValue(-0.3366, -0.7034, -0.0012), "B",
-         "B is better than A by 0.3366 RMSE, between 0.0012 and 0.7034 "
-         "(95 %, over 1,234 users)."),
+         "B is better than A: NDCG@10 of B minus A +0.0040 "
+         "(95 % CI +0.0030 to +0.0050, 1,234 users)."),
         ("ndcg@10", MetricValue(-0.2, -0.7, -0.1), "A",
-         "A is better than B by 0.2000 NDCG@10, between 0.1000 and 0.7000 "
-         "(95 %, over 1,234 users)."),
+         "A is better than B: NDCG@10 of B minus A -0.2000 "
+         "(95 % CI -0.7000 to -0.1000, 1,234 users)."),
+        ("mae", MetricValue(0.001, -0.001, 0.003), None,
+         "No significant difference: MAE of B minus A +0.0010 "
+         "(95 % CI -0.0010 to +0.0030, 1,234 users)."),
+        ("mae", MetricValue(0.0, 0.0, 0.0), None,
+         "No significant difference: MAE of B minus A +0.0000 "
+         "(95 % CI +0.0000 to +0.0000, 1,234 users)."),
+        ("mae", MetricValue(-0.5), None,
+         "Unknown which is better: MAE of B minus A -0.5000 (a single user)."),
+        # differences too small for four decimals have two digits
+        ("rmse", MetricValue(4e-6, -1.24e-5, 0.0000317), None,
+         "No significant difference: RMSE of B minus A +0.0000040 "
+         "(95 % CI -0.000012 to +0.000032, 1,234 users)."),
+        ("mae", MetricValue(2e-6, 1e-6, 3e-6), "A",
+         "A is better than B: MAE of B minus A +0.0000020 "
+         "(95 % CI +0.0000010 to +0.0000030, 1,234 users)."),
     ],
 )  # fmt: skip
-def test_a_difference_is_a_sentence(metric, head, better, sentence):
-    one = Difference(metric, "B", "A", head, 1234)
-    assert one.better == better
-    assert str(one) == sentence
+def test_a_difference_is_a_sentence(metric, value, better, sentence):
+    difference = Difference(metric, "B", "A", value, 1234)
+    assert difference.better == better
+    assert str(difference) == sentence
 
 
 @pytest.mark.parametrize(
-    ("head", "amount"),
+    ("value", "text"),
     [
-        (MetricValue(-0.004, -0.005, -0.003), "-0.0040 ± 0.0010"),
-        (MetricValue(0.001, -0.001, 0.003), "+0.0010 ± 0.0020"),
-        (MetricValue(0.0, 0.0, 0.0), "+0.0000 ± 0.0000"),
+        (MetricValue(-0.004, -0.005, -0.003), "-0.0040 (-0.0050 to -0.0030)"),
+        (MetricValue(0.0, 0.0, 0.0), "+0.0000 (+0.0000 to +0.0000)"),
         (MetricValue(0.5), "+0.5000"),
-        (MetricValue(-0.00000456, -0.00000756, -0.00000156), "-0.0000046 ± 0.0000030"),
-        (MetricValue(0.3366, 0.0012, 0.7034), "+0.3366 (+0.0012 to +0.7034)"),  # ± 0.3511 holds 0
-        (MetricValue(0.5, -0.01, 0.6), "+0.5000 (-0.0100 to +0.6000)"),  # ± 0.3050 does not
+        (MetricValue(-4.56e-6, -7.56e-6, -1.56e-6), "-0.0000046 (-0.0000076 to -0.0000016)"),
+        (MetricValue(0.3366, 0.0012, 0.7034), "+0.3366 (+0.0012 to +0.7034)"),
     ],
 )
-def test_an_amount_says_of_0_what_its_interval_says(head, amount):
-    assert Difference("rmse", "B", "A", head, 1234).amount == amount
+def test_a_difference_is_shown_with_its_interval(value, text):
+    assert Difference("rmse", "B", "A", value, 1234).text == text
 
 
 def test_runs_get_letters_and_json_says_all(runs):
     found = compare(runs)
     letters = short_names(list(runs))
     assert list(letters.values()) == ["A", "B", "C", "D"]
-    called = found.called(letters)
-    assert list(called.runs) == ["A", "B", "C", "D"]
-    assert {one.run for one in called.differences} == {"B", "C", "D"}
-    assert all(set(one.values) <= set("ABCD") for one in called.settings.differ)
-    plain = json.loads(json.dumps(found.as_json(), allow_nan=False))
-    assert set(plain) == {"data", "test_ratings", "list_viewers", "runs", "settings",
+    renamed = found.renamed(letters)
+    assert list(renamed.runs) == ["A", "B", "C", "D"]
+    assert {one.run for one in renamed.differences} == {"B", "C", "D"}
+    assert all(set(one.values) <= set("ABCD") for one in renamed.hyperparameters.differing)
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert set(plain) == {"data", "test_ratings", "n_users", "runs", "hyperparameters",
                           "differences", "notes"}  # fmt: skip
     assert [one["run"] for one in plain["runs"]] == list(runs)
-    assert set(plain["differences"][0]) == {"figure", "run", "than", "value", "low", "high",
-                                            "users", "better"}  # fmt: skip
-    rows = called.metric_rows()
-    assert {row["figure"] for row in rows} == {"RMSE", "MAE", "NDCG@10", "HR@10", "Recall@20",
+    assert set(plain["differences"][0]) == {"metric", "run", "baseline", "value", "ci_low",
+                                            "ci_high", "n_users", "better"}  # fmt: skip
+    rows = renamed.metric_rows()
+    assert {row["metric"] for row in rows} == {"RMSE", "MAE", "NDCG@10", "HR@10", "Recall@20 (capped)",
                                                "NDCG@100"}  # fmt: skip
     assert [row["difference"] for row in rows if row["run"] == "A"] == [""] * 6
     assert set(PRIMARY_METRIC.values()) < {one.metric for one in found.differences}
-    with pytest.raises(SettingError, match="at most 26"):
+    with pytest.raises(SettingError, match="At most 26"):
         short_names([str(number) for number in range(27)])
+
+
+def test_a_notebook_shows_metrics_and_hyperparameters(runs):
+    html = compare({"<als>": runs["als"], "wide": runs["wide"]})._repr_html_()
+    for text in ("NDCG@10", "95% CI", "difference to &lt;als&gt;", "factors", "wide"):
+        assert text in html
+    assert "<als>" not in html
+    assert "Hyperparameters that differ" not in compare({"a": runs["als"], "b": runs["als"]})._repr_html_()

@@ -192,5 +192,5 @@ def test_genre_diversity_does_not_depend_on_the_blocks(monkeypatch):
     lists = random.integers(-1, 50, (30, 6), dtype=np.int32)
     genres = random.integers(0, 2, (50, 5)).astype(np.float32)
     whole = genre_diversity(lists, genres)
-    monkeypatch.setattr("matinee.evaluation.ranking_metrics.PAIRS", 7 * 6 * 6)
+    monkeypatch.setattr("matinee.evaluation.ranking_metrics.PAIRS_AT_ONCE", 7 * 6 * 6)
     assert genre_diversity(lists, genres) == pytest.approx(whole, nan_ok=True)

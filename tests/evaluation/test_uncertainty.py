@@ -4,26 +4,26 @@ import numpy as np
 import pytest
 
 from matinee.evaluation import uncertainty as bootstrap
-from matinee.evaluation.uncertainty import bootstrap_interval, drawn_means, middle
+from matinee.evaluation.uncertainty import bootstrap_interval, bootstrap_means, percentile_interval
 
 
 def test_drawn_means_are_those_of_a_loop_over_the_same_users(monkeypatch):
     values = np.random.default_rng(0).random((3, 7))
-    monkeypatch.setattr(bootstrap, "DRAWN", 1)  # one draw at a time
-    found = drawn_means(values, draws=20, seed=5)
+    monkeypatch.setattr(bootstrap, "DRAWN_AT_ONCE", 1)  # one draw at a time
+    found = bootstrap_means(values, draws=20, seed=5)
     random = np.random.default_rng(5)
     for draw in range(20):
         users = random.integers(7, size=(1, 7))[0].tolist()
         for row in range(3):
             mean = sum(values[row, user] for user in users) / 7
             assert found[row, draw] == pytest.approx(mean)
-    assert drawn_means(values[1], draws=20, seed=5) == pytest.approx(found[1])
+    assert bootstrap_means(values[1], draws=20, seed=5) == pytest.approx(found[1])
 
 
 def test_the_middle_leaves_as_much_on_either_side():
     drawn = np.random.default_rng(0).permutation(1001).astype(float)
-    assert middle(drawn) == pytest.approx((25, 975))
-    assert middle(drawn, level=0.5) == pytest.approx((250, 750))
+    assert percentile_interval(drawn) == pytest.approx((25, 975))
+    assert percentile_interval(drawn, level=0.5) == pytest.approx((250, 750))
 
 
 def test_the_bootstrap_interval_holds_the_mean_and_shrinks_with_the_root_of_users():

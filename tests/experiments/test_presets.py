@@ -17,21 +17,21 @@ from matinee.models.registry import NEURAL, estimator_from_config
 needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is an extra")
 
 
-def recorded(step):
-    return [one for one in (step.rating, step.ranking) if one]
+def configs(stage):
+    return [config for config in (stage.rating, stage.ranking) if config]
 
 
 def shortened_chain(preset, **settings):
     """The same set-up, every step with other settings."""
-    steps = tuple(
+    stages = tuple(
         replace(
             step,
-            rating_head=step.rating and {**step.rating, **settings},
-            ranking_head=step.ranking and {**step.ranking, **settings},
+            rating=step.rating and {**step.rating, **settings},
+            ranking=step.ranking and {**step.ranking, **settings},
         )
-        for step in preset.steps
+        for step in preset.stages
     )
-    return replace(preset, steps=steps)
+    return replace(preset, stages=stages)
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +48,13 @@ def even():
     return matinee.read(table, name="even", scale=(1, 5))
 
 
-@pytest.mark.parametrize("setup", PRESETS, ids=lambda preset: preset.name)
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 @needs_torch
 def test_every_step_names_estimators_that_can_be_built(preset):
     assert get_preset(preset.name) is preset
-    for step in preset.steps:
-        assert recorded(step)
-        for params in recorded(step):
+    for step in preset.stages:
+        assert configs(step)
+        for params in configs(step):
             estimator = estimator_from_config(params)
             assert type(estimator).__name__ == params["name"]
             for name, value in params.items():
@@ -64,7 +64,7 @@ def test_every_step_names_estimators_that_can_be_built(preset):
 def test_names_differ_and_an_unknown_one_is_refused_with_the_known_ones():
     names = [preset.name for preset in PRESETS]
     assert len(set(names)) == len(names) >= 7
-    with pytest.raises(SettingError, match="no recipe 'magic'") as problem:
+    with pytest.raises(SettingError, match="got 'magic'") as problem:
         get_preset("magic")
     assert all(name in str(problem.value) for name in names)
 
@@ -74,8 +74,8 @@ def test_no_two_steps_of_a_set_up_would_leave_their_checkpoints_in_one_folder():
     for preset in PRESETS:
         names = [
             (estimator["name"], estimator.get("feedback"))
-            for step in preset.steps
-            for estimator in recorded(step)
+            for step in preset.stages
+            for estimator in configs(step)
             if estimator["name"] in NEURAL
         ]
         assert len(set(names)) == len(names)
@@ -109,18 +109,18 @@ PUBLISHED = {
 @needs_torch
 def test_the_settings_are_those_that_were_published(name):
     preset = get_preset(name)
-    (step,) = preset.steps
+    (step,) = preset.stages
     estimator = estimator_from_config(step.rating)
     assert type(estimator).__name__ == "MatrixFactorization"
     assert {key: getattr(estimator, key) for key in PUBLISHED[name]} == PUBLISHED[name]
     assert preset.split == Split("random", test_fraction=0.1)
-    assert not preset.ncf
+    assert preset.protocol == "holdout"
 
 
 @needs_torch
 def test_what_is_tuned_in_embedding_adam_is_what_the_name_says():
     plain, tuned = (
-        estimator_from_config(get_preset(name).steps[-1].rating_head)
+        estimator_from_config(get_preset(name).stages[-1].rating)
         for name in ("embedding-adam", "embedding-adam-tuned")
     )
     same = ("factors", "epochs", "batch_size", "learning_rate", "optimizer")
@@ -133,21 +133,24 @@ def test_what_is_tuned_in_embedding_adam_is_what_the_name_says():
 @needs_torch
 def test_neumf_is_trained_and_evaluated_as_in_its_paper():
     preset = get_preset("neumf")
-    estimator = estimator_from_config(preset.steps[-1].ranking_head)
+    estimator = estimator_from_config(preset.stages[-1].ranking)
     assert (type(estimator).__name__, estimator.feedback) == ("NeuMF", "implicit")
     assert (estimator.negatives, estimator.learning_rate, estimator.min_rating) == (4, 0.001, None)
-    assert (preset.split.method, preset.ncf) == ("leave-last-out", True)
+    assert (preset.split.method, preset.protocol) == (
+        "leave-last-out",
+        "sampled-negatives",
+    )
 
 
 @needs_torch
 def test_neumf_is_pre_trained_if_its_description_says_so():
     preset = get_preset("neumf")
-    estimator = estimator_from_config(preset.steps[-1].ranking_head)
-    assert ("pre-trained" in preset.what) == (estimator.pretrain_epochs > 0)
+    estimator = estimator_from_config(preset.stages[-1].ranking)
+    assert ("pre-trained" in preset.description) == (estimator.pretrain_epochs > 0)
 
 
 def test_biases_then_factors_then_genres():
-    first, second, third = get_preset("bias-genres-als").steps
+    first, second, third = get_preset("bias-genres-als").stages
     assert [estimator_from_config(step.rating) for step in (first, second, third)] == [
         Bias(),
         ALS(features="none"),
@@ -177,7 +180,7 @@ def test_steps_run_in_order_with_the_seed_and_as_adapted(even):
         EASE(),
         ImplicitALS(factors=3, iterations=1, seed=5),
     ]
-    estimators = [result.as_json()["estimators"] for result in results]
+    estimators = [result.to_dict()["estimators"] for result in results]
     assert [{head: recorded["name"] for head, recorded in each.items()} for each in estimators] == [
         {"rating": "Bias"},
         {"rating": "ALS", "ranking": "EASE"},
@@ -188,7 +191,7 @@ def test_steps_run_in_order_with_the_seed_and_as_adapted(even):
     for result in results:
         assert all(map(np.array_equal, result.model.interactions, train.ratings.by_user))
         assert result.test_ratings == len(test) == 1000
-        assert result.lists.protocol == "holdout"
+        assert result.ranking.protocol == "holdout"
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -199,17 +202,17 @@ def test_the_ncf_task_asks_for_what_the_split_held_out(generated, tied):
         data = replace(data, ratings=moments)
     ranking = {"name": "ImplicitALS", "factors": 3, "iterations": 1}
     steps = (PresetStage("", None, ranking),)
-    preset = replace(get_preset("neumf"), steps=steps)
+    preset = replace(get_preset("neumf"), stages=steps)
     (result,) = run_preset(data, preset, seed=3)
     task = sampled_negatives(data, seed=3)
     train, test = data.split("leave-last-out")
     assert task.train.ratings.fingerprint() == train.ratings.fingerprint()
     assert task.test.ratings.fingerprint() == test.ratings.fingerprint()
     assert all(map(np.array_equal, result.model.interactions, train.ratings.by_user))
-    assert result.lists == evaluate_ranking(result.model, task)
-    assert (result.lists.protocol, result.lists.users) == ("ncf", 300)
+    assert result.ranking == evaluate_ranking(result.model, task)
+    assert (result.ranking.protocol, result.ranking.n_users) == ("sampled-negatives", 300)
     (other,) = run_preset(data, preset, seed=4)
-    assert other.lists != result.lists
+    assert other.ranking != result.ranking
 
 
 @needs_torch
@@ -217,9 +220,9 @@ def test_neumf_runs_from_end_to_end(generated):
     small = {"factors": 2, "layers": (4, 2), "epochs": 2, "pretrain_epochs": 1, "device": "cpu"}
     small = shortened_chain(get_preset("neumf"), **small)
     (result,) = run_preset(generated[0], small, threads=1)
-    assert result.test is None
-    assert result.lists.protocol == "ncf"
-    assert result.as_json()["rmse"] is None
+    assert result.rating is None
+    assert result.ranking.protocol == "sampled-negatives"
+    assert result.to_dict()["rmse"] is None
     assert result.model.ranking_head.history["iteration"].to_list() == [1, 2]
 
 
@@ -263,7 +266,7 @@ def test_googles_course_in_plain_numpy_learns_the_same(name, even):
     train, test = even.split("random", test_fraction=0.1, seed=0)
     assert min(train.ratings.user_counts.min(), train.ratings.item_counts.min()) > 0
     published = PUBLISHED[name]
-    start = estimator_from_config(preset.steps[0].rating_head).start(train, {}, None)
+    start = estimator_from_config(preset.stages[0].rating).start(train, {}, None)
     first = (
         getattr(start, part).detach().numpy().astype(np.float64)
         for part in ("user_factors", "item_factors")
@@ -281,10 +284,10 @@ def test_googles_course_in_plain_numpy_learns_the_same(name, even):
     np.testing.assert_allclose(history["train_rmse"], before, rtol=0, atol=1e-4)
     np.testing.assert_allclose(history["test_rmse"], after, rtol=0, atol=1e-4)
     assert before[-1] < 0.8 * before[0]  # it learned something that could have differed
-    assert result.test.rmse == pytest.approx(error_of(np.clip(p @ q.T, 1, 5), test), abs=1e-4)
+    assert result.rating.rmse == pytest.approx(error_of(np.clip(p @ q.T, 1, 5), test), abs=1e-4)
 
 
 def test_every_set_up_says_what_it_reaches_and_where_it_differs():
     for preset in PRESETS:
-        for said in (preset.what, preset.source, preset.made_for, preset.reaches, preset.differs):
-            assert len(said) > 4, preset.name
+        for name in ("description", "source", "dataset", "results", "deviations"):
+            assert len(getattr(preset, name)) > 4, preset.name
