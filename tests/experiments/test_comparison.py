@@ -11,8 +11,14 @@ from matinee.data.synthetic import write_generated
 from matinee.errors import RunError, SettingError
 from matinee.evaluation import MetricValue
 from matinee.evaluation.metrics import PRIMARY_METRIC
-from matinee.experiments import Difference, Split, compare, short_names, train_and_evaluate
-from matinee.experiments import provenance
+from matinee.experiments import (
+    Difference,
+    Split,
+    compare,
+    provenance,
+    short_names,
+    train_and_evaluate,
+)
 from matinee.experiments.comparison_result import diff_hyperparameters
 from matinee.models import ALS, EASE, Bias, ImplicitALS
 
@@ -142,7 +148,9 @@ def test_test_rows_are_what_counts_not_the_seed(folder, runs):
     }
     found = compare(two)
     assert found.differences[0].value == MetricValue(0.0, 0.0, 0.0)
-    assert [(one.section, one.name) for one in found.hyperparameters.differing] == [("split", "seed")]
+    assert [(one.section, one.name) for one in found.hyperparameters.differing] == [
+        ("split", "seed")
+    ]
 
 
 def test_users_whom_a_run_does_not_know_are_not_evaluated(runs):
@@ -273,4 +281,7 @@ def test_a_notebook_shows_metrics_and_hyperparameters(runs):
     for text in ("NDCG@10", "95% CI", "difference to &lt;als&gt;", "factors", "wide"):
         assert text in html
     assert "<als>" not in html
-    assert "Hyperparameters that differ" not in compare({"a": runs["als"], "b": runs["als"]})._repr_html_()
+    assert (
+        "Hyperparameters that differ"
+        not in compare({"a": runs["als"], "b": runs["als"]})._repr_html_()
+    )

@@ -27,7 +27,10 @@ def test_metrics_are_those_of_every_fold_by_hand(generated):
     assert list(found.metrics) == ["rmse", "mae", *LISTS, *TIMES]
     for fold, (train, test) in enumerate(data.folds(3, seed=4)):
         model = rating.fit(train).with_ranking(ranking.fit(train))
-        values, lists = evaluate_ratings(model, train, test), evaluate_ranking(model, holdout(train, test))
+        values, lists = (
+            evaluate_ratings(model, train, test),
+            evaluate_ranking(model, holdout(train, test)),
+        )
         assert found.metrics["rmse"][fold] == values.rmse
         assert found.metrics["mae"][fold] == values.mae
         for name in LISTS:

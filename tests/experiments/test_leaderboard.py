@@ -12,8 +12,7 @@ import matinee
 from matinee.data.synthetic import generate
 from matinee.errors import RunError, SettingError
 from matinee.evaluation import evaluate_ranking, evaluate_ratings, holdout
-from matinee.experiments import PROTOCOLS, Split, evaluate_runs, train_and_evaluate
-from matinee.experiments import leaderboard
+from matinee.experiments import PROTOCOLS, Split, evaluate_runs, leaderboard, train_and_evaluate
 from matinee.experiments.provenance import load_run_data
 from matinee.models import ALS, EASE, Bias, ImplicitALS, Popularity
 from matinee.models.registry import estimator_from_config
@@ -92,7 +91,9 @@ def test_held_out_evaluates_the_run_as_it_is(run, monkeypatch):
     assert values.rating == result.rating
 
 
-@pytest.mark.parametrize("protocol", ["leave-one-out", "strong-generalization", "temporal", "sampled-negatives"])
+@pytest.mark.parametrize(
+    "protocol", ["leave-one-out", "strong-generalization", "temporal", "sampled-negatives"]
+)
 def test_other_protocols_train_the_same_estimators_on_what_they_allow(run, protocol, monkeypatch):
     evaluated = []
 
@@ -125,7 +126,8 @@ def test_metrics_of_a_estimator_trained_again_are_those_of_training_it_by_hand(r
 
 def test_liked_and_seed_reach_the_task(run):
     every, min_rating = (
-        evaluate_runs({"mine": run[0]}, min_rating=min_rating)[0].ranking for min_rating in (None, 5)
+        evaluate_runs({"mine": run[0]}, min_rating=min_rating)[0].ranking
+        for min_rating in (None, 5)
     )
     assert min_rating.n_users < every.n_users
     drawn = [
@@ -265,7 +267,9 @@ def test_neural_heads_are_evaluated_as_they_are_on_their_own_split(neural):
     assert (values.estimator, lists.estimator) == ("MatrixFactorization", "BPR")
 
 
-@pytest.mark.parametrize("protocol", ["leave-one-out", "strong-generalization", "temporal", "sampled-negatives"])
+@pytest.mark.parametrize(
+    "protocol", ["leave-one-out", "strong-generalization", "temporal", "sampled-negatives"]
+)
 @needs_torch
 def test_neural_heads_that_stopped_early_are_trained_again_for_as_long_as_was_best(
     neural, protocol, monkeypatch

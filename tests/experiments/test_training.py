@@ -10,7 +10,6 @@ import pytest
 import matinee
 from matinee.errors import RunError, SettingError
 from matinee.evaluation import (
-    evaluate,
     evaluate_ranking,
     evaluate_ratings,
     holdout,
