@@ -1,4 +1,4 @@
-"""What a model asks of its heads, whatever trained them."""
+"""What a recommender asks of its heads, whichever estimator trained them."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class Head(Protocol):
-    """The part of a model that scores movies for users: in stars, or to rank by.
+    """The part of a recommender that scores items for users, as ratings or to rank by.
 
     Heads are frozen dataclasses. Their fields that are arrays and numbers are what a run saves.
     """
 
     @property
     def estimator(self) -> Mapping[str, Any]:
-        """Name and hyperparameters of the recipe."""
+        """Name and hyperparameters of the estimator."""
 
     @property
     def history(self) -> pl.DataFrame:
@@ -29,19 +29,19 @@ class Head(Protocol):
 
     @property
     def item_factors(self) -> F32 | None:
-        """A vector for each movie, float32 (items, width), to compare movies by; None: no such."""
+        """Factors of each item, float32 (items, factors); None if there are none."""
 
     @property
     def user_factors(self) -> F32 | None:
-        """A vector for each training user, float32 (users, width); None: no such."""
+        """Factors of each training user, float32 (users, factors); None if there are none."""
 
-    def scores(self, user_batch: UserBatch, threads: int | None = None) -> F32:
-        """Score of every movie for every user, float32 (users, items)."""
+    def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
+        """Score of every item for every user, float32 (users, items)."""
 
-    def contributions(self, user_batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
-        """The score of a movie for an audience of one, in parts that add up to it.
+    def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
+        """The score of an item for a batch of one user, in components that add up to it.
 
-        What is general, by name, and what each of the user's ratings adds, in their order.
+        Those that come from no rating by name, and what each of the user's ratings adds, in order.
         """
 
     def check(self, users: int, items: int, genres: int) -> None:
@@ -49,7 +49,7 @@ class Head(Protocol):
 
 
 class RatingHead(Head, Protocol):
-    """A head whose scores are stars, which it can also predict for pairs."""
+    """A head whose scores are ratings, which it can also predict for pairs."""
 
     def pairs(
         self,
@@ -58,18 +58,18 @@ class RatingHead(Head, Protocol):
         times: I64 | None = None,
         threads: int | None = None,
     ) -> F32:
-        """Stars of pairs, not clipped; -1 is the user or movie nothing is known of.
+        """Ratings of pairs, not clipped; -1 is an unknown user or item.
 
         `times`, in Unix seconds, are for heads that know of time.
         """
 
-    def listed(self, user_batch: UserBatch, who: Ints, items: I32) -> F32:
-        """Stars of movie ``items[k]`` for user ``who[k]`` of the audience, not clipped."""
+    def listed(self, batch: UserBatch, who: Ints, items: I32) -> F32:
+        """Ratings of item ``items[k]`` by user ``who[k]`` of the batch, not clipped."""
 
 
 @runtime_checkable
 class ProbabilisticHead(RatingHead, Protocol):
-    """A head that knows how sure it is of stars: its answers come as a `Predictive`."""
+    """A head that knows a distribution over ratings: its answers come as a `Predictive`."""
 
     def predictive(
         self,
@@ -78,15 +78,15 @@ class ProbabilisticHead(RatingHead, Protocol):
         times: I64 | None = None,
         threads: int | None = None,
     ) -> "Predictive":
-        """Of pairs, as `pairs`."""
+        """The distribution for pairs, as `pairs`."""
 
-    def predictive_of(self, user_batch: UserBatch, who: Ints, items: I32) -> "Predictive":
-        """Of movies for users of an audience, as `listed`."""
+    def predictive_of(self, batch: UserBatch, who: Ints, items: I32) -> "Predictive":
+        """The distribution for users of a batch, as `listed`."""
 
 
 def check_array(name: str, array: Array, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless this is float32 of that shape, and finite."""
     if array.dtype != np.float32 or array.shape != shape:
-        raise ValueError(f"{name} has another type or shape than it should")
+        raise ValueError(f"{name} has the wrong type or shape")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds a value that is not a number")
+        raise ValueError(f"{name} holds a value that is not finite")

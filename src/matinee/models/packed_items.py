@@ -1,4 +1,4 @@
-"""Scores that are products of two rows, for the heads whose scores are that."""
+"""Scores that are products of two rows, packed for scoring and top-n."""
 
 from dataclasses import dataclass
 
@@ -13,19 +13,10 @@ from matinee.kernels.topk import topk_packed
 
 @dataclass(frozen=True, eq=False)
 class PackedItems:
-    """Movies packed for ``score = mean + b_u + b_i + p_u . q_i``, or ``p_u . q_i`` alone.
+    """Items packed for ``score = mean + b_u + b_i + p_u . q_i``, or ``p_u . q_i`` alone."""
 
-    Parameters
-    ----------
-    mean : float32
-        Zero where there are no biases.
-    biased : bool
-        Whether rows of users start with a bias.
-    panels : Panels
-    """
-
-    mean: np.float32
-    biased: bool
+    mean: np.float32  # 0 where there are no biases
+    biased: bool  # whether rows of users start with a bias
     panels: Panels
 
     def scores(self, rows: F32, items: int, threads: int | None) -> F32:
@@ -45,7 +36,7 @@ class PackedItems:
         scores: F32,
         threads: int | None,
     ) -> None:
-        """Fill `codes` and `scores`, (users, n), with the best allowed movies not `seen`."""
+        """Fill `codes` and `scores`, (users, n), with the best allowed items not `seen`."""
         panels = self.panels
         if not allowed.all():
             out = np.float32(-np.inf)

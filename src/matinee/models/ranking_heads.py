@@ -1,4 +1,4 @@
-"""The heads that know what people watch: factors, item to item weights, popularity."""
+"""Ranking heads: factors, item-to-item weights, popularity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,59 +24,40 @@ UNTIL_SOLVED = 100  # conjugate gradient steps at most; rows stop when they are 
 
 @dataclass(frozen=True, eq=False)
 class FactorRankingHead:
-    """``score(u, i) = p_u . q_i``, near 1 for what the user would watch and 0 for the rest.
+    """``score(u, i) = p_u . q_i``, near 1 for what the user would watch and 0 for the rest."""
 
-    Parameters
-    ----------
-    user_params, item_params : float32 (users, factors), (items, factors)
-        A movie without positives has the row that its genres give it.
-    default_user : float32 (factors,)
-        The row of a user without positives: the average one.
-    popularity : float32 (items,)
-        Positives of each movie in training.
-    regularization, exponent, unobserved : float
-        As in training, for new users.
-    min_rating : float or None
-        Least stars of a positive; None: every rating is one.
-    confidence : str
-    average : float
-        What confidence is relative to.
-    estimator : dict
-    history : polars.DataFrame
-    """
-
-    user_params: F32
-    item_params: F32
-    default_user: F32
-    popularity: F32
-    regularization: float
+    user_params: F32  # (users, factors)
+    item_params: F32  # (items, factors); without positives, what its genres give it
+    default_user: F32  # (factors,): of a user without positives, the average one
+    popularity: F32  # (items,): positives of each item in training
+    regularization: float  # as in training, for new users; likewise the next four
     exponent: float
     unobserved: float
     min_rating: float | None
     confidence: str
-    average: float
+    average: float  # what confidence is relative to
     estimator: Mapping[str, Any]
     history: pl.DataFrame
 
     @property
     def item_factors(self) -> F32 | None:
-        """(items, factors) float32: what movies are compared by."""
+        """(items, factors)."""
         return self.item_params
 
     @property
     def user_factors(self) -> F32 | None:
-        """(users, factors) float32."""
+        """(users, factors)."""
         return self.user_params
 
     @cached_property
-    def products(self) -> PackedItems:
-        """Its movies packed for scoring; made when it is first asked for scores."""
+    def packed(self) -> PackedItems:
+        """Its items packed for scoring; made when it is first asked for scores."""
         panels = pack(self.item_params, self.user_params, biased=False)
         return PackedItems(np.float32(0.0), False, panels)
 
     @cached_property
-    def _whole(self) -> F32:
-        """The weight of the unobserved times the sum of q q' over movies with positives."""
+    def _unobserved_gram(self) -> F32:
+        """The weight of the unobserved times the sum of q q' over items with positives."""
         known = self.item_params * (self.popularity > 0)[:, None]
         return shared_gram(known, self.unobserved)
 
@@ -89,44 +70,44 @@ class FactorRankingHead:
         weight = (counts + self.unobserved * items) ** self.exponent
         return (self.regularization * weight).astype(np.float32)
 
-    def rows(self, user_batch: UserBatch) -> F32:
+    def rows(self, batch: UserBatch) -> F32:
         """Factors of each user, float32 (users, factors); see `FactorRatingHead.rows`."""
-        rows = self.user_params[user_batch.codes]
-        new = np.flatnonzero(user_batch.codes < 0)
+        rows = self.user_params[batch.codes]
+        new = np.flatnonzero(batch.codes < 0)
         if len(new):
-            watched = self._positives(take_rows(user_batch.interactions, new))
+            liked = self._positives(take_rows(batch.interactions, new))
             solved = np.zeros((len(new), rows.shape[1]), np.float32)
             run_blocks(
                 update_rows_implicit_cg,
-                balanced_blocks(watched.indptr),
-                *watched,
+                balanced_blocks(liked.indptr),
+                *liked,
                 self._wide_rows,
-                self._whole,
-                self._penalty(np.diff(watched.indptr)),
+                self._unobserved_gram,
+                self._penalty(np.diff(liked.indptr)),
                 np.zeros_like(solved),
                 solved,
                 UNTIL_SOLVED,
             )
-            solved[np.diff(watched.indptr) == 0] = self.default_user
+            solved[np.diff(liked.indptr) == 0] = self.default_user
             rows[new] = solved
         return rows
 
-    def scores(self, user_batch: UserBatch, threads: int | None = None) -> F32:
-        """Score of every movie for every user, float32 (users, items)."""
-        return self.products.scores(self.rows(user_batch), len(self.item_params), threads)
+    def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
+        """Score of every item for every user, float32 (users, items)."""
+        return self.packed.scores(self.rows(batch), len(self.item_params), threads)
 
-    def contributions(self, user_batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
+    def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
         """What each positive adds: ``c_j q_i A^-1 q_j`` (Hu et al. 2008, section 5), in float64."""
-        watched = self._positives(user_batch.interactions)
-        from_ratings = np.zeros(len(user_batch.interactions.indices))
+        liked = self._positives(batch.interactions)
+        from_ratings = np.zeros(len(batch.interactions.indices))
         q = self.item_params.astype(np.float64)
-        if len(watched.indices) == 0:
+        if len(liked.indices) == 0:
             return {"average_user": float(q[item] @ self.default_user)}, from_ratings
-        design = q[watched.indices]
-        normal = self._whole + (design.T * watched.values) @ design
+        design = q[liked.indices]
+        normal = self._unobserved_gram + (design.T * liked.values) @ design
         normal[np.diag_indices_from(normal)] += self._penalty(np.array([len(design)]))[0]
-        parts = watched.values * (design @ np.linalg.solve(normal, q[item]))
-        from_ratings[np.isin(user_batch.interactions.indices, watched.indices)] = parts
+        parts = liked.values * (design @ np.linalg.solve(normal, q[item]))
+        from_ratings[np.isin(batch.interactions.indices, liked.indices)] = parts
         return {}, from_ratings
 
     def _positives(self, interactions: Rows) -> Rows:
@@ -137,62 +118,52 @@ class FactorRankingHead:
         width = len(self.default_user)
         check_array("user_params", self.user_params, (users, width))
         check_array("item_params", self.item_params, (items, width))
-        check_array("nobody", self.default_user, (width,))
+        check_array("default_user", self.default_user, (width,))
         check_array("popularity", self.popularity, (items,))
         positive = (self.regularization, self.unobserved, self.average)
         if not (all(0 < value < np.inf for value in positive) and 0 <= self.exponent <= 2):
-            raise ValueError("a setting of the ranking head makes no sense")
+            raise ValueError("a number of the ranking head is out of range")
         if self.confidence not in CONFIDENCES or (self.popularity < 0).any() or width < 1:
-            raise ValueError("a setting of the ranking head makes no sense")
+            raise ValueError("a number of the ranking head is out of range")
 
 
 @dataclass(frozen=True, eq=False)
 class ItemItemHead:
-    """``score(u, i) = sum over the user's positives j of weights[j, i]``.
+    """``score(u, i) = sum over the user's positives j of weights[j, i]``."""
 
-    Parameters
-    ----------
-    weights : float32 (items, items)
-    popularity : float32 (items,)
-        Positives of each movie in training: the scores of a user without positives.
-    min_rating : float or None
-    estimator : dict
-    history : polars.DataFrame
-    """
-
-    weights: F32
-    popularity: F32
+    weights: F32  # (items, items)
+    popularity: F32  # (items,): the scores of a user without positives
     min_rating: float | None
     estimator: Mapping[str, Any]
     history: pl.DataFrame
 
     @property
     def item_factors(self) -> F32 | None:
-        """(items, items) float32: what else the users of a movie watch."""
+        """(items, items): a row says what else the users of an item watch."""
         return self.weights
 
     @property
     def user_factors(self) -> F32 | None:
-        """None: a user is what they watched."""
+        """None: a user is the set of their positives."""
         return None
 
-    def scores(self, user_batch: UserBatch, threads: int | None = None) -> F32:
-        """Score of every movie for every user, float32 (users, items)."""
-        watched = positives(user_batch.interactions, self.min_rating)
-        out = np.empty((len(user_batch), len(self.weights)), np.float32)
-        blocks = balanced_blocks(watched.indptr)
-        run_blocks(sum_weighted_rows, blocks, *watched, self.weights, out, threads=threads)
-        out[np.diff(watched.indptr) == 0] = self.popularity
+    def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
+        """Score of every item for every user, float32 (users, items)."""
+        liked = positives(batch.interactions, self.min_rating)
+        out = np.empty((len(batch), len(self.weights)), np.float32)
+        blocks = balanced_blocks(liked.indptr)
+        run_blocks(sum_weighted_rows, blocks, *liked, self.weights, out, threads=threads)
+        out[np.diff(liked.indptr) == 0] = self.popularity
         return out
 
-    def contributions(self, user_batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
-        """The weight from each positive to the movie."""
-        watched = positives(user_batch.interactions, self.min_rating)
-        from_ratings = np.zeros(len(user_batch.interactions.indices))
-        if len(watched.indices) == 0:
+    def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
+        """The weight from each positive to the item."""
+        liked = positives(batch.interactions, self.min_rating)
+        from_ratings = np.zeros(len(batch.interactions.indices))
+        if len(liked.indices) == 0:
             return {"popularity": float(self.popularity[item])}, from_ratings
-        mine = np.isin(user_batch.interactions.indices, watched.indices)
-        from_ratings[mine] = self.weights[watched.indices, item]
+        mine = np.isin(batch.interactions.indices, liked.indices)
+        from_ratings[mine] = self.weights[liked.indices, item]
         return {}, from_ratings
 
     def check(self, users: int, items: int, genres: int) -> None:
@@ -203,23 +174,15 @@ class ItemItemHead:
 
 @dataclass(frozen=True, eq=False)
 class PopularityHead:
-    """``score(u, i)`` = how many users watched the movie, whoever asks.
+    """``score(u, i)`` = the number of users of the item, the same for all users."""
 
-    Parameters
-    ----------
-    popularity : float32 (items,)
-        Positives of each movie in training.
-    estimator : dict
-    history : polars.DataFrame
-    """
-
-    popularity: F32
+    popularity: F32  # (items,): positives of each item in training
     estimator: Mapping[str, Any]
     history: pl.DataFrame
 
     @property
     def item_factors(self) -> F32 | None:
-        """None: popularity does not tell which movies are alike."""
+        """None: popularity does not tell which items are similar."""
         return None
 
     @property
@@ -227,15 +190,14 @@ class PopularityHead:
         """None: all users are the same."""
         return None
 
-    def scores(self, user_batch: UserBatch, threads: int | None = None) -> F32:
-        """Score of every movie for every user, float32 (users, items)."""
-        return np.tile(self.popularity, (len(user_batch), 1))
+    def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
+        """Score of every item for every user, float32 (users, items)."""
+        return np.tile(self.popularity, (len(batch), 1))
 
-    def contributions(self, user_batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
-        """The movie's users, and nothing from the user's own ratings."""
-        return {"popularity": float(self.popularity[item])}, np.zeros(
-            len(user_batch.interactions.indices)
-        )
+    def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
+        """The item's users, and nothing from the user's own ratings."""
+        none = np.zeros(len(batch.interactions.indices))
+        return {"popularity": float(self.popularity[item])}, none
 
     def check(self, users: int, items: int, genres: int) -> None:
         """Raise ValueError unless all fields fit together and a model of that size."""

@@ -1,4 +1,4 @@
-"""Which movies may be listed, and the best of them for many users at once."""
+"""Which items may be listed, the best of them for many users at once, and similar ones."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ from matinee.models.ranking_heads import FactorRankingHead
 from matinee.models.rating_head import FactorRatingHead
 from matinee.progress import progress
 
-MIN_RATINGS = 10  # with fewer, the vector of a movie is mostly its genres
+MIN_RATINGS = 10  # with fewer, the factors of an item are mostly its genres'
 BLOCK = 8_000_000  # numbers held at a time: 32 MB
 
 
@@ -27,23 +27,23 @@ def allowed_items(
     genres: list[str],
     years: tuple[int, int] | None,
 ) -> Bools:
-    """Mask of the movies that pass all filters, bool (items,)."""
+    """Mask of the items that pass all filters, (items,)."""
     allowed = np.full(len(catalog), include is None)
     if include is not None:
         allowed[include] = True
     allowed[exclude] = False
     if genres:
-        names = {name.casefold(): at for at, name in enumerate(catalog.genre_names)}
-        unknown = [name for name in genres if name.casefold() not in names]
+        columns = {name.casefold(): column for column, name in enumerate(catalog.genre_names)}
+        unknown = [name for name in genres if name.casefold() not in columns]
         if unknown:
             raise SettingError(
-                f"There is no genre {unknown[0]!r}; there are {', '.join(catalog.genre_names)}."
+                f"No genre {unknown[0]!r}; there are {', '.join(catalog.genre_names)}."
             )
-        wanted = [names[name.casefold()] for name in genres]
+        wanted = [columns[name.casefold()] for name in genres]
         allowed &= catalog.genre_matrix[:, wanted].any(axis=1)
     if years:
         if not (isinstance(years, tuple | list) and [type(year) for year in years] == [int, int]):
-            raise SettingError(f"years are (first, last), not {years!r}.")
+            raise SettingError(f"years must be (first, last), got {years!r}.")
         between = pl.col("year").is_between(*years).fill_null(False)
         allowed &= catalog.frame.select(between).to_series().to_numpy()
     return allowed
@@ -51,35 +51,31 @@ def allowed_items(
 
 def best_lists(
     head: Head,
-    user_batch: UserBatch,
+    batch: UserBatch,
     allowed: Bools,
     exclude_seen: bool,
     n: int,
     threads: int | None,
 ) -> tuple[I32, F32]:
-    """The n best movies of each user, a block of users at a time.
+    """Indices and scores of the n best items of each user, (users, n): best first, ties by index.
 
-    Memory is n per user and `BLOCK` numbers, whatever the number of users.
-
-    Returns
-    -------
-    codes, scores : int32 and float32 (users, n)
-        Best first, ties by lower code; -1 where no movie is left.
+    A block of users at a time: memory is n per user and `BLOCK` numbers, whatever the number of
+    users. Where no item is left, the index is -1.
     """
-    users = len(user_batch)
+    users = len(batch)
     n = min(n, max(1, int(np.count_nonzero(allowed))))
     factors = head if isinstance(head, FactorRatingHead | FactorRankingHead) else None
     numbers = factors.user_params.shape[1] if factors else len(allowed)  # a row, or every score
     codes, scores = np.empty((users, n), np.int32), np.empty((users, n), np.float32)
     with progress("Recommending", users) as tick:
         for first, last in user_blocks(users, numbers):
-            block = user_batch.part(first, last)
+            block = batch.part(first, last)
             seen = block.interactions
             if not exclude_seen:
                 seen = seen._replace(indptr=np.zeros_like(seen.indptr))
             out = codes[first:last], scores[first:last]
             if factors:
-                factors.products.best(factors.rows(block), seen, allowed, *out, threads)
+                factors.packed.best(factors.rows(block), seen, allowed, *out, threads)
             else:
                 run_blocks(
                     topk_dense,
@@ -96,7 +92,7 @@ def best_lists(
 
 
 def user_blocks(users: int, numbers: int) -> Iterator[tuple[int, int]]:
-    """Ranges of users, each with so many numbers, that fit into `BLOCK` numbers."""
+    """Ranges of users, each of so many numbers, that fit into `BLOCK` numbers."""
     step = max(1, BLOCK // max(1, numbers))
     return ((first, min(first + step, users)) for first in range(0, users, step))
 
@@ -109,22 +105,10 @@ def most_similar(
     measure: str,
     min_ratings: int,
 ) -> tuple[F32, I32]:
-    """Similarity of every item to one, and the n most similar; see `Recommender.similar_items`.
-
-    Parameters
-    ----------
-    item_factors : float32 (items, factors)
-    counts : int64 (items,)
-        Ratings of each movie.
-    code, n : int
-    measure : {"cosine", "dot"}
-    min_ratings : int
-        Movies with fewer come last.
-    """
+    """Similarity of every item to one, and the n most similar; see `Recommender.similar_items`."""
     n = min(n, len(item_factors))
-    similarity = np.einsum(
-        "ik,k->i", item_factors, item_factors[code]
-    )  # the same sums on any machine
+    # the same sums on any machine, which a matrix product does not promise
+    similarity = np.einsum("ik,k->i", item_factors, item_factors[code])
     if measure == "cosine":
         lengths = np.linalg.norm(item_factors, axis=1)
         similarity = similarity / np.maximum(lengths * lengths[code], np.finfo(np.float32).tiny)
@@ -132,7 +116,7 @@ def most_similar(
     codes = np.empty(0, np.int32)
     for allowed in (known, ~known & (counts > 0)):
         allowed[code] = False
-        more = np.empty(n - len(codes), np.int32)
-        top_n(similarity, allowed, more, np.empty(len(more), np.float32))
-        codes = np.concatenate([codes, more[more >= 0]])
+        best = np.empty(n - len(codes), np.int32)
+        top_n(similarity, allowed, best, np.empty(len(best), np.float32))
+        codes = np.concatenate([codes, best[best >= 0]])
     return similarity, codes
