@@ -135,8 +135,7 @@ def explain(
     """Why a movie is on somebody's list, or gets so many stars (--by stars), part by part."""
     import polars as pl
 
-    from matinee.models.head import ProbabilisticHead
-    from matinee.models.recommender import COMPONENT_LABELS
+    from matinee.models.head import COMPONENT_LABELS, ProbabilisticHead
 
     run, title = run_and_title(words)
     model = open_run(run)

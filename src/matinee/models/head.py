@@ -7,10 +7,22 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, F64, I32, I64, Array, Ints
+from matinee.data.catalog import Catalog
 from matinee.models.queries import UserBatch
 
 if TYPE_CHECKING:
     from matinee.models.bayesian.predictive import Predictive
+
+
+COMPONENT_LABELS = {
+    "global_mean": "global mean",
+    "item_bias": "item bias",
+    "prior": "prior (genres)",
+    "residual": "optimization residual",
+    "popularity": "popularity",
+    "average_user": "average user",
+}
+"""The components of a score that come from no rating of the user, as people read them."""
 
 
 class Head(Protocol):
@@ -90,3 +102,30 @@ def check_array(name: str, array: Array, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} has the wrong type or shape")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds a value that is not finite")
+
+
+def components_table(
+    catalog: Catalog, batch: UserBatch, general: dict[str, float], from_ratings: F64
+) -> pl.DataFrame:
+    """The components of a score as `Recommender.explain` returns them, for a batch of one user."""
+    order = np.argsort(-np.abs(from_ratings), kind="stable")
+    rated = catalog.rows(batch.interactions.indices[order]).select(
+        component=pl.lit("rating"),
+        item_id="item_id",
+        title="title",
+        rating=pl.Series(batch.interactions.values[order]),
+        contribution=pl.Series(from_ratings[order]),
+    )
+    first = pl.DataFrame(
+        {"component": list(general), "contribution": list(general.values())},
+        schema={"component": pl.String, "contribution": pl.Float64},
+    )
+    return pl.concat([first, rated], how="diagonal").select(rated.columns)
+
+
+def fitted_params(head: Head) -> dict[str, Any]:
+    """Name and hyperparameters of a head's estimator; computed defaults as what was used."""
+    params = dict(head.estimator)
+    if params.get("regularization", 0) is None:
+        params["regularization"] = getattr(head, "regularization", None)
+    return params

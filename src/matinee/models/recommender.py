@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from matinee._html import html_block, html_table
 from matinee._types import F32, I64, Floats
 from matinee.data.catalog import Catalog
 from matinee.data.id_map import IdMap, as_many, is_one
 from matinee.data.ratings import RatingScale
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
-from matinee.models.head import Head, ProbabilisticHead, RatingHead
+from matinee.models.head import (
+    Head,
+    ProbabilisticHead,
+    RatingHead,
+    components_table,
+    fitted_params,
+)
 from matinee.models.queries import Pairs, TrainingIndex, UserBatch, UserProfile
 from matinee.models.topk import MIN_RATINGS, allowed_items, best_lists, most_similar
 from matinee.storage.runs import RunParts, write_run
@@ -23,15 +30,6 @@ if TYPE_CHECKING:
     from matinee.models.bayesian.predictive import Predictive
 
 HEADS = ("ranking", "rating")
-COMPONENT_LABELS = {
-    "global_mean": "global mean",
-    "item_bias": "item bias",
-    "prior": "prior (genres)",
-    "residual": "optimization residual",
-    "popularity": "popularity",
-    "average_user": "average user",
-}
-"""The components of a score that come from no rating of the user, as people read them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +44,7 @@ class Recommender:
     ----------
     index : TrainingIndex
         Ids, titles, the scale, and the training ratings by user.
-    rating_head : RatingHead or None
-        Of ALS, BayesianMF, Bias, MatrixFactorization; of NeuMF, GMF and MLP for ratings.
-    ranking_head : Head or None
-        Of ImplicitALS, EASE, Popularity, BPR; of NeuMF, GMF and MLP for interactions.
+    rating_head, ranking_head : Head or None
     metadata : dict
         What a run keeps beside the model: data, split, metrics, environment.
 
@@ -85,7 +80,17 @@ class Recommender:
         names = " and ".join(str(head.estimator.get("name")) for head in self.heads.values())
         return f"Recommender({names}, {len(self.user_ids):,} users, {len(self.items):,} items)"
 
-    # what it holds
+    def _repr_html_(self) -> str:
+        """Heads, hyperparameters and metrics as tables, for notebooks."""
+        tables = [
+            html_table(None, fitted_params(head).items(), caption=f"{name} head")
+            for name, head in self.heads.items()
+        ]
+        metrics = self.metadata.get("metrics", {})
+        shown = [(name, metrics[name]) for name in ("rmse", "mae") if name in metrics]
+        if shown:
+            tables.append(html_table(None, shown, caption="test set"))
+        return html_block(repr(self), *tables)
 
     @property
     def heads(self) -> dict[str, Head]:
@@ -94,13 +99,7 @@ class Recommender:
         return {name: head for name, head in both.items() if head is not None}
 
     def head(self, head: str | None = None) -> Head:
-        """The head of this name; None: the one that makes lists.
-
-        Raises
-        ------
-        SettingError
-            If the model has no such head.
-        """
+        """The head of this name, or the one that makes lists; SettingError if there is none."""
         if head is None:
             head = "ranking" if self.ranking_head else "rating"
         if head not in HEADS:
@@ -140,17 +139,9 @@ class Recommender:
         return self.index.item_counts
 
     def item_factors(self, head: str | None = None) -> F32:
-        """Item factors without biases, float32 (items, factors).
+        """Item factors without biases, float32 (items, factors); SettingError if there are none.
 
-        Parameters
-        ----------
-        head : {"ranking", "rating"}, optional
-            By default those of the rating head if it has any, else of the ranking head.
-
-        Raises
-        ------
-        SettingError
-            If there are none.
+        By default those of the rating head if it has any, else of the ranking head.
         """
         for source in [self.head(head)] if head else self.heads.values():
             if source.item_factors is not None:
@@ -173,27 +164,17 @@ class Recommender:
         ]
         return pl.concat(histories, how="diagonal") if histories else pl.DataFrame()
 
-    # finding users and items
-
     def item_index(self, item: Any) -> int:
         """The place of an item in `items`, from its id or its title; see `Catalog.find`."""
         return self.index.item(item)
 
     def user_profile(self, user: Any) -> UserProfile:
-        """The training ratings of the user with this id.
-
-        Raises
-        ------
-        UnknownIdError
-            If there is no such id, or it has no rating in the training set.
-        """
+        """The training ratings of a user; UnknownIdError if there are none."""
         return self.index.profile(user)
 
     def user_batch(self, users: Any = None) -> UserBatch:
         """One user or several, by id or as `UserProfile`, or all with ratings (None)."""
         return self.index.batch(users)
-
-    # predicting
 
     def predict(
         self,
@@ -204,7 +185,7 @@ class Recommender:
         interval: float | None = None,
         unknown: str = "error",
     ) -> Any:
-        """Predicted ratings of pairs of a user and an item.
+        """Predicted ratings of pairs of a user and an item, on the scale.
 
         Parameters
         ----------
@@ -222,7 +203,6 @@ class Recommender:
         Returns
         -------
         float32 (n,), or with `interval` a pair of that and float32 (n, 2)
-            On the scale.
 
         Raises
         ------
@@ -233,9 +213,8 @@ class Recommender:
         pairs = self.index.pairs(users, items, timestamps, unknown)
         if interval is not None:
             predictive = self._predictive(pairs)
-            return self._on_scale(predictive.values()), self._on_scale(
-                predictive.interval(interval)
-            )
+            limits = predictive.interval(interval)
+            return self._on_scale(predictive.values()), self._on_scale(limits)
         if pairs.profile is None:
             return self._on_scale(self.rating_head.pairs(pairs.users, pairs.items, pairs.times))
         first = np.zeros(len(pairs.items), np.intp)
@@ -246,16 +225,12 @@ class Recommender:
     ) -> pl.DataFrame:
         """The probability of each rating there is, for pairs of a user and an item.
 
-        Parameters as in `predict`; for models that know it (`BayesianMF`).
+        Arguments and errors as in `predict`; for models that know it (`BayesianMF`).
 
         Returns
         -------
         polars.DataFrame
             A row for each pair, a column for each level of the ratings, ascending.
-
-        Raises
-        ------
-        UnknownIdError, SettingError
         """
         predictive = self._predictive(self.index.pairs(users, items, timestamps, unknown))
         levels = predictive.levels.astype(np.float32)  # all digits: a rating may be any number
@@ -290,8 +265,6 @@ class Recommender:
         scores = self.head(head).scores(self.user_batch(user), threads)
         return scores[0] if is_one(user) else scores
 
-    # recommending
-
     def recommend(
         self,
         user: Any = None,
@@ -314,8 +287,8 @@ class Recommender:
         n : int
             Fewer are listed where fewer are allowed.
         head : {"ranking", "rating"}, optional
-            Rank by what they would watch, or by predicted rating, which obscure items win. By
-            default the ranking head if there is one.
+            Rank by what they would watch (the default if there is a ranking head), or by predicted
+            rating, which obscure items win.
         exclude_seen : bool
             Leave out what the user has rated.
         include, exclude : id or title, or several
@@ -325,8 +298,7 @@ class Recommender:
         years : (first, last)
             List only items from these years; one without a year is left out.
         min_ratings : int
-            List only items with so many training ratings. By default even an item without any
-            may be listed, on the strength of its genres.
+            List only items with so many training ratings; by default even an item without any.
         threads : int, optional
             By default all processors; lists are the same for any number.
 
@@ -390,11 +362,9 @@ class Recommender:
             ones: items that divide opinions, or that many watch.
         head : {"ranking", "rating"}, optional
             Similar in who watches them, or in how they are rated. By default the rating head if it
-            has factors: people who watched the one film of a year often watched the other, however
-            little the two have in common.
+            has factors: who watched one film of a year often watched another, however different.
         min_ratings : int
-            Items with fewer training ratings come after all others: their factors say more of
-            their genres than of themselves.
+            Items with fewer training ratings come last: their factors are mostly their genres'.
 
         Returns
         -------
@@ -411,20 +381,12 @@ class Recommender:
             raise SettingError(f"measure must be 'cosine' or 'dot', got {measure!r}.")
         if n < 1:
             raise SettingError(f"n must be >= 1, got {n}.")
-        similarity, codes = most_similar(
-            self.item_factors(head),
-            self.item_counts,
-            self.item_index(item),
-            n,
-            measure,
-            min_ratings,
-        )
+        factors, index = self.item_factors(head), self.item_index(item)
+        similarity, codes = most_similar(factors, self.item_counts, index, n, measure, min_ratings)
         return self.catalog.rows(codes).with_columns(
             similarity=pl.Series(similarity[codes], dtype=pl.Float32),
             n_ratings=pl.Series(self.item_counts[codes]),
         )
-
-    # new users, and why
 
     def fold_in(self, ratings: Any) -> UserProfile:
         """A new user from a handful of ratings, without retraining.
@@ -468,19 +430,7 @@ class Recommender:
         """
         batch = self.user_batch([user])
         general, from_ratings = self.head(head).contributions(batch, self.item_index(item))
-        order = np.argsort(-np.abs(from_ratings), kind="stable")
-        rated = self.catalog.rows(batch.interactions.indices[order]).select(
-            component=pl.lit("rating"),
-            item_id="item_id",
-            title="title",
-            rating=pl.Series(batch.interactions.values[order]),
-            contribution=pl.Series(from_ratings[order]),
-        )
-        first = pl.DataFrame(
-            {"component": list(general), "contribution": list(general.values())},
-            schema={"component": pl.String, "contribution": pl.Float64},
-        )
-        return pl.concat([first, rated], how="diagonal").select(rated.columns)
+        return components_table(self.catalog, batch, general, from_ratings)
 
     def save(self, run: str | Path) -> Path:
         """Write the model to a run folder, whole or not at all; see `matinee.storage.runs`."""

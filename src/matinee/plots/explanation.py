@@ -3,7 +3,7 @@
 import altair as alt
 import polars as pl
 
-from matinee.models.recommender import COMPONENT_LABELS
+from matinee.models.head import COMPONENT_LABELS
 from matinee.plots.theme import BLUE, GREY, ORANGE, ROW, Chart, framed, rows
 
 TITLES = {"genre": "genres", "decade": "decades", "popularity": "popularity"}
