@@ -50,7 +50,7 @@ def same(one, other):
             (a is None and b is None) or (a.dtype == b.dtype and a.tobytes() == b.tobytes())
             for a, b in zip(*arrays, strict=True)
         )
-        and one.ratings.has_codes_of(other.ratings)
+        and one.ratings.same_codes_as(other.ratings)
         and one.ratings.scale == other.ratings.scale
         and one.ratings.fingerprint() == other.ratings.fingerprint()
         and one.catalog.frame.equals(other.catalog.frame)

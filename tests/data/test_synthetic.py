@@ -35,7 +35,7 @@ def test_any_size_is_exact_and_has_no_repeated_pair(users, items, share, seed):
     assert len(data.catalog) == items
     assert data.ratings.user_counts.min() >= min(20, ratings // users)
     assert len(np.unique(pairs_of(data.ratings))) == ratings
-    assert data.ratings.scale.holds(data.ratings.values).all()
+    assert data.ratings.scale.contains(data.ratings.values).all()
 
 
 @pytest.mark.parametrize(

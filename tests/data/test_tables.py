@@ -363,7 +363,7 @@ def test_ids_of_any_integer_width(dtype):
 def test_averaged_duplicates_may_lie_between_the_steps():
     frame = pl.DataFrame({"user": [1, 1, 2], "item": [3, 3, 4], "rating": [1, 2, 5]})
     data = read(frame, duplicates="mean")
-    assert data.ratings.scale.holds(data.ratings.values).all()
+    assert data.ratings.scale.contains(data.ratings.values).all()
     assert 1.5 in data.ratings.values
 
 

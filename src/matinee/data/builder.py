@@ -165,7 +165,7 @@ def _merge(ratings: Ratings, how: str) -> Ratings:
         merged_columns[0] = pl.col("rating").mean()
     merged = table.group_by("user", "item", maintain_order=True).agg(merged_columns)
     values = merged["rating"].cast(pl.Float32).to_numpy()
-    on_scale = ratings.scale.holds(values).all()
+    on_scale = ratings.scale.contains(values).all()
     return replace(
         ratings,
         user=merged["user"].to_numpy(),

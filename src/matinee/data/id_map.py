@@ -153,19 +153,19 @@ def shortened(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:40]}...{text[-17:]}"
 
 
-def is_one(value: Any) -> bool:
+def is_scalar(value: Any) -> bool:
     """Whether a person passed one id or title rather than several."""
     return isinstance(value, str) or not hasattr(value, "__iter__")
 
 
-def as_many(one_or_many: Any) -> Any:
+def as_sequence(values: Any) -> Any:
     """One or several ids as a list, an array or a polars series."""
-    if is_one(one_or_many):
-        return [one_or_many]
-    if isinstance(one_or_many, pl.Series):
-        return one_or_many
-    if isinstance(one_or_many, np.ndarray):
-        return np.atleast_1d(one_or_many)
-    if hasattr(one_or_many, "to_numpy"):  # a column of a pandas frame
-        return one_or_many.to_numpy()
-    return list(one_or_many)
+    if is_scalar(values):
+        return [values]
+    if isinstance(values, pl.Series):
+        return values
+    if isinstance(values, np.ndarray):
+        return np.atleast_1d(values)
+    if hasattr(values, "to_numpy"):  # a column of a pandas frame
+        return values.to_numpy()
+    return list(values)

@@ -37,7 +37,7 @@ class RatingScale:
         steps = f" in steps of {self.step:g}" if self.step else ""
         return f"{self.low:g} to {self.high:g}{steps}"
 
-    def holds(self, values: Floats) -> Bools:
+    def contains(self, values: Floats) -> Bools:
         """Which values are finite and on the scale."""
         with np.errstate(invalid="ignore"):
             valid = (values >= self.low) & (values <= self.high)
@@ -49,7 +49,7 @@ class RatingScale:
     def first_outside(self, values: Floats) -> int | None:
         """Position of the first value that is not on the scale, or None."""
         for start, stop in slices(len(values)):
-            outside = ~self.holds(values[start:stop])
+            outside = ~self.contains(values[start:stop])
             if outside.any():
                 return start + int(outside.argmax())
         return None
@@ -62,7 +62,7 @@ class RatingScale:
         stepped = 1 < len(levels) <= MAX_LEVELS
         step = float(levels.diff().min()) if stepped else 0.0  # type: ignore[arg-type]
         scale = cls(float(levels[0]), float(levels[-1]), round(step, 6))
-        return scale if scale.holds(levels.to_numpy()).all() else replace(scale, step=0.0)
+        return scale if scale.contains(levels.to_numpy()).all() else replace(scale, step=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +119,7 @@ class Ratings:
         timestamp = None if self.timestamp is None else taken[3]
         return replace(self, user=taken[0], item=taken[1], values=taken[2], timestamp=timestamp)
 
-    def has_codes_of(self, other: "Ratings") -> bool:
+    def same_codes_as(self, other: "Ratings") -> bool:
         """Whether codes mean the same in both, as in the training and test set of a split."""
         return self.user_ids.values.equals(other.user_ids.values) and self.item_ids.values.equals(
             other.item_ids.values

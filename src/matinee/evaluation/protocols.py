@@ -114,7 +114,7 @@ def holdout(train: Dataset, test: Dataset, *, min_rating: float | None = None) -
     >>> len(task), len(task.relevant.indices), float(task.relevant.values.min())
     (36, 58, 4.0)
     """
-    if not train.ratings.has_codes_of(test.ratings):
+    if not train.ratings.same_codes_as(test.ratings):
         raise SettingError("train and test must be the two sets of one split; their ids differ.")
     relevant = test.ratings.take(_is_positive(test.ratings, min_rating))
     has_both = (train.ratings.user_counts > 0) & (relevant.user_counts > 0)

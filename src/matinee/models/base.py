@@ -164,7 +164,7 @@ def check_eval_sets(
     given = {"validation": validation, "test": test}
     eval_sets = {name: data for name, data in given.items() if data is not None}
     for name, data in eval_sets.items():
-        if not data.ratings.has_codes_of(train.ratings):
+        if not data.ratings.same_codes_as(train.ratings):
             raise SettingError(
                 f"The {name} set has other users or items than the training set. Read all "
                 "ratings together and split them."

@@ -10,7 +10,7 @@ import numpy as np
 from matinee._types import F32, I32, I64
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
-from matinee.data.id_map import IdMap, as_many, is_one
+from matinee.data.id_map import IdMap, as_sequence, is_scalar
 from matinee.data.ratings import RatingScale
 from matinee.errors import SettingError, UnknownIdError
 from matinee.kernels.csr import Rows, take_rows
@@ -144,13 +144,13 @@ class TrainingIndex:
 
     def batch(self, user: Any = None) -> UserBatch:
         """One user or several, by id or as `UserProfile`, or all with ratings (None)."""
-        users = [] if user is None else as_many(user)
+        users = [] if user is None else as_sequence(user)
         if any(isinstance(user, UserProfile) for user in users):
             places = [-1 if isinstance(user, UserProfile) else self.user(user) for user in users]
             return self._stack([self.profile(user) for user in users], np.array(places, np.int32))
         if user is None:
             codes = np.flatnonzero(np.diff(self.interactions.indptr)).astype(np.int32)
-        elif is_one(user):
+        elif is_scalar(user):
             codes = np.array([self.user(user)], np.int32)
         else:
             codes = self.users(users, "error")
@@ -173,7 +173,7 @@ class TrainingIndex:
         values = np.array([rating for _, rating in pairs], np.float32)
         order = np.argsort(items, kind="stable")
         items, values = items[order], values[order]
-        off = ~self.scale.holds(values)
+        off = ~self.scale.contains(values)
         if off.any():
             first = int(off.argmax())
             title = self.catalog.titles[items[first]]
@@ -187,13 +187,13 @@ class TrainingIndex:
         """The indices behind ids and titles; see `Recommender.predict`."""
         if unknown not in ("error", "average"):
             raise SettingError(f"unknown must be 'error' or 'average', got {unknown!r}.")
-        queries = as_many(items)
+        queries = as_sequence(items)
         if isinstance(users, UserProfile):
             if timestamps is not None:
                 raise SettingError("A folded-in user has no history in time; omit timestamps.")
             codes = np.array([self.item(query) for query in queries], np.int32)
             return Pairs(np.full(len(codes), -1, np.int32), codes, None, self.batch([users]))
-        users = as_many(users)
+        users = as_sequence(users)
         length = max(len(users), len(queries))
         if {len(users), len(queries)} - {1, length}:
             raise SettingError(f"{len(users)} users do not pair with {len(queries)} items.")

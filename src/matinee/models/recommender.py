@@ -11,7 +11,7 @@ import polars as pl
 from matinee._html import html_block, html_table
 from matinee._types import F32, I64, Floats
 from matinee.data.catalog import Catalog
-from matinee.data.id_map import IdMap, as_many, is_one
+from matinee.data.id_map import IdMap, as_sequence, is_scalar
 from matinee.data.ratings import RatingScale
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
@@ -263,7 +263,7 @@ class Recommender:
         float32 (items,), or (users, items) for several users
         """
         scores = self.head(head).scores(self.user_batch(user), threads)
-        return scores[0] if is_one(user) else scores
+        return scores[0] if is_scalar(user) else scores
 
     def recommend(
         self,
@@ -319,9 +319,9 @@ class Recommender:
         ranker = self.head(head)
         allowed = allowed_items(
             self.catalog,
-            None if include is None else [self.item_index(item) for item in as_many(include)],
-            [] if exclude is None else [self.item_index(item) for item in as_many(exclude)],
-            [] if genres is None else as_many(genres),
+            None if include is None else [self.item_index(item) for item in as_sequence(include)],
+            [] if exclude is None else [self.item_index(item) for item in as_sequence(exclude)],
+            [] if genres is None else as_sequence(genres),
             years,
         )
         if min_ratings > 0:
@@ -336,7 +336,7 @@ class Recommender:
             ratings = score if same else self.rating_head.listed(batch, row, items)
             columns.insert(0, pl.Series("predicted_rating", self._on_scale(ratings)))
         lists = self.catalog.rows(items).hstack(columns)
-        if user is not None and is_one(user):
+        if user is not None and is_scalar(user):
             return lists
         has_new = (batch.codes < 0).any()  # a new user has no id
         labels = pl.Series(range(len(batch))) if has_new else self.user_ids.values[batch.codes]
