@@ -74,7 +74,7 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         run_page(text, folder)
-        shutil.copy(folder / "runs" / "invented" / "history.png", folder)
+        shutil.copy(folder / "runs" / "synthetic" / "history.png", folder)
         take_screenshots(folder / "report.html", folder)
         for name in IMAGE.findall(text):
             shutil.copy(folder / name, HERE / "gallery" / name)
