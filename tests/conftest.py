@@ -3,11 +3,11 @@
 import os
 
 import pytest
+from editions import write_editions
 from hypothesis import settings
 
-from matinee.data.synthetic import generate
+from matinee.data import generate
 from matinee.models import ALS, ImplicitALS
-from models_by_hand import bundles, by_hand  # noqa: F401
 
 # the same cases on every run of the pipeline; at home each run looks further
 settings.register_profile("pipeline", derandomize=True)
@@ -29,11 +29,19 @@ def parts(generated):
 
 @pytest.fixture(scope="session")
 def model(parts):
-    """A small model trained on the training part."""
+    """A small model trained on the training set."""
     return ALS(factors=6, iterations=8).fit(parts[0])
 
 
 @pytest.fixture(scope="session")
 def both(model, parts):
-    """The same model with a ranking head, trained on the same part."""
+    """The same model with a ranking head, trained on the same set."""
     return model.with_ranking(ImplicitALS(factors=5, iterations=4).fit(parts[0]))
+
+
+@pytest.fixture(scope="session")
+def editions(tmp_path_factory):
+    """A cache folder with small synthetic data under the names and layouts of MovieLens editions."""
+    cache = tmp_path_factory.mktemp("editions")
+    write_editions(cache)
+    return cache
