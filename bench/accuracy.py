@@ -2,8 +2,8 @@
 
     python bench/accuracy.py [PART ...] [--json FILE]
 
-PART is `quick`, the commands that a user would run, or one of `accuracy_bayes.PARTS`, chains and
-their peers; by default all of them, which takes an hour. Data sets are in the cache
+PART is `quick`, the commands that a user would run, or one of `accuracy_bayes.PARTS`, Bayesian
+models and their peers; by default all of them, which takes an hour. Data sets are in the cache
 (`matinee data fetch ml-100k` and so on). `quick` prints what the commands report.
 """
 
@@ -20,11 +20,11 @@ from pathlib import Path
 from accuracy_bayes import PARTS
 
 MATINEE = Path(sys.executable).with_name("matinee")
-REPEATS = 3  # of what is timed; the median counts
+REPEATS = 3  # timings, of which the median is reported
 
 
 def matinee(*arguments: str) -> str:
-    """Run the command in a folder of its own and return what it prints."""
+    """Run the command in a new folder and return what it prints."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [MATINEE, *arguments], cwd=folder, check=True, stdout=subprocess.PIPE, encoding="utf-8"
@@ -49,7 +49,7 @@ def demo_seconds() -> float:
 
 
 def quick() -> dict[str, float]:
-    """What takes a minute."""
+    """All that takes no more than a minute."""
     million = [train("ml-1m", "--factors", "64", "--seed", "0") for _ in range(REPEATS)]
     return {
         "ml-100k u1-u5, RMSE of bias": official_folds("--model", "bias"),
@@ -64,19 +64,19 @@ def main() -> None:
     parts = {"quick": quick, **PARTS}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(parts))
-    parser.add_argument("--json", type=Path, help="Write the figures to this file, too.")
-    given = parser.parse_args()
-    if unknown := set(given.parts) - set(parts):
+    parser.add_argument("--json", type=Path, help="Write the results to this file, too.")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(parts):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     metrics: dict[str, float] = {}
-    for part in given.parts or parts:
-        found = parts[part]()
-        for name, value in found.items():
+    for part in options.parts or parts:
+        results = parts[part]()
+        for name, value in results.items():
             print(f"{name:64}{value:8.4f}", flush=True)
-        metrics |= found
-    if given.json:
+        metrics |= results
+    if options.json:
         environment = {"processors": os.cpu_count(), "python": sys.version.split()[0]}
-        given.json.write_text(json.dumps({"metrics": metrics, **environment}, indent=2) + "\n")
+        options.json.write_text(json.dumps({"metrics": metrics, **environment}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

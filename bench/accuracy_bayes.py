@@ -1,7 +1,7 @@
 """How accurate `BayesianMF` is, how well it knows that, and how fast it is, beside its peers.
 
-The parts of `bench/accuracy.py` that take chains. Settings are the defaults everywhere, and each
-chain has one seed: what they were chosen by is told in docs/evaluation.md.
+The parts of `bench/accuracy.py` that take long. Settings are the defaults everywhere, with one
+seed each: docs/evaluation.md says how the defaults were chosen.
 """
 
 import statistics
@@ -12,15 +12,15 @@ from dataclasses import replace
 import numpy as np
 
 import matinee
-from accuracy_peers import PRESETS, peer_errors
+from accuracy_peers import PEERS, peer_errors
 from matinee.data import Dataset
-from matinee.evaluation import calibration
+from matinee.evaluation import calibration, evaluate_ratings
 from matinee.experiments.training import compile_kernels
-from matinee.models.bayesian import GibbsSampler
+from matinee.models.bayesian.sampler import GibbsSampler
 
 TEST_ROWS = 100_021  # of ml-1m, the first after the published shuffle
-ROUNDS, SWEEPS = 3, 12  # of the comparison of speed: rounds of as many sweeps
-BURN_IN = 48  # sweeps before ours are timed: from then on all of it is drawn
+ROUNDS, SWEEPS = 3, 12  # of the comparison of speed: rounds, and sweeps per round
+BURN_IN = 48  # sweeps before ours are timed: from then on all parameters are drawn
 PEERS_OF_100K = ("myfm ordered", "myfm regression", "myfm indicators")
 PEERS_OF_SMALL = ("myfm indicators", "myfm regression", "cmfrec", "lenskit")
 
@@ -30,65 +30,68 @@ OURS = {
     "bayes without time": {"features": "genres,years,raters,traits,rated"},
 }
 
-Figures = dict[str, float]
+Results = dict[str, float]
 
 
-def ours(train: Dataset, test: Dataset, **settings: str) -> Figures:
-    """Errors on the test part of a chain on the training part, and how well it knows them."""
+def ours(train: Dataset, test: Dataset, **settings: str) -> Results:
+    """Errors and calibration on the test set, of a model of the training set."""
     estimator = matinee.BayesianMF(**settings)
     compile_kernels([estimator])
     started = time.perf_counter()
     model = estimator.fit(train)
     seconds = time.perf_counter() - started
-    found, known = matinee.evaluate(model, train, test), calibration(model, train, test)
+    errors, calibrated = evaluate_ratings(model, train, test), calibration(model, train, test)
     return {
-        "rmse": found.rmse,
-        "mae": found.mae,
+        "rmse": errors.rmse,
+        "mae": errors.mae,
         "seconds": seconds,
-        "log-loss": known.log_loss,
-        "log-loss of the best constant": known.log_loss_of_constant,
-        **{f"coverage of {promise:.0%}": share for promise, share in known.coverage.items()},
+        "log-loss": calibrated.log_loss,
+        "log-loss of the best constant": calibrated.log_loss_of_constant,
+        **{f"coverage of {level:.0%}": share for level, share in calibrated.coverage.items()},
     }
 
 
-def peer(preset: str, train: Dataset, test: Dataset) -> Figures:
-    return peer_errors(PRESETS[preset][0], train, test, PRESETS[preset][1])
+def peer(name: str, train: Dataset, test: Dataset) -> Results:
+    package, settings = PEERS[name]
+    return peer_errors(package, train, test, settings)
 
 
-def over_folds(name: str, folds: list[tuple[Dataset, Dataset]], others: tuple[str, ...]) -> Figures:
-    """Errors by fold and on average, of ours and of others: variants, and peers."""
-    metrics: Figures = {}
-    for who in ("bayes", *others):
-        found = []
+def over_folds(name: str, folds: list[tuple[Dataset, Dataset]], others: tuple[str, ...]) -> Results:
+    """Errors by fold and on average, of ours and of others: variants and peers."""
+    metrics: Results = {}
+    for model in ("bayes", *others):
+        results = []
         for train, test in folds:
-            fitted = ours(train, test, **OURS[who]) if who in OURS else peer(who, train, test)
-            found.append(fitted)
-            print(f"{name}, {who}, fold {len(found)}: {found[-1]['rmse']:.4f}", file=sys.stderr)
-        if who == "bayes":
-            metrics[f"{name} first fold, RMSE of bayes"] = found[0]["rmse"]
-            metrics[f"{name} first fold, log-loss of bayes"] = found[0]["log-loss"]
-            metrics[f"{name}, seconds of a chain"] = statistics.mean(f["seconds"] for f in found)
+            is_ours = model in OURS
+            result = ours(train, test, **OURS[model]) if is_ours else peer(model, train, test)
+            results.append(result)
+            print(f"{name}, {model}, fold {len(results)}: {result['rmse']:.4f}", file=sys.stderr)
+        if model == "bayes":
+            metrics[f"{name} first fold, RMSE of bayes"] = results[0]["rmse"]
+            metrics[f"{name} first fold, log-loss of bayes"] = results[0]["log-loss"]
+            seconds = statistics.mean(result["seconds"] for result in results)
+            metrics[f"{name}, seconds of a fit"] = seconds
         for error in ("rmse", "mae"):
-            mean = statistics.mean(one[error] for one in found)
-            metrics[f"{name} mean of folds, {error.upper()} of {who}"] = mean
+            mean = statistics.mean(result[error] for result in results)
+            metrics[f"{name} mean of folds, {error.upper()} of {model}"] = mean
     return metrics
 
 
-def ml_100k() -> Figures:
+def ml_100k() -> Results:
     """The five official splits, u1 first."""
     data = matinee.read("ml-100k")
     folds = [data.split(f"u{number}") for number in range(1, 6)]
     return over_folds("ml-100k", folds, (*list(OURS)[1:], *PEERS_OF_100K))
 
 
-def small() -> Figures:
+def small() -> Results:
     """Five folds of ml-latest-small."""
     folds = list(matinee.read("ml-latest-small").folds(5, seed=0))
     return over_folds("ml-latest-small", folds, PEERS_OF_SMALL)
 
 
 def published_split(data: Dataset) -> tuple[Dataset, Dataset]:
-    """ml-1m with the test part that the published figures are for, by rows of its file."""
+    """ml-1m with the test set of the published results, by rows of its file."""
     rows = np.arange(len(data))
     np.random.RandomState(0).shuffle(rows)
     test = np.zeros(len(data), bool)
@@ -96,52 +99,54 @@ def published_split(data: Dataset) -> tuple[Dataset, Dataset]:
     return replace(data, official={"published": test}).split("published")
 
 
-def ml_1m() -> Figures:
-    """The published split, with levels and with normal stars."""
+def ml_1m() -> Results:
+    """The published split, with an ordinal and with a normal likelihood."""
     train, test = published_split(matinee.read("ml-1m"))
-    metrics: Figures = {}
+    metrics: Results = {}
     for likelihood in ("ordinal", "normal"):
         for name, value in ours(train, test, likelihood=likelihood).items():
             metrics[f"ml-1m, {name} of bayes, {likelihood}"] = value
     return metrics
 
 
-def speed() -> Figures:
+def speed() -> Results:
     """Seconds of a sweep on ml-1m with 32 factors and the features of the published run.
 
-    Ours and the peer's take turns; what either does before its first sweep does not count: ours
+    Ours and the peer's take turns. What either does before its first sweep does not count: ours
     is timed sweep by sweep, the peer by the difference of a longer and a shorter run.
     """
     train, test = published_split(matinee.read("ml-1m"))
     levels = np.unique(train.ratings.values)
-    chains = {
+    feature_sets = {
         "date and indicators": ("date", "rated", "raters"),
         "all features": ("date", "rated", "raters", "genres", "years", "traits", "drift"),
     }
     compile_kernels([matinee.BayesianMF()])
-    started = {name: GibbsSampler(train, 32, levels, features) for name, features in chains.items()}
-    for chain in started.values():
+    samplers = {
+        name: GibbsSampler(train, 32, levels, names) for name, names in feature_sets.items()
+    }
+    for sampler in samplers.values():
         for _ in range(BURN_IN):
-            chain.draw()
+            sampler.draw()
     settings = {"rank": 32, "kind": "ordered", "features": ["date", "indicators"]}
-    found: dict[str, list[float]] = {"peer": [], **{name: [] for name in chains}}
+    seconds: dict[str, list[float]] = {"peer": [], **{name: [] for name in samplers}}
     for _ in range(ROUNDS):
-        for name, chain in started.items():
+        for name, sampler in samplers.items():
             begun = time.perf_counter()
             for _ in range(SWEEPS):
-                chain.draw()
-            found[name].append((time.perf_counter() - begun) / SWEEPS)
+                sampler.draw()
+            seconds[name].append((time.perf_counter() - begun) / SWEEPS)
         runs = [
             peer_errors("myfm", train, test, {**settings, "iterations": sweeps})["seconds"]
             for sweeps in (2, 2 + SWEEPS)
         ]
-        found["peer"].append((runs[1] - runs[0]) / SWEEPS)
-    same = found["date and indicators"]
-    ratios = [slow / fast for slow, fast in zip(found["peer"], same, strict=True)]
+        seconds["peer"].append((runs[1] - runs[0]) / SWEEPS)
+    same = seconds["date and indicators"]
+    ratios = [slow / fast for slow, fast in zip(seconds["peer"], same, strict=True)]
     return {
         "ml-1m, seconds of a sweep, date and indicators": statistics.median(same),
-        "ml-1m, seconds of a sweep, all features": statistics.median(found["all features"]),
-        "ml-1m, seconds of a sweep of myfm, date and indicators": statistics.median(found["peer"]),
+        "ml-1m, seconds of a sweep, all features": statistics.median(seconds["all features"]),
+        "ml-1m, seconds of a sweep, myfm": statistics.median(seconds["peer"]),
         "ml-1m, times as fast as myfm": statistics.median(ratios),
     }
 

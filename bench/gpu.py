@@ -1,8 +1,8 @@
-"""Seconds of an epoch on a GPU, over generated ratings of the shape of ml-32m.
+"""Seconds of an epoch on a GPU, over synthetic ratings in the shape of ml-32m.
 
     python bench/gpu.py [--device cuda] [--ratings 32000204] [--batch-size 65536]
 
-Prints the seconds of each epoch after the first, for every optimizer that suits large tables.
+Prints the median seconds of an epoch after the first, for each optimizer that suits large tables.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import statistics
 
 import torch
 
-from matinee.data.synthetic import generate
+from matinee.data import generate
 from matinee.models.neural import MatrixFactorization
 
 USERS, ITEMS, RATINGS = 200_948, 87_585, 32_000_204  # of ml-32m
@@ -41,10 +41,10 @@ def main():
             device=options.device,
         )
         seconds = estimator.fit(data).history["seconds"].to_list()
-        each = [after - before for before, after in itertools.pairwise(seconds)]
+        epochs = [after - before for before, after in itertools.pairwise(seconds)]
         print(
-            f"{optimizer:12}{statistics.median(each):8.3f} s an epoch on {options.device}, "
-            f"{len(data) / statistics.median(each) / 1e6:.1f} million ratings per second"
+            f"{optimizer:12}{statistics.median(epochs):8.3f} s an epoch on {options.device}, "
+            f"{len(data) / statistics.median(epochs) / 1e6:.1f} million ratings per second"
         )
     if options.device.startswith("cuda"):
         print(f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB of GPU memory at most")

@@ -1,9 +1,9 @@
-"""Models trained by gradients: how accurate, and how fast against the loop one would write.
+"""Models trained by gradient descent: how accurate, and how fast against a tutorial's loop.
 
     python bench/neural.py [--json FILE] [--only PART ...] [--plot FILE]
 
-Needs ml-1m, ml-100k and, for NeuMF, the NCF paper's test lists (the folder `ncf-ml-1m`) in the
-cache, and the extras torch and plots. The naive versions below are what notebooks hold: rows
+Needs ml-1m, ml-100k and, for NeuMF, the NCF paper's test files (the folder `ncf-ml-1m`) in the
+cache, and the extras torch and charts. The naive versions below are what notebooks hold: rows
 picked one by one by a `Dataset` and a `DataLoader`, and the course's full-batch descent by
 autograd.
 """
@@ -24,13 +24,13 @@ from torch.utils.data import DataLoader, Dataset
 
 import matinee
 from matinee.data.cache import cache_folder
-from matinee.evaluation import evaluate, evaluate_ranking, read_negatives
+from matinee.evaluation import evaluate_ranking, evaluate_ratings, read_negatives
 from matinee.experiments import Split, get_preset, run_preset
 from matinee.models.neural import MatrixFactorization
 from matinee.models.registry import estimator_from_config
 
 PARTS = ("factorization", "embedding", "course", "speed", "neumf")
-SEEDS = 5  # of the course's recipe: its spread is what "equal" is measured by
+SEEDS = 5  # of the course's preset: differences are compared with their spread
 PAIRS = 5  # of timed epochs, one of ours and one of the naive loop in turn
 FACTORS, BATCH = 64, 4096  # of the timed epochs
 
@@ -116,33 +116,33 @@ def factorization():
     """Test RMSE of the defaults, biases and Adam, on ml-1m 90/10, seed 0."""
     train, test = Split().apply(matinee.read("ml-1m"))
     model = MatrixFactorization(device="cpu").fit(train)
-    found = evaluate(model, train, test)
+    errors = evaluate_ratings(model, train, test)
     return {
-        "RMSE": found.rmse,
-        "MAE": found.mae,
-        "fitted in, seconds": model.history["seconds"][-1],
+        "RMSE": errors.rmse,
+        "MAE": errors.mae,
+        "fit, seconds": model.history["seconds"][-1],
     }
 
 
 def embedding():
-    """The notebook's recipe and the tuned one on ml-1m, 90/10, seed 0."""
+    """The notebook's preset and the tuned one on ml-1m, 90/10, seed 0."""
     data, metrics = matinee.read("ml-1m"), {}
     for name in ("embedding-adam", "embedding-adam-tuned"):
-        test = run_preset(data, get_preset(name))[-1].test
-        metrics[f"{name}, RMSE"], metrics[f"{name}, MAE"] = test.rmse, test.mae
+        rating = run_preset(data, get_preset(name))[-1].rating
+        metrics[f"{name}, RMSE"], metrics[f"{name}, MAE"] = rating.rmse, rating.mae
     return metrics
 
 
 def naive_course(train, test, settings, seed):
-    """Test mean squared error after each step of the course's recipe, written down as it is."""
+    """Test mean squared error after each step of the course's model, naively implemented."""
     torch.manual_seed(seed)
     users, items = len(train.ratings.user_ids), len(train.ratings.item_ids)
     u = torch.normal(0.0, settings.init_stddev, (users, settings.factors)).requires_grad_()
     v = torch.normal(0.0, settings.init_stddev, (items, settings.factors)).requires_grad_()
     columns = []
-    for part in (train.ratings, test.ratings):
-        user, item = (torch.tensor(codes, dtype=torch.long) for codes in (part.user, part.item))
-        columns.append((user, item, torch.tensor(part.values)))
+    for ratings in (train.ratings, test.ratings):
+        user, item = (torch.tensor(ids, dtype=torch.long) for ids in (ratings.user, ratings.item))
+        columns.append((user, item, torch.tensor(ratings.values)))
     curve = []
     for _ in range(settings.epochs):
         user, item, values = columns[0]
@@ -152,48 +152,48 @@ def naive_course(train, test, settings, seed):
         if settings.gravity:
             gravity = ((u.T @ u) * (v.T @ v)).sum() / (users * items)
             loss = loss + settings.gravity * gravity
-        slopes = torch.autograd.grad(loss, (u, v))
+        gradients = torch.autograd.grad(loss, (u, v))
         with torch.no_grad():
-            for rows, slope in zip((u, v), slopes, strict=True):
-                rows -= settings.learning_rate * slope
+            for rows, gradient in zip((u, v), gradients, strict=True):
+                rows -= settings.learning_rate * gradient
             user, item, values = columns[1]
             curve.append(float(((u[user] * v[item]).sum(1) - values).square().mean()))
     return curve
 
 
 def course(plot=None):
-    """Test mean squared error of Google's recipe on ml-100k, here and written naively."""
+    """Test mean squared error of Google's model on ml-100k, here and naively implemented."""
     data, metrics, curves = matinee.read("ml-100k"), {}, []
     train, test = Split().apply(data)
     for name in ("google-course", "google-course-regularized"):
-        recorded = get_preset(name).steps[0].rating_head
+        config = get_preset(name).steps[0].rating_head
         for seed in range(SEEDS):
-            estimator = estimator_from_config({**recorded, "seed": seed, "device": "cpu"})
+            estimator = estimator_from_config({**config, "seed": seed, "device": "cpu"})
             history = estimator.fit(train, test=test).history
             pair = {
                 "here": (history["test_rmse"] ** 2).to_list(),
                 "naive": naive_course(train, test, estimator, 1000 + seed),
             }
             note(f"{name}, seed {seed}: {pair['here'][-1]:.4f}, naive {pair['naive'][-1]:.4f}")
-            for who, curve in pair.items():
+            for code, curve in pair.items():
                 steps = range(1, len(curve) + 1)
                 curves.append(
                     pl.DataFrame({"step": steps, "mse": curve}).with_columns(
-                        estimator=pl.lit(name), who=pl.lit(who), seed=pl.lit(seed)
+                        preset=pl.lit(name), code=pl.lit(code), seed=pl.lit(seed)
                     )
                 )
     curves = pl.concat(curves)
-    last = curves.filter(pl.col("step") == pl.col("step").max().over("estimator"))
-    for (name, who), rows in sorted(last.group_by("estimator", "who")):
-        metrics[f"{name}, {who}, test MSE"] = float(rows["mse"].mean())
-        metrics[f"{name}, {who}, spread over seeds"] = float(rows["mse"].std())
+    last = curves.filter(pl.col("step") == pl.col("step").max().over("preset"))
+    for (name, code), rows in sorted(last.group_by("preset", "code")):
+        metrics[f"{name}, {code}, test MSE"] = float(rows["mse"].mean())
+        metrics[f"{name}, {code}, standard deviation over seeds"] = float(rows["mse"].std())
     if plot:
         draw(curves, plot)
     return metrics
 
 
 def draw(curves, path):
-    """The curves of both, one panel for each recipe."""
+    """The curves of both, one panel for each preset."""
     import altair
 
     thinned = curves.filter((pl.col("step") % 10 == 0) & (pl.col("seed") == 0))
@@ -203,21 +203,19 @@ def draw(curves, path):
         .mark_line()
         .encode(
             x=altair.X("step:Q", title="step"),
-            y=altair.Y("mse:Q", title="mean squared error on the test part").scale(
-                type="log", domain=[1, 16]
-            ),
-            color=altair.Color("who:N", title=None),
-            strokeDash=altair.StrokeDash("who:N", title=None),
+            y=altair.Y("mse:Q", title="test mean squared error").scale(type="log", domain=[1, 16]),
+            color=altair.Color("code:N", title=None),
+            strokeDash=altair.StrokeDash("code:N", title=None),
         )
         .properties(width=360, height=260)
-        .facet(column=altair.Column("recipe:N", title=None))
+        .facet(column=altair.Column("preset:N", title=None))
         .resolve_scale(x="independent")
     )
     chart.save(path, scale_factor=2)
 
 
 def neumf():
-    """The recipe `neumf` on the NCF paper's own training part and test lists."""
+    """The preset `neumf` on the NCF paper's own training and test set."""
     task = read_negatives(matinee.read("ml-1m"), cache_folder() / "ncf-ml-1m")
     estimator = estimator_from_config(get_preset("neumf").steps[0].ranking_head)
     started = time.perf_counter()
@@ -225,7 +223,7 @@ def neumf():
     return {
         "HR@10": metrics["hit_rate@10"],
         "NDCG@10": metrics["ndcg@10"],
-        "fitted in, minutes": (time.perf_counter() - started) / 60,
+        "fit and evaluation, minutes": (time.perf_counter() - started) / 60,
     }
 
 
@@ -235,7 +233,7 @@ def note(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="Write the figures to this file, too.")
+    parser.add_argument("--json", type=Path, help="Write the results to this file, too.")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--plot", help="Draw the course's curves to this file (.png, .svg).")
     options = parser.parse_args()
@@ -246,13 +244,13 @@ def main():
         for name, value in measured[part].items():
             print(f"{part + ': ' + name:66}{value:12.4f}", flush=True)
     if options.json:
-        about = {
+        environment = {
             "processors": os.cpu_count(),
             "python": sys.version.split()[0],
             "torch": torch.__version__,
             "numpy": np.__version__,
         }
-        options.json.write_text(json.dumps({"metrics": measured, **about}, indent=2) + "\n")
+        options.json.write_text(json.dumps({"metrics": measured, **environment}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 python peer_cmfrec.py TRAIN.npz SETTINGS
 
 SETTINGS are keyword arguments of `CMF`, or a list of such to choose from on a tenth of the
-training part. Beside them, `threads`, and `metadata`: whether the model sees genres, decades of
-release and the users' traits (those of them that there are) as side information.
+training set. Beside them, `threads`, and `metadata`: whether the model sees genres, decades of
+release and the users' traits, as far as there are any, as side information.
 """
 
 import sys
@@ -23,13 +23,13 @@ def one_hot(codes):
 
 
 def side_information(arrays):
-    """`CMF`'s matrices U of the users and I of the movies, as far as anything is known."""
-    known = {}
+    """`CMF`'s matrices U of the users and I of the movies, as far as there are any."""
+    matrices = {}
     if "traits" in arrays:
-        known["U"] = np.hstack([one_hot(codes) for codes in arrays["traits"].T])
+        matrices["U"] = np.hstack([one_hot(codes) for codes in arrays["traits"].T])
     if "genres" in arrays:
-        known["I"] = np.hstack((arrays["genres"], one_hot(arrays["year"] // 10)))
-    return known
+        matrices["I"] = np.hstack((arrays["genres"], one_hot(arrays["year"] // 10)))
+    return matrices
 
 
 def fit_and_predict(arrays, settings):

@@ -1,6 +1,6 @@
-"""Run by `implicit`'s own interpreter: fit its ALS as told and write down what it made.
+"""Run by `implicit`'s own interpreter: fit its ALS and save the factors, or time it.
 
-python peer_implicit.py factors IN.npz OUT.npz SETTINGS    vectors of everybody asked about
+python peer_implicit.py factors IN.npz OUT.npz SETTINGS    factors of the users to evaluate
 python peer_implicit.py seconds IN.npz FACTORS ITERATIONS [exact]   median seconds of an iteration
 """
 
@@ -19,17 +19,17 @@ def matrix(arrays, name):
     return sp.csr_matrix((ones, indices, indptr), shape=(len(indptr) - 1, int(arrays["items"])))
 
 
-def item_factors(given, out, settings):
-    """Train on `train`, fold the rows of `asked` in, save both sides."""
-    arrays = np.load(given)
+def factors(path, out, settings):
+    """Train on `train`, fold the rows of `evaluated` in, save both sides."""
+    arrays = np.load(path)
     model = AlternatingLeastSquares(**json.loads(settings), num_threads=2, random_state=0)
     model.fit(matrix(arrays, "train"), show_progress=False)
-    asked = matrix(arrays, "asked")
-    rows = model.recalculate_user(np.arange(asked.shape[0]), asked)
+    histories = matrix(arrays, "evaluated")
+    rows = model.recalculate_user(np.arange(histories.shape[0]), histories)
     np.savez(out, users=np.asarray(rows), items=np.asarray(model.item_factors))
 
 
-def seconds(given, factors, iterations, solver="cg"):
+def seconds(path, factors, iterations, solver="cg"):
     """Median seconds of an iteration with the library's defaults, the first left out."""
     spent = []
     model = AlternatingLeastSquares(
@@ -40,7 +40,7 @@ def seconds(given, factors, iterations, solver="cg"):
         random_state=0,
     )
     model.fit(
-        matrix(np.load(given), "train"),
+        matrix(np.load(path), "train"),
         show_progress=False,
         callback=lambda iteration, elapsed, *rest: spent.append(elapsed),
     )
@@ -48,4 +48,4 @@ def seconds(given, factors, iterations, solver="cg"):
 
 
 if __name__ == "__main__":
-    {"factors": item_factors, "seconds": seconds}[sys.argv[1]](*sys.argv[2:])
+    {"factors": factors, "seconds": seconds}[sys.argv[1]](*sys.argv[2:])

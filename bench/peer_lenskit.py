@@ -3,7 +3,7 @@
 python peer_lenskit.py TRAIN.npz SETTINGS
 
 SETTINGS: `scorer`, "als" (`BiasedMFScorer`) or "items" (`ItemKNNScorer`), and its configuration;
-or a list of such to choose from on a tenth of the training part. What a scorer cannot predict
+or a list of such to choose from on a tenth of the training set. What a scorer cannot predict,
 LensKit's pipeline leaves to its biases.
 """
 

@@ -14,12 +14,12 @@ import numpy as np
 with contextlib.redirect_stdout(sys.stderr):
     from libmf import mf
 
-AT_A_TIME = 1_000_000
+BLOCK = 1_000_000  # test ratings predicted at a time
 
 
-def main(given, settings):
-    """Trained on pairs with stars; the wrapper's own predictions are wrong, so numpy makes them."""
-    arrays = np.load(given)
+def main(path, settings):
+    """Fit and predict; the wrapper's own predictions are wrong, so numpy computes them."""
+    arrays = np.load(path)
     columns = [arrays[name] for name in ("user", "item", "rating")]
     table = np.column_stack(columns).astype(np.float32)
     engine = mf.MF(nr_threads=2, nr_bins=40, quiet=True, **json.loads(settings))
@@ -29,14 +29,15 @@ def main(given, settings):
     model = engine.model
     users = np.ctypeslib.as_array(model.P, (model.m, model.k))
     items = np.ctypeslib.as_array(model.Q, (model.n, model.k))
-    missed = 0.0
-    for first in range(0, len(arrays["test_user"]), AT_A_TIME):
-        part = slice(first, first + AT_A_TIME)
-        user, item = arrays["test_user"][part], arrays["test_item"][part]
-        values = np.einsum("nk,nk->n", users[user], items[item])
-        values = np.clip(np.where(np.isnan(values), model.b, values), 0.5, 5)
-        missed += float(np.square(values - arrays["test_stars"][part], dtype=np.float64).sum())
-    rmse = float(np.sqrt(missed / len(arrays["test_user"])))
+    squared_error = 0.0
+    for first in range(0, len(arrays["test_user"]), BLOCK):
+        block = slice(first, first + BLOCK)
+        user, item = arrays["test_user"][block], arrays["test_item"][block]
+        predicted = np.einsum("nk,nk->n", users[user], items[item])
+        predicted = np.clip(np.where(np.isnan(predicted), model.b, predicted), 0.5, 5)
+        errors = predicted - arrays["test_rating"][block]
+        squared_error += float(np.square(errors, dtype=np.float64).sum())
+    rmse = float(np.sqrt(squared_error / len(arrays["test_user"])))
     print(json.dumps({"seconds": seconds, "rmse": rmse}))
     sys.stdout.flush()
     os._exit(0)  # the wrapper frees its model twice

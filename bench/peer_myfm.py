@@ -7,7 +7,7 @@ SETTINGS: `rank`, `iterations`, `kept` (samples kept, the last ones; all if left
 
     date         the day of the rating, one-hot, in the main table
     indicators   which movies the user has rated, and who has rated the movie, in the training
-                 part, each 1/sqrt(number)
+                 set, each 1/sqrt(number)
     metadata     genres (1/sqrt(number)), year of release, and the users' traits
 
 Blocks, their scaling and a group of precisions for each of them are as in myFM's own examples
@@ -64,14 +64,14 @@ def groups_of_items(arrays, features):
 
 
 def rated(arrays):
-    """1 where a user has rated a movie in the training part."""
+    """1 where a user has rated a movie in the training set."""
     shape = int(arrays["users"]), int(arrays["items"])
     ones = np.ones(len(arrays["user"]))
     return sp.csr_matrix((ones, (arrays["user"], arrays["item"])), shape=shape)
 
 
 def days(arrays, features):
-    """One-hot days of the training and of the test part, or None each.
+    """One-hot days of the training and of the test set, or None each.
 
     A day without training ratings has a column too: its weights come from the prior, which is
     what myFM's encoders do with a value they have not seen.
@@ -91,9 +91,9 @@ def fit_and_predict(arrays, settings):
     sizes += [group.shape[1] for side in sides for group in side]
     rows = [sp.hstack(side, format="csr", dtype=np.float64) for side in sides]
 
-    def blocks(part):
-        codes = arrays[f"{part}user"], arrays[f"{part}item"]
-        return [myfm.RelationBlock(at, of) for at, of in zip(codes, rows, strict=True)]
+    def blocks(prefix):
+        codes = arrays[f"{prefix}user"], arrays[f"{prefix}item"]
+        return [myfm.RelationBlock(*pair) for pair in zip(codes, rows, strict=True)]
 
     ordered = settings["kind"] == "ordered"
     low, step = float(arrays["low"]), float(arrays["step"])
@@ -103,7 +103,7 @@ def fit_and_predict(arrays, settings):
     model = estimator(rank=settings["rank"], random_seed=settings.get("seed", 42))
     ends = []
 
-    def note_the_time(*_):
+    def record_time(*_):
         ends.append(time.perf_counter())
         return False, None
 
@@ -116,22 +116,22 @@ def fit_and_predict(arrays, settings):
         group_shapes=sizes,
         n_iter=iterations,
         n_kept_samples=settings.get("kept", iterations),
-        callback=note_the_time,
+        callback=record_time,
     )
-    found = {
+    result = {
         "seconds": time.perf_counter() - started,
         "seconds_per_sweep": float(np.median(np.diff(ends))),
     }
     started = time.perf_counter()
     if ordered:
-        chances = model.predict_proba(test_days, blocks("test_"))
-        found["rating"] = low + step * (chances @ np.arange(chances.shape[1]))
-        given = np.round((arrays["test_stars"] - low) / step).astype(np.int64)
-        of_given = chances[np.arange(len(given)), given]
-        found["log_loss"] = float(-np.log(np.maximum(of_given, 1e-15)).mean())
+        proba = model.predict_proba(test_days, blocks("test_"))
+        result["rating"] = low + step * (proba @ np.arange(proba.shape[1]))
+        levels = np.round((arrays["test_rating"] - low) / step).astype(np.int64)
+        likelihood = proba[np.arange(len(levels)), levels]
+        result["log_loss"] = float(-np.log(np.maximum(likelihood, 1e-15)).mean())
     else:
-        found["rating"] = model.predict(test_days, blocks("test_"))
-    return {**found, "seconds_of_predicting": time.perf_counter() - started}
+        result["rating"] = model.predict(test_days, blocks("test_"))
+    return {**result, "seconds_of_predicting": time.perf_counter() - started}
 
 
 if __name__ == "__main__":

@@ -32,13 +32,13 @@ PINS = {
     ],
 }
 FLAGS = {"libmf-avx": "-O3 -march=native -DUSEAVX -mavx"}
-"""Compiler flags of a peer that is built again here, with vector instructions that its wrapper's
-own build leaves out."""
+"""Compiler flags of a peer that is built here, with vector instructions that its wheel does
+without."""
 PINS["libmf-avx"] = PINS["libmf"]
 
 
 def peer_python(name: str) -> Path:
-    """The interpreter of a peer's environment, made at first use."""
+    """The interpreter of a peer's environment, which is created at first use."""
     folder = cache_folder() / "peers" / name
     python = folder / "bin" / "python"
     done = folder / ".installed"
@@ -56,7 +56,7 @@ def peer_python(name: str) -> Path:
 
 
 def run_peer(name: str, script: str, *arguments: str) -> str:
-    """Run a script of this folder with a peer's interpreter; its libraries' own threads are off."""
+    """Run a script of this folder with a peer's interpreter, and BLAS on one thread."""
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     command = [peer_python(name), Path(__file__).with_name(script), *arguments]
     done = subprocess.run(

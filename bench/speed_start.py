@@ -23,7 +23,7 @@ COMMAND = "from matinee.cli.app import main; main()"
 
 
 def start_up(run: Path, user: str, warm: int = 9, cold: int = 3) -> dict[str, dict[str, float]]:
-    """Median wall seconds of fresh processes, {"cold": {what: seconds}, "warm": ...}.
+    """Median wall seconds of fresh processes, {"cold": {command: seconds}, "warm": ...}.
 
     Parameters
     ----------
@@ -52,12 +52,12 @@ def start_up(run: Path, user: str, warm: int = 9, cold: int = 3) -> dict[str, di
 
 
 def _cold(package: Path, command: list[str], times: int) -> list[float]:
-    found = []
+    seconds = []
     for _ in range(times):
         for cache in list(package.rglob("__pycache__")):
             shutil.rmtree(cache)
-        found.append(_seconds(package, command))
-    return found
+        seconds.append(_seconds(package, command))
+    return seconds
 
 
 def _seconds(package: Path, command: list[str]) -> float:
@@ -80,5 +80,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Seconds from nothing to an answer.")
     parser.add_argument("run", type=Path)
     parser.add_argument("--user", required=True)
-    asked = parser.parse_args()
-    print(json.dumps(start_up(asked.run, asked.user), indent=2))
+    options = parser.parse_args()
+    print(json.dumps(start_up(options.run, options.user), indent=2))

@@ -1,6 +1,6 @@
-"""Run by `implicit`'s own interpreter: seconds for lists of ten from given vectors, as JSON.
+"""Run by `implicit`'s own interpreter: seconds for the top ten from given factors, as JSON.
 
-python peer_lists.py IN.npz BATCHES
+python peer_top_n.py IN.npz BATCHES
 """
 
 import json
@@ -15,9 +15,9 @@ from implicit.als import AlternatingLeastSquares
 BATCH = 1000
 
 
-def main(given, batches):
-    """Everybody in batches of 1000 (so many measured, scaled up to all), and one at a time."""
-    arrays = np.load(given)
+def main(path, batches):
+    """All users in batches of 1000 (some measured, scaled up to all), and one at a time."""
+    arrays = np.load(path)
     indptr, indices = arrays["indptr"], arrays["indices"]
     model = AlternatingLeastSquares(factors=arrays["users"].shape[1], num_threads=2)
     model.user_factors, model.item_factors = arrays["users"], arrays["items"]
@@ -30,14 +30,15 @@ def main(given, batches):
         return time.perf_counter() - start
 
     seconds(np.arange(BATCH))
-    blocks = [np.arange(at, min(at + BATCH, shape[0])) for at in range(0, BATCH * batches, BATCH)]
+    starts = range(0, BATCH * batches, BATCH)
+    blocks = [np.arange(start, min(start + BATCH, shape[0])) for start in starts]
     spent = sum(seconds(block) for block in blocks if len(block))
-    some = np.random.default_rng(0).integers(0, shape[0], 300)
+    sample = np.random.default_rng(0).integers(0, shape[0], 300)
     print(
         json.dumps(
             {
-                "everybody": spent * shape[0] / sum(len(block) for block in blocks),
-                "one user": statistics.median(seconds(int(user)) for user in some),
+                "all users": spent * shape[0] / sum(len(block) for block in blocks),
+                "one user": statistics.median(seconds(int(user)) for user in sample),
             }
         )
     )
