@@ -3,9 +3,9 @@
 import os
 
 import pytest
-from editions import write_editions
 from hypothesis import settings
 
+from editions import write_editions
 from matinee.data import generate
 from matinee.models import ALS, ImplicitALS
 
