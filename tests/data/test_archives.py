@@ -153,7 +153,7 @@ def test_bomb_is_refused_before_it_fills_the_disk(tmp_path, monkeypatch):
 
 def test_bomb_in_many_pieces_is_counted_as_a_whole(tmp_path, monkeypatch):
     path = tmp_path / "bomb.zip"
-    path.write_bytes(archive_of({f"{at}.csv": b"0" * 1_000_000 for at in range(10)}))
+    path.write_bytes(archive_of({f"{number}.csv": b"0" * 1_000_000 for number in range(10)}))
     monkeypatch.setattr(archives, "MIN_ALLOWANCE", 3_500_000)
     with pytest.raises(ArchiveError, match="more than a ratings archive could hold"):
         extract(path, tmp_path / "out")
@@ -169,7 +169,7 @@ def test_honest_archive_may_be_larger_than_the_free_allowance(tmp_path, monkeypa
 
 def test_too_many_files_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "many.zip"
-    path.write_bytes(archive_of({f"{at}.csv": "" for at in range(5)}))
+    path.write_bytes(archive_of({f"{number}.csv": "" for number in range(5)}))
     monkeypatch.setattr(archives, "MAX_FILES", 4)
     with pytest.raises(ArchiveError, match="5 files"):
         extract(path, tmp_path / "out")
@@ -185,8 +185,8 @@ def test_good_archive_unpacks_byte_by_byte(tmp_path):
     }
     (tmp_path / "good.zip").write_bytes(archive_of(members))
     extract(tmp_path / "good.zip", tmp_path / "out")
-    found = {name: data for name, data in contents(tmp_path / "out").items() if data is not None}
-    assert found == members
+    out = contents(tmp_path / "out")
+    assert {name: data for name, data in out.items() if data is not None} == members
 
 
 def test_archive_without_ratings_says_so(tmp_path):

@@ -74,7 +74,7 @@ def test_server_that_does_not_say_how_long_the_file_is(mirror):
     assert len(read(NAME)) == 7
 
 
-def test_interrupted_transfer_goes_on_where_it_stopped(mirror, cache, archive):
+def test_interrupted_transfer_is_resumed(mirror, cache, archive):
     mirror.stop_after = 500
     message = refusal(mirror)
     assert f"{mirror.url}/{NAME}.zip: the connection ended after 500 of " in message
@@ -88,7 +88,7 @@ def test_interrupted_transfer_goes_on_where_it_stopped(mirror, cache, archive):
     assert not (cache / PART).exists()
 
 
-def test_connection_that_is_reset_is_refused_in_words(mirror, cache, archive):
+def test_connection_that_is_reset_is_refused_in_one_line(mirror, cache, archive):
     mirror.stop_after = 500
     mirror.reset = True
     assert mirror.url in refusal(mirror)
@@ -177,7 +177,7 @@ def test_checksum_file_without_a_checksum(mirror, cache):
 
 
 @pytest.mark.parametrize("text", ["{}", "{}  ml.zip\n", "MD5 (ml.zip) = {}\r\n"])
-def test_default_forms_of_checksum_files(text, mirror, cache):
+def test_common_forms_of_checksum_files(text, mirror, cache):
     published = mirror.files[f"/{NAME}.zip.md5"].decode().split()[-1]
     mirror.files[f"/{NAME}.zip.md5"] = text.format(published.upper()).encode()
     assert fetch(NAME, mirror.url) == cache / NAME

@@ -305,7 +305,7 @@ def test_counts_are_those_of_the_readme(name, ratings, users, rated, items, mean
 def test_official_splits_of_ml_100k():
     data = read_archive("ml-100k")
     assert list(data.official) == ["u1", "u2", "u3", "u4", "u5", "ua", "ub"]
-    fifths = [data.official[f"u{at}"] for at in range(1, 6)]
+    fifths = [data.official[f"u{fold}"] for fold in range(1, 6)]
     assert [int(mask.sum()) for mask in fifths] == [20_000] * 5
     assert (sum(mask.astype(int) for mask in fifths) == 1).all()
     for name in ("ua", "ub"):  # exactly ten ratings of each user

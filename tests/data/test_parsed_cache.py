@@ -38,10 +38,10 @@ def entries(cache):
     return sorted(path for path in (cache / ".parsed").glob("*") if path.is_dir())
 
 
-def same(one, other):
+def same(first, second):
     """Whether two data sets are equal bit for bit."""
     arrays = []
-    for data in (one, other):
+    for data in (first, second):
         ratings = data.ratings
         arrays.append([ratings.user, ratings.item, ratings.values, ratings.timestamp])
         arrays[-1] += [*ratings.by_user, *ratings.by_item]
@@ -50,14 +50,15 @@ def same(one, other):
             (a is None and b is None) or (a.dtype == b.dtype and a.tobytes() == b.tobytes())
             for a, b in zip(*arrays, strict=True)
         )
-        and one.ratings.same_codes_as(other.ratings)
-        and one.ratings.scale == other.ratings.scale
-        and one.ratings.fingerprint() == other.ratings.fingerprint()
-        and one.catalog.frame.equals(other.catalog.frame)
-        and one.catalog.genre_names == other.catalog.genre_names
-        and (one.user_attributes is None) == (other.user_attributes is None)
-        and (one.user_attributes is None or one.user_attributes.equals(other.user_attributes))
-        and (one.name, one.source, one.reading) == (other.name, other.source, other.reading)
+        and first.ratings.same_codes_as(second.ratings)
+        and first.ratings.scale == second.ratings.scale
+        and first.ratings.fingerprint() == second.ratings.fingerprint()
+        and first.catalog.frame.equals(second.catalog.frame)
+        and first.catalog.genre_names == second.catalog.genre_names
+        and (first.user_attributes is None) == (second.user_attributes is None)
+        and (first.user_attributes is None or first.user_attributes.equals(second.user_attributes))
+        and (first.name, first.source, first.reading)
+        == (second.name, second.source, second.reading)
     )
 
 
@@ -106,7 +107,7 @@ def test_mapped_arrays_are_not_copied(table, cache):
     assert before == [path.read_bytes() for path in sorted(entries(cache)[0].iterdir())]
 
 
-def test_other_options_are_another_entry(table, cache, readings):
+def test_other_options_make_another_entry(table, cache, readings):
     read(table)
     assert read(table, scale=(0, 5, 0.5)).ratings.scale.low == 0
     assert read(table, duplicates="last").reading["duplicates"] == "last"
@@ -115,7 +116,7 @@ def test_other_options_are_another_entry(table, cache, readings):
 
 
 @pytest.mark.parametrize("change", ["row", "time", "movies", "no movies"])
-def test_a_changed_source_is_read_anew(change, tmp_path, readings):
+def test_a_changed_source_is_read_again(change, tmp_path, readings):
     folder = write_csv(tmp_path / "tiny")
     before = read(folder)
     ratings = folder / "ratings.csv"
@@ -140,7 +141,7 @@ def flip(path, at):
     path.write_bytes(bytes(content))
 
 
-def test_any_damage_is_mended(table, cache, readings):
+def test_any_damage_is_repaired(table, cache, readings):
     good = read(table)
     for name in sorted(path.name for path in entries(cache)[0].iterdir()):
         for damage in (
@@ -162,7 +163,7 @@ def test_any_damage_is_mended(table, cache, readings):
 
 
 def replace_array(entry, name, change):
-    """Put another array where one was, so that the entry still adds up."""
+    """Replace an array, with a correct checksum."""
     manifest = json.loads((entry / "manifest.json").read_text())
     path = entry / f"{manifest['arrays'][name][0]}.npy"
     array = change(np.load(path))
@@ -174,7 +175,7 @@ def replace_array(entry, name, change):
 
 @pytest.mark.parametrize("name", ["user_id", "item_id", "by_user.indices", "by_item.indices"])
 @pytest.mark.parametrize("code", [-1, 10**6])
-def test_codes_that_lead_nowhere_are_refused_even_where_all_adds_up(
+def test_codes_out_of_range_are_refused_even_with_correct_checksums(
     name, code, table, cache, readings
 ):
     def changed(array):
@@ -198,7 +199,7 @@ def test_codes_that_lead_nowhere_are_refused_even_where_all_adds_up(
         ("by_user.values", lambda array: array.reshape(2, -1)),
     ],
 )
-def test_arrays_of_another_kind_are_refused(name, wrong, table, cache, readings):
+def test_arrays_of_another_shape_or_dtype_are_refused(name, wrong, table, cache, readings):
     good = read(table)
     replace_array(entries(cache)[0], name, wrong)
     assert same(read(table), good)
@@ -216,7 +217,7 @@ def test_arrays_of_another_kind_are_refused(name, wrong, table, cache, readings)
         "\ud800".encode("utf-8", "surrogatepass"),
     ],
 )
-def test_manifests_that_say_nothing_are_replaced(manifest, table, cache, readings):
+def test_invalid_manifests_are_replaced(manifest, table, cache, readings):
     good = read(table)
     path = entries(cache)[0] / "manifest.json"
     path.write_bytes(manifest if isinstance(manifest, bytes) else manifest.encode())
@@ -238,7 +239,7 @@ def test_bad_rows_leave_nothing(tmp_path, cache):
     assert list((cache / ".parsed").iterdir()) == []
 
 
-def test_without_a_place_to_write_all_goes_on_in_memory(table, tmp_path, monkeypatch):
+def test_where_the_cache_cannot_be_written_data_are_read_into_memory(table, tmp_path, monkeypatch):
     expected = read(table)
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("MATINEE_DATA", str(tmp_path / "file"))
@@ -247,7 +248,7 @@ def test_without_a_place_to_write_all_goes_on_in_memory(table, tmp_path, monkeyp
     assert not isinstance(data.ratings.user.base, np.memmap)
 
 
-def test_without_room_on_disk_all_goes_on_in_memory(table, cache, monkeypatch):
+def test_without_disk_space_data_are_read_into_memory(table, cache, monkeypatch):
     expected = read(table)
     parsed_cache.clear()
 
@@ -260,14 +261,14 @@ def test_without_room_on_disk_all_goes_on_in_memory(table, cache, monkeypatch):
     assert list((cache / ".parsed").iterdir()) == []
 
 
-def test_only_the_last_used_stay(table, cache, monkeypatch, readings):
+def test_only_the_last_used_entries_stay(table, cache, monkeypatch, readings):
     monkeypatch.setattr(parsed_cache, "MAX_ENTRIES", 2)
     for high in (5, 6, 5, 7):  # the third reading is a use of the first
         read(table, scale=(0, high))
         for entry in entries(cache):
             manifest = entry / "manifest.json"
-            found = manifest.stat().st_mtime_ns
-            os.utime(manifest, ns=(found - 10**9, found - 10**9))  # as if a second had gone by
+            used = manifest.stat().st_mtime_ns
+            os.utime(manifest, ns=(used - 10**9, used - 10**9))  # as if a second had gone by
     assert len(readings) == 3
     assert len(entries(cache)) == 2
     read(table, scale=(0, 5))

@@ -30,24 +30,24 @@ def dataset_of(rows: list[tuple[int, int, int]]) -> Dataset:
     return read(pl.DataFrame(columns))
 
 
-def row_numbers(part: Dataset) -> list[int]:
-    return part.ratings.values.astype(int).tolist()
+def row_numbers(subset: Dataset) -> list[int]:
+    return subset.ratings.values.astype(int).tolist()
 
 
 def check_partition(data: Dataset, train: Dataset, test: Dataset) -> None:
-    """Every rating is in exactly one part, in its old order, with its codes unchanged."""
+    """Every rating is in one of the two sets, in its old order, with its codes unchanged."""
     assert sorted(row_numbers(train) + row_numbers(test)) == list(range(len(data)))
-    for part in (train, test):
-        numbers = row_numbers(part)
+    for subset in (train, test):
+        numbers = row_numbers(subset)
         assert len(numbers) > 0
         assert numbers == sorted(numbers)
-        assert part.ratings.user.tolist() == data.ratings.user[numbers].tolist()
-        assert part.ratings.item.tolist() == data.ratings.item[numbers].tolist()
-        assert part.ratings.timestamp.tolist() == data.ratings.timestamp[numbers].tolist()
-        assert part.ratings.user_ids is data.ratings.user_ids
-        assert part.ratings.item_ids is data.ratings.item_ids
-        assert part.ratings.scale == data.ratings.scale
-        assert part.catalog is data.catalog
+        assert subset.ratings.user.tolist() == data.ratings.user[numbers].tolist()
+        assert subset.ratings.item.tolist() == data.ratings.item[numbers].tolist()
+        assert subset.ratings.timestamp.tolist() == data.ratings.timestamp[numbers].tolist()
+        assert subset.ratings.user_ids is data.ratings.user_ids
+        assert subset.ratings.item_ids is data.ratings.item_ids
+        assert subset.ratings.scale == data.ratings.scale
+        assert subset.catalog is data.catalog
 
 
 @given(rows=ROWS, fraction=st.floats(0.01, 0.99), seed=SEEDS)
@@ -112,9 +112,10 @@ def test_leave_last_out_holds_out_the_latest_of_each_user(rows, count):
     data = dataset_of(rows)
     # Python's sort is stable, so rows of the same second stay in order
     expected = []
-    for one in {user for user, _, _ in rows}:
+    for user_id in {user for user, _, _ in rows}:
         own = sorted(
-            (at for at, row in enumerate(rows) if row[0] == one), key=lambda at: rows[at][2]
+            (number for number, row in enumerate(rows) if row[0] == user_id),
+            key=lambda number: rows[number][2],
         )
         if len(own) > count:
             expected += own[-count:]
@@ -148,7 +149,7 @@ def test_temporal_split_never_trains_on_the_future(rows, fraction):
 
 
 def test_temporal_split_without_ties_has_the_wanted_size():
-    data = dataset_of([(at % 7 + 1, at % 11 + 1, 50 - at) for at in range(50)])
+    data = dataset_of([(row % 7 + 1, row % 11 + 1, 50 - row) for row in range(50)])
     train, test = data.split("temporal", test_fraction=0.2)
     assert row_numbers(test) == list(range(10))
     assert len(train) == 40
@@ -160,8 +161,8 @@ def test_new_users_and_items_are_kept_and_counted(rows, seed):
     data = dataset_of(rows)
     train, test = data.split("random", test_fraction=0.6, seed=seed)
     numbers = row_numbers(train)
-    users, items = {rows[at][0] for at in numbers}, {rows[at][1] for at in numbers}
-    tested = [rows[at] for at in row_numbers(test)]
+    users, items = {rows[row][0] for row in numbers}, {rows[row][1] for row in numbers}
+    tested = [rows[row] for row in row_numbers(test)]
     assert splits.cold_start_counts(train.ratings, test.ratings) == (
         sum(user not in users for user, _, _ in tested),
         sum(item not in items for _, item, _ in tested),

@@ -1,4 +1,4 @@
-"""Generated data: exact, the same everywhere for the same seed, and as noisy as promised."""
+"""Synthetic data: exact sizes, the same everywhere for the same seed, and as noisy as intended."""
 
 from contextlib import contextmanager
 
@@ -56,14 +56,14 @@ def test_sizes_that_cannot_be(size, tmp_path):
 
 
 def test_same_seed_same_data_other_seed_other_data():
-    (one, truth), (two, again) = generate(**SIZE, seed=3), generate(**SIZE, seed=3)
-    assert one.ratings.fingerprint() == two.ratings.fingerprint()
-    assert one.ratings.timestamp.tolist() == two.ratings.timestamp.tolist()
-    assert one.catalog.frame.equals(two.catalog.frame)
-    assert truth.user_factors.tobytes() == again.user_factors.tobytes()
+    (first, truth), (second, same_truth) = generate(**SIZE, seed=3), generate(**SIZE, seed=3)
+    assert first.ratings.fingerprint() == second.ratings.fingerprint()
+    assert first.ratings.timestamp.tolist() == second.ratings.timestamp.tolist()
+    assert first.catalog.frame.equals(second.catalog.frame)
+    assert truth.user_factors.tobytes() == same_truth.user_factors.tobytes()
     other, _ = generate(**SIZE, seed=4)
-    assert other.ratings.fingerprint() != one.ratings.fingerprint()
-    assert other.catalog.titles != one.catalog.titles
+    assert other.ratings.fingerprint() != first.ratings.fingerprint()
+    assert other.catalog.titles != first.catalog.titles
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
@@ -113,12 +113,12 @@ def test_written_data_read_back_as_the_generated(block, tmp_path, monkeypatch):
     monkeypatch.setattr(synthetic, "BLOCK_ROWS", block)
     data, truth = generate(**SIZE, seed=2)
     written = write_generated(tmp_path / "g", **SIZE, seed=2)
-    found = read(tmp_path / "g")
+    again = read(tmp_path / "g")
     assert sorted(contents(tmp_path / "g")) == ["movies.csv", "ratings.csv"]
-    assert found.ratings.fingerprint() == data.ratings.fingerprint()
-    assert found.ratings.timestamp.tolist() == data.ratings.timestamp.tolist()
-    assert found.catalog.frame.equals(data.catalog.frame)
-    assert found.catalog.genre_names == data.catalog.genre_names
+    assert again.ratings.fingerprint() == data.ratings.fingerprint()
+    assert again.ratings.timestamp.tolist() == data.ratings.timestamp.tolist()
+    assert again.catalog.frame.equals(data.catalog.frame)
+    assert again.catalog.genre_names == data.catalog.genre_names
     assert written.item_factors.tobytes() == truth.item_factors.tobytes()
 
 

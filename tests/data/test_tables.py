@@ -1,4 +1,4 @@
-"""Tables of one's own: any layout, column names, kinds of ids, scale and form of time."""
+"""Tables of one's own: any layout, column names, types of ids, scale and format of time."""
 
 import datetime as dt
 import tempfile
@@ -130,7 +130,7 @@ def test_ids_with_leading_zeros_stay_text(tmp_path):
     ],
 )
 def test_kinds_of_ids(written, read_as, tmp_path):
-    write_lines(tmp_path / "t.csv", ["user,item,stars", *(f"{one},1,3" for one in written)])
+    write_lines(tmp_path / "t.csv", ["user,item,stars", *(f"{user},1,3" for user in written)])
     assert read(tmp_path / "t.csv").ratings.user_ids.values.to_list() == read_as
 
 

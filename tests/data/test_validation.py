@@ -31,7 +31,7 @@ def write_table(folder, layout, rows, end="\n"):
     return folder / file
 
 
-def place(layout, row, column):
+def cell_of(layout, row, column):
     """How a message begins for a cell; `row` counts the ratings from 0."""
     file, _, header, names = LAYOUTS[layout]
     return f"{file}, row {row + 1 + len(header)}, column {names[column]}: "
@@ -64,9 +64,11 @@ def test_the_good_rows_are_good(layout, tmp_path):
 def test_bad_cell_in_any_layout(layout, column, cell, row, end, tmp_path):
     if cell == "3,5.1" and layout == "csv":
         cell = '"3,5.1"'
-    rows = [list(one) for one in GOOD]
+    rows = [list(cells) for cells in GOOD]
     rows[row][column] = cell
-    assert refusal(write_table(tmp_path, layout, rows, end)).startswith(place(layout, row, column))
+    assert refusal(write_table(tmp_path, layout, rows, end)).startswith(
+        cell_of(layout, row, column)
+    )
 
 
 @pytest.mark.parametrize("row", [0, 2])
@@ -96,9 +98,9 @@ def test_bad_cell_in_any_layout(layout, column, cell, row, end, tmp_path):
 )
 @pytest.mark.parametrize("layout", ["100k", "dat", "csv"])
 def test_bad_cell_in_an_edition(layout, column, cell, row, tmp_path):
-    rows = [list(one) for one in GOOD]
+    rows = [list(cells) for cells in GOOD]
     rows[row][column] = cell
-    assert refusal(write_table(tmp_path, layout, rows)).startswith(place(layout, row, column))
+    assert refusal(write_table(tmp_path, layout, rows)).startswith(cell_of(layout, row, column))
 
 
 @pytest.mark.parametrize("cell", ["2.5", "7"])
@@ -111,10 +113,10 @@ def test_values_off_the_scale_say_which_scale_it_is(cell, tmp_path):
 @pytest.mark.parametrize("row", [0, 1, 2])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_too_many_fields(layout, row, tmp_path):
-    rows = [list(one) for one in GOOD]
+    rows = [list(cells) for cells in GOOD]
     rows[row].append("9")
     message = refusal(write_table(tmp_path, layout, rows))
-    assert message.startswith(place(layout, row, 3))
+    assert message.startswith(cell_of(layout, row, 3))
     assert "more than 4 fields" in message
 
 
@@ -122,16 +124,16 @@ def test_too_many_fields(layout, row, tmp_path):
 @pytest.mark.parametrize("fields", [2, 3])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_too_few_fields(layout, fields, row, tmp_path):
-    rows = [list(one) for one in GOOD]
+    rows = [list(cells) for cells in GOOD]
     del rows[row][fields:]
-    assert refusal(write_table(tmp_path, layout, rows)).startswith(place(layout, row, fields))
+    assert refusal(write_table(tmp_path, layout, rows)).startswith(cell_of(layout, row, fields))
 
 
 @pytest.mark.parametrize("row", [0, 1])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_blank_line_among_the_ratings(layout, row, tmp_path):
     rows = [*GOOD[:row], [], *GOOD[row:]]
-    assert refusal(write_table(tmp_path, layout, rows)).startswith(place(layout, row, 0))
+    assert refusal(write_table(tmp_path, layout, rows)).startswith(cell_of(layout, row, 0))
 
 
 def test_surplus_field_in_a_column_that_is_not_read(tmp_path):
@@ -158,7 +160,7 @@ def test_quoted_fields_are_counted_as_one_when_a_cell_is_blamed(tmp_path):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_repeated_pair_is_refused(layout, tmp_path):
     message = refusal(write_table(tmp_path, layout, [*GOOD, ["2", "10", "1", "900"]]))
-    assert message.startswith(place(layout, 3, 1))
+    assert message.startswith(cell_of(layout, 3, 1))
     first = 2 + len(LAYOUTS[layout][2])
     assert f"user 2 rated item 10 already in row {first}" in message
     assert "duplicates=" in message
@@ -177,7 +179,7 @@ def merged(path, how) -> dict[tuple[int, int], tuple[float, int | None]]:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
-    ("again", "how", "kept"),
+    ("timestamp", "how", "expected"),
     [
         ("900", "last", (3.0, 1001)),  # later in the file, but earlier in time
         ("1100", "last", (1.0, 1100)),
@@ -185,9 +187,9 @@ def merged(path, how) -> dict[tuple[int, int], tuple[float, int | None]]:
         ("900", "mean", (2.0, 1001)),
     ],
 )
-def test_repeated_pair_is_merged_on_request(layout, again, how, kept, tmp_path):
-    path = write_table(tmp_path, layout, [*GOOD, ["2", "10", "1", again]])
-    assert merged(path, how) == {(1, 10): (4.0, 1000), (2, 10): kept, (2, 20): (5.0, 1002)}
+def test_repeated_pair_is_merged_on_request(layout, timestamp, how, expected, tmp_path):
+    path = write_table(tmp_path, layout, [*GOOD, ["2", "10", "1", timestamp]])
+    assert merged(path, how) == {(1, 10): (4.0, 1000), (2, 10): expected, (2, 20): (5.0, 1002)}
 
 
 def test_repeated_pair_without_times_is_merged_by_row(tmp_path):
