@@ -38,7 +38,7 @@ def grown(entries, n_rows):
 @pytest.fixture(params=[1, 2, 7], autouse=True)
 def blocks(request, monkeypatch):
     """As if the data were large enough for one, two or seven blocks."""
-    monkeypatch.setattr(rows, "_blocks_of", lambda entries: request.param)
+    monkeypatch.setattr(rows, "_count_blocks", lambda entries: request.param)
 
 
 def check(entries):

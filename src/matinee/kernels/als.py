@@ -100,9 +100,9 @@ def update_rows_cholesky(
         for d in range(factors):
             right[0, d] = penalty * prior[row, d + 1]
         right_of_bias = penalty * prior[row, 0]
-        for at in range(first, last, CHUNK):
-            count = min(CHUNK, last - at)
-            _gather(at, count, indices, values, mean, other, design, target)
+        for chunk in range(first, last, CHUNK):
+            count = min(CHUNK, last - chunk)
+            _gather(chunk, count, indices, values, mean, other, design, target)
             add_squares(design, count, gram)
             right_of_bias += _add_sides(design, target, count, right, ones)
         for d in range(width):

@@ -1,4 +1,4 @@
-"""Compressed rows: the ratings of each user, or of each movie, side by side."""
+"""Compressed sparse rows (CSR), and counts, ranks and checksums of arrays of codes."""
 
 import mmap
 from collections.abc import Callable
@@ -12,14 +12,11 @@ from matinee.kernels.jit import jit
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 
 Empty = Callable[[int, Any], Array]
-"""Makes an array of a length and a dtype, not filled: `numpy.empty` and its likes."""
+"""Makes an uninitialized array, given a length and a dtype, as `numpy.empty` does."""
 
 
 class Rows(NamedTuple):
-    """A sparse matrix by rows: row r holds entries ``indptr[r]`` to ``indptr[r + 1]``.
-
-    Eight bytes per rating, plus eight per row.
-    """
+    """A CSR matrix: row r has the entries ``indptr[r]`` to ``indptr[r + 1]``; 8 bytes per entry."""
 
     indptr: I64  # (rows + 1,)
     indices: I32  # (entries,) column of each entry
@@ -28,7 +25,7 @@ class Rows(NamedTuple):
 
 @jit
 def _tally(block, _, cuts, rows, slots):
-    """slots[block, r] = how many entries of a block are of row r."""
+    """slots[block, r] = number of entries of row r in a block."""
     mine = slots[block]
     for entry in range(cuts[block], cuts[block + 1]):
         mine[rows[entry]] += 1
@@ -36,7 +33,7 @@ def _tally(block, _, cuts, rows, slots):
 
 @jit
 def _place(block, _, cuts, rows, columns, values, slots, indices, out):
-    """Put each entry of a block at the next free slot of its row."""
+    """Write each entry of a block to the next free slot of its row."""
     slot = slots[block]
     for entry in range(cuts[block], cuts[block + 1]):
         row = rows[entry]
@@ -47,7 +44,7 @@ def _place(block, _, cuts, rows, columns, values, slots, indices, out):
 
 @jit
 def _place_transposed(block, _, cuts, indptr, columns, values, slots, indices, out):
-    """The same for the entries of a block of rows, which go where their columns say."""
+    """Write each entry of a block of rows to the next free slot of its column."""
     slot = slots[block]
     for row in range(cuts[block], cuts[block + 1]):
         for entry in range(indptr[row], indptr[row + 1]):
@@ -64,25 +61,15 @@ def compress(
     n_rows: int,
     empty: Empty = np.empty,
 ) -> Rows:
-    """Group entries by row, keeping their order within a row.
-
-    Examples
-    --------
-    >>> found = compress(np.int32([1, 0, 1]), np.int32([5, 6, 7]), np.float32([3, 4, 5]), 2)
-    >>> found.indptr.tolist(), found.indices.tolist()
-    ([0, 1, 3], [6, 5, 7])
-    """
-    blocks = _blocks_of(len(rows))
+    """Group entries by row, in their order within a row."""
+    blocks = _count_blocks(len(rows))
     cuts = np.linspace(0, len(rows), blocks + 1).astype(np.int64)
     return _sorted_by(rows, n_rows, empty, cuts, _place, cuts, rows, columns, values)
 
 
 def transpose(matrix: Rows, n_columns: int, empty: Empty = np.empty) -> Rows:
-    """The same entries by column, each sorted by row whatever the order they came in.
-
-    Transposing twice therefore sorts the entries of every row.
-    """
-    blocks = balanced_blocks(matrix.indptr, _blocks_of(len(matrix.indices)))
+    """The entries by column, sorted by row within each; so transposing twice sorts every row."""
+    blocks = balanced_blocks(matrix.indptr, _count_blocks(len(matrix.indices)))
     cuts = np.array([0] + [stop for _, stop in blocks], np.int64)
     starts = matrix.indptr[cuts]
     return _sorted_by(matrix.indices, n_columns, empty, starts, _place_transposed, cuts, *matrix)
@@ -96,21 +83,21 @@ def _sorted_by(
     place: Callable[..., None],
     *arguments: Any,
 ) -> Rows:
-    """A counting sort in blocks: each knows from the tallies of all where its own entries go."""
-    each = [(block, block + 1) for block in range(len(cuts) - 1)]
-    slots = np.zeros((len(each), n_rows), np.int64)
-    run_blocks(_tally, each, cuts, rows, slots)
+    """A counting sort in blocks: the counts of all tell each where its own entries go."""
+    blocks = [(block, block + 1) for block in range(len(cuts) - 1)]
+    slots = np.zeros((len(blocks), n_rows), np.int64)
+    run_blocks(_tally, blocks, cuts, rows, slots)
     indptr = empty(n_rows + 1, np.int64)
     indptr[0] = 0
     np.cumsum(slots.sum(axis=0), out=indptr[1:])
     slots[:] = indptr[:-1] + np.cumsum(slots, axis=0) - slots
     indices = empty(len(rows), np.int32)
     out = empty(len(rows), np.float32)
-    run_blocks(place, each, *arguments, slots, indices, out)
+    run_blocks(place, blocks, *arguments, slots, indices, out)
     return Rows(indptr, indices, out)
 
 
-def _blocks_of(entries: int) -> int:
+def _count_blocks(entries: int) -> int:
     return 8 if entries > 500_000 else 1
 
 
@@ -122,11 +109,8 @@ def csr_and_csc(
     n_columns: int,
     empty: Empty = np.empty,
 ) -> tuple[Rows, Rows]:
-    """The entries by row and by column, each row's and each column's in ascending order.
-
-    `empty` makes the arrays of the result, given a length and a dtype.
-    """
-    # rows that ascend leave each column in order; else a second transposition sorts them
+    """The entries by row and by column, sorted within each row and column."""
+    # ascending rows leave each column sorted; else a second transposition sorts them
     ascending = bool(np.all(rows[1:] >= rows[:-1]))
     by_column = compress(columns, rows, values, n_columns, empty if ascending else np.empty)
     by_row = transpose(by_column, n_rows, empty)
@@ -136,12 +120,12 @@ def csr_and_csc(
 
 
 def row_of_entries(matrix: Rows) -> I64:
-    """The row that each entry stands in, (entries,)."""
+    """The row of each entry, (entries,)."""
     return np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr))
 
 
 def take_rows(matrix: Rows, rows: Ints) -> Rows:
-    """Some rows of a matrix, in the order asked for; views of it if they stand side by side."""
+    """Some rows of a matrix, in the given order; views of it if they are consecutive."""
     if len(rows) and (rows[1:] == rows[:-1] + 1).all():
         indptr = matrix.indptr[rows[0] : rows[-1] + 2]
         first, last = indptr[0], indptr[-1]
@@ -153,22 +137,19 @@ def take_rows(matrix: Rows, rows: Ints) -> Rows:
 
 
 def filter_entries(rows: Rows, mask: Bools) -> Rows:
-    """Some entries of each row, by a mask over all entries."""
+    """The entries that a mask over all entries selects."""
     before = np.concatenate(([0], np.cumsum(mask)))
     return Rows(before[rows.indptr], rows.indices[mask], rows.values[mask])
 
 
 def find_duplicate(matrix: Rows) -> tuple[int, int] | None:
-    """(row, column) of the first pair that is there twice, or None.
-
-    The entries of each row must be sorted, as `transpose` leaves them.
-    """
-    row, entry = _repeated(matrix.indptr, matrix.indices)
+    """(row, column) of the first duplicate entry, or None; each row must be sorted."""
+    row, entry = _find_duplicate(matrix.indptr, matrix.indices)
     return None if row < 0 else (int(row), int(matrix.indices[entry]))
 
 
 @jit
-def _repeated(indptr, indices):
+def _find_duplicate(indptr, indices):
     for row in range(len(indptr) - 1):
         for entry in range(indptr[row] + 1, indptr[row + 1]):
             if indices[entry] == indices[entry - 1]:
@@ -199,20 +180,17 @@ def sum_weighted_rows(start, stop, indptr, indices, weights, table, out):
 
 @jit
 def count_cooccurrences(start, stop, by_column, columns, by_row, rows, out):
-    """out[c, d] = in how many rows both columns have an entry, for c from `start` to `stop`.
+    """out[c, d] += number of rows in which both columns have an entry, c from `start` to `stop`.
 
-    Parameters
-    ----------
-    by_column, columns : int64 (columns + 1,), int32: the matrix by column (indptr, indices)
-    by_row, rows : the same matrix by row
-    out : float (columns, columns), zero where it is to be filled
+    The matrix is given by column, its (indptr, indices) being (by_column, columns), and by row,
+    (by_row, rows); `out` is (columns, columns).
     """
     for column in range(start, stop):
         counts = out[column]
         for entry in range(by_column[column], by_column[column + 1]):
             row = columns[entry]
-            for at in range(by_row[row], by_row[row + 1]):
-                counts[rows[at]] += 1
+            for other in range(by_row[row], by_row[row + 1]):
+                counts[rows[other]] += 1
 
 
 BLOCK = 2**20
@@ -220,39 +198,29 @@ BLOCK = 2**20
 
 @jit
 def _mark(start, stop, numbers, low, seen):
-    for at in range(start, stop):
-        seen[numbers[at] - low] = True
+    for i in range(start, stop):
+        seen[numbers[i] - low] = True
 
 
 @jit
 def _look_up(start, stop, numbers, low, table, out):
-    for at in range(start, stop):
-        out[at] = table[numbers[at] - low]
+    for i in range(start, stop):
+        out[i] = table[numbers[i] - low]
 
 
 @jit
 def _add_up(numbers, counts):
-    for at in range(len(numbers)):
-        counts[numbers[at]] += 1
+    for i in range(len(numbers)):
+        counts[numbers[i]] += 1
 
 
 def mark_seen(numbers: Ints, low: int, seen: Bools) -> None:
-    """Set `seen` at each number less `low`."""
+    """``seen[numbers - low] = True``"""
     run_blocks(_mark, slices(len(numbers)), numbers, low, seen)
 
 
 def dense_rank(numbers: Ints, low: int, seen: Bools, out: I32) -> None:
-    """Write for each number how many smaller ones were marked; `out` may be `numbers` itself.
-
-    Parameters
-    ----------
-    numbers : int (n,)
-        Each of them marked.
-    low : int
-    seen : bool (limit,)
-        As `mark_seen` left it.
-    out : int32 (n,)
-    """
+    """out = how many smaller numbers `mark_seen` has seen; `out` may be `numbers` itself."""
     table = np.cumsum(seen, dtype=np.int32) - np.int32(1)
     run_blocks(_look_up, slices(len(numbers)), numbers, low, table, out)
 
@@ -265,43 +233,35 @@ def bincount(codes: I32, n: int) -> I64:
 
 
 def slices(n: int) -> list[tuple[int, int]]:
-    """Ranges that cover `n` entries, each small enough to need little room beside them."""
+    """Ranges of at most `BLOCK` that cover `n` entries."""
     return [(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
 
 
 @jit
 def checksum_words(words, first):
-    """By which a change of an array shows, and how far its numbers go.
+    """A checksum of a slice of an array of int32, and its least and greatest word.
 
-    Parameters
-    ----------
-    words : int32 (n,)
-    first : int
-        The place of the first of them in the array that they are a part of.
-
-    Returns
-    -------
-    (uint64, uint64, int32, int32)
-        The sum of the words as unsigned numbers, and the sum of each times its place from 1 on,
-        both modulo 2**64 and so good for adding up; the least and the greatest word.
+    Returns the sum of the words as unsigned numbers, the sum of each times its index in the whole
+    array from 1 on (`first` is the index of the slice), both modulo 2**64 so that checksums of
+    slices add up, the minimum and the maximum.
     """
     plain = np.uint64(0)
     weighted = np.uint64(0)
     low, high = words[0], words[0]
-    for at in range(len(words)):
-        word = np.uint64(np.uint32(words[at]))
+    for i in range(len(words)):
+        word = np.uint64(np.uint32(words[i]))
         plain += word
-        weighted += word * np.uint64(np.uint32(first + at + 1))
-        low = min(low, words[at])
-        high = max(high, words[at])
+        weighted += word * np.uint64(np.uint32(first + i + 1))
+        low = min(low, words[i])
+        high = max(high, words[i])
     return plain, weighted, low, high
 
 
 @jit
 def _within(start, stop, codes, limit):
     good = True
-    for at in range(start, stop):
-        good &= (codes[at] >= 0) & (codes[at] < limit)
+    for i in range(start, stop):
+        good &= (codes[i] >= 0) & (codes[i] < limit)
     return good
 
 
@@ -311,10 +271,7 @@ def in_range(codes: I32, limit: int) -> bool:
 
 
 def release(array: NDArray[np.generic]) -> None:
-    """Give back the memory that a mapped file takes up now; it is read again where needed.
-
-    Other arrays are left as they are.
-    """
+    """Let the system drop the pages of a memory-mapped array, to be read again when needed."""
     owner = array
     while isinstance(owner, np.ndarray):
         owner = owner.base  # type: ignore[assignment]

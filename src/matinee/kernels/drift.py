@@ -1,4 +1,4 @@
-"""Paths over time, one per row: a state that wanders and returns to zero, drawn as a whole.
+"""Drift of users over time: a path per row, an Ornstein-Uhlenbeck process drawn as a whole.
 
 A user's moments are the distinct times of their ratings; at each the state d is a number, and
 between two of them, `gap` seconds apart,
@@ -20,7 +20,7 @@ def _filter(
 ):
     """Means and variances of the states `first` to `last` given the ratings up to each.
 
-    Returns the log-likelihood of the residuals, up to what depends on neither parameter.
+    Returns the log-likelihood of the residuals, up to a constant.
     """
     likelihood = 0.0
     mean, spread = 0.0, variance
@@ -55,18 +55,9 @@ def path_likelihood(
     likelihood = 0.0
     for row in range(start, stop):
         likelihood += _filter(
-            indptr[row],
-            indptr[row + 1],
-            moments,
-            gaps,
-            memory,
-            variance,
-            residual,
-            precision,
-            path,
-            means,
-            spreads,
-        )
+            indptr[row], indptr[row + 1], moments, gaps, memory, variance, residual, precision,
+            path, means, spreads,
+        )  # fmt: skip
     return likelihood
 
 
@@ -76,16 +67,14 @@ def draw_paths(
 ):
     """Draw the paths of rows `start` to `stop`, and keep the residuals up to date.
 
-    Parameters
-    ----------
-    indptr : int64 (rows + 1,), the moments of each row
-    moments : int64 (moments + 1,), the ratings of each moment, at least one
-    gaps : float32 (moments,), seconds since the row's moment before
-    memory, variance : float64, the memory in seconds, and v
-    residual : float32 (ratings,), what the score leaves, this path included
-    precision : float64, of the noise
-    noise : float32 (moments,), standard normal numbers; 0 gives the most probable path
-    path : float32 (moments,), replaced
+    indptr              int64 (rows + 1,), the moments of each row
+    moments             int64 (moments + 1,), the ratings of each moment, at least one
+    gaps                float32 (moments,), seconds since the row's moment before
+    memory, variance    float64, the memory in seconds, and v
+    residual            float32 (ratings,), rating - score, the score with this path
+    precision           float64, of the noise of ratings
+    noise               float32 (moments,), standard normal; 0 gives the most probable path
+    path                float32 (moments,), replaced
     """
     most = 0
     for row in range(start, stop):
@@ -114,13 +103,11 @@ def draw_paths(
 
 @jit
 def bridge(start, stop, before, after, since, until, memory, variance, path, mean, spread):
-    """Mean and variance of states between two known ones, or beyond the first or last.
+    """Add mean and variance of states between two given ones, or beyond the first or last.
 
-    Parameters
-    ----------
-    before, after : int64 (n,), moments in `path`; -1: there is none
-    since, until : float32 (n,), seconds from the one and to the other
-    mean, spread : float32 (n,), to be added to
+    before, after       int64 (n,), moments in `path`; -1: there is none
+    since, until        float32 (n,), seconds from the one and to the other
+    mean, spread        float32 (n,), added to
     """
     for k in range(start, stop):
         a = np.exp(-since[k] / memory) if before[k] >= 0 else 0.0

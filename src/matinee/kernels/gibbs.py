@@ -1,19 +1,30 @@
-"""One draw for every row of one side, all others as they are: block Gibbs sampling.
+"""Block Gibbs sampling: one draw for every row of one side, given all other rows.
 
-A rating has one row on each side: a user, a movie, and whatever else it happened with (a date).
-Any two of them interact, so that with x_s the factors and b_s the bias of its row on side s
+A rating has one row on each side: a user, an item, and possibly more (a date). Any two of them
+interact, so that with x_s the factors and b_s the bias of its row on side s
 
     score = sum_s b_s + sum_{s < t} x_s . x_t
 
-and against everything else a row is linear regression with design ``[1, z]``, z the sum of the
-factors of a rating's other rows (two sides: matrix factorization; one more for the date: the model
-of pairwise interactions of Rendle & Schmidt-Thieme 2010). Under a normal prior its conditional
-distribution is normal as well (Salakhutdinov & Mnih 2008, section 3.3), and is drawn from here with
-the bias as one more dimension. The unit of stars is the standard deviation of the noise: whoever
-has another noise of precision a divides precisions by a, and `noise` by its square root.
+and given everything else a row is a linear regression with design ``[1, z]``, z the sum of the
+factors of a rating's other rows (two sides: matrix factorization; three: the model of pairwise
+interactions of Rendle & Schmidt-Thieme 2010). Under a normal prior its conditional distribution is
+normal as well (Salakhutdinov & Mnih 2008, section 3.3), and is drawn from here with the bias as one
+more dimension. Ratings are in units of the standard deviation of their noise: for noise of
+precision a, divide precisions by a, and `noise` by its square root.
 
-Ratings stand in one fixed order, and what is not yet explained of each of them, the residual, is
-kept up to date: a pass needs no other side's biases, nor the scores.
+Ratings are in one fixed order, and the residual of each, rating - score, is kept up to date: a pass
+needs neither the biases of other sides nor the scores. `draw_rows` takes
+
+    indptr, entries     int64 (rows + 1,), int32: the ratings of each row of this side
+    side, first_row     its column in `codes`, and where it starts in `factors` and `biases`
+    codes               int32 (ratings, sides), each rating's row on every side, in `factors`
+    factors, biases     float32 (rows of all sides, width), (rows of all sides,)
+    residual            float32 (ratings,), kept up to date
+    prior               float32 (width, width + LANES), precision matrix of the factors (1 on the
+                        diagonal of unused columns); column width + 1: their precision with the bias
+    prior_weight        float32 (rows, 1 + width), precision matrix times (prior mean - row), bias
+                        first; `own_prior_weight` is the precision of the bias
+    noise               float32 (rows, 1 + width), standard normal; 0 gives the conditional mean
 """
 
 import numpy as np
@@ -22,16 +33,16 @@ from matinee.kernels.jit import jit
 from matinee.kernels.linalg import CHUNK, add_squares, factorize, scratch, solve_upper
 from matinee.kernels.simd import LANES, fma, load, prefetch, splat, store, total
 
-AHEAD = 12  # ratings between asking for what one needs and using it
+AHEAD = 12  # ratings between the prefetch of what one needs and its use
 
 
 @jit
-def _ask(entries, at, side, codes, factors, left):
-    """Prefetch the factors that the rating `AHEAD` of this one needs, and what tells of which."""
-    entry = np.int64(entries[min(at + 2 * AHEAD, len(entries) - 1)])
+def _prefetch(entries, k, side, codes, factors, left):
+    """Prefetch the factors for the rating `AHEAD` of this one, and the codes for twice as far."""
+    entry = np.int64(entries[min(k + 2 * AHEAD, len(entries) - 1)])
     prefetch(codes, entry)
     prefetch(left, entry)
-    entry = entries[min(at + AHEAD, len(entries) - 1)]
+    entry = entries[min(k + AHEAD, len(entries) - 1)]
     for s in range(codes.shape[1]):
         if s != side:
             prefetch(factors, np.int64(codes[entry, s]))
@@ -50,40 +61,10 @@ def _design(entry, side, codes, factors, design, k):
 
 @jit
 def draw_rows(
-    start,
-    stop,
-    indptr,
-    entries,
-    side,
-    first_row,
-    codes,
-    factors,
-    biases,
-    residual,
-    prior,
-    prior_weight,
-    own_prior_weight,
-    noise,
-):
-    """Draw rows `start` to `stop` of one side from their conditional distribution, in place.
-
-    Parameters
-    ----------
-    indptr, entries : int64 (rows + 1,), int32: the ratings of each row of this side
-    side : number of this side, a column of `codes`
-    first_row : where this side starts in `factors` and `biases`
-    codes : int32 (ratings, sides), each rating's row on every side, in `factors`
-    factors : float32 (rows of all sides, width), width a multiple of `LANES`
-    biases : float32 (rows of all sides,)
-    residual : float32 (ratings,), kept up to date
-    prior : float32 (width, width + LANES)
-        Precision matrix of the factors (1 on the diagonal of columns that are not used); in
-        column ``width + 1`` their precision with the bias.
-    prior_weight : float32 (rows, 1 + width)
-        Precision matrix times (prior mean - row as it stands), bias first.
-    own_prior_weight : float32, precision of the bias
-    noise : float32 (rows, 1 + width), standard normal numbers; 0 gives the conditional mean
-    """
+    start, stop, indptr, entries, side, first_row, codes, factors, biases, residual,
+    prior, prior_weight, own_prior_weight, noise,
+):  # fmt: skip
+    """Draw rows `start` to `stop` of one side from their conditional distribution, in place."""
     width = factors.shape[1]
     gram = scratch(width, width + LANES)
     design = scratch(CHUNK, width)
@@ -99,11 +80,11 @@ def draw_rows(
             store(zero, ones, 0, c)
         right_of_bias, own = prior_weight[row, 0], own_prior_weight
         first, last = indptr[row], indptr[row + 1]
-        for at in range(first, last, CHUNK):
-            count = min(CHUNK, last - at)
+        for chunk in range(first, last, CHUNK):
+            count = min(CHUNK, last - chunk)
             for k in range(count):
-                entry = entries[at + k]
-                _ask(entries, at + k, side, codes, factors, left)
+                entry = entries[chunk + k]
+                _prefetch(entries, chunk + k, side, codes, factors, left)
                 _design(entry, side, codes, factors, design, k)
                 own += np.float32(1.0)
                 right_of_bias += residual[entry]
@@ -129,9 +110,9 @@ def draw_rows(
         for c in range(0, width, LANES):
             moved = fma(one, load(x, 0, c), load(factors, first_row + row, c))
             store(moved, factors, first_row + row, c)
-        for at in range(first, last):
-            entry = entries[at]
-            _ask(entries, at, side, codes, factors, left)
+        for k in range(first, last):
+            entry = entries[k]
+            _prefetch(entries, k, side, codes, factors, left)
             _design(entry, side, codes, factors, design, 0)
             explained = zero
             for c in range(0, width, LANES):

@@ -1,13 +1,29 @@
-"""Weighted least squares over everything a user did and did not watch: the heart of iALS.
+"""The update of iALS: weighted least squares over all items, rated or not.
 
-With x a user's row and w a movie's, positives S with weights c and the weight a of
-everything else,
+With x a user's row and w an item's, positives S with weights c, and the weight a of all pairs,
 
     minimize over x:  sum_S c (1 - x . w)^2  +  a sum_all (x . w)^2  +  penalty |x - m|^2.
 
-The second sum runs over every movie, but is ``x' G x`` with ``G = a sum_all w w'``, which all
+The second sum runs over every item, but is ``x' G x`` with ``G = a sum_all w w'``, which all
 users share (Hu, Koren & Volinsky 2008; in the form of Rendle et al. 2021). A positive enters
-as a design row ``sqrt(c) w`` with target ``sqrt(c)``. For movies the two sides change places.
+as a design row ``sqrt(c) w`` with target ``sqrt(c)``. For items the two sides change places.
+
+The solvers update rows `start` to `stop` of one side:
+
+    indptr, indices, weights    the `Rows` of this side, with the weights c as values
+    factors                     float32 or 16 bits (columns, K rounded up to a multiple of 16), the
+                                rows w of the other side
+    other                       the same, float32 (columns, K)
+    whole                       float32 (K, K), G
+    penalties                   float32 (rows,)
+    prior                       float32 (rows, K), m
+    out                         float32 (rows, K), the rows x: where to start, and the result; a row
+                                without positives is set to its prior mean
+
+and return the sum above over rows with positives, at the result; a conjugate gradient step lowers
+it by a known amount, so that it costs nothing there. In blocks of K dimensions the solution is
+exact; smaller blocks are one round of iALS++ (Rendle et al. 2021), which costs K * block instead of
+K^2 for each positive.
 """
 
 import numpy as np
@@ -29,7 +45,7 @@ from matinee.kernels.linalg import (
 )
 from matinee.kernels.simd import LANES
 
-TOGETHER = 4  # rows improved side by side, so that each pass over G serves four
+TOGETHER = 4  # rows updated side by side, so that each pass over G serves four
 
 
 @jit
@@ -40,11 +56,11 @@ def gram(start, stop, rows, out):
     design = scratch(CHUNK, padded(width))
     half[:] = 0.0
     design[:] = 0.0
-    for at in range(start, stop, CHUNK):
-        count = min(CHUNK, stop - at)
+    for chunk in range(start, stop, CHUNK):
+        count = min(CHUNK, stop - chunk)
         for k in range(count):
             for d in range(width):
-                design[k, d] = rows[at + k, d]
+                design[k, d] = rows[chunk + k, d]
         add_squares(design, count, half)
     for i in range(width):
         for j in range(i, width):
@@ -54,7 +70,7 @@ def gram(start, stop, rows, out):
 
 @jit
 def _gather(indices, weights, other, design, target):
-    """Design rows and their targets side by side."""
+    """Copy the design rows and targets of the positives of a row."""
     width = other.shape[1]
     for k in range(len(indices)):
         root = np.sqrt(weights[k])
@@ -70,20 +86,20 @@ def _add_gradient(first, last, indices, weights, factors, wanted, x, out):
 
     Returns the sum of ``c (wanted - z . x)^2``.
     """
-    missed = np.float32(0.0)
+    loss = np.float32(0.0)
     for k in range(first, last, 4):
         prefetch_four(factors, indices, k)
         four = load_four(indices, k, last)
         a, b, c, d = products(factors, four, x)
         a, b, c, d = wanted - a, wanted - b, wanted - c, wanted - d
         e, f, g, h = load_four(weights, k, last)
-        prior_weight = (a * e, b * f, c * g, d * h)
-        add_rows(factors, four, prior_weight, last - k, out)
-        missed += a * prior_weight[0]
-        missed += b * prior_weight[1] if last - k > 1 else np.float32(0.0)
-        missed += c * prior_weight[2] if last - k > 2 else np.float32(0.0)
-        missed += d * prior_weight[3] if last - k > 3 else np.float32(0.0)
-    return missed
+        weighted = (a * e, b * f, c * g, d * h)
+        add_rows(factors, four, weighted, last - k, out)
+        loss += a * weighted[0]
+        loss += b * weighted[1] if last - k > 1 else np.float32(0.0)
+        loss += c * weighted[2] if last - k > 2 else np.float32(0.0)
+        loss += d * weighted[3] if last - k > 3 else np.float32(0.0)
+    return loss
 
 
 @jit
@@ -115,26 +131,7 @@ def _shared_normal(whole, penalty, x, out):
 def update_rows_implicit_cg(
     start, stop, indptr, indices, weights, factors, whole, penalties, prior, out, steps
 ):
-    """Improve rows `start` to `stop` by `steps` conjugate gradient steps from where they stand.
-
-    Parameters
-    ----------
-    indptr, indices, weights : the `Rows` of this side, values are the weights c
-    factors : float32 or halves (columns, K rounded up to a multiple of 16), the other side's rows
-    whole : float32 (K, K), G above: the weight a times the sum of ``w w'`` over all other rows
-    penalties : float32 (rows,)
-    prior : float32 (rows, K), m above
-    out : float32 (rows, K), holds the warm start and receives the solution; a row without
-        positives gets its prior mean
-    steps : int
-        At most; a row that is solved to the last float32 digits stops sooner.
-
-    Returns
-    -------
-    float
-        The sum above over rows with positives, where they end: each conjugate gradient step
-        lowers it by a known amount.
-    """
+    """Take at most `steps` conjugate gradient steps, fewer once a row is solved to float32."""
     value = 0.0
     width, wide = out.shape[1], factors.shape[1]
     x, residual = scratch(TOGETHER, wide), scratch(TOGETHER, wide)
@@ -154,18 +151,18 @@ def update_rows_implicit_cg(
         _shared_normal(whole, penalty, x, residual)
         for r in range(rows):
             # (G + penalty) x so far; the positives come on top
-            missed = dot(residual[r], x[r])
+            loss = dot(residual[r], x[r])
             for d in range(width):
                 m = prior[row + r, d]
-                missed += penalty[r] * m * (m - 2 * x[r, d])
+                loss += penalty[r] * m * (m - 2 * x[r, d])
                 residual[r, d] = penalty[r] * m - residual[r, d]
             first, last = indptr[row + r], indptr[row + r + 1]
             here, rest = x[r : r + 1], residual[r : r + 1]
-            missed += _add_gradient(first, last, indices, weights, factors, one, here, rest)
+            loss += _add_gradient(first, last, indices, weights, factors, one, here, rest)
             copy(residual[r], direction[r])
             error[r] = dot(residual[r], residual[r])
             if last > first:
-                value += missed
+                value += loss
         for _ in range(steps):
             if (error[:rows] < 1e-12).all():
                 break
@@ -190,9 +187,9 @@ def update_rows_implicit_cg(
                     direction[r, d] = residual[r, d] + turn * direction[r, d]
                 error[r] = left
         for r in range(rows):
-            default_user = indptr[row + r] == indptr[row + r + 1]
+            empty = indptr[row + r] == indptr[row + r + 1]
             for d in range(width):
-                out[row + r, d] = prior[row + r, d] if default_user else x[r, d]
+                out[row + r, d] = prior[row + r, d] if empty else x[r, d]
     return value
 
 
@@ -200,13 +197,7 @@ def update_rows_implicit_cg(
 def update_rows_implicit_block(
     start, stop, indptr, indices, weights, other, whole, penalties, prior, out, block
 ):
-    """Solve rows `start` to `stop`, `block` dimensions at a time with the others as they are.
-
-    With `block` at least K this is the exact solution, by normal equations and Cholesky
-    factorization; with smaller blocks it is one round of iALS++ (Rendle et al. 2021), which
-    costs K * block instead of K^2 for each positive. Parameters and result as in `update_rows_implicit_cg`,
-    but for `other`, which is float32 (columns, K).
-    """
+    """Solve for `block` dimensions at a time, the others held fixed."""
     total = 0.0
     width = other.shape[1]
     block = min(block, width)
@@ -229,24 +220,24 @@ def update_rows_implicit_block(
         x = out[row]
         for k in range(count):
             miss[k] = target[k] - dot(mine[k], x)
-        for at in range(0, width, block):
-            size = min(block, width - at)
+        for offset in range(0, width, block):
+            size = min(block, width - offset)
             normal[:] = 0.0
             right[:] = 0.0
             part[:, size:] = 0.0
             for i in range(size, len(normal)):
                 normal[i, i] = 1.0
             for i in range(size):
-                d = at + i
+                d = offset + i
                 right[i] = penalties[row] * (prior[row, d] - x[d]) - dot(whole[d], x)
                 for j in range(i, size):
-                    normal[i, j] = whole[d, at + j]
+                    normal[i, j] = whole[d, offset + j]
                 normal[i, i] += penalties[row]
             for k in range(0, count, CHUNK):
                 here = min(CHUNK, count - k)
                 for j in range(here):
                     for i in range(size):
-                        part[j, i] = mine[k + j, at + i]
+                        part[j, i] = mine[k + j, offset + i]
                         right[i] += miss[k + j] * part[j, i]
                 add_squares(part, here, normal)
             copy(right, normal[:, len(normal)])
@@ -254,9 +245,9 @@ def update_rows_implicit_block(
             copy(normal[:, len(normal)], right)
             solve_upper(normal, right)
             for i in range(size):
-                x[at + i] += right[i]
+                x[offset + i] += right[i]
             for k in range(count):
-                miss[k] -= dot(mine[k, at : at + size], right[:size])
+                miss[k] -= dot(mine[k, offset : offset + size], right[:size])
         for k in range(count):
             total += miss[k] * miss[k]
         for d in range(width):

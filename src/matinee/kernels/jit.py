@@ -1,13 +1,12 @@
-"""One compiler setting for every kernel, and one cache that no change of a kernel outlives.
+"""One compiler setting for all kernels, and a cache that any change of a kernel invalidates.
 
-`reassoc`, `contract` and `nsz` let sums be vectorized; NaN and infinity keep
-their meaning, so a diverging solve is seen rather than hidden.
+`reassoc`, `contract` and `nsz` let sums be vectorized; NaN and infinity keep their meaning, so
+that a diverging solve is seen.
 
-numba keeps what it compiled beside the source (or in the user's cache folder, where the
-source cannot be written to), for this version of numba, this processor, and this content of
-the kernel's own file. But a kernel holds the code of whatever it calls in other files as
-well: after an upgrade that changed only those, the old code would run on. So here an entry
-holds for this content of all files of the folder.
+numba caches what it compiles next to the source (or in the user's cache folder, if the source is
+read-only), keyed by its version, the processor and the kernel's own file. But a kernel contains
+the code of what it calls in other files, too. Here the key is the content of all files of this
+folder, so that no upgrade runs old code.
 """
 
 from collections.abc import Callable
@@ -24,7 +23,7 @@ _SOURCES = sha256(
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """The function compiled when it is first called, or loaded if it has been before."""
+    """The function, compiled at its first call or loaded from the cache."""
     compiled: Any = numba.njit(
         nogil=True,
         cache=True,
@@ -36,5 +35,5 @@ def jit(function: Callable[..., Any]) -> Any:
 
 
 def processor() -> str:
-    """The processor that kernels are compiled for: on another one, they may round otherwise."""
+    """The processor that kernels are compiled for; on another, they may round differently."""
     return str(get_host_cpu_name())

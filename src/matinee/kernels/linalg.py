@@ -78,11 +78,11 @@ def pad_to_lanes(rows: F32) -> F32:
 def _halve_rows(start, stop, rows, skip, halves):
     row = scratch(1, halves.shape[1])
     row[:] = 0.0
-    for at in range(start, stop):
+    for r in range(start, stop):
         for d in range(skip, rows.shape[1]):
-            row[0, d - skip] = rows[at, d]
+            row[0, d - skip] = rows[r, d]
         for d in range(0, halves.shape[1], LANES):
-            store(load(row, 0, d), halves, at, d)
+            store(load(row, 0, d), halves, r, d)
 
 
 @jit
@@ -109,12 +109,12 @@ def products(rows, four, x):
     """The dot products of four rows with x (1, width); widths are multiples of `LANES`."""
     i, j, m, n = four
     a = b = c = d = splat(np.float32(0.0))
-    for at in range(0, x.shape[1], LANES):
-        lanes = load(x, 0, at)
-        a = fma(load(rows, i, at), lanes, a)
-        b = fma(load(rows, j, at), lanes, b)
-        c = fma(load(rows, m, at), lanes, c)
-        d = fma(load(rows, n, at), lanes, d)
+    for k in range(0, x.shape[1], LANES):
+        lanes = load(x, 0, k)
+        a = fma(load(rows, i, k), lanes, a)
+        b = fma(load(rows, j, k), lanes, b)
+        c = fma(load(rows, m, k), lanes, c)
+        d = fma(load(rows, n, k), lanes, d)
     return total(a), total(b), total(c), total(d)
 
 
@@ -126,11 +126,11 @@ def add_rows(rows, four, weights, left, out):
     w, x = weights[0], weights[1] if left > 1 else nothing
     y, z = weights[2] if left > 2 else nothing, weights[3] if left > 3 else nothing
     a, b, c, d = splat(w), splat(x), splat(y), splat(z)
-    for at in range(0, out.shape[1], LANES):
-        lanes = fma(a, load(rows, i, at), load(out, 0, at))
-        lanes = fma(b, load(rows, j, at), lanes)
-        lanes = fma(c, load(rows, m, at), lanes)
-        store(fma(d, load(rows, n, at), lanes), out, 0, at)
+    for k in range(0, out.shape[1], LANES):
+        lanes = fma(a, load(rows, i, k), load(out, 0, k))
+        lanes = fma(b, load(rows, j, k), lanes)
+        lanes = fma(c, load(rows, m, k), lanes)
+        store(fma(d, load(rows, n, k), lanes), out, 0, k)
     return w + x + y + z
 
 

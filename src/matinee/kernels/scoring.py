@@ -1,11 +1,11 @@
-"""Scores as products of rows, sixteen movies at a time.
+"""Scores as products of rows, sixteen items at a time.
 
     score(u, i) = base_u + (b_i + x_u1 w_i1 + ... + x_uK w_iK)
 
 summed from left to right, each step rounded once (fused multiply-add): one definition, so that a
-score is the same to the last bit wherever it is computed. Movies stand in panels of sixteen, one
-dimension of all sixteen after another, the way that registers want them. A step of the loop below
-multiplies one dimension of a panel with that of eight users; the 128 sums stay in registers.
+score is the same to the last bit wherever it is computed. Items are packed in panels of sixteen,
+dimension by dimension, as registers take them. A step of the loop below multiplies one dimension of
+a panel with that of eight users; the 128 sums stay in registers.
 """
 
 from typing import NamedTuple
@@ -18,16 +18,16 @@ from matinee.kernels.parallel import aligned_zeros, run_blocks, uniform_blocks
 from matinee.kernels.simd import LANES, fma, load, splat, store
 
 USERS = 8  # whose sums of a panel are in registers together
-ASKED = 10_000  # users who are asked how long a vector is
+SAMPLE = 10_000  # users from whom the typical length of a row is computed
 
 
 class Panels(NamedTuple):
-    """All movies, packed for products: P panels of sixteen, the likeliest to be listed first."""
+    """All items in P panels of sixteen, the likeliest to be recommended first."""
 
-    codes: I32  # (P, 16), -1 in places left over
+    codes: I32  # (P, 16), filled up with -1
     item_factors: F32  # (P * K, 16), dimension d of panel p in row p * K + d
-    biases: F32  # (P, 16), minus infinity in places left over
-    lengths: F32  # (P, 16), Euclidean norms of the vectors, rounded up
+    biases: F32  # (P, 16), filled up with minus infinity
+    lengths: F32  # (P, 16), Euclidean norms of the factors, rounded up
     highest: np.float32  # the largest absolute bias
 
 
@@ -41,23 +41,18 @@ def _fill(start, stop, order, item_params, skip, item_factors):
 
 
 def pack(item_params: F32, user_params: F32, biased: bool) -> Panels:
-    """Movies in panels, ordered by the best score that a user of average length could give them.
+    """Items in panels, ordered by the highest score that a user of average length could have.
 
-    Parameters
-    ----------
-    item_params : float32 (items, K), or (items, 1 + K) if `biased`: a bias, then factors
-    user_params : float32 (users, K) or (users, 1 + K)
-        Those who will be asked about, for the order alone: it decides how soon `topk_packed`
-        may stop, never what it finds.
-    biased : bool
+    Rows are (K,), or (1 + K,) if `biased`: a bias, then factors. `user_params` matters for the
+    order alone: it decides how much `topk_packed` can skip, never its result.
     """
     items, skip = len(item_params), int(biased)
     count, width = -(-items // LANES), item_params.shape[1] - skip
     lengths = _lengths(item_params[:, skip:])
     biases = item_params[:, 0] if biased else np.zeros(items, np.float32)
-    some = user_params[:: max(1, len(user_params) // ASKED), skip:]
+    some = user_params[:: max(1, len(user_params) // SAMPLE), skip:]
     typical = _finite(_lengths(some)).sum() / max(1, len(some))
-    with np.errstate(invalid="ignore"):  # of what is no number the order does not matter
+    with np.errstate(invalid="ignore"):  # the order of NaN does not matter
         order = np.argsort(-(biases + typical * lengths), kind="stable")
     codes = np.full((count, LANES), -1, np.int32)
     codes.ravel()[:items] = order
@@ -82,13 +77,13 @@ def _finite(values: F32) -> F32:
 
 
 def groups_of_users(users: int) -> list[tuple[int, int]]:
-    """Blocks for `run_blocks`, in groups of eight users (the last one may be smaller)."""
+    """Blocks for `run_blocks`, counted in groups of eight users."""
     return uniform_blocks(-(-users // USERS))
 
 
 @jit
 def take_users(rows, who, skip, out):
-    """out[d, r] = dimension d of user ``who[r]``; zero for places left over."""
+    """out[d, r] = dimension d of user ``who[r]``; the rest is zero."""
     out[:] = 0.0
     for r in range(len(who)):
         for d in range(out.shape[0]):
@@ -97,16 +92,7 @@ def take_users(rows, who, skip, out):
 
 @jit
 def score_panel(users, bases, item_factors, biases, panel, out):
-    """out[r, l] = score of movie l of a panel for user r of eight.
-
-    Parameters
-    ----------
-    users : float32 (K, 8), as `take_users` leaves them
-    bases : float32 (8,)
-    item_factors, biases : as in `Panels`
-    panel : int
-    out : float32 (8, 16)
-    """
+    """out[r, l] = score of item l of a panel for user r of the eight from `take_users`."""
     width = users.shape[0]
     a = b = c = d = e = f = g = h = load(biases, panel, 0)
     for k in range(width):
@@ -128,30 +114,26 @@ def score_panel(users, bases, item_factors, biases, panel, out):
 
 @jit
 def score_rows(start, stop, rows, mean, biased, codes, item_factors, biases, out):
-    """out[r, i] = score of movie i for the user with row r.
+    """out[r, i] = score of item i for the user with row r.
 
-    Parameters
-    ----------
-    start, stop : int, which groups of eight users; see `groups_of_users`
-    rows : float32 (users, K), or (users, 1 + K) if `biased`; then ``base = mean + bias``
-    mean : float32, the base of everybody if not `biased`
-    biased : bool
-    codes, item_factors, biases : as in `Panels`
-    out : float32 (users, items)
+    start, stop                     groups of eight users; see `groups_of_users`
+    rows                            float32 (users, K), or (users, 1 + K) if `biased`
+    mean                            float32, base_u, to which a user's bias is added if `biased`
+    codes, item_factors, biases     as in `Panels`
     """
     skip = 1 if biased else 0
     users = np.empty((rows.shape[1] - skip, USERS), np.float32)
     bases = np.zeros(USERS, np.float32)
-    found = np.empty((USERS, LANES), np.float32)
+    sums = np.empty((USERS, LANES), np.float32)
     for group in range(start, stop):
         who = np.arange(group * USERS, min((group + 1) * USERS, len(rows)))
         take_users(rows, who, skip, users)
         for r in range(len(who)):
             bases[r] = mean + rows[who[r], 0] if biased else mean
         for panel in range(len(codes)):
-            score_panel(users, bases, item_factors, biases, panel, found)
+            score_panel(users, bases, item_factors, biases, panel, sums)
             for r in range(len(who)):
                 row = out[who[r]]
                 for lane in range(LANES):
                     if codes[panel, lane] >= 0:
-                        row[codes[panel, lane]] = found[r, lane]
+                        row[codes[panel, lane]] = sums[r, lane]

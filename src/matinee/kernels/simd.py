@@ -1,10 +1,9 @@
-"""Sixteen float32 numbers as one value, for the few loops a compiler does not vectorize itself.
+"""Sixteen float32 numbers as one value, for the few loops that a compiler does not vectorize.
 
-LLVM gives up on a loop as soon as more than a handful of arrays might overlap. A kernel that says
-what it wants instead keeps its sums in registers, whatever arrays it reads: on 512-bit machines a
-value is one register, on others two or four. Numbers may be stored as float32, or as 16-bit halves
-(IEEE 754 binary16, held in uint16 arrays), which doubles what fits into a cache; sums are always
-float32.
+LLVM gives up on a loop if more than a handful of arrays might overlap. A kernel in these terms
+keeps its sums in registers, whatever arrays it reads: on 512-bit machines a value is one register,
+on others two or four. Numbers are stored as float32, or as 16-bit floats (IEEE 754 binary16, in
+uint16 arrays), of which a cache holds twice as many; sums are always float32.
 """
 
 from typing import Any
@@ -25,7 +24,7 @@ _I32, _I64 = ir.IntType(32), ir.IntType(64)
 
 
 class LanesType(types.Type):
-    """What a variable that holds sixteen numbers is to the compiler."""
+    """The compiler's type of a value of sixteen numbers."""
 
 
 LANES_TYPE = LanesType("lanes")
@@ -33,33 +32,35 @@ LANES_TYPE = LanesType("lanes")
 
 @register_model(LanesType)
 class _LanesModel(PrimitiveModel):
-    def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _FLOATS)
+    def __init__(self, manager: Any, numba_type: Any) -> None:
+        super().__init__(manager, numba_type, _FLOATS)
 
 
-def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> tuple[Any, bool]:
-    """Where sixteen numbers start, and whether they are halves."""
-    unpacked = context.make_array(kind)(context, builder, array)
-    pointer = cgutils.get_item_pointer(context, builder, kind, unpacked, index)
-    halves = kind.dtype == types.uint16
+def _address(
+    context: Any, builder: Any, array_type: Any, array: Any, index: Any
+) -> tuple[Any, bool]:
+    """A pointer to sixteen numbers, and whether they have 16 bits."""
+    unpacked = context.make_array(array_type)(context, builder, array)
+    pointer = cgutils.get_item_pointer(context, builder, array_type, unpacked, index)
+    halves = array_type.dtype == types.uint16
     return builder.bitcast(pointer, (_HALVES if halves else _FLOATS).as_pointer()), halves
 
 
 @intrinsic
 def load(typing, array, row, column):
-    """array[row, column : column + 16] of a float32 array, or of one of halves."""
+    """array[row, column : column + 16] of an array of float32, or of 16-bit floats."""
 
     def code(context, builder, signature, arguments):
         pointer, halves = _address(context, builder, signature.args[0], arguments[0], arguments[1:])
-        found = builder.load(pointer, align=2 if halves else 4)
-        return builder.fpext(found, _FLOATS) if halves else found
+        lanes = builder.load(pointer, align=2 if halves else 4)
+        return builder.fpext(lanes, _FLOATS) if halves else lanes
 
     return LANES_TYPE(array, types.intp, types.intp), code
 
 
 @intrinsic
 def store(typing, lanes, array, row, column):
-    """array[row, column : column + 16] = lanes, rounded to the nearest where it holds halves."""
+    """array[row, column : column + 16] = lanes, rounded to nearest if it holds 16-bit floats."""
 
     def code(context, builder, signature, arguments):
         pointer, halves = _address(context, builder, signature.args[1], arguments[1], arguments[2:])
@@ -111,7 +112,7 @@ def total(typing, lanes):
 
 @intrinsic
 def at_least(typing, a, b):
-    """Where a >= b: bit l of an int64 for number l, not set where either is NaN."""
+    """Where a >= b: bit l of an int64 for number l, 0 if either is NaN."""
 
     def code(context, builder, signature, arguments):
         bits = builder.bitcast(builder.fcmp_ordered(">=", *arguments), ir.IntType(LANES))
@@ -122,26 +123,26 @@ def at_least(typing, a, b):
 
 @intrinsic
 def prefetch(typing, array, row):
-    """Ask for array[row], all of it, so that it is in the cache a little later.
+    """Start loading array[row] into the cache.
 
-    Rows gathered from all over a matrix come several times as fast so: no processor guesses which
-    row is next.
+    This makes gathering rows from all over a matrix several times faster, for no processor
+    guesses which row is next.
     """
 
     def code(context, builder, signature, arguments):
-        kind = signature.args[0]
-        unpacked = context.make_array(kind)(context, builder, arguments[0])
+        array_type = signature.args[0]
+        unpacked = context.make_array(array_type)(context, builder, arguments[0])
         zero = ir.Constant(_I64, 0)
         index = [arguments[1], zero]
-        pointer = cgutils.get_item_pointer(context, builder, kind, unpacked, index)
+        pointer = cgutils.get_item_pointer(context, builder, array_type, unpacked, index)
         bytes_from = builder.bitcast(pointer, ir.IntType(8).as_pointer())
         size = builder.mul(cgutils.unpack_tuple(builder, unpacked.shape)[1], unpacked.itemsize)
         shape = ir.FunctionType(ir.VoidType(), [bytes_from.type, _I32, _I32, _I32])
         function = cgutils.get_or_insert_function(builder.module, shape, "llvm.prefetch.p0")
         step = ir.Constant(_I64, LINE)
-        with cgutils.for_range_slice(builder, zero, size, step) as (at, _):
-            # to read, to be kept in all caches, data
-            builder.call(function, [builder.gep(bytes_from, [at]), _I32(0), _I32(3), _I32(1)])
+        with cgutils.for_range_slice(builder, zero, size, step) as (offset, _):
+            # arguments: for reading, into all caches, data
+            builder.call(function, [builder.gep(bytes_from, [offset]), _I32(0), _I32(3), _I32(1)])
         return context.get_dummy_value()
 
     return types.void(array, types.intp), code

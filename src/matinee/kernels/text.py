@@ -1,7 +1,7 @@
-"""Numbers out of delimited text, at the speed of the memory that holds it.
+"""Parsing numbers out of delimited text, at the speed of memory.
 
-Only the plainest text is understood: unsigned decimals between single separators, one row to a
-line. Whatever else stands there is left to a reader that can say what is wrong with it.
+Only the plainest text is parsed: unsigned decimals between single separators, one row a line.
+Anything else is left to a reader that can say what is wrong with it.
 """
 
 import numpy as np
@@ -9,47 +9,47 @@ import numpy as np
 from matinee.kernels.jit import jit
 
 SEPARATED, ENDED, UNUSUAL = 0, 1, 2
-"""How a number ends: before a separator, with its line, or not as plain numbers do."""
+"""How a number ends: at a separator, at the end of a line, or otherwise."""
 LARGEST_EXACT = 2**24
 """Up to here whole numbers are exact in float32, so that one division rounds as it should."""
 DECIMALS = np.array([1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7], np.float32)
 
 
 @jit
-def _number(text, at, separator):
-    """Read the number at `at`: (its digits, decimals among them, how it ends, where the next is).
+def _number(text, pos, separator):
+    """Parse the number at `pos`: (digits, number of decimals, how it ends, start of the next).
 
-    A number has up to 18 digits and no zero in front of others: "007" may be an id.
+    It has at most 18 digits and no leading zeros: "007" may be an id.
     """
     digits = np.int64(0)
-    first = at
+    first = pos
     point = -1
-    while at < len(text):
-        byte = text[at]
+    while pos < len(text):
+        byte = text[pos]
         if byte - 48 <= 9 and byte >= 48:
             digits = digits * 10 + (byte - 48)
         elif byte == 46 and point < 0:
-            point = at
+            point = pos
         else:
             break
-        at += 1
-    whole = (at if point < 0 else point) - first
-    decimals = 0 if point < 0 else at - point - 1
+        pos += 1
+    whole = (pos if point < 0 else point) - first
+    decimals = 0 if point < 0 else pos - point - 1
     plain = whole > 0 and whole + decimals <= 18 and (text[first] != 48 or whole == 1)
     if not plain or (point >= 0 and decimals == 0):
-        return digits, decimals, UNUSUAL, at
-    if at == len(text):
-        return digits, decimals, ENDED, at
-    if text[at] == separator:
-        return digits, decimals, SEPARATED, at + 1
-    if text[at] == 13 and at + 1 < len(text):
-        at += 1
-    return digits, decimals, ENDED if text[at] == 10 else UNUSUAL, at + 1
+        return digits, decimals, UNUSUAL, pos
+    if pos == len(text):
+        return digits, decimals, ENDED, pos
+    if text[pos] == separator:
+        return digits, decimals, SEPARATED, pos + 1
+    if text[pos] == 13 and pos + 1 < len(text):
+        pos += 1
+    return digits, decimals, ENDED if text[pos] == 10 else UNUSUAL, pos + 1
 
 
 @jit
 def count_lines(text):
-    """How many bytes of `text` are line ends."""
+    """The number of line ends in `text`."""
     ends = 0
     for byte in text:
         ends += byte == 10
@@ -58,48 +58,37 @@ def count_lines(text):
 
 @jit
 def parse_ratings(text, stop, separator, width, order, row, user, item, values, timestamp, seen):
-    """Read the lines of `text` that start after its first line end and before `stop`.
+    """Parse the lines of `text` that start after its first line end and before `stop`.
 
-    Parameters
-    ----------
-    text : uint8 (bytes,)
-        Ends where a line ends, or long after `stop`.
-    stop : int
-    separator, width : int
-        A byte, and how many of it stand between two fields.
-    order : tuple of int
-        Which column stands where: 0 user, 1 item, 2 stars, 3 timestamp.
-    row : int
-        Where in the columns the first line goes.
-    user, item : int32 (n,)
-        Filled with ids as they stand there.
-    values : float32 (n,)
-    timestamp : int64 (n,), or empty where there is none
-    seen : bool (2, limit)
-        Set at each id of a user, and of an item; an id at or above the limit is unusual.
+    Returns the row after the last one filled, or -1 if a line is not plain.
 
-    Returns
-    -------
-    int
-        The row after the last one filled; -1 if a line is not plain.
+    text                uint8 (bytes,), ends where a line ends, or long after `stop`
+    separator, width    a byte, and how many of it are between two fields
+    order               tuple of int, the columns of the text: 0 user, 1 item, 2 rating, 3 timestamp
+    row                 where the first line goes in the arrays
+    user, item          int32 (n,), filled with ids
+    values              float32 (n,), filled with ratings
+    timestamp           int64 (n,), or empty if there are none
+    seen                bool (2, limit), set at each id of a user, of an item; an id from the limit
+                        on is not plain
     """
     limit = seen.shape[1]
-    at = 0
-    while at < len(text) and text[at] != 10:
-        at += 1
-    at += 1
-    while at < stop:
+    pos = 0
+    while pos < len(text) and text[pos] != 10:
+        pos += 1
+    pos += 1
+    while pos < stop:
         if row >= len(user):
             return -1
-        for place in range(len(order)):
-            digits, decimals, end, at = _number(text, at, separator)
-            if end != (ENDED if place == len(order) - 1 else SEPARATED):
+        for field in range(len(order)):
+            digits, decimals, end, pos = _number(text, pos, separator)
+            if end != (ENDED if field == len(order) - 1 else SEPARATED):
                 return -1
             for _ in range(1, width if end == SEPARATED else 1):
-                if at >= len(text) or text[at] != separator:
+                if pos >= len(text) or text[pos] != separator:
                     return -1
-                at += 1
-            column = order[place]
+                pos += 1
+            column = order[field]
             if column == 2:
                 if decimals >= len(DECIMALS) or digits > LARGEST_EXACT:
                     return -1

@@ -1,6 +1,10 @@
-"""The n best of many movies: of given scores, or of products that are mostly never taken.
+"""The n best of all items, by given scores or by products most of which are never computed.
 
-A score that is not a number, or minus infinity, is no score: such a movie is not listed.
+By Cauchy and Schwarz an item's sum is at most ``b_i + |x_u| |w_i|``. Where that is less than a
+user's n-th best so far, for all sixteen items of a panel and all eight users of a group, no product
+is computed. Rounding is allowed for, so results are those of brute force, ties included.
+
+An item whose score is NaN or minus infinity is never among the best.
 """
 
 import numpy as np
@@ -11,7 +15,7 @@ from matinee.kernels.simd import LANES, at_least, fma, load, splat
 
 LOWEST = np.finfo(np.float32).min
 TINY = np.float64(np.finfo(np.float32).tiny)
-HALF_STEP = np.float64(2.0**-24)  # what rounding may change a float32, relative to it
+HALF_STEP = np.float64(2.0**-24)  # the relative error of rounding to float32
 
 
 @jit
@@ -20,34 +24,34 @@ def _worse(score, code, other_score, other_code):
 
 
 @jit
-def _sift_down(scores, codes, size, at):
+def _sift_down(scores, codes, size, node):
     """Restore the heap whose top is the entry to drop first: low score, then high code."""
     while True:
-        child = 2 * at + 1
+        child = 2 * node + 1
         if child >= size:
             return
         other = child + 1
         if other < size and _worse(scores[other], codes[other], scores[child], codes[child]):
             child = other
-        if not _worse(scores[child], codes[child], scores[at], codes[at]):
+        if not _worse(scores[child], codes[child], scores[node], codes[node]):
             return
-        scores[at], scores[child] = scores[child], scores[at]
-        codes[at], codes[child] = codes[child], codes[at]
-        at = child
+        scores[node], scores[child] = scores[child], scores[node]
+        codes[node], codes[child] = codes[child], codes[node]
+        node = child
 
 
 @jit
 def _offer(scores, codes, size, score, code):
-    """Put an entry into the heap if there is room or it is better than the worst; the new size."""
+    """Push an entry if there is room or it is better than the worst; returns the new size."""
     if size < len(scores):
-        at = size
-        while at > 0:
-            parent = (at - 1) // 2
+        node = size
+        while node > 0:
+            parent = (node - 1) // 2
             if not _worse(score, code, scores[parent], codes[parent]):
                 break
-            scores[at], codes[at] = scores[parent], codes[parent]
-            at = parent
-        scores[at], codes[at] = score, code
+            scores[node], codes[node] = scores[parent], codes[parent]
+            node = parent
+        scores[node], codes[node] = score, code
         return size + 1
     if size > 0 and _worse(scores[0], codes[0], score, code):
         scores[0], codes[0] = score, code
@@ -57,7 +61,7 @@ def _offer(scores, codes, size, score, code):
 
 @jit
 def _sort_best_first(scores, codes, size):
-    """Turn the heap into a list; -1 and NaN in places left over."""
+    """Turn the heap into a list, filled up with -1 and NaN."""
     for last in range(size - 1, 0, -1):
         scores[0], scores[last] = scores[last], scores[0]
         codes[0], codes[last] = codes[last], codes[0]
@@ -68,14 +72,10 @@ def _sort_best_first(scores, codes, size):
 
 @jit
 def top_n(scores, allowed, best_codes, best_scores):
-    """Fill the two outputs with the best allowed entries, best first, ties by lower code.
+    """Fill the outputs with the n best allowed entries, best first, ties by lower code.
 
-    Parameters
-    ----------
-    scores : float32 (items,)
-    allowed : bool (items,)
-    best_codes : int32 (n,), places left over are filled with -1
-    best_scores : float32 (n,)
+    scores, allowed             float32 (items,), bool (items,)
+    best_codes, best_scores     int32 (n,), float32 (n,), filled up with -1 and NaN
     """
     size = 0
     for code in range(len(scores)):
@@ -86,14 +86,11 @@ def top_n(scores, allowed, best_codes, best_scores):
 
 @jit
 def topk_dense(start, stop, scores, allowed, indptr, seen, best_codes, best_scores):
-    """For users `start` to `stop`: of every movie but the seen ones, keep the best.
+    """`top_n` of users `start` to `stop`, without the items that each has seen.
 
-    Parameters
-    ----------
-    scores : float32 (users, items)
-    allowed : bool (items,), movies that may be listed at all
-    indptr, seen : int64 (users + 1,), int32: movies to leave out for each user
-    best_codes, best_scores : (users, n), filled as by `top_n`
+    scores, allowed             float32 (users, items), bool (items,)
+    indptr, seen                int64 (users + 1,), int32: the items that each user has seen
+    best_codes, best_scores     (users, n), as in `top_n`
     """
     mask = allowed.copy()
     for user in range(start, stop):
@@ -106,7 +103,7 @@ def topk_dense(start, stop, scores, allowed, indptr, seen, best_codes, best_scor
 
 @jit
 def _holds(sorted_codes, first, last, code):
-    """Whether the ascending codes from place `first` to `last` hold this one."""
+    """Whether a code is among the ascending ``sorted_codes[first:last]``."""
     while first < last:
         middle = (first + last) // 2
         if sorted_codes[middle] < code:
@@ -123,28 +120,19 @@ def topk_packed(
     start, stop, order, rows, mean, biased, codes, item_factors, biases, lengths, highest,
     starts, ends, seen, best_codes, best_scores,
 ):  # fmt: skip
-    """The best movies of each user, by the scores of `matinee.kernels.scoring`.
+    """The n best items of each user, by the scores of `matinee.kernels.scoring`.
 
-    By Cauchy and Schwarz a movie's sum is at most ``b_i + |x_u| |w_i|``. Where that is less than
-    a user's n-th best so far needs, for all sixteen movies of a panel and all eight users, no
-    product is taken. Rounding is allowed for, so lists are those of brute force, ties included.
-
-    Parameters
-    ----------
-    start, stop : int, which groups of eight users; see `groups_of_users`
-    order : int64 (users,), the order they come in: such of like length beside each other
-    rows, mean, biased : as in `score_rows`
-    codes, item_factors, biases, lengths, highest : `Panels`; a bias of minus infinity keeps a movie out
-    starts, ends, seen : int64 (users,) twice, int32: ``seen[starts[u]:ends[u]]``, ascending, are
-        left out for user u
-    best_codes, best_scores : (users, n), filled as by `top_n`
+    order                   int64 (users,), users of similar length next to each other
+    rows, mean, biased      as in `score_rows`, as are `start` and `stop`
+    codes to highest        `Panels`; a bias of minus infinity excludes an item
+    starts, ends, seen      int64 (users,), int32: leave out ``seen[starts[u]:ends[u]]``, ascending
     """
     skip = 1 if biased else 0
     width = rows.shape[1] - skip
     users = np.empty((width, USERS), np.float32)
     bases = np.zeros(USERS, np.float32)
-    found = np.empty((USERS, LANES), np.float32)
-    least = np.empty(USERS, np.float32)  # score that a movie needs to be listed
+    sums = np.empty((USERS, LANES), np.float32)
+    least = np.empty(USERS, np.float32)  # score that an item must reach
     sizes = np.empty(USERS, np.int64)
     # errors of width + 1 steps of the sum, of the bound and of the lengths, twice over
     relative = 2 * (width + 8) * HALF_STEP
@@ -159,7 +147,7 @@ def topk_packed(
             bases[r] = mean + rows[who[r], 0] if biased else mean
             least[r] = LOWEST
             own = _length(rows[who[r]], skip)
-            if own > length:  # not if it is no number: such a user has no scores
+            if own > length:  # not if it is NaN: such a user has no scores
                 length = own
         reach = splat(np.float32(length * (1 + relative)))
         needed = splat(_needed(bases, least, len(who), slack))
@@ -167,19 +155,19 @@ def topk_packed(
             bound = fma(reach, load(lengths, panel, 0), load(biases, panel, 0))
             if at_least(bound, needed) == 0:
                 continue
-            score_panel(users, bases, item_factors, biases, panel, found)
+            score_panel(users, bases, item_factors, biases, panel, sums)
             better = False
             for r in range(len(who)):
-                if at_least(load(found, r, 0), splat(least[r])) == 0:
+                if at_least(load(sums, r, 0), splat(least[r])) == 0:
                     continue
                 user = who[r]
                 for lane in range(LANES):
                     code = codes[panel, lane]
-                    if found[r, lane] >= least[r] and not _holds(
+                    if sums[r, lane] >= least[r] and not _holds(
                         seen, starts[user], ends[user], code
                     ):
                         sizes[r] = _offer(
-                            best_scores[user], best_codes[user], sizes[r], found[r, lane], code
+                            best_scores[user], best_codes[user], sizes[r], sums[r, lane], code
                         )
                         if sizes[r] == best_scores.shape[1]:
                             least[r] = best_scores[user, 0]
@@ -200,11 +188,11 @@ def _length(row, skip):
 
 @jit
 def _needed(bases, least, count, slack):
-    """What the sum of a movie needs at least to be listed for any of the users, rounded down."""
+    """The least sum that can be among the best of any of the users, rounded down."""
     lowest = np.inf
     for r in range(count):
         score, base = np.float64(least[r]), np.float64(bases[r])
         need = score - base - 4 * HALF_STEP * (abs(score) + abs(base))
-        if not need >= lowest:  # what is infinite tells nothing: look at every movie
+        if not need >= lowest:  # infinite scores bound nothing: compute every product
             lowest = need if need == need else -np.inf
     return np.float32(max(lowest - slack, LOWEST))
