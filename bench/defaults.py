@@ -1,10 +1,10 @@
-"""How near each trainer's defaults are to settings tuned for the data.
+"""How near each estimator's defaults are to settings tuned for the data.
 
     python bench/defaults.py [MODEL ...] [--data NAME ...] [--studies DIR] [--json FILE]
 
-For each model and data set a study of `matinee tune` within the training part of a random 90/10
-split; then the defaults and the winner are trained on all of it and judged on the test part.
-Prints the table of docs/defaults.md. Killed, it goes on where it was (studies are kept in DIR).
+For each model and data set a study of `matinee tune` within the training set of a random 90/10
+split; then the defaults and the best trial are fitted to all of it and evaluated on the test set.
+Prints the table of docs/defaults.md. Run it again to resume a killed one (studies are in DIR).
 Needs ml-100k, ml-latest-small and ml-1m in the cache.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 import matinee
 from matinee.experiments import Split, train_and_evaluate
 from matinee.models.registry import RANKING, RATING
-from matinee.tuning import objective_of, tune
-from matinee.tuning.search_space import estimator_with
+from matinee.tuning import tune
+from matinee.tuning.search_space import build_estimator
 
 DATA = ("ml-100k", "ml-latest-small", "ml-1m")
 TRIALS = {"als": 50, "bias": 30, "ials": 50}
@@ -30,12 +30,12 @@ TOO_SLOW = {(name, "ml-1m") for name in ("bpr", "gmf")}
 
 
 def compare(name: str, model: str, studies: Path) -> dict[str, object]:
-    """Figures of the defaults and of tuned settings, on the test part."""
+    """Test metrics of the defaults and of tuned settings."""
     data = matinee.read(name)
     metric = PLAN[model]
     folder = studies / f"{name}-{model}"
     started = time.perf_counter()
-    found = tune(
+    result = tune(
         data,
         model,
         metric=metric,
@@ -44,30 +44,31 @@ def compare(name: str, model: str, studies: Path) -> dict[str, object]:
         run=folder / "run",
     )
     seconds = time.perf_counter() - started
-    lists = objective_of(model, metric).of_lists
-    feedback = "implicit" if lists else "explicit"
-    estimator = estimator_with((RANKING if lists else RATING)[model], {}, seed=0, feedback=feedback)
-    heads = {"ranking": estimator} if lists else {}
-    result = train_and_evaluate(data, None if lists else estimator, Split(), **heads)
-    default = result.lists[metric] if lists else result.test.rmse
-    tuned = found.winner.test[metric]
+    if result.head == "rating":
+        estimator = build_estimator(RATING[model], {}, seed=0, feedback="explicit")
+        default = train_and_evaluate(data, estimator, Split()).test.rmse
+    else:
+        estimator = build_estimator(RANKING[model], {}, seed=0, feedback="implicit")
+        default = train_and_evaluate(data, None, Split(), ranking=estimator).lists[metric]
+    tuned = result.best.test_metrics[metric]
+    gain = tuned - default if result.higher_is_better else default - tuned
     return {
         "data": name,
         "model": model,
         "metric": metric,
-        "trials": len(found.trials),
+        "trials": len(result.trials),
         "default": default,
         "tuned": tuned,
-        "gap": tuned - default if lists else default - tuned,
-        "relative": (tuned - default) / tuned if lists else (default - tuned) / tuned,
-        "settings": found.winner.settings,
+        "gap": gain,
+        "relative": gain / tuned,
+        "settings": result.best.settings,
         "search_seconds": seconds,
     }
 
 
 def show(rows: list[dict[str, object]]) -> None:
     """The table as Markdown."""
-    print("| model | data | figure | default | tuned | gap | tuned settings |")
+    print("| model | data | metric | default | tuned | gap | tuned settings |")
     print("|---|---|---|---|---|---|---|")
     for row in rows:
         settings = ", ".join(f"{key} {plain(value)}" for key, value in row["settings"].items())
@@ -87,19 +88,17 @@ def main() -> None:
     parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(PLAN))
     parser.add_argument("--data", nargs="*", default=DATA, help=", ".join(DATA))
     parser.add_argument("--studies", type=Path, default=Path("studies/defaults"))
-    parser.add_argument("--json", type=Path, help="Write the figures to this file, too.")
-    given = parser.parse_args()
-    if unknown := set(given.models) - set(PLAN):
-        parser.error(f"no model {', '.join(sorted(unknown))}; there are {', '.join(PLAN)}")
-    pairs = [(name, model) for model in given.models or PLAN for name in given.data]
+    parser.add_argument("--json", type=Path, help="Write the results to this file, too.")
+    args = parser.parse_args()
+    if unknown := set(args.models) - set(PLAN):
+        parser.error(f"no model {', '.join(sorted(unknown))}; choose from {', '.join(PLAN)}")
+    pairs = [(name, model) for model in args.models or PLAN for name in args.data]
     rows = [
-        compare(name, model, given.studies)
-        for name, model in pairs
-        if (model, name) not in TOO_SLOW
+        compare(name, model, args.studies) for name, model in pairs if (model, name) not in TOO_SLOW
     ]
     show(rows)
-    if given.json:
-        given.json.write_text(json.dumps(rows, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=2) + "\n")
 
 
 if __name__ == "__main__":

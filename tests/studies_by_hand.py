@@ -9,7 +9,7 @@ from matinee.tuning.search_space import Choice, Range, SearchSpace
 SPACE = SearchSpace(
     "ALS",
     {
-        "factors": Range(16, 128, log=True, whole=True),
+        "factors": Range(16, 128, log=True, integer=True),
         "regularization": Range(0.3, 3.0, log=True, relative=True),
         "features": Choice(("genres", "none")),
     },
@@ -18,26 +18,26 @@ SPACE = SearchSpace(
 SETTINGS = [(64, 1.0, "genres"), (20, 0.5, "none"), (100, 0.7, "genres"), (128, 2.0, "none")]
 
 
-def search(values=(0.87, 0.9, 0.86, 0.88), states="wpww", space=SPACE, settings=SETTINGS, **more):
+def search(values=(0.87, 0.9, 0.86, 0.88), states="cpcc", space=SPACE, settings=SETTINGS, **kwargs):
     """A search that was interrupted: trial 0 is of the defaults.
 
-    `states` has a letter for each trial: whole, pruned, broke.
+    `states` has a letter for each trial: complete, pruned, failed.
     """
-    names = {"w": "complete", "p": "pruned", "b": "broke"}
+    names = {"c": "complete", "p": "pruned", "f": "failed"}
     trials = [
         {
-            "trial": at,
+            "trial": number,
             "value": value,
             "state": names[state],
             "seconds": 1.5,
             "settings": dict(zip(space.searched, chosen, strict=True)),
-            "why": "It diverged." if state == "b" else None,
+            "error": "It diverged." if state == "f" else None,
         }
-        for at, (value, state, chosen) in enumerate(zip(values, states, settings, strict=False))
+        for number, (value, state, chosen) in enumerate(zip(values, states, settings, strict=False))
     ]
-    sign = -1 if more.get("of_lists") else 1
-    trials.sort(key=lambda one: (one["state"] != "complete", sign * (one["value"] or 0)))
-    return replace(
-        TuningResult(Path("study"), "rmse", False, space, trials, 5, None, None, True, False),
-        **more,
+    result = replace(
+        TuningResult(Path("study"), "rmse", space, trials, n_trials=5, interrupted=True), **kwargs
     )
+    sign = -1 if result.higher_is_better else 1
+    trials.sort(key=lambda trial: (trial["state"] != "complete", sign * (trial["value"] or 0)))
+    return result

@@ -40,7 +40,7 @@ def test_the_course_shows_every_trial_and_the_best_so_far(capfd):
 
 
 def test_more_is_better_for_lists(capfd):
-    found = search(metric="ndcg@10", of_lists=True, states="wwww")
+    found = search(metric="ndcg@10", states="cccc")
     chart = drawn(optimization_history(found), capfd, dark=True)
     assert chart.title == "NDCG@10 of each trial"
     assert points(chart)[1]["kind"] == "the best"
@@ -49,7 +49,7 @@ def test_more_is_better_for_lists(capfd):
 
 @pytest.mark.parametrize("trials", [1, 2, 3, 4, 7, 20, 33])
 def test_trials_are_counted_in_whole_numbers(trials, capfd):
-    found = search([0.9] * trials, "w" * trials, settings=[SETTINGS[0]] * trials)
+    found = search([0.9] * trials, "c" * trials, settings=[SETTINGS[0]] * trials)
     numbers = re.findall(r">(\d+)</text>", drawn(optimization_history(found), capfd).svg)
     assert "0" in numbers
     assert len(numbers) == len(set(numbers))
@@ -68,11 +68,11 @@ def test_where_none_got_to_the_end_there_is_no_line(capfd):
 
 
 def test_trials_without_a_value_are_told_of_and_not_drawn(capfd):
-    found = search((0.9, None, None, float("inf")), states="wpbp")
+    found = search((0.9, None, None, float("inf")), states="cpfp")
     chart = drawn(optimization_history(found), capfd)
     assert list(points(chart)) == [0]
     assert "Not shown: 2 stopped early" in chart.lines
-    nothing = search((None, 0.9), states="pb")
+    nothing = search((None, 0.9), states="pf")
     assert optimization_history(nothing) is None
     assert parameter_plots(nothing) == []
 
@@ -80,7 +80,7 @@ def test_trials_without_a_value_are_told_of_and_not_drawn(capfd):
 def test_a_trial_that_is_far_worse_does_not_press_the_others_together(capfd):
     values = (0.86, 0.87, 0.88, 0.89, 0.9, 700.0)
     settings = [*SETTINGS, SETTINGS[0], SETTINGS[1]]
-    found = search(values, states="wwwwww", settings=settings)
+    found = search(values, states="cccccc", settings=settings)
     for chart in (optimization_history(found), *parameter_plots(found)):
         shown = drawn(chart, capfd)
         assert shown.count("circle") == 6
@@ -108,7 +108,7 @@ def test_each_setting_has_a_chart_over_all_that_was_searched(capfd):
     x = [chart.spec["encoding"]["x"] for chart in charts]
     assert x[0]["title"] == "factors, logarithmic"
     assert x[0]["scale"] == {"type": "log", "domain": [16, 128], "nice": False}
-    assert x[1]["title"] == "regularization (x usual), logarithmic"
+    assert x[1]["title"] == "regularization (x default), logarithmic"
     assert x[2]["scale"]["domain"] == ["genres", "none"]
 
 

@@ -97,7 +97,7 @@ def paths(model, layout, tmp_path_factory):
     searched = {f"factors.{HOSTILE[1]}": Range(0.1, 3.0, log=True), "features": Choice(HOSTILE)}
     settings = [(0.1 + at % 3, HOSTILE[at % 6]) for at in range(9)]
     found = search(
-        [0.9 - at / 100 for at in range(9)], "wpw" * 3, SearchSpace("ALS", searched), settings
+        [0.9 - at / 100 for at in range(9)], "cpc" * 3, SearchSpace("ALS", searched), settings
     )
     write_study_report(found, model[1][0], paths["study"], HOSTILE[4])
     points = rows(pl.DataFrame({"x": range(1600), "y": range(1600)}))

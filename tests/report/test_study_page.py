@@ -15,7 +15,8 @@ from matinee.report import write_study_report
 from matinee.tuning.search_space import Choice, Range, SearchSpace
 from studies_by_hand import SETTINGS, SPACE, search
 
-WON = {"winner": SimpleNamespace(test={"rmse": 0.8765, "mae": None}, tests=1), "interrupted": False}
+BEST = SimpleNamespace(test_metrics={"rmse": 0.8765, "mae": None}, test_evaluations=1)
+WON = {"best": BEST, "interrupted": False}
 
 
 @pytest.fixture
@@ -39,13 +40,13 @@ def test_a_page_has_the_outcome_the_course_the_settings_and_the_trials(page_of):
         "RMSE of the best on the test part 0.8765",
         "RMSE of the best in the search 0.8600",
         "RMSE of the defaults in the search 0.8700",
-        "4 trials, 3 to the end, 1 stopped early. Made were 4 of 5 trials; the same",
-        "The test part was looked at once.",
+        "4 trials: 3 complete, 1 pruned. 4 of 5 trials done. Run the same command to continue.",
+        "Test set evaluated once.",
         "setting best default searched factors 100 64 16 to 128 "
-        "regularization (x usual) 0.7 1 0.3 to 3 features genres genres genres or none "
-        "iterations always 15 x usual: times what the data ask for by themselves. "
+        "regularization (x default) 0.7 1 0.3 to 3 features genres genres genres or none "
+        "iterations always 15 x default: multiples of the default computed from the data. "
         "What trains the best again: matinee train mine --set factors=100 ",
-        "trial RMSE factors regularization (x usual) features seconds 2 0.8600 100 0.7 genres 1.5 "
+        "trial RMSE factors regularization (x default) features seconds 2 0.8600 100 0.7 genres 1.5 "
         "0 0.8700 64 1 genres 1.5 3 0.8800 128 2 none 1.5",
     ):
         assert fact in page.text
@@ -55,19 +56,25 @@ def test_a_page_has_the_outcome_the_course_the_settings_and_the_trials(page_of):
 
 def test_a_page_says_whether_the_best_lies_at_an_end(page_of):
     assert "The best lies well inside what was searched." in page_of(search()).text
-    found = search((0.9, 0.89, 0.88, 0.7), states="wwww")
+    found = search((0.9, 0.89, 0.88, 0.7), states="cccc")
     said = "The best lies at the high end of factors as searched: a wider range may hold"
     assert said in page_of(found).text
 
 
 STAGES = {
-    "interrupted": (search(), "Stopped at 4 of 5 trials. The same command goes on; with"),
-    "others": (search(interrupted=False, others=True), "Others still work on this study."),
-    "grid": (search(points=9), "4 trials of a grid of 9, 3 to the end, 1 stopped early."),
-    "one trial": (search((0.9,)), "1 trial, 1 to the end, 0 stopped early."),
-    "none to the end": (search(states="pppp", interrupted=False), "so there is no winner."),
-    "nowhere": (search((None, None), states="bb"), "What led nowhere: It diverged."),
-    "nothing": (search(()), "0 trials, 0 to the end, 0 stopped early. Stopped at 0 of 5 trials."),
+    "interrupted": (
+        search(),
+        "Interrupted: 4 of 5 trials done. Run the same command to continue, or add",
+    ),
+    "others": (
+        search(interrupted=False, other_workers=True),
+        "Other workers are running; the last",
+    ),
+    "grid": (search(grid_size=9), "4 trials of a grid of 9: 3 complete, 1 pruned."),
+    "one trial": (search((0.9,)), "1 trial: 1 complete, 0 pruned."),
+    "none to the end": (search(states="pppp", interrupted=False), "so there is no best model."),
+    "nowhere": (search((None, None), states="ff"), "What led nowhere: It diverged."),
+    "nothing": (search(()), "0 trials: 0 complete, 0 pruned. Interrupted: 0 of 5 trials done."),
 }
 
 
@@ -80,8 +87,8 @@ def test_a_search_has_a_page_at_every_stage(page_of, stage):
     assert "again" not in page.text
     charts = 4 if any(one["value"] for one in found.trials) else 0
     assert len(json.loads(page.data)["charts"]) == charts
-    assert ("Trials to the end" in page.headings) == bool(found.whole)
-    if charts and not found.whole:
+    assert ("Trials to the end" in page.headings) == bool(found.completed)
+    if charts and not found.completed:
         assert "No trial got to its end yet." in page.text
 
 
@@ -89,8 +96,8 @@ def test_names_settings_and_reasons_stay_text(page_of):
     for text in HOSTILE:
         searched = {f"factors.{text}": Range(0.0, 1.0), "features": Choice((text, "none"))}
         space = SearchSpace("ALS", searched, {"loss": text})
-        found = search(states="wb", space=space, settings=[(0.5, text), (0.1, "none")])
-        found.trials[-1]["why"] = text
+        found = search(states="cf", space=space, settings=[(0.5, text), (0.1, "none")])
+        found.trials[-1]["error"] = text
         page = page_of(found, text, name=text, licence=text)
         plain = " ".join(text.split())
         assert f"Settings of ALS for {plain}" in page.text
@@ -102,11 +109,13 @@ def test_names_settings_and_reasons_stay_text(page_of):
 
 
 def test_where_the_study_lies_is_nobodys_business(page_of, tmp_path):
-    winner = SimpleNamespace(test={"rmse": 0.9}, tests=2, run=str(tmp_path / "run"))
-    found = search(winner=winner, interrupted=False, study=tmp_path / "study")
+    best = SimpleNamespace(
+        test_metrics={"rmse": 0.9}, test_evaluations=2, run=str(tmp_path / "run")
+    )
+    found = search(best=best, interrupted=False, study=tmp_path / "study")
     page = page_of(found)
     assert str(tmp_path) not in page.text + page.data
-    assert "The test part was looked at by 2 winners." in page.text
+    assert "Test set evaluated 2 times, once per best trial." in page.text
 
 
 def test_defaults_outside_of_the_space_are_left_out(page_of):

@@ -1,45 +1,46 @@
-"""What a search asks of a model, against what is reported elsewhere."""
+"""Objectives against the metrics that are reported elsewhere."""
 
 import pytest
 
 from matinee.errors import SettingError
-from matinee.evaluation import evaluate, evaluate_ranking, holdout
-from matinee.tuning import Objective, objective_of
-from matinee.tuning.objective import ERRORS, SEARCHABLE
+from matinee.evaluation import evaluate_ranking, evaluate_ratings, holdout
+from matinee.tuning.objective import OBJECTIVES, RATING_ERRORS, Objective, get_objective
 
-LISTS = SEARCHABLE.keys() - ERRORS.keys()
+RANKING_METRICS = OBJECTIVES.keys() - RATING_ERRORS.keys()
 
 
 def test_metrics_are_those_that_are_reported_elsewhere(parts, both):
     train, test = parts
-    evaluated = evaluate(both, train, test)
-    for metric in ERRORS:
-        assert Objective(metric).on(train, test)(both) == getattr(evaluated, metric)
-    lists = evaluate_ranking(both, holdout(train, test))
-    for metric in LISTS:
-        assert Objective(metric).on(train, test)(both) == pytest.approx(lists[metric], rel=1e-12)
+    errors = evaluate_ratings(both, train, test)
+    for metric in RATING_ERRORS:
+        assert Objective(metric).scorer(train, test)(both) == getattr(errors, metric)
+    ranking = evaluate_ranking(both, holdout(train, test))
+    for metric in RANKING_METRICS:
+        score = Objective(metric).scorer(train, test)
+        assert score(both) == pytest.approx(ranking[metric], rel=1e-12)
 
 
 def test_errors_are_better_low_and_all_else_high():
-    assert [Objective(metric).higher_is_better for metric in ERRORS] == [False, False]
-    assert all(Objective(metric).higher_is_better for metric in LISTS)
+    assert [Objective(metric).higher_is_better for metric in RATING_ERRORS] == [False, False]
+    assert all(Objective(metric).higher_is_better for metric in RANKING_METRICS)
 
 
 @pytest.mark.parametrize(
-    ("model", "metric", "said"),
+    ("model", "metric", "message"),
     [
-        ("als", "ndcg@10", "als predicts stars, and cannot give ndcg@10: take rmse, mae, or"),
-        ("ials", "rmse", "ials makes lists, and cannot give rmse: take ndcg@10, "),
-        ("als", "accuracy", "There is no metric 'accuracy'; there are rmse, mae, ndcg@10"),
-        ("svd", None, "There is no model 'svd' to tune; there are als, bayes"),
+        ("als", "ndcg@10", r"als has no ranking head for ndcg@10; choose a metric of its rating "
+         r"head \(rmse, mae\) or another model \(ials, ease"),
+        ("ials", "rmse", r"ials has no rating head for rmse; .* ranking head \(ndcg@10, "),
+        ("als", "accuracy", "metric must be one of rmse, mae, ndcg@10.*, got 'accuracy'"),
+        ("svd", None, "model must be one of als, bayes.*, got 'svd'"),
     ],
-)
-def test_a_metric_that_a_model_cannot_give_is_refused_by_name(model, metric, said):
-    with pytest.raises(SettingError, match=said):
-        objective_of(model, metric)
+)  # fmt: skip
+def test_a_metric_that_a_model_does_not_have_is_refused_by_name(model, metric, message):
+    with pytest.raises(SettingError, match=message):
+        get_objective(model, metric)
 
 
-def test_models_for_both_are_asked_by_the_metric():
-    assert objective_of("neumf", "mae") == Objective("mae")
-    assert objective_of("neumf", None) == Objective("ndcg@10")
-    assert objective_of("als", None) == Objective("rmse")
+def test_models_with_both_heads_are_tuned_by_the_head_of_the_metric():
+    assert get_objective("neumf", "mae") == Objective("mae")
+    assert get_objective("neumf") == Objective("ndcg@10")
+    assert get_objective("als") == Objective("rmse")

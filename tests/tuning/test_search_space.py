@@ -1,4 +1,4 @@
-"""What a search may try: what a file may say, and what comes of it."""
+"""Search spaces: what a file or a dict may hold, and what becomes of it."""
 
 import shlex
 from itertools import pairwise
@@ -20,32 +20,42 @@ from matinee.models.registry import (
     nested_settings,
     parse_settings,
 )
-from matinee.tuning import Choice, Range, SearchSpace, default_search_space, read_space
-from matinee.tuning.search import plan_of
-from matinee.tuning.search_space import estimator_with
+from matinee.tuning import (
+    Choice,
+    Range,
+    SearchSpace,
+    default_search_space,
+    parse_space,
+    read_space,
+    tune,
+)
+from matinee.tuning.search import make_plan
+from matinee.tuning.search_space import build_estimator
 
 TUNED = sorted({*RATING.values(), *RANKING.values()} - {"Popularity"})
 
 
 @pytest.mark.parametrize("estimator", TUNED)
-def test_a_space_ships_with_every_estimator_and_its_defaults_are_in_it(estimator):
+def test_every_estimator_has_a_default_space_that_has_its_defaults(estimator):
     space = default_search_space(estimator)
-    default = space.default()
+    default = space.default_values()
     assert default is not None
     values = space.suggest(FixedTrial(default))
-    for name, part in space.searched.items():
-        assert part.holds(values[name]) or values[name] == 1.0
-    settings = space.settings(values, generate(users=60, items=50, ratings=1500, seed=0)[0].ratings)
+    for name, choices in space.searched.items():
+        assert choices.contains(values[name]) or values[name] == 1.0
+    settings = space.to_settings(
+        values, generate(users=60, items=50, ratings=1500, seed=0)[0].ratings
+    )
     assert settings.keys() == values.keys()
-    estimator_with(estimator, settings)  # which would refuse what makes no sense
+    build_estimator(estimator, settings)  # refuses what makes no sense
 
 
 def test_there_is_nothing_to_tune_in_popularity():
-    with pytest.raises(SettingError, match="Popularity has no settings that are worth tuning"):
+    with pytest.raises(SettingError, match="Popularity has no hyperparameters to tune"):
         default_search_space("Popularity")
 
 
-WHOLE = """
+SPACE = """
 factors = { low = 8, high = 32, log = true }
 exponent = { low = 0.0, high = 1.0, steps = 3 }
 features = ["genres", "none"]
@@ -54,12 +64,12 @@ solver = ["cholesky"]
 """
 
 
-def test_a_file_says_ranges_choices_and_what_is_fixed(tmp_path):
+def test_a_file_has_ranges_choices_and_fixed_values(tmp_path):
     file = tmp_path / "mine.toml"
-    file.write_text(WHOLE)
+    file.write_text(SPACE)
     space = read_space("ALS", file)
     assert space.searched == {
-        "factors": Range(8, 32, log=True, whole=True),
+        "factors": Range(8, 32, log=True, integer=True),
         "exponent": Range(0.0, 1.0, steps=3),
         "features": Choice(("genres", "none")),
     }
@@ -71,88 +81,141 @@ def test_a_file_says_ranges_choices_and_what_is_fixed(tmp_path):
     assert {point["features"] for point in grid} == {"genres", "none"}
 
 
-def test_entries_of_a_mapping_are_settings_too(tmp_path):
+def test_a_dict_has_what_a_file_has_and_python_values():
+    space = {
+        "factors": (8, 32),
+        "regularization": Range(0.3, 3.0, log=True, relative=True),
+        "exponent": {"low": 0.0, "high": 1.0, "steps": 3},
+        "features": ["genres", "none"],
+        "solver": Choice(("cg", "cholesky")),
+        "iterations": 7,
+    }
+    assert parse_space("ALS", space) == SearchSpace(
+        "ALS",
+        {
+            "factors": Range(8, 32, integer=True),
+            "regularization": Range(0.3, 3.0, log=True, relative=True),
+            "exponent": Range(0.0, 1.0, steps=3),
+            "features": Choice(("genres", "none")),
+            "solver": Choice(("cg", "cholesky")),
+        },
+        {"iterations": 7},
+    )
+
+
+def test_in_a_dict_layers_are_tuples_and_groups_may_be_nested():
+    space = parse_space("NeuMF", {"layers": [(8, 4), (4, 2)], "weight_decay": {"factors": (0, 1)}})
+    assert space.searched == {
+        "layers": Choice(((8, 4), (4, 2))), "weight_decay.factors": Range(0.0, 1.0)
+    }  # fmt: skip
+    space = parse_space("NeuMF", {"factors": (4, 8), "layers": (8, 4)})
+    assert space.fixed == {"layers": (8, 4)}
+
+
+WRONG_DICTS = {
+    "factors: a tuple must be": {"factors": (1, 2, 3)},
+    "factors: low and high must be integers, got 8.0 and 9.5": {"factors": Range(8.0, 9.5)},
+    "ALS has no hyperparameter 'rank'": {"rank": (1, 2)},
+    "features: None is not a value of a hyperparameter": {"features": [None, "genres"]},
+}
+
+
+@pytest.mark.parametrize("message", WRONG_DICTS)
+def test_a_wrong_dict_is_refused_by_name(message):
+    with pytest.raises(SettingError, match=f"^space: {message}"):
+        parse_space("ALS", WRONG_DICTS[message])
+
+
+def test_tune_takes_a_dict(tmp_path):
+    data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    result = tune(
+        data, "bias", space={"iterations": [2, 4]}, study=tmp_path / "study", run=tmp_path / "run"
+    )
+    assert sorted(trial["settings"]["iterations"] for trial in result.trials) == [2, 4]
+
+
+def test_groups_of_a_hyperparameter_are_hyperparameters_too(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text("weight_decay.factors = { low = 0.01, high = 1 }\nlayers = [[8, 4], [4, 2]]\n")
     space = read_space("NeuMF", file)
     assert list(space.searched) == ["weight_decay.factors", "layers"]
-    kept = {"weight_decay.factors": 0.5, "layers": "[8, 4]"}
-    estimator = estimator_with("NeuMF", space.suggest(FixedTrial(kept)))
+    stored = {"weight_decay.factors": 0.5, "layers": "[8, 4]"}
+    estimator = build_estimator("NeuMF", space.suggest(FixedTrial(stored)))
     assert estimator.weight_decay == {"factors": 0.5}
     assert estimator.layers == (8, 4)
-    assert space.of(kept) == {"weight_decay.factors": 0.5, "layers": (8, 4)}
+    assert space.from_study(stored) == {"weight_decay.factors": 0.5, "layers": (8, 4)}
 
 
-def test_what_is_relative_follows_the_ratings():
+def test_relative_values_multiply_the_default_for_the_ratings():
     few = generate(users=60, items=50, ratings=900, seed=0)[0].ratings
     many = generate(users=60, items=50, ratings=2400, seed=0)[0].ratings
-    for estimator, kind in (("ALS", ALS), ("ImplicitALS", ImplicitALS)):
+    for estimator, cls in (("ALS", ALS), ("ImplicitALS", ImplicitALS)):
         space = SearchSpace(
             estimator, {"regularization": Range(0.1, 9, relative=True)}, {"exponent": 0.3}
         )
         for ratings in (few, many):
-            default = kind(exponent=0.3).default_regularization(ratings)
-            settings = space.settings({"regularization": 2.0}, ratings)
+            default = cls(exponent=0.3).default_regularization(ratings)
+            settings = space.to_settings({"regularization": 2.0}, ratings)
             assert settings == {"exponent": 0.3, "regularization": 2.0 * default}
-    assert kind(exponent=0.3).default_regularization(few) != default
+    assert cls(exponent=0.3).default_regularization(few) != default
 
 
 WRONG = {
-    "factor = 3": "ALS has no setting 'factor' to tune; it has factors, regularization, ",
-    "seed = [1, 2]": "ALS has no setting 'seed' to tune",
-    "factors = { low = 8 }": "factors: a range has numbers low and high, not None",
-    "factors = { low = 8.5, high = 9 }": "factors: whole numbers are wanted, not 8.5 to 9",
-    "factors = { low = 9, high = 8 }": r"factors: low \(9\) is not below high \(8\)",
-    "factors = { low = -1, high = 8 }": "factors is at least 0, not -1",
+    "factor = 3": "ALS has no hyperparameter 'factor' to tune; it has factors, regularization, ",
+    "seed = [1, 2]": "ALS has no hyperparameter 'seed' to tune",
+    "factors = { low = 8 }": "factors: low and high must be numbers, got None",
+    "factors = { low = 8.5, high = 9 }": "factors: low and high must be integers, got 8.5 and 9",
+    "factors = { low = 9, high = 8 }": "factors: low must be < high, got 9 and 8",
+    "factors = { low = -1, high = 8 }": "factors must be >= 0, got -1",
     "factors = { low = 1, high = 8, step = 2 }": "a range has low, high, log, steps, relative, "
-    "not 'step'",
-    "factors = { low = 0, high = 8, log = true }": "with log, low is above 0, not 0",
-    "factors = { low = 1, high = 8, log = 1 }": "log is true or false, not 1",
-    "factors = { low = 1, high = 8, steps = 1 }": "steps are a whole number from 2 to 2,000, not 1",
+    "got 'step'",
+    "factors = { low = 0, high = 8, log = true }": "low must be > 0 with log, got 0",
+    "factors = { low = 1, high = 8, log = 1 }": "log must be true or false, got 1",
+    "factors = { low = 1, high = 8, steps = 1 }": "steps must be an integer from 2 to 2,000, got 1",
     "factors = { low = 1, high = 8, relative = true }": "relative is for the regularization of als",
-    f"factors = {{ low = 1, high = 1{'0' * 400} }}": "a range has numbers low and high",
-    "factors = { low = 1, high = 8, steps = 2000000000 }": "a whole number from 2 to 2,000",
-    "patience = [1, 2]": "ALS has no setting 'patience' to tune",
-    "factors = { low = true, high = 8 }": "a range has numbers low and high, not True",
-    "exponent = { low = 0.5, high = inf }": "numbers low and high, not inf",
+    f"factors = {{ low = 1, high = 1{'0' * 400} }}": "low and high must be numbers",
+    "factors = { low = 1, high = 8, steps = 2000000000 }": "an integer from 2 to 2,000",
+    "patience = [1, 2]": "ALS has no hyperparameter 'patience' to tune",
+    "factors = { low = true, high = 8 }": "low and high must be numbers, got True",
+    "exponent = { low = 0.5, high = inf }": "low and high must be numbers, got inf",
     'exponent = ["a", 0.5]': "mine.toml: exponent cannot be 'a'",
-    "exponent = { low = 0.5, high = 1.5 }": "exponent lies between 0 and 1, not at 1.5",
-    'features = ["genres", "actors"]': "features are 'genres' or 'none', not 'actors'",
-    'features = ["none", "none"]': "features: a value stands there twice",
-    "features = []": "features: an empty list leaves nothing to choose",
-    "features = [{}, 1]": "features: {} is no value of a setting",
-    "iterations = 1.5": "iterations is a whole number, not 1.5",
+    "exponent = { low = 0.5, high = 1.5 }": r"exponent must be in \[0, 1\], got 1.5",
+    'features = ["genres", "actors"]': "features must be one of 'genres', 'none', got 'actors'",
+    'features = ["none", "none"]': "features: the list has a value twice",
+    "features = []": "features: the list of values is empty",
+    "features = [{}, 1]": "features: {} is not a value of a hyperparameter",
+    "iterations = 1.5": "iterations must be an integer, got 1.5",
     "iterations = 5": "nothing to search; give a range or a list of values",
     "factors.x = { low = 1, high = 2 }": "factors: a range has low, high, log, steps, relative, "
-    "not 'x'",
-    "factors = [": "this is no TOML",
+    "got 'x'",
+    "factors = [": "not a TOML file",
     "": "nothing to search",
-    "x = " + "[" * 5000: "this is no TOML",
+    "x = " + "[" * 5000: "not a TOML file",
 }
 
 
-@pytest.mark.parametrize(("estimator", "text", "said"), [
-    ("BayesianMF", "burn_in = [1.5, 2.5]", "burn_in is a whole number, not 1.5"),
-    ("Bias", "regularization = { low = -40, high = 3 }", "regularization is above 0, not -40"),
+@pytest.mark.parametrize(("estimator", "text", "message"), [
+    ("BayesianMF", "burn_in = [1.5, 2.5]", "burn_in must be an integer, got 1.5"),
+    ("Bias", "regularization = { low = -40, high = 3 }", "regularization must be > 0, got -40"),
 ])  # fmt: skip
-def test_wrong_values_of_other_estimators_are_refused_by_name(tmp_path, estimator, text, said):
+def test_wrong_values_of_other_estimators_are_refused_by_name(tmp_path, estimator, text, message):
     file = tmp_path / "mine.toml"
     file.write_text(text)
-    with pytest.raises(SettingError, match=said):
+    with pytest.raises(SettingError, match=message):
         read_space(estimator, file)
 
 
 WRONG_OF_GMF = {
-    "feedback = ['explicit', 'implicit']": "GMF has no setting 'feedback' to tune",
-    "device = ['cpu', 'cuda']": "GMF has no setting 'device' to tune",
-    "weight_decay = 0.1\n'weight_decay.factors' = { low = 0.1, high = 1 }": "weight_decay is given "
-    "both whole and in parts",
+    "feedback = ['explicit', 'implicit']": "GMF has no hyperparameter 'feedback' to tune",
+    "device = ['cpu', 'cuda']": "GMF has no hyperparameter 'device' to tune",
+    "weight_decay = 0.1\n'weight_decay.factors' = { low = 0.1, high = 1 }": "give weight_decay "
+    "either whole or by group",
     "weight_decay.colours = { low = 0.1, high = 1 }": "weight_decay has groups",
 }
 
 
 @pytest.mark.parametrize("text", WRONG_OF_GMF)
-def test_wrong_entries_of_mappings_are_refused_by_name(tmp_path, text):
+def test_wrong_groups_are_refused_by_name(tmp_path, text):
     file = tmp_path / "mine.toml"
     file.write_text(text)
     with pytest.raises(SettingError, match=WRONG_OF_GMF[text]):
@@ -162,67 +225,67 @@ def test_wrong_entries_of_mappings_are_refused_by_name(tmp_path, text):
 def test_a_group_without_a_default_can_be_searched(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text("weight_decay.layers = { low = 0.1, high = 1 }")
-    assert read_space("GMF", file).default() is None  # 0 is not in the range
+    assert read_space("GMF", file).default_values() is None  # 0 is not in the range
 
 
-def test_the_defaults_are_what_a_estimator_has_where_nothing_else_is_said(tmp_path):
+def test_the_default_values_are_those_of_the_whole_estimator(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text("factors = { low = 16, high = 128 }\niterations = 15\n")
-    assert read_space("ALS", file).default() == {"factors": 64}
+    assert read_space("ALS", file).default_values() == {"factors": 64}
     file.write_text("factors = { low = 16, high = 128 }\niterations = 10\n")
-    assert read_space("ALS", file).default() is None
+    assert read_space("ALS", file).default_values() is None
     file.write_text("weight_decay.layers = { low = 0, high = 1 }")  # and no decay of factors
-    assert read_space("MLP", file).default() is None
+    assert read_space("MLP", file).default_values() is None
 
 
-def test_a_grid_is_tried_in_no_order_with_the_defaults_first():
+def test_a_grid_is_shuffled_with_the_defaults_first():
     some = Choice((1.0, 2.0, 4.0, 8.0))
     space = SearchSpace("Bias", {"regularization": some, "iterations": Choice((5, 10))})
-    plans = [plan_of(space, "grid", None, seed) for seed in (0, 0, 1)]
+    plans = [make_plan(space, "grid", None, seed) for seed in (0, 0, 1)]
     assert plans[0] == plans[1] != plans[2]
     for plan in plans:
-        assert plan.first[0] == {"regularization": 4.0, "iterations": 10}
-        assert sorted(map(str, plan.first)) == sorted(map(str, space.grid()))
-        assert (plan.wanted, plan.whole) == (8, True)
-    assert plan_of(space, "grid", 3, 0).wanted == 3
-    assert plan_of(space, "grid", 30, 0).wanted == 8
+        assert plan.initial[0] == {"regularization": 4.0, "iterations": 10}
+        assert sorted(map(str, plan.initial)) == sorted(map(str, space.grid()))
+        assert (plan.n_trials, plan.exhaustive) == (8, True)
+    assert make_plan(space, "grid", 3, 0).n_trials == 3
+    assert make_plan(space, "grid", 30, 0).n_trials == 8
 
 
-def test_of_a_few_values_none_is_tried_twice():
+def test_few_combinations_are_never_repeated():
     space = SearchSpace("Bias", {"iterations": Choice((5, 10, 20))})
-    assert plan_of(space, "tpe", 3, 0) == plan_of(space, "random", 9, 0)
-    assert plan_of(space, "tpe", None, 0).wanted == 3
-    few = plan_of(space, "tpe", 2, 0)  # which may go on later
-    assert (few.wanted, few.whole, len(few.first)) == (2, True, 3)
+    assert make_plan(space, "tpe", 3, 0) == make_plan(space, "random", 9, 0)
+    assert make_plan(space, "tpe", None, 0).n_trials == 3
+    few = make_plan(space, "tpe", 2, 0)  # may be resumed with more
+    assert (few.n_trials, few.exhaustive, len(few.initial)) == (2, True, 3)
     many = SearchSpace("Bias", {"iterations": Choice(tuple(range(1, 60)))})
-    assert not plan_of(many, "tpe", 100, 0).whole
-    assert not plan_of(default_search_space("Bias"), "tpe", None, 0).whole
+    assert not make_plan(many, "tpe", 100, 0).exhaustive
+    assert not make_plan(default_search_space("Bias"), "tpe", None, 0).exhaustive
 
 
-def test_a_grid_that_nobody_waits_for_is_refused():
+def test_a_huge_grid_is_refused():
     wide = {name: Range(0.1, 0.9, steps=20) for name in ("exponent", "regularization")}
-    with pytest.raises(SettingError, match="A grid of 8,000 points is too large"):
-        SearchSpace("ALS", {**wide, "factors": Range(1, 99, whole=True, steps=20)}).grid()
+    with pytest.raises(SettingError, match="A grid must have at most 2,000 points, got 8,000"):
+        SearchSpace("ALS", {**wide, "factors": Range(1, 99, integer=True, steps=20)}).grid()
 
 
 @pytest.mark.parametrize("estimator", TUNED)
-def test_a_winner_of_the_shipped_space_can_be_typed(estimator):
+def test_settings_from_the_default_space_can_be_typed_as_a_command(estimator):
     space = default_search_space(estimator)
-    settings = nested_settings(space.suggest(FixedTrial(space.default() | tweak(space))))
-    lists = estimator in RANKING.values()
-    name = next(n for n, kind in (RANKING if lists else RATING).items() if kind == estimator)
-    head = {"ranking": settings} if lists else {"rating": settings}
-    command = train_command("x", "als" if lists else name, name if lists else "ials", **head)
+    settings = nested_settings(space.suggest(FixedTrial(space.default_values() | tweak(space))))
+    ranks = estimator in RANKING.values()
+    name = next(n for n, cls in (RANKING if ranks else RATING).items() if cls == estimator)
+    head = {"ranking": settings} if ranks else {"rating": settings}
+    command = train_command("x", "als" if ranks else name, name if ranks else "ials", **head)
     texts = [text for flag, text in pairwise(shlex.split(command)) if flag == "--set"]
     assert texts
-    kind = estimator_class(estimator)
-    format_value = parse_settings(kind, [text.removeprefix("ranker.") for text in texts])
-    assert kind(**format_value) == kind(**settings)
+    cls = estimator_class(estimator)
+    parsed = parse_settings(cls, [text.removeprefix("ranker.") for text in texts])
+    assert cls(**parsed) == cls(**settings)
 
 
 def tweak(space):
     """Another value than the default's for one setting."""
-    name = next(name for name, part in space.searched.items() if isinstance(part, Range))
+    name = next(name for name, values in space.searched.items() if isinstance(values, Range))
     return {name: space.searched[name].high}
 
 
@@ -236,11 +299,11 @@ def test_a_wrong_space_is_refused_by_name(tmp_path, text):
 
 
 def test_a_space_that_cannot_be_read_is_refused(tmp_path):
-    with pytest.raises(SettingError, match="the file cannot be read"):
+    with pytest.raises(SettingError, match="cannot read the file"):
         read_space("ALS", tmp_path / "none.toml")
     binary = tmp_path / "binary.toml"
     binary.write_bytes(b"\xff\xfe")
-    with pytest.raises(SettingError, match="this is no TOML"):
+    with pytest.raises(SettingError, match="not a TOML file"):
         read_space("ALS", binary)
 
 
@@ -250,10 +313,10 @@ def test_a_space_that_cannot_be_read_is_refused(tmp_path):
     log=st.booleans(),
     steps=st.integers(2, 9),
 )
-def test_points_of_a_grid_are_even_and_within_the_range(low, ratio, log, steps):
-    part = Range(low, low * ratio, log=log, steps=steps)
-    points = np.array(part.points())
+def test_grid_points_are_even_and_within_the_range(low, ratio, log, steps):
+    values = Range(low, low * ratio, log=log, steps=steps)
+    points = np.array(values.grid())
     assert len(points) == steps
-    assert (points[0], points[-1]) == (part.low, part.high)
+    assert (points[0], points[-1]) == (values.low, values.high)
     apart = np.diff(np.log(points) if log else points)
     assert np.allclose(apart, apart[0], rtol=1e-4)

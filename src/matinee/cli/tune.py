@@ -1,5 +1,6 @@
 """matinee tune"""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,81 +20,90 @@ from matinee.cli.options import (
     place_of,
 )
 from matinee.cli.output import print_json, print_table, say
+from matinee.errors import require_extra
 
 if TYPE_CHECKING:
     from matinee.tuning.result import TuningResult
 
 SHOWN = 5  # of the best trials
 
+Model = Annotated[
+    str,
+    typer.Option(
+        metavar="als|bayes|bias|mf|gmf|mlp|neumf|ials|ease|bpr",
+        help="Estimator to tune; for gmf, mlp and neumf, --metric decides which head.",
+    ),
+]
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Trials of the study, earlier ones included; by default 50, or a whole grid.",
+    ),
+]
+Minutes = Annotated[
+    float | None, typer.Option(metavar="M", help="Begin no trial after so many minutes.")
+]
+MetricName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="rmse|mae|ndcg@10|...",
+        help="What to optimize; by default RMSE of a rating head, NDCG@10 of a ranking head.",
+    ),
+]
+Space = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Search space, a TOML file of ranges and values.")
+]
+Search = Annotated[
+    str,
+    typer.Option(
+        metavar="tpe|random|grid",
+        help="How to choose the next trial; few combinations are always searched as a grid.",
+    ),
+]
+Validation = Annotated[
+    str,
+    typer.Option(
+        metavar="random|temporal|K-fold",
+        help="Validation set within the training set: a random tenth, the latest tenth, or each of "
+        "K folds in turn.",
+    ),
+]
+SplitMethod = Annotated[
+    str | None,
+    typer.Option(
+        metavar="random|leave-last-out|temporal|u1...u5|ua|ub",
+        help="How to choose the test set; by default random.",
+    ),
+]
+TestFraction = Annotated[
+    float | None, typer.Option(metavar="F", help="For random and temporal; by default 0.1.")
+]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of splits, trials and training.")]
+StudyFolder = Annotated[
+    str | None, typer.Option(metavar="DIR", help="The study's folder; by default under studies/.")
+]
+RunFolder = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="Where to save the best model; by default a new run."),
+]
+
 
 def tune(
     dataset: DatasetArgument,
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="als|bayes|bias|mf|gmf|mlp|neumf|ials|ease|bpr",
-            help="What to tune; gmf, mlp and neumf head --metric for values or for lists.",
-        ),
-    ] = "als",
-    trials: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Of the whole study, however often it goes on; head default 50, or a whole grid.",
-        ),
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(metavar="M", help="Begin no trial after so many minutes.")
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            metavar="rmse|mae|ndcg@10|...",
-            help="What is best; head default RMSE for values, NDCG@10 for lists.",
-        ),
-    ] = None,
-    space: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="A TOML file of ranges and values to try instead."),
-    ] = None,
-    search: Annotated[
-        str,
-        typer.Option(
-            metavar="tpe|random|grid",
-            help="TrainingRuntime the next trial is; a few values are all tried, whatever is said.",
-        ),
-    ] = "tpe",
-    validation: Annotated[
-        str,
-        typer.Option(
-            metavar="random|time|K-fold",
-            help="What of the training part to evaluate_ranking trials head: a random tenth, the latest tenth, "
-            "or each of K parts in turn.",
-        ),
-    ] = "random",
-    split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="random|last|time|u1...u5|ua|ub", help="What the winner is tested on."
-        ),
-    ] = None,
-    test_fraction: Annotated[
-        float | None, typer.Option(metavar="F", help="For random and time; head default 0.1.")
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of all that is drawn.")] = 0,
-    study: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR", help="TrainingRuntime trials are kept; head default under studies/."
-        ),
-    ] = None,
-    run: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR", help="TrainingRuntime to save the winner; head default a new run."
-        ),
-    ] = None,
+    model: Model = "als",
+    trials: Trials = None,
+    minutes: Minutes = None,
+    metric: MetricName = None,
+    space: Space = None,
+    search: Search = "tpe",
+    validation: Validation = "random",
+    split: SplitMethod = None,
+    test_fraction: TestFraction = None,
+    seed: Seed = 0,
+    study: StudyFolder = None,
+    run: RunFolder = None,
     threads: Threads = None,
     columns: Columns = None,
     scale: ScaleOption = None,
@@ -102,117 +112,110 @@ def tune(
     out: Out = None,
     json: Json = False,
 ) -> None:
-    """Find the settings that suit your data, and train with them.
+    """Search hyperparameters for a data set, and train the best model.
 
-    Trials see the training part alone; the test part is used once, at the end, by the winner.
-    Trials that promise nothing are stopped early. What is finished is kept: stop it when you like,
-    and the same command goes on. Several may work on one study at the same time.
-    --html shows the search in study.html in the study's folder, --out where you say.
+    Trials use validation sets within the training set; only the best one is evaluated on the test
+    set. Unpromising trials are pruned. Every finished trial is kept: press Ctrl-C at any time and
+    run the same command to continue. Several processes may work on one study.
+    --html writes study.html with charts into the study's folder, --out to any other place.
     """
+    require_extra("tuning", "optuna")
     from matinee.experiments.training import Split
-    from matinee.tuning.search import tune as search_for
-    from matinee.tuning.study import STUDIES
+    from matinee.tuning.search import STUDIES
+    from matinee.tuning.search import tune as search_best
 
-    default = Path(
-        study or STUDIES, "study.html"
-    )  # or in a folder of STUDIES that has its own name
-    page = place_of(out, default, ".html") if html or out else None
-    if page:  # so that what is missing is told now
-        from matinee.report.pages import write_study_report
-    how: dict[str, Any] = {"method": split, "test_fraction": test_fraction}
-    chosen = {name: value for name, value in how.items() if value is not None}
+    page = None
+    if html or out:
+        page = place_of(out, Path(study or STUDIES, "study.html"), ".html")
+        from matinee.report.pages import write_study_report  # fails now if an extra is missing
     data = open_dataset(dataset, columns, scale, duplicates)
-    found = search_for(
-        data,
-        model,
-        metric=metric,
-        trials=trials,
-        minutes=minutes,
-        space=space,
-        search=search,
-        split=Split(**chosen, seed=seed),
-        validation=validation,
-        study=study,
-        run=run,
-        threads=threads,
-    )
-
-    def command_on(data: str) -> str | None:
-        if found.winner is None:
-            return None
-        settings = {"ranking" if found.of_lists else "rating": found.winner.settings}
-        return train_command(
-            data,
-            "als" if found.of_lists else model,
-            model if found.of_lists else "ials",
-            **settings,
-            split=split,
-            test_fraction=test_fraction,
-            seed=seed or None,
-            columns=columns,
-            scale=scale,
-            duplicates=duplicates,
-        )
-
-    again = command_on(dataset)
+    fraction = Split.test_fraction if test_fraction is None else test_fraction
+    result = search_best(
+        data, model, metric=metric, trials=trials, minutes=minutes, space=space, search=search,
+        split=Split(split or Split.method, fraction, seed), validation=validation, study=study,
+        run=run, threads=threads,
+    )  # fmt: skip
+    command = _command_without_search(
+        result, model, split=split, test_fraction=test_fraction, seed=seed or None,
+        columns=columns, scale=scale, duplicates=duplicates,
+    )  # fmt: skip
     if page:
-        page = page if out else found.study / page.name
-        # a page is passed on: where things lie here is nobody's business
-        write_study_report(found, data, page, command_on(Path(dataset).absolute().name))
+        page = page if out else result.study / page.name
+        # pages are passed on, so they do not reveal where the data lie
+        write_study_report(result, data, page, command(Path(dataset).absolute().name))
     if json:
-        print_json({**found.as_json(), "command": again, "html": str(page) if page else None})
+        links = {"command": command(dataset), "html": str(page) if page else None}
+        print_json({**result.to_dict(), **links})
     else:
-        _report(found, again)
-        if page:
-            say(f"More in {page}; open it in a browser.")
-    if found.interrupted:
+        _print_result(result, command(dataset), page)
+    if result.interrupted:
         raise KeyboardInterrupt
 
 
-def _report(found: "TuningResult", again: str | None) -> None:
-    """What was tried, what is best, and how to have it again."""
+def _command_without_search(
+    result: "TuningResult", model: str, **options: Any
+) -> Callable[[str], str | None]:
+    """A function from the data's name to the command that trains the best model."""
+
+    def command(dataset: str) -> str | None:
+        if result.best is None:
+            return None
+        rating, ranking = (model, "ials") if result.head == "rating" else ("als", model)
+        settings: dict[str, Any] = {result.head: result.best.settings}
+        return train_command(dataset, rating, ranking, **settings, **options)
+
+    return command
+
+
+def _print_result(result: "TuningResult", command: str | None, page: Path | None) -> None:
+    """The best trials, the best model's test metrics, and how to train it without the search."""
     from matinee.evaluation.metrics import METRICS
 
-    say(f"{found.study}: {found.tried}")
-    broke = [one["why"] for one in found.trials if one["why"]]
-    if found.whole:
-        _table(found)
-    elif broke:
-        say(broke[0])
-    if found.winner is None:
-        say(found.standing)
+    say(f"{result.summary} Study: {result.study}")
+    errors = [trial["error"] for trial in result.trials if trial["error"]]
+    if errors:
+        say(f"First failure: {errors[0]}")
+    if result.completed:
+        _print_trials(result)
+    if result.best is None:
+        say(result.status)
     else:
         metrics = ", ".join(
             f"{METRICS[name].label} {value:.4f}"
-            for name, value in found.winner.test.items()
+            for name, value in result.best.test_metrics.items()
             if value is not None
         )
-        metrics = metrics or "no figure, for nobody in it can be judged"
-        say(f"Trained on the whole training part, the best has on the test part {metrics}.")
-        say(f"{found.standing} The same run without the search:")
-        say(f"  {again}")
-        say(f"Saved in {found.winner.run}.")
+        metrics = metrics or "no metric: no user of the test set can be evaluated"
+        say(f"Best trial, refit on the full training set: test {metrics}")
+        say(result.status)
+        say("The same model without the search:")
+        say(f"  {command}")
+        say(f"Saved in {result.best.run}.")
+    if page:
+        say(f"Charts: {page}; open it in a browser.")
 
 
-def _table(found: "TuningResult") -> None:
+def _print_trials(result: "TuningResult") -> None:
+    """The best trials as a table, and the default settings beside them."""
     import polars as pl
 
     from matinee.evaluation.metrics import METRICS
 
-    shown = [one for one in found.trials if one["value"] is not None][:SHOWN]
-    ends = {"complete": "whole", "pruned": "stopped early"}
-    rows = [
-        {"trial": one["trial"], "value": one["value"], "end": ends[one["state"]], **one["settings"]}
-        for one in shown
-    ]
-    frame = pl.DataFrame(rows)
-    # those that were stopped are of fewer factors and iterations: shown where there is room
-    end = {"end": ""} if len(shown) > len(found.whole) else {}
-    headings = {"trial": "trial", "value": METRICS[found.metric].label, **end, **found.headings}
+    shown = [trial for trial in result.trials if trial["value"] is not None][:SHOWN]
+    frame = pl.DataFrame(
+        [
+            {"trial": trial["trial"], "value": trial["value"], "state": trial["state"]}
+            | trial["settings"]
+            for trial in shown
+        ]
+    )
+    metric = METRICS[result.metric].label
+    # pruned trials have fewer factors and iterations: shown only where there is room
+    state = {"state": "state"} if len(shown) > len(result.completed) else {}
+    headings = {"trial": "trial", "value": f"validation {metric}", **state, **result.labels}
     floats = [name for name in frame.columns if frame[name].dtype.is_float()]
     print_table(frame, headings, {**dict.fromkeys(floats, ".4g"), "value": ".4f"})
-    if found.default is not None:
-        value = found.default["value"]
-        best = "; nothing was better" if found.default is found.whole[0] else ""
-        metric = METRICS[found.metric].label
-        say(f"The defaults have {metric} {value:.4f} on the same validation part{best}.")
+    if result.default_trial is not None:
+        value = result.default_trial["value"]
+        best = ", the best" if result.default_trial is result.completed[0] else ""
+        say(f"Default settings: validation {metric} {value:.4f}{best}.")

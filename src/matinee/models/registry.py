@@ -179,7 +179,7 @@ def parse_setting(kind: type, name: str, text: str) -> Any:
     hint = get_type_hints(kind)[setting]
     if not dot:
         return parse_as(hint, name, text)
-    inside = [get_args(one)[1] for one in _alternatives(hint) if get_origin(one) is Mapping]
+    inside = [get_args(one)[1] for one in type_alternatives(hint) if get_origin(one) is Mapping]
     if not inside:
         raise SettingError(f"{name}: {setting} is a single value.")
     return parse_as(inside[0], name, text)
@@ -193,7 +193,7 @@ def parse_as(hint: Any, name: str, text: str) -> Any:
     >>> parse_as(tuple[int, ...], "layers", "128,64")
     (128, 64)
     """
-    kinds = [get_origin(one) or one for one in _alternatives(hint)]
+    kinds = [get_origin(one) or one for one in type_alternatives(hint)]
     plain = text.strip().lower()
     if plain == "none":
         if NoneType in kinds:
@@ -254,6 +254,6 @@ def format_value(value: Any) -> str:
     return str(value)
 
 
-def _alternatives(hint: Any) -> tuple[Any, ...]:
+def type_alternatives(hint: Any) -> tuple[Any, ...]:
     """The types of a union; any other type alone."""
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)

@@ -11,7 +11,7 @@ import polars as pl
 from matinee.evaluation.metrics import METRICS
 from matinee.models.registry import format_value
 from matinee.plots.theme import BLUE, COLORS, GREY, HEIGHT, ORANGE, WIDTH, Chart, framed, rows
-from matinee.tuning.search_space import Choice, value_again
+from matinee.tuning.search_space import Choice, from_stored
 
 if TYPE_CHECKING:  # a search is made with an extra of its own
     from matinee.tuning.result import TuningResult
@@ -42,11 +42,11 @@ def optimization_history(found: "TuningResult") -> Chart | None:
     Examples
     --------
     >>> from pathlib import Path
-    >>> from matinee.tuning import Range, EmbeddingSet
+    >>> from matinee.tuning import Range, SearchSpace
     >>> from matinee.tuning.result import TuningResult
     >>> trial = {"trial": 0, "value": 0.87, "state": "complete", "settings": {"factors": 8}}
-    >>> space = EmbeddingSet("ALS", {"factors": Range(4, 64, log=True, whole=True)})
-    >>> found = TuningResult(Path("study"), "rmse", False, space, [trial], 1, None, None, True, False)
+    >>> space = SearchSpace("ALS", {"factors": Range(4, 64, log=True, integer=True)})
+    >>> found = TuningResult(Path("study"), "rmse", space, [trial], n_trials=1)
     >>> optimization_history(found).title.text
     'RMSE of each trial'
     """
@@ -57,7 +57,7 @@ def optimization_history(found: "TuningResult") -> Chart | None:
     # left alone, Vega counts three trials in halves
     ticks: Any = {"values": list(range(last + 1))} if last < FEW else {}
     number = alt.X("trial:Q", title="trial").axis(format="d", grid=False, **ticks)
-    so_far = _best_so_far(data, found.of_lists)
+    so_far = _best_so_far(data, found.higher_is_better)
     line = alt.Chart(rows(so_far)).mark_line(
         color=ORANGE, interpolate="step-after", size=1.5, opacity=0.7
     )
@@ -96,7 +96,7 @@ def parameter_plots(found: "TuningResult") -> list[Chart]:
     for column, name, title in _columns(found):
         part = found.space.searched[name]
         if isinstance(part, Choice):
-            names = [label(value) for value in part.points()]
+            names = [label(value) for value in part.grid()]
             x = alt.X(f"{column}:N", title=title).scale(domain=names, paddingInner=0.3)
             # side by side where many chose the same
             drawn = base.encode(
@@ -125,19 +125,19 @@ def label(value: Any) -> str:
     >>> label(True), label(64), label("[128, 64]")
     ('true', '64', '128,64')
     """
-    return format_value(value_again(value))
+    return format_value(from_stored(value))
 
 
 def _columns(found: "TuningResult") -> Iterator[tuple[str, str, str]]:
     """For each setting: its column, which no odd name can break, its name, and its title."""
-    for at, (name, title) in enumerate(found.headings.items()):
+    for at, (name, title) in enumerate(found.labels.items()):
         yield f"setting{at}", name, title
 
 
 def _shown(found: "TuningResult") -> pl.DataFrame:
     """The trials that have a value in their order, but the defaults and the best on top of all."""
-    best = found.whole[0]["trial"] if found.whole else None
-    default = found.default["trial"] if found.default else None
+    best = found.completed[0]["trial"] if found.completed else None
+    default = found.default_trial["trial"] if found.default_trial else None
     searched = found.space.searched
 
     def row(one: dict[str, Any]) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def _shown(found: "TuningResult") -> pl.DataFrame:
         }
         return {"trial": one["trial"], "value": one["value"], "kind": kind, **settings}
 
-    shown = (one for one in found.trials if one["state"] != "broke" and _known(one["value"]))
+    shown = (one for one in found.trials if one["state"] != "failed" and _known(one["value"]))
     ordered = sorted(
         map(row, shown),
         key=lambda one: (one["trial"] == best, one["trial"] == default, one["trial"]),
@@ -170,7 +170,7 @@ def _points(found: "TuningResult", data: pl.DataFrame) -> tuple[alt.Chart, str]:
     """Trials as points by their value, and what to say of those beyond the axis."""
     metric = METRICS[found.metric].label
     kinds = [kind for kind in KINDS if kind in set(data["kind"])]
-    low, high = _limits(data["value"], found.of_lists)
+    low, high = _limits(data["value"], found.higher_is_better)
     beyond = int(((data["value"] < low) | (data["value"] > high)).sum())
     settings = [
         alt.Tooltip(f"{column}:N", title=title)

@@ -120,7 +120,7 @@ def _charts(found: Comparison) -> list[Block]:
     return [figure(chart) for chart in charts if chart]
 
 
-DEFAULT = "x usual: times what the data ask for by themselves."
+DEFAULT = "x default: multiples of the default computed from the data."
 
 
 def write_study_report(
@@ -145,7 +145,7 @@ def write_study_report(
         sections.append(Section("Trial by trial", [figure(course, wide=True)]))
     if charts := parameter_plots(found):
         sections.append(Section("Settings", [*filter(None, [_ends(found)]), *map(figure, charts)]))
-    if found.whole:
+    if found.completed:
         sections.append(Section("Trials to the end", [_trials(found, name)]))
     terms = f"Terms: {dataset.licence}." if dataset.licence else "Terms of use are not known."
     title = f"Settings of {found.space.estimator} for {dataset.name}"
@@ -156,30 +156,32 @@ def write_study_report(
 def _outcome(found: "TuningResult", name: str) -> list[Block]:
     """What was tried, and how good the best is."""
     facts = []
-    if found.winner:
+    if found.best:
         facts += [
             (f"{value:.4f}", f"{METRICS[figure].label} of the best on the test part")
-            for figure, value in found.winner.test.items()
+            for figure, value in found.best.test_metrics.items()
             if value is not None
         ]
-    if found.whole:
-        facts.append((f"{found.whole[0]['value']:.4f}", f"{name} of the best in the search"))
-    if found.default:
-        facts.append((f"{found.default['value']:.4f}", f"{name} of the defaults in the search"))
-    broke = [one["why"] for one in found.trials if one["why"]]
+    if found.completed:
+        facts.append((f"{found.completed[0]['value']:.4f}", f"{name} of the best in the search"))
+    if found.default_trial:
+        facts.append(
+            (f"{found.default_trial['value']:.4f}", f"{name} of the defaults in the search")
+        )
+    broke = [one["error"] for one in found.trials if one["error"]]
     nowhere = f"What led nowhere: {broke[0]}" if broke else ""
-    said = " ".join(filter(None, (found.tried, found.standing, nowhere)))
+    said = " ".join(filter(None, (found.summary, found.status, nowhere)))
     return [*([Facts(facts)] if facts else []), said]
 
 
 def _again(found: "TuningResult", command: str | None) -> list[Block]:
     """The settings of the best beside the defaults and what was searched, and how to have it."""
-    best = found.whole[0]["settings"] if found.whole else {}
-    default = found.space.default() or {}
+    best = found.completed[0]["settings"] if found.completed else {}
+    default = found.space.default_values() or {}
     columns = [("best", best), ("default", default)]
     columns = [(title, settings) for title, settings in columns if settings]
     rows = [
-        [found.headings[name], *(_cell(settings[name]) for _, settings in columns), _extent(part)]
+        [found.labels[name], *(_cell(settings[name]) for _, settings in columns), _extent(part)]
         for name, part in found.space.searched.items()
     ]
     rows += [
@@ -193,11 +195,11 @@ def _again(found: "TuningResult", command: str | None) -> list[Block]:
 
 def _ends(found: "TuningResult") -> str:
     """Whether better settings may lie outside of what was searched."""
-    if not found.whole:
+    if not found.completed:
         return "No trial got to its end yet."
-    at = [f"the {end} end of {name}" for name, end in found.at_an_end.items()]
+    at = [f"the {end} end of {name}" for name, end in found.at_bounds.items()]
     if not at:
-        if not found.has_ends:
+        if not found.has_bounds:
             return ""
         return "The best lies well inside what was searched."
     return (
@@ -210,18 +212,18 @@ def _trials(found: "TuningResult", name: str) -> Table:
         [
             _cell(one["trial"]),
             Number(f"{one['value']:.4f}"),
-            *(_cell(one["settings"].get(setting)) for setting in found.headings),
+            *(_cell(one["settings"].get(setting)) for setting in found.labels),
             Number("" if one["seconds"] is None else f"{one['seconds']:.1f}"),
         ]
-        for one in found.whole
+        for one in found.completed
     ]
-    return Table(["trial", name, *found.headings.values(), "seconds"], rows)
+    return Table(["trial", name, *found.labels.values(), "seconds"], rows)
 
 
 def _extent(part: Range | Choice) -> str:
     """What was searched of a setting."""
     if isinstance(part, Choice):
-        return " or ".join(map(label, part.points()))
+        return " or ".join(map(label, part.grid()))
     return f"{part.low:g} to {part.high:g}"
 
 

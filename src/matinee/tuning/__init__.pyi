@@ -1,20 +1,16 @@
-from .objective import Objective, objective_of
 from .result import BestModel, TuningResult
-from .search import TRIALS, tune
-from .search_space import Choice, Range, SearchSpace, default_search_space, read_space
-from .study import STUDIES
+from .search import tune
+from .search_space import Choice, Range, SearchSpace
+from .space_parsing import default_search_space, parse_space, read_space
 
 __all__ = [
-    "STUDIES",
-    "TRIALS",
     "BestModel",
     "Choice",
-    "Objective",
     "Range",
     "SearchSpace",
     "TuningResult",
     "default_search_space",
-    "objective_of",
+    "parse_space",
     "read_space",
     "tune",
 ]

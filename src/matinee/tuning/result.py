@@ -1,191 +1,197 @@
-"""What a search found: its trials, its winner, and both in sentences."""
+"""The result of a search: its trials, the best model, and both in sentences."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from matinee.tuning.search_space import (
-    Choice,
-    Range,
-    SearchSpace,
-)
+from matinee.evaluation.metrics import METRICS
+from matinee.tuning.search_space import Choice, Range, SearchSpace
 
-if TYPE_CHECKING:
-    pass
-
-NEAR = 0.1  # part of a range that counts as its end
+BOUNDARY = 0.1  # fraction of a range that counts as its end
 
 
 @dataclass(frozen=True)
 class BestModel:
-    """The best trial, trained on the whole training part and judged on the test part.
+    """The best trial, refit on the full training set and evaluated on the test set.
 
     Parameters
     ----------
     trial : int
         Its number, from 0 on.
     settings : mapping of str to value
-        Those that were searched or fixed, as the recipe knows them.
+        The hyperparameters that were searched or fixed, relative ones resolved.
     run : str
-        Where the model is; below the working folder, from there.
-    test : mapping of str to float or None
-        Of the test part: ``rmse`` and ``mae`` of what predicts stars, ``ndcg@10`` of what makes
-        lists, and the metric.
-    tests : int
-        How many winners of this study were judged on the test part.
+        The run's folder, relative to the working folder where it lies below that.
+    test_metrics : mapping of str to float or None
+        On the test set: ``rmse`` and ``mae`` of a rating head; ``ndcg@10`` and the metric of the
+        search of a ranking head.
+    test_evaluations : int
+        How many best trials of this study were evaluated on the test set so far.
     """
 
     trial: int
     settings: Mapping[str, Any]
     run: str
-    test: Mapping[str, float | None]
-    tests: int
+    test_metrics: Mapping[str, float | None]
+    test_evaluations: int
 
 
 @dataclass(frozen=True)
 class TuningResult:
-    """What a search found.
+    """The result of a search.
 
     Parameters
     ----------
     study : Path
+        The study's folder.
     metric : str
-    of_lists : bool
-        Whether the metric is about lists.
     space : SearchSpace
-        What was searched.
     trials : list of dict
-        Of each finished trial, the best first: ``trial``, ``value`` (on the validation part; of a
-        pruned one of ``als`` and ``ials``, when it was stopped, and else None), ``state``
-        (``"complete"``, ``"pruned"``, ``"broke"``), ``seconds``, its ``settings`` as they were
-        searched, and ``why`` it broke.
-    wanted : int
+        Finished trials, the best first: ``trial`` (its number), ``value`` (on the validation set;
+        of a pruned trial of ``als`` or ``ials`` the value at which it was pruned, of other pruned
+        trials None), ``state`` (``"complete"``, ``"pruned"``, ``"failed"``), ``seconds``,
+        ``settings`` (as searched: relative ones are multiples) and ``error`` of a failed one.
+    n_trials : int
         How many trials were asked for.
-    points : int or None
-        Of the grid, if it is one.
-    winner : BestModel or None
-        None where others still work on the study, no trial got to the end, or it was interrupted.
-    interrupted, others : bool
-        Whether the keyboard stopped it; whether other processes still work on it.
+    grid_size : int or None
+        Number of grid points if the space is searched exhaustively.
+    best : BestModel or None
+        None if other workers are running, no trial completed, or the search was interrupted.
+    interrupted, other_workers : bool
+        Whether Ctrl-C stopped it; whether other processes still work on the study.
     """
 
     study: Path
     metric: str
-    of_lists: bool
     space: SearchSpace
     trials: list[dict[str, Any]]
-    wanted: int
-    points: int | None
-    winner: "BestModel | None"
-    interrupted: bool
-    others: bool
+    n_trials: int
+    grid_size: int | None = None
+    best: BestModel | None = None
+    interrupted: bool = False
+    other_workers: bool = False
 
     @property
-    def whole(self) -> list[dict[str, Any]]:
-        """The trials that got to their end, the best first."""
-        return [one for one in self.trials if one["state"] == "complete"]
+    def head(self) -> str:
+        """The head that was tuned: ``"rating"`` or ``"ranking"``."""
+        return METRICS[self.metric].task
 
     @property
-    def default(self) -> dict[str, Any] | None:
-        """The trial of the default settings, where they were tried and got to the end."""
-        default = self.space.default()
-        return next((one for one in self.whole if one["settings"] == default), None)
+    def higher_is_better(self) -> bool:
+        """False for errors, True for ranking metrics."""
+        return METRICS[self.metric].direction == "higher"
 
     @property
-    def headings(self) -> dict[str, str]:
-        """What to call each setting that was searched, above its values."""
+    def completed(self) -> list[dict[str, Any]]:
+        """The trials that ran to completion, the best first."""
+        return [trial for trial in self.trials if trial["state"] == "complete"]
+
+    @property
+    def default_trial(self) -> dict[str, Any] | None:
+        """The completed trial of the default settings, if there is one."""
+        default = self.space.default_values()
+        return next((trial for trial in self.completed if trial["settings"] == default), None)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Column titles of the hyperparameters that were searched."""
         relative = self.space.relative
         return {
-            name: f"{name} (x usual)" if name in relative else name for name in self.space.searched
+            name: f"{name} (x default)" if name in relative else name
+            for name in self.space.searched
         }
 
     @property
-    def tried(self) -> str:
+    def summary(self) -> str:
         """How many trials there are, and how they ended."""
-        states = [one["state"] for one in self.trials]
-        whole, pruned, broke = (states.count(name) for name in ("complete", "pruned", "broke"))
-        tried = "1 trial" if len(states) == 1 else f"{len(states):,} trials"
-        of_grid = f" of a grid of {self.points:,}" if self.points else ""
-        nowhere = f", {broke:,} with settings that lead nowhere" if broke else ""
-        return f"{tried}{of_grid}, {whole:,} to the end, {pruned:,} stopped early{nowhere}."
+        states = [trial["state"] for trial in self.trials]
+        count = f"{len(states):,} trial{'' if len(states) == 1 else 's'}"
+        grid = f" of a grid of {self.grid_size:,}" if self.grid_size else ""
+        counts = [f"{states.count('complete'):,} complete", f"{states.count('pruned'):,} pruned"]
+        if failed := states.count("failed"):
+            counts.append(f"{failed:,} failed")
+        return f"{count}{grid}: {', '.join(counts)}."
 
     @property
-    def standing(self) -> str:
-        """How often the test part was looked at, or why there is no winner yet."""
-        made = len(self.trials)
-        if self.interrupted and made >= self.wanted:
-            return "Stopped while the winner was trained. The same command goes on."
+    def status(self) -> str:
+        """How often the test set was evaluated, or why there is no best model yet."""
+        done = len(self.trials)
+        resume = "Run the same command to continue"
+        if self.interrupted and done >= self.n_trials:
+            return f"Interrupted while refitting the best trial. {resume}."
         if self.interrupted:
-            best = f"; with --trials {made} it trains the best of these" if self.whole else ""
-            return f"Stopped at {made:,} of {self.wanted:,} trials. The same command goes on{best}."
-        if self.others:
+            fewer = f", or add --trials {done} to refit the best so far" if self.completed else ""
+            return f"Interrupted: {done:,} of {self.n_trials:,} trials done. {resume}{fewer}."
+        if self.other_workers:
             return (
-                "Others still work on this study. The last of them to end trains the winner; "
-                "should it be stopped, the same command does."
+                "Other workers are running; the last one refits the best trial. "
+                "If it is stopped, run the same command."
             )
-        part = f"Made were {made:,} of {self.wanted:,} trials; the same command goes on. "
-        part = part if made < self.wanted else ""
-        if self.winner is None:
-            return f"{part}No trial got to its end, so there is no winner."
-        times = "once" if self.winner.tests == 1 else f"by {self.winner.tests} winners"
-        return f"{part}The test part was looked at {times}."
+        progress = f"{done:,} of {self.n_trials:,} trials done. {resume}. "
+        progress = progress if done < self.n_trials else ""
+        if self.best is None:
+            return f"{progress}No trial completed, so there is no best model."
+        times = self.best.test_evaluations
+        count = "once" if times == 1 else f"{times} times, once per best trial"
+        return f"{progress}Test set evaluated {count}."
 
     @property
-    def has_ends(self) -> bool:
-        """Whether anything that was searched has a least and a greatest value."""
-        return any(len(_numbers(part)) > 1 for part in self.space.searched.values())
+    def has_bounds(self) -> bool:
+        """Whether any hyperparameter that was searched has a lowest and a highest value."""
+        return any(len(_numbers(values)) > 1 for values in self.space.searched.values())
 
     @property
-    def at_an_end(self) -> dict[str, str]:
-        """The ``"low"`` or ``"high"`` end, by the settings whose best value lies at one.
+    def at_bounds(self) -> dict[str, str]:
+        """The hyperparameters whose best value lies at the ``"low"`` or ``"high"`` bound.
 
-        Better values may lie beyond. An end of a range is its outer tenth; of a list of
-        numbers, the least or the greatest.
+        Better values may lie beyond. The outer tenth of a range counts, and the lowest and highest
+        of a list of numbers.
 
         Examples
         --------
-        >>> space = SearchSpace("ALS", {"factors": Range(16, 128, log=True), "exponent": Range(0.2, 0.8)})
-        >>> best = {"state": "complete", "settings": {"factors": 110, "exponent": 0.6}}
-        >>> one = {"winner": None, "interrupted": True, "others": False}
-        >>> TuningResult(Path("study"), "rmse", False, space, [best], 5, None, **one).at_an_end
+        >>> space = SearchSpace("ALS", {"factors": Range(16, 128, log=True)})
+        >>> trial = {"state": "complete", "settings": {"factors": 110}}
+        >>> TuningResult(Path("study"), "rmse", space, [trial], n_trials=5).at_bounds
         {'factors': 'high'}
         """
-        best = self.whole[0]["settings"] if self.whole else {}
-        places = {
-            name: _place(part, best[name])
-            for name, part in self.space.searched.items()
+        best = self.completed[0]["settings"] if self.completed else {}
+        positions = {
+            name: _position(values, best[name])
+            for name, values in self.space.searched.items()
             if name in best
         }
         return {
-            name: "low" if place < 0.5 else "high"
-            for name, place in places.items()
-            if place is not None and min(place, 1 - place) <= NEAR
+            name: "low" if position < 0.5 else "high"
+            for name, position in positions.items()
+            if position is not None and min(position, 1 - position) <= BOUNDARY
         }
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values with stable keys."""
         return {
             **asdict(self),
             "study": str(self.study),
-            "space": self.space.as_json(),
-            "default": None if self.default is None else self.default["value"],
+            "head": self.head,
+            "space": self.space.to_dict(),
+            "default_value": None if self.default_trial is None else self.default_trial["value"],
         }
 
 
-def _numbers(part: Range | Choice) -> list[float]:
-    """The ends of a range, or the values of a list of numbers, ascending."""
-    plain = all(type(one) in (int, float) for one in part.ends)
-    return sorted(set(part.ends)) if plain else []
+def _numbers(values: Range | Choice) -> list[float]:
+    """The bounds of a range, or the values of a list of numbers, ascending; else none."""
+    numeric = all(type(value) in (int, float) for value in values.bounds)
+    return sorted(set(values.bounds)) if numeric else []
 
 
-def _place(part: Range | Choice, value: Any) -> float | None:
-    """Where a value lies between the least, 0, and the greatest, 1; None where none is greater."""
-    numbers = _numbers(part)
+def _position(values: Range | Choice, value: Any) -> float | None:
+    """Where a value lies between the lowest, 0, and the highest, 1; None without two numbers."""
+    numbers = _numbers(values)
     if len(numbers) < 2:
         return None
-    if isinstance(part, Choice):
+    if isinstance(values, Choice):
         return numbers.index(value) / (len(numbers) - 1)
-    low, here, high = (math.log(one) if part.log else one for one in (part.low, value, part.high))
+    scale = math.log if values.log else float
+    low, here, high = scale(values.low), scale(value), scale(values.high)
     return (here - low) / (high - low)

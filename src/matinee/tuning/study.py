@@ -1,14 +1,14 @@
-"""A study on disk: every trial that ended, for whoever works on it, whenever.
+"""Studies on disk: every finished trial, for several processes, now or later.
 
-A folder holds `study.sqlite3`, which Optuna keeps and its other tools can read. Processes at work
-hold the folder's lock together; who holds it alone knows that nobody else is alive, and that trials
-that seem to run were killed.
+A study's folder holds `study.sqlite3`, which Optuna writes and its own tools can read. Working
+processes share a lock on the folder. A process that gets the lock for itself knows that no other
+one is alive, and so that trials marked as running were killed.
 """
 
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +29,25 @@ from matinee.errors import MatineeError, RunError, SettingError
 from matinee.progress import progress
 from matinee.storage.atomic import LOCKS, locked
 
-STUDIES = Path("studies")
-"""Where studies go unless another place is named."""
-FILE = "study.sqlite3"
-PATIENCE = 60  # seconds to wait for another process to write
-FIRST = "first"
-"""Attribute of the trials that a study begins with, and of those made in their place."""
+STUDY_FILE = "study.sqlite3"
+WRITE_TIMEOUT = 60  # seconds to wait for another process to write
+INITIAL = "initial"  # user attribute of the trials a study begins with, and of their repetitions
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-UNUSABLE = (SQLAlchemyError, StorageInternalError)
-"""How it shows that a study's file cannot be used."""
-DATA = {"data": "ratings", "items": "movies, with their years and genres,"}
-NAMES = {
+STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
+SEARCHES = ("tpe", "random", "grid")
+STARTUP_TRIALS = 10  # random trials before TPE learns from them
+# what makes a study what it is, and how messages name it: the data, then the arguments
+DATA = {"data": "ratings", "items": "items (titles, years, genres)"}
+ARGUMENTS = {
     "model": "--model",
     "metric": "--metric",
-    "space": "the space",
+    "space": "the search space",
     "search": "--search",
     "split": "the split",
     "validation": "--validation",
     "seed": "--seed",
-    "unsearched": "the settings that are not searched (another version's defaults)",
+    "unsearched": "the settings that are not searched (defaults of another version)",
 }
-"""What makes a study what it is, in words: its data, and the rest."""
 
 
 @contextmanager
@@ -60,118 +58,97 @@ def open_study(
     higher_is_better: bool,
     sampler: BaseSampler,
     pruner: BasePruner,
-    first: Sequence[Mapping[str, Any]] = (),
+    initial: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[Study]:
-    """The study in a folder, begun now or earlier, for as long as this process works on it.
+    """The study in a folder, new or resumed, with the folder's lock shared until the block ends.
 
-    Parameters
-    ----------
-    folder : Path
-    identity : mapping of str to plain values
-        The fingerprints that `DATA` names, and what `NAMES` does.
-    higher_is_better : bool
-    sampler, pruner : of Optuna
-    first : sequence of mappings
-        Settings of the first trials.
-
-    Raises
-    ------
-    RunError
-        If the folder holds something else, or a study of other data.
-    SettingError
-        If the study was begun with something else that `NAMES` names.
+    `identity` holds what `DATA` and `ARGUMENTS` name; a study that began with another one is
+    refused. `initial` holds the values of the first trials.
     """
-    ours = folder.is_dir() and ((folder / FILE).is_file() or not any(folder.iterdir()))
-    if folder.exists() and not ours:
-        raise RunError(f"{folder}: this is there already and is no study; choose another folder.")
+    usable = folder.is_dir() and ((folder / STUDY_FILE).is_file() or not any(folder.iterdir()))
+    if folder.exists() and not usable:
+        raise RunError(f"{folder}: exists and is not a study; choose another folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    same: dict[str, Any] = json.loads(json.dumps(identity))  # as it will come back
+    identity = json.loads(json.dumps(identity))  # as the study will return it
 
-    def opened() -> Study:
+    def load() -> Study:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             return optuna.create_study(
                 study_name="matinee",
-                storage=_storage(folder / FILE),
+                storage=_storage(folder / STUDY_FILE),
                 direction=StudyDirection.MAXIMIZE if higher_is_better else StudyDirection.MINIMIZE,
                 sampler=sampler,
                 pruner=pruner,
                 load_if_exists=True,
             )
 
-    with _opening(folder), exclusive_lock(folder) as alone:
+    # a damaged file can break Optuna's loading in any way
+    with storage_errors_as_run_error(folder, (Exception,)), exclusive_lock(folder) as alone:
         if alone:
-            study = opened()
+            study = load()
             if "identity" not in study.user_attrs and not finished(study):
-                waiting = study.get_trials(deepcopy=False)  # of a process killed just here
-                there = [one.system_attrs.get("fixed_params") for one in waiting]
-                for settings in first:
-                    if settings not in there:
-                        study.enqueue_trial(dict(settings), user_attrs={FIRST: True})
-                study.set_user_attr("identity", same)
+                waiting = study.get_trials(deepcopy=False)  # left by a process killed right here
+                enqueued = [trial.system_attrs.get("fixed_params") for trial in waiting]
+                for values in initial:
+                    if values not in enqueued:
+                        study.enqueue_trial(dict(values), user_attrs={INITIAL: True})
+                study.set_user_attr("identity", identity)
             requeue_failed_trials(study)
-    with ExitStack() as held:
-        with progress("Waiting for another process at this study"):
-            held.enter_context(locked(folder, shared=True))
-        with _opening(folder):
-            study = opened()
-            _compare(study.user_attrs.get("identity"), same, folder)
+    with ExitStack() as stack:
+        with progress("Waiting for another process to open the study"):
+            stack.enter_context(locked(folder, shared=True))
+        with storage_errors_as_run_error(folder, (Exception,)):
+            study = load()
+            _check_identity(study.user_attrs.get("identity"), identity, folder)
         yield study
 
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[bool]:
-    """Whether nobody else works on the study; if so, nobody will begin to before the block ends."""
+    """Whether no other process works on the study; if so, none can begin until the block ends."""
     with locked(folder, wait=False) as alone:
-        yield alone or not LOCKS  # where there are no locks, one process is up to the user
+        yield alone or not LOCKS  # without file locks, a single process is up to the user
 
 
 def finished(study: Study) -> list[FrozenTrial]:
-    """The trials that ended, whole or pruned."""
+    """The complete and the pruned trials."""
     return study.get_trials(deepcopy=False, states=FINISHED)
 
 
 def requeue_failed_trials(study: Study) -> None:
-    """End the trials of processes that are no more, and have them made again.
-
-    For who is alone with the study.
-    """
+    """Mark the trials of killed processes as failed and re-enqueue them; needs the lock."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
-    again = set(study.user_attrs.get("again", ()))
+    requeued = set(study.user_attrs.get("requeued", ()))
     for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
-        settings = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-        if settings and trial.number not in again:
-            first = {FIRST: True} if FIRST in trial.user_attrs else None
-            study.enqueue_trial(settings, user_attrs=first)
-            again.add(trial.number)
-    study.set_user_attr("again", sorted(again))
+        values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        if values and trial.number not in requeued:
+            initial = {INITIAL: True} if INITIAL in trial.user_attrs else None
+            study.enqueue_trial(values, user_attrs=initial)
+            requeued.add(trial.number)
+    study.set_user_attr("requeued", sorted(requeued))
 
 
 @contextmanager
 def storage_errors_as_run_error(
-    folder: Path, kinds: tuple[type[Exception], ...] = UNUSABLE
+    folder: Path, errors: tuple[type[Exception], ...] = STORAGE_ERRORS
 ) -> Iterator[None]:
-    """Errors of the file as `RunError`."""
+    """Errors of the study's file as a RunError in one line."""
     try:
         yield
     except MatineeError:
         raise
-    except kinds as problem:
+    except errors as error:
         raise RunError(
-            f"{folder / FILE}: the study cannot be used ({first_line(problem)}); "
+            f"{folder / STUDY_FILE}: cannot use the study ({first_line(error)}); "
             "choose another folder, or remove this one."
         ) from None
 
 
-def _opening(folder: Path) -> AbstractContextManager[None]:
-    """The same for opening, where a file that says strange things breaks in many ways."""
-    return storage_errors_as_run_error(folder, (Exception,))
-
-
-def first_line(problem: BaseException) -> str:
-    """What an error says first, without its full stop."""
-    cause = problem.__cause__ or problem
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, without its full stop."""
+    cause = error.__cause__ or error
     lines = str(getattr(cause, "orig", None) or cause).splitlines()
     return lines[0].rstrip(".") if lines else type(cause).__name__
 
@@ -179,100 +156,90 @@ def first_line(problem: BaseException) -> str:
 def _storage(path: Path) -> RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     address = URL.create("sqlite", database=str(path)).render_as_string()
-    storage = RDBStorage(address, engine_kwargs={"connect_args": {"timeout": PATIENCE}})
-    event.listen(storage.engine, "connect", _quicker)
-    storage.engine.dispose()  # connections from before
+    storage = RDBStorage(address, engine_kwargs={"connect_args": {"timeout": WRITE_TIMEOUT}})
+    event.listen(storage.engine, "connect", _write_ahead)
+    storage.engine.dispose()  # connections opened before the listener
     return storage
 
 
-def _quicker(connection: Any, _: Any) -> None:
-    """A kill loses nothing; a power cut may lose the last trial, and writing is twice as quick."""
+def _write_ahead(connection: Any, _: Any) -> None:
+    """Writing twice as fast: a kill loses nothing, a power cut the last trial at most."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def _compare(begun: Any, asked: Mapping[str, Any], folder: Path) -> None:
-    """Refuse to go on with something else than the study was begun with."""
-    if not isinstance(begun, dict):
-        raise RunError(f"{folder}: this is no study of matinee tune; choose another folder.")
-    for name, words in DATA.items():
-        if begun.get(name) != asked[name]:
+def _check_identity(began: Any, now: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to resume a study with other data or arguments than it began with."""
+    if not isinstance(began, dict):
+        raise RunError(f"{folder}: not a study of matinee tune; choose another folder.")
+    for name, label in DATA.items():
+        if began.get(name) != now[name]:
             raise RunError(
-                f"{folder}: these are no longer the {words} that the study was begun with; "
-                "name another folder with --study."
+                f"{folder}: the {label} changed since this study began; "
+                "choose another folder with --study."
             )
-    for name, words in NAMES.items():
-        if begun.get(name) != asked[name]:
+    for name, label in ARGUMENTS.items():
+        old, new = began.get(name), now[name]
+        if old != new:
+            short = isinstance(old, str | int) and isinstance(new, str | int)
             raise SettingError(
-                f"{folder}: this study was begun with another value of {words}"
-                f"{_both(begun.get(name), asked[name])}; name another folder with --study."
+                f"{folder}: this study began with another value of {label}"
+                f"{f' ({old}, not {new})' if short else ''}; choose another folder with --study."
             )
 
 
-def _both(begun: Any, asked: Any) -> str:
-    short = isinstance(begun, str | int) and isinstance(asked, str | int)
-    return f" ({begun}, not {asked})" if short else ""
+def make_sampler(search: str, seed: int) -> BaseSampler:
+    """The sampler of a search; grid points are enqueued when the study begins, so never sampled.
 
-
-SEARCHES = ("tpe", "random", "grid")
-AT_RANDOM = 10  # trials before the first that learns from others
-
-
-def sampler_of(search: str, seed: int) -> BaseSampler:
-    """The sampler of a search; the points of a grid stand in the study from the beginning.
-
-    ``"tpe"`` is a tree-structured Parzen estimator over all settings together (Bergstra et al.
-    2011, "Algorithms for hyper-parameter optimization"); trials of other processes that have not
-    ended count as bad, so that nobody tries the same.
-
-    Raises
-    ------
-    SettingError
-        If there is no such search.
+    ``"tpe"`` is a tree-structured Parzen estimator over all hyperparameters together (Bergstra et
+    al. 2011, "Algorithms for hyper-parameter optimization"); running trials of other processes
+    count as bad, so that no two processes try the same.
     """
+    if search not in SEARCHES:
+        raise SettingError(
+            f"search must be one of {', '.join(map(repr, SEARCHES))}, got {search!r}."
+        )
     if search == "tpe":
-        return EachSeeded(
+        return SeededPerTrial(
             lambda own: TPESampler(
-                n_startup_trials=AT_RANDOM, multivariate=True, constant_liar=True, seed=own
+                n_startup_trials=STARTUP_TRIALS, multivariate=True, constant_liar=True, seed=own
             ),
             seed,
         )
-    if search in SEARCHES:
-        return EachSeeded(lambda own: RandomSampler(seed=own), seed)
-    raise SettingError(f"search is {', '.join(SEARCHES)}, not {search!r}.")
+    return SeededPerTrial(lambda own: RandomSampler(seed=own), seed)
 
 
-class EachSeeded(BaseSampler):
-    """Draws each trial with a seed made of the study's and the trial's place among the others.
+class SeededPerTrial(BaseSampler):
+    """A sampler that seeds each trial by the study's seed and the trial's rank.
 
-    Trials that were interrupted do not count, for they are made again. So what one process tries
-    next depends on what was found before, and not on whether it was interrupted.
+    Failed trials do not count in the rank, since they are repeated. So the next trial of a single
+    process depends on the results before it, and not on interruptions.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
         self._make, self._seed = make, seed
         self._trial, self._sampler = -1, make(0)
 
-    def _of(self, study: Study, trial: FrozenTrial) -> BaseSampler:
-        """The sampler of a trial, which is asked for each of its settings."""
+    def _sampler_of(self, study: Study, trial: FrozenTrial) -> BaseSampler:
+        """The sampler of a trial, which Optuna asks for once per hyperparameter."""
         if trial.number != self._trial:
-            gone = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-            place = trial.number - sum(one.number < trial.number for one in gone)
-            own = np.random.SeedSequence((self._seed, place)).generate_state(1)[0]
-            self._trial, self._sampler = trial.number, self._make(int(own))
+            failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+            rank = trial.number - sum(other.number < trial.number for other in failed)
+            seed = np.random.SeedSequence((self._seed, rank)).generate_state(1)[0]
+            self._trial, self._sampler = trial.number, self._make(int(seed))
         return self._sampler
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """What is drawn together."""
-        return self._of(study, trial).infer_relative_search_space(study, trial)
+        """The hyperparameters that are sampled together."""
+        return self._sampler_of(study, trial).infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Settings drawn together."""
-        return self._of(study, trial).sample_relative(study, trial, search_space)
+        """Values of the hyperparameters that are sampled together."""
+        return self._sampler_of(study, trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
         self,
@@ -281,6 +248,6 @@ class EachSeeded(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """A setting drawn alone."""
-        sampler = self._of(study, trial)
+        """The value of a hyperparameter that is sampled alone."""
+        sampler = self._sampler_of(study, trial)
         return sampler.sample_independent(study, trial, param_name, param_distribution)
