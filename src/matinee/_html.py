@@ -7,7 +7,10 @@ from typing import Any
 from matinee.errors import printable
 
 # without the classes, MathJax of a notebook would typeset a title with two dollar signs
-TABLE = '<table class="tex2jax_ignore mathjax_ignore" style="border-collapse: collapse">'
+TABLE = (
+    '<table class="tex2jax_ignore mathjax_ignore" '
+    'style="border-collapse: collapse; color: inherit; margin: 0 0 0.8em">'
+)
 
 
 def html_table(
@@ -19,9 +22,13 @@ def html_table(
 ) -> str:
     """A table; without `columns`, of (name, value) pairs.
 
-    Numbers are right-aligned; so are the columns named in `numeric` (numbers formatted before).
+    Columns of numbers are right-aligned, as are those named in `numeric` (formatted numbers).
     """
-    right = [name in set(numeric) for name in columns or ()]
+    rows, numeric = [tuple(row) for row in rows], set(numeric)
+    right = [
+        name in numeric or all(_is_number(row[position]) for row in rows)
+        for position, name in enumerate(columns or ())
+    ]
     parts = [TABLE]
     if caption:
         style = "text-align: left; font-weight: bold; white-space: nowrap"
@@ -31,10 +38,10 @@ def html_table(
         parts.append(f"<thead><tr>{''.join(cells)}</tr></thead>")
     parts.append("<tbody>")
     for row in rows:
-        first = "th" if columns is None else "td"
-        tags = [first, *("td" for _ in row[1:])]
-        aligned = right or [False] * len(row)
-        cells = (_cell(*cell) for cell in zip(tags, row, aligned, strict=True))
+        if columns is None:
+            cells = (_cell(*cell) for cell in zip(("th", "td"), row, strict=True))
+        else:
+            cells = (_cell("td", *cell) for cell in zip(row, right, strict=True))
         parts.append(f"<tr>{''.join(cells)}</tr>")
     return "".join([*parts, "</tbody></table>"])
 
@@ -45,8 +52,12 @@ def html_block(heading: str, *tables: str) -> str:
 
 
 def _cell(tag: str, value: Any, right: bool = False) -> str:
-    right = right or (isinstance(value, int | float) and not isinstance(value, bool))
-    return f'<{tag} style="text-align: {"right" if right else "left"}">{_text(value)}</{tag}>'
+    style = f"text-align: {'right' if right else 'left'}; padding: 0.2em 0.6em"
+    return f'<{tag} style="{style}">{_text(value)}</{tag}>'
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _text(value: Any) -> str:
