@@ -1,4 +1,4 @@
-"""Axes and genres as directions: planted ones are found, figures against loops."""
+"""Axes and genres as directions: planted ones are found, numbers against loops."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matinee.analysis import axes as dimensions
+from matinee.analysis import axes
 from matinee.analysis.axes import embedding_axes, varimax
 from matinee.errors import SettingError
 from matinee.models import EASE, Bias, ImplicitALS, Popularity
@@ -21,7 +21,7 @@ def drawn(rows, axes, seed):
     return rng.normal(size=(rows, axes)) ** rng.choice([1, 3]) * rng.uniform(0.01, 10, axes)
 
 
-def turn(axes, seed):
+def random_rotation(axes, seed):
     return np.linalg.qr(np.random.default_rng(seed).normal(size=(axes, axes)))[0]
 
 
@@ -50,7 +50,7 @@ def test_varimax_finds_a_simple_structure_that_was_turned(axes, seed):
     rows = np.repeat(np.arange(axes), 12)
     simple = np.eye(axes)[rows] * rng.uniform(0.5, 2, (len(rows), 1))  # one axis for each row
     simple *= rng.choice([-1, 1], (len(rows), 1))
-    turned = simple @ turn(axes, seed)
+    turned = simple @ random_rotation(axes, seed)
     found = turned @ varimax(turned)
     likeness = np.abs(simple.T @ found) / (simple**2).sum(axis=0)[:, None]
     assert sorted(likeness.argmax(axis=1)) == list(range(axes))
@@ -58,7 +58,7 @@ def test_varimax_finds_a_simple_structure_that_was_turned(axes, seed):
     np.testing.assert_allclose(np.sort(likeness, axis=1)[:, :-1], 0, atol=0.03)
 
 
-def test_varimax_goes_on_after_a_step_down():
+def test_varimax_continues_after_a_step_down():
     loadings = np.array(
         [
             [0.2, -14.4, -13.2],
@@ -71,7 +71,7 @@ def test_varimax_goes_on_after_a_step_down():
     )
     found = criterion(loadings @ varimax(loadings))
     assert found >= criterion(loadings)  # 6703 against 6729
-    best = max(criterion(loadings @ turn(3, seed)) for seed in range(500))
+    best = max(criterion(loadings @ random_rotation(3, seed)) for seed in range(500))
     assert found > 0.95 * best  # about 20,000
 
 
@@ -100,22 +100,22 @@ def planted(by_hand, rotation=None):
 
 @pytest.mark.parametrize("rotation", ["principal", "varimax"])
 def test_planted_axes_are_found_with_their_genres_at_the_ends(by_hand, rotation):
-    found = embedding_axes(planted(by_hand, turn(3, 1)), rotation=rotation)
+    found = embedding_axes(planted(by_hand, random_rotation(3, 1)), rotation=rotation)
     assert found.axes["axis"].to_list() == [1, 2, 3]
-    np.testing.assert_allclose(found.axes["share"], np.array([16, 4, 1]) / 21, atol=0.01)
+    np.testing.assert_allclose(found.axes["variance_share"], np.array([16, 4, 1]) / 21, atol=0.01)
     assert [row[0] for row in found.axes["high_genres"]] == ["A+", "B+", "C+"]
     assert [row[0] for row in found.axes["low_genres"]] == ["A-", "B-", "C-"]
 
 
 @pytest.mark.parametrize("rotation", ["principal", "varimax"])
-def test_turning_all_vectors_changes_nothing_that_is_shown(by_hand, rotation):
+def test_rotating_all_factors_changes_nothing_that_is_shown(by_hand, rotation):
     one = embedding_axes(planted(by_hand), rotation=rotation)
-    other = embedding_axes(planted(by_hand, turn(3, 8)), rotation=rotation)
-    for column in ("low", "high", "low_genres", "high_genres"):
+    other = embedding_axes(planted(by_hand, random_rotation(3, 8)), rotation=rotation)
+    for column in ("low_titles", "high_titles", "low_genres", "high_genres"):
         firsts = [[row[0] for row in which.axes[column]] for which in (one, other)]
         assert firsts[0] == firsts[1]
-    np.testing.assert_allclose(one.axes["share"], other.axes["share"], atol=1e-4)
-    for table, column in (("genre_positions", "position"), ("genre_likeness", "cosine")):
+    np.testing.assert_allclose(one.axes["variance_share"], other.axes["variance_share"], atol=1e-4)
+    for table, column in (("genre_positions", "position"), ("genre_similarity", "cosine")):
         np.testing.assert_allclose(
             getattr(one, table)[column], getattr(other, table)[column], atol=1e-3
         )
@@ -123,20 +123,20 @@ def test_turning_all_vectors_changes_nothing_that_is_shown(by_hand, rotation):
 
 def test_principal_axes_against_eigenvectors(model):
     found = embedding_axes(model, 4)
-    rows = found.space.item_factors.astype(np.float64)
+    rows = found.embeddings.factors.astype(np.float64)
     rows -= rows.mean(axis=0)
     widths, axes = np.linalg.eigh(rows.T @ rows / len(rows))
     shares = (widths / widths.sum())[::-1]
-    np.testing.assert_allclose(found.axes["share"], shares[:4], rtol=1e-4)
+    np.testing.assert_allclose(found.axes["variance_share"], shares[:4], rtol=1e-4)
     positions = {row[:2]: row[2] for row in found.genre_positions.rows()}
-    titles = [model.catalog.titles[code] for code in found.space.codes]
-    lists = model.catalog.frame[found.space.codes]["genres"].to_list()
+    titles = [model.catalog.titles[code] for code in found.embeddings.indices]
+    lists = model.catalog.frame[found.embeddings.indices]["genres"].to_list()
     for at, axis in enumerate(axes.T[::-1][:4]):
         place = rows @ axis
         place *= 1 if sum(place**3) > 0 else -1
         order = sorted(range(len(place)), key=lambda row: place[row])
-        assert found.axes["low"][at].to_list() == [titles[row] for row in order[:5]]
-        assert found.axes["high"][at].to_list() == [titles[row] for row in order[::-1][:5]]
+        assert found.axes["low_titles"][at].to_list() == [titles[row] for row in order[:5]]
+        assert found.axes["high_titles"][at].to_list() == [titles[row] for row in order[::-1][:5]]
         means = {}
         for genre in model.catalog.genre_names:
             own = [place[row] for row, genres in enumerate(lists) if genre in genres]
@@ -152,9 +152,11 @@ def test_principal_axes_against_eigenvectors(model):
 def test_varimax_shares_add_up_to_those_of_the_axes_it_turned(model):
     principal, turned = (embedding_axes(model, 3, rotation=r) for r in ("principal", "varimax"))
     assert turned.rotation == "varimax"
-    assert turned.axes["share"].sum() == pytest.approx(principal.axes["share"].sum())
-    assert turned.axes["share"].is_sorted(descending=True)
-    assert turned.axes["share"][0] < principal.axes["share"][0]
+    assert turned.axes["variance_share"].sum() == pytest.approx(
+        principal.axes["variance_share"].sum()
+    )
+    assert turned.axes["variance_share"].is_sorted(descending=True)
+    assert turned.axes["variance_share"][0] < principal.axes["variance_share"][0]
 
 
 def test_the_widest_comes_first_however_varimax_orders_the_axes(by_hand, monkeypatch):
@@ -166,10 +168,10 @@ def test_the_widest_comes_first_however_varimax_orders_the_axes(by_hand, monkeyp
     assert turned.genre_positions.equals(principal.genre_positions)
 
 
-def test_likeness_of_genres_is_the_cosine_of_their_means(by_hand):
+def test_similarity_of_genres_is_the_cosine_of_their_means(by_hand):
     item_factors = [[2, 0]] * 5 + [[-1, 1]] * 5 + [[-1, -1]] * 5 + [[0, 9], [0, -9]]
     genres = [["A"]] * 5 + [["B"]] * 5 + [["C"]] * 5 + [["few"]] * 2
-    found = embedding_axes(by_hand(item_factors, genres=genres)).genre_likeness
+    found = embedding_axes(by_hand(item_factors, genres=genres)).genre_similarity
     cosines = {row[:2]: row[2] for row in found.rows()}
     assert {one for one, _ in cosines} == {"A", "B", "C"}  # the others are too few
     corner = -math.sqrt(0.5)
@@ -179,16 +181,16 @@ def test_likeness_of_genres_is_the_cosine_of_their_means(by_hand):
 
 
 def test_ends_are_shown_from_the_best_known(model, monkeypatch):
-    monkeypatch.setattr("matinee.analysis.axes.KNOWN", 20)
+    monkeypatch.setattr("matinee.analysis.axes.WELL_KNOWN", 20)
     found = embedding_axes(model, 2)
-    known = {model.catalog.titles[code] for code in found.space.codes[:20]}
-    for column in ("low", "high"):
+    known = {model.catalog.titles[code] for code in found.embeddings.indices[:20]}
+    for column in ("low_titles", "high_titles"):
         assert {title for row in found.axes[column] for title in row} <= known
 
 
 def test_there_are_no_more_axes_than_dimensions(model, by_hand):
     assert embedding_axes(model, 99).axes.height == 6
-    assert embedding_axes(model, 99).axes["share"].sum() == pytest.approx(1)
+    assert embedding_axes(model, 99).axes["variance_share"].sum() == pytest.approx(1)
     assert embedding_axes(model, 1, rotation="varimax").axes.height == 1
     assert embedding_axes(by_hand(np.eye(3)[:, :2]), 5).axes.height == 2
 
@@ -199,22 +201,22 @@ def test_without_genres_there_are_titles_alone(by_hand, rotation):
     item_factors = np.random.default_rng(0).normal(size=(12, 3))
     found = embedding_axes(by_hand(item_factors, titles=titles), rotation=rotation)
     assert found.genre_positions.is_empty()
-    assert found.genre_likeness.is_empty()
+    assert found.genre_similarity.is_empty()
     assert found.genre_positions.columns == ["axis", "genre", "position"]
     assert [row.to_list() for row in found.axes["high_genres"]] == [[], [], []]
-    assert {title for row in found.axes["low"] for title in row} <= set(titles)
+    assert {title for row in found.axes["low_titles"] for title in row} <= set(titles)
 
 
-def test_every_head_with_vectors_has_axes(both, parts):
+def test_every_head_with_factors_has_axes(both, parts):
     assert embedding_axes(both, 9, head="ranking").axes.height == 5
     assert embedding_axes(ImplicitALS(factors=3, iterations=1).fit(parts[0])).axes.height == 3
     assert embedding_axes(EASE().fit(parts[0]), 4).axes.height == 4
 
 
 def test_nonsense_is_refused(model, parts):
-    with pytest.raises(SettingError, match="one of principal, varimax, not 'oblimin'"):
+    with pytest.raises(SettingError, match="one of 'principal', 'varimax', got 'oblimin'"):
         embedding_axes(model, rotation="oblimin")
-    with pytest.raises(SettingError, match="n is at least 1, not 0"):
+    with pytest.raises(SettingError, match="n must be >= 1, got 0"):
         embedding_axes(model, 0)
     for estimator in (Bias(iterations=1), Popularity()):
         with pytest.raises(SettingError, match=r"without factors|no rating head"):
@@ -229,17 +231,17 @@ def test_no_title_and_no_genre_is_at_both_ends(by_hand):
         by_hand(item_factors[:7], genres=genres[:7]),
     ):
         for row in embedding_axes(model, 3).axes.rows(named=True):
-            assert row["low"]
-            assert row["high"]
-            assert not set(row["low"]) & set(row["high"])
+            assert row["low_titles"]
+            assert row["high_titles"]
+            assert not set(row["low_titles"]) & set(row["high_titles"])
             assert not set(row["low_genres"]) & set(row["high_genres"])
 
 
-def test_wide_vectors_have_the_same_first_axes(by_hand, monkeypatch):
+def test_wide_factors_have_the_same_first_axes(by_hand, monkeypatch):
     pytest.importorskip("sklearn")
     model = by_hand(np.random.default_rng(5).normal(size=(30, 12)) * np.arange(1, 13))
     whole = embedding_axes(model, 3).axes
-    monkeypatch.setattr(dimensions, "WIDE", 5)
+    monkeypatch.setattr(axes, "WIDE", 5)
     some = embedding_axes(model, 3).axes
-    assert some.drop("share").equals(whole.drop("share"))
-    np.testing.assert_allclose(some["share"], whole["share"], rtol=1e-6)
+    assert some.drop("variance_share").equals(whole.drop("variance_share"))
+    np.testing.assert_allclose(some["variance_share"], whole["variance_share"], rtol=1e-6)

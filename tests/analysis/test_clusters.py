@@ -1,4 +1,4 @@
-"""Clusters: planted ones are found, named and judged; figures against loops over pairs."""
+"""Clusters: planted ones are found, named and scored; scores against loops over pairs."""
 
 import json
 import math
@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 from matinee.analysis import clusters
-from matinee.analysis.clusters import SHOWN, TRIED, find_clusters
+from matinee.analysis.clusters import EXAMPLES, K_RANGE, find_clusters
 from matinee.errors import SettingError
 from matinee.models import EASE, Bias, ImplicitALS, Popularity
 
@@ -23,13 +23,14 @@ def found(bundles):
 
 
 def test_planted_bundles_are_found_without_being_told_how_many(found, bundles):
-    truth = bundles[1][found.space.codes]
+    truth = bundles[1][found.embeddings.indices]
     # numbered from the largest on, as the bundles are
     assert found.labels.tolist() == truth.tolist()
     assert found.names == list(BUNDLES)
     assert found.table["size"].to_list() == list(BUNDLES.values())
-    assert found.table["cluster"].to_list() == [0, 1, 2, 3, 4]
-    assert found.silhouettes["k"].to_list() == list(TRIED)
+    assert found.table["cluster"].to_list() == [1, 2, 3, 4, 5]
+    assert found.titles[0] == "1 Horror"
+    assert found.silhouettes["k"].to_list() == list(K_RANGE)
     best = found.silhouettes.sort("silhouette", descending=True).row(0)
     assert best == (5, found.silhouette)
     assert found.silhouette > 0.9
@@ -39,7 +40,7 @@ def test_planted_bundles_are_found_without_being_told_how_many(found, bundles):
 
 def test_the_silhouette_is_that_of_its_definition(model):
     found = find_clusters(model, 3)
-    rows = found.space.item_factors.astype(np.float64)
+    rows = found.embeddings.factors.astype(np.float64)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     labels, scores = found.labels.tolist(), []
     for row, own in enumerate(labels):
@@ -82,14 +83,14 @@ def test_the_genre_agreement_is_mutual_information_beyond_chance(by_hand):
 def test_typical_movies_lie_at_the_centre_and_popular_ones_are_the_most_rated(found, bundles):
     model, bundle = bundles
     for row in found.table.rows(named=True):
-        members = np.flatnonzero(bundle == row["cluster"]).tolist()
+        members = np.flatnonzero(bundle == row["cluster"] - 1).tolist()
         item_factors = {
             m: model.rating_head.item_factors[m] / math.hypot(*model.rating_head.item_factors[m])
             for m in members
         }
         centre = sum(item_factors.values())
-        near = sorted(members, key=lambda m: -float(item_factors[m] @ centre))[:SHOWN]
-        popular = sorted(members, key=lambda m: -int(model.item_counts[m]))[:SHOWN]
+        near = sorted(members, key=lambda m: -float(item_factors[m] @ centre))[:EXAMPLES]
+        popular = sorted(members, key=lambda m: -int(model.item_counts[m]))[:EXAMPLES]
         assert row["typical"] == [f"Movie {m}" for m in near]
         assert row["popular"] == [f"Movie {m}" for m in popular]
 
@@ -100,12 +101,12 @@ def test_traits_say_how_much_more_a_cluster_holds(found):
     assert first["trait"].to_list() == list(BUNDLES)
     assert first["share"].to_list() == [1] * 5
     assert first["lift"].to_list() == pytest.approx([items / n for n in BUNDLES.values()])
-    assert found.traits["cluster"].unique(maintain_order=True).to_list() == [0, 1, 2, 3, 4]
+    assert found.traits["cluster"].unique(maintain_order=True).to_list() == [1, 2, 3, 4, 5]
 
 
 def test_what_is_left_out_belongs_to_no_cluster(found):
-    assert len(found.labels) == len(found.space) == sum(BUNDLES.values())
-    assert found.space.left_out == "Left out: 5 movies with under 10 ratings."
+    assert len(found.labels) == len(found.embeddings) == sum(BUNDLES.values())
+    assert found.embeddings.left_out == "Left out: 5 movies with under 10 ratings."
 
 
 def directions(sizes):
@@ -134,14 +135,14 @@ def test_clusters_that_two_genres_cannot_tell_apart_have_a_third(by_hand):
 def test_what_few_of_a_cluster_have_names_it_not(by_hand):
     genres = [["War"]] + [["Drama"]] * 14 + [["Drama"]] * 12  # a fifteenth is War
     found = find_clusters(by_hand(directions([15, 12]), genres=genres), 2)
-    assert found.names == ["a bit of everything"] * 2
+    assert found.names == ["mixed"] * 2
 
 
 def test_movies_without_genres_and_years(by_hand):
     titles = [f"<script>alert({i})</script>" for i in range(20)]
     found = find_clusters(by_hand(directions([8, 6, 6]), titles=titles), 3)
     assert found.genre_agreement == 0
-    assert found.names == ["a bit of everything"] * 3
+    assert found.names == ["mixed"] * 3
     assert set(found.table["popular"][0]) <= set(titles[:8])
 
 
@@ -162,22 +163,22 @@ def test_clusters_of_users_are_found_and_named_by_what_they_watch(by_hand):
     seen = [
         sorted({*rng.choice(20, 12, replace=False) + 20 * g, *rng.choice(60, 3)}) for g in group
     ]
-    tastes = 5 + np.eye(kinds)[group] + 0.02 * rng.normal(size=(len(group), kinds))
-    model = by_hand(np.ones((60, kinds)), seen=seen, tastes=tastes, genres=genres)
+    user_factors = 5 + np.eye(kinds)[group] + 0.02 * rng.normal(size=(len(group), kinds))
+    model = by_hand(np.ones((60, kinds)), seen=seen, user_factors=user_factors, genres=genres)
     found = find_clusters(model, 3, of="users")
-    assert found.labels.tolist() == group[found.space.codes].tolist()
+    assert found.labels.tolist() == group[found.embeddings.indices].tolist()
     assert found.names == ["War", "Drama", "Comedy"]
     assert found.genre_agreement == pytest.approx(1)
     assert found.stability == 1
     for row in found.table.rows(named=True):
-        members = np.flatnonzero(group == row["cluster"]).tolist()
+        members = np.flatnonzero(group == row["cluster"] - 1).tolist()
         assert {int(one) - 1 for one in row["typical"]} <= set(members)
         weights = {}
         for item in range(60):
             here = sum(item in seen[m] for m in members) / len(members)
             overall = sum(item in watched for watched in seen) / len(seen)
             weights[item] = here * math.log(here / overall) if here else 0.0
-        best = sorted(weights, key=lambda item: -weights[item])[:SHOWN]
+        best = sorted(weights, key=lambda item: -weights[item])[:EXAMPLES]
         assert [weights[int(title.split()[1])] for title in row["popular"]] == pytest.approx(
             [weights[item] for item in best]
         )
@@ -186,7 +187,7 @@ def test_clusters_of_users_are_found_and_named_by_what_they_watch(by_hand):
 def test_the_same_seed_gives_the_same_and_another_the_same_bundles(model, bundles, found):
     one, two = (find_clusters(model, 6, seed=4) for _ in range(2))
     assert np.array_equal(one.labels, two.labels)
-    assert one.as_json() == two.as_json()
+    assert one.to_dict() == two.to_dict()
     assert np.array_equal(find_clusters(bundles[0], seed=9).labels, found.labels)
 
 
@@ -199,7 +200,7 @@ def test_there_are_no_more_clusters_than_directions(by_hand):
 @pytest.mark.parametrize("items", [3, 4, 5, 6])
 def test_very_few_movies(items, by_hand):
     found = find_clusters(by_hand(np.eye(items) + 0.1))
-    tried = [k for k in TRIED if k < items] or [2]
+    tried = [k for k in K_RANGE if k < items] or [2]
     assert found.silhouettes["k"].to_list() == tried
     assert found.table["size"].sum() == items
     assert len(set(found.labels.tolist())) == found.table.height
@@ -210,12 +211,12 @@ def test_lists_and_item_weights_have_clusters_too(parts):
     for estimator in (ImplicitALS(factors=4, iterations=2), EASE()):
         model = estimator.fit(parts[0])
         found = find_clusters(model, 4)
-        assert found.space.head == "ranking"
+        assert found.embeddings.head == "ranking"
         assert found.table["size"].sum() == (model.item_counts >= 10).sum()
 
 
 def test_as_plain_values(found):
-    plain = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert (plain["of"], plain["head"], plain["k"]) == ("items", "rating", 5)
     assert [one["name"] for one in plain["clusters"]] == list(BUNDLES)
     assert pl.DataFrame(plain["traits"]).equals(found.traits)
@@ -224,21 +225,21 @@ def test_as_plain_values(found):
 def test_nonsense_is_refused(model, by_hand, parts):
     items = int((model.item_counts >= 10).sum())
     for k in (-1, 0, 1, items, items + 1):
-        with pytest.raises(SettingError, match=f"between 2 and {items - 1} here, not at {k}"):
+        with pytest.raises(SettingError, match=f"between 2 and {items - 1}, got {k}"):
             find_clusters(model, k)
-    with pytest.raises(SettingError, match="not of 'actors'"):
+    with pytest.raises(SettingError, match="'items', 'users', got 'actors'"):
         find_clusters(model, of="actors")
     for estimator in (Bias(iterations=1), Popularity()):
         with pytest.raises(SettingError, match=r"without factors|no rating head"):
             find_clusters(estimator.fit(parts[0]))
-    with pytest.raises(SettingError, match="no vectors of users"):
+    with pytest.raises(SettingError, match="no user factors"):
         find_clusters(EASE().fit(parts[0]), of="users")
     assert find_clusters(model, 2).table.height == 2
 
 
 def test_clusters_of_users_who_all_watch_the_same_watch_nothing_more(by_hand):
-    tastes = np.eye(4)[np.arange(20) % 2]
-    model = by_hand(np.eye(4)[np.arange(12) % 4], counts=[20] * 12, tastes=tastes)
+    user_factors = np.eye(4)[np.arange(20) % 2]
+    model = by_hand(np.eye(4)[np.arange(12) % 4], counts=[20] * 12, user_factors=user_factors)
     found = find_clusters(model, 2, of="users")
     assert found.table["popular"].to_list() == [[], []]
 
@@ -251,9 +252,9 @@ def test_a_seed_below_zero_is_refused_in_one_line(by_hand, seed):
 
 def test_more_rows_than_k_is_tried_on_are_all_divided(bundles, monkeypatch):
     model, bundle = bundles
-    monkeypatch.setattr(clusters, "MANY", 40)
+    monkeypatch.setattr(clusters, "MAX_ROWS", 40)
     found = find_clusters(model)
     for group in range(found.table.height):
-        of_group = bundle[found.space.codes[found.labels == group]]
+        of_group = bundle[found.embeddings.indices[found.labels == group]]
         assert len(set(of_group.tolist())) == 1
-    assert len(found.labels) == len(found.space) > 40
+    assert len(found.labels) == len(found.embeddings) > 40

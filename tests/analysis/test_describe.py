@@ -1,4 +1,4 @@
-"""Descriptions of a data set against counting by hand: unequal counts, times, filled blocks."""
+"""Summaries of a dataset against counting by hand: activity, times, density."""
 
 import json
 from collections import Counter
@@ -57,20 +57,20 @@ def pairs(request):
 
 
 def test_everybody_stands_in_the_one_step_that_holds_their_count(pairs):
-    counts = describe(table(pairs)).counts
+    counts = describe(table(pairs)).activity_histogram
     assert counts["of"].unique(maintain_order=True).to_list() == ["users", "items"]
     for of, numbers in counted(pairs).items():
         steps = counts.filter(pl.col("of") == of)
         for row in steps.to_dicts():
-            within = [n for n in numbers.values() if row["from"] <= n <= row["to"]]
+            within = [n for n in numbers.values() if row["low"] <= n <= row["high"]]
             assert row["members"] == len(within)
         assert steps["members"].sum() == len(numbers)
 
 
 def test_steps_of_counts_follow_one_another_and_grow_alike():
     pairs = [(user, item) for user in range(2) for item in range(700)]
-    steps = describe(table(pairs)).counts.filter(pl.col("of") == "users")
-    first, last = steps["from"].to_list(), steps["to"].to_list()
+    steps = describe(table(pairs)).activity_histogram.filter(pl.col("of") == "users")
+    first, last = steps["low"].to_list(), steps["high"].to_list()
     assert first[0] == 1
     assert first[1:] == [end + 1 for end in last[:-1]]
     assert first[-1] <= 700 <= last[-1]
@@ -81,9 +81,9 @@ def test_steps_of_counts_follow_one_another_and_grow_alike():
 
 @pytest.mark.parametrize("n", [1, 2, 9, 10, 11, 15, 16, 99, 100, 101])
 def test_a_count_at_the_edge_of_a_step_is_counted_once(n):
-    counts = describe(table([(0, item) for item in range(n)])).counts
+    counts = describe(table([(0, item) for item in range(n)])).activity_histogram
     found = counts.filter(pl.col("of") == "users", pl.col("members") > 0)
-    ((start, end, members),) = found.select("from", "to", "members").rows()
+    ((start, end, members),) = found.select("low", "high", "members").rows()
     assert start <= n <= end
     assert members == 1
 
@@ -101,15 +101,15 @@ def test_the_long_tail_adds_up_ratings_from_the_most_rated_on(pairs):
         best = items * len(held)
         assert best == pytest.approx(round(best))
         assert ratings == pytest.approx(sum(held[: round(best)]) / len(pairs))
-    assert tail["items"].is_sorted()
-    assert tail["items"].n_unique() == len(tail)
+    assert tail["item_share"].is_sorted()
+    assert tail["item_share"].n_unique() == len(tail)
 
 
 def test_movies_without_ratings_are_no_part_of_the_tail():
     summary = describe(part([(0, 0), (1, 0), (1, 1)], 50))
     assert summary.items == 50
     assert summary.long_tail.rows() == [(0, 0), (0.5, pytest.approx(2 / 3)), (1, 1)]
-    assert summary.counts.filter(pl.col("of") == "items")["members"].sum() == 2
+    assert summary.activity_histogram.filter(pl.col("of") == "items")["members"].sum() == 2
 
 
 # --- over time
@@ -151,14 +151,14 @@ def test_ratings_are_counted_by_week_month_or_year(days, period):
 
 def test_times_before_1970_are_times():
     summary = describe(table([(0, 0), (0, 1)], [-10 * DAY, -DAY]))
-    assert summary.over_time["ratings"].to_list() == [1, 1]
-    assert summary.over_time["from"].to_list() == [datetime(1969, 12, 22), datetime(1969, 12, 29)]
+    assert summary.over_time["n_ratings"].to_list() == [1, 1]
+    assert summary.over_time["start"].to_list() == [datetime(1969, 12, 22), datetime(1969, 12, 29)]
 
 
 def test_without_times_there_are_no_periods():
     summary = describe(table([(0, 0)]))
     assert summary.over_time.is_empty()
-    assert summary.over_time.columns == ["from", "ratings"]
+    assert summary.over_time.columns == ["start", "n_ratings"]
 
 
 # --- filled blocks
@@ -182,14 +182,14 @@ def slow_blocks(pairs, parts=40):
 
 
 def test_blocks_of_the_matrix_are_filled_as_counted(pairs):
-    found = describe(table(pairs)).filled_parts
+    found = describe(table(pairs)).density_blocks
     expected = slow_blocks(pairs)
     assert [row[:2] for row in found.rows()] == list(expected)
-    assert found["filled"].to_list() == pytest.approx(list(expected.values()))
+    assert found["density"].to_list() == pytest.approx(list(expected.values()))
 
 
 def test_movies_without_ratings_are_in_no_block():
-    assert describe(part([(0, 3), (0, 7), (1, 7)], 500)).filled_parts.rows() == [
+    assert describe(part([(0, 3), (0, 7), (1, 7)], 500)).density_blocks.rows() == [
         (0, 0, 1.0),
         (0, 1, 1.0),
         (1, 0, 1.0),
@@ -202,12 +202,12 @@ def test_movies_without_ratings_are_in_no_block():
 
 def test_all_of_it_is_plain_json(pairs):
     summary = describe(table(pairs, range(len(pairs))))
-    found = json.loads(json.dumps(summary.as_json(), allow_nan=False))
-    for name in ("counts", "long_tail", "filled_parts"):
+    found = json.loads(json.dumps(summary.to_dict(), allow_nan=False))
+    for name in ("activity_histogram", "long_tail", "density_blocks"):
         assert found[name] == getattr(summary, name).to_dicts()
     (week,) = found["over_time"]
-    assert week["ratings"] == len(pairs)
-    assert datetime.fromisoformat(week["from"]) == datetime(1969, 12, 29)
+    assert week["n_ratings"] == len(pairs)
+    assert datetime.fromisoformat(week["start"]) == datetime(1969, 12, 29)
 
 
 # --- by hand, and single users
@@ -231,17 +231,17 @@ def data():
 def test_a_description_counts_what_is_there(data):
     summary = describe(data)
     assert (summary.name, summary.users, summary.items, summary.ratings) == ("five", 3, 3, 5)
-    assert (summary.cells, summary.filled, summary.sparsity) == (9, 5 / 9, pytest.approx(4 / 9))
+    assert (summary.cells, summary.density, summary.sparsity) == (9, 5 / 9, pytest.approx(4 / 9))
     assert summary.mean_rating == pytest.approx(18 / 5)
-    assert summary.values.rows() == [(1.0, 1), (3.0, 1), (4.0, 1), (5.0, 2)]
-    assert summary.ratings_per_user["most"] == 3
+    assert summary.rating_histogram.rows() == [(1.0, 1), (3.0, 1), (4.0, 1), (5.0, 2)]
+    assert summary.ratings_per_user["max"] == 3
     assert summary.ratings_per_user["median"] == 1
     assert summary.ratings_per_item["mean"] == pytest.approx(5 / 3)
     assert summary.genres.rows() == [("Drama", 2, 4, 4.25), ("War", 1, 3, pytest.approx(13 / 3))]
     assert (summary.last_rating - summary.first_rating).days == 1
-    assert summary.first_ratings.row(0)[:3] == (1, 10, 5.0)
-    assert summary.first_items["title"].to_list() == ["Ay (1990)", "Bee", "Sea (2001)"]
-    assert json.loads(json.dumps(summary.as_json()))["sparsity"] == pytest.approx(4 / 9)
+    assert summary.sample_ratings.row(0)[:3] == (1, 10, 5.0)
+    assert summary.sample_items["title"].to_list() == ["Ay (1990)", "Bee", "Sea (2001)"]
+    assert json.loads(json.dumps(summary.to_dict()))["sparsity"] == pytest.approx(4 / 9)
 
 
 def test_data_without_times_and_genres():
@@ -249,7 +249,7 @@ def test_data_without_times_and_genres():
     summary = describe(matinee.read(table))
     assert summary.first_rating is None
     assert summary.genres.is_empty()
-    assert "time" not in summary.first_ratings.columns
+    assert "timestamp" not in summary.sample_ratings.columns
 
 
 def test_favourites_are_the_best_rated_then_the_best_known(data):

@@ -1,4 +1,4 @@
-"""Which vectors are looked at, and their neighbours, against loops over pairs."""
+"""Which items and users are compared, and their neighbours, against loops over pairs."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matinee.analysis import embeddings as space
+from matinee.analysis import embeddings
 from matinee.analysis.embeddings import item_embeddings, user_embeddings
 from matinee.errors import SettingError
 from matinee.models import ALS, EASE, Bias, ImplicitALS, Popularity
@@ -27,10 +27,10 @@ def in_order(counts, least=10):
 def test_movies_stand_by_their_number_of_ratings_with_their_vectors(model):
     found = item_embeddings(model)
     counts = model.item_counts.tolist()
-    assert found.codes.tolist() == in_order(counts)
+    assert found.indices.tolist() == in_order(counts)
     assert (found.of, found.head, len(found)) == ("items", "rating", len(in_order(counts)))
-    assert found.counts.tolist() == [counts[code] for code in found.codes]
-    for code, vector in zip(found.codes, found.item_factors, strict=True):
+    assert found.counts.tolist() == [counts[code] for code in found.indices]
+    for code, vector in zip(found.indices, found.factors, strict=True):
         assert vector.tolist() == model.rating_head.item_params[code, 1:].tolist()
 
 
@@ -41,40 +41,40 @@ def test_users_stand_by_their_number_of_ratings_with_their_vectors(both):
     ):
         found = user_embeddings(both, head)
         counts = np.diff(both.interactions.indptr).tolist()
-        assert found.codes.tolist() == in_order(counts)
+        assert found.indices.tolist() == in_order(counts)
         assert (found.of, found.head) == ("users", head)
-        assert found.item_factors.tolist() == [rows[code].tolist() for code in found.codes]
+        assert found.factors.tolist() == [rows[code].tolist() for code in found.indices]
 
 
 def test_what_is_left_out_is_said(by_hand):
     item_factors = np.eye(6)
     model = by_hand(item_factors, counts=[9, 10, 30, 11, 0, 10])
-    assert item_embeddings(model).left_out == "Left out: 2 movies with under 10 ratings."
-    assert item_embeddings(model).codes.tolist() == [2, 3, 1, 5]
-    some = item_embeddings(model, most=3)
-    assert some.codes.tolist() == [2, 3, 1]
-    assert "2 movies with under 10 ratings" in some.left_out
+    assert item_embeddings(model).left_out == "Left out: 2 items with under 10 ratings."
+    assert item_embeddings(model).indices.tolist() == [2, 3, 1, 5]
+    some = item_embeddings(model, max_items=3)
+    assert some.indices.tolist() == [2, 3, 1]
+    assert "2 items with under 10 ratings" in some.left_out
     assert "1 not among the 3 most rated" in some.left_out
-    assert item_embeddings(model, min_ratings=9).codes.tolist() == [2, 3, 1, 5, 0]
+    assert item_embeddings(model, min_ratings=9).indices.tolist() == [2, 3, 1, 5, 0]
     assert item_embeddings(by_hand(item_factors)).left_out == ""
-    assert item_embeddings(by_hand(item_factors), most=6).left_out == ""
+    assert item_embeddings(by_hand(item_factors), max_items=6).left_out == ""
 
 
 def test_users_with_few_ratings_are_left_out(by_hand):
     seen = [list(range(n)) for n in (12, 3, 10, 9, 11)]
     found = user_embeddings(by_hand(np.eye(12), seen=seen))
-    assert found.codes.tolist() == [0, 4, 2]
+    assert found.indices.tolist() == [0, 4, 2]
     assert found.left_out == "Left out: 2 users with under 10 ratings."
 
 
 def test_movies_all_with_the_same_number_of_ratings_keep_their_order(by_hand):
-    found = item_embeddings(by_hand(np.eye(7), counts=[15] * 7), most=4)
-    assert found.codes.tolist() == [0, 1, 2, 3]
+    found = item_embeddings(by_hand(np.eye(7), counts=[15] * 7), max_items=4)
+    assert found.indices.tolist() == [0, 1, 2, 3]
 
 
 def test_movies_without_ratings_are_left_out_under_a_true_name(by_hand):
     found = item_embeddings(by_hand(np.eye(5), counts=[4, 3, 2, 1, 0]), min_ratings=0)
-    assert found.codes.tolist() == [0, 1, 2, 3]
+    assert found.indices.tolist() == [0, 1, 2, 3]
     assert "under 0 ratings" not in found.left_out
 
 
@@ -88,22 +88,22 @@ def test_by_default_the_vectors_are_those_that_similar_compares(model, both, par
     ):
         found = item_embeddings(one)
         assert found.head == user_embeddings(one).head == head
-        for row, near in zip(found.codes[:5], found.neighbours(3), strict=False):
+        for row, near in zip(found.indices[:5], found.neighbours(3), strict=False):
             alike = one.similar_items(int(one.items[int(row)]), 3)["item_id"].to_list()
-            assert one.items[found.codes[near]].to_list() == alike
+            assert one.items[found.indices[near]].to_list() == alike
 
 
 def test_item_weights_have_movies_but_no_users(parts):
     model = EASE().fit(parts[0])
-    assert item_embeddings(model).item_factors.shape[1] == len(model.catalog)
-    with pytest.raises(SettingError, match="The ranking head of this model has no vectors of view"):
+    assert item_embeddings(model).factors.shape[1] == len(model.catalog)
+    with pytest.raises(SettingError, match="The ranking head of this model has no user factors"):
         user_embeddings(model)
 
 
 @pytest.mark.parametrize("of", [item_embeddings, user_embeddings])
-def test_a_model_without_vectors_is_refused(of, parts, both):
+def test_a_model_without_factors_is_refused(of, parts, both):
     for estimator in (Bias(iterations=1), Popularity(), ALS(factors=0, iterations=1)):
-        with pytest.raises(SettingError, match=r"no vectors|without factors|no rating head"):
+        with pytest.raises(SettingError, match=r"no user factors|without factors|no rating head"):
             of(estimator.fit(parts[0]))
     with pytest.raises(SettingError, match="'loudness'"):
         of(both, "loudness")
@@ -118,19 +118,19 @@ def test_a_head_that_is_not_there_is_named(model):
 
 def test_under_three_movies_are_nothing_to_compare(by_hand):
     model = by_hand(np.eye(4), counts=[12, 12, 3, 3])
-    with pytest.raises(SettingError, match="Only 2 movies have 10 ratings or more"):
+    with pytest.raises(SettingError, match="Only 2 items have 10 or more ratings"):
         item_embeddings(model)
-    with pytest.raises(SettingError, match="Only 0 users have 10 ratings or more"):
+    with pytest.raises(SettingError, match="Only 0 users have 10 or more ratings"):
         user_embeddings(model)
     for most in (0, -1):
-        with pytest.raises(SettingError, match=f"At least 3 movies are kept, not {most}"):
-            item_embeddings(model, most=most)
+        with pytest.raises(SettingError, match=f"max_items must be >= 3, got {most}"):
+            item_embeddings(model, max_items=most)
 
 
 def test_keeping_too_few_is_not_blamed_on_the_ratings(by_hand):
     with pytest.raises(SettingError) as caught:
-        item_embeddings(by_hand(np.eye(6)), most=2)
-    assert "Only 2 movies have 10 ratings" not in str(caught.value)
+        item_embeddings(by_hand(np.eye(6)), max_items=2)
+    assert "Only 2 items have" not in str(caught.value)
 
 
 def test_directions_of_movies_are_vectors_of_length_one(by_hand):
@@ -139,8 +139,8 @@ def test_directions_of_movies_are_vectors_of_length_one(by_hand):
 
 
 def test_directions_of_users_are_differences_from_the_average(by_hand):
-    tastes = [[10, 5], [10, 3], [11, 4], [9, 4]]  # on average (10, 4)
-    model = by_hand(np.ones((10, 2)), seen=[list(range(10))] * 4, tastes=tastes)
+    user_factors = [[10, 5], [10, 3], [11, 4], [9, 4]]  # on average (10, 4)
+    model = by_hand(np.ones((10, 2)), seen=[list(range(10))] * 4, user_factors=user_factors)
     found = user_embeddings(model).directions
     np.testing.assert_allclose(found, [[0, 1], [0, -1], [1, 0], [-1, 0]], atol=1e-6)
 
@@ -152,12 +152,12 @@ def test_neighbours_are_those_of_a_search_through_all_pairs(by_hand, data):
     item_factors = np.random.default_rng(seed).normal(size=(items, 3))
     found = item_embeddings(by_hand(item_factors))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(space, "NEAREST", block)
+        patch.setattr(embeddings, "BLOCK", block)
         near = found.neighbours(n)
     assert near.shape == (items, min(n, items - 1))
     for row in range(items):
         likeness = {
-            other: cosine(found.item_factors[row], found.item_factors[other])
+            other: cosine(found.factors[row], found.factors[other])
             for other in range(items)
             if other != row
         }
@@ -171,5 +171,5 @@ def test_a_block_boundary_changes_no_neighbour(model, monkeypatch):
     whole = found.neighbours()
     assert whole.shape == (len(found), 5)
     for block in (1, 7, len(found) - 1, len(found), len(found) + 1):
-        monkeypatch.setattr(space, "NEAREST", block)
+        monkeypatch.setattr(embeddings, "BLOCK", block)
         assert np.array_equal(found.neighbours(), whole)

@@ -1,4 +1,4 @@
-"""Layouts: what lies where, and the table that pictures are made of."""
+"""Projections: what lies where, and the table that maps are made of."""
 
 import math
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from matinee.analysis import projection as layout
+from matinee.analysis import projection
 from matinee.analysis.clusters import find_clusters
 from matinee.analysis.projection import project
 from matinee.errors import ExtraError, SettingError
@@ -36,7 +36,7 @@ def share_with_a_neighbour_of_the_same_kind(where, kinds):
 
 def test_pca_is_the_two_widest_axes_up_to_sign(model):
     found = project(model, "pca")
-    rows = found.space.item_factors.astype(np.float64)
+    rows = found.embeddings.factors.astype(np.float64)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     rows -= rows.mean(axis=0)
     _, axes = np.linalg.eigh(rows.T @ rows)
@@ -52,7 +52,7 @@ def test_tsne_keeps_bundles_together(bundles):
     model, bundle = bundles
     found = project(model)
     assert found.method == "tsne"
-    kinds = bundle[found.space.codes].tolist()
+    kinds = bundle[found.embeddings.indices].tolist()
     assert share_with_a_neighbour_of_the_same_kind(places(found), kinds) == 1
 
 
@@ -60,7 +60,7 @@ def test_umap_keeps_bundles_together(bundles):
     pytest.importorskip("umap")
     model, bundle = bundles
     found = project(model, "umap")
-    kinds = bundle[found.space.codes].tolist()
+    kinds = bundle[found.embeddings.indices].tolist()
     assert share_with_a_neighbour_of_the_same_kind(places(found), kinds) == 1
     assert places(project(model, "umap")).tolist() == places(found).tolist()
 
@@ -80,7 +80,7 @@ def found(bundles):
 
 def test_points_tell_what_is_known_of_each_movie(bundles, flat):
     model, _ = bundles
-    assert flat.points["item_id"].to_list() == (flat.space.codes + 1).tolist()
+    assert flat.points["item_id"].to_list() == (flat.embeddings.indices + 1).tolist()
     given = {}
     for user in model.user_ids.values:
         interactions = model.user_profile(user)
@@ -93,8 +93,8 @@ def test_points_tell_what_is_known_of_each_movie(bundles, flat):
         assert row["title"] == f"Movie {item}"
         assert row["year"] is None
         assert row["genres"] == row["genre"] == model.catalog.frame["genres"][item][0]
-        assert row["ratings"] == len(given[item])
-        assert row["rating"] == pytest.approx(sum(given[item]) / len(given[item]), abs=0.006)
+        assert row["n_ratings"] == len(given[item])
+        assert row["mean_rating"] == pytest.approx(sum(given[item]) / len(given[item]), abs=0.006)
         number = ["Horror", "Comedy", "War", "Western", "Musical"].index(row["genre"]) + 1
         assert row["cluster"] == f"{number} {row['genre']}"
 
@@ -102,7 +102,7 @@ def test_points_tell_what_is_known_of_each_movie(bundles, flat):
 @pytest.mark.parametrize("head", ["rating", "ranking"])
 def test_the_nearest_named_are_the_similar_ones(both, head):
     found = project(both, "pca", head=head)
-    for item, near in found.points.select("item_id", "near").rows():
+    for item, near in found.points.select("item_id", "neighbours").rows():
         assert near.split("\n") == both.similar_items(item, 5, head=head)["title"].to_list()
 
 
@@ -115,19 +115,19 @@ def test_years_and_several_genres_are_kept(model):
 
 
 def test_only_the_most_rated_lie_there_but_all_are_clustered(bundles, found):
-    few = project(bundles[0], "pca", clusters=found, most=20)
+    few = project(bundles[0], "pca", clusters=found, max_items=20)
     assert few.clusters is found
-    assert few.points.height == len(few.space) == 20
-    assert few.points["item_id"].to_list() == (found.space.codes[:20] + 1).tolist()
+    assert few.points.height == len(few.embeddings) == 20
+    assert few.points["item_id"].to_list() == (found.embeddings.indices[:20] + 1).tolist()
     labels = (found.labels[:20] + 1).tolist()
     assert [int(name.split()[0]) for name in few.points["cluster"]] == labels
-    assert "72 not among the 20 most rated" in few.space.left_out
-    assert len(project(bundles[0], "pca", most=20).clusters.labels) == len(found.labels)
+    assert "72 not among the 20 most rated" in few.embeddings.left_out
+    assert len(project(bundles[0], "pca", max_items=20).clusters.labels) == len(found.labels)
 
 
 def test_a_model_for_lists_is_laid_out_by_its_only_head(parts):
     found = project(ImplicitALS(factors=4, iterations=2).fit(parts[0]), "pca")
-    assert (found.space.head, found.clusters.space.head) == ("ranking", "ranking")
+    assert (found.embeddings.head, found.clusters.embeddings.head) == ("ranking", "ranking")
 
 
 def test_text_stays_text_without_genres_and_years(by_hand):
@@ -137,7 +137,7 @@ def test_text_stays_text_without_genres_and_years(by_hand):
     assert points["title"].to_list() == titles
     assert set(points["genre"]) == {"no genre"}
     assert set(points["genres"]) == {""}
-    assert set(points["near"].str.split("\n").explode()) <= set(titles)
+    assert set(points["neighbours"].str.split("\n").explode()) <= set(titles)
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])
@@ -146,29 +146,29 @@ def test_very_few_movies(method, items, by_hand):
     found = project(by_hand(np.random.default_rng(1).normal(size=(items, 4))), method)
     assert found.points.height == items
     assert np.isfinite(places(found)).all()
-    assert found.points["near"].str.split("\n").list.len().to_list() == [min(5, items - 1)] * items
+    assert found.points["neighbours"].str.split("\n").list.len().to_list() == [min(5, items - 1)] * items
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])
 def test_vectors_of_one_dimension_are_refused_in_words(method, parts):
     model = ALS(factors=1, iterations=2).fit(parts[0])
-    with pytest.raises(SettingError, match="on a line or in a point"):
+    with pytest.raises(SettingError, match="on a line or in one point"):
         project(model, method)
 
 
 def test_an_unknown_method_or_head_is_refused(model, parts):
-    with pytest.raises(SettingError, match="one of tsne, pca, umap, not 'mds'"):
+    with pytest.raises(SettingError, match="one of 'tsne', 'pca', 'umap', got 'mds'"):
         project(model, "mds")
     with pytest.raises(SettingError, match="no ranking head"):
         project(model, head="ranking")
     with pytest.raises(SettingError, match="without factors"):
         project(Bias(iterations=1).fit(parts[0]))
-    with pytest.raises(SettingError, match="At least 3 movies"):
-        project(model, most=0)
+    with pytest.raises(SettingError, match="max_items must be >= 3, got 0"):
+        project(model, max_items=0)
 
 
 def test_without_umap_one_is_told_what_to_install_before_anything_is_done(model, monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
-    monkeypatch.setattr(layout, "find_clusters", None)
+    monkeypatch.setattr(projection, "find_clusters", None)
     with pytest.raises(ExtraError, match="pip install umap-learn"):
         project(model, "umap")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matinee.analysis.traits import BANDS, NO_GENRE, ItemTraits, lifts, main_genres, traits_of_items
+from matinee.analysis.traits import POPULARITY_BANDS, NO_GENRE, ItemTraits, lifts, main_genres, traits_of_items
 from matinee.kernels.csr import Rows
 
 GENRES = [["War", "Drama"], ["Drama"], [], ["Drama", "Comedy"], ["Comedy", "War", "Drama"]]
@@ -27,21 +27,21 @@ def has(traits, item):
 
 def test_traits_are_genres_decades_and_bands(five):
     traits = traits_of_items(five)
-    assert traits.names == ["Comedy", "Drama", "War", "1980s", "1990s", "2000s", *BANDS]
-    assert traits.kinds == ["genre"] * 3 + ["years"] * 3 + ["popularity"] * 4
+    assert traits.names == ["Comedy", "Drama", "War", "1980s", "1990s", "2000s", *POPULARITY_BANDS]
+    assert traits.kinds == ["genre"] * 3 + ["decade"] * 3 + ["popularity"] * 4
     assert traits.matrix.shape == (5, 10)
     assert set(np.unique(traits.matrix)) == {0, 1}
-    rest = "the other 80 %"
+    rest = "bottom 80%"
     assert has(traits, 0) == {"War", "Drama", "1980s", rest}
     assert has(traits, 1) == {"Drama", rest}
-    assert has(traits, 2) == {"1990s", "best known 1 %"}
+    assert has(traits, 2) == {"1990s", "top 1%"}
     assert has(traits, 3) == {"Comedy", "Drama", "1990s", rest}
     assert has(traits, 4) == {"Comedy", "Drama", "War", "2000s", rest}
 
 
 def test_without_genres_and_years_there_are_bands_alone(by_hand):
     traits = traits_of_items(by_hand(np.eye(4)))
-    assert traits.names == list(BANDS)
+    assert traits.names == list(POPULARITY_BANDS)
     assert traits.matrix.sum(axis=1).tolist() == [1, 1, 1, 1]
 
 
@@ -81,10 +81,10 @@ def test_values_weigh_nothing_in_shares_and_nobody_has_none(five):
 
 
 def test_lifts_by_hand():
-    traits = ItemTraits(["War", "Drama", "1990s"], ["genre", "genre", "years"], np.zeros((0, 3)))
+    traits = ItemTraits(["War", "Drama", "1990s"], ["genre", "genre", "decade"], np.zeros((0, 3)))
     members = np.float32([[1, 1, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]])
     found = lifts(traits, members, np.int32([0, 0, 1, 1]))
-    war, drama, rare = ("War", "genre"), ("Drama", "genre"), ("1990s", "years")
+    war, drama, rare = ("War", "genre"), ("Drama", "genre"), ("1990s", "decade")
     expected = [
         (0, *war, 1.0, 0.5, 2.0, math.log(2)),
         (0, *rare, 0.0, 0.0, 1.0, 0.0),

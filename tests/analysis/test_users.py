@@ -1,11 +1,11 @@
-"""One user's taste, and why they are told what they are told."""
+"""One user's taste, and the reasons for their recommendations."""
 
 import numpy as np
 import polars as pl
 import pytest
 
 import matinee
-from matinee.analysis.traits import BANDS, traits_of_items
+from matinee.analysis.traits import POPULARITY_BANDS, traits_of_items
 from matinee.analysis.users import explain_recommendations, genre_profile
 from matinee.errors import SettingError, UnknownIdError
 from matinee.models import ALS, EASE, Popularity, UserProfile
@@ -16,7 +16,7 @@ def mean(values):
 
 
 def counted(model, interactions):
-    """The table of `genre_profile` for {movie: stars}, by counting."""
+    """The table of `genre_profile` for {item: rating}, by counting."""
     traits = traits_of_items(model)
     everybody = []
     for at, user in enumerate(model.user_ids.values):
@@ -36,7 +36,7 @@ def counted(model, interactions):
 
 
 def compare(found, rows):
-    columns = ["trait", "kind", "share", "share_of_all", "rating", "stars_of_all"]
+    columns = ["trait", "kind", "share", "share_of_all", "mean_rating", "mean_rating_of_all"]
     assert found.columns == columns
     for row, right in zip(found.rows(), rows, strict=True):
         assert row[:2] == right[:2]
@@ -70,7 +70,7 @@ def test_taste_of_somebody_with_a_single_rating(by_hand):
 
 def test_taste_of_nobody_is_unknown(model):
     found = genre_profile(model, model.fold_in({}))
-    assert found["share"].null_count() == found["rating"].null_count() == found.height
+    assert found["share"].null_count() == found["mean_rating"].null_count() == found.height
     assert found["share_of_all"].null_count() == 0
 
 
@@ -82,7 +82,7 @@ def test_values_of_what_nobody_rated_are_missing(by_hand):
 
 def test_taste_without_genres_and_years_is_of_the_well_known(by_hand):
     found = genre_profile(by_hand(np.eye(5)), 1)
-    assert found["trait"].to_list() == list(BANDS)
+    assert found["trait"].to_list() == list(POPULARITY_BANDS)
     assert found["share"].sum() == pytest.approx(1)
 
 
@@ -109,7 +109,7 @@ def test_reasons_are_the_ratings_that_add_most(both, because):
             adding = {
                 row["title"]: row["contribution"]
                 for row in parts
-                if row["part"] == "rating" and row["contribution"] > 0
+                if row["component"] == "rating" and row["contribution"] > 0
             }
             best = sorted(adding, key=lambda title: -adding[title])
             assert titles == best[:because]
@@ -162,7 +162,7 @@ def test_where_all_is_seen_there_is_nothing_to_give_reasons_for(by_hand):
 
 def test_reasons_keep_titles_as_text(by_hand):
     titles = [f"<script>alert({i})</script>" for i in range(3)]
-    model = by_hand(np.ones((3, 2)), seen=[[0], [1, 2]], tastes=np.ones((2, 2)), titles=titles)
+    model = by_hand(np.ones((3, 2)), seen=[[0], [1, 2]], user_factors=np.ones((2, 2)), titles=titles)
     ann = model.fold_in({1: 5})
     assert explain_recommendations(model, ann)["because"].to_list() == [[titles[0]]] * 2
 

@@ -1,4 +1,4 @@
-"""The map of movies as a chart: its data, its labels, and what one can do with it."""
+"""The map of items as a chart: its data, its titles, and what one can do with it."""
 
 import json
 import math
@@ -15,15 +15,15 @@ pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
 from drawing import drawn
-from matinee.analysis import find_clusters, project, vector_lengths
+from matinee.analysis import find_clusters, project, embedding_norms
 from matinee.errors import SettingError
-from matinee.plots import READINGS, item_map
+from matinee.plots import MAP_COLORS, item_map
 from matinee.plots.embeddings import norms, user_on_map
 from matinee.plots.theme import COLORS
 from matinee.report import save_chart
 
 HOSTILE = "</script><script>alert(1)</script><b>&amp; \"quoted\" {{x}} datum['x']"
-NOBODY = np.zeros(0, np.int32)
+NO_ITEMS = np.zeros(0, np.int32)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def layout(both):
 
 @pytest.fixture(scope="module")
 def laid_out(by_hand):
-    """What lays out movies by hand, with vectors that lie about."""
+    """Projects items set by hand, with random factors."""
 
     def of(items, **how):
         item_factors = np.random.default_rng(1).normal(size=(items, 4))
@@ -59,7 +59,7 @@ def conditions(chart):
     return found
 
 
-@pytest.mark.parametrize("color", READINGS)
+@pytest.mark.parametrize("color", MAP_COLORS)
 def test_a_map_shows_every_movie_as_it_was_laid_out(layout, color, capfd):
     chart = drawn(item_map(layout, color), capfd)
     (rows,) = chart.rows
@@ -68,25 +68,25 @@ def test_a_map_shows_every_movie_as_it_was_laid_out(layout, color, capfd):
         assert {key: row[key] for key in row if key != "label"} == {
             key: point[key] for key in row if key != "label"
         }
-    assert set(rows[0]) >= {"title", "genres", "year", "rating", "ratings", "cluster", "x", "y"}
+    assert set(rows[0]) >= {"title", "genres", "year", "mean_rating", "n_ratings", "cluster", "x", "y"}
     assert chart.count("circle") == len(points)
     encoding = chart.spec["layer"][0]["encoding"]
     coloured = encoding["color"]
     if color == "year":  # grey where there is none
         coloured = coloured["condition"]
-    assert coloured["field"] == color
-    assert {one["field"] for one in encoding["tooltip"]} >= {"title", "near"}
+    assert coloured["field"] == ("mean_rating" if color == "rating" else color)
+    assert {one["field"] for one in encoding["tooltip"]} >= {"title", "neighbours"}
     assert chart.title == f"Map of {len(points)} movies"
-    assert READINGS[color] in chart.lines
-    assert layout.space.left_out in chart.lines
+    assert MAP_COLORS[color] in chart.lines
+    assert layout.embeddings.left_out in chart.lines
 
 
 def test_another_colour_is_refused(layout):
-    with pytest.raises(SettingError, match=r"genre, cluster, year, stars, not 'mood'"):
+    with pytest.raises(SettingError, match="'genre', 'cluster', 'year', 'rating', got 'mood'"):
         item_map(layout, "mood")
 
 
-@pytest.mark.parametrize("color", READINGS)
+@pytest.mark.parametrize("color", MAP_COLORS)
 def test_one_can_search_zoom_and_pick_from_the_legend(layout, color, capfd):
     chart = drawn(item_map(layout, color), capfd)
     found = params(chart)
@@ -250,15 +250,15 @@ def test_a_saved_page_runs_no_script_of_a_title(laid_out, tmp_path):
 
 
 def test_a_user_is_shown_by_what_they_rated_and_what_is_recommended(both, layout, capfd):
-    watched = both.user_profile(7).items
-    listed = both.catalog.ids.codes(both.recommend(7, 8)["item_id"].to_list())
-    chart = drawn(user_on_map(layout, watched, listed), capfd)
+    rated = both.user_profile(7).items
+    recommended = both.catalog.ids.codes(both.recommend(7, 8)["item_id"].to_list())
+    chart = drawn(user_on_map(layout, rated, recommended), capfd)
     everything, own = chart.rows
     assert len(everything) == len(layout.points)
-    on_map = set(layout.space.codes.tolist())
+    on_map = set(layout.embeddings.indices.tolist())
     titles = both.catalog.titles
-    for kind, codes in (("rated", watched), ("recommended", listed)):
-        shown = [row["title"] for row in own if row["kind"] == kind]
+    for group, codes in (("rated", rated), ("recommended", recommended)):
+        shown = [row["title"] for row in own if row["group"] == group]
         assert sorted(shown) == sorted(titles[code] for code in codes.tolist() if code in on_map)
         assert shown
     place = {row["title"]: (row["x"], row["y"]) for row in layout.points.to_dicts()}
@@ -267,39 +267,39 @@ def test_a_user_is_shown_by_what_they_rated_and_what_is_recommended(both, layout
 
 
 def test_what_is_not_on_the_map_is_left_out(both, layout, capfd):
-    off = np.setdiff1d(np.arange(len(both.catalog)), layout.space.codes).astype(np.int32)
+    off = np.setdiff1d(np.arange(len(both.catalog)), layout.embeddings.indices).astype(np.int32)
     assert len(off)
-    on = layout.space.codes[:2]
-    for watched, listed, kinds in ((on, off, ["rated"] * 2), (off, off, []), (NOBODY, NOBODY, [])):
-        chart = drawn(user_on_map(layout, watched, listed), capfd)
-        assert [row["kind"] for row in chart.rows[1]] == kinds
-        assert chart.count("circle") == len(layout.points) + len(kinds)
+    on = layout.embeddings.indices[:2]
+    for rated, recommended, groups in ((on, off, ["rated"] * 2), (off, off, []), (NO_ITEMS, NO_ITEMS, [])):
+        chart = drawn(user_on_map(layout, rated, recommended), capfd)
+        assert [row["group"] for row in chart.rows[1]] == groups
+        assert chart.count("circle") == len(layout.points) + len(groups)
 
 
-def test_lengths_stand_beside_popularity_with_their_rank_correlation(both, capfd):
-    lengths = vector_lengths(both, "ranking")
-    chart = drawn(norms(lengths, "ranking"), capfd)
+def test_norms_stand_beside_popularity_with_their_rank_correlation(both, capfd):
+    table = embedding_norms(both, "ranking")
+    chart = drawn(norms(table, "ranking"), capfd)
     rows, means = chart.rows
-    assert rows == lengths.to_dicts()
+    assert rows == table.to_dicts()
     steps = {}
     for row in rows:
-        steps.setdefault(math.floor(math.log(row["ratings"]) / math.log(1.5)), []).append(row)
+        steps.setdefault(math.floor(math.log(row["n_ratings"]) / math.log(1.5)), []).append(row)
     for mean, step in zip(means, [steps[at] for at in sorted(steps)], strict=True):
-        for name in ("ratings", "length"):
+        for name in ("n_ratings", "norm"):
             assert mean[name] == pytest.approx(sum(row[name] for row in step) / len(step))
-    ranks = [lengths[name].rank().to_numpy() for name in ("ratings", "length")]
+    ranks = [table[name].rank().to_numpy() for name in ("n_ratings", "norm")]
     assert f"Rank correlation {np.corrcoef(*ranks)[0, 1]:.2f}." in chart.lines
-    assert "ranking head" in chart.title
+    assert "ranking factors" in chart.title
     assert chart.spec["layer"][0]["encoding"]["x"]["scale"]["type"] == "log"
 
 
-def test_lengths_of_three_movies_are_drawn(capfd):
-    few = pl.DataFrame({"title": list("abc"), "ratings": [10, 30, 20], "length": [0.1, 0.3, 0.2]})
+def test_norms_of_three_items_are_drawn(capfd):
+    few = pl.DataFrame({"title": list("abc"), "n_ratings": [10, 30, 20], "norm": [0.1, 0.3, 0.2]})
     chart = drawn(norms(few, "rating"), capfd)
     assert chart.count("circle") == 3
     assert "Rank correlation 1.00" in chart.lines
 
 
 def test_movies_of_one_popularity_have_no_rank_correlation(capfd):
-    same = pl.DataFrame({"title": list("abc"), "ratings": [12] * 3, "length": [0.1, 0.3, 0.2]})
+    same = pl.DataFrame({"title": list("abc"), "n_ratings": [12] * 3, "norm": [0.1, 0.3, 0.2]})
     assert "nan" not in drawn(norms(same, "rating"), capfd).lines

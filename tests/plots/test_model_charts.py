@@ -13,9 +13,10 @@ pytest.importorskip("vl_convert")
 
 from drawing import drawn
 from matinee.analysis import embedding_axes, find_clusters, genre_profile
-from matinee.evaluation import Figure, GroupMetrics, holdout, served
+from matinee.evaluation import GroupMetrics, evaluate_groups, holdout
+from matinee.evaluation.uncertainty import MetricValue
 from matinee.experiments import evaluate_heads
-from matinee.plots.embeddings import cluster_lifts, genre_likeness, genre_positions, silhouettes
+from matinee.plots.embeddings import cluster_lifts, genre_similarity, genre_positions, silhouettes
 from matinee.plots.evaluation import ranking_by_group, ranking_metrics_chart, rating_by_group
 from matinee.plots.explanation import explanation_chart, taste_chart
 
@@ -32,7 +33,7 @@ def columns(rows, *names):
 
 
 def plain_model(by_hand, items=14, **how):
-    """A model of movies with vectors that lie about."""
+    """A model of items with random factors."""
     return by_hand(np.random.default_rng(1).normal(size=(items, 4)), **how)
 
 
@@ -59,9 +60,9 @@ def test_a_single_number_of_clusters_is_one_point(both, capfd):
 def test_clusters_are_compared_with_all_movies_by_genre(groups, both, capfd):
     chart = drawn(cluster_lifts(groups), capfd)
     (rows,) = chart.rows
-    genres, codes = both.catalog.frame["genres"], groups.space.codes.tolist()
+    genres, codes = both.catalog.frame["genres"], groups.embeddings.indices.tolist()
     names = chart.spec["encoding"]["x"]["sort"]
-    assert names == [f"{at} {name}" for at, name in enumerate(groups.names, 1)]
+    assert names == [f"{at} {name}" for at, name in enumerate(groups.names, 1)] == groups.titles
     seen = set()
     for row in rows:
         label = names.index(row["cluster"])
@@ -72,7 +73,7 @@ def test_clusters_are_compared_with_all_movies_by_genre(groups, both, capfd):
         assert (row["share"], row["share_of_all"]) == pytest.approx((share, overall))
         assert row["lift"] == pytest.approx(share / overall)
         eighth = min(max(row["lift"], 1 / 8), 8)
-        assert row["shown"] == pytest.approx(math.log2(eighth))
+        assert row["log2_lift"] == pytest.approx(math.log2(eighth))
         seen.add((label, row["trait"]))
     present = {genre for code in codes for genre in genres[code]}
     assert seen == {(label, genre) for label in range(len(names)) for genre in present}
@@ -81,7 +82,7 @@ def test_clusters_are_compared_with_all_movies_by_genre(groups, both, capfd):
 
 def test_clusters_of_users_speak_of_ratings(both, capfd):
     chart = drawn(cluster_lifts(find_clusters(both, 4, of="users")), capfd)
-    assert chart.title == "What clusters of users have more of"
+    assert chart.title == "Genres of the user clusters"
     assert "ratings" in chart.lines
     assert "items" not in chart.lines
     assert len({row["cluster"] for row in chart.rows[0]}) == 4
@@ -96,10 +97,10 @@ def test_clusters_without_genres_are_drawn_empty(by_hand, capfd):
 
 
 def test_genres_stand_on_the_axes_where_they_were_found(both, capfd):
-    dimensions = embedding_axes(both, 3)
-    chart = drawn(genre_positions(dimensions), capfd)
+    axes = embedding_axes(both, 3)
+    chart = drawn(genre_positions(axes), capfd)
     (rows,) = chart.rows
-    assert rows == dimensions.genre_positions.to_dicts()
+    assert rows == axes.genre_positions.to_dicts()
     first = {row["genre"]: row["position"] for row in rows if row["axis"] == 1}
     order = chart.spec["encoding"]["y"]["sort"]
     assert order == sorted(first, key=first.get)
@@ -108,10 +109,10 @@ def test_genres_stand_on_the_axes_where_they_were_found(both, capfd):
 
 
 def test_genres_stand_beside_their_likes(both, capfd):
-    dimensions = embedding_axes(both)
-    chart = drawn(genre_likeness(dimensions), capfd)
+    axes = embedding_axes(both)
+    chart = drawn(genre_similarity(axes), capfd)
     (rows,) = chart.rows
-    assert rows == dimensions.genre_likeness.to_dicts()
+    assert rows == axes.genre_similarity.to_dicts()
     cosine = {(row["genre"], row["other"]): row["cosine"] for row in rows}
     order = chart.spec["encoding"]["x"]["sort"]
     assert order == chart.spec["encoding"]["y"]["sort"]
@@ -123,15 +124,15 @@ def test_genres_stand_beside_their_likes(both, capfd):
 
 @pytest.mark.parametrize("genres", [[], ["War"]], ids=["none", "one"])
 def test_axes_of_hardly_any_genres_are_drawn(by_hand, genres, capfd):
-    dimensions = embedding_axes(plain_model(by_hand, genres=[genres] * 14), 2)
-    assert len(drawn(genre_positions(dimensions), capfd).rows[0]) == 2 * len(genres)
-    assert len(drawn(genre_likeness(dimensions), capfd).rows[0]) == len(genres)
+    axes = embedding_axes(plain_model(by_hand, genres=[genres] * 14), 2)
+    assert len(drawn(genre_positions(axes), capfd).rows[0]) == 2 * len(genres)
+    assert len(drawn(genre_similarity(axes), capfd).rows[0]) == len(genres)
 
 
 # --- users
 
 
-@pytest.mark.parametrize("kind", ["genre", "years", "popularity"])
+@pytest.mark.parametrize("kind", ["genre", "decade", "popularity"])
 def test_a_taste_is_shown_beside_that_of_all(both, kind, capfd):
     mine = genre_profile(both, 7)
     wanted = {row["trait"]: row for row in mine.filter(pl.col("kind") == kind).to_dicts()}
@@ -140,8 +141,8 @@ def test_a_taste_is_shown_beside_that_of_all(both, kind, capfd):
     assert len(dots) == 2 * len(lines)
     for who, ending in (("this user", ""), ("the average user", "_of_all")):
         assert {
-            row["trait"]: (row["value"], row["rating"]) for row in dots if row["who"] == who
-        } == {name: (row[f"share{ending}"], row[f"stars{ending}"]) for name, row in wanted.items()}
+            row["trait"]: (row["share"], row["mean_rating"]) for row in dots if row["who"] == who
+        } == {name: (row[f"share{ending}"], row[f"mean_rating{ending}"]) for name, row in wanted.items()}
     assert chart.spec["layer"][0]["encoding"]["y"]["sort"] == [row["trait"] for row in lines]
     if kind == "genre":
         larger = [max(row["share"], row["share_of_all"]) for row in lines]
@@ -162,24 +163,24 @@ def test_an_explanation_adds_up_to_the_score(both, head, most, capfd):
     (rows,) = chart.rows
     score = float(both.scores(7, head=head)[both.item_index(item)])
     mean = both.rating_head.mean if head == "rating" else 0.0
-    ratings = parts.filter(pl.col("part") == "rating")
+    ratings = parts.filter(pl.col("component") == "rating")
     shown, left = ratings.head(most), ratings.slice(most)
-    told = sum(row["adds"] for row in rows) + left["contribution"].sum()
+    told = sum(row["contribution"] for row in rows) + left["contribution"].sum()
     assert told == pytest.approx(score - mean, abs=1e-5)
     own = [row for row in rows if row["rating"] is not None]
-    assert columns(own, "what", "rating", "adds") == shown["title", "rating", "contribution"].rows()
-    line = f"And {len(left):,} more ratings, together {left['contribution'].sum():+.3f}."
+    assert columns(own, "label", "rating", "contribution") == shown["title", "rating", "contribution"].rows()
+    line = f"And {len(left):,} more ratings, {left['contribution'].sum():+.3f} together."
     assert (line in chart.lines) == (len(left) > 0)
     assert ("more ratings" in chart.lines) == (len(left) > 0)
-    assert chart.spec["encoding"]["y"]["sort"] == [row["what"] for row in rows]
+    assert chart.spec["encoding"]["y"]["sort"] == [row["label"] for row in rows]
     assert chart.title == f"Why {HOSTILE}"
 
 
 def test_two_rated_movies_of_one_title_have_a_bar_each(both, capfd):
     parts = both.explain(7, both.recommend(7, 1)["item_id"][0], head="rating")
-    same = parts.with_columns(title=pl.when(pl.col("part") == "rating").then(pl.lit("Emma")))
+    same = parts.with_columns(title=pl.when(pl.col("component") == "rating").then(pl.lit("Emma")))
     (rows,) = drawn(explanation_chart(same, "It", "rating"), capfd).rows
-    assert len({row["what"] for row in rows}) == len(rows)
+    assert len({row["label"] for row in rows}) == len(rows)
 
 
 # --- accuracy
@@ -222,7 +223,7 @@ def test_metrics_without_an_interval_are_bars_only(both, parts, capfd):
 
 def test_a_metric_that_nobody_has_is_drawn_as_nothing(both, parts, capfd):
     table = [
-        replace(row, lists=replace(row.lists, metrics={"diversity@10": Figure(float("nan"))}))
+        replace(row, lists=replace(row.lists, metrics={"diversity@10": MetricValue(float("nan"))}))
         for row in evaluate_heads(holdout(*parts), {"": both})
     ]
     drawn(ranking_metrics_chart(table, "diversity@10"), capfd)
@@ -230,10 +231,10 @@ def test_a_metric_that_nobody_has_is_drawn_as_nothing(both, parts, capfd):
 
 @pytest.mark.parametrize("of", ["users", "items"])
 @pytest.mark.parametrize(
-    ("draw", "figure"), [(rating_by_group, "rmse"), (ranking_by_group, "found")]
+    ("draw", "metric"), [(rating_by_group, "rmse"), (ranking_by_group, "found")]
 )
 def test_parts_are_shown_with_their_intervals(both, parts, of, draw, metric, capfd):
-    groups = served(both, *parts)
+    groups = evaluate_groups(both, *parts)
     chart = drawn(draw(groups, of), capfd)
     wanted = [
         (one.members, value.value, value.low, value.high)
@@ -256,9 +257,9 @@ def one_part(least, most, rmse, found=None):
 
 def test_a_part_without_an_interval_is_a_point_and_one_without_a_metric_is_not_there(capfd):
     groups = [
-        one_part(0, 0, Figure(1.5)),
+        one_part(0, 0, MetricValue(1.5)),
         one_part(1, 1, None),
-        one_part(2, 1234, Figure(1.2, 1.0, 1.4)),
+        one_part(2, 1234, MetricValue(1.2, 1.0, 1.4)),
     ]
     chart = drawn(rating_by_group(groups, "users"), capfd)
     assert columns(chart.rows[0], "part", "value", "low") == [
@@ -270,12 +271,12 @@ def test_a_part_without_an_interval_is_a_point_and_one_without_a_metric_is_not_t
 
 
 def test_parts_stand_in_their_order_though_some_have_no_interval(capfd):
-    groups = [one_part(0, 0, Figure(1.5)), one_part(2, 9, Figure(1.2, 1.0, 1.4))]
+    groups = [one_part(0, 0, MetricValue(1.5)), one_part(2, 9, MetricValue(1.2, 1.0, 1.4))]
     svg = drawn(rating_by_group(groups, "users"), capfd).svg
     assert re.findall(r">(0|2-9)</text>", svg) == ["0", "2-9"]
 
 
 def test_an_interval_that_is_not_known_is_left_out(capfd):
-    groups = [one_part(1, 1, None, Figure(0.5, float("nan"), float("nan")))]
+    groups = [one_part(1, 1, None, MetricValue(0.5, float("nan"), float("nan")))]
     chart = drawn(ranking_by_group(groups, "users"), capfd)
     assert chart.count("circle") == 1

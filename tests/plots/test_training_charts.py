@@ -1,4 +1,4 @@
-"""Curves of trainings: what is drawn for which history."""
+"""Training curves: what is drawn for which history."""
 
 import json
 from dataclasses import replace
@@ -15,18 +15,18 @@ from matinee.plots import training_curves, training_curves_by_run
 pytest.importorskip("altair")
 vl_convert = pytest.importorskip("vl_convert")
 needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is an extra")
-NAMES = ["Stars: loss", "Stars: error", "Stars: time per iteration"]
+NAMES = ["Rating head: loss", "Rating head: error", "Rating head: time per iteration"]
 
 
 @pytest.fixture(scope="module")
 def als(parts):
-    """ALS, with the test part judged after every iteration."""
+    """ALS, with test errors of every iteration."""
     return ALS(factors=3, iterations=4).fit(parts[0], test=parts[1])
 
 
 @pytest.fixture(scope="module")
 def gradients(parts):
-    """MF for stars and BPR for lists, both with a validation and a test part."""
+    """MF and BPR, both with a validation and a test set."""
     from matinee.models.neural import BPR, MatrixFactorization
 
     train, validation = parts[0].split("random", test_fraction=0.1, seed=1)
@@ -56,7 +56,7 @@ def drawn(runs):
     for title, (_, points) in panels(runs).items():
         curves = found.setdefault(title, {})
         for point in points:
-            curve = curves.setdefault((point["run"], point["kind"]), [])
+            curve = curves.setdefault((point["run"], point["series"]), [])
             curve.append((point["iteration"], point["value"]))
     return found
 
@@ -82,8 +82,8 @@ def test_als_shows_its_loss_both_errors_and_its_time(als):
     history = als.rating_head.history
     found = drawn(als)
     assert list(found) == NAMES
-    assert found["Stars: loss"] == curves(history, loss="loss")
-    assert found["Stars: error"] == curves(history, training="train_rmse", test="test_rmse")
+    assert found["Rating head: loss"] == curves(history, loss="loss")
+    assert found["Rating head: error"] == curves(history, training="train_rmse", test="test_rmse")
     assert [step for step, _ in found[NAMES[2]]["", "seconds"]] == [1, 2, 3, 4]
 
 
@@ -103,18 +103,18 @@ def test_gradients_show_loss_and_metrics_of_both_heads(gradients):
     values, lists = gradients.rating_head.history, gradients.ranking_head.history
     found = drawn(gradients)
     assert list(found) == [
-        "Stars: loss",
-        "Stars: error",
-        "Stars: time per epoch",
-        "Lists: loss",
-        "Lists: hit rate",
-        "Lists: time per epoch",
+        "Rating head: loss",
+        "Rating head: error",
+        "Rating head: time per epoch",
+        "Ranking head: loss",
+        "Ranking head: hit rate",
+        "Ranking head: time per epoch",
     ]
-    assert found["Stars: error"] == curves(
+    assert found["Rating head: error"] == curves(
         values, training="train_rmse", validation="validation_rmse", test="test_rmse"
     )
-    assert found["Lists: loss"] == curves(lists, loss="loss")
-    assert found["Lists: hit rate"] == curves(
+    assert found["Ranking head: loss"] == curves(lists, loss="loss")
+    assert found["Ranking head: hit rate"] == curves(
         lists, validation="validation_hit_rate", test="test_hit_rate"
     )
 
@@ -134,8 +134,8 @@ def test_a_curve_has_the_same_colour_in_every_panel_and_its_place_in_the_legend(
             color_of["seconds"] = color["value"]
             continue
         names, shades = color["scale"]["domain"], color["scale"]["range"]
-        assert color["field"] == "kind"
-        assert set(names) == {point["kind"] for point in points}
+        assert color["field"] == "series"
+        assert set(names) == {point["series"] for point in points}
         assert (color["legend"] is not None) == (len(names) > 1)
         for name, shade in zip(names, shades, strict=True):
             assert color_of.setdefault(name, shade) == shade
@@ -149,13 +149,13 @@ def test_steps_are_called_what_the_estimator_calls_them(als, gradients):
         shown = panels(model)
         assert {panel["encoding"]["x"]["title"] for panel, _ in shown.values()} == {step}
         assert {title for title in shown if "time" in title} <= {
-            f"{head}: time per {step}" for head in ("Stars", "Lists")
+            f"{head}: time per {step}" for head in ("Rating head", "Ranking head")
         }
 
 
 def test_axes_name_their_units(als):
     units = [panel["encoding"]["y"]["title"] for panel, _ in panels(als).values()]
-    assert units == ["loss", "RMSE, stars", "seconds"]
+    assert units == ["loss", "RMSE", "seconds"]
     for title, (panel, _) in panels(als).items():  # time is compared with none at all
         assert panel["encoding"]["y"]["scale"]["zero"] == ("time" in title)
 
@@ -172,7 +172,7 @@ def test_a_long_training_is_a_line_and_a_short_one_has_points(als):
 def test_what_was_not_measured_is_left_out(als):
     history = history_of(train_rmse=[1.0, 0.9, 0.8], test_rmse=[None, 0.95, None])
     assert drawn(with_history(als, history)) == {
-        "Stars: error": {
+        "Rating head: error": {
             ("", "training"): [(1, 1.0), (2, 0.9), (3, 0.8)],
             ("", "test"): [(2, 0.95)],
         }
@@ -181,7 +181,7 @@ def test_what_was_not_measured_is_left_out(als):
 
 def test_a_column_without_a_single_value_makes_no_panel(als):
     history = history_of(loss=[2.0, 1.0], test_rmse=pl.Series([None, None], dtype=pl.Float64))
-    assert list(drawn(with_history(als, history))) == ["Stars: loss"]
+    assert list(drawn(with_history(als, history))) == ["Rating head: loss"]
 
 
 # --- several runs
@@ -209,10 +209,10 @@ def test_several_runs_lie_over_each_other_by_colour_and_kinds_by_dash(als, parts
         assert len(set(color["scale"]["range"])) == len(runs)
         assert color["legend"] is not None
         shades.add(tuple(color["scale"]["range"]))
-        assert (dash is not None) == (title == "Stars: error")
+        assert (dash is not None) == (title == "Rating head: error")
     assert len(shades) == 1  # a run has one colour in all panels
-    dash = panels(runs)["Stars: error"][0]["encoding"]["strokeDash"]
-    assert (dash["field"], dash["scale"]["domain"]) == ("kind", ["training", "test"])
+    dash = panels(runs)["Rating head: error"][0]["encoding"]["strokeDash"]
+    assert (dash["field"], dash["scale"]["domain"]) == ("series", ["training", "test"])
     assert len({tuple(one) for one in dash["scale"]["range"]}) == 2
 
 
@@ -232,18 +232,18 @@ def test_heads_of_different_runs_have_panels_of_their_own(als, gradients):
     found = drawn({"als": als, "gradients": gradients})
     for title, lines in found.items():
         names = {run for run, _ in lines}
-        assert names == ({"als", "gradients"} if title.startswith("Stars") else {"gradients"})
+        assert names == ({"als", "gradients"} if title.startswith("Rating") else {"gradients"})
 
 
 def test_a_model_without_a_training_in_steps_is_refused(parts):
     model = Popularity().fit(parts[0])
     for runs in (model, {"one": model, "two": model}, {}):
-        with pytest.raises(SettingError, match="no history"):
+        with pytest.raises(SettingError, match="no training history"):
             training_curves(runs)
 
 
 def test_a_model_that_is_solved_at_once_is_refused(parts):
-    with pytest.raises(SettingError, match="no history"):
+    with pytest.raises(SettingError, match="no training history"):
         training_curves(EASE().fit(parts[0]))
 
 
@@ -255,7 +255,7 @@ def test_to_compare_runs_each_metric_has_a_panel_in_which_colours_tell_runs_apar
     runs = {"A": als, "B": ALS(factors=5, iterations=3).fit(parts[0], test=parts[1])}
     runs["C"] = Popularity().fit(parts[0])
     found = {panel.title.text: panel.to_dict() for panel in training_curves_by_run(runs)}
-    assert list(found) == ["Stars: loss", "Stars: training error", "Stars: test error"]
+    assert list(found) == ["Rating head: loss", "Rating head: training error", "Rating head: test error"]
     columns = ("loss", "train_rmse", "test_rmse")
     for column, panel in zip(columns, found.values(), strict=True):
         (points,) = panel["datasets"].values()
@@ -273,7 +273,7 @@ def test_to_compare_runs_each_metric_has_a_panel_in_which_colours_tell_runs_apar
 def test_losses_of_different_estimators_share_no_panel(als, parts):
     runs = {"A": Bias(iterations=2).fit(parts[0], test=parts[1]), "B": als}
     titles = [panel.title.text for panel in training_curves_by_run(runs)]
-    assert titles == ["Stars: training error", "Stars: test error"]
+    assert titles == ["Rating head: training error", "Rating head: test error"]
     assert training_curves_by_run({"A": Popularity().fit(parts[0])}) == []
 
 
@@ -281,8 +281,8 @@ def test_losses_of_different_estimators_share_no_panel(als, parts):
 def test_steps_of_different_kinds_are_named_both(als, gradients):
     panels = training_curves_by_run({"A": als, "B": gradients})
     steps = {panel.title.text: panel.to_dict()["encoding"]["x"]["title"] for panel in panels}
-    assert steps["Stars: test error"] == "iteration or epoch"
-    assert steps["Lists: loss"] == "epoch"
+    assert steps["Rating head: test error"] == "iteration or epoch"
+    assert steps["Ranking head: loss"] == "epoch"
 
 
 def test_curves_compile_without_a_warning(als, parts, capfd):

@@ -174,7 +174,7 @@ def burn_in_end(page, wanted):
             break
         page.wait_for_timeout(30)
     assert {opacity for _, opacity in found} <= {SHOWN, DIMMED}
-    assert [row for row, opacity in found if opacity == SHOWN] == [
+    assert [row for row, opacity in found if opacity == EXAMPLES] == [
         row for row, _ in found if wanted(row)
     ]
     return found
@@ -261,7 +261,7 @@ def test_typing_part_of_a_title_brings_out_the_movies_that_have_it(visit):
             page,
             lambda row, format_value=format_value: format_value.lower() in row["title"].lower(),
         )
-        titles = [row["title"] for row, opacity in found if opacity == SHOWN]
+        titles = [row["title"] for row, opacity in found if opacity == EXAMPLES]
         assert (0 < len(titles) < len(before)) != (format_value == "no such movie")
         # the best known of these are named, and no other
         named = {one for one in words.all_text_contents() if not one.strip().isdigit()}
@@ -281,7 +281,7 @@ def test_a_genre_picked_in_the_legend_keeps_whatever_has_it(visit):
     for genre in (HOSTILE_GENRES[0], "Drama", "Comedy", "Western"):
         labels.nth(genres.index(genre)).click()
         found = burn_in_end(page, lambda row, genre=genre: genre in row["genres"].split("|"))
-        shown = [row for row, opacity in found if opacity == SHOWN]
+        shown = [row for row, opacity in found if opacity == EXAMPLES]
         assert 0 < len(shown) < len(found)
         mixed += {row["genre"] for row in shown} > {genre}
     assert mixed > 1  # some have it beside a rarer one, which gives them their colour
@@ -307,7 +307,7 @@ def test_a_cluster_picked_in_the_legend_keeps_its_movies(visit):
     entry = page.locator(f"{MAP} .role-legend-symbol path").nth(1)
     entry.click()
     found = burn_in_end(page, lambda row: row["cluster"].startswith("2 "))
-    assert 0 < len([row for row, opacity in found if opacity == SHOWN]) < len(found)
+    assert 0 < len([row for row, opacity in found if opacity == EXAMPLES]) < len(found)
 
 
 def test_light_and_dark_by_wish_and_by_button(visit):

@@ -407,7 +407,7 @@ def test_the_page_of_a_data_set_shows_its_first_rows(generated, tmp_path):
     assert page.headings == ["The data", "First rows"]
     assert "Terms: free <for> all." in page.text
     summary = describe(data)
-    for title in summary.first_items["title"]:
+    for title in summary.sample_items["title"]:
         assert title in page.text
     unknown = check_harmless(read_page(write_dataset_report(tiny(), tmp_path / "tiny.html")))
     assert "Terms of use are not known." in unknown.text
