@@ -1,4 +1,4 @@
-"""The page of a search for settings."""
+"""The pages of a comparison of runs and of a hyperparameter search."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +22,7 @@ from matinee.report.document import (
     Table,
     figure,
     table,
+    terms_of_use,
     write_page,
 )
 from matinee.tuning.search_space import Choice, Range
@@ -30,16 +31,18 @@ if TYPE_CHECKING:
     from matinee.tuning.result import TuningResult
 
 RUN_COLUMNS = {
+    "run": "",
+    "name": "run",
     "rating_head": "rating head",
     "ranking_head": "ranking head",
     "fitted_on": "fitted on",
     "fit_time": "fit time",
 }
 HOW_TO_READ = (
-    f"{METRIC_DIRECTIONS} An interval says where a figure would be with other users, at 95 %. A "
-    "difference is measured on the same users for both runs, so it is known better than either "
-    "figure: look at it, not at whether two intervals overlap. None of this knows of other seeds, "
-    "and of twenty differences between equally good runs, one looks real by chance."
+    f"{METRIC_DIRECTIONS} A 95% confidence interval covers the choice of users, not of seeds. A "
+    "difference is measured on the same users for both runs, so it is known more precisely than "
+    "either metric: look at its interval rather than at whether two intervals overlap. Of twenty "
+    "differences between equally good runs, one looks significant by chance."
 )
 
 
@@ -51,73 +54,64 @@ def write_comparison_report(
     Parameters
     ----------
     comparison : Comparison
-        From `matinee.evaluation.compare`.
+        From `matinee.experiments.compare`.
     runs : mapping of str to Recommender
         What was compared.
     path : str or Path
         Of the HTML file.
     """
     letters = short_names(list(runs))
-    found = comparison.renamed(letters)
-    models = {letters[name]: model for name, model in runs.items()}
-    sections = [
-        Section("Runs", [_runs(found, letters), *_settings(found)]),
-        Section("Which is better", [*_sentences(found), *_charts(found)]),
-        Section("Figures", [_metrics(found), HOW_TO_READ]),
-    ]
-    if panels := training_curves_by_run(models):
-        sections.append(Section("Training", [figure(panel) for panel in panels]))
-    terms = f"Terms: {comparison.licence}." if comparison.licence else "Terms of use are not known."
-    line = f"{found.title}. {terms}"
-    return write_page(Path(path), f"{len(runs)} runs compared", line, sections)
-
-
-def _runs(found: Comparison, letters: Mapping[str, str]) -> Table:
-    """Which run is meant by which letter; where they lie is nobody's business."""
+    short = comparison.renamed(letters)
+    # a page is passed on, and the folders that runs lie in are private
     names = {letter: Path(name).name for name, letter in letters.items()}
-    frame = pl.DataFrame([{**row, "name": names[row["run"]]} for row in found.run_rows()])
-    return table(frame, {"run": "", "name": "run", **RUN_COLUMNS})
+    sections = [
+        Section("Runs", [_run_table(short, names), *_hyperparameters(short)]),
+        Section("Differences", _differences(short)),
+        Section("Metrics", [_metric_table(short), HOW_TO_READ]),
+    ]
+    if panels := training_curves_by_run({letters[name]: model for name, model in runs.items()}):
+        sections.append(Section("Training", [figure(panel) for panel in panels]))
+    line = f"{comparison.title}. {terms_of_use(comparison.licence)}"
+    return write_page(Path(path), f"Comparison of {len(runs)} runs", line, sections)
 
 
-def _settings(found: Comparison) -> list[Block]:
-    rows = found.hyperparameters.rows(found.runs)
+def _run_table(comparison: Comparison, names: Mapping[str, str]) -> Table:
+    rows = [{**row, "name": names[row["run"]]} for row in comparison.run_rows()]
+    return table(pl.DataFrame(rows), RUN_COLUMNS)
+
+
+def _hyperparameters(comparison: Comparison) -> list[Block]:
+    summary = comparison.hyperparameters.summary
+    rows = comparison.hyperparameters.rows(comparison.runs)
     if not rows:
-        return [found.hyperparameters.summary]
-    frame = pl.DataFrame(rows)
-    caption = "Settings that differ"
-    return [
-        table(frame, {name: name for name in frame.columns}, caption=caption),
-        found.hyperparameters.summary,
+        return [summary]
+    headings = {name: name for name in rows[0]}
+    return [table(pl.DataFrame(rows), headings, caption="Hyperparameters that differ"), summary]
+
+
+def _differences(comparison: Comparison) -> list[Block]:
+    """A sentence for each primary metric, notes, and charts of all differences."""
+    first = next(iter(comparison.runs))
+    primary = [
+        [str(difference)]
+        for difference in comparison.differences
+        if difference.metric in PRIMARY_METRIC.values()
     ]
+    blocks: list[Block] = [Table([f"compared with {first}"], primary)] if primary else []
+    if comparison.notes:
+        blocks.append(" ".join(comparison.notes))
+    runs = list(comparison.runs)
+    charts = [difference_chart(comparison.differences, head, runs) for head in PRIMARY_METRIC]
+    return [*blocks, *(figure(chart) for chart in charts if chart)]
 
 
-def _metrics(found: Comparison) -> Table:
+def _metric_table(comparison: Comparison) -> Table:
+    first = next(iter(comparison.runs))
     rows = [
-        [
-            row["metric"],
-            row["run"],
-            *map(Number, (row["value"], row["difference"], row["ci"])),
-        ]
-        for row in found.metric_rows()
+        [row["metric"], row["run"], *map(Number, (row["value"], row["ci"], row["difference"]))]
+        for row in comparison.metric_rows()
     ]
-    first = next(iter(found.runs))
-    return Table(
-        ["figure", "run", "value", f"minus that of {first}", "95 % interval of the value"], rows
-    )
-
-
-def _sentences(found: Comparison) -> list[Block]:
-    main = [[str(one)] for one in found.differences if one.metric in PRIMARY_METRIC.values()]
-    first = next(iter(found.runs))
-    said = [Table([f"compared with {first}"], main)] if main else []
-    return [*said, *([" ".join(found.notes)] if found.notes else [])]
-
-
-def _charts(found: Comparison) -> list[Block]:
-    charts = [
-        difference_chart(found.differences, of, [*found.runs]) for of in ("rating", "ranking")
-    ]
-    return [figure(chart) for chart in charts if chart]
+    return Table(["metric", "run", "value", "95% CI", f"difference to {first} (95% CI)"], rows)
 
 
 DEFAULT = "x default: multiples of the default computed from the data."

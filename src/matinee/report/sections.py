@@ -15,7 +15,7 @@ from matinee.analysis.users import explain_recommendations, genre_profile, top_r
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.evaluation.groups import GroupMetrics, evaluate_groups
-from matinee.evaluation.metrics import REPORTED_METRICS
+from matinee.evaluation.metrics import REPORTED_METRICS, Metric
 from matinee.evaluation.protocols import holdout
 from matinee.evaluation.uncertainty import MetricValue
 from matinee.experiments.leaderboard import LeaderboardRow, evaluate_heads
@@ -247,15 +247,8 @@ def user_section(model: Recommender, user: Any, projection: Projection | None = 
     return Section(f"User {user}" if isinstance(user, str | int) else "New user", blocks)
 
 
-EXPLAINED = (
-    "NDCG@10, HR@10, Recall@20, NDCG@100: how well lists find what users watched among the "
-    "ratings kept aside; 1 is perfect. Coverage: the part of the catalogue that is ever listed. "
-    "Popular: the part of listed movies that are among the most rated tenth."
-)
-
-
 def training_section(model: Recommender) -> Section | None:
-    """Curves of the training; None if it had no steps."""
+    """Training curves; None if the model was solved in one step."""
     try:
         return Section("Training", [figure(panel) for panel in training_panels(model)])
     except SettingError:
@@ -263,95 +256,90 @@ def training_section(model: Recommender) -> Section | None:
 
 
 def quality_sections(model: Recommender, train: Dataset, test: Dataset) -> list[Section]:
-    """Accuracy with intervals, and accuracy by how much is known."""
+    """Accuracy on the test set with confidence intervals, and the same by group."""
     try:
         task = holdout(train, test).sample(MAX_EVAL_USERS)
     except SettingError:
-        return [
-            Section(
-                "Accuracy", ["Nobody has both training and test ratings, so it cannot be judged."]
-            )
-        ]
-    rows = evaluate_heads(task, {"": model})
+        return [Section("Accuracy", ["No user has both training and test ratings."])]
+    leaderboard = evaluate_heads(task, {"": model})
     blocks: list[Block] = [
-        f"{len(test):,} ratings were kept aside. Stars are judged on all of them, lists on "
-        f"{len(task):,} users; intervals say what other users would give, at 95 %.",
-        Facts(_facts(rows)),
-        _table(rows),
-        EXPLAINED,
-        figure(ranking_metrics_chart(rows, "ndcg@10")),
-        figure(ranking_metrics_chart(rows, "hit_rate@10")),
+        f"On the test set: rating prediction on {len(test):,} ratings, top-10 ranking for "
+        f"{len(task):,} users, with 95% confidence intervals over users.",
+        Facts(_accuracy_facts(leaderboard)),
+        _ranking_table(leaderboard),
+        "NDCG, HR and Recall: how well rankings find a user's test items; 1 is perfect. Coverage: "
+        "share of the catalog that is ever recommended. Popular share: share of recommendations "
+        "that are among the most rated tenth.",
+        figure(ranking_metrics_chart(leaderboard, "ndcg@10")),
+        figure(ranking_metrics_chart(leaderboard, "hit_rate@10")),
     ]
-    parts = evaluate_groups(model, train, test, task=task)
-    return [Section("Accuracy", blocks), _limits(parts)]
+    groups = evaluate_groups(model, train, test, task=task)
+    return [Section("Accuracy", blocks), _groups_section(groups, model.catalog.noun)]
 
 
-def _facts(rows: Sequence[LeaderboardRow]) -> list[tuple[str, str]]:
+def _accuracy_facts(leaderboard: Sequence[LeaderboardRow]) -> list[tuple[str, str]]:
     facts = []
-    for row in rows:
+    for row in leaderboard:
         if row.rating:
-            ci_low, ci_high = row.rating.rmse_ci or (row.rating.rmse, row.rating.rmse)
+            rmse = MetricValue(row.rating.rmse, *(row.rating.rmse_ci or ()))
             facts += [
-                (f"{row.rating.rmse:.3f}", f"RMSE of stars, {ci_low:.3f} to {ci_high:.3f}"),
-                (f"{row.rating.mae:.3f}", "mean absolute error of stars"),
+                (f"{row.rating.rmse:.3f}", f"RMSE{_ci(rmse)}"),
+                (f"{row.rating.mae:.3f}", "MAE"),
             ]
-        figure = row.ranking.metrics["ndcg@10"]
-        facts.append((f"{figure.value:.3f}", f"NDCG@10 of {row.label}, {_interval(figure)}"))
+        ndcg = row.ranking.metrics["ndcg@10"]
+        facts.append((f"{ndcg.value:.3f}", f"NDCG@10, {row.label}{_ci(ndcg)}"))
     return facts
 
 
-def _table(rows: Sequence[LeaderboardRow]) -> Table:
-    names = [name for name in REPORTED_METRICS if all(name in row.ranking.metrics for row in rows)]
+def _ranking_table(leaderboard: Sequence[LeaderboardRow]) -> Table:
+    metrics = [
+        metric
+        for name, metric in REPORTED_METRICS.items()
+        if all(name in row.ranking.metrics for row in leaderboard)
+    ]
+
+    def cell(row: LeaderboardRow, metric: Metric) -> Number:
+        value = row.ranking.metrics[metric.name]
+        if metric.direction is None:
+            return Number(format(value.value, metric.format))
+        return Number(f"{value.value:.3f}{_ci(value)}")
+
     return Table(
-        ["lists by", *(REPORTED_METRICS[name].label for name in names)],
-        [
-            [row.label, *(Number(_shown(name, row.ranking.metrics[name])) for name in names)]
-            for row in rows
-        ],
-        "Lists",
+        ["ranked by", *(metric.label for metric in metrics)],
+        [[row.label, *(cell(row, metric) for metric in metrics)] for row in leaderboard],
+        "Ranking",
     )
 
 
-def _shown(name: str, figure: MetricValue) -> str:
-    kind = REPORTED_METRICS[name]
-    if not kind.direction:
-        return format(figure.value, kind.format)
-    value = f"{figure.value:.3f}"
-    return value if figure.ci_low is None else f"{value} ({_interval(figure)})"
+def _ci(value: MetricValue) -> str:
+    return "" if value.ci_low is None else f" ({value.ci_low:.3f} to {value.ci_high:.3f})"
 
 
-def _interval(figure: MetricValue) -> str:
-    return "" if figure.ci_low is None else f"{figure.ci_low:.3f} to {figure.ci_high:.3f}"
-
-
-def _limits(parts: Sequence[GroupMetrics]) -> Section:
-    """Who is badly served, in words and charts."""
+def _groups_section(groups: Sequence[GroupMetrics], noun: str) -> Section:
+    """Metrics by user activity and item popularity, and what they do not measure."""
     blocks: list[Block] = [
-        "Averages hide who is served badly. Here users are divided by how many ratings they gave "
-        "in training, movies by how many they got."
+        "Averages hide for whom a model works badly. Here users are grouped by how many training "
+        f"ratings they gave, {noun}s by how many they got."
     ]
-    for of in ("users", "items"):
-        errors = {
-            (part.min_ratings, part.max_ratings): part.rmse.value
-            for part in parts
-            if part.side == of and part.rmse and part.min_ratings > 0
-        }
+    charts: list[Block] = []
+    for side, members in (("users", "Users"), ("items", f"{noun.capitalize()}s")):
+        own = [group for group in groups if group.side == side]
+        errors = [(group, group.rmse.value) for group in own if group.rmse and group.min_ratings]
         if len(errors) > 1:
-            (few, worse), *_, (many, better) = errors.items()
+            (fewest, rmse), (most, rmse_of_most) = errors[0], errors[-1]
             blocks.append(
-                f"{of.capitalize()} with {few[0]:,} to {few[1]:,} ratings: stars are off by an "
-                f"RMSE of {worse:.3f}, against {better:.3f} for those with {many[0]:,} to "
-                f"{many[1]:,}."
+                f"{members} with {fewest.min_ratings:,} to {fewest.max_ratings:,} ratings: RMSE "
+                f"{rmse:.3f}; with {most.min_ratings:,} to {most.max_ratings:,}: "
+                f"{rmse_of_most:.3f}."
             )
-    for of in ("users", "items"):
-        if any(part.side == of and part.rmse for part in parts):
-            blocks.append(figure(rating_by_group(parts, of)))
-        if any(part.side == of and part.ranking for part in parts):
-            blocks.append(figure(ranking_by_group(parts, of)))
-    blocks += [
-        "Ratings were kept aside as the split says; unless it is by time, the model has seen what "
-        "other people rated later, which a recommender in use never has. What people did not rate "
-        "is not known to be bad: a list is given no credit for a good movie that nobody rated. And "
-        "those who rate are not everybody: people who gave few ratings are not in most editions.",
-    ]
-    return Section("Limits", blocks)
+        if any(group.rmse for group in own):
+            charts.append(figure(rating_by_group(own, side, noun)))
+        if any(group.ranking for group in own):
+            charts.append(figure(ranking_by_group(own, side, noun)))
+    blocks += charts
+    blocks.append(
+        "Unless the split is temporal, the model has seen ratings that are later than the test "
+        "set, which a recommender in use never has. An unrated item counts as not relevant, "
+        "although the user might like it. Users with few ratings are missing from most datasets."
+    )
+    return Section("Performance by group", blocks)
