@@ -1,4 +1,4 @@
-"""A search for settings as pictures: how it went, and what each setting did."""
+"""Charts of a hyperparameter search: its trials in order, and by each hyperparameter."""
 
 import math
 from collections.abc import Iterator
@@ -13,25 +13,30 @@ from matinee.models.registry import format_value
 from matinee.plots.theme import BLUE, COLORS, GREY, HEIGHT, ORANGE, WIDTH, Chart, framed, rows
 from matinee.tuning.search_space import Choice, from_stored
 
-if TYPE_CHECKING:  # a search is made with an extra of its own
+if TYPE_CHECKING:  # searching needs an extra of its own
     from matinee.tuning.result import TuningResult
 
-BEST, DEFAULTS, WHOLE, STOPPED = "the best", "the defaults", "to the end", "stopped early"
-BOTH = "best (default)"
-KINDS = {BEST: ORANGE, BOTH: ORANGE, DEFAULTS: COLORS[4], WHOLE: BLUE, STOPPED: GREY}
-"""What trials are, and their colours."""
-PALE = 0.6  # opacity of those stopped early
-PALER = "Paler: stopped early, with what they had then from fewer factors and iterations."
-FEW = 20  # trials, each of which has its number on the axis
-FAR = 6  # times as far from the best as three quarters of the trials: as far as an axis goes
+BEST, DEFAULT, BEST_DEFAULT, COMPLETE, PRUNED = (
+    "best", "default", "best (default)", "complete", "pruned"
+)  # fmt: skip
+COLOR_OF = {
+    BEST: ORANGE,
+    BEST_DEFAULT: ORANGE,
+    DEFAULT: COLORS[4],
+    COMPLETE: BLUE,
+    PRUNED: GREY,
+}
+PRUNED_LINE = "Pale: pruned; their value is that of fewer factors or iterations."
+MAX_TICKS = 20  # trials, each of which has its number on the axis
+OUTLIER = 6  # times as far from the best as three quarters of the trials: the axis ends there
 
 
-def optimization_history(found: "TuningResult") -> Chart | None:
-    """The value of every trial in the order in which they were begun, and the best so far.
+def optimization_history(result: "TuningResult") -> Chart | None:
+    """The value of every trial in the order in which they started, and the best so far.
 
     Parameters
     ----------
-    found : TuningResult
+    result : TuningResult
         From `matinee.tuning.tune`.
 
     Returns
@@ -46,138 +51,135 @@ def optimization_history(found: "TuningResult") -> Chart | None:
     >>> from matinee.tuning.result import TuningResult
     >>> trial = {"trial": 0, "value": 0.87, "state": "complete", "settings": {"factors": 8}}
     >>> space = SearchSpace("ALS", {"factors": Range(4, 64, log=True, integer=True)})
-    >>> found = TuningResult(Path("study"), "rmse", space, [trial], n_trials=1)
-    >>> optimization_history(found).title.text
+    >>> result = TuningResult(Path("study"), "rmse", space, [trial], n_trials=1)
+    >>> optimization_history(result).title.text
     'RMSE of each trial'
     """
-    data = _shown(found)
+    data = _trial_rows(result)
     if data.height == 0:
         return None
     last = max(data["trial"])
     # left alone, Vega counts three trials in halves
-    ticks: Any = {"values": list(range(last + 1))} if last < FEW else {}
-    number = alt.X("trial:Q", title="trial").axis(format="d", grid=False, **ticks)
-    so_far = _best_so_far(data, found.higher_is_better)
-    line = alt.Chart(rows(so_far)).mark_line(
+    ticks: Any = {"values": list(range(last + 1))} if last < MAX_TICKS else {}
+    trial = alt.X("trial:Q", title="trial").axis(format="d", grid=False, **ticks)
+    best_so_far = alt.Chart(rows(_best_so_far(data, result.higher_is_better))).mark_line(
         color=ORANGE, interpolate="step-after", size=1.5, opacity=0.7
     )
-    base, beyond = _points(found, data)
-    pruned = sum(one["state"] == "pruned" for one in found.trials)
-    unknown = pruned - int((data["kind"] == STOPPED).sum())
+    points, outliers = _points(result, data)
+    pruned = sum(trial["state"] == "pruned" for trial in result.trials)
+    without_value = pruned - int((data["status"] == PRUNED).sum())
     return framed(
-        line.encode(x=number, y="value:Q") + base.encode(x=number),
-        f"{METRICS[found.metric].label} of each trial",
-        "Line: the best so far of those that got to the end.",
-        PALER if STOPPED in data["kind"] else "",
-        f"Not shown: {unknown:,} stopped early, without a value to compare." if unknown else "",
-        beyond,
+        best_so_far.encode(x=trial, y="value:Q") + points.encode(x=trial),
+        f"{METRICS[result.metric].label} of each trial",
+        "Line: the best complete trial so far.",
+        PRUNED_LINE if PRUNED in data["status"] else "",
+        f"Not shown: {without_value:,} pruned without a comparable value." if without_value else "",
+        outliers,
         width=2 * WIDTH,
         height=HEIGHT,
     )
 
 
-def parameter_plots(found: "TuningResult") -> list[Chart]:
-    """The value of every trial by each setting that was searched, a chart for each.
+def parameter_plots(result: "TuningResult") -> list[Chart]:
+    """The value of every trial by each hyperparameter that was searched.
 
     Parameters
     ----------
-    found : TuningResult
+    result : TuningResult
 
     Returns
     -------
     list of altair charts
         Empty if no trial has a value.
     """
-    data = _shown(found)
+    data = _trial_rows(result)
     if data.height == 0:
         return []
-    base, beyond = _points(found, data)
+    points, outliers = _points(result, data)
     charts = []
-    for column, name, title in _columns(found):
-        part = found.space.searched[name]
-        if isinstance(part, Choice):
-            names = [label(value) for value in part.grid()]
+    for column, name, title in _columns(result):
+        values = result.space.searched[name]
+        if isinstance(values, Choice):
+            names = [value_label(value) for value in values.grid()]
             x = alt.X(f"{column}:N", title=title).scale(domain=names, paddingInner=0.3)
-            # side by side where many chose the same
-            drawn = base.encode(
+            # side by side where many trials chose the same
+            chart = points.encode(
                 x=x.axis(labelAngle=0, labelLimit=130, grid=False),
                 xOffset=alt.XOffset("trial:Q"),
             )
         else:
             scale = alt.Scale(
-                type="log" if part.log else "linear",
-                domain=[part.low, part.high],
+                type="log" if values.log else "linear",
+                domain=[values.low, values.high],
                 nice=False,
             )
-            even = f"{title}, logarithmic" if part.log else title
-            x = alt.X(f"{column}:Q", title=even, scale=scale)
-            drawn = base.encode(x=x.axis(format="~g", tickCount=6, grid=False))
-        heading = f"{METRICS[found.metric].label} by {name}"
-        charts.append(framed(drawn, heading, beyond, width=WIDTH, height=HEIGHT - 60))
+            title = f"{title} (log scale)" if values.log else title
+            x = alt.X(f"{column}:Q", title=title, scale=scale)
+            chart = points.encode(x=x.axis(format="~g", tickCount=6, grid=False))
+        heading = f"{METRICS[result.metric].label} by {name}"
+        charts.append(framed(chart, heading, outliers, height=HEIGHT - 60))
     return charts
 
 
-def label(value: Any) -> str:
-    """A value of a setting, as one types it, from what a study keeps of it.
+def value_label(value: Any) -> str:
+    """A stored hyperparameter value as one types it.
 
-    Examples
-    --------
-    >>> label(True), label(64), label("[128, 64]")
+    >>> value_label(True), value_label(64), value_label("[128, 64]")
     ('true', '64', '128,64')
     """
     return format_value(from_stored(value))
 
 
-def _columns(found: "TuningResult") -> Iterator[tuple[str, str, str]]:
-    """For each setting: its column, which no odd name can break, its name, and its title."""
-    for at, (name, title) in enumerate(found.labels.items()):
-        yield f"setting{at}", name, title
+def _columns(result: "TuningResult") -> Iterator[tuple[str, str, str]]:
+    """For each hyperparameter: its column, which no odd name can break, its name and its title."""
+    for number, (name, title) in enumerate(result.labels.items()):
+        yield f"parameter{number}", name, title
 
 
-def _shown(found: "TuningResult") -> pl.DataFrame:
-    """The trials that have a value in their order, but the defaults and the best on top of all."""
-    best = found.completed[0]["trial"] if found.completed else None
-    default = found.default_trial["trial"] if found.default_trial else None
-    searched = found.space.searched
+def _trial_rows(result: "TuningResult") -> pl.DataFrame:
+    """The trials with a value in their order, but the default and the best last, to lie on top."""
+    best = result.completed[0]["trial"] if result.completed else None
+    default = result.default_trial["trial"] if result.default_trial else None
 
-    def row(one: dict[str, Any]) -> dict[str, Any]:
-        kind = WHOLE if one["state"] == "complete" else STOPPED
-        if one["trial"] == best:
-            kind = BOTH if best == default else BEST
-        elif one["trial"] == default:
-            kind = DEFAULTS
-        settings = {
-            column: label(one["settings"].get(name))
-            if isinstance(searched[name], Choice)
-            else one["settings"].get(name)
-            for column, name, _ in _columns(found)
+    def row(trial: dict[str, Any]) -> dict[str, Any]:
+        number, settings = trial["trial"], trial["settings"]
+        status = COMPLETE if trial["state"] == "complete" else PRUNED
+        if number == best:
+            status = BEST_DEFAULT if best == default else BEST
+        elif number == default:
+            status = DEFAULT
+        values = {
+            column: value_label(settings.get(name))
+            if isinstance(result.space.searched[name], Choice)
+            else settings.get(name)
+            for column, name, _ in _columns(result)
         }
-        return {"trial": one["trial"], "value": one["value"], "kind": kind, **settings}
+        return {"trial": number, "value": trial["value"], "status": status, **values}
 
-    shown = (one for one in found.trials if one["state"] != "failed" and _known(one["value"]))
-    ordered = sorted(
-        map(row, shown),
-        key=lambda one: (one["trial"] == best, one["trial"] == default, one["trial"]),
-    )
-    return pl.DataFrame(ordered, infer_schema_length=None)
-
-
-def _known(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
-
-
-def _points(found: "TuningResult", data: pl.DataFrame) -> tuple[alt.Chart, str]:
-    """Trials as points by their value, and what to say of those beyond the axis."""
-    metric = METRICS[found.metric].label
-    kinds = [kind for kind in KINDS if kind in set(data["kind"])]
-    low, high = _limits(data["value"], found.higher_is_better)
-    beyond = int(((data["value"] < low) | (data["value"] > high)).sum())
-    settings = [
-        alt.Tooltip(f"{column}:N", title=title)
-        if isinstance(found.space.searched[name], Choice)
-        else alt.Tooltip(f"{column}:Q", title=title, format=".4~g")
-        for column, name, title in _columns(found)
+    with_value = [
+        row(trial)
+        for trial in result.trials
+        if trial["state"] != "failed"
+        and trial["value"] is not None
+        and math.isfinite(trial["value"])
     ]
+    with_value.sort(key=lambda row: (row["trial"] == best, row["trial"] == default, row["trial"]))
+    return pl.DataFrame(with_value, infer_schema_length=None)
+
+
+def _points(result: "TuningResult", data: pl.DataFrame) -> tuple[alt.Chart, str]:
+    """Trials as points by their value, and a line on those beyond the axis."""
+    metric = METRICS[result.metric].label
+    statuses = [status for status in COLOR_OF if status in set(data["status"])]
+    low, high = _axis_limits(data["value"], result.higher_is_better)
+    outliers = int(((data["value"] < low) | (data["value"] > high)).sum())
+    parameters = [
+        alt.Tooltip(f"{column}:N", title=title)
+        if isinstance(result.space.searched[name], Choice)
+        else alt.Tooltip(f"{column}:Q", title=title, format=".4~g")
+        for column, name, title in _columns(result)
+    ]
+    large = alt.FieldOneOfPredicate("status", [BEST, BEST_DEFAULT, DEFAULT])
     chart = (
         alt.Chart(rows(data))
         .mark_circle()
@@ -185,41 +187,37 @@ def _points(found: "TuningResult", data: pl.DataFrame) -> tuple[alt.Chart, str]:
             y=alt.Y("value:Q", title=metric)
             .scale(domain=[low, high], zero=False, clamp=True)
             .axis(tickCount=5),
-            color=alt.Color("kind:N", title=None)
-            .scale(domain=kinds, range=[KINDS[kind] for kind in kinds])
+            color=alt.Color("status:N", title=None)
+            .scale(domain=statuses, range=[COLOR_OF[status] for status in statuses])
             .legend(orient="bottom", symbolOpacity=1),
-            opacity=alt.condition(alt.datum.kind == STOPPED, alt.value(PALE), alt.value(1)),
-            size=alt.condition(
-                alt.FieldOneOfPredicate("kind", [BEST, BOTH, DEFAULTS]),
-                alt.value(130),
-                alt.value(60),
-            ),
+            opacity=alt.condition(alt.datum.status == PRUNED, alt.value(0.6), alt.value(1)),
+            size=alt.condition(large, alt.value(130), alt.value(60)),
             tooltip=[
                 alt.Tooltip("trial:Q"),
-                alt.Tooltip("kind:N", title="which is"),
+                alt.Tooltip("status:N"),
                 alt.Tooltip("value:Q", title=metric, format=".4f"),
-                *settings,
+                *parameters,
             ],
         )
     )
-    return chart, f"At the edge: {beyond:,} that are far worse." if beyond else ""
+    return chart, f"At the edge: {outliers:,} much worse." if outliers else ""
 
 
 def _best_so_far(data: pl.DataFrame, higher_is_better: bool) -> pl.DataFrame:
-    """At each trial from the first that got to its end on, the best value until then."""
+    """At each complete trial, and at the last of all, the best value until then."""
     value = pl.col("value").cum_max() if higher_is_better else pl.col("value").cum_min()
-    ended = data.filter(pl.col("kind") != STOPPED).sort("trial").select("trial", value)
-    return pl.concat(
-        [ended, ended.tail(1).with_columns(trial=pl.lit(max(data["trial"]), pl.Int64))]
-    )
+    complete = data.filter(pl.col("status") != PRUNED).sort("trial").select("trial", value)
+    end = complete.tail(1).with_columns(trial=pl.lit(max(data["trial"]), pl.Int64))
+    return pl.concat([complete, end])
 
 
-def _limits(values: pl.Series, higher_is_better: bool) -> tuple[float, float]:
-    """Ends of an axis on which a few bad trials do not press all others together."""
+def _axis_limits(values: pl.Series, higher_is_better: bool) -> tuple[float, float]:
+    """Ends of an axis on which a few bad trials do not squeeze all others together."""
     sign = -1.0 if higher_is_better else 1.0
-    away = sign * values.to_numpy()
-    best, most, worst = np.quantile(away, [0, 0.75, 1])
-    end = min(worst, best + FAR * (most - best)) if most > best else worst
-    room = 0.05 * (end - best) or 0.05 * abs(best) or 1.0
-    low, high = sorted((sign * (best - room), sign * (end + room)))
+    best, upper_quartile, worst = np.quantile(sign * values.to_numpy(), [0, 0.75, 1])
+    end = worst
+    if upper_quartile > best:
+        end = min(worst, best + OUTLIER * (upper_quartile - best))
+    margin = 0.05 * (end - best) or 0.05 * abs(best) or 1.0
+    low, high = sorted((sign * (best - margin), sign * (end + margin)))
     return float(low), float(high)

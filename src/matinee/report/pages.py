@@ -12,7 +12,7 @@ from matinee.experiments.comparison_result import METRIC_DIRECTIONS, Comparison,
 from matinee.models.recommender import Recommender
 from matinee.plots.evaluation import difference_chart
 from matinee.plots.training import training_curves_by_run
-from matinee.plots.tuning import label, optimization_history, parameter_plots
+from matinee.plots.tuning import optimization_history, parameter_plots, value_label
 from matinee.report.document import (
     Block,
     Command,
@@ -25,7 +25,7 @@ from matinee.report.document import (
     terms_of_use,
     write_page,
 )
-from matinee.tuning.search_space import Choice, Range
+from matinee.tuning.search_space import Choice
 
 if TYPE_CHECKING:
     from matinee.tuning.result import TuningResult
@@ -114,113 +114,110 @@ def _metric_table(comparison: Comparison) -> Table:
     return Table(["metric", "run", "value", "95% CI", f"difference to {first} (95% CI)"], rows)
 
 
-DEFAULT = "x default: multiples of the default computed from the data."
+RELATIVE = "x default: multiples of the default computed from the data."
 
 
 def write_study_report(
-    found: "TuningResult", dataset: Dataset, path: str | Path, command: str | None = None
+    result: "TuningResult", dataset: Dataset, path: str | Path, command: str | None = None
 ) -> Path:
-    """Write the page of a search as one HTML file, which needs no network.
+    """Write the page of a hyperparameter search as one HTML file, which needs no network.
 
     Parameters
     ----------
-    found : TuningResult
-        From `matinee.tuning.tune`, at its end or interrupted.
+    result : TuningResult
+        From `matinee.tuning.tune`, complete or interrupted.
     dataset : Dataset
         What was searched for.
     path : str or Path
         Of the HTML file.
     command : str, optional
-        What trains the winner again.
+        That trains the best model; shown as it is.
     """
-    name = METRICS[found.metric].label
-    sections = [Section("The search", [*_outcome(found, name), *_again(found, command)])]
-    if course := optimization_history(found):
-        sections.append(Section("Trial by trial", [figure(course, wide=True)]))
-    if charts := parameter_plots(found):
-        sections.append(Section("Settings", [*filter(None, [_ends(found)]), *map(figure, charts)]))
-    if found.completed:
-        sections.append(Section("Trials to the end", [_trials(found, name)]))
-    terms = f"Terms: {dataset.licence}." if dataset.licence else "Terms of use are not known."
-    title = f"Settings of {found.space.estimator} for {dataset.name}"
-    line = f"Searched by {name} on a part kept aside within the training part. {terms}"
+    metric = METRICS[result.metric].label
+    sections = [Section("Result", [*_outcome(result, metric), *_settings(result, command)])]
+    if history := optimization_history(result):
+        sections.append(Section("Trials in order", [figure(history, wide=True)]))
+    if charts := parameter_plots(result):
+        bounds = filter(None, [_bounds(result)])
+        sections.append(Section("Hyperparameters", [*bounds, *map(figure, charts)]))
+    if result.completed:
+        sections.append(Section("Complete trials", [_trials(result, metric)]))
+    title = f"Hyperparameter search: {result.space.estimator} on {dataset.name}"
+    line = (
+        f"By {metric} on validation sets within the training set. {terms_of_use(dataset.licence)}"
+    )
     return write_page(Path(path), title, line, sections)
 
 
-def _outcome(found: "TuningResult", name: str) -> list[Block]:
-    """What was tried, and how good the best is."""
+def _outcome(result: "TuningResult", metric: str) -> list[Block]:
+    """How good the best trial is, and how the others ended."""
     facts = []
-    if found.best:
+    if result.best:
         facts += [
-            (f"{value:.4f}", f"{METRICS[figure].label} of the best on the test part")
-            for figure, value in found.best.test_metrics.items()
+            (f"{value:.4f}", f"test {METRICS[name].label}, best trial refit")
+            for name, value in result.best.test_metrics.items()
             if value is not None
         ]
-    if found.completed:
-        facts.append((f"{found.completed[0]['value']:.4f}", f"{name} of the best in the search"))
-    if found.default_trial:
-        facts.append(
-            (f"{found.default_trial['value']:.4f}", f"{name} of the defaults in the search")
-        )
-    broke = [one["error"] for one in found.trials if one["error"]]
-    nowhere = f"What led nowhere: {broke[0]}" if broke else ""
-    said = " ".join(filter(None, (found.summary, found.status, nowhere)))
-    return [*([Facts(facts)] if facts else []), said]
+    if result.completed:
+        facts.append((f"{result.completed[0]['value']:.4f}", f"validation {metric}, best trial"))
+    if result.default_trial:
+        facts.append((f"{result.default_trial['value']:.4f}", f"validation {metric}, default"))
+    errors = [trial["error"] for trial in result.trials if trial["error"]]
+    first_error = f"First error: {errors[0]}" if errors else ""
+    text = " ".join(filter(None, (result.summary, result.status, first_error)))
+    return [Facts(facts), text] if facts else [text]
 
 
-def _again(found: "TuningResult", command: str | None) -> list[Block]:
-    """The settings of the best beside the defaults and what was searched, and how to have it."""
-    best = found.completed[0]["settings"] if found.completed else {}
-    default = found.space.default_values() or {}
-    columns = [("best", best), ("default", default)]
-    columns = [(title, settings) for title, settings in columns if settings]
-    rows = [
-        [found.labels[name], *(_cell(settings[name]) for _, settings in columns), _extent(part)]
-        for name, part in found.space.searched.items()
-    ]
-    rows += [
-        [name, *[""] * len(columns), f"always {label(value)}"]
-        for name, value in found.space.fixed.items()
-    ]
-    table = Table(["setting", *(title for title, _ in columns), "searched"], rows, wide=False)
-    blocks: list[Block] = [table, *([DEFAULT] if found.space.relative else [])]
-    return [*blocks, "What trains the best again:", Command(command)] if command else blocks
-
-
-def _ends(found: "TuningResult") -> str:
-    """Whether better settings may lie outside of what was searched."""
-    if not found.completed:
-        return "No trial got to its end yet."
-    at = [f"the {end} end of {name}" for name, end in found.at_bounds.items()]
-    if not at:
-        if not found.has_bounds:
-            return ""
-        return "The best lies well inside what was searched."
-    return (
-        f"The best lies at {' and '.join(at)} as searched: a wider range may hold something better."
-    )
-
-
-def _trials(found: "TuningResult", name: str) -> Table:
+def _settings(result: "TuningResult", command: str | None) -> list[Block]:
+    """Best, default and searched values of each hyperparameter; how to train the best model."""
+    best = result.completed[0]["settings"] if result.completed else {}
+    columns = {"best": best, "default": result.space.default_values() or {}}
+    columns = {title: settings for title, settings in columns.items() if settings}
     rows = [
         [
-            _cell(one["trial"]),
-            Number(f"{one['value']:.4f}"),
-            *(_cell(one["settings"].get(setting)) for setting in found.labels),
-            Number("" if one["seconds"] is None else f"{one['seconds']:.1f}"),
+            result.labels[name],
+            *(_cell(settings[name]) for settings in columns.values()),
+            " or ".join(map(value_label, values.grid()))
+            if isinstance(values, Choice)
+            else f"{values.low:g} to {values.high:g}",
         ]
-        for one in found.completed
+        for name, values in result.space.searched.items()
     ]
-    return Table(["trial", name, *found.labels.values(), "seconds"], rows)
+    rows += [
+        [name, *[""] * len(columns), f"fixed: {value_label(value)}"]
+        for name, value in result.space.fixed.items()
+    ]
+    blocks: list[Block] = [Table(["hyperparameter", *columns, "searched"], rows, wide=False)]
+    if result.space.relative:
+        blocks.append(RELATIVE)
+    if command:
+        blocks += ["To train the best model:", Command(command)]
+    return blocks
 
 
-def _extent(part: Range | Choice) -> str:
-    """What was searched of a setting."""
-    if isinstance(part, Choice):
-        return " or ".join(map(label, part.grid()))
-    return f"{part.low:g} to {part.high:g}"
+def _bounds(result: "TuningResult") -> str:
+    """Whether better values may lie outside of the search space."""
+    if not result.completed:
+        return "No trial completed."
+    bounds = [f"the {bound} bound of {name}" for name, bound in result.at_bounds.items()]
+    if bounds:
+        return f"The best trial lies at {' and '.join(bounds)}: a wider range may be better."
+    return "The best trial lies well inside the search space." if result.has_bounds else ""
+
+
+def _trials(result: "TuningResult", metric: str) -> Table:
+    rows = [
+        [
+            _cell(trial["trial"]),
+            Number(f"{trial['value']:.4f}"),
+            *(_cell(trial["settings"].get(name)) for name in result.labels),
+            Number("" if trial["seconds"] is None else f"{trial['seconds']:.1f}"),
+        ]
+        for trial in result.completed
+    ]
+    return Table(["trial", metric, *result.labels.values(), "seconds"], rows)
 
 
 def _cell(value: Any) -> str:
-    text = f"{value:.4g}" if isinstance(value, float) else label(value)
+    text = f"{value:.4g}" if isinstance(value, float) else value_label(value)
     return Number(text) if type(value) in (int, float) else text
