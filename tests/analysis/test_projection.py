@@ -146,7 +146,10 @@ def test_very_few_movies(method, items, by_hand):
     found = project(by_hand(np.random.default_rng(1).normal(size=(items, 4))), method)
     assert found.points.height == items
     assert np.isfinite(places(found)).all()
-    assert found.points["neighbours"].str.split("\n").list.len().to_list() == [min(5, items - 1)] * items
+    assert (
+        found.points["neighbours"].str.split("\n").list.len().to_list()
+        == [min(5, items - 1)] * items
+    )
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])

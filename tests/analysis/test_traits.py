@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matinee.analysis.traits import POPULARITY_BANDS, NO_GENRE, ItemTraits, lifts, main_genres, traits_of_items
+from matinee.analysis.traits import (
+    NO_GENRE,
+    POPULARITY_BANDS,
+    ItemTraits,
+    lifts,
+    main_genres,
+    traits_of_items,
+)
 from matinee.kernels.csr import Rows
 
 GENRES = [["War", "Drama"], ["Drama"], [], ["Drama", "Comedy"], ["Comedy", "War", "Drama"]]

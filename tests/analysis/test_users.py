@@ -162,7 +162,9 @@ def test_where_all_is_seen_there_is_nothing_to_give_reasons_for(by_hand):
 
 def test_reasons_keep_titles_as_text(by_hand):
     titles = [f"<script>alert({i})</script>" for i in range(3)]
-    model = by_hand(np.ones((3, 2)), seen=[[0], [1, 2]], user_factors=np.ones((2, 2)), titles=titles)
+    model = by_hand(
+        np.ones((3, 2)), seen=[[0], [1, 2]], user_factors=np.ones((2, 2)), titles=titles
+    )
     ann = model.fold_in({1: 5})
     assert explain_recommendations(model, ann)["because"].to_list() == [[titles[0]]] * 2
 

@@ -16,10 +16,10 @@ from drawing import drawn
 from matinee.analysis import (
     describe,
     embedding_axes,
+    embedding_norms,
     find_clusters,
     genre_profile,
     project,
-    embedding_norms,
 )
 from matinee.evaluation import evaluate_groups, holdout
 from matinee.experiments import evaluate_heads
@@ -110,7 +110,9 @@ def test_a_dark_page_has_light_letters(found, capfd):
 def test_values_are_shown_with_their_share(found, generated, capfd):
     (rows,) = drawn(dataset.rating_histogram(found.summary), capfd).rows
     values = generated[0].ratings.values.tolist()
-    assert columns(rows, "rating", "n_ratings") == [(s, values.count(s)) for s in sorted(set(values))]
+    assert columns(rows, "rating", "n_ratings") == [
+        (s, values.count(s)) for s in sorted(set(values))
+    ]
     assert [row["share"] * len(values) for row in rows] == pytest.approx(
         [row["n_ratings"] for row in rows]
     )

@@ -15,7 +15,7 @@ pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
 from drawing import drawn
-from matinee.analysis import find_clusters, project, embedding_norms
+from matinee.analysis import embedding_norms, find_clusters, project
 from matinee.errors import SettingError
 from matinee.plots import MAP_COLORS, item_map
 from matinee.plots.embeddings import norms, user_on_map
@@ -68,7 +68,16 @@ def test_a_map_shows_every_movie_as_it_was_laid_out(layout, color, capfd):
         assert {key: row[key] for key in row if key != "label"} == {
             key: point[key] for key in row if key != "label"
         }
-    assert set(rows[0]) >= {"title", "genres", "year", "mean_rating", "n_ratings", "cluster", "x", "y"}
+    assert set(rows[0]) >= {
+        "title",
+        "genres",
+        "year",
+        "mean_rating",
+        "n_ratings",
+        "cluster",
+        "x",
+        "y",
+    }
     assert chart.count("circle") == len(points)
     encoding = chart.spec["layer"][0]["encoding"]
     coloured = encoding["color"]
@@ -270,7 +279,11 @@ def test_what_is_not_on_the_map_is_left_out(both, layout, capfd):
     off = np.setdiff1d(np.arange(len(both.catalog)), layout.embeddings.indices).astype(np.int32)
     assert len(off)
     on = layout.embeddings.indices[:2]
-    for rated, recommended, groups in ((on, off, ["rated"] * 2), (off, off, []), (NO_ITEMS, NO_ITEMS, [])):
+    for rated, recommended, groups in (
+        (on, off, ["rated"] * 2),
+        (off, off, []),
+        (NO_ITEMS, NO_ITEMS, []),
+    ):
         chart = drawn(user_on_map(layout, rated, recommended), capfd)
         assert [row["group"] for row in chart.rows[1]] == groups
         assert chart.count("circle") == len(layout.points) + len(groups)

@@ -16,7 +16,7 @@ from matinee.analysis import embedding_axes, find_clusters, genre_profile
 from matinee.evaluation import GroupMetrics, evaluate_groups, holdout
 from matinee.evaluation.uncertainty import MetricValue
 from matinee.experiments import evaluate_heads
-from matinee.plots.embeddings import cluster_lifts, genre_similarity, genre_positions, silhouettes
+from matinee.plots.embeddings import cluster_lifts, genre_positions, genre_similarity, silhouettes
 from matinee.plots.evaluation import ranking_by_group, ranking_metrics_chart, rating_by_group
 from matinee.plots.explanation import explanation_chart, taste_chart
 
@@ -142,7 +142,10 @@ def test_a_taste_is_shown_beside_that_of_all(both, kind, capfd):
     for who, ending in (("this user", ""), ("the average user", "_of_all")):
         assert {
             row["trait"]: (row["share"], row["mean_rating"]) for row in dots if row["who"] == who
-        } == {name: (row[f"share{ending}"], row[f"mean_rating{ending}"]) for name, row in wanted.items()}
+        } == {
+            name: (row[f"share{ending}"], row[f"mean_rating{ending}"])
+            for name, row in wanted.items()
+        }
     assert chart.spec["layer"][0]["encoding"]["y"]["sort"] == [row["trait"] for row in lines]
     if kind == "genre":
         larger = [max(row["share"], row["share_of_all"]) for row in lines]
@@ -168,7 +171,10 @@ def test_an_explanation_adds_up_to_the_score(both, head, most, capfd):
     told = sum(row["contribution"] for row in rows) + left["contribution"].sum()
     assert told == pytest.approx(score - mean, abs=1e-5)
     own = [row for row in rows if row["rating"] is not None]
-    assert columns(own, "label", "rating", "contribution") == shown["title", "rating", "contribution"].rows()
+    assert (
+        columns(own, "label", "rating", "contribution")
+        == shown["title", "rating", "contribution"].rows()
+    )
     line = f"And {len(left):,} more ratings, {left['contribution'].sum():+.3f} together."
     assert (line in chart.lines) == (len(left) > 0)
     assert ("more ratings" in chart.lines) == (len(left) > 0)

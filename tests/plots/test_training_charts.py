@@ -255,7 +255,11 @@ def test_to_compare_runs_each_metric_has_a_panel_in_which_colours_tell_runs_apar
     runs = {"A": als, "B": ALS(factors=5, iterations=3).fit(parts[0], test=parts[1])}
     runs["C"] = Popularity().fit(parts[0])
     found = {panel.title.text: panel.to_dict() for panel in training_curves_by_run(runs)}
-    assert list(found) == ["Rating head: loss", "Rating head: training error", "Rating head: test error"]
+    assert list(found) == [
+        "Rating head: loss",
+        "Rating head: training error",
+        "Rating head: test error",
+    ]
     columns = ("loss", "train_rmse", "test_rmse")
     for column, panel in zip(columns, found.values(), strict=True):
         (points,) = panel["datasets"].values()
