@@ -16,7 +16,7 @@ def seen(parts):
     count = len(parts[0].ratings.user_ids)
     ages = [None if k % 7 == 0 else 18 + k % 50 for k in range(count)]
     genders = ["F" if k % 3 else "M" for k in range(count)]
-    return replace(parts[0], users=pl.DataFrame({"age": ages, "gender": genders}))
+    return replace(parts[0], user_attributes=pl.DataFrame({"age": ages, "gender": genders}))
 
 
 @pytest.fixture(scope="session")

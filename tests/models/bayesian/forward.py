@@ -23,7 +23,7 @@ def tiny_data(ratings=16, days=3):
     traits = pl.DataFrame({"age": [20, 31, 44, 21, 30], "gender": ["M", "F", "F", "M", "F"]})
     values = np.resize(np.float32([1, 2, 3]), ratings)
     timed = replace(data.ratings, timestamp=times.astype(np.int64), values=values)
-    return replace(data, ratings=timed, users=traits)
+    return replace(data, ratings=timed, user_attributes=traits)
 
 
 def wishart(width, scale, rng):

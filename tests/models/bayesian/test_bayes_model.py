@@ -94,7 +94,7 @@ def test_each_group_of_features_can_be_left_out(small):
 
 @pytest.mark.parametrize("likelihood", ["ordinal", "normal"])
 def test_data_without_times_or_traits(small, likelihood):
-    bare = replace(changed(small, timestamp=None), users=None)
+    bare = replace(changed(small, timestamp=None), user_attributes=None)
     model = replace(ESTIMATOR, likelihood=likelihood).fit(bare, test=bare)
     assert model.rating_head.draw_paths.shape[1] == 0
     assert not model.rating_head.dated
@@ -247,5 +247,5 @@ def test_it_learns_more_than_a_point_estimate(seen, parts):
 
 def test_users_is_a_table_with_gaps(small):
     blank = pl.DataFrame({"age": [None] * 300, "gender": ["F", None, "M"] * 100})
-    model = replace(ESTIMATOR, features="traits").fit(replace(small, users=blank))
+    model = replace(ESTIMATOR, features="traits").fit(replace(small, user_attributes=blank))
     assert np.isfinite(model.predict(1, [1, 2])).all()
