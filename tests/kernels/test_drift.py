@@ -31,7 +31,7 @@ class Paths:
         self.rows = [slice(*pair) for pair in zip(self.indptr, self.indptr[1:], strict=False)]
 
     def target(self, path=None, residual=None):
-        """What the path is to explain."""
+        """Residuals of the scores without the path."""
         path = self.path if path is None else path
         residual = self.residual if residual is None else residual
         return residual.astype(float) + path.astype(float)[self.moment]
@@ -76,8 +76,8 @@ class Paths:
         )
 
 
-def covariances(one, other, memory, variance):
-    return variance * np.exp(-np.abs(one[:, None] - other) / memory)
+def covariances(times, others, memory, variance):
+    return variance * np.exp(-np.abs(times[:, None] - others) / memory)
 
 
 def conditional(paths, row, memory, variance):
@@ -107,10 +107,10 @@ def dense_likelihood(paths, memory, variance):
 @pytest.mark.parametrize("variance", [0.002, 0.7, 40.0])
 def test_without_noise_the_path_is_the_conditional_mean(memory, variance):
     paths = Paths()
-    found, _ = paths.drawn(memory, variance)
+    path, _ = paths.drawn(memory, variance)
     for row in paths.rows:
         mean, _ = conditional(paths, row, memory, variance)
-        np.testing.assert_allclose(found[row], mean, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(path[row], mean, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("memory", MEMORIES)
@@ -137,10 +137,10 @@ def test_noise_spreads_paths_by_the_conditional_covariance(memory, variance):
 )
 def test_means_of_any_moments(counts, memory, variance, seed):
     paths = Paths(seed, counts)
-    found, _ = paths.drawn(10.0**memory, 10.0**variance)
+    path, _ = paths.drawn(10.0**memory, 10.0**variance)
     for row in paths.rows:
         mean, _ = conditional(paths, row, 10.0**memory, 10.0**variance)
-        np.testing.assert_allclose(found[row], mean, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(path[row], mean, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("memory", MEMORIES)
@@ -173,26 +173,28 @@ def test_the_first_gap_of_a_row_does_not_matter():
 def test_likelihoods_differ_as_those_of_the_dense_process():
     paths = Paths(seed=5)
     settings = [(memory, variance) for memory in MEMORIES for variance in (0.01, 0.5, 4.0)]
-    found = np.array([sum(paths.likelihoods(*one)) for one in settings])
-    expected = np.array([dense_likelihood(paths, *one) for one in settings])
-    np.testing.assert_allclose(found - found[0], expected - expected[0], rtol=1e-6, atol=1e-6)
+    likelihoods = np.array([sum(paths.likelihoods(*setting)) for setting in settings])
+    expected = np.array([dense_likelihood(paths, *setting) for setting in settings])
+    np.testing.assert_allclose(
+        likelihoods - likelihoods[0], expected - expected[0], rtol=1e-6, atol=1e-6
+    )
 
 
 def test_likelihoods_of_blocks_add_up_to_that_of_all():
     paths = Paths(seed=6, counts=[3, 0, 5, 1, 8, 2])
-    parts = paths.likelihoods(300.0, 0.5, blocks=4)
-    assert len(parts) > 2
-    assert math.isclose(sum(parts), paths.likelihoods(300.0, 0.5)[0], rel_tol=1e-12)
+    blocks = paths.likelihoods(300.0, 0.5, blocks=4)
+    assert len(blocks) > 2
+    assert math.isclose(sum(blocks), paths.likelihoods(300.0, 0.5)[0], rel_tol=1e-12)
 
 
 def test_paths_do_not_depend_on_threads_or_blocks():
     paths = Paths(seed=7, counts=np.random.default_rng(0).integers(0, 30, 100))
     noise = np.random.default_rng(1).standard_normal(len(paths.path))
-    one = paths.drawn(300.0, 0.5, noise, blocks=1)
+    expected = paths.drawn(300.0, 0.5, noise, blocks=1)
     likelihoods = paths.likelihoods(300.0, 0.5, blocks=9)
     for threads, blocks in ((2, 9), (5, 9), (5, 64)):
-        other = paths.drawn(300.0, 0.5, noise, threads, blocks)
-        assert all(np.array_equal(*pair) for pair in zip(one, other, strict=True))
+        drawn = paths.drawn(300.0, 0.5, noise, threads, blocks)
+        assert all(np.array_equal(*pair) for pair in zip(drawn, expected, strict=True))
         assert paths.likelihoods(300.0, 0.5, threads, blocks=9) == likelihoods
 
 
@@ -209,18 +211,18 @@ def between(times, path, asked, memory, variance):
     after = np.searchsorted(times, asked, side="right")
     before = after - 1
     after = np.where(after < len(times), after, -1)
-    known = np.append(times, 0.0)  # of no moment at all
-    since = np.where(before >= 0, asked - known[before], 0).astype(np.float32)
-    until = np.where(after >= 0, known[after] - asked, 0).astype(np.float32)
+    times_or_none = np.append(times, 0.0)  # of no moment at all
+    since = np.where(before >= 0, asked - times_or_none[before], 0).astype(np.float32)
+    until = np.where(after >= 0, times_or_none[after] - asked, 0).astype(np.float32)
     mean, spread = np.full((2, len(asked)), [[3.0], [5.0]], np.float32)
     path = np.asarray(path, np.float32)
-    places = before.astype(np.int64), after.astype(np.int64)
-    bridge(0, len(asked), *places, since, until, memory, variance, path, mean, spread)
+    neighbours = before.astype(np.int64), after.astype(np.int64)
+    bridge(0, len(asked), *neighbours, since, until, memory, variance, path, mean, spread)
     return mean - 3, spread - 5
 
 
 def dense_between(times, path, asked, memory, variance):
-    """The same from all states at once, whether beside that time or not."""
+    """The same, given all states at once."""
     times, asked = np.asarray(times, float), np.asarray(asked, float)
     share = covariances(asked, times, memory, variance)
     inverse = np.linalg.inv(covariances(times, times, memory, variance))
@@ -244,17 +246,17 @@ def test_between_moments_states_follow_the_dense_process(memory, moments):
 
 
 @pytest.mark.parametrize("memory", MEMORIES)
-def test_at_a_moment_the_state_is_the_one_that_is_known(memory):
+def test_at_a_moment_the_state_is_that_of_the_path(memory):
     times, path = np.array([0, 1, 70, 4000, 90_000]), np.float32([0.5, -0.3, 0.1, 0.8, -1.2])
     mean, spread = between(times, path, times, memory, 0.6)
     np.testing.assert_allclose(mean, path, atol=1e-6)
     assert (spread == 0).all()
 
 
-def test_at_the_moment_after_the_state_is_the_one_that_is_known():
+def test_at_the_moment_after_the_state_is_that_of_the_path():
     path, mean, spread = np.float32([0.5, -0.3]), np.zeros(1, np.float32), np.zeros(1, np.float32)
-    places, seconds = (np.array([0]), np.array([1])), np.float32([[40], [0]])
-    bridge(0, 1, *places, *seconds, 100.0, 0.6, path, mean, spread)
+    neighbours, seconds = (np.array([0]), np.array([1])), np.float32([[40], [0]])
+    bridge(0, 1, *neighbours, *seconds, 100.0, 0.6, path, mean, spread)
     assert mean == path[1]
     assert spread == 0
 
@@ -268,7 +270,7 @@ def test_close_to_a_moment_nothing_jumps(side):
     np.testing.assert_allclose(spread, 0.6 * 2 * away / 1000, atol=2e-6)
 
 
-def test_beyond_its_moments_a_state_returns_to_nothing():
+def test_beyond_its_moments_a_state_returns_to_zero():
     for asked in ([-1e9, 1e9], [-250.0, 450.0]):
         mean, spread = between([0, 200], [2.0, 2.0], asked, 100.0, 0.6)
         kept = np.exp(-np.minimum(np.abs(asked), np.abs(np.array(asked) - 200)) / 100)
@@ -276,7 +278,7 @@ def test_beyond_its_moments_a_state_returns_to_nothing():
         np.testing.assert_allclose(spread, 0.6 * (1 - kept**2), atol=1e-5)
 
 
-def test_without_moments_a_state_is_anything():
+def test_without_moments_a_state_has_its_prior():
     mean, spread = between([], [0.0], [5.0, 1e9], 100.0, 0.6)
     assert (mean == 0).all()
     np.testing.assert_allclose(spread, 0.6, atol=1e-6)
@@ -284,10 +286,10 @@ def test_without_moments_a_state_is_anything():
 
 def test_several_drifts_add_up():
     path, mean, spread = np.float32([0.5, -0.3]), np.zeros(2, np.float32), np.zeros(2, np.float32)
-    places = np.array([0, -1]), np.array([1, 0])
+    neighbours = np.array([0, -1]), np.array([1, 0])
     seconds = np.float32([30, 0]), np.float32([60, 20])
     for times in (1, 2):
-        bridge(0, 2, *places, *seconds, 100.0, 0.6, path, mean, spread)
+        bridge(0, 2, *neighbours, *seconds, 100.0, 0.6, path, mean, spread)
         if times == 1:
             once = mean.copy(), spread.copy()
     np.testing.assert_allclose(mean, 2 * once[0], rtol=1e-6)

@@ -57,10 +57,10 @@ def dense_scores(codes, rows):
     """As the formula says, sum over pairs and all; a code of -1 is nobody."""
     out = np.zeros(len(codes))
     for k, here in enumerate(codes):
-        known = [rows[code] for code in here if code >= 0]
-        out[k] = sum(row[0] for row in known)
-        for s, one in enumerate(known):
-            out[k] += sum(one[1:] @ other[1:] for other in known[s + 1 :])
+        rows_of_rating = [rows[code] for code in here if code >= 0]
+        out[k] = sum(row[0] for row in rows_of_rating)
+        for s, row in enumerate(rows_of_rating):
+            out[k] += sum(row[1:] @ other[1:] for other in rows_of_rating[s + 1 :])
     return out
 
 
@@ -130,9 +130,9 @@ SIDES = [(2, 0), (2, 1), (3, 0), (3, 1), (3, 2), (4, 2)]
 @pytest.mark.parametrize("factors", [0, 1, 5, 16, 23])
 def test_without_noise_rows_become_their_conditional_means(sides, side, factors):
     given = problem(sides, factors, side, seed=factors)
-    found = rows_of(given, draw(given, side))[given.span(side)]
+    drawn = rows_of(given, draw(given, side))[given.span(side)]
     expected = [mean for mean, _ in conditional(given, side)]
-    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-4)
+    np.testing.assert_allclose(drawn, expected, rtol=2e-3, atol=2e-4)
 
 
 @pytest.mark.parametrize(("sides", "side"), SIDES)
@@ -190,8 +190,8 @@ def test_other_rows_and_the_columns_of_no_factor_stay_as_they_are(factors):
 
 def test_a_row_without_ratings_is_drawn_from_its_prior():
     given = problem(2, 4, 0)
-    found = rows_of(given, draw(given, 0))[0]
-    np.testing.assert_allclose(found, given.means[0], rtol=1e-4, atol=1e-5)
+    drawn = rows_of(given, draw(given, 0))[0]
+    np.testing.assert_allclose(drawn, given.means[0], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("sides", "side"), [(2, 1), (3, 0)])
@@ -207,9 +207,9 @@ def test_drawing_again_without_noise_changes_nothing(sides, side):
 def test_means_of_any_problem(sides, factors, seed):
     side = seed % sides
     given = problem(sides, factors, side, seed, least=8, extra=seed % 30)
-    found = rows_of(given, draw(given, side))[given.span(side)]
+    drawn = rows_of(given, draw(given, side))[given.span(side)]
     expected = [mean for mean, _ in conditional(given, side)]
-    np.testing.assert_allclose(found, expected, rtol=5e-3, atol=1e-3)
+    np.testing.assert_allclose(drawn, expected, rtol=5e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(("sides", "side"), [(2, 0), (3, 2)])
@@ -217,23 +217,23 @@ def test_means_of_any_problem(sides, factors, seed):
 def test_draws_do_not_depend_on_threads_or_blocks(sides, side, factors):
     given = problem(sides, factors, side, seed=4, least=200, extra=3000)
     noise = np.random.default_rng(0).standard_normal((len(given.means), 1 + factors))
-    one = draw(given, side, noise)
+    expected = draw(given, side, noise)
     for threads, blocks in ((1, 1), (2, 7), (5, 7), (5, 64)):
-        other = draw(given, side, noise, threads, blocks)
-        assert all(np.array_equal(*pair) for pair in zip(one, other, strict=True))
+        drawn = draw(given, side, noise, threads, blocks)
+        assert all(np.array_equal(*pair) for pair in zip(drawn, expected, strict=True))
 
 
 @pytest.mark.parametrize("sides", [1, 2, 3, 4])
 @pytest.mark.parametrize("width", [16, 48])
-@pytest.mark.parametrize("halved", [False, True])
-def test_scores_equal_a_plain_loop(sides, width, halved):
+@pytest.mark.parametrize("in_16_bits", [False, True])
+def test_scores_equal_a_plain_loop(sides, width, in_16_bits):
     rng = np.random.default_rng(width + sides)
-    table = rng.normal(0, 0.5, (30, width)).astype(np.float16 if halved else np.float32)
+    table = rng.normal(0, 0.5, (30, width)).astype(np.float16 if in_16_bits else np.float32)
     biases = rng.normal(size=30).astype(np.float32)
     codes = rng.integers(-1, 30, (200, sides)).astype(np.int32)
     codes[7] = -1
     out = np.full(200, 9, np.float32)
-    score_entries(0, 190, codes, table.view(np.uint16) if halved else table, biases, out)
+    score_entries(0, 190, codes, table.view(np.uint16) if in_16_bits else table, biases, out)
     rows = np.column_stack([biases, table]).astype(float)
     np.testing.assert_allclose(out[:190], dense_scores(codes, rows)[:190], rtol=1e-4, atol=1e-5)
     assert out[7] == 0
@@ -246,6 +246,6 @@ def test_scores_do_not_depend_on_threads():
     codes = rng.integers(-1, 50, (2000, 3)).astype(np.int32)
     outs = np.empty((3, 2000), np.float32)
     for out, threads in zip(outs, (1, 2, 5), strict=True):
-        blocks = [(at, at + 400) for at in range(0, 2000, 400)]
+        blocks = [(start, start + 400) for start in range(0, 2000, 400)]
         run_blocks(score_entries, blocks, codes, table, biases, out, threads=threads)
     assert (outs == outs[0]).all()

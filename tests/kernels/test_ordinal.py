@@ -19,7 +19,7 @@ from matinee.kernels.ordinal import (
 )
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 
-GRID = 20_001  # points of an integral: an odd number, as Simpson's rule likes it
+GRID = 20_001  # points of an integral: an odd number, for Simpson's rule
 CUTS = np.array([-np.inf, -1.8, -0.9, -0.2, 0.4, 1.7, np.inf])
 
 
@@ -76,19 +76,19 @@ def test_the_distribution_function_over_the_whole_range():
 @pytest.mark.parametrize("shape", [(), (0,), (5,), (3, 4), (2, 0, 3), (2, 3, 4)])
 def test_the_distribution_function_of_arrays(shape):
     numbers = np.random.default_rng(0).normal(0, 3, shape)
-    found = normal_cdf(np.asarray(numbers))
-    assert found.shape == shape
-    assert found.dtype == np.float64
+    probabilities = normal_cdf(np.asarray(numbers))
+    assert probabilities.shape == shape
+    assert probabilities.dtype == np.float64
     expected = [NormalDist().cdf(x) for x in np.ravel(numbers)]
-    np.testing.assert_allclose(found.ravel(), expected, rtol=1e-12, atol=1e-16)
+    np.testing.assert_allclose(probabilities.ravel(), expected, rtol=1e-12, atol=1e-16)
 
 
 def test_the_distribution_function_of_arrays_in_any_order():
     numbers = np.random.default_rng(0).normal(size=(6, 8))
-    for turned in (numbers.T, numbers[::2, ::-3], np.asfortranarray(numbers)):
-        found = normal_cdf(turned)
-        expected = [[NormalDist().cdf(x) for x in row] for row in turned]
-        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    for view in (numbers.T, numbers[::2, ::-3], np.asfortranarray(numbers)):
+        probabilities = normal_cdf(view)
+        expected = [[NormalDist().cdf(x) for x in row] for row in view]
+        np.testing.assert_allclose(probabilities, expected, rtol=1e-12)
 
 
 def test_quantiles_undo_the_distribution_function():
@@ -108,18 +108,18 @@ def test_quantiles_undo_the_distribution_function():
 @example(2.3e-308)
 @example(1 - 2**-53)
 def test_quantiles_of_any_share(share):
-    found = normal_quantile(share)
-    assert found == pytest.approx(NormalDist().inv_cdf(share), rel=1e-14, abs=1e-16)
-    assert math.copysign(1, found) == math.copysign(1, share - 0.5) or found == 0
+    quantile = normal_quantile(share)
+    assert quantile == pytest.approx(NormalDist().inv_cdf(share), rel=1e-14, abs=1e-16)
+    assert math.copysign(1, quantile) == math.copysign(1, share - 0.5) or quantile == 0
 
 
 def test_quantiles_rise_from_tail_to_tail():
     small = 10.0 ** np.linspace(-300, -0.31, 2000)
     shares = np.unique(np.concatenate([small, np.linspace(0.49, 0.99, 500), 1 - small[-100:]]))
-    found = [normal_quantile(share) for share in shares]
-    assert (np.diff(found) > 0).all()
+    quantiles = [normal_quantile(share) for share in shares]
+    assert (np.diff(quantiles) > 0).all()
     expected = [NormalDist().inv_cdf(share) for share in shares]
-    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-16)
+    np.testing.assert_allclose(quantiles, expected, rtol=1e-14, atol=1e-16)
 
 
 BOUNDS = [
@@ -216,9 +216,9 @@ def test_latent_values_are_truncated_numbers_around_the_scores():
     uniforms = np.random.default_rng(1).random(400, np.float32)
     _, residual = latent_of(levels, scores, uniforms)
     exact = uniforms.astype(float)
-    for level, score, uniform, found in zip(levels, scores, exact, residual, strict=True):
+    for level, score, uniform, z in zip(levels, scores, exact, residual, strict=True):
         expected = truncated(CUTS[level] - score, CUTS[level + 1] - score, uniform + 2**-25)
-        assert found == pytest.approx(expected, abs=1e-5)
+        assert z == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("level", range(len(CUTS) - 1))
@@ -249,10 +249,10 @@ def test_the_ends_of_the_range_of_random_numbers(score):
 def test_latent_values_do_not_depend_on_threads():
     levels, scores = ratings(2000)
     uniforms = np.random.default_rng(1).random(2000)
-    one = latent_of(levels, scores, uniforms)
+    expected = latent_of(levels, scores, uniforms)
     for threads in (2, 5):
-        other = latent_of(levels, scores, uniforms, threads=threads)
-        assert all(np.array_equal(*pair) for pair in zip(one, other, strict=True))
+        drawn = latent_of(levels, scores, uniforms, threads=threads)
+        assert all(np.array_equal(*pair) for pair in zip(drawn, expected, strict=True))
 
 
 def test_likelihoods_of_levels_are_sums_of_logarithms():
@@ -260,24 +260,24 @@ def test_likelihoods_of_levels_are_sums_of_logarithms():
     expected = np.zeros(len(CUTS) - 1)
     for level, score in zip(levels[20:], scores[20:].astype(float), strict=True):
         expected[level] += Cut(CUTS[level] - score, CUTS[level + 1] - score).logarithm()
-    found = level_likelihoods(20, 300, levels, CUTS, scores)
-    np.testing.assert_allclose(found, expected, rtol=1e-8)
+    likelihood = level_likelihoods(20, 300, levels, CUTS, scores)
+    np.testing.assert_allclose(likelihood, expected, rtol=1e-8)
     assert (level_likelihoods(5, 5, levels, CUTS, scores) == 0).all()
 
 
 @pytest.mark.parametrize("score", [-30.0, -12.0, 12.0, 30.0])
 def test_likelihoods_far_from_the_cuts(score):
     for level in range(len(CUTS) - 1):
-        found = level_likelihoods(0, 1, np.int8([level]), CUTS, np.float32([score]))[level]
+        likelihood = level_likelihoods(0, 1, np.int8([level]), CUTS, np.float32([score]))[level]
         expected = Cut(CUTS[level] - score, CUTS[level + 1] - score).logarithm()
-        assert found == pytest.approx(expected, rel=1e-9, abs=1e-15)
+        assert likelihood == pytest.approx(expected, rel=1e-9, abs=1e-15)
 
 
 def test_a_likelihood_is_never_infinite():
     for score in (-1e6, -50.0, 50.0, 1e6):
         for level in range(len(CUTS) - 1):
-            found = level_likelihoods(0, 1, np.int8([level]), CUTS, np.float32([score]))
-            assert np.isfinite(found).all()
+            likelihood = level_likelihoods(0, 1, np.int8([level]), CUTS, np.float32([score]))
+            assert np.isfinite(likelihood).all()
 
 
 def test_probabilities_are_integrals_between_the_cuts():
@@ -299,8 +299,8 @@ def test_probabilities_are_those_of_likelihoods_where_the_spread_is_one():
     scores, out = np.linspace(-3, 3, 13).astype(np.float32), np.zeros((13, 6))
     add_probabilities(0, 13, CUTS, scores, np.ones(13, np.float32), out)
     for k, level in np.ndindex(13, 6):
-        one = level_likelihoods(k, k + 1, np.full(13, level, np.int8), CUTS, scores)[level]
-        assert out[k, level] == pytest.approx(math.exp(one), rel=1e-9)
+        likelihood = level_likelihoods(k, k + 1, np.full(13, level, np.int8), CUTS, scores)[level]
+        assert out[k, level] == pytest.approx(math.exp(likelihood), rel=1e-9)
 
 
 @settings(deadline=None)

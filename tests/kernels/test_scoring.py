@@ -1,4 +1,4 @@
-"""Scores of packed movies against the dense product."""
+"""Scores of packed items against the dense product."""
 
 import numpy as np
 import pytest
@@ -22,25 +22,25 @@ def every_score(users, items, biased, threads=None):
     return out
 
 
-@pytest.mark.parametrize("users", [1, 7, 8, 21])
-@pytest.mark.parametrize("items", [1, 15, 16, 17, 101])
+@pytest.mark.parametrize("n_users", [1, 7, 8, 21])
+@pytest.mark.parametrize("n_items", [1, 15, 16, 17, 101])
 @pytest.mark.parametrize("factors", [1, 7, 16, 24])
 def test_scores_equal_the_dense_product(n_users, n_items, factors):
     users, items = rows(n_users, factors, 0), rows(n_items, factors, 1)
     wide_users, wide_items = users.astype(np.float64), items.astype(np.float64)
     expected = wide_users[:, 1:] @ wide_items[:, 1:].T + wide_users[:, :1] + wide_items[:, 0] + MEAN
     np.testing.assert_allclose(every_score(users, items, True), expected, rtol=1e-5, atol=1e-6)
-    found = every_score(users, items, False)
-    np.testing.assert_allclose(found, wide_users @ wide_items.T, rtol=1e-5, atol=1e-6)
+    scores = every_score(users, items, False)
+    np.testing.assert_allclose(scores, wide_users @ wide_items.T, rtol=1e-5, atol=1e-6)
 
 
 def test_scores_of_biases_alone():
     users, items = rows(5, 0, 0), rows(37, 0, 1)
-    found = every_score(users, items, True)
-    np.testing.assert_allclose(found, MEAN + users + items[:, 0], rtol=1e-6)
+    scores = every_score(users, items, True)
+    np.testing.assert_allclose(scores, MEAN + users + items[:, 0], rtol=1e-6)
 
 
-def test_only_the_groups_asked_for_are_scored():
+def test_only_the_given_groups_are_scored():
     users, items = rows(20, 3, 0), rows(9, 3, 1)
     out = np.full((20, 9), 7, np.float32)
     score_rows(1, 2, users, MEAN, True, *pack(items, users, True)[:3], out)
@@ -49,7 +49,7 @@ def test_only_the_groups_asked_for_are_scored():
     assert np.array_equal(out[8:16], every_score(users, items, True)[8:16])
 
 
-def test_a_score_is_the_same_to_the_last_bit_whoever_else_is_asked_about():
+def test_a_score_has_the_same_bits_whatever_other_users_and_items_are_scored():
     users, items = rows(50, 33, 0), rows(300, 33, 1)
     together = every_score(users, items, True, threads=3)
     for user in (0, 8, 49):
@@ -58,7 +58,7 @@ def test_a_score_is_the_same_to_the_last_bit_whoever_else_is_asked_about():
     assert np.array_equal(every_score(users, items[some], True, threads=1), together[:, some])
 
 
-def test_movies_are_packed_by_the_best_score_they_could_get():
+def test_items_are_packed_by_the_highest_score_they_could_have():
     users, items = rows(50, 8, 0), rows(100, 8, 1)
     packed = pack(items, users, True)
     codes = packed.codes.ravel()

@@ -1,4 +1,4 @@
-"""Blocks on threads: whose results, in which order, and that everybody comes back."""
+"""Blocks of rows, and the threads that run them: their results, order and errors."""
 
 import os
 import subprocess
@@ -8,9 +8,11 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from matinee.errors import SettingError
-from matinee.kernels.parallel import aligned_zeros, run_blocks
+from matinee.kernels.parallel import aligned_zeros, balanced_blocks, run_blocks, uniform_blocks
 
 LONG = 30  # seconds after which something hangs
 TWO = [(0, 1), (1, 2)]
@@ -21,12 +23,12 @@ class BrokenBlockError(Exception):
 
 
 def many(count):
-    return [(at, at + 1) for at in range(count)]
+    return [(block, block + 1) for block in range(count)]
 
 
 def in_new_process(script):
     """Run a script that may hang; its threads would not let this process end."""
-    script = f"import os, threading\nfrom matinee.kernels import run_blocks\n{script}"
+    script = f"import os, threading\nfrom matinee.kernels.parallel import run_blocks\n{script}"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=LONG)
 
 
@@ -44,10 +46,10 @@ def meeting(count):
 @pytest.mark.parametrize("threads", [1, 2, 5, None])
 def test_results_come_in_the_order_of_the_blocks(threads):
     def kernel(start, stop, scale):
-        time.sleep(0.002 * (stop % 3))  # whoever starts last is often done first
+        time.sleep(0.002 * (stop % 3))  # the last to start is often the first to end
         return scale * start
 
-    assert run_blocks(kernel, many(20), 10, threads=threads) == [10 * at for at in range(20)]
+    assert run_blocks(kernel, many(20), 10, threads=threads) == [10 * block for block in range(20)]
 
 
 def test_every_block_is_run_once():
@@ -64,20 +66,20 @@ def test_no_blocks_give_no_results():
     assert run_blocks(lambda start, stop: start, [], threads=3) == []
 
 
-def test_no_thread_at_all_is_refused():
+def test_fewer_threads_than_one_are_refused():
     for threads in (0, -1):
-        with pytest.raises(SettingError, match="1 thread"):
+        with pytest.raises(SettingError, match=r"threads must be >= 1, got "):
             run_blocks(lambda start, stop: start, TWO, threads=threads)
 
 
 def test_one_thread_is_the_one_that_calls():
-    found = run_blocks(lambda start, stop: threading.current_thread(), many(5), threads=1)
-    assert set(found) == {threading.current_thread()}
+    results = run_blocks(lambda start, stop: threading.current_thread(), many(5), threads=1)
+    assert set(results) == {threading.current_thread()}
 
 
 @pytest.mark.parametrize("threads", [2, 3])
-def test_no_more_threads_than_asked_for(threads):
-    run_blocks(lambda start, stop: time.sleep(0.001), many(30), threads=6)  # others stand ready
+def test_at_most_so_many_threads_run(threads):
+    run_blocks(lambda start, stop: time.sleep(0.001), many(30), threads=6)  # so that more are alive
     running, most = set(), []
 
     def kernel(start, stop):
@@ -105,8 +107,8 @@ def test_few_blocks_take_some_of_the_same_threads():
 
 
 @pytest.mark.parametrize("caller_fails", [True, False])
-def test_after_an_error_nobody_writes_any_more(caller_fails):
-    barrier, caller, format_setting = threading.Barrier(2), threading.current_thread(), []
+def test_after_an_error_no_thread_writes_any_more(caller_fails):
+    barrier, caller, written = threading.Barrier(2), threading.current_thread(), []
 
     def kernel(start, stop):
         if start < 2:
@@ -114,14 +116,14 @@ def test_after_an_error_nobody_writes_any_more(caller_fails):
             if (threading.current_thread() is caller) == caller_fails:
                 raise BrokenBlockError
         time.sleep(0.05)
-        format_setting.append(start)
+        written.append(start)
 
     with pytest.raises(BrokenBlockError):
         run_blocks(kernel, many(3), threads=2)
-    before = list(format_setting)
+    before = list(written)
     assert len(before) >= 1
     time.sleep(0.2)
-    assert format_setting == before
+    assert written == before
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
@@ -138,10 +140,10 @@ def test_the_error_of_any_block_is_raised(threads, bad):
 
 
 def test_calls_from_many_threads_do_not_mix():
-    found = {}
+    results = {}
 
     def call(number):
-        found[number] = run_blocks(lambda start, stop: (number, start), many(50), threads=3)
+        results[number] = run_blocks(lambda start, stop: (number, start), many(50), threads=3)
 
     callers = [threading.Thread(target=call, args=(number,)) for number in range(8)]
     for caller in callers:
@@ -149,18 +151,18 @@ def test_calls_from_many_threads_do_not_mix():
     for caller in callers:
         caller.join(LONG)
     for number in range(8):
-        assert found[number] == [(number, at) for at in range(50)]
+        assert results[number] == [(number, block) for block in range(50)]
 
 
 def test_a_call_does_not_wait_for_the_blocks_of_another():
-    begun, over, found = threading.Barrier(3), threading.Event(), []
+    begun, over, results = threading.Barrier(3), threading.Event(), []
 
     def slow(start, stop):
         begun.wait(LONG)
         over.wait(LONG)
 
     def quick():
-        found.extend(run_blocks(lambda start, stop: start, many(4), threads=2))
+        results.extend(run_blocks(lambda start, stop: start, many(4), threads=2))
 
     first = threading.Thread(target=run_blocks, args=(slow, TWO), kwargs={"threads": 2})
     second = threading.Thread(target=quick)
@@ -169,7 +171,7 @@ def test_a_call_does_not_wait_for_the_blocks_of_another():
     second.start()
     second.join(5)
     try:
-        assert found == [0, 1, 2, 3]
+        assert results == [0, 1, 2, 3]
     finally:
         over.set()
         first.join(LONG)
@@ -182,10 +184,10 @@ barrier = threading.Barrier(2)
 
 def outer(start, stop):
     barrier.wait(20)  # no thread is left for those inside
-    return run_blocks(lambda a, b: (start, a), [(at, at + 1) for at in range(9)], threads=2)
+    return run_blocks(lambda a, b: (start, a), [(k, k + 1) for k in range(9)], threads=2)
 
-found = run_blocks(outer, [(0, 1), (1, 2)], threads=2)
-assert found == [[(start, at) for at in range(9)] for start in range(2)]
+results = run_blocks(outer, [(0, 1), (1, 2)], threads=2)
+assert results == [[(start, k) for k in range(9)] for start in range(2)]
 """)
 
 
@@ -222,3 +224,24 @@ def test_aligned_zeros_start_with_a_cache_line(rows, width):
         assert array.flags.writeable
         assert not array.any()
         assert array.ctypes.data % 64 == 0 or array.size == 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 20))
+def test_balanced_blocks_cover_every_row_once_in_order(counts, blocks):
+    indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    results = balanced_blocks(indptr, blocks)
+    assert [row for start, stop in results for row in range(start, stop)] == list(
+        range(len(counts))
+    )
+    assert len(results) <= blocks
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 1000), st.integers(1, 200))
+def test_uniform_blocks_cover_every_row_once_in_order(rows, least):
+    results = uniform_blocks(rows, least)
+    assert [row for start, stop in results for row in range(start, stop)] == list(range(rows))
+    sizes = [stop - start for start, stop in results]
+    assert max(sizes) - min(sizes) <= 1
+    assert len(results) == 1 or min(sizes) >= least

@@ -1,4 +1,4 @@
-"""Lists of the best against sorting everything."""
+"""The n best against sorting all."""
 
 import numpy as np
 import pytest
@@ -32,26 +32,26 @@ def test_top_n_is_a_sort_with_ties_by_code(entries, n):
     codes, best = np.empty(n, np.int32), np.empty(n, np.float32)
     top_n(scores, allowed, codes, best)
     assert codes.tolist() == best_by_sorting(scores, allowed, n)
-    found = codes >= 0
-    assert np.array_equal(best[found], scores[codes[found]])
-    assert np.isnan(best[~found]).all()
+    filled = codes >= 0
+    assert np.array_equal(best[filled], scores[codes[filled]])
+    assert np.isnan(best[~filled]).all()
 
 
 def random_seen(rng, users, items, count):
-    """Which movies each user has seen, as compressed rows, ascending."""
+    """The items each user has seen, as compressed rows, ascending."""
     pairs = np.sort(rng.permutation(users * items)[:count])
     user, item = (code.astype(np.int32) for code in np.divmod(pairs, items))
     return compress(user, item, np.ones(len(pairs), np.float32), users)
 
 
 def masks(seen, allowed):
-    """What may be listed for each user, bool (users, items)."""
+    """The items that may be recommended to each user, bool (users, items)."""
     out = np.tile(allowed, (len(seen.indptr) - 1, 1))
     out[np.repeat(np.arange(len(out)), np.diff(seen.indptr)), seen.indices] = False
     return out
 
 
-def test_the_best_of_each_row_leaves_out_what_that_user_has_seen():
+def test_the_best_of_each_row_leave_out_what_that_user_has_seen():
     rng = np.random.default_rng(4)
     scores = rng.integers(0, 25, (50, 40)).astype(np.float32)  # with ties
     seen, allowed = random_seen(rng, 50, 40, 600), rng.random(40) < 0.8
@@ -69,12 +69,12 @@ def brute_force(users, items, mean, biased, seen, allowed, n):
     scores = np.empty((len(users), len(items)), np.float32)
     packed = pack(items, users, biased)[:3]
     score_rows(0, -(-len(users) // 8), users, mean, biased, *packed, scores)
-    found = masks(seen, allowed)
-    return scores, [best_by_sorting(scores[u], found[u], n) for u in range(len(users))]
+    mask = masks(seen, allowed)
+    return scores, [best_by_sorting(scores[u], mask[u], n) for u in range(len(users))]
 
 
 def check(users, items, biased, seen, allowed, n):
-    """Pruned lists are those of brute force, to the last bit, for any number of threads."""
+    """Results are those of brute force, to the last bit, for any number of threads."""
     mean = np.float32(3.5 if biased else 0)
     scores, expected = brute_force(users, items, mean, biased, seen, allowed, n)
     panels = pack(items, users, biased)
@@ -89,15 +89,16 @@ def check(users, items, biased, seen, allowed, n):
             codes, best, threads=threads,
         )  # fmt: skip
         assert codes.tolist() == expected
-        at, place = np.nonzero(codes >= 0)
-        assert np.array_equal(best[at, place], scores[at, codes[at, place]])
+        user, position = np.nonzero(codes >= 0)
+        expected_scores = scores[user, codes[user, position]]
+        assert np.array_equal(best[user, position], expected_scores)
         assert np.isnan(best[codes < 0]).all()
 
 
 @settings(deadline=None, max_examples=80)
 @given(st.data())
-def test_lists_of_products_are_those_of_brute_force(data):
-    """With ties, filters, seen movies, copies, zeros, and numbers that are none."""
+def test_the_best_products_are_those_of_brute_force(data):
+    """With ties, filters, seen items, copies, zeros, NaN and infinity."""
     draw = data.draw
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n_users, n_items = draw(st.integers(1, 30)), draw(st.integers(1, 200))
@@ -120,12 +121,9 @@ def test_lists_of_products_are_those_of_brute_force(data):
 
 @pytest.mark.parametrize("biased", [False, True])
 @pytest.mark.parametrize("factors", [3, 64, 3000])
-def test_rounding_does_not_prune_a_movie_that_points_where_the_user_does(factors, biased):
+def test_rounding_does_not_prune_an_item_in_the_direction_of_the_user(factors, biased):
     """There the bound is the score itself, and the last bits decide."""
-    default_user, everything = (
-        random_seen(np.random.default_rng(0), 8, 1000, 0),
-        np.ones(1000, bool),
-    )
+    nothing, everything = random_seen(np.random.default_rng(0), 8, 1000, 0), np.ones(1000, bool)
     for seed in range(20):  # sums of some directions are rounded up, of others down
         rng = np.random.default_rng(seed)
         users = np.tile(rng.normal(size=factors + biased).astype(np.float32), (8, 1))
@@ -133,10 +131,10 @@ def test_rounding_does_not_prune_a_movie_that_points_where_the_user_does(factors
         if biased:
             users[:, 0] = -3.5  # no large number to hide the last bits
             items[:, 0] = 0
-        check(users, items.astype(np.float32), biased, default_user, everything, 10)
+        check(users, items.astype(np.float32), biased, nothing, everything, 10)
 
 
-def test_users_of_any_length_may_come_together():
+def test_users_of_any_length_in_one_group():
     rng = np.random.default_rng(3)
     users = rng.normal(size=(40, 8)) * np.geomspace(1e-3, 1e3, 40)[:, None]
     items = rng.normal(size=(2000, 8))
@@ -154,21 +152,23 @@ def test_a_user_who_has_seen_almost_everything():
     check(users, items, True, seen, np.ones(3000, bool), 20)
 
 
-def test_most_products_are_not_taken():
-    """Movies of other lengths than one: what is never looked at may as well be no number."""
+def test_most_products_are_not_computed():
+    """Items of decreasing lengths: those that are pruned may as well be infinite."""
     rng = np.random.default_rng(2)
     users = rng.normal(size=(16, 8)).astype(np.float32)
     items = rng.normal(size=(4000, 8)).astype(np.float32) * np.geomspace(1, 1e-3, 4000)[:, None]
     panels = pack(items.astype(np.float32), users, False)
-    default_user = random_seen(rng, 16, 4000, 0)
-    lists = []
-    for spoilt in (False, True):
-        if spoilt:
-            panels.item_factors[len(panels.item_factors) // 2 :] = np.inf  # would win if looked at
+    nothing = random_seen(rng, 16, 4000, 0)
+    results = []
+    for infinite in (False, True):
+        if infinite:
+            panels.item_factors[len(panels.item_factors) // 2 :] = (
+                np.inf
+            )  # would be best if computed
         codes, best = np.empty((16, 5), np.int32), np.empty((16, 5), np.float32)
         topk_packed(
             0, 2, np.arange(16), users, np.float32(0), False, *panels,
-            default_user.indptr[:-1], default_user.indptr[1:], default_user.indices, codes, best,
+            nothing.indptr[:-1], nothing.indptr[1:], nothing.indices, codes, best,
         )  # fmt: skip
-        lists.append(codes)
-    assert np.array_equal(*lists)
+        results.append(codes)
+    assert np.array_equal(*results)

@@ -1,11 +1,11 @@
-"""Row solvers over everything watched and not watched, against dense float64 numpy."""
+"""Row solvers over all items, rated or not, against dense float64 numpy."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from matinee.kernels.csr import compress, count_cooccurrences, transpose
+from matinee.kernels.csr import compress
 from matinee.kernels.implicit_als import gram, update_rows_implicit_block, update_rows_implicit_cg
 from matinee.kernels.linalg import float16_buffer, pad_to_lanes, to_float16
 from matinee.kernels.parallel import balanced_blocks, run_blocks
@@ -48,7 +48,7 @@ def normal_equations(matrix, other, penalties, row):
 
 
 def reference(matrix, other, penalties, prior):
-    """One row after another, by numpy, exactly as the formula says."""
+    """One row after another by numpy, as in the formula."""
     out = prior.astype(np.float64)
     for row in np.flatnonzero(np.diff(matrix.indptr)):
         normal, right = normal_equations(matrix, other, penalties, row)
@@ -57,29 +57,29 @@ def reference(matrix, other, penalties, prior):
 
 
 def objective(matrix, other, penalties, prior, x, rows=None):
-    """The whole sum, over every pair of rows with positives, one pair after another."""
+    """The sum over all pairs of rows with positives, one pair after another."""
     total, x, other = 0.0, x.astype(np.float64), other.astype(np.float64)
     for row in range(len(x)) if rows is None else rows:
-        watched = dict(zip(*row_of(matrix, row), strict=True))
-        if not watched:
+        positives = dict(zip(*row_of(matrix, row), strict=True))
+        if not positives:
             continue
         for column in range(len(other)):
             score = float(x[row] @ other[column])
-            total += UNOBSERVED * score**2 + watched.get(column, 0.0) * (1 - score) ** 2
+            total += UNOBSERVED * score**2 + positives.get(column, 0.0) * (1 - score) ** 2
         total += penalties[row] * np.sum((x[row] - prior[row]) ** 2)
     return total
 
 
-def laid_out(other, kernel):
+def as_read_by(other, kernel):
     """The other side's rows as the kernel reads them."""
     return pad_to_lanes(other) if kernel is update_rows_implicit_cg else other
 
 
 def solve(kernel, matrix, other, penalties, prior, start, last, *, threads=1, blocks=7):
-    """(rows, the sum they say they end at)."""
+    """(rows, the sum that the kernel returns)."""
     out = start.astype(np.float32).copy()
     whole = shared(other).astype(np.float32)
-    arguments = (*matrix, laid_out(other, kernel), whole, penalties, prior, out, last)
+    arguments = (*matrix, as_read_by(other, kernel), whole, penalties, prior, out, last)
     return out, sum(
         run_blocks(kernel, balanced_blocks(matrix.indptr, blocks), *arguments, threads=threads)
     )
@@ -106,19 +106,19 @@ def test_solvers_solve_the_normal_equations(factors, kernel, last, with_prior):
     assert {0, 1, 2, 3} <= set(counts % 4)
     start = np.random.default_rng(1).normal(size=prior.shape)
     for blocks in (1, 7):  # one of 41 rows, and several whose lengths are no multiples of 4
-        found, _ = solve(kernel, matrix, other, penalties, prior, start, last, blocks=blocks)
+        solved, _ = solve(kernel, matrix, other, penalties, prior, start, last, blocks=blocks)
         expected = reference(matrix, other, penalties, prior)
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
-    assert np.array_equal(found[3], prior[3])
+        np.testing.assert_allclose(solved, expected, rtol=1e-3, atol=1e-4)
+    assert np.array_equal(solved[3], prior[3])
 
 
 @pytest.mark.parametrize(("kernel", "last"), SOLVERS)
 def test_more_positives_than_fit_one_chunk(kernel, last):
     matrix, other, penalties, prior = problem(9, seed=0, rows=6, columns=1001, entries=900)
     assert np.diff(matrix.indptr).max() == 1001
-    found, _ = solve(kernel, matrix, other, penalties, prior, prior, last)
+    solved, _ = solve(kernel, matrix, other, penalties, prior, prior, last)
     expected = reference(matrix, other, penalties, prior)
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(solved, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(("factors", "block"), [(3, 1), (8, 3), (8, 4), (70, 16), (70, 69)])
@@ -130,14 +130,14 @@ def test_a_round_of_blocks_equals_the_slow_reference(factors, block):
         normal, right = normal_equations(matrix, other, penalties, row)
         right += penalties[row] * prior[row]
         x = start[row].astype(np.float64)
-        for at in range(0, factors, block):
-            mine = np.arange(at, min(at + block, factors))
+        for first in range(0, factors, block):
+            mine = np.arange(first, min(first + block, factors))
             rest = np.setdiff1d(np.arange(factors), mine)
             wanted = right[mine] - normal[np.ix_(mine, rest)] @ x[rest]
             x[mine] = np.linalg.solve(normal[np.ix_(mine, mine)], wanted)
         expected[row] = x
-    found, _ = solve(update_rows_implicit_block, matrix, other, penalties, prior, start, block)
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    solved, _ = solve(update_rows_implicit_block, matrix, other, penalties, prior, start, block)
+    np.testing.assert_allclose(solved, expected, rtol=1e-3, atol=1e-4)
     exact = reference(matrix, other, penalties, prior)
     assert np.abs(expected - exact).max() > 0.01  # one round is not the end
 
@@ -155,16 +155,16 @@ def test_a_round_of_blocks_equals_the_slow_reference(factors, block):
 def test_the_returned_sum_is_the_objective_over_all_pairs(factors, kernel, last):
     matrix, other, penalties, prior = problem(factors, seed=factors)
     start = np.random.default_rng(1).normal(0, 0.3, prior.shape)
-    found, said = solve(kernel, matrix, other, penalties, prior, start, last)
-    assert said == pytest.approx(objective(matrix, other, penalties, prior, found), rel=1e-5)
+    solved, value = solve(kernel, matrix, other, penalties, prior, start, last)
+    assert value == pytest.approx(objective(matrix, other, penalties, prior, solved), rel=1e-5)
     whole = shared(other).astype(np.float32)
-    arguments = (*matrix, laid_out(other, kernel), whole, penalties, prior)
-    again = start.astype(np.float32)
-    some = kernel(9, 15, *arguments, again, last)
-    expected = objective(matrix, other, penalties, prior, again, range(9, 15))
-    assert some == pytest.approx(expected, rel=1e-5)
+    arguments = (*matrix, as_read_by(other, kernel), whole, penalties, prior)
+    out = start.astype(np.float32)
+    value = kernel(9, 15, *arguments, out, last)
+    expected = objective(matrix, other, penalties, prior, out, range(9, 15))
+    assert value == pytest.approx(expected, rel=1e-5)
     untouched = [*range(9), *range(15, len(prior))]
-    assert np.array_equal(again[untouched], start.astype(np.float32)[untouched])
+    assert np.array_equal(out[untouched], start.astype(np.float32)[untouched])
 
 
 @pytest.mark.parametrize(
@@ -186,15 +186,15 @@ def test_each_round_lowers_the_sum(kernel, last):
 def test_results_do_not_depend_on_threads_or_blocks(kernel, last):
     matrix, other, penalties, prior = problem(37, seed=3, rows=301, columns=90, entries=5000)
     arguments = (kernel, matrix, other, penalties, prior, prior, last)
-    one, said = solve(*arguments)
+    expected, expected_value = solve(*arguments)
     for threads, blocks in ((3, 7), (1, 1), (3, 64)):
-        many, again = solve(*arguments, threads=threads, blocks=blocks)
-        assert np.array_equal(one, many)
-        assert blocks != 7 or said == again
+        solved, value = solve(*arguments, threads=threads, blocks=blocks)
+        assert np.array_equal(solved, expected)
+        assert blocks != 7 or value == expected_value
 
 
 def moved(array, offset, room=None):
-    """The same values so many entries further into a block of memory."""
+    """The same values, `offset` entries into a block of memory."""
     room = np.empty(array.size + 4096, array.dtype) if room is None else room
     copy = room[offset : offset + array.size].reshape(array.shape)
     copy[...] = array
@@ -204,64 +204,36 @@ def moved(array, offset, room=None):
 @pytest.mark.parametrize(
     ("kernel", "last"), [(update_rows_implicit_cg, 4), (update_rows_implicit_block, 5)]
 )
-def test_results_do_not_depend_on_where_arrays_lie(kernel, last):
+def test_results_do_not_depend_on_the_addresses_of_arrays(kernel, last):
     matrix, other, penalties, prior = problem(37, seed=3)
     start = np.random.default_rng(1).normal(0, 0.3, prior.shape)
-    one, _ = solve(kernel, matrix, other, penalties, prior, start, last)
+    expected, _ = solve(kernel, matrix, other, penalties, prior, start, last)
     whole = shared(other).astype(np.float32)
     size = sum(map(np.size, (other, whole, prior, start)))
     for offset in (1, 2, 5, 8, 33):
         room = np.empty(size + 4 * offset, np.float32)  # all in a row, with small gaps
-        arrays, at = [], 0
+        arrays, begin = [], 0
         for array in (other, whole, prior, start):
-            at += offset
-            arrays.append(moved(array, at, room))
-            at += array.size
+            begin += offset
+            arrays.append(moved(array, begin, room))
+            begin += array.size
         other_, whole_, prior_, out = arrays
         values, penalties_ = moved(matrix.values, offset), moved(penalties, offset)
         indptr, indices = matrix[:2]
-        other_ = laid_out(other_, kernel)
+        other_ = as_read_by(other_, kernel)
         kernel(0, 41, indptr, indices, values, other_, whole_, penalties_, prior_, out, last)
-        assert np.array_equal(out, one)
-
-
-def test_movies_watched_together_are_counted():
-    matrix, *_ = problem(1, seed=4)
-    dense = np.zeros((41, 30))
-    for row in range(41):
-        dense[row, row_of(matrix, row)[0]] = 1
-    by_column = transpose(matrix, 30)
-    together = np.zeros((30, 30))
-    blocks = balanced_blocks(by_column.indptr, 5)
-    run_blocks(count_cooccurrences, blocks, *by_column[:2], *matrix[:2], together, threads=3)
-    assert np.array_equal(together, dense.T @ dense)
-
-
-@pytest.mark.parametrize("width", [1, 16, 37])
-def test_halves_lie_on_whole_lanes_and_are_rounded_to_the_nearest(width):
-    rows = np.random.default_rng(0).normal(0, 0.4, (300, 1 + width)).astype(np.float32)
-    rows[7, 1] = 1e6  # too large for a half
-    halves = float16_buffer(300, width)
-    to_float16(rows, 1, halves, threads=2)
-    assert halves.shape[1] % 16 == 0
-    assert halves.ctypes.data % 64 == 0
-    read = halves.view(np.float16)
-    with np.errstate(over="ignore"):
-        assert np.array_equal(read[:, :width], rows[:, 1:].astype(np.float16))
-    assert np.isinf(read[7, 0])
-    assert not read[:, width:].any()
-    assert np.array_equal(pad_to_lanes(rows)[:, : 1 + width], rows)
+        assert np.array_equal(out, expected)
 
 
 @pytest.mark.parametrize("width", [5, 32])
-def test_conjugate_gradients_read_halves_as_the_numbers_they_are(width):
+def test_conjugate_gradients_read_16_bit_rows_exactly(width):
     matrix, other, penalties, prior = problem(width, seed=5)
     other = other.astype(np.float16).astype(np.float32)
-    halves = float16_buffer(len(other), width)
-    to_float16(other, 0, halves)
-    whole, found = shared(other).astype(np.float32), []
-    for rows in (pad_to_lanes(other), halves):
+    half = float16_buffer(len(other), width)
+    to_float16(other, 0, half)
+    whole, results = shared(other).astype(np.float32), []
+    for rows in (pad_to_lanes(other), half):
         out = prior.copy()
         update_rows_implicit_cg(0, len(out), *matrix, rows, whole, penalties, prior, out, 3)
-        found.append(out)
-    assert np.array_equal(*found)
+        results.append(out)
+    assert np.array_equal(*results)

@@ -1,12 +1,17 @@
-"""Row solvers against dense normal equations in float64."""
+"""Row solvers against dense normal equations in float64, and scores against dense products."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from matinee.kernels.als import update_rows_cg, update_rows_cholesky
-from matinee.kernels.csr import compress, transpose
+from matinee.kernels.als import (
+    predict_pairs,
+    squared_error,
+    update_rows_cg,
+    update_rows_cholesky,
+)
+from matinee.kernels.csr import compress
 from matinee.kernels.linalg import float16_buffer, to_float16
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 
@@ -29,7 +34,7 @@ def problem(factors, seed, rows=40, columns=30, entries=400):
 
 
 def reference(matrix, other, prior, ridge, exponent):
-    """One row after another, by numpy, exactly as the formula says."""
+    """One row after another by numpy, as in the formula."""
     out = prior.astype(np.float64).copy()
     other = other.astype(np.float64)
     for row in range(len(prior)):
@@ -47,15 +52,15 @@ def reference(matrix, other, prior, ridge, exponent):
 
 def solve(kernel, matrix, other, prior, ridge, exponent, start, *steps, threads=1, blocks=7):
     out = start.astype(np.float32).copy()
-    against = (other,)
+    other_side = (other,)
     if kernel is update_rows_cg:
-        halves = float16_buffer(len(other), other.shape[1] - 1)
-        to_float16(other, 1, halves)
-        against = (other[:, 0].copy(), halves)
+        half = float16_buffer(len(other), other.shape[1] - 1)
+        to_float16(other, 1, half)
+        other_side = (other[:, 0].copy(), half)
     arguments = (
         *matrix,
         np.float32(MEAN),
-        *against,
+        *other_side,
         prior,
         np.float32(ridge),
         np.float32(exponent),
@@ -68,14 +73,14 @@ def solve(kernel, matrix, other, prior, ridge, exponent, start, *steps, threads=
 @pytest.mark.parametrize("factors", [0, 1, 5, 16, 33])
 @pytest.mark.parametrize(("ridge", "exponent"), [(1.4, 0.5), (0.06, 1.0), (5.0, 0.0)])
 @pytest.mark.parametrize("with_prior", [False, True])
-def test_exact_solver_solves_the_normal_equations(factors, ridge, exponent, with_prior):
+def test_cholesky_solves_the_normal_equations(factors, ridge, exponent, with_prior):
     matrix, other, prior = problem(factors, seed=factors)
     prior = prior * np.float32(with_prior)
-    found = solve(
+    solved = solve(
         update_rows_cholesky, matrix, other, prior, ridge, exponent, np.full_like(prior, 9)
     )
     expected = reference(matrix, other, prior, ridge, exponent)
-    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-4)
+    np.testing.assert_allclose(solved, expected, rtol=2e-3, atol=2e-4)
 
 
 @pytest.mark.parametrize("factors", [0, 1, 5, 16])
@@ -84,9 +89,9 @@ def test_conjugate_gradients_reach_the_same_solution(factors, with_prior):
     matrix, other, prior = problem(factors, seed=factors)
     prior = prior * np.float32(with_prior)
     start = np.random.default_rng(1).normal(size=prior.shape)
-    found = solve(update_rows_cg, matrix, other, prior, 1.4, 0.5, start, 3 * (1 + factors))
+    solved = solve(update_rows_cg, matrix, other, prior, 1.4, 0.5, start, 3 * (1 + factors))
     expected = reference(matrix, other, prior, 1.4, 0.5)
-    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(solved, expected, rtol=2e-3, atol=2e-3)
 
 
 def test_each_conjugate_gradient_step_lowers_the_objective():
@@ -114,18 +119,17 @@ def test_each_conjugate_gradient_step_lowers_the_objective():
 def test_a_row_without_ratings_gets_its_prior_mean():
     matrix, other, prior = problem(4, seed=0)
     for kernel, steps in ((update_rows_cholesky, ()), (update_rows_cg, (3,))):
-        found = solve(kernel, matrix, other, prior, 1.4, 0.5, np.full_like(prior, 7), *steps)
-        assert np.array_equal(found[3], prior[3])
+        solved = solve(kernel, matrix, other, prior, 1.4, 0.5, np.full_like(prior, 7), *steps)
+        assert np.array_equal(solved[3], prior[3])
 
 
 @pytest.mark.parametrize(("kernel", "steps"), [(update_rows_cholesky, ()), (update_rows_cg, (3,))])
 def test_results_do_not_depend_on_threads_or_blocks(kernel, steps):
     matrix, other, prior = problem(12, seed=3, rows=300, columns=90, entries=5000)
-    one = solve(kernel, matrix, other, prior, 1.4, 0.5, prior, *steps, threads=1)
+    arguments = (kernel, matrix, other, prior, 1.4, 0.5, prior, *steps)
+    expected = solve(*arguments, threads=1)
     for threads, blocks in ((5, 7), (1, 1), (3, 64)):
-        more = {"threads": threads, "blocks": blocks}
-        many = solve(kernel, matrix, other, prior, 1.4, 0.5, prior, *steps, **more)
-        assert np.array_equal(one, many)
+        assert np.array_equal(solve(*arguments, threads=threads, blocks=blocks), expected)
 
 
 def test_more_ratings_than_fit_one_chunk():
@@ -140,21 +144,47 @@ def test_more_ratings_than_fit_one_chunk():
     other = rng.normal(0, 0.4, (count, 9)).astype(np.float32)
     prior = np.zeros((1, 9), np.float32)
     expected = reference(matrix, other, prior, 1.4, 0.5)
-    found = solve(update_rows_cholesky, matrix, other, prior, 1.4, 0.5, prior)
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
-    found = solve(update_rows_cg, matrix, other, prior, 1.4, 0.5, prior, 30)
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    solved = solve(update_rows_cholesky, matrix, other, prior, 1.4, 0.5, prior)
+    np.testing.assert_allclose(solved, expected, rtol=1e-3, atol=1e-4)
+    solved = solve(update_rows_cg, matrix, other, prior, 1.4, 0.5, prior, 30)
+    np.testing.assert_allclose(solved, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_items_are_solved_through_the_transposed_matrix():
-    matrix, _, _ = problem(2, seed=1)
-    by_column = transpose(matrix, 30)
-    dense = np.zeros((40, 30))
-    for row in range(40):
-        span = slice(matrix.indptr[row], matrix.indptr[row + 1])
-        dense[row, matrix.indices[span]] = matrix.values[span]
-    for column in range(30):
-        span = slice(by_column.indptr[column], by_column.indptr[column + 1])
-        assert (np.diff(by_column.indices[span]) > 0).all()
-        assert np.array_equal(dense[by_column.indices[span], column], by_column.values[span])
-        assert np.count_nonzero(dense[:, column]) == span.stop - span.start
+def random_rows(count, factors, seed):
+    return np.random.default_rng(seed).normal(0, 0.5, (count, 1 + factors)).astype(np.float32)
+
+
+def dense_scores(users, items):
+    users, items = users.astype(np.float64), items.astype(np.float64)
+    return MEAN + users[:, :1] + items[:, 0] + users[:, 1:] @ items[:, 1:].T
+
+
+def test_scores_of_pairs_equal_the_dense_product():
+    users, items = random_rows(11, 7, 0), random_rows(13, 7, 1)
+    expected = dense_scores(users, items)
+    user, item = np.divmod(np.arange(11 * 13, dtype=np.int32), 13)
+    out = np.empty(len(user), np.float32)
+    default_user, default_item = users[3] + 1, items[2] - 1
+    predict_pairs(
+        0, len(out), user, item, np.float32(MEAN), users, items, default_user, default_item, out
+    )
+    np.testing.assert_allclose(out.reshape(11, 13), expected, rtol=1e-5)
+    unknown = np.int32([-1])
+    for codes, rows_of in (((unknown, item[:1]), (default_user, items[0])),
+                           ((user[:1], unknown), (users[0], default_item))):  # fmt: skip
+        predict_pairs(0, 1, *codes, np.float32(MEAN), users, items, default_user, default_item, out)
+        np.testing.assert_allclose(out[0], dense_scores(*(r[None] for r in rows_of)), rtol=1e-5)
+
+
+def test_squared_error_sums_over_the_ratings_of_the_rows():
+    users, items = random_rows(5, 3, 0), random_rows(6, 3, 1)
+    user, item = np.int32([0, 0, 2, 4, 4]), np.int32([1, 5, 0, 2, 3])
+    values = np.float32([1, 5, 3, 4, 2])
+    matrix = compress(user, item, values, 5)
+    squares = (values - dense_scores(users, items)[user, item]) ** 2
+    assert np.isclose(
+        squared_error(0, 5, *matrix, np.float32(MEAN), users, items), squares.sum(), rtol=1e-5
+    )
+    assert np.isclose(
+        squared_error(1, 4, *matrix, np.float32(MEAN), users, items), squares[2], rtol=1e-5
+    )

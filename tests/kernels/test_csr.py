@@ -1,0 +1,138 @@
+"""Compressed rows against the slow and obvious way: lists that grow; codes against Python."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matinee.kernels import csr
+from matinee.kernels.csr import (
+    bincount,
+    checksum_words,
+    compress,
+    count_cooccurrences,
+    csr_and_csc,
+    dense_rank,
+    find_duplicate,
+    in_range,
+    mark_seen,
+    sum_weighted_rows,
+    take_rows,
+    transpose,
+)
+from matinee.kernels.parallel import balanced_blocks, run_blocks
+
+
+def as_lists(matrix):
+    """The (column, value) pairs of each row."""
+    pairs = list(zip(matrix.indices.tolist(), matrix.values.tolist(), strict=True))
+    return [pairs[a:b] for a, b in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True)]
+
+
+def grown(entries, n_rows):
+    """The same: each entry goes to the end of the list of its row."""
+    lists = [[] for _ in range(n_rows)]
+    for row, column, value in entries:
+        lists[row].append((column, value))
+    return lists
+
+
+@pytest.fixture(params=[1, 2, 7], autouse=True)
+def blocks(request, monkeypatch):
+    """As if the data were large enough for one, two or seven blocks."""
+    monkeypatch.setattr(csr, "_count_blocks", lambda entries: request.param)
+
+
+def check(entries):
+    triples = [(row, column, float(index)) for index, (row, column) in enumerate(entries)]
+    row, column = (np.array([triple[k] for triple in triples], np.int32) for k in (0, 1))
+    value = np.array([triple[2] for triple in triples], np.float32)
+    flipped = [(c, r, v) for r, c, v in triples]
+    assert as_lists(compress(row, column, value, 6)) == grown(triples, 6)
+    by_column = grown(sorted(flipped, key=lambda entry: entry[1]), 8)
+    assert as_lists(transpose(compress(row, column, value, 6), 8)) == by_column
+    by_row, by_column_directly = csr_and_csc(row, column, value, 6, 8)
+    assert as_lists(by_row) == grown(sorted(triples, key=lambda entry: entry[1]), 6)
+    assert as_lists(by_column_directly) == by_column
+    pairs = sorted(entries)
+    duplicates = [a for a, b in pairwise(pairs) if a == b]
+    assert find_duplicate(by_row) == (duplicates[0] if duplicates else None)
+    assert bincount(row, 6).tolist() == [len(entries) for entries in as_lists(by_row)]
+
+
+def test_rows_are_what_lists_would_be():
+    rng = np.random.default_rng(0)
+    for n in (0, 1, 2, 5, 40, 300):
+        for ordered in (False, True):
+            entries = list(zip(rng.integers(0, 6, n).tolist(), rng.integers(0, 8, n).tolist(),
+                               strict=True))  # fmt: skip
+            check(sorted(entries) if ordered else entries)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-20, 20), min_size=1))
+def test_the_dense_rank_is_the_index_among_the_distinct(numbers):
+    column = np.array(numbers, np.int64)
+    seen = np.zeros(41, np.bool_)
+    mark_seen(column, -20, seen)
+    out = np.empty(len(column), np.int32)
+    dense_rank(column, -20, seen, out)
+    assert out.tolist() == [sorted(set(numbers)).index(number) for number in numbers]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1), st.integers(0, 2**32))
+def test_checksums_are_sums_modulo_2_to_the_64(words, first):
+    plain, weighted, low, high = checksum_words(np.array(words, np.int32), first)
+    unsigned = [word % 2**32 for word in words]
+    assert plain == sum(unsigned)
+    indices = [(first + index) % 2**32 for index in range(1, len(words) + 1)]
+    assert weighted == sum(w * i for w, i in zip(unsigned, indices, strict=True)) % 2**64
+    assert (low, high) == (min(words), max(words))
+
+
+def test_codes_in_range():
+    codes = np.arange(5, dtype=np.int32)
+    assert in_range(codes, 5)
+    assert in_range(codes[:0], 0)
+    assert not in_range(codes, 4)
+    assert not in_range(codes - np.int32(1), 5)
+
+
+def random_matrix(rows, columns, seed=0):
+    """(dense, compressed), with an empty row."""
+    rng = np.random.default_rng(seed)
+    dense = np.where(rng.random((rows, columns)) < 0.4, rng.normal(size=(rows, columns)), 0)
+    dense[3] = 0
+    row, column = (codes.astype(np.int32) for codes in np.nonzero(dense))
+    return dense, compress(row, column, dense[row, column].astype(np.float32), rows)
+
+
+def test_rows_are_added_up_by_weight():
+    dense, matrix = random_matrix(7, 13)
+    table = np.random.default_rng(1).normal(0, 0.5, (13, 21)).astype(np.float32)
+    out = np.full((7, 21), 9, np.float32)
+    sum_weighted_rows(0, 6, *matrix, table, out)
+    np.testing.assert_allclose(out[:6], (dense @ table)[:6], atol=1e-5)
+    assert (out[3] == 0).all()
+    assert (out[6] == 9).all()
+
+
+def test_items_rated_by_the_same_users_are_counted():
+    dense, matrix = random_matrix(41, 30)
+    by_column = transpose(matrix, 30)
+    counts = np.zeros((30, 30))
+    blocks = balanced_blocks(by_column.indptr, 5)
+    run_blocks(count_cooccurrences, blocks, *by_column[:2], *matrix[:2], counts, threads=3)
+    assert np.array_equal(counts, (dense != 0).T.astype(float) @ (dense != 0))
+
+
+def test_consecutive_rows_are_taken_like_any_others():
+    rng = np.random.default_rng(0)
+    row, column = (rng.integers(0, 9, 60).astype(np.int32) for _ in range(2))
+    matrix = compress(row, column, np.arange(60, dtype=np.float32), 9)
+    for wanted in ([2, 3, 4, 5], list(range(9)), [8], [4, 2, 3], [3, 3], []):
+        taken = as_lists(take_rows(matrix, np.array(wanted, np.int64)))
+        assert taken == [as_lists(matrix)[row] for row in wanted]
