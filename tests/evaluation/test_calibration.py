@@ -1,4 +1,4 @@
-"""Ranges and probabilities against held-out ratings."""
+"""Prediction intervals and probabilities against held-out ratings."""
 
 import numpy as np
 import polars as pl
@@ -46,6 +46,6 @@ def test_steps_that_floats_cannot_hold_are_levels_like_any_others():
     assert found.baseline_log_loss == pytest.approx(-np.mean(np.log(shares)), rel=1e-6)
 
 
-def test_a_model_that_knows_no_ranges_is_refused(parts):
-    with pytest.raises(SettingError, match="no range; train one with BayesianMF"):
+def test_a_model_without_intervals_is_refused(parts):
+    with pytest.raises(SettingError, match="train one with BayesianMF"):
         evaluate_calibration(matinee.Bias().fit(parts[0]), *parts)

@@ -151,7 +151,7 @@ def tiny(counts, heldout=1):
     last = [k >= n for n in counts for k in range(n + heldout)]
     users, items = zip(*pairs, strict=True)
     table = pl.DataFrame({"user": users, "item": items}).with_columns(
-        values=1.0 + (pl.col("user") + pl.col("item")) % 5
+        rating=1.0 + (pl.col("user") + pl.col("item")) % 5
     )
     data = matinee.read(table, scale=(1, 5, 1))
     tested = np.array(last)

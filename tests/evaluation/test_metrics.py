@@ -50,9 +50,9 @@ def test_the_list_is_of_all_metrics_that_are_evaluated(evaluated):
 )
 def test_who_knows_everything_is_better_by_every_metric_that_compares(evaluated, kind):
     right, wrong = (found[kind.name] for found in evaluated)
-    assert (right < wrong) if kind.direction == "less" else (right > wrong)
+    assert (right < wrong) if kind.direction == "lower" else (right > wrong)
 
 
 def test_the_sentence_on_less_and_more_names_the_errors():
-    lower = [kind.label for kind in METRICS.values() if kind.direction == "less"]
+    lower = [kind.label for kind in METRICS.values() if kind.direction == "lower"]
     assert METRIC_DIRECTIONS.startswith(f"Lower is better: {', '.join(lower)};")

@@ -62,5 +62,5 @@ def test_the_bootstrap_interval_of_few_values():
     assert np.isnan(bootstrap_interval(np.array([np.nan]))).all()
     assert bootstrap_interval(np.array([0.25])) == (0.25, 0.25)
     for wrong in ({"level": 1.0}, {"level": 0.0}, {"draws": 0}):
-        with pytest.raises(ValueError, match="interval of level"):
+        with pytest.raises(ValueError, match="level must be between 0 and 1"):
             bootstrap_interval(np.array([0.25]), **wrong)

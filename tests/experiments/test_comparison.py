@@ -163,7 +163,9 @@ def test_users_whom_a_run_does_not_know_are_not_evaluated(runs):
         interactions.indices[keep],
         interactions.values[keep],
     )
-    found = compare({"a": runs["als"], "b": replace(model, interactions=fewer)})
+    found = compare(
+        {"a": runs["als"], "b": replace(model, index=replace(model.index, interactions=fewer))}
+    )
     assert 0 < found.n_users <= 50 < compare({"a": runs["als"], "b": model}).n_users
 
 

@@ -1,7 +1,7 @@
 """Cross-validation against the same steps by hand."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -13,6 +13,7 @@ from matinee.errors import SettingError
 from matinee.evaluation import evaluate_ranking, evaluate_ratings, holdout
 from matinee.experiments import cross_validate
 from matinee.models import ALS, EASE, Bias, Popularity
+from matinee.models.base import Estimator
 
 LISTS = ["ndcg@10", "hit_rate@10", "recall_capped@20", "ndcg@100", "coverage@10",
          "popularity_share@10"]  # fmt: skip
@@ -64,20 +65,17 @@ def test_the_seed_makes_the_folds_and_threads_change_nothing(generated):
 def test_the_test_part_is_not_looked_at_before_the_end_and_patience_has_its_own(generated):
     given = []
 
-    class Spy:
-        def __init__(self, patience):
-            self.patience = patience
+    @dataclass(frozen=True)
+    class Spy(Estimator):
+        patience: int
 
-        def fit(self, train, *, validation=None, test=None, threads=None):
+        def fit(self, train, *, validation, test, threads, on_interrupt, **_):
             given.append((train, validation, test, threads))
+            assert on_interrupt == "raise"
             return Bias().fit(train)
 
-    from matinee.experiments import cross_validation
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cross_validation, "to_params", lambda estimator: {})
-        for patience in (0, 1):
-            cross_validate(generated[0], Spy(patience), folds=2, threads=1)
+    for patience in (0, 1):
+        cross_validate(generated[0], Spy(patience), folds=2, threads=1)
     sizes = [
         (len(train), None if watched is None else len(watched)) for train, watched, _, _ in given
     ]
@@ -116,9 +114,9 @@ def test_users_that_cannot_be_evaluated_leave_a_gap():
 
 @pytest.mark.parametrize("folds", [1, 0, -1, 12_001])
 def test_folds_that_cannot_be_are_refused_before_anything_is_trained(generated, folds):
-    with pytest.raises(SettingError, match="cannot be cut into"):
+    with pytest.raises(SettingError, match="number of folds must be between 2 and"):
         cross_validate(generated[0], Bias(), folds=folds)
-    with pytest.raises(SettingError, match="cannot be cut into"):
+    with pytest.raises(SettingError, match="number of folds must be between 2 and"):
         generated[0].folds(folds)
 
 

@@ -1,7 +1,7 @@
 """Errors by hand, and experiments from split to figures."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,7 @@ from matinee.evaluation import (
 from matinee.experiments import Split, train_and_evaluate
 from matinee.experiments.provenance import load_run_data
 from matinee.models import ALS, EASE, Bias, ImplicitALS
+from matinee.models.base import Estimator
 
 
 def test_errors_by_hand():
@@ -187,14 +188,12 @@ def test_an_experiment_without_any_estimator_is_refused(generated):
         train_and_evaluate(generated[0], None, Split())
 
 
-def test_both_estimators_get_the_same_parts(generated):
-    """What a recipe is given, where another watches a validation part."""
+def test_both_estimators_get_the_same_sets(generated):
+    @dataclass(frozen=True)
+    class Spy(Estimator):
+        estimator: Estimator
 
-    class Spy:
-        def __init__(self, estimator):
-            self.estimator = estimator
-
-        def fit(self, train, *, validation=None, test=None, threads=None):
+        def fit(self, train, *, validation, test, threads, **_):
             given.append((train, validation, test, threads))
             return self.estimator.fit(train, validation=validation, test=test, threads=threads)
 

@@ -11,11 +11,20 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
+from matinee._html import html_block, html_table
 from matinee._types import F32, F64, I32, I64, Bools, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.splits import cold_start_counts
 from matinee.errors import SettingError
-from matinee.evaluation.metrics import METRICS, TopK, mae, rmse, rmse_interval
+from matinee.evaluation.metrics import (
+    METRICS,
+    REPORTED_METRICS,
+    Metric,
+    TopK,
+    mae,
+    rmse,
+    rmse_interval,
+)
 from matinee.evaluation.ncf import SAMPLED_METRICS
 from matinee.evaluation.protocols import RankingTask, holdout
 from matinee.evaluation.uncertainty import MetricValue, mean_with_interval
@@ -29,6 +38,9 @@ from matinee.progress import progress
 
 RANKING_METRICS = {name: metric.compute for name, metric in METRICS.items() if metric.compute}
 MAX_K = max(METRICS[name].k for name in RANKING_METRICS)  # places of the longest ranking needed
+
+
+TABLE_COLUMNS = ("metric", "value", "95% CI")
 
 
 class ScoringModel(Protocol):
@@ -48,6 +60,12 @@ class ScoringModel(Protocol):
 
     def recommend(self, user: Any, n: int = 10, *, head: str | None = None) -> pl.DataFrame:
         """The best n items: `item_id`, `title`, `genres`, `predicted_rating`, `score`."""
+
+
+def _table_row(metric: Metric, value: float, interval: tuple[float, float] | None) -> list[str]:
+    """Label, value and 95 % CI as text."""
+    texts = [format(number, metric.format) for number in (value, *(interval or ()))]
+    return [metric.label, texts[0], " to ".join(texts[1:])]
 
 
 @dataclass(frozen=True)
@@ -76,6 +94,14 @@ class RatingMetrics:
     cold_start_user_ratings: int
     cold_start_item_ratings: int
 
+    def _table(self) -> str:
+        rows = [
+            _table_row(METRICS["rmse"], self.rmse, self.rmse_ci),
+            _table_row(METRICS["mae"], self.mae, None),
+        ]
+        caption = f"Rating prediction: {self.n_ratings:,} test ratings"
+        return html_table(TABLE_COLUMNS, rows, caption=caption, numeric=TABLE_COLUMNS[1:])
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in JSON."""
         return asdict(self)
@@ -95,6 +121,17 @@ class RankingMetrics:
 
     def __getitem__(self, name: str) -> float:
         return self.metrics[name].value
+
+    def _repr_html_(self) -> str:
+        return html_block("Evaluation", self._table())
+
+    def _table(self) -> str:
+        rows = []
+        for name, metric in REPORTED_METRICS.items():
+            if value := self.metrics.get(name):
+                rows.append(_table_row(metric, value.value, value.interval))
+        caption = f"Ranking ({self.protocol}): {self.n_users:,} test users"
+        return html_table(TABLE_COLUMNS, rows, caption=caption, numeric=TABLE_COLUMNS[1:])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in JSON."""
@@ -121,6 +158,10 @@ class EvaluationResult:
 
     rating: RatingMetrics | None
     ranking: RankingMetrics | None
+
+    def _repr_html_(self) -> str:
+        tables = [part._table() for part in (self.rating, self.ranking) if part]
+        return html_block("Evaluation", *tables)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in JSON."""

@@ -28,6 +28,13 @@ class MetricValue:
     ci_low: float | None = None
     ci_high: float | None = None
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The confidence interval, if there is one."""
+        if self.ci_low is None or self.ci_high is None:
+            return None
+        return self.ci_low, self.ci_high
+
     def to_dict(self) -> dict[str, float | None]:
         """Plain values, as in JSON; None for what is not finite."""
         return {name: finite_or_none(value) for name, value in vars(self).items()}

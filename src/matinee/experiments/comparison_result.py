@@ -186,19 +186,17 @@ class Difference:
     @property
     def better(self) -> str | None:
         """Which of the two runs is better; None if the interval holds 0, or there is none."""
-        low, high = self.value.ci_low, self.value.ci_high
-        if low is None or high is None or low <= 0 <= high:
+        interval = self.value.interval
+        if interval is None or interval[0] <= 0 <= interval[1]:
             return None
         lower_is_better = COMPARED_METRICS[self.metric].direction == "lower"
-        return self.run if (high < 0) == lower_is_better else self.baseline
+        return self.run if (interval[1] < 0) == lower_is_better else self.baseline
 
     @property
     def text(self) -> str:
         """The difference with its interval, for tables: ``+0.0040 (+0.0029 to +0.0051)``."""
-        value, low, high = self.value.value, self.value.ci_low, self.value.ci_high
-        if low is None or high is None:
-            return format_metric(value, "+")
-        return f"{format_metric(value, '+')} ({_interval(self.value, '+')})"
+        value, interval = format_metric(self.value.value, "+"), _interval(self.value, "+")
+        return f"{value} ({interval})" if interval else value
 
     def __str__(self) -> str:
         """A sentence."""
@@ -206,7 +204,7 @@ class Difference:
         difference = (
             f"{label} of {self.run} minus {self.baseline} {format_metric(self.value.value, '+')}"
         )
-        if self.value.ci_low is None:
+        if self.value.interval is None:
             return f"Unknown which is better: {difference} (a single user)."
         interval = f"95 % CI {_interval(self.value, '+')}, {self.n_users:,} users"
         if self.better is None:
@@ -377,6 +375,4 @@ def format_metric(value: float, sign: str = "") -> str:
 
 
 def _interval(value: MetricValue, sign: str = "") -> str:
-    if value.ci_low is None or value.ci_high is None:
-        return ""
-    return f"{format_metric(value.ci_low, sign)} to {format_metric(value.ci_high, sign)}"
+    return " to ".join(format_metric(bound, sign) for bound in value.interval or ())
