@@ -1,4 +1,4 @@
-"""Judged lists against a slow reference: sort all movies, then count by the textbook."""
+"""Rankings against a slow reference: sort all items, then count by the textbook."""
 
 import json
 from dataclasses import replace
@@ -14,22 +14,25 @@ import matinee
 from matinee.data.synthetic import generate
 from matinee.evaluation import (
     RankingTask,
+    evaluate,
     evaluate_ranking,
     evaluate_ranking_per_user,
+    evaluate_ratings,
     holdout,
     leave_one_out,
+    rmse,
     sampled_negatives,
     strong_generalization,
     temporal,
 )
-from matinee.models import EASE, Popularity, UserProfile
-from matinee.models import topk as lists
+from matinee.evaluation.metrics import rmse_interval
+from matinee.models import EASE, Bias, Popularity, UserProfile, topk
 
 ACCURACY = ("hit_rate@10", "ndcg@10", "mrr@100")
 
 
 class Tied:
-    """Scores of a few different values only, of ids or of `UserProfile`s; another order by stars."""
+    """Scores with many ties, for ids or `UserProfile`s; the two heads differ."""
 
     def __init__(self, task):
         self.items, self.asked = len(task.train.catalog), []
@@ -45,7 +48,7 @@ class Tied:
 
 
 class Constant:
-    """Thinks the same of all movies."""
+    """Scores all items the same."""
 
     def __init__(self, task):
         self.items = len(task.train.catalog)
@@ -60,14 +63,14 @@ def row_of(rows, k):
 
 
 def users_of(task):
-    """Each judged user as a model knows them."""
+    """How the model is asked for each test user."""
     if task.folded_in:
         return [UserProfile(*row_of(task.history, k)) for k in range(len(task))]
     return [task.train.ratings.user_ids.values[int(code)] for code in task.users]
 
 
-def slow_lists(task, scores_of):
-    """Every unseen movie for each user, best first; the hundred best are looked at."""
+def slow_rankings(task, scores_of):
+    """The hundred best unseen items for each user, best first."""
     ranked = []
     for k, user in enumerate(users_of(task)):
         scores, seen = scores_of(user), set(row_of(task.history, k)[0].tolist())
@@ -76,8 +79,8 @@ def slow_lists(task, scores_of):
     return ranked
 
 
-def slow_accuracy(ranked, wanted):
-    """Means over users of every figure of accuracy, term by term."""
+def slow_accuracy(ranked, relevant_items):
+    """Means over users of all accuracy metrics, term by term."""
 
     def dcg(hits):
         return sum(hit / log2(place + 1) for place, hit in enumerate(hits, 1))
@@ -86,7 +89,7 @@ def slow_accuracy(ranked, wanted):
         return dcg(hits[:k]) / dcg([1] * min(k, relevant))
 
     found = []
-    for order, relevant in zip(ranked, wanted, strict=True):
+    for order, relevant in zip(ranked, relevant_items, strict=True):
         hits, n = [code in relevant for code in order], len(relevant)
         until = [mean(hits[: place + 1]) for place in range(min(10, len(hits))) if hits[place]]
         found.append(
@@ -106,7 +109,7 @@ def slow_accuracy(ranked, wanted):
 
 
 def slow_beyond(ranked, task):
-    """Everything but accuracy, of the first ten places."""
+    """All other metrics, of the first ten places."""
     ratings, catalog = task.train.ratings, task.train.catalog
     shown, items = [order[:10] for order in ranked], range(len(catalog))
     count = np.bincount(ratings.item, minlength=len(catalog)).tolist()
@@ -142,13 +145,13 @@ def check(found, expected):
 
 @pytest.fixture(scope="module")
 def many_items():
-    """More movies than a list has places."""
+    """More items than a ranking has places."""
     return generate(users=40, items=150, ratings=2000, seed=1)[0]
 
 
 @pytest.fixture(scope="module")
 def few_items():
-    """Lists run out of movies."""
+    """Fewer items than a ranking has places."""
     return generate(users=40, items=45, ratings=1200, seed=2)[0]
 
 
@@ -166,40 +169,43 @@ def few_items():
 def test_metrics_are_those_of_a_slow_reference(request, data, question):
     task = question(request.getfixturevalue(data))
     model = Tied(task)
-    wanted = [set(row_of(task.relevant, k)[0].tolist()) for k in range(len(task))]
+    relevant_items = [set(row_of(task.relevant, k)[0].tolist()) for k in range(len(task))]
     for head in (None, "rating"):
-        ranked = slow_lists(task, lambda user, head=head: model.of(user, head))
+        ranked = slow_rankings(task, lambda user, head=head: model.of(user, head))
         found = evaluate_ranking(model, task, head=head)
-        check(found, slow_accuracy(ranked, wanted) | slow_beyond(ranked, task))
+        check(found, slow_accuracy(ranked, relevant_items) | slow_beyond(ranked, task))
         assert (found.protocol, found.n_users) == (task.protocol, len(task))
 
 
 def test_users_taken_out_of_training_are_folded_in(few_items):
     task = strong_generalization(few_items, n_users=10)
     model = EASE(regularization=20).fit(task.train)
-    wanted = [set(row_of(task.relevant, k)[0].tolist()) for k in range(len(task))]
-    ranked = slow_lists(task, model.scores)
-    check(evaluate_ranking(model, task), slow_accuracy(ranked, wanted) | slow_beyond(ranked, task))
+    relevant_items = [set(row_of(task.relevant, k)[0].tolist()) for k in range(len(task))]
+    ranked = slow_rankings(task, model.scores)
+    check(
+        evaluate_ranking(model, task),
+        slow_accuracy(ranked, relevant_items) | slow_beyond(ranked, task),
+    )
 
 
 @pytest.mark.parametrize("data", ["many_items", "few_items"])
-def test_among_sampled_movies_the_place_is_one_after_all_that_score_as_high(request, data):
+def test_among_sampled_negatives_ties_count_against_the_positive(request, data):
     task = sampled_negatives(request.getfixturevalue(data), negatives=30, seed=3)
     model = Tied(task)
-    places, wanted = [], []
+    rankings, relevant_items = [], []
     for k, user in enumerate(users_of(task)):
         scores = model.of(user, None)
         (positive,), (candidates, _) = row_of(task.relevant, k)[0], row_of(task.candidates, k)
-        places.append(sorted(candidates, key=lambda c: (-scores[c], c == positive)))
-        wanted.append({positive})
+        rankings.append(sorted(candidates, key=lambda c: (-scores[c], c == positive)))
+        relevant_items.append({positive})
     found = evaluate_ranking(model, task)
-    expected = slow_accuracy(places, wanted)
+    expected = slow_accuracy(rankings, relevant_items)
     check(found, {name: expected[name] for name in ACCURACY})
     assert "sampled" in found.note
 
 
 @pytest.mark.parametrize(("rivals", "rate"), [(9, 1), (10, 0)])
-def test_a_model_without_an_opinion_comes_last_among_sampled_movies(many_items, rivals, rate):
+def test_a_constant_model_ranks_the_positive_last_among_sampled_negatives(many_items, rivals, rate):
     task = sampled_negatives(many_items, negatives=rivals)
     found = evaluate_ranking(Constant(task), task)
     assert found["hit_rate@10"] == rate
@@ -211,15 +217,15 @@ def test_metrics_are_the_same_whatever_the_size_of_a_block(many_items, make, mon
     task = make(many_items)
     whole, parts = Tied(task), Tied(task)
     expected = evaluate_ranking(whole, task)
-    monkeypatch.setattr(lists, "BLOCK", 3 * 150 + 1)
+    monkeypatch.setattr(topk, "BLOCK", 3 * 150 + 1)
     assert evaluate_ranking(parts, task) == expected
     assert whole.asked == [len(task)]
     assert max(parts.asked) == 3 or len(task) < 3
     assert sum(parts.asked) == len(task) > max(parts.asked)
 
 
-def test_seen_movies_take_no_place(many_items):
-    """A model that wants what it knows, then what was held out, is perfect."""
+def test_seen_items_take_no_place(many_items):
+    """A model that ranks the history first, then what was held out, is perfect."""
     task = holdout(*many_items.split("random", test_fraction=0.2))
 
     class Oracle:
@@ -234,15 +240,15 @@ def test_seen_movies_take_no_place(many_items):
     assert {found[name] for name in (*ACCURACY, "ndcg@100", "map@10")} == {1}
 
 
-def test_values_and_lists_are_evaluated_by_the_head_asked_for(both, parts):
+def test_rankings_are_made_by_the_head_asked_for(both, parts):
     task = holdout(*parts)
-    values, ranking = (
+    by_rating, by_ranking = (
         evaluate_ranking(both, task, head="rating"),
         evaluate_ranking(both, task, head="ranking"),
     )
-    assert evaluate_ranking(both, task) == ranking
-    assert values == evaluate_ranking(replace(both, ranking_head=None), task)
-    assert values["ndcg@10"] != ranking["ndcg@10"]
+    assert evaluate_ranking(both, task) == by_ranking
+    assert by_rating == evaluate_ranking(replace(both, ranking_head=None), task)
+    assert by_rating["ndcg@10"] != by_ranking["ndcg@10"]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -275,9 +281,9 @@ def test_users_may_have_ids_of_text():
 def test_an_interval_holds_its_metric_and_json_says_all(many_items):
     task = holdout(*many_items.split("random"))
     found = evaluate_ranking(Tied(task), task)
-    of_the_catalogue = {"coverage@10", "gini@10"}
+    catalog_metrics = {"coverage@10", "gini@10"}
     for name, one in found.metrics.items():
-        if name in of_the_catalogue:
+        if name in catalog_metrics:
             assert one.ci_low is one.ci_high is None
         else:
             assert one.ci_low < one.value < one.ci_high
@@ -287,7 +293,7 @@ def test_an_interval_holds_its_metric_and_json_says_all(many_items):
     assert set(plain["metrics"]) == set(found.metrics)
 
 
-def test_metrics_of_each_user_are_those_of_an_task_of_that_user_alone(many_items):
+def test_metrics_of_each_user_are_those_of_a_task_with_that_user_alone(many_items):
     task = holdout(*many_items.split("random")).sample(4)
     found = evaluate_ranking_per_user(Tied(task), task)
     assert found.mean() == evaluate_ranking(Tied(task), task)
@@ -299,7 +305,7 @@ def test_metrics_of_each_user_are_those_of_an_task_of_that_user_alone(many_items
 
 
 def test_what_has_no_value_is_null_in_json():
-    """With one unseen movie each, there is no pair of movies to be diverse."""
+    """With one unseen item each, no pair of items can be diverse."""
     table = pl.DataFrame({"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "rating": 3.0, "time": 1})
     task = leave_one_out(matinee.read(table))
     found = evaluate_ranking(Popularity().fit(task.train), task)
@@ -308,8 +314,84 @@ def test_what_has_no_value_is_null_in_json():
     assert plain["metrics"]["diversity@10"] == {"value": None, "ci_low": None, "ci_high": None}
 
 
-def test_an_task_of_one_user_is_evaluated(many_items):
+def test_a_task_with_one_user_is_evaluated(many_items):
     task = holdout(*many_items.split("random")).sample(1)
     assert isinstance(task, RankingTask)
     for one in evaluate_ranking(Tied(task), task).metrics.values():
         assert one.ci_low == one.ci_high in (one.value, None)
+
+
+# --- rating metrics
+
+
+def test_cold_start_ratings_are_evaluated_and_counted():
+    table = pl.DataFrame(
+        {
+            "user": [1, 1, 2, 2, 3],
+            "item": [10, 20, 10, 20, 30],
+            "rating": [4.0, 2.0, 5.0, 3.0, 1.0],
+        }
+    )
+    data = matinee.read(table)
+    train = matinee.data.Dataset(data.ratings.take(np.arange(3)), data.catalog)
+    test = matinee.data.Dataset(data.ratings.take(np.arange(3, 5)), data.catalog)
+    model = Bias().fit(train)
+    found = evaluate_ratings(model, train, test)
+    assert (found.n_ratings, found.cold_start_user_ratings, found.cold_start_item_ratings) == (
+        2,
+        1,
+        1,
+    )
+    expected = model.predict([2, 3], [20, 30], unknown="average")
+    assert found.rmse == pytest.approx(rmse(expected, np.float32([3, 1])))
+
+
+def test_the_rmse_comes_with_its_interval(both, parts):
+    ratings = parts[1].ratings
+    predicted = [
+        float(both.predict([one.user_ids.values[user]], [one.item_ids.values[item]])[0])
+        for one in [ratings]
+        for user, item in zip(ratings.user.tolist(), ratings.item.tolist(), strict=True)
+    ]
+    found = evaluate_ratings(both, *parts)
+    by_hand = rmse_interval(np.array(predicted), ratings.values, ratings.user)
+    assert found.rmse_ci == pytest.approx(by_hand)
+    assert found.rmse_ci[0] < found.rmse < found.rmse_ci[1]
+
+
+# --- both heads
+
+
+def test_both_heads_are_evaluated(both, parts):
+    result = evaluate(both, *parts)
+    assert result.rating == evaluate_ratings(both, *parts)
+    assert result.ranking == evaluate_ranking(both, holdout(*parts), head="ranking")
+    plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert plain["rating"]["rmse"] == result.rating.rmse
+    assert plain["ranking"] == result.ranking.to_dict()
+
+
+def test_a_head_or_test_users_may_be_missing(parts):
+    train, test = parts
+    popular = evaluate(Popularity().fit(train), train, test)
+    assert popular.rating is None
+    known = train.ratings.user < 150
+    train, test = (replace(train, ratings=train.ratings.take(mask)) for mask in (known, ~known))
+    biases = evaluate(Bias().fit(train), train, test)
+    assert biases.ranking is None
+    assert biases.rating.n_ratings == len(test)
+
+
+def test_a_notebook_shows_the_metrics_of_both_heads(both, parts):
+    result = evaluate(both, *parts)
+    html = result._repr_html_()
+    low, high = result.ranking.metrics["ndcg@10"].interval
+    for text in (
+        "RMSE",
+        f"{result.rating.rmse:.4f}",
+        "Recall@20 (capped)",
+        f"{low:.4f} to {high:.4f}",
+    ):
+        assert text in html
+    assert html.count("<table") == 2
+    assert result.ranking._repr_html_().count("<table") == 1

@@ -1,4 +1,4 @@
-"""Who is served how well, counted by plain loops; intervals of the RMSE; rows side by side."""
+"""Metrics by group, counted by plain loops."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -9,26 +9,9 @@ import polars as pl
 import pytest
 
 import matinee
-from matinee.data.synthetic import write_generated
-from matinee.evaluation import (
-    MetricValue,
-    RankingMetrics,
-    evaluate_groups,
-    evaluate_ratings,
-    holdout,
-    leave_one_out,
-)
-from matinee.evaluation.metrics import rmse, rmse_interval
+from matinee.evaluation import evaluate_groups, holdout
 from matinee.evaluation.uncertainty import bootstrap_interval
-from matinee.experiments import (
-    LeaderboardRow,
-    Split,
-    evaluate_heads,
-    evaluate_runs,
-    load_run_data,
-    train_and_evaluate,
-)
-from matinee.models import EASE, Bias, ImplicitALS, Popularity
+from matinee.models import Bias, ImplicitALS
 
 SIDES = ("users", "items")
 
@@ -71,7 +54,7 @@ def slow_rmse(model, test, rows):
 
 
 def slow_metrics(model, train, test, part, of):
-    """The figure of each judged user of these, or by these movies."""
+    """The group's ranking metric of each test user."""
     seen, wanted = {}, {}
     for rows, ratings in ((seen, train.ratings), (wanted, test.ratings)):
         for who, what in zip(ratings.user.tolist(), ratings.item.tolist(), strict=True):
@@ -142,7 +125,7 @@ def test_everybody_and_every_test_rating_is_in_one_part(gaps):
         assert all(one.max_ratings < other.min_ratings for one, other in pairwise(mine))
 
 
-# --- counts that cannot be divided, models that cannot be judged
+# --- counts that cannot be divided, models that cannot be evaluated
 
 
 def tiny(counts, heldout=1):
@@ -240,102 +223,3 @@ def test_a_part_of_one_evaluated_user_has_no_interval_of_the_rmse():
     (one,) = (o for o in evaluate_groups(Bias().fit(only), only, test) if o.side == "users")
     assert (one.test_ratings, one.rmse.ci_low, one.rmse.ci_high) == (3, None, None)
     assert one.ranking.ci_low == one.ranking.value == one.ranking.ci_high
-
-
-# --- intervals of the RMSE
-
-
-@pytest.mark.parametrize("alike", [0.0, 1.0], ids=["independent", "viewers-err-together"])
-def test_the_interval_is_that_of_drawing_other_users(alike):
-    rng = np.random.default_rng(2)
-    sizes = rng.integers(1, 30, 400)
-    user = np.repeat(np.arange(400), sizes)
-    own = rng.normal(size=400)[user]
-    errors = (1 - alike) * rng.normal(size=len(user)) + alike * own
-    actual = rng.uniform(1, 5, len(user))
-    squares, ratings = np.bincount(user, errors**2), np.bincount(user)
-    drawn = rng.integers(0, 400, (4000, 400))
-    resampled = np.sqrt(squares[drawn].sum(axis=1) / ratings[drawn].sum(axis=1))
-    wanted = np.quantile(resampled, [0.025, 0.975])
-    ci_low, ci_high = rmse_interval(actual + errors, actual, user)
-    assert ci_low < rmse(actual + errors, actual) < ci_high
-    assert ci_high - ci_low == pytest.approx(wanted[1] - wanted[0], rel=0.08)
-    assert (ci_low, ci_high) == pytest.approx(wanted, abs=0.1 * (ci_high - ci_low))
-
-
-def test_the_interval_knows_users_by_any_code_in_any_order():
-    rng = np.random.default_rng(4)
-    user, actual = rng.integers(0, 9, 80), rng.uniform(1, 5, 80)
-    predicted = actual + rng.normal(size=80)
-    interval = rmse_interval(predicted, actual, user)
-    order = rng.permutation(80)
-    again = rmse_interval(predicted[order], actual[order], 1000 - 7 * user[order])
-    assert again == pytest.approx(interval)
-
-
-def test_the_interval_of_one_user_is_not_known_and_none_is_below_zero():
-    assert rmse_interval(np.array([3.0, 4.0]), np.array([1.0, 1.0]), np.array([7, 7])) is None
-    two = np.array([0.0, 9.0]), np.array([0.0, 0.0]), np.array([0, 1])
-    ci_low, ci_high = rmse_interval(*two)
-    assert ci_low == 0 < ci_high
-    same = rmse_interval(np.array([3.0, 4.0]), np.array([2.0, 3.0]), np.array([1, 2]))
-    assert same == pytest.approx((1, 1))
-
-
-def test_held_out_errors_come_with_their_interval(both, parts):
-    ratings = parts[1].ratings
-    predicted = [
-        float(both.predict([one.user_ids.values[user]], [one.item_ids.values[item]])[0])
-        for one in [ratings]
-        for user, item in zip(ratings.user.tolist(), ratings.item.tolist(), strict=True)
-    ]
-    found = evaluate_ratings(both, *parts)
-    by_hand = rmse_interval(np.array(predicted), ratings.values, ratings.user)
-    assert found.rmse_ci == pytest.approx(by_hand)
-    assert found.rmse_ci[0] < found.rmse < found.rmse_ci[1]
-
-
-# --- rows side by side
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A saved run, and the exam of its own split."""
-    folder = tmp_path_factory.mktemp("run")
-    write_generated(folder / "data", users=60, items=50, ratings=1500, seed=2)
-    data = matinee.read(folder / "data")
-    done = train_and_evaluate(data, Bias(iterations=3), Split(seed=1), ranker=EASE(min_rating=3.0))
-    model = matinee.load(done.model.save(folder / "run"))
-    return model, load_run_data(model)
-
-
-@pytest.mark.parametrize("min_rating", [None, 4.0])
-def test_heads_on_an_task_are_evaluated_as_runs_are(run, min_rating):
-    model, (_, train, test) = run
-    runs = {"one": model, "two": model}
-    assert evaluate_heads(
-        holdout(train, test, min_rating=min_rating), runs, min_rating=min_rating
-    ) == evaluate_runs(runs, min_rating=min_rating)
-
-
-def test_heads_are_trained_again_where_asked(run):
-    model, (dataset, _, _) = run
-    rows = evaluate_heads(leave_one_out(dataset), {"mine": model}, retrain=True)
-    assert rows == evaluate_runs({"mine": model}, "leave-one-out")
-    as_it_is = evaluate_heads(leave_one_out(dataset), {"mine": model})
-    assert as_it_is[1].ranking != rows[1].ranking
-    assert as_it_is[2] == rows[2]
-
-
-def test_rows_say_what_made_the_lists(run):
-    model, (_, train, test) = run
-    rows = evaluate_heads(holdout(train, test), {"": model, "other": Popularity().fit(train)})
-    assert [row.label for row in rows] == [
-        "Bias, by predicted rating",
-        "EASE",
-        "Popularity",
-        "baseline: most popular items",
-    ]
-    metrics = RankingMetrics("holdout", 1, {"ndcg@10": MetricValue(0.5)})
-    assert LeaderboardRow("runs/x", "ALS", "rating", metrics).label == "ALS, by predicted rating"
-    assert LeaderboardRow("runs/x", "ALS", "ranking", metrics).label == "ALS"

@@ -1,29 +1,30 @@
-"""The list of figures against what is judged: it names them all, and says which way is better."""
+"""Rating metrics by hand, their intervals, and the registry of all metrics."""
 
 import numpy as np
 import pytest
 
 from matinee.evaluation import METRICS, evaluate_ranking, holdout, mae, rmse
+from matinee.evaluation.metrics import rmse_interval
 from matinee.experiments import METRIC_DIRECTIONS
 from matinee.kernels.csr import row_of_entries
 
 
 class Oracle:
-    """Knows what users went on to watch; puts it first, or last."""
+    """Knows the relevant items; ranks them first, or last."""
 
-    def __init__(self, task, likes_it):
+    def __init__(self, task, first):
         self.ids = task.train.ratings.user_ids
-        self.wanted = np.zeros((len(self.ids), len(task.train.catalog)), np.float32)
+        self.score_table = np.zeros((len(self.ids), len(task.train.catalog)), np.float32)
         of = task.users[row_of_entries(task.relevant)]
-        self.wanted[of, task.relevant.indices] = 1 if likes_it else -1
+        self.score_table[of, task.relevant.indices] = 1 if first else -1
 
     def scores(self, users, *, head=None):
-        return self.wanted[self.ids.codes(users)]
+        return self.score_table[self.ids.codes(users)]
 
 
 @pytest.fixture(scope="module")
 def evaluated(generated):
-    """All figures of one who knows everything, and of one who has it all wrong."""
+    """All metrics of a perfect model, and of one that has it all wrong."""
     task = holdout(*generated[0].split("random", test_fraction=0.3, seed=0))
     actual = np.array([1.0, 5.0, 2.0])
     return [
@@ -39,20 +40,73 @@ def evaluated(generated):
     ]
 
 
-def test_the_list_is_of_all_metrics_that_are_evaluated(evaluated):
-    of_models = {name for name, kind in METRICS.items() if kind.task in ("rating", "ranking")}
+def test_the_registry_has_all_metrics_that_are_evaluated(evaluated):
+    of_models = {name for name, metric in METRICS.items() if metric.task in ("rating", "ranking")}
     assert of_models == evaluated[0].keys()
-    assert {kind.name for kind in METRICS.values() if kind.task == "rating"} == {"rmse", "mae"}
+    assert {metric.name for metric in METRICS.values() if metric.task == "rating"} == {
+        "rmse",
+        "mae",
+    }
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in METRICS.values() if kind.direction], ids=lambda kind: kind.name
+    "metric",
+    [metric for metric in METRICS.values() if metric.direction],
+    ids=lambda metric: metric.name,
 )
-def test_who_knows_everything_is_better_by_every_metric_that_compares(evaluated, kind):
-    right, wrong = (found[kind.name] for found in evaluated)
-    assert (right < wrong) if kind.direction == "lower" else (right > wrong)
+def test_a_perfect_model_is_better_by_every_metric_with_a_direction(evaluated, metric):
+    right, wrong = (found[metric.name] for found in evaluated)
+    assert (right < wrong) if metric.direction == "lower" else (right > wrong)
 
 
-def test_the_sentence_on_less_and_more_names_the_errors():
-    lower = [kind.label for kind in METRICS.values() if kind.direction == "lower"]
+def test_the_sentence_on_directions_names_the_errors():
+    lower = [metric.label for metric in METRICS.values() if metric.direction == "lower"]
     assert METRIC_DIRECTIONS.startswith(f"Lower is better: {', '.join(lower)};")
+
+
+def test_errors_by_hand():
+    predicted, actual = np.float32([1, 2, 3.5]), np.float32([2, 2, 1])
+    assert rmse(predicted, actual) == pytest.approx(np.sqrt((1 + 0 + 6.25) / 3))
+    assert mae(predicted, actual) == pytest.approx(3.5 / 3)
+    for metric in (rmse, mae):
+        with pytest.raises(ValueError, match="0 ratings"):
+            metric(predicted, actual[:0])
+        with pytest.raises(ValueError, match="2 ratings"):
+            metric(predicted, actual[:2])
+
+
+@pytest.mark.parametrize("alike", [0.0, 1.0], ids=["independent", "correlated-within-users"])
+def test_the_interval_is_that_of_drawing_other_users(alike):
+    rng = np.random.default_rng(2)
+    sizes = rng.integers(1, 30, 400)
+    user = np.repeat(np.arange(400), sizes)
+    own = rng.normal(size=400)[user]
+    errors = (1 - alike) * rng.normal(size=len(user)) + alike * own
+    actual = rng.uniform(1, 5, len(user))
+    squares, ratings = np.bincount(user, errors**2), np.bincount(user)
+    drawn = rng.integers(0, 400, (4000, 400))
+    resampled = np.sqrt(squares[drawn].sum(axis=1) / ratings[drawn].sum(axis=1))
+    wanted = np.quantile(resampled, [0.025, 0.975])
+    ci_low, ci_high = rmse_interval(actual + errors, actual, user)
+    assert ci_low < rmse(actual + errors, actual) < ci_high
+    assert ci_high - ci_low == pytest.approx(wanted[1] - wanted[0], rel=0.08)
+    assert (ci_low, ci_high) == pytest.approx(wanted, abs=0.1 * (ci_high - ci_low))
+
+
+def test_the_interval_knows_users_by_any_code_in_any_order():
+    rng = np.random.default_rng(4)
+    user, actual = rng.integers(0, 9, 80), rng.uniform(1, 5, 80)
+    predicted = actual + rng.normal(size=80)
+    interval = rmse_interval(predicted, actual, user)
+    order = rng.permutation(80)
+    shuffled = rmse_interval(predicted[order], actual[order], 1000 - 7 * user[order])
+    assert shuffled == pytest.approx(interval)
+
+
+def test_the_interval_of_one_user_is_not_known_and_none_is_below_zero():
+    assert rmse_interval(np.array([3.0, 4.0]), np.array([1.0, 1.0]), np.array([7, 7])) is None
+    two = np.array([0.0, 9.0]), np.array([0.0, 0.0]), np.array([0, 1])
+    ci_low, ci_high = rmse_interval(*two)
+    assert ci_low == 0 < ci_high
+    same = rmse_interval(np.array([3.0, 4.0]), np.array([2.0, 3.0]), np.array([1, 2]))
+    assert same == pytest.approx((1, 1))

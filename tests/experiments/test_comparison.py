@@ -1,4 +1,4 @@
-"""Runs against each other: what differs, on whom they are judged, and what is refused."""
+"""Comparisons of runs: what differs, on which users they are evaluated, and what is refused."""
 
 import json
 from dataclasses import replace
@@ -72,7 +72,7 @@ def test_metrics_are_those_that_training_recorded(runs):
     assert (found.test_ratings, found.runs["patient"].train_ratings) == (150, 1215)
 
 
-def test_every_run_is_compared_with_the_first_where_both_do_the_same(runs):
+def test_every_run_is_compared_with_the_first_where_both_have_the_metric(runs):
     found = compare(runs)
     pairs = [(one.metric, one.run) for one in found.differences]
     errors = [(metric, run) for metric in ("rmse", "mae") for run in ("bias", "wide", "patient")]
@@ -94,14 +94,15 @@ def test_the_same_run_again_differs_by_nothing(runs):
     assert found.hyperparameters.differing == ()
 
 
-def test_lists_of_a_run_that_stopped_early_leave_out_what_others_learned_from(runs):
-    """Else a movie that everybody knows to be seen would take a place on its lists only."""
+def test_rankings_of_a_run_that_stopped_early_leave_out_the_whole_training_set(runs):
+    """Else an item that others leave out as seen would take a place in its ranking only."""
     model = runs["patient"]
-    alone, again = compare({"a": model, "b": model}), compare({"a": runs["als"], "b": model})
-    assert alone.runs["b"].metrics["ndcg@10"] == again.runs["b"].metrics["ndcg@10"]
+    alone = compare({"a": model, "b": model})
+    with_other = compare({"a": runs["als"], "b": model})
+    assert alone.runs["b"].metrics["ndcg@10"] == with_other.runs["b"].metrics["ndcg@10"]
     evaluated = model.metadata["metrics"]["ranking"]["metrics"]["ndcg@10"]["value"]
-    assert again.runs["b"].metrics["ndcg@10"].value > evaluated
-    assert again.notes[0] == (
+    assert with_other.runs["b"].metrics["ndcg@10"].value > evaluated
+    assert with_other.notes[0] == (
         "b used 10% of the training set for early stopping and was fitted on 1,215 ratings."
     )
     assert compare({"a": runs["als"], "b": runs["wide"]}).notes == []
@@ -116,7 +117,7 @@ def test_data_are_read_once_however_many_runs(runs, monkeypatch):
     assert len(asked) == 1
 
 
-def test_runs_that_do_nothing_alike_have_no_difference(folder, runs):
+def test_runs_without_a_common_metric_have_no_difference(folder, runs):
     lists = saved(folder, "ranking", None, ImplicitALS(factors=3, iterations=2))
     found = compare({"bias": runs["bias"], "ranking": lists})
     assert found.differences == ()
@@ -153,7 +154,7 @@ def test_test_rows_are_what_counts_not_the_seed(folder, runs):
     ]
 
 
-def test_users_whom_a_run_does_not_know_are_not_evaluated(runs):
+def test_users_without_training_ratings_in_a_run_are_left_out(runs):
     model = runs["patient"]
     interactions = model.interactions
     keep = np.repeat(np.arange(60) >= 10, np.diff(interactions.indptr))
@@ -169,10 +170,10 @@ def test_users_whom_a_run_does_not_know_are_not_evaluated(runs):
     assert 0 < found.n_users <= 50 < compare({"a": runs["als"], "b": model}).n_users
 
 
-# --- settings
+# --- hyperparameters
 
 
-def test_settings_that_differ_are_named_and_the_others_counted(runs):
+def test_hyperparameters_that_differ_are_named_and_the_others_counted(runs):
     found = diff_hyperparameters(runs)
     shown = {(one.section, one.name): dict(one.values) for one in found.differing}
     assert shown["rating", "estimator"] == {
@@ -187,13 +188,13 @@ def test_settings_that_differ_are_named_and_the_others_counted(runs):
     assert (
         regularization["als"] == runs["als"].rating_head.regularization
     )  # what the data made of it
-    # split: method, fraction, seed; data: columns, scale, duplicates; EASE: liked
+    # split: method, fraction, seed; data: columns, scale, duplicates; EASE: min_rating
     assert found.n_same == 7
     assert found.n_partial == 5  # of ALS: exponent, features, solver, cg_steps, seed
     assert found.summary == "7 others are the same; 5 belong to some of the estimators only."
 
 
-def test_settings_are_shown_as_people_say_them(runs):
+def test_values_of_hyperparameters_are_shown_in_words(runs):
     values = {"a": None, "b": True, "c": 0.1234567, "d": (64, 32), "e": {"x": 0.5}, "f": "cg"}
     one = replace(diff_hyperparameters(runs).differing[0], values=values)
     shown = [one.text(run) for run in "abcdefg"]
@@ -270,8 +271,8 @@ def test_runs_get_letters_and_json_says_all(runs):
     assert set(plain["differences"][0]) == {"metric", "run", "baseline", "value", "ci_low",
                                             "ci_high", "n_users", "better"}  # fmt: skip
     rows = renamed.metric_rows()
-    assert {row["metric"] for row in rows} == {"RMSE", "MAE", "NDCG@10", "HR@10", "Recall@20 (capped)",
-                                               "NDCG@100"}  # fmt: skip
+    labels = {"RMSE", "MAE", "NDCG@10", "HR@10", "Recall@20 (capped)", "NDCG@100"}
+    assert {row["metric"] for row in rows} == labels
     assert [row["difference"] for row in rows if row["run"] == "A"] == [""] * 6
     assert set(PRIMARY_METRIC.values()) < {one.metric for one in found.differences}
     with pytest.raises(SettingError, match="At most 26"):

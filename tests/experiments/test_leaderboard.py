@@ -1,4 +1,4 @@
-"""Runs side by side: what is judged as it is, what is trained again, and what is refused."""
+"""Leaderboards: what is evaluated as it is, what is retrained, and what is refused."""
 
 import json
 from dataclasses import replace
@@ -11,8 +11,15 @@ import pytest
 import matinee
 from matinee.data.synthetic import generate
 from matinee.errors import RunError, SettingError
-from matinee.evaluation import evaluate_ranking, evaluate_ratings, holdout
-from matinee.experiments import PROTOCOLS, Split, evaluate_runs, leaderboard, train_and_evaluate
+from matinee.evaluation import evaluate_ranking, evaluate_ratings, holdout, leave_one_out
+from matinee.experiments import (
+    PROTOCOLS,
+    Split,
+    evaluate_heads,
+    evaluate_runs,
+    leaderboard,
+    train_and_evaluate,
+)
 from matinee.experiments.provenance import load_run_data
 from matinee.models import ALS, EASE, Bias, ImplicitALS, Popularity
 from matinee.models.registry import estimator_from_config
@@ -39,7 +46,7 @@ def write(path, seed):
 
 
 def saved(folder, source, rating=RATING, ranking=RANKING, split=SPLIT, **how):
-    """(the run as `load` returns it, what `train_and_evaluate` said of it)"""
+    """(the run as `load` returns it, the `TrainingResult`)."""
     result = train_and_evaluate(matinee.read(source), rating, split, ranker=ranking, **how)
     return matinee.load(result.model.save(folder)), result
 
@@ -60,7 +67,7 @@ def run(folder, source):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_every_protocol_evaluates_both_heads_and_the_most_watched(run, protocol):
+def test_every_protocol_evaluates_both_heads_and_the_most_popular_items(run, protocol):
     rows = evaluate_runs({"mine": run[0]}, protocol)
     assert [(row.model, row.estimator, row.head) for row in rows] == [
         ("mine", "ALS", "rating"),
@@ -79,7 +86,7 @@ def test_every_protocol_evaluates_both_heads_and_the_most_watched(run, protocol)
     assert all(set(row) == keys for row in plain)
 
 
-def test_held_out_evaluates_the_run_as_it_is(run, monkeypatch):
+def test_holdout_evaluates_the_run_as_it_is(run, monkeypatch):
     model, result = run
     monkeypatch.setattr(leaderboard, "estimator_from_config", None)  # retraining would fail
     values, ranking, popular = evaluate_runs({"mine": model})
@@ -115,7 +122,7 @@ def test_other_protocols_train_the_same_estimators_on_what_they_allow(run, proto
             assert (np.diff(model.interactions.indptr)[task.users] == 0).all()
 
 
-def test_metrics_of_a_estimator_trained_again_are_those_of_training_it_by_hand(run, source):
+def test_metrics_of_a_retrained_estimator_are_those_of_training_it_by_hand(run, source):
     train, test = matinee.read(source).split("leave-last-out")
     task = holdout(train, test)
     values, ranking, _ = evaluate_runs({"mine": run[0]}, "leave-one-out")
@@ -124,7 +131,7 @@ def test_metrics_of_a_estimator_trained_again_are_those_of_training_it_by_hand(r
     assert ranking.ranking.metrics == evaluate_ranking(RANKING.fit(train), task).metrics
 
 
-def test_liked_and_seed_reach_the_task(run):
+def test_min_rating_and_seed_reach_the_task(run):
     every, min_rating = (
         evaluate_runs({"mine": run[0]}, min_rating=min_rating)[0].ranking
         for min_rating in (None, 5)
@@ -137,7 +144,7 @@ def test_liked_and_seed_reach_the_task(run):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_runs_on_the_same_parts_stand_side_by_side(run, folder, source):
+def test_runs_on_the_same_sets_are_in_one_leaderboard(run, folder, source):
     other, _ = saved(folder / "other", source, Bias(), ImplicitALS(factors=4, iterations=2))
     alone, _ = saved(folder / "alone", source, Bias(), None)
     rows = evaluate_runs({"mine": run[0], "other": other, "alone": alone})
@@ -176,9 +183,9 @@ def test_what_cannot_be_asked_is_refused(run):
         evaluate_runs({"mine": model}, "sampled-negatives", min_rating=4)
     with pytest.raises(SettingError, match="no test user"):
         evaluate_runs({"mine": model}, min_rating=9)
-    with pytest.raises(RunError, match="knows no recipe 'Magic'"):
+    with pytest.raises(RunError, match="Magic"):
         estimator_from_config({"name": "Magic"})
-    with pytest.raises(RunError, match="knows no recipe 'EASE'"):
+    with pytest.raises(RunError, match="EASE"):
         estimator_from_config({"name": "EASE", "magic": 1})
 
 
@@ -206,7 +213,7 @@ def early(folder, source):
     return saved(folder / "early", source, estimator, validation=True)
 
 
-def test_a_run_that_stopped_early_is_evaluated_on_the_same_parts(early):
+def test_a_run_that_stopped_early_is_evaluated_on_the_same_sets(early):
     model, result = early
     values, ranking, _ = evaluate_runs({"early": model})
     assert values.rating == result.rating
@@ -214,13 +221,13 @@ def test_a_run_that_stopped_early_is_evaluated_on_the_same_parts(early):
     assert len(load_run_data(model)[1]) == result.train_ratings == 1215
 
 
-def test_a_run_that_stopped_early_can_be_trained_again(early):
+def test_a_run_that_stopped_early_can_be_retrained(early):
     rows = evaluate_runs({"early": early[0]}, "leave-one-out")
     assert [row.estimator for row in rows] == ["ALS", "EASE", "Popularity"]
 
 
 def retrained(model, protocol, monkeypatch):
-    """The recipes that a comparison trains again, of the one model and of both its heads."""
+    """The estimators that are retrained for both heads of the model."""
     evaluated = []
 
     def spy(model, task, **options):
@@ -229,13 +236,13 @@ def retrained(model, protocol, monkeypatch):
 
     monkeypatch.setattr(leaderboard, "evaluate_ranking", spy)
     evaluate_runs({"mine": model}, protocol)
-    *mine, _ = evaluated  # the last are the most watched movies
+    *mine, _ = evaluated  # the last is the baseline
     return [
         estimator_from_config(head.estimator) for model in mine for head in model.heads.values()
     ]
 
 
-def test_als_that_stopped_early_is_trained_again_for_as_long_as_was_best(early, monkeypatch):
+def test_als_that_stopped_early_is_retrained_for_as_long_as_was_best(early, monkeypatch):
     model = early[0]
     best = model.rating_head.history.sort("validation_rmse")["iteration"][0]
     values, ranking = retrained(model, "leave-one-out", monkeypatch)
@@ -271,7 +278,7 @@ def test_neural_heads_are_evaluated_as_they_are_on_their_own_split(neural):
     "protocol", ["leave-one-out", "strong-generalization", "temporal", "sampled-negatives"]
 )
 @needs_torch
-def test_neural_heads_that_stopped_early_are_trained_again_for_as_long_as_was_best(
+def test_neural_heads_that_stopped_early_are_retrained_for_as_long_as_was_best(
     neural, protocol, monkeypatch
 ):
     model = neural[0]
@@ -318,3 +325,35 @@ def test_a_saved_neural_head_knows_its_estimator(source, tmp_path):
         model = estimator.fit(data, threads=1)
         (head,) = matinee.load(model.save(tmp_path / str(number))).heads.values()
         assert estimator_from_config(head.estimator) == replace(estimator, device="auto")
+
+
+@pytest.mark.parametrize("min_rating", [None, 4.0])
+def test_heads_on_a_task_are_evaluated_as_runs_are(run, min_rating):
+    model = run[0]
+    _, train, test = load_run_data(model)
+    runs = {"one": model, "two": model}
+    task = holdout(train, test, min_rating=min_rating)
+    rows = evaluate_heads(task, runs, min_rating=min_rating)
+    assert rows == evaluate_runs(runs, min_rating=min_rating)
+
+
+def test_heads_are_retrained_where_asked(run):
+    model = run[0]
+    task = leave_one_out(load_run_data(model)[0])
+    rows = evaluate_heads(task, {"mine": model}, retrain=True)
+    assert rows == evaluate_runs({"mine": model}, "leave-one-out")
+    as_it_is = evaluate_heads(task, {"mine": model})
+    assert as_it_is[1].ranking != rows[1].ranking
+    assert as_it_is[2] == rows[2]
+
+
+def test_rows_say_what_ranked(run):
+    model = run[0]
+    _, train, test = load_run_data(model)
+    rows = evaluate_heads(holdout(train, test), {"": model, "other": Popularity().fit(train)})
+    assert [row.label for row in rows] == [
+        "ALS, by predicted rating",
+        "EASE",
+        "Popularity",
+        "baseline: most popular items",
+    ]

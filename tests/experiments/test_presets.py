@@ -1,4 +1,4 @@
-"""Known set-ups: that each is what its source trains, and one of them in plain numpy."""
+"""Presets: that each is what its source trains, and one of them in plain numpy."""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -21,22 +21,22 @@ def configs(stage):
     return [config for config in (stage.rating, stage.ranking) if config]
 
 
-def shortened_chain(preset, **settings):
-    """The same set-up, every step with other settings."""
+def with_params(preset, **settings):
+    """The same preset, every stage with other hyperparameters."""
     stages = tuple(
         replace(
-            step,
-            rating=step.rating and {**step.rating, **settings},
-            ranking=step.ranking and {**step.ranking, **settings},
+            stage,
+            rating=stage.rating and {**stage.rating, **settings},
+            ranking=stage.ranking and {**stage.ranking, **settings},
         )
-        for step in preset.stages
+        for stage in preset.stages
     )
     return replace(preset, stages=stages)
 
 
 @pytest.fixture(scope="module")
 def even():
-    """4,000 ratings by 200 users of 200 movies, 20 of each: nobody is rare in any part."""
+    """4,000 ratings by 200 users of 200 movies, 20 of each: no user or item is rare in any set."""
     rng = np.random.default_rng(0)
     user, turn = np.divmod(np.arange(4000), 20)
     item = (user + 10 * turn) % 200
@@ -50,11 +50,11 @@ def even():
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 @needs_torch
-def test_every_step_names_estimators_that_can_be_built(preset):
+def test_every_stage_names_estimators_that_can_be_built(preset):
     assert get_preset(preset.name) is preset
-    for step in preset.stages:
-        assert configs(step)
-        for params in configs(step):
+    for stage in preset.stages:
+        assert configs(stage)
+        for params in configs(stage):
             estimator = estimator_from_config(params)
             assert type(estimator).__name__ == params["name"]
             for name, value in params.items():
@@ -70,13 +70,13 @@ def test_names_differ_and_an_unknown_one_is_refused_with_the_known_ones():
     assert all(name in str(problem.value) for name in names)
 
 
-def test_no_two_steps_of_a_set_up_would_leave_their_checkpoints_in_one_folder():
-    """Which are named after the recipe: the second would be refused as another training."""
+def test_no_two_stages_of_a_preset_share_a_checkpoint_folder():
+    """They are named after the estimator: the second would be refused as another training."""
     for preset in PRESETS:
         names = [
             (estimator["name"], estimator.get("feedback"))
-            for step in preset.stages
-            for estimator in configs(step)
+            for stage in preset.stages
+            for estimator in configs(stage)
             if estimator["name"] in NEURAL
         ]
         assert len(set(names)) == len(names)
@@ -208,7 +208,7 @@ def test_the_ncf_task_asks_for_what_the_split_held_out(generated, tied):
 @needs_torch
 def test_neumf_runs_from_end_to_end(generated):
     small = {"factors": 2, "layers": (4, 2), "epochs": 2, "pretrain_epochs": 1, "device": "cpu"}
-    small = shortened_chain(get_preset("neumf"), **small)
+    small = with_params(get_preset("neumf"), **small)
     (result,) = run_preset(generated[0], small, threads=1)
     assert result.rating is None
     assert result.ranking.protocol == "sampled-negatives"
@@ -219,7 +219,7 @@ def test_neumf_runs_from_end_to_end(generated):
 def gradient_descent(train, test, p, q, *, rate, steps, l2, gravity):
     """Google's course in plain numpy: the whole matrix, float64, one step after the other.
 
-    RMSE of the training part before each step, and of the test part after it; then the vectors.
+    RMSE of the training set before each step, and of the test set after it; then the factors.
     """
     users, items = len(p), len(q)
     values, given = np.zeros((2, users, items))
@@ -242,7 +242,7 @@ def gradient_descent(train, test, p, q, *, rate, steps, l2, gravity):
 
 
 def error_of(scores, test):
-    """RMSE of a part, where this is the table of all scores."""
+    """RMSE on a data set, where this is the table of all scores."""
     missed = scores[test.ratings.user, test.ratings.item] - test.ratings.values
     return np.sqrt(np.mean(missed**2))
 
@@ -251,7 +251,7 @@ def error_of(scores, test):
 @needs_torch
 def test_googles_course_in_plain_numpy_learns_the_same(name, even):
     steps = 30
-    preset = shortened_chain(get_preset(name), epochs=steps, device="cpu")
+    preset = with_params(get_preset(name), epochs=steps, device="cpu")
     (result,) = run_preset(even, preset, threads=1)
     train, test = even.split("random", test_fraction=0.1, seed=0)
     assert min(train.ratings.user_counts.min(), train.ratings.item_counts.min()) > 0
@@ -277,7 +277,7 @@ def test_googles_course_in_plain_numpy_learns_the_same(name, even):
     assert result.rating.rmse == pytest.approx(error_of(np.clip(p @ q.T, 1, 5), test), abs=1e-4)
 
 
-def test_every_set_up_says_what_it_reaches_and_where_it_differs():
+def test_every_preset_says_its_results_and_deviations():
     for preset in PRESETS:
         for name in ("description", "source", "dataset", "results", "deviations"):
             assert len(getattr(preset, name)) > 4, preset.name

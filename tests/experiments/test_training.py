@@ -1,4 +1,4 @@
-"""Errors by hand, and experiments from split to figures."""
+"""Training and evaluation, from split to metrics and manifest."""
 
 import json
 from dataclasses import dataclass, replace
@@ -14,8 +14,6 @@ from matinee.evaluation import (
     evaluate_ratings,
     holdout,
     leave_one_out,
-    mae,
-    rmse,
     sampled_negatives,
 )
 from matinee.experiments import Split, train_and_evaluate
@@ -24,40 +22,7 @@ from matinee.models import ALS, EASE, Bias, ImplicitALS
 from matinee.models.base import Estimator
 
 
-def test_errors_by_hand():
-    predicted, actual = np.float32([1, 2, 3.5]), np.float32([2, 2, 1])
-    assert rmse(predicted, actual) == pytest.approx(np.sqrt((1 + 0 + 6.25) / 3))
-    assert mae(predicted, actual) == pytest.approx(3.5 / 3)
-    for metric in (rmse, mae):
-        with pytest.raises(ValueError, match="0 ratings"):
-            metric(predicted, actual[:0])
-        with pytest.raises(ValueError, match="2 ratings"):
-            metric(predicted, actual[:2])
-
-
-def test_ratings_by_unknown_users_and_of_unknown_movies_are_evaluated_and_counted():
-    table = pl.DataFrame(
-        {
-            "user": [1, 1, 2, 2, 3],
-            "item": [10, 20, 10, 20, 30],
-            "rating": [4.0, 2.0, 5.0, 3.0, 1.0],
-        }
-    )
-    data = matinee.read(table)
-    train = matinee.data.Dataset(data.ratings.take(np.arange(3)), data.catalog)
-    test = matinee.data.Dataset(data.ratings.take(np.arange(3, 5)), data.catalog)
-    model = Bias().fit(train)
-    found = evaluate_ratings(model, train, test)
-    assert (found.n_ratings, found.cold_start_user_ratings, found.cold_start_item_ratings) == (
-        2,
-        1,
-        1,
-    )
-    expected = model.predict([2, 3], [20, 30], unknown="average")
-    assert found.rmse == pytest.approx(rmse(expected, np.float32([3, 1])))
-
-
-def test_an_experiment_is_recorded_beside_its_model(generated):
+def test_the_model_holds_data_split_and_metrics(generated):
     data = generated[0]
     result = train_and_evaluate(data, ALS(factors=3, iterations=2), Split("leave-last-out", seed=3))
     about = result.model.metadata
@@ -70,7 +35,7 @@ def test_an_experiment_is_recorded_beside_its_model(generated):
     assert json.loads(json.dumps(result.to_dict()))["test_ratings"] == 300
 
 
-def test_an_experiment_evaluates_lists_by_the_ranking_head_if_there_is_one(generated):
+def test_the_ranking_head_is_evaluated_if_there_is_one(generated):
     data, split = generated[0], Split(seed=1)
     task = holdout(*split.apply(data))
     for ranking, head in ((EASE(regularization=20, min_rating=4), "ranking"), (None, "rating")):
@@ -83,7 +48,7 @@ def test_an_experiment_evaluates_lists_by_the_ranking_head_if_there_is_one(gener
     assert with_ranking.ranker_fit_seconds > result.ranker_fit_seconds == 0
 
 
-def test_an_experiment_whose_users_are_all_unknown_has_no_lists():
+def test_without_known_test_users_there_are_no_ranking_metrics():
     table = pl.DataFrame(
         {"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "rating": 3.0, "time": [1, 2, 3, 4]}
     )
@@ -93,7 +58,7 @@ def test_an_experiment_whose_users_are_all_unknown_has_no_lists():
     assert result.rating.cold_start_user_ratings == 2
 
 
-def test_stopping_early_holds_a_tenth_of_the_training_part_out_from_both_heads(generated):
+def test_early_stopping_takes_a_tenth_of_the_training_set_from_both_heads(generated):
     result = train_and_evaluate(
         generated[0],
         ALS(factors=3, iterations=3, patience=1),
@@ -107,7 +72,7 @@ def test_stopping_early_holds_a_tenth_of_the_training_part_out_from_both_heads(g
 
 
 @pytest.mark.parametrize("early", [False, True])
-def test_a_run_finds_its_data_and_both_parts_again(generated, tmp_path, early):
+def test_a_run_finds_its_data_and_both_sets(generated, tmp_path, early):
     ratings = generated[0].ratings
     table = pl.DataFrame({"user": ratings.user, "item": ratings.item, "rating": ratings.values})
     path = tmp_path / "mine.csv"
@@ -135,7 +100,7 @@ def test_a_run_on_a_table_in_memory_cannot_be_read_again():
         train_and_evaluate(matinee.read(table), Bias(), Split("u1"))
 
 
-def test_an_experiment_on_lists_alone_has_no_values(generated, tmp_path):
+def test_a_ranker_alone_has_no_rating_metrics(generated, tmp_path):
     data, split = generated[0], Split(seed=1)
     result = train_and_evaluate(data, None, split, ranker=EASE(min_rating=4))
     model = result.model
@@ -145,12 +110,12 @@ def test_an_experiment_on_lists_alone_has_no_values(generated, tmp_path):
     assert result.ranking == evaluate_ranking(model, holdout(*split.apply(data)), head="ranking")
     assert set(model.metadata["metrics"]) == {"ranking"}
     assert model.metadata["fit_seconds"] == result.ranker_fit_seconds
-    again = matinee.load(model.save(tmp_path / "run"))
-    assert again.metadata["metrics"] == json.loads(json.dumps(result.model.metadata["metrics"]))
-    assert set(again.heads) == {"ranking"}
+    loaded = matinee.load(model.save(tmp_path / "run"))
+    assert loaded.metadata["metrics"] == json.loads(json.dumps(result.model.metadata["metrics"]))
+    assert set(loaded.heads) == {"ranking"}
 
 
-def test_an_experiment_has_the_same_keys_whatever_was_trained(generated):
+def test_the_keys_are_the_same_whatever_was_trained(generated):
     data = generated[0]
     both = train_and_evaluate(data, Bias(), Split(), ranker=EASE()).to_dict()
     lists = train_and_evaluate(data, None, Split(), ranker=EASE()).to_dict()
@@ -170,7 +135,7 @@ def test_an_experiment_has_the_same_keys_whatever_was_trained(generated):
 
 
 @pytest.mark.parametrize("make", [leave_one_out, sampled_negatives])
-def test_an_experiment_evaluates_lists_by_the_task_it_is_given(generated, make):
+def test_rankings_are_evaluated_on_the_given_task(generated, make):
     data = generated[0]
     task = make(data)
     for estimator, ranking in ((Bias(), EASE()), (None, EASE()), (Bias(), None)):
@@ -183,7 +148,7 @@ def test_an_experiment_evaluates_lists_by_the_task_it_is_given(generated, make):
         assert all(map(np.array_equal, result.model.interactions, task.train.ratings.by_user))
 
 
-def test_an_experiment_without_any_estimator_is_refused(generated):
+def test_no_estimator_is_refused(generated):
     with pytest.raises(SettingError, match="Nothing to train"):
         train_and_evaluate(generated[0], None, Split())
 
