@@ -19,7 +19,7 @@ from matinee.models.base import Estimator, FitContext, check_width
 from matinee.models.queries import TrainingIndex
 from matinee.models.rating_head import FactorRatingHead
 from matinee.models.recommender import Recommender
-from matinee.progress import compilation_announced, progress
+from matinee.progress import compilation_announced, metrics_note, progress
 
 INIT_STD = 0.1  # of the user factors, in units of a rating per factor
 
@@ -117,7 +117,7 @@ class ALS(Estimator):
                     row[f"{name}_rmse"] = state.rmse(data.ratings)
                 row["seconds"] = time.perf_counter() - started
                 history.append(row)
-                tick(iteration, _note(row))
+                tick(iteration, metrics_note(row))
                 if context.callback:
                     context.callback(row)
                 if self.patience:
@@ -130,10 +130,6 @@ class ALS(Estimator):
             state.restore(best[2])
             state.finish()
         return state.model(pl.DataFrame(history))
-
-
-def _note(row: dict[str, Any]) -> str:
-    return "  ".join(f"{name} {row[name]:.4f}" for name in row if name.endswith("_rmse"))
 
 
 class _ALSState:

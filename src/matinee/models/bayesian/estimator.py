@@ -21,7 +21,7 @@ from matinee.models.bayesian.posterior import DrawBuffer, MonitoredSet
 from matinee.models.bayesian.sampler import FEATURES, GibbsSampler
 from matinee.models.queries import TrainingIndex
 from matinee.models.recommender import Recommender
-from matinee.progress import compilation_announced, progress
+from matinee.progress import compilation_announced, metrics_note, progress
 from matinee.storage.checkpoint import Checkpoint
 
 BURN_IN = 64  # sweeps; of a short chain, a quarter
@@ -213,12 +213,8 @@ def _rhat(counted: list[dict[str, Any]]) -> float | None:
 
 
 def _note(row: dict[str, Any], counts: bool) -> str:
-    parts = [f"{name} {row[name]:.4f}" for name in row if name.endswith("_rmse")]
-    if not counts:
-        parts.append("settling")
-    elif row["rhat"] is not None:
-        parts.append(f"r-hat {row['rhat']:.3f}")
-    return "  ".join(parts)
+    rhat = "" if row["rhat"] is None else f"R-hat {row['rhat']:.3f}"
+    return f"{metrics_note(row)}  {rhat if counts else 'burn-in'}"
 
 
 FEWEST = 8  # draws of a half that say anything
