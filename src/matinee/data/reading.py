@@ -57,8 +57,8 @@ def read(
         the ratings.
     duplicates : {"error", "last", "mean"}, optional
         What to do if a user rated an item twice: refuse the table, keep the latest (by time, else
-        by row), or average. The defaults of this and the two arguments above are what was chosen
-        when the data were added to the cache, else ``"error"``.
+        by row), or average. By default, as for the two arguments above, what was chosen when
+        the data were added to the cache, else ``"error"``.
     name : str, optional
         What to call the data set; by default the name of the folder or file.
 
@@ -76,50 +76,60 @@ def read(
     (3, ['ann', 'bob'], '3 to 5 in steps of 1')
     """
     path = locate(source) if isinstance(source, str | os.PathLike) else None
-    stored = cache.stored_reading(path) if path else {}
-    columns = columns or stored.get("columns", {})
-    scale = _scale_of(scale or stored.get("scale"))
-    duplicates = duplicates or stored.get("duplicates", "error")
-    if duplicates not in DUPLICATES:
-        valid = ", ".join(map(repr, DUPLICATES))
-        raise SettingError(f"duplicates must be one of {valid}, got {duplicates!r}.")
+    columns, scale, duplicates = _options(path, columns, scale, duplicates)
     reading = {
         "columns": dict(columns),
         "scale": None if scale is None else [scale.low, scale.high, scale.step],
         "duplicates": duplicates,
     }
-    if path:
-        file = _ratings_file(path) if path.is_dir() else path
-
-        def read_file(empty: Empty) -> Dataset:
-            parsed = _parse_file(file, columns, empty)
-            return build_dataset(parsed, scale or parsed.scale, duplicates, empty)
-
-        with progress(f"Reading {path.name}"):
-            dataset = read_through(file, reading, read_file)
-        path = path.resolve()
-        default_name = path.name if path.is_dir() else path.name.removesuffix(path.suffix)
-    else:
-        default_name = "table"
+    if path is None:
         dataset = build_dataset(read_frame(source, columns), scale, duplicates)
-    return replace(
-        dataset,
-        name=name or default_name,
-        source=str(path or ""),
-        licence=TERMS if default_name in EDITIONS else "",
-        reading=reading,
-    )
+        return replace(dataset, name=name or dataset.name, reading=reading)
+    dataset = _read_path(path, columns, scale, duplicates, reading)
+    path = path.resolve()
+    stem = path.name if path.is_dir() else path.name.removesuffix(path.suffix)
+    licence = TERMS if stem in EDITIONS else ""
+    return replace(dataset, name=name or stem, source=str(path), licence=licence, reading=reading)
 
 
-def _scale_of(scale: tuple[float, ...] | RatingScale | None) -> RatingScale | None:
-    if scale is None or isinstance(scale, RatingScale):
-        return scale
-    try:
-        return RatingScale(*scale)
-    except TypeError:
-        raise SettingError(
-            f"scale must be (low, high) or (low, high, step), got {scale!r}."
-        ) from None
+def _options(
+    path: Path | None,
+    columns: Mapping[str, str] | None,
+    scale: tuple[float, ...] | RatingScale | None,
+    duplicates: str | None,
+) -> tuple[Mapping[str, str], RatingScale | None, str]:
+    """The options of `read`, with those stored beside the data as defaults."""
+    stored = cache.stored_reading(path) if path else {}
+    scale = scale or stored.get("scale")
+    duplicates = duplicates or stored.get("duplicates", "error")
+    if duplicates not in DUPLICATES:
+        valid = ", ".join(map(repr, DUPLICATES))
+        raise SettingError(f"duplicates must be one of {valid}, got {duplicates!r}.")
+    if scale is not None and not isinstance(scale, RatingScale):
+        try:
+            scale = RatingScale(*scale)
+        except TypeError:
+            expected = "(low, high) or (low, high, step)"
+            raise SettingError(f"scale must be {expected}, got {scale!r}.") from None
+    return columns or stored.get("columns", {}), scale, duplicates
+
+
+def _read_path(
+    path: Path,
+    columns: Mapping[str, str],
+    scale: RatingScale | None,
+    duplicates: str,
+    reading: Mapping[str, Any],
+) -> Dataset:
+    """Read a file or folder through the cache of parsed data."""
+    file = _ratings_file(path) if path.is_dir() else path
+
+    def read_file(empty: Empty) -> Dataset:
+        parsed = _parse_file(file, columns, empty)
+        return build_dataset(parsed, scale or parsed.scale, duplicates, empty)
+
+    with progress(f"Reading {path.name}"):
+        return read_through(file, reading, read_file)
 
 
 def locate(source: str | os.PathLike[str]) -> Path:
