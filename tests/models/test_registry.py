@@ -1,4 +1,4 @@
-"""Settings as text: the same value back, and what is wrong refused by name."""
+"""Hyperparameters as text: the same value back, and what is wrong refused by name."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -39,39 +39,39 @@ VALUES = {
 
 
 @pytest.fixture(params=sorted({*RATING.values(), *RANKING.values()}))
-def kind(request):
-    """The class of each recipe there is."""
+def cls(request):
+    """Each estimator class."""
     if request.param in NEURAL:
         pytest.importorskip("torch")
     return estimator_class(request.param)
 
 
-def test_every_setting_of_every_estimator_comes_back_the_same_from_its_text(kind):
-    hints = get_type_hints(kind)
-    names = settings_of(kind)
+def test_every_setting_of_every_estimator_comes_back_the_same_from_its_text(cls):
+    hints = get_type_hints(cls)
+    names = settings_of(cls)
 
     @given(st.fixed_dictionaries({name: VALUES[hints[name]] for name in names}))
     def there_and_back(settings):
         texts = [text for name, value in settings.items() for text in format_setting(name, value)]
-        found = parse_settings(kind, texts)
-        assert found == settings
-        assert list(map(repr, found.values())) == list(map(repr, settings.values()))  # -0.0, types
+        parsed = parse_settings(cls, texts)
+        assert parsed == settings
+        assert list(map(repr, parsed.values())) == list(map(repr, settings.values()))  # -0.0, types
 
     there_and_back()
 
 
-def test_defaults_come_back_the_same_and_make_the_same_estimator(kind):
-    estimator = kind()
+def test_defaults_come_back_the_same_and_make_the_same_estimator(cls):
+    estimator = cls()
     texts = [
         text
-        for name in settings_of(kind)
+        for name in settings_of(cls)
         for text in format_setting(name, getattr(estimator, name))
     ]
-    assert kind(**parse_settings(kind, texts)) == estimator
+    assert cls(**parse_settings(cls, texts)) == estimator
 
 
-def test_settings_are_all_fields_but_those_of_their_own(kind):
-    assert set(settings_of(kind)) == {field.name for field in fields(kind)} - set(
+def test_hyperparameters_are_all_fields_but_a_few(cls):
+    assert set(settings_of(cls)) == {field.name for field in fields(cls)} - set(
         NON_HYPERPARAMETERS
     )
 
@@ -88,11 +88,11 @@ def test_values_have_the_types_of_the_estimator():
     }
 
 
-def test_a_mapping_is_named_entry_by_entry():
+def test_a_mapping_is_given_group_by_group():
     mlp = pytest.importorskip("matinee.models.neural").MLP
     texts = ["weight_decay.factors=0.3", "epochs=3", "weight_decay.layers=0.1"]
-    wanted = {"weight_decay": {"factors": 0.3, "layers": 0.1}, "epochs": 3}
-    assert parse_settings(mlp, texts) == wanted
+    expected = {"weight_decay": {"factors": 0.3, "layers": 0.1}, "epochs": 3}
+    assert parse_settings(mlp, texts) == expected
     assert parse_settings(mlp, ["weight_decay=0.3"]) == {"weight_decay": 0.3}
     assert parse_settings(mlp, ["weight_decay=none"]) == {"weight_decay": {}}
     with pytest.raises(SettingError, match="weight_decay has groups factors, layers, not 'cats'"):
@@ -102,15 +102,15 @@ def test_a_mapping_is_named_entry_by_entry():
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["factors"], "factors should be NAME=VALUE."),
-        (["=3"], "=3 should be NAME=VALUE."),
+        (["factors"], "factors: must be NAME=VALUE."),
+        (["=3"], "=3: must be NAME=VALUE."),
         (["nonsense=3"], "nonsense: ALS has no such setting; it has factors, regularization, "),
         (["seed=3"], "seed: ALS has no such setting"),
-        (["factors=2.5"], "factors is a whole number, not '2.5'."),
-        (["factors="], "factors is a whole number, not ''."),
-        (["factors=none"], "factors is a whole number, not 'none'."),
-        (["regularization=much"], "regularization is a number or none, not 'much'."),
-        (["factors.a=3"], "factors.a: factors is a single value."),
+        (["factors=2.5"], "factors must be an integer, got '2.5'."),
+        (["factors="], "factors must be an integer, got ''."),
+        (["factors=none"], "factors must be an integer, got 'none'."),
+        (["regularization=much"], "regularization must be a number or none, got 'much'."),
+        (["factors.a=3"], "factors.a: factors has no groups."),
         (["factors=3", "factors=3"], "factors is given twice."),
     ],
 )
@@ -126,9 +126,9 @@ def test_what_is_wrong_is_refused_by_name(texts, message):
         (["weight_decay=1", "weight_decay.factors=1"], "weight_decay.factors is given twice."),
         (["weight_decay.factors=1", "weight_decay=1"], "weight_decay is given twice."),
         (["weight_decay.a=1", "weight_decay.a=1"], "weight_decay.a is given twice."),
-        (["weight_decay.a=x"], "weight_decay.a is a number, not 'x'."),
-        (["amp=1"], "amp is true or false, not '1'."),
-        (["layers=8,x"], "layers is whole numbers such as 128,64,32, not '8,x'."),
+        (["weight_decay.a=x"], "weight_decay.a must be a number, got 'x'."),
+        (["amp=1"], "amp must be true or false, got '1'."),
+        (["layers=8,x"], "layers must be integers such as 128,64,32, got '8,x'."),
     ],
 )
 def test_what_is_wrong_with_a_network_is_refused_by_name(texts, message):

@@ -124,13 +124,10 @@ def _sections(runs: Mapping[str, Recommender]) -> dict[str, dict[str, Mapping[st
 
 
 def _params(head: Head | None) -> Mapping[str, Any]:
-    """Estimator and hyperparameters; a default that depends on the data as what it came to."""
+    """Estimator and hyperparameters."""
     if head is None:
         return {"estimator": NO_ESTIMATOR}
-    params = dict(head.estimator)
-    for name in [name for name, value in params.items() if value is None]:
-        computed = getattr(head, name, None)
-        params[name] = computed if isinstance(computed, int | float | str) else None
+    params = resolved_config(head)
     return {"estimator": params.pop("name"), **params}
 
 

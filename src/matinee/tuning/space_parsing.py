@@ -3,13 +3,12 @@
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 from matinee.errors import SettingError
-from matinee.models.registry import NON_HYPERPARAMETERS, estimator_class, type_alternatives
+from matinee.models.registry import estimator_class, settings_of, type_alternatives
 from matinee.tuning.search_space import (
     GRID_STEPS,
     MAX_GRID,
@@ -22,7 +21,6 @@ from matinee.tuning.search_space import (
 
 DEFAULT_SPACES = "search_spaces.toml"
 RANGE_KEYS = ("low", "high", "log", "steps", "relative")
-NOT_TUNED = (*NON_HYPERPARAMETERS, "patience")  # patience needs a validation set of its own
 RELATIVE = "regularization"  # the hyperparameter whose default may be computed from the data
 
 
@@ -123,8 +121,8 @@ def hyperparameter_types(estimator: str) -> dict[str, Any]:
     """The type of each hyperparameter that can be tuned."""
     cls = estimator_class(estimator)
     hints = get_type_hints(cls)
-    names = (parameter.name for parameter in fields(cls))
-    return {name: hints[name] for name in names if name not in NOT_TUNED}
+    # patience would need a validation set of its own
+    return {name: hints[name] for name in settings_of(cls) if name != "patience"}
 
 
 def _flatten(entries: Mapping[str, Any], types: Mapping[str, Any]) -> dict[str, Any]:
