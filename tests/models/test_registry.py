@@ -63,17 +63,13 @@ def test_every_setting_of_every_estimator_comes_back_the_same_from_its_text(cls)
 def test_defaults_come_back_the_same_and_make_the_same_estimator(cls):
     estimator = cls()
     texts = [
-        text
-        for name in settings_of(cls)
-        for text in format_setting(name, getattr(estimator, name))
+        text for name in settings_of(cls) for text in format_setting(name, getattr(estimator, name))
     ]
     assert cls(**parse_settings(cls, texts)) == estimator
 
 
 def test_hyperparameters_are_all_fields_but_a_few(cls):
-    assert set(settings_of(cls)) == {field.name for field in fields(cls)} - set(
-        NON_HYPERPARAMETERS
-    )
+    assert set(settings_of(cls)) == {field.name for field in fields(cls)} - set(NON_HYPERPARAMETERS)
 
 
 def test_values_have_the_types_of_the_estimator():

@@ -149,9 +149,9 @@ def test_ctrl_c_keeps_finished_trials_and_evaluates_no_test_set(tmp_path, data, 
     assert result.best is None
     assert len(result.trials) == 2
     assert not (tmp_path / "run").exists()
-    again = tune(data, "bias", trials=5, study=tmp_path / "study", run=tmp_path / "run")
-    assert len(again.trials) == 5
-    assert again.best.run == str(tmp_path / "run")
+    resumed = tune(data, "bias", trials=5, study=tmp_path / "study", run=tmp_path / "run")
+    assert len(resumed.trials) == 5
+    assert resumed.best.run == str(tmp_path / "run")
 
 
 def test_a_finished_study_is_only_read(tmp_path, data):
@@ -377,8 +377,8 @@ def test_a_best_model_that_is_gone_or_wanted_elsewhere_is_refit(tmp_path, data):
         1,
     )
     remove_run(tmp_path / "two")
-    again = tune(data, "bias", trials=2, study=study, run=tmp_path / "three").best
-    assert (again.run, again.test_metrics, again.test_evaluations) == (
+    moved = tune(data, "bias", trials=2, study=study, run=tmp_path / "three").best
+    assert (moved.run, moved.test_metrics, moved.test_evaluations) == (
         str(tmp_path / "three"),
         first.test_metrics,
         1,

@@ -11,7 +11,7 @@ from matinee.errors import SettingError
 from matinee.evaluation.metrics import REPORTED_METRICS
 from matinee.evaluation.uncertainty import MetricValue
 from matinee.experiments.provenance import read_provenance
-from matinee.models.head import Head
+from matinee.models.head import Head, fitted_params
 from matinee.models.recommender import Recommender
 
 NO_ESTIMATOR = "none"
@@ -127,7 +127,7 @@ def _params(head: Head | None) -> Mapping[str, Any]:
     """Estimator and hyperparameters."""
     if head is None:
         return {"estimator": NO_ESTIMATOR}
-    params = resolved_config(head)
+    params = fitted_params(head)
     return {"estimator": params.pop("name"), **params}
 
 

@@ -126,6 +126,7 @@ def components_table(
 def fitted_params(head: Head) -> dict[str, Any]:
     """Name and hyperparameters of a head's estimator; computed defaults as what was used."""
     params = dict(head.estimator)
-    if params.get("regularization", 0) is None:
-        params["regularization"] = getattr(head, "regularization", None)
+    for name in [name for name, value in params.items() if value is None]:
+        computed = getattr(head, name, None)
+        params[name] = computed if isinstance(computed, int | float | str) else None
     return params

@@ -8,7 +8,6 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from matinee.errors import RunError, SettingError
 from matinee.models.base import Estimator
-from matinee.models.head import Head
 
 RATING = {
     "als": "ALS",
@@ -73,15 +72,6 @@ def estimator_from_config(config: Mapping[str, Any]) -> Estimator:
     return estimator
 
 
-def resolved_config(head: Head) -> dict[str, Any]:
-    """The config of a head's estimator, with defaults that were computed from the data resolved."""
-    config = dict(head.estimator)
-    for name in [name for name, value in config.items() if value is None]:
-        computed = getattr(head, name, None)
-        config[name] = computed if isinstance(computed, int | float | str) else None
-    return config
-
-
 def settings_of(cls: type) -> tuple[str, ...]:
     """The names of an estimator's hyperparameters.
 
@@ -135,7 +125,9 @@ def parse_setting(cls: type, name: str, text: str) -> Any:
     setting, dot, _ = name.partition(".")
     names = settings_of(cls)
     if setting not in names:
-        raise SettingError(f"{name}: {cls.__name__} has no such setting; it has {', '.join(names)}.")
+        raise SettingError(
+            f"{name}: {cls.__name__} has no such setting; it has {', '.join(names)}."
+        )
     hint = get_type_hints(cls)[setting]
     if not dot:
         return parse_as(hint, name, text)

@@ -15,7 +15,9 @@ from matinee.analysis.projection import Projection, project
 from matinee.analysis.users import typical_user
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
+from matinee.models.head import fitted_params
 from matinee.models.recommender import Recommender
+from matinee.models.registry import format_value
 from matinee.report.document import Number, Section, Table, write_page
 from matinee.report.sections import (
     axes_section,
@@ -141,7 +143,8 @@ def _embedding_sections(model: Recommender) -> tuple[list[Section], Projection |
 def _provenance(model: Recommender) -> Section:
     """Hyperparameters, data, licence, versions."""
     tables = [
-        _settings(f"{name.capitalize()} head", head.estimator) for name, head in model.heads.items()
+        _settings(f"{name.capitalize()} head", fitted_params(head))
+        for name, head in model.heads.items()
     ]
     data = {str(name): value for name, value in dict(model.metadata.get("data", {})).items()}
     data.pop("reading", None)
@@ -168,7 +171,7 @@ def _settings(caption: str, settings: Mapping[str, Any]) -> Table:
     rows = [
         [name, Number(f"{value:,}" if isinstance(value, int) else value)]
         if isinstance(value, int | float) and not isinstance(value, bool)
-        else [name, "" if value is None else str(value)]
+        else [name, format_value(value)]
         for name, value in settings.items()
     ]
     return Table(["setting", "value"], rows, caption, wide=False)

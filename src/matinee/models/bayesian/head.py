@@ -66,6 +66,11 @@ class BayesianHead(FactorRatingHead):
         return bool(self.draw_cuts.shape[1])
 
     @property
+    def likelihood(self) -> str:
+        """Which one was used, where the estimator left it to the data."""
+        return "ordinal" if self.ordinal else "normal"
+
+    @property
     def moments(self) -> RatingTimes:
         return RatingTimes(self.moment_starts, self.moment_times)
 
