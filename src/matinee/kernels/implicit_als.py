@@ -132,15 +132,12 @@ def update_rows_implicit_cg(
     start, stop, indptr, indices, weights, factors, whole, penalties, prior, out, steps
 ):
     """Take at most `steps` conjugate gradient steps, fewer once a row is solved to float32."""
-    value = 0.0
-    width, wide = out.shape[1], factors.shape[1]
+    value, width, wide = 0.0, out.shape[1], factors.shape[1]
     x, residual = scratch(TOGETHER, wide), scratch(TOGETHER, wide)
     direction, product = scratch(TOGETHER, wide), scratch(TOGETHER, wide)
     penalty, error = np.ones(TOGETHER, np.float32), np.zeros(TOGETHER, np.float32)
-    x[:] = 0.0
-    residual[:] = 0.0
-    direction[:] = 0.0
-    product[:] = 0.0
+    x[:], residual[:] = 0.0, 0.0
+    direction[:], product[:] = 0.0, 0.0
     one, nothing = np.float32(1.0), np.float32(0.0)
     for row in range(start, stop, TOGETHER):
         rows = min(TOGETHER, stop - row)
