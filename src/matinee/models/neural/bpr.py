@@ -10,19 +10,18 @@ import torch
 from matinee.data.dataset import Dataset
 from matinee.models.implicit_feedback import check_min_rating
 from matinee.models.neural.base import GradientEstimator, network_model
-from matinee.models.neural.batches import generator_of
-from matinee.models.neural.losses import Loss, OrderTask, lists_task
-from matinee.models.neural.modules import Factorization
-from matinee.models.neural.optimizers import wants_sparse
+from matinee.models.neural.batches import seeded_generator
+from matinee.models.neural.losses import BPRLoss
+from matinee.models.neural.modules import FactorModule
+from matinee.models.neural.optimizers import use_sparse_gradients
 from matinee.models.recommender import Recommender
-from matinee.storage.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
 class BPR(GradientEstimator):
-    """Recipe for lists by ``score = b_i + p_u . q_i``, where watched movies come before others.
+    """Bayesian personalized ranking: positives before others, by ``score = b_i + p_u . q_i``.
 
-    Minimized is the mean over a user's watched movies i, and drawn unwatched ones j, of
+    Minimizes the mean over a user's positives i, and drawn negatives j, of
 
         -log sigmoid(score(u, i) - score(u, j))
         + regularization * (2 |p_u|^2 + |q_i|^2 + b_i^2 + |q_j|^2 + b_j^2)
@@ -30,24 +29,26 @@ class BPR(GradientEstimator):
     Parameters
     ----------
     factors : int
-        Length of a vector.
+        Number of latent dimensions.
     regularization : float
     negatives : int
-        Unwatched movies drawn for each watched one, anew in every epoch.
+        Items drawn for each positive among those that are not, anew in every epoch.
     min_rating : float or None
-        Least stars of what counts as watched; None: every rating.
+        The least rating that counts as positive; None: every rating.
     init_stddev : float
-    epochs, batch_size, optimizer and the rest
-        See `GradientEstimator`; weight decay has the groups ``"factors"`` and ``"biases"``.
+        Standard deviation of the initial factors.
+    epochs, batch_size, optimizer, ...
+        See `matinee.models.neural.config.TrainingConfig`; weight decay has the groups
+        ``"factors"`` and ``"biases"``.
 
-    Notes
-    -----
+    References
+    ----------
     Rendle, Freudenthaler, Gantner & Schmidt-Thieme 2009, "BPR: Bayesian Personalized Ranking from
     Implicit Feedback".
 
     Examples
     --------
-    >>> from matinee.data.synthetic import generate
+    >>> from matinee.data import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> BPR(factors=4, epochs=2, device="cpu").fit(data).recommend(1, n=2).columns
     ['item_id', 'title', 'genres', 'score']
@@ -61,7 +62,7 @@ class BPR(GradientEstimator):
     min_rating: float | None = None
     init_stddev: float = 0.05
 
-    GROUPS: ClassVar[tuple[str, ...]] = ("factors", "biases")
+    DECAY_GROUPS: ClassVar[tuple[str, ...]] = ("factors", "biases")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,48 +70,46 @@ class BPR(GradientEstimator):
         self._check_positive("init_stddev")
         check_min_rating(self.min_rating)
 
-    def start(
-        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpoint | None
-    ) -> Factorization:
-        """See `GradientEstimator.start`."""
-        sides = len(train.ratings.user_ids), len(train.ratings.item_ids)
-        generator = generator_of(torch.device("cpu"), self.seed)
-        users, items = (
-            self.init_stddev * torch.randn(rows, self.factors, generator=generator)
-            for rows in sides
-        )
-        user_weights, item_weights = (
-            torch.full((rows,), float(self.regularization)) for rows in sides
-        )
-        return Factorization(
-            users,
-            items,
+    def build_module(self, train: Dataset) -> FactorModule:
+        """See `GradientEstimator`."""
+        sizes = len(train.ratings.user_ids), len(train.ratings.item_ids)
+        user_penalty, item_penalty = (torch.full((n,), float(self.regularization)) for n in sizes)
+        return FactorModule(
+            factors=self.factors,
+            stddev=self.init_stddev,
+            generator=seeded_generator(torch.device("cpu"), self.seed),
+            user_penalty=user_penalty,
+            item_penalty=item_penalty,
             biases="items",
-            user_weights=user_weights,
-            item_weights=item_weights,
-            sparse=wants_sparse(self, sum(sides)),
+            sparse=use_sparse_gradients(self, sum(sizes)),
         )
 
-    def loss(
+    def build_loss(
         self,
-        module: Factorization,
+        module: FactorModule,
         train: Dataset,
-        evaluated: Mapping[str, Dataset],
+        eval_sets: Mapping[str, Dataset],
         device: torch.device,
-    ) -> Loss:
-        """See `GradientEstimator.loss`."""
-        return lists_task(OrderTask, self, module, train, evaluated, device)
+    ) -> BPRLoss:
+        """See `GradientEstimator`."""
+        return BPRLoss(
+            *(self, module, train, eval_sets, device),
+            negatives=self.negatives,
+            min_rating=self.min_rating,
+        )
 
-    def model(self, module: Factorization, train: Dataset, history: pl.DataFrame) -> Recommender:
-        """See `GradientEstimator.model`."""
+    def build_model(
+        self, module: FactorModule, train: Dataset, history: pl.DataFrame
+    ) -> Recommender:
+        """See `GradientEstimator`."""
         return network_model(
             self,
             train,
             history,
-            tables=(module.user_factors, module.item_factors),
+            embeddings=(module.user_factors, module.item_factors),
             item_bias=module.item_bias,
             layers=[(torch.ones(1, self.factors), torch.zeros(1))],
             widths=[self.factors],
-            unobserved=self.negatives,
+            negatives=self.negatives,
             min_rating=self.min_rating,
         )

@@ -14,62 +14,62 @@ from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.models.als_common import genre_prior
 from matinee.models.base import best_epoch
-from matinee.models.neural.base import GradientEstimator, as_array
-from matinee.models.neural.batches import generator_of
-from matinee.models.neural.losses import Loss, rating_loss
-from matinee.models.neural.modules import Factorization
-from matinee.models.neural.optimizers import wants_sparse
+from matinee.models.neural.base import GradientEstimator, to_numpy
+from matinee.models.neural.batches import seeded_generator
+from matinee.models.neural.losses import RatingLoss
+from matinee.models.neural.modules import FactorModule
+from matinee.models.neural.optimizers import use_sparse_gradients
 from matinee.models.queries import TrainingIndex
 from matinee.models.rating_head import FactorRatingHead
 from matinee.models.recommender import Recommender
-from matinee.storage.checkpoint import Checkpoint
 
-LEAST_RIDGE = 1e-3  # squared stars: a training part that is learned by heart leaves none
+MIN_REGULARIZATION = 1e-3  # squared rating units: an overfitted training set leaves no noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class MatrixFactorization(GradientEstimator):
-    """Recipe for ``values = mean + b_u + b_i + p_u . q_i``, or ``p_u . q_i``, by gradient descent.
+    """``rating = mean + b_u + b_i + p_u . q_i``, or ``p_u . q_i`` alone, by gradient descent.
 
-    Minimized is
+    Minimizes
 
-        mean over the N ratings of (stars - score)^2
+        mean over the N ratings of (rating - score)^2
         + regularization / N * sum_u n_u^v |x_u|^2 + regularization / N * sum_i n_i^v |w_i|^2
-        + l2 * mean over users of |x_u|^2 + l2 * mean over movies of |w_i|^2
+        + l2 * mean over users of |x_u|^2 + l2 * mean over items of |w_i|^2
         + gravity * mean over all pairs of (p_u . q_i)^2
 
     with x = [b_u, p_u], w = [b_i, q_i] and n a row's number of ratings. The first two lines are
     what `ALS` minimizes, with all prior means zero; the others are the terms of Google's course.
-    Gravity pulls the scores of pairs that nobody rated to zero; it goes with ``biases=False``.
-    Penalties act on a row when a rating uses it, so rows without ratings are not in them.
-    Afterwards, movies without ratings get what the learned vectors say of their genres. Somebody
-    new is solved by least squares with a bias, also where training had none.
+    Gravity shrinks the scores of unrated pairs to zero; it goes with ``biases=False``. Penalties
+    act on a row when a rating uses it, so rows without ratings are not in them. Afterwards, items
+    without ratings get the factors that a regression on genres predicts. New users are folded in
+    by least squares with a bias, also where training had none.
 
     Parameters
     ----------
     factors : int
-        Length of a vector.
+        Number of latent dimensions.
     biases : bool
-        Without them there is no mean either: the dot product alone is the stars.
+        Without biases there is no mean either: the dot product alone predicts the rating.
     init_stddev : float
-        Of the first entries of all vectors.
+        Standard deviation of the initial factors.
     regularization : float
-        In squared stars, as that of `ALS`.
+        In squared rating units, as that of `ALS`.
     exponent : float
         v above.
     l2, gravity : float
-        Of the other two terms.
-    epochs, batch_size, optimizer and the rest
-        See `GradientEstimator`; weight decay has the groups ``"factors"`` and ``"biases"``.
+        Weights of the other two terms.
+    epochs, batch_size, optimizer, ...
+        See `matinee.models.neural.config.TrainingConfig`; weight decay has the groups
+        ``"factors"`` and ``"biases"``.
 
-    Notes
-    -----
+    References
+    ----------
     Koren, Bell & Volinsky 2009 (model and SGD); Google's recommendation systems course (gravity);
     Kingma & Ba 2015 (Adam).
 
     Examples
     --------
-    >>> from matinee.data.synthetic import generate
+    >>> from matinee.data import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> train, test = data.split("random", test_fraction=0.1)
     >>> estimator = MatrixFactorization(factors=4, epochs=3, device="cpu")
@@ -88,86 +88,79 @@ class MatrixFactorization(GradientEstimator):
     l2: float = 0.0
     gravity: float = 0.0
 
-    GROUPS: ClassVar[tuple[str, ...]] = ("factors", "biases")
+    DECAY_GROUPS: ClassVar[tuple[str, ...]] = ("factors", "biases")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_at_least(factors=1, regularization=0, exponent=0, l2=0, gravity=0)
         self._check_positive("init_stddev")
         if self.exponent > 1:
-            raise SettingError(f"exponent lies between 0 and 1, not at {self.exponent}.")
+            raise SettingError(f"exponent must be <= 1, got {self.exponent}.")
         if self.gravity and self.optimizer == "sparse-adam":
-            raise SettingError("gravity moves every row, and sparse-adam only some; use adam.")
+            raise SettingError(
+                "gravity updates every row, optimizer='sparse-adam' only some; use 'adam'."
+            )
 
-    def start(
-        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpoint | None
-    ) -> Factorization:
-        """See `GradientEstimator.start`."""
+    def build_module(self, train: Dataset) -> FactorModule:
+        """See `GradientEstimator`."""
         ratings = train.ratings
-        counts = ratings.user_counts, ratings.item_counts
-        generator = generator_of(torch.device("cpu"), self.seed)
-        users, items = (
-            self.init_stddev * torch.randn(len(count), self.factors, generator=generator)
-            for count in counts
-        )
-        sparse = not self.gravity and wants_sparse(self, len(users) + len(items))
-        user_weights, item_weights = (self._weights(count) for count in counts)
-        return Factorization(
-            users,
-            items,
+        n_rows = len(ratings.user_ids) + len(ratings.item_ids)
+        return FactorModule(
+            factors=self.factors,
+            stddev=self.init_stddev,
+            generator=seeded_generator(torch.device("cpu"), self.seed),
+            user_penalty=self._row_penalty(ratings.user_counts),
+            item_penalty=self._row_penalty(ratings.item_counts),
             mean=float(ratings.values.mean(dtype=np.float64)) if self.biases else 0.0,
             biases="both" if self.biases else "none",
             gravity=self.gravity,
-            user_weights=user_weights,
-            item_weights=item_weights,
-            sparse=sparse,
+            sparse=not self.gravity and use_sparse_gradients(self, n_rows),
         )
 
-    def _weights(self, counts: I64) -> Tensor:
-        """Weight of each row's squared length whenever a rating uses it, so that sums are right."""
+    def _row_penalty(self, counts: I64) -> Tensor:
+        """Weight of a row's squared length per use, such that the sums are those minimized."""
         n = np.maximum(counts, 1).astype(np.float64)
-        by_ratings = self.regularization * n ** (self.exponent - 1)
-        by_rows = self.l2 * counts.sum() / len(counts) / n
-        return torch.from_numpy((by_ratings + by_rows).astype(np.float32))
+        from_regularization = self.regularization * n ** (self.exponent - 1)
+        from_l2 = self.l2 * counts.sum() / len(counts) / n
+        return torch.from_numpy((from_regularization + from_l2).astype(np.float32))
 
-    def loss(
+    def build_loss(
         self,
-        module: Factorization,
+        module: FactorModule,
         train: Dataset,
-        evaluated: Mapping[str, Dataset],
+        eval_sets: Mapping[str, Dataset],
         device: torch.device,
-    ) -> Loss:
-        """See `GradientEstimator.loss`."""
-        return rating_loss(self, module, train, evaluated, device)
+    ) -> RatingLoss:
+        """See `GradientEstimator`."""
+        return RatingLoss(self, module, train, eval_sets, device)
 
-    def model(self, module: Factorization, train: Dataset, history: pl.DataFrame) -> Recommender:
-        """See `GradientEstimator.model`."""
+    def build_model(
+        self, module: FactorModule, train: Dataset, history: pl.DataFrame
+    ) -> Recommender:
+        """See `GradientEstimator`."""
         ratings = train.ratings
-        user_params, item_params = (
-            np.concatenate([bias, factors], axis=1)
-            for bias, factors in (
-                (_bias(module, "user"), as_array(module.user_factors)),
-                (_bias(module, "item"), as_array(module.item_factors)),
-            )
-        )
-        known = ratings.user_counts > 0
-        prior, ridge, exponent = np.zeros_like(user_params[0]), self.regularization, self.exponent
-        if not ridge and self.l2:  # the same for every user, as their share of the mean
-            ridge, exponent = self.l2 * len(train) / len(user_params), 0.0
-        elif not ridge:  # what is most probable, if users are a Gaussian sample of people
-            prior = user_params[known].mean(axis=0, dtype=np.float64).astype(np.float32)
-            spread = float(np.mean((user_params[known, 1:] - prior[1:]) ** 2, dtype=np.float64))
+        user_params, item_params = _params(module, "user"), _params(module, "item")
+        is_trained = ratings.user_counts > 0
+        prior, exponent = np.zeros_like(user_params[0]), self.exponent
+        regularization = self.regularization  # by which new users are folded in
+        if not regularization and self.l2:  # the same for every user, as their share of the mean
+            regularization, exponent = self.l2 * len(train) / len(user_params), 0.0
+        elif not regularization:  # the most probable, if users are a Gaussian sample
+            trained = user_params[is_trained]
+            prior = trained.mean(axis=0, dtype=np.float64).astype(np.float32)
+            variance = float(np.mean((trained[:, 1:] - prior[1:]) ** 2, dtype=np.float64))
             noise = float(history["train_rmse"][best_epoch(history, self.patience)]) ** 2
-            ridge, exponent = max(noise / spread, LEAST_RIDGE) if spread else 1.0, 0.0
-        user_params[~known] = prior
-        link, item_params = genre_prior(ratings.by_item, train.catalog, item_params)
+            regularization = max(noise / variance, MIN_REGULARIZATION) if variance else 1.0
+            exponent = 0.0
+        user_params[~is_trained] = prior
+        item_prior, item_params = genre_prior(ratings.by_item, train.catalog, item_params)
         head = FactorRatingHead(
             mean=module.mean,
             user_params=user_params,
             item_params=item_params,
             user_prior=prior,
-            item_prior=link,
-            regularization=ridge,
+            item_prior=item_prior,
+            regularization=regularization,
             exponent=exponent,
             estimator=self.to_config(),
             history=history,
@@ -175,8 +168,11 @@ class MatrixFactorization(GradientEstimator):
         return Recommender(TrainingIndex.of(train), rating_head=head)
 
 
-def _bias(module: Factorization, side: str) -> F32:
-    """Biases of a side, (rows, 1); zeros without."""
+def _params(module: FactorModule, side: str) -> F32:
+    """Bias and factors of each row of a side, (rows, 1 + factors); bias 0 where there is none."""
+    factors = to_numpy(getattr(module, f"{side}_factors"))
     if module.biases == "none":
-        return np.zeros((len(getattr(module, f"{side}_factors")), 1), np.float32)
-    return as_array(getattr(module, f"{side}_bias"))
+        bias = np.zeros((len(factors), 1), np.float32)
+    else:
+        bias = to_numpy(getattr(module, f"{side}_bias"))
+    return np.concatenate([bias, factors], axis=1)

@@ -1,4 +1,4 @@
-"""The models as PyTorch modules: parameters, and how a score comes about."""
+"""The models as PyTorch modules: parameters, and how a score is computed."""
 
 import math
 from itertools import pairwise
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 class EmbeddingLookup(torch.autograd.Function):
-    """Rows of a table; the gradient is added up in half the time that autograd's own takes."""
+    """Rows of a table; the gradient is summed in half the time that autograd's own takes."""
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, rows: Tensor) -> Tensor:
@@ -20,19 +20,17 @@ class EmbeddingLookup(torch.autograd.Function):
         return table.index_select(0, rows)
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         """The gradient of the table: that of each row is the sum over where it was used."""
-        (rows,), (slope,) = ctx.saved_tensors, slopes
-        return slope.new_zeros(ctx.length, slope.shape[1]).index_add_(0, rows, slope), None
+        (rows,), (gradient,) = ctx.saved_tensors, gradients
+        table = gradient.new_zeros(ctx.length, gradient.shape[1])
+        return table.index_add_(0, rows, gradient), None
 
 
 class Scorer(nn.Module):
-    """Scores pairs of a user and a movie; `groups` sorts the parameters for weight decay.
+    """Scores pairs of a user and an item; `groups` are its parameters by group of weight decay.
 
-    Parameters
-    ----------
-    sparse : bool
-        Whether gradients of embeddings hold only the rows that were looked up.
+    `sparse`: gradients of embeddings hold only the rows that were looked up.
     """
 
     def __init__(self, sparse: bool) -> None:
@@ -40,7 +38,7 @@ class Scorer(nn.Module):
         self.sparse = sparse
         self.groups: dict[str, list[nn.Parameter]] = {}
 
-    def add(self, group: str, name: str, values: Tensor) -> nn.Parameter:
+    def add_parameter(self, group: str, name: str, values: Tensor) -> nn.Parameter:
         """A new parameter of a group."""
         parameter = nn.Parameter(values)
         setattr(self, name, parameter)
@@ -51,106 +49,96 @@ class Scorer(nn.Module):
         """Rows of a table, (n, width)."""
         if self.sparse:
             return functional.embedding(rows, table, sparse=True)
-        found: Tensor = EmbeddingLookup.apply(table, rows)  # type: ignore[no-untyped-call]
-        return found
+        looked_up: Tensor = EmbeddingLookup.apply(table, rows)  # type: ignore[no-untyped-call]
+        return looked_up
 
     def forward(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (n,) of pairs, and what the vectors that were used cost, ()."""
+        """Scores (n,) of pairs, and the penalty on the parameters they used, ()."""
         raise NotImplementedError
 
 
-class Factorization(Scorer):
-    """``mean + b_u + b_i + p_u . q_i``.
+class FactorModule(Scorer):
+    """``mean + b_u + b_i + p_u . q_i``; `biases` may be those of "both", of "items", or "none".
 
-    Parameters
-    ----------
-    users, items : float32 (users, factors), (items, factors)
-        The first vectors.
-    mean : float
-    biases : {"both", "items", "none"}
-    gravity : float
-    user_weights, item_weights : float32 (users,), (items,)
-        Of a row's squared length, each time that a rating uses it.
+    `user_penalty` (users,) and `item_penalty` (items,) weigh a row's squared length each time that
+    an example uses it.
     """
 
     def __init__(
         self,
-        users: Tensor,
-        items: Tensor,
         *,
+        factors: int,
+        stddev: float,
+        generator: torch.Generator,
+        user_penalty: Tensor,
+        item_penalty: Tensor,
         mean: float = 0.0,
         biases: str = "both",
         gravity: float = 0.0,
-        user_weights: Tensor,
-        item_weights: Tensor,
         sparse: bool = False,
     ) -> None:
         super().__init__(sparse)
-        self.user_factors = self.add("factors", "user_factors", users)
-        self.item_factors = self.add("factors", "item_factors", items)
+        users, items = (
+            stddev * torch.randn(len(penalty), factors, generator=generator)
+            for penalty in (user_penalty, item_penalty)
+        )
+        self.user_factors = self.add_parameter("factors", "user_factors", users)
+        self.item_factors = self.add_parameter("factors", "item_factors", items)
         self.biases = biases
         if biases == "both":
-            self.user_bias = self.add("biases", "user_bias", torch.zeros(len(users), 1))
+            self.user_bias = self.add_parameter("biases", "user_bias", torch.zeros(len(users), 1))
         if biases in ("both", "items"):
-            self.item_bias = self.add("biases", "item_bias", torch.zeros(len(items), 1))
+            self.item_bias = self.add_parameter("biases", "item_bias", torch.zeros(len(items), 1))
         self.mean, self.gravity = mean, gravity
-        self.weighted = bool(user_weights.any() or item_weights.any())
-        self.register_buffer("user_weights", user_weights, persistent=False)
-        self.register_buffer("item_weights", item_weights, persistent=False)
-        self.user_weights: Tensor
-        self.item_weights: Tensor
+        self.has_penalty = bool(user_penalty.any() or item_penalty.any())
+        self.register_buffer("user_penalty", user_penalty, persistent=False)
+        self.register_buffer("item_penalty", item_penalty, persistent=False)
+        self.user_penalty: Tensor
+        self.item_penalty: Tensor
 
     def forward(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         """Scores and penalty; see `Scorer.forward`."""
         p = self.look_up(self.user_factors, user)  # (n, factors)
         q = self.look_up(self.item_factors, item)
         score = self.mean + (p * q).sum(1)  # (n,)
-        of_user, of_item = [p], [q]
+        user_params, item_params = [p], [q]
         if self.biases == "both":
-            of_user.append(self.look_up(self.user_bias, user))
+            user_params.append(self.look_up(self.user_bias, user))
         if self.biases != "none":
-            of_item.append(self.look_up(self.item_bias, item))
-        for bias in (*of_user[1:], *of_item[1:]):
+            item_params.append(self.look_up(self.item_bias, item))
+        for bias in (*user_params[1:], *item_params[1:]):
             score = score + bias[:, 0]
         penalty = torch.zeros((), device=score.device)
-        if self.weighted:
-            size_u, size_i = (sum(part.square().sum(1) for part in of) for of in (of_user, of_item))
-            sizes = self.user_weights[user] * size_u + self.item_weights[item] * size_i
+        if self.has_penalty:
+            user_size, item_size = (
+                sum(param.square().sum(1) for param in params)
+                for params in (user_params, item_params)
+            )
+            sizes = self.user_penalty[user] * user_size + self.item_penalty[item] * item_size
             penalty = penalty + sizes.mean()
         if self.gravity:
-            penalty = penalty + self.gravity * mean_square_of_all(
-                self.user_factors, self.item_factors
-            )
+            mean_square = mean_square_score(self.user_factors, self.item_factors)
+            penalty = penalty + self.gravity * mean_square
         return score, penalty
 
 
-def mean_square_of_all(p: Tensor, q: Tensor) -> Tensor:
+def mean_square_score(p: Tensor, q: Tensor) -> Tensor:
     """Mean of ``(p_u . q_i)^2`` over all pairs, as ``sum(P'P * Q'Q) / (n m)``: none is formed."""
     return ((p.T @ p) * (q.T @ q)).sum() / (len(p) * len(q))
 
 
-class Collaborative(Scorer):
+class NCFModule(Scorer):
     """``mean + output . [g_u * g_i, tower(m_u, m_i)] + bias`` (He et al. 2017).
 
-    Either half may be missing: GMF has no tower, MLP no products.
-
-    Parameters
-    ----------
-    users, items : int
-    factors : int
-        Length of g; 0: no products.
-    layers : tuple of int
-        Inputs of the tower, shared evenly by both sides, and outputs of each layer; empty: none.
-    mean : float
-    stddev : float
-        Of the first vectors.
-    generator : torch.Generator
+    Either half may be missing: with `factors` 0 there is no product (MLP), with no `layers` no
+    tower (GMF). The first of `layers` is the inputs of the tower, half of them of each side; the
+    others are the outputs of each layer.
     """
 
     def __init__(
         self,
-        users: int,
-        items: int,
+        n_users: int,
+        n_items: int,
         *,
         factors: int,
         layers: tuple[int, ...],
@@ -169,18 +157,19 @@ class Collaborative(Scorer):
             limit = math.sqrt(6 / (inputs + shape[0]))
             return limit * (2 * torch.rand(*shape, generator=generator) - 1)
 
+        add = self.add_parameter
         if factors:
-            self.user_gmf = self.add("factors", "user_gmf", normal(users, factors))
-            self.item_gmf = self.add("factors", "item_gmf", normal(items, factors))
+            self.user_gmf = add("factors", "user_gmf", normal(n_users, factors))
+            self.item_gmf = add("factors", "item_gmf", normal(n_items, factors))
         if layers:
-            self.user_mlp = self.add("factors", "user_mlp", normal(users, layers[0] // 2))
-            self.item_mlp = self.add("factors", "item_mlp", normal(items, layers[0] // 2))
+            self.user_mlp = add("factors", "user_mlp", normal(n_users, layers[0] // 2))
+            self.item_mlp = add("factors", "item_mlp", normal(n_items, layers[0] // 2))
         for k, (inputs, outputs) in enumerate(pairwise(layers), start=1):
-            self.add("layers", f"weights_{k}", uniform(inputs, outputs, inputs))
-            self.add("layers", f"bias_{k}", torch.zeros(outputs))
-        last = factors + (layers[-1] if layers else 0)
-        self.output = self.add("layers", "output", uniform(last, 1, last))
-        self.output_bias = self.add("layers", "output_bias", torch.zeros(1))
+            add("layers", f"weights_{k}", uniform(inputs, outputs, inputs))
+            add("layers", f"bias_{k}", torch.zeros(outputs))
+        n_outputs = factors + (layers[-1] if layers else 0)
+        self.output = add("layers", "output", uniform(n_outputs, 1, n_outputs))
+        self.output_bias = add("layers", "output_bias", torch.zeros(1))
 
     def forward(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         """Scores, and no penalty; see `Scorer.forward`."""
@@ -198,8 +187,8 @@ class Collaborative(Scorer):
         score: Tensor = functional.linear(joined, self.output, self.output_bias)[:, 0]
         return self.mean + score.float(), torch.zeros((), device=score.device)
 
-    def tables(self) -> tuple[Tensor, Tensor]:
-        """Vectors ``[g, m]`` of users and of movies, (users, width) and (items, width)."""
+    def embeddings(self) -> tuple[Tensor, Tensor]:
+        """``[g, m]`` of users and of items, (users, width) and (items, width)."""
         halves = [name for name in ("gmf", "mlp") if hasattr(self, f"user_{name}")]
         users, items = (
             torch.cat([getattr(self, f"{side}_{name}") for name in halves], dim=1)

@@ -11,38 +11,35 @@ import torch
 
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
+from matinee.models.base import FitContext
 from matinee.models.implicit_feedback import check_min_rating
-from matinee.models.neural.base import (
-    GradientEstimator,
-    network_model,
-)
-from matinee.models.neural.batches import generator_of
-from matinee.models.neural.losses import ImplicitLoss, Loss, lists_task, rating_loss
-from matinee.models.neural.modules import Collaborative
-from matinee.models.neural.optimizers import wants_sparse
+from matinee.models.neural.base import GradientEstimator, network_model
+from matinee.models.neural.batches import seeded_generator
+from matinee.models.neural.losses import ImplicitLoss, Loss, RatingLoss
+from matinee.models.neural.modules import NCFModule
+from matinee.models.neural.optimizers import use_sparse_gradients
 from matinee.models.recommender import Recommender
-from matinee.storage.checkpoint import Checkpoint
 
 FEEDBACK = ("implicit", "explicit")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CollaborativeEstimator(GradientEstimator):
+class NCFEstimator(GradientEstimator):
     """What `GMF`, `MLP` and `NeuMF` have in common.
 
     Parameters
     ----------
     feedback : {"implicit", "explicit"}
-        Learn who watches what, by binary cross-entropy against drawn unwatched movies, and end in
-        a ranking head; or learn stars, by squared error, and end in a rating head.
+        Tell positives from drawn negatives, by binary cross-entropy, which makes a ranking head; or
+        predict ratings, by squared error, which makes a rating head.
     negatives : int
-        Unwatched movies drawn for each watched one (implicit).
+        Items drawn for each positive among those that are not, anew in every epoch (implicit).
     min_rating : float or None
-        Least stars of what counts as watched; None: every rating (implicit).
+        The least rating that counts as positive; None: every rating (implicit).
     init_stddev : float
-        Of the first entries of all vectors.
+        Standard deviation of the initial embeddings.
     learning_rate, weight_decay : float
-        Lower and higher by default than of other recipes: networks learn by heart otherwise.
+        By default lower and higher than those of other estimators: networks overfit otherwise.
     """
 
     feedback: str = "implicit"
@@ -52,7 +49,7 @@ class CollaborativeEstimator(GradientEstimator):
     learning_rate: float = 0.001
     weight_decay: float | Mapping[str, float] = field(default_factory=lambda: {"factors": 0.1})
 
-    GROUPS: ClassVar[tuple[str, ...]] = ("factors", "layers")
+    DECAY_GROUPS: ClassVar[tuple[str, ...]] = ("factors", "layers")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,15 +57,15 @@ class CollaborativeEstimator(GradientEstimator):
         self._check_positive("init_stddev")
         self._check_one_of(feedback=FEEDBACK)
         check_min_rating(self.min_rating)
-        factors, layers = self.shape()
-        if "factors" in vars(self) and factors < 1:
-            raise SettingError(f"factors is at least 1, not {factors}.")
+        if "factors" in vars(self):
+            self._check_at_least(factors=1)
         if "layers" in vars(self):
-            object.__setattr__(self, "layers", tuple(layers))  # a list, where a run noted it
+            layers = tuple(vars(self)["layers"])  # a list, where a run has it from JSON
+            object.__setattr__(self, "layers", layers)
             if len(layers) < 2 or min(layers) < 1 or layers[0] % 2:
                 raise SettingError(
-                    "layers are the inputs of the tower, an even number, and the outputs of at "
-                    f"least one layer, not {layers}."
+                    "layers must be an even number of inputs, then the outputs of one layer or "
+                    f"more, got {layers}."
                 )
 
     @property
@@ -76,76 +73,90 @@ class CollaborativeEstimator(GradientEstimator):
         """A ranking head from implicit feedback, a rating head from ratings."""
         return "ranking" if self.feedback == "implicit" else "rating"
 
-    def shape(self) -> tuple[int, tuple[int, ...]]:
-        """Length of the vectors that are multiplied, and the tower; 0 or () where it has none."""
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Length of the embeddings that are multiplied, 0 without; then `layers` of the tower."""
         raise NotImplementedError
 
-    def start(
-        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpoint | None
-    ) -> Collaborative:
-        """The module before the first step."""
+    @property
+    def checkpoint_name(self) -> str:
+        """As of other estimators, with the feedback: a run may have a head from each."""
+        return f"{super().checkpoint_name}-{self.feedback}"
+
+    def build_module(self, train: Dataset) -> NCFModule:
+        """See `GradientEstimator`."""
         ratings = train.ratings
-        users, items = len(ratings.user_ids), len(ratings.item_ids)
-        factors, layers = self.shape()
-        explicit = self.feedback == "explicit"
-        return Collaborative(
-            users,
-            items,
-            factors=factors,
-            layers=layers,
-            mean=float(ratings.values.mean(dtype=np.float64)) if explicit else 0.0,
+        n_users, n_items = len(ratings.user_ids), len(ratings.item_ids)
+        mean = float(ratings.values.mean(dtype=np.float64)) if self.predicts == "rating" else 0.0
+        return NCFModule(
+            n_users,
+            n_items,
+            factors=self.widths[0],
+            layers=self.widths[1:],
+            mean=mean,
             stddev=self.init_stddev,
-            generator=generator_of(torch.device("cpu"), self.seed),
-            sparse=wants_sparse(self, users + items),
+            generator=seeded_generator(torch.device("cpu"), self.seed),
+            sparse=use_sparse_gradients(self, n_users + n_items),
         )
 
-    def loss(
+    def build_loss(
         self,
-        module: Collaborative,
+        module: NCFModule,
         train: Dataset,
-        evaluated: Mapping[str, Dataset],
+        eval_sets: Mapping[str, Dataset],
         device: torch.device,
     ) -> Loss:
-        """See `GradientEstimator.loss`."""
-        if self.feedback == "explicit":
-            return rating_loss(self, module, train, evaluated, device)
-        return lists_task(ImplicitLoss, self, module, train, evaluated, device)
+        """See `GradientEstimator`."""
+        if self.predicts == "rating":
+            return RatingLoss(self, module, train, eval_sets, device)
+        return ImplicitLoss(
+            *(self, module, train, eval_sets, device),
+            negatives=self.negatives,
+            min_rating=self.min_rating,
+        )
 
-    def model(self, module: Collaborative, train: Dataset, history: pl.DataFrame) -> Recommender:
-        """See `GradientEstimator.model`."""
+    def build_model(self, module: NCFModule, train: Dataset, history: pl.DataFrame) -> Recommender:
+        """See `GradientEstimator`."""
         return network_model(
             self,
             train,
             history,
-            tables=module.tables(),
+            embeddings=module.embeddings(),
             layers=[*module.tower(), (module.output, module.output_bias)],
-            widths=[module.factors, *module.layers],
+            widths=list(self.widths),
             mean=module.mean,
-            unobserved=self.negatives if self.feedback == "implicit" else 0,
+            negatives=self.negatives if self.predicts == "ranking" else 0,
             min_rating=self.min_rating,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class GMF(CollaborativeEstimator):
-    """Recipe for ``score = output . (g_u * g_i) + bias``: generalized matrix factorization.
+class GMF(NCFEstimator):
+    """Generalized matrix factorization: ``score = output . (g_u * g_i) + bias``.
 
     Parameters
     ----------
     factors : int
-        Length of a vector.
-    feedback, negatives, liked, init_stddev
-        ``"implicit"`` learns who watches what, ``"explicit"`` stars; see `CollaborativeEstimator`.
-    epochs, batch_size, optimizer and the rest
-        See `GradientEstimator`; weight decay has the groups ``"factors"`` and ``"layers"``.
+        Length of the embeddings g.
+    feedback : {"implicit", "explicit"}
+        Tell positives from drawn negatives, which makes a ranking head, or predict ratings.
+    negatives : int
+        Items drawn for each positive among those that are not, anew in every epoch (implicit).
+    min_rating : float or None
+        The least rating that counts as positive; None: every rating (implicit).
+    init_stddev : float
+        Standard deviation of the initial embeddings.
+    epochs, batch_size, optimizer, ...
+        See `matinee.models.neural.config.TrainingConfig`; weight decay has the groups
+        ``"factors"`` and ``"layers"``.
 
-    Notes
-    -----
+    References
+    ----------
     He, Liao, Zhang, Nie, Hu & Chua 2017, "Neural collaborative filtering", section 3.2.
 
     Examples
     --------
-    >>> from matinee.data.synthetic import generate
+    >>> from matinee.data import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> GMF(factors=4, epochs=2, device="cpu").fit(data).recommend(1, n=2).columns
     ['item_id', 'title', 'genres', 'score']
@@ -155,32 +166,33 @@ class GMF(CollaborativeEstimator):
     learning_rate: float = 0.002
     weight_decay: float | Mapping[str, float] = field(default_factory=lambda: {"factors": 0.06})
 
-    def shape(self) -> tuple[int, tuple[int, ...]]:
-        """See `CollaborativeEstimator.shape`."""
-        return self.factors, ()
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """See `NCFEstimator`."""
+        return (self.factors,)
 
 
 @dataclass(frozen=True, kw_only=True)
-class MLP(CollaborativeEstimator):
-    """Recipe for a score that a tower of layers makes of both vectors.
+class MLP(NCFEstimator):
+    """A score that a tower of layers computes from the embeddings of a user and an item.
 
     Parameters
     ----------
     layers : tuple of int
-        Inputs of the tower (half of them a user's vector, half a movie's), then the outputs of
-        each layer.
-    feedback, negatives, liked, init_stddev
-        See `CollaborativeEstimator`.
-    epochs, batch_size, optimizer and the rest
-        See `GradientEstimator`.
+        Inputs of the tower (half of them the user's embedding, half the item's), then the outputs
+        of each layer.
+    feedback, negatives, min_rating, init_stddev
+        See `GMF`.
+    epochs, batch_size, optimizer, ...
+        See `matinee.models.neural.config.TrainingConfig`.
 
-    Notes
-    -----
+    References
+    ----------
     He et al. 2017, section 3.3.
 
     Examples
     --------
-    >>> from matinee.data.synthetic import generate
+    >>> from matinee.data import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> estimator = MLP(layers=(8, 4), epochs=2, feedback="explicit", device="cpu")
     >>> estimator.fit(data).predict(1, 2).shape
@@ -189,37 +201,38 @@ class MLP(CollaborativeEstimator):
 
     layers: tuple[int, ...] = (128, 64, 32)
 
-    def shape(self) -> tuple[int, tuple[int, ...]]:
-        """See `CollaborativeEstimator.shape`."""
-        return 0, self.layers
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """See `NCFEstimator`."""
+        return (0, *self.layers)
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeuMF(CollaborativeEstimator):
-    """Recipe for GMF and MLP in one network, with vectors of their own and one output layer.
+class NeuMF(NCFEstimator):
+    """GMF and MLP in one network, with embeddings of their own and one output layer.
 
     Parameters
     ----------
     factors : int
-        Length of a vector in the GMF half.
+        Length of the embeddings of the GMF half.
     layers : tuple of int
         As in `MLP`.
     pretrain_epochs : int
-        Train `GMF` and `MLP` for so many epochs first, with Adam, and start from both, their
-        output layers weighed by a half each; 0 starts from nothing. Weight decay is theirs alone
-        then; `optimizer` is that of the network.
-    feedback, negatives, liked, init_stddev
-        See `CollaborativeEstimator`.
-    epochs, batch_size, optimizer and the rest
-        See `GradientEstimator`.
+        Train `GMF` and `MLP` for this many epochs first, with Adam, and start from both, their
+        output layers weighed by a half each; 0 starts from random weights. If `optimizer`, which
+        is that of the whole network, is ``"sgd"`` then, only the pretraining has weight decay.
+    feedback, negatives, min_rating, init_stddev
+        See `GMF`.
+    epochs, batch_size, optimizer, ...
+        See `matinee.models.neural.config.TrainingConfig`.
 
-    Notes
-    -----
+    References
+    ----------
     He et al. 2017, section 3.4.
 
     Examples
     --------
-    >>> from matinee.data.synthetic import generate
+    >>> from matinee.data import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> estimator = NeuMF(factors=4, layers=(8, 4), epochs=2, pretrain_epochs=1, device="cpu")
     >>> estimator.fit(data).scores(1).shape
@@ -234,35 +247,31 @@ class NeuMF(CollaborativeEstimator):
         super().__post_init__()
         self._check_at_least(pretrain_epochs=0)
 
-    def shape(self) -> tuple[int, tuple[int, ...]]:
-        """See `CollaborativeEstimator.shape`."""
-        return self.factors, self.layers
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """See `NCFEstimator`."""
+        return (self.factors, *self.layers)
 
-    def decay_of(self, group: str) -> float:
-        """Weight decay of a group of parameters: none by SGD where the halves are trained first."""
-        alone = self.pretrain_epochs and self.optimizer == "sgd"
-        return 0.0 if alone else super().decay_of(group)
+    def weight_decay_of(self, group: str) -> float:
+        """Weight decay of a group of parameters: none by SGD after pretraining."""
+        if self.pretrain_epochs and self.optimizer == "sgd":
+            return 0.0
+        return super().weight_decay_of(group)
 
-    def start(
-        self, train: Dataset, evaluated: Mapping[str, Dataset], checkpoint: Checkpoint | None
-    ) -> Collaborative:
-        """The module before the first step, from both halves if they are trained first."""
-        module = super().start(train, evaluated, checkpoint)
+    def pretrain(self, module: NCFModule, train: Dataset, context: FitContext) -> None:
+        """Start from trained halves, if there are `pretrain_epochs`."""
         if not self.pretrain_epochs:
-            return module
-        shared = {
-            one.name: getattr(self, one.name)
-            for one in fields(CollaborativeEstimator)
-            if one.name not in ("epochs", "optimizer")
-        } | {"epochs": self.pretrain_epochs}
-        halves = GMF(factors=self.factors, **shared), MLP(layers=self.layers, **shared)
+            return
+        names = {field.name for field in fields(NCFEstimator)} - {"epochs", "optimizer"}
+        shared = {name: getattr(self, name) for name in names}
+        shared["epochs"] = self.pretrain_epochs
+        checkpoint = context.checkpoint
         if checkpoint:
             checkpoint = replace(checkpoint, folder=Path(checkpoint.folder) / "neumf-halves")
-        learned = [
-            half.trained(train, evaluated, checkpoint)[0].cpu().state_dict() for half in halves
-        ]
-        joined = {name: value for half in learned for name, value in half.items()}
-        joined["output"] = torch.cat([half["output"] for half in learned], dim=1) / 2
-        joined["output_bias"] = (learned[0]["output_bias"] + learned[1]["output_bias"]) / 2
-        module.load_state_dict(joined)
-        return module
+        context = replace(context, checkpoint=checkpoint, callback=None)
+        halves = GMF(factors=self.factors, **shared), MLP(layers=self.layers, **shared)
+        gmf, mlp = (half.train_module(train, context)[0].cpu().state_dict() for half in halves)
+        weights = {**gmf, **mlp}
+        weights["output"] = torch.cat([gmf["output"], mlp["output"]], dim=1) / 2
+        weights["output_bias"] = (gmf["output_bias"] + mlp["output_bias"]) / 2
+        module.load_state_dict(weights)

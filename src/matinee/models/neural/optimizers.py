@@ -1,53 +1,47 @@
-"""From a recipe's settings to PyTorch's optimizers."""
-
-from typing import TYPE_CHECKING
+"""From hyperparameters to PyTorch's optimizers."""
 
 import torch
 
+from matinee.models.neural.config import TrainingConfig
 from matinee.models.neural.modules import Scorer
 
-if TYPE_CHECKING:
-    from matinee.models.neural.base import GradientEstimator
-
-ROWS_PER_EXAMPLE = 8  # a table with so many rows for each example is updated row by row
+ROWS_PER_EXAMPLE = 8  # a table with more rows per example of a batch is updated row by row
 
 
-def wants_sparse(estimator: "GradientEstimator", rows: int) -> bool:
-    """Whether gradients should hold only the rows in a batch, for tables of so many rows.
+def use_sparse_gradients(config: TrainingConfig, n_rows: int) -> bool:
+    """Whether gradients of embeddings with `n_rows` rows should hold only those in a batch.
 
-    Of SGD and Adagrad this changes nothing but the speed: rows without a gradient stay. Weight
-    decay would move them.
+    For SGD and Adagrad this changes nothing but the speed: rows without a gradient stay where they
+    are. Weight decay would move them.
     """
-    if estimator.optimizer == "sparse-adam":
+    if config.optimizer == "sparse-adam":
         return True
-    decays = any(estimator.decay_of(group) for group in estimator.GROUPS)
-    small = 0 < estimator.batch_size * ROWS_PER_EXAMPLE < rows
-    return estimator.optimizer in ("sgd", "adagrad") and small and not decays
+    decays = any(config.weight_decay_of(group) for group in config.DECAY_GROUPS)
+    small_batch = 0 < config.batch_size * ROWS_PER_EXAMPLE < n_rows
+    return config.optimizer in ("sgd", "adagrad") and small_batch and not decays
 
 
-def build_optimizers(estimator: "GradientEstimator", module: Scorer) -> list[torch.optim.Optimizer]:
-    """What updates the parameters of a module: one optimizer, or one for each kind of gradient."""
+def build_optimizers(config: TrainingConfig, module: Scorer) -> list[torch.optim.Optimizer]:
+    """One optimizer for all parameters, or one each for sparse and dense gradients."""
     device = next(module.parameters()).device
-    if module.sparse:  # said aloud, or torch warns that it does not check what it made itself
+    if module.sparse:  # explicitly, or torch warns that it does not check what it made itself
         torch.sparse.check_sparse_tensor_invariants.disable()  # type: ignore[no-untyped-call]
     fused = device.type in ("cpu", "cuda")
-    rate = estimator.learning_rate
+    rate = config.learning_rate
     groups = [
-        {"params": parameters, "weight_decay": estimator.decay_of(name)}
+        {"params": parameters, "weight_decay": config.weight_decay_of(name)}
         for name, parameters in module.groups.items()
     ]
-    if estimator.optimizer == "sgd":
+    if config.optimizer == "sgd":
         return [torch.optim.SGD(groups, lr=rate, fused=fused and not module.sparse)]
-    if estimator.optimizer == "adagrad":
+    if config.optimizer == "adagrad":
         return [
             torch.optim.Adagrad(groups, lr=rate, fused=device.type == "cpu" and not module.sparse)
         ]
-    if estimator.optimizer == "adam":
+    if config.optimizer == "adam":
         return [torch.optim.AdamW(groups, lr=rate, fused=fused)]
     embeddings = [p for name in ("factors", "biases") for p in module.groups.get(name, [])]
-    found: list[torch.optim.Optimizer] = [torch.optim.SparseAdam(embeddings, lr=rate)]
-    if module.groups.get("layers"):
-        found.append(
-            torch.optim.AdamW(module.groups["layers"], lr=rate, weight_decay=0, fused=fused)
-        )
-    return found
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.SparseAdam(embeddings, lr=rate)]
+    if layers := module.groups.get("layers"):
+        optimizers.append(torch.optim.AdamW(layers, lr=rate, weight_decay=0, fused=fused))
+    return optimizers
