@@ -1,4 +1,4 @@
-"""Problems whose best answer is known: training ends there."""
+"""Problems whose optimum is known: training ends there."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from matinee.models.neural import GMF, MatrixFactorization, NeuMF
 
 SGD = {"optimizer": "sgd", "learning_rate": 0.3, "schedule": "constant"}
 ADAM = {"optimizer": "adam", "learning_rate": 0.05, "schedule": "cosine"}
-WAYS = [SGD, ADAM, {"optimizer": "adagrad", "learning_rate": 0.5, "schedule": "constant"}]
+METHODS = [SGD, ADAM, {"optimizer": "adagrad", "learning_rate": 0.5, "schedule": "constant"}]
 IDS = ["sgd", "adam", "adagrad"]
 
 PLAIN = MatrixFactorization(
@@ -23,28 +23,28 @@ def full(matrix):
     """All ratings of a matrix as a data set."""
     matrix = np.asarray(matrix, np.float64)
     user, item = (1 + np.indices(matrix.shape)).reshape(2, -1)
-    return matinee.read(pl.DataFrame({"user": user, "item": item, "rating": matrix.ravel()}))
+    return matinee.read(pl.DataFrame({"user_id": user, "item_id": item, "rating": matrix.ravel()}))
 
 
 def scores(model):
     return model.scores(model.user_ids.values.to_list())
 
 
-@pytest.mark.parametrize("way", WAYS, ids=IDS)
-def test_two_users_and_two_movies_of_rank_one_are_learned(way):
+@pytest.mark.parametrize("method", METHODS, ids=IDS)
+def test_a_matrix_of_rank_one_is_learned(method):
     values = np.outer([2.0, 1.0], [1.0, 2.0])
-    model = replace(PLAIN, factors=1, **way).fit(full(values))
+    model = replace(PLAIN, factors=1, **method).fit(full(values))
     np.testing.assert_allclose(scores(model), values, atol=2e-3)
     assert model.history["loss"][-1] < 1e-5
 
 
-def test_gradient_descent_proper_never_raises_the_loss():
+def test_full_batch_gradient_descent_never_raises_the_loss():
     model = replace(PLAIN, **SGD).fit(full([[2, 1], [4, 2]]))
     loss = model.history["loss"].to_numpy()
     assert (np.diff(loss) <= 1e-7).all()
 
 
-@pytest.mark.parametrize("way", WAYS[:2], ids=IDS[:2])
+@pytest.mark.parametrize("method", METHODS[:2], ids=IDS[:2])
 @pytest.mark.parametrize(
     "penalty",
     [
@@ -55,30 +55,30 @@ def test_gradient_descent_proper_never_raises_the_loss():
         {"regularization": 0.3, "exponent": 1.0, "l2": 0.2},
     ],
 )
-def test_penalties_shrink_singular_values(way, penalty):
+def test_penalties_shrink_singular_values(method, penalty):
     """Of a full n x m matrix R, with X = P Q', the docstring's sum is
 
         |R - X|^2 / (n m) + a |P|^2 + c |Q|^2
         a = reg m^v / (n m) + l2 / n,  c = reg n^v / (n m) + l2 / m
 
     P and Q may be scaled against each other, and the least of both penalties is ``2 sqrt(a c)``
-    times the nuclear norm of X. So X is R with ``n m sqrt(a c)`` taken off each singular value
+    times the nuclear norm of X. So X is R with each singular value less ``n m sqrt(a c)``
     (Mazumder, Hastie & Tibshirani 2010).
     """
     values = np.array([[5.0, 3, 1, 2], [4, 4, 1, 1], [1, 2, 5, 4]])
-    estimator = replace(PLAIN, factors=3, **penalty, **way)
+    estimator = replace(PLAIN, factors=3, **penalty, **method)
     (n, m), v = values.shape, estimator.exponent
     a = estimator.regularization * m**v / (n * m) + estimator.l2 / n
     c = estimator.regularization * n**v / (n * m) + estimator.l2 / m
-    less = n * m * np.sqrt(a * c)
+    threshold = n * m * np.sqrt(a * c)
     left, sizes, right = np.linalg.svd(values, full_matrices=False)
-    assert sizes[1] > 1.2 * less > 1.2 * sizes[2]  # one falls away, and only one
-    left_over = np.maximum(sizes - less, 0)
-    best = (left * left_over) @ right
-    least = np.mean((values - best) ** 2) + 2 * np.sqrt(a * c) * left_over.sum()
+    assert sizes[1] > 1.2 * threshold > 1.2 * sizes[2]  # one becomes 0, and only one
+    shrunk = np.maximum(sizes - threshold, 0)
+    best = (left * shrunk) @ right
+    minimum = np.mean((values - best) ** 2) + 2 * np.sqrt(a * c) * shrunk.sum()
     model = estimator.fit(full(values))
     np.testing.assert_allclose(scores(model), best, atol=0.01)
-    assert model.history["loss"][-1] == pytest.approx(least, rel=1e-4)
+    assert model.history["loss"][-1] == pytest.approx(minimum, rel=1e-4)
 
 
 def test_ratings_that_biases_explain_are_explained():
@@ -88,15 +88,15 @@ def test_ratings_that_biases_explain_are_explained():
     np.testing.assert_allclose(scores(model), values, atol=0.01)
 
 
-def test_gravity_pulls_unrated_pairs_to_zero():
+def test_gravity_shrinks_unrated_pairs_to_zero():
     values = np.array([[4.0, 4, 4], [4, 4, 4], [4, 4, 4]])
     data = full(values)
     data = replace(data, ratings=data.ratings.take(np.arange(9) != 8), official={})
-    free, pulled = (
+    free, shrunk = (
         scores(replace(PLAIN, factors=3, gravity=gravity, **ADAM).fit(data))[2, 2]
         for gravity in (0.0, 1.0)
     )
-    assert pulled < free - 0.3
+    assert shrunk < free - 0.3
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_gravity_pulls_unrated_pairs_to_zero():
         NeuMF(factors=4, layers=(8, 8), feedback="explicit", init_stddev=0.5),
     ],
 )
-def test_networks_learn_a_small_table_by_heart(estimator):
+def test_networks_can_overfit_a_small_table(estimator):
     values = np.array([[5.0, 3, 1], [4, 4, 1], [1, 2, 5]])
     model = replace(estimator, batch_size=0, epochs=300, **ADAM).fit(full(values))
     np.testing.assert_allclose(scores(model), values, atol=0.05)

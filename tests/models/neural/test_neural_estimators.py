@@ -1,6 +1,7 @@
-"""Recipes: what they refuse, what they need, and that a seed is all that chance depends on."""
+"""What estimators refuse and need, devices, and that a seed fixes all that is random."""
 
 import contextlib
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,11 +13,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
+from matinee.models.base import FitContext
 from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
 from matinee.models.neural.devices import choose_device, device_report, torch_threads
 from matinee.models.registry import estimator_from_config
 
-EVERY = (MatrixFactorization, GMF, MLP, NeuMF, BPR)
+CLASSES = (MatrixFactorization, GMF, MLP, NeuMF, BPR)
 NAN, INF = float("nan"), float("inf")
 COMMON = [
     {"epochs": 0},
@@ -40,7 +42,7 @@ COMMON = [
     {"init_stddev": 0.0},
     {"init_stddev": NAN},
 ]
-LISTS = [{"negatives": 0}, {"min_rating": NAN}, {"min_rating": INF}]
+IMPLICIT = [{"negatives": 0}, {"min_rating": NAN}, {"min_rating": INF}]
 TOWERS = [
     {"layers": ()},
     {"layers": (8,)},
@@ -52,6 +54,7 @@ TOWERS = [
 OWN = [
     *((MatrixFactorization, {name: -0.1}) for name in ("regularization", "exponent", "gravity")),
     *((MatrixFactorization, {name: NAN}) for name in ("regularization", "exponent", "gravity")),
+    (MatrixFactorization, {"exponent": 1.5}),
     (MatrixFactorization, {"regularization": INF}),
     (MatrixFactorization, {"l2": -0.1}),
     (MatrixFactorization, {"l2": NAN}),
@@ -65,25 +68,20 @@ OWN = [
     (GMF, {"weight_decay": {"biases": 0.1}}),
     (NeuMF, {"factors": 0}),
     (NeuMF, {"pretrain_epochs": -1}),
-    *((kind, wrong) for kind in (MLP, NeuMF) for wrong in TOWERS),
-    *((kind, wrong) for kind in (GMF, MLP, NeuMF, BPR) for wrong in LISTS),
-    *((kind, {"feedback": "both"}) for kind in (GMF, MLP, NeuMF)),
+    *((cls, wrong) for cls in (MLP, NeuMF) for wrong in TOWERS),
+    *((cls, wrong) for cls in (GMF, MLP, NeuMF, BPR) for wrong in IMPLICIT),
+    *((cls, {"feedback": "both"}) for cls in (GMF, MLP, NeuMF)),
 ]
 
 
 @pytest.mark.parametrize(
-    ("kind", "wrong"), [*((kind, wrong) for kind in EVERY for wrong in COMMON), *OWN]
+    ("cls", "wrong"), [*((cls, wrong) for cls in CLASSES for wrong in COMMON), *OWN]
 )
-def test_senseless_settings_are_refused_by_name(kind, wrong):
-    kind()
-    with pytest.raises(SettingError, match=next(iter(wrong)).replace("_", ".")) as refused:
-        kind(**wrong)
-    assert "\n" not in str(refused.value)
-
-
-def test_an_exponent_that_no_run_may_have_is_refused():
-    with pytest.raises(SettingError, match="exponent"):
-        MatrixFactorization(exponent=1.5)
+def test_senseless_hyperparameters_are_refused_by_name(cls, wrong):
+    cls()
+    with pytest.raises(SettingError, match=next(iter(wrong)).replace("_", ".")) as raised:
+        cls(**wrong)
+    assert "\n" not in str(raised.value)
 
 
 SMALL = [
@@ -97,17 +95,17 @@ SMALL = [
 
 
 @pytest.mark.parametrize("estimator", SMALL)
-def test_patience_needs_a_validation_part(parts, estimator):
+def test_patience_needs_a_validation_set(parts, estimator):
     with pytest.raises(SettingError, match="validation"):
         replace(estimator, patience=2).fit(parts[0], test=parts[1])
 
 
 @pytest.mark.parametrize("estimator", SMALL)
-@pytest.mark.parametrize("part", ["validation", "test"])
-def test_parts_of_other_data_are_refused(parts, estimator, part):
+@pytest.mark.parametrize("name", ["validation", "test"])
+def test_sets_of_other_data_are_refused(parts, estimator, name):
     other, _ = generate(users=50, items=40, ratings=1000, seed=1)
-    with pytest.raises(SettingError, match=f"{part} part"):
-        estimator.fit(parts[0], **{part: other})
+    with pytest.raises(SettingError, match=f"{name} set"):
+        estimator.fit(parts[0], **{name: other})
 
 
 @pytest.mark.parametrize("estimator", SMALL)
@@ -116,18 +114,18 @@ def test_an_unknown_device_is_refused_by_name(parts, estimator):
         replace(estimator, device="quantum").fit(parts[0])
 
 
-@pytest.mark.parametrize("wanted", ["quantum", "", "cpu:x", "cuda:-2"])
-def test_names_that_are_no_device_are_refused(wanted):
+@pytest.mark.parametrize("name", ["quantum", "", "cpu:x", "cuda:-2"])
+def test_names_that_are_no_device_are_refused(name):
     with pytest.raises(SettingError, match="device"):
-        choose_device(wanted)
+        choose_device(name)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-@pytest.mark.parametrize("wanted", ["cuda", "cuda:0", "meta"])
-def test_a_device_that_is_not_there_is_refused_with_a_reason(parts, wanted):
-    with pytest.raises(SettingError, match=f"'{wanted}' cannot be used here .{{10,}}; ") as refused:
-        replace(SMALL[0], device=wanted).fit(parts[0])
-    assert "\n" not in str(refused.value)
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "meta"])
+def test_a_device_that_is_not_there_is_refused_with_a_reason(parts, name):
+    with pytest.raises(SettingError, match=f"'{name}' cannot be used here .{{10,}}; ") as raised:
+        replace(SMALL[0], device=name).fit(parts[0])
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -137,10 +135,10 @@ def test_a_device_that_is_not_there_is_refused_with_a_reason(parts, wanted):
 def test_auto_is_the_best_there_is(monkeypatch, cuda, mps, chosen):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    ones = []
-    monkeypatch.setattr(torch, "zeros", lambda n, device: ones.append(device) or torch.ones(n))
+    tried = []
+    monkeypatch.setattr(torch, "zeros", lambda n, device: tried.append(device) or torch.ones(n))
     assert choose_device("auto") == choose_device() == torch.device(chosen)
-    assert [str(device) for device in ones] == [chosen, chosen]
+    assert [str(device) for device in tried] == [chosen, chosen]
 
 
 def test_the_report_names_what_auto_picks():
@@ -149,7 +147,7 @@ def test_the_report_names_what_auto_picks():
     assert report["torch"] == torch.__version__
 
 
-def test_threads_are_given_back():
+def test_the_number_of_threads_is_restored():
     before = torch.get_num_threads()
     with contextlib.suppress(KeyError), torch_threads(before + 1):
         assert torch.get_num_threads() == before + 1
@@ -167,30 +165,28 @@ def arrays_of(model):
 @pytest.mark.parametrize("estimator", SMALL)
 def test_the_same_seed_gives_the_same_bits_and_another_seed_another_model(parts, estimator):
     torch.manual_seed(0)
-    one = estimator.fit(parts[0], test=parts[1])
+    model = estimator.fit(parts[0], test=parts[1])
     torch.manual_seed(1)  # whatever else has drawn before
     torch.rand(5)
     same = estimator.fit(parts[0], test=parts[1])
-    for key, value in arrays_of(one).items():
+    for key, value in arrays_of(model).items():
         assert np.array_equal(value, arrays_of(same)[key]), key
-    assert one.history.drop("seconds").equals(same.history.drop("seconds"))
+    assert model.history.drop("seconds").equals(same.history.drop("seconds"))
     other = replace(estimator, seed=1).fit(parts[0])
     for key in ("user_params", "item_params"):
-        assert not np.array_equal(arrays_of(one)[key], arrays_of(other)[key]), key
+        assert not np.array_equal(arrays_of(model)[key], arrays_of(other)[key]), key
 
 
 @pytest.mark.parametrize("estimator", SMALL)
-def test_judging_changes_nothing(parts, estimator):
-    one, other = (
-        estimator.fit(parts[0]),
-        estimator.fit(parts[0], test=parts[1], validation=parts[1]),
-    )
-    for key, value in arrays_of(one).items():
+def test_evaluating_changes_nothing(parts, trained, estimator):
+    model = trained(estimator)
+    other = estimator.fit(parts[0], test=parts[1], validation=parts[1])
+    for key, value in arrays_of(model).items():
         assert np.array_equal(value, arrays_of(other)[key]), key
 
 
 @pytest.mark.parametrize("estimator", SMALL)
-def test_the_data_and_the_state_of_chance_are_left_alone(parts, estimator):
+def test_the_data_and_the_global_generator_are_left_alone(parts, estimator):
     before = parts[0].ratings.fingerprint(), torch.random.get_rng_state()
     estimator.fit(parts[0])
     assert parts[0].ratings.fingerprint() == before[0]
@@ -198,42 +194,41 @@ def test_the_data_and_the_state_of_chance_are_left_alone(parts, estimator):
 
 
 @pytest.mark.parametrize("estimator", [*SMALL, replace(SMALL[0], weight_decay={"biases": 0.5})])
-def test_a_estimator_comes_back_from_what_it_notes(estimator):
-    import json
-
-    recorded = json.loads(json.dumps(estimator.recorded()))
-    assert recorded["name"] == type(estimator).__name__
-    assert estimator_from_config(recorded) == replace(
-        estimator, device="auto"
-    )  # another machine, another one
+def test_an_estimator_comes_back_from_its_config(estimator):
+    config = json.loads(json.dumps(estimator.to_config()))
+    assert config["name"] == type(estimator).__name__
+    # but for the device: another machine may have another one
+    assert estimator_from_config(config) == replace(estimator, device="auto")
 
 
 def test_neumf_starts_from_both_halves(parts):
-    """Its first scores are the mean of what GMF and MLP say."""
+    """Its initial scores are the mean of those of GMF and MLP."""
     estimator = replace(SMALL[4], pretrain_epochs=2, seed=3)
     shared = {"epochs": 2, "negatives": 1, "device": "cpu", "seed": 3}
     shared |= {"learning_rate": estimator.learning_rate, "weight_decay": estimator.weight_decay}
     halves = GMF(factors=2, **shared), MLP(layers=(4, 2), **shared)
     gmf, mlp = (half.fit(parts[0]).scores([1, 2, 3]) for half in halves)
-    module = estimator.start(parts[0], {}, None)
+    module = estimator.build_module(parts[0])
+    estimator.pretrain(module, parts[0], FitContext({}, None, None, None, None, "keep"))
     user, item = torch.arange(3).repeat_interleave(200), torch.arange(200).repeat(3)
-    first = module(user, item)[0].detach().numpy().reshape(3, 200)
-    watched = parts[0].ratings.item_counts > 0
-    np.testing.assert_allclose(first[:, watched], ((gmf + mlp) / 2)[:, watched], atol=1e-5)
+    initial = module(user, item)[0].detach().numpy().reshape(3, 200)
+    is_trained = parts[0].ratings.item_counts > 0
+    expected = (gmf + mlp) / 2
+    np.testing.assert_allclose(initial[:, is_trained], expected[:, is_trained], atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", [GMF, BPR])
-def test_nothing_liked_is_one_clear_line(parts, kind):
-    with pytest.raises(SettingError, match="7 stars or more"):
-        kind(min_rating=7.0, device="cpu").fit(parts[0])
+@pytest.mark.parametrize("cls", [GMF, BPR])
+def test_a_training_set_without_positives_is_one_clear_line(parts, cls):
+    with pytest.raises(SettingError, match="no rating is >= 7"):
+        cls(min_rating=7.0, device="cpu").fit(parts[0])
 
 
 @pytest.mark.parametrize("estimator", SMALL)
-def test_nothing_to_learn_from_is_one_clear_line(parts, estimator):
+def test_an_empty_training_set_is_one_clear_line(parts, estimator):
     ratings = parts[0].ratings
-    nothing = replace(parts[0], ratings=ratings.take(np.zeros(len(ratings), bool)))
+    empty = replace(parts[0], ratings=ratings.take(np.zeros(len(ratings), bool)))
     with pytest.raises(SettingError, match="no ratings"):
-        estimator.fit(nothing)
+        estimator.fit(empty)
 
 
 @pytest.mark.parametrize("estimator", [SMALL[3], replace(SMALL[3], feedback="explicit")])
@@ -242,23 +237,23 @@ def test_half_precision_ends_near_full_precision(parts, estimator):
         estimator, factors=8, layers=(16, 8), epochs=4, batch_size=1000, learning_rate=0.01
     )
     full, half = (replace(estimator, amp=amp).fit(parts[0]) for amp in (False, True))
-    one, other = full.scores([1, 2, 3]), half.scores([1, 2, 3])
-    assert np.isfinite(other).all()
-    assert other.dtype == np.float32
-    assert not np.array_equal(one, other)
-    assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.98
-    assert np.abs(one - other).mean() < 0.2 * one.std()
+    exact, rounded = full.scores([1, 2, 3]), half.scores([1, 2, 3])
+    assert np.isfinite(rounded).all()
+    assert rounded.dtype == np.float32
+    assert not np.array_equal(exact, rounded)
+    assert np.corrcoef(exact.ravel(), rounded.ravel())[0, 1] > 0.98
+    assert np.abs(exact - rounded).mean() < 0.2 * exact.std()
 
 
 class NoFloat64(TorchDispatchMode):
-    """As Apple's GPUs: no tensor there may be float64."""
+    """As on Apple's GPUs, no tensor may be float64."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        found = func(*args, **(kwargs or {}))
-        for tensor in found if isinstance(found, tuple) else [found]:
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple) else [result]:
             if isinstance(tensor, torch.Tensor) and tensor.dtype == torch.float64:
                 raise TypeError(f"{func}: this device has no float64")
-        return found
+        return result
 
 
 @pytest.mark.parametrize("estimator", [SMALL[0], SMALL[1], SMALL[5]])
@@ -273,10 +268,10 @@ import sys
 sys.modules["torch"] = None
 import matinee
 from matinee.errors import ExtraError
-from matinee.models.recipes import recipe_class
-for ask in (lambda: __import__("matinee.models.neural"), lambda: recipe_class("NeuMF")):
+from matinee.models.registry import estimator_class
+for touch in (lambda: __import__("matinee.models.neural"), lambda: estimator_class("NeuMF")):
     try:
-        ask()
+        touch()
     except ExtraError as problem:
         print(problem)
 """
@@ -288,26 +283,26 @@ for ask in (lambda: __import__("matinee.models.neural"), lambda: recipe_class("N
         assert "matinee[torch]" in line
 
 
-@pytest.mark.parametrize("kind", EVERY)
-def test_parts_of_whole_numbers_are_refused(kind):
-    with pytest.raises(SettingError, match=r"epochs is a whole number, not 2\.5"):
-        kind(epochs=2.5)
+@pytest.mark.parametrize("cls", CLASSES)
+def test_fractions_of_epochs_are_refused(cls):
+    with pytest.raises(SettingError, match=r"epochs must be a whole number, got 2\.5"):
+        cls(epochs=2.5)
 
 
 def test_no_threads_are_refused(parts):
-    with pytest.raises(SettingError, match="At least 1 thread"):
+    with pytest.raises(SettingError, match="threads must be >= 1, got 0"):
         SMALL[0].fit(parts[0], threads=0)
 
 
-def test_patience_with_nothing_liked_to_watch_is_refused(parts):
+def test_patience_without_validation_positives_is_refused(parts):
     train, validation = parts
     disliked = replace(validation, ratings=validation.ratings.take(validation.ratings.values < 4))
     estimator = BPR(factors=2, min_rating=4.0, patience=2, device="cpu")
-    with pytest.raises(SettingError, match="no validation rating has 4 stars"):
+    with pytest.raises(SettingError, match="no validation rating is >= 4"):
         estimator.fit(train, validation=disliked)
 
 
 @pytest.mark.parametrize("seed", [2**32, 2**62])
-def test_large_seeds_draw_numbers_of_their_own(parts, seed):
-    small, large = (replace(SMALL[0], seed=s).fit(parts[0]) for s in (0, seed))
+def test_large_seeds_draw_numbers_of_their_own(parts, trained, seed):
+    small, large = trained(SMALL[0]), replace(SMALL[0], seed=seed).fit(parts[0])
     assert not np.array_equal(small.scores(1), large.scores(1))

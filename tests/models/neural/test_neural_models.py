@@ -1,4 +1,4 @@
-"""What every model trained by gradients answers, as all other models do."""
+"""Every neural model answers as all other models do."""
 
 import hashlib
 import subprocess
@@ -15,28 +15,28 @@ from matinee.errors import RunError, SettingError, UnknownIdError
 from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
 from matinee.storage import runs
 
-HOW = {"device": "cpu", "batch_size": 512, "learning_rate": 0.01, "epochs": 8}
+SETTINGS = {"device": "cpu", "batch_size": 512, "learning_rate": 0.01, "epochs": 8}
 TOWER = (16, 8)
-LONGER = {**HOW, "epochs": 25}
+LONGER = {**SETTINGS, "epochs": 25}
 MF = MatrixFactorization(factors=8, regularization=1.0, **LONGER)
 RATING = [
     MF,
     MatrixFactorization(factors=8, biases=False, gravity=0.01, **LONGER),
     MatrixFactorization(factors=8, regularization=0.0, l2=0.06, **LONGER),
-    GMF(factors=8, feedback="explicit", **HOW),
-    MLP(layers=TOWER, feedback="explicit", **HOW),
-    NeuMF(factors=4, layers=TOWER, feedback="explicit", **HOW),
+    GMF(factors=8, feedback="explicit", **SETTINGS),
+    MLP(layers=TOWER, feedback="explicit", **SETTINGS),
+    NeuMF(factors=4, layers=TOWER, feedback="explicit", **SETTINGS),
 ]
-LISTS = [
-    GMF(factors=8, **HOW),
-    MLP(layers=TOWER, **HOW),
-    NeuMF(factors=4, layers=TOWER, **HOW),
-    BPR(factors=8, **HOW),
+RANKING = [
+    GMF(factors=8, **SETTINGS),
+    MLP(layers=TOWER, **SETTINGS),
+    NeuMF(factors=4, layers=TOWER, **SETTINGS),
+    BPR(factors=8, **SETTINGS),
 ]
-NETWORKS = [*RATING[3:], *LISTS]
-every = pytest.mark.parametrize(
+NETWORKS = [*RATING[3:], *RANKING]
+all_estimators = pytest.mark.parametrize(
     "estimator",
-    [*RATING, *LISTS],
+    [*RATING, *RANKING],
     ids=lambda estimator: f"{type(estimator).__name__}-{getattr(estimator, 'feedback', '')}",
 )
 
@@ -50,39 +50,39 @@ def own_ratings(model, user):
     return dict(zip(model.items[profile.items], profile.values.tolist(), strict=True))
 
 
-@every
-def test_lists_are_sorted_scores_without_the_seen_movies(trained, estimator):
+@all_estimators
+def test_recommendations_are_sorted_scores_without_seen_items(trained, estimator):
     model = trained(estimator)
     is_rating = estimator in RATING
     assert list(model.heads) == ["rating" if is_rating else "ranking"]
     together = model.scores([1, 17, 300])
     assert together.shape == (3, 200)
     assert together.dtype == np.float32
-    for at, user in enumerate((1, 17, 300)):
+    for row, user in enumerate((1, 17, 300)):
         scores = model.scores(user)
-        np.testing.assert_allclose(together[at], scores, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(together[row], scores, rtol=1e-4, atol=1e-4)
         seen = set(model.user_profile(user).items.tolist())
-        found = model.recommend(user, n=15)
-        codes = (found["item_id"] - 1).to_list()
+        top = model.recommend(user, n=15)
+        codes = (top["item_id"] - 1).to_list()
         assert len(codes) == 15
         assert not seen & set(codes)
-        np.testing.assert_allclose(found["score"], scores[codes], rtol=1e-4, atol=1e-4)
-        assert found["score"].is_sorted(descending=True)
+        np.testing.assert_allclose(top["score"], scores[codes], rtol=1e-4, atol=1e-4)
+        assert top["score"].is_sorted(descending=True)
         rest = np.delete(scores, [*codes, *seen])
-        assert rest.max() <= found["score"].min() + 1e-4
-        assert ("rating" in found.columns) == is_rating
+        assert rest.max() <= top["score"].min() + 1e-4
+        assert ("predicted_rating" in top.columns) == is_rating
         everything = model.recommend(user, n=15, exclude_seen=False)
         assert everything["score"][0] == pytest.approx(scores.max(), abs=1e-4)
-    lists = model.recommend(n=2)
-    assert lists.height == 600
-    assert lists["user_id"].n_unique() == 300
+    for_all = model.recommend(n=2)
+    assert for_all.height == 600
+    assert for_all["user_id"].n_unique() == 300
 
 
-@every
-def test_values_are_predicted_where_there_is_a_rating_head(trained, estimator):
+@all_estimators
+def test_ratings_are_predicted_where_there_is_a_rating_head(trained, estimator):
     model = trained(estimator)
     users, items = [1, 5, 5], [3, 9, 200]
-    if estimator in LISTS:
+    if estimator in RANKING:
         with pytest.raises(SettingError, match="no rating head"):
             model.predict(users, items)
         return
@@ -97,28 +97,29 @@ def test_values_are_predicted_where_there_is_a_rating_head(trained, estimator):
 
 
 @pytest.mark.parametrize("estimator", RATING)
-def test_values_are_learned_better_than_by_their_mean(trained, parts, estimator):
+def test_ratings_are_predicted_better_than_by_their_mean(trained, parts, estimator):
     ratings = parts[1].ratings
-    found = trained(estimator).predict(ratings.user + 1, ratings.item + 1)
-    spread = ratings.values - parts[0].ratings.values.mean()
-    assert np.sqrt(np.mean((found - ratings.values) ** 2)) < np.sqrt(np.mean(spread**2)) - 0.02
+    predicted = trained(estimator).predict(ratings.user + 1, ratings.item + 1)
+    error = np.sqrt(np.mean((predicted - ratings.values) ** 2))
+    baseline = np.sqrt(np.mean((ratings.values - parts[0].ratings.values.mean()) ** 2))
+    assert error < baseline - 0.02
 
 
-@every
-def test_similar_movies_are_those_with_the_smallest_angle(trained, estimator):
+@all_estimators
+def test_similar_items_are_those_with_the_smallest_angle(trained, estimator):
     model = trained(estimator)
-    found = model.similar_items(7, n=5)
+    similar = model.similar_items(7, n=5)
     item_factors = head_of(model).item_factors.astype(np.float64)
     lengths = np.linalg.norm(item_factors, axis=1)
     cosine = item_factors @ item_factors[6] / (lengths * lengths[6])
     cosine[model.item_counts < 10] = -np.inf
     cosine[6] = -np.inf
     order = np.argsort(-cosine)[:5]
-    assert (found["item_id"] - 1).to_list() == order.tolist()
-    np.testing.assert_allclose(found["similarity"], cosine[order], rtol=1e-4, atol=1e-4)
+    assert (similar["item_id"] - 1).to_list() == order.tolist()
+    np.testing.assert_allclose(similar["similarity"], cosine[order], rtol=1e-4, atol=1e-4)
 
 
-@every
+@all_estimators
 def test_saved_models_answer_the_same(trained, tmp_path, estimator):
     model = trained(estimator)
     loaded = matinee.load(model.save(tmp_path / "run"))
@@ -132,8 +133,8 @@ def test_saved_models_answer_the_same(trained, tmp_path, estimator):
     assert loaded.recommend(loaded.fold_in(new), n=3).height == 3
 
 
-def rewritten(run, name, change):
-    """Change a file of arrays and make its checksum right again: a careful forger."""
+def rewrite(run, name, change):
+    """Change a file of arrays and correct its checksum, as a careful forger does."""
     arrays = {key: array.copy() for key, array in load_file(run / name).items()}
     change(arrays)
     save_file(arrays, run / name)
@@ -144,8 +145,8 @@ def rewritten(run, name, change):
     )
 
 
-def put(name, at, value):
-    return lambda arrays: arrays[name].__setitem__(at, value)
+def put(name, index, value):
+    return lambda arrays: arrays[name].__setitem__(index, value)
 
 
 FORGERIES = [
@@ -176,16 +177,16 @@ FORGERIES = [
 
 @pytest.mark.parametrize("change", FORGERIES)
 def test_forged_networks_are_refused_even_with_right_checksums(trained, tmp_path, change):
-    run = trained(LISTS[2]).save(tmp_path / "run")
-    rewritten(run, "ranking_head.safetensors", change)
-    with pytest.raises(RunError, match="hold together"):
+    run = trained(RANKING[2]).save(tmp_path / "run")
+    rewrite(run, "ranking_head.safetensors", change)
+    with pytest.raises(RunError, match="do not fit together"):
         matinee.load(run)
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('"unobserved": 4.0', '"unobserved": -1'),
+        ('"negatives": 4.0', '"negatives": -1'),
         ('"noise": 1.0', '"noise": 0'),
         ('"noise": 1.0', '"noise": "1"'),
         ('"mean": 0.0', '"mean": NaN'),
@@ -194,16 +195,16 @@ def test_forged_networks_are_refused_even_with_right_checksums(trained, tmp_path
     ],
 )
 def test_forged_settings_of_a_network_are_refused(trained, tmp_path, old, new):
-    run = trained(LISTS[2]).save(tmp_path / "run")
+    run = trained(RANKING[2]).save(tmp_path / "run")
     manifest = (run / "manifest.json").read_text()
     assert old in manifest
     (run / "manifest.json").write_text(manifest.replace(old, new))
-    with pytest.raises(RunError, match="hold together"):
+    with pytest.raises(RunError, match="do not fit together"):
         matinee.load(run)
 
 
-def test_a_network_is_loaded_and_asked_without_torch(trained, tmp_path):
-    run = trained(LISTS[2]).save(tmp_path / "run")
+def test_a_network_is_loaded_and_recommends_without_torch(trained, tmp_path):
+    run = trained(RANKING[2]).save(tmp_path / "run")
     code = """
 import sys
 import matinee
@@ -216,39 +217,40 @@ assert "torch" not in sys.modules
 
 
 @pytest.mark.parametrize("estimator", RATING[:3])
-def test_the_parts_of_values_add_up_to_them(trained, estimator):
+def test_components_add_up_to_the_score(trained, estimator):
     model = trained(estimator)
     for user in (1, 77, 300, model.fold_in({1: 5, 2: 1, 9: 4.5}), model.fold_in({})):
         for item in (3, 150):
-            found = model.explain(user, item, head="rating")
+            parts = model.explain(user, item, head="rating")
             score = float(model.scores(user, head="rating")[item - 1])
-            assert found["contribution"].sum() == pytest.approx(score, abs=2e-4)
-            rated = found.filter(pl.col("part") == "rating")
+            assert parts["contribution"].sum() == pytest.approx(score, abs=2e-4)
+            rated = parts.filter(pl.col("component") == "rating")
             given = own_ratings(model, user)
             assert dict(rated.select("item_id", "rating").iter_rows()) == given
-            general = set(found["part"].to_list()) - {"rating"}
-            trained_here = isinstance(user, int)
-            assert {"mean", "item", "prior"} <= general
-            assert general <= {"mean", "item", "prior", *(["training"] if trained_here else [])}
+            general = set(parts["component"].to_list()) - {"rating"}
+            expected = {"global_mean", "item_bias", "prior"}
+            assert expected <= general
+            residual = {"residual"} if isinstance(user, int) else set()
+            assert general <= expected | residual
 
 
 @pytest.mark.parametrize("estimator", NETWORKS)
-def test_a_network_explains_nothing_and_says_so(trained, estimator):
+def test_a_network_cannot_be_explained_and_says_so(trained, estimator):
     model = trained(estimator)
-    with pytest.raises(SettingError, match=f"{type(estimator).__name__} do not come apart"):
+    with pytest.raises(SettingError, match=f"{type(estimator).__name__} cannot be explained"):
         model.explain(1, 3)
 
 
 @pytest.fixture(scope="module")
 def thin(parts):
-    """The training part, without movie code 7 and user code 4."""
+    """The training set without ratings of item index 7 and user index 4."""
     train = parts[0]
-    kept = (train.ratings.user != 4) & (train.ratings.item != 7)
-    return replace(train, ratings=train.ratings.take(kept))
+    is_other = (train.ratings.user != 4) & (train.ratings.item != 7)
+    return replace(train, ratings=train.ratings.take(is_other))
 
 
-@every
-def test_what_has_no_ratings_is_known_by_its_kind_or_not_at_all(thin, estimator):
+@all_estimators
+def test_cold_start_users_and_items_have_their_priors(thin, estimator):
     model = replace(estimator, epochs=3).fit(thin)
     head = head_of(model)
     assert model.item_counts[7] == 0
@@ -257,10 +259,10 @@ def test_what_has_no_ratings_is_known_by_its_kind_or_not_at_all(thin, estimator)
     assert 8 in model.recommend(1, n=200)["item_id"].to_list()
     with pytest.raises(UnknownIdError, match="no ratings"):
         model.recommend(5)
-    known = np.delete(np.arange(300), 4)
+    is_trained = np.delete(np.arange(300), 4)
     if estimator is not RATING[0]:  # ALS's prior, of which all are 0
-        expected = head.user_params[known].mean(axis=0)
-        if estimator in RATING[1:3]:  # a penalty pulls to zero, not to the average
+        expected = head.user_params[is_trained].mean(axis=0)
+        if estimator in RATING[1:3]:  # a penalty shrinks to zero, not to the average
             expected = 0 * expected
         np.testing.assert_allclose(head.user_params[4], expected, atol=1e-5)
     # ridge regression of the other rows on their genres, as `genre_prior` says
@@ -275,62 +277,68 @@ def test_what_has_no_ratings_is_known_by_its_kind_or_not_at_all(thin, estimator)
     np.testing.assert_allclose(rows[7], design[7] @ link, atol=1e-4)
 
 
-@pytest.mark.parametrize("estimator", LISTS)
-def test_what_is_not_liked_is_nothing_watched(parts, estimator):
+@pytest.mark.parametrize("estimator", RANKING)
+def test_ratings_below_min_rating_are_no_positives(parts, estimator):
     estimator = replace(estimator, epochs=2)
     train = parts[0]
-    min_rating = replace(train, ratings=train.ratings.take(train.ratings.values >= 4))
-    one, other = replace(estimator, min_rating=4.0).fit(train), estimator.fit(min_rating)
+    high = replace(train, ratings=train.ratings.take(train.ratings.values >= 4))
+    model, other = replace(estimator, min_rating=4.0).fit(train), estimator.fit(high)
     np.testing.assert_allclose(
-        head_of(one).user_params, head_of(other).user_params, rtol=1e-5, atol=1e-6
+        head_of(model).user_params, head_of(other).user_params, rtol=1e-5, atol=1e-6
     )
-    hater = one.fold_in({3: 1, 6: 0.5})
-    np.testing.assert_allclose(one.scores(hater), one.scores(one.fold_in({})), atol=1e-5)
+    negative = model.fold_in({3: 1, 6: 0.5})
+    np.testing.assert_allclose(model.scores(negative), model.scores(model.fold_in({})), atol=1e-5)
 
 
 def ranks(scores):
-    placed = np.argsort(np.argsort(scores, axis=1), axis=1).astype(np.float64)
-    return placed - placed.mean(axis=1, keepdims=True)
+    order = np.argsort(np.argsort(scores, axis=1), axis=1).astype(np.float64)
+    return order - order.mean(axis=1, keepdims=True)
 
 
-def spearman(one, other):
-    a, b = ranks(one), ranks(other)
+def spearman(scores, other):
+    a, b = ranks(scores), ranks(other)
     return (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
 
 
-@every
+@all_estimators
 def test_folding_in_a_training_user_gives_nearly_their_scores(trained, estimator):
     model = trained(estimator)
     users = list(range(1, 300, 12))
     own = model.scores(users)
     folded = model.scores([model.fold_in(own_ratings(model, user)) for user in users])
     assert spearman(own, folded).mean() > 0.8
-    # and what sets each user apart from the others as well
-    apart = spearman(own - own.mean(axis=0), folded - folded.mean(axis=0))
-    assert apart.mean() > 0.3
+    # and also in what distinguishes each user from the others
+    personal = spearman(own - own.mean(axis=0), folded - folded.mean(axis=0))
+    assert personal.mean() > 0.3
     assert 0.6 < folded.std() / own.std() < 1.4
 
 
-@every
-def test_a_new_user_does_not_depend_on_who_else_is_asked_about(trained, estimator):
+@all_estimators
+def test_a_new_user_does_not_depend_on_others_of_the_batch(trained, estimator):
     model = trained(estimator)
     ann, ben = model.fold_in({1: 5, 2: 1, 9: 4.5}), model.fold_in({3: 2, 50: 4})
     both = model.scores([ann, 17, ben])
-    for at, one in enumerate((ann, 17, ben)):
-        np.testing.assert_allclose(model.scores(one), both[at], rtol=1e-3, atol=1e-3)
+    for row, user in enumerate((ann, 17, ben)):
+        np.testing.assert_allclose(model.scores(user), both[row], rtol=1e-3, atol=1e-3)
     assert np.abs(both[0] - both[2]).max() > 0.01
 
 
-@every
+@all_estimators
 def test_heads_join_with_those_of_other_estimators(trained, model, estimator):
-    mine = trained(estimator)
-    if estimator in LISTS:
-        both = model.with_ranking(mine)
-        assert np.array_equal(both.scores(1), mine.scores(1))
-        assert both.recommend(1).columns == ["item_id", "title", "genres", "rating", "score"]
+    own = trained(estimator)
+    if estimator in RANKING:
+        both = model.with_ranking(own)
+        assert np.array_equal(both.scores(1), own.scores(1))
+        assert both.recommend(1).columns == [
+            "item_id",
+            "title",
+            "genres",
+            "predicted_rating",
+            "score",
+        ]
     else:
-        both = mine.with_ranking(trained(LISTS[3]))
-        found = both.recommend(1, n=5)
+        both = own.with_ranking(trained(RANKING[3]))
+        top = both.recommend(1, n=5)
         np.testing.assert_allclose(
-            found["rating"], mine.predict(1, found["item_id"]), rtol=1e-4, atol=1e-4
+            top["predicted_rating"], own.predict(1, top["item_id"]), rtol=1e-4, atol=1e-4
         )

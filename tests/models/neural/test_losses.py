@@ -1,14 +1,14 @@
 """Losses as their papers write them, and gradients as differences of losses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from matinee.data.synthetic import generate
-from matinee.models.implicit_feedback import user_positives
 from matinee.models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
-from matinee.models.neural.losses import ImplicitLoss, OrderTask, RatingLoss
-from matinee.models.neural.modules import mean_square_of_all
+from matinee.models.neural.modules import mean_square_score
 
 CPU = torch.device("cpu")
 STEP = 1e-6
@@ -26,75 +26,66 @@ SHAPES = [
     (MLP, {"layers": (4, 5)}),
     (NeuMF, {"factors": 2, "layers": (4, 5, 3)}),
 ]
-EXPLICIT = [kind(**shape, feedback="explicit") for kind, shape in SHAPES]
-IMPLICIT = [kind(**shape, negatives=3) for kind, shape in SHAPES]
-ORDER = [BPR(factors=3, negatives=2, regularization=0.1), BPR(factors=3, regularization=0.0)]
+EXPLICIT = [cls(**shape, feedback="explicit") for cls, shape in SHAPES]
+IMPLICIT = [cls(**shape, negatives=3) for cls, shape in SHAPES]
+PAIRWISE = [BPR(factors=3, negatives=2, regularization=0.1), BPR(factors=3, regularization=0.0)]
 
 
-def kind_of(estimator):
+def class_name(estimator):
     return type(estimator).__name__
 
 
 @pytest.fixture(autouse=True)
 def in_double(monkeypatch):
-    """Scores leave a network as float32; differences need more digits than that has."""
+    """Scores leave a network as float32; differences need more digits."""
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
 
 
-def task_of(estimator, data, batch=0):
-    """The task of a recipe in float64, at weights that are far from special."""
-    module = estimator.start(data, {}, None)
-    explicit = isinstance(estimator, MatrixFactorization) or (
-        not isinstance(estimator, BPR) and estimator.feedback == "explicit"
-    )
-    if explicit:
-        loss = RatingLoss(module, data, {}, batch=batch, seed=0, device=CPU)
-    else:
-        kind = OrderTask if isinstance(estimator, BPR) else ImplicitLoss
-        rows = user_positives(data, None)
-        loss = kind(
-            module, rows, {}, negatives=estimator.negatives, batch=batch, seed=0, device=CPU
-        )
+def make_loss(estimator, data, batch_size=0):
+    """The loss of an estimator in float64, at weights that are far from special."""
+    estimator = replace(estimator, batch_size=batch_size)
+    module = estimator.build_module(data)
+    loss = estimator.build_loss(module, data, {}, CPU)
     module.double()
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             parameter.copy_(0.6 * torch.randn(parameter.shape, generator=generator))
             if name.startswith("bias_"):
-                parameter.add_(0.5)  # no layer is all asleep
+                parameter.add_(0.5)  # no layer is all zero
     return loss
 
 
 def batch_of(loss, rows=None):
-    columns = (column[:rows] for column in loss.examples.columns)
+    columns = (column[:rows] for column in loss.batches.columns)
     return tuple(column.double() if column.is_floating_point() else column for column in columns)
 
 
-def loss_of(loss, batch):
-    """The loss with the same draws every time."""
-    return loss.loss(batch, torch.Generator().manual_seed(3))[0]
+def value_of(loss, batch):
+    """The loss with the same negatives every time."""
+    return loss(batch, torch.Generator().manual_seed(3))[0]
 
 
 @torch.no_grad()
 def differences(loss, batch, parameter):
     """Central differences of the loss, entry by entry."""
-    found = torch.zeros_like(parameter)
-    flat, out = parameter.view(-1), found.view(-1)
-    for at in range(len(flat)):
-        here = flat[at].item()
-        flat[at] = here + STEP
-        above = loss_of(loss, batch)
-        flat[at] = here - STEP
-        out[at] = (above - loss_of(loss, batch)) / (2 * STEP)
-        flat[at] = here
-    return found
+    slopes = torch.zeros_like(parameter)
+    flat, out = parameter.view(-1), slopes.view(-1)
+    for index in range(len(flat)):
+        value = flat[index].item()
+        flat[index] = value + STEP
+        above = value_of(loss, batch)
+        flat[index] = value - STEP
+        out[index] = (above - value_of(loss, batch)) / (2 * STEP)
+        flat[index] = value
+    return slopes
 
 
-@pytest.mark.parametrize("estimator", [*MF, *EXPLICIT, *IMPLICIT, *ORDER], ids=kind_of)
+@pytest.mark.parametrize("estimator", [*MF, *EXPLICIT, *IMPLICIT, *PAIRWISE], ids=class_name)
 def test_gradients_are_differences_of_the_loss(small, estimator):
-    loss = task_of(estimator, small)
-    batch = batch_of(loss, 25)  # some users and movies are in it twice, some not at all
-    value = loss_of(loss, batch)
+    loss = make_loss(estimator, small)
+    batch = batch_of(loss, 25)  # some users and items are in it twice, some not at all
+    value = value_of(loss, batch)
     assert value.dtype == torch.float64
     value.backward()
     for name, parameter in loss.module.named_parameters():
@@ -103,17 +94,17 @@ def test_gradients_are_differences_of_the_loss(small, estimator):
         torch.testing.assert_close(parameter.grad, expected, rtol=1e-5, atol=1e-8, msg=name)
 
 
-# gravity pulls at all rows: its gradients are dense
-NO_GRAVITY = [estimator for estimator in MF if not estimator.gravity]
+# gravity acts on all rows: its gradients are dense
+UNCOUPLED = [estimator for estimator in MF if not estimator.gravity]
 
 
-@pytest.mark.parametrize("estimator", [*NO_GRAVITY, *EXPLICIT, *IMPLICIT, *ORDER], ids=kind_of)
+@pytest.mark.parametrize("estimator", [*UNCOUPLED, *EXPLICIT, *IMPLICIT, *PAIRWISE], ids=class_name)
 def test_sparse_gradients_are_the_same_as_dense_ones(small, estimator):
     grads = []
     for sparse in (False, True):
-        loss = task_of(estimator, small)
+        loss = make_loss(estimator, small)
         loss.module.sparse = sparse
-        loss_of(loss, batch_of(loss, 25)).backward()
+        value_of(loss, batch_of(loss, 25)).backward()
         grads.append({name: part.grad for name, part in loss.module.named_parameters()})
     dense, sparse = grads
     assert any(grad.is_sparse for grad in sparse.values())
@@ -126,7 +117,7 @@ def numbers(loss):
 
 
 def score_of(loss, estimator, user, item):
-    """One score, term by term as the recipe's docstring writes it."""
+    """One score, term by term as the estimator's docstring writes it."""
     w = numbers(loss)
     if isinstance(estimator, MatrixFactorization | BPR):
         score = loss.module.mean
@@ -150,50 +141,50 @@ def score_of(loss, estimator, user, item):
     return loss.module.mean + np.dot(w["output"][0], parts) + w["output_bias"][0]
 
 
-@pytest.mark.parametrize("estimator", [*MF, *EXPLICIT], ids=kind_of)
-def test_the_error_of_values_is_their_mean_square(small, estimator):
-    loss = task_of(estimator, small)
+@pytest.mark.parametrize("estimator", [*MF, *EXPLICIT], ids=class_name)
+def test_the_error_of_ratings_is_their_mean_square(small, estimator):
+    loss = make_loss(estimator, small)
     batch = batch_of(loss, 25)
     ratings = small.ratings
-    misses = [
-        score_of(loss, estimator, u, i) - values
-        for u, i, values in zip(ratings.user[:25], ratings.item[:25], ratings.values, strict=False)
+    residuals = [
+        score_of(loss, estimator, u, i) - rating
+        for u, i, rating in zip(ratings.user[:25], ratings.item[:25], ratings.values, strict=False)
     ]
-    error = loss.loss(batch, torch.Generator())[1]
-    assert error.item() == pytest.approx(np.mean(np.square(misses)), rel=1e-10)
+    error = loss(batch, torch.Generator())[1]
+    assert error.item() == pytest.approx(np.mean(np.square(residuals)), rel=1e-10)
 
 
-@pytest.mark.parametrize("estimator", IMPLICIT, ids=kind_of)
-def test_the_error_of_watching_is_cross_entropy(small, estimator):
-    loss = task_of(estimator, small)
+@pytest.mark.parametrize("estimator", IMPLICIT, ids=class_name)
+def test_the_error_of_implicit_feedback_is_cross_entropy(small, estimator):
+    loss = make_loss(estimator, small)
     user, item = batch_of(loss, 25)
-    error = loss.loss((user, item), torch.Generator().manual_seed(3))[1]
-    again = user.repeat(estimator.negatives)
-    drawn = loss.draw(again, torch.Generator().manual_seed(3))
+    error = loss((user, item), torch.Generator().manual_seed(3))[1]
+    users = user.repeat(estimator.negatives)
+    drawn = loss.draw_negatives(users, torch.Generator().manual_seed(3))
     total = 0.0
     for u, i in zip(user.tolist(), item.tolist(), strict=True):
         total -= np.log(1 / (1 + np.exp(-score_of(loss, estimator, u, i))))
-    for u, j in zip(again.tolist(), drawn.tolist(), strict=True):
+    for u, j in zip(users.tolist(), drawn.tolist(), strict=True):
         total -= np.log(1 - 1 / (1 + np.exp(-score_of(loss, estimator, u, j))))
     assert error.item() == pytest.approx(total / (25 * (1 + estimator.negatives)), rel=1e-10)
 
 
-@pytest.mark.parametrize("estimator", ORDER, ids=kind_of)
-def test_the_loss_of_an_order_is_that_of_its_docstring(small, estimator):
-    loss = task_of(estimator, small)
+@pytest.mark.parametrize("estimator", PAIRWISE, ids=class_name)
+def test_the_loss_of_bpr_is_that_of_its_docstring(small, estimator):
+    loss = make_loss(estimator, small)
     user, item = batch_of(loss, 25)
-    value, error = loss.loss((user, item), torch.Generator().manual_seed(3))
+    value, error = loss((user, item), torch.Generator().manual_seed(3))
     users, items = user.repeat(estimator.negatives), item.repeat(estimator.negatives)
-    drawn = loss.draw(users, torch.Generator().manual_seed(3))
-    w, order, size = numbers(loss), [], []
+    drawn = loss.draw_negatives(users, torch.Generator().manual_seed(3))
+    w, errors, sizes = numbers(loss), [], []
     for u, i, j in zip(users.tolist(), items.tolist(), drawn.tolist(), strict=True):
         ahead = score_of(loss, estimator, u, i) - score_of(loss, estimator, u, j)
-        order.append(-np.log(1 / (1 + np.exp(-ahead))))
+        errors.append(-np.log(1 / (1 + np.exp(-ahead))))
         p, q_i, q_j = w["user_factors"][u], w["item_factors"][i], w["item_factors"][j]
         biases = w["item_bias"][i, 0] ** 2 + w["item_bias"][j, 0] ** 2
-        size.append(2 * p @ p + q_i @ q_i + q_j @ q_j + biases)
-    assert error.item() == pytest.approx(np.mean(order), rel=1e-10)
-    whole = np.mean(order) + estimator.regularization * np.mean(size)
+        sizes.append(2 * p @ p + q_i @ q_i + q_j @ q_j + biases)
+    assert error.item() == pytest.approx(np.mean(errors), rel=1e-10)
+    whole = np.mean(errors) + estimator.regularization * np.mean(sizes)
     assert value.item() == pytest.approx(whole, rel=1e-6)  # the weight of a row is float32
 
 
@@ -212,26 +203,26 @@ def penalty_of_docstring(estimator, data, w):
 
 
 @pytest.mark.parametrize("items", [10, 40])  # of 40, some have no ratings
-@pytest.mark.parametrize("estimator", MF, ids=kind_of)
+@pytest.mark.parametrize("estimator", MF, ids=class_name)
 def test_the_penalty_of_all_ratings_is_that_of_the_docstring(estimator, items):
     data, _ = generate(users=12, items=items, ratings=60, seed=1)
     assert (data.ratings.item_counts == 0).any() == (items == 40)
-    loss = task_of(estimator, data)
-    value, error = loss.loss(batch_of(loss), torch.Generator())
+    loss = make_loss(estimator, data)
+    value, error = loss(batch_of(loss), torch.Generator())
     expected = penalty_of_docstring(estimator, data, numbers(loss))
     # the weights of rows are float32
     assert (value - error).item() == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
 def test_batches_of_an_epoch_have_the_penalty_of_all_ratings_on_average(small):
-    loss = task_of(MatrixFactorization(factors=3, regularization=0.3), small, batch=6)
+    loss = make_loss(MatrixFactorization(factors=3, regularization=0.3), small, batch_size=6)
     penalties = []
-    for batch, generator in loss.examples.epoch(1):
-        user, item, values = batch
-        value, error = loss.loss((user, item, values.double()), generator)
+    for batch, generator in loss.batches.epoch(1):
+        user, item, rating = batch
+        value, error = loss((user, item, rating.double()), generator)
         penalties.append((value - error).item())
     assert len(penalties) == 10
-    value, error = loss.loss(batch_of(loss), torch.Generator())
+    value, error = loss(batch_of(loss), torch.Generator())
     assert np.mean(penalties) == pytest.approx((value - error).item(), rel=1e-6)
 
 
@@ -244,4 +235,4 @@ def test_gravity_is_the_mean_over_all_pairs(shape):
         for rows in (users, items)
     )
     expected = (p @ q.T).square().mean()
-    torch.testing.assert_close(mean_square_of_all(p, q), expected, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(mean_square_score(p, q), expected, rtol=1e-12, atol=1e-14)

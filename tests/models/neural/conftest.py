@@ -6,12 +6,12 @@ import pytest
 
 from matinee.data.synthetic import generate
 
-# PyTorch is an extra; what happens without it is tested beside the recipes
+# PyTorch is an extra
 collect_ignore_glob = [] if find_spec("torch") else ["test_*.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread():
+def single_thread():
     """Tiny tensors: on a busy machine threads would mostly wait for each other."""
     import torch
 
@@ -23,7 +23,7 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def small():
-    """12 users, 10 movies, 60 ratings, nobody and nothing without any."""
+    """12 users, 10 items, 60 ratings, each with at least one."""
     data, _ = generate(users=12, items=10, ratings=60, seed=1)
     assert data.ratings.user_counts.min() > 0
     assert data.ratings.item_counts.min() > 0
@@ -32,12 +32,12 @@ def small():
 
 @pytest.fixture(scope="session")
 def trained(parts):
-    """`trained(estimator)`: its model of the training part, from the first time it was asked."""
+    """`trained(estimator)`: its model of the training set, fitted the first time."""
     models = {}
 
-    def of(estimator):
+    def fit(estimator):
         if repr(estimator) not in models:
             models[repr(estimator)] = estimator.fit(parts[0])
         return models[repr(estimator)]
 
-    return of
+    return fit
