@@ -127,7 +127,7 @@ def test_what_is_tuned_in_embedding_adam_is_what_the_name_says():
     same = ("factors", "epochs", "batch_size", "learning_rate", "optimizer")
     assert all(getattr(plain, name) == getattr(tuned, name) for name in same)
     assert (plain.biases, tuned.biases) == (False, True)
-    assert tuned.decay_of("factors") > 0
+    assert tuned.weight_decay_of("factors") > 0
     assert tuned.schedule != "constant"
 
 
