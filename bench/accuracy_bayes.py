@@ -14,7 +14,7 @@ import numpy as np
 import matinee
 from accuracy_peers import PEERS, peer_errors
 from matinee.data import Dataset
-from matinee.evaluation import calibration, evaluate_ratings
+from matinee.evaluation import evaluate_calibration, evaluate_ratings
 from matinee.experiments.training import compile_kernels
 from matinee.models.bayesian.sampler import GibbsSampler
 
@@ -40,14 +40,15 @@ def ours(train: Dataset, test: Dataset, **settings: str) -> Results:
     started = time.perf_counter()
     model = estimator.fit(train)
     seconds = time.perf_counter() - started
-    errors, calibrated = evaluate_ratings(model, train, test), calibration(model, train, test)
+    errors = evaluate_ratings(model, train, test)
+    calibration = evaluate_calibration(model, train, test)
     return {
         "rmse": errors.rmse,
         "mae": errors.mae,
         "seconds": seconds,
-        "log-loss": calibrated.log_loss,
-        "log-loss of the best constant": calibrated.log_loss_of_constant,
-        **{f"coverage of {level:.0%}": share for level, share in calibrated.coverage.items()},
+        "log-loss": calibration.log_loss,
+        "log-loss of the best constant": calibration.log_loss_of_constant,
+        **{f"coverage of {level:.0%}": share for level, share in calibration.coverage.items()},
     }
 
 

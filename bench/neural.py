@@ -166,7 +166,7 @@ def course(plot=None):
     data, metrics, curves = matinee.read("ml-100k"), {}, []
     train, test = Split().apply(data)
     for name in ("google-course", "google-course-regularized"):
-        config = get_preset(name).steps[0].rating_head
+        config = get_preset(name).stages[0].rating
         for seed in range(SEEDS):
             estimator = estimator_from_config({**config, "seed": seed, "device": "cpu"})
             history = estimator.fit(train, test=test).history
@@ -217,7 +217,7 @@ def draw(curves, path):
 def neumf():
     """The preset `neumf` on the NCF paper's own training and test set."""
     task = read_negatives(matinee.read("ml-1m"), cache_folder() / "ncf-ml-1m")
-    estimator = estimator_from_config(get_preset("neumf").steps[0].ranking_head)
+    estimator = estimator_from_config(get_preset("neumf").stages[0].ranking)
     started = time.perf_counter()
     metrics = evaluate_ranking(estimator.fit(task.train), task)
     return {

@@ -98,9 +98,9 @@ def unknown_users(data, seeds, trials):
     """Mean metrics over seeds, each model tuned on other held-out users of the training set."""
     results = {}
     for seed in range(seeds):
-        task = strong_generalization(data, users=HELD_OUT, min_rating=MIN_RATING, seed=seed)
+        task = strong_generalization(data, n_users=HELD_OUT, min_rating=MIN_RATING, seed=seed)
         tuning = strong_generalization(
-            task.train, users=HELD_OUT, min_rating=MIN_RATING, seed=1000 + seed
+            task.train, n_users=HELD_OUT, min_rating=MIN_RATING, seed=1000 + seed
         )
         for model in (ours, ease, implicit):
             rng = np.random.default_rng(seed)

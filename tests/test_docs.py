@@ -65,8 +65,8 @@ def test_the_python_of_the_readme_runs(run_blocks):
 
 @pytest.mark.slow
 def test_the_python_of_the_page_on_evaluation_runs(run_blocks):
-    names = run_blocks(DOCS / "evaluation.md", [("users=600", "users=30")])
-    assert 0 < names["result"].log_loss < 3
+    names = run_blocks(DOCS / "evaluation.md", [("n_users=600", "n_users=30")])
+    assert 0 < names["calibration"].log_loss < 3
 
 
 @pytest.mark.slow
