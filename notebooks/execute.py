@@ -1,4 +1,4 @@
-"""Run the notebooks of this folder from top to bottom, and keep what they show."""
+"""Run the notebooks of this folder from top to bottom, and keep their output."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ LONGEST = 1800  # seconds that one cell may take
 
 
 def executed(path: Path) -> nbformat.NotebookNode:
-    """The notebook at `path` with fresh outputs, and nothing that changes from run to run."""
+    """The notebook at `path` with fresh output, and nothing that changes from run to run."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
@@ -25,8 +25,8 @@ def executed(path: Path) -> nbformat.NotebookNode:
     )
     client.execute()
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
-    for at, cell in enumerate(notebook.cells, 1):
-        cell.id = f"cell-{at}"
+    for number, cell in enumerate(notebook.cells, 1):
+        cell.id = f"cell-{number}"
         cell.metadata = nbformat.from_dict({})
     return notebook
 
