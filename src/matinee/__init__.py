@@ -1,13 +1,13 @@
-"""matinee: what to watch, how many stars, what is similar, and why.
+"""matinee: what to watch, predicted ratings, similar items, and why.
 
 >>> import matinee
->>> from matinee.data.generated import generate
+>>> from matinee.data import generate
 >>> dataset, _ = generate(users=100, items=80, ratings=3000)
 >>> train, test = dataset.split("random", test_fraction=0.1, seed=0)
 >>> model = matinee.ALS(factors=8).fit(train)
 >>> model = model.with_ranking(matinee.ImplicitALS(factors=8).fit(train))
 >>> model.recommend(1, n=3).columns
-['item_id', 'title', 'genres', 'stars', 'score']
+['item_id', 'title', 'genres', 'predicted_rating', 'score']
 """
 
 import lazy_loader
