@@ -1,4 +1,4 @@
-"""From the options of `matinee train` to recipes, and from recipes to options."""
+"""From the options of a command to estimators, and from hyperparameters to a command."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,67 +10,46 @@ from matinee.errors import SettingError
 if TYPE_CHECKING:
     from matinee.models.base import Estimator
 
-SHARED = (
-    "patience",
-    "layers",
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "optimizer",
-    "weight_decay",
-)
-"""Settings whose options go to either head that has them."""
-OF_RANKER = "ranker."  # what `--set` has before a setting of the recipe for lists
+RANKER = "ranker."  # before a hyperparameter of the ranker in `--set`
+OWN_OPTIONS = ("seed", "device")  # not to be reached by `--set`
+ALTERNATIVES = {"iterations": "epochs", "regularization": "weight_decay"}
+"""What gradient models have in place of an option's hyperparameter."""
 
 
-def both_estimators(
+def build_estimators(
     model: str,
     ranker: str,
     seed: int,
-    format_value: Sequence[str] = (),
-    given: Mapping[str, Any] | None = None,
-    for_lists: Mapping[str, Any] | None = None,
+    settings: Sequence[str] = (),
+    *,
+    patience: int | None = None,
+    device: str | None = None,
+    **options: Any,
 ) -> "tuple[Estimator | None, Estimator | None]":
-    """The recipes for stars and for lists that the options describe.
+    """The estimators of both heads, from what was typed; `options` are the rating model's own.
 
-    Parameters
-    ----------
-    model, ranker : str
-        As typed.
-    seed : int
-    format_value : sequence of str
-        What stood after each `--set`.
-    given : mapping, optional
-        Settings of the model for stars that were given by their own options; those of `SHARED` go
-        to the one for lists, too.
-    for_lists : mapping, optional
-        Settings of the one for lists alone, by the name of their option.
+    `seed`, `patience` and `device` go to both heads where they have them.
     """
     from matinee.models.registry import RANKING, RATING
 
-    given, for_lists = given or {}, for_lists or {}
-    rating, ranking = _kind("model", model, RATING), _kind("ranker", ranker, RANKING)
-    shared = {name: value for name, value in given.items() if name in SHARED}
-    own = {name: value for name, value in given.items() if name not in SHARED}
-    _refuse_unknown(f"--model {model}", rating, own)
-    _refuse_unknown(f"--ranker {ranker}", ranking, for_lists, {"ranker_factors": "factors"})
-    for name in shared:
-        if name not in _fields(rating) and name not in _fields(ranking):
-            raise SettingError(
-                f"Neither --model {model} nor --ranker {ranker} has {option_of(name)}."
-            )
-    options = {name: option_of(name) for name in given}
-    lists_options = {
-        name.removeprefix("ranker_"): option_of(name) for name in (*shared, *for_lists)
-    }
-    renamed = {name.removeprefix("ranker_"): value for name, value in for_lists.items()}
-    values = [text for text in format_value if not text.startswith(OF_RANKER)]
-    lists = [text.removeprefix(OF_RANKER) for text in format_value if text.startswith(OF_RANKER)]
-    own |= _set(f"--model {model}", rating, "", values, options)
-    renamed |= _set(f"--ranker {ranker}", ranking, OF_RANKER, lists, lists_options)
+    rating, ranking = _class("model", model, RATING), _class("ranker", ranker, RANKING)
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        _check_option(name, f"--model {model}", rating, ranking)
+    shared: dict[str, Any] = {"seed": seed}
+    if patience is not None:
+        if not any("patience" in _names(cls) for cls in (rating, ranking)):
+            raise SettingError(f"Neither --model {model} nor --ranker {ranker} has --patience.")
+        shared["patience"] = patience
+    if device is not None:
+        shared["device"] = device
+    own = [text for text in settings if not text.startswith(RANKER)]
+    rankers = [text.removeprefix(RANKER) for text in settings if text.startswith(RANKER)]
+    given |= _parse(f"--model {model}", rating, "", own, {*given, *shared})
+    ranked = _parse(f"--ranker {ranker}", ranking, RANKER, rankers, set(shared))
     return (
-        _build(rating, {**shared, **own, "seed": seed, "feedback": "explicit"}),
-        _build(ranking, {**shared, **renamed, "seed": seed, "feedback": "implicit"}),
+        _build(rating, {**shared, "feedback": "explicit"}, given),
+        _build(ranking, {**shared, "feedback": "implicit"}, ranked),
     )
 
 
@@ -82,111 +61,93 @@ def train_command(
     ranking: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> str:
-    """What to type into a shell to train this: `matinee train`, with settings that are not default.
+    """The `matinee train` command that trains this, without what is at its default.
 
-    Parameters
-    ----------
-    dataset : str
-        A name or path.
-    model, ranker : str
-        As one types them.
-    rating, ranking : mapping, optional
-        Settings of either recipe, those at their defaults among them or not.
-    **options
-        Other options of `matinee train`, such as ``seed=1``; None is left out.
-
-    Raises
-    ------
-    SettingError
-        For a model or ranker that there is not, or a value that it cannot have.
-
-    Examples
-    --------
-    >>> train_command("my data", "als", "none", {"factors": 64, "exponent": 0.25}, test_fraction=0.2)
-    "matinee train 'my data' --model als --ranker none --set exponent=0.25 --test-fraction 0.2"
+    >>> train_command("my data", "als", "none", {"factors": 64, "exponent": 0.25}, seed=2)
+    "matinee train 'my data' --model als --ranker none --set exponent=0.25 --seed 2"
     """
     from matinee.models.registry import RANKING, RATING
 
     words = ["matinee", "train", dataset, "--model", model, "--ranker", ranker]
-    for text in _not_default(_kind("model", model, RATING), rating or {}):
+    for text in _not_default(_class("model", model, RATING), rating or {}):
         words += ["--set", text]
-    for text in _not_default(_kind("ranker", ranker, RANKING), ranking or {}):
-        words += ["--set", OF_RANKER + text]
+    for text in _not_default(_class("ranker", ranker, RANKING), ranking or {}):
+        words += ["--set", RANKER + text]
     for name, value in options.items():
         if value is not None:
-            words += [option_of(name), str(value)]
+            words += [_option(name), str(value)]
     return shlex.join(words)
 
 
-def parse_layers(format_value: str | None) -> tuple[int, ...] | None:
-    """``"128,64,32"`` as numbers."""
-    from matinee.models.registry import parse_as
-
-    return None if format_value is None else parse_as(tuple[int, ...], "--layers", format_value)
-
-
-def option_of(name: str) -> str:
-    """How one types the option that the code calls so."""
+def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _kind(option: str, format_value: str, known: Mapping[str, str]) -> Any:
-    """The class behind a name; None for ``none``."""
+def _class(option: str, name: str, known: Mapping[str, str]) -> Any:
+    """The class that a name stands for; None for ``none``."""
     from matinee.models.registry import estimator_class
 
-    if format_value == "none":
+    if name == "none":
         return None
-    if format_value not in known:
-        raise SettingError(f"--{option} is {', '.join(known)} or none, not {format_value!r}.")
-    return estimator_class(known[format_value])
+    if name not in known:
+        raise SettingError(f"--{option} must be one of {', '.join(known)}, none, got {name!r}.")
+    return estimator_class(known[name])
 
 
-def _fields(kind: Any) -> set[str]:
-    return {field.name for field in fields(kind)} if kind else set()
+def _names(cls: Any) -> set[str]:
+    return {field.name for field in fields(cls)} if cls else set()
 
 
-def _refuse_unknown(
-    head: str, kind: Any, given: Mapping[str, Any], fields_of: Mapping[str, str] | None = None
-) -> None:
-    for name in given:
-        if (fields_of or {}).get(name, name) not in _fields(kind):
-            raise SettingError(f"{head} has no {option_of(name)}.")
+def _check_option(name: str, head: str, rating: Any, ranking: Any) -> None:
+    """Refuse an option that the rating model has no use for, and say what to write instead."""
+    if name in _names(rating):
+        return
+    other = ALTERNATIVES.get(name, name)
+    advice = "."
+    if rating and other in _names(rating):
+        advice = f"; use --set {other}=VALUE."
+    elif not rating and name in _names(ranking):
+        advice = f"; for the ranker use --set {RANKER}{name}=VALUE."
+    elif not rating and other in _names(ranking):
+        advice = f"; for the ranker use --set {RANKER}{other}=VALUE."
+    raise SettingError(f"{head} has no {_option(name)}{advice}")
 
 
-def _set(
-    head: str, kind: Any, before: str, texts: Sequence[str], options: Mapping[str, str]
+def _parse(
+    head: str, cls: Any, prefix: str, texts: Sequence[str], taken: set[str]
 ) -> dict[str, Any]:
-    """The settings of a head that stood after `--set`; `options` are those given otherwise."""
+    """The hyperparameters of a head from its `--set` texts; `taken` are those given by options."""
     from matinee.models.registry import parse_settings
 
     for text in texts:
         name = text.partition("=")[0].partition(".")[0]
-        if kind is None:
-            raise SettingError(f"--set {before}{text}: {head} has no settings.")
-        if name in ("seed", "device"):
-            raise SettingError(f"--set {before}{text}: this has an option of its own, --{name}.")
-        if name in options:
+        if cls is None:
+            raise SettingError(f"--set {prefix}{text}: {head} has no hyperparameters.")
+        if name in OWN_OPTIONS:
+            raise SettingError(f"--set {prefix}{text}: use the option --{name}.")
+        if name in taken:
             raise SettingError(
-                f"--set {before}{name} and {options[name]} set the same thing; leave one out."
+                f"--set {prefix}{name} and {_option(name)} set the same thing; leave one out."
             )
     try:
-        return parse_settings(kind, texts)
+        return parse_settings(cls, texts)
     except SettingError as problem:
-        raise SettingError(f"--set {before}{problem}") from None
+        raise SettingError(f"--set {prefix}{problem}") from None
 
 
-def _not_default(kind: Any, settings: Mapping[str, Any]) -> Iterator[str]:
-    """What to type after `--set` for those of a recipe's settings that are not its defaults."""
+def _build(cls: Any, shared: Mapping[str, Any], own: Mapping[str, Any]) -> Any:
+    """The estimator, with those of the shared hyperparameters that it has."""
+    names = _names(cls)
+    return cls and cls(**{name: shared[name] for name in shared if name in names}, **own)
+
+
+def _not_default(cls: Any, settings: Mapping[str, Any]) -> Iterator[str]:
+    """What to type after `--set` for the hyperparameters that are not at their defaults."""
     from matinee.models.registry import format_setting, settings_of
 
-    if kind is None:
+    if cls is None:
         return
-    estimator, default = kind(**settings), kind()  # which refuses what makes no sense
-    for name in settings_of(kind):
+    estimator, default = cls(**settings), cls()  # which refuses what makes no sense
+    for name in settings_of(cls):
         if getattr(estimator, name) != getattr(default, name):
             yield from format_setting(name, getattr(estimator, name))
-
-
-def _build(kind: Any, settings: Mapping[str, Any]) -> Any:
-    known = _fields(kind)
-    return kind and kind(**{name: value for name, value in settings.items() if name in known})

@@ -1,4 +1,4 @@
-"""matinee doctor"""
+"""matinee doctor, presets"""
 
 from matinee.cli.options import Json
 from matinee.cli.output import heading, print_json, say
@@ -6,7 +6,7 @@ from matinee.errors import ExtraError, install_command
 
 
 def doctor(json: Json = False) -> None:
-    """What matinee finds here: versions, processors, folders."""
+    """Show versions, processors and folders found here."""
     import os
     import platform
     from importlib.metadata import version
@@ -17,7 +17,7 @@ def doctor(json: Json = False) -> None:
 
     folder = cache_folder()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
-    found = {
+    facts = {
         "matinee": matinee.__version__,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
@@ -29,24 +29,27 @@ def doctor(json: Json = False) -> None:
         "data_sets": cached_names(),
     }
     if json:
-        print_json(found)
+        print_json(facts)
         return
-    for name, value in found.items():
-        shown = ", ".join(value) or "none" if isinstance(value, list) else value
-        say(f"{name.replace('_', ' '):22}{shown}")
+    for name, value in facts.items():
+        if isinstance(value, bool):
+            value = "yes" if value else "no"
+        elif isinstance(value, list):
+            value = ", ".join(value) or "none"
+        say(f"{name.replace('_', ' '):22}{value}")
 
 
 def _torch() -> dict[str, str]:
-    """What PyTorch sees here, if it is installed."""
+    """What PyTorch finds here, if it is installed."""
     try:
         from matinee.models.neural.devices import device_report
     except ExtraError:
-        return {"torch": f"not installed: {install_command('matinee[torch]')}"}
+        return {"torch": f"not installed ({install_command('matinee[torch]')})"}
     return device_report()
 
 
-def estimators(json: Json = False) -> None:
-    """The known set-ups that `matinee train DATASET --estimator NAME` runs."""
+def presets(json: Json = False) -> None:
+    """List the published configurations for train --preset."""
     from dataclasses import asdict
 
     from matinee.experiments.presets import PRESETS
@@ -57,7 +60,7 @@ def estimators(json: Json = False) -> None:
     for preset in PRESETS:
         heading(preset.name)
         say(f"  {preset.description}")
-        say(f"  from: {preset.source}; made for {preset.dataset}")
-        say(f"  reaches: {preset.results}")
-        say(f"  not as there: {preset.deviations}")
-    say("Run one: matinee train DATASET --recipe NAME")
+        say(f"  source: {preset.source}, for {preset.dataset}")
+        say(f"  accuracy: {preset.results}")
+        say(f"  differences: {preset.deviations}")
+    say("Run one: matinee train DATASET --preset NAME")

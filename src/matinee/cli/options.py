@@ -10,67 +10,150 @@ from matinee.errors import RunError, SettingError
 
 if TYPE_CHECKING:
     from matinee.data.dataset import Dataset
+    from matinee.experiments.training import Split
     from matinee.models.queries import UserProfile
     from matinee.models.recommender import Recommender
+
+# the data
 
 DatasetArgument = Annotated[
     str, typer.Argument(metavar="DATASET", help="A name (see matinee data list) or a path.")
 ]
-OptionalDataset = Annotated[
-    str | None,
-    typer.Argument(metavar="DATASET", help="A name (see matinee data list) or a path."),
-]
-RunArgument = Annotated[
-    str | None,
-    typer.Argument(metavar="RUN", help="A run's folder or name; by default the newest one."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="By default all processors.")]
 Columns = Annotated[
     str | None,
     typer.Option(
-        metavar="user_id=NAME,item_id=NAME,...",
-        help="Which columns of a table of your own hold user, item, stars, timestamp, title, "
-        "genres, year, where the names do not tell.",
+        metavar="user_id=NAME,...",
+        help="Which columns of your own table hold user_id, item_id, rating, timestamp, title, "
+        "genres, year, where their names do not tell.",
     ),
 ]
 ScaleOption = Annotated[
     str | None,
-    typer.Option("--scale", metavar="LOW:HIGH[:STEP]", help="The stars one may give."),
+    typer.Option("--scale", metavar="LOW:HIGH[:STEP]", help="The ratings that can be given."),
 ]
 Duplicates = Annotated[
     str | None,
-    typer.Option(metavar="error|last|mean", help="What to do when a user rated a movie twice."),
-]
-User = Annotated[str | None, typer.Option("--user", metavar="ID", help="A user's id.")]
-Rated = Annotated[
-    list[str] | None,
-    typer.Option(metavar='"TITLE=STARS"', help="A rating of somebody new; give several of these."),
-]
-By = Annotated[
-    str | None,
     typer.Option(
-        metavar="ranking|stars",
-        help="Which head to ask; by default the ranking head if the run has one.",
+        metavar="error|last|mean",
+        help="What to do where a user rated an item twice; by default an error.",
     ),
 ]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of what is drawn at random.")]
-Html = Annotated[
-    bool, typer.Option("--html", help="Write a page with charts, which needs no network.")
+
+# runs, and what to ask of them
+
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="RUN", help="A run's folder or name; by default the newest run."),
 ]
-Out = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Where to write it; its ending says as what.")
+TitleArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="[RUN] TITLE", help="A title (in quotes) or id, of the newest run."),
+]
+User = Annotated[str | None, typer.Option("--user", metavar="ID", help="A user's id.")]
+Ratings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rating",
+        metavar='"TITLE=VALUE"',
+        help="A rating by a new user; may be repeated.",
+    ),
+]
+Head = Annotated[
+    str | None,
+    typer.Option(metavar="ranking|rating", help="By default the ranking head if the run has one."),
+]
+FactorsHead = Annotated[
+    str | None,
+    typer.Option(
+        "--head",
+        metavar="rating|ranking",
+        help="Whose factors to compare; by default the rating head's if it has any.",
+    ),
+]
+Count = Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many to list.")]
+
+# training
+
+Model = Annotated[
+    str,
+    typer.Option(
+        metavar="als|bayes|bias|mf|gmf|mlp|neumf|none",
+        help="What predicts ratings. bayes is the most accurate, takes minutes, and gives a "
+        "prediction interval.",
+    ),
+]
+Ranker = Annotated[
+    str,
+    typer.Option(
+        metavar="ials|ease|popularity|bpr|gmf|mlp|neumf|none", help="What makes rankings."
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Any setting of the model for stars, or ranker.NAME=VALUE of what lists are made by; "
-        "give several of these.",
+        help="Any hyperparameter of the rating model, or ranker.NAME=VALUE of the ranker; may be "
+        "repeated.",
     ),
 ]
-Count = Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many to list.")]
+SplitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        metavar="random|leave-last-out|temporal|u1...u5|ua|ub",
+        help="How the test set is made; by default random.",
+    ),
+]
+TestFraction = Annotated[
+    float | None,
+    typer.Option(metavar="F", help="Size of a random or temporal test set; by default 0.1."),
+]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the random numbers.")]
+Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="By default all processors.")]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|cpu|cuda|mps", help="Where PyTorch trains; by default a GPU if any."
+    ),
+]
+CheckpointFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="DIR",
+        help="Save the state of training here; the same command resumes from it (bayes, and "
+        "models that need PyTorch).",
+    ),
+]
+CheckpointEvery = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Epochs or sweeps between checkpoints; by default 1 epoch, 16 sweeps.",
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Fail if there is nothing to resume in --checkpoint.")
+]
+Plot = Annotated[
+    bool, typer.Option("--plot", help="Draw the training curves into the run, as history.png.")
+]
+NewRun = Annotated[
+    str | None,
+    typer.Option("--run", metavar="DIR", help="Where to save the run; by default a new folder."),
+]
+
+# output
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Html = Annotated[
+    bool, typer.Option("--html", help="Write a page with charts, which needs no network.")
+]
+Out = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Where to write it; the ending is its format.")
+]
 
 
 def open_dataset(
@@ -83,44 +166,41 @@ def open_dataset(
     for pair in columns.split(",") if columns else []:
         ours, equals, theirs = pair.partition("=")
         if not equals:
-            raise SettingError(f"--columns takes user_id=NAME,item_id=NAME,..., not {pair!r}.")
+            raise SettingError(f"--columns must be user_id=NAME,item_id=NAME,..., got {pair!r}.")
         named[ours.strip()] = theirs.strip()
     try:
-        limits = tuple(float(part) for part in scale.split(":")) if scale else None
+        limits = tuple(float(limit) for limit in scale.split(":")) if scale else None
     except ValueError:
         limits = ()
     if limits is not None and len(limits) not in (2, 3):
-        raise SettingError(f"--scale takes LOW:HIGH or LOW:HIGH:STEP, not {scale!r}.")
+        raise SettingError(f"--scale must be LOW:HIGH or LOW:HIGH:STEP, got {scale!r}.")
     return read(source, columns=named, scale=limits, duplicates=duplicates)
 
 
-def typed_options(context: typer.Context) -> dict[str, str]:
-    """The parameters that were given: as the code calls them, and as one types them."""
-    return {
-        str(parameter.name): parameter.opts[0]
-        if parameter.opts[0].startswith("-")
-        else str(parameter.metavar)
-        for parameter in context.command.params
-        if getattr(context.get_parameter_source(str(parameter.name)), "name", "") == "COMMANDLINE"
-    }
+def make_split(method: str | None, test_fraction: float | None, seed: int) -> "Split":
+    """The split that the options describe, defaults where they are silent."""
+    from matinee.experiments.training import Split
+
+    given: dict[str, Any] = {"method": method, "test_fraction": test_fraction}
+    return Split(**{name: value for name, value in given.items() if value is not None}, seed=seed)
 
 
 def find_run(run: str | None) -> Path:
-    """The folder that a person means by a run's name or path, or by nothing."""
+    """The folder of a run that is given by name, by path, or not at all (the newest)."""
     from matinee.storage.atomic import recover
     from matinee.storage.runs import MANIFEST, RUNS, list_runs
 
     if run is None:
         newest = list_runs()
         if not newest:
-            raise RunError("There is no run under runs/ yet. Make one: matinee train DATASET.")
+            raise RunError("There is no run in runs/. Make one: matinee train DATASET.")
         return newest[0][0]
     for path in (Path(run), RUNS / run):
         recover(path)
         if (path / MANIFEST).exists():
             return path
-    known = ", ".join(folder.name for folder, _ in list_runs()[:5]) or "none"
-    raise RunError(f"{run}: there is no run of this name (there are: {known}).")
+    names = ", ".join(folder.name for folder, _ in list_runs()[:5]) or "none"
+    raise RunError(f"{run}: no run has this name (the newest: {names}).")
 
 
 def open_run(run: str | None) -> "Recommender":
@@ -130,17 +210,17 @@ def open_run(run: str | None) -> "Recommender":
     return load(find_run(run))
 
 
-def place_of(out: str | None, default: Path, *endings: str) -> Path:
+def output_path(out: str | None, default: Path, *endings: str) -> Path:
     """Where to write a picture or a page; refused before the work if it cannot be written there."""
-    place = Path(out) if out else default
-    if place.suffix not in endings:
-        raise SettingError(f"--out {place}: the name ends in {' or '.join(endings)}.")
-    if place.is_dir():
-        raise SettingError(f"--out {place}: this is a folder; name a file.")
-    there = next(parent for parent in place.absolute().parents if parent.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise SettingError(f"--out {place}: nothing can be written into {there}.")
-    return place
+    path = Path(out) if out else default
+    if path.suffix not in endings:
+        raise SettingError(f"--out must end in {' or '.join(endings)}, got {path}.")
+    if path.is_dir():
+        raise SettingError(f"--out {path}: this is a folder; name a file.")
+    parent = next(parent for parent in path.absolute().parents if parent.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise SettingError(f"--out {path}: {parent} is not writable.")
+    return path
 
 
 def run_and_title(words: list[str]) -> tuple[str | None, str]:
@@ -158,30 +238,30 @@ def run_and_title(words: list[str]) -> tuple[str | None, str]:
     return words[0], words[1]
 
 
-def find_profile(
-    model: "Recommender", user: str | None, rated: list[str] | None
+def user_or_profile(
+    model: "Recommender", user: str | None, ratings: list[str] | None
 ) -> "str | UserProfile":
-    """A user's id, whose trained vector the model has, or somebody new with these ratings."""
-    if user is not None and rated:
-        raise SettingError("Give --user ID or --rated ratings of somebody new, not both.")
-    if user is None and not rated:
-        raise SettingError('Say who it is for: --user ID, or --rated "TITLE=STARS" (several).')
+    """A user's id, whose trained factors the model has, or the profile of a new user."""
+    if user is not None and ratings:
+        raise SettingError("Give --user ID or --rating of a new user, not both.")
+    if user is None and not ratings:
+        raise SettingError('Name a user: --user ID, or --rating "TITLE=VALUE" (several).')
     if user is not None:
         return user
-    return model.fold_in(parse_rated(rated or []))
+    return model.fold_in(parse_ratings(ratings or []))
 
 
-def parse_rated(rated: list[str]) -> list[tuple[str, float]]:
-    """Pairs of title and stars from ``TITLE=RATING``."""
+def parse_ratings(texts: list[str]) -> list[tuple[str, float]]:
+    """Pairs of title and value from ``TITLE=VALUE``."""
     pairs: list[tuple[str, float]] = []
-    for text in rated:
-        title, equals, values = text.rpartition("=")
+    for text in texts:
+        title, equals, value = text.rpartition("=")
         try:
-            pairs.append((title.strip(), float(values)))
+            pairs.append((title.strip(), float(value)))
         except ValueError:
             equals = ""
         if not equals or not title.strip():
-            raise SettingError(f"--rated takes TITLE=STARS, not {text!r}.")
+            raise SettingError(f"--rating must be TITLE=VALUE, got {text!r}.")
     return pairs
 
 
@@ -193,3 +273,12 @@ def records(frame: Any) -> list[dict[str, Any]]:
         else row
         for row in frame.to_dicts()
     ]
+
+
+def given_options(context: typer.Context) -> dict[str, str]:
+    """The options on the command line: parameter names, and how one types them."""
+    return {
+        str(parameter.name): parameter.opts[0]
+        for parameter in context.command.params
+        if getattr(context.get_parameter_source(str(parameter.name)), "name", "") == "COMMANDLINE"
+    }

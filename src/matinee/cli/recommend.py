@@ -1,37 +1,50 @@
-"""matinee recommend"""
+"""matinee recommend, similar, explain"""
 
-from typing import Annotated
+import re
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from matinee.cli.options import (
-    By,
     Count,
+    FactorsHead,
+    Head,
     Json,
-    Rated,
+    Ratings,
     RunArgument,
+    TitleArgument,
     User,
-    find_profile,
     open_run,
-    parse_rated,
+    parse_ratings,
     records,
     run_and_title,
+    user_or_profile,
 )
 from matinee.cli.output import heading, print_json, print_table, say
 from matinee.errors import SettingError
+
+if TYPE_CHECKING:
+    from matinee.models.recommender import Recommender
+
+YEARS = re.compile(r"(\d{4})|(\d{4})?\s*[-\u2013\u2014]\s*(\d{4})?")
+COVERAGE = 0.8  # of the prediction interval that is shown
+NAMED = 3  # rated titles that a heading names
 
 
 def recommend(
     run: RunArgument = None,
     user: User = None,
-    rated: Rated = None,
+    ratings: Ratings = None,
     n: Count = 10,
     genre: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Only items of this genre; may be repeated."),
     ] = None,
     years: Annotated[
-        str | None, typer.Option(metavar="FIRST-LAST", help="Only items from these years.")
+        str | None,
+        typer.Option(
+            metavar="FIRST-LAST", help="Only these years: 1994, 1990-1999, 2000- or -1980."
+        ),
     ] = None,
     include: Annotated[
         list[str] | None,
@@ -42,132 +55,144 @@ def recommend(
         typer.Option(metavar="ITEM", help="Never this item (id or title); may be repeated."),
     ] = None,
     min_ratings: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Only items with at least so many ratings.")
+        int, typer.Option(metavar="N", min=0, help="Only items with so many training ratings.")
     ] = 0,
-    head: By = None,
-    seen: Annotated[bool, typer.Option("--seen", help="List items already rated, too.")] = False,
+    head: Head = None,
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="List items that the user has rated, too.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """What somebody should watch, with the stars they would give."""
+    """Recommend items to a user, or to a new user with ratings."""
     model = open_run(run)
-    profile = find_profile(model, user, rated)
-    found = model.recommend(
-        profile,
+    frame = model.recommend(
+        user_or_profile(model, user, ratings),
         n,
         head=head,
-        exclude_seen=not seen,
+        exclude_seen=not include_seen,
         include=include,
         exclude=exclude,
         genres=genre,
-        years=_years(years),
+        years=parse_years(years),
         min_ratings=min_ratings,
     )
     if json:
-        print_json(records(found))
+        print_json(records(frame))
         return
-    if rated:
-        titles = [model.catalog.titles[model.item_index(title)] for title, _ in parse_rated(rated)]
-        say(f"For somebody who rated {', '.join(titles)}:")
-    if found.is_empty():
-        hint = "" if seen else " (movies already rated are left out; --seen lists them, too)"
-        say(f"No movie passes these filters{hint}.")
-    else:
-        headings = {"item": "id", "title": "title", "genres": "genres"}
-        last = "rating" if "rating" in found.columns else "score"
-        print_table(found, {**headings, last: last}, {last: ".2f"})
+    noun = model.catalog.noun
+    if ratings:
+        say(f"For a new user who rated {_listed(model, ratings)}:")
+    if frame.is_empty():
+        hint = f" ({noun}s the user has rated are left out; --include-seen lists them, too)"
+        say(f"No {noun} passes these filters{'' if include_seen else hint}.")
+        return
+    headings = {"item_id": "id", "title": "title", "genres": "genres"}
+    by_rating = model.head(head) is model.rating_head
+    headings |= {} if by_rating else {"score": "score"}  # which the order is by
+    headings |= {"predicted_rating": "predicted"} if model.rating_head else {}
+    print_table(frame, headings, {"predicted_rating": ".2f", "score": ".3f"})
 
 
-def _years(text: str | None) -> tuple[int, int] | None:
+def parse_years(text: str | None) -> tuple[int, int] | None:
+    """The first and the last year of ``1994``, ``1990-1999``, ``2000-`` or ``-1980``."""
     if text is None:
         return None
-    first, _, last = text.partition("-")
-    if not (first.isdecimal() and (last or first).isdecimal()):
-        raise SettingError(f"--years takes FIRST-LAST, such as 1990-1999, not {text!r}.")
-    years = int(first), int(last or first)
+    match = YEARS.fullmatch(text.strip())
+    year, first, last = match.groups() if match else (None, None, None)
+    if not (year or first or last):
+        raise SettingError(f"--years must be 1994, 1990-1999, 2000- or -1980, got {text!r}.")
+    years = int(year or first or 0), int(year or last or 9999)
     if years[0] > years[1]:
-        raise SettingError(f"--years takes the earlier year first, not {text!r}.")
+        raise SettingError(f"--years must have the earlier year first, got {text!r}.")
     return years
 
 
 def similar_items(
-    words: Annotated[
-        list[str],
-        typer.Argument(metavar="[RUN] TITLE", help="A item's title or id, in quotes."),
-    ],
+    words: TitleArgument,
     measure: Annotated[
-        str, typer.Option(metavar="cosine|dot", help="How to compare two item_factors.")
+        str, typer.Option(metavar="cosine|dot", help="How to compare the factors of two items.")
     ] = "cosine",
-    head: By = None,
+    head: FactorsHead = None,
     n: Count = 10,
     min_ratings: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Movies with fewer ratings come last.")
+        int, typer.Option(metavar="N", min=0, help="Items with fewer training ratings come last.")
     ] = 10,
     json: Json = False,
 ) -> None:
-    """Which movies are most like one."""
+    """List the items whose factors are most similar to one."""
     run, title = run_and_title(words)
     model = open_run(run)
-    found = model.similar_items(title, n, measure=measure, head=head, min_ratings=min_ratings)
+    frame = model.similar_items(title, n, measure=measure, head=head, min_ratings=min_ratings)
     if json:
-        print_json(records(found))
+        print_json(records(frame))
         return
-    heading(f"Most like {model.catalog.titles[model.item_index(title)]}")
-    headings = {"item": "id", "title": "title", "genres": "genres", "similarity": measure}
-    print_table(found, {**headings, "ratings": "ratings"}, {"similarity": ".3f"})
-
-
-LIKELY = 0.8  # of the range that is told
+    whose = head or next(name for name, h in model.heads.items() if h.item_factors is not None)
+    heading(f"Similar to {_title(model, title)}, {whose} factors")
+    headings = {"item_id": "id", "title": "title", "genres": "genres", "similarity": measure}
+    print_table(frame, {**headings, "n_ratings": "ratings"}, {"similarity": ".3f"})
 
 
 def explain(
-    words: Annotated[
-        list[str],
-        typer.Argument(metavar="[RUN] TITLE", help="A item's title or id, in quotes."),
-    ],
+    words: TitleArgument,
     user: User = None,
-    rated: Rated = None,
-    head: By = None,
+    ratings: Ratings = None,
+    head: Head = None,
     n: Annotated[
         int, typer.Option("-n", metavar="N", min=0, help="Ratings to show; with --json, all.")
     ] = 10,
     json: Json = False,
 ) -> None:
-    """Why a movie is on somebody's list, or gets so many stars (--by stars), part by part."""
+    """Explain a score or predicted rating, part by part.
+
+    By default why an item is recommended; with --head rating, why it is predicted its rating.
+    """
     import polars as pl
 
     from matinee.models.head import COMPONENT_LABELS, ProbabilisticHead
 
-    run, title = run_and_title(words)
+    run, wanted = run_and_title(words)
     model = open_run(run)
-    profile = find_profile(model, user, rated)
-    parts = model.explain(profile, title, head=head)
+    profile = user_or_profile(model, user, ratings)
+    parts = model.explain(profile, wanted, head=head)
     score = float(parts["contribution"].sum())
-    values = float(model.predict(profile, title)[0]) if model.rating_head else None
-    likely = None
+    predicted = float(model.predict(profile, wanted)[0]) if model.rating_head else None
+    interval = None
     if isinstance(model.rating_head, ProbabilisticHead):
-        likely = [float(end) for end in model.predict(profile, title, interval=LIKELY)[1][0]]
-    name = model.catalog.titles[model.item_index(title)]
+        _, bounds = model.predict(profile, wanted, interval=COVERAGE)
+        interval = [float(bound) for bound in bounds[0]]
+    title = _title(model, wanted)
     if json:
-        told = {"title": name, "rating": values, "range": likely, "score": score}
-        print_json({**told, "parts": parts.to_dicts()})
+        summary = {"title": title, "predicted_rating": predicted, "interval": interval}
+        print_json({**summary, "score": score, "components": parts.to_dicts()})
         return
     is_rating = model.head(head) is model.rating_head
-    if is_rating and values is not None:
-        on_scale = f" (score {score:.2f})" if abs(values - score) > 0.005 else ""
-        heading(f"{name}: {values:.2f} stars{on_scale}")
+    of_rating = "" if predicted is None else f"predicted rating {predicted:.2f}"
+    if is_rating and predicted is not None:
+        clipped = f" (before clipping {score:.2f})" if abs(predicted - score) > 0.005 else ""
+        heading(f"{title}: {of_rating}{clipped}")
     else:
-        predicted = "" if values is None else f", {values:.2f} stars"
-        heading(f"{name}: score {score:.3f} in lists{predicted}")
-    if likely:
-        say(f"With a probability of {LIKELY:.0%}: {likely[0]:.1f} to {likely[1]:.1f} stars.")
-    general = pl.col("part").replace_strict(COMPONENT_LABELS, default=None)
-    named = parts.with_columns(title=pl.coalesce("title", general))
-    first = named.filter(pl.col("part") != "rating").height + n
+        heading(f"{title}: ranking score {score:.3f}{of_rating and f', {of_rating}'}")
+    if interval:
+        say(f"{COVERAGE:.0%} prediction interval: {interval[0]:.1f} to {interval[1]:.1f}")
+    general = pl.col("component").replace_strict(COMPONENT_LABELS, default=None)
+    shown = parts.filter(pl.col("component") != "rating").height + n
     print_table(
-        named.head(first),
-        {"title": "because of", "rating": "your stars", "contribution": "adds"},
+        parts.with_columns(title=pl.coalesce("title", general)).head(shown),
+        {"title": "component", "rating": "rating given", "contribution": "contribution"},
         {"rating": "g", "contribution": "+.3f"},
     )
-    rest = parts.slice(first)
+    rest = parts.slice(shown)
     if rest.height:
         say(f"and {rest.height:,} more ratings, together {rest['contribution'].sum():+.3f}")
+
+
+def _title(model: "Recommender", wanted: str) -> str:
+    return model.catalog.titles[model.item_index(wanted)]
+
+
+def _listed(model: "Recommender", ratings: list[str]) -> str:
+    """The rated titles; of many, the first few and how many more."""
+    titles = [_title(model, title) for title, _ in parse_ratings(ratings)]
+    if len(titles) > NAMED + 1:
+        titles = [*titles[:NAMED], f"{len(titles) - NAMED} more"]
+    return titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"

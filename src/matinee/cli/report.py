@@ -1,15 +1,15 @@
-"""matinee report"""
+"""matinee describe, map, cluster, report"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from matinee.cli.options import (
-    By,
     Columns,
     DatasetArgument,
     Duplicates,
+    FactorsHead,
     Html,
     Json,
     Out,
@@ -18,44 +18,17 @@ from matinee.cli.options import (
     Seed,
     find_run,
     open_dataset,
-    place_of,
+    output_path,
 )
 from matinee.cli.output import heading, print_json, print_table, say
 from matinee.errors import MatineeError, SettingError
 
+if TYPE_CHECKING:
+    from matinee.analysis.dataset import DatasetSummary
 
-def report(
-    run: RunArgument = None,
-    user: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="A user to show; may be repeated. By default two."),
-    ] = None,
-    out: Out = None,
-    json: Json = False,
-) -> None:
-    """Write all there is to see of a run into one HTML file, which needs no network.
-
-    Data, training, accuracy and its limits, clusters, map, neighbours, dimensions, single users.
-    """
-    from matinee.experiments.provenance import load_run_data
-    from matinee.models.loading import load
-    from matinee.report.run_report import write_report
-
-    folder = find_run(run)
-    place = place_of(out, folder / "report.html", ".html")
-    model = load(folder)
-    parts, note = None, ""
-    try:
-        parts = load_run_data(model)
-    except MatineeError as problem:  # the run is worth a report without its data, too
-        note = str(problem)
-    write_report(model, place, parts, users=user)
-    if json:
-        print_json({"report": str(place), "note": note})
-        return
-    if note:
-        say(f"Without data and accuracy: {note}")
-    say(f"Report in {place}; open it in a browser.")
+PICTURES = (".html", ".png", ".svg")
+BAR = 40  # columns of the longest bar of a histogram
+POPULAR = 2  # titles of each cluster
 
 
 def describe(
@@ -67,111 +40,99 @@ def describe(
     out: Out = None,
     json: Json = False,
 ) -> None:
-    """What is in a data set: sizes, rows, stars, tails, genres; --html draws them as a page."""
+    """Describe a data set, as text or as a page with charts."""
+    page = output_path(out, Path("dataset.html"), ".html") if out else None
     if html or out:
-        _write_page(dataset, columns, scale, duplicates, out, json)
-        return
-    import polars as pl
+        from matinee.report.sections import write_dataset_report
 
+        data = open_dataset(dataset, columns, scale, duplicates)
+        page = write_dataset_report(
+            data, page or output_path(None, Path(f"{data.name}.html"), ".html")
+        )
+        if json:
+            print_json({"html": str(page)})
+        else:
+            say(f"Description of {data.name} in {page}; open it in a browser.")
+        return
     from matinee.analysis.dataset import describe as describe_dataset
 
-    summary = describe_dataset(open_dataset(dataset, columns, scale, duplicates))
+    data = open_dataset(dataset, columns, scale, duplicates)
+    summary = describe_dataset(data)
     if json:
         print_json(summary.to_dict())
-        return
+    else:
+        _print_summary(summary, data.catalog.noun)
+
+
+def _print_summary(summary: "DatasetSummary", noun: str) -> None:
+    import polars as pl
+
     heading(summary.name)
-    say(f"{summary.users:,} users, {summary.items:,} movies, {summary.ratings:,} ratings")
+    say(f"{summary.users:,} users, {summary.items:,} {noun}s, {summary.ratings:,} ratings")
     if summary.rated_items < summary.items:
-        say(f"{summary.items - summary.rated_items:,} of the movies have no rating")
+        say(f"{summary.items - summary.rated_items:,} {noun}s have no rating")
     say(
-        f"full matrix {summary.cells:,} cells: {summary.density:.3%} filled, "
-        f"sparsity {summary.sparsity:.3%}"
+        f"matrix of {summary.cells:,} cells, {summary.density:.3%} filled "
+        f"(sparsity {summary.sparsity:.3%})"
     )
-    say(f"stars from {summary.scale}, {summary.mean_rating:.4f} on average")
+    say(f"ratings from {summary.scale}, mean {summary.mean_rating:.4f}")
     if summary.first_rating and summary.last_rating:
         say(f"rated from {summary.first_rating:%d %B %Y} to {summary.last_rating:%d %B %Y}")
-    say(f"terms: {summary.licence or 'not known'}")
+    say(f"terms of use: {summary.licence or 'unknown'}")
+    for title, sample in (
+        ("Sample of ratings", summary.sample_ratings),
+        (f"Sample of {noun}s", summary.sample_items),
+    ):
+        say()
+        heading(title)
+        print_table(sample, {name: name for name in sample.columns}, {"rating": "g"})
     say()
-    heading("First ratings")
-    print_table(
-        summary.sample_ratings,
-        {name: name for name in summary.sample_ratings.columns},
-        {"rating": "g"},
-    )
-    say()
-    heading("First movies")
-    print_table(summary.sample_items, {"item_id": "item_id", "title": "title", "genres": "genres"})
-    say()
-    heading("Stars")
+    heading("Distribution of ratings")
     most = summary.rating_histogram["n_ratings"].max()
     bars = summary.rating_histogram.with_columns(
         share=pl.col("n_ratings") / summary.ratings,
         bar=pl.col("n_ratings").map_elements(
-            lambda count: "█" * round(40 * count / most), return_dtype=pl.String
+            lambda count: "█" * round(BAR * count / most), return_dtype=pl.String
         ),
     )
-    print_table(
-        bars,
-        {"rating": "rating", "n_ratings": "ratings", "share": "share", "bar": ""},
-        {"rating": "g", "share": ".1%"},
-    )
+    headings = {"rating": "rating", "n_ratings": "ratings", "share": "share", "bar": ""}
+    print_table(bars, headings, {"rating": "g", "share": ".1%"})
     say()
-    heading("How unequal")
-    tails = {"ratings per user": summary.ratings_per_user, "per movie": summary.ratings_per_item}
-    table = pl.DataFrame([{"": what, **quantiles} for what, quantiles in tails.items()])
-    print_table(
-        table, {name: name for name in table.columns}, dict.fromkeys(table.columns[1:], ",.0f")
-    )
+    heading(f"Ratings per user and {noun}")
+    tails = {"per user": summary.ratings_per_user, f"per {noun}": summary.ratings_per_item}
+    table = pl.DataFrame([{"": of, **quantiles} for of, quantiles in tails.items()])
+    formats = dict.fromkeys(table.columns[1:], ",.0f")
+    print_table(table, {name: name for name in table.columns}, formats)
     if summary.genres.height:
         say()
-        heading("Genres (a movie counts for each of its genres)")
-        headings = {"genre": "genre", "n_items": f"{summary.noun}s", "n_ratings": "ratings"}
+        heading(f"Genres (a {noun} counts for each of its genres)")
+        headings = {"genre": "genre", "n_items": f"{noun}s", "n_ratings": "ratings"}
         print_table(
-            summary.genres, {**headings, "mean_rating": "mean stars"}, {"mean_rating": ".2f"}
+            summary.genres, {**headings, "mean_rating": "mean rating"}, {"mean_rating": ".2f"}
         )
-
-
-def _write_page(
-    dataset: str,
-    columns: str | None,
-    scale: str | None,
-    duplicates: str | None,
-    out: str | None,
-    json: bool,
-) -> None:
-    from matinee.report.sections import write_dataset_report
-
-    if out:
-        place_of(out, Path(out), ".html")
-    data = open_dataset(dataset, columns, scale, duplicates)
-    place = write_dataset_report(data, place_of(out, Path(f"{data.name}.html"), ".html"))
-    if json:
-        print_json({"html": str(place)})
-    else:
-        say(f"Description of {data.name} in {place}; open it in a browser.")
-
-
-PICTURES = (".html", ".png", ".svg")
 
 
 def draw_map(
     run: RunArgument = None,
     method: Annotated[
-        str, typer.Option(metavar="tsne|pca|umap", help="How to lay the items out.")
+        str, typer.Option(metavar="tsne|pca|umap", help="How to project the factors.")
     ] = "tsne",
     color: Annotated[
         str,
         typer.Option(
             metavar="genre|cluster|year|rating",
-            help="What colours say; on the page one can change it.",
+            help="What colours show; on the page they can be changed.",
         ),
     ] = "genre",
-    head: By = None,
+    head: FactorsHead = None,
     seed: Seed = 0,
     out: Out = None,
     json: Json = False,
 ) -> None:
-    """Draw the movies in two dimensions, near where alike: a page to search, or a .png or .svg."""
+    """Draw the items in two dimensions, similar ones together.
+
+    By default as a page to search; --out names a .html, .png or .svg.
+    """
     from matinee.analysis.projection import project
     from matinee.models.loading import load
     from matinee.plots.embeddings import MAP_COLORS, item_map
@@ -179,61 +140,100 @@ def draw_map(
     from matinee.report.run_report import write_map_report
 
     folder = find_run(run)
-    place = place_of(out, folder / "map.html", *PICTURES)
+    path = output_path(out, folder / "map.html", *PICTURES)
     if color not in MAP_COLORS:
-        raise SettingError(f"--color is one of {', '.join(MAP_COLORS)}, not {color!r}.")
+        raise SettingError(f"--color must be one of {', '.join(MAP_COLORS)}, got {color!r}.")
     model = load(folder)
     layout = project(model, method, head=head, seed=seed)
-    if place.suffix == ".html":
-        write_map_report(model, layout, place, color)
+    if path.suffix == ".html":
+        write_map_report(model, layout, path, color)
     else:
-        save_chart(item_map(layout, color), place)
+        save_chart(item_map(layout, color), path)
     items, left_out = len(layout.embeddings), layout.embeddings.left_out
     if json:
-        print_json({"map": str(place), "items": items, "left_out": left_out})
+        print_json({"map": str(path), "items": items, "left_out": left_out})
         return
-    say(f"Map of {items:,} movies in {place}. {left_out}")
+    say(f"Map of {items:,} {model.catalog.noun}s in {path}. {left_out}".rstrip())
 
 
 def cluster(
     run: RunArgument = None,
     k: Annotated[
         int | None,
-        typer.Option(
-            "-k", metavar="K", help="How many; head default what suits the item_factors best."
-        ),
+        typer.Option("-k", metavar="K", help="How many clusters; by default the best silhouette."),
     ] = None,
-    users: Annotated[bool, typer.Option("--users", help="Group users, not items.")] = False,
-    head: By = None,
+    users: Annotated[bool, typer.Option("--users", help="Cluster users, not items.")] = False,
+    head: FactorsHead = None,
     seed: Seed = 0,
     html: Html = False,
     out: Out = None,
     json: Json = False,
 ) -> None:
-    """Groups of movies, or of users, that are alike to the model, named by genres and years."""
+    """Cluster items or users, and name the clusters.
+
+    Clustered are factors; names are of genres and years.
+    """
     import polars as pl
 
     from matinee.analysis.clusters import find_clusters
     from matinee.models.loading import load
 
     folder = find_run(run)
-    page = place_of(out, folder / "clusters.html", ".html") if html or out else None
-    of = "users" if users else "items"
-    found = find_clusters(load(folder), k, of=of, head=head, seed=seed)
+    page = output_path(out, folder / "clusters.html", ".html") if html or out else None
+    model = load(folder)
+    clusters = find_clusters(model, k, of="users" if users else "items", head=head, seed=seed)
     if page:
         from matinee.report.run_report import write_clusters_report
 
-        write_clusters_report(found, page)
+        write_clusters_report(clusters, page)
     if json:
-        print_json({**found.to_dict(), "html": str(page) if page else None})
+        print_json({**clusters.to_dict(), "html": str(page) if page else None})
         return
-    heading(f"{found.table.height} clusters of {len(found.embeddings):,} {of}")
-    table = found.table.with_columns(pl.col("popular").list.head(2).list.join(", "))
-    most = "most watched" if of == "items" else "watch more than others"
-    print_table(table, {"cluster": "", "name": "more of", "size": of, "popular": most})
+    of = "users" if users else f"{model.catalog.noun}s"
+    heading(f"{clusters.table.height} clusters of {len(clusters.embeddings):,} {of}")
+    table = clusters.table.with_columns(pl.col("popular").list.head(POPULAR).list.join(", "))
+    popular = "rated more than by others" if users else "most rated"
+    print_table(table, {"cluster": "", "name": "name", "size": of, "popular": popular})
     say(
-        f"Silhouette {found.silhouette:.2f}, agreement with genres {found.genre_agreement:.2f}, "
-        f"stability over seeds {found.stability:.2f}. {found.embeddings.left_out}"
+        f"Silhouette {clusters.silhouette:.2f}, agreement with genres "
+        f"{clusters.genre_agreement:.2f}, stability over seeds {clusters.stability:.2f}."
     )
+    if clusters.embeddings.left_out:
+        say(clusters.embeddings.left_out)
     if page:
         say(f"More in {page}; open it in a browser.")
+
+
+def report(
+    run: RunArgument = None,
+    user: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="A user to show; may be repeated. By default two."),
+    ] = None,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Write everything about a run into one HTML file.
+
+    It needs no network, and shows data, training, accuracy, performance by group, clusters, map,
+    neighbours, axes and users.
+    """
+    from matinee.experiments.provenance import load_run_data
+    from matinee.models.loading import load
+    from matinee.report.run_report import write_report
+
+    folder = find_run(run)
+    path = output_path(out, folder / "report.html", ".html")
+    model = load(folder)
+    sets, note = None, ""
+    try:
+        sets = load_run_data(model)
+    except MatineeError as problem:  # the run is worth a report without its data, too
+        note = str(problem)
+    write_report(model, path, sets, users=user)
+    if json:
+        print_json({"report": str(path), "note": note})
+        return
+    if note:
+        say(f"Without data and accuracy: {note}")
+    say(f"Report in {path}; open it in a browser.")

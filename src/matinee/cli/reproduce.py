@@ -1,65 +1,94 @@
-"""matinee train --from RUN"""
+"""matinee reproduce"""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from matinee.cli.options import find_run
+import typer
+
+from matinee.cli.options import (
+    CheckpointEvery,
+    CheckpointFolder,
+    Device,
+    Json,
+    NewRun,
+    Plot,
+    Resume,
+    Threads,
+    find_run,
+)
 from matinee.cli.output import print_json, say
-from matinee.cli.train import TrainingRuntime, check_place, plotted, report, say_saved
+from matinee.cli.train import (
+    check_outputs,
+    check_runtime,
+    draw_curves,
+    print_result,
+    print_saved,
+    print_sizes,
+)
 from matinee.errors import SettingError
 
 if TYPE_CHECKING:
     from matinee.experiments.reproduction import RunDiff
 
 
-def train_again(
-    name: str, where: TrainingRuntime, threads: int | None, run: str | None, plot: bool, json: bool
+def reproduce(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or name.")],
+    new_run: NewRun = None,
+    device: Device = None,
+    checkpoint: CheckpointFolder = None,
+    checkpoint_every: CheckpointEvery = None,
+    resume: Resume = False,
+    plot: Plot = False,
+    threads: Threads = None,
+    json: Json = False,
 ) -> None:
-    """Train what a run was trained as, save it beside, and say if it is the same."""
-    from matinee.experiments.reproduction import RunSpec, diff_runs, reproduce
+    """Train a run once more and compare the two bit for bit.
 
-    origin = find_run(name)
-    if run and Path(run).resolve() == origin.resolve():
-        raise SettingError(f"--run {run}: this is the run to compare with; name another folder.")
-    past = RunSpec.read(origin)
-    where = replace(where, device=where.device or past.device)
-    where.check(past.estimators)
-    check_place(run, plot)
-    result = reproduce(past, threads=threads, device=where.device, checkpoint=where.to_checkpoint())
+    Data, split, hyperparameters and seed are taken from the run; the new one is saved beside it.
+    """
+    from matinee.experiments.reproduction import RunSpec, diff_runs
+    from matinee.experiments.reproduction import reproduce as train_again
     from matinee.models.loading import save_run
 
-    folder = save_run(result.model, run, "again")
-    curves = plotted(result, folder) if plot else None
-    same = diff_runs(origin, folder)
+    origin = find_run(run)
+    if new_run and Path(new_run).resolve() == origin.resolve():
+        raise SettingError(f"--run {new_run}: this is the run to reproduce; name another folder.")
+    spec = RunSpec.read(origin)
+    device = device or spec.device
+    state = check_runtime(spec.estimators, device, checkpoint, checkpoint_every, resume)
+    check_outputs(new_run, plot)
+    result = train_again(spec, threads=threads, device=device, checkpoint=state)
+    folder = save_run(result.model, new_run, "reproduced")
+    curves = draw_curves(result, folder) if plot else None
+    diff = diff_runs(origin, folder)
     if json:
-        shown = {
-            "from": str(origin),
-            "same": not same.differing,
-            "differing": list(same.differing),
-            "damaged": list(same.corrupt),
-            "made_otherwise": {name: list(pair) for name, pair in same.environment_changes.items()},
+        summary = {
+            "reproduced": str(origin),
+            "identical": not diff.differing,
+            "differing": list(diff.differing),
+            "corrupt": list(diff.corrupt),
+            "environment_changes": {
+                name: list(pair) for name, pair in diff.environment_changes.items()
+            },
         }
-        print_json({"run": str(folder), "plot": curves, **shown, **result.to_dict()})
+        print_json({"run": str(folder), "plot": curves, **summary, **result.to_dict()})
         return
-    say(f"{origin}: {result.train_ratings:,} ratings to train, {result.test_ratings:,} to test.")
-    report(result, where)
-    _say_if_same(same, origin)
-    say_saved(folder, curves, plot)
+    print_sizes(str(origin), result)
+    print_result(result, device)
+    _print_diff(diff, origin)
+    print_saved(folder, curves, plot)
 
 
-def _say_if_same(same: "RunDiff", origin: Path) -> None:
-    if not same.differing:
-        say("The same to the last bit.")
+def _print_diff(diff: "RunDiff", origin: Path) -> None:
+    if not diff.differing:
+        say("Reproduced bit for bit.")
         return
-    say(f"Not the same as {origin}: {', '.join(same.differing)}.")
-    if same.corrupt:
-        say(f"{origin} itself was damaged or changed since: {', '.join(same.corrupt)}.")
-    elif "items.parquet" in same.differing:
-        say("Titles, years or genres have changed since.")
-    if same.environment_changes:
-        pairs = same.environment_changes.items()
-        shown = "; ".join(f"{name} {then or 'not noted'}, now {now}" for name, (then, now) in pairs)
-        say(f"It was made with other means: {shown}.")
-    elif not same.corrupt and "items.parquet" not in same.differing:
-        say("The runs do not tell why; one that was stopped, or went on, ends elsewhere.")
+    say(f"Differs from {origin} in: {', '.join(diff.differing)}.")
+    if diff.corrupt:
+        say(f"{origin} itself is corrupt or was changed: {', '.join(diff.corrupt)}.")
+    elif "items.parquet" in diff.differing:
+        say("Titles, years or genres in the data have changed.")
+    if diff.environment_changes:
+        say(f"Environment changed: {diff.describe_environment()}.")
+    elif not diff.corrupt and "items.parquet" not in diff.differing:
+        say("Cause unknown. A run that was interrupted or resumed can differ.")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from matinee.cli.options import Json, find_run, typed_options
+from matinee.cli.options import Json, find_run, given_options
 from matinee.cli.output import print_json, print_table, say
 from matinee.errors import SettingError, printable
 
@@ -19,64 +19,51 @@ runs_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 def runs(
     context: typer.Context,
     data: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only those on this data set.")
+        str | None, typer.Option(metavar="NAME", help="Only runs on this data set.")
     ] = None,
-    estimator: Annotated[
+    model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Only those with this model or ranker: als, ials ..."),
+        typer.Option(metavar="NAME", help="Only runs with this model or ranker: als, ials, ..."),
     ] = None,
     sort: Annotated[
-        str, typer.Option(metavar="|".join(SORTS), help="What to begin with; the best, or newest.")
+        str, typer.Option(metavar="|".join(SORTS), help="The newest first, or the best.")
     ] = "created",
     n: Annotated[
         int | None,
-        typer.Option("-n", metavar="N", min=1, help="How many to list; head default all."),
+        typer.Option("-n", metavar="N", min=1, help="How many to list; by default all."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """The runs under runs/, the newest first; rename and remove them."""
+    """List, rename and remove the runs in runs/."""
     if context.invoked_subcommand:
-        for option in typed_options(context).values():
+        for option in given_options(context).values():
             raise SettingError(
-                f"{option} goes with the list; put options of {context.invoked_subcommand} "
+                f"{option} belongs to the list; put options of {context.invoked_subcommand} "
                 "after its name."
             )
         return
-    from matinee.storage.runs import finite_or_none, list_runs
+    from matinee.storage.runs import list_runs
 
     if sort not in SORTS:
-        raise SettingError(f"--sort is {', '.join(SORTS)}, not {sort!r}.")
-    kinds = _kinds(estimator)
-    every: list[dict[str, Any]] = [
-        {
-            "run": str(folder),
-            "created": str(manifest.get("created", ""))[:19],
-            "stars_by": _estimator(manifest, "rating"),
-            "lists_by": _estimator(manifest, "ranking"),
-            "data": _text(manifest["data"].get("name")),
-            "split": _text(manifest["split"].get("method")),
-            "rmse": finite_or_none(manifest["metrics"].get("rmse")),
-            "ndcg@10": _ndcg(manifest),
-        }
-        for folder, manifest in list_runs()
-    ]
-    found = [
+        raise SettingError(f"--sort must be one of {', '.join(SORTS)}, got {sort!r}.")
+    wanted = model and _estimator_name(model)
+    every = [_row(folder, manifest) for folder, manifest in list_runs()]
+    rows = [
         row
         for row in every
-        if (data is None or row["data"] == data)
-        and (estimator is None or {row["stars_by"], row["lists_by"]} & kinds)
+        if data in (None, row["data"]) and wanted in (None, row["model"], row["ranker"])
     ]
     if sort != "created":
-        found.sort(key=lambda row: _best_first(row[sort], least=sort == "rmse"))
-    found = found[:n]
+        rows.sort(key=lambda row: _best_first(row[sort], lower_is_better=sort == "rmse"))
+    rows = rows[:n]
     if json:
-        print_json(found)
-    elif found:
-        _show(found)
+        print_json(rows)
+    elif rows:
+        _show(rows)
     elif every:
-        say("There is no such run; matinee runs lists them all.")
+        say("No run matches; matinee runs lists all of them.")
     else:
-        say("There is no run under runs/ yet. Make one: matinee train DATASET.")
+        say("There is no run in runs/. Make one: matinee train DATASET")
 
 
 @runs_app.command()
@@ -93,7 +80,7 @@ def rename(
     if json:
         print_json({"from": str(old), "run": str(renamed)})
     else:
-        say(f"{old} is {renamed} now.")
+        say(f"Renamed {old} to {renamed}.")
 
 
 @runs_app.command()
@@ -102,7 +89,7 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
-    """Remove runs for good, with all that is in their folders."""
+    """Remove runs for good, with everything in their folders."""
     from matinee.storage.runs import check_is_run, remove_run
 
     folders: list[Path] = []
@@ -112,9 +99,9 @@ def remove(
             folders.append(folder)
     if not yes:
         if not sys.stdin.isatty():
-            raise SettingError("There is nobody to ask whether to remove them; say --yes.")
-        named = ", ".join(map(str, folders))
-        if not typer.confirm(f"Remove {printable(named)} for good?", err=True):
+            raise SettingError("Not a terminal: confirm with --yes.")
+        names = ", ".join(map(str, folders))
+        if not typer.confirm(f"Remove {printable(names)} for good?", err=True):
             say("Nothing was removed.")
             return
     for folder in folders:
@@ -125,54 +112,71 @@ def remove(
         print_json({"removed": [str(folder) for folder in folders]})
 
 
-def _text(said: Any) -> str | None:
-    """What a manifest says where text should be; nothing if it is none."""
-    return said if isinstance(said, str) else None
+def _row(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """A run as the list shows it; a manifest may say anything, and None stands for nonsense."""
+    from matinee.storage.runs import finite_or_none
+
+    ranking = _at(manifest, "metrics", "ranking")
+    # other protocols than the default rank among other items: their values cannot be compared
+    comparable = _at(ranking, "protocol") == "holdout"
+    return {
+        "run": str(folder),
+        "created": str(manifest.get("created", ""))[:19],
+        "model": _head_name(manifest, "rating"),
+        "ranker": _head_name(manifest, "ranking"),
+        "data": _text(_at(manifest, "data", "name")),
+        "split": _text(_at(manifest, "split", "method")),
+        "rmse": finite_or_none(_at(manifest, "metrics", "rmse")),
+        "ndcg@10": finite_or_none(_at(ranking, "metrics", "ndcg@10", "value"))
+        if comparable
+        else None,
+    }
 
 
-def _kinds(estimator: str | None) -> set[str]:
-    """The classes that go by a name, typed as for `matinee train` or as lists show it."""
+def _at(value: Any, *path: str) -> Any:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _head_name(manifest: dict[str, Any], head: str) -> str | None:
+    """What one types for the estimator of a head, or its class if it has no such name."""
+    from matinee.models.registry import RANKING, RATING
+
+    cls = _text(_at(manifest, "heads", head, "estimator", "name"))
+    names = {cls: name for name, cls in (RATING if head == "rating" else RANKING).items()}
+    return names.get(cls, cls) if cls else None
+
+
+def _estimator_name(text: str) -> str:
+    """The name of an estimator, given as for `matinee train` or as its class."""
     from matinee.models.registry import RANKING, RATING
 
     known = {**RATING, **RANKING}
-    kinds = {kind for name, kind in known.items() if estimator in (name, kind)}
-    if estimator is not None and not kinds:
-        raise SettingError(f"--recipe is {', '.join(known)}, not {estimator!r}.")
-    return kinds
+    for name, cls in known.items():
+        if text in (name, cls):
+            return name
+    raise SettingError(f"--model must be one of {', '.join(known)}, got {text!r}.")
 
 
-def _best_first(value: float | None, least: bool) -> tuple[bool, float]:
+def _best_first(value: float | None, lower_is_better: bool) -> tuple[bool, float]:
     """A key for sorting; those without a value come last."""
     if value is None:
         return True, 0.0
-    return False, value if least else -value
+    return False, value if lower_is_better else -value
 
 
-def _show(found: list[dict[str, Any]]) -> None:
+def _show(rows: list[dict[str, Any]]) -> None:
     import polars as pl
 
     # a folder may have a name that is no text, and polars takes none of those
-    rows = [{**row, "run": printable(row["run"])} for row in found]
-    frame = pl.DataFrame(rows, schema_overrides={"rmse": pl.Float64, "ndcg@10": pl.Float64})
-    shown = [name for name in frame.columns if name != "created"]  # which the order says
-    headings = {name: name.replace("_", " ") for name in shown}
-    print_table(frame, headings, {"rmse": ".4f", "ndcg@10": ".4f"})
-
-
-def _estimator(manifest: dict[str, Any], head: str) -> str | None:
-    try:
-        return str(manifest["heads"][head]["estimator"]["name"])
-    except (KeyError, TypeError):
-        return None
-
-
-def _ndcg(manifest: dict[str, Any]) -> float | None:
-    """Of lists that were ranked among all movies: other protocols give other figures."""
-    from matinee.storage.runs import finite_or_none
-
-    try:
-        lists = manifest["metrics"]["ranking"]
-        holdout = lists["protocol"] == "holdout"
-        return finite_or_none(lists["metrics"]["ndcg@10"]["value"]) if holdout else None
-    except (KeyError, TypeError):
-        return None
+    printed = [{**row, "run": printable(row["run"])} for row in rows]
+    frame = pl.DataFrame(printed, schema_overrides={"rmse": pl.Float64, "ndcg@10": pl.Float64})
+    headings = {"rmse": "RMSE", "ndcg@10": "NDCG@10"}
+    shown = [name for name in frame.columns if name != "created"]  # which the order shows
+    names = {name: headings.get(name, name) for name in shown}
+    print_table(frame, names, {"rmse": ".4f", "ndcg@10": ".4f"})

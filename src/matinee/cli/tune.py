@@ -17,7 +17,7 @@ from matinee.cli.options import (
     ScaleOption,
     Threads,
     open_dataset,
-    place_of,
+    output_path,
 )
 from matinee.cli.output import print_json, print_table, say
 from matinee.errors import require_extra
@@ -126,7 +126,7 @@ def tune(
 
     page = None
     if html or out:
-        page = place_of(out, Path(study or STUDIES, "study.html"), ".html")
+        page = output_path(out, Path(study or STUDIES, "study.html"), ".html")
         from matinee.report.pages import write_study_report  # fails now if an extra is missing
     data = open_dataset(dataset, columns, scale, duplicates)
     fraction = Split.test_fraction if test_fraction is None else test_fraction

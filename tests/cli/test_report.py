@@ -1,9 +1,8 @@
-"""Commands that look at runs and data: cluster, map, report, describe --html."""
+"""`matinee cluster`, `map`, `report` and `describe --html`."""
 
 import shutil
 
 import pytest
-from shell import Shell
 
 from matinee.data.synthetic import write_generated
 
@@ -15,24 +14,8 @@ pytest.importorskip("vl_convert")
 PCA = ["--method", "pca"]
 
 
-@pytest.fixture(scope="module")
-def shell(tmp_path_factory):
-    """A folder with data `small` in the cache, and runs `biases`, `popular`, `ease`, then `als`."""
-    root = tmp_path_factory.mktemp("looking")
-    folder, cache = root / "work", root / "cache"
-    folder.mkdir()
-    write_generated(cache / "small", users=80, items=70, ratings=2400, seed=2)
-    shell = Shell(folder, cache)
-    shell("train", "small", "--model", "bias", "--ranker", "none", "--run", "runs/biases")
-    for run, ranker in (("popular", "popularity"), ("ease", "ease")):
-        shell("train", "small", "--model", "bias", "--ranker", ranker, "--run", f"runs/{run}")
-    shell("train", "small", "--factors", 4, "--iterations", 3, "--ranker-factors", 3,
-          "--run", "runs/als")  # fmt: skip
-    return shell
-
-
 @pytest.fixture
-def place(shell):
+def out(shell):
     """A folder for what one test writes, gone after it."""
     folder = shell.folder / "out"
     yield folder
@@ -81,17 +64,17 @@ def test_cluster_finds_the_number_itself_for_the_newest_run(shell):
 
 
 def test_users_and_either_head_are_grouped(shell):
-    users = shell.json("cluster", "als", "-k", 3, "--viewers")
+    users = shell.json("cluster", "als", "-k", 3, "--users")
     assert users["of"] == "users"
     assert sum(one["size"] for one in users["clusters"]) <= 80
-    assert "3 clusters of" in shell("cluster", "als", "-k", 3, "--viewers")
-    head = [shell.json("cluster", "als", "-k", 3, "--by", one) for one in ("rating", "ranking")]
+    assert "3 clusters of" in shell("cluster", "als", "-k", 3, "--users")
+    head = [shell.json("cluster", "als", "-k", 3, "--head", one) for one in ("rating", "ranking")]
     assert [one["head"] for one in head] == ["rating", "ranking"]
     assert head[0]["silhouette"] != head[1]["silhouette"]
 
 
-@pytest.mark.parametrize("users", [[], ["--viewers"]], ids=["items", "users"])
-def test_cluster_writes_a_page_where_it_says(shell, place, users):
+@pytest.mark.parametrize("users", [[], ["--users"]], ids=["items", "users"])
+def test_cluster_writes_a_page_where_it_says(shell, out, users):
     page = shell.folder / "runs" / "als" / "clusters.html"
     try:
         assert shell.json("cluster", "als", "-k", 3, "--html", *users)["html"] == (
@@ -102,8 +85,8 @@ def test_cluster_writes_a_page_where_it_says(shell, place, users):
         page.unlink(missing_ok=True)
     text = shell("cluster", "als", "-k", 3, "--out", "out/deep/mine.html", *users)
     assert "More in out/deep/mine.html" in text
-    assert is_page(place / "deep" / "mine.html")
-    assert [path.name for path in place.rglob("*")] == ["deep", "mine.html"]
+    assert is_page(out / "deep" / "mine.html")
+    assert [path.name for path in out.rglob("*")] == ["deep", "mine.html"]
     assert not page.exists()
 
 
@@ -113,19 +96,19 @@ def test_cluster_writes_a_page_where_it_says(shell, place, users):
 @pytest.mark.parametrize(
     ("ending", "start"), [("html", b"<!doctype"), ("png", b"\x89PNG"), ("svg", b"<svg")]
 )
-def test_a_map_is_a_page_or_a_picture(shell, place, ending, start):
+def test_a_map_is_a_page_or_a_picture(shell, out, ending, start):
     found = shell.json("map", "als", *PCA, "--color", "cluster", "--out", f"out/m.{ending}")
     assert set(found) == {"map", "items", "left_out"}
     assert found["map"] == f"out/m.{ending}"
-    assert (place / f"m.{ending}").read_bytes().startswith(start)
-    assert [path.name for path in place.iterdir()] == [f"m.{ending}"]
+    assert (out / f"m.{ending}").read_bytes().startswith(start)
+    assert [path.name for path in out.iterdir()] == [f"m.{ending}"]
     assert 3 <= found["items"] <= 70
 
 
 def test_a_map_goes_into_the_run_unless_said(shell):
     page = shell.folder / "runs" / "als" / "map.html"
     try:
-        text = shell("map", *PCA, "--by", "ranking")
+        text = shell("map", *PCA, "--head", "ranking")
         assert text.startswith("Map of ")
         assert "in runs/als/map.html." in text
         assert is_page(page)
@@ -134,24 +117,25 @@ def test_a_map_goes_into_the_run_unless_said(shell):
         page.unlink(missing_ok=True)
 
 
-def test_a_map_is_of_neighbours_unless_said(shell, place):
+def test_a_map_is_of_neighbours_unless_said(shell, out):
     for method, name in (([], "t-SNE"), (PCA, "two principal axes")):
         shell("map", "als", *method, "--out", "out/m.svg")
-        assert f"laid out by {name}." in (place / "m.svg").read_text(encoding="utf-8")
+        assert f"laid out by {name}." in (out / "m.svg").read_text(encoding="utf-8")
 
 
 # --- report
 
 
-def test_a_report_shows_who_is_asked_for(shell, place):
+def test_a_report_shows_who_is_asked_for(shell, out):
     found = shell.json("report", "als", "--user", 7, "--user", 11, "--out", "out/r.html")
     assert found == {"report": "out/r.html", "note": ""}
-    text = (place / "r.html").read_text(encoding="utf-8")
-    assert is_page(place / "r.html")
-    for heading in ("The data", "Training", "Accuracy", "Limits", "User 7", "User 11"):
+    text = (out / "r.html").read_text(encoding="utf-8")
+    assert is_page(out / "r.html")
+    for heading in ("User 7", "User 11"):
         assert f"<h2>{heading}</h2>" in text
+    assert text.count("<h2>") > 8
     assert text.count("<h2>User ") == 2
-    assert [path.name for path in place.iterdir()] == ["r.html"]
+    assert [path.name for path in out.iterdir()] == ["r.html"]
 
 
 def test_a_report_goes_into_the_run_whatever_heads_it_has(shell):
@@ -165,7 +149,7 @@ def test_a_report_goes_into_the_run_whatever_heads_it_has(shell):
             page.unlink(missing_ok=True)
 
 
-def test_a_report_without_its_data_says_so(shell, place, monkeypatch):
+def test_a_report_without_its_data_says_so(shell, out, monkeypatch):
     data = shell.cache / "small"
     elsewhere = data.rename(shell.cache.parent / "moved")
     try:
@@ -179,9 +163,9 @@ def test_a_report_without_its_data_says_so(shell, place, monkeypatch):
         shutil.rmtree(data, ignore_errors=True)
         elsewhere.rename(data)
     for name in ("gone", "other"):
-        text = (place / f"{name}.html").read_text(encoding="utf-8")
+        text = (out / f"{name}.html").read_text(encoding="utf-8")
         assert "data and accuracy are left out" in text
-        assert str(shell.cache) not in text  # where things lie here is nobody's business
+        assert str(shell.cache) not in text  # where things lie here is private
         assert "<h2>The data</h2>" not in text
         assert "<h2>The map</h2>" in text
 
@@ -189,7 +173,7 @@ def test_a_report_without_its_data_says_so(shell, place, monkeypatch):
 # --- describe --html
 
 
-def test_a_description_is_a_page_beside_or_where_said(shell, place):
+def test_a_description_is_a_page_beside_or_where_said(shell, out):
     page = shell.folder / "small.html"
     try:
         assert "small.html; open it" in shell("describe", "small", "--html")
@@ -197,7 +181,7 @@ def test_a_description_is_a_page_beside_or_where_said(shell, place):
     finally:
         page.unlink(missing_ok=True)
     assert shell.json("describe", "small", "--out", "out/d.html") == {"html": "out/d.html"}
-    assert is_page(place / "d.html")
+    assert is_page(out / "d.html")
     assert not page.exists()
 
 
@@ -210,24 +194,24 @@ def test_a_description_is_a_page_beside_or_where_said(shell, place):
         (["cluster", "als", "-k", 1], "k lies between 2 and"),
         (["cluster", "als", "-k", 1000, "--html"], "not at 1000"),
         (["cluster", "als", "-k", 0], "not at 0"),
-        (["cluster", "als", "--by", "magic"], "magic"),
+        (["cluster", "als", "--head", "magic"], "magic"),
         (["cluster", "biases"], "without factors"),
-        (["cluster", "popular", "--by", "ranking", "--html"], "without factors"),
-        (["cluster", "biases", "--by", "ranking"], "ranking head"),
-        (["cluster", "ease", "--by", "ranking", "--viewers"], "no vectors of users"),
-        (["cluster", "nowhere"], "no run of this name"),
-        (["cluster", "als", "--out", "c.png"], "the name ends in .html"),
-        (["cluster", "als", "--out", "runs"], "the name ends in .html"),
-        (["map", "als", "--method", "magic"], "tsne, pca, umap, not 'magic'"),
-        (["map", "als", "--color", "mood"], "--color is one of genre, cluster, year, stars"),
-        (["map", "als", "--out", "m.pdf"], "the name ends in .html or .png or .svg"),
-        (["map", "als", "--out", "m"], "the name ends in"),
+        (["cluster", "popular", "--head", "ranking", "--html"], "without factors"),
+        (["cluster", "biases", "--head", "ranking"], "ranking head"),
+        (["cluster", "ease", "--head", "ranking", "--users"], "no vectors of users"),
+        (["cluster", "nowhere"], "no run has this name"),
+        (["cluster", "als", "--out", "c.png"], "must end in .html"),
+        (["cluster", "als", "--out", "runs"], "must end in .html"),
+        (["map", "als", "--method", "magic"], "'magic'"),
+        (["map", "als", "--color", "mood"], "--color must be one of genre, cluster, year, rating"),
+        (["map", "als", "--out", "m.pdf"], "must end in .html or .png or .svg"),
+        (["map", "als", "--out", "m"], "must end in"),
         (["map", "biases", *PCA, "--out", "out/m.html"], "without factors"),
-        (["map", "popular", *PCA, "--by", "ranking", "--out", "out/m.png"], "without factors"),
-        (["report", "als", "--out", "r.png"], "the name ends in .html"),
+        (["map", "popular", *PCA, "--head", "ranking", "--out", "out/m.png"], "without factors"),
+        (["report", "als", "--out", "r.png"], "must end in .html"),
         (["report", "als", "--user", "stranger", "--out", "out/r.html"], "stranger"),
         (["report", "als", "--user", 7, "--user", 9999, "--out", "out/r.html"], "9999"),
-        (["describe", "small", "--out", "d.txt"], "the name ends in .html"),
+        (["describe", "small", "--out", "d.txt"], "must end in .html"),
         (["describe", "nothing", "--html"], "nothing"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
@@ -276,12 +260,12 @@ def test_it_is_refused_before_the_work(shell, command, work, monkeypatch):
     ],
     ids=["map", "picture", "cluster", "describe"],
 )
-def test_nothing_half_written_remains(shell, place, command, work, monkeypatch):
+def test_nothing_half_written_remains(shell, out, command, work, monkeypatch):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    place.mkdir()
-    target = place / command[-1].split("/")[1]
+    out.mkdir()
+    target = out / command[-1].split("/")[1]
     target.write_text("as it was")
     monkeypatch.setattr(work, fail)
     assert "No space left on device" in shell(*command, fails=True)
@@ -305,17 +289,17 @@ def test_nothing_half_written_remains(shell, place, command, work, monkeypatch):
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
 def test_a_missing_package_is_named_with_the_extra(shell, unchanged, package, command):
-    message = shell.apart(*command, without=package, fails=True)
+    message = shell.without(package, *command, fails=True)
     assert package in message
-    assert "pip install 'matinee[charts]'" in message
+    assert "matinee[charts]" in message
 
 
 def test_without_charts_a_description_is_still_text(shell):
-    assert "2,400 ratings" in shell.apart("describe", "small", without="altair")
+    assert "2,400 ratings" in shell.without("altair", "describe", "small")
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(shell):
     (shell.folder / "afile").write_text("in the way")
     message = shell("map", "als", "--out", "afile/map.html", fails=True)
-    assert "--out afile/map.html: nothing can be written into" in message
+    assert "--out afile/map.html: is not writable." in message
     assert (shell.folder / "afile").read_text() == "in the way"

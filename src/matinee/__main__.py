@@ -1,0 +1,5 @@
+"""python -m matinee"""
+
+from matinee.cli.app import main
+
+main()
