@@ -47,7 +47,7 @@ def ours(train: Dataset, test: Dataset, **settings: str) -> Results:
         "mae": errors.mae,
         "seconds": seconds,
         "log-loss": calibration.log_loss,
-        "log-loss of the best constant": calibration.log_loss_of_constant,
+        "log-loss of the best constant": calibration.baseline_log_loss,
         **{f"coverage of {level:.0%}": share for level, share in calibration.coverage.items()},
     }
 

@@ -46,10 +46,10 @@ def compare(name: str, model: str, studies: Path) -> dict[str, object]:
     seconds = time.perf_counter() - started
     if result.head == "rating":
         estimator = build_estimator(RATING[model], {}, seed=0, feedback="explicit")
-        default = train_and_evaluate(data, estimator, Split()).test.rmse
+        default = train_and_evaluate(data, estimator, Split()).rating.rmse
     else:
         estimator = build_estimator(RANKING[model], {}, seed=0, feedback="implicit")
-        default = train_and_evaluate(data, None, Split(), ranking=estimator).lists[metric]
+        default = train_and_evaluate(data, None, Split(), ranker=estimator).ranking[metric]
     tuned = result.best.test_metrics[metric]
     gain = tuned - default if result.higher_is_better else default - tuned
     return {

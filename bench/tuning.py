@@ -19,7 +19,7 @@ from pathlib import Path
 import optuna
 
 import matinee
-from matinee.evaluation import evaluate
+from matinee.evaluation import evaluate_ratings
 from matinee.experiments import Split
 from matinee.experiments.training import compile_kernels
 from matinee.tuning import default_search_space, tune
@@ -69,7 +69,7 @@ def cost(trials: int, pairs: int) -> dict[str, object]:
         rows.append(row)
     for name in ("growing_settings", "full_settings"):
         model = build_estimator("ALS", rows[0][name]).fit(train)
-        rows[0][name.replace("settings", "rmse")] = evaluate(model, train, test).rmse
+        rows[0][name.replace("settings", "rmse")] = evaluate_ratings(model, train, test).rmse
     medians = {
         name: statistics.median(row[name] for row in rows)
         for name in (

@@ -1,4 +1,4 @@
-"""Lists by hand, against trec_eval, and against plain loops."""
+"""Ranking metrics by hand, against trec_eval, and against plain loops."""
 
 import math
 from itertools import combinations
@@ -84,12 +84,12 @@ def test_accuracy_is_that_of_trec_eval(k):
         {f"{name}.{k}" for name in ("P", "recall", "ndcg_cut", "map_cut", "success")}
         | {"recip_rank"},
     )
-    said = evaluate_ranking.evaluate(
+    trec_eval = evaluate_ranking.evaluate(
         {str(v): {str(item): float(n - at) for at, item in enumerate(ranked[v])} for v in names}
     )
 
     def trec(name):
-        return pytest.approx(np.array([said[str(v)][name] for v in names]))
+        return pytest.approx(np.array([trec_eval[str(v)][name] for v in names]))
 
     hits = np.array([np.isin(a, b) for a, b in zip(ranked, wanted, strict=True)])
     relevant = np.array([len(items) for items in wanted])

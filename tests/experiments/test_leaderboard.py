@@ -284,8 +284,8 @@ def test_neural_heads_that_stopped_early_are_retrained_for_as_long_as_was_best(
     model = neural[0]
     values, lists = model.rating_head.history, model.ranking_head.history
     best_rating = values.filter(pl.col("validation_rmse") == values["validation_rmse"].min())
-    best_lists = lists.filter(pl.col("validation_hit_rate") == lists["validation_hit_rate"].max())
-    lengths = [int(best["iteration"][0]) for best in (best_rating, best_lists)]
+    best_ranking = lists.filter(pl.col("validation_hit_rate") == lists["validation_hit_rate"].max())
+    lengths = [int(best["iteration"][0]) for best in (best_rating, best_ranking)]
     assert len(values) == lengths[0] + 2 < 8  # it did stop early
     trained = retrained(model, protocol, monkeypatch)
     wanted = neural_estimators(

@@ -203,15 +203,7 @@ def strong_generalization(
             f"{dataset.name}: n_users must leave users to train on, got {len(users):,}."
         )
     positives = take_rows(ratings.take(of_test_users & positive).by_user, users)
-    counts = np.diff(positives.indptr)
-    n_held_out = np.clip(np.rint(counts * test_fraction), 1, counts - 1)
-    # each user's entries in random order, of which the first ones are held out
-    order = np.lexsort(
-        (rng.random(len(positives.indices)), np.repeat(np.arange(len(users)), counts))
-    )
-    position = np.arange(len(order)) - np.repeat(positives.indptr[:-1], counts)
-    held_out = np.zeros(len(order), bool)
-    held_out[order] = position < np.repeat(n_held_out, counts)
+    held_out = _draw_entries(positives, test_fraction, rng)
     return RankingTask(
         protocol="strong-generalization",
         train=subset(dataset, ~of_test_users),
@@ -237,6 +229,18 @@ def _draw_test_users(
             f"be from 1 to that number, got {n_users:,}."
         )
     return np.sort(rng.choice(eligible, n_users, replace=False)).astype(np.int32)
+
+
+def _draw_entries(rows: Rows, fraction: float, rng: np.random.Generator) -> Bools:
+    """Which entries are drawn: this fraction of each row, but at least one and not all."""
+    counts = np.diff(rows.indptr)
+    n_drawn = np.clip(np.rint(counts * fraction), 1, counts - 1)
+    # each row's entries in random order, of which the first ones are drawn
+    order = np.lexsort((rng.random(len(rows.indices)), np.repeat(np.arange(len(counts)), counts)))
+    position = np.arange(len(order)) - np.repeat(rows.indptr[:-1], counts)
+    drawn = np.zeros(len(order), bool)
+    drawn[order] = position < np.repeat(n_drawn, counts)
+    return drawn
 
 
 def _is_positive(ratings: Ratings, min_rating: float | None) -> Bools:

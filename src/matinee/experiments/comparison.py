@@ -57,10 +57,8 @@ def compare(runs: Mapping[str, Recommender]) -> Comparison:
     >>> folder = tempfile.TemporaryDirectory()
     >>> _ = write_generated(Path(folder.name), users=60, items=50, ratings=1500, seed=0)
     >>> data = matinee.read(folder.name)
-    >>> runs = {
-    ...     "biases": train_and_evaluate(data, matinee.Bias(), Split()).model,
-    ...     "factors": train_and_evaluate(data, matinee.ALS(factors=4), Split()).model,
-    ... }
+    >>> estimators = {"biases": matinee.Bias(), "factors": matinee.ALS(factors=4)}
+    >>> runs = {name: train_and_evaluate(data, e, Split()).model for name, e in estimators.items()}
     >>> [difference.metric for difference in compare(runs).differences]
     ['rmse', 'mae']
     >>> folder.cleanup()
@@ -73,19 +71,11 @@ def compare(runs: Mapping[str, Recommender]) -> Comparison:
         name: predict_all(model, test) for name, model in runs.items() if model.rating_head
     }
     rankings = _evaluate_rankings(runs, train, test)
-    compared = {
-        name: ComparedRun(
-            {head: str(fitted.estimator["name"]) for head, fitted in model.heads.items()},
-            len(model.interactions.indices),
-            provenances[name].validation_fraction,
-            finite_or_none(model.metadata.get("fit_seconds")),
-            {
-                **(_rating_metrics(predictions[name], test) if name in predictions else {}),
-                **(_ranking_metrics(rankings[name]) if name in rankings else {}),
-            },
-        )
-        for name, model in runs.items()
-    }
+    compared = {}
+    for name, model in runs.items():
+        metrics = _rating_metrics(predictions[name], test) if name in predictions else {}
+        metrics |= _ranking_metrics(rankings[name]) if name in rankings else {}
+        compared[name] = _compared_run(model, provenances[name], metrics)
     data = next(iter(runs.values())).metadata["data"]
     return Comparison(
         str(data.get("name")),
@@ -95,6 +85,18 @@ def compare(runs: Mapping[str, Recommender]) -> Comparison:
         compared,
         diff_hyperparameters(runs),
         tuple(_differences(list(runs), predictions, rankings, test)),
+    )
+
+
+def _compared_run(
+    model: Recommender, provenance: DataProvenance, metrics: Mapping[str, MetricValue]
+) -> ComparedRun:
+    return ComparedRun(
+        {head: str(fitted.estimator["name"]) for head, fitted in model.heads.items()},
+        len(model.interactions.indices),
+        provenance.validation_fraction,
+        finite_or_none(model.metadata.get("fit_seconds")),
+        metrics,
     )
 
 

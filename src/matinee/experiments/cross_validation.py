@@ -1,7 +1,7 @@
 """k-fold cross-validation: every rating is tested once, by a model that has not seen it."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,6 @@ from matinee.experiments.training import (
     compile_kernels,
     fit_and_evaluate,
     given_estimators,
-    sample_users,
-    split_validation,
 )
 from matinee.models.base import Estimator
 from matinee.progress import progress
@@ -88,8 +86,7 @@ def cross_validate(
     estimator : Estimator or None
         For the rating head.
     ranker : Estimator, optional
-        For the ranking head. Rankings are evaluated only if it is given, for at most
-        `MAX_EVAL_USERS` test users of a fold.
+        For the ranking head; without it, rankings are not evaluated.
     folds : int or "official"
         How many random folds, or the folds that the edition comes with.
     seed : int
@@ -99,8 +96,7 @@ def cross_validate(
     Raises
     ------
     SettingError
-        If there is neither estimator, there are fewer ratings than folds or fewer than two folds,
-        or the data come with none.
+        Without an estimator, or if the data have too few ratings or no official folds.
 
     Examples
     --------
@@ -112,39 +108,39 @@ def cross_validate(
     (('1', '2', '3'), ['rmse', 'mae', 'fit_seconds', 'test_seconds'])
     """
     estimators = given_estimators(estimator, ranker)
-    if isinstance(folds, int):
-        sets = dataset.folds(folds, seed)  # refuses too many
-        names = [str(number) for number in range(1, folds + 1)]
-    else:
-        names = dataset.official_folds()
-        sets = (dataset.split(name) for name in names)
+    names, sets = _folds(dataset, folds, seed)
     compile_kernels(estimators)
-    early_stopping = any(each.patience for each in estimators)
+    validation_seed = seed if any(each.patience for each in estimators) else None
     rows = []
     with progress("Cross-validating", len(names)) as tick:
-        for number, (train, test) in enumerate(sets, start=1):
-            validation = None
-            if early_stopping:
-                train, validation = split_validation(train, seed)
+        for number, fold in enumerate(sets, start=1):
             result = fit_and_evaluate(
-                train,
-                test,
+                *fold,
                 estimator,
                 ranker=ranker,
-                validation=validation,
-                task=sample_users(train, test) if ranker else None,
+                validation_seed=validation_seed,
+                with_ranking=ranker is not None,
                 track_test=False,
                 on_interrupt="raise",
                 threads=threads,
             )
             rows.append(_fold_metrics(result, ranker is not None))
             tick(number, "")
+    metrics = {name: tuple(row[name] for row in rows) for name in rows[0]}
     heads = {"rating": estimator, "ranking": ranker}
-    return CrossValidation(
-        tuple(names),
-        {name: tuple(row[name] for row in rows) for name in rows[0]},
-        {head: each.to_config() for head, each in heads.items() if each},
-    )
+    configs = {head: each.to_config() for head, each in heads.items() if each}
+    return CrossValidation(names, metrics, configs)
+
+
+def _folds(
+    dataset: Dataset, folds: int | str, seed: int
+) -> tuple[tuple[str, ...], Iterable[tuple[Dataset, Dataset]]]:
+    """Names, and training and test set of each."""
+    if isinstance(folds, int):
+        sets = dataset.folds(folds, seed)  # refuses too many
+        return tuple(str(number) for number in range(1, folds + 1)), sets
+    names = dataset.official_folds()
+    return tuple(names), (dataset.split(name) for name in names)
 
 
 def _fold_metrics(result: TrainingResult, with_ranking: bool) -> dict[str, float]:

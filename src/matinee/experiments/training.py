@@ -134,30 +134,33 @@ def train_and_evaluate(
     >>> import matinee
     >>> from matinee.data.synthetic import generate
     >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> split = Split("leave-last-out")
-    >>> result = train_and_evaluate(data, matinee.Bias(), split, ranker=matinee.EASE())
+    >>> result = train_and_evaluate(data, matinee.Bias(), Split(), ranker=matinee.EASE())
     >>> result.train_ratings, result.rating.n_ratings, result.ranking.n_users
-    (1440, 60, 60)
+    (1350, 150, 53)
     """
     estimators = given_estimators(estimator, ranker)
-    train, test = split.apply(dataset)
-    validation_set = None
-    if validation:
-        train, validation_set = split_validation(train, split.seed)
     compile_kernels(estimators)
     result = fit_and_evaluate(
-        train,
-        test,
+        *split.apply(dataset),
         estimator,
         ranker=ranker,
-        validation=validation_set,
-        task=task or sample_users(train, test),
+        validation_seed=split.seed if validation else None,
+        task=task,
         checkpoint=checkpoint,
         callback=callback,
         on_interrupt=on_interrupt,
         threads=threads,
     )
-    metadata = {
+    metadata = _metadata(dataset, split, validation, result)
+    metadata["environment"] = environment(estimators, threads)
+    return replace(result, model=replace(result.model, metadata=metadata))
+
+
+def _metadata(
+    dataset: Dataset, split: Split, validation: bool, result: TrainingResult
+) -> dict[str, Any]:
+    """Data, split and metrics, as a manifest has them."""
+    return {
         "data": {
             "name": dataset.name,
             "source": dataset.source,
@@ -175,9 +178,7 @@ def train_and_evaluate(
             "ranking": result.ranking and result.ranking.to_dict(),
         },
         "fit_seconds": result.fit_seconds + result.ranker_fit_seconds,
-        "environment": environment(estimators, threads),
     }
-    return replace(result, model=replace(result.model, metadata=metadata))
 
 
 def fit_and_evaluate(
@@ -186,18 +187,23 @@ def fit_and_evaluate(
     estimator: Estimator | None,
     *,
     ranker: Estimator | None = None,
-    validation: Dataset | None = None,
+    validation_seed: int | None = None,
     task: RankingTask | None = None,
+    with_ranking: bool = True,
     track_test: bool = True,
     checkpoint: Checkpoint | None = None,
     callback: Callback | None = None,
     on_interrupt: str = "keep",
     threads: int | None = None,
 ) -> TrainingResult:
-    """Fit both heads on `train`; evaluate ratings on `test` and rankings on `task`, if given.
+    """Fit both heads on `train`; evaluate ratings on `test`, rankings on `task` or by `holdout`.
 
-    With `track_test` the histories have test metrics after each iteration.
+    With a `validation_seed`, a tenth of `train` becomes the validation set. With `track_test`, the
+    histories have test metrics after each iteration.
     """
+    validation = None
+    if validation_seed is not None:
+        train, validation = split_validation(train, validation_seed)
     models, seconds = [], []
     for each in given_estimators(estimator, ranker):
         started = time.perf_counter()
@@ -214,6 +220,7 @@ def fit_and_evaluate(
         )
         seconds.append(time.perf_counter() - started)
     model = models[0] if len(models) == 1 else models[0].with_ranking(models[1])
+    task = (task or _sample_users(train, test)) if with_ranking else None
     started = time.perf_counter()
     rating = evaluate_ratings(model, train, test) if estimator else None
     ranking = evaluate_ranking(model, task) if task else None
@@ -250,7 +257,7 @@ def split_validation(train: Dataset, seed: int) -> tuple[Dataset, Dataset]:
     return train.split("random", test_fraction=VALIDATION_FRACTION, seed=seed)
 
 
-def sample_users(train: Dataset, test: Dataset) -> RankingTask | None:
+def _sample_users(train: Dataset, test: Dataset) -> RankingTask | None:
     """The holdout task of at most `MAX_EVAL_USERS` test users; None if there is no test user."""
     task = holdout_or_none(train, test)
     return task and task.sample(MAX_EVAL_USERS)
