@@ -74,8 +74,8 @@ def conditional(given, side):
         design[:, 0] = 1
         target = given.values[mine] - dense_scores(others, given.rows)
         covariance = np.linalg.inv(given.precision + design.T @ design)
-        prior_weight = given.precision @ given.means[row - given.firsts[side]]
-        mean = covariance @ (prior_weight + design.T @ target)
+        right = given.precision @ given.means[row - given.firsts[side]] + design.T @ target
+        mean = covariance @ right
         out.append((mean, covariance))
     return out
 
@@ -92,8 +92,8 @@ def draw(given, side, noise=None, threads=1, blocks=3):
     prior[:factors, :factors] = given.precision[1:, 1:]
     prior[:factors, width + 1] = given.precision[0, 1:]
     span = given.span(side)
-    prior_weight, wide = np.zeros((2, len(given.means), 1 + width), np.float32)
-    prior_weight[:, : 1 + factors] = (given.means - given.rows[span]) @ given.precision
+    prior_gradient, wide = np.zeros((2, len(given.means), 1 + width), np.float32)
+    prior_gradient[:, : 1 + factors] = (given.means - given.rows[span]) @ given.precision
     if noise is not None:
         wide[:, : 1 + factors] = noise
     entries = np.argsort(given.codes[:, side], kind="stable").astype(np.int32)
@@ -111,7 +111,7 @@ def draw(given, side, noise=None, threads=1, blocks=3):
         biases,
         residual,
         prior,
-        prior_weight,
+        prior_gradient,
         np.float32(given.precision[0, 0]),
         wide,
         threads=threads,

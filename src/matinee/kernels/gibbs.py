@@ -9,8 +9,8 @@ and given everything else a row is a linear regression with design ``[1, z]``, z
 factors of a rating's other rows (two sides: matrix factorization; three: the model of pairwise
 interactions of Rendle & Schmidt-Thieme 2010). Under a normal prior its conditional distribution is
 normal as well (Salakhutdinov & Mnih 2008, section 3.3), and is drawn from here with the bias as one
-more dimension. Ratings are in units of the standard deviation of their noise: for noise of
-precision a, divide precisions by a, and `noise` by its square root.
+more dimension. The noise of ratings has variance 1: for noise of precision a, divide the prior's
+precisions by a, and `noise` by its square root.
 
 Ratings are in one fixed order, and the residual of each, rating - score, is kept up to date: a pass
 needs neither the biases of other sides nor the scores. `draw_rows` takes
@@ -20,10 +20,11 @@ needs neither the biases of other sides nor the scores. `draw_rows` takes
     codes               int32 (ratings, sides), each rating's row on every side, in `factors`
     factors, biases     float32 (rows of all sides, width), (rows of all sides,)
     residual            float32 (ratings,), kept up to date
-    prior               float32 (width, width + LANES), precision matrix of the factors (1 on the
-                        diagonal of unused columns); column width + 1: their precision with the bias
-    prior_weight        float32 (rows, 1 + width), precision matrix times (prior mean - row), bias
-                        first; `own_prior_weight` is the precision of the bias
+    precision           float32 (width, width + LANES), prior precision matrix of the factors (1 on
+                        the diagonal of unused columns); column width + 1: theirs with the bias
+    prior_gradient      float32 (rows, 1 + width), prior precision matrix times (prior mean - row),
+                        bias first
+    bias_precision      float32, prior precision of the bias
     noise               float32 (rows, 1 + width), standard normal; 0 gives the conditional mean
 """
 
@@ -62,7 +63,7 @@ def _design(entry, side, codes, factors, design, k):
 @jit
 def draw_rows(
     start, stop, indptr, entries, side, first_row, codes, factors, biases, residual,
-    prior, prior_weight, own_prior_weight, noise,
+    precision, prior_gradient, bias_precision, noise,
 ):  # fmt: skip
     """Draw rows `start` to `stop` of one side from their conditional distribution, in place."""
     width = factors.shape[1]
@@ -74,11 +75,11 @@ def draw_rows(
     for row in range(start, stop):
         for d in range(width):
             for c in range(0, width + LANES, LANES):
-                store(load(prior, d, c), gram, d, c)
-            right[0, d] = prior_weight[row, 1 + d]
+                store(load(precision, d, c), gram, d, c)
+            right[0, d] = prior_gradient[row, 1 + d]
         for c in range(0, width, LANES):
             store(zero, ones, 0, c)
-        right_of_bias, own = prior_weight[row, 0], own_prior_weight
+        right_of_bias, own = prior_gradient[row, 0], bias_precision
         first, last = indptr[row], indptr[row + 1]
         for chunk in range(first, last, CHUNK):
             count = min(CHUNK, last - chunk)

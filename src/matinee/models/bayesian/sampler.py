@@ -144,7 +144,7 @@ def prior_weights(
     width: int,
     threads: int | None = None,
 ) -> PriorWeights:
-    """What `draw_rows` wants to know of a prior: `prior`, `prior_weight`, `own_prior_weight`, `noise`.
+    """The arguments of `draw_rows` from `precision` to `noise`.
 
     Parameters
     ----------
