@@ -100,9 +100,6 @@ def cross_validate(
 
     Examples
     --------
-    >>> import matinee
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> result = cross_validate(data, matinee.Bias(), folds=3)
     >>> result.folds, list(result.metrics)
     (('1', '2', '3'), ['rmse', 'mae', 'fit_seconds', 'test_seconds'])

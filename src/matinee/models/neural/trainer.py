@@ -15,7 +15,7 @@ from matinee.models.neural.checkpoint import TrainingCheckpoint, TrainingState
 from matinee.models.neural.config import TrainingConfig
 from matinee.models.neural.losses import Loss
 from matinee.models.neural.optimizers import build_optimizers
-from matinee.progress import progress
+from matinee.progress import metrics_note, progress
 
 DIVERGENCE_FACTOR = 10.0  # times the initial loss, or that of chance: more is no learning
 SANITY_EXAMPLES = 4096  # on which the weights are checked after each epoch
@@ -64,7 +64,7 @@ def train(
                 state.best_epoch = epoch
             if checkpoint:
                 checkpoint.save(module, optimizers, state)
-            advance(epoch, _progress_text(row))
+            advance(epoch, metrics_note(row))
             if callback:
                 callback(row)
     module.load_state_dict(state.best_weights)
@@ -132,8 +132,3 @@ def _has_improved(loss: Loss, state: TrainingState) -> bool:
     if loss.higher_is_better:
         return all(last > value for value in earlier)
     return all(last < value for value in earlier)
-
-
-def _progress_text(row: dict[str, Any]) -> str:
-    names = [name for name in row if name == "loss" or name.endswith(("_rmse", "_hit_rate"))]
-    return "  ".join(f"{name} {row[name]:.4f}" for name in names if np.isfinite(row[name]))
