@@ -2,7 +2,6 @@
 
 import time
 import warnings
-from typing import Any
 
 import numpy as np
 import polars as pl
