@@ -55,7 +55,7 @@ def test_the_python_of_the_readme_runs(run_blocks):
         pytest.importorskip(package)
     data = matinee.read("ml-latest-small")
     split = Split("random", test_fraction=0.1, seed=0)
-    train_and_evaluate(data, matinee.ALS(factors=4), split).model.save("runs/als")
+    train_and_evaluate(data, matinee.ALS(factors=4), split).model.save("runs/demo")
     names = run_blocks(
         ROOT / "README.md", [("trials=50", "trials=2"), ("project(model)", "project(model, 'pca')")]
     )
