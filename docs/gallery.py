@@ -24,7 +24,7 @@ SHOTS = {
 
 
 def run_page(text, folder):
-    """Run all blocks of a page in a folder, as somebody would who copies them."""
+    """Run all blocks of a page in a folder, as if copied one after the other."""
     names = {}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     before = Path.cwd()
