@@ -256,7 +256,7 @@ def test_googles_course_in_plain_numpy_learns_the_same(name, even):
     train, test = even.split("random", test_fraction=0.1, seed=0)
     assert min(train.ratings.user_counts.min(), train.ratings.item_counts.min()) > 0
     published = PUBLISHED[name]
-    start = estimator_from_config(preset.stages[0].rating).start(train, {}, None)
+    start = estimator_from_config(preset.stages[0].rating).build_module(train)
     first = (
         getattr(start, part).detach().numpy().astype(np.float64)
         for part in ("user_factors", "item_factors")

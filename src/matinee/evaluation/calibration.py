@@ -44,10 +44,6 @@ def evaluate_calibration(model: Recommender, train: Dataset, test: Dataset) -> C
 
     Examples
     --------
-    >>> import matinee
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> train, test = data.split("random", test_fraction=0.1)
     >>> model = matinee.BayesianMF(factors=4, iterations=40).fit(train)
     >>> result = evaluate_calibration(model, train, test)
     >>> result.coverage[0.5] < result.coverage[0.9], result.log_loss < result.baseline_log_loss

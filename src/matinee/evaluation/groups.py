@@ -68,11 +68,7 @@ def evaluate_groups(
 
     Examples
     --------
-    >>> import matinee
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> train, test = data.split("random", test_fraction=0.1)
-    >>> groups = evaluate_groups(matinee.ALS(factors=4).fit(train), train, test)
+    >>> groups = evaluate_groups(model, train, test)
     >>> sum(group.test_ratings for group in groups if group.side == "users")
     150
     """

@@ -57,8 +57,6 @@ def sampled_negatives(dataset: Dataset, *, negatives: int = 99, seed: int = 0) -
 
     Examples
     --------
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=90, ratings=1500, seed=0)
     >>> task = sampled_negatives(data, negatives=9)
     >>> task.candidates.indptr[:4].tolist()
     [0, 10, 20, 30]

@@ -108,8 +108,6 @@ def holdout(train: Dataset, test: Dataset, *, min_rating: float | None = None) -
 
     Examples
     --------
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> task = holdout(*data.split("random"), min_rating=4)
     >>> len(task), len(task.relevant.indices), float(task.relevant.values.min())
     (36, 58, 4.0)
@@ -185,8 +183,6 @@ def strong_generalization(
 
     Examples
     --------
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> task = strong_generalization(data, n_users=10, min_rating=4)
     >>> len(task), int((task.train.ratings.user_counts > 0).sum())
     (10, 50)

@@ -51,7 +51,6 @@ def compare(runs: Mapping[str, Recommender]) -> Comparison:
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> import matinee
     >>> from matinee.data.synthetic import write_generated
     >>> from matinee.experiments import Split, train_and_evaluate
     >>> folder = tempfile.TemporaryDirectory()

@@ -93,7 +93,6 @@ def reproduce(
     Examples
     --------
     >>> import tempfile
-    >>> import matinee
     >>> from matinee.data.synthetic import write_generated
     >>> from matinee.experiments import Split
     >>> with tempfile.TemporaryDirectory() as folder:

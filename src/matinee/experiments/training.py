@@ -131,9 +131,6 @@ def train_and_evaluate(
 
     Examples
     --------
-    >>> import matinee
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> result = train_and_evaluate(data, matinee.Bias(), Split(), ranker=matinee.EASE())
     >>> result.train_ratings, result.rating.n_ratings, result.ranking.n_users
     (1350, 150, 55)
