@@ -1,9 +1,5 @@
 from .calibration import Calibration, evaluate_calibration
 from .evaluator import (
-    EvaluationResult,
-    PerUserMetrics,
-    RankingMetrics,
-    RatingMetrics,
     evaluate,
     evaluate_ranking,
     evaluate_ranking_per_user,
@@ -20,6 +16,7 @@ from .protocols import (
     strong_generalization,
     temporal,
 )
+from .results import EvaluationResult, PerUserMetrics, RankingMetrics, RatingMetrics
 from .uncertainty import MetricValue
 
 __all__ = [

@@ -4,22 +4,16 @@ A model is asked by the ids of users and items alone, as anybody would ask it, s
 are not matinee's can be evaluated by the same code.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import polars as pl
 
-from matinee._html import html_block, html_table
 from matinee._types import F32, F64, I32, I64, Bools, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.splits import cold_start_counts
 from matinee.errors import SettingError
 from matinee.evaluation.metrics import (
     METRICS,
-    REPORTED_METRICS,
-    Metric,
     TopK,
     mae,
     rmse,
@@ -27,7 +21,12 @@ from matinee.evaluation.metrics import (
 )
 from matinee.evaluation.ncf import SAMPLED_METRICS
 from matinee.evaluation.protocols import RankingTask, holdout
-from matinee.evaluation.uncertainty import MetricValue, mean_with_interval
+from matinee.evaluation.results import (
+    EvaluationResult,
+    PerUserMetrics,
+    RankingMetrics,
+    RatingMetrics,
+)
 from matinee.kernels.csr import Rows, take_rows
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 from matinee.kernels.topk import topk_dense
@@ -40,15 +39,8 @@ RANKING_METRICS = {name: metric.compute for name, metric in METRICS.items() if m
 MAX_K = max(METRICS[name].k for name in RANKING_METRICS)  # places of the longest ranking needed
 
 
-TABLE_COLUMNS = ("metric", "value", "95% CI")
-
-
 class ScoringModel(Protocol):
     """What evaluation asks of a model: ids in, predictions and scores out."""
-
-    @property
-    def items(self) -> pl.Series:
-        """Ids of all items that can be recommended, in the order of `scores`."""
 
     def predict(
         self, users: Any, items: Any, timestamps: Any = None, *, unknown: str = "error"
@@ -57,142 +49,6 @@ class ScoringModel(Protocol):
 
     def scores(self, user: Any, *, head: str | None = None) -> F32:
         """What rankings are sorted by, float32 (items,); of several users (users, items)."""
-
-    def recommend(self, user: Any, n: int = 10, *, head: str | None = None) -> pl.DataFrame:
-        """The best n items: `item_id`, `title`, `genres`, `predicted_rating`, `score`."""
-
-
-def _table_row(metric: Metric, value: float, interval: tuple[float, float] | None) -> list[str]:
-    """Label, value and 95 % CI as text."""
-    texts = [format(number, metric.format) for number in (value, *(interval or ()))]
-    return [metric.label, texts[0], " to ".join(texts[1:])]
-
-
-@dataclass(frozen=True)
-class RatingMetrics:
-    """Errors of predicted ratings on a test set.
-
-    Ratings by users, or of items, without training ratings count like all others: the model
-    predicts them from what it knows, such as an average user or the genres of an item.
-
-    Parameters
-    ----------
-    n_ratings : int
-        Test ratings.
-    rmse, mae : float
-        In units of ratings.
-    rmse_ci : pair of float or None
-        The 95 % confidence interval of the RMSE over users; None for a single user.
-    cold_start_user_ratings, cold_start_item_ratings : int
-        Test ratings by users, and of items, without training ratings.
-    """
-
-    n_ratings: int
-    rmse: float
-    rmse_ci: tuple[float, float] | None
-    mae: float
-    cold_start_user_ratings: int
-    cold_start_item_ratings: int
-
-    def _table(self) -> str:
-        rows = [
-            _table_row(METRICS["rmse"], self.rmse, self.rmse_ci),
-            _table_row(METRICS["mae"], self.mae, None),
-        ]
-        caption = f"Rating prediction: {self.n_ratings:,} test ratings"
-        return html_table(TABLE_COLUMNS, rows, caption=caption, numeric=TABLE_COLUMNS[1:])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as in JSON."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class RankingMetrics:
-    """Ranking metrics by name, such as ``metrics["ndcg@10"]``, over `n_users` test users.
-
-    `matinee.evaluation.METRICS` lists them; `matinee.evaluation.ranking_metrics` defines them.
-    """
-
-    protocol: str
-    n_users: int
-    metrics: Mapping[str, MetricValue]
-    note: str = ""
-
-    def __getitem__(self, name: str) -> float:
-        return self.metrics[name].value
-
-    def _repr_html_(self) -> str:
-        return html_block("Evaluation", self._table())
-
-    def _table(self) -> str:
-        rows = []
-        for name, metric in REPORTED_METRICS.items():
-            if value := self.metrics.get(name):
-                rows.append(_table_row(metric, value.value, value.interval))
-        caption = f"Ranking ({self.protocol}): {self.n_users:,} test users"
-        return html_table(TABLE_COLUMNS, rows, caption=caption, numeric=TABLE_COLUMNS[1:])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as in JSON."""
-        metrics = {name: metric.to_dict() for name, metric in self.metrics.items()}
-        return {
-            "protocol": self.protocol,
-            "n_users": self.n_users,
-            "note": self.note,
-            "metrics": metrics,
-        }
-
-
-@dataclass(frozen=True)
-class EvaluationResult:
-    """How both heads of a recommender do on a test set.
-
-    Parameters
-    ----------
-    rating : RatingMetrics or None
-        None without a rating head.
-    ranking : RankingMetrics or None
-        None if no test user has training ratings.
-    """
-
-    rating: RatingMetrics | None
-    ranking: RankingMetrics | None
-
-    def _repr_html_(self) -> str:
-        tables = [part._table() for part in (self.rating, self.ranking) if part]
-        return html_block("Evaluation", *tables)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as in JSON."""
-        return {
-            "rating": self.rating and self.rating.to_dict(),
-            "ranking": self.ranking and self.ranking.to_dict(),
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class PerUserMetrics:
-    """Ranking metrics of each test user.
-
-    Parameters
-    ----------
-    task : RankingTask
-    values : mapping of str to float64 (users,)
-        By metric, in the order of ``task.users``.
-    catalog : mapping of str to float
-        Metrics of the whole catalogue, which no single user has.
-    """
-
-    task: RankingTask
-    values: Mapping[str, F64]
-    catalog: Mapping[str, float]
-
-    def mean(self) -> RankingMetrics:
-        """Means over users with their intervals, and the metrics of the catalogue."""
-        metrics = {name: mean_with_interval(values) for name, values in self.values.items()}
-        metrics |= {name: MetricValue(value) for name, value in self.catalog.items()}
-        return RankingMetrics(self.task.protocol, len(self.task), metrics, self.task.note)
 
 
 def evaluate(model: Recommender, train: Dataset, test: Dataset) -> EvaluationResult:

@@ -7,13 +7,9 @@ import numpy as np
 from matinee._types import F32
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation.evaluator import (
-    PerUserMetrics,
-    evaluate_ranking_per_user,
-    holdout_or_none,
-    predict_all,
-)
+from matinee.evaluation.evaluator import evaluate_ranking_per_user, holdout_or_none, predict_all
 from matinee.evaluation.metrics import mae, mae_interval, rmse, rmse_interval
+from matinee.evaluation.results import PerUserMetrics
 from matinee.evaluation.uncertainty import MetricValue, error_differences, ranking_difference
 from matinee.experiments.comparison_result import (
     COMPARED_METRICS,

@@ -6,12 +6,7 @@ from typing import Any, cast
 
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.evaluation.evaluator import (
-    RankingMetrics,
-    RatingMetrics,
-    evaluate_ranking,
-    evaluate_ratings,
-)
+from matinee.evaluation.evaluator import evaluate_ranking, evaluate_ratings
 from matinee.evaluation.ncf import sampled_negatives
 from matinee.evaluation.protocols import (
     RankingTask,
@@ -20,6 +15,7 @@ from matinee.evaluation.protocols import (
     strong_generalization,
     temporal,
 )
+from matinee.evaluation.results import RankingMetrics, RatingMetrics
 from matinee.experiments.provenance import DataProvenance, read_provenance
 from matinee.models.als import ALS
 from matinee.models.base import Estimator, best_epoch

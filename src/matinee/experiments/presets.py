@@ -26,37 +26,17 @@ class PresetStage:
 
 @dataclass(frozen=True)
 class Preset:
-    """A published configuration.
-
-    Parameters
-    ----------
-    name : str
-    description : str
-        In one line.
-    source : str
-        Where people meet it.
-    dataset : str
-        What it was published with.
-    results : str
-        What its author reports, and what was measured here.
-    deviations : str
-        What differs from the source, or is not known from it.
-    stages : tuple of PresetStage
-        Trained one after the other, each on its own; the last is kept.
-    split : Split
-    protocol : {"holdout", "sampled-negatives"}
-        Of the ranking metrics.
-    """
+    """A published configuration; `presets.toml` is where to add one."""
 
     name: str
-    description: str
-    source: str
-    dataset: str
-    results: str
-    deviations: str
-    stages: tuple[PresetStage, ...]
+    description: str  # in one line
+    source: str  # where people meet it
+    dataset: str  # what it was published with
+    results: str  # what its author reports, and what was measured here
+    deviations: str  # what differs from the source, or is not known from it
+    stages: tuple[PresetStage, ...]  # trained one after the other, each on its own
     split: Split = field(default_factory=Split)
-    protocol: str = "holdout"
+    protocol: str = "holdout"  # of the ranking metrics; or "sampled-negatives"
 
     def estimators(self) -> list[Estimator]:
         """All that it trains."""

@@ -20,24 +20,13 @@ HISTORY = "history.jsonl"
 
 @dataclass(frozen=True)
 class RunSpec:
-    """How a run was trained, as its manifest says.
-
-    Parameters
-    ----------
-    manifest : mapping
-    estimator, ranker : Estimator or None
-        Of its rating head and of its ranking head.
-    device : str or None
-        Where gradient models were trained, if there are any.
-    threads : int or None
-        How many they had on a CPU.
-    """
+    """How a run was trained, as its manifest says."""
 
     manifest: Mapping[str, Any]
-    estimator: Estimator | None
-    ranker: Estimator | None
-    device: str | None
-    threads: int | None
+    estimator: Estimator | None  # of the rating head
+    ranker: Estimator | None  # of the ranking head
+    device: str | None  # of gradient models, if there are any
+    threads: int | None  # of gradient models on a CPU
 
     @classmethod
     def read(cls, run: Path) -> "RunSpec":

@@ -9,14 +9,9 @@ from typing import Any, cast
 from matinee.data.dataset import Dataset
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
-from matinee.evaluation.evaluator import (
-    RankingMetrics,
-    RatingMetrics,
-    evaluate_ranking,
-    evaluate_ratings,
-    holdout_or_none,
-)
+from matinee.evaluation.evaluator import evaluate_ranking, evaluate_ratings, holdout_or_none
 from matinee.evaluation.protocols import RankingTask
+from matinee.evaluation.results import RankingMetrics, RatingMetrics
 from matinee.kernels.jit import processor
 from matinee.models.als import ALS
 from matinee.models.base import Callback, Estimator
