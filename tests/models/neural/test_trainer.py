@@ -273,10 +273,8 @@ def test_a_resumed_training_diverges_at_the_same_epoch(known, diverged, tmp_path
     ids=["MatrixFactorization", "GMF"],
 )
 def test_the_warning_points_at_the_caller_of_fit(known, estimator, monkeypatch):
-    from matinee.models.neural import trainer
-
     losses = iter([1.0, 1.0, 1.0, 1e9])  # before, after the first epoch, the second, the third
-    monkeypatch.setattr(trainer, "_sample_loss", lambda loss: next(losses))
+    monkeypatch.setattr("matinee.models.neural.trainer._sample_loss", lambda loss: next(losses))
     estimator = replace(estimator, learning_rate=0.01)
     with pytest.warns(DivergedWarning, match="epoch 3") as caught:
         estimator.fit(known[0])
