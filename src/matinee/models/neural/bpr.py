@@ -48,9 +48,7 @@ class BPR(GradientEstimator):
 
     Examples
     --------
-    >>> from matinee.data import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> BPR(factors=4, epochs=2, device="cpu").fit(data).recommend(1, n=2).columns
+    >>> matinee.BPR(factors=4, epochs=2, device="cpu").fit(data).recommend(1, n=2).columns
     ['item_id', 'title', 'genres', 'score']
     """
 

@@ -69,10 +69,7 @@ class MatrixFactorization(GradientEstimator):
 
     Examples
     --------
-    >>> from matinee.data import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> train, test = data.split("random", test_fraction=0.1)
-    >>> estimator = MatrixFactorization(factors=4, epochs=3, device="cpu")
+    >>> estimator = matinee.MatrixFactorization(factors=4, epochs=3, device="cpu")
     >>> model = estimator.fit(train, test=test)
     >>> model.history.columns[:5]
     ['head', 'iteration', 'loss', 'train_rmse', 'test_rmse']

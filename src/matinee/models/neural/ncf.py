@@ -156,9 +156,7 @@ class GMF(NCFEstimator):
 
     Examples
     --------
-    >>> from matinee.data import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> GMF(factors=4, epochs=2, device="cpu").fit(data).recommend(1, n=2).columns
+    >>> matinee.GMF(factors=4, epochs=2, device="cpu").fit(data).recommend(1, n=2).columns
     ['item_id', 'title', 'genres', 'score']
     """
 
@@ -192,9 +190,7 @@ class MLP(NCFEstimator):
 
     Examples
     --------
-    >>> from matinee.data import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> estimator = MLP(layers=(8, 4), epochs=2, feedback="explicit", device="cpu")
+    >>> estimator = matinee.MLP(layers=(8, 4), epochs=2, feedback="explicit", device="cpu")
     >>> estimator.fit(data).predict(1, 2).shape
     (1,)
     """
@@ -232,9 +228,7 @@ class NeuMF(NCFEstimator):
 
     Examples
     --------
-    >>> from matinee.data import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> estimator = NeuMF(factors=4, layers=(8, 4), epochs=2, pretrain_epochs=1, device="cpu")
+    >>> estimator = matinee.NeuMF(factors=4, layers=(8, 4), epochs=2, pretrain_epochs=1, device="cpu")
     >>> estimator.fit(data).scores(1).shape
     (50,)
     """
