@@ -1,4 +1,4 @@
-"""Charts of clusters, axes, users and accuracy: what they show is what was found."""
+"""Charts of clusters, axes, users and metrics: what they show is what was found."""
 
 import math
 import re
@@ -192,83 +192,83 @@ def test_two_rated_movies_of_one_title_have_a_bar_each(both, capfd):
 # --- accuracy
 
 
-def test_lists_of_every_head_are_shown_with_their_intervals(both, parts, capfd):
+def test_ranking_metrics_of_every_head_are_shown_with_their_intervals(both, parts, capfd):
     table = evaluate_heads(holdout(*parts), {"mine": both})
     chart = drawn(ranking_metrics_chart(table, "hit_rate@10"), capfd)
     (rows,) = chart.rows
     wanted = {
-        (row.who, metric.value, metric.low, metric.high)
+        (row.label, metric.value, metric.ci_low, metric.ci_high)
         for row in table
-        for metric in [row.lists.metrics["hit_rate@10"]]
+        for metric in [row.ranking.metrics["hit_rate@10"]]
     }
-    assert set(columns(rows, "who", "value", "low", "high")) == wanted
+    assert set(columns(rows, "ranked_by", "value", "ci_low", "ci_high")) == wanted
     assert len(wanted) == 3
     names = chart.spec["layer"][0]["encoding"]["y"]["sort"]
     best_first = sorted(rows, key=lambda row: -row["value"])
-    assert names == [row["who"] for row in best_first]
+    assert names == [row["ranked_by"] for row in best_first]
 
 
 def test_heads_of_several_runs_are_told_apart_by_the_run(both, parts, capfd):
     table = evaluate_heads(holdout(*parts), {"one": both, "two": both})
     (rows,) = drawn(ranking_metrics_chart(table, "ndcg@10"), capfd).rows
-    assert {row["who"] for row in rows} == {
-        *("one: ALS, sorted by stars", "one: ImplicitALS"),
-        *("two: ALS, sorted by stars", "two: ImplicitALS"),
-        "most watched, the same for all",
+    assert {row["ranked_by"] for row in rows} == {
+        *("one: ALS, by predicted rating", "one: ImplicitALS"),
+        *("two: ALS, by predicted rating", "two: ImplicitALS"),
+        "baseline: most popular items",
     }
     assert len(rows) == 5
 
 
-def test_metrics_without_an_interval_are_bars_only(both, parts, capfd):
+def test_metrics_without_an_interval_are_dots_only(both, parts, capfd):
     table = evaluate_heads(holdout(*parts), {"": both})
     chart = drawn(ranking_metrics_chart(table, "coverage@10"), capfd)
-    assert {(row["low"], row["high"]) for row in chart.rows[0]} == {(None, None)}
-    assert chart.count("bar") == 3
+    assert {(row["ci_low"], row["ci_high"]) for row in chart.rows[0]} == {(None, None)}
+    assert chart.count("circle") == 3
     assert chart.count("rule mark") == 0
 
 
-def test_a_metric_that_nobody_has_is_drawn_as_nothing(both, parts, capfd):
+def test_a_metric_that_no_head_has_is_drawn_as_nothing(both, parts, capfd):
     table = [
-        replace(row, lists=replace(row.lists, metrics={"diversity@10": MetricValue(float("nan"))}))
+        replace(row, ranking=replace(row.ranking, metrics={"diversity@10": MetricValue(float("nan"))}))
         for row in evaluate_heads(holdout(*parts), {"": both})
     ]
     drawn(ranking_metrics_chart(table, "diversity@10"), capfd)
 
 
-@pytest.mark.parametrize("of", ["users", "items"])
+@pytest.mark.parametrize("side", ["users", "items"])
 @pytest.mark.parametrize(
-    ("draw", "metric"), [(rating_by_group, "rmse"), (ranking_by_group, "found")]
+    ("draw", "metric"), [(rating_by_group, "rmse"), (ranking_by_group, "ranking")]
 )
-def test_parts_are_shown_with_their_intervals(both, parts, of, draw, metric, capfd):
+def test_groups_are_shown_with_their_intervals(both, parts, side, draw, metric, capfd):
     groups = evaluate_groups(both, *parts)
-    chart = drawn(draw(groups, of), capfd)
+    chart = drawn(draw(groups, side), capfd)
     wanted = [
-        (one.members, value.value, value.low, value.high)
-        for one in groups
-        if one.of == of
-        for value in [getattr(one, metric)]
+        (group.size, value.value, value.ci_low, value.ci_high)
+        for group in groups
+        if group.side == side
+        for value in [getattr(group, metric)]
         if value
     ]
     (rows,) = chart.rows
-    assert columns(rows, "members", "value", "low", "high") == wanted
-    assert len({row["part"] for row in rows}) == len(rows)
+    assert columns(rows, "size", "value", "ci_low", "ci_high") == wanted
+    assert len({row["group"] for row in rows}) == len(rows)
     assert chart.count("circle") == chart.count("rule mark") == len(rows)
-    order = [row["part"] for row in rows]
+    order = [row["group"] for row in rows]
     assert {tuple(one["encoding"]["x"]["sort"]) for one in chart.spec["layer"]} == {tuple(order)}
 
 
-def one_part(least, most, rmse, found=None):
-    return GroupMetrics("users", least, most, 2, 2, rmse, found)
+def users(min_ratings, max_ratings, rmse, ranking=None):
+    return GroupMetrics("users", min_ratings, max_ratings, 2, 2, rmse, ranking)
 
 
-def test_a_part_without_an_interval_is_a_point_and_one_without_a_metric_is_not_there(capfd):
+def test_a_group_without_an_interval_is_a_point_and_one_without_a_metric_is_not_there(capfd):
     groups = [
-        one_part(0, 0, MetricValue(1.5)),
-        one_part(1, 1, None),
-        one_part(2, 1234, MetricValue(1.2, 1.0, 1.4)),
+        users(0, 0, MetricValue(1.5)),
+        users(1, 1, None),
+        users(2, 1234, MetricValue(1.2, 1.0, 1.4)),
     ]
     chart = drawn(rating_by_group(groups, "users"), capfd)
-    assert columns(chart.rows[0], "part", "value", "low") == [
+    assert columns(chart.rows[0], "group", "value", "ci_low") == [
         ("0", 1.5, None),
         ("2-1,234", 1.2, 1.0),
     ]
@@ -276,13 +276,13 @@ def test_a_part_without_an_interval_is_a_point_and_one_without_a_metric_is_not_t
     assert chart.count("rule mark") == 1
 
 
-def test_parts_stand_in_their_order_though_some_have_no_interval(capfd):
-    groups = [one_part(0, 0, MetricValue(1.5)), one_part(2, 9, MetricValue(1.2, 1.0, 1.4))]
+def test_groups_stand_in_their_order_though_some_have_no_interval(capfd):
+    groups = [users(0, 0, MetricValue(1.5)), users(2, 9, MetricValue(1.2, 1.0, 1.4))]
     svg = drawn(rating_by_group(groups, "users"), capfd).svg
     assert re.findall(r">(0|2-9)</text>", svg) == ["0", "2-9"]
 
 
 def test_an_interval_that_is_not_known_is_left_out(capfd):
-    groups = [one_part(1, 1, None, MetricValue(0.5, float("nan"), float("nan")))]
+    groups = [users(1, 1, None, MetricValue(0.5, float("nan"), float("nan")))]
     chart = drawn(ranking_by_group(groups, "users"), capfd)
     assert chart.count("circle") == 1

@@ -174,7 +174,7 @@ def burn_in_end(page, wanted):
             break
         page.wait_for_timeout(30)
     assert {opacity for _, opacity in found} <= {SHOWN, DIMMED}
-    assert [row for row, opacity in found if opacity == EXAMPLES] == [
+    assert [row for row, opacity in found if opacity == SHOWN] == [
         row for row, _ in found if wanted(row)
     ]
     return found
@@ -209,8 +209,10 @@ def test_titles_are_shown_in_full_in_text_and_charts_and_never_run(visit):
     text = page.evaluate("document.body.innerText")
     for title in HOSTILE[:-1]:
         assert title in text
-    assert page.locator("h1").inner_text() == f"What was learned from {NAME}"
-    assert page.get_by_text("Terms of the data").inner_text().startswith("Terms of the data: not")
+    assert page.locator("h1").inner_text() == f"Report on {NAME}"
+    assert page.get_by_text("Terms of use of the data").inner_text().startswith(
+        "Terms of use of the data: unknown"
+    )
     legend = page.locator(f"{MAP} .role-legend-label text").all_text_contents()
     for genre in HOSTILE_GENRES:
         assert any(len(one) > 9 and genre.startswith(one.rstrip("\u2026")) for one in legend)
@@ -230,7 +232,7 @@ def test_a_tooltip_shows_a_hostile_title_as_text(visit):
         )
         shown = page.locator("#vg-tooltip-element.visible")
         expect(shown).to_contain_text(title)
-        assert "most like it" in shown.inner_text()
+        assert "most similar" in shown.inner_text()
         assert page.locator("#vg-tooltip-element :is(script, img, svg, b)").count() == 0
 
 
@@ -240,7 +242,7 @@ def test_the_mouse_over_a_point_brings_its_tooltip(visit):
     point.scroll_into_view_if_needed()
     box = point.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expect(page.locator("#vg-tooltip-element.visible")).to_contain_text("mean stars")
+    expect(page.locator("#vg-tooltip-element.visible")).to_contain_text("mean rating")
 
 
 def test_typing_part_of_a_title_brings_out_the_movies_that_have_it(visit):
@@ -261,7 +263,7 @@ def test_typing_part_of_a_title_brings_out_the_movies_that_have_it(visit):
             page,
             lambda row, format_value=format_value: format_value.lower() in row["title"].lower(),
         )
-        titles = [row["title"] for row, opacity in found if opacity == EXAMPLES]
+        titles = [row["title"] for row, opacity in found if opacity == SHOWN]
         assert (0 < len(titles) < len(before)) != (format_value == "no such movie")
         # the best known of these are named, and no other
         named = {one for one in words.all_text_contents() if not one.strip().isdigit()}
@@ -281,7 +283,7 @@ def test_a_genre_picked_in_the_legend_keeps_whatever_has_it(visit):
     for genre in (HOSTILE_GENRES[0], "Drama", "Comedy", "Western"):
         labels.nth(genres.index(genre)).click()
         found = burn_in_end(page, lambda row, genre=genre: genre in row["genres"].split("|"))
-        shown = [row for row, opacity in found if opacity == EXAMPLES]
+        shown = [row for row, opacity in found if opacity == SHOWN]
         assert 0 < len(shown) < len(found)
         mixed += {row["genre"] for row in shown} > {genre}
     assert mixed > 1  # some have it beside a rarer one, which gives them their colour
@@ -291,7 +293,7 @@ def test_a_genre_picked_in_the_legend_keeps_whatever_has_it(visit):
 
 def test_buttons_change_what_colours_say(visit):
     page = visit("map")
-    for name in ("Cluster", "Year", "Mean stars", "Genre"):
+    for name in ("Cluster", "Year", "Mean rating", "Genre"):
         page.get_by_role("button", name=name, exact=True).click()
         expect(page.locator(MAP)).to_have_count(1)
         title = page.locator(f"{MAP} .role-legend-title text")
@@ -307,7 +309,7 @@ def test_a_cluster_picked_in_the_legend_keeps_its_movies(visit):
     entry = page.locator(f"{MAP} .role-legend-symbol path").nth(1)
     entry.click()
     found = burn_in_end(page, lambda row: row["cluster"].startswith("2 "))
-    assert 0 < len([row for row, opacity in found if opacity == EXAMPLES]) < len(found)
+    assert 0 < len([row for row, opacity in found if opacity == SHOWN]) < len(found)
 
 
 def test_light_and_dark_by_wish_and_by_button(visit):

@@ -34,12 +34,12 @@ from matinee.report import (
 from matinee.report.document import (
     Card,
     Cards,
+    Command,
     Facts,
     Figure,
     Number,
     Section,
     Table,
-    Typed,
     figure,
     render,
     table,
@@ -108,7 +108,7 @@ def bars(values, title="Bars"):
 def every_block(text):
     return [
         text,
-        Typed(text),
+        Command(text),
         Facts([(text, f"fact {text}")]),
         Cards([Card(text, f"line {text}", {text: [text, text]})]),
         Table([text], [[text], [[text, text]], [Number(1)]], text),
@@ -195,10 +195,10 @@ def test_charts_and_data_come_back_as_they_went_in():
 def test_a_map_in_four_colours_has_its_movies_once(layout, tmp_path):
     page = check_harmless(read_page(write_map_report(layout[0], layout[1], tmp_path / "map.html")))
     data = json.loads(page.data)
-    maps = [found for found in data["datasets"].values() if "near" in found["columns"]]
+    maps = [rows for rows in data["datasets"].values() if "neighbours" in rows["columns"]]
     assert len(maps) == 1
     assert len(maps[0]["rows"]) == layout[1].points.height
-    assert len(data["charts"]) == 6  # two of vector lengths
+    assert len(data["charts"]) == 6  # two of norms
 
 
 def test_a_chart_without_rows_stands_there_and_one_with_nan_is_refused():
@@ -260,9 +260,9 @@ def layout(both):
 @pytest.fixture
 def quick(monkeypatch):
     """Reports with the quick layout, and few clusters tried."""
-    monkeypatch.setattr(reports, "project", lambda model, **how: project(model, "pca", **how))
+    monkeypatch.setattr(reports, "project", lambda model, **kwargs: project(model, "pca", **kwargs))
     monkeypatch.setattr(
-        reports, "find_clusters", lambda model, **how: find_clusters(model, 4, **how)
+        reports, "find_clusters", lambda model, **kwargs: find_clusters(model, 4, **kwargs)
     )
 
 
@@ -271,8 +271,8 @@ def report(model, folder, *args, **how):
     return check_harmless(read_page(path))
 
 
-LEARNED = ["The map", "Clusters of movies", "Clusters of users", "Neighbours", "Dimensions"]
-END = "Where this comes from"
+EMBEDDINGS = ["Map", "Clusters of movies", "Clusters of users", "Neighbours", "Axes"]
+LAST = "Provenance"
 
 
 def test_a_report_of_both_heads_and_the_data_has_every_section(
@@ -286,12 +286,12 @@ def test_a_report_of_both_heads_and_the_data_has_every_section(
     model = replace(both, metadata=summary)
     page = report(model, tmp_path, (data, *parts), users=[7, 9, 7])
     assert page.headings == [
-        *("The data", "Training", "Accuracy", "Limits", *LEARNED, "User 7", "User 9", END)
+        *("Data", "Training", "Accuracy", "Performance by group", *EMBEDDINGS, "User 7", "User 9", LAST)
     ]
     assert (tmp_path / "report.html").stat().st_size < 5e6
-    assert "What was learned from my <data>" in page.text
-    assert "Terms of the data: a licence <of> sorts." in page.text
-    assert "ALS and ImplicitALS, on my <data>." in page.text
+    assert "Report on my <data>" in page.text
+    assert "Terms of use of the data: a licence <of> sorts." in page.text
+    assert "ALS and ImplicitALS, trained on my <data>." in page.text
     for head in both.heads.values():
         for name, value in head.estimator.items():
             assert f"{name} {value}" in page.text
@@ -303,9 +303,9 @@ def test_a_report_of_both_heads_and_the_data_has_every_section(
 
 def test_a_report_without_data_says_so(both, quick, tmp_path):
     page = report(both, tmp_path, users=[7])
-    assert page.headings == ["Training", "Accuracy", *LEARNED, "User 7", END]
+    assert page.headings == ["Training", "Accuracy", *EMBEDDINGS, "User 7", LAST]
     assert "data and accuracy are left out" in page.text
-    assert "not known; ask whoever gave them to you" in page.text
+    assert "unknown; ask whoever gave them to you" in page.text
 
 
 def test_by_default_two_users_are_shown(model, quick, tmp_path):
@@ -319,8 +319,8 @@ def test_by_default_two_users_are_shown(model, quick, tmp_path):
 @pytest.mark.parametrize(
     ("estimator", "sections"),
     [
-        (ImplicitALS(factors=4, iterations=2), LEARNED),
-        (EASE(), [name for name in LEARNED if name != "Clusters of users"]),
+        (ImplicitALS(factors=4, iterations=2), EMBEDDINGS),
+        (EASE(), [name for name in EMBEDDINGS if name != "Clusters of users"]),
         (Popularity(), []),
         (Bias(), []),
     ],
@@ -333,10 +333,10 @@ def test_models_with_one_head_get_what_it_allows(
     page = report(model, tmp_path, (generated[0], *parts), users=[3])
     steps = [name for name in page.headings if name == "Training"]
     assert steps == (["Training"] if len(estimator_steps(model)) > 1 else [])
-    expected = ["The data", *steps, "Accuracy", "Limits", *sections, "User 3", END]
+    expected = ["Data", *steps, "Accuracy", "Performance by group", *sections, "User 3", LAST]
     assert page.headings == expected
     assert ("RMSE" in page.text) == (model.rating_head is not None)
-    assert f"{type(estimator).__name__}, on " in page.text
+    assert f"{type(estimator).__name__}, trained on " in page.text
 
 
 def estimator_steps(model):
@@ -358,17 +358,17 @@ def test_of_tiny_data_a_report_says_what_it_lacks(tmp_path):
     train, test = data.split("random", test_fraction=0.3, seed=0)
     model = ALS(factors=2, iterations=2).fit(train)
     page = report(model, tmp_path, (data, train, test), users=[1])
-    assert "Only 0 movies have 10 ratings or more" in page.text
-    assert page.headings[-3:] == ["Dimensions", "User 1", END]
-    assert page.headings[0] == "The data"
+    assert "Only 0 items have 10 or more ratings" in page.text
+    assert page.headings[-3:] == ["Axes", "User 1", LAST]
+    assert page.headings[0] == "Data"
 
 
-def test_a_report_of_a_model_whose_vectors_are_all_zero(tmp_path):
+def test_a_report_of_a_model_whose_factors_are_all_zero(tmp_path):
     code = f"""
 import polars as pl
 from matinee import ALS, read
-from matinee.explore import write_report
-rated = pl.DataFrame({{"user": [u for u in range(20) for _ in range(9)], "stars": 3.0,
+from matinee.report import write_report
+rated = pl.DataFrame({{"user": [u for u in range(20) for _ in range(9)], "rating": 3.0,
     "item": [i for u in range(20) for i in range(u % 3, u % 3 + 9)]}})
 write_report(ALS(factors=2, iterations=1).fit(read(rated)), {str(tmp_path / "same.html")!r})
 """
@@ -395,22 +395,26 @@ def test_the_page_of_clusters_has_a_card_for_each(model, tmp_path):
     for of in ("items", "users"):
         found = find_clusters(model, 4, of=of)
         page = check_harmless(read_page(write_clusters_report(found, tmp_path / f"{of}.html")))
-        assert f"4 clusters of {of}" in page.text
+        noun = found.embeddings.noun
+        assert f"4 clusters of {noun}s" in page.text
         assert [tag for tag, _ in page.elements].count("article") == 4
         for row in found.table.rows(named=True):
-            assert f"{row['cluster'] + 1} {row['name']} {row['size']} {of}" in page.text
+            card = f"{row['cluster']} {row['name']} {row['size']} {noun}s"
+            lift = dict(found.traits.filter(cluster=row["cluster"])["trait", "lift"].rows())
+            traits = ", ".join(f"{trait} {lift[trait]:.1f}x" for trait in row["named_by"])
+            assert card + (f" more than average {traits}" if traits else "") in page.text
 
 
 def test_the_page_of_a_data_set_shows_its_first_rows(generated, tmp_path):
     data = replace(generated[0], name="<mine>", licence="free <for> all")
     page = check_harmless(read_page(write_dataset_report(data, str(tmp_path / "data.html"))))
-    assert page.headings == ["The data", "First rows"]
-    assert "Terms: free <for> all." in page.text
+    assert page.headings == ["Data", "Sample"]
+    assert "Terms of use of the data: free <for> all." in page.text
     summary = describe(data)
     for title in summary.sample_items["title"]:
         assert title in page.text
     unknown = check_harmless(read_page(write_dataset_report(tiny(), tmp_path / "tiny.html")))
-    assert "Terms of use are not known." in unknown.text
+    assert "Terms of use of the data: unknown." in unknown.text
 
 
 def test_users_of_few_ratings_cost_a_report_their_clusters_only(tmp_path):
@@ -422,8 +426,8 @@ def test_users_of_few_ratings_cost_a_report_their_clusters_only(tmp_path):
     }
     model = ALS(factors=3, iterations=2).fit(read(pl.DataFrame(interactions)))
     page = report(model, tmp_path, users=[1])
-    assert "Only 0 users have 10 ratings or more" in page.text
-    assert {"The map", "Clusters of movies", "Neighbours", "Dimensions"} <= set(page.headings)
+    assert "Only 0 users have 10 or more ratings" in page.text
+    assert {"Map", "Clusters of items", "Neighbours", "Axes"} <= set(page.headings)
 
 
 def test_a_page_of_data_without_genres_has_no_empty_charts(tmp_path, quick):

@@ -1,4 +1,4 @@
-"""The page of a search: what it says at each stage, and that names and settings stay text."""
+"""The page of a hyperparameter search at each stage; names and values stay text."""
 
 import json
 from dataclasses import replace
@@ -31,21 +31,21 @@ def page_of(generated, tmp_path):
     return make
 
 
-def test_a_page_has_the_outcome_the_course_the_settings_and_the_trials(page_of):
+def test_a_page_has_the_result_the_history_the_hyperparameters_and_the_trials(page_of):
     page = page_of(search(**WON), "matinee train mine --set factors=100", name="mine", licence="L")
-    assert "Settings of ALS for mine Searched by RMSE" in page.text
-    assert "Terms: L." in page.text
-    assert page.headings == ["The search", "Trial by trial", "Settings", "Trials to the end"]
+    assert "Hyperparameter search: ALS on mine By RMSE on validation sets" in page.text
+    assert "Terms of use of the data: L." in page.text
+    assert page.headings == ["Result", "Trials in order", "Hyperparameters", "Complete trials"]
     for fact in (
-        "RMSE of the best on the test part 0.8765",
-        "RMSE of the best in the search 0.8600",
-        "RMSE of the defaults in the search 0.8700",
+        "test RMSE, best trial refit 0.8765",
+        "validation RMSE, best trial 0.8600",
+        "validation RMSE, default 0.8700",
         "4 trials: 3 complete, 1 pruned. 4 of 5 trials done. Run the same command to continue.",
         "Test set evaluated once.",
-        "setting best default searched factors 100 64 16 to 128 "
+        "hyperparameter best default searched factors 100 64 16 to 128 "
         "regularization (x default) 0.7 1 0.3 to 3 features genres genres genres or none "
-        "iterations always 15 x default: multiples of the default computed from the data. "
-        "What trains the best again: matinee train mine --set factors=100 ",
+        "iterations fixed: 15 x default: multiples of the default computed from the data. "
+        "To train the best model: matinee train mine --set factors=100 ",
         "trial RMSE factors regularization (x default) features seconds 2 0.8600 100 0.7 genres 1.5 "
         "0 0.8700 64 1 genres 1.5 3 0.8800 128 2 none 1.5",
     ):
@@ -54,11 +54,11 @@ def test_a_page_has_the_outcome_the_course_the_settings_and_the_trials(page_of):
     assert len(json.loads(page.data)["charts"]) == 4
 
 
-def test_a_page_says_whether_the_best_lies_at_an_end(page_of):
-    assert "The best lies well inside what was searched." in page_of(search()).text
+def test_a_page_says_whether_the_best_lies_at_a_bound(page_of):
+    assert "The best trial lies well inside the search space." in page_of(search()).text
     found = search((0.9, 0.89, 0.88, 0.7), states="cccc")
-    said = "The best lies at the high end of factors as searched: a wider range may hold"
-    assert said in page_of(found).text
+    text = "The best trial lies at the high bound of factors: a wider range may be better."
+    assert text in page_of(found).text
 
 
 STAGES = {
@@ -73,23 +73,23 @@ STAGES = {
     "grid": (search(grid_size=9), "4 trials of a grid of 9: 3 complete, 1 pruned."),
     "one trial": (search((0.9,)), "1 trial: 1 complete, 0 pruned."),
     "none to the end": (search(states="pppp", interrupted=False), "so there is no best model."),
-    "nowhere": (search((None, None), states="ff"), "What led nowhere: It diverged."),
+    "nowhere": (search((None, None), states="ff"), "First error: It diverged."),
     "nothing": (search(()), "0 trials: 0 complete, 0 pruned. Interrupted: 0 of 5 trials done."),
 }
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_search_has_a_page_at_every_stage(page_of, stage):
-    found, said = STAGES[stage]
+    found, text = STAGES[stage]
     page = page_of(found)
-    assert said in page.text
+    assert text in page.text
     assert "factors" in page.text
-    assert "again" not in page.text
+    assert "To train" not in page.text
     charts = 4 if any(one["value"] for one in found.trials) else 0
     assert len(json.loads(page.data)["charts"]) == charts
-    assert ("Trials to the end" in page.headings) == bool(found.completed)
+    assert ("Complete trials" in page.headings) == bool(found.completed)
     if charts and not found.completed:
-        assert "No trial got to its end yet." in page.text
+        assert "No trial completed." in page.text
 
 
 def test_names_settings_and_reasons_stay_text(page_of):
@@ -100,15 +100,15 @@ def test_names_settings_and_reasons_stay_text(page_of):
         found.trials[-1]["error"] = text
         page = page_of(found, text, name=text, licence=text)
         plain = " ".join(text.split())
-        assert f"Settings of ALS for {plain}" in page.text
-        assert f"always {plain}" in page.text
-        assert f"What led nowhere: {plain}" in page.text
-        assert f"What trains the best again: {plain}" in page.text
+        assert f"Hyperparameter search: ALS on {plain}" in page.text
+        assert f"fixed: {plain}" in page.text
+        assert f"First error: {plain}" in page.text
+        assert f"To train the best model: {plain}" in page.text
         titles = [chart["encoding"]["x"]["title"] for chart in json.loads(page.data)["charts"][1:]]
         assert titles == [f"factors.{text}", "features"]
 
 
-def test_where_the_study_lies_is_nobodys_business(page_of, tmp_path):
+def test_the_folder_of_the_study_is_private(page_of, tmp_path):
     best = SimpleNamespace(
         test_metrics={"rmse": 0.9}, test_evaluations=2, run=str(tmp_path / "run")
     )
@@ -121,5 +121,5 @@ def test_where_the_study_lies_is_nobodys_business(page_of, tmp_path):
 def test_defaults_outside_of_the_space_are_left_out(page_of):
     space = SearchSpace("ALS", {**SPACE.searched, "factors": Range(2, 8)})
     page = page_of(search(space=space, settings=SETTINGS))
-    assert "setting best searched" in page.text
-    assert "defaults" not in page.text
+    assert "hyperparameter best searched" in page.text
+    assert "validation RMSE, default" not in page.text
