@@ -144,18 +144,19 @@ def difference_chart(
     first, *others = runs
     metrics = data["metric"].unique(maintain_order=True).to_list()
     legend = alt.Legend(orient="bottom", values=others)
+    zero = alt.Chart(rows(pl.DataFrame({"zero": [0.0]})))
     chart = interval_chart(
         data,
         alt.X("value:Q", title=f"difference to {first}").axis(tickCount=5, grid=False),
         [alt.Tooltip("sentence:N", title=" ")],
+        zero.mark_rule(strokeDash=[4, 3]).encode(x="zero:Q"),
         y=alt.Y("metric:N", title=None, sort=metrics),
         yOffset=alt.YOffset("run:N", sort=others),
         color=alt.Color("run:N", title=None, scale=in_order(runs), legend=legend),
     )
-    zero = alt.Chart(rows(pl.DataFrame({"zero": [0.0]}))).mark_rule(strokeDash=[4, 3])
     better = "left" if head == "rating" else "right"
     return framed(
-        zero.encode(x="zero:Q") + chart,
+        chart,
         f"{head.capitalize()} metrics, difference to {first}",
         f"{better.capitalize()} of zero: better than {first}. {CI}",
         height=22 * len(data) + 20,

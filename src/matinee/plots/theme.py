@@ -102,12 +102,15 @@ INTERVAL = {"value": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64}
 
 
 def interval_chart(
-    data: pl.DataFrame, axis: alt.X | alt.Y, tooltip: Sequence[alt.Tooltip], **encoding: Any
-) -> alt.LayerChart:
+    data: pl.DataFrame,
+    axis: alt.X | alt.Y,
+    tooltip: Sequence[alt.Tooltip],
+    *background: alt.Chart,
+    **encoding: Any,
+) -> Any:
     """A dot at each value and a line over its interval; `axis` is that of the column `value`."""
     base = alt.Chart(rows(data)).encode(**encoding)
     channel = "x" if isinstance(axis, alt.X) else "y"
     dots = base.mark_circle(size=100, opacity=1).encode(**{channel: axis}, tooltip=list(tooltip))
     lines = base.mark_rule(size=2).encode(**{channel: "ci_low:Q", f"{channel}2": "ci_high:Q"})
-    chart: alt.LayerChart = lines + dots
-    return chart
+    return alt.layer(*background, lines, dots)
