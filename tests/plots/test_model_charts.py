@@ -229,7 +229,9 @@ def test_metrics_without_an_interval_are_dots_only(both, parts, capfd):
 
 def test_a_metric_that_no_head_has_is_drawn_as_nothing(both, parts, capfd):
     table = [
-        replace(row, ranking=replace(row.ranking, metrics={"diversity@10": MetricValue(float("nan"))}))
+        replace(
+            row, ranking=replace(row.ranking, metrics={"diversity@10": MetricValue(float("nan"))})
+        )
         for row in evaluate_heads(holdout(*parts), {"": both})
     ]
     drawn(ranking_metrics_chart(table, "diversity@10"), capfd)

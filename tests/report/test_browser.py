@@ -210,8 +210,10 @@ def test_titles_are_shown_in_full_in_text_and_charts_and_never_run(visit):
     for title in HOSTILE[:-1]:
         assert title in text
     assert page.locator("h1").inner_text() == f"Report on {NAME}"
-    assert page.get_by_text("Terms of use of the data").inner_text().startswith(
-        "Terms of use of the data: unknown"
+    assert (
+        page.get_by_text("Terms of use of the data")
+        .inner_text()
+        .startswith("Terms of use of the data: unknown")
     )
     legend = page.locator(f"{MAP} .role-legend-label text").all_text_contents()
     for genre in HOSTILE_GENRES:

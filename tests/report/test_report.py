@@ -286,7 +286,16 @@ def test_a_report_of_both_heads_and_the_data_has_every_section(
     model = replace(both, metadata=summary)
     page = report(model, tmp_path, (data, *parts), users=[7, 9, 7])
     assert page.headings == [
-        *("Data", "Training", "Accuracy", "Performance by group", *EMBEDDINGS, "User 7", "User 9", LAST)
+        *(
+            "Data",
+            "Training",
+            "Accuracy",
+            "Performance by group",
+            *EMBEDDINGS,
+            "User 7",
+            "User 9",
+            LAST,
+        )
     ]
     assert (tmp_path / "report.html").stat().st_size < 5e6
     assert "Report on my <data>" in page.text
