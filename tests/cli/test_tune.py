@@ -58,8 +58,8 @@ def test_the_printed_command_trains_the_same_model_bit_for_bit(shell, result):
 
 
 def test_the_best_model_can_be_reproduced_from_its_run(shell, result):
-    text = shell("train", "--from", result["best"]["run"], "--run", "runs/once-more")
-    assert "The same to the last bit." in text
+    text = shell("reproduce", result["best"]["run"], "--run", "runs/reproduced")
+    assert "Reproduced bit for bit." in text
 
 
 def test_printed_result(shell, result):
@@ -132,7 +132,7 @@ def test_an_interrupted_search_leaves_its_page(shell, result, monkeypatch):
         return default(self, trial)
 
     monkeypatch.setattr(TrialRunner, "__call__", stops)
-    status, out, _ = shell.ended(*TUNE, "--study", "stopped", "--html")
+    status, out, _ = shell.status_and_output(*TUNE, "--study", "stopped", "--html")
     assert status == 130
     assert "Interrupted: 1 of 4 trials done." in out
     page = (shell.folder / "stopped/study.html").read_text(encoding="utf-8")
@@ -143,7 +143,7 @@ def test_an_interrupted_search_leaves_its_page(shell, result, monkeypatch):
 
 
 REFUSED = {
-    ("--out", "page.png"): "the name ends in .html",
+    ("--out", "page.png"): "--out must end in .html",
     ("--metric", "ndcg@10"): "als has no ranking head for ndcg@10",
     ("--metric", "beauty"): "got 'beauty'",
     ("--model", "svd"): "got 'svd'",
@@ -172,11 +172,11 @@ def test_a_study_is_resumed_with_the_same_data_only(shell, result, tmp_path_fact
 
 
 def test_without_its_package_the_command_says_what_to_install(shell):
-    message = shell.apart("tune", "small", without="optuna", fails=True)
+    message = shell.without("optuna", "tune", "small", fails=True)
     assert "pip install 'matinee[tuning]'" in message
 
 
 def test_a_page_without_its_packages_is_refused_before_the_work(shell):
-    message = shell.apart(*TUNE, "--html", "--study", "new", without="altair", fails=True)
+    message = shell.without("altair", *TUNE, "--html", "--study", "new", fails=True)
     assert "pip install 'matinee[charts]'" in message
     assert not (shell.folder / "new").exists()

@@ -210,7 +210,7 @@ WRONG_OF_GMF = {
     "device = ['cpu', 'cuda']": "GMF has no hyperparameter 'device' to tune",
     "weight_decay = 0.1\n'weight_decay.factors' = { low = 0.1, high = 1 }": "give weight_decay "
     "either whole or by group",
-    "weight_decay.colours = { low = 0.1, high = 1 }": "weight_decay has groups",
+    "weight_decay.colours = { low = 0.1, high = 1 }": "weight_decay must name groups of",
 }
 
 

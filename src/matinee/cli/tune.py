@@ -216,6 +216,6 @@ def _print_trials(result: "TuningResult") -> None:
     floats = [name for name in frame.columns if frame[name].dtype.is_float()]
     print_table(frame, headings, {**dict.fromkeys(floats, ".4g"), "value": ".4f"})
     if result.default_trial is not None:
-        value = result.default_trial["value"]
-        best = ", the best" if result.default_trial is result.completed[0] else ""
-        say(f"Default settings: validation {metric} {value:.4f}{best}.")
+        value = f"validation {metric} {result.default_trial['value']:.4f}"
+        best = result.default_trial is result.completed[0]
+        say(f"No trial beats the defaults ({value})." if best else f"Defaults: {value}.")
