@@ -39,10 +39,10 @@ class Tied:
 
     def scores(self, users, *, head=None):
         self.asked.append(len(users))
-        return np.array([self.of(one, head) for one in users], np.float32)
+        return np.array([self.of(user, head) for user in users], np.float32)
 
-    def of(self, one, head):
-        known_by = one.items.tolist() if isinstance(one, UserProfile) else [int(one)]
+    def of(self, user, head):
+        known_by = user.items.tolist() if isinstance(user, UserProfile) else [int(user)]
         seed = [*known_by, len(head or "")]
         return np.random.default_rng(seed).integers(0, 40, self.items)
 
@@ -88,11 +88,11 @@ def slow_accuracy(ranked, relevant_items):
     def ndcg(hits, relevant, k):
         return dcg(hits[:k]) / dcg([1] * min(k, relevant))
 
-    found = []
+    result = []
     for order, relevant in zip(ranked, relevant_items, strict=True):
         hits, n = [code in relevant for code in order], len(relevant)
         until = [mean(hits[: place + 1]) for place in range(min(10, len(hits))) if hits[place]]
-        found.append(
+        result.append(
             {
                 "hit_rate@10": float(any(hits[:10])),
                 "ndcg@10": ndcg(hits, n, 10),
@@ -105,7 +105,7 @@ def slow_accuracy(ranked, relevant_items):
                 "map@10": sum(until) / min(10, n),
             }
         )
-    return {name: mean(one[name] for one in found) for name in found[0]}
+    return {name: mean(row[name] for row in result) for name in result[0]}
 
 
 def slow_beyond(ranked, task):
@@ -121,11 +121,11 @@ def slow_beyond(ranked, task):
     genres = [set(np.flatnonzero(row).tolist()) for row in catalog.genre_matrix]
     times = [sum(code in order for order in shown) for code in items]
 
-    def apart(one, other):
-        either = genres[one] | genres[other]
-        return 1 - len(genres[one] & genres[other]) / len(either) if either else 0
+    def apart(first, second):
+        either = genres[first] | genres[second]
+        return 1 - len(genres[first] & genres[second]) / len(either) if either else 0
 
-    gaps = sum(abs(one - other) for one in times for other in times)
+    gaps = sum(abs(first - second) for first in times for second in times)
     return {
         "coverage@10": len(set().union(*shown)) / len(catalog),
         "popularity_share@10": mean(mean(code in popular for code in order) for order in shown),
@@ -139,8 +139,8 @@ def slow_beyond(ranked, task):
     }
 
 
-def check(found, expected):
-    assert {name: one.value for name, one in found.metrics.items()} == pytest.approx(expected)
+def check(result, expected):
+    assert {name: value.value for name, value in result.metrics.items()} == pytest.approx(expected)
 
 
 @pytest.fixture(scope="module")
@@ -172,9 +172,9 @@ def test_metrics_are_those_of_a_slow_reference(request, data, question):
     relevant_items = [set(row_of(task.relevant, k)[0].tolist()) for k in range(len(task))]
     for head in (None, "rating"):
         ranked = slow_rankings(task, lambda user, head=head: model.of(user, head))
-        found = evaluate_ranking(model, task, head=head)
-        check(found, slow_accuracy(ranked, relevant_items) | slow_beyond(ranked, task))
-        assert (found.protocol, found.n_users) == (task.protocol, len(task))
+        result = evaluate_ranking(model, task, head=head)
+        check(result, slow_accuracy(ranked, relevant_items) | slow_beyond(ranked, task))
+        assert (result.protocol, result.n_users) == (task.protocol, len(task))
 
 
 def test_users_taken_out_of_training_are_folded_in(few_items):
@@ -198,18 +198,18 @@ def test_among_sampled_negatives_ties_count_against_the_positive(request, data):
         (positive,), (candidates, _) = row_of(task.relevant, k)[0], row_of(task.candidates, k)
         rankings.append(sorted(candidates, key=lambda c: (-scores[c], c == positive)))
         relevant_items.append({positive})
-    found = evaluate_ranking(model, task)
+    result = evaluate_ranking(model, task)
     expected = slow_accuracy(rankings, relevant_items)
-    check(found, {name: expected[name] for name in ACCURACY})
-    assert "sampled" in found.note
+    check(result, {name: expected[name] for name in ACCURACY})
+    assert "sampled" in result.note
 
 
 @pytest.mark.parametrize(("rivals", "rate"), [(9, 1), (10, 0)])
 def test_a_constant_model_ranks_the_positive_last_among_sampled_negatives(many_items, rivals, rate):
     task = sampled_negatives(many_items, negatives=rivals)
-    found = evaluate_ranking(Constant(task), task)
-    assert found["hit_rate@10"] == rate
-    assert found["mrr@100"] == pytest.approx(1 / (rivals + 1))
+    result = evaluate_ranking(Constant(task), task)
+    assert result["hit_rate@10"] == rate
+    assert result["mrr@100"] == pytest.approx(1 / (rivals + 1))
 
 
 @pytest.mark.parametrize("make", [leave_one_out, sampled_negatives, strong_generalization])
@@ -236,8 +236,8 @@ def test_seen_items_take_no_place(many_items):
                 scores[k, row_of(task.relevant, k)[0]] = 1
             return scores
 
-    found = evaluate_ranking(Oracle(), task)
-    assert {found[name] for name in (*ACCURACY, "ndcg@100", "map@10")} == {1}
+    result = evaluate_ranking(Oracle(), task)
+    assert {result[name] for name in (*ACCURACY, "ndcg@100", "map@10")} == {1}
 
 
 def test_rankings_are_made_by_the_head_asked_for(both, parts):
@@ -280,45 +280,45 @@ def test_users_may_have_ids_of_text():
 
 def test_an_interval_holds_its_metric_and_json_says_all(many_items):
     task = holdout(*many_items.split("random"))
-    found = evaluate_ranking(Tied(task), task)
+    result = evaluate_ranking(Tied(task), task)
     catalog_metrics = {"coverage@10", "gini@10"}
-    for name, one in found.metrics.items():
+    for name, value in result.metrics.items():
         if name in catalog_metrics:
-            assert one.ci_low is one.ci_high is None
+            assert value.ci_low is value.ci_high is None
         else:
-            assert one.ci_low < one.value < one.ci_high
-    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+            assert value.ci_low < value.value < value.ci_high
+    plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert set(plain) == {"protocol", "n_users", "note", "metrics"}
-    assert plain["metrics"]["ndcg@10"]["value"] == found["ndcg@10"]
-    assert set(plain["metrics"]) == set(found.metrics)
+    assert plain["metrics"]["ndcg@10"]["value"] == result["ndcg@10"]
+    assert set(plain["metrics"]) == set(result.metrics)
 
 
 def test_metrics_of_each_user_are_those_of_a_task_with_that_user_alone(many_items):
     task = holdout(*many_items.split("random")).sample(4)
-    found = evaluate_ranking_per_user(Tied(task), task)
-    assert found.mean() == evaluate_ranking(Tied(task), task)
+    result = evaluate_ranking_per_user(Tied(task), task)
+    assert result.mean() == evaluate_ranking(Tied(task), task)
     for place in range(4):
         alone = evaluate_ranking(Tied(task), task.take(np.array([place])))
-        for name, values in found.values.items():
+        for name, values in result.values.items():
             assert values[place] == pytest.approx(alone[name])
-        assert set(found.values) | set(found.catalog) == set(alone.metrics)
+        assert set(result.values) | set(result.catalog) == set(alone.metrics)
 
 
 def test_what_has_no_value_is_null_in_json():
     """With one unseen item each, no pair of items can be diverse."""
     table = pl.DataFrame({"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "rating": 3.0, "time": 1})
     task = leave_one_out(matinee.read(table))
-    found = evaluate_ranking(Popularity().fit(task.train), task)
-    assert found["hit_rate@10"] == 1
-    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    result = evaluate_ranking(Popularity().fit(task.train), task)
+    assert result["hit_rate@10"] == 1
+    plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert plain["metrics"]["diversity@10"] == {"value": None, "ci_low": None, "ci_high": None}
 
 
 def test_a_task_with_one_user_is_evaluated(many_items):
     task = holdout(*many_items.split("random")).sample(1)
     assert isinstance(task, RankingTask)
-    for one in evaluate_ranking(Tied(task), task).metrics.values():
-        assert one.ci_low == one.ci_high in (one.value, None)
+    for value in evaluate_ranking(Tied(task), task).metrics.values():
+        assert value.ci_low == value.ci_high in (value.value, None)
 
 
 # --- rating metrics
@@ -336,27 +336,26 @@ def test_cold_start_ratings_are_evaluated_and_counted():
     train = matinee.data.Dataset(data.ratings.take(np.arange(3)), data.catalog)
     test = matinee.data.Dataset(data.ratings.take(np.arange(3, 5)), data.catalog)
     model = Bias().fit(train)
-    found = evaluate_ratings(model, train, test)
-    assert (found.n_ratings, found.cold_start_user_ratings, found.cold_start_item_ratings) == (
+    result = evaluate_ratings(model, train, test)
+    assert (result.n_ratings, result.cold_start_user_ratings, result.cold_start_item_ratings) == (
         2,
         1,
         1,
     )
     expected = model.predict([2, 3], [20, 30], unknown="average")
-    assert found.rmse == pytest.approx(rmse(expected, np.float32([3, 1])))
+    assert result.rmse == pytest.approx(rmse(expected, np.float32([3, 1])))
 
 
 def test_the_rmse_comes_with_its_interval(both, parts):
     ratings = parts[1].ratings
     predicted = [
-        float(both.predict([one.user_ids.values[user]], [one.item_ids.values[item]])[0])
-        for one in [ratings]
+        float(both.predict([ratings.user_ids.values[user]], [ratings.item_ids.values[item]])[0])
         for user, item in zip(ratings.user.tolist(), ratings.item.tolist(), strict=True)
     ]
-    found = evaluate_ratings(both, *parts)
+    result = evaluate_ratings(both, *parts)
     by_hand = rmse_interval(np.array(predicted), ratings.values, ratings.user)
-    assert found.rmse_ci == pytest.approx(by_hand)
-    assert found.rmse_ci[0] < found.rmse < found.rmse_ci[1]
+    assert result.rmse_ci == pytest.approx(by_hand)
+    assert result.rmse_ci[0] < result.rmse < result.rmse_ci[1]
 
 
 # --- both heads

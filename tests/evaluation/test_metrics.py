@@ -30,8 +30,8 @@ def evaluated(generated):
     return [
         {
             **{
-                name: one.value
-                for name, one in evaluate_ranking(Oracle(task, right), task).metrics.items()
+                name: value.value
+                for name, value in evaluate_ranking(Oracle(task, right), task).metrics.items()
             },
             "rmse": rmse(actual if right else 6 - actual, actual),
             "mae": mae(actual if right else 6 - actual, actual),
@@ -55,7 +55,7 @@ def test_the_registry_has_all_metrics_that_are_evaluated(evaluated):
     ids=lambda metric: metric.name,
 )
 def test_a_perfect_model_is_better_by_every_metric_with_a_direction(evaluated, metric):
-    right, wrong = (found[metric.name] for found in evaluated)
+    right, wrong = (result[metric.name] for result in evaluated)
     assert (right < wrong) if metric.direction == "lower" else (right > wrong)
 
 
@@ -86,11 +86,11 @@ def test_the_interval_is_that_of_drawing_other_users(alike):
     squares, ratings = np.bincount(user, errors**2), np.bincount(user)
     drawn = rng.integers(0, 400, (4000, 400))
     resampled = np.sqrt(squares[drawn].sum(axis=1) / ratings[drawn].sum(axis=1))
-    wanted = np.quantile(resampled, [0.025, 0.975])
+    expected = np.quantile(resampled, [0.025, 0.975])
     ci_low, ci_high = rmse_interval(actual + errors, actual, user)
     assert ci_low < rmse(actual + errors, actual) < ci_high
-    assert ci_high - ci_low == pytest.approx(wanted[1] - wanted[0], rel=0.08)
-    assert (ci_low, ci_high) == pytest.approx(wanted, abs=0.1 * (ci_high - ci_low))
+    assert ci_high - ci_low == pytest.approx(expected[1] - expected[0], rel=0.08)
+    assert (ci_low, ci_high) == pytest.approx(expected, abs=0.1 * (ci_high - ci_low))
 
 
 def test_the_interval_knows_users_by_any_code_in_any_order():

@@ -113,11 +113,11 @@ def test_given_lists_number_by_first_appearance_and_are_sets(tmp_path):
     assert len(task.train) == 4
 
     users, items = data.ratings.user_ids.values, data.ratings.item_ids.values
-    found = {}
+    result = {}
     for row, user in enumerate(task.users.tolist()):
         rows = [as_lists(part)[row] for part in (task.history, task.relevant, task.candidates)]
-        found[users[user]] = [sorted(items[item] for item, _ in part) for part in rows]
-    assert found == {
+        result[users[user]] = [sorted(items[item] for item, _ in part) for part in rows]
+    assert result == {
         9: [[50], [30], [10, 30, 70, 90]],
         # movie 10, the positive, is among its negatives
         4: [[50, 70], [10], [10, 30, 90]],

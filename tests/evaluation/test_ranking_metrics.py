@@ -33,7 +33,7 @@ WITH_RELEVANT = (recall, recall_capped, ndcg, average_precision)
 def test_accuracy_by_hand():
     second, fourth = 1 / math.log2(3), 1 / math.log2(5)
     best = 1 + second + 1 / math.log2(4)
-    for found, expected in [
+    for result, expected in [
         (hit_rate(HITS, 1), [0, 0, 1]),
         (hit_rate(HITS, 2), [1, 0, 1]),
         (precision(HITS, 3), [1 / 3, 0, 2 / 3]),
@@ -48,8 +48,8 @@ def test_accuracy_by_hand():
         (average_precision(HITS, RELEVANT, 4), [(1 / 2 + 2 / 4) / 4, 0, 1]),
         (reciprocal_rank(HITS), [1 / 2, 0, 1]),
     ]:
-        assert found.dtype == np.float64
-        assert found == pytest.approx(expected)
+        assert result.dtype == np.float64
+        assert result == pytest.approx(expected)
 
 
 def test_the_list_must_be_as_long_as_k():
@@ -75,12 +75,12 @@ def test_accuracy_is_that_of_trec_eval(k):
     users, n, items = 200, 20, 60
     random = np.random.default_rng(k)
     ranked = [random.permutation(items)[:n] for _ in range(users)]
-    wanted = [
+    expected = [
         random.choice(items, size=random.integers(1, 30), replace=False) for _ in range(users)
     ]
     names = range(users)
     evaluate_ranking = pytrec_eval.RelevanceEvaluator(
-        {str(v): {str(item): 1 for item in wanted[v]} for v in names},
+        {str(v): {str(item): 1 for item in expected[v]} for v in names},
         {f"{name}.{k}" for name in ("P", "recall", "ndcg_cut", "map_cut", "success")}
         | {"recip_rank"},
     )
@@ -91,8 +91,8 @@ def test_accuracy_is_that_of_trec_eval(k):
     def trec(name):
         return pytest.approx(np.array([trec_eval[str(v)][name] for v in names]))
 
-    hits = np.array([np.isin(a, b) for a, b in zip(ranked, wanted, strict=True)])
-    relevant = np.array([len(items) for items in wanted])
+    hits = np.array([np.isin(a, b) for a, b in zip(ranked, expected, strict=True)])
+    relevant = np.array([len(items) for items in expected])
     capped = np.minimum(k, relevant)
     assert precision(hits, k) == trec(f"P_{k}")
     assert hit_rate(hits, k) == trec(f"success_{k}")
@@ -170,7 +170,7 @@ def test_the_rest_as_plain_loops(seed, users, n, items):
         either = kinds[a] | kinds[b]
         return 1 - len(kinds[a] & kinds[b]) / len(either) if either else 0
 
-    for found, expected in [
+    for result, expected in [
         (popularity_share(lists, counts), [mean([c in most for c in row]) for row in plain]),
         (novelty(lists, counts, 100), [mean([bits[c] for c in row]) for row in plain]),
         (
@@ -178,7 +178,7 @@ def test_the_rest_as_plain_loops(seed, users, n, items):
             [mean([unlike(a, b) for a, b in combinations(row, 2)]) for row in plain],
         ),
     ]:
-        assert found == pytest.approx(expected, nan_ok=True, abs=1e-6)
+        assert result == pytest.approx(expected, nan_ok=True, abs=1e-6)
 
     if flat:
         times = [flat.count(code) for code in range(items)]

@@ -19,14 +19,14 @@ from matinee.evaluation.uncertainty import (
 def test_drawn_means_are_those_of_a_loop_over_the_same_users(monkeypatch):
     values = np.random.default_rng(0).random((3, 7))
     monkeypatch.setattr(uncertainty, "DRAWN_AT_ONCE", 1)  # one draw at a time
-    found = bootstrap_means(values, draws=20, seed=5)
+    result = bootstrap_means(values, draws=20, seed=5)
     random = np.random.default_rng(5)
     for draw in range(20):
         users = random.integers(7, size=(1, 7))[0].tolist()
         for row in range(3):
             mean = sum(values[row, user] for user in users) / 7
-            assert found[row, draw] == pytest.approx(mean)
-    assert bootstrap_means(values[1], draws=20, seed=5) == pytest.approx(found[1])
+            assert result[row, draw] == pytest.approx(mean)
+    assert bootstrap_means(values[1], draws=20, seed=5) == pytest.approx(result[1])
 
 
 def test_the_middle_leaves_as_much_on_either_side():
@@ -61,10 +61,10 @@ def test_the_bootstrap_interval_covers_the_truth_as_often_as_it_says():
 
 def test_the_bootstrap_interval_is_reproducible_and_leaves_nan_out():
     values = np.random.default_rng(2).random(500)
-    found = bootstrap_interval(values, seed=3)
-    assert bootstrap_interval(values, seed=3) == found
-    assert bootstrap_interval(values, seed=4) != found
-    assert bootstrap_interval(np.insert(values, [0, 250], np.nan), seed=3) == found
+    result = bootstrap_interval(values, seed=3)
+    assert bootstrap_interval(values, seed=3) == result
+    assert bootstrap_interval(values, seed=4) != result
+    assert bootstrap_interval(np.insert(values, [0, 250], np.nan), seed=3) == result
 
 
 def test_the_bootstrap_interval_of_few_values():
@@ -106,22 +106,22 @@ def test_differences_and_intervals_are_those_of_a_loop_over_drawn_users():
                 else:
                     values.append(sum(map(abs, errors)) / len(errors))
             drawn[name].append(values[1] - values[0])
-    found = error_differences(first, second, actual, user, draws=40, seed=8)
-    assert found["rmse"].value == pytest.approx(rmse(second, actual) - rmse(first, actual))
-    assert found["mae"].value == pytest.approx(mae(second, actual) - mae(first, actual))
+    result = error_differences(first, second, actual, user, draws=40, seed=8)
+    assert result["rmse"].value == pytest.approx(rmse(second, actual) - rmse(first, actual))
+    assert result["mae"].value == pytest.approx(mae(second, actual) - mae(first, actual))
     for name, values in drawn.items():
         wanted = np.quantile(values, [0.025, 0.975])
-        assert (found[name].ci_low, found[name].ci_high) == pytest.approx(tuple(wanted))
+        assert (result[name].ci_low, result[name].ci_high) == pytest.approx(tuple(wanted))
 
 
 def test_users_are_known_by_any_code_in_any_order():
     first, second, actual, user = pair(20, np.random.default_rng(1))
     order = np.random.default_rng(2).permutation(len(user))
     shuffled = (array[order] for array in (first, second, actual, 7 * user + 1000))
-    found = error_differences(first, second, actual, user)
+    result = error_differences(first, second, actual, user)
     of_shuffled = error_differences(*shuffled)
-    for name in found:
-        assert vars(found[name]) == pytest.approx(vars(of_shuffled[name]))
+    for name in result:
+        assert vars(result[name]) == pytest.approx(vars(of_shuffled[name]))
 
 
 @pytest.mark.parametrize("worse", [0.0, 0.1])
@@ -131,8 +131,8 @@ def test_the_truth_is_in_the_interval_as_often_as_it_says(worse):
     held, rounds = {"rmse": 0, "mae": 0}, 150
     for seed in range(rounds):
         drawn = pair(120, np.random.default_rng([seed, 1]), worse)
-        found = error_differences(*drawn, draws=300, seed=seed)
-        for name, one in found.items():
+        result = error_differences(*drawn, draws=300, seed=seed)
+        for name, one in result.items():
             held[name] += one.ci_low <= truth[name].value <= one.ci_high
     for count in held.values():
         assert 0.88 <= count / rounds <= 0.99
@@ -140,9 +140,9 @@ def test_the_truth_is_in_the_interval_as_often_as_it_says(worse):
 
 def test_the_difference_is_known_better_than_either_metric():
     first, second, actual, user = pair(200, np.random.default_rng(4))
-    found = error_differences(first, second, actual, user)["mae"]
+    result = error_differences(first, second, actual, user)["mae"]
     ci_low, ci_high = mae_interval(first, actual, user)
-    assert found.ci_high - found.ci_low < 0.5 * (ci_high - ci_low)
+    assert result.ci_high - result.ci_low < 0.5 * (ci_high - ci_low)
 
 
 @pytest.mark.parametrize("users", [2, 3, 57, 1000])
@@ -173,8 +173,8 @@ def test_many_users_are_drawn_in_groups_whose_sums_vary_as_much(monkeypatch):
 
 def test_one_user_has_no_interval():
     actual = np.array([3.0, 4.0])
-    found = error_differences(actual + 1, actual + 3, actual, np.array([7, 7]))
-    assert found == {"rmse": MetricValue(2.0), "mae": MetricValue(2.0)}
+    result = error_differences(actual + 1, actual + 3, actual, np.array([7, 7]))
+    assert result == {"rmse": MetricValue(2.0), "mae": MetricValue(2.0)}
     assert ranking_difference(np.array([0.25]), np.array([0.75])) == MetricValue(0.5)
 
 
@@ -188,7 +188,7 @@ def test_the_interval_of_the_mae_is_that_of_drawing_other_users():
     errors = np.bincount(user, np.abs(first - actual))
     ratings = np.bincount(user)
     drawn = np.random.default_rng(7).integers(0, 400, (4000, 400))
-    wanted = np.quantile(errors[drawn].sum(axis=1) / ratings[drawn].sum(axis=1), [0.025, 0.975])
+    expected = np.quantile(errors[drawn].sum(axis=1) / ratings[drawn].sum(axis=1), [0.025, 0.975])
     ci_low, ci_high = mae_interval(first, actual, user)
-    assert (ci_low, ci_high) == pytest.approx(tuple(wanted), abs=0.1 * (ci_high - ci_low))
+    assert (ci_low, ci_high) == pytest.approx(tuple(expected), abs=0.1 * (ci_high - ci_low))
     assert mae_interval(np.array([3.0]), np.array([1.0]), np.array([7])) is None

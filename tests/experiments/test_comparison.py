@@ -52,46 +52,49 @@ def runs(folder):
 
 
 def test_metrics_are_those_that_training_recorded(runs):
-    found = compare(runs)
-    assert list(found.runs) == list(runs)
+    result = compare(runs)
+    assert list(result.runs) == list(runs)
     for name, model in runs.items():
-        recorded, metrics = model.metadata["metrics"], found.runs[name].metrics
+        recorded, metrics = model.metadata["metrics"], result.runs[name].metrics
         assert metrics["rmse"].value == pytest.approx(recorded["rmse"])
         assert [metrics["rmse"].ci_low, metrics["rmse"].ci_high] == pytest.approx(
             recorded["rmse_ci"]
         )
         assert metrics["mae"].value == pytest.approx(recorded["mae"])
         assert ("ndcg@10" in metrics) == (name != "bias")
-        assert found.runs[name].fit_seconds == model.metadata["fit_seconds"]
+        assert result.runs[name].fit_seconds == model.metadata["fit_seconds"]
     for name in ("als", "wide"):
         recorded = runs[name].metadata["metrics"]["ranking"]
         assert recorded["metrics"]["ndcg@10"]["value"] == pytest.approx(
-            found.runs[name].metrics["ndcg@10"].value
+            result.runs[name].metrics["ndcg@10"].value
         )
-        assert recorded["n_users"] == found.n_users
-    assert (found.test_ratings, found.runs["patient"].train_ratings) == (150, 1215)
+        assert recorded["n_users"] == result.n_users
+    assert (result.test_ratings, result.runs["patient"].train_ratings) == (150, 1215)
 
 
 def test_every_run_is_compared_with_the_first_where_both_have_the_metric(runs):
-    found = compare(runs)
-    pairs = [(one.metric, one.run) for one in found.differences]
+    result = compare(runs)
+    pairs = [(difference.metric, difference.run) for difference in result.differences]
     errors = [(metric, run) for metric in ("rmse", "mae") for run in ("bias", "wide", "patient")]
     assert pairs[:6] == errors
     assert {run for metric, run in pairs[6:]} == {"wide", "patient"}
-    assert {one.baseline for one in found.differences} == {"als"}
-    for one in found.differences:
-        metrics = [found.runs[name].metrics[one.metric].value for name in (one.run, one.baseline)]
-        assert one.value.value == pytest.approx(metrics[0] - metrics[1])
-        assert one.value.ci_low <= one.value.value <= one.value.ci_high
-    assert found.difference("ndcg@10", "bias") is None
+    assert {difference.baseline for difference in result.differences} == {"als"}
+    for difference in result.differences:
+        run, baseline = (
+            result.runs[name].metrics for name in (difference.run, difference.baseline)
+        )
+        expected = run[difference.metric].value - baseline[difference.metric].value
+        assert difference.value.value == pytest.approx(expected)
+        assert difference.value.ci_low <= difference.value.value <= difference.value.ci_high
+    assert result.difference("ndcg@10", "bias") is None
 
 
 def test_the_same_run_again_differs_by_nothing(runs):
-    found = compare({"one": runs["als"], "two": runs["als"]})
-    assert {one.value for one in found.differences} == {MetricValue(0.0, 0.0, 0.0)}
-    assert {one.better for one in found.differences} == {None}
-    assert str(found.differences[0]).startswith("No significant difference: RMSE of two minus one")
-    assert found.hyperparameters.differing == ()
+    result = compare({"one": runs["als"], "two": runs["als"]})
+    assert {difference.value for difference in result.differences} == {MetricValue(0.0, 0.0, 0.0)}
+    assert {difference.better for difference in result.differences} == {None}
+    assert str(result.differences[0]).startswith("No significant difference: RMSE of two minus one")
+    assert result.hyperparameters.differing == ()
 
 
 def test_rankings_of_a_run_that_stopped_early_leave_out_the_whole_training_set(runs):
@@ -119,10 +122,10 @@ def test_data_are_read_once_however_many_runs(runs, monkeypatch):
 
 def test_runs_without_a_common_metric_have_no_difference(folder, runs):
     lists = saved(folder, "ranking", None, ImplicitALS(factors=3, iterations=2))
-    found = compare({"bias": runs["bias"], "ranking": lists})
-    assert found.differences == ()
-    assert found.notes[-1] == "No common metric."
-    assert [set(run.estimators) for run in found.runs.values()] == [{"rating"}, {"ranking"}]
+    result = compare({"bias": runs["bias"], "ranking": lists})
+    assert result.differences == ()
+    assert result.notes[-1] == "No common metric."
+    assert [set(run.estimators) for run in result.runs.values()] == [{"rating"}, {"ranking"}]
 
 
 def test_what_cannot_be_compared_is_refused_by_name(folder, runs):
@@ -147,9 +150,9 @@ def test_test_rows_are_what_counts_not_the_seed(folder, runs):
         str(seed): saved(folder, f"last-{seed}", Bias(), split=Split("leave-last-out", seed=seed))
         for seed in (1, 2)
     }
-    found = compare(two)
-    assert found.differences[0].value == MetricValue(0.0, 0.0, 0.0)
-    assert [(one.section, one.name) for one in found.hyperparameters.differing] == [
+    result = compare(two)
+    assert result.differences[0].value == MetricValue(0.0, 0.0, 0.0)
+    assert [(each.section, each.name) for each in result.hyperparameters.differing] == [
         ("split", "seed")
     ]
 
@@ -164,18 +167,18 @@ def test_users_without_training_ratings_in_a_run_are_left_out(runs):
         interactions.indices[keep],
         interactions.values[keep],
     )
-    found = compare(
+    result = compare(
         {"a": runs["als"], "b": replace(model, index=replace(model.index, interactions=fewer))}
     )
-    assert 0 < found.n_users <= 50 < compare({"a": runs["als"], "b": model}).n_users
+    assert 0 < result.n_users <= 50 < compare({"a": runs["als"], "b": model}).n_users
 
 
 # --- hyperparameters
 
 
 def test_hyperparameters_that_differ_are_named_and_the_others_counted(runs):
-    found = diff_hyperparameters(runs)
-    shown = {(one.section, one.name): dict(one.values) for one in found.differing}
+    result = diff_hyperparameters(runs)
+    shown = {(each.section, each.name): dict(each.values) for each in result.differing}
     assert shown["rating", "estimator"] == {
         "als": "ALS", "bias": "Bias", "wide": "ALS", "patient": "ALS",
     }  # fmt: skip
@@ -189,15 +192,15 @@ def test_hyperparameters_that_differ_are_named_and_the_others_counted(runs):
         regularization["als"] == runs["als"].rating_head.regularization
     )  # what the data made of it
     # split: method, fraction, seed; data: columns, scale, duplicates; EASE: min_rating
-    assert found.n_same == 7
-    assert found.n_partial == 5  # of ALS: exponent, features, solver, cg_steps, seed
-    assert found.summary == "7 others are the same; 5 belong to some of the estimators only."
+    assert result.n_same == 7
+    assert result.n_partial == 5  # of ALS: exponent, features, solver, cg_steps, seed
+    assert result.summary == "7 others are the same; 5 belong to some of the estimators only."
 
 
 def test_values_of_hyperparameters_are_shown_in_words(runs):
     values = {"a": None, "b": True, "c": 0.1234567, "d": (64, 32), "e": {"x": 0.5}, "f": "cg"}
-    one = replace(diff_hyperparameters(runs).differing[0], values=values)
-    shown = [one.text(run) for run in "abcdefg"]
+    hyperparameter = replace(diff_hyperparameters(runs).differing[0], values=values)
+    shown = [hyperparameter.text(run) for run in "abcdefg"]
     assert shown == ["not set", "yes", "0.1235", "64, 32", "x 0.5", "cg", ""]
 
 
@@ -257,24 +260,24 @@ def test_a_difference_is_shown_with_its_interval(value, text):
 
 
 def test_runs_get_letters_and_json_says_all(runs):
-    found = compare(runs)
+    result = compare(runs)
     letters = short_names(list(runs))
     assert list(letters.values()) == ["A", "B", "C", "D"]
-    renamed = found.renamed(letters)
+    renamed = result.renamed(letters)
     assert list(renamed.runs) == ["A", "B", "C", "D"]
-    assert {one.run for one in renamed.differences} == {"B", "C", "D"}
-    assert all(set(one.values) <= set("ABCD") for one in renamed.hyperparameters.differing)
-    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert {difference.run for difference in renamed.differences} == {"B", "C", "D"}
+    assert all(set(each.values) <= set("ABCD") for each in renamed.hyperparameters.differing)
+    plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert set(plain) == {"data", "test_ratings", "n_users", "runs", "hyperparameters",
                           "differences", "notes"}  # fmt: skip
-    assert [one["run"] for one in plain["runs"]] == list(runs)
+    assert [run["run"] for run in plain["runs"]] == list(runs)
     assert set(plain["differences"][0]) == {"metric", "run", "baseline", "value", "ci_low",
                                             "ci_high", "n_users", "better"}  # fmt: skip
     rows = renamed.metric_rows()
     labels = {"RMSE", "MAE", "NDCG@10", "HR@10", "Recall@20 (capped)", "NDCG@100"}
     assert {row["metric"] for row in rows} == labels
     assert [row["difference"] for row in rows if row["run"] == "A"] == [""] * 6
-    assert set(PRIMARY_METRIC.values()) < {one.metric for one in found.differences}
+    assert set(PRIMARY_METRIC.values()) < {difference.metric for difference in result.differences}
     with pytest.raises(SettingError, match="At most 26"):
         short_names([str(number) for number in range(27)])
 

@@ -23,24 +23,24 @@ TIMES = ["fit_seconds", "test_seconds"]
 def test_metrics_are_those_of_every_fold_by_hand(generated):
     data = generated[0]
     rating, ranking = ALS(factors=3, iterations=2), EASE()
-    found = cross_validate(data, rating, ranking, folds=3, seed=4)
-    assert found.folds == ("1", "2", "3")
-    assert list(found.metrics) == ["rmse", "mae", *LISTS, *TIMES]
+    result = cross_validate(data, rating, ranking, folds=3, seed=4)
+    assert result.folds == ("1", "2", "3")
+    assert list(result.metrics) == ["rmse", "mae", *LISTS, *TIMES]
     for fold, (train, test) in enumerate(data.folds(3, seed=4)):
         model = rating.fit(train).with_ranking(ranking.fit(train))
         values, lists = (
             evaluate_ratings(model, train, test),
             evaluate_ranking(model, holdout(train, test)),
         )
-        assert found.metrics["rmse"][fold] == values.rmse
-        assert found.metrics["mae"][fold] == values.mae
+        assert result.metrics["rmse"][fold] == values.rmse
+        assert result.metrics["mae"][fold] == values.mae
         for name in LISTS:
-            assert found.metrics[name][fold] == lists[name]
-    for name, by_hand in found.metrics.items():
-        assert found.mean(name) == pytest.approx(np.mean(by_hand))
-        assert found.std(name) == pytest.approx(np.std(by_hand, ddof=1))
+            assert result.metrics[name][fold] == lists[name]
+    for name, by_hand in result.metrics.items():
+        assert result.mean(name) == pytest.approx(np.mean(by_hand))
+        assert result.std(name) == pytest.approx(np.std(by_hand, ddof=1))
     for name in TIMES:
-        assert min(found.metrics[name]) > 0
+        assert min(result.metrics[name]) > 0
 
 
 def test_only_what_was_asked_for_is_evaluated(generated):
@@ -90,13 +90,13 @@ def test_official_folds_are_those_that_cover_every_rating_once(generated):
     some[np.flatnonzero(some)[5:]] = False
     official = {"u1": masks[0], "u2": masks[1], "u3": masks[2], "ua": some}
     edition = replace(data, official=official)
-    found = cross_validate(edition, Bias(), folds="official")
-    assert found.folds == ("u1", "u2", "u3")
+    result = cross_validate(edition, Bias(), folds="official")
+    assert result.folds == ("u1", "u2", "u3")
     by_hand = [
         evaluate_ratings(Bias().fit(train), train, test).rmse
-        for train, test in (edition.split(name) for name in found.folds)
+        for train, test in (edition.split(name) for name in result.folds)
     ]
-    assert list(found.metrics["rmse"]) == by_hand
+    assert list(result.metrics["rmse"]) == by_hand
     gap = replace(data, official={"u1": masks[0], "ua": some})
     for without in (data, gap):
         with pytest.raises(SettingError, match=f"{data.name} has no official folds"):
@@ -106,9 +106,9 @@ def test_official_folds_are_those_that_cover_every_rating_once(generated):
 def test_users_that_cannot_be_evaluated_leave_a_gap():
     """Everybody has one rating: whoever is tested is unknown."""
     table = pl.DataFrame({"user": range(8), "item": [1, 2] * 4, "rating": [1.0, 2.0] * 4})
-    found = cross_validate(matinee.read(table), None, Popularity(), folds=2)
-    assert np.isnan(found.metrics["ndcg@10"]).all()
-    shown = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    result = cross_validate(matinee.read(table), None, Popularity(), folds=2)
+    assert np.isnan(result.metrics["ndcg@10"]).all()
+    shown = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert shown["metrics"]["ndcg@10"] == {"folds": [None, None], "mean": None, "std": None}
 
 

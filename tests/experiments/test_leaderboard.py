@@ -288,11 +288,12 @@ def test_neural_heads_that_stopped_early_are_retrained_for_as_long_as_was_best(
     lengths = [int(best["iteration"][0]) for best in (best_rating, best_ranking)]
     assert len(values) == lengths[0] + 2 < 8  # it did stop early
     trained = retrained(model, protocol, monkeypatch)
-    wanted = neural_estimators(
+    expected = neural_estimators(
         factors=3, patience=0, learning_rate=0.3, schedule="constant", device="auto"
     )
     assert trained == [
-        replace(estimator, epochs=epochs) for estimator, epochs in zip(wanted, lengths, strict=True)
+        replace(estimator, epochs=epochs)
+        for estimator, epochs in zip(expected, lengths, strict=True)
     ]
 
 

@@ -126,7 +126,7 @@ def test_the_keys_are_the_same_whatever_was_trained(generated):
     assert [lists[name] for name in missing] == [None] * 4
     assert None not in [both[name] for name in missing]
     assert {name: values[name] for name in missing} == {name: both[name] for name in missing}
-    assert [set(one["estimators"]) for one in (both, lists, values)] == [
+    assert [set(keys["estimators"]) for keys in (both, lists, values)] == [
         {"rating", "ranking"},
         {"ranking"},
         {"rating"},
