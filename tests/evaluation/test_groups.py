@@ -174,7 +174,7 @@ def test_users_of_as_many_numbers_are_about_equal_groups():
 
 
 @pytest.mark.parametrize(
-    ("counts", "wanted"),
+    ("counts", "expected"),
     [
         ([1] * 10 + [2] * 10 + [3] * 10 + [4] * 10, [(n, n, 10) for n in (1, 2, 3, 4)]),
         ([1] * 12 + [9] * 4, [(1, 1, 12), (9, 9, 4)]),
