@@ -8,6 +8,7 @@ from hypothesis import settings
 from editions import write_editions
 from matinee.data import generate
 from matinee.models import ALS, ImplicitALS
+from models_by_hand import bundles, by_hand  # noqa: F401
 
 # the same cases on every run of the pipeline; at home each run looks further
 settings.register_profile("pipeline", derandomize=True)

@@ -228,7 +228,7 @@ class NeuMF(NCFEstimator):
 
     Examples
     --------
-    >>> estimator = matinee.NeuMF(factors=4, layers=(8, 4), epochs=2, pretrain_epochs=1, device="cpu")
+    >>> estimator = matinee.NeuMF(layers=(8, 4), epochs=2, pretrain_epochs=1, device="cpu")
     >>> estimator.fit(data).scores(1).shape
     (50,)
     """
