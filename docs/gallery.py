@@ -1,4 +1,4 @@
-"""Run the blocks of gallery.md from top to bottom, and keep the pictures that it shows.
+"""Run the code of gallery.md from top to bottom, and keep the pictures that it shows.
 
 python docs/gallery.py
 
@@ -18,8 +18,8 @@ PAGE = HERE / "gallery.md"
 BLOCK = re.compile(r"```(python|console)\n(.*?)```", re.DOTALL)
 IMAGE = re.compile(r"\]\(gallery/([\w.-]+\.png)\)")
 SHOTS = {
-    "report.png": {"width": 1200, "height": 900, "dark": False, "at": None},
-    "report-phone.png": {"width": 390, "height": 844, "dark": True, "at": "The map"},
+    "report.png": {"width": 1200, "height": 900, "dark": False, "heading": None},
+    "report-phone.png": {"width": 390, "height": 844, "dark": True, "heading": "Map"},
 }
 
 
@@ -27,22 +27,22 @@ def run_page(text, folder):
     """Run all blocks of a page in a folder, as if copied one after the other."""
     names = {}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    before = Path.cwd()
+    previous = Path.cwd()
     os.chdir(folder)
     try:
-        for kind, code in BLOCK.findall(text):
-            if kind == "python":
+        for language, code in BLOCK.findall(text):
+            if language == "python":
                 exec(compile(code, PAGE.name, "exec"), names)  # noqa: S102
                 continue
             for line in code.splitlines():
                 command = line.removeprefix("$ ")
                 subprocess.run(command, shell=True, check=True, env={**os.environ, "PATH": path})  # noqa: S602
     finally:
-        os.chdir(before)
+        os.chdir(previous)
 
 
 def take_screenshots(page, folder):
-    """What a person sees who opens the report, on a wide screen and on a phone."""
+    """The report as it opens on a wide screen and on a phone."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as browsers:
@@ -59,8 +59,8 @@ def take_screenshots(page, folder):
             tab = context.new_page()
             tab.goto(page.as_uri())
             tab.wait_for_selector("html[data-ready=true]")
-            if shot["at"]:
-                tab.get_by_role("heading", name=shot["at"], exact=True).evaluate(
+            if shot["heading"]:
+                tab.get_by_role("heading", name=shot["heading"], exact=True).evaluate(
                     "heading => window.scrollTo({top: heading.offsetTop - 10, behavior: 'instant'})"
                 )
                 tab.wait_for_timeout(300)

@@ -24,17 +24,17 @@ def in_order(counts, least=10):
     return sorted(known, key=lambda code: -counts[code])
 
 
-def test_movies_stand_by_their_number_of_ratings_with_their_vectors(model):
+def test_movies_stand_by_their_number_of_ratings_with_their_factors(model):
     found = item_embeddings(model)
     counts = model.item_counts.tolist()
     assert found.indices.tolist() == in_order(counts)
     assert (found.of, found.head, len(found)) == ("items", "rating", len(in_order(counts)))
     assert found.counts.tolist() == [counts[code] for code in found.indices]
-    for code, vector in zip(found.indices, found.factors, strict=True):
-        assert vector.tolist() == model.rating_head.item_params[code, 1:].tolist()
+    for index, factors in zip(found.indices, found.factors, strict=True):
+        assert factors.tolist() == model.rating_head.item_params[index, 1:].tolist()
 
 
-def test_users_stand_by_their_number_of_ratings_with_their_vectors(both):
+def test_users_stand_by_their_number_of_ratings_with_their_factors(both):
     for head, rows in (
         ("rating", both.rating_head.user_params[:, 1:]),
         ("ranking", both.ranking_head.user_params),
@@ -78,7 +78,7 @@ def test_movies_without_ratings_are_left_out_under_a_true_name(by_hand):
     assert "under 0 ratings" not in found.left_out
 
 
-def test_by_default_the_vectors_are_those_that_similar_compares(model, both, parts):
+def test_by_default_the_factors_are_those_that_similar_items_compares(model, both, parts):
     lists = ImplicitALS(factors=3, iterations=1).fit(parts[0])
     for one, head in (
         (model, "rating"),
@@ -133,7 +133,7 @@ def test_keeping_too_few_is_not_blamed_on_the_ratings(by_hand):
     assert "Only 2 items have" not in str(caught.value)
 
 
-def test_directions_of_movies_are_vectors_of_length_one(by_hand):
+def test_directions_of_items_have_length_one(by_hand):
     found = item_embeddings(by_hand([[3, 4], [0, 0.5], [-8, 6], [0, 0]])).directions
     np.testing.assert_allclose(found, [[0.6, 0.8], [0, 1], [-0.8, 0.6], [0, 0]], atol=1e-7)
 

@@ -153,7 +153,7 @@ def test_very_few_movies(method, items, by_hand):
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])
-def test_vectors_of_one_dimension_are_refused_in_words(method, parts):
+def test_factors_of_one_dimension_are_refused(method, parts):
     model = ALS(factors=1, iterations=2).fit(parts[0])
     with pytest.raises(SettingError, match="on a line or in one point"):
         project(model, method)

@@ -52,12 +52,12 @@ def test_taste_is_counted(model, user):
     compare(genre_profile(model, user), counted(model, interactions))
 
 
-def test_taste_of_somebody_new_is_that_of_their_ratings(model):
+def test_taste_of_a_new_user_is_that_of_their_ratings(model):
     ann = model.fold_in({1: 5, 2: 0.5, 9: 4})
     compare(genre_profile(model, ann), counted(model, {0: 5.0, 1: 0.5, 8: 4.0}))
 
 
-def test_taste_of_somebody_with_a_single_rating(by_hand):
+def test_taste_of_a_user_with_a_single_rating(by_hand):
     genres = [["War"], ["Drama"], ["War", "Drama"], []]
     model = by_hand(np.eye(4), seen=[[2], [0, 1, 3], []], genres=genres)
     values = float(model.user_profile(1).values[0])
@@ -68,7 +68,7 @@ def test_taste_of_somebody_with_a_single_rating(by_hand):
     assert found.filter(trait="War")["share_of_all"].item() == pytest.approx(2 / 3)
 
 
-def test_taste_of_nobody_is_unknown(model):
+def test_taste_of_a_user_without_ratings_is_unknown(model):
     found = genre_profile(model, model.fold_in({}))
     assert found["share"].null_count() == found["mean_rating"].null_count() == found.height
     assert found["share_of_all"].null_count() == 0
@@ -136,7 +136,7 @@ def test_reasons_of_item_weights_are_the_movies_most_watched_together(parts):
         assert titles == sorted(adding, key=lambda title: -weights[title])[:2]
 
 
-def test_popularity_and_nobody_have_lists_without_reasons(parts, model):
+def test_popularity_and_users_without_ratings_have_recommendations_without_reasons(parts, model):
     popular = Popularity().fit(parts[0])
     for one, user in ((popular, 1), (model, model.fold_in({}))):
         found = explain_recommendations(one, user, 3)

@@ -198,7 +198,7 @@ def test_a_description_is_a_page_beside_or_where_said(shell, out):
         (["cluster", "biases"], "without factors"),
         (["cluster", "popular", "--head", "ranking", "--html"], "without factors"),
         (["cluster", "biases", "--head", "ranking"], "ranking head"),
-        (["cluster", "ease", "--head", "ranking", "--users"], "no vectors of users"),
+        (["cluster", "ease", "--head", "ranking", "--users"], "no user factors"),
         (["cluster", "nowhere"], "no run has this name"),
         (["cluster", "als", "--out", "c.png"], "must end in .html"),
         (["cluster", "als", "--out", "runs"], "must end in .html"),

@@ -166,7 +166,7 @@ def points(page):
     return page.locator(MAP).first.evaluate(POINTS)
 
 
-def burn_in_end(page, wanted):
+def only_those_stand_out(page, wanted):
     """Wait until exactly the points that are wanted stand out."""
     for _ in range(100):
         found = points(page)
@@ -186,8 +186,8 @@ def test_a_page_opens_without_a_network_and_draws_everything(name, width, scheme
     page = visit(name, width, scheme)
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    metrics = page.locator("figure:not([hidden])")
-    boxes = metrics.evaluate_all(
+    figures = page.locator("figure:not([hidden])")
+    boxes = figures.evaluate_all(
         """figures => figures.map(figure => {
           const drawn = figure.querySelector('.chart svg.marks, .chart canvas.marks');
           const {width, height, left, right} = drawn.getBoundingClientRect();
@@ -195,7 +195,7 @@ def test_a_page_opens_without_a_network_and_draws_everything(name, width, scheme
             drawn.querySelectorAll('.role-mark *').length];
         })"""
     )
-    assert len(boxes) == metrics.count() > 0
+    assert len(boxes) == figures.count() > 0
     for wide, high, left, right, kind, marks in boxes:
         assert wide > 200
         assert high > 50
@@ -249,10 +249,10 @@ def test_the_mouse_over_a_point_brings_its_tooltip(visit):
 
 def test_typing_part_of_a_title_brings_out_the_movies_that_have_it(visit):
     page = visit("map")
-    before = burn_in_end(page, lambda row: True)
+    before = only_those_stand_out(page, lambda row: True)
     search = page.locator(f"{MAP} .controls input")
     words = page.locator(f"{MAP} svg.marks .role-mark text")
-    for format_value in (
+    for query in (
         "SCRIPT>window",
         "(185",
         "back\\slash' <!--",
@@ -260,21 +260,21 @@ def test_typing_part_of_a_title_brings_out_the_movies_that_have_it(visit):
         '"><',
         "no such movie",
     ):
-        search.fill(format_value)
-        found = burn_in_end(
+        search.fill(query)
+        found = only_those_stand_out(
             page,
-            lambda row, format_value=format_value: format_value.lower() in row["title"].lower(),
+            lambda row, query=query: query.lower() in row["title"].lower(),
         )
         titles = [row["title"] for row, opacity in found if opacity == SHOWN]
-        assert (0 < len(titles) < len(before)) != (format_value == "no such movie")
+        assert (0 < len(titles) < len(before)) != (query == "no such movie")
         # the best known of these are named, and no other
         named = {one for one in words.all_text_contents() if not one.strip().isdigit()}
         assert len(named) == min(len(titles), 12)
         for name in named:
-            start = name.lstrip("0123456789 ").rstrip("\u2026")
-            assert any(title.startswith(start) for title in titles)
+            start, _, end = name.lstrip("0123456789 ").partition("\u2026")
+            assert any(title.startswith(start) and title.endswith(end) for title in titles)
     search.fill("")
-    burn_in_end(page, lambda row: True)
+    only_those_stand_out(page, lambda row: True)
 
 
 def test_a_genre_picked_in_the_legend_keeps_whatever_has_it(visit):
@@ -284,13 +284,15 @@ def test_a_genre_picked_in_the_legend_keeps_whatever_has_it(visit):
     mixed = 0
     for genre in (HOSTILE_GENRES[0], "Drama", "Comedy", "Western"):
         labels.nth(genres.index(genre)).click()
-        found = burn_in_end(page, lambda row, genre=genre: genre in row["genres"].split("|"))
+        found = only_those_stand_out(
+            page, lambda row, genre=genre: genre in row["genres"].split("|")
+        )
         shown = [row for row, opacity in found if opacity == SHOWN]
         assert 0 < len(shown) < len(found)
         mixed += {row["genre"] for row in shown} > {genre}
     assert mixed > 1  # some have it beside a rarer one, which gives them their colour
     page.locator(f"{MAP} svg.marks").click(position={"x": 3, "y": 3})
-    burn_in_end(page, lambda row: True)
+    only_those_stand_out(page, lambda row: True)
 
 
 def test_buttons_change_what_colours_say(visit):
@@ -310,7 +312,7 @@ def test_a_cluster_picked_in_the_legend_keeps_its_movies(visit):
     page.get_by_role("button", name="Cluster", exact=True).click()
     entry = page.locator(f"{MAP} .role-legend-symbol path").nth(1)
     entry.click()
-    found = burn_in_end(page, lambda row: row["cluster"].startswith("2 "))
+    found = only_those_stand_out(page, lambda row: row["cluster"].startswith("2 "))
     assert 0 < len([row for row, opacity in found if opacity == SHOWN]) < len(found)
 
 

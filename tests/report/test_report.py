@@ -184,9 +184,9 @@ def test_charts_and_data_come_back_as_they_went_in():
         assert chart["width"] == "container"
         assert not {"title", "config", "datasets"} & set(chart)
         assert "values" not in json.dumps(chart)
-    metrics = [own for tag, own in page.elements if tag == "figure"]
-    assert [own["data-chart"] for own in metrics] == ["0", "1", "2"]
-    assert ["hidden" in own for own in metrics] == [False, False, True]
+    drawn = [own for tag, own in page.elements if tag == "figure"]
+    assert [own["data-chart"] for own in drawn] == ["0", "1", "2"]
+    assert ["hidden" in own for own in drawn] == [False, False, True]
     pressed = [own["aria-pressed"] for tag, own in page.elements if "aria-pressed" in own]
     assert pressed == ["true", "false"]
     assert page.text.count("One how to read") == 2
@@ -306,8 +306,8 @@ def test_a_report_of_both_heads_and_the_data_has_every_section(
             assert f"{name} {value}" in page.text
     assert "split: method random" in page.text
     assert f"polars {pl.__version__}" in page.text
-    metrics = [own["data-chart"] for tag, own in page.elements if tag == "figure"]
-    assert len(metrics) == len(json.loads(page.data)["charts"]) >= 25
+    drawn = [own["data-chart"] for tag, own in page.elements if tag == "figure"]
+    assert len(drawn) == len(json.loads(page.data)["charts"]) >= 25
 
 
 def test_a_report_without_data_says_so(both, quick, tmp_path):
@@ -386,9 +386,7 @@ write_report(ALS(factors=2, iterations=1).fit(read(rated)), {str(tmp_path / "sam
     check_harmless(read_page(tmp_path / "same.html"))
 
 
-def test_somebody_unknown_is_told_of_before_the_work(
-    model, generated, parts, tmp_path, monkeypatch
-):
+def test_an_unknown_user_is_refused_before_the_work(model, generated, parts, tmp_path, monkeypatch):
     def work(*_, **__):
         raise AssertionError("worked")
 

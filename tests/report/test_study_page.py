@@ -46,8 +46,8 @@ def test_a_page_has_the_result_the_history_the_hyperparameters_and_the_trials(pa
         "regularization (x default) 0.7 1 0.3 to 3 features genres genres genres or none "
         "iterations fixed: 15 x default: multiples of the default computed from the data. "
         "To train the best model: matinee train mine --set factors=100 ",
-        "trial RMSE factors regularization (x default) features seconds 2 0.8600 100 0.7 genres 1.5 "
-        "0 0.8700 64 1 genres 1.5 3 0.8800 128 2 none 1.5",
+        "trial RMSE factors regularization (x default) features seconds "
+        "2 0.8600 100 0.7 genres 1.5 0 0.8700 64 1 genres 1.5 3 0.8800 128 2 none 1.5",
     ):
         assert fact in page.text
     assert "MAE" not in page.text

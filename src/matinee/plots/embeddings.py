@@ -23,6 +23,7 @@ from matinee.plots.theme import (
     heatmap_axis,
     in_order,
     rows,
+    shortened,
 )
 
 MAP_COLORS = {
@@ -138,9 +139,12 @@ def _titles(base: alt.Chart, picked: str) -> list[alt.Chart]:
     """The titles of well-known items, each with a halo below it."""
     titled = base.transform_filter(
         f"!({IS_SEARCH}) && (datum.label == 1 || datum.label == 2 && width > {NARROW})"
-    ).encode(text="title:N", opacity=alt.condition(picked, alt.value(0.95), alt.value(0.1)))
+    ).transform_calculate(short=shortened("datum.title", 26))
+    titled = titled.encode(
+        text="short:N", opacity=alt.condition(picked, alt.value(0.95), alt.value(0.1))
+    )
     return [
-        titled.mark_text(fontSize=11, fontWeight=600, dy=-10, limit=150, style=style)
+        titled.mark_text(fontSize=11, fontWeight=600, dy=-10, style=style)
         for style in ("halo", "text")
     ]
 
@@ -156,7 +160,7 @@ def _search_results(base: alt.Chart) -> list[alt.Chart]:
             rank="row_number()", sort=[alt.SortField("n_ratings", order="descending")]
         )
         .transform_filter(f"datum.rank <= (width > {NARROW} ? {MAX_RESULTS} : {MAX_RESULTS // 2})")
-        .transform_calculate(line="datum.rank + '  ' + datum.title")
+        .transform_calculate(line="datum.rank + '  ' + " + shortened("datum.title", 44))
     )
     rings = results.mark_point(filled=False, size=140, strokeWidth=2, color=ORANGE, opacity=1)
     number = {"fontSize": 12, "fontWeight": 700, "dx": 9, "dy": -6}
@@ -164,7 +168,6 @@ def _search_results(base: alt.Chart) -> list[alt.Chart]:
         "fontSize": 13,
         "fontWeight": 600,
         "dy": alt.expr(f"{LINE} * datum.rank"),
-        "limit": 330,
     }
     corner = {"x": alt.value(6), "y": alt.value(0)}
     return [rings] + [
@@ -350,7 +353,7 @@ def cluster_lifts(clusters: Clusters) -> Chart:
         alt.Chart(rows(data))
         .mark_rect()
         .encode(
-            x=alt.X("cluster:N", **heatmap_axis(clusters.titles, labelAngle=-40, labelLimit=150)),
+            x=alt.X("cluster:N", **heatmap_axis(clusters.titles, labelAngle=-40, labelLimit=190)),
             y=alt.Y("trait:N", **heatmap_axis(genres)),
             color=alt.Color("log2_lift:Q", title="lift")
             .scale(scheme="blueorange", domain=[-3, 3], domainMid=0)

@@ -79,7 +79,7 @@ def _by_group(
 ) -> Chart:
     data = pl.DataFrame(
         [
-            {"group": _range(group), "size": group.size, **_interval(value)}
+            {"group": group_range(group), "size": group.size, **_interval(value)}
             for group in groups
             if group.side == side and (value := getattr(group, field)) is not None
         ],
@@ -150,7 +150,7 @@ def difference_chart(
         alt.X("value:Q", title=f"difference to {first}").axis(tickCount=5, grid=False),
         [alt.Tooltip("sentence:N", title=" ")],
         zero.mark_rule(strokeDash=[4, 3]).encode(x="zero:Q"),
-        y=alt.Y("metric:N", title=None, sort=metrics),
+        y=alt.Y("metric:N", title=None, sort=metrics).axis(labelLimit=180),
         yOffset=alt.YOffset("run:N", sort=others),
         color=alt.Color("run:N", title=None, scale=in_order(runs), legend=legend),
     )
@@ -176,6 +176,7 @@ def _interval(value: MetricValue) -> dict[str, Any]:
     return {name: finite_or_none(getattr(value, name)) for name in INTERVAL}
 
 
-def _range(group: GroupMetrics) -> str:
+def group_range(group: GroupMetrics) -> str:
+    """The training ratings of the members of a group: `0` or `2-1,234`."""
     low, high = group.min_ratings, group.max_ratings
     return f"{low:,}" if low == high else f"{low:,}-{high:,}"

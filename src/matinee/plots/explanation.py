@@ -4,7 +4,7 @@ import altair as alt
 import polars as pl
 
 from matinee.models.head import COMPONENT_LABELS
-from matinee.plots.theme import BLUE, GREY, ORANGE, ROW, Chart, framed, rows
+from matinee.plots.theme import BLUE, GREY, ORANGE, ROW, Chart, framed, rows, shortened
 
 TITLES = {"genre": "genres", "decade": "decades", "popularity": "popularity"}
 USER, AVERAGE = "this user", "the average user"
@@ -88,7 +88,9 @@ def explanation_chart(
         .mark_bar(cornerRadiusEnd=2)
         .encode(
             x=alt.X("contribution:Q", title=f"contribution to the {of}").axis(tickCount=5),
-            y=alt.Y("label:N", title=None, sort=data["label"].to_list()).axis(labelLimit=230),
+            y=alt.Y("label:N", title=None, sort=data["label"].to_list()).axis(
+                labelExpr=shortened("datum.label", 36), labelLimit=260
+            ),
             color=alt.condition(alt.datum.contribution > 0, alt.value(BLUE), alt.value(ORANGE)),
             tooltip=[
                 alt.Tooltip("label:N", title="because of"),

@@ -97,6 +97,11 @@ def heatmap_axis(names: Sequence[str], **axis: Any) -> dict[str, Any]:
     return {"title": None, "sort": list(names), "axis": alt.Axis(grid=False, **axis)}
 
 
+def shortened(field: str, letters: int) -> str:
+    """A Vega expression that cuts long titles in the middle, so that the year at the end stays."""
+    return f"truncate({field}, {letters}, 'center', '\u2026')"
+
+
 INTERVAL = {"value": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64}
 """Columns of a chart of intervals, beside those of what has them."""
 

@@ -32,7 +32,12 @@ from matinee.plots.embeddings import (
     silhouettes,
     user_on_map,
 )
-from matinee.plots.evaluation import ranking_by_group, ranking_metrics_chart, rating_by_group
+from matinee.plots.evaluation import (
+    group_range,
+    ranking_by_group,
+    ranking_metrics_chart,
+    rating_by_group,
+)
 from matinee.plots.explanation import explanation_chart, taste_chart
 from matinee.plots.training import training_panels
 from matinee.report.document import (
@@ -328,9 +333,8 @@ def _groups_section(groups: Sequence[GroupMetrics], noun: str) -> Section:
         if len(errors) > 1:
             (fewest, rmse), (most, rmse_of_most) = errors[0], errors[-1]
             blocks.append(
-                f"{members} with {fewest.min_ratings:,} to {fewest.max_ratings:,} ratings: RMSE "
-                f"{rmse:.3f}; with {most.min_ratings:,} to {most.max_ratings:,}: "
-                f"{rmse_of_most:.3f}."
+                f"{members} with {group_range(fewest)} training ratings: RMSE {rmse:.3f}; "
+                f"with {group_range(most)}: {rmse_of_most:.3f}."
             )
         if any(group.rmse for group in own):
             charts.append(figure(rating_by_group(own, side, noun)))
