@@ -14,6 +14,7 @@ from matinee.experiments import Split, train_and_evaluate
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+SOURCE = ROOT / "src" / "matinee"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("notebooks/*.md")])
 COMMANDS = sorted(
     {
@@ -132,7 +133,8 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors, f"{page.name}: {target}"
 
 
-def test_files_that_the_architecture_names_exist():
+def test_the_architecture_names_all_files_and_no_other():
     text = (DOCS / "architecture.md").read_text()
-    files = {path.name for path in (ROOT / "src").rglob("*.*")}
-    assert not set(re.findall(r"`(?:\w+/)*(\w+\.(?:py|toml))`", text)) - files
+    named = set(re.findall(r"`(?:\w+/)*(\w+\.(?:py|toml))`", text))
+    files = {path.name for suffix in ("py", "toml") for path in SOURCE.rglob(f"*.{suffix}")}
+    assert named == {name for name in files if not name.startswith("__")}
