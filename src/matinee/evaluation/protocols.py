@@ -59,10 +59,7 @@ class RankingTask:
 
     def __post_init__(self) -> None:
         if len(self.users) == 0:
-            raise SettingError(
-                f"{self.train.name}: no test user; none has both training ratings and a relevant "
-                "held-out item."
-            )
+            raise SettingError(f"{self.train.name}: a ranking task needs a test user.")
 
     def __len__(self) -> int:
         return len(self.users)
@@ -117,6 +114,11 @@ def holdout(train: Dataset, test: Dataset, *, min_rating: float | None = None) -
     relevant = test.ratings.take(_is_positive(test.ratings, min_rating))
     has_both = (train.ratings.user_counts > 0) & (relevant.user_counts > 0)
     users = np.flatnonzero(has_both).astype(np.int32)
+    if len(users) == 0:
+        least = "" if min_rating is None else f" of at least {min_rating:g}"
+        raise SettingError(
+            f"{train.name}: no test user; none has both training ratings and a test rating{least}."
+        )
     return RankingTask(
         protocol="holdout",
         train=train,
