@@ -84,6 +84,7 @@ def run(code, *, terminal):
     return done.stdout.decode().strip(), text.decode()
 
 
+@pytest.mark.slow
 def test_a_bar_shows_on_a_terminal_after_a_while_and_nowhere_else():
     out, shown = run(BAR.format(patience=0), terminal=True)
     assert out == "done"
@@ -93,6 +94,7 @@ def test_a_bar_shows_on_a_terminal_after_a_while_and_nowhere_else():
     assert run(BAR.format(patience=0), terminal=False) == ("done", "")
 
 
+@pytest.mark.slow
 def test_work_inside_of_other_work_is_told_beside_its_bar():
     _, shown = run(NESTED, terminal=True)
     lines = [line for line in shown.replace("\r", "\n").splitlines() if "Training" in line]
@@ -119,6 +121,7 @@ def test_bar_amount_and_metrics_fit_in_80_columns(description, unit):
         assert any("RMSE 0.7710 train, 0.8712 validation, 0.88" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_compiling_is_announced_once_on_a_terminal_and_nowhere_else():
     out, shown = run(COMPILATION, terminal=True)
     assert out == "done"

@@ -42,6 +42,7 @@ def test_importing_is_light(statement):
     assert not heavy & _imported(statement)
 
 
+@pytest.mark.slow
 def test_importing_a_model_needs_no_optional_package():
     optional = {"torch", "pandas", "sklearn", "altair", "pyarrow", "optuna"}
     packages = "models, evaluation, experiments, tuning, analysis"  # plots, report are the extra

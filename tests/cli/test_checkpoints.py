@@ -53,6 +53,7 @@ def texts_beside(path):
 # --- BayesianMF
 
 
+@pytest.mark.slow
 def test_a_chain_is_resumed_further(shell):
     command = [*CHAIN, "--checkpoint", "states"]
     shell(*command, "--iterations", 40, "--run", "runs/shorter")
@@ -66,6 +67,7 @@ def test_a_chain_is_resumed_further(shell):
     assert "80 iterations" in message
 
 
+@pytest.mark.slow
 def test_a_killed_chain_is_resumed_and_ends_the_same(shell):
     command = [*CHAIN, "--iterations", 300, "--checkpoint", "killed", "--checkpoint-every", 4]
     state = shell.folder / "killed" / "bayesianmf" / "state.safetensors"
@@ -79,6 +81,7 @@ def test_a_killed_chain_is_resumed_and_ends_the_same(shell):
 # --- models trained by gradients
 
 
+@pytest.mark.slow
 def test_a_killed_gradient_model_is_resumed_and_ends_the_same(shell):
     pytest.importorskip("torch")
     long = [*MF, "--set", "epochs=1000", "--set", "learning_rate=0.002"]

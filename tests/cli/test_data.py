@@ -30,6 +30,7 @@ def test_describe_shows_sizes_and_rows(shell):
     assert max(map(len, text.splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_add_keeps_how_a_table_is_read(shell, empty_cache):
     table = pl.DataFrame(
         {"reader": ["ann", "bob", "ann"] * 4, "book": [f"b{k}" for k in range(12)],
@@ -46,6 +47,7 @@ def test_add_keeps_how_a_table_is_read(shell, empty_cache):
     assert text == "12 ratings, replacing the earlier books. Next: matinee describe books\n"
 
 
+@pytest.mark.slow
 def test_a_bad_row_leaves_everything_as_it_was(shell):
     (shell.folder / "bad.csv").write_text("user,item,rating\n1,1,4\n1,2,many\n")
     runs = {path.name for path in (shell.folder / "runs").iterdir()}
@@ -55,6 +57,7 @@ def test_a_bad_row_leaves_everything_as_it_was(shell):
     assert "bad" not in [entry["name"] for entry in shell.json("data", "list")]
 
 
+@pytest.mark.slow
 def test_clean_removes_the_parsed_files_and_nothing_else(shell, empty_cache):
     entry = empty_cache / ".prepared" / "0123"
     entry.mkdir(parents=True)

@@ -1,5 +1,6 @@
 """`matinee demo`: a newcomer's first command."""
 
+import pytest
 from shell import Shell
 
 from matinee.data.synthetic import write_generated
@@ -7,6 +8,7 @@ from matinee.data.synthetic import write_generated
 NOWHERE = "http://127.0.0.1:9"  # a proxy that is not there: a machine without a network
 
 
+@pytest.mark.slow
 def test_without_a_network_it_says_that_the_data_are_synthetic(tmp_path):
     shell = Shell(tmp_path, tmp_path / "cache")
     text = shell.process("demo", https_proxy=NOWHERE)
@@ -16,6 +18,7 @@ def test_without_a_network_it_says_that_the_data_are_synthetic(tmp_path):
     assert shell("recommend", "--user", 1).count("\n") == 12
 
 
+@pytest.mark.slow
 def test_it_reads_the_edition_from_the_cache(tmp_path):
     """An invented edition of the right name stands in for the real one."""
     edition = tmp_path / "cache" / "ml-latest-small"

@@ -7,6 +7,7 @@ import pytest
 # --- evaluate
 
 
+@pytest.mark.slow
 def test_runs_are_evaluated_side_by_side(shell):
     rows = shell.json("evaluate", "biases", "als", "--min-rating", 3)
     assert [(row["model"], row["estimator"], row["head"]) for row in rows] == [
@@ -31,6 +32,7 @@ def test_runs_are_evaluated_side_by_side(shell):
     assert re.search(r"NDCG@10 of .*: 0\.\d{4} \(95% CI 0\.\d{4} to 0\.\d{4}\)\n", table)
 
 
+@pytest.mark.slow
 def test_protocols(shell):
     text = shell("evaluate", "als", "--protocol", "sampled-negatives", "--seed", 1)
     assert text.startswith("sampled-negatives: ")
@@ -47,6 +49,7 @@ def test_protocols(shell):
     assert aliases[0] == aliases[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -99,6 +102,7 @@ def test_compare_prints_the_keys_that_scripts_rely_on(more):
     assert found["html"] is None
 
 
+@pytest.mark.slow
 def test_compare_writes_a_page_where_it_says(more):
     pytest.importorskip("altair")
     before = more.files()
@@ -130,6 +134,7 @@ def test_what_cannot_be_compared_is_one_line_on_stderr(more, arguments, message)
     assert more.files() == before
 
 
+@pytest.mark.slow
 def test_a_page_without_its_packages_is_refused_before_the_work(more):
     message = more.without("altair", "compare", "als", "wide", "--html", fails=True)
     assert "matinee[charts]" in message

@@ -8,11 +8,13 @@ from matinee.cli.recommend import parse_years
 from matinee.errors import SettingError
 
 
+@pytest.mark.slow
 def test_the_newest_run_is_the_default(shell):
     by_default, by_name = (shell.json("recommend", *run, "--user", 3) for run in ([], ["als"]))
     assert by_default == by_name
 
 
+@pytest.mark.slow
 def test_recommend_to_a_user_and_to_a_new_user(shell):
     listed = shell.json("recommend", "als", "--user", 7, "-n", 4)
     assert len(listed) == 4
@@ -76,6 +78,7 @@ def test_a_long_heading_names_the_first_titles_only(shell):
     assert first == f"For a new user who rated {titles[0]} and {titles[1]}:"
 
 
+@pytest.mark.slow
 def test_rankings_and_neighbours_are_of_the_head_asked_for(shell):
     by_default, by_ranking, by_rating = (
         shell.json("recommend", "als", "--user", 7, *head)
@@ -91,6 +94,7 @@ def test_rankings_and_neighbours_are_of_the_head_asked_for(shell):
     assert ", ranking factors\n" in shell("similar", "als", 1, "--head", "ranking")
 
 
+@pytest.mark.slow
 def test_similar_items(shell):
     title = shell.json("recommend", "als", "--user", 7, "-n", 1)[0]["title"]
     by_cosine = shell.json("similar", "als", title, "-n", 5)
@@ -101,6 +105,7 @@ def test_similar_items(shell):
     assert shell("similar", "als", title).startswith(f"Similar to {title}, ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["ranking", "rating"])
 def test_an_explanation_adds_up_to_the_score_in_the_ranking(shell, head):
     for who in (["--user", 7], ["--rating", "1=5", "--rating", "2=2"]):
@@ -125,6 +130,7 @@ def test_explanations_are_printed(shell):
     assert "prediction interval" not in text
 
 
+@pytest.mark.slow
 def test_own_data_with_text_ids_go_all_the_way(shell):
     table = pl.DataFrame(
         {

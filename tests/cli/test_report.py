@@ -93,6 +93,7 @@ def test_cluster_writes_a_page_where_it_says(shell, out, users):
 # --- map
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "start"), [("html", b"<!doctype"), ("png", b"\x89PNG"), ("svg", b"<svg")]
 )
@@ -105,6 +106,7 @@ def test_a_map_is_a_page_or_a_picture(shell, out, ending, start):
     assert 3 <= found["items"] <= 70
 
 
+@pytest.mark.slow
 def test_a_map_goes_into_the_run_unless_said(shell):
     page = shell.folder / "runs" / "als" / "map.html"
     try:
@@ -117,6 +119,7 @@ def test_a_map_goes_into_the_run_unless_said(shell):
         page.unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 def test_a_map_is_of_neighbours_unless_said(shell, out):
     for method, name in (([], "t-SNE"), (PCA, "two principal axes")):
         shell("map", "als", *method, "--out", "out/m.svg")
@@ -126,6 +129,7 @@ def test_a_map_is_of_neighbours_unless_said(shell, out):
 # --- report
 
 
+@pytest.mark.slow
 def test_a_report_shows_who_is_asked_for(shell, out):
     found = shell.json("report", "als", "--user", 7, "--user", 11, "--out", "out/r.html")
     assert found == {"report": "out/r.html", "note": ""}
@@ -138,6 +142,7 @@ def test_a_report_shows_who_is_asked_for(shell, out):
     assert [path.name for path in out.iterdir()] == ["r.html"]
 
 
+@pytest.mark.slow
 def test_a_report_goes_into_the_run_whatever_heads_it_has(shell):
     for run in ("biases", "ease"):
         page = shell.folder / "runs" / run / "report.html"
@@ -149,6 +154,7 @@ def test_a_report_goes_into_the_run_whatever_heads_it_has(shell):
             page.unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 def test_a_report_without_its_data_says_so(shell, out, monkeypatch):
     data = shell.cache / "small"
     elsewhere = data.rename(shell.cache.parent / "moved")
@@ -276,6 +282,7 @@ def test_nothing_half_written_remains(shell, out, command, work, monkeypatch):
 # --- extras that are not there
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "command"),
     [
@@ -294,6 +301,7 @@ def test_a_missing_package_is_named_with_the_extra(shell, unchanged, package, co
     assert "matinee[charts]" in message
 
 
+@pytest.mark.slow
 def test_without_charts_a_description_is_still_text(shell):
     assert "2,400 ratings" in shell.without("altair", "describe", "small")
 

@@ -45,6 +45,7 @@ def forge(run, name, content):
     rewrite(run, lambda manifest: manifest["files"][name].update(sha256=digest))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -71,6 +72,7 @@ def test_a_run_is_reproduced_bit_for_bit(shell, options):
         assert run[name] == copy[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

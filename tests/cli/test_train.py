@@ -11,6 +11,7 @@ KEYS = {"run", "plot", "model", "ranker", "train_ratings", "test_ratings", "rmse
         "cold_start_item_ratings", "estimators"}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_keys_that_scripts_rely_on(shell):
     found = shell.json("train", "small", "--factors", 3, "--iterations", 2, "--split",
                        "leave-last-out", "--seed", 4, "--threads", 1, "--set", "features=none",
@@ -41,6 +42,7 @@ def test_what_is_printed(shell):
     assert saved.startswith("Saved in runs/printed. Next: matinee recommend --user ID")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ranker", "estimator"), [("none", None), ("ease", "EASE"), ("popularity", "Popularity")]
 )
@@ -52,6 +54,7 @@ def test_a_run_says_what_it_ranks_by(shell, ranker, estimator):
     assert listed["ndcg@10"] == found["ranking"]["metrics"]["ndcg@10"]["value"]
 
 
+@pytest.mark.slow
 def test_a_new_run_gets_a_name_of_its_own(shell):
     names = {shell.json("train", "small", "--model", "bias")["run"] for _ in range(2)}
     assert len(names) == 2
@@ -175,6 +178,7 @@ def test_without_its_packages_a_picture_is_refused_before_the_training(shell, pa
     assert not (shell.folder / "runs" / "bare").exists()
 
 
+@pytest.mark.slow
 def test_without_torch_everything_else_works(shell):
     def run(*arguments, **how):
         return shell.without("torch", *arguments, problem=BROKEN, **how)

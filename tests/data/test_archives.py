@@ -195,6 +195,7 @@ def test_archive_without_ratings_says_so(tmp_path):
         read(tmp_path / "other.zip")
 
 
+@pytest.mark.slow
 @given(damage=st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255)), max_size=4))
 @example(damage=[(169, 0)])  # a file without a name
 @settings(max_examples=150, deadline=None)

@@ -54,6 +54,7 @@ def block(request, monkeypatch):
     monkeypatch.setattr(delimited, "BLOCK_BYTES", request.param)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     lines=st.lists(LINE, min_size=1, max_size=12),
@@ -75,6 +76,7 @@ def test_any_file_is_read_as_without_the_fast_reader(lines, name, end, last, mar
         assert fast == outcome(path)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(lines=st.lists(DEFAULT, min_size=1, max_size=40), block=st.integers(1, 200))
 def test_plain_files_are_read_by_the_fast_reader(lines, block):

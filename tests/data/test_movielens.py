@@ -227,6 +227,7 @@ TABLES = st.lists(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "separator", "header"),
     [
@@ -248,6 +249,7 @@ def test_any_valid_table_reads_back_exactly(file, separator, header, table, end,
     assert data.ratings.item_ids.values.to_list() == sorted({row[1] for row in table})
 
 
+@pytest.mark.slow
 @given(
     titles=st.lists(
         # what a person may type: printable, no line breaks, not blank at either end

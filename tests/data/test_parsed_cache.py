@@ -141,6 +141,7 @@ def flip(path, at):
     path.write_bytes(bytes(content))
 
 
+@pytest.mark.slow
 def test_any_damage_is_repaired(table, cache, readings):
     good = read(table)
     for name in sorted(path.name for path in entries(cache)[0].iterdir()):

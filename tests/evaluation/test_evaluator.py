@@ -251,6 +251,7 @@ def test_rankings_are_made_by_the_head_asked_for(both, parts):
     assert by_rating["ndcg@10"] != by_ranking["ndcg@10"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_scores_may_be_of_any_layout(few_items, dtype):
     """Other people's models return what they have: doubles, transposed tables."""

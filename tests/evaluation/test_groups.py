@@ -97,6 +97,7 @@ def assert_counted(model, train, test):
     return result
 
 
+@pytest.mark.slow
 def test_groups_are_those_counted_by_hand(both, parts):
     result = assert_counted(both, *parts)
     assert [group.side for group in result].count("users") == 4
@@ -104,6 +105,7 @@ def test_groups_are_those_counted_by_hand(both, parts):
     assert all(rmse.ci_low < rmse.value < rmse.ci_high for rmse in errors)
 
 
+@pytest.mark.slow
 def test_users_and_items_without_training_ratings_are_a_group_of_their_own(gaps):
     train, test, model = gaps
     result = assert_counted(model, train, test)

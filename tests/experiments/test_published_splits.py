@@ -14,6 +14,7 @@ ARCHIVES = Path(os.environ.get("MATINEE_TEST_ARCHIVES", BESIDE))
 ARCHIVE = ARCHIVES / "ml-100k.zip"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ARCHIVE.exists(), reason="the archive of ml-100k is not here")
 @pytest.mark.parametrize(("estimator", "bar"), [(matinee.Bias(), 0.945), (matinee.ALS(), 0.912)])
 def test_the_five_official_folds_of_ml_100k(estimator, bar):

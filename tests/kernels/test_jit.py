@@ -39,6 +39,7 @@ def call(folder):
     return tuple(int(number) for number in done.stdout.split())
 
 
+@pytest.mark.slow
 def test_a_kernel_is_compiled_once_until_any_kernel_changes(kernels):
     assert call(kernels) == (2, 0, 1)
     assert call(kernels) == (2, 1, 0)
@@ -52,6 +53,7 @@ def test_a_kernel_is_compiled_once_until_any_kernel_changes(kernels):
     assert call(kernels) == (5, 1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other cache folders elsewhere")
 def test_the_users_cache_is_used_if_the_package_is_read_only(kernels):
     (kernels / "__pycache__").write_text("no folder, and none can be made")

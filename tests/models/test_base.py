@@ -66,6 +66,7 @@ def test_a_warm_start_that_does_not_fit_is_refused(parts, generated):
         ALS(factors=3, iterations=1).fit(train, warm_start=other)
 
 
+@pytest.mark.slow
 def test_a_callback_sees_each_row_of_the_history(parts):
     seen = []
     estimator = BayesianMF(factors=2, iterations=8)

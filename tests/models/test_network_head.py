@@ -234,6 +234,7 @@ def objective(head, interactions, user):
     return loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("negatives", [0.0, 2.0])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_folding_in_ends_near_the_minimum(shape, negatives):

@@ -152,6 +152,7 @@ def test_the_loss_never_rises(parts, solver):
     assert loss[-1] < 0.99 * loss[0]
 
 
+@pytest.mark.slow
 def test_all_solvers_end_alike(parts):
     estimator = ImplicitALS(factors=9, iterations=150, block=4, regularization=0.1)
     models = {

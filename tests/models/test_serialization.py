@@ -431,6 +431,7 @@ KILLED = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_killed_at_any_step_of_saving_a_run_is_whole(model, parts, tmp_path):
     old = ALS(factors=2, iterations=1).fit(parts[0]).save(tmp_path / "old")
@@ -479,6 +480,7 @@ WRITER = """
 """
 
 
+@pytest.mark.slow
 def test_writers_and_readers_of_one_run_do_not_disturb_each_other(model, parts, tmp_path):
     sources = [
         ALS(factors=factors, iterations=1).fit(parts[0]).save(tmp_path / f"source{factors}")

@@ -213,6 +213,7 @@ def test_the_matrix_shows_every_block_and_how_much_is_empty(found, generated, ca
     assert chart.title == f"{1 - len(ratings) / cells:.1%} of the matrix is empty"
 
 
+@pytest.mark.slow
 def test_all_charts_that_the_data_allow(found, capfd):
     titles = [drawn(chart, capfd).title for chart in dataset.charts_of_data(found.summary).values()]
     assert len(titles) == len(set(titles)) == 8

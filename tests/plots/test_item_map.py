@@ -193,6 +193,7 @@ def test_genres_beyond_the_colours_are_others(layout, capfd):
     assert min(counts[genre] for genre in kept) >= max(counts[g] for g in counts.keys() - kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("genres", [None, ["War"]], ids=["none", "one"])
 def test_movies_without_years_and_of_hardly_any_genre_are_on_the_map(laid_out, genres, capfd):
     layout = laid_out(14, genres=genres and [genres] * 14)
@@ -215,6 +216,7 @@ def test_a_map_of_years_without_any_is_drawn(laid_out, capfd):
 # --- text that nobody checked
 
 
+@pytest.mark.slow
 def test_hostile_titles_and_genres_stay_data(laid_out, capfd):
     titles = [f"{HOSTILE} {at}" for at in range(14)]
     layout = laid_out(14, titles=titles, genres=[[HOSTILE]] * 14)

@@ -180,6 +180,7 @@ def only_those_stand_out(page, wanted):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_a_page_opens_without_a_network_and_draws_everything(name, width, scheme, visit):
@@ -204,6 +205,7 @@ def test_a_page_opens_without_a_network_and_draws_everything(name, width, scheme
         assert marks > 0 or kind == "CANVAS"
 
 
+@pytest.mark.slow
 def test_titles_are_shown_in_full_in_text_and_charts_and_never_run(visit):
     page = visit("report")
     text = page.evaluate("document.body.innerText")
@@ -220,6 +222,7 @@ def test_titles_are_shown_in_full_in_text_and_charts_and_never_run(visit):
         assert any(len(one) > 9 and genre.startswith(one.rstrip("\u2026")) for one in legend)
 
 
+@pytest.mark.slow
 def test_a_tooltip_shows_a_hostile_title_as_text(visit):
     page = visit("map")
     titles = [row["title"] for row, _ in points(page)]
@@ -238,6 +241,7 @@ def test_a_tooltip_shows_a_hostile_title_as_text(visit):
         assert page.locator("#vg-tooltip-element :is(script, img, svg, b)").count() == 0
 
 
+@pytest.mark.slow
 def test_the_mouse_over_a_point_brings_its_tooltip(visit):
     page = visit("map")
     point = page.locator(f"{MAP} [aria-roledescription=circle]").last
@@ -247,6 +251,7 @@ def test_the_mouse_over_a_point_brings_its_tooltip(visit):
     expect(page.locator("#vg-tooltip-element.visible")).to_contain_text("mean rating")
 
 
+@pytest.mark.slow
 def test_typing_part_of_a_title_brings_out_the_movies_that_have_it(visit):
     page = visit("map")
     before = only_those_stand_out(page, lambda row: True)
@@ -277,6 +282,7 @@ def test_typing_part_of_a_title_brings_out_the_movies_that_have_it(visit):
     only_those_stand_out(page, lambda row: True)
 
 
+@pytest.mark.slow
 def test_a_genre_picked_in_the_legend_keeps_whatever_has_it(visit):
     page = visit("map")
     labels = page.locator(f"{MAP} .role-legend-label text")
@@ -295,6 +301,7 @@ def test_a_genre_picked_in_the_legend_keeps_whatever_has_it(visit):
     only_those_stand_out(page, lambda row: True)
 
 
+@pytest.mark.slow
 def test_buttons_change_what_colours_say(visit):
     page = visit("map")
     for name in ("Cluster", "Year", "Mean rating", "Genre"):
@@ -307,6 +314,7 @@ def test_buttons_change_what_colours_say(visit):
         assert "mark-symbol" in page.locator(f"{MAP} svg.marks").inner_html()
 
 
+@pytest.mark.slow
 def test_a_cluster_picked_in_the_legend_keeps_its_movies(visit):
     page = visit("map")
     page.get_by_role("button", name="Cluster", exact=True).click()
@@ -316,6 +324,7 @@ def test_a_cluster_picked_in_the_legend_keeps_its_movies(visit):
     assert 0 < len([row for row, opacity in found if opacity == SHOWN]) < len(found)
 
 
+@pytest.mark.slow
 def test_light_and_dark_by_wish_and_by_button(visit):
     page = visit("map")
     ink, page_color = (
@@ -341,6 +350,7 @@ def test_light_and_dark_by_wish_and_by_button(visit):
     assert dark[1] != light[1]
 
 
+@pytest.mark.slow
 def test_many_points_are_drawn_on_a_canvas_in_the_colours_of_the_theme(visit):
     page = visit("many")
     canvas = page.locator("figure canvas.marks")
@@ -353,6 +363,7 @@ def test_many_points_are_drawn_on_a_canvas_in_the_colours_of_the_theme(visit):
     assert canvas.screenshot() != light
 
 
+@pytest.mark.slow
 def test_on_paper_there_are_no_buttons(visit):
     page = visit("report", scheme="dark")
     gone = page.locator("nav, button, .controls, .choices, details")
@@ -376,6 +387,7 @@ INTRUDERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", INTRUDERS)
 def test_what_still_gets_in_is_stopped_by_the_policy(how, browser, paths):
     seen = Watched(browser, paths["clusters"], 1280, "light")
@@ -400,6 +412,7 @@ def test_a_long_name_does_not_widen_a_phone(browser, tmp_path):
     assert width <= 390
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("color", ["Genre", "Cluster"])
 def test_a_legend_is_no_wider_than_a_phone(color, visit):
     page = visit("map", width=390)

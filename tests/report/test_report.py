@@ -275,6 +275,7 @@ EMBEDDINGS = ["Map", "Clusters of movies", "Clusters of users", "Neighbours", "A
 LAST = "Provenance"
 
 
+@pytest.mark.slow
 def test_a_report_of_both_heads_and_the_data_has_every_section(
     both, generated, parts, quick, tmp_path
 ):
@@ -310,6 +311,7 @@ def test_a_report_of_both_heads_and_the_data_has_every_section(
     assert len(drawn) == len(json.loads(page.data)["charts"]) >= 25
 
 
+@pytest.mark.slow
 def test_a_report_without_data_says_so(both, quick, tmp_path):
     page = report(both, tmp_path, users=[7])
     assert page.headings == ["Training", "Accuracy", *EMBEDDINGS, "User 7", LAST]
@@ -317,6 +319,7 @@ def test_a_report_without_data_says_so(both, quick, tmp_path):
     assert "unknown; ask whoever gave them to you" in page.text
 
 
+@pytest.mark.slow
 def test_by_default_two_users_are_shown(model, quick, tmp_path):
     page = report(model, tmp_path)
     shown = [int(one.removeprefix("User ")) for one in page.headings if "User " in one]
@@ -325,6 +328,7 @@ def test_by_default_two_users_are_shown(model, quick, tmp_path):
     assert many == [pytest.approx(counts[len(counts) * q // 10], abs=2) for q in (5, 9)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "sections"),
     [
@@ -372,6 +376,7 @@ def test_of_tiny_data_a_report_says_what_it_lacks(tmp_path):
     assert page.headings[0] == "Data"
 
 
+@pytest.mark.slow
 def test_a_report_of_a_model_whose_factors_are_all_zero(tmp_path):
     code = f"""
 import polars as pl
@@ -424,6 +429,7 @@ def test_the_page_of_a_data_set_shows_its_first_rows(generated, tmp_path):
     assert "Terms of use of the data: unknown." in unknown.text
 
 
+@pytest.mark.slow
 def test_users_of_few_ratings_cost_a_report_their_clusters_only(tmp_path):
     rng = np.random.default_rng(0)
     interactions = {
@@ -437,6 +443,7 @@ def test_users_of_few_ratings_cost_a_report_their_clusters_only(tmp_path):
     assert {"Map", "Clusters of items", "Neighbours", "Axes"} <= set(page.headings)
 
 
+@pytest.mark.slow
 def test_a_page_of_data_without_genres_has_no_empty_charts(tmp_path, quick):
     rng = np.random.default_rng(0)
     pairs = rng.choice(60 * 40, 1500, replace=False)

@@ -108,6 +108,7 @@ def test_saving_leaves_the_chart_as_it_was(curves, tmp_path):
     assert curves.to_dict() == before
 
 
+@pytest.mark.slow
 def test_charts_of_ones_own_are_pages_too(tmp_path):
     frame = pl.DataFrame({"a": [1, 2], "b": [3, 4]})
     bare = alt.Chart(frame).mark_point().encode(x="a", y="b")

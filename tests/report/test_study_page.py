@@ -92,6 +92,7 @@ def test_a_search_has_a_page_at_every_stage(page_of, stage):
         assert "No trial completed." in page.text
 
 
+@pytest.mark.slow
 def test_names_settings_and_reasons_stay_text(page_of):
     for text in HOSTILE:
         searched = {f"factors.{text}": Range(0.0, 1.0), "features": Choice((text, "none"))}

@@ -86,6 +86,7 @@ def wait_for(condition, seconds=60):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_killed_search_loses_no_finished_trial(tmp_path, data):
     worker = start_worker(tmp_path, 0.3, 50)
     try:
@@ -106,6 +107,7 @@ def test_a_killed_search_loses_no_finished_trial(tmp_path, data):
     assert {trial.state for trial in others} <= {TrialState.FAIL, TrialState.WAITING}
 
 
+@pytest.mark.slow
 def test_processes_share_a_study_and_one_of_them_refits_the_best_trial(tmp_path, data):
     workers = [start_worker(tmp_path, 0.2, 12) for _ in range(2)]
     outputs = [worker.communicate(timeout=120) for worker in workers]
@@ -121,6 +123,7 @@ def test_processes_share_a_study_and_one_of_them_refits_the_best_trial(tmp_path,
     assert len({tuple(trial.params.values()) for trial in trials}) == len(trials)  # no repeats
 
 
+@pytest.mark.slow
 def test_a_resumed_search_tries_what_an_uninterrupted_one_does(tmp_path, data):
     """But for the warm starts of ALS and ImplicitALS."""
 
@@ -214,6 +217,7 @@ def test_what_is_not_a_study_is_refused(tmp_path, data):
     assert (tmp_path / "thesis.txt").read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_the_test_set_does_not_influence_the_search(tmp_path, data):
     split = Split()
     train, test = split.apply(data)
@@ -238,6 +242,7 @@ def test_the_test_set_does_not_influence_the_search(tmp_path, data):
     assert results[0].best.test_metrics["rmse"] < results[1].best.test_metrics["rmse"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_trial_is_repeated(tmp_path, data, monkeypatch):
     grid = {"space": SearchSpace("Bias", {"iterations": Choice((2, 4, 6))}), "search": "grid"}
 
@@ -259,6 +264,7 @@ def test_an_interrupted_trial_is_repeated(tmp_path, data, monkeypatch):
             assert tune(data, "bias", trials=trials, **folders, **kwargs) == result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", ["random", "tpe"])
 def test_interrupts_do_not_change_what_is_tried(tmp_path, data, monkeypatch, search):
     default = TrialRunner.__call__
@@ -287,6 +293,7 @@ def test_interrupts_do_not_change_what_is_tried(tmp_path, data, monkeypatch, sea
     assert values(results[2]) == whole
 
 
+@pytest.mark.slow
 def test_few_combinations_are_all_tried_whatever_number_was_asked_for_first(
     tmp_path, data, monkeypatch
 ):
@@ -359,6 +366,7 @@ def test_an_occupied_folder_is_refused_before_the_work(tmp_path, data):
     assert not (tmp_path / "study").exists()
 
 
+@pytest.mark.slow
 def test_a_best_model_that_is_gone_or_wanted_elsewhere_is_refit(tmp_path, data):
     study = tmp_path / "study"
     first = tune(data, "bias", trials=2, study=study, run=tmp_path / "one").best

@@ -69,9 +69,6 @@ def embedding_axes(
 
     Examples
     --------
-    >>> import matinee
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=200, items=150, ratings=8000, seed=0)
     >>> result = embedding_axes(matinee.ALS(factors=4).fit(data), 2)
     >>> result.axes.select("axis", pl.col("low_titles").list.len()).rows()
     [(1, 5), (2, 5)]

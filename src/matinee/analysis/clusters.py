@@ -126,9 +126,6 @@ def find_clusters(
 
     Examples
     --------
-    >>> import matinee
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=200, items=150, ratings=8000, seed=0)
     >>> model = matinee.ALS(factors=4).fit(data)
     >>> clusters = find_clusters(model, 4)
     >>> clusters.table["size"].sum() == len(clusters.embeddings)

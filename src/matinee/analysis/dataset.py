@@ -112,10 +112,8 @@ def describe(dataset: Dataset) -> DatasetSummary:
 
     Examples
     --------
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=50, items=80, ratings=1500, seed=0)
     >>> describe(data)
-    DatasetSummary('generated', 50 users, 80 movies, 1,500 ratings, sparsity 62.50%)
+    DatasetSummary('generated', 60 users, 50 movies, 1,500 ratings, sparsity 50.00%)
     """
     ratings, catalog = dataset.ratings, dataset.catalog
     user_counts = ratings.user_counts[ratings.user_counts > 0]

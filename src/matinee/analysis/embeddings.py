@@ -116,9 +116,6 @@ def item_embeddings(
 
     Examples
     --------
-    >>> import matinee
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> embeddings = item_embeddings(matinee.ALS(factors=4).fit(data))
     >>> embeddings.factors.shape, embeddings.left_out
     ((42, 4), 'Left out: 8 movies with under 10 ratings.')
@@ -170,9 +167,6 @@ def familiar_items(model: Recommender, n: int = 4) -> list[str]:
 
     Examples
     --------
-    >>> import matinee
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> familiar_items(matinee.Bias().fit(data), 1)
     ['Restless Harbor (2003)']
     """

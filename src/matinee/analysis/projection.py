@@ -78,12 +78,9 @@ def project(
 
     Examples
     --------
-    >>> import matinee
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=200, items=150, ratings=8000, seed=0)
     >>> projection = project(matinee.ALS(factors=4).fit(data), "pca")
     >>> projection.points.select("x", "y").shape
-    (124, 2)
+    (42, 2)
     """
     require_extra("charts", "sklearn")
     if method not in METHODS:

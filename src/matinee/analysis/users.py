@@ -71,9 +71,6 @@ def genre_profile(model: Recommender, user: Any) -> pl.DataFrame:
 
     Examples
     --------
-    >>> import matinee
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> model = matinee.Bias().fit(data)
     >>> bands = genre_profile(model, 1).filter(pl.col("kind") == "popularity")
     >>> round(bands["share"].sum(), 6), round(bands["share_of_all"].sum(), 6)

@@ -79,7 +79,6 @@ class Dataset:
         Examples
         --------
         >>> from matinee.data import generate, read
-        >>> data, _ = generate(users=30, items=40, ratings=900, seed=1)
         >>> liked = read(data.to_frame().filter(pl.col("rating") >= 4))
         >>> len(liked) == int((data.ratings.values >= 4).sum())
         True
@@ -119,11 +118,9 @@ class Dataset:
 
         Examples
         --------
-        >>> from matinee.data import generate
-        >>> data, _ = generate(users=30, items=40, ratings=900, seed=1)
         >>> train, test = data.split("random", test_fraction=0.2, seed=0)
         >>> len(train), len(test)
-        (720, 180)
+        (1200, 300)
         """
         if method in self.official:
             test = self.official[method]
@@ -153,10 +150,8 @@ class Dataset:
 
         Examples
         --------
-        >>> from matinee.data import generate
-        >>> data, _ = generate(users=30, items=40, ratings=900, seed=1)
         >>> [len(test) for train, test in data.folds(4)]
-        [225, 225, 225, 225]
+        [375, 375, 375, 375]
         """
         tests = splits.folds(len(self), k, seed)
         return ((self._take(~test), self._take(test)) for test in tests)

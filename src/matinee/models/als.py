@@ -70,8 +70,6 @@ class ALS(Estimator):
 
     Examples
     --------
-    >>> from matinee.data import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> model = ALS(factors=4, iterations=3).fit(data)
     >>> model.predict(1, [7, 8]).shape
     (2,)

@@ -37,8 +37,6 @@ class Bias(Estimator):
 
     Examples
     --------
-    >>> from matinee.data import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> Bias().fit(data).rating_head.item_params.shape
     (50, 1)
     """
@@ -81,8 +79,6 @@ class Popularity(Estimator):
 
     Examples
     --------
-    >>> from matinee.data import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> int(Popularity().fit(data).scores(1).sum())
     1500
     """
@@ -122,8 +118,6 @@ class EASE(Estimator):
 
     Examples
     --------
-    >>> from matinee.data import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> EASE(regularization=20).fit(data).scores(1).shape
     (50,)
     """

@@ -81,8 +81,6 @@ class ImplicitALS(Estimator):
 
     Examples
     --------
-    >>> from matinee.data import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> ImplicitALS(factors=4, iterations=3).fit(data).recommend(1, n=2).columns
     ['item_id', 'title', 'genres', 'score']
     """

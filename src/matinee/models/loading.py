@@ -33,9 +33,6 @@ def load(run: str | Path) -> "Recommender":
     Examples
     --------
     >>> import tempfile
-    >>> import matinee
-    >>> from matinee.data import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     run = matinee.Bias().fit(data).save(f"{folder}/run")
     ...     print(matinee.load(run))

@@ -50,9 +50,6 @@ class Recommender:
 
     Examples
     --------
-    >>> import matinee
-    >>> from matinee.data import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> model = matinee.ALS(factors=4, iterations=3).fit(data)
     >>> model = model.with_ranking(matinee.ImplicitALS(factors=8).fit(data))
     >>> model

@@ -67,13 +67,10 @@ def item_map(projection: Projection, color: str = "genre") -> Chart:
 
     Examples
     --------
-    >>> import matinee
-    >>> from matinee.data.synthetic import generate
     >>> from matinee.analysis import project
-    >>> data, _ = generate(users=200, items=150, ratings=8000, seed=0)
     >>> projection = project(matinee.ALS(factors=4).fit(data), "pca")
     >>> item_map(projection).title.text
-    'Map of 124 movies'
+    'Map of 42 movies'
     """
     if color not in MAP_COLORS:
         choices = ", ".join(map(repr, MAP_COLORS))

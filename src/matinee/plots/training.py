@@ -47,10 +47,6 @@ def training_curves(runs: Runs) -> alt.ConcatChart:
 
     Examples
     --------
-    >>> import matinee
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> train, test = data.split("random", test_fraction=0.1)
     >>> model = matinee.ALS(factors=4, iterations=3).fit(train, test=test)
     >>> [panel.title.text for panel in training_curves(model).concat]
     ['Rating head: loss', 'Rating head: error', 'Rating head: time per iteration']
@@ -86,10 +82,6 @@ def training_curves_by_run(runs: Mapping[str, Recommender]) -> list[Chart]:
 
     Examples
     --------
-    >>> import matinee
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
-    >>> train, test = data.split("random", test_fraction=0.1)
     >>> runs = {"als": matinee.ALS(factors=4), "bias": matinee.Bias()}
     >>> models = {name: estimator.fit(train, test=test) for name, estimator in runs.items()}
     >>> [panel.title.text for panel in training_curves_by_run(models)]

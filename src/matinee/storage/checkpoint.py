@@ -37,9 +37,6 @@ class Checkpoint:
     Examples
     --------
     >>> import tempfile
-    >>> import matinee
-    >>> from matinee.data import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     checkpoint = matinee.Checkpoint(folder, every=2)
     ...     matinee.BayesianMF(factors=4, iterations=4).fit(data, checkpoint=checkpoint)

@@ -124,8 +124,6 @@ def validation_splits(train: Dataset, how: str, seed: int) -> list[TrainValidati
 
     Examples
     --------
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> [(len(train), len(test)) for train, test in validation_splits(data, "3-fold", seed=0)]
     [(1000, 500), (1000, 500), (1000, 500)]
 

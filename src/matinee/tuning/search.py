@@ -104,8 +104,6 @@ def tune(
     Examples
     --------
     >>> import tempfile
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     result = tune(data, "bias", trials=3, space={"regularization": (1.0, 9.0)},
     ...                   study=f"{folder}/study", run=f"{folder}/run")

@@ -21,6 +21,7 @@ def changed(data, **ratings):
     return replace(data, ratings=replace(data.ratings, **ratings))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["ordinal", "normal"])
 def test_same_seed_same_bits_for_any_number_of_threads(seen, parts, likelihood):
     estimator = replace(ESTIMATOR, likelihood=likelihood, iterations=16, seed=3)
@@ -40,6 +41,7 @@ def test_the_order_of_the_rows_does_not_matter(small):
     assert_same(ESTIMATOR.fit(small), ESTIMATOR.fit(shuffled))
 
 
+@pytest.mark.slow
 def test_those_who_are_evaluated_change_nothing(seen, parts):
     alone, watched = ESTIMATOR.fit(seen), ESTIMATOR.fit(seen, validation=parts[1], test=parts[1])
     assert np.array_equal(alone.rating_head.draw_table, watched.rating_head.draw_table)
@@ -200,6 +202,7 @@ def test_the_first_sweeps_do_not_count(iterations, first):
     assert replace(ESTIMATOR, iterations=iterations, burn_in=None).burn_in_end == first
 
 
+@pytest.mark.slow
 def test_a_small_memory_keeps_fewer_draws_evenly_spaced(small):
     models = [
         replace(ESTIMATOR, iterations=30, memory=memory).fit(small) for memory in (256, 0.3, 0)
@@ -235,6 +238,7 @@ def test_models_by_other_estimators_know_nothing_of_time_or_ranges(model):
         assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_it_learns_more_than_a_point_estimate(seen, parts):
     """With 36 ratings a user, averages over a posterior beat its mode."""
     error = {

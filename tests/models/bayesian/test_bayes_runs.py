@@ -25,6 +25,7 @@ def fitted(small, request):
     return BayesianMF(**SHORT, likelihood=request.param).fit(small)
 
 
+@pytest.mark.slow
 def test_a_loaded_model_answers_with_the_same_bits(fitted, tmp_path):
     loaded = matinee.load(fitted.save(tmp_path / "run"))
     for name, value in vars(fitted.rating_head).items():

@@ -57,6 +57,7 @@ def test_a_killed_chain_ends_with_the_same_model(
     assert model.history["seconds"].is_sorted()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -314,6 +315,7 @@ KILLED = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("step", [0, 9, 40, 47, 52, 57])
 def test_killed_at_any_step_of_saving_it_ends_with_the_same_model(tmp_path, step):

@@ -64,6 +64,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_sweeps_leave_the_joint_distribution_as_it_is(case, monkeypatch):
     levels, factors, features, repetitions = CASES[case]
@@ -89,6 +90,7 @@ def test_sweeps_leave_the_joint_distribution_as_it_is(case, monkeypatch):
     assert np.abs(errors).max() < FAR, np.round(errors, 1)
 
 
+@pytest.mark.slow
 def test_what_rows_come_from_is_drawn_from_its_posterior():
     """The same for one side alone, with many repetitions."""
     features = features_of_items(tiny_data(), ("genres", "raters"))

@@ -38,12 +38,14 @@ def test_a_matrix_of_rank_one_is_learned(method):
     assert model.history["loss"][-1] < 1e-5
 
 
+@pytest.mark.slow
 def test_full_batch_gradient_descent_never_raises_the_loss():
     model = replace(PLAIN, **SGD).fit(full([[2, 1], [4, 2]]))
     loss = model.history["loss"].to_numpy()
     assert (np.diff(loss) <= 1e-7).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS[:2], ids=IDS[:2])
 @pytest.mark.parametrize(
     "penalty",

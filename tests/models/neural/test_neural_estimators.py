@@ -262,6 +262,7 @@ def test_training_needs_no_float64_on_the_device(parts, estimator):
         estimator.fit(parts[0], test=parts[1])
 
 
+@pytest.mark.slow
 def test_without_torch_there_is_one_clear_line():
     code = """
 import sys

@@ -50,6 +50,7 @@ def own_ratings(model, user):
     return dict(zip(model.items[profile.items], profile.values.tolist(), strict=True))
 
 
+@pytest.mark.slow
 @all_estimators
 def test_recommendations_are_sorted_scores_without_seen_items(trained, estimator):
     model = trained(estimator)
@@ -203,6 +204,7 @@ def test_forged_settings_of_a_network_are_refused(trained, tmp_path, old, new):
         matinee.load(run)
 
 
+@pytest.mark.slow
 def test_a_network_is_loaded_and_recommends_without_torch(trained, tmp_path):
     run = trained(RANKING[2]).save(tmp_path / "run")
     code = """

@@ -66,8 +66,6 @@ class BayesianMF(Estimator):
 
     Examples
     --------
-    >>> from matinee.data.synthetic import generate
-    >>> data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     >>> model = BayesianMF(factors=4, iterations=20).fit(data)
     >>> values, ranges = model.predict(1, [7, 8], interval=0.9)
     >>> values.shape, ranges.shape
