@@ -123,7 +123,7 @@ class ImplicitALS(Estimator):
         return implicit_noise_regularization((by_user, by_item), prior_weights)
 
     def prior_weights(self, side: Rows, other: Rows) -> F64:
-        """(n + unobserved N)^v of each row; 0 without positives: it has no say in its prior mean."""
+        """(n + unobserved N)^v of each row; 0 without positives: no say in its prior mean."""
         counts, others = np.diff(side.indptr), np.count_nonzero(np.diff(other.indptr))
         weight = (counts + self.unobserved * others) ** self.exponent
         return np.where(counts > 0, weight, 0.0)

@@ -211,7 +211,7 @@ class Recommender:
         if interval is not None:
             predictive = self._predictive(pairs)
             limits = predictive.interval(interval)
-            return self._on_scale(predictive.values()), self._on_scale(limits)
+            return self._on_scale(predictive.mean()), self._on_scale(limits)
         if pairs.profile is None:
             return self._on_scale(self.rating_head.pairs(pairs.users, pairs.items, pairs.times))
         first = np.zeros(len(pairs.items), np.intp)

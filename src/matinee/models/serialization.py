@@ -73,15 +73,19 @@ def run_parts(
     return RunParts(manifest, contiguous, tables, history)
 
 
+def _field_names(head: Any) -> list[str]:
+    return [field.name for field in fields(head)]
+
+
 def _array_fields(head: Head) -> dict[str, Array]:
     """The fields of a head that are arrays; what it has cached is no field."""
-    values = {field.name: getattr(head, field.name) for field in fields(head)}  # type: ignore[arg-type]
+    values = {name: getattr(head, name) for name in _field_names(head)}
     return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
 
 def _describe_head(head: Head) -> dict[str, Any]:
     elsewhere = {"estimator", "history", *_array_fields(head)}
-    names = [field.name for field in fields(head) if field.name not in elsewhere]  # type: ignore[arg-type]
+    names = [name for name in _field_names(head) if name not in elsewhere]
     return {
         "kind": type(head).__name__,
         "estimator": dict(head.estimator),
@@ -154,7 +158,7 @@ def _head(
     arrays: Mapping[str, Array],
     history: pl.DataFrame,
 ) -> Any:
-    """A head of the class that its entry in the manifest names, all fields present and of their types."""
+    """The head that its entry in the manifest names, all fields present and of their types."""
     cls = HEAD_CLASSES[name][entry["kind"]]
     wanted = {field.name: str(field.type) for field in fields(cls)}
     given = {**entry["settings"], **arrays}

@@ -51,8 +51,8 @@ def rows_around(means, precision, rng):
 def draw_side_from_prior(side, rng):
     """Precision, mean, groups' precisions and links of a side; its rows are returned."""
     width = len(side.mean)
-    side.precision = wishart(width, 1.0 if side.moves else 100.0, rng)
-    if side.moves:  # the prior of the mean counts for two rows
+    side.precision = wishart(width, 1.0 if side.mean_is_free else 100.0, rng)
+    if side.mean_is_free:  # the prior of the mean counts for two rows
         side.mean = rows_around(np.zeros((1, width)), 2.0 * side.precision, rng)[0]
     link = side.link
     link.precisions = rng.gamma(1.0, size=len(link.precisions))

@@ -101,8 +101,8 @@ def test_data_without_times_or_traits(small, likelihood):
     assert model.rating_head.draw_paths.shape[1] == 0
     assert not model.rating_head.dated
     assert np.array_equal(model.predict(1, [1, 2]), model.predict(1, [1, 2], 10**9))
-    assert not model.rating_head.draw_default.any()
-    assert not model.rating_head.draw_restless.any()
+    assert not model.rating_head.draw_mean_drift.any()
+    assert not model.rating_head.draw_drift_variance.any()
 
 
 def test_values_on_a_continuous_scale_are_normal(small):
@@ -193,7 +193,7 @@ def test_settings_that_make_no_sense_are_refused(setting, value):
 def test_parts_with_other_ids_are_refused(seen):
     few = generate(users=30, items=20, ratings=300, seed=0)[0]
     other = Dataset(few.ratings, few.catalog)
-    with pytest.raises(SettingError, match="other users or movies"):
+    with pytest.raises(SettingError, match="other users or items"):
         ESTIMATOR.fit(seen, test=other)
 
 
@@ -218,7 +218,7 @@ def test_a_small_memory_keeps_fewer_draws_evenly_spaced(small):
     )
     assert size <= 0.3 * 2**20
     apart = next(step for step in (2, 4, 8, 16) if len(range(0, 22, step)) == kept[1])
-    for name in ("draw_table", "draw_biases", "draw_paths", "draw_noise", "draw_default"):
+    for name in ("draw_table", "draw_biases", "draw_paths", "draw_noise", "draw_mean_drift"):
         every = getattr(models[0].rating_head, name)
         assert np.array_equal(getattr(models[1].rating_head, name), every[::apart])
     # the average is over all draws, kept or not

@@ -124,8 +124,8 @@ NAMES = [
     "draw_paths",
     "draw_steps",
     "draw_drifts",
-    "draw_default",
-    "draw_restless",
+    "draw_mean_drift",
+    "draw_drift_variance",
     "draw_cuts",
     "draw_noise",
     "draw_precision",
@@ -137,14 +137,14 @@ NAMES = [
     "user_params",
 ]
 EDITS = {
-    **{f"a shorter {name}": cut(name) for name in NAMES if name != "draw_restless"},
+    **{f"a shorter {name}": cut(name) for name in NAMES if name != "draw_drift_variance"},
     **{f"no {name}": lambda arrays, name=name: arrays.pop(name) for name in NAMES},
     **{
         f"{name} in doubles": lambda arrays, name=name: arrays.update(
             {name: arrays[name].astype(np.float64)}
         )
         for name in NAMES
-        if name not in ("draw_drifts", "draw_restless", "draw_cuts", "draw_noise")
+        if name not in ("draw_drifts", "draw_drift_variance", "draw_cuts", "draw_noise")
     },
     **{
         f"{name} flat": lambda arrays, name=name: arrays.update({name: arrays[name].reshape(-1)})
@@ -171,7 +171,7 @@ EDITS = {
     "no draws": no_draws,
     "no noise": to("draw_noise", (0, 0), 0.0),
     "negative noise": to("draw_noise", (0, 0), -1.0),
-    "a negative spread": to("draw_restless", (0, 0), -9.0),
+    "a negative spread": to("draw_drift_variance", (0, 0), -9.0),
     "no memory": to("draw_drifts", (0, 0, 0), 0.0),
     "a negative variance": to("draw_drifts", (0, 0, 1), -1.0),
     "no precision": to("draw_precision", 0, 0.0),
@@ -195,7 +195,7 @@ def test_what_was_forged_loads_unforged(saved, forge):
 def test_a_head_of_another_kind_is_refused(saved, forge):
     forge(lambda arrays: None)
     manifest = json.loads((saved / "manifest.json").read_text())
-    manifest["heads"]["rating"]["kind"] = "RatingHead"
+    manifest["heads"]["rating"]["kind"] = "FactorRatingHead"
     (saved / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(RunError, match="fit together"):
         matinee.load(saved)

@@ -46,12 +46,12 @@ def whole(small):
 def test_a_killed_chain_ends_with_the_same_model(
     small, tmp_path, end_at, whole, every, sweep, rest
 ):
-    again = Checkpoint(ESTIMATOR, tmp_path, every=every)
+    checkpoint = Checkpoint(tmp_path, every=every)
     end_at(sweep)
     with pytest.raises(KilledError):
-        again.fit(small, test=small)
+        ESTIMATOR.fit(small, test=small, checkpoint=checkpoint)
     seen = end_at(0)
-    model = again.fit(small, test=small)
+    model = ESTIMATOR.fit(small, test=small, checkpoint=checkpoint)
     assert len(seen) == rest
     assert_same(whole, model)
     assert model.history["seconds"].is_sorted()
@@ -72,19 +72,18 @@ def test_a_killed_chain_ends_with_the_same_model(
 def test_chains_of_all_kinds_go_on(small, tmp_path, end_at, change):
     estimator = replace(ESTIMATOR, **change)
     whole = estimator.fit(small)
-    again = Checkpoint(estimator, tmp_path, every=3)
+    checkpoint = Checkpoint(tmp_path, every=3)
     end_at(estimator.iterations - 3)
     with pytest.raises(KilledError):
-        again.fit(small)
+        estimator.fit(small, checkpoint=checkpoint)
     end_at(0)
-    assert_same(whole, again.fit(small, threads=1))
+    assert_same(whole, estimator.fit(small, threads=1, checkpoint=checkpoint))
 
 
 def test_a_finished_chain_gives_its_model_at_once(small, tmp_path, end_at, whole):
-    again = Checkpoint(ESTIMATOR, tmp_path)
-    first = again.fit(small, test=small)
+    first = ESTIMATOR.fit(small, test=small, checkpoint=Checkpoint(tmp_path))
     seen = end_at(1)
-    second = again.fit(small, test=small)
+    second = ESTIMATOR.fit(small, test=small, checkpoint=Checkpoint(tmp_path))
     assert seen == []
     assert_same(whole, second)
     assert first.history["seconds"].equals(second.history["seconds"])
@@ -100,7 +99,7 @@ def test_a_finished_chain_goes_on_to_more_iterations(small, tmp_path, end_at, wh
 
 def test_a_chain_that_has_gone_further_is_refused(small, tmp_path):
     ESTIMATOR.fit(small, checkpoint=Checkpoint(tmp_path))
-    with pytest.raises(RunError, match="of 24 iterations, 12 are") as refused:
+    with pytest.raises(RunError, match="of 24 iterations, more than 12") as refused:
         replace(ESTIMATOR, iterations=12).fit(small, checkpoint=Checkpoint(tmp_path))
     assert "\n" not in str(refused.value)
 
@@ -120,7 +119,7 @@ def test_a_chain_that_has_gone_further_is_refused(small, tmp_path):
 def test_a_state_of_another_estimator_is_refused(small, tmp_path, change):
     replace(ESTIMATOR, iterations=10).fit(small, checkpoint=Checkpoint(tmp_path))
     before = (tmp_path / PLACE / STATE).read_bytes()
-    with pytest.raises(RunError, match="other settings"):
+    with pytest.raises(RunError, match="other hyperparameters"):
         replace(ESTIMATOR, **change).fit(small, checkpoint=Checkpoint(tmp_path))
     assert (tmp_path / PLACE / STATE).read_bytes() == before
 
@@ -241,8 +240,8 @@ DAMAGES = {
     "more averaged than drawn": forged(averaged=13),
     "nothing averaged": forged(averaged=0),
     "averaged by half": forged(averaged=1.5),
-    "all apart": forged(apart=0),
-    "further apart": forged(apart=2),
+    "all apart": forged(spacing=0),
+    "further apart": forged(spacing=2),
     "a draw of nowhere": forged(draws=lambda numbers: [*numbers, 9]),
     "no draws": forged(draws=[]),
     "draws in words": forged(draws=["../x"]),
@@ -266,7 +265,7 @@ DAMAGES = {
     "a lost draw": lambda place: (place / "draw-000001.safetensors").unlink(),
     "an empty draw": lambda place: (place / "draw-000001.safetensors").write_bytes(b""),
     "a draw without factors": draw_of(lambda arrays: arrays.pop("table")),
-    "a draw of another shape": draw_of(lambda a: a.update(default=a["usual"][1:].copy())),
+    "a draw of another shape": draw_of(lambda a: a.update(mean_drift=a["mean_drift"][1:].copy())),
     "a draw that is no number": draw_of(lambda a: a["noise"].__setitem__(0, np.nan)),
 }
 
@@ -289,14 +288,14 @@ def test_an_undamaged_copy_of_a_state_goes_on(small, tmp_path, state, end_at):
 def test_a_folder_with_something_else_is_refused(small, tmp_path):
     (tmp_path / PLACE).mkdir()
     (tmp_path / PLACE / "mine").write_text("mine")
-    with pytest.raises(RunError, match="no checkpoint"):
+    with pytest.raises(RunError, match="not a checkpoint"):
         ESTIMATOR.fit(small, checkpoint=Checkpoint(tmp_path))
     assert (tmp_path / PLACE / "mine").read_text() == "mine"
 
 
 def test_every_is_at_least_one(tmp_path):
     with pytest.raises(SettingError, match="every"):
-        Checkpoint(ESTIMATOR, tmp_path, every=0)
+        Checkpoint(tmp_path, every=0)
 
 
 KILLED = """
@@ -304,13 +303,13 @@ KILLED = """
     from dataclasses import replace
     from deadly import Deadly
     from test_chain_checkpoints import data_of_the_killed, ESTIMATOR
-    from matinee.models.bayesian import checkpoints
-    from matinee.models.checkpointed import Checkpointed
+    from matinee.models.bayesian import checkpoint as checkpoints
+    from matinee.storage.checkpoint import Checkpoint
 
     deadly = Deadly(int(sys.argv[2]))
     checkpoints.save_file = deadly(checkpoints.save_file)
-    recipe = Checkpoint(replace(ESTIMATOR, iterations=11), pathlib.Path(sys.argv[1]), every=1)
-    recipe.fit(data_of_the_killed())
+    checkpoint = Checkpoint(sys.argv[1], every=1)
+    replace(ESTIMATOR, iterations=11).fit(data_of_the_killed(), checkpoint=checkpoint)
     print("saved in", deadly.calls, "steps")
 """
 
@@ -338,5 +337,5 @@ def test_a_chain_of_which_nothing_counts_is_refused(small, tmp_path, end_at):
     with pytest.raises(KilledError):
         estimator.fit(small, checkpoint=Checkpoint(tmp_path, every=8))
     end_at(0)
-    with pytest.raises(SettingError, match="Nothing of these 8 iterations counts yet"):
+    with pytest.raises(SettingError, match="None of these 8 iterations counts yet"):
         replace(estimator, iterations=8).fit(small, checkpoint=Checkpoint(tmp_path))

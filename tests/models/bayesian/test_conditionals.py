@@ -48,7 +48,7 @@ def test_mean_and_precision_of_rows_follow_their_normal_wishart_posterior():
     scatter = np.eye(3) + around.T @ around + 3 * 2 / 5 * np.outer(average, average)
     rng, precisions, away = np.random.default_rng(1), [], []
     for _ in range(4000):
-        side.draw_prior(rows, True, rng, threads=1)
+        side.draw_prior(rows, False, rng, threads=1)
         precisions.append(side.precision)
         root = np.linalg.cholesky(5.0 * side.precision)  # of three rows, and two of the prior
         away.append(root.T @ (side.mean - 3 / 5 * average))

@@ -69,8 +69,8 @@ CASES = {
 def test_sweeps_leave_the_joint_distribution_as_it_is(case, monkeypatch):
     levels, factors, features, repetitions = CASES[case]
     monkeypatch.setattr(samplers, "BURN_IN", 0)
-    monkeypatch.setattr(drifts, "PATIENCE", 99)  # memory and variance have no proper prior
-    monkeypatch.setattr(moments, "FEWEST", 1)
+    monkeypatch.setattr(drifts, "DELAY", 99)  # memory and variance have no proper prior
+    monkeypatch.setattr(moments, "MIN_RATINGS", 1)
     sampler = GibbsSampler(tiny_data(), factors, levels and np.float32(levels), features)
     assert len(sampler.sides) == 2 + ("date" in features)
     for drift in sampler.drifts:
@@ -99,7 +99,7 @@ def test_what_rows_come_from_is_drawn_from_its_posterior():
     for _ in range(2500):
         rows = draw_side_from_prior(side, rng)
         before.append(about_side(side, rows))
-        side.draw_prior(rows, True, rng, threads=1)
+        side.draw_prior(rows, False, rng, threads=1)
         after.append(about_side(side, rows))
     errors = far_off(before, after)
     assert np.abs(errors).max() < FAR, np.round(errors, 1)

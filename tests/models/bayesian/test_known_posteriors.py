@@ -27,7 +27,7 @@ def hold_prior(sampler, side, monkeypatch):
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_rows_follow_their_normal_posterior_given_all_others(number, monkeypatch):
     """Of users, of movies, of dates: ridge regression on what the other sides have."""
-    monkeypatch.setattr("matinee.models.bayesian.temporal.FEWEST", 1)
+    monkeypatch.setattr("matinee.models.bayesian.temporal.MIN_RATINGS", 1)
     sampler = GibbsSampler(tiny_data(), 2, None, ("date",))
     rng = np.random.default_rng(0)
     sampler.biases[:] = rng.normal(size=len(sampler.biases))

@@ -47,7 +47,7 @@ def simulated(draws, ordinal, times=60_000):
 @pytest.mark.parametrize("ordinal", [True, False])
 def test_means_and_deviations_are_those_of_simulated_values(draws, ordinal):
     found, values = predicted(draws, ordinal), simulated(draws, ordinal)
-    np.testing.assert_allclose(found.values(), values.mean(axis=0), atol=0.02)
+    np.testing.assert_allclose(found.mean(), values.mean(axis=0), atol=0.02)
     np.testing.assert_allclose(found.deviation(), values.std(axis=0), rtol=0.01)
 
 
@@ -57,7 +57,7 @@ def test_levels_are_as_probable_as_among_simulated_values(draws):
     np.testing.assert_allclose(chances.sum(axis=1), 1.0, atol=1e-12)
     for level, value in enumerate(LEVELS):
         np.testing.assert_allclose(chances[:, level], (values == value).mean(axis=0), atol=0.006)
-    np.testing.assert_allclose(chances @ LEVELS, found.values(), atol=1e-12)
+    np.testing.assert_allclose(chances @ LEVELS, found.mean(), atol=1e-12)
 
 
 def test_normal_values_count_as_the_level_that_is_nearest(draws):
@@ -65,7 +65,7 @@ def test_normal_values_count_as_the_level_that_is_nearest(draws):
     chances = found.distribution()
     np.testing.assert_allclose(chances.sum(axis=1), 1.0, atol=1e-12)
     rng = np.random.default_rng(2)
-    values = found.values() + found.deviation() * rng.standard_normal((60_000, PAIRS))
+    values = found.mean() + found.deviation() * rng.standard_normal((60_000, PAIRS))
     nearest = np.abs(values[..., None] - LEVELS).argmin(axis=2)
     for level in range(len(LEVELS)):
         np.testing.assert_allclose(chances[:, level], (nearest == level).mean(axis=0), atol=0.008)
@@ -76,14 +76,14 @@ def test_normal_values_count_as_the_level_that_is_nearest(draws):
 def test_an_interval_is_that_of_a_normal_number_of_this_mean_and_deviation(draws, ordinal, level):
     found = predicted(draws, ordinal)
     low, high = found.interval(level).T
-    np.testing.assert_allclose((low + high) / 2, found.values(), atol=1e-12)
-    upto = normal_cdf((high - found.values()) / found.deviation())
+    np.testing.assert_allclose((low + high) / 2, found.mean(), atol=1e-12)
+    upto = normal_cdf((high - found.mean()) / found.deviation())
     np.testing.assert_allclose(2 * upto - 1, level, atol=1e-12)
 
 
 @pytest.mark.parametrize("level", [0, 1, -0.5, 90, float("nan"), float("inf"), True])
 def test_what_is_no_probability_is_refused(draws, level):
-    with pytest.raises(SettingError, match="between 0 and 1") as refused:
+    with pytest.raises(SettingError, match="in \\(0, 1\\)") as refused:
         predicted(draws, True).interval(level)
     assert "\n" not in str(refused.value)
 
@@ -97,7 +97,7 @@ def test_one_certain_draw_has_no_deviation_but_that_of_the_noise(ordinal):
         assert found.deviation().tolist() == [0, 0]
     else:
         assert found.deviation() == pytest.approx([1e-5, 1e-5])
-    assert found.values() == pytest.approx([3, 5] if ordinal else [0.5, 9.0])
+    assert found.mean() == pytest.approx([3, 5] if ordinal else [0.5, 9.0])
 
 
 MOMENTS = RatingTimes(np.array([0, 3, 3, 5]), np.array([100, 200, 500, 50, 90]))

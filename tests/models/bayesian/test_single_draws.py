@@ -36,7 +36,7 @@ def exact_scores(model):
     """Of every user and movie, at no time in particular."""
     users, items, date = exact_rows(model)
     products = (users @ np.diag([0, 1, 1, 1.0])) @ items.T
-    both = users[:, 0] + users[:, 1:] @ date[1:] + model.rating_head.draws[0].default
+    both = users[:, 0] + users[:, 1:] @ date[1:] + model.rating_head.draws[0].mean_drift
     return date[0] + both[:, None] + items[:, 0] + items[:, 1:] @ date[1:] + products
 
 
@@ -55,25 +55,24 @@ def test_the_average_is_the_draw_on_a_straight_line(likelihood, request):
     assert np.corrcoef(values.ravel(), scores.ravel())[0, 1] > 0.97
 
 
-def test_newcomers_are_drawn_as_the_chain_would_have_drawn_them(normal):
+def folded(model, batch):
+    head = model.rating_head
+    return fold_in_draws(head.draws, batch, len(head.user_params), head.levels, head.dated)
+
+
+def test_new_users_are_drawn_as_the_sampler_would_have_drawn_them(normal):
     """Many of the same ratings, against ridge regression with everything dense."""
     copies, rng = 3000, np.random.default_rng(0)
     items, values = np.arange(3, 20, dtype=np.int32), rng.uniform(1, 5, 17).astype(np.float32)
     interactions = Rows(17 * np.arange(copies + 1), np.tile(items, copies), np.tile(values, copies))
-    rows = next(
-        iter(
-            fold_in_draws(
-                normal.rating_head, UserBatch(np.full(copies, -1, np.int32), interactions)
-            )
-        )
-    )
+    rows = next(iter(folded(normal, UserBatch(np.full(copies, -1, np.int32), interactions))))
     draw = normal.rating_head.draws[0]
     _, rated_items, date = exact_rows(normal)
     unit = 1 / draw.noise[0]
     spread = np.linalg.inv(draw.precision.astype(np.float64))
     spread[0, 0] += draw.drifts[:, 1].sum()
     prior = np.concatenate([[draw.biases[-2]], draw.table[-2, : ONE.factors]]).astype(np.float64)
-    prior += draw.interactions[items].astype(np.float64).sum(axis=0) / np.sqrt(17)
+    prior += draw.rated[items].astype(np.float64).sum(axis=0) / np.sqrt(17)
     design = np.column_stack([np.ones(17), rated_items[items, 1:] + date[1:]])
     target = values - date[0] - rated_items[items, 0] - rated_items[items, 1:] @ date[1:]
     matrix = np.linalg.inv(spread) + unit * design.T @ design
@@ -84,16 +83,16 @@ def test_newcomers_are_drawn_as_the_chain_would_have_drawn_them(normal):
     np.testing.assert_allclose(np.cov(rows.T), covariance, atol=0.1 * covariance.max())
 
 
-def test_newcomers_of_the_probit_settle(probit):
+def test_new_users_of_the_probit_converge(probit):
     """Started from the prior, a few turns come nearer to what many turns give."""
     own, copies = probit.user_profile(1), 200
     indptr = len(own.items) * np.arange(copies + 1)
     interactions = Rows(indptr, np.tile(own.items, copies), np.tile(own.values, copies))
     user_batch = UserBatch(np.full(copies, -1, np.int32), interactions)
-    few = next(iter(fold_in_draws(probit.rating_head, user_batch))).mean(axis=0)
+    few = next(iter(folded(probit, user_batch))).mean(axis=0)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("matinee.models.bayesian.fold_in.TURNS", 40)
-        many = next(iter(fold_in_draws(probit.rating_head, user_batch))).mean(axis=0)
+        many = next(iter(folded(probit, user_batch))).mean(axis=0)
         patched.setattr("matinee.models.bayesian.fold_in.TURNS", 1)
-        least = next(iter(fold_in_draws(probit.rating_head, user_batch))).mean(axis=0)
+        least = next(iter(folded(probit, user_batch))).mean(axis=0)
     assert abs(few[0] - many[0]) < 0.5 * abs(least[0] - many[0])

@@ -1,7 +1,7 @@
-"""The state of a chain on disk, so that one that was killed goes on, and a finished one further.
+"""The state of a chain on disk: one that was killed is resumed, a finished one extended.
 
-A folder holds a state, all that the next sweep and the averages so far depend on, and a
-file for each draw that is kept: a state is written with the new draws alone, the others are linked.
+A folder holds the state, which is all that the next sweep and the averages so far depend on, and a
+file for each draw that is kept: only the new draws are written, the others are linked.
 """
 
 import json
@@ -41,113 +41,110 @@ class ChainCheckpoint:
     every: int
     identity: str
 
-    def keep(
+    def save(
         self,
         sampler: GibbsSampler,
-        keeper: DrawBuffer,
-        evaluated: dict[str, MonitoredSet],
+        buffer: DrawBuffer,
+        monitored: dict[str, MonitoredSet],
         history: list[dict[str, Any]],
     ) -> None:
         """Write the state as it is now."""
-        arrays = _arrays(sampler, keeper, evaluated)
+        arrays = _arrays(sampler, buffer, monitored)
         metadata = {
             "identity": self.identity,
             "sweep": sampler.sweep,
             "history": history,
-            "draws": sorted(keeper.draws),
-            "apart": keeper.apart,
-            "averaged": keeper.count,
+            "draws": sorted(buffer.draws),
+            "spacing": buffer.spacing,
+            "averaged": buffer.count,
         }
         with new_folder(self.folder) as fresh:
             whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
             save_file(whole, fresh / STATE, metadata={"state": json.dumps(metadata)})
-            for number, draw in keeper.draws.items():
+            for number, draw in buffer.draws.items():
                 _link(self.folder / _draw_file(number), fresh / _draw_file(number), draw)
 
     def restore(
         self,
         sampler: GibbsSampler,
-        keeper: DrawBuffer,
-        evaluated: dict[str, MonitoredSet],
+        buffer: DrawBuffer,
+        monitored: dict[str, MonitoredSet],
         sweeps: int,
     ) -> list[dict[str, Any]]:
-        """Put everything where the state left it, and return the history; [] if there is none.
+        """Restore everything, and return the history; [] if there is no state.
 
-        Raises
-        ------
-        RunError
-            If the state cannot be read, is of another chain, or of more sweeps than these.
+        RunError if it cannot be read, or belongs to another chain or one of more sweeps.
         """
-        with open_state(self.folder, self.identity) as found:
-            if found is None:
+        with open_state(self.folder, self.identity) as state:
+            if state is None:
                 return []
-            metadata, arrays = found
-            _check_about(metadata)
+            metadata, arrays = state
+            _check_metadata(metadata)
             if metadata["sweep"] > sweeps:
                 raise RunError(
-                    f"{self.folder}: a checkpoint of {metadata['sweep']} iterations, {sweeps} are "
-                    "asked for. Ask for more, or name another folder."
+                    f"{self.folder}: a checkpoint of {metadata['sweep']} iterations, more than "
+                    f"{sweeps}. Ask for more, or name another folder."
                 )
-            if metadata["averaged"]:  # what the averages are like is known from one draw
-                keeper.begin(sampler)
-            _check(arrays, _arrays(sampler, keeper, evaluated))
-            pattern = PosteriorDraw.of(sampler).arrays()
+            if metadata["averaged"]:  # whose shapes are known from one draw
+                buffer.begin(sampler)
+            _check(arrays, _arrays(sampler, buffer, monitored))
+            expected = PosteriorDraw.of(sampler).arrays()
             for number in metadata["draws"]:
                 draw = load_file(self.folder / _draw_file(number))
-                _check(draw, pattern)
-                keeper.draws[number] = PosteriorDraw(**draw)
-            _put_back(sampler, keeper, evaluated, arrays, metadata)
+                _check(draw, expected)
+                buffer.draws[number] = PosteriorDraw(**draw)
+            _restore(sampler, buffer, monitored, arrays, metadata)
             history: list[dict[str, Any]] = metadata["history"]
             return history
 
 
 def _arrays(
-    sampler: GibbsSampler, keeper: DrawBuffer, evaluated: dict[str, MonitoredSet]
+    sampler: GibbsSampler, buffer: DrawBuffer, monitored: dict[str, MonitoredSet]
 ) -> dict[str, Array]:
     arrays = {f"chain.{name}": array for name, array in sampler.state().items()}
-    arrays |= {f"average.{name}": array for name, array in keeper.state().items()}
-    return arrays | {f"judged.{name}": part.average.sums for name, part in evaluated.items()}
+    arrays |= {f"average.{name}": array for name, array in buffer.state().items()}
+    return arrays | {f"monitored.{name}": part.average.sums for name, part in monitored.items()}
 
 
-def _put_back(
+def _restore(
     sampler: GibbsSampler,
-    keeper: DrawBuffer,
-    evaluated: dict[str, MonitoredSet],
+    buffer: DrawBuffer,
+    monitored: dict[str, MonitoredSet],
     arrays: dict[str, Array],
     metadata: dict[str, Any],
 ) -> None:
     sampler.restore(metadata["sweep"], strip_prefix(arrays, "chain."))
-    keeper.restore(metadata["averaged"], metadata["apart"], strip_prefix(arrays, "average."))
-    for name, part in evaluated.items():
-        part.average.sums[:] = arrays[f"judged.{name}"]
+    buffer.restore(metadata["averaged"], metadata["spacing"], strip_prefix(arrays, "average."))
+    for name, part in monitored.items():
+        part.average.sums[:] = arrays[f"monitored.{name}"]
         part.average.draws = metadata["averaged"]
 
 
-def _check_about(metadata: dict[str, Any]) -> None:
+def _check_metadata(metadata: dict[str, Any]) -> None:
     """Raise ValueError unless these are the numbers of a chain."""
     rows, sweep, averaged = metadata["history"], metadata["sweep"], metadata["averaged"]
-    plain = [sweep, metadata["apart"], averaged, *metadata["draws"]]
-    if any(type(number) is not int or number < 0 for number in plain) or metadata["apart"] < 1:
-        raise ValueError("a number of it makes no sense")
+    numbers = [sweep, metadata["spacing"], averaged, *metadata["draws"]]
+    if any(type(number) is not int or number < 0 for number in numbers) or metadata["spacing"] < 1:
+        raise ValueError("a number is out of range")
     if len(rows) != sweep or not all(
         isinstance(row, dict)
         and all(type(value) in (int, float, type(None)) for value in row.values())
         and all(type(row[name]) is float for name in ("noise", "signal", "seconds"))
         for row in rows
     ):
-        raise ValueError("the history is none of a chain")
-    if averaged > sweep or metadata["draws"] != list(range(0, averaged, metadata["apart"])):
-        raise ValueError("other draws are kept than it says")
+        raise ValueError("the history is not that of a chain")
+    if averaged > sweep or metadata["draws"] != list(range(0, averaged, metadata["spacing"])):
+        raise ValueError("other draws are kept than expected")
 
 
-def _check(found: dict[str, Array], wanted: dict[str, Array]) -> None:
+def _check(arrays: dict[str, Array], expected: dict[str, Array]) -> None:
     """Raise ValueError unless these are finite arrays of the names, types and shapes wanted."""
-    if found.keys() != wanted.keys():
-        raise ValueError("a part is missing or unknown")
-    for name, array in found.items():
-        like = wanted[name]
+    if arrays.keys() != expected.keys():
+        raise ValueError("an array is missing or unknown")
+    for name, array in arrays.items():
+        like = expected[name]
         if array.dtype != like.dtype or array.shape != like.shape or not np.isfinite(array).all():
-            raise ValueError(f"{name} has another type or shape than it should")
+            raise ValueError(f"{name} has the wrong type or shape")
 
 
 def _draw_file(number: int) -> str:
@@ -155,7 +152,7 @@ def _draw_file(number: int) -> str:
 
 
 def _link(before: Path, now: Path, draw: PosteriorDraw) -> None:
-    """A file of a draw: the one of the state before, if it is there."""
+    """The file of a draw: a link to that of the state before, if it is there."""
     if before.exists():
         try:
             os.link(before, now)

@@ -1,4 +1,4 @@
-"""The recipe: how long a chain, of what model, and what is kept of it."""
+"""`BayesianMF`: hyperparameters, the loop of the sampler, and its convergence."""
 
 import time
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
 from matinee.models.base import Estimator, FitContext, training_identity
 from matinee.models.bayesian.checkpoint import EVERY, ChainCheckpoint
-from matinee.models.bayesian.head import head_of
-from matinee.models.bayesian.likelihoods import MOST_LEVELS
+from matinee.models.bayesian.head import bayesian_head
+from matinee.models.bayesian.likelihoods import MAX_LEVELS
 from matinee.models.bayesian.posterior import DrawBuffer, MonitoredSet
 from matinee.models.bayesian.sampler import FEATURES, GibbsSampler
 from matinee.models.queries import TrainingIndex
@@ -30,31 +30,31 @@ TRACES = ("noise", "signal")
 
 @dataclass(frozen=True, kw_only=True)
 class BayesianMF(Estimator):
-    """Recipe for the posterior of a factorization, by Gibbs sampling.
+    """Bayesian matrix factorization: the posterior of a factorization, by Gibbs sampling.
 
-    The model is the one of `ALS` with everything drawn rather than optimized: the rows
-    x = [b, p] of users and movies, the prior means' links to features, precision matrices,
-    noise. Time comes in twice, as the date, whose rows interact with those of users and movies,
-    and as a drift of each user; see `matinee.models.bayesian.GibbsSampler`. Stars are levels of an
-    ordered probit, or normal. Predictions are averages over the draws.
+    The model is that of `ALS` with everything drawn rather than optimized: the rows x = [b, p] of
+    users and items, the weights of features in their prior means, precision matrices, noise.
+    Time comes in twice, as the date, whose rows interact with those of users and items, and as a
+    drift of each user; see `matinee.models.bayesian.sampler`. Ratings are levels of an ordered
+    probit, or normal. Predictions are averages over the draws.
 
     Parameters
     ----------
     factors : int
-        Length of a vector.
+        Number of latent dimensions.
     iterations : int
         Sweeps over everything.
     burn_in : int, optional
         Sweeps before the first draw that counts; by default 64, or a quarter of a short chain
-        (of one that goes on, what it was at first).
+        (of a resumed one, what it was at first).
     likelihood : {"ordinal", "normal"}, optional
-        By default ordinal for up to 20 different stars.
+        By default ordinal for up to 20 different ratings.
     features : str
         ``"all"``, ``"none"``, or some of these, joined by commas: ``genres`` and ``years`` of
-        movies and ``raters`` (who rated them), ``traits`` of users (age, gender, occupation)
+        items and ``raters`` (who rated them), ``traits`` of users (age, gender, occupation)
         and ``rated`` (what they rated), ``date`` and ``drift``. What data do not have is left out.
     memory : float
-        Mebibytes that the kept draws may have.
+        Mebibytes that the kept draws may take.
     seed : int
 
     Notes
@@ -91,15 +91,15 @@ class BayesianMF(Estimator):
         self._check_one_of(likelihood=(None, "ordinal", "normal"))
         if self.burn_in is not None and not 0 <= self.burn_in < self.iterations:
             raise SettingError(
-                f"burn_in is at least 0 and below iterations ({self.iterations}), "
-                f"not {self.burn_in}."
+                f"burn_in must be >= 0 and < iterations ({self.iterations}), got {self.burn_in}."
             )
         if not isinstance(self.features, str):
-            raise SettingError(f"features are names joined by commas, not {self.features!r}.")
+            raise SettingError(f"features must be names joined by commas, got {self.features!r}.")
         for name in self.groups:
             if name not in FEATURES:
+                known = ", ".join(FEATURES)
                 raise SettingError(
-                    f"features are 'all', 'none', or some of {', '.join(FEATURES)}, not {name!r}."
+                    f"features must be 'all', 'none', or some of {known}, got {name!r}."
                 )
 
     @property
@@ -111,7 +111,7 @@ class BayesianMF(Estimator):
 
     @property
     def burn_in_end(self) -> int:
-        """The last sweep that does not count, unless the chain goes on from another one."""
+        """The last sweep that does not count, unless the chain is resumed."""
         if self.burn_in is None:
             return min(BURN_IN, self.iterations // 4)
         return self.burn_in
@@ -124,34 +124,34 @@ class BayesianMF(Estimator):
         sampler = GibbsSampler(
             train, self.factors, levels if ordinal else None, self.groups, self.seed
         )
-        keeper = DrawBuffer(sampler, int(self.memory * 2**20), levels)
-        watched = {
+        buffer = DrawBuffer(sampler, int(self.memory * 2**20), levels)
+        monitored = {
             name: MonitoredSet(sampler, part.ratings, levels)
             for name, part in context.eval_sets.items()
         }
-        place = context.checkpoint and self._place(
+        saved = context.checkpoint and self._saved(
             context.checkpoint, sampler, train, context.eval_sets
         )
-        history = place.restore(sampler, keeper, watched, self.iterations) if place else []
-        if sampler.sweep == self.iterations and keeper.count == 0:
+        history = saved.restore(sampler, buffer, monitored, self.iterations) if saved else []
+        if sampler.sweep == self.iterations and buffer.count == 0:
             raise SettingError(
-                f"Nothing of these {sampler.sweep} iterations counts yet; ask for more, "
+                f"None of these {sampler.sweep} iterations counts yet; ask for more, "
                 "or name another checkpoint."
             )
-        # a chain that goes on keeps to the start that it had
-        burn_in_end = sampler.sweep - keeper.count if keeper.count else self.burn_in_end
+        # a resumed chain keeps the burn-in that it had
+        burn_in_end = sampler.sweep - buffer.count if buffer.count else self.burn_in_end
         before = history[-1]["seconds"] if history else 0.0
         started = time.perf_counter()
-        with compilation_announced(), progress("Drawing", self.iterations) as tick:
+        with compilation_announced(), progress("Sampling", self.iterations) as tick:
             try:
                 while sampler.sweep < self.iterations:
                     sampler.draw(threads)
                     counts = sampler.sweep > burn_in_end
                     row: dict[str, Any] = {"iteration": sampler.sweep, **sampler.summary()}
-                    for name, part in watched.items():
-                        row[f"{name}_rmse"] = part.rmse(sampler, counts, threads)
+                    for name, monitor in monitored.items():
+                        row[f"{name}_rmse"] = monitor.rmse(sampler, counts, threads)
                     if counts:
-                        keeper.add(sampler, threads)
+                        buffer.add(sampler, threads)
                     history.append(row)
                     row["rhat"] = _rhat(history[burn_in_end:])
                     row["seconds"] = before + time.perf_counter() - started
@@ -159,26 +159,26 @@ class BayesianMF(Estimator):
                     if context.callback:
                         context.callback(row)
                     last = sampler.sweep == self.iterations
-                    if place and (last or sampler.sweep % place.every == 0):
-                        place.keep(sampler, keeper, watched, history)
+                    if saved and (last or sampler.sweep % saved.every == 0):
+                        saved.save(sampler, buffer, monitored, history)
             except KeyboardInterrupt:
-                if context.on_interrupt == "raise" or keeper.count == 0:
+                if context.on_interrupt == "raise" or buffer.count == 0:
                     raise
-        head = head_of(sampler, keeper, levels, self.to_config(), _table(history))
+        head = bayesian_head(sampler, buffer, levels, self.to_config(), _table(history))
         return Recommender(TrainingIndex.of(train), rating_head=head)
 
     def _ordinal(self, values: F32) -> bool:
-        """Whether these different stars are levels."""
+        """Whether these different ratings are levels."""
         if self.likelihood is None:
-            return 1 < len(values) <= MOST_LEVELS
-        if self.likelihood == "ordinal" and not 1 < len(values) <= MOST_LEVELS:
+            return 1 < len(values) <= MAX_LEVELS
+        if self.likelihood == "ordinal" and not 1 < len(values) <= MAX_LEVELS:
             raise SettingError(
-                f"The ordinal likelihood is for 2 to {MOST_LEVELS} different stars, "
-                f"not {len(values)}; take likelihood='normal'."
+                f"The ordinal likelihood is for 2 to {MAX_LEVELS} different ratings, "
+                f"got {len(values)}; choose likelihood='normal'."
             )
         return self.likelihood == "ordinal"
 
-    def _place(
+    def _saved(
         self,
         checkpoint: Checkpoint,
         sampler: GibbsSampler,
@@ -187,15 +187,17 @@ class BayesianMF(Estimator):
     ) -> ChainCheckpoint:
         # a chain of any length is the same chain as far as it goes
         same = replace(self, iterations=10**9)
-        known = [side.link.features.fingerprint() for side in sampler.sides]
-        identity = training_identity({**same.to_config(), "known": known}, train, evaluated)
+        features = [side.link.features.fingerprint() for side in sampler.sides]
+        identity = training_identity(
+            {**same.to_config(), "feature_hashes": features}, train, evaluated
+        )
         return ChainCheckpoint(
             Path(checkpoint.folder) / "bayesianmf", checkpoint.every or EVERY, identity
         )
 
 
 def _ends(ratings: Ratings) -> F64:
-    """Two different stars, where everybody gave the same."""
+    """Two different levels, where all ratings are the same."""
     low, high = ratings.scale.low, ratings.scale.high
     return np.array([low, high if high > low else low + 1])
 
@@ -206,8 +208,8 @@ def _table(history: list[dict[str, Any]]) -> pl.DataFrame:
 
 def _rhat(counted: list[dict[str, Any]]) -> float | None:
     """The worse of two split R-hats: of the noise, and of how much scores vary."""
-    found = [split_rhat(np.array([row[name] for row in counted])) for name in TRACES]
-    return max(found) if np.isfinite(found).all() else None
+    values = [split_rhat(np.array([row[name] for row in counted])) for name in TRACES]
+    return max(values) if np.isfinite(values).all() else None
 
 
 def _note(row: dict[str, Any], counts: bool) -> str:
@@ -215,11 +217,11 @@ def _note(row: dict[str, Any], counts: bool) -> str:
     return f"{metrics_note(row)}  {rhat if counts else 'burn-in'}"
 
 
-FEWEST = 8  # draws of a half that say anything
+MIN_DRAWS = 8  # of a half, to say anything
 
 
 def split_rhat(trace: Floats) -> float:
-    """Split R-hat of one chain, close to 1 once it has settled; nan where it is too short.
+    """Split R-hat of one chain, close to 1 once it has converged; nan where it is too short.
 
     The chain's halves count as two chains (Gelman et al. 2013, section 11.4): R-hat is the square
     root of the variance of both together over the mean variance within each.
@@ -231,11 +233,11 @@ def split_rhat(trace: Floats) -> float:
     True
     """
     length = len(trace) // 2
-    if length < FEWEST:
+    if length < MIN_DRAWS:
         return float("nan")
     halves = np.stack([trace[-2 * length : -length], trace[-length:]])
-    in_range = float(halves.var(axis=1, ddof=1).mean())
+    within = float(halves.var(axis=1, ddof=1).mean())
     between = float(length * halves.mean(axis=1).var(ddof=1))
-    if in_range == 0.0:
+    if within == 0.0:
         return float("nan")
-    return float(np.sqrt(((length - 1) / length * in_range + between / length) / in_range))
+    return float(np.sqrt(((length - 1) / length * within + between / length) / within))

@@ -1,4 +1,4 @@
-"""The head that knows stars as a distribution: draws of a chain, and their average."""
+"""The Bayesian rating head: posterior draws, and their average as an ordinary rating head."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,36 +25,23 @@ from matinee.models.rating_head import FactorRatingHead
 class BayesianHead(FactorRatingHead):
     """Draws from the posterior of a factorization, and its mean as an ordinary `FactorRatingHead`.
 
-    What is said of single ratings (`pairs`, `listed`, `predictive`) is averaged over the draws.
-    Whatever wants one vector for each user and movie (scores of whole lists, similarity, maps,
-    explanations) gets the average: the fields that every `FactorRatingHead` has.
-
-    Parameters
-    ----------
-    levels : float32 (levels,)
-        The stars there are.
-    stretch : float32 (promises,)
-        What `LooCalibration.stretch` found.
-    moment_starts, moment_times : int64 (users + 1,), (moments,)
-        The distinct times at which each user rated.
-    date_cuts : int64 (dates - 1,)
-        Where one date ends and the next begins, Unix seconds; none if dates were no feature.
-    draw_* : arrays (draws, ...)
-        The fields of `PosteriorDraw`.
+    Ratings of pairs (`pairs`, `listed`, `predictive`) are averaged over the draws. What needs one
+    set of factors (scores of all items, similarity, maps, explanations) takes the average: the
+    fields that every `FactorRatingHead` has.
     """
 
-    levels: F32
-    stretch: F32
-    moment_starts: I64
-    moment_times: I64
-    date_cuts: I64
-    draw_table: F16
+    levels: F32  # (levels,) the different ratings
+    stretch: F32  # (coverages,) from `LooCalibration.stretch`
+    moment_starts: I64  # (users + 1,) the distinct times at which each user rated
+    moment_times: I64  # (moments,)
+    date_cuts: I64  # (dates - 1,) Unix seconds; none if dates were no feature
+    draw_table: F16  # (draws, ...), like all that follow: the fields of `PosteriorDraw`
     draw_biases: F32
     draw_paths: I8
     draw_steps: F32
     draw_drifts: F64
-    draw_default: F32
-    draw_restless: F64
+    draw_mean_drift: F32
+    draw_drift_variance: F64
     draw_cuts: F64
     draw_noise: F64
     draw_precision: F32
@@ -62,7 +49,7 @@ class BayesianHead(FactorRatingHead):
 
     @property
     def ordinal(self) -> bool:
-        """Whether stars are levels to this model; else they are numbers."""
+        """Whether ratings are levels to this model; else they are numbers."""
         return bool(self.draw_cuts.shape[1])
 
     @property
@@ -72,6 +59,7 @@ class BayesianHead(FactorRatingHead):
 
     @property
     def moments(self) -> RatingTimes:
+        """The distinct times at which each user rated."""
         return RatingTimes(self.moment_starts, self.moment_times)
 
     @cached_property
@@ -83,6 +71,7 @@ class BayesianHead(FactorRatingHead):
 
     @property
     def dated(self) -> bool:
+        """Whether dates are a feature."""
         users, items = len(self.user_params), len(self.item_params)
         return bool(self.draw_table.shape[1] > users + items + 2)
 
@@ -93,50 +82,43 @@ class BayesianHead(FactorRatingHead):
         times: I64 | None = None,
         threads: int | None = None,
     ) -> Predictive:
-        """The distribution of the stars of pairs, given at some time or at no time in particular.
+        """The distribution of ratings of pairs, given at some time or at no time in particular.
 
-        Parameters
-        ----------
-        users, items : int32 (n,)
-            -1 is the user or movie nothing is known of; such a movie counts as the average one,
-            and how far it may be from that is left out of its range.
-        times : int64 (n,), optional
-            Unix seconds.
+        -1 is an unknown user or item; such an item counts as the average one, and how far it may be
+        from that is left out of the interval.
         """
-        asked = PredictionQuery.at(self._codes(users, items, times), self.moments, users, times)
+        query = PredictionQuery.at(self._codes(users, items, times), self.moments, users, times)
         unknown = np.flatnonzero(users < 0)
-        found = Predictive(len(users), self.levels, self.ordinal, self.stretch)
+        predictive = Predictive(len(users), self.levels, self.ordinal, self.stretch)
         for draw in self.draws:
-            scores, spread = _scores(draw, asked, draw.table.view(np.uint16), draw.biases, threads)
+            scores, spread = _scores(draw, query, draw.table.view(np.uint16), draw.biases, threads)
             if len(unknown):
-                spread[unknown] += self._spread_of_anybody(draw, asked.codes[unknown, 1:])
+                spread[unknown] += self._spread_of_unknown(draw, query.codes[unknown, 1:])
                 if times is None:  # else all of the drift is in it
                     spread[unknown] += np.float32(draw.drifts[:, 1].sum())
-            self._add(found, draw, scores, spread, threads)
-        return found
+            self._add(predictive, draw, scores, spread, threads)
+        return predictive
 
-    def predictive_of(self, user_batch: UserBatch, who: Ints, items: I32) -> Predictive:
-        """The same for movie ``items[k]`` and user ``who[k]`` of the audience, at no time."""
-        users = user_batch.codes[who]
+    def predictive_of(self, batch: UserBatch, who: Ints, items: I32) -> Predictive:
+        """The same for item ``items[k]`` and user ``who[k]`` of the batch, at no time."""
+        users = batch.codes[who]
         new = np.flatnonzero(users < 0)
         if len(new) == 0:
             return self.predictive(users, items)
         codes = self._codes(users, items, None)
-        asked = PredictionQuery.at(codes, self.moments, users, None)
-        place = np.cumsum(user_batch.codes < 0) - 1  # of somebody new among all who are
-        asked.codes[new, 0] = self.draw_table.shape[1] + place[who[new]]
-        found = Predictive(len(users), self.levels, self.ordinal, self.stretch)
-        folded = fold_in_draws(
-            self.draws, user_batch, len(self.user_params), self.levels, self.dated
-        )
+        query = PredictionQuery.at(codes, self.moments, users, None)
+        place = np.cumsum(batch.codes < 0) - 1  # of a new user among all that are
+        query.codes[new, 0] = self.draw_table.shape[1] + place[who[new]]
+        predictive = Predictive(len(users), self.levels, self.ordinal, self.stretch)
+        folded = fold_in_draws(self.draws, batch, len(self.user_params), self.levels, self.dated)
         for draw, rows in zip(self.draws, folded, strict=True):
             table = np.zeros((len(draw.table) + len(rows), draw.table.shape[1]), np.float32)
             table[: len(draw.table)] = draw.table
             table[len(draw.table) :, : rows.shape[1] - 1] = rows[:, 1:]
             biases = np.concatenate([draw.biases, rows[:, 0]])
-            scores, spread = _scores(draw, asked, table, biases)
-            self._add(found, draw, scores, spread, None)
-        return found
+            scores, spread = _scores(draw, query, table, biases)
+            self._add(predictive, draw, scores, spread, None)
+        return predictive
 
     def pairs(
         self,
@@ -145,19 +127,14 @@ class BayesianHead(FactorRatingHead):
         times: I64 | None = None,
         threads: int | None = None,
     ) -> F32:
-        """Expected stars of pairs; -1 is the user or movie nothing is known of."""
-        return self.predictive(users, items, times, threads).values().astype(np.float32)
+        """Expected ratings of pairs; -1 is an unknown user or item."""
+        return self.predictive(users, items, times, threads).mean().astype(np.float32)
 
-    def listed(self, user_batch: UserBatch, who: Ints, items: I32) -> F32:
-        """Expected stars of movie ``items[k]`` for user ``who[k]`` of the audience."""
-        return self.predictive_of(user_batch, who, items).values().astype(np.float32)
+    def listed(self, batch: UserBatch, who: Ints, items: I32) -> F32:
+        """Expected ratings of item ``items[k]`` by user ``who[k]`` of the batch."""
+        return self.predictive_of(batch, who, items).mean().astype(np.float32)
 
-    def _codes(
-        self,
-        users: I32,
-        items: I32,
-        times: I64 | None,
-    ) -> I32:
+    def _codes(self, users: I32, items: I32, times: I64 | None) -> I32:
         """Rows of the table of a draw."""
         n_users, n_items = len(self.user_params), len(self.item_params)
         rows = self.draw_table.shape[1]
@@ -166,14 +143,14 @@ class BayesianHead(FactorRatingHead):
             np.where(items < 0, rows - 1, items + n_users),
         ]
         if self.dated:
-            at = np.full(len(users), rows - 3)
+            date = np.full(len(users), rows - 3)
             if times is not None:
-                at = n_users + n_items + np.searchsorted(self.date_cuts, times, side="right")
-            codes.append(at)
+                date = n_users + n_items + np.searchsorted(self.date_cuts, times, side="right")
+            codes.append(date)
         return np.ascontiguousarray(np.stack(codes, axis=1).astype(np.int32))
 
-    def _spread_of_anybody(self, draw: PosteriorDraw, others: I32) -> F32:
-        """Variance of the scores of a user nothing is known of, against some rows."""
+    def _spread_of_unknown(self, draw: PosteriorDraw, others: I32) -> F32:
+        """Variance of the scores of an unknown user, against some rows."""
         factors = draw.precision.shape[0] - 1
         design = draw.table[others].astype(np.float64).sum(axis=1)[:, :factors]
         design = np.column_stack([np.ones(len(design)), design])
@@ -182,14 +159,14 @@ class BayesianHead(FactorRatingHead):
 
     def _add(
         self,
-        found: Predictive,
+        predictive: Predictive,
         draw: PosteriorDraw,
         scores: F32,
         spread: F32,
         threads: int | None,
     ) -> None:
         cuts = np.concatenate(([-np.inf], draw.cuts, [np.inf]))
-        found.add(scores, spread, float(draw.noise[0]), cuts, threads)
+        predictive.add(scores, spread, float(draw.noise[0]), cuts, threads)
 
     def check(self, users: int, items: int, genres: int) -> None:
         """Raise ValueError unless all fields fit together and a model of that size."""
@@ -199,7 +176,7 @@ class BayesianHead(FactorRatingHead):
 
 def _scores(
     draw: PosteriorDraw,
-    asked: PredictionQuery,
+    query: PredictionQuery,
     table: F32 | U16,
     biases: F32,
     threads: int | None = None,
@@ -208,15 +185,16 @@ def _scores(
     paths = [
         (float(memory), float(variance), path * step)
         for (memory, variance), path, step in zip(draw.drifts, draw.paths, draw.steps, strict=True)
-        if asked.timed
+        if query.timed
     ]
-    return scores_of(asked, table, biases, paths, draw.default, float(draw.restless[0]), threads)
+    drift = draw.mean_drift, float(draw.drift_variance[0])
+    return scores_of(query, table, biases, paths, *drift, threads)
 
 
 def check_draws(head: BayesianHead, users: int, items: int) -> None:
     """Raise ValueError unless the draws and moments of a head fit together.
 
-    Kernels go where codes and moments point without looking.
+    Kernels follow codes and moments without looking.
     """
     draws, rows, _ = head.draw_table.shape
     unit = head.user_params.shape[1]
@@ -229,8 +207,8 @@ def check_draws(head: BayesianHead, users: int, items: int) -> None:
         "draw_paths": (np.int8, (draws, drifts, moments)),
         "draw_steps": (np.float32, (draws, drifts)),
         "draw_drifts": (np.float64, (draws, drifts, 2)),
-        "draw_default": (np.float32, (draws, users)),
-        "draw_restless": (np.float64, (draws, 1)),
+        "draw_mean_drift": (np.float32, (draws, users)),
+        "draw_drift_variance": (np.float64, (draws, 1)),
         "draw_cuts": (np.float64, (draws, cuts)),
         "draw_noise": (np.float64, (draws, 1)),
         "draw_precision": (np.float32, (draws, unit, unit)),
@@ -241,12 +219,12 @@ def check_draws(head: BayesianHead, users: int, items: int) -> None:
         "moment_times": (np.int64, (moments,)),
         "date_cuts": (np.int64, (len(head.date_cuts),)),
     }
-    for name, (kind, shape) in shapes.items():
+    for name, (dtype, shape) in shapes.items():
         array = getattr(head, name)
-        if array.dtype != kind or array.shape != shape or not np.isfinite(array).all():
-            raise ValueError(f"{name} has another type, shape or range than it should")
+        if array.dtype != dtype or array.shape != shape or not np.isfinite(array).all():
+            raise ValueError(f"{name} has the wrong type, shape or range")
     starts = head.moment_starts
-    sensible = (
+    valid = (
         draws > 0
         and levels > 1
         and cuts in (0, levels - 1)
@@ -259,13 +237,13 @@ def check_draws(head: BayesianHead, users: int, items: int) -> None:
         and (np.diff(head.draw_cuts, axis=1) >= 0).all()
         and (head.stretch > 0).all()
         and (head.draw_drifts > 0).all()
-        and (head.draw_restless >= 0).all()
+        and (head.draw_drift_variance >= 0).all()
         and (head.draw_noise > 0).all()
         and (head.draw_precision == head.draw_precision.swapaxes(1, 2)).all()
         and (np.linalg.eigvalsh(head.draw_precision.astype(np.float64)) > 0).all()
     )
-    if not sensible:
-        raise ValueError("the draws make no sense")
+    if not valid:
+        raise ValueError("the draws do not fit together")
 
 
 def _ascending_within(times: I64, starts: I64) -> bool:
@@ -276,38 +254,38 @@ def _ascending_within(times: I64, starts: I64) -> bool:
     return bool(later.all())
 
 
-def head_of(
+def bayesian_head(
     sampler: GibbsSampler,
-    keeper: DrawBuffer,
+    buffer: DrawBuffer,
     levels: F32,
     estimator: Mapping[str, Any],
     history: pl.DataFrame,
 ) -> BayesianHead:
-    """What a chain leaves.
+    """The head that a sampler leaves.
 
-    The average's scores are read as stars by a straight line, fitted to the stars that the draws
-    expect for some of the training pairs: with levels, a score is in units of its noise.
+    The average's scores are turned into ratings by a straight line, fitted to what the draws expect
+    for some of the training pairs: with levels, a score is in units of its noise.
     """
-    table, biases = keeper.average()
+    table, biases = buffer.average()
     users, items = sampler.firsts[1], sampler.firsts[2] - sampler.firsts[1]
-    slope, start = _line(keeper, table, biases)
+    slope, intercept = _line(buffer, table, biases)
     rows = np.column_stack([biases, table[:, : sampler.factors]]).astype(np.float64)
-    mean = start
-    if len(sampler.sides) > 2:  # no date in particular is a movie's and a user's own affair
-        date, (default_user, nothing) = rows[-3], rows[-2:]
-        for part in (rows[: users + items], default_user, nothing):
+    mean = intercept
+    if len(sampler.sides) > 2:  # no date in particular: into the rows of items and users
+        date, (unknown_user, unknown_item) = rows[-3], rows[-2:]
+        for part in (rows[: users + items], unknown_user, unknown_item):
             part[..., 0] += part[..., 1:] @ date[1:]
         mean += slope * date[0]
-    level = rows[users : users + items, 0].mean()  # into the mean, where one looks for it
+    level = rows[users : users + items, 0].mean()  # into the mean, where it belongs
     rows[users : users + items, 0] -= level
     rows[-1, 0] -= level
-    of_bias, of_factors = keeper.prior_weights / keeper.count
-    length = slope * np.sqrt(of_factors / of_bias)  # so that one penalty does for both
+    of_bias, of_factors = buffer.prior_weights / buffer.count
+    length = slope * np.sqrt(of_factors / of_bias)  # so that one penalty serves both
     rows[:, 0] *= slope
     rows[:, 1:] *= slope / length
     rows[:users, 1:] *= length**2 / slope
     rows[-2, 1:] *= length**2 / slope
-    fields, draws = PosteriorDraw.__dataclass_fields__, keeper.draws.values()
+    fields, draws = PosteriorDraw.__dataclass_fields__, buffer.draws.values()
     return BayesianHead(
         mean=float(mean + slope * level),
         user_params=rows[:users].astype(np.float32),
@@ -319,7 +297,7 @@ def head_of(
         estimator=estimator,
         history=history,
         levels=levels,
-        stretch=keeper.left_out.stretch(),
+        stretch=buffer.loo.stretch(),
         moment_starts=sampler.timeline.moments.starts,
         moment_times=sampler.timeline.moments.times,
         date_cuts=sampler.date_cuts,
@@ -327,13 +305,13 @@ def head_of(
     )
 
 
-def _line(keeper: DrawBuffer, table: F32, biases: F32) -> tuple[float, float]:
-    """Slope and start of the straight line from scores to the stars expected."""
-    codes = keeper.probes.codes
+def _line(buffer: DrawBuffer, table: F32, biases: F32) -> tuple[float, float]:
+    """Slope and intercept of the line from scores to expected ratings."""
+    codes = buffer.probes.codes
     scores = np.empty(len(codes), np.float32)
     run_blocks(score_entries, uniform_blocks(len(codes)), codes, table, biases, scores)
-    values, x = keeper.probed.values(), scores.astype(np.float64)
+    expected, x = buffer.probed.mean(), scores.astype(np.float64)
     around = x - x.mean()
-    slope = float(around @ (values - values.mean()) / max(around @ around, 1e-12))
+    slope = float(around @ (expected - expected.mean()) / max(around @ around, 1e-12))
     slope = max(slope, 1e-3)
-    return slope, float(values.mean() - slope * x.mean())
+    return slope, float(expected.mean() - slope * x.mean())

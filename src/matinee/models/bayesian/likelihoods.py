@@ -1,7 +1,7 @@
-"""How a score becomes stars: a normal number around it, or levels between cut points.
+"""Likelihoods: how a score becomes a rating, as a normal number or as a level between cuts.
 
-Both keep a chain's residuals: latent value less score, the latent value being the stars
-themselves (less their mean), or drawn anew for each sweep.
+Both keep the residuals, latent value less score: the latent value is the rating itself (less the
+mean), or drawn anew in each sweep.
 """
 
 from typing import Protocol
@@ -12,8 +12,8 @@ from matinee._types import F32, F64, I8, Array
 from matinee.kernels.ordinal import draw_latent, level_likelihoods, normal_quantile
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 
-MOST_LEVELS = 20  # different stars that are levels rather than numbers
-FIRST_WIDTH = 1.3  # of the first cuts, times those of stars that nothing explains
+MAX_LEVELS = 20  # different ratings that are levels rather than numbers
+FIRST_WIDTH = 1.3  # of the first cuts, times those of ratings that nothing explains
 BURN_IN = 60  # sweeps in which the steps of the cuts find their length
 SHAPE = RATE = 1.0  # of the gamma prior of the noise's precision
 
@@ -21,7 +21,7 @@ Arrays = dict[str, Array]
 
 
 class Likelihood(Protocol):
-    """What a chain asks of it."""
+    """What the sampler asks of a likelihood."""
 
     residual: F32
     """(ratings,) latent value less score."""
@@ -34,24 +34,24 @@ class Likelihood(Protocol):
         """Draw what belongs to it, given the scores."""
 
     def target(self) -> F32:
-        """(ratings,) what scores are to explain: stars less their mean, or latent values."""
+        """(ratings,) what scores are to explain: ratings less their mean, or latent values."""
 
     def state(self) -> Arrays:
         """What a checkpoint has to hold."""
 
     def restore(self, state: Arrays) -> None:
-        """Go on from it."""
+        """Resume from it."""
 
 
 class NormalLikelihood:
-    """Stars are the mean plus score plus noise, whose precision is drawn."""
+    """A rating is mean plus score plus noise, whose precision is drawn."""
 
     cuts = np.empty(0)
 
     def __init__(self, values: F32, mean: float) -> None:
         self.values = values - np.float32(mean)
         self.residual = self.values.copy()
-        # until it is drawn; where all stars are the same, there is none to measure
+        # until it is drawn; where all ratings are the same, there is none to measure
         self.precision = 1.0 / max(float(np.square(self.residual, dtype=np.float64).mean()), 1e-6)
 
     def draw(self, sweep: int, rng: np.random.Generator, threads: int | None) -> None:
@@ -99,17 +99,17 @@ class OrdinalLikelihood:
             )
             return np.sum(parts, axis=0)  # type: ignore[no-any-return]
 
-        at = np.arange(1 + sweep % 2, len(self.cuts) - 1, 2)
+        moved = np.arange(1 + sweep % 2, len(self.cuts) - 1, 2)
         proposed = self.cuts.copy()
-        proposed[at] += self.steps[at - 1] * rng.standard_normal(len(at))
-        if len(at) and (np.diff(proposed) > 0).all():
+        proposed[moved] += self.steps[moved - 1] * rng.standard_normal(len(moved))
+        if len(moved) and (np.diff(proposed) > 0).all():
             gains = likelihoods(proposed) - likelihoods(self.cuts)
-            for cut, luck in zip(at, np.log(rng.random(len(at))), strict=True):
-                taken = luck < gains[cut - 1 : cut + 1].sum()
-                if taken:
+            for cut, bar in zip(moved, np.log(rng.random(len(moved))), strict=True):
+                accepted = bar < gains[cut - 1 : cut + 1].sum()
+                if accepted:
                     self.cuts[cut] = proposed[cut]
-                if sweep <= BURN_IN:  # towards a step that is taken about every third time
-                    self.steps[cut - 1] *= 1.3 if taken else 0.87
+                if sweep <= BURN_IN:  # towards accepting about every third step
+                    self.steps[cut - 1] *= 1.3 if accepted else 0.87
         uniforms = rng.random(len(self.levels), np.float32)
         run_blocks(
             draw_latent,

@@ -16,7 +16,7 @@ from matinee.models.bayesian.predictive import (
 )
 from matinee.models.bayesian.sampler import GibbsSampler
 
-PROBES = 20_000  # training ratings that tell how to read scores in stars, and how wide ranges are
+PROBES = 20_000  # training ratings that scores and intervals are calibrated on
 STEPS = 127  # of a path's values on either side of zero, as they are kept
 
 
@@ -24,52 +24,32 @@ STEPS = 127  # of a path's values on either side of zero, as they are kept
 class PosteriorDraw:
     """One draw as it is kept: 16 bits for a factor, 8 for a state of a drift.
 
-    Parameters
-    ----------
-    table : float16 (rows, width), biases : float32 (rows,)
-        Rows of users, movies, dates, then of no date in particular (if there are dates), of a
-        user, and of a movie, of whom nothing is known. Of normal stars, the biases of movies
-        hold the mean.
-    paths : int8 (drifts, moments), steps : float32 (drifts,)
-        States of the drifts, in steps of so much.
-    drifts : float64 (drifts, 2)
-        Memory and variance of each.
-    default : float32 (users,)
-        Mean drift of each user, for what is asked at no time in particular.
-    restless : float64 (1,)
-        Variance of drifts around it.
-    cuts : float64 (levels - 1,)
-        Between levels; none with the normal likelihood.
-    noise : float64 (1,)
-        Variance of the noise.
-    precision : float32 (1 + factors, 1 + factors)
-        Of users around their prior means.
-    rated : float16 (items, 1 + factors)
-        What having rated a movie says of a user; (0, ...) where that was no feature.
+    Rows of the table are users, items, dates, then no date in particular (if there are dates), an
+    unknown user, and an unknown item. With normal ratings, the biases of items hold the mean.
     """
 
-    table: F16
-    biases: F32
-    paths: I8
-    steps: F32
-    drifts: F64
-    default: F32
-    restless: F64
-    cuts: F64
-    noise: F64
-    precision: F32
-    rated: F16
+    table: F16  # (rows, width) factors
+    biases: F32  # (rows,)
+    paths: I8  # (drifts, moments) states of the drifts, in units of `steps`
+    steps: F32  # (drifts,)
+    drifts: F64  # (drifts, 2) memory and variance of each
+    mean_drift: F32  # (users,) for what is asked at no time in particular
+    drift_variance: F64  # (1,) around it
+    cuts: F64  # (levels - 1,) between levels; none with the normal likelihood
+    noise: F64  # (1,) its variance
+    precision: F32  # (1 + factors, 1 + factors) of users around their prior means
+    rated: F16  # (items, 1 + factors) how a rated item shifts a user's prior; (0, ...) if off
 
     @classmethod
     def of(cls, sampler: GibbsSampler) -> "PosteriorDraw":
-        """The chain as it stands."""
+        """The state of a sampler."""
         table, biases = with_average_rows(sampler)
         paths = [drift.path for drift in sampler.drifts]
         steps = np.array([max(np.abs(path).max(), 1e-6) / STEPS for path in paths], np.float32)
         states = [np.rint(path / step) for path, step in zip(paths, steps, strict=True)]
         moments = len(sampler.timeline.gaps)
         link = sampler.sides[0].link
-        default, restless = sampler.default()
+        mean_drift, drift_variance = sampler.mean_drift()
         rated = link.table[:0]
         if "rated" in link.features.names:
             rated = link.table[link.features.group == link.features.names.index("rated")]
@@ -79,8 +59,8 @@ class PosteriorDraw:
             np.array(states, np.int8).reshape(len(paths), moments),
             steps,
             np.array([(d.memory, d.variance) for d in sampler.drifts], np.float64).reshape(-1, 2),
-            default,
-            np.array([restless]),
+            mean_drift,
+            np.array([drift_variance]),
             sampler.likelihood.cuts[1:-1].copy(),
             np.array([1 / sampler.likelihood.precision]),
             sampler.sides[0].precision.astype(np.float32),
@@ -96,17 +76,17 @@ class PosteriorDraw:
 
 
 def with_average_rows(sampler: GibbsSampler, threads: int | None = None) -> tuple[F32, F32]:
-    """Table and biases of a chain, and the rows of what nothing is known of: see `PosteriorDraw`."""
+    """Table and biases of a sampler, with the rows of unknown ones: see `PosteriorDraw`."""
     users, items, *dates = sampler.sides
-    added = []
+    average_rows = []
     if dates:
         counts = np.diff(dates[0].indptr)
-        added.append(np.average(sampler.rows(dates[0]), axis=0, weights=counts))
-    # who has rated nothing is like the average user in all but what they rated
+        average_rows.append(np.average(sampler.rows(dates[0]), axis=0, weights=counts))
+    # a user without ratings is like the average one in all but what they rated
     traits = users.link.features.only(set(users.link.features.names) - {"rated"}, users.link.table)
-    added.append(users.mean + users.link.features.times(traits, threads).mean(axis=0))
-    added.append(items.mean + items.link.means(threads).mean(axis=0))
-    rows = np.array(added, np.float32)
+    average_rows.append(users.mean + users.link.features.times(traits, threads).mean(axis=0))
+    average_rows.append(items.mean + items.link.means(threads).mean(axis=0))
+    rows = np.array(average_rows, np.float32)
     table = np.zeros((len(rows), sampler.table.shape[1]), np.float32)
     table[:, : sampler.factors] = rows[:, 1:]
     biases = np.concatenate([sampler.biases, rows[:, 0]])
@@ -116,10 +96,9 @@ def with_average_rows(sampler: GibbsSampler, threads: int | None = None) -> tupl
 
 
 def prior_weights_of(sampler: GibbsSampler) -> F64:
-    """How strongly bias and factors of a user are pulled to their means, as ridge penalties.
+    """Ridge penalties of bias and of factors of users, in units of the noise's precision, (2,).
 
-    In units of the noise's precision, (2,). What a drift adds to a user is bias to whoever asks
-    at no time in particular.
+    What a drift adds to a user is bias to whoever asks at no time in particular.
     """
     spread = np.diag(np.linalg.inv(sampler.sides[0].precision)).copy()
     spread[0] += sum(drift.variance for drift in sampler.drifts)
@@ -127,76 +106,68 @@ def prior_weights_of(sampler: GibbsSampler) -> F64:
 
 
 class DrawBuffer:
-    """Keeps draws of a chain as it goes.
+    """Keeps draws of a sampler within so many bytes of memory, and averages over all of them.
 
     When the memory is full, every other draw is dropped, and from then on half as many are kept:
-    at any time the draws kept lie as far apart as can be.
-
-    Parameters
-    ----------
-    sampler : GibbsSampler
-    memory : int
-        Bytes that all draws together may have.
-    levels : float32 (levels,)
+    at any time the draws kept are evenly spaced.
     """
 
     def __init__(self, sampler: GibbsSampler, memory: int, levels: F32) -> None:
-        self.memory, self.apart, self.count = memory, 1, 0
+        self.memory, self.spacing, self.count = memory, 1, 0
         self.draws: dict[int, PosteriorDraw] = {}
         self.reference = np.empty((0, 0), np.float32)
         self.total, self.total_bias = np.empty((0, 0)), np.empty(0)
         self.prior_weights = np.zeros(2)
         n = len(sampler.codes)
-        some = np.random.default_rng(0).permutation(n)[:PROBES]
-        codes = sampler.codes[some].copy()
+        self.sample = np.random.default_rng(0).permutation(n)[:PROBES]
+        codes = sampler.codes[self.sample].copy()
         if codes.shape[1] > 2:  # at no date in particular
             codes[:, 2] = len(sampler.table)
         self.probes = PredictionQuery.at(codes, sampler.timeline.moments, codes[:, 0], None)
-        self.some = some
-        self.left_out = LooCalibration(sampler.values[some], levels)
-        self.probed = Predictive(len(some), levels, len(sampler.likelihood.cuts) > 0)
+        self.loo = LooCalibration(sampler.values[self.sample], levels)
+        self.probed = Predictive(len(self.sample), levels, len(sampler.likelihood.cuts) > 0)
 
     def add(self, sampler: GibbsSampler, threads: int | None = None) -> None:
-        """Keep the chain's present draw if it is one that counts; average over all of them.
+        """Average over the present draw, and keep it if its turn has come.
 
-        Whoever interrupts this finds all of the draw added, or nothing.
+        Interrupted, it has added all of the draw or nothing.
         """
         if self.count == 0:
             self.begin(sampler)
         table, biases = with_average_rows(sampler, threads)
-        # factors of different draws are turned against each other: turned back before the sum
+        # factors of different draws are rotated against each other: rotated back before the sum
         left, _, right = np.linalg.svd(inner(table, self.reference, threads).astype(np.float64))
         total = self.total + times(table, left @ right, threads)
-        default, restless = sampler.default()
+        mean_drift, drift_variance = sampler.mean_drift()
         total_bias = self.total_bias + biases
-        total_bias[: len(default)] += default
-        found = scores_of(self.probes, table, biases, [], default, restless, threads)
+        total_bias[: len(mean_drift)] += mean_drift
+        scores = scores_of(self.probes, table, biases, [], mean_drift, drift_variance, threads)
         noise, cuts = 1 / sampler.likelihood.precision, sampler.likelihood.cuts
         probed = self.probed.copy()
-        probed.add(*found, noise, cuts, threads)
-        score = (sampler.likelihood.target() - sampler.likelihood.residual)[self.some]
-        left_out = copy(self.left_out)  # which adds to sums of its own
-        left_out.add(score, noise, cuts, sampler.mean, threads)
-        draws, apart = self.draws, self.apart
-        if self.count % apart == 0:
+        probed.add(*scores, noise, cuts, threads)
+        sampled = (sampler.likelihood.target() - sampler.likelihood.residual)[self.sample]
+        loo = copy(self.loo)  # which adds to sums of its own
+        loo.add(sampled, noise, cuts, sampler.mean, threads)
+        draws, spacing = self.draws, self.spacing
+        if self.count % spacing == 0:
             new = PosteriorDraw.of(sampler)
             draws = {**draws, self.count: new}
             if len(draws) > max(1, self.memory // new.bytes):
-                apart *= 2
-                draws = {at: it for at, it in draws.items() if at % apart == 0}
+                spacing *= 2
+                draws = {k: draw for k, draw in draws.items() if k % spacing == 0}
         vars(self).update(  # at once
             total=total,
             total_bias=total_bias,
             prior_weights=self.prior_weights + prior_weights_of(sampler),
             probed=probed,
-            left_out=left_out,
+            loo=loo,
             draws=draws,
-            apart=apart,
+            spacing=spacing,
             count=self.count + 1,
         )
 
     def begin(self, sampler: GibbsSampler) -> None:
-        """Take the chain's present factors for those that all others are turned to."""
+        """Take the present factors as those that all others are rotated to."""
         self.reference, biases = with_average_rows(sampler)
         self.total, self.total_bias = np.zeros(self.reference.shape), np.zeros(len(biases))
 
@@ -213,57 +184,47 @@ class DrawBuffer:
             "total_bias": self.total_bias,
             "prior_weights": self.prior_weights,
             "probed": self.probed.sums,
-            "left_out": self.left_out.sums,
+            "loo": self.loo.sums,
         }
 
-    def restore(self, count: int, apart: int, state: dict[str, Array]) -> None:
-        """Go on after so many draws."""
-        self.count, self.apart, self.probed.draws = count, apart, count
+    def restore(self, count: int, spacing: int, state: dict[str, Array]) -> None:
+        """Resume after so many draws."""
+        self.count, self.spacing, self.probed.draws = count, spacing, count
         self.reference, self.total = state["reference"].copy(), state["total"].copy()
         self.total_bias, self.probed.sums = state["total_bias"].copy(), state["probed"].copy()
-        self.left_out.sums, self.prior_weights = (
-            state["left_out"].copy(),
-            state["prior_weights"].copy(),
-        )
+        self.loo.sums = state["loo"].copy()
+        self.prior_weights = state["prior_weights"].copy()
 
 
 class MonitoredSet:
-    """What a chain says of held-out ratings, averaged over its draws.
-
-    Parameters
-    ----------
-    sampler : GibbsSampler
-    ratings : Ratings
-        Of the same codes.
-    levels : float32 (levels,)
-    """
+    """Predictions of held-out ratings of the same users and items, averaged over the draws."""
 
     def __init__(self, sampler: GibbsSampler, ratings: Ratings, levels: F32) -> None:
         self.ratings, self.levels = ratings, levels
         codes = [ratings.user, ratings.item + sampler.firsts[1]]
         if len(sampler.sides) > 2:
-            at = np.full(len(ratings), len(sampler.table))  # at no date in particular
+            date = np.full(len(ratings), len(sampler.table))  # no date in particular
             if ratings.timestamp is not None:
-                at = np.searchsorted(sampler.date_cuts, ratings.timestamp, side="right")
-                at += sampler.firsts[2]
-            codes.append(at)
+                date = np.searchsorted(sampler.date_cuts, ratings.timestamp, side="right")
+                date += sampler.firsts[2]
+            codes.append(date)
         stacked = np.ascontiguousarray(np.stack(codes, axis=1).astype(np.int32))
-        self.asked = PredictionQuery.at(
+        self.query = PredictionQuery.at(
             stacked, sampler.timeline.moments, ratings.user, ratings.timestamp
         )
-        self.average = self._fresh(sampler)
+        self.average = self._empty(sampler)
 
-    def _fresh(self, sampler: GibbsSampler) -> Predictive:
+    def _empty(self, sampler: GibbsSampler) -> Predictive:
         return Predictive(len(self.ratings), self.levels, len(sampler.likelihood.cuts) > 0)
 
     def rmse(self, sampler: GibbsSampler, counts: bool, threads: int | None = None) -> float:
         """RMSE of the average with the present draw, or of that alone where it does not count."""
         table, biases = with_average_rows(sampler, threads)
         paths = [(drift.memory, drift.variance, drift.path) for drift in sampler.drifts]
-        found = self.average if counts else self._fresh(sampler)
+        predictive = self.average if counts else self._empty(sampler)
         noise, cuts = 1 / sampler.likelihood.precision, sampler.likelihood.cuts
-        scores = scores_of(self.asked, table, biases, paths, *sampler.default(), threads)
-        found.add(*scores, noise, cuts, threads)
+        scores = scores_of(self.query, table, biases, paths, *sampler.mean_drift(), threads)
+        predictive.add(*scores, noise, cuts, threads)
         scale = self.ratings.scale
-        miss = np.clip(found.values(), scale.low, scale.high) - self.ratings.values
-        return float(np.sqrt(np.square(miss).mean()))
+        errors = np.clip(predictive.mean(), scale.low, scale.high) - self.ratings.values
+        return float(np.sqrt(np.square(errors).mean()))

@@ -1,4 +1,4 @@
-"""From draws to what is asked: the distribution of the stars that pairs would get."""
+"""From draws to answers: the predictive distribution of ratings, and calibrated intervals."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -15,42 +15,24 @@ from matinee.kernels.ordinal import add_probabilities, normal_cdf, normal_quanti
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 from matinee.models.bayesian.temporal import RatingTimes
 
-FEW = 1000  # pairs: sooner done than another thread would start
+MIN_BLOCK = 1000  # pairs: done sooner than another thread would start
 
 
 @dataclass(frozen=True, eq=False)
 class PredictionQuery:
-    """Pairs of a user and a movie, and the times at which they are asked for.
+    """Pairs of a user and an item, and the times at which they are asked for."""
 
-    Parameters
-    ----------
-    codes : int32 (n, sides)
-        Their rows in the table of a draw.
-    users : int32 (n,)
-        Codes of users; -1 where there are none of these moments.
-    timed : bool
-        Whether there are times; else they are asked for at no time in particular.
-    before, after : int64 (n,)
-        The user's moments around that time, -1: none.
-    since, until : float32 (n,)
-        Seconds from the one, and to the other.
-    """
-
-    codes: I32
-    users: I32
-    timed: bool
-    before: I64
+    codes: I32  # (n, sides) their rows in the table of a draw
+    users: I32  # (n,) -1: unknown
+    timed: bool  # else they are asked for at no time in particular
+    before: I64  # (n,) the user's moments around that time, -1: none
     after: I64
-    since: F32
+    since: F32  # (n,) seconds from the one, and to the other
     until: F32
 
     @classmethod
     def at(
-        cls,
-        codes: I32,
-        moments: RatingTimes,
-        users: I32,
-        times: I64 | None,
+        cls, codes: I32, moments: RatingTimes, users: I32, times: I64 | None
     ) -> "PredictionQuery":
         if times is None:
             none, zero = np.empty(0, np.int64), np.empty(0, np.float32)
@@ -66,7 +48,7 @@ Path = tuple[float, float, F32]
 
 
 def scores_of(
-    asked: PredictionQuery,
+    query: PredictionQuery,
     table: Array,
     biases: F32,
     paths: Sequence[Path],
@@ -78,41 +60,28 @@ def scores_of(
 
     `default` and `restless` are what `GibbsSampler.default` gives, for what is asked without times.
     """
-    scores, spread = np.empty(len(asked), np.float32), np.zeros(len(asked), np.float32)
-    blocks = uniform_blocks(len(asked), FEW)
-    run_blocks(score_entries, blocks, asked.codes, table, biases, scores, threads=threads)
-    if not asked.timed:
-        known = asked.users >= 0
-        scores[known] += default[asked.users[known]]
+    scores, spread = np.empty(len(query), np.float32), np.zeros(len(query), np.float32)
+    blocks = uniform_blocks(len(query), MIN_BLOCK)
+    run_blocks(score_entries, blocks, query.codes, table, biases, scores, threads=threads)
+    if not query.timed:
+        known = query.users >= 0
+        scores[known] += default[query.users[known]]
         spread[known] += np.float32(restless)
         return scores, spread
-    around = asked.before, asked.after, asked.since, asked.until
+    around = query.before, query.after, query.since, query.until
     for path in paths:
         run_blocks(bridge, blocks, *around, *path, scores, spread, threads=threads)
     return scores, spread
 
 
 class Predictive:
-    """What draws say of the stars of n pairs, averaged over the draws seen so far.
+    """The predictive distribution of n pairs, averaged over the draws added so far.
 
-    Parameters
-    ----------
-    n : int
-    levels : float32 (levels,)
-        The stars there are.
-    ordinal : bool
-        Whether draws come with cuts between the levels; else stars are normal.
-    stretch : float32 (promises,), optional
-        What `LooCalibration.stretch` found.
+    With `ordinal`, draws come with thresholds between the levels; else ratings are normal.
+    `stretch` widens intervals: see `LooCalibration`.
     """
 
-    def __init__(
-        self,
-        n: int,
-        levels: F32,
-        ordinal: bool,
-        stretch: F32 | None = None,
-    ) -> None:
+    def __init__(self, n: int, levels: F32, ordinal: bool, stretch: F32 | None = None) -> None:
         self.stretch = stretch
         self.levels, self.ordinal, self.draws = levels.astype(np.float64), ordinal, 0
         self.sums = np.zeros((n, len(levels) if ordinal else 3))
@@ -131,16 +100,14 @@ class Predictive:
         cuts: F64,
         threads: int | None = None,
     ) -> None:
-        """One draw more: scores with the normal likelihood in stars; variances of scores, of noise.
+        """Add a draw: scores, their variances, the variance of the noise, and the cuts.
 
-        Parameters
-        ----------
-        cuts : float64 (levels + 1,)
-            Infinite at both ends; not looked at with the normal likelihood.
+        Cuts are (levels + 1,), infinite at both ends; with the normal likelihood they are ignored,
+        and scores are in rating units.
         """
         self.draws += 1
         if self.ordinal:
-            blocks = uniform_blocks(len(scores), FEW)
+            blocks = uniform_blocks(len(scores), MIN_BLOCK)
             run_blocks(
                 add_probabilities,
                 blocks,
@@ -155,62 +122,59 @@ class Predictive:
             for column, part in enumerate((exact, exact * exact, spread + noise)):
                 self.sums[:, column] += part
 
-    def values(self) -> F64:
-        """Expected stars, (n,)."""
+    def mean(self) -> F64:
+        """Expected ratings, (n,)."""
         if self.ordinal:
             return np.asarray((self.sums @ self.levels) / self.draws)
         return self.sums[:, 0] / self.draws
 
     def deviation(self) -> F64:
-        """Standard deviation of the stars, (n,)."""
+        """Standard deviation of the ratings, (n,)."""
         if self.ordinal:
             square = (self.sums @ self.levels**2) / self.draws
-            return np.asarray(np.sqrt(np.maximum(square - self.values() ** 2, 0.0)))
+            return np.asarray(np.sqrt(np.maximum(square - self.mean() ** 2, 0.0)))
         mean, square, noise = self.sums.T / self.draws
         return np.asarray(np.sqrt(np.maximum(square - mean * mean, 0.0) + noise))
 
     def distribution(self) -> F64:
-        """Probability of each level, (n, levels); of normal stars, of what is nearest to it."""
+        """Probability of each level, (n, levels); of normal ratings, of what is nearest to it."""
         if self.ordinal:
             return self.sums / self.draws
         between = (self.levels[1:] + self.levels[:-1]) / 2
-        away = (between - self.values()[:, None]) / self.deviation()[:, None]
+        away = (between - self.mean()[:, None]) / self.deviation()[:, None]
         upto = np.pad(normal_cdf(away), ((0, 0), (1, 1)), constant_values=(0.0, 1.0))
         return np.diff(upto, axis=1)
 
     def interval(self, level: float) -> F64:
-        """Where the stars lie with that probability: as far below the mean as above it, (n, 2).
+        """The interval around the mean that holds the rating with this probability, (n, 2).
 
-        Between two levels there is no quantile to point at, so ranges are so many standard
-        deviations wide: as many as of a normal number, stretched as training ratings ask for.
+        Between two levels there is no quantile to point at, so intervals are so many standard
+        deviations wide: as many as for a normal number, stretched as training ratings ask for.
         """
         if not (isinstance(level, Real) and 0 < level < 1):
-            raise SettingError(f"interval is a probability between 0 and 1, not {level!r}.")
-        values, deviation = self.values(), self.deviation()
+            raise SettingError(f"interval must be a probability in (0, 1), got {level!r}.")
+        mean, deviation = self.mean(), self.deviation()
         reach = normal_quantile((1 + level) / 2)
         if self.stretch is not None:
             reach *= float(np.interp(level, COVERAGES, self.stretch))
         away = reach * deviation
-        return np.stack([values - away, values + away], axis=1)
+        return np.stack([mean - away, mean + away], axis=1)
 
 
 COVERAGES = np.arange(1, 200) / 200
-"""Probabilities of ranges for which the stretch is known."""
-LEAST = 1e-6  # probability that is divided by
+"""Probabilities of intervals for which the stretch is known."""
+MIN_PROBABILITY = 1e-6  # that is divided by
 
 
 class LooCalibration:
-    """Some training ratings, and the mean and variance of what each would be without itself.
+    """Leave-one-out means and variances of some training ratings, by importance weighting.
 
-    Parameters
-    ----------
-    values : float32 (n,)
-    levels : float32 (levels,)
+    How often intervals around them hold the rating says how much intervals must be stretched.
     """
 
     def __init__(self, values: F32, levels: F32) -> None:
         self.values, self.levels = values.astype(np.float64), levels.astype(np.float64)
-        self.sums = np.zeros((3, len(values)))  # of weights, of weighted stars, of their squares
+        self.sums = np.zeros((3, len(values)))  # of weights, of weighted ratings, of their squares
 
     def add(
         self,
@@ -220,38 +184,30 @@ class LooCalibration:
         mean: float,
         threads: int | None = None,
     ) -> None:
-        """One draw more.
+        """Add a draw: scores of these ratings, drift included, variance of the noise, cuts.
 
-        Parameters
-        ----------
-        scores : float32 (n,)
-            Of these ratings, drift included.
-        noise : float
-            Variance of the noise.
-        cuts : float64 (levels + 1,)
-            None where stars are normal.
-        mean : float
-            Of normal stars.
+        There are no cuts where ratings are normal; `mean` is their mean then.
         """
         if len(cuts):
-            found = np.zeros((len(scores), len(self.levels)))
+            probabilities = np.zeros((len(scores), len(self.levels)))
             spread = np.full(len(scores), noise, np.float32)
-            asked = cuts, scores, spread, found
-            run_blocks(add_probabilities, uniform_blocks(len(scores)), *asked, threads=threads)
+            arguments = cuts, scores, spread, probabilities
+            blocks = uniform_blocks(len(scores))
+            run_blocks(add_probabilities, blocks, *arguments, threads=threads)
             level = np.searchsorted(self.levels, self.values)
-            chance = found[np.arange(len(level)), level]
-            first, second = found @ self.levels, found @ self.levels**2
+            probability = probabilities[np.arange(len(level)), level]
+            first, second = probabilities @ self.levels, probabilities @ self.levels**2
         else:
             first = scores + np.float64(mean)
-            chance = np.exp(-((self.values - first) ** 2) / (2 * noise)) / np.sqrt(noise)
+            probability = np.exp(-((self.values - first) ** 2) / (2 * noise)) / np.sqrt(noise)
             second = first * first + noise
-        weight = 1 / np.maximum(chance, LEAST)
+        weight = 1 / np.maximum(probability, MIN_PROBABILITY)
         self.sums = self.sums + weight * np.stack([np.ones(len(weight)), first, second])
 
     def stretch(self) -> F32:
-        """How many times a normal number's range a range must reach, for each of `COVERAGES`."""
+        """Width of intervals relative to those of a normal number, for each of `COVERAGES`."""
         mean, square = self.sums[1:] / self.sums[0]
         deviation = np.sqrt(np.maximum(square - mean * mean, 1e-12))
         reach = np.quantile(np.abs(self.values - mean) / deviation, COVERAGES)
-        default = [normal_quantile((1 + promise) / 2) for promise in COVERAGES]
-        return np.asarray(np.maximum(reach, 1e-3) / np.array(default), np.float32)
+        normal = [normal_quantile((1 + coverage) / 2) for coverage in COVERAGES]
+        return np.asarray(np.maximum(reach, 1e-3) / np.array(normal), np.float32)

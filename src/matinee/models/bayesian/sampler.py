@@ -1,4 +1,4 @@
-"""The chain: what is drawn, in which order."""
+"""The Gibbs sampler: what is drawn, in which order."""
 
 from dataclasses import dataclass, replace
 
@@ -25,8 +25,8 @@ from matinee.models.bayesian.temporal import (
     date_cuts,
 )
 
-PRIOR_ROWS = 2.0  # that the prior of the mean counts for
-SPREAD = 0.1  # the root of the scale of dates' prior: they change little
+PRIOR_ROWS = 2.0  # observations that the prior of the mean counts as
+SPREAD = 0.1  # root of the scale of dates' prior: they change little
 
 
 @dataclass
@@ -34,35 +34,23 @@ class FactorBlock:
     """The rows ``first`` to ``first + size`` of the model, normal around ``mean + features @ B``.
 
     Mean and precision matrix have a normal-Wishart prior (Salakhutdinov & Mnih 2008, section 3.2).
-
-    Parameters
-    ----------
-    number : int
-        0 for users, 1 for movies, 2 for dates.
-    first, size : int
-    indptr, entries : int64 (size + 1,), int32 (ratings,)
-        The ratings of each row, as places in the order of the chain.
-    link : FeatureLink
-    mean : float64 (width,)
-        Bias first, then factors, as everywhere. Of dates it is zero: else it could not be told
-        from the other biases.
-    precision : float64 (width, width)
+    The mean of dates is zero, for it could not be told from the other biases.
     """
 
-    number: int
+    number: int  # 0 for users, 1 for items, 2 for dates
     first: int
     size: int
-    indptr: I64
-    entries: I32
+    indptr: I64  # (size + 1,)
+    entries: I32  # (ratings,) the ratings of each row, as places in the order of the sampler
     link: FeatureLink
-    mean: F64
-    precision: F64
+    mean: F64  # (width,) bias first, then factors, as everywhere
+    precision: F64  # (width, width)
 
     @classmethod
     def start(
         cls, number: int, first: int, codes: Ints, features: Features, width: int
     ) -> "FactorBlock":
-        """A side whose row codes[k] is the one of rating k."""
+        """A block whose row codes[k] is the one of rating k."""
         size = len(features.by_row.indptr) - 1
         order = np.argsort(codes, kind="stable").astype(np.int32)
         indptr = np.concatenate(([0], np.cumsum(np.bincount(codes, minlength=size))))
@@ -78,48 +66,39 @@ class FactorBlock:
         )
 
     @property
-    def moves(self) -> bool:
+    def mean_is_free(self) -> bool:
         """Whether its mean is free."""
         return self.number < 2
 
     def draw_prior(
         self,
         rows: F64,
-        burn_in_end: bool,
+        burn_in: bool,
         rng: np.random.Generator,
         threads: int | None = None,
     ) -> F64:
-        """Draw precision, mean, groups' precisions and link given the rows.
+        """Draw precision, mean, groups' precisions and B given the rows; returns their prior means.
 
-        Parameters
-        ----------
-        rows : float64 (size, width)
-        burn_in_end : bool
-            Whether groups' precisions are drawn, too: while the rows are next to nothing, they
-            would grow, and take hundreds of sweeps to come down again.
-
-        Returns
-        -------
-        float64 (size, width)
-            The prior mean of each row.
+        Groups' precisions are drawn after `burn_in` only: while the rows are close to zero, they
+        would grow, and take hundreds of sweeps to come down again.
         """
         count, width = rows.shape
         linked = self.link.features.columns > 0
-        left = rows - self.link.means(threads) if linked else rows
+        centred = rows - self.link.means(threads) if linked else rows
         expected = np.eye(width)
-        if self.moves:
-            average = left.mean(axis=0)
+        if self.mean_is_free:
+            average = centred.mean(axis=0)
             shrunk = count * PRIOR_ROWS / (count + PRIOR_ROWS)
-            around = left - average
+            around = centred - average
             scatter = inner(around, around, threads) + shrunk * np.outer(average, average)
         else:
             expected *= SPREAD**2
-            scatter = inner(left, left, threads)
+            scatter = inner(centred, centred, threads)
         if linked:
             scatter += self.link.scatter(threads)
         freedom = width + count + self.link.features.columns
         self.precision = draw_wishart(expected + scatter, freedom, rng)
-        if self.moves:
+        if self.mean_is_free:
             root = np.linalg.cholesky(self.precision)
             noise = np.linalg.solve(root.T, rng.standard_normal(width))
             self.mean = (count * average + np.sqrt(count + PRIOR_ROWS) * noise) / (
@@ -127,7 +106,7 @@ class FactorBlock:
             )
         if not linked:
             return np.broadcast_to(self.mean, rows.shape)
-        if burn_in_end:
+        if not burn_in:
             self.link.draw_precisions(self.precision, rng, threads)
         self.link.draw(rows - self.mean, self.precision, rng, threads)
         return self.mean + self.link.means(threads)
@@ -137,25 +116,12 @@ PriorWeights = tuple[F32, F32, np.float32, F32]
 
 
 def prior_weights(
-    precision: F64,
-    unit: float,
-    away: F64,
-    noise: F32,
-    width: int,
-    threads: int | None = None,
+    precision: F64, unit: float, away: F64, noise: F32, width: int, threads: int | None = None
 ) -> PriorWeights:
     """The arguments of `draw_rows` from `precision` to `noise`.
 
-    Parameters
-    ----------
-    precision : float64 (1 + factors, 1 + factors)
-    unit : float
-        Precision of the noise around scores, which the kernel takes for 1.
-    away : float64 (rows, 1 + factors)
-        Prior means less the rows as they stand.
-    noise : float32 (rows, 1 + factors)
-    width : int
-        Of the table of factors.
+    `unit` is the precision of the noise around scores, which the kernel takes for 1; `away` are
+    prior means less the rows as they stand, (rows, 1 + factors); `width` is that of the table.
     """
     factors = len(precision) - 1
     scaled = precision / unit
@@ -170,7 +136,7 @@ def prior_weights(
 
 
 def draw_wishart(inverse_scale: F64, freedom: float, rng: np.random.Generator) -> F64:
-    """A draw from the Wishart distribution of that scale, by Bartlett's decomposition."""
+    """A draw from the Wishart distribution, by Bartlett's decomposition."""
     width = len(inverse_scale)
     root = np.linalg.cholesky(np.linalg.inv(inverse_scale))
     lower = np.tril(rng.standard_normal((width, width)), -1)
@@ -179,37 +145,23 @@ def draw_wishart(inverse_scale: F64, freedom: float, rng: np.random.Generator) -
     return np.asarray(half @ half.T)
 
 
-INIT_STD = 0.1  # standard deviation of the first factors
+INIT_STD = 0.1  # of the first factors
 BURN_IN = 40  # sweeps before features get precisions of their own
 FEATURES = ("genres", "years", "raters", "traits", "rated", "date", "drift")
-"""Groups of what ratings depend on beside user and movie; each can be left out."""
+"""What ratings depend on beside user and item; each group can be left out."""
 
 
 class GibbsSampler:
     """The state of the sampler for one data set: one draw of everything, and how to get the next.
 
-    With x = [b, p] the row of a user, w that of a movie and t that of a date,
+    With x = [b, p] the row of a user, w that of an item and t that of a date,
 
         score = b_u + b_i + b_t + p_u . p_i + p_u . p_t + p_i . p_t + drift_u(time)
 
-    and stars are the score seen through a `Likelihood`.
-
-    Parameters
-    ----------
-    train : Dataset
-    factors : int
-    levels : float32 (levels,) or None
-        The stars there are, for the ordinal likelihood; None for the normal one.
-    features : collection of str
-        Among `FEATURES`.
-    seed : int
-
-    Attributes
-    ----------
-    values : float32 (ratings,)
-        By user and time, the order of everything that is by rating.
-    table : float32 (users + movies + dates, width), biases : float32 (users + movies + dates,)
-        Factors, padded with zeros to the width that kernels like; biases.
+    and a rating is the score seen through a `Likelihood`: ordinal with these levels, or normal
+    without. What is by rating, such as `values`, is in the order of users and times; `table` holds
+    the factors of users, items and dates, (rows, width), padded with zeros to whole lanes, and
+    `biases` their biases, (rows,).
     """
 
     def __init__(
@@ -223,28 +175,28 @@ class GibbsSampler:
         self.factors, self.seed, self.sweep = factors, seed, 0
         self.timeline = RatingTimeline.of(train.ratings)
         ratings = train.ratings.take(self.timeline.order)
-        train = replace(train, ratings=ratings)  # rows in another order: the same chain
+        train = replace(train, ratings=ratings)  # rows in another order give the same chain
         self.values = values = ratings.values
         self.mean = float(values.mean(dtype=np.float64)) if levels is None else 0.0
         self.likelihood: Likelihood
         if levels is None:
             self.likelihood = NormalLikelihood(values, self.mean)
         else:
-            seen = np.searchsorted(levels, values).astype(np.int8)
-            self.likelihood = OrdinalLikelihood(seen, len(levels))
+            level = np.searchsorted(levels, values).astype(np.int8)
+            self.likelihood = OrdinalLikelihood(level, len(levels))
         codes = [ratings.user, ratings.item]
-        known = [features_of_users(train, features), features_of_items(train, features)]
+        groups = [features_of_users(train, features), features_of_items(train, features)]
         self.date_cuts = np.empty(0, np.int64)
         times = ratings.timestamp
         if times is not None and "date" in features:
             self.date_cuts = date_cuts(times)
             date = np.searchsorted(self.date_cuts, times, side="right")
             codes.append(date.astype(np.int32))
-            known.append(Features.of_groups(len(self.date_cuts) + 1, {}))
-        sizes = [len(of.by_row.indptr) - 1 for of in known]
+            groups.append(Features.of_groups(len(self.date_cuts) + 1, {}))
+        sizes = [len(of.by_row.indptr) - 1 for of in groups]
         self.firsts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
         self.sides = [
-            FactorBlock.start(number, int(first), codes[number], known[number], 1 + factors)
+            FactorBlock.start(number, int(first), codes[number], groups[number], 1 + factors)
             for number, first in enumerate(self.firsts[:-1])
         ]
         shifted = [code + first for code, first in zip(codes, self.firsts, strict=False)]
@@ -261,11 +213,11 @@ class GibbsSampler:
         self.likelihood.residual -= self.scores(self.codes)
 
     def _random(self, sweep: int) -> np.random.Generator:
-        """A stream of its own for each sweep: a chain goes on without any state of it."""
+        """A stream of its own for each sweep, so that a checkpoint needs no state of it."""
         return np.random.default_rng([self.seed, sweep])
 
     def scores(self, codes: I32, threads: int | None = None) -> F32:
-        """Scores of ratings by their rows on all sides, without drift, float32 (n,)."""
+        """Scores of ratings by their rows on all sides, without drift, (n,)."""
         out = np.empty(len(codes), np.float32)
         arguments = codes, self.table, self.biases, out
         run_blocks(score_entries, uniform_blocks(len(codes), 1000), *arguments, threads=threads)
@@ -297,7 +249,7 @@ class GibbsSampler:
 
     def _draw_side(self, side: FactorBlock, rng: np.random.Generator, threads: int | None) -> None:
         rows = self.rows(side)
-        expected = side.draw_prior(rows, self.sweep > BURN_IN, rng, threads)
+        expected = side.draw_prior(rows, self.sweep <= BURN_IN, rng, threads)
         noise = rng.standard_normal(rows.shape, np.float32)
         unit, width = self.likelihood.precision, self.table.shape[1]
         prior = prior_weights(side.precision, unit, expected - rows, noise, width, threads)
@@ -316,7 +268,7 @@ class GibbsSampler:
             threads=threads,
         )
 
-    def default(self) -> tuple[F32, float]:
+    def mean_drift(self) -> tuple[F32, float]:
         """Mean drift of each user over their ratings, and its variance around that.
 
         A user without ratings has the mean of all, 0.
@@ -334,7 +286,7 @@ class GibbsSampler:
         return mean.astype(np.float32), float(np.average(around * around, weights=counts))
 
     def summary(self) -> dict[str, float]:
-        """How much of the stars (or latent values) is noise, and how much scores vary."""
+        """Standard deviations of the noise and of the scores."""
         residual = self.likelihood.residual
         signal = self.likelihood.target() - residual
         return {"noise": float(residual.std()), "signal": float(signal.std())}
@@ -351,7 +303,7 @@ class GibbsSampler:
         return arrays
 
     def restore(self, sweep: int, state: dict[str, Array]) -> None:
-        """Go on after that sweep; `state` has the names, types and shapes that `state` gives."""
+        """Resume after that sweep, from arrays like those that `state` gives."""
         self.sweep = sweep
         self.table[:], self.biases[:] = state["table"], state["biases"]
         self.likelihood.restore(state)

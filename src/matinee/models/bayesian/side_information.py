@@ -1,4 +1,7 @@
-"""What users and movies are known by beside their ratings: sparse columns, in named groups."""
+"""Side information: sparse features of users and items in named groups, linked to prior means.
+
+Rows of a side are normal around ``mean + features @ B`` with precision L (Macau: Simm et al. 2015).
+"""
 
 import hashlib
 from collections.abc import Iterable
@@ -26,22 +29,12 @@ Entries = tuple[Ints, Ints, Floats, int]
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Sparse features of one side.
+    """Sparse features of one side: a row for each user or item."""
 
-    Parameters
-    ----------
-    names : tuple of str
-        Of the groups.
-    group : int64 (columns,)
-        Which group a column is of.
-    by_row, by_column : Rows
-        The matrix, a row for each user or movie, and its transpose.
-    """
-
-    names: tuple[str, ...]
-    group: I64
+    names: tuple[str, ...]  # of the groups
+    group: I64  # (columns,) which group a column belongs to
     by_row: Rows
-    by_column: Rows
+    by_column: Rows  # its transpose
 
     @classmethod
     def of_groups(cls, rows: int, groups: dict[str, Entries]) -> "Features":
@@ -50,7 +43,7 @@ class Features:
         starts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
         none = np.empty(0)
         row = np.concatenate([none, *(part[0] for part in groups.values())]).astype(np.int32)
-        shifted = [part[1] + at for part, at in zip(groups.values(), starts, strict=False)]
+        shifted = [part[1] + start for part, start in zip(groups.values(), starts, strict=False)]
         column = np.concatenate([none, *shifted]).astype(np.int32)
         value = np.concatenate([none, *(part[2] for part in groups.values())]).astype(np.float32)
         by_row = compress(row, column, value, rows)
@@ -69,16 +62,16 @@ class Features:
         return len(self.group)
 
     def times(self, table: F32, threads: int | None = None) -> F32:
-        """Features times a table, (columns, width), to a row for each user or movie."""
+        """Features times a table, (columns, width): a row for each user or item."""
         return _product(self.by_row, table, threads)
 
     def transposed_times(self, rows: F32, threads: int | None = None) -> F32:
-        """The transpose times rows, to one for each column."""
+        """The transpose times rows: one for each column."""
         return _product(self.by_column, rows, threads)
 
     def only(self, names: Iterable[str], table: F32) -> F32:
-        """A table whose rows are zero but for those of some groups."""
-        kept = [at for at, name in enumerate(self.names) if name in set(names)]
+        """The table with zeros in all rows but those of these groups."""
+        kept = [number for number, name in enumerate(self.names) if name in set(names)]
         return np.where(np.isin(self.group, kept)[:, None], table, np.float32(0.0))
 
 
@@ -90,40 +83,40 @@ def _product(matrix: Rows, table: F32, threads: int | None) -> F32:
 
 
 def features_of_users(train: Dataset, names: Iterable[str]) -> Features:
-    """Age (in spans), gender and occupation where they are known; the movies somebody rated.
+    """Age (in spans), gender and occupation where they are known; the items a user rated.
 
-    ``"rated"`` has ``1 / sqrt(n)`` for each of n movies (SVD++: Koren 2008).
+    ``"rated"`` has ``1 / sqrt(n)`` for each of n items (SVD++: Koren 2008).
     """
     ratings, groups = train.ratings, {}
     if "traits" in names and train.user_attributes is not None:
         for trait in TRAITS:
             if trait in train.user_attributes.columns:
                 column = train.user_attributes[trait]
-                known = column.drop_nulls().to_numpy()
-                kinds = known // YEARS_OF_AGE if trait == "age" else known
-                groups[trait] = _one_of_each(np.flatnonzero(column.is_not_null()), kinds)
+                values = column.drop_nulls().to_numpy()
+                categories = values // YEARS_OF_AGE if trait == "age" else values
+                groups[trait] = _one_hot(np.flatnonzero(column.is_not_null()), categories)
     if "rated" in names:
         groups["rated"] = _shares(ratings.user, ratings.item, len(ratings.item_ids), ratings)
     return Features.of_groups(len(ratings.user_ids), groups)
 
 
 def features_of_items(train: Dataset, names: Iterable[str]) -> Features:
-    """Genres and years as in `item_features`; the users who rated a movie, as above."""
+    """Genres and years as in `item_features`; the users who rated an item, as above."""
     ratings, groups = train.ratings, {}
     genres = item_features(train.catalog, "genres")[:, 1:]
     if "genres" in names:
         groups["genres"] = _dense(genres)
     if "years" in names:
-        both = item_features(train.catalog, "genres+years")
-        groups["years"] = _dense(both[:, 1 + genres.shape[1] :])
+        with_years = item_features(train.catalog, "genres+years")
+        groups["years"] = _dense(with_years[:, 1 + genres.shape[1] :])
     if "raters" in names:
         groups["raters"] = _shares(ratings.item, ratings.user, len(ratings.user_ids), ratings)
     return Features.of_groups(len(ratings.item_ids), groups)
 
 
-def _one_of_each(rows: Ints, kinds: NDArray[np.generic]) -> Entries:
-    known, code = np.unique(kinds, return_inverse=True)
-    return rows, code, np.ones(len(rows), np.float32), len(known)
+def _one_hot(rows: Ints, categories: NDArray[np.generic]) -> Entries:
+    levels, code = np.unique(categories, return_inverse=True)
+    return rows, code, np.ones(len(rows), np.float32), len(levels)
 
 
 def _dense(matrix: F32) -> Entries:
@@ -137,29 +130,21 @@ def _shares(row: I32, column: I32, columns: int, ratings: Ratings) -> Entries:
 
 
 FEW_COLUMNS = 256  # solved exactly
-DIRECTIONS = 64  # of F'F, the heaviest, that conjugate gradients do not have to find
+DIRECTIONS = 64  # leading eigenvectors of F'F, which conjugate gradients need not find
 PASSES = 5  # over F to find them
 TOLERANCE = 1e-2  # of the preconditioned residual's length: far below the noise of a draw
-MOST_STEPS = 200
+MAX_STEPS = 200
 FIRST_PRECISION = 1.0
 SHAPE = RATE = 1.0  # of the gamma prior of a group's precision
 
 
 @dataclass
 class FeatureLink:
-    """B and the precisions of its groups.
-
-    Parameters
-    ----------
-    features : Features
-    table : float32 (columns, width)
-        B.
-    precisions : float64 (groups,)
-    """
+    """The weights B of the features, and the precision of each group's prior."""
 
     features: Features
-    table: F32
-    precisions: F64
+    table: F32  # B, (columns, width)
+    precisions: F64  # (groups,)
     solver: "Solver" = field(repr=False)
 
     @classmethod
@@ -169,11 +154,11 @@ class FeatureLink:
         return cls(features, table, precisions, solver_for(features))
 
     def means(self, threads: int | None = None) -> F32:
-        """What the features say of each row, (rows, width)."""
+        """features @ B, (rows, width)."""
         return self.features.times(self.table, threads)
 
     def scatter(self, threads: int | None = None) -> F64:
-        """B' diag(l) B: what B says of L, (width, width)."""
+        """B' diag(precisions) B, which the posterior of L needs, (width, width)."""
         table = self.table.astype(np.float64)
         return inner(table, self.precisions[self.features.group][:, None] * table, threads)
 
@@ -219,8 +204,8 @@ class Solver:
             return
         indptr, indices, values = features.by_row
         for first, last in pairwise(indptr):
-            at, value = indices[first:last], values[first:last].astype(np.float64)
-            dense[np.ix_(at, at)] += np.outer(value, value)
+            columns, value = indices[first:last], values[first:last].astype(np.float64)
+            dense[np.ix_(columns, columns)] += np.outer(value, value)
 
     def solve(self, weight: F64, right: F32, threads: int | None = None) -> F32:
         """B, float32 (columns, width)."""
@@ -230,19 +215,19 @@ class Solver:
 class GradientSolver(Solver):
     """The same by conjugate gradients, all columns of B at once.
 
-    The spectrum of F'F falls steeply: who watches a lot, and what everybody watches, make a few
-    heavy directions. They are found once, and solved for exactly in the preconditioner; what is
-    left is nearly a diagonal matrix.
+    The spectrum of F'F falls steeply: active users and popular items make a few heavy directions.
+    They are found once, and solved for exactly in the preconditioner; what is left is nearly
+    diagonal.
     """
 
     def __init__(self, features: Features) -> None:
         self.features = features
         rng = np.random.default_rng(0)
-        found = rng.standard_normal((features.columns, DIRECTIONS + 16)).astype(np.float32)
+        basis = rng.standard_normal((features.columns, DIRECTIONS + 16)).astype(np.float32)
         for _ in range(PASSES):  # subspace iteration (Halko, Martinsson & Tropp 2011)
-            found = np.linalg.qr(self._gram(found, None))[0]
-        sizes, turn = np.linalg.eigh(inner(found, self._gram(found, None)))
-        self.directions = times(found, turn[:, ::-1][:, :DIRECTIONS])
+            basis = np.linalg.qr(self._gram(basis, None))[0]
+        sizes, turn = np.linalg.eigh(inner(basis, self._gram(basis, None)))
+        self.directions = times(basis, turn[:, ::-1][:, :DIRECTIONS])
         self.sizes = np.maximum(sizes[::-1][:DIRECTIONS], 0.0)
         indptr, _, values = features.by_column
         column = np.repeat(np.arange(features.columns), np.diff(indptr))
@@ -256,8 +241,8 @@ class GradientSolver(Solver):
     def solve(self, weight: F64, right: F32, threads: int | None = None) -> F32:
         """B, float32 (columns, width), once the preconditioned residual is small.
 
-        With groups' precisions within a factor of a hundred of each other, as data have them, B is
-        then within about `TOLERANCE` of the exact solution, in the norm of the system.
+        As long as groups' precisions are within a factor of a hundred of each other, B is within
+        about `TOLERANCE` of the exact solution, in the norm of the system.
         """
         diagonal = weight.astype(np.float32)[:, None]
         inverse = (1 / (self.rest + weight)).astype(np.float32)[:, None]
@@ -270,21 +255,21 @@ class GradientSolver(Solver):
             along = np.einsum("ij,jw->iw", heavy, along) - inner(self.directions, light, threads)
             return np.asarray(light + times(self.directions, along, threads))
 
-        found, residual = np.zeros_like(right), right.copy()
+        solution, residual = np.zeros_like(right), right.copy()
         direction = step = precondition(residual)
         error = _dots(residual, step)
         enough = TOLERANCE**2 * error
-        for _ in range(MOST_STEPS):
+        for _ in range(MAX_STEPS):
             if (error <= enough).all():
                 break
             product = self._gram(direction, threads) + diagonal * direction
             length = (error / np.maximum(_dots(direction, product), TINY)).astype(np.float32)
-            found += length * direction
+            solution += length * direction
             residual -= length * product
             step = precondition(residual)
             error, before = _dots(residual, step), error
             direction = step + (error / np.maximum(before, TINY)).astype(np.float32) * direction
-        return found
+        return solution
 
 
 TINY = 1e-30
