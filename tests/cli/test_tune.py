@@ -1,11 +1,14 @@
 """`matinee tune`: what it prints, what it saves, and what it refuses."""
 
 import shlex
+from pathlib import Path
 
 import pytest
 from shell import Shell
 
+from matinee.cli.tune import _print_result
 from matinee.data.synthetic import write_generated
+from matinee.tuning import Choice, SearchSpace, TuningResult
 
 SPACE = """
 factors = [2, 3]
@@ -86,7 +89,8 @@ def test_more_trials_resume_the_study_and_test_evaluations_are_counted(shell, re
 
 def test_ranking_heads_are_tuned_by_ranking_metrics(shell):
     result = shell.json("tune", "small", "--model", "ease", "--metric", "recall@10", "--trials", 3,
-                       "--split", "leave-last-out", "--validation", "2-fold", "--seed", 1)  # fmt: skip
+                       "--split", "leave-last-out", "--validation", "2-fold",
+                       "--seed", 1)  # fmt: skip
     assert result["metric"] == "recall@10"
     assert result["study"] == "studies/small-ease-recall@10-2-fold-seed1-leave-last-out"
     assert "recall@10" in result["best"]["test_metrics"]
@@ -180,3 +184,12 @@ def test_a_page_without_its_packages_is_refused_before_the_work(shell):
     message = shell.without("altair", *TUNE, "--html", "--study", "new", fails=True)
     assert "pip install 'matinee[charts]'" in message
     assert not (shell.folder / "new").exists()
+
+
+def test_values_are_printed_as_one_types_them(capsys):
+    pytest.importorskip("torch")
+    space = SearchSpace("MLP", {"layers": Choice(((8, 4), (4, 2))), "amp": Choice((True, False))})
+    settings = {"layers": "[8, 4]", "amp": True}
+    trial = {"trial": 0, "value": 0.9, "state": "complete", "settings": settings, "error": None}
+    _print_result(TuningResult(Path("study"), "rmse", space, [trial], n_trials=1), None, None)
+    assert "8,4      true" in capsys.readouterr().out

@@ -200,15 +200,18 @@ def _print_trials(result: "TuningResult") -> None:
     import polars as pl
 
     from matinee.evaluation.metrics import METRICS
+    from matinee.models.registry import format_value
+    from matinee.tuning.search_space import from_stored
 
     shown = [trial for trial in result.trials if trial["value"] is not None][:SHOWN]
-    frame = pl.DataFrame(
-        [
-            {"trial": trial["trial"], "value": trial["value"], "state": trial["state"]}
-            | trial["settings"]
-            for trial in shown
-        ]
-    )
+    columns: dict[str, list[Any]] = {
+        name: [trial[name] for trial in shown] for name in ("trial", "value", "state")
+    }
+    for name in result.space.searched:
+        values = [from_stored(trial["settings"][name]) for trial in shown]
+        numeric = all(type(value) in (int, float) for value in values)
+        columns[name] = values if numeric else [format_value(value) for value in values]
+    frame = pl.DataFrame(columns, strict=False)
     metric = METRICS[result.metric].label
     # pruned trials have fewer factors and iterations: shown only where there is room
     state = {"state": "state"} if len(shown) > len(result.completed) else {}
@@ -218,4 +221,8 @@ def _print_trials(result: "TuningResult") -> None:
     if result.default_trial is not None:
         value = f"validation {metric} {result.default_trial['value']:.4f}"
         best = result.default_trial is result.completed[0]
-        say(f"No trial beats the defaults ({value})." if best else f"Defaults: {value}.")
+        say(
+            f"No trial beats the default settings ({value})."
+            if best
+            else f"Default settings: {value}."
+        )

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from matinee.data.dataset import Dataset
 from matinee.errors import RunError, SettingError
+from matinee.evaluation.metrics import METRICS
 from matinee.experiments.training import Split, TrainingResult, compile_kernels, train_and_evaluate
 from matinee.models.als import ALS
 from matinee.models.base import Estimator
@@ -256,14 +257,14 @@ def _run_study(
 
 def _run_trials(study: Study, runner: TrialRunner, plan: SearchPlan, deadline: float) -> bool:
     """Run the trials that are missing; whether Ctrl-C stopped it."""
-    metric, higher_is_better = runner.objective.metric, runner.objective.higher_is_better
+    label = METRICS[runner.objective.metric].label
     with progress("Tuning", plan.n_trials) as tick:
         try:
             while True:
                 trials = study.get_trials(deepcopy=False)
-                best = best_trial(trials, higher_is_better)
+                best = best_trial(trials, runner.objective.higher_is_better)
                 done = sum(trial.state in FINISHED for trial in trials)
-                tick(done, f"best {metric} {best.value:.4f}" if best else "")
+                tick(done, f"best {label} {best.value:.4f}" if best else "")
                 if time.monotonic() >= deadline or not plan.needs_another(trials):
                     return False
                 trial = study.ask()
