@@ -42,7 +42,7 @@ def both(model, parts):
 
 @pytest.fixture(scope="session")
 def editions(tmp_path_factory):
-    """A cache folder with small synthetic data under the names and layouts of MovieLens editions."""
+    """A cache folder with small synthetic data in the layouts of MovieLens editions."""
     cache = tmp_path_factory.mktemp("editions")
     write_editions(cache)
     return cache

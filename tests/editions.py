@@ -1,4 +1,4 @@
-"""Synthetic data in the files of MovieLens editions, with the titles that pages and notebooks name."""
+"""Synthetic data in the files of MovieLens editions, with the titles that our pages name."""
 
 import numpy as np
 import polars as pl

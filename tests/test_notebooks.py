@@ -1,4 +1,4 @@
-"""The notebooks run on small data; what they keep is complete, tidy and shows no user of the data."""
+"""The notebooks run on small data; what they keep is complete and tidy, and shows no user."""
 
 import ast
 import re
