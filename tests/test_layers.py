@@ -71,6 +71,7 @@ def layer_of(module):
     return "cli" if layer == "__main__" else layer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_imports_go_down(module):
     layer = layer_of(module)
@@ -96,6 +97,7 @@ def cycle_in(graph):
         return " <- ".join(error.args[1])
 
 
+@pytest.mark.slow
 def test_no_files_import_each_other():
     graph = {
         module: {name for name in imported(path) if name in MODULES} - {module}
@@ -141,6 +143,7 @@ def test_functions_fit_on_a_screen():
     assert long.keys() <= LONG.keys(), {name: long[name] for name in long.keys() - LONG.keys()}
 
 
+@pytest.mark.slow
 def test_nothing_is_ever_unpickled():
     for path in FILES:
         packages = {name.split(".")[0] for name in imported(path)}

@@ -82,6 +82,7 @@ def is_allowed(place, line):
     return any(re.match(file, place) and re.search(text, line) for file, text in ALLOWED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("say", WORDS)
 def test_the_fields_words_are_used(say):
     wrong = re.compile(WORDS[say], re.IGNORECASE)

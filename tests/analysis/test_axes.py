@@ -98,6 +98,7 @@ def planted(by_hand, rotation=None):
     return by_hand(item_factors, genres=genres, counts=rng.integers(10, 30, 120).tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rotation", ["principal", "varimax"])
 def test_planted_axes_are_found_with_their_genres_at_the_ends(by_hand, rotation):
     found = embedding_axes(planted(by_hand, random_rotation(3, 1)), rotation=rotation)

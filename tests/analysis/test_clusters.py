@@ -184,6 +184,7 @@ def test_clusters_of_users_are_found_and_named_by_what_they_watch(by_hand):
         )
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_and_another_the_same_bundles(model, bundles, found):
     one, two = (find_clusters(model, 6, seed=4) for _ in range(2))
     assert np.array_equal(one.labels, two.labels)
@@ -250,6 +251,7 @@ def test_a_seed_below_zero_is_refused_in_one_line(by_hand, seed):
         find_clusters(by_hand(np.eye(12)), 2, seed=seed)
 
 
+@pytest.mark.slow
 def test_more_rows_than_k_is_tried_on_are_all_divided(bundles, monkeypatch):
     model, bundle = bundles
     monkeypatch.setattr(clusters, "MAX_ROWS", 40)

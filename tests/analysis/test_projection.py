@@ -34,6 +34,7 @@ def share_with_a_neighbour_of_the_same_kind(where, kinds):
     return hits / len(kinds)
 
 
+@pytest.mark.slow
 def test_pca_is_the_two_widest_axes_up_to_sign(model):
     found = project(model, "pca")
     rows = found.embeddings.factors.astype(np.float64)
@@ -48,6 +49,7 @@ def test_pca_is_the_two_widest_axes_up_to_sign(model):
         np.testing.assert_allclose(where[:, axis], sign * right[:, axis], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_tsne_keeps_bundles_together(bundles):
     model, bundle = bundles
     found = project(model)
@@ -66,6 +68,7 @@ def test_umap_keeps_bundles_together(bundles):
     assert places(project(model, "umap")).tolist() == places(found).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tsne", "pca"])
 def test_the_same_seed_gives_the_same_picture_centred_and_of_spread_one(method, bundles, found):
     one, two = (project(bundles[0], method, clusters=found, seed=3) for _ in range(2))

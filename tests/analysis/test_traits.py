@@ -52,6 +52,7 @@ def test_without_genres_and_years_there_are_bands_alone(by_hand):
     assert traits.matrix.sum(axis=1).tolist() == [1, 1, 1, 1]
 
 
+@pytest.mark.slow
 @given(items=st.integers(1, 300), seed=st.integers(0, 99))
 def test_bands_end_where_their_part_of_all_movies_does(by_hand, items, seed):
     counts = np.random.default_rng(seed).integers(0, 9, items)

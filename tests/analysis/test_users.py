@@ -144,6 +144,7 @@ def test_popularity_and_users_without_ratings_have_recommendations_without_reaso
         assert found["because"].to_list() == [[], [], []]
 
 
+@pytest.mark.slow
 def test_a_network_has_lists_without_reasons(parts):
     pytest.importorskip("torch")
     from matinee.models.neural import NeuMF

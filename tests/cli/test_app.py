@@ -11,6 +11,7 @@ import matinee
 from matinee.cli.app import COMMANDS
 
 
+@pytest.mark.slow
 def test_without_a_command_it_prints_help(shell):
     text = shell()
     assert text.startswith("Usage: matinee [OPTIONS] COMMAND [ARGS]...")
@@ -19,6 +20,7 @@ def test_without_a_command_it_prints_help(shell):
         assert f"  {command} " in text
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_module_too(shell):
     done = subprocess.run(
         [sys.executable, "-m", "matinee"],
@@ -47,6 +49,7 @@ def test_help_fits_80_columns_and_names_every_option(shell, command):
     assert "--json" in text or command == "demo"
 
 
+@pytest.mark.slow
 def test_a_traceback_only_with_debug(shell):
     for arguments in (["--debug", "train", "nowhere"], ["train", "nowhere", "--debug"]):
         done = subprocess.run(
@@ -83,6 +86,7 @@ def test_ctrl_c_is_one_line_and_its_own_status(shell, monkeypatch):
     assert (status, out, err.strip()) == (130, "", "matinee: stopped.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 70], ids=["short", "long"])
 def test_a_pipe_that_is_closed_ends_it_quietly(shell, n):
     read, write = os.pipe()

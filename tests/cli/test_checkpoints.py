@@ -99,6 +99,7 @@ def test_a_killed_gradient_model_is_resumed_and_ends_the_same(shell):
     assert_same_arrays(shell, "resumed-mf", "at-once-mf")
 
 
+@pytest.mark.slow
 def test_each_head_has_a_checkpoint_and_a_finished_one_is_not_trained_once_more(shell):
     pytest.importorskip("torch")
     short = ["epochs=2", "factors=2", "ranker.epochs=2", "ranker.factors=2"]

@@ -76,6 +76,7 @@ def more(shell):
     return shell
 
 
+@pytest.mark.slow
 def test_compare_shows_hyperparameters_metrics_and_who_is_better(more):
     text = more("compare", "als", "wide", "runs/biases")
     found = more.json("compare", "als", "wide", "runs/biases")
@@ -157,6 +158,7 @@ def cells_of(text):
     return cells
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folds", [3, 5, 12])
 def test_metrics_are_rows_and_folds_are_columns(own_shell, folds):
     shell, before = own_shell, own_shell.files()

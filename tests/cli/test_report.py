@@ -55,6 +55,7 @@ def test_cluster_names_its_groups_and_writes_nothing(shell, unchanged):
     assert f"Silhouette {found['silhouette']:.2f}" in text
 
 
+@pytest.mark.slow
 def test_cluster_finds_the_number_itself_for_the_newest_run(shell):
     by_default, by_name = shell.json("cluster"), shell.json("cluster", "als")
     assert by_default == by_name
@@ -63,6 +64,7 @@ def test_cluster_finds_the_number_itself_for_the_newest_run(shell):
     assert tried[by_default["k"]] == max(tried.values())
 
 
+@pytest.mark.slow
 def test_users_and_either_head_are_grouped(shell):
     users = shell.json("cluster", "als", "-k", 3, "--users")
     assert users["of"] == "users"
@@ -73,6 +75,7 @@ def test_users_and_either_head_are_grouped(shell):
     assert head[0]["silhouette"] != head[1]["silhouette"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("users", [[], ["--users"]], ids=["items", "users"])
 def test_cluster_writes_a_page_where_it_says(shell, out, users):
     page = shell.folder / "runs" / "als" / "clusters.html"
@@ -256,6 +259,7 @@ def test_it_is_refused_before_the_work(shell, command, work, monkeypatch):
     shell(*command, fails=True)  # what the work raises would not be one line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "work"),
     [

@@ -97,6 +97,7 @@ def test_gradient_models_are_reproduced_on_the_same_device(shell, options):
     assert ranking["protocol"] == ("sampled-negatives" if "--preset" in options else "holdout")
 
 
+@pytest.mark.slow
 def test_what_is_printed(first):
     text = first("reproduce", "first", "--threads", 1, "--run", "runs/second")
     lines = text.splitlines()
@@ -109,6 +110,7 @@ def test_what_is_printed(first):
     )
 
 
+@pytest.mark.slow
 def test_what_differs_is_named_and_what_changed_in_the_environment(first, altered):
     forge(altered, "rating_head.safetensors", b"other bits")
     text = first("reproduce", altered)

@@ -96,6 +96,7 @@ def bayes(shell):
                       "--set", "ranker.factors=4", "--run", "runs/bayes")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_chain_is_trained_tested_and_saved(shell, bayes):
     assert bayes["model"] == "bayes"
     assert 0.5 < bayes["rmse"] < 1.1
@@ -146,6 +147,7 @@ def test_what_makes_no_sense_for_a_chain_is_refused(shell, arguments, message):
 # --- pictures and missing extras
 
 
+@pytest.mark.slow
 def test_curves_are_drawn_into_the_run(shell):
     pytest.importorskip("vl_convert")
     command = ["train", "small", "--model", "bias", "--run", "runs/drawn"]
@@ -167,6 +169,7 @@ def test_a_training_without_iterations_has_no_curves(shell):
     assert "No curves: this training has no iterations.\nSaved in runs/nothing." in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["altair", "vl_convert"])
 def test_without_its_packages_a_picture_is_refused_before_the_training(shell, package):
     command = ["train", "small", "--model", "bias", "--ranker", "none"]

@@ -33,6 +33,7 @@ def result(shell):
     return shell.json(*TUNE)
 
 
+@pytest.mark.slow
 def test_a_search_leaves_a_study_and_a_run(shell, result):
     assert result["study"] == "studies/small-als-rmse-mine"
     assert len(result["trials"]) == 4
@@ -87,6 +88,7 @@ def test_more_trials_resume_the_study_and_test_evaluations_are_counted(shell, re
     assert (evaluations == 1) == (more["best"]["trial"] == result["best"]["trial"])
 
 
+@pytest.mark.slow
 def test_ranking_heads_are_tuned_by_ranking_metrics(shell):
     result = shell.json("tune", "small", "--model", "ease", "--metric", "recall@10", "--trials", 3,
                        "--split", "leave-last-out", "--validation", "2-fold",
@@ -100,12 +102,14 @@ def test_ranking_heads_are_tuned_by_ranking_metrics(shell):
     assert command[command.index("--seed") + 1] == "1"
 
 
+@pytest.mark.slow
 def test_a_grid_prints_how_much_of_it_was_tried(shell):
     text = shell(*TUNE[:2], "--search", "grid", "--trials", 3, "--space", "mine.toml",
                  "--study", "grid", "--run", "runs/grid")  # fmt: skip
     assert text.startswith("3 trials of a grid of 10: ")
 
 
+@pytest.mark.slow
 def test_a_page_goes_into_the_study_or_where_out_says(shell, result):
     assert result["html"] is None
     text = shell(*TUNE, "--html")
@@ -180,6 +184,7 @@ def test_without_its_package_the_command_says_what_to_install(shell):
     assert "pip install 'matinee[tuning]'" in message
 
 
+@pytest.mark.slow
 def test_a_page_without_its_packages_is_refused_before_the_work(shell):
     message = shell.without("altair", *TUNE, "--html", "--study", "new", fails=True)
     assert "pip install 'matinee[charts]'" in message

@@ -22,6 +22,7 @@ def series(values: list) -> pl.Series:
     return pl.Series("id", values, pl.String if isinstance(values[0], str) else pl.Int64)
 
 
+@pytest.mark.slow
 @given(column=COLUMNS)
 @PROPERTY
 def test_codes_stand_for_the_sorted_distinct_ids(column):
@@ -44,6 +45,7 @@ def test_extra_ids_get_codes_too(data, column):
     assert ids.values[codes].to_list() == column
 
 
+@pytest.mark.slow
 @given(column=st.lists(NUMBERS, min_size=1, max_size=20), wanted=st.lists(NUMBERS, max_size=20))
 @PROPERTY
 def test_unknown_numbers_have_the_code_minus_one(column, wanted):
@@ -53,6 +55,7 @@ def test_unknown_numbers_have_the_code_minus_one(column, wanted):
     assert ids.codes(np.array(wanted, np.int64)).tolist() == expected
 
 
+@pytest.mark.slow
 @given(column=st.lists(TEXTS, min_size=1, max_size=20), wanted=st.lists(TEXTS, max_size=20))
 @PROPERTY
 def test_unknown_texts_have_the_code_minus_one(column, wanted):

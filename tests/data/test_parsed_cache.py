@@ -174,6 +174,7 @@ def replace_array(entry, name, change):
     (entry / "manifest.json").write_text(json.dumps(manifest))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["user_id", "item_id", "by_user.indices", "by_item.indices"])
 @pytest.mark.parametrize("code", [-1, 10**6])
 def test_codes_out_of_range_are_refused_even_with_correct_checksums(
@@ -207,6 +208,7 @@ def test_arrays_of_another_shape_or_dtype_are_refused(name, wrong, table, cache,
     assert len(readings) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "manifest",
     [

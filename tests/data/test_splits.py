@@ -50,6 +50,7 @@ def check_partition(data: Dataset, train: Dataset, test: Dataset) -> None:
         assert subset.catalog is data.catalog
 
 
+@pytest.mark.slow
 @given(rows=ROWS, fraction=st.floats(0.01, 0.99), seed=SEEDS)
 @PROPERTY
 def test_random_split_is_a_partition_of_the_wanted_size(rows, fraction, seed):
@@ -64,6 +65,7 @@ def test_random_split_is_a_partition_of_the_wanted_size(rows, fraction, seed):
     assert len(test) == wanted
 
 
+@pytest.mark.slow
 @given(rows=ROWS, seed=SEEDS)
 @PROPERTY
 def test_random_split_depends_on_the_seed_alone(rows, seed):
@@ -106,6 +108,7 @@ def test_folds_are_disjoint_and_cover_everything(rows, k, seed):
     assert again == [row_numbers(test) for _, test in pairs]
 
 
+@pytest.mark.slow
 @given(rows=ROWS, count=st.integers(1, 4))
 @PROPERTY
 def test_leave_last_out_holds_out_the_latest_of_each_user(rows, count):
@@ -129,6 +132,7 @@ def test_leave_last_out_holds_out_the_latest_of_each_user(rows, count):
     assert splits.cold_start_counts(train.ratings, test.ratings)[0] == 0  # everyone keeps a rating
 
 
+@pytest.mark.slow
 @given(rows=ROWS, fraction=st.floats(0.01, 0.99))
 @PROPERTY
 def test_temporal_split_never_trains_on_the_future(rows, fraction):

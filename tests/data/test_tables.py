@@ -316,6 +316,7 @@ TEXT_IDS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), 
 NUMBER_IDS = st.integers(-(2**62) + 1, 2**62 - 1)
 
 
+@pytest.mark.slow
 @given(
     pairs=st.one_of(
         st.lists(st.tuples(TEXT_IDS, TEXT_IDS), min_size=1, max_size=20, unique=True),
@@ -335,6 +336,7 @@ def test_any_frame_reads_back_exactly(pairs, draw):
     assert rows_of(read(pd.DataFrame(columns))) == expected
 
 
+@pytest.mark.slow
 @given(
     pairs=st.lists(st.tuples(TEXT_IDS, TEXT_IDS), min_size=1, max_size=20, unique=True),
     separator=st.sampled_from([",", ";", "\t", "|"]),

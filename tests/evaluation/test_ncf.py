@@ -28,6 +28,7 @@ BESIDE = Path(__file__).parents[3] / "shared" / "data"
 ARCHIVES = Path(os.environ.get("MATINEE_TEST_ARCHIVES", BESIDE))
 
 
+@pytest.mark.slow
 @given(rows=TABLES, negatives=st.integers(1, 30), seed=SEEDS, block=st.integers(1, 4))
 @PROPERTY
 def test_sampled_candidates_are_the_positive_and_movies_never_rated(rows, negatives, seed, block):
@@ -68,6 +69,7 @@ def test_sampled_leaves_movies_without_ratings_out_and_depends_on_the_seed():
     assert other.candidates.indices.tolist() != task.candidates.indices.tolist()
 
 
+@pytest.mark.slow
 def test_sampled_draws_every_unrated_movie_equally_often():
     # user 1 rated the odd movies of 20, and user 2 all of them
     rows = [(1, item, 5, item) for item in range(1, 21, 2)]

@@ -49,6 +49,7 @@ def check_sets(task, train, test, min_rating):
     assert len(task.train) == len(train)
 
 
+@pytest.mark.slow
 @given(rows=TABLES, min_rating=LIKED, seed=SEEDS)
 @PROPERTY
 def test_holdout(rows, min_rating, seed):
@@ -64,6 +65,7 @@ def test_holdout(rows, min_rating, seed):
         check_task(task, data)
 
 
+@pytest.mark.slow
 @given(rows=TABLES, min_rating=LIKED)
 @PROPERTY
 def test_leave_one_out(rows, min_rating):
@@ -76,6 +78,7 @@ def test_leave_one_out(rows, min_rating):
         assert set(np.diff(task.relevant.indptr).tolist()) == {1}
 
 
+@pytest.mark.slow
 @given(rows=TABLES, min_rating=LIKED, fraction=st.floats(0.05, 0.9))
 @PROPERTY
 def test_temporal_trains_on_nothing_later_than_the_relevant_ratings(rows, min_rating, fraction):
@@ -103,6 +106,7 @@ def test_temporal_trains_on_nothing_later_than_the_relevant_ratings(rows, min_ra
         assert task.train.ratings.timestamp.max() < min(evaluated)
 
 
+@pytest.mark.slow
 @given(rows=TABLES, min_rating=LIKED, fraction=st.floats(0.05, 0.95), seed=SEEDS)
 @PROPERTY
 def test_strong_takes_users_out_and_splits_what_they_like(rows, min_rating, fraction, seed):
@@ -152,6 +156,7 @@ def test_strong_holds_a_fifth_out_and_depends_on_the_seed(generated):
     assert other.users.tolist() != task.users.tolist()
 
 
+@pytest.mark.slow
 def test_strong_holds_out_every_positive_equally_often():
     rows = [(1, item, 5, item) for item in range(1, 11)] + [(2, 1, 5, 0)]
     data = dataset_of(rows)

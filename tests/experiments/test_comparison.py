@@ -51,6 +51,7 @@ def runs(folder):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_metrics_are_those_that_training_recorded(runs):
     result = compare(runs)
     assert list(result.runs) == list(runs)
@@ -128,6 +129,7 @@ def test_runs_without_a_common_metric_have_no_difference(folder, runs):
     assert [set(run.estimators) for run in result.runs.values()] == [{"rating"}, {"ranking"}]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_refused_by_name(folder, runs):
     elsewhere = saved(folder, "elsewhere", Bias(), data="other")
     seed = saved(folder, "seed", Bias(), split=Split(seed=4))
@@ -144,6 +146,7 @@ def test_what_cannot_be_compared_is_refused_by_name(folder, runs):
         compare({"als": runs["als"], "bare": replace(runs["als"], metadata={})})
 
 
+@pytest.mark.slow
 def test_test_rows_are_what_counts_not_the_seed(folder, runs):
     """A split that draws nothing is the same for every seed."""
     two = {

@@ -20,6 +20,7 @@ LISTS = ["ndcg@10", "hit_rate@10", "recall_capped@20", "ndcg@100", "coverage@10"
 TIMES = ["fit_seconds", "test_seconds"]
 
 
+@pytest.mark.slow
 def test_metrics_are_those_of_every_fold_by_hand(generated):
     data = generated[0]
     rating, ranking = ALS(factors=3, iterations=2), EASE()

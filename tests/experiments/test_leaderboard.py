@@ -131,6 +131,7 @@ def test_metrics_of_a_retrained_estimator_are_those_of_training_it_by_hand(run, 
     assert ranking.ranking.metrics == evaluate_ranking(RANKING.fit(train), task).metrics
 
 
+@pytest.mark.slow
 def test_min_rating_and_seed_reach_the_task(run):
     every, min_rating = (
         evaluate_runs({"mine": run[0]}, min_rating=min_rating)[0].ranking
@@ -144,6 +145,7 @@ def test_min_rating_and_seed_reach_the_task(run):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+@pytest.mark.slow
 def test_runs_on_the_same_sets_are_in_one_leaderboard(run, folder, source):
     other, _ = saved(folder / "other", source, Bias(), ImplicitALS(factors=4, iterations=2))
     alone, _ = saved(folder / "alone", source, Bias(), None)
@@ -160,6 +162,7 @@ def test_runs_on_the_same_sets_are_in_one_leaderboard(run, folder, source):
     assert rows[2].ranking == rows[4].ranking
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["holdout", "strong-generalization"])
 def test_runs_on_other_data_or_another_split_are_refused(run, folder, source, protocol):
     elsewhere = write(folder / "elsewhere.csv", seed=1)
@@ -274,6 +277,7 @@ def test_neural_heads_are_evaluated_as_they_are_on_their_own_split(neural):
     assert (values.estimator, lists.estimator) == ("MatrixFactorization", "BPR")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "protocol", ["leave-one-out", "strong-generalization", "temporal", "sampled-negatives"]
 )
@@ -297,6 +301,7 @@ def test_neural_heads_that_stopped_early_are_retrained_for_as_long_as_was_best(
     ]
 
 
+@pytest.mark.slow
 @needs_torch
 def test_of_equally_good_epochs_the_first_is_the_best(neural, monkeypatch):
     """As training itself sees it: the weights that were kept are the first ones."""
@@ -309,6 +314,7 @@ def test_of_equally_good_epochs_the_first_is_the_best(neural, monkeypatch):
     assert estimator.epochs == 2
 
 
+@pytest.mark.slow
 @needs_torch
 def test_a_saved_neural_head_knows_its_estimator(source, tmp_path):
     from matinee.models.neural import GMF, MLP, NeuMF

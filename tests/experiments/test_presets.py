@@ -161,6 +161,7 @@ def test_biases_then_factors_then_genres():
     assert estimator_from_config(third.ranking) == ImplicitALS()
 
 
+@pytest.mark.slow
 def test_stages_run_in_order_with_the_seed(even):
     steps = (
         PresetStage("one", {"name": "Bias"}),
@@ -205,6 +206,7 @@ def test_the_ncf_task_asks_for_what_the_split_held_out(generated, tied):
     assert other.ranking != result.ranking
 
 
+@pytest.mark.slow
 @needs_torch
 def test_neumf_runs_from_end_to_end(generated):
     small = {"factors": 2, "layers": (4, 2), "epochs": 2, "pretrain_epochs": 1, "device": "cpu"}
@@ -247,6 +249,7 @@ def error_of(scores, test):
     return np.sqrt(np.mean(missed**2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["google-course", "google-course-regularized"])
 @needs_torch
 def test_googles_course_in_plain_numpy_learns_the_same(name, even):

@@ -35,6 +35,7 @@ def test_the_model_holds_data_split_and_metrics(generated):
     assert json.loads(json.dumps(result.to_dict()))["test_ratings"] == 300
 
 
+@pytest.mark.slow
 def test_the_ranking_head_is_evaluated_if_there_is_one(generated):
     data, split = generated[0], Split(seed=1)
     task = holdout(*split.apply(data))
@@ -115,6 +116,7 @@ def test_a_ranker_alone_has_no_rating_metrics(generated, tmp_path):
     assert set(loaded.heads) == {"ranking"}
 
 
+@pytest.mark.slow
 def test_the_keys_are_the_same_whatever_was_trained(generated):
     data = generated[0]
     both = train_and_evaluate(data, Bias(), Split(), ranker=EASE()).to_dict()
@@ -134,6 +136,7 @@ def test_the_keys_are_the_same_whatever_was_trained(generated):
     assert (values["ranker_fit_seconds"], lists["fit_seconds"]) == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [leave_one_out, sampled_negatives])
 def test_rankings_are_evaluated_on_the_given_task(generated, make):
     data = generated[0]

@@ -71,6 +71,7 @@ def test_rows_are_what_lists_would_be():
             check(sorted(entries) if ordered else entries)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.integers(-20, 20), min_size=1))
 def test_the_dense_rank_is_the_index_among_the_distinct(numbers):

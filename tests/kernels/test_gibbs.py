@@ -202,6 +202,7 @@ def test_drawing_again_without_noise_changes_nothing(sides, side):
     np.testing.assert_allclose(twice, once, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(st.integers(2, 4), st.integers(1, 35), st.integers(0, 2**32 - 1))
 def test_means_of_any_problem(sides, factors, seed):
@@ -212,6 +213,7 @@ def test_means_of_any_problem(sides, factors, seed):
     np.testing.assert_allclose(drawn, expected, rtol=5e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sides", "side"), [(2, 0), (3, 2)])
 @pytest.mark.parametrize("factors", [8, 20])
 def test_draws_do_not_depend_on_threads_or_blocks(sides, side, factors):

@@ -37,6 +37,7 @@ def test_squares_are_added_in_the_upper_half(width, count):
     assert np.array_equal(gram[:, width:], before[:, width:])
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))
 def test_a_factorized_matrix_solves_its_equations(multiple, seed):

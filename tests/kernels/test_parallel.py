@@ -106,6 +106,7 @@ def test_few_blocks_take_some_of_the_same_threads():
     assert len(seen) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("caller_fails", [True, False])
 def test_after_an_error_no_thread_writes_any_more(caller_fails):
     barrier, caller, written = threading.Barrier(2), threading.current_thread(), []
@@ -226,6 +227,7 @@ def test_aligned_zeros_start_with_a_cache_line(rows, width):
         assert array.ctypes.data % 64 == 0 or array.size == 0
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 20))
 def test_balanced_blocks_cover_every_row_once_in_order(counts, blocks):

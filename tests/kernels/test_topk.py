@@ -119,6 +119,7 @@ def test_the_best_products_are_those_of_brute_force(data):
     check(users, items, biased, seen, allowed, draw(st.sampled_from([1, 3, 10, 150, 250])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("biased", [False, True])
 @pytest.mark.parametrize("factors", [3, 64, 3000])
 def test_rounding_does_not_prune_an_item_in_the_direction_of_the_user(factors, biased):

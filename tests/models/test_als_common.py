@@ -24,6 +24,7 @@ def test_it_is_what_the_formula_says(exponent):
     assert noise_regularization(ratings, exponent) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
 def test_all_of_it_is_about_the_largest_singular_value_of_noise(exponent):
     data, _ = generate(users=700, items=500, ratings=40_000, seed=1)
@@ -75,6 +76,7 @@ def test_the_pull_of_lists_is_what_the_formula_says(exponent, unobserved, min_ra
     assert estimator.default_regularization(ratings) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_all_of_it_is_about_what_chance_brings_about_in_lists():
     data, _ = generate(users=700, items=500, ratings=40_000, seed=1)
     ratings = data.ratings

@@ -264,6 +264,7 @@ def test_a_user_without_positives_gets_the_average_users_list(parts, estimator):
     assert model.recommend(model.fold_in({}), n=5)["item_id"].to_list() == (best + 1).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", ["genres+years", "genres", "none"])
 def test_a_movie_nobody_watched_has_the_row_of_its_kind(parts, features):
     train = parts[0]

@@ -73,6 +73,7 @@ def columns(rows, *names):
     return [tuple(row[name] for name in names) for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHARTS)
 def test_every_chart_is_drawn_with_a_title_and_named_axes(found, name, capfd):
     chart = drawn(CHARTS[name](found), capfd)
@@ -178,6 +179,7 @@ def test_activity_names_its_period(times, period, capfd):
     assert all(isinstance(row["start"], str) for row in rows)
 
 
+@pytest.mark.slow
 def test_genres_are_counted_and_sorted(found, generated, capfd):
     catalog, ratings = generated[0].catalog, generated[0].ratings
     given = {}
@@ -230,6 +232,7 @@ def with_genres(**genres):
     return replace(read([1, 2, 2], [1, 1, 2]), genres=pl.DataFrame(rows, types, orient="row"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unrated", [{}, {"Noir": (0, None)}], ids=["alone", "beside-unrated"])
 def test_a_single_genre_with_ratings_is_drawn(unrated, capfd):
     summary = with_genres(War=(3, 3.0), **unrated)
@@ -237,6 +240,7 @@ def test_a_single_genre_with_ratings_is_drawn(unrated, capfd):
     assert len(drawn(dataset.genres_by_count(summary), capfd).rows[0]) == 1 + len(unrated)
 
 
+@pytest.mark.slow
 def test_genres_that_nobody_rated_have_no_chart_of_values(capfd):
     for chart in dataset.charts_of_data(with_genres(Noir=(0, None))).values():
         assert drawn(chart, capfd).rows[0]

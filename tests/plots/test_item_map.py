@@ -59,6 +59,7 @@ def conditions(chart):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("color", MAP_COLORS)
 def test_a_map_shows_every_movie_as_it_was_laid_out(layout, color, capfd):
     chart = drawn(item_map(layout, color), capfd)
@@ -95,6 +96,7 @@ def test_another_colour_is_refused(layout):
         item_map(layout, "mood")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("color", MAP_COLORS)
 def test_one_can_search_zoom_and_pick_from_the_legend(layout, color, capfd):
     chart = drawn(item_map(layout, color), capfd)
@@ -115,6 +117,7 @@ def test_one_can_search_zoom_and_pick_from_the_legend(layout, color, capfd):
     assert ("datum.genres" in dict(tests)["circle"]) == (color == "genre")
 
 
+@pytest.mark.slow
 def test_every_point_has_room_within_the_map(layout, capfd):
     chart = drawn(item_map(layout), capfd)
     encoding = chart.spec["layer"][0]["encoding"]
@@ -131,6 +134,7 @@ def covers(one, other, more=1.0):
     return away[0] <= 1.35 * more and away[1] <= 0.18 * more
 
 
+@pytest.mark.slow
 def test_titles_on_the_map_are_the_best_known_that_do_not_cover_one_another(layout, capfd):
     (rows,) = drawn(item_map(layout), capfd).rows
     named = [row for row in rows if row["label"]]
@@ -142,6 +146,7 @@ def test_titles_on_the_map_are_the_best_known_that_do_not_cover_one_another(layo
         assert row in named or any(covers(row, other) for other in named)
 
 
+@pytest.mark.slow
 def test_fewer_titles_on_a_small_map_are_further_apart(layout, capfd):
     (rows,) = drawn(item_map(layout), capfd).rows
     few = [row for row in rows if row["label"] == 1]
@@ -149,12 +154,14 @@ def test_fewer_titles_on_a_small_map_are_further_apart(layout, capfd):
     assert not any(covers(one, other, 2) for one, other in combinations(few, 2))
 
 
+@pytest.mark.slow
 def test_a_title_stands_alone_where_all_movies_are_in_one_place(layout, capfd):
     points = layout.points.with_columns(x=pl.col("x") / 100, y=pl.col("y") / 100)
     (rows,) = drawn(item_map(replace(layout, points=points)), capfd).rows
     assert [row["label"] for row in rows] == [1] + [0] * (len(rows) - 1)
 
 
+@pytest.mark.slow
 def test_genres_have_colours_by_how_many_have_them(layout, capfd):
     scale = drawn(item_map(layout), capfd).spec["layer"][0]["encoding"]["color"]["scale"]
     counts = Counter(layout.points["genre"])
@@ -165,6 +172,7 @@ def test_genres_have_colours_by_how_many_have_them(layout, capfd):
     assert len(set(scale["range"])) == len(counts)
 
 
+@pytest.mark.slow
 def test_clusters_have_colours_in_their_order(layout, capfd):
     many = replace(
         layout,
@@ -176,6 +184,7 @@ def test_clusters_have_colours_in_their_order(layout, capfd):
     assert color["scale"]["domain"] == [f"{at} of them" for at in range(1, 13)]
 
 
+@pytest.mark.slow
 def test_genres_beyond_the_colours_are_others(layout, capfd):
     genres = [f"Genre {min(at // 4, 23)}" for at in range(len(layout.points))]
     counts = Counter(genres)
@@ -204,11 +213,13 @@ def test_movies_without_years_and_of_hardly_any_genre_are_on_the_map(laid_out, g
     assert {row["year"] for row in rows} == {None}
 
 
+@pytest.mark.slow
 def test_movies_without_a_year_stay_on_the_map_of_years(laid_out, capfd):
     layout = laid_out(14, years=[1980, None] * 7)
     assert drawn(item_map(layout, "year"), capfd).count("circle") == 14
 
 
+@pytest.mark.slow
 def test_a_map_of_years_without_any_is_drawn(laid_out, capfd):
     drawn(item_map(laid_out(14), "year"), capfd)
 
@@ -248,6 +259,7 @@ class Scripts(HTMLParser):
         self.inside = False
 
 
+@pytest.mark.slow
 def test_a_saved_page_runs_no_script_of_a_title(laid_out, tmp_path):
     layout = laid_out(14, titles=[f"{HOSTILE} {at}" for at in range(14)])
     path = save_chart(item_map(layout), tmp_path / "map.html")

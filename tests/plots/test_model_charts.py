@@ -40,6 +40,7 @@ def plain_model(by_hand, items=14, **how):
 # --- clusters
 
 
+@pytest.mark.slow
 def test_every_number_of_clusters_tried_is_shown_and_the_chosen_one_marked(groups, capfd):
     chart = drawn(silhouettes(groups), capfd)
     (rows,) = chart.rows
@@ -81,6 +82,7 @@ def test_clusters_are_compared_with_all_movies_by_genre(groups, both, capfd):
     assert len(rows) == len(seen)
 
 
+@pytest.mark.slow
 def test_clusters_of_users_speak_of_ratings(both, capfd):
     chart = drawn(cluster_lifts(find_clusters(both, 4, of="users")), capfd)
     assert chart.title == "Genres of the user clusters"
@@ -89,6 +91,7 @@ def test_clusters_of_users_speak_of_ratings(both, capfd):
     assert len({row["cluster"] for row in chart.rows[0]}) == 4
 
 
+@pytest.mark.slow
 def test_clusters_without_genres_are_drawn_empty(by_hand, capfd):
     found = find_clusters(plain_model(by_hand), 3)
     assert drawn(cluster_lifts(found), capfd).rows == [[]]

@@ -98,6 +98,7 @@ def test_time_is_that_of_each_step_and_adds_up_to_the_whole(als):
     assert all(seconds >= 0 for _, seconds in own)
 
 
+@pytest.mark.slow
 @needs_torch
 def test_gradients_show_loss_and_metrics_of_both_heads(gradients):
     values, lists = gradients.rating_head.history, gradients.ranking_head.history
@@ -119,6 +120,7 @@ def test_gradients_show_loss_and_metrics_of_both_heads(gradients):
     )
 
 
+@pytest.mark.slow
 @needs_torch
 def test_a_loaded_run_draws_what_it_drew_before(gradients, tmp_path):
     assert drawn(matinee.load(gradients.save(tmp_path / "run"))) == drawn(gradients)
@@ -143,6 +145,7 @@ def test_a_curve_has_the_same_colour_in_every_panel_and_its_place_in_the_legend(
     assert len(set(color_of.values())) == len(color_of)
 
 
+@pytest.mark.slow
 @needs_torch
 def test_steps_are_called_what_the_estimator_calls_them(als, gradients):
     for model, step in ((als, "iteration"), (gradients, "epoch")):
@@ -187,6 +190,7 @@ def test_a_column_without_a_single_value_makes_no_panel(als):
 # --- several runs
 
 
+@pytest.mark.slow
 def test_several_runs_lie_over_each_other_by_colour_and_kinds_by_dash(als, parts):
     runs = {
         "wide": ALS(factors=5, iterations=3).fit(parts[0], test=parts[1]),
@@ -216,6 +220,7 @@ def test_several_runs_lie_over_each_other_by_colour_and_kinds_by_dash(als, parts
     assert len({tuple(one) for one in dash["scale"]["range"]}) == 2
 
 
+@pytest.mark.slow
 def test_one_run_under_a_name_looks_as_without_one(als):
     for title, (panel, points) in panels({"mine": als}).items():
         bare, nameless = panels(als)[title]
@@ -247,6 +252,7 @@ def test_a_model_that_is_solved_at_once_is_refused(parts):
         training_curves(EASE().fit(parts[0]))
 
 
+@pytest.mark.slow
 def test_a_head_without_steps_leaves_the_other_its_panels(parts, als):
     assert drawn(als.with_ranking(EASE().fit(parts[0]))) == drawn(als)
 
@@ -289,6 +295,7 @@ def test_steps_of_different_kinds_are_named_both(als, gradients):
     assert steps["Ranking head: loss"] == "epoch"
 
 
+@pytest.mark.slow
 def test_curves_compile_without_a_warning(als, parts, capfd):
     other = ALS(factors=2, iterations=2).fit(parts[0])
     for runs in (als, {"one": als, "two": other}):

@@ -47,6 +47,7 @@ def test_higher_is_better_for_ranking_metrics(capfd):
     assert line(chart)[1:] == [(1, 0.9), (2, 0.9), (3, 0.9), (3, 0.9)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trials", [1, 2, 3, 4, 7, 20, 33])
 def test_trials_are_counted_in_whole_numbers(trials, capfd):
     found = search([0.9] * trials, "c" * trials, settings=[SETTINGS[0]] * trials)
@@ -77,6 +78,7 @@ def test_trials_without_a_value_are_counted_and_not_drawn(capfd):
     assert parameter_plots(nothing) == []
 
 
+@pytest.mark.slow
 def test_an_outlier_does_not_squeeze_the_other_trials_together(capfd):
     values = (0.86, 0.87, 0.88, 0.89, 0.9, 700.0)
     settings = [*SETTINGS, SETTINGS[0], SETTINGS[1]]
@@ -96,6 +98,7 @@ def test_an_outlier_does_not_squeeze_the_other_trials_together(capfd):
         assert points(shown)[5]["value"] == 700.0  # what its tooltip says
 
 
+@pytest.mark.slow
 def test_each_hyperparameter_has_a_chart_over_all_that_was_searched(capfd):
     charts = [drawn(chart, capfd) for chart in parameter_plots(search())]
     assert [chart.title for chart in charts] == [
@@ -112,6 +115,7 @@ def test_each_hyperparameter_has_a_chart_over_all_that_was_searched(capfd):
     assert x[2]["scale"]["domain"] == ["genres", "none"]
 
 
+@pytest.mark.slow
 def test_values_of_any_kind_and_names_of_any_letters_can_be_drawn(capfd):
     name = "factors.[x]' \"</script>"
     searched = {

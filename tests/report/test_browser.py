@@ -404,6 +404,7 @@ def test_what_still_gets_in_is_stopped_by_the_policy(how, browser, paths):
 LONG = "an_export_of_all_my_ratings_from_1994_to_2024_with_times_and_tags"
 
 
+@pytest.mark.slow
 def test_a_long_name_does_not_widen_a_phone(browser, tmp_path):
     path = write_page(tmp_path / "long.html", LONG, LONG, [Section(LONG), Section("b", [LONG])])
     seen = Watched(browser, path, 390, "light")

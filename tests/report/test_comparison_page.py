@@ -43,6 +43,7 @@ def page_of(runs, folder):
     return check_harmless(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_a_page_has_runs_hyperparameters_metrics_differences_and_curves(runs, tmp_path):
     page = page_of(runs, tmp_path)
     assert page.headings == ["Runs", "Differences", "Metrics", "Training"]
@@ -68,6 +69,7 @@ def test_names_of_runs_stay_text_and_their_folders_stay_private(runs, tmp_path):
     assert "alert" not in page.data  # charts know letters only
 
 
+@pytest.mark.slow
 def test_runs_that_have_nothing_in_common_have_a_page_too(runs, tmp_path):
     bias, popularity = NAMES[2:]
     page = page_of({bias: runs[bias], popularity: runs[popularity]}, tmp_path)

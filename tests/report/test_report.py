@@ -192,6 +192,7 @@ def test_charts_and_data_come_back_as_they_went_in():
     assert page.text.count("One how to read") == 2
 
 
+@pytest.mark.slow
 def test_a_map_in_four_colours_has_its_movies_once(layout, tmp_path):
     page = check_harmless(read_page(write_map_report(layout[0], layout[1], tmp_path / "map.html")))
     data = json.loads(page.data)
@@ -366,6 +367,7 @@ def tiny():
     return read(pl.DataFrame(interactions))
 
 
+@pytest.mark.slow
 def test_of_tiny_data_a_report_says_what_it_lacks(tmp_path):
     data = tiny()
     train, test = data.split("random", test_fraction=0.3, seed=0)
@@ -403,6 +405,7 @@ def test_an_unknown_user_is_refused_before_the_work(model, generated, parts, tmp
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_page_of_clusters_has_a_card_for_each(model, tmp_path):
     for of in ("items", "users"):
         found = find_clusters(model, 4, of=of)
@@ -417,6 +420,7 @@ def test_the_page_of_clusters_has_a_card_for_each(model, tmp_path):
             assert card + (f" more than average {traits}" if traits else "") in page.text
 
 
+@pytest.mark.slow
 def test_the_page_of_a_data_set_shows_its_first_rows(generated, tmp_path):
     data = replace(generated[0], name="<mine>", licence="free <for> all")
     page = check_harmless(read_page(write_dataset_report(data, str(tmp_path / "data.html"))))

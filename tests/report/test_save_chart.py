@@ -26,6 +26,7 @@ def curves(parts):
     return training_curves(ALS(factors=3, iterations=4).fit(parts[0], test=parts[1]))
 
 
+@pytest.mark.slow
 def test_a_png_is_one_and_wide_enough_for_two_panels(curves, tmp_path):
     path = save_chart(curves, tmp_path / "new" / "curves.png")
     content = path.read_bytes()

@@ -31,6 +31,7 @@ def page_of(generated, tmp_path):
     return make
 
 
+@pytest.mark.slow
 def test_a_page_has_the_result_the_history_the_hyperparameters_and_the_trials(page_of):
     page = page_of(search(**WON), "matinee train mine --set factors=100", name="mine", licence="L")
     assert "Hyperparameter search: ALS on mine By RMSE on validation sets" in page.text
@@ -78,6 +79,7 @@ STAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_search_has_a_page_at_every_stage(page_of, stage):
     found, text = STAGES[stage]

@@ -77,6 +77,7 @@ def test_a_renamed_run_is_the_same_run(runs):
     assert matinee.load(runs / "the best, as of today").rating_head.estimator["name"] == "ALS"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -126,6 +126,7 @@ def test_a_wrong_dict_is_refused_by_name(message):
         parse_space("ALS", WRONG_DICTS[message])
 
 
+@pytest.mark.slow
 def test_tune_takes_a_dict(tmp_path):
     data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     result = tune(

@@ -137,6 +137,7 @@ def test_a_resumed_search_tries_what_an_uninterrupted_one_does(tmp_path, data):
     assert whole.best.test_evaluations == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_finished_trials_and_evaluates_no_test_set(tmp_path, data, monkeypatch):
     default = TrialRunner.__call__
 
@@ -157,6 +158,7 @@ def test_ctrl_c_keeps_finished_trials_and_evaluates_no_test_set(tmp_path, data, 
     assert resumed.best.run == str(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_finished_study_is_only_read(tmp_path, data):
     first = tune(data, "bias", trials=3, study=tmp_path / "study", run=tmp_path / "run")
     made = (tmp_path / "run" / "manifest.json").stat().st_mtime_ns
@@ -167,6 +169,7 @@ def test_a_finished_study_is_only_read(tmp_path, data):
     assert recorded["study"]["metric"] == "rmse"
 
 
+@pytest.mark.slow
 def test_a_study_of_other_ratings_is_refused(tmp_path, data):
     tune(data, "bias", trials=1, study=tmp_path / "study", run=tmp_path / "run")
     values = data.ratings.values.copy()
@@ -176,6 +179,7 @@ def test_a_study_of_other_ratings_is_refused(tmp_path, data):
         tune(changed, "bias", trials=2, study=tmp_path / "study")
 
 
+@pytest.mark.slow
 def test_a_study_of_other_genres_is_refused(tmp_path, data):
     tune(data, "als", trials=1, study=tmp_path / "study", run=tmp_path / "run")
     without = data.catalog.frame.with_columns(genres=pl.lit([], pl.List(pl.String)))
@@ -194,6 +198,7 @@ OTHER = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argument", OTHER)
 def test_a_study_that_began_with_other_arguments_is_refused(tmp_path, data, argument):
     tune(data, "bias", trials=1, study=tmp_path / "study", run=tmp_path / "run")
@@ -320,6 +325,7 @@ def test_few_combinations_are_all_tried_whatever_number_was_asked_for_first(
     assert result.status.startswith("Test set evaluated")
 
 
+@pytest.mark.slow
 def test_trials_of_a_killed_process_are_repeated_before_the_refit(tmp_path, data, monkeypatch):
     default, lost = TrialRunner.__call__, []
 
@@ -341,6 +347,7 @@ def test_trials_of_a_killed_process_are_repeated_before_the_refit(tmp_path, data
     assert result.best.test_evaluations == 1
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_the_refit_is_an_interrupt(tmp_path, data, monkeypatch):
     from matinee.tuning import search
 
@@ -393,6 +400,7 @@ def test_a_best_model_that_is_gone_or_wanted_elsewhere_is_refit(tmp_path, data):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", ["tpe", "random", "grid"])
 def test_any_seed_will_do(tmp_path, data, search):
     split = Split(seed=2**40)
@@ -428,6 +436,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_study_is_one_line(tmp_path, data, damage):
     folders = {"study": tmp_path / "study", "run": tmp_path / "run"}
@@ -441,6 +450,7 @@ def test_a_damaged_study_is_one_line(tmp_path, data, damage):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_grid_is_tried_once_and_completely(tmp_path, data):
     space = SearchSpace(
         "Bias", {"regularization": Choice((1.0, 4.0, 9.0)), "iterations": Choice((2, 8))}

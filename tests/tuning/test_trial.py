@@ -117,6 +117,7 @@ def test_trials_start_from_the_factors_of_the_nearest_regularization(parts, monk
     assert len(runner._earlier) == MAX_WARM_STARTS
 
 
+@pytest.mark.slow
 def test_the_value_over_folds_is_their_mean(parts):
     splits = validation_splits(parts[0], "3-fold", seed=1)
     runner = TrialRunner(
@@ -154,6 +155,7 @@ def test_settings_that_an_estimator_breaks_on_fail_their_trial_and_no_other(part
     assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_chains_of_trials_are_shorter_and_pruned_by_what_they_report(parts):
     splits = validation_splits(parts[0], "random", seed=0)
     space = SearchSpace("BayesianMF", {"factors": Range(1, 4, integer=True)}, {"iterations": 80})

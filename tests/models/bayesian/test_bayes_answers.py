@@ -15,6 +15,7 @@ def pairs(bayes, parts):
     return ratings.user_ids.values[ratings.user], bayes.items[ratings.item], ratings.timestamp
 
 
+@pytest.mark.slow
 def test_distributions_agree_with_expected_values(bayes, pairs):
     *who, times = pairs
     for at in (None, times):
@@ -101,6 +102,7 @@ def test_times_that_are_none_are_refused(bayes, times):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_somebody_unknown_is_the_average_user_and_less_sure(bayes):
     with pytest.raises(UnknownIdError):
         bayes.predict("x", ITEMS)
@@ -119,6 +121,7 @@ def test_somebody_unknown_is_the_average_user_and_less_sure(bayes):
     assert np.abs(average - np.mean(everybody, axis=0)).mean() < 0.2
 
 
+@pytest.mark.slow
 def test_somebody_new_with_the_ratings_of_a_user_gets_nearly_their_values(bayes):
     """But for the noise of other draws, traits, and moods of the day."""
     misses, spreads = [], []

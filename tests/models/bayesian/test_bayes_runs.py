@@ -179,6 +179,7 @@ EDITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edit", EDITS)
 def test_forged_draws_are_refused_even_with_right_checksums(saved, forge, edit):
     forge(EDITS[edit])

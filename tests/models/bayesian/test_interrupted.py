@@ -14,6 +14,7 @@ from matinee.models.bayesian.sampler import GibbsSampler
 ESTIMATOR = BayesianMF(**SHORT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_interrupted_it_returns_what_has_been_averaged(small, end_at, threads):
     end_at(19, KeyboardInterrupt)
@@ -46,6 +47,7 @@ def end_of_call(monkeypatch, home, name, call):
     monkeypatch.setattr(home, name, interrupted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("home", "name", "call"),
     [

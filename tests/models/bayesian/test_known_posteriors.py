@@ -121,6 +121,7 @@ def said(request):
     return model, pairs, test.ratings.values, noise
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.9])
 def test_intervals_hold_the_values_as_often_as_they_say(said, level):
     model, pairs, values, _ = said

@@ -123,6 +123,7 @@ def test_few_columns_are_solved_exactly():
     assert type(solver_for(features_of(30, (FEW_COLUMNS, 1), 0))) is GradientSolver
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(20, 4), (500, 4)])
 def test_draws_are_the_same_for_any_number_of_threads(sizes):
     features = features_of(700, sizes, 8)

@@ -40,6 +40,7 @@ def exact_scores(model):
     return date[0] + both[:, None] + items[:, 0] + items[:, 1:] @ date[1:] + products
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["normal", "probit"])
 def test_the_average_is_the_draw_on_a_straight_line(likelihood, request):
     one = request.getfixturevalue(likelihood)

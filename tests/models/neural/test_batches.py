@@ -33,6 +33,7 @@ def drawn_by(draw, user, numbers):
         return draw(torch.full((len(numbers),), user), torch.Generator()).tolist()
 
 
+@pytest.mark.slow
 @given(any_positives)
 def test_every_rank_is_another_negative(positives):
     draw = NegativeSampler(rows_of(positives), CPU)

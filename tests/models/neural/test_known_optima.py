@@ -30,6 +30,7 @@ def scores(model):
     return model.scores(model.user_ids.values.to_list())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS, ids=IDS)
 def test_a_matrix_of_rank_one_is_learned(method):
     values = np.outer([2.0, 1.0], [1.0, 2.0])
@@ -90,6 +91,7 @@ def test_ratings_that_biases_explain_are_explained():
     np.testing.assert_allclose(scores(model), values, atol=0.01)
 
 
+@pytest.mark.slow
 def test_gravity_shrinks_unrated_pairs_to_zero():
     values = np.array([[4.0, 4, 4], [4, 4, 4], [4, 4, 4]])
     data = full(values)

@@ -88,6 +88,7 @@ def kill_and_resume(estimator, folder, data, kill_at, epoch, every=1, **kwargs):
 EXPLICIT = {"layers": (4, 3), "feedback": "explicit", "batch_size": 2000, "epochs": 5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -128,6 +129,7 @@ def test_patience_counts_on_after_a_kill(with_validation, tmp_path, kill_at):
         assert_same(whole, model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("feedback", ["implicit", "explicit"])
 def test_pretraining_resumes_in_every_stage(parts, tmp_path, kill_at, feedback):
     estimator = replace(NEUMF, feedback=feedback)
@@ -306,6 +308,7 @@ def test_a_kill_while_a_state_is_written_leaves_the_one_before(parts, tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == ["matrixfactorization"]
 
 
+@pytest.mark.slow
 def test_estimators_of_one_folder_do_not_disturb_each_other(parts, tmp_path):
     estimators = [
         MF,

@@ -74,6 +74,7 @@ OWN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cls", "wrong"), [*((cls, wrong) for cls in CLASSES for wrong in COMMON), *OWN]
 )
@@ -162,6 +163,7 @@ def arrays_of(model):
     return {key: value for key, value in vars(head).items() if isinstance(value, np.ndarray)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", SMALL)
 def test_the_same_seed_gives_the_same_bits_and_another_seed_another_model(parts, estimator):
     torch.manual_seed(0)

@@ -79,6 +79,7 @@ def test_recommendations_are_sorted_scores_without_seen_items(trained, estimator
     assert for_all["user_id"].n_unique() == 300
 
 
+@pytest.mark.slow
 @all_estimators
 def test_ratings_are_predicted_where_there_is_a_rating_head(trained, estimator):
     model = trained(estimator)
@@ -251,6 +252,7 @@ def thin(parts):
     return replace(train, ratings=train.ratings.take(is_other))
 
 
+@pytest.mark.slow
 @all_estimators
 def test_cold_start_users_and_items_have_their_priors(thin, estimator):
     model = replace(estimator, epochs=3).fit(thin)

@@ -195,6 +195,7 @@ def test_gradients_are_sparse_where_that_changes_nothing(settings, expected):
     assert use_sparse_gradients(MatrixFactorization(**settings), 500) is expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [
