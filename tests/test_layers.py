@@ -114,6 +114,7 @@ def test_imports_in_functions_and_for_type_checkers_make_cycles_too(tmp_path):
     assert cycle_in(graph) == "matinee.errors <- matinee.progress <- matinee.errors"
 
 
+@pytest.mark.slow
 def test_each_package_lists_its_public_names_once():
     """In `__init__.pyi`, which lazy_loader reads; files import from files, not through packages."""
     for module, path in MODULES.items():

@@ -223,6 +223,7 @@ def test_as_plain_values(found):
     assert pl.DataFrame(plain["traits"]).equals(found.traits)
 
 
+@pytest.mark.slow
 def test_nonsense_is_refused(model, by_hand, parts):
     items = int((model.item_counts >= 10).sum())
     for k in (-1, 0, 1, items, items + 1):

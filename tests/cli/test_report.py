@@ -38,6 +38,7 @@ def is_page(path):
 # --- cluster
 
 
+@pytest.mark.slow
 def test_cluster_names_its_groups_and_writes_nothing(shell, unchanged):
     found = shell.json("cluster", "als", "-k", 3)
     assert set(found) == {"of", "head", "k", "silhouette", "genre_agreement", "stability",
@@ -182,6 +183,7 @@ def test_a_report_without_its_data_says_so(shell, out, monkeypatch):
 # --- describe --html
 
 
+@pytest.mark.slow
 def test_a_description_is_a_page_beside_or_where_said(shell, out):
     page = shell.folder / "small.html"
     try:

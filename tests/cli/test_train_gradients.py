@@ -211,6 +211,7 @@ def test_without_patience_the_whole_training_set_is_learned_from(shell, ranker):
     assert split["train_ratings"] == ranker["train_ratings"] == 2160
 
 
+@pytest.mark.slow
 def test_a_run_without_a_rating_head_answers_what_it_can(shell, ranker):
     assert ranker["rmse"] is None
     assert ranker["ranking"]["metrics"]["ndcg@10"]["value"] > 0

@@ -120,6 +120,7 @@ def test_a_page_goes_into_the_study_or_where_out_says(shell, result):
     assert (shell.folder / "deep/mine.html").read_text(encoding="utf-8").startswith("<!doctype")
 
 
+@pytest.mark.slow
 def test_a_page_does_not_reveal_where_the_data_lie(shell, result):
     path = shell.cache / "small"
     result = shell.json("tune", path, *TUNE[2:], "--html", "--run", "runs/elsewhere")
@@ -129,6 +130,7 @@ def test_a_page_does_not_reveal_where_the_data_lie(shell, result):
     assert str(shell.cache) not in page
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_leaves_its_page(shell, result, monkeypatch):
     from matinee.tuning.trial import TrialRunner
 

@@ -190,6 +190,7 @@ def test_codes_out_of_range_are_refused_even_with_correct_checksums(
     assert len(readings) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [

@@ -88,6 +88,7 @@ def test_random_split_takes_every_row_equally_often():
     assert chosen.max() < 490
 
 
+@pytest.mark.slow
 @given(rows=ROWS, k=st.integers(2, 10), seed=SEEDS)
 @PROPERTY
 def test_folds_are_disjoint_and_cover_everything(rows, k, seed):

@@ -347,6 +347,7 @@ def test_cold_start_ratings_are_evaluated_and_counted():
     assert result.rmse == pytest.approx(rmse(expected, np.float32([3, 1])))
 
 
+@pytest.mark.slow
 def test_the_rmse_comes_with_its_interval(both, parts):
     ratings = parts[1].ratings
     predicted = [

@@ -206,6 +206,7 @@ def test_without_test_users_there_are_rating_metrics(generated):
     assert {(group.test_ratings, group.rmse) for group in others} == {(0, None)}
 
 
+@pytest.mark.slow
 def test_a_task_says_whose_rankings_are_evaluated(both, parts):
     everybody, some = evaluate_groups(both, *parts), holdout(*parts).sample(40, seed=1)
     sampled_negatives = evaluate_groups(both, *parts, task=some)

@@ -124,6 +124,7 @@ def test_users_are_known_by_any_code_in_any_order():
         assert vars(result[name]) == pytest.approx(vars(of_shuffled[name]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worse", [0.0, 0.1])
 def test_the_truth_is_in_the_interval_as_often_as_it_says(worse):
     """The truth is that of very many users of the same kind."""

@@ -73,6 +73,7 @@ def test_metrics_are_those_that_training_recorded(runs):
     assert (result.test_ratings, result.runs["patient"].train_ratings) == (150, 1215)
 
 
+@pytest.mark.slow
 def test_every_run_is_compared_with_the_first_where_both_have_the_metric(runs):
     result = compare(runs)
     pairs = [(difference.metric, difference.run) for difference in result.differences]

@@ -66,6 +66,7 @@ def run(folder, source):
     return saved(folder / "run", source)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_protocol_evaluates_both_heads_and_the_most_popular_items(run, protocol):
     rows = evaluate_runs({"mine": run[0]}, protocol)
@@ -268,6 +269,7 @@ def neural(folder, source):
     return saved(folder / "neural", source, mf, bpr, validation=True, threads=1)
 
 
+@pytest.mark.slow
 @needs_torch
 def test_neural_heads_are_evaluated_as_they_are_on_their_own_split(neural):
     model, result = neural

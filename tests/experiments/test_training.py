@@ -59,6 +59,7 @@ def test_without_known_test_users_there_are_no_ranking_metrics():
     assert result.rating.cold_start_user_ratings == 2
 
 
+@pytest.mark.slow
 def test_early_stopping_takes_a_tenth_of_the_training_set_from_both_heads(generated):
     result = train_and_evaluate(
         generated[0],

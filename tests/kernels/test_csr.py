@@ -83,6 +83,7 @@ def test_the_dense_rank_is_the_index_among_the_distinct(numbers):
     assert out.tolist() == [sorted(set(numbers)).index(number) for number in numbers]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1), st.integers(0, 2**32))
 def test_checksums_are_sums_modulo_2_to_the_64(words, first):

@@ -135,6 +135,7 @@ def test_without_noise_rows_become_their_conditional_means(sides, side, factors)
     np.testing.assert_allclose(drawn, expected, rtol=2e-3, atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sides", "side"), SIDES)
 @pytest.mark.parametrize("factors", [3, 20])
 def test_noise_spreads_rows_by_their_conditional_covariance(sides, side, factors):

@@ -121,6 +121,7 @@ def dense_ials(dataset, estimator):
     return x, w, losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", ["genres+years", "genres", "none"])
 @pytest.mark.parametrize(
     "settings",
@@ -191,6 +192,7 @@ def test_the_order_of_the_rows_does_not_matter(parts, estimator):
     assert np.array_equal(one.scores([1, 2, 3]), other.scores([1, 2, 3]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [estimator for estimator in RANKERS if estimator.min_rating])
 def test_what_is_not_liked_is_nothing_watched(parts, estimator):
     train = parts[0]

@@ -95,6 +95,7 @@ def test_these_are_all_the_charts():
     assert sorted(drawing) == sorted(CHARTS)
 
 
+@pytest.mark.slow
 def test_a_dark_page_has_light_letters(found, capfd):
     light, dark = (
         drawn(dataset.rating_histogram(found.summary), capfd, dark=d) for d in (False, True)
@@ -145,6 +146,7 @@ def read(users, items, values=3.0, **columns):
     return describe(matinee.read(table, scale=(1, 5, 1)))
 
 
+@pytest.mark.slow
 def test_the_long_tail_says_what_the_most_rated_tenth_has(found, capfd):
     who, what = zip(*((u, i) for i in range(10) for u in range(10 - i)), strict=True)
     chart = drawn(dataset.long_tail(read(who, what)), capfd)
@@ -205,6 +207,7 @@ def map_len(lists):
     return [len(one) for one in lists.values()]
 
 
+@pytest.mark.slow
 def test_the_matrix_shows_every_block_and_how_much_is_empty(found, generated, capfd):
     chart = drawn(dataset.density_heatmap(found.summary), capfd)
     (rows,) = chart.rows

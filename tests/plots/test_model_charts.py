@@ -162,6 +162,7 @@ def test_a_taste_without_traits_of_a_kind_is_drawn_empty(by_hand, capfd):
     assert len(drawn(taste_chart(mine, "popularity"), capfd).rows[0]) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("head", "most"), [("rating", 10), ("ranking", 4), ("ranking", 1000)])
 def test_an_explanation_adds_up_to_the_score(both, head, most, capfd):
     item = both.recommend(7, 1)["item_id"][0]
@@ -212,6 +213,7 @@ def test_ranking_metrics_of_every_head_are_shown_with_their_intervals(both, part
     assert names == [row["ranked_by"] for row in best_first]
 
 
+@pytest.mark.slow
 def test_heads_of_several_runs_are_told_apart_by_the_run(both, parts, capfd):
     table = evaluate_heads(holdout(*parts), {"one": both, "two": both})
     (rows,) = drawn(ranking_metrics_chart(table, "ndcg@10"), capfd).rows
@@ -241,6 +243,7 @@ def test_a_metric_that_no_head_has_is_drawn_as_nothing(both, parts, capfd):
     drawn(ranking_metrics_chart(table, "diversity@10"), capfd)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["users", "items"])
 @pytest.mark.parametrize(
     ("draw", "metric"), [(rating_by_group, "rmse"), (ranking_by_group, "ranking")]

@@ -126,6 +126,7 @@ def test_a_loaded_run_draws_what_it_drew_before(gradients, tmp_path):
     assert drawn(matinee.load(gradients.save(tmp_path / "run"))) == drawn(gradients)
 
 
+@pytest.mark.slow
 @needs_torch
 def test_a_curve_has_the_same_colour_in_every_panel_and_its_place_in_the_legend(gradients):
     color_of = {}
@@ -232,6 +233,7 @@ def test_runs_without_a_history_leave_the_panels_to_the_others(als, parts):
     assert drawn({"popular": Popularity().fit(parts[0]), "als": als}) == drawn({"als": als})
 
 
+@pytest.mark.slow
 @needs_torch
 def test_heads_of_different_runs_have_panels_of_their_own(als, gradients):
     found = drawn({"als": als, "gradients": gradients})

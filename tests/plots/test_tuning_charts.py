@@ -135,6 +135,7 @@ def test_values_of_any_kind_and_names_of_any_letters_can_be_drawn(capfd):
     assert drawn(optimization_history(found), capfd).count("circle") == 2
 
 
+@pytest.mark.slow
 def test_a_space_that_holds_no_defaults_marks_none(capfd):
     space = SearchSpace("ALS", {**SPACE.searched, "factors": Range(2, 8)})
     chart = drawn(optimization_history(search(space=space)), capfd)

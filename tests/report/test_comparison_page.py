@@ -62,6 +62,7 @@ def test_a_page_has_runs_hyperparameters_metrics_differences_and_curves(runs, tm
     assert len(json.loads(page.data)["charts"]) == 4
 
 
+@pytest.mark.slow
 def test_names_of_runs_stay_text_and_their_folders_stay_private(runs, tmp_path):
     page = page_of(runs, tmp_path)
     assert HOSTILE[0].replace("/", "") in page.text

@@ -55,6 +55,7 @@ def test_a_page_has_the_result_the_history_the_hyperparameters_and_the_trials(pa
     assert len(json.loads(page.data)["charts"]) == 4
 
 
+@pytest.mark.slow
 def test_a_page_says_whether_the_best_lies_at_a_bound(page_of):
     assert "The best trial lies well inside the search space." in page_of(search()).text
     found = search((0.9, 0.89, 0.88, 0.7), states="cccc")

@@ -53,6 +53,7 @@ def test_runs_that_end_at_the_same_moment_are_all_kept(model, tmp_path, monkeypa
     assert [matinee.load(run).metadata["fit_seconds"] for run in saved] == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_new_run_replaces_nothing_that_has_its_name(model, runs):
     (runs / "three").write_text("a file")
     (runs / "four").mkdir()

@@ -410,6 +410,7 @@ def test_any_seed_will_do(tmp_path, data, search):
     assert result.best
 
 
+@pytest.mark.slow
 def test_names_with_odd_letters_are_names(tmp_path, data):
     tune(data, "bias", trials=1, study=tmp_path / "what?x=1#%20", run=tmp_path / "run")
     assert {path.name for path in tmp_path.iterdir()} == {"what?x=1#%20", "run"}

@@ -125,6 +125,7 @@ def test_values_on_a_continuous_scale_are_normal(small):
         )
 
 
+@pytest.mark.slow
 def test_a_scale_with_two_levels(small):
     min_rating = small.ratings.values > 3.5
     values = np.where(min_rating, np.float32(1), np.float32(0))

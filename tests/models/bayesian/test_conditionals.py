@@ -39,6 +39,7 @@ def test_wishart_matrices_have_the_mean_and_variances_of_the_distribution(freedo
     assert form.var() == pytest.approx(2 * freedom, rel=0.2)
 
 
+@pytest.mark.slow
 def test_mean_and_precision_of_rows_follow_their_normal_wishart_posterior():
     """Of few rows, so that the prior counts."""
     side = FactorBlock.start(0, 0, np.arange(3, dtype=np.int32), Features.of_groups(3, {}), 3)
@@ -269,6 +270,7 @@ def test_scores_are_biases_and_all_pairs_of_factors():
     np.testing.assert_allclose(sampler.scores(sampler.codes), scores(sampler), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_residuals_stay_what_scores_and_drifts_leave():
     for levels in (None, np.float32([1, 2, 3])):
         sampler = GibbsSampler(tiny_data(), 2, levels)

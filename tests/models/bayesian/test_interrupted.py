@@ -26,6 +26,7 @@ def test_interrupted_it_returns_what_has_been_averaged(small, end_at, threads):
     assert model.history.height == 18
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sweep", [1, 8])
 def test_interrupted_before_anything_counts_it_ends(small, end_at, sweep):
     end_at(sweep, KeyboardInterrupt)

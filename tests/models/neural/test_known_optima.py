@@ -84,6 +84,7 @@ def test_penalties_shrink_singular_values(method, penalty):
     assert model.history["loss"][-1] == pytest.approx(minimum, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_ratings_that_biases_explain_are_explained():
     values = 3.0 + np.array([[-1.0], [0], [1]]) + np.array([[0.5, -0.5]])
     estimator = replace(PLAIN, factors=1, biases=True, **ADAM)
@@ -103,6 +104,7 @@ def test_gravity_shrinks_unrated_pairs_to_zero():
     assert shrunk < free - 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [

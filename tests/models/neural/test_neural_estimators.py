@@ -179,6 +179,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_another_model(parts,
         assert not np.array_equal(arrays_of(model)[key], arrays_of(other)[key]), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", SMALL)
 def test_evaluating_changes_nothing(parts, trained, estimator):
     model = trained(estimator)

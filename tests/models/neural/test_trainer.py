@@ -298,6 +298,7 @@ def test_ratings_that_are_all_the_same_train_without_trouble(estimator):
     np.testing.assert_allclose(model.predict([1, 2], [2, 2]), 3.0, atol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [MF, BPR(factors=3, epochs=4, device="cpu")])
 def test_a_callback_sees_each_epoch_and_can_end_the_training(known, estimator):
     rows = []
