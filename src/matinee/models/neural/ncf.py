@@ -25,28 +25,13 @@ FEEDBACK = ("implicit", "explicit")
 
 @dataclass(frozen=True, kw_only=True)
 class NCFEstimator(GradientEstimator):
-    """What `GMF`, `MLP` and `NeuMF` have in common.
-
-    Parameters
-    ----------
-    feedback : {"implicit", "explicit"}
-        Tell positives from drawn negatives, by binary cross-entropy, which makes a ranking head; or
-        predict ratings, by squared error, which makes a rating head.
-    negatives : int
-        Items drawn for each positive among those that are not, anew in every epoch (implicit).
-    min_rating : float or None
-        The least rating that counts as positive; None: every rating (implicit).
-    init_stddev : float
-        Standard deviation of the initial embeddings.
-    learning_rate, weight_decay : float
-        By default lower and higher than those of other estimators: networks overfit otherwise.
-    """
+    """What `GMF`, `MLP` and `NeuMF` have in common."""
 
     feedback: str = "implicit"
     negatives: int = 4
     min_rating: float | None = None
     init_stddev: float = 0.01
-    learning_rate: float = 0.001
+    learning_rate: float = 0.001  # with the weight decay: networks overfit easily
     weight_decay: float | Mapping[str, float] = field(default_factory=lambda: {"factors": 0.1})
 
     DECAY_GROUPS: ClassVar[tuple[str, ...]] = ("factors", "layers")
