@@ -49,7 +49,7 @@ def drawn(chart, capfd, dark=False):
 
 
 def _look_at_axes(spec, compiled):
-    """Each has a title that somebody wrote, unless it is one of names and says it has none."""
+    """Each has a title that was written, unless it is one of names and says it has none."""
     kinds = {scale["name"]: scale["type"] for scale in compiled["scales"]}
     channels = {
         channel: [

@@ -1,4 +1,4 @@
-"""`matinee demo`: a newcomer's first command."""
+"""`matinee demo`: the first command of a new user."""
 
 import pytest
 from shell import Shell

@@ -12,8 +12,8 @@ def test_a_frame_has_the_columns_that_read_knows():
     frame = data.to_frame()
     names = ["user_id", "item_id", "rating", "timestamp", "title", "year", "genres"]
     assert frame.columns == names
-    again = read(frame)
-    assert again.to_frame().select(names).equals(frame)
+    repeated = read(frame)
+    assert repeated.to_frame().select(names).equals(frame)
 
 
 def test_a_notebook_shows_sizes_and_first_ratings():

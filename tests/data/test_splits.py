@@ -71,8 +71,8 @@ def test_random_split_is_a_partition_of_the_wanted_size(rows, fraction, seed):
 def test_random_split_depends_on_the_seed_alone(rows, seed):
     data = dataset_of(rows)
     _, test = data.split("random", test_fraction=0.5, seed=seed)
-    _, again = dataset_of(rows).split("random", test_fraction=0.5, seed=seed)
-    assert row_numbers(test) == row_numbers(again)
+    _, repeated = dataset_of(rows).split("random", test_fraction=0.5, seed=seed)
+    assert row_numbers(test) == row_numbers(repeated)
 
 
 def test_different_seeds_give_different_splits():
@@ -105,8 +105,8 @@ def test_folds_are_disjoint_and_cover_everything(rows, k, seed):
     assert sorted(tested) == list(range(len(data)))
     sizes = [len(test) for _, test in pairs]
     assert max(sizes) - min(sizes) <= 1
-    again = [row_numbers(test) for _, test in data.folds(k, seed)]
-    assert again == [row_numbers(test) for _, test in pairs]
+    repeated = [row_numbers(test) for _, test in data.folds(k, seed)]
+    assert repeated == [row_numbers(test) for _, test in pairs]
 
 
 @pytest.mark.slow

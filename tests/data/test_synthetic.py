@@ -113,12 +113,12 @@ def test_written_data_read_back_as_the_generated(block, tmp_path, monkeypatch):
     monkeypatch.setattr(synthetic, "BLOCK_ROWS", block)
     data, truth = generate(**SIZE, seed=2)
     written = write_generated(tmp_path / "g", **SIZE, seed=2)
-    again = read(tmp_path / "g")
+    repeated = read(tmp_path / "g")
     assert sorted(contents(tmp_path / "g")) == ["movies.csv", "ratings.csv"]
-    assert again.ratings.fingerprint() == data.ratings.fingerprint()
-    assert again.ratings.timestamp.tolist() == data.ratings.timestamp.tolist()
-    assert again.catalog.frame.equals(data.catalog.frame)
-    assert again.catalog.genre_names == data.catalog.genre_names
+    assert repeated.ratings.fingerprint() == data.ratings.fingerprint()
+    assert repeated.ratings.timestamp.tolist() == data.ratings.timestamp.tolist()
+    assert repeated.catalog.frame.equals(data.catalog.frame)
+    assert repeated.catalog.genre_names == data.catalog.genre_names
     assert written.item_factors.tobytes() == truth.item_factors.tobytes()
 
 

@@ -137,7 +137,7 @@ def test_blank_line_among_the_ratings(layout, row, tmp_path):
 
 
 def test_surplus_field_in_a_column_that_is_not_read(tmp_path):
-    # the unquoted comma of the comment would otherwise shift item and stars by one
+    # the unquoted comma of the comment would otherwise shift item and rating by one
     write_lines(tmp_path / "t.csv", ["user,note,item,stars", "1,fine,2,3", "1,well, ok,4,5"])
     message = refusal(tmp_path / "t.csv")
     assert message.startswith("t.csv, row 3, column ")
@@ -167,7 +167,7 @@ def test_repeated_pair_is_refused(layout, tmp_path):
 
 
 def merged(path, how) -> dict[tuple[int, int], tuple[float, int | None]]:
-    """Stars and time by original pair of ids."""
+    """Rating and time by original pair of ids."""
     ratings = read(path, duplicates=how).ratings
     times = [None] * len(ratings) if ratings.timestamp is None else ratings.timestamp.tolist()
     users = ratings.user_ids.values[ratings.user].to_list()

@@ -9,7 +9,7 @@ import pytest
 from matinee.data import read
 from matinee.errors import DataError
 
-# (user, movie, stars, Unix seconds); movie 50 is never rated, movie 60 has no row of its own
+# (user, movie, rating, Unix seconds); movie 50 is never rated, movie 60 has no row of its own
 RATINGS = [
     (1, 10, 5.0, 1_000_000_100),
     (1, 20, 3.0, 1_000_000_200),

@@ -1,4 +1,4 @@
-"""The pull that nobody named: what the formula says, and what it is for."""
+"""The default regularization: what the formula says, and what it is for."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ def test_all_of_it_is_about_the_largest_singular_value_of_noise(exponent):
     assert 0.6 < whole / np.linalg.norm(noise, 2) < 1.2
 
 
-def test_a_head_knows_which_pull_it_was():
+def test_a_head_knows_which_regularization_was_used():
     data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     model = ALS(factors=2, iterations=1).fit(data)
     prior_weight = noise_regularization(data.ratings, 0.5)
@@ -56,7 +56,7 @@ def test_values_that_are_all_the_same_train():
 @pytest.mark.parametrize(
     ("exponent", "unobserved", "min_rating"), [(1.0, 0.25, None), (0.7, 0.1, 4.0)]
 )
-def test_the_pull_of_lists_is_what_the_formula_says(exponent, unobserved, min_rating):
+def test_the_regularization_of_rankings_is_what_the_formula_says(exponent, unobserved, min_rating):
     ratings = generate(users=50, items=40, ratings=900, seed=2)[0].ratings
     estimator = ImplicitALS(exponent=exponent, unobserved=unobserved, min_rating=min_rating)
     watched = np.zeros((50, 40))
@@ -91,7 +91,7 @@ def test_all_of_it_is_about_what_chance_brings_about_in_lists():
     assert 0.8 < whole / np.linalg.norm(scaled, 2) < 1.6
 
 
-def test_a_head_for_lists_knows_which_pull_it_was():
+def test_a_ranking_head_knows_which_regularization_was_used():
     data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     estimator = ImplicitALS(factors=2, iterations=1)
     model = estimator.fit(data)

@@ -383,7 +383,7 @@ def test_joined_heads_answer_as_they_did_alone(model, both, parts):
     assert both.similar_items(7, head="ranking").equals(alone.similar_items(7))
     assert alone.similar_items(7).equals(alone.similar_items(7, head="ranking"))
     biases = Bias().fit(parts[0]).with_ranking(alone)
-    assert biases.similar_items(7).equals(alone.similar_items(7))  # whoever has vectors
+    assert biases.similar_items(7).equals(alone.similar_items(7))  # the one that has factors
     history = both.history
     assert history.group_by("head", maintain_order=True).len().rows() == [
         ("rating", 8),

@@ -193,7 +193,7 @@ def test_similar_lists_little_known_movies_last_and_unrated_ones_never(model):
 
 
 @pytest.mark.parametrize("solver", ["cholesky", "cg"])
-def test_folding_in_a_training_user_gives_the_trained_vector(parts, solver):
+def test_folding_in_a_training_user_gives_the_trained_factors(parts, solver):
     model = ALS(factors=6, iterations=4, solver=solver).fit(parts[0])
     for user in (1, 50, 299):
         trained = model.user_profile(user)
@@ -224,7 +224,7 @@ def test_folding_in_takes_titles_and_refuses_nonsense(model):
         model.fold_in({"No Such Film (1901)": 5})
 
 
-def test_somebody_new_is_pulled_towards_what_they_like(generated, model):
+def test_a_new_user_is_recommended_what_they_like(generated, model):
     """A user made from the truth: twenty ratings bring predictions closer to it."""
     data, truth = generated
     interactions = np.argsort(-data.ratings.item_counts)[:40].astype(np.int32)
@@ -257,7 +257,7 @@ def test_contributions_add_up_to_the_score(parts, solver):
 
 
 def test_an_explanation_changes_with_the_rating_it_names(model):
-    """A contribution is linear in the stars: more stars add in proportion to the sensitivity."""
+    """A contribution is linear in the rating: a higher one adds in proportion to the sensitivity."""
     base = {1: 3.0, 2: 4.0, 8: 2.0}
     scores, parts = [], []
     for values in (2.0, 3.0, 4.0):

@@ -309,7 +309,7 @@ def test_forged_item_weights_are_refused_even_with_right_checksums(parts, tmp_pa
         lambda ids: ids.set(ids == 3, None),
         lambda ids: ids.head(5),
         lambda ids: ids.extend_constant(10**6, 1),
-        lambda ids: ids.rename("somebody"),
+        lambda ids: ids.rename("someone"),
         lambda ids: ids.cast(pl.String).cast(pl.Categorical),
     ],
 )

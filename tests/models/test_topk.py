@@ -20,8 +20,8 @@ def sorted_scores(model, user, head, n, exclude_seen, able):
 @pytest.mark.parametrize("n", [1, 10, 10_000])
 def test_lists_for_all_are_the_sorted_scores(both, head, exclude_seen, n):
     lists = both.recommend(n=n, head=head, exclude_seen=exclude_seen, threads=1)
-    again = both.recommend(n=n, head=head, exclude_seen=exclude_seen, threads=3)
-    assert lists.equals(again)
+    repeated = both.recommend(n=n, head=head, exclude_seen=exclude_seen, threads=3)
+    assert lists.equals(repeated)
     found = lists.group_by("user_id", maintain_order=True).agg("item_id").rows()
     assert len(found) == len(both.user_ids)
     everything = np.ones(len(both.catalog), bool)

@@ -23,7 +23,7 @@ from matinee.models.head import (
     fitted_params,
 )
 from matinee.models.queries import Pairs, TrainingIndex, UserBatch, UserProfile
-from matinee.models.topk import MIN_RATINGS, allowed_items, best_lists, most_similar
+from matinee.models.topk import MIN_RATINGS, allowed_items, top_items, most_similar
 from matinee.storage.runs import RunParts, write_run
 
 if TYPE_CHECKING:
@@ -324,7 +324,7 @@ class Recommender:
         if min_ratings > 0:
             allowed &= self.item_counts >= min_ratings
         batch = self.user_batch(user)
-        codes, scores = best_lists(ranker, batch, allowed, exclude_seen, n, threads)
+        codes, scores = top_items(ranker, batch, allowed, exclude_seen, n, threads)
         row, rank = np.nonzero(codes >= 0)
         items, score = codes[row, rank], scores[row, rank]
         columns = [pl.Series("score", score)]

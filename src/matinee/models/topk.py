@@ -49,7 +49,7 @@ def allowed_items(
     return allowed
 
 
-def best_lists(
+def top_items(
     head: Head,
     batch: UserBatch,
     allowed: Bools,

@@ -12,7 +12,7 @@ from matinee.models.bayesian.sampler import GibbsSampler
 
 @pytest.fixture(scope="session")
 def seen(parts):
-    """The training part, its users with traits."""
+    """The training set, its users with traits."""
     count = len(parts[0].ratings.user_ids)
     ages = [None if k % 7 == 0 else 18 + k % 50 for k in range(count)]
     genders = ["F" if k % 3 else "M" for k in range(count)]

@@ -8,7 +8,7 @@ import polars as pl
 from matinee.data.synthetic import generate
 
 DAY = 86_400
-SHORT = {"factors": 3, "iterations": 24, "burn_in": 8}  # of a recipe
+SHORT = {"factors": 3, "iterations": 24, "burn_in": 8}
 
 
 class KilledError(Exception):

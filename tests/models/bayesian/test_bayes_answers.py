@@ -103,7 +103,7 @@ def test_times_that_are_none_are_refused(bayes, times):
 
 
 @pytest.mark.slow
-def test_somebody_unknown_is_the_average_user_and_less_sure(bayes):
+def test_an_unknown_user_is_the_average_one_and_less_sure(bayes):
     with pytest.raises(UnknownIdError):
         bayes.predict("x", ITEMS)
     for at in (None, 10**9):
@@ -122,7 +122,7 @@ def test_somebody_unknown_is_the_average_user_and_less_sure(bayes):
 
 
 @pytest.mark.slow
-def test_somebody_new_with_the_ratings_of_a_user_gets_nearly_their_values(bayes):
+def test_a_new_user_with_the_ratings_of_another_gets_nearly_their_predictions(bayes):
     """But for the noise of other draws, traits, and moods of the day."""
     misses, spreads = [], []
     for user in bayes.user_ids.values[:60:3]:
@@ -197,7 +197,7 @@ def test_lists_likeness_and_reasons_work(bayes):
         assert parts["contribution"].sum() == pytest.approx(bayes.scores(user)[8], abs=1e-4)
 
 
-def test_scores_of_somebody_new_are_near_what_their_draws_expect(bayes):
+def test_scores_of_a_new_user_are_near_what_their_draws_expect(bayes):
     own = bayes.user_profile(1)
     twin = bayes.fold_in(dict(zip(bayes.items[own.items], own.values, strict=True)))
     scores, values = bayes.scores(twin), bayes.predict(twin, bayes.items)
@@ -205,7 +205,7 @@ def test_scores_of_somebody_new_are_near_what_their_draws_expect(bayes):
     assert abs(np.clip(scores, 0.5, 5).mean() - values.mean()) < 0.3
 
 
-def test_somebody_new_has_no_history_in_time(bayes):
+def test_a_new_user_has_no_history_in_time(bayes):
     user = bayes.fold_in({bayes.items[0]: 3})
     with pytest.raises(SettingError, match="no history in time; omit timestamps"):
         bayes.predict(user, bayes.items[:2], 1_000_000_000)

@@ -1,4 +1,4 @@
-"""The recipe and its models: what must hold whatever the data."""
+"""The estimator and its models: what must hold whatever the data."""
 
 from dataclasses import replace
 
@@ -66,7 +66,7 @@ def test_the_history_tells_the_error_of_the_average(seen, parts):
         unknown="average",
     )
     error = np.sqrt(np.square(values - test.ratings.values).mean())
-    # draws are kept in fewer digits than they are judged in
+    # draws are kept in fewer digits than they are evaluated in
     assert history["test_rmse"][-1] == pytest.approx(error, abs=2e-3)
     best_guess = test.ratings.values.std()
     assert history["test_rmse"][-1] < 0.95 * best_guess

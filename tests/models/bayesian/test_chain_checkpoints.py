@@ -1,4 +1,4 @@
-"""A chain that is killed, interrupted or too short goes on as if nothing had happened."""
+"""A chain that is killed, interrupted or too short is resumed as if nothing had happened."""
 
 import json
 import os
@@ -69,7 +69,7 @@ def test_a_killed_chain_ends_with_the_same_model(
     ],
     ids=str,
 )
-def test_chains_of_all_kinds_go_on(small, tmp_path, end_at, change):
+def test_chains_of_all_kinds_are_resumed(small, tmp_path, end_at, change):
     estimator = replace(ESTIMATOR, **change)
     whole = estimator.fit(small)
     checkpoint = Checkpoint(tmp_path, every=3)
@@ -278,7 +278,7 @@ def test_a_damaged_state_is_refused(small, tmp_path, state, damage):
     assert "\n" not in str(refused.value)
 
 
-def test_an_undamaged_copy_of_a_state_goes_on(small, tmp_path, state, end_at):
+def test_an_undamaged_copy_of_a_state_is_resumed(small, tmp_path, state, end_at):
     forged()(state)
     seen = end_at(0)
     assert_same(ESTIMATOR.fit(small), ESTIMATOR.fit(small, checkpoint=Checkpoint(tmp_path)))

@@ -1,4 +1,4 @@
-"""Chains recover posteriors that are known, and are as sure of stars as they may be."""
+"""Chains recover posteriors that are known, and are as sure of ratings as they may be."""
 
 from dataclasses import replace
 
@@ -112,7 +112,7 @@ def of_the_model(ordinal, seed):
 
 @pytest.fixture(scope="module", params=["ordinal", "normal"])
 def said(request):
-    """(model, test pairs, stars, noise) for data that come from the model itself."""
+    """(model, test pairs, ratings, noise) for data that come from the model itself."""
     train, test, noise = of_the_model(request.param == "ordinal", seed=1)
     model = BayesianMF(
         factors=3, iterations=150, burn_in=50, features="none", likelihood=request.param

@@ -36,7 +36,7 @@ def predicted(draws, ordinal):
 
 
 def simulated(draws, ordinal, times=60_000):
-    """Stars that the draws would give, (3 * times, pairs): nothing but random numbers."""
+    """Ratings that the draws would give, (3 * times, pairs): nothing but random numbers."""
     rng, values = np.random.default_rng(1), []
     for k, (scores, spread, noise) in enumerate(draws):
         seen = scores + np.sqrt(spread + noise) * rng.standard_normal((times, PAIRS))
