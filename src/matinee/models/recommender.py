@@ -23,7 +23,7 @@ from matinee.models.head import (
     fitted_params,
 )
 from matinee.models.queries import Pairs, TrainingIndex, UserBatch, UserProfile
-from matinee.models.topk import MIN_RATINGS, allowed_items, top_items, most_similar
+from matinee.models.topk import MIN_RATINGS, allowed_items, most_similar, top_items
 from matinee.storage.runs import RunParts, write_run
 
 if TYPE_CHECKING:
