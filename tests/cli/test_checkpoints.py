@@ -128,7 +128,7 @@ def test_a_checkpoint_of_other_settings_or_data_is_refused(shell, change):
     options = change if change[-1] == "epochs=3" else [*short, *change]
     message = shell(*command, *options, "--run", "runs/changed", fails=True)
     assert message.startswith("matinee: other/matrixfactorization: ")
-    assert "other settings or other data" in message
+    assert "other hyperparameters or other data" in message
     assert not (shell.folder / "runs" / "changed").exists()
 
 

@@ -59,7 +59,7 @@ def test_a_bad_row_leaves_everything_as_it_was(shell):
 
 @pytest.mark.slow
 def test_clean_removes_the_parsed_files_and_nothing_else(shell, empty_cache):
-    entry = empty_cache / ".prepared" / "0123"
+    entry = empty_cache / ".parsed" / "0123"
     entry.mkdir(parents=True)
     (entry / "0.npy").write_bytes(b"1234")
     (empty_cache / "mine").mkdir()

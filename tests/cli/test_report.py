@@ -168,7 +168,7 @@ def test_a_report_without_its_data_says_so(shell, out, monkeypatch):
         write_generated(data, users=80, items=70, ratings=2400, seed=3)
         said = shell("report", "als", "--user", 7, "--out", "out/other.html")
         assert "Without data and accuracy: " in said
-        assert "no longer the ratings" in said
+        assert "the ratings have changed" in said
     finally:
         shutil.rmtree(data, ignore_errors=True)
         elsewhere.rename(data)
@@ -202,9 +202,9 @@ def test_a_description_is_a_page_beside_or_where_said(shell, out):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["cluster", "als", "-k", 1], "k lies between 2 and"),
-        (["cluster", "als", "-k", 1000, "--html"], "not at 1000"),
-        (["cluster", "als", "-k", 0], "not at 0"),
+        (["cluster", "als", "-k", 1], "k must be between 2 and"),
+        (["cluster", "als", "-k", 1000, "--html"], "got 1000"),
+        (["cluster", "als", "-k", 0], "got 0"),
         (["cluster", "als", "--head", "magic"], "magic"),
         (["cluster", "biases"], "without factors"),
         (["cluster", "popular", "--head", "ranking", "--html"], "without factors"),
@@ -246,9 +246,9 @@ def test_a_folder_is_no_file(shell, command):
 @pytest.mark.parametrize(
     ("command", "work"),
     [
-        (["map", "als", "--out", "m.pdf"], "matinee.explore.lay_out"),
-        (["map", "als", "--color", "mood"], "matinee.explore.lay_out"),
-        (["cluster", "als", "--out", "c.pdf"], "matinee.explore.find_clusters"),
+        (["map", "als", "--out", "m.pdf"], "matinee.analysis.projection.project"),
+        (["map", "als", "--color", "mood"], "matinee.analysis.projection.project"),
+        (["cluster", "als", "--out", "c.pdf"], "matinee.analysis.clusters.find_clusters"),
         (["report", "als", "--user", "stranger"], "matinee.report.run_report.describe"),
         (["report", "als", "--user", "stranger"], "matinee.report.run_report.find_clusters"),
     ],
@@ -315,5 +315,6 @@ def test_without_charts_a_description_is_still_text(shell):
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(shell):
     (shell.folder / "afile").write_text("in the way")
     message = shell("map", "als", "--out", "afile/map.html", fails=True)
-    assert "--out afile/map.html: is not writable." in message
+    assert message.startswith("matinee: --out afile/map.html: ")
+    assert message.endswith("afile is not writable.\n")
     assert (shell.folder / "afile").read_text() == "in the way"

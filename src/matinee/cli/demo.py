@@ -1,6 +1,6 @@
 """matinee demo"""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matinee.cli.output import heading, print_table, program, say, short
 
@@ -16,7 +16,6 @@ ROWS = 8
 def demo() -> None:
     """Train on a small MovieLens edition and show the results."""
     from matinee.analysis.dataset import describe
-    from matinee.analysis.embeddings import familiar_items
     from matinee.evaluation.protocols import holdout
     from matinee.experiments.training import Split, train_and_evaluate
     from matinee.models.als import ALS
@@ -39,7 +38,7 @@ def demo() -> None:
     baseline = train_and_evaluate(data, Bias(), split)
     estimator = ALS()
     result = train_and_evaluate(data, estimator, split, ranker=ImplicitALS())
-    heading(f"Rating prediction on {result.test_ratings:,} test ratings")
+    heading(f"Rating prediction on {result.test_ratings:,} test ratings (lower is better)")
     for trained, label in (
         (baseline, "baseline: user and item biases"),
         (result, f"ALS, {estimator.factors} factors and genres (fit {result.fit_seconds:.1f} s)"),
@@ -48,16 +47,15 @@ def demo() -> None:
             say(f"RMSE {trained.rating.rmse:.3f}  {label}")
     model = result.model
     _print_ranking(model, holdout(*split.apply(data)))
-    _print_user(model)
-    _print_similar(model)
+    user, recommended = _print_user(model)
+    title = _print_similar(model)
     folder = write_new_run(model.to_parts(), RUNS / "demo")
     say()
     say(f"The model is saved in {folder}. Try it:")
-    title = familiar_items(model, 1)[0]
-    say(f"  {program()} recommend --user 1")
+    say(f"  {program()} recommend --user {user}")
     say(f'  {program()} recommend --rating "{title}=5"')
     say(f'  {program()} similar "{title}"')
-    say(f'  {program()} explain "{title}" --user 1')
+    say(f'  {program()} explain "{recommended}" --user {user}')
 
 
 def _find_data() -> "Dataset":
@@ -93,13 +91,13 @@ def _print_ranking(model: "Recommender", task: "RankingTask") -> None:
         "ranking head, trained on who rated what": evaluate_ranking(model, task, head="ranking"),
     }
     say()
-    heading(f"Top-10 ranking for {len(task):,} test users")
+    heading(f"Top-10 ranking for {len(task):,} test users (higher is better)")
     for label, metrics in rankings.items():
         say(f"NDCG@10 {metrics['ndcg@10']:.3f}  {label}")
 
 
-def _print_user(model: "Recommender") -> None:
-    """What one user rated highest beside what is recommended to them, and why."""
+def _print_user(model: "Recommender") -> tuple[Any, str]:
+    """What a user rated highest beside what is recommended, and why; the user and the first."""
     import polars as pl
 
     from matinee.analysis.users import explain_recommendations, top_rated, typical_user
@@ -124,9 +122,11 @@ def _print_user(model: "Recommender") -> None:
         },
         {"given": "g", "predicted_rating": ".1f"},
     )
+    return user, listed["recommended"][0]
 
 
-def _print_similar(model: "Recommender") -> None:
+def _print_similar(model: "Recommender") -> str:
+    """What is most similar to a movie that most people know; its title."""
     from matinee.analysis.embeddings import familiar_items
 
     title = familiar_items(model, 1)[0]
@@ -134,3 +134,4 @@ def _print_similar(model: "Recommender") -> None:
     heading(f"Similar to {title}, rating factors")
     headings = {"title": "title", "genres": "genres", "similarity": "cosine"}
     print_table(model.similar_items(title, ROWS), headings, {"similarity": ".2f"})
+    return title

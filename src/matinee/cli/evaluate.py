@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from matinee.experiments.cross_validation import CrossValidation
     from matinee.experiments.leaderboard import LeaderboardRow
 
+PROTOCOL_ALIASES = {"ncf": "sampled-negatives"}
 FOLDS_A_TABLE = 5
 MAX_DIGITS = 18  # of a number of folds
 
@@ -68,6 +69,7 @@ def evaluate(
 
     folders = [find_run(run) for run in runs] if runs else [find_run(None)]
     models = {str(folder): load(folder) for folder in folders}
+    protocol = PROTOCOL_ALIASES.get(protocol, protocol)
     rows = evaluate_runs(models, protocol, min_rating=min_rating, seed=seed)
     if json:
         print_json([{**row.to_dict(), "min_rating": min_rating, "seed": seed} for row in rows])

@@ -1,6 +1,7 @@
 """How results look on a terminal and as JSON."""
 
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 PIPE_WIDTH = 100  # columns where there is no terminal to ask
-GAP = 3  # blanks between the columns of a table
+GAP = 2  # blanks between the columns of a table
 ELLIPSIS = "…"
 NEVER_CUT = ("run", "name", "item_id", "user_id")  # one has to type them again
 IDS = ("item_id", "user_id")  # names, even where they are numbers: no thousands separators
@@ -71,8 +72,8 @@ def print_table(
 ) -> None:
     """Some columns of a frame, by their headings; `numbers` are columns of text that hold numbers.
 
-    Where the terminal is narrow, text gives way: genres first, and titles keep their year. Numbers
-    and what one has to type again are never cut.
+    Where the terminal is narrow, genres give way first, then other text: titles are cut but keep
+    their year, the rest breaks between words. Numbers and what one has to type again stay whole.
     """
     from rich.box import SIMPLE_HEAD
     from rich.cells import cell_len
@@ -80,34 +81,37 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    columns: dict[str, list[str]] = {}
-    fixed: set[str] = set()
-    for name, title in headings.items():
-        dtype = frame[name].dtype
-        default = "," if dtype.is_integer() and name not in IDS else ""
-        form = (formats or {}).get(name, default)
-        columns[name] = [
-            "" if value is None else printable(format(value, form)) for value in frame[name]
-        ]
-        is_number = name in numbers or dtype.is_numeric()
-        if is_number or name in NEVER_CUT:
-            fixed.add(name)
-        table.add_column(title, justify="right" if is_number else "left", no_wrap=True)
-    natural = {
-        name: max(map(cell_len, [headings[name], *cells])) for name, cells in columns.items()
-    }
+    right = {name for name in headings if name in numbers or frame[name].dtype.is_numeric()}
+    cells = {name: _formatted(frame[name], name, formats or {}) for name in headings}
+    natural = {name: max(map(cell_len, ["", *cells[name]])) for name in headings}
+    titles = dict(headings)
+    if sum(max(natural[name], cell_len(titles[name])) + GAP for name in titles) - GAP > _width():
+        titles = {name: title.replace(" ", "\n") for name, title in titles.items()}
+    widest = {name: max(map(cell_len, titles[name].split("\n"))) for name in titles}
+    natural = {name: max(natural[name], widest[name]) for name in titles}
     floors = {
-        name: width if name in fixed else min(width, max(MIN_TEXT, cell_len(headings[name])))
+        name: width
+        if name in right or name in NEVER_CUT
+        else min(width, max(MIN_TEXT, widest[name]))
         for name, width in natural.items()
     }
     widths = _shrunk(natural, floors, _width())
-    cut = [[_cut(cell, widths[name], name) for cell in cells] for name, cells in columns.items()]
-    for row in zip(*cut, strict=True):
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+    for name, title in titles.items():
+        justify: Any = "right" if name in right else "left"
+        table.add_column(title, justify=justify, vertical="top", width=widths[name])
+    for number in range(frame.height):
+        row = [_cut(cells[name][number], widths[name], name) for name in titles]
         # Text, not str: what stands in square brackets in a title is no markup
         table.add_row(*map(Text, row))
     needed = sum(widths.values()) + GAP * len(widths)
     Console(width=max(needed, _width()), highlight=False).print(table)
+
+
+def _formatted(column: "pl.Series", name: str, formats: Mapping[str, str]) -> list[str]:
+    default = "," if column.dtype.is_integer() and name not in IDS else ""
+    form = formats.get(name, default)
+    return ["" if value is None else printable(format(value, form)) for value in column]
 
 
 def _shrunk(natural: Mapping[str, int], floors: Mapping[str, int], room: int) -> dict[str, int]:
@@ -125,22 +129,21 @@ def _shrunk(natural: Mapping[str, int], floors: Mapping[str, int], room: int) ->
 
 
 def _cut(cell: str, width: int, column: str) -> str:
-    """A cell in at most `width` columns, cut between genres or words; a title keeps its year."""
-    import re
-
+    """Genres, or a title with its year, in at most `width` columns; all else breaks into lines."""
     from rich.cells import cell_len, set_cell_size
 
     from matinee.data.catalog import YEAR
 
-    if cell_len(cell) <= width:
+    years = re.findall(r"\(\d{4}", cell)
+    end = re.search(YEAR, cell)
+    if cell_len(cell) <= width or not (column == "genres" or (end and len(years) == 1)):
         return cell
-    year = re.search(YEAR, cell)
-    end = f" {year.group()}" if year and width > 2 * len(year.group()) else ""
-    kept = set_cell_size(cell, width - len(ELLIPSIS + end))
+    suffix = ELLIPSIS + (f" {end.group().strip()}" if end else "")
+    kept = set_cell_size(cell, max(width - len(suffix), 1))
     separator = "|" if column == "genres" else " "
     if separator in kept and kept.rindex(separator) > len(kept) // 2:
         kept = kept[: kept.rindex(separator) + (separator == "|")]
-    return kept.rstrip(" ,") + ELLIPSIS + end
+    return kept.rstrip(" ,") + suffix
 
 
 def _width() -> int:

@@ -112,7 +112,7 @@ def tune(
     out: Out = None,
     json: Json = False,
 ) -> None:
-    """Search hyperparameters for a data set, and train the best model.
+    """Search hyperparameters, then train the best model.
 
     Trials use validation sets within the training set; only the best one is evaluated on the test
     set. Unpromising trials are pruned. Every finished trial is kept: press Ctrl-C at any time and
