@@ -18,17 +18,19 @@ def test_runs_are_evaluated_side_by_side(shell):
     ]
     keys = {"model", "estimator", "head", "rating", "protocol", "n_users", "note", "metrics"}
     assert all(set(row) == keys | {"min_rating", "seed"} for row in rows)
-    table = shell("evaluate", "biases", "als", "--min-rating", 3)
+    table = shell("evaluate", "biases", "als", "--min-rating", 3, columns=120)
+    assert max(map(len, shell("evaluate", "biases", "als", columns=80).splitlines())) <= 80
     assert f"holdout: top-10 ranking for {rows[0]['n_users']} test users" in table
     assert "A  runs/biases" in table
     assert "B  runs/als" in table
     for row in rows[:3]:
-        metrics = [row["metrics"][name]["value"] for name in ("ndcg@10", "hit_rate@10")]
-        metrics += [row["rating"]["rmse"]] if row["rating"] else []
         letter = {"runs/biases": "A", "runs/als": "B"}[row["model"]]
-        wanted = [letter, row["estimator"], *(f"{value:.4f}" for value in metrics)]
-        lines = [line for line in table.splitlines() if all(cell in line for cell in wanted)]
-        assert len(lines) == 1
+        ranked = [row["metrics"][name]["value"] for name in ("ndcg@10", "hit_rate@10")]
+        predicted = [row["rating"][name] for name in ("rmse", "mae")] if row["rating"] else []
+        for metrics in filter(None, (ranked, predicted)):
+            wanted = [letter, row["estimator"], *(f"{value:.4f}" for value in metrics)]
+            lines = [line for line in table.splitlines() if all(cell in line for cell in wanted)]
+            assert len(lines) == 1
     assert re.search(r"NDCG@10 of .*: 0\.\d{4} \(95% CI 0\.\d{4} to 0\.\d{4}\)\n", table)
 
 

@@ -125,9 +125,9 @@ def test_a_map_goes_into_the_run_unless_said(shell):
 
 @pytest.mark.slow
 def test_a_map_is_of_neighbours_unless_said(shell, out):
-    for method, name in (([], "t-SNE"), (PCA, "two principal axes")):
+    for method, name in (([], "t-SNE"), (PCA, "principal components")):
         shell("map", "als", *method, "--out", "out/m.svg")
-        assert f"laid out by {name}." in (out / "m.svg").read_text(encoding="utf-8")
+        assert f"projected by {name}." in (out / "m.svg").read_text(encoding="utf-8")
 
 
 # --- report

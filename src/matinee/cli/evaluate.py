@@ -93,37 +93,37 @@ def _print_leaderboard(rows: "list[LeaderboardRow]", runs: list[str], noun: str)
     for name, letter in letters.items():
         if len(runs) > 1:  # names may be long, and numbers must not give way to them
             say(f"{letter}  {name}")
-    table = pl.DataFrame(
-        [
-            {
-                "run": letters.get(row.model, ""),
-                "ranked_by": row.label,
-                **{name: row.ranking[name] for name in shown},
-                "rmse": row.rating.rmse if row.rating else None,
-            }
-            for row in rows
-        ],
-        schema_overrides={"rmse": pl.Float64},
-    )
-    columns = {"run": "run"} if len(runs) > 1 else {}
-    columns |= {"ranked_by": "ranked by", **{n: REPORTED_METRICS[n].label for n in shown}}
-    if any(row.rating for row in rows):
-        columns |= {"rmse": REPORTED_METRICS["rmse"].label}
-    print_table(table, columns, {name: metric.format for name, metric in REPORTED_METRICS.items()})
+    run = {"run": "run"} if len(runs) > 1 else {}
+    table = [
+        {"run": letters.get(row.model, ""), "by": row.label}
+        | {name: row.ranking[name] for name in shown}
+        for row in rows
+    ]
+    columns = run | {"by": "ranked by", **{name: REPORTED_METRICS[name].label for name in shown}}
+    formats = {name: metric.format for name, metric in REPORTED_METRICS.items()}
+    print_table(pl.DataFrame(table), columns, formats)
     best = max(rows, key=lambda row: row.ranking["ndcg@10"])
     metric = best.ranking.metrics["ndcg@10"]
     say(
         f"NDCG@10 of {best.label}: {metric.value:.4f} "
         f"(95% CI {metric.ci_low:.4f} to {metric.ci_high:.4f})"
     )
-    for row in rows:
-        if row.rating:
-            say(
-                f"Rating prediction by {row.estimator}: RMSE {row.rating.rmse:.4f}, "
-                f"MAE {row.rating.mae:.4f} on {row.rating.n_ratings:,} test ratings "
-                f"({row.rating.cold_start_user_ratings:,} by new users, "
-                f"{row.rating.cold_start_item_ratings:,} of new {noun}s)"
-            )
+    ratings = [
+        {"run": letters.get(row.model, ""), "by": row.estimator, **row.rating.to_dict()}
+        for row in rows
+        if row.rating
+    ]
+    if ratings:
+        say()
+        heading(f"Rating prediction on {ratings[0]['n_ratings']:,} test ratings")
+        columns = run | {
+            "by": "predicted by",
+            "rmse": "RMSE",
+            "mae": "MAE",
+            "cold_start_user_ratings": "by new users",
+            "cold_start_item_ratings": f"of new {noun}s",
+        }
+        print_table(pl.DataFrame(ratings), columns, formats)
 
 
 def compare(

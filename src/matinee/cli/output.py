@@ -86,7 +86,8 @@ def print_table(
     natural = {name: max(map(cell_len, ["", *cells[name]])) for name in headings}
     titles = dict(headings)
     if sum(max(natural[name], cell_len(titles[name])) + GAP for name in titles) - GAP > _width():
-        titles = {name: title.replace(" ", "\n") for name, title in titles.items()}
+        wide = {name for name, title in titles.items() if cell_len(title) > natural[name]}
+        titles |= {name: titles[name].replace(" ", "\n") for name in wide}
     widest = {name: max(map(cell_len, titles[name].split("\n"))) for name in titles}
     natural = {name: max(natural[name], widest[name]) for name in titles}
     floors = {
