@@ -327,11 +327,7 @@ def test_a_task_with_one_user_is_evaluated(many_items):
 
 def test_cold_start_ratings_are_evaluated_and_counted():
     table = pl.DataFrame(
-        {
-            "user": [1, 1, 2, 2, 3],
-            "item": [10, 20, 10, 20, 30],
-            "rating": [4.0, 2.0, 5.0, 3.0, 1.0],
-        }
+        {"user": [1, 1, 2, 2, 3], "item": [10, 20, 10, 20, 30], "rating": [4.0, 2.0, 5.0, 3.0, 1.0]}
     )
     data = matinee.read(table)
     train = matinee.data.Dataset(data.ratings.take(np.arange(3)), data.catalog)

@@ -150,10 +150,7 @@ def test_the_difference_is_known_better_than_either_metric():
 def test_the_same_model_twice_differs_by_nothing_at_all(users):
     first, _, actual, user = pair(users, np.random.default_rng(users))
     nothing = MetricValue(0.0, 0.0, 0.0)
-    assert error_differences(first, first.copy(), actual, user) == {
-        "rmse": nothing,
-        "mae": nothing,
-    }
+    assert error_differences(first, first.copy(), actual, user) == {"rmse": nothing, "mae": nothing}
     assert error_differences(actual, actual, actual, user)["rmse"] == nothing  # 0 / 0
     assert ranking_difference(first, first.copy()) == nothing
 

@@ -137,10 +137,7 @@ def test_neumf_is_trained_and_evaluated_as_in_its_paper():
     estimator = estimator_from_config(preset.stages[-1].ranking)
     assert (type(estimator).__name__, estimator.feedback) == ("NeuMF", "implicit")
     assert (estimator.negatives, estimator.learning_rate, estimator.min_rating) == (4, 0.001, None)
-    assert (preset.split.method, preset.protocol) == (
-        "leave-last-out",
-        "sampled-negatives",
-    )
+    assert (preset.split.method, preset.protocol) == ("leave-last-out", "sampled-negatives")
 
 
 @needs_torch
@@ -172,10 +169,7 @@ def test_stages_run_in_order_with_the_seed(even):
     results = run_preset(even, preset, seed=5)
     assert [result.to_dict()["estimators"] for result in results] == [
         {"rating": Bias().to_config()},
-        {
-            "rating": ALS(factors=3, iterations=1, seed=5).to_config(),
-            "ranking": EASE().to_config(),
-        },
+        {"rating": ALS(factors=3, iterations=1, seed=5).to_config(), "ranking": EASE().to_config()},
         {"ranking": ImplicitALS(factors=3, iterations=1, seed=5).to_config()},
     ]
     train, test = even.split("random", test_fraction=0.25, seed=5)

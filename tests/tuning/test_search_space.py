@@ -309,10 +309,7 @@ def test_a_space_that_cannot_be_read_is_refused(tmp_path):
 
 
 @given(
-    low=st.floats(1e-6, 1e3),
-    ratio=st.floats(1.01, 1e3),
-    log=st.booleans(),
-    steps=st.integers(2, 9),
+    low=st.floats(1e-6, 1e3), ratio=st.floats(1.01, 1e3), log=st.booleans(), steps=st.integers(2, 9)
 )
 def test_grid_points_are_even_and_within_the_range(low, ratio, log, steps):
     values = Range(low, low * ratio, log=log, steps=steps)

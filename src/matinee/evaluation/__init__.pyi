@@ -9,13 +9,7 @@ from .evaluator import (
 from .groups import GroupMetrics, evaluate_groups
 from .metrics import METRICS, REPORTED_METRICS, Metric, mae, rmse
 from .ncf import read_negatives, sampled_negatives
-from .protocols import (
-    RankingTask,
-    holdout,
-    leave_one_out,
-    strong_generalization,
-    temporal,
-)
+from .protocols import RankingTask, holdout, leave_one_out, strong_generalization, temporal
 from .results import EvaluationResult, PerUserMetrics, RankingMetrics, RatingMetrics
 from .uncertainty import MetricValue
 

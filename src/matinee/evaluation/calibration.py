@@ -37,13 +37,9 @@ class Calibration:
 def evaluate_calibration(model: Recommender, train: Dataset, test: Dataset) -> Calibration:
     """Compare predicted intervals and probabilities with the ratings of `test`.
 
-    Raises
-    ------
-    SettingError
-        If the model has no predictive distribution: see `Recommender.predict_proba`.
+    Raises SettingError if the model has no predictive distribution: see
+    `Recommender.predict_proba`.
 
-    Examples
-    --------
     >>> model = matinee.BayesianMF(factors=4, iterations=40).fit(train)
     >>> result = evaluate_calibration(model, train, test)
     >>> result.coverage[0.5] < result.coverage[0.9], result.log_loss < result.baseline_log_loss

@@ -12,13 +12,7 @@ from matinee._types import F32, F64, I32, I64, Bools, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.splits import cold_start_counts
 from matinee.errors import SettingError
-from matinee.evaluation.metrics import (
-    METRICS,
-    TopK,
-    mae,
-    rmse,
-    rmse_interval,
-)
+from matinee.evaluation.metrics import METRICS, TopK, mae, rmse, rmse_interval
 from matinee.evaluation.ncf import SAMPLED_METRICS
 from matinee.evaluation.protocols import RankingTask, holdout
 from matinee.evaluation.results import (
@@ -150,8 +144,6 @@ def evaluate_ranking_per_user(
     Scores are exact and held for a block of users at a time: memory grows with the number of users
     by their rankings alone.
 
-    Examples
-    --------
     >>> evaluate_ranking_per_user(model, holdout(train, test)).values["ndcg@10"].shape
     (55,)
     """

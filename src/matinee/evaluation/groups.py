@@ -27,7 +27,6 @@ class GroupMetrics:
 
     Parameters
     ----------
-    side : {"users", "items"}
     min_ratings, max_ratings : int
         Training ratings of a member.
     size : int
@@ -60,7 +59,6 @@ def evaluate_groups(
 
     Parameters
     ----------
-    model : Recommender
     train, test : Dataset
         The two sets of the split it was trained with.
     task : RankingTask, optional

@@ -128,7 +128,6 @@ class Metric:
     ----------
     name : str
         As in Python and JSON: ``"ndcg@10"``. What follows ``@`` is the cutoff k.
-    task : {"rating", "ranking", "time"}
     direction : {"lower", "higher"} or None
         Which values are better; None if the metric describes a model and does not grade it.
     label : str

@@ -49,11 +49,9 @@ def sampled_negatives(dataset: Dataset, *, negatives: int = 99, seed: int = 0) -
 
     Parameters
     ----------
-    dataset : Dataset
     negatives : int
         Items to draw for each user, uniformly and without repetition, among those that others
         rated but they did not; all of these, where there are fewer.
-    seed : int
 
     Examples
     --------
@@ -83,7 +81,8 @@ def read_negatives(dataset: Dataset, folder: str | Path, name: str = "ml-1m") ->
 
     Their files number users and items from 0 in the order of their first appearance in the ratings
     file. In some rows the positive is among its own negatives: there it is simply one candidate. A
-    user whose only rating is the test rating is left out.
+    user whose only rating is the test rating is left out. Raises DataError if a file is missing or
+    malformed, or does not belong to the data set.
 
     Parameters
     ----------
@@ -92,12 +91,6 @@ def read_negatives(dataset: Dataset, folder: str | Path, name: str = "ml-1m") ->
     folder : path
         Holds ``{name}.test.rating`` (user, item, rating, timestamp) and
         ``{name}.test.negative`` (``(user,item)`` and 99 items), tab-separated.
-    name : str
-
-    Raises
-    ------
-    DataError
-        If a file is missing or malformed, or does not belong to the data set.
     """
     path = Path(folder, f"{name}.test.rating")
     timestamp = dataset.ratings.timestamp

@@ -18,12 +18,13 @@ MIN_POSITIVES = 5  # of a test user of strong generalization, as in Liang et al.
 class RankingTask:
     """What to train on, which users to test, and which items are relevant to them.
 
+    Raises SettingError if there is no test user.
+
     Parameters
     ----------
     protocol : str
         ``"holdout"``, ``"leave-one-out"``, ``"temporal"``, ``"strong-generalization"`` or
         ``"sampled-negatives"``.
-    train : Dataset
     users : int32 (users,)
         Indices of the test users, ascending.
     history : Rows
@@ -40,11 +41,6 @@ class RankingTask:
         A caveat for tables.
     test : Dataset, optional
         All held-out ratings, where the protocol splits ratings: for the errors of predictions.
-
-    Raises
-    ------
-    SettingError
-        If there is no test user.
     """
 
     protocol: str
@@ -174,14 +170,12 @@ def strong_generalization(
 
     Parameters
     ----------
-    dataset : Dataset
     n_users : int, optional
         How many users to test; by default a tenth of those with at least five positives.
     test_fraction : float
         Of each test user's positives, rounded; at least one is held out, and at least one is not.
     min_rating : float, optional
         The lowest rating of a positive; by default all ratings are.
-    seed : int
 
     Examples
     --------

@@ -109,7 +109,6 @@ class PerUserMetrics:
 
     Parameters
     ----------
-    task : RankingTask
     values : mapping of str to float64 (users,)
         By metric, in the order of ``task.users``.
     catalog : mapping of str to float

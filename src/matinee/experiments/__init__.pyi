@@ -1,11 +1,5 @@
 from .comparison import compare
-from .comparison_result import (
-    METRIC_DIRECTIONS,
-    ComparedRun,
-    Comparison,
-    Difference,
-    short_names,
-)
+from .comparison_result import METRIC_DIRECTIONS, ComparedRun, Comparison, Difference, short_names
 from .cross_validation import CrossValidation, cross_validate
 from .leaderboard import PROTOCOLS, LeaderboardRow, evaluate_heads, evaluate_runs
 from .presets import PRESETS, Preset, PresetStage, get_preset, run_preset

@@ -30,18 +30,13 @@ def compare(runs: Mapping[str, Recommender]) -> Comparison:
     They need not be trained on the same ratings: one may have given a part to a validation set.
     Rankings are evaluated for the same users and leave out the same items for all runs, those of
     the whole training set; for users with training ratings in all runs, at most `MAX_EVAL_USERS`.
+    Raises RunError if the data are no longer those of the runs; SettingError if there are fewer
+    than two runs, or they were tested on different ratings.
 
     Parameters
     ----------
     runs : mapping of str to Recommender
         As loaded, by name; two or more.
-
-    Raises
-    ------
-    RunError
-        If the data are no longer those of the runs.
-    SettingError
-        If there are fewer than two runs, or they were tested on different ratings.
 
     Examples
     --------

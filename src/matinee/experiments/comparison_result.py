@@ -29,7 +29,6 @@ class Hyperparameter:
     ----------
     section : {"rating", "ranking", "split", "data"}
         The head it belongs to; or a parameter of the split, or of how the data are read.
-    name : str
     values : mapping of str to Any
         By run, of those that have it. A default that depends on the data is what it came to.
     """
@@ -60,7 +59,6 @@ class HyperparameterDiff:
 
     Parameters
     ----------
-    differing : tuple of Hyperparameter
     n_same : int
         How many have the same value in all runs with such a head.
     n_partial : int
@@ -218,12 +216,10 @@ class Comparison:
     ----------
     data, licence : str
         Name of the data set, and its terms of use.
-    test_ratings : int
     n_users : int
         Test users of the rankings; 0 if there are none.
     runs : mapping of str to ComparedRun
         By name; the others are compared with the first.
-    hyperparameters : HyperparameterDiff
     differences : tuple of Difference
         Metric by metric, of each other run, where both it and the first have the metric.
     """
@@ -343,9 +339,7 @@ class Comparison:
     def _repr_html_(self) -> str:
         rows = self.metric_rows()
         columns = ["metric", "run", "value", "95% CI", f"difference to {next(iter(self.runs))}"]
-        tables = [
-            html_table(columns, [list(row.values()) for row in rows], numeric=columns[2:]),
-        ]
+        tables = [html_table(columns, [list(row.values()) for row in rows], numeric=columns[2:])]
         if differing := self.hyperparameters.rows(self.runs):
             cells = [list(row.values()) for row in differing]
             tables.append(

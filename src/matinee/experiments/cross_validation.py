@@ -80,9 +80,11 @@ def cross_validate(
 ) -> CrossValidation:
     """Train on all folds but one and evaluate on that, for each of them.
 
+    Raises SettingError without an estimator, or if the data have too few ratings or no official
+    folds.
+
     Parameters
     ----------
-    dataset : Dataset
     estimator : Estimator or None
         For the rating head.
     ranker : Estimator, optional
@@ -91,12 +93,6 @@ def cross_validate(
         How many random folds, or the folds that the edition comes with.
     seed : int
         Of the folds, and of the validation sets for estimators with `patience`.
-    threads : int, optional
-
-    Raises
-    ------
-    SettingError
-        Without an estimator, or if the data have too few ratings or no official folds.
 
     Examples
     --------

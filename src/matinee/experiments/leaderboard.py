@@ -25,13 +25,7 @@ from matinee.models.recommender import Recommender
 from matinee.models.registry import estimator_from_config
 
 BASELINE = "(most popular)"  # in place of a run's name
-PROTOCOLS = (
-    "holdout",
-    "leave-one-out",
-    "temporal",
-    "strong-generalization",
-    "sampled-negatives",
-)
+PROTOCOLS = ("holdout", "leave-one-out", "temporal", "strong-generalization", "sampled-negatives")
 
 
 @dataclass(frozen=True)
@@ -42,10 +36,8 @@ class LeaderboardRow:
     ----------
     model : str
         The run, or `BASELINE`.
-    estimator : str
     head : {"ranking", "rating"}
         Which head ranked.
-    ranking : RankingMetrics
     rating : RatingMetrics or None
         Errors of predicted ratings, where this head predicts them and the protocol splits ratings.
     """
@@ -87,7 +79,8 @@ def evaluate_runs(
 
     ``"holdout"`` evaluates the runs as they are, on the split they were trained with. The other
     protocols hold out ratings that a run has seen, so its estimators are trained again on what the
-    protocol allows.
+    protocol allows. Raises RunError if the data are not those of the runs; SettingError for an
+    unknown protocol, or runs on different data.
 
     Parameters
     ----------
@@ -99,13 +92,6 @@ def evaluate_runs(
         Only held-out ratings of at least this value are relevant; by default all are.
     seed : int
         Of what the protocol draws.
-
-    Raises
-    ------
-    RunError
-        If the data are not those of the runs.
-    SettingError
-        For an unknown protocol, or runs on different data.
     """
     if protocol not in PROTOCOLS:
         names = ", ".join(map(repr, PROTOCOLS))
@@ -139,8 +125,6 @@ def evaluate_heads(
 
     Parameters
     ----------
-    task : RankingTask
-    models : mapping of str to Recommender
     retrain : bool
         Train the estimators again on ``task.train``; by default models are evaluated as they are.
     min_rating : float, optional

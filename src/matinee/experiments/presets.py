@@ -61,8 +61,6 @@ PRESETS = _read_presets()
 def get_preset(name: str) -> Preset:
     """The preset of that name; SettingError if there is none.
 
-    Examples
-    --------
     >>> get_preset("google-course").dataset
     'ml-100k'
     """
@@ -86,11 +84,8 @@ def run_preset(
 
     Parameters
     ----------
-    dataset : Dataset
-    preset : Preset
     seed : int
         Of the split and of the training.
-    threads : int, optional
     device : str, optional
         For gradient models.
     checkpoint : Checkpoint, optional

@@ -83,10 +83,7 @@ def _check_types(provenance: DataProvenance) -> None:
 def load_run_data(model: Recommender) -> tuple[Dataset, Dataset, Dataset]:
     """A run's data, read again: the whole data set, what it was fitted on, and the test set.
 
-    Raises
-    ------
-    RunError
-        If the data are not the ones that the run was trained on.
+    Raises RunError if the data are not the ones that the run was trained on.
     """
     provenance = read_provenance(model.metadata)
     dataset = provenance.read()

@@ -64,20 +64,16 @@ def reproduce(
 ) -> TrainingResult:
     """Train and evaluate a run again: the same data, split, estimators and seeds.
 
+    Raises RunError if the manifest lacks something, or the data have changed.
+
     Parameters
     ----------
-    run : RunSpec, str or Path
     threads : int, optional
         By default as many as the run had, where bits depend on it.
     device : str, optional
         For gradient models; by default that of the run.
     checkpoint : Checkpoint, optional
         For the estimators that support it.
-
-    Raises
-    ------
-    RunError
-        If the manifest lacks something, or the data have changed.
 
     Examples
     --------

@@ -54,7 +54,6 @@ class TrainingResult:
     ----------
     model : Recommender
         Its `metadata` holds data, split, metrics and environment, for the manifest of its run.
-    train_ratings, test_ratings : int
     rating : RatingMetrics or None
         None without a rating head.
     ranking : RankingMetrics or None
@@ -104,12 +103,12 @@ def train_and_evaluate(
 ) -> TrainingResult:
     """Split, fit both heads on the training set, evaluate on the test set.
 
+    Raises SettingError if there is neither estimator.
+
     Parameters
     ----------
-    dataset : Dataset
     estimator : Estimator or None
         For the rating head.
-    split : Split
     ranker : Estimator, optional
         For the ranking head.
     task : RankingTask, optional
@@ -118,11 +117,6 @@ def train_and_evaluate(
         Take a tenth of the training set as validation set, for early stopping (`ALS.patience`).
     checkpoint, callback, on_interrupt, threads
         See `Estimator.fit`; checkpoint and callback are for the estimators that support them.
-
-    Raises
-    ------
-    SettingError
-        If there is neither estimator.
 
     Examples
     --------

@@ -65,6 +65,9 @@ class Objective:
 def get_objective(model: str, metric: str | None = None) -> Objective:
     """The objective with this metric, or the default one of a model.
 
+    Raises SettingError if there is no such model or metric, or the model has no head for the
+    metric.
+
     Parameters
     ----------
     model : str
@@ -77,11 +80,6 @@ def get_objective(model: str, metric: str | None = None) -> Objective:
     --------
     >>> get_objective("als"), get_objective("ease", "HR@10")
     (Objective(metric='rmse'), Objective(metric='hit_rate@10'))
-
-    Raises
-    ------
-    SettingError
-        If there is no such model or metric, or the model has no head for the metric.
     """
     if model not in {**RATING, **RANKING}:
         raise SettingError(
@@ -114,23 +112,18 @@ def _tunable(models: Iterable[str]) -> str:
 def validation_splits(train: Dataset, how: str, seed: int) -> list[TrainValidation]:
     """Training and validation sets for trials, made of the training set.
 
+    Raises SettingError if `how` is none of these.
+
     Parameters
     ----------
-    train : Dataset
     how : str
         ``"random"``: a random tenth validates; ``"temporal"``: the latest tenth; ``"5-fold"`` and
         so on: each fold in turn.
-    seed : int
 
     Examples
     --------
     >>> [(len(train), len(test)) for train, test in validation_splits(data, "3-fold", seed=0)]
     [(1000, 500), (1000, 500), (1000, 500)]
-
-    Raises
-    ------
-    SettingError
-        If `how` is none of these.
     """
     if how in ("random", "temporal"):
         try:

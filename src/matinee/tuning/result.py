@@ -46,8 +46,6 @@ class TuningResult:
     ----------
     study : Path
         The study's folder.
-    metric : str
-    space : SearchSpace
     trials : list of dict
         Finished trials, the best first: ``trial`` (its number), ``value`` (on the validation set;
         of a pruned trial of ``als`` or ``ials`` the value at which it was pruned, of other pruned
@@ -149,8 +147,6 @@ class TuningResult:
         Better values may lie beyond. The outer tenth of a range counts, and the lowest and highest
         of a list of numbers.
 
-        Examples
-        --------
         >>> space = SearchSpace("ALS", {"factors": Range(16, 128, log=True)})
         >>> trial = {"state": "complete", "settings": {"factors": 110}}
         >>> TuningResult(Path("study"), "rmse", space, [trial], n_trials=5).at_bounds

@@ -64,11 +64,11 @@ def tune(
     Every finished trial is in the study on disk at once. The same call resumes it, in this process
     or another one, now or later, until it has `trials`; several may run at the same time. The last
     one to end refits the best trial on the full training set, saves it as a run and evaluates it on
-    the test set.
+    the test set. Raises RunError if the study cannot be used, or began with other data;
+    SettingError if arguments do not fit together, the data, or those that the study began with.
 
     Parameters
     ----------
-    dataset : Dataset
     model : str
         As `matinee tune --model` names it: ``"als"``, ``"ials"`` ...
     metric : str, optional
@@ -94,13 +94,6 @@ def tune(
         ``runs``.
     threads : int, optional
         By default all processors.
-
-    Raises
-    ------
-    RunError
-        If the study cannot be used, or began with other data.
-    SettingError
-        If arguments do not fit together, the data, or those that the study began with.
 
     Examples
     --------

@@ -27,7 +27,6 @@ class Range:
 
     Parameters
     ----------
-    low, high : float
     log : bool
         Search and grid go by equal ratios rather than by equal differences.
     integer : bool
@@ -78,12 +77,6 @@ class Range:
 class Choice:
     """One of a few values: numbers, text, booleans, or tuples of integers.
 
-    Parameters
-    ----------
-    values : tuple
-
-    Examples
-    --------
     >>> Choice(("genres", "none")).contains("none")
     True
     """
@@ -203,10 +196,7 @@ class SearchSpace:
     def grid(self) -> list[dict[str, Any]]:
         """All grid points, the last hyperparameter varying fastest.
 
-        Raises
-        ------
-        SettingError
-            If there are more than `MAX_GRID`.
+        Raises SettingError if there are more than `MAX_GRID`.
         """
         if self.grid_size > MAX_GRID:
             raise SettingError(

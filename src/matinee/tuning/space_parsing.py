@@ -27,15 +27,10 @@ RELATIVE = "regularization"  # the hyperparameter whose default may be computed 
 def default_search_space(estimator: str) -> SearchSpace:
     """The default search space of an estimator.
 
-    Examples
-    --------
+    Raises SettingError if the estimator has nothing to tune.
+
     >>> default_search_space("EASE").searched["regularization"].bounds
     (10.0, 3000.0)
-
-    Raises
-    ------
-    SettingError
-        If the estimator has nothing to tune.
     """
     text = (files("matinee.tuning") / DEFAULT_SPACES).read_text(encoding="utf-8")
     spaces = tomllib.loads(text)
@@ -47,10 +42,8 @@ def default_search_space(estimator: str) -> SearchSpace:
 def read_space(estimator: str, path: str | Path) -> SearchSpace:
     """A search space from a TOML file; `search_spaces.toml` of this package explains the form.
 
-    Raises
-    ------
-    SettingError
-        If the file cannot be read, or has hyperparameters or values that the estimator refuses.
+    Raises SettingError if the file cannot be read, or has hyperparameters or values that the
+    estimator refuses.
     """
     try:
         entries = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -63,6 +56,8 @@ def read_space(estimator: str, path: str | Path) -> SearchSpace:
 
 def parse_space(estimator: str, entries: Mapping[str, Any], where: str = "space") -> SearchSpace:
     """A search space from a dict, as a TOML file or a person gives it.
+
+    Raises SettingError if the estimator has no such hyperparameter, or refuses a value.
 
     Parameters
     ----------
@@ -81,11 +76,6 @@ def parse_space(estimator: str, entries: Mapping[str, Any], where: str = "space"
     >>> space = parse_space("ALS", {"factors": (16, 64), "solver": ["cg", "cholesky"]})
     >>> space.searched["factors"].integer, space.searched["solver"]
     (True, Choice(values=('cg', 'cholesky')))
-
-    Raises
-    ------
-    SettingError
-        If the estimator has no such hyperparameter, or refuses a value.
     """
     types = hyperparameter_types(estimator)
     searched: dict[str, Range | Choice] = {}
