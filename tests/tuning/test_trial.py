@@ -140,7 +140,7 @@ def test_settings_that_an_estimator_refuses_fail_their_trial_and_no_other(parts)
     )
     assert [trial.state for trial in study.trials] == [TrialState.PRUNED, TrialState.COMPLETE]
     message = study.trials[0].user_attrs["error"]
-    assert message == "burn_in is at least 0 and below iterations (20), not 80."
+    assert message == "burn_in must be >= 0 and < iterations (20), got 80."
 
 
 def test_settings_that_an_estimator_breaks_on_fail_their_trial_and_no_other(parts):

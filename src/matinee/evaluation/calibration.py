@@ -6,6 +6,7 @@ import numpy as np
 
 from matinee._types import F32, F64, Floats, Ints
 from matinee.data.dataset import Dataset
+from matinee.evaluation.evaluator import rated_pairs
 from matinee.models.recommender import Recommender
 
 COVERAGES = (0.5, 0.8, 0.9)
@@ -16,16 +17,10 @@ MIN_PROBABILITY = 1e-12  # below it, a logarithm is taken of this
 class Calibration:
     """Prediction intervals and probabilities on a test set.
 
-    Parameters
-    ----------
-    coverage : dict of float to float
-        Share of ratings within the interval of that nominal probability.
-    width : dict of float to float
-        Mean width of these intervals, in units of ratings.
-    log_loss : float
-        Mean of ``-log(probability of the rating that was given)``, in nats.
-    baseline_log_loss : float
-        The same for the frequencies of ratings in the training set, whoever and whatever is asked.
+    `coverage` is the share of ratings within the interval of each nominal probability, `width` the
+    mean width of these intervals in units of ratings. `log_loss` is the mean of
+    ``-log(probability of the rating that was given)``, in nats; `baseline_log_loss` the same for
+    the frequencies of ratings in the training set, whoever and whatever is asked.
     """
 
     coverage: dict[float, float]
@@ -46,8 +41,7 @@ def evaluate_calibration(model: Recommender, train: Dataset, test: Dataset) -> C
     (True, True)
     """
     ratings = test.ratings
-    users, items = ratings.user_ids.values[ratings.user], ratings.item_ids.values[ratings.item]
-    query = users, items, ratings.timestamp
+    query = rated_pairs(test)
     coverage, width = {}, {}
     for nominal in COVERAGES:
         _, intervals = model.predict(*query, interval=nominal, unknown="average")

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from matinee._types import F32, F64, I32, I64, Bools, Ints
+from matinee._types import F32, I32, I64, Bools, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.splits import cold_start_counts
 from matinee.errors import SettingError
@@ -51,15 +51,8 @@ def evaluate(model: Recommender, train: Dataset, test: Dataset) -> EvaluationRes
     Rankings are those of the ranking head, or of the rating head where there is no other; any item
     that a test user rated in `test` is relevant. For other tasks see `evaluate_ranking`.
 
-    Parameters
-    ----------
-    model : Recommender
-        Trained on `train`.
-    train, test : Dataset
-        The two sets of one split.
+    `model` is trained on `train`; `train` and `test` are the two sets of one split.
 
-    Examples
-    --------
     >>> result = evaluate(model, train, test)
     >>> result.rating.n_ratings, result.ranking.protocol
     (150, 'holdout')
@@ -70,17 +63,8 @@ def evaluate(model: Recommender, train: Dataset, test: Dataset) -> EvaluationRes
 
 
 def evaluate_ratings(model: ScoringModel, train: Dataset, test: Dataset) -> RatingMetrics:
-    """Predict every rating of `test` and compare.
+    """Predict every rating of `test` and compare; `model` is trained on `train`.
 
-    Parameters
-    ----------
-    model : ScoringModel
-        Trained on `train`.
-    train, test : Dataset
-        The two sets of one split.
-
-    Examples
-    --------
     >>> evaluate_ratings(model, train, test).n_ratings
     150
     """
@@ -98,9 +82,14 @@ def evaluate_ratings(model: ScoringModel, train: Dataset, test: Dataset) -> Rati
 
 def predict_all(model: ScoringModel, test: Dataset) -> F32:
     """Predicted ratings for every rating of `test`, float32 (n,); unknown ids get averages."""
+    return model.predict(*rated_pairs(test), unknown="average")
+
+
+def rated_pairs(test: Dataset) -> tuple[Any, Any, I64 | None]:
+    """User ids, item ids and timestamps of the ratings of `test`, as a model is asked by them."""
     ratings = test.ratings
     users, items = ratings.user_ids.values[ratings.user], ratings.item_ids.values[ratings.item]
-    return model.predict(users, items, ratings.timestamp, unknown="average")
+    return users, items, ratings.timestamp
 
 
 def holdout_or_none(train: Dataset, test: Dataset) -> RankingTask | None:
@@ -168,16 +157,10 @@ def evaluate_ranking_per_user(
 
 
 def _compute_metrics(task: RankingTask, top: TopK) -> PerUserMetrics:
-    values: dict[str, F64] = {}
-    catalog: dict[str, float] = {}
-    for name, compute in RANKING_METRICS.items():
-        if task.candidates is not None and name not in SAMPLED_METRICS:
-            continue
-        value = compute(top.first(METRICS[name].k))
-        if isinstance(value, float):
-            catalog[name] = value
-        else:
-            values[name] = value
+    names = RANKING_METRICS if task.candidates is None else SAMPLED_METRICS
+    computed = {name: RANKING_METRICS[name](top.first(METRICS[name].k)) for name in names}
+    catalog = {name: value for name, value in computed.items() if isinstance(value, float)}
+    values = {name: value for name, value in computed.items() if not isinstance(value, float)}
     return PerUserMetrics(task, values, catalog)
 
 

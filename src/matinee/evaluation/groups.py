@@ -25,19 +25,10 @@ GROUP_METRIC = {"users": "ndcg@10", "items": "recall_capped@20"}
 class GroupMetrics:
     """How good predictions and rankings are for one group of users or items.
 
-    Parameters
-    ----------
-    min_ratings, max_ratings : int
-        Training ratings of a member.
-    size : int
-        How many members there are.
-    test_ratings : int
-        Test ratings by these users, or of these items.
-    rmse : MetricValue or None
-        Of predicted ratings; None without a rating head or without test ratings.
-    ranking : MetricValue or None
-        For users, NDCG@10 of their rankings. For items, Recall@20 (capped) when only these items
-        are relevant. None if there is no test user.
+    It has `size` members, each with `min_ratings` to `max_ratings` training ratings. `test_ratings`
+    are by these users, or of these items. `rmse` is None without a rating head or without test
+    ratings. `ranking` is NDCG@10 for users; for items Recall@20 (capped) when only these items are
+    relevant; None if there is no test user.
     """
 
     side: Literal["users", "items"]
@@ -57,15 +48,9 @@ def evaluate_groups(
     Users (and items) with training ratings are divided into four groups as equal as ties allow,
     those with the fewest ratings first; those without any are a group of their own before them.
 
-    Parameters
-    ----------
-    train, test : Dataset
-        The two sets of the split it was trained with.
-    task : RankingTask, optional
-        By default `holdout` with all test users.
+    `train` and `test` are the two sets of the split that `model` was trained with; rankings are
+    evaluated on `task`, by default `holdout` with all test users.
 
-    Examples
-    --------
     >>> groups = evaluate_groups(model, train, test)
     >>> sum(group.test_ratings for group in groups if group.side == "users")
     150

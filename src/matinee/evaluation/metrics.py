@@ -6,7 +6,7 @@ To add a metric, define it here or in `matinee.evaluation.ranking_metrics` and a
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -110,38 +110,25 @@ class TopK:
         """Size of the catalogue."""
         return len(self.train.catalog)
 
-    @property
-    def n_training_users(self) -> int:
-        """How many users have training ratings."""
-        return int(np.count_nonzero(self.train.ratings.user_counts))
-
     def first(self, k: int) -> "TopK":
         """The first `k` places; all, if there are fewer."""
         return replace(self, items=self.items[:, :k], hits=self.hits[:, :k])
+
+
+Compute = Callable[[TopK], F64 | float]
 
 
 @dataclass(frozen=True)
 class Metric:
     """What a metric is called, what it measures and which direction is better.
 
-    Parameters
-    ----------
-    name : str
-        As in Python and JSON: ``"ndcg@10"``. What follows ``@`` is the cutoff k.
-    direction : {"lower", "higher"} or None
-        Which values are better; None if the metric describes a model and does not grade it.
-    label : str
-        As in tables and charts: ``"NDCG@10"``.
-    format : str
-        How tables print its values.
-    in_tables : bool
-        Whether tables show it by default; JSON has all metrics.
-    compute : callable, optional
-        Of a ranking metric: from the `TopK` of all users to float64 (users,), or to a float if
-        the metric is of the catalogue rather than of users.
+    `name` is as in Python and JSON, ``"ndcg@10"``: what follows ``@`` is the cutoff k; `label` as
+    in tables and charts, ``"NDCG@10"``. `direction` says which values are better, None if the
+    metric describes a model and does not grade it. `format` is how tables print its values, and
+    `in_tables` whether they show it by default; JSON has all metrics. `compute`, of a ranking
+    metric, goes from the `TopK` of all users to float64 (users,), or to a float if the metric is of
+    the catalogue rather than of users.
 
-    Examples
-    --------
     >>> METRICS["recall_capped@20"].label, METRICS["rmse"].direction
     ('Recall@20 (capped)', 'lower')
     """
@@ -152,7 +139,7 @@ class Metric:
     label: str
     format: str = ".4f"
     in_tables: bool = True
-    compute: Callable[[TopK], F64 | float] | None = field(default=None, repr=False)
+    compute: Compute | None = field(default=None, repr=False)
 
     @property
     def k(self) -> int:
@@ -160,15 +147,9 @@ class Metric:
         return int(self.name.partition("@")[2])
 
 
-def _ranking(
-    name: str,
-    direction: Literal["higher"] | None,
-    label: str,
-    compute: Callable[[TopK], F64 | float],
-    number_format: str = ".4f",
-    in_tables: bool = False,
-) -> Metric:
-    return Metric(name, "ranking", direction, label, number_format, in_tables, compute)
+def _ranking(name: str, label: str, compute: Compute, **options: Any) -> Metric:
+    options = {"direction": "higher", "in_tables": False, **options}
+    return Metric(name, "ranking", label=label, compute=compute, **options)
 
 
 def _ndcg(top: TopK) -> F64:
@@ -179,48 +160,39 @@ def _recall_capped(top: TopK) -> F64:
     return recall_capped(top.hits, top.n_relevant, top.k)
 
 
+def _popularity_share(top: TopK) -> F64:
+    return popularity_share(top.items, top.train.ratings.item_counts)
+
+
+def _novelty(top: TopK) -> F64:
+    ratings = top.train.ratings
+    return novelty(top.items, ratings.item_counts, int(np.count_nonzero(ratings.user_counts)))
+
+
+def _diversity(top: TopK) -> F64:
+    return genre_diversity(top.items, top.train.catalog.genre_matrix)
+
+
+_SHARE: dict[str, Any] = {"direction": None, "format": ".1%", "in_tables": True}
 METRICS = {
     metric.name: metric
     for metric in (
         Metric("rmse", "rating", "lower", "RMSE"),
         Metric("mae", "rating", "lower", "MAE"),
-        _ranking("ndcg@10", "higher", "NDCG@10", _ndcg, in_tables=True),
-        _ranking("hit_rate@10", "higher", "HR@10", lambda t: hit_rate(t.hits, t.k), in_tables=True),
-        _ranking(
-            "recall_capped@20", "higher", "Recall@20 (capped)", _recall_capped, in_tables=True
-        ),
-        _ranking("ndcg@100", "higher", "NDCG@100", _ndcg, in_tables=True),
-        _ranking("mrr@100", "higher", "MRR@100", lambda t: reciprocal_rank(t.hits)),
-        _ranking(
-            "map@10", "higher", "MAP@10", lambda t: average_precision(t.hits, t.n_relevant, t.k)
-        ),
-        _ranking("precision@10", "higher", "Precision@10", lambda t: precision(t.hits, t.k)),
-        _ranking("recall@10", "higher", "Recall@10", lambda t: recall(t.hits, t.n_relevant, t.k)),
-        _ranking("recall_capped@50", "higher", "Recall@50 (capped)", _recall_capped),
-        _ranking(
-            "coverage@10", None, "Coverage", lambda t: coverage(t.items, t.n_items), ".1%", True
-        ),
-        _ranking(
-            "popularity_share@10",
-            None,
-            "Popular share",
-            lambda t: popularity_share(t.items, t.train.ratings.item_counts),
-            ".1%",
-            in_tables=True,
-        ),
-        _ranking(
-            "novelty@10",
-            None,
-            "Novelty@10",
-            lambda t: novelty(t.items, t.train.ratings.item_counts, t.n_training_users),
-        ),
-        _ranking(
-            "diversity@10",
-            None,
-            "Diversity@10",
-            lambda t: genre_diversity(t.items, t.train.catalog.genre_matrix),
-        ),
-        _ranking("gini@10", None, "Gini@10", lambda t: gini(t.items, t.n_items)),
+        _ranking("ndcg@10", "NDCG@10", _ndcg, in_tables=True),
+        _ranking("hit_rate@10", "HR@10", lambda t: hit_rate(t.hits, t.k), in_tables=True),
+        _ranking("recall_capped@20", "Recall@20 (capped)", _recall_capped, in_tables=True),
+        _ranking("ndcg@100", "NDCG@100", _ndcg, in_tables=True),
+        _ranking("mrr@100", "MRR@100", lambda t: reciprocal_rank(t.hits)),
+        _ranking("map@10", "MAP@10", lambda t: average_precision(t.hits, t.n_relevant, t.k)),
+        _ranking("precision@10", "Precision@10", lambda t: precision(t.hits, t.k)),
+        _ranking("recall@10", "Recall@10", lambda t: recall(t.hits, t.n_relevant, t.k)),
+        _ranking("recall_capped@50", "Recall@50 (capped)", _recall_capped),
+        _ranking("coverage@10", "Coverage", lambda t: coverage(t.items, t.n_items), **_SHARE),
+        _ranking("popularity_share@10", "Popular share", _popularity_share, **_SHARE),
+        _ranking("novelty@10", "Novelty@10", _novelty, direction=None),
+        _ranking("diversity@10", "Diversity@10", _diversity, direction=None),
+        _ranking("gini@10", "Gini@10", lambda t: gini(t.items, t.n_items), direction=None),
         Metric("fit_seconds", "time", None, "Fit time (s)", ".2f"),
         Metric("test_seconds", "time", None, "Test time (s)", ".2f"),
     )

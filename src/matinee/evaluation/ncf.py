@@ -22,7 +22,7 @@ from matinee.evaluation.protocols import (
 )
 from matinee.kernels.csr import Rows, take_rows
 
-SAMPLED_METRICS = ("hit_rate@10", "ndcg@10", "mrr@100")
+SAMPLED_METRICS = ("ndcg@10", "hit_rate@10", "mrr@100")
 """What is computed of ranks among sampled negatives."""
 CAVEAT = (
     "Ranked among sampled items only: compare with papers that do the same, and select no model "
@@ -47,14 +47,9 @@ def sampled_negatives(dataset: Dataset, *, negatives: int = 99, seed: int = 0) -
     Rendle 2020, "On sampled metrics for item recommendation"). Users with a single rating are left
     out; the values of ratings make no difference.
 
-    Parameters
-    ----------
-    negatives : int
-        Items to draw for each user, uniformly and without repetition, among those that others
-        rated but they did not; all of these, where there are fewer.
+    For each user as many `negatives` are drawn, uniformly and without repetition, among the items
+    that others rated but they did not; all of these, where there are fewer.
 
-    Examples
-    --------
     >>> task = sampled_negatives(data, negatives=9)
     >>> task.candidates.indptr[:4].tolist()
     [0, 10, 20, 30]
@@ -71,9 +66,7 @@ def sampled_negatives(dataset: Dataset, *, negatives: int = 99, seed: int = 0) -
         row, item = _draw_unrated(rated, rated_items, negatives, rng)
         rows.append(row + start)
         items.append(item)
-    n_items = len(dataset.ratings.item_ids)
-    candidates = _to_rows(np.concatenate(rows), np.concatenate(items), len(task), n_items)
-    return replace(task, protocol="sampled-negatives", candidates=candidates, note=CAVEAT)
+    return _with_candidates(task, np.concatenate(rows), np.concatenate(items))
 
 
 def read_negatives(dataset: Dataset, folder: str | Path, name: str = "ml-1m") -> RankingTask:
@@ -84,41 +77,27 @@ def read_negatives(dataset: Dataset, folder: str | Path, name: str = "ml-1m") ->
     user whose only rating is the test rating is left out. Raises DataError if a file is missing or
     malformed, or does not belong to the data set.
 
-    Parameters
-    ----------
-    dataset : Dataset
-        With all ratings, in the order of the ratings file.
-    folder : path
-        Holds ``{name}.test.rating`` (user, item, rating, timestamp) and
-        ``{name}.test.negative`` (``(user,item)`` and 99 items), tab-separated.
+    `dataset` must have all ratings, in the order of the ratings file. `folder` holds
+    ``{name}.test.rating`` (user, item, rating, timestamp) and ``{name}.test.negative``
+    (``(user,item)`` and 99 items), tab-separated.
     """
-    path = Path(folder, f"{name}.test.rating")
+    path, negative_path = Path(folder, f"{name}.test.rating"), Path(folder, f"{name}.test.negative")
     timestamp = dataset.ratings.timestamp
     if timestamp is None:
         raise DataError(f"{path.name}, line 1: {dataset.name} has no timestamps. {WRONG_DATA}")
     lines = _parse(path, RATING_LINE, "user, item, rating, timestamp")
     rows, user, item = _find_test_ratings(dataset, timestamp, path, lines)
-    negatives = _read_negative_items(dataset, Path(folder, f"{name}.test.negative"), lines)
+    negatives = _read_negative_items(dataset, negative_path, lines)
     rated = _find(dataset.ratings, user[:, None], negatives)[1]
     rated &= np.not_equal(negatives, item[:, None])
-    _refuse(
-        Path(folder, f"{name}.test.negative"),
-        rated,
-        f"the user rated one of the 99 items. {WRONG_DATA}",
-    )
-    is_test = np.zeros(len(dataset.ratings), bool)
-    is_test[rows] = True
+    _refuse(negative_path, rated, f"the user rated one of the 99 items. {WRONG_DATA}")
+    is_test = np.isin(np.arange(len(dataset.ratings)), rows)
     task = holdout(subset(dataset, ~is_test), subset(dataset, is_test))
     row = np.searchsorted(task.users, user).clip(max=len(task) - 1)
     has_history = task.users[row] == user
     candidate_items = np.column_stack((item, negatives))[has_history]
-    candidates = _to_rows(
-        np.repeat(row[has_history], candidate_items.shape[1]),
-        candidate_items.ravel(),
-        len(task),
-        len(dataset.ratings.item_ids),
-    )
-    return replace(task, protocol="sampled-negatives", candidates=candidates, note=CAVEAT)
+    owner = np.repeat(row[has_history], candidate_items.shape[1])
+    return _with_candidates(task, owner, candidate_items.ravel())
 
 
 def _find_test_ratings(
@@ -159,13 +138,14 @@ def _read_negative_items(dataset: Dataset, path: Path, ratings: list[re.Match[st
     return items[number]
 
 
-def _to_rows(row: I64, column: I32, n_rows: int, n_columns: int) -> Rows:
-    """Unordered entries as rows; duplicates are kept once."""
-    keys = np.sort(row * n_columns + column)  # np.unique would hash, at a tenth of the speed
+def _with_candidates(task: RankingTask, row: I64, item: I32) -> RankingTask:
+    """The task with these candidates, given in any order; duplicates are kept once."""
+    n_items = len(task.train.ratings.item_ids)
+    keys = np.sort(row * n_items + item)  # np.unique would hash, at a tenth of the speed
     keys = keys[np.append(True, keys[1:] != keys[:-1])]
-    row, column = keys // n_columns, (keys % n_columns).astype(np.int32)
-    indptr = np.searchsorted(row, np.arange(n_rows + 1)).astype(np.int64)
-    return Rows(indptr, column, np.zeros(len(column), np.float32))
+    indptr = np.searchsorted(keys // n_items, np.arange(len(task) + 1)).astype(np.int64)
+    candidates = Rows(indptr, (keys % n_items).astype(np.int32), np.zeros(len(keys), np.float32))
+    return replace(task, protocol="sampled-negatives", candidates=candidates, note=CAVEAT)
 
 
 def _draw_unrated(rated: Rows, pool: I32, n: int, rng: np.random.Generator) -> tuple[I64, I32]:
@@ -220,16 +200,10 @@ def _parse(path: Path, pattern: re.Pattern[str], columns: str) -> list[re.Match[
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
     if not text:
         raise DataError(f"{path.name}, line 1: the file is empty. {WRONG_FILES}")
-    matches = []
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
-        match = pattern.fullmatch(line)
-        if match is None:
-            raise DataError(
-                f"{path.name}, line {number}: must be {columns}, as tab-separated numbers. "
-                f"{WRONG_FILES}"
-            )
-        matches.append(match)
-    return matches
+    matches = [pattern.fullmatch(line) for line in text.removesuffix("\n").split("\n")]
+    malformed = np.array([match is None for match in matches])
+    _refuse(path, malformed, f"must be {columns}, as tab-separated numbers. {WRONG_FILES}")
+    return [match for match in matches if match]
 
 
 def _refuse(path: Path, bad: Bools, reason: str) -> None:

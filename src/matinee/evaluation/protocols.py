@@ -92,15 +92,9 @@ def holdout(train: Dataset, test: Dataset, *, min_rating: float | None = None) -
     Known as weak generalization: all test users are in training. Users without a training rating,
     or without a relevant test rating, are left out. Items without training ratings can be relevant.
 
-    Parameters
-    ----------
-    train, test : Dataset
-        The two sets of one split.
-    min_rating : float, optional
-        Only test ratings of at least this value are relevant; by default all are.
+    `train` and `test` are the two sets of one split. Only test ratings of at least `min_rating` are
+    relevant; by default all are.
 
-    Examples
-    --------
     >>> task = holdout(*data.split("random"), min_rating=4)
     >>> len(task), len(task.relevant.indices), float(task.relevant.values.min())
     (36, 58, 4.0)
@@ -168,17 +162,10 @@ def strong_generalization(
     all ratings; which of these are positive is up to the estimator. Users with fewer than five
     positives are never tested.
 
-    Parameters
-    ----------
-    n_users : int, optional
-        How many users to test; by default a tenth of those with at least five positives.
-    test_fraction : float
-        Of each test user's positives, rounded; at least one is held out, and at least one is not.
-    min_rating : float, optional
-        The lowest rating of a positive; by default all ratings are.
+    By default `n_users` is a tenth of those with at least five positives, and all ratings are
+    positive. `test_fraction` of each test user's positives, rounded, is held out; at least one is,
+    and at least one is not.
 
-    Examples
-    --------
     >>> task = strong_generalization(data, n_users=10, min_rating=4)
     >>> len(task), int((task.train.ratings.user_counts > 0).sum())
     (10, 50)

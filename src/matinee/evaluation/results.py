@@ -18,16 +18,9 @@ class RatingMetrics:
     Ratings by users, or of items, without training ratings count like all others: the model
     predicts them from what it knows, such as an average user or the genres of an item.
 
-    Parameters
-    ----------
-    n_ratings : int
-        Test ratings.
-    rmse, mae : float
-        In units of ratings.
-    rmse_ci : pair of float or None
-        The 95 % confidence interval of the RMSE over users; None for a single user.
-    cold_start_user_ratings, cold_start_item_ratings : int
-        Test ratings by users, and of items, without training ratings.
+    Errors are in units of ratings; `rmse_ci` is the 95 % confidence interval over users, None for a
+    single user. `cold_start_user_ratings` and `cold_start_item_ratings` are the test ratings by
+    users, and of items, without training ratings.
     """
 
     n_ratings: int
@@ -80,12 +73,7 @@ class RankingMetrics:
 class EvaluationResult:
     """How both heads of a recommender do on a test set.
 
-    Parameters
-    ----------
-    rating : RatingMetrics or None
-        None without a rating head.
-    ranking : RankingMetrics or None
-        None if no test user has training ratings.
+    `rating` is None without a rating head, `ranking` if no test user has training ratings.
     """
 
     rating: RatingMetrics | None
@@ -107,12 +95,8 @@ class EvaluationResult:
 class PerUserMetrics:
     """Ranking metrics of each test user.
 
-    Parameters
-    ----------
-    values : mapping of str to float64 (users,)
-        By metric, in the order of ``task.users``.
-    catalog : mapping of str to float
-        Metrics of the whole catalogue, which no single user has.
+    `values` are float64 (users,) by metric, in the order of ``task.users``; `catalog` holds the
+    metrics of the whole catalogue, which no single user has.
     """
 
     task: RankingTask

@@ -25,7 +25,7 @@ from matinee.storage.runs import finite_or_none
 
 
 def compare(runs: Mapping[str, Recommender]) -> Comparison:
-    """Compare runs that were tested on the same ratings; the others with the first.
+    """Compare loaded runs by name, tested on the same ratings: the others with the first.
 
     They need not be trained on the same ratings: one may have given a part to a validation set.
     Rankings are evaluated for the same users and leave out the same items for all runs, those of
@@ -33,25 +33,11 @@ def compare(runs: Mapping[str, Recommender]) -> Comparison:
     Raises RunError if the data are no longer those of the runs; SettingError if there are fewer
     than two runs, or they were tested on different ratings.
 
-    Parameters
-    ----------
-    runs : mapping of str to Recommender
-        As loaded, by name; two or more.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from matinee.data.synthetic import write_generated
     >>> from matinee.experiments import Split, train_and_evaluate
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> _ = write_generated(Path(folder.name), users=60, items=50, ratings=1500, seed=0)
-    >>> data = matinee.read(folder.name)
     >>> estimators = {"biases": matinee.Bias(), "factors": matinee.ALS(factors=4)}
     >>> runs = {name: train_and_evaluate(data, e, Split()).model for name, e in estimators.items()}
     >>> [difference.metric for difference in compare(runs).differences]
     ['rmse', 'mae']
-    >>> folder.cleanup()
     """
     if len(runs) < 2:
         raise SettingError("A comparison takes two runs or more.")
@@ -125,8 +111,7 @@ def _evaluate_rankings(
     task = holdout_or_none(train, test) if rankers else None
     if task is None:
         return {}
-    users = task.users
-    known = [np.diff(model.interactions.indptr)[users] > 0 for model in rankers.values()]
+    known = [np.diff(model.interactions.indptr)[task.users] > 0 for model in rankers.values()]
     rows = np.flatnonzero(np.logical_and.reduce(known))
     if len(rows) == 0:
         return {}
@@ -138,12 +123,10 @@ def _evaluate_rankings(
 
 
 def _rating_metrics(predicted: F32, test: Dataset) -> dict[str, MetricValue]:
-    actual, user = test.ratings.values, test.ratings.user
+    pairs, user = (predicted, test.ratings.values), test.ratings.user
     return {
-        "rmse": MetricValue(
-            rmse(predicted, actual), *(rmse_interval(predicted, actual, user) or ())
-        ),
-        "mae": MetricValue(mae(predicted, actual), *(mae_interval(predicted, actual, user) or ())),
+        "rmse": MetricValue(rmse(*pairs), *(rmse_interval(*pairs, user) or ())),
+        "mae": MetricValue(mae(*pairs), *(mae_interval(*pairs, user) or ())),
     }
 
 
@@ -164,25 +147,14 @@ def _differences(
     n_users = len(np.unique(ratings.user))
     for name in others:
         if first in predictions and name in predictions:
-            values = error_differences(
-                predictions[first], predictions[name], ratings.values, ratings.user
-            )
-            differences += [
-                Difference(metric, name, first, value, n_users) for metric, value in values.items()
-            ]
+            pair = predictions[first], predictions[name]
+            values = error_differences(*pair, ratings.values, ratings.user)
+            differences += [Difference(key, name, first, values[key], n_users) for key in values]
         if first in rankings and name in rankings:
-            task = rankings[first].task
             baseline, other = rankings[first].values, rankings[name].values
-            differences += [
-                Difference(
-                    metric,
-                    name,
-                    first,
-                    ranking_difference(baseline[metric], other[metric]),
-                    len(task),
-                )
-                for metric in COMPARED_METRICS
-                if metric in baseline
-            ]
+            n_ranked = len(rankings[first].task)
+            for metric in COMPARED_METRICS.keys() & baseline.keys():
+                value = ranking_difference(baseline[metric], other[metric])
+                differences.append(Difference(metric, name, first, value, n_ranked))
     order = list(COMPARED_METRICS)
     return sorted(differences, key=lambda difference: order.index(difference.metric))

@@ -23,19 +23,11 @@ METRIC_DIRECTIONS = f"Lower is better: {', '.join(_LOWER)}; higher is better: th
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """A hyperparameter and its value in each run.
+    """A hyperparameter and its value in each run."""
 
-    Parameters
-    ----------
-    section : {"rating", "ranking", "split", "data"}
-        The head it belongs to; or a parameter of the split, or of how the data are read.
-    values : mapping of str to Any
-        By run, of those that have it. A default that depends on the data is what it came to.
-    """
-
-    section: str
+    section: str  # "rating", "ranking": the head; "split", "data": how it is made and read
     name: str
-    values: Mapping[str, Any]
+    values: Mapping[str, Any]  # by run, of those that have it; computed defaults as they came out
 
     def text(self, run: str) -> str:
         """The value for people; empty where there is none."""
@@ -55,19 +47,11 @@ class Hyperparameter:
 
 @dataclass(frozen=True)
 class HyperparameterDiff:
-    """The hyperparameters of several runs.
-
-    Parameters
-    ----------
-    n_same : int
-        How many have the same value in all runs with such a head.
-    n_partial : int
-        How many belong to some of the estimators only, and do not differ among those.
-    """
+    """The hyperparameters of several runs."""
 
     differing: tuple[Hyperparameter, ...]
-    n_same: int
-    n_partial: int
+    n_same: int  # how many have the same value in all runs with such a head
+    n_partial: int  # how many belong to some of the estimators only, and do not differ among those
 
     def rows(self, runs: Iterable[str]) -> list[dict[str, str]]:
         """Those that differ, for tables: `section`, `hyperparameter`, and a column for each run."""
@@ -133,19 +117,11 @@ def _params(head: Head | None) -> Mapping[str, Any]:
 class ComparedRun:
     """One run of a comparison.
 
-    Parameters
-    ----------
-    estimators : mapping of str to str
-        By head.
-    train_ratings : int
-        How many ratings it was fitted on.
-    validation_fraction : float
-        How much of the training set it gave to a validation set, for early stopping.
-    fit_seconds : float or None
-        As measured when it was trained; None if it was not.
-    metrics : mapping of str to MetricValue
-        By the names in `COMPARED_METRICS`, with 95 % confidence intervals over users: rating
-        metrics if it has a rating head, ranking metrics if it has a ranking head.
+    `estimators` are named by head; it was fitted on `train_ratings`, having given
+    `validation_fraction` of the training set to a validation set for early stopping.
+    `fit_seconds`, measured when it was trained, may be None. `metrics`, by the names in
+    `COMPARED_METRICS`, have 95 % confidence intervals over users: rating metrics if it has a rating
+    head, ranking metrics if it has a ranking head.
     """
 
     estimators: Mapping[str, str]
@@ -159,17 +135,8 @@ class ComparedRun:
 class Difference:
     """A metric of one run minus that of the first run.
 
-    Parameters
-    ----------
-    metric : str
-        A name in `COMPARED_METRICS`.
-    run, baseline : str
-        The run, and the first one.
-    value : MetricValue
-        The difference with its paired 95 % bootstrap interval over users, if there are several. It
-        does not cover other seeds.
-    n_users : int
-        On how many users it was measured.
+    `metric` is a name in `COMPARED_METRICS`, `baseline` the first run. `value` has its paired 95 %
+    bootstrap interval over `n_users` users, if there are several; it does not cover other seeds.
     """
 
     metric: str
@@ -196,9 +163,8 @@ class Difference:
     def __str__(self) -> str:
         """A sentence."""
         label = COMPARED_METRICS[self.metric].label
-        difference = (
-            f"{label} of {self.run} minus {self.baseline} {format_metric(self.value.value, '+')}"
-        )
+        value = format_metric(self.value.value, "+")
+        difference = f"{label} of {self.run} minus {self.baseline} {value}"
         if self.value.interval is None:
             return f"Unknown which is better: {difference} (a single user)."
         interval = f"95 % CI {_interval(self.value, '+')}, {self.n_users:,} users"
@@ -212,16 +178,9 @@ class Difference:
 class Comparison:
     """Several runs on the same test ratings.
 
-    Parameters
-    ----------
-    data, licence : str
-        Name of the data set, and its terms of use.
-    n_users : int
-        Test users of the rankings; 0 if there are none.
-    runs : mapping of str to ComparedRun
-        By name; the others are compared with the first.
-    differences : tuple of Difference
-        Metric by metric, of each other run, where both it and the first have the metric.
+    `data` and `licence` are the name of the data set and its terms of use. `n_users` are the test
+    users of the rankings; 0 if there are none. The other `runs` are compared with the first:
+    `differences` are metric by metric, where both have the metric.
     """
 
     data: str
@@ -234,10 +193,8 @@ class Comparison:
 
     def difference(self, metric: str, run: str) -> Difference | None:
         """That of this metric and run."""
-        for difference in self.differences:
-            if (difference.metric, difference.run) == (metric, run):
-                return difference
-        return None
+        wanted = (each for each in self.differences if (each.metric, each.run) == (metric, run))
+        return next(wanted, None)
 
     @property
     def title(self) -> str:
@@ -276,13 +233,13 @@ class Comparison:
     @property
     def notes(self) -> list[str]:
         """What one has to know to read the metrics."""
-        early = [name for name, run in self.runs.items() if run.validation_fraction]
         notes = [
-            f"{name} used {self.runs[name].validation_fraction:.0%} of the training set for early "
-            f"stopping and was fitted on {self.runs[name].train_ratings:,} ratings."
-            for name in early
+            f"{name} used {run.validation_fraction:.0%} of the training set for early "
+            f"stopping and was fitted on {run.train_ratings:,} ratings."
+            for name, run in self.runs.items()
+            if run.validation_fraction
         ]
-        if early and self.n_users:
+        if notes and self.n_users:
             notes.append("Rankings leave out all items of the whole training set, for all runs.")
         if not self.differences:
             notes.append("No common metric.")
@@ -323,14 +280,7 @@ class Comparison:
             ],
             "hyperparameters": asdict(self.hyperparameters),
             "differences": [
-                {
-                    "metric": each.metric,
-                    "run": each.run,
-                    "baseline": each.baseline,
-                    **each.value.to_dict(),
-                    "n_users": each.n_users,
-                    "better": each.better,
-                }
+                {**vars(each), **each.value.to_dict(), "better": each.better}
                 for each in self.differences
             ],
             "notes": self.notes,
@@ -342,9 +292,8 @@ class Comparison:
         tables = [html_table(columns, [list(row.values()) for row in rows], numeric=columns[2:])]
         if differing := self.hyperparameters.rows(self.runs):
             cells = [list(row.values()) for row in differing]
-            tables.append(
-                html_table(list(differing[0]), cells, caption="Hyperparameters that differ")
-            )
+            caption = "Hyperparameters that differ"
+            tables.append(html_table(list(differing[0]), cells, caption=caption))
         return html_block(self.title, *tables)
 
 

@@ -24,16 +24,10 @@ RANKING_METRICS = [name for name, metric in REPORTED_METRICS.items() if metric.t
 class CrossValidation:
     """How estimators do on each fold.
 
-    Parameters
-    ----------
-    folds : tuple of str
-        Their names.
-    metrics : mapping of str to tuple of float
-        One value per fold, by metric: ``rmse`` and ``mae``, ranking metrics as in `RankingMetrics`,
-        then ``fit_seconds`` (of both heads, without test metrics on the way) and ``test_seconds``.
-        NaN where a fold has no test user.
-    estimators : mapping of str to dict
-        By head: the name and hyperparameters, as in a manifest.
+    `metrics` have one value per fold: ``rmse`` and ``mae``, ranking metrics as in `RankingMetrics`
+    (nan where a fold has no test user), then ``fit_seconds`` (of both heads, without test metrics
+    on the way) and ``test_seconds``. `estimators` has, by head, the name and hyperparameters, as in
+    a manifest.
     """
 
     folds: tuple[str, ...]
@@ -83,19 +77,11 @@ def cross_validate(
     Raises SettingError without an estimator, or if the data have too few ratings or no official
     folds.
 
-    Parameters
-    ----------
-    estimator : Estimator or None
-        For the rating head.
-    ranker : Estimator, optional
-        For the ranking head; without it, rankings are not evaluated.
-    folds : int or "official"
-        How many random folds, or the folds that the edition comes with.
-    seed : int
-        Of the folds, and of the validation sets for estimators with `patience`.
+    `estimator` is for the rating head, `ranker` for the ranking head; without a ranker, rankings
+    are not evaluated. `folds` is the number of random folds, or ``"official"`` for those that the
+    edition comes with. `seed` is that of the folds, and of the validation sets for estimators with
+    `patience`.
 
-    Examples
-    --------
     >>> result = cross_validate(data, matinee.Bias(), folds=3)
     >>> result.folds, list(result.metrics)
     (('1', '2', '3'), ['rmse', 'mae', 'fit_seconds', 'test_seconds'])

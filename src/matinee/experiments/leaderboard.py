@@ -32,14 +32,8 @@ PROTOCOLS = ("holdout", "leave-one-out", "temporal", "strong-generalization", "s
 class LeaderboardRow:
     """One head of one model.
 
-    Parameters
-    ----------
-    model : str
-        The run, or `BASELINE`.
-    head : {"ranking", "rating"}
-        Which head ranked.
-    rating : RatingMetrics or None
-        Errors of predicted ratings, where this head predicts them and the protocol splits ratings.
+    `model` is the run, or `BASELINE`; `head`, "ranking" or "rating", is what ranked. `rating` are
+    errors of predicted ratings, where this head predicts them and the protocol splits ratings.
     """
 
     model: str
@@ -79,19 +73,12 @@ def evaluate_runs(
 
     ``"holdout"`` evaluates the runs as they are, on the split they were trained with. The other
     protocols hold out ratings that a run has seen, so its estimators are trained again on what the
-    protocol allows. Raises RunError if the data are not those of the runs; SettingError for an
-    unknown protocol, or runs on different data.
+    protocol allows.
 
-    Parameters
-    ----------
-    runs : mapping of str to Recommender
-        As loaded, by name; trained on the same data.
-    protocol : str
-        One of `PROTOCOLS`; see `matinee.evaluation.protocols`.
-    min_rating : float, optional
-        Only held-out ratings of at least this value are relevant; by default all are.
-    seed : int
-        Of what the protocol draws.
+    `runs` are loaded runs by name, trained on the same data; `protocol` is one of `PROTOCOLS`, see
+    `matinee.evaluation.protocols`, and `seed` is for what it draws. Only held-out ratings of at
+    least `min_rating` are relevant; by default all are. Raises RunError if the data are not those
+    of the runs; SettingError for an unknown protocol, or runs on different data.
     """
     if protocol not in PROTOCOLS:
         names = ", ".join(map(repr, PROTOCOLS))
@@ -123,12 +110,8 @@ def evaluate_heads(
 ) -> list[LeaderboardRow]:
     """Every head of every model on one ranking task, with the most popular items as baseline.
 
-    Parameters
-    ----------
-    retrain : bool
-        Train the estimators again on ``task.train``; by default models are evaluated as they are.
-    min_rating : float, optional
-        Lowest rating that counts as popularity.
+    With `retrain`, the estimators are trained again on ``task.train``; by default models are
+    evaluated as they are. `min_rating` is the lowest rating that counts as popularity.
     """
     rows = []
     for name, model in models.items():
@@ -162,14 +145,11 @@ def _same_sets(first: DataProvenance, other: DataProvenance, dataset: Dataset) -
     """Whether two runs were fitted on the same ratings and are tested on the same ones."""
     if first.fingerprint != other.fingerprint:
         return False
-    splits = [(run.split, run.validation_fraction) for run in (first, other)]
-    if splits[0] == splits[1]:
+    if (first.split, first.validation_fraction) == (other.split, other.validation_fraction):
         return True
     # an official split is the same whatever its seed
-    fingerprints = [
-        [part.ratings.fingerprint() for part in run.sets(dataset)] for run in (first, other)
-    ]
-    return fingerprints[0] == fingerprints[1]
+    pairs = zip(first.sets(dataset), other.sets(dataset), strict=True)
+    return all(ours.ratings.fingerprint() == theirs.ratings.fingerprint() for ours, theirs in pairs)
 
 
 def _make_task(protocol: str, dataset: Dataset, min_rating: float | None, seed: int) -> RankingTask:

@@ -80,26 +80,14 @@ def run_preset(
     device: str | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> list[TrainingResult]:
-    """Train and evaluate every stage of a preset.
+    """Train and evaluate every stage of a preset, in order.
 
-    Parameters
-    ----------
-    seed : int
-        Of the split and of the training.
-    device : str, optional
-        For gradient models.
-    checkpoint : Checkpoint, optional
-        For the estimators that support it.
-
-    Returns
-    -------
-    list of TrainingResult
-        In the order of the stages.
+    `seed` is that of the split and of the training; `device` is for gradient models, `checkpoint`
+    for the estimators that support it.
     """
     split = replace(preset.split, seed=seed)
-    task = None
-    if preset.protocol == "sampled-negatives":
-        task = sampled_negatives(dataset, seed=seed)
+    sampled = preset.protocol == "sampled-negatives"
+    task = sampled_negatives(dataset, seed=seed) if sampled else None
     results = []
     for stage in preset.stages:
         estimator, ranker = (

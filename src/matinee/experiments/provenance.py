@@ -35,9 +35,8 @@ class DataProvenance:
 
     def fitted_on(self, train: Dataset) -> Dataset:
         """What of the split's training set the run was fitted on."""
-        if not self.validation_fraction:
-            return train
-        return split_validation(train, self.split.seed)[0]
+        seed = self.split.seed
+        return split_validation(train, seed)[0] if self.validation_fraction else train
 
     def sets(self, dataset: Dataset) -> tuple[Dataset, Dataset]:
         """What the run was fitted on, and its test set."""
@@ -81,10 +80,7 @@ def _check_types(provenance: DataProvenance) -> None:
 
 
 def load_run_data(model: Recommender) -> tuple[Dataset, Dataset, Dataset]:
-    """A run's data, read again: the whole data set, what it was fitted on, and the test set.
-
-    Raises RunError if the data are not the ones that the run was trained on.
-    """
+    """A run's data, read again: all, what it was fitted on, the test set; RunError if changed."""
     provenance = read_provenance(model.metadata)
     dataset = provenance.read()
     return dataset, *provenance.sets(dataset)

@@ -13,9 +13,7 @@ from matinee.experiments.training import TrainingResult, on_device, train_and_ev
 from matinee.models.base import Estimator
 from matinee.models.registry import estimator_from_config
 from matinee.storage.checkpoint import Checkpoint
-from matinee.storage.runs import MANIFEST, corrupt_files, files_of, read_manifest
-
-HISTORY = "history.jsonl"
+from matinee.storage.runs import HISTORY, MANIFEST, corrupt_files, files_of, read_manifest
 
 
 @dataclass(frozen=True)
@@ -64,25 +62,13 @@ def reproduce(
 ) -> TrainingResult:
     """Train and evaluate a run again: the same data, split, estimators and seeds.
 
-    Raises RunError if the manifest lacks something, or the data have changed.
+    By default with as many threads as the run had, where bits depend on it, and on its device. The
+    checkpoint is for the estimators that support it. Raises RunError if the manifest lacks
+    something, or the data have changed.
 
-    Parameters
-    ----------
-    threads : int, optional
-        By default as many as the run had, where bits depend on it.
-    device : str, optional
-        For gradient models; by default that of the run.
-    checkpoint : Checkpoint, optional
-        For the estimators that support it.
-
-    Examples
-    --------
     >>> import tempfile
-    >>> from matinee.data.synthetic import write_generated
     >>> from matinee.experiments import Split
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = write_generated(Path(folder) / "data", users=60, items=50, ratings=1500)
-    ...     data = matinee.read(f"{folder}/data")
     ...     result = train_and_evaluate(data, matinee.Bias(), Split("leave-last-out"))
     ...     run = result.model.save(f"{folder}/run")
     ...     copy = reproduce(run).model.save(f"{folder}/copy")
@@ -114,15 +100,10 @@ def reproduce(
 class RunDiff:
     """Whether two runs are the same bit for bit.
 
-    Parameters
-    ----------
-    differing : tuple of str
-        Files that differ (the history without its times), and sections of the manifests that do:
-        heads, model or metrics.
-    corrupt : tuple of str
-        Files of the first run that do not match their checksums.
-    environment_changes : mapping of str to pair
-        Versions, processor, device and threads that differ: of the first run, of the other.
+    `differing` names files that differ (the history without its times), and sections of the
+    manifests that do: heads, model or metrics. `corrupt` are files of the first run that do not
+    match their checksums. `environment_changes` has, of versions, processor, device and threads
+    that differ, the value of the first run and that of the other.
     """
 
     differing: tuple[str, ...]
@@ -132,9 +113,7 @@ class RunDiff:
     def describe_environment(self) -> str:
         """In words: ``numpy 2.1 -> 2.2; processor unknown -> ...``."""
         changes = self.environment_changes.items()
-        return "; ".join(
-            f"{name} {old or 'unknown'} -> {new or 'unknown'}" for name, (old, new) in changes
-        )
+        return "; ".join(f"{key} {a or 'unknown'} -> {b or 'unknown'}" for key, (a, b) in changes)
 
 
 def diff_runs(run: Path, other: Path) -> RunDiff:

@@ -50,19 +50,11 @@ class Split:
 class TrainingResult:
     """A trained model, and how it does on the test set.
 
-    Parameters
-    ----------
-    model : Recommender
-        Its `metadata` holds data, split, metrics and environment, for the manifest of its run.
-    rating : RatingMetrics or None
-        None without a rating head.
-    ranking : RankingMetrics or None
-        For at most `MAX_EVAL_USERS` test users; None if no test user has training ratings.
-    fit_seconds, ranker_fit_seconds : float
-        To fit the rating head and the ranking head, with the test metrics after each iteration but
-        without reading and compiling; 0 without that head.
-    test_seconds : float
-        To predict, rank and compute the metrics at the end.
+    The model's `metadata` holds data, split, metrics and environment, for the manifest of its run.
+    `rating` is None without a rating head; `ranking` is for at most `MAX_EVAL_USERS` test users,
+    None if no test user has training ratings. `fit_seconds` and `ranker_fit_seconds` are for the
+    rating and the ranking head, with the test metrics after each iteration but without reading and
+    compiling, 0 without that head; `test_seconds` to predict, rank and compute the metrics.
     """
 
     model: Recommender
@@ -103,23 +95,11 @@ def train_and_evaluate(
 ) -> TrainingResult:
     """Split, fit both heads on the training set, evaluate on the test set.
 
-    Raises SettingError if there is neither estimator.
+    `estimator` is for the rating head, `ranker` for the ranking head; SettingError without either.
+    Rankings are evaluated on `task`, of the same split, by default `holdout`. With `validation`, a
+    tenth of the training set is the validation set, for early stopping (`ALS.patience`). For the
+    rest see `Estimator.fit`; estimators that support no checkpoint or callback do without.
 
-    Parameters
-    ----------
-    estimator : Estimator or None
-        For the rating head.
-    ranker : Estimator, optional
-        For the ranking head.
-    task : RankingTask, optional
-        What rankings are evaluated on, of the same split; by default `holdout`.
-    validation : bool
-        Take a tenth of the training set as validation set, for early stopping (`ALS.patience`).
-    checkpoint, callback, on_interrupt, threads
-        See `Estimator.fit`; checkpoint and callback are for the estimators that support them.
-
-    Examples
-    --------
     >>> result = train_and_evaluate(data, matinee.Bias(), Split(), ranker=matinee.EASE())
     >>> result.train_ratings, result.rating.n_ratings, result.ranking.n_users
     (1350, 150, 55)
@@ -206,7 +186,9 @@ def fit_and_evaluate(
         )
         seconds.append(time.perf_counter() - started)
     model = models[0] if len(models) == 1 else models[0].with_ranking(models[1])
-    task = (task or _sample_users(train, test)) if with_ranking else None
+    if with_ranking and task is None:
+        task = holdout_or_none(train, test)
+        task = task and task.sample(MAX_EVAL_USERS)
     started = time.perf_counter()
     rating = evaluate_ratings(model, train, test) if estimator else None
     ranking = evaluate_ranking(model, task) if task else None
@@ -241,12 +223,6 @@ def on_device(estimator: Estimator, device: str | None) -> Estimator:
 def split_validation(train: Dataset, seed: int) -> tuple[Dataset, Dataset]:
     """Training set and validation set out of a training set."""
     return train.split("random", test_fraction=VALIDATION_FRACTION, seed=seed)
-
-
-def _sample_users(train: Dataset, test: Dataset) -> RankingTask | None:
-    """The holdout task of at most `MAX_EVAL_USERS` test users; None if there is no test user."""
-    task = holdout_or_none(train, test)
-    return task and task.sample(MAX_EVAL_USERS)
 
 
 def environment(estimators: Iterable[Estimator], threads: int | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -26,18 +27,7 @@ TrainValidation = tuple[Dataset, Dataset]
 
 @dataclass(frozen=True)
 class Objective:
-    """One metric on a validation set.
-
-    Parameters
-    ----------
-    metric : str
-        ``"rmse"`` or ``"mae"``, or a ranking metric such as ``"ndcg@10"``.
-
-    Examples
-    --------
-    >>> Objective("ndcg@10").head, Objective("ndcg@10").higher_is_better
-    ('ranking', True)
-    """
+    """One metric on a validation set: ``"rmse"``, ``"mae"``, or a ranking metric."""
 
     metric: str
 
@@ -57,34 +47,19 @@ class Objective:
             error, actual = RATING_ERRORS[self.metric], validation.ratings.values
             return lambda model: error(predict_all(model, validation), actual)
         task = holdout(train, validation).sample(MAX_EVAL_USERS)
-        return lambda model: float(
-            np.nanmean(evaluate_ranking_per_user(model, task).values[self.metric])
-        )
+        evaluate = partial(evaluate_ranking_per_user, task=task)
+        return lambda model: float(np.nanmean(evaluate(model).values[self.metric]))
 
 
 def get_objective(model: str, metric: str | None = None) -> Objective:
-    """The objective with this metric, or the default one of a model.
+    """The objective with this metric, by name or label in any case, or the default one of a model.
 
-    Raises SettingError if there is no such model or metric, or the model has no head for the
-    metric.
-
-    Parameters
-    ----------
-    model : str
-        As `matinee tune --model` names it: ``"als"``, ``"ials"`` ...
-    metric : str, optional
-        By name or by label, in any case: ``"hit_rate@10"``, ``"HR@10"``. By default RMSE for models
-        with a rating head only, NDCG@10 for all others.
-
-    Examples
-    --------
     >>> get_objective("als"), get_objective("ease", "HR@10")
     (Objective(metric='rmse'), Objective(metric='hit_rate@10'))
     """
     if model not in {**RATING, **RANKING}:
-        raise SettingError(
-            f"model must be one of {_tunable({**RATING, **RANKING})}, got {model!r}."
-        )
+        models = _tunable({**RATING, **RANKING})
+        raise SettingError(f"model must be one of {models}, got {model!r}.")
     if metric is None:
         return Objective(PRIMARY_METRIC["ranking" if model in RANKING else "rating"])
     names = {
@@ -93,13 +68,13 @@ def get_objective(model: str, metric: str | None = None) -> Objective:
     if metric.lower() not in names:
         raise SettingError(f"metric must be one of {', '.join(OBJECTIVES)}, got {metric!r}.")
     objective = Objective(names[metric.lower()])
-    models = RATING if objective.head == "rating" else RANKING
-    if model not in models:
+    allowed = RATING if objective.head == "rating" else RANKING
+    if model not in allowed:
         other = "ranking" if objective.head == "rating" else "rating"
         usable = ", ".join(name for name, entry in OBJECTIVES.items() if entry.task == other)
         raise SettingError(
             f"{model} has no {objective.head} head for {metric}; choose a metric of its {other} "
-            f"head ({usable}) or another model ({_tunable(models)})."
+            f"head ({usable}) or another model ({_tunable(allowed)})."
         )
     return objective
 
@@ -110,18 +85,8 @@ def _tunable(models: Iterable[str]) -> str:
 
 
 def validation_splits(train: Dataset, how: str, seed: int) -> list[TrainValidation]:
-    """Training and validation sets for trials, made of the training set.
+    """Training and validation sets for trials, made of the training set; see `tune`.
 
-    Raises SettingError if `how` is none of these.
-
-    Parameters
-    ----------
-    how : str
-        ``"random"``: a random tenth validates; ``"temporal"``: the latest tenth; ``"5-fold"`` and
-        so on: each fold in turn.
-
-    Examples
-    --------
     >>> [(len(train), len(test)) for train, test in validation_splits(data, "3-fold", seed=0)]
     [(1000, 500), (1000, 500), (1000, 500)]
     """

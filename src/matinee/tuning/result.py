@@ -16,19 +16,11 @@ BOUNDARY = 0.1  # fraction of a range that counts as its end
 class BestModel:
     """The best trial, refit on the full training set and evaluated on the test set.
 
-    Parameters
-    ----------
-    trial : int
-        Its number, from 0 on.
-    settings : mapping of str to value
-        The hyperparameters that were searched or fixed, relative ones resolved.
-    run : str
-        The run's folder, relative to the working folder where it lies below that.
-    test_metrics : mapping of str to float or None
-        On the test set: ``rmse`` and ``mae`` of a rating head; ``ndcg@10`` and the metric of the
-        search of a ranking head.
-    test_evaluations : int
-        How many best trials of this study were evaluated on the test set so far.
+    `trial` is its number, from 0 on; `settings` are the hyperparameters searched or fixed, relative
+    ones resolved; `run` is the run's folder, relative to the working folder where it lies below
+    that. `test_metrics` has ``rmse`` and ``mae`` of a rating head, ``ndcg@10`` and the metric of
+    the search of a ranking head. `test_evaluations` is how many best trials of this study were
+    evaluated on the test set so far.
     """
 
     trial: int
@@ -42,23 +34,13 @@ class BestModel:
 class TuningResult:
     """The result of a search.
 
-    Parameters
-    ----------
-    study : Path
-        The study's folder.
-    trials : list of dict
-        Finished trials, the best first: ``trial`` (its number), ``value`` (on the validation set;
-        of a pruned trial of ``als`` or ``ials`` the value at which it was pruned, of other pruned
-        trials None), ``state`` (``"complete"``, ``"pruned"``, ``"failed"``), ``seconds``,
-        ``settings`` (as searched: relative ones are multiples) and ``error`` of a failed one.
-    n_trials : int
-        How many trials were asked for.
-    grid_size : int or None
-        Number of grid points if the space is searched exhaustively.
-    best : BestModel or None
-        None if other workers are running, no trial completed, or the search was interrupted.
-    interrupted, other_workers : bool
-        Whether Ctrl-C stopped it; whether other processes still work on the study.
+    `trials` are the finished ones of the `n_trials` asked for, the best first: ``trial`` (its
+    number), ``value`` (on the validation set; of a pruned trial of ``als`` or ``ials`` the value at
+    which it was pruned, of other pruned trials None), ``state`` (``"complete"``, ``"pruned"``,
+    ``"failed"``), ``seconds``, ``settings`` (as searched: relative ones are multiples) and
+    ``error`` of a failed one. `grid_size` is the number of grid points of an exhaustive search.
+    `best` is None if other workers still run (`other_workers`), no trial completed, or Ctrl-C
+    stopped the search (`interrupted`). `study` is the study's folder.
     """
 
     study: Path
@@ -127,8 +109,8 @@ class TuningResult:
                 "Other workers are running; the last one refits the best trial. "
                 "If it is stopped, run the same command."
             )
-        progress = f"{done:,} of {self.n_trials:,} trials done. {resume}. "
-        progress = progress if done < self.n_trials else ""
+        missing = done < self.n_trials
+        progress = f"{done:,} of {self.n_trials:,} trials done. {resume}. " if missing else ""
         if self.best is None:
             return f"{progress}No trial completed, so there is no best model."
         times = self.best.test_evaluations

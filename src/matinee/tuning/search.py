@@ -72,16 +72,16 @@ def tune(
     model : str
         As `matinee tune --model` names it: ``"als"``, ``"ials"`` ...
     metric : str, optional
-        ``"rmse"`` or ``"mae"``; or a ranking metric such as ``"ndcg@10"``. By default RMSE for
-        models with a rating head only, NDCG@10 for all others.
+        By name or label: ``"rmse"``, ``"NDCG@10"``. By default RMSE for models with a rating head
+        only, NDCG@10 for all others.
     trials : int, optional
         Number of finished trials, those of earlier calls included. By default 50, or a whole grid.
     minutes : float, optional
         Begin no trial after so many.
     space : mapping, SearchSpace or path of a TOML file, optional
         What to search, such as ``{"factors": (16, 64), "features": ["genres", "none"],
-        "exponent": 0.5}``: a tuple is a range, a list a choice, a single value is fixed; `Range`
-        has more options. See `parse_space`. By default `default_search_space`.
+        "exponent": 0.5}``: a range, a choice, a fixed value; see `parse_space`. By default
+        `default_search_space`.
     search : {"tpe", "random", "grid"}
         How the next trial is chosen. A space of few combinations is always searched as a grid.
     split : Split, optional
@@ -92,8 +92,6 @@ def tune(
     study, run : path, optional
         Folders of the study and of the best model's run; by default new ones under ``studies`` and
         ``runs``.
-    threads : int, optional
-        By default all processors.
 
     Examples
     --------
@@ -111,9 +109,8 @@ def tune(
     if run is not None:
         check_target(Path(run))  # before the work, not after it
     objective = get_objective(model, metric)
-    space, space_name = _open_space(
-        (RATING if objective.head == "rating" else RANKING)[model], space
-    )
+    estimators = RATING if objective.head == "rating" else RANKING
+    space, space_name = _open_space(estimators[model], space)
     split = split or Split()
     train, _ = split.apply(dataset)
     runner = TrialRunner(
@@ -326,7 +323,8 @@ def refit_best(
     if saved and saved.trial == best.number and _has_run(saved, identity):
         folder = Path(saved.run)
         if run is None or Path(run).resolve() == folder:
-            return replace(saved, run=str(_relative(folder)))
+            inside = folder.is_relative_to(Path.cwd())
+            return replace(saved, run=str(folder.relative_to(Path.cwd()) if inside else folder))
     tested = sorted({*study.user_attrs.get("tested", ()), best.number})
     study.set_user_attr("tested", tested)  # before the evaluation, so that none goes uncounted
     space, head = runner.space, runner.objective.head
@@ -365,10 +363,6 @@ def _has_run(best: BestModel, identity: Mapping[str, Any]) -> bool:
         return False
     expected = {"study": identity, "trial": best.trial}
     return isinstance(tuning, dict) and expected.items() <= tuning.items()
-
-
-def _relative(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _saved_best(study: Study) -> BestModel | None:

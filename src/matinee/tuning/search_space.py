@@ -25,21 +25,12 @@ MAX_GRID = 2_000  # points
 class Range:
     """Numbers from `low` to `high`, both included.
 
-    Parameters
-    ----------
-    log : bool
-        Search and grid go by equal ratios rather than by equal differences.
-    integer : bool
-        Whole numbers only. Where a dict or a file gives the space, the type of the hyperparameter
-        decides.
-    steps : int
-        Number of points in a grid.
-    relative : bool
-        Values are multiples of the default that the estimator computes from the data; for the
-        ``regularization`` of `ALS` and `ImplicitALS`.
+    With `log`, search and grid go by equal ratios rather than by equal differences. `integer` means
+    whole numbers only; where a dict or a file gives the space, the type of the hyperparameter
+    decides. `steps` is the number of points in a grid. With `relative`, values are multiples of the
+    default that the estimator computes from the data: the ``regularization`` of `ALS` and
+    `ImplicitALS`.
 
-    Examples
-    --------
     >>> Range(1, 100, log=True, steps=3, integer=True).grid()
     [1, 10, 100]
     """
@@ -105,18 +96,10 @@ class Choice:
 class SearchSpace:
     """The values that a search may try for the hyperparameters of one estimator.
 
-    Parameters
-    ----------
-    estimator : str
-        Name of its class.
-    searched : mapping of str to Range or Choice
-        By hyperparameter; ``"weight_decay.factors"`` is one group of a hyperparameter that is given
-        by group.
-    fixed : mapping of str to value
-        Hyperparameters with one value in all trials. All others keep their defaults.
+    `estimator` names its class. In `searched`, ``"weight_decay.factors"`` is one group of a
+    hyperparameter that is given by group; `fixed` ones have one value in all trials, and all others
+    keep their defaults.
 
-    Examples
-    --------
     >>> space = SearchSpace("EASE", {"regularization": Range(10, 1000, log=True, steps=3)})
     >>> space.grid()
     [{'regularization': 10.0}, {'regularization': 100.0}, {'regularization': 1000.0}]
@@ -129,11 +112,8 @@ class SearchSpace:
     @property
     def relative(self) -> tuple[str, ...]:
         """Hyperparameters searched as multiples of the default computed from the data."""
-        return tuple(
-            name
-            for name, values in self.searched.items()
-            if isinstance(values, Range) and values.relative
-        )
+        ranges = {name: each for name, each in self.searched.items() if isinstance(each, Range)}
+        return tuple(name for name, values in ranges.items() if values.relative)
 
     def suggest(self, trial: "Trial") -> dict[str, Any]:
         """A value of each hyperparameter for a trial."""
@@ -176,12 +156,9 @@ class SearchSpace:
         estimator: Any = build_estimator(self.estimator, self.fixed)
         multiplied = {name: estimator.default_regularization(ratings) for name in self.relative}
         searched = {name.partition(".")[0] for name in self.searched}
-        settings = {
-            name: to_stored(value)
-            for name, value in asdict(estimator).items()
-            if name not in searched
-        }
-        return {**settings, **multiplied}
+        settings = asdict(estimator)
+        kept = {name: to_stored(settings[name]) for name in settings if name not in searched}
+        return {**kept, **multiplied}
 
     @property
     def finite(self) -> bool:
@@ -194,19 +171,15 @@ class SearchSpace:
         return math.prod(len(values.grid()) for values in self.searched.values())
 
     def grid(self) -> list[dict[str, Any]]:
-        """All grid points, the last hyperparameter varying fastest.
-
-        Raises SettingError if there are more than `MAX_GRID`.
-        """
+        """All grid points, the last varying fastest; SettingError if more than `MAX_GRID`."""
         if self.grid_size > MAX_GRID:
             raise SettingError(
                 f"A grid must have at most {MAX_GRID:,} points, got {self.grid_size:,}; "
                 "give fewer values, or fewer steps per range."
             )
         values = [values.grid() for values in self.searched.values()]
-        return [
-            dict(zip(self.searched, point, strict=True)) for point in itertools.product(*values)
-        ]
+        points = itertools.product(*values)
+        return [dict(zip(self.searched, point, strict=True)) for point in points]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values with stable keys."""

@@ -55,24 +55,14 @@ def read_space(estimator: str, path: str | Path) -> SearchSpace:
 
 
 def parse_space(estimator: str, entries: Mapping[str, Any], where: str = "space") -> SearchSpace:
-    """A search space from a dict, as a TOML file or a person gives it.
+    """A search space from a dict, as a TOML file or a person gives it; `where` names it in errors.
 
-    Raises SettingError if the estimator has no such hyperparameter, or refuses a value.
+    `estimator` is the name of its class. An entry, by hyperparameter, is a `Range`, or the tuple
+    ``(low, high)``, or a mapping with ``low`` and ``high`` and perhaps ``log``, ``steps``,
+    ``relative``; a `Choice` or a list of values; or a single value, which is fixed. For a
+    hyperparameter that is itself a tuple, such as ``layers``, a tuple is a single value. Raises
+    SettingError if the estimator has no such hyperparameter, or refuses a value.
 
-    Parameters
-    ----------
-    estimator : str
-        Name of its class.
-    entries : mapping
-        By hyperparameter: a `Range`, or the tuple ``(low, high)``, or a mapping with ``low`` and
-        ``high`` and perhaps ``log``, ``steps``, ``relative``; a `Choice` or a list of values; or a
-        single value, which is fixed. For a hyperparameter that is itself a tuple, such as
-        ``layers``, a tuple is a single value.
-    where : str
-        How errors name the source.
-
-    Examples
-    --------
     >>> space = parse_space("ALS", {"factors": (16, 64), "solver": ["cg", "cholesky"]})
     >>> space.searched["factors"].integer, space.searched["solver"]
     (True, Choice(values=('cg', 'cholesky')))

@@ -196,9 +196,8 @@ def make_sampler(search: str, seed: int) -> BaseSampler:
     count as bad, so that no two processes try the same.
     """
     if search not in SEARCHES:
-        raise SettingError(
-            f"search must be one of {', '.join(map(repr, SEARCHES))}, got {search!r}."
-        )
+        names = ", ".join(map(repr, SEARCHES))
+        raise SettingError(f"search must be one of {names}, got {search!r}.")
     if search == "tpe":
         return SeededPerTrial(
             lambda own: TPESampler(

@@ -167,15 +167,8 @@ def resource_levels(estimator: Any) -> list[Any]:
     """
     if estimator.factors < 2 or estimator.iterations < 5:
         return [estimator]
-    smaller = [
-        replace(
-            estimator,
-            factors=estimator.factors // 2,
-            iterations=round(fifths * estimator.iterations / 5),
-        )
-        for fifths in (2, 1)
-    ]
-    return [*smaller, estimator]
+    half, lengths = estimator.factors // 2, [round(n * estimator.iterations / 5) for n in (2, 1)]
+    return [*(replace(estimator, factors=half, iterations=length) for length in lengths), estimator]
 
 
 def warm_started(estimator: Any) -> Any:
