@@ -27,13 +27,7 @@ def module_of(factors, layers, *, seed=0, mean=0.0):
 
     generator = torch.Generator().manual_seed(seed)
     module = NCFModule(
-        USERS,
-        ITEMS,
-        factors=factors,
-        layers=layers,
-        mean=mean,
-        stddev=1.0,
-        generator=generator,
+        USERS, ITEMS, factors=factors, layers=layers, mean=mean, stddev=1.0, generator=generator
     )
     with torch.no_grad():
         for name, parameter in module.named_parameters():

@@ -177,12 +177,7 @@ def _bound(sides: Sequence[Rows], prior_weights: Sequence[F64]) -> float:
         sums = np.empty(len(own))
         inverse = np.divide(1.0, others, out=np.zeros_like(others), where=others > 0)
         run_blocks(
-            sum_over_entries,
-            balanced_blocks(side.indptr),
-            side.indptr,
-            side.indices,
-            inverse,
-            sums,
+            sum_over_entries, balanced_blocks(side.indptr), side.indptr, side.indices, inverse, sums
         )
         weight = np.divide(np.diff(side.indptr), own, out=np.zeros_like(own), where=own > 0)
         lengths += math.sqrt((weight * sums).sum() / max(1, len(side.indices)))

@@ -64,11 +64,7 @@ class RatingHead(Head, Protocol):
     """A head whose scores are ratings, which it can also predict for pairs."""
 
     def pairs(
-        self,
-        users: I32,
-        items: I32,
-        times: I64 | None = None,
-        threads: int | None = None,
+        self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
     ) -> F32:
         """Ratings of pairs, not clipped; -1 is an unknown user or item.
 
@@ -84,11 +80,7 @@ class ProbabilisticHead(RatingHead, Protocol):
     """A head that knows a distribution over ratings: its answers come as a `Predictive`."""
 
     def predictive(
-        self,
-        users: I32,
-        items: I32,
-        times: I64 | None = None,
-        threads: int | None = None,
+        self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
     ) -> "Predictive":
         """The distribution for pairs, as `pairs`."""
 

@@ -188,11 +188,7 @@ class NetworkHead:
         return scores
 
     def pairs(
-        self,
-        users: I32,
-        items: I32,
-        times: I64 | None = None,
-        threads: int | None = None,
+        self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
     ) -> F32:
         """Scores of pairs; -1 is a user or item of which nothing is known."""
         return self._pairs(self.user_params, users, items)

@@ -28,13 +28,7 @@ class PackedItems:
         return out
 
     def best(
-        self,
-        rows: F32,
-        seen: Rows,
-        allowed: Bools,
-        codes: I32,
-        scores: F32,
-        threads: int | None,
+        self, rows: F32, seen: Rows, allowed: Bools, codes: I32, scores: F32, threads: int | None
     ) -> None:
         """Fill `codes` and `scores`, (users, n), with the best allowed items not `seen`."""
         panels = self.panels

@@ -80,11 +80,7 @@ class FactorRatingHead:
         return self.packed.scores(self.rows(batch), len(self.item_params), threads)
 
     def pairs(
-        self,
-        users: I32,
-        items: I32,
-        times: I64 | None = None,
-        threads: int | None = None,
+        self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
     ) -> F32:
         """Ratings of pairs, not clipped; -1 is an unknown user or item."""
         ratings = np.empty(len(users), np.float32)

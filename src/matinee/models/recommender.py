@@ -15,13 +15,7 @@ from matinee.data.id_map import IdMap, as_sequence, is_scalar
 from matinee.data.ratings import RatingScale
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
-from matinee.models.head import (
-    Head,
-    ProbabilisticHead,
-    RatingHead,
-    components_table,
-    fitted_params,
-)
+from matinee.models.head import Head, ProbabilisticHead, RatingHead, components_table, fitted_params
 from matinee.models.queries import Pairs, TrainingIndex, UserBatch, UserProfile
 from matinee.models.topk import MIN_RATINGS, allowed_items, most_similar, top_items
 from matinee.storage.runs import RunParts, write_run

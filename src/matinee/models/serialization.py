@@ -153,10 +153,7 @@ def _height(parquet: memoryview) -> int:
 
 
 def _head(
-    name: str,
-    entry: Mapping[str, Any],
-    arrays: Mapping[str, Array],
-    history: pl.DataFrame,
+    name: str, entry: Mapping[str, Any], arrays: Mapping[str, Array], history: pl.DataFrame
 ) -> Any:
     """The head that its entry in the manifest names, all fields present and of their types."""
     cls = HEAD_CLASSES[name][entry["kind"]]

@@ -50,12 +50,7 @@ def allowed_items(
 
 
 def top_items(
-    head: Head,
-    batch: UserBatch,
-    allowed: Bools,
-    exclude_seen: bool,
-    n: int,
-    threads: int | None,
+    head: Head, batch: UserBatch, allowed: Bools, exclude_seen: bool, n: int, threads: int | None
 ) -> tuple[I32, F32]:
     """Indices and scores of the n best items of each user, (users, n): best first, ties by index.
 
@@ -98,12 +93,7 @@ def user_blocks(users: int, numbers: int) -> Iterator[tuple[int, int]]:
 
 
 def most_similar(
-    item_factors: F32,
-    counts: I64,
-    code: int,
-    n: int,
-    measure: str,
-    min_ratings: int,
+    item_factors: F32, counts: I64, code: int, n: int, measure: str, min_ratings: int
 ) -> tuple[F32, I32]:
     """Similarity of every item to one, and the n most similar; see `Recommender.similar_items`."""
     n = min(n, len(item_factors))

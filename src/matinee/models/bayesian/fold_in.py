@@ -56,13 +56,7 @@ def _row(draw: PosteriorDraw, row: int) -> F32:
 class _NewRows:
     """The rows of new users beside those of one draw."""
 
-    def __init__(
-        self,
-        draw: PosteriorDraw,
-        indptr: I64,
-        codes: I32,
-        prior: F32,
-    ) -> None:
+    def __init__(self, draw: PosteriorDraw, indptr: I64, codes: I32, prior: F32) -> None:
         self.draw, self.indptr, self.codes, self.prior = draw, indptr, codes, prior
         self.first, self.width = draw.table.shape
         self.table = np.zeros((self.first + len(prior), self.width), np.float32)
@@ -70,13 +64,7 @@ class _NewRows:
         self.table[self.first :, : prior.shape[1] - 1] = prior[:, 1:]
         self.biases = np.concatenate([draw.biases, prior[:, 0]])
 
-    def drawn(
-        self,
-        values: F32,
-        levels: I8,
-        noise: F32,
-        rng: np.random.Generator,
-    ) -> F32:
+    def drawn(self, values: F32, levels: I8, noise: F32, rng: np.random.Generator) -> F32:
         """The rows given the ratings."""
         scores = np.empty(len(values), np.float32)
         score_entries(0, len(values), self.codes, self.table, self.biases, scores)

@@ -76,11 +76,7 @@ class BayesianHead(FactorRatingHead):
         return bool(self.draw_table.shape[1] > users + items + 2)
 
     def predictive(
-        self,
-        users: I32,
-        items: I32,
-        times: I64 | None = None,
-        threads: int | None = None,
+        self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
     ) -> Predictive:
         """The distribution of ratings of pairs, given at some time or at no time in particular.
 
@@ -121,11 +117,7 @@ class BayesianHead(FactorRatingHead):
         return predictive
 
     def pairs(
-        self,
-        users: I32,
-        items: I32,
-        times: I64 | None = None,
-        threads: int | None = None,
+        self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
     ) -> F32:
         """Expected ratings of pairs; -1 is an unknown user or item."""
         return self.predictive(users, items, times, threads).mean().astype(np.float32)

@@ -93,12 +93,7 @@ class Predictive:
         return other
 
     def add(
-        self,
-        scores: F32,
-        spread: F32,
-        noise: float,
-        cuts: F64,
-        threads: int | None = None,
+        self, scores: F32, spread: F32, noise: float, cuts: F64, threads: int | None = None
     ) -> None:
         """Add a draw: scores, their variances, the variance of the noise, and the cuts.
 
@@ -177,12 +172,7 @@ class LooCalibration:
         self.sums = np.zeros((3, len(values)))  # of weights, of weighted ratings, of their squares
 
     def add(
-        self,
-        scores: F32,
-        noise: float,
-        cuts: F64,
-        mean: float,
-        threads: int | None = None,
+        self, scores: F32, noise: float, cuts: F64, mean: float, threads: int | None = None
     ) -> None:
         """Add a draw: scores of these ratings, drift included, variance of the noise, cuts.
 

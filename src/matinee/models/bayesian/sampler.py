@@ -71,11 +71,7 @@ class FactorBlock:
         return self.number < 2
 
     def draw_prior(
-        self,
-        rows: F64,
-        burn_in: bool,
-        rng: np.random.Generator,
-        threads: int | None = None,
+        self, rows: F64, burn_in: bool, rng: np.random.Generator, threads: int | None = None
     ) -> F64:
         """Draw precision, mean, groups' precisions and B given the rows; returns their prior means.
 

@@ -163,10 +163,7 @@ class FeatureLink:
         return inner(table, self.precisions[self.features.group][:, None] * table, threads)
 
     def draw_precisions(
-        self,
-        precision: F64,
-        rng: np.random.Generator,
-        threads: int | None = None,
+        self, precision: F64, rng: np.random.Generator, threads: int | None = None
     ) -> None:
         """Draw each group's precision given B and L."""
         table = self.table.astype(np.float64)
@@ -177,11 +174,7 @@ class FeatureLink:
         self.precisions = rng.gamma(shapes) / (RATE + sums / 2)
 
     def draw(
-        self,
-        centred: F64,
-        precision: F64,
-        rng: np.random.Generator,
-        threads: int | None = None,
+        self, centred: F64, precision: F64, rng: np.random.Generator, threads: int | None = None
     ) -> None:
         """Draw B given the rows less their mean, (rows, width), and L."""
         root = np.linalg.inv(np.linalg.cholesky(precision))
