@@ -12,16 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_editions import (
-    GENRES,
-    ITEMS,
-    RATINGS,
-    USERS,
-    WRITERS,
-    write_csv,
-    write_lines,
-    zip_folder,
-)
+from tiny_editions import GENRES, ITEMS, RATINGS, USERS, WRITERS, write_csv, write_lines, zip_folder
 
 from matinee.data import Dataset, read
 from matinee.data.movielens import EDITIONS

@@ -5,12 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from matinee.kernels.als import (
-    predict_pairs,
-    squared_error,
-    update_rows_cg,
-    update_rows_cholesky,
-)
+from matinee.kernels.als import predict_pairs, squared_error, update_rows_cg, update_rows_cholesky
 from matinee.kernels.csr import compress
 from matinee.kernels.linalg import float16_buffer, to_float16
 from matinee.kernels.parallel import balanced_blocks, run_blocks

@@ -128,12 +128,7 @@ def _block_text(path: Path, start: int, stop: int) -> NDArray[np.uint8]:
 
 
 def read_delimited(
-    path: Path,
-    separator: str,
-    schema: Schema,
-    *,
-    header: bool,
-    names: dict[str, str] | None = None,
+    path: Path, separator: str, schema: Schema, *, header: bool, names: dict[str, str] | None = None
 ) -> tuple[pl.DataFrame, Origin]:
     """The columns of a text file that have a type in `schema`.
 

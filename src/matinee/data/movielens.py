@@ -174,12 +174,7 @@ def read_csv_edition(folder: Path, empty: Empty = np.empty) -> ParsedTable:
 
 
 def _read_ratings(
-    path: Path,
-    separator: str,
-    *,
-    header: bool,
-    names: dict[str, str] | None = None,
-    empty: Empty,
+    path: Path, separator: str, *, header: bool, names: dict[str, str] | None = None, empty: Empty
 ) -> tuple[pl.DataFrame | PlainColumns, Origin]:
     """The four columns, by the fast reader if the file is plain."""
     if plain := read_plain(path, separator, header=header, empty=empty):

@@ -120,10 +120,7 @@ def write_generated(folder: Path, *, users: int, items: int, ratings: int, seed:
         }
     ).write_csv(folder / "movies.csv")
     done = 0
-    with (
-        (folder / "ratings.csv").open("wb") as out,
-        progress("Writing ratings", ratings) as tick,
-    ):
+    with (folder / "ratings.csv").open("wb") as out, progress("Writing ratings", ratings) as tick:
         out.write(b"userId,movieId,rating,timestamp\n")
         for user, item, values, timestamp in _blocks(truth, counts, seed):
             pl.DataFrame(

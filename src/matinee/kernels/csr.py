@@ -54,13 +54,7 @@ def _place_transposed(block, _, cuts, indptr, columns, values, slots, indices, o
             slot[column] += 1
 
 
-def compress(
-    rows: I32,
-    columns: I32,
-    values: F32,
-    n_rows: int,
-    empty: Empty = np.empty,
-) -> Rows:
+def compress(rows: I32, columns: I32, values: F32, n_rows: int, empty: Empty = np.empty) -> Rows:
     """Group entries by row, in their order within a row."""
     blocks = _count_blocks(len(rows))
     cuts = np.linspace(0, len(rows), blocks + 1).astype(np.int64)
@@ -76,12 +70,7 @@ def transpose(matrix: Rows, n_columns: int, empty: Empty = np.empty) -> Rows:
 
 
 def _sorted_by(
-    rows: I32,
-    n_rows: int,
-    empty: Empty,
-    cuts: I64,
-    place: Callable[..., None],
-    *arguments: Any,
+    rows: I32, n_rows: int, empty: Empty, cuts: I64, place: Callable[..., None], *arguments: Any
 ) -> Rows:
     """A counting sort in blocks: the counts of all tell each where its own entries go."""
     blocks = [(block, block + 1) for block in range(len(cuts) - 1)]
@@ -102,12 +91,7 @@ def _count_blocks(entries: int) -> int:
 
 
 def csr_and_csc(
-    rows: I32,
-    columns: I32,
-    values: F32,
-    n_rows: int,
-    n_columns: int,
-    empty: Empty = np.empty,
+    rows: I32, columns: I32, values: F32, n_rows: int, n_columns: int, empty: Empty = np.empty
 ) -> tuple[Rows, Rows]:
     """The entries by row and by column, sorted within each row and column."""
     # ascending rows leave each column sorted; else a second transposition sorts them

@@ -25,10 +25,7 @@ _SOURCES = sha256(
 def jit(function: Callable[..., Any]) -> Any:
     """The function, compiled at its first call or loaded from the cache."""
     compiled: Any = numba.njit(
-        nogil=True,
-        cache=True,
-        error_model="numpy",
-        fastmath={"reassoc", "contract", "nsz"},
+        nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}
     )(function)
     compiled._cache._cache_file._source_stamp = _SOURCES
     return compiled

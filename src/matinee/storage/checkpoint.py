@@ -77,14 +77,7 @@ def open_state(
                 "folder, or remove this one."
             )
         yield metadata, arrays
-    except (
-        SafetensorError,
-        OSError,
-        LookupError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-    ) as problem:
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as problem:
         raise RunError(f"{path}: this checkpoint cannot be read ({problem}).") from None
 
 
