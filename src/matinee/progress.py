@@ -23,16 +23,9 @@ _compilation_announced = False
 def progress(description: str, total: float | None = None, unit: str = "") -> Iterator[Tick]:
     """Show a bar on stderr once the work in this block has lasted two seconds.
 
-    Work inside of other work has no bar of its own: it is a few words beside the outer one.
-
-    Parameters
-    ----------
-    description : str
-        What is being done, such as ``"Training"``.
-    total : float
-        The amount of work; `tick` reports amounts up to this. None if it is not known.
-    unit : str
-        ``"bytes"`` shows amounts as file sizes with a speed; otherwise a percentage is shown.
+    Work inside of other work has no bar of its own: it is a few words beside the outer one. `tick`
+    reports amounts up to `total`, which may be unknown (None), and are shown as a percentage, or
+    as file sizes with a speed if the unit is ``"bytes"``.
     """
     global _bar
     if not sys.stderr.isatty():

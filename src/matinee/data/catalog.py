@@ -52,13 +52,9 @@ class Catalog:
     def build(cls, ids: IdMap, items: pl.DataFrame | None = None) -> "Catalog":
         """A row for each of `ids` from a table of items that may lack some of them.
 
-        Parameters
-        ----------
-        ids : IdMap
-        items : polars.DataFrame, optional
-            Columns `item_id`, and any of `title` (String), `year` (Int32, by default taken from
-            the title), `genres` (list of String). Control characters in text are replaced by
-            spaces, for titles are printed on terminals and pages.
+        It has `item_id`, and any of `title` (String), `year` (Int32, by default taken from the
+        title) and `genres` (list of String). Control characters in text are replaced by spaces,
+        for titles are printed on terminals and pages.
         """
         frame = pl.DataFrame({"item_id": ids.values})
         items = frame if items is None else items
@@ -128,18 +124,9 @@ class Catalog:
 
         A number is an id. Text is a title, which may lack its year, accents and capitals and
         have its article in front ("The Godfather"); else an id; else words of a title, all of
-        which must occur. If several items match, the one with the most ratings is meant.
-
-        Parameters
-        ----------
-        wanted : id or str
-        counts : int64 (items,), optional
-            Number of ratings of each item.
-
-        Raises
-        ------
-        UnknownIdError
-            If nothing matches; the message names similar titles.
+        which must occur. If several items match, the one with the most ratings is meant, where
+        `counts` (int64 (items,)) says how many each has. Raises UnknownIdError if nothing
+        matches; the message names similar titles.
 
         Examples
         --------

@@ -78,8 +78,7 @@ class Dataset:
 
         Examples
         --------
-        >>> from matinee.data import generate, read
-        >>> liked = read(data.to_frame().filter(pl.col("rating") >= 4))
+        >>> liked = matinee.read(data.to_frame().filter(pl.col("rating") >= 4))
         >>> len(liked) == int((data.ratings.values >= 4).sum())
         True
         """
@@ -98,6 +97,8 @@ class Dataset:
     ) -> tuple["Dataset", "Dataset"]:
         """A training and a test set that share ids and codes.
 
+        Raises SettingError if the data have no such split, or a set would be empty.
+
         Parameters
         ----------
         method : str
@@ -110,11 +111,6 @@ class Dataset:
         last : int
             Ratings per user that ``"leave-last-out"`` holds out.
         seed : int
-
-        Raises
-        ------
-        SettingError
-            If the data have no such split, or a set would be empty.
 
         Examples
         --------
@@ -143,10 +139,7 @@ class Dataset:
     def folds(self, k: int = 5, seed: int = 0) -> Iterator[tuple["Dataset", "Dataset"]]:
         """k pairs of training and test set; each rating is in exactly one test set.
 
-        Raises
-        ------
-        SettingError
-            If k is below 2 or above the number of ratings.
+        Raises SettingError if k is below 2 or above the number of ratings.
 
         Examples
         --------
@@ -159,10 +152,7 @@ class Dataset:
     def official_folds(self) -> list[str]:
         """Official splits whose test sets hold each rating once: ``"u1"`` to ``"u5"`` of ml-100k.
 
-        Raises
-        ------
-        SettingError
-            If the data come with none.
+        Raises SettingError if the data come with none.
         """
         names = splits.disjoint(self.official)
         if not names:

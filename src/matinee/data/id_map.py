@@ -90,10 +90,7 @@ class IdMap:
     def code(self, wanted: Any, noun: str = "user") -> int:
         """Code of one id, which may be given as text (``"42"``) where ids are numbers.
 
-        Raises
-        ------
-        UnknownIdError
-            If there is no such id; the message names similar ones.
+        Raises UnknownIdError if there is no such id; the message names similar ones.
         """
         value = wanted
         if not self.are_text and isinstance(wanted, str):

@@ -42,6 +42,9 @@ def read(
 ) -> Dataset:
     """Read ratings, and the items they are about.
 
+    Raises DataError if there is no such source or it holds a bad row; the message names file, row
+    and column.
+
     Parameters
     ----------
     source : str, Path or frame
@@ -61,11 +64,6 @@ def read(
         the data were added to the cache, else ``"error"``.
     name : str, optional
         What to call the data set; by default the name of the folder or file.
-
-    Raises
-    ------
-    DataError
-        If there is no such source or it holds a bad row; the message names file, row and column.
 
     Examples
     --------

@@ -71,16 +71,12 @@ class Truth:
 def generate(*, users: int, items: int, ratings: int, seed: int = 0) -> tuple[Dataset, Truth]:
     """A synthetic data set in memory, about 20 bytes per rating, and the truth behind it.
 
+    `Truth` has the biases and factors, and ``values(user, item)``: ratings without noise.
+
     Parameters
     ----------
     users, items, ratings : int
         How many; every user has at least min(20, `ratings` // `users`) ratings.
-    seed : int
-
-    Returns
-    -------
-    (Dataset, Truth)
-        `Truth` has the biases and factors, and ``values(user, item)``: ratings without noise.
 
     Examples
     --------
@@ -96,15 +92,9 @@ def generate(*, users: int, items: int, ratings: int, seed: int = 0) -> tuple[Da
         rows = slice(done, done + len(block[0]))
         user[rows], item[rows], values[rows], timestamp[rows] = block
         done = rows.stop
-    table = Ratings(
-        user,
-        item,
-        values,
-        timestamp,
-        IdMap(pl.Series("user_id", np.arange(1, users + 1))),
-        catalog.ids,
-        RatingScale(0.5, 5, 0.5),
-    )
+    user_ids = IdMap(pl.Series("user_id", np.arange(1, users + 1)))
+    scale = RatingScale(0.5, 5, 0.5)
+    table = Ratings(user, item, values, timestamp, user_ids, catalog.ids, scale)
     return Dataset(table, catalog, name="generated", source="generated"), truth
 
 

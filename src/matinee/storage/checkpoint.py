@@ -28,11 +28,8 @@ class Checkpoint:
     folder : Path
         Each estimator has a folder of its own below it.
     every : int, optional
-        Epochs or sweeps between two states; by default 1 epoch, 16 sweeps.
-
-    Raises
-    ------
-    SettingError
+        Epochs or sweeps between two states, at least 1 (else SettingError); by default 1 epoch, 16
+        sweeps.
 
     Examples
     --------

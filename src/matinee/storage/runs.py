@@ -57,10 +57,7 @@ class RunParts:
 def write_run(parts: RunParts, run: Path) -> Path:
     """Write the folder `run`; what was there before stays until the new one is whole.
 
-    Raises
-    ------
-    RunError
-        If `run` is there and is not a run.
+    Raises RunError if `run` is there and is not a run.
     """
     check_target(run)
     return _write(parts, run, replace=True)
@@ -183,10 +180,7 @@ def list_runs(folder: Path = RUNS) -> list[tuple[Path, dict[str, Any]]]:
 def rename_run(run: Path, name: str) -> Path:
     """Give a run another name in the folder where it is, and return its new place.
 
-    Raises
-    ------
-    RunError
-        If this is no run of its own, the name is not one, or it is taken.
+    Raises RunError if this is no run of its own, the name is not one, or it is taken.
     """
     named = name and name.isprintable() and name == name.strip()
     if not named or name.startswith((".", "-")) or set(name) & {"/", "\\"}:
@@ -206,10 +200,7 @@ def rename_run(run: Path, name: str) -> Path:
 def remove_run(run: Path) -> None:
     """Remove a run with all that is in its folder, whole or not at all.
 
-    Raises
-    ------
-    RunError
-        If this is no run of its own.
+    Raises RunError if this is no run of its own.
     """
     check_is_run(run)
     remove_folder(run)
