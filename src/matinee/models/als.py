@@ -14,7 +14,12 @@ from matinee.errors import SettingError
 from matinee.kernels.als import predict_pairs, squared_error, update_rows_cg, update_rows_cholesky
 from matinee.kernels.csr import Rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
-from matinee.models.als_common import FactorMatrix, item_features, noise_regularization
+from matinee.models.als_common import (
+    FactorMatrix,
+    check_converged,
+    item_features,
+    noise_regularization,
+)
 from matinee.models.base import Estimator, FitContext, check_width
 from matinee.models.queries import TrainingIndex
 from matinee.models.rating_head import FactorRatingHead
@@ -180,12 +185,8 @@ class _ALSState:
     def _update(self, side: FactorMatrix, other: FactorMatrix, exact: bool) -> None:
         """One half of an iteration; the kernels are in `matinee.kernels.als`."""
         blocks = balanced_blocks(side.interactions.indptr)
-        prior = (
-            side.prior,
-            np.float32(self.regularization),
-            np.float32(self.estimator.exponent),
-            side.rows,
-        )
+        penalty = np.float32(self.regularization), np.float32(self.estimator.exponent)
+        prior = side.prior, *penalty, side.rows
         held, threads = (*side.interactions, self.mean), self.threads
         if exact:
             run_blocks(update_rows_cholesky, blocks, *held, other.rows, *prior, threads=threads)
@@ -197,15 +198,8 @@ class _ALSState:
     def errors(self) -> dict[str, float]:
         """The sum that is minimized, and the RMSE on the training set."""
         blocks = balanced_blocks(self.users.interactions.indptr)
-        sums = run_blocks(
-            squared_error,
-            blocks,
-            *self.users.interactions,
-            self.mean,
-            self.users.rows,
-            self.items.rows,
-            threads=self.threads,
-        )
+        arguments = *self.users.interactions, self.mean, self.users.rows, self.items.rows
+        sums = run_blocks(squared_error, blocks, *arguments, threads=self.threads)
         total = float(sum(sums))  # in the order of blocks, whichever thread computed them
         penalty = sum(side.penalty(self.prior_ridge) for side in (self.users, self.items))
         return {
@@ -216,19 +210,11 @@ class _ALSState:
     def rmse(self, ratings: Ratings) -> float:
         """RMSE on other ratings by the same users of the same items, clipped to the scale."""
         predicted = np.empty(len(ratings), np.float32)
-        run_blocks(
-            predict_pairs,
-            uniform_blocks(len(ratings)),
-            ratings.user,
-            ratings.item,
-            self.mean,
-            self.users.rows,
-            self.items.rows,
-            self.users.coefficients[0].astype(np.float32),
-            self.items.coefficients[0].astype(np.float32),
-            predicted,
-            threads=self.threads,
-        )
+        blocks = uniform_blocks(len(ratings))
+        rows = self.users.rows, self.items.rows
+        unknown = (side.coefficients[0].astype(np.float32) for side in (self.users, self.items))
+        arguments = ratings.user, ratings.item, self.mean, *rows, *unknown, predicted
+        run_blocks(predict_pairs, blocks, *arguments, threads=self.threads)
         scale = ratings.scale
         errors = np.clip(predicted, scale.low, scale.high) - ratings.values
         return float(np.sqrt(np.mean(np.square(errors, dtype=np.float64))))
@@ -245,11 +231,7 @@ class _ALSState:
             side.rows, side.coefficients, side.prior = arrays
 
     def model(self, history: pl.DataFrame) -> Recommender:
-        if not (np.isfinite(self.users.rows).all() and np.isfinite(self.items.rows).all()):
-            raise SettingError(
-                f"Training diverged with regularization {self.regularization:g}; "
-                "choose a larger one."
-            )
+        check_converged(self.regularization, self.users, self.items)
         head = FactorRatingHead(
             mean=float(self.mean),
             user_params=self.users.rows,

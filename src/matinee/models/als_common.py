@@ -9,6 +9,7 @@ import numpy as np
 from matinee._types import F32, F64, U16
 from matinee.data.catalog import Catalog
 from matinee.data.ratings import Ratings
+from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, sum_over_entries, sum_weighted_rows, transpose
 from matinee.kernels.linalg import float16_buffer, to_float16
 from matinee.kernels.parallel import aligned_zeros, balanced_blocks, run_blocks
@@ -68,9 +69,8 @@ class FactorMatrix:
         """Fit the prior means to the rows, by weighted ridge regression on the features."""
         right = np.empty_like(self.coefficients)
         blocks = balanced_blocks(self.weighted_features.indptr)
-        run_blocks(
-            sum_weighted_rows, blocks, *self.weighted_features, self.rows, right, threads=threads
-        )
+        arguments = *self.weighted_features, self.rows, right
+        run_blocks(sum_weighted_rows, blocks, *arguments, threads=threads)
         if self.solver is None:  # once: a library's threads would keep the processors busy
             ridge = prior_ridge * np.eye(len(self.gram))
             self.solver = np.asarray(np.linalg.inv(self.gram + ridge), np.float64)
@@ -79,14 +79,8 @@ class FactorMatrix:
 
     def _apply_prior(self, threads: int | None = None) -> None:
         blocks = balanced_blocks(self.features.indptr)
-        run_blocks(
-            sum_weighted_rows,
-            blocks,
-            *self.features,
-            self.coefficients,
-            self.prior,
-            threads=threads,
-        )
+        arguments = *self.features, self.coefficients, self.prior
+        run_blocks(sum_weighted_rows, blocks, *arguments, threads=threads)
 
     def penalty(self, prior_ridge: float) -> float:
         """Weighted squared distances of rows from their prior means, and the coefficients' own."""
@@ -94,6 +88,14 @@ class FactorMatrix:
         distance = np.einsum("nk,nk->n", away, away)
         return float(
             (self.weights * distance).sum() + prior_ridge * np.square(self.coefficients).sum()
+        )
+
+
+def check_converged(regularization: float, *sides: FactorMatrix) -> None:
+    """Raise SettingError unless all rows are finite."""
+    if not all(np.isfinite(side.rows).all() for side in sides):
+        raise SettingError(
+            f"Training diverged with regularization {regularization:g}; choose a larger one."
         )
 
 

@@ -170,7 +170,6 @@ def _count_pairs(interactions: Rows, items: int, threads: int | None) -> F64:
     counts = np.zeros((items, items))
     by_item = transpose(interactions, items)
     blocks = balanced_blocks(by_item.indptr)
-    run_blocks(
-        count_cooccurrences, blocks, *by_item[:2], *interactions[:2], counts, threads=threads
-    )
+    arguments = *by_item[:2], *interactions[:2], counts
+    run_blocks(count_cooccurrences, blocks, *arguments, threads=threads)
     return counts

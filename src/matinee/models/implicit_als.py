@@ -15,7 +15,12 @@ from matinee.kernels.csr import Rows
 from matinee.kernels.implicit_als import update_rows_implicit_block, update_rows_implicit_cg
 from matinee.kernels.linalg import pad_to_lanes
 from matinee.kernels.parallel import balanced_blocks, run_blocks
-from matinee.models.als_common import FactorMatrix, implicit_noise_regularization, item_features
+from matinee.models.als_common import (
+    FactorMatrix,
+    check_converged,
+    implicit_noise_regularization,
+    item_features,
+)
 from matinee.models.base import Estimator, FitContext, check_width
 from matinee.models.implicit_feedback import (
     CONFIDENCES,
@@ -156,20 +161,16 @@ class _ImplicitALSState:
         # in the order of users: the same whatever the order of the rows
         unscaled = positives(ratings.by_user, estimator.min_rating, estimator.confidence)
         self.average = float(unscaled.values.mean(dtype=np.float64))
-        by_user = positives(
-            ratings.by_user, estimator.min_rating, estimator.confidence, self.average
-        )
-        by_item = positives(
-            ratings.by_item, estimator.min_rating, estimator.confidence, self.average
+        by_user, by_item = (
+            positives(side, estimator.min_rating, estimator.confidence, self.average)
+            for side in (ratings.by_user, ratings.by_item)
         )
         none = np.zeros((len(ratings.user_ids), 1), np.float32)  # the prior mean of users is zero
         features = item_features(train.catalog, estimator.features)
-        prior_weights = (
-            estimator.prior_weights(by_user, by_item),
-            estimator.prior_weights(by_item, by_user),
-        )
+        sides = by_user, by_item
+        prior_weights = estimator.prior_weights(*sides), estimator.prior_weights(*sides[::-1])
         self.regularization = estimator.regularization or implicit_noise_regularization(
-            (by_user, by_item), prior_weights
+            sides, prior_weights
         )
         self.users = FactorMatrix.start(by_user, none, estimator.factors, prior_weights[0])
         self.items = FactorMatrix.start(by_item, features, estimator.factors, prior_weights[1])
@@ -234,12 +235,7 @@ class _ImplicitALSState:
         return float(sum(run_blocks(kernel, blocks, *arguments, threads=self.threads)))
 
     def model(self, history: pl.DataFrame) -> Recommender:
-        rows = self.users.rows, self.items.rows
-        if not all(np.isfinite(side).all() for side in rows):
-            raise SettingError(
-                f"Training diverged with regularization {self.regularization:g}; "
-                "choose a larger one."
-            )
+        check_converged(self.regularization, self.users, self.items)
         known = self.users.weights > 0
         default_user = self.users.rows[known].mean(axis=0, dtype=np.float64).astype(np.float32)
         self.users.rows[~known] = default_user

@@ -35,18 +35,7 @@ class PackedItems:
         if not allowed.all():
             out = np.float32(-np.inf)
             panels = panels._replace(biases=np.where(allowed[panels.codes], panels.biases, out))
-        run_blocks(
-            topk_packed,
-            groups_of_users(len(rows)),
-            np.argsort(np.einsum("uk,uk->u", rows, rows)),
-            rows,
-            self.mean,
-            self.biased,
-            *panels,
-            seen.indptr[:-1],
-            seen.indptr[1:],
-            seen.indices,
-            codes,
-            scores,
-            threads=threads,
-        )
+        order = np.argsort(np.einsum("uk,uk->u", rows, rows))
+        known = seen.indptr[:-1], seen.indptr[1:], seen.indices
+        arguments = order, rows, self.mean, self.biased, *panels, *known, codes, scores
+        run_blocks(topk_packed, groups_of_users(len(rows)), *arguments, threads=threads)

@@ -66,23 +66,12 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False)
 class TrainingIndex:
-    """What a model was trained on: ids, titles, the scale, and who rated what.
+    """What a model was trained on: ids, titles, the scale, and who rated what."""
 
-    Parameters
-    ----------
-    user_ids : IdMap
-        All users of the data set; one without training ratings counts as unknown.
-    catalog : Catalog
-        All items; one without ratings is known by its genres.
-    scale : RatingScale
-    interactions : Rows
-        The training ratings by user.
-    """
-
-    user_ids: IdMap
-    catalog: Catalog
+    user_ids: IdMap  # all of the data set; one without training ratings counts as unknown
+    catalog: Catalog  # all items; one without ratings is known by its genres
     scale: RatingScale
-    interactions: Rows
+    interactions: Rows  # the training ratings by user
 
     @classmethod
     def of(cls, train: Dataset) -> "TrainingIndex":

@@ -77,18 +77,11 @@ class FactorRankingHead:
         if len(new):
             liked = self._positives(take_rows(batch.interactions, new))
             solved = np.zeros((len(new), rows.shape[1]), np.float32)
-            run_blocks(
-                update_rows_implicit_cg,
-                balanced_blocks(liked.indptr),
-                *liked,
-                self._wide_rows,
-                self._unobserved_gram,
-                self._penalty(np.diff(liked.indptr)),
-                np.zeros_like(solved),
-                solved,
-                UNTIL_SOLVED,
-            )
-            solved[np.diff(liked.indptr) == 0] = self.default_user
+            counts = np.diff(liked.indptr)
+            shared = self._wide_rows, self._unobserved_gram, self._penalty(counts)
+            arguments = *liked, *shared, np.zeros_like(solved), solved, UNTIL_SOLVED
+            run_blocks(update_rows_implicit_cg, balanced_blocks(liked.indptr), *arguments)
+            solved[counts == 0] = self.default_user
             rows[new] = solved
         return rows
 
@@ -136,16 +129,12 @@ class ItemItemHead:
     min_rating: float | None
     estimator: Mapping[str, Any]
     history: pl.DataFrame
+    user_factors = None  # a user is the set of their positives
 
     @property
     def item_factors(self) -> F32 | None:
         """(items, items): a row says what else the users of an item watch."""
         return self.weights
-
-    @property
-    def user_factors(self) -> F32 | None:
-        """None: a user is the set of their positives."""
-        return None
 
     def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
         """Score of every item for every user, float32 (users, items)."""
@@ -179,16 +168,7 @@ class PopularityHead:
     popularity: F32  # (items,): positives of each item in training
     estimator: Mapping[str, Any]
     history: pl.DataFrame
-
-    @property
-    def item_factors(self) -> F32 | None:
-        """None: popularity does not tell which items are similar."""
-        return None
-
-    @property
-    def user_factors(self) -> F32 | None:
-        """None: all users are the same."""
-        return None
+    item_factors = user_factors = None  # popularity does not tell which items are similar
 
     def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
         """Score of every item for every user, float32 (users, items)."""

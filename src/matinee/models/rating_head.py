@@ -61,17 +61,10 @@ class FactorRatingHead:
         if len(new):
             interactions = take_rows(batch.interactions, new)
             solved = np.empty((len(new), rows.shape[1]), np.float32)
-            run_blocks(
-                update_rows_cholesky,
-                balanced_blocks(interactions.indptr),
-                *interactions,
-                np.float32(self.mean),
-                self.item_params,
-                np.tile(self.user_prior, (len(new), 1)),
-                np.float32(self.regularization),
-                np.float32(self.exponent),
-                solved,
-            )
+            mean, prior = np.float32(self.mean), np.tile(self.user_prior, (len(new), 1))
+            penalty = np.float32(self.regularization), np.float32(self.exponent)
+            arguments = *interactions, mean, self.item_params, prior, *penalty, solved
+            run_blocks(update_rows_cholesky, balanced_blocks(interactions.indptr), *arguments)
             rows[new] = solved
         return rows
 
@@ -84,19 +77,9 @@ class FactorRatingHead:
     ) -> F32:
         """Ratings of pairs, not clipped; -1 is an unknown user or item."""
         ratings = np.empty(len(users), np.float32)
-        run_blocks(
-            predict_pairs,
-            uniform_blocks(len(users), FEW_PAIRS),
-            users,
-            items,
-            np.float32(self.mean),
-            self.user_params,
-            self.item_params,
-            self.user_prior,
-            self.item_prior[0],
-            ratings,
-            threads=threads,
-        )
+        blocks, mean = uniform_blocks(len(users), FEW_PAIRS), np.float32(self.mean)
+        rows = self.user_params, self.item_params, self.user_prior, self.item_prior[0]
+        run_blocks(predict_pairs, blocks, users, items, mean, *rows, ratings, threads=threads)
         return ratings
 
     def listed(self, batch: UserBatch, who: Ints, items: I32) -> F32:
@@ -146,7 +129,6 @@ class FactorRatingHead:
         check_array("item_params", self.item_params, (items, width))
         check_array("user_prior", self.user_prior, (width,))
         check_array("item_prior", self.item_prior, (n_features, width))
-        if not (np.isfinite(self.mean) and 0 < self.regularization < np.inf):
-            raise ValueError("a number of the rating head is out of range")
-        if not 0 <= self.exponent <= 1:
+        regularized = 0 < self.regularization < np.inf and 0 <= self.exponent <= 1
+        if not (np.isfinite(self.mean) and regularized):
             raise ValueError("a number of the rating head is out of range")

@@ -178,6 +178,8 @@ class Recommender:
     ) -> Any:
         """Predicted ratings of pairs of a user and an item, on the scale.
 
+        UnknownIdError for an id that is unknown; SettingError for arguments that make no sense.
+
         Parameters
         ----------
         users, items : sequences of ids of the same length, or one id (or `UserProfile`) for all
@@ -194,10 +196,6 @@ class Recommender:
         Returns
         -------
         float32 (n,), or with `interval` a pair of that and float32 (n, 2)
-
-        Raises
-        ------
-        UnknownIdError, SettingError
         """
         if self.rating_head is None:
             raise SettingError("This model has no rating head, so it predicts no ratings.")
@@ -272,6 +270,9 @@ class Recommender:
     ) -> pl.DataFrame:
         """The best n items for one user, for several, or for all.
 
+        UnknownIdError for an unknown user or item; SettingError for an unknown genre, or an
+        argument that makes no sense.
+
         Parameters
         ----------
         user : id, UserProfile, sequence of them, or None for all users with ratings
@@ -299,11 +300,6 @@ class Recommender:
             Columns `item_id`, `title`, `genres`, `predicted_rating` (on the scale; missing
             without a rating head) and `score` (what the list is ranked by; ties go by id), best
             first; for several users, `user_id` stands in front (for a `UserProfile`, its place).
-
-        Raises
-        ------
-        UnknownIdError, SettingError
-            For an unknown user, item or genre, or an argument that makes no sense.
         """
         if n < 1:
             raise SettingError(f"n must be >= 1, got {n}.")
@@ -344,6 +340,9 @@ class Recommender:
     ) -> pl.DataFrame:
         """The n items whose factors are most similar to those of an item.
 
+        UnknownIdError for an unknown item; SettingError for an unknown measure, or a model
+        without factors.
+
         Parameters
         ----------
         item : id or title
@@ -362,11 +361,6 @@ class Recommender:
         polars.DataFrame
             Columns `item_id`, `title`, `genres`, `similarity`, `n_ratings` (in training), the most
             similar first; items without ratings are left out.
-
-        Raises
-        ------
-        UnknownIdError, SettingError
-            For an unknown item or measure, or a model without factors.
         """
         if measure not in ("cosine", "dot"):
             raise SettingError(f"measure must be 'cosine' or 'dot', got {measure!r}.")
@@ -385,19 +379,19 @@ class Recommender:
         Wherever the profile is passed, each head solves what training would have solved for this
         user with everything else as it is: for a training user, that gives their own factors.
 
+        UnknownIdError for an unknown item; SettingError for one that is rated twice, or
+        a rating off the scale.
+
         Parameters
         ----------
         ratings : dict of id or title to rating, or pairs of them
-
-        Raises
-        ------
-        UnknownIdError, SettingError
-            For an unknown item, one that is rated twice, or a rating off the scale.
         """
         return self.index.fold_in(ratings)
 
     def explain(self, user: Any, item: Any, *, head: str | None = None) -> pl.DataFrame:
         """Where the score of an item comes from, in components that add up to it.
+
+        UnknownIdError for an unknown user or item.
 
         Parameters
         ----------
@@ -414,10 +408,6 @@ class Recommender:
             the unit of `scores`). First what comes from no rating: ``"global_mean"``,
             ``"item_bias"``, ``"prior"`` ... (`COMPONENT_LABELS`). Then a ``"rating"`` for each item
             that the user rated, the largest contribution first.
-
-        Raises
-        ------
-        UnknownIdError
         """
         batch = self.user_batch([user])
         general, from_ratings = self.head(head).contributions(batch, self.item_index(item))

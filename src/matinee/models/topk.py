@@ -72,16 +72,9 @@ def top_items(
             if factors:
                 factors.packed.best(factors.rows(block), seen, allowed, *out, threads)
             else:
-                run_blocks(
-                    topk_dense,
-                    uniform_blocks(last - first),
-                    head.scores(block, threads),
-                    allowed,
-                    seen.indptr,
-                    seen.indices,
-                    *out,
-                    threads=threads,
-                )
+                rows = uniform_blocks(last - first)
+                arguments = head.scores(block, threads), allowed, seen.indptr, seen.indices, *out
+                run_blocks(topk_dense, rows, *arguments, threads=threads)
             tick(last, "")
     return codes, scores
 

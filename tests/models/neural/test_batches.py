@@ -170,9 +170,8 @@ def test_the_hit_rate_counts_negatives_ahead(parts):
 
 
 def test_every_positive_of_a_set_is_ranked_among_negatives(parts):
-    loss = GMF(negatives=1, batch_size=0).build_loss(
-        Table(np.zeros((300, 200))), parts[0], {"test": parts[1]}, CPU
-    )
+    estimator, module = GMF(negatives=1, batch_size=0), Table(np.zeros((300, 200)))
+    loss = estimator.loss_class(estimator, module, parts[0], {"test": parts[1]}, CPU)
     users, items = (column.numpy() for column in loss.eval_sets["test"])
     train, test = (part.ratings for part in parts)
     assert items.shape == (len(test), 1 + EVAL_NEGATIVES)

@@ -45,7 +45,7 @@ def make_loss(estimator, data, batch_size=0):
     """The loss of an estimator in float64, at weights that are far from special."""
     estimator = replace(estimator, batch_size=batch_size)
     module = estimator.build_module(data)
-    loss = estimator.build_loss(module, data, {}, CPU)
+    loss = estimator.loss_class(estimator, module, data, {}, CPU)
     module.double()
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():

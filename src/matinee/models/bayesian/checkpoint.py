@@ -26,20 +26,11 @@ EVERY = 16  # sweeps: what is lost at most when the process is killed
 
 @dataclass(frozen=True)
 class ChainCheckpoint:
-    """A folder that holds the state of one chain, whole or not at all.
-
-    Parameters
-    ----------
-    folder : Path
-    every : int
-        Sweeps from one state to the next.
-    identity : str
-        What the chain is, its length aside: a state of another one is refused.
-    """
+    """A folder that holds the state of one chain, whole or not at all."""
 
     folder: Path
-    every: int
-    identity: str
+    every: int  # sweeps from one state to the next
+    identity: str  # of the chain, its length aside: a state of another one is refused
 
     def save(
         self,

@@ -59,10 +59,7 @@ class _NewRows:
     def __init__(self, draw: PosteriorDraw, indptr: I64, codes: I32, prior: F32) -> None:
         self.draw, self.indptr, self.codes, self.prior = draw, indptr, codes, prior
         self.first, self.width = draw.table.shape
-        self.table = np.zeros((self.first + len(prior), self.width), np.float32)
-        self.table[: self.first] = draw.table
-        self.table[self.first :, : prior.shape[1] - 1] = prior[:, 1:]
-        self.biases = np.concatenate([draw.biases, prior[:, 0]])
+        self.table, self.biases = draw.with_rows(prior)
 
     def drawn(self, values: F32, levels: I8, noise: F32, rng: np.random.Generator) -> F32:
         """The rows given the ratings."""
@@ -71,8 +68,7 @@ class _NewRows:
         if len(self.draw.cuts) == 0:
             self._draw(values - scores, noise)
             return self.rows()
-        cuts = np.concatenate(([-np.inf], self.draw.cuts, [np.inf]))
-        latent, residual = scores.copy(), np.zeros_like(scores)
+        cuts, latent, residual = self.draw.limits, scores.copy(), np.zeros_like(scores)
         for turn in range(TURNS):
             uniforms = rng.random(len(values), np.float32)
             draw_latent(0, len(values), levels, cuts, uniforms, latent, residual)
@@ -92,16 +88,6 @@ class _NewRows:
         precision = np.asarray(np.linalg.inv(spread), np.float64)
         away = (self.prior - self.rows()).astype(np.float64)
         prior = prior_weights(precision, unit, away, noise, self.width, threads=1)
-        draw_rows(
-            0,
-            len(noise),
-            self.indptr,
-            np.arange(len(residual), dtype=np.int32),
-            0,
-            self.first,
-            self.codes,
-            self.table,
-            self.biases,
-            residual,
-            *prior,
-        )
+        place = self.indptr, np.arange(len(residual), dtype=np.int32), 0, self.first
+        state = self.codes, self.table, self.biases, residual
+        draw_rows(0, len(noise), *place, *state, *prior)

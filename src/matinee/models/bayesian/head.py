@@ -92,7 +92,7 @@ class BayesianHead(FactorRatingHead):
                 spread[unknown] += self._spread_of_unknown(draw, query.codes[unknown, 1:])
                 if times is None:  # else all of the drift is in it
                     spread[unknown] += np.float32(draw.drifts[:, 1].sum())
-            self._add(predictive, draw, scores, spread, threads)
+            predictive.add(scores, spread, float(draw.noise[0]), draw.limits, threads)
         return predictive
 
     def predictive_of(self, batch: UserBatch, who: Ints, items: I32) -> Predictive:
@@ -108,12 +108,8 @@ class BayesianHead(FactorRatingHead):
         predictive = Predictive(len(users), self.levels, self.ordinal, self.stretch)
         folded = fold_in_draws(self.draws, batch, len(self.user_params), self.levels, self.dated)
         for draw, rows in zip(self.draws, folded, strict=True):
-            table = np.zeros((len(draw.table) + len(rows), draw.table.shape[1]), np.float32)
-            table[: len(draw.table)] = draw.table
-            table[len(draw.table) :, : rows.shape[1] - 1] = rows[:, 1:]
-            biases = np.concatenate([draw.biases, rows[:, 0]])
-            scores, spread = _scores(draw, query, table, biases)
-            self._add(predictive, draw, scores, spread, None)
+            scores = _scores(draw, query, *draw.with_rows(rows))
+            predictive.add(*scores, float(draw.noise[0]), draw.limits)
         return predictive
 
     def pairs(
@@ -148,17 +144,6 @@ class BayesianHead(FactorRatingHead):
         design = np.column_stack([np.ones(len(design)), design])
         solved = np.linalg.solve(draw.precision.astype(np.float64), design.T)
         return np.asarray(np.einsum("nk,kn->n", design, solved), np.float32)
-
-    def _add(
-        self,
-        predictive: Predictive,
-        draw: PosteriorDraw,
-        scores: F32,
-        spread: F32,
-        threads: int | None,
-    ) -> None:
-        cuts = np.concatenate(([-np.inf], draw.cuts, [np.inf]))
-        predictive.add(scores, spread, float(draw.noise[0]), cuts, threads)
 
     def check(self, users: int, items: int, genres: int) -> None:
         """Raise ValueError unless all fields fit together and a model of that size."""

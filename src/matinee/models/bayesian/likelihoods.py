@@ -94,9 +94,8 @@ class OrdinalLikelihood:
         scores = self.latent - self.residual
 
         def likelihoods(cuts: F64) -> F64:
-            parts = run_blocks(
-                level_likelihoods, blocks, self.levels, cuts, scores, threads=threads
-            )
+            arguments = self.levels, cuts, scores
+            parts = run_blocks(level_likelihoods, blocks, *arguments, threads=threads)
             return np.sum(parts, axis=0)  # type: ignore[no-any-return]
 
         moved = np.arange(1 + sweep % 2, len(self.cuts) - 1, 2)
@@ -111,16 +110,8 @@ class OrdinalLikelihood:
                 if sweep <= BURN_IN:  # towards accepting about every third step
                     self.steps[cut - 1] *= 1.3 if accepted else 0.87
         uniforms = rng.random(len(self.levels), np.float32)
-        run_blocks(
-            draw_latent,
-            blocks,
-            self.levels,
-            self.cuts,
-            uniforms,
-            self.latent,
-            self.residual,
-            threads=threads,
-        )
+        arguments = self.levels, self.cuts, uniforms, self.latent, self.residual
+        run_blocks(draw_latent, blocks, *arguments, threads=threads)
 
     def target(self) -> F32:
         return self.latent

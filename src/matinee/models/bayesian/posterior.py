@@ -67,6 +67,19 @@ class PosteriorDraw:
             rated.astype(np.float16),
         )
 
+    @property
+    def limits(self) -> F64:
+        """The cuts with infinite ends, (levels + 1,)."""
+        return np.concatenate(([-np.inf], self.cuts, [np.inf]))
+
+    def with_rows(self, rows: F32) -> tuple[F32, F32]:
+        """Table and biases with further rows, float32 (n, 1 + factors), at the end."""
+        count, width = self.table.shape
+        table = np.zeros((count + len(rows), width), np.float32)
+        table[:count] = self.table
+        table[count:, : rows.shape[1] - 1] = rows[:, 1:]
+        return table, np.concatenate([self.biases, rows[:, 0]])
+
     def arrays(self) -> dict[str, Array]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 

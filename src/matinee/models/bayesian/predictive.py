@@ -103,15 +103,8 @@ class Predictive:
         self.draws += 1
         if self.ordinal:
             blocks = uniform_blocks(len(scores), MIN_BLOCK)
-            run_blocks(
-                add_probabilities,
-                blocks,
-                cuts,
-                scores,
-                spread + np.float32(noise),
-                self.sums,
-                threads=threads,
-            )
+            arguments = cuts, scores, spread + np.float32(noise), self.sums
+            run_blocks(add_probabilities, blocks, *arguments, threads=threads)
         else:
             exact = scores.astype(np.float64)
             for column, part in enumerate((exact, exact * exact, spread + noise)):

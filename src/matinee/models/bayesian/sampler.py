@@ -54,16 +54,9 @@ class FactorBlock:
         size = len(features.by_row.indptr) - 1
         order = np.argsort(codes, kind="stable").astype(np.int32)
         indptr = np.concatenate(([0], np.cumsum(np.bincount(codes, minlength=size))))
-        return cls(
-            number,
-            first,
-            size,
-            indptr.astype(np.int64),
-            order,
-            FeatureLink.start(features, width),
-            np.zeros(width),
-            np.eye(width) / SPREAD**2,
-        )
+        link, precision = FeatureLink.start(features, width), np.eye(width) / SPREAD**2
+        indptr = indptr.astype(np.int64)
+        return cls(number, first, size, indptr, order, link, np.zeros(width), precision)
 
     @property
     def mean_is_free(self) -> bool:
@@ -233,15 +226,9 @@ class GibbsSampler:
         self.likelihood.draw(self.sweep, rng, threads)
         for side in self.sides:
             self._draw_side(side, rng, threads)
+        data = self.likelihood.residual, self.likelihood.precision
         for drift in self.drifts:
-            drift.draw(
-                self.timeline,
-                self.likelihood.residual,
-                self.likelihood.precision,
-                self.sweep,
-                rng,
-                threads,
-            )
+            drift.draw(self.timeline, *data, self.sweep, rng, threads)
 
     def _draw_side(self, side: FactorBlock, rng: np.random.Generator, threads: int | None) -> None:
         rows = self.rows(side)
@@ -249,20 +236,10 @@ class GibbsSampler:
         noise = rng.standard_normal(rows.shape, np.float32)
         unit, width = self.likelihood.precision, self.table.shape[1]
         prior = prior_weights(side.precision, unit, expected - rows, noise, width, threads)
-        run_blocks(
-            draw_rows,
-            balanced_blocks(side.indptr),
-            side.indptr,
-            side.entries,
-            side.number,
-            side.first,
-            self.codes,
-            self.table,
-            self.biases,
-            self.likelihood.residual,
-            *prior,
-            threads=threads,
-        )
+        place = side.indptr, side.entries, side.number, side.first
+        state = self.codes, self.table, self.biases, self.likelihood.residual
+        blocks = balanced_blocks(side.indptr)
+        run_blocks(draw_rows, blocks, *place, *state, *prior, threads=threads)
 
     def mean_drift(self) -> tuple[F32, float]:
         """Mean drift of each user over their ratings, and its variance around that.

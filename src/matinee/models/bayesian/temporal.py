@@ -124,17 +124,8 @@ class Drift:
         data = residual, precision
 
         def likelihood(memory: float, variance: float) -> float:
-            parts = run_blocks(
-                path_likelihood,
-                blocks,
-                *layout,
-                memory,
-                variance,
-                *data,
-                self.path,
-                threads=threads,
-            )
-            return math.fsum(parts)
+            arguments = *layout, memory, variance, *data, self.path
+            return math.fsum(run_blocks(path_likelihood, blocks, *arguments, threads=threads))
 
         if sweep > DELAY:
             current = likelihood(self.memory, self.variance)
@@ -149,14 +140,5 @@ class Drift:
             if math.log(rng.random()) < candidate - current and in_bounds:
                 self.variance, self.memory = variance, memory
         noise = rng.standard_normal(len(self.path), np.float32)
-        run_blocks(
-            draw_paths,
-            blocks,
-            *layout,
-            self.memory,
-            self.variance,
-            *data,
-            noise,
-            self.path,
-            threads=threads,
-        )
+        arguments = *layout, self.memory, self.variance, *data, noise, self.path
+        run_blocks(draw_paths, blocks, *arguments, threads=threads)

@@ -1,8 +1,8 @@
 """The base class of estimators trained by gradient descent, and the models that networks make."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -19,7 +19,7 @@ from matinee.models.network_head import NetworkHead
 from matinee.models.neural.checkpoint import TrainingCheckpoint
 from matinee.models.neural.config import TrainingConfig
 from matinee.models.neural.devices import choose_device, torch_threads
-from matinee.models.neural.losses import Loss
+from matinee.models.neural.losses import ImplicitLoss, RatingLoss
 from matinee.models.neural.trainer import train as run_training
 from matinee.models.queries import TrainingIndex
 from matinee.models.recommender import Recommender
@@ -33,6 +33,8 @@ class GradientEstimator(TrainingConfig):
     supports_callback = True
     supports_device = True
 
+    loss_class: ClassVar[type[RatingLoss] | type[ImplicitLoss]]  # what the module minimizes
+
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
         with torch_threads(context.threads):
             module, history = self.train_module(train, context)
@@ -43,7 +45,7 @@ class GradientEstimator(TrainingConfig):
         device = choose_device(self.device)
         module = self.build_module(train)
         self.pretrain(module, train, context)
-        loss = self.build_loss(module, train, context.eval_sets, device)
+        loss = self.loss_class(self, module, train, context.eval_sets, device)
         checkpoint = None
         if context.checkpoint:
             identity = training_identity(self.to_config(), train, context.eval_sets)
@@ -62,12 +64,6 @@ class GradientEstimator(TrainingConfig):
 
     def pretrain(self, module: Any, train: Dataset, context: FitContext) -> None:
         """Give the module better initial weights, where there is a way to."""
-
-    def build_loss(
-        self, module: Any, train: Dataset, eval_sets: Mapping[str, Dataset], device: torch.device
-    ) -> Loss:
-        """What the module, moved to `device`, is trained to minimize."""
-        raise NotImplementedError
 
     def build_model(self, module: Any, train: Dataset, history: pl.DataFrame) -> Recommender:
         """The model that a trained module makes."""

@@ -1,6 +1,5 @@
 """Bayesian personalized ranking."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -53,6 +52,7 @@ class BPR(GradientEstimator):
     """
 
     predicts = "ranking"
+    loss_class = BPRLoss
 
     factors: int = 64
     regularization: float = 0.005
@@ -69,7 +69,6 @@ class BPR(GradientEstimator):
         check_min_rating(self.min_rating)
 
     def build_module(self, train: Dataset) -> FactorModule:
-        """See `GradientEstimator`."""
         sizes = len(train.ratings.user_ids), len(train.ratings.item_ids)
         user_penalty, item_penalty = (torch.full((n,), float(self.regularization)) for n in sizes)
         return FactorModule(
@@ -82,24 +81,9 @@ class BPR(GradientEstimator):
             sparse=use_sparse_gradients(self, sum(sizes)),
         )
 
-    def build_loss(
-        self,
-        module: FactorModule,
-        train: Dataset,
-        eval_sets: Mapping[str, Dataset],
-        device: torch.device,
-    ) -> BPRLoss:
-        """See `GradientEstimator`."""
-        return BPRLoss(
-            *(self, module, train, eval_sets, device),
-            negatives=self.negatives,
-            min_rating=self.min_rating,
-        )
-
     def build_model(
         self, module: FactorModule, train: Dataset, history: pl.DataFrame
     ) -> Recommender:
-        """See `GradientEstimator`."""
         return network_model(
             self,
             train,

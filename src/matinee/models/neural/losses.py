@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ MAX_EVAL_POSITIVES = 10_000  # that are ranked
 MAX_PAIRS = 1_000_000  # scored at a time
 
 Batch = tuple[Tensor, ...]
+EvalSets = Mapping[str, Dataset]
 
 
 class Loss(Protocol):
@@ -51,7 +52,7 @@ class RatingLoss:
         config: TrainingConfig,
         module: Scorer,
         train: Dataset,
-        eval_sets: Mapping[str, Dataset],
+        eval_sets: EvalSets,
         device: torch.device,
     ) -> None:
         self.module = module.to(device)
@@ -61,7 +62,6 @@ class RatingLoss:
         self.eval_sets = {name: _columns(data, device) for name, data in eval_sets.items()}
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """See `Loss`."""
         user, item, rating = batch
         score, penalty = self.module(user, item)
         error = (score - rating).square().mean()
@@ -86,16 +86,9 @@ class ImplicitLoss:
     chance_loss = math.log(2)
 
     def __init__(
-        self,
-        config: TrainingConfig,
-        module: Scorer,
-        train: Dataset,
-        eval_sets: Mapping[str, Dataset],
-        device: torch.device,
-        *,
-        negatives: int,
-        min_rating: float | None,
+        self, config: Any, module: Scorer, train: Dataset, eval_sets: EvalSets, device: torch.device
     ) -> None:
+        negatives, min_rating = config.negatives, config.min_rating
         eval_positives = {
             name: positives(data.ratings.by_user, min_rating) for name, data in eval_sets.items()
         }
@@ -112,7 +105,6 @@ class ImplicitLoss:
         }
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """See `Loss`."""
         user, item = batch
         users = user.repeat(1 + self.negatives)
         items = torch.cat([item, self.draw_negatives(users[len(user) :], generator)])
@@ -138,7 +130,6 @@ class BPRLoss(ImplicitLoss):
     """
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """See `Loss`."""
         user, item = (column.repeat(self.negatives) for column in batch)
         positive, penalty = self.module(user, item)
         negative, negative_penalty = self.module(user, self.draw_negatives(user, generator))

@@ -1,6 +1,5 @@
 """Matrix factorization by gradient descent."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -76,6 +75,7 @@ class MatrixFactorization(GradientEstimator):
     """
 
     predicts = "rating"
+    loss_class = RatingLoss
 
     factors: int = 64
     biases: bool = True
@@ -99,7 +99,6 @@ class MatrixFactorization(GradientEstimator):
             )
 
     def build_module(self, train: Dataset) -> FactorModule:
-        """See `GradientEstimator`."""
         ratings = train.ratings
         n_rows = len(ratings.user_ids) + len(ratings.item_ids)
         return FactorModule(
@@ -121,20 +120,9 @@ class MatrixFactorization(GradientEstimator):
         from_l2 = self.l2 * counts.sum() / len(counts) / n
         return torch.from_numpy((from_regularization + from_l2).astype(np.float32))
 
-    def build_loss(
-        self,
-        module: FactorModule,
-        train: Dataset,
-        eval_sets: Mapping[str, Dataset],
-        device: torch.device,
-    ) -> RatingLoss:
-        """See `GradientEstimator`."""
-        return RatingLoss(self, module, train, eval_sets, device)
-
     def build_model(
         self, module: FactorModule, train: Dataset, history: pl.DataFrame
     ) -> Recommender:
-        """See `GradientEstimator`."""
         ratings = train.ratings
         user_params, item_params = _params(module, "user"), _params(module, "item")
         is_trained = ratings.user_counts > 0

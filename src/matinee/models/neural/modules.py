@@ -97,7 +97,6 @@ class FactorModule(Scorer):
         self.item_penalty: Tensor
 
     def forward(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores and penalty; see `Scorer.forward`."""
         p = self.look_up(self.user_factors, user)  # (n, factors)
         q = self.look_up(self.item_factors, item)
         score = self.mean + (p * q).sum(1)  # (n,)
@@ -172,7 +171,6 @@ class NCFModule(Scorer):
         self.output_bias = add("layers", "output_bias", torch.zeros(1))
 
     def forward(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores, and no penalty; see `Scorer.forward`."""
         halves: list[Tensor] = []
         if self.factors:
             g_u, g_i = self.look_up(self.user_gmf, user), self.look_up(self.item_gmf, item)

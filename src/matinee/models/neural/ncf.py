@@ -15,7 +15,7 @@ from matinee.models.base import FitContext
 from matinee.models.implicit_feedback import check_min_rating
 from matinee.models.neural.base import GradientEstimator, network_model
 from matinee.models.neural.batches import seeded_generator
-from matinee.models.neural.losses import ImplicitLoss, Loss, RatingLoss
+from matinee.models.neural.losses import ImplicitLoss, RatingLoss
 from matinee.models.neural.modules import NCFModule
 from matinee.models.neural.optimizers import use_sparse_gradients
 from matinee.models.recommender import Recommender
@@ -59,6 +59,11 @@ class NCFEstimator(GradientEstimator):
         return "ranking" if self.feedback == "implicit" else "rating"
 
     @property
+    def loss_class(self) -> type[RatingLoss] | type[ImplicitLoss]:  # type: ignore[override]
+        """By the head that it trains."""
+        return RatingLoss if self.predicts == "rating" else ImplicitLoss
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """Length of the embeddings that are multiplied, 0 without; then `layers` of the tower."""
         raise NotImplementedError
@@ -69,7 +74,6 @@ class NCFEstimator(GradientEstimator):
         return f"{super().checkpoint_name}-{self.feedback}"
 
     def build_module(self, train: Dataset) -> NCFModule:
-        """See `GradientEstimator`."""
         ratings = train.ratings
         n_users, n_items = len(ratings.user_ids), len(ratings.item_ids)
         mean = float(ratings.values.mean(dtype=np.float64)) if self.predicts == "rating" else 0.0
@@ -84,24 +88,7 @@ class NCFEstimator(GradientEstimator):
             sparse=use_sparse_gradients(self, n_users + n_items),
         )
 
-    def build_loss(
-        self,
-        module: NCFModule,
-        train: Dataset,
-        eval_sets: Mapping[str, Dataset],
-        device: torch.device,
-    ) -> Loss:
-        """See `GradientEstimator`."""
-        if self.predicts == "rating":
-            return RatingLoss(self, module, train, eval_sets, device)
-        return ImplicitLoss(
-            *(self, module, train, eval_sets, device),
-            negatives=self.negatives,
-            min_rating=self.min_rating,
-        )
-
     def build_model(self, module: NCFModule, train: Dataset, history: pl.DataFrame) -> Recommender:
-        """See `GradientEstimator`."""
         return network_model(
             self,
             train,
@@ -119,6 +106,8 @@ class NCFEstimator(GradientEstimator):
 class GMF(NCFEstimator):
     """Generalized matrix factorization: ``score = output . (g_u * g_i) + bias``.
 
+    He, Liao, Zhang, Nie, Hu & Chua 2017, "Neural collaborative filtering", section 3.2.
+
     Parameters
     ----------
     factors : int
@@ -135,10 +124,6 @@ class GMF(NCFEstimator):
         See `matinee.models.neural.config.TrainingConfig`; weight decay has the groups
         ``"factors"`` and ``"layers"``.
 
-    References
-    ----------
-    He, Liao, Zhang, Nie, Hu & Chua 2017, "Neural collaborative filtering", section 3.2.
-
     Examples
     --------
     >>> matinee.GMF(factors=4, epochs=2, device="cpu").fit(data).recommend(1, n=2).columns
@@ -151,7 +136,6 @@ class GMF(NCFEstimator):
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """See `NCFEstimator`."""
         return (self.factors,)
 
 
@@ -159,19 +143,15 @@ class GMF(NCFEstimator):
 class MLP(NCFEstimator):
     """A score that a tower of layers computes from the embeddings of a user and an item.
 
+    He et al. 2017, section 3.3.
+
     Parameters
     ----------
     layers : tuple of int
         Inputs of the tower (half of them the user's embedding, half the item's), then the outputs
         of each layer.
-    feedback, negatives, min_rating, init_stddev
+    feedback, negatives, min_rating, init_stddev, epochs, batch_size, optimizer, ...
         See `GMF`.
-    epochs, batch_size, optimizer, ...
-        See `matinee.models.neural.config.TrainingConfig`.
-
-    References
-    ----------
-    He et al. 2017, section 3.3.
 
     Examples
     --------
@@ -184,13 +164,14 @@ class MLP(NCFEstimator):
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """See `NCFEstimator`."""
         return (0, *self.layers)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NeuMF(NCFEstimator):
     """GMF and MLP in one network, with embeddings of their own and one output layer.
+
+    He et al. 2017, section 3.4.
 
     Parameters
     ----------
@@ -202,14 +183,8 @@ class NeuMF(NCFEstimator):
         Train `GMF` and `MLP` for this many epochs first, with Adam, and start from both, their
         output layers weighed by a half each; 0 starts from random weights. If `optimizer`, which
         is that of the whole network, is ``"sgd"`` then, only the pretraining has weight decay.
-    feedback, negatives, min_rating, init_stddev
+    feedback, negatives, min_rating, init_stddev, epochs, batch_size, optimizer, ...
         See `GMF`.
-    epochs, batch_size, optimizer, ...
-        See `matinee.models.neural.config.TrainingConfig`.
-
-    References
-    ----------
-    He et al. 2017, section 3.4.
 
     Examples
     --------
@@ -228,7 +203,6 @@ class NeuMF(NCFEstimator):
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """See `NCFEstimator`."""
         return (self.factors, *self.layers)
 
     def weight_decay_of(self, group: str) -> float:
