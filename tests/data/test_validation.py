@@ -294,64 +294,39 @@ def test_blank_text_ids(blank, tmp_path):
     assert refusal(tmp_path / "t.csv").startswith("t.csv, row 3, column user: ")
 
 
+MOVIES = "movieId,title,genres"
+
+
 @pytest.mark.parametrize(
-    ("layout", "file", "lines", "start"),
+    ("layout", "file", "lines", "problem"),
     [
-        (
-            "csv",
-            "movies.csv",
-            ["movieId,title,genres", "10,A,War", "10,B,War"],
-            "movies.csv, row 3, column movieId: item 10",
-        ),
-        (
-            "csv",
-            "movies.csv",
-            ["movieId,title,genres", "10,A,War", ",B,War"],
-            "movies.csv, row 3, column movieId: the cell is empty",
-        ),
-        (
-            "csv",
-            "movies.csv",
-            ["movieId,title,genres", "10,A,War", "x,B,War"],
-            "movies.csv, row 3, column movieId: 'x'",
-        ),
-        (
-            "csv",
-            "movies.csv",
-            ["movieId,title,genres", "10,A,War", "20,B, C,War"],
-            "movies.csv, row 3, column genres: the row has more than 3 fields",
-        ),
-        ("csv", "movies.csv", ["id,name", "10,A"], "movies.csv, row 1: "),
-        (
-            "dat",
-            "movies.dat",
-            ["10::A::War", "x::B::War"],
-            "movies.dat, row 2, column item_id: 'x'",
-        ),
-        (
-            "dat",
-            "movies.dat",
-            ["10::A::War", "20::B"],
-            "movies.dat, row 2: must have 3 fields, got 2",
-        ),
-        ("dat", "movies.dat", ["10::A::War", "10::B::"], "movies.dat, row 2, column item_id: item"),
-        (
-            "dat",
-            "users.dat",
-            ["1::F::1::2::3", "::F::1::2::3"],
-            "users.dat, row 2, column user_id: ",
-        ),
-        ("100k", "u.item", ["10|A||", "20|B|||"], "u.item, row 1: must have 5 fields, got 4"),
-        ("100k", "u.item", ["10|A|||", "b|B|||"], "u.item, row 2, column item_id: 'b'"),
-        ("100k", "u.user", ["1|20|M|x|0", "2|20|M|x"], "u.user, row 2: must have 5 fields, got 4"),
-        ("own", "movies.csv", ["film,title", "10,A", "10,B"], "movies.csv, row 3, column film: "),
-        ("own", "movies.csv", ["name,title", "10,A"], "movies.csv: no column looks like item"),
+        ("csv", "movies.csv", [MOVIES, "10,A,War", "10,B,War"], "row 3, column movieId: item 10"),
+        ("csv", "movies.csv", [MOVIES, "10,A,War", ",B,War"],
+         "row 3, column movieId: the cell is empty"),
+        ("csv", "movies.csv", [MOVIES, "10,A,War", "x,B,War"], "row 3, column movieId: 'x'"),
+        ("csv", "movies.csv", [MOVIES, "10,A,War", "20,B, C,War"],
+         "row 3, column genres: the row has more than 3 fields"),
+        ("csv", "movies.csv", ["id,name", "10,A"], "row 1: "),
+        ("dat", "movies.dat", ["10::A::War", "x::B::War"], "row 2, column item_id: 'x'"),
+        ("dat", "movies.dat", ["10::A::War", "20::B"], "row 2: must have 3 fields, got 2"),
+        ("dat", "movies.dat", ["10::A::War", "10::B::"], "row 2, column item_id: item"),
+        ("dat", "users.dat", ["1::F::1::2::3", "::F::1::2::3"], "row 2, column user_id: "),
+        ("100k", "u.item", ["10|A||", "20|B|||"], "row 1: must have 5 fields, got 4"),
+        ("100k", "u.item", ["10|A|||", "b|B|||"], "row 2, column item_id: 'b'"),
+        ("100k", "u.user", ["1|20|M|x|0", "2|20|M|x"], "row 2: must have 5 fields, got 4"),
+        ("own", "movies.csv", ["film,title", "10,A", "10,B"], "row 3, column film: "),
     ],
-)
-def test_bad_row_in_a_table_beside_the_ratings(layout, file, lines, start, tmp_path):
+)  # fmt: skip
+def test_bad_row_in_a_table_beside_the_ratings(layout, file, lines, problem, tmp_path):
     path = write_table(tmp_path, layout, GOOD)
     write_lines(tmp_path / file, lines)
-    assert refusal(path).startswith(start)
+    assert refusal(path).startswith(f"{file}, {problem}")
+
+
+def test_no_column_of_items_in_a_table_beside_the_ratings(tmp_path):
+    path = write_table(tmp_path, "own", GOOD)
+    write_lines(tmp_path / "movies.csv", ["name,title", "10,A"])
+    assert refusal(path).startswith("movies.csv: no column looks like item")
 
 
 def test_bad_row_in_an_official_split(tmp_path):

@@ -181,15 +181,10 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
         tables[name] = pl.read_parquet(path)
     user_ids, item_ids = IdMap(tables["users"]["user_id"]), IdMap(tables["items"]["item_id"])
     arrays = _load_arrays(entry, manifest["arrays"], len(user_ids), len(item_ids), trusted)
-    ratings = Ratings(
-        arrays["user_id"],
-        arrays["item_id"],
-        arrays["rating"],
-        arrays.get("timestamp"),
-        user_ids,
-        item_ids,
-        RatingScale(*manifest["scale"]),
-    ).with_rows(*(Rows(*(arrays[f"{order}.{name}"] for name in Rows._fields)) for order in ORDERS))
+    columns = (arrays.get(name) for name in FIELDS)
+    ratings = Ratings(*columns, user_ids, item_ids, RatingScale(*manifest["scale"])).with_rows(
+        *(Rows(*(arrays[f"{order}.{name}"] for name in Rows._fields)) for order in ORDERS)
+    )
     for array in arrays.values():
         release(array)
     os.utime(entry / "manifest.json")
@@ -204,12 +199,8 @@ def _load_arrays(
 
     A damaged entry may have correct checksums, and kernels index by codes without checking bounds.
     """
-    limits = {
-        "user_id": users,
-        "item_id": items,
-        "by_user.indices": items,
-        "by_item.indices": users,
-    }
+    limits = {"user_id": users, "item_id": items}
+    limits |= {"by_user.indices": items, "by_item.indices": users}
     arrays = {}
     for name, (number, expected) in files.items():
         path = entry / f"{int(number)}.npy"
