@@ -44,36 +44,16 @@ class Paths:
         """(path, residual) as the kernel leaves them."""
         path, residual = self.path.copy(), self.residual.copy()
         noise = np.zeros(len(path)) if noise is None else noise
-        run_blocks(
-            draw_paths,
-            balanced_blocks(self.indptr, blocks),
-            self.indptr,
-            self.moments,
-            self.gaps,
-            memory,
-            variance,
-            residual,
-            self.precision,
-            noise.astype(np.float32),
-            path,
-            threads=threads,
-        )
+        arguments = self.indptr, self.moments, self.gaps, memory, variance, residual, self.precision
+        cut = balanced_blocks(self.indptr, blocks)
+        run_blocks(draw_paths, cut, *arguments, noise.astype(np.float32), path, threads=threads)
         return path, residual
 
     def likelihoods(self, memory, variance, threads=1, blocks=1):
-        return run_blocks(
-            path_likelihood,
-            balanced_blocks(self.indptr, blocks),
-            self.indptr,
-            self.moments,
-            self.gaps,
-            memory,
-            variance,
-            self.residual,
-            self.precision,
-            self.path,
-            threads=threads,
-        )
+        rows = self.indptr, self.moments, self.gaps
+        arguments = (*rows, memory, variance, self.residual, self.precision, self.path)
+        cut = balanced_blocks(self.indptr, blocks)
+        return run_blocks(path_likelihood, cut, *arguments, threads=threads)
 
 
 def covariances(times, others, memory, variance):

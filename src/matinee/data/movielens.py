@@ -15,7 +15,6 @@ import polars as pl
 
 from matinee.data.builder import ParsedTable
 from matinee.data.delimited import (
-    COLUMNS,
     PlainColumns,
     Schema,
     header_of,
@@ -35,7 +34,7 @@ WHOLE_STARS = RatingScale(1, 5, 1)
 HALF_STARS = RatingScale(0.5, 5, 0.5)
 OFFICIAL_SPLITS = ("u1", "u2", "u3", "u4", "u5", "ua", "ub")
 CSV_HEADER = ["userId", "movieId", "rating", "timestamp"]
-RATINGS_SCHEMA: Schema = dict.fromkeys(COLUMNS, pl.Int64) | {"rating": pl.Float32}
+RATINGS_SCHEMA = Schema(user_id=pl.Int64, item_id=pl.Int64, rating=pl.Float32, timestamp=pl.Int64)
 
 
 @dataclass(frozen=True)

@@ -181,8 +181,10 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
         tables[name] = pl.read_parquet(path)
     user_ids, item_ids = IdMap(tables["users"]["user_id"]), IdMap(tables["items"]["item_id"])
     arrays = _load_arrays(entry, manifest["arrays"], len(user_ids), len(item_ids), trusted)
-    columns = (arrays.get(name) for name in FIELDS)
-    ratings = Ratings(*columns, user_ids, item_ids, RatingScale(*manifest["scale"])).with_rows(
+    user, item, values = (arrays[name] for name in ("user_id", "item_id", "rating"))
+    scale = RatingScale(*manifest["scale"])
+    ratings = Ratings(user, item, values, arrays.get("timestamp"), user_ids, item_ids, scale)
+    ratings = ratings.with_rows(
         *(Rows(*(arrays[f"{order}.{name}"] for name in Rows._fields)) for order in ORDERS)
     )
     for array in arrays.values():
