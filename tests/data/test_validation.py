@@ -47,17 +47,8 @@ def test_the_good_rows_are_good(layout, tmp_path):
 @pytest.mark.parametrize(
     ("column", "cell"),
     [
-        (2, "NaN"),
-        (2, "nan"),
-        (2, "inf"),
-        (2, "-inf"),
-        (2, "1e39"),
-        (2, "four"),
-        (2, "3,5.1"),
-        (2, ""),
-        (0, ""),
-        (1, ""),
-        (3, ""),
+        *((2, cell) for cell in ("NaN", "nan", "inf", "-inf", "1e39", "four", "3,5.1")),
+        *((column, "") for column in (2, 0, 1, 3)),
     ],
 )
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -75,25 +66,10 @@ def test_bad_cell_in_any_layout(layout, column, cell, row, end, tmp_path):
 @pytest.mark.parametrize(
     ("column", "cell"),
     [
-        (2, "0"),
-        (2, "-1"),
-        (2, "5.5"),
-        (2, "6"),
-        (2, "3.3"),
-        (0, "-1"),
-        (0, "0"),
-        (0, "1.5"),
-        (0, "ann"),
-        (0, "9999999999999999999"),
-        (1, "-7"),
-        (1, "0"),
-        (1, "2.25"),
-        (1, "Tin Boat"),
-        (1, "5000000000000000000"),
-        (3, "yesterday"),
-        (3, "1.5"),
-        (3, "2001-01-01"),
-        (3, "1000000000000000"),
+        *((2, cell) for cell in ("0", "-1", "5.5", "6", "3.3")),
+        *((0, cell) for cell in ("-1", "0", "1.5", "ann", "9999999999999999999")),
+        *((1, cell) for cell in ("-7", "0", "2.25", "Tin Boat", "5000000000000000000")),
+        *((3, cell) for cell in ("yesterday", "1.5", "2001-01-01", "1000000000000000")),
     ],
 )
 @pytest.mark.parametrize("layout", ["100k", "dat", "csv"])

@@ -59,35 +59,12 @@ def test_the_example_that_is_changed_below_is_valid():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"dtype": "F16"},
-        {"dtype": "object"},
-        {"dtype": ["F32"]},
-        {"dtype": None},
-        {"shape": [3]},
-        {"shape": [1]},
-        {"shape": []},
-        {"shape": 2},
-        {"shape": "2"},
-        {"shape": [-2]},
-        {"shape": [-1, -2]},
-        {"shape": [2.0]},
-        {"shape": [True, 2]},
-        {"shape": [None]},
-        {"shape": [2**62, 2**62, 0]},
-        {"shape": [2**61 + 2]},
-        {"shape": [10**4000]},
+        *({"dtype": dtype} for dtype in ("F16", "object", ["F32"], None)),
+        *({"shape": shape} for shape in ([3], [1], [], 2, "2", [-2], [-1, -2], [2.0], [True, 2])),
+        *({"shape": shape} for shape in ([None], [2**62, 2**62, 0], [2**61 + 2], [10**4000])),
         {"shape": [1] * 100 + [2]},
-        {"data_offsets": [0, 4]},
-        {"data_offsets": [0, 16]},
-        {"data_offsets": [-8, 0]},
-        {"data_offsets": [8, 16]},
-        {"data_offsets": [8, 0]},
-        {"data_offsets": [4, 12]},
-        {"data_offsets": [0.0, 8.0]},
-        {"data_offsets": [False, 8]},
-        {"data_offsets": [0]},
-        {"data_offsets": "08"},
-        {"data_offsets": None},
+        *({"data_offsets": span} for span in ([0, 4], [0, 16], [-8, 0], [8, 16], [8, 0], [4, 12])),
+        *({"data_offsets": span} for span in ([0.0, 8.0], [False, 8], [0], "08", None)),
         {"shape": [2**60], "data_offsets": [0, 2**62]},
         {"shape": [10**30, 0], "data_offsets": [0, 0]},
     ],
@@ -98,23 +75,18 @@ def test_an_array_outside_the_data_is_refused(changes):
     assert "\n" not in str(refused.value)
 
 
-FLOAT = {"dtype": "F32", "shape": [1]}
+def float_at(start):
+    return {"dtype": "F32", "shape": [1], "data_offsets": [start, start + 4]}
 
 
 @pytest.mark.parametrize(
     ("header", "data"),
     [
-        (
-            {"a": {**FLOAT, "data_offsets": [0, 4]}, "b": {**FLOAT, "data_offsets": [0, 4]}},
-            4,
-        ),  # over
-        (
-            {"a": {**FLOAT, "data_offsets": [0, 4]}, "b": {**FLOAT, "data_offsets": [8, 12]}},
-            12,
-        ),  # hole
-        ({"a": {**FLOAT, "data_offsets": [4, 8]}}, 8),  # not from the start
-        ({"a": {**FLOAT, "data_offsets": [0, 4]}}, 8),  # not to the end
-        ({"a": {**FLOAT, "data_offsets": [0, 4]}}, 3),  # beyond the end
+        ({"a": float_at(0), "b": float_at(0)}, 4),  # over
+        ({"a": float_at(0), "b": float_at(8)}, 12),  # hole
+        ({"a": float_at(4)}, 8),  # not from the start
+        ({"a": float_at(0)}, 8),  # not to the end
+        ({"a": float_at(0)}, 3),  # beyond the end
         ({}, 1),
         ([], 0),
         ("null", 0),
@@ -132,7 +104,7 @@ def test_an_invalid_header_is_refused(header, data):
 
 
 def test_a_misaligned_array_is_refused():
-    text = json.dumps({"a": {**FLOAT, "data_offsets": [0, 4]}})
+    text = json.dumps({"a": float_at(0)})
     aligned = 0
     for padding in range(4):
         content = file_with(text.ljust(len(text) + padding), bytes(4))
