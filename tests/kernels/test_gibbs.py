@@ -99,23 +99,10 @@ def draw(given, side, noise=None, threads=1, blocks=3):
     entries = np.argsort(given.codes[:, side], kind="stable").astype(np.int32)
     counts = np.bincount(given.codes[:, side] - span.start, minlength=len(given.means))
     indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    run_blocks(
-        draw_rows,
-        balanced_blocks(indptr, blocks),
-        indptr,
-        entries,
-        side,
-        int(span.start),
-        given.codes,
-        table,
-        biases,
-        residual,
-        prior,
-        prior_gradient,
-        np.float32(given.precision[0, 0]),
-        wide,
-        threads=threads,
-    )
+    model = given.codes, table, biases, residual, prior, prior_gradient
+    precision = np.float32(given.precision[0, 0])
+    arguments = (indptr, entries, side, int(span.start), *model, precision, wide)
+    run_blocks(draw_rows, balanced_blocks(indptr, blocks), *arguments, threads=threads)
     return table, biases, residual
 
 
