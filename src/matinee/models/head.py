@@ -60,6 +60,23 @@ class Head(Protocol):
         """Raise ValueError unless all fields fit together and a model of that size."""
 
 
+class WholeRowFactors:
+    """Heads whose factors are all that their rows hold."""
+
+    user_params: F32
+    item_params: F32
+
+    @property
+    def item_factors(self) -> F32 | None:
+        """(items, factors)."""
+        return self.item_params
+
+    @property
+    def user_factors(self) -> F32 | None:
+        """(users, factors)."""
+        return self.user_params
+
+
 class RatingHead(Head, Protocol):
     """A head whose scores are ratings, which it can also predict for pairs."""
 

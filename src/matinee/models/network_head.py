@@ -12,7 +12,7 @@ import polars as pl
 from matinee._types import F32, F64, I32, I64, Array, Ints
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, row_of_entries, take_rows
-from matinee.models.head import check_array
+from matinee.models.head import WholeRowFactors, check_array
 from matinee.models.implicit_feedback import positives
 from matinee.models.queries import UserBatch
 
@@ -118,7 +118,7 @@ MAX_PAIRS = 200_000  # scored at a time
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkHead:
+class NetworkHead(WholeRowFactors):
     """``score(u, i) = mean + bias_i + network(embedding_u, embedding_i)``; see `Network`.
 
     A rating head, or a ranking head if training drew negatives. A new user gets the embedding that
@@ -148,16 +148,6 @@ class NetworkHead:
     def is_rating(self) -> bool:
         """Whether scores are ratings."""
         return not self.negatives
-
-    @property
-    def item_factors(self) -> F32 | None:
-        """What items are compared by, float32 (items, width)."""
-        return self.item_params
-
-    @property
-    def user_factors(self) -> F32 | None:
-        """The embeddings of users, float32 (users, width)."""
-        return self.user_params
 
     @cached_property
     def default_user(self) -> F32:

@@ -14,7 +14,7 @@ from matinee.kernels.implicit_als import update_rows_implicit_cg
 from matinee.kernels.linalg import pad_to_lanes
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.kernels.scoring import pack
-from matinee.models.head import check_array
+from matinee.models.head import WholeRowFactors, check_array
 from matinee.models.implicit_feedback import CONFIDENCES, positives, shared_gram
 from matinee.models.packed_items import PackedItems
 from matinee.models.queries import UserBatch
@@ -23,7 +23,7 @@ UNTIL_SOLVED = 100  # conjugate gradient steps at most; rows stop when they are 
 
 
 @dataclass(frozen=True, eq=False)
-class FactorRankingHead:
+class FactorRankingHead(WholeRowFactors):
     """``score(u, i) = p_u . q_i``, near 1 for what the user would watch and 0 for the rest."""
 
     user_params: F32  # (users, factors)
@@ -38,16 +38,6 @@ class FactorRankingHead:
     average: float  # what confidence is relative to
     estimator: Mapping[str, Any]
     history: pl.DataFrame
-
-    @property
-    def item_factors(self) -> F32 | None:
-        """(items, factors)."""
-        return self.item_params
-
-    @property
-    def user_factors(self) -> F32 | None:
-        """(users, factors)."""
-        return self.user_params
 
     @cached_property
     def packed(self) -> PackedItems:

@@ -126,7 +126,8 @@ def _parse(
     _check_interactions(interactions, scale, users, items)
     if not set(manifest["heads"]) <= set(HEAD_CLASSES) or not manifest["heads"]:
         raise ValueError("there is no head, or an unknown one")
-    history = _read_history(files[HISTORY])
+    lines = bytes(files[HISTORY])  # all of them say what a column holds: some columns begin late
+    history = pl.read_ndjson(lines, infer_schema_length=None) if lines else pl.DataFrame()
     heads = {}
     for name, entry in manifest["heads"].items():
         heads[name] = _head(name, entry, _arrays(files, HEAD_FILES[name]), history)
@@ -170,9 +171,8 @@ def _head(
             "float | None": is_number or value is None,
             "str": isinstance(value, str),
         }
-        if not right.get(
-            _plain_type(wanted[key]), isinstance(value, np.ndarray) and value.ndim > 0
-        ):
+        plain_type = wanted[key].removeprefix("<class '").removesuffix("'>")
+        if not right.get(plain_type, isinstance(value, np.ndarray) and value.ndim > 0):
             raise ValueError(f"{key} has the wrong type")
     own = history
     if "head" in history.columns:
@@ -182,15 +182,6 @@ def _head(
     if isinstance(head, NetworkHead) and head.is_rating != (name == "rating"):
         raise ValueError(f"the {name} head predicts something else")
     return head
-
-
-def _plain_type(text: str) -> str:
-    return text.removeprefix("<class '").removesuffix("'>")
-
-
-def _read_history(lines: memoryview) -> pl.DataFrame:
-    # all lines say what a column holds: some columns begin late
-    return pl.read_ndjson(bytes(lines), infer_schema_length=None) if len(lines) else pl.DataFrame()
 
 
 INTERACTION_TYPES = (np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.float32))

@@ -84,7 +84,12 @@ class ChainCheckpoint:
                 draw = load_file(self.folder / _draw_file(number))
                 _check(draw, expected)
                 buffer.draws[number] = PosteriorDraw(**draw)
-            _restore(sampler, buffer, monitored, arrays, metadata)
+            averaged, average = metadata["averaged"], strip_prefix(arrays, "average.")
+            sampler.restore(metadata["sweep"], strip_prefix(arrays, "chain."))
+            buffer.restore(averaged, metadata["spacing"], average)
+            for name, part in monitored.items():
+                part.average.sums[:] = arrays[f"monitored.{name}"]
+                part.average.draws = averaged
             history: list[dict[str, Any]] = metadata["history"]
             return history
 
@@ -95,20 +100,6 @@ def _arrays(
     arrays = {f"chain.{name}": array for name, array in sampler.state().items()}
     arrays |= {f"average.{name}": array for name, array in buffer.state().items()}
     return arrays | {f"monitored.{name}": part.average.sums for name, part in monitored.items()}
-
-
-def _restore(
-    sampler: GibbsSampler,
-    buffer: DrawBuffer,
-    monitored: dict[str, MonitoredSet],
-    arrays: dict[str, Array],
-    metadata: dict[str, Any],
-) -> None:
-    sampler.restore(metadata["sweep"], strip_prefix(arrays, "chain."))
-    buffer.restore(metadata["averaged"], metadata["spacing"], strip_prefix(arrays, "average."))
-    for name, part in monitored.items():
-        part.average.sums[:] = arrays[f"monitored.{name}"]
-        part.average.draws = metadata["averaged"]
 
 
 def _check_metadata(metadata: dict[str, Any]) -> None:

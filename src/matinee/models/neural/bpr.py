@@ -25,6 +25,9 @@ class BPR(GradientEstimator):
         -log sigmoid(score(u, i) - score(u, j))
         + regularization * (2 |p_u|^2 + |q_i|^2 + b_i^2 + |q_j|^2 + b_j^2)
 
+    (Rendle, Freudenthaler, Gantner & Schmidt-Thieme 2009, "BPR: Bayesian Personalized Ranking from
+    Implicit Feedback").
+
     Parameters
     ----------
     factors : int
@@ -39,11 +42,6 @@ class BPR(GradientEstimator):
     epochs, batch_size, optimizer, ...
         See `matinee.models.neural.config.TrainingConfig`; weight decay has the groups
         ``"factors"`` and ``"biases"``.
-
-    References
-    ----------
-    Rendle, Freudenthaler, Gantner & Schmidt-Thieme 2009, "BPR: Bayesian Personalized Ranking from
-    Implicit Feedback".
 
     Examples
     --------

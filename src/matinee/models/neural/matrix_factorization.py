@@ -41,7 +41,8 @@ class MatrixFactorization(GradientEstimator):
     Gravity shrinks the scores of unrated pairs to zero; it goes with ``biases=False``. Penalties
     act on a row when a rating uses it, so rows without ratings are not in them. Afterwards, items
     without ratings get the factors that a regression on genres predicts. New users are folded in
-    by least squares with a bias, also where training had none.
+    by least squares with a bias, also where training had none. See Koren, Bell & Volinsky 2009
+    (model and SGD), Google's recommendation systems course (gravity), Kingma & Ba 2015 (Adam).
 
     Parameters
     ----------
@@ -60,11 +61,6 @@ class MatrixFactorization(GradientEstimator):
     epochs, batch_size, optimizer, ...
         See `matinee.models.neural.config.TrainingConfig`; weight decay has the groups
         ``"factors"`` and ``"biases"``.
-
-    References
-    ----------
-    Koren, Bell & Volinsky 2009 (model and SGD); Google's recommendation systems course (gravity);
-    Kingma & Ba 2015 (Adam).
 
     Examples
     --------
