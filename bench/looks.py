@@ -2,7 +2,7 @@
 
     python bench/looks.py [--shots FOLDER]
 
-Needs ml-latest-small and ml-1m in the cache, the extra charts, and Debian's chromium with playwright.
+Needs ml-latest-small and ml-1m in the cache, the extra charts, and Debian's chromium.
 Pages are opened without a network; requests and console messages are counted. With --shots, pages
 are saved as pictures at the widths of a desktop and of a phone.
 """
@@ -99,8 +99,9 @@ def in_a_browser(pages, crowd, shots):
                 ]
                 page_width = tab.evaluate("document.documentElement.scrollWidth")
                 print(
-                    f"{page.stem} on a {device}: drawn in {seconds:.1f} s, {len(messages)} messages, "
-                    f"{len(external)} requests, {page_width} of {width} pixels wide"
+                    f"{page.stem} on a {device}: drawn in {seconds:.1f} s, "
+                    f"{len(messages)} messages, {len(external)} requests, "
+                    f"{page_width} of {width} pixels wide"
                 )
                 if shots:
                     tab.screenshot(path=shots / f"{page.stem}-{device}.png", full_page=True)

@@ -257,7 +257,7 @@ def test_contributions_add_up_to_the_score(parts, solver):
 
 
 def test_an_explanation_changes_with_the_rating_it_names(model):
-    """A contribution is linear in the rating: a higher one adds in proportion to the sensitivity."""
+    """A contribution is linear in the rating: a higher one adds sensitivity times the rise."""
     base = {1: 3.0, 2: 4.0, 8: 2.0}
     scores, parts = [], []
     for values in (2.0, 3.0, 4.0):

@@ -47,7 +47,7 @@ def reproduce(
     Data, split, hyperparameters and seed are taken from the run; the new one is saved beside it.
     """
     from matinee.experiments.reproduction import RunSpec, diff_runs
-    from matinee.experiments.reproduction import reproduce as train_again
+    from matinee.experiments.reproduction import reproduce as reproduce_run
     from matinee.models.loading import save_run
 
     origin = find_run(run)
@@ -57,7 +57,7 @@ def reproduce(
     device = device or spec.device
     state = check_runtime(spec.estimators, device, checkpoint, checkpoint_every, resume)
     check_outputs(new_run, plot)
-    result = train_again(spec, threads=threads, device=device, checkpoint=state)
+    result = reproduce_run(spec, threads=threads, device=device, checkpoint=state)
     folder = save_run(result.model, new_run, "reproduced")
     curves = draw_curves(result, folder) if plot else None
     diff = diff_runs(origin, folder)

@@ -207,7 +207,7 @@ def remove_run(run: Path) -> None:
 
 
 def check_is_run(run: Path) -> None:
-    """Refuse to rename or remove what is not a run itself: links, other folders, folders of runs."""
+    """Refuse to rename or remove what is not a run itself: a link, another folder, many runs."""
     if run.is_symlink():
         raise RunError(f"{run}: is a link to {os.path.realpath(run)}; name that run itself.")
     if run.name in ("", ".."):
