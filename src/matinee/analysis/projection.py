@@ -96,7 +96,8 @@ def project(
     with progress("Projecting"):
         plane = reducer.fit_transform(embeddings.directions)
     # the same picture whatever the unit: centred, and of spread 1
-    plane = (plane - plane.mean(axis=0)) / max(float(plane.std()), np.finfo(np.float32).tiny)
+    plane = plane - plane.mean(axis=0)
+    plane /= max(float(plane.std()), np.finfo(np.float32).tiny)
     return Projection(embeddings, clusters, method, _points(model, embeddings, clusters, plane))
 
 
