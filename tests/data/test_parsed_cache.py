@@ -175,7 +175,7 @@ def replace_array(entry, name, change):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["user_id", "item_id", "by_user.indices", "by_item.indices"])
+@pytest.mark.parametrize("name", ["user", "item", "by_user.indices", "by_item.indices"])
 @pytest.mark.parametrize("code", [-1, 10**6])
 def test_codes_out_of_range_are_refused_even_with_correct_checksums(
     name, code, table, cache, readings
@@ -197,8 +197,8 @@ def test_codes_out_of_range_are_refused_even_with_correct_checksums(
         ("by_user.indptr", lambda array: array[::-1].copy()),
         ("by_item.indptr", lambda array: array[:-1].copy()),
         ("by_item.indptr", lambda array: np.append(0, np.full(len(array) - 1, array[-1] + 1))),
-        ("rating", lambda array: array[:-1].copy()),
-        ("rating", lambda array: array.view(np.int32)),
+        ("values", lambda array: array[:-1].copy()),
+        ("values", lambda array: array.view(np.int32)),
         ("by_user.values", lambda array: array.reshape(2, -1)),
     ],
 )

@@ -1,7 +1,5 @@
-"""Unpacking an archive that may be hostile.
-
-Only plain files are written, only below the given folder, and no more bytes than a
-ratings archive could honestly hold, whatever sizes the archive declares.
+"""Unpacking an archive that may be hostile: only plain files, only below the given folder, and no
+more bytes than ratings could honestly hold, whatever sizes the archive declares.
 """
 
 import re
@@ -33,11 +31,7 @@ UNUSED = re.compile(r"(^|/)(__MACOSX/|\.DS_Store|genome-|tags\.|links\.)")
 
 
 def extract(archive: Path, folder: Path) -> None:
-    """Write the files of a zip archive into `folder`, which must be new or empty.
-
-    An archive that is damaged, names a path outside the folder, holds links or encrypted files,
-    or unpacks to too much is refused with an `ArchiveError`.
-    """
+    """Write the files of a zip archive into a new or empty folder; ArchiveError if it is unsafe."""
     try:
         with zipfile.ZipFile(archive) as opened:
             members = [member for member in opened.infolist() if not member.is_dir()]

@@ -34,10 +34,7 @@ class ParsedTable:
 def build_dataset(
     parsed: ParsedTable, scale: RatingScale | None, duplicates: str, empty: Empty = np.empty
 ) -> Dataset:
-    """Check every row, turn ids into codes, and align items and users with them.
-
-    Both sorted orders of the ratings are made on the way, in arrays that `empty` allocates.
-    """
+    """Check every row, turn ids into codes, align items and users, and sort ratings both ways."""
     if isinstance(parsed.ratings, pl.DataFrame):
         ratings = _encode_table(parsed.ratings, parsed, scale)
     elif (plain := _encode_plain(parsed.ratings, parsed, scale)) is not None:
@@ -122,14 +119,10 @@ def _catalog_ids(parsed: ParsedTable) -> pl.Series | None:
 
 def _official_masks(tests: Mapping[str, pl.DataFrame], ratings: Ratings) -> dict[str, Bools]:
     """For each official split, which of the ratings are its test set."""
-    ids = {
-        "user_id": ratings.user_ids.values[ratings.user],
-        "item_id": ratings.item_ids.values[ratings.item],
-    }
-    pairs = pl.DataFrame(ids).with_row_index("row")
-    masks = {}
+    ids = ["user_id", "item_id"]
+    pairs, masks = ratings.to_frame().select(ids).with_row_index("row"), {}
     for name, test in tests.items():
-        rows = pairs.join(test.select(*ids), on=list(ids))["row"]
+        rows = pairs.join(test.select(ids), on=ids)["row"]
         if len(rows) != test.height:
             raise DataError(
                 f"{name}.test: {test.height - len(rows)} of its rows are not in u.data. "
@@ -153,24 +146,14 @@ def _duplicate_error(ratings: Ratings, user: int, item: int, origin: Origin) -> 
 
 def _merge(ratings: Ratings, how: str) -> Ratings:
     """One rating for each pair of user and item, in the order of first appearance."""
-    table = pl.DataFrame({"user": ratings.user, "item": ratings.item, "rating": ratings.values})
-    merged_columns = [pl.col("rating").last()]
+    table = pl.DataFrame(ratings.columns)
+    value, latest = pl.col("values"), []
     if ratings.timestamp is not None:
-        table = table.with_columns(timestamp=pl.Series(ratings.timestamp))
-        merged_columns = [
-            pl.col("rating").sort_by("timestamp", maintain_order=True).last(),
-            pl.col("timestamp").max(),
-        ]
-    if how == "mean":
-        merged_columns[0] = pl.col("rating").mean()
-    merged = table.group_by("user", "item", maintain_order=True).agg(merged_columns)
-    values = merged["rating"].cast(pl.Float32).to_numpy()
-    on_scale = ratings.scale.contains(values).all()
-    return replace(
-        ratings,
-        user=merged["user"].to_numpy(),
-        item=merged["item"].to_numpy(),
-        values=values,
-        timestamp=merged["timestamp"].to_numpy() if ratings.timestamp is not None else None,
-        scale=ratings.scale if on_scale else replace(ratings.scale, step=0.0),
-    )
+        value = value.sort_by("timestamp", maintain_order=True)
+        latest = [pl.col("timestamp").max()]
+    value = pl.col("values").mean().cast(pl.Float32) if how == "mean" else value.last()
+    merged = table.group_by("user", "item", maintain_order=True).agg(value, *latest)
+    columns = {column.name: column.to_numpy() for column in merged}
+    on_scale = ratings.scale.contains(columns["values"]).all()
+    scale = ratings.scale if on_scale else replace(ratings.scale, step=0.0)
+    return replace(ratings, **columns, scale=scale)

@@ -1,7 +1,4 @@
-"""The folder of downloaded and added data sets, each ``NAME/`` or, as published, ``NAME.zip``.
-
-It is the user's cache folder, or the one that the environment variable `MATINEE_DATA` names.
-"""
+"""The folder of downloaded and added data sets, each ``NAME/`` or, as published, ``NAME.zip``."""
 
 import json
 import os
@@ -27,7 +24,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def cache_folder() -> Path:
-    """The cache folder; it need not exist yet."""
+    """The user's cache folder, or the one that `MATINEE_DATA` names; it need not exist yet."""
     if named := os.environ.get("MATINEE_DATA"):
         return Path(named).expanduser()
     import platformdirs
@@ -71,11 +68,7 @@ def new_entry(name: str) -> AbstractContextManager[Path]:
 
 
 def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None = None) -> Path:
-    """Copy an archive, a folder or a file of ratings into the cache, and return its folder.
-
-    The caller makes sure that it can be read; `reading` are the options of `read` for it, stored
-    beside the data.
-    """
+    """Copy data into the cache, with the options of `read` for them, and return their folder."""
     if not path.exists():
         raise DataError(f"There is no {path}.")
     name = name or path.name.removesuffix(path.suffix if path.is_file() else "")

@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -50,11 +50,10 @@ class Catalog:
 
     @classmethod
     def build(cls, ids: IdMap, items: pl.DataFrame | None = None) -> "Catalog":
-        """A row for each of `ids` from a table of items that may lack some of them.
+        """A row for each of `ids` from a table of items, which may lack some of them.
 
-        It has `item_id`, and any of `title` (String), `year` (Int32, by default taken from the
-        title) and `genres` (list of String). Control characters in text are replaced by spaces,
-        for titles are printed on terminals and pages.
+        Of its columns only `item_id` is required. Years are taken from titles if there are none;
+        control characters become spaces, for titles are printed on terminals and pages.
         """
         frame = pl.DataFrame({"item_id": ids.values})
         items = frame if items is None else items
@@ -138,54 +137,44 @@ class Catalog:
         """
         if not isinstance(wanted, str):
             return self.ids.code(wanted, self.noun)
-        # "300" is a movie before it is a number; an id that is text is rarely a title by chance
-        id_or_name = (self._by_id, self._by_name)
-        lookups = id_or_name if self.ids.are_text else id_or_name[::-1]
-        for lookup in (self._by_exact_title, *lookups, self._by_words):
-            codes = lookup(wanted)
+        for codes in self._matches(wanted):
             if len(codes):
                 return int(codes[0] if counts is None else codes[np.argmax(counts[codes])])
         raise UnknownIdError(
             f"No {self.noun} {shortened(wanted)} in the training set.{self._suggestion(wanted)}"
         )
 
-    def _by_exact_title(self, wanted: str) -> Ints:
-        return np.flatnonzero(self.frame["title"] == wanted)
-
-    def _by_name(self, wanted: str) -> Ints:
-        """Codes of items whose title is `wanted` but for year and spelling."""
-        name, year = _normalized(wanted)
-        return self._matching(lambda other: name == other != "", year)
-
-    def _by_id(self, wanted: str) -> Ints:
-        text = wanted.strip()
-        if not self.ids.are_text and not (text.isdecimal() and len(text) < 19):
-            return np.empty(0, np.intp)
-        codes = self.ids.codes([wanted if self.ids.are_text else int(text)])
-        return codes[codes >= 0].astype(np.intp)
-
-    def _by_words(self, wanted: str) -> Ints:
-        """Codes of items whose title has all words of `wanted`."""
+    def _matches(self, wanted: str) -> Iterator[Ints]:
+        """Codes of the items that `wanted` may mean, in one sense after another."""
         name, year = _normalized(wanted)
         words = set(name.split())
-        return self._matching(lambda other: bool(words) and words <= set(other.split()), year)
+        yield np.flatnonzero(self.frame["title"] == wanted)
+        if self.ids.are_text:  # such an id is rarely a title by chance
+            yield self._with_id(wanted)
+        yield self._titled(lambda other: name == other != "", year)
+        number = wanted.strip()
+        if not self.ids.are_text and number.isdecimal() and len(number) < 19:
+            yield self._with_id(int(number))  # but "300" is a movie before it is a number
+        yield self._titled(lambda other: bool(words) and words <= set(other.split()), year)
 
-    def _matching(self, matches: Callable[[str], bool], year: str) -> Ints:
+    def _with_id(self, wanted: Any) -> Ints:
+        codes = self.ids.codes([wanted])
+        return codes[codes >= 0]
+
+    def _titled(self, matches: Callable[[str], bool], year: str) -> Ints:
         """Codes of items whose normalized title matches, and whose year does if one is given."""
-        pairs = zip(*self._normalized_titles, strict=True)
-        return np.flatnonzero([year in ("", other) and matches(name) for name, other in pairs])
+        titles = self._normalized_titles
+        return np.flatnonzero([year in ("", other) and matches(name) for name, other in titles])
 
     def _suggestion(self, wanted: str) -> str:
-        name, _ = _normalized(wanted)
-        names, _ = self._normalized_titles
-        close = difflib.get_close_matches(name[:200], names, n=3)
+        names = [name for name, _ in self._normalized_titles]
+        close = difflib.get_close_matches(_normalized(wanted)[0][:200], names, n=3)
         titles = list(dict.fromkeys(self.titles[names.index(match)] for match in close))
         return f" Did you mean {' or '.join(titles)}?" if titles else ""
 
     @cached_property
-    def _normalized_titles(self) -> tuple[list[str], list[str]]:
-        pairs = [_normalized(title) for title in self.titles]
-        return [name for name, _ in pairs], [year for _, year in pairs]
+    def _normalized_titles(self) -> list[tuple[str, str]]:
+        return [_normalized(title) for title in self.titles]
 
 
 def _normalized(title: str) -> tuple[str, str]:

@@ -50,7 +50,6 @@ class Dataset:
         return f"Dataset({self.name!r}, {users:,} users, {items}, {len(self):,} ratings)"
 
     def _repr_html_(self) -> str:
-        """Sizes and the first ratings, as a notebook shows them."""
         users, items = len(self.ratings.user_ids), len(self.catalog)
         cells = users * items
         sizes = {
@@ -82,15 +81,7 @@ class Dataset:
         >>> len(liked) == int((data.ratings.values >= 4).sum())
         True
         """
-        ratings = self.ratings
-        columns = {
-            "user_id": ratings.user_ids.values[ratings.user],
-            "item_id": ratings.item_ids.values[ratings.item],
-            "rating": ratings.values,
-        }
-        if ratings.timestamp is not None:
-            columns["timestamp"] = ratings.timestamp
-        return pl.DataFrame(columns).hstack(self.catalog.frame[ratings.item])
+        return self.ratings.to_frame().hstack(self.catalog.frame[self.ratings.item])
 
     def split(
         self, method: str = "random", *, test_fraction: float = 0.1, last: int = 1, seed: int = 0
@@ -150,10 +141,7 @@ class Dataset:
         return ((self._take(~test), self._take(test)) for test in tests)
 
     def official_folds(self) -> list[str]:
-        """Official splits whose test sets hold each rating once: ``"u1"`` to ``"u5"`` of ml-100k.
-
-        Raises SettingError if the data come with none.
-        """
+        """Splits whose test sets hold each rating once (u1 to u5 of ml-100k); else SettingError."""
         names = splits.disjoint(self.official)
         if not names:
             raise SettingError(f"{self.name} has no official folds; give a number of folds.")

@@ -1,9 +1,5 @@
-"""Two readers of delimited text: a fast one for plain numbers, a careful one for the rest.
-
-A file of nothing but unsigned numbers, three or four to a line, is parsed by `read_plain` in blocks
-on all processors, straight into columns of their final types, without a table in between. Whatever
-is not as plain as that (quotes, empty cells, text, signs, ids in the hundred millions) is left to
-`read_delimited`, which is slower and names the cell that is wrong.
+"""Two readers of delimited text: one for plain numbers, in blocks on all processors and without a
+table in between; one for the rest (quotes, empty cells, text, signs), which names the wrong cell.
 """
 
 from dataclasses import dataclass
@@ -50,9 +46,8 @@ class PlainColumns:
         """The same as a table, for `check_ratings` to find the bad cell in."""
         columns = {"user_id": self.user, "item_id": self.item, "rating": self.values}
         table = pl.DataFrame(columns).with_columns(pl.col("user_id", "item_id").cast(pl.Int64))
-        if self.timestamp is None:
-            return table
-        return table.with_columns(timestamp=pl.Series(self.timestamp))
+        stamps = {} if self.timestamp is None else {"timestamp": self.timestamp}
+        return table.hstack(pl.DataFrame(stamps))
 
 
 def read_plain(
@@ -63,10 +58,7 @@ def read_plain(
     header: bool,
     empty: Empty = np.empty,
 ) -> PlainColumns | None:
-    """The ratings in a plain file, or None if it is not plain from end to end.
-
-    `columns` are those of the file, in its order; the arrays are allocated by `empty`.
-    """
+    """The ratings of a file with these columns, in arrays from `empty`; None if not all plain."""
     begin = 0
     if header:
         with path.open("rb") as file:
@@ -111,11 +103,9 @@ def read_plain(
 
 
 def _block_text(path: Path, start: int, stop: int) -> NDArray[np.uint8]:
-    """The bytes from `start` to `stop`, the one before them, and the rest of the last line.
-
-    A line belongs to a block if the line end before it does, counted from the byte before the
-    block to the last but one of it. The first line of a file has a line end before it, too.
-    """
+    """The bytes from `start` to `stop`, the one before, and the rest of the last line."""
+    # a line belongs to a block if the line end before it does, counted from the byte before the
+    # block to the last but one of it; the first line of a file has a line end before it, too
     text = np.empty(1 + stop - start + LINE_BYTES, np.uint8)
     text[0] = 10
     with path.open("rb", buffering=0) as file:
@@ -130,12 +120,7 @@ def _block_text(path: Path, start: int, stop: int) -> NDArray[np.uint8]:
 def read_delimited(
     path: Path, separator: str, schema: Schema, *, header: bool, names: dict[str, str] | None = None
 ) -> tuple[pl.DataFrame, Origin]:
-    """The columns of a text file that have a type in `schema`.
-
-    The schema has every column of the file, in order, `pl.Null` for one to leave out; the separator
-    is one character, or ``"::"``; `names` are the column names of the file where they differ, for
-    messages. A bad cell raises a `DataError` that names file, row and column.
-    """
+    """The columns of a text file that have a type in `schema`, which has all of them in order."""
     origin = Origin(path.name, 2 if header else 1, names or {})
     _check_utf8(path)
     # "a::b" is "a", "", "b" to a reader that knows only single characters
@@ -253,11 +238,7 @@ def join_names(names: list[str]) -> str:
 
 
 def decode(path: Path, latin_allowed: bool = False) -> str:
-    """The text of a file, UTF-8 or, if allowed, ISO-8859-1.
-
-    Text that decodes as UTF-8 is UTF-8: hardly any other text does by chance. (ml-100k and
-    ml-1m are ISO-8859-1; the same layout in ml-10m is UTF-8.)
-    """
+    """The text of a file, UTF-8 or, if allowed and it is not, ISO-8859-1 (ml-100k and ml-1m)."""
     content = path.read_bytes()
     try:
         return content.decode("utf-8-sig")

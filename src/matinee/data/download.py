@@ -22,11 +22,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def fetch(name: str, base_url: str | None = None) -> Path:
-    """Download an edition into the cache and return its folder.
+    """Download an edition into the cache, resuming an interrupted download, and return its folder.
 
-    An interrupted download is resumed. The archive's MD5 must be the one published beside it; an
-    archive that differs is deleted. `base_url` is a mirror that has ``NAME.zip`` and
-    ``NAME.zip.md5``: https, or http on this machine.
+    The archive is refused unless its MD5 is the one published beside it. `base_url` is a mirror of
+    ``NAME.zip`` and ``NAME.zip.md5``: https, or http on this machine.
     """
     if name not in EDITIONS:
         raise SettingError(f"The edition must be one of {', '.join(EDITIONS)}, got {name!r}.")
@@ -35,7 +34,8 @@ def fetch(name: str, base_url: str | None = None) -> Path:
     part = cache_folder() / f".{name}.zip.part"
     published = _published_md5(url)
     _download(url, part)
-    md5 = _md5_of(part)
+    with part.open("rb") as file:
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if md5 != published:
         part.unlink()
         raise ArchiveError(
@@ -98,8 +98,7 @@ def _download(url: str, part: Path) -> None:
 
 def _read(response: Any, url: str) -> bytes:
     try:
-        chunk: bytes = response.read1(2**18)
-        return chunk
+        return bytes(response.read1(2**18))
     except (OSError, HTTPException) as problem:
         raise ArchiveError(
             f"{url}: the connection broke ({problem}). Run the same command to resume."
@@ -140,8 +139,3 @@ def _open(url: str, headers: dict[str, str]) -> Any:
             problem.close()  # it holds the connection
         reason = getattr(problem, "reason", problem)
         raise ArchiveError(f"{url}: download failed ({reason}).") from problem
-
-
-def _md5_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

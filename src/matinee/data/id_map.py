@@ -54,6 +54,10 @@ class IdMap:
         """Whether ids are text rather than whole numbers."""
         return self.values.dtype == pl.String
 
+    def equals(self, other: "IdMap") -> bool:
+        """Whether codes mean the same in both."""
+        return self.values is other.values or self.values.equals(other.values)
+
     @cached_property
     def _numbers(self) -> I64:
         return self.values.to_numpy()
@@ -88,16 +92,11 @@ class IdMap:
         return np.where(self._numbers[positions] == numbers, positions, -1).astype(np.int32)
 
     def code(self, wanted: Any, noun: str = "user") -> int:
-        """Code of one id, which may be given as text (``"42"``) where ids are numbers.
-
-        Raises UnknownIdError if there is no such id; the message names similar ones.
-        """
-        value = wanted
+        """Code of one id, also as text (``"42"``); else UnknownIdError, naming similar ones."""
+        value = str(wanted) if self.are_text else wanted
         if not self.are_text and isinstance(wanted, str):
             text = wanted.strip().removeprefix("-")
             value = int(wanted) if text.isdecimal() and len(text) < 19 else None
-        if self.are_text and not isinstance(wanted, str):
-            value = str(wanted)
         if type(value) is int and -(2**63) <= value < 2**63:
             position = int(np.searchsorted(self._numbers, value))
             if position < len(self) and self._numbers[position] == value:

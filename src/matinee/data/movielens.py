@@ -1,10 +1,5 @@
-"""The MovieLens editions and their three file layouts.
-
-========================  ==========================================================
-`u.data` and companions   ml-100k: tabs, genres as flags, official splits
-`ratings.dat`             ml-1m, ml-10m: ``::`` between fields
-`ratings.csv`             ml-20m, ml-25m, ml-32m, ml-latest, ml-latest-small, Kaggle
-========================  ==========================================================
+"""The MovieLens editions and their layouts: `u.data` and companions (ml-100k); `ratings.dat`
+(ml-1m, ml-10m); `ratings.csv` (ml-20m, ml-25m, ml-32m, ml-latest, ml-latest-small, Kaggle).
 """
 
 from dataclasses import dataclass
@@ -98,8 +93,8 @@ def read_100k(folder: Path) -> ParsedTable:
 
 
 def _items_100k(folder: Path) -> pl.DataFrame:
-    genres = read_lines(folder / "u.genre", "|", 2) if (folder / "u.genre").exists() else None
-    names = [] if genres is None else [name for name in genres["0"] if name]
+    genres = folder / "u.genre"
+    names = [name for name in read_lines(genres, "|", 2)["0"] if name] if genres.exists() else []
     table = read_lines(folder / "u.item", "|", 5 + len(names))
     # each flag column gives its genre's name or nothing
     flags = [

@@ -1,10 +1,7 @@
 """Large data sets, parsed once: checked, coded and sorted both ways, in memory-mapped files.
 
-An entry is a folder below ``.parsed/`` in the cache folder, named by a hash of the file of ratings
-and how it is read. It holds ``N.npy`` for each array, ``NAME.parquet`` for each table, and
-``manifest.json``: what each file is, the stamp of the source, and checksums. Entries only save
-time: one that is missing, stale, damaged or of another version is silently rebuilt, and where the
-cache cannot be written, data are read into memory.
+Entries only save time: one that is missing, stale, damaged or of another version is rebuilt, and
+where the cache cannot be written, data are read into memory.
 """
 
 import hashlib
@@ -31,13 +28,11 @@ from matinee.kernels.csr import Empty, Rows, checksum_words, release, slices
 from matinee.kernels.parallel import run_blocks
 from matinee.storage.atomic import new_folder
 
-FORMAT = 2
+FORMAT = 3
 MIN_SOURCE_BYTES = 32 * 2**20  # smaller sources are read in well under a second
 MAX_ENTRIES = 4  # the least recently used goes first
-FIELDS = {"user_id": "user", "item_id": "item", "rating": "values", "timestamp": "timestamp"}
-"""Names of the columns, and of the fields of `Ratings` that hold them."""
 ORDERS = ("by_user", "by_item")
-DTYPES = {"user_id": np.int32, "item_id": np.int32, "rating": np.float32, "timestamp": np.int64} | {
+DTYPES = {"user": np.int32, "item": np.int32, "values": np.float32, "timestamp": np.int64} | {
     f"{order}.{name}": dtype
     for order in ORDERS
     for name, dtype in zip(Rows._fields, (np.int64, np.int32, np.float32), strict=True)
@@ -49,11 +44,7 @@ INVALID = (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptio
 def read_through(
     file: Path, reading: Mapping[str, Any], read_file: Callable[[Empty], Dataset]
 ) -> Dataset:
-    """What `read_file` makes of `file` (of ratings, or an archive), from the cache if possible.
-
-    `reading` are the options it is read with; `read_file` reads into arrays that the function it
-    is given allocates.
-    """
+    """What `read_file` makes of `file` with the options `reading`, from the cache if possible."""
     file = file.resolve()
     # ml-100k has official splits, which entries do not hold
     if file.stat().st_size < MIN_SOURCE_BYTES or file.name == "u.data":
@@ -134,11 +125,11 @@ def _write(
 ) -> None:
     dataset = read_file(mapped.empty)
     ratings, catalog, folder = dataset.ratings, dataset.catalog, mapped.folder
-    arrays = {name: getattr(ratings, field) for name, field in FIELDS.items()}
+    arrays = ratings.columns
     for order in ORDERS:
-        rows = getattr(ratings, order)
-        arrays |= {f"{order}.{name}": getattr(rows, name) for name in Rows._fields}
-    numbers = {name: mapped.number_of(a) for name, a in arrays.items() if a is not None}
+        rows = getattr(ratings, order)._asdict()
+        arrays |= {f"{order}.{name}": array for name, array in rows.items()}
+    numbers = {name: mapped.number_of(array) for name, array in arrays.items()}
     tables = {
         "users": pl.DataFrame({"user_id": ratings.user_ids.values}),
         "items": catalog.frame.with_columns(item_id=catalog.ids.values),
@@ -181,7 +172,7 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
         tables[name] = pl.read_parquet(path)
     user_ids, item_ids = IdMap(tables["users"]["user_id"]), IdMap(tables["items"]["item_id"])
     arrays = _load_arrays(entry, manifest["arrays"], len(user_ids), len(item_ids), trusted)
-    user, item, values = (arrays[name] for name in ("user_id", "item_id", "rating"))
+    user, item, values = arrays["user"], arrays["item"], arrays["values"]
     scale = RatingScale(*manifest["scale"])
     ratings = Ratings(user, item, values, arrays.get("timestamp"), user_ids, item_ids, scale)
     ratings = ratings.with_rows(
@@ -197,12 +188,9 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
 def _load_arrays(
     entry: Path, files: dict[str, Any], users: int, items: int, trusted: bool
 ) -> dict[str, Array]:
-    """The arrays of an entry, mapped, with dtypes, shapes and, unless `trusted`, contents checked.
-
-    A damaged entry may have correct checksums, and kernels index by codes without checking bounds.
-    """
-    limits = {"user_id": users, "item_id": items}
-    limits |= {"by_user.indices": items, "by_item.indices": users}
+    """The arrays of an entry, mapped; their contents are checked, too, unless `trusted`."""
+    # whoever forges checksums: kernels index by codes without checking bounds
+    limits = {"user": users, "item": items, "by_user.indices": items, "by_item.indices": users}
     arrays = {}
     for name, (number, expected) in files.items():
         path = entry / f"{int(number)}.npy"
@@ -212,7 +200,7 @@ def _load_arrays(
             checksum, low, high = _checksum(path, arrays[name])
             if checksum != expected or (name in limits and not 0 <= low <= high < limits[name]):
                 raise ValueError("a damaged array, or codes out of range")
-    n = len(arrays["user_id"])
+    n = len(arrays["user"])
     lengths = {"by_user.indptr": users + 1, "by_item.indptr": items + 1}
     for name, array in arrays.items():
         if array.shape != (lengths.get(name, n),) or array.dtype != DTYPES[name]:
@@ -225,11 +213,8 @@ def _load_arrays(
 
 
 def _checksum(path: Path, array: Array) -> tuple[str, int, int]:
-    """The checksum of a mapped array, and its smallest and largest 32-bit word.
-
-    The file is read, which is faster than mapping each page and takes no memory.
-    """
-    offset = path.stat().st_size - array.nbytes
+    """The checksum of a mapped array, and its smallest and largest 32-bit word."""
+    offset = path.stat().st_size - array.nbytes  # read: faster than mapping, and takes no memory
 
     def checksum_block(start: int, stop: int) -> tuple[int, ...]:
         words = np.empty(stop - start, np.int32)

@@ -3,12 +3,11 @@
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import polars as pl
 
-from matinee._types import F32, I32, I64, Bools, Floats
+from matinee._types import F32, I32, I64, Array, Bools, Floats
 from matinee.data.id_map import IdMap
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, bincount, csr_and_csc, in_range, release, slices
@@ -92,7 +91,7 @@ class Ratings:
     scale: RatingScale
 
     def __post_init__(self) -> None:
-        for column in self._columns:
+        for column in self.columns.values():
             column.flags.writeable = False
         for codes, ids in ((self.user, self.user_ids), (self.item, self.item_ids)):
             # kernels index by codes without checking bounds
@@ -106,24 +105,32 @@ class Ratings:
         return len(self.values)
 
     @property
-    def _columns(self) -> list[I32 | F32 | I64]:
-        stamps = [] if self.timestamp is None else [self.timestamp]
-        return [self.user, self.item, self.values, *stamps]
+    def columns(self) -> dict[str, Array]:
+        """Those of the columns that there are, by the names of the fields."""
+        names = ("user", "item", "values", "timestamp")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def to_frame(self) -> pl.DataFrame:
+        """Columns `user_id`, `item_id`, `rating` and, if there are any, `timestamp`."""
+        columns = {
+            "user_id": self.user_ids.values[self.user],
+            "item_id": self.item_ids.values[self.item],
+            "rating": self.values,
+        }
+        stamps = {} if self.timestamp is None else {"timestamp": self.timestamp}
+        return pl.DataFrame({**columns, **stamps})
 
     def take(self, rows: Bools | I64) -> "Ratings":
         """The ratings at `rows` (a mask or positions), with the same ids and codes."""
-        taken: list[Any] = []
-        for column in self._columns:
-            taken.append(column[rows])
+        taken = {}
+        for name, column in self.columns.items():
+            taken[name] = column[rows]
             release(column)
-        timestamp = None if self.timestamp is None else taken[3]
-        return replace(self, user=taken[0], item=taken[1], values=taken[2], timestamp=timestamp)
+        return replace(self, **taken)
 
     def same_codes_as(self, other: "Ratings") -> bool:
         """Whether codes mean the same in both, as in the training and test set of a split."""
-        return self.user_ids.values.equals(other.user_ids.values) and self.item_ids.values.equals(
-            other.item_ids.values
-        )
+        return self.user_ids.equals(other.user_ids) and self.item_ids.equals(other.item_ids)
 
     def with_rows(self, by_user: Rows, by_item: Rows) -> "Ratings":
         """The same ratings with both sorted orders given rather than made when first needed."""
@@ -159,7 +166,7 @@ class Ratings:
     def fingerprint(self) -> str:
         """SHA-256 of the ratings, times, ids and scale, by which a run recognizes its data."""
         digest = hashlib.sha256(repr(self.scale).encode())
-        for column in self._columns:
+        for column in self.columns.values():
             digest.update(np.ascontiguousarray(column).data)
             release(column)
         for ids in (self.user_ids, self.item_ids):

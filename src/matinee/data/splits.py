@@ -51,11 +51,7 @@ def leave_last_out(ratings: Ratings, last: int) -> Bools:
 
 
 def temporal(ratings: Ratings, fraction: float) -> Bools:
-    """The latest ratings: at most `fraction` of all.
-
-    Ratings of the same second stay together, so that training never sees the test's present;
-    where many share the second of the cut, the test set is smaller by as many.
-    """
+    """The latest ratings, at most `fraction` of all: those of the same second stay together."""
     _check_fraction(fraction)
     timestamp = _timestamps(ratings)
     n_train = max(1, len(ratings) - round(len(ratings) * fraction))
@@ -65,8 +61,7 @@ def temporal(ratings: Ratings, fraction: float) -> Bools:
 
 def cold_start_counts(train: Ratings, test: Ratings) -> tuple[int, int]:
     """How many test ratings are by users, and how many of items, without a training rating."""
-    users = (train.user_counts == 0)[test.user]
-    items = (train.item_counts == 0)[test.item]
+    users, items = (train.user_counts == 0)[test.user], (train.item_counts == 0)[test.item]
     return int(users.sum()), int(items.sum())
 
 

@@ -1,9 +1,6 @@
-"""Synthetic ratings in the shape of MovieLens, of any size, with a known truth.
+"""Synthetic ratings in the shape of MovieLens, of any size, with a known truth (`Truth`).
 
-User activity and item popularity have long tails, ratings come in half stars, items have titles,
-years and genres, and each user's times ascend. Behind the ratings is a low-rank model (`Truth`), so
-that estimators can be measured against what is possible. All depends on the seed alone, and is made
-in blocks of users, so that hundreds of millions of rows can be written without being held.
+All depends on the seed alone, and is made in blocks of users, so that it need not be held.
 """
 
 from collections.abc import Iterator
@@ -64,8 +61,7 @@ class Truth:
         """Noiseless ratings for pairs of codes, float32 (n,), clipped to the scale."""
         inner = np.einsum("nk,nk->n", self.user_factors[user], self.item_factors[item])
         values = MEAN + self.user_bias[user] + self.item_bias[item] + inner
-        clipped: F32 = np.clip(values, 0.5, 5.0).astype(np.float32)
-        return clipped
+        return np.asarray(np.clip(values, 0.5, 5.0), np.float32)
 
 
 def generate(*, users: int, items: int, ratings: int, seed: int = 0) -> tuple[Dataset, Truth]:
@@ -93,8 +89,8 @@ def generate(*, users: int, items: int, ratings: int, seed: int = 0) -> tuple[Da
         user[rows], item[rows], values[rows], timestamp[rows] = block
         done = rows.stop
     user_ids = IdMap(pl.Series("user_id", np.arange(1, users + 1)))
-    scale = RatingScale(0.5, 5, 0.5)
-    table = Ratings(user, item, values, timestamp, user_ids, catalog.ids, scale)
+    ids = user_ids, catalog.ids
+    table = Ratings(user, item, values, timestamp, *ids, RatingScale(0.5, 5, 0.5))
     return Dataset(table, catalog, name="generated", source="generated"), truth
 
 
@@ -148,8 +144,7 @@ def _genres(items: int, rng: np.random.Generator) -> Bools:
     weights = 1.0 / np.arange(1, len(GENRES) + 1) ** 0.7
     keys = np.log(rng.random((items, len(GENRES)))) / weights
     ranks = (-keys).argsort(axis=1).argsort(axis=1)
-    chosen: Bools = ranks < rng.integers(1, 4, size=(items, 1))
-    return chosen
+    return np.asarray(ranks < rng.integers(1, 4, size=(items, 1)))
 
 
 def _from_genres(genres: Bools, width: int, rng: np.random.Generator) -> F32:
@@ -157,9 +152,7 @@ def _from_genres(genres: Bools, width: int, rng: np.random.Generator) -> F32:
     centres = rng.standard_normal((len(GENRES), width))
     shared = genres @ centres / np.sqrt(genres.sum(axis=1, keepdims=True))
     own = rng.standard_normal((len(genres), width))
-    mixed = np.sqrt(GENRE_SHARE) * shared + np.sqrt(1 - GENRE_SHARE) * own
-    rows: F32 = mixed.astype(np.float32)
-    return rows
+    return np.asarray(np.sqrt(GENRE_SHARE) * shared + np.sqrt(1 - GENRE_SHARE) * own, np.float32)
 
 
 def _catalog(genres: Bools, rng: np.random.Generator) -> Catalog:
@@ -199,11 +192,8 @@ def _activity(users: int, items: int, ratings: int, rng: np.random.Generator) ->
 
 
 def _popularity(items: int, rng: np.random.Generator) -> F64:
-    """Weights with a long tail, (items,), of items in random order: Mandelbrot's law.
-
-    With these constants, as in ml-32m, half of the users rate the most popular item, and half of
-    the items have fewer than five ratings.
-    """
+    """Weights with a long tail, (items,), of items in random order: Mandelbrot's law."""
+    # as in ml-32m: half of the users rate the first item, half of the items have under 5 ratings
     weights = (np.arange(items) / (0.002 * items) + 1.0) ** -2.2
     return rng.permutation(weights / weights.sum())
 
@@ -252,5 +242,4 @@ def _timestamps(indptr: I64, rng: np.random.Generator) -> I64:
     before = np.repeat(running[indptr[:-1].clip(max=len(steps) - 1)], counts)
     ascending = np.repeat(starts, counts) + running - before
     shuffled = np.lexsort((rng.random(indptr[-1]), np.repeat(np.arange(len(counts)), counts)))
-    timestamps: I64 = ascending[shuffled]
-    return timestamps
+    return np.asarray(ascending[shuffled])

@@ -1,7 +1,5 @@
-"""Every rating is checked here, once, before it becomes a code; the first bad cell is named.
-
-Rows are counted as an editor or a spreadsheet shows them: the first line of a
-file is row 1, header or not. Of a frame, the first row is row 1.
+"""Every rating is checked here, once, before it becomes a code; the first bad cell is named. Row 1
+is the first line of a file, header or not, as an editor shows it, and the first row of a frame.
 """
 
 from collections.abc import Iterator
@@ -44,11 +42,7 @@ def first_true(mask: pl.Series) -> int | None:
 def check_ratings(
     table: pl.DataFrame, origin: Origin, scale: RatingScale | None, positive_ids: bool
 ) -> tuple[pl.DataFrame, RatingScale]:
-    """Refuse the first bad cell; return the table in its final types, and its scale.
-
-    The table has columns `user_id`, `item_id`, `rating` and perhaps `timestamp`; a scale of None
-    is inferred from the ratings.
-    """
+    """The table in its final types, and its scale (None: inferred); a bad cell is refused."""
     if table.height == 0:
         raise DataError(f"{origin.file}: there are no ratings in it.")
     # first of all: what is too large for a float32 is infinite from here on
@@ -58,8 +52,7 @@ def check_ratings(
             raise origin.error(row, column, problem.format(table[column][row]))
     values = table["rating"].to_numpy()
     scale = scale or RatingScale.infer(values)
-    row = scale.first_outside(values)
-    if row is not None:
+    if (row := scale.first_outside(values)) is not None:
         advice = "If that is right, give the scale: scale=(low, high) (--scale LOW:HIGH)"
         raise origin.error(row, "rating", f"{values[row]:g} is not on the scale {scale}", advice)
     return table, scale
@@ -93,15 +86,13 @@ def id_column(column: pl.Series, origin: Origin) -> pl.Series:
         return column.cast(pl.Int64)
     if column.dtype.is_integer():
         ids = column.cast(pl.Int64, strict=False)
-        row = first_true(ids.is_null() & column.is_not_null())
-        if row is not None:
+        if (row := first_true(ids.is_null() & column.is_not_null())) is not None:
             raise origin.error(row, column.name, f"{column[row]} is too large for an id")
         return ids
     if column.dtype.is_float():
         invalid = column.is_not_null() & ~(column == column.round()).fill_null(True)
         invalid |= column.is_nan() | column.is_infinite() | (column.abs() >= EXTREME_ID)
-        row = first_true(invalid.fill_null(False))
-        if row is not None:
+        if (row := first_true(invalid.fill_null(False))) is not None:
             problem = f"ids must be whole numbers or text, got {column[row]}"
             raise origin.error(row, column.name, problem)
         return column.cast(pl.Int64)
@@ -121,8 +112,7 @@ def unix_seconds(column: pl.Series, origin: Origin) -> pl.Series:
         seconds = column.cast(pl.Int64, strict=False)
     elif not column.dtype.is_integer() and column.dtype != pl.Null:
         raise origin.type_error(column, "Unix seconds or dates")
-    row = first_true(seconds.is_null() & column.is_not_null())
-    if row is not None:
+    if (row := first_true(seconds.is_null() & column.is_not_null())) is not None:
         raise origin.error(row, column.name, f"{column[row]!r} is not a time")
     return seconds.cast(pl.Int64)
 

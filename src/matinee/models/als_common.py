@@ -100,10 +100,7 @@ def check_converged(regularization: float, *sides: FactorMatrix) -> None:
 
 
 def item_features(catalog: Catalog, features: str) -> F32:
-    """A constant, then genres and spans of years if asked for: float32 (items, features).
-
-    `features` is "none", "genres" or "genres+years"; an item without a year is in no span.
-    """
+    """A constant, genres and spans of years, as `features` says: float32 (items, features)."""
     columns = [np.ones((len(catalog), 1), np.float32)]
     if features != "none":
         columns.append(catalog.genre_matrix)
@@ -114,11 +111,7 @@ def item_features(catalog: Catalog, features: str) -> F32:
 
 
 def genre_prior(interactions: Rows, catalog: Catalog, rows: F32) -> tuple[F32, F32]:
-    """Coefficients of genres fitted to trained rows of items, and the rows, cold ones replaced.
-
-    For estimators that know no prior mean: `ALS` fits it in its loop, here it is fitted afterwards.
-    `interactions` are by item; rows are float32 (items, width), coefficients (1 + genres, width).
-    """
+    """Coefficients of genres fitted to trained rows of items, and the rows, cold ones replaced."""
     counts = np.diff(interactions.indptr)
     features = item_features(catalog, "genres")
     side = FactorMatrix.start(interactions, features, rows.shape[1], np.sqrt(counts))
@@ -160,10 +153,7 @@ def noise_regularization(ratings: Ratings, exponent: float) -> float:
 def implicit_noise_regularization(
     sides: tuple[Rows, Rows], prior_weights: tuple[F64, F64]
 ) -> float:
-    """The same for implicit feedback; `sides` are the positives by user and by item.
-
-    Where rows have prior weights d_u and d_i, users who interact at random, each as much and each
-    item as often as they do, contribute singular values of at most about
+    """The same for positives by user and by item, of prior weights d_u and d_i; the bound is then
 
         sqrt(mean sum_i 1 / (d_u d_i)) + sqrt(mean sum_u 1 / (d_u d_i))
 

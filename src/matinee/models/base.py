@@ -117,8 +117,11 @@ class Estimator:
         if on_interrupt not in ("keep", "raise"):
             raise SettingError(f"on_interrupt must be 'keep' or 'raise', got {on_interrupt!r}.")
         eval_sets = check_eval_sets(train, self.patience, validation, test)
-        if warm_start is not None:
-            _check_same_ids(warm_start, train)
+        if warm_start is not None and not (
+            warm_start.user_ids.equals(train.ratings.user_ids)
+            and warm_start.catalog.ids.equals(train.ratings.item_ids)
+        ):
+            raise SettingError("warm_start has other users or items than the training set.")
         context = FitContext(eval_sets, threads, warm_start, checkpoint, callback, on_interrupt)
         return self._fit(train, context)
 
@@ -172,15 +175,6 @@ def check_eval_sets(
     return eval_sets
 
 
-def _check_same_ids(earlier: Recommender, train: Dataset) -> None:
-    pairs = (
-        (earlier.user_ids.values, train.ratings.user_ids.values),
-        (earlier.items, train.ratings.item_ids.values),
-    )
-    if not all(theirs is ours or theirs.equals(ours) for theirs, ours in pairs):
-        raise SettingError("warm_start has other users or items than the training set.")
-
-
 def check_width(earlier: int, factors: int) -> None:
     """Refuse to start from an earlier model with more factors."""
     if earlier > factors:
@@ -199,13 +193,7 @@ def training_identity(
 
 
 def best_epoch(history: pl.DataFrame, patience: int) -> int:
-    """Row of the history whose weights were kept: the best one with patience, else the last.
-
-    Examples
-    --------
-    >>> best_epoch(pl.DataFrame({"validation_rmse": [1.0, 0.8, 0.9]}), patience=1)
-    1
-    """
+    """Row of the history whose weights were kept: the best one with patience, else the last."""
     if not patience:
         return history.height - 1
     if "validation_hit_rate" in history.columns:

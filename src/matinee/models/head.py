@@ -26,10 +26,7 @@ COMPONENT_LABELS = {
 
 
 class Head(Protocol):
-    """The part of a recommender that scores items for users, as ratings or to rank by.
-
-    Heads are frozen dataclasses. Their fields that are arrays and numbers are what a run saves.
-    """
+    """The part of a recommender that scores items: a frozen dataclass, saved with its arrays."""
 
     @property
     def estimator(self) -> Mapping[str, Any]:
@@ -51,10 +48,7 @@ class Head(Protocol):
         """Score of every item for every user, float32 (users, items)."""
 
     def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
-        """The score of an item for a batch of one user, in components that add up to it.
-
-        Those that come from no rating by name, and what each of the user's ratings adds, in order.
-        """
+        """Components of a user's score of an item: by name, and from each of their ratings."""
 
     def check(self, users: int, items: int, genres: int) -> None:
         """Raise ValueError unless all fields fit together and a model of that size."""
@@ -68,12 +62,10 @@ class WholeRowFactors:
 
     @property
     def item_factors(self) -> F32 | None:
-        """(items, factors)."""
         return self.item_params
 
     @property
     def user_factors(self) -> F32 | None:
-        """(users, factors)."""
         return self.user_params
 
 
@@ -83,10 +75,7 @@ class RatingHead(Head, Protocol):
     def pairs(
         self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
     ) -> F32:
-        """Ratings of pairs, not clipped; -1 is an unknown user or item.
-
-        `times`, in Unix seconds, are for heads that know of time.
-        """
+        """Ratings of pairs, not clipped, at `times` (Unix seconds); -1 is unknown."""
 
     def listed(self, batch: UserBatch, who: Ints, items: I32) -> F32:
         """Ratings of item ``items[k]`` by user ``who[k]`` of the batch, not clipped."""

@@ -16,11 +16,8 @@ PARTS = 16  # of the sum over rows in `shared_gram`: each needs a matrix of its 
 def positives(
     interactions: Rows, min_rating: float | None, confidence: str = "none", average: float = 1.0
 ) -> Rows:
-    """The ratings that count as positive, with their weights in place of the values.
-
-    Those of at least `min_rating` (None: all). Weights are 1; proportional to the rating; or to
-    log(1 + count) for tables whose values are counts (Hu, Koren & Volinsky 2008, section 4), each
-    divided by `average`, so that they are about 1 whatever the scale.
+    """The ratings of at least `min_rating` (None: all), with weights in place of the values: 1, the
+    rating, or log(1 + count) (Hu, Koren & Volinsky 2008, section 4), each divided by `average`.
     """
     indptr, indices, values = interactions
     if min_rating is not None:

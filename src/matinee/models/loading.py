@@ -1,7 +1,5 @@
-"""Saving a trained model under a name of its own, and loading a run.
-
-`load` is apart from the rest of `models`: the files of a run are hashed by threads while numpy,
-polars and numba are being imported, so this file may import none of them itself.
+"""Saving a trained model under a name of its own, and loading a run. Files are hashed by threads
+while numpy, polars and numba are imported, so nothing here may import one of them.
 """
 
 from datetime import datetime
@@ -62,10 +60,7 @@ def _load(run: Path) -> "Recommender":
 
 
 def save_run(model: "Recommender", run: str | Path | None, name: str) -> Path:
-    """Write a trained model to the folder `run`, or to a new one; return where it is.
-
-    A new one is under `RUNS`, named after the data, `name` and the time, and replaces nothing.
-    """
+    """Write a model to the folder `run`, or to a new one under `RUNS`; return where it is."""
     if run:
         return model.save(run)
     stamp = f"{datetime.now():%Y%m%d-%H%M%S}"

@@ -19,11 +19,10 @@ from matinee.models.queries import UserBatch
 
 @dataclass(frozen=True)
 class Network:
-    """From the embeddings of a user and an item to a score (He et al. 2017, NeuMF).
+    """From the embeddings [g, m] of a user and an item to a score (He et al. 2017, NeuMF).
 
-    An embedding is ``[g, m]``. One output layer weighs the products ``g_u * g_i`` (GMF) and what a
-    tower of layers, each followed by a ReLU, computes from ``[m_u, m_i]`` (MLP); either half may
-    be missing.
+    One output layer weighs the products ``g_u * g_i`` (GMF) and what a tower of layers, each
+    followed by a ReLU, computes from ``[m_u, m_i]`` (MLP); either half may be missing.
     """
 
     dot: int  # length of g
@@ -33,11 +32,8 @@ class Network:
 
     @classmethod
     def unpack(cls, widths: I32, dense: F32) -> "Network":
-        """The network from all its weights in one array; ValueError if they do not fit `widths`.
-
-        `widths` are the length of g, then the inputs of the tower and the outputs of each layer;
-        `dense` holds weights and biases of each layer, output weights, output bias.
-        """
+        """The network from all its weights; ValueError if they do not fit `widths`."""
+        # the length of g, then the inputs of the tower and the outputs of each layer
         sizes = [int(width) for width in widths]
         if not sizes or min(sizes) < 0 or sizes == [0] or len(sizes) == 2 or not any(sizes[:2]):
             raise ValueError("the widths are not those of a network")
@@ -121,10 +117,8 @@ MAX_PAIRS = 200_000  # scored at a time
 class NetworkHead(WholeRowFactors):
     """``score(u, i) = mean + bias_i + network(embedding_u, embedding_i)``; see `Network`.
 
-    A rating head, or a ranking head if training drew negatives. A new user gets the embedding that
-    is most probable given their ratings, if training users are a Gaussian sample of people: found
-    by `FOLD_IN_STEPS` of gradient descent with everything else fixed. In a ranking head positives
-    are told from negatives by cross-entropy, also where training compared pairs (BPR).
+    A new user gets the most probable embedding given their ratings, if training users are a sample
+    of a Gaussian, by `FOLD_IN_STEPS` of gradient descent (by cross-entropy in a ranking head).
     """
 
     mean: float
@@ -171,7 +165,6 @@ class NetworkHead(WholeRowFactors):
         return rows
 
     def scores(self, user_batch: UserBatch, threads: int | None = None) -> F32:
-        """Score of every item for every user, float32 (users, items)."""
         scores = self.network.scores(self.rows(user_batch), self.item_params)
         scores += self.item_bias
         scores += np.float32(self.mean)
@@ -180,11 +173,9 @@ class NetworkHead(WholeRowFactors):
     def pairs(
         self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
     ) -> F32:
-        """Scores of pairs; -1 is a user or item of which nothing is known."""
         return self._pairs(self.user_params, users, items)
 
     def listed(self, user_batch: UserBatch, who: Ints, items: I32) -> F32:
-        """Scores of item ``items[k]`` for user ``who[k]`` of the batch."""
         return self._pairs(self.rows(user_batch), who, items)
 
     def _pairs(self, user_params: F32, users: Array, items: I32) -> F32:
@@ -261,7 +252,6 @@ class NetworkHead(WholeRowFactors):
         )
 
     def check(self, users: int, items: int, genres: int) -> None:
-        """Raise ValueError unless all fields fit together and a model of that size."""
         if self.widths.ndim != 1 or self.dense.ndim != 1 or self.widths.dtype != np.int32:
             raise ValueError("the network's weights have the wrong shape or type")
         sizes = [int(width) for width in self.widths]

@@ -87,11 +87,9 @@ class TrainingIndex:
     def same_as(self, other: "TrainingIndex") -> bool:
         """Whether both hold the same users, items and training ratings."""
         return (
-            self.user_ids.values.equals(other.user_ids.values)
-            and self.catalog.ids.values.equals(other.catalog.ids.values)
-            and np.array_equal(self.interactions.indptr, other.interactions.indptr)
-            and np.array_equal(self.interactions.indices, other.interactions.indices)
-            and np.array_equal(self.interactions.values, other.interactions.values)
+            self.user_ids.equals(other.user_ids)
+            and self.catalog.ids.equals(other.catalog.ids)
+            and all(map(np.array_equal, self.interactions, other.interactions))
         )
 
     # ids and titles to indices

@@ -76,7 +76,6 @@ class FactorRankingHead(WholeRowFactors):
         return rows
 
     def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
-        """Score of every item for every user, float32 (users, items)."""
         return self.packed.scores(self.rows(batch), len(self.item_params), threads)
 
     def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
@@ -97,7 +96,6 @@ class FactorRankingHead(WholeRowFactors):
         return positives(interactions, self.min_rating, self.confidence, self.average)
 
     def check(self, users: int, items: int, genres: int) -> None:
-        """Raise ValueError unless all fields fit together and a model of that size."""
         width = len(self.default_user)
         check_array("user_params", self.user_params, (users, width))
         check_array("item_params", self.item_params, (items, width))
@@ -127,7 +125,6 @@ class ItemItemHead:
         return self.weights
 
     def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
-        """Score of every item for every user, float32 (users, items)."""
         liked = positives(batch.interactions, self.min_rating)
         out = np.empty((len(batch), len(self.weights)), np.float32)
         blocks = balanced_blocks(liked.indptr)
@@ -146,7 +143,6 @@ class ItemItemHead:
         return {}, from_ratings
 
     def check(self, users: int, items: int, genres: int) -> None:
-        """Raise ValueError unless all fields fit together and a model of that size."""
         check_array("weights", self.weights, (items, items))
         check_array("popularity", self.popularity, (items,))
 
@@ -161,7 +157,6 @@ class PopularityHead:
     item_factors = user_factors = None  # popularity does not tell which items are similar
 
     def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
-        """Score of every item for every user, float32 (users, items)."""
         return np.tile(self.popularity, (len(batch), 1))
 
     def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
@@ -170,5 +165,4 @@ class PopularityHead:
         return {"popularity": float(self.popularity[item])}, none
 
     def check(self, users: int, items: int, genres: int) -> None:
-        """Raise ValueError unless all fields fit together and a model of that size."""
         check_array("popularity", self.popularity, (items,))

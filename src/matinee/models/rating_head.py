@@ -52,10 +52,7 @@ class FactorRatingHead:
         return PackedItems(np.float32(self.mean), True, panels)
 
     def rows(self, batch: UserBatch) -> F32:
-        """Bias and factors of each user, float32 (users, 1 + factors).
-
-        A training user has their own; a new one gets what training would have solved for them.
-        """
+        """Rows of users, (users, 1 + factors); new ones get what training would have solved."""
         rows = self.user_params[batch.codes]
         new = np.flatnonzero(batch.codes < 0)
         if len(new):
@@ -69,13 +66,11 @@ class FactorRatingHead:
         return rows
 
     def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
-        """Rating of every item by every user, not clipped, float32 (users, items)."""
         return self.packed.scores(self.rows(batch), len(self.item_params), threads)
 
     def pairs(
         self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
     ) -> F32:
-        """Ratings of pairs, not clipped; -1 is an unknown user or item."""
         ratings = np.empty(len(users), np.float32)
         blocks, mean = uniform_blocks(len(users), FEW_PAIRS), np.float32(self.mean)
         rows = self.user_params, self.item_params, self.user_prior, self.item_prior[0]
@@ -83,7 +78,6 @@ class FactorRatingHead:
         return ratings
 
     def listed(self, batch: UserBatch, who: Ints, items: I32) -> F32:
-        """Ratings of item ``items[k]`` by user ``who[k]`` of the batch, not clipped."""
         batch_head = replace(self, user_params=self.rows(batch))
         return batch_head.pairs(who.astype(np.int32), items)
 
@@ -121,7 +115,6 @@ class FactorRatingHead:
         return general, from_ratings
 
     def check(self, users: int, items: int, genres: int) -> None:
-        """Raise ValueError unless all fields fit together and a model of that size."""
         width, n_features = len(self.user_prior), len(self.item_prior)
         if width < 1 or n_features not in (1, 1 + genres):
             raise ValueError("the factors do not fit the genres")

@@ -44,11 +44,7 @@ TYPE_LABELS = {
 
 
 def estimator_class(name: str) -> Any:
-    """The estimator class of this name, imported only now since PyTorch is optional.
-
-    >>> estimator_class("EASE")(regularization=200.0)
-    EASE(regularization=200.0, min_rating=None)
-    """
+    """The estimator class of this name, imported only now since PyTorch is optional."""
     if name not in {*RATING.values(), *RANKING.values()}:
         raise KeyError(name)
     package = "matinee.models.neural" if name in NEURAL else "matinee.models"
@@ -56,11 +52,7 @@ def estimator_class(name: str) -> Any:
 
 
 def estimator_from_config(config: Mapping[str, Any]) -> Estimator:
-    """The estimator from its class name and hyperparameters, as `Estimator.to_config` gives them.
-
-    >>> estimator_from_config({"name": "EASE", "regularization": 200.0, "min_rating": None})
-    EASE(regularization=200.0, min_rating=None)
-    """
+    """The estimator that `Estimator.to_config` describes."""
     settings = dict(config)
     name = settings.pop("name", None)
     try:
@@ -73,20 +65,12 @@ def estimator_from_config(config: Mapping[str, Any]) -> Estimator:
 
 
 def settings_of(cls: type) -> tuple[str, ...]:
-    """The names of an estimator's hyperparameters.
-
-    >>> settings_of(estimator_class("EASE"))
-    ('regularization', 'min_rating')
-    """
+    """The names of an estimator's hyperparameters."""
     return tuple(field.name for field in fields(cls) if field.name not in NON_HYPERPARAMETERS)
 
 
 def nested_settings(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with those that are given by group collected.
-
-    >>> nested_settings({"factors": 8, "weight_decay.factors": 0.1, "weight_decay.layers": 0.0})
-    {'factors': 8, 'weight_decay': {'factors': 0.1, 'layers': 0.0}}
-    """
+    """Settings by name, those by group (``"weight_decay.factors"``) as one mapping."""
     nested: dict[str, Any] = {}
     for name, value in flat.items():
         setting, dot, group = name.partition(".")
@@ -95,13 +79,7 @@ def nested_settings(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_settings(cls: type, texts: Iterable[str]) -> dict[str, Any]:
-    """Settings by name from texts such as ``"factors=8"``.
-
-    Groups that are not named are absent: ``"weight_decay.factors=0.3"`` alone decays nothing else.
-
-    >>> parse_settings(estimator_class("ALS"), ["factors=8", "regularization=none"])
-    {'factors': 8, 'regularization': None}
-    """
+    """Settings by name from texts such as ``"factors=8"``; groups that are not named are absent."""
     settings: dict[str, Any] = {}
     for text in texts:
         name, equals, value_text = text.partition("=")
@@ -117,11 +95,7 @@ def parse_settings(cls: type, texts: Iterable[str]) -> dict[str, Any]:
 
 
 def parse_setting(cls: type, name: str, text: str) -> Any:
-    """The value of a hyperparameter, or of one of its groups, from text, by the type it has.
-
-    >>> parse_setting(estimator_class("ImplicitALS"), "regularization", "0.003")
-    0.003
-    """
+    """The value of a hyperparameter, or of one of its groups, from text, by the type it has."""
     setting, dot, _ = name.partition(".")
     names = settings_of(cls)
     if setting not in names:
@@ -138,11 +112,7 @@ def parse_setting(cls: type, name: str, text: str) -> Any:
 
 
 def parse_as(hint: Any, name: str, text: str) -> Any:
-    """The value of a type from text; `name` is for the error.
-
-    >>> parse_as(tuple[int, ...], "layers", "128,64")
-    (128, 64)
-    """
+    """The value of a type from text; `name` is for the error."""
     types = [get_origin(t) or t for t in type_alternatives(hint)]
     plain = text.strip().lower()
     if plain == "none":
@@ -172,13 +142,7 @@ def type_alternatives(hint: Any) -> tuple[Any, ...]:
 
 
 def format_setting(name: str, value: Any) -> list[str]:
-    """The texts that `parse_settings` parses to this value, to the last bit: one, or one per group.
-
-    >>> format_setting("regularization", 0.1 + 0.2)
-    ['regularization=0.30000000000000004']
-    >>> format_setting("weight_decay", {"factors": 0.1, "layers": 0.0})
-    ['weight_decay.factors=0.1', 'weight_decay.layers=0.0']
-    """
+    """The texts that `parse_settings` parses to this value, to the last bit: one per group."""
     if isinstance(value, Mapping) and value:
         groups = (format_setting(f"{name}.{group}", part) for group, part in value.items())
         return [text for texts in groups for text in texts]
@@ -186,11 +150,7 @@ def format_setting(name: str, value: Any) -> list[str]:
 
 
 def format_value(value: Any) -> str:
-    """The text of a single value.
-
-    >>> format_value(True), format_value((128, 64)), format_value(None)
-    ('true', '128,64', 'none')
-    """
+    """The text of a single value."""
     if value is None or isinstance(value, Mapping):
         return "none"
     if isinstance(value, bool):

@@ -1,7 +1,5 @@
-"""Between a model and the contents of its run's files; what reading refuses.
-
-Checksums are right when files come here; shapes, types and ranges are checked here, for
-checksums can be recomputed by whoever forges a run, and kernels follow indices without looking.
+"""Between a model and the contents of its run's files. Checksums are right when they come here, but
+whoever forges a run can recompute those, so shapes, types and ranges are checked.
 """
 
 import platform
@@ -96,10 +94,7 @@ def _describe_head(head: Head) -> dict[str, Any]:
 def parse_run(
     run: Path, manifest: Mapping[str, Any], files: Mapping[str, memoryview]
 ) -> tuple[TrainingIndex, dict[str, Any], dict[str, Any]]:
-    """Index, heads by name, and metadata, from the manifest and the bytes of the other files.
-
-    RunError if a file cannot be read or does not fit the others.
-    """
+    """Index, heads by name, and metadata of a run; RunError if its files do not fit together."""
     try:
         return _parse(manifest, files)
     except pl.exceptions.PolarsError as problem:

@@ -52,11 +52,7 @@ def allowed_items(
 def top_items(
     head: Head, batch: UserBatch, allowed: Bools, exclude_seen: bool, n: int, threads: int | None
 ) -> tuple[I32, F32]:
-    """Indices and scores of the n best items of each user, (users, n): best first, ties by index.
-
-    A block of users at a time: memory is n per user and `BLOCK` numbers, whatever the number of
-    users. Where no item is left, the index is -1.
-    """
+    """Indices (-1: none left) and scores of the n best items of each user, ties by index."""
     users = len(batch)
     n = min(n, max(1, int(np.count_nonzero(allowed))))
     factors = head if isinstance(head, FactorRatingHead | FactorRankingHead) else None

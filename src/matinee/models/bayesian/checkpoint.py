@@ -1,7 +1,5 @@
-"""The state of a chain on disk: one that was killed is resumed, a finished one extended.
-
-A folder holds the state, which is all that the next sweep and the averages so far depend on, and a
-file for each draw that is kept: only the new draws are written, the others are linked.
+"""The state of a chain on disk: one that was killed is resumed, a finished one extended. Kept draws
+have files of their own: only new ones are written, the others are linked.
 """
 
 import json
@@ -62,10 +60,7 @@ class ChainCheckpoint:
         monitored: dict[str, MonitoredSet],
         sweeps: int,
     ) -> list[dict[str, Any]]:
-        """Restore everything, and return the history; [] if there is no state.
-
-        RunError if it cannot be read, or belongs to another chain or one of more sweeps.
-        """
+        """Restore everything and return the history; [] if there is no state."""
         with open_state(self.folder, self.identity) as state:
             if state is None:
                 return []

@@ -20,10 +20,10 @@ def fold_in_draws(
 ) -> Iterator[F32]:
     """For each draw, the rows of the new users of a batch, float32 (new users, 1 + factors).
 
-    Their ratings count as given in one moment, and that moment as the one that is asked about: what
-    a drift adds is the same for all of them, and goes into the bias. Noise comes in pairs of
-    opposite sign, so that it hardly adds to averages over draws. With levels, latent values and
-    rows take `TURNS` turns from the prior mean on, which is nearly as far as they would go.
+    Their ratings count as given in one moment, the one that is asked about: what a drift adds goes
+    into the bias. Noise comes in pairs of opposite sign, which hardly adds to averages. Where
+    ratings are levels, latent values and rows take `TURNS` turns from the prior mean: nearly far
+    enough.
     """
     interactions = take_rows(batch.interactions, np.flatnonzero(batch.codes < 0))
     new, entries = len(interactions.indptr) - 1, len(interactions.indices)

@@ -23,11 +23,10 @@ from matinee.models.rating_head import FactorRatingHead
 
 @dataclass(frozen=True, eq=False)
 class BayesianHead(FactorRatingHead):
-    """Draws from the posterior of a factorization, and its mean as an ordinary `FactorRatingHead`.
+    """Draws from the posterior of a factorization, over which ratings of pairs are averaged.
 
-    Ratings of pairs (`pairs`, `listed`, `predictive`) are averaged over the draws. What needs one
-    set of factors (scores of all items, similarity, maps, explanations) takes the average: the
-    fields that every `FactorRatingHead` has.
+    What needs one set of factors (scores of all items, similarity, maps, explanations) takes their
+    average: the fields that every `FactorRatingHead` has.
     """
 
     levels: F32  # (levels,) the different ratings
@@ -78,13 +77,9 @@ class BayesianHead(FactorRatingHead):
     def predictive(
         self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
     ) -> Predictive:
-        """The distribution of ratings of pairs, given at some time or at no time in particular.
-
-        -1 is an unknown user or item; such an item counts as the average one, and how far it may be
-        from that is left out of the interval.
-        """
+        """The distribution of ratings of pairs, given at some time or at no time in particular."""
         query = PredictionQuery.at(self._codes(users, items, times), self.moments, users, times)
-        unknown = np.flatnonzero(users < 0)
+        unknown = np.flatnonzero(users < 0)  # of unknown items, the spread is left out
         predictive = Predictive(len(users), self.levels, self.ordinal, self.stretch)
         for draw in self.draws:
             scores, spread = _scores(draw, query, draw.table.view(np.uint16), draw.biases, threads)
@@ -115,11 +110,9 @@ class BayesianHead(FactorRatingHead):
     def pairs(
         self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
     ) -> F32:
-        """Expected ratings of pairs; -1 is an unknown user or item."""
         return self.predictive(users, items, times, threads).mean().astype(np.float32)
 
     def listed(self, batch: UserBatch, who: Ints, items: I32) -> F32:
-        """Expected ratings of item ``items[k]`` by user ``who[k]`` of the batch."""
         return self.predictive_of(batch, who, items).mean().astype(np.float32)
 
     def _codes(self, users: I32, items: I32, times: I64 | None) -> I32:
@@ -146,7 +139,6 @@ class BayesianHead(FactorRatingHead):
         return np.asarray(np.einsum("nk,kn->n", design, solved), np.float32)
 
     def check(self, users: int, items: int, genres: int) -> None:
-        """Raise ValueError unless all fields fit together and a model of that size."""
         super().check(users, items, genres)
         check_draws(self, users, items)
 
@@ -169,10 +161,7 @@ def _scores(
 
 
 def check_draws(head: BayesianHead, users: int, items: int) -> None:
-    """Raise ValueError unless the draws and moments of a head fit together.
-
-    Kernels follow codes and moments without looking.
-    """
+    """Raise ValueError unless draws and moments fit: kernels follow codes without looking."""
     draws, rows, _ = head.draw_table.shape
     unit = head.user_params.shape[1]
     dates = len(head.date_cuts) + 2 if rows > users + items + 2 else 0
@@ -238,14 +227,10 @@ def bayesian_head(
     estimator: Mapping[str, Any],
     history: pl.DataFrame,
 ) -> BayesianHead:
-    """The head that a sampler leaves.
-
-    The average's scores are turned into ratings by a straight line, fitted to what the draws expect
-    for some of the training pairs: with levels, a score is in units of its noise.
-    """
+    """The head that a sampler leaves, scores of its average made ratings by a straight line."""
     table, biases = buffer.average()
     users, items = sampler.firsts[1], sampler.firsts[2] - sampler.firsts[1]
-    slope, intercept = _line(buffer, table, biases)
+    slope, intercept = _line(buffer, table, biases)  # with levels, scores are in units of the noise
     rows = np.column_stack([biases, table[:, : sampler.factors]]).astype(np.float64)
     mean = intercept
     if len(sampler.sides) > 2:  # no date in particular: into the rows of items and users

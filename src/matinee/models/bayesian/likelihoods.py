@@ -1,7 +1,5 @@
-"""Likelihoods: how a score becomes a rating, as a normal number or as a level between cuts.
-
-Both keep the residuals, latent value less score: the latent value is the rating itself (less the
-mean), or drawn anew in each sweep.
+"""Likelihoods: how a score becomes a rating, as a normal number or as a level between cuts; both
+keep the residuals, rating (or latent value, drawn anew in each sweep) less score.
 """
 
 from typing import Protocol
@@ -72,9 +70,8 @@ class NormalLikelihood:
 class OrdinalLikelihood:
     """Ordered probit: a level is seen where score plus noise of variance 1 lies between two cuts.
 
-    The cuts are drawn with the latent values integrated out, by Metropolis steps: given the latent
-    values they would hardly move (Cowles 1996). A cut touches the two levels beside it alone, so
-    every other one is proposed at once, one half in one sweep, the rest in the next.
+    Cuts are drawn by Metropolis steps with the latent values integrated out, given which they would
+    hardly move (Cowles 1996); every other one at once, for each touches only two levels.
     """
 
     precision = 1.0

@@ -22,10 +22,8 @@ STEPS = 127  # of a path's values on either side of zero, as they are kept
 
 @dataclass(frozen=True, eq=False)
 class PosteriorDraw:
-    """One draw as it is kept: 16 bits for a factor, 8 for a state of a drift.
-
-    Rows of the table are users, items, dates, then no date in particular (if there are dates), an
-    unknown user, and an unknown item. With normal ratings, the biases of items hold the mean.
+    """One draw as it is kept, in rows of users, items, dates, no date in particular (if there are
+    dates), an unknown user, an unknown item; with normal ratings, items' biases hold the mean.
     """
 
     table: F16  # (rows, width) factors
@@ -109,21 +107,14 @@ def with_average_rows(sampler: GibbsSampler, threads: int | None = None) -> tupl
 
 
 def prior_weights_of(sampler: GibbsSampler) -> F64:
-    """Ridge penalties of bias and of factors of users, in units of the noise's precision, (2,).
-
-    What a drift adds to a user is bias to whoever asks at no time in particular.
-    """
+    """Ridge penalties of bias and of factors of users, in units of the noise's precision, (2,)."""
     spread = np.diag(np.linalg.inv(sampler.sides[0].precision)).copy()
     spread[0] += sum(drift.variance for drift in sampler.drifts)
     return 1 / (np.array([spread[0], spread[1:].mean()]) * sampler.likelihood.precision)
 
 
 class DrawBuffer:
-    """Keeps draws of a sampler within so many bytes of memory, and averages over all of them.
-
-    When the memory is full, every other draw is dropped, and from then on half as many are kept:
-    at any time the draws kept are evenly spaced.
-    """
+    """Averages over all draws of a sampler, and keeps evenly spaced ones within a memory limit."""
 
     def __init__(self, sampler: GibbsSampler, memory: int, levels: F32) -> None:
         self.memory, self.spacing, self.count = memory, 1, 0
@@ -141,10 +132,7 @@ class DrawBuffer:
         self.probed = Predictive(len(self.sample), levels, len(sampler.likelihood.cuts) > 0)
 
     def add(self, sampler: GibbsSampler, threads: int | None = None) -> None:
-        """Average over the present draw, and keep it if its turn has come.
-
-        Interrupted, it has added all of the draw or nothing.
-        """
+        """Average over the present draw, and keep it if its turn has come: all or nothing."""
         if self.count == 0:
             self.begin(sampler)
         table, biases = with_average_rows(sampler, threads)
@@ -165,7 +153,7 @@ class DrawBuffer:
         if self.count % spacing == 0:
             new = PosteriorDraw.of(sampler)
             draws = {**draws, self.count: new}
-            if len(draws) > max(1, self.memory // new.bytes):
+            if len(draws) > max(1, self.memory // new.bytes):  # from now on half as many
                 spacing *= 2
                 draws = {k: draw for k, draw in draws.items() if k % spacing == 0}
         vars(self).update(  # at once

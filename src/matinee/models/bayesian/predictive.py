@@ -56,10 +56,7 @@ def scores_of(
     restless: float,
     threads: int | None = None,
 ) -> tuple[F32, F32]:
-    """Score of each pair by one draw, and the variance that its drift has left, both (n,).
-
-    `default` and `restless` are what `GibbsSampler.default` gives, for what is asked without times.
-    """
+    """Score of each pair by one draw, and the variance that its drift has left, both (n,)."""
     scores, spread = np.empty(len(query), np.float32), np.zeros(len(query), np.float32)
     blocks = uniform_blocks(len(query), MIN_BLOCK)
     run_blocks(score_entries, blocks, query.codes, table, biases, scores, threads=threads)
@@ -75,14 +72,10 @@ def scores_of(
 
 
 class Predictive:
-    """The predictive distribution of n pairs, averaged over the draws added so far.
-
-    With `ordinal`, draws come with thresholds between the levels; else ratings are normal.
-    `stretch` widens intervals: see `LooCalibration`.
-    """
+    """The predictive distribution of n pairs, ordinal or normal, averaged over the draws added."""
 
     def __init__(self, n: int, levels: F32, ordinal: bool, stretch: F32 | None = None) -> None:
-        self.stretch = stretch
+        self.stretch = stretch  # of intervals: see `LooCalibration`
         self.levels, self.ordinal, self.draws = levels.astype(np.float64), ordinal, 0
         self.sums = np.zeros((n, len(levels) if ordinal else 3))
 
@@ -95,11 +88,7 @@ class Predictive:
     def add(
         self, scores: F32, spread: F32, noise: float, cuts: F64, threads: int | None = None
     ) -> None:
-        """Add a draw: scores, their variances, the variance of the noise, and the cuts.
-
-        Cuts are (levels + 1,), infinite at both ends; with the normal likelihood they are ignored,
-        and scores are in rating units.
-        """
+        """Add a draw: scores, their variances, variance of the noise, cuts (if ordinal)."""
         self.draws += 1
         if self.ordinal:
             blocks = uniform_blocks(len(scores), MIN_BLOCK)
@@ -134,13 +123,10 @@ class Predictive:
         return np.diff(upto, axis=1)
 
     def interval(self, level: float) -> F64:
-        """The interval around the mean that holds the rating with this probability, (n, 2).
-
-        Between two levels there is no quantile to point at, so intervals are so many standard
-        deviations wide: as many as for a normal number, stretched as training ratings ask for.
-        """
+        """The interval around the mean that holds the rating with this probability, (n, 2)."""
         if not (isinstance(level, Real) and 0 < level < 1):
             raise SettingError(f"interval must be a probability in (0, 1), got {level!r}.")
+        # so many standard deviations wide, for between two levels there is no quantile to point at
         mean, deviation = self.mean(), self.deviation()
         reach = normal_quantile((1 + level) / 2)
         if self.stretch is not None:
@@ -155,9 +141,8 @@ MIN_PROBABILITY = 1e-6  # that is divided by
 
 
 class LooCalibration:
-    """Leave-one-out means and variances of some training ratings, by importance weighting.
-
-    How often intervals around them hold the rating says how much intervals must be stretched.
+    """Leave-one-out means and variances of some training ratings, by importance weighting: they
+    say how much intervals must be stretched.
     """
 
     def __init__(self, values: F32, levels: F32) -> None:
@@ -167,10 +152,7 @@ class LooCalibration:
     def add(
         self, scores: F32, noise: float, cuts: F64, mean: float, threads: int | None = None
     ) -> None:
-        """Add a draw: scores of these ratings, drift included, variance of the noise, cuts.
-
-        There are no cuts where ratings are normal; `mean` is their mean then.
-        """
+        """Add a draw: scores with drift, variance of the noise, cuts (or ratings' mean)."""
         if len(cuts):
             probabilities = np.zeros((len(scores), len(self.levels)))
             spread = np.full(len(scores), noise, np.float32)

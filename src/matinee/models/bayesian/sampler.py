@@ -34,7 +34,6 @@ class FactorBlock:
     """The rows ``first`` to ``first + size`` of the model, normal around ``mean + features @ B``.
 
     Mean and precision matrix have a normal-Wishart prior (Salakhutdinov & Mnih 2008, section 3.2).
-    The mean of dates is zero, for it could not be told from the other biases.
     """
 
     number: int  # 0 for users, 1 for items, 2 for dates
@@ -60,17 +59,13 @@ class FactorBlock:
 
     @property
     def mean_is_free(self) -> bool:
-        """Whether its mean is free."""
+        """Not that of dates, which could not be told from the other biases: it is zero."""
         return self.number < 2
 
     def draw_prior(
         self, rows: F64, burn_in: bool, rng: np.random.Generator, threads: int | None = None
     ) -> F64:
-        """Draw precision, mean, groups' precisions and B given the rows; returns their prior means.
-
-        Groups' precisions are drawn after `burn_in` only: while the rows are close to zero, they
-        would grow, and take hundreds of sweeps to come down again.
-        """
+        """Draw precision, mean, groups' precisions and B given the rows; the new prior means."""
         count, width = rows.shape
         linked = self.link.features.columns > 0
         centred = rows - self.link.means(threads) if linked else rows
@@ -95,7 +90,7 @@ class FactorBlock:
             )
         if not linked:
             return np.broadcast_to(self.mean, rows.shape)
-        if not burn_in:
+        if not burn_in:  # while rows are close to zero, these would grow for hundreds of sweeps
             self.link.draw_precisions(self.precision, rng, threads)
         self.link.draw(rows - self.mean, self.precision, rng, threads)
         return self.mean + self.link.means(threads)
@@ -107,13 +102,9 @@ PriorWeights = tuple[F32, F32, np.float32, F32]
 def prior_weights(
     precision: F64, unit: float, away: F64, noise: F32, width: int, threads: int | None = None
 ) -> PriorWeights:
-    """The arguments of `draw_rows` from `precision` to `noise`.
-
-    `unit` is the precision of the noise around scores, which the kernel takes for 1; `away` are
-    prior means less the rows as they stand, (rows, 1 + factors); `width` is that of the table.
-    """
+    """The arguments of `draw_rows` from `precision` to `noise`; `away` is prior means less rows."""
     factors = len(precision) - 1
-    scaled = precision / unit
+    scaled = precision / unit  # the precision of the noise around scores: the kernel takes it for 1
     prior = np.zeros((width, width + LANES), np.float32)
     np.fill_diagonal(prior, 1.0)
     prior[:factors, :factors] = scaled[1:, 1:]
@@ -242,10 +233,7 @@ class GibbsSampler:
         run_blocks(draw_rows, blocks, *place, *state, *prior, threads=threads)
 
     def mean_drift(self) -> tuple[F32, float]:
-        """Mean drift of each user over their ratings, and its variance around that.
-
-        A user without ratings has the mean of all, 0.
-        """
+        """Mean drift of each user over their ratings (none: 0), and its variance around that."""
         moments, first = self.timeline.moments, self.timeline.first
         total = np.sum([drift.path for drift in self.drifts], axis=0, dtype=np.float64)
         if not self.drifts:

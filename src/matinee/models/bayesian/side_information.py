@@ -1,7 +1,4 @@
-"""Side information: sparse features of users and items in named groups, linked to prior means.
-
-Rows of a side are normal around ``mean + features @ B`` with precision L (Macau: Simm et al. 2015).
-"""
+"""Side information: sparse features of users and items in named groups, linked to prior means."""
 
 import hashlib
 from collections.abc import Iterable
@@ -83,10 +80,7 @@ def _product(matrix: Rows, table: F32, threads: int | None) -> F32:
 
 
 def features_of_users(train: Dataset, names: Iterable[str]) -> Features:
-    """Age (in spans), gender and occupation where they are known; the items a user rated.
-
-    ``"rated"`` has ``1 / sqrt(n)`` for each of n items (SVD++: Koren 2008).
-    """
+    """Age (in spans), gender, occupation; the n items rated, ``1 / sqrt(n)`` each (Koren 2008)."""
     ratings, groups = train.ratings, {}
     if "traits" in names and train.user_attributes is not None:
         for trait in TRAITS:
@@ -208,9 +202,8 @@ class Solver:
 class GradientSolver(Solver):
     """The same by conjugate gradients, all columns of B at once.
 
-    The spectrum of F'F falls steeply: active users and popular items make a few heavy directions.
-    They are found once, and solved for exactly in the preconditioner; what is left is nearly
-    diagonal.
+    The spectrum of F'F falls steeply: a few heavy directions are found once and solved for exactly
+    in the preconditioner; what is left is nearly diagonal.
     """
 
     def __init__(self, features: Features) -> None:
@@ -232,11 +225,7 @@ class GradientSolver(Solver):
         return self.features.transposed_times(self.features.times(table, threads), threads)
 
     def solve(self, weight: F64, right: F32, threads: int | None = None) -> F32:
-        """B, float32 (columns, width), once the preconditioned residual is small.
-
-        As long as groups' precisions are within a factor of a hundred of each other, B is within
-        about `TOLERANCE` of the exact solution, in the norm of the system.
-        """
+        """B within about `TOLERANCE` of the exact solution, float32 (columns, width)."""
         diagonal = weight.astype(np.float32)[:, None]
         inverse = (1 / (self.rest + weight)).astype(np.float32)[:, None]
         heavy = inner(self.directions, diagonal * self.directions) + np.diag(self.sizes)

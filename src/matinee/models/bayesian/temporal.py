@@ -73,11 +73,7 @@ class RatingTimeline:
 
 
 def date_cuts(times: I64) -> I64:
-    """Where one date ends and the next begins, Unix seconds, ascending.
-
-    Dates are days; days with few ratings are joined to the next ones, and all of them to fewer
-    where there are very many.
-    """
+    """Where one date ends and the next begins, Unix seconds; days with few ratings are joined."""
     days, counts = np.unique(times // 86400, return_counts=True)
     least = max(MIN_RATINGS, len(times) // DATES)
     cuts, count_so_far = [], 0
@@ -99,10 +95,8 @@ VARIANCES = 1e-6, 1e3  # the least and the greatest
 
 @dataclass
 class Drift:
-    """One Ornstein-Uhlenbeck process per user; all users share its memory and variance.
-
-    The logarithms of memory (seconds) and variance (squared units of the score) have flat priors
-    between bounds.
+    """One Ornstein-Uhlenbeck process per user; all users share its memory (seconds) and variance,
+    whose logarithms have flat priors between bounds.
     """
 
     memory: float

@@ -18,12 +18,7 @@ def seeded_generator(device: torch.device, *seeds: int) -> torch.Generator:
 
 
 class ShuffledBatches:
-    """Columns (n,) of equal length, in a new order every epoch; batch size 0: all, in their order.
-
-    The order depends on the seed and the number of the epoch alone, so a resumed training sees
-    what it would have seen. No row is ever collected by Python: an epoch is one permutation, and a
-    batch a slice.
-    """
+    """Columns (n,) of equal length, in an order of seed and epoch alone; batch size 0: as is."""
 
     def __init__(self, columns: tuple[Tensor, ...], batch_size: int, seed: int) -> None:
         self.columns, self.seed = columns, seed
@@ -50,12 +45,11 @@ class ShuffledBatches:
 
 
 class NegativeSampler:
-    """Draws items that are not positives of a user, uniformly, and never draws one twice over.
+    """Draws items that are not positives of a user, uniformly among those that are someone's.
 
-    Only items that are a positive of some user are drawn: of the others nothing is known. With a
-    user's positives w_0 < w_1 < ... numbered among those items, ``w_j - j`` counts the negatives
-    before the j-th; so the r-th negative is r plus the number of j with ``w_j - j <= r``, which one
-    binary search finds. `positives` are by user, items ascending.
+    With a user's positives w_0 < w_1 < ... numbered among those items, ``w_j - j`` counts the
+    negatives before the j-th; so the r-th negative is r plus the number of j with ``w_j - j <= r``,
+    which one binary search finds.
     """
 
     def __init__(self, positives: Rows, device: torch.device) -> None:

@@ -74,10 +74,7 @@ class TrainingCheckpoint:
             save_file(copies, folder / STATE, metadata={"state": json.dumps(metadata)})
 
     def restore(self, module: Scorer, optimizers: list[torch.optim.Optimizer]) -> TrainingState:
-        """Set module and optimizers to the saved state and return it; a fresh one if none is saved.
-
-        RunError if it cannot be read, or belongs to another training.
-        """
+        """Set module and optimizers to the saved state and return it, or a fresh one."""
         device = str(next(module.parameters()).device)
         with open_state(self.folder, self.identity, "pt", device) as saved:
             if saved is None:

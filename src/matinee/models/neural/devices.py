@@ -10,10 +10,7 @@ from matinee.errors import SettingError
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; ``"auto"`` is CUDA, else MPS, else the CPU.
-
-    SettingError, with the reason, if it cannot be used.
-    """
+    """The device of that name; ``"auto"`` is CUDA, else MPS, else the CPU."""
     if name == "auto":
         available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
         name = next((device for device, is_there in available.items() if is_there), "cpu")

@@ -77,10 +77,7 @@ class RatingLoss:
 
 
 class ImplicitLoss:
-    """Tell positives from negatives drawn anew in every epoch: binary cross-entropy.
-
-    A batch has `batch_size` examples, positives and negatives together.
-    """
+    """Tell positives from negatives drawn anew in every epoch: binary cross-entropy."""
 
     metric, higher_is_better = "hit_rate", True
     chance_loss = math.log(2)
@@ -123,10 +120,8 @@ class ImplicitLoss:
 
 
 class BPRLoss(ImplicitLoss):
-    """Rank positives above negatives: Bayesian personalized ranking (Rendle et al. 2009).
-
-    ``-log sigmoid(score(u, i) - score(u, j))`` for a positive i and a negative j; each positive is
-    compared with `negatives` of them.
+    """``-log sigmoid(score(u, i) - score(u, j))`` for a positive i and each of `negatives` drawn j
+    (Bayesian personalized ranking: Rendle et al. 2009).
     """
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -28,14 +28,11 @@ class EmbeddingLookup(torch.autograd.Function):
 
 
 class Scorer(nn.Module):
-    """Scores pairs of a user and an item; `groups` are its parameters by group of weight decay.
-
-    `sparse`: gradients of embeddings hold only the rows that were looked up.
-    """
+    """Scores pairs of a user and an item; `groups` are its parameters by group of weight decay."""
 
     def __init__(self, sparse: bool) -> None:
         super().__init__()
-        self.sparse = sparse
+        self.sparse = sparse  # gradients of embeddings hold only the rows that were looked up
         self.groups: dict[str, list[nn.Parameter]] = {}
 
     def add_parameter(self, group: str, name: str, values: Tensor) -> nn.Parameter:
@@ -58,10 +55,9 @@ class Scorer(nn.Module):
 
 
 class FactorModule(Scorer):
-    """``mean + b_u + b_i + p_u . q_i``; `biases` may be those of "both", of "items", or "none".
+    """``mean + b_u + b_i + p_u . q_i``, with biases of "both" sides, of "items", or "none".
 
-    `user_penalty` (users,) and `item_penalty` (items,) weigh a row's squared length each time that
-    an example uses it.
+    A penalty weighs a row's squared length each time that an example uses it.
     """
 
     def __init__(
@@ -129,9 +125,7 @@ def mean_square_score(p: Tensor, q: Tensor) -> Tensor:
 class NCFModule(Scorer):
     """``mean + output . [g_u * g_i, tower(m_u, m_i)] + bias`` (He et al. 2017).
 
-    Either half may be missing: with `factors` 0 there is no product (MLP), with no `layers` no
-    tower (GMF). The first of `layers` is the inputs of the tower, half of them of each side; the
-    others are the outputs of each layer.
+    Either half may be missing; of `layers` the first is the tower's inputs, the others are outputs.
     """
 
     def __init__(

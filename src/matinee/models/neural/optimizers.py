@@ -9,13 +9,10 @@ ROWS_PER_EXAMPLE = 8  # a table with more rows per example of a batch is updated
 
 
 def use_sparse_gradients(config: TrainingConfig, n_rows: int) -> bool:
-    """Whether gradients of embeddings with `n_rows` rows should hold only those in a batch.
-
-    For SGD and Adagrad this changes nothing but the speed: rows without a gradient stay where they
-    are. Weight decay would move them.
-    """
+    """Whether gradients of embeddings with `n_rows` rows should hold only those in a batch."""
     if config.optimizer == "sparse-adam":
         return True
+    # rows without a gradient stay where they are, unless weight decay moves them
     decays = any(config.weight_decay_of(group) for group in config.DECAY_GROUPS)
     small_batch = 0 < config.batch_size * ROWS_PER_EXAMPLE < n_rows
     return config.optimizer in ("sgd", "adagrad") and small_batch and not decays

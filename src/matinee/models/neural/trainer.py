@@ -29,10 +29,8 @@ def train(
 ) -> pl.DataFrame:
     """Train the module of a loss, leave it with the best weights, and return the history.
 
-    A row for each epoch: `iteration`, `loss` (mean over the epoch as it went, penalties included),
-    the metrics of the loss, `learning_rate`, `seconds` since the start. If the loss diverges,
-    training stops with a DivergedWarning and the last good weights are kept; SettingError if it
-    does so in the first epoch.
+    If the loss diverges, training ends with a DivergedWarning and the last good weights, or with a
+    SettingError if it does so in the first epoch.
     """
     module, state = loss.module, TrainingState()
     device = next(module.parameters()).device
