@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -153,7 +154,7 @@ def _merge(ratings: Ratings, how: str) -> Ratings:
         latest = [pl.col("timestamp").max()]
     value = pl.col("values").mean().cast(pl.Float32) if how == "mean" else value.last()
     merged = table.group_by("user", "item", maintain_order=True).agg(value, *latest)
-    columns = {column.name: column.to_numpy() for column in merged}
+    columns: dict[str, Any] = {column.name: column.to_numpy() for column in merged}
     on_scale = ratings.scale.contains(columns["values"]).all()
     scale = ratings.scale if on_scale else replace(ratings.scale, step=0.0)
     return replace(ratings, **columns, scale=scale)

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -122,7 +123,7 @@ class Ratings:
 
     def take(self, rows: Bools | I64) -> "Ratings":
         """The ratings at `rows` (a mask or positions), with the same ids and codes."""
-        taken = {}
+        taken: dict[str, Any] = {}
         for name, column in self.columns.items():
             taken[name] = column[rows]
             release(column)

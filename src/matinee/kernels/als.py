@@ -126,10 +126,7 @@ def update_rows_cholesky(
 
 @jit
 def _add_gradient(first, last, indices, values, biases, factors, shift, x, out):
-    """out += Z' (t - Z x) over ratings `first` to `last`; returns the bias's element of it.
-
-    ``t = values - bias - shift``, or ``-shift`` if `values` is empty.
-    """
+    """out += Z' (t - Z x), t = `values` - bias - shift, or -shift if empty; the bias's element."""
     summed = np.float32(0.0)
     for k in range(first, last, 4):
         prefetch_four(factors, indices, k)
@@ -150,10 +147,8 @@ def _add_gradient(first, last, indices, values, biases, factors, shift, x, out):
 def update_rows_cg(
     start, stop, indptr, indices, values, mean, biases, factors, prior, ridge, exponent, out, steps
 ):
-    """Take `steps` conjugate gradient steps from the rows in `out`.
-
-    The normal matrix is never formed: a step costs one pass over the ratings (Takács, Pilászy &
-    Tikk 2011). With as many steps as unknowns the solution is exact up to rounding.
+    """Take `steps` conjugate gradient steps from the rows in `out`, each one pass over the ratings:
+    the normal matrix is never formed (Takács, Pilászy & Tikk 2011).
     """
     width = factors.shape[1]
     x, residual = scratch(1, width), scratch(1, width)

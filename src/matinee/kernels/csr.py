@@ -164,10 +164,8 @@ def sum_weighted_rows(start, stop, indptr, indices, weights, table, out):
 
 @jit
 def count_cooccurrences(start, stop, by_column, columns, by_row, rows, out):
-    """out[c, d] += number of rows in which both columns have an entry, c from `start` to `stop`.
-
-    The matrix is given by column, its (indptr, indices) being (by_column, columns), and by row,
-    (by_row, rows); `out` is (columns, columns).
+    """out[c, d] += rows with entries in both columns, c from `start` to `stop`, of a matrix by
+    column, (by_column, columns), and by row, (by_row, rows).
     """
     for column in range(start, stop):
         counts = out[column]
@@ -223,11 +221,8 @@ def slices(n: int) -> list[tuple[int, int]]:
 
 @jit
 def checksum_words(words, first):
-    """A checksum of a slice of an array of int32, and its least and greatest word.
-
-    Returns the sum of the words as unsigned numbers, the sum of each times its index in the whole
-    array from 1 on (`first` is the index of the slice), both modulo 2**64 so that checksums of
-    slices add up, the minimum and the maximum.
+    """Sums, modulo 2^64, of int32 words as unsigned and of each times its index in the whole array
+    from 1 on, so that those of slices add up; and the least and greatest word.
     """
     plain = np.uint64(0)
     weighted = np.uint64(0)

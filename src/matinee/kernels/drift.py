@@ -18,10 +18,7 @@ from matinee.kernels.jit import jit
 def _filter(
     first, last, moments, gaps, memory, variance, residual, precision, path, means, spreads
 ):
-    """Means and variances of the states `first` to `last` given the ratings up to each.
-
-    Returns the log-likelihood of the residuals, up to a constant.
-    """
+    """Means and variances of the states given the ratings up to each; their log-likelihood."""
     likelihood = 0.0
     mean, spread = 0.0, variance
     for moment in range(first, last):

@@ -82,10 +82,7 @@ def _gather(indices, weights, other, design, target):
 
 @jit
 def _add_gradient(first, last, indices, weights, factors, wanted, x, out):
-    """out += Z' C (wanted - Z x) over the positives `first` to `last`, C their weights.
-
-    Returns the sum of ``c (wanted - z . x)^2``.
-    """
+    """out += Z' C (wanted - Z x), C the weights; returns the sum of ``c (wanted - z . x)^2``."""
     loss = np.float32(0.0)
     for k in range(first, last, 4):
         prefetch_four(factors, indices, k)

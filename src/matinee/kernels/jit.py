@@ -1,12 +1,6 @@
-"""One compiler setting for all kernels, and a cache that any change of a kernel invalidates.
-
-`reassoc`, `contract` and `nsz` let sums be vectorized; NaN and infinity keep their meaning, so
-that a diverging solve is seen.
-
-numba caches what it compiles next to the source (or in the user's cache folder, if the source is
-read-only), keyed by its version, the processor and the kernel's own file. But a kernel contains
-the code of what it calls in other files, too. Here the key is the content of all files of this
-folder, so that no upgrade runs old code.
+"""One compiler setting for all kernels, by which sums are vectorized while NaN and infinity keep
+their meaning, and a cache keyed by all files of this folder: a kernel contains the code that it
+calls in other files, and no upgrade may run old code.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,7 @@
 """Linear algebra of the solvers: gathered rows, normal equations, and products of tall matrices.
 
 Matrices of normal equations are float32, their widths multiples of `LANES`; only the upper half is
-computed and read. Sums of outer products and the Cholesky factorization spend their time in the
-same tile of 8 x 16 sums, which stay in registers: twenty vector loads and broadcasts for sixteen
-times eight multiplications.
+computed and read, in tiles of 8 x 16 sums that stay in registers.
 """
 
 import numpy as np
@@ -21,11 +19,8 @@ AHEAD = 32  # ratings between the prefetch of a row and its use
 
 @jit
 def scratch(rows, width):
-    """Uninitialized float32 (rows, width), on a cache line and far from all other arrays.
-
-    A compiled loop looks at addresses: where two arrays lie within a few hundred bytes it takes
-    its scalar path, which rounds differently from the vector path. Distance makes results the same
-    to the last bit on any thread. A load that straddles two cache lines takes twice as long.
+    """Uninitialized float32 (rows, width), on a cache line and far from all other arrays: where two
+    lie close, a compiled loop takes its scalar path, which rounds differently.
     """
     around = np.empty(rows * width + 2 * GUARD + LANES, np.float32)
     first = GUARD + (64 - around.ctypes.data % 64) // 4
@@ -58,10 +53,10 @@ def float16_buffer(n: int, factors: int) -> U16:
     return aligned_zeros(n, padded(factors) // 2).view(np.uint16)
 
 
-def to_float16(rows: F32, skip: int, halves: U16, threads: int | None = None) -> None:
+def to_float16(rows: F32, skip: int, halves: U16) -> None:
     """Round the columns from `skip` on to 16 bits (IEEE 754 binary16)."""
     blocks = uniform_blocks(len(rows))
-    run_blocks(_halve_rows, blocks, rows, skip, halves, threads=threads)
+    run_blocks(_halve_rows, blocks, rows, skip, halves)
 
 
 def pad_to_lanes(rows: F32) -> F32:
@@ -161,10 +156,7 @@ def _add_tile(design, count, row, column, sign, out):
 
 @jit
 def add_squares(design, count, gram):
-    """gram += design' design over the first `count` rows of design (rows, K), upper half.
-
-    Tiles on the diagonal are filled whole. `gram` may have more columns than `design`.
-    """
+    """gram += design' design over the first `count` rows of design (rows, K), upper half."""
     width = design.shape[1]
     for column in range(0, width, LANES):
         for row in range(0, column + LANES, HEIGHT):
@@ -223,16 +215,16 @@ def _inner(start, stop, left, right):
     return out
 
 
-def times(tall: Array, small: Array, threads: int | None = None) -> Array:
+def times(tall: Array, small: Array) -> Array:
     """``tall @ small``, (rows, k) times (k, columns), in the dtype of `tall`."""
     out = np.empty((len(tall), small.shape[1]), tall.dtype)
     small = np.ascontiguousarray(small, tall.dtype)
-    run_blocks(_times, uniform_blocks(len(tall), 256), tall, small, out, threads=threads)
+    run_blocks(_times, uniform_blocks(len(tall), 256), tall, small, out)
     return out
 
 
-def inner(left: Array, right: Array, threads: int | None = None) -> Array:
+def inner(left: Array, right: Array) -> Array:
     """``left.T @ right``, (rows, k) and (rows, columns), the same for any number of threads."""
     blocks = uniform_blocks(len(left), max(256, len(left) // 8))
-    sums = run_blocks(_inner, blocks, left, right, threads=threads)
+    sums = run_blocks(_inner, blocks, left, right)
     return np.asarray(np.sum(sums, axis=0).astype(right.dtype))

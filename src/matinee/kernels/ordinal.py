@@ -1,7 +1,5 @@
-"""Ordered probit: a rating as a latent normal variable seen through cut points.
-
-A latent value ``z ~ N(score, 1)`` shows as level l where ``cuts[l] < z <= cuts[l + 1]``, the first
-cut minus infinity and the last one infinity (Albert & Chib 1993).
+"""Ordered probit (Albert & Chib 1993): a latent value ``z ~ N(score, 1)`` shows as level l where
+``cuts[l] < z <= cuts[l + 1]``, the first cut minus infinity and the last one infinity.
 """
 
 import math

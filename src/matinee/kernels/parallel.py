@@ -1,8 +1,10 @@
 """Blocks of equal work, and the threads that run them."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -16,6 +18,7 @@ BLOCKS = 64
 """Blocks per pass: enough to balance the load of a few cores, few enough to cost nothing."""
 
 Result = TypeVar("Result")
+_limit: ContextVar[int | None] = ContextVar("_limit", default=None)
 
 
 def usable_threads() -> int:
@@ -26,11 +29,7 @@ def usable_threads() -> int:
 
 
 def balanced_blocks(indptr: I64, blocks: int = BLOCKS) -> list[tuple[int, int]]:
-    """At most `blocks` row ranges of about as many entries, whatever the number of threads.
-
-    >>> balanced_blocks(np.array([0, 10, 11, 12, 20]), blocks=2)
-    [(0, 2), (2, 4)]
-    """
+    """At most `blocks` row ranges of about as many entries, whatever the number of threads."""
     rows = len(indptr) - 1
     # a row costs its entries, and one more for the solve
     work = indptr + np.arange(rows + 1)
@@ -40,14 +39,20 @@ def balanced_blocks(indptr: I64, blocks: int = BLOCKS) -> list[tuple[int, int]]:
 
 
 def uniform_blocks(rows: int, least: int = 1) -> list[tuple[int, int]]:
-    """Row ranges of about as many rows, `least` or more of them.
-
-    >>> uniform_blocks(10, least=4)
-    [(0, 5), (5, 10)]
-    """
+    """Row ranges of about as many rows, `least` or more of them."""
     count = max(1, min(BLOCKS, rows // least))
     cuts = [rows * block // count for block in range(count + 1)]
     return list(pairwise(cuts))
+
+
+@contextmanager
+def thread_limit(threads: int | None) -> Iterator[None]:
+    """Let `run_blocks` use so many threads until the block ends; None: all processors."""
+    token = _limit.set(threads)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
 
 
 def run_blocks(
@@ -56,13 +61,11 @@ def run_blocks(
     *arguments: Any,
     threads: int | None = None,
 ) -> list[Result]:
-    """The results of ``kernel(start, stop, *arguments)`` for each block, in order.
-
-    A free thread takes the next block, so that one enormous row delays no other.
-    """
-    if threads is not None and threads < 1:
-        raise SettingError(f"threads must be >= 1, got {threads}.")
-    usable = threads or usable_threads()
+    """``kernel(start, stop, *arguments)`` of each block; a free thread takes the next one."""
+    limit = _limit.get() if threads is None else threads
+    usable = usable_threads() if limit is None else limit
+    if usable < 1:
+        raise SettingError(f"threads must be >= 1, got {usable}.")
     workers = min(usable, len(blocks))
     results: list[Any] = [None] * len(blocks)
     remaining = iter(range(len(blocks)))  # the interpreter gives each number to one thread only

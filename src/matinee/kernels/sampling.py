@@ -52,9 +52,6 @@ def draw_items(start, stop, seed, first_row, indptr, cumulative, guide, out):
 
 @jit
 def item_keys(seed, row, weights, out):
-    """A key for each item; the n largest are a weighted draw without replacement.
-
-    log(u) / weight, Efraimidis & Spirakis 2006.
-    """
+    """log(u) / weight: the n largest are a weighted draw (Efraimidis & Spirakis 2006)."""
     for item in range(len(weights)):
         out[item] = np.log(_uniform(seed, row, item)) / weights[item]

@@ -41,11 +41,7 @@ def _fill(start, stop, order, item_params, skip, item_factors):
 
 
 def pack(item_params: F32, user_params: F32, biased: bool) -> Panels:
-    """Items in panels, ordered by the highest score that a user of average length could have.
-
-    Rows are (K,), or (1 + K,) if `biased`: a bias, then factors. `user_params` matters for the
-    order alone: it decides how much `topk_packed` can skip, never its result.
-    """
+    """Items, (K,) or if `biased` (1 + K,), ordered by scores for a user of average length."""
     items, skip = len(item_params), int(biased)
     count, width = -(-items // LANES), item_params.shape[1] - skip
     lengths = _lengths(item_params[:, skip:])

@@ -1,9 +1,6 @@
-"""Sixteen float32 numbers as one value, for the few loops that a compiler does not vectorize.
-
-LLVM gives up on a loop if more than a handful of arrays might overlap. A kernel in these terms
-keeps its sums in registers, whatever arrays it reads: on 512-bit machines a value is one register,
-on others two or four. Numbers are stored as float32, or as 16-bit floats (IEEE 754 binary16, in
-uint16 arrays), of which a cache holds twice as many; sums are always float32.
+"""Sixteen float32 numbers as one value, for the few loops that a compiler does not vectorize: LLVM
+gives up if more than a handful of arrays might overlap. Numbers are stored as float32, or as 16-bit
+floats (IEEE 754 binary16, in uint16 arrays); sums are always float32.
 """
 
 from typing import Any
@@ -123,11 +120,7 @@ def at_least(typing, a, b):
 
 @intrinsic
 def prefetch(typing, array, row):
-    """Start loading array[row] into the cache.
-
-    This makes gathering rows from all over a matrix several times faster, for no processor
-    guesses which row is next.
-    """
+    """Start loading array[row] into the cache, for no processor guesses which row is next."""
 
     def code(context, builder, signature, arguments):
         array_type = signature.args[0]

@@ -1,8 +1,4 @@
-"""Parsing numbers out of delimited text, at the speed of memory.
-
-Only the plainest text is parsed: unsigned decimals between single separators, one row a line.
-Anything else is left to a reader that can say what is wrong with it.
-"""
+"""Parsing plain numbers out of text, one row a line; the rest is left to a reader that says why."""
 
 import numpy as np
 
@@ -17,10 +13,7 @@ DECIMALS = np.array([1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7], np.float32)
 
 @jit
 def _number(text, pos, separator):
-    """Parse the number at `pos`: (digits, number of decimals, how it ends, start of the next).
-
-    It has at most 18 digits and no leading zeros: "007" may be an id.
-    """
+    """(digits, number of decimals, how it ends, start of the next) of the number at `pos`."""
     digits = np.int64(0)
     first = pos
     point = -1

@@ -1,10 +1,9 @@
-"""The n best of all items, by given scores or by products most of which are never computed.
+"""The n best of all items (never NaN or minus infinity), by scores or by products mostly not
+computed.
 
 By Cauchy and Schwarz an item's sum is at most ``b_i + |x_u| |w_i|``. Where that is less than a
 user's n-th best so far, for all sixteen items of a panel and all eight users of a group, no product
 is computed. Rounding is allowed for, so results are those of brute force, ties included.
-
-An item whose score is NaN or minus infinity is never among the best.
 """
 
 import numpy as np
@@ -72,11 +71,7 @@ def _sort_best_first(scores, codes, size):
 
 @jit
 def top_n(scores, allowed, best_codes, best_scores):
-    """Fill the outputs with the n best allowed entries, best first, ties by lower code.
-
-    scores, allowed             float32 (items,), bool (items,)
-    best_codes, best_scores     int32 (n,), float32 (n,), filled up with -1 and NaN
-    """
+    """The n best allowed entries, best first, ties by lower code, filled up with -1 and NaN."""
     size = 0
     for code in range(len(scores)):
         if allowed[code] and scores[code] >= LOWEST:
@@ -86,12 +81,7 @@ def top_n(scores, allowed, best_codes, best_scores):
 
 @jit
 def topk_dense(start, stop, scores, allowed, indptr, seen, best_codes, best_scores):
-    """`top_n` of users `start` to `stop`, without the items that each has seen.
-
-    scores, allowed             float32 (users, items), bool (items,)
-    indptr, seen                int64 (users + 1,), int32: the items that each user has seen
-    best_codes, best_scores     (users, n), as in `top_n`
-    """
+    """`top_n` of users `start` to `stop`, without the items ``seen[indptr[u]:indptr[u + 1]]``."""
     mask = allowed.copy()
     for user in range(start, stop):
         for entry in range(indptr[user], indptr[user + 1]):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from matinee._types import F64, Array
+from matinee._types import F64
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
@@ -106,7 +106,7 @@ class ALS(Estimator):
         return noise_regularization(ratings, self.exponent)
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
-        state = _ALSState(self, train, context.threads)
+        state = _ALSState(self, train)
         if context.warm_start is not None:
             state.warm_start(context.warm_start)
         history: list[dict[str, Any]] = []
@@ -126,11 +126,11 @@ class ALS(Estimator):
                 if self.patience:
                     error = row["validation_rmse"]
                     if error < best[0]:
-                        best = error, iteration, state.copy()
+                        best = error, iteration, (state.users.copy(), state.items.copy())
                     elif iteration - best[1] >= self.patience:
                         break
         if best[2] is not None:
-            state.restore(best[2])
+            state.users, state.items = best[2]
             state.finish()
         return state.model(pl.DataFrame(history))
 
@@ -138,9 +138,9 @@ class ALS(Estimator):
 class _ALSState:
     """The state of one training: factor matrices of users and items, and how to update them."""
 
-    def __init__(self, estimator: ALS, train: Dataset, threads: int | None) -> None:
+    def __init__(self, estimator: ALS, train: Dataset) -> None:
         ratings = train.ratings
-        self.estimator, self.train, self.threads = estimator, train, threads
+        self.estimator, self.train = estimator, train
         self.regularization = estimator.regularization or estimator.default_regularization(ratings)
         self.mean = np.float32(ratings.values.mean(dtype=np.float64))
         self.prior_ridge = float(np.sqrt(len(ratings)))
@@ -172,10 +172,10 @@ class _ALSState:
         """Update all items given the users, the prior means, then all users given the items."""
         exact = self.estimator.solver == "cholesky"
         self._update(self.items, self.users, exact)
-        self.items.update_prior(self.prior_ridge, self.threads)
+        self.items.update_prior(self.prior_ridge)
         cold = self.items.weights == 0
         self.items.rows[cold] = self.items.prior[cold]
-        self.users.update_prior(self.prior_ridge, self.threads)
+        self.users.update_prior(self.prior_ridge)
         self._update(self.users, self.items, exact or last)
 
     def finish(self) -> None:
@@ -187,19 +187,19 @@ class _ALSState:
         blocks = balanced_blocks(side.interactions.indptr)
         penalty = np.float32(self.regularization), np.float32(self.estimator.exponent)
         prior = side.prior, *penalty, side.rows
-        held, threads = (*side.interactions, self.mean), self.threads
+        held = *side.interactions, self.mean
         if exact:
-            run_blocks(update_rows_cholesky, blocks, *held, other.rows, *prior, threads=threads)
+            run_blocks(update_rows_cholesky, blocks, *held, other.rows, *prior)
         else:
-            against = np.ascontiguousarray(other.rows[:, 0]), other.float16(1, threads)
+            against = np.ascontiguousarray(other.rows[:, 0]), other.float16(1)
             steps = self.estimator.cg_steps
-            run_blocks(update_rows_cg, blocks, *held, *against, *prior, steps, threads=threads)
+            run_blocks(update_rows_cg, blocks, *held, *against, *prior, steps)
 
     def errors(self) -> dict[str, float]:
         """The sum that is minimized, and the RMSE on the training set."""
         blocks = balanced_blocks(self.users.interactions.indptr)
         arguments = *self.users.interactions, self.mean, self.users.rows, self.items.rows
-        sums = run_blocks(squared_error, blocks, *arguments, threads=self.threads)
+        sums = run_blocks(squared_error, blocks, *arguments)
         total = float(sum(sums))  # in the order of blocks, whichever thread computed them
         penalty = sum(side.penalty(self.prior_ridge) for side in (self.users, self.items))
         return {
@@ -214,21 +214,10 @@ class _ALSState:
         rows = self.users.rows, self.items.rows
         unknown = (side.coefficients[0].astype(np.float32) for side in (self.users, self.items))
         arguments = ratings.user, ratings.item, self.mean, *rows, *unknown, predicted
-        run_blocks(predict_pairs, blocks, *arguments, threads=self.threads)
+        run_blocks(predict_pairs, blocks, *arguments)
         scale = ratings.scale
         errors = np.clip(predicted, scale.low, scale.high) - ratings.values
         return float(np.sqrt(np.mean(np.square(errors, dtype=np.float64))))
-
-    def copy(self) -> tuple[Array, ...]:
-        return tuple(
-            array.copy()
-            for side in (self.users, self.items)
-            for array in (side.rows, side.coefficients, side.prior)
-        )
-
-    def restore(self, state: tuple[Array, ...]) -> None:
-        for side, arrays in ((self.users, state[:3]), (self.items, state[3:])):
-            side.rows, side.coefficients, side.prior = arrays
 
     def model(self, history: pl.DataFrame) -> Recommender:
         check_converged(self.regularization, self.users, self.items)

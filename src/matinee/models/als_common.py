@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,13 +43,9 @@ class FactorMatrix:
         indptr = np.concatenate(([0], np.cumsum(np.count_nonzero(features, axis=1))))
         columns = nonzero[1].astype(np.int32)
         sparse = Rows(indptr.astype(np.int64), columns, features[nonzero])
-        by_feature = transpose(
-            Rows(sparse.indptr, columns, weighted[nonzero].astype(np.float32)), k
-        )
-        rows, prior = aligned_zeros(n, width), aligned_zeros(n, width)
-        return cls(
-            interactions, weights, sparse, by_feature, gram, rows, np.zeros((k, width)), prior
-        )
+        by_feature = transpose(sparse._replace(values=weighted[nonzero].astype(np.float32)), k)
+        fitted = aligned_zeros(n, width), np.zeros((k, width)), aligned_zeros(n, width)
+        return cls(interactions, weights, sparse, by_feature, gram, *fitted)
 
     def warm_start(self, rows: F32, coefficients: F32 | None = None) -> None:
         """Start from the rows of an earlier training, of as many columns or fewer."""
@@ -58,29 +54,34 @@ class FactorMatrix:
             self.coefficients[:, : coefficients.shape[1]] = coefficients
             self._apply_prior()
 
-    def float16(self, skip: int, threads: int | None = None) -> U16:
+    def copy(self) -> "FactorMatrix":
+        """The same, with rows and prior means of its own."""
+        fitted = self.rows.copy(), self.coefficients.copy(), self.prior.copy()
+        return replace(self, rows=fitted[0], coefficients=fitted[1], prior=fitted[2])
+
+    def float16(self, skip: int) -> U16:
         """The rows as they are now, from column `skip` on, as conjugate gradients read them."""
         if self.half is None:
             self.half = float16_buffer(len(self.rows), self.rows.shape[1] - skip)
-        to_float16(self.rows, skip, self.half, threads)
+        to_float16(self.rows, skip, self.half)
         return self.half
 
-    def update_prior(self, prior_ridge: float, threads: int | None = None) -> None:
+    def update_prior(self, prior_ridge: float) -> None:
         """Fit the prior means to the rows, by weighted ridge regression on the features."""
         right = np.empty_like(self.coefficients)
         blocks = balanced_blocks(self.weighted_features.indptr)
         arguments = *self.weighted_features, self.rows, right
-        run_blocks(sum_weighted_rows, blocks, *arguments, threads=threads)
+        run_blocks(sum_weighted_rows, blocks, *arguments)
         if self.solver is None:  # once: a library's threads would keep the processors busy
             ridge = prior_ridge * np.eye(len(self.gram))
             self.solver = np.asarray(np.linalg.inv(self.gram + ridge), np.float64)
         self.coefficients = np.einsum("fg,gk->fk", self.solver, right)
-        self._apply_prior(threads)
+        self._apply_prior()
 
-    def _apply_prior(self, threads: int | None = None) -> None:
+    def _apply_prior(self) -> None:
         blocks = balanced_blocks(self.features.indptr)
         arguments = *self.features, self.coefficients, self.prior
-        run_blocks(sum_weighted_rows, blocks, *arguments, threads=threads)
+        run_blocks(sum_weighted_rows, blocks, *arguments)
 
     def penalty(self, prior_ridge: float) -> float:
         """Weighted squared distances of rows from their prior means, and the coefficients' own."""
@@ -140,14 +141,10 @@ def noise_regularization(ratings: Ratings, exponent: float) -> float:
     rows in the place of the largest. Patterns a little weaker than that are still worth their
     noise, so a share of it is best. s is the standard deviation of the ratings; v is `exponent`.
     """
-    spread = float(ratings.values.std(dtype=np.float64))
+    spread = max(float(ratings.values.std(dtype=np.float64)), float(np.finfo(np.float32).eps))
     sides = ratings.by_user, ratings.by_item
-    prior_weights = [
-        np.maximum(np.diff(side.indptr), 1).astype(np.float64) ** exponent for side in sides
-    ]
-    return (
-        RATING_SHARE * max(spread, float(np.finfo(np.float32).eps)) * _bound(sides, prior_weights)
-    )
+    lengths = [np.maximum(np.diff(side.indptr), 1).astype(np.float64) for side in sides]
+    return RATING_SHARE * spread * _bound(sides, [length**exponent for length in lengths])
 
 
 def implicit_noise_regularization(

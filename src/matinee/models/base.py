@@ -10,6 +10,7 @@ import polars as pl
 
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
+from matinee.kernels.parallel import thread_limit
 from matinee.models.recommender import Recommender
 from matinee.storage.checkpoint import Checkpoint
 
@@ -123,7 +124,8 @@ class Estimator:
         ):
             raise SettingError("warm_start has other users or items than the training set.")
         context = FitContext(eval_sets, threads, warm_start, checkpoint, callback, on_interrupt)
-        return self._fit(train, context)
+        with thread_limit(threads):
+            return self._fit(train, context)
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
         raise NotImplementedError

@@ -142,7 +142,7 @@ class EASE(Estimator):
                 f"EASE keeps a weight for each pair of items, and {items:,} items are more than "
                 f"{MOST_ITEMS:,}; choose ImplicitALS (ials)."
             )
-        together = _count_pairs(interactions, items, context.threads)[np.ix_(known, known)]
+        together = _count_pairs(interactions, items)[np.ix_(known, known)]
         together[np.diag_indices_from(together)] += self.regularization
         inverse = np.linalg.inv(together)
         among_known = inverse / -np.diag(inverse)
@@ -165,11 +165,11 @@ def _item_counts(interactions: Rows, items: int) -> F32:
     return np.bincount(interactions.indices, minlength=items).astype(np.float32)
 
 
-def _count_pairs(interactions: Rows, items: int, threads: int | None) -> F64:
+def _count_pairs(interactions: Rows, items: int) -> F64:
     """How many users interacted with both, for each pair of items, (items, items)."""
     counts = np.zeros((items, items))
     by_item = transpose(interactions, items)
     blocks = balanced_blocks(by_item.indptr)
     arguments = *by_item[:2], *interactions[:2], counts
-    run_blocks(count_cooccurrences, blocks, *arguments, threads=threads)
+    run_blocks(count_cooccurrences, blocks, *arguments)
     return counts

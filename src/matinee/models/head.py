@@ -44,7 +44,7 @@ class Head(Protocol):
     def user_factors(self) -> F32 | None:
         """Factors of each training user, float32 (users, factors); None if there are none."""
 
-    def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
+    def scores(self, batch: UserBatch) -> F32:
         """Score of every item for every user, float32 (users, items)."""
 
     def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
@@ -72,9 +72,7 @@ class WholeRowFactors:
 class RatingHead(Head, Protocol):
     """A head whose scores are ratings, which it can also predict for pairs."""
 
-    def pairs(
-        self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
-    ) -> F32:
+    def pairs(self, users: I32, items: I32, times: I64 | None = None) -> F32:
         """Ratings of pairs, not clipped, at `times` (Unix seconds); -1 is unknown."""
 
     def listed(self, batch: UserBatch, who: Ints, items: I32) -> F32:
@@ -85,9 +83,7 @@ class RatingHead(Head, Protocol):
 class ProbabilisticHead(RatingHead, Protocol):
     """A head that knows a distribution over ratings: its answers come as a `Predictive`."""
 
-    def predictive(
-        self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
-    ) -> "Predictive":
+    def predictive(self, users: I32, items: I32, times: I64 | None = None) -> "Predictive":
         """The distribution for pairs, as `pairs`."""
 
     def predictive_of(self, batch: UserBatch, who: Ints, items: I32) -> "Predictive":

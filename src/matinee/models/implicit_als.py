@@ -134,7 +134,7 @@ class ImplicitALS(Estimator):
         return np.where(counts > 0, weight, 0.0)
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
-        state = _ImplicitALSState(self, train, context.threads)
+        state = _ImplicitALSState(self, train)
         if context.warm_start is not None:
             state.warm_start(context.warm_start)
         history: list[dict[str, Any]] = []
@@ -154,8 +154,8 @@ class ImplicitALS(Estimator):
 class _ImplicitALSState:
     """The state of one training: factor matrices of users and items, and how to update them."""
 
-    def __init__(self, estimator: ImplicitALS, train: Dataset, threads: int | None) -> None:
-        self.estimator, self.train, self.threads = estimator, train, threads
+    def __init__(self, estimator: ImplicitALS, train: Dataset) -> None:
+        self.estimator, self.train = estimator, train
         ratings = train.ratings
         user_positives(train, estimator.min_rating)  # there is something to learn from
         # in the order of users: the same whatever the order of the rows
@@ -201,7 +201,7 @@ class _ImplicitALSState:
     def iterate(self) -> float:
         """Update all items, the prior means, then all users; the sum that is minimized."""
         self._update(self.items, self.users)
-        self.items.update_prior(self._prior_ridge, self.threads)
+        self.items.update_prior(self._prior_ridge)
         self.cold_rows = self.items.prior[self.cold]
         self.items.prior[self.cold] = 0.0  # they take no part in the sums
         loss = self._update(self.users, self.items)
@@ -216,7 +216,7 @@ class _ImplicitALSState:
         """One half of an iteration, by `matinee.kernels.implicit_als`; the sum over its rows."""
         estimator = self.estimator
         shared = (
-            shared_gram(other.rows, estimator.unobserved, self.threads),
+            shared_gram(other.rows, estimator.unobserved),
             (self.regularization * side.weights).astype(np.float32),
             side.prior,
             side.rows,
@@ -226,13 +226,13 @@ class _ImplicitALSState:
         if until_solved:
             against, last = pad_to_lanes(other.rows), UNTIL_SOLVED
         elif estimator.solver == "cg":
-            against, last = other.float16(0, self.threads), estimator.cg_steps
+            against, last = other.float16(0), estimator.cg_steps
         else:
             kernel, against = update_rows_implicit_block, other.rows
             last = estimator.block if estimator.solver == "blocks" else estimator.factors
         blocks = balanced_blocks(side.interactions.indptr)
         arguments = (*side.interactions, against, *shared, last)
-        return float(sum(run_blocks(kernel, blocks, *arguments, threads=self.threads)))
+        return float(sum(run_blocks(kernel, blocks, *arguments)))
 
     def model(self, history: pl.DataFrame) -> Recommender:
         check_converged(self.regularization, self.users, self.items)

@@ -55,7 +55,7 @@ def check_min_rating(min_rating: float | None) -> None:
         raise SettingError(f"min_rating must be a finite number, got {min_rating}.")
 
 
-def shared_gram(rows: F32, weight: float, threads: int | None = None) -> F32:
+def shared_gram(rows: F32, weight: float) -> F32:
     """``weight * rows' rows``, float32 (width, width), the same for any number of threads."""
     blocks = balanced_blocks(np.arange(len(rows) + 1), PARTS)
     width = rows.shape[1]
@@ -64,7 +64,7 @@ def shared_gram(rows: F32, weight: float, threads: int | None = None) -> F32:
     def one(start: int, stop: int) -> None:
         gram(start, stop, rows, sums[blocks.index((start, stop))])
 
-    run_blocks(one, blocks, threads=threads)
+    run_blocks(one, blocks)
     whole = aligned_zeros(width, width)
     np.multiply(sums.sum(axis=0), np.float32(weight), out=whole)
     return whole

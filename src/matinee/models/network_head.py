@@ -164,15 +164,13 @@ class NetworkHead(WholeRowFactors):
                 rows[chunk] = self._fold_in(take_rows(user_batch.interactions, chunk))
         return rows
 
-    def scores(self, user_batch: UserBatch, threads: int | None = None) -> F32:
+    def scores(self, user_batch: UserBatch) -> F32:
         scores = self.network.scores(self.rows(user_batch), self.item_params)
         scores += self.item_bias
         scores += np.float32(self.mean)
         return scores
 
-    def pairs(
-        self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
-    ) -> F32:
+    def pairs(self, users: I32, items: I32, times: I64 | None = None) -> F32:
         return self._pairs(self.user_params, users, items)
 
     def listed(self, user_batch: UserBatch, who: Ints, items: I32) -> F32:

@@ -19,17 +19,15 @@ class PackedItems:
     biased: bool  # whether rows of users start with a bias
     panels: Panels
 
-    def scores(self, rows: F32, items: int, threads: int | None) -> F32:
+    def scores(self, rows: F32, items: int) -> F32:
         """Every score, float32 (users, items), of users with these rows."""
         out = np.empty((len(rows), items), np.float32)
         packed = self.panels[:3]
         blocks = groups_of_users(len(rows))
-        run_blocks(score_rows, blocks, rows, self.mean, self.biased, *packed, out, threads=threads)
+        run_blocks(score_rows, blocks, rows, self.mean, self.biased, *packed, out)
         return out
 
-    def best(
-        self, rows: F32, seen: Rows, allowed: Bools, codes: I32, scores: F32, threads: int | None
-    ) -> None:
+    def best(self, rows: F32, seen: Rows, allowed: Bools, codes: I32, scores: F32) -> None:
         """Fill `codes` and `scores`, (users, n), with the best allowed items not `seen`."""
         panels = self.panels
         if not allowed.all():
@@ -38,4 +36,4 @@ class PackedItems:
         order = np.argsort(np.einsum("uk,uk->u", rows, rows))
         known = seen.indptr[:-1], seen.indptr[1:], seen.indices
         arguments = order, rows, self.mean, self.biased, *panels, *known, codes, scores
-        run_blocks(topk_packed, groups_of_users(len(rows)), *arguments, threads=threads)
+        run_blocks(topk_packed, groups_of_users(len(rows)), *arguments)

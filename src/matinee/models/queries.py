@@ -89,7 +89,9 @@ class TrainingIndex:
         return (
             self.user_ids.equals(other.user_ids)
             and self.catalog.ids.equals(other.catalog.ids)
-            and all(map(np.array_equal, self.interactions, other.interactions))
+            and np.array_equal(self.interactions.indptr, other.interactions.indptr)
+            and np.array_equal(self.interactions.indices, other.interactions.indices)
+            and np.array_equal(self.interactions.values, other.interactions.values)
         )
 
     # ids and titles to indices

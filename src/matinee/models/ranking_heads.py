@@ -75,8 +75,8 @@ class FactorRankingHead(WholeRowFactors):
             rows[new] = solved
         return rows
 
-    def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
-        return self.packed.scores(self.rows(batch), len(self.item_params), threads)
+    def scores(self, batch: UserBatch) -> F32:
+        return self.packed.scores(self.rows(batch), len(self.item_params))
 
     def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
         """What each positive adds: ``c_j q_i A^-1 q_j`` (Hu et al. 2008, section 5), in float64."""
@@ -124,11 +124,11 @@ class ItemItemHead:
         """(items, items): a row says what else the users of an item watch."""
         return self.weights
 
-    def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
+    def scores(self, batch: UserBatch) -> F32:
         liked = positives(batch.interactions, self.min_rating)
         out = np.empty((len(batch), len(self.weights)), np.float32)
         blocks = balanced_blocks(liked.indptr)
-        run_blocks(sum_weighted_rows, blocks, *liked, self.weights, out, threads=threads)
+        run_blocks(sum_weighted_rows, blocks, *liked, self.weights, out)
         out[np.diff(liked.indptr) == 0] = self.popularity
         return out
 
@@ -156,7 +156,7 @@ class PopularityHead:
     history: pl.DataFrame
     item_factors = user_factors = None  # popularity does not tell which items are similar
 
-    def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
+    def scores(self, batch: UserBatch) -> F32:
         return np.tile(self.popularity, (len(batch), 1))
 
     def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:

@@ -65,16 +65,14 @@ class FactorRatingHead:
             rows[new] = solved
         return rows
 
-    def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
-        return self.packed.scores(self.rows(batch), len(self.item_params), threads)
+    def scores(self, batch: UserBatch) -> F32:
+        return self.packed.scores(self.rows(batch), len(self.item_params))
 
-    def pairs(
-        self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
-    ) -> F32:
+    def pairs(self, users: I32, items: I32, times: I64 | None = None) -> F32:
         ratings = np.empty(len(users), np.float32)
         blocks, mean = uniform_blocks(len(users), FEW_PAIRS), np.float32(self.mean)
         rows = self.user_params, self.item_params, self.user_prior, self.item_prior[0]
-        run_blocks(predict_pairs, blocks, users, items, mean, *rows, ratings, threads=threads)
+        run_blocks(predict_pairs, blocks, users, items, mean, *rows, ratings)
         return ratings
 
     def listed(self, batch: UserBatch, who: Ints, items: I32) -> F32:

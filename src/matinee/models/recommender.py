@@ -15,6 +15,7 @@ from matinee.data.id_map import IdMap, as_sequence, is_scalar
 from matinee.data.ratings import RatingScale
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
+from matinee.kernels.parallel import thread_limit
 from matinee.models.head import Head, ProbabilisticHead, RatingHead, components_table, fitted_params
 from matinee.models.queries import Pairs, TrainingIndex, UserBatch, UserProfile
 from matinee.models.topk import MIN_RATINGS, allowed_items, most_similar, top_items
@@ -251,7 +252,8 @@ class Recommender:
         -------
         float32 (items,), or (users, items) for several users
         """
-        scores = self.head(head).scores(self.user_batch(user), threads)
+        with thread_limit(threads):
+            scores = self.head(head).scores(self.user_batch(user))
         return scores[0] if is_scalar(user) else scores
 
     def recommend(
@@ -314,7 +316,8 @@ class Recommender:
         if min_ratings > 0:
             allowed &= self.item_counts >= min_ratings
         batch = self.user_batch(user)
-        codes, scores = top_items(ranker, batch, allowed, exclude_seen, n, threads)
+        with thread_limit(threads):
+            codes, scores = top_items(ranker, batch, allowed, exclude_seen, n)
         row, rank = np.nonzero(codes >= 0)
         items, score = codes[row, rank], scores[row, rank]
         columns = [pl.Series("score", score)]

@@ -47,8 +47,11 @@ def run_parts(
     metadata: Mapping[str, Any],
 ) -> RunParts:
     """What the files of a model's run hold."""
-    arrays = {HEAD_FILES[name]: _array_fields(head) for name, head in heads.items()}
-    arrays[INTERACTIONS] = index.interactions._asdict()
+    arrays, described = {INTERACTIONS: index.interactions._asdict()}, {}
+    for name, head in heads.items():
+        arrays[HEAD_FILES[name]], settings = _fields_of(head)
+        kind, estimator = type(head).__name__, dict(head.estimator)
+        described[name] = {"kind": kind, "estimator": estimator, "settings": settings}
     tables = {
         ITEMS: index.catalog.frame.select(index.catalog.ids.values.alias("item_id"), pl.all()),
         USERS: pl.DataFrame({"user_id": index.user_ids.values}),
@@ -58,7 +61,7 @@ def run_parts(
         "created": datetime.now(UTC).isoformat(),
         "matinee": version("matinee"),
         "python": platform.python_version(),
-        "heads": {name: _describe_head(head) for name, head in heads.items()},
+        "heads": described,
         "model": {
             "scale": [index.scale.low, index.scale.high, index.scale.step],
             "genres": list(index.catalog.genre_names),
@@ -71,24 +74,12 @@ def run_parts(
     return RunParts(manifest, contiguous, tables, history)
 
 
-def _field_names(head: Any) -> list[str]:
-    return [field.name for field in fields(head)]
-
-
-def _array_fields(head: Head) -> dict[str, Array]:
-    """The fields of a head that are arrays; what it has cached is no field."""
-    values = {name: getattr(head, name) for name in _field_names(head)}
-    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-
-
-def _describe_head(head: Head) -> dict[str, Any]:
-    elsewhere = {"estimator", "history", *_array_fields(head)}
-    names = [name for name in _field_names(head) if name not in elsewhere]
-    return {
-        "kind": type(head).__name__,
-        "estimator": dict(head.estimator),
-        "settings": {name: getattr(head, name) for name in names},
-    }
+def _fields_of(head: Head) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The fields of a head that are arrays, and its settings; what it has cached is no field."""
+    values = {field.name: getattr(head, field.name) for field in fields(head)}  # type: ignore[arg-type]
+    del values["estimator"], values["history"]
+    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    return arrays, {name: value for name, value in values.items() if name not in arrays}
 
 
 def parse_run(

@@ -50,7 +50,7 @@ def allowed_items(
 
 
 def top_items(
-    head: Head, batch: UserBatch, allowed: Bools, exclude_seen: bool, n: int, threads: int | None
+    head: Head, batch: UserBatch, allowed: Bools, exclude_seen: bool, n: int
 ) -> tuple[I32, F32]:
     """Indices (-1: none left) and scores of the n best items of each user, ties by index."""
     users = len(batch)
@@ -66,11 +66,11 @@ def top_items(
                 seen = seen._replace(indptr=np.zeros_like(seen.indptr))
             out = codes[first:last], scores[first:last]
             if factors:
-                factors.packed.best(factors.rows(block), seen, allowed, *out, threads)
+                factors.packed.best(factors.rows(block), seen, allowed, *out)
             else:
                 rows = uniform_blocks(last - first)
-                arguments = head.scores(block, threads), allowed, seen.indptr, seen.indices, *out
-                run_blocks(topk_dense, rows, *arguments, threads=threads)
+                arguments = head.scores(block), allowed, seen.indptr, seen.indices, *out
+                run_blocks(topk_dense, rows, *arguments)
             tick(last, "")
     return codes, scores
 

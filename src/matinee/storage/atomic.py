@@ -21,12 +21,10 @@ REMOVED = ".removed-"  # in the name of a folder that is being removed
 
 @contextmanager
 def new_folder(target: Path, durable: bool = True, replace: bool = True) -> Iterator[Path]:
-    """An empty folder that replaces `target` when the block ends without an error.
+    """An empty folder that replaces `target` when the block ends without an error; see `recover`.
 
-    If the block fails or the process is killed, what was at `target` stays; `recover` undoes a
-    kill between the two renames. `durable` waits until all is on disk; without it, a power cut may
-    leave files damaged. Without `replace`, FileExistsError is raised if `target` exists, before
-    the block or after it.
+    `durable` waits until all is on disk; without it, a power cut may leave files damaged. Without
+    `replace`, FileExistsError is raised if `target` exists, before the block or after it.
     """
     target = Path(os.path.realpath(target))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -93,10 +91,7 @@ def rename_folder(folder: Path, name: str) -> Path:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder: its name at once, then its content.
-
-    If that is interrupted, the next removal or renaming in the same parent removes the rest.
-    """
+    """Remove a folder: its name at once, then its content, or what is left of it the next time."""
     parent = Path(os.path.realpath(folder.parent))
     with locked(parent):
         _mark_removed(_previous(folder))  # else `recover` would bring it back
@@ -156,10 +151,7 @@ def _previous(target: Path) -> Path:
 
 @contextmanager
 def locked(folder: Path, wait: bool = True, shared: bool = False) -> Iterator[bool]:
-    """Hold the lock of a folder until the block or the process ends; yields whether it is held.
-
-    Several processes may hold it `shared`, and no other may hold it exclusively meanwhile.
-    """
+    """Hold the lock of a folder, alone or `shared`, until the block ends; yields whether held."""
     if fcntl is None:
         yield wait
         return

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from matinee._types import Array
 from matinee.errors import RunError, SettingError
 from matinee.storage.atomic import recover
 
@@ -50,12 +52,10 @@ class Checkpoint:
 
 @contextmanager
 def open_state(
-    folder: Path, identity: str, framework: str = "numpy", device: str = "cpu"
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]] | None]:
-    """Metadata and arrays (``"numpy"``, or ``"pt"`` on `device`) of a state; None if there is none.
-
-    RunError if it cannot be read, or belongs to a training of another identity. What goes wrong in
-    the block, while the state is restored, is blamed on the state, too.
+    folder: Path, identity: str
+) -> Iterator[tuple[dict[str, Any], dict[str, Array]] | None]:
+    """Metadata and arrays of a state, or None; RunError if it is of another identity, cannot be
+    read, or cannot be restored in the block.
     """
     recover(folder)
     path = folder / STATE
@@ -65,7 +65,7 @@ def open_state(
         yield None
         return
     try:
-        with safe_open(path, framework=framework, device=device) as file:
+        with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {})["state"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if metadata["identity"] != identity:
@@ -76,6 +76,16 @@ def open_state(
         yield metadata, arrays
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as problem:
         raise RunError(f"{path}: this checkpoint cannot be read ({problem}).") from None
+
+
+def check_arrays(arrays: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
+    """Raise ValueError unless these are finite arrays of the names, types and shapes expected."""
+    if arrays.keys() != expected.keys():
+        raise ValueError("an array is missing or unknown")
+    for name, array in arrays.items():
+        like = expected[name]
+        if array.dtype != like.dtype or array.shape != like.shape or not np.isfinite(array).all():
+            raise ValueError(f"{name} has the wrong type or shape, or is not finite")
 
 
 def strip_prefix(entries: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -1,20 +1,7 @@
 """A run on disk: everything one training left, written whole or not at all.
 
-============================  ==========================================================
-`manifest.json`               format, heads, data, metrics, and the SHA-256 of the rest
-`rating_head.safetensors`     arrays of the rating head, if there is one
-`ranking_head.safetensors`    arrays of the ranking head, if there is one
-`interactions.safetensors`    the training ratings by user (for `explain` and seen items)
-`items.parquet`               item_id, title, year, genres, in the order of the item factors
-`users.parquet`               user_id, in the order of the user factors
-`history.jsonl`               one line per head and iteration
-============================  ==========================================================
-
-Loading executes nothing that a file says, and trusts no file before its checksum is right. Each
-file is opened once and mapped, and what was checked is what is used. Every byte is hashed at
-every load: a remembered checksum says nothing of a disk that fails later, and hashing costs no
-time of its own, as threads do it while numpy, polars and numba are imported. So nothing heavy
-may be imported here.
+Loading executes nothing that a file says, and trusts no file before its checksum is right, which
+threads see to while numpy, polars and numba are imported: so nothing heavy may be imported here.
 """
 
 import hashlib
@@ -55,19 +42,13 @@ class RunParts:
 
 
 def write_run(parts: RunParts, run: Path) -> Path:
-    """Write the folder `run`; what was there before stays until the new one is whole.
-
-    Raises RunError if `run` is there and is not a run.
-    """
+    """Write the folder `run`, whole or not at all; RunError if something else is there."""
     check_target(run)
     return _write(parts, run, replace=True)
 
 
 def write_new_run(parts: RunParts, wanted: Path) -> Path:
-    """Write the folder `wanted`, or `wanted-2` and so on, and return it; replaces nothing.
-
-    A name may be taken while the files are written; then they are written again beside it.
-    """
+    """Write the folder `wanted`, or `wanted-2` and so on, and return it; replaces nothing."""
     run, number = wanted, 1
     while True:
         try:
@@ -178,10 +159,7 @@ def list_runs(folder: Path = RUNS) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def rename_run(run: Path, name: str) -> Path:
-    """Give a run another name in the folder where it is, and return its new place.
-
-    Raises RunError if this is no run of its own, the name is not one, or it is taken.
-    """
+    """Give a run another name in its folder; RunError if it is none, or the name will not do."""
     named = name and name.isprintable() and name == name.strip()
     if not named or name.startswith((".", "-")) or set(name) & {"/", "\\"}:
         raise RunError(f"{name!r} cannot name a run: no slash, and no dot, dash or space in front.")
@@ -198,10 +176,7 @@ def rename_run(run: Path, name: str) -> Path:
 
 
 def remove_run(run: Path) -> None:
-    """Remove a run with all that is in its folder, whole or not at all.
-
-    Raises RunError if this is no run of its own.
-    """
+    """Remove a run with all that is in its folder, whole or not at all; RunError if it is none."""
     check_is_run(run)
     remove_folder(run)
 
@@ -250,11 +225,7 @@ def _checked(path: Path, entry: Any) -> memoryview:
 
 
 def _mapped(path: Path) -> memoryview:
-    """The bytes of a file without a copy of them.
-
-    They may be written to and the file stays as it is: kernels are compiled for arrays that can
-    be written to, and would have to be once more for others.
-    """
+    """The bytes of a file, mapped: writable, as compiled kernels want them, but never written."""
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:  # which cannot be mapped

@@ -1,8 +1,5 @@
-"""Arrays of a safetensors file as views of its bytes.
-
-A file is eight bytes (the length of the header, little-endian), a header in JSON, and the arrays'
-bytes side by side; see https://huggingface.co/docs/safetensors. The library's own reader copies
-every array, which for millions of users takes longer than all else that a recommendation needs.
+"""Arrays of a safetensors file (https://huggingface.co/docs/safetensors) as views of its bytes: the
+library's own reader copies them, which takes longer than all else that a recommendation needs.
 """
 
 import json
@@ -25,11 +22,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 
 
 def arrays_in(content: memoryview) -> dict[str, Array]:
-    """The arrays of a safetensors file by name, in the memory of `content`, all bytes of the file.
-
-    Raises ValueError unless the arrays that the header names fill the rest of the file: side by
-    side, of known dtypes, aligned, each byte belonging to exactly one.
-    """
+    """The arrays of a file by name, views of `content`; ValueError unless they fill it."""
     start = 8 + int.from_bytes(content[:8], "little")
     if not 8 < start <= min(len(content), MAX_HEADER):
         raise ValueError("a safetensors file has no header")

@@ -39,11 +39,11 @@ def end_at(monkeypatch):
     def arm(sweep, error=KilledError):
         seen.clear()
 
-        def dying(sampler, threads=None):
+        def dying(sampler):
             seen.append(sampler.sweep)
             if len(seen) == sweep:
                 raise error
-            draw(sampler, threads)
+            draw(sampler)
 
         monkeypatch.setattr(GibbsSampler, "draw", dying)
         return seen

@@ -49,7 +49,7 @@ def test_mean_and_precision_of_rows_follow_their_normal_wishart_posterior():
     scatter = np.eye(3) + around.T @ around + 3 * 2 / 5 * np.outer(average, average)
     rng, precisions, away = np.random.default_rng(1), [], []
     for _ in range(4000):
-        side.draw_prior(rows, False, rng, threads=1)
+        side.draw_prior(rows, False, rng)
         precisions.append(side.precision)
         root = np.linalg.cholesky(5.0 * side.precision)  # of three rows, and two of the prior
         away.append(root.T @ (side.mean - 3 / 5 * average))
@@ -77,7 +77,7 @@ def test_links_are_drawn_from_their_matrix_normal_posterior(link):
     normal = features.T @ features + np.diag(link.precisions[link.features.group])
     rng, draws = np.random.default_rng(2), []
     for _ in range(4000):
-        link.draw(rows, PRECISION, rng, threads=1)
+        link.draw(rows, PRECISION, rng)
         draws.append(link.table)
     covariance = np.kron(np.linalg.inv(normal), np.linalg.inv(PRECISION))
     assert_moments(draws, np.linalg.solve(normal, features.T @ rows), covariance)
@@ -114,7 +114,7 @@ def test_the_noise_is_drawn_from_its_gamma_posterior():
     likelihood = NormalLikelihood(values, 3.0)
     rng, draws = np.random.default_rng(1), []
     for sweep in range(4000):
-        likelihood.draw(sweep, rng, 1)
+        likelihood.draw(sweep, rng)
         draws.append(likelihood.precision)
     shape, rate = 21.0, 1 + np.square(values - 3.0, dtype=np.float64).sum() / 2
     assert np.mean(draws) == pytest.approx(shape / rate, abs=5 * np.std(draws) / 4000**0.5)
@@ -139,7 +139,7 @@ def test_paths_are_drawn_from_their_joint_normal_posterior():
     residual = seen.astype(np.float32)
     rng, draws = np.random.default_rng(2), []
     for _ in range(4000):
-        drift.draw(timeline, residual, 1.7, 1, rng, 1)
+        drift.draw(timeline, residual, 1.7, 1, rng)
         draws.append(drift.path.copy())
         # what the path takes from the residuals is itself
     np.testing.assert_allclose(residual + shows @ drift.path, seen, atol=1e-4)
@@ -183,7 +183,7 @@ def test_memory_and_variance_of_a_drift_follow_their_posterior():
     drift = Drift(memory, variance, np.zeros(moments, np.float32))
     residual, draws = seen.astype(np.float32), []
     for sweep in range(100, 16_100):
-        drift.draw(timeline, residual, 4.0, sweep, rng, 1)
+        drift.draw(timeline, residual, 4.0, sweep, rng)
         draws.append((drift.memory / memory, drift.variance / variance))
     found = np.log(draws)
     for k in range(2):
@@ -195,10 +195,10 @@ def test_drifts_wait_before_memory_and_variance_are_drawn():
     sampler = GibbsSampler(tiny_data(), 1, None, ("drift",))
     before = [(drift.memory, drift.variance) for drift in sampler.drifts]
     for _ in range(5):
-        sampler.draw(threads=1)
+        sampler.draw()
     assert [(drift.memory, drift.variance) for drift in sampler.drifts] == before
     for _ in range(20):
-        sampler.draw(threads=1)
+        sampler.draw()
     assert all(
         drift.memory != m and drift.variance != v
         for drift, (m, v) in zip(sampler.drifts, before, strict=True)
@@ -240,7 +240,7 @@ def test_cuts_and_latent_values_follow_their_posterior_given_the_scores(counts):
     likelihood.residual[:] = likelihood.latent - score
     draws, latent = [], []
     for sweep in range(6000):
-        likelihood.draw(sweep, rng, 1)
+        likelihood.draw(sweep, rng)
         draws.append(likelihood.cuts[1:-1].copy())
         latent.append(likelihood.latent[:5].copy())
     draws, latent = np.array(draws[200:]), np.array(latent[200:])
@@ -275,6 +275,6 @@ def test_residuals_stay_what_scores_and_drifts_leave():
     for levels in (None, np.float32([1, 2, 3])):
         sampler = GibbsSampler(tiny_data(), 2, levels)
         for _ in range(150):
-            sampler.draw(threads=1)
+            sampler.draw()
         left = sampler.likelihood.target() - scores(sampler)
         np.testing.assert_allclose(sampler.likelihood.residual, left, atol=1e-4)

@@ -76,7 +76,7 @@ def test_what_is_averaged_is_turned_to_the_first_draw(small):
     """The same factors in another basis are the same draw: their average is theirs."""
     sampler = GibbsSampler(small, 3, None)
     for _ in range(5):
-        sampler.draw(1)
+        sampler.draw()
     keeper = DrawBuffer(sampler, 2**20, np.float32([1, 5]))
     rng, table = np.random.default_rng(0), sampler.table.copy()
     mean, link = sampler.sides[0].mean.copy(), sampler.sides[0].link.table.copy()

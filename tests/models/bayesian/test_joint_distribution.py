@@ -84,7 +84,7 @@ def test_sweeps_leave_the_joint_distribution_as_it_is(case, monkeypatch):
         before.append(about_chain(sampler))
         sampler.seed, sampler.sweep = repetition, 0
         for _ in range(3):
-            sampler.draw(threads=1)
+            sampler.draw()
         after.append(about_chain(sampler))
     errors = far_off(before, after)
     assert np.abs(errors).max() < FAR, np.round(errors, 1)
@@ -99,7 +99,7 @@ def test_what_rows_come_from_is_drawn_from_its_posterior():
     for _ in range(2500):
         rows = draw_side_from_prior(side, rng)
         before.append(about_side(side, rows))
-        side.draw_prior(rows, False, rng, threads=1)
+        side.draw_prior(rows, False, rng)
         after.append(about_side(side, rows))
     errors = far_off(before, after)
     assert np.abs(errors).max() < FAR, np.round(errors, 1)

@@ -46,7 +46,7 @@ def test_rows_follow_their_normal_posterior_given_all_others(number, monkeypatch
     prior = hold_prior(sampler, side, monkeypatch)
     draws = []
     for _ in range(3000):
-        sampler.draw(threads=1)
+        sampler.draw()
         draws.append(sampler.rows(side))
     draws = np.array(draws)
     for row in range(side.size):
@@ -74,7 +74,7 @@ def test_a_bias_follows_its_posterior_under_the_probit(monkeypatch):
     draws = []
     for _ in range(4000):
         sampler.table[: side.size] = 0.0  # drawn as well, against nothing
-        sampler.draw(threads=1)
+        sampler.draw()
         draws.append(sampler.biases[: side.size].copy())
     draws = np.array(draws[100:], np.float64)
     grid = np.linspace(-4, 4, 801)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from forward import dense, tiny_data
 
+from matinee.kernels.parallel import thread_limit
 from matinee.models.bayesian.side_information import (
     DIRECTIONS,
     FEW_COLUMNS,
@@ -64,7 +65,7 @@ def test_conjugate_gradients_come_as_near_as_they_say(shape, spread):
     noise = np.sqrt(weight)[:, None] * rng.normal(size=(features.columns, 5))
     right = signal + noise.astype(np.float32)
     before = right.copy()
-    found = GradientSolver(features).solve(weight, right, threads=1)
+    found = GradientSolver(features).solve(weight, right)
     assert np.array_equal(right, before)
     expected = exactly(features, weight, right)
     miss = energy(features, weight, found - expected)
@@ -132,9 +133,10 @@ def test_draws_are_the_same_for_any_number_of_threads(sizes):
     tables = []
     for threads in (1, 2, 5):
         link = FeatureLink.start(features, 6)
-        link.draw(rows, precision, np.random.default_rng(1), threads)
-        tables.append(link.table)
-        link.draw(rows, precision, np.random.default_rng(2), threads)
+        with thread_limit(threads):
+            link.draw(rows, precision, np.random.default_rng(1))
+            tables.append(link.table)
+            link.draw(rows, precision, np.random.default_rng(2))
         assert not np.array_equal(tables[-1], link.table)
     assert tables[0].any()
     assert np.array_equal(tables[0], tables[1])
@@ -157,7 +159,7 @@ def test_draws_by_conjugate_gradients_have_the_posterior_mean_and_spread():
     root = np.sqrt(np.diag(np.linalg.inv(precision)))
     rng, draws = np.random.default_rng(1), []
     for _ in range(400):
-        link.draw(rows, precision, rng, threads=1)
+        link.draw(rows, precision, rng)
         draws.append((link.table - mean) / (spread * root))
     draws = np.array(draws)
     assert np.abs(draws.mean(axis=0)).max() < 5 / 20

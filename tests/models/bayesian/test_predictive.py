@@ -31,7 +31,7 @@ def draws():
 def predicted(draws, ordinal):
     found = Predictive(PAIRS, LEVELS, ordinal)
     for k, (scores, spread, noise) in enumerate(draws):
-        found.add(scores, spread, noise, CUTS[k % 2] if ordinal else np.empty(0), threads=2)
+        found.add(scores, spread, noise, CUTS[k % 2] if ordinal else np.empty(0))
     return found
 
 

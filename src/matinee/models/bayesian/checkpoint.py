@@ -17,7 +17,7 @@ from matinee.errors import RunError
 from matinee.models.bayesian.posterior import DrawBuffer, MonitoredSet, PosteriorDraw
 from matinee.models.bayesian.sampler import GibbsSampler
 from matinee.storage.atomic import new_folder
-from matinee.storage.checkpoint import STATE, open_state, strip_prefix
+from matinee.storage.checkpoint import STATE, check_arrays, open_state, strip_prefix
 
 EVERY = 16  # sweeps: what is lost at most when the process is killed
 
@@ -73,11 +73,11 @@ class ChainCheckpoint:
                 )
             if metadata["averaged"]:  # whose shapes are known from one draw
                 buffer.begin(sampler)
-            _check(arrays, _arrays(sampler, buffer, monitored))
-            expected = PosteriorDraw.of(sampler).arrays()
+            check_arrays(arrays, _arrays(sampler, buffer, monitored))
+            expected = PosteriorDraw.of(sampler)._asdict()
             for number in metadata["draws"]:
                 draw = load_file(self.folder / _draw_file(number))
-                _check(draw, expected)
+                check_arrays(draw, expected)
                 buffer.draws[number] = PosteriorDraw(**draw)
             averaged, average = metadata["averaged"], strip_prefix(arrays, "average.")
             sampler.restore(metadata["sweep"], strip_prefix(arrays, "chain."))
@@ -114,16 +114,6 @@ def _check_metadata(metadata: dict[str, Any]) -> None:
         raise ValueError("other draws are kept than expected")
 
 
-def _check(arrays: dict[str, Array], expected: dict[str, Array]) -> None:
-    """Raise ValueError unless these are finite arrays of the names, types and shapes wanted."""
-    if arrays.keys() != expected.keys():
-        raise ValueError("an array is missing or unknown")
-    for name, array in arrays.items():
-        like = expected[name]
-        if array.dtype != like.dtype or array.shape != like.shape or not np.isfinite(array).all():
-            raise ValueError(f"{name} has the wrong type or shape")
-
-
 def _draw_file(number: int) -> str:
     return f"draw-{number:06}.safetensors"
 
@@ -136,4 +126,4 @@ def _link(before: Path, now: Path, draw: PosteriorDraw) -> None:
         except OSError:  # a file system without links
             shutil.copyfile(before, now)
     else:
-        save_file({n: np.ascontiguousarray(a) for n, a in draw.arrays().items()}, now)
+        save_file({n: np.ascontiguousarray(a) for n, a in draw._asdict().items()}, now)

@@ -1,8 +1,7 @@
 """`BayesianMF`: hyperparameters, the loop of the sampler, and its convergence."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from matinee.models.bayesian.sampler import FEATURES, GibbsSampler
 from matinee.models.queries import TrainingIndex
 from matinee.models.recommender import Recommender
 from matinee.progress import compilation_announced, metrics_note, progress
-from matinee.storage.checkpoint import Checkpoint
 
 BURN_IN = 64  # sweeps; of a short chain, a quarter
 TRACES = ("noise", "signal")
@@ -117,7 +115,6 @@ class BayesianMF(Estimator):
         return self.burn_in
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
-        threads = context.threads
         values = np.unique(train.ratings.values)
         ordinal = self._ordinal(values)
         levels = (values if len(values) > 1 else _ends(train.ratings)).astype(np.float32)
@@ -129,9 +126,7 @@ class BayesianMF(Estimator):
             name: MonitoredSet(sampler, part.ratings, levels)
             for name, part in context.eval_sets.items()
         }
-        saved = context.checkpoint and self._saved(
-            context.checkpoint, sampler, train, context.eval_sets
-        )
+        saved = self._saved(sampler, train, context)
         history = saved.restore(sampler, buffer, monitored, self.iterations) if saved else []
         if sampler.sweep == self.iterations and buffer.count == 0:
             raise SettingError(
@@ -145,13 +140,13 @@ class BayesianMF(Estimator):
         with compilation_announced(), progress("Sampling", self.iterations) as tick:
             try:
                 while sampler.sweep < self.iterations:
-                    sampler.draw(threads)
+                    sampler.draw()
                     counts = sampler.sweep > burn_in_end
                     row: dict[str, Any] = {"iteration": sampler.sweep, **sampler.summary()}
                     for name, monitor in monitored.items():
-                        row[f"{name}_rmse"] = monitor.rmse(sampler, counts, threads)
+                        row[f"{name}_rmse"] = monitor.rmse(sampler, counts)
                     if counts:
-                        buffer.add(sampler, threads)
+                        buffer.add(sampler)
                     history.append(row)
                     row["rhat"] = _rhat(history[burn_in_end:])
                     row["seconds"] = before + time.perf_counter() - started
@@ -164,7 +159,8 @@ class BayesianMF(Estimator):
             except KeyboardInterrupt:
                 if context.on_interrupt == "raise" or buffer.count == 0:
                     raise
-        head = bayesian_head(sampler, buffer, levels, self.to_config(), _table(history))
+        table = pl.DataFrame(history, infer_schema_length=None)  # r-hat begins late
+        head = bayesian_head(sampler, buffer, levels, self.to_config(), table)
         return Recommender(TrainingIndex.of(train), rating_head=head)
 
     def _ordinal(self, values: F32) -> bool:
@@ -179,31 +175,22 @@ class BayesianMF(Estimator):
         return self.likelihood == "ordinal"
 
     def _saved(
-        self,
-        checkpoint: Checkpoint,
-        sampler: GibbsSampler,
-        train: Dataset,
-        evaluated: Mapping[str, Dataset],
-    ) -> ChainCheckpoint:
-        # a chain of any length is the same chain as far as it goes
-        same = replace(self, iterations=10**9)
+        self, sampler: GibbsSampler, train: Dataset, context: FitContext
+    ) -> ChainCheckpoint | None:
+        if not context.checkpoint:
+            return None
         features = [side.link.features.fingerprint() for side in sampler.sides]
-        identity = training_identity(
-            {**same.to_config(), "feature_hashes": features}, train, evaluated
-        )
-        return ChainCheckpoint(
-            Path(checkpoint.folder) / "bayesianmf", checkpoint.every or EVERY, identity
-        )
+        # a chain of any length is the same chain as far as it goes
+        config = {**self.to_config(), "iterations": 10**9, "feature_hashes": features}
+        identity = training_identity(config, train, context.eval_sets)
+        folder = Path(context.checkpoint.folder) / "bayesianmf"
+        return ChainCheckpoint(folder, context.checkpoint.every or EVERY, identity)
 
 
 def _ends(ratings: Ratings) -> F64:
     """Two different levels, where all ratings are the same."""
     low, high = ratings.scale.low, ratings.scale.high
     return np.array([low, high if high > low else low + 1])
-
-
-def _table(history: list[dict[str, Any]]) -> pl.DataFrame:
-    return pl.DataFrame(history, infer_schema_length=None)  # r-hat begins late
 
 
 def _rhat(counted: list[dict[str, Any]]) -> float | None:

@@ -87,7 +87,7 @@ class _NewRows:
         spread[0, 0] += self.draw.drifts[:, 1].sum()
         precision = np.asarray(np.linalg.inv(spread), np.float64)
         away = (self.prior - self.rows()).astype(np.float64)
-        prior = prior_weights(precision, unit, away, noise, self.width, threads=1)
+        prior = prior_weights(precision, unit, away, noise, self.width)
         place = self.indptr, np.arange(len(residual), dtype=np.int32), 0, self.first
         state = self.codes, self.table, self.biases, residual
         draw_rows(0, len(noise), *place, *state, *prior)

@@ -64,9 +64,8 @@ class BayesianHead(FactorRatingHead):
     @cached_property
     def draws(self) -> list[PosteriorDraw]:
         """The draws, one by one."""
-        names = list(PosteriorDraw.__dataclass_fields__)
-        parts = zip(*(getattr(self, f"draw_{name}") for name in names), strict=True)
-        return [PosteriorDraw(*part) for part in parts]
+        parts = (getattr(self, f"draw_{name}") for name in PosteriorDraw._fields)
+        return [PosteriorDraw(*arrays) for arrays in zip(*parts, strict=True)]
 
     @property
     def dated(self) -> bool:
@@ -74,20 +73,18 @@ class BayesianHead(FactorRatingHead):
         users, items = len(self.user_params), len(self.item_params)
         return bool(self.draw_table.shape[1] > users + items + 2)
 
-    def predictive(
-        self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
-    ) -> Predictive:
+    def predictive(self, users: I32, items: I32, times: I64 | None = None) -> Predictive:
         """The distribution of ratings of pairs, given at some time or at no time in particular."""
         query = PredictionQuery.at(self._codes(users, items, times), self.moments, users, times)
         unknown = np.flatnonzero(users < 0)  # of unknown items, the spread is left out
         predictive = Predictive(len(users), self.levels, self.ordinal, self.stretch)
         for draw in self.draws:
-            scores, spread = _scores(draw, query, draw.table.view(np.uint16), draw.biases, threads)
+            scores, spread = _scores(draw, query, draw.table.view(np.uint16), draw.biases)
             if len(unknown):
                 spread[unknown] += self._spread_of_unknown(draw, query.codes[unknown, 1:])
                 if times is None:  # else all of the drift is in it
                     spread[unknown] += np.float32(draw.drifts[:, 1].sum())
-            predictive.add(scores, spread, float(draw.noise[0]), draw.limits, threads)
+            predictive.add(scores, spread, float(draw.noise[0]), draw.limits)
         return predictive
 
     def predictive_of(self, batch: UserBatch, who: Ints, items: I32) -> Predictive:
@@ -107,10 +104,8 @@ class BayesianHead(FactorRatingHead):
             predictive.add(*scores, float(draw.noise[0]), draw.limits)
         return predictive
 
-    def pairs(
-        self, users: I32, items: I32, times: I64 | None = None, threads: int | None = None
-    ) -> F32:
-        return self.predictive(users, items, times, threads).mean().astype(np.float32)
+    def pairs(self, users: I32, items: I32, times: I64 | None = None) -> F32:
+        return self.predictive(users, items, times).mean().astype(np.float32)
 
     def listed(self, batch: UserBatch, who: Ints, items: I32) -> F32:
         return self.predictive_of(batch, who, items).mean().astype(np.float32)
@@ -148,7 +143,6 @@ def _scores(
     query: PredictionQuery,
     table: F32 | U16,
     biases: F32,
-    threads: int | None = None,
 ) -> tuple[F32, F32]:
     """Scores by a draw, and the variance that drifts leave."""
     paths = [
@@ -157,7 +151,7 @@ def _scores(
         if query.timed
     ]
     drift = draw.mean_drift, float(draw.drift_variance[0])
-    return scores_of(query, table, biases, paths, *drift, threads)
+    return scores_of(query, table, biases, paths, *drift)
 
 
 def check_draws(head: BayesianHead, users: int, items: int) -> None:
@@ -247,7 +241,7 @@ def bayesian_head(
     rows[:, 1:] *= slope / length
     rows[:users, 1:] *= length**2 / slope
     rows[-2, 1:] *= length**2 / slope
-    fields, draws = PosteriorDraw.__dataclass_fields__, buffer.draws.values()
+    draws = zip(PosteriorDraw._fields, zip(*buffer.draws.values(), strict=True), strict=True)
     return BayesianHead(
         mean=float(mean + slope * level),
         user_params=rows[:users].astype(np.float32),
@@ -263,7 +257,7 @@ def bayesian_head(
         moment_starts=sampler.timeline.moments.starts,
         moment_times=sampler.timeline.moments.times,
         date_cuts=sampler.date_cuts,
-        **{f"draw_{name}": np.stack([getattr(draw, name) for draw in draws]) for name in fields},
+        **{f"draw_{name}": np.stack(arrays) for name, arrays in draws},
     )
 
 

@@ -28,7 +28,7 @@ class Likelihood(Protocol):
     cuts: F64
     """(levels + 1,) infinite at both ends; empty for the normal likelihood."""
 
-    def draw(self, sweep: int, rng: np.random.Generator, threads: int | None) -> None:
+    def draw(self, sweep: int, rng: np.random.Generator) -> None:
         """Draw what belongs to it, given the scores."""
 
     def target(self) -> F32:
@@ -52,7 +52,7 @@ class NormalLikelihood:
         # until it is drawn; where all ratings are the same, there is none to measure
         self.precision = 1.0 / max(float(np.square(self.residual, dtype=np.float64).mean()), 1e-6)
 
-    def draw(self, sweep: int, rng: np.random.Generator, threads: int | None) -> None:
+    def draw(self, sweep: int, rng: np.random.Generator) -> None:
         squares = float(np.square(self.residual, dtype=np.float64).sum())
         self.precision = rng.gamma(SHAPE + len(self.residual) / 2) / (RATE + squares / 2)
 
@@ -86,13 +86,13 @@ class OrdinalLikelihood:
         self.latent = middle[levels].astype(np.float32)
         self.residual = self.latent.copy()
 
-    def draw(self, sweep: int, rng: np.random.Generator, threads: int | None) -> None:
+    def draw(self, sweep: int, rng: np.random.Generator) -> None:
         blocks = uniform_blocks(len(self.levels))
         scores = self.latent - self.residual
 
         def likelihoods(cuts: F64) -> F64:
             arguments = self.levels, cuts, scores
-            parts = run_blocks(level_likelihoods, blocks, *arguments, threads=threads)
+            parts = run_blocks(level_likelihoods, blocks, *arguments)
             return np.sum(parts, axis=0)  # type: ignore[no-any-return]
 
         moved = np.arange(1 + sweep % 2, len(self.cuts) - 1, 2)
@@ -108,7 +108,7 @@ class OrdinalLikelihood:
                     self.steps[cut - 1] *= 1.3 if accepted else 0.87
         uniforms = rng.random(len(self.levels), np.float32)
         arguments = self.levels, self.cuts, uniforms, self.latent, self.residual
-        run_blocks(draw_latent, blocks, *arguments, threads=threads)
+        run_blocks(draw_latent, blocks, *arguments)
 
     def target(self) -> F32:
         return self.latent
@@ -122,7 +122,5 @@ class OrdinalLikelihood:
         }
 
     def restore(self, state: Arrays) -> None:
-        self.residual[:] = state["residual"]
-        self.latent[:] = state["latent"]
-        self.cuts[1:-1] = state["cuts"]
-        self.steps[:] = state["steps"]
+        for name, array in self.state().items():
+            array[:] = state[name]

@@ -1,7 +1,7 @@
 """The draws that are kept, thinned to a stated memory, and their average."""
 
 from copy import copy
-from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,7 @@ PROBES = 20_000  # training ratings that scores and intervals are calibrated on
 STEPS = 127  # of a path's values on either side of zero, as they are kept
 
 
-@dataclass(frozen=True, eq=False)
-class PosteriorDraw:
+class PosteriorDraw(NamedTuple):
     """One draw as it is kept, in rows of users, items, dates, no date in particular (if there are
     dates), an unknown user, an unknown item; with normal ratings, items' biases hold the mean.
     """
@@ -78,15 +77,12 @@ class PosteriorDraw:
         table[count:, : rows.shape[1] - 1] = rows[:, 1:]
         return table, np.concatenate([self.biases, rows[:, 0]])
 
-    def arrays(self) -> dict[str, Array]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
     @property
     def bytes(self) -> int:
-        return sum(array.nbytes for array in self.arrays().values())
+        return sum(array.nbytes for array in self)
 
 
-def with_average_rows(sampler: GibbsSampler, threads: int | None = None) -> tuple[F32, F32]:
+def with_average_rows(sampler: GibbsSampler) -> tuple[F32, F32]:
     """Table and biases of a sampler, with the rows of unknown ones: see `PosteriorDraw`."""
     users, items, *dates = sampler.sides
     average_rows = []
@@ -95,8 +91,8 @@ def with_average_rows(sampler: GibbsSampler, threads: int | None = None) -> tupl
         average_rows.append(np.average(sampler.rows(dates[0]), axis=0, weights=counts))
     # a user without ratings is like the average one in all but what they rated
     traits = users.link.features.only(set(users.link.features.names) - {"rated"}, users.link.table)
-    average_rows.append(users.mean + users.link.features.times(traits, threads).mean(axis=0))
-    average_rows.append(items.mean + items.link.means(threads).mean(axis=0))
+    average_rows.append(users.mean + users.link.features.times(traits).mean(axis=0))
+    average_rows.append(items.mean + items.link.means().mean(axis=0))
     rows = np.array(average_rows, np.float32)
     table = np.zeros((len(rows), sampler.table.shape[1]), np.float32)
     table[:, : sampler.factors] = rows[:, 1:]
@@ -131,24 +127,24 @@ class DrawBuffer:
         self.loo = LooCalibration(sampler.values[self.sample], levels)
         self.probed = Predictive(len(self.sample), levels, len(sampler.likelihood.cuts) > 0)
 
-    def add(self, sampler: GibbsSampler, threads: int | None = None) -> None:
+    def add(self, sampler: GibbsSampler) -> None:
         """Average over the present draw, and keep it if its turn has come: all or nothing."""
         if self.count == 0:
             self.begin(sampler)
-        table, biases = with_average_rows(sampler, threads)
+        table, biases = with_average_rows(sampler)
         # factors of different draws are rotated against each other: rotated back before the sum
-        left, _, right = np.linalg.svd(inner(table, self.reference, threads).astype(np.float64))
-        total = self.total + times(table, left @ right, threads)
+        left, _, right = np.linalg.svd(inner(table, self.reference).astype(np.float64))
+        total = self.total + times(table, left @ right)
         mean_drift, drift_variance = sampler.mean_drift()
         total_bias = self.total_bias + biases
         total_bias[: len(mean_drift)] += mean_drift
-        scores = scores_of(self.probes, table, biases, [], mean_drift, drift_variance, threads)
+        scores = scores_of(self.probes, table, biases, [], mean_drift, drift_variance)
         noise, cuts = 1 / sampler.likelihood.precision, sampler.likelihood.cuts
         probed = self.probed.copy()
-        probed.add(*scores, noise, cuts, threads)
+        probed.add(*scores, noise, cuts)
         sampled = (sampler.likelihood.target() - sampler.likelihood.residual)[self.sample]
         loo = copy(self.loo)  # which adds to sums of its own
-        loo.add(sampled, noise, cuts, sampler.mean, threads)
+        loo.add(sampled, noise, cuts, sampler.mean)
         draws, spacing = self.draws, self.spacing
         if self.count % spacing == 0:
             new = PosteriorDraw.of(sampler)
@@ -218,14 +214,14 @@ class MonitoredSet:
     def _empty(self, sampler: GibbsSampler) -> Predictive:
         return Predictive(len(self.ratings), self.levels, len(sampler.likelihood.cuts) > 0)
 
-    def rmse(self, sampler: GibbsSampler, counts: bool, threads: int | None = None) -> float:
+    def rmse(self, sampler: GibbsSampler, counts: bool) -> float:
         """RMSE of the average with the present draw, or of that alone where it does not count."""
-        table, biases = with_average_rows(sampler, threads)
+        table, biases = with_average_rows(sampler)
         paths = [(drift.memory, drift.variance, drift.path) for drift in sampler.drifts]
         predictive = self.average if counts else self._empty(sampler)
         noise, cuts = 1 / sampler.likelihood.precision, sampler.likelihood.cuts
-        scores = scores_of(self.query, table, biases, paths, *sampler.mean_drift(), threads)
-        predictive.add(*scores, noise, cuts, threads)
+        scores = scores_of(self.query, table, biases, paths, *sampler.mean_drift())
+        predictive.add(*scores, noise, cuts)
         scale = self.ratings.scale
         errors = np.clip(predictive.mean(), scale.low, scale.high) - self.ratings.values
         return float(np.sqrt(np.square(errors).mean()))

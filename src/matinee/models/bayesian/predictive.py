@@ -54,12 +54,11 @@ def scores_of(
     paths: Sequence[Path],
     default: F32,
     restless: float,
-    threads: int | None = None,
 ) -> tuple[F32, F32]:
     """Score of each pair by one draw, and the variance that its drift has left, both (n,)."""
     scores, spread = np.empty(len(query), np.float32), np.zeros(len(query), np.float32)
     blocks = uniform_blocks(len(query), MIN_BLOCK)
-    run_blocks(score_entries, blocks, query.codes, table, biases, scores, threads=threads)
+    run_blocks(score_entries, blocks, query.codes, table, biases, scores)
     if not query.timed:
         known = query.users >= 0
         scores[known] += default[query.users[known]]
@@ -67,7 +66,7 @@ def scores_of(
         return scores, spread
     around = query.before, query.after, query.since, query.until
     for path in paths:
-        run_blocks(bridge, blocks, *around, *path, scores, spread, threads=threads)
+        run_blocks(bridge, blocks, *around, *path, scores, spread)
     return scores, spread
 
 
@@ -85,15 +84,13 @@ class Predictive:
         other.sums = self.sums.copy()
         return other
 
-    def add(
-        self, scores: F32, spread: F32, noise: float, cuts: F64, threads: int | None = None
-    ) -> None:
+    def add(self, scores: F32, spread: F32, noise: float, cuts: F64) -> None:
         """Add a draw: scores, their variances, variance of the noise, cuts (if ordinal)."""
         self.draws += 1
         if self.ordinal:
             blocks = uniform_blocks(len(scores), MIN_BLOCK)
             arguments = cuts, scores, spread + np.float32(noise), self.sums
-            run_blocks(add_probabilities, blocks, *arguments, threads=threads)
+            run_blocks(add_probabilities, blocks, *arguments)
         else:
             exact = scores.astype(np.float64)
             for column, part in enumerate((exact, exact * exact, spread + noise)):
@@ -149,16 +146,14 @@ class LooCalibration:
         self.values, self.levels = values.astype(np.float64), levels.astype(np.float64)
         self.sums = np.zeros((3, len(values)))  # of weights, of weighted ratings, of their squares
 
-    def add(
-        self, scores: F32, noise: float, cuts: F64, mean: float, threads: int | None = None
-    ) -> None:
+    def add(self, scores: F32, noise: float, cuts: F64, mean: float) -> None:
         """Add a draw: scores with drift, variance of the noise, cuts (or ratings' mean)."""
         if len(cuts):
             probabilities = np.zeros((len(scores), len(self.levels)))
             spread = np.full(len(scores), noise, np.float32)
             arguments = cuts, scores, spread, probabilities
             blocks = uniform_blocks(len(scores))
-            run_blocks(add_probabilities, blocks, *arguments, threads=threads)
+            run_blocks(add_probabilities, blocks, *arguments)
             level = np.searchsorted(self.levels, self.values)
             probability = probabilities[np.arange(len(level)), level]
             first, second = probabilities @ self.levels, probabilities @ self.levels**2

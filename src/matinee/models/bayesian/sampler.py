@@ -62,24 +62,22 @@ class FactorBlock:
         """Not that of dates, which could not be told from the other biases: it is zero."""
         return self.number < 2
 
-    def draw_prior(
-        self, rows: F64, burn_in: bool, rng: np.random.Generator, threads: int | None = None
-    ) -> F64:
+    def draw_prior(self, rows: F64, burn_in: bool, rng: np.random.Generator) -> F64:
         """Draw precision, mean, groups' precisions and B given the rows; the new prior means."""
         count, width = rows.shape
         linked = self.link.features.columns > 0
-        centred = rows - self.link.means(threads) if linked else rows
+        centred = rows - self.link.means() if linked else rows
         expected = np.eye(width)
         if self.mean_is_free:
             average = centred.mean(axis=0)
             shrunk = count * PRIOR_ROWS / (count + PRIOR_ROWS)
             around = centred - average
-            scatter = inner(around, around, threads) + shrunk * np.outer(average, average)
+            scatter = inner(around, around) + shrunk * np.outer(average, average)
         else:
             expected *= SPREAD**2
-            scatter = inner(centred, centred, threads)
+            scatter = inner(centred, centred)
         if linked:
-            scatter += self.link.scatter(threads)
+            scatter += self.link.scatter()
         freedom = width + count + self.link.features.columns
         self.precision = draw_wishart(expected + scatter, freedom, rng)
         if self.mean_is_free:
@@ -91,17 +89,15 @@ class FactorBlock:
         if not linked:
             return np.broadcast_to(self.mean, rows.shape)
         if not burn_in:  # while rows are close to zero, these would grow for hundreds of sweeps
-            self.link.draw_precisions(self.precision, rng, threads)
-        self.link.draw(rows - self.mean, self.precision, rng, threads)
-        return self.mean + self.link.means(threads)
+            self.link.draw_precisions(self.precision, rng)
+        self.link.draw(rows - self.mean, self.precision, rng)
+        return self.mean + self.link.means()
 
 
 PriorWeights = tuple[F32, F32, np.float32, F32]
 
 
-def prior_weights(
-    precision: F64, unit: float, away: F64, noise: F32, width: int, threads: int | None = None
-) -> PriorWeights:
+def prior_weights(precision: F64, unit: float, away: F64, noise: F32, width: int) -> PriorWeights:
     """The arguments of `draw_rows` from `precision` to `noise`; `away` is prior means less rows."""
     factors = len(precision) - 1
     scaled = precision / unit  # the precision of the noise around scores: the kernel takes it for 1
@@ -110,7 +106,7 @@ def prior_weights(
     prior[:factors, :factors] = scaled[1:, 1:]
     prior[:factors, width + 1] = scaled[0, 1:]
     wide = np.zeros((2, len(away), 1 + width), np.float32)
-    wide[0, :, : 1 + factors] = times(away, scaled, threads)
+    wide[0, :, : 1 + factors] = times(away, scaled)
     wide[1, :, : 1 + factors] = noise / np.sqrt(unit)
     return prior, wide[0], np.float32(scaled[0, 0]), wide[1]
 
@@ -196,11 +192,11 @@ class GibbsSampler:
         """A stream of its own for each sweep, so that a checkpoint needs no state of it."""
         return np.random.default_rng([self.seed, sweep])
 
-    def scores(self, codes: I32, threads: int | None = None) -> F32:
+    def scores(self, codes: I32) -> F32:
         """Scores of ratings by their rows on all sides, without drift, (n,)."""
         out = np.empty(len(codes), np.float32)
         arguments = codes, self.table, self.biases, out
-        run_blocks(score_entries, uniform_blocks(len(codes), 1000), *arguments, threads=threads)
+        run_blocks(score_entries, uniform_blocks(len(codes), 1000), *arguments)
         return out
 
     def rows(self, side: FactorBlock) -> F64:
@@ -210,27 +206,27 @@ class GibbsSampler:
             np.float64
         )
 
-    def draw(self, threads: int | None = None) -> None:
+    def draw(self) -> None:
         """One sweep: everything once, each given all the rest."""
         self.sweep += 1
         rng = self._random(self.sweep)
-        self.likelihood.draw(self.sweep, rng, threads)
+        self.likelihood.draw(self.sweep, rng)
         for side in self.sides:
-            self._draw_side(side, rng, threads)
+            self._draw_side(side, rng)
         data = self.likelihood.residual, self.likelihood.precision
         for drift in self.drifts:
-            drift.draw(self.timeline, *data, self.sweep, rng, threads)
+            drift.draw(self.timeline, *data, self.sweep, rng)
 
-    def _draw_side(self, side: FactorBlock, rng: np.random.Generator, threads: int | None) -> None:
+    def _draw_side(self, side: FactorBlock, rng: np.random.Generator) -> None:
         rows = self.rows(side)
-        expected = side.draw_prior(rows, self.sweep <= BURN_IN, rng, threads)
+        expected = side.draw_prior(rows, self.sweep <= BURN_IN, rng)
         noise = rng.standard_normal(rows.shape, np.float32)
         unit, width = self.likelihood.precision, self.table.shape[1]
-        prior = prior_weights(side.precision, unit, expected - rows, noise, width, threads)
+        prior = prior_weights(side.precision, unit, expected - rows, noise, width)
         place = side.indptr, side.entries, side.number, side.first
         state = self.codes, self.table, self.biases, self.likelihood.residual
         blocks = balanced_blocks(side.indptr)
-        run_blocks(draw_rows, blocks, *place, *state, *prior, threads=threads)
+        run_blocks(draw_rows, blocks, *place, *state, *prior)
 
     def mean_drift(self) -> tuple[F32, float]:
         """Mean drift of each user over their ratings (none: 0), and its variance around that."""

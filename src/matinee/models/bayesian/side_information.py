@@ -58,13 +58,13 @@ class Features:
     def columns(self) -> int:
         return len(self.group)
 
-    def times(self, table: F32, threads: int | None = None) -> F32:
+    def times(self, table: F32) -> F32:
         """Features times a table, (columns, width): a row for each user or item."""
-        return _product(self.by_row, table, threads)
+        return _product(self.by_row, table)
 
-    def transposed_times(self, rows: F32, threads: int | None = None) -> F32:
+    def transposed_times(self, rows: F32) -> F32:
         """The transpose times rows: one for each column."""
-        return _product(self.by_column, rows, threads)
+        return _product(self.by_column, rows)
 
     def only(self, names: Iterable[str], table: F32) -> F32:
         """The table with zeros in all rows but those of these groups."""
@@ -72,10 +72,10 @@ class Features:
         return np.where(np.isin(self.group, kept)[:, None], table, np.float32(0.0))
 
 
-def _product(matrix: Rows, table: F32, threads: int | None) -> F32:
+def _product(matrix: Rows, table: F32) -> F32:
     out = np.empty((len(matrix.indptr) - 1, table.shape[1]), np.float32)
     blocks = balanced_blocks(matrix.indptr, FEW_BLOCKS)
-    run_blocks(sum_weighted_rows, blocks, *matrix, table, out, threads=threads)
+    run_blocks(sum_weighted_rows, blocks, *matrix, table, out)
     return out
 
 
@@ -147,38 +147,34 @@ class FeatureLink:
         precisions = np.full(len(features.names), FIRST_PRECISION)
         return cls(features, table, precisions, solver_for(features))
 
-    def means(self, threads: int | None = None) -> F32:
+    def means(self) -> F32:
         """features @ B, (rows, width)."""
-        return self.features.times(self.table, threads)
+        return self.features.times(self.table)
 
-    def scatter(self, threads: int | None = None) -> F64:
+    def scatter(self) -> F64:
         """B' diag(precisions) B, which the posterior of L needs, (width, width)."""
         table = self.table.astype(np.float64)
-        return inner(table, self.precisions[self.features.group][:, None] * table, threads)
+        return inner(table, self.precisions[self.features.group][:, None] * table)
 
-    def draw_precisions(
-        self, precision: F64, rng: np.random.Generator, threads: int | None = None
-    ) -> None:
+    def draw_precisions(self, precision: F64, rng: np.random.Generator) -> None:
         """Draw each group's precision given B and L."""
         table = self.table.astype(np.float64)
-        squares = np.einsum("dw,dw->d", times(table, precision, threads), table)
+        squares = np.einsum("dw,dw->d", times(table, precision), table)
         sums = np.bincount(self.features.group, squares, len(self.precisions))
         sizes = np.bincount(self.features.group, minlength=len(self.precisions))
         shapes = SHAPE + sizes * table.shape[1] / 2
         self.precisions = rng.gamma(shapes) / (RATE + sums / 2)
 
-    def draw(
-        self, centred: F64, precision: F64, rng: np.random.Generator, threads: int | None = None
-    ) -> None:
+    def draw(self, centred: F64, precision: F64, rng: np.random.Generator) -> None:
         """Draw B given the rows less their mean, (rows, width), and L."""
         root = np.linalg.inv(np.linalg.cholesky(precision))
         weight = self.precisions[self.features.group]
         noise = rng.standard_normal((len(centred) + len(weight), centred.shape[1]))
-        noise = times(noise, root, threads)
+        noise = times(noise, root)
         ours, theirs = noise[: len(centred)], noise[len(centred) :]
-        right = self.features.transposed_times((centred + ours).astype(np.float32), threads)
+        right = self.features.transposed_times((centred + ours).astype(np.float32))
         right += (np.sqrt(weight)[:, None] * theirs).astype(np.float32)
-        self.table = self.solver.solve(weight, right, threads)
+        self.table = self.solver.solve(weight, right)
 
 
 class Solver:
@@ -194,7 +190,7 @@ class Solver:
             columns, value = indices[first:last], values[first:last].astype(np.float64)
             dense[np.ix_(columns, columns)] += np.outer(value, value)
 
-    def solve(self, weight: F64, right: F32, threads: int | None = None) -> F32:
+    def solve(self, weight: F64, right: F32) -> F32:
         """B, float32 (columns, width)."""
         return np.linalg.solve(self.gram + np.diag(weight), right).astype(np.float32)
 
@@ -211,8 +207,8 @@ class GradientSolver(Solver):
         rng = np.random.default_rng(0)
         basis = rng.standard_normal((features.columns, DIRECTIONS + 16)).astype(np.float32)
         for _ in range(PASSES):  # subspace iteration (Halko, Martinsson & Tropp 2011)
-            basis = np.linalg.qr(self._gram(basis, None))[0]
-        sizes, turn = np.linalg.eigh(inner(basis, self._gram(basis, None)))
+            basis = np.linalg.qr(self._gram(basis))[0]
+        sizes, turn = np.linalg.eigh(inner(basis, self._gram(basis)))
         self.directions = times(basis, turn[:, ::-1][:, :DIRECTIONS])
         self.sizes = np.maximum(sizes[::-1][:DIRECTIONS], 0.0)
         indptr, _, values = features.by_column
@@ -221,10 +217,10 @@ class GradientSolver(Solver):
         explained = np.square(self.directions).astype(np.float64) @ self.sizes
         self.rest = np.maximum(diagonal - explained, 0.0)
 
-    def _gram(self, table: F32, threads: int | None) -> F32:
-        return self.features.transposed_times(self.features.times(table, threads), threads)
+    def _gram(self, table: F32) -> F32:
+        return self.features.transposed_times(self.features.times(table))
 
-    def solve(self, weight: F64, right: F32, threads: int | None = None) -> F32:
+    def solve(self, weight: F64, right: F32) -> F32:
         """B within about `TOLERANCE` of the exact solution, float32 (columns, width)."""
         diagonal = weight.astype(np.float32)[:, None]
         inverse = (1 / (self.rest + weight)).astype(np.float32)[:, None]
@@ -232,10 +228,10 @@ class GradientSolver(Solver):
         heavy = np.linalg.inv(heavy.astype(np.float64)).astype(np.float32)
 
         def precondition(residual: F32) -> F32:
-            along = inner(self.directions, residual, threads)
-            light = inverse * (residual - times(self.directions, along, threads))
-            along = np.einsum("ij,jw->iw", heavy, along) - inner(self.directions, light, threads)
-            return np.asarray(light + times(self.directions, along, threads))
+            along = inner(self.directions, residual)
+            light = inverse * (residual - times(self.directions, along))
+            along = np.einsum("ij,jw->iw", heavy, along) - inner(self.directions, light)
+            return np.asarray(light + times(self.directions, along))
 
         solution, residual = np.zeros_like(right), right.copy()
         direction = step = precondition(residual)
@@ -244,7 +240,7 @@ class GradientSolver(Solver):
         for _ in range(MAX_STEPS):
             if (error <= enough).all():
                 break
-            product = self._gram(direction, threads) + diagonal * direction
+            product = self._gram(direction) + diagonal * direction
             length = (error / np.maximum(_dots(direction, product), TINY)).astype(np.float32)
             solution += length * direction
             residual -= length * product

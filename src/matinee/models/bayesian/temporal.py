@@ -110,7 +110,6 @@ class Drift:
         precision: float,
         sweep: int,
         rng: np.random.Generator,
-        threads: int | None,
     ) -> None:
         """Draw variance or memory, in turn, with the paths integrated out, then the paths."""
         blocks = balanced_blocks(timeline.moments.starts)
@@ -119,7 +118,7 @@ class Drift:
 
         def likelihood(memory: float, variance: float) -> float:
             arguments = *layout, memory, variance, *data, self.path
-            return math.fsum(run_blocks(path_likelihood, blocks, *arguments, threads=threads))
+            return math.fsum(run_blocks(path_likelihood, blocks, *arguments))
 
         if sweep > DELAY:
             current = likelihood(self.memory, self.variance)
@@ -135,4 +134,4 @@ class Drift:
                 self.variance, self.memory = variance, memory
         noise = rng.standard_normal(len(self.path), np.float32)
         arguments = *layout, self.memory, self.variance, *data, noise, self.path
-        run_blocks(draw_paths, blocks, *arguments, threads=threads)
+        run_blocks(draw_paths, blocks, *arguments)

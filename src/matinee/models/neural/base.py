@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,9 +48,10 @@ class GradientEstimator(TrainingConfig):
         self.pretrain(module, train, context)
         loss = self.loss_class(self, module, train, context.eval_sets, device)
         checkpoint = None
-        if context.checkpoint:
+        if given := context.checkpoint:
+            folder = Path(given.folder) / self.checkpoint_name
             identity = training_identity(self.to_config(), train, context.eval_sets)
-            checkpoint = TrainingCheckpoint.of(context.checkpoint, self.checkpoint_name, identity)
+            checkpoint = TrainingCheckpoint(folder, given.every or 1, identity)
         label = f"Training {type(self).__name__}"
         return module, run_training(loss, self, label, checkpoint, context.callback)
 

@@ -1,7 +1,6 @@
 """Bayesian personalized ranking."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import polars as pl
 import torch
@@ -57,8 +56,6 @@ class BPR(GradientEstimator):
     negatives: int = 2
     min_rating: float | None = None
     init_stddev: float = 0.05
-
-    DECAY_GROUPS: ClassVar[tuple[str, ...]] = ("factors", "biases")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from matinee._types import Array
 from matinee.models.neural.modules import Scorer
 from matinee.storage.atomic import new_folder
-from matinee.storage.checkpoint import STATE, Checkpoint, open_state, strip_prefix
+from matinee.storage.checkpoint import STATE, check_arrays, open_state, strip_prefix
 
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
 OPTIMIZER_STATE = {
@@ -42,11 +44,6 @@ class TrainingCheckpoint:
     every: int  # epochs between two states
     identity: str
 
-    @classmethod
-    def of(cls, checkpoint: Checkpoint, name: str, identity: str) -> "TrainingCheckpoint":
-        """The folder `name` of a checkpoint."""
-        return cls(Path(checkpoint.folder) / name, checkpoint.every or 1, identity)
-
     def save(
         self, module: Scorer, optimizers: list[torch.optim.Optimizer], state: TrainingState
     ) -> None:
@@ -75,28 +72,30 @@ class TrainingCheckpoint:
 
     def restore(self, module: Scorer, optimizers: list[torch.optim.Optimizer]) -> TrainingState:
         """Set module and optimizers to the saved state and return it, or a fresh one."""
-        device = str(next(module.parameters()).device)
-        with open_state(self.folder, self.identity, "pt", device) as saved:
+        device = next(module.parameters()).device
+        with open_state(self.folder, self.identity) as saved:
             if saved is None:
                 return TrainingState()
-            metadata, tensors = saved
+            metadata, arrays = saved
             history, best_epoch = metadata["history"], metadata["best_epoch"]
             _check_history(history, best_epoch)
-            expected = module.state_dict()
-            weights = strip_prefix(tensors, "weights.")
-            _check_tensors(weights, expected)
-            module.load_state_dict(weights)
-            best = weights if best_epoch == len(history) else strip_prefix(tensors, "best.")
-            _check_tensors(best, expected)
+            expected = {name: t.numpy(force=True) for name, t in module.state_dict().items()}
+            weights = strip_prefix(arrays, "weights.")
+            best = weights if best_epoch == len(history) else strip_prefix(arrays, "best.")
+            check_arrays(weights, expected)
+            check_arrays(best, expected)
+            module.load_state_dict({name: torch.from_numpy(a) for name, a in weights.items()})
             for index, parameter, optimizer in _numbered_parameters(optimizers):
-                moments = strip_prefix(tensors, f"optimizer.{index}.")
+                moments = strip_prefix(arrays, f"optimizer.{index}.")
                 numbers = strip_prefix(metadata["numbers"], f"{index}.")
-                _check_optimizer(optimizer, parameter, moments, numbers)
-                if "step" in moments:  # lives on the CPU unless the update is fused
-                    fused = optimizer.defaults.get("fused")
-                    moments["step"] = moments["step"].to(device if fused else "cpu")
-                optimizer.state[parameter] = {**moments, **numbers}
-            return TrainingState(history, best, best_epoch)
+                _check_optimizer(optimizer, parameter.numpy(force=True), moments, numbers)
+                fused = optimizer.defaults.get("fused")
+                optimizer.state[parameter] = numbers
+                for name, array in moments.items():  # a step lives on the CPU unless fused
+                    place = device if fused or name != "step" else "cpu"
+                    optimizer.state[parameter][name] = torch.from_numpy(array).to(place)
+            best_weights = {name: torch.from_numpy(a).to(device) for name, a in best.items()}
+            return TrainingState(history, best_weights, best_epoch)
 
 
 def _check_history(history: list[dict[str, Any]], best_epoch: Any) -> None:
@@ -109,27 +108,17 @@ def _check_history(history: list[dict[str, Any]], best_epoch: Any) -> None:
         raise ValueError("the best epoch is not in the history")
 
 
-def _check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Raise ValueError unless these are finite float32 tensors of the expected names and shapes."""
-    if tensors.keys() != expected.keys():
-        raise ValueError("a tensor is missing or unknown")
-    for name, value in tensors.items():
-        fits = value.dtype == torch.float32 and value.shape == expected[name].shape
-        if not fits or not bool(torch.isfinite(value).all()):
-            raise ValueError(f"{name} has the wrong type or shape, or is not finite")
-
-
 def _check_optimizer(
     optimizer: torch.optim.Optimizer,
-    parameter: torch.nn.Parameter,
-    tensors: Mapping[str, Tensor],
+    parameter: Array,
+    moments: Mapping[str, Array],
     numbers: Mapping[str, Any],
 ) -> None:
     """Raise ValueError unless this is what the optimizer keeps; its compiled updates trust it."""
-    if OPTIMIZER_STATE[type(optimizer).__name__] != tensors.keys() | numbers.keys():
+    if OPTIMIZER_STATE[type(optimizer).__name__] != moments.keys() | numbers.keys():
         raise ValueError("a part of an optimizer's state is missing or unknown")
-    scalar = torch.zeros(())
-    _check_tensors(tensors, {name: scalar if name == "step" else parameter for name in tensors})
+    scalar = np.zeros((), np.float32)
+    check_arrays(moments, {name: scalar if name == "step" else parameter for name in moments})
     if any(type(value) is not int or value < 0 for value in numbers.values()):
         raise ValueError("a number of an optimizer's state makes no sense")
 

@@ -55,7 +55,7 @@ class TrainingConfig(Estimator):
     device: str = "auto"
     seed: int = 0
 
-    DECAY_GROUPS: ClassVar[tuple[str, ...]] = ("factors",)
+    DECAY_GROUPS: ClassVar[tuple[str, ...]] = ("factors", "biases")
 
     def __post_init__(self) -> None:
         self._check_at_least(epochs=1, batch_size=0, patience=0, seed=0)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from matinee._types import Array, Ints
+from matinee._types import Array
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, row_of_entries
@@ -94,8 +94,9 @@ class ImplicitLoss:
         by_user = user_positives(train, min_rating)
         self.module, self.negatives = module.to(device), negatives
         self.draw_negatives = NegativeSampler(by_user, device)
+        pairs = _to_device(device, row_of_entries(by_user), by_user.indices)
         n_positives = -(-config.batch_size // (1 + negatives))
-        self.batches = ShuffledBatches(_pairs(by_user, device), n_positives, config.seed)
+        self.batches = ShuffledBatches(pairs, n_positives, config.seed)
         self.eval_sets = {
             name: _ranking_set(rows, by_user, config.seed, device)
             for name, rows in eval_positives.items()
@@ -153,7 +154,7 @@ def hit_rate(module: Scorer, user: Tensor, items: Tensor) -> float:
 def _ranking_set(rows: Rows, train: Rows, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Users (n,), and for each a positive of `rows` and negatives (n, 1 + EVAL_NEGATIVES)."""
     draw_negatives = NegativeSampler(_union(train, rows), device)
-    user, item = _pairs(rows, device)
+    user, item = _to_device(device, row_of_entries(rows), rows.indices)
     generator = seeded_generator(device, seed)
     order = torch.randperm(len(user), generator=generator, device=device)[:MAX_EVAL_POSITIVES]
     user, item = user[order], item[order]
@@ -169,21 +170,13 @@ def _union(a: Rows, b: Rows) -> Rows:
     return Rows(indptr, column.astype(np.int32), np.ones(len(column), np.float32))
 
 
-def _columns(dataset: Dataset, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def _columns(dataset: Dataset, device: torch.device) -> tuple[Tensor, ...]:
     """User and item indices and values of all ratings, on the device."""
     ratings = dataset.ratings
-    values = _to_device(ratings.values, device)
-    return _indices(ratings.user, device), _indices(ratings.item, device), values
+    return _to_device(device, ratings.user, ratings.item, ratings.values)
 
 
-def _pairs(rows: Rows, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Row and column of every entry, on the device."""
-    return _indices(row_of_entries(rows), device), _indices(rows.indices, device)
-
-
-def _indices(values: Ints, device: torch.device) -> Tensor:
-    return _to_device(values.astype(np.int64), device)
-
-
-def _to_device(values: Array, device: torch.device) -> Tensor:
-    return torch.from_numpy(np.array(values)).to(device)  # a copy: ratings are read-only
+def _to_device(device: torch.device, *columns: Array) -> tuple[Tensor, ...]:
+    """Copies of columns, for ratings are read-only: indices as int64, numbers as they are."""
+    copies = (column.astype(np.int64 if column.dtype.kind == "i" else None) for column in columns)
+    return tuple(torch.from_numpy(copy).to(device) for copy in copies)

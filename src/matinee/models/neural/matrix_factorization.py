@@ -1,7 +1,6 @@
 """Matrix factorization by gradient descent."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -80,8 +79,6 @@ class MatrixFactorization(GradientEstimator):
     exponent: float = 0.5
     l2: float = 0.0
     gravity: float = 0.0
-
-    DECAY_GROUPS: ClassVar[tuple[str, ...]] = ("factors", "biases")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -126,6 +126,4 @@ def _handle_divergence(config: TrainingConfig, state: TrainingState, epoch: int)
 def _has_improved(loss: Loss, state: TrainingState) -> bool:
     """Whether the validation metric of the last epoch is better than all before."""
     *earlier, last = (row[f"validation_{loss.metric}"] for row in state.history)
-    if loss.higher_is_better:
-        return all(last > value for value in earlier)
-    return all(last < value for value in earlier)
+    return all(last > value if loss.higher_is_better else last < value for value in earlier)
