@@ -42,8 +42,10 @@ class ALS(Estimator):
 
     is minimized over all x, all w, and the weights B in turn. The prior means m are linear in
     features, ``m_i = f_i B_i`` with f_i the item's genres and a constant, so an item without
-    ratings still has a bias and factors; users have the constant alone. Each step improves its
-    part (solves it exactly with ``solver="cholesky"``), so the sum never rises.
+    ratings still has a bias and factors; users have the constant alone. Each step improves its part
+    (solves it exactly with ``solver="cholesky"``), so the sum never rises. See Koren, Bell &
+    Volinsky 2009 (model); Zhou et al. 2008 (weighting); Takács, Pilászy & Tikk 2011 (conjugate
+    gradients); the prior mean by features is that of Macau (Simm et al. 2015).
 
     Parameters
     ----------
@@ -67,11 +69,6 @@ class ALS(Estimator):
         Stop when the validation error has not fallen for this many iterations, and keep the
         best; 0 runs them all. Needs `validation` in `fit`.
     seed : int
-
-    Notes
-    -----
-    Koren, Bell & Volinsky 2009 (model); Zhou et al. 2008 (weighting); Takács, Pilászy & Tikk
-    2011 (conjugate gradients); the prior mean by features is that of Macau (Simm et al. 2015).
 
     Examples
     --------

@@ -42,16 +42,18 @@ PRIOR_RIDGE = 10.0  # as if so many average items had no genres
 class ImplicitALS(Estimator):
     """Implicit-feedback ALS: ranking by ``p_u . q_i``, fitted to who interacted with what (iALS).
 
-    With S the positives, c their weights, n a row's number of positives, and N the number of
-    rows on the other side, the sum
+    With S the positives, c their weights, n a row's number of positives, and N the number of rows
+    on the other side, the sum
 
         sum_S c (1 - p_u . q_i)^2 + unobserved * sum over all pairs (p_u . q_i)^2
         + regularization * sum_u (n_u + unobserved * N_i)^v |p_u|^2
         + regularization * sum_i (n_i + unobserved * N_u)^v |q_i - m_i|^2
 
-    is minimized over items and users in turn. The prior means ``m_i = f_i B`` are linear in
-    the item's genres and time, so an item without positives has factors, too; it takes no
-    part in the sums.
+    is minimized over items and users in turn. The prior means ``m_i = f_i B`` are linear in the
+    item's genres and time, so an item without positives has factors, too; it takes no part in the
+    sums. See Hu, Koren & Volinsky 2008 (model); Rendle, Krichene, Zhang & Koren 2021, "Revisiting
+    the Performance of iALS on Item Recommendation Benchmarks" (form and weighting); Rendle et al.
+    2021, "iALS++" (blocks); Takács, Pilászy & Tikk 2011 (conjugate gradients).
 
     Parameters
     ----------
@@ -77,12 +79,6 @@ class ImplicitALS(Estimator):
         of `block` dimensions at a time (iALS++), or of all of them. All end alike; what differs
         is the cost of an iteration. Users are solved exactly at last anyway.
     cg_steps, block, seed : int
-
-    Notes
-    -----
-    Hu, Koren & Volinsky 2008 (model); Rendle, Krichene, Zhang & Koren 2021, "Revisiting the
-    Performance of iALS on Item Recommendation Benchmarks" (form and weighting); Rendle et al.
-    2021, "iALS++" (blocks); Takács, Pilászy & Tikk 2011 (conjugate gradients).
 
     Examples
     --------

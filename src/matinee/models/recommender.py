@@ -73,7 +73,6 @@ class Recommender:
         return f"Recommender({names}, {len(self.user_ids):,} users, {len(self.items):,} items)"
 
     def _repr_html_(self) -> str:
-        """Heads, hyperparameters and metrics as tables, for notebooks."""
         tables = [
             html_table(None, fitted_params(head).items(), caption=f"{name} head")
             for name, head in self.heads.items()
@@ -228,7 +227,6 @@ class Recommender:
         return pl.DataFrame(predictive.distribution().astype(np.float32), schema=names)
 
     def _predictive(self, pairs: Pairs) -> "Predictive":
-        """The predictive distribution; SettingError where the head has none."""
         head = self.rating_head
         if not isinstance(head, ProbabilisticHead):
             raise SettingError(

@@ -31,10 +31,14 @@ class BayesianMF(Estimator):
     """Bayesian matrix factorization: the posterior of a factorization, by Gibbs sampling.
 
     The model is that of `ALS` with everything drawn rather than optimized: the rows x = [b, p] of
-    users and items, the weights of features in their prior means, precision matrices, noise.
-    Time comes in twice, as the date, whose rows interact with those of users and items, and as a
-    drift of each user; see `matinee.models.bayesian.sampler`. Ratings are levels of an ordered
-    probit, or normal. Predictions are averages over the draws.
+    users and items, the weights of features in their prior means, precision matrices, noise. Time
+    comes in twice, as the date, whose rows interact with those of users and items, and as a drift
+    of each user; see `matinee.models.bayesian.sampler`. Ratings are levels of an ordered probit, or
+    normal. Predictions are averages over the draws. See Salakhutdinov & Mnih 2008 (BPMF); Simm et
+    al. 2015 (Macau: the links); Koren 2008 (SVD++: who rated what); Rendle & Schmidt-Thieme 2010
+    (pairwise interactions with a third side); Albert & Chib 1993, Cowles 1996 (ordered probit).
+    Same seed, same data: the same draws to the last bit, for any number of threads, and whether or
+    not the chain was interrupted.
 
     Parameters
     ----------
@@ -54,13 +58,6 @@ class BayesianMF(Estimator):
     memory : float
         Mebibytes that the kept draws may take.
     seed : int
-
-    Notes
-    -----
-    Salakhutdinov & Mnih 2008 (BPMF); Simm et al. 2015 (Macau: the links); Koren 2008 (SVD++: who
-    rated what); Rendle & Schmidt-Thieme 2010 (pairwise interactions with a third side); Albert &
-    Chib 1993, Cowles 1996 (ordered probit). Same seed, same data: the same draws to the last bit,
-    for any number of threads, and whether or not the chain was interrupted.
 
     Examples
     --------

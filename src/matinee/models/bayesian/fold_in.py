@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from matinee._types import F32, I8, I32, I64
-from matinee.kernels.csr import row_of_entries, take_rows
+from matinee._types import F32, I8, I32
+from matinee.kernels.csr import Rows, row_of_entries, take_rows
 from matinee.kernels.gibbs import draw_rows, score_entries
 from matinee.kernels.ordinal import draw_latent
 from matinee.models.bayesian.posterior import PosteriorDraw
@@ -39,55 +39,45 @@ def fold_in_draws(
     for number, draw in enumerate(draws):
         fresh = rng.standard_normal((new, width)).astype(np.float32)
         noise = -noise if number % 2 else fresh
-        prior = np.tile(_row(draw, rows - 2), (new, 1))
+        unknown = draw.biases[rows - 2], *draw.table[rows - 2, : width - 1]
+        prior = np.tile(np.array(unknown, np.float32), (new, 1))
         if len(draw.rated):
             shares = draw.rated.astype(np.float32)[interactions.indices] / np.sqrt(counts[user])
             np.add.at(prior, user, shares)
-        yield _NewRows(draw, interactions.indptr, codes, prior).drawn(
-            interactions.values, level.astype(np.int8), noise, rng
-        )
+        yield _drawn(draw, interactions, level.astype(np.int8), codes, prior, noise, rng)
 
 
-def _row(draw: PosteriorDraw, row: int) -> F32:
-    factors = draw.precision.shape[0] - 1
-    return np.concatenate([[draw.biases[row]], draw.table[row, :factors]]).astype(np.float32)
+def _drawn(
+    draw: PosteriorDraw, interactions: Rows, levels: I8, codes: I32, prior: F32, noise: F32,
+    rng: np.random.Generator,
+) -> F32:  # fmt: skip
+    """The rows of new users given their ratings and one draw."""
+    indptr, _, values = interactions
+    first, width = draw.table.shape
+    table, biases = draw.with_rows(prior)
+    spread = np.linalg.inv(draw.precision.astype(np.float64))
+    spread[0, 0] += draw.drifts[:, 1].sum()
+    precision = np.asarray(np.linalg.inv(spread), np.float64)
+    entries = np.arange(len(values), dtype=np.int32)
 
+    def rows() -> F32:
+        return np.column_stack([biases[first:], table[first:, : prior.shape[1] - 1]])
 
-class _NewRows:
-    """The rows of new users beside those of one draw."""
+    def draw_all(residual: F32, noise: F32) -> None:
+        away = (prior - rows()).astype(np.float64)
+        weights = prior_weights(precision, 1 / draw.noise[0], away, noise, width)
+        place, state = (indptr, entries, 0, first), (codes, table, biases, residual)
+        draw_rows(0, len(noise), *place, *state, *weights)
 
-    def __init__(self, draw: PosteriorDraw, indptr: I64, codes: I32, prior: F32) -> None:
-        self.draw, self.indptr, self.codes, self.prior = draw, indptr, codes, prior
-        self.first, self.width = draw.table.shape
-        self.table, self.biases = draw.with_rows(prior)
-
-    def drawn(self, values: F32, levels: I8, noise: F32, rng: np.random.Generator) -> F32:
-        """The rows given the ratings."""
-        scores = np.empty(len(values), np.float32)
-        score_entries(0, len(values), self.codes, self.table, self.biases, scores)
-        if len(self.draw.cuts) == 0:
-            self._draw(values - scores, noise)
-            return self.rows()
-        cuts, latent, residual = self.draw.limits, scores.copy(), np.zeros_like(scores)
-        for turn in range(TURNS):
-            uniforms = rng.random(len(values), np.float32)
-            draw_latent(0, len(values), levels, cuts, uniforms, latent, residual)
-            other = rng.standard_normal(noise.shape).astype(np.float32)
-            self._draw(residual, noise if turn == TURNS - 1 else other)
-        return self.rows()
-
-    def rows(self) -> F32:
-        factors = self.prior.shape[1] - 1
-        new = slice(self.first, None)
-        return np.column_stack([self.biases[new], self.table[new, :factors]])
-
-    def _draw(self, residual: F32, noise: F32) -> None:
-        unit = 1 / self.draw.noise[0]
-        spread = np.linalg.inv(self.draw.precision.astype(np.float64))
-        spread[0, 0] += self.draw.drifts[:, 1].sum()
-        precision = np.asarray(np.linalg.inv(spread), np.float64)
-        away = (self.prior - self.rows()).astype(np.float64)
-        prior = prior_weights(precision, unit, away, noise, self.width)
-        place = self.indptr, np.arange(len(residual), dtype=np.int32), 0, self.first
-        state = self.codes, self.table, self.biases, residual
-        draw_rows(0, len(noise), *place, *state, *prior)
+    scores = np.empty(len(values), np.float32)
+    score_entries(0, len(values), codes, table, biases, scores)
+    if len(draw.cuts) == 0:
+        draw_all(values - scores, noise)
+        return rows()
+    latent, residual = scores.copy(), np.zeros_like(scores)
+    for turn in range(TURNS):
+        uniforms = rng.random(len(values), np.float32)
+        draw_latent(0, len(values), levels, draw.limits, uniforms, latent, residual)
+        other = rng.standard_normal(noise.shape).astype(np.float32)
+        draw_all(residual, noise if turn == TURNS - 1 else other)
+    return rows()

@@ -139,10 +139,7 @@ class BayesianHead(FactorRatingHead):
 
 
 def _scores(
-    draw: PosteriorDraw,
-    query: PredictionQuery,
-    table: F32 | U16,
-    biases: F32,
+    draw: PosteriorDraw, query: PredictionQuery, table: F32 | U16, biases: F32
 ) -> tuple[F32, F32]:
     """Scores by a draw, and the variance that drifts leave."""
     paths = [

@@ -2,8 +2,6 @@
 keep the residuals, rating (or latent value, drawn anew in each sweep) less score.
 """
 
-from typing import Protocol
-
 import numpy as np
 
 from matinee._types import F32, F64, I8, Array
@@ -14,31 +12,6 @@ MAX_LEVELS = 20  # different ratings that are levels rather than numbers
 FIRST_WIDTH = 1.3  # of the first cuts, times those of ratings that nothing explains
 BURN_IN = 60  # sweeps in which the steps of the cuts find their length
 SHAPE = RATE = 1.0  # of the gamma prior of the noise's precision
-
-Arrays = dict[str, Array]
-
-
-class Likelihood(Protocol):
-    """What the sampler asks of a likelihood."""
-
-    residual: F32
-    """(ratings,) latent value less score."""
-    precision: float
-    """Of the noise around a score."""
-    cuts: F64
-    """(levels + 1,) infinite at both ends; empty for the normal likelihood."""
-
-    def draw(self, sweep: int, rng: np.random.Generator) -> None:
-        """Draw what belongs to it, given the scores."""
-
-    def target(self) -> F32:
-        """(ratings,) what scores are to explain: ratings less their mean, or latent values."""
-
-    def state(self) -> Arrays:
-        """What a checkpoint has to hold."""
-
-    def restore(self, state: Arrays) -> None:
-        """Resume from it."""
 
 
 class NormalLikelihood:
@@ -53,16 +26,20 @@ class NormalLikelihood:
         self.precision = 1.0 / max(float(np.square(self.residual, dtype=np.float64).mean()), 1e-6)
 
     def draw(self, sweep: int, rng: np.random.Generator) -> None:
+        """Draw what belongs to the likelihood, given the scores."""
         squares = float(np.square(self.residual, dtype=np.float64).sum())
         self.precision = rng.gamma(SHAPE + len(self.residual) / 2) / (RATE + squares / 2)
 
     def target(self) -> F32:
+        """(ratings,) what scores are to explain: ratings less their mean, or latent values."""
         return self.values
 
-    def state(self) -> Arrays:
+    def state(self) -> dict[str, Array]:
+        """What a checkpoint has to hold."""
         return {"residual": self.residual, "precision": np.array([self.precision])}
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: dict[str, Array]) -> None:
+        """Resume from it."""
         self.residual[:] = state["residual"]
         self.precision = float(state["precision"][0])
 
@@ -74,12 +51,13 @@ class OrdinalLikelihood:
     hardly move (Cowles 1996); every other one at once, for each touches only two levels.
     """
 
-    precision = 1.0
+    precision = 1.0  # of the noise around a score
 
     def __init__(self, levels: I8, count: int) -> None:
         self.levels = levels
         below = np.cumsum(np.bincount(levels, minlength=count))[:-1] / len(levels)
         inner = [normal_quantile(min(max(share, 1e-6), 1 - 1e-6)) for share in below]
+        # (levels + 1,) infinite at both ends; empty for the normal likelihood
         self.cuts = np.concatenate(([-np.inf], FIRST_WIDTH * np.array(inner), [np.inf]))
         self.steps = np.full(count - 1, 0.01)
         middle = np.convolve(np.clip(self.cuts, -2.5, 2.5), [0.5, 0.5], "valid")
@@ -113,7 +91,7 @@ class OrdinalLikelihood:
     def target(self) -> F32:
         return self.latent
 
-    def state(self) -> Arrays:
+    def state(self) -> dict[str, Array]:
         return {
             "residual": self.residual,
             "latent": self.latent,
@@ -121,6 +99,9 @@ class OrdinalLikelihood:
             "steps": self.steps,
         }
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: dict[str, Array]) -> None:
         for name, array in self.state().items():
             array[:] = state[name]
+
+
+Likelihood = NormalLikelihood | OrdinalLikelihood

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,26 +26,10 @@ Batch = tuple[Tensor, ...]
 EvalSets = Mapping[str, Dataset]
 
 
-class Loss(Protocol):
-    """What the training loop asks for."""
-
-    metric: str  # of the validation set, that tells whether training still gets better
-    higher_is_better: bool
-    module: Scorer
-    batches: ShuffledBatches
-    chance_loss: float  # of a model that knows nothing; far above it training has diverged
-
-    def __call__(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """What is minimized, and the same without penalties: means over a batch, ()."""
-
-    def metrics(self, error: float) -> dict[str, float]:
-        """The metrics of an epoch whose mean error was `error`, and of the evaluation sets."""
-
-
 class RatingLoss:
     """Predict ratings: mean squared error. Predictions are not clipped to the scale."""
 
-    metric, higher_is_better = "rmse", False
+    metric, higher_is_better = "rmse", False  # of the validation set, for early stopping
 
     def __init__(
         self,
@@ -57,11 +41,13 @@ class RatingLoss:
     ) -> None:
         self.module = module.to(device)
         scale = train.ratings.scale
+        # of a model that knows nothing: far above it training has diverged
         self.chance_loss = (scale.high - scale.low) ** 2 or 1.0  # always off by the whole scale
         self.batches = ShuffledBatches(_columns(train, device), config.batch_size, config.seed)
         self.eval_sets = {name: _columns(data, device) for name, data in eval_sets.items()}
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """What is minimized, and the same without penalties: means over a batch, ()."""
         user, item, rating = batch
         score, penalty = self.module(user, item)
         error = (score - rating).square().mean()
@@ -133,6 +119,9 @@ class BPRLoss(ImplicitLoss):
         return error + penalty + negative_penalty, error
 
 
+Loss = RatingLoss | ImplicitLoss
+
+
 @torch.no_grad()
 def score_pairs(module: Scorer, user: Tensor, item: Tensor) -> Tensor:
     """Scores (n,) of any number of pairs."""
@@ -178,5 +167,6 @@ def _columns(dataset: Dataset, device: torch.device) -> tuple[Tensor, ...]:
 
 def _to_device(device: torch.device, *columns: Array) -> tuple[Tensor, ...]:
     """Copies of columns, for ratings are read-only: indices as int64, numbers as they are."""
-    copies = (column.astype(np.int64 if column.dtype.kind == "i" else None) for column in columns)
+    types = (np.int64 if column.dtype.kind == "i" else column.dtype for column in columns)
+    copies = (column.astype(dtype) for column, dtype in zip(columns, types, strict=True))
     return tuple(torch.from_numpy(copy).to(device) for copy in copies)
