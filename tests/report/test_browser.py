@@ -59,7 +59,7 @@ def data(generated):
     titles = dict(zip(known, HOSTILE, strict=False))
     genres = {code: [HOSTILE_GENRES[at % 2]] for at, code in enumerate(known[2:26])}
     frame = plain.catalog.frame.with_row_index("code").with_columns(
-        item=plain.catalog.ids.values,
+        item_id=plain.catalog.ids.values,
         title=pl.col("code").replace_strict(titles, default=pl.col("title")),
         genres=pl.struct("code", "genres").map_elements(
             lambda one: one["genres"] + genres.get(one["code"], []), pl.List(pl.String)

@@ -22,6 +22,8 @@ from matinee import errors
 from matinee.analysis import describe, find_clusters, project
 from matinee.data import read
 from matinee.models import ALS, EASE, Bias, ImplicitALS, Popularity
+from matinee.models.head import fitted_params
+from matinee.models.registry import format_value
 from matinee.plots.theme import framed, rows
 from matinee.report import document as pages
 from matinee.report import run_report as reports
@@ -304,8 +306,8 @@ def test_a_report_of_both_heads_and_the_data_has_every_section(
     assert "Terms of use of the data: a licence <of> sorts." in page.text
     assert "ALS and ImplicitALS, trained on my <data>." in page.text
     for head in both.heads.values():
-        for name, value in head.estimator.items():
-            assert f"{name} {value}" in page.text
+        for name, value in fitted_params(head).items():
+            assert f"{name} {format_value(value)}" in page.text
     assert "split: method random" in page.text
     assert f"polars {pl.__version__}" in page.text
     drawn = [own["data-chart"] for tag, own in page.elements if tag == "figure"]
