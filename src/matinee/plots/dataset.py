@@ -6,23 +6,19 @@ import polars as pl
 
 from matinee.analysis.dataset import DatasetSummary
 from matinee.analysis.traits import MAX_GENRES
-from matinee.plots.theme import BLUE, GREY, HEIGHT, ORANGE, ROW, WIDTH, Chart, framed, rows
+from matinee.plots import theme
+from matinee.plots.theme import BLUE, COUNT, GREY, HEIGHT, N_RATINGS, ORANGE, Chart, framed, rows
 
 
 def rating_histogram(summary: DatasetSummary) -> Chart:
     """How often each rating was given."""
     data = summary.rating_histogram.with_columns(share=pl.col("n_ratings") / summary.ratings)
+    bars = alt.Chart(rows(data)).mark_bar(color=BLUE, cornerRadiusEnd=2)
     return framed(
-        alt.Chart(rows(data))
-        .mark_bar(color=BLUE, cornerRadiusEnd=2)
-        .encode(
+        bars.encode(
             x=alt.X("rating:O", title="rating").axis(labelAngle=0, format=".3~g", grid=False),
-            y=alt.Y("n_ratings:Q", title="ratings").axis(format=",d", tickCount=5),
-            tooltip=[
-                alt.Tooltip("rating:Q"),
-                alt.Tooltip("n_ratings:Q", title="ratings", format=","),
-                alt.Tooltip("share:Q", format=".1%"),
-            ],
+            y=alt.Y("n_ratings:Q", title="ratings", axis=COUNT),
+            tooltip=["rating:Q", N_RATINGS, alt.Tooltip("share:Q", format=".1%")],
         ),
         "Distribution of ratings",
         f"mean {summary.mean_rating:.2f}",
@@ -32,25 +28,19 @@ def rating_histogram(summary: DatasetSummary) -> Chart:
 def activity_histogram(summary: DatasetSummary, of: str) -> Chart:
     """How many users, or items, have how many ratings, on a logarithmic axis."""
     data = summary.activity_histogram.filter(pl.col("of") == of)
-    data = data.with_columns(end=pl.col("high") + 1)
+    bars = alt.Chart(rows(data.with_columns(end=pl.col("high") + 1)))
     quantiles = summary.ratings_per_user if of == "users" else summary.ratings_per_item
     noun = "user" if of == "users" else summary.noun
     axis = alt.Axis(format=",d", values=[10**power for power in range(9)], grid=False)
-    x = alt.X("low:Q", title=f"ratings per {noun} (log scale)", axis=axis).scale(type="log")
-    bars = (
-        alt.Chart(rows(data))
-        .mark_bar(color=BLUE, binSpacing=1)
-        .encode(
-            x=x,
-            x2="end:Q",
-            y=alt.Y("members:Q", title=f"{noun}s").axis(format=",d", tickCount=5),
-            y2=alt.value(HEIGHT),
-            tooltip=[
-                alt.Tooltip("low:Q", title="ratings from", format=","),
-                alt.Tooltip("high:Q", title="to", format=","),
-                alt.Tooltip("members:Q", title=f"{noun}s", format=","),
-            ],
-        )
+    bars = bars.mark_bar(color=BLUE, binSpacing=1).encode(
+        x=alt.X("low:Q", title=f"ratings per {noun} (log scale)", axis=axis).scale(type="log"),
+        x2="end:Q",
+        y=alt.Y("members:Q", title=f"{noun}s", axis=COUNT),
+        y2=alt.value(HEIGHT),
+        tooltip=[
+            alt.Tooltip(f"{column}:Q", title=title, format=",")
+            for column, title in (("low", "ratings from"), ("high", "to"), ("members", f"{noun}s"))
+        ],
     )
     median = alt.Chart(rows(pl.DataFrame({"median": [quantiles["median"]]})))
     return framed(
@@ -66,17 +56,16 @@ def long_tail(summary: DatasetSummary) -> Chart:
     tail, noun = summary.long_tail, summary.noun
     tenth = float(np.interp(0.1, tail["item_share"], tail["rating_share"]))
     x = alt.X("item_share:Q", title=f"share of rated {noun}s, most rated first").axis(format="%")
-    curve = (
-        alt.Chart(rows(tail))
-        .mark_area(color=BLUE, opacity=0.25, line={"color": BLUE, "size": 2})
-        .encode(
-            x=x,
-            y=alt.Y("rating_share:Q", title="share of all ratings").axis(format="%"),
-            tooltip=[
-                alt.Tooltip("item_share:Q", title=f"{noun}s", format=".1%"),
-                alt.Tooltip("rating_share:Q", title="ratings", format=".1%"),
-            ],
-        )
+    area = alt.Chart(rows(tail)).mark_area(
+        color=BLUE, opacity=0.25, line={"color": BLUE, "size": 2}
+    )
+    curve = area.encode(
+        x=x,
+        y=alt.Y("rating_share:Q", title="share of all ratings").axis(format="%"),
+        tooltip=[
+            alt.Tooltip("item_share:Q", title=f"{noun}s", format=".1%"),
+            alt.Tooltip("rating_share:Q", title="ratings", format=".1%"),
+        ],
     )
     ends = pl.DataFrame({"item_share": [0.0, 1.0], "rating_share": [0.0, 1.0]})
     equal = alt.Chart(rows(ends)).mark_line(color=GREY, strokeDash=[4, 4])
@@ -93,16 +82,14 @@ def activity_over_time(summary: DatasetSummary) -> Chart:
     times = summary.over_time["start"]
     days = (times[1] - times[0]).days if len(times) > 1 else 7
     period = "week" if days < 10 else "month" if days < 40 else "year"
+    area = alt.Chart(rows(summary.over_time)).mark_area(
+        color=BLUE, opacity=0.35, line={"color": BLUE, "size": 1.5}, interpolate="step"
+    )
     return framed(
-        alt.Chart(rows(summary.over_time))
-        .mark_area(color=BLUE, opacity=0.35, line={"color": BLUE, "size": 1.5}, interpolate="step")
-        .encode(
+        area.encode(
             x=alt.X("start:T", title=f"{period} of rating").axis(grid=False, tickCount=6),
-            y=alt.Y("n_ratings:Q", title=f"ratings per {period}").axis(format=",d", tickCount=5),
-            tooltip=[
-                alt.Tooltip("start:T", title=f"{period} from"),
-                alt.Tooltip("n_ratings:Q", title="ratings", format=","),
-            ],
+            y=alt.Y("n_ratings:Q", title=f"ratings per {period}", axis=COUNT),
+            tooltip=[alt.Tooltip("start:T", title=f"{period} from"), N_RATINGS],
         ),
         "Activity over time",
     )
@@ -110,23 +97,18 @@ def activity_over_time(summary: DatasetSummary) -> Chart:
 
 def genres_by_count(summary: DatasetSummary) -> Chart:
     """How many ratings each genre has; the most rated genres."""
-    genres = summary.genres.head(MAX_GENRES)
-    noun = summary.noun
+    genres, noun = summary.genres.head(MAX_GENRES), summary.noun
+    bars = alt.Chart(rows(genres)).mark_bar(color=BLUE, cornerRadiusEnd=2)
+    n_items = alt.Tooltip("n_items:Q", title=f"{noun}s", format=",")
     return framed(
-        alt.Chart(rows(genres))
-        .mark_bar(color=BLUE, cornerRadiusEnd=2)
-        .encode(
-            x=alt.X("n_ratings:Q", title="ratings").axis(format=",d", tickCount=5),
+        bars.encode(
+            x=alt.X("n_ratings:Q", title="ratings", axis=COUNT),
             y=alt.Y("genre:N", title=None, sort=genres["genre"].to_list()),
-            tooltip=[
-                "genre:N",
-                alt.Tooltip("n_ratings:Q", title="ratings", format=","),
-                alt.Tooltip("n_items:Q", title=f"{noun}s", format=","),
-            ],
+            tooltip=["genre:N", N_RATINGS, n_items],
         ),
         "Ratings per genre",
         f"{'An' if noun == 'item' else 'A'} {noun} counts for each of its genres.",
-        height=max(60, ROW * genres.height),
+        height=max(60, theme.ROW * genres.height),
     )
 
 
@@ -135,24 +117,20 @@ def genres_by_rating(summary: DatasetSummary) -> Chart:
     genres = summary.genres.drop_nulls("mean_rating").head(MAX_GENRES)
     genres = genres.sort("mean_rating", descending=True)
     genres = genres.with_columns(overall=pl.lit(summary.mean_rating))
-    y = alt.Y("genre:N", title=None, sort=genres["genre"].to_list())
-    base = alt.Chart(rows(genres))
-    x = alt.X("mean_rating:Q", title="mean rating").scale(zero=False).axis(tickCount=5)
-    stems = base.mark_rule(color=GREY, size=2).encode(x="overall:Q", x2="mean_rating:Q", y=y)
+    base = alt.Chart(rows(genres)).encode(
+        y=alt.Y("genre:N", title=None, sort=genres["genre"].to_list())
+    )
+    stems = base.mark_rule(color=GREY, size=2).encode(x="overall:Q", x2="mean_rating:Q")
+    mean_rating = alt.Tooltip("mean_rating:Q", title="mean rating", format=".2f")
     dots = base.mark_circle(color=ORANGE, size=90, opacity=1).encode(
-        x=x,
-        y=y,
-        tooltip=[
-            "genre:N",
-            alt.Tooltip("mean_rating:Q", title="mean rating", format=".2f"),
-            alt.Tooltip("n_ratings:Q", title="ratings", format=","),
-        ],
+        x=alt.X("mean_rating:Q", title="mean rating").scale(zero=False).axis(tickCount=5),
+        tooltip=["genre:N", mean_rating, N_RATINGS],
     )
     return framed(
         stems + dots,
         "Mean rating per genre",
         f"Lines start at the mean of all ratings, {summary.mean_rating:.2f}.",
-        height=max(60, ROW * genres.height),
+        height=max(60, theme.ROW * genres.height),
     )
 
 
@@ -160,22 +138,21 @@ def density_heatmap(summary: DatasetSummary) -> Chart:
     """Which blocks of the users × items matrix are known."""
     data, noun = summary.density_blocks, summary.noun
     axis = alt.Axis(labels=False, ticks=False)
+    # by opacity: empty is the colour of the page, light or dark
+    opacity = alt.Opacity("density:Q", title="density").legend(format=".0%")
     return framed(
         alt.Chart(rows(data))
         .mark_rect(color=BLUE)
         .encode(
             x=alt.X("item_block:O", title=f"{noun}s, most rated on the left", axis=axis),
             y=alt.Y("user_block:O", title="users, most active on top", axis=axis),
-            # by opacity: empty is the colour of the page, light or dark
-            opacity=alt.Opacity("density:Q", title="density")
-            .scale(type="sqrt", domainMin=0, range=[0, 1])
-            .legend(format=".0%"),
+            opacity=opacity.scale(type="sqrt", domainMin=0, range=[0, 1]),
             tooltip=[alt.Tooltip("density:Q", format=".2%")],
         ),
         f"{summary.sparsity:.1%} of the matrix is empty",
         f"{data['user_block'].n_unique()} equal blocks of users by "
         f"{data['item_block'].n_unique()} of {noun}s: the share of known ratings.",
-        width=WIDTH - 60,
+        width=theme.WIDTH - 60,
         height=HEIGHT + 60,
     )
 

@@ -16,6 +16,7 @@ from matinee.plots.theme import (
     COLORS,
     GREY,
     HEIGHT,
+    N_RATINGS,
     ORANGE,
     ROW,
     Chart,
@@ -33,7 +34,6 @@ MAP_COLORS = {
     "rating": "Colour: mean rating.",
 }
 """What a map may be coloured by, and how to read it."""
-COLOR_COLUMNS = {"rating": "mean_rating"}  # of the others, the column has the same name
 METHOD_NAMES = {"tsne": "t-SNE", "pca": "principal components", "umap": "UMAP"}
 OTHER_GENRES = "other"
 
@@ -54,19 +54,9 @@ MAX_LIFT = 8.0  # colours go no further
 def item_map(projection: Projection, color: str = "genre") -> Chart:
     """Items in two dimensions, to hover over, search, zoom and pick from.
 
-    Parameters
-    ----------
-    projection : Projection
-    color : {"genre", "cluster", "year", "rating"}
-        Genre: the rarest of each item; picking one in the legend shows all items that have it.
+    `color` is ``"genre"`` (the rarest of each item; picking one in the legend shows all items that
+    have it), ``"cluster"``, ``"year"`` or ``"rating"``; SettingError for another one.
 
-    Raises
-    ------
-    SettingError
-        For another colour.
-
-    Examples
-    --------
     >>> from matinee.analysis import project
     >>> projection = project(matinee.ALS(factors=4).fit(data), "pca")
     >>> item_map(projection).title.text
@@ -78,16 +68,10 @@ def item_map(projection: Projection, color: str = "genre") -> Chart:
     embeddings = projection.embeddings
     data = _map_data(projection.points)
     picked, pick = _legend_picking(color)
-    search = alt.param(
-        name="search",
-        value="",
-        bind=alt.binding(
-            input="search",
-            name=f"Find {'an' if embeddings.noun == 'item' else 'a'} {embeddings.noun} ",
-            placeholder="part of a title",
-            debounce=100,
-        ),
-    )
+    article = "an" if embeddings.noun == "item" else "a"
+    field = {"name": f"Find {article} {embeddings.noun} ", "placeholder": "part of a title"}
+    search_box = alt.binding(input="search", debounce=100, **field)
+    search = alt.param(name="search", value="", bind=search_box)
     base = alt.Chart().encode(**_plane(data))
     points = base.mark_circle(invalid="show").encode(
         color=_map_color(data, color),
@@ -99,19 +83,15 @@ def item_map(projection: Projection, color: str = "genre") -> Chart:
             "title:N",
             "genres:N",
             alt.Tooltip("mean_rating:Q", title="mean rating", format=".2f"),
-            alt.Tooltip("n_ratings:Q", title="ratings", format=","),
+            N_RATINGS,
             "cluster:N",
             alt.Tooltip("neighbours:N", title="most similar"),
         ],
     )
     zoom = alt.selection_interval(name="zoom", bind="scales")
-    layers = [
-        points.add_params(search, zoom, *pick),
-        *_titles(base, picked),
-        *_search_results(base),
-    ]
+    points = points.add_params(search, zoom, *pick)
     return framed(
-        alt.layer(*layers, data=rows(data)),
+        alt.layer(points, *_titles(base, picked), *_search_results(base), data=rows(data)),
         f"Map of {len(data):,} {embeddings.noun}s",
         f"Nearby: similar by {embeddings.head} factors, projected by "
         f"{METHOD_NAMES[projection.method]}. Large: many ratings.",
@@ -161,11 +141,7 @@ def _search_results(base: alt.Chart) -> list[alt.Chart]:
     )
     rings = results.mark_point(filled=False, size=140, strokeWidth=2, color=ORANGE, opacity=1)
     number = {"fontSize": 12, "fontWeight": 700, "dx": 9, "dy": -6}
-    listed = {
-        "fontSize": 13,
-        "fontWeight": 600,
-        "dy": alt.expr(f"{LINE} * datum.rank"),
-    }
+    listed = {"fontSize": 13, "fontWeight": 600, "dy": alt.expr(f"{LINE} * datum.rank")}
     corner = {"x": alt.value(6), "y": alt.value(0)}
     return [rings] + [
         results.mark_text(style=style, align="left", **mark).encode(**encoding)
@@ -177,11 +153,8 @@ def _search_results(base: alt.Chart) -> list[alt.Chart]:
 def user_on_map(projection: Projection, rated: I32, recommended: I32) -> Chart:
     """Where a user's items and their recommendations lie.
 
-    Parameters
-    ----------
-    projection : Projection
-    rated, recommended : int32
-        Indices of items; those that are not on the map are left out.
+    `rated` and `recommended` are int32 indices of items; those that are not on the map are left
+    out.
     """
     groups = {"rated": (rated, BLUE, 60), "recommended": (recommended, ORANGE, 110)}
     points = projection.points.select("title", "genres", "x", "y").with_columns(
@@ -194,13 +167,11 @@ def user_on_map(projection: Projection, rated: I32, recommended: I32) -> Chart:
         for group, (indices, _, size) in groups.items()
     )
     background = alt.Chart(rows(points.select("x", "y"))).encode(**_plane(points))
-    color = alt.Color("group:N", title=None).scale(
-        domain=list(groups), range=[color for _, color, _ in groups.values()]
-    )
+    colors = alt.Scale(domain=list(groups), range=[color for _, color, _ in groups.values()])
     foreground = alt.Chart(rows(own.drop("index"))).encode(
         x="x:Q",
         y="y:Q",
-        color=color.legend(orient="top"),
+        color=alt.Color("group:N", title=None, scale=colors).legend(orient="top"),
         size=alt.Size("size:Q", legend=None, scale=None),
         tooltip=["title:N", "genres:N", alt.Tooltip("group:N", title=" ")],
     )
@@ -224,8 +195,8 @@ def _map_data(points: pl.DataFrame) -> pl.DataFrame:
             genre=pl.when(pl.col("genre").is_in(rare)).then(pl.lit(OTHER_GENRES)).otherwise("genre")
         )
     plane = points.select("x", "y").to_numpy()
-    label = np.zeros(len(points), np.int64)
     on_any_map = _titled(plane, TITLE_SPACING * NARROW_SPACING, [])
+    label = np.zeros(len(points), np.int64)
     label[_titled(plane, TITLE_SPACING, on_any_map)] = 2
     label[on_any_map] = 1
     return points.drop("item_id").with_columns(label=pl.Series(label))
@@ -280,12 +251,7 @@ def _map_color(data: pl.DataFrame, color: str) -> Any:
 def norms(table: pl.DataFrame, head: str) -> Chart:
     """Norms of the item factors against popularity: why dot products and cosines differ.
 
-    Parameters
-    ----------
-    table : polars.DataFrame
-        From `matinee.analysis.embedding_norms`.
-    head : {"rating", "ranking"}
-        Whose.
+    `table` is from `matinee.analysis.embedding_norms`, of this head.
     """
     correlation = table.select(pl.corr("n_ratings", "norm", method="spearman")).item()
     defined = correlation is not None and np.isfinite(correlation)
@@ -296,11 +262,7 @@ def norms(table: pl.DataFrame, head: str) -> Chart:
         y=alt.Y("norm:Q", title=f"norm of the {head} factors"),
     )
     dots = base.mark_circle(color=BLUE, opacity=0.35, size=16).encode(
-        tooltip=[
-            "title:N",
-            alt.Tooltip("n_ratings:Q", title="ratings", format=","),
-            alt.Tooltip("norm:Q", format=".2f"),
-        ]
+        tooltip=["title:N", N_RATINGS, alt.Tooltip("norm:Q", format=".2f")]
     )
     step = (pl.col("n_ratings").log() / np.log(TREND_RATIO)).floor()
     means = table.group_by(step=step).agg(pl.col("n_ratings", "norm").mean()).sort("step")
@@ -334,29 +296,26 @@ def cluster_lifts(clusters: Clusters) -> Chart:
     """What each cluster has more and less of, genre by genre."""
     noun = clusters.embeddings.noun
     counted = "ratings" if clusters.embeddings.of == "users" else f"{noun}s"
-    data = (
-        clusters.traits.filter(pl.col("kind") == "genre", pl.col("share_of_all") > 0)
-        .with_columns(
-            pl.col("cluster").replace_strict(
-                dict(enumerate(clusters.titles, 1)), return_dtype=pl.String
-            ),
-            log2_lift=pl.col("lift").clip(1 / MAX_LIFT, MAX_LIFT).log(2),
-        )
-        .select("cluster", "trait", "share", "share_of_all", "lift", "log2_lift")
+    titles = dict(enumerate(clusters.titles, 1))
+    genres = clusters.traits.filter(pl.col("kind") == "genre", pl.col("share_of_all") > 0)
+    data = genres.select(
+        pl.col("cluster").replace_strict(titles, return_dtype=pl.String),
+        *("trait", "share", "share_of_all", "lift"),
+        log2_lift=pl.col("lift").clip(1 / MAX_LIFT, MAX_LIFT).log(2),
     )
     label = "datum.value < 0 ? '1/' + pow(2, -datum.value) : pow(2, datum.value) + 'x'"
-    genres = sorted(data["trait"].unique())
+    names = sorted(data["trait"].unique())
+    colors = alt.Scale(scheme="blueorange", domain=[-3, 3], domainMid=0)
+    legend = alt.Legend(labelExpr=label, values=[-3, -2, -1, 0, 1, 2, 3])
     return framed(
         alt.Chart(rows(data))
         .mark_rect()
         .encode(
             x=alt.X("cluster:N", **heatmap_axis(clusters.titles, labelAngle=-40, labelLimit=190)),
-            y=alt.Y("trait:N", **heatmap_axis(genres)),
-            color=alt.Color("log2_lift:Q", title="lift")
-            .scale(scheme="blueorange", domain=[-3, 3], domainMid=0)
-            .legend(labelExpr=label, values=[-3, -2, -1, 0, 1, 2, 3]),
+            y=alt.Y("trait:N", **heatmap_axis(names)),
+            color=alt.Color("log2_lift:Q", title="lift", scale=colors, legend=legend),
             tooltip=[
-                alt.Tooltip("cluster:N"),
+                "cluster:N",
                 alt.Tooltip("trait:N", title="genre"),
                 alt.Tooltip("share:Q", title=f"of its {counted}", format=".1%"),
                 alt.Tooltip("share_of_all:Q", title=f"of all {counted}", format=".1%"),
@@ -365,7 +324,7 @@ def cluster_lifts(clusters: Clusters) -> Chart:
         ),
         f"Genres of the {noun} clusters",
         f"Lift: share of the cluster's {counted} over the share of all {counted}.",
-        height=ROW * max(3, len(genres)),
+        height=ROW * max(3, len(names)),
     )
 
 
@@ -373,18 +332,10 @@ def genre_positions(axes: EmbeddingAxes) -> Chart:
     """Where the items of each genre lie on the axes, on average."""
     data = axes.genre_positions
     genres = data.filter(pl.col("axis") == 1).sort("position")["genre"].to_list()
+    x = alt.X("axis:O", title="axis, widest first").axis(labelAngle=0)
     limit = max(1e-9, data.select(pl.col("position").abs().max()).item() or 0.0)
     return framed(
-        alt.Chart(rows(data))
-        .mark_rect()
-        .encode(
-            x=alt.X("axis:O", title="axis, widest first").axis(labelAngle=0),
-            y=alt.Y("genre:N", **heatmap_axis(genres)),
-            color=alt.Color("position:Q", title="position")
-            .scale(scheme="purpleorange", domain=[-limit, limit], domainMid=0)
-            .legend(format=".1f"),
-            tooltip=["genre:N", "axis:O", alt.Tooltip("position:Q", format=".2f")],
-        ),
+        _genre_heatmap(data, x, genres, "position", limit),
         "Genres on the axes",
         f"Mean position of the genre's {axes.embeddings.noun}s, in standard deviations "
         f"({axes.embeddings.head} factors, {axes.rotation} axes).",
@@ -394,19 +345,10 @@ def genre_positions(axes: EmbeddingAxes) -> Chart:
 
 def genre_similarity(axes: EmbeddingAxes) -> Chart:
     """Cosines between the mean factors of genres."""
-    data = axes.genre_similarity
-    genres = _chain(data)
+    genres = _chain(axes.genre_similarity)
+    x = alt.X("other:N", **heatmap_axis(genres, labelAngle=-45))
     return framed(
-        alt.Chart(rows(data))
-        .mark_rect()
-        .encode(
-            x=alt.X("other:N", **heatmap_axis(genres, labelAngle=-45)),
-            y=alt.Y("genre:N", **heatmap_axis(genres)),
-            color=alt.Color("cosine:Q", title="cosine")
-            .scale(scheme="purpleorange", domain=[-1, 1], domainMid=0)
-            .legend(format=".1f"),
-            tooltip=["genre:N", "other:N", alt.Tooltip("cosine:Q", format=".2f")],
-        ),
+        _genre_heatmap(axes.genre_similarity, x, genres, "cosine", 1),
         "Similarity of genres",
         "Cosine of the genres' mean factors, as differences from the average "
         f"{axes.embeddings.noun} ({axes.embeddings.head} factors).",
@@ -414,12 +356,26 @@ def genre_similarity(axes: EmbeddingAxes) -> Chart:
     )
 
 
+def _genre_heatmap(
+    data: pl.DataFrame, x: alt.X, genres: list[str], column: str, limit: float
+) -> Any:
+    """Cells by genre and `x`, coloured by a column that lies between -limit and limit."""
+    colors = alt.Scale(scheme="purpleorange", domain=[-limit, limit], domainMid=0)
+    cells = alt.Chart(rows(data)).mark_rect()
+    return cells.encode(
+        x=x,
+        y=alt.Y("genre:N", **heatmap_axis(genres)),
+        color=alt.Color(f"{column}:Q", title=column, scale=colors).legend(format=".1f"),
+        tooltip=["genre:N", x.shorthand, alt.Tooltip(f"{column}:Q", format=".2f")],
+    )
+
+
 def _chain(similarity: pl.DataFrame) -> list[str]:
     """Genres in an order in which each is followed by the most similar of those left."""
     genres = similarity["genre"].unique(maintain_order=True).to_list()
-    cosines = similarity["cosine"].to_numpy().reshape(len(genres), len(genres)).copy()
     if not genres:
         return []
+    cosines = similarity["cosine"].to_numpy().reshape(len(genres), len(genres)).copy()
     current = int(cosines.sum(axis=1).argmin())  # an outlier makes a good end of a chain
     order = [current]
     while len(order) < len(genres):

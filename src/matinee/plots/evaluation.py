@@ -30,14 +30,9 @@ GROUP_AXIS = {"users": "training ratings of the user", "items": "training rating
 
 
 def ranking_metrics_chart(leaderboard: Sequence[LeaderboardRow], metric: str) -> Chart:
-    """A ranking metric of every head of every run, with 95 % confidence intervals.
+    """A ranking metric, such as ``"ndcg@10"``, of every head of every run, with 95 % intervals.
 
-    Parameters
-    ----------
-    leaderboard : sequence of LeaderboardRow
-        From `matinee.experiments.evaluate_runs`.
-    metric : str
-        Such as ``"ndcg@10"``.
+    `leaderboard` is from `matinee.experiments.evaluate_runs`.
     """
     several_runs = len({row.model for row in leaderboard} - {BASELINE}) > 1
 
@@ -110,34 +105,21 @@ def _by_group(
 def difference_chart(
     differences: Sequence[Difference], head: str, runs: Sequence[str]
 ) -> Chart | None:
-    """Differences of runs to the first one, with 95 % confidence intervals.
+    """Differences of runs to the first one, with 95 % intervals; None without such a difference.
 
-    Parameters
-    ----------
-    differences : sequence of Difference
-        From `matinee.experiments.compare`.
-    head : {"rating", "ranking"}
-        Whose metrics.
-    runs : sequence of str
-        All runs, in the order of their colours; the first is the one that others are compared with.
-
-    Returns
-    -------
-    altair chart or None
-        None if there is no such difference.
+    `differences` are from `matinee.experiments.compare`; those in the metrics of `head`,
+    ``"rating"`` or ``"ranking"``, are shown. `runs` names all runs in the order of their colours,
+    first the one that the others are compared with.
     """
+    text = dict.fromkeys(("metric", "run", "sentence"), pl.String)
     data = pl.DataFrame(
         [
-            {
-                "metric": METRICS[difference.metric].label,
-                "run": difference.run,
-                "sentence": str(difference),
-                **_interval(difference.value),
-            }
-            for difference in differences
-            if METRICS[difference.metric].task == head
+            (METRICS[each.metric].label, each.run, str(each), *_interval(each.value).values())
+            for each in differences
+            if METRICS[each.metric].task == head
         ],
-        schema={"metric": pl.String, "run": pl.String, "sentence": pl.String, **INTERVAL},
+        schema={**text, **INTERVAL},
+        orient="row",
     )
     if data.height == 0:
         return None

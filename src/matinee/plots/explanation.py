@@ -13,22 +13,16 @@ USER, AVERAGE = "this user", "the average user"
 def taste_chart(profile: pl.DataFrame, kind: str = "genre") -> Chart:
     """What a user watches, beside the average user.
 
-    Parameters
-    ----------
-    profile : polars.DataFrame
-        From `matinee.analysis.genre_profile`.
-    kind : {"genre", "decade", "popularity"}
+    `profile` is from `matinee.analysis.genre_profile`; `kind` is ``"genre"``, ``"decade"`` or
+    ``"popularity"``.
     """
     data = profile.filter(pl.col("kind") == kind)
     if kind == "genre":
         data = data.sort(pl.max_horizontal("share", "share_of_all"), descending=True)
     names = data["trait"].to_list()
     both = pl.concat(
-        data.select("trait", share=share, mean_rating=rating, who=pl.lit(who))
-        for who, share, rating in (
-            (USER, "share", "mean_rating"),
-            (AVERAGE, "share_of_all", "mean_rating_of_all"),
-        )
+        data.select("trait", share=f"share{of}", mean_rating=f"mean_rating{of}", who=pl.lit(who))
+        for who, of in ((USER, ""), (AVERAGE, "_of_all"))
     )
     y = alt.Y("trait:N", title=None, sort=names)
     lines = alt.Chart(rows(data)).mark_rule(color=GREY, size=2)
@@ -56,41 +50,34 @@ def taste_chart(profile: pl.DataFrame, kind: str = "genre") -> Chart:
 def explanation_chart(
     explanation: pl.DataFrame, title: str, head: str, max_ratings: int = 10
 ) -> Chart:
-    """What the score of an item is made of.
+    """What the score of an item with this title is made of.
 
-    Parameters
-    ----------
-    explanation : polars.DataFrame
-        From `Recommender.explain`.
-    title : str
-        Of the item.
-    head : {"ranking", "rating"}
-        Whose score; the global mean of ratings is left out, for it would dwarf the rest.
-    max_ratings : int
-        Ratings shown one by one, the largest contributions first; a line has the sum of the others.
+    `explanation` is from `Recommender.explain` by this head, ``"ranking"`` or ``"rating"``. The
+    `max_ratings` largest contributions are shown one by one, and a line has the sum of the others;
+    the global mean of ratings is left out, for it would dwarf the rest.
     """
     is_rating = pl.col("component") == "rating"
     general = explanation.filter(~is_rating & (pl.col("component") != "global_mean")).select(
-        label=pl.col("component").replace(COMPONENT_LABELS),
-        rating=pl.lit(None, pl.Float64),
-        contribution="contribution",
+        pl.col("component").replace(COMPONENT_LABELS).alias("label"),
+        pl.lit(None, pl.Float64).alias("rating"),
+        "contribution",
     )
+    # with the id where several items have the same title
+    with_id = pl.format("{} [{}]", "title", "item_id")
+    label = pl.when(pl.col("title").is_duplicated()).then(with_id).otherwise("title")
     ratings = explanation.filter(is_rating).select(
-        label=_unique_titles(),
-        rating=pl.col("rating").cast(pl.Float64),
-        contribution="contribution",
+        label.alias("label"), pl.col("rating").cast(pl.Float64), "contribution"
     )
     rest = ratings.slice(max_ratings)
     data = pl.concat([general, ratings.head(max_ratings)])
     of = "predicted rating" if head == "rating" else "score"
+    y = alt.Y("label:N", title=None, sort=data["label"].to_list())
     return framed(
         alt.Chart(rows(data))
         .mark_bar(cornerRadiusEnd=2)
         .encode(
             x=alt.X("contribution:Q", title=f"contribution to the {of}").axis(tickCount=5),
-            y=alt.Y("label:N", title=None, sort=data["label"].to_list()).axis(
-                labelExpr=shortened("datum.label", 36), labelLimit=260
-            ),
+            y=y.axis(labelExpr=shortened("datum.label", 36), labelLimit=260),
             color=alt.condition(alt.datum.contribution > 0, alt.value(BLUE), alt.value(ORANGE)),
             tooltip=[
                 alt.Tooltip("label:N", title="because of"),
@@ -104,9 +91,3 @@ def explanation_chart(
         else "",
         height=max(60, ROW * len(data)),
     )
-
-
-def _unique_titles() -> pl.Expr:
-    """Titles, with the id where several items have the same."""
-    with_id = pl.format("{} [{}]", "title", "item_id")
-    return pl.when(pl.col("title").is_duplicated()).then(with_id).otherwise("title")

@@ -87,9 +87,8 @@ def framed(chart: Any, title: str, *lines: str, width: int = WIDTH, height: int 
 
 def in_order(names: Sequence[str]) -> alt.Scale:
     """Colours for names in this order."""
-    return alt.Scale(
-        domain=list(names), range=[COLORS[at % len(COLORS)] for at in range(len(names))]
-    )
+    colors = [COLORS[number % len(COLORS)] for number in range(len(names))]
+    return alt.Scale(domain=list(names), range=colors)
 
 
 def heatmap_axis(names: Sequence[str], **axis: Any) -> dict[str, Any]:
@@ -102,6 +101,9 @@ def shortened(field: str, letters: int) -> str:
     return f"truncate({field}, {letters}, 'center', '\u2026')"
 
 
+N_RATINGS = alt.Tooltip("n_ratings:Q", title="ratings", format=",")
+COUNT = alt.Axis(format=",d", tickCount=5)
+"""The axis of a number of ratings, users or items."""
 INTERVAL = {"value": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64}
 """Columns of a chart of intervals, beside those of what has them."""
 

@@ -30,23 +30,9 @@ Runs = Recommender | Mapping[str, Recommender]
 def training_curves(runs: Runs) -> alt.ConcatChart:
     """Loss, errors and time of each head over its training, one panel for each unit.
 
-    Parameters
-    ----------
-    runs : Recommender, or mapping of a name to one
-        Several are drawn over each other.
+    Several `runs`, by name, are drawn over each other. A notebook shows the chart as it is. Raises
+    SettingError if no model has a history.
 
-    Returns
-    -------
-    altair.ConcatChart
-        Which a notebook shows as it is.
-
-    Raises
-    ------
-    SettingError
-        If no model has a history.
-
-    Examples
-    --------
     >>> model = matinee.ALS(factors=4, iterations=3).fit(train, test=test)
     >>> [panel.title.text for panel in training_curves(model).concat]
     ['Rating head: loss', 'Rating head: error', 'Rating head: time per iteration']
@@ -80,8 +66,6 @@ def training_curves_by_run(runs: Mapping[str, Recommender]) -> list[Chart]:
     The loss is left out where estimators differ, for then it is not the same quantity, and so is
     the time of a step.
 
-    Examples
-    --------
     >>> runs = {"als": matinee.ALS(factors=4), "bias": matinee.Bias()}
     >>> models = {name: estimator.fit(train, test=test) for name, estimator in runs.items()}
     >>> [panel.title.text for panel in training_curves_by_run(models)]
@@ -151,12 +135,7 @@ def _curve(run: str, series: str, history: pl.DataFrame, value: pl.Expr) -> pl.D
 
 
 def _panel(
-    curves: pl.DataFrame,
-    title: str,
-    step: str,
-    unit: str,
-    line: str = "",
-    runs: Sequence[str] = (),
+    curves: pl.DataFrame, title: str, step: str, unit: str, line: str = "", runs: Sequence[str] = ()
 ) -> Chart:
     """One chart of several curves; `runs` are all that have a colour, by default those shown."""
     shown = curves["run"].unique(maintain_order=True).to_list()
@@ -184,17 +163,13 @@ def _panel(
 
 def _by_run(runs: Sequence[str], shown: list[str], series: list[str]) -> dict[str, Any]:
     """Colours for runs, and dashes for series where there are several."""
-    legend = alt.Legend(orient="bottom", symbolType="stroke", values=shown)
-    encoding: dict[str, Any] = {
-        "color": alt.Color("run:N", title=None, scale=in_order(runs), legend=legend)
-    }
+    color = alt.Color("run:N", title=None, scale=in_order(runs))
+    color = color.legend(orient="bottom", symbolType="stroke", values=shown)
+    encoding: dict[str, Any] = {"color": color}
     if len(series) > 1:
-        encoding["strokeDash"] = alt.StrokeDash(
-            "series:N",
-            title=None,
-            scale=alt.Scale(domain=series, range=[DASHES[name] for name in series]),
-            legend=alt.Legend(orient="bottom", symbolType="stroke"),
-        )
+        dashes = alt.Scale(domain=series, range=[DASHES[name] for name in series])
+        dash = alt.StrokeDash("series:N", title=None, scale=dashes)
+        encoding["strokeDash"] = dash.legend(orient="bottom", symbolType="stroke")
     return encoding
 
 
@@ -202,14 +177,9 @@ def _by_series(series: list[str], unit: str) -> dict[str, Any]:
     """Colours for series, with a legend in the corner where no curve ends."""
     if series == ["seconds"]:
         return {"color": alt.value(ORANGE)}
+    colors = alt.Scale(domain=series, range=[SERIES[name] for name in series])
+    color = alt.Color("series:N", title=None, scale=colors)
+    if len(series) == 1:
+        return {"color": color.legend(None)}
     rising = unit == METRICS["hit_rate"][1]
-    return {
-        "color": alt.Color(
-            "series:N",
-            title=None,
-            scale=alt.Scale(domain=series, range=[SERIES[name] for name in series]),
-            legend=alt.Legend(orient="bottom-right" if rising else "top-right")
-            if len(series) > 1
-            else None,
-        )
-    }
+    return {"color": color.legend(orient="bottom-right" if rising else "top-right")}

@@ -1,6 +1,5 @@
 """Charts of a hyperparameter search: its trials in order, and by each hyperparameter."""
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,41 +10,25 @@ import polars as pl
 from matinee.evaluation.metrics import METRICS
 from matinee.models.registry import format_value
 from matinee.plots.theme import BLUE, COLORS, GREY, HEIGHT, ORANGE, WIDTH, Chart, framed, rows
+from matinee.storage.runs import finite_or_none
 from matinee.tuning.search_space import Choice, from_stored
 
 if TYPE_CHECKING:  # searching needs an extra of its own
     from matinee.tuning.result import TuningResult
 
-BEST, DEFAULT, BEST_DEFAULT, COMPLETE, PRUNED = (
-    "best", "default", "best (default)", "complete", "pruned"
-)  # fmt: skip
-COLOR_OF = {
-    BEST: ORANGE,
-    BEST_DEFAULT: ORANGE,
-    DEFAULT: COLORS[4],
-    COMPLETE: BLUE,
-    PRUNED: GREY,
-}
+BEST, BEST_DEFAULT, DEFAULT = "best", "best (default)", "default"
+COMPLETE, PRUNED = "complete", "pruned"
+COLOR_OF = {BEST: ORANGE, BEST_DEFAULT: ORANGE, DEFAULT: COLORS[4], COMPLETE: BLUE, PRUNED: GREY}
 PRUNED_LINE = "Pale: pruned; their value is that of fewer factors or iterations."
 MAX_TICKS = 20  # trials, each of which has its number on the axis
 OUTLIER = 6  # times as far from the best as three quarters of the trials: the axis ends there
 
 
 def optimization_history(result: "TuningResult") -> Chart | None:
-    """The value of every trial in the order in which they started, and the best so far.
+    """The value of every trial of `matinee.tuning.tune` in the order of their start, and the best.
 
-    Parameters
-    ----------
-    result : TuningResult
-        From `matinee.tuning.tune`.
+    None if no trial has a value.
 
-    Returns
-    -------
-    altair chart or None
-        None if no trial has a value.
-
-    Examples
-    --------
     >>> from pathlib import Path
     >>> from matinee.tuning import Range, SearchSpace
     >>> from matinee.tuning.result import TuningResult
@@ -81,17 +64,7 @@ def optimization_history(result: "TuningResult") -> Chart | None:
 
 
 def parameter_plots(result: "TuningResult") -> list[Chart]:
-    """The value of every trial by each hyperparameter that was searched.
-
-    Parameters
-    ----------
-    result : TuningResult
-
-    Returns
-    -------
-    list of altair charts
-        Empty if no trial has a value.
-    """
+    """The value of every trial by each hyperparameter searched; no charts if none has a value."""
     data = _trial_rows(result)
     if data.height == 0:
         return []
@@ -103,19 +76,14 @@ def parameter_plots(result: "TuningResult") -> list[Chart]:
             names = [value_label(value) for value in values.grid()]
             x = alt.X(f"{column}:N", title=title).scale(domain=names, paddingInner=0.3)
             # side by side where many trials chose the same
-            chart = points.encode(
-                x=x.axis(labelAngle=0, labelLimit=130, grid=False),
-                xOffset=alt.XOffset("trial:Q"),
-            )
+            x = x.axis(labelAngle=0, labelLimit=130, grid=False)
+            chart = points.encode(x=x, xOffset=alt.XOffset("trial:Q"))
         else:
-            scale = alt.Scale(
-                type="log" if values.log else "linear",
-                domain=[values.low, values.high],
-                nice=False,
-            )
             title = f"{title} (log scale)" if values.log else title
-            x = alt.X(f"{column}:Q", title=title, scale=scale)
-            chart = points.encode(x=x.axis(format="~g", tickCount=6, grid=False))
+            x = alt.X(f"{column}:Q", title=title).axis(format="~g", tickCount=6, grid=False)
+            limits = [values.low, values.high]
+            x = x.scale(type="log" if values.log else "linear", domain=limits, nice=False)
+            chart = points.encode(x=x)
         heading = f"{METRICS[result.metric].label} by {name}"
         charts.append(framed(chart, heading, outliers, height=HEIGHT - 60))
     return charts
@@ -159,9 +127,7 @@ def _trial_rows(result: "TuningResult") -> pl.DataFrame:
     with_value = [
         row(trial)
         for trial in result.trials
-        if trial["state"] != "failed"
-        and trial["value"] is not None
-        and math.isfinite(trial["value"])
+        if trial["state"] != "failed" and finite_or_none(trial["value"]) is not None
     ]
     with_value.sort(key=lambda row: (row["trial"] == best, row["trial"] == default, row["trial"]))
     return pl.DataFrame(with_value, infer_schema_length=None)
@@ -170,7 +136,7 @@ def _trial_rows(result: "TuningResult") -> pl.DataFrame:
 def _points(result: "TuningResult", data: pl.DataFrame) -> tuple[alt.Chart, str]:
     """Trials as points by their value, and a line on those beyond the axis."""
     metric = METRICS[result.metric].label
-    statuses = [status for status in COLOR_OF if status in set(data["status"])]
+    colors = {status: color for status, color in COLOR_OF.items() if status in data["status"]}
     low, high = _axis_limits(data["value"], result.higher_is_better)
     outliers = int(((data["value"] < low) | (data["value"] > high)).sum())
     parameters = [
@@ -188,13 +154,13 @@ def _points(result: "TuningResult", data: pl.DataFrame) -> tuple[alt.Chart, str]
             .scale(domain=[low, high], zero=False, clamp=True)
             .axis(tickCount=5),
             color=alt.Color("status:N", title=None)
-            .scale(domain=statuses, range=[COLOR_OF[status] for status in statuses])
+            .scale(domain=list(colors), range=list(colors.values()))
             .legend(orient="bottom", symbolOpacity=1),
             opacity=alt.condition(alt.datum.status == PRUNED, alt.value(0.6), alt.value(1)),
             size=alt.condition(large, alt.value(130), alt.value(60)),
             tooltip=[
-                alt.Tooltip("trial:Q"),
-                alt.Tooltip("status:N"),
+                "trial:Q",
+                "status:N",
                 alt.Tooltip("value:Q", title=metric, format=".4f"),
                 *parameters,
             ],
@@ -214,10 +180,9 @@ def _best_so_far(data: pl.DataFrame, higher_is_better: bool) -> pl.DataFrame:
 def _axis_limits(values: pl.Series, higher_is_better: bool) -> tuple[float, float]:
     """Ends of an axis on which a few bad trials do not squeeze all others together."""
     sign = -1.0 if higher_is_better else 1.0
-    best, upper_quartile, worst = np.quantile(sign * values.to_numpy(), [0, 0.75, 1])
-    end = worst
+    best, upper_quartile, end = np.quantile(sign * values.to_numpy(), [0, 0.75, 1])
     if upper_quartile > best:
-        end = min(worst, best + OUTLIER * (upper_quartile - best))
+        end = min(end, best + OUTLIER * (upper_quartile - best))
     margin = 0.05 * (end - best) or 0.05 * abs(best) or 1.0
     low, high = sorted((sign * (best - margin), sign * (end + margin)))
     return float(low), float(high)
