@@ -1,14 +1,13 @@
 """What the axes of the item embeddings tell apart, and which genres point the same way."""
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import polars as pl
 
 from matinee._types import F32, F64, Floats
-from matinee.analysis.embeddings import EmbeddingSet, item_embeddings
-from matinee.analysis.traits import MAX_GENRES
+from matinee.analysis.embeddings import EmbeddingSet, item_embeddings, unit_rows
+from matinee.analysis.traits import frequent_genres
 from matinee.errors import SettingError, require_extra
 from matinee.models.recommender import Recommender
 
@@ -55,20 +54,10 @@ def embedding_axes(
     rotated first: to the principal axes, or further by varimax (Kaiser 1958), which looks for axes
     along which few items lie far out.
 
-    Parameters
-    ----------
-    model : Recommender
-    n : int
-        Fewer, if the factors have fewer dimensions.
-    rotation : {"principal", "varimax"}
-    head : {"rating", "ranking"}, optional
+    There are fewer, if the factors have fewer dimensions. `head` is by default the one that
+    `Recommender.similar_items` compares by. Raises SettingError for an unknown `rotation`, n below
+    1, or a head without factors.
 
-    Raises
-    ------
-    SettingError
-
-    Examples
-    --------
     >>> result = embedding_axes(matinee.ALS(factors=4).fit(data), 2)
     >>> result.axes.select("axis", pl.col("low_titles").list.len()).rows()
     [(1, 5), (2, 5)]
@@ -81,9 +70,8 @@ def embedding_axes(
     coordinates, shares = _rotated(embeddings.factors, n, rotation)
     standardized = coordinates / np.maximum(coordinates.std(axis=0), np.finfo(np.float64).tiny)
     genres = model.catalog.genre_matrix[embeddings.indices]
-    items = genres.sum(axis=0)
-    frequent = np.sort(np.argsort(-items, kind="stable")[:MAX_GENRES])
-    frequent = frequent[items[frequent] >= MIN_ITEMS]
+    frequent = frequent_genres(genres)
+    frequent = frequent[genres[:, frequent].sum(axis=0) >= MIN_ITEMS]
     names = [model.catalog.genre_names[column] for column in frequent]
     weights = genres[:, frequent] / genres[:, frequent].sum(axis=0)
     positions = weights.T @ standardized  # (genres, axes)
@@ -95,10 +83,9 @@ def embedding_axes(
         pl.DataFrame(
             {
                 "axis": np.repeat(np.arange(1, len(shares) + 1), len(names)),
-                "genre": names * len(shares),
+                "genre": pl.Series(names * len(shares), dtype=pl.String),
                 "position": positions.T.ravel(),
-            },
-            schema_overrides={"genre": pl.String},
+            }
         ),
         _similarity(weights.T @ centred, names),
     )
@@ -187,13 +174,11 @@ def _describe_axes(
 
 def _similarity(means: Floats, genres: list[str]) -> pl.DataFrame:
     """Cosines of all pairs of genres."""
-    norms = np.linalg.norm(means, axis=1, keepdims=True)
-    unit = means / np.maximum(norms, np.finfo(np.float32).tiny)
-    pairs = list(product(genres, genres))
+    unit = unit_rows(means)
     return pl.DataFrame(
         {
-            "genre": [genre for genre, _ in pairs],
-            "other": [other for _, other in pairs],
+            "genre": [genre for genre in genres for _ in genres],
+            "other": genres * len(genres),
             "cosine": (unit @ unit.T).ravel().astype(np.float64),
         },
         schema_overrides={"genre": pl.String, "other": pl.String},

@@ -1,13 +1,14 @@
 """Groups of items, or of users, whose embeddings point the same way."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from matinee._types import F32, I32, I64, Ints
-from matinee.analysis.embeddings import EmbeddingSet, item_embeddings, user_embeddings
+from matinee.analysis.embeddings import EmbeddingSet, item_embeddings, unit_rows, user_embeddings
 from matinee.analysis.traits import ItemTraits, lifts, main_genres, traits_of_items
 from matinee.errors import SettingError, require_extra
 from matinee.evaluation.protocols import random_generator
@@ -102,30 +103,14 @@ def find_clusters(
 ) -> Clusters:
     """Divide items, or users, by k-means on the directions of their embeddings.
 
-    Parameters
-    ----------
-    model : Recommender
-    k : int, optional
-        By default the number from 4 to 16 with the highest silhouette.
-    of : {"items", "users"}
-        Those with at least ten training ratings.
-    head : {"rating", "ranking"}, optional
-        By default the one that `Recommender.similar_items` compares by.
-    seed : int
+    Divided are those with at least ten training ratings: ``of="items"`` or ``"users"``. `k` is by
+    default the number from 4 to 16 with the highest silhouette, `head` the one that
+    `Recommender.similar_items` compares by. Clusters are named by the genres and the decade they
+    have more of than all together (by a quarter at least; of users, by a tenth), if a tenth of the
+    cluster has them.
 
-    Returns
-    -------
-    Clusters
-        Named by the genres and the decade they have more of than all together (by a quarter at
-        least; of users, by a tenth), if a tenth of the cluster has them.
+    Raises SettingError for a number of clusters that makes no sense, or a head without factors.
 
-    Raises
-    ------
-    SettingError
-        For a number of clusters that makes no sense, or a head without factors.
-
-    Examples
-    --------
     >>> model = matinee.ALS(factors=4).fit(data)
     >>> clusters = find_clusters(model, 4)
     >>> clusters.table["size"].sum() == len(clusters.embeddings)
@@ -187,11 +172,7 @@ def _best_k(rows: F32, candidates: list[int], seed: int) -> tuple[Any, list[floa
             labelings.append(_k_means(sample, candidates[best], seed + other).labels_)
             tick(len(candidates) + other, "stability over seeds")
         chosen = fits[best] if sample is rows else _k_means(rows, candidates[best], seed)
-    agreements = [
-        adjusted_rand_score(first, second)
-        for number, first in enumerate(labelings)
-        for second in labelings[:number]
-    ]
+    agreements = [adjusted_rand_score(*pair) for pair in combinations(labelings, 2)]
     return chosen, scores, float(np.mean(agreements))
 
 
@@ -218,17 +199,11 @@ def _largest_first(k_means: Any) -> tuple[I32, F32]:
     sizes = np.bincount(k_means.labels_, minlength=len(k_means.cluster_centers_))
     order = np.argsort(-sizes, kind="stable")
     labels = np.argsort(order)[k_means.labels_].astype(np.int32)
-    centres = k_means.cluster_centers_[order]
-    norms = np.linalg.norm(centres, axis=1, keepdims=True)
-    return labels, (centres / np.maximum(norms, np.finfo(np.float32).tiny)).astype(np.float32)
+    return labels, unit_rows(k_means.cluster_centers_[order]).astype(np.float32)
 
 
 def _table(
-    model: Recommender,
-    embeddings: EmbeddingSet,
-    labels: I32,
-    nearness: F32,
-    traits: pl.DataFrame,
+    model: Recommender, embeddings: EmbeddingSet, labels: I32, nearness: F32, traits: pl.DataFrame
 ) -> pl.DataFrame:
     """The table `Clusters.table`."""
 
@@ -278,10 +253,8 @@ def _naming_traits(traits: pl.DataFrame, k: int, min_lift: float) -> list[list[s
 
     def chosen(cluster: int, n_genres: int) -> list[str]:
         own = distinctive.filter(pl.col("cluster") == cluster)
-        genres, decades = (
-            own.filter(pl.col("kind") == kind)["trait"].to_list() for kind in ("genre", "decade")
-        )
-        return genres[:n_genres] + decades[:1]
+        genres, decades = (own.filter(kind=kind)["trait"] for kind in ("genre", "decade"))
+        return [*genres[:n_genres], *decades[:1]]
 
     short = [chosen(cluster, 2) for cluster in range(1, k + 1)]
     return [

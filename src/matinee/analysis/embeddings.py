@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from matinee._types import F32, I32, I64, Ints
+from matinee._types import F32, I32, I64, Floats, Ints
 from matinee.errors import SettingError
 from matinee.models.recommender import Recommender
 from matinee.models.topk import MIN_RATINGS
@@ -66,9 +66,7 @@ class EmbeddingSet:
         rows = self.factors
         if self.of == "users":
             rows = rows - rows.mean(axis=0)
-        norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        unit: F32 = rows / np.maximum(norms, np.finfo(np.float32).tiny)
-        return unit
+        return np.asarray(unit_rows(rows), np.float32)
 
     @cached_property
     def distinct(self) -> int:
@@ -90,6 +88,13 @@ class EmbeddingSet:
         return nearest
 
 
+def unit_rows(rows: Floats) -> Floats:
+    """The rows, divided by their lengths."""
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: Floats = rows / np.maximum(norms, np.finfo(np.float32).tiny)
+    return unit
+
+
 def item_embeddings(
     model: Recommender,
     head: str | None = None,
@@ -97,25 +102,12 @@ def item_embeddings(
     min_ratings: int = MIN_RATINGS,
     max_items: int | None = None,
 ) -> EmbeddingSet:
-    """The item factors of one head.
+    """The item factors of one head, by default that which `Recommender.similar_items` compares by.
 
-    Parameters
-    ----------
-    model : Recommender
-    head : {"rating", "ranking"}, optional
-        By default the one that `Recommender.similar_items` compares by.
-    min_ratings : int
-        Items with fewer are left out: their factors come mostly from the prior.
-    max_items : int, optional
-        Keep only so many, the most rated.
+    Items with fewer than `min_ratings` are left out, for their factors come mostly from the prior;
+    of the others, the `max_items` most rated are kept. Raises SettingError if the head has no
+    factors, or fewer than three items are left.
 
-    Raises
-    ------
-    SettingError
-        If the head has no factors, or fewer than three items are left.
-
-    Examples
-    --------
     >>> embeddings = item_embeddings(matinee.ALS(factors=4).fit(data))
     >>> embeddings.factors.shape, embeddings.left_out
     ((42, 4), 'Left out: 8 movies with under 10 ratings.')
@@ -141,16 +133,8 @@ def user_embeddings(model: Recommender, head: str | None = None) -> EmbeddingSet
 def embedding_norms(model: Recommender, head: str | None = None) -> pl.DataFrame:
     """Norms of the item factors of one head against popularity.
 
-    Parameters
-    ----------
-    model : Recommender
-    head : {"rating", "ranking"}, optional
-
-    Returns
-    -------
-    polars.DataFrame
-        Columns `title`, `n_ratings` (in training) and `norm`, of the 10,000 most rated items at
-        most, the most rated first.
+    Columns `title`, `n_ratings` (in training) and `norm`, of the 10,000 most rated items at most,
+    the most rated first.
     """
     embeddings = item_embeddings(model, head, max_items=MAX_POINTS)
     return pl.DataFrame(
@@ -165,8 +149,6 @@ def embedding_norms(model: Recommender, head: str | None = None) -> pl.DataFrame
 def familiar_items(model: Recommender, n: int = 4) -> list[str]:
     """Titles that most people have an opinion of: those of `FAMILIAR`, then the most rated.
 
-    Examples
-    --------
     >>> familiar_items(matinee.Bias().fit(data), 1)
     ['Restless Harbor (2003)']
     """
@@ -183,23 +165,9 @@ def neighbours(model: Recommender, items: Sequence[Any] | None = None, n: int = 
     Well known is the more popular half of the items with at least ten ratings: only of those can
     most people tell whether a neighbour makes sense.
 
-    Parameters
-    ----------
-    model : Recommender
-    items : sequence of ids or titles, optional
-        By default `familiar_items`.
-    n : int
-
-    Returns
-    -------
-    polars.DataFrame
-        Columns `title`, `rank` (from 1) and, for each head with factors (``"rating"``,
-        ``"ranking"``), the title of the neighbour.
-
-    Raises
-    ------
-    UnknownIdError, SettingError
-        For an unknown item, or a model without factors.
+    `items` are ids or titles, by default `familiar_items`. Columns `title`, `rank` (from 1) and,
+    for each head with factors (``"rating"``, ``"ranking"``), the title of the neighbour. Raises
+    UnknownIdError for an unknown item, SettingError for no item or a model without factors.
     """
     if items is not None and not len(items):
         raise SettingError("items must name at least one item, got none.")
@@ -226,13 +194,7 @@ def _default_head(model: Recommender, factors: str) -> str:
 
 
 def _well_known(
-    of: str,
-    noun: str,
-    head: str,
-    factors: F32,
-    counts: I64,
-    min_ratings: int,
-    max_rows: int | None,
+    of: str, noun: str, head: str, factors: F32, counts: I64, min_ratings: int, max_rows: int | None
 ) -> EmbeddingSet:
     """The rows with enough ratings, the most rated first, and a sentence on the others."""
     min_ratings = max(1, min_ratings)

@@ -52,32 +52,15 @@ def project(
     max_items: int = MAX_POINTS,
     seed: int = 0,
 ) -> Projection:
-    """Project the item embeddings to two dimensions.
+    """Project the embeddings of the `max_items` most rated items to two dimensions.
 
-    Parameters
-    ----------
-    model : Recommender
-    method : {"tsne", "pca", "umap"}
-        t-SNE (van der Maaten & Hinton 2008) and UMAP (McInnes et al. 2018) keep neighbours
-        together; distances between groups and their sizes mean nothing. PCA keeps what two
-        straight axes can.
-    head : {"rating", "ranking"}, optional
-        By default the one that `Recommender.similar_items` compares by.
-    clusters : Clusters, optional
-        Of items, by the same head; found if not given.
-    max_items : int
-        Items to keep, the most rated.
-    seed : int
+    t-SNE (``"tsne"``, van der Maaten & Hinton 2008) and UMAP (``"umap"``, McInnes et al. 2018) keep
+    neighbours together; distances between groups and their sizes mean nothing. ``"pca"`` keeps what
+    two straight axes can. `head` is by default the one that `Recommender.similar_items` compares
+    by; `clusters`, of items by the same head, are found if not given.
 
-    Raises
-    ------
-    SettingError
-        For an unknown method or head.
-    ExtraError
-        If UMAP is not installed.
+    Raises SettingError for an unknown method or head, ExtraError if UMAP is not installed.
 
-    Examples
-    --------
     >>> projection = project(matinee.ALS(factors=4).fit(data), "pca")
     >>> projection.points.select("x", "y").shape
     (42, 2)

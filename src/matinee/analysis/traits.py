@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from matinee._types import F32, F64, I32, Floats
+from matinee._types import F32, F64, I32, Floats, Ints
 from matinee.kernels.csr import Rows, sum_weighted_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.models.recommender import Recommender
@@ -44,8 +44,7 @@ def traits_of_items(model: Recommender) -> ItemTraits:
     ranks = np.argsort(np.argsort(-model.item_counts, kind="stable"))
     ends = np.ceil(np.array(list(POPULARITY_BANDS.values())) * len(catalog))
     band = np.searchsorted(ends, ranks, side="right")
-    by_frequency = np.argsort(-catalog.genre_matrix.sum(axis=0), kind="stable")
-    chosen = np.sort(by_frequency[:MAX_GENRES])
+    chosen = frequent_genres(catalog.genre_matrix)
     named = {
         "genre": [catalog.genre_names[column] for column in chosen],
         "decade": [f"{int(year)}s" for year in decades],
@@ -61,6 +60,11 @@ def traits_of_items(model: Recommender) -> ItemTraits:
         [kind for kind, names in named.items() for _ in names],
         np.ascontiguousarray(np.concatenate(columns, axis=1)),
     )
+
+
+def frequent_genres(matrix: F32) -> Ints:
+    """The columns of the `MAX_GENRES` most frequent genres of an (items, genres) matrix."""
+    return np.sort(np.argsort(-matrix.sum(axis=0), kind="stable")[:MAX_GENRES])
 
 
 def lifts(traits: ItemTraits, members: Floats, labels: I32) -> pl.DataFrame:
@@ -94,14 +98,13 @@ def lifts(traits: ItemTraits, members: Floats, labels: I32) -> pl.DataFrame:
 
 def main_genres(model: Recommender) -> list[str]:
     """One genre for each item: the rarest it has, which says most; `NO_GENRE` without any."""
-    catalog = model.catalog
-    matrix = catalog.genre_matrix
-    if matrix.shape[1] == 0:
-        return [NO_GENRE] * len(catalog)
-    rarity = np.where(matrix > 0, matrix.sum(axis=0), np.inf)
-    names = np.array([*catalog.genre_names, NO_GENRE], dtype=object)
-    rarest: list[str] = names[np.where(matrix.any(axis=1), rarity.argmin(axis=1), -1)].tolist()
-    return rarest
+    matrix, names = model.catalog.genre_matrix, model.catalog.genre_names
+    if not names:
+        return [NO_GENRE] * len(model.catalog)
+    rarest = np.where(matrix > 0, matrix.sum(axis=0), np.inf).argmin(axis=1)
+    rarest[~matrix.any(axis=1)] = len(names)
+    choices = [*names, NO_GENRE]
+    return [choices[column] for column in rarest]
 
 
 def item_rating_sums(model: Recommender) -> F64:

@@ -13,18 +13,9 @@ from matinee.models.recommender import Recommender
 
 
 def top_rated(model: Recommender, user: Any, n: int = 10) -> pl.DataFrame:
-    """The items a user rated highest, the most popular first among equals.
+    """The n items a user rated highest, the most popular first among equals.
 
-    Parameters
-    ----------
-    model : Recommender
-    user : id or UserProfile
-    n : int
-
-    Returns
-    -------
-    polars.DataFrame
-        Columns `item_id`, `title`, `genres`, `rating` (as given).
+    `user` is an id or a UserProfile. Columns `item_id`, `title`, `genres`, `rating` (as given).
     """
     profile = _checked(model, user)
     order = np.lexsort((-model.item_counts[profile.items], -profile.values))[:n]
@@ -35,15 +26,7 @@ def top_rated(model: Recommender, user: Any, n: int = 10) -> pl.DataFrame:
 def typical_user(model: Recommender, quantile: float = 0.5) -> Any:
     """Id of the first user whose number of training ratings is nearest to a quantile of all users'.
 
-    Parameters
-    ----------
-    model : Recommender
-    quantile : float
-        From 0, the least active user, to 1, the most active; the median by default.
-
-    Raises
-    ------
-    SettingError
+    `quantile` is from 0, the least active user, to 1, the most active; SettingError otherwise.
     """
     if not 0 <= quantile <= 1:
         raise SettingError(f"quantile must be between 0 and 1, got {quantile:g}.")
@@ -54,23 +37,13 @@ def typical_user(model: Recommender, quantile: float = 0.5) -> Any:
 
 
 def genre_profile(model: Recommender, user: Any) -> pl.DataFrame:
-    """What a user watches and likes, beside the average user.
+    """What a user (id or UserProfile) watches and likes, beside the average user.
 
-    Parameters
-    ----------
-    model : Recommender
-    user : id or UserProfile
+    Columns `trait`, `kind` (``"genre"``, ``"decade"``, ``"popularity"``), `share` (of the user's
+    ratings that went to items with the trait), `share_of_all` (its mean over all training users),
+    `mean_rating` (that the user gave to such items; null if they rated none) and
+    `mean_rating_of_all` (over all users).
 
-    Returns
-    -------
-    polars.DataFrame
-        Columns `trait`, `kind` (``"genre"``, ``"decade"``, ``"popularity"``), `share` (of the
-        user's ratings that went to items with the trait), `share_of_all` (its mean over all
-        training users), `mean_rating` (that the user gave to such items; null if they rated none)
-        and `mean_rating_of_all` (over all users).
-
-    Examples
-    --------
     >>> model = matinee.Bias().fit(data)
     >>> bands = genre_profile(model, 1).filter(pl.col("kind") == "popularity")
     >>> round(bands["share"].sum(), 6), round(bands["share_of_all"].sum(), 6)
@@ -88,33 +61,18 @@ def genre_profile(model: Recommender, user: Any) -> pl.DataFrame:
             "mean_rating": (profile.values @ rated) / rated.sum(axis=0),
             "mean_rating_of_all": (sums @ traits.matrix) / (counts @ traits.matrix),
         }
-    return pl.DataFrame(
-        {
-            "trait": traits.names,
-            "kind": traits.kinds,
-            **{name: pl.Series(values, dtype=pl.Float64) for name, values in columns.items()},
-        },
-        schema_overrides={"trait": pl.String, "kind": pl.String},
-    ).with_columns(pl.selectors.float().fill_nan(None))
+    names = {"trait": traits.names, "kind": traits.kinds}
+    schema = dict.fromkeys(names, pl.String) | dict.fromkeys(columns, pl.Float64)
+    return pl.DataFrame(names | columns, schema, nan_to_null=True)
 
 
 def explain_recommendations(
     model: Recommender, user: Any, n: int = 10, because: int = 3
 ) -> pl.DataFrame:
-    """Recommendations for a user, each with the ratings that contribute most to its score.
+    """The table of `Recommender.recommend`, with the ratings that contribute most to each score.
 
-    Parameters
-    ----------
-    model : Recommender
-    user : id or UserProfile
-    n : int
-    because : int
-        How many ratings to name at most; none by a model whose scores are no sum over ratings.
-
-    Returns
-    -------
-    polars.DataFrame
-        As of `Recommender.recommend`, and `because` (titles, the largest contribution first).
+    The column `because` has at most so many titles, the largest contribution first; none by a model
+    whose scores are no sum over ratings. `user` is an id or a UserProfile.
     """
     recommended = model.recommend(user, n)
     batch, head = model.user_batch([user]), model.head()

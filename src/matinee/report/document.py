@@ -9,11 +9,10 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import altair as alt
 import jinja2
@@ -27,16 +26,14 @@ from matinee.storage.atomic import new_file
 HERE = Path(__file__).parent / "templates"
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(NamedTuple):
     """A chart, or several with a button for each; the name of a single one does not show."""
 
     charts: Mapping[str, Chart]
     wide: bool = False
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """Rows of text, numbers, or lists of text (one below the other) under headings."""
 
     headings: Sequence[str]
@@ -45,15 +42,13 @@ class Table:
     wide: bool = True
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """Numbers that stand out, each with what it is."""
 
     facts: Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True)
-class Card:
+class Card(NamedTuple):
     """A box with a name, a line below it, and named lists."""
 
     name: str
@@ -61,8 +56,7 @@ class Card:
     lists: Mapping[str, Sequence[str]]
 
 
-@dataclass(frozen=True)
-class Cards:
+class Cards(NamedTuple):
     """Boxes beside one another."""
 
     cards: Sequence[Card]
@@ -76,12 +70,11 @@ Block = Figure | Table | Facts | Cards | Command | str
 """What a section is made of; text is a paragraph."""
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """A part of a page under a heading."""
 
     title: str
-    blocks: Sequence[Block] = field(default_factory=tuple)
+    blocks: Sequence[Block] = ()
 
 
 class Number(str):
@@ -133,10 +126,7 @@ def render(title: str, line: str, sections: Sequence[Section]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.tests["number"] = lambda value: isinstance(value, Number)
-    names: dict[type, str] = {Figure: "figure", Table: "table", Facts: "facts", Cards: "cards"}
-    names |= {Command: "command", str: "text"}
-    environment.filters["block_type"] = lambda block: names[type(block)]
+    environment.filters["type"] = lambda value: type(value).__name__
     charts = _Charts()
     environment.filters["add_chart"] = charts.add
     # charts are collected while the body is rendered, and stand below it
@@ -186,11 +176,8 @@ class _Charts:
 
     def to_json(self) -> str:
         """Charts, data and both themes."""
-        content = {
-            "charts": self.charts,
-            "datasets": self.datasets,
-            "themes": {"light": theme(), "dark": theme(dark=True)},
-        }
+        themes = {"light": theme(), "dark": theme(dark=True)}
+        content = {"charts": self.charts, "datasets": self.datasets, "themes": themes}
         return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -214,27 +201,15 @@ def _library() -> str:
 
 
 FORMATS = (".png", ".svg", ".html")
-CONCATENATED: dict[Any, str] = {
-    alt.ConcatChart: "concat",
-    alt.HConcatChart: "hconcat",
-    alt.VConcatChart: "vconcat",
-}
+CONCATENATED = {alt.ConcatChart: "concat", alt.HConcatChart: "hconcat", alt.VConcatChart: "vconcat"}
 SCALE = 2  # pixels of a PNG for each of a chart
 
 
 def save_chart(chart: Any, path: str | Path) -> Path:
-    """Write a chart to a file, whole or not at all.
+    """Write an Altair chart to a file, whole or not at all.
 
-    Parameters
-    ----------
-    chart : altair chart
-    path : str or Path
-        Its suffix says as what: .png, .svg, or .html, a page that needs no network.
-
-    Raises
-    ------
-    SettingError
-        For another suffix.
+    The suffix says as what: .png, .svg, or .html, a page that needs no network; SettingError for
+    another one.
     """
     path = Path(path)
     if path.suffix not in FORMATS:
@@ -253,11 +228,10 @@ def save_chart(chart: Any, path: str | Path) -> Path:
 
 def _panels(chart: Any) -> list[Any]:
     """A chart, or the charts that it concatenates, each with its own data."""
-    for cls, attribute in CONCATENATED.items():
-        if isinstance(chart, cls):
-            panels = [panel.copy() for panel in getattr(chart, attribute)]
-            for panel in panels:
-                if panel.data is alt.Undefined:  # altair lifts data that all share
-                    panel.data = chart.data
-            return [part for panel in panels for part in _panels(panel)]
-    return [chart]
+    if type(chart) not in CONCATENATED:
+        return [chart]
+    panels = [panel.copy() for panel in getattr(chart, CONCATENATED[type(chart)])]
+    for panel in panels:
+        if panel.data is alt.Undefined:  # altair lifts data that all share
+            panel.data = chart.data
+    return [part for panel in panels for part in _panels(panel)]

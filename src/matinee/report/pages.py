@@ -51,21 +51,16 @@ def write_comparison_report(
 ) -> Path:
     """Write the page of a comparison as one HTML file, which needs no network.
 
-    Parameters
-    ----------
-    comparison : Comparison
-        From `matinee.experiments.compare`.
-    runs : mapping of str to Recommender
-        What was compared.
-    path : str or Path
-        Of the HTML file.
+    `comparison` is what `matinee.experiments.compare` says of these `runs`.
     """
     letters = short_names(list(runs))
     short = comparison.renamed(letters)
     # a page is passed on, and the folders that runs lie in are private
     names = {letter: Path(name).name for name, letter in letters.items()}
+    run_rows = [{**row, "name": names[row["run"]]} for row in short.run_rows()]
+    run_table = table(pl.DataFrame(run_rows), RUN_COLUMNS)
     sections = [
-        Section("Runs", [_run_table(short, names), *_hyperparameters(short)]),
+        Section("Runs", [run_table, *_hyperparameters(short)]),
         Section("Differences", _differences(short)),
         Section("Metrics", [_metric_table(short), HOW_TO_READ]),
     ]
@@ -75,27 +70,18 @@ def write_comparison_report(
     return write_page(Path(path), f"Comparison of {len(runs)} runs", line, sections)
 
 
-def _run_table(comparison: Comparison, names: Mapping[str, str]) -> Table:
-    rows = [{**row, "name": names[row["run"]]} for row in comparison.run_rows()]
-    return table(pl.DataFrame(rows), RUN_COLUMNS)
-
-
 def _hyperparameters(comparison: Comparison) -> list[Block]:
     summary = comparison.hyperparameters.summary
-    rows = comparison.hyperparameters.rows(comparison.runs)
-    if not rows:
-        return [summary]
-    headings = {name: name for name in rows[0]}
-    return [table(pl.DataFrame(rows), headings, caption="Hyperparameters that differ"), summary]
+    rows = [list(row.values()) for row in comparison.hyperparameters.rows(comparison.runs)]
+    headings = ["section", "hyperparameter", *comparison.runs]
+    return [*([Table(headings, rows, "Hyperparameters that differ")] if rows else []), summary]
 
 
 def _differences(comparison: Comparison) -> list[Block]:
     """A sentence for each primary metric, notes, and charts of all differences."""
     first = next(iter(comparison.runs))
     primary = [
-        [str(difference)]
-        for difference in comparison.differences
-        if difference.metric in PRIMARY_METRIC.values()
+        [str(each)] for each in comparison.differences if each.metric in PRIMARY_METRIC.values()
     ]
     blocks: list[Block] = [Table([f"compared with {first}"], primary)] if primary else []
     if comparison.notes:
@@ -122,16 +108,8 @@ def write_study_report(
 ) -> Path:
     """Write the page of a hyperparameter search as one HTML file, which needs no network.
 
-    Parameters
-    ----------
-    result : TuningResult
-        From `matinee.tuning.tune`, complete or interrupted.
-    dataset : Dataset
-        What was searched for.
-    path : str or Path
-        Of the HTML file.
-    command : str, optional
-        That trains the best model; shown as it is.
+    `result` is what `matinee.tuning.tune` found for `dataset`, complete or interrupted; `command`,
+    which trains the best model, is shown as it is.
     """
     metric = METRICS[result.metric].label
     sections = [Section("Result", [*_outcome(result, metric), *_settings(result, command)])]
@@ -143,10 +121,8 @@ def write_study_report(
     if result.completed:
         sections.append(Section("Complete trials", [_trials(result, metric)]))
     title = f"Hyperparameter search: {result.space.estimator} on {dataset.name}"
-    line = (
-        f"By {metric} on validation sets within the training set. {terms_of_use(dataset.licence)}"
-    )
-    return write_page(Path(path), title, line, sections)
+    line = f"By {metric} on validation sets within the training set."
+    return write_page(Path(path), title, f"{line} {terms_of_use(dataset.licence)}", sections)
 
 
 def _outcome(result: "TuningResult", metric: str) -> list[Block]:
@@ -206,15 +182,12 @@ def _bounds(result: "TuningResult") -> str:
 
 
 def _trials(result: "TuningResult", metric: str) -> Table:
-    rows = [
-        [
-            _cell(trial["trial"]),
-            Number(f"{trial['value']:.4f}"),
-            *(_cell(trial["settings"].get(name)) for name in result.labels),
-            Number("" if trial["seconds"] is None else f"{trial['seconds']:.1f}"),
-        ]
-        for trial in result.completed
-    ]
+    rows = []
+    for trial in result.completed:
+        settings = [_cell(trial["settings"].get(name)) for name in result.labels]
+        seconds = "" if trial["seconds"] is None else f"{trial['seconds']:.1f}"
+        value = Number(f"{trial['value']:.4f}")
+        rows.append([_cell(trial["trial"]), value, *settings, Number(seconds)])
     return Table(["trial", metric, *result.labels.values(), "seconds"], rows)
 
 

@@ -44,25 +44,10 @@ def write_report(
 ) -> Path:
     """Write all findings about a run as one HTML file, which needs no network.
 
-    Parameters
-    ----------
-    model : Recommender
-    path : str or Path
-        Of the HTML file.
-    datasets : (dataset, train, test), optional
-        From `matinee.experiments.load_run_data`; without them, the sections on data and accuracy
-        are left out.
-    users : sequence of ids, optional
-        Users to show; by default a typical and an active one.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    UnknownIdError
-        For an unknown user.
+    `datasets` are the data set and its training and test set, from
+    `matinee.experiments.load_run_data`; without them, the sections on data and accuracy are left
+    out. `users` are the ids of those to show, by default a typical and an active one;
+    UnknownIdError for an unknown user.
     """
     if users is None:
         users = [typical_user(model, quantile) for quantile in EXAMPLE_QUANTILES]
@@ -94,14 +79,7 @@ def write_map_report(
 ) -> Path:
     """Write the page of a map: coloured in several ways, to search and to pick genres from.
 
-    Parameters
-    ----------
-    model : Recommender
-    projection : Projection
-    path : str or Path
-        Of the HTML file.
-    color : {"genre", "cluster", "year", "rating"}
-        The colouring it opens with.
+    It opens coloured by `color`: ``"genre"``, ``"cluster"``, ``"year"`` or ``"rating"``.
     """
     embeddings = projection.embeddings
     title = f"Map of {len(embeddings):,} {embeddings.noun}s"

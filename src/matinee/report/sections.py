@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from matinee import plots
 from matinee.analysis.axes import EmbeddingAxes
 from matinee.analysis.clusters import Clusters
 from matinee.analysis.dataset import DatasetSummary, describe
@@ -21,24 +22,7 @@ from matinee.evaluation.uncertainty import MetricValue
 from matinee.experiments.leaderboard import LeaderboardRow, evaluate_heads
 from matinee.experiments.training import MAX_EVAL_USERS
 from matinee.models.recommender import Recommender
-from matinee.plots.dataset import charts_of_data
-from matinee.plots.embeddings import (
-    MAP_COLORS,
-    cluster_lifts,
-    genre_positions,
-    genre_similarity,
-    item_map,
-    norms,
-    silhouettes,
-    user_on_map,
-)
-from matinee.plots.evaluation import (
-    group_range,
-    ranking_by_group,
-    ranking_metrics_chart,
-    rating_by_group,
-)
-from matinee.plots.explanation import explanation_chart, taste_chart
+from matinee.plots.evaluation import group_range
 from matinee.plots.training import training_panels
 from matinee.report.document import (
     Block,
@@ -72,36 +56,22 @@ def data_section(summary: DatasetSummary) -> Section:
         facts.append((f"{first:%b %Y} to {last:%b %Y}", "time of ratings"))
     unrated = summary.items - summary.rated_items
     note = [f"{unrated:,} of the {summary.noun}s have no rating."] if unrated else []
-    charts = [figure(chart) for chart in charts_of_data(summary).values()]
+    charts = [figure(chart) for chart in plots.charts_of_data(summary).values()]
     return Section("Data", [Facts(facts), *note, *charts])
 
 
 def write_dataset_report(dataset: Dataset, path: str | Path) -> Path:
-    """Write the page of a dataset.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    path : str or Path
-        Of the HTML file.
-    """
+    """Write the page of a dataset as one HTML file, which needs no network."""
     summary = describe(dataset)
     ratings = summary.sample_ratings.with_columns(
         pl.selectors.datetime().dt.to_string("%Y-%m-%d")
     ).rename({"timestamp": "date"}, strict=False)
+    headings = {name: name.removesuffix("_id") for name in ratings.columns}
+    items = summary.sample_items.with_columns(genres=_genres())
+    item_headings = {"item_id": "id", "title": "title", "genres": "genres"}
     sample = [
-        table(
-            ratings,
-            {name: name.removesuffix("_id") for name in ratings.columns},
-            {"user_id": "", "item_id": "", "rating": "g"},
-            "Ratings",
-        ),
-        table(
-            summary.sample_items.with_columns(genres=_genres()),
-            {"item_id": "id", "title": "title", "genres": "genres"},
-            {"item_id": ""},
-            f"{summary.noun}s".capitalize(),
-        ),
+        table(ratings, headings, {"user_id": "", "item_id": "", "rating": "g"}, "Ratings"),
+        table(items, item_headings, {"item_id": ""}, f"{summary.noun}s".capitalize()),
     ]
     sections = [data_section(summary), Section("Sample", sample)]
     return write_page(Path(path), summary.name, terms_of_use(summary.licence), sections)
@@ -114,7 +84,7 @@ def _genres() -> pl.Expr:
 def map_section(model: Recommender, projection: Projection, color: str = "genre") -> Section:
     """The map in several colours, first in this one, and the norms of each head's factors."""
     noun = projection.embeddings.noun
-    colors = sorted(MAP_COLORS, key=[color, *MAP_COLORS].index)
+    colors = sorted(plots.MAP_COLORS, key=[color, *plots.MAP_COLORS].index)
     if projection.points["year"].null_count() == len(projection.points):
         colors.remove("year")
     titles = {color: color.capitalize() for color in colors} | {"rating": "Mean rating"}
@@ -126,8 +96,10 @@ def map_section(model: Recommender, projection: Projection, color: str = "genre"
             "touch it, for its nearest neighbours; search for a title; pick a genre or cluster in "
             "the legend; drag and scroll to move and zoom, double-click to reset. Nearby means "
             "similar; distances between groups mean little.",
-            Figure({titles[color]: item_map(projection, color) for color in colors}, wide=True),
-            *(figure(norms(embedding_norms(model, head), head)) for head in heads),
+            Figure(
+                {titles[color]: plots.item_map(projection, color) for color in colors}, wide=True
+            ),
+            *(figure(plots.norms(embedding_norms(model, head), head)) for head in heads),
         ],
     )
 
@@ -136,31 +108,29 @@ def clusters_section(clusters: Clusters) -> Section:
     """Clusters of items or of users: how good they are, and what is in them."""
     embeddings = clusters.embeddings
     noun = embeddings.noun
+    facts = [
+        (str(clusters.table.height), "clusters"),
+        (f"{clusters.silhouette:.2f}", "silhouette (0: none, 1: perfect separation)"),
+        (f"{clusters.genre_agreement:.2f}", "agreement with genres (0: chance, 1: same)"),
+        (f"{clusters.stability:.2f}", "stability over seeds (1: same clusters)"),
+    ]
     blocks: list[Block] = [
         f"K-means on the directions of the {noun} factors ({embeddings.head} head). Each cluster "
         f"is named by the genres and the decade that it has more of than all {noun}s. "
         f"{embeddings.left_out}",
-        Facts(
-            [
-                (str(clusters.table.height), "clusters"),
-                (f"{clusters.silhouette:.2f}", "silhouette (0: none, 1: perfect separation)"),
-                (f"{clusters.genre_agreement:.2f}", "agreement with genres (0: chance, 1: same)"),
-                (f"{clusters.stability:.2f}", "stability over seeds (1: same clusters)"),
-            ]
-        ),
+        Facts(facts),
         Cards(_cards(clusters)),
     ]
     if "genre" in clusters.traits["kind"]:
-        blocks.append(figure(cluster_lifts(clusters)))
+        blocks.append(figure(plots.cluster_lifts(clusters)))
     if clusters.silhouettes.height > 1:
-        blocks.append(figure(silhouettes(clusters)))
+        blocks.append(figure(plots.silhouettes(clusters)))
     return Section(f"Clusters of {noun}s", blocks)
 
 
 def _cards(clusters: Clusters) -> list[Card]:
     """A card for each cluster, with the lift of every trait in its name."""
-    lift = {(number, trait): lift for number, trait, lift in
-            clusters.traits["cluster", "trait", "lift"].rows()}  # fmt: skip
+    lift = {each[:2]: each[2] for each in clusters.traits["cluster", "trait", "lift"].rows()}
     cards = []
     for row, title in zip(clusters.table.rows(named=True), clusters.titles, strict=True):
         more = [f"{trait} {lift[row['cluster'], trait]:.1f}x" for trait in row["named_by"]]
@@ -208,7 +178,7 @@ def axes_section(axes: EmbeddingAxes) -> Section:
         table(ends, headings, {"variance_share": ".0%"}),
     ]
     if axes.genre_positions.height:
-        blocks += [figure(genre_positions(axes)), figure(genre_similarity(axes))]
+        blocks += [figure(plots.genre_positions(axes)), figure(plots.genre_similarity(axes))]
     return Section("Axes", blocks)
 
 
@@ -217,36 +187,30 @@ def user_section(model: Recommender, user: Any, projection: Projection | None = 
     profile = model.user_profile(user)
     recommended = explain_recommendations(model, user, ROWS).with_columns(genres=_genres())
     tastes = genre_profile(model, user)
-    kinds = [name for name in ("genre", "decade", "popularity") if name in tastes["kind"].unique()]
-    charts = [figure(taste_chart(tastes, kind)) for kind in kinds]
+    kinds = tastes["kind"].unique(maintain_order=True)
+    charts = [figure(plots.taste_chart(tastes, kind)) for kind in kinds]
     has_ratings = "predicted_rating" in recommended.columns
     score = {"predicted_rating": "predicted rating"} if has_ratings else {"score": "score"}
+    rated, headings = top_rated(model, user, ROWS), {"title": "title", "rating": "rating"}
+    best = table(rated, headings, {"rating": "g"}, "Top rated", wide=False)
+    headings = {"title": "title", "genres": "genres", **score, "because": "because of"}
     blocks: list[Block] = [
         f"{len(profile.items):,} training ratings, mean {profile.values.mean():.2f}.",
-        table(
-            top_rated(model, user, ROWS),
-            {"title": "title", "rating": "rating"},
-            {"rating": "g"},
-            "Top rated",
-            wide=False,
-        ),
+        best,
         charts[0],
-        table(
-            recommended,
-            {"title": "title", "genres": "genres", **score, "because": "because of"},
-            dict.fromkeys(score, ".2f"),
-            "Recommended",
-        ),
+        table(recommended, headings, dict.fromkeys(score, ".2f"), "Recommended"),
         *charts[1:],
     ]
     if projection is not None:
         indices = model.catalog.ids.codes(recommended["item_id"].to_list())
-        blocks.append(figure(user_on_map(projection, profile.items, indices)))
+        blocks.append(figure(plots.user_on_map(projection, profile.items, indices)))
     if recommended.height:
         head = "ranking" if model.ranking_head else "rating"
         try:
             explanation = model.explain(user, recommended["item_id"][0], head=head)
-            blocks.append(figure(explanation_chart(explanation, recommended["title"][0], head)))
+            blocks.append(
+                figure(plots.explanation_chart(explanation, recommended["title"][0], head))
+            )
         except SettingError:  # a network, whose scores are no sum over ratings
             pass
     return Section(f"User {user}" if isinstance(user, str | int) else "New user", blocks)
@@ -275,8 +239,8 @@ def quality_sections(model: Recommender, train: Dataset, test: Dataset) -> list[
         "NDCG, HR and Recall: how well rankings find a user's test items; 1 is perfect. Coverage: "
         "share of the catalog that is ever recommended. Popular share: share of recommendations "
         "that are among the most rated tenth.",
-        figure(ranking_metrics_chart(leaderboard, "ndcg@10")),
-        figure(ranking_metrics_chart(leaderboard, "hit_rate@10")),
+        figure(plots.ranking_metrics_chart(leaderboard, "ndcg@10")),
+        figure(plots.ranking_metrics_chart(leaderboard, "hit_rate@10")),
     ]
     groups = evaluate_groups(model, train, test, task=task)
     return [Section("Accuracy", blocks), _groups_section(groups, model.catalog.noun)]
@@ -337,9 +301,9 @@ def _groups_section(groups: Sequence[GroupMetrics], noun: str) -> Section:
                 f"with {group_range(most)}: {rmse_of_most:.3f}."
             )
         if any(group.rmse for group in own):
-            charts.append(figure(rating_by_group(own, side, noun)))
+            charts.append(figure(plots.rating_by_group(own, side, noun)))
         if any(group.ranking for group in own):
-            charts.append(figure(ranking_by_group(own, side, noun)))
+            charts.append(figure(plots.ranking_by_group(own, side, noun)))
     blocks += charts
     blocks.append(
         "Unless the split is temporal, the model has seen ratings that are later than the test "
