@@ -34,40 +34,30 @@ def test_accuracy_by_hand():
     second, fourth = 1 / math.log2(3), 1 / math.log2(5)
     best = 1 + second + 1 / math.log2(4)
     for result, expected in [
-        (hit_rate(HITS, 1), [0, 0, 1]),
-        (hit_rate(HITS, 2), [1, 0, 1]),
-        (precision(HITS, 3), [1 / 3, 0, 2 / 3]),
-        (precision(HITS, 4), [1 / 2, 0, 1 / 2]),
-        (recall(HITS, RELEVANT, 4), [2 / 5, 0, 1]),
-        (recall(HITS, RELEVANT, 1), [0, 0, 1 / 2]),
-        (recall_capped(HITS, RELEVANT, 4), [2 / 4, 0, 1]),
-        (recall_capped(HITS, RELEVANT, 1), [0, 0, 1]),
-        (ndcg(HITS, RELEVANT, 3), [second / best, 0, 1]),
-        (ndcg(HITS, RELEVANT, 4), [(second + fourth) / (best + fourth), 0, 1]),
-        (average_precision(HITS, RELEVANT, 3), [1 / 2 / 3, 0, 1]),
-        (average_precision(HITS, RELEVANT, 4), [(1 / 2 + 2 / 4) / 4, 0, 1]),
+        (hit_rate(HITS[:, :1]), [0, 0, 1]),
+        (hit_rate(HITS[:, :2]), [1, 0, 1]),
+        (precision(HITS[:, :3]), [1 / 3, 0, 2 / 3]),
+        (precision(HITS), [1 / 2, 0, 1 / 2]),
+        (recall(HITS, RELEVANT), [2 / 5, 0, 1]),
+        (recall(HITS[:, :1], RELEVANT), [0, 0, 1 / 2]),
+        (recall_capped(HITS, RELEVANT), [2 / 4, 0, 1]),
+        (recall_capped(HITS[:, :1], RELEVANT), [0, 0, 1]),
+        (ndcg(HITS[:, :3], RELEVANT), [second / best, 0, 1]),
+        (ndcg(HITS, RELEVANT), [(second + fourth) / (best + fourth), 0, 1]),
+        (average_precision(HITS[:, :3], RELEVANT), [1 / 2 / 3, 0, 1]),
+        (average_precision(HITS, RELEVANT), [(1 / 2 + 2 / 4) / 4, 0, 1]),
         (reciprocal_rank(HITS), [1 / 2, 0, 1]),
     ]:
         assert result.dtype == np.float64
         assert result == pytest.approx(expected)
 
 
-def test_the_list_must_be_as_long_as_k():
-    for metric in (hit_rate, precision):
-        with pytest.raises(ValueError, match="k must be from 1 to 4, got 5"):
-            metric(HITS, 5)
-    for metric in WITH_RELEVANT:
-        for k in (0, 5):
-            with pytest.raises(ValueError, match=f"k must be from 1 to 4, got {k}"):
-                metric(HITS, RELEVANT, k)
-
-
 @pytest.mark.parametrize("metric", WITH_RELEVANT)
 def test_users_without_test_movies_are_refused(metric):
     with pytest.raises(ValueError, match="2 users have no relevant items"):
-        metric(HITS, np.array([5, 0, 0]), 2)
+        metric(HITS, np.array([5, 0, 0]))
     with pytest.raises(ValueError, match="has 1 users, hits have 3"):
-        metric(HITS, RELEVANT[:1], 2)
+        metric(HITS, RELEVANT[:1])
 
 
 @pytest.mark.parametrize("k", [1, 5, 10, 20])
@@ -93,14 +83,14 @@ def test_accuracy_is_that_of_trec_eval(k):
 
     hits = np.array([np.isin(a, b) for a, b in zip(ranked, expected, strict=True)])
     relevant = np.array([len(items) for items in expected])
-    capped = np.minimum(k, relevant)
-    assert precision(hits, k) == trec(f"P_{k}")
-    assert hit_rate(hits, k) == trec(f"success_{k}")
-    assert recall(hits, relevant, k) == trec(f"recall_{k}")
-    assert recall_capped(hits, relevant, k) * capped / relevant == trec(f"recall_{k}")
-    assert ndcg(hits, relevant, k) == trec(f"ndcg_cut_{k}")
+    top, capped = hits[:, :k], np.minimum(k, relevant)
+    assert precision(top) == trec(f"P_{k}")
+    assert hit_rate(top) == trec(f"success_{k}")
+    assert recall(top, relevant) == trec(f"recall_{k}")
+    assert recall_capped(top, relevant) * capped / relevant == trec(f"recall_{k}")
+    assert ndcg(top, relevant) == trec(f"ndcg_cut_{k}")
     # trec_eval divides by all relevant movies
-    assert average_precision(hits, relevant, k) * capped / relevant == trec(f"map_cut_{k}")
+    assert average_precision(top, relevant) * capped / relevant == trec(f"map_cut_{k}")
     assert reciprocal_rank(hits) == trec("recip_rank")
 
 

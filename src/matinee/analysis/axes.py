@@ -22,20 +22,13 @@ MIN_ITEMS = 5  # of a genre, to have a direction
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingAxes:
-    """Rotated axes of the item factors, and genres as directions.
+    """Rotated axes of the item factors, and genres as directions; from `embedding_axes`.
 
-    Parameters
-    ----------
-    embeddings : EmbeddingSet
-    rotation : {"principal", "varimax"}
-    axes : polars.DataFrame
-        A row for each axis, the widest first: `axis`, `variance_share` (of all dimensions),
-        `low_titles`, `high_titles` (of well-known items below and above the mean, the furthest
-        first), `low_genres`, `high_genres`.
-    genre_positions : polars.DataFrame
-        `axis`, `genre`, `position`: mean of the genre's items, in standard deviations of all.
-    genre_similarity : polars.DataFrame
-        `genre`, `other`, `cosine` of the genres' mean differences from the average item.
+    `axes` has a row for each axis, the widest first: `axis`, `variance_share` (of all dimensions),
+    `low_titles`, `high_titles` (of well-known items below and above the mean, the furthest first),
+    `low_genres`, `high_genres`. `genre_positions` has `axis`, `genre` and `position`, the mean of
+    the genre's items in standard deviations of all; `genre_similarity` has `genre`, `other` and the
+    `cosine` of their mean differences from the average item.
     """
 
     embeddings: EmbeddingSet

@@ -31,31 +31,19 @@ UNNAMED = "mixed"
 class Clusters:
     """A division into k clusters, numbered from the largest on, and how good it is.
 
-    Parameters
-    ----------
-    embeddings : EmbeddingSet
-        What was divided.
-    labels : int32 (n,)
-        For each row of `embeddings`, the row of its cluster in `table`.
-    table : polars.DataFrame
-        A row for each cluster: `cluster` (its number, from 1), `name`, `named_by` (the traits in
-        the name), `size`, `typical` (titles, or users' ids, that are nearest to the centre),
-        `popular` (the most rated items; of users, the items that most of them have rated compared
-        with all users).
-    traits : polars.DataFrame
-        Columns `cluster`, `trait`, `kind`, `share` (of the cluster), `share_of_all`, `lift` (their
-        ratio) and `weight`, by which they are sorted within a cluster (``share * log(lift)``).
-    silhouettes : polars.DataFrame
-        `k`, `silhouette` of every k that was tried.
-    silhouette : float
-        From -1 to 1, by cosine distance: how much nearer the members of a cluster are to one
-        another than to the next cluster. With so many dimensions, 0.2 is a lot.
-    genre_agreement : float
-        Normalized mutual information of clusters and main genres (for users: the genre they
-        watch most, compared with all users), adjusted for chance (Vinh et al. 2010): 0 is what
-        chance agrees, 1 is the same division.
-    stability : float
-        Mean adjusted Rand index between clusterings of other seeds: 1 if they agree.
+    `labels`, int32 (n,), are for each row of `embeddings` the row of its cluster in `table`, which
+    has `cluster` (its number, from 1), `name`, `named_by` (the traits in the name), `size`,
+    `typical` (titles, or users' ids, that are nearest to the centre) and `popular` (the most rated
+    items; of users, the items that most of them have rated compared with all users). `traits` has
+    `cluster`, `trait`, `kind`, `share` (of the cluster), `share_of_all`, `lift` (their ratio) and
+    `weight`, by which they are sorted within a cluster (``share * log(lift)``).
+
+    `silhouette` is from -1 to 1, by cosine distance: how much nearer the members of a cluster are
+    to one another than to the next cluster. With so many dimensions, 0.2 is a lot. `silhouettes`
+    has it for every `k` that was tried. `genre_agreement` is the mutual information of clusters and
+    main genres (for users: the genre they watch most, compared with all users), normalized and
+    adjusted for chance (Vinh et al. 2010): 0 is what chance agrees, 1 the same division.
+    `stability` is the mean adjusted Rand index between clusterings of other seeds: 1 if they agree.
     """
 
     embeddings: EmbeddingSet

@@ -22,41 +22,24 @@ SAMPLE = 5  # rows
 
 @dataclass(frozen=True, repr=False)
 class DatasetSummary:
-    """Sizes, distributions and a sample of a dataset.
+    """Sizes, distributions and a sample of a dataset; from `describe`.
 
-    Parameters
-    ----------
-    name, licence : str
-    noun : str
-        What an item is called on screen: ``"movie"`` or ``"item"``.
-    users, items, rated_items, ratings : int
-        How many; `items` counts all of the catalog, `rated_items` those with ratings.
-    cells : int
-        Size of the full users × items matrix.
-    density : float
-        Share of the matrix that is known; `sparsity` is the rest.
-    mean_rating : float
-    scale : str
-    rating_histogram : polars.DataFrame
-        `rating`, `n_ratings`; more than twenty different values are counted in twenty bins, each
-        named by its lower end.
-    ratings_per_user, ratings_per_item : dict of str to float
-        ``min``, ``25%``, ``median``, ``75%``, ``95%``, ``max``, ``mean``; of items, the rated ones.
-    genres : polars.DataFrame
-        `genre`, `n_items`, `n_ratings`, `mean_rating`; an item counts for each of its genres.
-    activity_histogram : polars.DataFrame
-        `of` ("users" or "items"), `low`, `high`, `members`: how many have between `low` and `high`
-        ratings, in bins of about equal ratio.
-    long_tail : polars.DataFrame
-        `item_share`, `rating_share`: the share of ratings that the most rated share of items has.
-    over_time : polars.DataFrame
-        `start`, `n_ratings` by week, month or year, at most some two hundred; empty without times.
-    density_blocks : polars.DataFrame
-        `user_block`, `item_block`, `density`: both in at most forty equal blocks, the most active
-        users and the most rated items first.
-    first_rating, last_rating : datetime or None
-    sample_ratings, sample_items : polars.DataFrame
-        The first five rows.
+    `items` counts all of the catalog, `rated_items` those with ratings; `noun` is what an item is
+    called on screen. `cells` is the size of the full users × items matrix, `density` the share that
+    is known of it. `ratings_per_user` and `ratings_per_item` (of the rated ones) have ``min``,
+    ``25%``, ``median``, ``75%``, ``95%``, ``max``, ``mean``. The columns of the frames are
+
+    - `rating_histogram`: `rating`, `n_ratings`; more than twenty different values are counted in
+      twenty bins, each named by its lower end
+    - `genres`: `genre`, `n_items`, `n_ratings`, `mean_rating`; items count for each genre
+    - `activity_histogram`: `of` ("users" or "items"), `low`, `high`, `members`: how many have
+      between `low` and `high` ratings, in bins of about equal ratio
+    - `long_tail`: `item_share`, `rating_share` of the most rated items
+    - `over_time`: `start`, `n_ratings` by week, month or year, at most some two hundred; empty
+      without times
+    - `density_blocks`: `user_block`, `item_block`, `density`, in at most forty equal blocks each,
+      the most active users and the most rated items first
+    - `sample_ratings`, `sample_items`: the first five rows
     """
 
     name: str

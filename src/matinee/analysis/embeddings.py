@@ -31,19 +31,10 @@ FAMILIAR = (
 class EmbeddingSet:
     """Factors of items or of users, from one head of a model.
 
-    Parameters
-    ----------
-    of : {"items", "users"}
-    noun : str
-        What one of them is called on screen: ``"movie"``, ``"item"`` or ``"user"``.
-    head : {"rating", "ranking"}
-    indices : int32 (n,)
-        Which items or users, the most rated (or most active) first.
-    factors : float32 (n, width)
-    counts : int64 (n,)
-        Training ratings of each.
-    left_out : str
-        A sentence on those that are not here; empty if all are.
+    `of` is ``"items"`` or ``"users"``, `head` ``"rating"`` or ``"ranking"``; `noun` is what one of
+    them is called on screen. `indices`, int32 (n,), say which they are, the most rated (or most
+    active) first, `factors` are float32 (n, width), and `counts`, int64 (n,), their training
+    ratings. `left_out` is a sentence on those that are not here, empty if all are.
     """
 
     of: str

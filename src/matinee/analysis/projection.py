@@ -22,19 +22,12 @@ N_NEIGHBOURS = 5  # named with each item
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Items as points in the plane.
+    """Items as points in the plane, and clusters by the same head; from `project`.
 
-    Parameters
-    ----------
-    embeddings : EmbeddingSet
-    clusters : Clusters
-        By the same head.
-    method : {"tsne", "pca", "umap"}
-    points : polars.DataFrame
-        A row for each item, the most rated first: `item_id`, `title`, `year`, `genres` (joined by
-        ``|``), `genre` (the rarest of them), `cluster` (number and name), `mean_rating` and
-        `n_ratings` (in training), `x`, `y`, `neighbours` (titles of the nearest five by cosine,
-        one a line).
+    `points` has a row for each item, the most rated first: `item_id`, `title`, `year`, `genres`
+    (joined by ``|``), `genre` (the rarest of them), `cluster` (number and name), `mean_rating` and
+    `n_ratings` (in training), `x`, `y`, `neighbours` (titles of the nearest five by cosine, one a
+    line).
     """
 
     embeddings: EmbeddingSet

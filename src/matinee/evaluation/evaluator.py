@@ -105,17 +105,10 @@ def evaluate_ranking(
 ) -> RankingMetrics:
     """Rank all items for every test user, and compare with the items that are relevant to them.
 
-    Parameters
-    ----------
-    model : ScoringModel
-        Trained on ``task.train``.
-    task : RankingTask
-        See `holdout`, `leave_one_out`, `temporal`, `strong_generalization`, `sampled_negatives`.
-    head : {"ranking", "rating"}, optional
-        Which head ranks; by default the ranking head, if there is one.
+    `model` is trained on ``task.train``; for tasks see `holdout`, `leave_one_out`, `temporal`,
+    `strong_generalization`, `sampled_negatives`. By default the ranking head ranks, if there is
+    one.
 
-    Examples
-    --------
     >>> from matinee.evaluation import leave_one_out
     >>> task = leave_one_out(data)
     >>> result = evaluate_ranking(matinee.Popularity().fit(task.train), task)
@@ -153,10 +146,7 @@ def evaluate_ranking_per_user(
                 _fill_top(scores, take_rows(task.history, rows), items[first:last])
                 hits[first:last] = _is_relevant(items[first:last], relevant, n_items)
             tick(last, "")
-    return _compute_metrics(task, TopK(items, hits, np.diff(task.relevant.indptr), task.train))
-
-
-def _compute_metrics(task: RankingTask, top: TopK) -> PerUserMetrics:
+    top = TopK(items, hits, np.diff(task.relevant.indptr), task.train)
     names = RANKING_METRICS if task.candidates is None else SAMPLED_METRICS
     computed = {name: RANKING_METRICS[name](top.first(METRICS[name].k)) for name in names}
     catalog = {name: value for name, value in computed.items() if isinstance(value, float)}

@@ -12,20 +12,7 @@ import numpy as np
 
 from matinee._types import F64, I32, I64, Bools, Floats, Ints
 from matinee.data.dataset import Dataset
-from matinee.evaluation.ranking_metrics import (
-    average_precision,
-    coverage,
-    genre_diversity,
-    gini,
-    hit_rate,
-    ndcg,
-    novelty,
-    popularity_share,
-    precision,
-    recall,
-    recall_capped,
-    reciprocal_rank,
-)
+from matinee.evaluation import ranking_metrics as ranking
 
 NORMAL_95 = 1.959964  # standard deviations on either side that hold 95 % of a normal distribution
 
@@ -99,17 +86,6 @@ class TopK:
     n_relevant: I64  # (users,)
     train: Dataset
 
-    @property
-    def k(self) -> int:
-        """How many places there are."""
-        width: int = self.hits.shape[1]
-        return width
-
-    @property
-    def n_items(self) -> int:
-        """Size of the catalogue."""
-        return len(self.train.catalog)
-
     def first(self, k: int) -> "TopK":
         """The first `k` places; all, if there are fewer."""
         return replace(self, items=self.items[:, :k], hits=self.hits[:, :k])
@@ -153,24 +129,33 @@ def _ranking(name: str, label: str, compute: Compute, **options: Any) -> Metric:
 
 
 def _ndcg(top: TopK) -> F64:
-    return ndcg(top.hits, top.n_relevant, top.k)
+    return ranking.ndcg(top.hits, top.n_relevant)
 
 
 def _recall_capped(top: TopK) -> F64:
-    return recall_capped(top.hits, top.n_relevant, top.k)
+    return ranking.recall_capped(top.hits, top.n_relevant)
 
 
 def _popularity_share(top: TopK) -> F64:
-    return popularity_share(top.items, top.train.ratings.item_counts)
+    return ranking.popularity_share(top.items, top.train.ratings.item_counts)
 
 
 def _novelty(top: TopK) -> F64:
     ratings = top.train.ratings
-    return novelty(top.items, ratings.item_counts, int(np.count_nonzero(ratings.user_counts)))
+    n_users = int(np.count_nonzero(ratings.user_counts))
+    return ranking.novelty(top.items, ratings.item_counts, n_users)
 
 
 def _diversity(top: TopK) -> F64:
-    return genre_diversity(top.items, top.train.catalog.genre_matrix)
+    return ranking.genre_diversity(top.items, top.train.catalog.genre_matrix)
+
+
+def _coverage(top: TopK) -> float:
+    return ranking.coverage(top.items, len(top.train.catalog))
+
+
+def _gini(top: TopK) -> float:
+    return ranking.gini(top.items, len(top.train.catalog))
 
 
 _SHARE: dict[str, Any] = {"direction": None, "format": ".1%", "in_tables": True}
@@ -180,19 +165,19 @@ METRICS = {
         Metric("rmse", "rating", "lower", "RMSE"),
         Metric("mae", "rating", "lower", "MAE"),
         _ranking("ndcg@10", "NDCG@10", _ndcg, in_tables=True),
-        _ranking("hit_rate@10", "HR@10", lambda t: hit_rate(t.hits, t.k), in_tables=True),
+        _ranking("hit_rate@10", "HR@10", lambda t: ranking.hit_rate(t.hits), in_tables=True),
         _ranking("recall_capped@20", "Recall@20 (capped)", _recall_capped, in_tables=True),
         _ranking("ndcg@100", "NDCG@100", _ndcg, in_tables=True),
-        _ranking("mrr@100", "MRR@100", lambda t: reciprocal_rank(t.hits)),
-        _ranking("map@10", "MAP@10", lambda t: average_precision(t.hits, t.n_relevant, t.k)),
-        _ranking("precision@10", "Precision@10", lambda t: precision(t.hits, t.k)),
-        _ranking("recall@10", "Recall@10", lambda t: recall(t.hits, t.n_relevant, t.k)),
+        _ranking("mrr@100", "MRR@100", lambda t: ranking.reciprocal_rank(t.hits)),
+        _ranking("map@10", "MAP@10", lambda t: ranking.average_precision(t.hits, t.n_relevant)),
+        _ranking("precision@10", "Precision@10", lambda t: ranking.precision(t.hits)),
+        _ranking("recall@10", "Recall@10", lambda t: ranking.recall(t.hits, t.n_relevant)),
         _ranking("recall_capped@50", "Recall@50 (capped)", _recall_capped),
-        _ranking("coverage@10", "Coverage", lambda t: coverage(t.items, t.n_items), **_SHARE),
+        _ranking("coverage@10", "Coverage", _coverage, **_SHARE),
         _ranking("popularity_share@10", "Popular share", _popularity_share, **_SHARE),
         _ranking("novelty@10", "Novelty@10", _novelty, direction=None),
         _ranking("diversity@10", "Diversity@10", _diversity, direction=None),
-        _ranking("gini@10", "Gini@10", lambda t: gini(t.items, t.n_items), direction=None),
+        _ranking("gini@10", "Gini@10", _gini, direction=None),
         Metric("fit_seconds", "time", None, "Fit time (s)", ".2f"),
         Metric("test_seconds", "time", None, "Test time (s)", ".2f"),
     )

@@ -18,29 +18,15 @@ MIN_POSITIVES = 5  # of a test user of strong generalization, as in Liang et al.
 class RankingTask:
     """What to train on, which users to test, and which items are relevant to them.
 
-    Raises SettingError if there is no test user.
+    `protocol` is ``"holdout"``, ``"leave-one-out"``, ``"temporal"``, ``"strong-generalization"`` or
+    ``"sampled-negatives"``; `users`, int32 (users,), are the indices of the test users, ascending.
+    If they are `folded_in`, they are not in `train`, and a model has to fold their history in.
 
-    Parameters
-    ----------
-    protocol : str
-        ``"holdout"``, ``"leave-one-out"``, ``"temporal"``, ``"strong-generalization"`` or
-        ``"sampled-negatives"``.
-    users : int32 (users,)
-        Indices of the test users, ascending.
-    history : Rows
-        A row for each test user: the items that they are known by, which are not ranked. Indices
-        ascend; values are ratings.
-    folded_in : bool
-        The test users are not in `train`: a model has to fold their history in.
-    relevant : Rows
-        A row for each test user: held-out items, at least one. Indices ascend; values are ratings.
-    candidates : Rows, optional
-        A row for each test user: rank only these, the positive among them. Indices ascend; values
-        mean nothing.
-    note : str
-        A caveat for tables.
-    test : Dataset, optional
-        All held-out ratings, where the protocol splits ratings: for the errors of predictions.
+    Each test user has a row of `history`, the items that they are known by, which are not ranked; a
+    row of `relevant`, held-out items, at least one; and maybe a row of `candidates`: only these are
+    ranked, the positive among them. Indices ascend; values are ratings, but mean nothing of
+    candidates. `note` is a caveat for tables, `test` has all held-out ratings, where the protocol
+    splits ratings: for the errors of predictions. Raises SettingError if there is no test user.
     """
 
     protocol: str

@@ -1,13 +1,11 @@
 """Ranking metrics on bare arrays: accuracy, and what accuracy does not see.
 
-Accuracy is computed from `hits`, bool (users, n): whether each place of a user's ranking, best
+Accuracy is computed from `hits`, bool (users, k): whether each place of a user's ranking, best
 first, holds a relevant item, that is, one of the test set; places beyond the end of a shorter
 ranking are False. Every hit counts the same, whatever its rating. `n_relevant`, int64 (users,), is
-how many relevant items each user has. A ranking shorter than the cutoff `k` counts as if misses
-followed.
-
-The other metrics are computed from `items`, int32 (users, n): indices of the recommended items, -1
-beyond the end of a shorter ranking. They see all n places; for the first k pass ``items[:, :k]``.
+how many relevant items each user has. The other metrics are computed from `items`, int32
+(users, k): indices of the recommended items, -1 beyond the end of a shorter ranking. All see k
+places; for the first ten of more pass ``hits[:, :10]`` or ``items[:, :10]``.
 
 Nothing here sees scores: ties are in the order of the given ranking. Users without relevant items
 have no accuracy. Functions that are given `n_relevant` refuse them; the others (`hit_rate`,
@@ -22,85 +20,84 @@ POPULAR_PORTION = 10  # one in this many rated items is popular
 PAIRS_AT_ONCE = 1 << 20  # pairs of places compared at a time
 
 
-def hit_rate(hits: Bools, k: int) -> F64:
-    """Whether any of the first k places is a hit: 1 or 0.
+def hit_rate(hits: Bools) -> F64:
+    """Whether any of the k places is a hit: 1 or 0.
 
     Deshpande & Karypis 2004, "Item-based top-N recommendation algorithms". TREC calls it success.
 
-    >>> hit_rate(np.array([[False, True], [True, True]]), k=1)
+    >>> hit_rate(np.array([[False, False], [True, True]]))
     array([0., 1.])
     """
-    return (_hit_counts(hits, k) > 0).astype(np.float64)
+    return (_hit_counts(hits) > 0).astype(np.float64)
 
 
-def precision(hits: Bools, k: int) -> F64:
-    """Share of hits among the first k places: ``hits@k / k``.
+def precision(hits: Bools) -> F64:
+    """Share of hits among the k places: ``hits@k / k``.
 
     Always divided by k, however few relevant items the user has: with one, the best precision at
     10 is 0.1. Herlocker et al. 2004, "Evaluating collaborative filtering recommender systems".
 
-    >>> precision(np.array([[False, True], [True, True]]), k=2)
+    >>> precision(np.array([[False, True], [True, True]]))
     array([0.5, 1. ])
     """
-    return _hit_counts(hits, k) / k
+    share: F64 = _hit_counts(hits) / hits.shape[1]
+    return share
 
 
-def recall(hits: Bools, n_relevant: I64, k: int) -> F64:
-    """Share of the relevant items among the first k places: ``hits@k / n_relevant``.
+def recall(hits: Bools, n_relevant: I64) -> F64:
+    """Share of the relevant items among the k places: ``hits@k / n_relevant``.
 
     The best ranking stays below 1 where a user has more than k relevant items; `recall_capped` does
     not. Herlocker et al. 2004, as for `precision`.
 
-    >>> recall(np.array([[False, True], [True, True]]), np.array([1, 4]), k=2)
+    >>> recall(np.array([[False, True], [True, True]]), np.array([1, 4]))
     array([1. , 0.5])
     """
-    return _hit_counts(hits, k) / _checked_counts(n_relevant, hits)
+    return _hit_counts(hits) / _checked_counts(n_relevant, hits)
 
 
-def recall_capped(hits: Bools, n_relevant: I64, k: int) -> F64:
-    """Hits among the first k places out of those possible: ``hits@k / min(k, n_relevant)``.
+def recall_capped(hits: Bools, n_relevant: I64) -> F64:
+    """Hits among the k places out of those possible: ``hits@k / min(k, n_relevant)``.
 
     The Recall@k of Liang et al. 2018, "Variational autoencoders for collaborative filtering", and
     of the papers that compare with it.
 
-    >>> recall_capped(np.array([[False, True], [True, True]]), np.array([1, 4]), k=2)
+    >>> recall_capped(np.array([[False, True], [True, True]]), np.array([1, 4]))
     array([1., 1.])
     """
-    return _hit_counts(hits, k) / np.minimum(k, _checked_counts(n_relevant, hits))
+    return _hit_counts(hits) / _most_hits(n_relevant, hits)
 
 
-def ndcg(hits: Bools, n_relevant: I64, k: int) -> F64:
-    """Normalized discounted cumulative gain of the first k places.
+def ndcg(hits: Bools, n_relevant: I64) -> F64:
+    """Normalized discounted cumulative gain of the k places.
 
     The sum over hits of ``1 / log2(place + 1)``, places from 1 on, divided by that of the best
     possible ranking, which begins with ``min(k, n_relevant)`` hits. Järvelin & Kekäläinen 2002,
     "Cumulated gain-based evaluation of IR techniques"; the discount that begins at the second
     place is that of Burges et al. 2005, "Learning to rank using gradient descent".
 
-    >>> ndcg(np.array([[False, True], [True, True]]), np.array([1, 4]), k=2).round(3)
+    >>> ndcg(np.array([[False, True], [True, True]]), np.array([1, 4])).round(3)
     array([0.631, 1.   ])
     """
-    top = _first(hits, k)
-    gains = 1 / np.log2(np.arange(2, k + 2))
-    gained: F64 = top @ gains
-    best: F64 = gains.cumsum()[np.minimum(k, _checked_counts(n_relevant, hits)) - 1]
+    gains = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
+    gained: F64 = hits @ gains
+    best: F64 = gains.cumsum()[_most_hits(n_relevant, hits) - 1]
     return gained / best
 
 
-def average_precision(hits: Bools, n_relevant: I64, k: int) -> F64:
+def average_precision(hits: Bools, n_relevant: I64) -> F64:
     """Average of the precision at each hit; its mean over users is MAP@k.
 
-    The sum over the hits among the first k places of ``hits up to that place / place``, divided by
+    The sum over hits of ``hits up to that place / place``, divided by
     ``min(k, n_relevant)``, so that the best ranking has 1: McFee et al. 2012, "The million song
     dataset challenge". TREC's map_cut divides by ``n_relevant`` and is lower where that is above k.
 
-    >>> average_precision(np.array([[False, True], [True, True]]), np.array([1, 4]), k=2)
+    >>> average_precision(np.array([[False, True], [True, True]]), np.array([1, 4]))
     array([0.5, 1. ])
     """
-    top = _first(hits, k)
-    precisions = top.cumsum(axis=1) / np.arange(1, k + 1)
-    total: F64 = (precisions * top).sum(axis=1)
-    return total / np.minimum(k, _checked_counts(n_relevant, hits))
+    precisions = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
+    total: F64 = (precisions * hits).sum(axis=1)
+    return total / _most_hits(n_relevant, hits)
 
 
 def reciprocal_rank(hits: Bools) -> F64:
@@ -216,17 +213,14 @@ def gini(items: I32, n_items: int) -> float:
     return float(weights @ counts / (n_items * counts.sum()))
 
 
-def _first(hits: Bools, k: int) -> Bools:
-    """The first k places."""
-    if not 1 <= k <= hits.shape[1]:
-        raise ValueError(f"k must be from 1 to {hits.shape[1]}, got {k}")
-    return hits[:, :k]
-
-
-def _hit_counts(hits: Bools, k: int) -> F64:
-    """How many of the first k places are hits."""
-    counts: F64 = _first(hits, k).sum(axis=1, dtype=np.float64)
+def _hit_counts(hits: Bools) -> F64:
+    counts: F64 = hits.sum(axis=1, dtype=np.float64)
     return counts
+
+
+def _most_hits(n_relevant: I64, hits: Bools) -> I64:
+    """How many places of the best possible ranking are hits."""
+    return np.minimum(hits.shape[1], _checked_counts(n_relevant, hits))
 
 
 def _checked_counts(n_relevant: I64, hits: Bools) -> I64:

@@ -35,10 +35,8 @@ class RatingMetrics:
         return asdict(self)
 
     def _table(self) -> str:
-        metrics = {
-            "rmse": MetricValue(self.rmse, *(self.rmse_ci or ())),
-            "mae": MetricValue(self.mae),
-        }
+        rmse = MetricValue(self.rmse, *(self.rmse_ci or ()))
+        metrics = {"rmse": rmse, "mae": MetricValue(self.mae)}
         return _html(metrics, f"Rating prediction: {self.n_ratings:,} test ratings")
 
 

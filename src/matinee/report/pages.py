@@ -73,8 +73,10 @@ def write_comparison_report(
 def _hyperparameters(comparison: Comparison) -> list[Block]:
     summary = comparison.hyperparameters.summary
     rows = [list(row.values()) for row in comparison.hyperparameters.rows(comparison.runs)]
+    if not rows:
+        return [summary]
     headings = ["section", "hyperparameter", *comparison.runs]
-    return [*([Table(headings, rows, "Hyperparameters that differ")] if rows else []), summary]
+    return [Table(headings, rows, "Hyperparameters that differ"), summary]
 
 
 def _differences(comparison: Comparison) -> list[Block]:
@@ -98,9 +100,6 @@ def _metric_table(comparison: Comparison) -> Table:
         for row in comparison.metric_rows()
     ]
     return Table(["metric", "run", "value", "95% CI", f"difference to {first} (95% CI)"], rows)
-
-
-RELATIVE = "x default: multiples of the default computed from the data."
 
 
 def write_study_report(
@@ -165,7 +164,7 @@ def _settings(result: "TuningResult", command: str | None) -> list[Block]:
     ]
     blocks: list[Block] = [Table(["hyperparameter", *columns, "searched"], rows, wide=False)]
     if result.space.relative:
-        blocks.append(RELATIVE)
+        blocks.append("x default: multiples of the default computed from the data.")
     if command:
         blocks += ["To train the best model:", Command(command)]
     return blocks
