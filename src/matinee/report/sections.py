@@ -6,7 +6,6 @@ from typing import Any
 
 import polars as pl
 
-from matinee import plots
 from matinee.analysis.axes import EmbeddingAxes
 from matinee.analysis.clusters import Clusters
 from matinee.analysis.dataset import DatasetSummary, describe
@@ -22,7 +21,10 @@ from matinee.evaluation.uncertainty import MetricValue
 from matinee.experiments.leaderboard import LeaderboardRow, evaluate_heads
 from matinee.experiments.training import MAX_EVAL_USERS
 from matinee.models.recommender import Recommender
-from matinee.plots.evaluation import group_range
+from matinee.plots import embeddings as embedding_charts
+from matinee.plots import evaluation as metric_charts
+from matinee.plots.dataset import charts_of_data
+from matinee.plots.explanation import explanation_chart, taste_chart
 from matinee.plots.training import training_panels
 from matinee.report.document import (
     Block,
@@ -56,7 +58,7 @@ def data_section(summary: DatasetSummary) -> Section:
         facts.append((f"{first:%b %Y} to {last:%b %Y}", "time of ratings"))
     unrated = summary.items - summary.rated_items
     note = [f"{unrated:,} of the {summary.noun}s have no rating."] if unrated else []
-    charts = [figure(chart) for chart in plots.charts_of_data(summary).values()]
+    charts = [figure(chart) for chart in charts_of_data(summary).values()]
     return Section("Data", [Facts(facts), *note, *charts])
 
 
@@ -84,7 +86,7 @@ def _genres() -> pl.Expr:
 def map_section(model: Recommender, projection: Projection, color: str = "genre") -> Section:
     """The map in several colours, first in this one, and the norms of each head's factors."""
     noun = projection.embeddings.noun
-    colors = sorted(plots.MAP_COLORS, key=[color, *plots.MAP_COLORS].index)
+    colors = list(dict.fromkeys([color, *embedding_charts.MAP_COLORS]))
     if projection.points["year"].null_count() == len(projection.points):
         colors.remove("year")
     titles = {color: color.capitalize() for color in colors} | {"rating": "Mean rating"}
@@ -97,9 +99,10 @@ def map_section(model: Recommender, projection: Projection, color: str = "genre"
             "the legend; drag and scroll to move and zoom, double-click to reset. Nearby means "
             "similar; distances between groups mean little.",
             Figure(
-                {titles[color]: plots.item_map(projection, color) for color in colors}, wide=True
+                {titles[color]: embedding_charts.item_map(projection, color) for color in colors},
+                wide=True,
             ),
-            *(figure(plots.norms(embedding_norms(model, head), head)) for head in heads),
+            *(figure(embedding_charts.norms(embedding_norms(model, head), head)) for head in heads),
         ],
     )
 
@@ -122,9 +125,9 @@ def clusters_section(clusters: Clusters) -> Section:
         Cards(_cards(clusters)),
     ]
     if "genre" in clusters.traits["kind"]:
-        blocks.append(figure(plots.cluster_lifts(clusters)))
+        blocks.append(figure(embedding_charts.cluster_lifts(clusters)))
     if clusters.silhouettes.height > 1:
-        blocks.append(figure(plots.silhouettes(clusters)))
+        blocks.append(figure(embedding_charts.silhouettes(clusters)))
     return Section(f"Clusters of {noun}s", blocks)
 
 
@@ -178,7 +181,8 @@ def axes_section(axes: EmbeddingAxes) -> Section:
         table(ends, headings, {"variance_share": ".0%"}),
     ]
     if axes.genre_positions.height:
-        blocks += [figure(plots.genre_positions(axes)), figure(plots.genre_similarity(axes))]
+        blocks.append(figure(embedding_charts.genre_positions(axes)))
+        blocks.append(figure(embedding_charts.genre_similarity(axes)))
     return Section("Axes", blocks)
 
 
@@ -188,7 +192,7 @@ def user_section(model: Recommender, user: Any, projection: Projection | None = 
     recommended = explain_recommendations(model, user, ROWS).with_columns(genres=_genres())
     tastes = genre_profile(model, user)
     kinds = tastes["kind"].unique(maintain_order=True)
-    charts = [figure(plots.taste_chart(tastes, kind)) for kind in kinds]
+    charts = [figure(taste_chart(tastes, kind)) for kind in kinds]
     has_ratings = "predicted_rating" in recommended.columns
     score = {"predicted_rating": "predicted rating"} if has_ratings else {"score": "score"}
     rated, headings = top_rated(model, user, ROWS), {"title": "title", "rating": "rating"}
@@ -203,14 +207,12 @@ def user_section(model: Recommender, user: Any, projection: Projection | None = 
     ]
     if projection is not None:
         indices = model.catalog.ids.codes(recommended["item_id"].to_list())
-        blocks.append(figure(plots.user_on_map(projection, profile.items, indices)))
+        blocks.append(figure(embedding_charts.user_on_map(projection, profile.items, indices)))
     if recommended.height:
         head = "ranking" if model.ranking_head else "rating"
         try:
             explanation = model.explain(user, recommended["item_id"][0], head=head)
-            blocks.append(
-                figure(plots.explanation_chart(explanation, recommended["title"][0], head))
-            )
+            blocks.append(figure(explanation_chart(explanation, recommended["title"][0], head)))
         except SettingError:  # a network, whose scores are no sum over ratings
             pass
     return Section(f"User {user}" if isinstance(user, str | int) else "New user", blocks)
@@ -239,8 +241,8 @@ def quality_sections(model: Recommender, train: Dataset, test: Dataset) -> list[
         "NDCG, HR and Recall: how well rankings find a user's test items; 1 is perfect. Coverage: "
         "share of the catalog that is ever recommended. Popular share: share of recommendations "
         "that are among the most rated tenth.",
-        figure(plots.ranking_metrics_chart(leaderboard, "ndcg@10")),
-        figure(plots.ranking_metrics_chart(leaderboard, "hit_rate@10")),
+        figure(metric_charts.ranking_metrics_chart(leaderboard, "ndcg@10")),
+        figure(metric_charts.ranking_metrics_chart(leaderboard, "hit_rate@10")),
     ]
     groups = evaluate_groups(model, train, test, task=task)
     return [Section("Accuracy", blocks), _groups_section(groups, model.catalog.noun)]
@@ -296,14 +298,15 @@ def _groups_section(groups: Sequence[GroupMetrics], noun: str) -> Section:
         errors = [(group, group.rmse.value) for group in own if group.rmse and group.min_ratings]
         if len(errors) > 1:
             (fewest, rmse), (most, rmse_of_most) = errors[0], errors[-1]
+            few, many = metric_charts.group_range(fewest), metric_charts.group_range(most)
             blocks.append(
-                f"{members} with {group_range(fewest)} training ratings: RMSE {rmse:.3f}; "
-                f"with {group_range(most)}: {rmse_of_most:.3f}."
+                f"{members} with {few} training ratings: RMSE {rmse:.3f}; "
+                f"with {many}: {rmse_of_most:.3f}."
             )
         if any(group.rmse for group in own):
-            charts.append(figure(plots.rating_by_group(own, side, noun)))
+            charts.append(figure(metric_charts.rating_by_group(own, side, noun)))
         if any(group.ranking for group in own):
-            charts.append(figure(plots.ranking_by_group(own, side, noun)))
+            charts.append(figure(metric_charts.ranking_by_group(own, side, noun)))
     blocks += charts
     blocks.append(
         "Unless the split is temporal, the model has seen ratings that are later than the test "
