@@ -25,11 +25,10 @@ from matinee.cli.tune import tune
 from matinee.errors import DivergedWarning, MatineeError
 
 INTERRUPTED = 130  # the status of a program that Ctrl-C ended
-PURPOSE = "Recommend movies: what to watch, how it would be rated, what is similar, and why."
 
 app = typer.Typer(
     name="matinee",
-    help=PURPOSE,
+    help="Recommend movies: what to watch, how it would be rated, what is similar, and why.",
     invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -60,7 +59,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
 
 
-@app.callback(help=PURPOSE)
+@app.callback()
 def options(
     context: typer.Context,
     debug: bool = typer.Option(False, "--debug", help="Show a traceback when something fails."),
@@ -123,7 +122,5 @@ def _explained(problem: Exception) -> str:
         where = f"{problem.filename}: " if problem.filename else ""
         return f"{where}{problem.strerror or problem}."
     message = " ".join(str(problem).split())  # compilers write many lines
-    return (
-        f"internal error ({type(problem).__name__}: {message}). Please report it; --debug shows "
-        "the traceback."
-    )
+    internal = f"internal error ({type(problem).__name__}: {message})"
+    return f"{internal}. Please report it; --debug shows the traceback."

@@ -1,44 +1,34 @@
 """matinee data: list, fetch, add, clean"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 
-from matinee.cli.options import Columns, Duplicates, Json, ScaleOption, open_dataset
+from matinee.cli import options
+from matinee.cli.options import open_dataset
 from matinee.cli.output import print_json, print_table, say, short
 
-data_app = typer.Typer(
-    help="List data sets, fetch a MovieLens edition, add your own.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+PURPOSE = "List data sets, fetch a MovieLens edition, add your own."
+
+data_app = typer.Typer(help=PURPOSE, no_args_is_help=True, rich_markup_mode=None)
 
 
 @data_app.command("list")
-def list_data(json: Json = False) -> None:
+def list_data(json: options.Json = False) -> None:
     """List the MovieLens editions and your own data, and which of them are here."""
     import polars as pl
 
     from matinee.data.cache import cache_folder, cached, cached_names
     from matinee.data.movielens import EDITIONS
 
-    rows = [
-        {
-            "name": edition.name,
-            "ratings": edition.ratings or None,
-            "users": edition.users or None,
-            "items": edition.items or None,
-            "scale": edition.scale,
-            "year": edition.year,
-            "path": str(cached(edition.name) or ""),
-        }
-        for edition in EDITIONS.values()
+    shown = ("name", "ratings", "users", "items", "scale", "year")
+    rows: list[dict[str, Any]] = [
+        {key: getattr(each, key) or None for key in shown} for each in EDITIONS.values()
     ]
-    rows += [
-        {"name": name, "path": str(cached(name))} for name in cached_names() if name not in EDITIONS
-    ]
-    frame = pl.DataFrame(rows)
+    rows += [{"name": name} for name in cached_names() if name not in EDITIONS]
+    frame = pl.DataFrame([{**row, "path": str(cached(row["name"]) or "")} for row in rows])
     if json:
         print_json(frame.to_dicts())
         return
@@ -46,16 +36,15 @@ def list_data(json: Json = False) -> None:
         pl.col("year").cast(pl.String),  # no thousands separator
         here=pl.when(pl.col("path") == "").then(pl.lit("")).otherwise(pl.lit("yes")),
     )
-    names = ("name", "ratings", "users", "items", "scale", "year", "here")
-    print_table(frame, {name: name for name in names}, numbers={"year"})
+    print_table(frame, {name: name for name in (*shown, "here")}, numbers={"year"})
     say()
     say(f"Kept in {short(cache_folder())}; the environment variable MATINEE_DATA changes that.")
 
 
 @data_app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="See matinee data list.")],
-    json: Json = False,
+    name: Annotated[str, Argument(metavar="NAME", help="See matinee data list.")],
+    json: options.Json = False,
 ) -> None:
     """Download a MovieLens edition from GroupLens and verify it; resumes where it stopped."""
     from matinee.data.cache import cached
@@ -71,12 +60,12 @@ def fetch(
 
 @data_app.command()
 def add(
-    path: Annotated[str, typer.Argument(metavar="PATH", help="An archive, a folder or a file.")],
-    name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
-    columns: Columns = None,
-    scale: ScaleOption = None,
-    duplicates: Duplicates = None,
-    json: Json = False,
+    path: Annotated[str, Argument(metavar="PATH", help="An archive, a folder or a file.")],
+    name: Annotated[str | None, Option(help="What to call it.")] = None,
+    columns: options.Columns = None,
+    scale: options.ScaleOption = None,
+    duplicates: options.Duplicates = None,
+    json: options.Json = False,
 ) -> None:
     """Check your own data and keep a copy under a name."""
     from matinee.data.cache import add as add_to_cache
@@ -95,7 +84,7 @@ def add(
 
 
 @data_app.command()
-def clean(json: Json = False) -> None:
+def clean(json: options.Json = False) -> None:
     """Remove the cache of parsed files, which makes reading quick; the data themselves stay."""
     from matinee.data.parsed_cache import clear
 

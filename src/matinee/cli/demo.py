@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from matinee.cli.output import heading, print_table, program, say, short
+from matinee.cli.output import heading, print_table, program, say, section, short
 
 if TYPE_CHECKING:
     from matinee.data.dataset import Dataset
@@ -33,12 +33,11 @@ def demo() -> None:
     say(f"{summary.sparsity:.1%} of the user-item matrix is empty.")
     if summary.licence:
         say(f"Terms of use: {summary.licence}.")
-    say()
     split = Split("random", 0.1, 0)
     baseline = train_and_evaluate(data, Bias(), split)
     estimator = ALS()
     result = train_and_evaluate(data, estimator, split, ranker=ImplicitALS())
-    heading(f"Rating prediction on {result.test_ratings:,} test ratings (lower is better)")
+    section(f"Rating prediction on {result.test_ratings:,} test ratings (lower is better)")
     for trained, label in (
         (baseline, "baseline: user and item biases"),
         (result, f"ALS, {estimator.factors} factors and genres (fit {result.fit_seconds:.1f} s)"),
@@ -90,8 +89,7 @@ def _print_ranking(model: "Recommender", task: "RankingTask") -> None:
         "sorted by predicted rating": evaluate_ranking(model, task, head="rating"),
         "ranking head, trained on who rated what": evaluate_ranking(model, task, head="ranking"),
     }
-    say()
-    heading(f"Top-10 ranking for {len(task):,} test users (higher is better)")
+    section(f"Top-10 ranking for {len(task):,} test users (higher is better)")
     for label, metrics in rankings.items():
         say(f"NDCG@10 {metrics['ndcg@10']:.3f}  {label}")
 
@@ -109,17 +107,11 @@ def _print_user(model: "Recommender") -> tuple[Any, str]:
         recommended="title",
         because=pl.col("because").list.first().fill_null(""),
     )
-    say()
-    heading(f"User {user}: top rated, recommended, and because of")
+    section(f"User {user}: top rated, recommended, and because of")
     print_table(
         pl.concat([rated, listed], how="horizontal"),
-        {
-            "rated": "top rated",
-            "given": "",
-            "recommended": "recommended",
-            "predicted_rating": "",
-            "because": "because of",
-        },
+        {"rated": "top rated", "given": ""}
+        | {"recommended": "recommended", "predicted_rating": "", "because": "because of"},
         {"given": "g", "predicted_rating": ".1f"},
     )
     return user, listed["recommended"][0]
@@ -130,8 +122,7 @@ def _print_similar(model: "Recommender") -> str:
     from matinee.analysis.embeddings import familiar_items
 
     title = familiar_items(model, 1)[0]
-    say()
-    heading(f"Similar to {title}, rating factors")
+    section(f"Similar to {title}, rating factors")
     headings = {"title": "title", "genres": "genres", "similarity": "cosine"}
     print_table(model.similar_items(title, ROWS), headings, {"similarity": ".2f"})
     return title

@@ -1,30 +1,16 @@
 """matinee evaluate, compare, cross-validate"""
 
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
+from matinee.cli import options
 from matinee.cli.hyperparameters import build_estimators
-from matinee.cli.options import (
-    Columns,
-    DatasetArgument,
-    Duplicates,
-    Html,
-    Json,
-    Model,
-    Out,
-    Ranker,
-    ScaleOption,
-    Seed,
-    Settings,
-    Threads,
-    find_run,
-    open_dataset,
-    output_path,
-)
-from matinee.cli.output import heading, print_json, print_table, say
+from matinee.cli.options import find_run, open_dataset, output_path
+from matinee.cli.output import heading, print_json, print_table, say, section
 from matinee.errors import SettingError
 
 if TYPE_CHECKING:
@@ -40,21 +26,20 @@ MAX_DIGITS = 18  # of a number of folds
 def evaluate(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN", help="Folders or names; by default the newest run."),
+        Argument(metavar="RUN", help="Folders or names; by default the newest run."),
     ] = None,
     protocol: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="NAME",
             help="holdout, leave-one-out, strong-generalization, temporal or sampled-negatives.",
         ),
     ] = "holdout",
     min_rating: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="Only test ratings of at least X count as relevant."),
+        float | None, Option(metavar="X", help="Only test ratings of at least X count as relevant.")
     ] = None,
-    seed: Seed = 0,
-    json: Json = False,
+    seed: options.Seed = 0,
+    json: options.Json = False,
 ) -> None:
     """Evaluate one run or several on the same test set.
 
@@ -67,15 +52,13 @@ def evaluate(
     from matinee.experiments.leaderboard import evaluate_runs
     from matinee.models.loading import load
 
-    folders = [find_run(run) for run in runs] if runs else [find_run(None)]
-    models = {str(folder): load(folder) for folder in folders}
+    models = {str(folder): load(folder) for folder in map(find_run, runs or (None,))}
     protocol = PROTOCOL_ALIASES.get(protocol, protocol)
     rows = evaluate_runs(models, protocol, min_rating=min_rating, seed=seed)
     if json:
         print_json([{**row.to_dict(), "min_rating": min_rating, "seed": seed} for row in rows])
         return
-    noun = next(iter(models.values())).catalog.noun
-    _print_leaderboard(rows, list(models), noun)
+    _print_leaderboard(rows, list(models), next(iter(models.values())).catalog.noun)
 
 
 def _print_leaderboard(rows: "list[LeaderboardRow]", runs: list[str], noun: str) -> None:
@@ -88,20 +71,19 @@ def _print_leaderboard(rows: "list[LeaderboardRow]", runs: list[str], noun: str)
     heading(f"{ranking.protocol}: top-10 ranking for {ranking.n_users:,} test users")
     if ranking.note:
         say(ranking.note)
-    shown = [name for name in REPORTED_METRICS if name in ranking.metrics]
     letters = short_names(runs)
-    for name, letter in letters.items():
-        if len(runs) > 1:  # names may be long, and numbers must not give way to them
-            say(f"{letter}  {name}")
     run = {"run": "run"} if len(runs) > 1 else {}
+    if run:
+        _print_letters(letters)
+    labels = {
+        name: metric.label for name, metric in REPORTED_METRICS.items() if name in ranking.metrics
+    }
     table = [
-        {"run": letters.get(row.model, ""), "by": row.label}
-        | {name: row.ranking[name] for name in shown}
+        {"run": letters.get(row.model, ""), "by": row.label, **{k: row.ranking[k] for k in labels}}
         for row in rows
     ]
-    columns = run | {"by": "ranked by", **{name: REPORTED_METRICS[name].label for name in shown}}
     formats = {name: metric.format for name, metric in REPORTED_METRICS.items()}
-    print_table(pl.DataFrame(table), columns, formats)
+    print_table(pl.DataFrame(table), {**run, "by": "ranked by", **labels}, formats)
     best = max(rows, key=lambda row: row.ranking["ndcg@10"])
     metric = best.ranking.metrics["ndcg@10"]
     say(
@@ -114,28 +96,29 @@ def _print_leaderboard(rows: "list[LeaderboardRow]", runs: list[str], noun: str)
         if row.rating
     ]
     if ratings:
-        say()
-        heading(f"Rating prediction on {ratings[0]['n_ratings']:,} test ratings")
-        columns = run | {
-            "by": "predicted by",
-            "rmse": "RMSE",
-            "mae": "MAE",
+        section(f"Rating prediction on {ratings[0]['n_ratings']:,} test ratings")
+        cold_start = {
             "cold_start_user_ratings": "by new users",
             "cold_start_item_ratings": f"of new {noun}s",
         }
+        columns = {**run, "by": "predicted by", "rmse": "RMSE", "mae": "MAE", **cold_start}
         print_table(pl.DataFrame(ratings), columns, formats)
+
+
+def _print_letters(letters: Mapping[str, str]) -> None:
+    """The letters of runs: names may be long, and numbers must not give way to them."""
+    for name, letter in letters.items():
+        say(f"{letter}  {name}")
 
 
 def compare(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="RUN", help="Folders or names; the others are compared with the first."
-        ),
+        Argument(metavar="RUN", help="Folders or names; the others are compared with the first."),
     ] = None,
-    html: Html = False,
-    out: Out = None,
-    json: Json = False,
+    html: options.Html = False,
+    out: options.Out = None,
+    json: options.Json = False,
 ) -> None:
     """Compare runs: which is better, how sure, and what differs.
 
@@ -164,8 +147,7 @@ def compare(
     if json:
         print_json({**comparison.to_dict(), "html": str(page) if page else None})
         return
-    for name, letter in letters.items():  # names may be long, and numbers must not give way
-        say(f"{letter}  {name}")
+    _print_letters(letters)
     _print_comparison(comparison.renamed(letters))
     if page:
         say(f"More in {page}; open it in a browser.")
@@ -177,43 +159,37 @@ def _print_comparison(comparison: "Comparison") -> None:
     from matinee.evaluation.metrics import PRIMARY_METRIC
     from matinee.experiments.comparison_result import METRIC_DIRECTIONS
 
-    say()
-    heading(comparison.title)
+    section(comparison.title)
     rows = pl.DataFrame(comparison.run_rows())
     print_table(rows, {name: name.replace("_", " ") for name in rows.columns})
-    say()
-    heading("Hyperparameters that differ")
+    section("Hyperparameters that differ")
     if differing := comparison.hyperparameters.rows(comparison.runs):
         print_table(pl.DataFrame(differing), {name: name for name in differing[0]})
     say(comparison.hyperparameters.summary)
-    say()
-    heading("Metrics (95% CI over users)")
+    section("Metrics (95% CI over users)")
     first = next(iter(comparison.runs))
     columns = {"metric": "metric", "run": "run", "value": "value", "ci": "95% CI"}
     rows = pl.DataFrame(comparison.metric_rows())
     print_table(rows, {**columns, "difference": f"difference to {first}"})
-    say(METRIC_DIRECTIONS)
-    for note in comparison.notes:
-        say(note)
-    for difference in comparison.differences:
-        if difference.metric in PRIMARY_METRIC.values():
-            say(str(difference))
+    primary = [each for each in comparison.differences if each.metric in PRIMARY_METRIC.values()]
+    for line in (METRIC_DIRECTIONS, *comparison.notes, *map(str, primary)):
+        say(line)
 
 
 def cross_validate(
-    dataset: DatasetArgument,
-    model: Model = "als",
-    ranker: Ranker = "none",
-    settings: Settings = None,
+    dataset: options.DatasetArgument,
+    model: options.Model = "als",
+    ranker: options.Ranker = "none",
+    settings: options.Settings = None,
     folds: Annotated[
-        str, typer.Option(metavar="K|official", help="How many, or those of the edition (ml-100k).")
+        str, Option(metavar="K|official", help="How many, or those of the edition (ml-100k).")
     ] = "5",
-    seed: Seed = 0,
-    threads: Threads = None,
-    columns: Columns = None,
-    scale: ScaleOption = None,
-    duplicates: Duplicates = None,
-    json: Json = False,
+    seed: options.Seed = 0,
+    threads: options.Threads = None,
+    columns: options.Columns = None,
+    scale: options.ScaleOption = None,
+    duplicates: options.Duplicates = None,
+    json: options.Json = False,
 ) -> None:
     """Train and test on k folds, with mean and std of metrics.
 
@@ -227,14 +203,8 @@ def cross_validate(
         raise SettingError(f"--folds must be a number or official, got {len(folds):,} digits.")
     rating, ranking = build_estimators(model, ranker, seed, settings or ())
     data = open_dataset(dataset, columns, scale, duplicates)
-    result = cross_validate_dataset(
-        data,
-        rating,
-        ranking,
-        folds=int(folds) if folds.isdecimal() else folds,
-        seed=seed,
-        threads=threads,
-    )
+    k = int(folds) if folds.isdecimal() else folds
+    result = cross_validate_dataset(data, rating, ranking, folds=k, seed=seed, threads=threads)
     if json:
         print_json({"data": data.name, "seed": seed, **result.to_dict()})
         return
@@ -253,13 +223,10 @@ def _print_folds(result: "CrossValidation", folds: tuple[str, ...]) -> None:
 
     rows = []
     for name, values in result.metrics.items():
-        per_fold = dict(zip(result.folds, values, strict=True))
-        cells = {fold: per_fold[fold] for fold in folds}
+        cells = {k: value for k, value in zip(result.folds, values, strict=True) if k in folds}
         if folds[-1] == result.folds[-1]:
             cells |= {"mean": result.mean(name), "std": result.std(name)}
         metric = REPORTED_METRICS[name]
-        printed = {column: format(value, metric.format) for column, value in cells.items()}
-        rows.append({"": metric.label, **printed})
-    titles = {fold: f"fold {fold}" if fold.isdecimal() else fold for fold in folds}
-    headings = {name: titles.get(name, name) for name in rows[0]}
+        rows.append({"": metric.label, **{k: format(v, metric.format) for k, v in cells.items()}})
+    headings = {name: f"fold {name}" if name.isdecimal() else name for name in rows[0]}
     print_table(pl.DataFrame(rows), headings, numbers=set(headings) - {""})

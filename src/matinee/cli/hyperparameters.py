@@ -26,10 +26,7 @@ def build_estimators(
     device: str | None = None,
     **options: Any,
 ) -> "tuple[Estimator | None, Estimator | None]":
-    """The estimators of both heads, from what was typed; `options` are the rating model's own.
-
-    `seed`, `patience` and `device` go to both heads where they have them.
-    """
+    """The estimators of both heads, from what was typed; `options` are the rating model's own."""
     from matinee.models.registry import RANKING, RATING
 
     rating, ranking = _class("model", model, RATING), _class("ranker", ranker, RANKING)
@@ -61,11 +58,7 @@ def train_command(
     ranking: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> str:
-    """The `matinee train` command that trains this, without what is at its default.
-
-    >>> train_command("my data", "als", "none", {"factors": 64, "exponent": 0.25}, seed=2)
-    "matinee train 'my data' --model als --ranker none --set exponent=0.25 --seed 2"
-    """
+    """The `matinee train` command that trains this, without what is at its default."""
     from matinee.models.registry import RANKING, RATING
 
     words = ["matinee", "train", dataset, "--model", model, "--ranker", ranker]
@@ -102,15 +95,12 @@ def _check_option(name: str, head: str, rating: Any, ranking: Any) -> None:
     """Refuse an option that the rating model has no use for, and say what to write instead."""
     if name in _names(rating):
         return
-    other = ALTERNATIVES.get(name, name)
-    advice = "."
-    if rating and other in _names(rating):
-        advice = f"; use --set {other}=VALUE."
-    elif not rating and name in _names(ranking):
-        advice = f"; for the ranker use --set {RANKER}{name}=VALUE."
-    elif not rating and other in _names(ranking):
-        advice = f"; for the ranker use --set {RANKER}{other}=VALUE."
-    raise SettingError(f"{head} has no {_option(name)}{advice}")
+    advice = "use --set " if rating else f"for the ranker use --set {RANKER}"
+    known = [
+        other for other in (name, ALTERNATIVES.get(name)) if other in _names(rating or ranking)
+    ]
+    instead = f"; {advice}{known[0]}=VALUE" if known else ""
+    raise SettingError(f"{head} has no {_option(name)}{instead}.")
 
 
 def _parse(
@@ -126,9 +116,8 @@ def _parse(
         if name in OWN_OPTIONS:
             raise SettingError(f"--set {prefix}{text}: use the option --{name}.")
         if name in taken:
-            raise SettingError(
-                f"--set {prefix}{name} and {_option(name)} set the same thing; leave one out."
-            )
+            both = f"--set {prefix}{name} and {_option(name)}"
+            raise SettingError(f"{both} set the same thing; leave one out.")
     try:
         return parse_settings(cls, texts)
     except SettingError as problem:

@@ -1,11 +1,11 @@
 """matinee doctor, presets"""
 
-from matinee.cli.options import Json
+from matinee.cli import options
 from matinee.cli.output import heading, print_json, say
 from matinee.errors import ExtraError, install_command
 
 
-def doctor(json: Json = False) -> None:
+def doctor(json: options.Json = False) -> None:
     """Show versions, processors and folders found here."""
     import os
     import platform
@@ -48,7 +48,7 @@ def _torch() -> dict[str, str]:
     return device_report()
 
 
-def presets(json: Json = False) -> None:
+def presets(json: options.Json = False) -> None:
     """List the published configurations for train --preset."""
     from dataclasses import asdict
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from matinee.errors import RunError, SettingError
 
@@ -17,23 +18,22 @@ if TYPE_CHECKING:
 # the data
 
 DatasetArgument = Annotated[
-    str, typer.Argument(metavar="DATASET", help="A name (see matinee data list) or a path.")
+    str, Argument(metavar="DATASET", help="A name (see matinee data list) or a path.")
 ]
 Columns = Annotated[
     str | None,
-    typer.Option(
+    Option(
         metavar="user_id=NAME,...",
         help="Which columns of your own table hold user_id, item_id, rating, timestamp, title, "
         "genres, year, where their names do not tell.",
     ),
 ]
 ScaleOption = Annotated[
-    str | None,
-    typer.Option("--scale", metavar="LOW:HIGH[:STEP]", help="The ratings that can be given."),
+    str | None, Option("--scale", metavar="LOW:HIGH[:STEP]", help="The ratings that can be given.")
 ]
 Duplicates = Annotated[
     str | None,
-    typer.Option(
+    Option(
         metavar="error|last|mean",
         help="What to do where a user rated an item twice; by default an error.",
     ),
@@ -42,55 +42,46 @@ Duplicates = Annotated[
 # runs, and what to ask of them
 
 RunArgument = Annotated[
-    str | None,
-    typer.Argument(metavar="RUN", help="A run's folder or name; by default the newest run."),
+    str | None, Argument(metavar="RUN", help="A run's folder or name; by default the newest run.")
 ]
 TitleArgument = Annotated[
-    list[str],
-    typer.Argument(metavar="[RUN] TITLE", help="A title (in quotes) or id, of the newest run."),
+    list[str], Argument(metavar="[RUN] TITLE", help="A title (in quotes) or id, of the newest run.")
 ]
-User = Annotated[str | None, typer.Option("--user", metavar="ID", help="A user's id.")]
+User = Annotated[str | None, Option("--user", metavar="ID", help="A user's id.")]
 Ratings = Annotated[
     list[str] | None,
-    typer.Option(
-        "--rating",
-        metavar='"TITLE=VALUE"',
-        help="A rating by a new user; may be repeated.",
-    ),
+    Option("--rating", metavar='"TITLE=VALUE"', help="A rating by a new user; may be repeated."),
 ]
 Head = Annotated[
     str | None,
-    typer.Option(metavar="ranking|rating", help="By default the ranking head if the run has one."),
+    Option(metavar="ranking|rating", help="By default the ranking head if the run has one."),
 ]
 FactorsHead = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--head",
         metavar="rating|ranking",
         help="Whose factors to compare; by default the rating head's if it has any.",
     ),
 ]
-Count = Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many to list.")]
+Count = Annotated[int, Option("-n", metavar="N", min=1, help="How many to list.")]
 
 # training
 
 Model = Annotated[
     str,
-    typer.Option(
+    Option(
         metavar="als|bayes|bias|mf|gmf|mlp|neumf|none",
         help="What predicts ratings. bayes is the most accurate, takes minutes, and gives a "
         "prediction interval.",
     ),
 ]
 Ranker = Annotated[
-    str,
-    typer.Option(
-        metavar="ials|ease|popularity|bpr|gmf|mlp|neumf|none", help="What makes rankings."
-    ),
+    str, Option(metavar="ials|ease|popularity|bpr|gmf|mlp|neumf|none", help="What makes rankings.")
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--set",
         metavar="NAME=VALUE",
         help="Any hyperparameter of the rating model, or ranker.NAME=VALUE of the ranker; may be "
@@ -99,27 +90,24 @@ Settings = Annotated[
 ]
 SplitOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--split",
         metavar="random|leave-last-out|temporal|u1...u5|ua|ub",
         help="How the test set is made; by default random.",
     ),
 ]
 TestFraction = Annotated[
-    float | None,
-    typer.Option(metavar="F", help="Size of a random or temporal test set; by default 0.1."),
+    float | None, Option(metavar="F", help="Size of a random or temporal test set; by default 0.1.")
 ]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the random numbers.")]
-Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="By default all processors.")]
+Seed = Annotated[int, Option(metavar="N", min=0, help="Seed of the random numbers.")]
+Threads = Annotated[int | None, Option(metavar="N", min=1, help="By default all processors.")]
 Device = Annotated[
     str | None,
-    typer.Option(
-        metavar="auto|cpu|cuda|mps", help="Where PyTorch trains; by default a GPU if any."
-    ),
+    Option(metavar="auto|cpu|cuda|mps", help="Where PyTorch trains; by default a GPU if any."),
 ]
 CheckpointFolder = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--checkpoint",
         metavar="DIR",
         help="Save the state of training here; the same command resumes from it (bayes, and "
@@ -128,31 +116,29 @@ CheckpointFolder = Annotated[
 ]
 CheckpointEvery = Annotated[
     int | None,
-    typer.Option(
+    Option(
         metavar="N",
         min=1,
         help="Epochs or sweeps between checkpoints; by default 1 epoch, 16 sweeps.",
     ),
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Fail if there is nothing to resume in --checkpoint.")
+    bool, Option("--resume", help="Fail if there is nothing to resume in --checkpoint.")
 ]
 Plot = Annotated[
-    bool, typer.Option("--plot", help="Draw the training curves into the run, as history.png.")
+    bool, Option("--plot", help="Draw the training curves into the run, as history.png.")
 ]
 NewRun = Annotated[
     str | None,
-    typer.Option("--run", metavar="DIR", help="Where to save the run; by default a new folder."),
+    Option("--run", metavar="DIR", help="Where to save the run; by default a new folder."),
 ]
 
 # output
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Html = Annotated[
-    bool, typer.Option("--html", help="Write a page with charts, which needs no network.")
-]
+Json = Annotated[bool, Option("--json", help="Print the result as JSON.")]
+Html = Annotated[bool, Option("--html", help="Write a page with charts, which needs no network.")]
 Out = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Where to write it; the ending is its format.")
+    str | None, Option(metavar="FILE", help="Where to write it; the ending is its format.")
 ]
 
 
@@ -225,17 +211,17 @@ def output_path(out: str | None, default: Path, *endings: str) -> Path:
 
 def run_and_title(words: list[str]) -> tuple[str | None, str]:
     """``[RUN] TITLE`` as click sees it: one word is the title, of two the first is the run."""
-    if len(words) == 1:
-        return None, words[0]
+    first, *rest = words
+    if not rest:
+        return None, first
     try:
-        find_run(words[0])
+        find_run(first)
     except RunError as problem:
-        quoted = '"' + " ".join(words) + '"'
-        raise RunError(f"{problem} A title of several words goes in quotes: {quoted}.") from None
-    if len(words) > 2:
-        quoted = '"' + " ".join(words[1:]) + '"'
-        raise SettingError(f"Put the title in quotes: {quoted}.")
-    return words[0], words[1]
+        message = f'{problem} A title of several words goes in quotes: "{" ".join(words)}".'
+        raise RunError(message) from None
+    if len(rest) > 1:
+        raise SettingError(f'Put the title in quotes: "{" ".join(rest)}".')
+    return first, rest[0]
 
 
 def user_or_profile(
@@ -244,11 +230,11 @@ def user_or_profile(
     """A user's id, whose trained factors the model has, or the profile of a new user."""
     if user is not None and ratings:
         raise SettingError("Give --user ID or --rating of a new user, not both.")
-    if user is None and not ratings:
-        raise SettingError('Name a user: --user ID, or --rating "TITLE=VALUE" (several).')
     if user is not None:
         return user
-    return model.fold_in(parse_ratings(ratings or []))
+    if not ratings:
+        raise SettingError('Name a user: --user ID, or --rating "TITLE=VALUE" (several).')
+    return model.fold_in(parse_ratings(ratings))
 
 
 def parse_ratings(texts: list[str]) -> list[tuple[str, float]]:
@@ -263,16 +249,6 @@ def parse_ratings(texts: list[str]) -> list[tuple[str, float]]:
         if not equals or not title.strip():
             raise SettingError(f"--rating must be TITLE=VALUE, got {text!r}.")
     return pairs
-
-
-def records(frame: Any) -> list[dict[str, Any]]:
-    """Rows of a frame for JSON: genres as a list."""
-    return [
-        {**row, "genres": row["genres"].split("|") if row["genres"] else []}
-        if "genres" in row
-        else row
-        for row in frame.to_dicts()
-    ]
 
 
 def given_options(context: typer.Context) -> dict[str, str]:

@@ -45,8 +45,13 @@ def heading(text: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    title = Text(printable(text), style="bold")
-    Console(width=_width(), highlight=False).print(title)
+    Console(width=_width(), highlight=False).print(Text(printable(text), style="bold"))
+
+
+def section(text: str) -> None:
+    """A heading after an empty line."""
+    say()
+    heading(text)
 
 
 def short(path: Path) -> str:
@@ -58,8 +63,7 @@ def short(path: Path) -> str:
 def program() -> str:
     """What to type to run matinee again: its name if the shell finds it, else its path."""
     path = shutil.which("matinee")
-    same = path is not None and Path(path).resolve() == Path(sys.argv[0]).resolve()
-    if same:
+    if path and Path(path).resolve() == Path(sys.argv[0]).resolve():
         return "matinee"
     return "python -m matinee" if Path(sys.argv[0]).name == "__main__.py" else sys.argv[0]
 
@@ -91,9 +95,7 @@ def print_table(
     widest = {name: max(map(cell_len, titles[name].split("\n"))) for name in titles}
     natural = {name: max(natural[name], widest[name]) for name in titles}
     floors = {
-        name: width
-        if name in right or name in NEVER_CUT
-        else min(width, max(MIN_TEXT, widest[name]))
+        name: width if name in {*right, *NEVER_CUT} else min(width, max(MIN_TEXT, widest[name]))
         for name, width in natural.items()
     }
     widths = _shrunk(natural, floors, _width())
@@ -101,10 +103,10 @@ def print_table(
     for name, title in titles.items():
         justify: Any = "right" if name in right else "left"
         table.add_column(title, justify=justify, vertical="top", width=widths[name])
-    for number in range(frame.height):
-        row = [_cut(cells[name][number], widths[name], name) for name in titles]
+    for row in zip(*cells.values(), strict=True):
         # Text, not str: what stands in square brackets in a title is no markup
-        table.add_row(*map(Text, row))
+        cut = (_cut(cell, widths[name], name) for name, cell in zip(titles, row, strict=True))
+        table.add_row(*map(Text, cut))
     needed = sum(widths.values()) + GAP * len(widths)
     Console(width=max(needed, _width()), highlight=False).print(table)
 
@@ -118,14 +120,9 @@ def _formatted(column: "pl.Series", name: str, formats: Mapping[str, str]) -> li
 def _shrunk(natural: Mapping[str, int], floors: Mapping[str, int], room: int) -> dict[str, int]:
     """Widths that fit into `room` if they can: genres give way first, then the widest column."""
     widths = dict(natural)
-    excess = sum(widths.values()) + GAP * (len(widths) - 1) - room
-    while excess > 0:
-        loose = [name for name in widths if widths[name] > floors[name]]
-        if not loose:
-            break
-        first = max(loose, key=lambda name: (name == "genres", widths[name]))
-        widths[first] -= 1
-        excess -= 1
+    for _ in range(sum(widths.values()) + GAP * (len(widths) - 1) - room):
+        if loose := [name for name in widths if widths[name] > floors[name]]:
+            widths[max(loose, key=lambda name: (name == "genres", widths[name]))] -= 1
     return widths
 
 

@@ -3,27 +3,16 @@
 import re
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
-from matinee.cli.options import (
-    Count,
-    FactorsHead,
-    Head,
-    Json,
-    Ratings,
-    RunArgument,
-    TitleArgument,
-    User,
-    open_run,
-    parse_ratings,
-    records,
-    run_and_title,
-    user_or_profile,
-)
+from matinee.cli import options
+from matinee.cli.options import open_run, parse_ratings, run_and_title, user_or_profile
 from matinee.cli.output import heading, print_json, print_table, say
 from matinee.errors import SettingError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from matinee.models.recommender import Recommender
 
 YEARS = re.compile(r"(\d{4})|(\d{4})?\s*[-\u2013\u2014]\s*(\d{4})?")
@@ -32,36 +21,33 @@ NAMED = 3  # rated titles that a heading names
 
 
 def recommend(
-    run: RunArgument = None,
-    user: User = None,
-    ratings: Ratings = None,
-    n: Count = 10,
+    run: options.RunArgument = None,
+    user: options.User = None,
+    ratings: options.Ratings = None,
+    n: options.Count = 10,
     genre: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Only items of this genre; may be repeated."),
+        list[str] | None, Option(metavar="NAME", help="Only items of this genre; may be repeated.")
     ] = None,
     years: Annotated[
         str | None,
-        typer.Option(
-            metavar="FIRST-LAST", help="Only these years: 1994, 1990-1999, 2000- or -1980."
-        ),
+        Option(metavar="FIRST-LAST", help="Only these years: 1994, 1990-1999, 2000- or -1980."),
     ] = None,
     include: Annotated[
         list[str] | None,
-        typer.Option(metavar="ITEM", help="Only these items (id or title); may be repeated."),
+        Option(metavar="ITEM", help="Only these items (id or title); may be repeated."),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="ITEM", help="Never this item (id or title); may be repeated."),
+        Option(metavar="ITEM", help="Never this item (id or title); may be repeated."),
     ] = None,
     min_ratings: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Only items with so many training ratings.")
+        int, Option(metavar="N", min=0, help="Only items with so many training ratings.")
     ] = 0,
-    head: Head = None,
+    head: options.Head = None,
     include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="List items that the user has rated, too.")
+        bool, Option("--include-seen", help="List items that the user has rated, too.")
     ] = False,
-    json: Json = False,
+    json: options.Json = False,
 ) -> None:
     """Recommend items to a user, or to a new user with ratings."""
     model = open_run(run)
@@ -77,7 +63,7 @@ def recommend(
         min_ratings=min_ratings,
     )
     if json:
-        print_json(records(frame))
+        _print_items_as_json(frame)
         return
     noun = model.catalog.noun
     if ratings:
@@ -87,9 +73,10 @@ def recommend(
         say(f"No {noun} passes these filters{'' if include_seen else hint}.")
         return
     headings = {"item_id": "id", "title": "title", "genres": "genres"}
-    by_rating = model.head(head) is model.rating_head
-    headings |= {} if by_rating else {"score": "score"}  # which the order is by
-    headings |= {"predicted_rating": "predicted"} if model.rating_head else {}
+    if model.head(head) is not model.rating_head:
+        headings["score"] = "score"  # which the order is by
+    if model.rating_head:
+        headings["predicted_rating"] = "predicted"
     print_table(frame, headings, {"predicted_rating": ".2f", "score": ".3f"})
 
 
@@ -108,23 +95,23 @@ def parse_years(text: str | None) -> tuple[int, int] | None:
 
 
 def similar_items(
-    words: TitleArgument,
+    words: options.TitleArgument,
     measure: Annotated[
-        str, typer.Option(metavar="cosine|dot", help="How to compare the factors of two items.")
+        str, Option(metavar="cosine|dot", help="How to compare the factors of two items.")
     ] = "cosine",
-    head: FactorsHead = None,
-    n: Count = 10,
+    head: options.FactorsHead = None,
+    n: options.Count = 10,
     min_ratings: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Items with fewer training ratings come last.")
+        int, Option(metavar="N", min=0, help="Items with fewer training ratings come last.")
     ] = 10,
-    json: Json = False,
+    json: options.Json = False,
 ) -> None:
     """List the items whose factors are most similar to one."""
     run, title = run_and_title(words)
     model = open_run(run)
     frame = model.similar_items(title, n, measure=measure, head=head, min_ratings=min_ratings)
     if json:
-        print_json(records(frame))
+        _print_items_as_json(frame)
         return
     whose = head or next(name for name, h in model.heads.items() if h.item_factors is not None)
     heading(f"Similar to {_title(model, title)}, {whose} factors")
@@ -133,14 +120,14 @@ def similar_items(
 
 
 def explain(
-    words: TitleArgument,
-    user: User = None,
-    ratings: Ratings = None,
-    head: Head = None,
+    words: options.TitleArgument,
+    user: options.User = None,
+    ratings: options.Ratings = None,
+    head: options.Head = None,
     n: Annotated[
-        int, typer.Option("-n", metavar="N", min=0, help="Ratings to show; with --json, all.")
+        int, Option("-n", metavar="N", min=0, help="Ratings to show; with --json, all.")
     ] = 10,
-    json: Json = False,
+    json: options.Json = False,
 ) -> None:
     """Explain a score or predicted rating, part by part.
 
@@ -184,6 +171,13 @@ def explain(
     rest = parts.slice(shown)
     if rest.height:
         say(f"and {rest.height:,} more ratings, together {rest['contribution'].sum():+.3f}")
+
+
+def _print_items_as_json(frame: "pl.DataFrame") -> None:
+    """The rows, with genres as a list."""
+    genres = [text.split("|") if text else [] for text in frame["genres"]]
+    rows = frame.to_dicts()
+    print_json([{**row, "genres": names} for row, names in zip(rows, genres, strict=True)])
 
 
 def _title(model: "Recommender", wanted: str) -> str:

@@ -3,24 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
-from matinee.cli.options import (
-    Columns,
-    DatasetArgument,
-    Duplicates,
-    FactorsHead,
-    Html,
-    Json,
-    Out,
-    RunArgument,
-    ScaleOption,
-    Seed,
-    find_run,
-    open_dataset,
-    output_path,
-)
-from matinee.cli.output import heading, print_json, print_table, say
+from matinee.cli import options
+from matinee.cli.options import find_run, open_dataset, output_path
+from matinee.cli.output import heading, print_json, print_table, say, section
 from matinee.errors import MatineeError, SettingError
 
 if TYPE_CHECKING:
@@ -32,36 +19,32 @@ POPULAR = 2  # titles of each cluster
 
 
 def describe(
-    dataset: DatasetArgument,
-    columns: Columns = None,
-    scale: ScaleOption = None,
-    duplicates: Duplicates = None,
-    html: Html = False,
-    out: Out = None,
-    json: Json = False,
+    dataset: options.DatasetArgument,
+    columns: options.Columns = None,
+    scale: options.ScaleOption = None,
+    duplicates: options.Duplicates = None,
+    html: options.Html = False,
+    out: options.Out = None,
+    json: options.Json = False,
 ) -> None:
     """Describe a data set, as text or as a page with charts."""
     page = output_path(out, Path("dataset.html"), ".html") if out else None
     if html or out:
         from matinee.report.sections import write_dataset_report
-
-        data = open_dataset(dataset, columns, scale, duplicates)
-        page = write_dataset_report(
-            data, page or output_path(None, Path(f"{data.name}.html"), ".html")
-        )
+    else:
+        from matinee.analysis.dataset import describe as describe_dataset
+    data = open_dataset(dataset, columns, scale, duplicates)
+    if html or out:
+        page = page or output_path(None, Path(f"{data.name}.html"), ".html")
+        write_dataset_report(data, page)
         if json:
             print_json({"html": str(page)})
         else:
             say(f"Description of {data.name} in {page}; open it in a browser.")
-        return
-    from matinee.analysis.dataset import describe as describe_dataset
-
-    data = open_dataset(dataset, columns, scale, duplicates)
-    summary = describe_dataset(data)
-    if json:
-        print_json(summary.to_dict())
+    elif json:
+        print_json(describe_dataset(data).to_dict())
     else:
-        _print_summary(summary, data.catalog.noun)
+        _print_summary(describe_dataset(data), data.catalog.noun)
 
 
 def _print_summary(summary: "DatasetSummary", noun: str) -> None:
@@ -79,55 +62,47 @@ def _print_summary(summary: "DatasetSummary", noun: str) -> None:
     if summary.first_rating and summary.last_rating:
         say(f"rated from {summary.first_rating:%d %B %Y} to {summary.last_rating:%d %B %Y}")
     say(f"terms of use: {summary.licence or 'unknown'}")
-    for title, sample in (
-        ("Sample of ratings", summary.sample_ratings),
-        (f"Sample of {noun}s", summary.sample_items),
-    ):
-        say()
-        heading(title)
+    samples = {"ratings": summary.sample_ratings, f"{noun}s": summary.sample_items}
+    for of, sample in samples.items():
+        section(f"Sample of {of}")
         print_table(sample, {name: name for name in sample.columns}, {"rating": "g"})
-    say()
-    heading("Distribution of ratings")
+    section("Distribution of ratings")
     most = summary.rating_histogram["n_ratings"].max()
+    count = pl.col("n_ratings")
     bars = summary.rating_histogram.with_columns(
-        share=pl.col("n_ratings") / summary.ratings,
-        bar=pl.col("n_ratings").map_elements(
-            lambda count: "█" * round(BAR * count / most), return_dtype=pl.String
-        ),
+        share=count / summary.ratings,
+        bar=pl.lit("█").repeat_by((BAR * count / most).round().cast(pl.UInt32)).list.join(""),
     )
     headings = {"rating": "rating", "n_ratings": "ratings", "share": "share", "bar": ""}
     print_table(bars, headings, {"rating": "g", "share": ".1%"})
-    say()
-    heading(f"Ratings per user and {noun}")
+    section(f"Ratings per user and {noun}")
     tails = {"per user": summary.ratings_per_user, f"per {noun}": summary.ratings_per_item}
     table = pl.DataFrame([{"": of, **quantiles} for of, quantiles in tails.items()])
-    formats = dict.fromkeys(table.columns[1:], ",.0f")
-    print_table(table, {name: name for name in table.columns}, formats)
+    headings = {name: name for name in table.columns}
+    print_table(table, headings, dict.fromkeys(table.columns[1:], ",.0f"))
     if summary.genres.height:
-        say()
-        heading(f"Genres (a {noun} counts for each of its genres)")
+        section(f"Genres (a {noun} counts for each of its genres)")
         headings = {"genre": "genre", "n_items": f"{noun}s", "n_ratings": "ratings"}
-        print_table(
-            summary.genres, {**headings, "mean_rating": "mean rating"}, {"mean_rating": ".2f"}
-        )
+        headings["mean_rating"] = "mean rating"
+        print_table(summary.genres, headings, {"mean_rating": ".2f"})
 
 
 def draw_map(
-    run: RunArgument = None,
+    run: options.RunArgument = None,
     method: Annotated[
-        str, typer.Option(metavar="tsne|pca|umap", help="How to project the factors.")
+        str, Option(metavar="tsne|pca|umap", help="How to project the factors.")
     ] = "tsne",
     color: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="genre|cluster|year|rating",
             help="What colours show; on the page they can be changed.",
         ),
     ] = "genre",
-    head: FactorsHead = None,
-    seed: Seed = 0,
-    out: Out = None,
-    json: Json = False,
+    head: options.FactorsHead = None,
+    seed: options.Seed = 0,
+    out: options.Out = None,
+    json: options.Json = False,
 ) -> None:
     """Draw the items in two dimensions, similar ones together.
 
@@ -157,17 +132,17 @@ def draw_map(
 
 
 def cluster(
-    run: RunArgument = None,
+    run: options.RunArgument = None,
     k: Annotated[
         int | None,
-        typer.Option("-k", metavar="K", help="How many clusters; by default the best silhouette."),
+        Option("-k", metavar="K", help="How many clusters; by default the best silhouette."),
     ] = None,
-    users: Annotated[bool, typer.Option("--users", help="Cluster users, not items.")] = False,
-    head: FactorsHead = None,
-    seed: Seed = 0,
-    html: Html = False,
-    out: Out = None,
-    json: Json = False,
+    users: Annotated[bool, Option("--users", help="Cluster users, not items.")] = False,
+    head: options.FactorsHead = None,
+    seed: options.Seed = 0,
+    html: options.Html = False,
+    out: options.Out = None,
+    json: options.Json = False,
 ) -> None:
     """Cluster items or users, and name the clusters.
 
@@ -205,13 +180,13 @@ def cluster(
 
 
 def report(
-    run: RunArgument = None,
+    run: options.RunArgument = None,
     user: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="A user to show; may be repeated. By default two."),
+        Option(metavar="ID", help="A user to show; may be repeated. By default two."),
     ] = None,
-    out: Out = None,
-    json: Json = False,
+    out: options.Out = None,
+    json: options.Json = False,
 ) -> None:
     """Write everything about a run into one HTML file.
 
@@ -225,11 +200,10 @@ def report(
     folder = find_run(run)
     path = output_path(out, folder / "report.html", ".html")
     model = load(folder)
-    sets, note = None, ""
     try:
-        sets = load_run_data(model)
+        sets, note = load_run_data(model), ""
     except MatineeError as problem:  # the run is worth a report without its data, too
-        note = str(problem)
+        sets, note = None, str(problem)
     write_report(model, path, sets, users=user)
     if json:
         print_json({"report": str(path), "note": note})

@@ -3,19 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument
 
-from matinee.cli.options import (
-    CheckpointEvery,
-    CheckpointFolder,
-    Device,
-    Json,
-    NewRun,
-    Plot,
-    Resume,
-    Threads,
-    find_run,
-)
+from matinee.cli import options
+from matinee.cli.options import find_run
 from matinee.cli.output import print_json, say
 from matinee.cli.train import (
     check_outputs,
@@ -32,15 +23,15 @@ if TYPE_CHECKING:
 
 
 def reproduce(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or name.")],
-    new_run: NewRun = None,
-    device: Device = None,
-    checkpoint: CheckpointFolder = None,
-    checkpoint_every: CheckpointEvery = None,
-    resume: Resume = False,
-    plot: Plot = False,
-    threads: Threads = None,
-    json: Json = False,
+    run: Annotated[str, Argument(metavar="RUN", help="A run's folder or name.")],
+    new_run: options.NewRun = None,
+    device: options.Device = None,
+    checkpoint: options.CheckpointFolder = None,
+    checkpoint_every: options.CheckpointEvery = None,
+    resume: options.Resume = False,
+    plot: options.Plot = False,
+    threads: options.Threads = None,
+    json: options.Json = False,
 ) -> None:
     """Train a run once more and compare the two bit for bit.
 

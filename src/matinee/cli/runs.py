@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 
-from matinee.cli.options import Json, find_run, given_options
+from matinee.cli import options
+from matinee.cli.options import find_run, given_options
 from matinee.cli.output import print_json, print_table, say
 from matinee.errors import SettingError, printable
 
@@ -18,21 +20,18 @@ runs_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 @runs_app.callback()
 def runs(
     context: typer.Context,
-    data: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only runs on this data set.")
-    ] = None,
+    data: Annotated[str | None, Option(metavar="NAME", help="Only runs on this data set.")] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Only runs with this model or ranker: als, ials, ..."),
+        Option(metavar="NAME", help="Only runs with this model or ranker: als, ials, ..."),
     ] = None,
     sort: Annotated[
-        str, typer.Option(metavar="|".join(SORTS), help="The newest first, or the best.")
+        str, Option(metavar="|".join(SORTS), help="The newest first, or the best.")
     ] = "created",
     n: Annotated[
-        int | None,
-        typer.Option("-n", metavar="N", min=1, help="How many to list; by default all."),
+        int | None, Option("-n", metavar="N", min=1, help="How many to list; by default all.")
     ] = None,
-    json: Json = False,
+    json: options.Json = False,
 ) -> None:
     """List, rename and remove the runs in runs/."""
     if context.invoked_subcommand:
@@ -54,7 +53,8 @@ def runs(
         if data in (None, row["data"]) and wanted in (None, row["model"], row["ranker"])
     ]
     if sort != "created":
-        rows.sort(key=lambda row: _best_first(row[sort], lower_is_better=sort == "rmse"))
+        sign = 1 if sort == "rmse" else -1
+        rows.sort(key=lambda row: (row[sort] is None, sign * (row[sort] or 0.0)))
     rows = rows[:n]
     if json:
         print_json(rows)
@@ -68,9 +68,9 @@ def runs(
 
 @runs_app.command()
 def rename(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Its folder or name.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name, in the same folder.")],
-    json: Json = False,
+    run: Annotated[str, Argument(metavar="RUN", help="Its folder or name.")],
+    new: Annotated[str, Argument(metavar="NEW", help="Its new name, in the same folder.")],
+    json: options.Json = False,
 ) -> None:
     """Give a run another name."""
     from matinee.storage.runs import rename_run
@@ -85,9 +85,9 @@ def rename(
 
 @runs_app.command()
 def remove(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Folders or names.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    json: Json = False,
+    runs: Annotated[list[str], Argument(metavar="RUN", help="Folders or names.")],
+    yes: Annotated[bool, Option("--yes", help="Do not ask.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Remove runs for good, with everything in their folders."""
     from matinee.storage.runs import check_is_run, remove_run
@@ -117,8 +117,8 @@ def _row(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     from matinee.storage.runs import finite_or_none
 
     ranking = _at(manifest, "metrics", "ranking")
-    # other protocols than the default rank among other items: their values cannot be compared
-    comparable = _at(ranking, "protocol") == "holdout"
+    if _at(ranking, "protocol") != "holdout":  # ranked among other items: not to be compared
+        ranking = None
     return {
         "run": str(folder),
         "created": str(manifest.get("created", ""))[:19],
@@ -127,9 +127,7 @@ def _row(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
         "data": _text(_at(manifest, "data", "name")),
         "split": _text(_at(manifest, "split", "method")),
         "rmse": finite_or_none(_at(manifest, "metrics", "rmse")),
-        "ndcg@10": finite_or_none(_at(ranking, "metrics", "ndcg@10", "value"))
-        if comparable
-        else None,
+        "ndcg@10": finite_or_none(_at(ranking, "metrics", "ndcg@10", "value")),
     }
 
 
@@ -163,20 +161,12 @@ def _estimator_name(text: str) -> str:
     raise SettingError(f"--model must be one of {', '.join(known)}, got {text!r}.")
 
 
-def _best_first(value: float | None, lower_is_better: bool) -> tuple[bool, float]:
-    """A key for sorting; those without a value come last."""
-    if value is None:
-        return True, 0.0
-    return False, value if lower_is_better else -value
-
-
 def _show(rows: list[dict[str, Any]]) -> None:
     import polars as pl
 
     # a folder may have a name that is no text, and polars takes none of those
     printed = [{**row, "run": printable(row["run"])} for row in rows]
     frame = pl.DataFrame(printed, schema_overrides={"rmse": pl.Float64, "ndcg@10": pl.Float64})
-    headings = {"rmse": "RMSE", "ndcg@10": "NDCG@10"}
-    shown = [name for name in frame.columns if name != "created"]  # which the order shows
-    names = {name: headings.get(name, name) for name in shown}
-    print_table(frame, names, {"rmse": ".4f", "ndcg@10": ".4f"})
+    shown = frame.drop("created").columns  # which the order shows
+    headings = {**{name: name for name in shown}, "rmse": "RMSE", "ndcg@10": "NDCG@10"}
+    print_table(frame, headings, {"rmse": ".4f", "ndcg@10": ".4f"})

@@ -5,31 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
+from matinee.cli import options
 from matinee.cli.hyperparameters import build_estimators
-from matinee.cli.options import (
-    CheckpointEvery,
-    CheckpointFolder,
-    Columns,
-    DatasetArgument,
-    Device,
-    Duplicates,
-    Json,
-    Model,
-    NewRun,
-    Plot,
-    Ranker,
-    Resume,
-    ScaleOption,
-    Seed,
-    Settings,
-    SplitOption,
-    TestFraction,
-    Threads,
-    given_options,
-    make_split,
-    open_dataset,
-)
+from matinee.cli.options import given_options, make_split, open_dataset
 from matinee.cli.output import heading, print_json, say
 from matinee.errors import SettingError
 
@@ -39,38 +19,27 @@ if TYPE_CHECKING:
     from matinee.storage.checkpoint import Checkpoint
 
 CURVES = "history.png"
-PRESET_DECIDES = {
-    "model",
-    "ranker",
-    "factors",
-    "regularization",
-    "iterations",
-    "patience",
-    "settings",
-    "split",
-    "test_fraction",
-}
+PRESET_DECIDES = {"model", "ranker", "factors", "regularization", "iterations", "patience"}
+PRESET_DECIDES |= {"settings", "split", "test_fraction"}
 """Parameters of `train` for which a preset has its own values."""
 
 PresetName = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="A published configuration; see matinee presets."),
+    str | None, Option(metavar="NAME", help="A published configuration; see matinee presets.")
 ]
 Factors = Annotated[
-    int | None,
-    typer.Option(metavar="K", help="Factors of the rating model (als, mf: 64; bayes: 32)."),
+    int | None, Option(metavar="K", help="Factors of the rating model (als, mf: 64; bayes: 32).")
 ]
 Regularization = Annotated[
     float | None,
-    typer.Option(metavar="X", help="Of the rating model (als: from the data; mf 1.2; bias 4)."),
+    Option(metavar="X", help="Of the rating model (als: from the data; mf 1.2; bias 4)."),
 ]
 Iterations = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Of the rating model (als 15; bias 10; sweeps of bayes 512)."),
+    Option(metavar="N", help="Of the rating model (als 15; bias 10; sweeps of bayes 512)."),
 ]
 Patience = Annotated[
     int | None,
-    typer.Option(
+    Option(
         metavar="N",
         help="Early stopping: end after N iterations or epochs without improvement on a "
         "validation set of 10%.",
@@ -80,29 +49,29 @@ Patience = Annotated[
 
 def train(
     context: typer.Context,
-    dataset: DatasetArgument,
+    dataset: options.DatasetArgument,
     preset: PresetName = None,
-    model: Model = "als",
-    ranker: Ranker = "ials",
+    model: options.Model = "als",
+    ranker: options.Ranker = "ials",
     factors: Factors = None,
     regularization: Regularization = None,
     iterations: Iterations = None,
     patience: Patience = None,
-    settings: Settings = None,
-    split: SplitOption = None,
-    test_fraction: TestFraction = None,
-    seed: Seed = 0,
-    device: Device = None,
-    checkpoint: CheckpointFolder = None,
-    checkpoint_every: CheckpointEvery = None,
-    resume: Resume = False,
-    plot: Plot = False,
-    run: NewRun = None,
-    threads: Threads = None,
-    columns: Columns = None,
-    scale: ScaleOption = None,
-    duplicates: Duplicates = None,
-    json: Json = False,
+    settings: options.Settings = None,
+    split: options.SplitOption = None,
+    test_fraction: options.TestFraction = None,
+    seed: options.Seed = 0,
+    device: options.Device = None,
+    checkpoint: options.CheckpointFolder = None,
+    checkpoint_every: options.CheckpointEvery = None,
+    resume: options.Resume = False,
+    plot: options.Plot = False,
+    run: options.NewRun = None,
+    threads: options.Threads = None,
+    columns: options.Columns = None,
+    scale: options.ScaleOption = None,
+    duplicates: options.Duplicates = None,
+    json: options.Json = False,
 ) -> None:
     """Train a model, evaluate it, and save it as a run.
 
@@ -119,9 +88,8 @@ def train(
     if chosen:
         for name, option in given_options(context).items():
             if name in PRESET_DECIDES:
-                raise SettingError(
-                    f"--preset {preset} decides what is trained; leave out {option}."
-                )
+                message = f"--preset {preset} decides what is trained; leave out {option}."
+                raise SettingError(message)
         estimators = chosen.estimators()
     else:
         own = {"factors": factors, "regularization": regularization, "iterations": iterations}
@@ -220,24 +188,24 @@ def print_sizes(name: str, result: "TrainingResult") -> None:
 
 def print_result(result: "TrainingResult", device: str | None) -> None:
     """The metrics of both heads on the test set."""
-    where = {name: _device(head.estimator, device) for name, head in result.model.heads.items()}
+    trained_on = {head: _device(h.estimator, device) for head, h in result.model.heads.items()}
     rating, ranking = result.rating, result.ranking
     if rating:
         say(
             f"Rating prediction: RMSE {rating.rmse:.4f}, MAE {rating.mae:.4f} "
-            f"(fit {result.fit_seconds:.1f} s{where['rating']})"
+            f"(fit {result.fit_seconds:.1f} s{trained_on['rating']})"
         )
         if rating.cold_start_user_ratings or rating.cold_start_item_ratings:
             say(
                 f"Cold start: {rating.cold_start_user_ratings:,} test ratings by new users, "
                 f"{rating.cold_start_item_ratings:,} of new {result.model.catalog.noun}s."
             )
-    if ranking and "ranking" in where:
+    if ranking and "ranking" in trained_on:
         protocol = "" if ranking.protocol == "holdout" else f", {ranking.protocol}"
         say(
             f"Top-10 ranking: NDCG@10 {ranking['ndcg@10']:.4f}, HR@10 "
             f"{ranking['hit_rate@10']:.4f} ({ranking.n_users:,} users{protocol}; "
-            f"fit {result.ranker_fit_seconds:.1f} s{where['ranking']})"
+            f"fit {result.ranker_fit_seconds:.1f} s{trained_on['ranking']})"
         )
 
 

@@ -1,24 +1,13 @@
 """matinee tune"""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
+from matinee.cli import options
 from matinee.cli.hyperparameters import train_command
-from matinee.cli.options import (
-    Columns,
-    DatasetArgument,
-    Duplicates,
-    Html,
-    Json,
-    Out,
-    ScaleOption,
-    Threads,
-    open_dataset,
-    output_path,
-)
+from matinee.cli.options import make_split, open_dataset, output_path
 from matinee.cli.output import print_json, print_table, say
 from matinee.errors import require_extra
 
@@ -29,69 +18,52 @@ SHOWN = 5  # of the best trials
 
 Model = Annotated[
     str,
-    typer.Option(
+    Option(
         metavar="als|bayes|bias|mf|gmf|mlp|neumf|ials|ease|bpr",
         help="Estimator to tune; for gmf, mlp and neumf, --metric decides which head.",
     ),
 ]
 Trials = Annotated[
     int | None,
-    typer.Option(
+    Option(
         metavar="N",
         min=1,
         help="Trials of the study, earlier ones included; by default 50, or a whole grid.",
     ),
 ]
-Minutes = Annotated[
-    float | None, typer.Option(metavar="M", help="Begin no trial after so many minutes.")
-]
+Minutes = Annotated[float | None, Option(metavar="M", help="Begin no trial after so many minutes.")]
 MetricName = Annotated[
     str | None,
-    typer.Option(
+    Option(
         metavar="rmse|mae|ndcg@10|...",
         help="What to optimize; by default RMSE of a rating head, NDCG@10 of a ranking head.",
     ),
 ]
 Space = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Search space, a TOML file of ranges and values.")
+    str | None, Option(metavar="FILE", help="Search space, a TOML file of ranges and values.")
 ]
 Search = Annotated[
     str,
-    typer.Option(
+    Option(
         metavar="tpe|random|grid",
         help="How to choose the next trial; few combinations are always searched as a grid.",
     ),
 ]
 Validation = Annotated[
     str,
-    typer.Option(
+    Option(
         metavar="random|temporal|K-fold",
         help="Validation set within the training set: a random tenth, the latest tenth, or each of "
         "K folds in turn.",
     ),
 ]
-SplitMethod = Annotated[
-    str | None,
-    typer.Option(
-        metavar="random|leave-last-out|temporal|u1...u5|ua|ub",
-        help="How to choose the test set; by default random.",
-    ),
-]
-TestFraction = Annotated[
-    float | None, typer.Option(metavar="F", help="For random and temporal; by default 0.1.")
-]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of splits, trials and training.")]
 StudyFolder = Annotated[
-    str | None, typer.Option(metavar="DIR", help="The study's folder; by default under studies/.")
-]
-RunFolder = Annotated[
-    str | None,
-    typer.Option(metavar="DIR", help="Where to save the best model; by default a new run."),
+    str | None, Option(metavar="DIR", help="The study's folder; by default under studies/.")
 ]
 
 
 def tune(
-    dataset: DatasetArgument,
+    dataset: options.DatasetArgument,
     model: Model = "als",
     trials: Trials = None,
     minutes: Minutes = None,
@@ -99,18 +71,18 @@ def tune(
     space: Space = None,
     search: Search = "tpe",
     validation: Validation = "random",
-    split: SplitMethod = None,
-    test_fraction: TestFraction = None,
-    seed: Seed = 0,
+    split: options.SplitOption = None,
+    test_fraction: options.TestFraction = None,
+    seed: options.Seed = 0,
     study: StudyFolder = None,
-    run: RunFolder = None,
-    threads: Threads = None,
-    columns: Columns = None,
-    scale: ScaleOption = None,
-    duplicates: Duplicates = None,
-    html: Html = False,
-    out: Out = None,
-    json: Json = False,
+    run: options.NewRun = None,
+    threads: options.Threads = None,
+    columns: options.Columns = None,
+    scale: options.ScaleOption = None,
+    duplicates: options.Duplicates = None,
+    html: options.Html = False,
+    out: options.Out = None,
+    json: options.Json = False,
 ) -> None:
     """Search hyperparameters, then train the best model.
 
@@ -120,7 +92,6 @@ def tune(
     --html writes study.html with charts into the study's folder, --out to any other place.
     """
     require_extra("tuning", "optuna")
-    from matinee.experiments.training import Split
     from matinee.tuning.search import STUDIES
     from matinee.tuning.search import tune as search_best
 
@@ -129,16 +100,23 @@ def tune(
         page = output_path(out, Path(study or STUDIES, "study.html"), ".html")
         from matinee.report.pages import write_study_report  # fails now if an extra is missing
     data = open_dataset(dataset, columns, scale, duplicates)
-    fraction = Split.test_fraction if test_fraction is None else test_fraction
     result = search_best(
         data, model, metric=metric, trials=trials, minutes=minutes, space=space, search=search,
-        split=Split(split or Split.method, fraction, seed), validation=validation, study=study,
+        split=make_split(split, test_fraction, seed), validation=validation, study=study,
         run=run, threads=threads,
     )  # fmt: skip
-    command = _command_without_search(
-        result, model, split=split, test_fraction=test_fraction, seed=seed or None,
-        columns=columns, scale=scale, duplicates=duplicates,
-    )  # fmt: skip
+
+    def command(dataset: str) -> str | None:
+        """How to train the best model without the search."""
+        if result.best is None:
+            return None
+        heads = (model, "ials") if result.head == "rating" else ("als", model)
+        settings: dict[str, Any] = {result.head: result.best.settings}
+        return train_command(
+            dataset, *heads, **settings, split=split, test_fraction=test_fraction,
+            seed=seed or None, columns=columns, scale=scale, duplicates=duplicates,
+        )  # fmt: skip
+
     if page:
         page = page if out else result.study / page.name
         # pages are passed on, so they do not reveal where the data lie
@@ -152,39 +130,20 @@ def tune(
         raise KeyboardInterrupt
 
 
-def _command_without_search(
-    result: "TuningResult", model: str, **options: Any
-) -> Callable[[str], str | None]:
-    """A function from the data's name to the command that trains the best model."""
-
-    def command(dataset: str) -> str | None:
-        if result.best is None:
-            return None
-        rating, ranking = (model, "ials") if result.head == "rating" else ("als", model)
-        settings: dict[str, Any] = {result.head: result.best.settings}
-        return train_command(dataset, rating, ranking, **settings, **options)
-
-    return command
-
-
 def _print_result(result: "TuningResult", command: str | None, page: Path | None) -> None:
     """The best trials, the best model's test metrics, and how to train it without the search."""
     from matinee.evaluation.metrics import METRICS
 
     say(f"{result.summary} Study: {result.study}")
-    errors = [trial["error"] for trial in result.trials if trial["error"]]
-    if errors:
-        say(f"First failure: {errors[0]}")
+    if error := next((trial["error"] for trial in result.trials if trial["error"]), None):
+        say(f"First failure: {error}")
     if result.completed:
         _print_trials(result)
     if result.best is None:
         say(result.status)
     else:
-        metrics = ", ".join(
-            f"{METRICS[name].label} {value:.4f}"
-            for name, value in result.best.test_metrics.items()
-            if value is not None
-        )
+        known = {k: value for k, value in result.best.test_metrics.items() if value is not None}
+        metrics = ", ".join(f"{METRICS[k].label} {value:.4f}" for k, value in known.items())
         metrics = metrics or "no metric: no user of the test set can be evaluated"
         say(f"Best trial, refit on the full training set: test {metrics}")
         say(result.status)
@@ -204,9 +163,7 @@ def _print_trials(result: "TuningResult") -> None:
     from matinee.tuning.search_space import from_stored
 
     shown = [trial for trial in result.trials if trial["value"] is not None][:SHOWN]
-    columns: dict[str, list[Any]] = {
-        name: [trial[name] for trial in shown] for name in ("trial", "value", "state")
-    }
+    columns = {key: [trial[key] for trial in shown] for key in ("trial", "value", "state")}
     for name in result.space.searched:
         values = [from_stored(trial["settings"][name]) for trial in shown]
         numeric = all(type(value) in (int, float) for value in values)
@@ -220,9 +177,7 @@ def _print_trials(result: "TuningResult") -> None:
     print_table(frame, headings, {**dict.fromkeys(floats, ".4g"), "value": ".4f"})
     if result.default_trial is not None:
         value = f"validation {metric} {result.default_trial['value']:.4f}"
-        best = result.default_trial is result.completed[0]
-        say(
-            f"No trial beats the default settings ({value})."
-            if best
-            else f"Default settings: {value}."
-        )
+        if result.default_trial is result.completed[0]:
+            say(f"No trial beats the default settings ({value}).")
+        else:
+            say(f"Default settings: {value}.")
