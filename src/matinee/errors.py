@@ -58,8 +58,6 @@ class DivergedWarning(UserWarning):
 def printable(text: str) -> str:
     r"""Untrusted text (a name of a file or column) as one line, with `?` for what is `UNPRINTABLE`.
 
-    Examples
-    --------
     >>> printable("runs/\x1b[31mred\nrun")
     'runs/?[31mred?run'
     """

@@ -101,20 +101,14 @@ def _display(has_total: bool, unit: str) -> Any:
     amount: list[ProgressColumn] = [DownloadColumn(), TransferSpeedColumn()]
     if unit != "bytes":
         amount = [TextColumn("{task.percentage:>3.0f}%")] if has_total else []
+    description = Column(max_width=28, no_wrap=True, overflow="ellipsis")
+    note = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     return Progress(
-        TextColumn(
-            "{task.description}",
-            markup=False,
-            table_column=Column(max_width=28, no_wrap=True, overflow="ellipsis"),
-        ),
+        TextColumn("{task.description}", markup=False, table_column=description),
         BarColumn(bar_width=12),
         *amount,
         TimeRemainingColumn(),
-        TextColumn(
-            "{task.fields[note]}",
-            markup=False,
-            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
-        ),
+        TextColumn("{task.fields[note]}", markup=False, table_column=note),
         console=Console(stderr=True),
         transient=True,
         expand=True,
@@ -124,8 +118,6 @@ def _display(has_total: bool, unit: str) -> Any:
 def metrics_note(row: Mapping[str, Any]) -> str:
     """The metrics in a row of a training's history, short enough for the space beside a bar.
 
-    Examples
-    --------
     >>> metrics_note({"iteration": 3, "loss": 0.61234, "train_rmse": 0.77123, "test_rmse": 0.87123})
     'loss 0.6123  RMSE 0.7712 train, 0.8712 test'
     """
@@ -139,11 +131,7 @@ def metrics_note(row: Mapping[str, Any]) -> str:
 
 @contextmanager
 def compilation_announced() -> Iterator[None]:
-    """Say on stderr, once a process, that kernels are being compiled, if they are.
-
-    numba compiles a kernel at its first call and keeps the result on disk, so
-    this shows at the very first run only.
-    """
+    """Say on stderr, once a process, that kernels are being compiled, if they are not on disk."""
     if _compilation_announced or not sys.stderr.isatty():
         yield
         return

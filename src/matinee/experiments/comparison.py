@@ -50,8 +50,16 @@ def compare(runs: Mapping[str, Recommender]) -> Comparison:
     compared = {}
     for name, model in runs.items():
         metrics = _rating_metrics(predictions[name], test) if name in predictions else {}
-        metrics |= _ranking_metrics(rankings[name]) if name in rankings else {}
-        compared[name] = _compared_run(model, provenances[name], metrics)
+        if name in rankings:
+            means = rankings[name].mean().metrics
+            metrics |= {key: means[key] for key in COMPARED_METRICS if key in means}
+        compared[name] = ComparedRun(
+            {head: str(fitted.estimator["name"]) for head, fitted in model.heads.items()},
+            len(model.interactions.indices),
+            provenances[name].validation_fraction,
+            finite_or_none(model.metadata.get("fit_seconds")),
+            metrics,
+        )
     data = next(iter(runs.values())).metadata["data"]
     return Comparison(
         str(data.get("name")),
@@ -64,43 +72,30 @@ def compare(runs: Mapping[str, Recommender]) -> Comparison:
     )
 
 
-def _compared_run(
-    model: Recommender, provenance: DataProvenance, metrics: Mapping[str, MetricValue]
-) -> ComparedRun:
-    return ComparedRun(
-        {head: str(fitted.estimator["name"]) for head, fitted in model.heads.items()},
-        len(model.interactions.indices),
-        provenance.validation_fraction,
-        finite_or_none(model.metadata.get("fit_seconds")),
-        metrics,
-    )
-
-
 def _common_sets(provenances: Mapping[str, DataProvenance]) -> tuple[Dataset, Dataset]:
     """The training and test set that the runs share; SettingError if they do not."""
     first, *others = provenances
+    common = provenances[first]
     for name in others:
-        if provenances[name].fingerprint != provenances[first].fingerprint:
+        if provenances[name].fingerprint != common.fingerprint:
             raise SettingError(
                 f"{name} was trained on other ratings than {first}; compare runs on the same data."
             )
-    dataset = provenances[first].read()
-    sets = {provenances[first].split: provenances[first].split.apply(dataset)}
-    test_fingerprint = ""
+    dataset = common.read()
+    train, test = common.split.apply(dataset)
+    same = {common.split}
     for name in others:
         split = provenances[name].split
-        if split in sets:
+        if split in same:
             continue
-        sets[split] = split.apply(dataset)
         # an official split is the same whatever its seed
-        first_test = sets[provenances[first].split][1]
-        test_fingerprint = test_fingerprint or first_test.ratings.fingerprint()
-        if sets[split][1].ratings.fingerprint() != test_fingerprint:
+        if split.apply(dataset)[1].ratings.fingerprint() != test.ratings.fingerprint():
             raise SettingError(
                 f"{name} was tested on other ratings than {first} (split: {split}, not "
-                f"{provenances[first].split}); compare runs on the same split."
+                f"{common.split}); compare runs on the same split."
             )
-    return sets[provenances[first].split]
+        same.add(split)
+    return train, test
 
 
 def _evaluate_rankings(
@@ -128,11 +123,6 @@ def _rating_metrics(predicted: F32, test: Dataset) -> dict[str, MetricValue]:
         "rmse": MetricValue(rmse(*pairs), *(rmse_interval(*pairs, user) or ())),
         "mae": MetricValue(mae(*pairs), *(mae_interval(*pairs, user) or ())),
     }
-
-
-def _ranking_metrics(ranking: PerUserMetrics) -> dict[str, MetricValue]:
-    metrics = ranking.mean().metrics
-    return {name: metrics[name] for name in COMPARED_METRICS if name in metrics}
 
 
 def _differences(

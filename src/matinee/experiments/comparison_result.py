@@ -251,38 +251,32 @@ class Comparison:
         def rename(by_run: Mapping[str, Any]) -> dict[str, Any]:
             return {names[name]: value for name, value in by_run.items()}
 
-        differing = tuple(
-            replace(each, values=rename(each.values)) for each in self.hyperparameters.differing
+        old = self.hyperparameters
+        differing = tuple(replace(each, values=rename(each.values)) for each in old.differing)
+        new = replace(old, differing=differing)
+        differences = tuple(
+            replace(each, run=names[each.run], baseline=names[each.baseline])
+            for each in self.differences
         )
-        return replace(
-            self,
-            runs=rename(self.runs),
-            hyperparameters=replace(self.hyperparameters, differing=differing),
-            differences=tuple(
-                replace(each, run=names[each.run], baseline=names[each.baseline])
-                for each in self.differences
-            ),
-        )
+        return replace(self, runs=rename(self.runs), hyperparameters=new, differences=differences)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in JSON."""
+        runs = []
+        for name, run in self.runs.items():
+            metrics = {metric: value.to_dict() for metric, value in run.metrics.items()}
+            runs.append({"run": name, **asdict(run), "metrics": metrics})
+        differences = [
+            {**vars(each), **each.value.to_dict(), "better": each.better}
+            for each in self.differences
+        ]
         return {
             "data": self.data,
             "test_ratings": self.test_ratings,
             "n_users": self.n_users,
-            "runs": [
-                {
-                    "run": name,
-                    **asdict(run),
-                    "metrics": {metric: value.to_dict() for metric, value in run.metrics.items()},
-                }
-                for name, run in self.runs.items()
-            ],
+            "runs": runs,
             "hyperparameters": asdict(self.hyperparameters),
-            "differences": [
-                {**vars(each), **each.value.to_dict(), "better": each.better}
-                for each in self.differences
-            ],
+            "differences": differences,
             "notes": self.notes,
         }
 

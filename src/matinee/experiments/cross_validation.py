@@ -74,13 +74,10 @@ def cross_validate(
 ) -> CrossValidation:
     """Train on all folds but one and evaluate on that, for each of them.
 
-    Raises SettingError without an estimator, or if the data have too few ratings or no official
-    folds.
-
-    `estimator` is for the rating head, `ranker` for the ranking head; without a ranker, rankings
-    are not evaluated. `folds` is the number of random folds, or ``"official"`` for those that the
-    edition comes with. `seed` is that of the folds, and of the validation sets for estimators with
-    `patience`.
+    `estimator` is for the rating head, `ranker` for the ranking head; without it, rankings are not
+    evaluated. `folds` is the number of random folds, or ``"official"`` for those of the edition;
+    `seed` is for them, and for the validation sets of estimators with `patience`. Raises
+    SettingError without an estimator, or if there are too few ratings or no official folds.
 
     >>> result = cross_validate(data, matinee.Bias(), folds=3)
     >>> result.folds, list(result.metrics)

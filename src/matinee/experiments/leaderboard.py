@@ -71,14 +71,12 @@ def evaluate_runs(
 ) -> list[LeaderboardRow]:
     """Every head of every run on the same ranking task, with the most popular items as baseline.
 
-    ``"holdout"`` evaluates the runs as they are, on the split they were trained with. The other
-    protocols hold out ratings that a run has seen, so its estimators are trained again on what the
-    protocol allows.
-
-    `runs` are loaded runs by name, trained on the same data; `protocol` is one of `PROTOCOLS`, see
-    `matinee.evaluation.protocols`, and `seed` is for what it draws. Only held-out ratings of at
-    least `min_rating` are relevant; by default all are. Raises RunError if the data are not those
-    of the runs; SettingError for an unknown protocol, or runs on different data.
+    `runs` are loaded runs by name, trained on the same data. `protocol` is one of `PROTOCOLS`:
+    ``"holdout"`` evaluates the runs as they are, on their split; the others hold out ratings that a
+    run has seen, so its estimators are trained again on what the protocol allows. `seed` is for
+    what it draws. Only held-out ratings of at least `min_rating` are relevant; by default all are.
+    Raises RunError if the data are not those of the runs; SettingError for an unknown protocol, or
+    runs on different data.
     """
     if protocol not in PROTOCOLS:
         names = ", ".join(map(repr, PROTOCOLS))
@@ -122,9 +120,8 @@ def evaluate_heads(
                 rating = evaluate_ratings(evaluated, task.train, task.test)
             ranking = evaluate_ranking(evaluated, task, head=head)
             rows.append(LeaderboardRow(name, str(fitted.estimator["name"]), head, ranking, rating))
-    popular = Popularity(min_rating=min_rating).fit(task.train)
-    ranking = evaluate_ranking(popular, task)
-    return [*rows, LeaderboardRow(BASELINE, "Popularity", "ranking", ranking)]
+    popular = evaluate_ranking(Popularity(min_rating=min_rating).fit(task.train), task)
+    return [*rows, LeaderboardRow(BASELINE, "Popularity", "ranking", popular)]
 
 
 def _full_length_estimator(head: Head) -> Estimator:

@@ -64,11 +64,11 @@ def get_preset(name: str) -> Preset:
     >>> get_preset("google-course").dataset
     'ml-100k'
     """
-    for preset in PRESETS:
-        if preset.name == name:
-            return preset
-    names = ", ".join(repr(preset.name) for preset in PRESETS)
-    raise SettingError(f"preset must be one of {names}, got {name!r}.")
+    presets = {preset.name: preset for preset in PRESETS}
+    if name not in presets:
+        names = ", ".join(map(repr, presets))
+        raise SettingError(f"preset must be one of {names}, got {name!r}.")
+    return presets[name]
 
 
 def run_preset(
@@ -88,23 +88,14 @@ def run_preset(
     split = replace(preset.split, seed=seed)
     sampled = preset.protocol == "sampled-negatives"
     task = sampled_negatives(dataset, seed=seed) if sampled else None
+    common: dict[str, Any] = {"task": task, "checkpoint": checkpoint, "threads": threads}
     results = []
     for stage in preset.stages:
         estimator, ranker = (
             on_device(_seeded(config, seed), device) if config else None
             for config in (stage.rating, stage.ranking)
         )
-        results.append(
-            train_and_evaluate(
-                dataset,
-                estimator,
-                split,
-                ranker=ranker,
-                task=task,
-                checkpoint=checkpoint,
-                threads=threads,
-            )
-        )
+        results.append(train_and_evaluate(dataset, estimator, split, ranker=ranker, **common))
     return results
 
 

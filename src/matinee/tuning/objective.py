@@ -52,14 +52,10 @@ class Objective:
 
 
 def get_objective(model: str, metric: str | None = None) -> Objective:
-    """The objective with this metric, by name or label in any case, or the default one of a model.
-
-    >>> get_objective("als"), get_objective("ease", "HR@10")
-    (Objective(metric='rmse'), Objective(metric='hit_rate@10'))
-    """
-    if model not in {**RATING, **RANKING}:
-        models = _tunable({**RATING, **RANKING})
-        raise SettingError(f"model must be one of {models}, got {model!r}.")
+    """The objective with this metric, by name or label in any case, or the default of a model."""
+    models = {**RATING, **RANKING}
+    if model not in models:
+        raise SettingError(f"model must be one of {_tunable(models)}, got {model!r}.")
     if metric is None:
         return Objective(PRIMARY_METRIC["ranking" if model in RANKING else "rating"])
     names = {
@@ -68,9 +64,8 @@ def get_objective(model: str, metric: str | None = None) -> Objective:
     if metric.lower() not in names:
         raise SettingError(f"metric must be one of {', '.join(OBJECTIVES)}, got {metric!r}.")
     objective = Objective(names[metric.lower()])
-    allowed = RATING if objective.head == "rating" else RANKING
+    allowed, other = (RATING, "ranking") if objective.head == "rating" else (RANKING, "rating")
     if model not in allowed:
-        other = "ranking" if objective.head == "rating" else "rating"
         usable = ", ".join(name for name, entry in OBJECTIVES.items() if entry.task == other)
         raise SettingError(
             f"{model} has no {objective.head} head for {metric}; choose a metric of its {other} "
@@ -85,11 +80,7 @@ def _tunable(models: Iterable[str]) -> str:
 
 
 def validation_splits(train: Dataset, how: str, seed: int) -> list[TrainValidation]:
-    """Training and validation sets for trials, made of the training set; see `tune`.
-
-    >>> [(len(train), len(test)) for train, test in validation_splits(data, "3-fold", seed=0)]
-    [(1000, 500), (1000, 500), (1000, 500)]
-    """
+    """Training and validation sets for trials, made of the training set; see `tune`."""
     if how in ("random", "temporal"):
         try:
             return [train.split(how, test_fraction=VALIDATION_FRACTION, seed=seed)]

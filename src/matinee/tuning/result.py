@@ -77,11 +77,8 @@ class TuningResult:
     @property
     def labels(self) -> dict[str, str]:
         """Column titles of the hyperparameters that were searched."""
-        relative = self.space.relative
-        return {
-            name: f"{name} (x default)" if name in relative else name
-            for name in self.space.searched
-        }
+        labels = {name: name for name in self.space.searched}
+        return labels | {name: f"{name} (x default)" for name in self.space.relative}
 
     @property
     def summary(self) -> str:
@@ -105,10 +102,8 @@ class TuningResult:
             fewer = f", or add --trials {done} to refit the best so far" if self.completed else ""
             return f"Interrupted: {done:,} of {self.n_trials:,} trials done. {resume}{fewer}."
         if self.other_workers:
-            return (
-                "Other workers are running; the last one refits the best trial. "
-                "If it is stopped, run the same command."
-            )
+            workers = "Other workers are running; the last one refits the best trial"
+            return f"{workers}. If it is stopped, run the same command."
         missing = done < self.n_trials
         progress = f"{done:,} of {self.n_trials:,} trials done. {resume}. " if missing else ""
         if self.best is None:
@@ -135,16 +130,12 @@ class TuningResult:
         {'factors': 'high'}
         """
         best = self.completed[0]["settings"] if self.completed else {}
-        positions = {
-            name: _position(values, best[name])
-            for name, values in self.space.searched.items()
-            if name in best
-        }
-        return {
-            name: "low" if position < 0.5 else "high"
-            for name, position in positions.items()
-            if position is not None and min(position, 1 - position) <= BOUNDARY
-        }
+        ends = {}
+        for name, values in self.space.searched.items():
+            position = _position(values, best[name]) if name in best else None
+            if position is not None and min(position, 1 - position) <= BOUNDARY:
+                ends[name] = "low" if position < 0.5 else "high"
+        return ends
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values with stable keys."""

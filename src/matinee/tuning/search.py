@@ -165,14 +165,11 @@ def _default_folder(dataset: str, identity: Mapping[str, Any], space: str | None
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """The values that a study begins with, and how many trials it is to have.
-
-    `exhaustive` ones have no values but the initial ones: a grid.
-    """
+    """The values that a study begins with, and how many trials it is to have."""
 
     initial: list[dict[str, Any]]
     n_trials: int
-    exhaustive: bool
+    exhaustive: bool  # a grid: no values but the initial ones
 
     def needs_another(self, trials: Iterable[FrozenTrial]) -> bool:
         """Whether fewer trials than planned have finished or are running."""
@@ -182,18 +179,13 @@ class SearchPlan:
 
 
 def make_plan(space: SearchSpace, search: str, trials: int | None, seed: int) -> SearchPlan:
-    """The plan of a search.
-
-    A grid is tried in random order, so that part of it represents the whole; so is any space with
-    few combinations, where sampling would repeat some. The defaults come first if the space has
-    them.
-    """
+    """The plan of a search: the defaults first, then a grid in random order, or samples."""
     default = space.default_values()
     # by space and search alone, so that a study stays the same whatever number of trials is asked
     if search != "grid" and not (space.finite and space.grid_size <= DEFAULT_TRIALS):
         initial = [] if default is None else [default]
         return SearchPlan(initial, trials or DEFAULT_TRIALS, exhaustive=False)
-    grid = space.grid()
+    grid = space.grid()  # also of few combinations, of which sampling would repeat some
     shuffled = [grid[index] for index in np.random.default_rng(seed).permutation(len(grid))]
     shuffled.sort(key=lambda values: values != default)  # stable: the rest stays shuffled
     return SearchPlan(shuffled, min(trials or len(grid), len(grid)), exhaustive=True)
@@ -209,15 +201,10 @@ def _run_study(
     refit: Callable[[Study], BestModel | None],
 ) -> TuningResult:
     """Work on a study until its plan is done; the process that ends last refits the best trial."""
+    higher_is_better = runner.objective.higher_is_better
+    pruner = make_pruner(runner.space.estimator)
     while True:
-        opened = open_study(
-            folder,
-            identity,
-            higher_is_better=runner.objective.higher_is_better,
-            sampler=sampler,
-            pruner=make_pruner(runner.space.estimator),
-            initial=plan.initial,
-        )
+        opened = open_study(folder, identity, higher_is_better, sampler, pruner, plan.initial)
         with opened as study, storage_errors_as_run_error(folder):
             interrupted = _run_trials(study, runner, plan, deadline)
         with storage_errors_as_run_error(folder), exclusive_lock(folder) as alone:
@@ -271,12 +258,8 @@ def _run_trials(study: Study, runner: TrialRunner, plan: SearchPlan, deadline: f
 def best_trial(trials: Iterable[FrozenTrial], higher_is_better: bool) -> FrozenTrial | None:
     """The best complete trial, the first of equals."""
     sign = -1.0 if higher_is_better else 1.0
-    complete = (trial for trial in trials if trial.state == TrialState.COMPLETE)
-    return min(
-        (trial for trial in complete if trial.value is not None),
-        key=lambda trial: (sign * (trial.value or 0.0), trial.number),
-        default=None,
-    )
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    return min(complete, key=lambda t: (sign * (t.value or 0.0), t.number), default=None)
 
 
 def _trial_rows(study: Study, runner: TrialRunner) -> list[dict[str, Any]]:
@@ -337,19 +320,12 @@ def refit_best(
     result = train_and_evaluate(
         dataset, rating, split, ranker=ranker, threads=runner.threads, on_interrupt="raise"
     )
-    tuning = {
-        "study": identity,
-        "trials": len(finished(study)),
-        "trial": best.number,
-        "value": best.value,
-        "test_evaluations": len(tested),
-    }
+    found = {"trial": best.number, "value": best.value, "test_evaluations": len(tested)}
+    tuning = {"study": identity, "trials": len(finished(study)), **found}
     tuned = replace(result.model, metadata={**result.model.metadata, "tuning": tuning})
     folder = save_run(tuned, run, f"{model}-tuned")
-    test_metrics = _test_metrics(result, runner.objective)
-    refitted = BestModel(
-        best.number, nested_settings(settings), str(folder), test_metrics, len(tested)
-    )
+    metrics, nested = _test_metrics(result, runner.objective), nested_settings(settings)
+    refitted = BestModel(best.number, nested, str(folder), metrics, len(tested))
     # absolute, since another process may have another working folder
     study.set_user_attr("best", asdict(replace(refitted, run=str(folder.resolve()))))
     return refitted

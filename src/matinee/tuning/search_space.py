@@ -177,8 +177,7 @@ class SearchSpace:
                 f"A grid must have at most {MAX_GRID:,} points, got {self.grid_size:,}; "
                 "give fewer values, or fewer steps per range."
             )
-        values = [values.grid() for values in self.searched.values()]
-        points = itertools.product(*values)
+        points = itertools.product(*(values.grid() for values in self.searched.values()))
         return [dict(zip(self.searched, point, strict=True)) for point in points]
 
     def to_dict(self) -> dict[str, Any]:
@@ -192,15 +191,10 @@ class SearchSpace:
 
 
 def build_estimator(name: str, settings: Mapping[str, Any], **common: Any) -> Estimator:
-    """An estimator from flat settings, and from those of `common` that it has.
-
-    >>> build_estimator("EASE", {"regularization": 20.0}, seed=3)
-    EASE(regularization=20.0, min_rating=None)
-    """
+    """An estimator from flat settings, and from those of `common` that it has."""
     cls = estimator_class(name)
-    names = {parameter.name for parameter in fields(cls)}
-    common = {key: value for key, value in common.items() if key in names}
-    estimator: Estimator = cls(**common, **nested_settings(settings))
+    shared = {field.name: common[field.name] for field in fields(cls) if field.name in common}
+    estimator: Estimator = cls(**shared, **nested_settings(settings))
     return estimator
 
 

@@ -32,8 +32,7 @@ def default_search_space(estimator: str) -> SearchSpace:
     >>> default_search_space("EASE").searched["regularization"].bounds
     (10.0, 3000.0)
     """
-    text = (files("matinee.tuning") / DEFAULT_SPACES).read_text(encoding="utf-8")
-    spaces = tomllib.loads(text)
+    spaces = tomllib.loads((files("matinee.tuning") / DEFAULT_SPACES).read_text(encoding="utf-8"))
     if estimator not in spaces:
         raise SettingError(f"{estimator} has no hyperparameters to tune.")
     return parse_space(estimator, spaces[estimator], DEFAULT_SPACES)
@@ -88,10 +87,9 @@ def parse_space(estimator: str, entries: Mapping[str, Any], where: str = "space"
     both = {name.partition(".")[0] for name in (*searched, *fixed) if "." in name}
     for name in sorted(both & {*searched, *fixed}):
         raise SettingError(f"{where}: give {name} either whole or by group, not both.")
-    tried = {name: values.bounds for name, values in searched.items()}
-    for name, values in {**tried, **{name: (value,) for name, value in fixed.items()}}.items():
-        for value in values:
-            _check_value(estimator, name, value, types, where)
+    tried = [(name, value) for name, values in searched.items() for value in values.bounds]
+    for name, value in (*tried, *fixed.items()):
+        _check_value(estimator, name, value, types, where)
     if not searched:
         raise SettingError(f"{where}: nothing to search; give a range or a list of values.")
     return SearchSpace(estimator, searched, fixed)
@@ -152,9 +150,8 @@ def _parse_range(
             raise SettingError(f"{where}: {key} must be true or false, got {entry[key]!r}.")
     steps = entry.get("steps", GRID_STEPS)
     if type(steps) is not int or not 2 <= steps <= MAX_GRID:
-        raise SettingError(
-            f"{where}: steps must be an integer from 2 to {MAX_GRID:,}, got {steps!r}."
-        )
+        limits = f"an integer from 2 to {MAX_GRID:,}"
+        raise SettingError(f"{where}: steps must be {limits}, got {steps!r}.")
     if not low < high:  # type: ignore[operator]
         raise SettingError(f"{where}: low must be < high, got {low!r} and {high!r}.")
     if entry.get("log") and not low > 0:  # type: ignore[operator]
@@ -163,14 +160,8 @@ def _parse_range(
     if entry.get("relative") and not computed:
         raise SettingError(f"{where}: relative is for the {RELATIVE} of als and ials only.")
     number_type: Any = int if integer else float
-    return Range(
-        number_type(low),
-        number_type(high),
-        log=entry.get("log", False),
-        integer=integer,
-        steps=steps,
-        relative=entry.get("relative", False),
-    )
+    bounds = {"low": number_type(low), "high": number_type(high)}
+    return Range(**{**entry, **bounds}, integer=integer)
 
 
 def _parse_choice(entry: list[Any], where: str) -> Choice:
@@ -205,6 +196,4 @@ def _is_integer(hint: Any) -> bool:
 
 
 def _is_a(cls: type, hint: Any) -> bool:
-    return any(
-        (get_origin(alternative) or alternative) is cls for alternative in type_alternatives(hint)
-    )
+    return cls in {get_origin(kind) or kind for kind in type_alternatives(hint)}

@@ -1,14 +1,14 @@
-"""Studies on disk: every finished trial, for several processes, now or later.
+"""Studies on disk: every finished trial, in the SQLite file that Optuna's own tools read.
 
-A study's folder holds `study.sqlite3`, which Optuna writes and its own tools can read. Working
-processes share a lock on the folder. A process that gets the lock for itself knows that no other
-one is alive, and so that trials marked as running were killed.
+Processes at work share a lock on the study's folder. One that gets it alone knows that no other is
+alive, and so that trials marked as running were killed.
 """
 
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,17 +54,12 @@ ARGUMENTS = {
 def open_study(
     folder: Path,
     identity: Mapping[str, Any],
-    *,
     higher_is_better: bool,
     sampler: BaseSampler,
     pruner: BasePruner,
     initial: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[Study]:
-    """The study in a folder, new or resumed, with the folder's lock shared until the block ends.
-
-    `identity` holds what `DATA` and `ARGUMENTS` name; a study that began with another one is
-    refused. `initial` holds the values of the first trials.
-    """
+    """The study in a folder, new or resumed, with the folder's lock shared until the block ends."""
     usable = folder.is_dir() and ((folder / STUDY_FILE).is_file() or not any(folder.iterdir()))
     if folder.exists() and not usable:
         raise RunError(f"{folder}: exists and is not a study; choose another folder.")
@@ -149,8 +144,8 @@ def storage_errors_as_run_error(
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, without its full stop."""
     cause = error.__cause__ or error
-    lines = str(getattr(cause, "orig", None) or cause).splitlines()
-    return lines[0].rstrip(".") if lines else type(cause).__name__
+    text = str(getattr(cause, "orig", None) or cause)
+    return text.partition("\n")[0].rstrip(".") or type(cause).__name__
 
 
 def _storage(path: Path) -> RDBStorage:
@@ -189,43 +184,33 @@ def _check_identity(began: Any, now: Mapping[str, Any], folder: Path) -> None:
 
 
 def make_sampler(search: str, seed: int) -> BaseSampler:
-    """The sampler of a search; grid points are enqueued when the study begins, so never sampled.
-
-    ``"tpe"`` is a tree-structured Parzen estimator over all hyperparameters together (Bergstra et
-    al. 2011, "Algorithms for hyper-parameter optimization"); running trials of other processes
-    count as bad, so that no two processes try the same.
-    """
+    """The sampler of a search; grid points are enqueued when the study begins, so never sampled."""
+    # Bergstra et al. 2011, "Algorithms for hyper-parameter optimization"; over all hyperparameters
+    # together, and with running trials counted as bad, so that no two processes try the same
     if search not in SEARCHES:
         names = ", ".join(map(repr, SEARCHES))
         raise SettingError(f"search must be one of {names}, got {search!r}.")
-    if search == "tpe":
-        return SeededPerTrial(
-            lambda own: TPESampler(
-                n_startup_trials=STARTUP_TRIALS, multivariate=True, constant_liar=True, seed=own
-            ),
-            seed,
-        )
-    return SeededPerTrial(lambda own: RandomSampler(seed=own), seed)
+    tpe = partial(
+        TPESampler, n_startup_trials=STARTUP_TRIALS, multivariate=True, constant_liar=True
+    )
+    return SeededPerTrial(tpe if search == "tpe" else RandomSampler, seed)
 
 
 class SeededPerTrial(BaseSampler):
-    """A sampler that seeds each trial by the study's seed and the trial's rank.
+    """A sampler that seeds each trial by the study's seed and its rank, as if never interrupted."""
 
-    Failed trials do not count in the rank, since they are repeated. So the next trial of a single
-    process depends on the results before it, and not on interruptions.
-    """
-
-    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
+    def __init__(self, make: Callable[..., BaseSampler], seed: int) -> None:
         self._make, self._seed = make, seed
-        self._trial, self._sampler = -1, make(0)
+        self._trial, self._sampler = -1, make(seed=0)
 
     def _sampler_of(self, study: Study, trial: FrozenTrial) -> BaseSampler:
         """The sampler of a trial, which Optuna asks for once per hyperparameter."""
         if trial.number != self._trial:
             failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+            # failed ones are repeated: they do not count
             rank = trial.number - sum(other.number < trial.number for other in failed)
             seed = np.random.SeedSequence((self._seed, rank)).generate_state(1)[0]
-            self._trial, self._sampler = trial.number, self._make(int(seed))
+            self._trial, self._sampler = trial.number, self._make(seed=int(seed))
         return self._sampler
 
     def infer_relative_search_space(

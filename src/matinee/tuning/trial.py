@@ -51,10 +51,7 @@ class TrialRunner:
         self._scorers = [self.objective.scorer(*split) for split in self.splits]
 
     def __call__(self, trial: Trial) -> float:
-        """The value of a trial; raises TrialPruned if it is not promising or its settings fail.
-
-        Settings fail where the estimator refuses them or breaks on them, as for lack of memory.
-        """
+        """The value of a trial; TrialPruned if it is not promising or the estimator fails."""
         values = self.space.suggest(trial)
         try:
             estimators = [self._estimator(values, train) for train, _ in self.splits]
@@ -80,11 +77,7 @@ class TrialRunner:
         return build_estimator(self.space.estimator, settings, seed=self.seed, feedback=feedback)
 
     def _grow(self, trial: Trial, values: Mapping[str, Any], estimators: Sequence[Any]) -> float:
-        """Few factors and iterations first, warm-started; the last level is the full estimator.
-
-        That one starts from scratch, so that the value of a complete trial is the value of its
-        settings, whatever was tried before.
-        """
+        """Few factors and iterations first, warm-started; the last level is fitted from scratch."""
         levels = [resource_levels(estimator) for estimator in estimators]
         smallest, *larger = levels[0]
         models = self._nearest_models(values, smallest.factors) if larger else None
@@ -93,6 +86,7 @@ class TrialRunner:
         value = math.nan
         for level, resized in enumerate(zip(*levels, strict=True)):
             last = level == len(larger)
+            # the value of a complete trial is that of its settings, whatever was tried before
             starts = [None] * len(resized) if last or models is None else models
             models = [
                 estimator.fit(train, threads=self.threads, warm_start=start)
@@ -119,13 +113,11 @@ class TrialRunner:
 
     def _fit_and_report(self, trial: Trial, estimators: Sequence[Any]) -> float:
         """Full fits; the history of the first decides, as it is made, whether to prune."""
-        models = []
-        for number, ((train, validation), estimator) in enumerate(
-            zip(self.splits, estimators, strict=True)
-        ):
+        models: list[Recommender] = []
+        for (train, validation), estimator in zip(self.splits, estimators, strict=True):
             shorter = shortened_chain(estimator)
             kwargs: dict[str, Any] = {}
-            if estimator.supports_callback and number == 0:
+            if estimator.supports_callback and not models:
                 length = shorter.iterations if hasattr(shorter, "iterations") else shorter.epochs
                 reporter = _Reporter(trial, length, HISTORY_METRICS[self.objective.head])
                 kwargs = {"validation": validation, "callback": reporter}
@@ -156,17 +148,10 @@ class _Reporter:
 
 
 def resource_levels(estimator: Any) -> list[Any]:
-    """The estimators that a trial grows through; the last one is the full one.
-
-    Half of the factors for two fifths of the iterations, for another fifth, then all. With fewer
-    factors than that a weaker regularization looks best. What is too small to grow is full at once.
-
-    >>> from matinee.models.als import ALS
-    >>> [(level.factors, level.iterations) for level in resource_levels(ALS(factors=64))]
-    [(32, 6), (32, 3), (64, 15)]
-    """
+    """The estimators that a trial grows through; the last one is the full one."""
     if estimator.factors < 2 or estimator.iterations < 5:
         return [estimator]
+    # with fewer factors than half a weaker regularization looks best
     half, lengths = estimator.factors // 2, [round(n * estimator.iterations / 5) for n in (2, 1)]
     return [*(replace(estimator, factors=half, iterations=length) for length in lengths), estimator]
 
