@@ -53,7 +53,7 @@ def test_weight_decay_may_be_one_number_or_one_for_each_group(shell):
         (["--set", "nonsense=1"], "--set nonsense: ALS has no "),
         (["--set", "ranker.cats=1"], "--set ranker.cats: ImplicitALS has no "),
         (["--set", "factors"], "--set factors: must be NAME=VALUE."),
-        (["--set", "ranker.factors"], "--set ranker.factors "),
+        (["--set", "ranker.factors"], "--set ranker.factors: must be NAME=VALUE."),
         (["--set", "factors=many"], "--set factors must be an integer, got 'many'."),
         (["--set", "ranker.factors=2.5"], "--set ranker.factors must be an integer"),
         (["--set", "factors=-1"], "factors must be >= 0, got -1."),

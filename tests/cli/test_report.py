@@ -176,8 +176,8 @@ def test_a_report_without_its_data_says_so(shell, out, monkeypatch):
         text = (out / f"{name}.html").read_text(encoding="utf-8")
         assert "data and accuracy are left out" in text
         assert str(shell.cache) not in text  # where things lie here is private
-        assert "<h2>The data</h2>" not in text
-        assert "<h2>The map</h2>" in text
+        assert "<h2>Data</h2>" not in text
+        assert "<h2>Map</h2>" in text
 
 
 # --- describe --html

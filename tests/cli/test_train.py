@@ -74,7 +74,7 @@ def test_a_new_run_gets_a_name_of_its_own(shell):
         (["small", "--test-fraction", 2], "fraction"),
         (["small", "--set", "features=year"], "year"),
         (["small", "--seed", -1], "--seed"),
-        (["small", "--run", "."], "no run"),
+        (["small", "--run", "."], "not a run"),
         (["small", "--checkpoint-every", 4], "--checkpoint-every needs --checkpoint DIR"),
         (["small", "--resume"], "--resume needs --checkpoint DIR"),
         (["small", "--checkpoint", "unused"], "--checkpoint is for bayes and for models trained"),

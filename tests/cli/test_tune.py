@@ -199,4 +199,4 @@ def test_values_are_printed_as_one_types_them(capsys):
     settings = {"layers": "[8, 4]", "amp": True}
     trial = {"trial": 0, "value": 0.9, "state": "complete", "settings": settings, "error": None}
     _print_result(TuningResult(Path("study"), "rmse", space, [trial], n_trials=1), None, None)
-    assert "8,4      true" in capsys.readouterr().out
+    assert "8,4     true" in capsys.readouterr().out

@@ -8,7 +8,7 @@ from typer import Argument, Option
 
 from matinee.cli import options
 from matinee.cli.options import open_dataset
-from matinee.cli.output import print_json, print_table, say, short
+from matinee.cli.output import answer, print_json, print_table, say, short
 
 PURPOSE = "List data sets, fetch a MovieLens edition, add your own."
 
@@ -52,10 +52,8 @@ def fetch(
     from matinee.data.movielens import TERMS
 
     path = cached(name) or download(name)
-    if json:
-        print_json({"name": name, "path": str(path)})
-    else:
-        say(f"{name} is in {short(path)}. Terms of use: {TERMS}.")
+    text = f"{name} is in {short(path)}. Terms of use: {TERMS}."
+    answer(json, {"name": name, "path": str(path)}, text)
 
 
 @data_app.command()
@@ -76,11 +74,9 @@ def add(
     dataset = open_dataset(path, columns, scale, duplicates)
     check_edition(name or Path(path).stem, len(dataset))
     kept = add_to_cache(Path(path), name, dataset.reading)
-    if json:
-        print_json({"name": kept.name, "path": str(kept), "ratings": len(dataset)})
-    else:
-        replaced = f", replacing the earlier {kept.name}" if earlier else ""
-        say(f"{len(dataset):,} ratings{replaced}. Next: matinee describe {kept.name}")
+    replaced = f", replacing the earlier {kept.name}" if earlier else ""
+    text = f"{len(dataset):,} ratings{replaced}. Next: matinee describe {kept.name}"
+    answer(json, {"name": kept.name, "path": str(kept), "ratings": len(dataset)}, text)
 
 
 @data_app.command()
@@ -89,7 +85,5 @@ def clean(json: options.Json = False) -> None:
     from matinee.data.parsed_cache import clear
 
     freed = clear()
-    if json:
-        print_json({"bytes": freed})
-    else:
-        say(f"{freed / 1e6:,.0f} MB freed. The cache is rebuilt on the next read.")
+    text = f"{freed / 1e6:,.0f} MB freed. The cache is rebuilt on the next read."
+    answer(json, {"bytes": freed}, text)

@@ -30,6 +30,14 @@ def print_json(value: Any) -> None:
     print(text)
 
 
+def answer(as_json: bool, value: Any, text: str) -> None:
+    """A result that is told in a line, or its value as JSON."""
+    if as_json:
+        print_json(value)
+    else:
+        say(text)
+
+
 def say(text: str = "") -> None:
     """A line on stdout; on a terminal it breaks between words."""
     print(_wrapped(printable(text), sys.stdout))

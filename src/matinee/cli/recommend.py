@@ -152,9 +152,8 @@ def explain(
         summary = {"title": title, "predicted_rating": predicted, "interval": interval}
         print_json({**summary, "score": score, "components": parts.to_dicts()})
         return
-    is_rating = model.head(head) is model.rating_head
     of_rating = "" if predicted is None else f"predicted rating {predicted:.2f}"
-    if is_rating and predicted is not None:
+    if predicted is not None and model.head(head) is model.rating_head:
         clipped = f" (before clipping {score:.2f})" if abs(predicted - score) > 0.005 else ""
         heading(f"{title}: {of_rating}{clipped}")
     else:

@@ -7,7 +7,7 @@ from typer import Option
 
 from matinee.cli import options
 from matinee.cli.options import find_run, open_dataset, output_path
-from matinee.cli.output import heading, print_json, print_table, say, section
+from matinee.cli.output import answer, heading, print_json, print_table, say, section
 from matinee.errors import MatineeError, SettingError
 
 if TYPE_CHECKING:
@@ -37,10 +37,8 @@ def describe(
     if html or out:
         page = page or output_path(None, Path(f"{data.name}.html"), ".html")
         write_dataset_report(data, page)
-        if json:
-            print_json({"html": str(page)})
-        else:
-            say(f"Description of {data.name} in {page}; open it in a browser.")
+        text = f"Description of {data.name} in {page}; open it in a browser."
+        answer(json, {"html": str(page)}, text)
     elif json:
         print_json(describe_dataset(data).to_dict())
     else:
@@ -125,10 +123,8 @@ def draw_map(
     else:
         save_chart(item_map(layout, color), path)
     items, left_out = len(layout.embeddings), layout.embeddings.left_out
-    if json:
-        print_json({"map": str(path), "items": items, "left_out": left_out})
-        return
-    say(f"Map of {items:,} {model.catalog.noun}s in {path}. {left_out}".rstrip())
+    text = f"Map of {items:,} {model.catalog.noun}s in {path}. {left_out}".rstrip()
+    answer(json, {"map": str(path), "items": items, "left_out": left_out}, text)
 
 
 def cluster(

@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from matinee.cli import options
 from matinee.cli.options import find_run, given_options
-from matinee.cli.output import print_json, print_table, say
+from matinee.cli.output import answer, print_json, print_table, say
 from matinee.errors import SettingError, printable
 
 SORTS = ("created", "rmse", "ndcg@10")
@@ -77,10 +77,8 @@ def rename(
 
     old = find_run(run)
     renamed = rename_run(old, new)
-    if json:
-        print_json({"from": str(old), "run": str(renamed)})
-    else:
-        say(f"Renamed {old} to {renamed}.")
+    value = {"from": str(old), "run": str(renamed)}
+    answer(json, value, f"Renamed {old} to {renamed}.")
 
 
 @runs_app.command()
