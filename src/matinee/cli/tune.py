@@ -1,5 +1,6 @@
 """matinee tune"""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,18 +106,10 @@ def tune(
         split=make_split(split, test_fraction, seed), validation=validation, study=study,
         run=run, threads=threads,
     )  # fmt: skip
-
-    def command(dataset: str) -> str | None:
-        """How to train the best model without the search."""
-        if result.best is None:
-            return None
-        heads = (model, "ials") if result.head == "rating" else ("als", model)
-        settings: dict[str, Any] = {result.head: result.best.settings}
-        return train_command(
-            dataset, *heads, **settings, split=split, test_fraction=test_fraction,
-            seed=seed or None, columns=columns, scale=scale, duplicates=duplicates,
-        )  # fmt: skip
-
+    command = partial(
+        _command_without_search, result, model, split=split, test_fraction=test_fraction,
+        seed=seed or None, columns=columns, scale=scale, duplicates=duplicates,
+    )  # fmt: skip
     if page:
         page = page if out else result.study / page.name
         # pages are passed on, so they do not reveal where the data lie
@@ -128,6 +121,17 @@ def tune(
         _print_result(result, command(dataset), page)
     if result.interrupted:
         raise KeyboardInterrupt
+
+
+def _command_without_search(
+    result: "TuningResult", model: str, dataset: str, **given: Any
+) -> str | None:
+    """The command that trains the best model."""
+    if result.best is None:
+        return None
+    rating, ranking = (model, "ials") if result.head == "rating" else ("als", model)
+    settings: dict[str, Any] = {result.head: result.best.settings}
+    return train_command(dataset, rating, ranking, **settings, **given)
 
 
 def _print_result(result: "TuningResult", command: str | None, page: Path | None) -> None:
