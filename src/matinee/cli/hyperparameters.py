@@ -96,9 +96,8 @@ def _check_option(name: str, head: str, rating: Any, ranking: Any) -> None:
     if name in _names(rating):
         return
     advice = "use --set " if rating else f"for the ranker use --set {RANKER}"
-    known = [
-        other for other in (name, ALTERNATIVES.get(name)) if other in _names(rating or ranking)
-    ]
+    names = _names(rating or ranking)
+    known = [other for other in (name, ALTERNATIVES.get(name)) if other in names]
     instead = f"; {advice}{known[0]}=VALUE" if known else ""
     raise SettingError(f"{head} has no {_option(name)}{instead}.")
 

@@ -33,15 +33,12 @@ class DataProvenance:
             )
         return dataset
 
-    def fitted_on(self, train: Dataset) -> Dataset:
-        """What of the split's training set the run was fitted on."""
-        seed = self.split.seed
-        return split_validation(train, seed)[0] if self.validation_fraction else train
-
     def sets(self, dataset: Dataset) -> tuple[Dataset, Dataset]:
         """What the run was fitted on, and its test set."""
         train, test = self.split.apply(dataset)
-        return self.fitted_on(train), test
+        if self.validation_fraction:
+            train, _ = split_validation(train, self.split.seed)
+        return train, test
 
 
 def read_provenance(metadata: Mapping[str, Any]) -> DataProvenance:
