@@ -1,7 +1,7 @@
 from .data import Dataset, read
 from .errors import MatineeError
 from .evaluation import evaluate
-from .experiments import compare, cross_validate
+from .experiments import compare, cross_validate, fit
 from .models import ALS, EASE, BayesianMF, Bias, ImplicitALS, Popularity, Recommender, UserProfile
 from .models.loading import load
 from .models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
@@ -28,6 +28,7 @@ __all__ = [
     "compare",
     "cross_validate",
     "evaluate",
+    "fit",
     "load",
     "read",
     "tune",

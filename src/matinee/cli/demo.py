@@ -79,19 +79,27 @@ def _find_data() -> "Dataset":
 
 
 def _print_ranking(model: "Recommender", task: "RankingTask") -> None:
-    """Why there are two heads: rankings by each, and by a baseline."""
+    """Why there are two heads: rankings by each, by both, and by a baseline."""
+    import polars as pl
+
     from matinee.evaluation.evaluator import evaluate_ranking
+    from matinee.evaluation.metrics import METRICS
     from matinee.models.baselines import Popularity
 
     popular = Popularity().fit(task.train)
     rankings = {
-        "baseline: most popular movies": evaluate_ranking(popular, task),
-        "sorted by predicted rating": evaluate_ranking(model, task, head="rating"),
-        "ranking head, trained on who rated what": evaluate_ranking(model, task, head="ranking"),
+        "popularity, the same for all": evaluate_ranking(popular, task),
+        "predicted rating": evaluate_ranking(model, task, head="rating"),
+        "ranking head: who watches what, and likes it": evaluate_ranking(
+            model, task, head="ranking"
+        ),
+        "both heads, the default": evaluate_ranking(model, task),
     }
-    section(f"Top-10 ranking for {len(task):,} test users (higher is better)")
-    for label, metrics in rankings.items():
-        say(f"NDCG@10 {metrics['ndcg@10']:.3f}  {label}")
+    section(f"Top-10 ranking for {len(task):,} test users")
+    shown = [METRICS[name] for name in ("ndcg@10", "liked_ndcg@10", "disliked_share@10")]
+    rows = [{"by": by, **{m.name: metrics[m.name] for m in shown}} for by, metrics in rankings.items()]
+    headings = {metric.name: metric.label for metric in shown} | {"by": "sorted by"}
+    print_table(pl.DataFrame(rows), headings, {metric.name: metric.format for metric in shown})
 
 
 def _print_user(model: "Recommender") -> tuple[Any, str]:

@@ -54,7 +54,7 @@ Ratings = Annotated[
 ]
 Head = Annotated[
     str | None,
-    Option(metavar="ranking|rating", help="By default the ranking head if the run has one."),
+    Option(metavar="ranking|rating", help="By default both: what one would watch and like."),
 ]
 FactorsHead = Annotated[
     str | None,

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from matinee._types import F32, I32, I64, Bools, Ints
+from matinee._types import F32, I32, I64, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.splits import cold_start_counts
 from matinee.errors import SettingError
@@ -48,7 +48,7 @@ class ScoringModel(Protocol):
 def evaluate(model: Recommender, train: Dataset, test: Dataset) -> EvaluationResult:
     """Evaluate both heads: predicted ratings, and rankings of all items for all test users.
 
-    Rankings are those of the ranking head, or of the rating head where there is no other; any item
+    Rankings are those that `Recommender.recommend` makes by default; any item
     that a test user rated in `test` is relevant. For other tasks see `evaluate_ranking`.
 
     `model` is trained on `train`; `train` and `test` are the two sets of one split.
@@ -106,8 +106,7 @@ def evaluate_ranking(
     """Rank all items for every test user, and compare with the items that are relevant to them.
 
     `model` is trained on ``task.train``; for tasks see `holdout`, `leave_one_out`, `temporal`,
-    `strong_generalization`, `sampled_negatives`. By default the ranking head ranks, if there is
-    one.
+    `strong_generalization`, `sampled_negatives`. By default what lists are made by ranks.
 
     >>> from matinee.evaluation import leave_one_out
     >>> task = leave_one_out(data)
@@ -132,7 +131,7 @@ def evaluate_ranking_per_user(
     n_items = len(task.train.catalog)
     width = min(MAX_K, n_items)
     items = np.full((len(task), width), -1, np.int32)
-    hits = np.zeros((len(task), width), bool)
+    ratings = np.full((len(task), width), np.nan, np.float32)
     with progress("Evaluating ranking", len(task)) as tick:
         for first, last in user_blocks(len(task), n_items):
             rows = np.arange(first, last)
@@ -141,12 +140,12 @@ def evaluate_ranking_per_user(
             if task.candidates is not None:
                 rank = _sampled_rank(scores, take_rows(task.candidates, rows), relevant)
                 within = np.flatnonzero(rank < width)
-                hits[first + within, rank[within]] = True
+                ratings[first + within, rank[within]] = relevant.values[within]
             else:
                 _fill_top(scores, take_rows(task.history, rows), items[first:last])
-                hits[first:last] = _is_relevant(items[first:last], relevant, n_items)
+                ratings[first:last] = _test_ratings(items[first:last], relevant, n_items)
             tick(last, "")
-    top = TopK(items, hits, np.diff(task.relevant.indptr), task.train)
+    top = TopK(items, ratings, task)
     names = RANKING_METRICS if task.candidates is None else SAMPLED_METRICS
     computed = {name: RANKING_METRICS[name](top.first(METRICS[name].k)) for name in names}
     catalog = {name: value for name, value in computed.items() if isinstance(value, float)}
@@ -178,12 +177,14 @@ def _fill_top(scores: F32, history: Rows, items: I32) -> None:
     )
 
 
-def _is_relevant(items: I32, relevant: Rows, n_items: int) -> Bools:
-    """Which places hold an item of the same row of `relevant`."""
+def _test_ratings(items: I32, relevant: Rows, n_items: int) -> F32:
+    """The test rating of each place that holds an item of the same row of `relevant`, else nan."""
     row = np.repeat(np.arange(len(items)), np.diff(relevant.indptr))
-    relevant_keys = row * n_items + relevant.indices
+    relevant_keys = row * n_items + relevant.indices  # ascending
     keys = np.arange(len(items))[:, None] * n_items + items
-    return np.isin(keys, relevant_keys) & (items >= 0)
+    place = np.minimum(np.searchsorted(relevant_keys, keys), len(relevant_keys) - 1)
+    found = (relevant_keys[place] == keys) & (items >= 0)
+    return np.where(found, relevant.values[place], np.float32(np.nan))
 
 
 def _sampled_rank(scores: F32, candidates: Rows, relevant: Rows) -> I64:

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from matinee._types import F64, I32, I64, Bools, Floats, Ints
+from matinee._types import F32, F64, I32, I64, Bools, Floats, Ints
 from matinee.data.dataset import Dataset
 from matinee.evaluation import ranking_metrics as ranking
+from matinee.evaluation.protocols import RankingTask
 
 NORMAL_95 = 1.959964  # standard deviations on either side that hold 95 % of a normal distribution
 
@@ -82,13 +83,27 @@ class TopK:
     """The rankings of all test users, cut at `k` places: what a metric is computed from."""
 
     items: I32  # (users, k), -1 beyond the end
-    hits: Bools  # (users, k)
-    n_relevant: I64  # (users,)
-    train: Dataset
+    ratings: F32  # (users, k): the test rating where a place holds a relevant item, else nan
+    task: RankingTask
+
+    @property
+    def train(self) -> Dataset:
+        """The training set."""
+        return self.task.train
+
+    @property
+    def hits(self) -> Bools:
+        """Which places hold a relevant item, (users, k)."""
+        return ~np.isnan(self.ratings)
+
+    @property
+    def n_relevant(self) -> I64:
+        """Relevant items of each user, (users,)."""
+        return np.diff(self.task.relevant.indptr)
 
     def first(self, k: int) -> "TopK":
         """The first `k` places; all, if there are fewer."""
-        return replace(self, items=self.items[:, :k], hits=self.hits[:, :k])
+        return replace(self, items=self.items[:, :k], ratings=self.ratings[:, :k])
 
 
 Compute = Callable[[TopK], F64 | float]
@@ -132,6 +147,26 @@ def _ndcg(top: TopK) -> F64:
     return ranking.ndcg(top.hits, top.n_relevant)
 
 
+def _liked_ndcg(top: TopK) -> F64:
+    """NDCG of what the user rated at least their own mean; nan for users who liked nothing."""
+    means = top.task.history_means
+    row = np.repeat(np.arange(len(means)), top.n_relevant)
+    n_liked = np.bincount(row[top.task.relevant.values >= means[row]], minlength=len(means))
+    some = n_liked > 0
+    result = np.full(len(means), np.nan)
+    hits = top.ratings[some] >= means[some, None]
+    result[some] = ranking.ndcg(hits, n_liked[some])
+    return result
+
+
+def _disliked_share(top: TopK) -> float:
+    """Of all hits, the share rated a standard deviation or more under the user's mean."""
+    limits = top.task.history_means - top.train.ratings.values.std(dtype=np.float64)
+    disliked = np.count_nonzero(top.ratings <= limits[:, None])
+    hits = np.count_nonzero(top.hits)
+    return int(disliked) / int(hits) if hits else float("nan")
+
+
 def _recall_capped(top: TopK) -> F64:
     return ranking.recall_capped(top.hits, top.n_relevant)
 
@@ -158,6 +193,7 @@ def _gini(top: TopK) -> float:
     return ranking.gini(top.items, len(top.train.catalog))
 
 
+_DISLIKED: dict[str, Any] = {"direction": "lower", "format": ".1%", "in_tables": True}
 _SHARE: dict[str, Any] = {"direction": None, "format": ".1%", "in_tables": True}
 METRICS = {
     metric.name: metric
@@ -165,6 +201,7 @@ METRICS = {
         Metric("rmse", "rating", "lower", "RMSE"),
         Metric("mae", "rating", "lower", "MAE"),
         _ranking("ndcg@10", "NDCG@10", _ndcg, in_tables=True),
+        _ranking("liked_ndcg@10", "NDCG@10 (liked)", _liked_ndcg, in_tables=True),
         _ranking("hit_rate@10", "HR@10", lambda t: ranking.hit_rate(t.hits), in_tables=True),
         _ranking("recall_capped@20", "Recall@20 (capped)", _recall_capped, in_tables=True),
         _ranking("ndcg@100", "NDCG@100", _ndcg, in_tables=True),
@@ -173,6 +210,7 @@ METRICS = {
         _ranking("precision@10", "Precision@10", lambda t: ranking.precision(t.hits)),
         _ranking("recall@10", "Recall@10", lambda t: ranking.recall(t.hits, t.n_relevant)),
         _ranking("recall_capped@50", "Recall@50 (capped)", _recall_capped),
+        _ranking("disliked_share@10", "Disliked hits", _disliked_share, **_DISLIKED),
         _ranking("coverage@10", "Coverage", _coverage, **_SHARE),
         _ranking("popularity_share@10", "Popular share", _popularity_share, **_SHARE),
         _ranking("novelty@10", "Novelty@10", _novelty, direction=None),

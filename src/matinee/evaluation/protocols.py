@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from matinee._types import I32, Bools, Ints
+from matinee._types import F64, I32, Bools, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
@@ -45,6 +45,16 @@ class RankingTask:
 
     def __len__(self) -> int:
         return len(self.users)
+
+    @property
+    def history_means(self) -> F64:
+        """The mean rating that each test user is known by, (users,); that of all without any."""
+        counts = np.diff(self.history.indptr)
+        row = np.repeat(np.arange(len(self)), counts)
+        sums = np.bincount(row, self.history.values, minlength=len(self))
+        means = np.full(len(self), self.train.ratings.values.mean(dtype=np.float64))
+        np.divide(sums, counts, out=means, where=counts > 0)
+        return means
 
     def sample(self, n: int, seed: int = 0) -> "RankingTask":
         """The same task for at most `n` of the test users, drawn at random."""

@@ -5,7 +5,7 @@ from .leaderboard import PROTOCOLS, LeaderboardRow, evaluate_heads, evaluate_run
 from .presets import PRESETS, Preset, PresetStage, get_preset, run_preset
 from .provenance import load_run_data
 from .reproduction import RunDiff, RunSpec, diff_runs, reproduce
-from .training import MAX_EVAL_USERS, Split, TrainingResult, train_and_evaluate
+from .training import MAX_EVAL_USERS, Split, TrainingResult, fit, train_and_evaluate
 
 __all__ = [
     "MAX_EVAL_USERS",
@@ -28,6 +28,7 @@ __all__ = [
     "diff_runs",
     "evaluate_heads",
     "evaluate_runs",
+    "fit",
     "get_preset",
     "load_run_data",
     "reproduce",

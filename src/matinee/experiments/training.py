@@ -80,6 +80,38 @@ class TrainingResult:
         }
 
 
+def fit(
+    train: Dataset,
+    estimator: Estimator | None = None,
+    ranker: Estimator | None = None,
+    *,
+    threads: int | None = None,
+) -> Recommender:
+    """Train a recommender with both heads, as `matinee train` does.
+
+    Parameters
+    ----------
+    train : Dataset
+    estimator, ranker : Estimator, optional
+        Of the rating head and the ranking head; by default ``ALS()`` and ``ImplicitALS()``. Data
+        whose ratings are all the same get no rating head: there is nothing to predict.
+    threads : int, optional
+        By default all processors.
+
+    Examples
+    --------
+    >>> fit(data)
+    Recommender(ALS and ImplicitALS, 60 users, 50 items)
+    """
+    values = train.ratings.values
+    if estimator is None and len(values) and values.min() < values.max():
+        estimator = ALS()
+    models = [
+        each.fit(train, threads=threads) for each in (estimator, ranker or ImplicitALS()) if each
+    ]
+    return models[0] if len(models) == 1 else models[0].with_ranking(models[1])
+
+
 def train_and_evaluate(
     dataset: Dataset,
     estimator: Estimator | None,

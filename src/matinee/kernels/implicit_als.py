@@ -1,16 +1,18 @@
 """The update of iALS: weighted least squares over all items, rated or not.
 
-With x a user's row and w an item's, positives S with weights c, and the weight a of all pairs,
+With x a user's row and w an item's, positives S with weights c and preferences t (1 where ratings
+say nothing more), and the weight a of all pairs,
 
-    minimize over x:  sum_S c (1 - x . w)^2  +  a sum_all (x . w)^2  +  penalty |x - m|^2.
+    minimize over x:  sum_S c (t - x . w)^2  +  a sum_all (x . w)^2  +  penalty |x - m|^2.
 
 The second sum runs over every item, but is ``x' G x`` with ``G = a sum_all w w'``, which all
 users share (Hu, Koren & Volinsky 2008; in the form of Rendle et al. 2021). A positive enters
-as a design row ``sqrt(c) w`` with target ``sqrt(c)``. For items the two sides change places.
+as a design row ``sqrt(c) w`` with target ``sqrt(c) t``. For items the two sides change places.
 
 The solvers update rows `start` to `stop` of one side:
 
     indptr, indices, weights    the `Rows` of this side, with the weights c as values
+    targets                     float32, like the weights: the preferences t
     factors                     float32 or 16 bits (columns, K rounded up to a multiple of 16), the
                                 rows w of the other side
     other                       the same, float32 (columns, K)
@@ -69,26 +71,33 @@ def gram(start, stop, rows, out):
 
 
 @jit
-def _gather(indices, weights, other, design, target):
+def _gather(indices, weights, targets, other, design, target):
     """Copy the design rows and targets of the positives of a row."""
     width = other.shape[1]
     for k in range(len(indices)):
         root = np.sqrt(weights[k])
         row = other[indices[k]]
-        target[k] = root
+        target[k] = root * targets[k]
         for d in range(width):
             design[k, d] = root * row[d]
 
 
 @jit
-def _add_gradient(first, last, indices, weights, factors, wanted, x, out):
-    """out += Z' C (wanted - Z x), C the weights; returns the sum of ``c (wanted - z . x)^2``."""
+def _add_gradient(first, last, indices, weights, targets, factors, x, out):
+    """out += Z' C (t - Z x), C the weights; returns the sum of ``c (t - z . x)^2``.
+
+    Targets t of None are zeros.
+    """
     loss = np.float32(0.0)
     for k in range(first, last, 4):
         prefetch_four(factors, indices, k)
         four = load_four(indices, k, last)
         a, b, c, d = products(factors, four, x)
-        a, b, c, d = wanted - a, wanted - b, wanted - c, wanted - d
+        if targets is None:
+            a, b, c, d = -a, -b, -c, -d
+        else:
+            e, f, g, h = load_four(targets, k, last)
+            a, b, c, d = e - a, f - b, g - c, h - d
         e, f, g, h = load_four(weights, k, last)
         weighted = (a * e, b * f, c * g, d * h)
         add_rows(factors, four, weighted, last - k, out)
@@ -126,7 +135,7 @@ def _shared_normal(whole, penalty, x, out):
 
 @jit
 def update_rows_implicit_cg(
-    start, stop, indptr, indices, weights, factors, whole, penalties, prior, out, steps
+    start, stop, indptr, indices, weights, targets, factors, whole, penalties, prior, out, steps
 ):
     """Take at most `steps` conjugate gradient steps, fewer once a row is solved to float32."""
     value, width, wide = 0.0, out.shape[1], factors.shape[1]
@@ -135,7 +144,6 @@ def update_rows_implicit_cg(
     penalty, error = np.ones(TOGETHER, np.float32), np.zeros(TOGETHER, np.float32)
     x[:], residual[:] = 0.0, 0.0
     direction[:], product[:] = 0.0, 0.0
-    one, nothing = np.float32(1.0), np.float32(0.0)
     for row in range(start, stop, TOGETHER):
         rows = min(TOGETHER, stop - row)
         for r in range(rows):
@@ -152,7 +160,7 @@ def update_rows_implicit_cg(
                 residual[r, d] = penalty[r] * m - residual[r, d]
             first, last = indptr[row + r], indptr[row + r + 1]
             here, rest = x[r : r + 1], residual[r : r + 1]
-            loss += _add_gradient(first, last, indices, weights, factors, one, here, rest)
+            loss += _add_gradient(first, last, indices, weights, targets, factors, here, rest)
             copy(residual[r], direction[r])
             error[r] = dot(residual[r], residual[r])
             if last > first:
@@ -168,7 +176,7 @@ def update_rows_implicit_cg(
                     product[r, d] = -product[r, d]
                 first, last = indptr[row + r], indptr[row + r + 1]
                 here, rest = direction[r : r + 1], product[r : r + 1]
-                _add_gradient(first, last, indices, weights, factors, nothing, here, rest)
+                _add_gradient(first, last, indices, weights, None, factors, here, rest)
                 length = -error[r] / dot(direction[r], product[r])
                 if last > first:
                     value -= length * error[r]
@@ -189,7 +197,7 @@ def update_rows_implicit_cg(
 
 @jit
 def update_rows_implicit_block(
-    start, stop, indptr, indices, weights, other, whole, penalties, prior, out, block
+    start, stop, indptr, indices, weights, targets, other, whole, penalties, prior, out, block
 ):
     """Solve for `block` dimensions at a time, the others held fixed."""
     total = 0.0
@@ -210,7 +218,7 @@ def update_rows_implicit_block(
             copy(prior[row], out[row])
             continue
         mine = design[:count]
-        _gather(indices[first:last], weights[first:last], other, mine, target)
+        _gather(indices[first:last], weights[first:last], targets[first:last], other, mine, target)
         x = out[row]
         for k in range(count):
             miss[k] = target[k] - dot(mine[k], x)

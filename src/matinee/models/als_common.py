@@ -30,6 +30,7 @@ class FactorMatrix:
     coefficients: F64  # (features, width)
     prior: F32  # (rows, width) = features @ coefficients
     solver: F64 | None = None  # from weighted rows to the coefficients
+    preferences: F32 | None = None  # (n,) of each interaction, of implicit feedback
     half: U16 | None = None  # buffer of `float16`
 
     @classmethod
@@ -123,7 +124,7 @@ def genre_prior(interactions: Rows, catalog: Catalog, rows: F32) -> tuple[F32, F
 
 
 RATING_SHARE = 0.5  # of the regularization that would suppress all noise: see docs/defaults.md
-RANKING_SHARE = 0.27  # the same for implicit feedback: see docs/defaults.md
+RANKING_SHARE = 0.3  # the same for implicit feedback: see docs/defaults.md
 
 
 def noise_regularization(ratings: Ratings, exponent: float) -> float:

@@ -68,6 +68,11 @@ class WholeRowFactors:
     def user_factors(self) -> F32 | None:
         return self.user_params
 
+    @property
+    def width(self) -> int:
+        """Length of a row."""
+        return int(self.user_params.shape[1])
+
 
 class RatingHead(Head, Protocol):
     """A head whose scores are ratings, which it can also predict for pairs."""

@@ -24,6 +24,7 @@ from matinee.models.als_common import (
 from matinee.models.base import Estimator, FitContext, check_width
 from matinee.models.implicit_feedback import (
     CONFIDENCES,
+    PreferenceScale,
     check_min_rating,
     positives,
     shared_gram,
@@ -35,6 +36,7 @@ from matinee.models.recommender import Recommender
 from matinee.progress import compilation_announced, progress
 
 INIT_STD = 0.1  # length of the first factors
+RATING_WEIGHT = 0.09  # see docs/defaults.md
 PRIOR_RIDGE = 10.0  # as if so many average items had no genres
 
 
@@ -42,10 +44,10 @@ PRIOR_RIDGE = 10.0  # as if so many average items had no genres
 class ImplicitALS(Estimator):
     """Implicit-feedback ALS: ranking by ``p_u . q_i``, fitted to who interacted with what (iALS).
 
-    With S the positives, c their weights, n a row's number of positives, and N the number of rows
-    on the other side, the sum
+    With S the positives, c their weights, t their preferences, n a row's number of positives, and N
+    the number of rows on the other side, the sum
 
-        sum_S c (1 - p_u . q_i)^2 + unobserved * sum over all pairs (p_u . q_i)^2
+        sum_S c (t - p_u . q_i)^2 + unobserved * sum over all pairs (p_u . q_i)^2
         + regularization * sum_u (n_u + unobserved * N_i)^v |p_u|^2
         + regularization * sum_i (n_i + unobserved * N_u)^v |q_i - m_i|^2
 
@@ -72,6 +74,10 @@ class ImplicitALS(Estimator):
         Lowest rating that is a positive; None: every rating is one, for who rates has watched.
     confidence : {"none", "rating", "counts"}
         Weights of positives: all 1, in proportion to the rating, or to log(1 + count).
+    rating_weight : float, optional
+        How far ratings move the preferences t: 1 for a rating at the user's mean, more above it,
+        less below, under 0 where an item is hated (`matinee.models.implicit_feedback`). 0: t = 1
+        for all, who watches what. By default 0.09 with confidence "none", otherwise 0.
     features : {"genres+years", "genres", "none"}
         What the prior mean of an item depends on.
     solver : {"cg", "blocks", "cholesky"}
@@ -97,6 +103,7 @@ class ImplicitALS(Estimator):
     iterations: int = 12
     min_rating: float | None = None
     confidence: str = "none"
+    rating_weight: float | None = None
     features: str = "genres+years"
     solver: str = "cg"
     cg_steps: int = 3
@@ -114,6 +121,18 @@ class ImplicitALS(Estimator):
         if not 0 <= self.exponent <= 2:
             raise SettingError(f"exponent must be in [0, 2], got {self.exponent}.")
         check_min_rating(self.min_rating)
+        if self.rating_weight is not None and not 0 <= self.rating_weight < np.inf:
+            raise SettingError(f"rating_weight must be >= 0, got {self.rating_weight}.")
+
+    def preference_scale(self, ratings: Ratings) -> PreferenceScale:
+        """How the ratings of this training set become preferences."""
+        weight = self.rating_weight
+        if weight is None:
+            weight = RATING_WEIGHT if self.confidence == "none" else 0.0
+        values = ratings.by_user.values  # in the order of users, whatever that of the rows
+        return PreferenceScale(
+            weight, float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+        )
 
     def default_regularization(self, ratings: Ratings) -> float:
         """The regularization used where none is given, derived from the positives."""
@@ -161,6 +180,7 @@ class _ImplicitALSState:
             positives(side, estimator.min_rating, estimator.confidence, self.average)
             for side in (ratings.by_user, ratings.by_item)
         )
+        self.scale = estimator.preference_scale(ratings)
         none = np.zeros((len(ratings.user_ids), 1), np.float32)  # the prior mean of users is zero
         features = item_features(train.catalog, estimator.features)
         sides = by_user, by_item
@@ -170,6 +190,11 @@ class _ImplicitALSState:
         )
         self.users = FactorMatrix.start(by_user, none, estimator.factors, prior_weights[0])
         self.items = FactorMatrix.start(by_item, features, estimator.factors, prior_weights[1])
+        self.users.preferences = self.scale.of_users(ratings.by_user, estimator.min_rating)
+        means = self.scale.user_means(ratings.by_user)[ratings.by_item.indices]
+        self.items.preferences = self.scale.preferences(
+            ratings.by_item.values, means, estimator.min_rating
+        )
         self.cold = np.flatnonzero(self.items.weights == 0)
         self.cold_rows = self.items.rows[self.cold]
         rng = np.random.default_rng(estimator.seed)
@@ -227,7 +252,7 @@ class _ImplicitALSState:
             kernel, against = update_rows_implicit_block, other.rows
             last = estimator.block if estimator.solver == "blocks" else estimator.factors
         blocks = balanced_blocks(side.interactions.indptr)
-        arguments = (*side.interactions, against, *shared, last)
+        arguments = (*side.interactions, side.preferences, against, *shared, last)
         return float(sum(run_blocks(kernel, blocks, *arguments)))
 
     def model(self, history: pl.DataFrame) -> Recommender:
@@ -247,6 +272,9 @@ class _ImplicitALSState:
             min_rating=estimator.min_rating,
             confidence=estimator.confidence,
             average=self.average,
+            rating_weight=self.scale.rating_weight,
+            rating_mean=self.scale.mean,
+            rating_std=self.scale.std,
             estimator=estimator.to_config(),
             history=history,
         )

@@ -15,7 +15,12 @@ from matinee.kernels.linalg import pad_to_lanes
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.kernels.scoring import pack
 from matinee.models.head import WholeRowFactors, check_array
-from matinee.models.implicit_feedback import CONFIDENCES, positives, shared_gram
+from matinee.models.implicit_feedback import (
+    CONFIDENCES,
+    PreferenceScale,
+    positives,
+    shared_gram,
+)
 from matinee.models.packed_items import PackedItems
 from matinee.models.queries import UserBatch
 
@@ -30,12 +35,15 @@ class FactorRankingHead(WholeRowFactors):
     item_params: F32  # (items, factors); without positives, what its genres give it
     default_user: F32  # (factors,): of a user without positives, the average one
     popularity: F32  # (items,): positives of each item in training
-    regularization: float  # as in training, for new users; likewise the next four
+    regularization: float  # as in training, for new users; likewise all that follow
     exponent: float
     unobserved: float
     min_rating: float | None
     confidence: str
     average: float  # what confidence is relative to
+    rating_weight: float  # how ratings become preferences, see `PreferenceScale`
+    rating_mean: float
+    rating_std: float
     estimator: Mapping[str, Any]
     history: pl.DataFrame
 
@@ -65,11 +73,11 @@ class FactorRankingHead(WholeRowFactors):
         rows = self.user_params[batch.codes]
         new = np.flatnonzero(batch.codes < 0)
         if len(new):
-            liked = self._positives(take_rows(batch.interactions, new))
+            liked, preferences = self._positives(take_rows(batch.interactions, new))
             solved = np.zeros((len(new), rows.shape[1]), np.float32)
             counts = np.diff(liked.indptr)
             shared = self._wide_rows, self._unobserved_gram, self._penalty(counts)
-            arguments = *liked, *shared, np.zeros_like(solved), solved, UNTIL_SOLVED
+            arguments = *liked, preferences, *shared, np.zeros_like(solved), solved, UNTIL_SOLVED
             run_blocks(update_rows_implicit_cg, balanced_blocks(liked.indptr), *arguments)
             solved[counts == 0] = self.default_user
             rows[new] = solved
@@ -79,8 +87,11 @@ class FactorRankingHead(WholeRowFactors):
         return self.packed.scores(self.rows(batch), len(self.item_params))
 
     def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
-        """What each positive adds: ``c_j q_i A^-1 q_j`` (Hu et al. 2008, section 5), in float64."""
-        liked = self._positives(batch.interactions)
+        """What each positive adds: ``c_j t_j q_i A^-1 q_j``, in float64.
+
+        (Hu et al. 2008, section 5.) An item that the user hates counts against its kin.
+        """
+        liked, preferences = self._positives(batch.interactions)
         from_ratings = np.zeros(len(batch.interactions.indices))
         q = self.item_params.astype(np.float64)
         if len(liked.indices) == 0:
@@ -88,12 +99,17 @@ class FactorRankingHead(WholeRowFactors):
         design = q[liked.indices]
         normal = self._unobserved_gram + (design.T * liked.values) @ design
         normal[np.diag_indices_from(normal)] += self._penalty(np.array([len(design)]))[0]
-        parts = liked.values * (design @ np.linalg.solve(normal, q[item]))
+        parts = liked.values * preferences * (design @ np.linalg.solve(normal, q[item]))
         from_ratings[np.isin(batch.interactions.indices, liked.indices)] = parts
         return {}, from_ratings
 
-    def _positives(self, interactions: Rows) -> Rows:
-        return positives(interactions, self.min_rating, self.confidence, self.average)
+    def _positives(self, interactions: Rows) -> tuple[Rows, F32]:
+        """The positives with their weights, and the preference of each."""
+        scale = PreferenceScale(self.rating_weight, self.rating_mean, self.rating_std)
+        return (
+            positives(interactions, self.min_rating, self.confidence, self.average),
+            scale.of_users(interactions, self.min_rating),
+        )
 
     def check(self, users: int, items: int, genres: int) -> None:
         width = len(self.default_user)
@@ -102,7 +118,14 @@ class FactorRankingHead(WholeRowFactors):
         check_array("default_user", self.default_user, (width,))
         check_array("popularity", self.popularity, (items,))
         positive = (self.regularization, self.unobserved, self.average)
-        if not (all(0 < value < np.inf for value in positive) and 0 <= self.exponent <= 2):
+        in_range = (
+            all(0 < value < np.inf for value in positive)
+            and 0 <= self.exponent <= 2
+            and 0 <= self.rating_weight < np.inf
+            and 0 <= self.rating_std < np.inf
+            and np.isfinite(self.rating_mean)
+        )
+        if not in_range:
             raise ValueError("a number of the ranking head is out of range")
         if self.confidence not in CONFIDENCES or (self.popularity < 0).any() or width < 1:
             raise ValueError("a number of the ranking head is out of range")

@@ -45,6 +45,11 @@ class FactorRatingHead:
         """Without the biases, (users, factors); None without factors."""
         return self.user_params[:, 1:] if self.user_params.shape[1] > 1 else None
 
+    @property
+    def width(self) -> int:
+        """Length of a row."""
+        return int(self.user_params.shape[1])
+
     @cached_property
     def packed(self) -> PackedItems:
         """Its items packed for scoring; made when it is first asked for scores."""

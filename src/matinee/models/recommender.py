@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,11 @@ from matinee.data.ratings import RatingScale
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
 from matinee.kernels.parallel import thread_limit
+from matinee.models.blended_head import BlendedHead
 from matinee.models.head import Head, ProbabilisticHead, RatingHead, components_table, fitted_params
 from matinee.models.queries import Pairs, TrainingIndex, UserBatch, UserProfile
+from matinee.models.ranking_heads import FactorRankingHead
+from matinee.models.rating_head import FactorRatingHead
 from matinee.models.topk import MIN_RATINGS, allowed_items, most_similar, top_items
 from matinee.storage.runs import RunParts, write_run
 
@@ -32,8 +36,9 @@ class Recommender:
     """What was learned from ratings, and everything one can ask of it.
 
     A recommender has a rating head, which predicts ratings, a ranking head, which knows what a
-    user would watch, or both (`with_ranking`). Lists are made by the ranking head if there is one;
-    ``head="rating"`` asks the rating head.
+    user would watch, or both (`with_ranking`). Lists are in the order of both heads where both are
+    factorizations, else of the ranking head if there is one; ``head="ranking"`` and
+    ``head="rating"`` ask one alone.
 
     Parameters
     ----------
@@ -92,12 +97,21 @@ class Recommender:
     def head(self, head: str | None = None) -> Head:
         """The head of this name, or the one that makes lists; SettingError if there is none."""
         if head is None:
+            if self._blended is not None:
+                return self._blended
             head = "ranking" if self.ranking_head else "rating"
         if head not in HEADS:
             raise SettingError(f"head must be 'ranking' or 'rating', got {head!r}.")
         if head not in self.heads:
             raise SettingError(f"This model has no {head} head; train one with it.")
         return self.heads[head]
+
+    @cached_property
+    def _blended(self) -> BlendedHead | None:
+        ranking, rating = self.ranking_head, self.rating_head
+        if isinstance(ranking, FactorRankingHead) and isinstance(rating, FactorRatingHead):
+            return BlendedHead.of(ranking, rating, self.interactions.values)
+        return None
 
     @property
     def user_ids(self) -> IdMap:
@@ -244,7 +258,7 @@ class Recommender:
         ----------
         user : id, UserProfile, or sequence of them
         head : {"ranking", "rating"}, optional
-            By default the ranking head if there is one. Ratings are not clipped here.
+            By default what lists are made by. Ratings are not clipped here.
 
         Returns
         -------
@@ -279,8 +293,8 @@ class Recommender:
         n : int
             Fewer are listed where fewer are allowed.
         head : {"ranking", "rating"}, optional
-            Rank by what they would watch (the default if there is a ranking head), or by predicted
-            rating, which obscure items win.
+            Rank by the ranking head alone, or by predicted rating, which obscure items win; by
+            default by both heads.
         exclude_seen : bool
             Leave out what the user has rated.
         include, exclude : id or title, or several

@@ -10,6 +10,7 @@ from matinee.data.catalog import Catalog
 from matinee.errors import SettingError
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 from matinee.kernels.topk import top_n, topk_dense
+from matinee.models.blended_head import BlendedHead
 from matinee.models.head import Head
 from matinee.models.queries import UserBatch
 from matinee.models.ranking_heads import FactorRankingHead
@@ -55,8 +56,8 @@ def top_items(
     """Indices (-1: none left) and scores of the n best items of each user, ties by index."""
     users = len(batch)
     n = min(n, max(1, int(np.count_nonzero(allowed))))
-    factors = head if isinstance(head, FactorRatingHead | FactorRankingHead) else None
-    numbers = factors.user_params.shape[1] if factors else len(allowed)  # a row, or every score
+    factors = head if isinstance(head, FactorRatingHead | FactorRankingHead | BlendedHead) else None
+    numbers = factors.width if factors else len(allowed)  # a row, or every score
     codes, scores = np.empty((users, n), np.int32), np.empty((users, n), np.float32)
     with progress("Recommending", users) as tick:
         for first, last in user_blocks(users, numbers):

@@ -1,0 +1,93 @@
+"""The default order of lists: by both heads, what a user would watch and like."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from matinee._types import F32, F64
+from matinee.kernels.scoring import SAMPLE, pack
+from matinee.models.packed_items import PackedItems
+from matinee.models.queries import UserBatch
+from matinee.models.ranking_heads import FactorRankingHead
+from matinee.models.rating_head import FactorRatingHead
+
+BLEND = 0.03  # weight of a standard deviation of ratings: see docs/defaults.md
+
+
+@dataclass(frozen=True, eq=False)
+class BlendedHead:
+    """``score(u, i)`` = score of the ranking head + `weight` * predicted rating.
+
+    Both are products of rows, so their sum is one, of rows set side by side.
+    """
+
+    ranking: FactorRankingHead
+    rating: FactorRatingHead
+    weight: float  # per unit of rating
+    item_factors = user_factors = None  # either head has its own
+
+    @classmethod
+    def of(
+        cls, ranking: FactorRankingHead, rating: FactorRatingHead, ratings: F32
+    ) -> "BlendedHead":
+        """The blend whose weight fits the spread of these training ratings."""
+        spread = float(ratings.std(dtype=np.float64))
+        return cls(ranking, rating, BLEND / spread if spread else 0.0)
+
+    @property
+    def estimator(self) -> Mapping[str, Any]:
+        """Name and hyperparameters of the ranking head's estimator."""
+        return self.ranking.estimator
+
+    @property
+    def history(self) -> pl.DataFrame:
+        """That of the ranking head's training."""
+        return self.ranking.history
+
+    @property
+    def width(self) -> int:
+        """Length of a row."""
+        return self.ranking.width + self.rating.width
+
+    @cached_property
+    def packed(self) -> PackedItems:
+        """Its items packed for scoring; made when it is first asked for scores."""
+        items = self._side_by_side(self.ranking.item_params, self.rating.item_params)
+        step = max(1, len(self.ranking.user_params) // SAMPLE)
+        users = self._side_by_side(
+            self.ranking.user_params[::step], self.rating.user_params[::step]
+        )
+        mean = np.float32(self.weight * self.rating.mean)
+        return PackedItems(mean, True, pack(items, users, biased=True))
+
+    def rows(self, batch: UserBatch) -> F32:
+        """Bias and factors of each user, float32 (users, width)."""
+        return self._side_by_side(self.ranking.rows(batch), self.rating.rows(batch))
+
+    def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
+        """Score of every item for every user, float32 (users, items)."""
+        return self.packed.scores(self.rows(batch), len(self.ranking.item_params), threads)
+
+    def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
+        """Those of both heads together."""
+        general, from_ratings = self.ranking.contributions(batch, item)
+        of_rating, more = self.rating.contributions(batch, item)
+        return (
+            {**general, **{name: self.weight * value for name, value in of_rating.items()}},
+            from_ratings + self.weight * more,
+        )
+
+    def _side_by_side(self, ranking: F32, rating: F32) -> F32:
+        """Rows whose products are the blend: a bias, then the factors of both heads."""
+        root = np.float32(np.sqrt(self.weight))
+        bias = np.float32(self.weight) * rating[:, :1]
+        return np.concatenate([bias, ranking, root * rating[:, 1:]], axis=1)
+
+    def check(self, users: int, items: int, genres: int) -> None:
+        """Raise ValueError unless both heads fit together and a model of that size."""
+        self.ranking.check(users, items, genres)
+        self.rating.check(users, items, genres)
