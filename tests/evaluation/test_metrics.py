@@ -10,13 +10,15 @@ from matinee.kernels.csr import row_of_entries
 
 
 class Oracle:
-    """Knows the relevant items; ranks them first, or last."""
+    """Knows the test ratings; ranks the best first, or the worst and all others last."""
 
     def __init__(self, task, first):
         self.ids = task.train.ratings.user_ids
         self.score_table = np.zeros((len(self.ids), len(task.train.catalog)), np.float32)
         of = task.users[row_of_entries(task.relevant)]
-        self.score_table[of, task.relevant.indices] = 1 if first else -1
+        ratings = task.relevant.values
+        worst = np.where(ratings == ratings.min(), 1, -ratings)
+        self.score_table[of, task.relevant.indices] = ratings if first else worst
 
     def scores(self, users, *, head=None):
         return self.score_table[self.ids.codes(users)]

@@ -30,21 +30,29 @@ def problem(factors, seed, rows=41, columns=30, entries=330):
     return matrix, other, penalties, prior
 
 
+def targets_of(matrix):
+    """A preference for each positive, some below zero."""
+    rng = np.random.default_rng(len(matrix.indices))
+    return rng.uniform(-0.5, 2, len(matrix.indices)).astype(np.float32)
+
+
 def shared(other):
     other = other.astype(np.float64)
     return UNOBSERVED * other.T @ other
 
 
 def row_of(matrix, row):
+    """Columns, weights and preferences of a row."""
     span = slice(matrix.indptr[row], matrix.indptr[row + 1])
-    return matrix.indices[span], matrix.values[span].astype(np.float64)
+    arrays = matrix.values[span], targets_of(matrix)[span]
+    return matrix.indices[span], *(array.astype(np.float64) for array in arrays)
 
 
 def normal_equations(matrix, other, penalties, row):
-    columns, weights = row_of(matrix, row)
+    columns, weights, targets = row_of(matrix, row)
     design = other[columns].astype(np.float64)
     normal = shared(other) + penalties[row] * np.eye(other.shape[1])
-    return normal + design.T @ (weights[:, None] * design), design.T @ weights
+    return normal + design.T @ (weights[:, None] * design), design.T @ (weights * targets)
 
 
 def reference(matrix, other, penalties, prior):
@@ -60,12 +68,13 @@ def objective(matrix, other, penalties, prior, x, rows=None):
     """The sum over all pairs of rows with positives, one pair after another."""
     total, x, other = 0.0, x.astype(np.float64), other.astype(np.float64)
     for row in range(len(x)) if rows is None else rows:
-        positives = dict(zip(*row_of(matrix, row), strict=True))
+        positives = {column: pair for column, *pair in zip(*row_of(matrix, row), strict=True)}
         if not positives:
             continue
         for column in range(len(other)):
             score = float(x[row] @ other[column])
-            total += UNOBSERVED * score**2 + positives.get(column, 0.0) * (1 - score) ** 2
+            weight, target = positives.get(column, (0.0, 0.0))
+            total += UNOBSERVED * score**2 + weight * (target - score) ** 2
         total += penalties[row] * np.sum((x[row] - prior[row]) ** 2)
     return total
 
@@ -79,7 +88,10 @@ def solve(kernel, matrix, other, penalties, prior, start, last, *, threads=1, bl
     """(rows, the sum that the kernel returns)."""
     out = start.astype(np.float32).copy()
     whole = shared(other).astype(np.float32)
-    arguments = (*matrix, as_read_by(other, kernel), whole, penalties, prior, out, last)
+    arguments = (
+        *(*matrix, targets_of(matrix), as_read_by(other, kernel)),
+        *(whole, penalties, prior, out, last),
+    )
     return out, sum(
         run_blocks(kernel, balanced_blocks(matrix.indptr, blocks), *arguments, threads=threads)
     )
@@ -158,7 +170,7 @@ def test_the_returned_sum_is_the_objective_over_all_pairs(factors, kernel, last)
     solved, value = solve(kernel, matrix, other, penalties, prior, start, last)
     assert value == pytest.approx(objective(matrix, other, penalties, prior, solved), rel=1e-5)
     whole = shared(other).astype(np.float32)
-    arguments = (*matrix, as_read_by(other, kernel), whole, penalties, prior)
+    arguments = (*matrix, targets_of(matrix), as_read_by(other, kernel), whole, penalties, prior)
     out = start.astype(np.float32)
     value = kernel(9, 15, *arguments, out, last)
     expected = objective(matrix, other, penalties, prior, out, range(9, 15))
@@ -221,7 +233,8 @@ def test_results_do_not_depend_on_the_addresses_of_arrays(kernel, last):
         values, penalties_ = moved(matrix.values, offset), moved(penalties, offset)
         indptr, indices = matrix[:2]
         other_ = as_read_by(other_, kernel)
-        kernel(0, 41, indptr, indices, values, other_, whole_, penalties_, prior_, out, last)
+        interactions = indptr, indices, values, moved(targets_of(matrix), offset)
+        kernel(0, 41, *interactions, other_, whole_, penalties_, prior_, out, last)
         assert np.array_equal(out, expected)
 
 
@@ -234,6 +247,7 @@ def test_conjugate_gradients_read_16_bit_rows_exactly(width):
     whole, results = shared(other).astype(np.float32), []
     for rows in (pad_to_lanes(other), half):
         out = prior.copy()
-        update_rows_implicit_cg(0, len(out), *matrix, rows, whole, penalties, prior, out, 3)
+        interactions = *matrix, targets_of(matrix)
+        update_rows_implicit_cg(0, len(out), *interactions, rows, whole, penalties, prior, out, 3)
         results.append(out)
     assert np.array_equal(*results)

@@ -52,6 +52,24 @@ def confidences(dataset, estimator):
     return known, np.where(known, weights / weights[known].mean(), 0.0)
 
 
+def preferences(dataset, estimator):
+    """What each positive should score, cell by cell from the formula, dense."""
+    ratings = dataset.ratings
+    weight = estimator.rating_weight
+    if weight is None:
+        weight = 0.09 if estimator.confidence == "none" else 0.0
+    mean, spread = ratings.values.mean(dtype=float), ratings.values.std(dtype=float)
+    targets = np.zeros((len(ratings.user_ids), len(ratings.item_ids)))
+    for user in range(len(targets)):
+        own = ratings.user == user
+        center = (ratings.values[own].sum(dtype=float) + 50 * mean) / (own.sum() + 50)
+        for item, rating in zip(ratings.item[own], ratings.values[own], strict=True):
+            away = min(3.0, max(-3.0, (float(rating) - center) / spread))
+            curve = abs(away) if away > 0 else 1.5 * abs(away)
+            targets[user, item] = 1 + weight * away * (1 + curve)
+    return targets
+
+
 def prior_weights(known, estimator):
     """(n + unobserved N)^v of each row, 0 for a row without positives."""
     counts, others = known.sum(axis=1), known.any(axis=0).sum()
@@ -80,6 +98,7 @@ def dense_ials(dataset, estimator):
     Returns rows of users and movies, and after each iteration the sum over all pairs.
     """
     known, weights = confidences(dataset, estimator)
+    targets = preferences(dataset, estimator)
     a, lam = estimator.unobserved, estimator.regularization
     if lam is None:
         lam = estimator.default_regularization(dataset.ratings)
@@ -93,27 +112,29 @@ def dense_ials(dataset, estimator):
     ridge = PRIOR_RIDGE * prior_w[prior_w > 0].mean() * np.eye(features.shape[1])
     link = np.zeros((features.shape[1], estimator.factors))
 
-    def solve(weights, other, prior_weight, prior):
+    def solve(weights, targets, other, prior_weight, prior):
         out = np.zeros((len(weights), estimator.factors))
         for row in np.flatnonzero(prior_weight):
             penalty = lam * prior_weight[row] * np.eye(estimator.factors)
             normal = other.T @ ((weights[row] + a)[:, None] * other) + penalty
-            out[row] = np.linalg.solve(normal, other.T @ weights[row] + penalty @ prior[row])
+            out[row] = np.linalg.solve(
+                normal, other.T @ (weights[row] * targets[row]) + penalty @ prior[row]
+            )
         return out
 
     def whole():
         scores = x @ w.T
-        total = (weights * (1 - scores) ** 2).sum() + a * (scores**2).sum()
+        total = (weights * (targets - scores) ** 2).sum() + a * (scores**2).sum()
         total += lam * (prior_x * (x**2).sum(axis=1)).sum()
         total += lam * (prior_w * ((w - features @ link) ** 2).sum(axis=1)).sum()
         return total + lam * ridge[0, 0] * (link**2).sum()
 
     losses = []
     for _ in range(estimator.iterations):
-        w = solve(weights.T, x, prior_w, features @ link)
+        w = solve(weights.T, targets.T, x, prior_w, features @ link)
         gram = features.T @ (prior_w[:, None] * features) + ridge
         link = np.linalg.solve(gram, features.T @ (prior_w[:, None] * w))
-        x = solve(weights, w, prior_x, np.zeros_like(x))
+        x = solve(weights, targets, w, prior_x, np.zeros_like(x))
         losses.append(whole())
     cold = ~known.any(axis=0)
     w[cold] = (features @ link)[cold]
@@ -129,6 +150,8 @@ def dense_ials(dataset, estimator):
         {},
         {"exponent": 0.5, "regularization": 0.1, "unobserved": 1.0},
         {"min_rating": 4.0},
+        {"rating_weight": 0.0},
+        {"rating_weight": 0.3},
         {"confidence": "rating"},
         {"confidence": "counts", "min_rating": 2.5},
     ],
@@ -222,7 +245,7 @@ def test_the_parts_of_a_score_add_up_to_it(model, parts, estimator):
     hater = with_both.fold_in({3: 1, 6: 0.5})  # rated, and for some heads nothing watched
     for user in (1, 77, with_both.fold_in({1: 5, 2: 1, 9: 4.5}), hater, with_both.fold_in({})):
         for item in (3, 150):
-            for head in ("ranking", "rating"):
+            for head in ("ranking", "rating", None):
                 found = with_both.explain(user, item, head=head)
                 score = with_both.scores(user, head=head)[item - 1]
                 assert found["contribution"].sum() == pytest.approx(float(score), abs=2e-4)
@@ -232,8 +255,8 @@ def test_the_parts_of_a_score_add_up_to_it(model, parts, estimator):
                 assert dict(interactions.select("item_id", "rating").iter_rows()) == given
                 sizes = interactions["contribution"].abs()
                 assert sizes.is_sorted(descending=True)
-            by_default = with_both.explain(user, item)
-            assert by_default.equals(ranker.explain(user, item))
+            alone = with_both.explain(user, item, head="ranking")
+            assert alone.equals(ranker.explain(user, item))
 
 
 def test_disliked_movies_explain_nothing(parts):
@@ -375,7 +398,7 @@ def test_popularity_counts_who_watched(small, estimator):
 def test_joined_heads_answer_as_they_did_alone(model, both, parts):
     alone = ImplicitALS(factors=5, iterations=4).fit(parts[0])
     assert list(both.heads) == ["rating", "ranking"]
-    assert np.array_equal(both.scores([1, 2]), alone.scores([1, 2]))
+    assert np.array_equal(both.scores([1, 2], head="ranking"), alone.scores([1, 2]))
     assert np.array_equal(both.scores([1, 2], head="rating"), model.scores([1, 2]))
     assert np.array_equal(both.predict([1, 2], [3, 4]), model.predict([1, 2], [3, 4]))
     for head in ("rating", None):
@@ -410,7 +433,7 @@ def test_lists_by_either_head(model, both):
         assert by_rating.equals(model.recommend(user))
         for head in ("ranking", None):
             found = both.recommend(user, n=15, head=head)
-            scores = both.scores(user)
+            scores = both.scores(user, head=head)
             seen = set(both.user_profile(user).items.tolist())
             order = [code for code in np.argsort(-scores, kind="stable") if code not in seen][:15]
             assert found["item_id"].to_list() == both.items[order].to_list()

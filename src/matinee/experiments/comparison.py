@@ -101,7 +101,7 @@ def _common_sets(provenances: Mapping[str, DataProvenance]) -> tuple[Dataset, Da
 def _evaluate_rankings(
     runs: Mapping[str, Recommender], train: Dataset, test: Dataset
 ) -> dict[str, PerUserMetrics]:
-    """Of the runs with a ranking head, for test users with training ratings in all of these."""
+    """Of the default lists of runs with a ranking head, for test users with training ratings in all of these."""
     rankers = {name: model for name, model in runs.items() if model.ranking_head}
     task = holdout_or_none(train, test) if rankers else None
     if task is None:
@@ -111,10 +111,7 @@ def _evaluate_rankings(
     if len(rows) == 0:
         return {}
     task = task.take(rows).sample(MAX_EVAL_USERS)
-    return {
-        name: evaluate_ranking_per_user(model, task, head="ranking")
-        for name, model in rankers.items()
-    }
+    return {name: evaluate_ranking_per_user(model, task) for name, model in rankers.items()}
 
 
 def _rating_metrics(predicted: F32, test: Dataset) -> dict[str, MetricValue]:

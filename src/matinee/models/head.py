@@ -21,6 +21,7 @@ COMPONENT_LABELS = {
     "residual": "optimization residual",
     "popularity": "popularity",
     "average_user": "average user",
+    "interactions": "rated at all, whatever the rating",
 }
 """The components of a score that come from no rating of the user, as people read them."""
 

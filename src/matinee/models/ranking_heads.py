@@ -87,9 +87,10 @@ class FactorRankingHead(WholeRowFactors):
         return self.packed.scores(self.rows(batch), len(self.item_params))
 
     def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
-        """What each positive adds: ``c_j t_j q_i A^-1 q_j``, in float64.
+        """What each positive adds: ``c_j t_j q_i A^-1 q_j`` (Hu et al. 2008, section 5).
 
-        (Hu et al. 2008, section 5.) An item that the user hates counts against its kin.
+        Where ratings grade preferences, t = 1 is the same for all positives and comes from none;
+        a rating adds what its preference is above 1, or takes away what it is below.
         """
         liked, preferences = self._positives(batch.interactions)
         from_ratings = np.zeros(len(batch.interactions.indices))
@@ -99,9 +100,13 @@ class FactorRankingHead(WholeRowFactors):
         design = q[liked.indices]
         normal = self._unobserved_gram + (design.T * liked.values) @ design
         normal[np.diag_indices_from(normal)] += self._penalty(np.array([len(design)]))[0]
-        parts = liked.values * preferences * (design @ np.linalg.solve(normal, q[item]))
+        parts = liked.values * (design @ np.linalg.solve(normal, q[item]))
+        general = {}
+        if self.rating_weight > 0 and self.rating_std > 0:
+            general["interactions"] = float(parts.sum())
+            parts *= preferences - 1.0
         from_ratings[np.isin(batch.interactions.indices, liked.indices)] = parts
-        return {}, from_ratings
+        return general, from_ratings
 
     def _positives(self, interactions: Rows) -> tuple[Rows, F32]:
         """The positives with their weights, and the preference of each."""

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -47,8 +46,14 @@ class Objective:
             error, actual = RATING_ERRORS[self.metric], validation.ratings.values
             return lambda model: error(predict_all(model, validation), actual)
         task = holdout(train, validation).sample(MAX_EVAL_USERS)
-        evaluate = partial(evaluate_ranking_per_user, task=task)
-        return lambda model: float(np.nanmean(evaluate(model).values[self.metric]))
+
+        def score(model: Recommender) -> float:
+            result = evaluate_ranking_per_user(model, task)
+            if self.metric in result.catalog:
+                return result.catalog[self.metric]
+            return float(np.nanmean(result.values[self.metric]))
+
+        return score
 
 
 def get_objective(model: str, metric: str | None = None) -> Objective:
