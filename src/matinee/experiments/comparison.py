@@ -101,7 +101,7 @@ def _common_sets(provenances: Mapping[str, DataProvenance]) -> tuple[Dataset, Da
 def _evaluate_rankings(
     runs: Mapping[str, Recommender], train: Dataset, test: Dataset
 ) -> dict[str, PerUserMetrics]:
-    """Of the default lists of runs with a ranking head, for test users with training ratings in all of these."""
+    """Default lists of runs with a ranking head, for users with training ratings in all of them."""
     rankers = {name: model for name, model in runs.items() if model.ranking_head}
     task = holdout_or_none(train, test) if rankers else None
     if task is None:

@@ -1,4 +1,4 @@
-"""What a comparison of runs shows: differing hyperparameters, metrics, differences with 95 % CI."""
+"""What a comparison of runs shows: differing hyperparameters, metrics, differences with 95% CI."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -167,7 +167,7 @@ class Difference:
         difference = f"{label} of {self.run} minus {self.baseline} {value}"
         if self.value.interval is None:
             return f"Unknown which is better: {difference} (a single user)."
-        interval = f"95 % CI {_interval(self.value, '+')}, {self.n_users:,} users"
+        interval = f"95% CI {_interval(self.value, '+')}, {self.n_users:,} users"
         if self.better is None:
             return f"No significant difference: {difference} ({interval})."
         other = self.baseline if self.better == self.run else self.run
