@@ -68,9 +68,9 @@ class BlendedHead:
         """Bias and factors of each user, float32 (users, width)."""
         return self._side_by_side(self.ranking.rows(batch), self.rating.rows(batch))
 
-    def scores(self, batch: UserBatch, threads: int | None = None) -> F32:
+    def scores(self, batch: UserBatch) -> F32:
         """Score of every item for every user, float32 (users, items)."""
-        return self.packed.scores(self.rows(batch), len(self.ranking.item_params), threads)
+        return self.packed.scores(self.rows(batch), len(self.ranking.item_params))
 
     def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
         """Those of both heads together."""
