@@ -31,7 +31,7 @@ class DatasetSummary:
 
     - `rating_histogram`: `rating`, `n_ratings`; more than twenty different values are counted in
       twenty bins, each named by its lower end
-    - `genres`: `genre`, `n_items`, `n_ratings`, `mean_rating`; items count for each genre
+    - `genres`: `genre`, `n_items`, `n_ratings`, `mean_rating`; an item counts for each genre it has
     - `activity_histogram`: `of` ("users" or "items"), `low`, `high`, `members`: how many have
       between `low` and `high` ratings, in bins of about equal ratio
     - `long_tail`: `item_share`, `rating_share` of the most rated items
