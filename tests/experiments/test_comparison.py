@@ -216,31 +216,31 @@ def test_values_of_hyperparameters_are_shown_in_words(runs):
     [
         ("rmse", MetricValue(-0.004, -0.005, -0.003), "B",
          "B is better than A: RMSE of B minus A -0.0040 "
-         "(95 % CI -0.0050 to -0.0030, 1,234 users)."),
+         "(95% CI -0.0050 to -0.0030, 1,234 users)."),
         ("rmse", MetricValue(0.004, 0.003, 0.005), "A",
          "A is better than B: RMSE of B minus A +0.0040 "
-         "(95 % CI +0.0030 to +0.0050, 1,234 users)."),
+         "(95% CI +0.0030 to +0.0050, 1,234 users)."),
         ("ndcg@10", MetricValue(0.004, 0.003, 0.005), "B",
          "B is better than A: NDCG@10 of B minus A +0.0040 "
-         "(95 % CI +0.0030 to +0.0050, 1,234 users)."),
+         "(95% CI +0.0030 to +0.0050, 1,234 users)."),
         ("ndcg@10", MetricValue(-0.2, -0.7, -0.1), "A",
          "A is better than B: NDCG@10 of B minus A -0.2000 "
-         "(95 % CI -0.7000 to -0.1000, 1,234 users)."),
+         "(95% CI -0.7000 to -0.1000, 1,234 users)."),
         ("mae", MetricValue(0.001, -0.001, 0.003), None,
          "No significant difference: MAE of B minus A +0.0010 "
-         "(95 % CI -0.0010 to +0.0030, 1,234 users)."),
+         "(95% CI -0.0010 to +0.0030, 1,234 users)."),
         ("mae", MetricValue(0.0, 0.0, 0.0), None,
          "No significant difference: MAE of B minus A +0.0000 "
-         "(95 % CI +0.0000 to +0.0000, 1,234 users)."),
+         "(95% CI +0.0000 to +0.0000, 1,234 users)."),
         ("mae", MetricValue(-0.5), None,
          "Unknown which is better: MAE of B minus A -0.5000 (a single user)."),
         # differences too small for four decimals have two digits
         ("rmse", MetricValue(4e-6, -1.24e-5, 0.0000317), None,
          "No significant difference: RMSE of B minus A +0.0000040 "
-         "(95 % CI -0.000012 to +0.000032, 1,234 users)."),
+         "(95% CI -0.000012 to +0.000032, 1,234 users)."),
         ("mae", MetricValue(2e-6, 1e-6, 3e-6), "A",
          "A is better than B: MAE of B minus A +0.0000020 "
-         "(95 % CI +0.0000010 to +0.0000030, 1,234 users)."),
+         "(95% CI +0.0000010 to +0.0000030, 1,234 users)."),
     ],
 )  # fmt: skip
 def test_a_difference_is_a_sentence(metric, value, better, sentence):
