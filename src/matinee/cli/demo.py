@@ -97,7 +97,9 @@ def _print_ranking(model: "Recommender", task: "RankingTask") -> None:
     }
     section(f"Top-10 ranking for {len(task):,} test users")
     shown = [METRICS[name] for name in ("ndcg@10", "liked_ndcg@10", "disliked_share@10")]
-    rows = [{"by": by, **{m.name: metrics[m.name] for m in shown}} for by, metrics in rankings.items()]
+    rows = [
+        {"by": by, **{m.name: metrics[m.name] for m in shown}} for by, metrics in rankings.items()
+    ]
     headings = {metric.name: metric.label for metric in shown} | {"by": "sorted by"}
     print_table(pl.DataFrame(rows), headings, {metric.name: metric.format for metric in shown})
 
