@@ -2,8 +2,8 @@
 
     python bench/taste.py [DATASET ...] [--seeds N] [--json FILE]
 
-A random fifth of the ratings is held out, seeds 0 to N - 1; figures are means over seeds. Watched:
-NDCG@10 of all that is held out. Liked: of what got at least 4 stars. Disliked: the share of hits
+A random fifth of the ratings is held out, seeds 0 to N - 1; values are means over seeds. Watched:
+NDCG@10 of all that is held out. Liked: of what was rated 4 or more. Disliked: the share of hits
 that lie a standard deviation or more under the user's mean. Then the flip: a new user rates popular
 films of two genres, loving the one and hating the other, and the reverse; how much do both lists
 share, and whose genre is in them? Takes three minutes.
@@ -23,7 +23,7 @@ from matinee.models import EASE, ImplicitALS, Popularity
 
 DATASETS = ("ml-100k", "ml-latest-small", "ml-1m")
 PURE_SHARE = 0.9  # of today's regularization: what it was when ratings did not count
-LIKED = 4.0  # stars
+LIKED = 4.0
 PAIRS = (
     ("Horror", "Romance"),
     ("Horror", "Children"),
@@ -36,7 +36,7 @@ PAIRS = (
     ("Animation", "Horror"),
     ("Drama", "Action"),
 )
-FIGURES = ("watched", "liked", "disliked", "coverage")
+METRIC_NAMES = ("watched", "liked", "disliked", "coverage")
 
 
 def who_watched_what(train):
@@ -53,7 +53,7 @@ MODELS = {
 }
 
 
-def figures(dataset, seed):
+def evaluate_all(dataset, seed):
     """Of all models on one split."""
     train, test = dataset.split("random", test_fraction=0.2, seed=seed)
     watched, liked = holdout(train, test), holdout(train, test, min_rating=LIKED)
@@ -63,7 +63,7 @@ def figures(dataset, seed):
         metrics = evaluate_ranking(model, watched)
         result[name] = dict(
             zip(
-                FIGURES,
+                METRIC_NAMES,
                 (
                     metrics["ndcg@10"],
                     evaluate_ranking(model, liked)["ndcg@10"],
@@ -77,7 +77,7 @@ def figures(dataset, seed):
 
 
 def flip(dataset, per_genre=4):
-    """For each pair of genres: items that both lists share, and (loved, hated, stars) of each."""
+    """For each pair of genres: how many items both rankings share, and what is in each."""
     model = matinee.fit(dataset)
     catalog, counts = dataset.catalog, model.item_counts
     columns = catalog.genre_matrix.T > 0
@@ -108,7 +108,7 @@ def flip(dataset, per_genre=4):
         return {
             "pair": f"{first}, {second}",
             "shared": len(one[0] & other[0]),
-            "lists": [one[1:], other[1:]],
+            "rankings": [one[1:], other[1:]],
         }
 
     return list(starmap(pair, PAIRS))
@@ -123,24 +123,24 @@ def main():
     everything = {}
     for name in arguments.datasets:
         dataset = matinee.read(name)
-        rows = [figures(dataset, seed) for seed in range(arguments.seeds)]
+        rows = [evaluate_all(dataset, seed) for seed in range(arguments.seeds)]
         means = {
-            model: {figure: mean(row[model][figure] for row in rows) for figure in FIGURES}
+            model: {name: mean(row[model][name] for row in rows) for name in METRIC_NAMES}
             for model in MODELS
         }
         before = means["who watched what"]
         print(f"\n{dataset.name}, {arguments.seeds} seeds")
         for model, values in means.items():
             text = "  ".join(
-                f"{figure} {value:.4f} ({value / before[figure] - 1:+.1%})"
-                for figure, value in values.items()
+                f"{name} {value:.4f} ({value / before[name] - 1:+.1%})"
+                for name, value in values.items()
             )
             print(f"{model:17} {text}")
         flips = flip(dataset)
-        print("  pair of genres: shared of ten; (loved, hated, stars as good as the user's mean)")
+        print("  genres: shared of ten; (loved, hated, rated as high as the mean) of each ranking")
         for row in flips:
-            print(f"  {row['pair']}: {row['shared']}; {row['lists']}")
-        everything[dataset.name] = {"figures": means, "flips": flips}
+            print(f"  {row['pair']}: {row['shared']}; {row['rankings']}")
+        everything[dataset.name] = {"metrics": means, "flips": flips}
     if arguments.json:
         arguments.json.write_text(json.dumps(everything, indent=1))
 

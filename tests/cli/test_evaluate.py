@@ -12,9 +12,10 @@ def test_runs_are_evaluated_side_by_side(shell):
     rows = shell.json("evaluate", "biases", "als", "--min-rating", 3)
     assert [(row["model"], row["estimator"], row["head"]) for row in rows] == [
         ("runs/biases", "Bias", "rating"),
+        ("runs/als", "ALS and ImplicitALS", "both"),
         ("runs/als", "ALS", "rating"),
         ("runs/als", "ImplicitALS", "ranking"),
-        (rows[3]["model"], "Popularity", "ranking"),
+        (rows[4]["model"], "Popularity", "ranking"),
     ]
     keys = {"model", "estimator", "head", "rating", "protocol", "n_users", "note", "metrics"}
     assert all(set(row) == keys | {"min_rating", "seed"} for row in rows)
@@ -23,7 +24,7 @@ def test_runs_are_evaluated_side_by_side(shell):
     assert f"holdout: top-10 ranking for {rows[0]['n_users']} test users" in table
     assert "A  runs/biases" in table
     assert "B  runs/als" in table
-    for row in rows[:3]:
+    for row in rows[:4]:
         letter = {"runs/biases": "A", "runs/als": "B"}[row["model"]]
         ranked = [row["metrics"][name]["value"] for name in ("ndcg@10", "hit_rate@10")]
         predicted = [row["rating"][name] for name in ("rmse", "mae")] if row["rating"] else []
@@ -171,7 +172,7 @@ def test_metrics_are_rows_and_folds_are_columns(own_shell, folds):
     assert "sample standard deviation" in text
     assert max(map(len, text.splitlines())) <= 80
     cells = cells_of(text)
-    assert list(cells)[:4] == ["RMSE", "MAE", "NDCG@10", "HR@10"]
+    assert list(cells)[:4] == ["RMSE", "MAE", "NDCG@10", "NDCG@10 (liked)"]
     names = {"RMSE": "rmse", "MAE": "mae", "NDCG@10": "ndcg@10", "HR@10": "hit_rate@10"}
     for label, name in names.items():
         metric = found["metrics"][name]

@@ -407,7 +407,7 @@ def test_a_notebook_shows_the_metrics_of_both_heads(both, parts):
     for text in (
         "RMSE",
         f"{result.rating.rmse:.4f}",
-        "Recall@20 (capped)",
+        "NDCG@10 (liked)",
         f"{low:.4f} to {high:.4f}",
     ):
         assert text in html

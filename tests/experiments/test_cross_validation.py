@@ -15,7 +15,7 @@ from matinee.experiments import cross_validate
 from matinee.models import ALS, EASE, Bias, Popularity
 from matinee.models.base import Estimator
 
-LISTS = ["ndcg@10", "liked_ndcg@10", "hit_rate@10", "recall_capped@20", "ndcg@100",
+LISTS = ["ndcg@10", "liked_ndcg@10", "hit_rate@10",
          "disliked_share@10", "coverage@10", "popularity_share@10"]  # fmt: skip
 TIMES = ["fit_seconds", "test_seconds"]
 

@@ -207,7 +207,7 @@ def test_ranking_metrics_of_every_head_are_shown_with_their_intervals(both, part
         for metric in [row.ranking.metrics["hit_rate@10"]]
     }
     assert set(columns(rows, "ranked_by", "value", "ci_low", "ci_high")) == wanted
-    assert len(wanted) == 3
+    assert len(wanted) == 4
     names = chart.spec["layer"][0]["encoding"]["y"]["sort"]
     best_first = sorted(rows, key=lambda row: -row["value"])
     assert names == [row["ranked_by"] for row in best_first]
@@ -218,18 +218,18 @@ def test_heads_of_several_runs_are_told_apart_by_the_run(both, parts, capfd):
     table = evaluate_heads(holdout(*parts), {"one": both, "two": both})
     (rows,) = drawn(ranking_metrics_chart(table, "ndcg@10"), capfd).rows
     assert {row["ranked_by"] for row in rows} == {
-        *("one: ALS, by predicted rating", "one: ImplicitALS"),
-        *("two: ALS, by predicted rating", "two: ImplicitALS"),
-        "baseline: most popular items",
+        *("one: ALS (rating head)", "one: ImplicitALS", "one: ALS and ImplicitALS"),
+        *("two: ALS (rating head)", "two: ImplicitALS", "two: ALS and ImplicitALS"),
+        "popularity (baseline)",
     }
-    assert len(rows) == 5
+    assert len(rows) == 7
 
 
 def test_metrics_without_an_interval_are_dots_only(both, parts, capfd):
     table = evaluate_heads(holdout(*parts), {"": both})
     chart = drawn(ranking_metrics_chart(table, "coverage@10"), capfd)
     assert {(row["ci_low"], row["ci_high"]) for row in chart.rows[0]} == {(None, None)}
-    assert chart.count("circle") == 3
+    assert chart.count("circle") == 4
     assert chart.count("rule mark") == 0
 
 

@@ -20,6 +20,7 @@ from matinee.experiments.provenance import DataProvenance, read_provenance
 from matinee.models.als import ALS
 from matinee.models.base import Estimator, best_epoch
 from matinee.models.baselines import Popularity
+from matinee.models.blended_head import BlendedHead
 from matinee.models.head import Head
 from matinee.models.recommender import Recommender
 from matinee.models.registry import estimator_from_config
@@ -30,10 +31,11 @@ PROTOCOLS = ("holdout", "leave-one-out", "temporal", "strong-generalization", "s
 
 @dataclass(frozen=True)
 class LeaderboardRow:
-    """One head of one model.
+    """One head of one model, or both together.
 
-    `model` is the run, or `BASELINE`; `head`, "ranking" or "rating", is what ranked. `rating` are
-    errors of predicted ratings, where this head predicts them and the protocol splits ratings.
+    `model` is the run, or `BASELINE`; `head`, "ranking", "rating" or "both", is what ranked.
+    `rating` are errors of predicted ratings, where this head predicts them and the protocol splits
+    ratings.
     """
 
     model: str
@@ -46,9 +48,9 @@ class LeaderboardRow:
     def label(self) -> str:
         """What ranked, on screen."""
         if self.model == BASELINE:
-            return "baseline: most popular items"
+            return "popularity (baseline)"
         if self.head == "rating":
-            return f"{self.estimator}, by predicted rating"
+            return f"{self.estimator} (rating head)"
         return self.estimator
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,22 +108,33 @@ def evaluate_heads(
     retrain: bool = False,
     min_rating: float | None = None,
 ) -> list[LeaderboardRow]:
-    """Every head of every model on one ranking task, with the most popular items as baseline.
+    """Every head of every model on one ranking task, and both where lists are in their order.
 
-    With `retrain`, the estimators are trained again on ``task.train``; by default models are
-    evaluated as they are. `min_rating` is the lowest rating that counts as popularity.
+    The most popular items are the baseline. With `retrain`, the estimators are trained again on
+    ``task.train``; by default models are evaluated as they are. `min_rating` is the lowest rating
+    that counts as popularity.
     """
     rows = []
-    for name, model in models.items():
-        for head, fitted in model.heads.items():
-            evaluated = _full_length_estimator(fitted).fit(task.train) if retrain else model
+    for name, given in models.items():
+        model = _retrained(given, task.train) if retrain else given
+        names = {head: str(fitted.estimator["name"]) for head, fitted in model.heads.items()}
+        if isinstance(model.head(), BlendedHead):
+            both = evaluate_ranking(model, task)
+            rows.append(LeaderboardRow(name, " and ".join(names.values()), "both", both))
+        for head, estimator in names.items():
             rating = None
             if head == "rating" and task.test is not None:
-                rating = evaluate_ratings(evaluated, task.train, task.test)
-            ranking = evaluate_ranking(evaluated, task, head=head)
-            rows.append(LeaderboardRow(name, str(fitted.estimator["name"]), head, ranking, rating))
+                rating = evaluate_ratings(model, task.train, task.test)
+            ranking = evaluate_ranking(model, task, head=head)
+            rows.append(LeaderboardRow(name, estimator, head, ranking, rating))
     popular = evaluate_ranking(Popularity(min_rating=min_rating).fit(task.train), task)
     return [*rows, LeaderboardRow(BASELINE, "Popularity", "ranking", popular)]
+
+
+def _retrained(model: Recommender, train: Dataset) -> Recommender:
+    """The same estimators fitted on `train`."""
+    fitted = [_full_length_estimator(head).fit(train) for head in model.heads.values()]
+    return fitted[0] if len(fitted) == 1 else fitted[0].with_ranking(fitted[1])
 
 
 def _full_length_estimator(head: Head) -> Estimator:

@@ -73,11 +73,11 @@ class BlendedHead:
         return self.packed.scores(self.rows(batch), len(self.ranking.item_params))
 
     def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
-        """Those of both heads together."""
+        """Those of both heads together; what the rating head knows without the user, as one."""
         general, from_ratings = self.ranking.contributions(batch, item)
         of_rating, more = self.rating.contributions(batch, item)
         return (
-            {**general, **{name: self.weight * value for name, value in of_rating.items()}},
+            {**general, "item_rating": self.weight * sum(of_rating.values())},
             from_ratings + self.weight * more,
         )
 

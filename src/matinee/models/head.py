@@ -21,7 +21,8 @@ COMPONENT_LABELS = {
     "residual": "optimization residual",
     "popularity": "popularity",
     "average_user": "average user",
-    "interactions": "rated at all, whatever the rating",
+    "interactions": "rated low, yet chosen",
+    "item_rating": "predicted rating of an unknown user, weighted",
 }
 """The components of a score that come from no rating of the user, as people read them."""
 

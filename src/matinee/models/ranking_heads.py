@@ -89,8 +89,8 @@ class FactorRankingHead(WholeRowFactors):
     def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
         """What each positive adds: ``c_j t_j q_i A^-1 q_j`` (Hu et al. 2008, section 5).
 
-        Where ratings grade preferences, t = 1 is the same for all positives and comes from none;
-        a rating adds what its preference is above 1, or takes away what it is below.
+        A rating below the user's mean takes away what its preference lacks to 1, for it counts
+        against the item's kin; that the user chose to watch such items at all is one component.
         """
         liked, preferences = self._positives(batch.interactions)
         from_ratings = np.zeros(len(batch.interactions.indices))
@@ -102,9 +102,11 @@ class FactorRankingHead(WholeRowFactors):
         normal[np.diag_indices_from(normal)] += self._penalty(np.array([len(design)]))[0]
         parts = liked.values * (design @ np.linalg.solve(normal, q[item]))
         general = {}
-        if self.rating_weight > 0 and self.rating_std > 0:
-            general["interactions"] = float(parts.sum())
-            parts *= preferences - 1.0
+        below = preferences < 1
+        if below.any():
+            general["interactions"] = float(parts[below].sum())
+            preferences = preferences - below
+        parts *= preferences
         from_ratings[np.isin(batch.interactions.indices, liked.indices)] = parts
         return general, from_ratings
 
