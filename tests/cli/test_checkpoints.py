@@ -69,12 +69,12 @@ def test_a_chain_is_resumed_further(shell):
 
 @pytest.mark.slow
 def test_a_killed_chain_is_resumed_and_ends_the_same(shell):
-    command = [*CHAIN, "--iterations", 300, "--checkpoint", "killed", "--checkpoint-every", 4]
+    command = [*CHAIN, "--iterations", 120, "--checkpoint", "killed", "--checkpoint-every", 4]
     state = shell.folder / "killed" / "bayesianmf" / "state.safetensors"
     kill_once_it_has(state, shell, *command, "--run", "runs/killed")
     assert not (shell.folder / "runs" / "killed").exists()
     shell(*command, "--resume", "--run", "runs/resumed")
-    shell(*CHAIN, "--iterations", 300, "--run", "runs/at-once")
+    shell(*CHAIN, "--iterations", 120, "--run", "runs/at-once")
     assert_same_arrays(shell, "resumed", "at-once")
 
 
@@ -84,13 +84,13 @@ def test_a_killed_chain_is_resumed_and_ends_the_same(shell):
 @pytest.mark.slow
 def test_a_killed_gradient_model_is_resumed_and_ends_the_same(shell):
     pytest.importorskip("torch")
-    long = [*MF, "--set", "epochs=1000", "--set", "learning_rate=0.002"]
+    long = [*MF, "--set", "epochs=400", "--set", "learning_rate=0.002"]
     command = [*long, "--checkpoint", "state", "--checkpoint-every", 50]
     state = shell.folder / "state" / "matrixfactorization" / "state.safetensors"
     kill_once_it_has(state, shell, *command, "--run", "runs/killed-mf")
     assert not (shell.folder / "runs" / "killed-mf").exists()
     kept = json.loads(texts_beside(state)["state"])["history"]
-    assert 50 <= len(kept) < 1000
+    assert 50 <= len(kept) < 400
     shell(*command, "--run", "runs/resumed-mf")
     shell(*long, "--run", "runs/at-once-mf")
     resumed, at_once = (shell.history(f"runs/{name}") for name in ("resumed-mf", "at-once-mf"))
