@@ -26,7 +26,13 @@ from matinee.experiments import Split, train_and_evaluate
 from peers import run_peer
 
 # chosen on the last rating of each user's training set, among 99 sampled movies
-NCF = {"factors": 192, "unobserved": 0.25, "regularization": 0.0075, "iterations": 12}
+NCF = {
+    "rating_weight": 0,
+    "factors": 192,
+    "unobserved": 0.25,
+    "regularization": 0.0075,
+    "iterations": 12,
+}
 HELD_OUT = 600  # users of strong generalization, for tuning as for testing
 MIN_RATING = 4.0  # of a positive there, as in Liang et al. 2018
 PAIRS = 7  # of timed runs, one of ours and one of the peer's in turn
@@ -45,7 +51,8 @@ class PeerModel:
 
 
 def ours(settings, task):
-    return matinee.ImplicitALS(min_rating=MIN_RATING, **settings).fit(task.train)
+    """As all others here: what is liked is a positive, and no more is known of it."""
+    return matinee.ImplicitALS(min_rating=MIN_RATING, rating_weight=0, **settings).fit(task.train)
 
 
 def ease(settings, task):

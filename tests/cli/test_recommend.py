@@ -168,7 +168,7 @@ def test_what_is_printed_is_what_the_model_says(shell, model):
         (["recommend", "als", "--user", "1", "--years", "1999-1990"], "earlier year first"),
         (["recommend", "small", "--user", "1"], "no run has this name"),
         (["recommend", "als", "--rating", "nonsense"], "TITLE=VALUE"),
-        (["recommend", "als", "--rating", "1=nine"], "TITLE=VALUE"),
+        (["recommend", "als", "--rating", "1=nine"], "'nine' is not a number"),
         (["recommend", "als", "--rating", "1=9"], "scale"),
         (["recommend", "als", "--user", "1", "--genre", "Polka"], "Polka"),
         (["recommend", "als", "--user", "1", "--head", "magic"], "got 'magic'"),

@@ -17,7 +17,7 @@ data_app = typer.Typer(help=PURPOSE, no_args_is_help=True, rich_markup_mode=None
 
 @data_app.command("list")
 def list_data(json: options.Json = False) -> None:
-    """List the MovieLens editions and your own data, and which of them are here."""
+    """List MovieLens editions and your own data."""
     import polars as pl
 
     from matinee.data.cache import cache_folder, cached, cached_names
@@ -46,7 +46,10 @@ def fetch(
     name: Annotated[str, Argument(metavar="NAME", help="See matinee data list.")],
     json: options.Json = False,
 ) -> None:
-    """Download a MovieLens edition from GroupLens and verify it; resumes where it stopped."""
+    """Download a MovieLens edition from GroupLens.
+
+    It is verified, and an interrupted download is resumed.
+    """
     from matinee.data.cache import cached
     from matinee.data.download import fetch as download
     from matinee.data.movielens import TERMS
@@ -81,7 +84,10 @@ def add(
 
 @data_app.command()
 def clean(json: options.Json = False) -> None:
-    """Remove the cache of parsed files, which makes reading quick; the data themselves stay."""
+    """Remove the cache of parsed files.
+
+    It makes reading quick, and is rebuilt at the next reading; the data themselves stay.
+    """
     from matinee.data.parsed_cache import clear
 
     freed = clear()

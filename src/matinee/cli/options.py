@@ -241,13 +241,13 @@ def parse_ratings(texts: list[str]) -> list[tuple[str, float]]:
     """Pairs of title and value from ``TITLE=VALUE``."""
     pairs: list[tuple[str, float]] = []
     for text in texts:
-        title, equals, value = text.rpartition("=")
+        title, _, value = text.rpartition("=")
+        if not title.strip():
+            raise SettingError(f"--rating must be TITLE=VALUE, got {text!r}.")
         try:
             pairs.append((title.strip(), float(value)))
         except ValueError:
-            equals = ""
-        if not equals or not title.strip():
-            raise SettingError(f"--rating must be TITLE=VALUE, got {text!r}.")
+            raise SettingError(f"--rating {text!r}: {value!r} is not a number.") from None
     return pairs
 
 
