@@ -91,10 +91,10 @@ def flip(dataset, per_genre=4):
 
     def ask(loved, hated):
         rated = {
-            catalog.ids.values[k]: dataset.ratings.scale.high for k in favourites(loved, hated)
+            catalog.ids.values[int(k)]: dataset.ratings.scale.high for k in favourites(loved, hated)
         }
         low = dataset.ratings.scale.low
-        rated |= {catalog.ids.values[k]: low for k in favourites(hated, loved)}
+        rated |= {catalog.ids.values[int(k)]: low for k in favourites(hated, loved)}
         listed = model.recommend(model.fold_in(rated))
         codes = catalog.ids.codes(listed["item_id"])
         inside = [

@@ -30,10 +30,8 @@ PACKAGES = {  # by layer, the lowest first: what it may know beside the standard
 }
 LAYERS = [name for name in PACKAGES if "." not in name]
 LONG = {  # functions that may be longer than 60 lines, and why; at most five
-    "matinee.analysis.clusters.find_clusters": "half of it is the docstring of a public function",
     "matinee.cli.train.train": "its signature is the help of its two dozen options",
     "matinee.models.recommender.recommend": "its docstring explains eight arguments",
-    "matinee.plots.embeddings.item_map": "one chart: its layers and the controls that they share",
     "matinee.tuning.search.tune": "its docstring explains twelve arguments",
 }
 FILES = sorted(SOURCE.rglob("*.py"))
