@@ -144,7 +144,7 @@ def test_text_stays_text_without_genres_and_years(by_hand):
     assert set(points["neighbours"].str.split("\n").explode()) <= set(titles)
 
 
-@pytest.mark.parametrize("method", ["tsne", "pca"])
+@pytest.mark.parametrize("method", [pytest.param("tsne", marks=pytest.mark.slow), "pca"])
 @pytest.mark.parametrize("items", [3, 4, 7])
 def test_very_few_movies(method, items, by_hand):
     found = project(by_hand(np.random.default_rng(1).normal(size=(items, 4))), method)

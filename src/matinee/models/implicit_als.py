@@ -190,11 +190,12 @@ class _ImplicitALSState:
         )
         self.users = FactorMatrix.start(by_user, none, estimator.factors, prior_weights[0])
         self.items = FactorMatrix.start(by_item, features, estimator.factors, prior_weights[1])
-        self.users.preferences = self.scale.of_users(ratings.by_user, estimator.min_rating)
-        means = self.scale.user_means(ratings.by_user)[ratings.by_item.indices]
-        self.items.preferences = self.scale.preferences(
-            ratings.by_item.values, means, estimator.min_rating
-        )
+        means = self.scale.user_means(ratings.by_user)
+        for rows, matrix, of_user in (
+            (ratings.by_user, self.users, np.repeat(means, np.diff(ratings.by_user.indptr))),
+            (ratings.by_item, self.items, means[ratings.by_item.indices]),
+        ):
+            matrix.preferences = self.scale.preferences(rows.values, of_user, estimator.min_rating)
         self.cold = np.flatnonzero(self.items.weights == 0)
         self.cold_rows = self.items.rows[self.cold]
         rng = np.random.default_rng(estimator.seed)

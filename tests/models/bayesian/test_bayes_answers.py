@@ -5,6 +5,8 @@ import pytest
 
 from matinee.errors import SettingError, UnknownIdError
 
+pytestmark = pytest.mark.slow  # a chain of every kind, to begin with
+
 ITEMS = [1, 5, 9, 44]
 
 
@@ -15,7 +17,6 @@ def pairs(bayes, parts):
     return ratings.user_ids.values[ratings.user], bayes.items[ratings.item], ratings.timestamp
 
 
-@pytest.mark.slow
 def test_distributions_agree_with_expected_values(bayes, pairs):
     *who, times = pairs
     for at in (None, times):
@@ -102,7 +103,6 @@ def test_times_that_are_none_are_refused(bayes, times):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.slow
 def test_an_unknown_user_is_the_average_one_and_less_sure(bayes):
     with pytest.raises(UnknownIdError):
         bayes.predict("x", ITEMS)
@@ -121,7 +121,6 @@ def test_an_unknown_user_is_the_average_one_and_less_sure(bayes):
     assert np.abs(average - np.mean(everybody, axis=0)).mean() < 0.2
 
 
-@pytest.mark.slow
 def test_a_new_user_with_the_ratings_of_another_gets_nearly_their_predictions(bayes):
     """But for the noise of other draws, traits, and moods of the day."""
     misses, spreads = [], []

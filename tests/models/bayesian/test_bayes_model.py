@@ -14,6 +14,8 @@ from matinee.models import ALS
 from matinee.models.bayesian import BayesianMF
 from matinee.models.bayesian.sampler import FEATURES
 
+pytestmark = pytest.mark.slow  # a chain of every kind, to begin with
+
 ESTIMATOR = BayesianMF(**SHORT)
 
 
@@ -21,7 +23,6 @@ def changed(data, **ratings):
     return replace(data, ratings=replace(data.ratings, **ratings))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["ordinal", "normal"])
 def test_same_seed_same_bits_for_any_number_of_threads(seen, parts, likelihood):
     estimator = replace(ESTIMATOR, likelihood=likelihood, iterations=16, seed=3)
@@ -35,14 +36,12 @@ def test_same_seed_same_bits_for_any_number_of_threads(seen, parts, likelihood):
         )
 
 
-@pytest.mark.slow
 def test_the_order_of_the_rows_does_not_matter(small):
     order = np.random.default_rng(0).permutation(len(small))
     shuffled = replace(small, ratings=small.ratings.take(order))
     assert_same(ESTIMATOR.fit(small), ESTIMATOR.fit(shuffled))
 
 
-@pytest.mark.slow
 def test_those_who_are_evaluated_change_nothing(seen, parts):
     alone, watched = ESTIMATOR.fit(seen), ESTIMATOR.fit(seen, validation=parts[1], test=parts[1])
     assert np.array_equal(alone.rating_head.draw_table, watched.rating_head.draw_table)
@@ -52,7 +51,6 @@ def test_those_who_are_evaluated_change_nothing(seen, parts):
     )
 
 
-@pytest.mark.slow
 def test_the_history_tells_the_error_of_the_average(seen, parts):
     test = parts[1]
     model = ESTIMATOR.fit(seen, test=test)
@@ -88,7 +86,6 @@ def test_groups_of_features_can_be_switched_on_alone(small, features):
     assert np.array_equal(values, timeless) != knows_of_time
 
 
-@pytest.mark.slow
 def test_each_group_of_features_can_be_left_out(small):
     whole = replace(ESTIMATOR, iterations=4, burn_in=1).fit(small)
     for name in FEATURES:
@@ -97,7 +94,6 @@ def test_each_group_of_features_can_be_left_out(small):
         assert not np.array_equal(model.predict(1, [1, 2]), whole.predict(1, [1, 2])), name
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["ordinal", "normal"])
 def test_data_without_times_or_traits(small, likelihood):
     bare = replace(changed(small, timestamp=None), user_attributes=None)
@@ -109,7 +105,6 @@ def test_data_without_times_or_traits(small, likelihood):
     assert not model.rating_head.draw_drift_variance.any()
 
 
-@pytest.mark.slow
 def test_values_on_a_continuous_scale_are_normal(small):
     rng = np.random.default_rng(0)
     values = np.clip(small.ratings.values + rng.normal(0, 0.2, len(small)), 0, 5).astype(np.float32)
@@ -125,7 +120,6 @@ def test_values_on_a_continuous_scale_are_normal(small):
         )
 
 
-@pytest.mark.slow
 def test_a_scale_with_two_levels(small):
     min_rating = small.ratings.values > 3.5
     values = np.where(min_rating, np.float32(1), np.float32(0))
@@ -143,7 +137,6 @@ def test_a_scale_with_two_levels(small):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 3, 30])
 def test_values_that_are_all_the_same_are_expected_again(small, count):
     some = replace(small, ratings=small.ratings.take(np.arange(count)))
@@ -154,7 +147,6 @@ def test_values_that_are_all_the_same_are_expected_again(small, count):
         replace(ESTIMATOR, likelihood="ordinal").fit(changed(some, values=np.full(count, 4.0)))
 
 
-@pytest.mark.slow
 def test_a_single_user(small):
     alone = replace(small, ratings=small.ratings.take(small.ratings.user == 3))
     model = ESTIMATOR.fit(alone, test=small)
@@ -163,7 +155,6 @@ def test_a_single_user(small):
     assert model.recommend(user, n=3).height == 3
 
 
-@pytest.mark.slow
 def test_users_and_movies_without_ratings(small):
     ratings = small.ratings
     default_user = int(np.flatnonzero(np.bincount(ratings.user, minlength=300) == 0)[0])
@@ -211,7 +202,6 @@ def test_the_first_sweeps_do_not_count(iterations, first):
     assert replace(ESTIMATOR, iterations=iterations, burn_in=None).burn_in_end == first
 
 
-@pytest.mark.slow
 def test_a_small_memory_keeps_fewer_draws_evenly_spaced(small):
     models = [
         replace(ESTIMATOR, iterations=30, memory=memory).fit(small) for memory in (256, 0.3, 0)
@@ -247,7 +237,6 @@ def test_models_by_other_estimators_know_nothing_of_time_or_ranges(model):
         assert "\n" not in str(refused.value)
 
 
-@pytest.mark.slow
 def test_it_learns_more_than_a_point_estimate(seen, parts):
     """With 36 ratings a user, averages over a posterior beat its mode."""
     error = {
