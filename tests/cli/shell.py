@@ -61,8 +61,9 @@ class Shell:
         return pl.read_ndjson(self.folder / run / "history.jsonl")
 
     def files(self, folder="."):
-        """Every file below, hidden ones too."""
-        return {path for path in (self.folder / folder).rglob("*") if path.is_file()}
+        """Every file below, hidden ones too, but for what SQLite keeps while a study is open."""
+        below = (path for path in (self.folder / folder).rglob("*") if path.is_file())
+        return {path for path in below if path.suffix not in (".sqlite3-shm", ".sqlite3-wal")}
 
     def environment(self, **variables):
         """The environment of a process of its own."""

@@ -17,7 +17,7 @@ def test_settings_reach_both_estimators(shell):
     wanted = {"factors": 3, "regularization": 0.7, "exponent": 1.0, "solver": "cholesky"}
     assert rating == rating | wanted | {"seed": 5, "iterations": 15}
     wanted = {"factors": 4, "min_rating": 3.5, "features": "genres"}
-    assert ranking == ranking | wanted | {"seed": 5, "unobserved": 0.25}
+    assert ranking == ranking | wanted | {"seed": 5, "unobserved": None}
 
 
 def test_options_mean_the_rating_model_and_settings_go_beside_them(shell):

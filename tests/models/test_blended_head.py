@@ -10,7 +10,10 @@ from matinee.models.blended_head import BLEND, BlendedHead
 
 
 def test_the_default_scores_are_the_sum_of_both_heads(both):
-    weight = BLEND / both.interactions.values.std(dtype=float)
+    ranked = both.scores(both.user_ids.values, head="ranking").astype(float)
+    lengths = np.diff(both.interactions.indptr)
+    of_positives = ranked[np.repeat(np.arange(len(lengths)), lengths), both.interactions.indices]
+    weight = BLEND * of_positives.mean() / both.interactions.values.std(dtype=float)
     users = [1, 17, both.fold_in({1: 5, 2: 1, 9: 4.5}), both.fold_in({})]
     parts = [both.scores(users, head=head).astype(float) for head in ("ranking", "rating")]
     np.testing.assert_allclose(both.scores(users), parts[0] + weight * parts[1], atol=2e-5)

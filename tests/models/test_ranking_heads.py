@@ -73,7 +73,9 @@ def preferences(dataset, estimator):
 def prior_weights(known, estimator):
     """(n + unobserved N)^v of each row, 0 for a row without positives."""
     counts, others = known.sum(axis=1), known.any(axis=0).sum()
-    return np.where(counts > 0, (counts + estimator.unobserved * others) ** estimator.exponent, 0.0)
+    return np.where(
+        counts > 0, (counts + (estimator.unobserved or 0.25) * others) ** estimator.exponent, 0.0
+    )
 
 
 def features_of(dataset, kind):
@@ -99,7 +101,7 @@ def dense_ials(dataset, estimator):
     """
     known, weights = confidences(dataset, estimator)
     targets = preferences(dataset, estimator)
-    a, lam = estimator.unobserved, estimator.regularization
+    a, lam = estimator.unobserved or 0.25, estimator.regularization
     if lam is None:
         lam = estimator.default_regularization(dataset.ratings)
     rng = np.random.default_rng(estimator.seed)
@@ -295,7 +297,9 @@ def test_a_movie_nobody_watched_has_the_row_of_its_kind(parts, features):
     train = parts[0]
     hidden = int(np.argmax(train.ratings.item_counts))
     left = without(train, train.ratings.item == hidden)
-    estimator = ImplicitALS(factors=4, iterations=3, solver="cholesky", features=features)
+    estimator = ImplicitALS(
+        factors=4, unobserved=0.25, iterations=3, solver="cholesky", features=features
+    )
     model = estimator.fit(left)
     known, _ = confidences(left, estimator)
     prior_weight = prior_weights(known.T, estimator)

@@ -44,6 +44,14 @@ def recommend(
         int, Option(metavar="N", min=0, help="Only items with so many training ratings.")
     ] = 0,
     head: options.Head = None,
+    discover: Annotated[
+        float,
+        Option(metavar="0..1", min=0, max=1, help="How far to go towards what few people know."),
+    ] = 0.0,
+    diverse: Annotated[
+        float,
+        Option(metavar="0..1", min=0, max=1, help="How far to match the genres one rates well."),
+    ] = 0.0,
     include_seen: Annotated[
         bool, Option("--include-seen", help="List items that the user has rated, too.")
     ] = False,
@@ -55,6 +63,8 @@ def recommend(
         user_or_profile(model, user, ratings),
         n,
         head=head,
+        discover=discover,
+        diverse=diverse,
         exclude_seen=not include_seen,
         include=include,
         exclude=exclude,

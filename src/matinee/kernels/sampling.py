@@ -1,4 +1,4 @@
-"""Random draws of synthetic data: functions of a seed and a row, whatever the order or threads."""
+"""Random draws that are functions of a seed and a row, whatever the order or threads."""
 
 import numpy as np
 
@@ -55,3 +55,10 @@ def item_keys(seed, row, weights, out):
     """log(u) / weight: the n largest are a weighted draw (Efraimidis & Spirakis 2006)."""
     for item in range(len(weights)):
         out[item] = np.log(_uniform(seed, row, item)) / weights[item]
+
+
+@jit
+def draw_mask(start, stop, seed, keys, share, out):
+    """Mark a random share of the entries, each by its int64 key alone, in `out`, bool."""
+    for entry in range(start, stop):
+        out[entry] = _uniform(seed, keys[entry], 0) < share

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -44,6 +45,8 @@ class Estimator:
     supports_checkpoint, supports_callback, supports_warm_start, supports_device : bool
         What `fit` can do: leave checkpoints, call back after each iteration, start from an earlier
         model; and whether there is a device to train on.
+    fallbacks : mapping
+        What hyperparameters that are None stand for where they are not chosen from the data.
     """
 
     predicts: ClassVar[str]
@@ -51,6 +54,7 @@ class Estimator:
     supports_callback: ClassVar[bool] = False
     supports_warm_start: ClassVar[bool] = False
     supports_device: ClassVar[bool] = False
+    fallbacks: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     patience: int = 0
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

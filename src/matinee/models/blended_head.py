@@ -9,13 +9,16 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, F64
+from matinee.kernels.csr import Rows, sum_weighted_rows, take_rows
+from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.kernels.scoring import SAMPLE, pack
 from matinee.models.packed_items import PackedItems
 from matinee.models.queries import UserBatch
 from matinee.models.ranking_heads import FactorRankingHead
 from matinee.models.rating_head import FactorRatingHead
 
-BLEND = 0.03  # weight of a standard deviation of ratings: see docs/defaults.md
+BLEND = 0.03  # weight of a standard deviation of ratings, of the typical score of a positive:
+# see docs/defaults.md
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +35,20 @@ class BlendedHead:
 
     @classmethod
     def of(
-        cls, ranking: FactorRankingHead, rating: FactorRatingHead, ratings: F32
+        cls, ranking: FactorRankingHead, rating: FactorRatingHead, interactions: Rows
     ) -> "BlendedHead":
-        """The blend whose weight fits the spread of these training ratings."""
-        spread = float(ratings.std(dtype=np.float64))
-        return cls(ranking, rating, BLEND / spread if spread else 0.0)
+        """The blend whose weight fits the spread of both in these training ratings by user."""
+        spread = float(interactions.values.std(dtype=np.float64))
+        users = np.arange(len(interactions.indptr) - 1)[:: len(interactions.indptr) // SAMPLE + 1]
+        sample = take_rows(interactions, users)
+        sums = np.empty((len(users), ranking.width), np.float32)
+        ones = sample._replace(values=np.ones_like(sample.values))
+        run_blocks(
+            sum_weighted_rows, balanced_blocks(sample.indptr), *ones, ranking.item_params, sums
+        )
+        scores = np.einsum("uk,uk->", ranking.user_params[users], sums, dtype=np.float64)
+        typical = float(scores) / max(1, len(sample.indices))
+        return cls(ranking, rating, BLEND * max(typical, 0.0) / spread if spread else 0.0)
 
     @property
     def estimator(self) -> Mapping[str, Any]:

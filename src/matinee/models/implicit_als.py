@@ -1,8 +1,10 @@
 """Ranking by factors of implicit feedback: implicit alternating least squares (iALS)."""
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -30,6 +32,7 @@ from matinee.models.implicit_feedback import (
     shared_gram,
     user_positives,
 )
+from matinee.models.implicit_validation import discounted_gain, split_by_pair
 from matinee.models.queries import TrainingIndex
 from matinee.models.ranking_heads import UNTIL_SOLVED, FactorRankingHead
 from matinee.models.recommender import Recommender
@@ -38,6 +41,13 @@ from matinee.progress import compilation_announced, progress
 INIT_STD = 0.1  # length of the first factors
 RATING_WEIGHT = 0.09  # see docs/defaults.md
 PRIOR_RIDGE = 10.0  # as if so many average items had no genres
+
+UNOBSERVED = 0.25  # unless chosen
+# of `unobserved`, and multiples of the regularization that follows from the number of positives,
+# from what suits many ratings per user to what suits few: see docs/defaults.md
+CHOICES = ((UNOBSERVED, 1.0), (0.15, 1.25), (0.1, 1.5), (0.1, 2.0), (0.1, 3.0))
+TRIAL_FACTORS, TRIAL_ITERATIONS = 64, 5  # enough to tell which choice is best
+POSITIVES = (5_000, 20_000_000)  # fewer tell nothing; more take too long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +71,11 @@ class ImplicitALS(Estimator):
     ----------
     factors : int
         Number of latent dimensions.
-    regularization : float, optional
-        By default derived from the number of positives (`matinee.models.als_common`): 0.007 on
-        ml-1m.
-    unobserved : float
-        Weight of a pair that was not observed, where a positive weighs 1.
+    regularization, unobserved : float, optional
+        `unobserved` is the weight of a pair that was not observed, where a positive weighs 1. By
+        default both are what ranks a validation set best (`CHOICES`); with one of them given, or
+        too few or too many positives for that, 0.25, and a regularization that follows from the
+        number of positives (`matinee.models.als_common`): 0.008 on ml-1m.
     exponent : float
         v above. Rendle et al. recommend 1.
     iterations : int
@@ -95,10 +105,11 @@ class ImplicitALS(Estimator):
     predicts = "ranking"
     supports_callback = True
     supports_warm_start = True
+    fallbacks: ClassVar[Mapping[str, Any]] = MappingProxyType({"unobserved": UNOBSERVED})
 
     factors: int = 128
     regularization: float | None = None
-    unobserved: float = 0.25
+    unobserved: float | None = None
     exponent: float = 1.0
     iterations: int = 12
     min_rating: float | None = None
@@ -145,11 +156,12 @@ class ImplicitALS(Estimator):
     def prior_weights(self, side: Rows, other: Rows) -> F64:
         """(n + unobserved N)^v of each row; 0 without positives: no say in its prior mean."""
         counts, others = np.diff(side.indptr), np.count_nonzero(np.diff(other.indptr))
-        weight = (counts + self.unobserved * others) ** self.exponent
+        unobserved = self.unobserved or UNOBSERVED
+        weight = (counts + unobserved * others) ** self.exponent
         return np.where(counts > 0, weight, 0.0)
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
-        state = _ImplicitALSState(self, train)
+        state = _ImplicitALSState(self, *self._chosen(train), train)
         if context.warm_start is not None:
             state.warm_start(context.warm_start)
         history: list[dict[str, Any]] = []
@@ -163,16 +175,52 @@ class ImplicitALS(Estimator):
                 if context.callback:
                     context.callback(history[-1])
             state.finish()
-        return state.model(pl.DataFrame(history))
+        head = state.head(pl.DataFrame(history))
+        return Recommender(TrainingIndex.of(train), ranking_head=head)
+
+    def _chosen(self, train: Dataset) -> tuple[float, float]:
+        """The regularization and the weight of the unobserved to train with."""
+        n_positives = len(user_positives(train, self.min_rating).indices)
+        given = self.regularization or self.unobserved
+        if given or not POSITIVES[0] <= n_positives <= POSITIVES[1]:
+            regularization = self.regularization or self.default_regularization(train.ratings)
+            return regularization, self.unobserved or UNOBSERVED
+        part, validation = split_by_pair(train, self.seed)
+        best, best_gain = CHOICES[0], -np.inf
+        with progress("Choosing regularization", len(CHOICES)) as tick:
+            for number, choice in enumerate(CHOICES, 1):
+                head = self._trial(part, *self._params(choice, part.ratings))
+                gain = discounted_gain(head, part, validation)
+                tick(number, f"gain {gain:.4f}")
+                if gain <= best_gain:  # and further ones are worse still
+                    break
+                best, best_gain = choice, gain
+        return self._params(best, train.ratings)
+
+    def _trial(self, part: Dataset, regularization: float, unobserved: float) -> FactorRankingHead:
+        """A smaller model of a part of the ratings."""
+        small = replace(self, factors=TRIAL_FACTORS)
+        state = _ImplicitALSState(small, regularization, unobserved, part)
+        for _ in range(TRIAL_ITERATIONS):
+            state.iterate()
+        return state.head(pl.DataFrame())
+
+    def _params(self, choice: tuple[float, float], ratings: Ratings) -> tuple[float, float]:
+        """The regularization and the weight of the unobserved of a choice."""
+        unobserved, multiple = choice
+        default = replace(self, unobserved=unobserved).default_regularization(ratings)
+        return multiple * default, unobserved
 
 
 class _ImplicitALSState:
     """The state of one training: factor matrices of users and items, and how to update them."""
 
-    def __init__(self, estimator: ImplicitALS, train: Dataset) -> None:
+    def __init__(
+        self, estimator: ImplicitALS, regularization: float, unobserved: float, train: Dataset
+    ) -> None:
         self.estimator, self.train = estimator, train
+        self.regularization, self.unobserved = regularization, unobserved
         ratings = train.ratings
-        user_positives(train, estimator.min_rating)  # there is something to learn from
         # in the order of users: the same whatever the order of the rows
         unscaled = positives(ratings.by_user, estimator.min_rating, estimator.confidence)
         self.average = float(unscaled.values.mean(dtype=np.float64))
@@ -184,10 +232,8 @@ class _ImplicitALSState:
         none = np.zeros((len(ratings.user_ids), 1), np.float32)  # the prior mean of users is zero
         features = item_features(train.catalog, estimator.features)
         sides = by_user, by_item
-        prior_weights = estimator.prior_weights(*sides), estimator.prior_weights(*sides[::-1])
-        self.regularization = estimator.regularization or implicit_noise_regularization(
-            sides, prior_weights
-        )
+        weighing = replace(estimator, unobserved=unobserved).prior_weights
+        prior_weights = weighing(*sides), weighing(*sides[::-1])
         self.users = FactorMatrix.start(by_user, none, estimator.factors, prior_weights[0])
         self.items = FactorMatrix.start(by_item, features, estimator.factors, prior_weights[1])
         means = self.scale.user_means(ratings.by_user)
@@ -238,7 +284,7 @@ class _ImplicitALSState:
         """One half of an iteration, by `matinee.kernels.implicit_als`; the sum over its rows."""
         estimator = self.estimator
         shared = (
-            shared_gram(other.rows, estimator.unobserved),
+            shared_gram(other.rows, self.unobserved),
             (self.regularization * side.weights).astype(np.float32),
             side.prior,
             side.rows,
@@ -256,20 +302,21 @@ class _ImplicitALSState:
         arguments = (*side.interactions, side.preferences, against, *shared, last)
         return float(sum(run_blocks(kernel, blocks, *arguments)))
 
-    def model(self, history: pl.DataFrame) -> Recommender:
+    def head(self, history: pl.DataFrame) -> FactorRankingHead:
+        """What was learned so far."""
         check_converged(self.regularization, self.users, self.items)
         known = self.users.weights > 0
         default_user = self.users.rows[known].mean(axis=0, dtype=np.float64).astype(np.float32)
         self.users.rows[~known] = default_user
         estimator = self.estimator
-        head = FactorRankingHead(
+        return FactorRankingHead(
             user_params=self.users.rows,
             item_params=self.items.rows,
             default_user=default_user,
             popularity=np.diff(self.items.interactions.indptr).astype(np.float32),
             regularization=self.regularization,
             exponent=estimator.exponent,
-            unobserved=estimator.unobserved,
+            unobserved=self.unobserved,
             min_rating=estimator.min_rating,
             confidence=estimator.confidence,
             average=self.average,
@@ -279,4 +326,3 @@ class _ImplicitALSState:
             estimator=estimator.to_config(),
             history=history,
         )
-        return Recommender(TrainingIndex.of(self.train), ranking_head=head)

@@ -27,9 +27,24 @@ class PackedItems:
         run_blocks(score_rows, blocks, rows, self.mean, self.biased, *packed, out)
         return out
 
-    def best(self, rows: F32, seen: Rows, allowed: Bools, codes: I32, scores: F32) -> None:
-        """Fill `codes` and `scores`, (users, n), with the best allowed items not `seen`."""
+    def best(
+        self,
+        rows: F32,
+        seen: Rows,
+        allowed: Bools,
+        codes: I32,
+        scores: F32,
+        offsets: F32 | None = None,
+    ) -> None:
+        """Fill `codes` and `scores`, (users, n), with the best allowed items not `seen`.
+
+        `offsets`, (items,), are added to all scores.
+        """
         panels = self.panels
+        if offsets is not None:
+            biases = panels.biases + offsets[panels.codes]
+            highest = np.abs(biases[np.isfinite(biases)]).max(initial=np.float32(0.0))
+            panels = panels._replace(biases=biases, highest=highest)
         if not allowed.all():
             out = np.float32(-np.inf)
             panels = panels._replace(biases=np.where(allowed[panels.codes], panels.biases, out))

@@ -47,6 +47,11 @@ class FactorRankingHead(WholeRowFactors):
     estimator: Mapping[str, Any]
     history: pl.DataFrame
 
+    @property
+    def preference_scale(self) -> PreferenceScale:
+        """How ratings become preferences."""
+        return PreferenceScale(self.rating_weight, self.rating_mean, self.rating_std)
+
     @cached_property
     def packed(self) -> PackedItems:
         """Its items packed for scoring; made when it is first asked for scores."""
@@ -112,10 +117,9 @@ class FactorRankingHead(WholeRowFactors):
 
     def _positives(self, interactions: Rows) -> tuple[Rows, F32]:
         """The positives with their weights, and the preference of each."""
-        scale = PreferenceScale(self.rating_weight, self.rating_mean, self.rating_std)
         return (
             positives(interactions, self.min_rating, self.confidence, self.average),
-            scale.of_users(interactions, self.min_rating),
+            self.preference_scale.of_users(interactions, self.min_rating),
         )
 
     def check(self, users: int, items: int, genres: int) -> None:

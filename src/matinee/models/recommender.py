@@ -12,7 +12,7 @@ import polars as pl
 from matinee._html import html_block, html_table
 from matinee._types import F32, I64, Floats
 from matinee.data.catalog import Catalog
-from matinee.data.id_map import IdMap, as_sequence, is_scalar
+from matinee.data.id_map import IdMap, is_scalar
 from matinee.data.ratings import RatingScale
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
@@ -22,6 +22,7 @@ from matinee.models.head import Head, ProbabilisticHead, RatingHead, components_
 from matinee.models.queries import Pairs, TrainingIndex, UserBatch, UserProfile
 from matinee.models.ranking_heads import FactorRankingHead
 from matinee.models.rating_head import FactorRatingHead
+from matinee.models.reranking import CANDIDATES, calibrated, check_dial, discovery_offsets
 from matinee.models.topk import MIN_RATINGS, allowed_items, most_similar, top_items
 from matinee.storage.runs import RunParts, write_run
 
@@ -110,7 +111,7 @@ class Recommender:
     def _blended(self) -> BlendedHead | None:
         ranking, rating = self.ranking_head, self.rating_head
         if isinstance(ranking, FactorRankingHead) and isinstance(rating, FactorRatingHead):
-            return BlendedHead.of(ranking, rating, self.interactions.values)
+            return BlendedHead.of(ranking, rating, self.interactions)
         return None
 
     @property
@@ -274,6 +275,8 @@ class Recommender:
         n: int = 10,
         *,
         head: str | None = None,
+        discover: float = 0.0,
+        diverse: float = 0.0,
         exclude_seen: bool = True,
         include: Any = None,
         exclude: Any = None,
@@ -295,6 +298,11 @@ class Recommender:
         head : {"ranking", "rating"}, optional
             Rank by the ranking head alone, or by predicted rating, which obscure items win; by
             default by both heads.
+        discover : float
+            From 0, what the user would like best of all, to 1, what few others know.
+        diverse : float
+            From 0 to 1: how far the genres of a list should have the proportions that they have
+            in what the user rated well (`matinee.models.reranking`).
         exclude_seen : bool
             Leave out what the user has rated.
         include, exclude : id or title, or several
@@ -313,23 +321,23 @@ class Recommender:
         polars.DataFrame
             Columns `item_id`, `title`, `genres`, `predicted_rating` (on the scale; missing
             without a rating head) and `score` (what the list is ranked by; ties go by id), best
-            first; for several users, `user_id` stands in front (for a `UserProfile`, its place).
+            first unless `diverse`; for several users, `user_id` stands in front (for a
+            `UserProfile`, its place).
         """
         if n < 1:
             raise SettingError(f"n must be >= 1, got {n}.")
+        check_dial("discover", discover)
+        check_dial("diverse", diverse)
         ranker = self.head(head)
-        allowed = allowed_items(
-            self.catalog,
-            None if include is None else [self.item_index(item) for item in as_sequence(include)],
-            [] if exclude is None else [self.item_index(item) for item in as_sequence(exclude)],
-            [] if genres is None else as_sequence(genres),
-            years,
-        )
-        if min_ratings > 0:
-            allowed &= self.item_counts >= min_ratings
+        allowed = allowed_items(self.index, include, exclude, genres, years, min_ratings)
         batch = self.user_batch(user)
         with thread_limit(threads):
-            codes, scores = top_items(ranker, batch, allowed, exclude_seen, n)
+            offsets = discovery_offsets(ranker, self.index, discover) if discover else None
+            longer = n * CANDIDATES if diverse else n
+            codes, scores = top_items(ranker, batch, allowed, exclude_seen, longer, offsets)
+        if diverse:
+            genre_matrix = self.catalog.genre_matrix
+            codes, scores = calibrated(codes, scores, batch.interactions, genre_matrix, n, diverse)
         row, rank = np.nonzero(codes >= 0)
         items, score = codes[row, rank], scores[row, rank]
         columns = [pl.Series("score", score)]

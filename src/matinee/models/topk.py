@@ -1,18 +1,19 @@
 """Which items may be listed, the best of them for many users at once, and similar ones."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from matinee._types import F32, I32, I64, Bools
-from matinee.data.catalog import Catalog
+from matinee.data.id_map import as_sequence
 from matinee.errors import SettingError
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 from matinee.kernels.topk import top_n, topk_dense
 from matinee.models.blended_head import BlendedHead
 from matinee.models.head import Head
-from matinee.models.queries import UserBatch
+from matinee.models.queries import TrainingIndex, UserBatch
 from matinee.models.ranking_heads import FactorRankingHead
 from matinee.models.rating_head import FactorRatingHead
 from matinee.progress import progress
@@ -22,18 +23,24 @@ BLOCK = 8_000_000  # numbers held at a time: 32 MB
 
 
 def allowed_items(
-    catalog: Catalog,
-    include: list[int] | None,
-    exclude: list[int],
-    genres: list[str],
+    index: TrainingIndex,
+    include: Any,
+    exclude: Any,
+    genres: Any,
     years: tuple[int, int] | None,
+    min_ratings: int,
 ) -> Bools:
-    """Mask of the items that pass all filters, (items,)."""
+    """Mask of the items that pass all filters of `Recommender.recommend`, (items,)."""
+    catalog = index.catalog
     allowed = np.full(len(catalog), include is None)
-    if include is not None:
-        allowed[include] = True
-    allowed[exclude] = False
-    if genres:
+    for items, listed in ((include, True), (exclude, False)):
+        if items is not None:
+            codes = np.array([index.item(item) for item in as_sequence(items)], np.intp)
+            allowed[codes] = listed
+    if min_ratings > 0:
+        allowed &= index.item_counts >= min_ratings
+    if genres is not None:
+        genres = as_sequence(genres)
         columns = {name.casefold(): column for column, name in enumerate(catalog.genre_names)}
         unknown = [name for name in genres if name.casefold() not in columns]
         if unknown:
@@ -51,9 +58,17 @@ def allowed_items(
 
 
 def top_items(
-    head: Head, batch: UserBatch, allowed: Bools, exclude_seen: bool, n: int
+    head: Head,
+    batch: UserBatch,
+    allowed: Bools,
+    exclude_seen: bool,
+    n: int,
+    offsets: F32 | None = None,
 ) -> tuple[I32, F32]:
-    """Indices (-1: none left) and scores of the n best items of each user, ties by index."""
+    """Indices (-1: none left) and scores of the n best items of each user, ties by index.
+
+    `offsets`, (items,), are added to the scores of all users.
+    """
     users = len(batch)
     n = min(n, max(1, int(np.count_nonzero(allowed))))
     factors = head if isinstance(head, FactorRatingHead | FactorRankingHead | BlendedHead) else None
@@ -67,10 +82,13 @@ def top_items(
                 seen = seen._replace(indptr=np.zeros_like(seen.indptr))
             out = codes[first:last], scores[first:last]
             if factors:
-                factors.packed.best(factors.rows(block), seen, allowed, *out)
+                factors.packed.best(factors.rows(block), seen, allowed, *out, offsets)
             else:
                 rows = uniform_blocks(last - first)
-                arguments = head.scores(block), allowed, seen.indptr, seen.indices, *out
+                block_scores = head.scores(block)
+                if offsets is not None:
+                    block_scores = block_scores + offsets
+                arguments = block_scores, allowed, seen.indptr, seen.indices, *out
                 run_blocks(topk_dense, rows, *arguments)
             tick(last, "")
     return codes, scores

@@ -134,7 +134,7 @@ class SearchSpace:
 
     def default_values(self) -> dict[str, Any] | None:
         """The estimator's defaults as values of a trial; None where the space excludes them."""
-        default = estimator_class(self.estimator)()
+        default = build_estimator(self.estimator, estimator_class(self.estimator).fallbacks)
         chosen = {}
         for name, values in self.searched.items():
             outer, _, group = name.partition(".")
@@ -147,7 +147,8 @@ class SearchSpace:
                 return None
             chosen[name] = value
         absolute = {name: value for name, value in chosen.items() if name not in self.relative}
-        if build_estimator(self.estimator, {**self.fixed, **absolute}) != default:
+        given = {**default.fallbacks, **self.fixed, **absolute}
+        if build_estimator(self.estimator, given) != default:
             return None  # something is fixed at another value than its default
         return {name: to_stored(value) for name, value in chosen.items()}
 

@@ -1,0 +1,54 @@
+"""How well a ranking model finds positives that were held out of its training set."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from matinee.data.dataset import Dataset
+from matinee.kernels.csr import take_rows
+from matinee.kernels.parallel import run_blocks, uniform_blocks
+from matinee.kernels.sampling import draw_mask
+from matinee.models.implicit_feedback import positives
+from matinee.models.ranking_heads import FactorRankingHead
+
+FRACTION = 0.1  # of the ratings is held out
+MOST_USERS = 10_000  # whose lists are looked at
+LENGTH = 10  # of a list
+
+
+def split_by_pair(dataset: Dataset, seed: int) -> tuple[Dataset, Dataset]:
+    """A training and a validation set, the same whatever the order of the rows."""
+    ratings = dataset.ratings
+    keys = ratings.user.astype(np.int64) * len(dataset.catalog) + ratings.item
+    held_out = np.empty(len(keys), bool)
+    run_blocks(draw_mask, uniform_blocks(len(keys)), seed, keys, FRACTION, held_out)
+    parts = ratings.take(~held_out), ratings.take(held_out)
+    first, second = (replace(dataset, ratings=part, official={}) for part in parts)
+    return first, second
+
+
+def discounted_gain(head: FactorRankingHead, train: Dataset, validation: Dataset) -> float:
+    """Mean over users of the sum over hits of ``preference / log2(place + 1)`` in a list of ten.
+
+    A hit is a positive of the validation set; its preference, not below 0, is what the head would
+    be fitted to, so that what a user likes counts more.
+    """
+    by_user, of_validation = train.ratings.by_user, validation.ratings.by_user
+    users = np.flatnonzero(np.diff(by_user.indptr) * np.diff(of_validation.indptr))
+    if len(users) == 0:
+        return 0.0
+    users = users[:: -(-len(users) // MOST_USERS)]
+    seen, wanted = take_rows(by_user, users), take_rows(of_validation, users)
+    means = np.repeat(head.preference_scale.user_means(seen), np.diff(wanted.indptr))
+    gains = head.preference_scale.preferences(wanted.values, means, head.min_rating)
+    wanted = positives(wanted, head.min_rating)
+    items = len(head.item_params)
+    rows = np.arange(len(users))
+    keys = np.repeat(rows, np.diff(wanted.indptr)) * items + wanted.indices  # ascending
+    codes = np.empty((len(users), LENGTH), np.int32)
+    scores = np.empty(codes.shape, np.float32)
+    head.packed.best(head.user_params[users], seen, head.popularity > 0, codes, scores)
+    listed = rows[:, None] * items + codes
+    place = np.searchsorted(keys, listed).clip(max=len(keys) - 1)
+    gained = np.where((keys[place] == listed) & (codes >= 0), np.maximum(gains[place], 0), 0)
+    return float((gained @ (1 / np.log2(np.arange(2, LENGTH + 2)))).mean())
