@@ -1,6 +1,7 @@
 """Synthetic data: exact sizes, the same everywhere for the same seed, and as noisy as intended."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from tiny_editions import contents
 
 from matinee.data import read, synthetic
 from matinee.data.synthetic import generate, write_generated
+from matinee.data.synthetic_catalog import YEAR_SECONDS
 from matinee.errors import SettingError
 from matinee.kernels import parallel
+from matinee.kernels.sampling import item_keys
 
 SIZE = {"users": 300, "items": 400, "ratings": 12_000}
 
@@ -101,6 +104,93 @@ def test_shape_is_that_of_movielens():
     assert (np.diff(data.ratings.timestamp[order])[same_user] > 0).all()
     # what is watched last is not simply the movie with the highest code
     assert 0.4 < (np.diff(data.ratings.item[order])[same_user] > 0).mean() < 0.6
+    assert data.ratings.values.mean() == pytest.approx(3.5, abs=0.15)
+
+
+def test_people_watch_as_their_truth_says():
+    """Of many users with one taste, how often each item comes first, against the truth."""
+    plan = synthetic._plan(3000, 60, 3000, seed=4)
+    truth = plan.truth
+    alike = {
+        name: np.repeat(getattr(truth, name)[:1], 3000, axis=0)
+        for name in ("user_bias", "user_factors", "first_session", "session_gap", "sessions")
+    }
+    plan = replace(plan, truth=replace(truth, **alike), counts=np.ones(3000, np.int64))
+    item = np.concatenate([block[1] for block in synthetic._blocks(plan)])
+    share, expected = np.bincount(item, minlength=60) / 3000, plan.truth.watching(0)
+    assert expected.sum() == pytest.approx(1)
+    # five standard deviations of a share
+    assert (np.abs(share - expected) < 5 * np.sqrt(expected / 3000) + 1e-9).all()
+    assert expected.max() > 4 * np.median(expected)
+
+
+def test_items_drawn_by_keys_are_drawn_as_the_truth_says():
+    """The first of a weighted draw without replacement is a weighted draw."""
+    plan = synthetic._plan(1, 50, 1, seed=0)
+    truth, first = plan.truth, []
+    keys = np.empty(50)
+    for seed in range(4000):
+        item_keys(
+            seed,
+            0,
+            truth.popularity,
+            truth.user_factors[0] / np.float32(synthetic.FACTOR),
+            truth.item_factors,
+            truth.last_session[0] / YEAR_SECONDS,
+            truth.released / YEAR_SECONDS,
+            keys,
+        )
+        first.append(int(keys.argmax()))
+    share, expected = np.bincount(first, minlength=50) / 4000, truth.watching(0)
+    assert (np.abs(share - expected) < 5 * np.sqrt(expected / 4000) + 1e-9).all()
+
+
+def test_people_watch_what_they_like():
+    data, truth = generate(users=1000, items=500, ratings=60_000, seed=0)
+    ratings = data.ratings
+    watched = np.einsum(
+        "nk,nk->n", truth.user_factors[ratings.user], truth.item_factors[ratings.item]
+    )
+    everything = truth.user_factors @ truth.item_factors.T
+    assert watched.mean() > everything.mean() + 0.5 * everything.std()
+
+
+def test_nothing_is_rated_before_it_is_out():
+    data, truth = generate(users=1000, items=2000, ratings=60_000, seed=0)
+    ratings = data.ratings
+    assert (ratings.timestamp < truth.released[ratings.item]).mean() < 0.005
+    assert ratings.timestamp.min() >= synthetic.FIRST_RATING
+    assert ratings.timestamp.max() <= synthetic.LAST_RATING
+
+
+def test_sequels_are_named_so_and_come_after_what_they_continue():
+    data, truth = generate(users=400, items=1000, ratings=60_000, seed=0)
+    titles = [title.rsplit(" (", 1)[0] for title in data.catalog.titles]
+    places = {title: code for code, title in enumerate(titles)}
+    sequels = {places[title]: places[title[:-2]] for title in titles if title.endswith(" 2")}
+    assert 0.01 < len(sequels) / len(titles) < 0.05
+    ratings = data.ratings
+    when = dict(zip(zip(ratings.user, ratings.item, strict=True), ratings.timestamp, strict=True))
+    both = [
+        (when[user, first], when[user, sequel])
+        for sequel, first in sequels.items()
+        for user in range(400)
+        if (user, first) in when and (user, sequel) in when
+    ]
+    assert len(both) > 50
+    assert all(first < sequel for first, sequel in both)
+    for sequel, first in sequels.items():
+        assert truth.released[first] < truth.released[sequel]
+        assert (data.catalog.genre_matrix[first] == data.catalog.genre_matrix[sequel]).all()
+
+
+def test_moods_last_for_a_while():
+    data, _ = generate(users=1000, items=500, ratings=60_000, seed=0)
+    order = np.lexsort((data.ratings.timestamp, data.ratings.user))
+    genre = data.catalog.genre_matrix[data.ratings.item[order]].argmax(axis=1)
+    same_user = np.diff(data.ratings.user[order]) == 0
+    by_chance = float(np.square(np.bincount(genre) / len(genre)).sum())
+    assert (np.diff(genre) == 0)[same_user].mean() > 2 * by_chance
 
 
 def test_titles_stay_different_when_the_words_run_out():

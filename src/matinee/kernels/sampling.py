@@ -23,38 +23,74 @@ def _uniform(seed, row, draw):
 
 
 @jit
-def draw_items(start, stop, seed, first_row, indptr, cumulative, guide, out):
-    """Draw distinct items for each row, with probabilities in proportion to weights.
+def interest(inner, age):
+    """How likely a user is to watch an item that comes to their mind, between 0 and 1.
+
+    `inner` is the user's affinity to it, with standard deviation 1 over all pairs, and `age` how
+    many years it has been out; it is negative for what is not out yet.
+    """
+    if age < 0:
+        return 1e-9
+    around = 0.35 + 0.65 * np.exp(-age / 8)
+    return around / (1 + np.exp(2.5 - 2.2 * inner))
+
+
+@jit
+def _inner(user_row, item_row):
+    total = np.float32(0.0)
+    for d in range(len(user_row)):
+        total += user_row[d] * item_row[d]
+    return total
+
+
+@jit
+def draw_items(
+    start, stop, seed, first_row, indptr, cumulative, guide, users, items, until, released, out
+):
+    """Draw distinct items for each row, with probabilities in proportion to weight * `interest`.
 
     first_row       the index of row 0 in the whole table
     indptr          int64 (rows + 1,), how many items each row gets; for rows that get most of the
                     items, `item_keys` is faster
     cumulative      float64 (items,), cumulative sum of the weights, ending at 1
     guide           int32 (g + 1,), where a uniform number in [k/g, (k+1)/g) starts its search
-    out             int32 (entries,)
+    users, items    float32 (rows, K), (items, K): their products are affinities
+    until, released float64 (rows,), (items,), years
+    out             int32 (entries,); -1 where a row takes too many draws
     """
     taken_by = np.full(len(cumulative), -1, np.int64)
     cells = len(guide) - 1
     for row in range(start, stop):
         draw = 0
         slot = indptr[row]
-        while slot < indptr[row + 1]:
+        most = 200 * (indptr[row + 1] - slot) + 2000
+        while slot < indptr[row + 1] and draw < most:
             u = _uniform(seed, first_row + row, draw)
-            draw += 1
+            accepted = _uniform(seed, first_row + row, draw + 1)
+            draw += 2
             item = guide[int(u * cells)]
             while cumulative[item] < u:
                 item += 1
-            if taken_by[item] != row:
+            if taken_by[item] == row:
+                continue
+            age = until[row] - released[item]
+            if accepted < interest(_inner(users[row], items[item]), age):
                 taken_by[item] = row
                 out[slot] = item
                 slot += 1
+        if slot < indptr[row + 1]:
+            out[indptr[row] : indptr[row + 1]] = -1
 
 
 @jit
-def item_keys(seed, row, weights, out):
-    """log(u) / weight: the n largest are a weighted draw (Efraimidis & Spirakis 2006)."""
+def item_keys(seed, row, weights, user, items, until, released, out):
+    """log(u) / (weight * `interest`): the n largest are a weighted draw of one row.
+
+    Efraimidis & Spirakis 2006, "Weighted random sampling with a reservoir".
+    """
     for item in range(len(weights)):
-        out[item] = np.log(_uniform(seed, row, item)) / weights[item]
+        weight = weights[item] * interest(_inner(user, items[item]), until - released[item])
+        out[item] = np.log(_uniform(seed, row, item)) / weight
 
 
 @jit

@@ -17,7 +17,7 @@ from matinee.models.queries import UserBatch
 from matinee.models.ranking_heads import FactorRankingHead
 from matinee.models.rating_head import FactorRatingHead
 
-BLEND = 0.03  # weight of a standard deviation of ratings, of the typical score of a positive:
+BLEND = 0.05  # weight of a standard deviation of ratings, of the typical score of a positive:
 # see docs/defaults.md
 
 
