@@ -292,13 +292,13 @@ def test_a_loss_that_explodes_at_once_leaves_no_run(shell):
 
 def test_a_loss_that_explodes_later_is_told_and_the_last_good_weights_are_saved(shell):
     text = shell("train", "small", "--model", "mf", "--ranker", "none",
-                 *settings(optimizer="sgd", batch_size=0, learning_rate=30, epochs=40),
+                 *settings(optimizer="sgd", batch_size=0, learning_rate=50, epochs=40),
                  "--device", "cpu", "--run", "runs/later")  # fmt: skip
     assert "Saved in runs/later" in text
     warning = shell.stderr
     assert warning.startswith("matinee: ")
     assert warning.strip().count("\n") == 0
-    assert "learning rate 30" in warning
+    assert "learning rate 50" in warning
     history = shell.history("runs/later")
     assert 1 <= len(history) < 40
     assert f"epoch {len(history)}" in warning

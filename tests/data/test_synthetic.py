@@ -104,7 +104,7 @@ def test_shape_is_that_of_movielens():
     assert (np.diff(data.ratings.timestamp[order])[same_user] > 0).all()
     # what is watched last is not simply the movie with the highest code
     assert 0.4 < (np.diff(data.ratings.item[order])[same_user] > 0).mean() < 0.6
-    assert data.ratings.values.mean() == pytest.approx(3.5, abs=0.15)
+    assert data.ratings.values.mean() == pytest.approx(3.5, abs=0.2)
 
 
 def test_people_watch_as_their_truth_says():

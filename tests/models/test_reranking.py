@@ -1,4 +1,4 @@
-"""Lists that go further: discovery in the score, and genres in the proportions of one's taste."""
+"""Recommending what fewer people know, and genres in the proportions of what a user likes."""
 
 from itertools import combinations
 

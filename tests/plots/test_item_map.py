@@ -141,7 +141,8 @@ def test_titles_on_the_map_are_the_best_known_that_do_not_cover_one_another(layo
     assert 5 < len(named) <= 24
     assert rows[0] in named
     assert not any(covers(one, other) for one, other in combinations(named, 2))
-    last = rows.index(named[-1]) if len(named) == 24 else len(rows)
+    filled_up = [rows.index(row) for row in named if row["label"] == 2]  # after those of any map
+    last = filled_up[-1] if len(named) == 24 else len(rows)
     for row in rows[:last]:
         assert row in named or any(covers(row, other) for other in named)
 

@@ -101,7 +101,7 @@ def item_embeddings(
 
     >>> embeddings = item_embeddings(matinee.ALS(factors=4).fit(data))
     >>> embeddings.factors.shape, embeddings.left_out
-    ((42, 4), 'Left out: 8 movies with under 10 ratings.')
+    ((45, 4), 'Left out: 5 movies with under 10 ratings.')
     """
     factors = model.item_factors(head)
     head = head or _default_head(model, "item_factors")
@@ -141,7 +141,7 @@ def familiar_items(model: Recommender, n: int = 4) -> list[str]:
     """Titles that most people have an opinion of: those of `FAMILIAR`, then the most rated.
 
     >>> familiar_items(matinee.Bias().fit(data), 1)
-    ['Restless Harbor (2003)']
+    ['A Desert for Ines (1941)']
     """
     titles = model.catalog.titles
     by_popularity = [titles[index] for index in np.argsort(-model.item_counts, kind="stable")]

@@ -56,7 +56,7 @@ def project(
 
     >>> projection = project(matinee.ALS(factors=4).fit(data), "pca")
     >>> projection.points.select("x", "y").shape
-    (42, 2)
+    (45, 2)
     """
     require_extra("charts", "sklearn")
     if method not in METHODS:

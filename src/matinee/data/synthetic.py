@@ -26,8 +26,8 @@ from matinee.kernels.sampling import draw_items, item_keys
 from matinee.progress import progress
 
 RANK = 10
-MEAN = 3.2  # of all pairs; people watch what they like, so that ratings are higher
-USER_BIAS, ITEM_BIAS, FACTOR, NOISE = 0.42, 0.45, 0.42, 0.79  # standard deviations
+MEAN = 3.1  # of all pairs; people watch what they like, so that ratings are higher
+USER_BIAS, ITEM_BIAS, FACTOR, NOISE = 0.42, 0.4, 0.6, 0.75  # standard deviations
 SHIFT, EXPONENT = 0.02, 2.0  # of popularity: see `_popularity`
 QUALITY = 0.5  # correlation of an item's popularity with its bias
 SEQUEL_POPULARITY = 0.6  # of that of what it continues

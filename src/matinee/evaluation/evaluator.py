@@ -126,7 +126,7 @@ def evaluate_ranking_per_user(
     by their rankings alone.
 
     >>> evaluate_ranking_per_user(model, holdout(train, test)).values["ndcg@10"].shape
-    (55,)
+    (50,)
     """
     n_items = len(task.train.catalog)
     width = min(MAX_K, n_items)

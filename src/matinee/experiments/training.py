@@ -134,7 +134,7 @@ def train_and_evaluate(
 
     >>> result = train_and_evaluate(data, matinee.Bias(), Split(), ranker=matinee.EASE())
     >>> result.train_ratings, result.rating.n_ratings, result.ranking.n_users
-    (1350, 150, 55)
+    (1350, 150, 50)
     """
     estimators = given_estimators(estimator, ranker)
     compile_kernels(estimators)

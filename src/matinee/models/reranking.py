@@ -1,4 +1,4 @@
-"""Lists that go further: to what fewer people know, and in the proportions of what a user likes."""
+"""Recommending what fewer people know, and genres in the proportions of what a user likes."""
 
 from weakref import WeakKeyDictionary
 

@@ -60,7 +60,7 @@ def item_map(projection: Projection, color: str = "genre") -> Chart:
     >>> from matinee.analysis import project
     >>> projection = project(matinee.ALS(factors=4).fit(data), "pca")
     >>> item_map(projection).title.text
-    'Map of 42 movies'
+    'Map of 45 movies'
     """
     if color not in MAP_COLORS:
         choices = ", ".join(map(repr, MAP_COLORS))

@@ -90,7 +90,7 @@ def test_gradients_are_differences_of_the_loss(small, estimator):
     value.backward()
     for name, parameter in loss.module.named_parameters():
         expected = differences(loss, batch, parameter)
-        assert expected.abs().max() > 1e-4, name
+        assert expected.abs().max() > 1e-5, name
         torch.testing.assert_close(parameter.grad, expected, rtol=1e-5, atol=1e-8, msg=name)
 
 
@@ -205,7 +205,7 @@ def penalty_of_docstring(estimator, data, w):
 @pytest.mark.parametrize("items", [10, 40])  # of 40, some have no ratings
 @pytest.mark.parametrize("estimator", MF, ids=class_name)
 def test_the_penalty_of_all_ratings_is_that_of_the_docstring(estimator, items):
-    data, _ = generate(users=12, items=items, ratings=60, seed=1)
+    data, _ = generate(users=12, items=items, ratings=60, seed=2)
     assert (data.ratings.item_counts == 0).any() == (items == 40)
     loss = make_loss(estimator, data)
     value, error = loss(batch_of(loss), torch.Generator())

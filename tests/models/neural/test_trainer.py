@@ -190,7 +190,7 @@ DIVERGING = replace(
     optimizer="sgd",
     schedule="constant",
     batch_size=0,
-    learning_rate=40.0,
+    learning_rate=55.0,
     epochs=60,
     regularization=1.4,
 )
@@ -210,7 +210,7 @@ def test_a_loss_that_diverges_later_leaves_the_last_good_weights(known, diverged
     last = model.history.height
     assert 1 < last < 60
     message = str(warning.message)
-    assert f"epoch {last + 1} with learning rate 40" in message
+    assert f"epoch {last + 1} with learning rate 55" in message
     assert f"weights of epoch {last}" in message
     assert "lower" in message
     assert np.isfinite(model.scores([1, 2])).all()
