@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+import matinee
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
 from matinee.models import EASE, Popularity
@@ -13,7 +14,7 @@ from matinee.models.reranking import (
     SMOOTHING,
     calibrated,
     discovery_offsets,
-    score_deviations,
+    prominence,
 )
 
 
@@ -23,11 +24,12 @@ def all_scores(model, head=None):
 
 
 @pytest.mark.parametrize("head", [None, "ranking", "rating"])
-def test_deviations_are_those_of_the_scores_of_the_sample(both, head):
+def test_what_stands_out_is_known_and_disputed(both, head):
     users = np.flatnonzero(np.diff(both.interactions.indptr))
     step = -(-len(users) // 256)
-    expected = all_scores(both, head)[::step].std(axis=0)
-    found = score_deviations(both.head(head), both.index)
+    deviations = all_scores(both, head)[::step].std(axis=0)
+    expected = deviations * (1 + np.sqrt(both.item_counts / len(users)))
+    found = prominence(both.head(head), both.index)
     np.testing.assert_allclose(found, expected, atol=2e-4)
 
 
@@ -36,7 +38,7 @@ def test_deviations_are_those_of_the_scores_of_the_sample(both, head):
 def test_lists_are_the_best_of_scores_less_deviations(both, head, discover):
     offsets = discovery_offsets(both.head(head), both.index, discover)
     np.testing.assert_allclose(
-        offsets, -DISCOVERY * discover * score_deviations(both.head(head), both.index), rtol=1e-6
+        offsets, -DISCOVERY * discover * prominence(both.head(head), both.index), rtol=1e-6
     )
     for user in (1, 17, both.fold_in({1: 5, 2: 1})):
         scores = both.scores(user, head=head) + offsets
@@ -60,9 +62,10 @@ def test_all_users_are_of_one_opinion_on_popularity(parts):
     assert model.recommend(3, discover=1.0).equals(model.recommend(3))
 
 
-def test_the_further_the_less_known(both):
+def test_the_further_the_less_known(parts):
+    model = matinee.fit(parts[0])
     counts = [
-        both.item_counts[both.catalog.ids.codes(both.recommend(n=10, discover=far)["item_id"])]
+        model.item_counts[model.catalog.ids.codes(model.recommend(n=10, discover=far)["item_id"])]
         for far in (0.0, 0.5, 1.0)
     ]
     means = [float(each.mean()) for each in counts]
@@ -143,9 +146,9 @@ def test_diverse_lists_have_the_genres_of_what_is_liked(both):
     assert np.mean(distances[0.0]) > np.mean(distances[0.5]) > np.mean(distances[1.0])
 
 
-def test_pairs_of_dials_go_together(both):
+def test_both_dials_go_together(both):
     lists = [
-        both.recommend(1, discover=discover, diverse=diverse)["item_id"].to_list()
+        both.recommend(n=10, discover=discover, diverse=diverse)["item_id"].to_list()
         for discover in (0.0, 0.8)
         for diverse in (0.0, 0.8)
     ]

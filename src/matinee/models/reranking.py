@@ -10,7 +10,7 @@ from matinee.kernels.csr import Rows, take_rows
 from matinee.models.head import Head
 from matinee.models.queries import TrainingIndex, UserBatch
 
-DISCOVERY = 2.4  # standard deviations at the end of the dial: see docs/evaluation.md
+DISCOVERY = 1.4  # times the prominence, at the end of the dial: see docs/evaluation.md
 SAMPLE = 256  # users whose scores tell how far those of an item reach
 CANDIDATES = 10  # for each place of a calibrated list
 SMOOTHING = 0.01  # share of the user's genres mixed into those of a list, so that none is missing
@@ -26,19 +26,22 @@ def check_dial(name: str, value: float) -> None:
 def discovery_offsets(head: Head, index: TrainingIndex, discover: float) -> F32:
     """What `discover` adds to the scores of each item, float32 (items,).
 
-    It takes away a multiple of the standard deviation of the item's score over users, which is
-    largest where many know an item and many do not.
+    It takes away a multiple of the item's `prominence`.
     """
-    if head not in _deviations:
-        _deviations[head] = score_deviations(head, index)
-    return np.float32(-DISCOVERY * discover) * _deviations[head]
+    if head not in _prominence:
+        _prominence[head] = prominence(head, index)
+    return np.float32(-DISCOVERY * discover) * _prominence[head]
 
 
-_deviations: WeakKeyDictionary[Head, F32] = WeakKeyDictionary()  # of heads that were asked for
+_prominence: WeakKeyDictionary[Head, F32] = WeakKeyDictionary()  # of heads that were asked for
 
 
-def score_deviations(head: Head, index: TrainingIndex) -> F32:
-    """Standard deviation of each item's score over a sample of users, float32 (items,)."""
+def prominence(head: Head, index: TrainingIndex) -> F32:
+    """How much an item stands out, in units of the score: float32 (items,).
+
+    The standard deviation of its score over a sample of users, which is large where many know an
+    item and many do not, times ``1 + sqrt(share)``, of the users who rated it.
+    """
     codes = np.flatnonzero(np.diff(index.interactions.indptr)).astype(np.int32)
     codes = codes[:: -(-len(codes) // SAMPLE)]
     sums, squares = np.zeros((2, len(index.catalog)))
@@ -49,7 +52,8 @@ def score_deviations(head: Head, index: TrainingIndex) -> F32:
         sums += scores.sum(axis=0, dtype=np.float64)
         squares += np.square(scores, dtype=np.float64).sum(axis=0)
     variances = squares / len(codes) - (sums / len(codes)) ** 2
-    return np.sqrt(np.maximum(variances, 0.0)).astype(np.float32)
+    share = index.item_counts / np.count_nonzero(np.diff(index.interactions.indptr))
+    return np.asarray(np.sqrt(np.maximum(variances, 0.0)) * (1 + np.sqrt(share)), np.float32)
 
 
 def calibrated(
