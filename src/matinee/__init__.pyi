@@ -2,7 +2,18 @@ from .data import Dataset, read
 from .errors import MatineeError
 from .evaluation import evaluate
 from .experiments import compare, cross_validate, fit
-from .models import ALS, EASE, BayesianMF, Bias, ImplicitALS, Popularity, Recommender, UserProfile
+from .models import (
+    ALS,
+    EASE,
+    BayesianMF,
+    Bias,
+    ImplicitALS,
+    ItemKNN,
+    Popularity,
+    Recommender,
+    UserKNN,
+    UserProfile,
+)
 from .models.loading import load
 from .models.neural import BPR, GMF, MLP, MatrixFactorization, NeuMF
 from .storage.checkpoint import Checkpoint
@@ -19,11 +30,13 @@ __all__ = [
     "Checkpoint",
     "Dataset",
     "ImplicitALS",
+    "ItemKNN",
     "MatineeError",
     "MatrixFactorization",
     "NeuMF",
     "Popularity",
     "Recommender",
+    "UserKNN",
     "UserProfile",
     "compare",
     "cross_validate",

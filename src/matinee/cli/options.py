@@ -77,7 +77,11 @@ Model = Annotated[
     ),
 ]
 Ranker = Annotated[
-    str, Option(metavar="ials|ease|popularity|bpr|gmf|mlp|neumf|none", help="What makes rankings.")
+    str,
+    Option(
+        metavar="ials|ease|itemknn|userknn|popularity|bpr|gmf|mlp|neumf|none",
+        help="What makes rankings.",
+    ),
 ]
 Settings = Annotated[
     list[str] | None,

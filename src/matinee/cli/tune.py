@@ -20,7 +20,7 @@ SHOWN = 5  # of the best trials
 Model = Annotated[
     str,
     Option(
-        metavar="als|bayes|bias|mf|gmf|mlp|neumf|ials|ease|bpr",
+        metavar="als|bayes|bias|mf|gmf|mlp|neumf|ials|ease|itemknn|userknn|bpr",
         help="Estimator to tune; for gmf, mlp and neumf, --metric decides which head.",
     ),
 ]

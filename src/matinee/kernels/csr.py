@@ -175,6 +175,18 @@ def count_cooccurrences(start, stop, by_column, columns, by_row, rows, out):
                 counts[rows[other]] += 1
 
 
+@jit
+def sum_rows_of(start, stop, codes, weights, indptr, indices, out):
+    """out[u, indices of row codes[u, k]] += weights[u, k], users `start` to `stop`; -1: none."""
+    for user in range(start, stop):
+        for place in range(codes.shape[1]):
+            row = codes[user, place]
+            if row < 0:
+                continue
+            for entry in range(indptr[row], indptr[row + 1]):
+                out[user, indices[entry]] += weights[user, place]
+
+
 BLOCK = 2**20
 
 

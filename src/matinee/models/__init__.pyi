@@ -3,6 +3,7 @@ from .base import Estimator
 from .baselines import EASE, Bias, Popularity
 from .bayesian import BayesianMF
 from .implicit_als import ImplicitALS
+from .neighbors import ItemKNN, UserKNN
 from .queries import UserProfile
 from .recommender import Recommender
 
@@ -13,7 +14,9 @@ __all__ = [
     "Bias",
     "Estimator",
     "ImplicitALS",
+    "ItemKNN",
     "Popularity",
     "Recommender",
+    "UserKNN",
     "UserProfile",
 ]

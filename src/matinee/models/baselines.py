@@ -76,6 +76,8 @@ class Popularity(Estimator):
     ----------
     min_rating : float or None
         Lowest rating that is a positive; None: every rating is one.
+    days : float, optional
+        Count only so many days before the latest rating of the training set.
 
     Examples
     --------
@@ -86,12 +88,21 @@ class Popularity(Estimator):
     predicts = "ranking"
 
     min_rating: float | None = None
+    days: float | None = None
 
     def __post_init__(self) -> None:
         check_min_rating(self.min_rating)
+        self._check_positive("days")
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
-        counts = _item_counts(user_positives(train, self.min_rating), len(train.catalog))
+        counted = train
+        if self.days is not None:
+            timestamp = train.ratings.timestamp
+            if timestamp is None:
+                raise SettingError("days needs ratings with timestamps; these have none.")
+            recent = timestamp > timestamp.max() - self.days * 86_400
+            counted = replace(train, ratings=train.ratings.take(recent), official={})
+        counts = item_counts(user_positives(counted, self.min_rating), len(train.catalog))
         head = PopularityHead(counts, self.to_config(), pl.DataFrame())
         return Recommender(TrainingIndex.of(train), ranking_head=head)
 
@@ -135,14 +146,14 @@ class EASE(Estimator):
         started = time.perf_counter()
         interactions = user_positives(train, self.min_rating)
         items = len(train.catalog)
-        counts = _item_counts(interactions, items)
+        counts = item_counts(interactions, items)
         known = np.flatnonzero(counts)
         if items > MOST_ITEMS:
             raise SettingError(
                 f"EASE keeps a weight for each pair of items, and {items:,} items are more than "
                 f"{MOST_ITEMS:,}; choose ImplicitALS (ials)."
             )
-        together = _count_pairs(interactions, items)[np.ix_(known, known)]
+        together = count_pairs(interactions, items)[np.ix_(known, known)]
         together[np.diag_indices_from(together)] += self.regularization
         inverse = np.linalg.inv(together)
         among_known = inverse / -np.diag(inverse)
@@ -161,11 +172,12 @@ class EASE(Estimator):
         return Recommender(TrainingIndex.of(train), ranking_head=head)
 
 
-def _item_counts(interactions: Rows, items: int) -> F32:
+def item_counts(interactions: Rows, items: int) -> F32:
+    """How many users interacted with each item, (items,)."""
     return np.bincount(interactions.indices, minlength=items).astype(np.float32)
 
 
-def _count_pairs(interactions: Rows, items: int) -> F64:
+def count_pairs(interactions: Rows, items: int) -> F64:
     """How many users interacted with both, for each pair of items, (items, items)."""
     counts = np.zeros((items, items))
     by_item = transpose(interactions, items)

@@ -23,6 +23,8 @@ RANKING = {
     "ials": "ImplicitALS",
     "ease": "EASE",
     "popularity": "Popularity",
+    "itemknn": "ItemKNN",
+    "userknn": "UserKNN",
     "bpr": "BPR",
     "gmf": "GMF",
     "mlp": "MLP",

@@ -21,6 +21,7 @@ from matinee.errors import RunError, SettingError
 from matinee.kernels.csr import Rows
 from matinee.models.bayesian.head import BayesianHead
 from matinee.models.head import Head
+from matinee.models.neighbor_head import UserKNNHead
 from matinee.models.network_head import NetworkHead
 from matinee.models.queries import TrainingIndex
 from matinee.models.ranking_heads import FactorRankingHead, ItemItemHead, PopularityHead
@@ -34,7 +35,7 @@ HEAD_CLASSES: dict[str, dict[str, Any]] = {
     head: {cls.__name__: cls for cls in classes}
     for head, classes in {
         "rating": (FactorRatingHead, BayesianHead, NetworkHead),
-        "ranking": (FactorRankingHead, ItemItemHead, PopularityHead, NetworkHead),
+        "ranking": (FactorRankingHead, ItemItemHead, UserKNNHead, PopularityHead, NetworkHead),
     }.items()
 }
 """The classes of heads that a run may name."""
@@ -155,6 +156,7 @@ def _head(
         right = {
             "float": is_number,
             "float | None": is_number or value is None,
+            "int": type(value) is int,
             "str": isinstance(value, str),
         }
         plain_type = wanted[key].removeprefix("<class '").removesuffix("'>")
