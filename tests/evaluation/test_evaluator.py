@@ -142,7 +142,8 @@ def slow_beyond(ranked, task):
 def slow_taste(ranked, task):
     """What ratings say about the first ten places, user by user."""
     spread = task.train.ratings.values.std(dtype=float)
-    ndcgs, hits, disliked = [], 0, 0
+    low, high = task.train.ratings.scale.low, task.train.ratings.scale.high
+    ndcgs, graded, hits, disliked = [], [], 0, 0
     for k, order in enumerate(ranked):
         known = row_of(task.history, k)[1]
         center = known.mean(dtype=float)
@@ -154,7 +155,16 @@ def slow_taste(ranked, task):
         if liked:
             gain = sum(1 / log2(place + 2) for place, c in enumerate(order[:10]) if c in liked)
             ndcgs.append(gain / sum(1 / log2(place + 2) for place in range(min(10, len(liked)))))
-    return {"liked_ndcg@10": mean(ndcgs), "disliked_share@10": disliked / hits}
+        gains = {code: (rating - low) / (high - low) for code, rating in test.items()}
+        ideal = sorted(gains.values(), reverse=True)[:10]
+        if ideal[0] > 0:
+            got = sum(gains.get(c, 0) / log2(place + 2) for place, c in enumerate(order[:10]))
+            graded.append(got / sum(gain / log2(place + 2) for place, gain in enumerate(ideal)))
+    return {
+        "liked_ndcg@10": mean(ndcgs),
+        "graded_ndcg@10": mean(graded),
+        "disliked_share@10": disliked / hits,
+    }
 
 
 def slow(ranked, task):

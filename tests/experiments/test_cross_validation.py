@@ -51,7 +51,7 @@ def test_only_what_was_asked_for_is_evaluated(generated):
     lists = cross_validate(data, None, Popularity(min_rating=4), folds=2)
     assert list(lists.metrics) == [*LISTS, *TIMES]
     assert values.estimators == {"rating": {"name": "Bias", "regularization": 4, "iterations": 10}}
-    assert lists.estimators == {"ranking": {"name": "Popularity", "min_rating": 4}}
+    assert lists.estimators == {"ranking": {"name": "Popularity", "min_rating": 4, "days": None}}
 
 
 def test_the_seed_makes_the_folds_and_threads_change_nothing(generated):

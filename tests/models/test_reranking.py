@@ -47,6 +47,8 @@ def test_lists_are_the_best_of_scores_less_deviations(both, head, discover):
         listed = both.recommend(user, n=20, head=head, discover=discover)
         assert listed["item_id"].to_list() == both.items[order[:20]].to_list()
         np.testing.assert_allclose(listed["score"], scores[order[:20]], atol=1e-5)
+        predicted = both.predict(user, listed["item_id"])
+        np.testing.assert_allclose(listed["predicted_rating"], predicted, atol=1e-5)
 
 
 def test_a_model_that_scores_every_item_by_itself_can_discover_too(parts):
@@ -85,8 +87,9 @@ def divergence(liked, items, parts):
     return sum(p * np.log(p / q) for p, q in zip(liked, mixed, strict=True) if p > 0)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.4, 0.9, 1.0])
-def test_each_place_goes_to_what_gains_most(share):
+@pytest.mark.parametrize("diverse", [0.0, 0.4, 0.7, 0.95, 1.0])
+def test_each_place_goes_to_what_gains_most(diverse):
+    share = diverse**3
     rng = np.random.default_rng(7)
     genres = (rng.random((40, 5)) < 0.4).astype(np.float32)
     parts = genres / np.maximum(genres.sum(axis=1, keepdims=True), 1)
@@ -99,7 +102,7 @@ def test_each_place_goes_to_what_gains_most(share):
     codes = np.stack([rng.permutation(np.arange(10, 40))[:12] for _ in rated]).astype(np.int32)
     scores = -np.sort(-rng.random((3, 12)).astype(np.float32), axis=1)
     codes[2, 9:], scores[2, 9:] = -1, np.nan
-    found, found_scores = calibrated(codes, scores, interactions, genres, 4, share)
+    found, found_scores = calibrated(codes, scores, interactions, genres, 4, diverse)
     for user in range(3):
         own = scores[user][codes[user] >= 0].astype(float)
         relative = (scores[user] - own.min()) / (own.max() - own.min())

@@ -159,6 +159,15 @@ def _liked_ndcg(top: TopK) -> F64:
     return result
 
 
+def _graded_ndcg(top: TopK) -> F64:
+    """NDCG whose gains are ratings, from 0 for the lowest on the scale to 1 for the highest."""
+    scale, relevant = top.train.ratings.scale, top.task.relevant
+    span = max(scale.high - scale.low, np.finfo(float).tiny)
+    gains = np.nan_to_num((top.ratings.astype(np.float64) - scale.low) / span)
+    of_relevant = (relevant.values.astype(np.float64) - scale.low) / span
+    return ranking.graded_ndcg(gains, relevant.indptr, of_relevant)
+
+
 def _disliked_share(top: TopK) -> float:
     """Of all hits, the share rated a standard deviation or more under the user's mean."""
     limits = top.task.history_means - top.train.ratings.values.std(dtype=np.float64)
@@ -202,6 +211,7 @@ METRICS = {
         Metric("mae", "rating", "lower", "MAE"),
         _ranking("ndcg@10", "NDCG@10", _ndcg, in_tables=True),
         _ranking("liked_ndcg@10", "NDCG@10 (liked)", _liked_ndcg, in_tables=True),
+        _ranking("graded_ndcg@10", "NDCG@10 (graded)", _graded_ndcg),
         _ranking("hit_rate@10", "HR@10", lambda t: ranking.hit_rate(t.hits), in_tables=True),
         _ranking("recall_capped@20", "Recall@20 (capped)", _recall_capped),
         _ranking("ndcg@100", "NDCG@100", _ndcg),

@@ -85,6 +85,29 @@ def ndcg(hits: Bools, n_relevant: I64) -> F64:
     return gained / best
 
 
+def graded_ndcg(gains: F64, indptr: I64, relevant_gains: F64) -> F64:
+    """NDCG whose hits count by how much they were liked; nan for users who gained nothing.
+
+    `gains`, (users, k), is what each place gains, 0 where it is no hit; a user's relevant items
+    gain ``relevant_gains[indptr[u]:indptr[u + 1]]``. The sum of ``gain / log2(place + 1)``, divided
+    by that of the best possible ranking. Järvelin & Kekäläinen 2002, as for `ndcg`.
+
+    >>> graded_ndcg(np.array([[0, 2.0]]), np.array([0, 2]), np.array([2.0, 1.0])).round(3)
+    array([0.48])
+    """
+    users, k = gains.shape
+    row = np.repeat(np.arange(users), np.diff(indptr))
+    order = np.lexsort((-relevant_gains, row))  # rows stay where they are
+    place = np.arange(len(order)) - indptr[row]
+    first = place < k
+    discounts = 1 / np.log2(np.arange(2, k + 2))
+    ideal = relevant_gains[order][first] * discounts[place[first]]
+    best = np.bincount(row[first], ideal, minlength=users)
+    result: F64 = np.full(users, np.nan)
+    np.divide(gains @ discounts, best, out=result, where=best > 0)
+    return result
+
+
 def average_precision(hits: Bools, n_relevant: I64) -> F64:
     """Average of the precision at each hit; its mean over users is MAP@k.
 

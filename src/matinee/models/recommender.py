@@ -342,7 +342,7 @@ class Recommender:
         items, score = codes[row, rank], scores[row, rank]
         columns = [pl.Series("score", score)]
         if self.rating_head is not None:
-            same = ranker is self.rating_head
+            same = ranker is self.rating_head and not discover
             ratings = score if same else self.rating_head.listed(batch, row, items)
             columns.insert(0, pl.Series("predicted_rating", self._on_scale(ratings)))
         lists = self.catalog.rows(items).hstack(columns)

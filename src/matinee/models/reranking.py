@@ -13,6 +13,7 @@ from matinee.models.queries import TrainingIndex, UserBatch
 DISCOVERY = 1.4  # times the prominence, at the end of the dial: see docs/evaluation.md
 SAMPLE = 256  # users whose scores tell how far those of an item reach
 CANDIDATES = 10  # for each place of a calibrated list
+CURVE = 3  # see `calibrated`
 SMOOTHING = 0.01  # share of the user's genres mixed into those of a list, so that none is missing
 BLOCK = 4_000_000  # numbers held at a time
 
@@ -57,14 +58,15 @@ def prominence(head: Head, index: TrainingIndex) -> F32:
 
 
 def calibrated(
-    codes: I32, scores: F32, interactions: Rows, genre_matrix: F32, n: int, share: float
+    codes: I32, scores: F32, interactions: Rows, genre_matrix: F32, n: int, diverse: float
 ) -> tuple[I32, F32]:
     """The n of each user's candidates whose genres have the proportions of what the user likes.
 
-    Greedily, place by place, the list has the largest ``(1 - share) * mean score - share * KL``:
-    scores go from 0 to 1 over a user's candidates, KL is the Kullback-Leibler divergence from the
-    genres of what the user rated as high as their mean, or higher, to those of the list, each item
-    in equal parts of its genres. Steck 2018, "Calibrated recommendations".
+    Greedily, place by place, the list has the largest ``(1 - share) * mean score - share * KL``,
+    the share being ``diverse**3``, so that small steps of the dial cost little. Scores go from 0 to
+    1 over a user's candidates; KL is the Kullback-Leibler divergence from the genres of what the
+    user rated as high as their mean, or higher, to those of the list, each item in equal parts of
+    its genres. Steck 2018, "Calibrated recommendations".
 
     Parameters
     ----------
@@ -75,7 +77,7 @@ def calibrated(
     genre_matrix : float32 (items, genres)
     n : int
         Length of the lists.
-    share : float
+    diverse : float
         Between 0, the order of the scores, and 1, proportions alone.
     """
     parts = genre_matrix / np.maximum(genre_matrix.sum(axis=1, keepdims=True), 1)
@@ -85,7 +87,7 @@ def calibrated(
     for first in range(0, len(codes), step):
         rows = np.arange(first, min(first + step, len(codes)))
         liked = _liked_genres(take_rows(interactions, rows), parts)
-        chosen[rows] = _greedy(codes[rows], scores[rows], liked, parts, n, share)
+        chosen[rows] = _greedy(codes[rows], scores[rows], liked, parts, n, diverse**CURVE)
     return np.take_along_axis(codes, chosen, 1), np.take_along_axis(scores, chosen, 1)
 
 
