@@ -65,10 +65,14 @@ def test_a_map_shows_every_movie_as_it_was_laid_out(layout, color, capfd):
     chart = drawn(item_map(layout, color), capfd)
     (rows,) = chart.rows
     points = layout.points.to_dicts()
+    xs = [point["x"] for point in points]
     for row, point in zip(rows, points, strict=True):
-        assert {key: row[key] for key in row if key != "label"} == {
-            key: point[key] for key in row if key != "label"
-        }
+        place = (row["x"] - min(xs)) / (max(xs) - min(xs))
+        assert row.pop("align") == (
+            "left" if place < 0.2 else "center" if place <= 0.8 else "right"
+        )
+        assert row.pop("label") in (0, 1, 2)
+        assert row == {key: point[key] for key in row}
     assert set(rows[0]) >= {
         "title",
         "genres",

@@ -1,5 +1,6 @@
 """Invented movies: genres, years, titles, and sequels."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,7 +131,7 @@ def _names(items: int, rng: np.random.Generator) -> list[str]:
                 if f"{{{kind}}}" in name:
                     number, word = divmod(number, COUNT)
                     name = name.replace(f"{{{kind}}}", choices[word])
-            names.append(name)
+            names.append(re.sub(r"\bA (?=[AEIOU]|Hour)", "An ", name))
         if len(names) == items:
             break
     return (names * (items // len(names) + 1))[:items]

@@ -1,6 +1,6 @@
 """Charts of embeddings: the map of items, norms, clusters, axes."""
 
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import numpy as np
@@ -42,6 +42,8 @@ NARROW, NARROW_SPACING = 560, 2.0  # a map of fewer pixels has its titles furthe
 LINE = 18  # pixels from one search result to the next
 MARGIN = 0.07  # around the points, as a share of the map
 TITLE_SPACING = np.array([1.35, 0.18])  # between titles, in standard deviations of the points
+EDGE = 0.2  # of the map's width, where titles point inwards
+ALIGNMENTS: tuple[Literal["left", "center", "right"], ...] = ("left", "center", "right")
 MAX_TITLES, MAX_RESULTS = 24, 12  # on the map; of a search
 TITLE_CANDIDATES = 400  # the most rated items, some of whose titles stand on the map
 IS_MATCH = "indexof(lower(datum.title), lower(search)) >= 0"
@@ -121,8 +123,11 @@ def _titles(base: alt.Chart, picked: str) -> list[alt.Chart]:
         text="short:N", opacity=alt.condition(picked, alt.value(0.95), alt.value(0.1))
     )
     return [
-        titled.mark_text(fontSize=11, fontWeight=600, dy=-10, style=style)
+        titled.transform_filter(f"datum.align == '{align}'").mark_text(
+            fontSize=11, fontWeight=600, dy=-10, style=style, align=align
+        )
         for style in ("halo", "text")
+        for align in ALIGNMENTS
     ]
 
 
@@ -199,7 +204,9 @@ def _map_data(points: pl.DataFrame) -> pl.DataFrame:
     label = np.zeros(len(points), np.int64)
     label[_titled(plane, TITLE_SPACING, on_any_map)] = 2
     label[on_any_map] = 1
-    return points.drop("item_id").with_columns(label=pl.Series(label))
+    x = (plane[:, 0] - plane[:, 0].min()) / max(np.ptp(plane[:, 0]), np.finfo(float).tiny)
+    align = np.select([x < EDGE, x <= 1 - EDGE], ALIGNMENTS[:2], ALIGNMENTS[2])
+    return points.drop("item_id").with_columns(label=pl.Series(label), align=pl.Series(align))
 
 
 def _titled(plane: F64, spacing: F64, chosen: list[int]) -> list[int]:
