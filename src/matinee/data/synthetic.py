@@ -7,7 +7,7 @@ is made in blocks of users, so that it need not be held.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,7 +26,8 @@ from matinee.kernels.sampling import draw_items, item_keys
 from matinee.progress import progress
 
 RANK = 10
-MEAN = 3.1  # of all pairs; people watch what they like, so that ratings are higher
+MEAN = 3.5  # of what people watch
+MEAN_SAMPLE, NEWTON_STEPS = 100, 12  # users with whom the mean of all pairs is found; see `_mean`
 USER_BIAS, ITEM_BIAS, FACTOR, NOISE = 0.42, 0.4, 0.6, 0.75  # standard deviations
 SHIFT, EXPONENT = 0.02, 2.0  # of popularity: see `_popularity`
 QUALITY = 0.5  # correlation of an item's popularity with its bias
@@ -44,6 +45,7 @@ LONG_ROW = 8  # items of users who rated over 1/8 of all are drawn by keys, not 
 class Truth:
     """What ratings were generated from: before noise and rounding, and before chance."""
 
+    mean: float  # of all pairs; people watch what they like, so that ratings are higher
     user_bias: F32  # (users,)
     item_bias: F32  # (items,)
     user_factors: F32  # (users, 10)
@@ -57,7 +59,7 @@ class Truth:
     def values(self, user: I32, item: I32) -> F32:
         """Noiseless ratings for pairs of codes, float32 (n,), clipped to the scale."""
         inner = np.einsum("nk,nk->n", self.user_factors[user], self.item_factors[item])
-        values = MEAN + self.user_bias[user] + self.item_bias[item] + inner
+        values = self.mean + self.user_bias[user] + self.item_bias[item] + inner
         return np.asarray(np.clip(values, 0.5, 5.0), np.float32)
 
     def watching(self, user: int) -> F64:
@@ -156,6 +158,7 @@ def _plan(users: int, items: int, ratings: int, seed: int) -> _Plan:
     # factors on both sides have the same spread; their product adds FACTOR**2 to the variance
     spread = np.float32(np.sqrt(FACTOR) / RANK**0.25)
     truth = Truth(
+        0.0,
         user[:, 0] * np.float32(USER_BIAS),
         item[:, 0] * np.float32(ITEM_BIAS),
         user[:, 1:] * spread,
@@ -164,7 +167,26 @@ def _plan(users: int, items: int, ratings: int, seed: int) -> _Plan:
         invented.released,
         *_sessions(counts, rng),
     )
-    return _Plan(truth, invented, catalog, counts, seed)
+    return _Plan(replace(truth, mean=_mean(truth, counts)), invented, catalog, counts, seed)
+
+
+def _mean(truth: Truth, counts: I64) -> float:
+    """The mean of all pairs that makes `MEAN` that of the ratings, before noise.
+
+    A user watches an item with a probability of about ``1 - exp(-drawn * watching)``, where the
+    number drawn is such that the sum is their number of ratings.
+    """
+    total, ratings = 0.0, 0
+    for user in range(0, len(counts), -(-len(counts) // MEAN_SAMPLE)):
+        watching, drawn = truth.watching(user), float(counts[user])
+        for _ in range(NEWTON_STEPS):
+            left = np.exp(-drawn * watching)
+            drawn += (counts[user] - (1 - left).sum()) / max((left * watching).sum(), 1e-9)
+        watched = 1 - np.exp(-drawn * watching)
+        values = truth.item_bias + truth.item_factors @ truth.user_factors[user]
+        total += float(watched @ values + watched.sum() * truth.user_bias[user])
+        ratings += int(counts[user])
+    return MEAN - total / ratings
 
 
 def _activity(users: int, items: int, ratings: int, rng: np.random.Generator) -> I64:
@@ -190,7 +212,7 @@ def _popularity(quality: F32, invented: InventedItems, rng: np.random.Generator)
     """Weights with a long tail, (items,), Mandelbrot's law; better items have more."""
     items = len(quality)
     # as in ml-32m: half of the users rate the first item, half of the items have under 5 ratings
-    weights = (np.arange(items) / (SHIFT * items) + 1.0) ** -EXPONENT
+    weights = (np.arange(items) / (min(SHIFT, items**-0.5) * items) + 1.0) ** -EXPONENT
     luck = rng.standard_normal(items)
     order = np.argsort(-(QUALITY * quality + np.sqrt(1 - QUALITY**2) * luck), kind="stable")
     popularity = np.empty(items)
@@ -237,9 +259,7 @@ def _blocks(plan: _Plan) -> Iterator[tuple[Array, ...]]:
         item[np.repeat(short > 0, n_items)] = drawn
         for row in np.flatnonzero(item[indptr[:-1]] < 0):
             keys = np.empty(len(cumulative))
-            user = first + row
-            near = affinities[0][user], affinities[1], until[user], released
-            item_keys(seed, user, truth.popularity, *near, keys)
+            item_keys(seed, first + row, truth.watching(first + row), keys)
             chosen = np.argpartition(-keys, n_items[row] - 1)[: n_items[row]]
             # sorted: the order argpartition leaves them in depends on the processor
             item[indptr[row] : indptr[row + 1]] = np.sort(chosen)

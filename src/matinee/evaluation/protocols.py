@@ -93,7 +93,7 @@ def holdout(train: Dataset, test: Dataset, *, min_rating: float | None = None) -
 
     >>> task = holdout(*data.split("random"), min_rating=4)
     >>> len(task), len(task.relevant.indices), float(task.relevant.values.min())
-    (21, 28, 4.0)
+    (30, 46, 4.0)
     """
     if not train.ratings.same_codes_as(test.ratings):
         raise SettingError("train and test must be the two sets of one split; their ids differ.")

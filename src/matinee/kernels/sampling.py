@@ -83,14 +83,13 @@ def draw_items(
 
 
 @jit
-def item_keys(seed, row, weights, user, items, until, released, out):
-    """log(u) / (weight * `interest`): the n largest are a weighted draw of one row.
+def item_keys(seed, row, weights, out):
+    """log(u) / weight: the n largest are a weighted draw of one row.
 
     Efraimidis & Spirakis 2006, "Weighted random sampling with a reservoir".
     """
     for item in range(len(weights)):
-        weight = weights[item] * interest(_inner(user, items[item]), until - released[item])
-        out[item] = np.log(_uniform(seed, row, item)) / weight
+        out[item] = np.log(_uniform(seed, row, item)) / weights[item]
 
 
 @jit
