@@ -141,7 +141,7 @@ def familiar_items(model: Recommender, n: int = 4) -> list[str]:
     """Titles that most people have an opinion of: those of `FAMILIAR`, then the most rated.
 
     >>> familiar_items(matinee.Bias().fit(data), 1)
-    ['A Desert for Ines (1941)']
+    ['A Desert for Inga (1941)']
     """
     titles = model.catalog.titles
     by_popularity = [titles[index] for index in np.argsort(-model.item_counts, kind="stable")]

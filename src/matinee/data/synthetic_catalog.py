@@ -34,7 +34,7 @@ NOUNS = (
     "Cathedral", "Comet", "Library", "Masquerade", "Neighbor", "Tide",
 )  # fmt: skip
 NAMES = (
-    "Ada", "Bruno", "Clara", "Dimitri", "Elena", "Felix", "Greta", "Hugo", "Ines", "Jonah",
+    "Ada", "Bruno", "Clara", "Dimitri", "Elena", "Felix", "Greta", "Hugo", "Inga", "Jonah",
     "Kamala", "Leo", "Marta", "Nadia", "Oskar", "Paloma", "Quentin", "Rosa", "Samir", "Tilda",
     "Umberto", "Vera", "Walter", "Xenia", "Yusuf", "Zora", "Amélie", "Benedikt", "Cosima",
     "Dorian", "Esther", "Florian",
