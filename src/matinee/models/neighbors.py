@@ -18,7 +18,22 @@ from matinee.models.recommender import Recommender
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemKNN(Estimator):
+class _Neighborhood(Estimator):
+    """The hyperparameters of both."""
+
+    predicts = "ranking"
+
+    neighbors: int = 100
+    shrinkage: float = 10.0
+    min_rating: float | None = None
+
+    def __post_init__(self) -> None:
+        self._check_at_least(neighbors=1, shrinkage=0)
+        check_min_rating(self.min_rating)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemKNN(_Neighborhood):
     """Items whose users are alike: the score of an item is its similarity to what one watched.
 
     The similarity of two items is the shrunk cosine of their users,
@@ -43,16 +58,6 @@ class ItemKNN(Estimator):
     ['item_id', 'title', 'genres', 'score']
     """
 
-    predicts = "ranking"
-
-    neighbors: int = 100
-    shrinkage: float = 10.0
-    min_rating: float | None = None
-
-    def __post_init__(self) -> None:
-        self._check_at_least(neighbors=1, shrinkage=0)
-        check_min_rating(self.min_rating)
-
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
         started = time.perf_counter()
         interactions = user_positives(train, self.min_rating)
@@ -75,7 +80,7 @@ class ItemKNN(Estimator):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UserKNN(Estimator):
+class UserKNN(_Neighborhood):
     """What users with the same items watched: the classical collaborative filter.
 
     The score of an item is the sum of the similarities of those of a user's `neighbors` who
@@ -97,16 +102,6 @@ class UserKNN(Estimator):
     >>> matinee.UserKNN(neighbors=20).fit(data).recommend(1, n=3).columns
     ['item_id', 'title', 'genres', 'score']
     """
-
-    predicts = "ranking"
-
-    neighbors: int = 100
-    shrinkage: float = 10.0
-    min_rating: float | None = None
-
-    def __post_init__(self) -> None:
-        self._check_at_least(neighbors=1, shrinkage=0)
-        check_min_rating(self.min_rating)
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
         interactions = user_positives(train, self.min_rating)
