@@ -4,6 +4,8 @@ from matinee.cli import options
 from matinee.cli.output import heading, print_json, say
 from matinee.errors import ExtraError, install_command
 
+INDENT = "  "
+
 
 def doctor(json: options.Json = False) -> None:
     """Show versions, processors and folders found here."""
@@ -59,8 +61,8 @@ def presets(json: options.Json = False) -> None:
         return
     for preset in PRESETS:
         heading(preset.name)
-        say(f"  {preset.description}")
-        say(f"  source: {preset.source}, for {preset.dataset}")
-        say(f"  accuracy: {preset.results}")
-        say(f"  differences: {preset.deviations}")
+        say(preset.description, INDENT)
+        say(f"source: {preset.source}, for {preset.dataset}", INDENT)
+        say(f"accuracy: {preset.results}", INDENT)
+        say(f"differences: {preset.deviations}", INDENT)
     say("Run one: matinee train DATASET --preset NAME")

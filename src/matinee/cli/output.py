@@ -38,9 +38,9 @@ def answer(as_json: bool, value: Any, text: str) -> None:
         say(text)
 
 
-def say(text: str = "") -> None:
-    """A line on stdout; on a terminal it breaks between words."""
-    print(_wrapped(printable(text), sys.stdout))
+def say(text: str = "", indent: str = "") -> None:
+    """A line on stdout; on a terminal it breaks between words, `indent` before each part."""
+    print(_wrapped(printable(text), sys.stdout, indent))
 
 
 def complain(text: str) -> None:
@@ -156,8 +156,15 @@ def _width() -> int:
     return shutil.get_terminal_size((PIPE_WIDTH, 24)).columns
 
 
-def _wrapped(text: str, stream: Any) -> str:
-    """Text as a terminal should show it; what is indented, such as a command, stays one line."""
+def _wrapped(text: str, stream: Any, indent: str = "") -> str:
+    """Text as a terminal should show it; what begins with a space, a command, stays one line."""
     if not stream.isatty() or text.startswith(" "):
-        return text
-    return textwrap.fill(text, _width(), break_long_words=False, break_on_hyphens=False)
+        return indent + text
+    return textwrap.fill(
+        text,
+        _width(),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
