@@ -90,12 +90,12 @@ def test_what_ranks_the_validation_set_best_is_trained_with(dataset, halves):
     for unobserved, multiple in CHOICES:
         default = ImplicitALS(unobserved=unobserved).default_regularization(part.ratings)
         trial = ImplicitALS(
-            factors=64, iterations=5, unobserved=unobserved, regularization=multiple * default
+            factors=40, iterations=5, unobserved=unobserved, regularization=multiple * default
         )
         gains.append(discounted_gain(trial.fit(part).ranking_head, part, validation))
     falls = [k for k in range(1, len(gains)) if gains[k] <= gains[k - 1]]
     unobserved, multiple = CHOICES[falls[0] - 1 if falls else -1]
-    head = ImplicitALS(factors=6).fit(dataset).ranking_head
+    head = ImplicitALS(factors=40).fit(dataset).ranking_head
     default = ImplicitALS(unobserved=unobserved).default_regularization(dataset.ratings)
     assert head.unobserved == unobserved != UNOBSERVED  # few ratings of each user
     assert head.regularization == pytest.approx(multiple * default, rel=1e-6)

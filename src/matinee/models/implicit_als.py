@@ -199,7 +199,7 @@ class ImplicitALS(Estimator):
 
     def _trial(self, part: Dataset, regularization: float, unobserved: float) -> FactorRankingHead:
         """A smaller model of a part of the ratings."""
-        small = replace(self, factors=TRIAL_FACTORS)
+        small = replace(self, factors=min(self.factors, TRIAL_FACTORS))
         state = _ImplicitALSState(small, regularization, unobserved, part)
         for _ in range(TRIAL_ITERATIONS):
             state.iterate()
