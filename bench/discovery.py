@@ -9,9 +9,7 @@ Genres: Kullback-Leibler divergence of a list's genres from those of what the us
 Takes two minutes.
 """
 
-import argparse
 import json
-from pathlib import Path
 from statistics import mean
 
 import numpy as np
@@ -19,14 +17,13 @@ import numpy as np
 import matinee
 from matinee.evaluation import holdout
 from matinee.evaluation.ranking_metrics import coverage, ndcg, novelty, popularity_share
+from taste import LIKED, parser_of
 
-DATASETS = ("ml-100k", "ml-latest-small", "ml-1m")
 DIALS = [
     *({"discover": far} for far in (0.0, 0.25, 0.5, 0.75, 1.0)),
     *({"diverse": far} for far in (0.1, 0.25, 0.5, 0.75)),
     {"discover": 0.5, "diverse": 0.25},
 ]
-LIKED = 4.0
 
 
 def evaluate_all(dataset, seed):
@@ -73,11 +70,7 @@ def divergences(model, users, codes):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("datasets", nargs="*", default=DATASETS)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__, seeds=5).parse_args()
     everything = {}
     for name in arguments.datasets:
         dataset = matinee.read(name)

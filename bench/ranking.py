@@ -78,26 +78,27 @@ def save_matrices(path, items, **named):
     np.savez(path, **arrays)
 
 
+def between(rng, low, high):
+    """A random number, even in its logarithm."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
 def random_settings(model, trial, trials, rng):
     """A trial's hyperparameters; all models get the same number of trials."""
-
-    def between(low, high):
-        return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
     if model is ease:  # one hyperparameter: an even grid covers it better than random values
         return {"regularization": float(np.geomspace(50, 3000, trials)[trial])}
     factors = int(rng.choice([128, 256, 512]))
     if model is implicit:
         return {
             "factors": factors,
-            "regularization": between(3, 300),
-            "alpha": between(1, 20),
+            "regularization": between(rng, 3, 300),
+            "alpha": between(rng, 1, 20),
             "iterations": 15,
         }
     return {
         "factors": factors,
-        "regularization": between(0.003, 0.02),
-        "unobserved": between(0.05, 0.5),
+        "regularization": between(rng, 0.003, 0.02),
+        "unobserved": between(rng, 0.05, 0.5),
     }
 
 

@@ -114,12 +114,17 @@ def flip(dataset, per_genre=4):
     return list(starmap(pair, PAIRS))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parser_of(doc, seeds):
+    """The options of this file, and of those that go by the same data."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("datasets", nargs="*", default=DATASETS)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=seeds)
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    return parser
+
+
+def main():
+    arguments = parser_of(__doc__, seeds=5).parse_args()
     everything = {}
     for name in arguments.datasets:
         dataset = matinee.read(name)

@@ -8,7 +8,6 @@ learn from all ratings, or from those of 3.5 or 4 and more: its trials try that,
 installed into an environment of its own under the cache folder. Takes ten minutes.
 """
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
@@ -21,16 +20,10 @@ from matinee.evaluation import evaluate_ranking, holdout
 from matinee.kernels.csr import take_rows
 from matinee.models import ALS, ImplicitALS
 from peers import run_peer
-from ranking import PeerModel, save_matrices
+from ranking import PeerModel, between, save_matrices
+from taste import LIKED, parser_of
 
-DATASETS = ("ml-100k", "ml-latest-small", "ml-1m")
-LIKED = 4.0
 FACTORS = (64, 128, 256)
-
-
-def between(rng, low, high):
-    """A random number, even in its logarithm."""
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def our_settings(rng):
@@ -89,11 +82,8 @@ def tuned(fit, settings, tuning, task, trials, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("datasets", nargs="*", default=DATASETS)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = parser_of(__doc__, seeds=3)
     parser.add_argument("--trials", type=int, default=10)
-    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     everything = {}
     for name in arguments.datasets:

@@ -22,7 +22,15 @@ from matinee.data.ratings import Ratings, RatingScale
 from matinee.data.synthetic_catalog import YEAR_SECONDS, InventedItems, invent_items
 from matinee.errors import SettingError
 from matinee.kernels.parallel import balanced_blocks, run_blocks
-from matinee.kernels.sampling import draw_items, item_keys
+from matinee.kernels.sampling import (
+    AFFINITY,
+    CLASSIC,
+    RELUCTANCE,
+    UNRELEASED,
+    YEARS_AROUND,
+    draw_items,
+    item_keys,
+)
 from matinee.progress import progress
 
 RANK = 10
@@ -66,10 +74,9 @@ class Truth:
         """How likely each item is to be the next that a user watches, (items,); the sum is 1."""
         inner = self.item_factors.astype(np.float64) @ self.user_factors[user] / FACTOR
         age = (self.last_session[user] - self.released) / YEAR_SECONDS
-        around = 0.35 + 0.65 * np.exp(-np.maximum(age, 0) / 8)
-        weights = self.popularity * np.where(
-            age < 0, 1e-9, around / (1 + np.exp(2.5 - 2.2 * inner))
-        )
+        around = CLASSIC + (1 - CLASSIC) * np.exp(-np.maximum(age, 0) / YEARS_AROUND)
+        interest = around / (1 + np.exp(RELUCTANCE - AFFINITY * inner))
+        weights = self.popularity * np.where(age < 0, UNRELEASED, interest)
         return np.asarray(weights / weights.sum())
 
     @property
@@ -211,7 +218,6 @@ def _activity(users: int, items: int, ratings: int, rng: np.random.Generator) ->
 def _popularity(quality: F32, invented: InventedItems, rng: np.random.Generator) -> F64:
     """Weights with a long tail, (items,), Mandelbrot's law; better items have more."""
     items = len(quality)
-    # as in ml-32m: half of the users rate the first item, half of the items have under 5 ratings
     weights = (np.arange(items) / (min(SHIFT, items**-0.5) * items) + 1.0) ** -EXPONENT
     luck = rng.standard_normal(items)
     order = np.argsort(-(QUALITY * quality + np.sqrt(1 - QUALITY**2) * luck), kind="stable")

@@ -3,6 +3,13 @@
 import numpy as np
 
 from matinee.kernels.jit import jit
+from matinee.kernels.linalg import dot
+
+# of `interest`: in what is not out yet, and the share that does not fade with the years; how many
+# years it takes to fade; then log-odds of an item that is neither liked nor disliked, and how much
+# affinity adds to them
+UNRELEASED, CLASSIC, YEARS_AROUND = 1e-9, 0.35, 8
+RELUCTANCE, AFFINITY = 2.5, 2.2
 
 
 @jit
@@ -30,17 +37,9 @@ def interest(inner, age):
     many years it has been out; it is negative for what is not out yet.
     """
     if age < 0:
-        return 1e-9
-    around = 0.35 + 0.65 * np.exp(-age / 8)
-    return around / (1 + np.exp(2.5 - 2.2 * inner))
-
-
-@jit
-def _inner(user_row, item_row):
-    total = np.float32(0.0)
-    for d in range(len(user_row)):
-        total += user_row[d] * item_row[d]
-    return total
+        return UNRELEASED
+    around = CLASSIC + (1 - CLASSIC) * np.exp(-age / YEARS_AROUND)
+    return around / (1 + np.exp(RELUCTANCE - AFFINITY * inner))
 
 
 @jit
@@ -74,7 +73,7 @@ def draw_items(
             if taken_by[item] == row:
                 continue
             age = until[row] - released[item]
-            if accepted < interest(_inner(users[row], items[item]), age):
+            if accepted < interest(dot(users[row], items[item]), age):
                 taken_by[item] = row
                 out[slot] = item
                 slot += 1

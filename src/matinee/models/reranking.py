@@ -9,13 +9,14 @@ from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, take_rows
 from matinee.models.head import Head
 from matinee.models.queries import TrainingIndex, UserBatch
+from matinee.models.topk import user_blocks
 
 DISCOVERY = 1.4  # times the prominence, at the end of the dial: see docs/evaluation.md
 SAMPLE = 256  # users whose scores tell how far those of an item reach
 CANDIDATES = 10  # for each place of a calibrated list
 CURVE = 3  # see `calibrated`
 SMOOTHING = 0.01  # share of the user's genres mixed into those of a list, so that none is missing
-BLOCK = 4_000_000  # numbers held at a time
+WIDE = 2  # float64: half as many users at a time as of float32
 
 
 def check_dial(name: str, value: float) -> None:
@@ -43,17 +44,16 @@ def prominence(head: Head, index: TrainingIndex) -> F32:
     The standard deviation of its score over a sample of users, which is large where many know an
     item and many do not, times ``1 + sqrt(share)``, of the users who rated it.
     """
-    codes = np.flatnonzero(np.diff(index.interactions.indptr)).astype(np.int32)
-    codes = codes[:: -(-len(codes) // SAMPLE)]
+    active = np.flatnonzero(np.diff(index.interactions.indptr)).astype(np.int32)
+    codes = active[:: -(-len(active) // SAMPLE)]
+    sample = UserBatch(codes, take_rows(index.interactions, codes))
     sums, squares = np.zeros((2, len(index.catalog)))
-    step = max(1, BLOCK // len(index.catalog))
-    for first in range(0, len(codes), step):
-        some = codes[first : first + step]
-        scores = head.scores(UserBatch(some, take_rows(index.interactions, some)))
+    for first, last in user_blocks(len(codes), WIDE * len(index.catalog)):
+        scores = head.scores(sample.part(first, last))
         sums += scores.sum(axis=0, dtype=np.float64)
         squares += np.square(scores, dtype=np.float64).sum(axis=0)
     variances = squares / len(codes) - (sums / len(codes)) ** 2
-    share = index.item_counts / np.count_nonzero(np.diff(index.interactions.indptr))
+    share = index.item_counts / len(active)
     return np.asarray(np.sqrt(np.maximum(variances, 0.0)) * (1 + np.sqrt(share)), np.float32)
 
 
@@ -83,9 +83,8 @@ def calibrated(
     parts = genre_matrix / np.maximum(genre_matrix.sum(axis=1, keepdims=True), 1)
     n = min(n, codes.shape[1])
     chosen = np.empty((len(codes), n), np.int64)
-    step = max(1, BLOCK // max(1, codes.shape[1] * parts.shape[1]))
-    for first in range(0, len(codes), step):
-        rows = np.arange(first, min(first + step, len(codes)))
+    for first, last in user_blocks(len(codes), WIDE * codes.shape[1] * parts.shape[1]):
+        rows = np.arange(first, last)
         liked = _liked_genres(take_rows(interactions, rows), parts)
         chosen[rows] = _greedy(codes[rows], scores[rows], liked, parts, n, diverse**CURVE)
     return np.take_along_axis(codes, chosen, 1), np.take_along_axis(scores, chosen, 1)
