@@ -155,6 +155,7 @@ def _merge(ratings: Ratings, how: str) -> Ratings:
     value = pl.col("values").mean().cast(pl.Float32) if how == "mean" else value.last()
     merged = table.group_by("user", "item", maintain_order=True).agg(value, *latest)
     columns: dict[str, Any] = {column.name: column.to_numpy() for column in merged}
-    on_scale = ratings.scale.contains(columns["values"]).all()
-    scale = ratings.scale if on_scale else replace(ratings.scale, step=0.0)
+    scale = ratings.scale
+    if scale and not scale.contains(columns["values"]).all():
+        scale = replace(scale, step=0.0)
     return replace(ratings, **columns, scale=scale)

@@ -1,4 +1,4 @@
-"""Ratings and items together."""
+"""Ratings or interactions, users and items together."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -47,7 +47,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         users, items = len(self.ratings.user_ids), f"{len(self.catalog):,} {self.catalog.noun}s"
-        return f"Dataset({self.name!r}, {users:,} users, {items}, {len(self):,} ratings)"
+        return f"Dataset({self.name!r}, {users:,} users, {items}, {len(self):,} {self.unit}s)"
 
     def _repr_html_(self) -> str:
         users, items = len(self.ratings.user_ids), len(self.catalog)
@@ -55,25 +55,31 @@ class Dataset:
         sizes = {
             "users": f"{users:,}",
             f"{self.catalog.noun}s": f"{items:,}",
-            "ratings": f"{len(self):,}",
+            f"{self.unit}s": f"{len(self):,}",
             "density": f"{len(self) / cells:.2%}" if cells else "",
-            "scale": self.ratings.scale,
+            **({"scale": self.ratings.scale} if self.ratings.scale else {}),
         }
         first = replace(self, ratings=self.ratings.take(np.arange(min(PREVIEW_ROWS, len(self)))))
         frame = first.to_frame().with_columns(pl.col("genres").list.join(", "))
         if "timestamp" in frame.columns:
             frame = frame.with_columns(pl.from_epoch("timestamp").dt.to_string("%Y-%m-%d %H:%M"))
-        preview = html_table(frame.columns, frame.rows(), caption="first ratings")
+        preview = html_table(frame.columns, frame.rows(), caption=f"first {self.unit}s")
         return html_block(f"Dataset {self.name}", html_table(None, sizes.items()), preview)
 
     def __len__(self) -> int:
         return len(self.ratings)
 
+    @property
+    def unit(self) -> str:
+        """What a row is: ``"rating"``, or ``"interaction"`` where there are no ratings."""
+        return "interaction" if self.ratings.scale is None else "rating"
+
     def to_frame(self) -> pl.DataFrame:
         """A row for each rating, with the item's attributes.
 
-        Columns `user_id`, `item_id`, `rating`, `timestamp` (if there are any), `title`, `year` and
-        `genres`. To use some of the ratings only, filter the frame and `read` it.
+        Columns `user_id`, `item_id`, `rating` (or `weight`), `timestamp` (if there are any),
+        `title`, `year`, `genres` and further attributes. To use some of the ratings only, filter
+        the frame and `read` it.
 
         Examples
         --------

@@ -32,7 +32,13 @@ FORMAT = 3
 MIN_SOURCE_BYTES = 32 * 2**20  # smaller sources are read in well under a second
 MAX_ENTRIES = 4  # the least recently used goes first
 ORDERS = ("by_user", "by_item")
-DTYPES = {"user": np.int32, "item": np.int32, "values": np.float32, "timestamp": np.int64} | {
+DTYPES = {
+    "user": np.int32,
+    "item": np.int32,
+    "values": np.float32,
+    "timestamp": np.int64,
+    "first_timestamp": np.int64,
+} | {
     f"{order}.{name}": dtype
     for order in ORDERS
     for name, dtype in zip(Rows._fields, (np.int64, np.int32, np.float32), strict=True)
@@ -150,7 +156,7 @@ def _write(
         "format": FORMAT,
         "matinee": version("matinee"),
         "stamp": stamp,
-        "scale": [ratings.scale.low, ratings.scale.high, ratings.scale.step],
+        "scale": ratings.scale and [ratings.scale.low, ratings.scale.high, ratings.scale.step],
         "genres": catalog.genre_names,
         "arrays": {name: [number, checksums[number]] for name, number in numbers.items()},
         "tables": {name: _sha256(folder / f"{name}.parquet") for name in tables},
@@ -173,8 +179,9 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
     user_ids, item_ids = IdMap(tables["users"]["user_id"]), IdMap(tables["items"]["item_id"])
     arrays = _load_arrays(entry, manifest["arrays"], len(user_ids), len(item_ids), trusted)
     user, item, values = arrays["user"], arrays["item"], arrays["values"]
-    scale = RatingScale(*manifest["scale"])
-    ratings = Ratings(user, item, values, arrays.get("timestamp"), user_ids, item_ids, scale)
+    scale = manifest["scale"] and RatingScale(*manifest["scale"])
+    times = (arrays.get(name) for name in ("timestamp", "first_timestamp"))
+    ratings = Ratings(user, item, values, next(times), user_ids, item_ids, scale, next(times))
     ratings = ratings.with_rows(
         *(Rows(*(arrays[f"{order}.{name}"] for name in Rows._fields)) for order in ORDERS)
     )

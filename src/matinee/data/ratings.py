@@ -1,4 +1,4 @@
-"""Ratings as aligned columns of numbers."""
+"""Ratings, or interactions without ratings, as aligned columns of numbers."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -13,6 +13,10 @@ from matinee.data.id_map import IdMap
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, bincount, csr_and_csc, in_range, release, slices
 
+NOT_RATED = (
+    "These are interactions without ratings, so there is no rating to predict. A ranking model "
+    "learns from them: ImplicitALS (ials), EASE, ItemKNN, BPR ..."
+)
 MAX_LEVELS = 100
 """A column with more distinct values is taken as continuous."""
 
@@ -67,20 +71,23 @@ class RatingScale:
 
 @dataclass(frozen=True, eq=False)
 class Ratings:
-    """Ratings as aligned columns; immutable, every row checked when it was read.
+    """Ratings, or interactions without them, as aligned columns; immutable, every row checked.
 
     Parameters
     ----------
     user, item : int32 (n,)
         Codes: 0-based positions in `user_ids` and `item_ids`.
     values : float32 (n,)
-        The ratings themselves.
+        The ratings themselves; of interactions without ratings, how often, or their weight: > 0.
     timestamp : int64 (n,) or None
-        Unix seconds.
+        Unix seconds; of an interaction that was repeated, the last time.
     user_ids, item_ids : IdMap
         Original ids. The training and test set of a split share them, so that codes mean the
         same in both; an id may then have no rating.
-    scale : RatingScale
+    scale : RatingScale or None
+        None: these are interactions without ratings.
+    first_timestamp : int64 (n,) or None
+        The first time, where interactions that were repeated have been added up.
     """
 
     user: I32
@@ -89,7 +96,8 @@ class Ratings:
     timestamp: I64 | None
     user_ids: IdMap
     item_ids: IdMap
-    scale: RatingScale
+    scale: RatingScale | None
+    first_timestamp: I64 | None = None
 
     def __post_init__(self) -> None:
         for column in self.columns.values():
@@ -100,7 +108,7 @@ class Ratings:
                 raise ValueError(f"codes must be ≥ 0 and < {len(ids)}, the number of ids")
 
     def __repr__(self) -> str:
-        return f"Ratings({len(self):,}, scale {self.scale})"
+        return f"Ratings({len(self):,}, {f'scale {self.scale}' if self.scale else 'unrated'})"
 
     def __len__(self) -> int:
         return len(self.values)
@@ -108,17 +116,27 @@ class Ratings:
     @property
     def columns(self) -> dict[str, Array]:
         """Those of the columns that there are, by the names of the fields."""
-        names = ("user", "item", "values", "timestamp")
+        names = ("user", "item", "values", "timestamp", "first_timestamp")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
+    @property
+    def known_scale(self) -> RatingScale:
+        """The scale; SettingError where there are no ratings, for whatever needs them."""
+        if self.scale is None:
+            raise SettingError(NOT_RATED)
+        return self.scale
+
     def to_frame(self) -> pl.DataFrame:
-        """Columns `user_id`, `item_id`, `rating` and, if there are any, `timestamp`."""
+        """Columns `user_id`, `item_id`, `rating` (`weight`, of interactions without ratings) and,
+        if there are any, `timestamp` and `first_timestamp`.
+        """
         columns = {
             "user_id": self.user_ids.values[self.user],
             "item_id": self.item_ids.values[self.item],
-            "rating": self.values,
+            "weight" if self.scale is None else "rating": self.values,
         }
-        stamps = {} if self.timestamp is None else {"timestamp": self.timestamp}
+        names = ("timestamp", "first_timestamp")
+        stamps = {name: self.columns[name] for name in names if name in self.columns}
         return pl.DataFrame({**columns, **stamps})
 
     def take(self, rows: Bools | I64) -> "Ratings":

@@ -161,7 +161,7 @@ def _liked_ndcg(top: TopK) -> F64:
 
 def _graded_ndcg(top: TopK) -> F64:
     """NDCG whose gains are ratings, from 0 for the lowest on the scale to 1 for the highest."""
-    scale, relevant = top.train.ratings.scale, top.task.relevant
+    scale, relevant = top.train.ratings.known_scale, top.task.relevant
     span = max(scale.high - scale.low, np.finfo(float).tiny)
     gains = np.nan_to_num((top.ratings.astype(np.float64) - scale.low) / span)
     of_relevant = (relevant.values.astype(np.float64) - scale.low) / span

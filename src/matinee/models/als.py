@@ -212,7 +212,7 @@ class _ALSState:
         unknown = (side.coefficients[0].astype(np.float32) for side in (self.users, self.items))
         arguments = ratings.user, ratings.item, self.mean, *rows, *unknown, predicted
         run_blocks(predict_pairs, blocks, *arguments)
-        scale = ratings.scale
+        scale = ratings.known_scale
         errors = np.clip(predicted, scale.low, scale.high) - ratings.values
         return float(np.sqrt(np.mean(np.square(errors, dtype=np.float64))))
 

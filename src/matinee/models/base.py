@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from matinee.data.dataset import Dataset
+from matinee.data.ratings import NOT_RATED
 from matinee.errors import SettingError
 from matinee.kernels.parallel import thread_limit
 from matinee.models.recommender import Recommender
@@ -121,6 +122,8 @@ class Estimator:
                 raise SettingError(f"{type(self).__name__} does not support {name}.")
         if on_interrupt not in ("keep", "raise"):
             raise SettingError(f"on_interrupt must be 'keep' or 'raise', got {on_interrupt!r}.")
+        if self.predicts == "rating" and train.ratings.scale is None:
+            raise SettingError(f"{train.name}: {NOT_RATED}")
         eval_sets = check_eval_sets(train, self.patience, validation, test)
         if warm_start is not None and not (
             warm_start.user_ids.equals(train.ratings.user_ids)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from matinee._types import F32, I32, I64
+from matinee._types import F32, I32, I64, Floats
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap, as_sequence, is_scalar
-from matinee.data.ratings import RatingScale
+from matinee.data.ratings import NOT_RATED, RatingScale
 from matinee.errors import SettingError, UnknownIdError
 from matinee.kernels.csr import Rows, take_rows
 
@@ -70,7 +70,7 @@ class TrainingIndex:
 
     user_ids: IdMap  # all of the data set; one without training ratings counts as unknown
     catalog: Catalog  # all items; one without ratings is known by its genres
-    scale: RatingScale
+    scale: RatingScale | None  # None: interactions without ratings
     interactions: Rows  # the training ratings by user
 
     @classmethod
@@ -93,6 +93,12 @@ class TrainingIndex:
             and np.array_equal(self.interactions.indices, other.interactions.indices)
             and np.array_equal(self.interactions.values, other.interactions.values)
         )
+
+    def on_scale(self, ratings: Floats) -> F32:
+        """Ratings clipped to the scale."""
+        if self.scale is None:
+            raise SettingError(NOT_RATED)
+        return np.asarray(np.clip(ratings, self.scale.low, self.scale.high), np.float32)
 
     # ids and titles to indices
 
@@ -162,7 +168,7 @@ class TrainingIndex:
         values = np.array([rating for _, rating in pairs], np.float32)
         order = np.argsort(items, kind="stable")
         items, values = items[order], values[order]
-        off = ~self.scale.contains(values)
+        off = ~self.scale.contains(values) if self.scale else ~(values > 0)
         if off.any():
             first = int(off.argmax())
             title = self.catalog.titles[items[first]]

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from matinee._html import html_block, html_table
-from matinee._types import F32, I64, Floats
+from matinee._types import F32, I64
 from matinee.data.catalog import Catalog
 from matinee.data.id_map import IdMap, is_scalar
 from matinee.data.ratings import RatingScale
@@ -125,8 +125,8 @@ class Recommender:
         return self.index.catalog
 
     @property
-    def scale(self) -> RatingScale:
-        """The scale of ratings."""
+    def scale(self) -> RatingScale | None:
+        """The scale of ratings; None if it was trained on interactions without ratings."""
         return self.index.scale
 
     @property
@@ -218,11 +218,13 @@ class Recommender:
         if interval is not None:
             predictive = self._predictive(pairs)
             limits = predictive.interval(interval)
-            return self._on_scale(predictive.mean()), self._on_scale(limits)
+            return self.index.on_scale(predictive.mean()), self.index.on_scale(limits)
         if pairs.profile is None:
-            return self._on_scale(self.rating_head.pairs(pairs.users, pairs.items, pairs.times))
+            return self.index.on_scale(
+                self.rating_head.pairs(pairs.users, pairs.items, pairs.times)
+            )
         first = np.zeros(len(pairs.items), np.intp)
-        return self._on_scale(self.rating_head.listed(pairs.profile, first, pairs.items))
+        return self.index.on_scale(self.rating_head.listed(pairs.profile, first, pairs.items))
 
     def predict_proba(
         self, users: Any, items: Any, timestamps: Any = None, *, unknown: str = "error"
@@ -344,7 +346,7 @@ class Recommender:
         if self.rating_head is not None:
             same = ranker is self.rating_head and not discover
             ratings = score if same else self.rating_head.listed(batch, row, items)
-            columns.insert(0, pl.Series("predicted_rating", self._on_scale(ratings)))
+            columns.insert(0, pl.Series("predicted_rating", self.index.on_scale(ratings)))
         lists = self.catalog.rows(items).hstack(columns)
         if user is not None and is_scalar(user):
             return lists
@@ -445,6 +447,3 @@ class Recommender:
         from matinee.models.serialization import run_parts  # which knows every kind of head
 
         return run_parts(self.index, self.heads, self.history, self.metadata)
-
-    def _on_scale(self, ratings: Floats) -> F32:
-        return np.asarray(np.clip(ratings, self.scale.low, self.scale.high), np.float32)

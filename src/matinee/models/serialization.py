@@ -64,7 +64,7 @@ def run_parts(
         "python": platform.python_version(),
         "heads": described,
         "model": {
-            "scale": [index.scale.low, index.scale.high, index.scale.step],
+            "scale": index.scale and [index.scale.low, index.scale.high, index.scale.step],
             "genres": list(index.catalog.genre_names),
         },
     }
@@ -101,7 +101,8 @@ def parse_run(
 def _parse(
     manifest: Mapping[str, Any], files: Mapping[str, memoryview]
 ) -> tuple[TrainingIndex, dict[str, Any], dict[str, Any]]:
-    scale, genres = RatingScale(*manifest["model"]["scale"]), tuple(manifest["model"]["genres"])
+    limits, genres = manifest["model"]["scale"], tuple(manifest["model"]["genres"])
+    scale = None if limits is None else RatingScale(*limits)
     if len(set(genres)) < len(genres) or not all(isinstance(name, str) for name in genres):
         raise ValueError("genres must be names, each once")
     arrays = _arrays(files, INTERACTIONS)
@@ -175,9 +176,12 @@ def _head(
 INTERACTION_TYPES = (np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.float32))
 
 
-def _check_interactions(interactions: Rows, scale: RatingScale, users: int, items: int) -> None:
+def _check_interactions(
+    interactions: Rows, scale: RatingScale | None, users: int, items: int
+) -> None:
     """Raise ValueError unless these are ratings by so many users, of so many items."""
     indptr, indices, values = interactions
+    low, high = (scale.low, scale.high) if scale else (np.finfo(np.float32).tiny, np.inf)
     fitting = (
         tuple(array.dtype for array in interactions) == INTERACTION_TYPES
         and indptr.shape == (users + 1,)
@@ -186,7 +190,7 @@ def _check_interactions(interactions: Rows, scale: RatingScale, users: int, item
         and (indptr[1:] >= indptr[:-1]).all()
         and (len(indices) == 0 or (indices.min() >= 0 and indices.max() < items))
         and np.isfinite(values).all()
-        and (len(values) == 0 or (values.min() >= scale.low and values.max() <= scale.high))
+        and (len(values) == 0 or (values.min() >= low and values.max() <= high))
     )
     if not fitting:
         raise ValueError("the interactions do not fit the users and items")

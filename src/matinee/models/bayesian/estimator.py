@@ -186,7 +186,7 @@ class BayesianMF(Estimator):
 
 def _ends(ratings: Ratings) -> F64:
     """Two different levels, where all ratings are the same."""
-    low, high = ratings.scale.low, ratings.scale.high
+    low, high = ratings.known_scale.low, ratings.known_scale.high
     return np.array([low, high if high > low else low + 1])
 
 

@@ -222,6 +222,6 @@ class MonitoredSet:
         noise, cuts = 1 / sampler.likelihood.precision, sampler.likelihood.cuts
         scores = scores_of(self.query, table, biases, paths, *sampler.mean_drift())
         predictive.add(*scores, noise, cuts)
-        scale = self.ratings.scale
+        scale = self.ratings.known_scale
         errors = np.clip(predictive.mean(), scale.low, scale.high) - self.ratings.values
         return float(np.sqrt(np.square(errors).mean()))

@@ -40,7 +40,7 @@ class RatingLoss:
         device: torch.device,
     ) -> None:
         self.module = module.to(device)
-        scale = train.ratings.scale
+        scale = train.ratings.known_scale
         # of a model that knows nothing: far above it training has diverged
         self.chance_loss = (scale.high - scale.low) ** 2 or 1.0  # always off by the whole scale
         self.batches = ShuffledBatches(_columns(train, device), config.batch_size, config.seed)
