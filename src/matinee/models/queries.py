@@ -3,17 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 
-from matinee._types import F32, I32, I64, Floats
+from matinee._types import F32, I32, I64, Bools, Floats, Ints
+from matinee.data.attributes import Attributes
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap, as_sequence, is_scalar
 from matinee.data.ratings import NOT_RATED, RatingScale
 from matinee.errors import SettingError, UnknownIdError
-from matinee.kernels.csr import Rows, take_rows
+from matinee.kernels.csr import Rows, sum_weighted_rows, take_rows
+from matinee.kernels.parallel import balanced_blocks, run_blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +32,13 @@ class UserProfile:
         Indices of the items rated, ascending.
     values : float32 (n,)
         The ratings, on the scale.
+    features : Rows or None
+        A row of what is known of them beside ratings, as `Attributes.features`.
     """
 
     items: I32
     values: F32
+    features: Rows | None = None
 
     def __repr__(self) -> str:
         return f"UserProfile({len(self.items)} ratings)"
@@ -44,11 +50,25 @@ class UserBatch:
 
     codes: I32  # (users,) indices of training users; -1 for a new user
     interactions: Rows  # a row for each user, items ascending
+    features: Rows | None = None  # a row for each user; None: nothing is known of them
+
+    def prior_means(self, unknown: F32, coefficients: F32) -> F32:
+        """The prior mean of each user's row, (users, width); `unknown` is that of any user."""
+        if self.features is None or len(coefficients) == 0:
+            return np.tile(unknown, (len(self), 1))
+        means = np.empty((len(self), len(unknown)), np.float32)
+        blocks = balanced_blocks(self.features.indptr)
+        run_blocks(sum_weighted_rows, blocks, *self.features, coefficients, means)
+        return means
 
     def part(self, start: int, stop: int) -> "UserBatch":
         """The users `start` to `stop`."""
-        rows = np.arange(start, min(stop, len(self)))
-        return UserBatch(self.codes[start:stop], take_rows(self.interactions, rows))
+        return self.take(np.arange(start, min(stop, len(self))))
+
+    def take(self, rows: Ints) -> "UserBatch":
+        """Some of the users, by their places."""
+        features = self.features and take_rows(self.features, rows)
+        return UserBatch(self.codes[rows], take_rows(self.interactions, rows), features)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -64,6 +84,15 @@ class Pairs:
     profile: UserBatch | None = None  # the one user of all pairs, where given as a `UserProfile`
 
 
+class Sizes(NamedTuple):
+    """The size of a model: its users and items, and the features of their attributes."""
+
+    users: int
+    items: int
+    user_features: int = 1  # the constant included
+    item_features: int = 1
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingIndex:
     """What a model was trained on: ids, titles, the scale, and who rated what."""
@@ -72,17 +101,49 @@ class TrainingIndex:
     catalog: Catalog  # all items; one without ratings is known by its genres
     scale: RatingScale | None  # None: interactions without ratings
     interactions: Rows  # the training ratings by user
+    user_attributes: pl.DataFrame | None = None  # by user, as in `Dataset`
 
     @classmethod
     def of(cls, train: Dataset) -> "TrainingIndex":
         """The index of a training set."""
-        ratings = train.ratings
-        return cls(ratings.user_ids, train.catalog, ratings.scale, ratings.by_user)
+        ratings, attributes = train.ratings, train.user_attributes
+        return cls(ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, attributes)
+
+    @cached_property
+    def users_known(self) -> Bools:
+        """Which users have training ratings, or attributes by which they are known, (users,)."""
+        rated = np.diff(self.interactions.indptr) > 0
+        return rated if self.attributes is None else rated | self.attributes.known
+
+    @cached_property
+    def attributes(self) -> Attributes | None:
+        """What is known of the users beside ratings; None if nothing is."""
+        if self.user_attributes is None:
+            return None
+        frame = self.user_attributes.drop("user_id", strict=False)
+        attributes = Attributes.of(frame, len(self.user_ids))
+        return attributes if attributes.groups else None
+
+    @cached_property
+    def mean_features(self) -> F32:
+        """Those of the average user with training ratings, (features,)."""
+        assert self.attributes is not None  # noqa: S101
+        return self.attributes.means(np.diff(self.interactions.indptr) > 0)
 
     @cached_property
     def item_counts(self) -> I64:
         """Training ratings of each item, (items,)."""
         return np.bincount(self.interactions.indices, minlength=len(self.catalog))
+
+    @property
+    def sizes(self) -> Sizes:
+        """How many users, items and features of either there are."""
+        return Sizes(
+            len(self.user_ids),
+            len(self.catalog),
+            self.attributes.n_features if self.attributes else 1,
+            self.catalog.attributes.n_features,
+        )
 
     def same_as(self, other: "TrainingIndex") -> bool:
         """Whether both hold the same users, items and training ratings."""
@@ -109,8 +170,7 @@ class TrainingIndex:
     def user(self, user: Any) -> int:
         """Index of a user who has training ratings; UnknownIdError for any other."""
         code = self.user_ids.code(user)
-        start, stop = self.interactions.indptr[code : code + 2]
-        if start == stop:
+        if not self.users_known[code]:
             raise UnknownIdError(
                 f"User {user} has no ratings in the training set. Fold in some that they gave."
             )
@@ -119,8 +179,7 @@ class TrainingIndex:
     def users(self, users: Any, unknown: str) -> I32:
         """Indices of users with training ratings; others are an error, or -1 (``"average"``)."""
         codes = self.user_ids.codes(users)
-        indptr = self.interactions.indptr
-        codes[indptr[codes] == indptr[codes + 1]] = -1
+        codes[~self.users_known[codes]] = -1
         if unknown == "error":  # an id given as text is found, all else raises
             for place in np.flatnonzero(codes < 0):
                 codes[place] = self.user(users[place])
@@ -135,7 +194,12 @@ class TrainingIndex:
         code = self.user(user)
         indptr, items, values = self.interactions
         start, stop = indptr[code : code + 2]
-        return UserProfile(items[start:stop], values[start:stop])
+        return UserProfile(items[start:stop], values[start:stop], self._features([code]))
+
+    def _features(self, codes: Ints | list[int]) -> Rows | None:
+        if self.attributes is None:
+            return None
+        return take_rows(self.attributes.features, np.asarray(codes))
 
     def batch(self, user: Any = None) -> UserBatch:
         """One user or several, by id or as `UserProfile`, or all with ratings (None)."""
@@ -149,7 +213,11 @@ class TrainingIndex:
             codes = np.array([self.user(user)], np.int32)
         else:
             codes = self.users(users, "error")
-        return UserBatch(codes, take_rows(self.interactions, codes))
+        return self.batch_of(codes)
+
+    def batch_of(self, codes: I32) -> UserBatch:
+        """Training users by index."""
+        return UserBatch(codes, take_rows(self.interactions, codes), self._features(codes))
 
     def _stack(self, profiles: list[UserProfile], codes: I32) -> UserBatch:
         """Profiles as rows, their indices checked: kernels follow them without looking."""
@@ -159,10 +227,32 @@ class TrainingIndex:
         values = np.concatenate([np.empty(0, np.float32), *(p.values for p in profiles)])
         if len(items) and not (items.min() >= 0 and items.max() < len(self.catalog)):
             raise SettingError("This user was folded into another model.")
-        return UserBatch(codes, Rows(indptr, items.astype(np.int32), values.astype(np.float32)))
+        rows = Rows(indptr, items.astype(np.int32), values.astype(np.float32))
+        return UserBatch(codes, rows, self._stack_features(profiles))
 
-    def fold_in(self, ratings: Any) -> UserProfile:
-        """A new user, from a dict of id or title to rating, or pairs of them."""
+    def _stack_features(self, profiles: list[UserProfile]) -> Rows | None:
+        """Their features, those of the average user where nothing is known."""
+        if self.attributes is None:
+            return None
+        average = self.attributes.of_new({}, self.mean_features)
+        rows = [profile.features or average for profile in profiles]
+        indices = np.concatenate([row.indices for row in rows])
+        if indices.max() >= self.attributes.n_features or indices.min() < 0:
+            raise SettingError("This user was folded into another model.")
+        lengths = [len(row.indices) for row in rows]
+        indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+        return Rows(indptr, indices, np.concatenate([row.values for row in rows]))
+
+    def features_of_new(self, attributes: Mapping[str, Any] | None) -> Rows | None:
+        """The features of a new user; SettingError for an attribute that training did not have."""
+        if not attributes:
+            return None
+        if self.attributes is None:
+            raise SettingError("This model was trained without attributes of users.")
+        return self.attributes.of_new(attributes, self.mean_features)
+
+    def fold_in(self, ratings: Any, attributes: Mapping[str, Any] | None = None) -> UserProfile:
+        """A new user, from a dict of id or title to rating, or pairs of them, and attributes."""
         pairs = list(ratings.items() if isinstance(ratings, Mapping) else ratings)
         items = np.array([self.item(query) for query, _ in pairs], np.int32)
         values = np.array([rating for _, rating in pairs], np.float32)
@@ -176,7 +266,7 @@ class TrainingIndex:
         twice = items[1:][items[1:] == items[:-1]]
         if len(twice):
             raise SettingError(f"{self.catalog.titles[twice[0]]} is rated twice.")
-        return UserProfile(items, values)
+        return UserProfile(items, values, self.features_of_new(attributes))
 
     def pairs(self, users: Any, items: Any, timestamps: Any, unknown: str) -> Pairs:
         """The indices behind ids and titles; see `Recommender.predict`."""
