@@ -135,6 +135,7 @@ class Attributes:
     @classmethod
     def of(cls, frame: pl.DataFrame, rows: int) -> "Attributes":
         """Features as the values of all rows suggest them."""
+        frame = normalized(frame)
         groups = (
             (Categories if column.dtype in TEXTS else Bins).of(column)
             for column in frame

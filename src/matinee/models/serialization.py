@@ -77,10 +77,10 @@ def run_parts(
 
 def _users_table(index: TrainingIndex) -> pl.DataFrame:
     """Ids and attributes of the users."""
-    attributes = pl.DataFrame() if index.user_attributes is None else index.user_attributes
-    return attributes.drop("user_id", strict=False).insert_column(
-        0, index.user_ids.values.alias("user_id")
-    )
+    ids = pl.DataFrame({"user_id": index.user_ids.values})
+    if index.user_attributes is None:
+        return ids
+    return ids.with_columns(*index.user_attributes.drop("user_id", strict=False))
 
 
 def _fields_of(head: Head) -> tuple[dict[str, Array], dict[str, Any]]:
