@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from matinee.cli import options
-from matinee.cli.hyperparameters import train_command
-from matinee.cli.options import make_split, open_dataset, output_path
+from matinee.cli.hyperparameters import DEFAULT_MODEL, train_command
+from matinee.cli.options import make_split, open_dataset, output_path, say_unrated
 from matinee.cli.output import print_json, print_table, say
 from matinee.errors import require_extra
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 SHOWN = 5  # of the best trials
 
 Model = Annotated[
-    str,
+    str | None,
     Option(
         metavar="als|bayes|bias|mf|gmf|mlp|neumf|ials|ease|itemknn|userknn|bpr",
-        help="Estimator to tune; for gmf, mlp and neumf, --metric decides which head.",
+        help="Estimator to tune, by default als, or ials where there are no ratings to predict; "
+        "for gmf, mlp and neumf, --metric decides which head.",
     ),
 ]
 Trials = Annotated[
@@ -65,7 +66,7 @@ StudyFolder = Annotated[
 
 def tune(
     dataset: options.DatasetArgument,
-    model: Model = "als",
+    model: Model = None,
     trials: Trials = None,
     minutes: Minutes = None,
     metric: MetricName = None,
@@ -93,7 +94,7 @@ def tune(
     --html writes study.html with charts into the study's folder, --out to any other place.
     """
     require_extra("tuning", "optuna")
-    from matinee.tuning.search import STUDIES
+    from matinee.tuning.search import STUDIES, default_model
     from matinee.tuning.search import tune as search_best
 
     page = None
@@ -101,13 +102,17 @@ def tune(
         page = output_path(out, Path(study or STUDIES, "study.html"), ".html")
         from matinee.report.pages import write_study_report  # fails now if an extra is missing
     data = open_dataset(dataset, columns, scale, duplicates)
+    if model is None:
+        model = default_model(data.ratings)
+        say_unrated(data, "tuning a ranking model", json)
     result = search_best(
         data, model, metric=metric, trials=trials, minutes=minutes, space=space, search=search,
         split=make_split(split, test_fraction, seed), validation=validation, study=study,
         run=run, threads=threads,
     )  # fmt: skip
     command = partial(
-        _command_without_search, result, model, split=split, test_fraction=test_fraction,
+        _command_without_search, result, model,
+        DEFAULT_MODEL if data.ratings.differ else "none", split=split, test_fraction=test_fraction,
         seed=seed or None, columns=columns, scale=scale, duplicates=duplicates,
     )  # fmt: skip
     if page:
@@ -124,12 +129,12 @@ def tune(
 
 
 def _command_without_search(
-    result: "TuningResult", model: str, dataset: str, **given: Any
+    result: "TuningResult", model: str, other: str, dataset: str, **given: Any
 ) -> str | None:
-    """The command that trains the best model."""
+    """The command that trains the best model, a ranking model beside this `other` one."""
     if result.best is None:
         return None
-    rating, ranking = (model, "ials") if result.head == "rating" else ("als", model)
+    rating, ranking = (model, "ials") if result.head == "rating" else (other, model)
     settings: dict[str, Any] = {result.head: result.best.settings}
     return train_command(dataset, rating, ranking, **settings, **given)
 

@@ -178,12 +178,14 @@ class Difference:
 class Comparison:
     """Several runs on the same test ratings.
 
-    `data` and `licence` are the name of the data set and its terms of use. `n_users` are the test
+    `data` and `licence` are the name of the data set and its terms of use, `unit` is what it holds:
+    "rating", or "interaction" without one. `n_users` are the test
     users of the rankings; 0 if there are none. The other `runs` are compared with the first:
     `differences` are metric by metric, where both have the metric.
     """
 
     data: str
+    unit: str
     licence: str
     test_ratings: int
     n_users: int
@@ -200,7 +202,7 @@ class Comparison:
     def title(self) -> str:
         """On what the runs are compared, for headings."""
         ranking = f", ranking for {self.n_users:,} test users" if self.n_users else ""
-        return f"{self.data}: {self.test_ratings:,} test ratings{ranking}"
+        return f"{self.data}: {self.test_ratings:,} test {self.unit}s{ranking}"
 
     def run_rows(self) -> list[dict[str, str]]:
         """For tables: `run`, `rating_head`, `ranking_head`, `fitted_on`, `fit_time`."""
@@ -209,7 +211,7 @@ class Comparison:
                 "run": name,
                 "rating_head": run.estimators.get("rating", "none"),
                 "ranking_head": run.estimators.get("ranking", "none"),
-                "fitted_on": f"{run.train_ratings:,} ratings",
+                "fitted_on": f"{run.train_ratings:,} {self.unit}s",
                 "fit_time": "unknown" if run.fit_seconds is None else f"{run.fit_seconds:.2f} s",
             }
             for name, run in self.runs.items()
@@ -235,7 +237,7 @@ class Comparison:
         """What one has to know to read the metrics."""
         notes = [
             f"{name} used {run.validation_fraction:.0%} of the training set for early "
-            f"stopping and was fitted on {run.train_ratings:,} ratings."
+            f"stopping and was fitted on {run.train_ratings:,} {self.unit}s."
             for name, run in self.runs.items()
             if run.validation_fraction
         ]

@@ -94,6 +94,11 @@ class TrainingIndex:
             and np.array_equal(self.interactions.values, other.interactions.values)
         )
 
+    @property
+    def unit(self) -> str:
+        """What an interaction is, as in `Dataset.unit`: a ``"rating"``, or an ``"interaction"``."""
+        return "interaction" if self.scale is None else "rating"
+
     def on_scale(self, ratings: Floats) -> F32:
         """Ratings clipped to the scale."""
         if self.scale is None:

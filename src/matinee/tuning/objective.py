@@ -11,7 +11,11 @@ from matinee.errors import SettingError
 from matinee.evaluation.evaluator import evaluate_ranking_per_user, predict_all
 from matinee.evaluation.metrics import METRICS, PRIMARY_METRIC, mae, rmse
 from matinee.evaluation.protocols import holdout
-from matinee.experiments.training import MAX_EVAL_USERS, VALIDATION_FRACTION
+from matinee.experiments.training import (
+    MAX_EVAL_USERS,
+    VALIDATION_FRACTION,
+    nothing_to_predict,
+)
 from matinee.models.recommender import Recommender
 from matinee.models.registry import RANKING, RATING
 
@@ -39,6 +43,14 @@ class Objective:
     def higher_is_better(self) -> bool:
         """False for errors, True for ranking metrics."""
         return OBJECTIVES[self.metric].direction == "higher"
+
+    def check_data(self, dataset: Dataset) -> None:
+        """SettingError if the metric needs ratings, and there are none, or all are the same."""
+        if OBJECTIVES[self.metric].needs_ratings and not dataset.ratings.differ:
+            raise SettingError(
+                f"{dataset.name}: {nothing_to_predict(dataset.ratings)}, so {self.metric} says "
+                f"nothing; tune a ranking model, such as ials, by {PRIMARY_METRIC['ranking']}."
+            )
 
     def scorer(self, train: Dataset, validation: Dataset) -> Callable[[Recommender], float]:
         """A function from a model that was trained on `train` to its metric on `validation`."""
