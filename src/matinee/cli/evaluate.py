@@ -160,7 +160,6 @@ def _print_comparison(comparison: "Comparison") -> None:
     import polars as pl
 
     from matinee.evaluation.metrics import PRIMARY_METRIC
-    from matinee.experiments.comparison_result import METRIC_DIRECTIONS
 
     section(comparison.title)
     rows = pl.DataFrame(comparison.run_rows())
@@ -175,7 +174,7 @@ def _print_comparison(comparison: "Comparison") -> None:
     rows = pl.DataFrame(comparison.metric_rows())
     print_table(rows, {**columns, "difference": f"difference to {first}"})
     primary = [each for each in comparison.differences if each.metric in PRIMARY_METRIC.values()]
-    for line in (METRIC_DIRECTIONS, *comparison.notes, *map(str, primary)):
+    for line in (comparison.directions, *comparison.notes, *map(str, primary)):
         say(line)
 
 

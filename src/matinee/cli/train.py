@@ -83,7 +83,7 @@ def train(
     are trained by gradients (--set epochs=N) and need PyTorch.
     """
     from matinee.experiments.presets import get_preset, run_preset
-    from matinee.experiments.training import train_and_evaluate
+    from matinee.experiments.training import given_estimators, train_and_evaluate
     from matinee.models.loading import save_run
 
     chosen = get_preset(preset) if preset else None
@@ -106,6 +106,7 @@ def train(
     if not chosen and model is None:
         model = DEFAULT_MODEL if data.ratings.differ else "none"
         rating, ranking = build(model)
+        given_estimators(rating, ranking)  # refuses none at all
         say_unrated(data, "training a ranking model only", json)
     runtime: dict[str, Any] = {"checkpoint": state, "threads": threads}
     if chosen:

@@ -17,8 +17,6 @@ from matinee.models.recommender import Recommender
 NO_ESTIMATOR = "none"
 COMPARED_METRICS = {name: metric for name, metric in REPORTED_METRICS.items() if metric.direction}
 """The metrics by which runs are compared."""
-_LOWER = [metric.label for metric in COMPARED_METRICS.values() if metric.direction == "lower"]
-METRIC_DIRECTIONS = f"Lower is better: {', '.join(_LOWER)}; higher is better: the rest."
 
 
 @dataclass(frozen=True)
@@ -231,6 +229,20 @@ class Comparison:
             for run, compared in self.runs.items()
             if name in compared.metrics
         ]
+
+    @property
+    def directions(self) -> str:
+        """Which values of the metrics are better, as a sentence."""
+        shown = {name for run in self.runs.values() for name in run.metrics}
+        by_direction: dict[str | None, list[str]] = {"lower": [], "higher": []}
+        for name, metric in COMPARED_METRICS.items():
+            if name in shown:
+                by_direction[metric.direction].append(metric.label)
+        lower, higher = (by_direction[direction] for direction in ("lower", "higher"))
+        if not lower:
+            return "Higher is better."
+        rest = "; higher is better: the rest" if higher else ""
+        return f"Lower is better: {', '.join(lower)}{rest}."
 
     @property
     def notes(self) -> list[str]:

@@ -177,7 +177,8 @@ class TrainingIndex:
         if off.any():
             first = int(off.argmax())
             title = self.catalog.titles[items[first]]
-            raise SettingError(f"{title}: {values[first]:g} is not on the scale {self.scale}.")
+            wanted = f"on the scale {self.scale}" if self.scale else "> 0: how often, or a weight"
+            raise SettingError(f"{title}: {values[first]:g} is not {wanted}.")
         twice = items[1:][items[1:] == items[:-1]]
         if len(twice):
             raise SettingError(f"{self.catalog.titles[twice[0]]} is rated twice.")

@@ -68,19 +68,26 @@ class Objective:
         return score
 
 
-def get_objective(model: str, metric: str | None = None) -> Objective:
-    """The objective with this metric, by name or label in any case, or the default of a model."""
+def get_objective(
+    model: str, metric: str | None = None, dataset: Dataset | None = None
+) -> Objective:
+    """The objective with this metric, by name or label in any case, or the default of a model.
+
+    Refused are metrics that the model has no head for, or that the data set has no ratings for.
+    """
     models = {**RATING, **RANKING}
     if model not in models:
         raise SettingError(f"model must be one of {_tunable(models)}, got {model!r}.")
     if metric is None:
-        return Objective(PRIMARY_METRIC["ranking" if model in RANKING else "rating"])
+        metric = PRIMARY_METRIC["ranking" if model in RANKING else "rating"]
     names = {
         text.lower(): name for name, entry in OBJECTIVES.items() for text in (name, entry.label)
     }
     if metric.lower() not in names:
         raise SettingError(f"metric must be one of {', '.join(OBJECTIVES)}, got {metric!r}.")
     objective = Objective(names[metric.lower()])
+    if dataset:
+        objective.check_data(dataset)
     allowed, other = (RATING, "ranking") if objective.head == "rating" else (RANKING, "rating")
     if model not in allowed:
         usable = ", ".join(name for name, entry in OBJECTIVES.items() if entry.task == other)

@@ -110,8 +110,7 @@ def tune(
     if run is not None:
         check_target(Path(run))  # before the work, not after it
     model = model or default_model(dataset.ratings)
-    objective = get_objective(model, metric)
-    objective.check_data(dataset)
+    objective = get_objective(model, metric, dataset)
     estimators = RATING if objective.head == "rating" else RANKING
     space, space_name = _open_space(estimators[model], space)
     split = split or Split()
