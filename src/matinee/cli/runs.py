@@ -179,4 +179,5 @@ def _show(rows: list[dict[str, Any]]) -> None:
         if number:
             say()
         heading(f"{data or 'unknown data'}")
-        print_table(own, headings, {"rmse": ".4f", "ndcg@10": ".4f"})
+        known = {name: title for name, title in headings.items() if own[name].count()}
+        print_table(own, known, {"rmse": ".4f", "ndcg@10": ".4f"})

@@ -94,6 +94,7 @@ def tune(
     --html writes study.html with charts into the study's folder, --out to any other place.
     """
     require_extra("tuning", "optuna")
+    from matinee.tuning.objective import get_objective
     from matinee.tuning.search import STUDIES, default_model
     from matinee.tuning.search import tune as search_best
 
@@ -104,6 +105,7 @@ def tune(
     data = open_dataset(dataset, columns, scale, duplicates)
     if model is None:
         model = default_model(data.ratings)
+        get_objective(model, metric, data)  # refuses what makes no sense before anything is said
         say_unrated(data, "tuning a ranking model", json)
     result = search_best(
         data, model, metric=metric, trials=trials, minutes=minutes, space=space, search=search,

@@ -76,7 +76,9 @@ def long_tail(summary: DatasetSummary) -> Chart:
     """Which share of the ratings the most rated items have."""
     tail, noun, units = summary.long_tail, summary.noun, f"{summary.unit}s"
     tenth = float(np.interp(0.1, tail["item_share"], tail["rating_share"]))
-    x = alt.X("item_share:Q", title=f"share of the {noun}s, most popular first").axis(format="%")
+    x = alt.X("item_share:Q", title=f"share of {noun}s with {units}, most popular first").axis(
+        format="%"
+    )
     area = alt.Chart(rows(tail)).mark_area(
         color=BLUE, opacity=0.25, line={"color": BLUE, "size": 2}
     )
