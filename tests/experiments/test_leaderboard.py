@@ -403,6 +403,6 @@ def test_a_run_on_everything_is_evaluated_by_training_it_again(folder, source):
     advice = r"everything was trained on everything .*, such as leave-one-out: .* trains again"
     with pytest.raises(SettingError, match=advice):
         evaluate_runs({"everything": everything})
-    again = evaluate_runs({"everything": everything}, "leave-one-out")
+    rows = evaluate_runs({"everything": everything}, "leave-one-out")
     partly = evaluate_runs({"mine": saved(folder / "split", source)[0]}, "leave-one-out")
-    assert [row.ranking.metrics for row in again] == [row.ranking.metrics for row in partly]
+    assert [row.ranking.metrics for row in rows] == [row.ranking.metrics for row in partly]

@@ -13,6 +13,7 @@ from matinee.cli.output import print_json, print_table, say
 from matinee.errors import require_extra
 
 if TYPE_CHECKING:
+    from matinee.data.dataset import Dataset
     from matinee.tuning.result import TuningResult
 
 SHOWN = 5  # of the best trials
@@ -94,8 +95,7 @@ def tune(
     --html writes study.html with charts into the study's folder, --out to any other place.
     """
     require_extra("tuning", "optuna")
-    from matinee.tuning.objective import get_objective
-    from matinee.tuning.search import STUDIES, default_model
+    from matinee.tuning.search import STUDIES
     from matinee.tuning.search import tune as search_best
 
     page = None
@@ -103,10 +103,7 @@ def tune(
         page = output_path(out, Path(study or STUDIES, "study.html"), ".html")
         from matinee.report.pages import write_study_report  # fails now if an extra is missing
     data = open_dataset(dataset, columns, scale, duplicates)
-    if model is None:
-        model = default_model(data.ratings)
-        get_objective(model, metric, data)  # refuses what makes no sense before anything is said
-        say_unrated(data, "tuning a ranking model", json)
+    model = model or _default_model(data, metric, json)
     result = search_best(
         data, model, metric=metric, trials=trials, minutes=minutes, space=space, search=search,
         split=make_split(split, test_fraction, seed), validation=validation, study=study,
@@ -128,6 +125,17 @@ def tune(
         _print_result(result, command(dataset), page)
     if result.interrupted:
         raise KeyboardInterrupt
+
+
+def _default_model(data: "Dataset", metric: str | None, as_json: bool) -> str:
+    """What is tuned by default; says why where that is a ranking model."""
+    from matinee.tuning.objective import get_objective
+    from matinee.tuning.search import default_model
+
+    model = default_model(data.ratings)
+    get_objective(model, metric, data)  # refuses what makes no sense before anything is said
+    say_unrated(data, "tuning a ranking model", as_json)
+    return model
 
 
 def _command_without_search(
