@@ -178,6 +178,9 @@ def test_a_run_on_everything_goes_the_whole_way(shell):
     assert len(shell.json("evaluate", "everything", "--protocol", "leave-one-out")) == 4
     with_split = {row["run"]: row["split"] for row in shell.json("runs")}
     assert with_split["runs/everything"] == "none"
+    pytest.importorskip("optuna")
+    searched = shell("tune", "small", "--model", "bias", "--trials", 1, "--test-fraction", 0)
+    assert "refit on the full training set, without a test set\nThere is no test set." in searched
     both = shell("compare", "everything", run["run"], fails=True)
     assert "was trained on everything: there is no test set to compare runs on" in both
     pytest.importorskip("altair")

@@ -164,7 +164,8 @@ def _print_result(result: "TuningResult", command: str | None, page: Path | None
         known = {k: value for k, value in result.best.test_metrics.items() if value is not None}
         metrics = ", ".join(f"{METRICS[k].label} {value:.4f}" for k, value in known.items())
         metrics = metrics or "no metric: no user of the test set can be evaluated"
-        say(f"Best trial, refit on the full training set: test {metrics}")
+        tested = f": test {metrics}" if result.best.test_evaluations else ", without a test set"
+        say(f"Best trial, refit on the full training set{tested}")
         say(result.status)
         say("The same model without the search:")
         say(f"  {command}")

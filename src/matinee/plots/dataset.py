@@ -29,7 +29,7 @@ def weight_histogram(summary: DatasetSummary) -> Chart:
     """How many pairs of user and item have how many interactions, or which weight."""
     data = summary.weight_histogram.with_columns(share=pl.col("n_ratings") / summary.ratings)
     what, levels = summary.value_name, data["weight"].to_list()
-    names = alt.Axis(labelAngle=-40, grid=False)
+    names = alt.Axis(labelAngle=-40, labelOverlap=True, grid=False)
     bars = alt.Chart(rows(data)).mark_bar(color=BLUE, cornerRadiusEnd=2)
     return framed(
         bars.encode(

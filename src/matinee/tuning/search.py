@@ -316,6 +316,8 @@ def refit_best(
             inside = folder.is_relative_to(Path.cwd())
             return replace(saved, run=str(folder.relative_to(Path.cwd()) if inside else folder))
     tested = sorted({*study.user_attrs.get("tested", ()), best.number})
+    if split.test_fraction == 0:
+        tested = []  # there is no test set
     study.set_user_attr("tested", tested)  # before the evaluation, so that none goes uncounted
     space, head = runner.space, runner.objective.head
     settings = space.to_settings(space.from_study(best.params), train.ratings)
