@@ -28,7 +28,7 @@ def demo() -> None:
     heading(data.name)
     say(
         f"{summary.users:,} users gave {summary.ratings:,} ratings to {summary.rated_items:,} "
-        f"movies (mean {summary.mean_rating:.2f})."
+        f"movies (mean {data.ratings.values.mean():.2f})."
     )
     say(f"{summary.sparsity:.1%} of the user-item matrix is empty.")
     if summary.licence:

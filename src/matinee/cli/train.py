@@ -1,6 +1,7 @@
 """matinee train"""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,8 +9,8 @@ import typer
 from typer import Option
 
 from matinee.cli import options
-from matinee.cli.hyperparameters import build_estimators
-from matinee.cli.options import given_options, make_split, open_dataset
+from matinee.cli.hyperparameters import DEFAULT_MODEL, build_estimators
+from matinee.cli.options import given_options, make_split, open_dataset, say_unrated
 from matinee.cli.output import heading, print_json, say
 from matinee.errors import SettingError
 
@@ -51,7 +52,7 @@ def train(
     context: typer.Context,
     dataset: options.DatasetArgument,
     preset: PresetName = None,
-    model: options.Model = "als",
+    model: options.Model = None,
     ranker: options.Ranker = "ials",
     factors: Factors = None,
     regularization: Regularization = None,
@@ -75,13 +76,14 @@ def train(
 ) -> None:
     """Train a model, evaluate it, and save it as a run.
 
-    It has two heads: --model predicts ratings, --ranker makes rankings. --factors,
+    It has two heads: --model predicts ratings, where there are any that differ; --ranker makes
+    rankings. --factors,
     --regularization and --iterations belong to the rating model; --set reaches every other
     hyperparameter, as in --set exponent=0.5 --set ranker.factors=64. mf, gmf, mlp, neumf and bpr
     are trained by gradients (--set epochs=N) and need PyTorch.
     """
     from matinee.experiments.presets import get_preset, run_preset
-    from matinee.experiments.training import train_and_evaluate
+    from matinee.experiments.training import given_estimators, train_and_evaluate
     from matinee.models.loading import save_run
 
     chosen = get_preset(preset) if preset else None
@@ -92,14 +94,20 @@ def train(
                 raise SettingError(message)
         estimators = chosen.estimators()
     else:
-        own = {"factors": factors, "regularization": regularization, "iterations": iterations}
-        rating, ranking = build_estimators(
-            model, ranker, seed, settings or (), patience=patience, device=device, **own
-        )
+        build = partial(
+            build_estimators, ranker=ranker, seed=seed, settings=settings or (), patience=patience,
+            device=device, factors=factors, regularization=regularization, iterations=iterations,
+        )  # fmt: skip
+        rating, ranking = build(model or DEFAULT_MODEL)
         estimators = [estimator for estimator in (rating, ranking) if estimator]
     state = check_runtime(estimators, device, checkpoint, checkpoint_every, resume)
     check_outputs(run, plot)
     data = open_dataset(dataset, columns, scale, duplicates)
+    if not chosen and model is None:
+        model = DEFAULT_MODEL if data.ratings.differ else "none"
+        rating, ranking = build(model)
+        given_estimators(rating, ranking)  # refuses none at all
+        say_unrated(data, "training a ranking model only", json)
     runtime: dict[str, Any] = {"checkpoint": state, "threads": threads}
     if chosen:
         results = run_preset(data, chosen, seed=seed, device=device, **runtime)
@@ -111,7 +119,7 @@ def train(
             data, rating, how, ranker=ranking, validation=validation, **runtime
         )
         results, labels = [result], [""]
-    name = preset or (ranker if model == "none" else model)
+    name = preset or (model if model and model != "none" else ranker)
     folder = save_run(results[-1].model, run, name)
     curves = draw_curves(results[-1], folder) if plot else None
     if json:
@@ -183,11 +191,13 @@ def draw_curves(result: "TrainingResult", folder: Path) -> str | None:
 
 def print_sizes(name: str, result: "TrainingResult") -> None:
     """The sizes of the training and test set."""
-    say(f"{name}: {result.train_ratings:,} training ratings, {result.test_ratings:,} test ratings")
+    units = f"{result.model.index.unit}s"
+    tested = f"{result.test_ratings:,} test {units}" if result.test_ratings else "no test set"
+    say(f"{name}: {result.train_ratings:,} training {units}, {tested}")
 
 
 def print_result(result: "TrainingResult", device: str | None) -> None:
-    """The metrics of both heads on the test set."""
+    """The metrics of both heads on the test set; without one, how long they took."""
     trained_on = {head: _device(h.estimator, device) for head, h in result.model.heads.items()}
     rating, ranking = result.rating, result.ranking
     if rating:
@@ -207,6 +217,9 @@ def print_result(result: "TrainingResult", device: str | None) -> None:
             f"{ranking['hit_rate@10']:.4f} ({ranking.n_users:,} users{protocol}; "
             f"fit {result.ranker_fit_seconds:.1f} s{trained_on['ranking']})"
         )
+    if not result.test_ratings:
+        seconds = result.fit_seconds + result.ranker_fit_seconds
+        say(f"Trained on everything in {seconds:.1f} s; without a test set there are no metrics.")
 
 
 def print_saved(folder: Path, curves: str | None, plot: bool) -> None:

@@ -146,11 +146,18 @@ def evaluate_ranking_per_user(
                 ratings[first:last] = _test_ratings(items[first:last], relevant, n_items)
             tick(last, "")
     top = TopK(items, ratings, task)
-    names = RANKING_METRICS if task.candidates is None else SAMPLED_METRICS
+    names = _defined_metrics(task)
     computed = {name: RANKING_METRICS[name](top.first(METRICS[name].k)) for name in names}
     catalog = {name: value for name, value in computed.items() if isinstance(value, float)}
     values = {name: value for name, value in computed.items() if not isinstance(value, float)}
     return PerUserMetrics(task, values, catalog)
+
+
+def _defined_metrics(task: RankingTask) -> list[str]:
+    """The ranking metrics that make sense for the task, in the order of `METRICS`."""
+    names = RANKING_METRICS if task.candidates is None else SAMPLED_METRICS
+    rated = task.train.ratings.differ
+    return [name for name in names if rated or not METRICS[name].needs_ratings]
 
 
 def _queries(task: RankingTask, rows: Ints) -> Any:

@@ -1,5 +1,5 @@
 from .comparison import compare
-from .comparison_result import METRIC_DIRECTIONS, ComparedRun, Comparison, Difference, short_names
+from .comparison_result import ComparedRun, Comparison, Difference, short_names
 from .cross_validation import CrossValidation, cross_validate
 from .leaderboard import PROTOCOLS, LeaderboardRow, evaluate_heads, evaluate_runs
 from .presets import PRESETS, Preset, PresetStage, get_preset, run_preset
@@ -9,7 +9,6 @@ from .training import MAX_EVAL_USERS, Split, TrainingResult, fit, train_and_eval
 
 __all__ = [
     "MAX_EVAL_USERS",
-    "METRIC_DIRECTIONS",
     "PRESETS",
     "PROTOCOLS",
     "ComparedRun",

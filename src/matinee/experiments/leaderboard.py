@@ -77,8 +77,8 @@ def evaluate_runs(
     ``"holdout"`` evaluates the runs as they are, on their split; the others hold out ratings that a
     run has seen, so its estimators are trained again on what the protocol allows. `seed` is for
     what it draws. Only held-out ratings of at least `min_rating` are relevant; by default all are.
-    Raises RunError if the data are not those of the runs; SettingError for an unknown protocol, or
-    runs on different data.
+    Raises RunError if the data are not those of the runs; SettingError for an unknown protocol,
+    runs on different data or without a test set, or a `min_rating` of interactions without ratings.
     """
     if protocol not in PROTOCOLS:
         names = ", ".join(map(repr, PROTOCOLS))
@@ -88,6 +88,15 @@ def evaluate_runs(
     provenances = {name: read_provenance(model.metadata) for name, model in runs.items()}
     first = next(iter(provenances.values()))
     dataset = first.read()
+    if min_rating is not None and dataset.ratings.scale is None:
+        raise SettingError(
+            f"{dataset.name}: these are interactions without ratings; leave min_rating out."
+        )
+    if protocol == "holdout" and first.split.test_fraction == 0:
+        raise SettingError(
+            f"{next(iter(runs))} was trained on everything and has no test set; choose another "
+            "protocol, such as leave-one-out: it holds out interactions and trains again."
+        )
     for name, other in provenances.items():
         if not _same_sets(first, other, dataset):
             raise SettingError(

@@ -155,6 +155,11 @@ class TrainingIndex:
             and np.array_equal(self.interactions.values, other.interactions.values)
         )
 
+    @property
+    def unit(self) -> str:
+        """What an interaction is, as in `Dataset.unit`: a ``"rating"``, or an ``"interaction"``."""
+        return "interaction" if self.scale is None else "rating"
+
     def on_scale(self, ratings: Floats) -> F32:
         """Ratings clipped to the scale."""
         if self.scale is None:
@@ -262,7 +267,8 @@ class TrainingIndex:
         if off.any():
             first = int(off.argmax())
             title = self.catalog.titles[items[first]]
-            raise SettingError(f"{title}: {values[first]:g} is not on the scale {self.scale}.")
+            wanted = f"on the scale {self.scale}" if self.scale else "> 0: how often, or a weight"
+            raise SettingError(f"{title}: {values[first]:g} is not {wanted}.")
         twice = items[1:][items[1:] == items[:-1]]
         if len(twice):
             raise SettingError(f"{self.catalog.titles[twice[0]]} is rated twice.")
