@@ -32,7 +32,8 @@ def evaluate(
         str,
         Option(
             metavar="NAME",
-            help="holdout, leave-one-out, strong-generalization, temporal or sampled-negatives.",
+            help="holdout, leave-one-out, strong-generalization, temporal, sampled-negatives, "
+            "cold-items or cold-users.",
         ),
     ] = "holdout",
     min_rating: Annotated[
@@ -46,8 +47,8 @@ def evaluate(
     Both heads are evaluated, side by side. holdout evaluates a run as it is, on its own test set.
     The others train its estimators once more on what they allow: leave-one-out (what will each
     user rate next?), strong-generalization (users unknown in training), temporal (train before a
-    day, test after it), and sampled-negatives (99 sampled items against one, also called ncf: only
-    to compare with papers).
+    day, test after it), sampled-negatives (99 sampled items against one, also called ncf: only to
+    compare with papers), cold-items and cold-users (new ones, known by their attributes alone).
     """
     from matinee.experiments.leaderboard import evaluate_runs
     from matinee.models.loading import load

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
+from matinee.evaluation.cold_start import cold_items, cold_users
 from matinee.evaluation.evaluator import evaluate_ranking, evaluate_ratings
 from matinee.evaluation.ncf import sampled_negatives
 from matinee.evaluation.protocols import (
@@ -26,7 +27,15 @@ from matinee.models.recommender import Recommender
 from matinee.models.registry import estimator_from_config
 
 BASELINE = "(most popular)"  # in place of a run's name
-PROTOCOLS = ("holdout", "leave-one-out", "temporal", "strong-generalization", "sampled-negatives")
+PROTOCOLS = (
+    "holdout",
+    "leave-one-out",
+    "temporal",
+    "strong-generalization",
+    "sampled-negatives",
+    "cold-items",
+    "cold-users",
+)
 
 
 @dataclass(frozen=True)
@@ -176,6 +185,10 @@ def _make_task(protocol: str, dataset: Dataset, min_rating: float | None, seed: 
         return leave_one_out(dataset, min_rating=min_rating)
     if protocol == "temporal":
         return temporal(dataset, min_rating=min_rating)
+    if protocol == "cold-items":
+        return cold_items(dataset, min_rating=min_rating, seed=seed)
+    if protocol == "cold-users":
+        return cold_users(dataset, min_rating=min_rating, seed=seed)
     if protocol == "strong-generalization":
         return strong_generalization(dataset, min_rating=min_rating, seed=seed)
     if min_rating is not None:

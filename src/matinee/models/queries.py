@@ -1,6 +1,6 @@
 """Questions as models see them: ids and titles become indices, users become their interactions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -69,6 +69,12 @@ class UserBatch:
         """Some of the users, by their places."""
         features = self.features and take_rows(self.features, rows)
         return UserBatch(self.codes[rows], take_rows(self.interactions, rows), features)
+
+    def profiles(self) -> Iterator[UserProfile]:
+        """The users one by one."""
+        for row in range(len(self)):
+            one = self.take(np.array([row]))
+            yield UserProfile(*one.interactions[1:], one.features)
 
     def __len__(self) -> int:
         return len(self.codes)
