@@ -17,7 +17,8 @@ def demo() -> None:
     """Train on a small MovieLens edition and show the results."""
     from matinee.analysis.dataset import describe
     from matinee.evaluation.protocols import holdout
-    from matinee.experiments.training import Split, train_and_evaluate
+    from matinee.experiments.split import Split
+    from matinee.experiments.training import train_and_evaluate
     from matinee.models.als import ALS
     from matinee.models.baselines import Bias
     from matinee.models.implicit_als import ImplicitALS

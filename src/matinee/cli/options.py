@@ -11,7 +11,7 @@ from matinee.errors import RunError, SettingError
 
 if TYPE_CHECKING:
     from matinee.data.dataset import Dataset
-    from matinee.experiments.training import Split
+    from matinee.experiments.split import Split
     from matinee.models.queries import UserProfile
     from matinee.models.recommender import Recommender
 
@@ -175,11 +175,14 @@ def say_unrated(data: "Dataset", what: str, as_json: bool) -> None:
         say(f"{why}: {what}.")
 
 
-def make_split(method: str | None, test_fraction: float | None, seed: int) -> "Split":
+def make_split(
+    method: str | None, test_fraction: float | None, seed: int, earlier: Path | None = None
+) -> "Split":
     """The split that the options describe, defaults where they are silent."""
-    from matinee.experiments.training import Split
+    from matinee.experiments.split import Split
 
     given: dict[str, Any] = {"method": method, "test_fraction": test_fraction}
+    given["warm_start"] = earlier and str(earlier.resolve())
     return Split(**{name: value for name, value in given.items() if value is not None}, seed=seed)
 
 

@@ -106,7 +106,8 @@ def evaluate_ranking(
     """Rank all items for every test user, and compare with the items that are relevant to them.
 
     `model` is trained on ``task.train``; for tasks see `holdout`, `leave_one_out`, `temporal`,
-    `strong_generalization`, `sampled_negatives`, `cold_items`, `cold_users`. By default what lists are made by ranks.
+    `strong_generalization`, `sampled_negatives`, `cold_items`, `cold_users`. By
+    default what lists are made by ranks.
 
     >>> from matinee.evaluation import leave_one_out
     >>> task = leave_one_out(data)

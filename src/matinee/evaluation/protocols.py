@@ -19,7 +19,8 @@ class RankingTask:
     """What to train on, which users to test, and which items are relevant to them.
 
     `protocol` is ``"holdout"``, ``"leave-one-out"``, ``"temporal"``, ``"strong-generalization"``,
-    ``"sampled-negatives"``, ``"cold-items"`` or ``"cold-users"``; `users`, int32 (users,), are the indices of the test users, ascending.
+    ``"sampled-negatives"``, ``"cold-items"`` or ``"cold-users"``; `users`, int32 (users,), are the
+    indices of the test users, ascending.
     If they are `folded_in`, they are not in `train`, and a model has to fold their history in.
 
     Each test user has a row of `history`, the items that they are known by, which are not ranked; a

@@ -5,7 +5,8 @@ from .leaderboard import PROTOCOLS, LeaderboardRow, evaluate_heads, evaluate_run
 from .presets import PRESETS, Preset, PresetStage, get_preset, run_preset
 from .provenance import load_run_data
 from .reproduction import RunDiff, RunSpec, diff_runs, reproduce
-from .training import MAX_EVAL_USERS, Split, TrainingResult, fit, train_and_evaluate
+from .split import Split
+from .training import MAX_EVAL_USERS, TrainingResult, fit, train_and_evaluate
 
 __all__ = [
     "MAX_EVAL_USERS",

@@ -9,8 +9,8 @@ from typing import Any
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.evaluation.ncf import sampled_negatives
+from matinee.experiments.split import Split
 from matinee.experiments.training import (
-    Split,
     TrainingResult,
     check_rated,
     on_device,

@@ -6,15 +6,15 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any, cast
 
-import numpy as np
-
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import NOT_RATED, Ratings
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.evaluation.evaluator import evaluate_ranking, evaluate_ratings, holdout_or_none
-from matinee.evaluation.protocols import RankingTask, subset
+from matinee.evaluation.protocols import RankingTask
 from matinee.evaluation.results import RankingMetrics, RatingMetrics
+from matinee.experiments.split import Split
+from matinee.experiments.warm_start import fit_from
 from matinee.kernels.jit import processor
 from matinee.models.als import ALS
 from matinee.models.base import Callback, Estimator
@@ -26,35 +26,8 @@ from matinee.progress import compilation_announced
 from matinee.storage.checkpoint import Checkpoint
 
 VALIDATION_FRACTION = 0.1  # of the training set, for early stopping
-SIZED_SPLITS = ("random", "temporal")  # they have a test fraction
 MAX_EVAL_USERS = 5_000  # test users of rankings after training
 ENVIRONMENT_PACKAGES = ("matinee", "numpy", "numba")
-
-
-@dataclass(frozen=True)
-class Split:
-    """How to make training and test set: the arguments of `Dataset.split`.
-
-    With a `test_fraction` of 0 there is no test set: all is the training set.
-    """
-
-    method: str = "random"
-    test_fraction: float = 0.1
-    seed: int = 0
-
-    def __str__(self) -> str:
-        """In words: ``random, test fraction 0.1, seed 3``."""
-        if self.test_fraction == 0:
-            return "no test set"
-        fraction = f", test fraction {self.test_fraction:g}" if self.method in SIZED_SPLITS else ""
-        return f"{self.method}{fraction}, seed {self.seed}"
-
-    def apply(self, dataset: Dataset) -> tuple[Dataset, Dataset]:
-        """Training and test set."""
-        if self.test_fraction == 0:
-            everything = np.ones(len(dataset), bool)
-            return subset(dataset, everything), subset(dataset, ~everything)
-        return dataset.split(self.method, test_fraction=self.test_fraction, seed=self.seed)
 
 
 @dataclass(frozen=True)
@@ -142,7 +115,8 @@ def train_and_evaluate(
     `estimator` is for the rating head, `ranker` for the ranking head; SettingError without either.
     Rankings are evaluated on `task`, of the same split, by default `holdout`. With `validation`, a
     tenth of the training set is the validation set, for early stopping (`ALS.patience`). For the
-    rest see `Estimator.fit`; estimators that support no checkpoint or callback do without.
+    rest see `Estimator.fit`; estimators that support no checkpoint or callback do without. Those
+    that can start from the split's earlier run do.
 
     >>> result = train_and_evaluate(data, matinee.Bias(), Split(), ranker=matinee.EASE())
     >>> result.train_ratings, result.rating.n_ratings, result.ranking.n_users
@@ -157,6 +131,7 @@ def train_and_evaluate(
         ranker=ranker,
         validation_seed=split.seed if validation else None,
         task=task,
+        warm_start=split.earlier(),
         checkpoint=checkpoint,
         callback=callback,
         on_interrupt=on_interrupt,
@@ -202,6 +177,7 @@ def fit_and_evaluate(
     task: RankingTask | None = None,
     with_ranking: bool = True,
     track_test: bool = True,
+    warm_start: Recommender | None = None,
     checkpoint: Checkpoint | None = None,
     callback: Callback | None = None,
     on_interrupt: str = "keep",
@@ -219,7 +195,9 @@ def fit_and_evaluate(
     for each in given_estimators(estimator, ranker):
         started = time.perf_counter()
         models.append(
-            each.fit(
+            fit_from(
+                warm_start,
+                each,
                 train,
                 validation=validation,
                 test=test if track_test and len(test) else None,

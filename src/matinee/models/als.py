@@ -172,7 +172,7 @@ class _ALSState:
         self.items.warm_start(items, head.item_params, self.prior_ridge)
         self.users.warm_start(users, head.user_params, self.prior_ridge)
         if (users < 0).any():  # whoever is new would pull items towards the average
-            self._update(self.users, self.items, exact=True)
+            self._update(self.users, self.items, exact=False)
 
     def iterate(self, last: bool = False) -> None:
         """Update all items given the users, the prior means, then all users given the items."""
