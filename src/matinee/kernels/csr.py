@@ -126,6 +126,40 @@ def filter_entries(rows: Rows, mask: Bools) -> Rows:
     return Rows(before[rows.indptr], rows.indices[mask], rows.values[mask])
 
 
+def rows_of_pairs(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Rows:
+    """A matrix with ones at these places, columns ascending; a place may be named twice."""
+    keys = np.unique(rows.astype(np.int64) * shape[1] + columns)
+    return _from_keys(keys, shape)
+
+
+def united(one: Rows, other: Rows, n_columns: int) -> Rows:
+    """Ones wherever either matrix has an entry."""
+    # sorted runs, which a stable sort merges
+    keys = np.sort(np.concatenate([_keys(one, n_columns), _keys(other, n_columns)]), kind="stable")
+    distinct = np.ones(len(keys), bool)
+    distinct[1:] = keys[1:] != keys[:-1]
+    return _from_keys(keys[distinct], (len(one.indptr) - 1, n_columns))
+
+
+def without(matrix: Rows, other: Rows, n_columns: int) -> Rows:
+    """The entries where the other matrix has none; both have ascending rows."""
+    keys, unwanted = _keys(matrix, n_columns), _keys(other, n_columns)
+    place = np.minimum(np.searchsorted(unwanted, keys), len(unwanted) - 1)
+    kept = unwanted[place] != keys if len(unwanted) else np.ones(len(keys), bool)
+    return filter_entries(matrix, kept)
+
+
+def _keys(matrix: Rows, n_columns: int) -> I64:
+    return row_of_entries(matrix) * n_columns + matrix.indices
+
+
+def _from_keys(keys: I64, shape: tuple[int, int]) -> Rows:
+    rows, columns = np.divmod(keys, max(1, shape[1]))
+    indptr = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=shape[0]))))
+    ones = np.ones(len(keys), np.float32)
+    return Rows(indptr.astype(np.int64), columns.astype(np.int32), ones)
+
+
 def find_duplicate(matrix: Rows) -> tuple[int, int] | None:
     """(row, column) of the first duplicate entry, or None; each row must be sorted."""
     row, entry = _find_duplicate(matrix.indptr, matrix.indices)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from matinee._types import F32, I32, I64, Floats
+from matinee._types import F32, I32, I64, Bools, Floats
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap, shortened
@@ -90,6 +90,13 @@ class TrainingIndex:
         """Training ratings of each item, (items,)."""
         return np.bincount(self.interactions.indices, minlength=len(self.catalog))
 
+    def has_item(self, item: int) -> Bools:
+        """Which users have interacted with an item in training, (users,)."""
+        mask = np.zeros(len(self.user_ids), bool)
+        entries = np.flatnonzero(self.interactions.indices == item)
+        mask[np.searchsorted(self.interactions.indptr, entries, side="right") - 1] = True
+        return mask
+
     def same_as(self, other: "TrainingIndex") -> bool:
         """Whether both hold the same users, items and training ratings."""
         return (
@@ -116,7 +123,7 @@ class TrainingIndex:
         return _code(self.catalog.ids, query, self.catalog.noun)
 
     def items(self, queries: Any, unknown: str = "error") -> I32:
-        """Indices of items from ids and titles; unknown ones are an error, or -1 (``"average"``)."""
+        """Indices of items, by id or title; unknown ones are an error, or -1 (``"average"``)."""
         ids = ids_of(queries, "items")
         codes = _codes(self.catalog.ids, ids)
         if unknown == "error":
@@ -139,7 +146,8 @@ class TrainingIndex:
         if start == stop:
             noun = "interactions" if self.scale is None else "ratings"
             raise UnknownIdError(
-                f"User {shortened(plain(user))} has no {noun} in the training set. Fold in some of theirs."
+                f"User {shortened(plain(user))} has no {noun} in the training set. "
+                "Fold in some of theirs."
             )
         return code
 
