@@ -110,7 +110,8 @@ class Catalog:
 
     def rows(self, codes: Ints) -> pl.DataFrame:
         """Columns `item_id`, `title` and `genres` (text, joined by ``|``) of some items."""
-        return self._display[codes]
+        # column by column: all at once needs polars' threads, of which a forked process has none
+        return pl.DataFrame([column.gather(codes) for column in self._display])
 
     @cached_property
     def _display(self) -> pl.DataFrame:

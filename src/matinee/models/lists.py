@@ -61,7 +61,8 @@ def make_lists(index: TrainingIndex, head: Head, batch: UserBatch, options: List
     allowed, n_items = allowed_items(index, *filters), len(index.catalog)
     hidden = batch.interactions
     if not options.exclude_seen:
-        hidden = hidden._replace(indptr=np.zeros_like(hidden.indptr))
+        none = np.zeros(0, np.int32), np.zeros(0, np.float32)
+        hidden = Rows(np.zeros_like(hidden.indptr), *none)
     if options.block is not None:
         hidden = united(hidden, pairs_of_batch(index, batch, options.block, "block"), n_items)
     offsets = discovery_offsets(head, index, options.discover) if options.discover else None

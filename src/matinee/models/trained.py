@@ -37,6 +37,10 @@ class TrainedModel:
     ranking_head: Head | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # made by threads of polars, of which a forked process has none: so before any fork
+        self.catalog.rows(np.empty(0, np.int32))
+
     def __repr__(self) -> str:
         names = " and ".join(str(head.estimator.get("name")) for head in self.heads.values())
         size = f"{len(self.user_ids):,} users, {len(self.items):,} items"
