@@ -14,6 +14,7 @@ import typer
 from matinee.cli.data import data_app
 from matinee.cli.demo import demo
 from matinee.cli.evaluate import compare, cross_validate, evaluate
+from matinee.cli.export import export
 from matinee.cli.info import doctor, presets
 from matinee.cli.output import complain
 from matinee.cli.recommend import audience, explain, recommend, similar
@@ -52,6 +53,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "cluster": cluster,
     "map": draw_map,
     "report": report,
+    "export": export,
     "doctor": doctor,
 }
 for name, command in COMMANDS.items():

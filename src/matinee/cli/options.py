@@ -218,10 +218,15 @@ def output_path(out: str | None, default: Path, *endings: str) -> Path:
         raise SettingError(f"--out must end in {' or '.join(endings)}, got {path}.")
     if path.is_dir():
         raise SettingError(f"--out {path}: this is a folder; name a file.")
+    check_writable(path, f"--out {path}")
+    return path
+
+
+def check_writable(path: Path, named: str) -> None:
+    """Refuse a place for a file or folder where nothing can be written."""
     parent = next(parent for parent in path.absolute().parents if parent.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise SettingError(f"--out {path}: {parent} is not writable.")
-    return path
+        raise SettingError(f"{named}: {parent} is not writable.")
 
 
 def run_and_title(words: list[str]) -> tuple[str | None, str]:

@@ -124,9 +124,7 @@ def _checked_target(
     if everybody and (user or new):
         raise SettingError("Give --all, or name users, not both.")
     if everybody and out is None:
-        raise SettingError(
-            "--all lists for every user: write it with --out lists.parquet."
-        )
+        raise SettingError("--all lists for every user: write it with --out lists.parquet.")
     if out is not None and new:
         raise SettingError("--out is for users of the data: --all, or --user ID (several).")
     if out is None:
