@@ -114,7 +114,9 @@ def _row(name: str, value: Any, interval: Any) -> list[str]:
     metric, number = METRICS.get(name), finite_or_none(value)
     if metric is None or not metric.in_tables or number is None:
         return []
-    bounds = [finite_or_none(bound) for bound in interval] if isinstance(interval, list) else []
+    bounds = (
+        [finite_or_none(bound) for bound in interval] if isinstance(interval, list | tuple) else []
+    )
     shown = [format(bound, metric.format) for bound in bounds if bound is not None]
     return [metric.label, format(number, metric.format), " to ".join(shown)]
 

@@ -16,17 +16,28 @@ Ids = Ints | list[Any]
 """Whole numbers as an array; if there is anything else among them, all as a list."""
 
 
+def shown(value: Any) -> str:
+    """A value that a person passed, in one line of a message."""
+    return " ".join(shortened(value).split())
+
+
 def is_one(values: Any) -> bool:
     """Whether this is one id, title or user rather than several."""
+    if isinstance(values, pl.LazyFrame):
+        return False
     return isinstance(values, bytes) or is_scalar(values) or getattr(values, "ndim", None) == 0
 
 
 def plain(value: Any) -> Any:
     """An id or title as Python has it: an int if it is a whole number, text if it is bytes."""
-    if getattr(value, "ndim", None) == 0 and not isinstance(value, np.datetime64 | np.timedelta64):
+    if isinstance(value, np.datetime64 | np.timedelta64):  # to numpy a number; a time is no id
+        return value
+    if getattr(value, "ndim", None) == 0:
         value = value.item()
     if isinstance(value, bytes):
         return value.decode(errors="replace")
+    if isinstance(value, str) and not value.isascii():  # halves of characters are no text
+        return value.encode(errors="replace").decode()
     if isinstance(value, Number) and not isinstance(value, bool | int):
         try:
             whole = int(value)  # type: ignore[call-overload]
@@ -40,7 +51,7 @@ def ids_of(values: Any, noun: str) -> Ids:
     """One or several ids or titles; SettingError for a table, or for lists within a list."""
     if is_one(values):
         return [plain(values)]
-    if isinstance(values, Mapping) or hasattr(values, "columns"):
+    if isinstance(values, Mapping) or _is_table(values):
         raise SettingError(f"{noun} must be one id or a list of ids, got {_kind(values)}.")
     given = values.to_pylist() if hasattr(values, "to_pylist") else as_sequence(values)  # pyarrow
     if isinstance(given, pl.Series) and given.dtype.is_integer() and not given.has_nulls():
@@ -54,7 +65,7 @@ def ids_of(values: Any, noun: str) -> Ids:
     ids = [plain(value) for value in given]
     for value in ids:
         if isinstance(value, Iterable) and not isinstance(value, str):
-            raise SettingError(f"{noun} must be a list of ids, got {shortened(value)} in it.")
+            raise SettingError(f"{noun} must be a list of ids, got {shown(value)} in it.")
     if all(type(value) is int and -(2**63) <= value < 2**63 for value in ids):
         return np.array(ids, np.int64)
     return ids
@@ -64,7 +75,7 @@ def one_id(value: Any, noun: str) -> Any:
     """One id or title; SettingError for several."""
     value = plain(value)
     if isinstance(value, Iterable) and not isinstance(value, str):
-        raise SettingError(f"Give the id of one {noun}, got {shortened(value)}.")
+        raise SettingError(f"Give the id of one {noun}, got {shown(value)}.")
     return value
 
 
@@ -72,12 +83,12 @@ def rated_items(ratings: Any) -> list[tuple[Any, Any]]:
     """Pairs of an item, as given, and its rating or None; see `Recommender.fold_in`."""
     if isinstance(ratings, Mapping):
         return list(ratings.items())
-    if hasattr(ratings, "columns"):
+    if _is_table(ratings):
         items, *values = _columns(ratings, ("item_id", "title"), ("rating",))
         return list(zip(items, *values or [[None] * len(items)], strict=True))
     if hasattr(ratings, "index") and hasattr(ratings, "to_numpy"):  # a series of pandas
         values = ratings.to_numpy().tolist()
-        if type(ratings.index).__name__ == "RangeIndex":  # which names nothing
+        if list(ratings.index) == list(range(len(values))):  # which names nothing
             return [(value, None) for value in values]
         return list(zip(ratings.index, values, strict=True))
     if is_one(ratings):
@@ -87,7 +98,7 @@ def rated_items(ratings: Any) -> list[tuple[Any, Any]]:
 
 def user_item_pairs(pairs: Any, name: str) -> tuple[Any, Any]:
     """The users and the items of a frame, or of a list of pairs; see `Recommender.recommend`."""
-    if hasattr(pairs, "columns"):
+    if _is_table(pairs):
         columns = _columns(pairs, ("user_id",), ("item_id", "title"))
     elif isinstance(pairs, Mapping) or is_one(pairs):
         columns = []
@@ -100,6 +111,10 @@ def user_item_pairs(pairs: Any, name: str) -> tuple[Any, Any]:
             "a user and an item."
         )
     return columns[0], columns[1]
+
+
+def _is_table(values: Any) -> bool:
+    return isinstance(values, pl.LazyFrame) or hasattr(values, "columns")
 
 
 def _columns(frame: Any, *wanted: tuple[str, ...]) -> list[Any]:

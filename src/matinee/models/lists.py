@@ -10,7 +10,7 @@ from matinee._types import F32, I32, I64
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, filter_entries, rows_of_pairs, take_rows, united, without
 from matinee.models.head import Head
-from matinee.models.inputs import ids_of, user_item_pairs
+from matinee.models.inputs import ids_of, shown, user_item_pairs
 from matinee.models.queries import TrainingIndex, UserBatch
 from matinee.models.reranking import CANDIDATES, calibrated, check_dial, discovery_offsets
 from matinee.models.topk import allowed_items, scores_of_item, top_items, top_of_pairs
@@ -50,7 +50,7 @@ class Lists:
 def check_n(n: int) -> None:
     """Refuse a length that is none."""
     if isinstance(n, bool) or not isinstance(n, int | np.integer):
-        raise SettingError(f"n must be a whole number, got {n!r}.")
+        raise SettingError(f"n must be a whole number, got {shown(n)}.")
     if n < 1:
         raise SettingError(f"n must be >= 1, got {n}.")
 

@@ -37,8 +37,8 @@ class PackedItems:
         order = codes.ravel()
         filled = order >= 0
         factors, biases = np.empty((filled.sum(), width), np.float32), np.empty(filled.sum(), "f4")
-        by_item = panels.reshape(count, width, lanes).transpose(0, 2, 1).reshape(-1, width)
-        factors[order[filled]] = by_item[filled]
+        by_item = panels.reshape(count, width, lanes).transpose(0, 2, 1)
+        factors[order[filled]] = by_item.reshape(count * lanes, width)[filled]
         biases[order[filled]] = packed_biases.ravel()[filled]
         return factors, biases
 

@@ -10,11 +10,11 @@ import numpy as np
 from matinee._types import F32, I32, I64, Bools, Floats
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
-from matinee.data.id_map import IdMap, shortened
+from matinee.data.id_map import IdMap
 from matinee.data.ratings import NOT_RATED, RatingScale
 from matinee.errors import SettingError, UnknownIdError
 from matinee.kernels.csr import Rows, take_rows
-from matinee.models.inputs import Ids, ids_of, one_id, plain, rated_items
+from matinee.models.inputs import Ids, ids_of, one_id, plain, rated_items, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +146,7 @@ class TrainingIndex:
         if start == stop:
             noun = "interactions" if self.scale is None else "ratings"
             raise UnknownIdError(
-                f"User {shortened(plain(user))} has no {noun} in the training set. "
+                f"User {shown(plain(user))} has no {noun} in the training set. "
                 "Fold in some of theirs."
             )
         return code
@@ -228,12 +228,13 @@ class TrainingIndex:
         except (TypeError, ValueError, OverflowError):
             number = np.nan
         if self.scale is None:
-            right = 0 < number <= np.finfo(np.float32).max
+            limits = np.finfo(np.float32)
+            right = float(limits.tiny) <= number <= float(limits.max)
         else:
             right = bool(self.scale.contains(np.array([number]))[0])
         if not right:
             meant = "a number > 0" if self.scale is None else f"on the scale {self.scale}"
-            raise SettingError(f"{title}: {shortened(plain(value))} is not {meant}.")
+            raise SettingError(f"{title}: {shown(plain(value))} is not {meant}.")
         return number
 
     def pairs(self, users: Any, items: Any, timestamps: Any, unknown: str) -> Pairs:
@@ -256,7 +257,7 @@ class TrainingIndex:
 def _code(ids: IdMap, wanted: Any, noun: str) -> int:
     """The code of one plain id; UnknownIdError if there is none."""
     if not isinstance(wanted, int | float | str):  # a date, None ...
-        raise UnknownIdError(f"No {noun} {shortened(wanted)} in the training set.")
+        raise UnknownIdError(f"No {noun} {shown(wanted)} in the training set.")
     return ids.code(wanted, noun)
 
 
@@ -283,6 +284,9 @@ def _filled(codes: I32, ids: Ids, find: Callable[[Any], int]) -> I32:
     found: dict[Any, int] = {}
     for place in np.flatnonzero(codes < 0):
         query = ids[place]
+        if not isinstance(query, int | float | str):
+            codes[place] = find(query)  # which refuses it
+            continue
         key = type(query), query  # for True == 1
         if key not in found:
             found[key] = find(query)
