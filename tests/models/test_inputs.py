@@ -36,8 +36,8 @@ MANY = {  # containers of two values
 NONSENSE = {
     "two dimensions": np.arange(4).reshape(2, 2),
     "objects in two dimensions": np.array([[1, "a"], [2, "b"]], object),
-    "lists in a list": [[1, 2], [3]],
-    "lists in a series": pl.Series([[1, 2]]),
+    "a list in a list": [[1, 2], [3]],
+    "a list in a series": pl.Series([[1, 2]]),
     "structs": pl.Series([{"a": 1}]),
     "records": np.zeros(2, [("a", "i4")]),
     "a dict": {1: 2},

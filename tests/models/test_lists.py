@@ -1,4 +1,4 @@
-"""Lists within what single users may get, by cosine, and the users for an item."""
+"""Making lists within what single users may get, by cosine, and the users for an item."""
 
 from dataclasses import replace
 

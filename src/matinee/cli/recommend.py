@@ -131,7 +131,7 @@ def _checked_target(
         return None
     if not (everybody or user):
         raise SettingError("--out: name the users, --user ID (several), or --all.")
-    return output_path(out, Path("lists.parquet"), ".parquet", ".csv", ".jsonl")
+    return output_path(out, Path(out), ".parquet", ".csv", ".jsonl")
 
 
 def _print_lists(
