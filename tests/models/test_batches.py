@@ -78,3 +78,6 @@ def test_what_makes_no_sense_is_refused_before_anything_is_written(both, tmp_pat
     with pytest.raises(SettingError, match="n must be >= 1"):
         write_lists(both, tmp_path / "all.csv", n=0)
     assert not list(tmp_path.iterdir())
+    (tmp_path / "all.csv").mkdir()
+    with pytest.raises(SettingError, match="this is a folder"):
+        write_lists(both, tmp_path / "all.csv")

@@ -26,6 +26,7 @@ def answers(model):
         model.recommend(users[0], measure="cosine", block=[(users[0], items[0])]),
         model.recommend(users[0], allow=[(users[0], item) for item in items], exclude_seen=False),
         model.recommend_users(title, n=3),
+        model.recommend(users * 600, n=1),
         model.similar_items(title, n=3),
         model.similar_users(users[0], n=3),
         model.explain(users[0], items[0]),

@@ -18,10 +18,10 @@ def export(
     head: options.Head = None,
     json: options.Json = False,
 ) -> None:
-    """Write embeddings, ids and a model card for other programs into a folder.
+    """Write embeddings for other programs into a folder.
 
-    A score is the plain dot product of a user's and an item's embedding. With them come examples
-    for an index (hnswlib) and a database (PostgreSQL with pgvector).
+    A score is the plain dot product of a user's and an item's embedding. With them come ids, a
+    model card, and examples for an index (hnswlib) and a database (PostgreSQL with pgvector).
     """
     if len(words) > 2:
         raise SettingError("Give a run, or none, and a folder.")

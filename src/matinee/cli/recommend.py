@@ -186,7 +186,10 @@ def similar(
     ] = 10,
     json: options.Json = False,
 ) -> None:
-    """List the items whose factors are most similar to one, or with --user, the users."""
+    """List the items most similar to one, or users to a user.
+
+    Compared are their factors; those of users, as differences from the average user.
+    """
     how: dict[str, Any] = {"measure": measure, "head": head, "min_ratings": min_ratings}
     if user is not None:
         if words and len(words) > 1:

@@ -1,6 +1,7 @@
 """Original ids and the dense codes that stand for them."""
 
 import difflib
+import os
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from matinee.kernels.csr import dense_rank, mark_seen
 MAX_TABLE_RATIO = 16
 """Codes are looked up in a table if the largest id is below this many times the number of ids."""
 FEW = 1000  # texts that are sooner looked up one by one
+PROCESS = os.getpid()  # another one was forked from it, and lacks the threads that join tables
 MAX_SPAN = 2**26
 """Ids that span fewer numbers are ranked by counting, others by sorting."""
 
@@ -80,7 +82,7 @@ class IdMap:
             return self._codes_of_numbers(ids.astype(np.int64, copy=False))
         cast = pl.Series("id", ids, dtype=self.values.dtype, strict=False)
         if self.are_text:
-            if len(cast) <= FEW:
+            if len(cast) <= FEW or os.getpid() != PROCESS:
                 return np.array([self._position(text) for text in cast.to_list()], np.int32)
             table = pl.DataFrame({"id": self.values}).with_row_index("code")
             joined = cast.to_frame().join(table, on="id", how="left", maintain_order="left")
@@ -91,9 +93,7 @@ class IdMap:
         return self._codes_of_numbers(cast.fill_null(-(2**62)).to_numpy())
 
     def _position(self, text: str | None) -> int:
-        """Code of an id that is text, or -1; a join of all ids would need polars' threads, of
-        which a forked process has none.
-        """
+        """Code of an id that is text, or -1."""
         if text is None:
             return -1
         place = bisect_left(self.values, text)

@@ -114,10 +114,9 @@ def _row(name: str, value: Any, interval: Any) -> list[str]:
     metric, number = METRICS.get(name), finite_or_none(value)
     if metric is None or not metric.in_tables or number is None:
         return []
-    bounds = (
-        [finite_or_none(bound) for bound in interval] if isinstance(interval, list | tuple) else []
-    )
-    shown = [format(bound, metric.format) for bound in bounds if bound is not None]
+    ends = interval if isinstance(interval, list | tuple) else ()
+    bounds = [bound for bound in map(finite_or_none, ends) if bound is not None]
+    shown = [format(bound, metric.format) for bound in bounds]
     return [metric.label, format(number, metric.format), " to ".join(shown)]
 
 

@@ -72,7 +72,7 @@ def make_lists(index: TrainingIndex, head: Head, batch: UserBatch, options: List
         codes, scores = top_items(head, batch, allowed, hidden, longer, offsets)
     else:
         pairs = pairs_of_batch(index, batch, options.allow, "allow")
-        pairs = without(filter_entries(pairs, allowed[pairs.indices]), hidden, n_items)
+        pairs = without(filter_entries(pairs, allowed[pairs.indices]), hidden)
         codes, scores = top_of_pairs(head, batch, pairs, n_items, longer, offsets)
     if options.diverse:
         genres = index.catalog.genre_matrix
@@ -87,13 +87,16 @@ def pairs_of_batch(index: TrainingIndex, batch: UserBatch, pairs: Any, name: str
     users, items = ids_of(users, f"the users of {name}"), index.items(items)
     if not has_new_users(batch):
         codes = index.users(users, "average")
+        asked = np.zeros(len(index.user_ids) + 1, bool)  # the last stands for an unknown user
+        asked[batch.codes] = True
+        kept = asked[codes]
         shape = len(index.user_ids), len(index.catalog)
-        rows = rows_of_pairs(codes[codes >= 0], items[codes >= 0], shape)
-        return take_rows(rows, batch.codes)
+        return take_rows(rows_of_pairs(codes[kept], items[kept], shape), batch.codes)
     if not isinstance(users, np.ndarray):
         raise SettingError(f"{name}: new users have no id; name users by their place, from 0.")
     here = (users >= 0) & (users < len(batch))
-    return rows_of_pairs(users[here], items[here], (len(batch), len(index.catalog)))
+    places = users[here].astype(np.int32)
+    return rows_of_pairs(places, items[here], (len(batch), len(index.catalog)))
 
 
 def has_new_users(batch: UserBatch) -> bool:

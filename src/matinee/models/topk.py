@@ -10,8 +10,8 @@ from matinee._types import F32, I32, Bools, Ints
 from matinee.data.id_map import as_sequence
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, row_of_entries, take_rows
-from matinee.kernels.parallel import run_blocks, uniform_blocks
-from matinee.kernels.topk import LOWEST, topk_dense
+from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
+from matinee.kernels.topk import topk_dense, topk_pairs
 from matinee.models.blended_head import BlendedHead
 from matinee.models.cosine_head import CosineHead
 from matinee.models.head import Head
@@ -97,20 +97,15 @@ def top_of_pairs(
     """`top_items` among the items of each user's row of `pairs` alone."""
     users = len(batch)
     n = min(n, max(1, int(np.diff(pairs.indptr).max(initial=0))))
-    codes, scores = np.full((users, n), -1, np.int32), np.full((users, n), np.nan, np.float32)
+    codes, scores = np.empty((users, n), np.int32), np.empty((users, n), np.float32)
     mean_length = len(pairs.indices) // max(1, users)
     with progress("Recommending", users) as tick:
         for first, last in user_blocks(users, _numbers(head, mean_length, n_items)):
             block = take_rows(pairs, np.arange(first, last))
             who = row_of_entries(block)
             found = pair_scores(head, batch.part(first, last), who, block.indices, offsets)
-            order = np.lexsort((block.indices, -found, who))
-            order = order[found[order] >= LOWEST]  # not what is no number
-            starts = np.searchsorted(who[order], np.arange(last - first))
-            rank = np.arange(len(order)) - starts[who[order]]
-            order, rank = order[rank < n], rank[rank < n]
-            codes[first + who[order], rank] = block.indices[order]
-            scores[first + who[order], rank] = found[order]
+            out = codes[first:last], scores[first:last]
+            run_blocks(topk_pairs, balanced_blocks(block.indptr), *block[:2], found, *out)
             tick(last, "")
     return codes, scores
 
