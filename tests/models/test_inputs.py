@@ -227,3 +227,19 @@ def test_a_profile_says_how_much_it_holds():
     one, two = np.int32([1]), np.int32([1, 2])
     assert repr(UserProfile(one, np.float32([5]))) == "UserProfile(1 rating)"
     assert repr(UserProfile(two, np.ones(2, np.float32), rated=False)) == "UserProfile(2 items)"
+
+
+def test_numbers_that_are_none_are_refused_in_one_line(model):
+    for value in ("3", None, 1.5, True, [3], np.array([1, 2])):
+        for asked in (
+            lambda value: model.recommend(1, min_ratings=value),
+            lambda value: model.similar_items(1, value),
+            lambda value: model.similar_users(1, min_ratings=value),
+            lambda value: model.recommend_users(1, value),
+        ):
+            with pytest.raises(SettingError, match="must be a whole number"):
+                asked(value)
+    for dial in ("discover", "diverse"):
+        for value in ("0.5", None, 1.1, -0.1, float("nan"), [0.5]):
+            with pytest.raises(SettingError, match=f"{dial} must be between 0 and 1"):
+                model.recommend(1, **{dial: value})

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from matinee.errors import SettingError
-from matinee.models.lists import check_n
+from matinee.models.inputs import check_whole
 from matinee.models.recommender import Recommender
 from matinee.progress import progress
 from matinee.storage.atomic import new_file
@@ -45,7 +45,7 @@ def write_lists(
     (60, 300)
     """
     path = Path(path)
-    check_n(n)
+    check_whole("n", n, 1)
     if path.suffix not in ENDINGS:
         raise SettingError(f"{path}: a file of lists must end in {', '.join(ENDINGS)}.")
     if path.is_dir():
@@ -56,7 +56,7 @@ def write_lists(
 
     def blocks() -> Iterator[pl.DataFrame]:
         nonlocal listed, rows
-        step = max(1, ROWS // n)
+        step = max(1, ROWS // min(n, max(1, len(model.items))))
         for first in range(0, max(1, len(codes)), step):
             ids = model.user_ids.values[codes[first : first + step]]
             block = model.recommend(ids, n, **options)

@@ -21,6 +21,14 @@ def shown(value: Any) -> str:
     return " ".join(shortened(value).split())
 
 
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Refuse what is not a whole number, or less than that."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise SettingError(f"{name} must be a whole number, got {shown(value)}.")
+    if value < least:
+        raise SettingError(f"{name} must be >= {least}, got {value}.")
+
+
 def is_one(values: Any) -> bool:
     """Whether this is one id, title or user rather than several."""
     if isinstance(values, pl.LazyFrame):

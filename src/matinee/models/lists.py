@@ -10,7 +10,7 @@ from matinee._types import F32, I32, I64
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, filter_entries, rows_of_pairs, take_rows, united, without
 from matinee.models.head import Head
-from matinee.models.inputs import ids_of, shown, user_item_pairs
+from matinee.models.inputs import check_whole, ids_of, user_item_pairs
 from matinee.models.queries import TrainingIndex, UserBatch
 from matinee.models.reranking import CANDIDATES, calibrated, check_dial, discovery_offsets
 from matinee.models.topk import allowed_items, scores_of_item, top_items, top_of_pairs
@@ -33,7 +33,8 @@ class ListOptions:
     min_ratings: int
 
     def __post_init__(self) -> None:
-        check_n(self.n)
+        check_whole("n", self.n, 1)
+        check_whole("min_ratings", self.min_ratings, 0)
         check_dial("discover", self.discover)
         check_dial("diverse", self.diverse)
 
@@ -45,14 +46,6 @@ class Lists:
     users: I64  # (entries,) place of the user in the batch, ascending
     items: I32  # (entries,)
     scores: F32  # (entries,)
-
-
-def check_n(n: int) -> None:
-    """Refuse a length that is none."""
-    if isinstance(n, bool) or not isinstance(n, int | np.integer):
-        raise SettingError(f"n must be a whole number, got {shown(n)}.")
-    if n < 1:
-        raise SettingError(f"n must be >= 1, got {n}.")
 
 
 def make_lists(index: TrainingIndex, head: Head, batch: UserBatch, options: ListOptions) -> Lists:

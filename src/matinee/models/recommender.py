@@ -9,12 +9,13 @@ from matinee._types import F32
 from matinee.errors import SettingError
 from matinee.kernels.parallel import thread_limit
 from matinee.models.head import ProbabilisticHead, components_table
-from matinee.models.inputs import is_one
-from matinee.models.lists import ListOptions, best_users, check_n, labels, make_lists
+from matinee.models.inputs import check_whole, is_one
+from matinee.models.lists import ListOptions, best_users, labels, make_lists
 from matinee.models.queries import Pairs, UserProfile
 from matinee.models.similarity import (
     MIN_RATINGS,
     average_user,
+    check_comparison,
     check_measure,
     most_similar,
     user_factors_of,
@@ -285,7 +286,7 @@ class Recommender(TrainedModel):
         >>> model.recommend_users(7, n=3).columns
         ['user_id', 'predicted_rating', 'score', 'n_ratings']
         """
-        check_n(n)
+        check_whole("n", n, 1)
         code, ranker = self.item_index(item), self.head(head)
         with thread_limit(threads):
             batch, scores = best_users(self.index, ranker, code, n, exclude_seen)
@@ -333,8 +334,7 @@ class Recommender(TrainedModel):
             Columns `item_id`, `title`, `genres`, `similarity`, `n_ratings` (in training), the most
             similar first; items without ratings are left out.
         """
-        check_measure(measure)
-        check_n(n)
+        check_comparison(measure, n, min_ratings)
         code, factors = self.item_index(item), self.item_factors(head)
         similarity, codes = most_similar(
             factors, self.item_counts, factors[code], code, n, measure, min_ratings
@@ -368,8 +368,7 @@ class Recommender(TrainedModel):
         >>> model.similar_users(1, n=3).columns
         ['user_id', 'similarity', 'n_ratings']
         """
-        check_measure(measure)
-        check_n(n)
+        check_comparison(measure, n, min_ratings)
         batch, factors = self.user_batch([user]), self.user_factors(head)
         counts = np.diff(self.interactions.indptr)
         average = average_user(factors, counts)

@@ -8,6 +8,7 @@ from matinee._types import F32, I32, I64, Floats
 from matinee.errors import SettingError
 from matinee.kernels.topk import top_n
 from matinee.models.head import Head
+from matinee.models.inputs import check_whole
 from matinee.models.queries import UserBatch
 
 MEASURES = ("cosine", "dot")
@@ -26,6 +27,13 @@ def check_measure(measure: str) -> None:
     """Refuse what is no way to compare factors."""
     if measure not in MEASURES:
         raise SettingError(f"measure must be 'cosine' or 'dot', got {measure!r}.")
+
+
+def check_comparison(measure: str, n: int, min_ratings: int) -> None:
+    """Refuse arguments of a comparison that make no sense."""
+    check_measure(measure)
+    check_whole("n", n, 1)
+    check_whole("min_ratings", min_ratings, 0)
 
 
 def most_similar(
