@@ -20,6 +20,7 @@ PACKAGES = {  # by layer, the lowest first: what it may know beside the standard
     "models.neural": {"numpy", "polars", "safetensors", "torch"},
     "evaluation": {"numpy", "polars"},
     "experiments": {"numpy", "polars"},
+    "export": {"numpy", "polars"},
     "tuning": {"numpy", "optuna", "sqlalchemy"},
     "analysis": {"numpy", "polars", "sklearn", "umap"},
     "plots": {"numpy", "polars", "altair"},

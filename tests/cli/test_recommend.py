@@ -1,5 +1,8 @@
 """`matinee recommend`, `similar` and `explain`."""
 
+import shutil
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
@@ -184,3 +187,98 @@ def test_what_is_printed_is_what_the_model_says(shell, model):
 )
 def test_what_makes_no_sense_is_refused_in_one_line(shell, arguments, message):
     assert message in shell(*arguments, fails=True)
+
+
+def test_several_users_are_listed_with_their_ids(shell):
+    listed = shell.json("recommend", "als", "--user", 7, "--user", 3, "-n", 2)
+    assert [row["user_id"] for row in listed] == [7, 7, 3, 3]
+    alone = shell.json("recommend", "als", "--user", 3, "-n", 2)
+    assert [row["item_id"] for row in listed[2:]] == [row["item_id"] for row in alone]
+    assert shell("recommend", "als", "--user", 7, "--user", 3).split()[0] == "user"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_lists_for_all_users_go_into_a_file(shell, ending):
+    file = shell.folder / f"all.{ending}"
+    options = ["-n", 3, "--min-ratings", 20, "--discover", 0.2]
+    told = shell.json("recommend", "als", "--all", "--out", file, *options)
+    model = matinee.load(shell.folder / "runs" / "als")
+    expected = model.recommend(n=3, min_ratings=20, discover=0.2)
+    assert told == {"out": str(file), "users": 80, "rows": expected.height}
+    read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "jsonl": pl.read_ndjson}[ending]
+    found = read(file)
+    assert found.select("user_id", "item_id").equals(expected.select("user_id", "item_id"))
+    text = shell("recommend", "als", "--user", 5, "--out", file)
+    assert text.startswith("Lists of 1 user in ")
+
+
+def test_a_list_by_cosine_says_so(shell):
+    text = shell("recommend", "als", "--user", 7, "--measure", "cosine", "-n", 2)
+    assert "cosine" in text.splitlines()[0]
+    model = matinee.load(shell.folder / "runs" / "als")
+    listed = shell.json("recommend", "als", "--user", 7, "--measure", "cosine", "-n", 2)
+    wanted = model.recommend(7, n=2, measure="cosine")["item_id"].to_list()
+    assert [row["item_id"] for row in listed] == wanted
+
+
+@pytest.mark.slow
+def test_similar_users_and_the_users_for_a_movie(shell):
+    model = matinee.load(shell.folder / "runs" / "als")
+    listed = shell.json("similar", "als", "--user", 7, "-n", 3)
+    assert listed == model.similar_users(7, n=3).to_dicts()
+    assert shell("similar", "--user", 7).startswith("Similar to user 7, rating factors\n")
+    title = model.catalog.titles[4]
+    listed = shell.json("audience", "als", title, "-n", 3)
+    assert listed == model.recommend_users(title, n=3).to_dicts()
+    assert shell("audience", title).startswith(f"Users for {title}\n")
+    seen = shell.json("audience", "als", title, "-n", 80, "--include-seen")
+    assert len(seen) == 80
+    by_rating = shell("audience", "als", title, "--head", "rating").splitlines()[1].split()
+    assert by_rating == ["user", "predicted", "ratings"]
+
+
+def test_items_alone_are_enough_where_the_data_have_no_ratings(shell):
+    data = matinee.read(shell.cache / "small")
+    ratings = data.ratings
+    once = (ratings.values * 0 + 1).astype("f4")
+    unrated = replace(data, ratings=replace(ratings, values=once, scale=None), official={})
+    model = matinee.ImplicitALS(factors=3, iterations=2).fit(unrated)
+    model.save(shell.folder / "runs" / "likes")
+    title = model.catalog.titles[5]
+    listed = shell.json("recommend", "likes", "--item", title, "--item", 2, "-n", 3)
+    wanted = model.recommend(model.fold_in([title, "2"]), n=3)
+    assert [row["item_id"] for row in listed] == wanted["item_id"].to_list()
+    text = shell("recommend", "likes", "--item", title, "-n", 2)
+    assert text.startswith(f"For a new user who has {title}:\n")
+    assert "rated" not in text
+    assert shell.json("explain", "likes", "3", "--item", title)["predicted_rating"] is None
+    assert "interactions" in shell("similar", "likes", "3").splitlines()[1]
+    shutil.rmtree(shell.folder / "runs" / "likes")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--all"], "--out lists.parquet"),
+        (["--all", "--user", "1", "--out", "x.csv"], "not both"),
+        (["--out", "x.csv"], "--all"),
+        (["--rating", "1=5", "--out", "x.csv"], "users of the data"),
+        (["--all", "--out", "x.xlsx"], "must end in .parquet or .csv or .jsonl"),
+        (["--all", "--out", "runs/als/manifest.json/x.csv"], "not writable"),
+        (["--all", "--out", "x.csv", "--head", "magic"], "got 'magic'"),
+        (["--user", "1", "--measure", "miles"], "got 'miles'"),
+        (["--user", "1", "--user", "99999"], "99999"),
+        (["--item", "1"], "comes without a rating"),
+        (["--user", "1", "--item", "1"], "not both"),
+    ],
+)
+def test_lists_that_make_no_sense_are_refused_in_one_line(shell, arguments, message):
+    assert message in shell("recommend", "als", *arguments, fails=True)
+    assert not (shell.folder / "x.csv").exists()
+
+
+def test_similar_to_nothing_or_to_two_things_is_refused(shell):
+    assert "Name a title, or a user" in shell("similar", fails=True)
+    assert "not both" in shell("similar", "als", "Heat", "--user", 1, fails=True)
+    assert "99999" in shell("similar", "als", "--user", 99999, fails=True)

@@ -18,9 +18,13 @@ from matinee.kernels.csr import (
     find_duplicate,
     in_range,
     mark_seen,
+    row_of_entries,
+    rows_of_pairs,
     sum_weighted_rows,
     take_rows,
     transpose,
+    united,
+    without,
 )
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 
@@ -138,3 +142,32 @@ def test_consecutive_rows_are_taken_like_any_others():
     for wanted in ([2, 3, 4, 5], list(range(9)), [8], [4, 2, 3], [3, 3], []):
         taken = as_lists(take_rows(matrix, np.array(wanted, np.int64)))
         assert taken == [as_lists(matrix)[row] for row in wanted]
+
+
+def dense_mask(matrix, n_columns):
+    mask = np.zeros((len(matrix.indptr) - 1, n_columns), bool)
+    mask[row_of_entries(matrix), matrix.indices] = True
+    return mask
+
+
+def ascending(matrix):
+    row = row_of_entries(matrix)
+    return (np.diff(row * 1000 + matrix.indices) > 0).all()
+
+
+@pytest.mark.parametrize("entries", [(0, 0), (0, 30), (30, 0), (60, 40), (300, 300)])
+def test_sets_of_places_are_those_of_dense_masks(entries):
+    rng = np.random.default_rng(sum(entries))
+    matrices = [
+        rows_of_pairs(*rng.integers(0, (9, 13), (n, 2)).T.astype(np.int32), (9, 13))
+        for n in entries
+    ]
+    one, other = (dense_mask(matrix, 13) for matrix in matrices)
+    for found, expected in (
+        (united(*matrices, 13), one | other),
+        (without(*matrices), one & ~other),
+    ):
+        assert np.array_equal(dense_mask(found, 13), expected)
+        assert len(found.indices) == expected.sum()
+        assert len(found.indptr) == 10
+        assert ascending(found)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matinee.kernels.parallel import run_blocks
-from matinee.kernels.scoring import groups_of_users, pack, score_rows
+from matinee.kernels.scoring import groups_of_users, pack, score_pairs, score_rows
 
 MEAN = np.float32(3.5)
 
@@ -76,3 +76,17 @@ def test_items_are_packed_by_the_highest_score_they_could_have():
     reach = items[codes[:100], 0] + typical * exact
     assert (np.diff(reach) < 1e-5).all()
     assert packed.highest == np.abs(items[:, 0]).max()
+
+
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize("factors", [1, 16, 24])
+def test_scores_of_pairs_are_those_of_all_to_the_last_bit(biased, factors):
+    users, items = rows(21, factors, 0), rows(101, factors, 1)
+    expected = every_score(users, items, biased)
+    rng = np.random.default_rng(2)
+    who, what = rng.integers(0, 21, 500), rng.integers(0, 101, 500).astype(np.int32)
+    biases = items[:, 0] if biased else np.zeros(101, np.float32)
+    of_items = np.ascontiguousarray(items[:, int(biased) :])
+    mean, out = MEAN if biased else np.float32(0), np.empty(500, np.float32)
+    score_pairs(0, 500, who, what, users, mean, biased, of_items, biases, out)
+    assert np.array_equal(out, expected[who, what])

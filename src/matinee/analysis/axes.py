@@ -6,10 +6,11 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, F64, Floats
-from matinee.analysis.embeddings import EmbeddingSet, item_embeddings, unit_rows
+from matinee.analysis.embeddings import EmbeddingSet, item_embeddings
 from matinee.analysis.traits import frequent_genres
 from matinee.errors import SettingError, require_extra
 from matinee.models.recommender import Recommender
+from matinee.models.similarity import unit_rows
 
 ROTATIONS = ("principal", "varimax")
 WELL_KNOWN = 500  # the most rated items, from which the titles at the ends are taken

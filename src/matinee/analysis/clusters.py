@@ -8,12 +8,13 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, I32, I64, Ints
-from matinee.analysis.embeddings import EmbeddingSet, item_embeddings, unit_rows, user_embeddings
+from matinee.analysis.embeddings import EmbeddingSet, item_embeddings, user_embeddings
 from matinee.analysis.traits import ItemTraits, lifts, main_genres, traits_of_items
 from matinee.errors import SettingError, require_extra
 from matinee.evaluation.protocols import random_generator
 from matinee.kernels.csr import take_rows
 from matinee.models.recommender import Recommender
+from matinee.models.similarity import unit_rows
 from matinee.progress import progress
 
 K_RANGE = range(4, 17)  # numbers of clusters that are tried by default

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from matinee._types import F32, I32, I64, Floats, Ints
+from matinee._types import F32, I32, I64, Ints
 from matinee.errors import SettingError
 from matinee.models.recommender import Recommender
-from matinee.models.topk import MIN_RATINGS
+from matinee.models.similarity import MIN_RATINGS, average_user, unit_rows
 
 MIN_ROWS = 3  # fewer cannot be compared
 MAX_POINTS = 10_000  # that a page shows smoothly
@@ -58,7 +58,7 @@ class EmbeddingSet:
         """
         rows = self.factors
         if self.of == "users":
-            rows = rows - rows.mean(axis=0)
+            rows = rows - average_user(rows, self.counts)
         return np.asarray(unit_rows(rows), np.float32)
 
     @cached_property
@@ -81,13 +81,6 @@ class EmbeddingSet:
         return nearest
 
 
-def unit_rows(rows: Floats) -> Floats:
-    """The rows, divided by their lengths."""
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: Floats = rows / np.maximum(norms, np.finfo(np.float32).tiny)
-    return unit
-
-
 def item_embeddings(
     model: Recommender,
     head: str | None = None,
@@ -105,8 +98,8 @@ def item_embeddings(
     >>> embeddings.factors.shape, embeddings.left_out
     ((45, 4), 'Left out: 5 movies with under 10 ratings.')
     """
+    head = model.head_with("items", head)
     factors = model.item_factors(head)
-    head = head or _default_head(model, "item_factors")
     if max_items is not None and max_items < MIN_ROWS:
         raise SettingError(f"max_items must be >= {MIN_ROWS}, got {max_items}.")
     named = "items", model.catalog.noun, model.index.unit, head
@@ -115,10 +108,8 @@ def item_embeddings(
 
 def user_embeddings(model: Recommender, head: str | None = None) -> EmbeddingSet:
     """The user factors of one head; users with under ten training ratings are left out."""
-    head = head or _default_head(model, "user_factors")
-    factors = model.head(head).user_factors
-    if factors is None:
-        raise SettingError(f"The {head} head of this model has no user factors.")
+    head = model.head_with("users", head)
+    factors = model.user_factors(head)
     counts = np.diff(model.interactions.indptr)
     named = "users", "user", model.index.unit, head
     return _well_known(*named, factors, counts, MIN_RATINGS, None)
@@ -165,7 +156,7 @@ def neighbours(model: Recommender, items: Sequence[Any] | None = None, n: int = 
     """
     if items is not None and not len(items):
         raise SettingError("items must name at least one item, got none.")
-    heads = [name for name, head in model.heads.items() if head.item_factors is not None]
+    heads = model.heads_with("items")
     counts = model.item_counts[model.item_counts >= MIN_RATINGS]
     well_known = int(np.median(counts)) if len(counts) else MIN_RATINGS
     frames = []
@@ -179,12 +170,6 @@ def neighbours(model: Recommender, items: Sequence[Any] | None = None, n: int = 
         title = pl.Series("title", [model.catalog.titles[model.item_index(item)]] * near.height)
         frames.append(near.with_row_index("rank", offset=1).insert_column(0, title))
     return pl.concat(frames)
-
-
-def _default_head(model: Recommender, factors: str) -> str:
-    """The first head that has `factors`: "item_factors" or "user_factors"."""
-    having = [name for name, head in model.heads.items() if getattr(head, factors) is not None]
-    return next(iter(having or list(model.heads)))
 
 
 def _well_known(

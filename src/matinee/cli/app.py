@@ -14,9 +14,10 @@ import typer
 from matinee.cli.data import data_app
 from matinee.cli.demo import demo
 from matinee.cli.evaluate import compare, cross_validate, evaluate
+from matinee.cli.export import export
 from matinee.cli.info import doctor, presets
 from matinee.cli.output import complain
-from matinee.cli.recommend import explain, recommend, similar_items
+from matinee.cli.recommend import audience, explain, recommend, similar
 from matinee.cli.report import cluster, describe, draw_map, report
 from matinee.cli.reproduce import reproduce
 from matinee.cli.runs import runs_app
@@ -46,11 +47,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "compare": compare,
     "recommend": recommend,
-    "similar": similar_items,
+    "similar": similar,
+    "audience": audience,
     "explain": explain,
     "cluster": cluster,
     "map": draw_map,
     "report": report,
+    "export": export,
     "doctor": doctor,
 }
 for name, command in COMMANDS.items():

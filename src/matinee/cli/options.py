@@ -48,9 +48,20 @@ TitleArgument = Annotated[
     list[str], Argument(metavar="[RUN] TITLE", help="A title (in quotes) or id, of the newest run.")
 ]
 User = Annotated[str | None, Option("--user", metavar="ID", help="A user's id.")]
+Users = Annotated[
+    list[str] | None, Option("--user", metavar="ID", help="A user's id; may be repeated.")
+]
 Ratings = Annotated[
     list[str] | None,
     Option("--rating", metavar='"TITLE=VALUE"', help="A rating by a new user; may be repeated."),
+]
+Items = Annotated[
+    list[str] | None,
+    Option(
+        "--item",
+        metavar="TITLE",
+        help="An item of a new user, where the data have no ratings; may be repeated.",
+    ),
 ]
 Head = Annotated[
     str | None,
@@ -218,10 +229,15 @@ def output_path(out: str | None, default: Path, *endings: str) -> Path:
         raise SettingError(f"--out must end in {' or '.join(endings)}, got {path}.")
     if path.is_dir():
         raise SettingError(f"--out {path}: this is a folder; name a file.")
+    check_writable(path, f"--out {path}")
+    return path
+
+
+def check_writable(path: Path, named: str) -> None:
+    """Refuse a place for a file or folder where nothing can be written."""
     parent = next(parent for parent in path.absolute().parents if parent.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise SettingError(f"--out {path}: {parent} is not writable.")
-    return path
+        raise SettingError(f"{named}: {parent} is not writable.")
 
 
 def run_and_title(words: list[str]) -> tuple[str | None, str]:
@@ -240,16 +256,19 @@ def run_and_title(words: list[str]) -> tuple[str | None, str]:
 
 
 def user_or_profile(
-    model: "Recommender", user: str | None, ratings: list[str] | None
+    model: "Recommender", user: str | None, ratings: list[str] | None, items: list[str] | None
 ) -> "str | UserProfile":
     """A user's id, whose trained factors the model has, or the profile of a new user."""
-    if user is not None and ratings:
-        raise SettingError("Give --user ID or --rating of a new user, not both.")
+    if user is not None and (ratings or items):
+        raise SettingError("Give --user ID, or what a new user rated or has, not both.")
     if user is not None:
         return user
-    if not ratings:
-        raise SettingError('Name a user: --user ID, or --rating "TITLE=VALUE" (several).')
-    return model.fold_in(parse_ratings(ratings))
+    if not (ratings or items):
+        raise SettingError(
+            'Name a user: --user ID, or of a new user --rating "TITLE=VALUE" (several), or --item '
+            "TITLE where the data have no ratings."
+        )
+    return model.fold_in([*parse_ratings(ratings or []), *((title, None) for title in items or [])])
 
 
 def parse_ratings(texts: list[str]) -> list[tuple[str, float]]:

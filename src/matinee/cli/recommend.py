@@ -1,13 +1,20 @@
-"""matinee recommend, similar, explain"""
+"""matinee recommend, similar, audience, explain"""
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Option
+from typer import Argument, Option
 
 from matinee.cli import options
-from matinee.cli.options import open_run, parse_ratings, run_and_title, user_or_profile
-from matinee.cli.output import heading, print_json, print_table, say
+from matinee.cli.options import (
+    open_run,
+    output_path,
+    parse_ratings,
+    run_and_title,
+    user_or_profile,
+)
+from matinee.cli.output import answer, heading, print_json, print_table, say
 from matinee.errors import SettingError
 
 if TYPE_CHECKING:
@@ -22,8 +29,12 @@ NAMED = 3  # rated titles that a heading names
 
 def recommend(
     run: options.RunArgument = None,
-    user: options.User = None,
+    user: options.Users = None,
     ratings: options.Ratings = None,
+    items: options.Items = None,
+    everybody: Annotated[
+        bool, Option("--all", help="All users, into a file: --out lists.parquet.")
+    ] = False,
     n: options.Count = 10,
     genre: Annotated[
         list[str] | None, Option(metavar="NAME", help="Only items of this genre; may be repeated.")
@@ -44,6 +55,13 @@ def recommend(
         int, Option(metavar="N", min=0, help="Only items with so many training ratings.")
     ] = 0,
     head: options.Head = None,
+    measure: Annotated[
+        str,
+        Option(
+            metavar="dot|cosine",
+            help="Rank by scores, or by the cosine of the user's and the item's factors.",
+        ),
+    ] = "dot",
     discover: Annotated[
         float,
         Option(metavar="0..1", min=0, max=1, help="How far to go towards what few people know."),
@@ -55,36 +73,82 @@ def recommend(
     include_seen: Annotated[
         bool, Option("--include-seen", help="List items that the user has rated, too.")
     ] = False,
+    out: Annotated[
+        str | None,
+        Option(metavar="FILE", help="Write the lists into a .parquet, .csv or .jsonl file."),
+    ] = None,
     json: options.Json = False,
 ) -> None:
-    """Recommend items to a user, or to a new user with ratings."""
+    """Recommend items to users, or to a new user with ratings.
+
+    With --all and --out, to all users at once, into a file.
+    """
+    path = _checked_target(out, everybody, user, bool(ratings or items))
     model = open_run(run)
-    frame = model.recommend(
-        user_or_profile(model, user, ratings),
-        n,
-        head=head,
-        discover=discover,
-        diverse=diverse,
-        exclude_seen=not include_seen,
-        include=include,
-        exclude=exclude,
-        genres=genre,
-        years=parse_years(years),
-        min_ratings=min_ratings,
-    )
+    asked: Any = user if path or len(user or []) > 1 else None
+    if path is None and asked is None:
+        asked = user_or_profile(model, user[0] if user else None, ratings, items)
+    filters: dict[str, Any] = {
+        "head": head,
+        "measure": measure,
+        "discover": discover,
+        "diverse": diverse,
+        "exclude_seen": not include_seen,
+        "include": include,
+        "exclude": exclude,
+        "genres": genre,
+        "years": parse_years(years),
+        "min_ratings": min_ratings,
+    }
+    if path is not None:
+        from matinee.models.batches import write_lists
+
+        users, rows = write_lists(model, path, asked, n, **filters)
+        text = f"Lists of {users:,} user{'' if users == 1 else 's'} in {path}, {rows:,} rows."
+        answer(json, {"out": str(path), "users": users, "rows": rows}, text)
+        return
+    frame = model.recommend(asked, n, **filters)
     if json:
         _print_items_as_json(frame)
         return
+    if ratings or items:
+        verb = "rated" if model.scale else "has"
+        say(f"For a new user who {verb} {_listed(model, ratings, items)}:")
+    _print_lists(model, frame, head, measure, include_seen)
+
+
+def _checked_target(
+    out: str | None, everybody: bool, user: list[str] | None, new: bool
+) -> Path | None:
+    """The file to write lists into, if any; refused before the work if it makes no sense."""
+    if everybody and (user or new):
+        raise SettingError("Give --all, or name users, not both.")
+    if everybody and out is None:
+        raise SettingError("--all lists for every user: write it with --out lists.parquet.")
+    if out is not None and new:
+        raise SettingError("--out is for users of the data: --all, or --user ID (several).")
+    if out is None:
+        return None
+    if not (everybody or user):
+        raise SettingError("--out: name the users, --user ID (several), or --all.")
+    return output_path(out, Path(out), ".parquet", ".csv", ".jsonl")
+
+
+def _print_lists(
+    model: "Recommender", frame: "pl.DataFrame", head: str | None, measure: str, with_seen: bool
+) -> None:
+    """The table of `Recommender.recommend` for one user or several."""
     noun = model.catalog.noun
-    if ratings:
-        say(f"For a new user who rated {_listed(model, ratings)}:")
     if frame.is_empty():
-        hint = f" ({noun}s the user has rated are left out; --include-seen lists them, too)"
-        say(f"No {noun} passes these filters{'' if include_seen else hint}.")
+        verb = "rated" if model.scale else "interacted with"
+        hint = f" ({noun}s the user has {verb} are left out; --include-seen lists them, too)"
+        say(f"No {noun} passes these filters{'' if with_seen else hint}.")
         return
     headings = {"item_id": "id", "title": "title", "genres": "genres"}
-    if model.head(head) is not model.rating_head:
-        headings["score"] = "score"  # which the order is by
+    if "user_id" in frame.columns:
+        headings = {"user_id": "user", **headings}
+    if measure == "cosine" or model.head(head) is not model.rating_head:
+        headings["score"] = "cosine" if measure == "cosine" else "score"  # which the order is by
     if model.rating_head:
         headings["predicted_rating"] = "predicted"
     print_table(frame, headings, {"predicted_rating": ".2f", "score": ".3f"})
@@ -104,35 +168,83 @@ def parse_years(text: str | None) -> tuple[int, int] | None:
     return years
 
 
-def similar_items(
-    words: options.TitleArgument,
+def similar(
+    words: Annotated[
+        list[str] | None,
+        Argument(metavar="[RUN] TITLE", help="A title (in quotes) or id, of the newest run."),
+    ] = None,
+    user: Annotated[
+        str | None, Option("--user", metavar="ID", help="Users similar to this one, instead.")
+    ] = None,
     measure: Annotated[
-        str, Option(metavar="cosine|dot", help="How to compare the factors of two items.")
+        str, Option(metavar="cosine|dot", help="How to compare factors.")
     ] = "cosine",
     head: options.FactorsHead = None,
     n: options.Count = 10,
     min_ratings: Annotated[
-        int, Option(metavar="N", min=0, help="Items with fewer training ratings come last.")
+        int, Option(metavar="N", min=0, help="Those with fewer training ratings come last.")
     ] = 10,
     json: options.Json = False,
 ) -> None:
-    """List the items whose factors are most similar to one."""
-    run, title = run_and_title(words)
-    model = open_run(run)
-    frame = model.similar_items(title, n, measure=measure, head=head, min_ratings=min_ratings)
+    """List the items most similar to one, or users to a user.
+
+    Compared are their factors; those of users, as differences from the average user.
+    """
+    how: dict[str, Any] = {"measure": measure, "head": head, "min_ratings": min_ratings}
+    if user is not None:
+        if words and len(words) > 1:
+            raise SettingError("Give a title or --user ID, not both.")
+        model = open_run(words[0] if words else None)
+        frame = model.similar_users(user, n, **how)
+        whose, of, headings = f"user {user}", "users", {"user_id": "user"}
+    else:
+        if not words:
+            raise SettingError("Name a title, or a user: --user ID.")
+        run, title = run_and_title(words)
+        model = open_run(run)
+        frame = model.similar_items(title, n, **how)
+        whose, of = _title(model, title), "items"
+        headings = {"item_id": "id", "title": "title", "genres": "genres"}
     if json:
         _print_items_as_json(frame)
         return
-    whose = head or next(name for name, h in model.heads.items() if h.item_factors is not None)
-    heading(f"Similar to {_title(model, title)}, {whose} factors")
-    headings = {"item_id": "id", "title": "title", "genres": "genres", "similarity": measure}
-    print_table(frame, {**headings, "n_ratings": "ratings"}, {"similarity": ".3f"})
+    heading(f"Similar to {whose}, {model.head_with(of, head)} factors")
+    noun = "ratings" if model.scale else "interactions"
+    headings |= {"similarity": measure, "n_ratings": noun}
+    print_table(frame, headings, {"similarity": ".3f"})
+
+
+def audience(
+    words: options.TitleArgument,
+    head: options.Head = None,
+    n: options.Count = 10,
+    include_seen: Annotated[
+        bool, Option("--include-seen", help="List users who have rated it, too.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """List the users to whom an item would be recommended most."""
+    run, title = run_and_title(words)
+    model = open_run(run)
+    frame = model.recommend_users(title, n, head=head, exclude_seen=not include_seen)
+    if json:
+        print_json(frame.to_dicts())
+        return
+    heading(f"Users for {_title(model, title)}")
+    headings = {"user_id": "user"}
+    if model.head(head) is not model.rating_head:
+        headings["score"] = "score"
+    if model.rating_head:
+        headings["predicted_rating"] = "predicted"
+    headings["n_ratings"] = "ratings" if model.scale else "interactions"
+    print_table(frame, headings, {"predicted_rating": ".2f", "score": ".3f"})
 
 
 def explain(
     words: options.TitleArgument,
     user: options.User = None,
     ratings: options.Ratings = None,
+    items: options.Items = None,
     head: options.Head = None,
     n: Annotated[
         int, Option("-n", metavar="N", min=0, help="Ratings to show; with --json, all.")
@@ -149,7 +261,7 @@ def explain(
 
     run, wanted = run_and_title(words)
     model = open_run(run)
-    profile = user_or_profile(model, user, ratings)
+    profile = user_or_profile(model, user, ratings, items)
     parts = model.explain(profile, wanted, head=head)
     score = float(parts["contribution"].sum())
     predicted = float(model.predict(profile, wanted)[0]) if model.rating_head else None
@@ -184,18 +296,21 @@ def explain(
 
 def _print_items_as_json(frame: "pl.DataFrame") -> None:
     """The rows, with genres as a list."""
-    genres = [text.split("|") if text else [] for text in frame["genres"]]
     rows = frame.to_dicts()
-    print_json([{**row, "genres": names} for row, names in zip(rows, genres, strict=True)])
+    for row in rows:
+        if "genres" in row:
+            row["genres"] = row["genres"].split("|") if row["genres"] else []
+    print_json(rows)
 
 
 def _title(model: "Recommender", wanted: str) -> str:
     return model.catalog.titles[model.item_index(wanted)]
 
 
-def _listed(model: "Recommender", ratings: list[str]) -> str:
-    """The rated titles; of many, the first few and how many more."""
-    titles = [_title(model, title) for title, _ in parse_ratings(ratings)]
+def _listed(model: "Recommender", ratings: list[str] | None, items: list[str] | None) -> str:
+    """The titles of a new user; of many, the first few and how many more."""
+    named = [title for title, _ in parse_ratings(ratings or [])] + (items or [])
+    titles = [_title(model, title) for title in named]
     if len(titles) > NAMED + 1:
         titles = [*titles[:NAMED], f"{len(titles) - NAMED} more"]
     return titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"

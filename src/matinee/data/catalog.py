@@ -119,7 +119,8 @@ class Catalog:
 
     def rows(self, codes: Ints) -> pl.DataFrame:
         """Columns `item_id`, `title` and `genres` (text, joined by ``|``) of some items."""
-        return self._display[codes]
+        # column by column: all at once needs polars' threads, of which a forked process has none
+        return pl.DataFrame([column.gather(codes) for column in self._display])
 
     @cached_property
     def _display(self) -> pl.DataFrame:
@@ -146,14 +147,14 @@ class Catalog:
         """
         if not isinstance(wanted, str):
             return self.ids.code(wanted, self.noun)
-        for codes in self._matches(wanted):
+        for codes in self.matches(wanted):
             if len(codes):
                 return int(codes[0] if counts is None else codes[np.argmax(counts[codes])])
         raise UnknownIdError(
             f"No {self.noun} {shortened(wanted)} in the training set.{self._suggestion(wanted)}"
         )
 
-    def _matches(self, wanted: str) -> Iterator[Ints]:
+    def matches(self, wanted: str) -> Iterator[Ints]:
         """Codes of the items that `wanted` may mean, in one sense after another."""
         name, year = _normalized(wanted)
         words = set(name.split())

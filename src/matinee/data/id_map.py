@@ -1,6 +1,8 @@
 """Original ids and the dense codes that stand for them."""
 
 import difflib
+import os
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +16,8 @@ from matinee.kernels.csr import dense_rank, mark_seen
 
 MAX_TABLE_RATIO = 16
 """Codes are looked up in a table if the largest id is below this many times the number of ids."""
+FEW = 1000  # texts that are sooner looked up one by one
+PROCESS = os.getpid()  # another one was forked from it, and lacks the threads that join tables
 MAX_SPAN = 2**26
 """Ids that span fewer numbers are ranked by counting, others by sorting."""
 
@@ -74,15 +78,28 @@ class IdMap:
 
     def codes(self, ids: Any) -> I32:
         """Codes of many ids, int32 (n,); -1 where an id is unknown."""
+        if not self.are_text and isinstance(ids, np.ndarray) and ids.dtype.kind == "i":
+            return self._codes_of_numbers(ids.astype(np.int64, copy=False))
         cast = pl.Series("id", ids, dtype=self.values.dtype, strict=False)
         if self.are_text:
+            if len(cast) <= FEW or os.getpid() != PROCESS:
+                return np.array([self._position(text) for text in cast.to_list()], np.int32)
             table = pl.DataFrame({"id": self.values}).with_row_index("code")
             joined = cast.to_frame().join(table, on="id", how="left", maintain_order="left")
             return joined["code"].cast(pl.Int32).fill_null(-1).to_numpy(writable=True)
         given = pl.Series("id", ids, strict=False)
         if given.dtype.is_float():  # 1.5 is not user 1
             cast = cast.set(given != given.floor(), None)
-        numbers = cast.fill_null(-(2**62)).to_numpy()
+        return self._codes_of_numbers(cast.fill_null(-(2**62)).to_numpy())
+
+    def _position(self, text: str | None) -> int:
+        """Code of an id that is text, or -1."""
+        if text is None:
+            return -1
+        place = bisect_left(self.values, text)
+        return place if place < len(self) and self.values[place] == text else -1
+
+    def _codes_of_numbers(self, numbers: I64) -> I32:
         if len(self) == 0:
             return np.full(len(numbers), -1, np.int32)
         if self._table is not None:

@@ -286,6 +286,7 @@ def compile_kernels(estimators: Iterable[Estimator] = ()) -> None:
         for solver in ("blocks", "cg"):
             ranker = ImplicitALS(factors=2, iterations=1, solver=solver).fit(tiny, threads=1)
             model.with_ranking(ranker).recommend(1, n=1)
+        model.recommend(1, n=1, allow=[(1, 1)], block=[(1, 2)])
         ease = EASE().fit(tiny)
         for recommend in (ease.recommend, model.recommend):
             recommend([ease.user_profile(1)], n=1)

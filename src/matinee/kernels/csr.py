@@ -126,6 +126,42 @@ def filter_entries(rows: Rows, mask: Bools) -> Rows:
     return Rows(before[rows.indptr], rows.indices[mask], rows.values[mask])
 
 
+def rows_of_pairs(rows: I32, columns: I32, shape: tuple[int, int]) -> Rows:
+    """A matrix with ones at these places, columns ascending; a place may be named twice."""
+    ones = np.ones(len(rows), np.float32)
+    matrix, _ = csr_and_csc(rows, columns, ones, *shape)
+    row = row_of_entries(matrix)
+    distinct = np.ones(len(row), bool)
+    distinct[1:] = (row[1:] != row[:-1]) | (matrix.indices[1:] != matrix.indices[:-1])
+    return matrix if distinct.all() else filter_entries(matrix, distinct)
+
+
+def united(one: Rows, other: Rows, n_columns: int) -> Rows:
+    """Ones wherever either matrix has an entry."""
+    rows = np.concatenate([row_of_entries(one), row_of_entries(other)]).astype(np.int32)
+    columns = np.concatenate([one.indices, other.indices])
+    return rows_of_pairs(rows, columns, (len(one.indptr) - 1, n_columns))
+
+
+def without(matrix: Rows, other: Rows) -> Rows:
+    """The entries where the other matrix has none; the rows of both ascend."""
+    kept = np.empty(len(matrix.indices), bool)
+    blocks = balanced_blocks(matrix.indptr)
+    run_blocks(_mark_missing, blocks, *matrix[:2], *other[:2], kept)
+    return filter_entries(matrix, kept)
+
+
+@jit
+def _mark_missing(start, stop, indptr, indices, other_indptr, others, missing):
+    """missing[entry] = whether the row of the other matrix lacks it; both walk along together."""
+    for row in range(start, stop):
+        other, end = other_indptr[row], other_indptr[row + 1]
+        for entry in range(indptr[row], indptr[row + 1]):
+            while other < end and others[other] < indices[entry]:
+                other += 1
+            missing[entry] = other == end or others[other] != indices[entry]
+
+
 def find_duplicate(matrix: Rows) -> tuple[int, int] | None:
     """(row, column) of the first duplicate entry, or None; each row must be sorted."""
     row, entry = _find_duplicate(matrix.indptr, matrix.indices)

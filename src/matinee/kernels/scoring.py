@@ -133,3 +133,22 @@ def score_rows(start, stop, rows, mean, biased, codes, item_factors, biases, out
                 for lane in range(LANES):
                     if codes[panel, lane] >= 0:
                         row[codes[panel, lane]] = sums[r, lane]
+
+
+@jit
+def score_pairs(start, stop, users, items, rows, mean, biased, item_factors, biases, out):
+    """out[n] = score of item ``items[n]`` for the user with row ``rows[users[n]]``.
+
+    rows, mean, biased      as in `score_rows`
+    item_factors, biases    float32 (items, K) and (items,), by item rather than in panels
+    """
+    skip = 1 if biased else 0
+    one, lanes = splat(np.float32(1.0)), np.empty((1, LANES), np.float32)
+    for n in range(start, stop):
+        user, item = rows[users[n]], item_factors[items[n]]
+        total = splat(biases[items[n]])
+        for k in range(len(item)):
+            total = fma(splat(user[skip + k]), splat(item[k]), total)
+        base = mean + user[0] if biased else mean
+        store(fma(one, total, splat(base)), lanes, 0, 0)
+        out[n] = lanes[0, 0]

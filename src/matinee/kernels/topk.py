@@ -92,6 +92,19 @@ def topk_dense(start, stop, scores, allowed, indptr, seen, best_codes, best_scor
 
 
 @jit
+def topk_pairs(start, stop, indptr, indices, scores, best_codes, best_scores):
+    """The n best entries of each row from `start` to `stop`, given the score of every entry."""
+    for row in range(start, stop):
+        size = 0
+        for entry in range(indptr[row], indptr[row + 1]):
+            if scores[entry] >= LOWEST:
+                size = _offer(
+                    best_scores[row], best_codes[row], size, scores[entry], indices[entry]
+                )
+        _sort_best_first(best_scores[row], best_codes[row], size)
+
+
+@jit
 def _holds(sorted_codes, first, last, code):
     """Whether a code is among the ascending ``sorted_codes[first:last]``."""
     while first < last:

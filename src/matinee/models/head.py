@@ -116,18 +116,19 @@ def components_table(
 ) -> pl.DataFrame:
     """The components of a score as `Recommender.explain` returns them, for a batch of one user."""
     order = np.argsort(-np.abs(from_ratings), kind="stable")
-    rated = catalog.rows(batch.interactions.indices[order]).select(
-        component=pl.lit("rating"),
-        item_id="item_id",
-        title="title",
-        rating=pl.Series(batch.interactions.values[order]),
-        contribution=pl.Series(from_ratings[order]),
+    rated = catalog.rows(batch.interactions.indices[order])
+    none = [None] * len(general)
+    values = batch.interactions.values[order].tolist()
+    contributions = [*general.values(), *from_ratings[order].tolist()]
+    return pl.DataFrame(  # of whole columns: see `Catalog.rows`
+        [
+            pl.Series("component", [*general, *["rating"] * len(order)], pl.String),
+            pl.Series("item_id", none + rated["item_id"].to_list(), rated["item_id"].dtype),
+            pl.Series("title", none + rated["title"].to_list(), pl.String),
+            pl.Series("rating", none + values, pl.Float32),
+            pl.Series("contribution", contributions, pl.Float64),
+        ]
     )
-    first = pl.DataFrame(
-        {"component": list(general), "contribution": list(general.values())},
-        schema={"component": pl.String, "contribution": pl.Float64},
-    )
-    return pl.concat([first, rated], how="diagonal").select(rated.columns)
 
 
 def fitted_params(head: Head) -> dict[str, Any]:

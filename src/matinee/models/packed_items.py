@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matinee._types import F32, I32, Bools
+from matinee._types import F32, I32, Bools, Ints
 from matinee.kernels.csr import Rows
-from matinee.kernels.parallel import run_blocks
-from matinee.kernels.scoring import Panels, groups_of_users, score_rows
+from matinee.kernels.parallel import run_blocks, uniform_blocks
+from matinee.kernels.scoring import Panels, groups_of_users, score_pairs, score_rows
 from matinee.kernels.topk import topk_packed
+
+FEW_PAIRS = 1000  # sooner scored than another thread would start
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +27,29 @@ class PackedItems:
         packed = self.panels[:3]
         blocks = groups_of_users(len(rows))
         run_blocks(score_rows, blocks, rows, self.mean, self.biased, *packed, out)
+        return out
+
+    def unpacked(self) -> tuple[F32, F32]:
+        """Factors, float32 (items, K), and biases, (items,), in the order of the items."""
+        codes, panels, packed_biases = self.panels[:3]
+        count, lanes = codes.shape
+        width = len(panels) // max(1, count)
+        order = codes.ravel()
+        filled = order >= 0
+        factors, biases = np.empty((filled.sum(), width), np.float32), np.empty(filled.sum(), "f4")
+        by_item = panels.reshape(count, width, lanes).transpose(0, 2, 1)
+        factors[order[filled]] = by_item.reshape(count * lanes, width)[filled]
+        biases[order[filled]] = packed_biases.ravel()[filled]
+        return factors, biases
+
+    def pairs(self, rows: F32, users: Ints, items: I32, offsets: F32 | None = None) -> F32:
+        """Score of item ``items[n]`` for the user with row ``rows[users[n]]``, float32 (n,)."""
+        factors, biases = self.unpacked()
+        if offsets is not None:
+            biases = biases + offsets
+        out = np.empty(len(items), np.float32)
+        arguments = users, items, rows, self.mean, self.biased, factors, biases, out
+        run_blocks(score_pairs, uniform_blocks(len(items), FEW_PAIRS), *arguments)
         return out
 
     def best(

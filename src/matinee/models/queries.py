@@ -1,6 +1,6 @@
 """Questions as models see them: ids and titles become indices, users become their interactions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -12,11 +12,12 @@ from matinee._types import F32, I32, I64, Bools, Floats, Ints
 from matinee.data.attributes import Attributes
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
-from matinee.data.id_map import IdMap, as_sequence, is_scalar
+from matinee.data.id_map import IdMap
 from matinee.data.ratings import NOT_RATED, RatingScale
 from matinee.errors import SettingError, UnknownIdError
 from matinee.kernels.csr import Rows, sum_weighted_rows, take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks
+from matinee.models.inputs import Ids, ids_of, one_id, plain, rated_items, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,17 +32,22 @@ class UserProfile:
     items : int32 (n,)
         Indices of the items rated, ascending.
     values : float32 (n,)
-        The ratings, on the scale.
+        The ratings, on the scale; of interactions without ratings, how often, or their weight.
+    rated : bool
+        Whether these are ratings.
     features : Rows or None
         A row of what is known of them beside ratings, as `Attributes.features`.
     """
 
     items: I32
     values: F32
+    rated: bool = True
     features: Rows | None = None
 
     def __repr__(self) -> str:
-        return f"UserProfile({len(self.items)} ratings)"
+        count = len(self.items)
+        noun = "rating" if self.rated else "item"
+        return f"UserProfile({count} {noun}{'' if count == 1 else 's'})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +80,8 @@ class UserBatch:
         """The users one by one."""
         for row in range(len(self)):
             one = self.take(np.array([row]))
-            yield UserProfile(*one.interactions[1:], one.features)
+            _, items, values = one.interactions
+            yield UserProfile(items, values, features=one.features)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -151,6 +158,13 @@ class TrainingIndex:
             self.catalog.attributes.n_features,
         )
 
+    def has_item(self, item: int) -> Bools:
+        """Which users have interacted with an item in training, (users,)."""
+        mask = np.zeros(len(self.user_ids), bool)
+        entries = np.flatnonzero(self.interactions.indices == item)
+        mask[np.searchsorted(self.interactions.indptr, entries, side="right") - 1] = True
+        return mask
+
     def same_as(self, other: "TrainingIndex") -> bool:
         """Whether both hold the same users, items and training ratings."""
         return (
@@ -176,25 +190,53 @@ class TrainingIndex:
 
     def item(self, query: Any) -> int:
         """Index of an item, from its id or its title; see `Catalog.find`."""
-        return self.catalog.find(query, self.item_counts)
+        query = one_id(query, self.catalog.noun)
+        if isinstance(query, str):
+            return self.catalog.find(query, self.item_counts)
+        return _code(self.catalog.ids, query, self.catalog.noun)
+
+    def items(self, queries: Any, unknown: str = "error") -> I32:
+        """Indices of items, by id or title; unknown ones are an error, or -1 (``"average"``)."""
+        ids = ids_of(queries, "items")
+        codes = _codes(self.catalog.ids, ids)
+        if unknown == "error":
+            return _filled(codes, ids, self.item)
+        return codes if isinstance(ids, np.ndarray) else _filled(codes, ids, self._item_or_none)
+
+    def _item_or_none(self, query: Any) -> int:
+        """Index of the item with this id or title, or -1; `item` would look for similar titles."""
+        if isinstance(query, str):
+            for codes in self.catalog.matches(query):
+                if len(codes):
+                    return int(codes[np.argmax(self.item_counts[codes])])
+            return -1
+        return _or_none(self.item, query)
 
     def user(self, user: Any) -> int:
         """Index of a user who has training ratings; UnknownIdError for any other."""
-        code = self.user_ids.code(user)
+        code = _code(self.user_ids, one_id(user, "user"), "user")
         if not self.users_known[code]:
+            noun = "interactions" if self.scale is None else "ratings"
             raise UnknownIdError(
-                f"User {user} has no ratings in the training set. Fold in some that they gave."
+                f"User {shown(plain(user))} has no {noun} in the training set. "
+                "Fold in some of theirs."
             )
         return code
 
-    def users(self, users: Any, unknown: str) -> I32:
+    def users(self, users: Any, unknown: str = "error") -> I32:
         """Indices of users with training ratings; others are an error, or -1 (``"average"``)."""
-        codes = self.user_ids.codes(users)
+        ids = ids_of(users, "users")
+        codes = _codes(self.user_ids, ids)
         codes[~self.users_known[codes]] = -1
-        if unknown == "error":  # an id given as text is found, all else raises
-            for place in np.flatnonzero(codes < 0):
-                codes[place] = self.user(users[place])
-        return codes
+        if unknown == "error":
+            return _filled(codes, ids, self.user)
+        return codes if isinstance(ids, np.ndarray) else _filled(codes, ids, self._user_or_none)
+
+    def _user_or_none(self, query: Any) -> int:
+        """Index of the user with this id, or -1; all texts that are ids have been found."""
+        if isinstance(query, str) and self.user_ids.are_text:
+            return -1
+        return _or_none(self.user, query)
 
     # users as their interactions
 
@@ -205,7 +247,8 @@ class TrainingIndex:
         code = self.user(user)
         indptr, items, values = self.interactions
         start, stop = indptr[code : code + 2]
-        return UserProfile(items[start:stop], values[start:stop], self._features([code]))
+        rated = self.scale is not None
+        return UserProfile(items[start:stop], values[start:stop], rated, self._features([code]))
 
     def _features(self, codes: Ints | list[int]) -> Rows | None:
         if self.attributes is None:
@@ -214,17 +257,14 @@ class TrainingIndex:
 
     def batch(self, user: Any = None) -> UserBatch:
         """One user or several, by id or as `UserProfile`, or all with ratings (None)."""
-        users = [] if user is None else as_sequence(user)
-        if any(isinstance(user, UserProfile) for user in users):
-            places = [-1 if isinstance(user, UserProfile) else self.user(user) for user in users]
-            return self._stack([self.profile(user) for user in users], np.array(places, np.int32))
         if user is None:
             codes = np.flatnonzero(np.diff(self.interactions.indptr)).astype(np.int32)
-        elif is_scalar(user):
-            codes = np.array([self.user(user)], np.int32)
-        else:
-            codes = self.users(users, "error")
-        return self.batch_of(codes)
+            return self.batch_of(codes)
+        ids = ids_of(user, "users")
+        if any(isinstance(each, UserProfile) for each in ids):
+            places = [-1 if isinstance(each, UserProfile) else self.user(each) for each in ids]
+            return self._stack([self.profile(each) for each in ids], np.array(places, np.int32))
+        return self.batch_of(self.users(ids))
 
     def batch_of(self, codes: I32) -> UserBatch:
         """Training users by index."""
@@ -263,43 +303,98 @@ class TrainingIndex:
         return self.attributes.of_new(attributes, self.mean_features)
 
     def fold_in(self, ratings: Any, attributes: Mapping[str, Any] | None = None) -> UserProfile:
-        """A new user, from a dict of id or title to rating, or pairs of them, and attributes."""
-        pairs = list(ratings.items() if isinstance(ratings, Mapping) else ratings)
-        items = np.array([self.item(query) for query, _ in pairs], np.int32)
-        values = np.array([rating for _, rating in pairs], np.float32)
+        """A new user, from ratings or items in any of the forms of `Recommender.fold_in`."""
+        pairs = rated_items(ratings)
+        items = self.items([item for item, _ in pairs])
+        values = np.empty(len(items), np.float32)
+        for place, (_, value) in enumerate(pairs):
+            values[place] = self._value(value, self.catalog.titles[items[place]])
         order = np.argsort(items, kind="stable")
         items, values = items[order], values[order]
-        off = ~self.scale.contains(values) if self.scale else ~(values > 0)
-        if off.any():
-            first = int(off.argmax())
-            title = self.catalog.titles[items[first]]
-            wanted = f"on the scale {self.scale}" if self.scale else "> 0: how often, or a weight"
-            raise SettingError(f"{title}: {values[first]:g} is not {wanted}.")
         twice = items[1:][items[1:] == items[:-1]]
         if len(twice):
-            raise SettingError(f"{self.catalog.titles[twice[0]]} is rated twice.")
-        return UserProfile(items, values, self.features_of_new(attributes))
+            raise SettingError(f"{self.catalog.titles[twice[0]]} is named twice.")
+        features = self.features_of_new(attributes)
+        return UserProfile(items, values, self.scale is not None, features)
+
+    def _value(self, value: Any, title: str) -> float:
+        """A rating, or the weight of an interaction; SettingError for what is neither."""
+        if value is None:
+            if self.scale is None:
+                return 1.0
+            raise SettingError(
+                f"{title} comes without a rating. This model learned from ratings, "
+                f"{self.scale}: give each item one."
+            )
+        try:
+            number = np.nan if isinstance(value, str | bytes | bool | np.bool_) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = np.nan
+        if self.scale is None:
+            limits = np.finfo(np.float32)
+            right = float(limits.tiny) <= number <= float(limits.max)
+        else:
+            right = bool(self.scale.contains(np.array([number]))[0])
+        if not right:
+            meant = "a number > 0" if self.scale is None else f"on the scale {self.scale}"
+            raise SettingError(f"{title}: {shown(plain(value))} is not {meant}.")
+        return number
 
     def pairs(self, users: Any, items: Any, timestamps: Any, unknown: str) -> Pairs:
         """The indices behind ids and titles; see `Recommender.predict`."""
         if unknown not in ("error", "average"):
             raise SettingError(f"unknown must be 'error' or 'average', got {unknown!r}.")
-        queries = as_sequence(items)
+        item = self.items(items, unknown)
         if isinstance(users, UserProfile):
             if timestamps is not None:
                 raise SettingError("A folded-in user has no history in time; omit timestamps.")
-            codes = np.array([self.item(query) for query in queries], np.int32)
-            return Pairs(np.full(len(codes), -1, np.int32), codes, None, self.batch([users]))
-        users = as_sequence(users)
-        length = max(len(users), len(queries))
-        if {len(users), len(queries)} - {1, length}:
-            raise SettingError(f"{len(users)} users do not pair with {len(queries)} items.")
-        user, item = self.users(users, unknown), self.catalog.ids.codes(queries)
-        if unknown == "error":  # a title is found, all else raises
-            for place in np.flatnonzero(item < 0):
-                item[place] = self.item(queries[place])
+            return Pairs(np.full(len(item), -1, np.int32), item, None, self.batch([users]))
+        user = self.users(users, unknown)
+        length = max(len(user), len(item))
+        if {len(user), len(item)} - {1, length}:
+            raise SettingError(f"{len(user)} users do not pair with {len(item)} items.")
         user, item = (np.ascontiguousarray(np.broadcast_to(c, length)) for c in (user, item))
         return Pairs(user, item, _times(timestamps, length))
+
+
+def _code(ids: IdMap, wanted: Any, noun: str) -> int:
+    """The code of one plain id; UnknownIdError if there is none."""
+    if not isinstance(wanted, int | float | str):  # a date, None ...
+        raise UnknownIdError(f"No {noun} {shown(wanted)} in the training set.")
+    return ids.code(wanted, noun)
+
+
+def _codes(ids: IdMap, wanted: Ids) -> I32:
+    """Codes of plain ids; -1 for what is none, or may be a title."""
+    if isinstance(wanted, np.ndarray):
+        return ids.codes(wanted)
+    if ids.are_text:
+        texts = [value if isinstance(value, str) else None for value in wanted]
+        return ids.codes(texts)
+    return np.full(len(wanted), -1, np.int32)
+
+
+def _or_none(find: Callable[[Any], int], query: Any) -> int:
+    """What `find` finds, or -1."""
+    try:
+        return find(query)
+    except UnknownIdError:
+        return -1
+
+
+def _filled(codes: I32, ids: Ids, find: Callable[[Any], int]) -> I32:
+    """Codes with those that are -1 looked up, each different id once."""
+    found: dict[Any, int] = {}
+    for place in np.flatnonzero(codes < 0):
+        query = ids[place]
+        if not isinstance(query, int | float | str):
+            codes[place] = find(query)  # which refuses it
+            continue
+        key = type(query), query  # for True == 1
+        if key not in found:
+            found[key] = find(query)
+        codes[place] = found[key]
+    return codes
 
 
 def _times(timestamps: Any, length: int) -> I64 | None:

@@ -1,39 +1,32 @@
 """A trained model: what it predicts, recommends, and why."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from matinee._html import html_block, html_table
-from matinee._types import F32, I64
-from matinee.data.catalog import Catalog
-from matinee.data.id_map import IdMap, is_scalar
-from matinee.data.ratings import RatingScale
+from matinee._types import F32
 from matinee.errors import SettingError
-from matinee.kernels.csr import Rows
 from matinee.kernels.parallel import thread_limit
-from matinee.models.blended_head import BlendedHead
-from matinee.models.head import Head, ProbabilisticHead, RatingHead, components_table, fitted_params
-from matinee.models.queries import Pairs, TrainingIndex, UserBatch, UserProfile
-from matinee.models.ranking_heads import FactorRankingHead
-from matinee.models.rating_head import FactorRatingHead
-from matinee.models.reranking import CANDIDATES, calibrated, check_dial, discovery_offsets
-from matinee.models.topk import MIN_RATINGS, allowed_items, most_similar, top_items
-from matinee.storage.runs import RunParts, write_run
+from matinee.models.head import ProbabilisticHead, components_table
+from matinee.models.inputs import check_whole, is_one
+from matinee.models.lists import ListOptions, best_users, labels, make_lists
+from matinee.models.queries import Pairs, UserProfile
+from matinee.models.similarity import (
+    MIN_RATINGS,
+    average_user,
+    check_comparison,
+    check_measure,
+    most_similar,
+    user_factors_of,
+)
+from matinee.models.trained import TrainedModel
 
 if TYPE_CHECKING:
     from matinee.models.bayesian.predictive import Predictive
 
-HEADS = ("ranking", "rating")
 
-
-@dataclass(frozen=True, eq=False)
-class Recommender:
+class Recommender(TrainedModel):
     """What was learned from ratings, and everything one can ask of it.
 
     A recommender has a rating head, which predicts ratings, a ranking head, which knows what a
@@ -68,119 +61,6 @@ class Recommender:
     >>> bool(abs(components["contribution"].sum() - model.scores(ann, head="rating")[6]) < 1e-4)
     True
     """
-
-    index: TrainingIndex
-    rating_head: RatingHead | None = None
-    ranking_head: Head | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        names = " and ".join(str(head.estimator.get("name")) for head in self.heads.values())
-        return f"Recommender({names}, {len(self.user_ids):,} users, {len(self.items):,} items)"
-
-    def _repr_html_(self) -> str:
-        tables = [
-            html_table(None, fitted_params(head).items(), caption=f"{name} head")
-            for name, head in self.heads.items()
-        ]
-        metrics = self.metadata.get("metrics", {})
-        shown = [(name, metrics[name]) for name in ("rmse", "mae") if name in metrics]
-        if shown:
-            tables.append(html_table(None, shown, caption="test set"))
-        return html_block(repr(self), *tables)
-
-    @property
-    def heads(self) -> dict[str, Head]:
-        """The heads there are: ``"rating"``, ``"ranking"`` or both."""
-        both: dict[str, Head | None] = {"rating": self.rating_head, "ranking": self.ranking_head}
-        return {name: head for name, head in both.items() if head is not None}
-
-    def head(self, head: str | None = None) -> Head:
-        """The head of this name, or the one that makes lists; SettingError if there is none."""
-        if head is None:
-            if self._blended is not None:
-                return self._blended
-            head = "ranking" if self.ranking_head else "rating"
-        if head not in HEADS:
-            raise SettingError(f"head must be 'ranking' or 'rating', got {head!r}.")
-        if head not in self.heads:
-            raise SettingError(f"This model has no {head} head; train one with it.")
-        return self.heads[head]
-
-    @cached_property
-    def _blended(self) -> BlendedHead | None:
-        ranking, rating = self.ranking_head, self.rating_head
-        if isinstance(ranking, FactorRankingHead) and isinstance(rating, FactorRatingHead):
-            return BlendedHead.of(ranking, rating, self.interactions)
-        return None
-
-    @property
-    def user_ids(self) -> IdMap:
-        """All users of the data set that it was trained on."""
-        return self.index.user_ids
-
-    @property
-    def catalog(self) -> Catalog:
-        """All items of that data set: ids, titles, years, genres."""
-        return self.index.catalog
-
-    @property
-    def scale(self) -> RatingScale | None:
-        """The scale of ratings; None if it was trained on interactions without ratings."""
-        return self.index.scale
-
-    @property
-    def interactions(self) -> Rows:
-        """The training ratings by user."""
-        return self.index.interactions
-
-    @property
-    def items(self) -> pl.Series:
-        """Ids of all items, in the order of `scores`."""
-        return self.catalog.ids.values
-
-    @property
-    def item_counts(self) -> I64:
-        """Training ratings of each item, (items,)."""
-        return self.index.item_counts
-
-    def item_factors(self, head: str | None = None) -> F32:
-        """Item factors without biases, float32 (items, factors); SettingError if there are none.
-
-        By default those of the rating head if it has any, else of the ranking head.
-        """
-        for source in [self.head(head)] if head else self.heads.values():
-            if source.item_factors is not None:
-                return source.item_factors
-        raise SettingError("A model without factors cannot tell which items are similar.")
-
-    def with_ranking(self, other: "Recommender") -> "Recommender":
-        """This model with the ranking head of another one that was trained on the same data."""
-        if not self.index.same_as(other.index):
-            raise SettingError("The two models were trained on other users, items or ratings.")
-        return replace(self, ranking_head=other.head("ranking"))
-
-    @property
-    def history(self) -> pl.DataFrame:
-        """A row for each head and iteration: `head`, `iteration`, losses and errors, seconds."""
-        histories = [
-            head.history.select(pl.lit(name).alias("head"), pl.all())
-            for name, head in self.heads.items()
-            if head.history.height
-        ]
-        return pl.concat(histories, how="diagonal") if histories else pl.DataFrame()
-
-    def item_index(self, item: Any) -> int:
-        """The place of an item in `items`, from its id or its title; see `Catalog.find`."""
-        return self.index.item(item)
-
-    def user_profile(self, user: Any) -> UserProfile:
-        """The training ratings of a user; UnknownIdError if there are none."""
-        return self.index.profile(user)
-
-    def user_batch(self, users: Any = None) -> UserBatch:
-        """One user or several, by id or as `UserProfile`, or all with ratings (None)."""
-        return self.index.batch(users)
 
     def predict(
         self,
@@ -254,12 +134,14 @@ class Recommender:
             return head.predictive(pairs.users, pairs.items, pairs.times)
         return head.predictive_of(pairs.profile, np.zeros(len(pairs.items), np.intp), pairs.items)
 
-    def scores(self, user: Any, *, head: str | None = None, threads: int | None = None) -> F32:
+    def scores(
+        self, user: Any = None, *, head: str | None = None, threads: int | None = None
+    ) -> F32:
         """What lists are ranked by, for every item in the order of `items`.
 
         Parameters
         ----------
-        user : id, UserProfile, or sequence of them
+        user : id, UserProfile, sequence of them, or None for all users with ratings
         head : {"ranking", "rating"}, optional
             By default what lists are made by. Ratings are not clipped here.
 
@@ -269,7 +151,7 @@ class Recommender:
         """
         with thread_limit(threads):
             scores = self.head(head).scores(self.user_batch(user))
-        return scores[0] if is_scalar(user) else scores
+        return scores[0] if user is not None and is_one(user) else scores
 
     def recommend(
         self,
@@ -277,11 +159,14 @@ class Recommender:
         n: int = 10,
         *,
         head: str | None = None,
+        measure: str = "dot",
         discover: float = 0.0,
         diverse: float = 0.0,
         exclude_seen: bool = True,
         include: Any = None,
         exclude: Any = None,
+        allow: Any = None,
+        block: Any = None,
         genres: Any = None,
         years: tuple[int, int] | None = None,
         min_ratings: int = 0,
@@ -300,6 +185,9 @@ class Recommender:
         head : {"ranking", "rating"}, optional
             Rank by the ranking head alone, or by predicted rating, which obscure items win; by
             default by both heads.
+        measure : {"dot", "cosine"}
+            Rank by the scores of the head, which for factors are products; or by the cosine of the
+            user's and the item's factors alone, by default those of the ranking head.
         discover : float
             From 0, what the user would like best of all, to 1, what few others know.
         diverse : float
@@ -309,6 +197,10 @@ class Recommender:
             Leave out what the user has rated.
         include, exclude : id or title, or several
             List only these; never list these.
+        allow, block : frame or list of pairs of a user and an item
+            For single users: list only these for that user, and nothing for a user without a pair;
+            never list these for that user. A frame has columns `user_id` and `item_id` (or
+            `title`). Pairs of users who get no list do nothing.
         genres : str or several
             List only items with at least one of these genres.
         years : (first, last)
@@ -326,33 +218,88 @@ class Recommender:
             first unless `diverse`; for several users, `user_id` stands in front (for a
             `UserProfile`, its place).
         """
-        if n < 1:
-            raise SettingError(f"n must be >= 1, got {n}.")
-        check_dial("discover", discover)
-        check_dial("diverse", diverse)
-        ranker = self.head(head)
-        allowed = allowed_items(self.index, include, exclude, genres, years, min_ratings)
+        check_measure(measure)
+        options = ListOptions(
+            n=n,
+            discover=discover,
+            diverse=diverse,
+            exclude_seen=exclude_seen,
+            include=include,
+            exclude=exclude,
+            allow=allow,
+            block=block,
+            genres=genres,
+            years=years,
+            min_ratings=min_ratings,
+        )
+        ranker = self.head(head) if measure == "dot" else self.by_cosine(head)
         batch = self.user_batch(user)
         with thread_limit(threads):
-            offsets = discovery_offsets(ranker, self.index, discover) if discover else None
-            longer = n * CANDIDATES if diverse else n
-            codes, scores = top_items(ranker, batch, allowed, exclude_seen, longer, offsets)
-        if diverse:
-            genre_matrix = self.catalog.genre_matrix
-            codes, scores = calibrated(codes, scores, batch.interactions, genre_matrix, n, diverse)
-        row, rank = np.nonzero(codes >= 0)
-        items, score = codes[row, rank], scores[row, rank]
-        columns = [pl.Series("score", score)]
+            lists = make_lists(self.index, ranker, batch, options)
+        columns = [pl.Series("score", lists.scores)]
         if self.rating_head is not None:
             same = ranker is self.rating_head and not discover
-            ratings = score if same else self.rating_head.listed(batch, row, items)
+            ratings = lists.scores
+            if not same:
+                ratings = self.rating_head.listed(batch, lists.users, lists.items)
             columns.insert(0, pl.Series("predicted_rating", self.index.on_scale(ratings)))
-        lists = self.catalog.rows(items).hstack(columns)
-        if user is not None and is_scalar(user):
-            return lists
-        has_new = (batch.codes < 0).any()  # a new user has no id
-        labels = pl.Series(range(len(batch))) if has_new else self.user_ids.values[batch.codes]
-        return lists.insert_column(0, labels[row].alias("user_id"))
+        table = self.catalog.rows(lists.items).hstack(columns)
+        if user is not None and is_one(user):
+            return table
+        return table.insert_column(0, labels(self.index, batch)[lists.users].alias("user_id"))
+
+    def recommend_users(
+        self,
+        item: Any,
+        n: int = 10,
+        *,
+        head: str | None = None,
+        exclude_seen: bool = True,
+        threads: int | None = None,
+    ) -> pl.DataFrame:
+        """The n users to whom an item would be recommended most.
+
+        Users are in the order of their scores of the item, which are comparable: those of the
+        ranking head are near 1 for what a user would watch, whoever it is. By
+        ``head="rating"`` users who rate everything high come first.
+
+        UnknownIdError for an unknown item; SettingError for an argument that makes no sense.
+
+        Parameters
+        ----------
+        item : id or title
+        n : int
+        head : {"ranking", "rating"}, optional
+            By default what lists are made by.
+        exclude_seen : bool
+            Leave out the users who have rated it.
+        threads : int, optional
+
+        Returns
+        -------
+        polars.DataFrame
+            Columns `user_id`, `predicted_rating` (missing without a rating head), `score` and
+            `n_ratings` (of the user, in training), the highest score first.
+
+        Examples
+        --------
+        >>> model.recommend_users(7, n=3).columns
+        ['user_id', 'predicted_rating', 'score', 'n_ratings']
+        """
+        check_whole("n", n, 1)
+        code, ranker = self.item_index(item), self.head(head)
+        with thread_limit(threads):
+            batch, scores = best_users(self.index, ranker, code, n, exclude_seen)
+        columns = [
+            self.user_ids.values[batch.codes].alias("user_id"),
+            pl.Series("score", scores),
+            pl.Series("n_ratings", np.diff(batch.interactions.indptr)),
+        ]
+        if self.rating_head is not None:
+            items = np.full(len(batch), code, np.int32)
+            ratings = self.rating_head.listed(batch, np.arange(len(batch)), items)
+            columns.insert(1, pl.Series("predicted_rating", self.index.on_scale(ratings)))
+        return pl.DataFrame(columns)
 
     def similar_items(
         self,
@@ -387,15 +334,55 @@ class Recommender:
             Columns `item_id`, `title`, `genres`, `similarity`, `n_ratings` (in training), the most
             similar first; items without ratings are left out.
         """
-        if measure not in ("cosine", "dot"):
-            raise SettingError(f"measure must be 'cosine' or 'dot', got {measure!r}.")
-        if n < 1:
-            raise SettingError(f"n must be >= 1, got {n}.")
-        factors, index = self.item_factors(head), self.item_index(item)
-        similarity, codes = most_similar(factors, self.item_counts, index, n, measure, min_ratings)
-        return self.catalog.rows(codes).with_columns(
-            similarity=pl.Series(similarity[codes], dtype=pl.Float32),
-            n_ratings=pl.Series(self.item_counts[codes]),
+        check_comparison(measure, n, min_ratings)
+        code, factors = self.item_index(item), self.item_factors(head)
+        similarity, codes = most_similar(
+            factors, self.item_counts, factors[code], code, n, measure, min_ratings
+        )
+        return self.catalog.rows(codes).hstack(
+            [
+                pl.Series("similarity", similarity),
+                pl.Series("n_ratings", self.item_counts[codes]),
+            ]
+        )
+
+    def similar_users(
+        self,
+        user: Any,
+        n: int = 10,
+        *,
+        measure: str = "cosine",
+        head: str | None = None,
+        min_ratings: int = MIN_RATINGS,
+    ) -> pl.DataFrame:
+        """The n training users whose factors are most similar to those of a user.
+
+        Factors of users are compared as differences from those of the average user, for what all
+        users share, such as the taste for popular items, would make them all alike.
+
+        Arguments and errors are those of `similar_items`, but for the user, an id or a
+        `UserProfile`; so are the columns, `user_id`, `similarity` and `n_ratings`.
+
+        Examples
+        --------
+        >>> model.similar_users(1, n=3).columns
+        ['user_id', 'similarity', 'n_ratings']
+        """
+        check_comparison(measure, n, min_ratings)
+        batch, factors = self.user_batch([user]), self.user_factors(head)
+        counts = np.diff(self.interactions.indptr)
+        average = average_user(factors, counts)
+        source = self.heads[self.head_with("users", head)]
+        own = user_factors_of(source, batch, factors.shape[1])[0] - average
+        similarity, codes = most_similar(
+            factors - average, counts, own, int(batch.codes[0]), n, measure, min_ratings
+        )
+        return pl.DataFrame(
+            [
+                self.user_ids.values[codes].alias("user_id"),
+                pl.Series("similarity", similarity),
+                pl.Series("n_ratings", counts[codes]),
+            ]
         )
 
     def fold_in(self, ratings: Any) -> UserProfile:
@@ -404,12 +391,21 @@ class Recommender:
         Wherever the profile is passed, each head solves what training would have solved for this
         user with everything else as it is: for a training user, that gives their own factors.
 
-        UnknownIdError for an unknown item; SettingError for one that is rated twice, or
-        a rating off the scale.
+        UnknownIdError for an unknown item; SettingError for one that is named twice, a rating off
+        the scale, or none where the model learned from ratings.
 
         Parameters
         ----------
-        ratings : dict of id or title to rating, or pairs of them
+        ratings : dict, pairs, frame, pandas.Series, or sequence of ids or titles
+            A dict, or pairs, of id or title and rating; a frame with columns `item_id` or `title`
+            and `rating`, or whose first two columns are these; a pandas series of ratings by title
+            or id. Items without ratings are enough for a model that learned from interactions
+            without them: each counts once.
+
+        Examples
+        --------
+        >>> model.fold_in(pl.DataFrame({"item_id": [1, 2], "rating": [5, 2]}))
+        UserProfile(2 ratings)
         """
         return self.index.fold_in(ratings)
 
@@ -437,13 +433,3 @@ class Recommender:
         batch = self.user_batch([user])
         general, from_ratings = self.head(head).contributions(batch, self.item_index(item))
         return components_table(self.catalog, batch, general, from_ratings)
-
-    def save(self, run: str | Path) -> Path:
-        """Write the model to a run folder, whole or not at all; see `matinee.storage.runs`."""
-        return write_run(self.to_parts(), Path(run))
-
-    def to_parts(self) -> RunParts:
-        """What the files of its run hold."""
-        from matinee.models.serialization import run_parts  # which knows every kind of head
-
-        return run_parts(self.index, self.heads, self.history, self.metadata)

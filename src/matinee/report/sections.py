@@ -100,7 +100,7 @@ def map_section(model: Recommender, projection: Projection, color: str = "genre"
     if projection.points["year"].null_count() == len(projection.points):
         colors.remove("year")
     titles = {color: color.capitalize() for color in colors} | {"rating": "Mean rating"}
-    heads = [name for name, head in model.heads.items() if head.item_factors is not None]
+    heads = model.heads_with("items")
     return Section(
         "Map",
         [

@@ -1,0 +1,3 @@
+from .embeddings import export
+
+__all__ = ["export"]
