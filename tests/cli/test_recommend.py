@@ -7,8 +7,6 @@ import polars as pl
 import pytest
 
 import matinee
-from matinee.cli.recommend import parse_years
-from matinee.errors import SettingError
 
 
 @pytest.mark.slow
@@ -47,29 +45,6 @@ def test_filters(shell):
     assert len(later) > len(listed)
     text = shell("recommend", "als", "--user", 7, "--years", "1700")
     assert "No movie passes these filters (movies the user has rated are left out" in text
-
-
-@pytest.mark.parametrize(
-    ("text", "years"),
-    [
-        (None, None),
-        ("1994", (1994, 1994)),
-        ("1990-1999", (1990, 1999)),
-        ("1990 \u2013 1999", (1990, 1999)),
-        ("2000-", (2000, 9999)),
-        ("2000\u2013", (2000, 9999)),
-        ("-1980", (0, 1980)),
-        ("\u20131980", (0, 1980)),
-    ],
-)
-def test_ranges_of_years(text, years):
-    assert parse_years(text) == years
-
-
-@pytest.mark.parametrize("text", ["", "-", "94", "1990-19", "1990-1999-", "then", "1990 1999"])
-def test_what_is_no_range_of_years_is_refused_with_the_forms(text):
-    with pytest.raises(SettingError, match="--years must be 1994, 1990-1999, 2000- or -1980"):
-        parse_years(text)
 
 
 def test_a_long_heading_names_the_first_titles_only(shell):

@@ -131,10 +131,10 @@ def test_a_user_folded_into_one_model_is_a_user_of_another_on_the_same_movies(mo
 def test_filters(model):
     catalog = model.catalog
     genre = catalog.genre_names[0]
-    found = model.recommend(1, n=300, genres=genre.lower(), exclude_seen=False)
+    found = model.recommend(1, n=300, where={"genres": genre.lower()}, exclude_seen=False)
     assert all(genre in genres.split("|") for genres in found["genres"])
     assert found.height == int(catalog.genre_matrix[:, 0].sum())
-    found = model.recommend(1, n=300, years=(1990, 1999), exclude_seen=False)
+    found = model.recommend(1, n=300, where={"year": (1990, 1999)}, exclude_seen=False)
     years = catalog.frame["year"]
     assert set(found["item_id"]) == set(model.items.filter((years >= 1990) & (years <= 1999)))
     some = [catalog.titles[4], 9]
@@ -147,7 +147,7 @@ def test_filters(model):
     assert set(known["item_id"]) == set(model.items.filter(pl.Series(model.item_counts >= 30)))
     assert model.recommend(1, include=5, exclude=5).is_empty()
     with pytest.raises(SettingError, match="Polka"):
-        model.recommend(1, genres="Polka")
+        model.recommend(1, where={"genres": "Polka"})
     with pytest.raises(SettingError, match="n must be"):
         model.recommend(1, n=0)
 
@@ -293,5 +293,5 @@ def test_a_new_user_without_ratings_says_how_often(unrated):
     model = matinee.EASE().fit(unrated)
     assert model.index.unit == "interaction"
     assert len(model.recommend(model.fold_in([(1, 30), (2, 0.5)]), 3)) == 3
-    with pytest.raises(SettingError, match=r": -1 is not > 0: how often, or a weight\.$"):
+    with pytest.raises(SettingError, match=r": -1 is not a number > 0\.$"):
         model.fold_in([(1, -1)])

@@ -35,7 +35,7 @@ def test_filters_leave_the_order_as_it_is(both, head):
     able = both.catalog.genre_matrix[:, 1] > 0
     able &= both.item_counts >= 20
     for user in (1, 40, 300):
-        found = both.recommend(user, n=12, head=head, genres=genre, min_ratings=20)
+        found = both.recommend(user, n=12, head=head, where={"genres": genre}, min_ratings=20)
         assert found["item_id"].to_list() == sorted_scores(both, user, head, 12, True, able)
 
 

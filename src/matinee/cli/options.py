@@ -55,6 +55,14 @@ Ratings = Annotated[
     list[str] | None,
     Option("--rating", metavar='"TITLE=VALUE"', help="A rating by a new user; may be repeated."),
 ]
+Known = Annotated[
+    list[str] | None,
+    Option(
+        "--known",
+        metavar="NAME=VALUE",
+        help="What is known of a new user beside ratings: age=30; may be repeated.",
+    ),
+]
 Items = Annotated[
     list[str] | None,
     Option(
@@ -256,19 +264,29 @@ def run_and_title(words: list[str]) -> tuple[str | None, str]:
 
 
 def user_or_profile(
-    model: "Recommender", user: str | None, ratings: list[str] | None, items: list[str] | None
+    model: "Recommender",
+    user: str | None,
+    ratings: list[str] | None,
+    items: list[str] | None,
+    known: list[str] | None,
 ) -> "str | UserProfile":
     """A user's id, whose trained factors the model has, or the profile of a new user."""
-    if user is not None and (ratings or items):
+    if user is not None and (ratings or items or known):
         raise SettingError("Give --user ID, or what a new user rated or has, not both.")
     if user is not None:
         return user
-    if not (ratings or items):
+    if not (ratings or items or known):
         raise SettingError(
             'Name a user: --user ID, or of a new user --rating "TITLE=VALUE" (several), or --item '
             "TITLE where the data have no ratings."
         )
-    return model.fold_in([*parse_ratings(ratings or []), *((title, None) for title in items or [])])
+    attributes = None
+    if known:
+        from matinee.cli.attributes import parse_known
+
+        attributes = parse_known(model.index.known_attributes, known)
+    named = [*parse_ratings(ratings or []), *((title, None) for title in items or [])]
+    return model.fold_in(named, attributes)
 
 
 def parse_ratings(texts: list[str]) -> list[tuple[str, float]]:

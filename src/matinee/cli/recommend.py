@@ -1,12 +1,12 @@
 """matinee recommend, similar, audience, explain"""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
 from matinee.cli import options
+from matinee.cli.attributes import parse_where
 from matinee.cli.options import (
     open_run,
     output_path,
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from matinee.models.recommender import Recommender
 
-YEARS = re.compile(r"(\d{4})|(\d{4})?\s*[-\u2013\u2014]\s*(\d{4})?")
 COVERAGE = 0.8  # of the prediction interval that is shown
 NAMED = 3  # rated titles that a heading names
 
@@ -32,6 +31,7 @@ def recommend(
     user: options.Users = None,
     ratings: options.Ratings = None,
     items: options.Items = None,
+    known: options.Known = None,
     everybody: Annotated[
         bool, Option("--all", help="All users, into a file: --out lists.parquet.")
     ] = False,
@@ -42,6 +42,14 @@ def recommend(
     years: Annotated[
         str | None,
         Option(metavar="FIRST-LAST", help="Only these years: 1994, 1990-1999, 2000- or -1980."),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        Option(
+            metavar="NAME=VALUE",
+            help="Only items with this attribute: language=fr,it or minutes=90:120; may be "
+            "repeated.",
+        ),
     ] = None,
     include: Annotated[
         list[str] | None,
@@ -83,11 +91,11 @@ def recommend(
 
     With --all and --out, to all users at once, into a file.
     """
-    path = _checked_target(out, everybody, user, bool(ratings or items))
+    path = _checked_target(out, everybody, user, bool(ratings or items or known))
     model = open_run(run)
     asked: Any = user if path or len(user or []) > 1 else None
     if path is None and asked is None:
-        asked = user_or_profile(model, user[0] if user else None, ratings, items)
+        asked = user_or_profile(model, user[0] if user else None, ratings, items, known)
     filters: dict[str, Any] = {
         "head": head,
         "measure": measure,
@@ -96,8 +104,7 @@ def recommend(
         "exclude_seen": not include_seen,
         "include": include,
         "exclude": exclude,
-        "genres": genre,
-        "years": parse_years(years),
+        "where": parse_where(model.catalog.attributes, where, genre, years),
         "min_ratings": min_ratings,
     }
     if path is not None:
@@ -114,6 +121,8 @@ def recommend(
     if ratings or items:
         verb = "rated" if model.scale else "has"
         say(f"For a new user who {verb} {_listed(model, ratings, items)}:")
+    elif known:
+        say(f"For a new user, {', '.join(known)}:")
     _print_lists(model, frame, head, measure, include_seen)
 
 
@@ -152,20 +161,6 @@ def _print_lists(
     if model.rating_head:
         headings["predicted_rating"] = "predicted"
     print_table(frame, headings, {"predicted_rating": ".2f", "score": ".3f"})
-
-
-def parse_years(text: str | None) -> tuple[int, int] | None:
-    """The first and the last year of ``1994``, ``1990-1999``, ``2000-`` or ``-1980``."""
-    if text is None:
-        return None
-    match = YEARS.fullmatch(text.strip())
-    year, first, last = match.groups() if match else (None, None, None)
-    if not (year or first or last):
-        raise SettingError(f"--years must be 1994, 1990-1999, 2000- or -1980, got {text!r}.")
-    years = int(year or first or 0), int(year or last or 9999)
-    if years[0] > years[1]:
-        raise SettingError(f"--years must have the earlier year first, got {text!r}.")
-    return years
 
 
 def similar(
@@ -245,6 +240,7 @@ def explain(
     user: options.User = None,
     ratings: options.Ratings = None,
     items: options.Items = None,
+    known: options.Known = None,
     head: options.Head = None,
     n: Annotated[
         int, Option("-n", metavar="N", min=0, help="Ratings to show; with --json, all.")
@@ -261,7 +257,7 @@ def explain(
 
     run, wanted = run_and_title(words)
     model = open_run(run)
-    profile = user_or_profile(model, user, ratings, items)
+    profile = user_or_profile(model, user, ratings, items, known)
     parts = model.explain(profile, wanted, head=head)
     score = float(parts["contribution"].sum())
     predicted = float(model.predict(profile, wanted)[0]) if model.rating_head else None

@@ -1,5 +1,6 @@
 """Making lists: which items a user may get, by what order, and how far to go from the best."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +29,7 @@ class ListOptions:
     exclude: Any
     allow: Any
     block: Any
-    genres: Any
-    years: tuple[int, int] | None
+    where: Mapping[str, Any] | None
     min_ratings: int
 
     def __post_init__(self) -> None:
@@ -50,7 +50,7 @@ class Lists:
 
 def make_lists(index: TrainingIndex, head: Head, batch: UserBatch, options: ListOptions) -> Lists:
     """The best items of each user by the scores of a head, as the options say."""
-    filters = options.include, options.exclude, options.genres, options.years, options.min_ratings
+    filters = options.include, options.exclude, options.where, options.min_ratings
     allowed, n_items = allowed_items(index, *filters), len(index.catalog)
     hidden = batch.interactions
     if not options.exclude_seen:

@@ -137,11 +137,17 @@ class TrainingIndex:
         attributes = Attributes.of(frame, len(self.user_ids))
         return attributes if attributes.groups else None
 
+    @property
+    def known_attributes(self) -> Attributes:
+        """The same; SettingError if nothing is known of users."""
+        if self.attributes is None:
+            raise SettingError("This model was trained without attributes of users.")
+        return self.attributes
+
     @cached_property
     def mean_features(self) -> F32:
         """Those of the average user with training ratings, (features,)."""
-        assert self.attributes is not None  # noqa: S101
-        return self.attributes.means(np.diff(self.interactions.indptr) > 0)
+        return self.known_attributes.means(np.diff(self.interactions.indptr) > 0)
 
     @cached_property
     def item_counts(self) -> I64:
@@ -298,9 +304,7 @@ class TrainingIndex:
         """The features of a new user; SettingError for an attribute that training did not have."""
         if not attributes:
             return None
-        if self.attributes is None:
-            raise SettingError("This model was trained without attributes of users.")
-        return self.attributes.of_new(attributes, self.mean_features)
+        return self.known_attributes.of_new(attributes, self.mean_features)
 
     def fold_in(self, ratings: Any, attributes: Mapping[str, Any] | None = None) -> UserProfile:
         """A new user, from ratings or items in any of the forms of `Recommender.fold_in`."""

@@ -1,5 +1,6 @@
 """A trained model: what it predicts, recommends, and why."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Recommender(TrainedModel):
     Recommender(ALS and ImplicitALS, 60 users, 50 items)
     >>> model.predict([1, 1, 999], [7, 8, 7], unknown="average").shape
     (3,)
-    >>> model.recommend(1, n=3, genres="Comedy").columns
+    >>> model.recommend(1, n=3, where={"genres": "Comedy"}).columns
     ['item_id', 'title', 'genres', 'predicted_rating', 'score']
     >>> model.similar_items(data.catalog.titles[0], n=3).columns
     ['item_id', 'title', 'genres', 'similarity', 'n_ratings']
@@ -167,15 +168,14 @@ class Recommender(TrainedModel):
         exclude: Any = None,
         allow: Any = None,
         block: Any = None,
-        genres: Any = None,
-        years: tuple[int, int] | None = None,
+        where: Mapping[str, Any] | None = None,
         min_ratings: int = 0,
         threads: int | None = None,
     ) -> pl.DataFrame:
         """The best n items for one user, for several, or for all.
 
-        UnknownIdError for an unknown user or item; SettingError for an unknown genre, or an
-        argument that makes no sense.
+        UnknownIdError for an unknown user or item; SettingError for an unknown attribute or genre,
+        or an argument that makes no sense.
 
         Parameters
         ----------
@@ -201,10 +201,10 @@ class Recommender(TrainedModel):
             For single users: list only these for that user, and nothing for a user without a pair;
             never list these for that user. A frame has columns `user_id` and `item_id` (or
             `title`). Pairs of users who get no list do nothing.
-        genres : str or several
-            List only items with at least one of these genres.
-        years : (first, last)
-            List only items from these years; one without a year is left out.
+        where : dict, optional
+            List only items with these attributes: ``{"genres": ["Comedy", "Drama"], "year": (1990,
+            None)}``, a text or several of which one is enough, a number, or ``(low, high)`` with
+            None for an open end. Where an attribute is missing, the item is left out.
         min_ratings : int
             List only items with so many training ratings; by default even an item without any.
         threads : int, optional
@@ -228,8 +228,7 @@ class Recommender(TrainedModel):
             exclude=exclude,
             allow=allow,
             block=block,
-            genres=genres,
-            years=years,
+            where=where,
             min_ratings=min_ratings,
         )
         ranker = self.head(head) if measure == "dot" else self.by_cosine(head)
@@ -385,8 +384,10 @@ class Recommender(TrainedModel):
             ]
         )
 
-    def fold_in(self, ratings: Any) -> UserProfile:
-        """A new user from a handful of ratings, without retraining.
+    def fold_in(
+        self, ratings: Any = (), attributes: Mapping[str, Any] | None = None
+    ) -> UserProfile:
+        """A new user from a handful of ratings, or from what is known of them, without retraining.
 
         Wherever the profile is passed, each head solves what training would have solved for this
         user with everything else as it is: for a training user, that gives their own factors.
@@ -401,13 +402,18 @@ class Recommender(TrainedModel):
             and `rating`, or whose first two columns are these; a pandas series of ratings by title
             or id. Items without ratings are enough for a model that learned from interactions
             without them: each counts once.
+        attributes : dict, optional
+            What is known of the user, ``{"age": 30, "gender": "F"}``, by the names that the table
+            of users had in training; what is left out counts as average. It moves the prior mean
+            of factors, so it decides where there are no ratings, and matters little where there
+            are many.
 
         Examples
         --------
         >>> model.fold_in(pl.DataFrame({"item_id": [1, 2], "rating": [5, 2]}))
         UserProfile(2 ratings)
         """
-        return self.index.fold_in(ratings)
+        return self.index.fold_in(ratings, attributes)
 
     def explain(self, user: Any, item: Any, *, head: str | None = None) -> pl.DataFrame:
         """Where the score of an item comes from, in components that add up to it.

@@ -1,14 +1,11 @@
 """Which items may be listed, and the best of them for many users at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from matinee._types import F32, I32, Bools, Ints
-from matinee.data.id_map import as_sequence
-from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, row_of_entries, take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
 from matinee.kernels.topk import topk_dense, topk_pairs
@@ -30,8 +27,7 @@ def allowed_items(
     index: TrainingIndex,
     include: Any,
     exclude: Any,
-    genres: Any,
-    years: tuple[int, int] | None,
+    where: Mapping[str, Any] | None,
     min_ratings: int,
 ) -> Bools:
     """Mask of the items that pass all filters of `Recommender.recommend`, (items,)."""
@@ -42,21 +38,8 @@ def allowed_items(
             allowed[index.items(items)] = listed
     if min_ratings > 0:
         allowed &= index.item_counts >= min_ratings
-    if genres is not None:
-        genres = as_sequence(genres)
-        columns = {name.casefold(): column for column, name in enumerate(catalog.genre_names)}
-        unknown = [name for name in genres if name.casefold() not in columns]
-        if unknown:
-            raise SettingError(
-                f"No genre {unknown[0]!r}; there are {', '.join(catalog.genre_names)}."
-            )
-        wanted = [columns[name.casefold()] for name in genres]
-        allowed &= catalog.genre_matrix[:, wanted].any(axis=1)
-    if years:
-        if not (isinstance(years, tuple | list) and [type(year) for year in years] == [int, int]):
-            raise SettingError(f"years must be (first, last), got {years!r}.")
-        between = pl.col("year").is_between(*years).fill_null(False)
-        allowed &= catalog.frame.select(between).to_series().to_numpy()
+    for name, wanted in (where or {}).items():
+        allowed &= catalog.attributes.matching(name, wanted)
     return allowed
 
 
