@@ -171,7 +171,7 @@ class _ALSState:
         users, items = known_rows(earlier, self.train)
         self.items.warm_start(items, head.item_params, self.prior_ridge)
         self.users.warm_start(users, head.user_params, self.prior_ridge)
-        if (users < 0).any():  # whoever is new would pull items towards the average
+        if (users < 0).any():  # whoever is new would draw items towards the average
             self._update(self.users, self.items, exact=False)
 
     def iterate(self, last: bool = False) -> None:

@@ -84,8 +84,9 @@ class ImplicitALS(Estimator):
         Passes over all items and all users.
     min_rating : float or None
         Lowest rating that is a positive; None: every rating is one, for who rates has watched.
-    confidence : {"none", "rating", "counts"}
-        Weights of positives: all 1, in proportion to the rating, or to log(1 + count).
+    confidence : {"none", "rating", "counts"}, optional
+        Weights of positives: all 1, in proportion to the rating, or to log(1 + count). By default
+        "counts" for interactions without ratings (how often, or their weight), else "none".
     rating_weight : float, optional
         How far ratings move the preferences t: 1 for a rating at the user's mean, more above it,
         less below, under 0 where an item is hated (`matinee.models.implicit_feedback`). 0: t = 1
@@ -116,7 +117,7 @@ class ImplicitALS(Estimator):
     exponent: float = 1.0
     iterations: int = 12
     min_rating: float | None = None
-    confidence: str = "none"
+    confidence: str | None = None
     rating_weight: float | None = None
     features: str = "all"
     solver: str = "cg"
@@ -128,7 +129,7 @@ class ImplicitALS(Estimator):
         self._check_at_least(factors=1, iterations=1, cg_steps=1, block=1, seed=0)
         self._check_positive("regularization", "unobserved")
         self._check_one_of(
-            confidence=CONFIDENCES,
+            confidence=(None, *CONFIDENCES),
             solver=("cg", "blocks", "cholesky"),
         )
         check_features(self.features)
@@ -141,14 +142,18 @@ class ImplicitALS(Estimator):
     def preference_scale(self, ratings: Ratings) -> PreferenceScale:
         """How the ratings of this training set become preferences."""
         weight = self.rating_weight
-        if weight is None:
-            weight = RATING_WEIGHT if self.confidence == "none" else 0.0
         if ratings.scale is None:
             weight = 0.0
+        elif weight is None:
+            weight = RATING_WEIGHT if self.confidence_of(ratings) == "none" else 0.0
         values = ratings.by_user.values  # in the order of users, whatever that of the rows
         return PreferenceScale(
             weight, float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
         )
+
+    def confidence_of(self, ratings: Ratings) -> str:
+        """How positives of this training set are weighted."""
+        return self.confidence or ("counts" if ratings.scale is None else "none")
 
     def default_regularization(self, ratings: Ratings) -> float:
         """The regularization used where none is given, derived from the positives."""
@@ -230,10 +235,11 @@ class _ImplicitALSState:
         self.regularization, self.unobserved = regularization, unobserved
         ratings = train.ratings
         # in the order of users: the same whatever the order of the rows
-        unscaled = positives(ratings.by_user, estimator.min_rating, estimator.confidence)
+        self.confidence = estimator.confidence_of(ratings)
+        unscaled = positives(ratings.by_user, estimator.min_rating, self.confidence)
         self.average = float(unscaled.values.mean(dtype=np.float64))
         by_user, by_item = (
-            positives(side, estimator.min_rating, estimator.confidence, self.average)
+            positives(side, estimator.min_rating, self.confidence, self.average)
             for side in (ratings.by_user, ratings.by_item)
         )
         self.scale = estimator.preference_scale(ratings)
@@ -342,7 +348,7 @@ class _ImplicitALSState:
             exponent=estimator.exponent,
             unobserved=self.unobserved,
             min_rating=estimator.min_rating,
-            confidence=estimator.confidence,
+            confidence=self.confidence,
             average=self.average,
             rating_weight=self.scale.rating_weight,
             rating_mean=self.scale.mean,
