@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from matinee.cli import options
-from matinee.cli.attributes import parse_where
 from matinee.cli.options import (
     open_run,
     output_path,
@@ -91,6 +90,8 @@ def recommend(
 
     With --all and --out, to all users at once, into a file.
     """
+    from matinee.cli.attributes import parse_where
+
     path = _checked_target(out, everybody, user, bool(ratings or items or known))
     model = open_run(run)
     asked: Any = user if path or len(user or []) > 1 else None

@@ -19,7 +19,7 @@ from typing import Any
 from matinee.errors import RunError
 from matinee.storage.atomic import new_folder, recover, recover_all, remove_folder, rename_folder
 
-FORMAT = 3
+FORMAT = 4
 LONGEST = 200  # bytes of a run's name: file systems have 255, and atomic.py adds to it
 RUNS = Path("runs")
 """Where runs go, and are looked for, unless another folder is named."""
