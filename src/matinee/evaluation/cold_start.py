@@ -69,6 +69,7 @@ def cold_users(
     All ratings of a `fraction` of the users are held out. SettingError if the data say nothing of
     users beside ratings.
 
+    >>> import polars as pl
     >>> from matinee.data import read
     >>> rows = [(user, item) for user in range(20) for item in range(user % 5, 8)]
     >>> ages = pl.DataFrame({"user": range(20), "age": range(20, 40)})
