@@ -9,6 +9,7 @@ from editions import write_editions
 from matinee.data import generate
 from matinee.models import ALS, ImplicitALS
 from models_by_hand import bundles, by_hand  # noqa: F401
+from unrated import as_interactions
 
 # the same cases on every run of the pipeline; at home each run looks further
 settings.register_profile("pipeline", derandomize=True)
@@ -26,6 +27,12 @@ def generated():
 def parts(generated):
     """(train, test) of the generated data."""
     return generated[0].split("random", test_fraction=0.1, seed=0)
+
+
+@pytest.fixture(scope="session")
+def unrated(generated):
+    """The generated data as interactions without ratings: how often, not how good."""
+    return as_interactions(generated[0])
 
 
 @pytest.fixture(scope="session")

@@ -128,3 +128,29 @@ def test_compiling_is_announced_once_on_a_terminal_and_nowhere_else():
     assert out == "done"
     assert shown.count("Compiling") == 1
     assert run(COMPILATION, terminal=False) == ("done", "")
+
+
+EARLY = """
+    import time
+    import matinee.progress
+    from matinee.progress import progress
+    matinee.progress.PATIENCE = 0
+    try:
+        with progress("Training", 50) as tick:
+            time.sleep(0.15)
+            tick(47, "")
+            time.sleep(0.15)
+            {end}
+    except ValueError:
+        pass
+"""
+
+
+@pytest.mark.slow
+def test_what_ends_early_ends_at_100_percent_unless_it_failed():
+    _, shown = run(EARLY.format(end="pass"), terminal=True)
+    assert " 94%" in shown
+    assert " 100%" in shown
+    _, shown = run(EARLY.format(end="raise ValueError"), terminal=True)
+    assert " 94%" in shown
+    assert " 100%" not in shown

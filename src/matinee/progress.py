@@ -36,6 +36,7 @@ def progress(description: str, total: float | None = None, unit: str = "") -> It
         _bar = _Bar(description, total, unit)
         try:
             yield _bar.tick
+            _bar.complete()
         finally:
             _bar.stop()
             _bar = None
@@ -76,6 +77,12 @@ class _Bar:
 
     def words(self) -> str:
         return "  ".join(filter(None, (self.note, self.inner_note)))
+
+    def complete(self) -> None:
+        """All is done, also where it took fewer steps than it might have."""
+        if self.total is not None:
+            self.done = self.total
+            self.update()
 
     def stop(self) -> None:
         self.timer.cancel()

@@ -11,6 +11,8 @@ import pytest
 
 import matinee
 from matinee.analysis import describe, top_rated, typical_user
+from matinee.models import Popularity
+from unrated import as_interactions
 
 DAY = 86_400
 
@@ -257,3 +259,63 @@ def test_favourites_are_the_best_rated_then_the_best_known(data):
     assert top_rated(model, 1, 2)["item_id"].to_list() == [10, 20]
     assert top_rated(model, 1, 9)["rating"].to_list() == [5.0, 4.0, 1.0]
     assert typical_user(model) == 2
+
+
+# --- interactions without ratings, ratings all the same, very many genres
+
+
+def test_interactions_are_counted_not_averaged(data):
+    summary = describe(as_interactions(data, [1, 1, 3, 1, 2]))
+    assert (summary.unit, summary.value_name, summary.ratings) == ("interaction", "times", 5)
+    assert repr(summary).endswith("3 movies, 5 interactions, sparsity 44.44%)")
+    assert (summary.mean_rating, summary.scale) == (None, None)
+    assert summary.mean_weight == pytest.approx(8 / 5)
+    assert summary.rating_histogram.is_empty()
+    assert summary.weight_histogram.rows() == [("1", 1, 1, 3), ("2", 2, 2, 1), ("3", 3, 3, 1)]
+    assert summary.genres.rows() == [("Drama", 2, 4, None), ("War", 1, 3, None)]
+    assert summary.sample_ratings.columns[:3] == ["user_id", "item_id", "weight"]
+    rated = describe(data)
+    assert summary.to_dict().keys() == rated.to_dict().keys()
+    assert (rated.unit, rated.value_name, rated.mean_weight) == ("rating", "rating", None)
+    assert rated.weight_histogram.is_empty()
+    json.dumps(summary.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_many_different_weights_are_counted_in_bins_of_equal_ratio(whole):
+    many = table([(user, item) for user in range(30) for item in range(20)])
+    weights = np.random.default_rng(1).lognormal(3, 2, len(many))
+    weights = np.ceil(weights) if whole else weights
+    summary = describe(as_interactions(many, weights))
+    assert summary.value_name == ("times" if whole else "weight")
+    bins = summary.weight_histogram
+    assert len(bins) < 40
+    assert bins["n_ratings"].sum() == len(many)
+    for low, high, n in bins["low", "high", "n_ratings"].rows():
+        top = high if whole or high == bins["high"].max() else np.nextafter(high, 0)
+        values = np.float32(weights).astype(np.float64)
+        assert n == ((values >= low) & (values <= top)).sum()
+
+
+def test_of_72000_genres_no_matrix_is_made(monkeypatch):
+    pairs = table([(user, item) for user in range(2) for item in range(3000)])
+    genres = pl.Series([[f"tag {24 * item + k}" for k in range(24)] for item in range(3000)])
+    tagged = replace(pairs.catalog, frame=pairs.catalog.frame.with_columns(genres=genres))
+    monkeypatch.setattr(type(tagged), "genre_matrix", property(lambda _: 1 / 0))
+    summary = describe(replace(pairs, catalog=tagged))
+    assert summary.genres.shape == (72_000, 4)
+    assert set(summary.genres["n_ratings"]) == {2}
+
+
+def test_a_genre_that_a_movie_names_twice_counts_once(data):
+    twice = pl.Series([["Drama", "Drama"], ["War"], []])
+    catalog = replace(data.catalog, frame=data.catalog.frame.with_columns(genres=twice))
+    genres = describe(replace(data, catalog=catalog)).genres
+    assert genres["genre", "n_items"].rows() == [("Drama", 1), ("War", 1)]
+
+
+def test_favourites_without_ratings_are_what_one_took_most_often(data):
+    model = Popularity().fit(as_interactions(data, [2, 1, 7, 1, 1]))
+    best = top_rated(model, 1, 2)
+    assert best["item_id"].to_list() == [30, 10]
+    assert best["weight"].to_list() == [7, 2]

@@ -54,7 +54,7 @@ def test_what_is_left_out_is_said(by_hand):
     some = item_embeddings(model, max_items=3)
     assert some.indices.tolist() == [2, 3, 1]
     assert "2 items with under 10 ratings" in some.left_out
-    assert "1 not among the 3 most rated" in some.left_out
+    assert "1 not among the 3 most popular" in some.left_out
     assert item_embeddings(model, min_ratings=9).indices.tolist() == [2, 3, 1, 5, 0]
     assert item_embeddings(by_hand(item_factors)).left_out == ""
     assert item_embeddings(by_hand(item_factors), max_items=6).left_out == ""

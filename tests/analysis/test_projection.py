@@ -125,7 +125,7 @@ def test_only_the_most_rated_lie_there_but_all_are_clustered(bundles, found):
     assert few.points["item_id"].to_list() == (found.embeddings.indices[:20] + 1).tolist()
     labels = (found.labels[:20] + 1).tolist()
     assert [int(name.split()[0]) for name in few.points["cluster"]] == labels
-    assert "72 not among the 20 most rated" in few.embeddings.left_out
+    assert "72 not among the 20 most popular" in few.embeddings.left_out
     assert len(project(bundles[0], "pca", max_items=20).clusters.labels) == len(found.labels)
 
 
@@ -179,3 +179,10 @@ def test_without_umap_one_is_told_what_to_install_before_anything_is_done(model,
     monkeypatch.setattr(projection, "find_clusters", None)
     with pytest.raises(ExtraError, match="pip install umap-learn"):
         project(model, "umap")
+
+
+def test_without_ratings_points_have_no_mean_and_what_is_left_out_speaks_of_interactions(unrated):
+    layout = project(ImplicitALS(factors=4, iterations=2).fit(unrated), "pca")
+    assert layout.points["mean_rating"].null_count() == len(layout.points)
+    assert layout.embeddings.unit == "interaction"
+    assert layout.embeddings.left_out.endswith("with under 10 interactions.")

@@ -139,3 +139,10 @@ def test_names_are_kept_as_they_are(by_hand):
     model = by_hand(np.eye(3), genres=[[name] for name in names])
     assert traits_of_items(model).names[:3] == sorted(names)
     assert main_genres(model) == names
+
+
+def test_main_genres_are_found_some_rows_at_a_time(five, monkeypatch):
+    whole = main_genres(five)
+    monkeypatch.setattr("matinee.analysis.traits.ROWS_AT_ONCE", 2)
+    assert main_genres(five) == whole
+    assert len(set(whole)) > 2

@@ -187,3 +187,10 @@ def test_reasons_are_of_the_movie_listed_whatever_others_are_called():
         [called[one] for one in titles] for titles in explain_recommendations(plain, 1)["because"]
     ]
     assert explain_recommendations(crossed, 1)["because"].to_list() == right
+
+
+def test_a_taste_without_ratings_has_no_mean_rating(generated, unrated):
+    rated, counted = (genre_profile(EASE().fit(data), 7) for data in (generated[0], unrated))
+    means = ["mean_rating", "mean_rating_of_all"]
+    assert counted.drop(means).equals(rated.drop(means))
+    assert [counted[name].null_count() for name in means] == [len(counted)] * 2

@@ -34,7 +34,7 @@ def test_it_runs_as_a_module_too(shell):
 
 
 def test_the_version_is_that_of_the_package(shell):
-    assert shell("--version") == f"{matinee.__version__}\n"
+    assert shell("--version") == f"matinee {matinee.__version__}\n"
 
 
 def test_no_line_of_the_help_is_cut(shell):

@@ -67,7 +67,33 @@ def test_a_row_says_what_one_types(listing):
     assert list(rows["runs/als"]) == keys
     assert (rows["runs/als"]["model"], rows["runs/als"]["ranker"]) == ("als", "ials")
     assert (rows["runs/popular"]["model"], rows["runs/popular"]["ranker"]) == (None, "popularity")
-    assert "RMSE" in listing("runs").splitlines()[0]
+
+
+def test_each_data_set_has_a_table_of_its_own(listing):
+    """Metrics on different ratings are not to be compared."""
+    first, second = listing("runs", columns=80).split("\n\n")
+    assert first.splitlines()[:2] == ["other", "run     model    RMSE  NDCG@10"]
+    assert second.splitlines()[:2] == ["small", "run      model  ranker        RMSE  NDCG@10"]
+    assert [line.split()[0] for line in second.splitlines()[3:]] == RUNS[1:]
+
+
+def test_the_split_is_shown_where_it_differs(own):
+    own("train", "small", "--model", "bias", "--ranker", "none", "--split", "leave-last-out",
+        "--run", "runs/last")  # fmt: skip
+    own("train", "small", "--model", "bias", "--ranker", "none", "--test-fraction", 0,
+        "--run", "runs/everything")  # fmt: skip
+    lines = own("runs").splitlines()
+    assert lines[1].split() == ["run", "model", "ranker", "split", "RMSE", "NDCG@10"]
+    assert [line.split() for line in lines[3:4]] == [["everything", "bias", "none"]]
+    assert {row["run"]: row["split"] for row in own.json("runs")} == {
+        "runs/everything": "none", "runs/last": "leave-last-out",
+        **dict.fromkeys(["runs/als", "runs/popular", "runs/ease", "runs/biases"], "random"),
+    }  # fmt: skip
+
+
+def test_the_names_that_runs_get_fit_a_terminal(own):
+    (own.folder / "runs" / "ease").rename(own.folder / "runs" / "ml-25m-itemknn-20261231-235959")
+    assert max(map(len, own("runs", columns=80).splitlines())) <= 80
 
 
 def test_names_of_folders_do_not_reach_the_terminal_as_they_are(own):
@@ -90,7 +116,7 @@ def test_line_breaks_in_names_break_no_lines(own, terminal):
     before = own("runs").splitlines()
     (own.folder / "runs" / "als").rename(own.folder / "runs" / odd)
     text = own("runs")
-    assert "runs/new?line?x" in text
+    assert "new?line?x" in text
     assert len(text.splitlines()) == len(before)
     assert f"runs/{odd}" in {row["run"] for row in own.json("runs")}
     assert "new?line?x" in own("recommend", "nowhere", "--user", 1, fails=True)
@@ -107,7 +133,7 @@ def test_a_folder_whose_name_is_no_text_is_listed_as_it_can_be(own):
         (own.folder / "runs" / "als").rename(own.folder / odd)
     except OSError:
         pytest.skip("this file system takes no such name")
-    assert "runs/?" in own("runs")
+    assert "\n?  " in own("runs")
     assert odd in {row["run"] for row in own.json("runs")}
     assert own("runs", "--json").isascii()
 
@@ -122,7 +148,7 @@ def test_what_is_no_number_is_none(own, strange):
     rows = {row["run"]: row for row in own.json("runs", "--sort", "rmse")}
     assert len(rows) == 4
     assert rows["runs/ease"]["rmse"] is rows["runs/ease"]["ndcg@10"] is None
-    assert "runs/ease" in own("runs", "--sort", "ndcg@10")
+    assert "\nease " in own("runs", "--sort", "ndcg@10")
 
 
 @pytest.mark.parametrize("section", ["heads", "metrics", "data", "split"])

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 
 from matinee.data import generate, read
+from matinee.data.ratings import value_name
+from unrated import all_ones, as_interactions
 
 
 def test_a_frame_has_the_columns_that_read_knows():
@@ -37,3 +40,22 @@ def test_items_are_movies_where_there_are_genres_or_years():
     assert "movies" in repr(generate(users=2, items=3, ratings=4)[0])
     table = pl.DataFrame({"user": [1, 2], "item": [1, 1], "rating": [3, 4]})
     assert repr(read(table)) == "Dataset('table', 2 users, 1 items, 2 ratings)"
+
+
+# --- ratings that differ, and what values are called
+
+
+def test_only_ratings_that_differ_can_be_predicted(generated):
+    data = generated[0]
+    assert data.ratings.differ
+    assert not as_interactions(data).ratings.differ
+    assert not all_ones(data).ratings.differ
+    assert not data.ratings.take(np.zeros(len(data), bool)).differ
+
+
+def test_values_have_the_name_of_what_they_are(generated):
+    data = generated[0]
+    counts = as_interactions(data).ratings
+    assert value_name(data.ratings.scale, data.ratings.values) == "rating"
+    assert value_name(None, counts.values) == "times"
+    assert value_name(None, counts.values / 4) == "weight"

@@ -5,8 +5,9 @@ import pytest
 
 from matinee.evaluation import METRICS, evaluate_ranking, holdout, mae, rmse
 from matinee.evaluation.metrics import rmse_interval
-from matinee.experiments import METRIC_DIRECTIONS
 from matinee.kernels.csr import row_of_entries
+from matinee.models import Popularity
+from unrated import all_ones, as_interactions
 
 
 class Oracle:
@@ -61,11 +62,6 @@ def test_a_perfect_model_is_better_by_every_metric_with_a_direction(evaluated, m
     assert (right < wrong) if metric.direction == "lower" else (right > wrong)
 
 
-def test_the_sentence_on_directions_names_the_errors():
-    lower = [metric.label for metric in METRICS.values() if metric.direction == "lower"]
-    assert METRIC_DIRECTIONS.startswith(f"Lower is better: {', '.join(lower)};")
-
-
 def test_errors_by_hand():
     predicted, actual = np.float32([1, 2, 3.5]), np.float32([2, 2, 1])
     assert rmse(predicted, actual) == pytest.approx(np.sqrt((1 + 0 + 6.25) / 3))
@@ -112,3 +108,18 @@ def test_the_interval_of_one_user_is_not_known_and_none_is_below_zero():
     assert ci_low == 0 < ci_high
     same = rmse_interval(np.array([3.0, 4.0]), np.array([2.0, 3.0]), np.array([1, 2]))
     assert same == pytest.approx((1, 1))
+
+
+@pytest.mark.parametrize("change", [as_interactions, all_ones])
+def test_without_ratings_that_differ_nothing_is_said_of_likes(generated, change):
+    """And everything else is what it is with ratings: a hit is a hit."""
+    results = {}
+    for name, data in (("rated", generated[0]), ("changed", change(generated[0]))):
+        task = holdout(*data.split("random", test_fraction=0.1, seed=0))
+        results[name] = evaluate_ranking(Popularity().fit(task.train), task).metrics
+    needing = {"liked_ndcg@10", "graded_ndcg@10", "disliked_share@10"}
+    assert results["rated"].keys() - results["changed"].keys() == needing
+    assert results["changed"] == {name: results["rated"][name] for name in results["changed"]}
+    assert {name for name, metric in METRICS.items() if metric.needs_ratings} == {
+        *needing, "rmse", "mae",
+    }  # fmt: skip

@@ -21,6 +21,7 @@ from matinee.experiments import (
 )
 from matinee.experiments.comparison_result import diff_hyperparameters
 from matinee.models import ALS, EASE, Bias, ImplicitALS
+from unrated import as_interactions
 
 SPLIT = Split(seed=3)
 
@@ -296,3 +297,38 @@ def test_a_notebook_shows_metrics_and_hyperparameters(runs):
         "Hyperparameters that differ"
         not in compare({"a": runs["als"], "b": runs["als"]})._repr_html_()
     )
+
+
+def test_runs_on_everything_cannot_be_compared(folder):
+    runs = {
+        name: saved(folder, name, Bias(regularization=strength), split=Split(test_fraction=0))
+        for name, strength in (("weak", 1.0), ("strong", 9.0))
+    }
+    with pytest.raises(SettingError, match="weak was trained on everything: there is no test set"):
+        compare(runs)
+
+
+def test_interactions_are_called_so(folder, monkeypatch):
+    read = provenance.read
+    monkeypatch.setattr(
+        provenance, "read", lambda *args, **how: as_interactions(read(*args, **how))
+    )
+    data = as_interactions(matinee.read(folder / "data"))
+    runs = {
+        name: train_and_evaluate(data, None, SPLIT, ranker=EASE(regularization=strength)).model
+        for name, strength in (("weak", 1.0), ("strong", 90.0))
+    }
+    result = compare(runs)
+    assert result.title == "data: 150 test interactions, ranking for 56 test users"
+    assert [row["fitted_on"] for row in result.run_rows()] == ["1,350 interactions"] * 2
+    assert {each.metric for each in result.differences} == {"ndcg@10", "hit_rate@10"}
+    assert result.directions == "Higher is better."
+
+
+@pytest.mark.slow
+def test_the_sentence_on_directions_names_the_metrics_that_are_shown(runs):
+    two = {name: runs[name] for name in ("als", "bias")}
+    lower = "Lower is better: RMSE, MAE, Disliked hits; higher is better: the rest."
+    assert compare(two).directions == lower
+    bias = {"one": runs["bias"], "two": runs["bias"]}
+    assert compare(bias).directions == "Lower is better: RMSE, MAE."

@@ -14,6 +14,7 @@ from matinee.evaluation import evaluate_ranking, evaluate_ratings, holdout
 from matinee.experiments import cross_validate
 from matinee.models import ALS, EASE, Bias, Popularity
 from matinee.models.base import Estimator
+from unrated import all_ones, as_interactions
 
 LISTS = ["ndcg@10", "liked_ndcg@10", "hit_rate@10",
          "disliked_share@10", "coverage@10", "popularity_share@10"]  # fmt: skip
@@ -124,3 +125,11 @@ def test_folds_that_cannot_be_are_refused_before_anything_is_trained(generated, 
 def test_neither_estimator_is_refused(generated):
     with pytest.raises(SettingError, match="Nothing to train"):
         cross_validate(generated[0], None)
+
+
+@pytest.mark.parametrize("change", [as_interactions, all_ones])
+def test_without_ratings_that_differ_folds_have_no_metric_of_likes(generated, change):
+    result = cross_validate(change(generated[0]), None, Popularity(), folds=2)
+    liked = {"liked_ndcg@10", "disliked_share@10"}
+    assert list(result.metrics) == [name for name in [*LISTS, *TIMES] if name not in liked]
+    assert 0 < result.mean("ndcg@10") < 1

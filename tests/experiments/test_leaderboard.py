@@ -18,11 +18,14 @@ from matinee.experiments import (
     evaluate_heads,
     evaluate_runs,
     leaderboard,
+    provenance,
     train_and_evaluate,
 )
+from matinee.experiments.leaderboard import BASELINE
 from matinee.experiments.provenance import load_run_data
 from matinee.models import ALS, EASE, Bias, ImplicitALS, Popularity
 from matinee.models.registry import estimator_from_config
+from unrated import as_interactions
 
 needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is an extra")
 RATING = ALS(factors=3, iterations=2, regularization=2.5, seed=4)
@@ -366,3 +369,40 @@ def test_rows_say_what_ranked(run):
         "Popularity",
         "popularity (baseline)",
     ]
+
+
+# --- without ratings, and without a test set
+
+
+@pytest.fixture
+def without_ratings(source, monkeypatch):
+    """The data, which every reading makes interactions without ratings."""
+    read = provenance.read
+    monkeypatch.setattr(
+        provenance, "read", lambda *args, **how: as_interactions(read(*args, **how))
+    )
+    return as_interactions(matinee.read(source))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_protocol_evaluates_interactions_without_ratings(without_ratings, protocol):
+    model = train_and_evaluate(without_ratings, None, SPLIT, ranker=EASE()).model
+    mine, popular = evaluate_runs({"mine": model}, protocol)
+    assert (mine.estimator, mine.head, popular.model) == ("EASE", "ranking", BASELINE)
+    assert mine.ranking.protocol == protocol
+    assert 0 < mine.ranking["ndcg@10"] < 1
+    assert not any("liked" in name or "graded" in name for name in mine.ranking.metrics)
+    with pytest.raises(SettingError, match="interactions without ratings; leave min_rating out"):
+        evaluate_runs({"mine": model}, protocol, min_rating=2)
+
+
+@pytest.mark.slow
+def test_a_run_on_everything_is_evaluated_by_training_it_again(folder, source):
+    everything, _ = saved(folder / "everything", source, split=Split(test_fraction=0))
+    advice = r"everything was trained on everything .*, such as leave-one-out: .* trains again"
+    with pytest.raises(SettingError, match=advice):
+        evaluate_runs({"everything": everything})
+    rows = evaluate_runs({"everything": everything}, "leave-one-out")
+    partly = evaluate_runs({"mine": saved(folder / "split", source)[0]}, "leave-one-out")
+    assert [row.ranking.metrics for row in rows] == [row.ranking.metrics for row in partly]

@@ -16,10 +16,17 @@ from matinee.evaluation import (
     leave_one_out,
     sampled_negatives,
 )
-from matinee.experiments import Split, train_and_evaluate
+from matinee.experiments import (
+    Split,
+    cross_validate,
+    get_preset,
+    run_preset,
+    train_and_evaluate,
+)
 from matinee.experiments.provenance import load_run_data
-from matinee.models import ALS, EASE, Bias, ImplicitALS
+from matinee.models import ALS, EASE, Bias, ImplicitALS, ItemKNN, Popularity, UserKNN
 from matinee.models.base import Estimator
+from unrated import all_ones, as_interactions
 
 
 def test_the_model_holds_data_split_and_metrics(generated):
@@ -183,3 +190,101 @@ def test_both_estimators_get_the_same_sets(generated):
     given.clear()
     train_and_evaluate(data, estimators[0], replace(split, method="leave-last-out"))
     assert given[0][1] is None
+
+
+# --- without ratings, and without a test set
+
+
+@pytest.mark.parametrize("change", [as_interactions, all_ones])
+def test_where_nothing_is_to_be_predicted_there_is_a_ranking_head_alone(generated, change):
+    model = matinee.fit(change(generated[0]), ranker=EASE())
+    assert list(model.heads) == ["ranking"]
+    assert model.recommend(1, 3).columns == ["item_id", "title", "genres", "score"]
+
+
+@pytest.mark.parametrize("train", [
+    lambda data: matinee.fit(data, ALS()),
+    lambda data: train_and_evaluate(data, Bias(), Split(), ranker=EASE()),
+    lambda data: cross_validate(data, Bias(), EASE()),
+    lambda data: run_preset(data, get_preset("google-course")),
+])  # fmt: skip
+def test_ratings_are_not_learned_from_interactions_without_them(unrated, train, monkeypatch):
+    for estimator in (ALS, Bias, EASE, ImplicitALS):
+        monkeypatch.setattr(estimator, "_fit", None)  # refused before any work
+    with pytest.raises(SettingError, match="generated: These are interactions without ratings"):
+        train(unrated)
+
+
+RANKERS = {
+    "ials": ImplicitALS(factors=4, iterations=2),
+    "ease": EASE(),
+    "itemknn": ItemKNN(),
+    "userknn": UserKNN(),
+    "popularity": Popularity(),
+}
+NEURAL = {
+    "bpr": ("BPR", {}),
+    "gmf": ("GMF", {"feedback": "implicit"}),
+    "mlp": ("MLP", {"feedback": "implicit"}),
+    "neumf": ("NeuMF", {"feedback": "implicit"}),
+}
+
+
+@pytest.mark.parametrize("name", [*RANKERS, *NEURAL])
+def test_every_ranking_model_learns_from_interactions(unrated, name):
+    if name in NEURAL:
+        pytest.importorskip("torch")
+        cls, settings = NEURAL[name]
+        ranker = getattr(matinee, cls)(**settings, epochs=3)
+    else:
+        ranker = RANKERS[name]
+    result = train_and_evaluate(unrated, None, Split(), ranker=ranker)
+    popular = train_and_evaluate(unrated, None, Split(), ranker=Popularity())
+    assert result.rating is None
+    assert result.to_dict()["rmse"] is None
+    assert result.ranking["ndcg@10"] > 0.5 * popular.ranking["ndcg@10"]
+    assert result.model.scale is None
+
+
+@pytest.mark.parametrize("ranker", [Popularity, EASE, ItemKNN])
+def test_min_rating_is_a_least_number_of_times(unrated, ranker):
+    often = unrated.ratings.take(unrated.ratings.values >= 2)
+    assert 0 < len(often) < len(unrated)
+    only_those = replace(unrated, ratings=often)
+    scores = [
+        ranker(min_rating=2).fit(unrated).scores(1),
+        ranker().fit(only_those).scores(1),
+    ]
+    np.testing.assert_allclose(*scores, rtol=1e-5)
+
+
+def test_a_model_is_trained_on_everything(generated):
+    data = generated[0]
+    result = train_and_evaluate(data, ALS(factors=3, iterations=2), Split("temporal", 0.0),
+                                ranker=EASE())  # fmt: skip
+    assert (result.train_ratings, result.test_ratings) == (len(data), 0)
+    assert (result.rating, result.ranking) == (None, None)
+    assert result.fit_seconds > 0
+    found = result.to_dict()
+    assert [found[name] for name in ("rmse", "mae", "ranking")] == [None] * 3
+    assert found.keys() == train_and_evaluate(data, Bias(), Split()).to_dict().keys()
+    assert result.model.metadata["split"]["test_fraction"] == 0
+    assert result.model.metadata["metrics"] == {"ranking": None}
+    assert "test_rmse" not in result.model.history.columns
+    expected = ALS(factors=3, iterations=2).fit(data)
+    assert np.array_equal(result.model.predict(1, [1, 2]), expected.predict(1, [1, 2]))
+
+
+def test_a_split_without_a_test_set_says_so(generated):
+    assert str(Split(test_fraction=0)) == "no test set"
+    assert str(Split(test_fraction=0.25, seed=2)) == "random, test fraction 0.25, seed 2"
+    train, test = Split("leave-last-out", 0).apply(generated[0])
+    assert (len(train), len(test)) == (len(generated[0]), 0)
+    assert train.ratings.same_codes_as(test.ratings)
+
+
+def test_early_stopping_has_its_validation_set_without_a_test_set(generated):
+    result = train_and_evaluate(generated[0], ALS(factors=2, iterations=3, patience=1),
+                                Split(test_fraction=0), validation=True)  # fmt: skip
+    assert result.train_ratings == round(0.9 * len(generated[0]))
+    assert "validation_rmse" in result.model.history.columns

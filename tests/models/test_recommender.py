@@ -287,3 +287,11 @@ def test_text_ids_work_everywhere():
     assert set(model.similar_items("x")["item_id"]) == {"y", "z"}
     with pytest.raises(UnknownIdError, match="anna"):
         model.recommend("anna")
+
+
+def test_a_new_user_without_ratings_says_how_often(unrated):
+    model = matinee.EASE().fit(unrated)
+    assert model.index.unit == "interaction"
+    assert len(model.recommend(model.fold_in([(1, 30), (2, 0.5)]), 3)) == 3
+    with pytest.raises(SettingError, match=r": -1 is not > 0: how often, or a weight\.$"):
+        model.fold_in([(1, -1)])

@@ -1,6 +1,7 @@
 """Every chart is drawn without a complaint; charts of a dataset show what was found."""
 
 import inspect
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -21,12 +22,16 @@ from matinee.analysis import (
     genre_profile,
     project,
 )
+from matinee.errors import SettingError
 from matinee.evaluation import evaluate_groups, holdout
 from matinee.experiments import evaluate_heads
-from matinee.plots import dataset, embeddings, evaluation, explanation
+from matinee.models import EASE, ImplicitALS
+from matinee.plots import charts_of_data, dataset, embeddings, evaluation, explanation
 from matinee.plots.theme import Chart
+from unrated import all_ones, as_interactions
 
 CHARTS = {
+    "weight_histogram": lambda f: dataset.weight_histogram(f.weights),
     "rating_histogram": lambda f: dataset.rating_histogram(f.summary),
     "activity_histogram": lambda f: dataset.activity_histogram(f.summary, "users"),
     "long_tail": lambda f: dataset.long_tail(f.summary),
@@ -50,12 +55,13 @@ CHARTS = {
 
 
 @pytest.fixture(scope="module")
-def found(generated, parts, both):
+def found(generated, unrated, parts, both):
     """Findings of every kind."""
     clusters = find_clusters(both)
     recommended = both.recommend(7, 5)
     return SimpleNamespace(
         summary=describe(generated[0]),
+        weights=describe(unrated),
         clusters=clusters,
         axes=embedding_axes(both, 3),
         tastes=genre_profile(both, 7),
@@ -247,3 +253,89 @@ def test_a_single_genre_with_ratings_is_drawn(unrated, capfd):
 def test_genres_that_nobody_rated_have_no_chart_of_values(capfd):
     for chart in dataset.charts_of_data(with_genres(Noir=(0, None))).values():
         assert drawn(chart, capfd).rows[0]
+
+
+# --- of interactions without ratings
+
+
+@pytest.fixture(scope="module")
+def without_ratings(unrated):
+    """The same findings for them."""
+    train, test = unrated.split("random", test_fraction=0.1, seed=0)
+    model = ImplicitALS(factors=4, iterations=2).fit(train)
+    clusters = find_clusters(model, of="users")
+    recommended = model.recommend(7, 5)
+    return SimpleNamespace(
+        summary=describe(unrated),
+        weights=describe(unrated),
+        clusters=clusters,
+        axes=embedding_axes(model, 3),
+        tastes=genre_profile(model, 7),
+        explanation=EASE().fit(train).explain(7, recommended["item_id"][0]),
+        table=evaluate_heads(holdout(train, test), {"": model}),
+        groups=evaluate_groups(model, train, test),
+        projection=project(model, "pca"),
+        norms=embedding_norms(model, "ranking"),
+        rated=model.user_profile(7).items,
+        recommended=model.catalog.ids.codes(recommended["item_id"].to_list()),
+    )
+
+
+OF_INTERACTIONS = {
+    **CHARTS,
+    "taste_chart": lambda f: explanation.taste_chart(f.tastes, unit="interaction"),
+    "explanation_chart": lambda f: explanation.explanation_chart(
+        f.explanation, "It", "ranking", 3, unit="interaction"
+    ),
+    "ranking_by_group": lambda f: evaluation.ranking_by_group(
+        f.groups, "items", unit="interaction"
+    ),
+    "norms": lambda f: embeddings.norms(f.norms, "ranking", "interaction"),
+}
+OF_RATINGS = {"rating_histogram", "genres_by_rating", "rating_by_group"}
+
+
+def words(part):
+    """All that a chart says: titles, labels, tooltips, names."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key not in ("field", "x", "y", "datasets", "calculate", "filter", "sort"):
+                yield from words(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from words(value)
+    elif isinstance(part, str) and not part.endswith((":Q", ":N", ":O")):
+        yield part
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(OF_INTERACTIONS.keys() - OF_RATINGS))
+def test_charts_of_interactions_do_not_speak_of_ratings(without_ratings, name, capfd):
+    chart = drawn(OF_INTERACTIONS[name](without_ratings), capfd)
+    assert chart.rows[0]
+    assert not [text for text in words(chart.spec) if re.search(r"\brat(ed|ings?)\b", text)]
+
+
+def test_which_charts_a_data_set_has(generated, unrated):
+    every = {"users", "items", "long tail", "density", "time", "genres"}
+    of_ratings = charts_of_data(describe(generated[0])).keys()
+    assert of_ratings == every | {"ratings", "mean ratings"}
+    assert charts_of_data(describe(unrated)).keys() == every | {"weights"}
+    once = as_interactions(unrated, np.ones(len(unrated)))
+    assert charts_of_data(describe(once)).keys() == every
+    assert charts_of_data(describe(all_ones(unrated))).keys() == every | {"ratings"}
+
+
+def test_how_often_is_shown_in_order(without_ratings, capfd):
+    summary = without_ratings.summary
+    chart = drawn(dataset.weight_histogram(summary), capfd)
+    (rows,) = chart.rows
+    assert [int(row["weight"]) for row in rows] == sorted(int(row["weight"]) for row in rows)
+    assert sum(row["n_ratings"] for row in rows) == summary.ratings
+    assert chart.title == "Times per user and movie"
+    assert chart.spec["encoding"]["x"]["sort"] == [row["weight"] for row in rows]
+
+
+def test_a_map_of_interactions_has_no_colour_of_ratings(without_ratings):
+    with pytest.raises(SettingError, match="one of 'genre', 'cluster', 'year', got 'rating'"):
+        embeddings.item_map(without_ratings.projection, "rating")

@@ -2,9 +2,12 @@
 
 import pytest
 
+import matinee
 from matinee.errors import SettingError
 from matinee.evaluation import evaluate_ranking, evaluate_ratings, holdout
+from matinee.tuning import tune
 from matinee.tuning.objective import OBJECTIVES, RATING_ERRORS, Objective, get_objective
+from unrated import all_ones, as_interactions
 
 RANKING_METRICS = OBJECTIVES.keys() - RATING_ERRORS.keys()
 
@@ -45,3 +48,24 @@ def test_models_with_both_heads_are_tuned_by_the_head_of_the_metric():
     assert get_objective("neumf", "mae") == Objective("mae")
     assert get_objective("neumf") == Objective("ndcg@10")
     assert get_objective("als") == Objective("rmse")
+
+
+@pytest.mark.parametrize("change", [as_interactions, all_ones])
+@pytest.mark.parametrize("metric", [None, "rmse", "MAE", "liked_ndcg@10", "disliked_share@10"])
+def test_metrics_of_ratings_need_ratings_that_differ(generated, change, metric):
+    data = change(generated[0])
+    why = "These are interactions without ratings|All ratings are 1"
+    advice = rf"generated: ({why}), so .* tune a ranking model, such as ials, by ndcg@10\."
+    with pytest.raises(SettingError, match=advice):
+        get_objective("als", metric, data)
+    assert get_objective("ials", None, data) == Objective("ndcg@10")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [as_interactions, all_ones])
+def test_where_nothing_is_to_be_predicted_a_ranking_model_is_tuned(generated, change, tmp_path):
+    result = tune(change(generated[0]), trials=1, space={"factors": [2, 3], "iterations": 2},
+                  study=tmp_path / "study", run=tmp_path / "run")  # fmt: skip
+    assert (result.metric, len(result.completed)) == ("ndcg@10", 1)
+    assert list(matinee.load(tmp_path / "run").heads) == ["ranking"]
+    assert result.best.test_metrics["ndcg@10"] > 0

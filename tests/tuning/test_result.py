@@ -81,6 +81,7 @@ STATUS = {
     f"Interrupted while refitting the best trial. {RESUME}.": {"interrupted": True, "n_trials": 4},
     "Test set evaluated once.": {"best": BEST, "n_trials": 4},
     f"4 of 5 trials done. {RESUME}. Test set evaluated once.": {"best": BEST},
+    "There is no test set.": {"best": replace(BEST, test_evaluations=0), "n_trials": 4},
     "Test set evaluated 2 times, once per best trial.": {
         "best": replace(BEST, test_evaluations=2), "n_trials": 4
     },

@@ -477,3 +477,13 @@ def test_a_shared_lock_is_not_exclusive(tmp_path):
             assert not alone
     with locked(tmp_path, wait=False) as alone:
         assert alone
+
+
+@pytest.mark.slow
+def test_a_search_without_a_test_set_evaluates_none(tmp_path, data):
+    result = tune(data, "bias", trials=2, split=Split(test_fraction=0),
+                  study=tmp_path / "study", run=tmp_path / "run")  # fmt: skip
+    assert result.best.test_evaluations == 0
+    assert result.best.test_metrics == {"rmse": None, "mae": None}
+    assert result.status == "There is no test set."
+    assert load(tmp_path / "run").metadata["split"]["train_ratings"] == len(data)

@@ -9,7 +9,7 @@ import polars as pl
 
 from matinee._types import F32, I64
 from matinee.data.dataset import Dataset
-from matinee.data.ratings import Ratings
+from matinee.data.ratings import Ratings, value_name
 
 MAX_LEVELS = 20  # different rating values; more are counted in bins
 BIN_RATIO = 10 ** (1 / 5)  # of a bin's ends, in histograms of counts
@@ -25,13 +25,18 @@ class DatasetSummary:
     """Sizes, distributions and a sample of a dataset; from `describe`.
 
     `items` counts all of the catalog, `rated_items` those with ratings; `noun` is what an item is
-    called on screen. `cells` is the size of the full users × items matrix, `density` the share that
+    called on screen, `unit` what a row is: "rating", or "interaction" without one. `value_name` is
+    what its value is: "rating", "times" or "weight"; there is a `mean_rating` and a `scale`, or a
+    `mean_weight`. `cells` is the size of the full users × items matrix, `density` the share that
     is known of it. `ratings_per_user` and `ratings_per_item` (of the rated ones) have ``min``,
     ``25%``, ``median``, ``75%``, ``95%``, ``max``, ``mean``. The columns of the frames are
 
     - `rating_histogram`: `rating`, `n_ratings`; more than twenty different values are counted in
-      twenty bins, each named by its lower end
-    - `genres`: `genre`, `n_items`, `n_ratings`, `mean_rating`; an item counts for each genre it has
+      twenty bins, each named by its lower end; empty for interactions without ratings
+    - `weight_histogram`, of those: `weight` (as text), `low`, `high`, `n_ratings`: how many pairs
+      of user and item have so many, or such a weight
+    - `genres`: `genre`, `n_items`, `n_ratings`, `mean_rating` (null without ratings), the most
+      frequent first; an item counts for each genre it has
     - `activity_histogram`: `of` ("users" or "items"), `low`, `high`, `members`: how many have
       between `low` and `high` ratings, in bins of about equal ratio
     - `long_tail`: `item_share`, `rating_share` of the most rated items
@@ -45,15 +50,19 @@ class DatasetSummary:
     name: str
     licence: str
     noun: str
+    unit: str
+    value_name: str
     users: int
     items: int
     rated_items: int
     ratings: int
     cells: int
     density: float
-    mean_rating: float
-    scale: str
+    mean_rating: float | None
+    mean_weight: float | None
+    scale: str | None
     rating_histogram: pl.DataFrame
+    weight_histogram: pl.DataFrame
     ratings_per_user: dict[str, float]
     ratings_per_item: dict[str, float]
     genres: pl.DataFrame
@@ -70,7 +79,7 @@ class DatasetSummary:
         # the fields hold rows of single people, which have no place in a saved notebook
         return (
             f"DatasetSummary({self.name!r}, {self.users:,} users, {self.items:,} {self.noun}s, "
-            f"{self.ratings:,} ratings, sparsity {self.sparsity:.2%})"
+            f"{self.ratings:,} {self.unit}s, sparsity {self.sparsity:.2%})"
         )
 
     @property
@@ -97,6 +106,7 @@ def describe(dataset: Dataset) -> DatasetSummary:
     DatasetSummary('generated', 60 users, 50 movies, 1,500 ratings, sparsity 50.00%)
     """
     ratings, catalog = dataset.ratings, dataset.catalog
+    scale, mean = ratings.scale, float(ratings.values.mean(dtype=np.float64))
     user_counts = ratings.user_counts[ratings.user_counts > 0]
     item_counts = ratings.item_counts[ratings.item_counts > 0]
     cells = len(user_counts) * len(catalog)
@@ -104,7 +114,7 @@ def describe(dataset: Dataset) -> DatasetSummary:
     sample = {
         "user_id": first.user_ids.values[first.user],
         "item_id": first.item_ids.values[first.item],
-        "rating": first.values,
+        "weight" if scale is None else "rating": first.values,
     }
     if first.timestamp is not None:
         sample["timestamp"] = pl.from_epoch(pl.Series(first.timestamp), "s")
@@ -113,15 +123,19 @@ def describe(dataset: Dataset) -> DatasetSummary:
         name=dataset.name,
         licence=dataset.licence,
         noun=catalog.noun,
+        unit=dataset.unit,
+        value_name=value_name(scale, ratings.values),
         users=len(user_counts),
         items=len(catalog),
         rated_items=len(item_counts),
         ratings=len(ratings),
         cells=cells,
         density=len(ratings) / cells,
-        mean_rating=float(ratings.values.mean(dtype=np.float64)),
-        scale=str(ratings.scale),
-        rating_histogram=_rating_histogram(ratings.values),
+        mean_rating=mean if scale else None,
+        mean_weight=None if scale else mean,
+        scale=str(scale) if scale else None,
+        rating_histogram=_rating_histogram(ratings.values[: None if scale else 0]),
+        weight_histogram=_weight_histogram(ratings.values[: 0 if scale else None]),
         ratings_per_user=_quantiles(user_counts),
         ratings_per_item=_quantiles(item_counts),
         genres=_genres(dataset),
@@ -146,6 +160,24 @@ def _rating_histogram(values: F32) -> pl.DataFrame:
     return pl.DataFrame({"rating": levels, "n_ratings": counts})
 
 
+def _weight_histogram(weights: F32) -> pl.DataFrame:
+    """How many pairs have each weight, or one between `low` and `high` in bins of equal ratio."""
+    levels, counts = np.unique(weights.astype(np.float64), return_counts=True)
+    low = high = levels
+    whole = bool((levels == np.floor(levels)).all())
+    if len(levels) > MAX_LEVELS:
+        edges = np.geomspace(levels[0], levels[-1], MAX_LEVELS + 1)
+        if whole:
+            edges = _log_edges(levels[-1]).astype(np.float64)
+        edges[[0, -1]] = min(edges[0], levels[0]), max(edges[-1], levels[-1])  # despite rounding
+        counts, _ = np.histogram(weights, edges)
+        low, high = edges[:-1], edges[1:] - whole
+    bins = zip(low, high, strict=True)
+    names = [f"{a:g}" if a == b else f"{a:,.4g} to {b:,.4g}" for a, b in bins]
+    columns = {"weight": names, "low": low, "high": high, "n_ratings": counts}
+    return pl.DataFrame(columns, schema_overrides={"weight": pl.String})
+
+
 def _quantiles(counts: I64) -> dict[str, float]:
     quantiles = {name: float(np.quantile(counts, q)) for name, q in QUANTILES.items()}
     return {**quantiles, "mean": float(counts.mean())}
@@ -153,10 +185,15 @@ def _quantiles(counts: I64) -> dict[str, float]:
 
 def _count_histogram(of: str, counts: I64) -> pl.DataFrame:
     """How many have so many ratings; bins are equal on a logarithmic axis."""
-    n_bins = np.ceil(np.log(max(2.0, counts.max() + 1.0)) / np.log(BIN_RATIO))
-    edges = np.unique(np.ceil(BIN_RATIO ** np.arange(n_bins + 1) - 1e-9)).astype(np.int64)
+    edges = _log_edges(counts.max())
     members, _ = np.histogram(counts, edges)
     return pl.DataFrame({"of": of, "low": edges[:-1], "high": edges[1:] - 1, "members": members})
+
+
+def _log_edges(highest: float) -> I64:
+    """Edges of bins of whole numbers from 1 to `highest`, of about equal ratio."""
+    n_bins = np.ceil(np.log(max(2.0, highest + 1.0)) / np.log(BIN_RATIO))
+    return np.unique(np.ceil(BIN_RATIO ** np.arange(n_bins + 1) - 1e-9)).astype(np.int64)
 
 
 def _long_tail(counts: I64) -> pl.DataFrame:
@@ -203,17 +240,23 @@ def _density_blocks(ratings: Ratings) -> pl.DataFrame:
 
 
 def _genres(dataset: Dataset) -> pl.DataFrame:
-    ratings, matrix = dataset.ratings, dataset.catalog.genre_matrix
-    sums = np.bincount(ratings.item, weights=ratings.values, minlength=len(dataset.catalog))
-    counts = matrix.T @ ratings.item_counts
-    with np.errstate(invalid="ignore"):
-        mean = (matrix.T @ sums) / counts
-    return pl.DataFrame(
+    """The table of genres; of long lists, for there may be very many different ones."""
+    ratings = dataset.ratings
+    of_item = pl.DataFrame(
         {
-            "genre": list(dataset.catalog.genre_names),
-            "n_items": matrix.sum(axis=0).astype(np.int64),
-            "n_ratings": counts.astype(np.int64),
-            "mean_rating": pl.Series(mean, dtype=pl.Float64).fill_nan(None),
-        },
-        schema_overrides={"genre": pl.String},
-    ).sort("n_ratings", "genre", descending=[True, False])
+            "genre": dataset.catalog.frame["genres"].list.unique(),
+            "n_ratings": ratings.item_counts,
+            "sum": np.bincount(ratings.item, ratings.values, len(dataset.catalog)),
+        }
+    )
+    mean = pl.col("sum") / pl.col("n_ratings")
+    rated = (pl.col("n_ratings") > 0) & pl.lit(ratings.scale is not None)
+    return (
+        of_item.explode("genre")
+        .drop_nulls("genre")
+        .group_by("genre")
+        .agg(pl.len().cast(pl.Int64).alias("n_items"), pl.col("n_ratings", "sum").sum())
+        .with_columns(mean_rating=pl.when(rated).then(mean))
+        .drop("sum")
+        .sort("n_ratings", "genre", descending=[True, False])
+    )

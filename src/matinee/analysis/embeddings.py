@@ -32,13 +32,15 @@ class EmbeddingSet:
     """Factors of items or of users, from one head of a model.
 
     `of` is ``"items"`` or ``"users"``, `head` ``"rating"`` or ``"ranking"``; `noun` is what one of
-    them is called on screen. `indices`, int32 (n,), say which they are, the most rated (or most
-    active) first, `factors` are float32 (n, width), and `counts`, int64 (n,), their training
-    ratings. `left_out` is a sentence on those that are not here, empty if all are.
+    them is called on screen, `unit` what they have: "rating", or "interaction" without one.
+    `indices`, int32 (n,), say which they are, the most rated (or most active) first, `factors` are
+    float32 (n, width), and `counts`, int64 (n,), their training ratings. `left_out` is a sentence
+    on those that are not here, empty if all are.
     """
 
     of: str
     noun: str
+    unit: str
     head: str
     indices: I32
     factors: F32
@@ -100,8 +102,8 @@ def item_embeddings(
     factors = model.item_factors(head)
     if max_items is not None and max_items < MIN_ROWS:
         raise SettingError(f"max_items must be >= {MIN_ROWS}, got {max_items}.")
-    noun = model.catalog.noun
-    return _well_known("items", noun, head, factors, model.item_counts, min_ratings, max_items)
+    named = "items", model.catalog.noun, model.index.unit, head
+    return _well_known(*named, factors, model.item_counts, min_ratings, max_items)
 
 
 def user_embeddings(model: Recommender, head: str | None = None) -> EmbeddingSet:
@@ -109,7 +111,8 @@ def user_embeddings(model: Recommender, head: str | None = None) -> EmbeddingSet
     head = model.head_with("users", head)
     factors = model.user_factors(head)
     counts = np.diff(model.interactions.indptr)
-    return _well_known("users", "user", head, factors, counts, MIN_RATINGS, None)
+    named = "users", "user", model.index.unit, head
+    return _well_known(*named, factors, counts, MIN_RATINGS, None)
 
 
 def embedding_norms(model: Recommender, head: str | None = None) -> pl.DataFrame:
@@ -170,22 +173,29 @@ def neighbours(model: Recommender, items: Sequence[Any] | None = None, n: int = 
 
 
 def _well_known(
-    of: str, noun: str, head: str, factors: F32, counts: I64, min_ratings: int, max_rows: int | None
+    of: str,
+    noun: str,
+    unit: str,
+    head: str,
+    factors: F32,
+    counts: I64,
+    min_ratings: int,
+    max_rows: int | None,
 ) -> EmbeddingSet:
     """The rows with enough ratings, the most rated first, and a sentence on the others."""
     min_ratings = max(1, min_ratings)
     enough = np.flatnonzero(counts >= min_ratings)
     if len(enough) < MIN_ROWS:
         raise SettingError(
-            f"Only {len(enough)} {noun}s have {min_ratings} or more ratings; "
+            f"Only {len(enough)} {noun}s have {min_ratings} or more {unit}s; "
             f"at least {MIN_ROWS} are needed."
         )
     order = enough[np.argsort(-counts[enough], kind="stable")]
     kept = order[:max_rows].astype(np.int32)
     reasons = []
     if few := len(counts) - len(enough):
-        reasons.append(f"{few:,} {noun}{'s' if few > 1 else ''} with under {min_ratings} ratings")
+        reasons.append(f"{few:,} {noun}{'s' if few > 1 else ''} with under {min_ratings} {unit}s")
     if beyond := len(order) - len(kept):
-        reasons.append(f"{beyond:,} not among the {len(kept):,} most rated")
+        reasons.append(f"{beyond:,} not among the {len(kept):,} most popular")
     left_out = f"Left out: {' and '.join(reasons)}." if reasons else ""
-    return EmbeddingSet(of, noun, head, kept, factors[kept], counts[kept], left_out)
+    return EmbeddingSet(of, noun, unit, head, kept, factors[kept], counts[kept], left_out)

@@ -25,9 +25,9 @@ class Projection:
     """Items as points in the plane, and clusters by the same head; from `project`.
 
     `points` has a row for each item, the most rated first: `item_id`, `title`, `year`, `genres`
-    (joined by ``|``), `genre` (the rarest of them), `cluster` (number and name), `mean_rating` and
-    `n_ratings` (in training), `x`, `y`, `neighbours` (titles of the nearest five by cosine, one a
-    line).
+    (joined by ``|``), `genre` (the rarest of them), `cluster` (number and name), `mean_rating`
+    (null without ratings) and `n_ratings` (in training), `x`, `y`, `neighbours` (titles of the
+    nearest five by cosine, one a line).
     """
 
     embeddings: EmbeddingSet
@@ -110,11 +110,12 @@ def _points(
     # clusters may be of more items; both have the most rated first
     cluster_of = [clusters.titles[label] for label in clusters.labels[: len(indices)]]
     near = embeddings.neighbours(N_NEIGHBOURS)
+    means = pl.Series(item_rating_sums(model)[indices] / embeddings.counts).round(2)
     return catalog.rows(indices).with_columns(
         year=catalog.frame["year"][indices],
         genre=pl.Series([genre_of[index] for index in indices]),
         cluster=pl.Series(cluster_of),
-        mean_rating=pl.Series(item_rating_sums(model)[indices] / embeddings.counts).round(2),
+        mean_rating=pl.lit(None, pl.Float64) if model.scale is None else means,
         n_ratings=pl.Series(embeddings.counts),
         x=pl.Series(plane[:, 0].astype(np.float64)).round(3),
         y=pl.Series(plane[:, 1].astype(np.float64)).round(3),

@@ -14,6 +14,7 @@ POPULARITY_BANDS = {"top 1%": 0.01, "next 4%": 0.05, "next 15%": 0.2, "bottom 80
 """Where each band of items, ranked by number of ratings, ends: a share of all items."""
 MAX_GENRES = 40  # the most frequent
 NO_GENRE = "no genre"
+ROWS_AT_ONCE = 4096  # of a matrix of genres, which may be wide
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +102,13 @@ def main_genres(model: Recommender) -> list[str]:
     matrix, names = model.catalog.genre_matrix, model.catalog.genre_names
     if not names:
         return [NO_GENRE] * len(model.catalog)
-    rarest = np.where(matrix > 0, matrix.sum(axis=0), np.inf).argmin(axis=1)
-    rarest[~matrix.any(axis=1)] = len(names)
-    choices = [*names, NO_GENRE]
-    return [choices[column] for column in rarest]
+    counts, choices, genres = matrix.sum(axis=0), [*names, NO_GENRE], []
+    for start in range(0, len(matrix), ROWS_AT_ONCE):
+        rows = matrix[start : start + ROWS_AT_ONCE]
+        rarest = np.where(rows > 0, counts, np.float32(np.inf)).argmin(axis=1)
+        rarest[~rows.any(axis=1)] = len(names)
+        genres += [choices[column] for column in rarest]
+    return genres
 
 
 def item_rating_sums(model: Recommender) -> F64:

@@ -15,12 +15,14 @@ from matinee.models.recommender import Recommender
 def top_rated(model: Recommender, user: Any, n: int = 10) -> pl.DataFrame:
     """The n items a user rated highest, the most popular first among equals.
 
-    `user` is an id or a UserProfile. Columns `item_id`, `title`, `genres`, `rating` (as given).
+    `user` is an id or a UserProfile. Columns `item_id`, `title`, `genres`, `rating` (as given); of
+    interactions without ratings `weight` (how often), the highest first.
     """
     profile = _checked(model, user)
     order = np.lexsort((-model.item_counts[profile.items], -profile.values))[:n]
     best = model.catalog.rows(profile.items[order])
-    return best.with_columns(rating=pl.Series(profile.values[order]))
+    name = "weight" if model.scale is None else "rating"
+    return best.with_columns(pl.Series(name, profile.values[order]))
 
 
 def typical_user(model: Recommender, quantile: float = 0.5) -> Any:
@@ -42,7 +44,7 @@ def genre_profile(model: Recommender, user: Any) -> pl.DataFrame:
     Columns `trait`, `kind` (``"genre"``, ``"decade"``, ``"popularity"``), `share` (of the user's
     ratings that went to items with the trait), `share_of_all` (its mean over all training users),
     `mean_rating` (that the user gave to such items; null if they rated none) and
-    `mean_rating_of_all` (over all users).
+    `mean_rating_of_all` (over all users); both are null for interactions without ratings.
 
     >>> model = matinee.Bias().fit(data)
     >>> bands = genre_profile(model, 1).filter(pl.col("kind") == "popularity")
@@ -61,6 +63,8 @@ def genre_profile(model: Recommender, user: Any) -> pl.DataFrame:
             "mean_rating": (profile.values @ rated) / rated.sum(axis=0),
             "mean_rating_of_all": (sums @ traits.matrix) / (counts @ traits.matrix),
         }
+    if model.scale is None:
+        columns |= dict.fromkeys(("mean_rating", "mean_rating_of_all"), None)
     names = {"trait": traits.names, "kind": traits.kinds}
     schema = dict.fromkeys(names, pl.String) | dict.fromkeys(columns, pl.Float64)
     return pl.DataFrame(names | columns, schema, nan_to_null=True)

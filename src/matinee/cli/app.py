@@ -72,7 +72,7 @@ def options(
     if version:
         from importlib.metadata import version as version_of
 
-        print(version_of("matinee"))
+        print("matinee", version_of("matinee"))
         raise typer.Exit
     if context.invoked_subcommand is None:
         print(context.get_help())

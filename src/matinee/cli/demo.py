@@ -17,7 +17,8 @@ def demo() -> None:
     """Train on a small MovieLens edition and show the results."""
     from matinee.analysis.dataset import describe
     from matinee.evaluation.protocols import holdout
-    from matinee.experiments.training import Split, train_and_evaluate
+    from matinee.experiments.split import Split
+    from matinee.experiments.training import train_and_evaluate
     from matinee.models.als import ALS
     from matinee.models.baselines import Bias
     from matinee.models.implicit_als import ImplicitALS
@@ -28,7 +29,7 @@ def demo() -> None:
     heading(data.name)
     say(
         f"{summary.users:,} users gave {summary.ratings:,} ratings to {summary.rated_items:,} "
-        f"movies (mean {summary.mean_rating:.2f})."
+        f"movies (mean {data.ratings.values.mean():.2f})."
     )
     say(f"{summary.sparsity:.1%} of the user-item matrix is empty.")
     if summary.licence:

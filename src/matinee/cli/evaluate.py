@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from matinee.cli import options
-from matinee.cli.hyperparameters import build_estimators
-from matinee.cli.options import find_run, open_dataset, output_path
+from matinee.cli.hyperparameters import DEFAULT_MODEL, build_estimators
+from matinee.cli.options import find_run, open_dataset, output_path, say_unrated
 from matinee.cli.output import heading, print_json, print_table, say, section
 from matinee.errors import SettingError
 
@@ -32,7 +32,8 @@ def evaluate(
         str,
         Option(
             metavar="NAME",
-            help="holdout, leave-one-out, strong-generalization, temporal or sampled-negatives.",
+            help="holdout, leave-one-out, strong-generalization, temporal, sampled-negatives, "
+            "cold-items or cold-users.",
         ),
     ] = "holdout",
     min_rating: Annotated[
@@ -46,18 +47,21 @@ def evaluate(
     Both heads are evaluated, side by side. holdout evaluates a run as it is, on its own test set.
     The others train its estimators once more on what they allow: leave-one-out (what will each
     user rate next?), strong-generalization (users unknown in training), temporal (train before a
-    day, test after it), and sampled-negatives (99 sampled items against one, also called ncf: only
-    to compare with papers).
+    day, test after it), sampled-negatives (99 sampled items against one, also called ncf: only to
+    compare with papers), cold-items and cold-users (new ones, known by their attributes alone).
     """
     from matinee.experiments.leaderboard import evaluate_runs
     from matinee.models.loading import load
 
-    models = {str(folder): load(folder) for folder in map(find_run, runs or (None,))}
+    folders = [find_run(run) for run in runs or (None,)]
+    models = {str(folder): load(folder) for folder in folders}
     protocol = PROTOCOL_ALIASES.get(protocol, protocol)
     rows = evaluate_runs(models, protocol, min_rating=min_rating, seed=seed)
     if json:
         print_json([{**row.to_dict(), "min_rating": min_rating, "seed": seed} for row in rows])
         return
+    if not runs:
+        say(f"{folders[0]}, the newest run")
     _print_leaderboard(rows, list(models), next(iter(models.values())).catalog.noun)
 
 
@@ -157,7 +161,6 @@ def _print_comparison(comparison: "Comparison") -> None:
     import polars as pl
 
     from matinee.evaluation.metrics import PRIMARY_METRIC
-    from matinee.experiments.comparison_result import METRIC_DIRECTIONS
 
     section(comparison.title)
     rows = pl.DataFrame(comparison.run_rows())
@@ -172,14 +175,21 @@ def _print_comparison(comparison: "Comparison") -> None:
     rows = pl.DataFrame(comparison.metric_rows())
     print_table(rows, {**columns, "difference": f"difference to {first}"})
     primary = [each for each in comparison.differences if each.metric in PRIMARY_METRIC.values()]
-    for line in (METRIC_DIRECTIONS, *comparison.notes, *map(str, primary)):
+    for line in (comparison.directions, *comparison.notes, *map(str, primary)):
         say(line)
 
 
 def cross_validate(
     dataset: options.DatasetArgument,
-    model: options.Model = "als",
-    ranker: options.Ranker = "none",
+    model: options.Model = None,
+    ranker: Annotated[
+        str | None,
+        Option(
+            metavar=options.RANKERS,
+            help="What makes rankings: by default none, or ials where there are no ratings to "
+            "predict.",
+        ),
+    ] = None,
     settings: options.Settings = None,
     folds: Annotated[
         str, Option(metavar="K|official", help="How many, or those of the edition (ml-100k).")
@@ -201,15 +211,19 @@ def cross_validate(
         raise SettingError(f"--folds must be a number or official, got {folds!r}.")
     if len(folds) > MAX_DIGITS:
         raise SettingError(f"--folds must be a number or official, got {len(folds):,} digits.")
-    rating, ranking = build_estimators(model, ranker, seed, settings or ())
+    own = seed, settings or ()
+    rating, ranking = build_estimators(model or DEFAULT_MODEL, ranker or "none", *own)
     data = open_dataset(dataset, columns, scale, duplicates)
+    if model is None and not data.ratings.differ:
+        rating, ranking = build_estimators("none", ranker or "ials", *own)
+        say_unrated(data, "evaluating a ranking model only", json)
     k = int(folds) if folds.isdecimal() else folds
     result = cross_validate_dataset(data, rating, ranking, folds=k, seed=seed, threads=threads)
     if json:
         print_json({"data": data.name, "seed": seed, **result.to_dict()})
         return
     names = " and ".join(str(estimator["name"]) for estimator in result.estimators.values())
-    heading(f"{data.name}: {names}, {len(data):,} ratings in {len(result.folds)} folds")
+    heading(f"{data.name}: {names}, {len(data):,} {data.unit}s in {len(result.folds)} folds")
     for first in range(0, len(result.folds), FOLDS_A_TABLE):
         _print_folds(result, result.folds[first : first + FOLDS_A_TABLE])
     say("std: sample standard deviation over folds")

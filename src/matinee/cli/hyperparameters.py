@@ -10,6 +10,7 @@ from matinee.errors import SettingError
 if TYPE_CHECKING:
     from matinee.models.base import Estimator
 
+DEFAULT_MODEL = "als"  # what predicts ratings, where there are any to predict
 RANKER = "ranker."  # before a hyperparameter of the ranker in `--set`
 OWN_OPTIONS = ("seed", "device")  # not to be reached by `--set`
 ALTERNATIVES = {"iterations": "epochs", "regularization": "weight_decay"}

@@ -11,7 +11,7 @@ from matinee.errors import RunError, SettingError
 
 if TYPE_CHECKING:
     from matinee.data.dataset import Dataset
-    from matinee.experiments.training import Split
+    from matinee.experiments.split import Split
     from matinee.models.queries import UserProfile
     from matinee.models.recommender import Recommender
 
@@ -80,20 +80,15 @@ Count = Annotated[int, Option("-n", metavar="N", min=1, help="How many to list."
 # training
 
 Model = Annotated[
-    str,
+    str | None,
     Option(
         metavar="als|bayes|bias|mf|gmf|mlp|neumf|none",
-        help="What predicts ratings. bayes is the most accurate, takes minutes, and gives a "
-        "prediction interval.",
+        help="What predicts ratings: by default als, or none where there are none to predict. "
+        "bayes is the most accurate, takes minutes, and gives a prediction interval.",
     ),
 ]
-Ranker = Annotated[
-    str,
-    Option(
-        metavar="ials|ease|itemknn|userknn|popularity|bpr|gmf|mlp|neumf|none",
-        help="What makes rankings.",
-    ),
-]
+RANKERS = "ials|ease|itemknn|userknn|popularity|bpr|gmf|mlp|neumf|none"
+Ranker = Annotated[str, Option(metavar=RANKERS, help="What makes rankings.")]
 Settings = Annotated[
     list[str] | None,
     Option(
@@ -112,7 +107,11 @@ SplitOption = Annotated[
     ),
 ]
 TestFraction = Annotated[
-    float | None, Option(metavar="F", help="Size of a random or temporal test set; by default 0.1.")
+    float | None,
+    Option(
+        metavar="F",
+        help="Size of a random or temporal test set; by default 0.1. 0: train on everything.",
+    ),
 ]
 Seed = Annotated[int, Option(metavar="N", min=0, help="Seed of the random numbers.")]
 Threads = Annotated[int | None, Option(metavar="N", min=1, help="By default all processors.")]
@@ -178,11 +177,23 @@ def open_dataset(
     return read(source, columns=named, scale=limits, duplicates=duplicates)
 
 
-def make_split(method: str | None, test_fraction: float | None, seed: int) -> "Split":
+def say_unrated(data: "Dataset", what: str, as_json: bool) -> None:
+    """Say why there is a ranking model only, where there is no rating to predict."""
+    from matinee.cli.output import say
+    from matinee.experiments.training import nothing_to_predict
+
+    if (why := nothing_to_predict(data.ratings)) and not as_json:
+        say(f"{why}: {what}.")
+
+
+def make_split(
+    method: str | None, test_fraction: float | None, seed: int, earlier: Path | None = None
+) -> "Split":
     """The split that the options describe, defaults where they are silent."""
-    from matinee.experiments.training import Split
+    from matinee.experiments.split import Split
 
     given: dict[str, Any] = {"method": method, "test_fraction": test_fraction}
+    given["warm_start"] = earlier and str(earlier.resolve())
     return Split(**{name: value for name, value in given.items() if value is not None}, seed=seed)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PICTURES = (".html", ".png", ".svg")
 BAR = 40  # columns of the longest bar of a histogram
 POPULAR = 2  # titles of each cluster
+GENRES = 20  # that a screen has room for
 
 
 def describe(
@@ -48,41 +49,78 @@ def describe(
 def _print_summary(summary: "DatasetSummary", noun: str) -> None:
     import polars as pl
 
+    unit = summary.unit
     heading(summary.name)
-    say(f"{summary.users:,} users, {summary.items:,} {noun}s, {summary.ratings:,} ratings")
+    say(f"{summary.users:,} users, {summary.items:,} {noun}s, {summary.ratings:,} {unit}s")
     if summary.rated_items < summary.items:
-        say(f"{summary.items - summary.rated_items:,} {noun}s have no rating")
+        say(f"{summary.items - summary.rated_items:,} {noun}s have no {unit}")
     say(
         f"matrix of {summary.cells:,} cells, {summary.density:.3%} filled "
         f"(sparsity {summary.sparsity:.3%})"
     )
-    say(f"ratings from {summary.scale}, mean {summary.mean_rating:.4f}")
+    say(_values(summary, noun))
     if summary.first_rating and summary.last_rating:
-        say(f"rated from {summary.first_rating:%d %B %Y} to {summary.last_rating:%d %B %Y}")
+        first, last = summary.first_rating, summary.last_rating
+        what = "rated" if summary.mean_rating is not None else f"{unit}s"
+        say(f"{what} from {first:%d %B %Y} to {last:%d %B %Y}")
     say(f"terms of use: {summary.licence or 'unknown'}")
-    samples = {"ratings": summary.sample_ratings, f"{noun}s": summary.sample_items}
+    samples = {f"{unit}s": summary.sample_ratings, f"{noun}s": summary.sample_items}
     for of, sample in samples.items():
         section(f"Sample of {of}")
-        print_table(sample, {name: name for name in sample.columns}, {"rating": "g"})
-    section("Distribution of ratings")
-    most = summary.rating_histogram["n_ratings"].max()
-    count = pl.col("n_ratings")
-    bars = summary.rating_histogram.with_columns(
-        share=count / summary.ratings,
-        bar=pl.lit("█").repeat_by((BAR * count / most).round().cast(pl.UInt32)).list.join(""),
-    )
-    headings = {"rating": "rating", "n_ratings": "ratings", "share": "share", "bar": ""}
-    print_table(bars, headings, {"rating": "g", "share": ".1%"})
-    section(f"Ratings per user and {noun}")
+        headings = {name: name for name in sample.columns}
+        if "weight" in headings:
+            headings["weight"] = summary.value_name
+        print_table(sample, headings, {"rating": "g", "weight": "g"})
+    if summary.mean_rating is not None or summary.weight_histogram.height > 1:
+        _print_histogram(summary, noun)
+    section(f"{unit.capitalize()}s per user and {noun}")
     tails = {"per user": summary.ratings_per_user, f"per {noun}": summary.ratings_per_item}
     table = pl.DataFrame([{"": of, **quantiles} for of, quantiles in tails.items()])
     headings = {name: name for name in table.columns}
     print_table(table, headings, dict.fromkeys(table.columns[1:], ",.0f"))
     if summary.genres.height:
         section(f"Genres (a {noun} counts for each of its genres)")
-        headings = {"genre": "genre", "n_items": f"{noun}s", "n_ratings": "ratings"}
-        headings["mean_rating"] = "mean rating"
-        print_table(summary.genres, headings, {"mean_rating": ".2f"})
+        headings = {"genre": "genre", "n_items": f"{noun}s", "n_ratings": f"{unit}s"}
+        if summary.mean_rating is not None:
+            headings["mean_rating"] = "mean rating"
+        print_table(summary.genres.head(GENRES), headings, {"mean_rating": ".2f"})
+    if summary.genres.height > GENRES:
+        say(f"and {summary.genres.height - GENRES:,} more")
+
+
+def _values(summary: "DatasetSummary", noun: str) -> str:
+    """In a line, what the ratings are; of interactions, how often there are."""
+    if summary.mean_rating is not None:
+        levels = summary.rating_histogram["rating"]
+        same = f"all ratings are {summary.mean_rating:g}" if len(levels) == 1 else ""
+        return same or f"ratings from {summary.scale}, mean {summary.mean_rating:.4f}"
+    pair = f"per user and {noun}"
+    if summary.weight_histogram["weight"].to_list() == ["1"]:
+        return f"no ratings; once {pair}"
+    if summary.value_name == "times":
+        return f"no ratings; {summary.mean_weight:.2f} times {pair} on average"
+    return f"no ratings; a mean weight of {summary.mean_weight:.4f} {pair}"
+
+
+def _print_histogram(summary: "DatasetSummary", noun: str) -> None:
+    """How often each rating was given; of interactions, how many pairs have how many."""
+    import polars as pl
+
+    unit, what = summary.unit, summary.value_name
+    histogram = summary.rating_histogram
+    title = "Distribution of ratings"
+    if summary.mean_rating is None:
+        histogram = summary.weight_histogram.drop("low", "high")
+        title = f"{what.capitalize()} per user and {noun}"
+    section(title)
+    count = pl.col("n_ratings")
+    most = histogram["n_ratings"].max()
+    bars = histogram.with_columns(
+        share=count / summary.ratings,
+        bar=pl.lit("█").repeat_by((BAR * count / most).round().cast(pl.UInt32)).list.join(""),
+    )
+    headings = {histogram.columns[0]: what, "n_ratings": f"{unit}s", "share": "share", "bar": ""}
+    print_table(bars, headings, {"rating": "g", "share": ".1%"}, numbers={"weight"})
 
 
 def draw_map(
@@ -108,15 +146,16 @@ def draw_map(
     """
     from matinee.analysis.projection import project
     from matinee.models.loading import load
-    from matinee.plots.embeddings import MAP_COLORS, item_map
+    from matinee.plots.embeddings import item_map, map_colors
     from matinee.report.document import save_chart
     from matinee.report.run_report import write_map_report
 
     folder = find_run(run)
     path = output_path(out, folder / "map.html", *PICTURES)
-    if color not in MAP_COLORS:
-        raise SettingError(f"--color must be one of {', '.join(MAP_COLORS)}, got {color!r}.")
     model = load(folder)
+    colors = map_colors(model.index.unit)
+    if color not in colors:
+        raise SettingError(f"--color must be one of {', '.join(colors)}, got {color!r}.")
     layout = project(model, method, head=head, seed=seed)
     if path.suffix == ".html":
         write_map_report(model, layout, path, color)
@@ -163,7 +202,7 @@ def cluster(
     of = "users" if users else f"{model.catalog.noun}s"
     heading(f"{clusters.table.height} clusters of {len(clusters.embeddings):,} {of}")
     table = clusters.table.with_columns(pl.col("popular").list.head(POPULAR).list.join(", "))
-    popular = "rated more than by others" if users else "most rated"
+    popular = "watched more than by others" if users else "most popular"
     print_table(table, {"cluster": "", "name": "name", "size": of, "popular": popular})
     say(
         f"Silhouette {clusters.silhouette:.2f}, agreement with genres "

@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from matinee.cli import options
 from matinee.cli.options import find_run, given_options
-from matinee.cli.output import answer, print_json, print_table, say
+from matinee.cli.output import answer, heading, print_json, print_table, say
 from matinee.errors import SettingError, printable
 
 SORTS = ("created", "rmse", "ndcg@10")
@@ -123,10 +123,17 @@ def _row(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
         "model": _head_name(manifest, "rating"),
         "ranker": _head_name(manifest, "ranking"),
         "data": _text(_at(manifest, "data", "name")),
-        "split": _text(_at(manifest, "split", "method")),
+        "split": _split(manifest),
         "rmse": finite_or_none(_at(manifest, "metrics", "rmse")),
         "ndcg@10": finite_or_none(_at(ranking, "metrics", "ndcg@10", "value")),
     }
+
+
+def _split(manifest: dict[str, Any]) -> str | None:
+    """How the test set was made; "none" if there is none."""
+    if _at(manifest, "split", "test_fraction") == 0:
+        return "none"
+    return _text(_at(manifest, "split", "method"))
 
 
 def _at(value: Any, *path: str) -> Any:
@@ -163,8 +170,14 @@ def _show(rows: list[dict[str, Any]]) -> None:
     import polars as pl
 
     # a folder may have a name that is no text, and polars takes none of those
-    printed = [{**row, "run": printable(row["run"])} for row in rows]
+    printed = [{**row, "run": printable(Path(row["run"]).name)} for row in rows]
     frame = pl.DataFrame(printed, schema_overrides={"rmse": pl.Float64, "ndcg@10": pl.Float64})
-    shown = frame.drop("created").columns  # which the order shows
+    shown = ["run", "model", "ranker", *(["split"] if frame["split"].n_unique() > 1 else [])]
     headings = {**{name: name for name in shown}, "rmse": "RMSE", "ndcg@10": "NDCG@10"}
-    print_table(frame, headings, {"rmse": ".4f", "ndcg@10": ".4f"})
+    # a table for each data set: on different ones metrics are not to be compared
+    for number, ((data,), own) in enumerate(frame.group_by("data", maintain_order=True)):
+        if number:
+            say()
+        heading(f"{data or 'unknown data'}")
+        known = {name: title for name, title in headings.items() if own[name].count()}
+        print_table(own, known, {"rmse": ".4f", "ndcg@10": ".4f"})

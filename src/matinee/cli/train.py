@@ -1,6 +1,7 @@
 """matinee train"""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,8 +9,8 @@ import typer
 from typer import Option
 
 from matinee.cli import options
-from matinee.cli.hyperparameters import build_estimators
-from matinee.cli.options import given_options, make_split, open_dataset
+from matinee.cli.hyperparameters import DEFAULT_MODEL, build_estimators
+from matinee.cli.options import find_run, given_options, make_split, open_dataset, say_unrated
 from matinee.cli.output import heading, print_json, say
 from matinee.errors import SettingError
 
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 
 CURVES = "history.png"
 PRESET_DECIDES = {"model", "ranker", "factors", "regularization", "iterations", "patience"}
-PRESET_DECIDES |= {"settings", "split", "test_fraction"}
-"""Parameters of `train` for which a preset has its own values."""
+RUN_DECIDES = frozenset(PRESET_DECIDES | {"settings", "preset"})
+"""Parameters of `train` for which an earlier run has its own values."""
+PRESET_DECIDES |= {"settings", "split", "test_fraction", "warm_start"}
+"""Those for which a preset has."""
 
 PresetName = Annotated[
     str | None, Option(metavar="NAME", help="A published configuration; see matinee presets.")
@@ -45,19 +48,29 @@ Patience = Annotated[
         "validation set of 10%.",
     ),
 ]
+WarmStart = Annotated[
+    str | None,
+    Option(
+        "--warm-start",
+        metavar="RUN",
+        help="Start from an earlier run, whose data have grown since: its hyperparameters, a fifth "
+        "of the iterations, and a test set that it has not seen.",
+    ),
+]
 
 
 def train(
     context: typer.Context,
     dataset: options.DatasetArgument,
     preset: PresetName = None,
-    model: options.Model = "als",
+    model: options.Model = None,
     ranker: options.Ranker = "ials",
     factors: Factors = None,
     regularization: Regularization = None,
     iterations: Iterations = None,
     patience: Patience = None,
     settings: options.Settings = None,
+    warm_start: WarmStart = None,
     split: options.SplitOption = None,
     test_fraction: options.TestFraction = None,
     seed: options.Seed = 0,
@@ -75,47 +88,57 @@ def train(
 ) -> None:
     """Train a model, evaluate it, and save it as a run.
 
-    It has two heads: --model predicts ratings, --ranker makes rankings. --factors,
-    --regularization and --iterations belong to the rating model; --set reaches every other
-    hyperparameter, as in --set exponent=0.5 --set ranker.factors=64. mf, gmf, mlp, neumf and bpr
-    are trained by gradients (--set epochs=N) and need PyTorch.
+    It has two heads: --model predicts ratings, where there are any that differ; --ranker makes
+    rankings. --factors, --regularization and --iterations belong to the rating model; --set reaches
+    every other hyperparameter, as in --set exponent=0.5 --set ranker.factors=64. mf, gmf, mlp,
+    neumf and bpr are trained by gradients (--set epochs=N) and need PyTorch.
     """
     from matinee.experiments.presets import get_preset, run_preset
-    from matinee.experiments.training import train_and_evaluate
-    from matinee.models.loading import save_run
+    from matinee.experiments.training import given_estimators, train_and_evaluate
+    from matinee.experiments.warm_start import estimators_of
+    from matinee.models.loading import load, save_run
 
     chosen = get_preset(preset) if preset else None
+    earlier = find_run(warm_start) if warm_start else None
     if chosen:
-        for name, option in given_options(context).items():
-            if name in PRESET_DECIDES:
-                message = f"--preset {preset} decides what is trained; leave out {option}."
-                raise SettingError(message)
+        refuse_given(context, PRESET_DECIDES, f"--preset {preset}")
         estimators = chosen.estimators()
+    elif earlier:
+        refuse_given(context, RUN_DECIDES, f"--warm-start {warm_start}")
+        rating, ranking = estimators_of(load(earlier))
+        estimators = [estimator for estimator in (rating, ranking) if estimator]
     else:
-        own = {"factors": factors, "regularization": regularization, "iterations": iterations}
-        rating, ranking = build_estimators(
-            model, ranker, seed, settings or (), patience=patience, device=device, **own
-        )
+        build = partial(
+            build_estimators, ranker=ranker, seed=seed, settings=settings or (), patience=patience,
+            device=device, factors=factors, regularization=regularization, iterations=iterations,
+        )  # fmt: skip
+        rating, ranking = build(model or DEFAULT_MODEL)
         estimators = [estimator for estimator in (rating, ranking) if estimator]
     state = check_runtime(estimators, device, checkpoint, checkpoint_every, resume)
     check_outputs(run, plot)
     data = open_dataset(dataset, columns, scale, duplicates)
+    if not chosen and not earlier and model is None:
+        model = DEFAULT_MODEL if data.ratings.differ else "none"
+        rating, ranking = build(model)
+        given_estimators(rating, ranking)  # refuses none at all
+        say_unrated(data, "training a ranking model only", json)
     runtime: dict[str, Any] = {"checkpoint": state, "threads": threads}
     if chosen:
         results = run_preset(data, chosen, seed=seed, device=device, **runtime)
         labels = [stage.description for stage in chosen.stages]
     else:
         validation = any(estimator.patience for estimator in estimators)
-        how = make_split(split, test_fraction, seed)
+        how = make_split(split, test_fraction, seed, earlier)
         result = train_and_evaluate(
             data, rating, how, ranker=ranking, validation=validation, **runtime
         )
         results, labels = [result], [""]
-    name = preset or (ranker if model == "none" else model)
+    name = preset or (earlier and "warm-start") or (model if model and model != "none" else ranker)
     folder = save_run(results[-1].model, run, name)
     curves = draw_curves(results[-1], folder) if plot else None
     if json:
         names = {"preset": preset} if preset else {"model": model, "ranker": ranker}
+        names = {"warm_start": str(earlier)} if earlier else names
         stages = [{"stage": l, **r.to_dict()} for l, r in zip(labels, results, strict=True)]
         more = {"stages": stages} if preset else {}
         print_json({"run": str(folder), "plot": curves, **names, **results[-1].to_dict(), **more})
@@ -126,6 +149,13 @@ def train(
             heading(label)
         print_result(result, device)
     print_saved(folder, curves, plot)
+
+
+def refuse_given(context: typer.Context, decided: Container[str], by: str) -> None:
+    """Refuse options that something else has values for."""
+    for name, option in given_options(context).items():
+        if name in decided:
+            raise SettingError(f"{by} decides what is trained; leave out {option}.")
 
 
 def check_runtime(
@@ -183,11 +213,13 @@ def draw_curves(result: "TrainingResult", folder: Path) -> str | None:
 
 def print_sizes(name: str, result: "TrainingResult") -> None:
     """The sizes of the training and test set."""
-    say(f"{name}: {result.train_ratings:,} training ratings, {result.test_ratings:,} test ratings")
+    units = f"{result.model.index.unit}s"
+    tested = f"{result.test_ratings:,} test {units}" if result.test_ratings else "no test set"
+    say(f"{name}: {result.train_ratings:,} training {units}, {tested}")
 
 
 def print_result(result: "TrainingResult", device: str | None) -> None:
-    """The metrics of both heads on the test set."""
+    """The metrics of both heads on the test set; without one, how long they took."""
     trained_on = {head: _device(h.estimator, device) for head, h in result.model.heads.items()}
     rating, ranking = result.rating, result.ranking
     if rating:
@@ -207,6 +239,9 @@ def print_result(result: "TrainingResult", device: str | None) -> None:
             f"{ranking['hit_rate@10']:.4f} ({ranking.n_users:,} users{protocol}; "
             f"fit {result.ranker_fit_seconds:.1f} s{trained_on['ranking']})"
         )
+    if not result.test_ratings:
+        seconds = result.fit_seconds + result.ranker_fit_seconds
+        say(f"Trained on everything in {seconds:.1f} s; without a test set there are no metrics.")
 
 
 def print_saved(folder: Path, curves: str | None, plot: bool) -> None:

@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from matinee.cli import options
-from matinee.cli.hyperparameters import train_command
-from matinee.cli.options import make_split, open_dataset, output_path
+from matinee.cli.hyperparameters import DEFAULT_MODEL, train_command
+from matinee.cli.options import make_split, open_dataset, output_path, say_unrated
 from matinee.cli.output import print_json, print_table, say
 from matinee.errors import require_extra
 
 if TYPE_CHECKING:
+    from matinee.data.dataset import Dataset
     from matinee.tuning.result import TuningResult
 
 SHOWN = 5  # of the best trials
 
 Model = Annotated[
-    str,
+    str | None,
     Option(
         metavar="als|bayes|bias|mf|gmf|mlp|neumf|ials|ease|itemknn|userknn|bpr",
-        help="Estimator to tune; for gmf, mlp and neumf, --metric decides which head.",
+        help="Estimator to tune, by default als, or ials where there are no ratings to predict; "
+        "for gmf, mlp and neumf, --metric decides which head.",
     ),
 ]
 Trials = Annotated[
@@ -65,7 +67,7 @@ StudyFolder = Annotated[
 
 def tune(
     dataset: options.DatasetArgument,
-    model: Model = "als",
+    model: Model = None,
     trials: Trials = None,
     minutes: Minutes = None,
     metric: MetricName = None,
@@ -101,13 +103,15 @@ def tune(
         page = output_path(out, Path(study or STUDIES, "study.html"), ".html")
         from matinee.report.pages import write_study_report  # fails now if an extra is missing
     data = open_dataset(dataset, columns, scale, duplicates)
+    model = model or _default_model(data, metric, json)
     result = search_best(
         data, model, metric=metric, trials=trials, minutes=minutes, space=space, search=search,
         split=make_split(split, test_fraction, seed), validation=validation, study=study,
         run=run, threads=threads,
     )  # fmt: skip
     command = partial(
-        _command_without_search, result, model, split=split, test_fraction=test_fraction,
+        _command_without_search, result, model,
+        DEFAULT_MODEL if data.ratings.differ else "none", split=split, test_fraction=test_fraction,
         seed=seed or None, columns=columns, scale=scale, duplicates=duplicates,
     )  # fmt: skip
     if page:
@@ -123,13 +127,24 @@ def tune(
         raise KeyboardInterrupt
 
 
+def _default_model(data: "Dataset", metric: str | None, as_json: bool) -> str:
+    """What is tuned by default; says why where that is a ranking model."""
+    from matinee.tuning.objective import get_objective
+    from matinee.tuning.search import default_model
+
+    model = default_model(data.ratings)
+    get_objective(model, metric, data)  # refuses what makes no sense before anything is said
+    say_unrated(data, "tuning a ranking model", as_json)
+    return model
+
+
 def _command_without_search(
-    result: "TuningResult", model: str, dataset: str, **given: Any
+    result: "TuningResult", model: str, other: str, dataset: str, **given: Any
 ) -> str | None:
-    """The command that trains the best model."""
+    """The command that trains the best model, a ranking model beside this `other` one."""
     if result.best is None:
         return None
-    rating, ranking = (model, "ials") if result.head == "rating" else ("als", model)
+    rating, ranking = (model, "ials") if result.head == "rating" else (other, model)
     settings: dict[str, Any] = {result.head: result.best.settings}
     return train_command(dataset, rating, ranking, **settings, **given)
 
@@ -149,7 +164,8 @@ def _print_result(result: "TuningResult", command: str | None, page: Path | None
         known = {k: value for k, value in result.best.test_metrics.items() if value is not None}
         metrics = ", ".join(f"{METRICS[k].label} {value:.4f}" for k, value in known.items())
         metrics = metrics or "no metric: no user of the test set can be evaluated"
-        say(f"Best trial, refit on the full training set: test {metrics}")
+        tested = f": test {metrics}" if result.best.test_evaluations else ", without a test set"
+        say(f"Best trial, refit on the full training set{tested}")
         say(result.status)
         say("The same model without the search:")
         say(f"  {command}")

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import Bools
+from matinee.data.attributes import normalized
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.delimited import MAX_PLAIN_ID, PlainColumns
@@ -53,8 +54,11 @@ def build_dataset(
         ratings = _merge(ratings, duplicates)
     user_attributes = None
     if parsed.users is not None:
-        user_attributes = pl.DataFrame({"user_id": ratings.user_ids.values}).join(
-            parsed.users, on="user_id", how="left", maintain_order="left"
+        ids = ratings.user_ids.values
+        known = parsed.users.select(pl.col("user_id").cast(ids.dtype))
+        known = known.with_columns(*normalized(parsed.users.drop("user_id")))
+        user_attributes = pl.DataFrame({"user_id": ids}).join(
+            known, on="user_id", how="left", maintain_order="left"
         )
     official = _official_masks(parsed.official, ratings) if parsed.official else {}
     catalog = Catalog.build(ratings.item_ids, parsed.items)

@@ -1,4 +1,4 @@
-"""Titles, years and genres of the items, and finding an item from what a person types."""
+"""Titles and attributes of the items, and finding an item from what a person types."""
 
 import difflib
 import hashlib
@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, I64, Ints
+from matinee.data.attributes import MOST_VALUES, Attributes, Categories, normalized, printable_text
 from matinee.data.id_map import IdMap, shortened
 from matinee.errors import UnknownIdError
 
@@ -25,22 +26,19 @@ NO_GENRES = ["", "(no genres listed)", "unknown"]
 
 @dataclass(frozen=True, eq=False)
 class Catalog:
-    """Titles, years and genres of the items, in the order of the item codes.
+    """Titles, years, genres and other attributes of the items, in the order of the item codes.
 
     Parameters
     ----------
     ids : IdMap
         Original item ids.
     frame : polars.DataFrame
-        Columns `title` (String, the id where there is none), `year` (Int32 or null)
-        and `genres` (list of String).
-    genre_names : tuple of str
-        All genres, in the order of the columns of `genre_matrix`.
+        Columns `title` (String, the id where there is none), `genres` (list of String), `year`
+        (Int32 or null), and further attributes as in `matinee.data.attributes`.
     """
 
     ids: IdMap
     frame: pl.DataFrame
-    genre_names: tuple[str, ...]
 
     def __repr__(self) -> str:
         return f"Catalog({len(self):,} {self.noun}s, {len(self.genre_names)} genres)"
@@ -52,8 +50,9 @@ class Catalog:
     def build(cls, ids: IdMap, items: pl.DataFrame | None = None) -> "Catalog":
         """A row for each of `ids` from a table of items, which may lack some of them.
 
-        Of its columns only `item_id` is required. Years are taken from titles if there are none;
-        control characters become spaces, for titles are printed on terminals and pages.
+        Of its columns only `item_id` is required; `title`, `genres` and `year` are known, all
+        others are attributes. Years are taken from titles if there are none; control characters
+        become spaces, for titles are printed on terminals and pages.
         """
         frame = pl.DataFrame({"item_id": ids.values})
         items = frame if items is None else items
@@ -63,12 +62,13 @@ class Catalog:
             items = items.with_columns(genres=pl.lit(None, pl.List(pl.String)))
         if "year" not in items.columns:
             items = items.with_columns(year=pl.col("title").str.extract(YEAR))
-        items = items.select(
+        known = items.select(
             pl.col("item_id").cast(ids.values.dtype),
-            _printable(pl.col("title")).alias("title"),
+            printable_text(pl.col("title")).alias("title"),
+            pl.col("genres").list.eval(printable_text(pl.element())).alias("genres"),
             pl.col("year").cast(pl.Int32),
-            pl.col("genres").list.eval(_printable(pl.element())).alias("genres"),
         )
+        items = known.with_columns(*normalized(items.drop(known.columns)))
         is_genre = ~pl.element().is_in(NO_GENRES)
         frame = frame.join(items, on="item_id", how="left", maintain_order="left").select(
             # every item has a title, if only its id
@@ -76,17 +76,27 @@ class Catalog:
             .then("title")
             .otherwise(pl.col("item_id").cast(pl.String))
             .alias("title"),
-            "year",
             pl.col("genres").fill_null([]).list.eval(pl.element().filter(is_genre)),
+            pl.exclude("item_id", "title", "genres"),
         )
-        names = frame["genres"].explode().drop_nulls().unique().sort()
-        return cls(ids, frame, tuple(names))
+        return cls(ids, frame)
+
+    @cached_property
+    def attributes(self) -> Attributes:
+        """Genres, years and all else that is known of the items, as features."""
+        return Attributes.of(self.frame.drop("title"), len(self))
+
+    @cached_property
+    def genre_names(self) -> tuple[str, ...]:
+        """All genres in alphabetical order; of more than a thousand, the most frequent."""
+        counts = self.frame["genres"].explode().drop_nulls().value_counts(name="items")
+        kept = counts.sort("items", "genres", descending=[True, False]).head(MOST_VALUES)["genres"]
+        return tuple(kept.sort())
 
     def fingerprint(self) -> str:
-        """SHA-256 of what estimators learn from: ids, years and genres, without titles."""
-        learned_from = self.frame.select(
-            self.ids.values.cast(pl.String).alias("item_id"), "year", "genres"
-        )
+        """SHA-256 of what estimators learn from: ids and attributes, without titles."""
+        ids = self.ids.values.cast(pl.String).alias("item_id")
+        learned_from = self.frame.drop("title").select(ids, pl.all())
         return hashlib.sha256(learned_from.write_ndjson().encode()).hexdigest()
 
     @cached_property
@@ -101,11 +111,10 @@ class Catalog:
 
     @cached_property
     def genre_matrix(self) -> F32:
-        """float32 (items, genres): 1 where the item has the genre."""
+        """float32 (items, genres): 1 where the item has the genre, by `genre_names`."""
         matrix = np.zeros((len(self), len(self.genre_names)), np.float32)
-        pairs = self.frame.select("genres").with_row_index("row").explode("genres").drop_nulls()
-        for column, name in enumerate(self.genre_names):
-            matrix[pairs.filter(pl.col("genres") == name)["row"].to_numpy(), column] = 1.0
+        row, column = Categories("genres", self.genre_names, False).entries(self.frame["genres"])
+        matrix[row, column] = 1.0
         return matrix
 
     def rows(self, codes: Ints) -> pl.DataFrame:
@@ -188,7 +197,3 @@ def _normalized(title: str) -> tuple[str, str]:
     letters = unicodedata.normalize("NFKD", name)
     letters = "".join(c for c in letters if not unicodedata.combining(c)).casefold()
     return " ".join(re.findall(r"\w+", letters.replace("'", ""))), year
-
-
-def _printable(text: pl.Expr) -> pl.Expr:
-    return text.str.replace_all(r"[\p{Cc}\p{Cf}\u2028\u2029]", " ").str.strip_chars()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import polars as pl
 from matinee._html import html_block, html_table
 from matinee._types import Bools
 from matinee.data import splits
+from matinee.data.attributes import Attributes
 from matinee.data.catalog import Catalog
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
@@ -27,7 +29,7 @@ class Dataset:
     catalog : Catalog
         In the order of the item codes; holds items without ratings too.
     user_attributes : polars.DataFrame or None
-        `user_id`, `age`, `gender` and `occupation` by user code, where the data have them.
+        `user_id` and attributes (`age`, `gender` and `occupation` of MovieLens) by user code.
     name, source, licence : str
         What to call it, where it was read from, and its terms of use.
     official : dict of str to bool (n,)
@@ -68,6 +70,12 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.ratings)
+
+    @cached_property
+    def users(self) -> Attributes:
+        """What is known of the users, as features; without any where there is no such table."""
+        frame = pl.DataFrame() if self.user_attributes is None else self.user_attributes
+        return Attributes.of(frame.drop("user_id", strict=False), len(self.ratings.user_ids))
 
     @property
     def unit(self) -> str:

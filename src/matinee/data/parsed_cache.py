@@ -28,7 +28,7 @@ from matinee.kernels.csr import Empty, Rows, checksum_words, release, slices
 from matinee.kernels.parallel import run_blocks
 from matinee.storage.atomic import new_folder
 
-FORMAT = 3
+FORMAT = 4
 MIN_SOURCE_BYTES = 32 * 2**20  # smaller sources are read in well under a second
 MAX_ENTRIES = 4  # the least recently used goes first
 ORDERS = ("by_user", "by_item")
@@ -157,7 +157,6 @@ def _write(
         "matinee": version("matinee"),
         "stamp": stamp,
         "scale": ratings.scale and [ratings.scale.low, ratings.scale.high, ratings.scale.step],
-        "genres": catalog.genre_names,
         "arrays": {name: [number, checksums[number]] for name, number in numbers.items()},
         "tables": {name: _sha256(folder / f"{name}.parquet") for name in tables},
     }
@@ -188,7 +187,7 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
     for array in arrays.values():
         release(array)
     os.utime(entry / "manifest.json")
-    catalog = Catalog(item_ids, tables["items"].drop("item_id"), tuple(manifest["genres"]))
+    catalog = Catalog(item_ids, tables["items"].drop("item_id"))
     return Dataset(ratings, catalog, tables.get("user_attributes"))
 
 

@@ -69,6 +69,15 @@ class RatingScale:
         return scale if scale.contains(levels.to_numpy()).all() else replace(scale, step=0.0)
 
 
+def value_name(scale: RatingScale | None, values: F32) -> str:
+    """What a value is, for the head of its column: ``"rating"``; of interactions without ratings
+    ``"times"``, where all are whole numbers, else ``"weight"``.
+    """
+    if scale is not None:
+        return "rating"
+    return "times" if bool((values == np.floor(values)).all()) else "weight"
+
+
 @dataclass(frozen=True, eq=False)
 class Ratings:
     """Ratings, or interactions without them, as aligned columns; immutable, every row checked.
@@ -125,6 +134,12 @@ class Ratings:
         if self.scale is None:
             raise SettingError(NOT_RATED)
         return self.scale
+
+    @property
+    def differ(self) -> bool:
+        """Whether these are ratings, and not all the same: else there is nothing to predict."""
+        rated = self.scale is not None and len(self) > 0
+        return rated and bool(self.values.min() < self.values.max())
 
     def to_frame(self) -> pl.DataFrame:
         """Columns `user_id`, `item_id`, `rating` (`weight`, of interactions without ratings) and,

@@ -1,4 +1,5 @@
 from .calibration import Calibration, evaluate_calibration
+from .cold_start import cold_items, cold_users
 from .evaluator import (
     evaluate,
     evaluate_ranking,
@@ -25,6 +26,8 @@ __all__ = [
     "RankingMetrics",
     "RankingTask",
     "RatingMetrics",
+    "cold_items",
+    "cold_users",
     "evaluate",
     "evaluate_calibration",
     "evaluate_groups",

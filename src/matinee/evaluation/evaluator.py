@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from matinee._types import F32, I32, I64, Ints
+from matinee._types import F32, I32, I64, Bools, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.splits import cold_start_counts
 from matinee.errors import SettingError
@@ -24,7 +24,7 @@ from matinee.evaluation.results import (
 from matinee.kernels.csr import Rows, take_rows
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 from matinee.kernels.topk import topk_dense
-from matinee.models.queries import UserProfile
+from matinee.models.queries import UserBatch
 from matinee.models.recommender import Recommender
 from matinee.models.topk import user_blocks
 from matinee.progress import progress
@@ -106,7 +106,8 @@ def evaluate_ranking(
     """Rank all items for every test user, and compare with the items that are relevant to them.
 
     `model` is trained on ``task.train``; for tasks see `holdout`, `leave_one_out`, `temporal`,
-    `strong_generalization`, `sampled_negatives`. By default what lists are made by ranks.
+    `strong_generalization`, `sampled_negatives`, `cold_items`, `cold_users`. By
+    default what lists are made by ranks.
 
     >>> from matinee.evaluation import leave_one_out
     >>> task = leave_one_out(data)
@@ -142,34 +143,41 @@ def evaluate_ranking_per_user(
                 within = np.flatnonzero(rank < width)
                 ratings[first + within, rank[within]] = relevant.values[within]
             else:
-                _fill_top(scores, take_rows(task.history, rows), items[first:last])
+                _fill_top(scores, take_rows(task.history, rows), task.ranked, items[first:last])
                 ratings[first:last] = _test_ratings(items[first:last], relevant, n_items)
             tick(last, "")
     top = TopK(items, ratings, task)
-    names = RANKING_METRICS if task.candidates is None else SAMPLED_METRICS
+    names = _defined_metrics(task)
     computed = {name: RANKING_METRICS[name](top.first(METRICS[name].k)) for name in names}
     catalog = {name: value for name, value in computed.items() if isinstance(value, float)}
     values = {name: value for name, value in computed.items() if not isinstance(value, float)}
     return PerUserMetrics(task, values, catalog)
 
 
+def _defined_metrics(task: RankingTask) -> list[str]:
+    """The ranking metrics that make sense for the task, in the order of `METRICS`."""
+    names = RANKING_METRICS if task.candidates is None else SAMPLED_METRICS
+    rated = task.train.ratings.differ
+    return [name for name in names if rated or not METRICS[name].needs_ratings]
+
+
 def _queries(task: RankingTask, rows: Ints) -> Any:
     """How the model is asked for these test users: ids of users it knows, else their ratings."""
     if not task.folded_in:
         return task.train.ratings.user_ids.values[task.users[rows]]
-    indptr, items, values = take_rows(task.history, rows)
-    cuts = indptr[1:-1]
-    histories = zip(np.split(items, cuts), np.split(values, cuts), strict=True)
-    return [UserProfile(user_items, user_values) for user_items, user_values in histories]
+    known = task.train.users
+    features = take_rows(known.features, task.users[rows]) if known.groups else None
+    batch = UserBatch(np.full(len(rows), -1, np.int32), take_rows(task.history, rows), features)
+    return list(batch.profiles())
 
 
-def _fill_top(scores: F32, history: Rows, items: I32) -> None:
+def _fill_top(scores: F32, history: Rows, ranked: Bools | None, items: I32) -> None:
     """Fill `items` with the best-scored items of each user that are not in their history."""
     run_blocks(
         topk_dense,
         uniform_blocks(len(scores)),
         np.ascontiguousarray(scores),
-        np.ones(scores.shape[1], bool),
+        np.ones(scores.shape[1], bool) if ranked is None else ranked,
         history.indptr,
         history.indices,
         items,

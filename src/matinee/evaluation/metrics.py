@@ -118,7 +118,8 @@ class Metric:
     metric describes a model and does not grade it. `format` is how tables print its values, and
     `in_tables` whether they show it by default; JSON has all metrics. `compute`, of a ranking
     metric, goes from the `TopK` of all users to float64 (users,), or to a float if the metric is of
-    the catalogue rather than of users.
+    the catalogue rather than of users. What `needs_ratings` says how much users liked what they
+    found: it is left out for interactions without ratings, and for ratings that are all the same.
 
     >>> METRICS["recall_capped@20"].label, METRICS["rmse"].direction
     ('Recall@20 (capped)', 'lower')
@@ -130,6 +131,7 @@ class Metric:
     label: str
     format: str = ".4f"
     in_tables: bool = True
+    needs_ratings: bool = False
     compute: Compute | None = field(default=None, repr=False)
 
     @property
@@ -202,16 +204,17 @@ def _gini(top: TopK) -> float:
     return ranking.gini(top.items, len(top.train.catalog))
 
 
-_DISLIKED: dict[str, Any] = {"direction": "lower", "format": ".1%", "in_tables": True}
+_LIKED: dict[str, Any] = {"needs_ratings": True}
+_DISLIKED: dict[str, Any] = {**_LIKED, "direction": "lower", "format": ".1%", "in_tables": True}
 _SHARE: dict[str, Any] = {"direction": None, "format": ".1%", "in_tables": True}
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("rmse", "rating", "lower", "RMSE"),
-        Metric("mae", "rating", "lower", "MAE"),
+        Metric("rmse", "rating", "lower", "RMSE", needs_ratings=True),
+        Metric("mae", "rating", "lower", "MAE", needs_ratings=True),
         _ranking("ndcg@10", "NDCG@10", _ndcg, in_tables=True),
-        _ranking("liked_ndcg@10", "NDCG@10 (liked)", _liked_ndcg, in_tables=True),
-        _ranking("graded_ndcg@10", "NDCG@10 (graded)", _graded_ndcg),
+        _ranking("liked_ndcg@10", "NDCG@10 (liked)", _liked_ndcg, in_tables=True, **_LIKED),
+        _ranking("graded_ndcg@10", "NDCG@10 (graded)", _graded_ndcg, **_LIKED),
         _ranking("hit_rate@10", "HR@10", lambda t: ranking.hit_rate(t.hits), in_tables=True),
         _ranking("recall_capped@20", "Recall@20 (capped)", _recall_capped),
         _ranking("ndcg@100", "NDCG@100", _ndcg),

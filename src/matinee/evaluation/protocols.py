@@ -18,13 +18,15 @@ MIN_POSITIVES = 5  # of a test user of strong generalization, as in Liang et al.
 class RankingTask:
     """What to train on, which users to test, and which items are relevant to them.
 
-    `protocol` is ``"holdout"``, ``"leave-one-out"``, ``"temporal"``, ``"strong-generalization"`` or
-    ``"sampled-negatives"``; `users`, int32 (users,), are the indices of the test users, ascending.
+    `protocol` is ``"holdout"``, ``"leave-one-out"``, ``"temporal"``, ``"strong-generalization"``,
+    ``"sampled-negatives"``, ``"cold-items"`` or ``"cold-users"``; `users`, int32 (users,), are the
+    indices of the test users, ascending.
     If they are `folded_in`, they are not in `train`, and a model has to fold their history in.
 
     Each test user has a row of `history`, the items that they are known by, which are not ranked; a
     row of `relevant`, held-out items, at least one; and maybe a row of `candidates`: only these are
-    ranked, the positive among them. Indices ascend; values are ratings, but mean nothing of
+    ranked, the positive among them. `ranked`, bool (items,), are the items that are ranked for any
+    user, by default all. Indices ascend; values are ratings, but mean nothing of
     candidates. `note` is a caveat for tables, `test` has all held-out ratings, where the protocol
     splits ratings: for the errors of predictions. Raises SettingError if there is no test user.
     """
@@ -36,6 +38,7 @@ class RankingTask:
     folded_in: bool
     relevant: Rows
     candidates: Rows | None = None
+    ranked: Bools | None = None
     note: str = ""
     test: Dataset | None = None
 
@@ -97,7 +100,7 @@ def holdout(train: Dataset, test: Dataset, *, min_rating: float | None = None) -
     """
     if not train.ratings.same_codes_as(test.ratings):
         raise SettingError("train and test must be the two sets of one split; their ids differ.")
-    relevant = test.ratings.take(_is_positive(test.ratings, min_rating))
+    relevant = test.ratings.take(is_positive(test.ratings, min_rating))
     has_both = (train.ratings.user_counts > 0) & (relevant.user_counts > 0)
     users = np.flatnonzero(has_both).astype(np.int32)
     if len(users) == 0:
@@ -170,7 +173,7 @@ def strong_generalization(
         raise SettingError(f"test_fraction must be between 0 and 1, got {test_fraction:g}.")
     rng = random_generator(seed)
     ratings = dataset.ratings
-    positive = _is_positive(ratings, min_rating)
+    positive = is_positive(ratings, min_rating)
     users = _draw_test_users(dataset, positive, n_users, rng)
     of_test_users = np.isin(ratings.user, users)
     if of_test_users.all():
@@ -218,7 +221,8 @@ def _draw_entries(rows: Rows, fraction: float, rng: np.random.Generator) -> Bool
     return drawn
 
 
-def _is_positive(ratings: Ratings, min_rating: float | None) -> Bools:
+def is_positive(ratings: Ratings, min_rating: float | None) -> Bools:
+    """Which ratings are at least `min_rating` (None: all)."""
     if min_rating is None:
         return np.ones(len(ratings), bool)
     return np.asarray(ratings.values >= min_rating)

@@ -194,14 +194,12 @@ def genre_diversity(items: I32, genre_matrix: F32) -> F64:
     array([0.667, 0.5  ])
     """
     users, n = items.shape
-    # index -1 picks the last row
-    genres = np.vstack((genre_matrix, np.zeros((1, genre_matrix.shape[1]), np.float32)))
     diversity = np.full(users, np.nan)
-    block = max(1, PAIRS_AT_ONCE // max(1, n * max(n, genres.shape[1])))
+    block = max(1, PAIRS_AT_ONCE // max(1, n * max(n, genre_matrix.shape[1])))
     for start in range(0, users, block):
         block_items = items[start : start + block]
         filled = block_items >= 0
-        sets = genres[block_items]
+        sets = genre_matrix[block_items]  # beyond the end those of the last item, not counted
         shared = sets @ sets.transpose(0, 2, 1)
         sizes = sets.sum(axis=2)
         either = sizes[:, :, None] + sizes[:, None, :] - shared

@@ -45,6 +45,7 @@ class RankingMetrics:
     """Ranking metrics by name, such as ``metrics["ndcg@10"]``, over `n_users` test users.
 
     `matinee.evaluation.METRICS` lists them; `matinee.evaluation.ranking_metrics` defines them.
+    Those that need ratings are missing where there are none, or all are the same.
     """
 
     protocol: str

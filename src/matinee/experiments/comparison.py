@@ -31,7 +31,7 @@ def compare(runs: Mapping[str, Recommender]) -> Comparison:
     Rankings are evaluated for the same users and leave out the same items for all runs, those of
     the whole training set; for users with training ratings in all runs, at most `MAX_EVAL_USERS`.
     Raises RunError if the data are no longer those of the runs; SettingError if there are fewer
-    than two runs, or they were tested on different ratings.
+    than two runs, or they were tested on different ratings or none.
 
     >>> from matinee.experiments import Split, train_and_evaluate
     >>> estimators = {"biases": matinee.Bias(), "factors": matinee.ALS(factors=4)}
@@ -63,6 +63,7 @@ def compare(runs: Mapping[str, Recommender]) -> Comparison:
     data = next(iter(runs.values())).metadata["data"]
     return Comparison(
         str(data.get("name")),
+        test.unit,
         str(data.get("licence") or ""),
         len(test),
         len(next(iter(rankings.values())).task) if rankings else 0,
@@ -83,6 +84,10 @@ def _common_sets(provenances: Mapping[str, DataProvenance]) -> tuple[Dataset, Da
             )
     dataset = common.read()
     train, test = common.split.apply(dataset)
+    if len(test) == 0:
+        raise SettingError(
+            f"{first} was trained on everything: there is no test set to compare runs on."
+        )
     same = {common.split}
     for name in others:
         split = provenances[name].split

@@ -17,8 +17,6 @@ from matinee.models.recommender import Recommender
 NO_ESTIMATOR = "none"
 COMPARED_METRICS = {name: metric for name, metric in REPORTED_METRICS.items() if metric.direction}
 """The metrics by which runs are compared."""
-_LOWER = [metric.label for metric in COMPARED_METRICS.values() if metric.direction == "lower"]
-METRIC_DIRECTIONS = f"Lower is better: {', '.join(_LOWER)}; higher is better: the rest."
 
 
 @dataclass(frozen=True)
@@ -178,12 +176,14 @@ class Difference:
 class Comparison:
     """Several runs on the same test ratings.
 
-    `data` and `licence` are the name of the data set and its terms of use. `n_users` are the test
+    `data` and `licence` are the name of the data set and its terms of use, `unit` is what it holds:
+    "rating", or "interaction" without one. `n_users` are the test
     users of the rankings; 0 if there are none. The other `runs` are compared with the first:
     `differences` are metric by metric, where both have the metric.
     """
 
     data: str
+    unit: str
     licence: str
     test_ratings: int
     n_users: int
@@ -200,7 +200,7 @@ class Comparison:
     def title(self) -> str:
         """On what the runs are compared, for headings."""
         ranking = f", ranking for {self.n_users:,} test users" if self.n_users else ""
-        return f"{self.data}: {self.test_ratings:,} test ratings{ranking}"
+        return f"{self.data}: {self.test_ratings:,} test {self.unit}s{ranking}"
 
     def run_rows(self) -> list[dict[str, str]]:
         """For tables: `run`, `rating_head`, `ranking_head`, `fitted_on`, `fit_time`."""
@@ -209,7 +209,7 @@ class Comparison:
                 "run": name,
                 "rating_head": run.estimators.get("rating", "none"),
                 "ranking_head": run.estimators.get("ranking", "none"),
-                "fitted_on": f"{run.train_ratings:,} ratings",
+                "fitted_on": f"{run.train_ratings:,} {self.unit}s",
                 "fit_time": "unknown" if run.fit_seconds is None else f"{run.fit_seconds:.2f} s",
             }
             for name, run in self.runs.items()
@@ -231,11 +231,25 @@ class Comparison:
         ]
 
     @property
+    def directions(self) -> str:
+        """Which values of the metrics are better, as a sentence."""
+        shown = {name for run in self.runs.values() for name in run.metrics}
+        by_direction: dict[str | None, list[str]] = {"lower": [], "higher": []}
+        for name, metric in COMPARED_METRICS.items():
+            if name in shown:
+                by_direction[metric.direction].append(metric.label)
+        lower, higher = (by_direction[direction] for direction in ("lower", "higher"))
+        if not lower:
+            return "Higher is better."
+        rest = "; higher is better: the rest" if higher else ""
+        return f"Lower is better: {', '.join(lower)}{rest}."
+
+    @property
     def notes(self) -> list[str]:
         """What one has to know to read the metrics."""
         notes = [
             f"{name} used {run.validation_fraction:.0%} of the training set for early "
-            f"stopping and was fitted on {run.train_ratings:,} ratings."
+            f"stopping and was fitted on {run.train_ratings:,} {self.unit}s."
             for name, run in self.runs.items()
             if run.validation_fraction
         ]

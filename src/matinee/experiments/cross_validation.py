@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from matinee.data.dataset import Dataset
-from matinee.evaluation.metrics import REPORTED_METRICS
+from matinee.evaluation.metrics import METRICS, REPORTED_METRICS
 from matinee.experiments.training import (
     TrainingResult,
+    check_rated,
     compile_kernels,
     fit_and_evaluate,
     given_estimators,
@@ -84,6 +85,7 @@ def cross_validate(
     (('1', '2', '3'), ['rmse', 'mae', 'fit_seconds', 'test_seconds'])
     """
     estimators = given_estimators(estimator, ranker)
+    check_rated(dataset, estimators)
     names, sets = _folds(dataset, folds, seed)
     compile_kernels(estimators)
     validation_seed = seed if any(each.patience for each in estimators) else None
@@ -100,7 +102,7 @@ def cross_validate(
                 on_interrupt="raise",
                 threads=threads,
             )
-            rows.append(_fold_metrics(result, ranker is not None))
+            rows.append(_fold_metrics(result, ranker is not None, dataset.ratings.differ))
             tick(number, "")
     metrics = {name: tuple(row[name] for row in rows) for name in rows[0]}
     heads = {"rating": estimator, "ranking": ranker}
@@ -119,10 +121,13 @@ def _folds(
     return tuple(names), (dataset.split(name) for name in names)
 
 
-def _fold_metrics(result: TrainingResult, with_ranking: bool) -> dict[str, float]:
+def _fold_metrics(result: TrainingResult, with_ranking: bool, rated: bool) -> dict[str, float]:
+    """The metrics of one fold; those that need ratings only where these differ."""
     metrics = {"rmse": result.rating.rmse, "mae": result.rating.mae} if result.rating else {}
     if with_ranking:
+        known = result.ranking.metrics if result.ranking else {}
         for name in RANKING_METRICS:
-            metrics[name] = result.ranking[name] if result.ranking else float("nan")
+            if rated or not METRICS[name].needs_ratings:
+                metrics[name] = known[name].value if name in known else float("nan")
     metrics["fit_seconds"] = result.fit_seconds + result.ranker_fit_seconds
     return {**metrics, "test_seconds": result.test_seconds}

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
+from matinee.evaluation.cold_start import cold_items, cold_users
 from matinee.evaluation.evaluator import evaluate_ranking, evaluate_ratings
 from matinee.evaluation.ncf import sampled_negatives
 from matinee.evaluation.protocols import (
@@ -26,7 +27,15 @@ from matinee.models.recommender import Recommender
 from matinee.models.registry import estimator_from_config
 
 BASELINE = "(most popular)"  # in place of a run's name
-PROTOCOLS = ("holdout", "leave-one-out", "temporal", "strong-generalization", "sampled-negatives")
+PROTOCOLS = (
+    "holdout",
+    "leave-one-out",
+    "temporal",
+    "strong-generalization",
+    "sampled-negatives",
+    "cold-items",
+    "cold-users",
+)
 
 
 @dataclass(frozen=True)
@@ -77,8 +86,8 @@ def evaluate_runs(
     ``"holdout"`` evaluates the runs as they are, on their split; the others hold out ratings that a
     run has seen, so its estimators are trained again on what the protocol allows. `seed` is for
     what it draws. Only held-out ratings of at least `min_rating` are relevant; by default all are.
-    Raises RunError if the data are not those of the runs; SettingError for an unknown protocol, or
-    runs on different data.
+    Raises RunError if the data are not those of the runs; SettingError for an unknown protocol,
+    runs on different data or without a test set, or a `min_rating` of interactions without ratings.
     """
     if protocol not in PROTOCOLS:
         names = ", ".join(map(repr, PROTOCOLS))
@@ -88,6 +97,15 @@ def evaluate_runs(
     provenances = {name: read_provenance(model.metadata) for name, model in runs.items()}
     first = next(iter(provenances.values()))
     dataset = first.read()
+    if min_rating is not None and dataset.ratings.scale is None:
+        raise SettingError(
+            f"{dataset.name}: these are interactions without ratings; leave min_rating out."
+        )
+    if protocol == "holdout" and first.split.test_fraction == 0:
+        raise SettingError(
+            f"{next(iter(runs))} was trained on everything and has no test set; choose another "
+            "protocol, such as leave-one-out: it holds out interactions and trains again."
+        )
     for name, other in provenances.items():
         if not _same_sets(first, other, dataset):
             raise SettingError(
@@ -167,6 +185,10 @@ def _make_task(protocol: str, dataset: Dataset, min_rating: float | None, seed: 
         return leave_one_out(dataset, min_rating=min_rating)
     if protocol == "temporal":
         return temporal(dataset, min_rating=min_rating)
+    if protocol == "cold-items":
+        return cold_items(dataset, min_rating=min_rating, seed=seed)
+    if protocol == "cold-users":
+        return cold_users(dataset, min_rating=min_rating, seed=seed)
     if protocol == "strong-generalization":
         return strong_generalization(dataset, min_rating=min_rating, seed=seed)
     if min_rating is not None:

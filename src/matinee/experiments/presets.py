@@ -9,7 +9,13 @@ from typing import Any
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.evaluation.ncf import sampled_negatives
-from matinee.experiments.training import Split, TrainingResult, on_device, train_and_evaluate
+from matinee.experiments.split import Split
+from matinee.experiments.training import (
+    TrainingResult,
+    check_rated,
+    on_device,
+    train_and_evaluate,
+)
 from matinee.models.base import Estimator
 from matinee.models.registry import estimator_from_config
 from matinee.storage.checkpoint import Checkpoint
@@ -83,8 +89,9 @@ def run_preset(
     """Train and evaluate every stage of a preset, in order.
 
     `seed` is that of the split and of the training; `device` is for gradient models, `checkpoint`
-    for the estimators that support it.
+    for the estimators that support it. SettingError if it predicts ratings, and there are none.
     """
+    check_rated(dataset, preset.estimators())
     split = replace(preset.split, seed=seed)
     sampled = preset.protocol == "sampled-negatives"
     task = sampled_negatives(dataset, seed=seed) if sampled else None

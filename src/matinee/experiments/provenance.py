@@ -7,7 +7,8 @@ from typing import Any
 from matinee.data.dataset import Dataset
 from matinee.data.reading import read
 from matinee.errors import RunError
-from matinee.experiments.training import VALIDATION_FRACTION, Split, split_validation
+from matinee.experiments.split import Split
+from matinee.experiments.training import VALIDATION_FRACTION, split_validation
 from matinee.models.recommender import Recommender
 
 
@@ -66,6 +67,7 @@ def _check_types(provenance: DataProvenance) -> None:
     reading, split = provenance.reading, provenance.split
     columns = dict(reading["columns"] or {})
     texts = [provenance.source, provenance.fingerprint, split.method, *columns, *columns.values()]
+    texts += [] if split.warm_start is None else [split.warm_start]
     numbers = [split.test_fraction, split.seed, *(reading["scale"] or ())]
     if not (
         all(isinstance(text, str) for text in texts)

@@ -7,11 +7,14 @@ from importlib.metadata import version
 from typing import Any, cast
 
 from matinee.data.dataset import Dataset
+from matinee.data.ratings import NOT_RATED, Ratings
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.evaluation.evaluator import evaluate_ranking, evaluate_ratings, holdout_or_none
 from matinee.evaluation.protocols import RankingTask
 from matinee.evaluation.results import RankingMetrics, RatingMetrics
+from matinee.experiments.split import Split
+from matinee.experiments.warm_start import fit_from
 from matinee.kernels.jit import processor
 from matinee.models.als import ALS
 from matinee.models.base import Callback, Estimator
@@ -23,27 +26,8 @@ from matinee.progress import compilation_announced
 from matinee.storage.checkpoint import Checkpoint
 
 VALIDATION_FRACTION = 0.1  # of the training set, for early stopping
-SIZED_SPLITS = ("random", "temporal")  # they have a test fraction
 MAX_EVAL_USERS = 5_000  # test users of rankings after training
 ENVIRONMENT_PACKAGES = ("matinee", "numpy", "numba")
-
-
-@dataclass(frozen=True)
-class Split:
-    """How to make training and test set: the arguments of `Dataset.split`."""
-
-    method: str = "random"
-    test_fraction: float = 0.1
-    seed: int = 0
-
-    def __str__(self) -> str:
-        """In words: ``random, test fraction 0.1, seed 3``."""
-        fraction = f", test fraction {self.test_fraction:g}" if self.method in SIZED_SPLITS else ""
-        return f"{self.method}{fraction}, seed {self.seed}"
-
-    def apply(self, dataset: Dataset) -> tuple[Dataset, Dataset]:
-        """Training and test set."""
-        return dataset.split(self.method, test_fraction=self.test_fraction, seed=self.seed)
 
 
 @dataclass(frozen=True)
@@ -51,10 +35,11 @@ class TrainingResult:
     """A trained model, and how it does on the test set.
 
     The model's `metadata` holds data, split, metrics and environment, for the manifest of its run.
-    `rating` is None without a rating head; `ranking` is for at most `MAX_EVAL_USERS` test users,
-    None if no test user has training ratings. `fit_seconds` and `ranker_fit_seconds` are for the
-    rating and the ranking head, with the test metrics after each iteration but without reading and
-    compiling, 0 without that head; `test_seconds` to predict, rank and compute the metrics.
+    `rating` is None without a rating head or a test set; `ranking` is for at most `MAX_EVAL_USERS`
+    test users, None if no test user has training ratings. `fit_seconds` and `ranker_fit_seconds`
+    are for the rating and the ranking head, with the test metrics after each iteration but without
+    reading and compiling, 0 without that head; `test_seconds` to predict, rank and compute the
+    metrics.
     """
 
     model: Recommender
@@ -93,8 +78,9 @@ def fit(
     ----------
     train : Dataset
     estimator, ranker : Estimator, optional
-        Of the rating head and the ranking head; by default ``ALS()`` and ``ImplicitALS()``. Data
-        whose ratings are all the same get no rating head: there is nothing to predict.
+        Of the rating head and the ranking head; by default ``ALS()`` and ``ImplicitALS()``.
+        Interactions without ratings, and ratings that are all the same, get no rating head: there
+        is nothing to predict.
     threads : int, optional
         By default all processors.
 
@@ -103,12 +89,11 @@ def fit(
     >>> fit(data)
     Recommender(ALS and ImplicitALS, 60 users, 50 items)
     """
-    values = train.ratings.values
-    if estimator is None and len(values) and values.min() < values.max():
+    if estimator is None and train.ratings.differ:
         estimator = ALS()
-    models = [
-        each.fit(train, threads=threads) for each in (estimator, ranker or ImplicitALS()) if each
-    ]
+    estimators = given_estimators(estimator, ranker or ImplicitALS())
+    check_rated(train, estimators)
+    models = [each.fit(train, threads=threads) for each in estimators]
     return models[0] if len(models) == 1 else models[0].with_ranking(models[1])
 
 
@@ -130,13 +115,15 @@ def train_and_evaluate(
     `estimator` is for the rating head, `ranker` for the ranking head; SettingError without either.
     Rankings are evaluated on `task`, of the same split, by default `holdout`. With `validation`, a
     tenth of the training set is the validation set, for early stopping (`ALS.patience`). For the
-    rest see `Estimator.fit`; estimators that support no checkpoint or callback do without.
+    rest see `Estimator.fit`; estimators that support no checkpoint or callback do without. Those
+    that can start from the split's earlier run do.
 
     >>> result = train_and_evaluate(data, matinee.Bias(), Split(), ranker=matinee.EASE())
     >>> result.train_ratings, result.rating.n_ratings, result.ranking.n_users
     (1350, 150, 50)
     """
     estimators = given_estimators(estimator, ranker)
+    check_rated(dataset, estimators)
     compile_kernels(estimators)
     result = fit_and_evaluate(
         *split.apply(dataset),
@@ -144,6 +131,7 @@ def train_and_evaluate(
         ranker=ranker,
         validation_seed=split.seed if validation else None,
         task=task,
+        warm_start=split.earlier(),
         checkpoint=checkpoint,
         callback=callback,
         on_interrupt=on_interrupt,
@@ -189,6 +177,7 @@ def fit_and_evaluate(
     task: RankingTask | None = None,
     with_ranking: bool = True,
     track_test: bool = True,
+    warm_start: Recommender | None = None,
     checkpoint: Checkpoint | None = None,
     callback: Callback | None = None,
     on_interrupt: str = "keep",
@@ -206,10 +195,12 @@ def fit_and_evaluate(
     for each in given_estimators(estimator, ranker):
         started = time.perf_counter()
         models.append(
-            each.fit(
+            fit_from(
+                warm_start,
+                each,
                 train,
                 validation=validation,
-                test=test if track_test else None,
+                test=test if track_test and len(test) else None,
                 threads=threads,
                 checkpoint=checkpoint if each.supports_checkpoint else None,
                 callback=callback if each.supports_callback else None,
@@ -222,7 +213,7 @@ def fit_and_evaluate(
         task = holdout_or_none(train, test)
         task = task and task.sample(MAX_EVAL_USERS)
     started = time.perf_counter()
-    rating = evaluate_ratings(model, train, test) if estimator else None
+    rating = evaluate_ratings(model, train, test) if estimator and len(test) else None
     ranking = evaluate_ranking(model, task) if task else None
     return TrainingResult(
         model,
@@ -242,6 +233,21 @@ def given_estimators(*estimators: Estimator | None) -> list[Estimator]:
     if not given:
         raise SettingError("Nothing to train: give an estimator, a ranker, or both.")
     return given
+
+
+def nothing_to_predict(ratings: Ratings) -> str:
+    """Why there is no rating to predict, as the beginning of a sentence; empty where there is."""
+    if ratings.differ:
+        return ""
+    if ratings.scale is None:
+        return "These are interactions without ratings"
+    return f"All ratings are {ratings.values[0]:g}" if len(ratings) else "There are no ratings"
+
+
+def check_rated(dataset: Dataset, estimators: Iterable[Estimator]) -> None:
+    """Refuse, before the work, to learn ratings from interactions without them."""
+    if dataset.ratings.scale is None and any(each.predicts == "rating" for each in estimators):
+        raise SettingError(f"{dataset.name}: {NOT_RATED}")
 
 
 def on_device(estimator: Estimator, device: str | None) -> Estimator:

@@ -199,6 +199,16 @@ def sum_weighted_rows(start, stop, indptr, indices, weights, table, out):
 
 
 @jit
+def weighted_gram(indptr, indices, values, weights, out):
+    """out += sum over rows of ``weight * row' row``, out being square in the columns."""
+    for row in range(len(weights)):
+        for first in range(indptr[row], indptr[row + 1]):
+            scaled = values[first] * weights[row]
+            for second in range(indptr[row], indptr[row + 1]):
+                out[indices[first], indices[second]] += scaled * values[second]
+
+
+@jit
 def count_cooccurrences(start, stop, by_column, columns, by_row, rows, out):
     """out[c, d] += rows with entries in both columns, c from `start` to `stop`, of a matrix by
     column, (by_column, columns), and by row, (by_row, rows).

@@ -17,10 +17,11 @@ from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
 from matinee.models.als_common import (
     FactorMatrix,
     check_converged,
-    item_features,
+    feature_names,
+    known_rows,
     noise_regularization,
 )
-from matinee.models.base import Estimator, FitContext, check_width
+from matinee.models.base import Estimator, FitContext, check_features, check_width
 from matinee.models.queries import TrainingIndex
 from matinee.models.rating_head import FactorRatingHead
 from matinee.models.recommender import Recommender
@@ -41,8 +42,9 @@ class ALS(Estimator):
         + regularization * sqrt(N) * (|B_u|^2 + |B_i|^2)
 
     is minimized over all x, all w, and the weights B in turn. The prior means m are linear in
-    features, ``m_i = f_i B_i`` with f_i the item's genres and a constant, so an item without
-    ratings still has a bias and factors; users have the constant alone. Each step improves its part
+    features, ``m_i = f_i B_i`` with f_i a constant and the item's attributes (genres, year, and
+    what else there is), ``m_u`` likewise, so an item or a user without ratings still has a bias
+    and factors. Each step improves its part
     (solves it exactly with ``solver="cholesky"``), so the sum never rises. See Koren, Bell &
     Volinsky 2009 (model); Zhou et al. 2008 (weighting); Takács, Pilászy & Tikk 2011 (conjugate
     gradients); the prior mean by features is that of Macau (Simm et al. 2015).
@@ -58,8 +60,9 @@ class ALS(Estimator):
         v above: 0 is plain ridge regression, 1 weights by the number of ratings (ALS-WR).
     iterations : int
         Passes over all items and all users.
-    features : {"genres", "none"}
-        What the prior mean of an item depends on.
+    features : str
+        What prior means depend on: ``"all"``, ``"none"``, or names of attributes of items and
+        users, joined by commas.
     solver : {"cg", "cholesky"}
         `cg_steps` conjugate gradient steps from where the last iteration left off, or exact
         solves: the same error on the published splits, in over twice the time at 64 factors. The
@@ -85,7 +88,7 @@ class ALS(Estimator):
     regularization: float | None = None
     exponent: float = 0.5
     iterations: int = 15
-    features: str = "genres"
+    features: str = "all"
     solver: str = "cg"
     cg_steps: int = 2
     patience: int = 0
@@ -94,7 +97,8 @@ class ALS(Estimator):
     def __post_init__(self) -> None:
         self._check_at_least(factors=0, iterations=1, cg_steps=1, patience=0, seed=0)
         self._check_positive("regularization")
-        self._check_one_of(features=("genres", "none"), solver=("cg", "cholesky"))
+        self._check_one_of(solver=("cg", "cholesky"))
+        check_features(self.features)
         if not 0 <= self.exponent <= 1:
             raise SettingError(f"exponent must be in [0, 1], got {self.exponent}.")
 
@@ -141,12 +145,14 @@ class _ALSState:
         self.regularization = estimator.regularization or estimator.default_regularization(ratings)
         self.mean = np.float32(ratings.values.mean(dtype=np.float64))
         self.prior_ridge = float(np.sqrt(len(ratings)))
-        width = 1 + estimator.factors
-        constant = np.ones((len(ratings.user_ids), 1), np.float32)
-        by_user, by_item = ratings.by_user, ratings.by_item
-        self.users = FactorMatrix.start(by_user, constant, width, self._weights(by_user))
-        features = item_features(train.catalog, estimator.features)
-        self.items = FactorMatrix.start(by_item, features, width, self._weights(by_item))
+        names, width = feature_names(estimator.features, train), 1 + estimator.factors
+        self.users, self.items = (
+            FactorMatrix.start(side, attributes, names, width, self._weights(side))
+            for side, attributes in (
+                (ratings.by_user, train.users),
+                (ratings.by_item, train.catalog.attributes),
+            )
+        )
         rng = np.random.default_rng(estimator.seed)
         start = rng.standard_normal((len(ratings.user_ids), estimator.factors), np.float32)
         self.users.rows[:, 1:] = INIT_STD * start
@@ -162,8 +168,11 @@ class _ALSState:
         if not isinstance(head, FactorRatingHead):
             raise SettingError("warm_start has no factors that predict ratings.")
         check_width(head.user_params.shape[1] - 1, self.estimator.factors)
-        self.users.warm_start(head.user_params, head.user_prior[None])
-        self.items.warm_start(head.item_params, head.item_prior)
+        users, items = known_rows(earlier, self.train)
+        self.items.warm_start(items, head.item_params, self.prior_ridge)
+        self.users.warm_start(users, head.user_params, self.prior_ridge)
+        if (users < 0).any():  # whoever is new would pull items towards the average
+            self._update(self.users, self.items, exact=False)
 
     def iterate(self, last: bool = False) -> None:
         """Update all items given the users, the prior means, then all users given the items."""
@@ -209,7 +218,7 @@ class _ALSState:
         predicted = np.empty(len(ratings), np.float32)
         blocks = uniform_blocks(len(ratings))
         rows = self.users.rows, self.items.rows
-        unknown = (side.coefficients[0].astype(np.float32) for side in (self.users, self.items))
+        unknown = (side.average_prior for side in (self.users, self.items))
         arguments = ratings.user, ratings.item, self.mean, *rows, *unknown, predicted
         run_blocks(predict_pairs, blocks, *arguments)
         scale = ratings.known_scale
@@ -222,8 +231,10 @@ class _ALSState:
             mean=float(self.mean),
             user_params=self.users.rows,
             item_params=self.items.rows,
-            user_prior=self.users.coefficients[0].astype(np.float32),
-            item_prior=self.items.coefficients.astype(np.float32),
+            user_prior=self.users.average_prior,
+            item_prior=self.items.average_prior,
+            user_coefficients=self.users.all_coefficients(self.train.users.n_features),
+            item_coefficients=self.items.all_coefficients(self.train.catalog.attributes.n_features),
             regularization=self.regularization,
             exponent=self.estimator.exponent,
             estimator=self.estimator.to_config(),

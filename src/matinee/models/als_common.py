@@ -6,15 +6,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from matinee._types import F32, F64, U16
-from matinee.data.catalog import Catalog
+from matinee._types import F32, F64, I32, I64, U16
+from matinee.data.attributes import Attributes
+from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
-from matinee.kernels.csr import Rows, sum_over_entries, sum_weighted_rows, transpose
+from matinee.kernels.csr import (
+    Rows,
+    row_of_entries,
+    sum_over_entries,
+    sum_weighted_rows,
+    transpose,
+    weighted_gram,
+)
 from matinee.kernels.linalg import float16_buffer, to_float16
 from matinee.kernels.parallel import aligned_zeros, balanced_blocks, run_blocks
-
-SPAN = 5  # years that count as the same time
+from matinee.models.recommender import Recommender
 
 
 @dataclass
@@ -23,7 +30,8 @@ class FactorMatrix:
 
     interactions: Rows
     weights: F64  # (rows,) of the distance to the prior mean; 0: no say in it
-    features: Rows  # a row each; column 0 is the constant
+    features: Rows  # of each row; column 0 is the constant
+    columns: I64  # which of all features of its attributes these are
     weighted_features: Rows  # the same by feature, times the weights
     gram: F64  # (features, features): weighted products of features
     rows: F32  # (rows, width): bias, then factors
@@ -34,26 +42,52 @@ class FactorMatrix:
     half: U16 | None = None  # buffer of `float16`
 
     @classmethod
-    def start(cls, interactions: Rows, features: F32, width: int, weights: F64) -> "FactorMatrix":
-        """All rows and prior means zero; features are (rows, features), the constant first."""
-        n, k = features.shape
-        weighted = features * weights[:, None]
-        # einsum rather than a matrix product: its sums do not depend on a library's threads
-        gram = np.einsum("nf,ng->fg", weighted, features)
-        nonzero = np.nonzero(features)
-        indptr = np.concatenate(([0], np.cumsum(np.count_nonzero(features, axis=1))))
-        columns = nonzero[1].astype(np.int32)
-        sparse = Rows(indptr.astype(np.int64), columns, features[nonzero])
-        by_feature = transpose(sparse._replace(values=weighted[nonzero].astype(np.float32)), k)
+    def start(
+        cls,
+        interactions: Rows,
+        attributes: Attributes,
+        names: Sequence[str],
+        width: int,
+        weights: F64,
+    ) -> "FactorMatrix":
+        """All rows and prior means zero; prior means will depend on the named attributes."""
+        features, columns = attributes.select(names)
+        n, k = len(weights), len(columns)
+        gram = np.zeros((k, k))
+        weighted_gram(*features, weights, gram)
+        weighted = (features.values * weights[row_of_entries(features)]).astype(np.float32)
+        by_feature = transpose(features._replace(values=weighted), k)
         fitted = aligned_zeros(n, width), np.zeros((k, width)), aligned_zeros(n, width)
-        return cls(interactions, weights, sparse, by_feature, gram, *fitted)
+        return cls(interactions, weights, features, columns, by_feature, gram, *fitted)
 
-    def warm_start(self, rows: F32, coefficients: F32 | None = None) -> None:
-        """Start from the rows of an earlier training, of as many columns or fewer."""
-        self.rows[:, : rows.shape[1]] = rows
-        if coefficients is not None and len(coefficients) == len(self.coefficients):
-            self.coefficients[:, : coefficients.shape[1]] = coefficients
-            self._apply_prior()
+    def all_coefficients(self, n_features: int) -> F32:
+        """The coefficients among those of all features, float32 (n_features, width)."""
+        every = np.zeros((n_features, self.rows.shape[1]), np.float32)
+        every[self.columns] = self.coefficients
+        return every
+
+    @property
+    def average_prior(self) -> F32:
+        """The mean of the prior means of rows with interactions, float32 (width,)."""
+        counted = (self.weights > 0)[row_of_entries(self.features)]
+        sums = np.bincount(
+            self.features.indices[counted], self.features.values[counted], len(self.columns)
+        )
+        share = sums / max(1, int(np.count_nonzero(self.weights)))
+        return np.asarray(np.einsum("f,fk->k", share, self.coefficients), np.float32)
+
+    def warm_start(self, known: I32, rows: F32, prior_ridge: float) -> None:
+        """Start from rows of an earlier training, of as many columns or fewer.
+
+        `known`, (rows,), says which of them is whose, -1 where there is none: such a row starts at
+        the prior mean that the others suggest.
+        """
+        old = known >= 0
+        self.rows[old, : rows.shape[1]] = rows[known[old]]
+        weights, self.weights = self.weights, np.where(old, self.weights, 0.0)
+        self.update_prior(prior_ridge)
+        self.weights = weights
+        self.rows[~old] = self.prior[~old]
 
     def copy(self) -> "FactorMatrix":
         """The same, with rows and prior means of its own."""
@@ -101,26 +135,42 @@ def check_converged(regularization: float, *sides: FactorMatrix) -> None:
         )
 
 
-def item_features(catalog: Catalog, features: str) -> F32:
-    """A constant, genres and spans of years, as `features` says: float32 (items, features)."""
-    columns = [np.ones((len(catalog), 1), np.float32)]
-    if features != "none":
-        columns.append(catalog.genre_matrix)
-    if features == "genres+years":
-        span = (catalog.frame["year"] // SPAN).to_numpy()  # NaN where there is no year
-        columns.append((span[:, None] == np.unique(span[span == span])).astype(np.float32))
-    return np.concatenate(columns, axis=1)
+def feature_names(features: str, train: Dataset) -> tuple[str, ...]:
+    """The attributes that a hyperparameter names: ``"all"``, ``"none"`` or names with commas.
+
+    SettingError for a name that neither users nor items have.
+    """
+    present = (*train.catalog.attributes.names, *train.users.names)
+    if features in ("all", "none"):
+        return present if features == "all" else ()
+    names = tuple(name.strip() for name in features.split(","))
+    for name in names:
+        if name not in (*present, *train.catalog.frame.columns):
+            known = ", ".join(present) or "none"
+            raise SettingError(f"features: no attribute {name!r}; there are {known}.")
+    return names
 
 
-def genre_prior(interactions: Rows, catalog: Catalog, rows: F32) -> tuple[F32, F32]:
-    """Coefficients of genres fitted to trained rows of items, and the rows, cold ones replaced."""
+def known_rows(earlier: Recommender, train: Dataset) -> tuple[I32, I32]:
+    """For each user and each item of a training set, the row of an earlier model, or -1.
+
+    Rows of users without ratings there are no more than guesses, and count as none.
+    """
+    users = earlier.user_ids.codes(train.ratings.user_ids.values)
+    users[np.diff(earlier.interactions.indptr)[users] == 0] = -1
+    return users, earlier.catalog.ids.codes(train.ratings.item_ids.values)
+
+
+def attribute_prior(
+    interactions: Rows, attributes: Attributes, names: Sequence[str], rows: F32
+) -> tuple[FactorMatrix, F32]:
+    """The prior fitted to trained rows, and the rows, those without interactions replaced by it."""
     counts = np.diff(interactions.indptr)
-    features = item_features(catalog, "genres")
-    side = FactorMatrix.start(interactions, features, rows.shape[1], np.sqrt(counts))
+    side = FactorMatrix.start(interactions, attributes, names, rows.shape[1], np.sqrt(counts))
     side.rows[:] = rows
     side.update_prior(float(np.sqrt(len(interactions.indices))))
     known = (counts > 0)[:, None]
-    return side.coefficients.astype(np.float32), np.where(known, rows, side.prior)
+    return side, np.where(known, rows, side.prior)
 
 
 RATING_SHARE = 0.5  # of the regularization that would suppress all noise: see docs/defaults.md

@@ -99,7 +99,8 @@ class Estimator:
             By default all processors. The model is the same for any number, to the last bit
             (gradient models: for the same number).
         warm_start : Recommender, optional
-            Start from its factors, of as many dimensions or fewer, for the same users and items.
+            Start from its factors, of as many dimensions or fewer. Users and items that it does
+            not know are added, and it needs fewer iterations to end as well as a full training.
         checkpoint : Checkpoint, optional
             Where to leave the state as training goes, and to resume from.
         callback : callable, optional
@@ -125,11 +126,6 @@ class Estimator:
         if self.predicts == "rating" and train.ratings.scale is None:
             raise SettingError(f"{train.name}: {NOT_RATED}")
         eval_sets = check_eval_sets(train, self.patience, validation, test)
-        if warm_start is not None and not (
-            warm_start.user_ids.equals(train.ratings.user_ids)
-            and warm_start.catalog.ids.equals(train.ratings.item_ids)
-        ):
-            raise SettingError("warm_start has other users or items than the training set.")
         context = FitContext(eval_sets, threads, warm_start, checkpoint, callback, on_interrupt)
         with thread_limit(threads):
             return self._fit(train, context)
@@ -182,6 +178,14 @@ def check_eval_sets(
                 "ratings together and split them."
             )
     return eval_sets
+
+
+def check_features(features: str) -> None:
+    """Refuse what cannot be names of attributes; whether there are such, the data tell."""
+    if not isinstance(features, str) or not features:
+        raise SettingError(
+            f"features must be 'all', 'none', or names joined by commas, got {features!r}."
+        )
 
 
 def check_width(earlier: int, factors: int) -> None:

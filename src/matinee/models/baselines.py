@@ -13,7 +13,6 @@ from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, count_cooccurrences, transpose
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.models.als import ALS
-from matinee.models.als_common import item_features
 from matinee.models.base import Estimator, FitContext
 from matinee.models.implicit_feedback import check_min_rating, user_positives
 from matinee.models.queries import TrainingIndex
@@ -162,7 +161,7 @@ class EASE(Estimator):
         weights[np.ix_(known, known)] = among_known
         cold = np.flatnonzero(counts == 0)
         if len(cold):
-            features = item_features(train.catalog, "genres+years").astype(np.float64)
+            features = train.catalog.attributes.dense()
             gram = features[known].T @ features[known] + PRIOR_RIDGE * np.eye(features.shape[1])
             coefficients = np.linalg.solve(gram, features[known].T @ among_known.T)
             weights[np.ix_(known, cold)] = (features[cold] @ coefficients).T

@@ -13,7 +13,7 @@ from matinee.kernels.csr import Rows, sum_weighted_rows, take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.kernels.scoring import SAMPLE, pack
 from matinee.models.packed_items import PackedItems
-from matinee.models.queries import UserBatch
+from matinee.models.queries import Sizes, UserBatch
 from matinee.models.ranking_heads import FactorRankingHead
 from matinee.models.rating_head import FactorRatingHead
 
@@ -99,7 +99,7 @@ class BlendedHead:
         bias = np.float32(self.weight) * rating[:, :1]
         return np.concatenate([bias, ranking, root * rating[:, 1:]], axis=1)
 
-    def check(self, users: int, items: int, genres: int) -> None:
+    def check(self, sizes: Sizes) -> None:
         """Raise ValueError unless both heads fit together and a model of that size."""
-        self.ranking.check(users, items, genres)
-        self.rating.check(users, items, genres)
+        self.ranking.check(sizes)
+        self.rating.check(sizes)

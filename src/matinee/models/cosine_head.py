@@ -12,7 +12,7 @@ from matinee._types import F32, F64
 from matinee.errors import SettingError
 from matinee.kernels.scoring import pack
 from matinee.models.packed_items import PackedItems
-from matinee.models.queries import UserBatch
+from matinee.models.queries import Sizes, UserBatch
 from matinee.models.ranking_heads import FactorRankingHead
 from matinee.models.rating_head import FactorRatingHead
 from matinee.models.similarity import unit_rows
@@ -67,6 +67,6 @@ class CosineHead:
         """Refused: a cosine is no sum over ratings."""
         raise SettingError("A cosine cannot be explained: it is not a sum over ratings.")
 
-    def check(self, users: int, items: int, genres: int) -> None:
+    def check(self, sizes: Sizes) -> None:
         """Raise ValueError unless the head fits a model of that size."""
-        self.head.check(users, items, genres)
+        self.head.check(sizes)

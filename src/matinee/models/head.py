@@ -8,7 +8,7 @@ import polars as pl
 
 from matinee._types import F32, F64, I32, I64, Array, Ints
 from matinee.data.catalog import Catalog
-from matinee.models.queries import UserBatch
+from matinee.models.queries import Sizes, UserBatch
 
 if TYPE_CHECKING:
     from matinee.models.bayesian.predictive import Predictive
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COMPONENT_LABELS = {
     "global_mean": "global mean",
     "item_bias": "item bias",
-    "prior": "prior (genres)",
+    "prior": "prior (what is known of the user)",
     "residual": "optimization residual",
     "popularity": "popularity",
     "average_user": "average user",
@@ -52,7 +52,7 @@ class Head(Protocol):
     def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
         """Components of a user's score of an item: by name, and from each of their ratings."""
 
-    def check(self, users: int, items: int, genres: int) -> None:
+    def check(self, sizes: Sizes) -> None:
         """Raise ValueError unless all fields fit together and a model of that size."""
 
 
@@ -103,6 +103,12 @@ def check_array(name: str, array: Array, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} has the wrong type or shape")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds a value that is not finite")
+
+
+def check_coefficients(side: str, coefficients: F32, n_features: int, width: int) -> None:
+    """The same of coefficients of features, of which there may be none."""
+    n = n_features if len(coefficients) else 0
+    check_array(f"{side}_coefficients", coefficients, (n, width))
 
 
 def components_table(

@@ -19,11 +19,13 @@ from matinee.kernels.linalg import pad_to_lanes
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.models.als_common import (
     FactorMatrix,
+    attribute_prior,
     check_converged,
+    feature_names,
     implicit_noise_regularization,
-    item_features,
+    known_rows,
 )
-from matinee.models.base import Estimator, FitContext, check_width
+from matinee.models.base import Estimator, FitContext, check_features, check_width
 from matinee.models.implicit_feedback import (
     CONFIDENCES,
     PreferenceScale,
@@ -88,8 +90,9 @@ class ImplicitALS(Estimator):
         How far ratings move the preferences t: 1 for a rating at the user's mean, more above it,
         less below, under 0 where an item is hated (`matinee.models.implicit_feedback`). 0: t = 1
         for all, who watches what. By default 0.09 with confidence "none", otherwise 0.
-    features : {"genres+years", "genres", "none"}
-        What the prior mean of an item depends on.
+    features : str
+        What prior means depend on: ``"all"``, ``"none"``, or names of attributes of items and
+        users, joined by commas.
     solver : {"cg", "blocks", "cholesky"}
         `cg_steps` conjugate gradient steps from where the last iteration left off; exact solves
         of `block` dimensions at a time (iALS++), or of all of them. All end alike; what differs
@@ -115,7 +118,7 @@ class ImplicitALS(Estimator):
     min_rating: float | None = None
     confidence: str = "none"
     rating_weight: float | None = None
-    features: str = "genres+years"
+    features: str = "all"
     solver: str = "cg"
     cg_steps: int = 3
     block: int = 64
@@ -126,9 +129,9 @@ class ImplicitALS(Estimator):
         self._check_positive("regularization", "unobserved")
         self._check_one_of(
             confidence=CONFIDENCES,
-            features=("genres+years", "genres", "none"),
             solver=("cg", "blocks", "cholesky"),
         )
+        check_features(self.features)
         if not 0 <= self.exponent <= 2:
             raise SettingError(f"exponent must be in [0, 2], got {self.exponent}.")
         check_min_rating(self.min_rating)
@@ -140,6 +143,8 @@ class ImplicitALS(Estimator):
         weight = self.rating_weight
         if weight is None:
             weight = RATING_WEIGHT if self.confidence == "none" else 0.0
+        if ratings.scale is None:
+            weight = 0.0
         values = ratings.by_user.values  # in the order of users, whatever that of the rows
         return PreferenceScale(
             weight, float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
@@ -161,7 +166,7 @@ class ImplicitALS(Estimator):
         return np.where(counts > 0, weight, 0.0)
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
-        state = _ImplicitALSState(self, *self._chosen(train), train)
+        state = _ImplicitALSState(self, *self._chosen(train, context.warm_start), train)
         if context.warm_start is not None:
             state.warm_start(context.warm_start)
         history: list[dict[str, Any]] = []
@@ -178,8 +183,11 @@ class ImplicitALS(Estimator):
         head = state.head(pl.DataFrame(history))
         return Recommender(TrainingIndex.of(train), ranking_head=head)
 
-    def _chosen(self, train: Dataset) -> tuple[float, float]:
+    def _chosen(self, train: Dataset, earlier: Recommender | None) -> tuple[float, float]:
         """The regularization and the weight of the unobserved to train with."""
+        if earlier is not None and isinstance(earlier.ranking_head, FactorRankingHead):
+            head = earlier.ranking_head  # what suited it suits what has grown out of it
+            return self.regularization or head.regularization, self.unobserved or head.unobserved
         n_positives = len(user_positives(train, self.min_rating).indices)
         given = self.regularization or self.unobserved
         if given or not POSITIVES[0] <= n_positives <= POSITIVES[1]:
@@ -229,13 +237,17 @@ class _ImplicitALSState:
             for side in (ratings.by_user, ratings.by_item)
         )
         self.scale = estimator.preference_scale(ratings)
-        none = np.zeros((len(ratings.user_ids), 1), np.float32)  # the prior mean of users is zero
-        features = item_features(train.catalog, estimator.features)
+        names = self.names = feature_names(estimator.features, train)
         sides = by_user, by_item
         weighing = replace(estimator, unobserved=unobserved).prior_weights
         prior_weights = weighing(*sides), weighing(*sides[::-1])
-        self.users = FactorMatrix.start(by_user, none, estimator.factors, prior_weights[0])
-        self.items = FactorMatrix.start(by_item, features, estimator.factors, prior_weights[1])
+        self.users, self.items = (
+            FactorMatrix.start(side, attributes, names, estimator.factors, weights)
+            for side, attributes, weights in (
+                (by_user, train.users, prior_weights[0]),  # their prior mean stays zero
+                (by_item, train.catalog.attributes, prior_weights[1]),
+            )
+        )
         means = self.scale.user_means(ratings.by_user)
         for rows, matrix, of_user in (
             (ratings.by_user, self.users, np.repeat(means, np.diff(ratings.by_user.indptr))),
@@ -257,9 +269,15 @@ class _ImplicitALSState:
         if not isinstance(head, FactorRankingHead):
             raise SettingError("warm_start has no factors that rank.")
         check_width(head.user_params.shape[1], self.estimator.factors)
-        for side, params in ((self.users, head.user_params), (self.items, head.item_params)):
-            active = (side.weights > 0)[:, None]
-            side.warm_start(np.where(active, params, np.float32(0.0)))
+        users, items = known_rows(earlier, self.train)
+        self.items.warm_start(items, head.item_params, self._prior_ridge)
+        self.items.rows[self.cold] = 0.0
+        self.users.rows[:, : head.width] = np.where(
+            users[:, None] < 0, 0.0, head.user_params[users]
+        )
+        self.users.rows[self.users.weights == 0] = 0.0
+        if (users < 0).any():
+            self._update(self.users, self.items, until_solved=True)
 
     @property
     def _prior_ridge(self) -> float:
@@ -307,12 +325,18 @@ class _ImplicitALSState:
         check_converged(self.regularization, self.users, self.items)
         known = self.users.weights > 0
         default_user = self.users.rows[known].mean(axis=0, dtype=np.float64).astype(np.float32)
-        self.users.rows[~known] = default_user
+        away, rows = attribute_prior(
+            self.users.interactions, self.train.users, self.names, self.users.rows - default_user
+        )
+        coefficients = away.all_coefficients(self.train.users.n_features)
+        coefficients[0] += default_user - away.average_prior
+        self.users.rows[~known] = default_user + (rows[~known] - away.average_prior)
         estimator = self.estimator
         return FactorRankingHead(
             user_params=self.users.rows,
             item_params=self.items.rows,
             default_user=default_user,
+            user_coefficients=coefficients,
             popularity=np.diff(self.items.interactions.indptr).astype(np.float32),
             regularization=self.regularization,
             exponent=estimator.exponent,

@@ -14,7 +14,7 @@ from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
 from matinee.kernels.topk import topk_dense
 from matinee.models.head import check_array
 from matinee.models.implicit_feedback import positives
-from matinee.models.queries import UserBatch
+from matinee.models.queries import Sizes, UserBatch
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,8 @@ class UserKNNHead:
                 from_ratings[places] += np.isin(liked.indices, theirs) / size
         return {}, from_ratings
 
-    def check(self, users: int, items: int, genres: int) -> None:
+    def check(self, sizes: Sizes) -> None:
+        users, items = sizes.users, sizes.items
         check_array("popularity", self.popularity, (items,))
         fitting = (
             self.indptr.dtype == np.dtype(np.int64)

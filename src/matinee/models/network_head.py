@@ -14,7 +14,7 @@ from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, row_of_entries, take_rows
 from matinee.models.head import WholeRowFactors, check_array
 from matinee.models.implicit_feedback import positives
-from matinee.models.queries import UserBatch
+from matinee.models.queries import Sizes, UserBatch
 
 
 @dataclass(frozen=True)
@@ -249,17 +249,17 @@ class NetworkHead(WholeRowFactors):
             "ratings. Use a head of ALS, ImplicitALS or MatrixFactorization."
         )
 
-    def check(self, users: int, items: int, genres: int) -> None:
+    def check(self, sizes: Sizes) -> None:
         if self.widths.ndim != 1 or self.dense.ndim != 1 or self.widths.dtype != np.int32:
             raise ValueError("the network's weights have the wrong shape or type")
-        sizes = [int(width) for width in self.widths]
-        width = sizes[0] + (sizes[1] // 2 if len(sizes) > 1 else 0) if sizes else 0
+        widths = [int(width) for width in self.widths]
+        width = widths[0] + (widths[1] // 2 if len(widths) > 1 else 0) if widths else 0
         check_array("dense", self.dense, self.dense.shape)
-        check_array("user_params", self.user_params, (users, width))
-        check_array("item_params", self.item_params, (items, width))
-        check_array("item_bias", self.item_bias, (items,))
+        check_array("user_params", self.user_params, (sizes.users, width))
+        check_array("item_params", self.item_params, (sizes.items, width))
+        check_array("item_bias", self.item_bias, (sizes.items,))
         Network.unpack(self.widths, self.dense)
-        if len(sizes) > 1 and sizes[1] % 2:
+        if len(widths) > 1 and widths[1] % 2:
             raise ValueError("the tower needs an even number of inputs")
         if not (np.isfinite(self.mean) and self.noise > 0 and 0 <= self.negatives <= 1e6):
             raise ValueError("a setting of the network head makes no sense")

@@ -1,19 +1,22 @@
 """Questions as models see them: ids and titles become indices, users become their interactions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 
-from matinee._types import F32, I32, I64, Bools, Floats
+from matinee._types import F32, I32, I64, Bools, Floats, Ints
+from matinee.data.attributes import Attributes
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
 from matinee.data.ratings import NOT_RATED, RatingScale
 from matinee.errors import SettingError, UnknownIdError
-from matinee.kernels.csr import Rows, take_rows
+from matinee.kernels.csr import Rows, sum_weighted_rows, take_rows
+from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.models.inputs import Ids, ids_of, one_id, plain, rated_items, shown
 
 
@@ -30,12 +33,15 @@ class UserProfile:
         Indices of the items rated, ascending.
     values : float32 (n,)
         The ratings, on the scale; of interactions without ratings, how often, or their weight.
+    features : Rows or None
+        A row of what is known of them beside ratings, as `Attributes.features`.
     rated : bool
         Whether these are ratings.
     """
 
     items: I32
     values: F32
+    features: Rows | None = None
     rated: bool = True
 
     def __repr__(self) -> str:
@@ -50,11 +56,31 @@ class UserBatch:
 
     codes: I32  # (users,) indices of training users; -1 for a new user
     interactions: Rows  # a row for each user, items ascending
+    features: Rows | None = None  # a row for each user; None: nothing is known of them
+
+    def prior_means(self, unknown: F32, coefficients: F32) -> F32:
+        """The prior mean of each user's row, (users, width); `unknown` is that of any user."""
+        if self.features is None or len(coefficients) == 0:
+            return np.tile(unknown, (len(self), 1))
+        means = np.empty((len(self), len(unknown)), np.float32)
+        blocks = balanced_blocks(self.features.indptr)
+        run_blocks(sum_weighted_rows, blocks, *self.features, coefficients, means)
+        return means
 
     def part(self, start: int, stop: int) -> "UserBatch":
         """The users `start` to `stop`."""
-        rows = np.arange(start, min(stop, len(self)))
-        return UserBatch(self.codes[start:stop], take_rows(self.interactions, rows))
+        return self.take(np.arange(start, min(stop, len(self))))
+
+    def take(self, rows: Ints) -> "UserBatch":
+        """Some of the users, by their places."""
+        features = self.features and take_rows(self.features, rows)
+        return UserBatch(self.codes[rows], take_rows(self.interactions, rows), features)
+
+    def profiles(self) -> Iterator[UserProfile]:
+        """The users one by one."""
+        for row in range(len(self)):
+            one = self.take(np.array([row]))
+            yield UserProfile(*one.interactions[1:], one.features)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -70,6 +96,15 @@ class Pairs:
     profile: UserBatch | None = None  # the one user of all pairs, where given as a `UserProfile`
 
 
+class Sizes(NamedTuple):
+    """The size of a model: its users and items, and the features of their attributes."""
+
+    users: int
+    items: int
+    user_features: int = 1  # the constant included
+    item_features: int = 1
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingIndex:
     """What a model was trained on: ids, titles, the scale, and who rated what."""
@@ -78,12 +113,34 @@ class TrainingIndex:
     catalog: Catalog  # all items; one without ratings is known by its genres
     scale: RatingScale | None  # None: interactions without ratings
     interactions: Rows  # the training ratings by user
+    user_attributes: pl.DataFrame | None = None  # by user, as in `Dataset`
 
     @classmethod
     def of(cls, train: Dataset) -> "TrainingIndex":
         """The index of a training set."""
-        ratings = train.ratings
-        return cls(ratings.user_ids, train.catalog, ratings.scale, ratings.by_user)
+        ratings, attributes = train.ratings, train.user_attributes
+        return cls(ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, attributes)
+
+    @cached_property
+    def users_known(self) -> Bools:
+        """Which users have training ratings, or attributes by which they are known, (users,)."""
+        rated = np.diff(self.interactions.indptr) > 0
+        return rated if self.attributes is None else rated | self.attributes.known
+
+    @cached_property
+    def attributes(self) -> Attributes | None:
+        """What is known of the users beside ratings; None if nothing is."""
+        if self.user_attributes is None:
+            return None
+        frame = self.user_attributes.drop("user_id", strict=False)
+        attributes = Attributes.of(frame, len(self.user_ids))
+        return attributes if attributes.groups else None
+
+    @cached_property
+    def mean_features(self) -> F32:
+        """Those of the average user with training ratings, (features,)."""
+        assert self.attributes is not None  # noqa: S101
+        return self.attributes.means(np.diff(self.interactions.indptr) > 0)
 
     @cached_property
     def item_counts(self) -> I64:
@@ -97,6 +154,16 @@ class TrainingIndex:
         mask[np.searchsorted(self.interactions.indptr, entries, side="right") - 1] = True
         return mask
 
+    @property
+    def sizes(self) -> Sizes:
+        """How many users, items and features of either there are."""
+        return Sizes(
+            len(self.user_ids),
+            len(self.catalog),
+            self.attributes.n_features if self.attributes else 1,
+            self.catalog.attributes.n_features,
+        )
+
     def same_as(self, other: "TrainingIndex") -> bool:
         """Whether both hold the same users, items and training ratings."""
         return (
@@ -106,6 +173,11 @@ class TrainingIndex:
             and np.array_equal(self.interactions.indices, other.interactions.indices)
             and np.array_equal(self.interactions.values, other.interactions.values)
         )
+
+    @property
+    def unit(self) -> str:
+        """What an interaction is, as in `Dataset.unit`: a ``"rating"``, or an ``"interaction"``."""
+        return "interaction" if self.scale is None else "rating"
 
     def on_scale(self, ratings: Floats) -> F32:
         """Ratings clipped to the scale."""
@@ -142,11 +214,9 @@ class TrainingIndex:
     def user(self, user: Any) -> int:
         """Index of a user who has training ratings; UnknownIdError for any other."""
         code = _code(self.user_ids, one_id(user, "user"), "user")
-        start, stop = self.interactions.indptr[code : code + 2]
-        if start == stop:
-            noun = "interactions" if self.scale is None else "ratings"
+        if not self.users_known[code]:
             raise UnknownIdError(
-                f"User {shown(plain(user))} has no {noun} in the training set. "
+                f"User {shown(plain(user))} has no {self.unit}s in the training set. "
                 "Fold in some of theirs."
             )
         return code
@@ -155,8 +225,7 @@ class TrainingIndex:
         """Indices of users with training ratings; others are an error, or -1 (``"average"``)."""
         ids = ids_of(users, "users")
         codes = _codes(self.user_ids, ids)
-        indptr = self.interactions.indptr
-        codes[indptr[codes] == indptr[codes + 1]] = -1
+        codes[~self.users_known[codes]] = -1
         if unknown == "error":
             return _filled(codes, ids, self.user)
         return codes if isinstance(ids, np.ndarray) else _filled(codes, ids, self._user_or_none)
@@ -176,19 +245,28 @@ class TrainingIndex:
         code = self.user(user)
         indptr, items, values = self.interactions
         start, stop = indptr[code : code + 2]
-        return UserProfile(items[start:stop], values[start:stop], self.scale is not None)
+        rated = self.scale is not None
+        return UserProfile(items[start:stop], values[start:stop], self._features([code]), rated)
+
+    def _features(self, codes: Ints | list[int]) -> Rows | None:
+        if self.attributes is None:
+            return None
+        return take_rows(self.attributes.features, np.asarray(codes))
 
     def batch(self, user: Any = None) -> UserBatch:
         """One user or several, by id or as `UserProfile`, or all with ratings (None)."""
         if user is None:
             codes = np.flatnonzero(np.diff(self.interactions.indptr)).astype(np.int32)
-            return UserBatch(codes, take_rows(self.interactions, codes))
+            return self.batch_of(codes)
         ids = ids_of(user, "users")
         if any(isinstance(each, UserProfile) for each in ids):
             places = [-1 if isinstance(each, UserProfile) else self.user(each) for each in ids]
             return self._stack([self.profile(each) for each in ids], np.array(places, np.int32))
-        codes = self.users(ids)
-        return UserBatch(codes, take_rows(self.interactions, codes))
+        return self.batch_of(self.users(ids))
+
+    def batch_of(self, codes: I32) -> UserBatch:
+        """Training users by index."""
+        return UserBatch(codes, take_rows(self.interactions, codes), self._features(codes))
 
     def _stack(self, profiles: list[UserProfile], codes: I32) -> UserBatch:
         """Profiles as rows, their indices checked: kernels follow them without looking."""
@@ -198,9 +276,31 @@ class TrainingIndex:
         values = np.concatenate([np.empty(0, np.float32), *(p.values for p in profiles)])
         if len(items) and not (items.min() >= 0 and items.max() < len(self.catalog)):
             raise SettingError("This user was folded into another model.")
-        return UserBatch(codes, Rows(indptr, items.astype(np.int32), values.astype(np.float32)))
+        rows = Rows(indptr, items.astype(np.int32), values.astype(np.float32))
+        return UserBatch(codes, rows, self._stack_features(profiles))
 
-    def fold_in(self, ratings: Any) -> UserProfile:
+    def _stack_features(self, profiles: list[UserProfile]) -> Rows | None:
+        """Their features, those of the average user where nothing is known."""
+        if self.attributes is None:
+            return None
+        average = self.attributes.of_new({}, self.mean_features)
+        rows = [profile.features or average for profile in profiles]
+        indices = np.concatenate([row.indices for row in rows])
+        if indices.max() >= self.attributes.n_features or indices.min() < 0:
+            raise SettingError("This user was folded into another model.")
+        lengths = [len(row.indices) for row in rows]
+        indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+        return Rows(indptr, indices, np.concatenate([row.values for row in rows]))
+
+    def features_of_new(self, attributes: Mapping[str, Any] | None) -> Rows | None:
+        """The features of a new user; SettingError for an attribute that training did not have."""
+        if not attributes:
+            return None
+        if self.attributes is None:
+            raise SettingError("This model was trained without attributes of users.")
+        return self.attributes.of_new(attributes, self.mean_features)
+
+    def fold_in(self, ratings: Any, attributes: Mapping[str, Any] | None = None) -> UserProfile:
         """A new user, from ratings or items in any of the forms of `Recommender.fold_in`."""
         pairs = rated_items(ratings)
         items = self.items([item for item, _ in pairs])
@@ -212,7 +312,8 @@ class TrainingIndex:
         twice = items[1:][items[1:] == items[:-1]]
         if len(twice):
             raise SettingError(f"{self.catalog.titles[twice[0]]} is named twice.")
-        return UserProfile(items, values, self.scale is not None)
+        features = self.features_of_new(attributes)
+        return UserProfile(items, values, features, self.scale is not None)
 
     def _value(self, value: Any, title: str) -> float:
         """A rating, or the weight of an interaction; SettingError for what is neither."""
@@ -233,7 +334,7 @@ class TrainingIndex:
         else:
             right = bool(self.scale.contains(np.array([number]))[0])
         if not right:
-            meant = "a number > 0" if self.scale is None else f"on the scale {self.scale}"
+            meant = f"on the scale {self.scale}" if self.scale else "> 0: how often, or a weight"
             raise SettingError(f"{title}: {shown(plain(value))} is not {meant}.")
         return number
 

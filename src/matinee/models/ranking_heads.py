@@ -14,7 +14,7 @@ from matinee.kernels.implicit_als import update_rows_implicit_cg
 from matinee.kernels.linalg import pad_to_lanes
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.kernels.scoring import pack
-from matinee.models.head import WholeRowFactors, check_array
+from matinee.models.head import WholeRowFactors, check_array, check_coefficients
 from matinee.models.implicit_feedback import (
     CONFIDENCES,
     PreferenceScale,
@@ -22,7 +22,7 @@ from matinee.models.implicit_feedback import (
     shared_gram,
 )
 from matinee.models.packed_items import PackedItems
-from matinee.models.queries import UserBatch
+from matinee.models.queries import Sizes, UserBatch
 
 UNTIL_SOLVED = 100  # conjugate gradient steps at most; rows stop when they are solved
 
@@ -33,7 +33,10 @@ class FactorRankingHead(WholeRowFactors):
 
     user_params: F32  # (users, factors)
     item_params: F32  # (items, factors); without positives, what its genres give it
-    default_user: F32  # (factors,): of a user without positives, the average one
+    default_user: F32  # (factors,): of a user of whom nothing is known, the average one
+    user_coefficients: (
+        F32  # (features, factors): what prior means of users are made of; or (0, ...)
+    )
     popularity: F32  # (items,): positives of each item in training
     regularization: float  # as in training, for new users; likewise all that follow
     exponent: float
@@ -84,8 +87,8 @@ class FactorRankingHead(WholeRowFactors):
             shared = self._wide_rows, self._unobserved_gram, self._penalty(counts)
             arguments = *liked, preferences, *shared, np.zeros_like(solved), solved, UNTIL_SOLVED
             run_blocks(update_rows_implicit_cg, balanced_blocks(liked.indptr), *arguments)
-            solved[counts == 0] = self.default_user
-            rows[new] = solved
+            priors = batch.prior_means(self.default_user, self.user_coefficients)[new]
+            rows[new] = np.where(counts[:, None] > 0, solved, priors)
         return rows
 
     def scores(self, batch: UserBatch) -> F32:
@@ -101,7 +104,8 @@ class FactorRankingHead(WholeRowFactors):
         from_ratings = np.zeros(len(batch.interactions.indices))
         q = self.item_params.astype(np.float64)
         if len(liked.indices) == 0:
-            return {"average_user": float(q[item] @ self.default_user)}, from_ratings
+            prior = batch.prior_means(self.default_user, self.user_coefficients)[0]
+            return {"average_user": float(q[item] @ prior)}, from_ratings
         design = q[liked.indices]
         normal = self._unobserved_gram + (design.T * liked.values) @ design
         normal[np.diag_indices_from(normal)] += self._penalty(np.array([len(design)]))[0]
@@ -122,12 +126,13 @@ class FactorRankingHead(WholeRowFactors):
             self.preference_scale.of_users(interactions, self.min_rating),
         )
 
-    def check(self, users: int, items: int, genres: int) -> None:
+    def check(self, sizes: Sizes) -> None:
         width = len(self.default_user)
-        check_array("user_params", self.user_params, (users, width))
-        check_array("item_params", self.item_params, (items, width))
+        check_array("user_params", self.user_params, (sizes.users, width))
+        check_array("item_params", self.item_params, (sizes.items, width))
         check_array("default_user", self.default_user, (width,))
-        check_array("popularity", self.popularity, (items,))
+        check_array("popularity", self.popularity, (sizes.items,))
+        check_coefficients("user", self.user_coefficients, sizes.user_features, width)
         positive = (self.regularization, self.unobserved, self.average)
         in_range = (
             all(0 < value < np.inf for value in positive)
@@ -176,9 +181,9 @@ class ItemItemHead:
         from_ratings[mine] = self.weights[liked.indices, item]
         return {}, from_ratings
 
-    def check(self, users: int, items: int, genres: int) -> None:
-        check_array("weights", self.weights, (items, items))
-        check_array("popularity", self.popularity, (items,))
+    def check(self, sizes: Sizes) -> None:
+        check_array("weights", self.weights, (sizes.items, sizes.items))
+        check_array("popularity", self.popularity, (sizes.items,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,5 +203,5 @@ class PopularityHead:
         none = np.zeros(len(batch.interactions.indices))
         return {"popularity": float(self.popularity[item])}, none
 
-    def check(self, users: int, items: int, genres: int) -> None:
-        check_array("popularity", self.popularity, (items,))
+    def check(self, sizes: Sizes) -> None:
+        check_array("popularity", self.popularity, (sizes.items,))

@@ -13,9 +13,9 @@ from matinee.kernels.als import predict_pairs, update_rows_cholesky
 from matinee.kernels.csr import take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
 from matinee.kernels.scoring import pack
-from matinee.models.head import check_array
+from matinee.models.head import check_array, check_coefficients
 from matinee.models.packed_items import PackedItems
-from matinee.models.queries import UserBatch
+from matinee.models.queries import Sizes, UserBatch
 
 FEW_PAIRS = 1000  # sooner scored than another thread would start
 ROUNDING = 1e-4  # by which float32 rows may be off the exact solution, in rating units
@@ -28,8 +28,10 @@ class FactorRatingHead:
     mean: float
     user_params: F32  # (users, 1 + factors): bias, then factors
     item_params: F32  # (items, 1 + factors)
-    user_prior: F32  # (1 + factors,): the row of an unknown user
-    item_prior: F32  # (1 + genres, 1 + factors): what prior means are made of; the constant first
+    user_prior: F32  # (1 + factors,): the row of a user of whom nothing is known
+    item_prior: F32  # (1 + factors,): likewise
+    user_coefficients: F32  # (features, 1 + factors): what prior means are made of; or (0, ...)
+    item_coefficients: F32  # (features, 1 + factors): likewise
     regularization: float  # as in training, for new users; likewise the exponent
     exponent: float
     estimator: Mapping[str, Any]
@@ -63,12 +65,16 @@ class FactorRatingHead:
         if len(new):
             interactions = take_rows(batch.interactions, new)
             solved = np.empty((len(new), rows.shape[1]), np.float32)
-            mean, prior = np.float32(self.mean), np.tile(self.user_prior, (len(new), 1))
+            mean, prior = np.float32(self.mean), self._priors(batch)[new]
             penalty = np.float32(self.regularization), np.float32(self.exponent)
             arguments = *interactions, mean, self.item_params, prior, *penalty, solved
             run_blocks(update_rows_cholesky, balanced_blocks(interactions.indptr), *arguments)
             rows[new] = solved
         return rows
+
+    def _priors(self, batch: UserBatch) -> F32:
+        """The prior mean of each user, (users, 1 + factors)."""
+        return batch.prior_means(self.user_prior, self.user_coefficients)
 
     def scores(self, batch: UserBatch) -> F32:
         return self.packed.scores(self.rows(batch), len(self.item_params))
@@ -76,7 +82,7 @@ class FactorRatingHead:
     def pairs(self, users: I32, items: I32, times: I64 | None = None) -> F32:
         ratings = np.empty(len(users), np.float32)
         blocks, mean = uniform_blocks(len(users), FEW_PAIRS), np.float32(self.mean)
-        rows = self.user_params, self.item_params, self.user_prior, self.item_prior[0]
+        rows = self.user_params, self.item_params, self.user_prior, self.item_prior
         run_blocks(predict_pairs, blocks, users, items, mean, *rows, ratings)
         return ratings
 
@@ -96,7 +102,7 @@ class FactorRatingHead:
         steps end near that solution, not at it; ``"residual"`` is what they leave.
         """
         _, codes, values = batch.interactions
-        prior = self.user_prior.astype(np.float64)
+        prior = self._priors(batch)[0].astype(np.float64)
         rows = self.item_params[codes].astype(np.float64)
         design = np.column_stack([np.ones(len(rows)), rows[:, 1:]])
         target = np.concatenate([[1.0], self.item_params[item, 1:]]).astype(np.float64)
@@ -117,14 +123,16 @@ class FactorRatingHead:
                 general["residual"] = remainder
         return general, from_ratings
 
-    def check(self, users: int, items: int, genres: int) -> None:
-        width, n_features = len(self.user_prior), len(self.item_prior)
-        if width < 1 or n_features not in (1, 1 + genres):
-            raise ValueError("the factors do not fit the genres")
-        check_array("user_params", self.user_params, (users, width))
-        check_array("item_params", self.item_params, (items, width))
+    def check(self, sizes: Sizes) -> None:
+        width = len(self.user_prior)
+        if width < 1:
+            raise ValueError("a row must have a bias")
+        check_array("user_params", self.user_params, (sizes.users, width))
+        check_array("item_params", self.item_params, (sizes.items, width))
         check_array("user_prior", self.user_prior, (width,))
-        check_array("item_prior", self.item_prior, (n_features, width))
+        check_array("item_prior", self.item_prior, (width,))
+        check_coefficients("user", self.user_coefficients, sizes.user_features, width)
+        check_coefficients("item", self.item_coefficients, sizes.item_features, width)
         regularized = 0 < self.regularization < np.inf and 0 <= self.exponent <= 1
         if not (np.isfinite(self.mean) and regularized):
             raise ValueError("a number of the rating head is out of range")

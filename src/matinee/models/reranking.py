@@ -9,7 +9,7 @@ from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, take_rows
 from matinee.models.head import Head
 from matinee.models.inputs import shown
-from matinee.models.queries import TrainingIndex, UserBatch
+from matinee.models.queries import TrainingIndex
 from matinee.models.topk import user_blocks
 
 DISCOVERY = 1.4  # times the prominence, at the end of the dial: see docs/evaluation.md
@@ -48,7 +48,7 @@ def prominence(head: Head, index: TrainingIndex) -> F32:
     """
     active = np.flatnonzero(np.diff(index.interactions.indptr)).astype(np.int32)
     codes = active[:: -(-len(active) // SAMPLE)]
-    sample = UserBatch(codes, take_rows(index.interactions, codes))
+    sample = index.batch_of(codes)
     sums, squares = np.zeros((2, len(index.catalog)))
     for first, last in user_blocks(len(codes), WIDE * len(index.catalog)):
         scores = head.scores(sample.part(first, last))

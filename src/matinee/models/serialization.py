@@ -4,7 +4,7 @@ whoever forges a run can recompute those, so shapes, types and ranges are checke
 
 import platform
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import Array
+from matinee.data.attributes import normalized
 from matinee.data.catalog import Catalog
 from matinee.data.id_map import IdMap
 from matinee.data.ratings import RatingScale
@@ -55,7 +56,7 @@ def run_parts(
         described[name] = {"kind": kind, "estimator": estimator, "settings": settings}
     tables = {
         ITEMS: index.catalog.frame.select(index.catalog.ids.values.alias("item_id"), pl.all()),
-        USERS: pl.DataFrame({"user_id": index.user_ids.values}),
+        USERS: _users_table(index),
     }
     manifest = {
         **metadata,
@@ -65,7 +66,6 @@ def run_parts(
         "heads": described,
         "model": {
             "scale": index.scale and [index.scale.low, index.scale.high, index.scale.step],
-            "genres": list(index.catalog.genre_names),
         },
     }
     contiguous = {
@@ -73,6 +73,14 @@ def run_parts(
         for file, named in arrays.items()
     }
     return RunParts(manifest, contiguous, tables, history)
+
+
+def _users_table(index: TrainingIndex) -> pl.DataFrame:
+    """Ids and attributes of the users."""
+    ids = pl.DataFrame({"user_id": index.user_ids.values})
+    if index.user_attributes is None:
+        return ids
+    return ids.with_columns(*index.user_attributes.drop("user_id", strict=False))
 
 
 def _fields_of(head: Head) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -101,10 +109,8 @@ def parse_run(
 def _parse(
     manifest: Mapping[str, Any], files: Mapping[str, memoryview]
 ) -> tuple[TrainingIndex, dict[str, Any], dict[str, Any]]:
-    limits, genres = manifest["model"]["scale"], tuple(manifest["model"]["genres"])
+    limits = manifest["model"]["scale"]
     scale = None if limits is None else RatingScale(*limits)
-    if len(set(genres)) < len(genres) or not all(isinstance(name, str) for name in genres):
-        raise ValueError("genres must be names, each once")
     arrays = _arrays(files, INTERACTIONS)
     if set(arrays) != set(Rows._fields) or any(array.ndim != 1 for array in arrays.values()):
         raise ValueError("an array of the interactions is missing or unknown")
@@ -117,15 +123,17 @@ def _parse(
     lines = bytes(files[HISTORY])  # all of them say what a column holds: some columns begin late
     history = pl.read_ndjson(lines, infer_schema_length=None) if lines else pl.DataFrame()
     heads = {}
-    for name, entry in manifest["heads"].items():
-        heads[name] = _head(name, entry, _arrays(files, HEAD_FILES[name]), history)
-        heads[name].check(users, items, len(genres))
     table = pl.read_parquet(bytes(files[ITEMS]))
     catalog = Catalog.build(IdMap(table["item_id"]), table)
-    user_ids = IdMap(pl.read_parquet(bytes(files[USERS]))["user_id"])
+    table = pl.read_parquet(bytes(files[USERS]))
+    user_ids = IdMap(table["user_id"])
+    attributes = normalized(table.drop("user_id")) if table.width > 1 else None
     if (len(user_ids), len(catalog)) != (users, items):
         raise ValueError("a table has other rows than it says")
-    index = TrainingIndex(user_ids, replace(catalog, genre_names=genres), scale, interactions)
+    index = TrainingIndex(user_ids, catalog, scale, interactions, attributes)
+    for name, entry in manifest["heads"].items():
+        heads[name] = _head(name, entry, _arrays(files, HEAD_FILES[name]), history)
+        heads[name].check(index.sizes)
     return index, heads, {name: manifest[name] for name in METADATA if name in manifest}
 
 

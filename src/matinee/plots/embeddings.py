@@ -16,13 +16,13 @@ from matinee.plots.theme import (
     COLORS,
     GREY,
     HEIGHT,
-    N_RATINGS,
     ORANGE,
     ROW,
     Chart,
     framed,
     heatmap_axis,
     in_order,
+    n_ratings,
     rows,
     shortened,
 )
@@ -53,22 +53,30 @@ TREND_RATIO = 1.5  # of numbers of ratings, from one mean norm to the next
 MAX_LIFT = 8.0  # colours go no further
 
 
+def map_colors(unit: str) -> list[str]:
+    """What a map may be coloured by, where an item has a "rating", or an "interaction" without."""
+    return [color for color in MAP_COLORS if color != "rating" or unit == "rating"]
+
+
 def item_map(projection: Projection, color: str = "genre") -> Chart:
     """Items in two dimensions, to hover over, search, zoom and pick from.
 
     `color` is ``"genre"`` (the rarest of each item; picking one in the legend shows all items that
-    have it), ``"cluster"``, ``"year"`` or ``"rating"``; SettingError for another one.
+    have it), ``"cluster"``, ``"year"`` or ``"rating"``; SettingError for another one, or for
+    ``"rating"`` of interactions without ratings.
 
     >>> from matinee.analysis import project
     >>> projection = project(matinee.ALS(factors=4).fit(data), "pca")
     >>> item_map(projection).title.text
     'Map of 45 movies'
     """
-    if color not in MAP_COLORS:
-        choices = ", ".join(map(repr, MAP_COLORS))
-        raise SettingError(f"color must be one of {choices}, got {color!r}.")
     embeddings = projection.embeddings
+    unit = embeddings.unit
+    if color not in map_colors(unit):
+        choices = ", ".join(map(repr, map_colors(unit)))
+        raise SettingError(f"color must be one of {choices}, got {color!r}.")
     data = _map_data(projection.points)
+    means = [alt.Tooltip("mean_rating:Q", title="mean rating", format=".2f")]
     picked, pick = _legend_picking(color)
     article = "an" if embeddings.noun == "item" else "a"
     field = {"name": f"Find {article} {embeddings.noun} ", "placeholder": "part of a title"}
@@ -84,8 +92,8 @@ def item_map(projection: Projection, color: str = "genre") -> Chart:
         tooltip=[
             "title:N",
             "genres:N",
-            alt.Tooltip("mean_rating:Q", title="mean rating", format=".2f"),
-            N_RATINGS,
+            *(means if unit == "rating" else []),
+            n_ratings(unit),
             "cluster:N",
             alt.Tooltip("neighbours:N", title="most similar"),
         ],
@@ -96,7 +104,7 @@ def item_map(projection: Projection, color: str = "genre") -> Chart:
         alt.layer(points, *_titles(base, picked), *_search_results(base), data=rows(data)),
         f"Map of {len(data):,} {embeddings.noun}s",
         f"Nearby: similar by {embeddings.head} factors, projected by "
-        f"{METHOD_NAMES[projection.method]}. Large: many ratings.",
+        f"{METHOD_NAMES[projection.method]}. Large: many {unit}s.",
         MAP_COLORS[color],
         embeddings.left_out,
         width=MAP_WIDTH,
@@ -161,7 +169,8 @@ def user_on_map(projection: Projection, rated: I32, recommended: I32) -> Chart:
     `rated` and `recommended` are int32 indices of items; those that are not on the map are left
     out.
     """
-    groups = {"rated": (rated, BLUE, 60), "recommended": (recommended, ORANGE, 110)}
+    own_items = "rated" if projection.embeddings.unit == "rating" else "theirs"
+    groups = {own_items: (rated, BLUE, 60), "recommended": (recommended, ORANGE, 110)}
     points = projection.points.select("title", "genres", "x", "y").with_columns(
         index=pl.Series(projection.embeddings.indices)
     )
@@ -255,21 +264,22 @@ def _map_color(data: pl.DataFrame, color: str) -> Any:
     return alt.Color(f"{color}:N", title=color).scale(in_order(names)).legend(symbolOpacity=1)
 
 
-def norms(table: pl.DataFrame, head: str) -> Chart:
+def norms(table: pl.DataFrame, head: str, unit: str = "rating") -> Chart:
     """Norms of the item factors against popularity: why dot products and cosines differ.
 
-    `table` is from `matinee.analysis.embedding_norms`, of this head.
+    `table` is from `matinee.analysis.embedding_norms`, of this head; `unit` is what items have: a
+    "rating", or an "interaction" without one.
     """
     correlation = table.select(pl.corr("n_ratings", "norm", method="spearman")).item()
     defined = correlation is not None and np.isfinite(correlation)
     base = alt.Chart(rows(table)).encode(
-        x=alt.X("n_ratings:Q", title="training ratings (log scale)")
+        x=alt.X("n_ratings:Q", title=f"training {unit}s (log scale)")
         .scale(type="log", nice=False)
         .axis(format=",d", tickCount=5, grid=False),
         y=alt.Y("norm:Q", title=f"norm of the {head} factors"),
     )
     dots = base.mark_circle(color=BLUE, opacity=0.35, size=16).encode(
-        tooltip=["title:N", N_RATINGS, alt.Tooltip("norm:Q", format=".2f")]
+        tooltip=["title:N", n_ratings(unit), alt.Tooltip("norm:Q", format=".2f")]
     )
     step = (pl.col("n_ratings").log() / np.log(TREND_RATIO)).floor()
     means = table.group_by(step=step).agg(pl.col("n_ratings", "norm").mean()).sort("step")
@@ -302,7 +312,7 @@ def silhouettes(clusters: Clusters) -> Chart:
 def cluster_lifts(clusters: Clusters) -> Chart:
     """What each cluster has more and less of, genre by genre."""
     noun = clusters.embeddings.noun
-    counted = "ratings" if clusters.embeddings.of == "users" else f"{noun}s"
+    counted = f"{clusters.embeddings.unit if clusters.embeddings.of == 'users' else noun}s"
     titles = dict(enumerate(clusters.titles, 1))
     genres = clusters.traits.filter(pl.col("kind") == "genre", pl.col("share_of_all") > 0)
     data = genres.select(

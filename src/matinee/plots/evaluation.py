@@ -26,7 +26,7 @@ from matinee.storage.runs import finite_or_none
 
 CI = "Lines: 95% CI over users."
 GROUPED_BY = {"users": "user activity", "items": "{noun} popularity"}
-GROUP_AXIS = {"users": "training ratings of the user", "items": "training ratings of the {noun}"}
+GROUP_AXIS = {"users": "training {unit}s of the user", "items": "training {unit}s of the {noun}"}
 
 
 def ranking_metrics_chart(leaderboard: Sequence[LeaderboardRow], metric: str) -> Chart:
@@ -61,16 +61,29 @@ def ranking_metrics_chart(leaderboard: Sequence[LeaderboardRow], metric: str) ->
 
 def rating_by_group(groups: Sequence[GroupMetrics], side: str, noun: str = "item") -> Chart:
     """RMSE of users by activity, or of items by popularity; `noun` is what an item is called."""
-    return _by_group(groups, side, "rmse", METRICS["rmse"], noun, BLUE)
+    axis = GROUP_AXIS[side].format(noun=noun, unit="rating")
+    return _by_group(groups, side, "rmse", METRICS["rmse"], noun, axis, BLUE)
 
 
-def ranking_by_group(groups: Sequence[GroupMetrics], side: str, noun: str = "item") -> Chart:
-    """NDCG@10 of users by activity, or capped Recall@20 of items by popularity."""
-    return _by_group(groups, side, "ranking", METRICS[GROUP_METRIC[side]], noun, RED)
+def ranking_by_group(
+    groups: Sequence[GroupMetrics], side: str, noun: str = "item", unit: str = "rating"
+) -> Chart:
+    """NDCG@10 of users by activity, or capped Recall@20 of items by popularity.
+
+    `unit` is what users and items have: a "rating", or an "interaction" without one.
+    """
+    axis = GROUP_AXIS[side].format(noun=noun, unit=unit)
+    return _by_group(groups, side, "ranking", METRICS[GROUP_METRIC[side]], noun, axis, RED)
 
 
 def _by_group(
-    groups: Sequence[GroupMetrics], side: str, field: str, metric: Metric, noun: str, color: str
+    groups: Sequence[GroupMetrics],
+    side: str,
+    field: str,
+    metric: Metric,
+    noun: str,
+    axis: str,
+    color: str,
 ) -> Chart:
     data = pl.DataFrame(
         [
@@ -80,7 +93,6 @@ def _by_group(
         ],
         schema={"group": pl.String, "size": pl.Int64, **INTERVAL},
     )
-    axis = GROUP_AXIS[side].format(noun=noun)
     tooltips = [
         alt.Tooltip("group:N", title=axis),
         alt.Tooltip("size:Q", title="users" if side == "users" else f"{noun}s", format=","),

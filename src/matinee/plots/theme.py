@@ -101,7 +101,11 @@ def shortened(field: str, letters: int) -> str:
     return f"truncate({field}, {letters}, 'center', '\u2026')"
 
 
-N_RATINGS = alt.Tooltip("n_ratings:Q", title="ratings", format=",")
+def n_ratings(unit: str) -> alt.Tooltip:
+    """How many ratings, or interactions."""
+    return alt.Tooltip("n_ratings:Q", title=f"{unit}s", format=",")
+
+
 COUNT = alt.Axis(format=",d", tickCount=5)
 """The axis of a number of ratings, users or items."""
 INTERVAL = {"value": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64}

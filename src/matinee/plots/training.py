@@ -21,7 +21,7 @@ METRICS = {"loss": ("loss", "loss"), "rmse": ("error", "RMSE"),
 """Title and axis by how columns of a history end."""
 PANEL_WIDTH, PANEL_HEIGHT = 360, 250
 EXACT = "The last iteration of ALS solves users exactly."
-OWN_LOSS = "Losses of other settings or other ratings are not comparable."
+OWN_LOSS = "Losses of other settings or other data are not comparable."
 MAX_POINTS = 30  # steps; longer curves have no points
 
 Runs = Recommender | Mapping[str, Recommender]

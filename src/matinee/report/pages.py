@@ -8,7 +8,7 @@ import polars as pl
 
 from matinee.data.dataset import Dataset
 from matinee.evaluation.metrics import METRICS, PRIMARY_METRIC
-from matinee.experiments.comparison_result import METRIC_DIRECTIONS, Comparison, short_names
+from matinee.experiments.comparison_result import Comparison, short_names
 from matinee.models.recommender import Recommender
 from matinee.plots.evaluation import difference_chart
 from matinee.plots.training import training_curves_by_run
@@ -39,7 +39,7 @@ RUN_COLUMNS = {
     "fit_time": "fit time",
 }
 HOW_TO_READ = (
-    f"{METRIC_DIRECTIONS} A 95% confidence interval covers the choice of users, not of seeds. A "
+    "A 95% confidence interval covers the choice of users, not of seeds. A "
     "difference is measured on the same users for both runs, so it is known more precisely than "
     "either metric: look at its interval rather than at whether two intervals overlap. Of twenty "
     "differences between equally good runs, one looks significant by chance."
@@ -62,7 +62,7 @@ def write_comparison_report(
     sections = [
         Section("Runs", [run_table, *_hyperparameters(short)]),
         Section("Differences", _differences(short)),
-        Section("Metrics", [_metric_table(short), HOW_TO_READ]),
+        Section("Metrics", [_metric_table(short), f"{short.directions} {HOW_TO_READ}"]),
     ]
     if panels := training_curves_by_run({letters[name]: model for name, model in runs.items()}):
         sections.append(Section("Training", [figure(panel) for panel in panels]))

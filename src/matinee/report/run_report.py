@@ -32,7 +32,7 @@ from matinee.report.sections import (
 
 EXAMPLE_QUANTILES = (0.5, 0.9)  # of activity: the users shown by default
 VERSIONS = ("matinee", "numpy", "numba", "polars", "scikit-learn", "altair")
-NO_DATA = "The ratings this run was trained on were not found: data and accuracy are left out."
+NO_DATA = "The data this run was trained on were not found: data and accuracy are left out."
 
 
 def write_report(
@@ -138,8 +138,8 @@ def _provenance(model: Recommender) -> Section:
     return Section(
         "Provenance",
         [
-            f"Terms of use of the data: {licence}. This page shows ratings of single users: make "
-            "sure that the terms allow it before you pass it on.",
+            f"Terms of use of the data: {licence}. This page shows {model.index.unit}s of single "
+            "users: make sure that the terms allow it before you pass it on.",
             *tables,
         ],
     )

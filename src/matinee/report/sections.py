@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from matinee._types import F32
 from matinee.analysis.axes import EmbeddingAxes
 from matinee.analysis.clusters import Clusters
 from matinee.analysis.dataset import DatasetSummary, describe
@@ -13,6 +14,7 @@ from matinee.analysis.embeddings import embedding_norms
 from matinee.analysis.projection import Projection
 from matinee.analysis.users import explain_recommendations, genre_profile, top_rated
 from matinee.data.dataset import Dataset
+from matinee.data.ratings import value_name
 from matinee.errors import SettingError
 from matinee.evaluation.groups import GroupMetrics, evaluate_groups
 from matinee.evaluation.metrics import REPORTED_METRICS, Metric
@@ -46,18 +48,23 @@ ROWS = 8  # of a user's tables
 
 def data_section(summary: DatasetSummary) -> Section:
     """Sizes and charts of a dataset."""
+    unit = summary.unit
     facts = [
         (f"{summary.users:,}", "users"),
         (f"{summary.items:,}", f"{summary.noun}s"),
-        (f"{summary.ratings:,}", "ratings"),
-        (f"{summary.mean_rating:.2f}", f"mean rating ({summary.scale})"),
+        (f"{summary.ratings:,}", f"{unit}s"),
         (f"{summary.sparsity:.2%}", "sparsity"),
     ]
+    if summary.mean_rating is not None:
+        facts.insert(3, (f"{summary.mean_rating:.2f}", f"mean rating ({summary.scale})"))
+    elif summary.weight_histogram.height > 1:
+        what = f"mean {summary.value_name} per user and {summary.noun}"
+        facts.insert(3, (f"{summary.mean_weight:.2f}", what))
     if summary.first_rating and summary.last_rating:
         first, last = summary.first_rating, summary.last_rating
-        facts.append((f"{first:%b %Y} to {last:%b %Y}", "time of ratings"))
+        facts.append((f"{first:%b %Y} to {last:%b %Y}", f"time of {unit}s"))
     unrated = summary.items - summary.rated_items
-    note = [f"{unrated:,} of the {summary.noun}s have no rating."] if unrated else []
+    note = [f"{unrated:,} of the {summary.noun}s have no {unit}."] if unrated else []
     charts = [figure(chart) for chart in charts_of_data(summary).values()]
     return Section("Data", [Facts(facts), *note, *charts])
 
@@ -69,10 +76,13 @@ def write_dataset_report(dataset: Dataset, path: str | Path) -> Path:
         pl.selectors.datetime().dt.to_string("%Y-%m-%d")
     ).rename({"timestamp": "date"}, strict=False)
     headings = {name: name.removesuffix("_id") for name in ratings.columns}
+    if "weight" in headings:
+        headings["weight"] = summary.value_name
+    formats = {"user_id": "", "item_id": "", "rating": "g", "weight": "g"}
     items = summary.sample_items.with_columns(genres=_genres())
     item_headings = {"item_id": "id", "title": "title", "genres": "genres"}
     sample = [
-        table(ratings, headings, {"user_id": "", "item_id": "", "rating": "g"}, "Ratings"),
+        table(ratings, headings, formats, f"{summary.unit}s".capitalize()),
         table(items, item_headings, {"item_id": ""}, f"{summary.noun}s".capitalize()),
     ]
     sections = [data_section(summary), Section("Sample", sample)]
@@ -85,8 +95,8 @@ def _genres() -> pl.Expr:
 
 def map_section(model: Recommender, projection: Projection, color: str = "genre") -> Section:
     """The map in several colours, first in this one, and the norms of each head's factors."""
-    noun = projection.embeddings.noun
-    colors = list(dict.fromkeys([color, *embedding_charts.MAP_COLORS]))
+    noun, unit = projection.embeddings.noun, projection.embeddings.unit
+    colors = list(dict.fromkeys([color, *embedding_charts.map_colors(unit)]))
     if projection.points["year"].null_count() == len(projection.points):
         colors.remove("year")
     titles = {color: color.capitalize() for color in colors} | {"rating": "Mean rating"}
@@ -102,7 +112,10 @@ def map_section(model: Recommender, projection: Projection, color: str = "genre"
                 {titles[color]: embedding_charts.item_map(projection, color) for color in colors},
                 wide=True,
             ),
-            *(figure(embedding_charts.norms(embedding_norms(model, head), head)) for head in heads),
+            *(
+                figure(embedding_charts.norms(embedding_norms(model, head), head, unit))
+                for head in heads
+            ),
         ],
     )
 
@@ -139,7 +152,7 @@ def _cards(clusters: Clusters) -> list[Card]:
         more = [f"{trait} {lift[row['cluster'], trait]:.1f}x" for trait in row["named_by"]]
         lists = {"more than average": [", ".join(more)]} if more else {}
         if clusters.embeddings.of == "items":
-            lists |= {"most rated": row["popular"], "most typical": row["typical"]}
+            lists |= {"most popular": row["popular"], "most typical": row["typical"]}
         elif row["popular"]:
             lists |= {"watched more than by others": row["popular"]}
         cards.append(Card(title, f"{row['size']:,} {clusters.embeddings.noun}s", lists))
@@ -192,15 +205,15 @@ def user_section(model: Recommender, user: Any, projection: Projection | None = 
     recommended = explain_recommendations(model, user, ROWS).with_columns(genres=_genres())
     tastes = genre_profile(model, user)
     kinds = tastes["kind"].unique(maintain_order=True)
-    charts = [figure(taste_chart(tastes, kind)) for kind in kinds]
+    unit, values = model.index.unit, profile.values
+    charts = [figure(taste_chart(tastes, kind, unit)) for kind in kinds]
     has_ratings = "predicted_rating" in recommended.columns
     score = {"predicted_rating": "predicted rating"} if has_ratings else {"score": "score"}
-    rated, headings = top_rated(model, user, ROWS), {"title": "title", "rating": "rating"}
-    best = table(rated, headings, {"rating": "g"}, "Top rated", wide=False)
     headings = {"title": "title", "genres": "genres", **score, "because": "because of"}
+    mean = f", mean {values.mean():.2f}" if unit == "rating" else ""
     blocks: list[Block] = [
-        f"{len(profile.items):,} training ratings, mean {profile.values.mean():.2f}.",
-        best,
+        f"{len(values):,} training {unit}s{mean}.",
+        _top_rated_table(model, user, values),
         charts[0],
         table(recommended, headings, dict.fromkeys(score, ".2f"), "Recommended"),
         *charts[1:],
@@ -209,13 +222,26 @@ def user_section(model: Recommender, user: Any, projection: Projection | None = 
         indices = model.catalog.ids.codes(recommended["item_id"].to_list())
         blocks.append(figure(embedding_charts.user_on_map(projection, profile.items, indices)))
     if recommended.height:
-        head = "ranking" if model.ranking_head else "rating"
+        head, title = "ranking" if model.ranking_head else "rating", recommended["title"][0]
         try:
             explanation = model.explain(user, recommended["item_id"][0], head=head)
-            blocks.append(figure(explanation_chart(explanation, recommended["title"][0], head)))
+            blocks.append(figure(explanation_chart(explanation, title, head, unit=unit)))
         except SettingError:  # a network, whose scores are no sum over ratings
             pass
     return Section(f"User {user}" if isinstance(user, str | int) else "New user", blocks)
+
+
+def _top_rated_table(model: Recommender, user: Any, values: F32) -> Table:
+    """The best of a user: with ratings; with how often, where that differs; else popular items."""
+    what = value_name(model.scale, model.interactions.values)
+    best = top_rated(model, user, ROWS)
+    headings = {"title": "title", best.columns[-1]: what}
+    caption = "Top rated"
+    if model.scale is None:
+        caption = "Most often" if what == "times" else "Highest weights"
+        if values.min() == values.max():
+            headings, caption = {"title": "title"}, f"The user's most popular {model.catalog.noun}s"
+    return table(best, headings, {best.columns[-1]: "g"}, caption, wide=False)
 
 
 def training_section(model: Recommender) -> Section | None:
@@ -228,24 +254,28 @@ def training_section(model: Recommender) -> Section | None:
 
 def quality_sections(model: Recommender, train: Dataset, test: Dataset) -> list[Section]:
     """Accuracy on the test set with confidence intervals, and the same by group."""
+    unit = train.unit
+    if len(test) == 0:
+        return [Section("Accuracy", ["Trained on everything: there is no test set."])]
     try:
         task = holdout(train, test).sample(MAX_EVAL_USERS)
     except SettingError:
-        return [Section("Accuracy", ["No user has both training and test ratings."])]
+        return [Section("Accuracy", [f"No user has both training and test {unit}s."])]
     leaderboard = evaluate_heads(task, {"": model})
+    predicted = f"rating prediction on {len(test):,} ratings, " if model.rating_head else ""
     blocks: list[Block] = [
-        f"On the test set: rating prediction on {len(test):,} ratings, top-10 ranking for "
-        f"{len(task):,} users, with 95% confidence intervals over users.",
+        f"On the test set: {predicted}top-10 ranking for {len(task):,} users, with 95% confidence "
+        "intervals over users.",
         Facts(_accuracy_facts(leaderboard)),
         _ranking_table(leaderboard),
         "NDCG, HR and Recall: how well rankings find a user's test items; 1 is perfect. Coverage: "
         "share of the catalog that is ever recommended. Popular share: share of recommendations "
-        "that are among the most rated tenth.",
+        "that are among the most popular tenth.",
         figure(metric_charts.ranking_metrics_chart(leaderboard, "ndcg@10")),
         figure(metric_charts.ranking_metrics_chart(leaderboard, "hit_rate@10")),
     ]
     groups = evaluate_groups(model, train, test, task=task)
-    return [Section("Accuracy", blocks), _groups_section(groups, model.catalog.noun)]
+    return [Section("Accuracy", blocks), _groups_section(groups, model.catalog.noun, unit)]
 
 
 def _accuracy_facts(leaderboard: Sequence[LeaderboardRow]) -> list[tuple[str, str]]:
@@ -286,11 +316,11 @@ def _ci(value: MetricValue) -> str:
     return "" if value.ci_low is None else f" ({value.ci_low:.3f} to {value.ci_high:.3f})"
 
 
-def _groups_section(groups: Sequence[GroupMetrics], noun: str) -> Section:
+def _groups_section(groups: Sequence[GroupMetrics], noun: str, unit: str) -> Section:
     """Metrics by user activity and item popularity, and what they do not measure."""
     blocks: list[Block] = [
         "Averages hide for whom a model works badly. Here users are grouped by how many training "
-        f"ratings they gave, {noun}s by how many they got."
+        f"{unit}s they have, and so are {noun}s."
     ]
     charts: list[Block] = []
     for side, members in (("users", "Users"), ("items", f"{noun.capitalize()}s")):
@@ -306,11 +336,12 @@ def _groups_section(groups: Sequence[GroupMetrics], noun: str) -> Section:
         if any(group.rmse for group in own):
             charts.append(figure(metric_charts.rating_by_group(own, side, noun)))
         if any(group.ranking for group in own):
-            charts.append(figure(metric_charts.ranking_by_group(own, side, noun)))
+            charts.append(figure(metric_charts.ranking_by_group(own, side, noun, unit)))
     blocks += charts
     blocks.append(
-        "Unless the split is temporal, the model has seen ratings that are later than the test "
-        "set, which a recommender in use never has. An unrated item counts as not relevant, "
-        "although the user might like it. Users with few ratings are missing from most datasets."
+        f"Unless the split is temporal, the model has seen {unit}s that are later than the test "
+        f"set, which a recommender in use never has. An item without the user's {unit} counts as "
+        f"not relevant, although they might like it. Users with few {unit}s are missing from most "
+        "datasets."
     )
     return Section("Performance by group", blocks)

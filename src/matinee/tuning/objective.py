@@ -11,7 +11,11 @@ from matinee.errors import SettingError
 from matinee.evaluation.evaluator import evaluate_ranking_per_user, predict_all
 from matinee.evaluation.metrics import METRICS, PRIMARY_METRIC, mae, rmse
 from matinee.evaluation.protocols import holdout
-from matinee.experiments.training import MAX_EVAL_USERS, VALIDATION_FRACTION
+from matinee.experiments.training import (
+    MAX_EVAL_USERS,
+    VALIDATION_FRACTION,
+    nothing_to_predict,
+)
 from matinee.models.recommender import Recommender
 from matinee.models.registry import RANKING, RATING
 
@@ -40,6 +44,14 @@ class Objective:
         """False for errors, True for ranking metrics."""
         return OBJECTIVES[self.metric].direction == "higher"
 
+    def check_data(self, dataset: Dataset) -> None:
+        """SettingError if the metric needs ratings, and there are none, or all are the same."""
+        if OBJECTIVES[self.metric].needs_ratings and not dataset.ratings.differ:
+            raise SettingError(
+                f"{dataset.name}: {nothing_to_predict(dataset.ratings)}, so {self.metric} says "
+                f"nothing; tune a ranking model, such as ials, by {PRIMARY_METRIC['ranking']}."
+            )
+
     def scorer(self, train: Dataset, validation: Dataset) -> Callable[[Recommender], float]:
         """A function from a model that was trained on `train` to its metric on `validation`."""
         if self.head == "rating":
@@ -56,19 +68,26 @@ class Objective:
         return score
 
 
-def get_objective(model: str, metric: str | None = None) -> Objective:
-    """The objective with this metric, by name or label in any case, or the default of a model."""
+def get_objective(
+    model: str, metric: str | None = None, dataset: Dataset | None = None
+) -> Objective:
+    """The objective with this metric, by name or label in any case, or the default of a model.
+
+    Refused are metrics that the model has no head for, or that the data set has no ratings for.
+    """
     models = {**RATING, **RANKING}
     if model not in models:
         raise SettingError(f"model must be one of {_tunable(models)}, got {model!r}.")
     if metric is None:
-        return Objective(PRIMARY_METRIC["ranking" if model in RANKING else "rating"])
+        metric = PRIMARY_METRIC["ranking" if model in RANKING else "rating"]
     names = {
         text.lower(): name for name, entry in OBJECTIVES.items() for text in (name, entry.label)
     }
     if metric.lower() not in names:
         raise SettingError(f"metric must be one of {', '.join(OBJECTIVES)}, got {metric!r}.")
     objective = Objective(names[metric.lower()])
+    if dataset:
+        objective.check_data(dataset)
     allowed, other = (RATING, "ranking") if objective.head == "rating" else (RANKING, "rating")
     if model not in allowed:
         usable = ", ".join(name for name, entry in OBJECTIVES.items() if entry.task == other)

@@ -20,7 +20,7 @@ class BestModel:
     ones resolved; `run` is the run's folder, relative to the working folder where it lies below
     that. `test_metrics` has ``rmse`` and ``mae`` of a rating head, ``ndcg@10`` and the metric of
     the search of a ranking head. `test_evaluations` is how many best trials of this study were
-    evaluated on the test set so far.
+    evaluated on the test set so far, 0 if there is none.
     """
 
     trial: int
@@ -109,6 +109,8 @@ class TuningResult:
         if self.best is None:
             return f"{progress}No trial completed, so there is no best model."
         times = self.best.test_evaluations
+        if times == 0:
+            return f"{progress}There is no test set."
         count = "once" if times == 1 else f"{times} times, once per best trial"
         return f"{progress}Test set evaluated {count}."
 

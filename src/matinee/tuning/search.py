@@ -13,9 +13,11 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from matinee.data.dataset import Dataset
+from matinee.data.ratings import Ratings
 from matinee.errors import RunError, SettingError
 from matinee.evaluation.metrics import METRICS
-from matinee.experiments.training import Split, TrainingResult, compile_kernels, train_and_evaluate
+from matinee.experiments.split import Split
+from matinee.experiments.training import TrainingResult, compile_kernels, train_and_evaluate
 from matinee.models.als import ALS
 from matinee.models.base import Estimator
 from matinee.models.implicit_als import ImplicitALS
@@ -46,7 +48,7 @@ DEFAULT_TRIALS = 50
 
 def tune(
     dataset: Dataset,
-    model: str = "als",
+    model: str | None = None,
     *,
     metric: str | None = None,
     trials: int | None = None,
@@ -69,8 +71,8 @@ def tune(
 
     Parameters
     ----------
-    model : str
-        As `matinee tune --model` names it: ``"als"``, ``"ials"`` ...
+    model : str, optional
+        As `matinee tune --model` names it: ``"als"``, ``"ials"`` ... By default `default_model`.
     metric : str, optional
         By name or label: ``"rmse"``, ``"NDCG@10"``. By default RMSE for models with a rating head
         only, NDCG@10 for all others.
@@ -108,7 +110,8 @@ def tune(
         raise SettingError(f"minutes must be > 0, got {minutes:g}.")
     if run is not None:
         check_target(Path(run))  # before the work, not after it
-    objective = get_objective(model, metric)
+    model = model or default_model(dataset.ratings)
+    objective = get_objective(model, metric, dataset)
     estimators = RATING if objective.head == "rating" else RANKING
     space, space_name = _open_space(estimators[model], space)
     split = split or Split()
@@ -138,6 +141,11 @@ def tune(
         return refit_best(study, runner, dataset, train, model, split, run)
 
     return _run_study(folder, identity, runner, plan, sampler, deadline, refit)
+
+
+def default_model(ratings: Ratings) -> str:
+    """What is tuned by default: als, or ials where there is no rating to predict."""
+    return "als" if ratings.differ else "ials"
 
 
 def _open_space(
@@ -309,13 +317,16 @@ def refit_best(
             inside = folder.is_relative_to(Path.cwd())
             return replace(saved, run=str(folder.relative_to(Path.cwd()) if inside else folder))
     tested = sorted({*study.user_attrs.get("tested", ()), best.number})
+    if split.test_fraction == 0:
+        tested = []  # there is no test set
     study.set_user_attr("tested", tested)  # before the evaluation, so that none goes uncounted
     space, head = runner.space, runner.objective.head
     settings = space.to_settings(space.from_study(best.params), train.ratings)
     feedback = "explicit" if head == "rating" else "implicit"
     estimator = build_estimator(space.estimator, settings, seed=split.seed, feedback=feedback)
     # the other head has its defaults, as with `matinee train`
-    rating: Estimator = estimator if head == "rating" else ALS(seed=split.seed)
+    default = ALS(seed=split.seed) if dataset.ratings.differ else None
+    rating: Estimator | None = estimator if head == "rating" else default
     ranker: Estimator = estimator if head == "ranking" else ImplicitALS(seed=split.seed)
     result = train_and_evaluate(
         dataset, rating, split, ranker=ranker, threads=runner.threads, on_interrupt="raise"

@@ -12,7 +12,8 @@ from matinee._types import F32, F64, Floats
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
-from matinee.models.base import Estimator, FitContext, training_identity
+from matinee.models.als_common import feature_names
+from matinee.models.base import Estimator, FitContext, check_features, training_identity
 from matinee.models.bayesian.checkpoint import EVERY, ChainCheckpoint
 from matinee.models.bayesian.head import bayesian_head
 from matinee.models.bayesian.likelihoods import MAX_LEVELS
@@ -52,9 +53,9 @@ class BayesianMF(Estimator):
     likelihood : {"ordinal", "normal"}, optional
         By default ordinal for up to 20 different ratings.
     features : str
-        ``"all"``, ``"none"``, or some of these, joined by commas: ``genres`` and ``years`` of
-        items and ``raters`` (who rated them), ``traits`` of users (age, gender, occupation)
-        and ``rated`` (what they rated), ``date`` and ``drift``. What data do not have is left out.
+        ``"all"``, ``"none"``, or some of these, joined by commas: names of attributes of items
+        and users (``genres``, ``year``, ``age`` ...), ``raters`` (who rated an item), ``rated``
+        (what a user rated), ``date`` and ``drift``. What data do not have is left out.
     memory : float
         Mebibytes that the kept draws may take.
     seed : int
@@ -88,21 +89,19 @@ class BayesianMF(Estimator):
             raise SettingError(
                 f"burn_in must be >= 0 and < iterations ({self.iterations}), got {self.burn_in}."
             )
-        if not isinstance(self.features, str):
-            raise SettingError(f"features must be names joined by commas, got {self.features!r}.")
-        for name in self.groups:
-            if name not in FEATURES:
-                known = ", ".join(FEATURES)
-                raise SettingError(
-                    f"features must be 'all', 'none', or some of {known}, got {name!r}."
-                )
+        check_features(self.features)
 
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """The groups of features that `features` names."""
+    def groups(self, train: Dataset) -> tuple[str, ...]:
+        """The groups of features that `features` names; SettingError if there is no such group."""
         if self.features in ("all", "none"):
-            return FEATURES if self.features == "all" else ()
-        return tuple(name.strip() for name in self.features.split(","))
+            return (
+                (*feature_names(self.features, train), *FEATURES) if self.features == "all" else ()
+            )
+        names = [name.strip() for name in self.features.split(",")]
+        attributes = [name for name in names if name not in FEATURES]
+        if attributes:
+            feature_names(",".join(attributes), train)
+        return tuple(names)
 
     @property
     def burn_in_end(self) -> int:
@@ -116,7 +115,7 @@ class BayesianMF(Estimator):
         ordinal = self._ordinal(values)
         levels = (values if len(values) > 1 else _ends(train.ratings)).astype(np.float32)
         sampler = GibbsSampler(
-            train, self.factors, levels if ordinal else None, self.groups, self.seed
+            train, self.factors, levels if ordinal else None, self.groups(train), self.seed
         )
         buffer = DrawBuffer(sampler, int(self.memory * 2**20), levels)
         monitored = {

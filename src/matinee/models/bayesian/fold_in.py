@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from matinee._types import F32, I8, I32
-from matinee.kernels.csr import Rows, row_of_entries, take_rows
+from matinee.kernels.csr import Rows, row_of_entries
 from matinee.kernels.gibbs import draw_rows, score_entries
 from matinee.kernels.ordinal import draw_latent
 from matinee.models.bayesian.posterior import PosteriorDraw
@@ -25,7 +25,8 @@ def fold_in_draws(
     ratings are levels, latent values and rows take `TURNS` turns from the prior mean: nearly far
     enough.
     """
-    interactions = take_rows(batch.interactions, np.flatnonzero(batch.codes < 0))
+    of_new = batch.take(np.flatnonzero(batch.codes < 0))
+    interactions = of_new.interactions
     new, entries = len(interactions.indptr) - 1, len(interactions.indices)
     rng = np.random.default_rng(0)
     user = row_of_entries(interactions).astype(np.int32)
@@ -40,7 +41,8 @@ def fold_in_draws(
         fresh = rng.standard_normal((new, width)).astype(np.float32)
         noise = -noise if number % 2 else fresh
         unknown = draw.biases[rows - 2], *draw.table[rows - 2, : width - 1]
-        prior = np.tile(np.array(unknown, np.float32), (new, 1))
+        unrated = np.array(unknown, np.float32)
+        prior = of_new.prior_means(unrated, draw.traits.astype(np.float32))
         if len(draw.rated):
             shares = draw.rated.astype(np.float32)[interactions.indices] / np.sqrt(counts[user])
             np.add.at(prior, user, shares)

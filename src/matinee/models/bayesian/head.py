@@ -17,7 +17,7 @@ from matinee.models.bayesian.posterior import DrawBuffer, PosteriorDraw
 from matinee.models.bayesian.predictive import COVERAGES, PredictionQuery, Predictive, scores_of
 from matinee.models.bayesian.sampler import GibbsSampler
 from matinee.models.bayesian.temporal import RatingTimes
-from matinee.models.queries import UserBatch
+from matinee.models.queries import Sizes, UserBatch
 from matinee.models.rating_head import FactorRatingHead
 
 
@@ -45,6 +45,7 @@ class BayesianHead(FactorRatingHead):
     draw_noise: F64
     draw_precision: F32
     draw_rated: F16
+    draw_traits: F16
 
     @property
     def ordinal(self) -> bool:
@@ -133,9 +134,9 @@ class BayesianHead(FactorRatingHead):
         solved = np.linalg.solve(draw.precision.astype(np.float64), design.T)
         return np.asarray(np.einsum("nk,kn->n", design, solved), np.float32)
 
-    def check(self, users: int, items: int, genres: int) -> None:
-        super().check(users, items, genres)
-        check_draws(self, users, items)
+    def check(self, sizes: Sizes) -> None:
+        super().check(sizes)
+        check_draws(self, sizes)
 
 
 def _scores(
@@ -151,8 +152,9 @@ def _scores(
     return scores_of(query, table, biases, paths, *drift)
 
 
-def check_draws(head: BayesianHead, users: int, items: int) -> None:
+def check_draws(head: BayesianHead, sizes: Sizes) -> None:
     """Raise ValueError unless draws and moments fit: kernels follow codes without looking."""
+    users, items, user_features, _ = sizes
     draws, rows, _ = head.draw_table.shape
     unit = head.user_params.shape[1]
     dates = len(head.date_cuts) + 2 if rows > users + items + 2 else 0
@@ -170,6 +172,10 @@ def check_draws(head: BayesianHead, users: int, items: int) -> None:
         "draw_noise": (np.float64, (draws, 1)),
         "draw_precision": (np.float32, (draws, unit, unit)),
         "draw_rated": (np.float16, (draws, items if head.draw_rated.shape[1] else 0, unit)),
+        "draw_traits": (
+            np.float16,
+            (draws, user_features if head.draw_traits.shape[1] else 0, unit),
+        ),
         "levels": (np.float32, (levels,)),
         "stretch": (np.float32, (len(COVERAGES),)),
         "moment_starts": (np.int64, (users + 1,)),
@@ -244,7 +250,9 @@ def bayesian_head(
         user_params=rows[:users].astype(np.float32),
         item_params=rows[users : users + items].astype(np.float32),
         user_prior=rows[-2].astype(np.float32),
-        item_prior=rows[-1:].astype(np.float32),
+        item_prior=rows[-1].astype(np.float32),
+        user_coefficients=np.empty((0, rows.shape[1]), np.float32),
+        item_coefficients=np.empty((0, rows.shape[1]), np.float32),
         regularization=float(of_bias),
         exponent=0.0,
         estimator=estimator,

@@ -36,6 +36,7 @@ class PosteriorDraw(NamedTuple):
     noise: F64  # (1,) its variance
     precision: F32  # (1 + factors, 1 + factors) of users around their prior means
     rated: F16  # (items, 1 + factors) how a rated item shifts a user's prior; (0, ...) if off
+    traits: F16  # (features, 1 + factors) the prior mean of users by their attributes; or (0, ...)
 
     @classmethod
     def of(cls, sampler: GibbsSampler) -> "PosteriorDraw":
@@ -62,6 +63,7 @@ class PosteriorDraw(NamedTuple):
             np.array([1 / sampler.likelihood.precision]),
             sampler.sides[0].precision.astype(np.float32),
             rated.astype(np.float16),
+            user_coefficients(sampler).astype(np.float16),
         )
 
     @property
@@ -80,6 +82,17 @@ class PosteriorDraw(NamedTuple):
     @property
     def bytes(self) -> int:
         return sum(array.nbytes for array in self)
+
+
+def user_coefficients(sampler: GibbsSampler) -> F32:
+    """What prior means of users are made of, apart from what they rated; the constant first."""
+    users, columns = sampler.sides[0], sampler.user_features
+    table = np.zeros((sampler.n_user_features, 1 + sampler.factors), np.float32)
+    if len(columns) < 2:
+        return table[:0]
+    table[0] = users.mean
+    table[columns[1:]] = users.link.table[: len(columns) - 1]
+    return table
 
 
 def with_average_rows(sampler: GibbsSampler) -> tuple[F32, F32]:

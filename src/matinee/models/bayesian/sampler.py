@@ -1,5 +1,6 @@
 """The Gibbs sampler: what is drawn, in which order."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -123,8 +124,8 @@ def draw_wishart(inverse_scale: F64, freedom: float, rng: np.random.Generator) -
 
 INIT_STD = 0.1  # of the first factors
 BURN_IN = 40  # sweeps before features get precisions of their own
-FEATURES = ("genres", "years", "raters", "traits", "rated", "date", "drift")
-"""What ratings depend on beside user and item; each group can be left out."""
+FEATURES = ("raters", "rated", "date", "drift")
+"""What ratings depend on beside user, item and their attributes; each can be left out."""
 
 
 class GibbsSampler:
@@ -145,7 +146,7 @@ class GibbsSampler:
         train: Dataset,
         factors: int,
         levels: F32 | None,
-        features: tuple[str, ...] = FEATURES,
+        features: Sequence[str],
         seed: int = 0,
     ) -> None:
         self.factors, self.seed, self.sweep = factors, seed, 0
@@ -162,6 +163,8 @@ class GibbsSampler:
             self.likelihood = OrdinalLikelihood(level, len(levels))
         codes = [ratings.user, ratings.item]
         groups = [features_of_users(train, features), features_of_items(train, features)]
+        _, self.user_features = train.users.select(features)
+        self.n_user_features = train.users.n_features
         self.date_cuts = np.empty(0, np.int64)
         times = ratings.timestamp
         if times is not None and "date" in features:

@@ -1,24 +1,21 @@
 """Side information: sparse features of users and items in named groups, linked to prior means."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matinee._types import F32, F64, I32, I64, Floats, Ints
+from matinee.data.attributes import Attributes
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
-from matinee.kernels.csr import Rows, compress, sum_weighted_rows, transpose
+from matinee.kernels.csr import Rows, compress, row_of_entries, sum_weighted_rows, transpose
 from matinee.kernels.linalg import inner, times
 from matinee.kernels.parallel import balanced_blocks, run_blocks
-from matinee.models.als_common import item_features
 
-YEARS_OF_AGE = 5  # that count as the same age
 FEW_BLOCKS = 8  # a pass takes a few milliseconds: more would spend them on threads
-TRAITS = ("age", "gender", "occupation")
 
 Entries = tuple[Ints, Ints, Floats, int]
 """Row, column and value of each entry of a group, and how many columns it has."""
@@ -79,43 +76,32 @@ def _product(matrix: Rows, table: F32) -> F32:
     return out
 
 
-def features_of_users(train: Dataset, names: Iterable[str]) -> Features:
-    """Age (in spans), gender, occupation; the n items rated, ``1 / sqrt(n)`` each (Koren 2008)."""
-    ratings, groups = train.ratings, {}
-    if "traits" in names and train.user_attributes is not None:
-        for trait in TRAITS:
-            if trait in train.user_attributes.columns:
-                column = train.user_attributes[trait]
-                values = column.drop_nulls().to_numpy()
-                categories = values // YEARS_OF_AGE if trait == "age" else values
-                groups[trait] = _one_hot(np.flatnonzero(column.is_not_null()), categories)
+def features_of_users(train: Dataset, names: Sequence[str]) -> Features:
+    """What is known of users; the n items rated, ``1 / sqrt(n)`` each (Koren 2008)."""
+    ratings, groups = train.ratings, _known(train.users, names)
     if "rated" in names:
         groups["rated"] = _shares(ratings.user, ratings.item, len(ratings.item_ids), ratings)
     return Features.of_groups(len(ratings.user_ids), groups)
 
 
-def features_of_items(train: Dataset, names: Iterable[str]) -> Features:
-    """Genres and years as in `item_features`; the users who rated an item, as above."""
-    ratings, groups = train.ratings, {}
-    genres = item_features(train.catalog, "genres")[:, 1:]
-    if "genres" in names:
-        groups["genres"] = _dense(genres)
-    if "years" in names:
-        with_years = item_features(train.catalog, "genres+years")
-        groups["years"] = _dense(with_years[:, 1 + genres.shape[1] :])
+def features_of_items(train: Dataset, names: Sequence[str]) -> Features:
+    """What is known of items; the users who rated an item, as above."""
+    ratings, groups = train.ratings, _known(train.catalog.attributes, names)
     if "raters" in names:
         groups["raters"] = _shares(ratings.item, ratings.user, len(ratings.user_ids), ratings)
     return Features.of_groups(len(ratings.item_ids), groups)
 
 
-def _one_hot(rows: Ints, categories: NDArray[np.generic]) -> Entries:
-    levels, code = np.unique(categories, return_inverse=True)
-    return rows, code, np.ones(len(rows), np.float32), len(levels)
-
-
-def _dense(matrix: F32) -> Entries:
-    row, column = np.nonzero(matrix)
-    return row, column, matrix[row, column], matrix.shape[1]
+def _known(attributes: Attributes, names: Sequence[str]) -> dict[str, Entries]:
+    """The features of each of the named attributes."""
+    groups: dict[str, Entries] = {}
+    for name in attributes.names:
+        if name in names:
+            features, columns = attributes.select([name])
+            row, column = row_of_entries(features), features.indices - 1
+            kept = column >= 0  # the constant is the mean of the prior
+            groups[name] = row[kept], column[kept], features.values[kept], len(columns) - 1
+    return groups
 
 
 def _shares(row: I32, column: I32, columns: int, ratings: Ratings) -> Entries:

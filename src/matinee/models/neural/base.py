@@ -13,7 +13,7 @@ from torch import Tensor
 from matinee._types import F32
 from matinee.data.dataset import Dataset
 from matinee.kernels.csr import transpose
-from matinee.models.als_common import genre_prior
+from matinee.models.als_common import attribute_prior
 from matinee.models.base import FitContext, best_epoch, training_identity
 from matinee.models.implicit_feedback import positives
 from matinee.models.network_head import NetworkHead
@@ -97,7 +97,9 @@ def network_model(
     is_trained = np.diff(by_user.indptr) > 0
     user_params[~is_trained] = user_params[is_trained].mean(axis=0, dtype=np.float64)
     by_item = transpose(by_user, len(item_params))
-    _, item_params = genre_prior(by_item, train.catalog, np.hstack([bias, item_params]))
+    attributes = train.catalog.attributes
+    rows = np.hstack([bias, item_params])
+    _, item_params = attribute_prior(by_item, attributes, attributes.names, rows)
     noise = 1.0
     if is_rating:
         noise = float(history["train_rmse"][best_epoch(history, estimator.patience)]) ** 2

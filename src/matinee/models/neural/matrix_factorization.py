@@ -10,7 +10,7 @@ from torch import Tensor
 from matinee._types import F32, I64
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
-from matinee.models.als_common import genre_prior
+from matinee.models.als_common import attribute_prior
 from matinee.models.base import best_epoch
 from matinee.models.neural.base import GradientEstimator, to_numpy
 from matinee.models.neural.batches import seeded_generator
@@ -131,13 +131,18 @@ class MatrixFactorization(GradientEstimator):
             regularization = max(noise / variance, MIN_REGULARIZATION) if variance else 1.0
             exponent = 0.0
         user_params[~is_trained] = prior
-        item_prior, item_params = genre_prior(ratings.by_item, train.catalog, item_params)
+        attributes = train.catalog.attributes
+        items, item_params = attribute_prior(
+            ratings.by_item, attributes, attributes.names, item_params
+        )
         head = FactorRatingHead(
             mean=module.mean,
             user_params=user_params,
             item_params=item_params,
             user_prior=prior,
-            item_prior=item_prior,
+            item_prior=items.average_prior,
+            user_coefficients=np.empty((0, len(prior)), np.float32),
+            item_coefficients=items.all_coefficients(attributes.n_features),
             regularization=regularization,
             exponent=exponent,
             estimator=self.to_config(),
