@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import matinee
-from matinee.data import Dataset, IdMap, Ratings
+from matinee.data import Catalog, Dataset, IdMap, Ratings
 from matinee.models import ALS, ImplicitALS
 
 PATIENCE = 60  # seconds after which a child hangs
@@ -48,8 +48,7 @@ def with_text_ids(data):
         for each in (ratings.user_ids, ratings.item_ids)
     ]
     columns = (ratings.user, ratings.item, ratings.values, ratings.timestamp)
-    catalog = type(data.catalog)(ids[1], data.catalog.frame, data.catalog.genre_names)
-    return Dataset(Ratings(*columns, *ids, ratings.scale), catalog)
+    return Dataset(Ratings(*columns, *ids, ratings.scale), Catalog(ids[1], data.catalog.frame))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no forks")

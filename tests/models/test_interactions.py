@@ -12,7 +12,7 @@ from matinee.models import EASE, ImplicitALS
 
 
 @pytest.fixture(scope="module")
-def unrated(parts):
+def seen_once(parts):
     """Who has what, without ratings."""
     ratings = parts[0].ratings
     once = np.ones(len(ratings), np.float32)
@@ -20,8 +20,8 @@ def unrated(parts):
 
 
 @pytest.fixture(scope="module")
-def liker(unrated):
-    return ImplicitALS(factors=4, iterations=4).fit(unrated)
+def liker(seen_once):
+    return ImplicitALS(factors=4, iterations=4).fit(seen_once)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_training_user_folded_in_by_their_items_gets_their_own_list(liker):
 def test_weights_must_be_numbers_above_zero(liker):
     assert liker.fold_in({3: 4.5}).values.tolist() == [4.5]
     for weight in (0, -1, np.nan, np.inf, 1e39, "3", True, 10**400):
-        with pytest.raises(SettingError, match="is not a number > 0"):
+        with pytest.raises(SettingError, match="is not > 0: how often, or a weight"):
             liker.fold_in({3: weight})
     with pytest.raises(SettingError, match="named twice"):
         liker.fold_in([3, 9, 3])
@@ -63,12 +63,14 @@ def test_a_rating_is_missed_where_the_model_learned_from_ratings(both):
     )
 
 
-def test_all_that_needs_no_rating_is_answered(liker, unrated):
+def test_all_that_needs_no_rating_is_answered(liker, seen_once):
     assert liker.recommend(5, n=3).columns == ["item_id", "title", "genres", "score"]
     assert liker.recommend_users(5, n=3).columns == ["user_id", "score", "n_ratings"]
     assert liker.similar_users(5, n=3).height == 3
     assert liker.similar_items(5, n=3).height == 3
-    assert EASE(regularization=9).fit(unrated).recommend([5], block=[(5, 1)]).height == 10
-    gone = replace(unrated, ratings=unrated.ratings.take(unrated.ratings.user != 4), official={})
+    assert EASE(regularization=9).fit(seen_once).recommend([5], block=[(5, 1)]).height == 10
+    gone = replace(
+        seen_once, ratings=seen_once.ratings.take(seen_once.ratings.user != 4), official={}
+    )
     with pytest.raises(UnknownIdError, match="no interactions in the training set"):
         ImplicitALS(factors=2, iterations=1).fit(gone).recommend(5)

@@ -115,5 +115,4 @@ def best_users(
         possible &= ~index.has_item(item)[batch.codes]
     place = np.flatnonzero(possible)
     order = place[np.argsort(-scores[place], kind="stable")][:n]
-    chosen = batch.codes[order]
-    return UserBatch(chosen, take_rows(batch.interactions, order)), scores[order]
+    return batch.take(order), scores[order]

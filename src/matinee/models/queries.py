@@ -33,16 +33,16 @@ class UserProfile:
         Indices of the items rated, ascending.
     values : float32 (n,)
         The ratings, on the scale; of interactions without ratings, how often, or their weight.
-    rated : bool
-        Whether these are ratings.
     features : Rows or None
         A row of what is known of them beside ratings, as `Attributes.features`.
+    rated : bool
+        Whether these are ratings.
     """
 
     items: I32
     values: F32
-    rated: bool = True
     features: Rows | None = None
+    rated: bool = True
 
     def __repr__(self) -> str:
         count = len(self.items)
@@ -80,8 +80,7 @@ class UserBatch:
         """The users one by one."""
         for row in range(len(self)):
             one = self.take(np.array([row]))
-            _, items, values = one.interactions
-            yield UserProfile(items, values, features=one.features)
+            yield UserProfile(*one.interactions[1:], one.features)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -154,6 +153,13 @@ class TrainingIndex:
         """Training ratings of each item, (items,)."""
         return np.bincount(self.interactions.indices, minlength=len(self.catalog))
 
+    def has_item(self, item: int) -> Bools:
+        """Which users have interacted with an item in training, (users,)."""
+        mask = np.zeros(len(self.user_ids), bool)
+        entries = np.flatnonzero(self.interactions.indices == item)
+        mask[np.searchsorted(self.interactions.indptr, entries, side="right") - 1] = True
+        return mask
+
     @property
     def sizes(self) -> Sizes:
         """How many users, items and features of either there are."""
@@ -163,13 +169,6 @@ class TrainingIndex:
             self.attributes.n_features if self.attributes else 1,
             self.catalog.attributes.n_features,
         )
-
-    def has_item(self, item: int) -> Bools:
-        """Which users have interacted with an item in training, (users,)."""
-        mask = np.zeros(len(self.user_ids), bool)
-        entries = np.flatnonzero(self.interactions.indices == item)
-        mask[np.searchsorted(self.interactions.indptr, entries, side="right") - 1] = True
-        return mask
 
     def same_as(self, other: "TrainingIndex") -> bool:
         """Whether both hold the same users, items and training ratings."""
@@ -222,9 +221,8 @@ class TrainingIndex:
         """Index of a user who has training ratings; UnknownIdError for any other."""
         code = _code(self.user_ids, one_id(user, "user"), "user")
         if not self.users_known[code]:
-            noun = "interactions" if self.scale is None else "ratings"
             raise UnknownIdError(
-                f"User {shown(plain(user))} has no {noun} in the training set. "
+                f"User {shown(plain(user))} has no {self.unit}s in the training set. "
                 "Fold in some of theirs."
             )
         return code
@@ -254,7 +252,7 @@ class TrainingIndex:
         indptr, items, values = self.interactions
         start, stop = indptr[code : code + 2]
         rated = self.scale is not None
-        return UserProfile(items[start:stop], values[start:stop], rated, self._features([code]))
+        return UserProfile(items[start:stop], values[start:stop], self._features([code]), rated)
 
     def _features(self, codes: Ints | list[int]) -> Rows | None:
         if self.attributes is None:
@@ -319,7 +317,7 @@ class TrainingIndex:
         if len(twice):
             raise SettingError(f"{self.catalog.titles[twice[0]]} is named twice.")
         features = self.features_of_new(attributes)
-        return UserProfile(items, values, self.scale is not None, features)
+        return UserProfile(items, values, features, self.scale is not None)
 
     def _value(self, value: Any, title: str) -> float:
         """A rating, or the weight of an interaction; SettingError for what is neither."""
@@ -340,7 +338,7 @@ class TrainingIndex:
         else:
             right = bool(self.scale.contains(np.array([number]))[0])
         if not right:
-            meant = "a number > 0" if self.scale is None else f"on the scale {self.scale}"
+            meant = f"on the scale {self.scale}" if self.scale else "> 0: how often, or a weight"
             raise SettingError(f"{title}: {shown(plain(value))} is not {meant}.")
         return number
 

@@ -38,8 +38,8 @@ class TrainedModel:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # made by threads of polars, of which a forked process has none: so before any fork
-        self.catalog.rows(np.empty(0, np.int32))
+        # what polars makes by threads is made now: a process that is forked later has none of them
+        _ = self.index.users_known, self.catalog.noun, self.catalog.rows(np.empty(0, np.int32))
 
     def __repr__(self) -> str:
         names = " and ".join(str(head.estimator.get("name")) for head in self.heads.values())
