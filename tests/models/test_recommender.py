@@ -293,5 +293,5 @@ def test_a_new_user_without_ratings_says_how_often(unrated):
     model = matinee.EASE().fit(unrated)
     assert model.index.unit == "interaction"
     assert len(model.recommend(model.fold_in([(1, 30), (2, 0.5)]), 3)) == 3
-    with pytest.raises(SettingError, match=r": -1 is not a number > 0\.$"):
+    with pytest.raises(SettingError, match=r": -1 is not > 0: how often, or a weight\.$"):
         model.fold_in([(1, -1)])

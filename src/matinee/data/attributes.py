@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, F64, I64, Bools
+from matinee.data.id_map import IdMap
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, compress, filter_entries, row_of_entries
 
@@ -52,18 +53,13 @@ class Categories:
 
     def entries(self, column: pl.Series) -> tuple[I64, I64]:
         """Row and feature of each value, all of them 1."""
-        table = pl.DataFrame({"value": column}).with_row_index("row")
-        if isinstance(column.dtype, pl.List):
-            table = table.explode("value", empty_as_null=True, keep_nulls=True)
-        places = pl.DataFrame(
-            {"value": self.values, "place": range(len(self.values))},
-            schema={"value": pl.String, "place": pl.Int64},
-        )
-        table = table.drop_nulls().join(places, on="value", how="left", maintain_order="left")
+        rows, values = _spread(column)
+        place = IdMap(pl.Series(self.values, dtype=pl.String)).codes(values).astype(np.int64)
         if self.others:
-            table = table.with_columns(pl.col("place").fill_null(len(self.values)))
-        table = table.drop_nulls().unique(["row", "place"], maintain_order=True)
-        return table["row"].to_numpy().astype(np.int64), table["place"].to_numpy()
+            place[place < 0] = len(self.values)
+        # a value that a list has twice counts once
+        keys = np.unique((rows * self.columns + place)[place >= 0])
+        return keys // max(1, self.columns), keys % max(1, self.columns)
 
 
 @dataclass(frozen=True)
@@ -260,17 +256,28 @@ class Attributes:
         texts = [wanted] if isinstance(wanted, str) else list(wanted)
         if not texts or not all(isinstance(text, str) for text in texts):
             raise SettingError(f"{column.name} must be a text or several, got {wanted!r}.")
-        table = pl.DataFrame({"value": column}).with_row_index("row")
-        if isinstance(column.dtype, pl.List):
-            table = table.explode("value", empty_as_null=True, keep_nulls=True)
-        folded = table.with_columns(folded=pl.col("value").str.to_lowercase())
+        rows, values = _spread(column)
+        folded = values.str.to_lowercase()
         mask = np.zeros(len(column), bool)
         for text in texts:
-            rows = folded.filter(pl.col("folded") == text.lower())["row"]
-            if len(rows) == 0:
-                raise SettingError(_no_value(column.name, text, folded["value"]))
-            mask[rows.to_numpy()] = True
+            found = (folded == text.lower()).to_numpy()
+            if not found.any():
+                raise SettingError(_no_value(column.name, text, values))
+            mask[rows[found]] = True
         return mask
+
+
+def _spread(column: pl.Series) -> tuple[I64, pl.Series]:
+    """The row of each text of a column of texts or lists of them, and the texts.
+
+    Column by column: in a forked child polars' threads are gone, and tables would wait for them.
+    """
+    if not isinstance(column.dtype, pl.List):
+        return column.is_not_null().arg_true().to_numpy().astype(np.int64), column.drop_nulls()
+    lengths = column.list.len().fill_null(0).to_numpy()
+    values = column.filter(pl.Series(lengths > 0)).explode()
+    rows, known = np.repeat(np.arange(len(column)), lengths), values.is_not_null()
+    return rows[known.to_numpy()], values.filter(known)
 
 
 TEXTS = (pl.String, pl.List(pl.String))
