@@ -22,6 +22,7 @@ def answers(model):
         model.recommend(users[0], n=3),
         model.recommend(users, n=3, min_ratings=5, discover=0.5),
         model.recommend(n=2),
+        model.recommend(users[0], where={"genres": "drama", "year": (1900, None)}, diverse=0.3),
         model.recommend(new, n=3, exclude=items),
         model.recommend(users[0], measure="cosine", block=[(users[0], items[0])]),
         model.recommend(users[0], allow=[(users[0], item) for item in items], exclude_seen=False),

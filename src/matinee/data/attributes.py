@@ -5,16 +5,17 @@ of features, zeros and ones, on which the prior means of factors depend.
 """
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from matinee._types import F32, F64, I64, Bools
-from matinee.data.id_map import IdMap
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, compress, filter_entries, row_of_entries
 
@@ -37,14 +38,9 @@ class Categories:
     @classmethod
     def of(cls, column: pl.Series) -> "Categories":
         """The values that enough rows have; all if none is rare."""
-        values = column.explode() if isinstance(column.dtype, pl.List) else column
-        counts = (
-            values.drop_nulls()
-            .value_counts(name="rows")
-            .sort("rows", column.name, descending=[True, False])
-        )
-        kept = counts.filter(pl.col("rows") >= RARE).head(MOST_VALUES)[column.name]
-        return cls(column.name, tuple(kept.sort()), 0 < len(kept) < counts.height)
+        counts = count_values(column)
+        kept = [value for value, rows in counts[:MOST_VALUES] if rows >= RARE]
+        return cls(column.name, tuple(sorted(kept)), 0 < len(kept) < len(counts))
 
     @property
     def columns(self) -> int:
@@ -54,9 +50,9 @@ class Categories:
     def entries(self, column: pl.Series) -> tuple[I64, I64]:
         """Row and feature of each value, all of them 1."""
         rows, values = _spread(column)
-        place = IdMap(pl.Series(self.values, dtype=pl.String)).codes(values).astype(np.int64)
-        if self.others:
-            place[place < 0] = len(self.values)
+        places = {value: place for place, value in enumerate(self.values)}
+        other = len(self.values) if self.others else -1
+        place = np.fromiter((places.get(value, other) for value in values), np.int64, len(rows))
         # a value that a list has twice counts once
         keys = np.unique((rows * self.columns + place)[place >= 0])
         return keys // max(1, self.columns), keys % max(1, self.columns)
@@ -248,7 +244,7 @@ class Attributes:
         numbers = [limit for limit in (low, high) if limit is not None]
         if not numbers or not all(type(limit) in (int, float) for limit in numbers):
             raise SettingError(f"{name} must be a number or (low, high), got {wanted!r}.")
-        values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        values = np.array(column.to_list(), np.float64)  # None becomes nan
         low, high = -np.inf if low is None else low, np.inf if high is None else high
         return np.asarray((values >= low) & (values <= high))
 
@@ -257,27 +253,33 @@ class Attributes:
         if not texts or not all(isinstance(text, str) for text in texts):
             raise SettingError(f"{column.name} must be a text or several, got {wanted!r}.")
         rows, values = _spread(column)
-        folded = values.str.to_lowercase()
+        folded = [value.lower() for value in values]
         mask = np.zeros(len(column), bool)
         for text in texts:
-            found = (folded == text.lower()).to_numpy()
-            if not found.any():
-                raise SettingError(_no_value(column.name, text, values))
-            mask[rows[found]] = True
+            places = [place for place, value in enumerate(folded) if value == text.lower()]
+            if not places:
+                raise SettingError(_no_value(column.name, text, set(values)))
+            mask[rows[places]] = True
         return mask
 
 
-def _spread(column: pl.Series) -> tuple[I64, pl.Series]:
+def count_values(column: pl.Series) -> list[tuple[str, int]]:
+    """The values of a column of texts or lists of them, and how often each occurs, most first."""
+    counts = Counter(_spread(column)[1])
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _spread(column: pl.Series) -> tuple[I64, list[str]]:
     """The row of each text of a column of texts or lists of them, and the texts.
 
-    Column by column: in a forked child polars' threads are gone, and tables would wait for them.
+    Without expressions of polars, which never end in a forked child: its threads are gone there.
     """
+    lists: list[Any] = column.to_list()
     if not isinstance(column.dtype, pl.List):
-        return column.is_not_null().arg_true().to_numpy().astype(np.int64), column.drop_nulls()
-    lengths = column.list.len().fill_null(0).to_numpy()
-    values = column.filter(pl.Series(lengths > 0)).explode()
-    rows, known = np.repeat(np.arange(len(column)), lengths), values.is_not_null()
-    return rows[known.to_numpy()], values.filter(known)
+        lists = [[value] for value in lists]
+    texts = [[text for text in texts or () if text is not None] for texts in lists]
+    rows = np.repeat(np.arange(len(texts)), [len(row) for row in texts])
+    return rows.astype(np.int64), list(chain.from_iterable(texts))
 
 
 TEXTS = (pl.String, pl.List(pl.String))
@@ -334,9 +336,9 @@ def _as_type(column: pl.Series, dtype: pl.DataType) -> pl.Series:
         raise SettingError(f"{column.name} must be {kind}, got {column[0]!r}.") from None
 
 
-def _no_value(name: str, text: str, values: pl.Series) -> str:
+def _no_value(name: str, text: str, values: set[str]) -> str:
     """What to say of a value that no row has: similar ones, or a few."""
-    present = values.drop_nulls().unique().sort().to_list()
+    present = sorted(values)
     close = difflib.get_close_matches(text, present[: 10 * MOST_VALUES], n=3, cutoff=0.5)
     noun = name.removesuffix("s")
     if close:
