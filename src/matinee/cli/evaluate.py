@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from matinee.cli import options
 from matinee.cli.hyperparameters import build_estimators
-from matinee.cli.options import find_run, open_dataset, output_path
+from matinee.cli.options import find_run, open_dataset, output_path, reads_data
 from matinee.cli.output import heading, print_json, print_table, say, section
 from matinee.errors import SettingError
 
@@ -176,6 +176,7 @@ def _print_comparison(comparison: "Comparison") -> None:
         say(line)
 
 
+@reads_data
 def cross_validate(
     dataset: options.DatasetArgument,
     model: options.Model = "als",
@@ -186,9 +187,7 @@ def cross_validate(
     ] = "5",
     seed: options.Seed = 0,
     threads: options.Threads = None,
-    columns: options.Columns = None,
-    scale: options.ScaleOption = None,
-    duplicates: options.Duplicates = None,
+    reading: options.Reading = None,
     json: options.Json = False,
 ) -> None:
     """Train and test on k folds, with mean and std of metrics.
@@ -202,7 +201,7 @@ def cross_validate(
     if len(folds) > MAX_DIGITS:
         raise SettingError(f"--folds must be a number or official, got {len(folds):,} digits.")
     rating, ranking = build_estimators(model, ranker, seed, settings or ())
-    data = open_dataset(dataset, columns, scale, duplicates)
+    data = open_dataset(dataset, reading)
     k = int(folds) if folds.isdecimal() else folds
     result = cross_validate_dataset(data, rating, ranking, folds=k, seed=seed, threads=threads)
     if json:

@@ -9,7 +9,7 @@ from typer import Option
 
 from matinee.cli import options
 from matinee.cli.hyperparameters import build_estimators
-from matinee.cli.options import given_options, make_split, open_dataset
+from matinee.cli.options import given_options, make_split, open_dataset, reads_data
 from matinee.cli.output import heading, print_json, say
 from matinee.errors import SettingError
 
@@ -47,6 +47,7 @@ Patience = Annotated[
 ]
 
 
+@reads_data
 def train(
     context: typer.Context,
     dataset: options.DatasetArgument,
@@ -68,9 +69,7 @@ def train(
     plot: options.Plot = False,
     run: options.NewRun = None,
     threads: options.Threads = None,
-    columns: options.Columns = None,
-    scale: options.ScaleOption = None,
-    duplicates: options.Duplicates = None,
+    reading: options.Reading = None,
     json: options.Json = False,
 ) -> None:
     """Train a model, evaluate it, and save it as a run.
@@ -99,7 +98,7 @@ def train(
         estimators = [estimator for estimator in (rating, ranking) if estimator]
     state = check_runtime(estimators, device, checkpoint, checkpoint_every, resume)
     check_outputs(run, plot)
-    data = open_dataset(dataset, columns, scale, duplicates)
+    data = open_dataset(dataset, reading)
     runtime: dict[str, Any] = {"checkpoint": state, "threads": threads}
     if chosen:
         results = run_preset(data, chosen, seed=seed, device=device, **runtime)

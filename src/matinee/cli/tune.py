@@ -8,7 +8,7 @@ from typer import Option
 
 from matinee.cli import options
 from matinee.cli.hyperparameters import train_command
-from matinee.cli.options import make_split, open_dataset, output_path
+from matinee.cli.options import make_split, open_dataset, output_path, reads_data
 from matinee.cli.output import print_json, print_table, say
 from matinee.errors import require_extra
 
@@ -63,6 +63,7 @@ StudyFolder = Annotated[
 ]
 
 
+@reads_data
 def tune(
     dataset: options.DatasetArgument,
     model: Model = "als",
@@ -78,9 +79,7 @@ def tune(
     study: StudyFolder = None,
     run: options.NewRun = None,
     threads: options.Threads = None,
-    columns: options.Columns = None,
-    scale: options.ScaleOption = None,
-    duplicates: options.Duplicates = None,
+    reading: options.Reading = None,
     html: options.Html = False,
     out: options.Out = None,
     json: options.Json = False,
@@ -100,7 +99,7 @@ def tune(
     if html or out:
         page = output_path(out, Path(study or STUDIES, "study.html"), ".html")
         from matinee.report.pages import write_study_report  # fails now if an extra is missing
-    data = open_dataset(dataset, columns, scale, duplicates)
+    data = open_dataset(dataset, reading)
     result = search_best(
         data, model, metric=metric, trials=trials, minutes=minutes, space=space, search=search,
         split=make_split(split, test_fraction, seed), validation=validation, study=study,
@@ -108,7 +107,7 @@ def tune(
     )  # fmt: skip
     command = partial(
         _command_without_search, result, model, split=split, test_fraction=test_fraction,
-        seed=seed or None, columns=columns, scale=scale, duplicates=duplicates,
+        seed=seed or None, **dict[str, Any](reading or {}),
     )  # fmt: skip
     if page:
         page = page if out else result.study / page.name

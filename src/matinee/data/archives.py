@@ -45,8 +45,9 @@ def extract(archive: Path, folder: Path) -> None:
                 if not UNUSED.search(member.filename):
                     allowance -= _write(opened, member, folder / target, allowance)
     except DAMAGE as problem:
+        reason = cut(str(problem), 120)
         raise ArchiveError(
-            f"{archive.name}: the archive is damaged or truncated ({cut(str(problem), 120)}). Download it again."
+            f"{archive.name}: the archive is damaged or truncated ({reason}). Download it again."
         ) from None
     except RuntimeError as problem:  # an encrypted or unusually compressed member
         raise ArchiveError(f"{archive.name}: {cut(str(problem), 120)}; refused.") from None
@@ -71,7 +72,8 @@ def _target(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         raise ArchiveError(f"{archive.name}: {shortened(name)} is not a plain file; refused.")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ArchiveError(f"{archive.name}: {shortened(name)} is compressed in an unusual way; refused.")
+        problem = f"{shortened(name)} is compressed in an unusual way"
+        raise ArchiveError(f"{archive.name}: {problem}; refused.")
     return path
 
 

@@ -44,9 +44,7 @@ class ParsedTable:
         return RatingScale.infer(values)
 
 
-def build_dataset(
-    parsed: ParsedTable, options: ReadingOptions, empty: Empty = np.empty
-) -> Dataset:
+def build_dataset(parsed: ParsedTable, options: ReadingOptions, empty: Empty = np.empty) -> Dataset:
     """Check every row, turn ids into codes, align items and users, and sort ratings both ways."""
     notes: list[str] = []
     origin = parsed.origin
@@ -72,8 +70,10 @@ def build_dataset(
             raise DataError("Official splits need each pair of user and item once; keep u.data.")
         before = len(ratings)
         ratings = merge(ratings, how)
-        done = {"sum": "added up", "last": "left out but for the last", "mean": "averaged"}[how]
-        notes.append(f"{before - len(ratings):,} repeated pairs of user and item {done}")
+        done = {"sum": "added up", "last": "left out for a later one", "mean": "averaged"}[how]
+        n = before - len(ratings)
+        what = "1 repetition" if n == 1 else f"{n:,} repetitions"
+        notes.append(f"{what} of a pair of user and item {done}")
     user_attributes = None
     if parsed.users is not None:
         ids = ratings.user_ids.values
@@ -104,11 +104,11 @@ def _encode_plain(parsed: ParsedTable, options: ReadingOptions) -> Ratings | Non
     )
     if not valid:
         return None
-    for seen, ids in zip(columns.seen, _described_ids(parsed), strict=True):
-        if ids is not None:
-            if ids.dtype == pl.String or not ids.is_between(0, MAX_PLAIN_ID).all():
+    for seen, described in zip(columns.seen, _described_ids(parsed), strict=True):
+        if described is not None:
+            if described.dtype == pl.String or not described.is_between(0, MAX_PLAIN_ID).all():
                 return None
-            mark_seen(ids.to_numpy(), 0, seen)
+            mark_seen(described.to_numpy(), 0, seen)
     id_maps = []
     for ids, seen in zip((columns.user, columns.item), columns.seen, strict=True):
         id_maps.append(id_map_of(seen))
@@ -137,7 +137,9 @@ def _encode_table(
         id_maps.append(id_map)
         codes.append(code)
     timestamp = table["timestamp"].to_numpy() if "timestamp" in table.columns else None
-    return Ratings(*codes, table[value].to_numpy(), timestamp, *id_maps, scale)
+    user, item = codes
+    user_ids, item_ids = id_maps
+    return Ratings(user, item, table[value].to_numpy(), timestamp, user_ids, item_ids, scale)
 
 
 def _described_ids(parsed: ParsedTable) -> tuple[pl.Series | None, pl.Series | None]:

@@ -17,8 +17,6 @@ from matinee.storage.atomic import new_folder, recover, recover_all
 
 READING = "reading.json"
 DESCRIBED = ("items", "users")
-DIVIDER = "-of-"
-"""Between table and name in what a copied table of items or users is called: ``items-of-...``."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -86,7 +84,7 @@ def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None =
         for table in DESCRIBED:
             if options.get(table):
                 described = Path(options[table])
-                options[table] = f"{table}{DIVIDER}{described.name}"
+                options[table] = f"{table}-of-{described.name}"  # which is no name of ratings
                 shutil.copyfile(described, entry / options[table])
         if reading:
             (entry / READING).write_text(json.dumps(options), encoding="utf-8")

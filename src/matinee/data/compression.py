@@ -7,8 +7,9 @@ import gzip
 import lzma
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -100,7 +101,7 @@ def _unpacked(path: Path, kind: str, allowance: int) -> Iterator[bytes]:
         if not unpack.eof:
             raise EOFError("it ends too early")
         return
-    openers = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
+    openers: dict[str, Callable[..., Any]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
     with openers[kind](path, "rb") as file:
         while chunk := file.read(CHUNK):
             yield bytes(chunk)
@@ -146,4 +147,3 @@ def _zstd_bound(content: bytes) -> int:
             at += 3 + (1 if kind == 1 else size)
         at += 4 * (flags >> 2 & 1)
     return bound
-

@@ -154,7 +154,11 @@ def _from_cells(name: str, cells: list[Any]) -> pl.Series:
     nested = any(issubclass(kind, NESTED) for kind in kinds)
     if nested:
         cells = [list(cell) if isinstance(cell, LIKE_LISTS) else cell for cell in cells]
-    if nested or kinds <= {int, float} or (len(kinds) == 1 and issubclass(min(kinds), PLAIN)):
+    if (
+        nested
+        or kinds <= {int, float}
+        or (len(kinds) == 1 and issubclass(next(iter(kinds)), PLAIN))
+    ):
         try:
             return pl.Series(name, cells, strict=False)
         except (TypeError, OverflowError, pl.exceptions.PolarsError):

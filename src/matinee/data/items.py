@@ -35,7 +35,7 @@ def _genres(column: pl.Series, origin: Origin) -> pl.Series:
         kind = column.dtype
     if isinstance(kind, pl.List):
         inner = kind.inner
-        if inner.is_nested() or inner in (pl.Binary, pl.Object):  # type: ignore[union-attr]
+        if inner.is_nested() or inner in (pl.Binary, pl.Object):
             raise origin.type_error(column, "text or lists of text")
         return column.cast(pl.List(pl.String))
     if kind.is_nested() or kind == pl.Binary:
@@ -45,9 +45,8 @@ def _genres(column: pl.Series, origin: Origin) -> pl.Series:
     if len(present) and present.str.contains(r"^\[.*\]$").all():  # as Python or JSON writes lists
         pattern = NAMED if present.str.contains("{", literal=True).any() else QUOTED
         found = text.str.extract_all(pattern)
-        inside = pl.element().str.extract(pattern, 1).fill_null(pl.element().str.extract(pattern, 2))
-        lists: pl.Series = pl.select(pl.lit(found).list.eval(inside)).to_series()
-        return lists.alias(column.name)
+        inside = (pl.element().str.extract(pattern, group) for group in (1, 2))
+        return found.list.eval(pl.coalesce(*inside)).alias(column.name)
     # "Drama|War", "Drama, War" and "Drama;War" are all common
     return text.str.replace_all(r"\s*[,;|]\s*", "|").str.split("|")
 

@@ -141,7 +141,13 @@ def read_dat(folder: Path, empty: Empty = np.empty) -> ParsedTable:
     values = ratings.values if isinstance(ratings, PlainColumns) else ratings["rating"]
     scale = HALF_STARS if (values % 1 == 0.5).any() else WHOLE_STARS
     return ParsedTable(
-        ratings, origin, items, Origin("movies.dat"), users, Origin("users.dat"), scale,
+        ratings,
+        origin,
+        items,
+        Origin("movies.dat"),
+        users,
+        Origin("users.dat"),
+        scale,
         positive_ids=True,
     )
 

@@ -54,9 +54,7 @@ class ReadingOptions:
         duplicates = options.get("duplicates")
         if duplicates is not None and duplicates not in DUPLICATES:
             valid = ", ".join(map(repr, DUPLICATES))
-            raise SettingError(
-                f"duplicates must be one of {valid}, got {shortened(duplicates)}."
-            )
+            raise SettingError(f"duplicates must be one of {valid}, got {shortened(duplicates)}.")
         time_format = options.get("time_format")
         if time_format is not None and not isinstance(time_format, str):
             raise SettingError(f"time_format must be text, got {shortened(time_format)}.")
@@ -77,8 +75,8 @@ def _scale(scale: Any) -> RatingScale | None:
     if scale is None or isinstance(scale, RatingScale):
         return scale
     try:
-        return RatingScale(*scale)
-    except TypeError:
+        return RatingScale(*(float(limit) for limit in scale))
+    except (TypeError, ValueError):
         expected = "(low, high) or (low, high, step)"
         raise SettingError(f"scale must be {expected}, got {shortened(scale)}.") from None
 

@@ -15,8 +15,9 @@ FORMATS = (*TEXT, *LINES, *BINARY)
 RATINGS = ("ratings", "rating", "interactions", "events")
 ITEMS = ("movies", "items", "movie", "item")
 USERS = ("users", "user")
-OTHERS = (*ITEMS, *USERS, "readme", "tags", "tag", "links", "link", "genome", "license")
-"""What files are called that hold no ratings."""
+OTHERS = (*ITEMS, *USERS, "tags", "tag", "links", "link")
+OTHERS_BEGIN = ("movies", "items-of-", "users-of-", "readme", "genome", "license")
+"""What files are called that hold no ratings, and how their names begin."""
 BESIDE = {
     "u.data": ("u.item", "u.genre", "u.user", *(f"u{k}.test" for k in "12345ab")),
     "ratings.dat": ("movies.dat", "users.dat"),
@@ -94,7 +95,7 @@ def _with_tables_beside(path: Path) -> Sources:
         found.append(near[0] if near else None)
         if near and not near[0].is_file():
             raise DataError(f"{near[0]}: this is not a file.")
-    return Sources((path,), *found)
+    return Sources((path,), found[0], found[1])
 
 
 def _in_folder(folder: Path, label: str) -> Sources:
@@ -109,7 +110,7 @@ def _in_folder(folder: Path, label: str) -> Sources:
                 for file in tables:
                     if stem_of(file).lower() == stem and format_of(file) == suffix:
                         return find(file, label)
-        others = [file for file in tables if not stem_of(file).lower().startswith(OTHERS)]
+        others = [file for file in tables if not _is_other(stem_of(file).lower())]
         if len(others) == 1:
             return find(others[0], label)
         if len(others) > 1 and len({_without_numbers(file) for file in others}) == 1:
@@ -119,6 +120,10 @@ def _in_folder(folder: Path, label: str) -> Sources:
         f"{cut(label)}: there is no file of ratings in it ({names} or another format, u.data, "
         "ratings.dat, a single table, or parts of one)."
     )
+
+
+def _is_other(stem: str) -> bool:
+    return stem in OTHERS or stem.startswith(OTHERS_BEGIN)
 
 
 def _levels(folder: Path) -> Iterator[list[Path]]:

@@ -93,9 +93,7 @@ class TableReader:
         names = tuple(ours.get(name, "") for name in header.cells)
         if not set(names) <= {*COLUMNS, "weight"} or {"rating", "weight"} <= set(names):
             return None
-        columns = read_plain(
-            plain_path, header.separator, names, begin=header.n_bytes, empty=empty
-        )
+        columns = read_plain(plain_path, header.separator, names, begin=header.n_bytes, empty=empty)
         if columns is None or not self._in_seconds(columns):
             return None
         origin = Origin(path.name, header.n_lines + 1, chosen)
@@ -144,16 +142,14 @@ class TableReader:
         except pl.exceptions.PolarsError as problem:
             reason = cut(str(problem).split("\n")[0], 120)
             raise DataError(
-                f"{cut(paths[0].name)} and other parts: they have other columns or types ({reason})."
+                f"{cut(paths[0].name)} and other parts: their columns or types differ ({reason})."
             ) from None
         origin = replace(
             loaded[0][1], parts=tuple((table.height, origin) for table, origin in loaded)
         )
         return (_guessed(table) if format_of(paths[0]) not in BINARY else table), origin
 
-    def _load(
-        self, source: Any, kind: str, guess: bool = True
-    ) -> tuple[pl.DataFrame, Origin]:
+    def _load(self, source: Any, kind: str, guess: bool = True) -> tuple[pl.DataFrame, Origin]:
         """The columns of a table under our names, and under their own for items and users."""
         if isinstance(source, Path):
             if not source.is_file():
@@ -250,9 +246,7 @@ class TableReader:
 def _guessed(table: pl.DataFrame) -> pl.DataFrame:
     """Ids and attributes as numbers where all of them are such, in a table of nothing but text."""
     keep = {*VALUES[2:], "title", "genres", "year"}
-    return pl.DataFrame(
-        [column if column.name in keep else numbers_in(column) for column in table]
-    )
+    return pl.DataFrame([column if column.name in keep else numbers_in(column) for column in table])
 
 
 def _attributes(present: list[str], chosen: Mapping[str, str], kind: str) -> dict[str, str]:
@@ -272,7 +266,7 @@ def _attributes(present: list[str], chosen: Mapping[str, str], kind: str) -> dic
 def _is_attribute(kind: pl.DataType) -> bool:
     """Whether a column of this type can describe anything: no tables within cells."""
     inner = kind.inner if isinstance(kind, pl.List) else kind
-    return not (inner.is_nested() or inner in (pl.Binary, pl.Object))  # type: ignore[union-attr]
+    return not (inner.is_nested() or inner in (pl.Binary, pl.Object))
 
 
 def _likely_scale(names: list[str]) -> Any:

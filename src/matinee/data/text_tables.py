@@ -121,7 +121,7 @@ def read_text(
     if quoting.dialect is None and table.height != records:
         raise DataError(
             f"{path.name}: {records} rows are in it, but {table.height} could be read. "
-            "Quotes (\") in its cells may be the cause: double them, or remove them."
+            'Quotes (") in its cells may be the cause: double them, or remove them.'
         )
     while table.height and all(cell is None for cell in table.row(-1)):  # no row: an empty line
         table = table.head(-1)
@@ -159,7 +159,7 @@ def _quoting(path: Path, header: Header, wanted: list[str]) -> tuple[Quoting, in
         if all(len(cells) in (0, n_fields) for cells in _python_rows(path, header, dialect)):
             return Quoting(True, True, dialect), 0
     line = found["opened"] if unclosed and not found["bad_quote"] else found["bad_quote"]
-    what = "a quote (\") is not closed" if unclosed else "a quote (\") stands within a cell"
+    what = 'a quote (") is not closed' if unclosed else 'a quote (") stands within a cell'
     raise DataError(
         f"{path.name}, row {line + header.n_lines}: {what}. "
         "Put the whole cell in quotes and double those within, or remove them."

@@ -183,7 +183,7 @@ def _numeric_format(text: pl.Series, origin: Origin) -> str:
         what += "" if not day_first else " the other way round"
         forms = "--time-format %d/%m/%Y or %m/%d/%Y"
         raise origin.error(row, text.name, f"{text[row]!r}: {what}", f"Say which: {forms}")
-    separator = re.findall(r"[-/.]", text[row])[0]
+    separator: str = re.findall(r"[-/.]", text[row])[0]
     date = separator.join(("%d", "%m", "%Y") if day_first else ("%m", "%d", "%Y"))
     rest = groups["4"].head(100)
     for clock in CLOCKS:

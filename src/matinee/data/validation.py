@@ -120,13 +120,15 @@ def _cell_problems(
             unprintable = table[column].str.contains(r"[\p{Cc}\p{Cf}\u2028\u2029]")
             yield column, unprintable, "the id {} has control characters in it"
             yield column, table[column].str.len_bytes() > MAX_ID_BYTES, "the id {} is too long"
-        elif positive_ids:
-            yield column, table[column] < 1, "ids must be ≥ 1, got {}"
+        else:
+            extreme = ~table[column].is_between(-EXTREME_ID, EXTREME_ID, closed="none")
+            yield column, extreme, "{} is too large for an id"
+            if positive_ids:
+                yield column, table[column] < 1, "ids must be ≥ 1, got {}"
 
 
 def id_column(column: pl.Series, origin: Origin) -> pl.Series:
-    """A column of ids as Int64 or String (whole numbers that are too large, too); fractions are
-    refused."""
+    """A column of ids as Int64 or String (whole numbers that are too large, too), no fractions."""
     kind = column.dtype
     if kind == pl.String:
         return column.str.strip_chars(" ")
@@ -151,8 +153,7 @@ def id_column(column: pl.Series, origin: Origin) -> pl.Series:
 
 
 def numbers_in(text: pl.Series) -> pl.Series:
-    """A column of text (ids, attributes) as whole numbers or numbers, if all of its cells are
-    such; "007" is none, since it would lose its zeros."""
+    """A column of text as numbers if all its cells are such; "007" would lose its zeros."""
     given = text.is_not_null() & (text != "")
     whole = text.str.contains(r"^(0|-?[1-9][0-9]{0,18})$")
     if (whole | ~given).all():
@@ -170,9 +171,9 @@ def value_column(column: pl.Series, origin: Origin) -> pl.Series:
     if isinstance(column.dtype, pl.Categorical | pl.Enum):
         column = column.cast(pl.String)
     if column.dtype != pl.String:
-        row = first_true(column.is_not_null()) or 0
-        problem = f"{shortened(column[row])} is not a number"
-        raise origin.error(row, column.name, problem)
+        first = first_true(column.is_not_null()) or 0
+        problem = f"{shortened(column[first])} is not a number"
+        raise origin.error(first, column.name, problem)
     text = column.str.strip_chars(" ").replace("", None)
     values = text.cast(pl.Float32, strict=False)
     invalid = values.is_null() & text.is_not_null()

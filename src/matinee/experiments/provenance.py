@@ -6,7 +6,8 @@ from typing import Any
 
 from matinee.data.dataset import Dataset
 from matinee.data.reading import read
-from matinee.errors import RunError
+from matinee.data.reading_options import ReadingOptions
+from matinee.errors import RunError, SettingError
 from matinee.experiments.training import VALIDATION_FRACTION, Split, split_validation
 from matinee.models.recommender import Recommender
 
@@ -45,8 +46,7 @@ def read_provenance(metadata: Mapping[str, Any]) -> DataProvenance:
     """The data and split in a run's metadata; RunError if it has none."""
     try:
         data, split = metadata["data"], dict(metadata["split"])
-        reading = {name: data["reading"][name] for name in ("columns", "scale", "duplicates")}
-        reading["scale"] = reading["scale"] and tuple(reading["scale"])
+        reading = ReadingOptions.of(data["reading"]).to_dict()
         split.pop("train_ratings")
         validation_fraction = split.pop("validation_fraction")
         provenance = DataProvenance(
@@ -54,7 +54,7 @@ def read_provenance(metadata: Mapping[str, Any]) -> DataProvenance:
         )
         _check_types(provenance)
         return provenance
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, SettingError):
         raise RunError(
             "The run does not say which data and split it was trained on; those of `matinee train` "
             "do."
@@ -63,10 +63,9 @@ def read_provenance(metadata: Mapping[str, Any]) -> DataProvenance:
 
 def _check_types(provenance: DataProvenance) -> None:
     """TypeError for values of another type, since anybody can write a manifest."""
-    reading, split = provenance.reading, provenance.split
-    columns = dict(reading["columns"] or {})
-    texts = [provenance.source, provenance.fingerprint, split.method, *columns, *columns.values()]
-    numbers = [split.test_fraction, split.seed, *(reading["scale"] or ())]
+    split = provenance.split
+    texts = [provenance.source, provenance.fingerprint, split.method]
+    numbers = [split.test_fraction, split.seed]
     if not (
         all(isinstance(text, str) for text in texts)
         and all(type(number) in (int, float) for number in numbers)
