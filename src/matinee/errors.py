@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 EXTRAS = {
     "charts": "Charts, clusters and pages need",
@@ -62,6 +63,22 @@ def printable(text: str) -> str:
     'runs/?[31mred?run'
     """
     return "".join("?" if unicodedata.category(c) in UNPRINTABLE else c for c in text)
+
+
+def cut(text: str, limit: int = 60) -> str:
+    """Text of any length for a message: what is too long is cut in the middle.
+
+    >>> cut("x" * 50_000, 30)
+    'xxxxxxxxxxxx...xxxxxxxxxxxxxxx'
+    """
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit // 2 - 3]}...{text[len(text) - limit // 2 :]}"
+
+
+def shortened(value: Any) -> str:
+    """A value that a person passed, for a message."""
+    return cut(repr(value))
 
 
 def require_extra(extra: str, *packages: str) -> None:

@@ -7,7 +7,7 @@ import typer
 from typer import Argument, Option
 
 from matinee.cli import options
-from matinee.cli.options import open_dataset
+from matinee.cli.options import open_dataset, reads_data
 from matinee.cli.output import answer, print_json, print_table, say, short
 
 PURPOSE = "List data sets, fetch a MovieLens edition, add your own."
@@ -60,25 +60,26 @@ def fetch(
 
 
 @data_app.command()
+@reads_data
 def add(
     path: Annotated[str, Argument(metavar="PATH", help="An archive, a folder or a file.")],
     name: Annotated[str | None, Option(help="What to call it.")] = None,
-    columns: options.Columns = None,
-    scale: options.ScaleOption = None,
-    duplicates: options.Duplicates = None,
+    reading: options.Reading = None,
     json: options.Json = False,
 ) -> None:
     """Check your own data and keep a copy under a name."""
     from matinee.data.cache import add as add_to_cache
     from matinee.data.cache import cached
     from matinee.data.movielens import check_edition
+    from matinee.data.sources import stem_of
 
-    earlier = cached(name or Path(path).stem)
-    dataset = open_dataset(path, columns, scale, duplicates)
-    check_edition(name or Path(path).stem, len(dataset))
+    kept_as = name or (Path(path).name if Path(path).is_dir() else stem_of(Path(path)))
+    earlier = cached(kept_as)
+    dataset = open_dataset(path, reading)
+    check_edition(kept_as, len(dataset))
     kept = add_to_cache(Path(path), name, dataset.reading)
     replaced = f", replacing the earlier {kept.name}" if earlier else ""
-    text = f"{len(dataset):,} ratings{replaced}. Next: matinee describe {kept.name}"
+    text = f"{len(dataset):,} {dataset.unit}s{replaced}. Next: matinee describe {kept.name}"
     answer(json, {"name": kept.name, "path": str(kept), "ratings": len(dataset)}, text)
 
 

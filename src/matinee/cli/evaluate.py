@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from matinee.cli import options
 from matinee.cli.hyperparameters import DEFAULT_MODEL, build_estimators
-from matinee.cli.options import find_run, open_dataset, output_path, say_unrated
+from matinee.cli.options import find_run, open_dataset, output_path, reads_data, say_unrated
 from matinee.cli.output import heading, print_json, print_table, say, section
 from matinee.errors import SettingError
 
@@ -179,6 +179,7 @@ def _print_comparison(comparison: "Comparison") -> None:
         say(line)
 
 
+@reads_data
 def cross_validate(
     dataset: options.DatasetArgument,
     model: options.Model = None,
@@ -196,9 +197,7 @@ def cross_validate(
     ] = "5",
     seed: options.Seed = 0,
     threads: options.Threads = None,
-    columns: options.Columns = None,
-    scale: options.ScaleOption = None,
-    duplicates: options.Duplicates = None,
+    reading: options.Reading = None,
     json: options.Json = False,
 ) -> None:
     """Train and test on k folds, with mean and std of metrics.
@@ -213,7 +212,7 @@ def cross_validate(
         raise SettingError(f"--folds must be a number or official, got {len(folds):,} digits.")
     own = seed, settings or ()
     rating, ranking = build_estimators(model or DEFAULT_MODEL, ranker or "none", *own)
-    data = open_dataset(dataset, columns, scale, duplicates)
+    data = open_dataset(dataset, reading)
     if model is None and not data.ratings.differ:
         rating, ranking = build_estimators("none", ranker or "ials", *own)
         say_unrated(data, "evaluating a ranking model only", json)

@@ -1,13 +1,17 @@
 """Arguments and options that several commands share, and what they stand for."""
 
 import os
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
-from matinee.errors import RunError, SettingError
+from matinee.cli.output import complain
+from matinee.errors import RunError, SettingError, shortened
 
 if TYPE_CHECKING:
     from matinee.data.dataset import Dataset
@@ -20,24 +24,77 @@ if TYPE_CHECKING:
 DatasetArgument = Annotated[
     str, Argument(metavar="DATASET", help="A name (see matinee data list) or a path.")
 ]
-Columns = Annotated[
-    str | None,
-    Option(
-        metavar="user_id=NAME,...",
-        help="Which columns of your own table hold user_id, item_id, rating, timestamp, title, "
-        "genres, year, where their names do not tell.",
-    ),
-]
-ScaleOption = Annotated[
-    str | None, Option("--scale", metavar="LOW:HIGH[:STEP]", help="The ratings that can be given.")
-]
-Duplicates = Annotated[
-    str | None,
-    Option(
-        metavar="error|last|mean",
-        help="What to do where a user rated an item twice; by default an error.",
-    ),
-]
+READING = {
+    "columns": Annotated[
+        str | None,
+        Option(
+            metavar="user_id=NAME,...",
+            help="Which columns of your own tables hold user_id, item_id, rating, timestamp, "
+            "weight, event, title, genres, year, where their names do not tell; NAME is a position "
+            "(1, 2, ...) where there is no header, and none leaves a column out.",
+        ),
+    ],
+    "scale": Annotated[
+        str | None, Option(metavar="LOW:HIGH[:STEP]", help="The ratings that can be given.")
+    ],
+    "duplicates": Annotated[
+        str | None,
+        Option(
+            metavar="error|sum|last|mean",
+            help="What to do with repeated pairs of user and item; by default an error, or sum of "
+            "interactions without ratings.",
+        ),
+    ],
+    "event_weights": Annotated[
+        str | None,
+        Option(metavar="EVENT=WEIGHT,...", help="How much each event of an interaction counts."),
+    ],
+    "missing": Annotated[
+        str | None,
+        Option(
+            metavar="VALUE,...",
+            help='Ratings that mean "not rated", as -1; "" is an empty cell.',
+        ),
+    ],
+    "time_format": Annotated[
+        str | None,
+        Option(metavar="FORMAT", help="The form of times: %d/%m/%Y, or the unit s, ms, us, ns."),
+    ],
+    "items": Annotated[
+        str | None,
+        Option(metavar="FILE", help="A table of items; by default movies.* beside the ratings."),
+    ],
+    "users": Annotated[
+        str | None,
+        Option(metavar="FILE", help="A table of users; by default users.* beside the ratings."),
+    ],
+}
+"""The options of commands that read data; `reads_data` gives them to one."""
+Reading = Mapping[str, str | None] | None
+"""What was typed for them, by their names."""
+
+
+def reads_data(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `READING` in place of its argument `reading`."""
+
+    @wraps(command)
+    def with_options(*args: Any, **given: Any) -> None:
+        reading = {name: given.pop(name, None) for name in READING}
+        command(*args, reading=reading, **given)
+
+    parameters: list[Parameter] = []
+    for parameter in signature(command, eval_str=True).parameters.values():
+        if parameter.name != "reading":
+            parameters.append(parameter)
+            continue
+        parameters += [
+            Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
+            for name, annotation in READING.items()
+        ]
+    vars(with_options)["__signature__"] = Signature(parameters)
+    with_options.__annotations__ = {each.name: each.annotation for each in parameters}
+    return with_options
+
 
 # runs, and what to ask of them
 
@@ -164,25 +221,55 @@ Out = Annotated[
 ]
 
 
-def open_dataset(
-    source: str, columns: str | None = None, scale: str | None = None, duplicates: str | None = None
-) -> "Dataset":
-    """Read the data that the options describe."""
+def open_dataset(source: str, reading: Reading) -> "Dataset":
+    """Read the data that the options describe, and say what was left out or added up."""
     from matinee.data.reading import read
 
-    named = {}
-    for pair in columns.split(",") if columns else []:
-        ours, equals, theirs = pair.partition("=")
-        if not equals:
-            raise SettingError(f"--columns must be user_id=NAME,item_id=NAME,..., got {pair!r}.")
-        named[ours.strip()] = theirs.strip()
+    reading = reading or {}
+    options: dict[str, Any] = dict(reading)
+    options["columns"] = _pairs(reading, "columns", "user_id=NAME,item_id=NAME,...")
+    if weights := _pairs(reading, "event_weights", "EVENT=WEIGHT,..."):
+        try:
+            options["event_weights"] = {event: float(w) for event, w in weights.items()}
+        except ValueError:
+            problem = f"got {shortened(reading['event_weights'])}"
+            raise SettingError(f"--event-weights must be EVENT=WEIGHT,..., {problem}.") from None
+    else:
+        options["event_weights"] = None
+    scale, missing = reading.get("scale"), reading.get("missing")
+    options["missing"] = (
+        None if missing is None else [_number_or_text(v) for v in missing.split(",")]
+    )
     try:
         limits = tuple(float(limit) for limit in scale.split(":")) if scale else None
     except ValueError:
         limits = ()
     if limits is not None and len(limits) not in (2, 3):
-        raise SettingError(f"--scale must be LOW:HIGH or LOW:HIGH:STEP, got {scale!r}.")
-    return read(source, columns=named, scale=limits, duplicates=duplicates)
+        raise SettingError(f"--scale must be LOW:HIGH or LOW:HIGH:STEP, got {shortened(scale)}.")
+    options["scale"] = limits
+    dataset = read(source, **options)
+    for note in dataset.notes:
+        complain(f"{dataset.name}: {note}.")
+    return dataset
+
+
+def _pairs(reading: Mapping[str, str | None], option: str, form: str) -> dict[str, str]:
+    """NAME=VALUE,... as a dict."""
+    named: dict[str, str] = {}
+    for pair in (reading.get(option) or "").split(",") if reading.get(option) else []:
+        ours, equals, theirs = pair.rpartition("=") if option != "columns" else pair.partition("=")
+        if not equals:
+            flag = option.replace("_", "-")
+            raise SettingError(f"--{flag} must be {form}, got {shortened(pair)}.")
+        named[ours.strip()] = theirs.strip()
+    return named
+
+
+def _number_or_text(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def say_unrated(data: "Dataset", what: str, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from matinee.cli import options
-from matinee.cli.options import find_run, open_dataset, output_path
+from matinee.cli.options import find_run, open_dataset, output_path, reads_data
 from matinee.cli.output import answer, heading, print_json, print_table, say, section
 from matinee.errors import MatineeError, SettingError
 
@@ -19,11 +19,10 @@ POPULAR = 2  # titles of each cluster
 GENRES = 20  # that a screen has room for
 
 
+@reads_data
 def describe(
     dataset: options.DatasetArgument,
-    columns: options.Columns = None,
-    scale: options.ScaleOption = None,
-    duplicates: options.Duplicates = None,
+    reading: options.Reading = None,
     html: options.Html = False,
     out: options.Out = None,
     json: options.Json = False,
@@ -34,7 +33,7 @@ def describe(
         from matinee.report.sections import write_dataset_report
     else:
         from matinee.analysis.dataset import describe as describe_dataset
-    data = open_dataset(dataset, columns, scale, duplicates)
+    data = open_dataset(dataset, reading)
     if html or out:
         page = page or output_path(None, Path(f"{data.name}.html"), ".html")
         write_dataset_report(data, page)

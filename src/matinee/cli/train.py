@@ -10,7 +10,14 @@ from typer import Option
 
 from matinee.cli import options
 from matinee.cli.hyperparameters import DEFAULT_MODEL, build_estimators
-from matinee.cli.options import find_run, given_options, make_split, open_dataset, say_unrated
+from matinee.cli.options import (
+    find_run,
+    given_options,
+    make_split,
+    open_dataset,
+    reads_data,
+    say_unrated,
+)
 from matinee.cli.output import heading, print_json, say
 from matinee.errors import SettingError
 
@@ -59,6 +66,7 @@ WarmStart = Annotated[
 ]
 
 
+@reads_data
 def train(
     context: typer.Context,
     dataset: options.DatasetArgument,
@@ -81,9 +89,7 @@ def train(
     plot: options.Plot = False,
     run: options.NewRun = None,
     threads: options.Threads = None,
-    columns: options.Columns = None,
-    scale: options.ScaleOption = None,
-    duplicates: options.Duplicates = None,
+    reading: options.Reading = None,
     json: options.Json = False,
 ) -> None:
     """Train a model, evaluate it, and save it as a run.
@@ -116,7 +122,7 @@ def train(
         estimators = [estimator for estimator in (rating, ranking) if estimator]
     state = check_runtime(estimators, device, checkpoint, checkpoint_every, resume)
     check_outputs(run, plot)
-    data = open_dataset(dataset, columns, scale, duplicates)
+    data = open_dataset(dataset, reading)
     if not chosen and not earlier and model is None:
         model = DEFAULT_MODEL if data.ratings.differ else "none"
         rating, ranking = build(model)

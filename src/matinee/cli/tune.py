@@ -1,5 +1,6 @@
 """matinee tune"""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +9,7 @@ from typer import Option
 
 from matinee.cli import options
 from matinee.cli.hyperparameters import DEFAULT_MODEL, train_command
-from matinee.cli.options import make_split, open_dataset, output_path, say_unrated
+from matinee.cli.options import make_split, open_dataset, output_path, reads_data, say_unrated
 from matinee.cli.output import print_json, print_table, say
 from matinee.errors import require_extra
 
@@ -65,6 +66,7 @@ StudyFolder = Annotated[
 ]
 
 
+@reads_data
 def tune(
     dataset: options.DatasetArgument,
     model: Model = None,
@@ -80,9 +82,7 @@ def tune(
     study: StudyFolder = None,
     run: options.NewRun = None,
     threads: options.Threads = None,
-    columns: options.Columns = None,
-    scale: options.ScaleOption = None,
-    duplicates: options.Duplicates = None,
+    reading: options.Reading = None,
     html: options.Html = False,
     out: options.Out = None,
     json: options.Json = False,
@@ -102,18 +102,20 @@ def tune(
     if html or out:
         page = output_path(out, Path(study or STUDIES, "study.html"), ".html")
         from matinee.report.pages import write_study_report  # fails now if an extra is missing
-    data = open_dataset(dataset, columns, scale, duplicates)
+    data = open_dataset(dataset, reading)
     model = model or _default_model(data, metric, json)
     result = search_best(
         data, model, metric=metric, trials=trials, minutes=minutes, space=space, search=search,
         split=make_split(split, test_fraction, seed), validation=validation, study=study,
         run=run, threads=threads,
     )  # fmt: skip
-    command = partial(
-        _command_without_search, result, model,
-        DEFAULT_MODEL if data.ratings.differ else "none", split=split, test_fraction=test_fraction,
-        seed=seed or None, columns=columns, scale=scale, duplicates=duplicates,
-    )  # fmt: skip
+    other = DEFAULT_MODEL if data.ratings.differ else "none"
+    given: dict[str, Any] = {
+        "split": split, "test_fraction": test_fraction, "seed": seed or None, **(reading or {})
+    }  # fmt: skip
+    command: Callable[[str], str | None] = partial(
+        _command_without_search, result, model, other, **given
+    )
     if page:
         page = page if out else result.study / page.name
         # pages are passed on, so they do not reveal where the data lie

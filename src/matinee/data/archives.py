@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from matinee.errors import ArchiveError
+from matinee.errors import ArchiveError, cut, shortened
 
 MAX_FILES = 10_000
 MAX_BYTES = 64 * 2**30
@@ -40,19 +40,25 @@ def extract(archive: Path, folder: Path) -> None:
                 raise ArchiveError(f"{archive.name}: it holds {len(members)} files; refused.")
             if len({str(target).casefold() for target in targets}) < len(targets):
                 raise ArchiveError(f"{archive.name}: it holds two files of the same name; refused.")
-            allowance = min(MAX_BYTES, max(MIN_ALLOWANCE, MAX_RATIO * archive.stat().st_size))
+            allowance = allowance_of(archive)
             for member, target in zip(members, targets, strict=True):
                 if not UNUSED.search(member.filename):
                     allowance -= _write(opened, member, folder / target, allowance)
     except DAMAGE as problem:
+        reason = cut(str(problem), 120)
         raise ArchiveError(
-            f"{archive.name}: the archive is damaged or truncated ({problem}). Download it again."
+            f"{archive.name}: the archive is damaged or truncated ({reason}). Download it again."
         ) from None
     except RuntimeError as problem:  # an encrypted or unusually compressed member
-        raise ArchiveError(f"{archive.name}: {problem}; refused.") from None
+        raise ArchiveError(f"{archive.name}: {cut(str(problem), 120)}; refused.") from None
     except OSError as problem:  # a full disk, a name too long, one member inside another
-        reason = problem.strerror or problem
+        reason = cut(str(problem.strerror or problem), 120)
         raise ArchiveError(f"{archive.name}: unpacking failed ({reason}).") from None
+
+
+def allowance_of(packed: Path) -> int:
+    """How many bytes a compressed file or archive may unpack to."""
+    return min(MAX_BYTES, max(MIN_ALLOWANCE, MAX_RATIO * packed.stat().st_size))
 
 
 def _target(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
@@ -61,12 +67,13 @@ def _target(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
     path = PurePosixPath(name)
     inside = not (path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name)
     if not inside or not path.parts or any(ord(c) < 32 for c in name):
-        raise ArchiveError(f"{archive.name}: {name!r} points outside its folder; refused.")
+        raise ArchiveError(f"{archive.name}: {shortened(name)} points outside its folder; refused.")
     mode = member.external_attr >> 16
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        raise ArchiveError(f"{archive.name}: {name!r} is not a plain file; refused.")
+        raise ArchiveError(f"{archive.name}: {shortened(name)} is not a plain file; refused.")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ArchiveError(f"{archive.name}: {name!r} is compressed in an unusual way; refused.")
+        problem = f"{shortened(name)} is compressed in an unusual way"
+        raise ArchiveError(f"{archive.name}: {problem}; refused.")
     return path
 
 

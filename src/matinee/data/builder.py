@@ -1,21 +1,22 @@
 """From parsed tables to a `Dataset`: rows checked, ids coded, items and users aligned."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
-from matinee._types import Bools
+from matinee._types import Bools, Floats
 from matinee.data.attributes import normalized
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.delimited import MAX_PLAIN_ID, PlainColumns
+from matinee.data.events import merge, weighed
 from matinee.data.id_map import encode, id_map_of
 from matinee.data.ratings import Ratings, RatingScale
+from matinee.data.reading_options import ReadingOptions
 from matinee.data.validation import LAST_SECOND, Origin, check_ratings, first_true
-from matinee.errors import DataError
+from matinee.errors import DataError, SettingError, shortened
 from matinee.kernels.csr import Empty, csr_and_csc, dense_rank, find_duplicate, mark_seen
 
 
@@ -23,35 +24,57 @@ from matinee.kernels.csr import Empty, csr_and_csc, dense_rank, find_duplicate, 
 class ParsedTable:
     """What a reader returns: columns not yet checked, with original ids."""
 
-    ratings: pl.DataFrame | PlainColumns  # user_id, item_id, rating and perhaps timestamp
+    ratings: pl.DataFrame | PlainColumns  # user_id, item_id; rating or weight or event; timestamp
     origin: Origin
-    items: pl.DataFrame | None = None  # item_id, title, genres, year, as far as there are any
+    items: pl.DataFrame | None = None  # item_id, title, genres, year, attributes, as far as any
     items_origin: Origin = field(default_factory=lambda: Origin("items"))
     users: pl.DataFrame | None = None  # user_id and attributes
+    users_origin: Origin = field(default_factory=lambda: Origin("users"))
     scale: RatingScale | None = None
-    positive_ids: bool = False  # whether ids below 1 are refused, as in all MovieLens editions
+    likely_scale: RatingScale | None = None  # that of the layout, if the ratings are all on it
+    positive_ids: bool = False  # whether ids below 1 are refused, as in ml-100k and ml-1m
     official: Mapping[str, pl.DataFrame] = field(default_factory=dict)  # user_id, item_id of tests
 
+    def scale_of(self, values: Floats, given: RatingScale | None) -> RatingScale:
+        """The scale of the ratings: given, known, likely, or inferred."""
+        if scale := given or self.scale:
+            return scale
+        likely = self.likely_scale
+        if likely and likely.first_outside(values) is None:
+            return likely
+        return RatingScale.infer(values)
 
-def build_dataset(
-    parsed: ParsedTable, scale: RatingScale | None, duplicates: str, empty: Empty = np.empty
-) -> Dataset:
+
+def build_dataset(parsed: ParsedTable, options: ReadingOptions, empty: Empty = np.empty) -> Dataset:
     """Check every row, turn ids into codes, align items and users, and sort ratings both ways."""
-    if isinstance(parsed.ratings, pl.DataFrame):
-        ratings = _encode_table(parsed.ratings, parsed, scale)
-    elif (plain := _encode_plain(parsed.ratings, parsed, scale)) is not None:
+    notes: list[str] = []
+    origin = parsed.origin
+    if (plain := _encode_plain(parsed, options)) is not None:
         ratings = plain
     else:
-        ratings = _encode_table(parsed.ratings.frame(), parsed, scale)
+        table = parsed.ratings
+        table = table if isinstance(table, pl.DataFrame) else table.frame()
+        table, origin, notes = weighed(table, origin, options)
+        ratings = _encode_table(table, parsed, origin, options.scale)
     sizes = len(ratings.user_ids), len(ratings.item_ids)
     rows = csr_and_csc(ratings.user, ratings.item, ratings.values, *sizes, empty)
     ratings = ratings.with_rows(*rows)
+    how = options.duplicates or ("error" if ratings.scale else "sum")
+    if how == "sum" and ratings.scale:
+        raise SettingError(
+            "duplicates='sum' is for interactions without ratings; for ratings: 'last' or 'mean'."
+        )
     if duplicate := find_duplicate(ratings.by_user):
-        if duplicates == "error":
-            raise _duplicate_error(ratings, *duplicate, parsed.origin)
+        if how == "error":
+            raise _duplicate_error(ratings, *duplicate, origin)
         if parsed.official:
             raise DataError("Official splits need each pair of user and item once; keep u.data.")
-        ratings = _merge(ratings, duplicates)
+        before = len(ratings)
+        ratings = merge(ratings, how)
+        done = {"sum": "added up", "last": "left out for a later one", "mean": "averaged"}[how]
+        n = before - len(ratings)
+        what = "1 repetition" if n == 1 else f"{n:,} repetitions"
+        notes.append(f"{what} of a pair of user and item {done}")
     user_attributes = None
     if parsed.users is not None:
         ids = ratings.user_ids.values
@@ -62,26 +85,32 @@ def build_dataset(
         )
     official = _official_masks(parsed.official, ratings) if parsed.official else {}
     catalog = Catalog.build(ratings.item_ids, parsed.items)
-    return Dataset(ratings, catalog, user_attributes, official=official)
+    return Dataset(ratings, catalog, user_attributes, official=official, notes=tuple(notes))
 
 
-def _encode_plain(
-    columns: PlainColumns, parsed: ParsedTable, scale: RatingScale | None
-) -> Ratings | None:
+def _encode_plain(parsed: ParsedTable, options: ReadingOptions) -> Ratings | None:
     """Ratings in the very arrays that were read; None if the rows need a closer look."""
-    scale = scale or RatingScale.infer(columns.values)
+    columns = parsed.ratings
+    if isinstance(columns, pl.DataFrame) or options.event_weights is not None or options.missing:
+        return None
+    rated = columns.value == "rating"
+    scale = parsed.scale_of(columns.values, options.scale) if rated else None
     valid = (
         not (parsed.positive_ids and columns.seen[:, 0].any())
         and (columns.timestamp is None or columns.timestamp.max() <= LAST_SECOND)
-        and scale.first_outside(columns.values) is None
+        and (
+            scale.first_outside(columns.values) is None
+            if scale
+            else options.scale is None and columns.values.min() > 0
+        )
     )
     if not valid:
         return None
-    catalog_ids = _catalog_ids(parsed)
-    if catalog_ids is not None:
-        if catalog_ids.dtype == pl.String or not catalog_ids.is_between(0, MAX_PLAIN_ID).all():
-            return None
-        mark_seen(catalog_ids.to_numpy(), 0, columns.seen[1])
+    for seen, described in zip(columns.seen, _described_ids(parsed), strict=True):
+        if described is not None:
+            if described.dtype == pl.String or not described.is_between(0, MAX_PLAIN_ID).all():
+                return None
+            mark_seen(described.to_numpy(), 0, seen)
     id_maps = []
     for ids, seen in zip((columns.user, columns.item), columns.seen, strict=True):
         id_maps.append(id_map_of(seen))
@@ -92,34 +121,49 @@ def _encode_plain(
     )
 
 
-def _encode_table(table: pl.DataFrame, parsed: ParsedTable, scale: RatingScale | None) -> Ratings:
-    table, scale = check_ratings(table, parsed.origin, scale, parsed.positive_ids)
-    catalog_ids = _catalog_ids(parsed)
-    if catalog_ids is not None and (catalog_ids.dtype == pl.String) != (
-        table["item_id"].dtype == pl.String
-    ):
-        # "007" beside 7: text holds both
-        table = table.with_columns(pl.col("item_id").cast(pl.String))
-        catalog_ids = catalog_ids.cast(pl.String)
-    user_ids, user = encode(table["user_id"])
-    item_ids, item = encode(table["item_id"], catalog_ids)
+def _encode_table(
+    table: pl.DataFrame, parsed: ParsedTable, origin: Origin, scale: RatingScale | None
+) -> Ratings:
+    value = "rating" if "rating" in table.columns else "weight"
+    values = table[value].cast(pl.Float32)
+    if table.height and value == "rating" and values.is_finite().fill_null(False).all():
+        scale = parsed.scale_of(values.to_numpy(), scale)
+    table, scale = check_ratings(table, origin, scale, parsed.positive_ids)
+    id_maps, codes = [], []
+    for name, described in zip(("user_id", "item_id"), _described_ids(parsed), strict=True):
+        ids = table[name]
+        if described is not None and (described.dtype == pl.String) != (ids.dtype == pl.String):
+            # "007" beside 7: text holds both
+            ids, described = ids.cast(pl.String), described.cast(pl.String)
+        id_map, code = encode(ids, described)
+        id_maps.append(id_map)
+        codes.append(code)
     timestamp = table["timestamp"].to_numpy() if "timestamp" in table.columns else None
-    return Ratings(user, item, table["rating"].to_numpy(), timestamp, user_ids, item_ids, scale)
+    user, item = codes
+    user_ids, item_ids = id_maps
+    return Ratings(user, item, table[value].to_numpy(), timestamp, user_ids, item_ids, scale)
 
 
-def _catalog_ids(parsed: ParsedTable) -> pl.Series | None:
-    """The item ids of the table of items; an empty or repeated one is refused."""
-    if parsed.items is None:
-        return None
-    ids = parsed.items["item_id"]
-    problems = (
-        (ids.is_null(), "the cell is empty"),
-        (~ids.is_first_distinct(), "item {} has a row already"),
-    )
-    for invalid, message in problems:
-        if (row := first_true(invalid)) is not None:
-            raise parsed.items_origin.error(row, "item_id", message.format(ids[row]))
-    return ids
+def _described_ids(parsed: ParsedTable) -> tuple[pl.Series | None, pl.Series | None]:
+    """The ids of the tables of users and of items; an empty or repeated one is refused."""
+    found = []
+    for table, name, origin in (
+        (parsed.users, "user_id", parsed.users_origin),
+        (parsed.items, "item_id", parsed.items_origin),
+    ):
+        ids = None if table is None else table[name]
+        if ids is not None:
+            noun = name.removesuffix("_id")
+            problems = (
+                (ids.is_null(), "the cell is empty"),
+                (~ids.is_first_distinct(), f"{noun} {{}} has a row already"),
+            )
+            for invalid, message in problems:
+                if (row := first_true(invalid)) is not None:
+                    shown = shortened(ids[row]) if ids.dtype == pl.String else ids[row]
+                    raise origin.error(row, name, message.format(shown))
+        found.append(ids)
+    return found[0], found[1]
 
 
 def _official_masks(tests: Mapping[str, pl.DataFrame], ratings: Ratings) -> dict[str, Bools]:
@@ -140,26 +184,16 @@ def _official_masks(tests: Mapping[str, pl.DataFrame], ratings: Ratings) -> dict
 
 def _duplicate_error(ratings: Ratings, user: int, item: int, origin: Origin) -> DataError:
     first, second = ((ratings.user == user) & (ratings.item == item)).nonzero()[0][:2]
+    who, what = (
+        shortened(ids.values[code]) if ids.are_text else str(ids.values[code])
+        for ids, code in ((ratings.user_ids, user), (ratings.item_ids, item))
+    )
+    verb, advice = "rated", 'duplicates="last" or "mean" (--duplicates last)'
+    if ratings.scale is None:
+        verb, advice = "has", 'duplicates="sum" or "last" (--duplicates sum)'
     return origin.error(
         int(second),
         "item_id",
-        f"user {ratings.user_ids.values[user]} rated item {ratings.item_ids.values[item]} "
-        f"already in row {int(first) + origin.first_row}",
-        'Keep one: duplicates="last" or "mean" (--duplicates last)',
+        f"user {who} {verb} item {what} already in row {origin.place(int(first))[1]}",
+        f"Keep one: {advice}",
     )
-
-
-def _merge(ratings: Ratings, how: str) -> Ratings:
-    """One rating for each pair of user and item, in the order of first appearance."""
-    table = pl.DataFrame(ratings.columns)
-    value, latest = pl.col("values"), []
-    if ratings.timestamp is not None:
-        value = value.sort_by("timestamp", maintain_order=True)
-        latest = [pl.col("timestamp").max()]
-    value = pl.col("values").mean().cast(pl.Float32) if how == "mean" else value.last()
-    merged = table.group_by("user", "item", maintain_order=True).agg(value, *latest)
-    columns: dict[str, Any] = {column.name: column.to_numpy() for column in merged}
-    scale = ratings.scale
-    if scale and not scale.contains(columns["values"]).all():
-        scale = replace(scale, step=0.0)
-    return replace(ratings, **columns, scale=scale)

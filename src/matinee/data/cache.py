@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from matinee.data.archives import copy_tree, extract
-from matinee.data.id_map import shortened
-from matinee.errors import DataError, SettingError
+from matinee.data.reading_options import ReadingOptions
+from matinee.data.sources import find, matches, stem_of
+from matinee.errors import DataError, SettingError, shortened
 from matinee.storage.atomic import new_folder, recover, recover_all
 
 READING = "reading.json"
-FILES_BESIDE = (
-    *(f"movies.{suffix}" for suffix in ("csv", "tsv", "txt", "parquet", "arrow", "feather", "dat")),
-    "users.dat",
-)
-"""Files that `read` looks for beside a file of ratings."""
+DESCRIBED = ("items", "users")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -68,21 +65,29 @@ def new_entry(name: str) -> AbstractContextManager[Path]:
 
 
 def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None = None) -> Path:
-    """Copy data into the cache, with the options of `read` for them, and return their folder."""
-    if not path.exists():
+    """Copy data into the cache, with the options of `read` for them, and return their folder.
+
+    Tables of items and users that the options name are copied, too.
+    """
+    if not path.exists() and not matches(path):
         raise DataError(f"There is no {path}.")
-    name = name or path.name.removesuffix(path.suffix if path.is_file() else "")
+    name = name or (path.name if path.is_dir() else stem_of(path))
+    options = dict(reading or {})
     with new_entry(name) as entry:
         if path.is_dir():
             copy_tree(path, entry)
         elif path.suffix.lower() == ".zip":
             extract(path, entry)
         else:
-            for file in (path, *(path.with_name(name) for name in FILES_BESIDE)):
-                if file.is_file():
-                    shutil.copyfile(file, entry / file.name)
+            for file in find(path).files:
+                shutil.copyfile(file, entry / file.name)
+        for table in DESCRIBED:
+            if options.get(table):
+                described = Path(options[table])
+                options[table] = f"{table}-of-{described.name}"  # which is no name of ratings
+                shutil.copyfile(described, entry / options[table])
         if reading:
-            (entry / READING).write_text(json.dumps(dict(reading)), encoding="utf-8")
+            (entry / READING).write_text(json.dumps(options), encoding="utf-8")
     return cache_folder() / name
 
 
@@ -92,9 +97,10 @@ def stored_reading(path: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        columns = {str(ours): str(theirs) for ours, theirs in stored["columns"].items()}
-        scale = stored["scale"] and tuple(float(limit) for limit in stored["scale"])
-        return {"columns": columns, "scale": scale, "duplicates": str(stored["duplicates"])}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        stored = ReadingOptions.of(json.loads(file.read_text(encoding="utf-8"))).to_dict()
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, SettingError):
         raise DataError(f"{file}: this file is damaged. Add the data again.") from None
+    for table in DESCRIBED:
+        if stored[table]:  # a name in the folder, and never a path out of it
+            stored[table] = str(path.resolve() / Path(stored[table]).name)
+    return {option: value for option, value in stored.items() if value not in (None, {})}

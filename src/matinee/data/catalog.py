@@ -21,8 +21,8 @@ from matinee.data.attributes import (
     normalized,
     printable_text,
 )
-from matinee.data.id_map import IdMap, shortened
-from matinee.errors import UnknownIdError
+from matinee.data.id_map import IdMap
+from matinee.errors import UnknownIdError, shortened
 
 YEAR = r"\((\d{4})(?:\s*[-\u2013]\s*\d{0,4})?\)\s*$"
 """A year, or the first of a range of years, in brackets at the end of a title."""

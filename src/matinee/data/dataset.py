@@ -36,6 +36,8 @@ class Dataset:
         Test set of each split that the data come with.
     reading : dict
         Options it was read with, so that a run can read it again.
+    notes : tuple of str
+        What was left out or added up in reading, in words.
     """
 
     ratings: Ratings
@@ -46,6 +48,7 @@ class Dataset:
     licence: str = ""
     official: Mapping[str, Bools] = field(default_factory=dict)
     reading: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         users, items = len(self.ratings.user_ids), f"{len(self.catalog):,} {self.catalog.noun}s"

@@ -1,5 +1,5 @@
-"""Two readers of delimited text: one for plain numbers, in blocks on all processors and without a
-table in between; one for the rest (quotes, empty cells, text, signs), which names the wrong cell.
+"""Two readers of delimited numbers: one for plain ones, in blocks on all processors and without a
+table in between; one for `u.data` and `ratings.dat` otherwise, which names the wrong cell.
 """
 
 from dataclasses import dataclass
@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 
 from matinee._types import F32, I32, I64, Bools
 from matinee.data.validation import Origin, first_true
-from matinee.errors import DataError, printable
+from matinee.errors import DataError, cut, shortened
 from matinee.kernels.csr import Empty
 from matinee.kernels.parallel import run_blocks
 from matinee.kernels.text import count_lines, parse_ratings
 
 COLUMNS = ("user_id", "item_id", "rating", "timestamp")
+VALUE = COLUMNS.index("rating")
+"""Where a rating stands in `COLUMNS`, or what stands in for it: a weight."""
 MAX_PLAIN_ID = 2**26 - 1
 BLOCK_BYTES = 2**20
 LINE_BYTES = 256
 """More than a plain line can hold, whose numbers have 18 digits at most."""
-HEADER_BYTES = 65536
+HEADER_BYTES = 2**24
 
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 
@@ -38,13 +40,14 @@ class PlainColumns:
     values: F32  # (n,)
     timestamp: I64 | None  # (n,) Unix seconds
     seen: Bools  # (2, MAX_PLAIN_ID + 1) which ids there are, of users and of items
+    value: str = "rating"  # or "weight", of interactions without ratings
 
     def __len__(self) -> int:
         return len(self.values)
 
     def frame(self) -> pl.DataFrame:
         """The same as a table, for `check_ratings` to find the bad cell in."""
-        columns = {"user_id": self.user, "item_id": self.item, "rating": self.values}
+        columns = {"user_id": self.user, "item_id": self.item, self.value: self.values}
         table = pl.DataFrame(columns).with_columns(pl.col("user_id", "item_id").cast(pl.Int64))
         stamps = {} if self.timestamp is None else {"timestamp": self.timestamp}
         return table.hstack(pl.DataFrame(stamps))
@@ -55,17 +58,14 @@ def read_plain(
     separator: str,
     columns: tuple[str, ...] = COLUMNS,
     *,
-    header: bool,
+    begin: int = 0,
     empty: Empty = np.empty,
 ) -> PlainColumns | None:
-    """The ratings of a file with these columns, in arrays from `empty`; None if not all plain."""
-    begin = 0
-    if header:
-        with path.open("rb") as file:
-            line = file.readline(HEADER_BYTES)
-        if not line.endswith(b"\n") or b'"' in line:
-            return None
-        begin = len(line)
+    """The ratings of a file with these columns, in arrays from `empty`; None if not all plain.
+
+    `begin` is where the first row starts, after the header. There may be `weight` in place of
+    `rating`; without either, each row weighs 1.
+    """
     end = path.stat().st_size
     starts = [*range(begin, end, BLOCK_BYTES), end]
     blocks = [(block, block + 1) for block in range(len(starts) - 1)]
@@ -82,10 +82,13 @@ def read_plain(
         empty(n, np.float32),
         empty(n, np.int64) if "timestamp" in columns else None,
         np.zeros((2, MAX_PLAIN_ID + 1), np.bool_),
+        "rating" if "rating" in columns else "weight",
     )
+    order = tuple(VALUE if name == "weight" else COLUMNS.index(name) for name in columns)
+    if VALUE not in order:
+        parsed.values.fill(1)
     stamps = np.empty(0, np.int64) if parsed.timestamp is None else parsed.timestamp
     arrays = parsed.user, parsed.item, parsed.values, stamps, parsed.seen
-    order = tuple(COLUMNS.index(name) for name in columns)
     byte, width = ord(separator[0]), len(separator)
 
     def parse(block: int, _: int) -> bool:
@@ -114,106 +117,82 @@ def _block_text(path: Path, start: int, stop: int) -> NDArray[np.uint8]:
     return text[: n_read + (start == 0)]
 
 
-# any text, carefully
+# the same, carefully
 
 
-def read_delimited(
-    path: Path, separator: str, schema: Schema, *, header: bool, names: dict[str, str] | None = None
-) -> tuple[pl.DataFrame, Origin]:
-    """The columns of a text file that have a type in `schema`, which has all of them in order."""
-    origin = Origin(path.name, 2 if header else 1, names or {})
-    _check_utf8(path)
+def read_delimited(path: Path, separator: str, schema: Schema) -> tuple[pl.DataFrame, Origin]:
+    """The columns of a file without header and quotes, all of which have a type in `schema`."""
+    origin = Origin(path.name)
+    check_utf8(path)
     # "a::b" is "a", "", "b" to a reader that knows only single characters
     spaced: Schema = {}
     for position, (name, dtype) in enumerate(schema.items()):
         if position and separator == "::":
             spaced[f"_{position}"] = pl.String
-        spaced[name] = pl.String if dtype == pl.Null else dtype
-    wanted = [name for name, dtype in schema.items() if dtype != pl.Null]
-    # polars counts the fields of a row only where it reads every column
-    others = [pl.col(name).is_not_null() for name in spaced if name not in wanted]
+        spaced[name] = dtype
     try:
-        table = (
-            pl.scan_csv(
-                path,
-                separator=separator[0],
-                has_header=False,
-                skip_rows=int(header),
-                schema=spaced,
-                quote_char=None if separator == "::" else '"',
-                glob=False,
-            )
-            .select(*wanted, *others)
-            .collect(engine="streaming")
-        )
+        table = pl.scan_csv(
+            path, separator=separator[0], has_header=False, schema=spaced, quote_char=None,
+            glob=False,
+        ).collect(engine="streaming")  # fmt: skip
     except pl.exceptions.NoDataError:
         raise DataError(f"{path.name}: the file is empty.") from None
     except pl.exceptions.PolarsError as problem:
         decode(path)  # raises if the encoding is wrong
         raise _first_bad_row(path, separator, schema, origin) or DataError(
-            f"{path.name}: {str(problem).splitlines()[0]}."
+            f"{path.name}: {cut(str(problem).splitlines()[0], 120)}."
         ) from None
     # an empty last line is not a row
-    while table.height and all(value is None or value is False for value in table.row(-1)):
+    while table.height and all(value is None for value in table.row(-1)):
         table = table.head(-1)
     if separator == "::":
-        for position, name in enumerate(wanted[1:], start=1):
-            if (row := first_true(table[f"_{position}"])) is not None:
+        for position, name in enumerate(list(schema)[1:], start=1):
+            if (row := first_true(table[f"_{position}"].is_not_null())) is not None:
                 raise origin.error(row, name, "the fields are not separated by '::'")
-    return table.select(wanted), origin
+    return table.select(list(schema)), origin
 
 
 def _first_bad_row(path: Path, separator: str, schema: Schema, origin: Origin) -> DataError | None:
     """The error for the first row that does not fit the schema, read as bare lines of text."""
-    wanted = [name for name, dtype in schema.items() if dtype != pl.Null]
-    fields = _fields(path, separator, skip_rows=origin.first_row - 1)
+    names = list(schema)
+    fields = _fields(path, separator)
     bad_cell: tuple[int, str, str] | None = None
     for position, (name, dtype) in enumerate(schema.items()):
-        if dtype in (pl.Null, pl.String):
-            continue
         text = fields.list.get(position, null_on_oob=True)
         invalid = text.is_not_null() & (text != "") & text.cast(dtype, strict=False).is_null()
         row = first_true(invalid)
         if row is not None and (bad_cell is None or row < bad_cell[0]):
             expected = "whole number" if dtype == pl.Int64 else "number"
-            bad_cell = (row, name, f"{text[row]!r} is not a {expected}")
+            bad_cell = (row, name, f"{shortened(text[row])} is not a {expected}")
     too_long = first_true(fields.list.len() > len(schema))
     if too_long is not None and (bad_cell is None or too_long <= bad_cell[0]):
-        return origin.error(too_long, wanted[-1], f"the row has more than {len(schema)} fields")
+        return origin.error(too_long, names[-1], f"the row has more than {len(schema)} fields")
     if bad_cell:
         return origin.error(*bad_cell)
     # polars takes the number of fields from the first row
     n_fields = 0 if fields[0].to_list() == [""] else len(fields[0])
     if n_fields < len(schema):
-        absent = [name for name in list(schema)[n_fields:] if name in wanted]
-        problem = f"the row has fewer than {len(schema)} fields"
-        return origin.error(0, absent[0] if absent else wanted[-1], problem)
+        return origin.error(0, names[n_fields], f"the row has fewer than {len(schema)} fields")
     return None
 
 
-def _fields(path: Path, separator: str, skip_rows: int) -> pl.Series:
+def _fields(path: Path, separator: str) -> pl.Series:
     """The fields of each line, as a list of text."""
     lines = pl.scan_csv(
         path,
         separator="\x01",  # whatever byte ends no field serves as the separator of whole lines
         has_header=False,
-        skip_rows=skip_rows,
         quote_char=None,
         schema={"line": pl.String},
         truncate_ragged_lines=True,
         encoding="utf8-lossy",
         glob=False,
-    ).select(pl.col("line").fill_null("").str.strip_chars_end("\r"))
-    if separator == "::":
-        fields = pl.col("line").str.split(separator)
-    else:  # a separator between quotes does not separate
-        field = rf'[{separator}]("(?:[^"]|"")*"|[^{separator}]*)'
-        fields = (separator + pl.col("line")).str.extract_all(field)
-        fields = fields.list.eval(pl.element().str.slice(1).str.replace('^"(.*)"$', "$1"))
-    return lines.select(fields).collect().to_series()
+    )
+    line = pl.col("line").fill_null("").str.strip_chars_end("\r")
+    return lines.select(line.str.split(separator)).collect().to_series()
 
 
-def _check_utf8(path: Path) -> None:
+def check_utf8(path: Path) -> None:
     """Refuse what is plainly not UTF-8 text, before a parser complains in other words."""
     with path.open("rb") as file:
         start = file.read(4096)
@@ -221,20 +200,6 @@ def _check_utf8(path: Path) -> None:
         raise DataError(f"{path.name}: the file is empty.")
     if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start:
         raise DataError(f"{path.name}, row 1: this is not UTF-8 text. Save the file as UTF-8.")
-
-
-def header_of(path: Path, separator: str) -> list[str]:
-    """The names in the first line of a delimited file."""
-    _check_utf8(path)
-    with path.open("rb") as file:
-        line = file.readline(HEADER_BYTES).decode("utf-8-sig", "replace").strip("\r\n")
-    return [name.strip().strip('"') for name in line.split(separator)]
-
-
-def join_names(names: list[str]) -> str:
-    """Column names for a message, the first dozen."""
-    shown = ", ".join(name[:40] for name in names[:12])
-    return printable(shown) + (", ..." if len(names) > 12 else "")
 
 
 def decode(path: Path, latin_allowed: bool = False) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import I32, I64, Bools
-from matinee.errors import UnknownIdError
+from matinee.errors import UnknownIdError, shortened
 from matinee.kernels.csr import dense_rank, mark_seen
 
 MAX_TABLE_RATIO = 16
@@ -158,12 +158,6 @@ def encode(column: pl.Series, extra: pl.Series | None = None) -> tuple[IdMap, I3
 def id_map_of(seen: Bools, low: int = 0) -> IdMap:
     """The ids marked in `seen`, whose first entry stands for the id `low`."""
     return IdMap(pl.Series(np.flatnonzero(seen) + low))
-
-
-def shortened(value: Any) -> str:
-    """A value that a person passed, for a message."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:40]}...{text[-17:]}"
 
 
 def is_scalar(value: Any) -> bool:

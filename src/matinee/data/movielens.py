@@ -1,5 +1,5 @@
-"""The MovieLens editions and their layouts: `u.data` and companions (ml-100k); `ratings.dat`
-(ml-1m, ml-10m); `ratings.csv` (ml-20m, ml-25m, ml-32m, ml-latest, ml-latest-small, Kaggle).
+"""The MovieLens editions, and their layouts without a header: `u.data` and companions (ml-100k)
+and `ratings.dat` (ml-1m, ml-10m). The others (`ratings.csv`) are tables like anybody's.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,13 @@ from matinee.data.builder import ParsedTable
 from matinee.data.delimited import (
     PlainColumns,
     Schema,
-    header_of,
-    join_names,
     read_delimited,
     read_lines,
     read_plain,
 )
 from matinee.data.ratings import RatingScale
 from matinee.data.validation import Origin, first_true
-from matinee.errors import DataError, SettingError
+from matinee.errors import SettingError, shortened
 from matinee.kernels.csr import Empty
 
 GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
@@ -75,17 +73,18 @@ def check_edition(name: str, n_ratings: int) -> None:
 
 def read_100k(folder: Path) -> ParsedTable:
     """ml-100k: `u.data`, `u.item`, `u.genre`, `u.user`, and the splits u1 to u5, ua, ub."""
-    ratings, origin = read_delimited(folder / "u.data", "\t", RATINGS_SCHEMA, header=False)
+    ratings, origin = read_delimited(folder / "u.data", "\t", RATINGS_SCHEMA)
     return ParsedTable(
         ratings,
         origin,
         _items_100k(folder) if (folder / "u.item").exists() else None,
         Origin("u.item"),
         _users(folder / "u.user", "|", ["age", "gender", "occupation"]),
+        Origin("u.user"),
         WHOLE_STARS,
         positive_ids=True,
         official={
-            name: read_delimited(folder / f"{name}.test", "\t", RATINGS_SCHEMA, header=False)[0]
+            name: read_delimited(folder / f"{name}.test", "\t", RATINGS_SCHEMA)[0]
             for name in OFFICIAL_SPLITS
             if (folder / f"{name}.test").exists()
         },
@@ -123,7 +122,12 @@ def _users(path: Path, separator: str, columns: list[str]) -> pl.DataFrame | Non
 
 def read_dat(folder: Path, empty: Empty = np.empty) -> ParsedTable:
     """ml-1m and ml-10m: `ratings.dat`, `movies.dat`, and `users.dat` where there is one."""
-    ratings, origin = _read_ratings(folder / "ratings.dat", "::", header=False, empty=empty)
+    path = folder / "ratings.dat"
+    ratings: pl.DataFrame | PlainColumns
+    if plain := read_plain(path, "::", empty=empty):
+        ratings, origin = plain, Origin(path.name)
+    else:
+        ratings, origin = read_delimited(path, "::", RATINGS_SCHEMA)
     items = None
     if (path := folder / "movies.dat").exists():
         table = read_lines(path, "::", 3)
@@ -137,44 +141,20 @@ def read_dat(folder: Path, empty: Empty = np.empty) -> ParsedTable:
     values = ratings.values if isinstance(ratings, PlainColumns) else ratings["rating"]
     scale = HALF_STARS if (values % 1 == 0.5).any() else WHOLE_STARS
     return ParsedTable(
-        ratings, origin, items, Origin("movies.dat"), users, scale, positive_ids=True
+        ratings,
+        origin,
+        items,
+        Origin("movies.dat"),
+        users,
+        Origin("users.dat"),
+        scale,
+        positive_ids=True,
     )
-
-
-def read_csv_edition(folder: Path, empty: Empty = np.empty) -> ParsedTable:
-    """The CSV editions: `ratings.csv` and `movies.csv`."""
-    names = dict(zip(RATINGS_SCHEMA, CSV_HEADER, strict=True))
-    path = folder / "ratings.csv"
-    ratings, origin = _read_ratings(path, ",", header=True, names=names, empty=empty)
-    items, items_origin = None, Origin("movies.csv")
-    if (path := folder / "movies.csv").exists():
-        header = header_of(path, ",")
-        if header[:3] != ["movieId", "title", "genres"]:
-            raise DataError(
-                f"{path.name}, row 1: the columns must be movieId, title, genres, "
-                f"got {join_names(header)}."
-            )
-        schema: Schema = {"item_id": pl.Int64, "title": pl.String, "genres": pl.String}
-        schema |= dict.fromkeys(header[3:], pl.Null)
-        table, items_origin = read_delimited(
-            path, ",", schema, header=True, names={"item_id": "movieId"}
-        )
-        items = table.with_columns(pl.col("genres").str.split("|"))
-    return ParsedTable(ratings, origin, items, items_origin, scale=HALF_STARS, positive_ids=True)
-
-
-def _read_ratings(
-    path: Path, separator: str, *, header: bool, names: dict[str, str] | None = None, empty: Empty
-) -> tuple[pl.DataFrame | PlainColumns, Origin]:
-    """The four columns, by the fast reader if the file is plain."""
-    if plain := read_plain(path, separator, header=header, empty=empty):
-        return plain, Origin(path.name, 1 + header, names or {})
-    return read_delimited(path, separator, RATINGS_SCHEMA, header=header, names=names)
 
 
 def _ids(text: pl.Series, path: Path, name: str) -> pl.Series:
     """A column of text as whole numbers; the first that is not one is refused."""
     ids = text.cast(pl.Int64, strict=False)
     if (row := first_true(ids.is_null())) is not None:
-        raise Origin(path.name).error(row, name, f"{text[row]!r} is not a whole number")
+        raise Origin(path.name).error(row, name, f"{shortened(text[row])} is not a whole number")
     return ids.alias(name)

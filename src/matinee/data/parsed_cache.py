@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import Array
-from matinee.data.cache import FILES_BESIDE, cache_folder
+from matinee.data.cache import cache_folder
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
@@ -48,26 +48,29 @@ INVALID = (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptio
 
 
 def read_through(
-    file: Path, reading: Mapping[str, Any], read_file: Callable[[Empty], Dataset]
+    source: Path,
+    files: Sequence[Path],
+    reading: Mapping[str, Any],
+    read_files: Callable[[Empty], Dataset],
 ) -> Dataset:
-    """What `read_file` makes of `file` with the options `reading`, from the cache if possible."""
-    file = file.resolve()
+    """What `read_files` makes of the files of a source, from the cache if possible."""
     # ml-100k has official splits, which entries do not hold
-    if file.stat().st_size < MIN_SOURCE_BYTES or file.name == "u.data":
-        return read_file(np.empty)
-    key = repr([str(file), dict(reading)])
+    small = sum(file.stat().st_size for file in files) < MIN_SOURCE_BYTES
+    if small or files[0].name == "u.data":
+        return read_files(np.empty)
+    key = repr([str(source.resolve()), dict(reading)])
     entry = _entries_folder() / hashlib.sha256(key.encode()).hexdigest()[:32]
-    stamp = _stamp(file)
+    stamp = _stamp(files)
     with suppress(*INVALID):
         return _load(entry, stamp)
     try:
         # checksums reveal what a power cut kept from the disk, so there is no waiting for it
         with new_folder(entry, durable=False) as folder:
-            _write(_MappedArrays(folder), read_file, stamp)
+            _write(_MappedArrays(folder), read_files, stamp)
         _remove_unused()
         return _load(entry, stamp, trusted=True)
     except OSError:  # no permission to write, or no space
-        dataset = read_file(np.empty)
+        dataset = read_files(np.empty)
         # without the sorted orders, which are made again when needed: all must stay in memory
         return replace(dataset, ratings=replace(dataset.ratings))
 
@@ -84,13 +87,13 @@ def _entries_folder() -> Path:
     return cache_folder() / ".parsed"  # not a valid name for a data set
 
 
-def _stamp(file: Path) -> dict[str, list[int]]:
-    """Inode, size and time of the file and of those read beside it, by which changes show."""
+def _stamp(files: Sequence[Path]) -> dict[str, list[int]]:
+    """Inode, size and time of each file, by which changes show."""
     stamp = {}
-    for path in (file, *(file.with_name(name) for name in FILES_BESIDE)):
+    for path in files:
         with suppress(OSError):
             stat = path.stat()
-            stamp[path.name] = [stat.st_ino, stat.st_size, stat.st_mtime_ns]
+            stamp[str(path.resolve())] = [stat.st_ino, stat.st_size, stat.st_mtime_ns]
     return stamp
 
 
@@ -127,9 +130,9 @@ class _MappedArrays:
 
 
 def _write(
-    mapped: _MappedArrays, read_file: Callable[[Empty], Dataset], stamp: dict[str, Any]
+    mapped: _MappedArrays, read_files: Callable[[Empty], Dataset], stamp: dict[str, Any]
 ) -> None:
-    dataset = read_file(mapped.empty)
+    dataset = read_files(mapped.empty)
     ratings, catalog, folder = dataset.ratings, dataset.catalog, mapped.folder
     arrays = ratings.columns
     for order in ORDERS:
@@ -157,6 +160,7 @@ def _write(
         "matinee": version("matinee"),
         "stamp": stamp,
         "scale": ratings.scale and [ratings.scale.low, ratings.scale.high, ratings.scale.step],
+        "notes": dataset.notes,
         "arrays": {name: [number, checksums[number]] for name, number in numbers.items()},
         "tables": {name: _sha256(folder / f"{name}.parquet") for name in tables},
     }
@@ -188,7 +192,8 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
         release(array)
     os.utime(entry / "manifest.json")
     catalog = Catalog(item_ids, tables["items"].drop("item_id"))
-    return Dataset(ratings, catalog, tables.get("user_attributes"))
+    notes = tuple(str(note) for note in manifest["notes"])
+    return Dataset(ratings, catalog, tables.get("user_attributes"), notes=notes)
 
 
 def _load_arrays(

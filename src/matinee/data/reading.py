@@ -1,142 +1,199 @@
-"""From a name, a folder, an archive, a file or a frame to a `Dataset`."""
+"""From a name, a folder, an archive, files or tables in memory to a `Dataset`."""
 
 import difflib
 import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from matinee.data import cache
 from matinee.data.archives import extract
 from matinee.data.builder import ParsedTable, build_dataset
+from matinee.data.compression import Scratch
 from matinee.data.dataset import Dataset
-from matinee.data.delimited import header_of
-from matinee.data.movielens import (
-    CSV_HEADER,
-    EDITIONS,
-    TERMS,
-    read_100k,
-    read_csv_edition,
-    read_dat,
-)
+from matinee.data.movielens import EDITIONS, TERMS, read_100k, read_dat
 from matinee.data.parsed_cache import read_through
 from matinee.data.ratings import RatingScale
-from matinee.data.tables import SUFFIXES, read_frame, read_table
-from matinee.errors import DataError, SettingError
+from matinee.data.reading_options import ReadingOptions
+from matinee.data.sources import Sources, find, matches, stem_of
+from matinee.data.tables import TableReader
+from matinee.errors import DataError, cut
 from matinee.kernels.csr import Empty
 from matinee.progress import progress
-
-DUPLICATES = ("error", "last", "mean")
-RATINGS_FILES = ("u.data", "ratings.dat", *(f"ratings{suffix}" for suffix in SUFFIXES))
 
 
 def read(
     source: Any,
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | None] | None = None,
     scale: tuple[float, ...] | RatingScale | None = None,
     duplicates: str | None = None,
+    event_weights: Mapping[str, float] | None = None,
+    missing: float | str | Sequence[float | str] | None = None,
+    time_format: str | None = None,
+    items: Any = None,
+    users: Any = None,
     name: str | None = None,
 ) -> Dataset:
-    """Read ratings, and the items they are about.
+    """Read ratings, or interactions without ratings, and the users and items they are about.
 
     Raises DataError if there is no such source or it holds a bad row; the message names file, row
     and column.
 
     Parameters
     ----------
-    source : str, Path or frame
-        The name of a MovieLens edition or of data added to the cache; a folder; a ``.zip``
-        archive as published; a file (any MovieLens layout, CSV, TSV, Parquet, Arrow); or a polars
-        or pandas frame.
+    source : str, Path or table
+        The name of a MovieLens edition or of data added to the cache; a file (CSV, TSV, JSON lines,
+        Parquet, Arrow, any MovieLens layout; compressed, too); a folder; a pattern such as
+        ``"part-*.parquet"``; a ``.zip`` archive as published. Or in memory: a polars or pandas
+        frame or anything with Arrow's interface; a pandas Series by user and item; a dict of
+        columns; a list of dicts, or of tuples (user, item, rating, time); an array of such
+        columns; a scipy sparse matrix (users by items; what it stores are ratings if there is a
+        `scale`, else weights).
     columns : dict, optional
-        For tables of your own, the name of a column where it cannot be guessed:
-        ``{"user_id": "reader", "item_id": "book", "rating": "grade"}``; also `timestamp`, `title`,
-        `genres` and `year`.
+        The name of a column where it cannot be guessed: ``{"user_id": "reader", "item_id":
+        "book", "rating": "grade"}``; also `timestamp`, `weight`, `event`, `title`, `genres` and
+        `year`. Names are given once for all tables; ``"items.item_id"`` is for that of the items
+        alone. None leaves an optional column out. Without a header, columns are named by
+        position: ``{"user_id": "1", "item_id": "2"}``.
     scale : (low, high) or (low, high, step), optional
-        The ratings one may give. MovieLens editions know theirs; otherwise it is inferred from
-        the ratings.
-    duplicates : {"error", "last", "mean"}, optional
-        What to do if a user rated an item twice: refuse the table, keep the latest (by time, else
-        by row), or average. By default, as for the two arguments above, what was chosen when
-        the data were added to the cache, else ``"error"``.
+        The ratings one may give. By default that of the edition, or inferred from the ratings.
+    duplicates : {"error", "sum", "last", "mean"}, optional
+        What to do with a pair of user and item that is repeated: refuse the table (by default,
+        where there are ratings), add up (by default, where there are none), keep the latest (by
+        time, else by row), or average.
+    event_weights : dict, optional
+        For interactions with a column of events, how much each counts: ``{"view": 1, "cart": 3}``.
+        Rows of weight 0 are left out.
+    missing : float, str or several, optional
+        Ratings that mean "not rated", as in ``missing=-1``; ``""`` is an empty cell. Their rows
+        are left out; if no row is left, all of them are interactions.
+    time_format : str, optional
+        The form of times, as in ``"%d/%m/%Y"``, or the unit of numbers: ``"s"``, ``"ms"``,
+        ``"us"``, ``"ns"``. By default ISO dates and a few others are known, and numbers are
+        seconds, milli-, micro- or nanoseconds by their magnitude.
+    items, users : path or table, optional
+        What is known of each item, of each user: an id, and any further columns. By default the
+        file ``movies.*`` or ``items.*``, and ``users.*``, beside the ratings.
     name : str, optional
         What to call the data set; by default the name of the folder or file.
+
+    Options that are not given are those with which the data were added to the cache.
 
     Examples
     --------
     >>> import polars as pl
-    >>> users, films = ["ann", "ann", "bob"], [1, 2, 1]
-    >>> data = read(pl.DataFrame({"user": users, "film": films, "rating": [4, 5, 3]}))
+    >>> watched = {"user": ["ann", "ann", "bob"], "film": [1, 2, 1]}
+    >>> data = read(pl.DataFrame(watched | {"rating": [4, 5, 3]}))
     >>> len(data), data.ratings.user_ids.values.to_list(), str(data.ratings.scale)
     (3, ['ann', 'bob'], '3 to 5 in steps of 1')
+    >>> read(pl.DataFrame(watched))
+    Dataset('table', 2 users, 2 items, 3 interactions)
     """
     path = locate(source) if isinstance(source, str | os.PathLike) else None
-    columns, scale, duplicates = _options(path, columns, scale, duplicates)
-    reading = {
-        "columns": dict(columns),
-        "scale": None if scale is None else [scale.low, scale.high, scale.step],
-        "duplicates": duplicates,
-    }
-    if path is None:
-        dataset = build_dataset(read_frame(source, columns), scale, duplicates)
-        return replace(dataset, name=name or dataset.name, reading=reading)
-    dataset = _read_path(path, columns, scale, duplicates, reading)
-    path = path.resolve()
-    stem = path.name if path.is_dir() else path.name.removesuffix(path.suffix)
-    licence = TERMS if stem in EDITIONS else ""
-    return replace(dataset, name=name or stem, source=str(path), licence=licence, reading=reading)
-
-
-def _options(
-    path: Path | None,
-    columns: Mapping[str, str] | None,
-    scale: tuple[float, ...] | RatingScale | None,
-    duplicates: str | None,
-) -> tuple[Mapping[str, str], RatingScale | None, str]:
-    """The options of `read`, with those stored beside the data as defaults."""
+    given = {
+        "columns": columns, "scale": scale, "duplicates": duplicates,
+        "event_weights": event_weights, "missing": missing, "time_format": time_format,
+        "items": _path_of(items, "items"), "users": _path_of(users, "users"),
+    }  # fmt: skip
     stored = cache.stored_reading(path) if path else {}
-    scale = scale or stored.get("scale")
-    duplicates = duplicates or stored.get("duplicates", "error")
-    if duplicates not in DUPLICATES:
-        valid = ", ".join(map(repr, DUPLICATES))
-        raise SettingError(f"duplicates must be one of {valid}, got {duplicates!r}.")
-    if scale is not None and not isinstance(scale, RatingScale):
-        try:
-            scale = RatingScale(*scale)
-        except TypeError:
-            expected = "(low, high) or (low, high, step)"
-            raise SettingError(f"scale must be {expected}, got {scale!r}.") from None
-    return columns or stored.get("columns", {}), scale, duplicates
+    options = ReadingOptions.of(stored | {k: v for k, v in given.items() if v not in (None, {})})
+    tables = _Described(items, users, options)
+    reading = options.to_dict()
+    if path is None:
+        with Scratch() as scratch:
+            reader = TableReader(options, scratch)
+            parsed = reader.read_frame(source, tables.items, tables.users)
+            dataset = build_dataset(parsed, options)
+        return replace(dataset, name=name or dataset.name, reading=reading)
+    dataset = _read_path(path, options, tables)
+    path = path.resolve()
+    stem = path.name if path.is_dir() else stem_of(path)
+    return replace(
+        dataset,
+        name=name or stem,
+        source="" if tables.in_memory else str(path),
+        licence=TERMS if stem in EDITIONS else "",
+        reading=reading,
+    )
 
 
-def _read_path(
-    path: Path,
-    columns: Mapping[str, str],
-    scale: RatingScale | None,
-    duplicates: str,
-    reading: Mapping[str, Any],
-) -> Dataset:
-    """Read a file or folder through the cache of parsed data."""
-    file = _ratings_file(path) if path.is_dir() else path
+class _Described:
+    """The tables of items and users that are given: paths, or tables in memory."""
 
-    def read_file(empty: Empty) -> Dataset:
-        parsed = _parse_file(file, columns, empty)
-        return build_dataset(parsed, scale or parsed.scale, duplicates, empty)
+    def __init__(self, items: Any, users: Any, options: ReadingOptions) -> None:
+        self.items = Path(options.items) if options.items else items
+        self.users = Path(options.users) if options.users else users
+        given = (self.items, self.users)
+        self.paths = tuple(table for table in given if isinstance(table, Path))
+        self.in_memory = any(table is not None and not isinstance(table, Path) for table in given)
+
+
+def _path_of(table: Any, argument: str) -> str | None:
+    """The whole path of a table of items or users; None if it is not given, or in memory."""
+    if not isinstance(table, str | os.PathLike):
+        return None
+    try:
+        path = Path(table).expanduser().resolve()
+        if path.is_file():
+            return str(path)
+    except (OSError, RuntimeError, ValueError):
+        pass
+    raise DataError(f"{argument}: there is no file {cut(str(table))!r}.")
+
+
+def _read_path(path: Path, options: ReadingOptions, tables: _Described) -> Dataset:
+    """Read files through the cache of parsed data."""
+    is_archive = path.is_file() and path.suffix.lower() == ".zip"
+    sources = Sources((path,)) if is_archive else find(path)
+
+    def read_files(empty: Empty) -> Dataset:
+        with Scratch() as scratch:
+            found = sources
+            if is_archive:
+                folder = scratch.new_folder()
+                extract(path, folder)
+                found = find(folder, path.name)
+            parsed = _parse(found, options, tables, scratch, empty)
+            return build_dataset(parsed, options, empty)
 
     with progress(f"Reading {path.name}"):
-        return read_through(file, reading, read_file)
+        if tables.in_memory:
+            return read_files(np.empty)
+        files = (*sources.files, *tables.paths)
+        return read_through(path, files, options.to_dict(), read_files)
+
+
+def _parse(
+    sources: Sources, options: ReadingOptions, tables: _Described, scratch: Scratch, empty: Empty
+) -> ParsedTable:
+    """Read files by their layout."""
+    path = sources.ratings[0]
+    reader = TableReader(options, scratch)
+    if path.name == "u.data":
+        return reader.describe(read_100k(path.parent), tables.items, tables.users)
+    if path.name == "ratings.dat" and _is_movielens(path):
+        return reader.describe(read_dat(path.parent, empty), tables.items, tables.users)
+    return reader.read(sources, tables.items, tables.users, empty)
+
+
+def _is_movielens(path: Path) -> bool:
+    """Whether a file called `ratings.dat` has the separator of the editions."""
+    with path.open("rb") as file:
+        line = file.readline(1000)
+    return b"::" in line or not line.strip()
 
 
 def locate(source: str | os.PathLike[str]) -> Path:
-    """The file or folder that a person means by a path or a name."""
+    """The file or folder that a person means by a path or a name; a pattern stays one."""
     try:
         path = Path(source).expanduser()
-        if path.exists():
+        if path.exists() or matches(path):
             return path
-    except (OSError, RuntimeError):  # too long for a path, or the home of an unknown user
+    except (OSError, RuntimeError, ValueError):  # too long, a zero byte, an unknown user's home
         pass
     name = str(source)
     if cached_path := cache.cached(name):
@@ -147,48 +204,7 @@ def locate(source: str | os.PathLike[str]) -> Path:
             f"or add your copy: matinee data add {name}.zip"
         )
     if "://" in name:
-        raise DataError(f"{name}: download it first; matinee data fetch is for editions only.")
-    close = difflib.get_close_matches(name, [*EDITIONS, *cache.cached_names()], n=1)
+        raise DataError(f"{cut(name)}: download it first; matinee data fetch is for editions only.")
+    close = difflib.get_close_matches(name[:200], [*EDITIONS, *cache.cached_names()], n=1)
     hint = f"Did you mean {close[0]}?" if close else "See matinee data list."
-    raise DataError(f"There is no file, folder or data set {name!r}. {hint}")
-
-
-def _ratings_file(folder: Path, label: str | None = None) -> Path:
-    """The file of ratings in a folder or one level below it; `label` is its name in messages."""
-    for pattern in ("", "*/"):
-        for file in RATINGS_FILES:
-            if matches := sorted(folder.glob(pattern + file)):
-                return matches[0]
-    tables = [
-        path
-        for pattern in ("*", "*/*")
-        for path in sorted(folder.glob(pattern))
-        if path.suffix in SUFFIXES and not path.name.lower().startswith(("movies", "readme"))
-    ]
-    if len(tables) == 1:
-        return tables[0]
-    raise DataError(
-        f"{label or folder}: there is no file of ratings in it "
-        f"(one of {', '.join(RATINGS_FILES)}, or a single table)."
-    )
-
-
-def _parse_file(path: Path, columns: Mapping[str, str], empty: Empty) -> ParsedTable:
-    """Read a file by its layout, with the items that are beside it."""
-    if not path.is_file():
-        raise DataError(f"{path}: this is not a file.")
-    if path.suffix.lower() == ".zip":
-        with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
-            extract(path, Path(folder))
-            return _parse_file(_ratings_file(Path(folder), path.name), columns, empty)
-    if path.name == "u.data":
-        return read_100k(path.parent)
-    if path.name == "ratings.dat":
-        return read_dat(path.parent, empty)
-    if path.name == "ratings.csv" and not columns and header_of(path, ",") == CSV_HEADER:
-        return read_csv_edition(path.parent, empty)
-    if path.suffix not in SUFFIXES:
-        raise DataError(
-            f"{path.name}: must be a MovieLens file or a table ({', '.join(SUFFIXES)})."
-        )
-    return read_table(path, columns, empty)
+    raise DataError(f"There is no file, folder or data set {cut(name)!r}. {hint}")

@@ -1,243 +1,322 @@
-"""Tables of ratings of one's own: CSV, TSV, Parquet, Arrow, or a frame in memory."""
+"""Tables of ratings, items and users of one's own: text, JSON lines, Parquet, Arrow, or frames."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from matinee.data import times
 from matinee.data.builder import ParsedTable
-from matinee.data.delimited import (
-    COLUMNS,
-    HEADER_BYTES,
-    Schema,
-    header_of,
-    join_names,
-    read_delimited,
-    read_plain,
-)
-from matinee.data.validation import Origin, first_true, id_column, unix_seconds
-from matinee.errors import DataError, SettingError
+from matinee.data.columns import NamedColumns
+from matinee.data.compression import Scratch
+from matinee.data.delimited import COLUMNS, PlainColumns, read_plain
+from matinee.data.frames import known_type, to_frame
+from matinee.data.items import items_table
+from matinee.data.movielens import CSV_HEADER, HALF_STARS
+from matinee.data.reading_options import ReadingOptions
+from matinee.data.sources import BINARY, FORMATS, LINES, Sources, format_of
+from matinee.data.text_tables import Header, read_header, read_text
+from matinee.data.times import unix_seconds
+from matinee.data.validation import Origin, first_true, id_column, numbers_in
+from matinee.errors import DataError, cut
 from matinee.kernels.csr import Empty
 
-COMMON_NAMES: dict[str, tuple[str, ...]] = {
-    "user_id": ("user", "userid", "viewer", "viewerid", "customer", "customerid", "member", "uid",
-                "u"),
-    "item_id": ("item", "itemid", "movie", "movieid", "film", "filmid", "product", "productid",
-                "isbn", "asin", "iid", "i"),
-    "rating": ("stars", "rating", "score", "ratings", "overall", "value", "bookrating", "r"),
-    "timestamp": ("timestamp", "time", "date", "datetime", "ratedat", "unixreviewtime", "ts", "t"),
-    "title": ("title", "movietitle", "itemtitle", "name", "moviename"),
-    "genres": ("genres", "genre", "categories", "tags"),
-    "year": ("year", "releaseyear"),
-}  # fmt: skip
-"""Names by which a column is recognized, in lower case, without spaces and punctuation."""
-REQUIRED = ("user_id", "item_id", "rating")
-BINARY_FORMATS: dict[str, tuple[Callable[..., pl.LazyFrame], str]] = {
-    ".parquet": (pl.scan_parquet, "Parquet"),
-    ".arrow": (pl.scan_ipc, "Arrow"),
-    ".feather": (pl.scan_ipc, "Arrow"),
+SCANS: dict[str, Callable[..., pl.LazyFrame]] = {
+    "Parquet": pl.scan_parquet,
+    "Arrow": pl.scan_ipc,
 }
-SUFFIXES = (".csv", ".tsv", ".txt", *BINARY_FORMATS)
+MAX_CELL_BYTES = 2**20
+MAX_ROWS_PER_BYTE = 4
+"""Of a Parquet file: honest ratings take more than a quarter of a byte each."""
+FEW_ROWS = 2**22
+VALUES = ("user_id", "item_id", "rating", "weight", "event", "timestamp")
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 
 
-def read_table(path: Path, columns: Mapping[str, str], empty: Empty = np.empty) -> ParsedTable:
-    """A file of ratings, with the table of items beside it (`movies.csv` and the like), if any."""
-    parsed = _read_plain_table(path, columns, empty) or _to_parsed(
-        *_read_columns(path, columns, REQUIRED)
-    )
-    for suffix in SUFFIXES:
-        items_path = path.with_name(f"movies{suffix}")
-        if parsed.items is None and items_path.exists() and items_path != path:
-            items, items_origin = _read_columns(items_path, columns, ("item_id",))
-            items = _items(items, items_origin)
-            return ParsedTable(parsed.ratings, parsed.origin, items, items_origin)
-    return parsed
+class TableReader:
+    """Reads the tables of one source, which share names of columns and a temporary folder."""
 
+    def __init__(self, options: ReadingOptions, scratch: Scratch) -> None:
+        self.options = options
+        self.named = NamedColumns(options.columns)
+        self.scratch = scratch
 
-def read_frame(frame: Any, columns: Mapping[str, str]) -> ParsedTable:
-    """A polars frame, a pandas frame, or any mapping of column names to columns."""
-    if isinstance(frame, pl.LazyFrame):
-        frame = frame.collect()
-    if not isinstance(frame, pl.DataFrame):
-        if hasattr(frame, "columns") and hasattr(frame, "to_numpy"):  # pandas
-            frame = {str(name): _from_pandas(frame[name]) for name in frame.columns}
-        try:
-            frame = pl.DataFrame(frame)
-        except (TypeError, ValueError, pl.exceptions.PolarsError) as problem:
-            reason = str(problem).splitlines()[0]
+    def read(self, sources: Sources, items: Any, users: Any, empty: Empty) -> ParsedTable:
+        """The tables of files; `items` and `users` may be frames in place of theirs."""
+        path = sources.ratings[0]
+        if format_of(path) not in FORMATS:
             raise DataError(
-                f"The source must be a path, a name or a table of ratings: {reason}."
-            ) from None
-    chosen = match_columns(frame.columns, columns, REQUIRED, "the frame")
-    table = frame.select(pl.col(theirs).alias(ours) for ours, theirs in chosen.items())
-    return _to_parsed(table, Origin("the frame", 1, chosen))
-
-
-def _from_pandas(column: Any) -> Any:
-    """A pandas column as something polars takes without needing pyarrow."""
-    values = column.to_numpy()
-    if values.dtype == object:
-        return [None if value is None or value != value else value for value in values.tolist()]
-    return values
-
-
-def match_columns(
-    present: list[str], columns: Mapping[str, str], required: tuple[str, ...], file: str
-) -> dict[str, str]:
-    """Our column names to the table's: as given in `columns`, else by `COMMON_NAMES`."""
-    for ours, theirs in columns.items():
-        if ours not in COMMON_NAMES:
-            valid = ", ".join(COMMON_NAMES)
-            raise SettingError(f"The keys of columns must be among {valid}, got {ours!r}.")
-        if ours in (*required, "timestamp") and theirs not in present:
-            raise DataError(
-                f"{file}: there is no column {theirs!r}. There are {join_names(present)}."
+                f"{cut(path.name)}: must be a MovieLens file or a table ({', '.join(FORMATS)}, "
+                "perhaps compressed)."
             )
-    chosen = {ours: theirs for ours, theirs in columns.items() if theirs in present}
-    simplified = {
-        "".join(c for c in name.casefold() if c.isalnum()): name for name in reversed(present)
-    }
-    for ours, common_names in COMMON_NAMES.items():
-        for name in common_names:
-            column = simplified.get(name)
-            if ours not in chosen and column is not None and column not in chosen.values():
-                chosen[ours] = column
-    missing = [ours for ours in required if ours not in chosen]
-    if missing:
-        raise DataError(
-            f"{file}: no column looks like {' or '.join(missing)} among {join_names(present)}. "
-            f"Name it: --columns {missing[0]}=NAME, or columns={{{missing[0]!r}: ...}}."
-        )
-    return {ours: chosen[ours] for ours in COMMON_NAMES if ours in chosen}
+        parsed = (
+            self._plain_ratings(path, empty) if len(sources.ratings) == 1 else None
+        ) or self._ratings(*self._load_all(sources.ratings))
+        items = sources.items if items is None else items
+        users = sources.users if users is None else users
+        return self._described(parsed, items, users, path.name)
 
+    def read_frame(self, source: Any, items: Any, users: Any) -> ParsedTable:
+        """The same of a table in memory."""
+        table, origin = self._load(source, "ratings")
+        return self._described(self._ratings(table, origin), items, users, "the frame")
 
-def _read_columns(
-    path: Path, columns: Mapping[str, str], required: tuple[str, ...]
-) -> tuple[pl.DataFrame, Origin]:
-    """The columns of a file that we know, under our names."""
-    if path.suffix in BINARY_FORMATS:
-        scan, format_name = BINARY_FORMATS[path.suffix]
+    def describe(self, parsed: ParsedTable, items: Any, users: Any) -> ParsedTable:
+        """Ratings of an edition, with other tables of items and users if they are given."""
+        return self._described(parsed, items, users, parsed.origin.file)
+
+    def _described(self, parsed: ParsedTable, items: Any, users: Any, file: str) -> ParsedTable:
+        """Ratings together with the tables of items and users."""
+        if items is not None:
+            table, origin = self._load(items, "items")
+            parsed = replace(parsed, items=items_table(table, origin), items_origin=origin)
+        if users is not None:
+            table, origin = self._load(users, "users")
+            ids = id_column(table["user_id"], origin).alias("user_id")
+            parsed = replace(parsed, users=table.with_columns(ids), users_origin=origin)
+        self.named.check_all_used(cut(file))
+        return parsed
+
+    # ratings
+
+    def _plain_ratings(self, path: Path, empty: Empty) -> ParsedTable | None:
+        """A text file of nothing but ratings in plain numbers; None for any other."""
+        if format_of(path) in (*BINARY, *LINES):
+            return None
+        plain_path = self.scratch.plain(path)
+        header = self._header(plain_path, "ratings")
+        chosen = self._match(header, "ratings", path)
+        ours = {theirs: name for name, theirs in chosen.items()}
+        names = tuple(ours.get(name, "") for name in header.cells)
+        if not set(names) <= {*COLUMNS, "weight"} or {"rating", "weight"} <= set(names):
+            return None
+        columns = read_plain(plain_path, header.separator, names, begin=header.n_bytes, empty=empty)
+        if columns is None or not self._in_seconds(columns):
+            return None
+        origin = Origin(path.name, header.n_lines + 1, chosen)
+        return ParsedTable(columns, origin, likely_scale=_likely_scale(header.cells))
+
+    def _in_seconds(self, columns: PlainColumns) -> bool:
+        """Make the times Unix seconds; False if that needs a closer look."""
+        stamps, form = columns.timestamp, self.options.time_format
+        if stamps is None:
+            return True
+        low, high = int(stamps.min()), int(stamps.max())
+        if form not in (None, *times.UNITS) or (form is None and times.look_like_dates(low, high)):
+            return False
+        unit = times.UNITS[form] if form else times.unit_of(high)
+        if unit > 1:
+            np.floor_divide(stamps, unit, out=stamps)
+        return True
+
+    def _ratings(self, table: pl.DataFrame, origin: Origin) -> ParsedTable:
+        """Ratings, and items where the table of ratings describes them."""
+        for name in ("user_id", "item_id"):
+            table = table.with_columns(id_column(table[name], origin).alias(name))
+        if "timestamp" in table.columns:
+            seconds = unix_seconds(table["timestamp"], origin, self.options.time_format)
+            table = table.with_columns(seconds.alias("timestamp"))
+        items = None
+        if "title" in table.columns or "genres" in table.columns:
+            items = items_table(table.drop(VALUES[0], *VALUES[2:], strict=False), origin)
+            items = items.unique("item_id", keep="first", maintain_order=True)
+        names = [str(origin.names.get(name, name)) for name in COLUMNS]
+        ratings = table.select(name for name in VALUES if name in table.columns)
+        likely = _likely_scale(names)
+        if likely and not all(ratings[name].dtype.is_integer() for name in VALUES[:2]):
+            likely = None
+        return ParsedTable(ratings, origin, items, likely_scale=likely)
+
+    # any table
+
+    def _load_all(self, paths: tuple[Path, ...]) -> tuple[pl.DataFrame, Origin]:
+        """The parts of one table, one below the other."""
+        if len(paths) == 1:
+            return self._load(paths[0], "ratings")
+        loaded = [self._load(path, "ratings", guess=False) for path in paths]
         try:
-            lazy = scan(path, glob=False)
-            chosen = match_columns(lazy.collect_schema().names(), columns, required, path.name)
-            table = lazy.select(pl.col(theirs).alias(ours) for ours, theirs in chosen.items())
-            return table.collect(), Origin(path.name, 1, chosen)
-        except (pl.exceptions.PolarsError, OSError) as problem:
-            reason = str(problem).splitlines()[0]
+            table = pl.concat([table for table, _ in loaded], how="vertical_relaxed")
+        except pl.exceptions.PolarsError as problem:
+            reason = cut(str(problem).split("\n")[0], 120)
             raise DataError(
-                f"{path.name}: this is not a complete {format_name} file ({reason})."
+                f"{cut(paths[0].name)} and other parts: their columns or types differ ({reason})."
             ) from None
-    separator, present, chosen = _header(path, columns, required)
-    types = _guess_types(path, separator, chosen)
-    ours = {theirs: name for name, theirs in chosen.items()}
-    schema: Schema = {
-        ours.get(name, f"_{position}"): types.get(name, pl.Null)
-        for position, name in enumerate(present)
-    }
-    return read_delimited(path, separator, schema, header=True, names=chosen)
+        origin = replace(
+            loaded[0][1], parts=tuple((table.height, origin) for table, origin in loaded)
+        )
+        return (_guessed(table) if format_of(paths[0]) not in BINARY else table), origin
 
+    def _load(self, source: Any, kind: str, guess: bool = True) -> tuple[pl.DataFrame, Origin]:
+        """The columns of a table under our names, and under their own for items and users."""
+        if isinstance(source, Path):
+            if not source.is_file():
+                raise DataError(f"{source}: this is not a file.")
+            form = format_of(source)
+            path = self.scratch.plain(source)
+            if form in BINARY:
+                table, origin = self._load_binary(path, kind, BINARY[form])
+            elif form in LINES:
+                table, origin = self._renamed(_read_lines(path), kind, source.name)
+            elif form in FORMATS:
+                table, origin = self._load_text(path, source, kind, guess)
+            else:
+                raise DataError(f"{cut(source.name)}: must be a table ({', '.join(FORMATS)}).")
+        else:
+            frame = to_frame(source, rated=self.options.scale is not None)
+            name = "the frame" if kind == "ratings" else f"the frame of {kind}"
+            table, origin = self._renamed(frame, kind, name)
+        for column in table:
+            if column.dtype == pl.String:
+                long = (column.str.len_bytes() > MAX_CELL_BYTES).fill_null(False)
+                if (row := first_true(long)) is not None:
+                    size = column.str.len_bytes()[row]
+                    raise origin.error(row, column.name, f"the cell is too long ({size:,} bytes)")
+        return table, origin
 
-def _read_plain_table(path: Path, columns: Mapping[str, str], empty: Empty) -> ParsedTable | None:
-    """A text file of nothing but ratings in plain numbers; None for any other."""
-    if path.suffix in BINARY_FORMATS:
-        return None
-    separator, present, chosen = _header(path, columns, REQUIRED)
-    ours = {theirs: name for name, theirs in chosen.items()}
-    names = tuple(ours.get(name, "") for name in present)
-    if not set(names) <= set(COLUMNS):
-        return None
-    plain = read_plain(path, separator, names, header=True, empty=empty)
-    return ParsedTable(plain, Origin(path.name, 2, chosen)) if plain else None
+    def _load_text(
+        self, path: Path, source: Path, kind: str, guess: bool
+    ) -> tuple[pl.DataFrame, Origin]:
+        header = self._header(path, kind)
+        chosen = self._match(header, kind, source)
+        wanted = chosen | _attributes(header.cells, chosen, kind)
+        table, origin = read_text(path, header, wanted, self.scratch)
+        return (_guessed(table) if guess else table), replace(origin, file=source.name)
 
-
-def _header(
-    path: Path, columns: Mapping[str, str], required: tuple[str, ...]
-) -> tuple[str, list[str], dict[str, str]]:
-    """The separator of a text file, its column names, and ours to theirs."""
-    separator = _separator(path)
-    present = header_of(path, separator)
-    if len(set(present)) < len(present):
-        raise DataError(f"{path.name}, row 1: two columns have the same name.")
-    return separator, present, match_columns(present, columns, required, path.name)
-
-
-def _separator(path: Path) -> str:
-    """The separator that the first line uses most, a tab in .tsv."""
-    if path.suffix == ".tsv":
-        return "\t"
-    with path.open("rb") as file:
-        line = file.readline(HEADER_BYTES).decode("utf-8", "replace")
-    return max(",\t;|", key=line.count)
-
-
-def _guess_types(path: Path, separator: str, chosen: dict[str, str]) -> Schema:
-    """A type for each column that is read; ids are whole numbers only if all of them are."""
-    fixed: Schema = {"title": pl.String, "genres": pl.String, "rating": pl.Float32}
-    fixed["year"] = pl.Float64  # "1999.0" is common where some years are missing
-    text = pl.scan_csv(path, separator=separator, infer_schema=False, glob=False)
-    types: Schema = {}
-    for name, theirs in chosen.items():
-        if name in fixed:
-            types[theirs] = fixed[name]
-            continue
-        column = pl.col(theirs).str.strip_chars()
-        # "007" is text: as a number it would lose its zeros
-        whole = column.str.contains(r"^(0|-?[1-9][0-9]{0,17})$") | column.is_null()
-        fraction = column.str.contains(r"^-?[0-9]+\.[0-9]*$")
+    def _load_binary(self, path: Path, kind: str, form: str) -> tuple[pl.DataFrame, Origin]:
         try:
-            checks = text.select(whole=whole.all(), numeric=(whole | fraction).all())
-            all_whole, all_numeric = checks.collect().row(0)
-        except pl.exceptions.PolarsError:
-            all_whole = all_numeric = True  # `read_delimited` will name the cell
-        types[theirs] = pl.Int64 if all_whole else pl.Float64 if all_numeric else pl.String
-    return types
+            lazy = SCANS[form](path, glob=False)
+            schema = lazy.collect_schema()
+            chosen = self.named.match(schema.names(), kind, cut(path.name))
+            wanted = chosen | {
+                ours: theirs
+                for ours, theirs in _attributes(schema.names(), chosen, kind).items()
+                if _is_attribute(schema[theirs])
+            }
+            for ours, theirs in chosen.items():
+                if ours != "genres" and schema[theirs].is_nested():
+                    raise Origin(path.name, 1, chosen).type_error(
+                        pl.Series(ours, [], schema[theirs]), "numbers or text"
+                    )
+            n_rows = int(lazy.select(pl.len()).collect().item())
+            if n_rows > max(FEW_ROWS, MAX_ROWS_PER_BYTE * path.stat().st_size):
+                raise DataError(
+                    f"{cut(path.name)}: {n_rows:,} rows in {path.stat().st_size:,} bytes are no "
+                    "ratings; refused."
+                )
+            read = lazy.select(pl.selectors.by_name(*wanted.values())).collect()
+            columns = [known_type(read[theirs]).alias(ours) for ours, theirs in wanted.items()]
+            return pl.DataFrame(columns), Origin(path.name, 1, chosen)
+        except UNREADABLE as problem:
+            reason = cut(str(problem).split("\n")[0], 120)
+            raise DataError(
+                f"{cut(path.name)}: this is not a complete {form} file ({reason})."
+            ) from None
+
+    def _renamed(self, frame: pl.DataFrame, kind: str, file: str) -> tuple[pl.DataFrame, Origin]:
+        """The columns of a frame that are wanted, under their new names."""
+        chosen = self.named.match(frame.columns, kind, cut(file))
+        wanted = chosen | {
+            ours: theirs
+            for ours, theirs in _attributes(frame.columns, chosen, kind).items()
+            if _is_attribute(frame[theirs].dtype)
+        }
+        columns = [frame[theirs].alias(ours) for ours, theirs in wanted.items()]
+        return pl.DataFrame(columns), Origin(file, 1, chosen)
+
+    def _header(self, path: Path, kind: str) -> Header:
+        by_position = kind == "ratings" and self.named.by_position()
+        separator = "\t" if format_of(path) == ".tsv" else None
+        header = read_header(path, separator)
+        if by_position and not set(self.named.given_for(kind).values()) <= set(header.cells):
+            return read_header(path, separator, by_position=True)
+        return header
+
+    def _match(self, header: Header, kind: str, path: Path) -> dict[str, str]:
+        try:
+            return self.named.match(header.cells, kind, cut(path.name))
+        except DataError:
+            if header.n_lines and not self.options.columns and _looks_like_data(header.cells):
+                raise _no_header(path, header, kind) from None
+            raise
 
 
-def _to_parsed(table: pl.DataFrame, origin: Origin) -> ParsedTable:
-    """Ratings, and items where the table of ratings describes them."""
-    for name in ("user_id", "item_id"):
-        table = table.with_columns(id_column(table[name], origin).alias(name))
-    if "timestamp" in table.columns:
-        table = table.with_columns(unix_seconds(table["timestamp"], origin).alias("timestamp"))
-    rating = table["rating"]
-    if not (rating.dtype.is_numeric() or rating.dtype == pl.Null):
-        row = first_true(rating.is_not_null()) or 0
-        raise origin.error(row, "rating", f"{rating[row]!r} is not a number")
-    items = None
-    if "title" in table.columns or "genres" in table.columns:
-        if "year" in table.columns:  # before rows are dropped, so that a bad one is named rightly
-            table = table.with_columns(_years(table["year"], origin).alias("year"))
-        items = _items(table.unique("item_id", keep="first", maintain_order=True), origin)
-    ratings = table.select(name for name in COLUMNS if name in table.columns)
-    return ParsedTable(ratings, origin, items)
+def _guessed(table: pl.DataFrame) -> pl.DataFrame:
+    """Ids and attributes as numbers where all of them are such, in a table of nothing but text."""
+    keep = {*VALUES[2:], "title", "genres", "year"}
+    return pl.DataFrame([column if column.name in keep else numbers_in(column) for column in table])
 
 
-def _items(table: pl.DataFrame, origin: Origin) -> pl.DataFrame:
-    """Columns `item_id` and those of `title`, `genres`, `year` that there are."""
-    table = table.with_columns(id_column(table["item_id"], origin).alias("item_id"))
-    if "title" in table.columns:
-        table = table.with_columns(pl.col("title").cast(pl.String))
-    if "genres" in table.columns:
-        genres = pl.col("genres").cast(pl.List(pl.String))
-        if not isinstance(table["genres"].dtype, pl.List):
-            # "Drama|War", "Drama, War" and "Drama;War" are all common
-            text = pl.col("genres").cast(pl.String)
-            genres = text.str.replace_all(r"\s*[,;]\s*", "|").str.split("|")
-        table = table.with_columns(genres.alias("genres"))
-    if "year" in table.columns:
-        table = table.with_columns(_years(table["year"], origin).alias("year"))
-    names = ("item_id", "title", "genres", "year")
-    return table.select(name for name in names if name in table.columns)
+def _attributes(present: list[str], chosen: Mapping[str, str], kind: str) -> dict[str, str]:
+    """The further columns of a table of items or users, by their stripped names."""
+    if kind == "ratings":
+        return {}
+    names: dict[str, str] = {}
+    for name in present:
+        ours = name.strip()
+        index = not ours or ours.startswith(("Unnamed: ", "__index_level_"))
+        taken = ours in (*chosen, "item_id", "user_id", "title", "genres", "year")
+        if name not in chosen.values() and not index and not taken:
+            names.setdefault(ours, name)
+    return names
 
 
-def _years(column: pl.Series, origin: Origin) -> pl.Series:
-    """A column of years as Int32, NaN as missing; anything else is refused."""
-    years = column.cast(pl.Float64, strict=False).fill_nan(None).cast(pl.Int32, strict=False)
-    invalid = years.is_null() & column.is_not_null()
-    if column.dtype.is_float():
-        invalid &= column.is_not_nan()
-    if (row := first_true(invalid)) is not None:
-        raise origin.error(row, column.name, f"{column[row]!r} is not a year")
-    return years
+def _is_attribute(kind: pl.DataType) -> bool:
+    """Whether a column of this type can describe anything: no tables within cells."""
+    inner = kind.inner if isinstance(kind, pl.List) else kind
+    return not (inner.is_nested() or inner in (pl.Binary, pl.Object))
+
+
+def _likely_scale(names: list[str]) -> Any:
+    """The scale of the editions for a table with their columns."""
+    return HALF_STARS if list(names) == CSV_HEADER else None
+
+
+def _read_lines(path: Path) -> pl.DataFrame:
+    """JSON, one object a line, or a list of objects."""
+    with path.open("rb") as file:
+        start = file.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+    if not start:
+        raise DataError(f"{cut(path.name)}: the file is empty.")
+    try:
+        if start.startswith(b"["):
+            return pl.read_json(path, infer_schema_length=None)
+        return pl.read_ndjson(path, infer_schema_length=None)
+    except UNREADABLE as problem:
+        reason = cut(str(problem).split("\n")[0], 120)
+        raise DataError(f"{cut(path.name)}: this is not JSON lines ({reason}).") from None
+
+
+def _looks_like_data(cells: list[str]) -> bool:
+    """Whether the first row of a file holds numbers, as no names of columns do."""
+    return any(_is_number(cell) for cell in cells)
+
+
+def _is_number(cell: str) -> bool:
+    return cell.lstrip("-").replace(".", "", 1).isdecimal()
+
+
+def _no_header(path: Path, header: Header, kind: str) -> DataError:
+    """The error for a file that begins with data: how to name its columns by position."""
+    if kind != "ratings" or len(header.cells) < 2:
+        return DataError(
+            f"{cut(path.name)}, row 1: this looks like data, not like names of columns. "
+            "Add a first row with the names."
+        )
+    positions = {"user_id": 1, "item_id": 2}
+    for at, cell in enumerate(header.cells[2:], start=3):
+        if _is_number(cell):
+            number = float(cell)
+            ours = "rating" if abs(number) <= 1000 else "timestamp" if number > 1e8 else ""
+        else:
+            dates = pl.Series("t", [cell]).str.contains(times.ISO)
+            ours = "timestamp" if dates[0] else ""
+        if ours and ours not in positions:
+            positions[ours] = at
+    named = ",".join(f"{ours}={at}" for ours, at in positions.items())
+    return DataError(
+        f"{cut(path.name)}, row 1: this looks like data, not like names of columns. "
+        f"Name them by position: --columns {named}"
+    )

@@ -6,7 +6,8 @@ from typing import Any
 
 from matinee.data.dataset import Dataset
 from matinee.data.reading import read
-from matinee.errors import RunError
+from matinee.data.reading_options import ReadingOptions
+from matinee.errors import RunError, SettingError
 from matinee.experiments.split import Split
 from matinee.experiments.training import VALIDATION_FRACTION, split_validation
 from matinee.models.recommender import Recommender
@@ -46,8 +47,7 @@ def read_provenance(metadata: Mapping[str, Any]) -> DataProvenance:
     """The data and split in a run's metadata; RunError if it has none."""
     try:
         data, split = metadata["data"], dict(metadata["split"])
-        reading = {name: data["reading"][name] for name in ("columns", "scale", "duplicates")}
-        reading["scale"] = reading["scale"] and tuple(reading["scale"])
+        reading = ReadingOptions.of(data["reading"]).to_dict()
         split.pop("train_ratings")
         validation_fraction = split.pop("validation_fraction")
         provenance = DataProvenance(
@@ -55,7 +55,7 @@ def read_provenance(metadata: Mapping[str, Any]) -> DataProvenance:
         )
         _check_types(provenance)
         return provenance
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, SettingError):
         raise RunError(
             "The run does not say which data and split it was trained on; those of `matinee train` "
             "do."
@@ -64,11 +64,10 @@ def read_provenance(metadata: Mapping[str, Any]) -> DataProvenance:
 
 def _check_types(provenance: DataProvenance) -> None:
     """TypeError for values of another type, since anybody can write a manifest."""
-    reading, split = provenance.reading, provenance.split
-    columns = dict(reading["columns"] or {})
-    texts = [provenance.source, provenance.fingerprint, split.method, *columns, *columns.values()]
+    split = provenance.split
+    texts = [provenance.source, provenance.fingerprint, split.method]
+    numbers = [split.test_fraction, split.seed]
     texts += [] if split.warm_start is None else [split.warm_start]
-    numbers = [split.test_fraction, split.seed, *(reading["scale"] or ())]
     if not (
         all(isinstance(text, str) for text in texts)
         and all(type(number) in (int, float) for number in numbers)

@@ -60,7 +60,7 @@ def parse_ratings(text, stop, separator, width, order, row, user, item, values, 
     order               tuple of int, the columns of the text: 0 user, 1 item, 2 rating, 3 timestamp
     row                 where the first line goes in the arrays
     user, item          int32 (n,), filled with ids
-    values              float32 (n,), filled with ratings
+    values              float32 (n,), filled with ratings, if the text has any
     timestamp           int64 (n,), or empty if there are none
     seen                bool (2, limit), set at each id of a user, of an item; an id from the limit
                         on is not plain
@@ -101,3 +101,78 @@ def parse_ratings(text, stop, separator, width, order, row, user, item, values, 
                 item[row] = digits
         row += 1
     return row
+
+
+BARE, QUOTED, CLOSED = 1, 2, 3
+"""Where in a field a byte stands; 0 is the start of a field."""
+SCANNED = (
+    "place", "line", "records", "fields", "max_fields", "bad_quote", "opened", "breaks", "raw",
+    "raw_min", "raw_max", "length", "surplus", "quotes",
+)  # fmt: skip
+"""The numbers that `scan_fields` keeps between blocks of a file; all begin with 0."""
+
+
+@jit
+def scan_fields(text, separator, n_fields, state):
+    """Count the records and fields of a block of delimited text, with quotes and without.
+
+    text        uint8 (bytes,); the last block of a file must end where a line ends
+    separator   a byte
+    n_fields    how many fields a record should have; what is more must be empty
+    state       int64 (len(SCANNED),), changed: numbers in the order of `SCANNED`. Lines count from
+                1 on, 0: none. `bad_quote` is the first line with a quote that is neither around a
+                whole field nor doubled, `surplus` the first with a field too many; `breaks` are
+                line ends within quotes; `raw...` counts separators as if quotes were letters.
+    """
+    place, line, records, fields = state[0], state[1], state[2], state[3]
+    max_fields, bad, opened, breaks = state[4], state[5], state[6], state[7]
+    raw, raw_min, raw_max, length = state[8], state[9], state[10], state[11]
+    surplus, quotes = state[12], state[13]
+    for byte in text:
+        if byte == 10:
+            line += 1
+            if length > 0:
+                raw_max = max(raw_max, raw + 1)
+                raw_min = raw + 1 if raw_min == 0 else min(raw_min, raw + 1)
+            raw = 0
+            length = 0
+            if place == QUOTED:
+                breaks += 1
+            else:
+                max_fields = max(max_fields, fields + 1)
+                records += 1
+                fields = 0
+                place = 0
+            continue
+        if byte == 13:
+            continue
+        length += 1
+        if byte == separator:
+            raw += 1
+            if place != QUOTED:
+                fields += 1
+                place = 0
+            continue
+        if byte == 34:
+            quotes += 1
+            if place == 0:
+                place = QUOTED
+                opened = line + 1
+            elif place == QUOTED:
+                place = CLOSED
+            elif place == CLOSED:  # a doubled quote
+                place = QUOTED
+            elif bad == 0:
+                bad = line + 1
+        elif place == 0:
+            place = BARE
+        elif place == CLOSED:
+            place = BARE
+            if bad == 0:
+                bad = line + 1
+        if fields >= n_fields and surplus == 0 and byte != 34 and byte != 32:
+            surplus = line + 1
+    state[0], state[1], state[2], state[3] = place, line, records, fields
+    state[4], state[5], state[6], state[7] = max_fields, bad, opened, breaks
+    state[8], state[9], state[10], state[11] = raw, raw_min, raw_max, length
+    state[12], state[13] = surplus, quotes

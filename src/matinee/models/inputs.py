@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from matinee._types import Ints
-from matinee.data.id_map import as_sequence, is_scalar, shortened
-from matinee.data.tables import match_columns
-from matinee.errors import SettingError
+from matinee.data.columns import COMMON_NAMES, recognized
+from matinee.data.id_map import as_sequence, is_scalar
+from matinee.errors import SettingError, shortened
 
 Ids = Ints | list[Any]
 """Whole numbers as an array; if there is anything else among them, all as a list."""
@@ -130,7 +130,7 @@ def _columns(frame: Any, *wanted: tuple[str, ...]) -> list[Any]:
     if isinstance(frame, pl.LazyFrame):
         frame = frame.collect()
     names = list(frame.columns)
-    known = match_columns([str(name) for name in names], {}, (), "the frame")
+    known = recognized([str(name) for name in names], COMMON_NAMES)
     chosen = [next((known[name] for name in group if name in known), None) for group in wanted]
     if None in chosen:
         chosen = names[: len(wanted)]
