@@ -24,6 +24,7 @@ RARE = 3  # rows: values of fewer tell nothing of others
 SPAN = 5  # years that count as the same time
 MOST_BINS = 10  # of numbers, equally filled
 YEARS = (1800, 2100)  # whole numbers that all lie between are years
+DATE = r"^\d{4}-\d{2}-\d{2}"  # texts that all begin so are dates
 LISTED = 8  # names in a message
 
 
@@ -309,6 +310,8 @@ def _normalized(column: pl.Series) -> pl.Series | None:
     if column.dtype != pl.String:
         return None
     text = column.to_frame().select(printable_text(pl.col(column.name))).to_series()
+    if text.drop_nulls().str.contains(DATE).all() and text.null_count() < len(text):
+        return _numbers(text.str.slice(0, 4).cast(pl.Int32))
     if text.str.contains("|", literal=True).any():
         return text.str.split("|").list.eval(pl.element().str.strip_chars())
     return text.set(text == "", None)

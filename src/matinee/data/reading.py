@@ -108,13 +108,14 @@ def read(
             reader = TableReader(options, scratch)
             parsed = reader.read_frame(source, tables.items, tables.users)
             dataset = build_dataset(parsed, options)
-        return replace(dataset, name=name or dataset.name, reading=reading)
+        return replace(dataset, name=str(name or dataset.name), reading=reading)
     dataset = _read_path(path, options, tables)
     path = path.resolve()
-    stem = path.name if path.is_dir() else stem_of(path)
+    of_folder = path.parent if matches(path) and not path.exists() else path  # of a pattern
+    stem = stem_of(path) if path.is_file() else of_folder.name
     return replace(
         dataset,
-        name=name or stem,
+        name=str(name or stem),
         source="" if tables.in_memory else str(path),
         licence=TERMS if stem in EDITIONS else "",
         reading=reading,
