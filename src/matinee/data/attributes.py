@@ -250,7 +250,8 @@ class Attributes:
         return np.asarray((values >= low) & (values <= high))
 
     def _with_text(self, column: pl.Series, wanted: Any) -> Bools:
-        texts = [wanted] if isinstance(wanted, str) else list(wanted)
+        several = hasattr(wanted, "__iter__") and not isinstance(wanted, str)
+        texts = list(wanted) if several else [wanted]
         if not texts or not all(isinstance(text, str) for text in texts):
             raise SettingError(f"{column.name} must be a text or several, got {wanted!r}.")
         rows, values = _spread(column)
