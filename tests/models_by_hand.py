@@ -47,7 +47,6 @@ def _by_hand(
         user_prior=np.zeros(1 + width, np.float32),
         item_prior=np.zeros(1 + width, np.float32),
         user_coefficients=np.empty((0, 1 + width), np.float32),
-        item_coefficients=np.empty((0, 1 + width), np.float32),
         regularization=1.0,
         exponent=0.0,
         estimator={"name": "by hand"},

@@ -11,11 +11,11 @@ SPACE = SearchSpace(
     {
         "factors": Range(16, 128, log=True, integer=True),
         "regularization": Range(0.3, 3.0, log=True, relative=True),
-        "features": Choice(("genres", "none")),
+        "features": Choice(("all", "none")),
     },
     {"iterations": 15},
 )
-SETTINGS = [(64, 1.0, "genres"), (20, 0.5, "none"), (100, 0.7, "genres"), (128, 2.0, "none")]
+SETTINGS = [(64, 1.0, "all"), (20, 0.5, "none"), (100, 0.7, "all"), (128, 2.0, "none")]
 
 
 def search(values=(0.87, 0.9, 0.86, 0.88), states="cpcc", space=SPACE, settings=SETTINGS, **kwargs):

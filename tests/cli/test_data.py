@@ -33,12 +33,12 @@ def test_describe_shows_sizes_and_rows(shell):
 @pytest.mark.slow
 def test_add_keeps_how_a_table_is_read(shell, empty_cache):
     table = pl.DataFrame(
-        {"reader": ["ann", "bob", "ann"] * 4, "book": [f"b{k}" for k in range(12)],
-         "grade": [10.0, 0.0, 5.0] * 4}
+        {"who": ["ann", "bob", "ann"] * 4, "what": [f"b{k}" for k in range(12)],
+         "how": [10.0, 0.0, 5.0] * 4}
     )  # fmt: skip
     table.write_csv(shell.folder / "books.csv")
-    options = ["--columns", "user_id=reader,item_id=book,rating=grade", "--scale", "0:10"]
-    assert "reader" in shell("data", "add", "books.csv", fails=True)
+    options = ["--columns", "user_id=who,item_id=what,rating=how", "--scale", "0:10"]
+    assert "who" in shell("data", "add", "books.csv", fails=True)
     added = shell.json("data", "add", "books.csv", *options, "--name", "books")
     assert (added["name"], added["ratings"]) == ("books", 12)
     assert shell.json("describe", "books")["scale"].startswith("0 to 10")

@@ -72,7 +72,7 @@ def test_a_new_run_gets_a_name_of_its_own(shell):
         (["small", "--ranker", "popularity", "--set", "ranker.min_rating=9"], "9"),
         (["small", "--split", "u1"], "u1"),
         (["small", "--test-fraction", 2], "fraction"),
-        (["small", "--set", "features=year"], "year"),
+        (["small", "--set", "features=colour"], "colour"),
         (["small", "--seed", -1], "--seed"),
         (["small", "--run", "."], "not a run"),
         (["small", "--checkpoint-every", 4], "--checkpoint-every needs --checkpoint DIR"),

@@ -196,10 +196,10 @@ def test_hyperparameters_that_differ_are_named_and_the_others_counted(runs):
     assert (
         regularization["als"] == runs["als"].rating_head.regularization
     )  # what the data made of it
-    # split: method, fraction, seed; data: columns, scale, duplicates; EASE: min_rating
-    assert result.n_same == 7
+    # split: method, fraction, seed, warm_start; eight of reading; EASE: min_rating
+    assert result.n_same == 13
     assert result.n_partial == 5  # of ALS: exponent, features, solver, cg_steps, seed
-    assert result.summary == "7 others are the same; 5 belong to some of the estimators only."
+    assert result.summary == "13 others are the same; 5 belong to some of the estimators only."
 
 
 def test_values_of_hyperparameters_are_shown_in_words(runs):

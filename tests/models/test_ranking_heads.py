@@ -10,7 +10,6 @@ import matinee
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.models import EASE, Bias, ImplicitALS, Popularity, baselines
-from matinee.models.als_common import SPAN
 from matinee.models.implicit_als import PRIOR_RIDGE
 
 RANKERS = [
@@ -48,7 +47,7 @@ def confidences(dataset, estimator):
     values[ratings.user, ratings.item] = ratings.values
     known = values >= (-np.inf if estimator.min_rating is None else estimator.min_rating)
     confidence_weights = {"none": np.ones(shape), "rating": values, "counts": np.log(1 + values)}
-    weights = confidence_weights[estimator.confidence]
+    weights = confidence_weights[estimator.confidence or "none"]
     return known, np.where(known, weights / weights[known].mean(), 0.0)
 
 
@@ -57,7 +56,7 @@ def preferences(dataset, estimator):
     ratings = dataset.ratings
     weight = estimator.rating_weight
     if weight is None:
-        weight = 0.09 if estimator.confidence == "none" else 0.0
+        weight = 0.09 if estimator.confidence in (None, "none") else 0.0
     mean, spread = ratings.values.mean(dtype=float), ratings.values.std(dtype=float)
     targets = np.zeros((len(ratings.user_ids), len(ratings.item_ids)))
     for user in range(len(targets)):
@@ -79,19 +78,11 @@ def prior_weights(known, estimator):
 
 
 def features_of(dataset, kind):
-    """A constant, a column for each genre, and one for each span of years, movie by movie."""
-    catalog = dataset.catalog
-    spans = [None if year is None else year // SPAN for year in catalog.frame["year"]]
-    known = sorted({span for span in spans if span is not None})
-    rows = []
-    for code, genres in enumerate(catalog.frame["genres"]):
-        row = [1.0]
-        if kind != "none":
-            row += [float(name in genres) for name in catalog.genre_names]
-        if kind == "genres+years":
-            row += [float(spans[code] == span) for span in known]
-        rows.append(row)
-    return np.array(rows)
+    """A constant, and the features of the named attributes, movie by movie."""
+    attributes = dataset.catalog.attributes
+    if kind == "all":
+        return attributes.dense()
+    return attributes.dense()[:, attributes.select([kind])[1]]
 
 
 def dense_ials(dataset, estimator):
@@ -145,7 +136,7 @@ def dense_ials(dataset, estimator):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("features", ["genres+years", "genres", "none"])
+@pytest.mark.parametrize("features", ["all", "genres", "none"])
 @pytest.mark.parametrize(
     "settings",
     [
@@ -292,7 +283,7 @@ def test_a_user_without_positives_gets_the_average_users_list(parts, estimator):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("features", ["genres+years", "genres", "none"])
+@pytest.mark.parametrize("features", ["all", "genres", "none"])
 def test_a_movie_nobody_watched_has_the_row_of_its_kind(parts, features):
     train = parts[0]
     hidden = int(np.argmax(train.ratings.item_counts))
@@ -358,7 +349,7 @@ def test_ease_gives_a_movie_nobody_watched_the_weights_of_its_kind(small):
     estimator = EASE(regularization=10)
     weights = estimator.fit(small).ranking_head.weights.astype(np.float64)
     known = user_positives(small, estimator).any(axis=0)
-    design = features_of(small, "genres+years")
+    design = features_of(small, "all")
     assert not known[7]
     assert (weights[~known] == 0).all()
     for row in np.flatnonzero(known):  # how each movie leads to others, by their kind
@@ -487,8 +478,7 @@ def test_filters_hold_whatever_lists_are_ranked_by(parts, estimator):
     passing[[4, 8]] = False
     scores = model.scores(1)
     settings = {
-        "genres": catalog.genre_names[0],
-        "years": (1960, 2010),
+        "where": {"genres": catalog.genre_names[0], "year": (1960, 2010)},
         "min_ratings": 5,
         "exclude": [catalog.titles[4], 9],
     }
@@ -543,7 +533,7 @@ def test_ranking_beats_popularity_where_users_watch_what_they_like(generated, se
         (ImplicitALS, {"exponent": float("nan")}),
         (ImplicitALS, {"min_rating": float("nan")}),
         (ImplicitALS, {"confidence": "much"}),
-        (ImplicitALS, {"features": "year"}),
+        (ImplicitALS, {"features": ""}),
         (ImplicitALS, {"solver": "lu"}),
         (EASE, {"regularization": 0}),
         (EASE, {"regularization": float("inf")}),

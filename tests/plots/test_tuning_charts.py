@@ -112,7 +112,7 @@ def test_each_hyperparameter_has_a_chart_over_all_that_was_searched(capfd):
     assert x[0]["title"] == "factors (log scale)"
     assert x[0]["scale"] == {"type": "log", "domain": [16, 128], "nice": False}
     assert x[1]["title"] == "regularization (x default) (log scale)"
-    assert x[2]["scale"]["domain"] == ["genres", "none"]
+    assert x[2]["scale"]["domain"] == ["all", "none"]
 
 
 @pytest.mark.slow

@@ -44,11 +44,11 @@ def test_a_page_has_the_result_the_history_the_hyperparameters_and_the_trials(pa
         "4 trials: 3 complete, 1 pruned. 4 of 5 trials done. Run the same command to continue.",
         "Test set evaluated once.",
         "hyperparameter best default searched factors 100 64 16 to 128 "
-        "regularization (x default) 0.7 1 0.3 to 3 features genres genres genres or none "
+        "regularization (x default) 0.7 1 0.3 to 3 features all all all or none "
         "iterations fixed: 15 x default: multiples of the default computed from the data. "
         "To train the best model: matinee train mine --set factors=100 ",
         "trial RMSE factors regularization (x default) features seconds "
-        "2 0.8600 100 0.7 genres 1.5 0 0.8700 64 1 genres 1.5 3 0.8800 128 2 none 1.5",
+        "2 0.8600 100 0.7 all 1.5 0 0.8700 64 1 all 1.5 3 0.8800 128 2 none 1.5",
     ):
         assert fact in page.text
     assert "MAE" not in page.text

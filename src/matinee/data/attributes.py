@@ -105,8 +105,6 @@ class Attributes:
         (String, or List of String), years (Int32) or numbers (Float64), null where unknown.
     rows : int
         Number of rows, also where there is no attribute.
-    groups : tuple of Categories or Bins
-        The features of each attribute that has any.
 
     Examples
     --------
@@ -120,21 +118,24 @@ class Attributes:
 
     frame: pl.DataFrame
     rows: int
-    groups: tuple[Group, ...]
 
     def __repr__(self) -> str:
-        return f"Attributes({self.rows:,} rows, {', '.join(self.names) or 'none'})"
+        return f"Attributes({self.rows:,} rows, {', '.join(self.frame.columns) or 'none'})"
 
     @classmethod
     def of(cls, frame: pl.DataFrame, rows: int) -> "Attributes":
-        """Features as the values of all rows suggest them."""
-        frame = normalized(frame)
+        """The same from columns of any type."""
+        return cls(normalized(frame), rows)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The features of each attribute that has any, as the values of all rows suggest them."""
         groups = (
             (Categories if column.dtype in TEXTS else Bins).of(column)
-            for column in frame
-            if column.null_count() < rows
+            for column in self.frame
+            if column.null_count() < self.rows
         )
-        return cls(frame, rows, tuple(group for group in groups if group.columns))
+        return tuple(group for group in groups if group.columns)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -91,7 +91,8 @@ class Catalog:
     @cached_property
     def attributes(self) -> Attributes:
         """Genres, years and all else that is known of the items, as features."""
-        return Attributes.of(self.frame.drop("title"), len(self))
+        columns = [column for column in self.frame if column.name != "title"]
+        return Attributes(pl.DataFrame(columns), len(self))
 
     @cached_property
     def genre_names(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ COMMON_NAMES: dict[str, tuple[str, ...]] = {
         "parentasin", "asin", "book", "bookid", "business", "businessid", "anime", "animeid",
         "game", "gameid", "app", "appid", "track", "trackid", "song", "songid", "artist",
         "artistid", "album", "albumid", "show", "showid", "joke", "jokeid", "article", "articleid",
-        "recipeid", "iid", "i",
+        "iid", "i",
     ),
     "rating": (
         "stars", "rating", "score", "ratings", "overall", "value", "bookrating", "userrating",

@@ -15,7 +15,7 @@ FORMATS = (*TEXT, *LINES, *BINARY)
 RATINGS = ("ratings", "rating", "interactions", "events")
 ITEMS = ("movies", "items", "movie", "item")
 USERS = ("users", "user")
-OTHERS = (*ITEMS, *USERS, "tags", "tag", "links", "link")
+OTHERS = ("reading", *ITEMS, *USERS, "tags", "tag", "links", "link")
 OTHERS_BEGIN = ("movies", "items-of-", "users-of-", "readme", "genome", "license")
 """What files are called that hold no ratings, and how their names begin."""
 BESIDE = {

@@ -134,8 +134,7 @@ def scan_fields(text, separator, n_fields, state):
             if length > 0:
                 raw_max = max(raw_max, raw + 1)
                 raw_min = raw + 1 if raw_min == 0 else min(raw_min, raw + 1)
-            raw = 0
-            length = 0
+            raw = length = 0
             if place == QUOTED:
                 breaks += 1
             else:
@@ -155,15 +154,13 @@ def scan_fields(text, separator, n_fields, state):
             continue
         if byte == 34:
             quotes += 1
-            if place == 0:
-                place = QUOTED
-                opened = line + 1
-            elif place == QUOTED:
+            if place == QUOTED:
                 place = CLOSED
-            elif place == CLOSED:  # a doubled quote
+            elif place == BARE:
+                bad = line + 1 if bad == 0 else bad
+            else:  # the first, or the second of two that mean one
+                opened = line + 1 if place == 0 else opened
                 place = QUOTED
-            elif bad == 0:
-                bad = line + 1
         elif place == 0:
             place = BARE
         elif place == CLOSED:

@@ -234,7 +234,6 @@ class _ALSState:
             user_prior=self.users.average_prior,
             item_prior=self.items.average_prior,
             user_coefficients=self.users.all_coefficients(self.train.users.n_features),
-            item_coefficients=self.items.all_coefficients(self.train.catalog.attributes.n_features),
             regularization=self.regularization,
             exponent=self.estimator.exponent,
             estimator=self.estimator.to_config(),

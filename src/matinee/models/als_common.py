@@ -61,8 +61,10 @@ class FactorMatrix:
         return cls(interactions, weights, features, columns, by_feature, gram, *fitted)
 
     def all_coefficients(self, n_features: int) -> F32:
-        """The coefficients among those of all features, float32 (n_features, width)."""
+        """The coefficients among those of all features, (n_features, width); none if but one."""
         every = np.zeros((n_features, self.rows.shape[1]), np.float32)
+        if n_features == 1:  # the constant, which every row has
+            return every[:0]
         every[self.columns] = self.coefficients
         return every
 

@@ -105,10 +105,9 @@ def check_array(name: str, array: Array, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} holds a value that is not finite")
 
 
-def check_coefficients(side: str, coefficients: F32, n_features: int, width: int) -> None:
-    """The same of coefficients of features, of which there may be none."""
-    n = n_features if len(coefficients) else 0
-    check_array(f"{side}_coefficients", coefficients, (n, width))
+def check_coefficients(coefficients: F32, n_features: int, width: int) -> None:
+    """The same of coefficients of users' features, of which there may be none."""
+    check_array("user_coefficients", coefficients, (n_features if len(coefficients) else 0, width))
 
 
 def components_table(

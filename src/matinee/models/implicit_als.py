@@ -335,7 +335,7 @@ class _ImplicitALSState:
             self.users.interactions, self.train.users, self.names, self.users.rows - default_user
         )
         coefficients = away.all_coefficients(self.train.users.n_features)
-        coefficients[0] += default_user - away.average_prior
+        coefficients[:1] += default_user - away.average_prior
         self.users.rows[~known] = default_user + (rows[~known] - away.average_prior)
         estimator = self.estimator
         return FactorRankingHead(

@@ -97,12 +97,11 @@ class Pairs:
 
 
 class Sizes(NamedTuple):
-    """The size of a model: its users and items, and the features of their attributes."""
+    """The size of a model: its users and items, and the features of what is known of users."""
 
     users: int
     items: int
     user_features: int = 1  # the constant included
-    item_features: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +166,6 @@ class TrainingIndex:
             len(self.user_ids),
             len(self.catalog),
             self.attributes.n_features if self.attributes else 1,
-            self.catalog.attributes.n_features,
         )
 
     def same_as(self, other: "TrainingIndex") -> bool:
@@ -178,6 +176,11 @@ class TrainingIndex:
             and np.array_equal(self.interactions.indptr, other.interactions.indptr)
             and np.array_equal(self.interactions.indices, other.interactions.indices)
             and np.array_equal(self.interactions.values, other.interactions.values)
+            and (
+                self.attributes is None
+                or other.attributes is None
+                or self.attributes.groups == other.attributes.groups
+            )
         )
 
     @property

@@ -132,7 +132,7 @@ class FactorRankingHead(WholeRowFactors):
         check_array("item_params", self.item_params, (sizes.items, width))
         check_array("default_user", self.default_user, (width,))
         check_array("popularity", self.popularity, (sizes.items,))
-        check_coefficients("user", self.user_coefficients, sizes.user_features, width)
+        check_coefficients(self.user_coefficients, sizes.user_features, width)
         positive = (self.regularization, self.unobserved, self.average)
         in_range = (
             all(0 < value < np.inf for value in positive)

@@ -30,8 +30,8 @@ class FactorRatingHead:
     item_params: F32  # (items, 1 + factors)
     user_prior: F32  # (1 + factors,): the row of a user of whom nothing is known
     item_prior: F32  # (1 + factors,): likewise
-    user_coefficients: F32  # (features, 1 + factors): what prior means are made of; or (0, ...)
-    item_coefficients: F32  # (features, 1 + factors): likewise
+    user_coefficients: F32  # (features, 1 + factors): what prior means of users are made of; or (0,
+    # 1 + factors) where nothing is known of users
     regularization: float  # as in training, for new users; likewise the exponent
     exponent: float
     estimator: Mapping[str, Any]
@@ -131,8 +131,7 @@ class FactorRatingHead:
         check_array("item_params", self.item_params, (sizes.items, width))
         check_array("user_prior", self.user_prior, (width,))
         check_array("item_prior", self.item_prior, (width,))
-        check_coefficients("user", self.user_coefficients, sizes.user_features, width)
-        check_coefficients("item", self.item_coefficients, sizes.item_features, width)
+        check_coefficients(self.user_coefficients, sizes.user_features, width)
         regularized = 0 < self.regularization < np.inf and 0 <= self.exponent <= 1
         if not (np.isfinite(self.mean) and regularized):
             raise ValueError("a number of the rating head is out of range")

@@ -24,7 +24,7 @@ from matinee.models.bayesian.head import BayesianHead
 from matinee.models.head import Head
 from matinee.models.neighbor_head import UserKNNHead
 from matinee.models.network_head import NetworkHead
-from matinee.models.queries import TrainingIndex
+from matinee.models.queries import Sizes, TrainingIndex
 from matinee.models.ranking_heads import FactorRankingHead, ItemItemHead, PopularityHead
 from matinee.models.rating_head import FactorRatingHead
 from matinee.storage.runs import HEAD_FILES, HISTORY, INTERACTIONS, ITEMS, USERS, RunParts
@@ -66,6 +66,7 @@ def run_parts(
         "heads": described,
         "model": {
             "scale": index.scale and [index.scale.low, index.scale.high, index.scale.step],
+            "user_features": index.sizes.user_features,
         },
     }
     contiguous = {
@@ -123,17 +124,18 @@ def _parse(
     lines = bytes(files[HISTORY])  # all of them say what a column holds: some columns begin late
     history = pl.read_ndjson(lines, infer_schema_length=None) if lines else pl.DataFrame()
     heads = {}
+    sizes = Sizes(users, items, int(manifest["model"]["user_features"]))
+    for name, entry in manifest["heads"].items():
+        heads[name] = _head(name, entry, _arrays(files, HEAD_FILES[name]), history)
+        heads[name].check(sizes)
     table = pl.read_parquet(bytes(files[ITEMS]))
     catalog = Catalog.build(IdMap(table["item_id"]), table)
     table = pl.read_parquet(bytes(files[USERS]))
     user_ids = IdMap(table["user_id"])
     attributes = normalized(table.drop("user_id")) if table.width > 1 else None
-    if (len(user_ids), len(catalog)) != (users, items):
-        raise ValueError("a table has other rows than it says")
     index = TrainingIndex(user_ids, catalog, scale, interactions, attributes)
-    for name, entry in manifest["heads"].items():
-        heads[name] = _head(name, entry, _arrays(files, HEAD_FILES[name]), history)
-        heads[name].check(index.sizes)
+    if index.sizes != sizes:
+        raise ValueError("a table has other rows or columns than it says")
     return index, heads, {name: manifest[name] for name in METADATA if name in manifest}
 
 

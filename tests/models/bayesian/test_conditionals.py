@@ -5,6 +5,7 @@ import pytest
 from forward import covariance_of_path, dense, scores, tiny_data
 
 from matinee.kernels.ordinal import normal_cdf
+from matinee.models.bayesian import BayesianMF
 from matinee.models.bayesian.likelihoods import NormalLikelihood, OrdinalLikelihood
 from matinee.models.bayesian.sampler import FactorBlock, GibbsSampler, draw_wishart
 from matinee.models.bayesian.side_information import FeatureLink, Features, features_of_users
@@ -66,7 +67,7 @@ def test_mean_and_precision_of_rows_follow_their_normal_wishart_posterior():
 @pytest.fixture
 def link():
     """Five users with traits and what they rated; groups of very different precisions."""
-    link = FeatureLink.start(features_of_users(tiny_data(), ("traits", "rated")), 3)
+    link = FeatureLink.start(features_of_users(tiny_data(), ("age", "gender", "rated")), 3)
     link.precisions = np.array([0.4, 5.0, 1.5])
     return link
 
@@ -273,7 +274,7 @@ def test_scores_are_biases_and_all_pairs_of_factors():
 @pytest.mark.slow
 def test_residuals_stay_what_scores_and_drifts_leave():
     for levels in (None, np.float32([1, 2, 3])):
-        sampler = GibbsSampler(tiny_data(), 2, levels)
+        sampler = GibbsSampler(tiny_data(), 2, levels, BayesianMF().groups(tiny_data()))
         for _ in range(150):
             sampler.draw()
         left = sampler.likelihood.target() - scores(sampler)

@@ -74,7 +74,7 @@ def test_interrupted_while_a_draw_is_added_it_counts_or_not(small, monkeypatch, 
 
 def test_what_is_averaged_is_turned_to_the_first_draw(small):
     """The same factors in another basis are the same draw: their average is theirs."""
-    sampler = GibbsSampler(small, 3, None)
+    sampler = GibbsSampler(small, 3, None, BayesianMF().groups(small))
     for _ in range(5):
         sampler.draw()
     keeper = DrawBuffer(sampler, 2**20, np.float32([1, 5]))

@@ -180,18 +180,18 @@ def test_features_are_traits_genres_and_shares_of_what_was_rated():
     ratings, catalog = data.ratings, data.catalog
     seen = np.zeros((5, 4))
     seen[ratings.user, ratings.item] = 1.0
-    users = features_of_users(data, ("traits", "rated"))
+    users = features_of_users(data, ("age", "gender", "rated"))
     assert users.names == ("age", "gender", "rated")
-    assert users.group.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2]
+    assert users.group.tolist() == [0] * 5 + [1] * 2 + [2] * 4
     found = dense(users)
-    ages = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0]]  # 20 is as old as 21
-    assert found[:, :3].tolist() == ages
-    assert found[:, 3:5].tolist() == [[0, 1], [1, 0], [1, 0], [0, 1], [1, 0]]
-    np.testing.assert_allclose(found[:, 5:], seen / np.sqrt(seen.sum(axis=1, keepdims=True)))
-    items = features_of_items(data, ("genres", "raters"))
-    assert items.names == ("genres", "raters")
-    found = dense(items)
-    genres = len(catalog.genre_names)
-    assert ((found[:, :genres] != 0) == (catalog.genre_matrix != 0)).all()
-    np.testing.assert_allclose(found[:, genres:], (seen / np.sqrt(seen.sum(axis=0))).T)
+    assert found[:, :5].tolist() == np.eye(5)[[0, 3, 4, 1, 2]].tolist()
+    # of the genders F alone is not rare
+    assert found[:, 5:7].tolist() == [[0, 1], [1, 0], [1, 0], [0, 1], [1, 0]]
+    np.testing.assert_allclose(found[:, 7:], seen / np.sqrt(seen.sum(axis=1, keepdims=True)))
+    items = features_of_items(data, ("year", "raters"))
+    assert items.names == ("year", "raters")
+    found, years = dense(items), catalog.frame["year"].to_numpy() // 5
+    spans = years[:, None] == np.unique(years)
+    assert (found[:, : spans.shape[1]] == spans).all()
+    np.testing.assert_allclose(found[:, spans.shape[1] :], (seen / np.sqrt(seen.sum(axis=0))).T)
     assert features_of_items(data, ()).columns == features_of_users(data, ("genres",)).columns == 0

@@ -154,7 +154,7 @@ def _scores(
 
 def check_draws(head: BayesianHead, sizes: Sizes) -> None:
     """Raise ValueError unless draws and moments fit: kernels follow codes without looking."""
-    users, items, user_features, _ = sizes
+    users, items, user_features = sizes
     draws, rows, _ = head.draw_table.shape
     unit = head.user_params.shape[1]
     dates = len(head.date_cuts) + 2 if rows > users + items + 2 else 0
@@ -252,7 +252,6 @@ def bayesian_head(
         user_prior=rows[-2].astype(np.float32),
         item_prior=rows[-1].astype(np.float32),
         user_coefficients=np.empty((0, rows.shape[1]), np.float32),
-        item_coefficients=np.empty((0, rows.shape[1]), np.float32),
         regularization=float(of_bias),
         exponent=0.0,
         estimator=estimator,

@@ -142,7 +142,6 @@ class MatrixFactorization(GradientEstimator):
             user_prior=prior,
             item_prior=items.average_prior,
             user_coefficients=np.empty((0, len(prior)), np.float32),
-            item_coefficients=items.all_coefficients(attributes.n_features),
             regularization=regularization,
             exponent=exponent,
             estimator=self.to_config(),
