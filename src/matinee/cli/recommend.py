@@ -205,7 +205,7 @@ def similar(
         _print_items_as_json(frame)
         return
     heading(f"Similar to {whose}, {model.head_with(of, head)} factors")
-    noun = "ratings" if model.scale else "interactions"
+    noun = f"{model.index.unit}s"
     headings |= {"similarity": measure, "n_ratings": noun}
     print_table(frame, headings, {"similarity": ".3f"})
 
@@ -232,7 +232,7 @@ def audience(
         headings["score"] = "score"
     if model.rating_head:
         headings["predicted_rating"] = "predicted"
-    headings["n_ratings"] = "ratings" if model.scale else "interactions"
+    headings["n_ratings"] = f"{model.index.unit}s"
     print_table(frame, headings, {"predicted_rating": ".2f", "score": ".3f"})
 
 
@@ -254,6 +254,7 @@ def explain(
     """
     import polars as pl
 
+    from matinee.data.ratings import value_name
     from matinee.models.head import COMPONENT_LABELS, ProbabilisticHead
 
     run, wanted = run_and_title(words)
@@ -279,16 +280,20 @@ def explain(
         heading(f"{title}: ranking score {score:.3f}{of_rating and f', {of_rating}'}")
     if interval:
         say(f"{COVERAGE:.0%} prediction interval: {interval[0]:.1f} to {interval[1]:.1f}")
+    name = value_name(model.scale, model.interactions.values)
+    given = "rating given" if name == "rating" else name
     general = pl.col("component").replace_strict(COMPONENT_LABELS, default=None)
     shown = parts.filter(pl.col("component") != "rating").height + n
     print_table(
         parts.with_columns(title=pl.coalesce("title", general)).head(shown),
-        {"title": "component", "rating": "rating given", "contribution": "contribution"},
+        {"title": "component", "rating": given, "contribution": "contribution"},
         {"rating": "g", "contribution": "+.3f"},
     )
     rest = parts.slice(shown)
     if rest.height:
-        say(f"and {rest.height:,} more ratings, together {rest['contribution'].sum():+.3f}")
+        say(
+            f"and {rest.height:,} more {model.index.unit}s, together {rest['contribution'].sum():+.3f}"
+        )
 
 
 def _print_items_as_json(frame: "pl.DataFrame") -> None:
