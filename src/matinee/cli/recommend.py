@@ -291,9 +291,8 @@ def explain(
     )
     rest = parts.slice(shown)
     if rest.height:
-        say(
-            f"and {rest.height:,} more {model.index.unit}s, together {rest['contribution'].sum():+.3f}"
-        )
+        total = rest["contribution"].sum()
+        say(f"and {rest.height:,} more {model.index.unit}s, together {total:+.3f}")
 
 
 def _print_items_as_json(frame: "pl.DataFrame") -> None:

@@ -279,7 +279,8 @@ def _spread(column: pl.Series) -> tuple[I64, list[str]]:
     """
     lists: list[Any] = column.to_list()
     if not isinstance(column.dtype, pl.List):
-        lists = [[value] for value in lists]
+        known = [row for row, text in enumerate(lists) if text is not None]
+        return np.array(known, np.int64), [text for text in lists if text is not None]
     texts = [[text for text in texts or () if text is not None] for texts in lists]
     rows = np.repeat(np.arange(len(texts)), [len(row) for row in texts])
     return rows.astype(np.int64), list(chain.from_iterable(texts))

@@ -118,7 +118,10 @@ class TrainingIndex:
     def of(cls, train: Dataset) -> "TrainingIndex":
         """The index of a training set."""
         ratings, attributes = train.ratings, train.user_attributes
-        return cls(ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, attributes)
+        index = cls(ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, attributes)
+        if attributes is not None and train.users.groups:  # what training has made of them
+            vars(index)["attributes"] = train.users
+        return index
 
     @cached_property
     def users_known(self) -> Bools:
