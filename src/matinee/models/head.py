@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COMPONENT_LABELS = {
     "global_mean": "global mean",
     "item_bias": "item bias",
-    "prior": "prior (what is known of the user)",
+    "prior": "prior (before any rating)",
     "residual": "optimization residual",
     "popularity": "popularity",
     "average_user": "average user",
