@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
+from tiny_editions import rows_of
 
 from matinee.data import read
 from matinee.errors import DataError
@@ -21,20 +22,6 @@ def written(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
-
-
-def rows_of(data):
-    """User, item, value and perhaps time of each row."""
-    ratings = data.ratings
-    users, items = ratings.user_ids.values.to_list(), ratings.item_ids.values.to_list()
-    columns = [
-        [users[code] for code in ratings.user],
-        [items[code] for code in ratings.item],
-        ratings.values.tolist(),
-    ]
-    if ratings.timestamp is not None:
-        columns.append(ratings.timestamp.tolist())
-    return list(zip(*columns, strict=True))
 
 
 # headers and separators

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_editions import write_lines, zip_folder
+from tiny_editions import rows_of, write_lines, zip_folder
 
-from matinee.data import Dataset, RatingScale, read
+from matinee.data import RatingScale, read
 from matinee.errors import DataError, SettingError
 
 TABLE = pl.DataFrame(
@@ -24,19 +24,6 @@ TABLE = pl.DataFrame(
     }
 )
 ROWS = [("ann", 7, 4.0, 400), ("ann", 9, 2.0, 300), ("bob", 7, 5.0, 200), ("cem", 8, 1.0, 100)]
-
-
-def rows_of(data: Dataset) -> list[tuple]:
-    """The ratings with their original ids; without times where there are none."""
-    ratings = data.ratings
-    columns = [
-        ratings.user_ids.values[ratings.user].to_list(),
-        ratings.item_ids.values[ratings.item].to_list(),
-        ratings.values.tolist(),
-    ]
-    if ratings.timestamp is not None:
-        columns.append(ratings.timestamp.tolist())
-    return list(zip(*columns, strict=True))
 
 
 @pytest.mark.parametrize(

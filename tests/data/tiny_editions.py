@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from matinee.data import read
+from matinee.data import Dataset, read
 from matinee.errors import DataError
 
 # (user, movie, rating, Unix seconds); movie 50 is never rated, movie 60 has no row of its own
@@ -28,6 +28,19 @@ ITEMS = [
 ]
 GENRES = ["Action", "Comedy", "Drama"]
 USERS = [(1, 24, "M", "baker"), (2, 53, "F", "writer"), (3, 23, "M", "pilot")]
+
+
+def rows_of(data: Dataset) -> list[tuple]:
+    """The ratings with their original ids; without times where there are none."""
+    ratings = data.ratings
+    columns = [
+        ratings.user_ids.values[ratings.user].to_list(),
+        ratings.item_ids.values[ratings.item].to_list(),
+        ratings.values.tolist(),
+    ]
+    if ratings.timestamp is not None:
+        columns.append(ratings.timestamp.tolist())
+    return list(zip(*columns, strict=True))
 
 
 def write_lines(path: Path, lines: list[str], encoding: str = "utf-8", end: str = "\n") -> None:

@@ -229,7 +229,7 @@ def _watched_more(model: Recommender, users: I32) -> list[str]:
     """Titles that these users rated more often than all users did, weighted as in `lifts`."""
     rated = take_rows(model.interactions, users).indices
     share = np.bincount(rated, minlength=len(model.catalog)) / len(users)
-    all_users = int(np.count_nonzero(np.diff(model.interactions.indptr)))
+    all_users = int(np.count_nonzero(model.user_counts))
     with np.errstate(divide="ignore", invalid="ignore"):
         weight = np.where(share > 0, share * np.log(share * all_users / model.item_counts), 0.0)
     best = np.argsort(-weight, kind="stable")[:EXAMPLES]

@@ -110,7 +110,7 @@ def user_embeddings(model: Recommender, head: str | None = None) -> EmbeddingSet
     """The user factors of one head; users with under ten training ratings are left out."""
     head = model.head_with("users", head)
     factors = model.user_factors(head)
-    counts = np.diff(model.interactions.indptr)
+    counts = model.user_counts
     named = "users", "user", model.index.unit, head
     return _well_known(*named, factors, counts, MIN_RATINGS, None)
 

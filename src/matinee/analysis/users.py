@@ -32,7 +32,7 @@ def typical_user(model: Recommender, quantile: float = 0.5) -> Any:
     """
     if not 0 <= quantile <= 1:
         raise SettingError(f"quantile must be between 0 and 1, got {quantile:g}.")
-    counts = np.diff(model.interactions.indptr)
+    counts = model.user_counts
     active = np.flatnonzero(counts)
     distance = np.abs(counts[active] - np.quantile(counts[active], quantile))
     return model.user_ids.values[int(active[distance.argmin()])]

@@ -256,7 +256,8 @@ def open_dataset(source: str, reading: Reading) -> "Dataset":
 def _pairs(reading: Mapping[str, str | None], option: str, form: str) -> dict[str, str]:
     """NAME=VALUE,... as a dict."""
     named: dict[str, str] = {}
-    for pair in (reading.get(option) or "").split(",") if reading.get(option) else []:
+    text = reading.get(option)
+    for pair in text.split(",") if text else []:
         ours, equals, theirs = pair.rpartition("=") if option != "columns" else pair.partition("=")
         if not equals:
             flag = option.replace("_", "-")

@@ -102,16 +102,17 @@ def train(
     from matinee.experiments.presets import get_preset, run_preset
     from matinee.experiments.training import given_estimators, train_and_evaluate
     from matinee.experiments.warm_start import estimators_of
-    from matinee.models.loading import load, save_run
+    from matinee.models.loading import save_run
 
     chosen = get_preset(preset) if preset else None
     earlier = find_run(warm_start) if warm_start else None
+    how = make_split(split, test_fraction, seed, earlier)
     if chosen:
         refuse_given(context, PRESET_DECIDES, f"--preset {preset}")
         estimators = chosen.estimators()
-    elif earlier:
+    elif how.earlier:
         refuse_given(context, RUN_DECIDES, f"--warm-start {warm_start}")
-        rating, ranking = estimators_of(load(earlier))
+        rating, ranking = estimators_of(how.earlier)
         estimators = [estimator for estimator in (rating, ranking) if estimator]
     else:
         build = partial(
@@ -134,7 +135,6 @@ def train(
         labels = [stage.description for stage in chosen.stages]
     else:
         validation = any(estimator.patience for estimator in estimators)
-        how = make_split(split, test_fraction, seed, earlier)
         result = train_and_evaluate(
             data, rating, how, ranker=ranking, validation=validation, **runtime
         )

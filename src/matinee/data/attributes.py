@@ -143,14 +143,15 @@ class Attributes:
         return tuple(group.name for group in self.groups)
 
     @cached_property
-    def starts(self) -> I64:
-        """Where each group's features begin, and the last one's end; feature 0 is the constant."""
-        return np.cumsum([1, *(group.columns for group in self.groups)])
+    def places(self) -> dict[str, slice]:
+        """Where the features of each attribute stand; the first of all is the constant."""
+        ends = np.cumsum([1, *(group.columns for group in self.groups)]).tolist()
+        return {name: slice(*ends[k : k + 2]) for k, name in enumerate(self.names)}
 
     @property
     def n_features(self) -> int:
         """How many there are, the constant included."""
-        return int(self.starts[-1])
+        return 1 + sum(group.columns for group in self.groups)
 
     @cached_property
     def features(self) -> Rows:
@@ -173,23 +174,19 @@ class Attributes:
 
         Attributes that there are none of are passed over: users may have them, or items.
         """
-        wanted = set(names)
-        chosen = [
-            np.arange(first, last)
-            for group, first, last in zip(self.groups, self.starts, self.starts[1:], strict=False)
-            if group.name in wanted
-        ]
-        columns = np.concatenate([np.zeros(1, np.int64), *chosen])
-        kept = filter_entries(self.features, np.isin(self.features.indices, columns))
+        chosen = np.zeros(self.n_features, bool)
+        chosen[0] = True
+        for name in set(names) & self.places.keys():
+            chosen[self.places[name]] = True
+        columns = np.flatnonzero(chosen)
+        kept = filter_entries(self.features, chosen[self.features.indices])
         return kept._replace(
             indices=np.searchsorted(columns, kept.indices).astype(np.int32)
         ), columns
 
     def means(self, counted: Bools) -> F32:
         """The mean of each feature over some of the rows, (n_features,)."""
-        kept = filter_entries(self.features, np.repeat(counted, np.diff(self.features.indptr)))
-        sums = np.bincount(kept.indices, kept.values, self.n_features)
-        return np.asarray(sums / max(1, int(np.count_nonzero(counted))), np.float32)
+        return feature_means(self.features, counted, self.n_features).astype(np.float32)
 
     def of_new(self, given: Mapping[str, Any], means: F32) -> Rows:
         """The features of one who is new; where an attribute is not given, its mean.
@@ -205,20 +202,19 @@ class Attributes:
                 columns.append(_as_type(frame[name], self.frame[name].dtype))
         encoded = self._encode(pl.DataFrame(columns), 1)
         dense = means.copy()
-        for group, first, last in zip(self.groups, self.starts, self.starts[1:], strict=False):
-            if group.name in given:
-                dense[first:last] = 0.0
+        for name in given.keys() & self.places.keys():
+            dense[self.places[name]] = 0.0
         dense[encoded.indices] = encoded.values
         indices = np.flatnonzero(dense).astype(np.int32)
         return Rows(np.array([0, len(indices)]), indices, dense[indices])
 
     def _encode(self, frame: pl.DataFrame, rows: int) -> Rows:
         row, column = [np.arange(rows)], [np.zeros(rows, np.int64)]
-        for group, start in zip(self.groups, self.starts, strict=False):
+        for group in self.groups:
             if group.name in frame.columns:
-                places = group.entries(frame[group.name])
-                row.append(places[0])
-                column.append(places[1] + start)
+                rows_of_group, columns = group.entries(frame[group.name])
+                row.append(rows_of_group)
+                column.append(columns + self.places[group.name].start)
         of_row, of_column = (np.concatenate(part).astype(np.int32) for part in (row, column))
         order = np.lexsort((of_column, of_row))
         ones = np.ones(len(order), np.float32)
@@ -264,6 +260,13 @@ class Attributes:
                 raise SettingError(_no_value(column.name, text, set(values)))
             mask[rows[places]] = True
         return mask
+
+
+def feature_means(features: Rows, counted: Bools, n_features: int) -> F64:
+    """The mean of each feature over the rows that are counted, (n_features,)."""
+    kept = counted[row_of_entries(features)]
+    sums = np.bincount(features.indices[kept], features.values[kept], n_features)
+    return np.asarray(sums / max(1, int(np.count_nonzero(counted))))
 
 
 def count_values(column: pl.Series) -> list[tuple[str, int]]:

@@ -111,8 +111,8 @@ def read(
         return replace(dataset, name=str(name or dataset.name), reading=reading)
     dataset = _read_path(path, options, tables)
     path = path.resolve()
-    of_folder = path.parent if matches(path) and not path.exists() else path  # of a pattern
-    stem = stem_of(path) if path.is_file() else of_folder.name
+    folder = path if path.is_dir() else path.parent  # of a pattern
+    stem = stem_of(path) if path.is_file() else folder.name
     return replace(
         dataset,
         name=str(name or stem),

@@ -3,6 +3,8 @@
 What a model knows of them is their attributes.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from matinee._types import F64, I32, Bools
@@ -10,6 +12,7 @@ from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.evaluation.protocols import (
     RankingTask,
+    holdout,
     is_positive,
     random_generator,
     subset,
@@ -40,20 +43,12 @@ def cold_items(
     items = _draw(ratings.item_counts > 0, fraction, seed, "items")
     held_out = np.isin(ratings.item, items)
     train, test = subset(dataset, ~held_out), subset(dataset, held_out)
-    relevant = test.ratings.take(is_positive(test.ratings, min_rating)).by_user
-    users = np.flatnonzero((train.ratings.user_counts > 0) & (np.diff(relevant.indptr) > 0))
-    ranked = np.isin(np.arange(len(dataset.catalog)), items)
-    relevant = take_rows(relevant, users)
-    return RankingTask(
+    task = holdout(train, test, min_rating=min_rating)
+    return replace(
+        task,
         protocol="cold-items",
-        train=train,
-        users=users.astype(np.int32),
-        history=take_rows(train.ratings.by_user, users),
-        folded_in=False,
-        relevant=relevant,
-        ranked=ranked,
-        note=_random_order(relevant, len(items)),
-        test=test,
+        ranked=np.isin(np.arange(len(dataset.catalog)), items),
+        note=_random_order(task.relevant, len(items)),
     )
 
 

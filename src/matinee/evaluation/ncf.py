@@ -20,7 +20,7 @@ from matinee.evaluation.protocols import (
     random_generator,
     subset,
 )
-from matinee.kernels.csr import Rows, take_rows
+from matinee.kernels.csr import Rows, pair_keys, take_rows
 
 SAMPLED_METRICS = ("ndcg@10", "hit_rate@10", "mrr@100")
 """What is computed of ranks among sampled negatives."""
@@ -184,9 +184,9 @@ def _by_first_appearance(codes: I32) -> I32:
 def _find(ratings: Ratings, user: I32, item: I32) -> tuple[I64, Bools]:
     """The position of each pair among the ratings, and whether it is there at all."""
     n_items = len(ratings.item_ids)
-    keys = ratings.user.astype(np.int64) * n_items + ratings.item
+    keys = pair_keys(ratings.user, ratings.item, n_items)
     order = np.argsort(keys)
-    wanted = user.astype(np.int64) * n_items + item
+    wanted = pair_keys(user, item, n_items)
     rows = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
     return rows, keys[rows] == wanted
 

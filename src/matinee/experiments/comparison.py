@@ -111,7 +111,7 @@ def _evaluate_rankings(
     task = holdout_or_none(train, test) if rankers else None
     if task is None:
         return {}
-    known = [np.diff(model.interactions.indptr)[task.users] > 0 for model in rankers.values()]
+    known = [model.user_counts[task.users] > 0 for model in rankers.values()]
     rows = np.flatnonzero(np.logical_and.reduce(known))
     if len(rows) == 0:
         return {}

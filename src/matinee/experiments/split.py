@@ -1,13 +1,15 @@
 """How a data set becomes a training and a test set."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from matinee._types import I64, Ints
+from matinee._types import I32
 from matinee.data.dataset import Dataset
 from matinee.evaluation.protocols import subset
+from matinee.kernels.csr import pair_keys
 from matinee.models.loading import load
 from matinee.models.recommender import Recommender
 
@@ -42,30 +44,27 @@ class Split:
             everything = np.ones(len(dataset), bool)
             return subset(dataset, everything), subset(dataset, ~everything)
         train, test = dataset.split(self.method, test_fraction=self.test_fraction, seed=self.seed)
-        earlier = self.earlier()
-        if earlier is None:
+        if self.earlier is None:
             return train, test
-        seen = _pairs(dataset, *_seen(dataset, earlier))
-        pairs = _pairs(dataset, dataset.ratings.user, dataset.ratings.item)
-        tested = _pairs(dataset, test.ratings.user, test.ratings.item)
+        n_items = len(dataset.catalog)
+        pairs, tested = (
+            pair_keys(each.ratings.user, each.ratings.item, n_items) for each in (dataset, test)
+        )
+        seen = pair_keys(*_seen(dataset, self.earlier), n_items)
         held_out = np.isin(pairs, tested) & ~np.isin(pairs, seen)
         return subset(dataset, ~held_out), subset(dataset, held_out)
 
+    @cached_property
     def earlier(self) -> Recommender | None:
         """The model that training starts from; RunError if the run is gone."""
         return None if self.warm_start is None else load(self.warm_start)
 
 
-def _seen(dataset: Dataset, earlier: Recommender) -> tuple[I64, I64]:
+def _seen(dataset: Dataset, earlier: Recommender) -> tuple[I32, I32]:
     """Codes of the users and items of the pairs that an earlier model has learned from."""
     indptr, items, _ = earlier.interactions
     users = dataset.ratings.user_ids.codes(earlier.user_ids.values)
     of_items = dataset.ratings.item_ids.codes(earlier.items)[items]
     of_users = np.repeat(users, np.diff(indptr))
     both = (of_users >= 0) & (of_items >= 0)
-    return of_users[both].astype(np.int64), of_items[both].astype(np.int64)
-
-
-def _pairs(dataset: Dataset, users: Ints, items: Ints) -> I64:
-    """A number for each pair of a user and an item."""
-    return users.astype(np.int64) * len(dataset.catalog) + items
+    return of_users[both], of_items[both]

@@ -131,7 +131,7 @@ def train_and_evaluate(
         ranker=ranker,
         validation_seed=split.seed if validation else None,
         task=task,
-        warm_start=split.earlier(),
+        warm_start=split.earlier,
         checkpoint=checkpoint,
         callback=callback,
         on_interrupt=on_interrupt,

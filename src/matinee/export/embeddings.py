@@ -54,7 +54,7 @@ def export(model: Recommender, folder: str | Path, head: str | None = None) -> P
     folder = Path(folder)
     check_folder(folder)
     items, users = dot_product_rows(model, head)
-    active = np.flatnonzero(np.diff(model.interactions.indptr))
+    active = np.flatnonzero(model.user_counts)
     item_ids, user_ids = model.items, model.user_ids.values[active]
     with new_folder(folder) as fresh:
         for name, ids, rows in (("item", item_ids, items), ("user", user_ids, users)):
@@ -92,7 +92,7 @@ def dot_product_rows(model: Recommender, head: str | None = None) -> tuple[F32, 
             f"Scores of {source.estimator.get('name')} are not dot products of embeddings, so "
             "there is nothing to export. Name another head (ALS, ImplicitALS and BPR have them)."
         )
-    factors, biases = source.packed.unpacked()
+    factors, biases = source.packed.unpacked
     rows = source.rows(model.user_batch())
     if not source.packed.biased:
         return factors, rows

@@ -68,7 +68,7 @@ def _model_names(model: Recommender) -> str:
 
 
 def _data(model: Recommender, data: Mapping[str, Any]) -> str:
-    users = int(np.count_nonzero(np.diff(model.interactions.indptr)))
+    users = int(np.count_nonzero(model.user_counts))
     noun = "interactions without ratings" if model.scale is None else "ratings"
     scale = f", {model.scale}" if model.scale else ""
     split = _mapping(model.metadata.get("split"))

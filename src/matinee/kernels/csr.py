@@ -126,6 +126,11 @@ def filter_entries(rows: Rows, mask: Bools) -> Rows:
     return Rows(before[rows.indptr], rows.indices[mask], rows.values[mask])
 
 
+def pair_keys(rows: Ints, columns: Ints, n_columns: int) -> I64:
+    """A number for each place of a matrix, ascending by row, then by column."""
+    return rows.astype(np.int64) * n_columns + columns
+
+
 def rows_of_pairs(rows: I32, columns: I32, shape: tuple[int, int]) -> Rows:
     """A matrix with ones at these places, columns ascending; a place may be named twice."""
     ones = np.ones(len(rows), np.float32)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from matinee._types import F32, F64, I32, I64, U16
-from matinee.data.attributes import Attributes
+from matinee.data.attributes import Attributes, feature_means
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
@@ -71,24 +71,18 @@ class FactorMatrix:
     @property
     def average_prior(self) -> F32:
         """The mean of the prior means of rows with interactions, float32 (width,)."""
-        counted = (self.weights > 0)[row_of_entries(self.features)]
-        sums = np.bincount(
-            self.features.indices[counted], self.features.values[counted], len(self.columns)
-        )
-        share = sums / max(1, int(np.count_nonzero(self.weights)))
-        return np.asarray(np.einsum("f,fk->k", share, self.coefficients), np.float32)
+        means = feature_means(self.features, self.weights > 0, len(self.columns))
+        return np.asarray(np.einsum("f,fk->k", means, self.coefficients), np.float32)
 
     def warm_start(self, known: I32, rows: F32, prior_ridge: float) -> None:
         """Start from rows of an earlier training, of as many columns or fewer.
 
         `known`, (rows,), says which of them is whose, -1 where there is none: such a row starts at
-        the prior mean that the others suggest.
+        its prior mean as all rows, itself included, suggest it now.
         """
         old = known >= 0
         self.rows[old, : rows.shape[1]] = rows[known[old]]
-        weights, self.weights = self.weights, np.where(old, self.weights, 0.0)
         self.update_prior(prior_ridge)
-        self.weights = weights
         self.rows[~old] = self.prior[~old]
 
     def copy(self) -> "FactorMatrix":
@@ -159,7 +153,7 @@ def known_rows(earlier: Recommender, train: Dataset) -> tuple[I32, I32]:
     Rows of users without ratings there are no more than guesses, and count as none.
     """
     users = earlier.user_ids.codes(train.ratings.user_ids.values)
-    users[np.diff(earlier.interactions.indptr)[users] == 0] = -1
+    users[earlier.user_counts[users] == 0] = -1
     return users, earlier.catalog.ids.codes(train.ratings.item_ids.values)
 
 

@@ -50,7 +50,7 @@ def write_lists(
         raise SettingError(f"{path}: a file of lists must end in {', '.join(ENDINGS)}.")
     if path.is_dir():
         raise SettingError(f"{path}: this is a folder; name a file.")
-    everybody = np.flatnonzero(np.diff(model.interactions.indptr)).astype(np.int32)
+    everybody = np.flatnonzero(model.user_counts).astype(np.int32)
     codes = everybody if users is None else model.index.users(users)
     listed, rows = 0, 0
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from matinee._types import F64, Array
+from matinee._types import F32, F64, Array
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
@@ -243,15 +243,15 @@ class _ImplicitALSState:
             for side in (ratings.by_user, ratings.by_item)
         )
         self.scale = estimator.preference_scale(ratings)
-        names = self.names = feature_names(estimator.features, train)
+        self.names = feature_names(estimator.features, train)
         sides = by_user, by_item
         weighing = replace(estimator, unobserved=unobserved).prior_weights
         prior_weights = weighing(*sides), weighing(*sides[::-1])
         self.users, self.items = (
-            FactorMatrix.start(side, attributes, names, estimator.factors, weights)
-            for side, attributes, weights in (
-                (by_user, train.users, prior_weights[0]),  # their prior mean stays zero
-                (by_item, train.catalog.attributes, prior_weights[1]),
+            FactorMatrix.start(side, attributes, chosen, estimator.factors, weights)
+            for side, attributes, chosen, weights in (
+                (by_user, train.users, (), prior_weights[0]),  # their prior mean stays zero
+                (by_item, train.catalog.attributes, self.names, prior_weights[1]),
             )
         )
         means = self.scale.user_means(ratings.by_user)
@@ -326,17 +326,28 @@ class _ImplicitALSState:
         arguments = (*side.interactions, side.preferences, against, *shared, last)
         return float(sum(run_blocks(kernel, blocks, *arguments)))
 
+    def _by_attributes(self, default_user: F32) -> tuple[F32, F32]:
+        """Rows of users, those without positives as their attributes suggest, and coefficients.
+
+        The average user's attributes give the row of an unknown user.
+        """
+        away, rows = attribute_prior(
+            self.users.interactions, self.train.users, self.names, self.users.rows - default_user
+        )
+        coefficients = away.all_coefficients(self.train.users.n_features)
+        coefficients[0] += default_user - away.average_prior
+        return default_user + (rows - away.average_prior), coefficients
+
     def head(self, history: pl.DataFrame) -> FactorRankingHead:
         """What was learned so far."""
         check_converged(self.regularization, self.users, self.items)
         known = self.users.weights > 0
         default_user = self.users.rows[known].mean(axis=0, dtype=np.float64).astype(np.float32)
-        away, rows = attribute_prior(
-            self.users.interactions, self.train.users, self.names, self.users.rows - default_user
-        )
-        coefficients = away.all_coefficients(self.train.users.n_features)
-        coefficients[:1] += default_user - away.average_prior
-        self.users.rows[~known] = default_user + (rows[~known] - away.average_prior)
+        self.users.rows[~known] = default_user
+        coefficients = np.empty((0, len(default_user)), np.float32)
+        if self.train.users.groups:
+            rows, coefficients = self._by_attributes(default_user)
+            self.users.rows[~known] = rows[~known]
         estimator = self.estimator
         return FactorRankingHead(
             user_params=self.users.rows,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from matinee.data.dataset import Dataset
-from matinee.kernels.csr import take_rows
+from matinee.kernels.csr import pair_keys, take_rows
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 from matinee.kernels.sampling import draw_mask
 from matinee.models.implicit_feedback import positives
@@ -19,7 +19,7 @@ LENGTH = 10  # of a list
 def split_by_pair(dataset: Dataset, seed: int) -> tuple[Dataset, Dataset]:
     """A training and a validation set, the same whatever the order of the rows."""
     ratings = dataset.ratings
-    keys = ratings.user.astype(np.int64) * len(dataset.catalog) + ratings.item
+    keys = pair_keys(ratings.user, ratings.item, len(dataset.catalog))
     held_out = np.empty(len(keys), bool)
     run_blocks(draw_mask, uniform_blocks(len(keys)), seed, keys, FRACTION, held_out)
     parts = ratings.take(~held_out), ratings.take(held_out)

@@ -1,6 +1,7 @@
 """Scores that are products of two rows, packed for scoring and top-n."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class PackedItems:
         run_blocks(score_rows, blocks, rows, self.mean, self.biased, *packed, out)
         return out
 
+    @cached_property
     def unpacked(self) -> tuple[F32, F32]:
         """Factors, float32 (items, K), and biases, (items,), in the order of the items."""
         codes, panels, packed_biases = self.panels[:3]
@@ -44,7 +46,7 @@ class PackedItems:
 
     def pairs(self, rows: F32, users: Ints, items: I32, offsets: F32 | None = None) -> F32:
         """Score of item ``items[n]`` for the user with row ``rows[users[n]]``, float32 (n,)."""
-        factors, biases = self.unpacked()
+        factors, biases = self.unpacked
         if offsets is not None:
             biases = biases + offsets
         out = np.empty(len(items), np.float32)

@@ -126,7 +126,7 @@ class TrainingIndex:
     @cached_property
     def users_known(self) -> Bools:
         """Which users have training ratings, or attributes by which they are known, (users,)."""
-        rated = np.diff(self.interactions.indptr) > 0
+        rated = self.user_counts > 0
         return rated if self.attributes is None else rated | self.attributes.known
 
     @cached_property
@@ -148,7 +148,12 @@ class TrainingIndex:
     @cached_property
     def mean_features(self) -> F32:
         """Those of the average user with training ratings, (features,)."""
-        return self.known_attributes.means(np.diff(self.interactions.indptr) > 0)
+        return self.known_attributes.means(self.user_counts > 0)
+
+    @cached_property
+    def user_counts(self) -> I64:
+        """Training ratings of each user, (users,)."""
+        return np.diff(self.interactions.indptr)
 
     @cached_property
     def item_counts(self) -> I64:
@@ -268,7 +273,7 @@ class TrainingIndex:
     def batch(self, user: Any = None) -> UserBatch:
         """One user or several, by id or as `UserProfile`, or all with ratings (None)."""
         if user is None:
-            codes = np.flatnonzero(np.diff(self.interactions.indptr)).astype(np.int32)
+            codes = np.flatnonzero(self.user_counts).astype(np.int32)
             return self.batch_of(codes)
         ids = ids_of(user, "users")
         if any(isinstance(each, UserProfile) for each in ids):

@@ -369,7 +369,7 @@ class Recommender(TrainedModel):
         """
         check_comparison(measure, n, min_ratings)
         batch, factors = self.user_batch([user]), self.user_factors(head)
-        counts = np.diff(self.interactions.indptr)
+        counts = self.user_counts
         average = average_user(factors, counts)
         source = self.heads[self.head_with("users", head)]
         own = user_factors_of(source, batch, factors.shape[1])[0] - average

@@ -46,7 +46,7 @@ def prominence(head: Head, index: TrainingIndex) -> F32:
     The standard deviation of its score over a sample of users, which is large where many know an
     item and many do not, times ``1 + sqrt(share)``, of the users who rated it.
     """
-    active = np.flatnonzero(np.diff(index.interactions.indptr)).astype(np.int32)
+    active = np.flatnonzero(index.user_counts).astype(np.int32)
     codes = active[:: -(-len(active) // SAMPLE)]
     sample = index.batch_of(codes)
     sums, squares = np.zeros((2, len(index.catalog)))

@@ -122,6 +122,11 @@ class TrainedModel:
         return self.catalog.ids.values
 
     @property
+    def user_counts(self) -> I64:
+        """Training ratings of each user, (users,)."""
+        return self.index.user_counts
+
+    @property
     def item_counts(self) -> I64:
         """Training ratings of each item, (items,)."""
         return self.index.item_counts
