@@ -10,7 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
-from tiny_editions import rows_of
+from tiny_editions import refusal, rows_of
 
 from matinee.data import read
 from matinee.errors import DataError
@@ -324,3 +324,78 @@ def test_genres_of_an_odd_type_are_one_line(genres, tmp_path):
     with pytest.raises(DataError, match="column genres: must be text or lists of text"):
         read(path)
     assert len(read(path, columns={"genres": "none"})) == 1
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+@pytest.mark.parametrize("column", ["genres", "title", "rating", "note"])
+def test_columns_that_nest_hundreds_deep_are_never_looked_into(column, suffix, tmp_path):
+    """polars ends the process, without an error, where it reads such cells."""
+    kind = pl.Int64
+    for _ in range(400):
+        kind = pl.List(kind)
+    columns = {"user": [1, 2], "item": [1, 2], "rating": [3, 4], "genres": ["War", "Drama"]}
+    columns[column] = pl.Series([None, None], dtype=kind)
+    path = tmp_path / f"t.{suffix}"
+    table = pl.DataFrame(columns)
+    table.write_parquet(path) if suffix == "parquet" else table.write_ipc(path)
+    if column == "note":  # which nothing needs
+        assert rows_of(read(path)) == [(1, 1, 3.0), (2, 2, 4.0)]
+    else:
+        assert len(refusal(path)) < 250
+        assert refusal(path).startswith(f"t.{suffix}, column {column}: must be")
+
+
+def test_rows_that_end_in_empty_fields(tmp_path):
+    path = written(tmp_path / "t.csv", "user,item,rating\n1,2,3,,\n1,3,4,,\n")
+    assert rows_of(read(path)) == [(1, 2, 3.0), (1, 3, 4.0)]
+    written(path, "user,item,rating\n1,2,3,,\n1,3,4,,x\n")
+    assert "row 3" in refusal(path)
+
+
+def test_a_header_of_two_lines_above_rows_without_quotes(tmp_path):
+    path = written(tmp_path / "t.csv", 'user,item,rating,"ti\ntle"\n1,1,3,a\n1,2,x,d\n')
+    assert refusal(path).startswith("t.csv, row 4, column rating: 'x'")
+    written(path, path.read_text().replace("x,", "4,"))
+    assert rows_of(read(path)) == [(1, 1, 3.0), (1, 2, 4.0)]
+
+
+def test_a_first_row_of_data_that_reads_like_positions_is_a_row(tmp_path):
+    path = written(tmp_path / "t.csv", "1,2,3\n1,3,4\n")
+    columns = {"user_id": "1", "item_id": "2", "rating": "3"}
+    assert rows_of(read(path, columns=columns)) == [(1, 2, 3.0), (1, 3, 4.0)]
+
+
+def test_columns_that_pandas_has_numbered_are_named_by_their_header(tmp_path):
+    path = written(tmp_path / "t.csv", "0,1,2\n7,8,3\n7,9,4\n")
+    columns = {"user_id": "0", "item_id": "1", "rating": "2"}
+    assert rows_of(read(path, columns=columns)) == [(7, 8, 3.0), (7, 9, 4.0)]
+
+
+def test_a_bad_cell_among_decimal_commas_is_the_one_named(tmp_path):
+    path = written(tmp_path / "t.csv", "user;item;rating\n1;1;3,5\n1;2;4x\n")
+    assert refusal(path).startswith("t.csv, row 3, column rating: '4x'")
+    written(path, "user;item;rating\n1;1;1,500\n1;2;4\n")  # a thousand and a half?
+    assert refusal(path).startswith("t.csv, row 2, column rating: '1,500'")
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        pl.Series([-(2**63)]).cast(pl.Datetime("us")),
+        pl.Series([2**63 - 1]).cast(pl.Datetime("ms")),
+        pl.Series([2**31 - 1], dtype=pl.Int32).cast(pl.Date),
+    ],
+)
+def test_dates_beyond_the_calendar_are_one_line(time):
+    frame = pl.DataFrame({"user": [1], "item": [1], "rating": [3], "time": time})
+    assert refusal(frame).startswith("the frame, row 1, column time: ")
+
+
+def test_missing_values_in_an_array(tmp_path):
+    path = written(tmp_path / "t.csv", "user,item,rating\n1,2,-1\n1,3,4\n")
+    assert rows_of(read(path, missing=np.array([-1.0, 99.0]))) == [(1, 3, 4.0)]
+
+
+def test_a_header_alone_of_interactions(tmp_path):
+    path = written(tmp_path / "t.csv", "user,item\n")
+    assert refusal(path) == "t.csv: there are no interactions in it."

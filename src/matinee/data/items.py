@@ -27,19 +27,19 @@ def items_table(table: pl.DataFrame, origin: Origin) -> pl.DataFrame:
     return pl.DataFrame(columns).hstack(table.drop(known, strict=False))
 
 
+def check_genres(column: pl.Series, origin: Origin) -> None:
+    """DataError for a column of a type that cannot be genres; its cells are not looked at."""
+    kind = column.dtype
+    inner = kind.inner if isinstance(kind, pl.List | pl.Array) else kind
+    if inner.is_nested() or inner in (pl.Binary, pl.Object):
+        raise origin.type_error(column, "text or lists of text (or --columns genres=none)")
+
+
 def _genres(column: pl.Series, origin: Origin) -> pl.Series:
     """A column of genres as lists of text."""
-    kind = column.dtype
-    if isinstance(kind, pl.Array):
-        column = column.cast(pl.List(kind.inner))
-        kind = column.dtype
-    if isinstance(kind, pl.List):
-        inner = kind.inner
-        if inner.is_nested() or inner in (pl.Binary, pl.Object):
-            raise origin.type_error(column, "text or lists of text")
-        return column.cast(pl.List(pl.String))
-    if kind.is_nested() or kind == pl.Binary:
-        raise origin.type_error(column, "text or lists of text")
+    check_genres(column.clear(), origin)
+    if isinstance(column.dtype, pl.List | pl.Array):
+        return column.cast(pl.List(column.dtype.inner)).cast(pl.List(pl.String))
     text = column.cast(pl.String).str.strip_chars(" ")
     present = text.drop_nulls().replace("", None).drop_nulls()
     if len(present) and present.str.contains(r"^\[.*\]$").all():  # as Python or JSON writes lists

@@ -95,12 +95,12 @@ def read(
     """
     path = locate(source) if isinstance(source, str | os.PathLike) else None
     given = {
-        "columns": columns, "scale": scale, "duplicates": duplicates,
+        "columns": columns or None, "scale": scale, "duplicates": duplicates,
         "event_weights": event_weights, "missing": missing, "time_format": time_format,
         "items": _path_of(items, "items"), "users": _path_of(users, "users"),
     }  # fmt: skip
     stored = cache.stored_reading(path) if path else {}
-    options = ReadingOptions.of(stored | {k: v for k, v in given.items() if v not in (None, {})})
+    options = ReadingOptions.of(stored | {k: v for k, v in given.items() if v is not None})
     tables = _Described(items, users, options)
     reading = options.to_dict()
     if path is None:

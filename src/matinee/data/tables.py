@@ -14,7 +14,7 @@ from matinee.data.columns import NamedColumns
 from matinee.data.compression import Scratch
 from matinee.data.delimited import COLUMNS, PlainColumns, read_plain
 from matinee.data.frames import known_type, to_frame
-from matinee.data.items import items_table
+from matinee.data.items import check_genres, items_table
 from matinee.data.movielens import CSV_HEADER, HALF_STARS
 from matinee.data.reading_options import ReadingOptions
 from matinee.data.sources import BINARY, FORMATS, LINES, Sources, format_of
@@ -195,11 +195,12 @@ class TableReader:
                 for ours, theirs in _attributes(schema.names(), chosen, kind).items()
                 if _is_attribute(schema[theirs])
             }
-            for ours, theirs in chosen.items():
-                if ours != "genres" and schema[theirs].is_nested():
-                    raise Origin(path.name, 1, chosen).type_error(
-                        pl.Series(ours, [], schema[theirs]), "numbers or text"
-                    )
+            for ours, theirs in chosen.items():  # before cells are read: what nests deep crashes
+                empty = pl.Series(ours, [], schema[theirs])
+                if ours == "genres":
+                    check_genres(known_type(empty), Origin(path.name, 1, chosen))
+                elif empty.dtype.is_nested():
+                    raise Origin(path.name, 1, chosen).type_error(empty, "numbers or text")
             n_rows = int(lazy.select(pl.len()).collect().item())
             if n_rows > max(FEW_ROWS, MAX_ROWS_PER_BYTE * path.stat().st_size):
                 raise DataError(
@@ -230,7 +231,8 @@ class TableReader:
         by_position = kind == "ratings" and self.named.by_position()
         separator = "\t" if format_of(path) == ".tsv" else None
         header = read_header(path, separator)
-        if by_position and not set(self.named.given_for(kind).values()) <= set(header.cells):
+        numbered = [str(at) for at in range(len(header.cells))]  # as pandas names columns
+        if by_position and header.cells != numbered:
             return read_header(path, separator, by_position=True)
         return header
 

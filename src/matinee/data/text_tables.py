@@ -95,6 +95,8 @@ def read_text(
         origin = Origin(path.name, 1, names, _Lines(path, header, quoting).line_of)
     if quoting.dialect is not None:
         path = _rewritten(path, header, quoting.dialect, scratch)
+    # a file that was rewritten has a header of one line
+    n_lines = header.n_lines if quoting.dialect is None else min(header.n_lines, 1)
     schema = {f"_{at}": pl.String for at in range(len(header.cells))}
     try:
         table = (
@@ -102,11 +104,12 @@ def read_text(
                 path,
                 separator=header.separator,
                 has_header=False,
-                skip_rows=1 if header.n_lines else 0,
+                skip_lines=n_lines,
                 schema=schema,
                 quote_char='"' if quoting.quoted else None,
                 truncate_ragged_lines=True,
                 missing_columns="insert",
+                extra_columns="ignore",
                 glob=False,
             )
             .select(_cell(f"_{at}", quoting.quoted).alias(ours) for ours, at in positions.items())
@@ -207,7 +210,7 @@ def _rewritten(path: Path, header: Header, dialect: dict[str, Any], scratch: Scr
     with copy.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=header.separator, lineterminator="\n")
         if header.n_lines:
-            writer.writerow(header.cells)
+            file.write("\n")
         for cells in _python_rows(path, header, dialect):
             writer.writerow(cells or [""] * len(header.cells))
     return copy

@@ -70,12 +70,19 @@ def unix_seconds(column: pl.Series, origin: Origin, time_format: str | None = No
     else:
         raise origin.type_error(column, "Unix seconds or dates (or --columns timestamp=none)")
     if (row := first_true(seconds.is_null() & column.is_not_null())) is not None:
-        raise origin.error(row, column.name, f"{shortened(column[row])} is not a time", ADVICE)
+        raise origin.error(row, column.name, f"{_shown(column, row)} is not a time", ADVICE)
     outside = ~seconds.is_between(-LAST_SECOND, LAST_SECOND)
     if (row := first_true(outside.fill_null(False))) is not None:
-        problem = f"{shortened(column[row])} is not a time before the year 10000"
+        problem = f"{_shown(column, row)} is not a time before the year 10000"
         raise origin.error(row, column.name, problem, ADVICE)
     return seconds.cast(pl.Int64)
+
+
+def _shown(column: pl.Series, row: int) -> str:
+    """A cell for a message; as its number where it is a date, for polars cannot show them all."""
+    if isinstance(column.dtype, pl.Date | pl.Datetime):
+        return f"{column.to_physical()[row]} ({type(column.dtype).__name__})"
+    return shortened(column[row])
 
 
 def unit_of(largest: float) -> int:

@@ -73,7 +73,8 @@ def check_ratings(
     """
     value = "rating" if "rating" in table.columns else "weight"
     if table.height == 0:
-        raise DataError(f"{cut(origin.file)}: there are no {value}s in it.")
+        unit = "ratings" if value == "rating" else "interactions"
+        raise DataError(f"{cut(origin.file)}: there are no {unit} in it.")
     # first of all: what is too large for a float32 is infinite from here on
     table = table.with_columns(pl.col(value).cast(pl.Float32))
     for column, invalid, problem in _cell_problems(table, value, positive_ids):
@@ -178,10 +179,12 @@ def value_column(column: pl.Series, origin: Origin) -> pl.Series:
     values = text.cast(pl.Float32, strict=False)
     invalid = values.is_null() & text.is_not_null()
     if invalid.any():
-        with_comma = text.filter(invalid).str.contains(r"^[-+]?[0-9]+,[0-9]+$")
-        thousands = text.filter(invalid).str.contains(r"^[-+]?[1-9][0-9]*,[0-9]{3}$")
-        if with_comma.all() and not thousands.all():
-            return text.str.replace(",", ".", literal=True).cast(pl.Float32)
+        with_comma = text.str.contains(r"^[-+]?[0-9]+,[0-9]+$").fill_null(False)
+        thousands = text.filter(with_comma).str.contains(r"^[-+]?[1-9][0-9]*,[0-9]{3}$")
+        if not thousands.all():  # then commas are those of decimals
+            if not (invalid & ~with_comma).any():
+                return text.str.replace(",", ".", literal=True).cast(pl.Float32)
+            invalid &= ~with_comma
     if (row := first_true(invalid)) is not None:
         raise origin.error(row, column.name, f"{shortened(text[row])} is not a number")
     return values
