@@ -129,6 +129,13 @@ class Ratings:
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     @property
+    def spread(self) -> float:
+        """The standard deviation of the values; a little above zero where all are the same."""
+        largest = float(np.abs(self.values).max(initial=0.0))
+        least = float(np.finfo(np.float32).eps) * max(1.0, largest)
+        return max(float(self.values.std(dtype=np.float64)), least)
+
+    @property
     def known_scale(self) -> RatingScale:
         """The scale; SettingError where there are no ratings, for whatever needs them."""
         if self.scale is None:

@@ -26,6 +26,8 @@ The solvers update rows `start` to `stop` of one side:
                                 its prior mean
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from matinee.kernels.jit import jit
@@ -45,6 +47,29 @@ from matinee.kernels.linalg import (
     solve_upper,
 )
 from matinee.kernels.simd import LANES, fma, load, splat, store
+
+
+class Ridge(NamedTuple):
+    """How strongly rows are drawn towards their prior means: ``strength * n ** exponent``."""
+
+    factors: np.float32
+    exponent: np.float32
+    bias: np.float32
+    bias_exponent: np.float32
+
+    @classmethod
+    def of(cls, factors: float, exponent: float, bias: float, bias_exponent: float) -> "Ridge":
+        """Of ordinary numbers."""
+        return cls(*(np.float32(value) for value in (factors, exponent, bias, bias_exponent)))
+
+
+@jit
+def penalties(ridge, count):
+    """Of the factors and of the bias of a row with `count` ratings."""
+    n = np.float32(count)
+    return ridge.factors * n**ridge.exponent, np.sqrt(
+        ridge.bias * ridge.bias + ridge.bias_exponent * n
+    )
 
 
 @jit
@@ -73,9 +98,7 @@ def _add_sides(design, target, count, right, ones):
 
 
 @jit
-def update_rows_cholesky(
-    start, stop, indptr, indices, values, mean, other, prior, ridge, exponent, out
-):
+def update_rows_cholesky(start, stop, indptr, indices, values, mean, other, prior, ridge, out):
     """Solve by normal equations and Cholesky factorization.
 
     The bias is the last unknown: with G the normal matrix of the factors, s the sum of their
@@ -93,13 +116,13 @@ def update_rows_cholesky(
         if first == last:
             copy(prior[row], out[row])
             continue
-        penalty = ridge * np.float32(last - first) ** exponent
+        penalty, bias_penalty = penalties(ridge, last - first)
         gram[:] = 0.0
         ones[:] = 0.0
         right[:] = 0.0
         for d in range(factors):
             right[0, d] = penalty * prior[row, d + 1]
-        right_of_bias = penalty * prior[row, 0]
+        right_of_bias = bias_penalty * prior[row, 0]
         for chunk in range(first, last, CHUNK):
             count = min(CHUNK, last - chunk)
             _gather(chunk, count, indices, values, mean, other, design, target)
@@ -110,7 +133,7 @@ def update_rows_cholesky(
             gram[d, width] = right[0, d]
             gram[d, width + 1] = ones[0, d]
         factorize(gram)
-        bias, rest = right_of_bias, np.float32(last - first) + penalty
+        bias, rest = right_of_bias, np.float32(last - first) + bias_penalty
         for d in range(width):
             bias -= gram[d, width] * gram[d, width + 1]
             rest -= gram[d, width + 1] * gram[d, width + 1]
@@ -145,7 +168,19 @@ def _add_gradient(first, last, indices, values, biases, factors, shift, x, out):
 
 @jit
 def update_rows_cg(
-    start, stop, indptr, indices, values, mean, biases, factors, prior, ridge, exponent, out, steps
+    start,
+    stop,
+    indptr,
+    indices,
+    values,
+    mean,
+    biases,
+    factors,
+    prior,
+    ridge,
+    out,
+    steps,
+    preconditioner,
 ):
     """Take `steps` conjugate gradient steps from the rows in `out`, each one pass over the ratings:
     the normal matrix is never formed (Takács, Pilászy & Tikk 2011).
@@ -159,10 +194,10 @@ def update_rows_cg(
         if first == last:
             copy(prior[row], out[row])
             continue
-        penalty = ridge * np.float32(last - first) ** exponent
+        penalty, bias_penalty = penalties(ridge, last - first)
         residual[:] = 0.0
         bias = out[row, 0]
-        bias_residual = penalty * (prior[row, 0] - bias)
+        bias_residual = bias_penalty * (prior[row, 0] - bias)
         for d in range(1, out.shape[1]):
             x[0, d - 1] = out[row, d]
             residual[0, d - 1] = penalty * (prior[row, d] - out[row, d])
@@ -170,14 +205,14 @@ def update_rows_cg(
             first, last, indices, values, biases, factors, mean + bias, x, residual
         )
         copy(residual[0], direction[0])
-        bias_direction = bias_residual
-        error = dot(residual[0], residual[0]) + bias_residual * bias_residual
+        bias_direction = preconditioner * bias_residual
+        error = dot(residual[0], residual[0]) + preconditioner * bias_residual * bias_residual
         for _ in range(steps):
             if error < 1e-12:
                 break
             for d in range(width):
                 product[0, d] = -penalty * direction[0, d]
-            bias_product = -penalty * bias_direction + _add_gradient(
+            bias_product = -bias_penalty * bias_direction + _add_gradient(
                 first, last, indices, values[:0], biases, factors, bias_direction, direction,
                 product,
             )  # fmt: skip
@@ -187,9 +222,9 @@ def update_rows_cg(
             for d in range(width):
                 x[0, d] += length * direction[0, d]
                 residual[0, d] += length * product[0, d]
-            left = dot(residual[0], residual[0]) + bias_residual * bias_residual
+            left = dot(residual[0], residual[0]) + preconditioner * bias_residual * bias_residual
             turn = left / error
-            bias_direction = bias_residual + turn * bias_direction
+            bias_direction = preconditioner * bias_residual + turn * bias_direction
             for d in range(width):
                 direction[0, d] = residual[0, d] + turn * direction[0, d]
             error = left

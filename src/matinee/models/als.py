@@ -1,5 +1,6 @@
 """Matrix factorization with biases and genre factors, by alternating least squares."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,13 @@ from matinee._types import F64
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
-from matinee.kernels.als import predict_pairs, squared_error, update_rows_cg, update_rows_cholesky
+from matinee.kernels.als import (
+    Ridge,
+    predict_pairs,
+    squared_error,
+    update_rows_cg,
+    update_rows_cholesky,
+)
 from matinee.kernels.csr import Rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
 from matinee.models.als_common import (
@@ -20,14 +27,25 @@ from matinee.models.als_common import (
     feature_names,
     known_rows,
     noise_regularization,
+    ratings_spread,
 )
 from matinee.models.base import Estimator, FitContext, check_features, check_width
+from matinee.models.held_out import choose, split_by_pair
 from matinee.models.queries import TrainingIndex
 from matinee.models.rating_head import FactorRatingHead
 from matinee.models.recommender import Recommender
 from matinee.progress import compilation_announced, metrics_note, progress
 
-INIT_STD = 0.1  # of the user factors, in units of a rating per factor
+SHORT = 20  # ratings per user or item on average; with fewer, factors are at risk of being noise
+MULTIPLES = (
+    1.0,
+    1.3,
+    1.6,
+)  # of the default regularization that are tried then: none, few, no factors
+TRIAL_ITERATIONS = 5
+FEW_RATINGS = 1000  # with fewer, a validation set tells nothing
+BIAS_PRECONDITIONER = 0.3  # as far as exact solves in as many iterations; likewise
+INIT_STD = 0.1  # of the user factors, where ratings have a standard deviation of 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +55,11 @@ class ALS(Estimator):
     With x = [b_u, p_u] and w = [b_i, q_i], the sum
 
         (rating - prediction)^2 over ratings
-        + regularization * sum_u n_u^v |x_u - m_u|^2
-        + regularization * sum_i n_i^v |w_i - m_i|^2
-        + regularization * sqrt(N) * (|B_u|^2 + |B_i|^2)
+        + regularization * (sum_u n_u^v |p_u - m_u|^2 + sum_i n_i^v |q_i - m_i|^2)
+        + bias_regularization * (sum_u (b_u - m_u)^2 + sum_i (b_i - m_i)^2)
 
-    is minimized over all x, all w, and the weights B in turn. The prior means m are linear in
-    features, ``m_i = f_i B_i`` with f_i a constant and the item's attributes (genres, year, and
+    and ridges on the weights B (``sqrt(N)`` and the root of the number of rows, times the same) is
+    minimized over all x, all w, and all B in turn. The prior means m are linear in features, ``m_i = f_i B_i`` with f_i a constant and the item's attributes (genres, year, and
     what else there is), ``m_u`` likewise, so an item or a user without ratings still has a bias
     and factors. Each step improves its part
     (solves it exactly with ``solver="cholesky"``), so the sum never rises. See Koren, Bell &
@@ -54,10 +71,14 @@ class ALS(Estimator):
     factors : int
         Number of latent dimensions; 0 leaves the biases alone.
     regularization : float, optional
-        In squared rating units; by default derived from the number and spread of the ratings
-        (`matinee.models.als_common`): 1.3 on ml-1m.
+        Of the factors, in rating units; by default derived from the number and spread of the
+        ratings (`matinee.models.als_common`): 1.3 on ml-1m. Where users and items have few
+        ratings, 1.3 and 1.6 times that are tried, too, on a tenth of them held out.
+    bias_regularization : float
+        Of the biases, as if so many ratings of a user or item were average.
     exponent : float
-        v above: 0 is plain ridge regression, 1 weights by the number of ratings (ALS-WR).
+        v above, of the factors: 0 is plain ridge regression, 1 weights by the number of ratings
+        (ALS-WR).
     iterations : int
         Passes over all items and all users.
     features : str
@@ -86,6 +107,7 @@ class ALS(Estimator):
 
     factors: int = 64
     regularization: float | None = None
+    bias_regularization: float = 4.0
     exponent: float = 0.5
     iterations: int = 15
     features: str = "all"
@@ -96,7 +118,7 @@ class ALS(Estimator):
 
     def __post_init__(self) -> None:
         self._check_at_least(factors=0, iterations=1, cg_steps=1, patience=0, seed=0)
-        self._check_positive("regularization")
+        self._check_positive("regularization", "bias_regularization")
         self._check_one_of(solver=("cg", "cholesky"))
         check_features(self.features)
         if not 0 <= self.exponent <= 1:
@@ -107,7 +129,7 @@ class ALS(Estimator):
         return noise_regularization(ratings, self.exponent)
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
-        state = _ALSState(self, train)
+        state = _ALSState(self, self._chosen(train, context.warm_start), train)
         if context.warm_start is not None:
             state.warm_start(context.warm_start)
         history: list[dict[str, Any]] = []
@@ -135,19 +157,47 @@ class ALS(Estimator):
             state.finish()
         return state.model(pl.DataFrame(history))
 
+    def _chosen(self, train: Dataset, earlier: Recommender | None) -> float:
+        """The regularization to train with."""
+        if self.regularization is not None:
+            return self.regularization
+        if earlier is not None and isinstance(earlier.rating_head, FactorRatingHead):
+            return earlier.rating_head.regularization  # suits what has grown out of it
+        ratings = train.ratings
+        default = self.default_regularization(ratings)
+        rows = len(ratings.user_ids) + len(ratings.item_ids)
+        if self.factors == 0 or not FEW_RATINGS <= len(ratings) < SHORT * rows:
+            return default
+        part, validation = split_by_pair(train, self.seed)
+
+        def quality(multiple: float) -> float:
+            regularization = multiple * self.default_regularization(part.ratings)
+            state = _ALSState(self, regularization, part)
+            for _ in range(TRIAL_ITERATIONS):
+                state.iterate()
+            return -state.rmse(validation.ratings)
+
+        return default * choose(MULTIPLES, quality, "RMSE")
+
 
 class _ALSState:
     """The state of one training: factor matrices of users and items, and how to update them."""
 
-    def __init__(self, estimator: ALS, train: Dataset) -> None:
+    def __init__(self, estimator: ALS, regularization: float, train: Dataset) -> None:
         ratings = train.ratings
         self.estimator, self.train = estimator, train
-        self.regularization = estimator.regularization or estimator.default_regularization(ratings)
+        self.regularization = regularization
+        self.ridge = Ridge.of(
+            self.regularization, estimator.exponent, estimator.bias_regularization, 0.0
+        )
+        # biases are in units of a rating, products of two factors likewise
+        spread = ratings_spread(ratings)
+        self.preconditioner = np.float32(BIAS_PRECONDITIONER * spread)
         self.mean = np.float32(ratings.values.mean(dtype=np.float64))
         self.prior_ridge = float(np.sqrt(len(ratings)))
         names, width = feature_names(estimator.features, train), 1 + estimator.factors
         self.users, self.items = (
-            FactorMatrix.start(side, attributes, names, width, self._weights(side))
+            FactorMatrix.start(side, attributes, names, width, *self._weights(side))
             for side, attributes in (
                 (ratings.by_user, train.users),
                 (ratings.by_item, train.catalog.attributes),
@@ -155,12 +205,14 @@ class _ALSState:
         )
         rng = np.random.default_rng(estimator.seed)
         start = rng.standard_normal((len(ratings.user_ids), estimator.factors), np.float32)
-        self.users.rows[:, 1:] = INIT_STD * start
+        self.users.rows[:, 1:] = np.float32(INIT_STD * math.sqrt(spread)) * start
 
-    def _weights(self, interactions: Rows) -> F64:
+    def _weights(self, interactions: Rows) -> tuple[F64, F64]:
         """n^v of each row; 0 without ratings: such a row has no say in its prior mean."""
         counts = np.diff(interactions.indptr).astype(np.float64)
-        return np.where(counts > 0, counts**self.estimator.exponent, 0.0)
+        return np.where(counts > 0, counts**self.estimator.exponent, 0.0), np.where(
+            counts > 0, np.sqrt(self.ridge.bias**2 + self.ridge.bias_exponent * counts), 0.0
+        )
 
     def warm_start(self, earlier: Recommender) -> None:
         """Start from earlier factors; further dimensions start at random as ever."""
@@ -191,15 +243,14 @@ class _ALSState:
     def _update(self, side: FactorMatrix, other: FactorMatrix, exact: bool) -> None:
         """One half of an iteration; the kernels are in `matinee.kernels.als`."""
         blocks = balanced_blocks(side.interactions.indptr)
-        penalty = np.float32(self.regularization), np.float32(self.estimator.exponent)
-        prior = side.prior, *penalty, side.rows
+        prior = side.prior, self.ridge, side.rows
         held = *side.interactions, self.mean
         if exact:
             run_blocks(update_rows_cholesky, blocks, *held, other.rows, *prior)
         else:
             against = np.ascontiguousarray(other.rows[:, 0]), other.float16(1)
-            steps = self.estimator.cg_steps
-            run_blocks(update_rows_cg, blocks, *held, *against, *prior, steps)
+            steps = self.estimator.cg_steps, self.preconditioner
+            run_blocks(update_rows_cg, blocks, *held, *against, *prior, *steps)
 
     def errors(self) -> dict[str, float]:
         """The sum that is minimized, and the RMSE on the training set."""
@@ -236,6 +287,8 @@ class _ALSState:
             user_coefficients=self.users.all_coefficients(self.train.users.n_features),
             regularization=self.regularization,
             exponent=self.estimator.exponent,
+            bias_regularization=self.estimator.bias_regularization,
+            bias_exponent=0.0,
             estimator=self.estimator.to_config(),
             history=history,
         )

@@ -51,8 +51,7 @@ class Bias(Estimator):
     def _als(self) -> ALS:
         return ALS(
             factors=0,
-            regularization=self.regularization,
-            exponent=0.0,
+            bias_regularization=self.regularization,
             iterations=self.iterations,
             features="none",
         )

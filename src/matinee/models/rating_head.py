@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, F64, I32, I64, Ints
-from matinee.kernels.als import predict_pairs, update_rows_cholesky
+from matinee.kernels.als import Ridge, predict_pairs, update_rows_cholesky
 from matinee.kernels.csr import take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
 from matinee.kernels.scoring import pack
@@ -34,6 +34,8 @@ class FactorRatingHead:
     # 1 + factors) where nothing is known of users
     regularization: float  # as in training, for new users; likewise the exponent
     exponent: float
+    bias_regularization: float  # the same for biases
+    bias_exponent: float
     estimator: Mapping[str, Any]
     history: pl.DataFrame
 
@@ -46,6 +48,13 @@ class FactorRatingHead:
     def user_factors(self) -> F32 | None:
         """Without the biases, (users, factors); None without factors."""
         return self.user_params[:, 1:] if self.user_params.shape[1] > 1 else None
+
+    @property
+    def ridge(self) -> Ridge:
+        """What new users are solved with."""
+        return Ridge.of(
+            self.regularization, self.exponent, self.bias_regularization, self.bias_exponent
+        )
 
     @property
     def width(self) -> int:
@@ -66,8 +75,7 @@ class FactorRatingHead:
             interactions = take_rows(batch.interactions, new)
             solved = np.empty((len(new), rows.shape[1]), np.float32)
             mean, prior = np.float32(self.mean), self._priors(batch)[new]
-            penalty = np.float32(self.regularization), np.float32(self.exponent)
-            arguments = *interactions, mean, self.item_params, prior, *penalty, solved
+            arguments = *interactions, mean, self.item_params, prior, self.ridge, solved
             run_blocks(update_rows_cholesky, balanced_blocks(interactions.indptr), *arguments)
             rows[new] = solved
         return rows
@@ -108,7 +116,9 @@ class FactorRatingHead:
         target = np.concatenate([[1.0], self.item_params[item, 1:]]).astype(np.float64)
         residual = values - self.mean - rows[:, 0] - design @ prior
         normal = design.T @ design
-        penalty = self.regularization * max(1, len(codes)) ** self.exponent
+        count = max(1, len(codes))
+        penalty = np.full(len(normal), self.regularization * count**self.exponent)
+        penalty[0] = self.bias_regularization * count**self.bias_exponent
         normal[np.diag_indices_from(normal)] += penalty
         from_ratings = (design @ np.linalg.solve(normal, target)) * residual
         general = {
@@ -119,7 +129,7 @@ class FactorRatingHead:
         if batch.codes[0] >= 0:
             own = self.user_params[batch.codes[0]].astype(np.float64) - prior
             remainder = float(target @ own - from_ratings.sum())
-            if abs(remainder) > ROUNDING:
+            if abs(remainder) > ROUNDING * max(1.0, abs(self.mean)):
                 general["residual"] = remainder
         return general, from_ratings
 
@@ -132,6 +142,8 @@ class FactorRatingHead:
         check_array("user_prior", self.user_prior, (width,))
         check_array("item_prior", self.item_prior, (width,))
         check_coefficients(self.user_coefficients, sizes.user_features, width)
-        regularized = 0 < self.regularization < np.inf and 0 <= self.exponent <= 1
+        strengths = self.regularization, self.bias_regularization
+        exponents = self.exponent, self.bias_exponent
+        regularized = all(0 < s < np.inf for s in strengths) and all(0 <= e <= 1 for e in exponents)
         if not (np.isfinite(self.mean) and regularized):
             raise ValueError("a number of the rating head is out of range")

@@ -16,7 +16,7 @@ from matinee.models.als_common import feature_names
 from matinee.models.base import Estimator, FitContext, check_features, training_identity
 from matinee.models.bayesian.checkpoint import EVERY, ChainCheckpoint
 from matinee.models.bayesian.head import bayesian_head
-from matinee.models.bayesian.likelihoods import MAX_LEVELS
+from matinee.models.bayesian.likelihoods import MAX_LEVELS, Outcome
 from matinee.models.bayesian.posterior import DrawBuffer, MonitoredSet
 from matinee.models.bayesian.sampler import FEATURES, GibbsSampler
 from matinee.models.queries import TrainingIndex
@@ -114,13 +114,11 @@ class BayesianMF(Estimator):
         values = np.unique(train.ratings.values)
         ordinal = self._ordinal(values)
         levels = (values if len(values) > 1 else _ends(train.ratings)).astype(np.float32)
-        sampler = GibbsSampler(
-            train, self.factors, levels if ordinal else None, self.groups(train), self.seed
-        )
-        buffer = DrawBuffer(sampler, int(self.memory * 2**20), levels)
+        outcome = Outcome.of(train.ratings, levels, ordinal)
+        sampler = GibbsSampler(train, self.factors, outcome, self.groups(train), self.seed)
+        buffer = DrawBuffer(sampler, int(self.memory * 2**20))
         monitored = {
-            name: MonitoredSet(sampler, part.ratings, levels)
-            for name, part in context.eval_sets.items()
+            name: MonitoredSet(sampler, part.ratings) for name, part in context.eval_sets.items()
         }
         saved = self._saved(sampler, train, context)
         history = saved.restore(sampler, buffer, monitored, self.iterations) if saved else []
@@ -156,7 +154,7 @@ class BayesianMF(Estimator):
                 if context.on_interrupt == "raise" or buffer.count == 0:
                     raise
         table = pl.DataFrame(history, infer_schema_length=None)  # r-hat begins late
-        head = bayesian_head(sampler, buffer, levels, self.to_config(), table)
+        head = bayesian_head(sampler, buffer, self.to_config(), table)
         return Recommender(TrainingIndex.of(train), rating_head=head)
 
     def _ordinal(self, values: F32) -> bool:

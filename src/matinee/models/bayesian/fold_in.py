@@ -8,6 +8,7 @@ from matinee._types import F32, I8, I32
 from matinee.kernels.csr import Rows, row_of_entries
 from matinee.kernels.gibbs import draw_rows, score_entries
 from matinee.kernels.ordinal import draw_latent
+from matinee.models.bayesian.likelihoods import Outcome
 from matinee.models.bayesian.posterior import PosteriorDraw
 from matinee.models.bayesian.sampler import prior_weights
 from matinee.models.queries import UserBatch
@@ -16,7 +17,7 @@ TURNS = 4  # of latent values and rows, where ratings are levels
 
 
 def fold_in_draws(
-    draws: Sequence[PosteriorDraw], batch: UserBatch, users: int, levels: F32, dated: bool
+    draws: Sequence[PosteriorDraw], batch: UserBatch, users: int, outcome: Outcome, dated: bool
 ) -> Iterator[F32]:
     """For each draw, the rows of the new users of a batch, float32 (new users, 1 + factors).
 
@@ -34,7 +35,9 @@ def fold_in_draws(
     items = interactions.indices + users
     sides = [rows + user, items, np.full(entries, rows - 3)]
     codes = np.stack(sides if dated else sides[:2], axis=1).astype(np.int32)
-    level = np.clip(np.searchsorted(levels, interactions.values), 0, len(levels) - 1)
+    values = interactions.values
+    level = np.clip(np.searchsorted(outcome.levels, values), 0, len(outcome.levels) - 1)
+    scaled = ((values - outcome.center) / outcome.unit).astype(np.float32)
     counts = np.maximum(np.diff(interactions.indptr), 1)[:, None]
     noise = np.zeros((new, width), np.float32)
     for number, draw in enumerate(draws):
@@ -46,7 +49,15 @@ def fold_in_draws(
         if len(draw.rated):
             shares = draw.rated.astype(np.float32)[interactions.indices] / np.sqrt(counts[user])
             np.add.at(prior, user, shares)
-        yield _drawn(draw, interactions, level.astype(np.int8), codes, prior, noise, rng)
+        yield _drawn(
+            draw,
+            interactions._replace(values=scaled),
+            level.astype(np.int8),
+            codes,
+            prior,
+            noise,
+            rng,
+        )
 
 
 def _drawn(

@@ -13,6 +13,7 @@ from matinee.kernels.gibbs import score_entries
 from matinee.kernels.linalg import padded
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 from matinee.models.bayesian.fold_in import fold_in_draws
+from matinee.models.bayesian.likelihoods import Outcome
 from matinee.models.bayesian.posterior import DrawBuffer, PosteriorDraw
 from matinee.models.bayesian.predictive import COVERAGES, PredictionQuery, Predictive, scores_of
 from matinee.models.bayesian.sampler import GibbsSampler
@@ -30,6 +31,8 @@ class BayesianHead(FactorRatingHead):
     """
 
     levels: F32  # (levels,) the different ratings
+    center: float  # with the unit, what scores of draws are in ratings: see `Outcome`
+    unit: float
     stretch: F32  # (coverages,) from `LooCalibration.stretch`
     moment_starts: I64  # (users + 1,) the distinct times at which each user rated
     moment_times: I64  # (moments,)
@@ -58,6 +61,11 @@ class BayesianHead(FactorRatingHead):
         return "ordinal" if self.ordinal else "normal"
 
     @property
+    def outcome(self) -> Outcome:
+        """What scores of draws stand for."""
+        return Outcome(self.levels, self.ordinal, self.center, self.unit)
+
+    @property
     def moments(self) -> RatingTimes:
         """The distinct times at which each user rated."""
         return RatingTimes(self.moment_starts, self.moment_times)
@@ -78,7 +86,7 @@ class BayesianHead(FactorRatingHead):
         """The distribution of ratings of pairs, given at some time or at no time in particular."""
         query = PredictionQuery.at(self._codes(users, items, times), self.moments, users, times)
         unknown = np.flatnonzero(users < 0)  # of unknown items, the spread is left out
-        predictive = Predictive(len(users), self.levels, self.ordinal, self.stretch)
+        predictive = Predictive(len(users), self.outcome, self.stretch)
         for draw in self.draws:
             scores, spread = _scores(draw, query, draw.table.view(np.uint16), draw.biases)
             if len(unknown):
@@ -98,8 +106,8 @@ class BayesianHead(FactorRatingHead):
         query = PredictionQuery.at(codes, self.moments, users, None)
         place = np.cumsum(batch.codes < 0) - 1  # of a new user among all that are
         query.codes[new, 0] = self.draw_table.shape[1] + place[who[new]]
-        predictive = Predictive(len(users), self.levels, self.ordinal, self.stretch)
-        folded = fold_in_draws(self.draws, batch, len(self.user_params), self.levels, self.dated)
+        predictive = Predictive(len(users), self.outcome, self.stretch)
+        folded = fold_in_draws(self.draws, batch, len(self.user_params), self.outcome, self.dated)
         for draw, rows in zip(self.draws, folded, strict=True):
             scores = _scores(draw, query, *draw.with_rows(rows))
             predictive.add(*scores, float(draw.noise[0]), draw.limits)
@@ -189,6 +197,8 @@ def check_draws(head: BayesianHead, sizes: Sizes) -> None:
     starts = head.moment_starts
     valid = (
         draws > 0
+        and np.isfinite(head.center)
+        and 0 < head.unit < np.inf
         and levels > 1
         and cuts in (0, levels - 1)
         and starts[0] == 0
@@ -220,7 +230,6 @@ def _ascending_within(times: I64, starts: I64) -> bool:
 def bayesian_head(
     sampler: GibbsSampler,
     buffer: DrawBuffer,
-    levels: F32,
     estimator: Mapping[str, Any],
     history: pl.DataFrame,
 ) -> BayesianHead:
@@ -254,9 +263,13 @@ def bayesian_head(
         user_coefficients=np.empty((0, rows.shape[1]), np.float32),
         regularization=float(of_bias),
         exponent=0.0,
+        bias_regularization=float(of_bias),
+        bias_exponent=0.0,
         estimator=estimator,
         history=history,
-        levels=levels,
+        levels=sampler.outcome.levels,
+        center=sampler.outcome.center,
+        unit=sampler.outcome.unit,
         stretch=buffer.loo.stretch(),
         moment_starts=sampler.timeline.moments.starts,
         moment_times=sampler.timeline.moments.times,

@@ -2,9 +2,12 @@
 keep the residuals, rating (or latent value, drawn anew in each sweep) less score.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from matinee._types import F32, F64, I8, Array
+from matinee.data.ratings import Ratings
 from matinee.kernels.ordinal import draw_latent, level_likelihoods, normal_quantile
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 
@@ -14,16 +17,35 @@ BURN_IN = 60  # sweeps in which the steps of the cuts find their length
 SHAPE = RATE = 1.0  # of the gamma prior of the noise's precision
 
 
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What scores stand for: levels, or ratings as numbers."""
+
+    levels: F32  # (levels,) the different ratings
+    ordinal: bool  # whether they are levels to the model
+    center: float = 0.0  # a normal rating is ``center + unit * (score + noise)``, so that priors
+    unit: float = 1.0  # are the same whatever the unit of the ratings
+
+    @classmethod
+    def of(cls, ratings: Ratings, levels: F32, ordinal: bool) -> "Outcome":
+        """That of a training set."""
+        if ordinal:
+            return cls(levels, True)
+        mean = float(ratings.values.mean(dtype=np.float64))
+        return cls(levels, False, mean, ratings.spread)
+
+
 class NormalLikelihood:
-    """A rating is mean plus score plus noise, whose precision is drawn."""
+    """A rating, in the unit and around the center of the `Outcome`, is score plus noise, whose
+    precision is drawn.
+    """
 
     cuts = np.empty(0)
 
-    def __init__(self, values: F32, mean: float) -> None:
-        self.values = values - np.float32(mean)
-        self.residual = self.values.copy()
-        # until it is drawn; where all ratings are the same, there is none to measure
-        self.precision = 1.0 / max(float(np.square(self.residual, dtype=np.float64).mean()), 1e-6)
+    def __init__(self, values: F32) -> None:
+        self.values = values
+        self.residual = values.copy()
+        self.precision = 1.0  # until it is drawn
 
     def draw(self, sweep: int, rng: np.random.Generator) -> None:
         """Draw what belongs to the likelihood, given the scores."""
@@ -105,3 +127,11 @@ class OrdinalLikelihood:
 
 
 Likelihood = NormalLikelihood | OrdinalLikelihood
+
+
+def likelihood_of(outcome: Outcome, values: F32) -> Likelihood:
+    """The likelihood of these ratings."""
+    if outcome.ordinal:
+        level = np.searchsorted(outcome.levels, values).astype(np.int8)
+        return OrdinalLikelihood(level, len(outcome.levels))
+    return NormalLikelihood((values - np.float32(outcome.center)) / np.float32(outcome.unit))

@@ -22,7 +22,7 @@ STEPS = 127  # of a path's values on either side of zero, as they are kept
 
 class PosteriorDraw(NamedTuple):
     """One draw as it is kept, in rows of users, items, dates, no date in particular (if there are
-    dates), an unknown user, an unknown item; with normal ratings, items' biases hold the mean.
+    dates), an unknown user, an unknown item; in units of scores.
     """
 
     table: F16  # (rows, width) factors
@@ -110,8 +110,6 @@ def with_average_rows(sampler: GibbsSampler) -> tuple[F32, F32]:
     table = np.zeros((len(rows), sampler.table.shape[1]), np.float32)
     table[:, : sampler.factors] = rows[:, 1:]
     biases = np.concatenate([sampler.biases, rows[:, 0]])
-    biases[items.first : items.first + items.size] += np.float32(sampler.mean)
-    biases[-1] += np.float32(sampler.mean)
     return np.vstack([sampler.table, table]), biases
 
 
@@ -125,7 +123,7 @@ def prior_weights_of(sampler: GibbsSampler) -> F64:
 class DrawBuffer:
     """Averages over all draws of a sampler, and keeps evenly spaced ones within a memory limit."""
 
-    def __init__(self, sampler: GibbsSampler, memory: int, levels: F32) -> None:
+    def __init__(self, sampler: GibbsSampler, memory: int) -> None:
         self.memory, self.spacing, self.count = memory, 1, 0
         self.draws: dict[int, PosteriorDraw] = {}
         self.reference = np.empty((0, 0), np.float32)
@@ -137,8 +135,8 @@ class DrawBuffer:
         if codes.shape[1] > 2:  # at no date in particular
             codes[:, 2] = len(sampler.table)
         self.probes = PredictionQuery.at(codes, sampler.timeline.moments, codes[:, 0], None)
-        self.loo = LooCalibration(sampler.values[self.sample], levels)
-        self.probed = Predictive(len(self.sample), levels, len(sampler.likelihood.cuts) > 0)
+        self.loo = LooCalibration(sampler.values[self.sample], sampler.outcome)
+        self.probed = Predictive(len(self.sample), sampler.outcome)
 
     def add(self, sampler: GibbsSampler) -> None:
         """Average over the present draw, and keep it if its turn has come: all or nothing."""
@@ -157,7 +155,7 @@ class DrawBuffer:
         probed.add(*scores, noise, cuts)
         sampled = (sampler.likelihood.target() - sampler.likelihood.residual)[self.sample]
         loo = copy(self.loo)  # which adds to sums of its own
-        loo.add(sampled, noise, cuts, sampler.mean)
+        loo.add(sampled, noise, cuts)
         draws, spacing = self.draws, self.spacing
         if self.count % spacing == 0:
             new = PosteriorDraw.of(sampler)
@@ -209,8 +207,8 @@ class DrawBuffer:
 class MonitoredSet:
     """Predictions of held-out ratings of the same users and items, averaged over the draws."""
 
-    def __init__(self, sampler: GibbsSampler, ratings: Ratings, levels: F32) -> None:
-        self.ratings, self.levels = ratings, levels
+    def __init__(self, sampler: GibbsSampler, ratings: Ratings) -> None:
+        self.ratings = ratings
         codes = [ratings.user, ratings.item + sampler.firsts[1]]
         if len(sampler.sides) > 2:
             date = np.full(len(ratings), len(sampler.table))  # no date in particular
@@ -225,7 +223,7 @@ class MonitoredSet:
         self.average = self._empty(sampler)
 
     def _empty(self, sampler: GibbsSampler) -> Predictive:
-        return Predictive(len(self.ratings), self.levels, len(sampler.likelihood.cuts) > 0)
+        return Predictive(len(self.ratings), sampler.outcome)
 
     def rmse(self, sampler: GibbsSampler, counts: bool) -> float:
         """RMSE of the average with the present draw, or of that alone where it does not count."""

@@ -13,6 +13,7 @@ from matinee.kernels.drift import bridge
 from matinee.kernels.gibbs import score_entries
 from matinee.kernels.ordinal import add_probabilities, normal_cdf, normal_quantile
 from matinee.kernels.parallel import run_blocks, uniform_blocks
+from matinee.models.bayesian.likelihoods import Outcome
 from matinee.models.bayesian.temporal import RatingTimes
 
 MIN_BLOCK = 1000  # pairs: done sooner than another thread would start
@@ -73,10 +74,10 @@ def scores_of(
 class Predictive:
     """The predictive distribution of n pairs, ordinal or normal, averaged over the draws added."""
 
-    def __init__(self, n: int, levels: F32, ordinal: bool, stretch: F32 | None = None) -> None:
+    def __init__(self, n: int, outcome: Outcome, stretch: F32 | None = None) -> None:
         self.stretch = stretch  # of intervals: see `LooCalibration`
-        self.levels, self.ordinal, self.draws = levels.astype(np.float64), ordinal, 0
-        self.sums = np.zeros((n, len(levels) if ordinal else 3))
+        self.outcome, self.levels, self.draws = outcome, outcome.levels.astype(np.float64), 0
+        self.sums = np.zeros((n, len(self.levels) if outcome.ordinal else 3))
 
     def copy(self) -> "Predictive":
         """The same, to add other draws to."""
@@ -87,24 +88,25 @@ class Predictive:
     def add(self, scores: F32, spread: F32, noise: float, cuts: F64) -> None:
         """Add a draw: scores, their variances, variance of the noise, cuts (if ordinal)."""
         self.draws += 1
-        if self.ordinal:
+        if self.outcome.ordinal:
             blocks = uniform_blocks(len(scores), MIN_BLOCK)
             arguments = cuts, scores, spread + np.float32(noise), self.sums
             run_blocks(add_probabilities, blocks, *arguments)
         else:
-            exact = scores.astype(np.float64)
-            for column, part in enumerate((exact, exact * exact, spread + noise)):
+            exact = self.outcome.center + self.outcome.unit * scores.astype(np.float64)
+            variance = self.outcome.unit**2 * (spread + noise)
+            for column, part in enumerate((exact, exact * exact, variance)):
                 self.sums[:, column] += part
 
     def mean(self) -> F64:
         """Expected ratings, (n,)."""
-        if self.ordinal:
+        if self.outcome.ordinal:
             return np.asarray((self.sums @ self.levels) / self.draws)
         return self.sums[:, 0] / self.draws
 
     def deviation(self) -> F64:
         """Standard deviation of the ratings, (n,)."""
-        if self.ordinal:
+        if self.outcome.ordinal:
             square = (self.sums @ self.levels**2) / self.draws
             return np.asarray(np.sqrt(np.maximum(square - self.mean() ** 2, 0.0)))
         mean, square, noise = self.sums.T / self.draws
@@ -112,7 +114,7 @@ class Predictive:
 
     def distribution(self) -> F64:
         """Probability of each level, (n, levels); of normal ratings, of what is nearest to it."""
-        if self.ordinal:
+        if self.outcome.ordinal:
             return self.sums / self.draws
         between = (self.levels[1:] + self.levels[:-1]) / 2
         away = (between - self.mean()[:, None]) / self.deviation()[:, None]
@@ -142,25 +144,28 @@ class LooCalibration:
     say how much intervals must be stretched.
     """
 
-    def __init__(self, values: F32, levels: F32) -> None:
-        self.values, self.levels = values.astype(np.float64), levels.astype(np.float64)
+    def __init__(self, values: F32, outcome: Outcome) -> None:
+        self.values, self.outcome = values.astype(np.float64), outcome
         self.sums = np.zeros((3, len(values)))  # of weights, of weighted ratings, of their squares
 
-    def add(self, scores: F32, noise: float, cuts: F64, mean: float) -> None:
-        """Add a draw: scores with drift, variance of the noise, cuts (or ratings' mean)."""
-        if len(cuts):
-            probabilities = np.zeros((len(scores), len(self.levels)))
+    def add(self, scores: F32, noise: float, cuts: F64) -> None:
+        """Add a draw: scores with drift, variance of the noise, cuts (if ordinal)."""
+        if self.outcome.ordinal:
+            levels = self.outcome.levels.astype(np.float64)
+            probabilities = np.zeros((len(scores), len(levels)))
             spread = np.full(len(scores), noise, np.float32)
             arguments = cuts, scores, spread, probabilities
             blocks = uniform_blocks(len(scores))
             run_blocks(add_probabilities, blocks, *arguments)
-            level = np.searchsorted(self.levels, self.values)
+            level = np.searchsorted(levels, self.values)
             probability = probabilities[np.arange(len(level)), level]
-            first, second = probabilities @ self.levels, probabilities @ self.levels**2
+            first, second = probabilities @ levels, probabilities @ levels**2
         else:
-            first = scores + np.float64(mean)
-            probability = np.exp(-((self.values - first) ** 2) / (2 * noise)) / np.sqrt(noise)
-            second = first * first + noise
+            center, unit = self.outcome.center, self.outcome.unit
+            first = center + unit * scores.astype(np.float64)
+            away = (self.values - first) / unit
+            probability = np.exp(-(away * away) / (2 * noise)) / np.sqrt(noise)
+            second = first * first + unit**2 * noise
         weight = 1 / np.maximum(probability, MIN_PROBABILITY)
         self.sums = self.sums + weight * np.stack([np.ones(len(weight)), first, second])
 

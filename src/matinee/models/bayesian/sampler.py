@@ -11,7 +11,7 @@ from matinee.kernels.gibbs import draw_rows, score_entries
 from matinee.kernels.linalg import inner, padded, times
 from matinee.kernels.parallel import aligned_zeros, balanced_blocks, run_blocks, uniform_blocks
 from matinee.kernels.simd import LANES
-from matinee.models.bayesian.likelihoods import Likelihood, NormalLikelihood, OrdinalLikelihood
+from matinee.models.bayesian.likelihoods import Outcome, likelihood_of
 from matinee.models.bayesian.side_information import (
     FeatureLink,
     Features,
@@ -135,8 +135,7 @@ class GibbsSampler:
 
         score = b_u + b_i + b_t + p_u . p_i + p_u . p_t + p_i . p_t + drift_u(time)
 
-    and a rating is the score seen through a `Likelihood`: ordinal with these levels, or normal
-    without. What is by rating, such as `values`, is in the order of users and times; `table` holds
+    and a rating is the score seen through a `Likelihood`, as the `Outcome` says. What is by rating, such as `values`, is in the order of users and times; `table` holds
     the factors of users, items and dates, (rows, width), padded with zeros to whole lanes, and
     `biases` their biases, (rows,).
     """
@@ -145,7 +144,7 @@ class GibbsSampler:
         self,
         train: Dataset,
         factors: int,
-        levels: F32 | None,
+        outcome: Outcome,
         features: Sequence[str],
         seed: int = 0,
     ) -> None:
@@ -154,13 +153,7 @@ class GibbsSampler:
         ratings = train.ratings.take(self.timeline.order)
         train = replace(train, ratings=ratings)  # rows in another order give the same chain
         self.values = values = ratings.values
-        self.mean = float(values.mean(dtype=np.float64)) if levels is None else 0.0
-        self.likelihood: Likelihood
-        if levels is None:
-            self.likelihood = NormalLikelihood(values, self.mean)
-        else:
-            level = np.searchsorted(levels, values).astype(np.int8)
-            self.likelihood = OrdinalLikelihood(level, len(levels))
+        self.outcome, self.likelihood = outcome, likelihood_of(outcome, values)
         codes = [ratings.user, ratings.item]
         groups = [features_of_users(train, features), features_of_items(train, features)]
         _, self.user_features = train.users.select(features)

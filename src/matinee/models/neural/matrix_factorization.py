@@ -144,6 +144,8 @@ class MatrixFactorization(GradientEstimator):
             user_coefficients=np.empty((0, len(prior)), np.float32),
             regularization=regularization,
             exponent=exponent,
+            bias_regularization=regularization,
+            bias_exponent=exponent,
             estimator=self.to_config(),
             history=history,
         )
