@@ -5,15 +5,18 @@ of features, zeros and ones, on which the prior means of factors depend.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from matinee._types import F32, F64, I64, Bools
+from matinee.data.id_map import as_sequence, shortened
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, compress, filter_entries, row_of_entries
 
@@ -22,7 +25,7 @@ RARE = 3  # rows: values of fewer tell nothing of others
 SPAN = 5  # years that count as the same time
 MOST_BINS = 10  # of numbers, equally filled
 YEARS = (1800, 2100)  # whole numbers that all lie between are years
-LISTED = 8  # names in a message
+LISTED, LENGTH = 8, 40  # names in a message, and characters of each
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,15 @@ class Categories:
     @classmethod
     def of(cls, column: pl.Series) -> "Categories":
         """The values that enough rows have; all if none is rare."""
-        values = column.explode() if isinstance(column.dtype, pl.List) else column
+        values = column.alias("value")
+        if isinstance(column.dtype, pl.List):
+            values = values.list.unique().explode()
         counts = (
             values.drop_nulls()
             .value_counts(name="rows")
-            .sort("rows", column.name, descending=[True, False])
+            .sort("rows", "value", descending=[True, False])
         )
-        kept = counts.filter(pl.col("rows") >= RARE).head(MOST_VALUES)[column.name]
+        kept = counts.filter(pl.col("rows") >= RARE).head(MOST_VALUES)["value"]
         return cls(column.name, tuple(kept.sort()), 0 < len(kept) < counts.height)
 
     @property
@@ -76,7 +81,7 @@ class Bins:
     @classmethod
     def of(cls, column: pl.Series) -> "Bins":
         """Spans of years; else each value if there are few, else quantiles."""
-        values = column.drop_nulls().to_numpy()
+        values = column.alias("value").drop_nulls().to_numpy()
         if column.dtype == pl.Int32:
             starts = np.unique(values // SPAN) * SPAN
         else:
@@ -93,6 +98,7 @@ class Bins:
 
     def entries(self, column: pl.Series) -> tuple[I64, I64]:
         """Row and feature of each value, all of them 1."""
+        column = column.alias("value")
         rows = column.is_not_null().arg_true().to_numpy().astype(np.int64)
         values = column.drop_nulls().to_numpy().astype(np.float64)
         return rows, np.searchsorted(self.edges, values, side="right").astype(np.int64)
@@ -200,15 +206,13 @@ class Attributes:
     def of_new(self, given: Mapping[str, Any], means: F32) -> Rows:
         """The features of one who is new; where an attribute is not given, its mean.
 
-        SettingError for an attribute that there is none of. `means` are float32 (n_features,).
+        SettingError for an attribute that there is none of, or a value of another type. A value
+        that is None, or that no row has, is no feature. `means` are float32 (n_features,).
         """
-        frame = pl.DataFrame({name: [value] for name, value in given.items()}, strict=False)
-        frame = normalized(frame)
-        columns = []
-        for name in frame.columns:
+        columns = {}
+        for name, value in given.items():
             self.check_name(name)
-            if frame[name].null_count() == 0:
-                columns.append(_as_type(frame[name], self.frame[name].dtype))
+            columns[name] = _value_of_new(name, value, self.frame[name].dtype)
         encoded = self._encode(pl.DataFrame(columns), 1)
         dense = means.copy()
         for group, first, last in zip(self.groups, self.starts, self.starts[1:], strict=False):
@@ -233,8 +237,8 @@ class Attributes:
     def check_name(self, name: str) -> None:
         """Refuse an attribute that there is none of."""
         if name not in self.frame.columns:
-            named = ", ".join(self.frame.columns[:LISTED]) or "none"
-            raise SettingError(f"No attribute {name!r}; there are {named}.")
+            named = _listed(self.frame.columns) or "none"
+            raise SettingError(f"No attribute {shortened(name)}; there are {named}.")
 
     def matching(self, name: str, wanted: Any) -> Bools:
         """Which rows have an attribute, bool (rows,): one of these texts, or in a range of numbers.
@@ -249,24 +253,26 @@ class Attributes:
         low, high = (
             wanted if isinstance(wanted, tuple | list) and len(wanted) == 2 else [wanted] * 2
         )
-        numbers = [limit for limit in (low, high) if limit is not None]
-        if not numbers or not all(type(limit) in (int, float) for limit in numbers):
-            raise SettingError(f"{name} must be a number or (low, high), got {wanted!r}.")
-        values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        limits = [limit for limit in (low, high) if limit is not None]
+        if not limits or not all(_is_number(limit) for limit in limits):
+            raise SettingError(f"{name} must be a number or (low, high), got {shortened(wanted)}.")
         low, high = -np.inf if low is None else low, np.inf if high is None else high
+        if low > high:
+            raise SettingError(f"{name}: the lower number comes first, got {shortened(wanted)}.")
+        values = column.alias("value").cast(pl.Float64).fill_null(np.nan).to_numpy()
         return np.asarray((values >= low) & (values <= high))
 
     def _with_text(self, column: pl.Series, wanted: Any) -> Bools:
-        texts = [wanted] if isinstance(wanted, str) else list(wanted)
+        texts = list(as_sequence(wanted))
         if not texts or not all(isinstance(text, str) for text in texts):
-            raise SettingError(f"{column.name} must be a text or several, got {wanted!r}.")
+            raise SettingError(f"{column.name} must be a text or several, got {shortened(wanted)}.")
         table = pl.DataFrame({"value": column}).with_row_index("row")
         if isinstance(column.dtype, pl.List):
             table = table.explode("value", empty_as_null=True, keep_nulls=True)
         folded = table.with_columns(folded=pl.col("value").str.to_lowercase())
         mask = np.zeros(len(column), bool)
-        for text in texts:
-            rows = folded.filter(pl.col("folded") == text.lower())["row"]
+        for text, lower in zip(texts, pl.Series(texts).str.to_lowercase(), strict=True):
+            rows = folded.filter(pl.col("folded") == lower)["row"]
             if len(rows) == 0:
                 raise SettingError(_no_value(column.name, text, folded["value"]))
             mask[rows.to_numpy()] = True
@@ -279,30 +285,40 @@ NUMBERS = (pl.Int32, pl.Float64)
 
 def normalized(table: pl.DataFrame) -> pl.DataFrame:
     """Attributes in their final types; a column of a type that tells nothing is left out."""
-    columns = (_normalized(column) for column in table)
-    return pl.DataFrame([column for column in columns if column is not None])
+    # polars reads a name such as ^.*$ as a pattern: columns are given another one meanwhile
+    columns = {column.name: _normalized(column.alias("value")) for column in table}
+    return pl.DataFrame({name: column for name, column in columns.items() if column is not None})
 
 
 def _normalized(column: pl.Series) -> pl.Series | None:
     dtype = column.dtype
     if isinstance(dtype, pl.Date | pl.Datetime):
         return _numbers(column.dt.year())
-    if dtype == pl.Boolean or isinstance(dtype, pl.Categorical | pl.Enum):
+    if dtype == pl.Boolean or _is_categorical(dtype):
         column = column.cast(pl.String)
     elif dtype.is_numeric():
         return _numbers(column)
     elif isinstance(dtype, pl.List | pl.Array):
         inner = dtype.inner
-        if not (inner == pl.String or inner.is_numeric() or isinstance(inner, pl.Categorical)):
+        if not (inner in (pl.String, pl.Null) or inner.is_numeric() or _is_categorical(inner)):
             return None
-        texts = column.cast(pl.List(pl.String)).list.eval(printable_text(pl.element()))
-        return texts.list.eval(pl.element().filter(pl.element() != ""))
+        return _texts(column.cast(pl.List(pl.String)))
     if column.dtype != pl.String:
         return None
-    text = column.to_frame().select(printable_text(pl.col(column.name))).to_series()
+    text = column.to_frame().select(printable_text(pl.col("value"))).to_series()
     if text.str.contains("|", literal=True).any():
-        return text.str.split("|").list.eval(pl.element().str.strip_chars())
+        return _texts(text.str.split("|"))
     return text.set(text == "", None)
+
+
+def _is_categorical(dtype: Any) -> bool:
+    return isinstance(dtype, pl.Categorical | pl.Enum)
+
+
+def _texts(lists: pl.Series) -> pl.Series:
+    """Lists of printable texts, none of them empty."""
+    printable = lists.list.eval(printable_text(pl.element()))
+    return printable.list.eval(pl.element().filter(pl.element() != ""))
 
 
 def _numbers(column: pl.Series) -> pl.Series:
@@ -314,28 +330,61 @@ def _numbers(column: pl.Series) -> pl.Series:
     return values.cast(pl.Int32) if whole and len(known) else values
 
 
-def _as_type(column: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """The value of one who is new, in the type that the attribute has."""
-    if isinstance(dtype, pl.List):
-        return column if isinstance(column.dtype, pl.List) else column.cast(pl.String).implode()
+def _value_of_new(name: str, value: Any, dtype: pl.DataType) -> pl.Series:
+    """The value of one who is new as a column, in the type that the attribute has."""
+    if value is None:
+        return pl.Series([None], dtype=dtype)
     try:
-        if dtype == pl.String and column.dtype in NUMBERS:  # 7 and not 7.0
-            column = column.cast(pl.Int64)
-        return column.cast(dtype)
-    except pl.exceptions.PolarsError:
-        kind = "text" if dtype == pl.String else "a number"
-        raise SettingError(f"{column.name} must be {kind}, got {column[0]!r}.") from None
+        column = normalized(pl.DataFrame({"value": pl.Series([value], strict=False)}))["value"]
+        return _as_texts(column, dtype) if dtype in TEXTS else _as_number(column)
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
+        kind = {pl.String: "a text", pl.List(pl.String): "a text or several"}
+        raise SettingError(
+            f"{name} must be {kind.get(dtype, 'a number')}, got {shortened(value)}."
+        ) from None
+
+
+def _as_texts(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    if column.dtype in NUMBERS and (column % 1 == 0).all():  # 7 and not 7.0
+        column = column.cast(pl.Int64)
+    if isinstance(dtype, pl.List) and not isinstance(column.dtype, pl.List):
+        column = column.cast(pl.String).implode()
+    return column.cast(dtype)
+
+
+def _as_number(column: pl.Series) -> pl.Series:
+    number = column.cast(pl.Float64)
+    if not number.is_finite().all():
+        raise ValueError("a text that names no finite number")
+    return number
+
+
+def _is_number(value: Any) -> bool:
+    """Whether this is a number that others can be compared with."""
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and not math.isnan(value)
+    except OverflowError:
+        return False
+
+
+def _listed(values: Sequence[str]) -> str:
+    """The first of some values, for a message."""
+    return ", ".join(_cut(value) for value in values[:LISTED])
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= LENGTH else f"{value[:LENGTH]}..."
 
 
 def _no_value(name: str, text: str, values: pl.Series) -> str:
     """What to say of a value that no row has: similar ones, or a few."""
     present = values.drop_nulls().unique().sort().to_list()
-    close = difflib.get_close_matches(text, present[: 10 * MOST_VALUES], n=3, cutoff=0.5)
+    close = difflib.get_close_matches(text[:LENGTH], present[: 10 * MOST_VALUES], n=3, cutoff=0.5)
     noun = name.removesuffix("s")
     if close:
-        return f"No {noun} {text[:40]!r}. Did you mean {' or '.join(close)}?"
+        return f"No {noun} {_cut(text)!r}. Did you mean {' or '.join(map(_cut, close))}?"
     more = f" and {len(present) - LISTED:,} more" if len(present) > LISTED else ""
-    return f"No {noun} {text[:40]!r}; there are {', '.join(present[:LISTED])}{more}."
+    return f"No {noun} {_cut(text)!r}; there are {_listed(present)}{more}."
 
 
 def printable_text(text: pl.Expr) -> pl.Expr:

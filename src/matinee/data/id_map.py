@@ -145,7 +145,7 @@ def id_map_of(seen: Bools, low: int = 0) -> IdMap:
 
 def shortened(value: Any) -> str:
     """A value that a person passed, for a message."""
-    text = repr(value)
+    text = " ".join(repr(value).split())  # in one line
     return text if len(text) <= 60 else f"{text[:40]}...{text[-17:]}"
 
 
