@@ -72,7 +72,7 @@ def test_a_new_run_gets_a_name_of_its_own(shell):
         (["small", "--ranker", "popularity", "--set", "ranker.min_rating=9"], "9"),
         (["small", "--split", "u1"], "u1"),
         (["small", "--test-fraction", 2], "fraction"),
-        (["small", "--set", "features=year"], "year"),
+        (["small", "--set", "features=actors"], "features: no attribute 'actors'; there are"),
         (["small", "--seed", -1], "--seed"),
         (["small", "--run", "."], "not a run"),
         (["small", "--checkpoint-every", 4], "--checkpoint-every needs --checkpoint DIR"),
@@ -130,7 +130,7 @@ def test_settings_reach_the_chain(shell):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--set", "features=genres,weather"], "genres"),
+        (["--set", "features=genres,weather"], "features: no attribute 'weather'; there are"),
         (["--set", "likelihood=poisson"], "likelihood must be one of"),
         (["--iterations", 1], "iterations must be >= 2"),
         (["--factors", 0], "factors must be >= 1"),

@@ -13,7 +13,7 @@ from unrated import all_ones, as_interactions
 def test_a_frame_has_the_columns_that_read_knows():
     data, _ = generate(users=20, items=30, ratings=300, seed=0)
     frame = data.to_frame()
-    names = ["user_id", "item_id", "rating", "timestamp", "title", "year", "genres"]
+    names = ["user_id", "item_id", "rating", "timestamp", "title", "genres", "year"]
     assert frame.columns == names
     repeated = read(frame)
     assert repeated.to_frame().select(names).equals(frame)

@@ -9,6 +9,7 @@ import pytest
 from matinee.errors import SettingError
 from matinee.models import ItemKNN, Popularity, UserKNN
 from matinee.models.loading import load
+from matinee.models.queries import Sizes
 
 
 def sets_of(model, by, min_rating=None):
@@ -101,9 +102,9 @@ def test_hyperparameters_that_make_no_sense(kind, wrong):
 )
 def test_forged_heads_are_refused(parts, name, value):
     head = UserKNN().fit(parts[0]).ranking_head
-    head.check(300, 200, 18)
+    head.check(Sizes(300, 200))
     with pytest.raises(ValueError, match=r"do not fit|wrong type or shape"):
-        replace(head, **{name: value(head)}).check(300, 200, 18)
+        replace(head, **{name: value(head)}).check(Sizes(300, 200))
 
 
 def test_popular_of_late(parts):

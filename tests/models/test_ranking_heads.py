@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+import features_by_hand
 import matinee
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.models import EASE, Bias, ImplicitALS, Popularity, baselines
-from matinee.models.als_common import SPAN
 from matinee.models.implicit_als import PRIOR_RIDGE
 
 RANKERS = [
@@ -79,19 +79,13 @@ def prior_weights(known, estimator):
 
 
 def features_of(dataset, kind):
-    """A constant, a column for each genre, and one for each span of years, movie by movie."""
-    catalog = dataset.catalog
-    spans = [None if year is None else year // SPAN for year in catalog.frame["year"]]
-    known = sorted({span for span in spans if span is not None})
-    rows = []
-    for code, genres in enumerate(catalog.frame["genres"]):
-        row = [1.0]
-        if kind != "none":
-            row += [float(name in genres) for name in catalog.genre_names]
-        if kind == "genres+years":
-            row += [float(spans[code] == span) for span in known]
-        rows.append(row)
-    return np.array(rows)
+    """A constant, columns for genres, and for spans of years, movie by movie."""
+    frame, groups = dataset.catalog.frame, []
+    if kind != "none":
+        groups.append(features_by_hand.of_texts(frame["genres"].to_list()))
+    if kind in ("genres,year", "all"):
+        groups.append(features_by_hand.of_years(frame["year"].to_list()))
+    return features_by_hand.design(len(frame), *groups)
 
 
 def dense_ials(dataset, estimator):
@@ -145,7 +139,7 @@ def dense_ials(dataset, estimator):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("features", ["genres+years", "genres", "none"])
+@pytest.mark.parametrize("features", ["all", "genres,year", "genres", "none"])
 @pytest.mark.parametrize(
     "settings",
     [
@@ -292,7 +286,7 @@ def test_a_user_without_positives_gets_the_average_users_list(parts, estimator):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("features", ["genres+years", "genres", "none"])
+@pytest.mark.parametrize("features", ["all", "genres,year", "genres", "none"])
 def test_a_movie_nobody_watched_has_the_row_of_its_kind(parts, features):
     train = parts[0]
     hidden = int(np.argmax(train.ratings.item_counts))
@@ -358,7 +352,7 @@ def test_ease_gives_a_movie_nobody_watched_the_weights_of_its_kind(small):
     estimator = EASE(regularization=10)
     weights = estimator.fit(small).ranking_head.weights.astype(np.float64)
     known = user_positives(small, estimator).any(axis=0)
-    design = features_of(small, "genres+years")
+    design = features_of(small, "all")
     assert not known[7]
     assert (weights[~known] == 0).all()
     for row in np.flatnonzero(known):  # how each movie leads to others, by their kind
@@ -543,7 +537,8 @@ def test_ranking_beats_popularity_where_users_watch_what_they_like(generated, se
         (ImplicitALS, {"exponent": float("nan")}),
         (ImplicitALS, {"min_rating": float("nan")}),
         (ImplicitALS, {"confidence": "much"}),
-        (ImplicitALS, {"features": "year"}),
+        (ImplicitALS, {"features": ""}),
+        (ImplicitALS, {"features": None}),
         (ImplicitALS, {"solver": "lu"}),
         (EASE, {"regularization": 0}),
         (EASE, {"regularization": float("inf")}),

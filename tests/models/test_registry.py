@@ -78,7 +78,7 @@ def test_values_have_the_types_of_the_estimator():
     assert parse_setting(ALS, "regularization", "None") is None
     assert parse_setting(ALS, "features", "none") == "none"
     assert parse_setting(BayesianMF, "likelihood", "none") is None
-    assert parse_setting(ImplicitALS, "features", "genres+years") == "genres+years"
+    assert parse_setting(ImplicitALS, "features", "genres,year") == "genres,year"
     assert parse_settings(EASE, ["min_rating=none", "regularization=1e2"]) == {
         "min_rating": None,
         "regularization": 100.0,

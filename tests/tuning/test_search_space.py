@@ -181,7 +181,7 @@ WRONG = {
     "exponent = { low = 0.5, high = inf }": "low and high must be numbers, got inf",
     'exponent = ["a", 0.5]': "mine.toml: exponent cannot be 'a'",
     "exponent = { low = 0.5, high = 1.5 }": r"exponent must be in \[0, 1\], got 1.5",
-    'features = ["genres", "actors"]': "features must be one of 'genres', 'none', got 'actors'",
+    'solver = ["cg", "lu"]': "solver must be one of 'cg', 'cholesky', got 'lu'",
     'features = ["none", "none"]': "features: the list has a value twice",
     "features = []": "features: the list of values is empty",
     "features = [{}, 1]": "features: {} is not a value of a hyperparameter",

@@ -25,7 +25,7 @@ RARE = 3  # rows: values of fewer tell nothing of others
 SPAN = 5  # years that count as the same time
 MOST_BINS = 10  # of numbers, equally filled
 YEARS = (1800, 2100)  # whole numbers that all lie between are years
-LISTED, LENGTH = 8, 40  # names in a message, and characters of each
+LISTED, LENGTH = 12, 40  # names in a message, and characters of each
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ class Attributes:
     def check_name(self, name: str) -> None:
         """Refuse an attribute that there is none of."""
         if name not in self.frame.columns:
-            named = _listed(self.frame.columns) or "none"
+            named = listed(self.frame.columns) or "none"
             raise SettingError(f"No attribute {shortened(name)}; there are {named}.")
 
     def matching(self, name: str, wanted: Any) -> Bools:
@@ -367,7 +367,7 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-def _listed(values: Sequence[str]) -> str:
+def listed(values: Sequence[str]) -> str:
     """The first of some values, for a message."""
     return ", ".join(_cut(value) for value in values[:LISTED])
 
@@ -384,7 +384,7 @@ def _no_value(name: str, text: str, values: pl.Series) -> str:
     if close:
         return f"No {noun} {_cut(text)!r}. Did you mean {' or '.join(map(_cut, close))}?"
     more = f" and {len(present) - LISTED:,} more" if len(present) > LISTED else ""
-    return f"No {noun} {_cut(text)!r}; there are {_listed(present)}{more}."
+    return f"No {noun} {_cut(text)!r}; there are {listed(present)}{more}."
 
 
 def printable_text(text: pl.Expr) -> pl.Expr:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from matinee._types import F32, F64, I32, I64, U16
-from matinee.data.attributes import Attributes
+from matinee.data.attributes import Attributes, listed
 from matinee.data.dataset import Dataset
+from matinee.data.id_map import shortened
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
 from matinee.kernels.csr import (
@@ -135,19 +136,20 @@ def check_converged(regularization: float, *sides: FactorMatrix) -> None:
         )
 
 
-def feature_names(features: str, train: Dataset) -> tuple[str, ...]:
+def feature_names(features: str, train: Dataset, further: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The attributes that a hyperparameter names: ``"all"``, ``"none"`` or names with commas.
 
-    SettingError for a name that neither users nor items have.
+    SettingError for a name that neither users nor items have, nor is among `further` ones.
     """
-    present = (*train.catalog.attributes.names, *train.users.names)
+    names = (*train.catalog.attributes.names, *train.users.names, *further)
+    present = tuple(dict.fromkeys(names))
     if features in ("all", "none"):
         return present if features == "all" else ()
     names = tuple(name.strip() for name in features.split(","))
     for name in names:
         if name not in (*present, *train.catalog.frame.columns):
-            known = ", ".join(present) or "none"
-            raise SettingError(f"features: no attribute {name!r}; there are {known}.")
+            known = listed(present) or "none"
+            raise SettingError(f"features: no attribute {shortened(name)}; there are {known}.")
     return names
 
 

@@ -146,9 +146,11 @@ class TrainingIndex:
         )
 
     def same_as(self, other: "TrainingIndex") -> bool:
-        """Whether both hold the same users, items and training ratings."""
+        """Whether both hold the same users, items, features of users and training ratings."""
+        groups = [index.attributes and index.attributes.groups for index in (self, other)]
         return (
-            self.user_ids.equals(other.user_ids)
+            groups[0] == groups[1]
+            and self.user_ids.equals(other.user_ids)
             and self.catalog.ids.equals(other.catalog.ids)
             and np.array_equal(self.interactions.indptr, other.interactions.indptr)
             and np.array_equal(self.interactions.indices, other.interactions.indices)

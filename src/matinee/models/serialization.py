@@ -120,6 +120,10 @@ def _parse(
     _check_interactions(interactions, scale, users, items)
     if not set(manifest["heads"]) <= set(HEAD_CLASSES) or not manifest["heads"]:
         raise ValueError("there is no head, or an unknown one")
+    head_arrays = {name: _arrays(files, HEAD_FILES[name]) for name in manifest["heads"]}
+    for named in head_arrays.values():
+        if not any(array.size and len(array) == items for array in named.values()):
+            raise ValueError("a head is of other items")
     lines = bytes(files[HISTORY])  # all of them say what a column holds: some columns begin late
     history = pl.read_ndjson(lines, infer_schema_length=None) if lines else pl.DataFrame()
     heads = {}
@@ -132,7 +136,7 @@ def _parse(
         raise ValueError("a table has other rows than it says")
     index = TrainingIndex(user_ids, catalog, scale, interactions, attributes)
     for name, entry in manifest["heads"].items():
-        heads[name] = _head(name, entry, _arrays(files, HEAD_FILES[name]), history)
+        heads[name] = _head(name, entry, head_arrays[name], history)
         heads[name].check(index.sizes)
     return index, heads, {name: manifest[name] for name in METADATA if name in manifest}
 

@@ -80,7 +80,7 @@ def tune(
     minutes : float, optional
         Begin no trial after so many.
     space : mapping, SearchSpace or path of a TOML file, optional
-        What to search, such as ``{"factors": (16, 64), "features": ["genres", "none"],
+        What to search, such as ``{"factors": (16, 64), "features": ["all", "none"],
         "exponent": 0.5}``: a range, a choice, a fixed value; see `parse_space`. By default
         `default_search_space`.
     search : {"tpe", "random", "grid"}

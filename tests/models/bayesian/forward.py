@@ -16,14 +16,16 @@ class KilledError(Exception):
 
 
 def tiny_data(ratings=16, days=3):
-    """5 users with traits, 4 movies; a few days, and several ratings in one moment."""
+    """5 users with traits, 4 movies of 2 genres; a few days, several ratings in one moment."""
     data, _ = generate(users=5, items=4, ratings=ratings, seed=0)
     rng = np.random.default_rng(1)
     times = DAY * rng.integers(0, days, ratings) + 200 * rng.integers(0, 3, ratings)
     traits = pl.DataFrame({"age": [20, 31, 44, 21, 30], "gender": ["M", "F", "F", "M", "F"]})
     values = np.resize(np.float32([1, 2, 3]), ratings)
     timed = replace(data.ratings, timestamp=times.astype(np.int64), values=values)
-    return replace(data, ratings=timed, user_attributes=traits)
+    genres = pl.Series("genres", [["Drama", "War"], ["Drama"], ["Drama", "War"], ["War"]])
+    catalog = replace(data.catalog, frame=data.catalog.frame.with_columns(genres))
+    return replace(data, ratings=timed, catalog=catalog, user_attributes=traits)
 
 
 def wishart(width, scale, rng):

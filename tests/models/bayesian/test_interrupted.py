@@ -9,7 +9,7 @@ from forward import SHORT
 from matinee.models.bayesian import BayesianMF
 from matinee.models.bayesian import posterior as draws
 from matinee.models.bayesian.posterior import DrawBuffer, PosteriorDraw
-from matinee.models.bayesian.sampler import GibbsSampler
+from matinee.models.bayesian.sampler import FEATURES, GibbsSampler
 
 ESTIMATOR = BayesianMF(**SHORT)
 
@@ -74,7 +74,7 @@ def test_interrupted_while_a_draw_is_added_it_counts_or_not(small, monkeypatch, 
 
 def test_what_is_averaged_is_turned_to_the_first_draw(small):
     """The same factors in another basis are the same draw: their average is theirs."""
-    sampler = GibbsSampler(small, 3, None)
+    sampler = GibbsSampler(small, 3, None, ("genres", "age", *FEATURES))
     for _ in range(5):
         sampler.draw()
     keeper = DrawBuffer(sampler, 2**20, np.float32([1, 5]))

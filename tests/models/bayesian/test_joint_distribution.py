@@ -57,10 +57,10 @@ def far_off(before, after):
 
 CASES = {
     "normal": (None, 2, (), 700),
-    "normal, with links": (None, 1, ("genres", "traits", "rated"), 500),
+    "normal, with links": (None, 1, ("genres", "age", "gender", "rated"), 500),
     "normal, in time": (None, 1, ("date", "drift"), 500),
     "ordinal": ([1, 2, 3], 1, (), 700),
-    "ordinal, with all": ([1, 2, 3], 1, ("traits", "raters", "date", "drift"), 400),
+    "ordinal, with all": ([1, 2, 3], 1, ("age", "gender", "raters", "date", "drift"), 400),
 }
 
 

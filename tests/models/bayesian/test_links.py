@@ -180,14 +180,14 @@ def test_features_are_traits_genres_and_shares_of_what_was_rated():
     ratings, catalog = data.ratings, data.catalog
     seen = np.zeros((5, 4))
     seen[ratings.user, ratings.item] = 1.0
-    users = features_of_users(data, ("traits", "rated"))
+    users = features_of_users(data, ("age", "gender", "rated"))
     assert users.names == ("age", "gender", "rated")
-    assert users.group.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2]
+    assert users.group.tolist() == [0, 0, 0, 0, 0, 1, 1, 2, 2, 2, 2]
     found = dense(users)
-    ages = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0]]  # 20 is as old as 21
-    assert found[:, :3].tolist() == ages
-    assert found[:, 3:5].tolist() == [[0, 1], [1, 0], [1, 0], [0, 1], [1, 0]]
-    np.testing.assert_allclose(found[:, 5:], seen / np.sqrt(seen.sum(axis=1, keepdims=True)))
+    order = np.argsort(np.argsort([20, 31, 44, 21, 30]))
+    assert np.array_equal(found[:, :5], np.eye(5)[order])
+    assert found[:, 5:7].tolist() == [[0, 1], [1, 0], [1, 0], [0, 1], [1, 0]]
+    np.testing.assert_allclose(found[:, 7:], seen / np.sqrt(seen.sum(axis=1, keepdims=True)))
     items = features_of_items(data, ("genres", "raters"))
     assert items.names == ("genres", "raters")
     found = dense(items)

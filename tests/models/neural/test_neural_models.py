@@ -269,12 +269,12 @@ def test_cold_start_users_and_items_have_their_priors(thin, estimator):
         if estimator in RATING[1:3]:  # a penalty shrinks to zero, not to the average
             expected = 0 * expected
         np.testing.assert_allclose(head.user_params[4], expected, atol=1e-5)
-    # ridge regression of the other rows on their genres, as `genre_prior` says
+    # ridge regression of the other rows on genres and years, as `attribute_prior` says
     rows = head.item_params
     if estimator in NETWORKS:
         rows = np.column_stack([head.item_bias, rows])
     counts = model.item_counts
-    design = np.column_stack([np.ones(200), thin.catalog.genre_matrix]).astype(np.float64)
+    design = thin.catalog.attributes.dense()
     weights = np.sqrt(counts)[:, None]
     gram = design.T @ (weights * design) + np.sqrt(len(thin)) * np.eye(design.shape[1])
     link = np.linalg.solve(gram, design.T @ (weights * rows))
