@@ -38,7 +38,7 @@ def of_numbers(values):
     ends = [*starts[1:], float("inf")]
     return [
         [float(value is not None and low <= value < high) for value in values]
-        for low, high in zip(starts, ends, strict=True)
+        for low, high in zip(starts, ends, strict=False)
     ]
 
 

@@ -1,11 +1,14 @@
-"""Fixtures of the data tests: a tiny edition in each layout, and a cache of the test's own."""
+"""Fixtures of the data tests: tiny editions, a cache of the test's own, people with attributes."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from attributes_by_hand import attributes_of
 from tiny_editions import WRITERS
+
+from matinee.data.attributes import Attributes
 
 
 @pytest.fixture(params=list(WRITERS))
@@ -26,3 +29,16 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("MATINEE_DATA", os.fspath(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def people() -> Attributes:
+    """Seven users: what they speak, how old they are, what they like, since when."""
+    return attributes_of(
+        language=["fr", "fr", "fr", "de", None, "it", "de"],
+        age=[20, 31, None, 20, 31, 50, 20],
+        likes=[["a", "b"], ["b"], [], None, ["a", "a"], ["b", "a"], ["c"]],
+        since=[1990, 1991, 2001, None, 2001, 1990, 1994],
+        nothing=[None] * 7,
+        rare=["q", "r", "s", "t", "u", "v", "w"],
+    )

@@ -255,17 +255,23 @@ class Attributes:
         )
         limits = [limit for limit in (low, high) if limit is not None]
         if not limits or not all(_is_number(limit) for limit in limits):
-            raise SettingError(f"{name} must be a number or (low, high), got {shortened(wanted)}.")
+            raise SettingError(
+                f"{_cut(name)} must be a number or (low, high), got {shortened(wanted)}."
+            )
         low, high = -np.inf if low is None else low, np.inf if high is None else high
         if low > high:
-            raise SettingError(f"{name}: the lower number comes first, got {shortened(wanted)}.")
+            raise SettingError(
+                f"{_cut(name)}: the lower number comes first, got {shortened(wanted)}."
+            )
         values = column.alias("value").cast(pl.Float64).fill_null(np.nan).to_numpy()
         return np.asarray((values >= low) & (values <= high))
 
     def _with_text(self, column: pl.Series, wanted: Any) -> Bools:
         texts = list(as_sequence(wanted))
         if not texts or not all(isinstance(text, str) for text in texts):
-            raise SettingError(f"{column.name} must be a text or several, got {shortened(wanted)}.")
+            raise SettingError(
+                f"{_cut(column.name)} must be a text or several, got {shortened(wanted)}."
+            )
         table = pl.DataFrame({"value": column}).with_row_index("row")
         if isinstance(column.dtype, pl.List):
             table = table.explode("value", empty_as_null=True, keep_nulls=True)
@@ -340,7 +346,7 @@ def _value_of_new(name: str, value: Any, dtype: pl.DataType) -> pl.Series:
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
         kind = {pl.String: "a text", pl.List(pl.String): "a text or several"}
         raise SettingError(
-            f"{name} must be {kind.get(dtype, 'a number')}, got {shortened(value)}."
+            f"{_cut(name)} must be {kind.get(dtype, 'a number')}, got {shortened(value)}."
         ) from None
 
 
@@ -373,14 +379,16 @@ def listed(values: Sequence[str]) -> str:
 
 
 def _cut(value: str) -> str:
-    return value if len(value) <= LENGTH else f"{value[:LENGTH]}..."
+    """The beginning of a name or a value, as it may be printed."""
+    text = "".join(letter if letter.isprintable() else " " for letter in value[:LENGTH])
+    return text if len(value) <= LENGTH else f"{text}..."
 
 
 def _no_value(name: str, text: str, values: pl.Series) -> str:
     """What to say of a value that no row has: similar ones, or a few."""
     present = values.drop_nulls().unique().sort().to_list()
     close = difflib.get_close_matches(text[:LENGTH], present[: 10 * MOST_VALUES], n=3, cutoff=0.5)
-    noun = name.removesuffix("s")
+    noun = _cut(name.removesuffix("s"))
     if close:
         return f"No {noun} {_cut(text)!r}. Did you mean {' or '.join(map(_cut, close))}?"
     more = f" and {len(present) - LISTED:,} more" if len(present) > LISTED else ""

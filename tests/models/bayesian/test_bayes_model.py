@@ -248,7 +248,7 @@ def test_it_learns_more_than_a_point_estimate(seen, parts):
 
 @pytest.mark.parametrize("features", ["genre", "genres,", "genres,all", "none,drift", "traits"])
 def test_groups_that_the_data_do_not_have_are_refused(small, features):
-    with pytest.raises(SettingError, match="features: no attribute .*there are genres") as refused:
+    with pytest.raises(SettingError, match=r"features: no attribute .*there are genres") as refused:
         replace(ESTIMATOR, features=features).fit(small)
     assert "\n" not in str(refused.value)
 

@@ -6,7 +6,7 @@ from forward import covariance_of_path, dense, scores, tiny_data
 
 from matinee.kernels.ordinal import normal_cdf
 from matinee.models.bayesian.likelihoods import NormalLikelihood, OrdinalLikelihood
-from matinee.models.bayesian.sampler import FactorBlock, GibbsSampler, draw_wishart
+from matinee.models.bayesian.sampler import FEATURES, FactorBlock, GibbsSampler, draw_wishart
 from matinee.models.bayesian.side_information import FeatureLink, Features, features_of_users
 from matinee.models.bayesian.temporal import Drift, RatingTimeline
 
