@@ -1,14 +1,35 @@
 """Training: against a slow reference, and what must hold whatever the data."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
+import features_by_hand
 import matinee
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.evaluation import rmse
-from matinee.models import ALS, Bias
+from matinee.models import ALS, Bias, ImplicitALS
+
+
+def features_of(dataset, names):
+    """The features of users and of items that prior means depend on, dense, by plain loops."""
+    described, known, items = dataset.user_attributes, [], dataset.catalog.frame
+    if described is not None:
+        known = [
+            ("age", features_by_hand.of_numbers(described["age"].to_list())),
+            ("gender", features_by_hand.of_texts(described["gender"].to_list())),
+        ]
+    of_items = [
+        ("genres", features_by_hand.of_texts(items["genres"].to_list())),
+        ("year", features_by_hand.of_years(items["year"].to_list())),
+    ]
+    return (
+        features_by_hand.design(rows, *(part for name, part in of if names in ("all", name)))
+        for rows, of in ((len(dataset.ratings.user_ids), known), (len(items), of_items))
+    )
 
 
 def dense_als(dataset, estimator, start):
@@ -19,11 +40,7 @@ def dense_als(dataset, estimator, start):
     values[ratings.user, ratings.item] = ratings.values
     known[ratings.user, ratings.item] = True
     mean = ratings.values.astype(np.float64).mean()
-    genres = dataset.catalog.genre_matrix
-    f_items = np.column_stack([np.ones(items), genres])
-    if estimator.features == "none":
-        f_items = f_items[:, :1]
-    f_users = np.ones((users, 1))
+    f_users, f_items = features_of(dataset, estimator.features)
     x, w = np.zeros((users, width)), np.zeros((items, width))
     x[:, 1:] = start
     mx, mw = np.zeros_like(x), np.zeros_like(w)
@@ -57,15 +74,25 @@ def dense_als(dataset, estimator, start):
     return x, w
 
 
-@pytest.mark.parametrize("features", ["genres", "none"])
-@pytest.mark.parametrize("factors", [0, 3])
-def test_training_equals_the_slow_reference(features, factors):
+@pytest.fixture(scope="module")
+def small():
+    """40 users with attributes, one of whom rated nothing, 30 movies, one that nobody rated."""
     data, _ = generate(users=40, items=30, ratings=500, seed=3)
+    ratings = data.ratings.take((data.ratings.user != 4) & (data.ratings.item != 7))
+    ages = [None if k % 9 == 0 else 20.0 + k % 13 for k in range(40)]
+    genders = [None if k % 7 == 0 else "FM"[k % 3 == 0] for k in range(40)]
+    users = pl.DataFrame({"age": ages, "gender": genders})
+    return replace(data, ratings=ratings, user_attributes=users)
+
+
+@pytest.mark.parametrize("features", ["all", "genres", "year", "age", "gender", "none"])
+@pytest.mark.parametrize("factors", [0, 3])
+def test_training_equals_the_slow_reference(small, features, factors):
     settings = {"regularization": 1.4, "iterations": 3, "solver": "cholesky", "seed": 8}
     estimator = ALS(factors=factors, features=features, **settings)
     start = 0.1 * np.random.default_rng(8).standard_normal((40, factors), np.float32)
-    users, items = dense_als(data, estimator, start)
-    model = estimator.fit(data)
+    users, items = dense_als(small, estimator, start)
+    model = estimator.fit(small)
     np.testing.assert_allclose(model.rating_head.user_params, users, rtol=5e-3, atol=5e-4)
     np.testing.assert_allclose(model.rating_head.item_params, items, rtol=5e-3, atol=5e-4)
 
@@ -174,13 +201,15 @@ def test_a_movie_without_ratings_starts_from_its_genres(parts):
     hidden = int(np.argmax(train.ratings.item_counts))
     without = matinee.data.Dataset(train.ratings.take(train.ratings.item != hidden), train.catalog)
     model = ALS(factors=6).fit(without)
-    features = np.concatenate([[1.0], train.catalog.genre_matrix[hidden]])
-    head = model.rating_head
-    np.testing.assert_allclose(head.item_params[hidden], features @ head.item_prior, atol=1e-5)
+    head, features = model.rating_head, train.catalog.attributes.dense()
+    prior = features @ head.item_coefficients
+    np.testing.assert_allclose(head.item_params[hidden], prior[hidden], atol=1e-5)
+    rated = without.ratings.item_counts > 0
+    np.testing.assert_allclose(head.item_prior, prior[rated].mean(axis=0), atol=1e-5)
     title = train.catalog.titles[hidden]
     assert title in model.recommend(1, n=200)["title"].to_list()
     plain = ALS(factors=6, features="none").fit(without).rating_head
-    assert np.allclose(plain.item_params[hidden], plain.item_prior[0], atol=1e-6)
+    assert np.allclose(plain.item_params[hidden], plain.item_prior, atol=1e-6)
 
 
 def test_biases_alone(parts):
@@ -210,6 +239,23 @@ def test_biases_alone(parts):
 def test_senseless_settings_are_refused_by_name(wrong):
     with pytest.raises(SettingError, match=next(iter(wrong))):
         ALS(**wrong)
+
+
+@pytest.mark.parametrize("features", ["actors", "genres,", "genres,all", "none,genres", "^.*$"])
+@pytest.mark.parametrize("cls", [ALS, ImplicitALS])
+def test_attributes_that_the_data_do_not_have_are_refused_by_name(small, cls, features):
+    with pytest.raises(SettingError, match="no attribute") as refused:
+        cls(factors=2, features=features).fit(small)
+    assert str(refused.value).endswith("there are genres, year, age, gender.")
+
+
+def test_genres_and_years_may_be_named_though_there_are_none():
+    table = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "rating": [3, 4, 5]})
+    named, none = (
+        ALS(factors=2, features=features).fit(matinee.read(table))
+        for features in ("genres, year", "none")
+    )
+    assert np.array_equal(named.scores(1), none.scores(1))
 
 
 def test_ratings_that_are_all_the_same_train_without_trouble():

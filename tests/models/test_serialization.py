@@ -1,6 +1,5 @@
 """Runs on disk: the same bits back, nothing believed unchecked, nothing half-written."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -8,14 +7,14 @@ import signal
 import subprocess
 import sys
 import textwrap
-from dataclasses import fields
 
 import numpy as np
 import polars as pl
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 import matinee
+from forged import assert_same, forge, rewrite_arrays, rewrite_manifest
 from matinee.errors import RunError
 from matinee.models import ALS, EASE, Bias, ImplicitALS, Popularity
 from matinee.storage.runs import FILES, list_runs, read_manifest
@@ -26,42 +25,6 @@ HEADS = ("rating_head.safetensors", "ranking_head.safetensors")
 @pytest.fixture
 def run(both, tmp_path):
     return both.save(tmp_path / "run")
-
-
-def rewrite_manifest(run, change):
-    manifest = json.loads((run / "manifest.json").read_text())
-    change(manifest)
-    (run / "manifest.json").write_text(json.dumps(manifest))
-
-
-def forge(run, name):
-    """Make the checksum of a changed file right again."""
-    digest = hashlib.sha256((run / name).read_bytes()).hexdigest()
-    rewrite_manifest(run, lambda manifest: manifest["files"][name].update(sha256=digest))
-
-
-def rewrite_arrays(run, name, change):
-    """Change a file of arrays and make its checksum right again: a careful forger."""
-    arrays = load_file(run / name)
-    arrays = {key: array.copy() for key, array in arrays.items()}
-    change(arrays)
-    save_file(arrays, run / name)
-    forge(run, name)
-
-
-def assert_same(one, other):
-    """Every field of a head or a model to the last bit, and of the same type."""
-    assert type(one) is type(other)
-    for field in fields(one):
-        a, b = getattr(one, field.name), getattr(other, field.name)
-        if isinstance(a, np.ndarray):
-            assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
-        elif isinstance(a, pl.DataFrame):
-            assert a.equals(b)
-        elif field.name != "estimator":
-            assert a == b
-        else:
-            assert dict(a) == dict(b)
 
 
 def test_a_loaded_model_answers_with_the_same_bits(both, run):
