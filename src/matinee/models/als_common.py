@@ -54,10 +54,7 @@ class FactorMatrix:
         """All rows and prior means zero; prior means will depend on the named attributes."""
         features, columns = attributes.select(names)
         n, k = len(weights), len(columns)
-        gram = np.zeros((k, k))
-        weighted_gram(*features, weights, gram)
-        weighted = (features.values * weights[row_of_entries(features)]).astype(np.float32)
-        by_feature = transpose(features._replace(values=weighted), k)
+        by_feature, gram = _weighted(features, weights, k)
         fitted = aligned_zeros(n, width), np.zeros((k, width)), aligned_zeros(n, width)
         return cls(interactions, weights, features, columns, by_feature, gram, *fitted)
 
@@ -85,9 +82,10 @@ class FactorMatrix:
         """
         old = known >= 0
         self.rows[old, : rows.shape[1]] = rows[known[old]]
-        weights, self.weights = self.weights, np.where(old, self.weights, 0.0)
-        self.update_prior(prior_ridge)
-        self.weights = weights
+        weighted, gram = _weighted(self.features, np.where(old, self.weights, 0.0), len(self.gram))
+        others = replace(self, weighted_features=weighted, gram=gram, solver=None)
+        others.update_prior(prior_ridge)
+        self.coefficients = others.coefficients
         self.rows[~old] = self.prior[~old]
 
     def copy(self) -> "FactorMatrix":
@@ -128,6 +126,14 @@ class FactorMatrix:
         )
 
 
+def _weighted(features: Rows, weights: F64, columns: int) -> tuple[Rows, F64]:
+    """Features times the weights of their rows, by feature; and the weighted products of all."""
+    gram = np.zeros((columns, columns))
+    weighted_gram(*features, weights, gram)
+    values = (features.values * weights[row_of_entries(features)]).astype(np.float32)
+    return transpose(features._replace(values=values), columns), gram
+
+
 def check_converged(regularization: float, *sides: FactorMatrix) -> None:
     """Raise SettingError unless all rows are finite."""
     if not all(np.isfinite(side.rows).all() for side in sides):
@@ -160,7 +166,10 @@ def known_rows(earlier: Recommender, train: Dataset) -> tuple[I32, I32]:
     """
     users = earlier.user_ids.codes(train.ratings.user_ids.values)
     users[np.diff(earlier.interactions.indptr)[users] == 0] = -1
-    return users, earlier.catalog.ids.codes(train.ratings.item_ids.values)
+    items = earlier.catalog.ids.codes(train.ratings.item_ids.values)
+    if (items < 0).all():
+        raise SettingError("warm_start knows none of these items; train without it.")
+    return users, items
 
 
 def attribute_prior(
