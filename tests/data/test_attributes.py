@@ -203,9 +203,9 @@ def test_what_is_in_its_final_type_stays_as_it_is(cells):
     assert normalized(once).schema == once.schema
     file = io.BytesIO()
     once.write_parquet(file)
-    again = normalized(pl.read_parquet(file.getvalue())) if once.width else once
-    assert again.equals(once)
-    assert again.schema == once.schema
+    read = normalized(pl.read_parquet(file.getvalue())) if once.width else once
+    assert read.equals(once)
+    assert read.schema == once.schema
 
 
 @pytest.mark.parametrize("name", NAMES)

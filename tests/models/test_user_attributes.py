@@ -202,7 +202,7 @@ def test_heads_of_users_with_other_attributes_are_not_joined(described, fitted):
     als = fitted[repr(ESTIMATORS[0])]
     other = replace(described, user_attributes=described.user_attributes.select("age"))
     for data in (other, replace(described, user_attributes=None)):
-        with pytest.raises(SettingError, match="other users, items, attributes or ratings"):
+        with pytest.raises(SettingError, match="other users, items or ratings"):
             als.with_ranking(ImplicitALS(factors=2, iterations=1).fit(data))
 
 

@@ -54,8 +54,8 @@ def test_further_factors_join_those_that_are_there(parts, cls):
 @pytest.mark.parametrize("cls", [ALS, ImplicitALS])
 def test_a_warm_start_from_itself_changes_little(parts, cls):
     model = cls(factors=3, iterations=30, regularization=0.05).fit(parts[0])
-    again = replace(cls(factors=3, regularization=0.05), iterations=1)
-    moved, cold = again.fit(parts[0], warm_start=model), again.fit(parts[0])
+    one = replace(cls(factors=3, regularization=0.05), iterations=1)
+    moved, cold = one.fit(parts[0], warm_start=model), one.fit(parts[0])
     loss = model.history["loss"][-1]
     assert 0.99 * loss < moved.history["loss"][-1] <= (1 + 1e-6) * loss < cold.history["loss"][-1]
     for one, other, first in zip(rows(moved), rows(model), rows(cold), strict=True):
@@ -190,10 +190,10 @@ def test_ids_count_and_not_their_order(parts, cls):
     frame = train.to_frame().drop("timestamp")
     shifted = matinee.read(pl.concat([frame, more], how="diagonal_relaxed"))
     estimator = cls(factors=3, iterations=20, regularization=0.05)
-    earlier, again = estimator.fit(train), replace(estimator, iterations=1)
-    warm = again.fit(shifted, warm_start=earlier)
+    earlier, one_more = estimator.fit(train), replace(estimator, iterations=1)
+    warm = one_more.fit(shifted, warm_start=earlier)
     assert loss(warm) == pytest.approx(loss(earlier), rel=0.005)
-    assert loss(again.fit(shifted)) > 1.1 * loss(warm)
+    assert loss(one_more.fit(shifted)) > 1.1 * loss(warm)
 
 
 @pytest.mark.parametrize("cls", [ALS, ImplicitALS])

@@ -171,7 +171,7 @@ class _ALSState:
         users, items = known_rows(earlier, self.train)
         self.items.warm_start(items, head.item_params, self.prior_ridge)
         self.users.warm_start(users, head.user_params, self.prior_ridge)
-        if (users < 0).any():  # whoever is new would pull items towards the average
+        if (users < 0).any():  # or items would be fitted to rows that tell nothing yet
             old = self.users.rows[users >= 0]  # with what is random in further dimensions
             self._update(self.users, self.items, exact=True)
             self.users.rows[users >= 0] = old

@@ -157,9 +157,7 @@ class Recommender:
     def with_ranking(self, other: "Recommender") -> "Recommender":
         """This model with the ranking head of another one that was trained on the same data."""
         if not self.index.same_as(other.index):
-            raise SettingError(
-                "The two models were trained on other users, items, attributes or ratings."
-            )
+            raise SettingError("The two models were trained on other users, items or ratings.")
         return replace(self, ranking_head=other.head("ranking"))
 
     @property
