@@ -16,7 +16,7 @@ from accuracy_peers import PEERS, peer_errors
 from matinee.data import Dataset
 from matinee.evaluation import evaluate_calibration, evaluate_ratings
 from matinee.experiments.training import compile_kernels
-from matinee.models.bayesian.sampler import GibbsSampler
+from matinee.models.bayesian.sampler import FEATURES, GibbsSampler
 
 TEST_ROWS = 100_021  # of ml-1m, the first after the published shuffle
 ROUNDS, SWEEPS = 3, 12  # of the comparison of speed: rounds, and sweeps per round
@@ -25,10 +25,11 @@ PEERS_OF_100K = ("myfm ordered", "myfm regression", "myfm indicators")
 PEERS_OF_SMALL = ("myfm indicators", "myfm regression", "cmfrec", "lenskit")
 
 OURS = {
-    "bayes": {},
-    "bayes without drift": {"features": "genres,years,raters,traits,rated,date"},
-    "bayes without time": {"features": "genres,years,raters,traits,rated"},
+    "bayes": (),
+    "bayes without drift": ("drift",),
+    "bayes without time": ("drift", "date"),
 }
+"""Which features each variant goes without."""
 
 Results = dict[str, float]
 
@@ -52,6 +53,12 @@ def ours(train: Dataset, test: Dataset, **settings: str) -> Results:
     }
 
 
+def all_but(train: Dataset, left_out: tuple[str, ...]) -> str:
+    """The features of a data set without some of them."""
+    names = (*train.catalog.attributes.names, *train.users.names, *FEATURES)
+    return ",".join(name for name in names if name not in left_out)
+
+
 def peer(name: str, train: Dataset, test: Dataset) -> Results:
     package, settings = PEERS[name]
     return peer_errors(package, train, test, settings)
@@ -63,8 +70,10 @@ def over_folds(name: str, folds: list[tuple[Dataset, Dataset]], others: tuple[st
     for model in ("bayes", *others):
         results = []
         for train, test in folds:
-            is_ours = model in OURS
-            result = ours(train, test, **OURS[model]) if is_ours else peer(model, train, test)
+            if model in OURS:
+                result = ours(train, test, features=all_but(train, OURS[model]))
+            else:
+                result = peer(model, train, test)
             results.append(result)
             print(f"{name}, {model}, fold {len(results)}: {result['rmse']:.4f}", file=sys.stderr)
         if model == "bayes":
@@ -120,7 +129,7 @@ def speed() -> Results:
     levels = np.unique(train.ratings.values)
     feature_sets = {
         "date and indicators": ("date", "rated", "raters"),
-        "all features": ("date", "rated", "raters", "genres", "years", "traits", "drift"),
+        "all features": matinee.BayesianMF().groups(train),
     }
     compile_kernels([matinee.BayesianMF()])
     samplers = {

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
+import pytest
 
 from matinee.data import generate, read
 from matinee.data.ratings import value_name
@@ -17,6 +18,16 @@ def test_a_frame_has_the_columns_that_read_knows():
     assert frame.columns == names
     repeated = read(frame)
     assert repeated.to_frame().select(names).equals(frame)
+
+
+@pytest.mark.parametrize("name", ["rating", "timestamp", "user_id"])
+def test_in_a_frame_a_rating_goes_before_an_attribute_of_that_name(generated, name):
+    data = generated[0]
+    frame = data.catalog.frame.with_columns(pl.lit("an attribute").alias(name))
+    other = replace(data, catalog=replace(data.catalog, frame=frame))
+    assert other.catalog.attributes.matching(name, "an attribute").all()
+    assert other.to_frame().equals(data.to_frame())
+    assert "an attribute" not in other._repr_html_()
 
 
 def test_a_notebook_shows_sizes_and_first_ratings():

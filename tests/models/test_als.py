@@ -6,11 +6,30 @@ import numpy as np
 import polars as pl
 import pytest
 
+import features_by_hand
 import matinee
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.evaluation import rmse
-from matinee.models import ALS, Bias
+from matinee.models import ALS, Bias, ImplicitALS
+
+
+def features_of(dataset, names):
+    """The features of users and of items that prior means depend on, dense, by plain loops."""
+    described, known, items = dataset.user_attributes, [], dataset.catalog.frame
+    if described is not None:
+        known = [
+            ("age", features_by_hand.of_numbers(described["age"].to_list())),
+            ("gender", features_by_hand.of_texts(described["gender"].to_list())),
+        ]
+    of_items = [
+        ("genres", features_by_hand.of_texts(items["genres"].to_list())),
+        ("year", features_by_hand.of_years(items["year"].to_list())),
+    ]
+    return (
+        features_by_hand.design(rows, *(part for name, part in of if names in ("all", name)))
+        for rows, of in ((len(dataset.ratings.user_ids), known), (len(items), of_items))
+    )
 
 
 def dense_als(dataset, estimator, start):
@@ -21,9 +40,7 @@ def dense_als(dataset, estimator, start):
     values[ratings.user, ratings.item] = ratings.values
     known[ratings.user, ratings.item] = True
     mean = ratings.values.astype(np.float64).mean()
-    f_users, f_items = dataset.users.dense(), dataset.catalog.attributes.dense()
-    if estimator.features == "none":
-        f_users, f_items = f_users[:, :1], f_items[:, :1]
+    f_users, f_items = features_of(dataset, estimator.features)
     x, w = np.zeros((users, width)), np.zeros((items, width))
     x[:, 1:] = start
     mx, mw = np.zeros_like(x), np.zeros_like(w)
@@ -57,17 +74,25 @@ def dense_als(dataset, estimator, start):
     return x, w
 
 
-@pytest.mark.parametrize("features", ["all", "none"])
-@pytest.mark.parametrize("factors", [0, 3])
-def test_training_equals_the_slow_reference(features, factors):
+@pytest.fixture(scope="module")
+def small():
+    """40 users with attributes, one of whom rated nothing, 30 movies, one that nobody rated."""
     data, _ = generate(users=40, items=30, ratings=500, seed=3)
-    ages = pl.DataFrame({"age": [20.0, 30.0, None, 40.0] * 10, "club": ["a", "b", "a", "b"] * 10})
-    data = replace(data, user_attributes=ages)
+    ratings = data.ratings.take((data.ratings.user != 4) & (data.ratings.item != 7))
+    ages = [None if k % 9 == 0 else 20.0 + k % 13 for k in range(40)]
+    genders = [None if k % 7 == 0 else "FM"[k % 3 == 0] for k in range(40)]
+    users = pl.DataFrame({"age": ages, "gender": genders})
+    return replace(data, ratings=ratings, user_attributes=users)
+
+
+@pytest.mark.parametrize("features", ["all", "genres", "year", "age", "gender", "none"])
+@pytest.mark.parametrize("factors", [0, 3])
+def test_training_equals_the_slow_reference(small, features, factors):
     settings = {"regularization": 1.4, "iterations": 3, "solver": "cholesky", "seed": 8}
     estimator = ALS(factors=factors, features=features, **settings)
     start = 0.1 * np.random.default_rng(8).standard_normal((40, factors), np.float32)
-    users, items = dense_als(data, estimator, start)
-    model = estimator.fit(data)
+    users, items = dense_als(small, estimator, start)
+    model = estimator.fit(small)
     np.testing.assert_allclose(model.rating_head.user_params, users, rtol=5e-3, atol=5e-4)
     np.testing.assert_allclose(model.rating_head.item_params, items, rtol=5e-3, atol=5e-4)
 
@@ -203,6 +228,7 @@ def test_biases_alone(parts):
         {"regularization": float("nan")},
         {"exponent": 1.5},
         {"features": ""},
+        {"features": 3},
         {"solver": "lu"},
         {"cg_steps": 0},
         {"patience": -1},
@@ -212,6 +238,23 @@ def test_biases_alone(parts):
 def test_senseless_settings_are_refused_by_name(wrong):
     with pytest.raises(SettingError, match=next(iter(wrong))):
         ALS(**wrong)
+
+
+@pytest.mark.parametrize("features", ["actors", "genres,", "genres,all", "none,genres", "^.*$"])
+@pytest.mark.parametrize("cls", [ALS, ImplicitALS])
+def test_attributes_that_the_data_do_not_have_are_refused_by_name(small, cls, features):
+    with pytest.raises(SettingError, match="no attribute") as refused:
+        cls(factors=2, features=features).fit(small)
+    assert str(refused.value).endswith("there are genres, year, age, gender.")
+
+
+def test_genres_and_years_may_be_named_though_there_are_none():
+    table = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "rating": [3, 4, 5]})
+    named, none = (
+        ALS(factors=2, features=features).fit(matinee.read(table))
+        for features in ("genres, year", "none")
+    )
+    assert np.array_equal(named.scores(1), none.scores(1))
 
 
 def test_ratings_that_are_all_the_same_train_without_trouble():

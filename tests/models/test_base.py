@@ -1,65 +1,14 @@
-"""The base class of estimators: warm starts, callbacks, hyperparameters."""
+"""The base class of estimators: callbacks, hyperparameters."""
 
 import json
 from dataclasses import FrozenInstanceError, replace
 
-import numpy as np
 import pytest
 
 import matinee
 from matinee import ALS, EASE, BayesianMF, Bias, Checkpoint, ImplicitALS
 from matinee.errors import SettingError
 from matinee.models.registry import estimator_from_config
-
-
-def rows(model):
-    head = model.rating_head or model.ranking_head
-    return head.user_params, head.item_params
-
-
-@pytest.mark.parametrize("cls", [ALS, ImplicitALS])
-def test_two_halves_are_nearly_the_whole(parts, cls):
-    """Conjugate gradients of a last iteration are exact, and so one half knows a little more."""
-    train = parts[0]
-    whole = cls(factors=3, iterations=12).fit(train)
-    half = cls(factors=3, iterations=6)
-    warm = half.fit(train, warm_start=half.fit(train))
-    cold = half.fit(train)
-    for one, other, first in zip(rows(warm), rows(whole), rows(cold), strict=True):
-        assert np.abs(one - other).max() < 0.5 * np.abs(first - other).max()
-
-
-def test_exact_solves_start_warm_but_for_the_rounding_of_what_is_kept(parts):
-    estimator = ALS(factors=3, iterations=4, solver="cholesky")
-    whole = ALS(factors=3, iterations=8, solver="cholesky").fit(parts[0])
-    warm = estimator.fit(parts[0], warm_start=estimator.fit(parts[0]))
-    for one, other in zip(rows(warm), rows(whole), strict=True):
-        assert np.allclose(one, other, atol=1e-5)
-
-
-@pytest.mark.parametrize("cls", [ALS, ImplicitALS])
-def test_further_factors_join_those_that_are_there(parts, cls):
-    small = cls(factors=2, iterations=8).fit(parts[0])
-    grown = cls(factors=5, iterations=3).fit(parts[0], warm_start=small)
-    cold = cls(factors=5, iterations=3).fit(parts[0])
-    loss = {
-        name: float(model.history["loss"][-1])
-        for name, model in (("small", small), ("grown", grown), ("cold", cold))
-    }
-    assert loss["grown"] < loss["cold"]
-    assert loss["grown"] < 1.01 * loss["small"]
-
-
-def test_a_warm_start_that_does_not_fit_is_refused(parts):
-    train = parts[0]
-    wide = ALS(factors=4, iterations=1).fit(train)
-    lists = ImplicitALS(factors=4, iterations=1).fit(train)
-    with pytest.raises(SettingError, match="has 4 factors, more than 3; a model can only grow"):
-        ALS(factors=3, iterations=1).fit(train, warm_start=wide)
-    with pytest.raises(SettingError, match="no factors that predict ratings"):
-        ALS(factors=8, iterations=1).fit(train, warm_start=lists)
-    with pytest.raises(SettingError, match="no factors that rank"):
-        ImplicitALS(factors=8, iterations=1).fit(train, warm_start=wide)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import features_by_hand
 import matinee
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
@@ -78,11 +79,13 @@ def prior_weights(known, estimator):
 
 
 def features_of(dataset, kind):
-    """A constant, and the features of the named attributes, movie by movie."""
-    attributes = dataset.catalog.attributes
+    """A constant, columns for genres, and for spans of years, movie by movie."""
+    frame, groups = dataset.catalog.frame, []
+    if kind != "none":
+        groups.append(features_by_hand.of_texts(frame["genres"].to_list()))
     if kind == "all":
-        return attributes.dense()
-    return attributes.dense()[:, attributes.select([kind])[1]]
+        groups.append(features_by_hand.of_years(frame["year"].to_list()))
+    return features_by_hand.design(len(frame), *groups)
 
 
 def dense_ials(dataset, estimator):
@@ -534,6 +537,7 @@ def test_ranking_beats_popularity_where_users_watch_what_they_like(generated, se
         (ImplicitALS, {"min_rating": float("nan")}),
         (ImplicitALS, {"confidence": "much"}),
         (ImplicitALS, {"features": ""}),
+        (ImplicitALS, {"features": None}),
         (ImplicitALS, {"solver": "lu"}),
         (EASE, {"regularization": 0}),
         (EASE, {"regularization": float("inf")}),

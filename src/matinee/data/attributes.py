@@ -4,7 +4,6 @@ Text and lists are categories, dates are years, numbers are cut at quantiles. Ea
 of features, zeros and ones, on which the prior means of factors depend.
 """
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,15 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, F64, I64, Bools
+from matinee.data.attribute_values import (
+    DATE,
+    no_attribute,
+    no_value,
+    printable_text,
+    value_of_new,
+    wanted_range,
+    wanted_texts,
+)
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, compress, filter_entries, row_of_entries
 
@@ -23,9 +31,8 @@ MOST_VALUES = 1_000  # of an attribute that get a feature each: the most frequen
 RARE = 3  # rows: values of fewer tell nothing of others
 SPAN = 5  # years that count as the same time
 MOST_BINS = 10  # of numbers, equally filled
+MOST_SPANS = 250  # of years; more are numbers as any
 YEARS = (1800, 2100)  # whole numbers that all lie between are years
-DATE = r"^\d{4}-\d{2}-\d{2}"  # texts that all begin so are dates
-LISTED = 8  # names in a message
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,7 @@ class Categories:
         places = {value: place for place, value in enumerate(self.values)}
         other = len(self.values) if self.others else -1
         place = np.fromiter((places.get(value, other) for value in values), np.int64, len(rows))
-        # a value that a list has twice counts once
-        keys = np.unique((rows * self.columns + place)[place >= 0])
+        keys = np.unique((rows * self.columns + place)[place >= 0])  # of several rare values one
         return keys // max(1, self.columns), keys % max(1, self.columns)
 
 
@@ -69,14 +75,12 @@ class Bins:
     @classmethod
     def of(cls, column: pl.Series) -> "Bins":
         """Spans of years; else each value if there are few, else quantiles."""
-        values = column.drop_nulls().to_numpy()
-        if column.dtype == pl.Int32:
-            starts = np.unique(values // SPAN) * SPAN
-        else:
-            starts = np.unique(values)
-            if len(starts) > MOST_BINS:
-                parts = np.linspace(0, 1, MOST_BINS + 1)[:-1]
-                starts = np.unique(np.quantile(values, parts, method="lower"))
+        values = _numbers_of(column)
+        values = values[~np.isnan(values)]
+        starts = np.unique(values // SPAN) * SPAN if column.dtype == pl.Int32 else np.unique(values)
+        if len(starts) > (MOST_SPANS if column.dtype == pl.Int32 else MOST_BINS):
+            parts = np.linspace(0, 1, MOST_BINS + 1)[:-1]
+            starts = np.unique(np.quantile(values, parts, method="lower"))
         return cls(column.name, tuple(map(float, starts[1:])))
 
     @property
@@ -86,9 +90,9 @@ class Bins:
 
     def entries(self, column: pl.Series) -> tuple[I64, I64]:
         """Row and feature of each value, all of them 1."""
-        rows = column.is_not_null().arg_true().to_numpy().astype(np.int64)
-        values = column.drop_nulls().to_numpy().astype(np.float64)
-        return rows, np.searchsorted(self.edges, values, side="right").astype(np.int64)
+        values = _numbers_of(column)
+        rows = np.flatnonzero(~np.isnan(values))
+        return rows, np.searchsorted(self.edges, values[rows], side="right").astype(np.int64)
 
 
 Group = Categories | Bins
@@ -156,7 +160,7 @@ class Attributes:
     @cached_property
     def features(self) -> Rows:
         """A row for each user or item, features ascending, the constant first."""
-        return self._encode(self.frame, self.rows)
+        return self._encode({column.name: column for column in self.frame}, self.rows)
 
     def dense(self) -> F64:
         """The features as a full matrix, (rows, n_features)."""
@@ -191,16 +195,16 @@ class Attributes:
     def of_new(self, given: Mapping[str, Any], means: F32) -> Rows:
         """The features of one who is new; where an attribute is not given, its mean.
 
-        SettingError for an attribute that there is none of. `means` are float32 (n_features,).
+        SettingError for an attribute that there is none of, or a value of another kind. A value
+        that is unknown, or that no row has, is no feature. `means` are float32 (n_features,).
         """
-        frame = pl.DataFrame({name: [value] for name, value in given.items()}, strict=False)
-        frame = normalized(frame)
-        columns = []
-        for name in frame.columns:
+        columns = {}
+        for name, value in given.items():
             self.check_name(name)
-            if frame[name].null_count() == 0:
-                columns.append(_as_type(frame[name], self.frame[name].dtype))
-        encoded = self._encode(pl.DataFrame(columns), 1)
+            dtype = self.frame[name].dtype
+            number = None if dtype in TEXTS else pl.Float64
+            columns[name] = pl.Series(name, [value_of_new(name, value, dtype)], number or dtype)
+        encoded = self._encode(columns, 1)
         dense = means.copy()
         for name in given.keys() & self.places.keys():
             dense[self.places[name]] = 0.0
@@ -208,11 +212,11 @@ class Attributes:
         indices = np.flatnonzero(dense).astype(np.int32)
         return Rows(np.array([0, len(indices)]), indices, dense[indices])
 
-    def _encode(self, frame: pl.DataFrame, rows: int) -> Rows:
+    def _encode(self, values: Mapping[str, pl.Series], rows: int) -> Rows:
         row, column = [np.arange(rows)], [np.zeros(rows, np.int64)]
         for group in self.groups:
-            if group.name in frame.columns:
-                rows_of_group, columns = group.entries(frame[group.name])
+            if group.name in values:
+                rows_of_group, columns = group.entries(values[group.name])
                 row.append(rows_of_group)
                 column.append(columns + self.places[group.name].start)
         of_row, of_column = (np.concatenate(part).astype(np.int32) for part in (row, column))
@@ -223,8 +227,8 @@ class Attributes:
     def check_name(self, name: str) -> None:
         """Refuse an attribute that there is none of."""
         if name not in self.frame.columns:
-            named = ", ".join(self.frame.columns[:LISTED]) or "none"
-            raise SettingError(f"No attribute {name!r}; there are {named}.")
+            message = no_attribute(name, self.frame.columns)
+            raise SettingError(message[0].upper() + message[1:])
 
     def matching(self, name: str, wanted: Any) -> Bools:
         """Which rows have an attribute, bool (rows,): one of these texts, or in a range of numbers.
@@ -236,28 +240,19 @@ class Attributes:
         column = self.frame[name]
         if column.dtype in TEXTS:
             return self._with_text(column, wanted)
-        low, high = (
-            wanted if isinstance(wanted, tuple | list) and len(wanted) == 2 else [wanted] * 2
-        )
-        numbers = [limit for limit in (low, high) if limit is not None]
-        if not numbers or not all(type(limit) in (int, float) for limit in numbers):
-            raise SettingError(f"{name} must be a number or (low, high), got {wanted!r}.")
-        values = np.array(column.to_list(), np.float64)  # None becomes nan
-        low, high = -np.inf if low is None else low, np.inf if high is None else high
+        low, high = wanted_range(name, wanted)
+        values = _numbers_of(column)
         return np.asarray((values >= low) & (values <= high))
 
     def _with_text(self, column: pl.Series, wanted: Any) -> Bools:
-        several = hasattr(wanted, "__iter__") and not isinstance(wanted, str)
-        texts = list(wanted) if several else [wanted]
-        if not texts or not all(isinstance(text, str) for text in texts):
-            raise SettingError(f"{column.name} must be a text or several, got {wanted!r}.")
+        texts = wanted_texts(column.name, wanted)
         rows, values = _spread(column)
         folded = [value.lower() for value in values]
         mask = np.zeros(len(column), bool)
         for text in texts:
             places = [place for place, value in enumerate(folded) if value == text.lower()]
             if not places:
-                raise SettingError(_no_value(column.name, text, set(values)))
+                raise SettingError(no_value(column.name, text, set(values)))
             mask[rows[places]] = True
         return mask
 
@@ -270,7 +265,7 @@ def feature_means(features: Rows, counted: Bools, n_features: int) -> F64:
 
 
 def count_values(column: pl.Series) -> list[tuple[str, int]]:
-    """The values of a column of texts or lists of them, and how often each occurs, most first."""
+    """The values of a column of texts or lists of them, and how many rows have each, most first."""
     counts = Counter(_spread(column)[1])
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
 
@@ -278,15 +273,21 @@ def count_values(column: pl.Series) -> list[tuple[str, int]]:
 def _spread(column: pl.Series) -> tuple[I64, list[str]]:
     """The row of each text of a column of texts or lists of them, and the texts.
 
-    Without expressions of polars, which never end in a forked child: its threads are gone there.
+    What a list has twice counts once. In plain Python, which goes on in a forked child: expressions
+    of polars never end there.
     """
     lists: list[Any] = column.to_list()
     if not isinstance(column.dtype, pl.List):
         known = [row for row, text in enumerate(lists) if text is not None]
         return np.array(known, np.int64), [text for text in lists if text is not None]
-    texts = [[text for text in texts or () if text is not None] for texts in lists]
+    texts = [[text for text in dict.fromkeys(each or ()) if text is not None] for each in lists]
     rows = np.repeat(np.arange(len(texts)), [len(row) for row in texts])
     return rows.astype(np.int64), list(chain.from_iterable(texts))
+
+
+def _numbers_of(column: pl.Series) -> F64:
+    """The values of a column of numbers, NaN where unknown; in plain Python, as above."""
+    return np.array(column.to_list(), np.float64)
 
 
 TEXTS = (pl.String, pl.List(pl.String))
@@ -295,32 +296,52 @@ NUMBERS = (pl.Int32, pl.Float64)
 
 def normalized(table: pl.DataFrame) -> pl.DataFrame:
     """Attributes in their final types; a column of a type that tells nothing is left out."""
-    columns = (_normalized(column) for column in table)
-    return pl.DataFrame([column for column in columns if column is not None])
+    # polars reads a name such as ^.*$ as a pattern: columns have another one meanwhile
+    columns = {column.name: _normalized(column.alias("value")) for column in table}
+    return pl.DataFrame({name: column for name, column in columns.items() if column is not None})
 
 
 def _normalized(column: pl.Series) -> pl.Series | None:
     dtype = column.dtype
     if isinstance(dtype, pl.Date | pl.Datetime):
         return _numbers(column.dt.year())
-    if dtype == pl.Boolean or isinstance(dtype, pl.Categorical | pl.Enum):
+    if dtype == pl.Boolean or _is_categorical(dtype):
         column = column.cast(pl.String)
     elif dtype.is_numeric():
         return _numbers(column)
     elif isinstance(dtype, pl.List | pl.Array):
-        inner = dtype.inner
-        if not (inner == pl.String or inner.is_numeric() or isinstance(inner, pl.Categorical)):
-            return None
-        texts = column.cast(pl.List(pl.String)).list.eval(printable_text(pl.element()))
-        return texts.list.eval(pl.element().filter(pl.element() != ""))
+        return _lists(column)
     if column.dtype != pl.String:
         return None
-    text = column.to_frame().select(printable_text(pl.col(column.name))).to_series()
+    text = column.to_frame().select(printable_text(pl.col("value"))).to_series()
     if text.drop_nulls().str.contains(DATE).all() and text.null_count() < len(text):
         return _numbers(text.str.slice(0, 4).cast(pl.Int32))
     if text.str.contains("|", literal=True).any():
-        return text.str.split("|").list.eval(pl.element().str.strip_chars())
+        return _texts(text.str.split("|"))
     return text.set(text == "", None)
+
+
+def _lists(column: pl.Series) -> pl.Series | None:
+    """Lists of texts or numbers as lists of texts; None of anything else."""
+    inner = column.dtype.inner  # type: ignore[attr-defined]
+    if not (inner in (pl.String, pl.Null) or inner.is_numeric() or _is_categorical(inner)):
+        return None
+    if inner.is_float():  # 7 and not 7.0
+        values = column.cast(pl.List(pl.Float64)).explode().drop_nulls().drop_nans()
+        if (values == values.round()).all() and (values.abs() < 2**53).all():
+            column = column.cast(pl.List(pl.Float64)).list.eval(pl.element().fill_nan(None))
+            column = column.cast(pl.List(pl.Int64))
+    return _texts(column.cast(pl.List(pl.String)))
+
+
+def _is_categorical(dtype: Any) -> bool:
+    return isinstance(dtype, pl.Categorical | pl.Enum)
+
+
+def _texts(lists: pl.Series) -> pl.Series:
+    """Lists of printable texts, none of them empty."""
+    printable = lists.list.eval(printable_text(pl.element()))
+    return printable.list.eval(pl.element().filter(pl.element() != ""))
 
 
 def _numbers(column: pl.Series) -> pl.Series:
@@ -330,32 +351,3 @@ def _numbers(column: pl.Series) -> pl.Series:
     known = values.drop_nulls()
     whole = bool((known == known.round()).all()) and bool(known.is_between(*YEARS).all())
     return values.cast(pl.Int32) if whole and len(known) else values
-
-
-def _as_type(column: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """The value of one who is new, in the type that the attribute has."""
-    if isinstance(dtype, pl.List):
-        return column if isinstance(column.dtype, pl.List) else column.cast(pl.String).implode()
-    try:
-        if dtype == pl.String and column.dtype in NUMBERS:  # 7 and not 7.0
-            column = column.cast(pl.Int64)
-        return column.cast(dtype)
-    except pl.exceptions.PolarsError:
-        kind = "text" if dtype == pl.String else "a number"
-        raise SettingError(f"{column.name} must be {kind}, got {column[0]!r}.") from None
-
-
-def _no_value(name: str, text: str, values: set[str]) -> str:
-    """What to say of a value that no row has: similar ones, or a few."""
-    present = sorted(values)
-    close = difflib.get_close_matches(text, present[: 10 * MOST_VALUES], n=3, cutoff=0.5)
-    noun = name.removesuffix("s")
-    if close:
-        return f"No {noun} {text[:40]!r}. Did you mean {' or '.join(close)}?"
-    more = f" and {len(present) - LISTED:,} more" if len(present) > LISTED else ""
-    return f"No {noun} {text[:40]!r}; there are {', '.join(present[:LISTED])}{more}."
-
-
-def printable_text(text: pl.Expr) -> pl.Expr:
-    """Text without control characters and surrounding spaces: it is printed on terminals."""
-    return text.str.replace_all(r"[\p{Cc}\p{Cf}\u2028\u2029]", " ").str.strip_chars()

@@ -13,13 +13,13 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, I64, Ints
+from matinee.data.attribute_values import printable_text
 from matinee.data.attributes import (
     MOST_VALUES,
     Attributes,
     Categories,
     count_values,
     normalized,
-    printable_text,
 )
 from matinee.data.id_map import IdMap
 from matinee.errors import UnknownIdError, shortened

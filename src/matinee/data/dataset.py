@@ -89,8 +89,8 @@ class Dataset:
         """A row for each rating, with the item's attributes.
 
         Columns `user_id`, `item_id`, `rating` (or `weight`), `timestamp` (if there are any),
-        `title`, `year`, `genres` and further attributes. To use some of the ratings only, filter
-        the frame and `read` it.
+        `title`, `genres`, `year` and further attributes, but for those that are called like a
+        column of the ratings. To use some of the ratings only, filter the frame and `read` it.
 
         Examples
         --------
@@ -98,7 +98,9 @@ class Dataset:
         >>> len(liked) == int((data.ratings.values >= 4).sum())
         True
         """
-        return self.ratings.to_frame().hstack(self.catalog.frame[self.ratings.item])
+        frame = self.ratings.to_frame()
+        about_items = self.catalog.frame.drop(frame.columns, strict=False)
+        return frame.hstack(about_items[self.ratings.item])
 
     def split(
         self, method: str = "random", *, test_fraction: float = 0.1, last: int = 1, seed: int = 0

@@ -224,7 +224,9 @@ class _ALSState:
         self.items.warm_start(items, head.item_params, self.prior_ridge)
         self.users.warm_start(users, head.user_params, self.prior_ridge)
         if (users < 0).any():  # whoever is new would draw items towards the average
+            old = self.users.rows[users >= 0]  # with what is random in further dimensions
             self._update(self.users, self.items, exact=False)
+            self.users.rows[users >= 0] = old
 
     def iterate(self, last: bool = False) -> None:
         """Update all items given the users, the prior means, then all users given the items."""

@@ -7,21 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from matinee._types import F32, F64, I32, I64, U16
+from matinee.data.attribute_values import no_attribute
 from matinee.data.attributes import Attributes, feature_means
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError
-from matinee.kernels.csr import (
-    Rows,
-    row_of_entries,
-    sum_over_entries,
-    sum_weighted_rows,
-    transpose,
-    weighted_gram,
-)
+from matinee.kernels.csr import Rows, sum_over_entries, sum_weighted_rows
 from matinee.kernels.linalg import float16_buffer, to_float16
 from matinee.kernels.parallel import aligned_zeros, balanced_blocks, run_blocks
 from matinee.models.recommender import Recommender
+from matinee.models.ridge import WeightedRidge
 
 
 @dataclass
@@ -32,12 +27,10 @@ class FactorMatrix:
     weights: F64  # (rows,) of the distance to the prior mean; 0: no say in it
     features: Rows  # of each row; column 0 is the constant
     columns: I64  # which of all features of its attributes these are
-    weighted_features: Rows  # the same by feature, times the weights
-    gram: F64  # (features, features): weighted products of features
     rows: F32  # (rows, width): bias, then factors
     coefficients: F64  # (features, width)
     prior: F32  # (rows, width) = features @ coefficients
-    solver: F64 | None = None  # from weighted rows to the coefficients
+    regression: WeightedRidge | None = None  # of rows on features
     preferences: F32 | None = None  # (n,) of each interaction, of implicit feedback
     half: U16 | None = None  # buffer of `float16`
 
@@ -53,12 +46,8 @@ class FactorMatrix:
         """All rows and prior means zero; prior means will depend on the named attributes."""
         features, columns = attributes.select(names)
         n, k = len(weights), len(columns)
-        gram = np.zeros((k, k))
-        weighted_gram(*features, weights, gram)
-        weighted = (features.values * weights[row_of_entries(features)]).astype(np.float32)
-        by_feature = transpose(features._replace(values=weighted), k)
         fitted = aligned_zeros(n, width), np.zeros((k, width)), aligned_zeros(n, width)
-        return cls(interactions, weights, features, columns, by_feature, gram, *fitted)
+        return cls(interactions, weights, features, columns, *fitted)
 
     def all_coefficients(self, n_features: int) -> F32:
         """The coefficients among those of all features, (n_features, width); none if but one."""
@@ -78,11 +67,14 @@ class FactorMatrix:
         """Start from rows of an earlier training, of as many columns or fewer.
 
         `known`, (rows,), says which of them is whose, -1 where there is none: such a row starts at
-        its prior mean as all rows, itself included, suggest it now.
+        the prior mean that the known ones suggest.
         """
         old = known >= 0
         self.rows[old, : rows.shape[1]] = rows[known[old]]
-        self.update_prior(prior_ridge)
+        weights = np.where(old, self.weights, 0.0)
+        regression = WeightedRidge(self.features, weights, len(self.columns), prior_ridge)
+        self.coefficients = regression.fit(self.rows)
+        self._apply_prior()
         self.rows[~old] = self.prior[~old]
 
     def copy(self) -> "FactorMatrix":
@@ -99,14 +91,11 @@ class FactorMatrix:
 
     def update_prior(self, prior_ridge: float) -> None:
         """Fit the prior means to the rows, by weighted ridge regression on the features."""
-        right = np.empty_like(self.coefficients)
-        blocks = balanced_blocks(self.weighted_features.indptr)
-        arguments = *self.weighted_features, self.rows, right
-        run_blocks(sum_weighted_rows, blocks, *arguments)
-        if self.solver is None:  # once: a library's threads would keep the processors busy
-            ridge = prior_ridge * np.eye(len(self.gram))
-            self.solver = np.asarray(np.linalg.inv(self.gram + ridge), np.float64)
-        self.coefficients = np.einsum("fg,gk->fk", self.solver, right)
+        if self.regression is None:
+            self.regression = WeightedRidge(
+                self.features, self.weights, len(self.columns), prior_ridge
+            )
+        self.coefficients = self.regression.fit(self.rows)
         self._apply_prior()
 
     def _apply_prior(self) -> None:
@@ -131,30 +120,34 @@ def check_converged(regularization: float, *sides: FactorMatrix) -> None:
         )
 
 
-def feature_names(features: str, train: Dataset) -> tuple[str, ...]:
+def feature_names(features: str, train: Dataset, further: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The attributes that a hyperparameter names: ``"all"``, ``"none"`` or names with commas.
 
-    SettingError for a name that neither users nor items have.
+    SettingError for a name that neither users nor items have, and that is none of `further` ones.
     """
-    present = (*train.catalog.attributes.names, *train.users.names)
+    names = (*train.catalog.attributes.names, *train.users.names, *further)
+    present = tuple(dict.fromkeys(names))
     if features in ("all", "none"):
         return present if features == "all" else ()
     names = tuple(name.strip() for name in features.split(","))
     for name in names:
         if name not in (*present, *train.catalog.frame.columns):
-            known = ", ".join(present) or "none"
-            raise SettingError(f"features: no attribute {name!r}; there are {known}.")
+            raise SettingError(f"features: {no_attribute(name, present)}")
     return names
 
 
 def known_rows(earlier: Recommender, train: Dataset) -> tuple[I32, I32]:
     """For each user and each item of a training set, the row of an earlier model, or -1.
 
-    Rows of users without ratings there are no more than guesses, and count as none.
+    Rows of users without ratings there are no more than guesses, and count as none. SettingError
+    if there is no item in common: users alone tell nothing of items.
     """
     users = earlier.user_ids.codes(train.ratings.user_ids.values)
     users[earlier.user_counts[users] == 0] = -1
-    return users, earlier.catalog.ids.codes(train.ratings.item_ids.values)
+    items = earlier.catalog.ids.codes(train.ratings.item_ids.values)
+    if (items < 0).all():
+        raise SettingError("warm_start knows none of these items; train without it.")
+    return users, items
 
 
 def attribute_prior(

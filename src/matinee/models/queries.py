@@ -177,18 +177,15 @@ class TrainingIndex:
         )
 
     def same_as(self, other: "TrainingIndex") -> bool:
-        """Whether both hold the same users, items and training ratings."""
+        """Whether both hold the same users, items, features of users and training ratings."""
+        groups = [index.attributes and index.attributes.groups for index in (self, other)]
         return (
-            self.user_ids.equals(other.user_ids)
+            groups[0] == groups[1]
+            and self.user_ids.equals(other.user_ids)
             and self.catalog.ids.equals(other.catalog.ids)
             and np.array_equal(self.interactions.indptr, other.interactions.indptr)
             and np.array_equal(self.interactions.indices, other.interactions.indices)
             and np.array_equal(self.interactions.values, other.interactions.values)
-            and (
-                self.attributes is None
-                or other.attributes is None
-                or self.attributes.groups == other.attributes.groups
-            )
         )
 
     @property
@@ -311,6 +308,10 @@ class TrainingIndex:
 
     def features_of_new(self, attributes: Mapping[str, Any] | None) -> Rows | None:
         """The features of a new user; SettingError for an attribute that training did not have."""
+        if not (attributes is None or isinstance(attributes, Mapping)):
+            raise SettingError(
+                f"attributes must be a dict of names and values, got {shown(attributes)}."
+            )
         if not attributes:
             return None
         return self.known_attributes.of_new(attributes, self.mean_features)

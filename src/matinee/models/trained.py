@@ -183,8 +183,7 @@ class TrainedModel:
         """This model with the ranking head of another one that was trained on the same data."""
         if not self.index.same_as(other.index):
             raise SettingError("The two models were trained on other users, items or ratings.")
-        index = other.index if self.index.attributes is None else self.index
-        return replace(self, index=index, ranking_head=other.head("ranking"))
+        return replace(self, ranking_head=other.head("ranking"))
 
     @property
     def history(self) -> pl.DataFrame:

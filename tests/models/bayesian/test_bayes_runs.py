@@ -46,7 +46,8 @@ def test_a_loaded_model_answers_with_the_same_bits(fitted, tmp_path):
     )
     assert loaded.recommend(1).equals(fitted.recommend(1))
     assert loaded.explain(1, 5).equals(fitted.explain(1, 5))
-    both = fitted.with_ranking(ImplicitALS(factors=3, iterations=2).fit(of_ratings(fitted)))
+    ratings = of_ratings(fitted)
+    both = fitted.with_ranking(ImplicitALS(factors=3, iterations=2).fit(ratings))
     loaded = matinee.load(both.save(tmp_path / "both"))
     assert loaded.recommend(1).equals(both.recommend(1))
     assert loaded.history["head"].unique().sort().to_list() == ["ranking", "rating"]
@@ -68,7 +69,7 @@ def of_ratings(model):
         model.catalog.ids,
         model.scale,
     )
-    return Dataset(ratings, model.catalog)
+    return Dataset(ratings, model.catalog, model.index.user_attributes)
 
 
 @pytest.fixture(scope="module")

@@ -93,15 +93,7 @@ class BayesianMF(Estimator):
 
     def groups(self, train: Dataset) -> tuple[str, ...]:
         """The groups of features that `features` names; SettingError if there is no such group."""
-        if self.features in ("all", "none"):
-            return (
-                (*feature_names(self.features, train), *FEATURES) if self.features == "all" else ()
-            )
-        names = [name.strip() for name in self.features.split(",")]
-        attributes = [name for name in names if name not in FEATURES]
-        if attributes:
-            feature_names(",".join(attributes), train)
-        return tuple(names)
+        return feature_names(self.features, train, FEATURES)
 
     @property
     def burn_in_end(self) -> int:

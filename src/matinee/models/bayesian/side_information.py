@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
@@ -11,24 +10,20 @@ from matinee._types import F32, F64, I32, I64, Floats, Ints
 from matinee.data.attributes import Attributes
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
-from matinee.kernels.csr import Rows, compress, row_of_entries, sum_weighted_rows, transpose
+from matinee.kernels.csr import compress, row_of_entries, transpose
 from matinee.kernels.linalg import inner, times
-from matinee.kernels.parallel import balanced_blocks, run_blocks
-
-FEW_BLOCKS = 8  # a pass takes a few milliseconds: more would spend them on threads
+from matinee.models.ridge import Solver, SparseMatrix, solver_for
 
 Entries = tuple[Ints, Ints, Floats, int]
 """Row, column and value of each entry of a group, and how many columns it has."""
 
 
 @dataclass(frozen=True, eq=False)
-class Features:
+class Features(SparseMatrix):
     """Sparse features of one side: a row for each user or item."""
 
     names: tuple[str, ...]  # of the groups
     group: I64  # (columns,) which group a column belongs to
-    by_row: Rows
-    by_column: Rows  # its transpose
 
     @classmethod
     def of_groups(cls, rows: int, groups: dict[str, Entries]) -> "Features":
@@ -42,7 +37,7 @@ class Features:
         value = np.concatenate([none, *(part[2] for part in groups.values())]).astype(np.float32)
         by_row = compress(row, column, value, rows)
         by_column = transpose(by_row, int(starts[-1]))
-        return cls(tuple(groups), np.repeat(np.arange(len(sizes)), sizes), by_row, by_column)
+        return cls(by_row, by_column, tuple(groups), np.repeat(np.arange(len(sizes)), sizes))
 
     def fingerprint(self) -> str:
         """SHA-256 of all of it."""
@@ -51,29 +46,10 @@ class Features:
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
-    @property
-    def columns(self) -> int:
-        return len(self.group)
-
-    def times(self, table: F32) -> F32:
-        """Features times a table, (columns, width): a row for each user or item."""
-        return _product(self.by_row, table)
-
-    def transposed_times(self, rows: F32) -> F32:
-        """The transpose times rows: one for each column."""
-        return _product(self.by_column, rows)
-
     def only(self, names: Iterable[str], table: F32) -> F32:
         """The table with zeros in all rows but those of these groups."""
         kept = [number for number, name in enumerate(self.names) if name in set(names)]
         return np.where(np.isin(self.group, kept)[:, None], table, np.float32(0.0))
-
-
-def _product(matrix: Rows, table: F32) -> F32:
-    out = np.empty((len(matrix.indptr) - 1, table.shape[1]), np.float32)
-    blocks = balanced_blocks(matrix.indptr, FEW_BLOCKS)
-    run_blocks(sum_weighted_rows, blocks, *matrix, table, out)
-    return out
 
 
 def features_of_users(train: Dataset, names: Sequence[str]) -> Features:
@@ -109,11 +85,6 @@ def _shares(row: I32, column: I32, columns: int, ratings: Ratings) -> Entries:
     return row, column, 1 / np.sqrt(counts[row]), columns
 
 
-FEW_COLUMNS = 256  # solved exactly
-DIRECTIONS = 64  # leading eigenvectors of F'F, which conjugate gradients need not find
-PASSES = 5  # over F to find them
-TOLERANCE = 1e-2  # of the preconditioned residual's length: far below the noise of a draw
-MAX_STEPS = 200
 FIRST_PRECISION = 1.0
 SHAPE = RATE = 1.0  # of the gamma prior of a group's precision
 
@@ -125,7 +96,7 @@ class FeatureLink:
     features: Features
     table: F32  # B, (columns, width)
     precisions: F64  # (groups,)
-    solver: "Solver" = field(repr=False)
+    solver: Solver = field(repr=False)
 
     @classmethod
     def start(cls, features: Features, width: int) -> "FeatureLink":
@@ -161,88 +132,3 @@ class FeatureLink:
         right = self.features.transposed_times((centred + ours).astype(np.float32))
         right += (np.sqrt(weight)[:, None] * theirs).astype(np.float32)
         self.table = self.solver.solve(weight, right)
-
-
-class Solver:
-    """Solves ``(F'F + diag(weight)) B = right`` exactly."""
-
-    def __init__(self, features: Features) -> None:
-        dense = np.zeros((features.columns, features.columns))
-        self.gram = dense
-        if features.columns == 0:
-            return
-        indptr, indices, values = features.by_row
-        for first, last in pairwise(indptr):
-            columns, value = indices[first:last], values[first:last].astype(np.float64)
-            dense[np.ix_(columns, columns)] += np.outer(value, value)
-
-    def solve(self, weight: F64, right: F32) -> F32:
-        """B, float32 (columns, width)."""
-        return np.linalg.solve(self.gram + np.diag(weight), right).astype(np.float32)
-
-
-class GradientSolver(Solver):
-    """The same by conjugate gradients, all columns of B at once.
-
-    The spectrum of F'F falls steeply: a few heavy directions are found once and solved for exactly
-    in the preconditioner; what is left is nearly diagonal.
-    """
-
-    def __init__(self, features: Features) -> None:
-        self.features = features
-        rng = np.random.default_rng(0)
-        basis = rng.standard_normal((features.columns, DIRECTIONS + 16)).astype(np.float32)
-        for _ in range(PASSES):  # subspace iteration (Halko, Martinsson & Tropp 2011)
-            basis = np.linalg.qr(self._gram(basis))[0]
-        sizes, turn = np.linalg.eigh(inner(basis, self._gram(basis)))
-        self.directions = times(basis, turn[:, ::-1][:, :DIRECTIONS])
-        self.sizes = np.maximum(sizes[::-1][:DIRECTIONS], 0.0)
-        indptr, _, values = features.by_column
-        column = np.repeat(np.arange(features.columns), np.diff(indptr))
-        diagonal = np.bincount(column, values.astype(np.float64) ** 2, features.columns)
-        explained = np.square(self.directions).astype(np.float64) @ self.sizes
-        self.rest = np.maximum(diagonal - explained, 0.0)
-
-    def _gram(self, table: F32) -> F32:
-        return self.features.transposed_times(self.features.times(table))
-
-    def solve(self, weight: F64, right: F32) -> F32:
-        """B within about `TOLERANCE` of the exact solution, float32 (columns, width)."""
-        diagonal = weight.astype(np.float32)[:, None]
-        inverse = (1 / (self.rest + weight)).astype(np.float32)[:, None]
-        heavy = inner(self.directions, diagonal * self.directions) + np.diag(self.sizes)
-        heavy = np.linalg.inv(heavy.astype(np.float64)).astype(np.float32)
-
-        def precondition(residual: F32) -> F32:
-            along = inner(self.directions, residual)
-            light = inverse * (residual - times(self.directions, along))
-            along = np.einsum("ij,jw->iw", heavy, along) - inner(self.directions, light)
-            return np.asarray(light + times(self.directions, along))
-
-        solution, residual = np.zeros_like(right), right.copy()
-        direction = step = precondition(residual)
-        error = _dots(residual, step)
-        enough = TOLERANCE**2 * error
-        for _ in range(MAX_STEPS):
-            if (error <= enough).all():
-                break
-            product = self._gram(direction) + diagonal * direction
-            length = (error / np.maximum(_dots(direction, product), TINY)).astype(np.float32)
-            solution += length * direction
-            residual -= length * product
-            step = precondition(residual)
-            error, before = _dots(residual, step), error
-            direction = step + (error / np.maximum(before, TINY)).astype(np.float32) * direction
-        return solution
-
-
-TINY = 1e-30
-
-
-def _dots(a: F32, b: F32) -> F64:
-    return np.asarray((a * b).sum(axis=0, dtype=np.float64))
-
-
-def solver_for(features: Features) -> Solver:
-    """The exact solver for few columns, conjugate gradients for many."""
-    return (Solver if features.columns <= FEW_COLUMNS else GradientSolver)(features)
