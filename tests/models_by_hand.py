@@ -49,6 +49,8 @@ def _by_hand(
         user_coefficients=np.empty((0, 1 + width), np.float32),
         regularization=1.0,
         exponent=0.0,
+        bias_regularization=1.0,
+        bias_exponent=0.0,
         estimator={"name": "by hand"},
         history=pl.DataFrame(),
     )

@@ -5,12 +5,19 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from matinee.kernels.als import predict_pairs, squared_error, update_rows_cg, update_rows_cholesky
+from matinee.kernels.als import (
+    Ridge,
+    predict_pairs,
+    squared_error,
+    update_rows_cg,
+    update_rows_cholesky,
+)
 from matinee.kernels.csr import compress
 from matinee.kernels.linalg import float16_buffer, to_float16
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 
 MEAN = 3.3
+RIDGE = Ridge.of(1.4, 0.5, 4.0, 0.0)
 
 
 def problem(factors, seed, rows=40, columns=30, entries=400):
@@ -28,7 +35,7 @@ def problem(factors, seed, rows=40, columns=30, entries=400):
     return matrix, other, prior
 
 
-def reference(matrix, other, prior, ridge, exponent):
+def reference(matrix, other, prior, ridge):
     """One row after another by numpy, as in the formula."""
     out = prior.astype(np.float64).copy()
     other = other.astype(np.float64)
@@ -39,26 +46,29 @@ def reference(matrix, other, prior, ridge, exponent):
             continue
         design = np.column_stack([np.ones(len(columns)), other[columns, 1:]])
         target = values - MEAN - other[columns, 0]
-        penalty = ridge * len(columns) ** exponent * np.eye(design.shape[1])
+        penalty = ridge.factors * len(columns) ** ridge.exponent * np.eye(design.shape[1])
+        penalty[0, 0] = ridge.bias * len(columns) ** ridge.bias_exponent
         right = design.T @ target + penalty @ prior[row]
         out[row] = np.linalg.solve(design.T @ design + penalty, right)
     return out
 
 
-def solve(kernel, matrix, other, prior, ridge, exponent, start, *steps, threads=1, blocks=7):
+def solve(
+    kernel, matrix, other, prior, ridge, start, *steps, mean=MEAN, unit=1, threads=1, blocks=7
+):
     out = start.astype(np.float32).copy()
     other_side = (other,)
     if kernel is update_rows_cg:
         half = float16_buffer(len(other), other.shape[1] - 1)
         to_float16(other, 1, half)
         other_side = (other[:, 0].copy(), half)
+        steps = *steps, np.float32(unit)
     arguments = (
         *matrix,
-        np.float32(MEAN),
+        np.float32(mean),
         *other_side,
         prior,
-        np.float32(ridge),
-        np.float32(exponent),
+        ridge,
     )
     blocks = balanced_blocks(matrix.indptr, blocks)
     run_blocks(kernel, blocks, *arguments, out, *steps, threads=threads)
@@ -66,15 +76,13 @@ def solve(kernel, matrix, other, prior, ridge, exponent, start, *steps, threads=
 
 
 @pytest.mark.parametrize("factors", [0, 1, 5, 16, 33])
-@pytest.mark.parametrize(("ridge", "exponent"), [(1.4, 0.5), (0.06, 1.0), (5.0, 0.0)])
+@pytest.mark.parametrize("ridge", [RIDGE, Ridge.of(0.06, 1.0, 0.06, 1.0), Ridge.of(5, 0, 0.3, 0.7)])
 @pytest.mark.parametrize("with_prior", [False, True])
-def test_cholesky_solves_the_normal_equations(factors, ridge, exponent, with_prior):
+def test_cholesky_solves_the_normal_equations(factors, ridge, with_prior):
     matrix, other, prior = problem(factors, seed=factors)
     prior = prior * np.float32(with_prior)
-    solved = solve(
-        update_rows_cholesky, matrix, other, prior, ridge, exponent, np.full_like(prior, 9)
-    )
-    expected = reference(matrix, other, prior, ridge, exponent)
+    solved = solve(update_rows_cholesky, matrix, other, prior, ridge, np.full_like(prior, 9))
+    expected = reference(matrix, other, prior, ridge)
     np.testing.assert_allclose(solved, expected, rtol=2e-3, atol=2e-4)
 
 
@@ -84,8 +92,8 @@ def test_conjugate_gradients_reach_the_same_solution(factors, with_prior):
     matrix, other, prior = problem(factors, seed=factors)
     prior = prior * np.float32(with_prior)
     start = np.random.default_rng(1).normal(size=prior.shape)
-    solved = solve(update_rows_cg, matrix, other, prior, 1.4, 0.5, start, 3 * (1 + factors))
-    expected = reference(matrix, other, prior, 1.4, 0.5)
+    solved = solve(update_rows_cg, matrix, other, prior, RIDGE, start, 3 * (1 + factors))
+    expected = reference(matrix, other, prior, RIDGE)
     np.testing.assert_allclose(solved, expected, rtol=2e-3, atol=2e-3)
 
 
@@ -100,28 +108,42 @@ def test_each_conjugate_gradient_step_lowers_the_objective():
             score = MEAN + x[row, 0] + rated[:, 0] + rated[:, 1:] @ x[row, 1:]
             count = span.stop - span.start
             total += np.sum((matrix.values[span] - score) ** 2)
-            total += 1.4 * count**0.5 * np.sum((x[row] - prior[row]) ** 2) if count else 0.0
+            away = np.square(x[row] - prior[row]) if count else np.zeros(9)
+            total += 4.0 * away[0] + 1.4 * count**0.5 * away[1:].sum()
         return total
 
     start = np.zeros_like(prior)
     values = [
-        objective(solve(update_rows_cg, matrix, other, prior, 1.4, 0.5, start, k).astype(float))
+        objective(solve(update_rows_cg, matrix, other, prior, RIDGE, start, k).astype(float))
         for k in range(5)
     ]
     assert all(after < before for before, after in pairwise(values))
 
 
+def test_the_unit_of_ratings_changes_nothing():
+    matrix, other, prior = problem(8, seed=2)
+    unit = 64.0  # whose root is exact, too
+    root = np.array([unit] + 8 * [unit**0.5], np.float32)
+    in_units = matrix._replace(values=matrix.values * np.float32(unit))
+    ridge = Ridge.of(1.4 * unit, 0.5, 4.0, 0.0)
+    for kernel, steps in ((update_rows_cholesky, ()), (update_rows_cg, (2,))):
+        plain = solve(kernel, matrix, other, prior, RIDGE, prior, *steps)
+        arguments = in_units, other * root, prior * root, ridge, prior * root, *steps
+        scaled = solve(kernel, *arguments, mean=MEAN * unit, unit=unit)
+        np.testing.assert_allclose(scaled, plain * root, rtol=1e-4, atol=1e-3)
+
+
 def test_a_row_without_ratings_gets_its_prior_mean():
     matrix, other, prior = problem(4, seed=0)
     for kernel, steps in ((update_rows_cholesky, ()), (update_rows_cg, (3,))):
-        solved = solve(kernel, matrix, other, prior, 1.4, 0.5, np.full_like(prior, 7), *steps)
+        solved = solve(kernel, matrix, other, prior, RIDGE, np.full_like(prior, 7), *steps)
         assert np.array_equal(solved[3], prior[3])
 
 
 @pytest.mark.parametrize(("kernel", "steps"), [(update_rows_cholesky, ()), (update_rows_cg, (3,))])
 def test_results_do_not_depend_on_threads_or_blocks(kernel, steps):
     matrix, other, prior = problem(12, seed=3, rows=300, columns=90, entries=5000)
-    arguments = (kernel, matrix, other, prior, 1.4, 0.5, prior, *steps)
+    arguments = (kernel, matrix, other, prior, RIDGE, prior, *steps)
     expected = solve(*arguments, threads=1)
     for threads, blocks in ((5, 7), (1, 1), (3, 64)):
         assert np.array_equal(solve(*arguments, threads=threads, blocks=blocks), expected)
@@ -138,10 +160,10 @@ def test_more_ratings_than_fit_one_chunk():
     )
     other = rng.normal(0, 0.4, (count, 9)).astype(np.float32)
     prior = np.zeros((1, 9), np.float32)
-    expected = reference(matrix, other, prior, 1.4, 0.5)
-    solved = solve(update_rows_cholesky, matrix, other, prior, 1.4, 0.5, prior)
+    expected = reference(matrix, other, prior, RIDGE)
+    solved = solve(update_rows_cholesky, matrix, other, prior, RIDGE, prior)
     np.testing.assert_allclose(solved, expected, rtol=1e-3, atol=1e-4)
-    solved = solve(update_rows_cg, matrix, other, prior, 1.4, 0.5, prior, 30)
+    solved = solve(update_rows_cg, matrix, other, prior, RIDGE, prior, 30)
     np.testing.assert_allclose(solved, expected, rtol=1e-3, atol=1e-4)
 
 

@@ -12,6 +12,7 @@ from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.evaluation import rmse
 from matinee.models import ALS, Bias, ImplicitALS
+from matinee.models.als import BIAS, INIT_STD
 
 
 def features_of(dataset, names):
@@ -44,14 +45,21 @@ def dense_als(dataset, estimator, start):
     x, w = np.zeros((users, width)), np.zeros((items, width))
     x[:, 1:] = start
     mx, mw = np.zeros_like(x), np.zeros_like(w)
-    link_ridge = np.sqrt(len(ratings))
+    spread = ratings.values.astype(np.float64).std()
+    flat = estimator.bias_regularization
+
+    def penalties(n):
+        """Of the bias, then of the factors, of rows with n ratings; two columns."""
+        of_factors = np.where(n > 0, lam * n**v, 0)
+        of_biases = BIAS * of_factors / spread if flat is None else flat * (n > 0)
+        return np.column_stack([of_biases, *[of_factors] * (width - 1)])
 
     def solve(values, known, other, prior):
         out = prior.copy()
         for row in np.flatnonzero(known.any(axis=1)):
             interactions = known[row]
             design = np.column_stack([np.ones(interactions.sum()), other[interactions, 1:]])
-            penalty = lam * interactions.sum() ** v * np.eye(width)
+            penalty = np.diag(penalties(np.array([interactions.sum()], float))[0])
             right = (
                 design.T @ (values[row, interactions] - mean - other[interactions, 0])
                 + penalty @ prior[row]
@@ -60,9 +68,15 @@ def dense_als(dataset, estimator, start):
         return out
 
     def update_prior(features, counts, rows):
+        out = np.zeros_like(rows)
         weights = np.where(counts > 0, counts**v, 0)
-        gram = features.T @ (weights[:, None] * features) + link_ridge * np.eye(features.shape[1])
-        return features @ np.linalg.solve(gram, features.T @ (weights[:, None] * rows))
+        for column, weight in enumerate(penalties(counts).T):
+            # as strong against the features as against the weights
+            ridge = np.sqrt(len(ratings)) * weight.sum() / weights.sum() * np.eye(features.shape[1])
+            gram = features.T @ (weight[:, None] * features) + ridge
+            right = features.T @ (weight * rows[:, column])
+            out[:, column] = features @ np.linalg.solve(gram, right)
+        return out
 
     for _ in range(estimator.iterations):
         w = solve(values.T, known.T, x, mw)
@@ -86,11 +100,12 @@ def small():
 
 
 @pytest.mark.parametrize("features", ["all", "genres", "year", "age", "gender", "none"])
-@pytest.mark.parametrize("factors", [0, 3])
-def test_training_equals_the_slow_reference(small, features, factors):
+@pytest.mark.parametrize(("factors", "flat"), [(0, None), (3, None), (0, 2.5), (3, 2.5)])
+def test_training_equals_the_slow_reference(small, features, factors, flat):
     settings = {"regularization": 1.4, "iterations": 3, "solver": "cholesky", "seed": 8}
-    estimator = ALS(factors=factors, features=features, **settings)
-    start = 0.1 * np.random.default_rng(8).standard_normal((40, factors), np.float32)
+    estimator = ALS(factors=factors, features=features, bias_regularization=flat, **settings)
+    start = np.random.default_rng(8).standard_normal((40, factors), np.float32)
+    start *= INIT_STD * np.sqrt(small.ratings.spread)
     users, items = dense_als(small, estimator, start)
     model = estimator.fit(small)
     np.testing.assert_allclose(model.rating_head.user_params, users, rtol=5e-3, atol=5e-4)

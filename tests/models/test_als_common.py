@@ -41,7 +41,7 @@ def test_a_head_knows_which_regularization_was_used():
     data, _ = generate(users=60, items=50, ratings=1500, seed=0)
     model = ALS(factors=2, iterations=1).fit(data)
     prior_weight = noise_regularization(data.ratings, 0.5)
-    assert model.rating_head.regularization == prior_weight
+    assert model.rating_head.regularization == pytest.approx(prior_weight, rel=1e-6)
     assert model.rating_head.estimator["regularization"] is None
     same = ALS(factors=2, iterations=1, regularization=prior_weight).fit(data)
     assert np.array_equal(same.rating_head.user_params, model.rating_head.user_params)

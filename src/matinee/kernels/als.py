@@ -8,11 +8,12 @@ user and w an item
 Given the rows w of the other side, a row x is a linear regression with design ``z = [1, w[1:]]``
 and target ``t = rating - mean - w[0]``, shrunk towards its prior mean m:
 
-    minimize over x:  sum (t - z . x)^2 + ridge * n^exponent * |x - m|^2
+    minimize over x:  sum (t - z . x)^2 + r |x[1:] - m[1:]|^2 + s (x[0] - m[0])^2
 
-with n the number of the row's ratings (Koren, Bell & Volinsky 2009; weighted regularization after
-Zhou et al. 2008). Nearly all of the time goes into fetching the rows w of a row's ratings from all
-over the other side: both solvers prefetch them, and the iterative one keeps them in 16 bits.
+with penalties r of factors and s of the bias that depend on the number of the row's ratings, see
+`Ridge` (Koren, Bell & Volinsky 2009; weighted regularization after Zhou et al. 2008). Nearly all
+of the time goes into fetching the rows w of a row's ratings from all over the other side: both
+solvers prefetch them, and the iterative one keeps them in 16 bits.
 
 The solvers update rows `start` to `stop` of one side:
 
@@ -21,9 +22,12 @@ The solvers update rows `start` to `stop` of one side:
     other                       float32 (columns, 1 + K), rows of the other side
     biases, factors             the same, as float32 (columns,) and what `to_float16` makes of them
     prior                       float32 (rows, 1 + K), prior means
-    ridge, exponent             float32
+    ridge                       `Ridge`
     out                         float32 (rows, 1 + K), this side; a row without ratings is set to
                                 its prior mean
+    preconditioner              float32, of the bias in conjugate gradients; that of factors is 1.
+                                In units of a rating, as the square of a factor is: so the unit of
+                                ratings changes nothing
 """
 
 from typing import NamedTuple
@@ -67,9 +71,7 @@ class Ridge(NamedTuple):
 def penalties(ridge, count):
     """Of the factors and of the bias of a row with `count` ratings."""
     n = np.float32(count)
-    return ridge.factors * n**ridge.exponent, np.sqrt(
-        ridge.bias * ridge.bias + ridge.bias_exponent * n
-    )
+    return ridge.factors * n**ridge.exponent, ridge.bias * n**ridge.bias_exponent
 
 
 @jit

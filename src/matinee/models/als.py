@@ -27,25 +27,23 @@ from matinee.models.als_common import (
     feature_names,
     known_rows,
     noise_regularization,
-    ratings_spread,
 )
 from matinee.models.base import Estimator, FitContext, check_features, check_width
-from matinee.models.held_out import choose, split_by_pair
+from matinee.models.held_out import split_by_pair
 from matinee.models.queries import TrainingIndex
 from matinee.models.rating_head import FactorRatingHead
 from matinee.models.recommender import Recommender
 from matinee.progress import compilation_announced, metrics_note, progress
 
-SHORT = 20  # ratings per user or item on average; with fewer, factors are at risk of being noise
-MULTIPLES = (
-    1.0,
-    1.3,
-    1.6,
-)  # of the default regularization that are tried then: none, few, no factors
+BIAS = 1.1  # times the regularization of factors, over the spread of ratings: that of biases
+CHOICES = (1.0, None), (1.0, 4.0), (1.3, 4.0), (1.6, 4.0)
+"""Multiples of the default regularization, and regularizations of biases whatever their number of
+ratings: what suits many ratings, then what suits few, of which factors learn little but noise.
+"""
+SHORT = 20  # ratings per user or item on average: with fewer, all choices are tried
+FEW_RATINGS = 1000  # with fewer than so many in all, a validation set tells nothing
 TRIAL_ITERATIONS = 5
-FEW_RATINGS = 1000  # with fewer, a validation set tells nothing
-BIAS_PRECONDITIONER = 0.3  # as far as exact solves in as many iterations; likewise
-INIT_STD = 0.1  # of the user factors, where ratings have a standard deviation of 1
+INIT_STD = 0.1  # of the user factors, in roots of the spread of ratings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,30 +53,31 @@ class ALS(Estimator):
     With x = [b_u, p_u] and w = [b_i, q_i], the sum
 
         (rating - prediction)^2 over ratings
-        + regularization * (sum_u n_u^v |p_u - m_u|^2 + sum_i n_i^v |q_i - m_i|^2)
-        + bias_regularization * (sum_u (b_u - m_u)^2 + sum_i (b_i - m_i)^2)
+        + regularization * (sum_u n_u^v |x_u - m_u|^2 + sum_i n_i^v |w_i - m_i|^2)
+        + regularization * sqrt(N) * (|B_u|^2 + |B_i|^2)
 
-    and ridges on the weights B (``sqrt(N)`` and the root of the number of rows, times the same) is
-    minimized over all x, all w, and all B in turn. The prior means m are linear in features, ``m_i = f_i B_i`` with f_i a constant and the item's attributes (genres, year, and
-    what else there is), ``m_u`` likewise, so an item or a user without ratings still has a bias
-    and factors. Each step improves its part
-    (solves it exactly with ``solver="cholesky"``), so the sum never rises. See Koren, Bell &
-    Volinsky 2009 (model); Zhou et al. 2008 (weighting); Takács, Pilászy & Tikk 2011 (conjugate
-    gradients); the prior mean by features is that of Macau (Simm et al. 2015).
+    is minimized over all x, all w, and the weights B in turn; the regularization and v of biases
+    may be others than those of factors. The prior means m are linear in features, ``m_i = f_i B_i``
+    with f_i a constant and the item's attributes (genres, year, and what else there is), ``m_u``
+    likewise, so an item or a user without ratings still has a bias and factors. Each step improves
+    its part (solves it exactly with ``solver="cholesky"``), so the sum never rises. See Koren,
+    Bell & Volinsky 2009 (model); Zhou et al. 2008 (weighting); Takács, Pilászy & Tikk 2011
+    (conjugate gradients); the prior mean by features is that of Macau (Simm et al. 2015).
 
     Parameters
     ----------
     factors : int
         Number of latent dimensions; 0 leaves the biases alone.
     regularization : float, optional
-        Of the factors, in rating units; by default derived from the number and spread of the
-        ratings (`matinee.models.als_common`): 1.3 on ml-1m. Where users and items have few
-        ratings, 1.3 and 1.6 times that are tried, too, on a tenth of them held out.
-    bias_regularization : float
-        Of the biases, as if so many ratings of a user or item were average.
+        In rating units; by default derived from the number and spread of the ratings
+        (`matinee.models.als_common`): 1.3 on ml-1m.
+    bias_regularization : float, optional
+        Of biases, as if so many ratings of each user and item were average, however many there
+        are. By default theirs grows like that of factors. Where users and items have few ratings
+        and neither is given, both kinds and larger regularizations are tried on a tenth of the
+        ratings, held out.
     exponent : float
-        v above, of the factors: 0 is plain ridge regression, 1 weights by the number of ratings
-        (ALS-WR).
+        v above: 0 is plain ridge regression, 1 weights by the number of ratings (ALS-WR).
     iterations : int
         Passes over all items and all users.
     features : str
@@ -107,7 +106,7 @@ class ALS(Estimator):
 
     factors: int = 64
     regularization: float | None = None
-    bias_regularization: float = 4.0
+    bias_regularization: float | None = None
     exponent: float = 0.5
     iterations: int = 15
     features: str = "all"
@@ -129,7 +128,7 @@ class ALS(Estimator):
         return noise_regularization(ratings, self.exponent)
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
-        state = _ALSState(self, self._chosen(train, context.warm_start), train)
+        state = _ALSState(self, self._ridge(train, context.warm_start), train)
         if context.warm_start is not None:
             state.warm_start(context.warm_start)
         history: list[dict[str, Any]] = []
@@ -157,44 +156,48 @@ class ALS(Estimator):
             state.finish()
         return state.model(pl.DataFrame(history))
 
-    def _chosen(self, train: Dataset, earlier: Recommender | None) -> float:
-        """The regularization to train with."""
-        if self.regularization is not None:
-            return self.regularization
-        if earlier is not None and isinstance(earlier.rating_head, FactorRatingHead):
-            return earlier.rating_head.regularization  # suits what has grown out of it
-        ratings = train.ratings
-        default = self.default_regularization(ratings)
+    def _ridge(self, train: Dataset, earlier: Recommender | None) -> Ridge:
+        """The regularization to train with, chosen on a validation set where rows are short."""
+        ratings, given = train.ratings, self.regularization
+        if given is None and earlier is not None:
+            head = earlier.rating_head
+            if isinstance(head, FactorRatingHead):
+                return head.ridge  # what suited it suits what has grown out of it
         rows = len(ratings.user_ids) + len(ratings.item_ids)
-        if self.factors == 0 or not FEW_RATINGS <= len(ratings) < SHORT * rows:
-            return default
+        short = FEW_RATINGS <= len(ratings) < SHORT * rows
+        if given is not None or self.bias_regularization is not None or not short:
+            return self._ridge_of(ratings, CHOICES[0])
         part, validation = split_by_pair(train, self.seed)
+        errors = []
+        with progress("Choosing regularization", len(CHOICES)) as tick:
+            for number, choice in enumerate(CHOICES, 1):
+                state = _ALSState(self, self._ridge_of(part.ratings, choice), part)
+                for _ in range(TRIAL_ITERATIONS):
+                    state.iterate()
+                errors.append(state.rmse(validation.ratings))
+                tick(number, f"RMSE {errors[-1]:.4f}")
+        return self._ridge_of(ratings, CHOICES[int(np.argmin(errors))])
 
-        def quality(multiple: float) -> float:
-            regularization = multiple * self.default_regularization(part.ratings)
-            state = _ALSState(self, regularization, part)
-            for _ in range(TRIAL_ITERATIONS):
-                state.iterate()
-            return -state.rmse(validation.ratings)
-
-        return default * choose(MULTIPLES, quality, "RMSE")
+    def _ridge_of(self, ratings: Ratings, choice: tuple[float, float | None]) -> Ridge:
+        """The regularization of a choice, if what is given leaves one."""
+        multiple, flat = choice
+        strength = self.regularization or multiple * self.default_regularization(ratings)
+        flat = self.bias_regularization or flat
+        if flat is not None:
+            return Ridge.of(strength, self.exponent, flat, 0.0)
+        return Ridge.of(strength, self.exponent, strength * BIAS / ratings.spread, self.exponent)
 
 
 class _ALSState:
     """The state of one training: factor matrices of users and items, and how to update them."""
 
-    def __init__(self, estimator: ALS, regularization: float, train: Dataset) -> None:
+    def __init__(self, estimator: ALS, ridge: Ridge, train: Dataset) -> None:
         ratings = train.ratings
-        self.estimator, self.train = estimator, train
-        self.regularization = regularization
-        self.ridge = Ridge.of(
-            self.regularization, estimator.exponent, estimator.bias_regularization, 0.0
-        )
-        # biases are in units of a rating, products of two factors likewise
-        spread = ratings_spread(ratings)
-        self.preconditioner = np.float32(BIAS_PRECONDITIONER * spread)
+        self.estimator, self.train, self.ridge = estimator, train, ridge
+        self.prior_ridge = math.sqrt(len(ratings))
         self.mean = np.float32(ratings.values.mean(dtype=np.float64))
-        self.prior_ridge = float(np.sqrt(len(ratings)))
+        # biases are in units of a rating, products of two factors likewise
+        self.preconditioner = np.float32(ratings.spread)
         names, width = feature_names(estimator.features, train), 1 + estimator.factors
         self.users, self.items = (
             FactorMatrix.start(side, attributes, names, width, *self._weights(side))
@@ -205,14 +208,15 @@ class _ALSState:
         )
         rng = np.random.default_rng(estimator.seed)
         start = rng.standard_normal((len(ratings.user_ids), estimator.factors), np.float32)
-        self.users.rows[:, 1:] = np.float32(INIT_STD * math.sqrt(spread)) * start
+        self.users.rows[:, 1:] = np.float32(INIT_STD * math.sqrt(ratings.spread)) * start
 
-    def _weights(self, interactions: Rows) -> tuple[F64, F64]:
-        """n^v of each row; 0 without ratings: such a row has no say in its prior mean."""
+    def _weights(self, interactions: Rows) -> list[F64]:
+        """n^v of each row, and the same of biases where their v is another; 0 without ratings:
+        such a row has no say in its prior mean.
+        """
         counts = np.diff(interactions.indptr).astype(np.float64)
-        return np.where(counts > 0, counts**self.estimator.exponent, 0.0), np.where(
-            counts > 0, np.sqrt(self.ridge.bias**2 + self.ridge.bias_exponent * counts), 0.0
-        )
+        exponents = dict.fromkeys((self.ridge.exponent, self.ridge.bias_exponent))
+        return [np.where(counts > 0, counts**exponent, 0.0) for exponent in exponents]
 
     def warm_start(self, earlier: Recommender) -> None:
         """Start from earlier factors; further dimensions start at random as ever."""
@@ -260,9 +264,13 @@ class _ALSState:
         arguments = *self.users.interactions, self.mean, self.users.rows, self.items.rows
         sums = run_blocks(squared_error, blocks, *arguments)
         total = float(sum(sums))  # in the order of blocks, whichever thread computed them
-        penalty = sum(side.penalty(self.prior_ridge) for side in (self.users, self.items))
+        strengths = np.full(1 + self.estimator.factors, self.ridge.factors, np.float64)
+        strengths[0] = self.ridge.bias
+        penalty = sum(
+            float(strengths @ side.penalties(self.prior_ridge)) for side in (self.users, self.items)
+        )
         return {
-            "loss": total + self.regularization * penalty,
+            "loss": total + penalty,
             "train_rmse": float(np.sqrt(total / len(self.train))),
         }
 
@@ -279,7 +287,7 @@ class _ALSState:
         return float(np.sqrt(np.mean(np.square(errors, dtype=np.float64))))
 
     def model(self, history: pl.DataFrame) -> Recommender:
-        check_converged(self.regularization, self.users, self.items)
+        check_converged(float(self.ridge.factors), self.users, self.items)
         head = FactorRatingHead(
             mean=float(self.mean),
             user_params=self.users.rows,
@@ -287,10 +295,10 @@ class _ALSState:
             user_prior=self.users.average_prior,
             item_prior=self.items.average_prior,
             user_coefficients=self.users.all_coefficients(self.train.users.n_features),
-            regularization=self.regularization,
-            exponent=self.estimator.exponent,
-            bias_regularization=self.estimator.bias_regularization,
-            bias_exponent=0.0,
+            regularization=float(self.ridge.factors),
+            exponent=float(self.ridge.exponent),
+            bias_regularization=float(self.ridge.bias),
+            bias_exponent=float(self.ridge.bias_exponent),
             estimator=self.estimator.to_config(),
             history=history,
         )

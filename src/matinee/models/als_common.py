@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from matinee._types import F32, F64, I32, I64, U16
+from matinee._types import F32, F64, I32, I64, U16, Bools
 from matinee.data.attribute_values import no_attribute
 from matinee.data.attributes import Attributes, feature_means
 from matinee.data.dataset import Dataset
@@ -30,7 +30,8 @@ class FactorMatrix:
     rows: F32  # (rows, width): bias, then factors
     coefficients: F64  # (features, width)
     prior: F32  # (rows, width) = features @ coefficients
-    regression: WeightedRidge | None = None  # of rows on features
+    bias_weights: F64 | None = None  # of the distance of biases, where they are others
+    regressions: Sequence[WeightedRidge] = ()  # of rows on features, and of biases where others
     preferences: F32 | None = None  # (n,) of each interaction, of implicit feedback
     half: U16 | None = None  # buffer of `float16`
 
@@ -42,12 +43,13 @@ class FactorMatrix:
         names: Sequence[str],
         width: int,
         weights: F64,
+        bias_weights: F64 | None = None,
     ) -> "FactorMatrix":
         """All rows and prior means zero; prior means will depend on the named attributes."""
         features, columns = attributes.select(names)
         n, k = len(weights), len(columns)
         fitted = aligned_zeros(n, width), np.zeros((k, width)), aligned_zeros(n, width)
-        return cls(interactions, weights, features, columns, *fitted)
+        return cls(interactions, weights, features, columns, *fitted, bias_weights)
 
     def all_coefficients(self, n_features: int) -> F32:
         """The coefficients among those of all features, (n_features, width); none if but one."""
@@ -71,10 +73,7 @@ class FactorMatrix:
         """
         old = known >= 0
         self.rows[old, : rows.shape[1]] = rows[known[old]]
-        weights = np.where(old, self.weights, 0.0)
-        regression = WeightedRidge(self.features, weights, len(self.columns), prior_ridge)
-        self.coefficients = regression.fit(self.rows)
-        self._apply_prior()
+        self._fit_prior(self._regressions(prior_ridge, old))
         self.rows[~old] = self.prior[~old]
 
     def copy(self) -> "FactorMatrix":
@@ -91,11 +90,29 @@ class FactorMatrix:
 
     def update_prior(self, prior_ridge: float) -> None:
         """Fit the prior means to the rows, by weighted ridge regression on the features."""
-        if self.regression is None:
-            self.regression = WeightedRidge(
-                self.features, self.weights, len(self.columns), prior_ridge
-            )
-        self.coefficients = self.regression.fit(self.rows)
+        self.regressions = self.regressions or self._regressions(prior_ridge, np.True_)
+        self._fit_prior(self.regressions)
+
+    def _regressions(self, prior_ridge: float, counted: Bools | np.bool_) -> list[WeightedRidge]:
+        """Those of the rows that count."""
+        return [
+            WeightedRidge(self.features, np.where(counted, weights, 0.0), len(self.columns), ridge)
+            for weights, ridge in self._weightings(prior_ridge)
+        ]
+
+    def _weightings(self, prior_ridge: float) -> list[tuple[F64, float]]:
+        """Weights and ridge of all columns, and of that of biases where they are others."""
+        if self.bias_weights is None:
+            return [(self.weights, prior_ridge)]
+        share = float(self.bias_weights.mean() / self.weights.mean())
+        return [(self.weights, prior_ridge), (self.bias_weights, share * prior_ridge)]
+
+    def _fit_prior(self, regressions: Sequence[WeightedRidge]) -> None:
+        before = self.coefficients
+        self.coefficients = regressions[0].fit(self.rows, before)
+        for of_biases in regressions[1:]:
+            biases = np.ascontiguousarray(self.rows[:, :1])
+            self.coefficients[:, :1] = of_biases.fit(biases, before[:, :1])
         self._apply_prior()
 
     def _apply_prior(self) -> None:
@@ -103,13 +120,17 @@ class FactorMatrix:
         arguments = *self.features, self.coefficients, self.prior
         run_blocks(sum_weighted_rows, blocks, *arguments)
 
-    def penalty(self, prior_ridge: float) -> float:
-        """Weighted squared distances of rows from their prior means, and the coefficients' own."""
-        away = self.rows - self.prior
-        distance = np.einsum("nk,nk->n", away, away)
-        return float(
-            (self.weights * distance).sum() + prior_ridge * np.square(self.coefficients).sum()
-        )
+    def penalties(self, prior_ridge: float) -> F64:
+        """Weighted squared distances of rows from their prior means, and squares of the
+        coefficients, of each column, (width,).
+        """
+        away, squares = self.rows - self.prior, np.square(self.coefficients)
+        found = np.empty(self.rows.shape[1])
+        for start, (weights, ridge) in enumerate(reversed(self._weightings(prior_ridge))):
+            columns = away[:, start:]
+            found[start:] = np.einsum("n,nk,nk->k", weights, columns, columns)
+            found[start:] += ridge * squares[:, start:].sum(axis=0)
+        return found
 
 
 def check_converged(regularization: float, *sides: FactorMatrix) -> None:

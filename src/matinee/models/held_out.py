@@ -1,10 +1,8 @@
-"""Defaults that are chosen on a part of the training set: holding it out, and how well it is found
-by a ranking model.
+"""A part of the training set that is held out to choose defaults by, and how well a ranking model
+finds it.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 
@@ -14,27 +12,10 @@ from matinee.kernels.parallel import run_blocks, uniform_blocks
 from matinee.kernels.sampling import draw_mask
 from matinee.models.implicit_feedback import positives
 from matinee.models.ranking_heads import FactorRankingHead
-from matinee.progress import progress
 
 FRACTION = 0.1  # of the ratings is held out
 MOST_USERS = 10_000  # whose lists are looked at
 LENGTH = 10  # of a list
-
-
-Choice = TypeVar("Choice")
-
-
-def choose(choices: Sequence[Choice], quality: Callable[[Choice], float], name: str) -> Choice:
-    """The best of the choices, which are tried in turn until one is no better than that before."""
-    best, best_quality = choices[0], -np.inf
-    with progress("Choosing regularization", len(choices)) as tick:
-        for number, choice in enumerate(choices, 1):
-            value = quality(choice)
-            tick(number, f"{name} {abs(value):.4f}")
-            if not value > best_quality:  # and further ones are worse still
-                break
-            best, best_quality = choice, value
-    return best
 
 
 def split_by_pair(dataset: Dataset, seed: int) -> tuple[Dataset, Dataset]:

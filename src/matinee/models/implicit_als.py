@@ -26,6 +26,7 @@ from matinee.models.als_common import (
     known_rows,
 )
 from matinee.models.base import Estimator, FitContext, check_features, check_width
+from matinee.models.held_out import discounted_gain, split_by_pair
 from matinee.models.implicit_feedback import (
     CONFIDENCES,
     PreferenceScale,
@@ -34,7 +35,6 @@ from matinee.models.implicit_feedback import (
     shared_gram,
     user_positives,
 )
-from matinee.models.implicit_validation import discounted_gain, split_by_pair
 from matinee.models.queries import TrainingIndex
 from matinee.models.ranking_heads import UNTIL_SOLVED, FactorRankingHead
 from matinee.models.recommender import Recommender
@@ -297,7 +297,7 @@ class _ImplicitALSState:
         self.cold_rows = self.items.prior[self.cold]
         self.items.prior[self.cold] = 0.0  # they take no part in the sums
         loss = self._update(self.users, self.items)
-        return loss + self.regularization * self.items.penalty(self._prior_ridge)
+        return loss + self.regularization * float(self.items.penalties(self._prior_ridge).sum())
 
     def finish(self) -> None:
         """Leave every user where `fold_in` would, and cold items at their prior means."""

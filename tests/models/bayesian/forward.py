@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 
 from matinee.data.synthetic import generate
+from matinee.models.bayesian.likelihoods import Outcome
+from matinee.models.bayesian.sampler import GibbsSampler
 
 DAY = 86_400
 SHORT = {"factors": 3, "iterations": 24, "burn_in": 8}
@@ -24,6 +26,13 @@ def tiny_data(ratings=16, days=3):
     values = np.resize(np.float32([1, 2, 3]), ratings)
     timed = replace(data.ratings, timestamp=times.astype(np.int64), values=values)
     return replace(data, ratings=timed, user_attributes=traits)
+
+
+def sampler_of(data, factors, levels, features):
+    """A sampler of these levels, or of normal ratings if there are none."""
+    values = np.unique(data.ratings.values) if levels is None else np.float32(levels)
+    outcome = Outcome.of(data.ratings, values, levels is not None)
+    return GibbsSampler(data, factors, outcome, features)
 
 
 def wishart(width, scale, rng):

@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from forward import SHORT
+from forward import SHORT, sampler_of
 
 from matinee.models.bayesian import BayesianMF
 from matinee.models.bayesian import posterior as draws
 from matinee.models.bayesian.posterior import DrawBuffer, PosteriorDraw
-from matinee.models.bayesian.sampler import GibbsSampler
 
 ESTIMATOR = BayesianMF(**SHORT)
 
@@ -74,10 +73,10 @@ def test_interrupted_while_a_draw_is_added_it_counts_or_not(small, monkeypatch, 
 
 def test_what_is_averaged_is_turned_to_the_first_draw(small):
     """The same factors in another basis are the same draw: their average is theirs."""
-    sampler = GibbsSampler(small, 3, None, BayesianMF().groups(small))
+    sampler = sampler_of(small, 3, None, BayesianMF().groups(small))
     for _ in range(5):
         sampler.draw()
-    keeper = DrawBuffer(sampler, 2**20, np.float32([1, 5]))
+    keeper = DrawBuffer(sampler, 2**20)
     rng, table = np.random.default_rng(0), sampler.table.copy()
     mean, link = sampler.sides[0].mean.copy(), sampler.sides[0].link.table.copy()
     items = sampler.sides[1].mean.copy(), sampler.sides[1].link.table.copy()

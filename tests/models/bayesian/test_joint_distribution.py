@@ -8,12 +8,12 @@ before and after, in many independent repetitions.
 
 import numpy as np
 import pytest
-from forward import draw_from_prior, draw_side_from_prior, tiny_data
+from forward import draw_from_prior, draw_side_from_prior, sampler_of, tiny_data
 
 from matinee.models.bayesian import sampler as samplers
 from matinee.models.bayesian import temporal as drifts
 from matinee.models.bayesian import temporal as moments
-from matinee.models.bayesian.sampler import FactorBlock, GibbsSampler
+from matinee.models.bayesian.sampler import FactorBlock
 from matinee.models.bayesian.side_information import features_of_items
 
 FAR = 4.5  # standard errors
@@ -71,7 +71,7 @@ def test_sweeps_leave_the_joint_distribution_as_it_is(case, monkeypatch):
     monkeypatch.setattr(samplers, "BURN_IN", 0)
     monkeypatch.setattr(drifts, "DELAY", 99)  # memory and variance have no proper prior
     monkeypatch.setattr(moments, "MIN_RATINGS", 1)
-    sampler = GibbsSampler(tiny_data(), factors, levels and np.float32(levels), features)
+    sampler = sampler_of(tiny_data(), factors, levels, features)
     assert len(sampler.sides) == 2 + ("date" in features)
     for drift in sampler.drifts:
         drift.variance = 0.7

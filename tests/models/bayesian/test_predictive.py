@@ -6,6 +6,7 @@ import pytest
 from matinee.errors import SettingError
 from matinee.kernels.ordinal import normal_cdf
 from matinee.models.bayesian.estimator import split_rhat
+from matinee.models.bayesian.likelihoods import Outcome
 from matinee.models.bayesian.predictive import PredictionQuery, Predictive, scores_of
 from matinee.models.bayesian.temporal import RatingTimes
 
@@ -28,8 +29,15 @@ def draws():
     ]
 
 
+CENTER, UNIT = 3.2, 1.7  # of normal ratings
+
+
+def outcome(ordinal):
+    return Outcome(LEVELS, True) if ordinal else Outcome(LEVELS, False, CENTER, UNIT)
+
+
 def predicted(draws, ordinal):
-    found = Predictive(PAIRS, LEVELS, ordinal)
+    found = Predictive(PAIRS, outcome(ordinal))
     for k, (scores, spread, noise) in enumerate(draws):
         found.add(scores, spread, noise, CUTS[k % 2] if ordinal else np.empty(0))
     return found
@@ -40,7 +48,9 @@ def simulated(draws, ordinal, times=60_000):
     rng, values = np.random.default_rng(1), []
     for k, (scores, spread, noise) in enumerate(draws):
         seen = scores + np.sqrt(spread + noise) * rng.standard_normal((times, PAIRS))
-        values.append(LEVELS[np.searchsorted(CUTS[k % 2][1:-1], seen)] if ordinal else seen)
+        values.append(
+            LEVELS[np.searchsorted(CUTS[k % 2][1:-1], seen)] if ordinal else CENTER + UNIT * seen
+        )
     return np.concatenate(values).astype(np.float64)
 
 
@@ -90,14 +100,16 @@ def test_what_is_no_probability_is_refused(draws, level):
 
 @pytest.mark.parametrize("ordinal", [True, False])
 def test_one_certain_draw_has_no_deviation_but_that_of_the_noise(ordinal):
-    found = Predictive(2, LEVELS, ordinal)
+    found = Predictive(2, outcome(ordinal))
     found.add(np.float32([0.5, 9.0]), np.zeros(2, np.float32), 1e-10, CUTS[0])
     if ordinal:
         assert found.distribution().tolist() == [[0, 0, 1, 0], [0, 0, 0, 1]]
         assert found.deviation().tolist() == [0, 0]
     else:
-        assert found.deviation() == pytest.approx([1e-5, 1e-5])
-    assert found.mean() == pytest.approx([3, 5] if ordinal else [0.5, 9.0])
+        assert found.deviation() == pytest.approx([UNIT * 1e-5, UNIT * 1e-5])
+    assert found.mean() == pytest.approx(
+        [3, 5] if ordinal else [CENTER + UNIT * 0.5, CENTER + UNIT * 9.0]
+    )
 
 
 MOMENTS = RatingTimes(np.array([0, 3, 3, 5]), np.array([100, 200, 500, 50, 90]))

@@ -51,14 +51,16 @@ def test_the_average_is_the_draw_on_a_straight_line(likelihood, request):
     np.testing.assert_allclose(slope * scores + start, found, atol=0.01 * found.std())
     values = np.array([one.predict(user, one.items) for user in one.user_ids.values[:40]])
     if not one.rating_head.ordinal:
-        np.testing.assert_allclose(values, np.clip(scores, 0.5, 5), atol=1e-3)
-        assert slope == pytest.approx(1.0, abs=0.01)
+        outcome = one.rating_head.outcome
+        ratings = outcome.center + outcome.unit * scores
+        np.testing.assert_allclose(values, np.clip(ratings, 0.5, 5), atol=1e-3)
+        assert slope == pytest.approx(outcome.unit, rel=0.01)
     assert np.corrcoef(values.ravel(), scores.ravel())[0, 1] > 0.97
 
 
 def folded(model, batch):
     head = model.rating_head
-    return fold_in_draws(head.draws, batch, len(head.user_params), head.levels, head.dated)
+    return fold_in_draws(head.draws, batch, len(head.user_params), head.outcome, head.dated)
 
 
 def test_new_users_are_drawn_as_the_sampler_would_have_drawn_them(normal):
@@ -70,11 +72,13 @@ def test_new_users_are_drawn_as_the_sampler_would_have_drawn_them(normal):
     draw = normal.rating_head.draws[0]
     _, rated_items, date = exact_rows(normal)
     unit = 1 / draw.noise[0]
+    outcome = normal.rating_head.outcome
     spread = np.linalg.inv(draw.precision.astype(np.float64))
     spread[0, 0] += draw.drifts[:, 1].sum()
     prior = np.concatenate([[draw.biases[-2]], draw.table[-2, : ONE.factors]]).astype(np.float64)
     prior += draw.rated[items].astype(np.float64).sum(axis=0) / np.sqrt(17)
     design = np.column_stack([np.ones(17), rated_items[items, 1:] + date[1:]])
+    values = (values - outcome.center) / outcome.unit
     target = values - date[0] - rated_items[items, 0] - rated_items[items, 1:] @ date[1:]
     matrix = np.linalg.inv(spread) + unit * design.T @ design
     mean = np.linalg.solve(matrix, np.linalg.solve(spread, prior) + unit * design.T @ target)

@@ -1,7 +1,7 @@
 """The Bayesian rating head: posterior draws, and their average as an ordinary rating head."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,13 @@ from matinee.kernels.parallel import run_blocks, uniform_blocks
 from matinee.models.bayesian.fold_in import fold_in_draws
 from matinee.models.bayesian.likelihoods import Outcome
 from matinee.models.bayesian.posterior import DrawBuffer, PosteriorDraw
-from matinee.models.bayesian.predictive import COVERAGES, PredictionQuery, Predictive, scores_of
+from matinee.models.bayesian.predictive import (
+    COVERAGES,
+    PredictionQuery,
+    Predictive,
+    scores_of,
+    stretch_of,
+)
 from matinee.models.bayesian.sampler import GibbsSampler
 from matinee.models.bayesian.temporal import RatingTimes
 from matinee.models.queries import Sizes, UserBatch
@@ -33,7 +39,7 @@ class BayesianHead(FactorRatingHead):
     levels: F32  # (levels,) the different ratings
     center: float  # with the unit, what scores of draws are in ratings: see `Outcome`
     unit: float
-    stretch: F32  # (coverages,) from `LooCalibration.stretch`
+    stretch: F32  # (2, coverages) of intervals, for known users and for those of no rating
     moment_starts: I64  # (users + 1,) the distinct times at which each user rated
     moment_times: I64  # (moments,)
     date_cuts: I64  # (dates - 1,) Unix seconds; none if dates were no feature
@@ -86,7 +92,7 @@ class BayesianHead(FactorRatingHead):
         """The distribution of ratings of pairs, given at some time or at no time in particular."""
         query = PredictionQuery.at(self._codes(users, items, times), self.moments, users, times)
         unknown = np.flatnonzero(users < 0)  # of unknown items, the spread is left out
-        predictive = Predictive(len(users), self.outcome, self.stretch)
+        predictive = Predictive(len(users), self.outcome, self.stretch, users < 0)
         for draw in self.draws:
             scores, spread = _scores(draw, query, draw.table.view(np.uint16), draw.biases)
             if len(unknown):
@@ -185,7 +191,7 @@ def check_draws(head: BayesianHead, sizes: Sizes) -> None:
             (draws, user_features if head.draw_traits.shape[1] else 0, unit),
         ),
         "levels": (np.float32, (levels,)),
-        "stretch": (np.float32, (len(COVERAGES),)),
+        "stretch": (np.float32, (2, len(COVERAGES))),
         "moment_starts": (np.int64, (users + 1,)),
         "moment_times": (np.int64, (moments,)),
         "date_cuts": (np.int64, (len(head.date_cuts),)),
@@ -254,7 +260,7 @@ def bayesian_head(
     rows[:users, 1:] *= length**2 / slope
     rows[-2, 1:] *= length**2 / slope
     draws = zip(PosteriorDraw._fields, zip(*buffer.draws.values(), strict=True), strict=True)
-    return BayesianHead(
+    head = BayesianHead(
         mean=float(mean + slope * level),
         user_params=rows[:users].astype(np.float32),
         item_params=rows[users : users + items].astype(np.float32),
@@ -270,12 +276,22 @@ def bayesian_head(
         levels=sampler.outcome.levels,
         center=sampler.outcome.center,
         unit=sampler.outcome.unit,
-        stretch=buffer.loo.stretch(),
+        stretch=np.tile(buffer.loo.stretch(), (2, 1)),
         moment_starts=sampler.timeline.moments.starts,
         moment_times=sampler.timeline.moments.times,
         date_cuts=sampler.date_cuts,
         **{f"draw_{name}": np.stack(arrays) for name, arrays in draws},
     )
+    of_unknown = _stretch_of_unknown(head, sampler, buffer)
+    return replace(head, stretch=np.stack([head.stretch[0], of_unknown]))
+
+
+def _stretch_of_unknown(head: BayesianHead, sampler: GibbsSampler, buffer: DrawBuffer) -> F32:
+    """The same for users of whom no rating is known: training ratings, predicted without them."""
+    sample = buffer.sample
+    items = sampler.codes[sample, 1] - np.int32(sampler.firsts[1])
+    predictive = head.predictive(np.full(len(sample), -1, np.int32), items, None)
+    return stretch_of(buffer.loo.values, predictive.mean(), predictive.deviation())
 
 
 def _line(buffer: DrawBuffer, table: F32, biases: F32) -> tuple[float, float]:

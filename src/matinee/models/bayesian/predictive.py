@@ -7,7 +7,7 @@ from numbers import Real
 
 import numpy as np
 
-from matinee._types import F32, F64, I32, I64, Array
+from matinee._types import F32, F64, I32, I64, Array, Bools
 from matinee.errors import SettingError
 from matinee.kernels.drift import bridge
 from matinee.kernels.gibbs import score_entries
@@ -74,8 +74,11 @@ def scores_of(
 class Predictive:
     """The predictive distribution of n pairs, ordinal or normal, averaged over the draws added."""
 
-    def __init__(self, n: int, outcome: Outcome, stretch: F32 | None = None) -> None:
-        self.stretch = stretch  # of intervals: see `LooCalibration`
+    def __init__(
+        self, n: int, outcome: Outcome, stretch: F32 | None = None, unknown: Bools | None = None
+    ) -> None:
+        self.stretch = stretch  # of intervals, of known users and of others: see `stretch_of`
+        self.unknown = unknown  # (n,) which pairs are of users of whom no rating is known
         self.outcome, self.levels, self.draws = outcome, outcome.levels.astype(np.float64), 0
         self.sums = np.zeros((n, len(self.levels) if outcome.ordinal else 3))
 
@@ -129,7 +132,10 @@ class Predictive:
         mean, deviation = self.mean(), self.deviation()
         reach = normal_quantile((1 + level) / 2)
         if self.stretch is not None:
-            reach *= float(np.interp(level, COVERAGES, self.stretch))
+            known, others = (np.interp(level, COVERAGES, row) for row in self.stretch)
+            reach = reach * (
+                known if self.unknown is None else np.where(self.unknown, others, known)
+            )
         away = reach * deviation
         return np.stack([mean - away, mean + away], axis=1)
 
@@ -170,9 +176,15 @@ class LooCalibration:
         self.sums = self.sums + weight * np.stack([np.ones(len(weight)), first, second])
 
     def stretch(self) -> F32:
-        """Width of intervals relative to those of a normal number, for each of `COVERAGES`."""
+        """See `stretch_of`."""
         mean, square = self.sums[1:] / self.sums[0]
-        deviation = np.sqrt(np.maximum(square - mean * mean, 1e-12))
-        reach = np.quantile(np.abs(self.values - mean) / deviation, COVERAGES)
-        normal = [normal_quantile((1 + coverage) / 2) for coverage in COVERAGES]
-        return np.asarray(np.maximum(reach, 1e-3) / np.array(normal), np.float32)
+        return stretch_of(self.values, mean, np.sqrt(np.maximum(square - mean * mean, 1e-12)))
+
+
+def stretch_of(values: F64, mean: F64, deviation: F64) -> F32:
+    """Width of intervals that hold so many of the values, relative to those of a normal number,
+    for each of `COVERAGES`.
+    """
+    reach = np.quantile(np.abs(values - mean) / deviation, COVERAGES)
+    normal = [normal_quantile((1 + coverage) / 2) for coverage in COVERAGES]
+    return np.asarray(np.maximum(reach, 1e-3) / np.array(normal), np.float32)

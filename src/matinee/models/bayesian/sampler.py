@@ -135,9 +135,9 @@ class GibbsSampler:
 
         score = b_u + b_i + b_t + p_u . p_i + p_u . p_t + p_i . p_t + drift_u(time)
 
-    and a rating is the score seen through a `Likelihood`, as the `Outcome` says. What is by rating, such as `values`, is in the order of users and times; `table` holds
-    the factors of users, items and dates, (rows, width), padded with zeros to whole lanes, and
-    `biases` their biases, (rows,).
+    and a rating is the score seen through a `Likelihood`, as the `Outcome` says. What is by rating,
+    such as `values`, is in the order of users and times; `table` holds the factors of users, items
+    and dates, (rows, width), padded with zeros to whole lanes, and `biases` their biases, (rows,).
     """
 
     def __init__(

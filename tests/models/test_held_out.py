@@ -9,8 +9,8 @@ import pytest
 
 import matinee
 from matinee.models import ImplicitALS
+from matinee.models.held_out import discounted_gain, split_by_pair
 from matinee.models.implicit_als import CHOICES, UNOBSERVED
-from matinee.models.implicit_validation import discounted_gain, split_by_pair
 
 
 @pytest.fixture(scope="module")
