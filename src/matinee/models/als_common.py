@@ -73,7 +73,7 @@ class FactorMatrix:
         self.rows[old, : rows.shape[1]] = rows[known[old]]
         weights = np.where(old, self.weights, 0.0)
         regression = WeightedRidge(self.features, weights, len(self.columns), prior_ridge)
-        self.coefficients = regression.fit(self.rows)
+        self.coefficients = regression.fit(self.rows, self.coefficients)
         self._apply_prior()
         self.rows[~old] = self.prior[~old]
 
@@ -95,7 +95,7 @@ class FactorMatrix:
             self.regression = WeightedRidge(
                 self.features, self.weights, len(self.columns), prior_ridge
             )
-        self.coefficients = self.regression.fit(self.rows)
+        self.coefficients = self.regression.fit(self.rows, self.coefficients)
         self._apply_prior()
 
     def _apply_prior(self) -> None:

@@ -1,5 +1,6 @@
 """Ridge regression on sparse features: exactly for few of them, by gradients for many."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,7 +27,7 @@ MAX_STEPS = 200
 
 @dataclass(frozen=True, eq=False)
 class SparseMatrix:
-    """A matrix and its transpose, as compressed rows."""
+    """A matrix and its transpose, as compressed rows; the transpose may be weighted."""
 
     by_row: Rows
     by_column: Rows
@@ -107,24 +108,44 @@ class GradientSolver(Solver):
             along = np.einsum("ij,jw->iw", heavy, along) - inner(self.directions, light)
             return np.asarray(light + times(self.directions, along))
 
-        solution, residual = np.zeros_like(right), right.copy()
-        direction = step = precondition(residual)
-        error = _dots(residual, step)
-        enough = self.tolerance**2 * error
-        for _ in range(MAX_STEPS):
-            if (error <= enough).all():
-                break
-            product = self._gram(direction) + diagonal * direction
-            length = (error / np.maximum(_dots(direction, product), TINY)).astype(np.float32)
-            solution += length * direction
-            residual -= length * product
-            step = precondition(residual)
-            error, before = _dots(residual, step), error
-            direction = step + (error / np.maximum(before, TINY)).astype(np.float32) * direction
-        return solution
+        def product(table: F32) -> F32:
+            return np.asarray(self._gram(table) + diagonal * table)
+
+        nothing = np.zeros_like(right)
+        return conjugate_gradients(product, precondition, right, nothing, self.tolerance)
 
 
 TINY = 1e-30
+
+
+def conjugate_gradients(
+    product: Callable[[F32], F32],
+    precondition: Callable[[F32], F32],
+    right: F32,
+    start: F32,
+    tolerance: float,
+) -> F32:
+    """Solve ``product(x) = right``, all columns at once, from where `start` is.
+
+    Until the preconditioned residual is `tolerance` times the length of the preconditioned right
+    side, in each column.
+    """
+    solution = start.copy()
+    residual = right - product(start) if start.any() else right.copy()
+    direction = step = precondition(residual)
+    error = _dots(residual, step)
+    enough = tolerance**2 * (_dots(right, precondition(right)) if start.any() else error)
+    for _ in range(MAX_STEPS):
+        if (error <= enough).all():
+            break
+        along = product(direction)
+        length = (error / np.maximum(_dots(direction, along), TINY)).astype(np.float32)
+        solution += length * direction
+        residual -= length * along
+        step = precondition(residual)
+        error, before = _dots(residual, step), error
+        direction = step + (error / np.maximum(before, TINY)).astype(np.float32) * direction
+    return solution
 
 
 def _dots(a: F32, b: F32) -> F64:
@@ -137,7 +158,7 @@ def solver_for(features: SparseMatrix) -> Solver:
 
 
 FEW_INVERTED = 500  # features: of more, sparse passes cost less than products with the inverse
-PRECISE = 1e-5  # a tolerance at which nothing but rounding is left
+PRECISE = 1e-3  # a tolerance far below what an iteration of a training changes
 
 
 class WeightedRidge:
@@ -147,31 +168,36 @@ class WeightedRidge:
     """
 
     def __init__(self, features: Rows, weights: F64, columns: int, ridge: float) -> None:
-        self.ridge = ridge
-        self.by_feature = transpose(_scaled(features, weights), columns)
-        self.inverse: F64 | None = None
+        scaled = features.values * weights[row_of_entries(features)]
+        weighted = features._replace(values=scaled.astype(np.float32))
+        self.matrix = SparseMatrix(features, transpose(weighted, columns))
+        self.ridge, self.inverse = np.float32(ridge), np.empty((0, 0))
         if columns <= FEW_INVERTED:
             gram = np.zeros((columns, columns))
             weighted_gram(*features, weights, gram)
             # once: a library's threads would keep the processors busy
             self.inverse = np.asarray(np.linalg.inv(gram + ridge * np.eye(columns)), np.float64)
         else:
-            by_row = _scaled(features, np.sqrt(weights))
-            self.solver = GradientSolver(SparseMatrix(by_row, transpose(by_row, columns)), PRECISE)
+            squares = scaled.astype(np.float64) * features.values
+            self.diagonal = np.bincount(features.indices, squares, columns) + ridge
 
-    def fit(self, rows: F32) -> F64:
-        """The coefficients, (columns, width)."""
-        columns = len(self.by_feature.indptr) - 1
-        right = np.empty((columns, rows.shape[1]))
-        blocks = balanced_blocks(self.by_feature.indptr)
-        run_blocks(sum_weighted_rows, blocks, *self.by_feature, rows, right)
-        if self.inverse is not None:
+    def fit(self, rows: F32, start: F64) -> F64:
+        """The coefficients, (columns, width), looked for from `start` on if they are many."""
+        right = np.empty((self.matrix.columns, rows.shape[1]))
+        blocks = balanced_blocks(self.matrix.by_column.indptr)
+        run_blocks(sum_weighted_rows, blocks, *self.matrix.by_column, rows, right)
+        if len(self.inverse):
             return np.asarray(np.einsum("fg,gk->fk", self.inverse, right))
-        found = self.solver.solve(np.full(columns, self.ridge), right.astype(np.float32))
+        inverse = (1 / self.diagonal).astype(np.float32)[:, None]
+        found = conjugate_gradients(
+            self._product,
+            lambda residual: np.asarray(inverse * residual),
+            right.astype(np.float32),
+            start.astype(np.float32),
+            PRECISE,
+        )
         return found.astype(np.float64)
 
-
-def _scaled(features: Rows, weights: F64) -> Rows:
-    """Each row times its weight."""
-    values = features.values * weights[row_of_entries(features)]
-    return features._replace(values=values.astype(np.float32))
+    def _product(self, table: F32) -> F32:
+        along = self.matrix.transposed_times(self.matrix.times(table))
+        return np.asarray(along + self.ridge * table)
