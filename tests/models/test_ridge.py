@@ -153,7 +153,7 @@ def test_coefficients_are_those_of_the_dense_system(columns, ridge):
     for factor in (1, -2):  # prepared once, for rows that change
         found = regression.fit(factor * rows, found)
         miss = energy_of(found - factor * expected) / energy_of(expected)
-        assert (miss < (1e-5 if columns <= FEW_INVERTED else 2 * PRECISE)).all()
+        assert (miss < (1e-5 if columns <= FEW_INVERTED else 10 * PRECISE)).all()
 
 
 @pytest.mark.parametrize("columns", [40, 900])
