@@ -18,7 +18,7 @@ def attributes_of(**columns):
 
 
 def dense(rows, width):
-    """The features of one row as a full vector."""
+    """The features of one row, the zeros too."""
     out = np.zeros(width)
     out[rows.indices] = rows.values
     return out

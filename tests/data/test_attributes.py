@@ -17,7 +17,7 @@ from matinee.errors import SettingError
 TEXT = st.sampled_from(["a", "b", "Б", "c d", "e", "é", "0"])
 VALUES = {
     "texts": (pl.String, TEXT, features_by_hand.of_texts),
-    "lists": (pl.List(pl.String), st.lists(TEXT, max_size=4), features_by_hand.of_texts),
+    "several texts": (pl.List(pl.String), st.lists(TEXT, max_size=4), features_by_hand.of_texts),
     "numbers": (pl.Float64, st.integers(-40, 40).map(float), features_by_hand.of_numbers),
     "years": (pl.Int64, st.integers(1800, 2100), features_by_hand.of_years),
 }

@@ -7,7 +7,8 @@ import pytest
 
 import matinee
 from matinee.data.synthetic import generate
-from matinee.models import ALS, ImplicitALS
+from matinee.evaluation import evaluate_ratings
+from matinee.models import ALS, Bias, ImplicitALS
 from matinee.models.als_common import RANKING_SHARE, RATING_SHARE, noise_regularization
 
 
@@ -38,7 +39,7 @@ def test_all_of_it_is_about_the_largest_singular_value_of_noise(exponent):
 
 
 def test_a_head_knows_which_regularization_was_used():
-    data, _ = generate(users=60, items=50, ratings=1500, seed=0)
+    data, _ = generate(users=60, items=50, ratings=2400, seed=0)
     model = ALS(factors=2, iterations=1).fit(data)
     prior_weight = noise_regularization(data.ratings, 0.5)
     assert model.rating_head.regularization == pytest.approx(prior_weight, rel=1e-6)
@@ -100,3 +101,23 @@ def test_a_ranking_head_knows_which_regularization_was_used():
     assert model.ranking_head.estimator["regularization"] is None
     same = replace(estimator, regularization=prior_weight).fit(data)
     assert np.array_equal(same.ranking_head.user_params, model.ranking_head.user_params)
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_where_rows_are_short_no_model_is_worse_than_its_biases(strength):
+    """With factors or without in the truth, of five ratings each hardly one can be seen."""
+    data, truth = generate(users=1500, items=3000, ratings=7500, seed=3)
+    user, item = data.ratings.user, data.ratings.item
+    inner = np.einsum("nk,nk->n", truth.user_factors[user], truth.item_factors[item])
+    noise = np.random.default_rng(0).normal(0, 0.75, len(data))
+    values = 3.5 + truth.user_bias[user] + truth.item_bias[item] + strength * inner + noise
+    ratings = replace(data.ratings, values=np.clip(np.round(2 * values) / 2, 0.5, 5).astype("f4"))
+    train, test = replace(data, ratings=ratings).split("random", test_fraction=0.2, seed=0)
+    model, biases = ALS(seed=1).fit(train), Bias().fit(train)
+    error, of_biases = (evaluate_ratings(m, train, test).rmse for m in (model, biases))
+    assert error < 1.005 * of_biases
+    fixed = ALS(regularization=noise_regularization(train.ratings, 0.5)).fit(train)
+    assert evaluate_ratings(fixed, train, test).rmse > 1.01 * of_biases
+    # a warm start keeps what was chosen
+    warm = ALS(iterations=2).fit(train, warm_start=model)
+    assert warm.rating_head.ridge == model.rating_head.ridge

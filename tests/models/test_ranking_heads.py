@@ -35,7 +35,7 @@ def small():
     data, _ = generate(users=40, items=30, ratings=500, seed=3)
     years = data.catalog.frame["year"].to_list()
     years[2] = None
-    frame = data.catalog.frame.with_columns(year=pl.Series(years))
+    frame = data.catalog.frame.with_columns(year=pl.Series(years, dtype=pl.Int32))
     data = replace(data, catalog=replace(data.catalog, frame=frame))
     return without(data, (data.ratings.user == 4) | (data.ratings.item == 7))
 

@@ -273,7 +273,7 @@ def count_values(column: pl.Series) -> list[tuple[str, int]]:
 def _spread(column: pl.Series) -> tuple[I64, list[str]]:
     """The row of each text of a column of texts or lists of them, and the texts.
 
-    What a list has twice counts once. In plain Python, which goes on in a forked child: expressions
+    What a list has twice counts once. In plain Python, which works in a forked child: expressions
     of polars never end there.
     """
     lists: list[Any] = column.to_list()

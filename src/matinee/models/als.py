@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +42,7 @@ CHOICES = (1.0, None), (1.0, 4.0), (1.3, 4.0), (1.6, 4.0)
 ratings: what suits many ratings, then what suits few, of which factors learn little but noise.
 """
 SHORT = 20  # ratings per user or item on average: with fewer, all choices are tried
-FEW_RATINGS = 1000  # with fewer than so many in all, a validation set tells nothing
+FEW_RATINGS = 1000  # in all: with fewer, a validation set tells nothing, and the last is safest
 TRIAL_ITERATIONS = 5
 INIT_STD = 0.1  # of the user factors, in roots of the spread of ratings
 
@@ -164,19 +165,20 @@ class ALS(Estimator):
             if isinstance(head, FactorRatingHead):
                 return head.ridge  # what suited it suits what has grown out of it
         rows = len(ratings.user_ids) + len(ratings.item_ids)
-        short = FEW_RATINGS <= len(ratings) < SHORT * rows
-        if given is not None or self.bias_regularization is not None or not short:
+        if given or self.bias_regularization or len(ratings) >= SHORT * rows:
             return self._ridge_of(ratings, CHOICES[0])
+        if len(ratings) < FEW_RATINGS:
+            return self._ridge_of(ratings, CHOICES[-1])
         part, validation = split_by_pair(train, self.seed)
-        errors = []
+        errors: list[F64] = []
         with progress("Choosing regularization", len(CHOICES)) as tick:
             for number, choice in enumerate(CHOICES, 1):
                 state = _ALSState(self, self._ridge_of(part.ratings, choice), part)
                 for _ in range(TRIAL_ITERATIONS):
                     state.iterate()
-                errors.append(state.rmse(validation.ratings))
-                tick(number, f"RMSE {errors[-1]:.4f}")
-        return self._ridge_of(ratings, CHOICES[int(np.argmin(errors))])
+                errors.append(state.squared_errors(validation.ratings))
+                tick(number, f"RMSE {math.sqrt(errors[-1].mean()):.4f}")
+        return self._ridge_of(ratings, CHOICES[_surely_best(errors)])
 
     def _ridge_of(self, ratings: Ratings, choice: tuple[float, float | None]) -> Ridge:
         """The regularization of a choice, if what is given leaves one."""
@@ -186,6 +188,16 @@ class ALS(Estimator):
         if flat is not None:
             return Ridge.of(strength, self.exponent, flat, 0.0)
         return Ridge.of(strength, self.exponent, strength * BIAS / ratings.spread, self.exponent)
+
+
+def _surely_best(errors: Sequence[F64]) -> int:
+    """The last choice, or one before whose squared errors are lower by over a standard error."""
+    best = len(errors) - 1
+    for choice in reversed(range(best)):
+        gain = errors[best] - errors[choice]
+        if gain.mean() > gain.std() / math.sqrt(len(gain)):
+            best = choice
+    return best
 
 
 class _ALSState:
@@ -274,8 +286,8 @@ class _ALSState:
             "train_rmse": float(np.sqrt(total / len(self.train))),
         }
 
-    def rmse(self, ratings: Ratings) -> float:
-        """RMSE on other ratings by the same users of the same items, clipped to the scale."""
+    def squared_errors(self, ratings: Ratings) -> F64:
+        """Those of other ratings by the same users of the same items, clipped to the scale."""
         predicted = np.empty(len(ratings), np.float32)
         blocks = uniform_blocks(len(ratings))
         rows = self.users.rows, self.items.rows
@@ -284,7 +296,11 @@ class _ALSState:
         run_blocks(predict_pairs, blocks, *arguments)
         scale = ratings.known_scale
         errors = np.clip(predicted, scale.low, scale.high) - ratings.values
-        return float(np.sqrt(np.mean(np.square(errors, dtype=np.float64))))
+        return np.asarray(np.square(errors, dtype=np.float64))
+
+    def rmse(self, ratings: Ratings) -> float:
+        """The root of their mean."""
+        return float(np.sqrt(np.mean(self.squared_errors(ratings))))
 
     def model(self, history: pl.DataFrame) -> Recommender:
         check_converged(float(self.ridge.factors), self.users, self.items)

@@ -260,3 +260,20 @@ def test_users_is_a_table_with_gaps(small):
     blank = pl.DataFrame({"age": [None] * 300, "gender": ["F", None, "M"] * 100})
     model = replace(ESTIMATOR, features="gender").fit(replace(small, user_attributes=blank))
     assert np.isfinite(model.predict(1, [1, 2])).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("likelihood", ["normal", "ordinal"])
+def test_the_unit_of_ratings_changes_nothing(likelihood):
+    data, _ = generate(users=40, items=30, ratings=700, seed=1)
+    estimator = BayesianMF(factors=3, iterations=12, likelihood=likelihood)
+    values, plain = data.ratings.values, estimator.fit(data)
+    for times, plus in ((0.05, 0.0), (20.0, 0.0), (1.0, 3.0)):
+        scaled = (times * values + plus).astype(np.float32)
+        scale = RatingScale(times * 0.5 + plus, times * 5 + plus, times * 0.5)
+        ratings = replace(data.ratings, values=scaled, scale=scale)
+        other = estimator.fit(replace(data, ratings=ratings))
+        expected, ranges = plain.predict(1, plain.items, interval=0.8)
+        found, found_ranges = other.predict(1, plain.items, interval=0.8)
+        np.testing.assert_allclose(found, times * expected + plus, atol=2e-3 * times)
+        np.testing.assert_allclose(found_ranges, times * ranges + plus, atol=5e-3 * times)
