@@ -17,7 +17,7 @@ from matinee.data.frames import known_type, to_frame
 from matinee.data.items import check_genres, items_table
 from matinee.data.movielens import CSV_HEADER, HALF_STARS
 from matinee.data.reading_options import ReadingOptions
-from matinee.data.sources import BINARY, FORMATS, LINES, Sources, format_of
+from matinee.data.sources import BINARY, FORMATS, LINES, Sources, check_file, format_of
 from matinee.data.text_tables import Header, read_header, read_text
 from matinee.data.times import unix_seconds
 from matinee.data.validation import Origin, first_true, id_column, numbers_in
@@ -152,8 +152,7 @@ class TableReader:
     def _load(self, source: Any, kind: str, guess: bool = True) -> tuple[pl.DataFrame, Origin]:
         """The columns of a table under our names, and under their own for items and users."""
         if isinstance(source, Path):
-            if not source.is_file():
-                raise DataError(f"{source}: this is not a file.")
+            check_file(source)
             form = format_of(source)
             path = self.scratch.plain(source)
             if form in BINARY:
