@@ -319,7 +319,8 @@ def _normalized(column: pl.Series) -> pl.Series | None:
     if text.drop_nulls().str.contains(DATE).all() and text.null_count() < len(text):
         return _numbers(text.str.slice(0, 4).cast(pl.Int32))
     if text.str.contains("|", literal=True).any():
-        return text.str.split("|").list.eval(pl.element().str.strip_chars())
+        parts = text.str.split("|").list.eval(pl.element().str.strip_chars())
+        return parts.list.eval(pl.element().filter(pl.element() != ""))
     return text.set(text == "", None)
 
 

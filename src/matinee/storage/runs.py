@@ -20,7 +20,7 @@ from matinee.errors import RunError, shortened
 from matinee.storage.atomic import new_folder, recover, recover_all, remove_folder, rename_folder
 from matinee.storage.regular import open_regular, read_regular
 
-FORMAT = 4
+FORMAT = 5
 MAX_MANIFEST = 2**22  # bytes; honest ones have a few thousand
 MAX_HISTORY = 2**26  # bytes; an iteration has a hundred or two
 LONGEST = 200  # bytes of a run's name: file systems have 255, and atomic.py adds to it
@@ -28,7 +28,8 @@ RUNS = Path("runs")
 """Where runs go, and are looked for, unless another folder is named."""
 SECTIONS = ("heads", "model", "data", "split", "metrics", "environment", "files")
 MANIFEST = "manifest.json"
-INTERACTIONS, ITEMS, USERS = "interactions.safetensors", "items.parquet", "users.parquet"
+INTERACTIONS = "interactions.safetensors"
+ITEMS, USERS = "items.safetensors", "users.safetensors"
 HISTORY = "history.jsonl"
 FILES = (INTERACTIONS, ITEMS, USERS, HISTORY)
 HEAD_FILES = {name: f"{name}_head.safetensors" for name in ("rating", "ranking")}
@@ -40,7 +41,6 @@ class RunParts:
 
     manifest: Mapping[str, Any]
     arrays: Mapping[str, Mapping[str, Any]]  # file, then name, to numpy array
-    tables: Mapping[str, Any]  # file to polars frame
     history: Any  # polars frame
 
 
@@ -69,13 +69,13 @@ def _write(parts: RunParts, run: Path, replace: bool) -> Path:
     with new_folder(run, replace=replace) as fresh:
         for name, arrays in parts.arrays.items():
             save_file(dict(arrays), fresh / name)
-        for name, table in parts.tables.items():
-            table.write_parquet(fresh / name)
         parts.history.write_ndjson(fresh / HISTORY)
         names = files_of(parts.manifest["heads"])
         files = {name: {"sha256": _sha256(_mapped(fresh / name))} for name in names}
         manifest = {**parts.manifest, "format": FORMAT, "files": files}
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        if len(text.encode()) > MAX_MANIFEST:
+            raise RunError(f"{run}: cannot be saved; the names in its tables are too long.")
         (fresh / MANIFEST).write_text(text, encoding="utf-8")
     return run
 
