@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from matinee.data import times
+from matinee.data.archives import allowance_of
+from matinee.data.arrow_bounds import arrow_bounds
 from matinee.data.builder import ParsedTable
 from matinee.data.columns import NamedColumns
 from matinee.data.compression import Scratch
@@ -16,6 +18,7 @@ from matinee.data.delimited import COLUMNS, PlainColumns, read_plain
 from matinee.data.frames import known_type, to_frame
 from matinee.data.items import check_genres, items_table
 from matinee.data.movielens import CSV_HEADER, HALF_STARS
+from matinee.data.parquet_bounds import parquet_bounds
 from matinee.data.reading_options import ReadingOptions
 from matinee.data.sources import BINARY, FORMATS, LINES, Sources, check_file, format_of
 from matinee.data.text_tables import Header, read_header, read_text
@@ -28,6 +31,7 @@ SCANS: dict[str, Callable[..., pl.LazyFrame]] = {
     "Parquet": pl.scan_parquet,
     "Arrow": pl.scan_ipc,
 }
+BOUNDS = {"Parquet": parquet_bounds, "Arrow": arrow_bounds}
 MAX_CELL_BYTES = 2**20
 MAX_ROWS_PER_BYTE = 4
 """Of a Parquet file: honest ratings take more than a quarter of a byte each."""
@@ -186,6 +190,7 @@ class TableReader:
 
     def _load_binary(self, path: Path, kind: str, form: str) -> tuple[pl.DataFrame, Origin]:
         try:
+            self._check_bounds(path, form)
             lazy = SCANS[form](path, glob=False)
             schema = lazy.collect_schema()
             chosen = self.named.match(schema.names(), kind, cut(path.name))
@@ -200,12 +205,6 @@ class TableReader:
                     check_genres(known_type(empty), Origin(path.name, 1, chosen))
                 elif empty.dtype.is_nested():
                     raise Origin(path.name, 1, chosen).type_error(empty, "numbers or text")
-            n_rows = int(lazy.select(pl.len()).collect().item())
-            if n_rows > max(FEW_ROWS, MAX_ROWS_PER_BYTE * path.stat().st_size):
-                raise DataError(
-                    f"{cut(path.name)}: {n_rows:,} rows in {path.stat().st_size:,} bytes are no "
-                    "ratings; refused."
-                )
             read = lazy.select(pl.selectors.by_name(*wanted.values())).collect()
             columns = [known_type(read[theirs]).alias(ours) for ours, theirs in wanted.items()]
             return pl.DataFrame(columns), Origin(path.name, 1, chosen)
@@ -214,6 +213,20 @@ class TableReader:
             raise DataError(
                 f"{cut(path.name)}: this is not a complete {form} file ({reason})."
             ) from None
+
+    def _check_bounds(self, path: Path, form: str) -> None:
+        """Refuse a file that announces more than ratings could hold, or nests deep; ValueError."""
+        bounds, size = BOUNDS[form](path), path.stat().st_size
+        if max(bounds.rows, bounds.values) > max(FEW_ROWS, MAX_ROWS_PER_BYTE * size):
+            raise DataError(
+                f"{cut(path.name)}: {bounds.values:,} values in {size:,} bytes are no ratings; "
+                "refused."
+            )
+        if bounds.unpacked > allowance_of(path):
+            raise DataError(
+                f"{cut(path.name)}: {size:,} bytes unpack to {bounds.unpacked:,}, more than "
+                "ratings could hold; refused."
+            )
 
     def _renamed(self, frame: pl.DataFrame, kind: str, file: str) -> tuple[pl.DataFrame, Origin]:
         """The columns of a frame that are wanted, under their new names."""
