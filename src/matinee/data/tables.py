@@ -10,7 +10,7 @@ import polars as pl
 
 from matinee.data import times
 from matinee.data.archives import allowance_of
-from matinee.data.arrow_bounds import arrow_bounds
+from matinee.data.arrow_bounds import MAX_DEPTH, arrow_bounds
 from matinee.data.builder import ParsedTable
 from matinee.data.columns import NamedColumns
 from matinee.data.compression import Scratch
@@ -37,7 +37,10 @@ MAX_ROWS_PER_BYTE = 4
 """Of a Parquet file: honest ratings take more than a quarter of a byte each."""
 FEW_ROWS = 2**22
 VALUES = ("user_id", "item_id", "rating", "weight", "event", "timestamp")
-UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
+UNREADABLE = (
+    *(pl.exceptions.PolarsError, pl.exceptions.PanicException),
+    *(OSError, ValueError, RecursionError),
+)
 
 
 class TableReader:
@@ -207,6 +210,7 @@ class TableReader:
                     raise Origin(path.name, 1, chosen).type_error(empty, "numbers or text")
             read = lazy.select(pl.selectors.by_name(*wanted.values())).collect()
             columns = [known_type(read[theirs]).alias(ours) for ours, theirs in wanted.items()]
+            _check_unpacked(path, sum(map(_text_bytes, columns)))
             return pl.DataFrame(columns), Origin(path.name, 1, chosen)
         except UNREADABLE as problem:
             reason = cut(str(problem).split("\n")[0], 120)
@@ -222,14 +226,11 @@ class TableReader:
                 f"{cut(path.name)}: {bounds.values:,} values in {size:,} bytes are no ratings; "
                 "refused."
             )
-        if bounds.unpacked > allowance_of(path):
-            raise DataError(
-                f"{cut(path.name)}: {size:,} bytes unpack to {bounds.unpacked:,}, more than "
-                "ratings could hold; refused."
-            )
+        _check_unpacked(path, bounds.unpacked)
 
     def _renamed(self, frame: pl.DataFrame, kind: str, file: str) -> tuple[pl.DataFrame, Origin]:
         """The columns of a frame that are wanted, under their new names."""
+        _check_depth(frame, file)
         chosen = self.named.match(frame.columns, kind, cut(file))
         wanted = chosen | {
             ours: theirs
@@ -255,6 +256,34 @@ class TableReader:
             if header.n_lines and not self.options.columns and _looks_like_data(header.cells):
                 raise _no_header(path, header, kind) from None
             raise
+
+
+def _check_unpacked(path: Path, n_bytes: int) -> None:
+    """Refuse a file that unpacks to more than ratings could hold."""
+    if n_bytes > allowance_of(path):
+        raise DataError(
+            f"{cut(path.name)}: {path.stat().st_size:,} bytes unpack to {n_bytes:,}, more than "
+            "ratings could hold; refused."
+        )
+
+
+def _check_depth(frame: pl.DataFrame, file: str) -> None:
+    """Refuse columns nested so deep that a look at them would crash."""
+    waiting = [(column.dtype, 1) for column in frame]
+    while waiting:
+        dtype, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise DataError(f"{cut(file)}: its columns are nested more than {MAX_DEPTH} deep.")
+        inner = [field.dtype for field in getattr(dtype, "fields", ())]
+        inner += [dtype.inner] if isinstance(dtype, pl.List | pl.Array) else []
+        waiting += [(kind, depth + 1) for kind in inner]
+
+
+def _text_bytes(column: pl.Series) -> int:
+    """Bytes of all texts of a column, of which rows may share few: later, each has its own."""
+    if isinstance(column.dtype, pl.List | pl.Array):
+        column = column.explode()
+    return int(column.str.len_bytes().sum()) if column.dtype == pl.String else 0
 
 
 def _guessed(table: pl.DataFrame) -> pl.DataFrame:
