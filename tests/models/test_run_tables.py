@@ -23,7 +23,7 @@ TABLE = pl.DataFrame(
         "year": pl.Series([1999, None, -5, 2**31 - 1], dtype=pl.Int32),
         "minutes": [1.5, None, -0.0, 1e300],
         "notes": [None, "x", None, "two words"],
-        "lists": [["a", "b c"], [], None, ["\U0001f3ac"]],
+        "tags": [["a", "b c"], [], None, ["\U0001f3ac"]],
         "__metadata__": [[], [], [], []],
         "nothing": pl.Series([None] * 4, dtype=pl.String),
     },
@@ -56,10 +56,10 @@ def test_ids_that_are_numbers_come_back(tmp_path):
 
 
 @pytest.mark.parametrize("end", ["\n", "\x1f"])
-@pytest.mark.parametrize("column", ["notes", "lists"])
+@pytest.mark.parametrize("column", ["notes", "tags"])
 def test_texts_that_cannot_be_told_apart_are_not_saved(column, end):
     bad = f"a{end}b"
-    table = TABLE.with_columns(pl.Series(column, [[bad]] * 4 if column == "lists" else [bad] * 4))
+    table = TABLE.with_columns(pl.Series(column, [[bad]] * 4 if column == "tags" else [bad] * 4))
     with pytest.raises(RunError, match="control characters"):
         to_arrays(table)
 
@@ -82,8 +82,8 @@ def test_users_and_items_with_attributes_come_back_from_a_run(tmp_path):
     assert loaded.catalog.fingerprint() == data.catalog.fingerprint()
     attributes = loaded.index.user_attributes
     assert attributes.equals(normalized(data.user_attributes.drop("user_id")))
-    again = matinee.load(loaded.save(tmp_path / "again"))
-    assert again.catalog.frame.equals(data.catalog.frame)
+    resaved = matinee.load(loaded.save(tmp_path / "resaved"))
+    assert resaved.catalog.frame.equals(data.catalog.frame)
 
 
 def test_very_many_attributes_are_loaded_again(tmp_path):
@@ -172,10 +172,10 @@ def test_forged_titles_are_refused_even_with_right_checksums(run, change):
         lambda types: types.pop("item_id"),
         lambda types: types.update(year="numbers"),
         lambda types: types.update(year="integers"),
-        lambda types: types.update(title="lists"),
+        lambda types: types.update(title="text_lists"),
         lambda types: types.update(genres="texts"),
         lambda types: types.update(genres="pickles"),
-        lambda types: types.update(genres=["lists"]),
+        lambda types: types.update(genres=["text_lists"]),
         lambda types: types.update(genres=None),
         lambda types: types.update(more="texts"),
         lambda types: types.clear(),

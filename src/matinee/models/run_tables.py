@@ -20,7 +20,7 @@ DTYPES: dict[str, Any] = {
     "years": np.int32,
     "numbers": np.float64,
     "texts": np.uint8,
-    "lists": np.uint8,
+    "text_lists": np.uint8,
 }
 UNPRINTABLE = r"[\p{Cc}\p{Cf}\u2028\u2029--[\n\x1f]]"
 
@@ -44,7 +44,7 @@ def _to_array(column: pl.Series) -> tuple[str, Array]:
         return "texts", _to_bytes(column, column.fill_null(""), 0)
     lists = column.cast(pl.List(pl.String))
     parts = int((lists.list.len().fill_null(2).cast(pl.Int64) - 1).clip(0).sum())
-    return "lists", _to_bytes(column, lists.list.join(PART).fill_null(PART), parts)
+    return "text_lists", _to_bytes(column, lists.list.join(PART).fill_null(PART), parts)
 
 
 def _to_bytes(column: pl.Series, lines: pl.Series, parts: int) -> Array:
@@ -77,7 +77,7 @@ def _to_column(name: str, kind: str, array: Array, rows: int) -> pl.Series:
     if array.dtype != DTYPES[kind] or array.ndim != 1:
         raise ValueError(f"column {shortened(name)} has the wrong type")
     if array.dtype == np.uint8:
-        return _to_texts(array, rows, kind == "lists").alias(name)
+        return _to_texts(array, rows, kind == "text_lists").alias(name)
     if len(array) != rows:
         raise ValueError(f"column {shortened(name)} has the wrong length")
     column = pl.Series(name, array)
