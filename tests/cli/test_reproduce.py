@@ -178,7 +178,7 @@ def test_other_genres_are_told(shell):
     items = shell.folder / "mine" / "movies.csv"
     items.write_text(items.read_text().replace("Drama", "Comedy"))
     text = shell("reproduce", run)
-    assert "items.parquet" in text
+    assert "items.safetensors" in text
     assert "Titles, years or genres in the data have changed." in text
 
 

@@ -212,3 +212,11 @@ def test_whatever_the_damage_it_is_refused_in_words_or_does_not_matter(damage):
             return
         files = [file for file in Path(folder, "out").rglob("*") if file.is_file()]
         assert all(file.read_text() == RATINGS * 50 for file in files)
+
+
+def test_an_archive_of_very_many_members_is_refused_before_they_are_listed(tmp_path, monkeypatch):
+    members = {f"{number}": b"" for number in range(archives.MAX_FILES + 1)}
+    (tmp_path / "many.zip").write_bytes(archive_of(members))
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("its directory was read"))
+    with pytest.raises(ArchiveError, match="it holds 10,001 files"):
+        extract(tmp_path / "many.zip", tmp_path / "out")

@@ -6,6 +6,7 @@ import pytest
 from tiny_editions import contents, write_100k, write_csv, write_lines, zip_folder
 
 from matinee.data import read
+from matinee.data.archives import copy_file, copy_tree, extract
 from matinee.data.cache import add, cache_folder, cached, cached_names, new_entry
 from matinee.errors import DataError, SettingError
 
@@ -44,12 +45,69 @@ def test_add_a_folder(tmp_path, cache):
     assert folder.exists()
 
 
-def test_added_folder_holds_no_links(tmp_path, cache):
+def test_nothing_is_copied_from_outside_an_added_folder(tmp_path, cache):
     folder = write_csv(tmp_path / "tiny")
-    (tmp_path / "secret").write_text("s")
-    (folder / "link.csv").symlink_to(tmp_path / "secret")
+    outside = write_csv(tmp_path / "private")
+    for name, target in {
+        "link.csv": outside / "movies.csv",
+        "users.csv": "../private/movies.csv",
+        "more": outside,
+        "nowhere": tmp_path / "nothing",
+        "circle": "circle",
+    }.items():
+        (folder / name).symlink_to(target)
+        with pytest.raises(DataError, match=f"{name}: this link leads out of the folder"):
+            add(folder)
+        (folder / name).unlink()
+    assert not (cache / "tiny").exists()
+    (folder / "users.csv").symlink_to(outside / "movies.csv")
+    for named in (folder / "ratings.csv", folder / "rat*.csv"):
+        with pytest.raises(DataError, match="leads out"):
+            add(named, "tiny")
+    (folder / "users.csv").unlink()
+    (folder / "tags.csv").symlink_to(outside / "movies.csv")  # which nobody reads
     add(folder)
     assert sorted(contents(cache / "tiny")) == ["movies.csv", "ratings.csv"]
+
+
+def test_a_link_within_an_added_folder_is_copied_as_the_file_it_stands_for(tmp_path, cache):
+    folder = write_csv(tmp_path / "tiny")
+    (folder / "data").mkdir()
+    (folder / "ratings.csv").rename(folder / "data" / "mine.csv")
+    (folder / "ratings.csv").symlink_to("data/mine.csv")
+    before = read(folder).ratings
+    added = read(add(folder).name).ratings
+    assert not (cache / "tiny" / "ratings.csv").is_symlink()
+    assert added.user.tolist() == before.user.tolist()
+
+
+def test_a_file_that_is_named_may_be_a_link(tmp_path, cache):
+    write_csv(tmp_path / "real")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "ratings.csv").symlink_to(tmp_path / "real" / "ratings.csv")
+    assert add(tmp_path / "mine" / "ratings.csv", "tiny") == cache / "tiny"
+    assert not (cache / "tiny" / "ratings.csv").is_symlink()
+
+
+@pytest.mark.parametrize("make", ["folder", "archive", "file"])
+def test_what_is_added_is_no_more_readable_than_it_was(tmp_path, cache, make):
+    source = write_csv(tmp_path / "tiny")
+    if make == "archive":
+        source = zip_folder(source, tmp_path / "tiny.zip")
+    if make == "file":
+        source = source / "ratings.csv"
+    for path in [source, *tmp_path.glob("tiny/*")]:
+        if path.is_file():
+            path.chmod(0o600)
+    with new_entry("probe") as entry:  # copied into a folder that then takes its place
+        if make == "folder":
+            copy_tree(source, entry)
+        elif make == "archive":
+            extract(source, entry)
+        else:
+            copy_file(source, entry / source.name)
+        modes = {path.stat().st_mode & 0o777 for path in entry.rglob("*") if path.is_file()}
+    assert modes == {0o600}
 
 
 def test_add_a_file_under_another_name(tmp_path, cache):

@@ -328,7 +328,7 @@ def test_genres_of_an_odd_type_are_one_line(genres, tmp_path):
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow"])
 @pytest.mark.parametrize("column", ["genres", "title", "rating", "note"])
-def test_columns_that_nest_hundreds_deep_are_never_looked_into(column, suffix, tmp_path):
+def test_columns_that_nest_hundreds_deep_are_refused(column, suffix, tmp_path):
     """polars ends the process, without an error, where it reads such cells."""
     kind = pl.Int64
     for _ in range(400):
@@ -338,11 +338,7 @@ def test_columns_that_nest_hundreds_deep_are_never_looked_into(column, suffix, t
     path = tmp_path / f"t.{suffix}"
     table = pl.DataFrame(columns)
     table.write_parquet(path) if suffix == "parquet" else table.write_ipc(path)
-    if column == "note":  # which nothing needs
-        assert rows_of(read(path)) == [(1, 1, 3.0), (2, 2, 4.0)]
-    else:
-        assert len(refusal(path)) < 250
-        assert refusal(path).startswith(f"t.{suffix}, column {column}: must be")
+    assert "its columns are nested more than 64 deep" in refusal(path)
 
 
 def test_rows_that_end_in_empty_fields(tmp_path):

@@ -293,13 +293,24 @@ def make_split(
     return Split(**{name: value for name, value in given.items() if value is not None}, seed=seed)
 
 
+def runs_here() -> list[tuple[Path, dict[str, Any]]]:
+    """Folder and manifest of each run in runs/, the newest first; what is left out is said."""
+    from matinee.storage.runs import runs_and_others
+
+    runs, others = runs_and_others()
+    if others:
+        more = f" And {len(others) - 1} more." if others[1:] else ""
+        complain(f"Left out: {others[0]}{more}")
+    return runs
+
+
 def find_run(run: str | None) -> Path:
     """The folder of a run that is given by name, by path, or not at all (the newest)."""
     from matinee.storage.atomic import recover
     from matinee.storage.runs import MANIFEST, RUNS, list_runs
 
     if run is None:
-        newest = list_runs()
+        newest = runs_here()
         if not newest:
             raise RunError("There is no run in runs/. Make one: matinee train DATASET.")
         return newest[0][0]

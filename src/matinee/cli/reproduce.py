@@ -77,9 +77,9 @@ def _print_diff(diff: "RunDiff", origin: Path) -> None:
     say(f"Differs from {origin} in: {', '.join(diff.differing)}.")
     if diff.corrupt:
         say(f"{origin} itself is corrupt or was changed: {', '.join(diff.corrupt)}.")
-    elif "items.parquet" in diff.differing:
+    elif "items.safetensors" in diff.differing:
         say("Titles, years or genres in the data have changed.")
     if diff.environment_changes:
         say(f"Environment changed: {diff.describe_environment()}.")
-    elif not diff.corrupt and "items.parquet" not in diff.differing:
+    elif not diff.corrupt and "items.safetensors" not in diff.differing:
         say("Cause unknown. A run that was interrupted or resumed can differ.")

@@ -8,7 +8,7 @@ import typer
 from typer import Argument, Option
 
 from matinee.cli import options
-from matinee.cli.options import find_run, given_options
+from matinee.cli.options import find_run, given_options, runs_here
 from matinee.cli.output import answer, heading, print_json, print_table, say
 from matinee.errors import SettingError, printable
 
@@ -41,12 +41,10 @@ def runs(
                 "after its name."
             )
         return
-    from matinee.storage.runs import list_runs
-
     if sort not in SORTS:
         raise SettingError(f"--sort must be one of {', '.join(SORTS)}, got {sort!r}.")
     wanted = model and _estimator_name(model)
-    every = [_row(folder, manifest) for folder, manifest in list_runs()]
+    every = [_row(folder, manifest) for folder, manifest in runs_here()]
     rows = [
         row
         for row in every

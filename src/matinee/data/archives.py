@@ -3,14 +3,15 @@ more bytes than ratings could honestly hold, whatever sizes the archive declares
 """
 
 import re
-import shutil
 import stat
 import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import IO, BinaryIO
 
-from matinee.errors import ArchiveError, cut, shortened
+from matinee.errors import ArchiveError, DataError, cut, shortened
+from matinee.storage.regular import copy_regular, create_like, open_regular
 
 MAX_FILES = 10_000
 MAX_BYTES = 64 * 2**30
@@ -26,6 +27,7 @@ DAMAGE = (
     ValueError,
 )
 """All that zipfile may raise over a damaged archive."""
+ENTRY = b"PK\x01\x02"
 UNUSED = re.compile(r"(^|/)(__MACOSX/|\.DS_Store|genome-|tags\.|links\.)")
 """Members of published archives that matinee does not read."""
 
@@ -33,17 +35,18 @@ UNUSED = re.compile(r"(^|/)(__MACOSX/|\.DS_Store|genome-|tags\.|links\.)")
 def extract(archive: Path, folder: Path) -> None:
     """Write the files of a zip archive into a new or empty folder; ArchiveError if it is unsafe."""
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with open_regular(archive) as packed:
+            _check_members(archive, packed)
+            opened = zipfile.ZipFile(packed)
             members = [member for member in opened.infolist() if not member.is_dir()]
             targets = [_target(archive, member) for member in members]
-            if len(members) > MAX_FILES:
-                raise ArchiveError(f"{archive.name}: it holds {len(members)} files; refused.")
             if len({str(target).casefold() for target in targets}) < len(targets):
                 raise ArchiveError(f"{archive.name}: it holds two files of the same name; refused.")
             allowance = allowance_of(archive)
             for member, target in zip(members, targets, strict=True):
                 if not UNUSED.search(member.filename):
-                    allowance -= _write(opened, member, folder / target, allowance)
+                    source = opened.open(member)
+                    allowance -= _write(archive, packed, source, folder / target, allowance)
     except DAMAGE as problem:
         reason = cut(str(problem), 120)
         raise ArchiveError(
@@ -77,26 +80,60 @@ def _target(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
     return path
 
 
-def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, allowance: int) -> int:
+def _check_members(archive: Path, packed: BinaryIO) -> None:
+    """Count the marks of entries in its directory, which zipfile reads before it can be asked."""
+    count, end = 0, b""
+    while chunk := packed.read(2**20):
+        count += (end + chunk).count(ENTRY)
+        end = chunk[1 - len(ENTRY) :]
+    if count > MAX_FILES:
+        raise ArchiveError(f"{archive.name}: it holds {count:,} files; refused.")
+
+
+def _write(archive: Path, packed: BinaryIO, source: IO[bytes], target: Path, allowance: int) -> int:
     """Write one member, counting the bytes that really come out; zipfile checks its checksum."""
     target.parent.mkdir(parents=True, exist_ok=True)
     n_bytes = 0
-    with opened.open(member) as source, target.open("xb") as out:
+    with source, create_like(packed, target) as out:
         while chunk := source.read(2**20):
             n_bytes += len(chunk)
             if n_bytes > allowance:
-                name = Path(opened.filename or "").name
                 raise ArchiveError(
-                    f"{name}: it unpacks to more than a ratings archive could hold; refused."
+                    f"{archive.name}: it unpacks to more than a ratings archive could hold; "
+                    "refused."
                 )
             out.write(chunk)
     return n_bytes
 
 
 def copy_tree(source: Path, folder: Path) -> None:
-    """Copy the plain files of a folder, one level of sub-folders included."""
+    """Copy the files of a folder, one level of sub-folders included, and nothing from outside."""
     for path in sorted([*source.glob("*"), *source.glob("*/*")]):
-        if path.is_file() and not path.is_symlink() and not UNUSED.search(path.name):
-            target = folder / path.relative_to(source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+        if not UNUSED.search(path.name):
+            check_inside(path, source)
+            if not path.is_dir():
+                copy_file(path, folder / path.relative_to(source))
+
+
+def check_inside(path: Path, folder: Path) -> None:
+    """DataError for a link that leads out of the folder, where there may be what is private."""
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        inside = False
+    if not inside:
+        raise DataError(
+            f"{path}: this link leads out of the folder, from which nothing is copied. Remove it, "
+            "or put what it leads to in its place."
+        )
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a plain file to where there is none yet; DataError if it is something else."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        copy_regular(source, target)
+    except FileExistsError:
+        raise DataError(f"{source}: there are two files of this name; rename one.") from None
+    except OSError as problem:
+        raise DataError(f"{source}: cannot be copied ({problem.strerror}).") from None

@@ -3,19 +3,20 @@
 import json
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from matinee.data.archives import copy_tree, extract
+from matinee.data.archives import check_inside, copy_file, copy_tree, extract
 from matinee.data.reading_options import ReadingOptions
 from matinee.data.sources import find, matches, stem_of
 from matinee.errors import DataError, SettingError, shortened
 from matinee.storage.atomic import new_folder, recover, recover_all
+from matinee.storage.regular import read_regular
 
 READING = "reading.json"
+MAX_READING = 2**20  # bytes
 DESCRIBED = ("items", "users")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -80,12 +81,14 @@ def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None =
             extract(path, entry)
         else:
             for file in find(path).files:
-                shutil.copyfile(file, entry / file.name)
+                if file != path:  # which the user has named, and may be a link
+                    check_inside(file, file.parent)
+                copy_file(file, entry / file.name)
         for table in DESCRIBED:
             if options.get(table):
                 described = Path(options[table])
                 options[table] = f"{table}-of-{described.name}"  # which is no name of ratings
-                shutil.copyfile(described, entry / options[table])
+                copy_file(described, entry / options[table])
         if reading:
             (entry / READING).write_text(json.dumps(options), encoding="utf-8")
     return cache_folder() / name
@@ -94,10 +97,10 @@ def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None =
 def stored_reading(path: Path) -> dict[str, Any]:
     """The options with which the data at `path` were read when they were added, if any."""
     file = path / READING
-    if not file.is_file():
-        return {}
     try:
-        stored = ReadingOptions.of(json.loads(file.read_text(encoding="utf-8"))).to_dict()
+        stored = ReadingOptions.of(json.loads(read_regular(file, MAX_READING).decode())).to_dict()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, SettingError):
         raise DataError(f"{file}: this file is damaged. Add the data again.") from None
     for table in DESCRIBED:

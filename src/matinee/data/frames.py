@@ -33,7 +33,7 @@ def to_frame(source: Any, rated: bool) -> pl.DataFrame:
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as problem:
         reason = cut(str(problem).split("\n")[0], 120)
         raise DataError(f"The source must be {FORMS}: {reason}.") from None
-    except pl.exceptions.PanicException as problem:
+    except (pl.exceptions.PanicException, RecursionError) as problem:
         raise DataError(f"The source is damaged ({cut(str(problem), 120)}).") from None
     return pl.DataFrame([known_type(column) for column in frame])
 

@@ -18,7 +18,7 @@ from matinee.data.movielens import EDITIONS, TERMS, read_100k, read_dat
 from matinee.data.parsed_cache import read_through
 from matinee.data.ratings import RatingScale
 from matinee.data.reading_options import ReadingOptions
-from matinee.data.sources import Sources, find, matches, stem_of
+from matinee.data.sources import Sources, check_file, find, matches, stem_of
 from matinee.data.tables import TableReader
 from matinee.errors import DataError, cut
 from matinee.kernels.csr import Empty
@@ -148,8 +148,10 @@ def _path_of(table: Any, argument: str) -> str | None:
 
 def _read_path(path: Path, options: ReadingOptions, tables: _Described) -> Dataset:
     """Read files through the cache of parsed data."""
-    is_archive = path.is_file() and path.suffix.lower() == ".zip"
+    is_archive = path.suffix.lower() == ".zip" and path.exists() and not path.is_dir()
     sources = Sources((path,)) if is_archive else find(path)
+    for file in (*sources.files, *tables.paths):
+        check_file(file)
 
     def read_files(empty: Empty) -> Dataset:
         with Scratch() as scratch:

@@ -1,5 +1,6 @@
 """Which files a source is made of: the ratings, and the tables of items and users beside them."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from matinee.data import compression
 from matinee.errors import DataError, cut
+from matinee.storage.regular import check_regular
 
 TEXT = (".csv", ".tsv", ".txt", ".dat", ".data", ".inter")
 LINES = (".jsonl", ".ndjson", ".json")
@@ -41,6 +43,14 @@ class Sources:
         return (*self.ratings, *described, *self.beside)
 
 
+def check_file(path: Path) -> None:
+    """DataError, at once, unless this is a plain file that can be opened, or a link to one."""
+    try:
+        check_regular(path)
+    except OSError as problem:
+        raise DataError(f"{path}: cannot be read ({problem.strerror}).") from None
+
+
 def format_of(path: Path) -> str:
     """The suffix that says what a file holds, in lower case, without that of a compression."""
     name = path.name.lower()
@@ -72,10 +82,10 @@ def find(path: Path, label: str | None = None) -> Sources:
         return _in_folder(path, label or path.name)
     if not path.exists() and (parts := matches(path)):
         return _checked_parts(parts, label or path.name)
-    if not path.is_file():
-        raise DataError(f"{path}: this is not a file.")
+    check_file(path)
     if path.name in BESIDE:
-        beside = tuple(p for name in BESIDE[path.name] if (p := path.with_name(name)).exists())
+        named = (path.with_name(name) for name in BESIDE[path.name])
+        beside = tuple(near for near in named if os.path.lexists(near))
         return Sources((path,), beside=beside)
     return _with_tables_beside(path)
 
@@ -93,8 +103,6 @@ def _with_tables_beside(path: Path) -> Sources:
             if file != path and stem_of(file).lower() == stem and format_of(file) == suffix
         ]
         found.append(near[0] if near else None)
-        if near and not near[0].is_file():
-            raise DataError(f"{near[0]}: this is not a file.")
     return Sources((path,), found[0], found[1])
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from matinee.data import times
+from matinee.data.archives import allowance_of
+from matinee.data.arrow_bounds import MAX_DEPTH, arrow_bounds
 from matinee.data.builder import ParsedTable
 from matinee.data.columns import NamedColumns
 from matinee.data.compression import Scratch
@@ -16,8 +18,9 @@ from matinee.data.delimited import COLUMNS, PlainColumns, read_plain
 from matinee.data.frames import known_type, to_frame
 from matinee.data.items import check_genres, items_table
 from matinee.data.movielens import CSV_HEADER, HALF_STARS
+from matinee.data.parquet_bounds import parquet_bounds
 from matinee.data.reading_options import ReadingOptions
-from matinee.data.sources import BINARY, FORMATS, LINES, Sources, format_of
+from matinee.data.sources import BINARY, FORMATS, LINES, Sources, check_file, format_of
 from matinee.data.text_tables import Header, read_header, read_text
 from matinee.data.times import unix_seconds
 from matinee.data.validation import Origin, first_true, id_column, numbers_in
@@ -28,12 +31,16 @@ SCANS: dict[str, Callable[..., pl.LazyFrame]] = {
     "Parquet": pl.scan_parquet,
     "Arrow": pl.scan_ipc,
 }
+BOUNDS = {"Parquet": parquet_bounds, "Arrow": arrow_bounds}
 MAX_CELL_BYTES = 2**20
 MAX_ROWS_PER_BYTE = 4
 """Of a Parquet file: honest ratings take more than a quarter of a byte each."""
 FEW_ROWS = 2**22
 VALUES = ("user_id", "item_id", "rating", "weight", "event", "timestamp")
-UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
+UNREADABLE = (
+    *(pl.exceptions.PolarsError, pl.exceptions.PanicException),
+    *(OSError, ValueError, RecursionError),
+)
 
 
 class TableReader:
@@ -152,8 +159,7 @@ class TableReader:
     def _load(self, source: Any, kind: str, guess: bool = True) -> tuple[pl.DataFrame, Origin]:
         """The columns of a table under our names, and under their own for items and users."""
         if isinstance(source, Path):
-            if not source.is_file():
-                raise DataError(f"{source}: this is not a file.")
+            check_file(source)
             form = format_of(source)
             path = self.scratch.plain(source)
             if form in BINARY:
@@ -187,6 +193,7 @@ class TableReader:
 
     def _load_binary(self, path: Path, kind: str, form: str) -> tuple[pl.DataFrame, Origin]:
         try:
+            self._check_bounds(path, form)
             lazy = SCANS[form](path, glob=False)
             schema = lazy.collect_schema()
             chosen = self.named.match(schema.names(), kind, cut(path.name))
@@ -201,14 +208,9 @@ class TableReader:
                     check_genres(known_type(empty), Origin(path.name, 1, chosen))
                 elif empty.dtype.is_nested():
                     raise Origin(path.name, 1, chosen).type_error(empty, "numbers or text")
-            n_rows = int(lazy.select(pl.len()).collect().item())
-            if n_rows > max(FEW_ROWS, MAX_ROWS_PER_BYTE * path.stat().st_size):
-                raise DataError(
-                    f"{cut(path.name)}: {n_rows:,} rows in {path.stat().st_size:,} bytes are no "
-                    "ratings; refused."
-                )
             read = lazy.select(pl.selectors.by_name(*wanted.values())).collect()
             columns = [known_type(read[theirs]).alias(ours) for ours, theirs in wanted.items()]
+            _check_unpacked(path, sum(map(_text_bytes, columns)))
             return pl.DataFrame(columns), Origin(path.name, 1, chosen)
         except UNREADABLE as problem:
             reason = cut(str(problem).split("\n")[0], 120)
@@ -216,8 +218,19 @@ class TableReader:
                 f"{cut(path.name)}: this is not a complete {form} file ({reason})."
             ) from None
 
+    def _check_bounds(self, path: Path, form: str) -> None:
+        """Refuse a file that announces more than ratings could hold, or nests deep; ValueError."""
+        bounds, size = BOUNDS[form](path), path.stat().st_size
+        if max(bounds.rows, bounds.values) > max(FEW_ROWS, MAX_ROWS_PER_BYTE * size):
+            raise DataError(
+                f"{cut(path.name)}: {bounds.values:,} values in {size:,} bytes are no ratings; "
+                "refused."
+            )
+        _check_unpacked(path, bounds.unpacked)
+
     def _renamed(self, frame: pl.DataFrame, kind: str, file: str) -> tuple[pl.DataFrame, Origin]:
         """The columns of a frame that are wanted, under their new names."""
+        _check_depth(frame, file)
         chosen = self.named.match(frame.columns, kind, cut(file))
         wanted = chosen | {
             ours: theirs
@@ -243,6 +256,34 @@ class TableReader:
             if header.n_lines and not self.options.columns and _looks_like_data(header.cells):
                 raise _no_header(path, header, kind) from None
             raise
+
+
+def _check_unpacked(path: Path, n_bytes: int) -> None:
+    """Refuse a file that unpacks to more than ratings could hold."""
+    if n_bytes > allowance_of(path):
+        raise DataError(
+            f"{cut(path.name)}: {path.stat().st_size:,} bytes unpack to {n_bytes:,}, more than "
+            "ratings could hold; refused."
+        )
+
+
+def _check_depth(frame: pl.DataFrame, file: str) -> None:
+    """Refuse columns nested so deep that a look at them would crash."""
+    waiting = [(column.dtype, 1) for column in frame]
+    while waiting:
+        dtype, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise DataError(f"{cut(file)}: its columns are nested more than {MAX_DEPTH} deep.")
+        inner = [field.dtype for field in getattr(dtype, "fields", ())]
+        inner += [dtype.inner] if isinstance(dtype, pl.List | pl.Array) else []
+        waiting += [(kind, depth + 1) for kind in inner]
+
+
+def _text_bytes(column: pl.Series) -> int:
+    """Bytes of all texts of a column, of which rows may share few: later, each has its own."""
+    if isinstance(column.dtype, pl.List | pl.Array):
+        column = column.explode()
+    return int(column.str.len_bytes().sum()) if column.dtype == pl.String else 0
 
 
 def _guessed(table: pl.DataFrame) -> pl.DataFrame:

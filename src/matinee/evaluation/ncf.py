@@ -21,6 +21,7 @@ from matinee.evaluation.protocols import (
     subset,
 )
 from matinee.kernels.csr import Rows, pair_keys, take_rows
+from matinee.storage.regular import read_regular
 
 SAMPLED_METRICS = ("ndcg@10", "hit_rate@10", "mrr@100")
 """What is computed of ranks among sampled negatives."""
@@ -29,6 +30,7 @@ CAVEAT = (
     "by it (Krichene & Rendle 2020)."
 )
 USERS_AT_ONCE = 10_000
+MAX_BYTES = 2**30  # of a file; those of 200,000 users have an eighth of it
 
 # eighteen digits always fit int64
 RATING_LINE = re.compile(
@@ -195,7 +197,7 @@ def _parse(path: Path, pattern: re.Pattern[str], columns: str) -> list[re.Match[
     """A match for each line of a file; DataError for the first that does not match."""
     try:
         # undecodable bytes are then refused with their line
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_regular(path, MAX_BYTES).decode("utf-8", "replace").replace("\r\n", "\n")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
     if not text:

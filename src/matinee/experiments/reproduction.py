@@ -13,7 +13,15 @@ from matinee.experiments.training import TrainingResult, on_device, train_and_ev
 from matinee.models.base import Estimator
 from matinee.models.registry import estimator_from_config
 from matinee.storage.checkpoint import Checkpoint
-from matinee.storage.runs import HISTORY, MANIFEST, corrupt_files, files_of, read_manifest
+from matinee.storage.regular import read_regular
+from matinee.storage.runs import (
+    HISTORY,
+    MANIFEST,
+    MAX_HISTORY,
+    corrupt_files,
+    files_of,
+    read_manifest,
+)
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,7 @@ def diff_runs(run: Path, other: Path) -> RunDiff:
 def _untimed(history: Path) -> list[str]:
     """The lines of a history without their times."""
     try:
-        rows = [json.loads(line) for line in history.read_text(encoding="utf-8").splitlines()]
+        rows = [json.loads(line) for line in read_regular(history, MAX_HISTORY).splitlines()]
         return [json.dumps({k: v for k, v in row.items() if k != "seconds"}) for row in rows]
     except (OSError, ValueError, AttributeError, RecursionError):
         raise RunError(f"{history}: not a training history.") from None

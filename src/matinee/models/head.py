@@ -8,6 +8,7 @@ import polars as pl
 
 from matinee._types import F32, F64, I32, I64, Array, Ints
 from matinee.data.catalog import Catalog
+from matinee.errors import RunError
 from matinee.models.queries import Sizes, UserBatch
 
 if TYPE_CHECKING:
@@ -108,6 +109,17 @@ def check_array(name: str, array: Array, shape: tuple[int, ...]) -> None:
 def check_coefficients(coefficients: F32, n_features: int, width: int) -> None:
     """The same of coefficients of users' features, of which there may be none."""
     check_array("user_coefficients", coefficients, (n_features if len(coefficients) else 0, width))
+
+
+def solve(normal: F64, target: F64) -> F64:
+    """``normal^-1 target``; RunError if the numbers of a head are so extreme that it has none."""
+    try:
+        solution = np.linalg.solve(normal, target)
+    except np.linalg.LinAlgError:
+        solution = np.full_like(target, np.nan)
+    if not np.isfinite(solution).all():
+        raise RunError("The numbers of this model are too extreme to be explained; train it again.")
+    return np.asarray(solution, np.float64)
 
 
 def components_table(

@@ -64,6 +64,15 @@ def save_run(model: "Recommender", run: str | Path | None, name: str) -> Path:
     if run:
         return model.save(run)
     stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
-    return write_new_run(
-        model.to_parts(), RUNS / f"{model.metadata['data']['name']}-{name.lower()}-{stamp}"
-    )
+    data = sound_name(model.metadata["data"]["name"])
+    return write_new_run(model.to_parts(), RUNS / f"{data}-{name.lower()}-{stamp}")
+
+
+def sound_name(name: str) -> str:
+    """A name of data as the start of a run's name: short, visible, and no option or path.
+
+    >>> sound_name(".hidden"), sound_name("-n/../x"), sound_name("...")
+    ('hidden', 'n-..-x', 'data')
+    """
+    printed = "".join(c if c.isprintable() and c not in "/\\" else "-" for c in str(name))
+    return printed.lstrip(".- ").encode()[:120].decode(errors="ignore") or "data"

@@ -14,7 +14,7 @@ from matinee.kernels.implicit_als import update_rows_implicit_cg
 from matinee.kernels.linalg import pad_to_lanes
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.kernels.scoring import pack
-from matinee.models.head import WholeRowFactors, check_array, check_coefficients
+from matinee.models.head import WholeRowFactors, check_array, check_coefficients, solve
 from matinee.models.implicit_feedback import (
     CONFIDENCES,
     PreferenceScale,
@@ -109,7 +109,7 @@ class FactorRankingHead(WholeRowFactors):
         design = q[liked.indices]
         normal = self._unobserved_gram + (design.T * liked.values) @ design
         normal[np.diag_indices_from(normal)] += self._penalty(np.array([len(design)]))[0]
-        parts = liked.values * (design @ np.linalg.solve(normal, q[item]))
+        parts = liked.values * (design @ solve(normal, q[item]))
         general = {}
         below = preferences < 1
         if below.any():

@@ -13,7 +13,7 @@ from matinee.kernels.als import Ridge, predict_pairs, update_rows_cholesky
 from matinee.kernels.csr import take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
 from matinee.kernels.scoring import pack
-from matinee.models.head import check_array, check_coefficients
+from matinee.models.head import check_array, check_coefficients, solve
 from matinee.models.packed_items import PackedItems
 from matinee.models.queries import Sizes, UserBatch
 
@@ -120,7 +120,7 @@ class FactorRatingHead:
         penalty = np.full(len(normal), self.regularization * count**self.exponent)
         penalty[0] = self.bias_regularization * count**self.bias_exponent
         normal[np.diag_indices_from(normal)] += penalty
-        from_ratings = (design @ np.linalg.solve(normal, target)) * residual
+        from_ratings = (design @ solve(normal, target)) * residual
         general = {
             "global_mean": self.mean,
             "item_bias": float(self.item_params[item, 0]),

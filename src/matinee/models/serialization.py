@@ -2,6 +2,7 @@
 whoever forges a run can recompute those, so shapes, types and ranges are checked.
 """
 
+import json
 import platform
 from collections.abc import Mapping
 from dataclasses import fields
@@ -18,7 +19,7 @@ from matinee.data.attributes import normalized
 from matinee.data.catalog import Catalog
 from matinee.data.id_map import IdMap
 from matinee.data.ratings import RatingScale
-from matinee.errors import RunError, SettingError
+from matinee.errors import RunError, SettingError, cut, printable
 from matinee.kernels.csr import Rows
 from matinee.models.bayesian.head import BayesianHead
 from matinee.models.head import Head
@@ -27,7 +28,16 @@ from matinee.models.network_head import NetworkHead
 from matinee.models.queries import Sizes, TrainingIndex
 from matinee.models.ranking_heads import FactorRankingHead, ItemItemHead, PopularityHead
 from matinee.models.rating_head import FactorRatingHead
-from matinee.storage.runs import HEAD_FILES, HISTORY, INTERACTIONS, ITEMS, USERS, RunParts
+from matinee.models.run_tables import height, to_arrays, to_table
+from matinee.storage.runs import (
+    HEAD_FILES,
+    HISTORY,
+    INTERACTIONS,
+    ITEMS,
+    MAX_HISTORY,
+    USERS,
+    RunParts,
+)
 from matinee.storage.safetensors import arrays_in
 
 METADATA = ("data", "split", "metrics", "tuning", "fit_seconds", "environment")
@@ -54,10 +64,9 @@ def run_parts(
         arrays[HEAD_FILES[name]], settings = _fields_of(head)
         kind, estimator = type(head).__name__, dict(head.estimator)
         described[name] = {"kind": kind, "estimator": estimator, "settings": settings}
-    tables = {
-        ITEMS: index.catalog.frame.select(index.catalog.ids.values.alias("item_id"), pl.all()),
-        USERS: _users_table(index),
-    }
+    columns = {}
+    for file, table in ((ITEMS, _items_table(index)), (USERS, _users_table(index))):
+        columns[file], arrays[file] = to_arrays(table)
     manifest = {
         **metadata,
         "created": datetime.now(UTC).isoformat(),
@@ -67,13 +76,20 @@ def run_parts(
         "model": {
             "scale": index.scale and [index.scale.low, index.scale.high, index.scale.step],
             "user_features": index.sizes.user_features,
+            "columns": columns,
         },
     }
     contiguous = {
         file: {name: np.ascontiguousarray(array) for name, array in named.items()}
         for file, named in arrays.items()
     }
-    return RunParts(manifest, contiguous, tables, history)
+    return RunParts(manifest, contiguous, history)
+
+
+def _items_table(index: TrainingIndex) -> pl.DataFrame:
+    """Ids, titles and attributes of the items."""
+    ids = index.catalog.ids.values.alias("item_id")
+    return index.catalog.frame.select(ids, pl.all())
 
 
 def _users_table(index: TrainingIndex) -> pl.DataFrame:
@@ -81,7 +97,7 @@ def _users_table(index: TrainingIndex) -> pl.DataFrame:
     ids = pl.DataFrame({"user_id": index.user_ids.values})
     if index.user_attributes is None:
         return ids
-    return ids.with_columns(*index.user_attributes.drop("user_id", strict=False))
+    return ids.with_columns(*normalized(index.user_attributes.drop("user_id", strict=False)))
 
 
 def _fields_of(head: Head) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -98,13 +114,12 @@ def parse_run(
     """Index, heads by name, and metadata of a run; RunError if its files do not fit together."""
     try:
         return _parse(manifest, files)
-    except pl.exceptions.PolarsError as problem:
-        raise RunError(f"{run}: a file cannot be read ({problem}).") from None
     except (
-        *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError),
-        *(SettingError, pl.exceptions.PanicException),
+        *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError),
+        *(SettingError, pl.exceptions.PolarsError, pl.exceptions.PanicException),
     ) as problem:
-        raise RunError(f"{run}: its files do not fit together ({problem}).") from None
+        reason = cut(printable(str(problem)), 200)
+        raise RunError(f"{run}: its files do not fit together ({reason}).") from None
 
 
 def _parse(
@@ -116,23 +131,22 @@ def _parse(
     if set(arrays) != set(Rows._fields) or any(array.ndim != 1 for array in arrays.values()):
         raise ValueError("an array of the interactions is missing or unknown")
     interactions = Rows(**arrays)
-    # a few bytes of Parquet may announce billions of rows: read once the arrays have as many
-    users, items = (_height(files[name]) for name in (USERS, ITEMS))
+    columns = manifest["model"]["columns"]
+    tables = {file: _arrays(files, file) for file in (USERS, ITEMS)}
+    users, items = (height(columns[file], arrays) for file, arrays in tables.items())
     _check_interactions(interactions, scale, users, items)
     if not set(manifest["heads"]) <= set(HEAD_CLASSES) or not manifest["heads"]:
         raise ValueError("there is no head, or an unknown one")
-    lines = bytes(files[HISTORY])  # all of them say what a column holds: some columns begin late
-    history = pl.read_ndjson(lines, infer_schema_length=None) if lines else pl.DataFrame()
+    history = _history(bytes(files[HISTORY]))
     heads = {}
     sizes = Sizes(users, items, int(manifest["model"]["user_features"]))
     for name, entry in manifest["heads"].items():
         heads[name] = _head(name, entry, _arrays(files, HEAD_FILES[name]), history)
         heads[name].check(sizes)
-    table = pl.read_parquet(bytes(files[ITEMS]))
-    catalog = Catalog.build(IdMap(table["item_id"]), table)
-    table = pl.read_parquet(bytes(files[USERS]))
+    catalog = _catalog(to_table(columns[ITEMS], tables[ITEMS], items))
+    table = to_table(columns[USERS], tables[USERS], users)
     user_ids = IdMap(table["user_id"])
-    attributes = normalized(table.drop("user_id")) if table.width > 1 else None
+    attributes = table.drop("user_id") if table.width > 1 else None
     index = TrainingIndex(user_ids, catalog, scale, interactions, attributes)
     if index.sizes != sizes:
         raise ValueError("a table has other rows or columns than it says")
@@ -146,9 +160,31 @@ def _arrays(files: Mapping[str, memoryview], name: str) -> dict[str, Array]:
         raise ValueError(f"{name}: {problem}") from None
 
 
-def _height(parquet: memoryview) -> int:
-    """The number of rows that a Parquet file announces."""
-    return int(pl.scan_parquet(bytes(parquet)).select(pl.len()).collect().item())
+def _catalog(table: pl.DataFrame) -> Catalog:
+    """The items of a run: all of them have a title and a list of genres."""
+    frame = table.drop("item_id")
+    known = frame.select("title", "genres", "year")
+    if known.dtypes != [pl.String, pl.List(pl.String), pl.Int32]:
+        raise ValueError("titles, genres or years are of another type")
+    if known["title"].has_nulls() or known["genres"].has_nulls():
+        raise ValueError("an item has no title or no list of genres")
+    return Catalog(IdMap(table["item_id"]), frame)
+
+
+def _history(content: bytes) -> pl.DataFrame:
+    """The history of a training: lines of names with numbers or texts, which may begin late."""
+    if len(content) > MAX_HISTORY:
+        raise ValueError("the history is too long")
+    rows = [json.loads(line, parse_constant=float) for line in content.decode().splitlines()]
+    columns = []
+    for name in dict.fromkeys(name for row in rows for name in row):
+        values = [row.get(name) for row in rows]
+        kinds = {type(value) for value in values} - {type(None)}
+        if not (kinds <= {int, float} or kinds <= {str} or kinds <= {bool}):
+            raise ValueError("the history holds something else than numbers and texts")
+        dtype = pl.Float64 if float in kinds else None
+        columns.append(pl.Series(name, values, dtype))
+    return pl.DataFrame(columns)
 
 
 def _head(

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from matinee._types import Array
 from matinee.errors import RunError, SettingError
 from matinee.storage.atomic import recover
+from matinee.storage.regular import check_regular
 
 STATE = "state.safetensors"
 """The file of a checkpoint that holds the state."""
@@ -65,6 +66,7 @@ def open_state(
         yield None
         return
     try:
+        check_regular(path)
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {})["state"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

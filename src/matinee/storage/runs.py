@@ -16,16 +16,20 @@ from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 from typing import Any
 
-from matinee.errors import RunError
+from matinee.errors import RunError, shortened
 from matinee.storage.atomic import new_folder, recover, recover_all, remove_folder, rename_folder
+from matinee.storage.regular import open_regular, read_regular
 
-FORMAT = 4
+FORMAT = 5
+MAX_MANIFEST = 2**22  # bytes; honest ones have a few thousand
+MAX_HISTORY = 2**26  # bytes; an iteration has a hundred or two
 LONGEST = 200  # bytes of a run's name: file systems have 255, and atomic.py adds to it
 RUNS = Path("runs")
 """Where runs go, and are looked for, unless another folder is named."""
 SECTIONS = ("heads", "model", "data", "split", "metrics", "environment", "files")
 MANIFEST = "manifest.json"
-INTERACTIONS, ITEMS, USERS = "interactions.safetensors", "items.parquet", "users.parquet"
+INTERACTIONS = "interactions.safetensors"
+ITEMS, USERS = "items.safetensors", "users.safetensors"
 HISTORY = "history.jsonl"
 FILES = (INTERACTIONS, ITEMS, USERS, HISTORY)
 HEAD_FILES = {name: f"{name}_head.safetensors" for name in ("rating", "ranking")}
@@ -37,7 +41,6 @@ class RunParts:
 
     manifest: Mapping[str, Any]
     arrays: Mapping[str, Mapping[str, Any]]  # file, then name, to numpy array
-    tables: Mapping[str, Any]  # file to polars frame
     history: Any  # polars frame
 
 
@@ -66,13 +69,13 @@ def _write(parts: RunParts, run: Path, replace: bool) -> Path:
     with new_folder(run, replace=replace) as fresh:
         for name, arrays in parts.arrays.items():
             save_file(dict(arrays), fresh / name)
-        for name, table in parts.tables.items():
-            table.write_parquet(fresh / name)
         parts.history.write_ndjson(fresh / HISTORY)
         names = files_of(parts.manifest["heads"])
         files = {name: {"sha256": _sha256(_mapped(fresh / name))} for name in names}
         manifest = {**parts.manifest, "format": FORMAT, "files": files}
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        if len(text.encode()) > MAX_MANIFEST:
+            raise RunError(f"{run}: cannot be saved; the names in its tables are too long.")
         (fresh / MANIFEST).write_text(text, encoding="utf-8")
     return run
 
@@ -106,21 +109,23 @@ def read_manifest(run: Path) -> dict[str, Any]:
     """What a run says about itself, its format checked and nothing else."""
     path = run / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(read_regular(path, MAX_MANIFEST).decode())
         json.dumps(manifest, ensure_ascii=False).encode()  # halves of characters are no text
         written = manifest["format"]
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{run}: no run here (no {MANIFEST}).") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except OSError as problem:
+        raise RunError(f"{path}: the file cannot be read ({problem.strerror}).") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise RunError(f"{path}: not the manifest of a run.") from None
     if not isinstance(written, int) or written < 1:
-        raise RunError(f"{path}: format {written!r} was never written by any version.")
+        raise RunError(f"{path}: format {shortened(written)} was never written by any version.")
     if written < FORMAT:
         raise RunError(f"{run}: written by an older version of matinee; train it again.")
     if written > FORMAT:
         raise RunError(
-            f"{run}: written in format {written}, and this version knows up to {FORMAT}. "
-            "Upgrade matinee."
+            f"{run}: written in format {shortened(written)}, and this version knows up to "
+            f"{FORMAT}. Upgrade matinee."
         )
     for section in SECTIONS:
         if not isinstance(manifest.setdefault(section, {}), dict):
@@ -147,15 +152,23 @@ def finite_or_none(value: Any) -> float | None:
 
 def list_runs(folder: Path = RUNS) -> list[tuple[Path, dict[str, Any]]]:
     """(folder, manifest) of every run directly below `folder`, the newest first."""
+    return runs_and_others(folder)[0]
+
+
+def runs_and_others(
+    folder: Path = RUNS,
+) -> tuple[list[tuple[Path, dict[str, Any]]], list[RunError]]:
+    """The same, and why other folders with a manifest are no such runs."""
     recover_all(folder)
-    runs = []
-    for path in folder.glob(f"*/{MANIFEST}"):
+    runs, others = [], []
+    for path in sorted(folder.glob(f"*/{MANIFEST}")):
         if not path.parent.name.startswith("."):
             try:
                 runs.append((path.parent, read_manifest(path.parent)))
-            except RunError:
-                continue  # another program's folder, or a newer version's
-    return sorted(runs, key=lambda run: str(run[1].get("created", "")), reverse=True)
+            except RunError as problem:
+                others.append(problem)
+    newest_first = sorted(runs, key=lambda run: str(run[1].get("created", "")), reverse=True)
+    return newest_first, others
 
 
 def rename_run(run: Path, name: str) -> Path:
@@ -188,7 +201,7 @@ def check_is_run(run: Path) -> None:
     if run.name in ("", ".."):
         raise RunError(f"{run}: name the run by its folder.")
     try:
-        manifest = json.loads((run / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads(read_regular(run / MANIFEST, MAX_MANIFEST).decode())
         ours = isinstance(manifest, dict) and {"format", "matinee", "files"} <= set(manifest)
     except (OSError, ValueError, RecursionError):
         ours = False
@@ -216,8 +229,6 @@ def corrupt_files(run: Path, manifest: Mapping[str, Any]) -> list[str]:
 
 def _checked(path: Path, entry: Any) -> memoryview:
     """The bytes of a file, mapped, if their checksum is that of its entry in the manifest."""
-    if not path.is_file():
-        raise RunError(f"{path}: file missing.")
     content = _mapped(path)
     if not isinstance(entry, Mapping) or _sha256(content) != entry.get("sha256"):
         raise RunError(f"{path}: wrong checksum; the file was changed or is corrupt.")
@@ -227,10 +238,12 @@ def _checked(path: Path, entry: Any) -> memoryview:
 def _mapped(path: Path) -> memoryview:
     """The bytes of a file, mapped: writable, as compiled kernels want them, but never written."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if os.fstat(file.fileno()).st_size == 0:  # which cannot be mapped
                 return memoryview(b"")
             return memoryview(mmap(file.fileno(), 0, access=ACCESS_COPY))
+    except FileNotFoundError:
+        raise RunError(f"{path}: file missing.") from None
     except OSError as problem:
         raise RunError(f"{path}: the file cannot be read ({problem.strerror}).") from None
 

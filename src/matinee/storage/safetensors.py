@@ -10,11 +10,12 @@ import numpy as np
 
 from matinee._types import Array
 
-MAX_HEADER = 100_000  # bytes; a head has a dozen arrays of a hundred bytes each
+MAX_HEADER = 2**22  # bytes; an array, or a column of a table, has a hundred
 DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype(np.float32),
     "F64": np.dtype(np.float64),
     "F16": np.dtype(np.float16),
+    "U8": np.dtype(np.uint8),
     "I8": np.dtype(np.int8),
     "I32": np.dtype(np.int32),
     "I64": np.dtype(np.int64),

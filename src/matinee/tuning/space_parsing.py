@@ -9,6 +9,7 @@ from typing import Any, get_origin, get_type_hints
 
 from matinee.errors import SettingError
 from matinee.models.registry import estimator_class, settings_of, type_alternatives
+from matinee.storage.regular import read_regular
 from matinee.tuning.search_space import (
     GRID_STEPS,
     MAX_GRID,
@@ -20,6 +21,7 @@ from matinee.tuning.search_space import (
 )
 
 DEFAULT_SPACES = "search_spaces.toml"
+MAX_BYTES = 2**20  # of a file
 RANGE_KEYS = ("low", "high", "log", "steps", "relative")
 RELATIVE = "regularization"  # the hyperparameter whose default may be computed from the data
 
@@ -45,7 +47,7 @@ def read_space(estimator: str, path: str | Path) -> SearchSpace:
     estimator refuses.
     """
     try:
-        entries = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        entries = tomllib.loads(read_regular(Path(path), MAX_BYTES).decode())
     except OSError as error:
         raise SettingError(f"{path}: cannot read the file ({error.strerror}).") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
