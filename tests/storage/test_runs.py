@@ -59,7 +59,8 @@ def test_a_new_run_replaces_nothing_that_has_its_name(model, runs):
     (runs / "three").write_text("a file")
     (runs / "four").mkdir()
     (runs / "five").symlink_to(runs / "one")
-    (runs / "two").rename(hidden_name(runs / "two", "previous"))  # a process was killed while replacing it
+    # a process was killed while replacing it
+    (runs / "two").rename(hidden_name(runs / "two", "previous"))
     for name in ("one", "two", "three", "four", "five", "six"):
         new = name if name == "six" else f"{name}-2"
         assert write_new_run(model.to_parts(), runs / name) == runs / new

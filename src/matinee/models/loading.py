@@ -6,9 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matinee.errors import RunError
-from matinee.storage.atomic import recover
-from matinee.storage.runs import RUNS, open_run, run_version, write_new_run
+from matinee.storage.atomic import read_steadily, recover
+from matinee.storage.runs import RUNS, open_run, write_new_run
 
 if TYPE_CHECKING:
     from matinee.models.recommender import Recommender
@@ -37,15 +36,8 @@ def load(run: str | Path) -> "Recommender":
     Recommender(Bias, 60 users, 50 items)
     """
     run = Path(run)
-    while True:
-        recover(run)
-        before = run_version(run)
-        try:
-            return _load(run)
-        except RunError:
-            if run_version(run) == before:
-                raise
-            # a new run was saved here while this one was being read
+    recover(run)
+    return read_steadily(run, lambda: _load(run))
 
 
 def _load(run: Path) -> "Recommender":

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,6 +72,16 @@ def recover(target: Path) -> None:
         return
     with writing(target), locked(target.parent):  # a live writer finishes first
         put_back(target.parent, target.name)
+
+
+def is_there(target: Path) -> bool:
+    """Whether there is such a folder or file, also in the moment in which it is replaced."""
+    if target.exists():
+        return True
+    recover(target)
+    with suppress(OSError), locked(Path(os.path.realpath(target)).parent, shared=True):
+        return target.exists()
+    return False
 
 
 def recover_all(parent: Path) -> None:

@@ -28,10 +28,10 @@ def hidden(parent: Path, mark: str, name: str | None = None) -> list[tuple[Path,
     """The hidden folders in a folder, of all names or of one, each with its name."""
     found = []
     try:
-        entries = os.listdir(parent)
+        entries = sorted(path.name for path in parent.iterdir())
     except OSError:  # none, or not ours to look into
         return []
-    for entry in sorted(entries):
+    for entry in entries:
         match = PATTERN.fullmatch(entry)
         if match and match["mark"] == mark and name in (None, match["name"]):
             found.append((parent / entry, match["name"]))

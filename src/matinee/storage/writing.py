@@ -34,6 +34,10 @@ REASONS = {
     errno.ENAMETOOLONG: "its name is too long",
     errno.ENOMEM: "there is not enough memory",
 }
+BY_LIBRARIES = re.compile(
+    r"(\(os error |\[Errno )(?P<number>\d+)[)\]]|\d+ requested and \d+ written"
+)
+"""How polars and safetensors, or numpy, say what the system refused when they wrote themselves."""
 IN_USE = "another program has it open; close that one, or choose another name"
 
 
@@ -60,26 +64,22 @@ def _reason(problem: Exception, target: Path, parent: Path) -> str | None:
     """Why something cannot be written; None if that is not what the error is about."""
     if isinstance(problem, MemoryError):
         return REASONS[errno.ENOMEM]
-    if isinstance(problem, OSError):
+    if isinstance(problem, OSError) and problem.errno is not None:
         number = problem.errno
         names = [name for name in (problem.filename, problem.filename2) if isinstance(name, str)]
-        paths = [Path(os.path.abspath(name)) for name in names]
+        paths = [Path(name).absolute() for name in names]
         ours = any(parent in (path, *path.parents) or path in target.parents for path in paths)
         if number not in FULL and paths and not ours:
             return None  # about a file that is read
-    else:  # what libraries raise that write themselves
-        match = re.search(r"\(os error (\d+)\)", str(problem))
-        number = _errno(int(match.group(1))) if match else None
-    if number is None:
+    elif match := BY_LIBRARIES.search(str(problem)):
+        number = int(match["number"] or errno.ENOSPC)
+        if os.name == "nt":  # it has numbers of its own
+            number = OSError(0, "", None, number).errno or errno.EIO
+    else:
         return None
     if os.name == "nt" and isinstance(problem, PermissionError) and target.exists():
         return IN_USE
     return REASONS.get(number, os.strerror(number))
-
-
-def _errno(number: int) -> int | None:
-    """The error number of C for one that the system has given to another library."""
-    return OSError(0, "", None, number).errno if os.name == "nt" else number
 
 
 def check_place(target: Path) -> None:
