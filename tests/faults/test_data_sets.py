@@ -52,9 +52,12 @@ def test_an_edition_that_is_fetched(cache, tmp_path):
         shutil.rmtree(cache, ignore_errors=True)
         cache.mkdir()
 
+    def fetched():
+        fetch(NAME, mirror.url)
+
     with serve() as mirror:
         mirror.publish(NAME, archive)
-        steps = check_every_step(prepare, lambda: fetch(NAME, mirror.url), cache, visible)
+        steps = check_every_step(prepare, fetched, cache, visible, every=2)
     assert steps > 20
     assert [path.name for path in cache.iterdir()] == [NAME]
 
@@ -72,7 +75,7 @@ def test_data_that_are_kept_parsed(cache, tmp_path, monkeypatch):
     def act():
         assert read(source).ratings.fingerprint() == expected  # whatever the cache is like
 
-    steps = check_every_step(prepare, act, cache, lambda _: "no data sets", every=2)
+    steps = check_every_step(prepare, act, cache, lambda _: "no data sets", every=7)
     assert steps > 60
     assert len(list((cache / ".parsed").iterdir())) == 1
     assert hidden_in(cache) == []

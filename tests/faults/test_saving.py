@@ -126,9 +126,10 @@ def test_checkpoints_of_gradient_models(place, parts):
         (place / "state").mkdir()
         (place / "state" / "state.safetensors").write_bytes(b"the state before")
 
-    steps = check_every_step(
-        emptied(place, fill), lambda: real(checkpoint, *state), place, visible, every=2
-    )
+    def write():
+        real(checkpoint, *state)
+
+    steps = check_every_step(emptied(place, fill), write, place, visible, every=3)
     assert steps > 10
 
 
@@ -156,7 +157,7 @@ def test_exports(place, new):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["chart.png", "chart.svg", "chart.html"])
+@pytest.mark.parametrize("name", ["chart.svg", "chart.html"])
 def test_pages_and_pictures(place, new, name):
     pytest.importorskip("altair")
     import altair as alt
@@ -164,8 +165,10 @@ def test_pages_and_pictures(place, new, name):
     from matinee.report.document import save_chart
 
     chart = alt.Chart(alt.Data(values=[{"x": 1}])).mark_point().encode(x="x:Q")
+
+    def write():
+        save_chart(chart, place / name)
+
     prepare = emptied(place, lambda: (place / name).write_text("before"))
-    steps = check_every_step(
-        prepare, lambda: save_chart(chart, place / name), place, visible, every=2
-    )
+    steps = check_every_step(prepare, write, place, visible, every=2)
     assert steps > 6
