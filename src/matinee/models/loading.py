@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matinee.errors import WriteError
 from matinee.storage.atomic import read_steadily, recover
 from matinee.storage.runs import RUNS, open_run, write_new_run
 
@@ -54,7 +55,13 @@ def _load(run: Path) -> "Recommender":
 def save_run(model: "Recommender", run: str | Path | None, name: str) -> Path:
     """Write a model to the folder `run`, or to a new one under `RUNS`; return where it is."""
     if run:
-        return model.save(run)
+        try:
+            return model.save(run)
+        except WriteError as problem:
+            if not isinstance(problem.__cause__, PermissionError):
+                raise
+            # Windows replaces no run that a program has open: beside it, the training is not lost
+            return write_new_run(model.to_parts(), Path(run))
     stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
     return write_new_run(
         model.to_parts(), RUNS / f"{model.metadata['data']['name']}-{name.lower()}-{stamp}"

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from matinee._types import Array
 from matinee.errors import RunError, SettingError
 from matinee.storage.atomic import recover
+from matinee.storage.writing import check_place
 
 STATE = "state.safetensors"
 """The file of a checkpoint that holds the state."""
@@ -58,6 +59,7 @@ def open_state(
     read, or cannot be restored in the block.
     """
     recover(folder)
+    check_place(folder)  # before the training that is to be kept there
     path = folder / STATE
     if not path.exists():
         if folder.exists():

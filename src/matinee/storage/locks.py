@@ -71,6 +71,9 @@ def _lock_by_file(path: Path, wait: bool, shared: bool, stack: ExitStack) -> boo
         acquire(blocking=wait)
     except Timeout:
         return False
+    except Exception:
+        path.stat()  # FileNotFoundError: the file has been removed with what it stood for
+        raise
     stack.callback(lock.release)
     path.stat()
     return True

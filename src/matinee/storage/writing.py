@@ -16,6 +16,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+WINDOWS = os.name == "nt"
 PROBE = 2**20  # bytes that must fit before work begins whose result is to be written
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DENIED = "no permission to write there"
@@ -56,7 +57,7 @@ def writing(
     except Exception as problem:
         real = Path(os.path.realpath(target))
         if reason := _reason(problem, real, parent or real.parent):
-            raise WriteError(f"{target}: it cannot be written: {reason}. {effect}") from problem
+            raise WriteError(f"{target}: not writable: {reason}. {effect}") from problem
         raise
 
 
@@ -73,11 +74,11 @@ def _reason(problem: Exception, target: Path, parent: Path) -> str | None:
             return None  # about a file that is read
     elif match := BY_LIBRARIES.search(str(problem)):
         number = int(match["number"] or errno.ENOSPC)
-        if os.name == "nt":  # it has numbers of its own
+        if WINDOWS:  # it has numbers of its own
             number = OSError(0, "", None, number).errno or errno.EIO
     else:
         return None
-    if os.name == "nt" and isinstance(problem, PermissionError) and target.exists():
+    if WINDOWS and isinstance(problem, PermissionError) and target.exists():
         return IN_USE
     return REASONS.get(number, os.strerror(number))
 
