@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from matinee.errors import MatineeError, WriteError
-from matinee.storage.hidden import fresh_folder
+from matinee.storage.hidden import fresh_folder, hidden_name
 
 try:
     import fcntl
@@ -92,6 +92,7 @@ def check_place(target: Path) -> None:
     with writing(target, "Choose another place.", parent):
         if not parent.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "")
+        hidden_name(place, "previous").exists()  # raises OSError if the name is too long
         if os.path.ismount(target):
             raise OSError(errno.EBUSY, "")
         with fresh_folder(place) as folder, (folder / "probe").open("wb", buffering=0) as probe:
