@@ -90,7 +90,7 @@ def test_a_disk_that_is_full(tmp_path, parts, large):
             "run": lambda: large.save(disk / "run"),
             "export": lambda: export(large, disk / "export"),
             **{
-                f"lists{ending}": lambda e=ending: write_lists(large, disk / f"lists{e}", n=200)
+                f"top{ending}": lambda e=ending: write_lists(large, disk / f"top{e}", n=200)
                 for ending in (".csv", ".jsonl")
             },
         }

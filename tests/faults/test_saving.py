@@ -140,7 +140,7 @@ def test_lists(place, new, ending, there, monkeypatch):
     from matinee.models import batches
 
     monkeypatch.setattr(batches, "ROWS", 500)
-    path = place / f"lists{ending}"
+    path = place / f"top{ending}"
     prepare = emptied(place, (lambda: path.write_text("before")) if there else None)
     users = new.user_ids.values[:200].to_list()
     act = lambda: batches.write_lists(new, path, users, n=5)  # noqa: E731
