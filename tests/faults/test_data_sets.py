@@ -1,5 +1,6 @@
 """Data sets added, fetched and kept parsed: the old or the new, whatever fails."""
 
+import os
 import shutil
 
 import pytest
@@ -79,3 +80,18 @@ def test_data_that_are_kept_parsed(cache, tmp_path, monkeypatch):
     assert steps > 60
     assert len(list((cache / ".parsed").iterdir())) == 1
     assert hidden_in(cache) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+@pytest.mark.parametrize("packed", [True, False])
+def test_copies_of_what_is_private_are_private(cache, tmp_path, packed, monkeypatch):
+    monkeypatch.setattr(parsed_cache, "MIN_SOURCE_BYTES", 0)
+    source = write_csv(tmp_path / "tiny")
+    if packed:
+        source = zip_folder(source, tmp_path / "tiny.zip")
+    (source if packed else source / "ratings.csv").chmod(0o600)
+    read(source)
+    add(source, "mine")
+    written = [path for kept in (".parsed/*", "mine") for path in cache.glob(f"{kept}/**/*")]
+    assert len(written) > 10
+    assert all(path.stat().st_mode & 0o077 == 0 for path in written)

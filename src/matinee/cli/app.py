@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -132,6 +133,8 @@ def _end_on_signals() -> None:
         raise SystemExit(128 + number)
 
     for number in ENDED_BY.values():
+        if threading.current_thread() is not threading.main_thread():
+            return  # which alone may say what a signal does
         if signal.getsignal(number) == signal.SIG_DFL:  # and not under nohup
             signal.signal(number, end)
 
