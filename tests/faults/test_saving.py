@@ -129,7 +129,7 @@ def test_checkpoints_of_gradient_models(place, parts):
     def write():
         real(checkpoint, *state)
 
-    steps = check_every_step(emptied(place, fill), write, place, visible, every=3)
+    steps = check_every_step(emptied(place, fill), write, place, visible, every=4)
     assert steps > 10
 
 
@@ -153,7 +153,7 @@ def test_exports(place, new):
 
     prepare = emptied(place)
     act = lambda: export(new, place / "export")  # noqa: E731
-    assert check_every_step(prepare, act, place, visible, every=3) > 50
+    assert check_every_step(prepare, act, place, visible, every=4) > 50
 
 
 @pytest.mark.slow
