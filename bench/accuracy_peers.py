@@ -10,16 +10,14 @@ import argparse
 import json
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 import matinee
-from matinee.data.cache import cache_folder
 from matinee.data.dataset import Dataset
-from peers import run_peer
+from peers import run_peer, temporary_folder
 
 EVERYTHING = ["date", "indicators", "metadata"]
 SAMPLED = {"rank": 10, "iterations": 512}
@@ -74,7 +72,7 @@ def peer_errors(name: str, train: Dataset, test: Dataset, settings) -> dict:
         `rmse`, `mae`, `seconds` of fitting, and whatever the peer's script adds; after a
         search also the settings `chosen` and the errors of all in the `grid`.
     """
-    with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
+    with temporary_folder() as folder:
         path = Path(folder, "split.npz")
         np.savez(path, **arrays_for_peers(train, test))
         return json.loads(run_peer(name, f"peer_{name}.py", str(path), json.dumps(settings)))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -35,6 +36,12 @@ FLAGS = {"libmf-avx": "-O3 -march=native -DUSEAVX -mavx"}
 """Compiler flags of a peer that is built here, with vector instructions that its wheel does
 without."""
 PINS["libmf-avx"] = PINS["libmf"]
+
+
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for what peers are given, on the disk that the data are on."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(dir=cache_folder())
 
 
 def peer_python(name: str) -> Path:

@@ -15,7 +15,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -29,7 +28,7 @@ import speed_top_n
 from matinee.data import generate, write_generated
 from matinee.data.cache import cache_folder
 from matinee.evaluation import evaluate_ratings
-from peers import run_peer
+from peers import run_peer, temporary_folder
 
 SIZE = {"users": 200_948, "items": 84_432, "ratings": 32_000_204}
 ITERATIONS = 6  # timed in one process; the first is left out
@@ -102,7 +101,7 @@ def iterations(rounds):
         "128 factors, cg": ({"factors": 128}, ["128", str(ITERATIONS)]),
     }
     pairs = {case: [] for case in cases}
-    with tempfile.TemporaryDirectory(dir=cache_folder()) as temporary:
+    with temporary_folder() as temporary:
         path = save_for_peers(temporary)
         for _ in range(rounds):
             for case, (ours, theirs) in cases.items():
@@ -140,7 +139,7 @@ def seconds_to(settings):
 
 def quality(rounds):
     """Test RMSE of the defaults; and the time to the best test RMSE of a peer, both tuned."""
-    with tempfile.TemporaryDirectory(dir=cache_folder()) as temporary:
+    with temporary_folder() as temporary:
         path = save_for_peers(temporary)
 
         def peer(name, settings):
@@ -183,7 +182,7 @@ def quality(rounds):
 def command(rounds):
     """`matinee train ratings.csv`, nothing cached, to the saved run; and `recommend` on it."""
     code = "from matinee.cli.app import main; main()"
-    with tempfile.TemporaryDirectory(dir=cache_folder()) as temporary:
+    with temporary_folder() as temporary:
         run = Path(temporary, "run")
         train = [sys.executable, "-c", code, "train", folder() / "ratings.csv", "--run", run]
         environment = {**os.environ, "MATINEE_DATA": str(Path(temporary, "data"))}

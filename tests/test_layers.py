@@ -13,7 +13,7 @@ ANYWHERE = {"_types", "_html"}
 PACKAGES = {  # by layer, the lowest first: what it may know beside the standard library
     "errors": set(),
     "progress": {"rich", "numba"},
-    "storage": {"numpy", "safetensors"},
+    "storage": {"numpy", "safetensors", "filelock"},
     "kernels": {"numpy", "numba", "llvmlite"},
     "data": {"numpy", "polars", "platformdirs"},
     "models": {"numpy", "polars", "safetensors"},

@@ -44,6 +44,10 @@ class RunError(MatineeError):
     """A saved run is missing, incomplete, altered, or newer than this version."""
 
 
+class WriteError(MatineeError, OSError):
+    """Something cannot be written: the disk is full, or the place belongs to others."""
+
+
 class SettingError(MatineeError):
     """A hyperparameter or an argument has an invalid value."""
 

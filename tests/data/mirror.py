@@ -4,6 +4,7 @@ import hashlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ class Mirror:
     length: bool = True  # whether it says how long a file is
     stop_after: int | None = None  # bytes of an archive after which the connection ends
     reset: bool = False  # whether it ends with a reset rather than quietly
+    pause: float = 0  # seconds in the middle of an archive
     requests: list[tuple[str, str | None]] = field(default_factory=list)  # path, Range
 
     def publish(self, name: str, content: bytes) -> None:
@@ -84,6 +86,10 @@ def answer(request: BaseHTTPRequestHandler, mirror: Mirror) -> None:
     if mirror.length:
         request.send_header("Content-Length", str(len(rest)))
     request.end_headers()
+    if mirror.pause and request.path.endswith(".zip"):
+        request.wfile.write(rest[: len(rest) // 2])
+        time.sleep(mirror.pause)
+        rest = rest[len(rest) // 2 :]
     cut = mirror.stop_after is not None and request.path.endswith(".zip")
     request.wfile.write(rest[: mirror.stop_after] if cut else rest)
     if mirror.reset:

@@ -2,14 +2,9 @@
 
 import pytest
 
-from matinee.storage.atomic import (
-    locked,
-    new_file,
-    new_folder,
-    recover,
-    remove_folder,
-    rename_folder,
-)
+from matinee.storage.atomic import new_file, new_folder, recover, remove_folder, rename_folder
+from matinee.storage.hidden import hidden_name
+from matinee.storage.locks import locked
 
 
 def write(target, text, error=None, **kwargs):
@@ -69,8 +64,8 @@ def test_a_new_file_replaces_the_old_one(tmp_path):
 
 def test_what_killed_writers_left_is_put_back_or_removed(tmp_path):
     write(tmp_path / "result", "old")
-    (tmp_path / "result").rename(tmp_path / ".result.previous")
-    (tmp_path / ".result.new-abandoned").mkdir()
+    (tmp_path / "result").rename(hidden_name(tmp_path / "result", "previous"))
+    hidden_name(tmp_path / "another", "new").mkdir()
     recover(tmp_path / "result")
     assert (tmp_path / "result" / "a.txt").read_text() == "old"
     write(tmp_path / "result", "new")

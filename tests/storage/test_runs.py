@@ -14,6 +14,7 @@ from matinee.errors import RunError
 from matinee.storage import atomic
 from matinee.storage import runs as storage
 from matinee.storage.atomic import recover_all, remove_folder, rename_folder
+from matinee.storage.hidden import hidden_name
 from matinee.storage.runs import list_runs, remove_run, rename_run, write_new_run
 
 
@@ -58,7 +59,8 @@ def test_a_new_run_replaces_nothing_that_has_its_name(model, runs):
     (runs / "three").write_text("a file")
     (runs / "four").mkdir()
     (runs / "five").symlink_to(runs / "one")
-    (runs / "two").rename(runs / ".two.previous")  # a process was killed while replacing it
+    # a process was killed while replacing it
+    (runs / "two").rename(hidden_name(runs / "two", "previous"))
     for name in ("one", "two", "three", "four", "five", "six"):
         new = name if name == "six" else f"{name}-2"
         assert write_new_run(model.to_parts(), runs / name) == runs / new
@@ -117,7 +119,7 @@ def test_a_name_that_is_taken_is_refused(runs, make):
     elif make == "link":
         taken.symlink_to("nowhere")
     else:  # a save of it was killed between two renames
-        shutil.copytree(runs / "two", runs / ".taken.previous")
+        shutil.copytree(runs / "two", hidden_name(taken, "previous"))
     with pytest.raises(RunError, match="taken: exists already"):
         rename_run(runs / "one", "taken")
     assert {"one", "taken", "two"} <= {*names(runs)}
@@ -204,7 +206,7 @@ def test_a_removal_that_cannot_begin_leaves_the_run(runs, monkeypatch):
 @pytest.mark.parametrize("change", [remove_folder, lambda folder: rename_folder(folder, "new")])
 def test_what_a_killed_save_left_does_not_come_back(runs, change):
     """The previous run stays for a moment beside the new one, and `recover` knows only names."""
-    shutil.copytree(runs / "two", runs / ".one.previous")
+    shutil.copytree(runs / "two", hidden_name(runs / "one", "previous"))
     change(runs / "one")
     recover_all(runs)
     assert not (runs / "one").exists()

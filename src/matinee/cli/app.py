@@ -4,7 +4,9 @@ import atexit
 import gc
 import io
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +28,10 @@ from matinee.cli.tune import tune
 from matinee.errors import DivergedWarning, MatineeError
 
 INTERRUPTED = 130  # the status of a program that Ctrl-C ended
+
+ENDED_BY = {  # status: by which signal; a system may lack one
+    128 + number: number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, 0))
+}
 
 app = typer.Typer(
     name="matinee",
@@ -98,13 +104,15 @@ def main() -> None:
             show_other(message, category, *args, **kwargs)
 
     warnings.showwarning = show
+    _end_on_signals()
     try:
         app(arguments, prog_name="matinee")
     except (KeyboardInterrupt, SystemExit) as end:  # typer makes the one into the other
-        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+        status = end.code if isinstance(end, SystemExit) else INTERRUPTED
+        if status not in (INTERRUPTED, *ENDED_BY):
             raise
         print("\nmatinee: stopped.", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(status)
     except Exception as problem:
         if debug:
             raise
@@ -117,10 +125,26 @@ def main() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _end_on_signals() -> None:
+    """End by SystemExit where a signal would kill the process, so that nothing half done stays."""
+
+    def end(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_IGN)  # the tidying up is not to be disturbed
+        raise SystemExit(128 + number)
+
+    for number in ENDED_BY.values():
+        if threading.current_thread() is not threading.main_thread():
+            return  # which alone may say what a signal does
+        if signal.getsignal(number) == signal.SIG_DFL:  # and not under nohup
+            signal.signal(number, end)
+
+
 def _explained(problem: Exception) -> str:
     """One line for a person about what went wrong."""
     if isinstance(problem, MatineeError):
         return str(problem)
+    if isinstance(problem, MemoryError):
+        return f"There is not enough memory ({problem or 'no more is given'})."
     if isinstance(problem, OSError):  # no permission, no space, no such folder
         where = f"{problem.filename}: " if problem.filename else ""
         return f"{where}{problem.strerror or problem}."

@@ -69,12 +69,14 @@ def add(
 ) -> None:
     """Check your own data and keep a copy under a name."""
     from matinee.data.cache import add as add_to_cache
-    from matinee.data.cache import cached
+    from matinee.data.cache import cache_folder, cached
     from matinee.data.movielens import check_edition
     from matinee.data.sources import stem_of
+    from matinee.storage.writing import check_place
 
     kept_as = name or (Path(path).name if Path(path).is_dir() else stem_of(Path(path)))
     earlier = cached(kept_as)
+    check_place(cache_folder() / kept_as)
     dataset = open_dataset(path, reading)
     check_edition(kept_as, len(dataset))
     kept = add_to_cache(Path(path), name, dataset.reading)

@@ -6,7 +6,7 @@ from typing import Annotated
 from typer import Argument
 
 from matinee.cli import options
-from matinee.cli.options import check_writable, find_run
+from matinee.cli.options import find_run
 from matinee.cli.output import answer
 from matinee.errors import SettingError
 
@@ -26,12 +26,13 @@ def export(
     if len(words) > 2:
         raise SettingError("Give a run, or none, and a folder.")
     folder = Path(words[-1])
-    check_writable(folder, str(folder))
     from matinee.export.embeddings import check_folder
     from matinee.export.embeddings import export as export_model
     from matinee.models.loading import load
+    from matinee.storage.writing import check_place
 
     check_folder(folder)
+    check_place(folder)
     model = load(find_run(words[0] if len(words) > 1 else None))
     export_model(model, folder, head)
     text = f"Embeddings, examples and a model card in {folder}; begin with MODEL_CARD.md there."

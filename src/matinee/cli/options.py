@@ -1,6 +1,5 @@
 """Arguments and options that several commands share, and what they stand for."""
 
-import os
 from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -331,20 +330,15 @@ def open_run(run: str | None) -> "Recommender":
 
 def output_path(out: str | None, default: Path, *endings: str) -> Path:
     """Where to write a picture or a page; refused before the work if it cannot be written there."""
+    from matinee.storage.writing import check_place
+
     path = Path(out) if out else default
     if path.suffix not in endings:
         raise SettingError(f"--out must end in {' or '.join(endings)}, got {path}.")
     if path.is_dir():
         raise SettingError(f"--out {path}: this is a folder; name a file.")
-    check_writable(path, f"--out {path}")
+    check_place(path)
     return path
-
-
-def check_writable(path: Path, named: str) -> None:
-    """Refuse a place for a file or folder where nothing can be written."""
-    parent = next(parent for parent in path.absolute().parents if parent.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise SettingError(f"{named}: {parent} is not writable.")
 
 
 def run_and_title(words: list[str]) -> tuple[str | None, str]:

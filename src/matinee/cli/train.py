@@ -173,6 +173,7 @@ def check_runtime(
 ) -> "Checkpoint | None":
     """Refuse, before the work, what these estimators cannot use; the checkpoint to train with."""
     from matinee.storage.checkpoint import STATE, Checkpoint
+    from matinee.storage.writing import check_place
 
     if any(estimator.supports_device for estimator in estimators):
         from matinee.models.neural.devices import choose_device
@@ -190,17 +191,20 @@ def check_runtime(
         )
     if Path(folder).is_file():
         raise SettingError(f"--checkpoint {folder}: this is a file; name a folder.")
+    check_place(Path(folder, "state"))
     if resume and not any(Path(folder).glob(f"*/{STATE}")):
         raise SettingError(f"--resume: {folder} has no checkpoint; leave --resume out to start.")
     return Checkpoint(Path(folder), every)
 
 
 def check_outputs(run: str | None, plot: bool) -> None:
-    """Refuse, before the work, a folder that is taken or a picture that cannot be drawn."""
-    from matinee.storage.runs import check_target
+    """Refuse, before the work, a place that is taken or not writable, a picture not to be drawn."""
+    from matinee.storage.runs import RUNS, check_target
+    from matinee.storage.writing import check_place
 
     if run:
         check_target(Path(run))
+    check_place(Path(run) if run else RUNS / "new")
     if plot:
         from matinee.plots.training import training_curves  # noqa: F401
         from matinee.report.document import save_chart  # noqa: F401

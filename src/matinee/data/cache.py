@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from matinee.data.archives import check_inside, copy_file, copy_tree, extract
 from matinee.data.reading_options import ReadingOptions
 from matinee.data.sources import find, matches, stem_of
 from matinee.errors import DataError, SettingError, shortened
-from matinee.storage.atomic import new_folder, recover, recover_all
+from matinee.storage.atomic import is_there, new_folder, recover_all
+from matinee.storage.locks import locked
 from matinee.storage.regular import read_regular
 
 READING = "reading.json"
@@ -34,9 +35,8 @@ def cached(name: str) -> Path | None:
     """Folder or archive of a data set in the cache, or None."""
     if not NAME.fullmatch(name):
         return None
-    recover(cache_folder() / name)
     for path in (cache_folder() / name, cache_folder() / f"{name}.zip"):
-        if path.exists():
+        if is_there(path):
             return path
     return None
 
@@ -46,23 +46,27 @@ def cached_names() -> list[str]:
     if not cache_folder().is_dir():
         return []
     recover_all(cache_folder())
-    return sorted(
-        {
-            path.name.removesuffix(".zip")
-            for path in cache_folder().iterdir()
-            if NAME.fullmatch(path.name) and (path.is_dir() or path.suffix == ".zip")
-        }
-    )
+    with locked(cache_folder(), shared=True):  # while nothing is being replaced
+        return sorted(
+            {
+                path.name.removesuffix(".zip")
+                for path in cache_folder().iterdir()
+                if NAME.fullmatch(path.name) and (path.is_dir() or path.suffix == ".zip")
+            }
+        )
 
 
-def new_entry(name: str) -> AbstractContextManager[Path]:
-    """An empty folder that becomes the data set `name` if the block ends without an error."""
+def new_entry(name: str, origins: Iterable[Path] = ()) -> AbstractContextManager[Path]:
+    """An empty folder that becomes the data set `name` if the block ends without an error.
+
+    No more people may read it than its origins, the files that are copied there.
+    """
     if not NAME.fullmatch(name):
         raise SettingError(
             "The name of a data set must be of letters, digits, '.', '_' and '-' "
             f"(at most 64, a letter or digit first), got {shortened(name)}."
         )
-    return new_folder(cache_folder() / name)
+    return new_folder(cache_folder() / name, origins=origins)
 
 
 def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None = None) -> Path:
@@ -74,7 +78,8 @@ def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None =
         raise DataError(f"There is no {path}.")
     name = name or (path.name if path.is_dir() else stem_of(path))
     options = dict(reading or {})
-    with new_entry(name) as entry:
+    described = [Path(options[table]) for table in DESCRIBED if options.get(table)]
+    with new_entry(name, _origins(path, described)) as entry:
         if path.is_dir():
             copy_tree(path, entry)
         elif path.suffix.lower() == ".zip":
@@ -86,12 +91,19 @@ def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None =
                 copy_file(file, entry / file.name)
         for table in DESCRIBED:
             if options.get(table):
-                described = Path(options[table])
-                options[table] = f"{table}-of-{described.name}"  # which is no name of ratings
-                copy_file(described, entry / options[table])
+                origin = Path(options[table])
+                options[table] = f"{table}-of-{origin.name}"  # which is no name of ratings
+                copy_file(origin, entry / options[table])
         if reading:
             (entry / READING).write_text(json.dumps(options), encoding="utf-8")
     return cache_folder() / name
+
+
+def _origins(path: Path, described: list[Path]) -> list[Path]:
+    """What is copied from, folder and files."""
+    if path.is_dir():
+        return [path, *(file for file in path.rglob("*") if file.is_file()), *described]
+    return [*find(path).ratings, *described]
 
 
 def stored_reading(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import lzma
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import polars as pl
 
 from matinee.data.archives import allowance_of
 from matinee.errors import ArchiveError, cut
+from matinee.storage.hidden import fresh_folder, sweep
 
 SUFFIXES = (".gz", ".zst", ".bz2", ".xz")
 MAGIC = {
@@ -35,22 +37,24 @@ class Scratch:
     """A temporary folder, made when it is first needed; use it as a context."""
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._stack = ExitStack()
+        self._folder: Path | None = None
         self._count = 0
 
     def __enter__(self) -> "Scratch":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._stack.close()
 
     def new_folder(self) -> Path:
         """A new, empty folder in it."""
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="matinee-")
+            place = Path(tempfile.gettempdir(), "matinee")
+            sweep(place.parent)  # what killed processes unpacked there
+            self._folder = self._stack.enter_context(fresh_folder(place, mode=0o700))
         self._count += 1
-        folder = Path(self._folder.name, str(self._count))
+        folder = self._folder / str(self._count)
         folder.mkdir()
         return folder
 

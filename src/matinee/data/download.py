@@ -5,6 +5,8 @@ import os
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from matinee.data.cache import cache_folder, new_entry
 from matinee.data.movielens import EDITIONS
 from matinee.errors import ArchiveError, SettingError
 from matinee.progress import progress
+from matinee.storage.atomic import version_of
+from matinee.storage.locks import locked
+from matinee.storage.writing import writing
 
 MAX_BYTES = 4 * 2**30
 TIMEOUT = 30  # seconds without a byte
@@ -24,16 +29,54 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def fetch(name: str, base_url: str | None = None) -> Path:
     """Download an edition into the cache, resuming an interrupted download, and return its folder.
 
+    Processes that fetch the same edition at once wait for one of them, and use what it has fetched.
     The archive is refused unless its MD5 is the one published beside it. `base_url` is a mirror of
     ``NAME.zip`` and ``NAME.zip.md5``: https, or http on this machine.
     """
     if name not in EDITIONS:
         raise SettingError(f"The edition must be one of {', '.join(EDITIONS)}, got {name!r}.")
     url = EDITIONS[name].url if base_url is None else f"{base_url.rstrip('/')}/{name}.zip"
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    part = cache_folder() / f".{name}.zip.part"
-    published = _published_md5(url)
-    _download(url, part)
+    kept = cache_folder() / name
+    before = version_of(kept)
+    with writing(kept, "Run the same command again when that is mended."):
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        published = _published_md5(url)
+        part = cache_folder() / f".{name}.zip.part"
+        with _claimed(part, name):
+            if version_of(kept) not in (None, before):
+                return kept  # another process has fetched it meanwhile
+            _download(url, part)
+            _check(part, name, published)
+            try:
+                with new_entry(name) as entry:
+                    extract(part, entry)
+            finally:  # it is complete: resuming the download would not help
+                part.unlink()
+    return kept
+
+
+@contextmanager
+def _claimed(part: Path, name: str) -> Iterator[None]:
+    """Hold the file of a download, new or begun, when nobody else does; empty it does not stay."""
+    while True:
+        with ExitStack() as stack:
+            try:
+                part.touch()
+                if not stack.enter_context(locked(part, wait=False)):
+                    with progress(f"Waiting for another process that downloads {name}"):
+                        stack.enter_context(locked(part))
+            except FileNotFoundError:
+                continue  # that process has just ended, and removed it
+            try:
+                yield
+            finally:
+                if part.exists() and not part.stat().st_size:
+                    part.unlink()
+            return
+
+
+def _check(part: Path, name: str, published: str) -> None:
+    """Remove and refuse an archive that is not the one published."""
     with part.open("rb") as file:
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if md5 != published:
@@ -42,12 +85,6 @@ def fetch(name: str, base_url: str | None = None) -> Path:
             f"{name}.zip: its MD5 must be {published}, got {md5}. The file was deleted; "
             "fetch it again."
         )
-    try:
-        with new_entry(name) as entry:
-            extract(part, entry)
-    finally:  # it is complete: resuming the download would not help
-        part.unlink()
-    return cache_folder() / name
 
 
 def _published_md5(url: str) -> str:

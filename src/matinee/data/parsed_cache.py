@@ -7,7 +7,6 @@ where the cache cannot be written, data are read into memory.
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -24,12 +23,14 @@ from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
 from matinee.data.ratings import Ratings, RatingScale
+from matinee.errors import WriteError
 from matinee.kernels.csr import Empty, Rows, checksum_words, release, slices
 from matinee.kernels.parallel import run_blocks
-from matinee.storage.atomic import new_folder
+from matinee.storage.atomic import new_folder, remove_folder
 
 FORMAT = 4
 MIN_SOURCE_BYTES = 32 * 2**20  # smaller sources are read in well under a second
+CHUNK = 2**20  # bytes written at a time
 MAX_ENTRIES = 4  # the least recently used goes first
 ORDERS = ("by_user", "by_item")
 DTYPES = {
@@ -43,7 +44,10 @@ DTYPES = {
     for order in ORDERS
     for name, dtype in zip(Rows._fields, (np.int64, np.int32, np.float32), strict=True)
 }
-INVALID = (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError)
+INVALID = (
+    OSError, MemoryError, ValueError, KeyError, TypeError, AttributeError,
+    pl.exceptions.PolarsError,
+)  # fmt: skip
 """All that loading an entry raises if it is not as it was written."""
 
 
@@ -63,23 +67,24 @@ def read_through(
     stamp = _stamp(files)
     with suppress(*INVALID):
         return _load(entry, stamp)
-    try:
+    with suppress(WriteError):  # no permission to write, or no space
         # checksums reveal what a power cut kept from the disk, so there is no waiting for it
-        with new_folder(entry, durable=False) as folder:
+        with new_folder(entry, durable=False, origins=files) as folder:
             _write(_MappedArrays(folder), read_files, stamp)
-        _remove_unused()
-        return _load(entry, stamp, trusted=True)
-    except OSError:  # no permission to write, or no space
-        dataset = read_files(np.empty)
-        # without the sorted orders, which are made again when needed: all must stay in memory
-        return replace(dataset, ratings=replace(dataset.ratings))
+        _remove_unused(entry)
+        with suppress(*INVALID):
+            return _load(entry, stamp, trusted=True)
+    dataset = read_files(np.empty)
+    # without the sorted orders, which are made again when needed: all must stay in memory
+    return replace(dataset, ratings=replace(dataset.ratings))
 
 
 def clear() -> int:
     """Remove all entries, which are rebuilt when needed; returns the bytes freed."""
     files = [path for path in _entries_folder().rglob("*") if path.is_file()]
     freed = sum(path.stat().st_size for path in files)
-    shutil.rmtree(_entries_folder(), ignore_errors=True)
+    if _entries_folder().is_dir():
+        remove_folder(_entries_folder())
     return freed
 
 
@@ -97,10 +102,12 @@ def _stamp(files: Sequence[Path]) -> dict[str, list[int]]:
     return stamp
 
 
-def _remove_unused() -> None:
+def _remove_unused(written: Path) -> None:
+    """Keep the entries used last, and the one just written, whatever the clock says."""
     manifests = _entries_folder().glob("*/manifest.json")
-    for manifest in sorted(manifests, key=os.path.getmtime, reverse=True)[MAX_ENTRIES:]:
-        shutil.rmtree(manifest.parent, ignore_errors=True)
+    others = [path for path in manifests if path.parent != written]
+    for manifest in sorted(others, key=os.path.getmtime, reverse=True)[MAX_ENTRIES - 1 :]:
+        remove_folder(manifest.parent)
 
 
 class _MappedArrays:
@@ -114,9 +121,13 @@ class _MappedArrays:
         """An array of the folder; its disk space is reserved now, or an OSError raised."""
         path = self.folder / f"{len(self.arrays)}.npy"
         mapped = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(n,))
-        if hasattr(os, "posix_fallocate"):
-            with path.open("r+b") as file:
+        with path.open("r+b") as file:
+            if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            else:  # macOS: a hole in a file takes space when it is written, too late for an error
+                file.seek(path.stat().st_size - mapped.nbytes)
+                for start in range(0, mapped.nbytes, CHUNK):
+                    file.write(bytes(min(CHUNK, mapped.nbytes - start)))
         self.arrays.append(np.asarray(mapped).view(np.ndarray))
         return self.arrays[-1]
 
@@ -190,7 +201,8 @@ def _load(entry: Path, stamp: dict[str, Any], trusted: bool = False) -> Dataset:
     )
     for array in arrays.values():
         release(array)
-    os.utime(entry / "manifest.json")
+    with suppress(OSError):  # a cache that may only be read
+        os.utime(entry / "manifest.json")
     catalog = Catalog(item_ids, tables["items"].drop("item_id"))
     notes = tuple(str(note) for note in manifest["notes"])
     return Dataset(ratings, catalog, tables.get("user_attributes"), notes=notes)

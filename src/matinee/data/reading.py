@@ -23,6 +23,7 @@ from matinee.data.tables import TableReader
 from matinee.errors import DataError, cut
 from matinee.kernels.csr import Empty
 from matinee.progress import progress
+from matinee.storage.atomic import read_steadily
 
 
 def read(
@@ -99,17 +100,22 @@ def read(
         "event_weights": event_weights, "missing": missing, "time_format": time_format,
         "items": _path_of(items, "items"), "users": _path_of(users, "users"),
     }  # fmt: skip
-    stored = cache.stored_reading(path) if path else {}
-    options = ReadingOptions.of(stored | {k: v for k, v in given.items() if v is not None})
-    tables = _Described(items, users, options)
-    reading = options.to_dict()
+    given = {option: value for option, value in given.items() if value is not None}
     if path is None:
+        options = ReadingOptions.of(given)
+        tables = _Described(items, users, options)
         with Scratch() as scratch:
             reader = TableReader(options, scratch)
             parsed = reader.read_frame(source, tables.items, tables.users)
             dataset = build_dataset(parsed, options)
-        return replace(dataset, name=str(name or dataset.name), reading=reading)
-    dataset = _read_path(path, options, tables)
+        return replace(dataset, name=str(name or dataset.name), reading=options.to_dict())
+
+    def read_stored(path: Path = path) -> tuple[Dataset, _Described, dict[str, Any]]:
+        options = ReadingOptions.of(cache.stored_reading(path) | given)
+        tables = _Described(items, users, options)
+        return _read_path(path, options, tables), tables, options.to_dict()
+
+    dataset, tables, reading = read_steadily(path, read_stored)
     path = path.resolve()
     folder = path if path.is_dir() else path.parent  # of a pattern
     stem = stem_of(path) if path.is_file() else folder.name

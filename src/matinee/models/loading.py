@@ -6,9 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matinee.errors import RunError
-from matinee.storage.atomic import recover
-from matinee.storage.runs import RUNS, open_run, run_version, write_new_run
+from matinee.errors import WriteError
+from matinee.storage.atomic import read_steadily, recover
+from matinee.storage.runs import RUNS, open_run, write_new_run
 
 if TYPE_CHECKING:
     from matinee.models.recommender import Recommender
@@ -37,15 +37,8 @@ def load(run: str | Path) -> "Recommender":
     Recommender(Bias, 60 users, 50 items)
     """
     run = Path(run)
-    while True:
-        recover(run)
-        before = run_version(run)
-        try:
-            return _load(run)
-        except RunError:
-            if run_version(run) == before:
-                raise
-            # a new run was saved here while this one was being read
+    recover(run)
+    return read_steadily(run, lambda: _load(run))
 
 
 def _load(run: Path) -> "Recommender":
@@ -62,7 +55,13 @@ def _load(run: Path) -> "Recommender":
 def save_run(model: "Recommender", run: str | Path | None, name: str) -> Path:
     """Write a model to the folder `run`, or to a new one under `RUNS`; return where it is."""
     if run:
-        return model.save(run)
+        try:
+            return model.save(run)
+        except WriteError as problem:
+            if not isinstance(problem.__cause__, PermissionError):
+                raise
+            # Windows replaces no run that a program has open: beside it, the training is not lost
+            return write_new_run(model.to_parts(), Path(run))
     stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
     data = sound_name(model.metadata["data"]["name"])
     return write_new_run(model.to_parts(), RUNS / f"{data}-{name.lower()}-{stamp}")

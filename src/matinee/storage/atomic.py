@@ -1,179 +1,172 @@
 """Folders and files that are written whole or not at all, whatever other processes do meanwhile."""
 
-import glob
 import os
-import re
-import secrets
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
-try:
-    import fcntl
-except ImportError:  # Windows: there the user must see to it that one process writes at a time
-    fcntl = None  # type: ignore[assignment]
+from matinee.storage.hidden import (
+    fresh_folder,
+    hidden,
+    hidden_name,
+    mark_removed,
+    put_back,
+    remove_marked,
+    sweep,
+)
+from matinee.storage.locks import locked
+from matinee.storage.writing import settle, sync, writing
 
-LOCKS = fcntl is not None
-REMOVED = ".removed-"  # in the name of a folder that is being removed
+T = TypeVar("T")
+WRITTEN = "The new one is in its place, and may be lost if the power fails now."
 
 
 @contextmanager
-def new_folder(target: Path, durable: bool = True, replace: bool = True) -> Iterator[Path]:
+def new_folder(
+    target: Path, durable: bool = True, replace: bool = True, origins: Iterable[Path] = ()
+) -> Iterator[Path]:
     """An empty folder that replaces `target` when the block ends without an error; see `recover`.
 
     `durable` waits until all is on disk; without it, a power cut may leave files damaged. Without
-    `replace`, FileExistsError is raised if `target` exists, before the block or after it.
+    `replace`, FileExistsError is raised if `target` exists, before the block or after it. Others
+    may read it where the user's umask, what it replaces, and its `origins` let them.
+    WriteError if the system refuses.
     """
-    target = Path(os.path.realpath(target))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        with locked(target.parent):
-            if not replace:
-                _check_free(target)
-            _sweep(target)
-            fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.new-"))
-            stack.enter_context(locked(fresh))  # while its writer lives
-        try:
+    given, target = target, Path(os.path.realpath(target))
+    with writing(given):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not replace:
+            _check_free(target)
+        sweep(target.parent)
+        with fresh_folder(target) as fresh:
             yield fresh
-            for path in (*fresh.rglob("*"), fresh):
-                path.chmod(0o755 if path.is_dir() else 0o644)
-                if durable:
-                    _sync(path)
+            settle(fresh, target, durable, origins)
             _swap(fresh, target, replace)
-        except BaseException:
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise
     if durable:
-        _sync(target.parent)
+        with writing(given, WRITTEN):
+            sync(target.parent)
 
 
 @contextmanager
 def new_file(target: Path) -> Iterator[Path]:
-    """A path for a file that replaces `target` when the block ends without an error."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.new-") as folder:
-        fresh = Path(folder) / target.name
-        yield fresh
-        _sync(fresh)
-        fresh.replace(target)
+    """A path for a file that replaces `target` when the block ends without an error.
+
+    WriteError if the system refuses.
+    """
+    given, target = target, Path(os.path.realpath(target))
+    with writing(given):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sweep(target.parent)
+        with fresh_folder(target) as folder:
+            fresh = folder / target.name
+            yield fresh
+            settle(folder, target, durable=True)
+            fresh.replace(target)
 
 
 def recover(target: Path) -> None:
     """Put the previous folder back if a process was killed between the two renames."""
     target = Path(os.path.realpath(target))
-    if not target.name:  # the root of the file system
+    if os.path.lexists(target) or not hidden(target.parent, "previous", target.name):
         return
-    previous = _previous(target)
-    if previous.exists() and not target.exists():
-        with locked(target.parent):  # a live writer finishes first
-            if previous.exists() and not target.exists():
-                previous.rename(target)
+    with writing(target), locked(target.parent):  # a live writer finishes first
+        put_back(target.parent, target.name)
+
+
+def is_there(target: Path) -> bool:
+    """Whether there is such a folder or file, also in the moment in which it is replaced."""
+    if target.exists():
+        return True
+    recover(target)
+    with suppress(OSError), locked(Path(os.path.realpath(target)).parent, shared=True):
+        return target.exists()
+    return False
 
 
 def recover_all(parent: Path) -> None:
     """`recover` for every folder below `parent`."""
-    for previous in parent.glob(".*.previous"):
-        recover(parent / previous.name.removeprefix(".").removesuffix(".previous"))
+    for _, name in hidden(parent, "previous"):
+        recover(parent / name)
+
+
+def read_steadily(path: Path, read: Callable[[], T]) -> T:
+    """What `read` makes of a folder or file that is not replaced while it does.
+
+    If it was, all that was read is read again, and whoever wants to replace it waits meanwhile.
+    """
+    before = version_of(path)
+    try:
+        result = read()
+    except Exception:
+        if version_of(path) == before:
+            raise
+    else:
+        if version_of(path) == before:
+            return result
+    recover(path)
+    with locked(Path(os.path.realpath(path)).parent, shared=True):
+        return read()
+
+
+def version_of(path: Path) -> tuple[int, ...] | None:
+    """What changes when another folder or file takes the place of this one."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    # numbers of files are given again; a folder has the time of when it was filled
+    return status.st_dev, status.st_ino, status.st_mtime_ns if path.is_dir() else 0
 
 
 def rename_folder(folder: Path, name: str) -> Path:
     """Rename a folder within its parent; FileExistsError if the name is taken."""
     parent = Path(os.path.realpath(folder.parent))
     renamed = folder.with_name(name)
-    with locked(parent):
-        _check_free(renamed)
-        _mark_removed(_previous(folder))
-        folder.rename(renamed)
-    _sweep_removed(parent)
+    with writing(renamed, "Its name is what it was."):
+        with locked(parent):
+            _check_free(renamed)
+            _forget_previous(folder)
+            folder.rename(renamed)
+        sweep(parent)
     return renamed
 
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder: its name at once, then its content, or what is left of it the next time."""
     parent = Path(os.path.realpath(folder.parent))
-    with locked(parent):
-        _mark_removed(_previous(folder))  # else `recover` would bring it back
-        _mark_removed(folder)
-    _sweep_removed(parent)
-
-
-def _mark_removed(folder: Path) -> None:
-    """Rename a folder, if it exists, to a hidden name that `_sweep_removed` looks for."""
-    if os.path.lexists(folder):
-        folder.rename(folder.with_name(f".{folder.name}{REMOVED}{secrets.token_hex(8)}"))
-
-
-def _sweep_removed(parent: Path) -> None:
-    for path in parent.glob(f".*{REMOVED}*"):
-        if re.fullmatch(r"[0-9a-f]{16}", path.name.rpartition(REMOVED)[2]):
-            shutil.rmtree(path, ignore_errors=True)
+    with writing(folder, "Nothing was removed."):
+        with locked(parent):
+            _forget_previous(folder)
+            mark_removed(folder)
+        sweep(parent)
 
 
 def _swap(fresh: Path, target: Path, replace: bool) -> None:
-    previous = _previous(target)
+    """Give the new folder its name, and remove what had it."""
+    previous = hidden_name(target, "previous")
     with locked(target.parent):
         if not replace:
             _check_free(target)
-        if target.exists():
-            shutil.rmtree(previous, ignore_errors=True)
+        if os.path.lexists(target):
             target.rename(previous)
         try:
             fresh.rename(target)
-        except OSError:
-            if previous.exists():
+        except BaseException:
+            if os.path.lexists(previous):
                 previous.rename(target)
             raise
-        shutil.rmtree(previous, ignore_errors=True)
-
-
-def _sweep(target: Path) -> None:
-    """Remove what killed writers of `target` left behind."""
-    for path in target.parent.glob(f".{glob.escape(target.name)}.new-*"):
-        try:
-            with locked(path, wait=False) as abandoned:
-                if abandoned:
-                    shutil.rmtree(path, ignore_errors=True)
-        except FileNotFoundError:
-            continue  # its writer has just ended
+        mark_removed(previous)
+    remove_marked(target.parent)
 
 
 def _check_free(target: Path) -> None:
     """Raise FileExistsError if something has this name, or will have it once recovered."""
-    if os.path.lexists(target) or os.path.lexists(_previous(target)):
+    if os.path.lexists(target) or hidden(target.parent, "previous", target.name):
         raise FileExistsError(f"{target} exists already")
 
 
-def _previous(target: Path) -> Path:
-    return target.with_name(f".{target.name}.previous")
-
-
-@contextmanager
-def locked(folder: Path, wait: bool = True, shared: bool = False) -> Iterator[bool]:
-    """Hold the lock of a folder, alone or `shared`, until the block ends; yields whether held."""
-    if fcntl is None:
-        yield wait
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        fcntl.flock(handle, mode | (0 if wait else fcntl.LOCK_NB))
-        held = True
-    except BlockingIOError:
-        held = False
-    try:
-        yield held
-    finally:
-        os.close(handle)
-
-
-def _sync(path: Path) -> None:
-    """Write a file or folder through to the disk, so that it survives a power cut."""
-    if os.name == "nt" and path.is_dir():
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _forget_previous(folder: Path) -> None:
+    """Mark what was being replaced in place of a folder as removed, else it would come back."""
+    for path, _ in hidden(Path(os.path.realpath(folder.parent)), "previous", folder.name):
+        mark_removed(path)

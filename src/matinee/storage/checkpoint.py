@@ -14,6 +14,7 @@ from matinee._types import Array
 from matinee.errors import RunError, SettingError
 from matinee.storage.atomic import recover
 from matinee.storage.regular import check_regular
+from matinee.storage.writing import check_place
 
 STATE = "state.safetensors"
 """The file of a checkpoint that holds the state."""
@@ -59,6 +60,7 @@ def open_state(
     read, or cannot be restored in the block.
     """
     recover(folder)
+    check_place(folder)  # before the training that is to be kept there
     path = folder / STATE
     if not path.exists():
         if folder.exists():

@@ -97,14 +97,6 @@ def open_run(run: Path) -> Iterator[tuple[dict[str, Any], Iterator[tuple[str, me
         yield manifest, zip(names, contents, strict=True)
 
 
-def run_version(run: Path) -> int | None:
-    """What changes when another folder takes the place of this one."""
-    try:
-        return run.stat().st_ino
-    except OSError:
-        return None
-
-
 def read_manifest(run: Path) -> dict[str, Any]:
     """What a run says about itself, its format checked and nothing else."""
     path = run / MANIFEST

@@ -24,7 +24,8 @@ from matinee.models.implicit_als import ImplicitALS
 from matinee.models.loading import save_run
 from matinee.models.registry import RANKING, RATING, estimator_class, nested_settings
 from matinee.progress import progress
-from matinee.storage.runs import check_target, read_manifest
+from matinee.storage.runs import RUNS, check_target, read_manifest
+from matinee.storage.writing import check_place
 from matinee.tuning.objective import Objective, get_objective, validation_splits
 from matinee.tuning.result import BestModel, TuningResult
 from matinee.tuning.search_space import SearchSpace, build_estimator
@@ -32,6 +33,7 @@ from matinee.tuning.space_parsing import default_search_space, parse_space, read
 from matinee.tuning.study import (
     FINISHED,
     INITIAL,
+    STUDY_FILE,
     exclusive_lock,
     finished,
     make_sampler,
@@ -108,8 +110,9 @@ def tune(
         raise SettingError(f"trials must be >= 1, got {trials}.")
     if minutes is not None and not minutes > 0:
         raise SettingError(f"minutes must be > 0, got {minutes:g}.")
-    if run is not None:
-        check_target(Path(run))  # before the work, not after it
+    if run is not None:  # before the work, not after it
+        check_target(Path(run))
+    check_place(Path(run) if run else RUNS / "new")
     model = model or default_model(dataset.ratings)
     objective = get_objective(model, metric, dataset)
     estimators = RATING if objective.head == "rating" else RANKING
@@ -134,6 +137,7 @@ def tune(
         "unsearched": space.unsearched(train.ratings),
     }
     folder = Path(study or _default_folder(dataset.name, identity, space_name))
+    check_place(folder / STUDY_FILE)
     compile_kernels([build_estimator(space.estimator, space.fixed)])
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
 

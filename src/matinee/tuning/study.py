@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from matinee.errors import MatineeError, RunError, SettingError
 from matinee.progress import progress
-from matinee.storage.atomic import LOCKS, locked
+from matinee.storage.locks import locked
 
 STUDY_FILE = "study.sqlite3"
 WRITE_TIMEOUT = 60  # seconds to wait for another process to write
@@ -103,7 +103,7 @@ def open_study(
 def exclusive_lock(folder: Path) -> Iterator[bool]:
     """Whether no other process works on the study; if so, none can begin until the block ends."""
     with locked(folder, wait=False) as alone:
-        yield alone or not LOCKS  # without file locks, a single process is up to the user
+        yield alone
 
 
 def finished(study: Study) -> list[FrozenTrial]:
