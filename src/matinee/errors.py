@@ -5,6 +5,7 @@ Anything else that escapes is a bug.
 """
 
 import re
+import reprlib
 import shutil
 import sys
 import unicodedata
@@ -23,9 +24,15 @@ UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp", "Cs")
 """Unicode categories that a terminal acts on (escape sequences, right-to-left marks, line ends) or
 cannot show (surrogates, as which Python reads the undecodable bytes of a file's name)."""
 
+LONGEST = 1000  # characters of a message
+WIDEST = 1000  # bits of a whole number that is shown digit by digit
+
 
 class MatineeError(Exception):
-    """Base of all errors that are raised on purpose."""
+    """Base of all errors that are raised on purpose; its message is one line of bounded length."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(bounded(str(message)))
 
 
 class DataError(MatineeError):
@@ -76,9 +83,31 @@ def cut(text: str, limit: int = 60) -> str:
     return f"{text[: limit // 2 - 3]}...{text[len(text) - limit // 2 :]}"
 
 
+def bounded(text: str) -> str:
+    """A whole message as one line of at most `LONGEST` characters, whatever came into it."""
+    return printable(cut(text, LONGEST))
+
+
 def shortened(value: Any) -> str:
-    """A value that a person passed, for a message."""
-    return cut(repr(value))
+    """Any value that a person passed, in one short line of a message.
+
+    >>> shortened([1] * 50_000)
+    '[1, 1, 1, 1, 1, 1, ...]'
+    >>> shortened(10**5000)
+    'a whole number of 16,610 bits'
+    """
+    if isinstance(value, int) and value.bit_length() > WIDEST:
+        return f"a whole number of {value.bit_length():,} bits"
+    if isinstance(value, str):
+        return cut(repr(cut(value, 2 * LONGEST)))
+    try:
+        return cut(" ".join(_REPR.repr(value).split()))
+    except Exception:
+        return f"a {type(value).__name__}"
+
+
+_REPR = reprlib.Repr()  # looks only at the beginning of containers
+_REPR.maxstring = _REPR.maxother = 2 * LONGEST
 
 
 def require_extra(extra: str, *packages: str) -> None:

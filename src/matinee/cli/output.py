@@ -9,7 +9,7 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matinee.errors import printable
+from matinee.errors import bounded, printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,12 +40,12 @@ def answer(as_json: bool, value: Any, text: str) -> None:
 
 def say(text: str = "", indent: str = "") -> None:
     """A line on stdout; on a terminal it breaks between words, `indent` before each part."""
-    print(_wrapped(printable(text), sys.stdout, indent))
+    print(_wrapped(bounded(text), sys.stdout, indent))
 
 
 def complain(text: str) -> None:
     """A line on stderr that says which program speaks."""
-    print(_wrapped(f"matinee: {printable(text)}", sys.stderr), file=sys.stderr)
+    print(_wrapped(f"matinee: {bounded(text)}", sys.stderr), file=sys.stderr)
 
 
 def heading(text: str) -> None:
@@ -53,7 +53,7 @@ def heading(text: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    Console(width=_width(), highlight=False).print(Text(printable(text), style="bold"))
+    Console(width=_width(), highlight=False).print(Text(bounded(text), style="bold"))
 
 
 def section(text: str) -> None:

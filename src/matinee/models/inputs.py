@@ -16,15 +16,10 @@ Ids = Ints | list[Any]
 """Whole numbers as an array; if there is anything else among them, all as a list."""
 
 
-def shown(value: Any) -> str:
-    """A value that a person passed, in one line of a message."""
-    return " ".join(shortened(value).split())
-
-
 def check_whole(name: str, value: Any, least: int) -> None:
     """Refuse what is not a whole number, or less than that."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise SettingError(f"{name} must be a whole number, got {shown(value)}.")
+        raise SettingError(f"{name} must be a whole number, got {shortened(value)}.")
     if value < least:
         raise SettingError(f"{name} must be >= {least}, got {value}.")
 
@@ -73,7 +68,7 @@ def ids_of(values: Any, noun: str) -> Ids:
     ids = [plain(value) for value in given]
     for value in ids:
         if isinstance(value, Iterable) and not isinstance(value, str):
-            raise SettingError(f"{noun} must be a list of ids, got {shown(value)} in it.")
+            raise SettingError(f"{noun} must be a list of ids, got {shortened(value)} in it.")
     if all(type(value) is int and -(2**63) <= value < 2**63 for value in ids):
         return np.array(ids, np.int64)
     return ids
@@ -83,7 +78,7 @@ def one_id(value: Any, noun: str) -> Any:
     """One id or title; SettingError for several."""
     value = plain(value)
     if isinstance(value, Iterable) and not isinstance(value, str):
-        raise SettingError(f"Give the id of one {noun}, got {shown(value)}.")
+        raise SettingError(f"Give the id of one {noun}, got {shortened(value)}.")
     return value
 
 

@@ -14,10 +14,10 @@ from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
 from matinee.data.ratings import NOT_RATED, RatingScale
-from matinee.errors import SettingError, UnknownIdError
+from matinee.errors import SettingError, UnknownIdError, shortened
 from matinee.kernels.csr import Rows, sum_weighted_rows, take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks
-from matinee.models.inputs import Ids, ids_of, one_id, plain, rated_items, shown
+from matinee.models.inputs import Ids, ids_of, one_id, plain, rated_items
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +233,7 @@ class TrainingIndex:
         code = _code(self.user_ids, one_id(user, "user"), "user")
         if not self.users_known[code]:
             raise UnknownIdError(
-                f"User {shown(plain(user))} has no {self.unit}s in the training set. "
+                f"User {shortened(plain(user))} has no {self.unit}s in the training set. "
                 "Fold in some of theirs."
             )
         return code
@@ -350,7 +350,7 @@ class TrainingIndex:
             right = bool(self.scale.contains(np.array([number]))[0])
         if not right:
             meant = f"on the scale {self.scale}" if self.scale else "> 0: how often, or a weight"
-            raise SettingError(f"{title}: {shown(plain(value))} is not {meant}.")
+            raise SettingError(f"{title}: {shortened(plain(value))} is not {meant}.")
         return number
 
     def pairs(self, users: Any, items: Any, timestamps: Any, unknown: str) -> Pairs:
@@ -373,7 +373,7 @@ class TrainingIndex:
 def _code(ids: IdMap, wanted: Any, noun: str) -> int:
     """The code of one plain id; UnknownIdError if there is none."""
     if not isinstance(wanted, int | float | str):  # a date, None ...
-        raise UnknownIdError(f"No {noun} {shown(wanted)} in the training set.")
+        raise UnknownIdError(f"No {noun} {shortened(wanted)} in the training set.")
     return ids.code(wanted, noun)
 
 
