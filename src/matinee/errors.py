@@ -9,8 +9,10 @@ import reprlib
 import shutil
 import sys
 import unicodedata
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from numbers import Integral, Real
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -98,6 +100,8 @@ def shortened(value: Any) -> str:
     """
     if isinstance(value, int) and value.bit_length() > WIDEST:
         return f"a whole number of {value.bit_length():,} bits"
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # a number of numpy
+        value = value.item()
     if isinstance(value, str):
         return cut(repr(cut(value, 2 * LONGEST)))
     try:
@@ -108,6 +112,51 @@ def shortened(value: Any) -> str:
 
 _REPR = reprlib.Repr()  # looks only at the beginning of containers
 _REPR.maxstring = _REPR.maxother = 2 * LONGEST
+
+
+def check_whole(name: str, value: Any, least: int, most: int | None = None) -> None:
+    """Refuse what is not a whole number, or outside these limits.
+
+    >>> check_whole("n", 2.5, 1)
+    Traceback (most recent call last):
+    matinee.errors.SettingError: n must be a whole number, got 2.5.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise SettingError(f"{name} must be a whole number, got {shortened(value)}.")
+    if int(value) < least:
+        raise SettingError(f"{name} must be >= {least}, got {shortened(value)}.")
+    if most is not None and int(value) > most:
+        raise SettingError(f"{name} must be <= {most:,}, got {shortened(value)}.")
+
+
+def check_number(name: str, value: Any, allowed: Callable[[float], bool], expected: str) -> None:
+    """Refuse what is not a number, or none that is allowed; `expected` says which are.
+
+    >>> check_number("fraction", "half", lambda x: 0 < x < 1, "> 0 and < 1")
+    Traceback (most recent call last):
+    matinee.errors.SettingError: fraction must be > 0 and < 1, got 'half'.
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    try:
+        if is_number and allowed(float(value)):
+            return
+    except OverflowError:
+        pass
+    raise SettingError(f"{name} must be {expected}, got {shortened(value)}.")
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str | None]) -> None:
+    """Refuse what is none of these texts (or None, where that is one).
+
+    >>> check_choice("head", "both", ("ranking", "rating"))
+    Traceback (most recent call last):
+    matinee.errors.SettingError: head must be 'ranking' or 'rating', got 'both'.
+    """
+    if (value is None or isinstance(value, str)) and value in choices:
+        return
+    names = [repr(choice) for choice in choices]
+    expected = " or ".join(names) if len(names) == 2 else f"one of {', '.join(names)}"
+    raise SettingError(f"{name} must be {expected}, got {shortened(value)}.")
 
 
 def require_extra(extra: str, *packages: str) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, F64, I64, Bools
-from matinee.errors import SettingError
+from matinee.errors import SettingError, cut, shortened
 from matinee.kernels.csr import Rows, compress, filter_entries, row_of_entries
 
 MOST_VALUES = 1_000  # of an attribute that get a feature each: the most frequent
@@ -223,8 +223,8 @@ class Attributes:
     def check_name(self, name: str) -> None:
         """Refuse an attribute that there is none of."""
         if name not in self.frame.columns:
-            named = ", ".join(self.frame.columns[:LISTED]) or "none"
-            raise SettingError(f"No attribute {name!r}; there are {named}.")
+            named = cut(", ".join(self.frame.columns[:LISTED]), 200) or "none"
+            raise SettingError(f"No attribute {shortened(name)}; there are {named}.")
 
     def matching(self, name: str, wanted: Any) -> Bools:
         """Which rows have an attribute, bool (rows,): one of these texts, or in a range of numbers.
@@ -240,17 +240,18 @@ class Attributes:
             wanted if isinstance(wanted, tuple | list) and len(wanted) == 2 else [wanted] * 2
         )
         numbers = [limit for limit in (low, high) if limit is not None]
-        if not numbers or not all(type(limit) in (int, float) for limit in numbers):
-            raise SettingError(f"{name} must be a number or (low, high), got {wanted!r}.")
+        if not numbers or not all(map(_is_limit, numbers)):
+            raise SettingError(f"{name} must be a number or (low, high), got {shortened(wanted)}.")
         values = np.array(column.to_list(), np.float64)  # None becomes nan
         low, high = -np.inf if low is None else low, np.inf if high is None else high
         return np.asarray((values >= low) & (values <= high))
 
     def _with_text(self, column: pl.Series, wanted: Any) -> Bools:
         several = hasattr(wanted, "__iter__") and not isinstance(wanted, str)
+        several = several and getattr(wanted, "ndim", 1) > 0
         texts = list(wanted) if several else [wanted]
         if not texts or not all(isinstance(text, str) for text in texts):
-            raise SettingError(f"{column.name} must be a text or several, got {wanted!r}.")
+            raise SettingError(f"{column.name} must be a text or several, got {shortened(wanted)}.")
         rows, values = _spread(column)
         folded = [value.lower() for value in values]
         mask = np.zeros(len(column), bool)
@@ -342,7 +343,12 @@ def _as_type(column: pl.Series, dtype: pl.DataType) -> pl.Series:
         return column.cast(dtype)
     except pl.exceptions.PolarsError:
         kind = "text" if dtype == pl.String else "a number"
-        raise SettingError(f"{column.name} must be {kind}, got {column[0]!r}.") from None
+        raise SettingError(f"{column.name} must be {kind}, got {shortened(column[0])}.") from None
+
+
+def _is_limit(limit: Any) -> bool:
+    """Whether this is a number that floats have, too: Python's whole numbers know no end."""
+    return type(limit) is float or (type(limit) is int and abs(limit) < 2**1000)
 
 
 def _no_value(name: str, text: str, values: set[str]) -> str:
@@ -351,9 +357,9 @@ def _no_value(name: str, text: str, values: set[str]) -> str:
     close = difflib.get_close_matches(text, present[: 10 * MOST_VALUES], n=3, cutoff=0.5)
     noun = name.removesuffix("s")
     if close:
-        return f"No {noun} {text[:40]!r}. Did you mean {' or '.join(close)}?"
+        return f"No {noun} {shortened(text)}. Did you mean {' or '.join(map(cut, close))}?"
     more = f" and {len(present) - LISTED:,} more" if len(present) > LISTED else ""
-    return f"No {noun} {text[:40]!r}; there are {', '.join(present[:LISTED])}{more}."
+    return f"No {noun} {shortened(text)}; there are {cut(', '.join(present[:LISTED]), 200)}{more}."
 
 
 def printable_text(text: pl.Expr) -> pl.Expr:

@@ -20,7 +20,7 @@ from matinee.data.ratings import RatingScale
 from matinee.data.reading_options import ReadingOptions
 from matinee.data.sources import Sources, find, matches, stem_of
 from matinee.data.tables import TableReader
-from matinee.errors import DataError, cut
+from matinee.errors import DataError, cut, shortened
 from matinee.kernels.csr import Empty
 from matinee.progress import progress
 
@@ -143,7 +143,7 @@ def _path_of(table: Any, argument: str) -> str | None:
             return str(path)
     except (OSError, RuntimeError, ValueError):
         pass
-    raise DataError(f"{argument}: there is no file {cut(str(table))!r}.")
+    raise DataError(f"{argument}: there is no file {shortened(str(table))}.")
 
 
 def _read_path(path: Path, options: ReadingOptions, tables: _Described) -> Dataset:
@@ -208,4 +208,4 @@ def locate(source: str | os.PathLike[str]) -> Path:
         raise DataError(f"{cut(name)}: download it first; matinee data fetch is for editions only.")
     close = difflib.get_close_matches(name[:200], [*EDITIONS, *cache.cached_names()], n=1)
     hint = f"Did you mean {close[0]}?" if close else "See matinee data list."
-    raise DataError(f"There is no file, folder or data set {cut(name)!r}. {hint}")
+    raise DataError(f"There is no file, folder or data set {shortened(name)}. {hint}")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from matinee._types import F32, I64
-from matinee.errors import SettingError
+from matinee.errors import check_whole
 
 BLOCKS = 64
 """Blocks per pass: enough to balance the load of a few cores, few enough to cost nothing."""
@@ -48,6 +48,8 @@ def uniform_blocks(rows: int, least: int = 1) -> list[tuple[int, int]]:
 @contextmanager
 def thread_limit(threads: int | None) -> Iterator[None]:
     """Let `run_blocks` use so many threads until the block ends; None: all processors."""
+    if threads is not None:
+        check_whole("threads", threads, 1)
     token = _limit.set(threads)
     try:
         yield
@@ -64,8 +66,7 @@ def run_blocks(
     """``kernel(start, stop, *arguments)`` of each block; a free thread takes the next one."""
     limit = _limit.get() if threads is None else threads
     usable = usable_threads() if limit is None else limit
-    if usable < 1:
-        raise SettingError(f"threads must be >= 1, got {usable}.")
+    check_whole("threads", usable, 1)
     workers = min(usable, len(blocks))
     results: list[Any] = [None] * len(blocks)
     remaining = iter(range(len(blocks)))  # the interpreter gives each number to one thread only

@@ -10,7 +10,7 @@ import polars as pl
 from matinee._types import F64
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 from matinee.kernels.als import predict_pairs, squared_error, update_rows_cg, update_rows_cholesky
 from matinee.kernels.csr import Rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
@@ -100,7 +100,7 @@ class ALS(Estimator):
         self._check_one_of(solver=("cg", "cholesky"))
         check_features(self.features)
         if not 0 <= self.exponent <= 1:
-            raise SettingError(f"exponent must be in [0, 1], got {self.exponent}.")
+            raise SettingError(f"exponent must be in [0, 1], got {shortened(self.exponent)}.")
 
     def default_regularization(self, ratings: Ratings) -> float:
         """The regularization used where none is given, derived from the ratings."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -11,11 +12,13 @@ import polars as pl
 
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import NOT_RATED
-from matinee.errors import SettingError
+from matinee.errors import SettingError, check_choice, check_number, check_whole, shortened
 from matinee.kernels.parallel import thread_limit
 from matinee.models.recommender import Recommender
 from matinee.storage.checkpoint import Checkpoint
 
+LARGEST = 2**31 - 1  # of a hyperparameter that counts something
+LONG, LONGER = 2**63 - 1, ("seed", "memory")
 Callback = Callable[[Mapping[str, Any]], None]
 """Sees each row of a history as it is made; what it raises ends the training."""
 
@@ -121,8 +124,7 @@ class Estimator:
         for name, value in given.items():
             if value is not None and not getattr(self, f"supports_{name}"):
                 raise SettingError(f"{type(self).__name__} does not support {name}.")
-        if on_interrupt not in ("keep", "raise"):
-            raise SettingError(f"on_interrupt must be 'keep' or 'raise', got {on_interrupt!r}.")
+        check_choice("on_interrupt", on_interrupt, ("keep", "raise"))
         if self.predicts == "rating" and train.ratings.scale is None:
             raise SettingError(f"{train.name}: {NOT_RATED}")
         eval_sets = check_eval_sets(train, self.patience, validation, test)
@@ -140,25 +142,30 @@ class Estimator:
         whole = {field.name for field in fields(self) if field.type is int}  # type: ignore[arg-type]
         for name, bound in bounds.items():
             value = getattr(self, name)
-            if name in whole and type(value) is not int:
-                raise SettingError(f"{name} must be a whole number, got {value!r}.")
-            if not bound <= value < np.inf:
-                raise SettingError(f"{name} must be >= {bound}, got {value}.")
+            if name in whole:
+                check_whole(name, value, int(bound), LONG if name in LONGER else LARGEST)
+                value = int(value)
+            else:
+                check_number(name, value, partial(_is_from, bound), f">= {bound}")
+                value = float(value) if not isinstance(value, int) else value
+            object.__setattr__(self, name, value)  # Python's own number, where it was numpy's
 
     def _check_positive(self, *names: str) -> None:
         """Refuse hyperparameters that are not positive and finite; None is left alone."""
         for name in names:
             value = getattr(self, name)
-            if value is not None and not 0 < value < np.inf:
-                raise SettingError(f"{name} must be > 0, got {value}.")
+            if value is not None:
+                check_number(name, value, partial(_is_from, np.nextafter(0.0, 1.0)), "> 0")
+                object.__setattr__(self, name, value if isinstance(value, int) else float(value))
 
     def _check_one_of(self, **choices: tuple[str | None, ...]) -> None:
         """Refuse hyperparameters that are none of these choices."""
         for name, allowed in choices.items():
-            value = getattr(self, name)
-            if value not in allowed:
-                names = ", ".join(map(repr, allowed))
-                raise SettingError(f"{name} must be one of {names}, got {value!r}.")
+            check_choice(name, getattr(self, name), allowed)
+
+
+def _is_from(bound: float, value: float) -> bool:
+    return bound <= value < np.inf
 
 
 def check_eval_sets(
@@ -184,7 +191,7 @@ def check_features(features: str) -> None:
     """Refuse what cannot be names of attributes; whether there are such, the data tell."""
     if not isinstance(features, str) or not features:
         raise SettingError(
-            f"features must be 'all', 'none', or names joined by commas, got {features!r}."
+            f"features must be 'all', 'none', or names joined by commas, got {shortened(features)}."
         )
 
 

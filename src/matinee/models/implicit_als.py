@@ -12,7 +12,7 @@ import polars as pl
 from matinee._types import F32, F64, Array
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 from matinee.kernels.csr import Rows
 from matinee.kernels.implicit_als import update_rows_implicit_block, update_rows_implicit_cg
 from matinee.kernels.linalg import pad_to_lanes
@@ -134,10 +134,10 @@ class ImplicitALS(Estimator):
         )
         check_features(self.features)
         if not 0 <= self.exponent <= 2:
-            raise SettingError(f"exponent must be in [0, 2], got {self.exponent}.")
+            raise SettingError(f"exponent must be in [0, 2], got {shortened(self.exponent)}.")
         check_min_rating(self.min_rating)
         if self.rating_weight is not None and not 0 <= self.rating_weight < np.inf:
-            raise SettingError(f"rating_weight must be >= 0, got {self.rating_weight}.")
+            raise SettingError(f"rating_weight must be >= 0, got {shortened(self.rating_weight)}.")
 
     def preference_scale(self, ratings: Ratings) -> PreferenceScale:
         """How the ratings of this training set become preferences."""

@@ -16,12 +16,10 @@ Ids = Ints | list[Any]
 """Whole numbers as an array; if there is anything else among them, all as a list."""
 
 
-def check_whole(name: str, value: Any, least: int) -> None:
-    """Refuse what is not a whole number, or less than that."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise SettingError(f"{name} must be a whole number, got {shortened(value)}.")
-    if value < least:
-        raise SettingError(f"{name} must be >= {least}, got {value}.")
+def check_flag(name: str, value: Any) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool | np.bool_):
+        raise SettingError(f"{name} must be True or False, got {shortened(value)}.")
 
 
 def is_one(values: Any) -> bool:
@@ -57,8 +55,13 @@ def ids_of(values: Any, noun: str) -> Ids:
     if isinstance(values, Mapping) or _is_table(values):
         raise SettingError(f"{noun} must be one id or a list of ids, got {_kind(values)}.")
     given = values.to_pylist() if hasattr(values, "to_pylist") else as_sequence(values)  # pyarrow
-    if isinstance(given, pl.Series) and given.dtype.is_integer() and not given.has_nulls():
-        return given.to_numpy()
+    if isinstance(given, pl.Series):
+        of_numpy = given.dtype.is_integer() and "128" not in str(given.dtype)
+        if of_numpy and not given.has_nulls():
+            return given.to_numpy()
+        given = given.to_list()
+    if isinstance(given, np.ma.MaskedArray):
+        given = np.array(given.tolist(None), object)  # what is masked is None
     if isinstance(given, np.ndarray):
         if given.ndim != 1:
             shape = " x ".join(map(str, given.shape))
@@ -87,7 +90,7 @@ def rated_items(ratings: Any) -> list[tuple[Any, Any]]:
     if isinstance(ratings, Mapping):
         return list(ratings.items())
     if _is_table(ratings):
-        items, *values = _columns(ratings, ("item_id", "title"), ("rating",))
+        items, *values = _columns(ratings, ("item_id", "title"), ("rating",)) or [[]]
         return list(zip(items, *values or [[None] * len(items)], strict=True))
     if hasattr(ratings, "index") and hasattr(ratings, "to_numpy"):  # a series of pandas
         values = ratings.to_numpy().tolist()

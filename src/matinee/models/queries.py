@@ -14,7 +14,7 @@ from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
 from matinee.data.ratings import NOT_RATED, RatingScale
-from matinee.errors import SettingError, UnknownIdError, shortened
+from matinee.errors import SettingError, UnknownIdError, check_choice, shortened
 from matinee.kernels.csr import Rows, sum_weighted_rows, take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.models.inputs import Ids, ids_of, one_id, plain, rated_items
@@ -311,6 +311,11 @@ class TrainingIndex:
 
     def features_of_new(self, attributes: Mapping[str, Any] | None) -> Rows | None:
         """The features of a new user; SettingError for an attribute that training did not have."""
+        if attributes is None:
+            return None
+        if not isinstance(attributes, Mapping):
+            problem = f"got {shortened(attributes)}"
+            raise SettingError(f"attributes must be a dict from names to values, {problem}.")
         if not attributes:
             return None
         return self.known_attributes.of_new(attributes, self.mean_features)
@@ -355,8 +360,7 @@ class TrainingIndex:
 
     def pairs(self, users: Any, items: Any, timestamps: Any, unknown: str) -> Pairs:
         """The indices behind ids and titles; see `Recommender.predict`."""
-        if unknown not in ("error", "average"):
-            raise SettingError(f"unknown must be 'error' or 'average', got {unknown!r}.")
+        check_choice("unknown", unknown, ("error", "average"))
         item = self.items(items, unknown)
         if isinstance(users, UserProfile):
             if timestamps is not None:
@@ -413,7 +417,10 @@ def _filled(codes: I32, ids: Ids, find: Callable[[Any], int]) -> I32:
 def _times(timestamps: Any, length: int) -> I64 | None:
     if timestamps is None:
         return None
-    times = np.atleast_1d(np.asarray(timestamps))
+    try:
+        times = np.atleast_1d(np.asarray(timestamps))
+    except (ValueError, pl.exceptions.PolarsError):  # lists within a list, 128 bits
+        times = np.array([None])
     whole = times.dtype.kind in "iu" and (times <= np.iinfo(np.int64).max).all()
     if not whole or times.ndim > 1 or len(times) not in (1, length):
         raise SettingError(

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from matinee._types import Array
-from matinee.errors import RunError, SettingError
+from matinee.errors import RunError, SettingError, shortened
 from matinee.storage.atomic import recover
 
 STATE = "state.safetensors"
@@ -47,7 +47,7 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         if self.every is not None and self.every < 1:
-            raise SettingError(f"every must be >= 1, got {self.every}.")
+            raise SettingError(f"every must be >= 1, got {shortened(self.every)}.")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 from typing import Any
 
-from matinee.errors import RunError
+from matinee.errors import RunError, shortened
 from matinee.storage.atomic import new_folder, recover, recover_all, remove_folder, rename_folder
 
 FORMAT = 4
@@ -114,7 +114,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise RunError(f"{path}: not the manifest of a run.") from None
     if not isinstance(written, int) or written < 1:
-        raise RunError(f"{path}: format {written!r} was never written by any version.")
+        raise RunError(f"{path}: format {shortened(written)} was never written by any version.")
     if written < FORMAT:
         raise RunError(f"{run}: written by an older version of matinee; train it again.")
     if written > FORMAT:
@@ -124,7 +124,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
         )
     for section in SECTIONS:
         if not isinstance(manifest.setdefault(section, {}), dict):
-            raise RunError(f"{path}: {section!r} must be an object.")
+            raise RunError(f"{path}: {shortened(section)} must be an object.")
     return dict(manifest)
 
 
@@ -162,7 +162,9 @@ def rename_run(run: Path, name: str) -> Path:
     """Give a run another name in its folder; RunError if it is none, or the name will not do."""
     named = name and name.isprintable() and name == name.strip()
     if not named or name.startswith((".", "-")) or set(name) & {"/", "\\"}:
-        raise RunError(f"{name!r} cannot name a run: no slash, and no dot, dash or space in front.")
+        raise RunError(
+            f"{shortened(name)} cannot name a run: no slash, and no dot, dash or space in front."
+        )
     if len(name.encode()) > LONGEST:
         raise RunError(
             f"A name of {len(name)} letters is too long for a run; choose a shorter one."

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 from matinee.models.base import Estimator
 
 OPTIMIZERS = ("adam", "sgd", "adagrad", "sparse-adam")
@@ -66,9 +66,11 @@ class TrainingConfig(Estimator):
         for group, value in by_group.items():
             if isinstance(decay, Mapping) and group not in self.DECAY_GROUPS:
                 groups = ", ".join(map(repr, self.DECAY_GROUPS))
-                raise SettingError(f"weight_decay must name groups of {groups}, got {group!r}.")
+                raise SettingError(
+                    f"weight_decay must name groups of {groups}, got {shortened(group)}."
+                )
             if not 0 <= value < np.inf:
-                raise SettingError(f"weight_decay must be >= 0, got {decay}.")
+                raise SettingError(f"weight_decay must be >= 0, got {shortened(decay)}.")
         if self.optimizer == "sparse-adam" and any(by_group.values()):
             raise SettingError(
                 "optimizer='sparse-adam' has no weight decay; set weight_decay=0 or use 'adam'."
