@@ -114,7 +114,7 @@ _REPR = reprlib.Repr()  # looks only at the beginning of containers
 _REPR.maxstring = _REPR.maxother = 2 * LONGEST
 
 
-def check_whole(name: str, value: Any, least: int, most: int | None = None) -> None:
+def check_whole(name: str, value: Any, least: int | None, most: int | None = None) -> None:
     """Refuse what is not a whole number, or outside these limits.
 
     >>> check_whole("n", 2.5, 1)
@@ -123,7 +123,7 @@ def check_whole(name: str, value: Any, least: int, most: int | None = None) -> N
     """
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise SettingError(f"{name} must be a whole number, got {shortened(value)}.")
-    if int(value) < least:
+    if least is not None and int(value) < least:
         raise SettingError(f"{name} must be >= {least}, got {shortened(value)}.")
     if most is not None and int(value) > most:
         raise SettingError(f"{name} must be <= {most:,}, got {shortened(value)}.")

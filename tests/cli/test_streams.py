@@ -23,7 +23,7 @@ pytestmark = [
 def run(shell, arguments, redirections="", **variables):
     """(status, stdout, stderr) of a command whose streams a shell redirects."""
     done = subprocess.run(
-        ["sh", "-c", f'"$0" "$@" {redirections}', MATINEE, *map(str, arguments)],
+        ["/bin/sh", "-c", f'"$0" "$@" {redirections}', MATINEE, *map(str, arguments)],
         cwd=shell.folder,
         env=shell.environment(**variables),
         capture_output=True,

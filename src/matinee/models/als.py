@@ -83,6 +83,7 @@ class ALS(Estimator):
     predicts = "rating"
     supports_callback = True
     supports_warm_start = True
+    equations = True
 
     factors: int = 64
     regularization: float | None = None
@@ -95,6 +96,7 @@ class ALS(Estimator):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check_at_least(factors=0, iterations=1, cg_steps=1, patience=0, seed=0)
         self._check_positive("regularization")
         self._check_one_of(solver=("cg", "cholesky"))

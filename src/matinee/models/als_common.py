@@ -10,7 +10,7 @@ from matinee._types import F32, F64, I32, I64, U16
 from matinee.data.attributes import Attributes, feature_means
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 from matinee.kernels.csr import (
     Rows,
     row_of_entries,
@@ -143,7 +143,7 @@ def feature_names(features: str, train: Dataset) -> tuple[str, ...]:
     for name in names:
         if name not in (*present, *train.catalog.frame.columns):
             known = ", ".join(present) or "none"
-            raise SettingError(f"features: no attribute {name!r}; there are {known}.")
+            raise SettingError(f"features: no attribute {shortened(name)}; there are {known}.")
     return names
 
 

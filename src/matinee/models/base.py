@@ -4,21 +4,22 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from types import MappingProxyType
-from typing import Any, ClassVar
+from types import MappingProxyType, UnionType
+from typing import Any, ClassVar, get_args, get_origin
 
 import numpy as np
 import polars as pl
 
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import NOT_RATED
-from matinee.errors import SettingError, check_choice, check_number, check_whole, shortened
-from matinee.kernels.parallel import thread_limit
+from matinee.errors import SettingError, check_choice, check_number, check_whole, cut, shortened
+from matinee.kernels.parallel import machine_memory, thread_limit
 from matinee.models.recommender import Recommender
 from matinee.storage.checkpoint import Checkpoint
 
 LARGEST = 2**31 - 1  # of a hyperparameter that counts something
-LONG, LONGER = 2**63 - 1, ("seed", "memory")
+LONG = 2**63 - 1  # of a seed
+MOST = 1e15  # of a hyperparameter that is a number
 Callback = Callable[[Mapping[str, Any]], None]
 """Sees each row of a history as it is made; what it raises ends the training."""
 
@@ -51,6 +52,8 @@ class Estimator:
         model; and whether there is a device to train on.
     fallbacks : mapping
         What hyperparameters that are None stand for where they are not chosen from the data.
+    equations : bool
+        Whether rows are solved by systems of as many equations as there are factors.
     """
 
     predicts: ClassVar[str]
@@ -59,6 +62,7 @@ class Estimator:
     supports_warm_start: ClassVar[bool] = False
     supports_device: ClassVar[bool] = False
     fallbacks: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    equations: ClassVar[bool] = False
     patience: int = 0
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -129,34 +133,52 @@ class Estimator:
             raise SettingError(f"{train.name}: {NOT_RATED}")
         eval_sets = check_eval_sets(train, self.patience, validation, test)
         context = FitContext(eval_sets, threads, warm_start, checkpoint, callback, on_interrupt)
-        with thread_limit(threads):
-            return self._fit(train, context)
+        refuse_too_large(self, len(train.ratings.user_ids), len(train.catalog))
+        try:
+            with thread_limit(threads):
+                return self._fit(train, context)
+        except MemoryError as problem:
+            why = f" ({cut(str(problem), 200)})" if str(problem) else ""
+            raise SettingError(
+                f"Training {type(self).__name__} needs more memory than there is{why}."
+            ) from None
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
         raise NotImplementedError
 
     # checks of hyperparameters, for `__post_init__`
 
+    def __post_init__(self) -> None:
+        """Refuse what is not of the type of a hyperparameter; what is numpy's becomes Python's."""
+        for field in fields(self):  # type: ignore[arg-type]
+            value, of = getattr(self, field.name), field.type
+            types = get_args(of) if isinstance(of, UnionType) else (of,)
+            names = {(get_origin(each) or each).__name__ for each in types}
+            several = isinstance(value, Mapping | list | tuple) and names & {"Mapping", "tuple"}
+            if several or (value is None and "NoneType" in names):
+                continue  # what holds several is checked by who has it
+            if "float" in names:
+                check_number(field.name, value, lambda number: True, "a number")
+                check_number(field.name, value, _is_moderate, f"at most {MOST:g}")
+                whole = type(value) is int and abs(value) < 2**53
+                object.__setattr__(self, field.name, value if whole else float(value))
+            elif "int" in names:
+                check_whole(field.name, value, None, LONG if field.name == "seed" else LARGEST)
+                object.__setattr__(self, field.name, int(value))
+            elif "str" in names and not isinstance(value, str):
+                raise SettingError(f"{field.name} must be a text, got {shortened(value)}.")
+
     def _check_at_least(self, **bounds: float) -> None:
-        """Refuse hyperparameters below these bounds, and fractions where whole numbers belong."""
-        whole = {field.name for field in fields(self) if field.type is int}  # type: ignore[arg-type]
+        """Refuse hyperparameters below these bounds; None is left alone."""
         for name, bound in bounds.items():
-            value = getattr(self, name)
-            if name in whole:
-                check_whole(name, value, int(bound), LONG if name in LONGER else LARGEST)
-                value = int(value)
-            else:
-                check_number(name, value, partial(_is_from, bound), f">= {bound}")
-                value = float(value) if not isinstance(value, int) else value
-            object.__setattr__(self, name, value)  # Python's own number, where it was numpy's
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), partial(_is_from, bound), f">= {bound}")
 
     def _check_positive(self, *names: str) -> None:
         """Refuse hyperparameters that are not positive and finite; None is left alone."""
         for name in names:
-            value = getattr(self, name)
-            if value is not None:
-                check_number(name, value, partial(_is_from, np.nextafter(0.0, 1.0)), "> 0")
-                object.__setattr__(self, name, value if isinstance(value, int) else float(value))
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), _is_positive, "> 0")
 
     def _check_one_of(self, **choices: tuple[str | None, ...]) -> None:
         """Refuse hyperparameters that are none of these choices."""
@@ -164,8 +186,30 @@ class Estimator:
             check_choice(name, getattr(self, name), allowed)
 
 
+def _is_moderate(value: float) -> bool:
+    """Whether sums of it over ratings are finite in 32 bits, or another check has to refuse it."""
+    return not MOST < abs(value) < np.inf
+
+
 def _is_from(bound: float, value: float) -> bool:
     return bound <= value < np.inf
+
+
+def _is_positive(value: float) -> bool:
+    return 0 < value < np.inf
+
+
+def refuse_too_large(estimator: Estimator, users: int, items: int) -> None:
+    """Refuse a training for whose factors the memory of this machine is too small."""
+    factors = getattr(estimator, "factors", 0)
+    squares = factors * estimator.equations
+    needed, there = 4.0 * factors * (2 * (users + items) + squares), machine_memory()
+    if needed > there:
+        raise SettingError(
+            f"factors={factors} needs at least {needed / 2**30:,.0f} GiB of memory for "
+            f"{users:,} users and {items:,} items, and there are {there / 2**30:,.0f}. "
+            "Fewer factors need less."
+        )
 
 
 def check_eval_sets(

@@ -8,6 +8,8 @@ import torch
 
 from matinee.errors import SettingError, shortened
 
+MOST_THREADS = 1024  # torch keeps so many ready, asked for more it ends the process
+
 
 def choose_device(name: str = "auto") -> torch.device:
     """The device of that name; ``"auto"`` is CUDA, else MPS, else the CPU."""
@@ -54,11 +56,9 @@ def torch_environment(device: str, threads: int | None) -> dict[str, Any]:
 @contextmanager
 def torch_threads(threads: int | None) -> Iterator[None]:
     """Let torch use this many threads; None changes nothing."""
-    if threads is not None and threads < 1:
-        raise SettingError(f"threads must be >= 1, got {shortened(threads)}.")
     before = torch.get_num_threads()
     if threads is not None:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(min(threads, MOST_THREADS))
     try:
         yield
     finally:
