@@ -26,9 +26,7 @@ def small(estimator, **values):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "estimator", [ALS, ImplicitALS, EASE, ItemKNN, Popularity, Bias, BayesianMF]
-)
+@pytest.mark.parametrize("estimator", [ALS, ImplicitALS, EASE, ItemKNN, Popularity, Bias])
 def test_any_value_trains_or_is_refused_in_a_line(estimator, tiny, monkeypatch):
     monkeypatch.setattr(errors, "LONGEST", 10**9)
     for field in fields(estimator):

@@ -64,7 +64,7 @@ def unix_seconds(column: pl.Series, origin: Origin, time_format: str | None = No
         column = column.str.strip_chars(" ").replace("", None)
         seconds = _from_text(column, origin, time_format)
     elif kind == pl.Null:
-        seconds = column
+        seconds = column.cast(pl.Int64)
     elif kind.is_numeric():
         seconds = _from_numbers(column, origin, time_format)
     else:

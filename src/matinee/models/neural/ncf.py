@@ -49,7 +49,8 @@ class NCFEstimator(GradientEstimator):
             layers = tuple(vars(self)["layers"])  # a list, where a run has it from JSON
             for width in layers:
                 check_whole("layers", width, 1, WIDEST)
-            layers = tuple(map(int, layers))
+            if any(type(width) is not int for width in layers):  # but numpy's
+                layers = tuple(map(int, layers))
             object.__setattr__(self, "layers", layers)
             if len(layers) < 2 or min(layers) < 1 or layers[0] % 2:
                 raise SettingError(
