@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import logging
 import sys
 import warnings
 from collections.abc import Callable
@@ -73,9 +74,12 @@ app.add_typer(runs_app, name="runs")
 def options(
     context: typer.Context,
     debug: bool = typer.Option(False, "--debug", help="Show a traceback when something fails."),
+    verbose: bool = typer.Option(False, "-v", "--verbose", help="Show what is done, on stderr."),
     version: bool = typer.Option(False, "--version", help="Show the version.", is_eager=True),
 ) -> None:
     """What stands before a command; without one, the help."""
+    if verbose:
+        show_log()
     if version:
         from importlib.metadata import version as version_of
 
@@ -83,6 +87,15 @@ def options(
         raise typer.Exit
     if context.invoked_subcommand is None:
         print(context.get_help())
+
+
+def show_log() -> None:
+    """Show the log of the package on stderr."""
+    shown = logging.StreamHandler(sys.stderr)
+    shown.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("matinee")
+    logger.addHandler(shown)
+    logger.setLevel(logging.INFO)
 
 
 def main() -> None:
@@ -93,7 +106,10 @@ def main() -> None:
     atexit.register(gc.freeze)
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]  # wherever it stands
+    if "--verbose" in arguments:
+        show_log()
+    anywhere = ("--debug", "--verbose")
+    arguments = [argument for argument in arguments if argument not in anywhere]
     show_other = warnings.showwarning
 
     def show(message: Any, category: type[Warning], *args: Any, **kwargs: Any) -> None:

@@ -1,7 +1,9 @@
 """From a name, a folder, an archive, files or tables in memory to a `Dataset`."""
 
 import difflib
+import logging
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +22,11 @@ from matinee.data.ratings import RatingScale
 from matinee.data.reading_options import ReadingOptions
 from matinee.data.sources import Sources, find, matches, stem_of
 from matinee.data.tables import TableReader
-from matinee.errors import DataError, cut, shortened
+from matinee.errors import DataError, bounded, cut, shortened
 from matinee.kernels.csr import Empty
 from matinee.progress import progress
+
+log = logging.getLogger(__name__)
 
 
 def read(
@@ -109,7 +113,11 @@ def read(
             parsed = reader.read_frame(source, tables.items, tables.users)
             dataset = build_dataset(parsed, options)
         return replace(dataset, name=str(name or dataset.name), reading=reading)
+    started = time.monotonic()
     dataset = _read_path(path, options, tables)
+    seconds = time.monotonic() - started
+    size = f"{len(dataset):,} {dataset.unit}s"
+    log.info("read %s from %s in %.1f s", size, bounded(str(path)), seconds)
     path = path.resolve()
     folder = path if path.is_dir() else path.parent  # of a pattern
     stem = stem_of(path) if path.is_file() else folder.name

@@ -1,6 +1,8 @@
 """The base class of estimators: hyperparameters with `fit`."""
 
 import json
+import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
@@ -12,10 +14,20 @@ import polars as pl
 
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import NOT_RATED
-from matinee.errors import SettingError, check_choice, check_number, check_whole, cut, shortened
+from matinee.errors import (
+    SettingError,
+    bounded,
+    check_choice,
+    check_number,
+    check_whole,
+    cut,
+    shortened,
+)
 from matinee.kernels.parallel import machine_memory, thread_limit
 from matinee.models.recommender import Recommender
 from matinee.storage.checkpoint import Checkpoint
+
+log = logging.getLogger(__name__)
 
 LARGEST = 2**31 - 1  # of a hyperparameter that counts something
 LONG = 2**63 - 1  # of a seed
@@ -133,10 +145,20 @@ class Estimator:
             raise SettingError(f"{train.name}: {NOT_RATED}")
         eval_sets = check_eval_sets(train, self.patience, validation, test)
         context = FitContext(eval_sets, threads, warm_start, checkpoint, callback, on_interrupt)
+        return self._fit_told(train, context)
+
+    def _fit_told(self, train: Dataset, context: FitContext) -> Recommender:
+        """`_fit` with lines in the log, and one line where memory ends."""
         refuse_too_large(self, len(train.ratings.user_ids), len(train.catalog))
+        name, started = type(self).__name__, time.monotonic()
+        users, items = len(train.ratings.user_ids), len(train.catalog)
+        size = f"{len(train):,} {train.unit}s of {users:,} users and {items:,} items"
+        log.info("training %s on %s: %s", name, bounded(train.name), size)
         try:
-            with thread_limit(threads):
-                return self._fit(train, context)
+            with thread_limit(context.threads):
+                model = self._fit(train, context)
+            log.info("trained %s in %.1f s", name, time.monotonic() - started)
+            return model
         except MemoryError as problem:
             why = f" ({cut(str(problem), 200)})" if str(problem) else ""
             raise SettingError(

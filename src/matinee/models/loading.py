@@ -2,13 +2,16 @@
 while numpy, polars and numba are imported, so nothing here may import one of them.
 """
 
+import logging
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matinee.errors import RunError
+from matinee.errors import RunError, bounded
 from matinee.storage.atomic import recover
 from matinee.storage.runs import RUNS, open_run, run_version, write_new_run
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from matinee.models.recommender import Recommender
@@ -41,7 +44,9 @@ def load(run: str | Path) -> "Recommender":
         recover(run)
         before = run_version(run)
         try:
-            return _load(run)
+            model = _load(run)
+            log.info("loaded %s: %r", bounded(str(run)), model)
+            return model
         except RunError:
             if run_version(run) == before:
                 raise

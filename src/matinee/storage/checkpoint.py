@@ -1,6 +1,7 @@
 """Checkpoints: the state of a training on disk, so that one that was killed can be resumed."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from matinee._types import Array
-from matinee.errors import RunError, SettingError, shortened
+from matinee.errors import RunError, SettingError, bounded, shortened
 from matinee.storage.atomic import recover
+
+log = logging.getLogger(__name__)
 
 STATE = "state.safetensors"
 """The file of a checkpoint that holds the state."""
@@ -73,6 +76,7 @@ def open_state(
                 f"{folder}: a checkpoint of other hyperparameters or other data. Name another "
                 "folder, or remove this one."
             )
+        log.info("resuming from %s", bounded(str(folder)))
         yield metadata, arrays
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as problem:
         raise RunError(f"{path}: this checkpoint cannot be read ({problem}).") from None

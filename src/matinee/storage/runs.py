@@ -6,6 +6,7 @@ threads see to while numpy, polars and numba are imported: so nothing heavy may 
 
 import hashlib
 import json
+import logging
 import math
 import os
 from collections.abc import Container, Iterator, Mapping
@@ -16,8 +17,10 @@ from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 from typing import Any
 
-from matinee.errors import RunError, shortened
+from matinee.errors import RunError, bounded, shortened
 from matinee.storage.atomic import new_folder, recover, recover_all, remove_folder, rename_folder
+
+log = logging.getLogger(__name__)
 
 FORMAT = 4
 LONGEST = 200  # bytes of a run's name: file systems have 255, and atomic.py adds to it
@@ -74,6 +77,7 @@ def _write(parts: RunParts, run: Path, replace: bool) -> Path:
         manifest = {**parts.manifest, "format": FORMAT, "files": files}
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         (fresh / MANIFEST).write_text(text, encoding="utf-8")
+    log.info("saved %s", bounded(str(run)))
     return run
 
 
