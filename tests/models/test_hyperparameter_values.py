@@ -12,7 +12,7 @@ from matinee.kernels import parallel
 from matinee.models import ALS, EASE, BayesianMF, Bias, ImplicitALS, ItemKNN, Popularity, UserKNN
 
 VALUES = [
-    10**9, 2**70, 10**400, -1, 0, float("nan"), float("inf"), -float("inf"), 1e308, 1e20, -1e308,
+    10**9, 2**70, 10**400, -1, 0, float("nan"), float("inf"), -float("inf"), 1e308, 1e30, -1e308,
     1e-320, "text", "", "x" * 100_000, b"x", None, True, [1], (1,), ("a",), {}, {"a": 1}, 1.5,
     np.int64(3), np.float32(0.5),
 ]  # fmt: skip

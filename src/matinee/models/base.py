@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 LARGEST = 2**31 - 1  # of a hyperparameter that counts something
 LONG = 2**63 - 1  # of a seed
-MOST = 1e15  # of a hyperparameter that is a number
+MOST = 1e30  # of a hyperparameter that is a number
 Callback = Callable[[Mapping[str, Any]], None]
 """Sees each row of a history as it is made; what it raises ends the training."""
 
