@@ -10,8 +10,12 @@
 ['item_id', 'title', 'genres', 'predicted_rating', 'score']
 """
 
+import logging
+
 import lazy_loader
 
 __version__ = "0.2.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # nothing is printed unless asked for
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

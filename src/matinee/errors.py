@@ -5,11 +5,14 @@ Anything else that escapes is a bug.
 """
 
 import re
+import reprlib
 import shutil
 import sys
 import unicodedata
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from numbers import Integral, Real
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -23,9 +26,15 @@ UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp", "Cs")
 """Unicode categories that a terminal acts on (escape sequences, right-to-left marks, line ends) or
 cannot show (surrogates, as which Python reads the undecodable bytes of a file's name)."""
 
+LONGEST = 1000  # characters of a message
+WIDEST = 1000  # bits of a whole number that is shown digit by digit
+
 
 class MatineeError(Exception):
-    """Base of all errors that are raised on purpose."""
+    """Base of all errors that are raised on purpose; its message is one line of bounded length."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(bounded(str(message)))
 
 
 class DataError(MatineeError):
@@ -80,9 +89,78 @@ def cut(text: str, limit: int = 60) -> str:
     return f"{text[: limit // 2 - 3]}...{text[len(text) - limit // 2 :]}"
 
 
+def bounded(text: str) -> str:
+    """A whole message as one line of at most `LONGEST` characters, whatever came into it."""
+    return printable(cut(text, LONGEST))
+
+
 def shortened(value: Any) -> str:
-    """A value that a person passed, for a message."""
-    return cut(repr(value))
+    """Any value that a person passed, in one short line of a message.
+
+    >>> shortened([1] * 50_000)
+    '[1, 1, 1, 1, 1, 1, ...]'
+    >>> shortened(10**5000)
+    'a whole number of 16,610 bits'
+    """
+    if isinstance(value, int) and value.bit_length() > WIDEST:
+        return f"a whole number of {value.bit_length():,} bits"
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # a number of numpy
+        value = value.item()
+    if isinstance(value, str):
+        return cut(repr(cut(value, 2 * LONGEST)))
+    try:
+        return cut(" ".join(_REPR.repr(value).split()))
+    except Exception:
+        return f"a {type(value).__name__}"
+
+
+_REPR = reprlib.Repr()  # looks only at the beginning of containers
+_REPR.maxstring = _REPR.maxother = 2 * LONGEST
+
+
+def check_whole(name: str, value: Any, least: int | None, most: int | None = None) -> None:
+    """Refuse what is not a whole number, or outside these limits.
+
+    >>> check_whole("n", 2.5, 1)
+    Traceback (most recent call last):
+    matinee.errors.SettingError: n must be a whole number, got 2.5.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise SettingError(f"{name} must be a whole number, got {shortened(value)}.")
+    if least is not None and int(value) < least:
+        raise SettingError(f"{name} must be >= {least}, got {shortened(value)}.")
+    if most is not None and int(value) > most:
+        raise SettingError(f"{name} must be <= {most:,}, got {shortened(value)}.")
+
+
+def check_number(name: str, value: Any, allowed: Callable[[float], bool], expected: str) -> None:
+    """Refuse what is not a number, or none that is allowed; `expected` says which are.
+
+    >>> check_number("fraction", "half", lambda x: 0 < x < 1, "> 0 and < 1")
+    Traceback (most recent call last):
+    matinee.errors.SettingError: fraction must be > 0 and < 1, got 'half'.
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    try:
+        if is_number and allowed(float(value)):
+            return
+    except OverflowError:
+        pass
+    raise SettingError(f"{name} must be {expected}, got {shortened(value)}.")
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str | None]) -> None:
+    """Refuse what is none of these texts (or None, where that is one).
+
+    >>> check_choice("head", "both", ("ranking", "rating"))
+    Traceback (most recent call last):
+    matinee.errors.SettingError: head must be 'ranking' or 'rating', got 'both'.
+    """
+    if (value is None or isinstance(value, str)) and value in choices:
+        return
+    names = [repr(choice) for choice in choices]
+    expected = " or ".join(names) if len(names) == 2 else f"one of {', '.join(names)}"
+    raise SettingError(f"{name} must be {expected}, got {shortened(value)}.")
 
 
 def require_extra(extra: str, *packages: str) -> None:

@@ -1,16 +1,22 @@
-"""Progress on the terminal, for anything that may last longer than two seconds.
+"""Progress on the terminal or in a notebook, for anything that may last longer than two seconds.
 
-Nothing is shown when stderr is not a terminal, nor for work that ends sooner.
+Nothing is shown when stderr is neither, nor for work that ends sooner.
 rich is imported only when there is something to show.
 """
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any
 
+from matinee.errors import cut, printable
+
 PATIENCE = 2.0  # seconds of silence before a bar appears
+PAUSE = 0.25  # seconds between two lines of a notebook
+WIDTH = 100  # characters of such a line
 
 Tick = Callable[[float, str], None]
 """`tick(done, note)`: how much of the total is done, and a few words beside the bar."""
@@ -21,14 +27,14 @@ _compilation_announced = False
 
 @contextmanager
 def progress(description: str, total: float | None = None, unit: str = "") -> Iterator[Tick]:
-    """Show a bar on stderr once the work in this block has lasted two seconds.
+    """Show a bar on stderr, or a line in a notebook, once the work here has lasted two seconds.
 
     Work inside of other work has no bar of its own: it is a few words beside the outer one. `tick`
     reports amounts up to `total`, which may be unknown (None), and are shown as a percentage, or
     as file sizes with a speed if the unit is ``"bytes"``.
     """
     global _bar
-    if not sys.stderr.isatty():
+    if not (_notebook() or _is_terminal()):
         yield lambda done, note: None
     elif _bar is not None:
         yield _bar.inner_tick(description, total)
@@ -46,15 +52,17 @@ class _Bar:
     """A bar that appears after `PATIENCE` by a timer, since the first step may be long."""
 
     def __init__(self, description: str, total: float | None, unit: str) -> None:
-        self.description, self.total, self.unit = description, total, unit
+        self.description, self.total, self.unit = printable(description), total, unit
         self.done, self.note, self.inner_note = 0.0, "", ""
         self.display: Any = None
-        self.timer = threading.Timer(PATIENCE, self.show)
+        # in the context of this thread, by which a notebook knows the cell
+        self.timer = threading.Timer(PATIENCE, copy_context().run, [self.show])
         self.timer.daemon = True
         self.timer.start()
 
     def show(self) -> None:
-        display = _display(self.total is not None, self.unit)
+        shell = _notebook()
+        display = _Line(shell) if shell else _display(self.total is not None, self.unit)
         display.add_task(self.description, total=self.total, completed=self.done, note=self.words())
         display.start()
         self.display = display
@@ -76,7 +84,7 @@ class _Bar:
             self.display.update(self.display.task_ids[0], completed=self.done, note=self.words())
 
     def words(self) -> str:
-        return "  ".join(filter(None, (self.note, self.inner_note)))
+        return printable("  ".join(filter(None, (self.note, self.inner_note))))
 
     def complete(self) -> None:
         """All is done, also where it took fewer steps than it might have."""
@@ -89,6 +97,51 @@ class _Bar:
         self.timer.join()
         if self.display is not None:
             self.display.stop()
+
+
+class _Line:
+    """One line below a cell, written anew a few times a second; in the end it says how long."""
+
+    task_ids = (0,)
+
+    def __init__(self, shell: Any) -> None:
+        self.shell, self.identity = shell, {"display_id": f"matinee-{time.monotonic_ns()}"}
+        self.started = self.shown = time.monotonic()
+
+    def add_task(self, description: str, total: float | None, completed: float, note: str) -> None:
+        self.description, self.total = description, total
+        self.text = self.line(completed, note)
+
+    def line(self, completed: float, note: str) -> str:
+        share = f" {completed / self.total:.0%}" if self.total else ""
+        return cut(f"{self.description}{share}  {note}".rstrip(), WIDTH)
+
+    def start(self) -> None:
+        self.publish(self.text, update=False)
+
+    def update(self, _: Any, completed: float, note: str) -> None:
+        if time.monotonic() - self.shown > PAUSE:
+            self.publish(self.line(completed, note), update=True)
+
+    def stop(self) -> None:
+        seconds = time.monotonic() - self.started + PATIENCE
+        self.publish(f"{self.description}: {seconds:.0f} s", update=True)
+
+    def publish(self, text: str, update: bool) -> None:
+        self.shown = time.monotonic()
+        data = {"text/plain": text}
+        self.shell.display_pub.publish(data, {}, transient=self.identity, update=update)
+
+
+def _notebook() -> Any:
+    """The shell of a notebook in which this runs, or None."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    return shell if hasattr(shell, "kernel") else None
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _display(has_total: bool, unit: str) -> Any:
@@ -139,7 +192,7 @@ def metrics_note(row: Mapping[str, Any]) -> str:
 @contextmanager
 def compilation_announced() -> Iterator[None]:
     """Say on stderr, once a process, that kernels are being compiled, if they are not on disk."""
-    if _compilation_announced or not sys.stderr.isatty():
+    if _compilation_announced or not _is_terminal():
         yield
         return
     from numba.core import event

@@ -8,7 +8,7 @@ import polars as pl
 from matinee._types import F32, F64, Floats
 from matinee.analysis.embeddings import EmbeddingSet, item_embeddings
 from matinee.analysis.traits import frequent_genres
-from matinee.errors import SettingError, require_extra
+from matinee.errors import SettingError, require_extra, shortened
 from matinee.models.recommender import Recommender
 from matinee.models.similarity import unit_rows
 
@@ -57,9 +57,11 @@ def embedding_axes(
     [(1, 5), (2, 5)]
     """
     if rotation not in ROTATIONS:
-        raise SettingError(f"rotation must be one of 'principal', 'varimax', got {rotation!r}.")
+        raise SettingError(
+            f"rotation must be one of 'principal', 'varimax', got {shortened(rotation)}."
+        )
     if n < 1:
-        raise SettingError(f"n must be >= 1, got {n}.")
+        raise SettingError(f"n must be >= 1, got {shortened(n)}.")
     embeddings = item_embeddings(model, head)
     coordinates, shares = _rotated(embeddings.factors, n, rotation)
     standardized = coordinates / np.maximum(coordinates.std(axis=0), np.finfo(np.float64).tiny)

@@ -10,7 +10,7 @@ import polars as pl
 from matinee._types import F32, I32, I64, Ints
 from matinee.analysis.embeddings import EmbeddingSet, item_embeddings, user_embeddings
 from matinee.analysis.traits import ItemTraits, lifts, main_genres, traits_of_items
-from matinee.errors import SettingError, require_extra
+from matinee.errors import SettingError, require_extra, shortened
 from matinee.evaluation.protocols import random_generator
 from matinee.kernels.csr import take_rows
 from matinee.models.recommender import Recommender
@@ -109,10 +109,10 @@ def find_clusters(
     """
     require_extra("charts", "sklearn")
     if of not in MIN_LIFT:
-        raise SettingError(f"of must be one of 'items', 'users', got {of!r}.")
+        raise SettingError(f"of must be one of 'items', 'users', got {shortened(of)}.")
     embeddings = item_embeddings(model, head) if of == "items" else user_embeddings(model, head)
     if k is not None and not 2 <= k < len(embeddings):
-        raise SettingError(f"k must be between 2 and {len(embeddings) - 1}, got {k}.")
+        raise SettingError(f"k must be between 2 and {len(embeddings) - 1}, got {shortened(k)}.")
     distinct = embeddings.distinct  # a single factor has two directions
     if distinct < max(2, k or 2):
         raise SettingError(

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, I32, I64, Ints
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 from matinee.models.recommender import Recommender
 from matinee.models.similarity import MIN_RATINGS, average_user, unit_rows
 
@@ -101,7 +101,7 @@ def item_embeddings(
     head = model.head_with("items", head)
     factors = model.item_factors(head)
     if max_items is not None and max_items < MIN_ROWS:
-        raise SettingError(f"max_items must be >= {MIN_ROWS}, got {max_items}.")
+        raise SettingError(f"max_items must be >= {MIN_ROWS}, got {shortened(max_items)}.")
     named = "items", model.catalog.noun, model.index.unit, head
     return _well_known(*named, factors, model.item_counts, min_ratings, max_items)
 

@@ -10,7 +10,7 @@ from matinee._types import Floats
 from matinee.analysis.clusters import Clusters, find_clusters
 from matinee.analysis.embeddings import MAX_POINTS, MIN_ROWS, EmbeddingSet, item_embeddings
 from matinee.analysis.traits import item_rating_sums, main_genres
-from matinee.errors import ExtraError, SettingError, install_command, require_extra
+from matinee.errors import ExtraError, SettingError, install_command, require_extra, shortened
 from matinee.evaluation.protocols import random_generator
 from matinee.models.recommender import Recommender
 from matinee.progress import progress
@@ -60,7 +60,7 @@ def project(
     """
     require_extra("charts", "sklearn")
     if method not in METHODS:
-        raise SettingError(f"method must be one of 'tsne', 'pca', 'umap', got {method!r}.")
+        raise SettingError(f"method must be one of 'tsne', 'pca', 'umap', got {shortened(method)}.")
     embeddings = item_embeddings(model, head, max_items=max_items)
     if embeddings.factors.shape[1] < 2 or embeddings.distinct < MIN_ROWS:
         raise SettingError("The embeddings lie on a line or in one point: there is nothing to map.")

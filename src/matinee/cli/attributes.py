@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from matinee.data.attributes import TEXTS, Attributes
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 
 YEARS = re.compile(r"(\d{4})|(\d{4})?\s*[-\u2013\u2014]\s*(\d{4})?")
 
@@ -45,17 +45,19 @@ def parse_years(text: str) -> tuple[int | None, int | None]:
     match = YEARS.fullmatch(text.strip())
     year, first, last = match.groups() if match else (None, None, None)
     if not (year or first or last):
-        raise SettingError(f"--years must be 1994, 1990-1999, 2000- or -1980, got {text!r}.")
+        raise SettingError(
+            f"--years must be 1994, 1990-1999, 2000- or -1980, got {shortened(text)}."
+        )
     low, high = (int(limit) if limit else None for limit in (year or first, year or last))
     if low is not None and high is not None and low > high:
-        raise SettingError(f"--years must have the earlier year first, got {text!r}.")
+        raise SettingError(f"--years must have the earlier year first, got {shortened(text)}.")
     return low, high
 
 
 def _named(text: str, option: str) -> tuple[str, str]:
     name, equals, value = (part.strip() for part in text.partition("="))
     if not (name and equals and value):
-        raise SettingError(f"{option} must be NAME=VALUE, got {text!r}.")
+        raise SettingError(f"{option} must be NAME=VALUE, got {shortened(text)}.")
     return name, value
 
 
@@ -71,5 +73,5 @@ def _limits(name: str, value: str) -> tuple[float | None, float | None]:
     except ValueError:
         first = last = None
     if first is None and last is None:
-        raise SettingError(f"{name} must be a number, or LOW:HIGH, got {value!r}.")
+        raise SettingError(f"{name} must be a number, or LOW:HIGH, got {shortened(value)}.")
     return first, last

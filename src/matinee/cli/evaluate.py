@@ -11,7 +11,7 @@ from matinee.cli import options
 from matinee.cli.hyperparameters import DEFAULT_MODEL, build_estimators
 from matinee.cli.options import find_run, open_dataset, output_path, reads_data, say_unrated
 from matinee.cli.output import heading, print_json, print_table, say, section
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 
 if TYPE_CHECKING:
     from matinee.experiments.comparison_result import Comparison
@@ -207,7 +207,7 @@ def cross_validate(
     from matinee.experiments.cross_validation import cross_validate as cross_validate_dataset
 
     if folds != "official" and not folds.isdecimal():
-        raise SettingError(f"--folds must be a number or official, got {folds!r}.")
+        raise SettingError(f"--folds must be a number or official, got {shortened(folds)}.")
     if len(folds) > MAX_DIGITS:
         raise SettingError(f"--folds must be a number or official, got {len(folds):,} digits.")
     own = seed, settings or ()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 
 if TYPE_CHECKING:
     from matinee.models.base import Estimator
@@ -84,7 +84,9 @@ def _class(option: str, name: str, known: Mapping[str, str]) -> Any:
     if name == "none":
         return None
     if name not in known:
-        raise SettingError(f"--{option} must be one of {', '.join(known)}, none, got {name!r}.")
+        raise SettingError(
+            f"--{option} must be one of {', '.join(known)}, none, got {shortened(name)}."
+        )
     return estimator_class(known[name])
 
 

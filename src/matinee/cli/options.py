@@ -388,11 +388,13 @@ def parse_ratings(texts: list[str]) -> list[tuple[str, float]]:
     for text in texts:
         title, _, value = text.rpartition("=")
         if not title.strip():
-            raise SettingError(f"--rating must be TITLE=VALUE, got {text!r}.")
+            raise SettingError(f"--rating must be TITLE=VALUE, got {shortened(text)}.")
         try:
             pairs.append((title.strip(), float(value)))
         except ValueError:
-            raise SettingError(f"--rating {text!r}: {value!r} is not a number.") from None
+            raise SettingError(
+                f"--rating {shortened(text)}: {shortened(value)} is not a number."
+            ) from None
     return pairs
 
 

@@ -9,7 +9,7 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matinee.errors import printable
+from matinee.errors import bounded, cut, printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,6 +19,7 @@ GAP = 2  # blanks between the columns of a table
 ELLIPSIS = "…"
 NEVER_CUT = ("run", "name", "item_id", "user_id")  # one has to type them again
 IDS = ("item_id", "user_id")  # names, even where they are numbers: no thousands separators
+LONGEST_CELL = 300  # characters that are shown of one that is cut
 MIN_TEXT = 12  # columns that text keeps on narrow terminals
 
 
@@ -40,12 +41,12 @@ def answer(as_json: bool, value: Any, text: str) -> None:
 
 def say(text: str = "", indent: str = "") -> None:
     """A line on stdout; on a terminal it breaks between words, `indent` before each part."""
-    print(_wrapped(printable(text), sys.stdout, indent))
+    print(_wrapped(bounded(text), sys.stdout, indent))
 
 
 def complain(text: str) -> None:
     """A line on stderr that says which program speaks."""
-    print(_wrapped(f"matinee: {printable(text)}", sys.stderr), file=sys.stderr)
+    print(_wrapped(f"matinee: {bounded(text)}", sys.stderr), file=sys.stderr)
 
 
 def heading(text: str) -> None:
@@ -53,7 +54,7 @@ def heading(text: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    Console(width=_width(), highlight=False).print(Text(printable(text), style="bold"))
+    Console(width=_width(), highlight=False).print(Text(bounded(text), style="bold"))
 
 
 def section(text: str) -> None:
@@ -113,8 +114,8 @@ def print_table(
         table.add_column(title, justify=justify, vertical="top", width=widths[name])
     for row in zip(*cells.values(), strict=True):
         # Text, not str: what stands in square brackets in a title is no markup
-        cut = (_cut(cell, widths[name], name) for name, cell in zip(titles, row, strict=True))
-        table.add_row(*map(Text, cut))
+        fitting = (_cut(cell, widths[name], name) for name, cell in zip(titles, row, strict=True))
+        table.add_row(*map(Text, fitting))
     needed = sum(widths.values()) + GAP * len(widths)
     Console(width=max(needed, _width()), highlight=False).print(table)
 
@@ -122,7 +123,10 @@ def print_table(
 def _formatted(column: "pl.Series", name: str, formats: Mapping[str, str]) -> list[str]:
     default = "," if column.dtype.is_integer() and name not in IDS else ""
     form = formats.get(name, default)
-    return ["" if value is None else printable(format(value, form)) for value in column]
+    texts = ["" if value is None else format(value, form) for value in column]
+    if name not in NEVER_CUT:
+        texts = [cut(text, LONGEST_CELL) for text in texts]
+    return [printable(text) for text in texts]
 
 
 def _shrunk(natural: Mapping[str, int], floors: Mapping[str, int], room: int) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typer import Option
 from matinee.cli import options
 from matinee.cli.options import find_run, open_dataset, output_path, reads_data
 from matinee.cli.output import answer, heading, print_json, print_table, say, section
-from matinee.errors import MatineeError, SettingError
+from matinee.errors import MatineeError, SettingError, shortened
 
 if TYPE_CHECKING:
     from matinee.analysis.dataset import DatasetSummary
@@ -154,7 +154,7 @@ def draw_map(
     model = load(folder)
     colors = map_colors(model.index.unit)
     if color not in colors:
-        raise SettingError(f"--color must be one of {', '.join(colors)}, got {color!r}.")
+        raise SettingError(f"--color must be one of {', '.join(colors)}, got {shortened(color)}.")
     layout = project(model, method, head=head, seed=seed)
     if path.suffix == ".html":
         write_map_report(model, layout, path, color)

@@ -10,7 +10,7 @@ from typer import Argument, Option
 from matinee.cli import options
 from matinee.cli.options import find_run, given_options, runs_here
 from matinee.cli.output import answer, heading, print_json, print_table, say
-from matinee.errors import SettingError, printable
+from matinee.errors import SettingError, printable, shortened
 
 SORTS = ("created", "rmse", "ndcg@10")
 
@@ -42,7 +42,7 @@ def runs(
             )
         return
     if sort not in SORTS:
-        raise SettingError(f"--sort must be one of {', '.join(SORTS)}, got {sort!r}.")
+        raise SettingError(f"--sort must be one of {', '.join(SORTS)}, got {shortened(sort)}.")
     wanted = model and _estimator_name(model)
     every = [_row(folder, manifest) for folder, manifest in runs_here()]
     rows = [
@@ -161,7 +161,7 @@ def _estimator_name(text: str) -> str:
     for name, cls in known.items():
         if text in (name, cls):
             return name
-    raise SettingError(f"--model must be one of {', '.join(known)}, got {text!r}.")
+    raise SettingError(f"--model must be one of {', '.join(known)}, got {shortened(text)}.")
 
 
 def _show(rows: list[dict[str, Any]]) -> None:

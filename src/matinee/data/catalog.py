@@ -22,7 +22,7 @@ from matinee.data.attributes import (
     normalized,
 )
 from matinee.data.id_map import IdMap
-from matinee.errors import UnknownIdError, shortened
+from matinee.errors import UnknownIdError, cut, shortened
 
 YEAR = r"\((\d{4})(?:\s*[-\u2013]\s*\d{0,4})?\)\s*$"
 """A year, or the first of a range of years, in brackets at the end of a title."""
@@ -187,7 +187,7 @@ class Catalog:
         names = [name for name, _ in self._normalized_titles]
         close = difflib.get_close_matches(_normalized(wanted)[0][:200], names, n=3)
         titles = list(dict.fromkeys(self.titles[names.index(match)] for match in close))
-        return f" Did you mean {' or '.join(titles)}?" if titles else ""
+        return f" Did you mean {' or '.join(map(cut, titles))}?" if titles else ""
 
     @cached_property
     def _normalized_titles(self) -> list[tuple[str, str]]:

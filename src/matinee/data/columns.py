@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from matinee.errors import DataError, SettingError, cut, printable
+from matinee.errors import DataError, SettingError, cut, printable, shortened
 
 NONE = "none"
 """Given in place of a column's name, it leaves an optional column out."""
@@ -62,8 +62,8 @@ class NamedColumns:
             if ours not in COMMON_NAMES or (dot and table not in ("items", "users")):
                 valid = ", ".join(COMMON_NAMES)
                 raise SettingError(
-                    f"The keys of columns must be among {valid}, got {cut(key)!r}; for one table "
-                    "only: items.item_id, users.user_id."
+                    f"The keys of columns must be among {valid}, got {shortened(key)}; for one "
+                    "table only: items.item_id, users.user_id."
                 )
             if name == NONE and ours in ("user_id", "item_id"):
                 raise SettingError(f"columns: {key} is needed, and cannot be {NONE}.")
@@ -103,7 +103,8 @@ class NamedColumns:
             elsewhere = ours in ("item_id", "user_id") and ours in chosen
             if name not in (NONE, *present) and not elsewhere:
                 raise DataError(
-                    f"{file}: there is no column {cut(name)!r}. There are {join_names(present)}."
+                    f"{file}: there is no column {shortened(name)}. "
+                    f"There are {join_names(present)}."
                 )
         if missing := [ours for ours in required if ours not in chosen]:
             prefix = "" if table == "ratings" else f"{table}."
@@ -115,7 +116,7 @@ class NamedColumns:
         for ours, name in chosen.items():
             if list(present).count(name) > 1:
                 raise DataError(
-                    f"{file}, row 1: two columns have the same name, {cut(name)!r}. "
+                    f"{file}, row 1: two columns have the same name, {shortened(name)}. "
                     f"Rename one; {ours} is to be read from it."
                 )
         if "rating" in chosen:  # then nothing else weighs an interaction
@@ -128,7 +129,7 @@ class NamedColumns:
         for key, name in self.names.items():
             if name not in self.used and not self.by_position() and name != NONE:
                 raise DataError(
-                    f"{file}: there is no column {cut(name)!r} for {key}. "
+                    f"{file}: there is no column {shortened(name)} for {key}. "
                     f"There are {join_names(self.seen)}."
                 )
 

@@ -14,7 +14,7 @@ from matinee.data import splits
 from matinee.data.attributes import Attributes
 from matinee.data.catalog import Catalog
 from matinee.data.ratings import Ratings
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 
 PREVIEW_ROWS = 5
 
@@ -138,11 +138,13 @@ class Dataset:
             test = splits.temporal(self.ratings, test_fraction)
         else:
             valid = ", ".join(repr(name) for name in (*splits.METHODS, *self.official))
-            raise SettingError(f"The split of {self.name} must be one of {valid}, got {method!r}.")
+            raise SettingError(
+                f"The split of {self.name} must be one of {valid}, got {shortened(method)}."
+            )
         if not test.any() or test.all():
             raise SettingError(
-                f"{self.name}: the split {method!r} leaves the training or the test set empty; "
-                "choose another split or test fraction."
+                f"{self.name}: the split {shortened(method)} leaves the training or the test set "
+                "empty; choose another split or test fraction."
             )
         return self._take(~test), self._take(test)
 

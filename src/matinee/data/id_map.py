@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import I32, I64, Bools
-from matinee.errors import UnknownIdError, shortened
+from matinee.errors import UnknownIdError, cut, shortened
 from matinee.kernels.csr import dense_rank, mark_seen
 
 MAX_TABLE_RATIO = 16
@@ -110,7 +110,7 @@ class IdMap:
 
     def code(self, wanted: Any, noun: str = "user") -> int:
         """Code of one id, also as text (``"42"``); else UnknownIdError, naming similar ones."""
-        value = str(wanted) if self.are_text else wanted
+        value = _text(wanted) if self.are_text else wanted
         if not self.are_text and isinstance(wanted, str):
             text = wanted.strip().removeprefix("-")
             value = int(wanted) if text.isdecimal() and len(text) < 19 else None
@@ -131,10 +131,16 @@ class IdMap:
             return ""
         if not self.are_text:
             return f" Ids run from {self.values[0]} to {self.values[-1]}."
-        close = difflib.get_close_matches(str(wanted), self.values.to_list(), n=3)
+        close = difflib.get_close_matches(_text(wanted)[:200], self.values.to_list(), n=3)
         if close:
-            return f" Did you mean {' or '.join(close)}?"
-        return f" Ids look like {self.values[0]}."
+            return f" Did you mean {' or '.join(map(cut, close))}?"
+        return f" Ids look like {cut(self.values[0])}."
+
+
+def _text(wanted: Any) -> str:
+    """An id as text; Python refuses to write numbers of thousands of digits."""
+    long = isinstance(wanted, int) and wanted.bit_length() > 1000
+    return shortened(wanted) if long else str(wanted)
 
 
 def encode(column: pl.Series, extra: pl.Series | None = None) -> tuple[IdMap, I32]:

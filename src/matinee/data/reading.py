@@ -1,7 +1,9 @@
 """From a name, a folder, an archive, files or tables in memory to a `Dataset`."""
 
 import difflib
+import logging
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +22,12 @@ from matinee.data.ratings import RatingScale
 from matinee.data.reading_options import ReadingOptions
 from matinee.data.sources import Sources, check_file, find, matches, stem_of
 from matinee.data.tables import TableReader
-from matinee.errors import DataError, cut
+from matinee.errors import DataError, bounded, cut, shortened
 from matinee.kernels.csr import Empty
 from matinee.progress import progress
 from matinee.storage.atomic import read_steadily
+
+log = logging.getLogger(__name__)
 
 
 def read(
@@ -115,7 +119,11 @@ def read(
         tables = _Described(items, users, options)
         return _read_path(path, options, tables), tables, options.to_dict()
 
+    started = time.monotonic()
     dataset, tables, reading = read_steadily(path, read_stored)
+    seconds = time.monotonic() - started
+    size = f"{len(dataset):,} {dataset.unit}s"
+    log.info("read %s from %s in %.1f s", size, bounded(str(path)), seconds)
     path = path.resolve()
     folder = path if path.is_dir() else path.parent  # of a pattern
     stem = stem_of(path) if path.is_file() else folder.name
@@ -149,7 +157,7 @@ def _path_of(table: Any, argument: str) -> str | None:
             return str(path)
     except (OSError, RuntimeError, ValueError):
         pass
-    raise DataError(f"{argument}: there is no file {cut(str(table))!r}.")
+    raise DataError(f"{argument}: there is no file {shortened(str(table))}.")
 
 
 def _read_path(path: Path, options: ReadingOptions, tables: _Described) -> Dataset:
@@ -216,4 +224,4 @@ def locate(source: str | os.PathLike[str]) -> Path:
         raise DataError(f"{cut(name)}: download it first; matinee data fetch is for editions only.")
     close = difflib.get_close_matches(name[:200], [*EDITIONS, *cache.cached_names()], n=1)
     hint = f"Did you mean {close[0]}?" if close else "See matinee data list."
-    raise DataError(f"There is no file, folder or data set {cut(name)!r}. {hint}")
+    raise DataError(f"There is no file, folder or data set {shortened(name)}. {hint}")

@@ -6,7 +6,7 @@ import numpy as np
 
 from matinee._types import I32, I64, Bools
 from matinee.data.ratings import Ratings
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 
 METHODS = ("random", "leave-last-out", "temporal")
 
@@ -41,7 +41,7 @@ def disjoint(masks: Mapping[str, Bools]) -> list[str]:
 def leave_last_out(ratings: Ratings, last: int) -> Bools:
     """The `last` latest ratings of each user with more than that; ties are broken by row."""
     if last < 1:
-        raise SettingError(f"last must be ≥ 1, got {last}.")
+        raise SettingError(f"last must be ≥ 1, got {shortened(last)}.")
     timestamp = _timestamps(ratings)
     order = np.lexsort((timestamp, ratings.user))  # stable: rows of one second keep their order
     counts = ratings.user_counts
@@ -68,7 +68,7 @@ def cold_start_counts(train: Ratings, test: Ratings) -> tuple[int, int]:
 def _shuffled(n: int, seed: int) -> I32:
     """The numbers below n as `Generator.permutation` orders them, in half of its memory."""
     if seed < 0:
-        raise SettingError(f"seed must be ≥ 0, got {seed}.")
+        raise SettingError(f"seed must be ≥ 0, got {shortened(seed)}.")
     order = np.arange(n, dtype=np.int32)
     np.random.default_rng(seed).shuffle(order)
     return order

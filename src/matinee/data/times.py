@@ -64,7 +64,7 @@ def unix_seconds(column: pl.Series, origin: Origin, time_format: str | None = No
         column = column.str.strip_chars(" ").replace("", None)
         seconds = _from_text(column, origin, time_format)
     elif kind == pl.Null:
-        seconds = column
+        seconds = column.cast(pl.Int64)
     elif kind.is_numeric():
         seconds = _from_numbers(column, origin, time_format)
     else:
@@ -189,7 +189,7 @@ def _numeric_format(text: pl.Series, origin: Origin) -> str:
         what = "no row tells day from month" if not day_first else "other rows have day and month"
         what += "" if not day_first else " the other way round"
         forms = "--time-format %d/%m/%Y or %m/%d/%Y"
-        raise origin.error(row, text.name, f"{text[row]!r}: {what}", f"Say which: {forms}")
+        raise origin.error(row, text.name, f"{shortened(text[row])}: {what}", f"Say which: {forms}")
     separator: str = re.findall(r"[-/.]", text[row])[0]
     date = separator.join(("%d", "%m", "%Y") if day_first else ("%m", "%d", "%Y"))
     rest = groups["4"].head(100)

@@ -12,7 +12,7 @@ import numpy as np
 from matinee._types import I32, I64, Bools
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
-from matinee.errors import DataError, SettingError
+from matinee.errors import DataError, SettingError, shortened
 from matinee.evaluation.protocols import (
     RankingTask,
     holdout,
@@ -57,7 +57,7 @@ def sampled_negatives(dataset: Dataset, *, negatives: int = 99, seed: int = 0) -
     [0, 10, 20, 30]
     """
     if negatives < 1:
-        raise SettingError(f"negatives must be >= 1, got {negatives}.")
+        raise SettingError(f"negatives must be >= 1, got {shortened(negatives)}.")
     rng = random_generator(seed)
     task = leave_one_out(dataset)
     rated_items = np.flatnonzero(dataset.ratings.item_counts).astype(np.int32)

@@ -7,7 +7,7 @@ import numpy as np
 from matinee._types import F64, I32, Bools, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 from matinee.kernels.csr import Rows, filter_entries, take_rows
 
 STRONG_FRACTION = 0.1  # of the eligible users, by default
@@ -62,7 +62,7 @@ class RankingTask:
     def sample(self, n: int, seed: int = 0) -> "RankingTask":
         """The same task for at most `n` of the test users, drawn at random."""
         if n < 1:
-            raise SettingError(f"n must be >= 1, got {n}.")
+            raise SettingError(f"n must be >= 1, got {shortened(n)}.")
         if n >= len(self):
             return self
         return self.take(np.sort(random_generator(seed).choice(len(self), n, replace=False)))
@@ -81,7 +81,7 @@ class RankingTask:
 def random_generator(seed: int) -> np.random.Generator:
     """The generator of this seed; SettingError for a negative one."""
     if seed < 0:
-        raise SettingError(f"seed must be >= 0, got {seed}.")
+        raise SettingError(f"seed must be >= 0, got {shortened(seed)}.")
     return np.random.default_rng(seed)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from matinee.data.dataset import Dataset
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 from matinee.evaluation.cold_start import cold_items, cold_users
 from matinee.evaluation.evaluator import evaluate_ranking, evaluate_ratings
 from matinee.evaluation.ncf import sampled_negatives
@@ -91,7 +91,7 @@ def evaluate_runs(
     """
     if protocol not in PROTOCOLS:
         names = ", ".join(map(repr, PROTOCOLS))
-        raise SettingError(f"protocol must be one of {names}, got {protocol!r}.")
+        raise SettingError(f"protocol must be one of {names}, got {shortened(protocol)}.")
     if not runs:
         raise SettingError("There is no run to evaluate.")
     provenances = {name: read_provenance(model.metadata) for name, model in runs.items()}

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from matinee.data.dataset import Dataset
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 from matinee.evaluation.ncf import sampled_negatives
 from matinee.experiments.split import Split
 from matinee.experiments.training import (
@@ -73,7 +73,7 @@ def get_preset(name: str) -> Preset:
     presets = {preset.name: preset for preset in PRESETS}
     if name not in presets:
         names = ", ".join(map(repr, presets))
-        raise SettingError(f"preset must be one of {names}, got {name!r}.")
+        raise SettingError(f"preset must be one of {names}, got {shortened(name)}.")
     return presets[name]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matinee.errors import RunError
+from matinee.errors import RunError, shortened
 from matinee.evaluation.ncf import sampled_negatives
 from matinee.experiments.provenance import read_provenance
 from matinee.experiments.training import TrainingResult, on_device, train_and_evaluate
@@ -87,7 +87,9 @@ def reproduce(
     ranking = spec.manifest["metrics"].get("ranking")
     protocol = ranking.get("protocol") if isinstance(ranking, Mapping) else None
     if protocol not in ("holdout", "sampled-negatives", None):
-        raise RunError(f"Its ranking was evaluated by {protocol!r}, which cannot be reproduced.")
+        raise RunError(
+            f"Its ranking was evaluated by {shortened(protocol)}, which cannot be reproduced."
+        )
     provenance = read_provenance(spec.manifest)
     device = device or spec.device
     dataset, seed = provenance.read(), provenance.split.seed

@@ -1,18 +1,20 @@
 """Blocks of equal work, and the threads that run them."""
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from matinee._types import F32, I64
-from matinee.errors import SettingError
+from matinee.errors import check_whole
 
 BLOCKS = 64
 """Blocks per pass: enough to balance the load of a few cores, few enough to cost nothing."""
@@ -26,6 +28,16 @@ def usable_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def machine_memory() -> float:
+    """Bytes of memory that this process may have; infinite where nothing tells."""
+    limits = [math.inf]
+    with suppress(AttributeError, ValueError, OSError):
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with suppress(OSError, ValueError):  # of a container; "max" where it has none
+        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
+    return min(limit for limit in limits if limit > 0)
 
 
 def balanced_blocks(indptr: I64, blocks: int = BLOCKS) -> list[tuple[int, int]]:
@@ -48,6 +60,8 @@ def uniform_blocks(rows: int, least: int = 1) -> list[tuple[int, int]]:
 @contextmanager
 def thread_limit(threads: int | None) -> Iterator[None]:
     """Let `run_blocks` use so many threads until the block ends; None: all processors."""
+    if threads is not None:
+        check_whole("threads", threads, 1)
     token = _limit.set(threads)
     try:
         yield
@@ -64,8 +78,7 @@ def run_blocks(
     """``kernel(start, stop, *arguments)`` of each block; a free thread takes the next one."""
     limit = _limit.get() if threads is None else threads
     usable = usable_threads() if limit is None else limit
-    if usable < 1:
-        raise SettingError(f"threads must be >= 1, got {usable}.")
+    check_whole("threads", usable, 1)
     workers = min(usable, len(blocks))
     results: list[Any] = [None] * len(blocks)
     remaining = iter(range(len(blocks)))  # the interpreter gives each number to one thread only

@@ -12,7 +12,7 @@ import polars as pl
 from matinee._types import F64
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 from matinee.kernels.als import (
     Ridge,
     predict_pairs,
@@ -104,6 +104,7 @@ class ALS(Estimator):
     predicts = "rating"
     supports_callback = True
     supports_warm_start = True
+    equations = True
 
     factors: int = 64
     regularization: float | None = None
@@ -117,12 +118,13 @@ class ALS(Estimator):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check_at_least(factors=0, iterations=1, cg_steps=1, patience=0, seed=0)
         self._check_positive("regularization", "bias_regularization")
         self._check_one_of(solver=("cg", "cholesky"))
         check_features(self.features)
         if not 0 <= self.exponent <= 1:
-            raise SettingError(f"exponent must be in [0, 1], got {self.exponent}.")
+            raise SettingError(f"exponent must be in [0, 1], got {shortened(self.exponent)}.")
 
     def default_regularization(self, ratings: Ratings) -> float:
         """The regularization used where none is given, derived from the ratings."""

@@ -1,21 +1,37 @@
 """The base class of estimators: hyperparameters with `fit`."""
 
 import json
+import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from types import MappingProxyType
-from typing import Any, ClassVar
+from functools import partial
+from types import MappingProxyType, UnionType
+from typing import Any, ClassVar, get_args, get_origin
 
 import numpy as np
 import polars as pl
 
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import NOT_RATED
-from matinee.errors import SettingError
-from matinee.kernels.parallel import thread_limit
+from matinee.errors import (
+    SettingError,
+    bounded,
+    check_choice,
+    check_number,
+    check_whole,
+    cut,
+    shortened,
+)
+from matinee.kernels.parallel import machine_memory, thread_limit
 from matinee.models.recommender import Recommender
 from matinee.storage.checkpoint import Checkpoint
 
+log = logging.getLogger(__name__)
+
+LARGEST = 2**31 - 1  # of a hyperparameter that counts something
+LONG = 2**63 - 1  # of a seed
+MOST = 1e30  # of a hyperparameter that is a number
 Callback = Callable[[Mapping[str, Any]], None]
 """Sees each row of a history as it is made; what it raises ends the training."""
 
@@ -48,6 +64,8 @@ class Estimator:
         model; and whether there is a device to train on.
     fallbacks : mapping
         What hyperparameters that are None stand for where they are not chosen from the data.
+    equations : bool
+        Whether rows are solved by systems of as many equations as there are factors.
     """
 
     predicts: ClassVar[str]
@@ -56,6 +74,7 @@ class Estimator:
     supports_warm_start: ClassVar[bool] = False
     supports_device: ClassVar[bool] = False
     fallbacks: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    equations: ClassVar[bool] = False
     patience: int = 0
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -121,44 +140,98 @@ class Estimator:
         for name, value in given.items():
             if value is not None and not getattr(self, f"supports_{name}"):
                 raise SettingError(f"{type(self).__name__} does not support {name}.")
-        if on_interrupt not in ("keep", "raise"):
-            raise SettingError(f"on_interrupt must be 'keep' or 'raise', got {on_interrupt!r}.")
+        check_choice("on_interrupt", on_interrupt, ("keep", "raise"))
         if self.predicts == "rating" and train.ratings.scale is None:
             raise SettingError(f"{train.name}: {NOT_RATED}")
         eval_sets = check_eval_sets(train, self.patience, validation, test)
         context = FitContext(eval_sets, threads, warm_start, checkpoint, callback, on_interrupt)
-        with thread_limit(threads):
-            return self._fit(train, context)
+        return self._fit_told(train, context)
+
+    def _fit_told(self, train: Dataset, context: FitContext) -> Recommender:
+        """`_fit` with lines in the log, and one line where memory ends."""
+        refuse_too_large(self, len(train.ratings.user_ids), len(train.catalog))
+        name, started = type(self).__name__, time.monotonic()
+        users, items = len(train.ratings.user_ids), len(train.catalog)
+        size = f"{len(train):,} {train.unit}s of {users:,} users and {items:,} items"
+        log.info("training %s on %s: %s", name, bounded(train.name), size)
+        try:
+            with thread_limit(context.threads):
+                model = self._fit(train, context)
+            log.info("trained %s in %.1f s", name, time.monotonic() - started)
+            return model
+        except MemoryError as problem:
+            why = f" ({cut(str(problem), 200)})" if str(problem) else ""
+            raise SettingError(
+                f"Training {type(self).__name__} needs more memory than there is{why}."
+            ) from None
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
         raise NotImplementedError
 
     # checks of hyperparameters, for `__post_init__`
 
+    def __post_init__(self) -> None:
+        """Refuse what is not of the type of a hyperparameter; what is numpy's becomes Python's."""
+        for field in fields(self):  # type: ignore[arg-type]
+            value, of = getattr(self, field.name), field.type
+            types = get_args(of) if isinstance(of, UnionType) else (of,)
+            names = {(get_origin(each) or each).__name__ for each in types}
+            several = isinstance(value, Mapping | list | tuple) and names & {"Mapping", "tuple"}
+            if several or (value is None and "NoneType" in names):
+                continue  # what holds several is checked by who has it
+            if "float" in names:
+                check_number(field.name, value, lambda number: True, "a number")
+                check_number(field.name, value, _is_moderate, f"at most {MOST:g}")
+                whole = type(value) is int and abs(value) < 2**53
+                object.__setattr__(self, field.name, value if whole else float(value))
+            elif "int" in names:
+                check_whole(field.name, value, None, LONG if field.name == "seed" else LARGEST)
+                object.__setattr__(self, field.name, int(value))
+            elif "str" in names and not isinstance(value, str):
+                raise SettingError(f"{field.name} must be a text, got {shortened(value)}.")
+
     def _check_at_least(self, **bounds: float) -> None:
-        """Refuse hyperparameters below these bounds, and fractions where whole numbers belong."""
-        whole = {field.name for field in fields(self) if field.type is int}  # type: ignore[arg-type]
+        """Refuse hyperparameters below these bounds; None is left alone."""
         for name, bound in bounds.items():
-            value = getattr(self, name)
-            if name in whole and type(value) is not int:
-                raise SettingError(f"{name} must be a whole number, got {value!r}.")
-            if not bound <= value < np.inf:
-                raise SettingError(f"{name} must be >= {bound}, got {value}.")
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), partial(_is_from, bound), f">= {bound}")
 
     def _check_positive(self, *names: str) -> None:
         """Refuse hyperparameters that are not positive and finite; None is left alone."""
         for name in names:
-            value = getattr(self, name)
-            if value is not None and not 0 < value < np.inf:
-                raise SettingError(f"{name} must be > 0, got {value}.")
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), _is_positive, "> 0")
 
     def _check_one_of(self, **choices: tuple[str | None, ...]) -> None:
         """Refuse hyperparameters that are none of these choices."""
         for name, allowed in choices.items():
-            value = getattr(self, name)
-            if value not in allowed:
-                names = ", ".join(map(repr, allowed))
-                raise SettingError(f"{name} must be one of {names}, got {value!r}.")
+            check_choice(name, getattr(self, name), allowed)
+
+
+def _is_moderate(value: float) -> bool:
+    """Whether sums of it over ratings are finite in 32 bits, or another check has to refuse it."""
+    return not MOST < abs(value) < np.inf
+
+
+def _is_from(bound: float, value: float) -> bool:
+    return bound <= value < np.inf
+
+
+def _is_positive(value: float) -> bool:
+    return 0 < value < np.inf
+
+
+def refuse_too_large(estimator: Estimator, users: int, items: int) -> None:
+    """Refuse a training for whose factors the memory of this machine is too small."""
+    factors = getattr(estimator, "factors", 0)
+    squares = factors * estimator.equations
+    needed, there = 4.0 * factors * (2 * (users + items) + squares), machine_memory()
+    if needed > there:
+        raise SettingError(
+            f"factors={factors} needs at least {needed / 2**30:,.0f} GiB of memory for "
+            f"{users:,} users and {items:,} items, and there are {there / 2**30:,.0f}. "
+            "Fewer factors need less."
+        )
 
 
 def check_eval_sets(
@@ -184,7 +257,7 @@ def check_features(features: str) -> None:
     """Refuse what cannot be names of attributes; whether there are such, the data tell."""
     if not isinstance(features, str) or not features:
         raise SettingError(
-            f"features must be 'all', 'none', or names joined by commas, got {features!r}."
+            f"features must be 'all', 'none', or names joined by commas, got {shortened(features)}."
         )
 
 

@@ -46,6 +46,7 @@ class Bias(Estimator):
     iterations: int = 10
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._als()  # which checks both
 
     def _als(self) -> ALS:
@@ -89,6 +90,7 @@ class Popularity(Estimator):
     days: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_min_rating(self.min_rating)
         self._check_positive("days")
 
@@ -137,6 +139,7 @@ class EASE(Estimator):
     min_rating: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check_positive("regularization")
         check_min_rating(self.min_rating)
 

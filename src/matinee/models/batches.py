@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from matinee.errors import SettingError
-from matinee.models.inputs import check_whole
+from matinee.errors import SettingError, check_whole
 from matinee.models.recommender import Recommender
 from matinee.progress import progress
 from matinee.storage.atomic import new_file

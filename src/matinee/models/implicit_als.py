@@ -12,7 +12,7 @@ import polars as pl
 from matinee._types import F32, F64, Array
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 from matinee.kernels.csr import Rows
 from matinee.kernels.implicit_als import update_rows_implicit_block, update_rows_implicit_cg
 from matinee.kernels.linalg import pad_to_lanes
@@ -109,6 +109,7 @@ class ImplicitALS(Estimator):
     predicts = "ranking"
     supports_callback = True
     supports_warm_start = True
+    equations = True
     fallbacks: ClassVar[Mapping[str, Any]] = MappingProxyType({"unobserved": UNOBSERVED})
 
     factors: int = 128
@@ -126,6 +127,7 @@ class ImplicitALS(Estimator):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check_at_least(factors=1, iterations=1, cg_steps=1, block=1, seed=0)
         self._check_positive("regularization", "unobserved")
         self._check_one_of(
@@ -134,10 +136,9 @@ class ImplicitALS(Estimator):
         )
         check_features(self.features)
         if not 0 <= self.exponent <= 2:
-            raise SettingError(f"exponent must be in [0, 2], got {self.exponent}.")
+            raise SettingError(f"exponent must be in [0, 2], got {shortened(self.exponent)}.")
         check_min_rating(self.min_rating)
-        if self.rating_weight is not None and not 0 <= self.rating_weight < np.inf:
-            raise SettingError(f"rating_weight must be >= 0, got {self.rating_weight}.")
+        self._check_at_least(rating_weight=0)
 
     def preference_scale(self, ratings: Ratings) -> PreferenceScale:
         """How the ratings of this training set become preferences."""

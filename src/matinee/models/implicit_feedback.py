@@ -17,7 +17,7 @@ import numpy as np
 
 from matinee._types import F32
 from matinee.data.dataset import Dataset
-from matinee.errors import SettingError
+from matinee.errors import SettingError, check_number
 from matinee.kernels.csr import Rows
 from matinee.kernels.implicit_als import gram
 from matinee.kernels.parallel import aligned_zeros, balanced_blocks, run_blocks
@@ -100,8 +100,8 @@ def confidence_weights(values: F32, confidence: str) -> F32:
 
 def check_min_rating(min_rating: float | None) -> None:
     """Refuse a threshold that is not a finite number."""
-    if min_rating is not None and not np.isfinite(min_rating):
-        raise SettingError(f"min_rating must be a finite number, got {min_rating}.")
+    if min_rating is not None:
+        check_number("min_rating", min_rating, np.isfinite, "a finite number")
 
 
 def shared_gram(rows: F32, weight: float) -> F32:

@@ -16,17 +16,10 @@ Ids = Ints | list[Any]
 """Whole numbers as an array; if there is anything else among them, all as a list."""
 
 
-def shown(value: Any) -> str:
-    """A value that a person passed, in one line of a message."""
-    return " ".join(shortened(value).split())
-
-
-def check_whole(name: str, value: Any, least: int) -> None:
-    """Refuse what is not a whole number, or less than that."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise SettingError(f"{name} must be a whole number, got {shown(value)}.")
-    if value < least:
-        raise SettingError(f"{name} must be >= {least}, got {value}.")
+def check_flag(name: str, value: Any) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool | np.bool_):
+        raise SettingError(f"{name} must be True or False, got {shortened(value)}.")
 
 
 def is_one(values: Any) -> bool:
@@ -62,8 +55,13 @@ def ids_of(values: Any, noun: str) -> Ids:
     if isinstance(values, Mapping) or _is_table(values):
         raise SettingError(f"{noun} must be one id or a list of ids, got {_kind(values)}.")
     given = values.to_pylist() if hasattr(values, "to_pylist") else as_sequence(values)  # pyarrow
-    if isinstance(given, pl.Series) and given.dtype.is_integer() and not given.has_nulls():
-        return given.to_numpy()
+    if isinstance(given, pl.Series):
+        of_numpy = given.dtype.is_integer() and "128" not in str(given.dtype)
+        if of_numpy and not given.has_nulls():
+            return given.to_numpy()
+        given = given.to_list()
+    if isinstance(given, np.ma.MaskedArray):
+        given = np.array(given.tolist(None), object)  # what is masked is None
     if isinstance(given, np.ndarray):
         if given.ndim != 1:
             shape = " x ".join(map(str, given.shape))
@@ -73,7 +71,7 @@ def ids_of(values: Any, noun: str) -> Ids:
     ids = [plain(value) for value in given]
     for value in ids:
         if isinstance(value, Iterable) and not isinstance(value, str):
-            raise SettingError(f"{noun} must be a list of ids, got {shown(value)} in it.")
+            raise SettingError(f"{noun} must be a list of ids, got {shortened(value)} in it.")
     if all(type(value) is int and -(2**63) <= value < 2**63 for value in ids):
         return np.array(ids, np.int64)
     return ids
@@ -83,7 +81,7 @@ def one_id(value: Any, noun: str) -> Any:
     """One id or title; SettingError for several."""
     value = plain(value)
     if isinstance(value, Iterable) and not isinstance(value, str):
-        raise SettingError(f"Give the id of one {noun}, got {shown(value)}.")
+        raise SettingError(f"Give the id of one {noun}, got {shortened(value)}.")
     return value
 
 
@@ -92,7 +90,7 @@ def rated_items(ratings: Any) -> list[tuple[Any, Any]]:
     if isinstance(ratings, Mapping):
         return list(ratings.items())
     if _is_table(ratings):
-        items, *values = _columns(ratings, ("item_id", "title"), ("rating",))
+        items, *values = _columns(ratings, ("item_id", "title"), ("rating",)) or [[]]
         return list(zip(items, *values or [[None] * len(items)], strict=True))
     if hasattr(ratings, "index") and hasattr(ratings, "to_numpy"):  # a series of pandas
         values = ratings.to_numpy().tolist()

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32, I32, I64
-from matinee.errors import SettingError
+from matinee.errors import SettingError, check_whole, shortened
 from matinee.kernels.csr import Rows, filter_entries, rows_of_pairs, take_rows, united, without
 from matinee.models.head import Head
-from matinee.models.inputs import check_whole, ids_of, user_item_pairs
+from matinee.models.inputs import check_flag, ids_of, user_item_pairs
 from matinee.models.queries import TrainingIndex, UserBatch
 from matinee.models.reranking import CANDIDATES, calibrated, check_dial, discovery_offsets
 from matinee.models.topk import allowed_items, scores_of_item, top_items, top_of_pairs
@@ -34,6 +34,10 @@ class ListOptions:
 
     def __post_init__(self) -> None:
         check_whole("n", self.n, 1)
+        check_flag("exclude_seen", self.exclude_seen)
+        if not (self.where is None or isinstance(self.where, Mapping)):
+            problem = f"got {shortened(self.where)}"
+            raise SettingError(f"where must be a dict from attributes to values, {problem}.")
         check_whole("min_ratings", self.min_ratings, 0)
         check_dial("discover", self.discover)
         check_dial("diverse", self.diverse)

@@ -2,13 +2,16 @@
 while numpy, polars and numba are imported, so nothing here may import one of them.
 """
 
+import logging
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matinee.errors import WriteError
+from matinee.errors import WriteError, bounded
 from matinee.storage.atomic import read_steadily, recover
 from matinee.storage.runs import RUNS, open_run, write_new_run
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from matinee.models.recommender import Recommender
@@ -38,7 +41,9 @@ def load(run: str | Path) -> "Recommender":
     """
     run = Path(run)
     recover(run)
-    return read_steadily(run, lambda: _load(run))
+    model = read_steadily(run, lambda: _load(run))
+    log.info("loaded %s: %r", bounded(str(run)), model)
+    return model
 
 
 def _load(run: Path) -> "Recommender":

@@ -28,6 +28,7 @@ class _Neighborhood(Estimator):
     min_rating: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check_at_least(neighbors=1, shrinkage=0)
         check_min_rating(self.min_rating)
 

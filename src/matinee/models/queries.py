@@ -14,10 +14,10 @@ from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
 from matinee.data.ratings import NOT_RATED, RatingScale
-from matinee.errors import SettingError, UnknownIdError
+from matinee.errors import SettingError, UnknownIdError, check_choice, shortened
 from matinee.kernels.csr import Rows, sum_weighted_rows, take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks
-from matinee.models.inputs import Ids, ids_of, one_id, plain, rated_items, shown
+from matinee.models.inputs import Ids, ids_of, one_id, plain, rated_items
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,7 +230,7 @@ class TrainingIndex:
         code = _code(self.user_ids, one_id(user, "user"), "user")
         if not self.users_known[code]:
             raise UnknownIdError(
-                f"User {shown(plain(user))} has no {self.unit}s in the training set. "
+                f"User {shortened(plain(user))} has no {self.unit}s in the training set. "
                 "Fold in some of theirs."
             )
         return code
@@ -310,7 +310,7 @@ class TrainingIndex:
         """The features of a new user; SettingError for an attribute that training did not have."""
         if not (attributes is None or isinstance(attributes, Mapping)):
             raise SettingError(
-                f"attributes must be a dict of names and values, got {shown(attributes)}."
+                f"attributes must be a dict of names and values, got {shortened(attributes)}."
             )
         if not attributes:
             return None
@@ -351,13 +351,12 @@ class TrainingIndex:
             right = bool(self.scale.contains(np.array([number]))[0])
         if not right:
             meant = f"on the scale {self.scale}" if self.scale else "> 0: how often, or a weight"
-            raise SettingError(f"{title}: {shown(plain(value))} is not {meant}.")
+            raise SettingError(f"{title}: {shortened(plain(value))} is not {meant}.")
         return number
 
     def pairs(self, users: Any, items: Any, timestamps: Any, unknown: str) -> Pairs:
         """The indices behind ids and titles; see `Recommender.predict`."""
-        if unknown not in ("error", "average"):
-            raise SettingError(f"unknown must be 'error' or 'average', got {unknown!r}.")
+        check_choice("unknown", unknown, ("error", "average"))
         item = self.items(items, unknown)
         if isinstance(users, UserProfile):
             if timestamps is not None:
@@ -374,7 +373,7 @@ class TrainingIndex:
 def _code(ids: IdMap, wanted: Any, noun: str) -> int:
     """The code of one plain id; UnknownIdError if there is none."""
     if not isinstance(wanted, int | float | str):  # a date, None ...
-        raise UnknownIdError(f"No {noun} {shown(wanted)} in the training set.")
+        raise UnknownIdError(f"No {noun} {shortened(wanted)} in the training set.")
     return ids.code(wanted, noun)
 
 
@@ -414,7 +413,10 @@ def _filled(codes: I32, ids: Ids, find: Callable[[Any], int]) -> I32:
 def _times(timestamps: Any, length: int) -> I64 | None:
     if timestamps is None:
         return None
-    times = np.atleast_1d(np.asarray(timestamps))
+    try:
+        times = np.atleast_1d(np.asarray(timestamps))
+    except (ValueError, pl.exceptions.PolarsError):  # lists within a list, 128 bits
+        times = np.array([None])
     whole = times.dtype.kind in "iu" and (times <= np.iinfo(np.int64).max).all()
     if not whole or times.ndim > 1 or len(times) not in (1, length):
         raise SettingError(

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 
 from matinee._types import F32
-from matinee.errors import SettingError
+from matinee.errors import SettingError, check_whole
 from matinee.kernels.parallel import thread_limit
 from matinee.models.head import ProbabilisticHead, components_table
-from matinee.models.inputs import check_whole, is_one
+from matinee.models.inputs import check_flag, is_one
 from matinee.models.lists import ListOptions, best_users, labels, make_lists
 from matinee.models.queries import Pairs, UserProfile
 from matinee.models.similarity import (
@@ -286,6 +286,7 @@ class Recommender(TrainedModel):
         ['user_id', 'predicted_rating', 'score', 'n_ratings']
         """
         check_whole("n", n, 1)
+        check_flag("exclude_seen", exclude_seen)
         code, ranker = self.item_index(item), self.head(head)
         with thread_limit(threads):
             batch, scores = best_users(self.index, ranker, code, n, exclude_seen)

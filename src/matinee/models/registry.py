@@ -6,7 +6,7 @@ from importlib import import_module
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from matinee.errors import RunError, SettingError
+from matinee.errors import RunError, SettingError, shortened
 from matinee.models.base import Estimator
 
 RATING = {
@@ -61,7 +61,7 @@ def estimator_from_config(config: Mapping[str, Any]) -> Estimator:
         estimator: Estimator = estimator_class(str(name))(**settings)
     except (KeyError, TypeError):
         raise RunError(
-            f"This version has no estimator {name!r} with these hyperparameters."
+            f"This version has no estimator {shortened(name)} with these hyperparameters."
         ) from None
     return estimator
 
@@ -135,7 +135,7 @@ def parse_as(hint: Any, name: str, text: str) -> Any:
         except ValueError:
             continue
     labels = [TYPE_LABELS[cls] for cls in types if cls in TYPE_LABELS]
-    raise SettingError(f"{name} must be {' or '.join(labels)}, got {text!r}.")
+    raise SettingError(f"{name} must be {' or '.join(labels)}, got {shortened(text)}.")
 
 
 def type_alternatives(hint: Any) -> tuple[Any, ...]:

@@ -5,10 +5,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from matinee._types import F32, F64, I32, I64
-from matinee.errors import SettingError
+from matinee.errors import check_number
 from matinee.kernels.csr import Rows, take_rows
 from matinee.models.head import Head
-from matinee.models.inputs import shown
 from matinee.models.queries import TrainingIndex
 from matinee.models.topk import user_blocks
 
@@ -22,9 +21,7 @@ WIDE = 2  # float64: half as many users at a time as of float32
 
 def check_dial(name: str, value: float) -> None:
     """Refuse what is not between 0 and 1."""
-    is_number = isinstance(value, int | float | np.number)
-    if not (is_number and 0 <= value <= 1):
-        raise SettingError(f"{name} must be between 0 and 1, got {shown(value)}.")
+    check_number(name, value, lambda number: 0 <= number <= 1, "between 0 and 1")
 
 
 def discovery_offsets(head: Head, index: TrainingIndex, discover: float) -> F32:

@@ -5,10 +5,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from matinee._types import F32, I32, I64, Floats
-from matinee.errors import SettingError
+from matinee.errors import SettingError, check_choice, check_whole
 from matinee.kernels.topk import top_n
 from matinee.models.head import Head
-from matinee.models.inputs import check_whole
 from matinee.models.queries import UserBatch
 
 MEASURES = ("cosine", "dot")
@@ -25,8 +24,7 @@ class RowHead(Head, Protocol):
 
 def check_measure(measure: str) -> None:
     """Refuse what is no way to compare factors."""
-    if measure not in MEASURES:
-        raise SettingError(f"measure must be 'cosine' or 'dot', got {measure!r}.")
+    check_choice("measure", measure, MEASURES)
 
 
 def check_comparison(measure: str, n: int, min_ratings: int) -> None:

@@ -14,7 +14,7 @@ from matinee._types import F32, I64
 from matinee.data.catalog import Catalog
 from matinee.data.id_map import IdMap
 from matinee.data.ratings import RatingScale
-from matinee.errors import SettingError
+from matinee.errors import SettingError, check_choice
 from matinee.kernels.csr import Rows
 from matinee.models.blended_head import BlendedHead
 from matinee.models.cosine_head import CosineHead
@@ -69,8 +69,7 @@ class TrainedModel:
             if self._blended is not None:
                 return self._blended
             head = "ranking" if self.ranking_head else "rating"
-        if head not in HEADS:
-            raise SettingError(f"head must be 'ranking' or 'rating', got {head!r}.")
+        check_choice("head", head, HEADS)
         if head not in self.heads:
             raise SettingError(f"This model has no {head} head; train one with it.")
         return self.heads[head]

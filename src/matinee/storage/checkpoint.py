@@ -1,6 +1,7 @@
 """Checkpoints: the state of a training on disk, so that one that was killed can be resumed."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from matinee._types import Array
-from matinee.errors import RunError, SettingError
+from matinee.errors import RunError, SettingError, bounded, shortened
 from matinee.storage.atomic import recover
 from matinee.storage.regular import check_regular
 from matinee.storage.writing import check_place
+
+log = logging.getLogger(__name__)
 
 STATE = "state.safetensors"
 """The file of a checkpoint that holds the state."""
@@ -49,7 +52,7 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         if self.every is not None and self.every < 1:
-            raise SettingError(f"every must be >= 1, got {self.every}.")
+            raise SettingError(f"every must be >= 1, got {shortened(self.every)}.")
 
 
 @contextmanager
@@ -77,6 +80,7 @@ def open_state(
                 f"{folder}: a checkpoint of other hyperparameters or other data. Name another "
                 "folder, or remove this one."
             )
+        log.info("resuming from %s", bounded(str(folder)))
         yield metadata, arrays
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as problem:
         raise RunError(f"{path}: this checkpoint cannot be read ({problem}).") from None

@@ -6,6 +6,7 @@ threads see to while numpy, polars and numba are imported: so nothing heavy may 
 
 import hashlib
 import json
+import logging
 import math
 import os
 from collections.abc import Container, Iterator, Mapping
@@ -16,9 +17,11 @@ from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 from typing import Any
 
-from matinee.errors import RunError, shortened
+from matinee.errors import RunError, bounded, shortened
 from matinee.storage.atomic import new_folder, recover, recover_all, remove_folder, rename_folder
 from matinee.storage.regular import open_regular, read_regular
+
+log = logging.getLogger(__name__)
 
 FORMAT = 5
 MAX_MANIFEST = 2**22  # bytes; honest ones have a few thousand
@@ -77,6 +80,7 @@ def _write(parts: RunParts, run: Path, replace: bool) -> Path:
         if len(text.encode()) > MAX_MANIFEST:
             raise RunError(f"{run}: cannot be saved; the names in its tables are too long.")
         (fresh / MANIFEST).write_text(text, encoding="utf-8")
+    log.info("saved %s", bounded(str(run)))
     return run
 
 
@@ -121,7 +125,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
         )
     for section in SECTIONS:
         if not isinstance(manifest.setdefault(section, {}), dict):
-            raise RunError(f"{path}: {section!r} must be an object.")
+            raise RunError(f"{path}: {shortened(section)} must be an object.")
     return dict(manifest)
 
 
@@ -167,7 +171,9 @@ def rename_run(run: Path, name: str) -> Path:
     """Give a run another name in its folder; RunError if it is none, or the name will not do."""
     named = name and name.isprintable() and name == name.strip()
     if not named or name.startswith((".", "-")) or set(name) & {"/", "\\"}:
-        raise RunError(f"{name!r} cannot name a run: no slash, and no dot, dash or space in front.")
+        raise RunError(
+            f"{shortened(name)} cannot name a run: no slash, and no dot, dash or space in front."
+        )
     if len(name.encode()) > LONGEST:
         raise RunError(
             f"A name of {len(name)} letters is too long for a run; choose a shorter one."

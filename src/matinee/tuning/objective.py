@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matinee.data.dataset import Dataset
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 from matinee.evaluation.evaluator import evaluate_ranking_per_user, predict_all
 from matinee.evaluation.metrics import METRICS, PRIMARY_METRIC, mae, rmse
 from matinee.evaluation.protocols import holdout
@@ -77,14 +77,16 @@ def get_objective(
     """
     models = {**RATING, **RANKING}
     if model not in models:
-        raise SettingError(f"model must be one of {_tunable(models)}, got {model!r}.")
+        raise SettingError(f"model must be one of {_tunable(models)}, got {shortened(model)}.")
     if metric is None:
         metric = PRIMARY_METRIC["ranking" if model in RANKING else "rating"]
     names = {
         text.lower(): name for name, entry in OBJECTIVES.items() for text in (name, entry.label)
     }
     if metric.lower() not in names:
-        raise SettingError(f"metric must be one of {', '.join(OBJECTIVES)}, got {metric!r}.")
+        raise SettingError(
+            f"metric must be one of {', '.join(OBJECTIVES)}, got {shortened(metric)}."
+        )
     objective = Objective(names[metric.lower()])
     if dataset:
         objective.check_data(dataset)
@@ -113,6 +115,7 @@ def validation_splits(train: Dataset, how: str, seed: int) -> list[TrainValidati
     folds = FOLDS.fullmatch(how)
     if not folds:
         raise SettingError(
-            f"validation must be 'random', 'temporal' or 'K-fold' such as '5-fold', got {how!r}."
+            "validation must be 'random', 'temporal' or 'K-fold' such as '5-fold', "
+            f"got {shortened(how)}."
         )
     return list(train.folds(int(folds[1]), seed))

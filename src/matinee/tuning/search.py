@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
-from matinee.errors import RunError, SettingError
+from matinee.errors import RunError, SettingError, shortened
 from matinee.evaluation.metrics import METRICS
 from matinee.experiments.split import Split
 from matinee.experiments.training import TrainingResult, compile_kernels, train_and_evaluate
@@ -107,7 +107,7 @@ def tune(
     (3, 1, ['regularization'])
     """
     if trials is not None and trials < 1:
-        raise SettingError(f"trials must be >= 1, got {trials}.")
+        raise SettingError(f"trials must be >= 1, got {shortened(trials)}.")
     if minutes is not None and not minutes > 0:
         raise SettingError(f"minutes must be > 0, got {minutes:g}.")
     if run is not None:  # before the work, not after it

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 from matinee.models.registry import estimator_class, settings_of, type_alternatives
 from matinee.storage.regular import read_regular
 from matinee.tuning.search_space import (
@@ -75,7 +75,7 @@ def parse_space(estimator: str, entries: Mapping[str, Any], where: str = "space"
         outer, _, group = name.partition(".")
         if outer not in types or (group and not _is_a(Mapping, types[outer])):
             raise SettingError(
-                f"{where}: {estimator} has no hyperparameter {name!r} to tune; "
+                f"{where}: {estimator} has no hyperparameter {shortened(name)} to tune; "
                 f"it has {', '.join(types)}."
             )
         entry = _plain_entry(given, types[outer], f"{where}: {name}")
@@ -126,7 +126,7 @@ def _plain_entry(entry: Any, hint: Any, where: str) -> Any:
     if isinstance(entry, tuple) and not _is_a(tuple, hint):
         if len(entry) != 2:
             raise SettingError(
-                f"{where}: a tuple must be (low, high), got {entry!r}; "
+                f"{where}: a tuple must be (low, high), got {shortened(entry)}; "
                 "give a list to choose among values."
             )
         return {"low": entry[0], "high": entry[1]}
@@ -138,26 +138,34 @@ def _parse_range(
 ) -> Range:
     for key in entry:
         if key not in RANGE_KEYS:
-            raise SettingError(f"{where}: a range has {', '.join(RANGE_KEYS)}, got {key!r}.")
+            raise SettingError(
+                f"{where}: a range has {', '.join(RANGE_KEYS)}, got {shortened(key)}."
+            )
     low, high = entry.get("low"), entry.get("high")
     for value in (low, high):
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not abs(value) <= sys.float_info.max:  # type: ignore[arg-type]
-            raise SettingError(f"{where}: low and high must be numbers, got {value!r}.")
+            raise SettingError(f"{where}: low and high must be numbers, got {shortened(value)}.")
     integer = _is_integer(hint)
     if integer and not (isinstance(low, int) and isinstance(high, int)):
-        raise SettingError(f"{where}: low and high must be integers, got {low!r} and {high!r}.")
+        raise SettingError(
+            f"{where}: low and high must be integers, got {shortened(low)} and {shortened(high)}."
+        )
     for key in ("log", "relative"):
         if not isinstance(entry.get(key, False), bool):
-            raise SettingError(f"{where}: {key} must be true or false, got {entry[key]!r}.")
+            raise SettingError(
+                f"{where}: {key} must be true or false, got {shortened(entry[key])}."
+            )
     steps = entry.get("steps", GRID_STEPS)
     if type(steps) is not int or not 2 <= steps <= MAX_GRID:
         limits = f"an integer from 2 to {MAX_GRID:,}"
-        raise SettingError(f"{where}: steps must be {limits}, got {steps!r}.")
+        raise SettingError(f"{where}: steps must be {limits}, got {shortened(steps)}.")
     if not low < high:  # type: ignore[operator]
-        raise SettingError(f"{where}: low must be < high, got {low!r} and {high!r}.")
+        raise SettingError(
+            f"{where}: low must be < high, got {shortened(low)} and {shortened(high)}."
+        )
     if entry.get("log") and not low > 0:  # type: ignore[operator]
-        raise SettingError(f"{where}: low must be > 0 with log, got {low!r}.")
+        raise SettingError(f"{where}: low must be > 0 with log, got {shortened(low)}.")
     computed = name == RELATIVE and hasattr(estimator_class(estimator), "default_regularization")
     if entry.get("relative") and not computed:
         raise SettingError(f"{where}: relative is for the {RELATIVE} of als and ials only.")
@@ -172,7 +180,7 @@ def _parse_choice(entry: list[Any], where: str) -> Choice:
         raise SettingError(f"{where}: the list of values is empty.")
     for value in values:
         if not isinstance(value, str | int | float | bool | tuple):
-            raise SettingError(f"{where}: {value!r} is not a value of a hyperparameter.")
+            raise SettingError(f"{where}: {shortened(value)} is not a value of a hyperparameter.")
     if len({to_stored(value) for value in values}) < len(values):
         raise SettingError(f"{where}: the list has a value twice.")
     return Choice(values)
@@ -183,13 +191,13 @@ def _check_value(
 ) -> None:
     """Raise a SettingError for a value that the estimator refuses."""
     if _is_integer(types[name.partition(".")[0]]) and type(value) is not int:
-        raise SettingError(f"{where}: {name} must be an integer, got {value!r}.")
+        raise SettingError(f"{where}: {name} must be an integer, got {shortened(value)}.")
     try:
         build_estimator(estimator, {name: value})
     except SettingError as error:
         raise SettingError(f"{where}: {error}") from None
     except (TypeError, ValueError, AttributeError):
-        raise SettingError(f"{where}: {name} cannot be {value!r}.") from None
+        raise SettingError(f"{where}: {name} cannot be {shortened(value)}.") from None
 
 
 def _is_integer(hint: Any) -> bool:

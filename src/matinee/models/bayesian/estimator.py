@@ -73,6 +73,7 @@ class BayesianMF(Estimator):
     predicts = "rating"
     supports_checkpoint = True
     supports_callback = True
+    equations = True
 
     factors: int = 32
     iterations: int = 512
@@ -83,6 +84,7 @@ class BayesianMF(Estimator):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check_at_least(factors=1, iterations=2, seed=0, memory=0)
         self._check_one_of(likelihood=(None, "ordinal", "normal"))
         if self.burn_in is not None and not 0 <= self.burn_in < self.iterations:

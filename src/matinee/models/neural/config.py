@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from matinee.errors import SettingError
+from matinee.errors import SettingError, check_number, shortened
 from matinee.models.base import Estimator
 
 OPTIMIZERS = ("adam", "sgd", "adagrad", "sparse-adam")
@@ -58,6 +58,7 @@ class TrainingConfig(Estimator):
     DECAY_GROUPS: ClassVar[tuple[str, ...]] = ("factors", "biases")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check_at_least(epochs=1, batch_size=0, patience=0, seed=0)
         self._check_positive("learning_rate")
         self._check_one_of(optimizer=OPTIMIZERS, schedule=SCHEDULES)
@@ -66,9 +67,10 @@ class TrainingConfig(Estimator):
         for group, value in by_group.items():
             if isinstance(decay, Mapping) and group not in self.DECAY_GROUPS:
                 groups = ", ".join(map(repr, self.DECAY_GROUPS))
-                raise SettingError(f"weight_decay must name groups of {groups}, got {group!r}.")
-            if not 0 <= value < np.inf:
-                raise SettingError(f"weight_decay must be >= 0, got {decay}.")
+                raise SettingError(
+                    f"weight_decay must name groups of {groups}, got {shortened(group)}."
+                )
+            check_number("weight_decay", value, lambda decay: 0 <= decay < np.inf, ">= 0")
         if self.optimizer == "sparse-adam" and any(by_group.values()):
             raise SettingError(
                 "optimizer='sparse-adam' has no weight decay; set weight_decay=0 or use 'adam'."

@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
+
+MOST_THREADS = 1024  # torch keeps so many ready, asked for more it ends the process
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -18,13 +20,14 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         choices = "'auto', 'cpu', 'cuda', 'cuda:N', 'mps'"
-        raise SettingError(f"device must be one of {choices}, got {name!r}.") from None
+        raise SettingError(f"device must be one of {choices}, got {shortened(name)}.") from None
     try:
         torch.zeros(1, device=device).add_(1).item()
     except Exception as problem:  # each backend has errors of its own
         reason = str(problem).strip().splitlines()[0].rstrip(".")
         raise SettingError(
-            f"device {name!r} cannot be used here ({reason}); matinee doctor shows what can."
+            f"device {shortened(name)} cannot be used here ({reason}); matinee doctor shows what "
+            "can."
         ) from None
     return device
 
@@ -53,11 +56,9 @@ def torch_environment(device: str, threads: int | None) -> dict[str, Any]:
 @contextmanager
 def torch_threads(threads: int | None) -> Iterator[None]:
     """Let torch use this many threads; None changes nothing."""
-    if threads is not None and threads < 1:
-        raise SettingError(f"threads must be >= 1, got {threads}.")
     before = torch.get_num_threads()
     if threads is not None:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(min(threads, MOST_THREADS))
     try:
         yield
     finally:

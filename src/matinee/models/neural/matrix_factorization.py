@@ -9,7 +9,7 @@ from torch import Tensor
 
 from matinee._types import F32, I64
 from matinee.data.dataset import Dataset
-from matinee.errors import SettingError
+from matinee.errors import SettingError, shortened
 from matinee.models.als_common import attribute_prior
 from matinee.models.base import best_epoch
 from matinee.models.neural.base import GradientEstimator, to_numpy
@@ -85,7 +85,7 @@ class MatrixFactorization(GradientEstimator):
         self._check_at_least(factors=1, regularization=0, exponent=0, l2=0, gravity=0)
         self._check_positive("init_stddev")
         if self.exponent > 1:
-            raise SettingError(f"exponent must be <= 1, got {self.exponent}.")
+            raise SettingError(f"exponent must be <= 1, got {shortened(self.exponent)}.")
         if self.gravity and self.optimizer == "sparse-adam":
             raise SettingError(
                 "gravity updates every row, optimizer='sparse-adam' only some; use 'adam'."

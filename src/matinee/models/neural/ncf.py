@@ -10,7 +10,7 @@ import polars as pl
 import torch
 
 from matinee.data.dataset import Dataset
-from matinee.errors import SettingError
+from matinee.errors import SettingError, check_whole, shortened
 from matinee.models.base import FitContext
 from matinee.models.implicit_feedback import check_min_rating
 from matinee.models.neural.base import GradientEstimator, network_model
@@ -21,6 +21,7 @@ from matinee.models.neural.optimizers import use_sparse_gradients
 from matinee.models.recommender import Recommender
 
 FEEDBACK = ("implicit", "explicit")
+WIDEST = 2**20  # layer of a network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +47,15 @@ class NCFEstimator(GradientEstimator):
             self._check_at_least(factors=1)
         if "layers" in vars(self):
             layers = tuple(vars(self)["layers"])  # a list, where a run has it from JSON
+            for width in layers:
+                check_whole("layers", width, 1, WIDEST)
+            if any(type(width) is not int for width in layers):  # but numpy's
+                layers = tuple(map(int, layers))
             object.__setattr__(self, "layers", layers)
             if len(layers) < 2 or min(layers) < 1 or layers[0] % 2:
                 raise SettingError(
                     "layers must be an even number of inputs, then the outputs of one layer or "
-                    f"more, got {layers}."
+                    f"more, got {shortened(layers)}."
                 )
 
     @property

@@ -119,7 +119,7 @@ def _handle_divergence(config: TrainingConfig, state: TrainingState, epoch: int)
         f"The loss diverged in epoch {epoch} with learning rate {rate:g}; the model has the "
         f"weights of epoch {state.best_epoch}. {advice}",
         DivergedWarning,
-        stacklevel=6,  # the caller of `fit`
+        stacklevel=7,  # the caller of `fit`
     )
 
 
