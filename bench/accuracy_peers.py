@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 import matinee
-from matinee.data.cache import cache_folder
+from matinee.storage.cache_folder import cache_folder
 from matinee.data.dataset import Dataset
 from peers import run_peer
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import matinee
-from matinee.data.cache import cache_folder
+from matinee.storage.cache_folder import cache_folder
 from matinee.evaluation import evaluate_ranking, read_negatives, strong_generalization
 from matinee.experiments import Split, train_and_evaluate
 from peers import run_peer

@@ -20,7 +20,8 @@ def list_data(json: options.Json = False) -> None:
     """List MovieLens editions and your own data."""
     import polars as pl
 
-    from matinee.data.cache import cache_folder, cached, cached_names
+    from matinee.data.cache import cached, cached_names
+    from matinee.storage.cache_folder import cache_folder
     from matinee.data.movielens import EDITIONS
 
     shown = ("name", "ratings", "users", "items", "scale", "year")
@@ -38,7 +39,7 @@ def list_data(json: options.Json = False) -> None:
     )
     print_table(frame, {name: name for name in (*shown, "here")}, numbers={"year"})
     say()
-    say(f"Kept in {short(cache_folder())}; the environment variable MATINEE_DATA changes that.")
+    say(f"Kept in {short(cache_folder())}; the environment variable MATINEE_CACHE changes that.")
 
 
 @data_app.command()

@@ -14,8 +14,9 @@ def doctor(json: options.Json = False) -> None:
     from importlib.metadata import version
 
     import matinee
-    from matinee.data.cache import cache_folder, cached_names
+    from matinee.data.cache import cached_names
     from matinee.kernels.parallel import usable_threads
+    from matinee.storage.cache_folder import cache_folder
 
     folder = cache_folder()
     existing = next(path for path in (folder, *folder.parents) if path.exists())

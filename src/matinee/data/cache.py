@@ -1,7 +1,6 @@
 """The folder of downloaded and added data sets, each ``NAME/`` or, as published, ``NAME.zip``."""
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -14,19 +13,11 @@ from matinee.data.reading_options import ReadingOptions
 from matinee.data.sources import find, matches, stem_of
 from matinee.errors import DataError, SettingError, shortened
 from matinee.storage.atomic import new_folder, recover, recover_all
+from matinee.storage.cache_folder import cache_folder
 
 READING = "reading.json"
 DESCRIBED = ("items", "users")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def cache_folder() -> Path:
-    """The user's cache folder, or the one that `MATINEE_DATA` names; it need not exist yet."""
-    if named := os.environ.get("MATINEE_DATA"):
-        return Path(named).expanduser()
-    import platformdirs
-
-    return platformdirs.user_cache_path("matinee")
 
 
 def cached(name: str) -> Path | None:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from matinee.data.archives import extract
-from matinee.data.cache import cache_folder, new_entry
+from matinee.data.cache import new_entry
 from matinee.data.movielens import EDITIONS
 from matinee.errors import ArchiveError, SettingError
 from matinee.progress import progress

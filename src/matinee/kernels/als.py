@@ -28,7 +28,7 @@ The solvers update rows `start` to `stop` of one side:
 
 import numpy as np
 
-from matinee.kernels.jit import jit
+from matinee.kernels.jit import jit, part
 from matinee.kernels.linalg import (
     CHUNK,
     add_rows,
@@ -47,7 +47,7 @@ from matinee.kernels.linalg import (
 from matinee.kernels.simd import LANES, fma, load, splat, store
 
 
-@jit
+@part
 def _gather(first, count, indices, values, mean, other, design, target):
     """Copy the design rows and targets of `count` ratings."""
     for k in range(count):
@@ -58,7 +58,7 @@ def _gather(first, count, indices, values, mean, other, design, target):
         target[k] = values[first + k] - mean - row[0]
 
 
-@jit
+@part
 def _add_sides(design, target, count, right, ones):
     """right += design' target and ones += design' 1; returns the sum of the targets."""
     summed = np.float32(0.0)
@@ -124,7 +124,7 @@ def update_rows_cholesky(
             out[row, d + 1] = x[d]
 
 
-@jit
+@part
 def _add_gradient(first, last, indices, values, biases, factors, shift, x, out):
     """out += Z' (t - Z x), t = `values` - bias - shift, or -shift if empty; the bias's element."""
     summed = np.float32(0.0)
@@ -198,7 +198,7 @@ def update_rows_cg(
             out[row, d] = x[0, d - 1]
 
 
-@jit
+@part
 def _score(mean, x, w):
     total = np.float32(0.0)
     for d in range(1, len(x)):

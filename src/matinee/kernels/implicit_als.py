@@ -30,7 +30,7 @@ K^2 for each positive.
 
 import numpy as np
 
-from matinee.kernels.jit import jit
+from matinee.kernels.jit import jit, part
 from matinee.kernels.linalg import (
     CHUNK,
     add_rows,
@@ -70,7 +70,7 @@ def gram(start, stop, rows, out):
             out[j, i] = half[i, j]
 
 
-@jit
+@part
 def _gather(indices, weights, targets, other, design, target):
     """Copy the design rows and targets of the positives of a row."""
     width = other.shape[1]
@@ -82,7 +82,7 @@ def _gather(indices, weights, targets, other, design, target):
             design[k, d] = root * row[d]
 
 
-@jit
+@part
 def _add_gradient(first, last, indices, weights, targets, factors, x, out):
     """out += Z' C (t - Z x), C the weights; returns the sum of ``c (t - z . x)^2``.
 
@@ -108,7 +108,7 @@ def _add_gradient(first, last, indices, weights, targets, factors, x, out):
     return loss
 
 
-@jit
+@part
 def _shared_normal(whole, penalty, x, out):
     """out = (G + penalty) x for the four rows of x: G is read once for all."""
     width = len(whole)
