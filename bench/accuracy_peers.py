@@ -17,8 +17,8 @@ import numpy as np
 import polars as pl
 
 import matinee
-from matinee.storage.cache_folder import cache_folder
 from matinee.data.dataset import Dataset
+from matinee.storage.cache_folder import cache_folder
 from peers import run_peer
 
 EVERYTHING = ["date", "indicators", "metadata"]

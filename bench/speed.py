@@ -27,8 +27,8 @@ import speed_ingest
 import speed_start
 import speed_top_n
 from matinee.data import generate, write_generated
-from matinee.storage.cache_folder import cache_folder
 from matinee.evaluation import evaluate_ratings
+from matinee.storage.cache_folder import cache_folder
 from peers import run_peer
 
 SIZE = {"users": 200_948, "items": 84_432, "ratings": 32_000_204}

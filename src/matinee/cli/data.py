@@ -21,8 +21,8 @@ def list_data(json: options.Json = False) -> None:
     import polars as pl
 
     from matinee.data.cache import cached, cached_names
-    from matinee.storage.cache_folder import cache_folder
     from matinee.data.movielens import EDITIONS
+    from matinee.storage.cache_folder import cache_folder
 
     shown = ("name", "ratings", "users", "items", "scale", "year")
     rows: list[dict[str, Any]] = [

@@ -15,6 +15,7 @@ from matinee.data.cache import new_entry
 from matinee.data.movielens import EDITIONS
 from matinee.errors import ArchiveError, SettingError
 from matinee.progress import progress
+from matinee.storage.cache_folder import cache_folder
 
 MAX_BYTES = 4 * 2**30
 TIMEOUT = 30  # seconds without a byte

@@ -28,11 +28,13 @@ from matinee.storage.cache_folder import (
     make_private,
     named_folder,
     temporary_folder,
+    temporary_path,
 )
 
 HERE = Path(__file__).parent
 PREFIX = "kernels-"
 NAMED = named_folder()  # when this was imported: one process looks in the same places all along
+compiled_here: list[str] = []  # the kernels that this process has compiled
 KEPT = 4  # folders of one place, of this state and earlier ones
 
 
@@ -44,11 +46,14 @@ def state() -> str:
     return sha256(b"\0".join([versions.encode(), *sources])).hexdigest()[:16]
 
 
-def folders() -> Iterator[Path]:
-    """Where compiled kernels may be, the first choice first; whether they are is another thing."""
+def folders(temporary: Callable[[], Path]) -> Iterator[Path]:
+    """Where compiled kernels may be, the first choice first; whether they are is another thing.
+
+    `temporary` says which folder among the temporary files is the last choice.
+    """
     seen: set[Path] = set()
     beside = HERE / "__pycache__"
-    for place in (lambda: NAMED, lambda: beside, cache_folder, temporary_folder):
+    for place in (lambda: NAMED, lambda: beside, cache_folder, temporary):
         with suppress(OSError):  # there may be no folder for temporary files
             if (parent := place()) and parent not in seen:
                 seen.add(parent)
@@ -56,7 +61,12 @@ def folders() -> Iterator[Path]:
                 yield parent / f"{hidden}{PREFIX}{state()}"
 
 
-class KernelCache(NullCache):  # type: ignore[misc]
+def place_of_kernels() -> Path | None:
+    """The first folder with compiled kernels of this state that is trusted."""
+    return next(filter(is_private, folders(temporary_path)), None)
+
+
+class KernelCache(NullCache):
     """What numba asks for the compiled code of one function, and gives it to."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -66,7 +76,7 @@ class KernelCache(NullCache):  # type: ignore[misc]
         """The compiled code for these types of arguments, or None."""
         target_context.refresh()
         key = signature, target_context.codegen().magic_tuple()
-        for folder in folders():
+        for folder in folders(temporary_path):
             entry = _Entry(folder, self.name, key)
             if entry.is_sound():
                 with suppress(Exception):  # what a linker makes of code that it cannot take
@@ -75,17 +85,18 @@ class KernelCache(NullCache):  # type: ignore[misc]
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Keep compiled code in the first folder that takes it."""
+        compiled_here.append(self.name)
         if compiled.library.has_dynamic_globals:  # addresses in this process
             return
         key = signature, compiled.codegen.magic_tuple()
-        for folder in folders():
+        for folder in folders(temporary_folder):
             with suppress(OSError):
                 make_private(folder)
                 _Entry(folder, self.name, key).save(_Code().reduce(compiled))
                 return
 
 
-class _Code(CompileResultCacheImpl):  # type: ignore[misc]
+class _Code(CompileResultCacheImpl):
     """numba's way from compiled code to what can be stored, and back."""
 
     def __init__(self) -> None:

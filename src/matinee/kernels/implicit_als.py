@@ -86,18 +86,17 @@ def _gather(indices, weights, targets, other, design, target):
 def _add_gradient(first, last, indices, weights, targets, factors, x, out):
     """out += Z' C (t - Z x), C the weights; returns the sum of ``c (t - z . x)^2``.
 
-    Targets t of None are zeros.
+    Without targets t they are zeros.
     """
     loss = np.float32(0.0)
     for k in range(first, last, 4):
         prefetch_four(factors, indices, k)
         four = load_four(indices, k, last)
         a, b, c, d = products(factors, four, x)
-        if targets is None:
-            a, b, c, d = -a, -b, -c, -d
-        else:
+        a, b, c, d = -a, -b, -c, -d
+        if len(targets):
             e, f, g, h = load_four(targets, k, last)
-            a, b, c, d = e - a, f - b, g - c, h - d
+            a, b, c, d = a + e, b + f, c + g, d + h
         e, f, g, h = load_four(weights, k, last)
         weighted = (a * e, b * f, c * g, d * h)
         add_rows(factors, four, weighted, last - k, out)
@@ -176,7 +175,7 @@ def update_rows_implicit_cg(
                     product[r, d] = -product[r, d]
                 first, last = indptr[row + r], indptr[row + r + 1]
                 here, rest = direction[r : r + 1], product[r : r + 1]
-                _add_gradient(first, last, indices, weights, None, factors, here, rest)
+                _add_gradient(first, last, indices, weights, targets[:0], factors, here, rest)
                 length = -error[r] / dot(direction[r], product[r])
                 if last > first:
                     value -= length * error[r]

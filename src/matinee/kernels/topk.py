@@ -75,7 +75,7 @@ def top_n(scores, allowed, best_codes, best_scores):
     size = 0
     for code in range(len(scores)):
         if allowed[code] and scores[code] >= LOWEST:
-            size = _offer(best_scores, best_codes, size, scores[code], code)
+            size = _offer(best_scores, best_codes, size, scores[code], np.int32(code))
     _sort_best_first(best_scores, best_codes, size)
 
 

@@ -20,8 +20,11 @@ def cache_folder() -> Path:
         return named
     import platformdirs
 
-    users = platformdirs.user_cache_path("matinee")
-    # of a user without a name and a home it would be a folder called "~"
+    try:
+        users = platformdirs.user_cache_path("matinee")
+    except RuntimeError:  # a user without a name and a home
+        return temporary_folder()
+    # where older versions answer with a folder called "~"
     return users if users.is_absolute() and _can_be_made(users) else temporary_folder()
 
 
@@ -49,14 +52,19 @@ def temporary_folder() -> Path:
     """A folder among the temporary files that is this user's alone; the same one in every process,
     unless somebody else has taken its name.
     """
-    whose = os.getuid() if hasattr(os, "getuid") else "user"
-    folder = Path(tempfile.gettempdir()) / f"matinee-{whose}"
+    folder = temporary_path()
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
         if not is_private(folder):
             return Path(tempfile.mkdtemp(prefix="matinee-"))
     return folder
+
+
+def temporary_path() -> Path:
+    """Where `temporary_folder` is, or will be once it is asked for."""
+    whose = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"matinee-{whose}"
 
 
 def make_private(folder: Path) -> None:
