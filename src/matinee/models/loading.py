@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matinee.data.forks import check_threads
 from matinee.errors import RunError
 from matinee.storage.atomic import recover
 from matinee.storage.runs import RUNS, open_run, run_version, write_new_run
@@ -36,6 +37,7 @@ def load(run: str | Path) -> "Recommender":
     ...     print(matinee.load(run))
     Recommender(Bias, 60 users, 50 items)
     """
+    check_threads("Loading a run")
     run = Path(run)
     while True:
         recover(run)
