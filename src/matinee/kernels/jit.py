@@ -2,11 +2,13 @@
 their meaning, and one cache.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import numba
 from llvmlite.binding import get_host_cpu_name
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import register_jitable
 
 from matinee.kernels.cache import KernelCache
@@ -33,6 +35,14 @@ def part(function: Callable[..., Any]) -> Any:
     return register_jitable(no_cpython_wrapper=True, **OPTIONS)(function)
 
 
+if hasattr(os, "register_at_fork"):  # a child whose parent was compiling would wait for ever
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
+
+
 def processor() -> str:
     """The processor that kernels are compiled for; on another, they may round differently."""
-    return str(get_host_cpu_name())
+    return str(numba.config.CPU_NAME or get_host_cpu_name())
