@@ -22,14 +22,14 @@ CALL = """
 from matinee.kernels.outer import outer
 print(outer(1), sum(outer.stats.cache_hits.values()), sum(outer.stats.cache_misses.values()))
 """
-NOBODY = 54321  # a user without name and home
+UID = 54321  # a user without name and home
 # who may not be allowed to read Python's own files: they are imported before
-BECOME_NOBODY = f"""
+BECOME_HOMELESS = f"""
 import os, tempfile, numba, platformdirs, matinee.errors
 numba.njit(lambda x: x + 1)(1)
 os.setgroups([])
-os.setgid({NOBODY})
-os.setuid({NOBODY})
+os.setgid({UID})
+os.setuid({UID})
 """
 
 
@@ -53,16 +53,16 @@ class Installed:
         (self.package / "kernels" / "inner.py").write_text(INNER.format(added=added))
         (self.package / "kernels" / "outer.py").write_text(OUTER.format(way=way))
 
-    def run(self, code, nobody=False, umask=-1, **variables):
+    def run(self, code, homeless=False, umask=-1, **variables):
         """What Python code prints in a process of its own, whose files are only as it says."""
         environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(self.folder / "site"),
             "TMPDIR": str(self.temporary),
-            **({} if nobody else {"HOME": str(self.home)}),
+            **({} if homeless else {"HOME": str(self.home)}),
             **{name: str(value) for name, value in variables.items()},
         }
-        code = BECOME_NOBODY + code if nobody else code
+        code = BECOME_HOMELESS + code if homeless else code
         done = subprocess.run(
             [sys.executable, "-B", "-c", code],
             cwd=self.folder,

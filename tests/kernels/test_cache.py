@@ -76,8 +76,8 @@ def test_the_users_cache_folder_is_next_if_the_package_is_read_only(place):
 
 @administrator
 def test_a_user_without_name_and_home_compiles_into_a_private_temporary_folder(place):
-    assert place.call(nobody=True) == COMPILED
-    assert place.call(nobody=True) == LOADED
+    assert place.call(homeless=True) == COMPILED
+    assert place.call(homeless=True) == LOADED
     (folder,) = place.compiled()
     private = folder.parent.stat()
     assert folder.parent.parent == place.temporary
@@ -89,19 +89,19 @@ def test_a_user_without_name_and_home_compiles_into_a_private_temporary_folder(p
 @administrator
 def test_what_the_administrator_has_compiled_is_used_by_all(place):
     assert place.call() == COMPILED
-    assert place.call(nobody=True) == LOADED
+    assert place.call(homeless=True) == LOADED
     named = place.folder / "named"
     place.block_beside()
     assert place.call(MATINEE_CACHE=named) == COMPILED
-    assert place.call(nobody=True, MATINEE_CACHE=named) == LOADED
+    assert place.call(homeless=True, MATINEE_CACHE=named) == LOADED
     assert list(place.temporary.iterdir()) == []
 
 
 @administrator
 def test_a_home_that_cannot_be_written_to_is_no_place(place):
     place.home.chmod(0o555)
-    assert place.call(nobody=True, HOME=place.home) == COMPILED
-    assert place.call(nobody=True, HOME="/nonexistent") == LOADED
+    assert place.call(homeless=True, HOME=place.home) == COMPILED
+    assert place.call(homeless=True, HOME="/nonexistent") == LOADED
     assert [folder.parent.parent for folder in place.compiled()] == [place.temporary]
 
 

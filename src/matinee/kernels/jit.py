@@ -45,4 +45,4 @@ if hasattr(os, "register_at_fork"):  # a child whose parent was compiling would 
 
 def processor() -> str:
     """The processor that kernels are compiled for; on another, they may round differently."""
-    return str(numba.config.CPU_NAME or get_host_cpu_name())
+    return str(getattr(numba.config, "CPU_NAME", None) or get_host_cpu_name())

@@ -14,7 +14,8 @@ from numba.extending import register_model
 
 from matinee.kernels.half_precision import FLOATS as _FLOATS
 from matinee.kernels.half_precision import HALVES as _HALVES
-from matinee.kernels.half_precision import LANES, narrow, widen
+from matinee.kernels.half_precision import LANES as LANES
+from matinee.kernels.half_precision import narrow, widen
 
 intrinsic: Any = numba_intrinsic  # to a type checker, what is called here is not what is defined
 LINE = 64  # bytes of a cache line
