@@ -116,7 +116,7 @@ class _Entry:
         self.checksum = folder / f"{base}.sha256"
 
     def is_sound(self) -> bool:
-        """Whether it is all there as it was written, by somebody who is trusted."""
+        """Whether it is all there as it was written, by a trusted user."""
         paths = (self.checksum.parent, self.checksum, *self.parts)
         try:
             return all(map(is_private, paths)) and self.checksum.read_bytes() == self._hashed()

@@ -50,7 +50,7 @@ def _can_be_made(folder: Path) -> bool:
 @cache
 def temporary_folder() -> Path:
     """A folder among the temporary files that is this user's alone; the same one in every process,
-    unless somebody else has taken its name.
+    unless another user has taken its name.
     """
     folder = temporary_path()
     try:
