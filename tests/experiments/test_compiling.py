@@ -8,7 +8,7 @@ import pytest
 
 from matinee.data.synthetic import write_generated
 from matinee.experiments.compiling import ALL, compile_kernels
-from matinee.models import ALS, ItemKNN
+from matinee.models import ALS, EASE
 
 pytestmark = pytest.mark.slow
 DEMO = """
@@ -54,7 +54,7 @@ def test_after_a_warm_up_no_command_compiles_anything(tmp_path):
 
 
 def test_settings_that_the_tiny_data_do_not_allow_are_left_out():
-    patient = ALS(patience=3), ItemKNN(min_rating=4.5)
+    patient = ALS(patience=3), EASE(min_rating=4.5)
     models = compile_kernels(patient)
     assert [list(model.heads) for model in models[:2]] == [["rating"], ["ranking"]]
     assert len(compile_kernels(ALL)) == len(ALL) + 1

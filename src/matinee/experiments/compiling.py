@@ -37,6 +37,7 @@ ALL = (
     BayesianMF(likelihood="ordinal"),
     *DEFAULT,
 )
+COMPILED = {type(estimator) for estimator in ALL}  # others have few kernels of their own
 SIDE = 8  # users and items of the tiny data
 SWEEPS = 8  # of a sampler: some for its posterior
 
@@ -71,8 +72,7 @@ def compile_kernels(estimators: Iterable[Estimator] = DEFAULT) -> list[Recommend
 
     Returns what the tiny data made of each, and of the last two heads together.
     """
-    # networks have no kernels, and importing torch takes longer than compiling the rest
-    compiled = [estimator for estimator in estimators if not estimator.supports_device]
+    compiled = [estimator for estimator in estimators if type(estimator) in COMPILED]
     tiny, models = _tiny(), []
     with compiling(len(compiled) + 1) as tick:
         for done, estimator in enumerate(compiled, 1):
