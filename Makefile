@@ -4,13 +4,18 @@ PIP = $(PYTHON) -m pip --disable-pip-version-check install --quiet -c constraint
 # two workers even where there are more cores: each trains models on threads of its own
 PYTEST = $(PYTHON) -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test check lint format accuracy bench ranking neural looks gallery notebooks clean
+.PHONY: demo test processors check lint format accuracy bench ranking neural looks gallery notebooks clean
 
 demo: .venv/core
 	.venv/bin/matinee demo
 
 test: .venv/all
 	$(PYTEST)
+
+# kernels as older processors get them: without AVX and 16-bit floats, and with nothing at all
+processors: .venv/all
+	NUMBA_CPU_FEATURES= NUMBA_CPU_NAME=x86-64-v2 $(PYTEST) tests/kernels
+	NUMBA_CPU_FEATURES= NUMBA_CPU_NAME=generic $(PYTEST) tests/kernels
 
 check: lint
 	$(PYTEST) -m "not slow"

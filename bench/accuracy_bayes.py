@@ -15,7 +15,7 @@ import matinee
 from accuracy_peers import PEERS, peer_errors
 from matinee.data import Dataset
 from matinee.evaluation import evaluate_calibration, evaluate_ratings
-from matinee.experiments.training import compile_kernels
+from matinee.experiments.compiling import compile_kernels
 from matinee.models.bayesian.sampler import FEATURES, GibbsSampler
 
 TEST_ROWS = 100_021  # of ml-1m, the first after the published shuffle

@@ -23,11 +23,11 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 import matinee
-from matinee.data.cache import cache_folder
 from matinee.evaluation import evaluate_ranking, evaluate_ratings, read_negatives
 from matinee.experiments import Split, get_preset, run_preset
 from matinee.models.neural import MatrixFactorization
 from matinee.models.registry import estimator_from_config
+from matinee.storage.cache_folder import cache_folder
 
 PARTS = ("factorization", "embedding", "course", "speed", "neumf")
 SEEDS = 5  # of the course's preset: differences are compared with their spread

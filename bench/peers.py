@@ -7,7 +7,7 @@ import tempfile
 import venv
 from pathlib import Path
 
-from matinee.data.cache import cache_folder
+from matinee.storage.cache_folder import cache_folder
 
 PINS = {
     "implicit": ["implicit==0.7.3", "numpy==2.4.6", "scipy==1.17.1"],

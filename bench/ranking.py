@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 import matinee
-from matinee.data.cache import cache_folder
 from matinee.evaluation import evaluate_ranking, read_negatives, strong_generalization
 from matinee.experiments import Split, train_and_evaluate
+from matinee.storage.cache_folder import cache_folder
 from peers import run_peer
 
 # chosen on the last rating of each user's training set, among 99 sampled movies
@@ -171,7 +171,7 @@ def official_folds():
 def our_seconds(factors):
     """Median seconds of a sweep of a fresh process, the first left out."""
     code = (
-        "import matinee, numpy as np; from matinee.experiments.training import compile_kernels;"
+        "import matinee, numpy as np; from matinee.experiments.compiling import compile_kernels;"
         f"compile_kernels(); data = matinee.read('ml-1m'); model = matinee.ImplicitALS("
         f"factors={factors}, iterations={SWEEPS}).fit(data, threads=2);"
         "print(np.median(np.diff(model.ranking_head.history['seconds'].to_numpy())))"

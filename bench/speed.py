@@ -26,8 +26,8 @@ import speed_ingest
 import speed_start
 import speed_top_n
 from matinee.data import generate, write_generated
-from matinee.data.cache import cache_folder
 from matinee.evaluation import evaluate_ratings
+from matinee.storage.cache_folder import cache_folder
 from peers import run_peer, temporary_folder
 
 SIZE = {"users": 200_948, "items": 84_432, "ratings": 32_000_204}
@@ -185,7 +185,7 @@ def command(rounds):
     with temporary_folder() as temporary:
         run = Path(temporary, "run")
         train = [sys.executable, "-c", code, "train", folder() / "ratings.csv", "--run", run]
-        environment = {**os.environ, "MATINEE_DATA": str(Path(temporary, "data"))}
+        environment = {**os.environ, "MATINEE_CACHE": str(Path(temporary, "data"))}
         started = time.perf_counter()
         process = subprocess.Popen(train, env=environment, stdout=sys.stderr)
         _, status, usage = os.wait4(process.pid, 0)

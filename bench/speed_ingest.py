@@ -68,7 +68,7 @@ def measure(folder: Path, repeat: int = 3) -> dict[str, Any]:
 
 
 def _run(code: str, folder: Path, cache: Path) -> dict[str, float]:
-    environment = os.environ | {"MATINEE_DATA": str(cache)}
+    environment = os.environ | {"MATINEE_CACHE": str(cache)}
     command = [sys.executable, "-c", code + REPORT, str(folder)]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout))

@@ -21,7 +21,7 @@ import optuna
 import matinee
 from matinee.evaluation import evaluate_ratings
 from matinee.experiments import Split
-from matinee.experiments.training import compile_kernels
+from matinee.experiments.compiling import compile_kernels
 from matinee.tuning import default_search_space, tune
 from matinee.tuning.objective import Objective, validation_splits
 from matinee.tuning.search_space import build_estimator

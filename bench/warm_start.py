@@ -18,7 +18,7 @@ import numpy as np
 
 import matinee
 from matinee.evaluation import evaluate_ranking, evaluate_ratings, holdout
-from matinee.experiments.training import compile_kernels
+from matinee.experiments.compiling import compile_kernels
 from matinee.experiments.warm_start import fit_from
 
 SHARE = 0.05  # of the ratings, and of the users, are new

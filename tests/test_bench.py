@@ -7,7 +7,7 @@ BENCH = Path(__file__).parents[1] / "bench"
 
 
 def test_what_peers_are_given_has_a_folder_where_there_is_no_cache_yet(tmp_path, monkeypatch):
-    monkeypatch.setenv("MATINEE_DATA", str(tmp_path / "no" / "cache"))
+    monkeypatch.setenv("MATINEE_CACHE", str(tmp_path / "no" / "cache"))
     spec = importlib.util.spec_from_file_location("peers", BENCH / "peers.py")
     peers = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(peers)

@@ -34,7 +34,7 @@ def blocks(page):
 @pytest.fixture
 def run_blocks(tmp_path, monkeypatch, editions):
     """Run all Python of a page in a new folder, on small data; gives the names that it leaves."""
-    monkeypatch.setenv("MATINEE_DATA", str(editions))
+    monkeypatch.setenv("MATINEE_CACHE", str(editions))
     monkeypatch.chdir(tmp_path)
     # the defaults are for real data
     monkeypatch.setitem(matinee.BayesianMF.__init__.__kwdefaults__, "iterations", 70)

@@ -13,9 +13,9 @@ ANYWHERE = {"_types", "_html"}
 PACKAGES = {  # by layer, the lowest first: what it may know beside the standard library
     "errors": set(),
     "progress": {"rich", "numba"},
-    "storage": {"numpy", "safetensors", "filelock"},
+    "storage": {"numpy", "platformdirs", "safetensors", "filelock"},
     "kernels": {"numpy", "numba", "llvmlite"},
-    "data": {"numpy", "polars", "platformdirs"},
+    "data": {"numpy", "polars"},
     "models": {"numpy", "polars", "safetensors"},
     "models.neural": {"numpy", "polars", "safetensors", "torch"},
     "evaluation": {"numpy", "polars"},

@@ -23,7 +23,7 @@ DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(path, editions, tmp_path, monkeypatch):
-    monkeypatch.setenv("MATINEE_DATA", str(editions))
+    monkeypatch.setenv("MATINEE_CACHE", str(editions))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # steps are too small to share
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(path, as_version=4)

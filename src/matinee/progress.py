@@ -190,6 +190,15 @@ def metrics_note(row: Mapping[str, Any]) -> str:
 
 
 @contextmanager
+def compiling(steps: int) -> Iterator[Tick]:
+    """A bar for compiling ahead, after which nothing more is said of compiling in this process."""
+    global _compilation_announced
+    _compilation_announced = True
+    with progress("Compiling (first run only)", steps) as tick:
+        yield tick
+
+
+@contextmanager
 def compilation_announced() -> Iterator[None]:
     """Say on stderr, once a process, that kernels are being compiled, if they are not on disk."""
     if _compilation_announced or not _is_terminal():

@@ -42,7 +42,7 @@ class Shell:
         ):
             warnings.simplefilter("always", DivergedWarning)
             patch.chdir(self.folder)
-            patch.setenv("MATINEE_DATA", str(self.cache))
+            patch.setenv("MATINEE_CACHE", str(self.cache))
             patch.setenv("COLUMNS", str(columns))
             patch.setattr(sys, "argv", ["matinee", *map(str, arguments)])
             try:
@@ -67,7 +67,7 @@ class Shell:
 
     def environment(self, **variables):
         """The environment of a process of its own."""
-        return {**os.environ, "MATINEE_DATA": str(self.cache), "OMP_NUM_THREADS": "1", **variables}
+        return {**os.environ, "MATINEE_CACHE": str(self.cache), "OMP_NUM_THREADS": "1", **variables}
 
     def process(self, *arguments, fails=False, **variables):
         """The same as a process of its own, with these variables in its environment."""

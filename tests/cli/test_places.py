@@ -97,7 +97,7 @@ def test_what_is_written_under_a_strict_umask_is_for_its_owner_alone(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path / "work",
-        env=os.environ | {"MATINEE_DATA": str(tmp_path / "work" / "cache")},
+        env=os.environ | {"MATINEE_CACHE": str(tmp_path / "work" / "cache")},
         capture_output=True,
         encoding="utf-8",
         check=False,

@@ -24,5 +24,5 @@ def make_edition(tmp_path: Path) -> Callable[..., Path]:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder of the test's own, never the user's; it does not exist yet."""
     folder = tmp_path / "cache"
-    monkeypatch.setenv("MATINEE_DATA", os.fspath(folder))
+    monkeypatch.setenv("MATINEE_CACHE", os.fspath(folder))
     return folder

@@ -7,16 +7,17 @@ from tiny_editions import contents, write_100k, write_csv, write_lines, zip_fold
 
 from matinee.data import read
 from matinee.data.archives import copy_file, copy_tree, extract
-from matinee.data.cache import add, cache_folder, cached, cached_names, new_entry
+from matinee.data.cache import add, cached, cached_names, new_entry
 from matinee.errors import DataError, SettingError
+from matinee.storage.cache_folder import cache_folder
 
 
 def test_cache_is_where_the_environment_says(cache, tmp_path, monkeypatch):
     assert cache_folder() == cache
-    monkeypatch.setenv("MATINEE_DATA", "~/films")
+    monkeypatch.setenv("MATINEE_CACHE", "~/films")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "films"
-    monkeypatch.delenv("MATINEE_DATA")
+    monkeypatch.delenv("MATINEE_CACHE")
     assert cache_folder().name == "matinee"
 
 

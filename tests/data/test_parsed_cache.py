@@ -246,7 +246,7 @@ def test_bad_rows_leave_nothing(tmp_path, cache):
 def test_where_the_cache_cannot_be_written_data_are_read_into_memory(table, tmp_path, monkeypatch):
     expected = read(table)
     (tmp_path / "file").write_text("no folder")
-    monkeypatch.setenv("MATINEE_DATA", str(tmp_path / "file"))
+    monkeypatch.setenv("MATINEE_CACHE", str(tmp_path / "file"))
     data = read(table)
     assert same(data, expected)
     assert not isinstance(data.ratings.user.base, np.memmap)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MATINEE_DATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("MATINEE_CACHE", str(tmp_path / "cache"))
 
 
 def assert_refused(action, *arguments, **named):

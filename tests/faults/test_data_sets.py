@@ -18,7 +18,7 @@ NAME = "ml-latest-small"
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """A cache folder of the test's own."""
-    monkeypatch.setenv("MATINEE_DATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("MATINEE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
     return tmp_path / "cache"
 

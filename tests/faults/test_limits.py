@@ -109,7 +109,7 @@ def test_a_disk_that_is_too_small_for_parsed_data(tmp_path, monkeypatch, generat
     monkeypatch.setattr(parsed_cache, "MIN_SOURCE_BYTES", 0)
     generated[0].to_frame().select("user_id", "item_id", "rating").write_csv(tmp_path / "mine.csv")
     with small_disk(tmp_path / "disk", 200_000) as disk:
-        monkeypatch.setenv("MATINEE_DATA", str(disk / "cache"))
+        monkeypatch.setenv("MATINEE_CACHE", str(disk / "cache"))
         assert len(read(tmp_path / "mine.csv")) == len(generated[0])
         assert [path for path in disk.rglob("*") if path.is_file()] == []
 
@@ -154,7 +154,7 @@ def test_a_folder_of_another_user():
 @pytest.mark.parametrize("years", [-10, 10])
 def test_whatever_the_clock_says_what_was_parsed_last_is_used_again(tmp_path, monkeypatch, years):
     monkeypatch.setattr(parsed_cache, "MIN_SOURCE_BYTES", 0)
-    monkeypatch.setenv("MATINEE_DATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("MATINEE_CACHE", str(tmp_path / "cache"))
     then = time.time() + years * 365 * 86_400
     for number in range(parsed_cache.MAX_ENTRIES + 2):
         source = write_csv(tmp_path / str(number))

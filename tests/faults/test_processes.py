@@ -52,7 +52,7 @@ while not Path(sys.argv[4]).exists():
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """A cache folder of the test's own, for its processes, too."""
-    monkeypatch.setenv("MATINEE_DATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("MATINEE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
     return tmp_path / "cache"
 

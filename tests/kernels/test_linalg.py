@@ -1,27 +1,33 @@
 """Tiles, factorizations, gathered rows and tall products against numpy in float64."""
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matinee.kernels import linalg
 from matinee.kernels.linalg import (
-    add_rows,
-    add_squares,
-    factorize,
     float16_buffer,
     inner,
-    load_four,
     pad_to_lanes,
     padded,
-    products,
     scratch,
-    solve_upper,
     times,
     to_float16,
 )
 from matinee.kernels.parallel import thread_limit
 from matinee.kernels.simd import LANES
+
+
+def compiled(part):
+    """What only kernels call, to be called from here."""
+    return numba.njit(lambda *arguments: part(*arguments))
+
+
+add_rows, add_squares = compiled(linalg.add_rows), compiled(linalg.add_squares)
+factorize, solve_upper = compiled(linalg.factorize), compiled(linalg.solve_upper)
+load_four, products = compiled(linalg.load_four), compiled(linalg.products)
 
 
 @pytest.mark.parametrize("width", [16, 32, 80])

@@ -16,7 +16,7 @@ from matinee.cli.data import data_app
 from matinee.cli.demo import demo
 from matinee.cli.evaluate import compare, cross_validate, evaluate
 from matinee.cli.export import export
-from matinee.cli.info import doctor, presets
+from matinee.cli.info import doctor, presets, warm_up
 from matinee.cli.output import complain
 from matinee.cli.recommend import audience, explain, recommend, similar
 from matinee.cli.report import cluster, describe, draw_map, report
@@ -69,6 +69,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": report,
     "export": export,
     "doctor": doctor,
+    "warm-up": warm_up,
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)

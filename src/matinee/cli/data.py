@@ -20,8 +20,9 @@ def list_data(json: options.Json = False) -> None:
     """List MovieLens editions and your own data."""
     import polars as pl
 
-    from matinee.data.cache import cache_folder, cached, cached_names
+    from matinee.data.cache import cached, cached_names
     from matinee.data.movielens import EDITIONS
+    from matinee.storage.cache_folder import cache_folder
 
     shown = ("name", "ratings", "users", "items", "scale", "year")
     rows: list[dict[str, Any]] = [
@@ -38,7 +39,7 @@ def list_data(json: options.Json = False) -> None:
     )
     print_table(frame, {name: name for name in (*shown, "here")}, numbers={"year"})
     say()
-    say(f"Kept in {short(cache_folder())}; the environment variable MATINEE_DATA changes that.")
+    say(f"Kept in {short(cache_folder())}; the environment variable MATINEE_CACHE changes that.")
 
 
 @data_app.command()
@@ -69,9 +70,10 @@ def add(
 ) -> None:
     """Check your own data and keep a copy under a name."""
     from matinee.data.cache import add as add_to_cache
-    from matinee.data.cache import cache_folder, cached
+    from matinee.data.cache import cached
     from matinee.data.movielens import check_edition
     from matinee.data.sources import stem_of
+    from matinee.storage.cache_folder import cache_folder
     from matinee.storage.writing import check_place
 
     kept_as = name or (Path(path).name if Path(path).is_dir() else stem_of(Path(path)))

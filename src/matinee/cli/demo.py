@@ -15,6 +15,13 @@ ROWS = 8
 
 def demo() -> None:
     """Train on a small MovieLens edition and show the results."""
+    from matinee.experiments.compiling import compiling_beside
+
+    with compiling_beside():
+        _demo()
+
+
+def _demo() -> None:
     from matinee.analysis.dataset import describe
     from matinee.evaluation.protocols import holdout
     from matinee.experiments.split import Split

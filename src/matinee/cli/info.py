@@ -1,4 +1,4 @@
-"""matinee doctor, presets"""
+"""matinee doctor, warm-up, presets"""
 
 from matinee.cli import options
 from matinee.cli.output import heading, print_json, say
@@ -14,8 +14,10 @@ def doctor(json: options.Json = False) -> None:
     from importlib.metadata import version
 
     import matinee
-    from matinee.data.cache import cache_folder, cached_names
+    from matinee.data.cache import cached_names
+    from matinee.kernels.cache import place_of_kernels
     from matinee.kernels.parallel import usable_threads
+    from matinee.storage.cache_folder import cache_folder
 
     folder = cache_folder()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
@@ -26,6 +28,7 @@ def doctor(json: options.Json = False) -> None:
         "threads": usable_threads(),
         **{name: version(name) for name in ("numpy", "numba", "polars", "safetensors")},
         **_torch(),
+        "kernel_folder": str(place_of_kernels() or "none yet"),
         "data_folder": str(folder),
         "data_folder_writable": os.access(existing, os.W_OK),
         "data_sets": cached_names(),
@@ -48,6 +51,25 @@ def _torch() -> dict[str, str]:
     except ExtraError:
         return {"torch": f"not installed ({install_command('matinee[torch]')})"}
     return device_report()
+
+
+def warm_up(json: options.Json = False) -> None:
+    """Compile all kernels now, so that no later command has to."""
+    from matinee.experiments.compiling import warm_up as compile_all
+
+    compiled = compile_all()
+    where = None if compiled.folder is None else str(compiled.folder)
+    if json:
+        print_json({"kernels": compiled.kernels, "folder": where, "seconds": compiled.seconds})
+        return
+    for kernel in dict.fromkeys(compiled.kernels):
+        say(kernel, INDENT)
+    done = f"{len(compiled.kernels)} kernels compiled in {compiled.seconds:.0f} s"
+    say(f"{done if compiled.kernels else 'All kernels were compiled already'}.")
+    if where is None:
+        say("They could not be kept: no folder can be written to. Set MATINEE_CACHE.")
+    else:
+        say(f"They are in {where}.")
 
 
 def presets(json: options.Json = False) -> None:

@@ -1,7 +1,6 @@
 """The folder of downloaded and added data sets, each ``NAME/`` or, as published, ``NAME.zip``."""
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -13,6 +12,7 @@ from matinee.data.reading_options import ReadingOptions
 from matinee.data.sources import find, matches, stem_of
 from matinee.errors import DataError, SettingError, shortened
 from matinee.storage.atomic import is_there, new_folder, recover_all
+from matinee.storage.cache_folder import cache_folder
 from matinee.storage.locks import locked
 from matinee.storage.regular import read_regular
 
@@ -20,15 +20,6 @@ READING = "reading.json"
 MAX_READING = 2**20  # bytes
 DESCRIBED = ("items", "users")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def cache_folder() -> Path:
-    """The user's cache folder, or the one that `MATINEE_DATA` names; it need not exist yet."""
-    if named := os.environ.get("MATINEE_DATA"):
-        return Path(named).expanduser()
-    import platformdirs
-
-    return platformdirs.user_cache_path("matinee")
 
 
 def cached(name: str) -> Path | None:

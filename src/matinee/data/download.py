@@ -13,11 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from matinee.data.archives import extract
-from matinee.data.cache import cache_folder, new_entry
+from matinee.data.cache import new_entry
 from matinee.data.movielens import EDITIONS
 from matinee.errors import ArchiveError, SettingError
 from matinee.progress import progress
 from matinee.storage.atomic import version_of
+from matinee.storage.cache_folder import cache_folder
 from matinee.storage.locks import locked
 from matinee.storage.writing import writing
 

@@ -18,7 +18,6 @@ import numpy as np
 import polars as pl
 
 from matinee._types import Array
-from matinee.data.cache import cache_folder
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
@@ -27,6 +26,7 @@ from matinee.errors import WriteError
 from matinee.kernels.csr import Empty, Rows, checksum_words, release, slices
 from matinee.kernels.parallel import run_blocks
 from matinee.storage.atomic import new_folder, remove_folder
+from matinee.storage.cache_folder import cache_folder
 
 FORMAT = 4
 MIN_SOURCE_BYTES = 32 * 2**20  # smaller sources are read in well under a second

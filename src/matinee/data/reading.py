@@ -16,6 +16,7 @@ from matinee.data.archives import extract
 from matinee.data.builder import ParsedTable, build_dataset
 from matinee.data.compression import Scratch
 from matinee.data.dataset import Dataset
+from matinee.data.forks import check_threads
 from matinee.data.movielens import EDITIONS, TERMS, read_100k, read_dat
 from matinee.data.parsed_cache import read_through
 from matinee.data.ratings import RatingScale
@@ -98,6 +99,7 @@ def read(
     >>> read(pl.DataFrame(watched))
     Dataset('table', 2 users, 2 items, 3 interactions)
     """
+    check_threads("Reading data")
     path = locate(source) if isinstance(source, str | os.PathLike) else None
     given = {
         "columns": columns or None, "scale": scale, "duplicates": duplicates,

@@ -17,6 +17,7 @@ import polars as pl
 from matinee._types import F32, F64, I32, I64, Array
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
+from matinee.data.forks import check_threads
 from matinee.data.id_map import IdMap
 from matinee.data.ratings import Ratings, RatingScale
 from matinee.data.synthetic_catalog import YEAR_SECONDS, InventedItems, invent_items
@@ -113,6 +114,7 @@ def generate(*, users: int, items: int, ratings: int, seed: int = 0) -> tuple[Da
     >>> len(data), data.catalog.titles[0]
     (1500, 'Last Bridge (2020)')
     """
+    check_threads("Making data")
     plan = _plan(users, items, ratings, seed)
     user, item = np.empty(ratings, np.int32), np.empty(ratings, np.int32)
     values, timestamp = np.empty(ratings, np.float32), np.empty(ratings, np.int64)

@@ -7,10 +7,10 @@ from typing import Any
 
 from matinee.data.dataset import Dataset
 from matinee.evaluation.metrics import METRICS, REPORTED_METRICS
+from matinee.experiments.compiling import compile_kernels
 from matinee.experiments.training import (
     TrainingResult,
     check_rated,
-    compile_kernels,
     fit_and_evaluate,
     given_estimators,
 )

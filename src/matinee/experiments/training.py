@@ -8,21 +8,18 @@ from typing import Any, cast
 
 from matinee.data.dataset import Dataset
 from matinee.data.ratings import NOT_RATED, Ratings
-from matinee.data.synthetic import generate
 from matinee.errors import SettingError
 from matinee.evaluation.evaluator import evaluate_ranking, evaluate_ratings, holdout_or_none
 from matinee.evaluation.protocols import RankingTask
 from matinee.evaluation.results import RankingMetrics, RatingMetrics
+from matinee.experiments.compiling import compile_kernels
 from matinee.experiments.split import Split
 from matinee.experiments.warm_start import fit_from
 from matinee.kernels.jit import processor
 from matinee.models.als import ALS
 from matinee.models.base import Callback, Estimator
-from matinee.models.baselines import EASE
-from matinee.models.bayesian.estimator import BayesianMF
 from matinee.models.implicit_als import ImplicitALS
 from matinee.models.recommender import Recommender
-from matinee.progress import compilation_announced
 from matinee.storage.checkpoint import Checkpoint
 
 VALIDATION_FRACTION = 0.1  # of the training set, for early stopping
@@ -272,27 +269,3 @@ def environment(estimators: Iterable[Estimator], threads: int | None) -> dict[st
 
             result |= torch_environment(estimator.get_params()["device"], threads)
     return result
-
-
-def compile_kernels(estimators: Iterable[Estimator] = ()) -> None:
-    """Compile all kernels, or load them from disk, with a message if it takes time.
-
-    Those of `BayesianMF` alone are compiled only if it is among the estimators.
-    """
-    with compilation_announced():
-        tiny, _ = generate(users=8, items=8, ratings=32)
-        for solver in ("cholesky", "cg"):
-            model = ALS(factors=2, iterations=1, solver=solver).fit(tiny, test=tiny, threads=1)
-        for solver in ("blocks", "cg"):
-            ranker = ImplicitALS(factors=2, iterations=1, solver=solver).fit(tiny, threads=1)
-            model.with_ranking(ranker).recommend(1, n=1)
-        model.recommend(1, n=1, allow=[(1, 1)], block=[(1, 2)])
-        ease = EASE().fit(tiny)
-        for recommend in (ease.recommend, model.recommend):
-            recommend([ease.user_profile(1)], n=1)
-        if any(isinstance(estimator, BayesianMF) for estimator in estimators):
-            for likelihood in ("normal", "ordinal"):
-                bayesian = BayesianMF(factors=2, iterations=8, likelihood=likelihood)
-                model = bayesian.fit(tiny, test=tiny, threads=1)
-                model.predict(1, 1, 0)
-                model.predict(model.user_profile(1), 1)

@@ -25,16 +25,15 @@ The solvers update rows `start` to `stop` of one side:
     ridge                       `Ridge`
     out                         float32 (rows, 1 + K), this side; a row without ratings is set to
                                 its prior mean
-    preconditioner              float32, of the bias in conjugate gradients; that of factors is 1.
-                                In units of a rating, as the square of a factor is: so the unit of
-                                ratings changes nothing
+    unit                        float32, in units of a rating, as squares of factors are: it preconditions
+                                the bias, so that conjugate gradients take the same steps whatever the unit
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from matinee.kernels.jit import jit
+from matinee.kernels.jit import jit, part
 from matinee.kernels.linalg import (
     CHUNK,
     add_rows,
@@ -67,14 +66,14 @@ class Ridge(NamedTuple):
         return cls(*(np.float32(value) for value in (factors, exponent, bias, bias_exponent)))
 
 
-@jit
+@part
 def penalties(ridge, count):
     """Of the factors and of the bias of a row with `count` ratings."""
     n = np.float32(count)
     return ridge.factors * n**ridge.exponent, ridge.bias * n**ridge.bias_exponent
 
 
-@jit
+@part
 def _gather(first, count, indices, values, mean, other, design, target):
     """Copy the design rows and targets of `count` ratings."""
     for k in range(count):
@@ -85,7 +84,7 @@ def _gather(first, count, indices, values, mean, other, design, target):
         target[k] = values[first + k] - mean - row[0]
 
 
-@jit
+@part
 def _add_sides(design, target, count, right, ones):
     """right += design' target and ones += design' 1; returns the sum of the targets."""
     summed = np.float32(0.0)
@@ -149,7 +148,7 @@ def update_rows_cholesky(start, stop, indptr, indices, values, mean, other, prio
             out[row, d + 1] = x[d]
 
 
-@jit
+@part
 def _add_gradient(first, last, indices, values, biases, factors, shift, x, out):
     """out += Z' (t - Z x), t = `values` - bias - shift, or -shift if empty; the bias's element."""
     summed = np.float32(0.0)
@@ -170,19 +169,7 @@ def _add_gradient(first, last, indices, values, biases, factors, shift, x, out):
 
 @jit
 def update_rows_cg(
-    start,
-    stop,
-    indptr,
-    indices,
-    values,
-    mean,
-    biases,
-    factors,
-    prior,
-    ridge,
-    out,
-    steps,
-    preconditioner,
+    start, stop, indptr, indices, values, mean, biases, factors, prior, ridge, out, steps, unit
 ):
     """Take `steps` conjugate gradient steps from the rows in `out`, each one pass over the ratings:
     the normal matrix is never formed (Takács, Pilászy & Tikk 2011).
@@ -207,8 +194,8 @@ def update_rows_cg(
             first, last, indices, values, biases, factors, mean + bias, x, residual
         )
         copy(residual[0], direction[0])
-        bias_direction = preconditioner * bias_residual
-        error = dot(residual[0], residual[0]) + preconditioner * bias_residual * bias_residual
+        bias_direction = unit * bias_residual
+        error = dot(residual[0], residual[0]) + unit * bias_residual * bias_residual
         for _ in range(steps):
             if error < 1e-12:
                 break
@@ -224,9 +211,9 @@ def update_rows_cg(
             for d in range(width):
                 x[0, d] += length * direction[0, d]
                 residual[0, d] += length * product[0, d]
-            left = dot(residual[0], residual[0]) + preconditioner * bias_residual * bias_residual
+            left = dot(residual[0], residual[0]) + unit * bias_residual * bias_residual
             turn = left / error
-            bias_direction = preconditioner * bias_residual + turn * bias_direction
+            bias_direction = unit * bias_residual + turn * bias_direction
             for d in range(width):
                 direction[0, d] = residual[0, d] + turn * direction[0, d]
             error = left
@@ -235,7 +222,7 @@ def update_rows_cg(
             out[row, d] = x[0, d - 1]
 
 
-@jit
+@part
 def _score(mean, x, w):
     total = np.float32(0.0)
     for d in range(1, len(x)):

@@ -11,10 +11,10 @@ path is drawn by filtering forwards and sampling backwards (Carter & Kohn 1994),
 
 import numpy as np
 
-from matinee.kernels.jit import jit
+from matinee.kernels.jit import jit, part
 
 
-@jit
+@part
 def _filter(
     first, last, moments, gaps, memory, variance, residual, precision, path, means, spreads
 ):

@@ -30,14 +30,14 @@ needs neither the biases of other sides nor the scores. `draw_rows` takes
 
 import numpy as np
 
-from matinee.kernels.jit import jit
+from matinee.kernels.jit import jit, part
 from matinee.kernels.linalg import CHUNK, add_squares, factorize, scratch, solve_upper
 from matinee.kernels.simd import LANES, fma, load, prefetch, splat, store, total
 
 AHEAD = 12  # ratings between the prefetch of what one needs and its use
 
 
-@jit
+@part
 def _prefetch(entries, k, side, codes, factors, left):
     """Prefetch the factors for the rating `AHEAD` of this one, and the codes for twice as far."""
     entry = np.int64(entries[min(k + 2 * AHEAD, len(entries) - 1)])
@@ -49,7 +49,7 @@ def _prefetch(entries, k, side, codes, factors, left):
             prefetch(factors, np.int64(codes[entry, s]))
 
 
-@jit
+@part
 def _design(entry, side, codes, factors, design, k):
     """design[k] = sum of the factors of a rating's rows on the other sides."""
     for d in range(0, factors.shape[1], LANES):

@@ -30,7 +30,7 @@ K^2 for each positive.
 
 import numpy as np
 
-from matinee.kernels.jit import jit
+from matinee.kernels.jit import jit, part
 from matinee.kernels.linalg import (
     CHUNK,
     add_rows,
@@ -70,7 +70,7 @@ def gram(start, stop, rows, out):
             out[j, i] = half[i, j]
 
 
-@jit
+@part
 def _gather(indices, weights, targets, other, design, target):
     """Copy the design rows and targets of the positives of a row."""
     width = other.shape[1]
@@ -82,22 +82,21 @@ def _gather(indices, weights, targets, other, design, target):
             design[k, d] = root * row[d]
 
 
-@jit
+@part
 def _add_gradient(first, last, indices, weights, targets, factors, x, out):
     """out += Z' C (t - Z x), C the weights; returns the sum of ``c (t - z . x)^2``.
 
-    Targets t of None are zeros.
+    Without targets t they are zeros.
     """
     loss = np.float32(0.0)
     for k in range(first, last, 4):
         prefetch_four(factors, indices, k)
         four = load_four(indices, k, last)
         a, b, c, d = products(factors, four, x)
-        if targets is None:
-            a, b, c, d = -a, -b, -c, -d
-        else:
+        a, b, c, d = -a, -b, -c, -d
+        if len(targets):
             e, f, g, h = load_four(targets, k, last)
-            a, b, c, d = e - a, f - b, g - c, h - d
+            a, b, c, d = a + e, b + f, c + g, d + h
         e, f, g, h = load_four(weights, k, last)
         weighted = (a * e, b * f, c * g, d * h)
         add_rows(factors, four, weighted, last - k, out)
@@ -108,7 +107,7 @@ def _add_gradient(first, last, indices, weights, targets, factors, x, out):
     return loss
 
 
-@jit
+@part
 def _shared_normal(whole, penalty, x, out):
     """out = (G + penalty) x for the four rows of x: G is read once for all."""
     width = len(whole)
@@ -176,7 +175,7 @@ def update_rows_implicit_cg(
                     product[r, d] = -product[r, d]
                 first, last = indptr[row + r], indptr[row + r + 1]
                 here, rest = direction[r : r + 1], product[r : r + 1]
-                _add_gradient(first, last, indices, weights, None, factors, here, rest)
+                _add_gradient(first, last, indices, weights, targets[:0], factors, here, rest)
                 length = -error[r] / dot(direction[r], product[r])
                 if last > first:
                     value -= length * error[r]

@@ -7,7 +7,7 @@ computed and read, in tiles of 8 x 16 sums that stay in registers.
 import numpy as np
 
 from matinee._types import F32, U16, Array
-from matinee.kernels.jit import jit
+from matinee.kernels.jit import jit, part
 from matinee.kernels.parallel import aligned_zeros, run_blocks, uniform_blocks
 from matinee.kernels.simd import LANES, fma, load, prefetch, splat, store, total
 
@@ -17,7 +17,7 @@ GUARD = 1024  # float32 left free on both sides of a scratch array: see `scratch
 AHEAD = 32  # ratings between the prefetch of a row and its use
 
 
-@jit
+@part
 def scratch(rows, width):
     """Uninitialized float32 (rows, width), on a cache line and far from all other arrays: where two
     lie close, a compiled loop takes its scalar path, which rounds differently.
@@ -33,14 +33,14 @@ def padded(width):
     return (width + LANES - 1) // LANES * LANES
 
 
-@jit
+@part
 def copy(numbers, out):
     """out[:] = numbers, as a loop because that compiles in a tenth of the time."""
     for d in range(len(numbers)):
         out[d] = numbers[d]
 
 
-@jit
+@part
 def dot(a, b):
     total = np.float32(0.0)
     for d in range(len(a)):
@@ -80,26 +80,26 @@ def _halve_rows(start, stop, rows, skip, halves):
             store(load(row, 0, d), halves, r, d)
 
 
-@jit
+@part
 def prefetch_row(rows, indices, entry):
     """Prefetch the row of the rating `AHEAD` of this one; a code of -1 does no harm."""
     prefetch(rows, np.int64(indices[min(entry + AHEAD, len(indices) - 1)]))
 
 
-@jit
+@part
 def prefetch_four(rows, indices, k):
     for entry in range(k, k + 4):
         prefetch_row(rows, indices, entry)
 
 
-@jit
+@part
 def load_four(entries, k, last):
     """Four entries from k on; where fewer are left before `last`, the last one is repeated."""
     b, c, d = min(k + 1, last - 1), min(k + 2, last - 1), min(k + 3, last - 1)
     return entries[k], entries[b], entries[c], entries[d]
 
 
-@jit
+@part
 def products(rows, four, x):
     """The dot products of four rows with x (1, width); widths are multiples of `LANES`."""
     i, j, m, n = four
@@ -113,7 +113,7 @@ def products(rows, four, x):
     return total(a), total(b), total(c), total(d)
 
 
-@jit
+@part
 def add_rows(rows, four, weights, left, out):
     """out += the first `left` of four rows times their weights; returns the sum of the weights."""
     i, j, m, n = four
@@ -129,7 +129,7 @@ def add_rows(rows, four, weights, left, out):
     return w + x + y + z
 
 
-@jit
+@part
 def _add_tile(design, count, row, column, sign, out):
     """out[row : row + 8, column : column + 16] += sign * the same tile of design' design."""
     a = b = c = d = e = f = g = h = splat(np.float32(0.0))
@@ -154,7 +154,7 @@ def _add_tile(design, count, row, column, sign, out):
     store(fma(s, h, load(out, row + 7, column)), out, row + 7, column)
 
 
-@jit
+@part
 def add_squares(design, count, gram):
     """gram += design' design over the first `count` rows of design (rows, K), upper half."""
     width = design.shape[1]
@@ -163,7 +163,7 @@ def add_squares(design, count, gram):
             _add_tile(design, count, row, column, np.float32(1.0), gram)
 
 
-@jit
+@part
 def factorize(gram):
     """Replace [A, R] by [U, U'^-1 R], A = U' U, R any number of right-hand sides; upper half."""
     width, whole = gram.shape
@@ -185,7 +185,7 @@ def factorize(gram):
                 store(fma(share, load(gram, row, column), nothing), gram, row, column)
 
 
-@jit
+@part
 def solve_upper(gram, x):
     """Replace x by the solution of U x = x, U as `factorize` leaves it."""
     for row in range(len(gram) - 1, -1, -1):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from matinee.kernels.jit import jit
+from matinee.kernels.jit import jit, part
 from matinee.kernels.linalg import dot
 
 # of `interest`: in what is not out yet, and the share that does not fade with the years; how many
@@ -12,7 +12,7 @@ UNRELEASED, CLASSIC, YEARS_AROUND = 1e-9, 0.35, 8
 RELUCTANCE, AFFINITY = 2.5, 2.2
 
 
-@jit
+@part
 def _mix(state):
     """One step of splitmix64 (Steele, Lea & Flood 2014): a well-mixed function of a counter."""
     z = state * np.uint64(0x9E3779B97F4A7C15)
@@ -21,7 +21,7 @@ def _mix(state):
     return z ^ (z >> np.uint64(31))
 
 
-@jit
+@part
 def _uniform(seed, row, draw):
     """A uniform number in (0, 1) for a draw of a row."""
     stream = _mix(np.uint64(seed) + _mix(np.uint64(row) + np.uint64(1)))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from matinee._types import F32, I32
-from matinee.kernels.jit import jit
+from matinee.kernels.jit import jit, part
 from matinee.kernels.parallel import aligned_zeros, run_blocks, uniform_blocks
 from matinee.kernels.simd import LANES, fma, load, splat, store
 
@@ -77,7 +77,7 @@ def groups_of_users(users: int) -> list[tuple[int, int]]:
     return uniform_blocks(-(-users // USERS))
 
 
-@jit
+@part
 def take_users(rows, who, skip, out):
     """out[d, r] = dimension d of user ``who[r]``; the rest is zero."""
     out[:] = 0.0
@@ -86,7 +86,7 @@ def take_users(rows, who, skip, out):
             out[d, r] = rows[who[r], skip + d]
 
 
-@jit
+@part
 def score_panel(users, bases, item_factors, biases, panel, out):
     """out[r, l] = score of item l of a panel for user r of the eight from `take_users`."""
     width = users.shape[0]

@@ -12,11 +12,13 @@ from numba.core.datamodel.models import PrimitiveModel
 from numba.extending import intrinsic as numba_intrinsic
 from numba.extending import register_model
 
+from matinee.kernels.half_precision import FLOATS as _FLOATS
+from matinee.kernels.half_precision import HALVES as _HALVES
+from matinee.kernels.half_precision import LANES as LANES
+from matinee.kernels.half_precision import narrow, widen
+
 intrinsic: Any = numba_intrinsic  # to a type checker, what is called here is not what is defined
-LANES = 16
 LINE = 64  # bytes of a cache line
-_FLOATS = ir.VectorType(ir.FloatType(), LANES)
-_HALVES = ir.VectorType(ir.HalfType(), LANES)
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 
 
@@ -50,7 +52,7 @@ def load(typing, array, row, column):
     def code(context, builder, signature, arguments):
         pointer, halves = _address(context, builder, signature.args[0], arguments[0], arguments[1:])
         lanes = builder.load(pointer, align=2 if halves else 4)
-        return builder.fpext(lanes, _FLOATS) if halves else lanes
+        return widen(context, builder, lanes) if halves else lanes
 
     return LANES_TYPE(array, types.intp, types.intp), code
 
@@ -61,7 +63,7 @@ def store(typing, lanes, array, row, column):
 
     def code(context, builder, signature, arguments):
         pointer, halves = _address(context, builder, signature.args[1], arguments[1], arguments[2:])
-        value = builder.fptrunc(arguments[0], _HALVES) if halves else arguments[0]
+        value = narrow(context, builder, arguments[0]) if halves else arguments[0]
         builder.store(value, pointer, align=2 if halves else 4)
         return context.get_dummy_value()
 

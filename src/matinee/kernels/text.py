@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from matinee.kernels.jit import jit
+from matinee.kernels.jit import jit, part
 
 SEPARATED, ENDED, UNUSUAL = 0, 1, 2
 """How a number ends: at a separator, at the end of a line, or otherwise."""
@@ -11,7 +11,7 @@ LARGEST_EXACT = 2**24
 DECIMALS = np.array([1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7], np.float32)
 
 
-@jit
+@part
 def _number(text, pos, separator):
     """(digits, number of decimals, how it ends, start of the next) of the number at `pos`."""
     digits = np.int64(0)

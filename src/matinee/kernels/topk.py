@@ -8,7 +8,7 @@ is computed. Rounding is allowed for, so results are those of brute force, ties 
 
 import numpy as np
 
-from matinee.kernels.jit import jit
+from matinee.kernels.jit import jit, part
 from matinee.kernels.scoring import USERS, score_panel, take_users
 from matinee.kernels.simd import LANES, at_least, fma, load, splat
 
@@ -17,12 +17,12 @@ TINY = np.float64(np.finfo(np.float32).tiny)
 HALF_STEP = np.float64(2.0**-24)  # the relative error of rounding to float32
 
 
-@jit
+@part
 def _worse(score, code, other_score, other_code):
     return score < other_score or (score == other_score and code > other_code)
 
 
-@jit
+@part
 def _sift_down(scores, codes, size, node):
     """Restore the heap whose top is the entry to drop first: low score, then high code."""
     while True:
@@ -39,7 +39,7 @@ def _sift_down(scores, codes, size, node):
         node = child
 
 
-@jit
+@part
 def _offer(scores, codes, size, score, code):
     """Push an entry if there is room or it is better than the worst; returns the new size."""
     if size < len(scores):
@@ -58,7 +58,7 @@ def _offer(scores, codes, size, score, code):
     return size
 
 
-@jit
+@part
 def _sort_best_first(scores, codes, size):
     """Turn the heap into a list, filled up with -1 and NaN."""
     for last in range(size - 1, 0, -1):
@@ -75,7 +75,7 @@ def top_n(scores, allowed, best_codes, best_scores):
     size = 0
     for code in range(len(scores)):
         if allowed[code] and scores[code] >= LOWEST:
-            size = _offer(best_scores, best_codes, size, scores[code], code)
+            size = _offer(best_scores, best_codes, size, scores[code], np.int32(code))
     _sort_best_first(best_scores, best_codes, size)
 
 
@@ -104,7 +104,7 @@ def topk_pairs(start, stop, indptr, indices, scores, best_codes, best_scores):
         _sort_best_first(best_scores[row], best_codes[row], size)
 
 
-@jit
+@part
 def _holds(sorted_codes, first, last, code):
     """Whether a code is among the ascending ``sorted_codes[first:last]``."""
     while first < last:
@@ -181,7 +181,7 @@ def topk_packed(
             _sort_best_first(best_scores[who[r]], best_codes[who[r]], sizes[r])
 
 
-@jit
+@part
 def _length(row, skip):
     total = 0.0
     for d in range(skip, len(row)):
@@ -189,7 +189,7 @@ def _length(row, skip):
     return np.sqrt(total)
 
 
-@jit
+@part
 def _needed(bases, least, count, slack):
     """The least sum that can be among the best of any of the users, rounded down."""
     lowest = np.inf

@@ -210,8 +210,7 @@ class _ALSState:
         self.estimator, self.train, self.ridge = estimator, train, ridge
         self.prior_ridge = math.sqrt(len(ratings))
         self.mean = np.float32(ratings.values.mean(dtype=np.float64))
-        # biases are in units of a rating, products of two factors likewise
-        self.preconditioner = np.float32(ratings.spread)
+        self.unit = np.float32(ratings.spread)
         names, width = feature_names(estimator.features, train), 1 + estimator.factors
         self.users, self.items = (
             FactorMatrix.start(side, attributes, names, width, *self._weights(side))
@@ -269,7 +268,7 @@ class _ALSState:
             run_blocks(update_rows_cholesky, blocks, *held, other.rows, *prior)
         else:
             against = np.ascontiguousarray(other.rows[:, 0]), other.float16(1)
-            steps = self.estimator.cg_steps, self.preconditioner
+            steps = self.estimator.cg_steps, self.unit
             run_blocks(update_rows_cg, blocks, *held, *against, *prior, *steps)
 
     def errors(self) -> dict[str, float]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matinee.data.forks import check_threads
 from matinee.errors import WriteError, bounded
 from matinee.storage.atomic import read_steadily, recover
 from matinee.storage.runs import RUNS, open_run, write_new_run
@@ -39,6 +40,7 @@ def load(run: str | Path) -> "Recommender":
     ...     print(matinee.load(run))
     Recommender(Bias, 60 users, 50 items)
     """
+    check_threads("Loading a run")
     run = Path(run)
     recover(run)
     model = read_steadily(run, lambda: _load(run))

@@ -12,6 +12,7 @@ import polars as pl
 from matinee._html import html_block, html_table
 from matinee._types import F32, I64
 from matinee.data.catalog import Catalog
+from matinee.data.forks import check_threads
 from matinee.data.id_map import IdMap
 from matinee.data.ratings import RatingScale
 from matinee.errors import SettingError, check_choice
@@ -187,6 +188,7 @@ class TrainedModel:
     @property
     def history(self) -> pl.DataFrame:
         """A row for each head and iteration: `head`, `iteration`, losses and errors, seconds."""
+        check_threads("Looking at the history")
         histories = [
             head.history.select(pl.lit(name).alias("head"), pl.all())
             for name, head in self.heads.items()
@@ -208,6 +210,7 @@ class TrainedModel:
 
     def save(self, run: str | Path) -> Path:
         """Write the model to a run folder, whole or not at all; see `matinee.storage.runs`."""
+        check_threads("Saving a run")
         return write_run(self.to_parts(), Path(run))
 
     def to_parts(self) -> RunParts:

@@ -16,8 +16,9 @@ from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import RunError, SettingError, shortened
 from matinee.evaluation.metrics import METRICS
+from matinee.experiments.compiling import compile_kernels
 from matinee.experiments.split import Split
-from matinee.experiments.training import TrainingResult, compile_kernels, train_and_evaluate
+from matinee.experiments.training import TrainingResult, train_and_evaluate
 from matinee.models.als import ALS
 from matinee.models.base import Estimator
 from matinee.models.implicit_als import ImplicitALS
