@@ -25,8 +25,8 @@ The solvers update rows `start` to `stop` of one side:
     ridge                       `Ridge`
     out                         float32 (rows, 1 + K), this side; a row without ratings is set to
                                 its prior mean
-    unit                        float32, in units of a rating, as squares of factors are: it preconditions
-                                the bias, so that conjugate gradients take the same steps whatever the unit
+    unit                        float32, in units of a rating, as squares of factors are: it makes
+                                conjugate gradients take the same steps whatever that unit is
 """
 
 from typing import NamedTuple
