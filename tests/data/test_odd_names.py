@@ -1,7 +1,8 @@
-"""Names of files, folders and data sets that somebody's disk has: read, or refused in a line."""
+"""Names of files, folders and data sets as disks have them: read, or refused in a line."""
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from tiny_editions import refusal
@@ -14,7 +15,7 @@ from matinee.storage.writing import check_place
 
 ROWS = "user,item,rating\n1,7,4\n2,7,3\n"
 LINES = '{"user": 1, "item": 7, "rating": 4}\n{"user": 2, "item": 7, "rating": 3}\n'
-NOT_UTF8 = os.fsdecode(b"caf\xe9")  # as old disks have it
+NOT_UTF8 = os.fsdecode(b"r\xe9sum\xe9")  # as old disks have it
 
 no_such_names = pytest.mark.skipif(
     sys.platform in ("win32", "darwin"), reason="file systems that know only Unicode"
@@ -45,13 +46,18 @@ def test_a_name_that_is_not_in_utf8_is_told(tmp_path):
         assert refusal(source).endswith("ratings.csv: its name is not in UTF-8; rename it.")
 
 
+def begin(write, path):
+    """Look at a place, or begin to write there."""
+    if block := write(path):
+        block.__enter__()
+
+
 @no_such_names
 @pytest.mark.parametrize("write", [check_place, new_file, new_folder])
 def test_nothing_is_written_under_such_a_name(tmp_path, write):
     (tmp_path / NOT_UTF8).mkdir()
     with pytest.raises(WriteError, match="not writable: its name is not in UTF-8"):
-        made = write(tmp_path / NOT_UTF8 / "run")
-        made.__enter__()
+        begin(write, tmp_path / NOT_UTF8 / "run")
     assert list((tmp_path / NOT_UTF8).iterdir()) == []
 
 
@@ -59,8 +65,7 @@ def test_nothing_is_written_under_such_a_name(tmp_path, write):
 def test_a_file_in_the_place_of_a_folder_is_told(tmp_path, write):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WriteError, match="a file is in the place of a folder"):
-        made = write(tmp_path / "file" / "run")
-        made.__enter__()
+        begin(write, tmp_path / "file" / "run")
 
 
 def test_the_folder_where_one_is_has_a_name(tmp_path, monkeypatch):
@@ -68,8 +73,8 @@ def test_the_folder_where_one_is_has_a_name(tmp_path, monkeypatch):
     (tmp_path / "mine" / "ratings.csv").write_text(ROWS)
     monkeypatch.chdir(tmp_path / "mine")
     for here in (".", "../mine", str(tmp_path / "mine")):
-        assert cache.default_name(cache.Path(here)) == "mine"
-    add(cache.Path())
+        assert cache.default_name(Path(here)) == "mine"
+    add(Path())
     assert cached_names() == ["mine"]
 
 
@@ -80,7 +85,7 @@ def test_what_cannot_be_a_name_of_data_is_refused(name):
 
 
 def test_a_disk_that_fails_in_the_midst_of_reading_is_told_of_the_file(tmp_path):
-    if not os.path.exists("/proc/self/mem"):
+    if not Path("/proc/self/mem").exists():
         pytest.skip("needs a file that cannot be read at its beginning")
     (tmp_path / "ratings.csv").symlink_to("/proc/self/mem")
     message = refusal(tmp_path / "ratings.csv")

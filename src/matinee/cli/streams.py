@@ -100,7 +100,8 @@ def in_utf8() -> None:
     if stray and os.environ.get("PYTHONUTF8") != "1":
         encoding = sys.stdout.encoding if sys.stdout else "utf-8"
         as_utf8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{encoding}:replace"}
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | as_utf8)
+        command = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, command, os.environ | as_utf8)  # noqa: S606
 
 
 def lost_output(below: Stream | None) -> OSError | None:
