@@ -53,6 +53,10 @@ def writing(
     """
     try:
         str(target.absolute()).encode()
+    except UnicodeEncodeError:  # which libraries refuse
+        told = f"{target}: not writable: its name is not in UTF-8"
+        raise WriteError(f"{told}. {effect}") from None
+    try:
         yield
     except MatineeError:
         raise
@@ -69,8 +73,6 @@ def _reason(problem: Exception, target: Path, parent: Path) -> str | None:
     """Why something cannot be written; None if that is not what the error is about."""
     if isinstance(problem, MemoryError):
         return REASONS[errno.ENOMEM]
-    if isinstance(problem, UnicodeEncodeError):  # which libraries refuse
-        return "its name is not in UTF-8"
     if isinstance(problem, OSError) and problem.errno is not None:
         number = problem.errno
         names = [name for name in (problem.filename, problem.filename2) if isinstance(name, str)]
