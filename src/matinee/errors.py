@@ -4,12 +4,14 @@ Its message says in one or two lines what is wrong, where, and what to do.
 Anything else that escapes is a bug.
 """
 
+import os
 import re
 import reprlib
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from numbers import Integral, Real
@@ -167,7 +169,8 @@ def require_extra(extra: str, *packages: str) -> None:
     """Raise an `ExtraError` with the command that installs an extra unless its packages import."""
     for package in packages:
         try:
-            import_module(package)
+            with _some_home():
+                import_module(package)
         except ImportError as error:
             absent = isinstance(error, ModuleNotFoundError)
             problem = "is not installed" if absent else f"fails to import ({printable(str(error))})"
@@ -175,6 +178,21 @@ def require_extra(extra: str, *packages: str) -> None:
                 f"{EXTRAS[extra]} {error.name or package}, which {problem}: "
                 f"{install_command(f'matinee[{extra}]')}"
             ) from None
+
+
+@contextmanager
+def _some_home() -> Iterator[None]:
+    """A home for a user who has none, while packages are imported that ask for one."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = Path.cwd().anchor
+        try:
+            yield
+        finally:
+            del os.environ["HOME"]
+    else:
+        yield
 
 
 def install_command(requirement: str) -> str:

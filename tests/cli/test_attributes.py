@@ -72,8 +72,9 @@ def test_an_attribute_is_named_once():
 def test_what_is_known_of_a_user():
     known = parse_known(ATTRIBUTES, ["language=fr", "minutes=95", "genres=War,Drama"])
     assert known == {"language": "fr", "minutes": 95.0, "genres": ["War", "Drama"]}
-    with pytest.raises(SettingError, match="minutes must be a number"):
-        parse_known(ATTRIBUTES, ["minutes=long"])
+    for nothing in ("long", "nan", "nan:90", "1:NaN"):
+        with pytest.raises(SettingError, match="minutes must be a number"):
+            parse_known(ATTRIBUTES, [f"minutes={nothing}"])
 
 
 @pytest.mark.slow

@@ -35,11 +35,12 @@ def written(path, text):
         ("user, item, rating, date\nann ,A1 ,4 ,1970-01-02 \n", [("ann", "A1", 4, 86400)]),
         ('user,item,rating,"a, b"\n1,2,3,x\n', [(1, 2, 3)]),
         ("user,item,rating,,\n1,2,3,,\n2,2,4,,\n", [(1, 2, 3), (2, 2, 4)]),
+        ('"user", "item", "rating"\n1, "007", 4\n2, "7", "3" \n', [(1, "007", 4), (2, "7", 3)]),
         ("user,item,rating,note,note\n1,2,3,a,b\n", [(1, 2, 3)]),
         ("user;item;rating\n1;1;3,5\n2;1;4\n", [(1, 1, 3.5), (2, 1, 4)]),
         ("\ufeffuser,item,rating\r\n1,2,3\r\n", [(1, 2, 3)]),
     ],
-    ids=["zeros", "texts", "dates", "comma", "excel", "twins", "decimal-comma", "bom"],
+    ids=["zeros", "texts", "dates", "comma", "excel", "quotes", "twins", "decimal-comma", "bom"],
 )
 def test_headers_and_separators(text, rows, tmp_path):
     assert rows_of(read(written(tmp_path / "t.csv", text))) == rows
@@ -279,6 +280,22 @@ def test_a_sparse_matrix_holds_counts_or_with_a_scale_ratings():
     assert rows_of(counted) == rows_of(rated) == [(0, 1, 2), (1, 0, 1)]
     assert counted.ratings.scale is None
     assert rated.ratings.scale is not None
+
+
+def test_columns_of_one_name_are_refused_in_frames_as_in_files():
+    row, names = [[1, 2, 3, 4]], ["user", "item", "rating"]
+    for twice in names:
+        frame = pd.DataFrame(row, columns=[*names, twice])
+        assert "two columns have the same name" in refusal(frame)
+    frame = pd.DataFrame([[1, 2, 3, "a", "b"]], columns=[*names, "note", "note"])
+    assert rows_of(read(frame)) == [(1, 2, 3)]
+
+
+def test_an_empty_line_in_place_of_the_header_is_told(tmp_path):
+    path = written(tmp_path / "r.csv", "\n\nuser,item,rating\n1,2,3\n")
+    assert refusal(path) == (
+        "r.csv, row 1: it is empty; the names of the columns must stand there."
+    )
 
 
 def test_missing_titles_and_genres_of_a_nullable_frame():

@@ -10,7 +10,7 @@ from threading import Barrier, get_ident
 import pytest
 
 import matinee
-from matinee.errors import RunError
+from matinee.errors import RunError, WriteError
 from matinee.storage import atomic
 from matinee.storage import runs as storage
 from matinee.storage.atomic import recover_all, remove_folder, rename_folder
@@ -68,7 +68,7 @@ def test_a_new_run_replaces_nothing_that_has_its_name(model, runs):
     assert (runs / "three").read_text() == "a file"
     assert list((runs / "four").iterdir()) == []
     assert {"one", "two"} <= {path.name for path, _ in list_runs(runs)}
-    with pytest.raises(FileExistsError):  # and not: for ever in search of a name
+    with pytest.raises(WriteError, match="a file is in the place"):  # no endless search of a name
         write_new_run(model.to_parts(), runs / "three" / "run")
 
 

@@ -26,6 +26,7 @@ from matinee.cli.streams import (
     NOT_WRITTEN,
     PIPE_CLOSED,
     Stream,
+    in_utf8,
     lost_output,
     open_streams,
     status_of,
@@ -107,6 +108,7 @@ def show_log() -> None:
 
 def main() -> None:
     """Run the command; a failure is one line on stderr and the exit status 2."""
+    in_utf8()
     stdout = open_streams()
     # importing makes many objects and no garbage: looking for some took a third of a second
     gc.set_threshold(100_000)

@@ -1,5 +1,6 @@
 """Attributes on the command line: filters of items, and what is known of a new user."""
 
+import math
 import re
 from typing import Any
 
@@ -71,6 +72,8 @@ def _limits(name: str, value: str) -> tuple[float | None, float | None]:
     try:
         first, last = (float(t) if t.strip() else None for t in (low, high if colon else low))
     except ValueError:
+        first = last = None
+    if math.isnan(first or 0) or math.isnan(last or 0):  # which would say nothing
         first = last = None
     if first is None and last is None:
         raise SettingError(f"{name} must be a number, or LOW:HIGH, got {shortened(value)}.")

@@ -70,18 +70,18 @@ def add(
 ) -> None:
     """Check your own data and keep a copy under a name."""
     from matinee.data.cache import add as add_to_cache
-    from matinee.data.cache import cached
+    from matinee.data.cache import cached, check_name, default_name
     from matinee.data.movielens import check_edition
-    from matinee.data.sources import stem_of
     from matinee.storage.cache_folder import cache_folder
     from matinee.storage.writing import check_place
 
-    kept_as = name or (Path(path).name if Path(path).is_dir() else stem_of(Path(path)))
+    kept_as = name or default_name(Path(path))
+    check_name(kept_as)
     earlier = cached(kept_as)
     check_place(cache_folder() / kept_as)
     dataset = open_dataset(path, reading)
     check_edition(kept_as, len(dataset))
-    kept = add_to_cache(Path(path), name, dataset.reading)
+    kept = add_to_cache(Path(path), kept_as, dataset.reading)
     replaced = f", replacing the earlier {kept.name}" if earlier else ""
     text = f"{len(dataset):,} {dataset.unit}s{replaced}. Next: matinee describe {kept.name}"
     answer(json, {"name": kept.name, "path": str(kept), "ratings": len(dataset)}, text)

@@ -30,7 +30,9 @@ def _demo() -> None:
     from matinee.models.baselines import Bias
     from matinee.models.implicit_als import ImplicitALS
     from matinee.storage.runs import RUNS, write_new_run
+    from matinee.storage.writing import check_place
 
+    check_place(RUNS / "demo")
     data = _find_data()
     summary = describe(data)
     heading(data.name)
@@ -71,7 +73,7 @@ def _find_data() -> "Dataset":
     from matinee.data.download import fetch
     from matinee.data.reading import read
     from matinee.data.synthetic import generate
-    from matinee.errors import ArchiveError
+    from matinee.errors import ArchiveError, WriteError
 
     if path := cached(EDITION):
         say(f"Reading {EDITION} from {short(path)}.")
@@ -79,7 +81,7 @@ def _find_data() -> "Dataset":
     say(f"{EDITION} is not here yet; downloading it from GroupLens.")
     try:
         fetch(EDITION)
-    except ArchiveError as problem:
+    except (ArchiveError, WriteError) as problem:
         say(f"That failed: {problem}")
         say("So this demo runs on SYNTHETIC data: invented users, movies and titles.")
         return generate(users=600, items=2000, ratings=100_000, seed=1)[0]

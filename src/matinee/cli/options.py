@@ -1,6 +1,7 @@
 """Arguments and options that several commands share, and what they stand for."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -10,7 +11,7 @@ import typer
 from typer import Argument, Option
 
 from matinee.cli.output import complain
-from matinee.errors import RunError, SettingError, shortened
+from matinee.errors import RunError, SettingError, cut, shortened
 
 if TYPE_CHECKING:
     from matinee.data.dataset import Dataset
@@ -314,11 +315,12 @@ def find_run(run: str | None) -> Path:
             raise RunError("There is no run in runs/. Make one: matinee train DATASET.")
         return newest[0][0]
     for path in (Path(run), RUNS / run):
-        recover(path)
-        if (path / MANIFEST).exists():
-            return path
+        with suppress(OSError):  # a name that is too long for any file
+            recover(path)
+            if (path / MANIFEST).exists():
+                return path
     names = ", ".join(folder.name for folder, _ in list_runs()[:5]) or "none"
-    raise RunError(f"{run}: no run has this name (the newest: {names}).")
+    raise RunError(f"{cut(run) or repr(run)}: no run has this name (the newest: {names}).")
 
 
 def open_run(run: str | None) -> "Recommender":

@@ -65,7 +65,10 @@ def section(text: str) -> None:
 
 def short(path: Path) -> str:
     """A path as a person would write it: the home folder is ``~``."""
-    home = Path.home()
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without a name and a home
+        return str(path)
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 

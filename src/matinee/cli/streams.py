@@ -87,6 +87,23 @@ def _opened(stream: Any, number: int, tolerant: bool) -> tuple[Any, Stream | Non
     return opened, below
 
 
+def in_utf8() -> None:
+    """Start anew where arguments are in UTF-8 but the locale knows nothing beyond ASCII.
+
+    Python has then made surrogates of other letters, and neither titles nor files are found.
+    """
+    typed = "".join(sys.argv)
+    try:
+        stray = os.fsencode(typed).decode() != typed
+    except ValueError:  # no UTF-8 either
+        return
+    if stray and os.environ.get("PYTHONUTF8") != "1":
+        encoding = sys.stdout.encoding if sys.stdout else "utf-8"
+        as_utf8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{encoding}:replace"}
+        command = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, command, os.environ | as_utf8)  # noqa: S606
+
+
 def lost_output(below: Stream | None) -> OSError | None:
     """Why something printed on stdout was not written, or None."""
     with suppress(OSError):

@@ -82,6 +82,9 @@ def _target(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
 
 def _check_members(archive: Path, packed: BinaryIO) -> None:
     """Count the marks of entries in its directory, which zipfile reads before it can be asked."""
+    if not zipfile.is_zipfile(packed):
+        raise zipfile.BadZipFile("File is not a zip file")
+    packed.seek(0)
     count, end = 0, b""
     while chunk := packed.read(2**20):
         count += (end + chunk).count(ENTRY)

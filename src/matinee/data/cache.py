@@ -52,12 +52,23 @@ def new_entry(name: str, origins: Iterable[Path] = ()) -> AbstractContextManager
 
     No more people may read it than its origins, the files that are copied there.
     """
+    check_name(name)
+    return new_folder(cache_folder() / name, origins=origins)
+
+
+def default_name(path: Path) -> str:
+    """What data are called that are added without a name."""
+    path = path.resolve() if path.name in ("", "..") else path
+    return path.name if path.is_dir() else stem_of(path)
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of a data set."""
     if not NAME.fullmatch(name):
         raise SettingError(
             "The name of a data set must be of letters, digits, '.', '_' and '-' "
             f"(at most 64, a letter or digit first), got {shortened(name)}."
         )
-    return new_folder(cache_folder() / name, origins=origins)
 
 
 def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None = None) -> Path:
@@ -67,7 +78,7 @@ def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None =
     """
     if not path.exists() and not matches(path):
         raise DataError(f"There is no {path}.")
-    name = name or (path.name if path.is_dir() else stem_of(path))
+    name = name or default_name(path)
     options = dict(reading or {})
     described = [Path(options[table]) for table in DESCRIBED if options.get(table)]
     with new_entry(name, _origins(path, described)) as entry:

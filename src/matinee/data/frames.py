@@ -90,6 +90,16 @@ def _from_rows(rows: Sequence[Any]) -> pl.DataFrame:
     return pl.DataFrame([_column(name, list(values)) for name, values in columns])
 
 
+def repeated_names(source: Any) -> list[str]:
+    """Names of further columns of a pandas frame, of which `to_frame` keeps the first."""
+    names = [str(name) for name in source.columns] if _is_pandas_frame(source) else []
+    return [name for position, name in enumerate(names) if name in names[:position]]
+
+
+def _is_pandas_frame(source: Any) -> bool:
+    return hasattr(source, "iloc") and hasattr(source, "columns")
+
+
 def _from_pandas(source: Any, value: str) -> pl.DataFrame:
     """A pandas frame, with its index where that has names; or a Series by user and item."""
     if not hasattr(source, "columns"):

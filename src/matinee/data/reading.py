@@ -4,7 +4,8 @@ import difflib
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -179,11 +180,22 @@ def _read_path(path: Path, options: ReadingOptions, tables: _Described) -> Datas
             parsed = _parse(found, options, tables, scratch, empty)
             return build_dataset(parsed, options, empty)
 
-    with progress(f"Reading {path.name}"):
+    with progress(f"Reading {path.name}"), _named_in_errors(path):
         if tables.in_memory:
             return read_files(np.empty)
         files = (*sources.files, *tables.paths)
         return read_through(path, files, options.to_dict(), read_files)
+
+
+@contextmanager
+def _named_in_errors(path: Path) -> Iterator[None]:
+    """What a disk refuses in the midst of reading, said of the source: no file is named there."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno is None or problem.filename is not None:
+            raise
+        raise DataError(f"{path}: cannot be read ({problem.strerror}).") from None
 
 
 def _parse(

@@ -46,9 +46,12 @@ class Sources:
 def check_file(path: Path) -> None:
     """DataError, at once, unless this is a plain file that can be opened, or a link to one."""
     try:
+        str(path).encode()
         check_regular(path)
     except OSError as problem:
         raise DataError(f"{path}: cannot be read ({problem.strerror}).") from None
+    except UnicodeEncodeError:  # which libraries refuse
+        raise DataError(f"{path}: its name is not in UTF-8; rename it.") from None
 
 
 def format_of(path: Path) -> str:

@@ -15,7 +15,7 @@ from matinee.data.builder import ParsedTable
 from matinee.data.columns import NamedColumns
 from matinee.data.compression import Scratch
 from matinee.data.delimited import COLUMNS, PlainColumns, read_plain
-from matinee.data.frames import known_type, to_frame
+from matinee.data.frames import known_type, repeated_names, to_frame
 from matinee.data.items import check_genres, items_table
 from matinee.data.movielens import CSV_HEADER, HALF_STARS
 from matinee.data.parquet_bounds import parquet_bounds
@@ -173,7 +173,7 @@ class TableReader:
         else:
             frame = to_frame(source, rated=self.options.scale is not None)
             name = "the frame" if kind == "ratings" else f"the frame of {kind}"
-            table, origin = self._renamed(frame, kind, name)
+            table, origin = self._renamed(frame, kind, name, repeated_names(source))
         for column in table:
             if column.dtype == pl.String:
                 long = (column.str.len_bytes() > MAX_CELL_BYTES).fill_null(False)
@@ -228,10 +228,12 @@ class TableReader:
             )
         _check_unpacked(path, bounds.unpacked)
 
-    def _renamed(self, frame: pl.DataFrame, kind: str, file: str) -> tuple[pl.DataFrame, Origin]:
+    def _renamed(
+        self, frame: pl.DataFrame, kind: str, file: str, repeated: list[str] | None = None
+    ) -> tuple[pl.DataFrame, Origin]:
         """The columns of a frame that are wanted, under their new names."""
         _check_depth(frame, file)
-        chosen = self.named.match(frame.columns, kind, cut(file))
+        chosen = self.named.match([*frame.columns, *(repeated or [])], kind, cut(file))
         wanted = chosen | {
             ours: theirs
             for ours, theirs in _attributes(frame.columns, chosen, kind).items()
@@ -326,7 +328,8 @@ def _read_lines(path: Path) -> pl.DataFrame:
     try:
         if start.startswith(b"["):
             return pl.read_json(path, infer_schema_length=None)
-        return pl.read_ndjson(path, infer_schema_length=None)
+        with path.open("rb") as file:  # a path may be taken for a pattern
+            return pl.read_ndjson(file, infer_schema_length=None)
     except UNREADABLE as problem:
         reason = cut(str(problem).split("\n")[0], 120)
         raise DataError(f"{cut(path.name)}: this is not JSON lines ({reason}).") from None

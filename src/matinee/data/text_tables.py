@@ -69,6 +69,10 @@ def read_header(path: Path, separator: str | None = None, *, by_position: bool =
     except csv.Error:  # a cell that is too long
         cells = text.split(separator)
     cells = [cell.strip().strip('"').strip() for cell in cells]
+    if not any(cells):
+        raise DataError(
+            f"{path.name}, row 1: it is empty; the names of the columns must stand there."
+        )
     if by_position:
         return Header(separator, [str(at + 1) for at in range(len(cells))], 0, 0)
     return Header(separator, cells, max(1, first.count(b"\n")), len(first))
@@ -133,12 +137,12 @@ def read_text(
 
 def _cell(name: str, quoted: bool) -> pl.Expr:
     """A cell without the spaces around it, null if nothing is left."""
-    text = pl.col(name)
+    text = pl.col(name).str.strip_chars_end("\r").str.strip_chars(" ")
     if not quoted:
         whole = text.str.contains('^".*"$') & (text.str.len_bytes() > 1)
         bare = text.str.slice(1, text.str.len_chars() - 2).str.replace_all('""', '"', literal=True)
         text = pl.when(whole).then(bare).otherwise(text)
-    return text.str.strip_chars_end("\r").str.strip_chars(" ")
+    return text.str.strip_chars(" ")
 
 
 def _quoting(path: Path, header: Header, wanted: list[str]) -> tuple[Quoting, int]:

@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
 """With which opening waits for nobody, whatever takes the file's place in the meantime."""
+MOST_HOLES = 100  # bytes of a file for each that is on the disk: ratings have no holes at all
+SMALL = 2**26  # bytes of a file that may be all holes
 KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -26,6 +28,7 @@ def open_regular(path: Path) -> BinaryIO:
     handle = os.open(path, os.O_RDONLY | FLAGS)
     try:
         _check(os.fstat(handle), path)
+        _check_holes(handle, path)
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
@@ -57,6 +60,26 @@ def create_like(origin: BinaryIO, target: Path) -> BinaryIO:
     mode = stat.S_IMODE(os.fstat(origin.fileno()).st_mode) & 0o666 | stat.S_IWUSR
     handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FLAGS, mode)
     return os.fdopen(handle, "wb")
+
+
+def _check_holes(handle: int, path: Path) -> None:
+    """Refuse a file of which next to nothing is on the disk: it costs whoever reads it all."""
+    size, at, there = os.fstat(handle).st_size, 0, 0
+    if size <= SMALL or not hasattr(os, "SEEK_DATA"):
+        return
+    while at < size and MOST_HOLES * there < size:
+        try:
+            begin = os.lseek(handle, at, os.SEEK_DATA)
+            at = os.lseek(handle, begin, os.SEEK_HOLE)
+        except OSError as problem:
+            if problem.errno != errno.ENXIO:  # this disk knows nothing of holes
+                return
+            break
+        there += at - begin
+    os.lseek(handle, 0, os.SEEK_SET)
+    if MOST_HOLES * there < size:
+        what = f"of its {size:,} bytes {there:,} are on the disk"
+        raise OSError(errno.EINVAL, what, str(path))
 
 
 def _check(status: os.stat_result, path: Path) -> None:

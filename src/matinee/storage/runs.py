@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from mmap import ACCESS_COPY, mmap
 from pathlib import Path
@@ -57,11 +57,8 @@ def write_new_run(parts: RunParts, wanted: Path) -> Path:
     """Write the folder `wanted`, or `wanted-2` and so on, and return it; replaces nothing."""
     run, number = wanted, 1
     while True:
-        try:
+        with suppress(FileExistsError):
             return _write(parts, run, replace=False)
-        except FileExistsError:
-            if not run.parent.is_dir():  # it is a file
-                raise
         number += 1
         run = wanted.with_name(f"{wanted.name}-{number}")
 
@@ -172,7 +169,8 @@ def rename_run(run: Path, name: str) -> Path:
     named = name and name.isprintable() and name == name.strip()
     if not named or name.startswith((".", "-")) or set(name) & {"/", "\\"}:
         raise RunError(
-            f"{shortened(name)} cannot name a run: no slash, and no dot, dash or space in front."
+            f"{shortened(name)} cannot name a run: only letters that can be printed, no slash, no "
+            "dot or dash in front, no space around it."
         )
     if len(name.encode()) > LONGEST:
         raise RunError(

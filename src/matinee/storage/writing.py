@@ -31,6 +31,7 @@ REASONS = {
     errno.ENFILE: "too many files are open",
     errno.EIO: "the disk reports an error",
     errno.ENOTDIR: "a file is in the place of a folder",
+    errno.EEXIST: "a file is in the place of a folder",
     errno.EBUSY: "it is in use",
     errno.ENAMETOOLONG: "its name is too long",
     errno.ENOMEM: "there is not enough memory",
@@ -51,10 +52,17 @@ def writing(
     `effect` says what is there now, `parent` is the folder that is written to.
     """
     try:
+        str(target.absolute()).encode()
+    except UnicodeEncodeError:  # which libraries refuse
+        told = f"{target}: not writable: its name is not in UTF-8"
+        raise WriteError(f"{told}. {effect}") from None
+    try:
         yield
-    except (MatineeError, FileExistsError):
+    except MatineeError:
         raise
     except Exception as problem:
+        if isinstance(problem, FileExistsError) and problem.errno is None:
+            raise  # a name of ours that is taken
         real = Path(os.path.realpath(target))
         if reason := _reason(problem, real, parent or real.parent):
             raise WriteError(f"{target}: not writable: {reason}. {effect}") from problem
