@@ -10,7 +10,10 @@ demo: .venv/core
 	.venv/bin/matinee demo
 
 test: .venv/all
-	$(PYTEST)
+	$(PYTEST) -m "not thorough"
+
+thorough: .venv/all
+	$(PYTEST) -m thorough
 
 # kernels as older processors get them: without AVX and 16-bit floats, and with nothing at all
 processors: .venv/all
@@ -18,7 +21,7 @@ processors: .venv/all
 	NUMBA_CPU_FEATURES= NUMBA_CPU_NAME=generic $(PYTEST) tests/kernels
 
 check: lint
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not thorough"
 
 lint: .venv/all
 	.venv/bin/ruff check .

@@ -88,7 +88,7 @@ def test_no_page_has_python_that_nothing_runs():
     assert {page.name for page in PAGES if blocks(page)} == run
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_gallery_draws_every_picture_that_it_shows(tmp_path):
     """With fewer users and movies than the pictures have."""
     for package in ("altair", "sklearn", "vl_convert"):

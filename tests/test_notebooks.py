@@ -20,7 +20,7 @@ PATHS = (str(FOLDER.parent), "/tmp", "/root", "/home", "/Users", "\\\\", "http:/
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(path, editions, tmp_path, monkeypatch):
     monkeypatch.setenv("MATINEE_CACHE", str(editions))

@@ -96,6 +96,7 @@ class _Bar:
         self.timer.cancel()
         self.timer.join()
         if self.display is not None:
+            self.update()  # to the last step, which may have come while the bar was being made
             self.display.stop()
 
 

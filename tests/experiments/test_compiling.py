@@ -10,7 +10,7 @@ from matinee.data.synthetic import write_generated
 from matinee.experiments.compiling import ALL, compile_kernels
 from matinee.models import ALS, EASE
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 DEMO = """
 import sys
 from matinee.cli.app import main

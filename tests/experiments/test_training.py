@@ -230,7 +230,10 @@ NEURAL = {
 }
 
 
-@pytest.mark.parametrize("name", [*RANKERS, *NEURAL])
+NEURAL_ONES = [pytest.param(name, marks=pytest.mark.thorough) for name in NEURAL]
+
+
+@pytest.mark.parametrize("name", [*RANKERS, *NEURAL_ONES])
 def test_every_ranking_model_learns_from_interactions(unrated, name):
     if name in NEURAL:
         pytest.importorskip("torch")

@@ -12,6 +12,7 @@ from matinee.data import parsed_cache, read
 from matinee.data.cache import add, cached
 from matinee.data.download import fetch
 
+pytestmark = pytest.mark.thorough
 NAME = "ml-latest-small"
 
 
@@ -28,7 +29,6 @@ def visible(cache):
     return {name: contents(path) for name in ("tiny", NAME) if (path := cached(name))}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("packed", [True, False])
 def test_data_that_are_added_in_place_of_others(cache, tmp_path, packed):
     old, new = write_100k(tmp_path / "old"), write_csv(tmp_path / "new")
@@ -45,7 +45,6 @@ def test_data_that_are_added_in_place_of_others(cache, tmp_path, packed):
     assert check_every_step(prepare, act, cache, visible) > 20
 
 
-@pytest.mark.slow
 def test_an_edition_that_is_fetched(cache, tmp_path):
     archive = zip_folder(write_csv(tmp_path / "tiny"), tmp_path / "a.zip").read_bytes()
 
@@ -63,7 +62,6 @@ def test_an_edition_that_is_fetched(cache, tmp_path):
     assert [path.name for path in cache.iterdir()] == [NAME]
 
 
-@pytest.mark.slow
 def test_data_that_are_kept_parsed(cache, tmp_path, monkeypatch):
     monkeypatch.setattr(parsed_cache, "MIN_SOURCE_BYTES", 0)
     source = write_csv(tmp_path / "tiny")

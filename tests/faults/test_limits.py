@@ -19,6 +19,7 @@ from matinee.errors import WriteError
 from matinee.models import ALS, Bias
 from matinee.storage.writing import check_place
 
+pytestmark = pytest.mark.thorough
 LIMITED = """
 import os, resource, sys
 from pathlib import Path
@@ -78,7 +79,6 @@ def large(parts):
     return ALS(factors=512, iterations=1).fit(parts[0])
 
 
-@pytest.mark.slow
 def test_a_disk_that_is_full(tmp_path, parts, large):
     from matinee.export import export
     from matinee.models.batches import write_lists
@@ -104,7 +104,6 @@ def test_a_disk_that_is_full(tmp_path, parts, large):
             check_place(disk / "new" / "run")
 
 
-@pytest.mark.slow
 def test_a_disk_that_is_too_small_for_parsed_data(tmp_path, monkeypatch, generated):
     monkeypatch.setattr(parsed_cache, "MIN_SOURCE_BYTES", 0)
     generated[0].to_frame().select("user_id", "item_id", "rating").write_csv(tmp_path / "mine.csv")
@@ -114,7 +113,6 @@ def test_a_disk_that_is_too_small_for_parsed_data(tmp_path, monkeypatch, generat
         assert [path for path in disk.rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
 @pytest.mark.parametrize(
     ("limit", "least", "said"),

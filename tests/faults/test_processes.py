@@ -21,6 +21,7 @@ from matinee.data.download import fetch
 from matinee.errors import ArchiveError
 from matinee.storage.hidden import hidden, hidden_name
 
+pytestmark = pytest.mark.thorough
 NAME = "ml-latest-small"
 ADD = """
 import sys
@@ -77,7 +78,6 @@ def source_of(folder, letter, items):
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kept_parsed", [False, True])
 def test_data_that_are_replaced_while_they_are_read(tmp_path, kept_parsed, monkeypatch):
     if kept_parsed:
@@ -103,7 +103,6 @@ def test_data_that_are_replaced_while_they_are_read(tmp_path, kept_parsed, monke
     assert hidden(tmp_path / "cache", "new") == hidden(tmp_path / "cache", "previous") == []
 
 
-@pytest.mark.slow
 def test_a_run_that_is_replaced_while_it_is_loaded(tmp_path, model, both):
     runs = [model.save(tmp_path / "a"), both.save(tmp_path / "b")]
     target = model.save(tmp_path / "run")
@@ -121,7 +120,6 @@ def test_a_run_that_is_replaced_while_it_is_loaded(tmp_path, model, both):
     assert seen == {1, 2}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("apart", [0.0, 0.5])
 def test_one_of_two_processes_downloads_and_the_other_waits(tmp_path, cache, apart):
     archive = zip_folder(write_csv(tmp_path / "tiny"), tmp_path / "a.zip").read_bytes()
@@ -139,7 +137,6 @@ def test_one_of_two_processes_downloads_and_the_other_waits(tmp_path, cache, apa
     assert [path.name for path in cache.iterdir()] == [NAME]
 
 
-@pytest.mark.slow
 def test_whoever_waited_for_a_download_that_failed_tries_it_again(tmp_path, cache):
     archive = zip_folder(write_csv(tmp_path / "tiny"), tmp_path / "a.zip").read_bytes()
     with serve() as mirror:
@@ -171,7 +168,6 @@ def test_what_a_killed_process_unpacked_is_removed_by_the_next(tmp_path, monkeyp
     assert [path.name for path in tmp_path.iterdir()] == [".mine.new-0123"]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_to_end_is_obeyed_tidily(tmp_path, number, status):

@@ -10,6 +10,9 @@ from matinee.storage.atomic import recover_all
 from matinee.storage.runs import write_run
 
 
+pytestmark = pytest.mark.thorough
+
+
 @pytest.fixture(scope="module")
 def old(parts):
     return Bias().fit(parts[0])
@@ -48,7 +51,6 @@ def saved(old, tmp_path_factory):
     return old.save(tmp_path_factory.mktemp("saved") / "run")
 
 
-@pytest.mark.slow
 def test_a_new_run(place, new):
     parts = new.to_parts()
     steps = check_every_step(
@@ -57,14 +59,12 @@ def test_a_new_run(place, new):
     assert steps > 30
 
 
-@pytest.mark.slow
 def test_a_run_that_replaces_another(place, saved, new):
     prepare, parts = emptied(place, lambda: shutil.copytree(saved, place / "run")), new.to_parts()
     steps = check_every_step(prepare, lambda: write_run(parts, place / "run"), place, visible)
     assert steps > 40
 
 
-@pytest.mark.slow
 def test_checkpoints_of_a_chain(place, small_chain):
     """The second state, whose draws are links to those of the first."""
     first, second = small_chain
@@ -104,7 +104,6 @@ def small_chain(parts, monkeypatch, tmp_path):
     return first, second
 
 
-@pytest.mark.slow
 def test_checkpoints_of_gradient_models(place, parts):
     pytest.importorskip("torch")
     from dataclasses import replace
@@ -133,7 +132,6 @@ def test_checkpoints_of_gradient_models(place, parts):
     assert steps > 10
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".jsonl"])
 @pytest.mark.parametrize("there", [True, False])
 def test_lists(place, new, ending, there, monkeypatch):
@@ -147,7 +145,6 @@ def test_lists(place, new, ending, there, monkeypatch):
     assert check_every_step(prepare, act, place, visible, every=2) > 10
 
 
-@pytest.mark.slow
 def test_exports(place, new):
     from matinee.export import export
 
@@ -156,7 +153,6 @@ def test_exports(place, new):
     assert check_every_step(prepare, act, place, visible, every=4) > 50
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["chart.svg", "chart.html"])
 def test_pages_and_pictures(place, new, name):
     pytest.importorskip("altair")

@@ -12,6 +12,7 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from matinee.tuning import tune
 
+pytestmark = pytest.mark.thorough
 PROBLEMS = ["database or disk is full", "disk I/O error", "attempt to write a readonly database"]
 
 
@@ -34,7 +35,6 @@ def failing(faults):
     return patch
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("part", [1])
 def test_a_study_goes_on_after_any_statement_that_failed(generated, tmp_path, part):
     data = generated[0]

@@ -12,7 +12,7 @@ from installed import installed
 from matinee.kernels import cache
 from matinee.kernels.jit import jit
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 unix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="owners and modes of Unix")
 administrator = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="becomes another user"

@@ -10,7 +10,7 @@ import pytest
 
 from matinee.kernels.jit import processor
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 LONG = 120  # seconds after which something hangs
 FORK = """
 import os, sys, threading, time
