@@ -9,7 +9,6 @@ from matinee.models import ALS, Bias
 from matinee.storage.atomic import recover_all
 from matinee.storage.runs import write_run
 
-
 pytestmark = pytest.mark.thorough
 
 
