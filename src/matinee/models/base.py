@@ -24,6 +24,7 @@ from matinee.errors import (
     shortened,
 )
 from matinee.kernels.parallel import machine_memory, thread_limit
+from matinee.models.head import EXTREME
 from matinee.models.recommender import Recommender
 from matinee.storage.checkpoint import Checkpoint
 
@@ -147,6 +148,7 @@ class Estimator:
         context = FitContext(eval_sets, threads, warm_start, checkpoint, callback, on_interrupt)
         return self._fit_told(train, context)
 
+    @EXTREME
     def _fit_told(self, train: Dataset, context: FitContext) -> Recommender:
         """`_fit` with lines in the log, and one line where memory ends."""
         refuse_too_large(self, len(train.ratings.user_ids), len(train.catalog))
@@ -163,6 +165,10 @@ class Estimator:
             why = f" ({cut(str(problem), 200)})" if str(problem) else ""
             raise SettingError(
                 f"Training {type(self).__name__} needs more memory than there is{why}."
+            ) from None
+        except np.linalg.LinAlgError:
+            raise SettingError(
+                f"Training {type(self).__name__} broke down: its numbers are too extreme."
             ) from None
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
