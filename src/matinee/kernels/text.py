@@ -225,6 +225,7 @@ def scan_json(text, state, parents, seen):
             deepest = max(deepest, depth)
             if depth >= len(parents):
                 break
+            path = parents[0] if depth == 1 else path
             parents[depth] = path
         elif byte == 125 or byte == 93:
             depth = max(0, depth - 1)
