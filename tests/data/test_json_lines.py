@@ -95,7 +95,7 @@ def test_every_form_is_read_alike(tmp_path, monkeypatch, form, mark):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("within", [False, True])
 def test_a_name_of_its_own_in_every_row_is_refused_unread(tmp_path, monkeypatch, form, within):
-    """Of which each would be a column, or a field within one, of as many cells as there are rows."""
+    """Of which each would be a column, or a field within one, with a cell in every row."""
     monkeypatch.setitem(tables.SCANS, "JSON", lambda *_: pytest.fail("it was read"))
     few = [json.loads('{"a":' * 9 + f'{{"c{k}":1}}' + "}" * 9) for k in range(3000)]
     more = few if within else [{f"c{k}": 1} for k in range(3000)]

@@ -407,3 +407,10 @@ def test_lists_beside_what_is_none_are_text_or_one_line(column, cells):
         with suppress(DataError):
             data = read(rows if not options else [(1, 1, 3), (2, 2, 4)], **options)
             assert len(data.catalog.titles) >= 2
+
+
+@pytest.mark.parametrize("missing", [0, "", "nan", [-1, ""]])
+@pytest.mark.parametrize("cells", [[b"\xff", b"\xfe"], [[1], [2]], [{"a": 1}, {"a": 2}]])
+def test_ratings_that_are_none_are_refused_whatever_is_missing(cells, missing):
+    said = refusal({"user": [1, 2], "item": [1, 2], "rating": cells}, missing=missing)
+    assert "column rating: " in said

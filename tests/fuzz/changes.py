@@ -1,6 +1,6 @@
 """Changes to an input: of its bytes, of a JSON value, of the header of a safetensors file.
 
-A change is drawn small, and says where by a share of the whole, so that the same one fits any input.
+A change is small, and says where by a share of the whole, so that the same one fits any input.
 """
 
 import json

@@ -30,7 +30,13 @@ from tiny_editions import WRITERS
 import matinee
 
 ROWS = [
-    {"user": f"u{k % 7}", "item": k % 5, "rating": k % 4 + 1, "time": 10**9 + k, "title": "A (1999)"}
+    {
+        "user": f"u{k % 7}",
+        "item": k % 5,
+        "rating": k % 4 + 1,
+        "time": 10**9 + k,
+        "title": "A (1999)",
+    }
     for k in range(0, 35, 2)
 ]
 ITEMS = [
@@ -45,7 +51,9 @@ _options = st.fixed_dictionaries(
     {},
     optional={
         "columns": st.dictionaries(
-            st.sampled_from(["user_id", "item_id", "rating", "timestamp", "event", "items.item_id"]),
+            st.sampled_from(
+                ["user_id", "item_id", "rating", "timestamp", "event", "items.item_id"]
+            ),
             st.sampled_from(["user", "item", "rating", "time", "title", "none", "1", "2", "9", ""]),
             max_size=2,
         ),
@@ -187,7 +195,9 @@ def _ask_frame(folder: Path, case: Any) -> None:
     columns, form, items, options = case
     source: Any = columns
     if form == "rows":
-        source = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        source = [
+            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+        ]
     elif form == "tuples":
         source = list(zip(*columns.values(), strict=True))
     elif form == "polars":

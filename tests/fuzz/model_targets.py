@@ -22,12 +22,12 @@ from changes import (
     places,
     text_of,
 )
-from forgery import forge
 from hypothesis import strategies as st
 from questions import answer, ask_model
 from target import Target
 
 import matinee
+from forgery import forge
 from matinee.data import Dataset, generate
 from matinee.tuning.space_parsing import read_space
 
@@ -219,7 +219,10 @@ def _metadata_changed(content: bytes, json_case: Any) -> bytes:
 
 def _resume(folder: Path, case: Any) -> None:
     checkpoint = matinee.Checkpoint(folder / "checkpoint", every=1)
-    ask_model(answer(lambda: _resumable(case[0]).fit(small_data(), checkpoint=checkpoint)))
+    model = answer(lambda: _resumable(case[0]).fit(small_data(), checkpoint=checkpoint))
+    ask_model(model)
+    if model is not None:
+        matinee.load(model.save(folder / "run"))  # an error here is an escape
 
 
 checkpoints = Target(
@@ -248,11 +251,14 @@ ESTIMATORS = ("ALS", "ImplicitALS", "BayesianMF", "EASE", *["NeuMF"] * HAS_TORCH
 NAMES = ("factors", "regularization", "features", "iterations", "exponent", "layers", "low", "x.y")
 
 _toml_values = st.sampled_from(
-    ["3", "0.5", "-1", "1e400", "nan", "true", '"none"', '"\\u0000"', "[]", "[1, 1]", "[4, 8]"]
-    + ["[[4, 2], [8]]", "{}", "{low = 1, high = 4}", "{low = 1, high = 1e308, log = true}"]
-    + ["{low = 0.5, high = 2, steps = 3}", "{low = -1, high = 99999999999999999999}", "1979-05-27"]
-    + ["{low = 2, high = 1}", "{low = nan, high = 1.0}", "{low = 1, high = 2, relative = true}"]
-    + ["[1, 2.0, \"a\"]", "9" * 400, "{low = 1, high = 2, steps = 999999999}", "[" * 2000]
+    [
+        *("3", "0.5", "-1", "1e400", "nan", "true", '"none"', '"\\u0000"', "1979-05-27"),
+        *("[]", "[1, 1]", "[4, 8]", "[[4, 2], [8]]", '[1, 2.0, "a"]', "9" * 400, "[" * 2000),
+        *("{}", "{low = 1, high = 4}", "{low = 1, high = 1e308, log = true}"),
+        *("{low = 0.5, high = 2, steps = 3}", "{low = -1, high = 99999999999999999999}"),
+        *("{low = 2, high = 1}", "{low = nan, high = 1.0}", "{low = 1, high = 2, log = 3}"),
+        *("{low = 1, high = 2, relative = true}", "{low = 1, high = 2, steps = 999999999}"),
+    ]
 )
 _toml = st.dictionaries(st.sampled_from(NAMES), _toml_values, min_size=1, max_size=3).map(
     lambda entries: "".join(f"{name} = {value}\n" for name, value in entries.items()).encode()

@@ -1,4 +1,4 @@
-"""Hostile inputs for minutes or hours: each target in processes of its own, which may crash or hang.
+"""Hostile inputs for minutes or hours, each target in processes of its own, which may die or hang.
 
     python tests/fuzz/run.py MINUTES [TARGET ...]
 
@@ -84,7 +84,8 @@ class Fuzzer:
                     tally.escapes += 1
                     if line["where"] not in tally.places:
                         tally.places.add(line["where"])
-                        self._keep(name, tally, doing, "escape", f"{line['where']} {line['escape']}")
+                        what = f"{line['where']} {line['escape']}"
+                        self._keep(name, tally, doing, "escape", what)
                 elif "memory" in line:
                     tally.memory += 1
                     self._keep(name, tally, doing, "memory", f"{line['memory']:,} bytes")

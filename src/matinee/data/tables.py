@@ -166,9 +166,7 @@ class TableReader:
             form = format_of(source)
             path = self.scratch.plain(source)
             if form in BINARY or form in LINES:
-                table, origin = self._load_scanned(
-                    path, source.name, kind, BINARY.get(form, JSON)
-                )
+                table, origin = self._load_scanned(path, source.name, kind, BINARY.get(form, JSON))
             elif form in FORMATS:
                 table, origin = self._load_text(path, source, kind, guess)
             else:

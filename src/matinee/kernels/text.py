@@ -175,8 +175,10 @@ def scan_fields(text, separator, n_fields, state):
     state[12], state[13] = surplus, quotes
 
 
-MEASURED = ("in_text", "escaped", "depth", "deepest", "name", "path", "length", "longest", "objects",
-            "paths", "is_list")  # fmt: skip
+MEASURED = (
+    "in_text", "escaped", "depth", "deepest", "name", "path", "length", "longest", "objects",
+    "paths", "is_list",
+)  # fmt: skip
 """The numbers that `scan_json` keeps between blocks of a file; all begin with 0."""
 MIX = 0x100000001B3  # of FNV-1a
 
@@ -186,11 +188,11 @@ def scan_json(text, state, parents, seen):
     """Measure a block of JSON; where it is one list, put each of its values on a line of its own.
 
     text        uint8 (bytes,), changed if `is_list` is 1
-    state       int64 (len(MEASURED),), changed: numbers in the order of `MEASURED`. `deepest` is how
-                deep values nest, `longest` the bytes of the longest value outside of others,
-                `objects` how many of those there are, and `paths` how many names of entries, each
-                counted once, with the names around it. Nothing more is looked at once values nest
-                as deep as `parents` is long, or `seen` is half full.
+    state       int64 (len(MEASURED),), changed: numbers in the order of `MEASURED`. `deepest` is
+                how deep values nest, `longest` the bytes of the longest row, `objects` how many
+                rows there are, and `paths` how many names of entries, each counted once, with the
+                names around it. Nothing more is looked at once values nest as deep as `parents` is
+                long, or `seen` is half full.
     parents     int64 (levels,), changed: the path of each container around the present place
     seen        int64 (a power of 2,), changed: a table of the paths that were seen, 0 is free
     """

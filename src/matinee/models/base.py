@@ -24,7 +24,7 @@ from matinee.errors import (
     shortened,
 )
 from matinee.kernels.parallel import machine_memory, thread_limit
-from matinee.models.head import EXTREME
+from matinee.models.head import is_finite
 from matinee.models.recommender import Recommender
 from matinee.storage.checkpoint import Checkpoint
 
@@ -148,7 +148,6 @@ class Estimator:
         context = FitContext(eval_sets, threads, warm_start, checkpoint, callback, on_interrupt)
         return self._fit_told(train, context)
 
-    @EXTREME
     def _fit_told(self, train: Dataset, context: FitContext) -> Recommender:
         """`_fit` with lines in the log, and one line where memory ends."""
         refuse_too_large(self, len(train.ratings.user_ids), len(train.catalog))
@@ -157,8 +156,10 @@ class Estimator:
         size = f"{len(train):,} {train.unit}s of {users:,} users and {items:,} items"
         log.info("training %s on %s: %s", name, bounded(train.name), size)
         try:
-            with thread_limit(context.threads):
+            with thread_limit(context.threads), np.errstate(all="ignore"):
                 model = self._fit(train, context)
+            if not all(map(is_finite, model.heads.values())):
+                raise np.linalg.LinAlgError
             log.info("trained %s in %.1f s", name, time.monotonic() - started)
             return model
         except MemoryError as problem:
