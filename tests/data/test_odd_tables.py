@@ -414,3 +414,15 @@ def test_lists_beside_what_is_none_are_text_or_one_line(column, cells):
 def test_ratings_that_are_none_are_refused_whatever_is_missing(cells, missing):
     said = refusal({"user": [1, 2], "item": [1, 2], "rating": cells}, missing=missing)
     assert "column rating: " in said
+
+
+@pytest.mark.parametrize("column", ["user", "item", "rating", "time", "title", "genres", "year"])
+def test_bytes_that_are_no_text_are_one_line_in_any_column(column):
+    columns = {
+        "user": [1, 2],
+        "item": [1, 2],
+        "rating": [1, 2],
+        "time": [3, 4],
+        "title": ["A", "B"],
+    }
+    assert column in refusal(columns | {column: [b"\xff", b"\xfe"]})

@@ -24,7 +24,6 @@ from matinee.errors import (
     shortened,
 )
 from matinee.kernels.parallel import machine_memory, thread_limit
-from matinee.models.head import is_finite
 from matinee.models.recommender import Recommender
 from matinee.storage.checkpoint import Checkpoint
 
@@ -158,18 +157,15 @@ class Estimator:
         try:
             with thread_limit(context.threads), np.errstate(all="ignore"):
                 model = self._fit(train, context)
-            if not all(map(is_finite, model.heads.values())):
-                raise np.linalg.LinAlgError
+                _check_heads(model)
             log.info("trained %s in %.1f s", name, time.monotonic() - started)
             return model
         except MemoryError as problem:
             why = f" ({cut(str(problem), 200)})" if str(problem) else ""
+            raise SettingError(f"Training {name} needs more memory than there is{why}.") from None
+        except np.linalg.LinAlgError as problem:
             raise SettingError(
-                f"Training {type(self).__name__} needs more memory than there is{why}."
-            ) from None
-        except np.linalg.LinAlgError:
-            raise SettingError(
-                f"Training {type(self).__name__} broke down: its numbers are too extreme."
+                f"Training {name} broke down, for its numbers are too extreme ({problem})."
             ) from None
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
@@ -239,6 +235,15 @@ def refuse_too_large(estimator: Estimator, users: int, items: int) -> None:
             f"{users:,} users and {items:,} items, and there are {there / 2**30:,.0f}. "
             "Fewer factors need less."
         )
+
+
+def _check_heads(model: Recommender) -> None:
+    """LinAlgError unless whoever saves the model can load it."""
+    for head in model.heads.values():
+        try:
+            head.check(model.index.sizes)
+        except ValueError as problem:
+            raise np.linalg.LinAlgError(str(problem)) from None
 
 
 def check_eval_sets(

@@ -1,7 +1,6 @@
 """What a recommender asks of its heads, whichever estimator trained them."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -110,16 +109,6 @@ def check_array(name: str, array: Array, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} has the wrong type or shape")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds a value that is not finite")
-
-
-def is_finite(head: Head) -> bool:
-    """Whether all numbers of a head are finite, as a run requires."""
-    values = (getattr(head, field.name) for field in fields(head))  # type: ignore[arg-type]
-    return all(
-        np.isfinite(value).all()
-        for value in values
-        if isinstance(value, float) or getattr(getattr(value, "dtype", None), "kind", "") == "f"
-    )
 
 
 def check_coefficients(coefficients: F32, n_features: int, width: int) -> None:
