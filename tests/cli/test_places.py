@@ -69,7 +69,8 @@ def test_memory_that_is_not_there_is_told_in_a_line(own_shell, monkeypatch):
     monkeypatch.setattr("matinee.models.loading.load", allocate)
     message = own_shell("similar", "als", "1", fails=True)
     assert message == (
-        "matinee: There is not enough memory (Unable to allocate 7.45 TiB for an array).\n"
+        "matinee: This needs more memory than there is (Unable to allocate 7.45 TiB for an array). "
+        "Fewer factors or data need less.\n"
     )
 
 

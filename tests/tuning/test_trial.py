@@ -69,7 +69,9 @@ def test_a_trial_that_grows_ends_where_a_plain_fit_does(parts):
         SearchSpace("ALS", STRENGTH, {"factors": 6, "iterations": 15}), Objective("rmse"), splits
     )
     study = run_trials(runner, n=2, values=[{"regularization": 3.0}, {"regularization": 1.0}])
-    fitted = ALS(factors=6).fit(splits[0][0])
+    train = splits[0][0]
+    default = ALS().default_regularization(train.ratings)
+    fitted = ALS(factors=6, regularization=default).fit(train)
     assert study.best_value == Objective("rmse").scorer(*splits[0])(fitted)
     assert list(study.best_trial.intermediate_values) == [1, REDUCTION_FACTOR]
 
@@ -143,11 +145,18 @@ def test_settings_that_an_estimator_refuses_fail_their_trial_and_no_other(parts)
     assert message == "burn_in must be >= 0 and < iterations (20), got 80."
 
 
-def test_settings_that_an_estimator_breaks_on_fail_their_trial_and_no_other(parts):
+def test_settings_that_an_estimator_breaks_on_fail_their_trial_and_no_other(parts, monkeypatch):
+    def fit(estimator, *_):
+        if estimator.factors == 5:
+            raise ArithmeticError("no\nway")
+        return whole(estimator, *_)
+
+    whole = ALS._fit
+    monkeypatch.setattr(ALS, "_fit", fit)
     splits = validation_splits(parts[0], "random", seed=0)
-    space = SearchSpace("ALS", {"factors": Choice((4, 10**12))}, {"iterations": 5})
+    space = SearchSpace("ALS", {"factors": Choice((4, 5))}, {"iterations": 5})
     study = run_trials(
-        TrialRunner(space, Objective("rmse"), splits), 2, [{"factors": n} for n in (10**12, 4)]
+        TrialRunner(space, Objective("rmse"), splits), 2, [{"factors": n} for n in (5, 4)]
     )
     assert [trial.state for trial in study.trials] == [TrialState.PRUNED, TrialState.COMPLETE]
     message = study.trials[0].user_attrs["error"]

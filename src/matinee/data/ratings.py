@@ -130,10 +130,10 @@ class Ratings:
         names = ("user", "item", "values", "timestamp", "first_timestamp")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
-    @property
+    @cached_property
     def spread(self) -> float:
         """The standard deviation of the values; a little above zero where all are the same."""
-        largest = float(np.abs(self.values).max(initial=0.0))
+        largest = max(-float(self.values.min(initial=0.0)), float(self.values.max(initial=0.0)))
         least = float(np.finfo(np.float32).eps) * max(1.0, largest)
         return max(float(self.values.std(dtype=np.float64)), least)
 

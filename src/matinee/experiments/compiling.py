@@ -4,6 +4,7 @@ Kernels are compiled for the types that they are called with, so a tiny model go
 a real one will.
 """
 
+import logging
 import subprocess
 import sys
 import tempfile
@@ -74,7 +75,7 @@ def compile_kernels(estimators: Iterable[Estimator] = DEFAULT) -> list[Recommend
     """
     compiled = [estimator for estimator in estimators if type(estimator) in COMPILED]
     tiny, models = _tiny(), []
-    with compiling(len(compiled) + 1) as tick:
+    with compiling(len(compiled) + 1) as tick, _unlogged():
         for done, estimator in enumerate(compiled, 1):
             models.append(_small(estimator).fit(tiny, threads=1))
             _evaluate(models[-1], tiny)
@@ -84,6 +85,17 @@ def compile_kernels(estimators: Iterable[Estimator] = DEFAULT) -> list[Recommend
             models.append(heads["rating"].with_ranking(heads["ranking"]))
             _evaluate(models[-1], tiny)
     return models
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Trainings that are not told in the log."""
+    log = logging.getLogger(Estimator.__module__)
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,14 +161,14 @@ class ALS(Estimator):
 
     def _ridge(self, train: Dataset, earlier: Recommender | None) -> Ridge:
         """The regularization to train with, chosen on a validation set where rows are short."""
-        ratings, given = train.ratings, self.regularization
-        if given is None and earlier is not None:
-            head = earlier.rating_head
-            if isinstance(head, FactorRatingHead):
-                return head.ridge  # what suited it suits what has grown out of it
+        ratings = train.ratings
         rows = len(ratings.user_ids) + len(ratings.item_ids)
-        if given or self.bias_regularization or len(ratings) >= SHORT * rows:
+        given = self.regularization or self.bias_regularization
+        if given or len(ratings) >= SHORT * rows:
             return self._ridge_of(ratings, CHOICES[0])
+        head = earlier.rating_head if earlier is not None else None
+        if isinstance(head, FactorRatingHead) and self._same_but_grown(head.estimator):
+            return head.ridge  # what suited it suits what has grown out of it
         if len(ratings) < FEW_RATINGS:
             return self._ridge_of(ratings, CHOICES[-1])
         part, validation = split_by_pair(train, self.seed)
@@ -181,6 +181,11 @@ class ALS(Estimator):
                 errors.append(state.squared_errors(validation.ratings))
                 tick(number, f"RMSE {math.sqrt(errors[-1].mean()):.4f}")
         return self._ridge_of(ratings, CHOICES[_surely_best(errors)])
+
+    def _same_but_grown(self, earlier: Mapping[str, Any]) -> bool:
+        """Whether another estimator would have chosen as this one does."""
+        own, further = self.to_config(), ("factors", "iterations", "patience")
+        return {**own, **{name: earlier.get(name) for name in further}} == earlier
 
     def _ridge_of(self, ratings: Ratings, choice: tuple[float, float | None]) -> Ridge:
         """The regularization of a choice, if what is given leaves one."""

@@ -44,8 +44,8 @@ def fresh_folder(target: Path, mode: int = 0o777) -> Iterator[Path]:
     while True:
         with ExitStack() as stack:
             fresh = hidden_name(target, "new")
+            stack.callback(shutil.rmtree, fresh, ignore_errors=True)  # first: signals interrupt
             fresh.mkdir(mode)
-            stack.callback(shutil.rmtree, fresh, ignore_errors=True)
             try:
                 stack.enter_context(locked(fresh))  # while its writer lives
             except FileNotFoundError:

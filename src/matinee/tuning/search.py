@@ -138,7 +138,8 @@ def tune(
         "unsearched": space.unsearched(train.ratings),
     }
     folder = Path(study or _default_folder(dataset.name, identity, space_name))
-    check_place(folder / STUDY_FILE)
+    if not folder.is_file():  # which is refused as no study
+        check_place(folder / STUDY_FILE)
     compile_kernels([build_estimator(space.estimator, space.fixed)])
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
 
