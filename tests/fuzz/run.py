@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -47,8 +48,8 @@ class Tally:
 class Fuzzer:
     """Runs workers one after another, and keeps what they die of."""
 
-    def __init__(self, kept: Path) -> None:
-        self.kept = kept
+    def __init__(self, kept: Path, worker: Path = HERE / "worker.py") -> None:
+        self.kept, self.worker = kept, worker
         self.scratch = Path(tempfile.mkdtemp(prefix="matinee-fuzz-"))
         self.tallies: dict[str, Tally] = {}
 
@@ -66,12 +67,13 @@ class Fuzzer:
         seed, place = secrets.randbelow(2**31), self.scratch / "input"
         stderr = (self.scratch / "stderr.txt").open("w+b")
         worker = subprocess.Popen(
-            [sys.executable, str(HERE / "worker.py"), name, str(place),
+            [sys.executable, str(self.worker), name, str(place),
              "--seed", str(seed), "--seconds", str(seconds)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, cwd=self.scratch,
         )  # fmt: skip
         said: queue.Queue[dict[str, Any]] = queue.Queue()
-        threading.Thread(target=_listen, args=(worker.stdout, said), daemon=True).start()
+        listener = threading.Thread(target=_listen, args=(worker.stdout, said), daemon=True)
+        listener.start()
         doing, wait = {"seed": seed, "begin": 0}, START
         try:
             while True:
@@ -93,8 +95,9 @@ class Fuzzer:
                     tally.crashes += 1
                     self._keep(name, tally, doing, "crash", f"exit status {worker.returncode}")
                 if "escape" in line or "memory" in line:
-                    worker.stdin.write(b"\n")  # the input is kept, the next one may come
-                    worker.stdin.flush()
+                    with suppress(BrokenPipeError):  # it has died meanwhile
+                        worker.stdin.write(b"\n")  # the input is kept, the next one may come
+                        worker.stdin.flush()
                 if "done" in line or "closed" in line:
                     return
         except queue.Empty:
@@ -105,7 +108,9 @@ class Fuzzer:
         finally:
             worker.kill()
             worker.wait()
-            stderr.close()
+            listener.join()
+            for stream in (worker.stdin, worker.stdout, stderr):
+                stream.close()
 
     def _keep(self, name: str, tally: Tally, doing: dict[str, Any], kind: str, what: str) -> None:
         """The input that is being tried, with what was said and how to try it again."""
@@ -115,8 +120,7 @@ class Fuzzer:
         seed, number = doing["seed"], doing["begin"]
         folder = self.kept / f"{name}-{kind}-{seed}-{number}"
         shutil.copytree(self.scratch / "input", folder / "input", dirs_exist_ok=True)
-        worker = HERE / "worker.py"
-        again = f"{sys.executable} {worker} {name} /tmp/fuzz --seed {seed} --only {number}"
+        again = f"{sys.executable} {self.worker} {name} /tmp/fuzz --seed {seed} --only {number}"
         stderr = (self.scratch / "stderr.txt").read_text(errors="replace")[-20_000:]
         (folder / "found.txt").write_text(f"{kind}: {what}\n\n{again}\n\n{stderr}")
 

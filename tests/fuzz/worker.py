@@ -20,6 +20,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "data")]
 
 BATCH = 200  # inputs that are drawn from one seed
 MAX_GROWTH = 2**31  # bytes of memory that all inputs together may take at their height
+UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in which the system says how much it was
 ADDRESS_SPACE = 2**35  # bytes, so that the machine survives whatever is asked for
 
 
@@ -73,7 +74,7 @@ class Worker:
             traceback.print_exception(escaped)
             sys.stderr.flush()
             self.tell(escape=str(escaped), where=f"{ours[-1].filename}:{ours[-1].lineno}")
-        height = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        height = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
         if self.height and height - self.height > MAX_GROWTH:
             self.tell(memory=height - self.height)
             self.height = height
