@@ -1,7 +1,7 @@
 """Hostile inputs of every kind, a few of each and always the same; `make fuzz` tries many more."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from targets import TARGETS, attempt_anywhere
 
 
@@ -13,6 +13,7 @@ def test_an_input_is_read_or_ends_in_one_line(name):
     @settings(
         derandomize=True,
         max_examples=target.few,
+        phases=[Phase.generate],  # to find the smallest one may take minutes
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
