@@ -120,9 +120,9 @@ class Fuzzer:
         seed, number = doing["seed"], doing["begin"]
         folder = self.kept / f"{name}-{kind}-{seed}-{number}"
         shutil.copytree(self.scratch / "input", folder / "input", dirs_exist_ok=True)
-        again = f"{sys.executable} {self.worker} {name} /tmp/fuzz --seed {seed} --only {number}"
+        command = f"{sys.executable} {self.worker} {name} /tmp/fuzz --seed {seed} --only {number}"
         stderr = (self.scratch / "stderr.txt").read_text(errors="replace")[-20_000:]
-        (folder / "found.txt").write_text(f"{kind}: {what}\n\n{again}\n\n{stderr}")
+        (folder / "found.txt").write_text(f"{kind}: {what}\n\n{command}\n\n{stderr}")
 
     def close(self) -> None:
         """Remove the temporary folder."""

@@ -190,9 +190,8 @@ def scan_json(text, state, parents, seen):
     text        uint8 (bytes,), changed if `is_list` is 1
     state       int64 (len(MEASURED),), changed: numbers in the order of `MEASURED`. `deepest` is
                 how deep values nest, `longest` the bytes of the longest row, `objects` how many
-                rows there are, and `paths` how many names of entries, each counted once, with the
-                names around it. Nothing more is looked at once values nest as deep as `parents` is
-                long, or `seen` is half full.
+                rows there are, and `paths` how many names of entries, each with the names around
+                it. Nothing more is looked at once `parents` is too short, or `seen` half full.
     parents     int64 (levels,), changed: the path of each container around the present place
     seen        int64 (a power of 2,), changed: a table of the paths that were seen, 0 is free
     """
@@ -203,12 +202,8 @@ def scan_json(text, state, parents, seen):
         byte = text[at]
         length += 1
         if in_text:
-            if escaped:
-                escaped = 0
-            elif byte == 92:
-                escaped = 1
-            elif byte == 34:
-                in_text = 0
+            in_text = int(escaped or byte != 34)
+            escaped = int(byte == 92 and not escaped)
             name = (name ^ byte) * MIX
             continue
         if byte == 34:
