@@ -4,7 +4,7 @@ PIP = $(PYTHON) -m pip --disable-pip-version-check install --quiet -c constraint
 # two workers even where there are more cores: each trains models on threads of its own
 PYTEST = $(PYTHON) -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test processors check lint format accuracy bench ranking neural looks gallery notebooks clean
+.PHONY: demo test processors fuzz check lint format accuracy bench ranking neural looks gallery notebooks clean
 
 demo: .venv/core
 	.venv/bin/matinee demo
@@ -19,6 +19,11 @@ thorough: .venv/all
 processors: .venv/all
 	NUMBA_CPU_FEATURES= NUMBA_CPU_NAME=x86-64-v2 $(PYTEST) tests/kernels
 	NUMBA_CPU_FEATURES= NUMBA_CPU_NAME=generic $(PYTEST) tests/kernels
+
+# hostile inputs, other ones each time: make fuzz MINUTES=30
+MINUTES = 10
+fuzz: .venv/all
+	$(PYTHON) tests/fuzz/run.py $(MINUTES)
 
 check: lint
 	$(PYTEST) -m "not slow and not thorough"

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+from contextlib import suppress
 from decimal import Decimal
 
 import numpy as np
@@ -412,3 +413,33 @@ def test_missing_values_in_an_array(tmp_path):
 def test_a_header_alone_of_interactions(tmp_path):
     path = written(tmp_path / "t.csv", "user,item\n")
     assert refusal(path) == "t.csv: there are no interactions in it."
+
+
+@pytest.mark.parametrize("column", ["title", "genres", "year", "colour"])
+@pytest.mark.parametrize("cells", [[True, []], [1, [2], None], ["a", {"b": 1}], [b"a", []]])
+def test_lists_beside_what_is_none_are_text_or_one_line(column, cells):
+    rows = [{"user": k, "item": k, "rating": 3, column: cell} for k, cell in enumerate(cells)]
+    items = {"item": list(range(len(cells))), column: cells}
+    for options in ({}, {"items": items}):
+        with suppress(DataError):
+            data = read(rows if not options else [(1, 1, 3), (2, 2, 4)], **options)
+            assert len(data.catalog.titles) >= 2
+
+
+@pytest.mark.parametrize("missing", [0, "", "nan", [-1, ""]])
+@pytest.mark.parametrize("cells", [[b"\xff", b"\xfe"], [[1], [2]], [{"a": 1}, {"a": 2}]])
+def test_ratings_that_are_none_are_refused_whatever_is_missing(cells, missing):
+    said = refusal({"user": [1, 2], "item": [1, 2], "rating": cells}, missing=missing)
+    assert "column rating: " in said
+
+
+@pytest.mark.parametrize("column", ["user", "item", "rating", "time", "title", "genres", "year"])
+def test_bytes_that_are_no_text_are_one_line_in_any_column(column):
+    columns = {
+        "user": [1, 2],
+        "item": [1, 2],
+        "rating": [1, 2],
+        "time": [3, 4],
+        "title": ["A", "B"],
+    }
+    assert column in refusal(columns | {column: [b"\xff", b"\xfe"]})

@@ -362,3 +362,27 @@ def test_year_that_is_none(tmp_path):
     write_lines(tmp_path / "mine.csv", ["user,item,stars", "1,10,3"])
     write_lines(tmp_path / "movies.csv", ["item,title,year", "10,Tin Boat,1990", "20,Plain,soon"])
     assert refusal(tmp_path / "mine.csv").startswith("movies.csv, row 3, column year: 'soon'")
+
+
+@pytest.mark.parametrize("id_", ["a\x1b[31m", "a\nb", "\u202ea", "x" * 5000, " "])
+@pytest.mark.parametrize("table", ["items", "users"])
+def test_ids_that_only_a_table_of_items_or_users_has_are_checked_too(table, id_):
+    """Or a model of them could be saved, and its run not loaded."""
+    name = f"{table[:-1]}_id"
+    ratings = pl.DataFrame({"user_id": ["u", "v"], "item_id": ["i", "j"], "rating": [1, 2]})
+    described = pl.DataFrame({name: ["u", "i", id_], "town": ["A", "B", "C"]})
+    said = refusal(ratings, **{table: described})
+    assert said.startswith(f"the frame of {table}, row 3, column {name}: the id ")
+
+
+def test_a_number_too_large_for_an_id_in_a_table_of_items_is_read_as_text():
+    ratings = pl.DataFrame({"user_id": [1, 2], "item_id": [1, 2], "rating": [1, 2]})
+    data = read(ratings, items=pl.DataFrame({"item_id": [1, 2**63 - 1], "title": ["A", "B"]}))
+    assert data.catalog.ids.values.to_list() == ["1", "2", str(2**63 - 1)]
+
+
+@pytest.mark.parametrize("scale", [(0, 1e39), (-1e300, 5), (0, 5, 1e31)])
+def test_a_scale_beyond_numbers_of_32_bits_is_refused(scale):
+    ratings = pl.DataFrame({"user_id": [1, 2], "item_id": [1, 2], "rating": [1, 2]})
+    with pytest.raises(SettingError, match="scale must be finite"):
+        read(ratings, scale=scale)

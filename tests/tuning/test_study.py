@@ -451,6 +451,30 @@ def test_a_damaged_study_is_one_line(tmp_path, data, damage):
     assert "\n" not in str(refused.value)
 
 
+FORGED = {
+    "trials without numbers": ("trials", "number", None),
+    "a number in words": ("trials", "number", "x"),
+    "another hyperparameter": ("trial_params", "param_name", "learning_rate"),
+    "a hyperparameter without a name": ("trial_params", "param_name", None),
+    "a value outside the space": ("trial_params", "param_value", -1.0),
+    "no direction": ("study_directions", "study_id", 99),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", FORGED)
+def test_trials_that_no_search_has_left_are_one_line(tmp_path, data, change):
+    folders = {"study": tmp_path / "study", "run": tmp_path / "run"}
+    tune(data, "bias", trials=2, search="random", **folders)
+    table, column, value = FORGED[change]
+    with closing(sqlite3.connect(tmp_path / "study" / "study.sqlite3")) as file:
+        file.execute(f"UPDATE {table} SET {column} = ?", (value,))  # noqa: S608
+        file.commit()
+    with pytest.raises(RunError, match="cannot use the study") as refused:
+        tune(data, "bias", trials=2, search="random", **folders)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.slow
 def test_a_grid_is_tried_once_and_completely(tmp_path, data):
     space = SearchSpace(

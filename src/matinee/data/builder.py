@@ -15,7 +15,7 @@ from matinee.data.events import merge, weighed
 from matinee.data.id_map import encode, id_map_of
 from matinee.data.ratings import Ratings, RatingScale
 from matinee.data.reading_options import ReadingOptions
-from matinee.data.validation import LAST_SECOND, Origin, check_ratings, first_true
+from matinee.data.validation import LAST_SECOND, Origin, check_ratings, first_true, id_problems
 from matinee.errors import DataError, SettingError, shortened
 from matinee.kernels.csr import Empty, csr_and_csc, dense_rank, find_duplicate, mark_seen
 
@@ -145,7 +145,7 @@ def _encode_table(
 
 
 def _described_ids(parsed: ParsedTable) -> tuple[pl.Series | None, pl.Series | None]:
-    """The ids of the tables of users and of items; an empty or repeated one is refused."""
+    """The ids of the tables of users and of items; a bad or repeated one is refused."""
     found = []
     for table, name, origin in (
         (parsed.users, "user_id", parsed.users_origin),
@@ -157,6 +157,7 @@ def _described_ids(parsed: ParsedTable) -> tuple[pl.Series | None, pl.Series | N
             problems = (
                 (ids.is_null(), "the cell is empty"),
                 (~ids.is_first_distinct(), f"{noun} {{}} has a row already"),
+                *id_problems(ids),
             )
             for invalid, message in problems:
                 if (row := first_true(invalid)) is not None:

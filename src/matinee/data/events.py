@@ -71,6 +71,8 @@ def _unrated(rating: pl.Series, missing: tuple[float | str, ...]) -> pl.Series:
     """Which cells of a column of ratings mean "not rated"."""
     unrated = pl.Series([False], dtype=pl.Boolean).new_from_index(0, len(rating))
     is_text = rating.dtype == pl.String
+    if rating.dtype.is_nested() or rating.dtype == pl.Binary:  # which are refused later on
+        return unrated
     numbers = rating.cast(pl.Float64, strict=False) if missing else rating
     for token in missing:
         if token == "":

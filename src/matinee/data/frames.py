@@ -170,7 +170,9 @@ def _from_cells(name: str, cells: list[Any]) -> pl.Series:
         or (len(kinds) == 1 and issubclass(next(iter(kinds)), PLAIN))
     ):
         try:
-            return pl.Series(name, cells, strict=False)
+            column = pl.Series(name, cells, strict=False)
+            if column.dtype != pl.Object:  # as which polars keeps lists beside what is none
+                return column
         except (TypeError, OverflowError, pl.exceptions.PolarsError):
             if nested:
                 raise

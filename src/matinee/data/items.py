@@ -55,7 +55,7 @@ def _years(column: pl.Series, origin: Origin) -> pl.Series:
     """A column of years as Int32, NaN as missing; anything else is refused."""
     if isinstance(column.dtype, pl.Date | pl.Datetime):
         return column.dt.year()
-    if column.dtype.is_nested():
+    if column.dtype.is_nested() or column.dtype == pl.Binary:
         raise origin.type_error(column, "years (or --columns year=none)")
     given = column.is_not_null()
     if column.dtype == pl.String:

@@ -17,6 +17,8 @@ NOT_RATED = (
     "These are interactions without ratings, so there is no rating to predict. A ranking model "
     "learns from them: ImplicitALS (ials), EASE, ItemKNN, BPR ..."
 )
+MOST = 1e30
+"""Of a rating: differences and sums of a few are numbers of 32 bits, too."""
 MAX_LEVELS = 100
 """A column with more distinct values is taken as continuous."""
 
@@ -30,10 +32,10 @@ class RatingScale:
     step: float = 0.0
 
     def __post_init__(self) -> None:
-        finite = np.isfinite([self.low, self.high, self.step]).all()
-        if not (finite and self.low <= self.high and self.step >= 0):
+        moderate = all(abs(limit) <= MOST for limit in (self.low, self.high, self.step))
+        if not (moderate and self.low <= self.high and self.step >= 0):
             raise SettingError(
-                "scale must be finite with low ≤ high and step ≥ 0, "
+                f"scale must be finite (up to {MOST:g}) with low ≤ high and step ≥ 0, "
                 f"got {self.low:g} to {self.high:g} in steps of {self.step:g}."
             )
 

@@ -17,6 +17,7 @@ from matinee.data.compression import Scratch
 from matinee.data.delimited import COLUMNS, PlainColumns, read_plain
 from matinee.data.frames import known_type, repeated_names, to_frame
 from matinee.data.items import check_genres, items_table
+from matinee.data.json_lines import json_lines
 from matinee.data.movielens import CSV_HEADER, HALF_STARS
 from matinee.data.parquet_bounds import parquet_bounds
 from matinee.data.reading_options import ReadingOptions
@@ -27,9 +28,11 @@ from matinee.data.validation import Origin, first_true, id_column, numbers_in
 from matinee.errors import DataError, cut
 from matinee.kernels.csr import Empty
 
-SCANS: dict[str, Callable[..., pl.LazyFrame]] = {
-    "Parquet": pl.scan_parquet,
-    "Arrow": pl.scan_ipc,
+JSON = "JSON"
+SCANS: dict[str, Callable[[Path], pl.LazyFrame]] = {
+    "Parquet": lambda path: pl.scan_parquet(path, glob=False),
+    "Arrow": lambda path: pl.scan_ipc(path, glob=False),
+    JSON: lambda path: pl.scan_ndjson(path, infer_schema_length=None),
 }
 BOUNDS = {"Parquet": parquet_bounds, "Arrow": arrow_bounds}
 MAX_CELL_BYTES = 2**20
@@ -162,10 +165,8 @@ class TableReader:
             check_file(source)
             form = format_of(source)
             path = self.scratch.plain(source)
-            if form in BINARY:
-                table, origin = self._load_binary(path, kind, BINARY[form])
-            elif form in LINES:
-                table, origin = self._renamed(_read_lines(path), kind, source.name)
+            if form in BINARY or form in LINES:
+                table, origin = self._load_scanned(path, source.name, kind, BINARY.get(form, JSON))
             elif form in FORMATS:
                 table, origin = self._load_text(path, source, kind, guess)
             else:
@@ -191,12 +192,18 @@ class TableReader:
         table, origin = read_text(path, header, wanted, self.scratch)
         return (_guessed(table) if guess else table), replace(origin, file=source.name)
 
-    def _load_binary(self, path: Path, kind: str, form: str) -> tuple[pl.DataFrame, Origin]:
+    def _load_scanned(
+        self, path: Path, file: str, kind: str, form: str
+    ) -> tuple[pl.DataFrame, Origin]:
+        """The columns of a file of Parquet, Arrow or JSON, which is bounded before it is read."""
         try:
-            self._check_bounds(path, form)
-            lazy = SCANS[form](path, glob=False)
+            if form == JSON:
+                path = json_lines(path, self.scratch)
+            else:
+                self._check_bounds(path, form)
+            lazy = SCANS[form](path)
             schema = lazy.collect_schema()
-            chosen = self.named.match(schema.names(), kind, cut(path.name))
+            chosen = self.named.match(schema.names(), kind, cut(file))
             wanted = chosen | {
                 ours: theirs
                 for ours, theirs in _attributes(schema.names(), chosen, kind).items()
@@ -205,17 +212,17 @@ class TableReader:
             for ours, theirs in chosen.items():  # before cells are read: what nests deep crashes
                 empty = pl.Series(ours, [], schema[theirs])
                 if ours == "genres":
-                    check_genres(known_type(empty), Origin(path.name, 1, chosen))
+                    check_genres(known_type(empty), Origin(file, 1, chosen))
                 elif empty.dtype.is_nested():
-                    raise Origin(path.name, 1, chosen).type_error(empty, "numbers or text")
+                    raise Origin(file, 1, chosen).type_error(empty, "numbers or text")
             read = lazy.select(pl.selectors.by_name(*wanted.values())).collect()
             columns = [known_type(read[theirs]).alias(ours) for ours, theirs in wanted.items()]
             _check_unpacked(path, sum(map(_text_bytes, columns)))
-            return pl.DataFrame(columns), Origin(path.name, 1, chosen)
+            return pl.DataFrame(columns), Origin(file, 1, chosen)
         except UNREADABLE as problem:
             reason = cut(str(problem).split("\n")[0], 120)
             raise DataError(
-                f"{cut(path.name)}: this is not a complete {form} file ({reason})."
+                f"{cut(file)}: this is not a complete {form} file ({reason})."
             ) from None
 
     def _check_bounds(self, path: Path, form: str) -> None:
@@ -317,22 +324,6 @@ def _is_attribute(kind: pl.DataType) -> bool:
 def _likely_scale(names: list[str]) -> Any:
     """The scale of the editions for a table with their columns."""
     return HALF_STARS if list(names) == CSV_HEADER else None
-
-
-def _read_lines(path: Path) -> pl.DataFrame:
-    """JSON, one object a line, or a list of objects."""
-    with path.open("rb") as file:
-        start = file.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
-    if not start:
-        raise DataError(f"{cut(path.name)}: the file is empty.")
-    try:
-        if start.startswith(b"["):
-            return pl.read_json(path, infer_schema_length=None)
-        with path.open("rb") as file:  # a path may be taken for a pattern
-            return pl.read_ndjson(file, infer_schema_length=None)
-    except UNREADABLE as problem:
-        reason = cut(str(problem).split("\n")[0], 120)
-        raise DataError(f"{cut(path.name)}: this is not JSON lines ({reason}).") from None
 
 
 def _looks_like_data(cells: list[str]) -> bool:

@@ -116,16 +116,22 @@ def _cell_problems(
         too_late = ~stamps.is_between(-LAST_SECOND, LAST_SECOND)
         yield "timestamp", too_late, "{} is not in Unix seconds"
     for column in ("user_id", "item_id"):
-        if table[column].dtype == pl.String:
-            yield column, table[column].str.strip_chars() == "", "the id is empty"
-            unprintable = table[column].str.contains(r"[\p{Cc}\p{Cf}\u2028\u2029]")
-            yield column, unprintable, "the id {} has control characters in it"
-            yield column, table[column].str.len_bytes() > MAX_ID_BYTES, "the id {} is too long"
-        else:
-            extreme = ~table[column].is_between(-EXTREME_ID, EXTREME_ID, closed="none")
-            yield column, extreme, "{} is too large for an id"
-            if positive_ids:
-                yield column, table[column] < 1, "ids must be ≥ 1, got {}"
+        for invalid, problem in id_problems(table[column]):
+            yield column, invalid, problem
+        if positive_ids and table[column].dtype != pl.String:
+            yield column, table[column] < 1, "ids must be ≥ 1, got {}"
+
+
+def id_problems(ids: pl.Series) -> Iterator[tuple[pl.Series, str]]:
+    """(mask of invalid rows, what is wrong with the id) of a column without empty cells."""
+    if ids.dtype == pl.String:
+        yield ids.str.strip_chars() == "", "the id is empty"
+        unprintable = ids.str.contains(r"[\p{Cc}\p{Cf}\u2028\u2029]")
+        yield unprintable, "the id {} has control characters in it"
+        yield ids.str.len_bytes() > MAX_ID_BYTES, "the id {} is too long"
+    else:
+        extreme = ~ids.is_between(-EXTREME_ID, EXTREME_ID, closed="none")
+        yield extreme, "{} is too large for an id"
 
 
 def id_column(column: pl.Series, origin: Origin) -> pl.Series:

@@ -173,3 +173,83 @@ def scan_fields(text, separator, n_fields, state):
     state[4], state[5], state[6], state[7] = max_fields, bad, opened, breaks
     state[8], state[9], state[10], state[11] = raw, raw_min, raw_max, length
     state[12], state[13] = surplus, quotes
+
+
+MEASURED = (
+    "in_text", "escaped", "depth", "deepest", "name", "path", "length", "longest", "objects",
+    "paths", "is_list",
+)  # fmt: skip
+"""The numbers that `scan_json` keeps between blocks of a file; all begin with 0."""
+MIX = 0x100000001B3  # of FNV-1a
+
+
+@jit
+def scan_json(text, state, parents, seen):
+    """Measure a block of JSON; where it is one list, put each of its values on a line of its own.
+
+    text        uint8 (bytes,), changed if `is_list` is 1
+    state       int64 (len(MEASURED),), changed: numbers in the order of `MEASURED`. `deepest` is
+                how deep values nest, `longest` the bytes of the longest row, `objects` how many
+                rows there are, and `paths` how many names of entries, each with the names around
+                it. Nothing more is looked at once `parents` is too short, or `seen` half full.
+    parents     int64 (levels,), changed: the path of each container around the present place
+    seen        int64 (a power of 2,), changed: a table of the paths that were seen, 0 is free
+    """
+    in_text, escaped, depth, deepest = state[0], state[1], state[2], state[3]
+    name, path, length, longest = state[4], state[5], state[6], state[7]
+    objects, paths, is_list = state[8], state[9], state[10]
+    for at in range(len(text)):
+        byte = text[at]
+        length += 1
+        if in_text:
+            in_text = int(escaped or byte != 34)
+            escaped = int(byte == 92 and not escaped)
+            name = (name ^ byte) * MIX
+            continue
+        if byte == 34:
+            in_text, name = 1, parents[0]
+        elif byte == 58:  # a colon: the text before it was a name
+            path = ((parents[depth] ^ name) * MIX) | 1
+            paths += _add(seen, path)
+            if 2 * paths >= len(seen):
+                break
+        elif byte == 123 or byte == 91:  # an opening bracket
+            if byte == 123 and depth == is_list:
+                objects += 1
+            if is_list and depth == 0:
+                text[at] = 32
+            depth += 1
+            deepest = max(deepest, depth)
+            if depth >= len(parents):
+                break
+            path = parents[0] if depth == 1 else path
+            parents[depth] = path
+        elif byte == 125 or byte == 93:
+            depth = max(0, depth - 1)
+            path = parents[depth]
+            if is_list and depth == 0:
+                text[at] = 32
+        elif byte == 10 or byte == 13:
+            if is_list:
+                text[at] = 32
+            else:
+                longest, length = max(longest, length), 0
+        elif byte == 44 and is_list and depth == 1:
+            text[at] = 10
+            longest, length = max(longest, length), 0
+    longest = max(longest, length)
+    state[0], state[1], state[2], state[3] = in_text, escaped, depth, deepest
+    state[4], state[5], state[6], state[7] = name, path, length, longest
+    state[8], state[9] = objects, paths
+
+
+@part
+def _add(seen, path):
+    """Put a number into a table; 1 if it was not there."""
+    place = (path ^ path >> 29) & (len(seen) - 1)
+    while seen[place] != 0:
+        if seen[place] == path:
+            return 0
+        place = (place + 1) & (len(seen) - 1)
+    seen[place] = path
+    return 1

@@ -155,14 +155,17 @@ class Estimator:
         size = f"{len(train):,} {train.unit}s of {users:,} users and {items:,} items"
         log.info("training %s on %s: %s", name, bounded(train.name), size)
         try:
-            with thread_limit(context.threads):
+            with thread_limit(context.threads), np.errstate(all="ignore"):
                 model = self._fit(train, context)
+                _check_heads(model)
             log.info("trained %s in %.1f s", name, time.monotonic() - started)
             return model
         except MemoryError as problem:
             why = f" ({cut(str(problem), 200)})" if str(problem) else ""
+            raise SettingError(f"Training {name} needs more memory than there is{why}.") from None
+        except np.linalg.LinAlgError as problem:
             raise SettingError(
-                f"Training {type(self).__name__} needs more memory than there is{why}."
+                f"Training {name} broke down, for its numbers are too extreme ({problem})."
             ) from None
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
@@ -232,6 +235,15 @@ def refuse_too_large(estimator: Estimator, users: int, items: int) -> None:
             f"{users:,} users and {items:,} items, and there are {there / 2**30:,.0f}. "
             "Fewer factors need less."
         )
+
+
+def _check_heads(model: Recommender) -> None:
+    """LinAlgError unless whoever saves the model can load it."""
+    for head in model.heads.values():
+        try:
+            head.check(model.index.sizes)
+        except ValueError as problem:
+            raise np.linalg.LinAlgError(str(problem)) from None
 
 
 def check_eval_sets(

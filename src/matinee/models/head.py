@@ -98,6 +98,11 @@ class ProbabilisticHead(RatingHead, Protocol):
         """The distribution for users of a batch, as `listed`."""
 
 
+EXTREME = np.errstate(all="ignore")
+"""For what is computed with the numbers of a model, which may be forged: a sum beyond all limits is
+infinite, and comes last in lists, without a warning."""
+
+
 def check_array(name: str, array: Array, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless this is float32 of that shape, and finite."""
     if array.dtype != np.float32 or array.shape != shape:
@@ -112,13 +117,13 @@ def check_coefficients(coefficients: F32, n_features: int, width: int) -> None:
 
 
 def solve(normal: F64, target: F64) -> F64:
-    """``normal^-1 target``; RunError if the numbers of a head are so extreme that it has none."""
+    """``normal^-1 target``; RunError if the numbers of a head are so extreme that there is none."""
     try:
         solution = np.linalg.solve(normal, target)
     except np.linalg.LinAlgError:
         solution = np.full_like(target, np.nan)
     if not np.isfinite(solution).all():
-        raise RunError("The numbers of this model are too extreme to be explained; train it again.")
+        raise RunError("The numbers of this model are too extreme for an answer; train it again.")
     return np.asarray(solution, np.float64)
 
 

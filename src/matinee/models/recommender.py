@@ -9,7 +9,7 @@ import polars as pl
 from matinee._types import F32
 from matinee.errors import SettingError, check_whole
 from matinee.kernels.parallel import thread_limit
-from matinee.models.head import ProbabilisticHead, components_table
+from matinee.models.head import EXTREME, ProbabilisticHead, components_table
 from matinee.models.inputs import check_flag, is_one
 from matinee.models.lists import ListOptions, best_users, labels, make_lists
 from matinee.models.queries import Pairs, UserProfile
@@ -63,6 +63,7 @@ class Recommender(TrainedModel):
     True
     """
 
+    @EXTREME
     def predict(
         self,
         users: Any,
@@ -107,6 +108,7 @@ class Recommender(TrainedModel):
         first = np.zeros(len(pairs.items), np.intp)
         return self.index.on_scale(self.rating_head.listed(pairs.profile, first, pairs.items))
 
+    @EXTREME
     def predict_proba(
         self, users: Any, items: Any, timestamps: Any = None, *, unknown: str = "error"
     ) -> pl.DataFrame:
@@ -135,6 +137,7 @@ class Recommender(TrainedModel):
             return head.predictive(pairs.users, pairs.items, pairs.times)
         return head.predictive_of(pairs.profile, np.zeros(len(pairs.items), np.intp), pairs.items)
 
+    @EXTREME
     def scores(
         self, user: Any = None, *, head: str | None = None, threads: int | None = None
     ) -> F32:
@@ -154,6 +157,7 @@ class Recommender(TrainedModel):
             scores = self.head(head).scores(self.user_batch(user))
         return scores[0] if user is not None and is_one(user) else scores
 
+    @EXTREME
     def recommend(
         self,
         user: Any = None,
@@ -247,6 +251,7 @@ class Recommender(TrainedModel):
             return table
         return table.insert_column(0, labels(self.index, batch)[lists.users].alias("user_id"))
 
+    @EXTREME
     def recommend_users(
         self,
         item: Any,
@@ -301,6 +306,7 @@ class Recommender(TrainedModel):
             columns.insert(1, pl.Series("predicted_rating", self.index.on_scale(ratings)))
         return pl.DataFrame(columns)
 
+    @EXTREME
     def similar_items(
         self,
         item: Any,
@@ -346,6 +352,7 @@ class Recommender(TrainedModel):
             ]
         )
 
+    @EXTREME
     def similar_users(
         self,
         user: Any,
@@ -416,6 +423,7 @@ class Recommender(TrainedModel):
         """
         return self.index.fold_in(ratings, attributes)
 
+    @EXTREME
     def explain(self, user: Any, item: Any, *, head: str | None = None) -> pl.DataFrame:
         """Where the score of an item comes from, in components that add up to it.
 

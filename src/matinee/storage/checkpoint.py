@@ -82,7 +82,10 @@ def open_state(
             )
         log.info("resuming from %s", bounded(str(folder)))
         yield metadata, arrays
-    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as problem:
+    except (
+        *(SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError),
+        *(AttributeError, ArithmeticError),
+    ) as problem:
         raise RunError(f"{path}: this checkpoint cannot be read ({problem}).") from None
 
 

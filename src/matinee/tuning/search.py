@@ -218,7 +218,9 @@ def _run_study(
     higher_is_better = runner.objective.higher_is_better
     pruner = make_pruner(runner.space.estimator)
     while True:
-        opened = open_study(folder, identity, higher_is_better, sampler, pruner, plan.initial)
+        opened = open_study(
+            folder, identity, higher_is_better, sampler, pruner, plan.initial, runner.space.has
+        )
         with opened as study, storage_errors_as_run_error(folder):
             interrupted = _run_trials(study, runner, plan, deadline)
         with storage_errors_as_run_error(folder), exclusive_lock(folder) as alone:

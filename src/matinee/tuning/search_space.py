@@ -119,6 +119,13 @@ class SearchSpace:
         """A value of each hyperparameter for a trial."""
         return {name: values.suggest(trial, name) for name, values in self.searched.items()}
 
+    def has(self, params: Mapping[str, Any]) -> bool:
+        """Whether a trial may have these values, as a study stores them."""
+        return all(
+            name in self.searched and self.searched[name].contains(value)
+            for name, value in self.from_study(params).items()
+        )
+
     def from_study(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The values of a trial from what its study stores."""
         return {name: from_stored(value) for name, value in params.items()}

@@ -58,25 +58,34 @@ def open_study(
     sampler: BaseSampler,
     pruner: BasePruner,
     initial: Sequence[Mapping[str, Any]] = (),
+    allowed: Callable[[Mapping[str, Any]], bool] = lambda values: True,
 ) -> Iterator[Study]:
-    """The study in a folder, new or resumed, with the folder's lock shared until the block ends."""
+    """The study in a folder, new or resumed, with the folder's lock shared until the block ends.
+
+    `allowed` says whether a trial may have such values; a study with another one is refused.
+    """
     usable = folder.is_dir() and ((folder / STUDY_FILE).is_file() or not any(folder.iterdir()))
     if folder.exists() and not usable:
         raise RunError(f"{folder}: exists and is not a study; choose another folder.")
     folder.mkdir(parents=True, exist_ok=True)
     identity = json.loads(json.dumps(identity))  # as the study will return it
 
+    direction = StudyDirection.MAXIMIZE if higher_is_better else StudyDirection.MINIMIZE
+
     def load() -> Study:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            return optuna.create_study(
+            study = optuna.create_study(
                 study_name="matinee",
                 storage=_storage(folder / STUDY_FILE),
-                direction=StudyDirection.MAXIMIZE if higher_is_better else StudyDirection.MINIMIZE,
+                direction=direction,
                 sampler=sampler,
                 pruner=pruner,
                 load_if_exists=True,
             )
+        if "identity" in study.user_attrs and study.directions != [direction]:
+            raise ValueError("it does not say what is best")
+        return study
 
     # a damaged file can break Optuna's loading in any way
     with storage_errors_as_run_error(folder, (Exception,)), exclusive_lock(folder) as alone:
@@ -96,6 +105,7 @@ def open_study(
         with storage_errors_as_run_error(folder, (Exception,)):
             study = load()
             _check_identity(study.user_attrs.get("identity"), identity, folder)
+            _check_trials(study, allowed)
         yield study
 
 
@@ -181,6 +191,14 @@ def _check_identity(began: Any, now: Mapping[str, Any], folder: Path) -> None:
                 f"{folder}: this study began with another value of {label}"
                 f"{f' ({old}, not {new})' if short else ''}; choose another folder with --study."
             )
+
+
+def _check_trials(study: Study, allowed: Callable[[Mapping[str, Any]], bool]) -> None:
+    """ValueError unless trials are such as matinee leaves, since anybody can write the file."""
+    for number, trial in enumerate(study.get_trials(deepcopy=False)):
+        told = trial.user_attrs.get("error")
+        if trial.number != number or not allowed(trial.params) or not isinstance(told, str | None):
+            raise ValueError(f"trial {number} is none of this search")
 
 
 def make_sampler(search: str, seed: int) -> BaseSampler:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from matinee.data.synthetic import generate
 from matinee.errors import RunError, SettingError
 from matinee.models.bayesian import BayesianMF
 from matinee.models.bayesian import checkpoint as checkpoints
+from matinee.models.loading import load
 from matinee.storage.checkpoint import STATE, Checkpoint
 
 ESTIMATOR = BayesianMF(**SHORT)
@@ -261,6 +263,9 @@ DAMAGES = {
     "no json": lambda place: save_file(
         load_file(place / STATE), place / STATE, metadata={"state": "{"}
     ),
+    "no object": lambda place: save_file(
+        load_file(place / STATE), place / STATE, metadata={"state": "true"}
+    ),
     "a folder": lambda place: ((place / STATE).unlink(), (place / STATE).mkdir()),
     "a lost draw": lambda place: (place / "draw-000001.safetensors").unlink(),
     "an empty draw": lambda place: (place / "draw-000001.safetensors").write_bytes(b""),
@@ -276,6 +281,26 @@ def test_a_damaged_state_is_refused(small, tmp_path, state, damage):
     with pytest.raises(RunError, match=r"state\.safetensors") as refused:
         ESTIMATOR.fit(small, checkpoint=Checkpoint(tmp_path))
     assert "\n" not in str(refused.value)
+
+
+def scaled(factor):
+    return lambda array: (array * factor).astype(array.dtype)
+
+
+@pytest.mark.parametrize("factor", [0, 1e-30, -1, 1e30])
+@pytest.mark.parametrize(
+    "name", ["chain.table", "chain.residual", "average.total", "average.prior_weights"]
+)
+def test_a_state_of_extreme_numbers_ends_in_a_model_or_one_line(
+    small, tmp_path, state, name, factor
+):
+    """Without a warning of how numbers are computed; the run of such a model can be loaded."""
+    forged(name, scaled(factor))(state)
+    model = None
+    with suppress(SettingError, RunError):
+        model = ESTIMATOR.fit(small, checkpoint=Checkpoint(tmp_path))
+    if model is not None:
+        load(model.save(tmp_path / "run")).recommend(1, n=3)
 
 
 def test_an_undamaged_copy_of_a_state_is_resumed(small, tmp_path, state, end_at):

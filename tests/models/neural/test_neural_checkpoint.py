@@ -254,6 +254,8 @@ DAMAGES = {
     "an unknown moment": forge("optimizer.0.max_exp_avg_sq", torch.zeros(300, 3)),
     "a weight that is no number": forge("weights.item_bias", torch.full((200, 1), torch.nan)),
     "a history of nothing": forge(history=[{}]),
+    "a history of numbers": forge(history=[3, 0.5]),
+    "numbers that are none": forge(numbers=[1]),
     "a history of words": forge(history=lambda rows: rows[0].update(loss="x")),
     "a history without a limit": forge(history=lambda rows: rows[0].pop("limit")),
     "a best epoch out of range": forge(best_epoch=99),

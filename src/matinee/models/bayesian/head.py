@@ -24,6 +24,7 @@ from matinee.models.bayesian.predictive import (
 )
 from matinee.models.bayesian.sampler import GibbsSampler
 from matinee.models.bayesian.temporal import RatingTimes
+from matinee.models.head import solve
 from matinee.models.queries import Sizes, UserBatch
 from matinee.models.rating_head import FactorRatingHead
 
@@ -145,7 +146,7 @@ class BayesianHead(FactorRatingHead):
         factors = draw.precision.shape[0] - 1
         design = draw.table[others].astype(np.float64).sum(axis=1)[:, :factors]
         design = np.column_stack([np.ones(len(design)), design])
-        solved = np.linalg.solve(draw.precision.astype(np.float64), design.T)
+        solved = solve(draw.precision.astype(np.float64), design.T)
         return np.asarray(np.einsum("nk,kn->n", design, solved), np.float32)
 
     def check(self, sizes: Sizes) -> None:
