@@ -4,7 +4,7 @@ PIP = $(PYTHON) -m pip --disable-pip-version-check install --quiet -c constraint
 # two workers even where there are more cores: each trains models on threads of its own
 PYTEST = $(PYTHON) -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test processors fuzz check lint format accuracy bench ranking neural looks gallery notebooks clean
+.PHONY: demo test thorough processors fuzz check lint format accuracy bench ranking neural looks gallery notebooks clean
 
 demo: .venv/core
 	.venv/bin/matinee demo

@@ -58,7 +58,7 @@ def test_tsne_keeps_bundles_together(bundles):
     assert share_with_a_neighbour_of_the_same_kind(places(found), kinds) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_umap_keeps_bundles_together(bundles):
     pytest.importorskip("umap")
     model, bundle = bundles

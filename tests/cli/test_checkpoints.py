@@ -67,7 +67,7 @@ def test_a_chain_is_resumed_further(shell):
     assert "80 iterations" in message
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_killed_chain_is_resumed_and_ends_the_same(shell):
     command = [*CHAIN, "--iterations", 120, "--checkpoint", "killed", "--checkpoint-every", 4]
     state = shell.folder / "killed" / "bayesianmf" / "state.safetensors"
@@ -81,7 +81,7 @@ def test_a_killed_chain_is_resumed_and_ends_the_same(shell):
 # --- models trained by gradients
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_killed_gradient_model_is_resumed_and_ends_the_same(shell):
     pytest.importorskip("torch")
     long = [*MF, "--set", "epochs=400", "--set", "learning_rate=0.002"]

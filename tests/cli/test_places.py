@@ -76,7 +76,7 @@ def test_memory_that_is_not_there_is_told_in_a_line(own_shell, monkeypatch):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")
 def test_what_is_written_under_a_strict_umask_is_for_its_owner_alone(tmp_path):
     commands = [

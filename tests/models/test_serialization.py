@@ -368,7 +368,7 @@ KILLED = """
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_killed_at_any_step_of_saving_a_run_is_whole(model, parts, tmp_path):
     old = ALS(factors=2, iterations=1).fit(parts[0]).save(tmp_path / "old")

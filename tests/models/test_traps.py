@@ -64,6 +64,10 @@ def test_a_manifest_that_is_too_much_is_refused_in_a_short_line(run, text):
 def test_a_manifest_of_gigabytes_is_not_read(run):
     with (run / "manifest.json").open("r+b") as file:
         file.truncate(2**36)  # which takes no disk
+    with pytest.raises(RunError, match="on the disk"):
+        matinee.load(run)
+    with (run / "manifest.json").open("wb") as file:
+        file.write(b" " * (MAX_MANIFEST + 1))
     with pytest.raises(RunError, match="larger than"):
         matinee.load(run)
 

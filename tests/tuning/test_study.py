@@ -86,7 +86,7 @@ def wait_for(condition, seconds=60):
         time.sleep(0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_killed_search_loses_no_finished_trial(tmp_path, data):
     worker = start_worker(tmp_path, 0.3, 50)
     try:
@@ -107,7 +107,7 @@ def test_a_killed_search_loses_no_finished_trial(tmp_path, data):
     assert {trial.state for trial in others} <= {TrialState.FAIL, TrialState.WAITING}
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_processes_share_a_study_and_one_of_them_refits_the_best_trial(tmp_path, data):
     workers = [start_worker(tmp_path, 0.2, 12) for _ in range(2)]
     outputs = [worker.communicate(timeout=120) for worker in workers]

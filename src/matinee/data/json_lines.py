@@ -19,6 +19,7 @@ MAX_ROW = 2**24  # bytes
 MAX_PATHS = 2**16  # names of entries, those within other entries included
 MAX_CELLS = 2**22  # of a small file
 MAX_CELLS_PER_BYTE = 4
+PATTERN = set("*?[")  # what polars takes for a pattern of many files, whatever is there
 MARK = b"\xef\xbb\xbf"  # in front of a text in UTF-8, as some programs write it
 
 
@@ -34,7 +35,7 @@ def json_lines(path: Path, scratch: Scratch) -> Path:
         is_list = start[mark:].lstrip().startswith(b"[")
         file.seek(mark)
         lines, out = path, None
-        if is_list or mark:
+        if is_list or mark or PATTERN & set(str(path)):
             lines = scratch.new_file("lines.jsonl")
             out = opened.enter_context(lines.open("wb"))
         state[MEASURED.index("is_list")] = is_list

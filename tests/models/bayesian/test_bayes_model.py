@@ -42,6 +42,7 @@ def test_the_order_of_the_rows_does_not_matter(small):
     assert_same(ESTIMATOR.fit(small), ESTIMATOR.fit(shuffled))
 
 
+@pytest.mark.thorough
 def test_those_who_are_evaluated_change_nothing(seen, parts):
     alone, watched = ESTIMATOR.fit(seen), ESTIMATOR.fit(seen, validation=parts[1], test=parts[1])
     assert np.array_equal(alone.rating_head.draw_table, watched.rating_head.draw_table)
