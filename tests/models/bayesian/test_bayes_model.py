@@ -10,6 +10,7 @@ from forward import SHORT, assert_same
 from matinee.data import Dataset, RatingScale
 from matinee.data.synthetic import generate
 from matinee.errors import SettingError
+from matinee.evaluation import evaluate_calibration
 from matinee.models import ALS
 from matinee.models.bayesian import BayesianMF
 from matinee.models.bayesian.sampler import FEATURES
@@ -278,3 +279,18 @@ def test_the_unit_of_ratings_changes_nothing(likelihood):
         found, found_ranges = other.predict(1, plain.items, interval=0.8)
         np.testing.assert_allclose(found, times * expected + plus, atol=2e-3 * times)
         np.testing.assert_allclose(found_ranges, times * ranges + plus, atol=5e-3 * times)
+
+
+@pytest.mark.slow
+def test_ranges_hold_for_users_without_ratings_as_for_others():
+    data, _ = generate(users=320, items=60, ratings=12_000, seed=4)
+    new = data.ratings.user >= 220
+    train = replace(data, ratings=data.ratings.take(~new))
+    test = replace(data, ratings=data.ratings.take(new))
+    model = BayesianMF(factors=3, iterations=60).fit(train)
+    codes = np.int32([219, 220, -1])
+    predictive = model.rating_head.predictive(codes, np.int32([0, 0, 0]))
+    assert predictive.unknown.tolist() == [False, True, True]
+    coverage = evaluate_calibration(model, train, test).coverage
+    assert 0.75 < coverage[0.8] < 0.88
+    assert 0.85 < coverage[0.9] < 0.96

@@ -93,7 +93,8 @@ class BayesianHead(FactorRatingHead):
         """The distribution of ratings of pairs, given at some time or at no time in particular."""
         query = PredictionQuery.at(self._codes(users, items, times), self.moments, users, times)
         unknown = np.flatnonzero(users < 0)  # of unknown items, the spread is left out
-        predictive = Predictive(len(users), self.outcome, self.stretch, users < 0)
+        rated = np.append(np.diff(self.moment_starts) > 0, False)  # the last: an unknown user's
+        predictive = Predictive(len(users), self.outcome, self.stretch, ~rated[users])
         for draw in self.draws:
             scores, spread = _scores(draw, query, draw.table.view(np.uint16), draw.biases)
             if len(unknown):
@@ -288,11 +289,17 @@ def bayesian_head(
 
 
 def _stretch_of_unknown(head: BayesianHead, sampler: GibbsSampler, buffer: DrawBuffer) -> F32:
-    """The same for users of whom no rating is known: training ratings, predicted without them."""
+    """The same for users of whom no rating is known: training ratings, predicted without them.
+
+    Such predictions differ little, so a level would be in nearly all intervals or in none: ratings
+    are spread over the width of their levels.
+    """
     sample = buffer.sample
     items = sampler.codes[sample, 1] - np.int32(sampler.firsts[1])
     predictive = head.predictive(np.full(len(sample), -1, np.int32), items, None)
-    return stretch_of(buffer.loo.values, predictive.mean(), predictive.deviation())
+    width = np.diff(head.levels).min() if head.ordinal else 0.0
+    spread = width * (np.random.default_rng(0).random(len(sample)) - 0.5)
+    return stretch_of(buffer.loo.values + spread, predictive.mean(), predictive.deviation())
 
 
 def _line(buffer: DrawBuffer, table: F32, biases: F32) -> tuple[float, float]:
