@@ -9,7 +9,7 @@ from tiny_editions import refusal
 
 from matinee.data import cache, read
 from matinee.data.cache import add, cached_names
-from matinee.errors import SettingError, WriteError
+from matinee.errors import MatineeError, SettingError, WriteError
 from matinee.storage.atomic import new_file, new_folder
 from matinee.storage.writing import check_place
 
@@ -90,3 +90,27 @@ def test_a_disk_that_fails_in_the_midst_of_reading_is_told_of_the_file(tmp_path)
     (tmp_path / "ratings.csv").symlink_to("/proc/self/mem")
     message = refusal(tmp_path / "ratings.csv")
     assert message.endswith("ratings.csv: cannot be read (Input/output error).")
+
+
+HALF = "a\ud978"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"missing": [-1, HALF]},
+        {"columns": {"user_id": HALF}},
+        {"columns": {HALF: "user"}},
+        {"event_weights": {HALF: 1.0}},
+        {"time_format": HALF},
+        {"items": HALF},
+    ],
+    ids=str,
+)
+def test_half_a_character_in_an_option_is_one_line(tmp_path, option):
+    path = tmp_path / "r.csv"
+    path.write_text("user,item,rating\n1,2,3\n")
+    with pytest.raises(MatineeError) as refused:
+        read(path, **option)
+    assert len(str(refused.value).splitlines()) == 1
+    str(refused.value).encode()

@@ -221,7 +221,7 @@ def test_given_lists_need_timestamps(tmp_path):
         read_negatives(matinee.read(pl.DataFrame(table)), write_files(tmp_path), "tiny")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(
     not ((ARCHIVES / "ml-1m.zip").exists() and (ARCHIVES / "ncf-ml-1m").exists()),
     reason="the archive of ml-1m, or the lists of the NCF paper, are not here",

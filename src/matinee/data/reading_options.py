@@ -44,6 +44,9 @@ class ReadingOptions:
     def of(cls, options: Mapping[str, Any]) -> "ReadingOptions":
         """The options from arguments of `read`, or from JSON; SettingError for a wrong value."""
         options = {name: value for name, value in options.items() if value is not None}
+        for name, value in options.items():
+            if not _is_text(value):
+                raise SettingError(f"{name} holds half a character, got {shortened(value)}.")
         columns = options.get("columns") or {}
         if not isinstance(columns, Mapping):
             raise SettingError(f"columns must be a dict of names, got {shortened(columns)}.")
@@ -69,6 +72,15 @@ class ReadingOptions:
             *(None if options.get(name) is None else str(options[name])
               for name in ("items", "users")),
         )  # fmt: skip
+
+
+def _is_text(value: Any) -> bool:
+    """Whether all text in a value can be encoded: in JSON there may be halves of characters."""
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, Mapping):
+        return all(map(_is_text, (*value, *value.values())))
+    return not isinstance(value, list | tuple | set) or all(map(_is_text, value))
 
 
 def _scale(scale: Any) -> RatingScale | None:

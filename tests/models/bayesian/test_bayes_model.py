@@ -24,6 +24,7 @@ def changed(data, **ratings):
     return replace(data, ratings=replace(data.ratings, **ratings))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("likelihood", ["ordinal", "normal"])
 def test_same_seed_same_bits_for_any_number_of_threads(seen, parts, likelihood):
     estimator = replace(ESTIMATOR, likelihood=likelihood, iterations=16, seed=3)
@@ -53,6 +54,7 @@ def test_those_who_are_evaluated_change_nothing(seen, parts):
     )
 
 
+@pytest.mark.thorough
 def test_the_history_tells_the_error_of_the_average(seen, parts):
     test = parts[1]
     model = ESTIMATOR.fit(seen, test=test)
