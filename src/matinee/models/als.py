@@ -37,7 +37,7 @@ from matinee.models.recommender import Recommender
 from matinee.progress import compilation_announced, metrics_note, progress
 
 BIAS = 1.1  # times the regularization of factors, over the spread of ratings: that of biases
-CHOICES = (1.0, None), (1.0, 4.0), (1.3, 4.0), (1.6, 4.0), (2.5, 4.0)
+CHOICES = (1.0, None), (1.0, 4.0), (1.3, 4.0), (1.6, 4.0)
 """Multiples of the default regularization, and regularizations of biases whatever their number of
 ratings: what suits many ratings, then what suits few, of which factors learn little but noise.
 """
@@ -198,11 +198,11 @@ class ALS(Estimator):
 
 
 def _surely_best(errors: Sequence[F64]) -> int:
-    """The last choice, or one before whose squared errors are lower by two standard errors."""
+    """The last choice, or one before whose squared errors are lower by over a standard error."""
     best = len(errors) - 1
     for choice in reversed(range(best)):
         gain = errors[best] - errors[choice]
-        if gain.mean() > 2 * gain.std() / math.sqrt(len(gain)):
+        if gain.mean() > gain.std() / math.sqrt(len(gain)):
             best = choice
     return best
 
