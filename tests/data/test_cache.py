@@ -111,6 +111,15 @@ def test_what_is_added_is_no_more_readable_than_it_was(tmp_path, cache, make):
     assert modes == {0o600}
 
 
+@pytest.mark.parametrize("private", ["ratings.csv", "movies.csv"])
+def test_what_is_added_with_a_private_file_is_private(tmp_path, cache, private):
+    source = write_csv(tmp_path / "tiny")
+    for path in source.iterdir():
+        path.chmod(0o600 if path.name == private else 0o644)
+    entry = add(source / "ratings.csv", "mine")
+    assert {path.stat().st_mode & 0o077 for path in (entry, *entry.iterdir())} == {0}
+
+
 def test_add_a_file_under_another_name(tmp_path, cache):
     write_lines(tmp_path / "t.csv", ["user,item,stars", "ann,x,3"])
     assert add(tmp_path / "t.csv", "my-films") == cache / "my-films"

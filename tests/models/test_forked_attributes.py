@@ -1,6 +1,5 @@
 """What is known of a new user, said in a forked child: there, polars' threads are gone."""
 
-import multiprocessing
 import sys
 from dataclasses import replace
 
@@ -8,18 +7,14 @@ import polars as pl
 import pytest
 
 import matinee
+from forked import said_in_a_fork
 from matinee.models import ALS
 
-PATIENCE = 60  # seconds after which a child hangs
 KNOWN = [
     {"age": 25, "likes": ["a", "c"], "language": "fr", "since": 1990},
     {"likes": "a|b", "age": "31"},
     {},
 ]
-
-
-def send_scores(model, connection):
-    connection.send(scores(model))
 
 
 def scores(model):
@@ -40,14 +35,4 @@ def test_a_forked_child_knows_a_new_user_by_attributes(parts, tmp_path):
     run = ALS(factors=2, iterations=2).fit(train).save(tmp_path / "run")
     expected = scores(matinee.load(run))
     loaded = matinee.load(run)  # which has not answered anything yet
-    pl.DataFrame({"a": [2, 1], "b": [3, 4]}).sort("a").select(pl.col("a") + 1, "b")
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=send_scores, args=(loaded, theirs))
-    child.start()
-    try:
-        assert ours.poll(PATIENCE), "the child does not answer"
-        assert ours.recv() == expected
-    finally:
-        child.kill()
-        child.join()
+    assert said_in_a_fork(scores, loaded) == expected

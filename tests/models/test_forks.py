@@ -1,16 +1,14 @@
 """Answers in a forked child of a process that has loaded a run and used polars' threads."""
 
-import multiprocessing
 import sys
 
 import polars as pl
 import pytest
 
 import matinee
+from forked import said_in_a_fork
 from matinee.data import Catalog, Dataset, IdMap, Ratings
 from matinee.models import ALS, ImplicitALS
-
-PATIENCE = 60  # seconds after which a child hangs
 
 
 def answers(model):
@@ -37,10 +35,6 @@ def answers(model):
     return [*frames, model.predict(users, items).tolist(), model.scores(users).tolist()]
 
 
-def send_answers(model, connection):
-    connection.send(answers(model))
-
-
 def with_text_ids(data):
     """The same ratings, ids being text."""
     ratings = data.ratings
@@ -61,14 +55,4 @@ def test_a_forked_child_answers_like_its_parent(parts, as_text, tmp_path):
     model.save(tmp_path / "run")
     expected = answers(model)
     loaded = matinee.load(tmp_path / "run")  # which has not answered anything yet
-    pl.DataFrame({"a": [2, 1], "b": [3, 4]}).sort("a").select(pl.col("a") + 1, "b")
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=send_answers, args=(loaded, theirs))
-    child.start()
-    try:
-        assert ours.poll(PATIENCE), "the child does not answer"
-        assert ours.recv() == expected
-    finally:
-        child.kill()
-        child.join()
+    assert said_in_a_fork(answers, loaded) == expected

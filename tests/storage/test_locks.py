@@ -100,3 +100,12 @@ def test_files_that_stand_for_folders_do_not_pile_up(tmp_path, system):
             pass
     kept = list(locks._lock_folder().iterdir())
     assert len(kept) == (0 if system == "flock" else 1)  # that of the folder in which they are
+
+
+def test_a_folder_of_locks_that_others_may_write_to_is_not_used(tmp_path, system):
+    if system == "flock":
+        pytest.skip("no files stand for folders here")
+    (place := locks._lock_folder()).chmod(0o777)
+    with pytest.raises(PermissionError, match="they may write"), locked(tmp_path):
+        pass
+    assert list(place.iterdir()) == []

@@ -8,8 +8,10 @@ ahead each of them stands (https://arrow.apache.org/docs/format/Columnar.html).
 import base64
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
+from os import SEEK_END
 from pathlib import Path
 
 from matinee.storage.regular import open_regular
@@ -32,21 +34,27 @@ class Bounds:
 
 def arrow_bounds(path: Path) -> Bounds:
     """The bounds of a file; ValueError if it is none, damaged, or nested too deep."""
+    with mapped(path, 24) as content:
+        end = len(content) - len(MAGIC) - 4
+        n_footer = int.from_bytes(content[end : end + 4], "little")
+        if content[:6] != MAGIC or content[end + 4 :] != MAGIC:
+            raise ValueError("its beginning or its end is missing")
+        if not 0 < n_footer <= min(end - 8, MAX_MESSAGE):
+            raise ValueError("its footer is missing or too large")
+        try:
+            return _bounds(content, content[end - n_footer : end])
+        except struct.error:
+            raise ValueError("a part of it points outside") from None
+
+
+@contextmanager
+def mapped(path: Path, least: int) -> Iterator[mmap]:
+    """The bytes of a plain file; ValueError if they are fewer than `least`."""
     with open_regular(path) as file:
-        file.seek(0, 2)
-        if file.tell() < 24:
+        if file.seek(0, SEEK_END) < least:
             raise ValueError("it is too short")
         with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-            end = len(content) - len(MAGIC) - 4
-            n_footer = int.from_bytes(content[end : end + 4], "little")
-            if content[:6] != MAGIC or content[end + 4 :] != MAGIC:
-                raise ValueError("its beginning or its end is missing")
-            if not 0 < n_footer <= min(end - 8, MAX_MESSAGE):
-                raise ValueError("its footer is missing or too large")
-            try:
-                return _bounds(content, content[end - n_footer : end])
-            except struct.error:
-                raise ValueError("a part of it points outside") from None
+            yield content
 
 
 def check_schema(encoded: bytes) -> None:

@@ -81,13 +81,14 @@ def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None =
     name = name or default_name(path)
     options = dict(reading or {})
     described = [Path(options[table]) for table in DESCRIBED if options.get(table)]
-    with new_entry(name, _origins(path, described)) as entry:
+    origins = _origins(path)
+    with new_entry(name, (*origins, *described)) as entry:
         if path.is_dir():
             copy_tree(path, entry)
         elif path.suffix.lower() == ".zip":
             extract(path, entry)
         else:
-            for file in find(path).files:
+            for file in origins:
                 if file != path:  # which the user has named, and may be a link
                     check_inside(file, file.parent)
                 copy_file(file, entry / file.name)
@@ -101,11 +102,11 @@ def add(path: Path, name: str | None = None, reading: Mapping[str, Any] | None =
     return cache_folder() / name
 
 
-def _origins(path: Path, described: list[Path]) -> list[Path]:
-    """What is copied from, folder and files."""
+def _origins(path: Path) -> tuple[Path, ...]:
+    """The files that are copied, or unpacked, and their folder if it is all copied."""
     if path.is_dir():
-        return [path, *(file for file in path.rglob("*") if file.is_file()), *described]
-    return [*find(path).ratings, *described]
+        return (path, *(file for file in path.rglob("*") if file.is_file()))
+    return find(path).files
 
 
 def stored_reading(path: Path) -> dict[str, Any]:

@@ -7,12 +7,11 @@ footer need not tell the truth about them.
 """
 
 from collections.abc import Iterator
-from mmap import ACCESS_READ, mmap
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
-from matinee.data.arrow_bounds import MAX_DEPTH, Bounds, check_schema
-from matinee.storage.regular import open_regular
+from matinee.data.arrow_bounds import MAX_DEPTH, Bounds, check_schema, mapped
 
 MAGIC = b"PAR1"
 MAX_FOOTER = 2**26  # bytes; a table of twenty thousand columns has two million
@@ -24,12 +23,8 @@ DATA_PAGE, DICTIONARY_PAGE, DATA_PAGE_2 = 5, 7, 8  # fields of the header of a p
 
 def parquet_bounds(path: Path) -> Bounds:
     """The bounds of a file; ValueError if it is none, damaged, or nested too deep."""
-    with open_regular(path) as file:
-        file.seek(0, 2)
-        if file.tell() < 12:
-            raise ValueError("it is too short")
-        with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-            return _bounds(content)
+    with mapped(path, 12) as content:
+        return _bounds(content)
 
 
 def _bounds(content: mmap) -> Bounds:

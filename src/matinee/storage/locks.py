@@ -9,10 +9,11 @@ rename it, and would be listed.
 import errno
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from matinee.storage.cache_folder import make_private, temporary_path
 
 try:
     import fcntl
@@ -81,9 +82,9 @@ def _lock_by_file(path: Path, wait: bool, shared: bool, stack: ExitStack) -> boo
 
 def _lock_folder() -> Path:
     """A folder of the user's own for the files that stand for others."""
-    user = os.getuid() if hasattr(os, "getuid") else ""  # Windows has a folder for each user
-    folder = Path(tempfile.gettempdir(), f"matinee-locks{user}")
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = temporary_path() / "locks"
+    make_private(folder.parent)
+    make_private(folder)
     return folder
 
 

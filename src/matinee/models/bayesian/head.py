@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from matinee._types import F16, F32, F64, I8, I32, I64, U16, Ints
+from matinee._types import F16, F32, F64, I8, I32, I64, U16, Bools, Ints
 from matinee.kernels.gibbs import score_entries
 from matinee.kernels.linalg import padded
 from matinee.kernels.parallel import run_blocks, uniform_blocks
@@ -78,6 +78,11 @@ class BayesianHead(FactorRatingHead):
         return RatingTimes(self.moment_starts, self.moment_times)
 
     @cached_property
+    def unrated(self) -> Bools:
+        """Whether users have no ratings, (users + 1,); the last one is an unknown user."""
+        return np.append(np.diff(self.moment_starts) == 0, True)
+
+    @cached_property
     def draws(self) -> list[PosteriorDraw]:
         """The draws, one by one."""
         parts = (getattr(self, f"draw_{name}") for name in PosteriorDraw._fields)
@@ -93,8 +98,7 @@ class BayesianHead(FactorRatingHead):
         """The distribution of ratings of pairs, given at some time or at no time in particular."""
         query = PredictionQuery.at(self._codes(users, items, times), self.moments, users, times)
         unknown = np.flatnonzero(users < 0)  # of unknown items, the spread is left out
-        rated = np.append(np.diff(self.moment_starts) > 0, False)  # the last: an unknown user's
-        predictive = Predictive(len(users), self.outcome, self.stretch, ~rated[users])
+        predictive = Predictive(len(users), self.outcome, self.stretch, self.unrated[users])
         for draw in self.draws:
             scores, spread = _scores(draw, query, draw.table.view(np.uint16), draw.biases)
             if len(unknown):
