@@ -40,6 +40,12 @@ def test_a_kernel_is_compiled_once_until_any_kernel_changes(place):
     assert {folder.parent for folder in place.compiled()} == {place.beside}
 
 
+def test_what_only_compiling_needs_is_not_imported_with_what_is_loaded(place):
+    code = "\nimport sys\nfrom matinee.kernels.outer import outer\nouter(1)\n"
+    code += "print('numba.np.arraymath' in sys.modules)"
+    assert [place.run(code).strip() for _ in range(2)] == ["True", "False"]
+
+
 def test_only_the_latest_states_are_kept(place):
     assert place.call() == COMPILED
     (folder,) = place.compiled()

@@ -1,23 +1,17 @@
-"""Compressed rows against the slow and obvious way: lists that grow; codes against Python."""
+"""Compressed rows against the slow and obvious way: lists that grow."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from matinee.kernels import csr
+from matinee.kernels import codes, csr
+from matinee.kernels.codes import bincount
 from matinee.kernels.csr import (
-    bincount,
-    checksum_words,
     compress,
     count_cooccurrences,
     csr_and_csc,
-    dense_rank,
     find_duplicate,
-    in_range,
-    mark_seen,
     row_of_entries,
     rows_of_pairs,
     sum_weighted_rows,
@@ -75,36 +69,25 @@ def test_rows_are_what_lists_would_be():
             check(sorted(entries) if ordered else entries)
 
 
-@pytest.mark.slow
-@settings(deadline=None)
-@given(st.lists(st.integers(-20, 20), min_size=1))
-def test_the_dense_rank_is_the_index_among_the_distinct(numbers):
-    column = np.array(numbers, np.int64)
-    seen = np.zeros(41, np.bool_)
-    mark_seen(column, -20, seen)
-    out = np.empty(len(column), np.int32)
-    dense_rank(column, -20, seen, out)
-    assert out.tolist() == [sorted(set(numbers)).index(number) for number in numbers]
-
-
-@pytest.mark.slow
-@settings(deadline=None)
-@given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1), st.integers(0, 2**32))
-def test_checksums_are_sums_modulo_2_to_the_64(words, first):
-    plain, weighted, low, high = checksum_words(np.array(words, np.int32), first)
-    unsigned = [word % 2**32 for word in words]
-    assert plain == sum(unsigned)
-    indices = [(first + index) % 2**32 for index in range(1, len(words) + 1)]
-    assert weighted == sum(w * i for w, i in zip(unsigned, indices, strict=True)) % 2**64
-    assert (low, high) == (min(words), max(words))
-
-
-def test_codes_in_range():
-    codes = np.arange(5, dtype=np.int32)
-    assert in_range(codes, 5)
-    assert in_range(codes[:0], 0)
-    assert not in_range(codes, 4)
-    assert not in_range(codes - np.int32(1), 5)
+def test_entries_that_are_sorted_by_row_and_column_stay_where_they_are(monkeypatch):
+    monkeypatch.setattr(codes, "BLOCK", 2)
+    row = np.array([0, 0, 2, 2, 2], np.int32)
+    column = np.array([1, 3, 0, 3, 4], np.int32)
+    value = np.arange(5, dtype=np.float32)
+    by_row, _ = csr_and_csc(row, column, value, 4, 5)
+    assert by_row.indptr.tolist() == [0, 2, 2, 5, 5]
+    assert np.shares_memory(by_row.indices, column)
+    assert np.shares_memory(by_row.values, value)
+    for moved in ([0, 3, 2, 1, 4], [3, 1, 0, 3, 4], [1, 3, 3, 0, 4]):  # in either of two blocks
+        by_row, _ = csr_and_csc(row, np.array(moved, np.int32), value, 4, 5)
+        assert as_lists(by_row) == grown(
+            sorted(zip(row, moved, value, strict=True), key=lambda entry: entry[:2]), 4
+        )
+        assert not np.shares_memory(by_row.values, value)
+    for array in (column, value):
+        array.flags.writeable = False
+    by_row, _ = csr_and_csc(row, column, value, 4, 5)
+    assert all(array.flags.writeable for array in by_row)  # as kernels are compiled for
 
 
 def random_matrix(rows, columns, seed=0):

@@ -13,11 +13,12 @@ from matinee.data.dataset import Dataset
 from matinee.data.delimited import MAX_PLAIN_ID, PlainColumns
 from matinee.data.events import merge, weighed
 from matinee.data.id_map import encode, id_map_of
-from matinee.data.ratings import Ratings, RatingScale
+from matinee.data.ratings import MAX_LEVELS, Ratings, RatingScale
 from matinee.data.reading_options import ReadingOptions
 from matinee.data.validation import LAST_SECOND, Origin, check_ratings, first_true, id_problems
 from matinee.errors import DataError, SettingError, shortened
-from matinee.kernels.csr import Empty, csr_and_csc, dense_rank, find_duplicate, mark_seen
+from matinee.kernels.codes import dense_rank, distinct, mark_seen
+from matinee.kernels.csr import Empty, csr_and_csc, find_duplicate
 
 
 @dataclass(frozen=True)
@@ -94,14 +95,16 @@ def _encode_plain(parsed: ParsedTable, options: ReadingOptions) -> Ratings | Non
     if isinstance(columns, pl.DataFrame) or options.event_weights is not None or options.missing:
         return None
     rated = columns.value == "rating"
-    scale = parsed.scale_of(columns.values, options.scale) if rated else None
+    levels = distinct(columns.values, MAX_LEVELS)
+    values = columns.values if levels is None else levels
+    scale = parsed.scale_of(values, options.scale) if rated else None
     valid = (
         not (parsed.positive_ids and columns.seen[:, 0].any())
         and (columns.timestamp is None or columns.timestamp.max() <= LAST_SECOND)
         and (
-            scale.first_outside(columns.values) is None
+            scale.first_outside(values) is None
             if scale
-            else options.scale is None and columns.values.min() > 0
+            else options.scale is None and values.min() > 0
         )
     )
     if not valid:

@@ -13,8 +13,9 @@ from matinee._types import F32, I32, I64, Bools
 from matinee.data.validation import Origin, first_true
 from matinee.errors import DataError, cut, shortened
 from matinee.kernels.csr import Empty
+from matinee.kernels.digits import PADDING
 from matinee.kernels.parallel import run_blocks
-from matinee.kernels.text import count_lines, parse_ratings
+from matinee.kernels.text import LINE_FEED, count_lines, parse_ratings
 
 COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 VALUE = COLUMNS.index("rating")
@@ -22,7 +23,7 @@ VALUE = COLUMNS.index("rating")
 MAX_PLAIN_ID = 2**26 - 1
 BLOCK_BYTES = 2**20
 LINE_BYTES = 256
-"""More than a plain line can hold, whose numbers have 18 digits at most."""
+"""More than a plain line can hold, whose numbers have 16 digits at most."""
 HEADER_BYTES = 2**24
 
 Schema = dict[str, pl.DataType | type[pl.DataType]]
@@ -106,15 +107,18 @@ def read_plain(
 
 
 def _block_text(path: Path, start: int, stop: int) -> NDArray[np.uint8]:
-    """The bytes from `start` to `stop`, the one before, and the rest of the last line."""
+    """The bytes from `start` to `stop`, the one before, the rest of the last line, and padding."""
     # a line belongs to a block if the line end before it does, counted from the byte before the
     # block to the last but one of it; the first line of a file has a line end before it, too
-    text = np.empty(1 + stop - start + LINE_BYTES, np.uint8)
-    text[0] = 10
+    text = np.empty(1 + stop - start + LINE_BYTES + PADDING, np.uint8)
+    text[0] = LINE_FEED
     with path.open("rb", buffering=0) as file:
         file.seek(max(0, start - 1))
-        n_read = file.readinto((text[1:] if start == 0 else text).data)
-    return text[: n_read + (start == 0)]
+        n_read = file.readinto(text[start == 0 : -PADDING].data) + (start == 0)
+    text[n_read:] = 0
+    if n_read < len(text) - PADDING:  # the end of the file is that of a line
+        text[n_read] = LINE_FEED
+    return text
 
 
 # the same, carefully

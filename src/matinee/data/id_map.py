@@ -12,7 +12,7 @@ import polars as pl
 
 from matinee._types import I32, I64, Bools
 from matinee.errors import UnknownIdError, cut, shortened
-from matinee.kernels.csr import dense_rank, mark_seen
+from matinee.kernels.codes import dense_rank, mark_seen
 
 MAX_TABLE_RATIO = 16
 """Codes are looked up in a table if the largest id is below this many times the number of ids."""

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
 from matinee.data.ratings import Ratings, RatingScale
 from matinee.errors import WriteError
-from matinee.kernels.csr import Empty, Rows, checksum_words, release, slices
+from matinee.kernels.codes import checksum_words, release, slices
+from matinee.kernels.csr import Empty, Rows
 from matinee.kernels.parallel import run_blocks
 from matinee.storage.atomic import new_folder, remove_folder
 from matinee.storage.cache_folder import cache_folder
@@ -134,7 +136,7 @@ class _MappedArrays:
     def number_of(self, array: Array) -> int:
         """Which file holds the array, written now if none did."""
         for number, mapped in enumerate(self.arrays):
-            if mapped is array:
+            if mapped.ctypes.data == array.ctypes.data and mapped.nbytes == array.nbytes:
                 return number
         self.empty(len(array), array.dtype)[:] = array
         return len(self.arrays) - 1
@@ -163,7 +165,7 @@ def _write(
         path = folder / f"{number}.npy"
         release(array)
         if number in numbers.values():
-            checksums[number], _, _ = _checksum(path, array)
+            checksums[number], _, _ = _checksum(path, array.nbytes)
         else:
             path.unlink()
     manifest = {
@@ -215,12 +217,13 @@ def _load_arrays(
     # whoever forges checksums: kernels index by codes without checking bounds
     limits = {"user": users, "item": items, "by_user.indices": items, "by_item.indices": users}
     arrays = {}
+    checked = cache(_checksum)  # sorted ratings are in the order by user already: the same files
     for name, (number, expected) in files.items():
         path = entry / f"{int(number)}.npy"
         # copy on write: kernels are compiled for writable arrays, the file never changes
         arrays[name] = np.lib.format.open_memmap(path, mode="c").view(np.ndarray)
         if not trusted:
-            checksum, low, high = _checksum(path, arrays[name])
+            checksum, low, high = checked(path, arrays[name].nbytes)
             if checksum != expected or (name in limits and not 0 <= low <= high < limits[name]):
                 raise ValueError("a damaged array, or codes out of range")
     n = len(arrays["user"])
@@ -235,9 +238,9 @@ def _load_arrays(
     return arrays
 
 
-def _checksum(path: Path, array: Array) -> tuple[str, int, int]:
-    """The checksum of a mapped array, and its smallest and largest 32-bit word."""
-    offset = path.stat().st_size - array.nbytes  # read: faster than mapping, and takes no memory
+def _checksum(path: Path, n_bytes: int) -> tuple[str, int, int]:
+    """The checksum of the array at the end of a file, and its smallest and largest 32-bit word."""
+    offset = path.stat().st_size - n_bytes  # read: faster than mapping, and takes no memory
 
     def checksum_block(start: int, stop: int) -> tuple[int, ...]:
         words = np.empty(stop - start, np.int32)
@@ -247,7 +250,7 @@ def _checksum(path: Path, array: Array) -> tuple[str, int, int]:
                 raise ValueError("the file is truncated")
         return tuple(int(part) for part in checksum_words(words, start))
 
-    sums = run_blocks(checksum_block, slices(array.nbytes // 4))
+    sums = run_blocks(checksum_block, slices(n_bytes // 4))
     plain, weighted, low, high = zip(*sums, strict=True)
     checksum = f"{sum(plain) % 2**64:016x}{sum(weighted) % 2**64:016x}"
     return checksum, min(low), max(high)

@@ -1,6 +1,7 @@
 """Ratings, or interactions without ratings, as aligned columns of numbers."""
 
 import hashlib
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,8 @@ import polars as pl
 from matinee._types import F32, I32, I64, Array, Bools, Floats
 from matinee.data.id_map import IdMap
 from matinee.errors import SettingError
-from matinee.kernels.csr import Rows, bincount, csr_and_csc, in_range, release, slices
+from matinee.kernels.codes import bincount, distinct, in_range, release, slices
+from matinee.kernels.csr import Rows, csr_and_csc
 
 NOT_RATED = (
     "These are interactions without ratings, so there is no rating to predict. A ranking model "
@@ -63,12 +65,12 @@ class RatingScale:
     @classmethod
     def infer(cls, values: Floats) -> "RatingScale":
         """The scale that a column of ratings seems to be on: its range and smallest step."""
-        blocks = [pl.Series(values[start:stop]).unique() for start, stop in slices(len(values))]
-        levels = pl.concat(blocks).unique().sort().cast(pl.Float64)
-        stepped = 1 < len(levels) <= MAX_LEVELS
-        step = float(levels.diff().min()) if stepped else 0.0  # type: ignore[arg-type]
-        scale = cls(float(levels[0]), float(levels[-1]), round(step, 6))
-        return scale if scale.contains(levels.to_numpy()).all() else replace(scale, step=0.0)
+        levels = distinct(values, MAX_LEVELS)
+        if levels is None:
+            return cls(float(values.min()), float(values.max()))
+        step = float(np.diff(levels.astype(np.float64)).min(initial=np.inf))
+        scale = cls(float(levels[0]), float(levels[-1]), round(step, 6) if len(levels) > 1 else 0.0)
+        return scale if scale.contains(levels).all() else replace(scale, step=0.0)
 
 
 def value_name(scale: RatingScale | None, values: F32) -> str:
@@ -111,8 +113,10 @@ class Ratings:
     first_timestamp: I64 | None = None
 
     def __post_init__(self) -> None:
-        for column in self.columns.values():
-            column.flags.writeable = False
+        for name, column in self.columns.items():
+            view = column.view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
         for codes, ids in ((self.user, self.user_ids), (self.item, self.item_ids)):
             # kernels index by codes without checking bounds
             if not in_range(codes, len(ids)):
@@ -177,7 +181,7 @@ class Ratings:
 
     def with_rows(self, by_user: Rows, by_item: Rows) -> "Ratings":
         """The same ratings with both sorted orders given rather than made when first needed."""
-        ratings = replace(self)
+        ratings = copy(self)
         vars(ratings)["_rows"] = by_user, by_item
         return ratings
 

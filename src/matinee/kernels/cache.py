@@ -20,6 +20,7 @@ from typing import Any
 import llvmlite
 import numba
 from numba.core.caching import CompileResultCacheImpl, IndexDataCacheFile, NullCache
+from numba.core.runtime.nrt import rtsys
 
 from matinee.storage.cache_folder import (
     OTHERS_MAY_WRITE,
@@ -74,7 +75,7 @@ class KernelCache(NullCache):
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """The compiled code for these types of arguments, or None."""
-        target_context.refresh()
+        rtsys.initialize(target_context)  # all that code needs; what compiling needs takes 0.2 s
         key = signature, target_context.codegen().magic_tuple()
         for folder in folders(temporary_path):
             entry = _Entry(folder, self.name, key)

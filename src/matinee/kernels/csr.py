@@ -1,13 +1,13 @@
-"""Compressed sparse rows (CSR), and counts, ranks and checksums of arrays of codes."""
+"""Compressed sparse rows (CSR): sorting entries into them, and what is computed of them."""
 
-import mmap
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matinee._types import F32, I32, I64, Array, Bools, Ints
+from matinee.kernels.codes import bincount, slices
+from matinee.kernels.digits import lowest
 from matinee.kernels.jit import jit
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 
@@ -94,13 +94,82 @@ def csr_and_csc(
     rows: I32, columns: I32, values: F32, n_rows: int, n_columns: int, empty: Empty = np.empty
 ) -> tuple[Rows, Rows]:
     """The entries by row and by column, sorted within each row and column."""
-    # ascending rows leave each column sorted; else a second transposition sorts them
-    ascending = bool(np.all(rows[1:] >= rows[:-1]))
-    by_column = compress(columns, rows, values, n_columns, empty if ascending else np.empty)
-    by_row = transpose(by_column, n_rows, empty)
-    if not ascending:
-        by_column = transpose(by_row, n_columns, empty)
+    ascend = run_blocks(_ascend, slices(len(rows)), rows, columns)
+    by_rows, by_pairs = (all(found[which] for found in ascend) for which in (0, 1))
+    if not by_rows:
+        by_row = transpose(compress(columns, rows, values, n_columns), n_rows, empty)
+        return by_row, transpose(by_row, n_columns, empty)
+    by_column = compress(columns, rows, values, n_columns, empty)  # in each, rows ascend
+    indptr = empty(n_rows + 1, np.int64)
+    indptr[0] = 0
+    np.cumsum(bincount(rows, n_rows), out=indptr[1:])
+    if by_pairs:
+        return Rows(indptr, _writable(columns), _writable(values)), by_column
+    by_row = Rows(indptr, empty(len(rows), np.int32), empty(len(rows), np.float32))
+    arguments = indptr, columns, values, n_columns, *by_row[1:]
+    if n_columns > 64**3 or not all(run_blocks(_sort_rows, balanced_blocks(indptr), *arguments)):
+        by_row = transpose(by_column, n_rows, empty)
     return by_row, by_column
+
+
+@jit
+def _ascend(start, stop, rows, columns):
+    """Whether entries are sorted by row, and whether by row and then column, up to `stop`."""
+    by_rows = by_pairs = True
+    for entry in range(max(start, 1), stop):
+        row, before = rows[entry], rows[entry - 1]
+        by_rows &= row >= before
+        by_pairs &= (row > before) | (columns[entry] >= columns[entry - 1])
+    return by_rows, by_rows & by_pairs
+
+
+def _writable(array: Any) -> Any:
+    """A view that is writable, for kernels are compiled for such arrays; a copy where none is."""
+    view = array.view()
+    try:
+        view.flags.writeable = True
+    except ValueError:  # the owner of the memory is read-only
+        view = array.copy()
+    return view
+
+
+@jit
+def _sort_rows(start, stop, indptr, columns, values, n_columns, indices, out):
+    """Sort each row by column; False if one has a column twice, and all is in vain.
+
+    A set of columns, up to 64^3 of them, is three levels of words, whose bits say which words of
+    the next level are not 0: so they are found in order, and each takes a few steps.
+    """
+    one, level = np.uint64(1), np.int64(64)
+    low = np.zeros(n_columns // 64 + 1, np.uint64)
+    middle = np.zeros(64, np.uint64)
+    found = np.empty(n_columns, np.float32)
+    for row in range(start, stop):
+        high = np.uint64(0)
+        for entry in range(indptr[row], indptr[row + 1]):
+            column = np.int64(columns[entry])
+            word = column // level
+            bit = one << np.uint64(column % level)
+            if low[word] & bit:
+                return False
+            low[word] |= bit
+            middle[word // level] |= one << np.uint64(word % level)
+            high |= one << np.uint64(word // level)
+            found[column] = values[entry]
+        entry = indptr[row]
+        while high:
+            group = lowest(high)
+            high &= high - one
+            while middle[group]:
+                word = group * level + lowest(middle[group])
+                middle[group] &= middle[group] - one
+                while low[word]:
+                    column = word * level + lowest(low[word])
+                    low[word] &= low[word] - one
+                    indices[entry] = column
+                    out[entry] = found[column]
+                    entry += 1
+    return True
 
 
 def row_of_entries(matrix: Rows) -> I64:
@@ -236,86 +305,3 @@ def sum_rows_of(start, stop, codes, weights, indptr, indices, out):
                 continue
             for entry in range(indptr[row], indptr[row + 1]):
                 out[user, indices[entry]] += weights[user, place]
-
-
-BLOCK = 2**20
-
-
-@jit
-def _mark(start, stop, numbers, low, seen):
-    for i in range(start, stop):
-        seen[numbers[i] - low] = True
-
-
-@jit
-def _look_up(start, stop, numbers, low, table, out):
-    for i in range(start, stop):
-        out[i] = table[numbers[i] - low]
-
-
-@jit
-def _add_up(numbers, counts):
-    for i in range(len(numbers)):
-        counts[numbers[i]] += 1
-
-
-def mark_seen(numbers: Ints, low: int, seen: Bools) -> None:
-    """``seen[numbers - low] = True``"""
-    run_blocks(_mark, slices(len(numbers)), numbers, low, seen)
-
-
-def dense_rank(numbers: Ints, low: int, seen: Bools, out: I32) -> None:
-    """out = how many smaller numbers `mark_seen` has seen; `out` may be `numbers` itself."""
-    table = np.cumsum(seen, dtype=np.int32) - np.int32(1)
-    run_blocks(_look_up, slices(len(numbers)), numbers, low, table, out)
-
-
-def bincount(codes: I32, n: int) -> I64:
-    """How often each code from 0 to n - 1 occurs, (n,)."""
-    counts = np.zeros(n, np.int64)
-    _add_up(codes, counts)
-    return counts
-
-
-def slices(n: int) -> list[tuple[int, int]]:
-    """Ranges of at most `BLOCK` that cover `n` entries."""
-    return [(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
-
-
-@jit
-def checksum_words(words, first):
-    """Sums, modulo 2^64, of int32 words as unsigned and of each times its index in the whole array
-    from 1 on, so that those of slices add up; and the least and greatest word.
-    """
-    plain = np.uint64(0)
-    weighted = np.uint64(0)
-    low, high = words[0], words[0]
-    for i in range(len(words)):
-        word = np.uint64(np.uint32(words[i]))
-        plain += word
-        weighted += word * np.uint64(np.uint32(first + i + 1))
-        low = min(low, words[i])
-        high = max(high, words[i])
-    return plain, weighted, low, high
-
-
-@jit
-def _within(start, stop, codes, limit):
-    good = True
-    for i in range(start, stop):
-        good &= (codes[i] >= 0) & (codes[i] < limit)
-    return good
-
-
-def in_range(codes: I32, limit: int) -> bool:
-    """Whether all codes are from 0 to `limit` - 1."""
-    return all(run_blocks(_within, slices(len(codes)), codes, limit))
-
-
-def release(array: NDArray[np.generic]) -> None:
-    """Let the system drop the pages of a memory-mapped array, to be read again when needed."""
-    owner = array
-    while isinstance(owner, np.ndarray):
-        owner = owner.base  # type: ignore[assignment]
-    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        owner.madvise(mmap.MADV_DONTNEED)

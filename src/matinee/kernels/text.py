@@ -2,42 +2,13 @@
 
 import numpy as np
 
+from matinee.kernels.digits import MAX_DIGITS, marks_from, next_mark, number_at
 from matinee.kernels.jit import jit, part
 
-SEPARATED, ENDED, UNUSUAL = 0, 1, 2
-"""How a number ends: at a separator, at the end of a line, or otherwise."""
 LARGEST_EXACT = 2**24
 """Up to here whole numbers are exact in float32, so that one division rounds as it should."""
-DECIMALS = np.array([1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7], np.float32)
-
-
-@part
-def _number(text, pos, separator):
-    """(digits, number of decimals, how it ends, start of the next) of the number at `pos`."""
-    digits = np.int64(0)
-    first = pos
-    point = -1
-    while pos < len(text):
-        byte = text[pos]
-        if byte - 48 <= 9 and byte >= 48:
-            digits = digits * 10 + (byte - 48)
-        elif byte == 46 and point < 0:
-            point = pos
-        else:
-            break
-        pos += 1
-    whole = (pos if point < 0 else point) - first
-    decimals = 0 if point < 0 else pos - point - 1
-    plain = whole > 0 and whole + decimals <= 18 and (text[first] != 48 or whole == 1)
-    if not plain or (point >= 0 and decimals == 0):
-        return digits, decimals, UNUSUAL, pos
-    if pos == len(text):
-        return digits, decimals, ENDED, pos
-    if text[pos] == separator:
-        return digits, decimals, SEPARATED, pos + 1
-    if text[pos] == 13 and pos + 1 < len(text):
-        pos += 1
-    return digits, decimals, ENDED if text[pos] == 10 else UNUSUAL, pos + 1
+POWERS = 10 ** np.arange(8)
+LINE_FEED, CARRIAGE_RETURN, POINT, ZERO = b"\n\r.0"
 
 
 @jit
@@ -55,7 +26,7 @@ def parse_ratings(text, stop, separator, width, order, row, user, item, values, 
 
     Returns the row after the last one filled, or -1 if a line is not plain.
 
-    text                uint8 (bytes,), ends where a line ends, or long after `stop`
+    text                uint8 (bytes + PADDING,), ends where a line ends, or long after `stop`
     separator, width    a byte, and how many of it are between two fields
     order               tuple of int, the columns of the text: 0 user, 1 item, 2 rating, 3 timestamp
     row                 where the first line goes in the arrays
@@ -65,42 +36,65 @@ def parse_ratings(text, stop, separator, width, order, row, user, item, values, 
     seen                bool (2, limit), set at each id of a user, of an item; an id from the limit
                         on is not plain
     """
-    limit = seen.shape[1]
-    pos = 0
-    while pos < len(text) and text[pos] != 10:
-        pos += 1
-    pos += 1
-    while pos < stop:
+    start = 0
+    while start < stop and text[start] != LINE_FEED:
+        start += 1
+    start += 1
+    marks = marks_from(text, start)
+    while start < stop:
         if row >= len(user):
             return -1
         for field in range(len(order)):
-            digits, decimals, end, pos = _number(text, pos, separator)
-            if end != (ENDED if field == len(order) - 1 else SEPARATED):
+            end, marks = next_mark(text, marks)
+            if not 0 < end - start <= MAX_DIGITS or (text[start] == ZERO and end - start > 1):
                 return -1
-            for _ in range(1, width if end == SEPARATED else 1):
-                if pos >= len(text) or text[pos] != separator:
-                    return -1
-                pos += 1
+            number = number_at(text, start, end)
             column = order[field]
             if column == 2:
-                if decimals >= len(DECIMALS) or digits > LARGEST_EXACT:
+                decimals = 0
+                if text[end] == POINT:
+                    start = end + 1
+                    end, marks = next_mark(text, marks)
+                    decimals = end - start
+                    if not 0 < decimals < len(POWERS):
+                        return -1
+                    number = number * POWERS[decimals] + number_at(text, start, end)
+                if number > LARGEST_EXACT:
                     return -1
-                values[row] = np.float32(digits) / DECIMALS[decimals]
-                continue
-            if decimals > 0:
-                return -1
-            if column == 3:
-                timestamp[row] = digits
-                continue
-            if digits >= limit:
-                return -1
-            seen[column, digits] = True
-            if column == 0:
-                user[row] = digits
+                values[row] = np.float32(number) / np.float32(POWERS[decimals])
+            elif column == 3:
+                timestamp[row] = number
             else:
-                item[row] = digits
+                if number >= seen.shape[1]:
+                    return -1
+                seen[column, number] = True
+                if column == 0:
+                    user[row] = number
+                else:
+                    item[row] = number
+            last = field == len(order) - 1
+            start, marks = _behind(text, end, marks, LINE_FEED if last else separator, width)
+            if start < 0:
+                return -1
         row += 1
     return row
+
+
+@part
+def _behind(text, end, marks, mark, width):
+    """Where the next field starts, behind a line end or so many separators; -1 if not here."""
+    if mark != LINE_FEED:
+        for _ in range(1, width):
+            first = end
+            end, marks = next_mark(text, marks)
+            if text[first] != mark or end != first + 1:
+                return -1, marks
+    elif text[end] == CARRIAGE_RETURN:
+        first = end
+        end, marks = next_mark(text, marks)
+        if end != first + 1:
+            return -1, marks
+    return end + 1 if text[end] == mark else -1, marks
 
 
 BARE, QUOTED, CLOSED = 1, 2, 3
