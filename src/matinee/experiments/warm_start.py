@@ -6,6 +6,7 @@ from typing import Any
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
 from matinee.models.base import Estimator
+from matinee.models.rating_head import FactorRatingHead
 from matinee.models.recommender import Recommender
 from matinee.models.registry import estimator_from_config
 
@@ -18,9 +19,12 @@ def fit_from(
 ) -> Recommender:
     """Fit on `train` from an earlier model in fewer iterations, or whole where that cannot be.
 
-    The head keeps the hyperparameters of a full training: what they mean to one from nothing.
+    That is also where its factors say nothing, because its ratings were too few for any. The head
+    keeps the hyperparameters of a full training: what they mean to one from nothing.
     """
-    if earlier is None or not estimator.supports_warm_start:
+    head = earlier.heads.get(estimator.predicts) if earlier is not None else None
+    vanished = isinstance(head, FactorRatingHead) and head.vanished
+    if earlier is None or vanished or not estimator.supports_warm_start:
         return estimator.fit(train, **arguments)
     whole: Any = estimator
     iterations = min(whole.iterations, max(FEWEST, -(-whole.iterations // SHARE)))

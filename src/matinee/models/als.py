@@ -37,9 +37,10 @@ from matinee.models.recommender import Recommender
 from matinee.progress import compilation_announced, metrics_note, progress
 
 BIAS = 1.1  # times the regularization of factors, over the spread of ratings: that of biases
-CHOICES = (1.0, None), (1.0, 4.0), (1.3, 4.0), (1.6, 4.0)
+CHOICES = (1.0, None), (1.0, 4.0), (1.3, 4.0), (1.6, 4.0), (2.5, 4.0)
 """Multiples of the default regularization, and regularizations of biases whatever their number of
-ratings: what suits many ratings, then what suits few, of which factors learn little but noise.
+ratings: what suits many ratings, then what suits few, of which factors learn little but noise, and
+with the last one nothing: factors vanish.
 """
 SHORT = 20  # ratings per user or item on average: with fewer, all choices are tried
 FEW_RATINGS = 1000  # in all: with fewer, a validation set tells nothing, and the last is safest
@@ -131,9 +132,13 @@ class ALS(Estimator):
         return noise_regularization(ratings, self.exponent)
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
-        state = _ALSState(self, self._ridge(train, context.warm_start), train)
-        if context.warm_start is not None:
-            state.warm_start(context.warm_start)
+        earlier = context.warm_start
+        head = earlier.rating_head if earlier is not None else None
+        if isinstance(head, FactorRatingHead) and head.vanished:
+            earlier = None
+        state = _ALSState(self, self._ridge(train, earlier), train)
+        if earlier is not None:
+            state.warm_start(earlier)
         history: list[dict[str, Any]] = []
         best: tuple[float, int, Any] = (np.inf, 0, None)
         started = time.perf_counter()
@@ -198,11 +203,11 @@ class ALS(Estimator):
 
 
 def _surely_best(errors: Sequence[F64]) -> int:
-    """The last choice, or one before whose squared errors are lower by over a standard error."""
+    """The last choice, or one before whose squared errors are lower by two standard errors."""
     best = len(errors) - 1
     for choice in reversed(range(best)):
         gain = errors[best] - errors[choice]
-        if gain.mean() > gain.std() / math.sqrt(len(gain)):
+        if gain.mean() > 2 * gain.std() / math.sqrt(len(gain)):
             best = choice
     return best
 

@@ -19,6 +19,7 @@ from matinee.models.queries import Sizes, UserBatch
 
 FEW_PAIRS = 1000  # sooner scored than another thread would start
 ROUNDING = 1e-4  # by which float32 rows may be off the exact solution, in rating units
+VANISHED = 0.01  # of what the biases of items contribute: factors that contribute less say nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,17 @@ class FactorRatingHead:
     def user_factors(self) -> F32 | None:
         """Without the biases, (users, factors); None without factors."""
         return self.user_params[:, 1:] if self.user_params.shape[1] > 1 else None
+
+    @property
+    def vanished(self) -> bool:
+        """Whether it has factors, but such as say nothing: what a regularization that is too large
+        for the ratings leaves of them, and no place for a training to start from.
+        """
+        if self.user_factors is None or self.item_factors is None:
+            return False
+        sizes = [np.square(rows).mean() for rows in (self.user_factors, self.item_factors)]
+        contribution = self.user_factors.shape[1] * sizes[0] * sizes[1]  # variance of p_u . q_i
+        return bool(contribution <= VANISHED**2 * self.item_params[:, 0].var())
 
     @property
     def ridge(self) -> Ridge:
