@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matinee.kernels.digits import MAX_DIGITS, PADDING, marks_from, next_mark, number_at
@@ -32,6 +32,7 @@ def padded(text: bytes):
 
 
 @pytest.mark.parametrize("around", [b"", b"9", b"9999999999", b"/:\xff\x00"])
+@settings(deadline=None)
 @given(text=st.text("0123456789", min_size=1, max_size=MAX_DIGITS))
 def test_a_number_is_that_of_its_digits_whatever_stands_around_it(around, text):
     whole = around + text.encode() + around
@@ -39,6 +40,7 @@ def test_a_number_is_that_of_its_digits_whatever_stands_around_it(around, text):
     assert number(padded(whole), start, start + len(text)) == int(text)
 
 
+@settings(deadline=None)
 @given(
     text=st.lists(st.binary(max_size=3) | st.text("0123456789", max_size=100).map(str.encode)),
     start=st.integers(0, 80),
