@@ -1,5 +1,6 @@
 """How the command starts, fails and ends, much of it as a process of its own."""
 
+import importlib.abc
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import sys
 import pytest
 from shell import MATINEE
 
-import matinee
+import matinee.__main__
 from matinee.cli.app import COMMANDS
 
 
@@ -84,6 +85,21 @@ def test_ctrl_c_is_one_line_and_its_own_status(shell, monkeypatch):
     monkeypatch.setattr("matinee.cli.recommend.open_run", interrupt)
     status, out, err = shell.status_and_output("recommend", "--user", 1)
     assert (status, out, err.strip()) == (130, "", "matinee: stopped.")
+
+
+def test_interrupted_while_it_is_imported(monkeypatch, capsys):
+    class Interrupted(importlib.abc.MetaPathFinder):
+        def find_spec(self, name, path, target=None):
+            if name == "matinee.cli.app":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "matinee.cli.app")
+    monkeypatch.delattr(matinee.cli, "app")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as end:
+        matinee.__main__.main()
+    assert end.value.code == 130
+    assert capsys.readouterr() == ("", "\nmatinee: stopped.\n")
 
 
 @pytest.mark.slow
