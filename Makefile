@@ -71,7 +71,7 @@ notebooks: .venv/all
 	@touch $@
 
 .venv/all: .venv/core
-	$(PIP) -e '.[torch,charts,tuning]' --group dev
+	$(PIP) -e '.[torch,charts,tuning,service]' --group dev
 	@touch $@
 
 clean:
