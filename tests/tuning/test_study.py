@@ -458,6 +458,8 @@ FORGED = {
     "a hyperparameter without a name": ("trial_params", "param_name", None),
     "a value outside the space": ("trial_params", "param_value", -1.0),
     "no direction": ("study_directions", "study_id", 99),
+    "a complete trial without a value": ("trial_values", "trial_id", 99),
+    "an infinite value": ("trial_values", "value_type", "INF_POS"),
 }
 
 
