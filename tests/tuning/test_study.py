@@ -458,6 +458,8 @@ FORGED = {
     "a hyperparameter without a name": ("trial_params", "param_name", None),
     "a value outside the space": ("trial_params", "param_value", -1.0),
     "no direction": ("study_directions", "study_id", 99),
+    "a value that is no number": ("trial_values", "value", None),
+    "an infinite value": ("trial_values", "value_type", "INF_POS"),
 }
 
 
@@ -473,6 +475,17 @@ def test_trials_that_no_search_has_left_are_one_line(tmp_path, data, change):
     with pytest.raises(RunError, match="cannot use the study") as refused:
         tune(data, "bias", trials=2, search="random", **folders)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.slow
+def test_a_complete_trial_without_a_value_is_one_line(tmp_path, data):
+    folders = {"study": tmp_path / "study", "run": tmp_path / "run"}
+    tune(data, "bias", trials=2, search="random", **folders)
+    with closing(sqlite3.connect(tmp_path / "study" / "study.sqlite3")) as file:
+        file.execute("DELETE FROM trial_values")
+        file.commit()
+    with pytest.raises(RunError, match="trial 0 is none of this search"):
+        tune(data, "bias", trials=3, search="random", **folders)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ alive, and so that trials marked as running were killed.
 """
 
 import json
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -197,7 +198,10 @@ def _check_trials(study: Study, allowed: Callable[[Mapping[str, Any]], bool]) ->
     """ValueError unless trials are such as matinee leaves, since anybody can write the file."""
     for number, trial in enumerate(study.get_trials(deepcopy=False)):
         told = trial.user_attrs.get("error")
-        if trial.number != number or not allowed(trial.params) or not isinstance(told, str | None):
+        sound = trial.number == number and allowed(trial.params) and isinstance(told, str | None)
+        if trial.state == TrialState.COMPLETE:
+            sound = sound and trial.value is not None and math.isfinite(trial.value)
+        if not sound:
             raise ValueError(f"trial {number} is none of this search")
 
 
