@@ -142,6 +142,9 @@ def test_given_scale_holds():
     assert data.ratings.scale == RatingScale(0, 10)
     with pytest.raises(DataError, match="row 3, column score: 5 is not on the scale 1 to 4"):
         read(TABLE, scale=(1, 4, 1))
+    for step in (1e-60, 1e-300, 5e-324):  # too small for any rating to be a multiple
+        with pytest.raises(DataError, match="is not on the scale 0 to 5 in steps of"):
+            read(TABLE, scale=(0, 5, step))
     for wrong in ((5,), (5, 1), ("a", "b"), (1, float("inf"))):
         with pytest.raises(SettingError, match="scale"):
             read(TABLE, scale=wrong)

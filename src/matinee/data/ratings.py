@@ -47,7 +47,7 @@ class RatingScale:
 
     def contains(self, values: Floats) -> Bools:
         """Which values are finite and on the scale."""
-        with np.errstate(invalid="ignore"):
+        with np.errstate(all="ignore"):  # NaN, and steps too small for these numbers: not on it
             valid = (values >= self.low) & (values <= self.high)
             if self.step:
                 steps = (values - self.low) / self.step
@@ -68,7 +68,8 @@ class RatingScale:
         levels = distinct(values, MAX_LEVELS)
         if levels is None:
             return cls(float(values.min()), float(values.max()))
-        step = float(np.diff(levels.astype(np.float64)).min(initial=np.inf))
+        levels = levels.astype(np.float64)
+        step = float(np.diff(levels).min(initial=np.inf))
         scale = cls(float(levels[0]), float(levels[-1]), round(step, 6) if len(levels) > 1 else 0.0)
         return scale if scale.contains(levels).all() else replace(scale, step=0.0)
 
