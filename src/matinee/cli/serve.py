@@ -1,0 +1,53 @@
+"""matinee serve"""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from matinee.cli.options import find_run
+from matinee.cli.output import say
+from matinee.errors import require_extra
+
+STORE = "feedback.sqlite"
+
+
+def serve(
+    run: Annotated[str | None, Argument(metavar="[RUN]", help="By default the newest.")] = None,
+    host: Annotated[str, Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, Option(help="0: any that is free.")] = 8000,
+    store: Annotated[
+        str,
+        Option(metavar="FILE|URL", help="What users tell: an SQLite file, or postgresql://..."),
+    ] = STORE,
+    token: Annotated[
+        str | None,
+        Option(envvar="MATINEE_TOKEN", help="What callers of the API must send as a bearer token."),
+    ] = None,
+    tenant: Annotated[
+        str, Option(help="Whose feedback this is, where services share a store.")
+    ] = "default",
+    behind_proxy: Annotated[
+        bool, Option("--behind-proxy", help="A reverse proxy decides who may ask.")
+    ] = False,
+) -> None:
+    """Serve a run over HTTP: a page to rate movies on, and an API.
+
+    What users tell is kept in the store. Ctrl-C stops the service; requests that have begun are
+    answered.
+    """
+    require_extra("service", "fastapi", "uvicorn", "sqlalchemy", "structlog", "rapidfuzz")
+    folder = find_run(run)
+    from matinee.service.server import serve as serve_run
+    from matinee.service.settings import ServiceSettings
+
+    settings = ServiceSettings(
+        run=Path(folder),
+        store=store,
+        host=host,
+        port=port,
+        token=token,
+        tenant=tenant,
+        behind_proxy=behind_proxy,
+    )
+    serve_run(settings, lambda address: say(f"{folder.name} at {address}  (Ctrl-C stops it)"))

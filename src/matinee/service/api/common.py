@@ -1,0 +1,60 @@
+"""What routes have in common: the run that is served now, and questions in the words of models."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends
+
+from matinee.service.people import Person, person
+from matinee.service.problems import Problem
+from matinee.service.recommending import ListQuestion
+from matinee.service.schemas import Filters, ListRequest
+from matinee.service.served import Served
+from matinee.service.state import ServiceState, state_of
+from matinee.service.store import UserKey
+
+State = Annotated[ServiceState, Depends(state_of)]
+
+
+def served_now(state: State) -> Served:
+    """The run that is served; 503 until it is loaded."""
+    if state.served is None:
+        raise Problem(503, "The model is being loaded.", {"Retry-After": "1"})
+    return state.served
+
+
+ServedNow = Annotated[Served, Depends(served_now)]
+
+
+def where_of(served: Served, filters: Filters) -> dict[str, Any] | None:
+    """Filters as `recommend` takes them; None without any."""
+    where: dict[str, Any] = dict(filters.where)
+    if filters.genres:
+        where["genres"] = list(filters.genres)
+    if filters.year_from is not None or filters.year_to is not None:
+        where["year"] = (filters.year_from, filters.year_to)
+    return where or None
+
+
+def question_of(
+    served: Served, request: ListRequest, hidden: frozenset[int] = frozenset()
+) -> ListQuestion:
+    """A request with items by code; UnknownIdError for one that there is not."""
+    include = request.include
+    return ListQuestion(
+        n=request.n,
+        offset=request.offset,
+        by=request.by,
+        discover=request.discover,
+        where=where_of(served, request.filters),
+        include=None if include is None else [served.code(item) for item in include],
+        exclude=[served.code(item) for item in request.exclude],
+        seen=request.seen,
+        reasons=request.reasons,
+        hidden=hidden,
+    )
+
+
+def person_of(state: ServiceState, served: Served, user_id: Any) -> Person:
+    """A user by id, from training and from the store."""
+    text = str(user_id)
+    return person(served, text, state.store.all_of(UserKey(state.settings.tenant, text)))

@@ -1,0 +1,47 @@
+"""Items: search as you type, one item, similar items."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+
+from matinee.models.topk import allowed_items
+from matinee.service.api.common import ServedNow, where_of
+from matinee.service.recommending import similar
+from matinee.service.schemas import Filters, Item, Items, SimilarItems
+
+router = APIRouter(tags=["items"])
+
+
+@router.get("/items", response_model=Items, summary="Search as you type")
+def search(
+    served: ServedNow,
+    q: Annotated[str, Query(max_length=200, examples=["shaw"])] = "",
+    genre: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006
+    year_from: int | None = None,
+    year_to: int | None = None,
+    limit: Annotated[int, Query(ge=1, le=50)] = 20,
+) -> dict[str, Any]:
+    """Titles with all words of `q`, the last one perhaps unfinished, some letters perhaps wrong;
+    without `q` the best known items.
+    """
+    model = served.model
+    where = where_of(served, Filters(genres=genre, year_from=year_from, year_to=year_to))
+    allowed = allowed_items(model.index, None, None, where, 0) if where else None
+    codes = served.search.find(q, allowed, limit) if q.strip() else served.best_known(allowed, limit)
+    return {"items": [served.describe(code) for code in codes.tolist()]}
+
+
+@router.get("/items/{item_id}", response_model=Item, summary="One item")
+def item(served: ServedNow, item_id: str) -> dict[str, Any]:
+    return served.describe(served.code(item_id))
+
+
+@router.get("/items/{item_id}/similar", response_model=SimilarItems, summary="Similar items")
+def similar_items(
+    served: ServedNow,
+    item_id: str,
+    n: Annotated[int, Query(ge=1, le=100)] = 12,
+    measure: Literal["cosine", "dot"] = "cosine",
+) -> dict[str, Any]:
+    """By the cosine of factors, or by their product, which favours well-known items."""
+    return {"items": similar(served, served.code(item_id), n, measure)}

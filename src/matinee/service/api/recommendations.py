@@ -1,0 +1,106 @@
+"""Recommendations: for posted ratings, for a user, for many users, for a group."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from matinee.service.api.common import ServedNow, State, person_of, question_of
+from matinee.service.people import posted, unknown
+from matinee.service.recommending import for_group, recommend
+from matinee.service.schemas import (
+    MAX_N,
+    MAX_OFFSET,
+    MAX_REASONS,
+    BatchRequest,
+    By,
+    Filters,
+    GroupItems,
+    GroupRequest,
+    ListRequest,
+    RatingsRequest,
+    RecommendedItems,
+    UserLists,
+)
+
+router = APIRouter(tags=["recommendations"])
+
+
+@router.post(
+    "/recommendations", response_model=RecommendedItems, summary="For a handful of ratings"
+)
+def for_ratings(state: State, served: ServedNow, request: RatingsRequest) -> dict[str, Any]:
+    """Nothing is stored. Without ratings, what an unknown user would be recommended."""
+    profile = posted(served, request.ratings, request.items)
+    with state.measures.list_made():
+        return {"items": recommend(served, profile, question_of(served, request))}
+
+
+def list_request(
+    n: Annotated[int, Query(ge=1, le=MAX_N)] = 20,
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+    by: By = "default",
+    discover: Annotated[float, Query(ge=0, le=1)] = 0.0,
+    genre: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006
+    year_from: int | None = None,
+    year_to: int | None = None,
+    seen: bool = False,
+    reasons: Annotated[int, Query(ge=0, le=MAX_REASONS)] = 3,
+) -> ListRequest:
+    """The list that a query string asks for."""
+    return ListRequest(
+        n=n,
+        offset=offset,
+        by=by,
+        discover=discover,
+        filters=Filters(genres=genre, year_from=year_from, year_to=year_to),
+        seen=seen,
+        reasons=reasons,
+    )
+
+
+AskedList = Annotated[ListRequest, Depends(list_request)]
+
+
+@router.get(
+    "/users/{user_id}/recommendations", response_model=RecommendedItems, summary="For a user"
+)
+def for_user(
+    state: State, served: ServedNow, user_id: str, asked: AskedList
+) -> dict[str, Any]:
+    """A user of the training set, of the store, or of both: what they have told since counts."""
+    who = person_of(state, served, user_id)
+    if not who.known:
+        raise unknown(user_id)
+    with state.measures.list_made():
+        return {"items": recommend(served, who.profile, question_of(served, asked, who.hidden))}
+
+
+@router.post("/recommendations/batch", response_model=UserLists, summary="For many users")
+def for_users(state: State, served: ServedNow, request: BatchRequest) -> dict[str, Any]:
+    """A list for each user, in their order."""
+    lists = []
+    for user_id in request.users:
+        who = person_of(state, served, user_id)
+        if not who.known:
+            raise unknown(str(user_id))
+        question = question_of(served, request, who.hidden)
+        lists.append({"user_id": user_id, "items": recommend(served, who.profile, question)})
+    return {"lists": lists}
+
+
+@router.post("/recommendations/group", response_model=GroupItems, summary="For a group")
+def for_several(state: State, served: ServedNow, request: GroupRequest) -> dict[str, Any]:
+    """By the average of everybody's scores, or by the lowest: nobody suffers."""
+    members, hidden = [], set()
+    for member in request.members:
+        if member.user_id is None:
+            members.append(posted(served, member.ratings))
+            continue
+        who = person_of(state, served, member.user_id)
+        if not who.known:
+            raise unknown(str(member.user_id))
+        members.append(who.profile)
+        hidden |= who.hidden
+    question = question_of(served, request, frozenset(hidden))
+    least_misery = request.strategy == "least_misery"
+    return {"items": for_group(served, members, question, least_misery)}

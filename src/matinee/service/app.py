@@ -1,0 +1,70 @@
+"""The application: routes, errors, headers, limits, and the loading of the run beside it all."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import APIRouter, Depends, FastAPI
+
+import matinee
+from matinee.errors import MatineeError
+from matinee.service import problems
+from matinee.service.api import about, feedback, items, page_user, recommendations
+from matinee.service.guards import API, Guards
+from matinee.service.identity import check_token
+from matinee.service.measures import Measures
+from matinee.service.served import Served
+from matinee.service.settings import ServiceSettings
+from matinee.service.state import ServiceState
+from matinee.service.store import Store
+
+log = structlog.get_logger("matinee.service")
+OPEN = (items.router, about.router, page_user.router)
+"""Routes that the page needs, and that tell and change nothing of others."""
+GUARDED = (recommendations.router, feedback.router)
+
+
+def create_app(settings: ServiceSettings, served: Served | None = None) -> FastAPI:
+    """The application of a service; without `served` it loads the run when it starts."""
+    store = Store.open(settings.store)
+    state = ServiceState(settings, store, Measures(), store.secret(settings.tenant))
+    if served is not None:
+        state.serve(served)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loading = threading.Thread(target=_load, args=[state], daemon=True)
+        if state.served is None:
+            loading.start()
+        yield
+        state.store.close()
+
+    app = FastAPI(
+        title="matinee",
+        version=matinee.__version__,
+        summary="What to watch, predicted ratings, similar movies, and why",
+        lifespan=lifespan,
+        docs_url=None,  # its page fetches scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.service = state
+    problems.install(app)
+    for router in OPEN:
+        app.include_router(router, prefix=API, responses=problems.RESPONSES)
+    guarded = APIRouter(dependencies=[Depends(check_token)])
+    for router in GUARDED:
+        guarded.include_router(router)
+    app.include_router(guarded, prefix=API, responses=problems.RESPONSES)
+    app.include_router(about.health)
+    app.add_middleware(Guards, state=state)
+    return app
+
+
+def _load(state: ServiceState) -> None:
+    try:
+        state.serve(Served.load(state.settings.run))
+    except MatineeError as problem:
+        log.error("not loaded", run=str(state.settings.run), problem=str(problem))
+        return
+    log.info("ready", run=state.settings.run.name)

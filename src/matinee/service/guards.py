@@ -1,0 +1,110 @@
+"""What stands before all routes: sizes and rates are limited, headers are strict, and each request
+is measured and told in the log by its route, which names nobody.
+"""
+
+import time
+from collections import OrderedDict
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from matinee.service import problems
+from matinee.service.state import ServiceState
+
+API = "/api/v1"
+MAX_BODY = 2**20  # bytes
+MAX_IMPORT = 2**23
+RATE, BURST = 50.0, 200.0  # requests per second of one address, and how many at once
+MAX_ADDRESSES = 10_000
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "manifest-src 'self'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+TOO_LARGE = "The body is too large."
+log = structlog.get_logger("matinee.service")
+
+
+class Guards:
+    """The middleware; plain ASGI, for it sees every request."""
+
+    def __init__(self, app: ASGIApp, state: ServiceState) -> None:
+        self.app, self.state = app, state
+        self.tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                if scope["path"].startswith(API):
+                    headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        refused = self._refusal(scope)
+        if refused is not None:
+            await refused(scope, receive, send_with_headers)
+        else:
+            await self._answer(scope, receive, send_with_headers)
+        seconds = time.perf_counter() - started
+        prefix = API if scope["path"].startswith(API) else ""
+        route = prefix + getattr(scope.get("route"), "path", "none")
+        self.state.measures.requests.labels(route, scope["method"], str(status)).observe(seconds)
+        log.info("request", route=route, method=scope["method"], status=status,
+                 ms=round(1000 * seconds, 2))  # fmt: skip
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, its body counted."""
+        left = _limit(scope)
+
+        async def counted() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413, TOO_LARGE)  # what reads the body passes it on
+            return message
+
+        await self.app(scope, counted, send)
+
+    def _refusal(self, scope: Scope) -> Any:
+        """The answer to a request that goes no further, or None."""
+        length = Headers(scope=scope).get("content-length", "0")
+        if not length.isdecimal() or int(length[:20]) > _limit(scope):
+            return problems.answer(413, TOO_LARGE)
+        client = scope.get("client")
+        if client is not None and not self._may_ask(client[0]):
+            return problems.answer(429, "Too many requests.", {"Retry-After": "1"})
+        return None
+
+    def _may_ask(self, address: str) -> bool:
+        """Whether an address has a token left in its bucket."""
+        now = time.monotonic()
+        tokens, last = self.tokens.pop(address, (BURST, now))
+        tokens = min(BURST, tokens + RATE * (now - last))
+        self.tokens[address] = max(0.0, tokens - 1), now
+        if len(self.tokens) > MAX_ADDRESSES:
+            self.tokens.popitem(last=False)
+        return tokens >= 1
+
+
+def _limit(scope: Scope) -> int:
+    return MAX_IMPORT if scope["path"].endswith("/import") else MAX_BODY

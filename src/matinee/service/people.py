@@ -1,0 +1,67 @@
+"""Users by their id: what training knows of them, and what they have told since."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from matinee.errors import UnknownIdError, shortened
+from matinee.models.queries import UserProfile
+from matinee.service.recommending import profile_of
+from matinee.service.schemas import Rating
+from matinee.service.served import Served
+from matinee.service.store import Feedback
+
+LATER = timedelta(hours=20)  # how long "not tonight" lasts
+
+
+class Person(NamedTuple):
+    """A user as lists need them."""
+
+    profile: UserProfile
+    hidden: frozenset[int]  # codes of what is not to be listed, beside what has been rated
+    known: bool  # whether anything is known of them
+
+
+def person(served: Served, user_id: str, feedback: Sequence[Feedback]) -> Person:
+    """A user's training ratings and what they have told since, which comes before them.
+
+    Feedback on items that the model does not have is left for the next training.
+    """
+    trained = served.known_user(user_id)
+    ratings: dict[int, float | None] = {}
+    if trained is not None:
+        ratings = dict(zip(trained.items.tolist(), trained.values.tolist(), strict=True))
+    hidden = set()
+    for told in feedback:
+        code = code_or_none(served, told.item_id)
+        if code is None:
+            continue
+        if told.kind == "rating":
+            ratings[code] = told.rating
+        elif told.kind == "seen" or datetime.now(UTC) - told.updated_at < LATER:
+            hidden.add(code)
+    profile = profile_of(served, ratings)
+    if trained is not None:
+        profile = replace(profile, features=trained.features)
+    return Person(profile, frozenset(hidden), bool(ratings or feedback))
+
+
+def code_or_none(served: Served, item_id: Any) -> int | None:
+    """The code of an item, or None if the model does not have it."""
+    try:
+        return served.code(item_id)
+    except UnknownIdError:
+        return None
+
+
+def posted(served: Served, ratings: Sequence[Rating], items: Sequence[Any] = ()) -> UserProfile:
+    """Somebody by the ratings in a request; the last of several for one item counts."""
+    told: dict[int, float | None] = {served.code(item): None for item in items}
+    told |= {served.code(rating.item_id): rating.rating for rating in ratings}
+    return profile_of(served, told)
+
+
+def unknown(user_id: str) -> UnknownIdError:
+    """The error for a user of whom nothing is known."""
+    return UnknownIdError(f"Nothing is known of user {shortened(user_id)}; post some ratings.")

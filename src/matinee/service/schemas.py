@@ -1,0 +1,212 @@
+"""What the API takes and gives, with examples: its OpenAPI document is made of this."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+ItemId = Annotated[int | str, Field(examples=[318])]
+UserId = Annotated[int | str, Field(examples=[42])]
+MAX_RATINGS = 5_000  # of one person in one request
+MAX_USERS = 100  # of one request
+MAX_MEMBERS = 8  # of a group
+MAX_N, MAX_OFFSET, MAX_REASONS = 200, 2_000, 20
+By = Literal["default", "ranking", "rating"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Item(_Model):
+    """An item of the catalogue."""
+
+    item_id: ItemId
+    title: str = Field(examples=["Shawshank Redemption, The (1994)"])
+    year: int | None = Field(examples=[1994])
+    genres: list[str] = Field(examples=[["Crime", "Drama"]])
+    n_ratings: int = Field(description="Ratings in training", examples=[317])
+
+
+class Items(_Model):
+    items: list[Item]
+
+
+class SimilarItem(Item):
+    similarity: float = Field(examples=[0.83])
+
+
+class SimilarItems(_Model):
+    items: list[SimilarItem]
+
+
+class Reason(_Model):
+    """A rating of the user, and what it adds to the score."""
+
+    item_id: ItemId
+    title: str
+    rating: float | None
+    contribution: float
+
+
+class Recommended(Item):
+    """An item of a list. The contributions of its reasons and `other` add up to the score."""
+
+    predicted_rating: float | None = Field(examples=[4.4])
+    range: tuple[float, float] | None = Field(
+        description="The rating lies in it with a probability of 0.8; null if the model has none"
+    )
+    score: float
+    reasons: list[Reason]
+    other: float
+
+
+class RecommendedItems(_Model):
+    items: list[Recommended]
+
+
+class Rating(_Model):
+    item_id: ItemId
+    rating: FiniteFloat = Field(examples=[4.5])
+
+
+class Filters(_Model):
+    """Which items may be listed."""
+
+    genres: list[Annotated[str, Field(max_length=200)]] = Field(default=[], max_length=50)
+    year_from: int | None = None
+    year_to: int | None = None
+    where: dict[
+        Annotated[str, Field(max_length=200)],
+        Annotated[str, Field(max_length=200)] | int | FiniteFloat | list[Annotated[str, Field(max_length=200)]],
+    ] = Field(default={}, max_length=20, description="Any attribute, as in `recommend`")
+
+
+class ListRequest(_Model):
+    """Which list is wanted."""
+
+    n: int = Field(20, ge=1, le=MAX_N)
+    offset: int = Field(0, ge=0, le=MAX_OFFSET)
+    by: By = "default"
+    discover: FiniteFloat = Field(0.0, ge=0, le=1, description="1: what few others know")
+    filters: Filters = Filters()
+    include: list[ItemId] | None = Field(None, max_length=MAX_RATINGS)
+    exclude: list[ItemId] = Field([], max_length=MAX_RATINGS)
+    seen: bool = Field(False, description="Whether what has been rated may be listed")
+    reasons: int = Field(3, ge=0, le=MAX_REASONS)
+
+
+class RatingsRequest(ListRequest):
+    """A handful of ratings, or of items without ratings; nothing of it is stored."""
+
+    ratings: list[Rating] = Field([], max_length=MAX_RATINGS)
+    items: list[ItemId] = Field([], max_length=MAX_RATINGS)
+
+
+class BatchRequest(ListRequest):
+    users: list[UserId] = Field(min_length=1, max_length=MAX_USERS, examples=[[42, 43]])
+    n: int = Field(10, ge=1, le=50)
+    reasons: int = Field(0, ge=0, le=MAX_REASONS)
+
+
+class UserList(_Model):
+    user_id: UserId
+    items: list[Recommended]
+
+
+class UserLists(_Model):
+    lists: list[UserList]
+
+
+class Member(_Model):
+    """A user, or somebody's ratings."""
+
+    user_id: UserId | None = None
+    ratings: list[Rating] = Field([], max_length=MAX_RATINGS)
+
+
+class GroupRequest(ListRequest):
+    members: list[Member] = Field(min_length=1, max_length=MAX_MEMBERS)
+    strategy: Literal["average", "least_misery"] = "average"
+
+
+class GroupItem(Item):
+    score: float
+    members: list[float | None] = Field(description="The predicted rating of each member")
+
+
+class GroupItems(_Model):
+    items: list[GroupItem]
+
+
+class FeedbackRequest(_Model):
+    """A rating, or a mark: seen without a rating, or not tonight."""
+
+    rating: FiniteFloat | None = Field(None, examples=[4.5])
+    kind: Literal["rating", "seen", "later"] | None = None
+
+
+class FeedbackAnswer(_Model):
+    item_id: ItemId
+    title: str | None
+    rating: float | None
+    kind: Literal["rating", "seen", "later"]
+    updated_at: datetime
+
+
+class FeedbackPage(_Model):
+    feedback: list[FeedbackAnswer]
+    next_cursor: str | None
+
+
+class Skipped(_Model):
+    row: int
+    reason: str
+
+
+class Imported(_Model):
+    imported: int
+    skipped: list[Skipped]
+
+
+class Scale(_Model):
+    low: float
+    high: float
+    step: float
+
+
+class ModelAnswer(_Model):
+    """About the served model."""
+
+    name: str
+    version: str
+    trained_at: str | None
+    noun: str
+    n_users: int
+    n_items: int
+    n_ratings: int
+    scale: Scale | None
+    genres: list[str]
+    metrics: dict[str, Any]
+    model_card: str = Field(description="Markdown")
+
+
+class Point(_Model):
+    item_id: ItemId
+    title: str
+    x: float
+    y: float
+    genre: str | None
+
+
+class MapAnswer(_Model):
+    items: list[Point]
+
+
+class ProblemAnswer(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["No movie 999999 in the training set."])

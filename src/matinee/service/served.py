@@ -1,0 +1,182 @@
+"""A run as it is served: loaded, warm, and with all that an answer says of an item at hand."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import matinee
+from matinee._types import I32, Bools
+from matinee.errors import UnknownIdError, shortened
+from matinee.export.model_card import model_card
+from matinee.models.queries import UserProfile
+from matinee.models.recommender import Recommender
+from matinee.service.catalog_search import CatalogSearch
+from matinee.service.first_items import FirstItems
+from matinee.storage.runs import MANIFEST
+
+MAP_ITEMS = 2_000
+WARM_RATINGS = 20  # of the user who is folded in before the first request
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """A recommender and what is prepared beside it; immutable, so a request keeps the one it began
+    with while another takes its place.
+    """
+
+    run: Path
+    model: Recommender
+
+    @classmethod
+    def load(cls, run: Path) -> "Served":
+        """The run, ready: the next question takes no longer than any other."""
+        served = cls(run, matinee.load(run))
+        served.warm()
+        return served
+
+    @cached_property
+    def search(self) -> CatalogSearch:
+        """Of titles."""
+        return CatalogSearch(self.model.catalog, self.model.index.item_counts)
+
+    @cached_property
+    def first(self) -> FirstItems:
+        """Whose ratings tell most of a new user."""
+        return FirstItems.of(self.model)
+
+    @cached_property
+    def card(self) -> str:
+        """The model card, in Markdown."""
+        return model_card(self.model, None, 0)
+
+    @cached_property
+    def _columns(self) -> tuple[list[Any], list[int | None], list[list[str]], list[int]]:
+        catalog = self.model.catalog
+        years = catalog.frame["year"].to_list()
+        genres = [list(of_item or ()) for of_item in catalog.frame["genres"].to_list()]
+        counts = self.model.index.item_counts.tolist()
+        return catalog.ids.values.to_list(), years, genres, counts
+
+    @cached_property
+    def trained_at(self) -> datetime:
+        """When the run was written."""
+        return datetime.fromtimestamp((self.run / MANIFEST).stat().st_mtime, UTC)
+
+    @property
+    def item_ids(self) -> list[Any]:
+        """By code."""
+        return self._columns[0]
+
+    def describe(self, code: int) -> dict[str, Any]:
+        """An item as answers have it."""
+        ids, years, genres, counts = self._columns
+        return {
+            "item_id": ids[code],
+            "title": self.model.catalog.titles[code],
+            "year": years[code],
+            "genres": genres[code],
+            "n_ratings": counts[code],
+        }
+
+    def code(self, item_id: Any) -> int:
+        """The code of an item by its id, as a number or as the text of one; UnknownIdError."""
+        ids = self.model.catalog.ids
+        wanted = item_id
+        if ids.are_text:
+            wanted = str(item_id)
+        elif isinstance(item_id, str):
+            digits = item_id.removeprefix("-")
+            if not (digits.isascii() and digits.isdecimal() and len(digits) < 19):
+                raise UnknownIdError(f"There is no {self.model.catalog.noun} {shortened(item_id)}.")
+            wanted = int(item_id)
+        return int(ids.code(wanted, self.model.catalog.noun))
+
+    def known_user(self, user_id: str) -> UserProfile | None:
+        """The training ratings of a user by the text of their id; None if there are none."""
+        ids = self.model.index.user_ids
+        wanted: Any = user_id
+        if not ids.are_text:
+            digits = user_id.removeprefix("-")
+            if not (digits.isascii() and digits.isdecimal() and len(digits) < 19):
+                return None
+            wanted = int(user_id)
+        code = int(ids.codes([wanted])[0])
+        if code < 0 or not self.model.index.users_known[code]:
+            return None
+        return self.model.index.profile(ids.values[code])
+
+    def best_known(self, allowed: Bools | None, n: int) -> I32:
+        """Codes of the items with most ratings."""
+        order = np.argsort(-self.model.index.item_counts, kind="stable").astype(np.int32)
+        return order[:n] if allowed is None else order[allowed[order]][:n]
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """The model in numbers and words."""
+        model = self.model
+        index, scale, metadata = model.index, model.index.scale, model.metadata
+        return {
+            "name": self.run.name,
+            "version": matinee.__version__,
+            "trained_at": self.trained_at.isoformat(timespec="seconds"),
+            "noun": model.catalog.noun,
+            "n_users": int((index.user_counts > 0).sum()),
+            "n_items": len(model.catalog),
+            "n_ratings": int(index.user_counts.sum()),
+            "scale": scale and {"low": scale.low, "high": scale.high, "step": scale.step},
+            "genres": list(model.catalog.genre_names),
+            "metrics": metadata.get("metrics") or {},
+            "model_card": self.card,
+        }
+
+    @cached_property
+    def points(self) -> list[dict[str, Any]]:
+        """Where the best known items are on the map, from 0 to 1."""
+        codes = self.best_known(None, MAP_ITEMS)
+        factors = next((h.item_factors for h in self._heads if h.item_factors is not None), None)
+        if factors is None or len(codes) < 3:
+            return []
+        rows = factors[codes].astype(np.float64)
+        rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)  # taste, not fame
+        rows -= rows.mean(axis=0)
+        _, _, axes = np.linalg.svd(rows, full_matrices=False)
+        places = rows @ axes[:2].T
+        # by rank: a few far ones would crowd all others
+        ranks = places.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
+        x, y = (ranks / (len(codes) - 1)).T if places.shape[1] == 2 else (ranks[:, 0],) * 2
+        return [
+            {
+                "item_id": self.item_ids[code],
+                "title": self.model.catalog.titles[code],
+                "x": round(float(x[place]), 4),
+                "y": round(float(y[place]), 4),
+                "genre": next(iter(self._columns[2][code]), None),
+            }
+            for place, code in enumerate(codes.tolist())
+        ]
+
+    @property
+    def _heads(self) -> list[Any]:
+        return [h for h in (self.model.ranking_head, self.model.rating_head) if h is not None]
+
+    def warm(self) -> None:
+        """Ask each kind of question once: kernels are loaded, and what is computed once is."""
+        model = self.model
+        counts = model.index.item_counts
+        popular = np.argsort(-counts, kind="stable")[:WARM_RATINGS].astype(np.int32)
+        popular.sort()
+        scale = model.index.scale
+        value = np.float32(1 if scale is None else scale.high)
+        someone = UserProfile(popular, np.full(len(popular), value), rated=scale is not None)
+        model.recommend(someone, n=5, threads=1)
+        model.recommend(someone, n=5, discover=0.5, threads=1)
+        model.explain(someone, self.item_ids[int(popular[0])])
+        self.search.find("the")
+        self.search.find("abcdefg")
+        self.first.choose([], 10)
+        self.describe(0)
+        _ = self.card

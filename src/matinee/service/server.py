@@ -1,0 +1,65 @@
+"""The server process: a socket, the application, and a log of JSON lines."""
+
+import contextlib
+import logging
+import socket
+import sys
+from collections.abc import Callable
+
+import structlog
+import uvicorn
+
+from matinee.errors import SettingError, shortened
+from matinee.service.app import create_app
+from matinee.service.settings import ServiceSettings
+
+DRAIN_SECONDS = 20  # how long requests that have begun may take when the service is stopped
+
+
+def serve(settings: ServiceSettings, announce: Callable[[str], None] = lambda address: None) -> None:
+    """Serve until the process is told to stop; requests that have begun are answered.
+
+    `announce` is called with the address of the page as soon as it can be opened.
+    """
+    configure_log()
+    with contextlib.closing(_listening(settings.host, settings.port)) as listening:
+        app = create_app(settings)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            lifespan="on",
+        )
+        host, port = listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        announce(f"http://{shown}:{port}/")
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens; SettingError if the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise SettingError(
+            f"{shortened(host)}, port {port}: {reason}. Choose another one with --port."
+        ) from None
+
+
+def configure_log() -> None:
+    """One JSON object a line, on stderr; of users nothing but ids."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )

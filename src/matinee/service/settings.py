@@ -1,0 +1,57 @@
+"""What a service is told when it starts."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from matinee.errors import SettingError, shortened
+
+LOCAL_NAMES = ("localhost",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings:
+    """Where the run and the feedback are, who may ask, and how much.
+
+    Parameters
+    ----------
+    run : Path
+        The folder of the run that is served.
+    store : str
+        A path (SQLite) or a URL ``postgresql://...`` of what users tell.
+    host, port : str, int
+        Where to listen. Any other address than this machine's own needs a `token`.
+    token : str, optional
+        What callers of the API must send: ``Authorization: Bearer TOKEN``. The page needs none.
+    tenant : str
+        Whose feedback this is, where several services share a store.
+    behind_proxy : bool
+        Whether a reverse proxy decides who may ask, so that no token is needed.
+    """
+
+    run: Path
+    store: str
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str | None = None
+    tenant: str = "default"
+    behind_proxy: bool = False
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.port < 2**16):
+            raise SettingError(f"port must be 0 to 65535, got {shortened(self.port)}.")
+        if self.token is not None and len(self.token) < 16:
+            raise SettingError("token must have 16 letters or more; openssl rand -hex 16 makes one.")
+        if not (is_local(self.host) or self.token or self.behind_proxy):
+            raise SettingError(
+                f"{shortened(self.host)} is reached from other machines: give --token, or "
+                "--behind-proxy where a reverse proxy decides who may ask."
+            )
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in LOCAL_NAMES

@@ -1,0 +1,33 @@
+"""What the requests of one process share."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from matinee.service.measures import Measures
+from matinee.service.served import Served
+from matinee.service.settings import ServiceSettings
+from matinee.service.store import Store
+
+
+@dataclass
+class ServiceState:
+    """The settings, the store, and the run that is served now: a newer one takes its place."""
+
+    settings: ServiceSettings
+    store: Store
+    measures: Measures
+    secret: bytes  # by which the cookies of the page are signed
+    served: Served | None = None  # until it is loaded and warm
+
+    def serve(self, served: Served) -> None:
+        """Answer from this run from now on."""
+        self.served = served
+        self.measures.trained.set(served.trained_at.timestamp())
+
+
+def state_of(request: Request) -> ServiceState:
+    """That of the application."""
+    state = request.app.state.service
+    assert isinstance(state, ServiceState)  # noqa: S101
+    return state

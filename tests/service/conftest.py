@@ -1,0 +1,82 @@
+"""A small run behind a real server, in a thread of this process."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+import httpx
+import pytest
+import uvicorn
+
+import matinee
+from matinee.data import generate
+from matinee.experiments import Split, train_and_evaluate
+from matinee.models import ALS, ImplicitALS
+from matinee.service.app import create_app
+from matinee.service.served import Served
+from matinee.service.settings import ServiceSettings
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """A saved run with both heads."""
+    data, _ = generate(users=120, items=150, ratings=4000, seed=5)
+    estimators = ALS(factors=8, iterations=4), ImplicitALS(factors=8, iterations=4)
+    result = train_and_evaluate(data, estimators[0], Split(), ranker=estimators[1])
+    return result.model.save(tmp_path_factory.mktemp("runs") / "small")
+
+
+@pytest.fixture(scope="session")
+def served(run):
+    return Served.load(run)
+
+
+@pytest.fixture(scope="session")
+def model(run):
+    return matinee.load(run)
+
+
+@pytest.fixture(scope="session")
+def serving():
+    """A context manager: an application on a port of its own; yields its address."""
+    return _serving
+
+
+@contextmanager
+def _serving(app):
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def start(run, served, tmp_path):
+    """Starts a service with settings; yields a client of it."""
+    opened = []
+
+    def started(**settings):
+        settings = {"run": run, "store": str(tmp_path / "feedback.sqlite"), **settings}
+        context = _serving(create_app(ServiceSettings(**settings), served))
+        address = context.__enter__()
+        client = httpx.Client(base_url=address)
+        opened.append((context, client))
+        return client
+
+    yield started
+    for context, client in opened:
+        client.close()
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(start):
+    return start()

@@ -1,0 +1,90 @@
+"""Who may ask, how much, and what every answer says."""
+
+import httpx
+import pytest
+
+from matinee.errors import SettingError
+from matinee.service import guards
+from matinee.service.app import create_app
+from matinee.service.settings import ServiceSettings, is_local
+
+API = "/api/v1"
+TOKEN = "t" * 20
+
+
+def test_a_token_guards_the_api_and_not_the_page(start):
+    client = start(token=TOKEN)
+    for path in ("/users/5/recommendations", "/users/5/feedback"):
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
+            answer = client.get(API + path, headers=headers)
+            assert (answer.status_code, answer.json()["title"]) == (401, "Unauthorized")
+        right = {"Authorization": f"Bearer {TOKEN}"}
+        assert client.get(API + path, headers=right).status_code == 200
+    assert client.post(f"{API}/recommendations", json={}).status_code == 401
+    for path in ("/me/recommendations", "/me/feedback", "/items", "/model", "/map"):
+        assert client.get(API + path).status_code == 200
+    assert client.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])  # noqa: S104
+def test_other_addresses_need_a_token_or_a_proxy(host, tmp_path):
+    where = {"run": tmp_path, "store": "x", "host": host}
+    with pytest.raises(SettingError, match="is reached from other machines: give --token"):
+        ServiceSettings(**where)
+    assert ServiceSettings(**where, token=TOKEN).host == host
+    assert ServiceSettings(**where, behind_proxy=True).host == host
+    with pytest.raises(SettingError, match="16 letters"):
+        ServiceSettings(**where, token="short")
+
+
+def test_this_machine():
+    assert all(map(is_local, ["127.0.0.1", "127.9.9.9", "::1", "localhost"]))
+
+
+def test_every_answer_is_strict(client):
+    for answer in (client.get(f"{API}/items"), client.get("/nothing"), client.post(f"{API}/items")):
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    assert client.get("/nothing").json()["status"] == 404
+    assert client.post(f"{API}/items").json()["status"] == 405
+
+
+def test_bodies_are_limited(client, monkeypatch):
+    monkeypatch.setattr(guards, "MAX_BODY", 1000)
+    long = {"ratings": [{"item_id": 3, "rating": 4}] * 200}
+    assert client.post(f"{API}/recommendations", json=long).status_code == 413
+
+    def chunks():
+        for _ in range(200):
+            yield b"[" * 100
+
+    assert client.post(f"{API}/recommendations", content=chunks()).status_code == 413
+    assert client.post(f"{API}/recommendations", json={}).status_code == 200
+
+
+def test_rates_are_limited(client, monkeypatch):
+    monkeypatch.setattr(guards, "BURST", 5.0)
+    monkeypatch.setattr(guards, "RATE", 0.001)
+    statuses = [client.get("/health/live").status_code for _ in range(8)]
+    assert statuses == [200] * 5 + [429] * 3
+
+
+def test_it_is_ready_when_the_run_is_loaded(run, tmp_path, serving):
+    app = create_app(ServiceSettings(run=run, store=str(tmp_path / "f.sqlite")))
+    with serving(app) as address, httpx.Client(base_url=address) as client:
+        assert client.get("/health/live").status_code == 200
+        while (answer := client.get("/health/ready")).status_code == 503:
+            assert answer.headers["retry-after"] == "1"
+        assert answer.json() == {"status": "ready", "run": run.name}
+        assert client.get(f"{API}/model").json()["name"] == run.name
+
+
+def test_measures(client):
+    client.get(f"{API}/users/5/recommendations")
+    client.get(f"{API}/users/secret-name/recommendations")
+    text = client.get("/metrics").text
+    assert 'route="/api/v1/users/{user_id}/recommendations",status="200"' in text
+    assert "secret-name" not in text
+    assert "matinee_list_seconds_count 1.0" in text
+    assert "matinee_model_trained_timestamp_seconds 1." in text
