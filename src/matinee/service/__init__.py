@@ -1,0 +1,1 @@
+"""A run behind an HTTP API and a page; the extra ``matinee[service]``."""
