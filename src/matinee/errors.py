@@ -21,6 +21,7 @@ from typing import Any
 
 EXTRAS = {
     "charts": "Charts, clusters and pages need",
+    "service": "The service needs",
     "torch": "PyTorch estimators need",
     "tuning": "Tuning needs",
 }
@@ -57,6 +58,14 @@ class RunError(MatineeError):
 
 class WriteError(MatineeError, OSError):
     """Something cannot be written: the disk is full, or the place belongs to others."""
+
+
+class StoreError(MatineeError):
+    """What users told cannot be read or kept now: its database is away, full, damaged or newer."""
+
+
+class ConflictError(MatineeError):
+    """A request has the idempotency key of another one."""
 
 
 class SettingError(MatineeError):

@@ -1,0 +1,14 @@
+"""How Alembic runs migrations: on the connection and in the transaction that it is handed."""
+
+from alembic import context
+
+from matinee.service.store.schema import VERSION_TABLE, metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=VERSION_TABLE,
+    transactional_ddl=True,  # all or nothing, in SQLite too
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,142 @@
+"""Transactions that are tried again where that is safe, and whose errors are one line.
+
+A database may be busy or restart, a connection may be lost. Until it commits, a transaction has
+done nothing, so it is run again. Whether a commit took place whose answer was lost, PostgreSQL is
+asked: writing twice would undo what others wrote in between.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from matinee.errors import StoreError
+from matinee.service.store.engine import WRITE
+
+T = TypeVar("T")
+
+PATIENCE = 10.0  # seconds in which a transaction is tried again
+LOCK_TIMEOUT = "10000"  # milliseconds to wait for another process that writes for the same user
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0  # seconds between attempts
+SQLITE_BUSY, SQLITE_LOCKED = 5, 6
+TRANSIENT = (  # beginnings of PostgreSQL's codes
+    "08",  # connections
+    "40",  # serialization failures, deadlocks
+    "53300",  # too many connections
+    "55P03",  # a lock was not available
+    "57P01", "57P02", "57P03",  # it shuts down, has crashed, or starts
+)  # fmt: skip
+WILL_PASS = ("starting up", "shutting down", "recovery", "too many", "slots", "terminating")
+"""Of what PostgreSQL says to whom it refuses to connect, which comes without a code."""
+BEGIN_WRITE = text(
+    "SELECT set_config('lock_timeout', :timeout, true), pg_advisory_xact_lock(:lock),"
+    " txid_current()"
+)
+FATE = text("SELECT txid_status(:number)")
+
+
+class Transactions:
+    """Runs functions in transactions of a database, as `name` in messages."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._name = name
+        self._postgresql = engine.dialect.name == "postgresql"
+
+    def read(self, work: Callable[[Connection], T], patience: float = PATIENCE) -> T:
+        """What a function returns that only reads."""
+        return self._run(lambda: self._attempt(work, None), patience)
+
+    def write(self, work: Callable[[Connection], T], lock: int) -> T:
+        """What a function returns, once all that it wrote is on the disk.
+
+        Two with the same `lock`, 64 bits, follow one another; in SQLite all do.
+        """
+        return self._run(lambda: self._attempt(work, lock), PATIENCE)
+
+    def _attempt(self, work: Callable[[Connection], T], lock: int | None) -> T:
+        with self._engine.connect() as connection:
+            connection.execution_options(**{WRITE: lock is not None})
+            number = None
+            with connection.begin() as transaction:
+                if lock is not None and self._postgresql:
+                    values = {"timeout": LOCK_TIMEOUT, "lock": lock}
+                    number = connection.execute(BEGIN_WRITE, values).one()[2]
+                result = work(connection)
+                try:
+                    transaction.commit()
+                except DBAPIError as problem:
+                    if number is None or not problem.connection_invalidated:
+                        raise
+                    if not self._took_place(number):
+                        raise
+            return result
+
+    def _took_place(self, number: int) -> bool:
+        """Whether a transaction was committed whose connection was lost while it was."""
+
+        def ask(connection: Connection) -> str | None:
+            fate: str | None = connection.execute(FATE, {"number": number}).scalar_one()
+            return fate
+
+        with suppress(StoreError):
+            for _ in pauses(PATIENCE):
+                fate = self.read(ask)
+                if fate != "in progress":
+                    return fate == "committed"
+        raise StoreError(f"{self._name}: it is not known whether this was kept; ask again.")
+
+    def _run(self, attempt: Callable[[], T], patience: float) -> T:
+        for last in pauses(patience):
+            try:
+                return attempt()
+            except SQLAlchemyError as problem:
+                if last or not is_transient(problem):
+                    raise self._error(problem) from problem
+        raise AssertionError("the last pause is the last")
+
+    def _error(self, problem: SQLAlchemyError) -> StoreError:
+        cause = problem.orig if isinstance(problem, DBAPIError) else None
+        said = str(cause or problem).strip().partition("\n")[0].rstrip(".")
+        away = is_transient(problem)
+        what = "the store is away or busy" if away else "the store cannot be used"
+        return StoreError(f"{self._name}: {what}: {said or type(problem).__name__}.")
+
+
+def pauses(patience: float) -> Iterator[bool]:
+    """Whether this is the last attempt, again and again, with growing pauses in between."""
+    end = time.monotonic() + patience
+    pause = FIRST_PAUSE
+    while time.monotonic() < end:
+        yield False
+        # at random times, so that those who collided do not meet again
+        time.sleep(min(pause * random.uniform(0.5, 1.5), max(0.0, end - time.monotonic())))  # noqa: S311
+        pause = min(2 * pause, LONGEST_PAUSE)
+    yield True
+
+
+def is_transient(problem: SQLAlchemyError) -> bool:
+    """Whether the same may succeed a moment later."""
+    if not isinstance(problem, DBAPIError):
+        return False
+    cause: Any = problem.orig
+    number = getattr(cause, "sqlite_errorcode", None)
+    if number is not None:
+        return number & 0xFF in (SQLITE_BUSY, SQLITE_LOCKED)
+    code = getattr(cause, "sqlstate", None)
+    if code is not None:
+        return str(code).startswith(TRANSIENT)
+    if problem.connection_invalidated:
+        return True
+    if type(cause).__module__.startswith("psycopg") and "Operational" in _classes(cause):
+        refused = "FATAL" in str(cause)
+        return not refused or any(words in str(cause) for words in WILL_PASS)
+    return False
+
+
+def _classes(cause: Any) -> str:
+    return " ".join(kind.__name__ for kind in type(cause).__mro__)
