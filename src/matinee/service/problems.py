@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from matinee.errors import MatineeError, StoreError, UnknownIdError, cut
+from matinee.errors import ConflictError, MatineeError, StoreError, UnknownIdError, cut
 from matinee.service.schemas import ProblemAnswer
 
 MEDIA_TYPE = "application/problem+json"
@@ -17,6 +17,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": ProblemAnswer, "content": {MEDIA_TYPE: {}}}
     for status in (401, 403, 404, 409, 413, 422, 429, 503)
 }
+STATUSES = {UnknownIdError: 404, ConflictError: 409}
 log = structlog.get_logger("matinee.service")
 
 
@@ -68,7 +69,8 @@ def install(app: FastAPI) -> None:
         if isinstance(problem, StoreError):
             log.error("store away", problem=str(problem))
             return answer(503, "What users tell cannot be kept just now.", {"Retry-After": "5"})
-        return answer(404 if isinstance(problem, UnknownIdError) else 422, str(problem))
+        status = next((s for kind, s in STATUSES.items() if isinstance(problem, kind)), 422)
+        return answer(status, str(problem))
 
     @app.exception_handler(Exception)
     def of_bugs(request: Request, problem: Exception) -> JSONResponse:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     Double,
     Index,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -47,3 +48,11 @@ requests = Table(
     Index("matinee_requests_age", "created_at"),
 )
 """Requests with an idempotency key and what they were answered, for a day."""
+
+secrets = Table(
+    "matinee_secrets",
+    metadata,
+    Column("tenant", BYTEWISE, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+)
+"""The key by which the cookies of a tenant's page are signed."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ from matinee.service.store.feedback import (
     moment_of,
     position_of,
 )
-from matinee.service.store.schema import feedback, requests
+from matinee.service.store.schema import feedback, requests, secrets
 from matinee.service.store.transactions import Transactions
 from matinee.service.store.upgrading import LOCK, upgrade
 
@@ -37,6 +38,7 @@ KEYS_KEPT = 24 * 60 * 60 * 1_000_000  # microseconds
 CLEARED_EVERY = 60 * 60 * 1_000_000
 MOST_AT_ONCE = 1000  # rows of a page of a list
 EXPORTED_AT_ONCE = 5000
+SECRET_BYTES = 32
 COLUMNS = (
     feedback.c.user_id,
     feedback.c.item_id,
@@ -188,6 +190,20 @@ class Store:
             yield from rows
             last = rows[-1]
             rows = self._rows(ordered.where(place > tuple_(last.user_id, last.item_id)))
+
+    def secret(self, tenant: str) -> bytes:
+        """The key by which a tenant's cookies are signed: random, and the same for ever."""
+        check_text("tenant", tenant, LONGEST_TENANT)
+        kept = select(secrets.c.secret).where(secrets.c.tenant == tenant)
+
+        def work(connection: Connection) -> bytes:
+            secret = connection.execute(kept).scalar_one_or_none()
+            if secret is None:
+                secret = os.urandom(SECRET_BYTES)
+                connection.execute(insert(secrets), {"tenant": tenant, "secret": secret})
+            return bytes(secret)
+
+        return self._transactions.write(work, LOCK)
 
     def _rows(self, statement: Any) -> Rows:
         return self._transactions.read(

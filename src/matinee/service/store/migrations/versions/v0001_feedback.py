@@ -1,4 +1,4 @@
-"""Feedback, and the requests that were answered."""
+"""Feedback, the requests that were answered, and the keys of cookies."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Make both tables."""
+    """Make the tables."""
     op.create_table(
         "matinee_feedback",
         sa.Column("tenant", BYTEWISE, primary_key=True),
@@ -39,3 +39,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger, nullable=False),
     )
     op.create_index("matinee_requests_age", "matinee_requests", ["created_at"])
+    op.create_table(
+        "matinee_secrets",
+        sa.Column("tenant", BYTEWISE, primary_key=True),
+        sa.Column("secret", sa.LargeBinary, nullable=False),
+    )
