@@ -44,7 +44,9 @@ def test_pages_of_feedback(client):
         client.put(f"{API}/users/ann/feedback/{item}", json={"rating": 3})
     found, cursor = [], None
     while True:
-        page = told(client, "/users/ann/feedback", limit=3, **({"cursor": cursor} if cursor else {}))
+        page = told(
+            client, "/users/ann/feedback", limit=3, **({"cursor": cursor} if cursor else {})
+        )
         found += [each["item_id"] for each in page["feedback"]]
         cursor = page["next_cursor"]
         if cursor is None:

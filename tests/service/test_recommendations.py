@@ -16,7 +16,11 @@ def ids(items):
     return [item["item_id"] for item in items]
 
 
-HANDFUL = [{"item_id": 3, "rating": 5.0}, {"item_id": 7, "rating": 1.0}, {"item_id": 20, "rating": 4}]
+HANDFUL = [
+    {"item_id": 3, "rating": 5.0},
+    {"item_id": 7, "rating": 1.0},
+    {"item_id": 20, "rating": 4},
+]
 
 
 @pytest.fixture
@@ -58,9 +62,13 @@ def test_what_a_list_may_hold(client, model):
     assert not {3, 7, 20} & set(everything)
     assert {3, 7, 20} <= set(ids(post(client, ratings=HANDFUL, n=200, seen=True)["items"]))
     assert ids(post(client, ratings=HANDFUL, n=5, offset=3)["items"]) == everything[3:8]
-    assert ids(post(client, ratings=HANDFUL, include=everything[5:7], n=9)["items"]) == everything[5:7]
+    assert (
+        ids(post(client, ratings=HANDFUL, include=everything[5:7], n=9)["items"]) == everything[5:7]
+    )
     assert post(client, ratings=HANDFUL, include=[], n=9)["items"] == []
-    assert ids(post(client, ratings=HANDFUL, exclude=everything[:2], n=1)["items"]) == [everything[2]]
+    assert ids(post(client, ratings=HANDFUL, exclude=everything[:2], n=1)["items"]) == [
+        everything[2]
+    ]
     genre = model.catalog.genre_names[0]
     filters = {"genres": [genre], "year_from": 1990, "year_to": 2010}
     for item in post(client, ratings=HANDFUL, n=50, filters=filters)["items"]:
@@ -117,9 +125,9 @@ def test_many_users(client):
 @pytest.mark.parametrize("strategy", ["average", "least_misery"])
 def test_a_group(client, model, handful, strategy):
     members = [{"user_id": 5}, {"ratings": HANDFUL}]
-    items = post(
-        client, "/recommendations/group", members=members, strategy=strategy, n=10
-    )["items"]
+    items = post(client, "/recommendations/group", members=members, strategy=strategy, n=10)[
+        "items"
+    ]
     scores = np.stack([model.scores(5), model.scores(handful)])
     together = scores.min(axis=0) if strategy == "least_misery" else scores.mean(axis=0)
     seen = {*model.index.profile(5).items.tolist(), *handful.items.tolist()}

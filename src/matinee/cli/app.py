@@ -22,6 +22,7 @@ from matinee.cli.recommend import audience, explain, recommend, similar
 from matinee.cli.report import cluster, describe, draw_map, report
 from matinee.cli.reproduce import reproduce
 from matinee.cli.runs import runs_app
+from matinee.cli.serve import serve
 from matinee.cli.streams import (
     NOT_WRITTEN,
     PIPE_CLOSED,
@@ -69,6 +70,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "map": draw_map,
     "report": report,
     "export": export,
+    "serve": serve,
     "doctor": doctor,
     "warm-up": warm_up,
 }

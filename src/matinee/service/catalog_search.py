@@ -30,9 +30,7 @@ class CatalogSearch:
         self.words = np.array(sorted({word for title in titles for word in title}), dtype=np.str_)
         number = {word: place for place, word in enumerate(self.words.tolist())}
         word = np.array([number[w] for title in titles for w in set(title)], np.int32)
-        item = np.array(
-            [code for code, title in enumerate(titles) for _ in set(title)], np.int32
-        )
+        item = np.array([code for code, title in enumerate(titles) for _ in set(title)], np.int32)
         order = np.argsort(word, kind="stable")
         self.items: I32 = item[order]  # by word
         self.starts = np.searchsorted(word[order], np.arange(len(self.words) + 1))
@@ -66,7 +64,7 @@ class CatalogSearch:
         level = np.full(self.n_items, TYPO, np.int8)
         first, last = np.searchsorted(self.words, [word, word + chr(0x10FFFF)])
         exact = first < len(self.words) and self.words[first] == word
-        places = range(first, last)
+        places: range | list[int] = range(first, last)
         if first == last:
             places = self._alike(word)
         else:

@@ -15,7 +15,9 @@ from matinee._types import F32, F64, I64
 from matinee.models.recommender import Recommender
 
 CANDIDATES = 400  # the best known items; others would rarely have been seen
-NOISE = 0.6  # variance of a rating around its prediction, in units of the variance that is predicted
+NOISE = (
+    0.6  # variance of a rating around its prediction, in units of the variance that is predicted
+)
 SEEN = 0.5  # exponent of popularity: how much likelier it is that a popular item has been seen
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 from itsdangerous import BadSignature, Signer
 
-from matinee.service.problems import Problem
+from matinee.service.problems import ProblemError
 from matinee.service.state import ServiceState, state_of
 
 COOKIE = "matinee_user"
@@ -24,7 +24,7 @@ def check_token(request: Request, state: Annotated[ServiceState, Depends(state_o
         return
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), token.encode()):
-        raise Problem(401, "A token is needed: Authorization: Bearer TOKEN.")
+        raise ProblemError(401, "A token is needed: Authorization: Bearer TOKEN.")
 
 
 def page_user(
@@ -32,7 +32,7 @@ def page_user(
 ) -> str:
     """The id of the page's user; whoever has none gets one. Writes must come from the page."""
     if request.method not in ("GET", "HEAD") and request.headers.get(WRITE_HEADER) != "page":
-        raise Problem(403, "Only the page itself may write for its user.")
+        raise ProblemError(403, "Only the page itself may write for its user.")
     signer = Signer(state.secret, salt="matinee.page")
     try:
         return signer.unsign(request.cookies.get(COOKIE, "")).decode()

@@ -21,7 +21,7 @@ STATUSES = {UnknownIdError: 404, ConflictError: 409}
 log = structlog.get_logger("matinee.service")
 
 
-class Problem(Exception):
+class ProblemError(Exception):
     """An answer that is an error."""
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
@@ -46,8 +46,8 @@ def answer(
 def install(app: FastAPI) -> None:
     """Make all errors of an application problems."""
 
-    @app.exception_handler(Problem)
-    def of_ours(_: Request, problem: Problem) -> JSONResponse:
+    @app.exception_handler(ProblemError)
+    def of_ours(_: Request, problem: ProblemError) -> JSONResponse:
         return answer(problem.status, problem.detail, problem.headers)
 
     @app.exception_handler(HTTPException)
@@ -74,5 +74,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def of_bugs(request: Request, problem: Exception) -> JSONResponse:
-        log.error("failed", route=request.url.path, problem=type(problem).__name__, exc_info=problem)
+        log.error(
+            "failed", route=request.url.path, problem=type(problem).__name__, exc_info=problem
+        )
         return answer(500, "This should not have happened; the log of the service says more.")

@@ -70,16 +70,18 @@ class Rating(_Model):
     rating: FiniteFloat = Field(examples=[4.5])
 
 
+Name = Annotated[str, Field(max_length=200)]  # of a genre, an attribute, a value of one
+
+
 class Filters(_Model):
     """Which items may be listed."""
 
-    genres: list[Annotated[str, Field(max_length=200)]] = Field(default=[], max_length=50)
+    genres: list[Name] = Field(default=[], max_length=50)
     year_from: int | None = None
     year_to: int | None = None
-    where: dict[
-        Annotated[str, Field(max_length=200)],
-        Annotated[str, Field(max_length=200)] | int | FiniteFloat | list[Annotated[str, Field(max_length=200)]],
-    ] = Field(default={}, max_length=20, description="Any attribute, as in `recommend`")
+    where: dict[Name, Name | int | FiniteFloat | list[Name]] = Field(
+        default={}, max_length=20, description="Any attribute, as in `recommend`"
+    )
 
 
 class ListRequest(_Model):
@@ -90,8 +92,8 @@ class ListRequest(_Model):
     by: By = "default"
     discover: FiniteFloat = Field(0.0, ge=0, le=1, description="1: what few others know")
     filters: Filters = Filters()
-    include: list[ItemId] | None = Field(None, max_length=MAX_RATINGS)
-    exclude: list[ItemId] = Field([], max_length=MAX_RATINGS)
+    include: list[ItemId] | None = Field(default=None, max_length=MAX_RATINGS)
+    exclude: list[ItemId] = Field(default=[], max_length=MAX_RATINGS)
     seen: bool = Field(False, description="Whether what has been rated may be listed")
     reasons: int = Field(3, ge=0, le=MAX_REASONS)
 
@@ -99,8 +101,8 @@ class ListRequest(_Model):
 class RatingsRequest(ListRequest):
     """A handful of ratings, or of items without ratings; nothing of it is stored."""
 
-    ratings: list[Rating] = Field([], max_length=MAX_RATINGS)
-    items: list[ItemId] = Field([], max_length=MAX_RATINGS)
+    ratings: list[Rating] = Field(default=[], max_length=MAX_RATINGS)
+    items: list[ItemId] = Field(default=[], max_length=MAX_RATINGS)
 
 
 class BatchRequest(ListRequest):
@@ -122,7 +124,7 @@ class Member(_Model):
     """A user, or somebody's ratings."""
 
     user_id: UserId | None = None
-    ratings: list[Rating] = Field([], max_length=MAX_RATINGS)
+    ratings: list[Rating] = Field(default=[], max_length=MAX_RATINGS)
 
 
 class GroupRequest(ListRequest):
@@ -204,7 +206,7 @@ class MapAnswer(_Model):
 
 
 class ProblemAnswer(BaseModel):
-    """Problem details (RFC 9457)."""
+    """ProblemError details (RFC 9457)."""
 
     type: str = "about:blank"
     title: str = Field(examples=["Not Found"])

@@ -16,7 +16,9 @@ from matinee.service.settings import ServiceSettings
 DRAIN_SECONDS = 20  # how long requests that have begun may take when the service is stopped
 
 
-def serve(settings: ServiceSettings, announce: Callable[[str], None] = lambda address: None) -> None:
+def serve(
+    settings: ServiceSettings, announce: Callable[[str], None] = lambda address: None
+) -> None:
     """Serve until the process is told to stop; requests that have begun are answered.
 
     `announce` is called with the address of the page as soon as it can be opened.

@@ -41,7 +41,9 @@ class ServiceSettings:
         if not (0 <= self.port < 2**16):
             raise SettingError(f"port must be 0 to 65535, got {shortened(self.port)}.")
         if self.token is not None and len(self.token) < 16:
-            raise SettingError("token must have 16 letters or more; openssl rand -hex 16 makes one.")
+            raise SettingError(
+                "token must have 16 letters or more; openssl rand -hex 16 makes some."
+            )
         if not (is_local(self.host) or self.token or self.behind_proxy):
             raise SettingError(
                 f"{shortened(self.host)} is reached from other machines: give --token, or "

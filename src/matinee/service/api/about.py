@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from matinee.service.api.common import ServedNow, State
-from matinee.service.problems import Problem
+from matinee.service.problems import ProblemError
 from matinee.service.schemas import MapAnswer, ModelAnswer
 
 router = APIRouter(tags=["about"])
@@ -32,7 +32,7 @@ def live() -> dict[str, str]:
 @health.get("/health/ready", summary="Whether a model is loaded and warm, and the store there")
 def ready(state: State) -> dict[str, str]:
     if state.served is None:
-        raise Problem(503, "The model is being loaded.", {"Retry-After": "1"})
+        raise ProblemError(503, "The model is being loaded.", {"Retry-After": "1"})
     state.store.check()
     return {"status": "ready", "run": state.served.run.name}
 

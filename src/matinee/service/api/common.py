@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Depends
 
 from matinee.service.people import Person, person
-from matinee.service.problems import Problem
+from matinee.service.problems import ProblemError
 from matinee.service.recommending import ListQuestion
 from matinee.service.schemas import Filters, ListRequest
 from matinee.service.served import Served
@@ -18,7 +18,7 @@ State = Annotated[ServiceState, Depends(state_of)]
 def served_now(state: State) -> Served:
     """The run that is served; 503 until it is loaded."""
     if state.served is None:
-        raise Problem(503, "The model is being loaded.", {"Retry-After": "1"})
+        raise ProblemError(503, "The model is being loaded.", {"Retry-After": "1"})
     return state.served
 
 

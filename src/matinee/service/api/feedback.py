@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Header, Query, Response
 
-from matinee.service.api.common import ServedNow, State
+from matinee.service.api.common import ServedNow, State, served_now
 from matinee.service.people import code_or_none
-from matinee.service.problems import Problem
+from matinee.service.problems import ProblemError
 from matinee.service.schemas import FeedbackAnswer, FeedbackPage, FeedbackRequest
 from matinee.service.served import Served
 from matinee.service.state import ServiceState
@@ -35,17 +35,17 @@ def answer_of(served: Served | None, told: Feedback) -> dict[str, Any]:
 
 
 def write(
-    state: ServiceState, served: Served, user: str, item_id: str, told: FeedbackRequest, key: str | None
+    state: ServiceState, user: str, item_id: str, told: FeedbackRequest, key: str | None
 ) -> dict[str, Any]:
     """Keep one rating or mark; 422 for one that makes no sense."""
+    served = served_now(state)
     kind = told.kind or "rating"
     if (kind == "rating") != (told.rating is not None):
-        raise Problem(422, "Give a rating, or a kind (seen, later) without one.")
+        raise ProblemError(422, "Give a rating, or a kind (seen, later) without one.")
     code = served.code(item_id)
     scale = served.model.index.scale
-    if told.rating is not None and scale is not None:
-        if not scale.contains(np.array([told.rating])).all():
-            raise Problem(422, f"The rating must be {scale}.")
+    if told.rating is not None and scale and not scale.contains(np.array([told.rating]))[0]:
+        raise ProblemError(422, f"The rating must be {scale}.")
     kept = state.store.put(
         UserKey(state.settings.tenant, user),
         str(served.item_ids[code]),
@@ -57,9 +57,7 @@ def write(
     return answer_of(served, kept)
 
 
-def page_of(
-    state: ServiceState, user: str, cursor: str | None, limit: int
-) -> dict[str, Any]:
+def page_of(state: ServiceState, user: str, cursor: str | None, limit: int) -> dict[str, Any]:
     """Some of a user's feedback, the newest first, and where to go on."""
     key = UserKey(state.settings.tenant, user)
     feedback, following = state.store.list(key, cursor=cursor, limit=limit)
@@ -73,12 +71,12 @@ def page_of(
     "/users/{user_id}/feedback/{item_id}", response_model=FeedbackAnswer, summary="Rate or mark"
 )
 def put(
-    state: State, served: ServedNow, user_id: str, item_id: str, told: FeedbackRequest, key: Key = None
+    state: State, user_id: str, item_id: str, told: FeedbackRequest, key: Key = None
 ) -> dict[str, Any]:
     """The rating or mark of an item, in place of an earlier one. The same `Idempotency-Key` with
     the same request does it once.
     """
-    return write(state, served, user_id, item_id, told, key)
+    return write(state, user_id, item_id, told, key)
 
 
 @router.delete("/users/{user_id}/feedback/{item_id}", status_code=204, summary="Take back")
@@ -86,22 +84,18 @@ def delete(state: State, served: ServedNow, user_id: str, item_id: str, key: Key
     remove(state, served, user_id, item_id, key)
 
 
-def remove(
-    state: ServiceState, served: Served, user: str, item_id: str, key: str | None
-) -> None:
+def remove(state: ServiceState, served: Served, user: str, item_id: str, key: str | None) -> None:
     """Take back what was told of an item; 404 if nothing was."""
     code = code_or_none(served, item_id)
     stored = item_id if code is None else str(served.item_ids[code])
     if not state.store.delete(UserKey(state.settings.tenant, user), stored, key=key):
-        raise Problem(404, "Nothing was told of this item.")
+        raise ProblemError(404, "Nothing was told of this item.")
 
 
 @router.get(
     "/users/{user_id}/feedback", response_model=FeedbackPage, summary="What a user has told"
 )
-def listed(
-    state: State, user_id: str, cursor: Cursor = None, limit: Limit = 100
-) -> dict[str, Any]:
+def listed(state: State, user_id: str, cursor: Cursor = None, limit: Limit = 100) -> dict[str, Any]:
     """The newest first; `next_cursor` leads on, whatever is written meanwhile."""
     return page_of(state, user_id, cursor, limit)
 

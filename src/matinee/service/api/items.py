@@ -27,7 +27,9 @@ def search(
     model = served.model
     where = where_of(served, Filters(genres=genre, year_from=year_from, year_to=year_to))
     allowed = allowed_items(model.index, None, None, where, 0) if where else None
-    codes = served.search.find(q, allowed, limit) if q.strip() else served.best_known(allowed, limit)
+    codes = (
+        served.search.find(q, allowed, limit) if q.strip() else served.best_known(allowed, limit)
+    )
     return {"items": [served.describe(code) for code in codes.tolist()]}
 
 

@@ -44,14 +44,9 @@ def recommendations(
 
 @router.put("/feedback/{item_id}", response_model=FeedbackAnswer, summary="Rate or mark")
 def put(
-    state: State,
-    served: ServedNow,
-    user: PageUser,
-    item_id: str,
-    told: FeedbackRequest,
-    key: feedback.Key = None,
+    state: State, user: PageUser, item_id: str, told: FeedbackRequest, key: feedback.Key = None
 ) -> dict[str, Any]:
-    return feedback.write(state, served, user, item_id, told, key)
+    return feedback.write(state, user, item_id, told, key)
 
 
 @router.delete("/feedback/{item_id}", status_code=204, summary="Take back")

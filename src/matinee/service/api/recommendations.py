@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
+from matinee.models.queries import UserProfile
 from matinee.service.api.common import ServedNow, State, person_of, question_of
 from matinee.service.people import posted, unknown
 from matinee.service.recommending import for_group, recommend
@@ -64,9 +65,7 @@ AskedList = Annotated[ListRequest, Depends(list_request)]
 @router.get(
     "/users/{user_id}/recommendations", response_model=RecommendedItems, summary="For a user"
 )
-def for_user(
-    state: State, served: ServedNow, user_id: str, asked: AskedList
-) -> dict[str, Any]:
+def for_user(state: State, served: ServedNow, user_id: str, asked: AskedList) -> dict[str, Any]:
     """A user of the training set, of the store, or of both: what they have told since counts."""
     who = person_of(state, served, user_id)
     if not who.known:
@@ -91,7 +90,8 @@ def for_users(state: State, served: ServedNow, request: BatchRequest) -> dict[st
 @router.post("/recommendations/group", response_model=GroupItems, summary="For a group")
 def for_several(state: State, served: ServedNow, request: GroupRequest) -> dict[str, Any]:
     """By the average of everybody's scores, or by the lowest: nobody suffers."""
-    members, hidden = [], set()
+    members: list[UserProfile] = []
+    hidden: set[int] = set()
     for member in request.members:
         if member.user_id is None:
             members.append(posted(served, member.ratings))
