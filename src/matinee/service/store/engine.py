@@ -1,14 +1,17 @@
 """The databases a store can be in: SQLite in one file, or PostgreSQL by a URL."""
 
 import os
+import random
+import sqlite3
 import stat
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, Pool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from matinee.errors import SettingError, StoreError, printable, require_extra, shortened
 from matinee.storage.locks import locked
@@ -18,7 +21,14 @@ from matinee.storage.writing import check_place, sync, writing
 SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 CONNECTIONS = {"pool_size": 8, "max_overflow": 32, "pool_timeout": 10}  # a thread pool's worth
 WRITE = "matinee_write"  # execution option of a connection whose transactions write
-BUSY_SECONDS = 5  # that SQLite waits for another process to finish writing
+BUSY_SECONDS = 5.0  # to wait for another process to finish writing to SQLite
+BUSY_PAUSE = 0.0005, 0.002  # seconds between attempts, drawn anew each time
+BUSY = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_BUSY_RECOVERY,
+    sqlite3.SQLITE_BUSY_SNAPSHOT,
+    sqlite3.SQLITE_LOCKED,
+)
 PATIENT = {  # what is found out by waiting, in the words of libpq
     "application_name": "matinee",
     "connect_timeout": 3,  # seconds
@@ -61,7 +71,7 @@ def _sqlite(given: Path) -> tuple[Engine, str]:
     # with an absolute path, no name of a file means anything else to SQLite
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
-        connect_args={"timeout": BUSY_SECONDS},
+        connect_args={"timeout": 0},  # `_begin` waits, and `Transactions`
         **CONNECTIONS,
     )
     event.listen(engine, "connect", _configure)
@@ -99,9 +109,7 @@ def _configure(connection: Any, _: Any) -> None:
     With a write-ahead log readers and a writer do not wait for each other, and FULL has every
     commit on the disk before it returns.
     """
-    connection.isolation_level = (
-        None  # transactions begin where `_begin` says, not where Python does
-    )
+    connection.isolation_level = None  # `_begin` says when a transaction begins, not Python
     cursor = connection.cursor()
     (mode,) = cursor.execute("PRAGMA journal_mode=WAL").fetchone()
     if mode != "wal":
@@ -116,9 +124,30 @@ def _configure(connection: Any, _: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Begin a transaction; one that writes has the lock from the start, so it cannot be refused."""
-    writes = connection.get_execution_options().get(WRITE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    """Begin a transaction; one that writes has the lock from the start, so it cannot be refused.
+
+    SQLite itself would ask for a lock in pauses of up to a tenth of a second, and rarely meet a
+    moment in which others who write all the time do not hold it.
+    """
+    if not connection.get_execution_options().get(WRITE, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    cursor = connection.connection.cursor()
+    end = time.monotonic() + BUSY_SECONDS
+    while time.monotonic() < end:
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as problem:
+            if problem.sqlite_errorcode not in BUSY:
+                break
+            time.sleep(random.uniform(*BUSY_PAUSE))  # noqa: S311
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # whose error is one of SQLAlchemy
+
+
+def is_busy(problem: DBAPIError) -> bool:
+    """Whether SQLite refused because another connection writes."""
+    return getattr(problem.orig, "sqlite_errorcode", None) in BUSY
 
 
 def _postgresql(where: str) -> tuple[Engine, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, tuple_, update
 
 from matinee.errors import ConflictError, SettingError, StoreError, check_whole, shortened
 from matinee.service.store.engine import make_engine
@@ -324,10 +324,9 @@ def _after(newest: int | None) -> int:
     return _now() if newest is None else max(_now(), newest + 1)
 
 
-def _feedback(row: Row[Any]) -> Feedback:
+def _feedback(row: Any) -> Feedback:
     """A row as it was written; whoever can write the file may have put anything there."""
-    user_id, item_id, rating, kind, stamp = row
-    kept = Feedback(user_id, item_id, rating, kind, moment_of(stamp))
+    kept = Feedback(row.user_id, row.item_id, row.rating, row.kind, moment_of(row.updated_at))
     texts = type(kept.user_id) is str and type(kept.item_id) is str and kept.kind in KINDS
     if not texts or type(kept.rating) not in (float, NoneType):
         raise StoreError(f"the store is damaged: it has a row {shortened(tuple(row))}.")

@@ -9,20 +9,19 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from matinee.errors import StoreError
-from matinee.service.store.engine import WRITE
+from matinee.service.store.engine import WRITE, is_busy
 
 T = TypeVar("T")
 
 PATIENCE = 10.0  # seconds in which a transaction is tried again
 LOCK_TIMEOUT = "10000"  # milliseconds to wait for another process that writes for the same user
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0  # seconds between attempts
-SQLITE_BUSY, SQLITE_LOCKED = 5, 6
 TRANSIENT = (  # beginnings of PostgreSQL's codes
     "08",  # connections
     "40",  # serialization failures, deadlocks
@@ -123,20 +122,13 @@ def is_transient(problem: SQLAlchemyError) -> bool:
     """Whether the same may succeed a moment later."""
     if not isinstance(problem, DBAPIError):
         return False
-    cause: Any = problem.orig
-    number = getattr(cause, "sqlite_errorcode", None)
-    if number is not None:
-        return number & 0xFF in (SQLITE_BUSY, SQLITE_LOCKED)
-    code = getattr(cause, "sqlstate", None)
+    if is_busy(problem) or problem.connection_invalidated:
+        return True
+    code = getattr(problem.orig, "sqlstate", None)
     if code is not None:
         return str(code).startswith(TRANSIENT)
-    if problem.connection_invalidated:
-        return True
-    if type(cause).__module__.startswith("psycopg") and "Operational" in _classes(cause):
-        refused = "FATAL" in str(cause)
-        return not refused or any(words in str(cause) for words in WILL_PASS)
-    return False
-
-
-def _classes(cause: Any) -> str:
-    return " ".join(kind.__name__ for kind in type(cause).__mro__)
+    # without a code: refused by a server, or no server there
+    said = str(problem.orig)
+    refused = "FATAL" in said and not any(words in said for words in WILL_PASS)
+    away = type(problem.orig).__module__.startswith("psycopg")
+    return isinstance(problem, OperationalError) and away and not refused
