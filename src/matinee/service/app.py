@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 import matinee
 from matinee.errors import MatineeError
-from matinee.service import problems
+from matinee.service import openapi, problems
 from matinee.service.api import about, feedback, items, page_user, recommendations
 from matinee.service.guards import API, Guards
 from matinee.service.identity import check_token
@@ -50,6 +50,7 @@ def create_app(settings: ServiceSettings, served: Served | None = None) -> FastA
     )
     app.state.service = state
     problems.install(app)
+    openapi.install(app, state)
     for router in OPEN:
         app.include_router(router, prefix=API, responses=problems.RESPONSES)
     guarded = APIRouter(dependencies=[Depends(check_token)])

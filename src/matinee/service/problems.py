@@ -10,12 +10,13 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from matinee.errors import ConflictError, MatineeError, StoreError, UnknownIdError, cut
+from matinee.service import openapi
 from matinee.service.schemas import ProblemAnswer
 
 MEDIA_TYPE = "application/problem+json"
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": ProblemAnswer, "content": {MEDIA_TYPE: {}}}
-    for status in (401, 403, 404, 409, 413, 422, 429, 503)
+    for status in (400, 401, 403, 404, 409, 413, 422, 429, 503)
 }
 STATUSES = {UnknownIdError: 404, ConflictError: 409}
 log = structlog.get_logger("matinee.service")
@@ -51,8 +52,10 @@ def install(app: FastAPI) -> None:
         return answer(problem.status, problem.detail, problem.headers)
 
     @app.exception_handler(HTTPException)
-    def of_routes(_: Request, problem: HTTPException) -> JSONResponse:
-        headers = dict(problem.headers) if problem.headers else None
+    def of_routes(request: Request, problem: HTTPException) -> JSONResponse:
+        headers = dict(problem.headers or {})
+        if problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # of all routes, not of one
+            headers["Allow"] = ", ".join(openapi.methods_of(app, request.url.path))
         return answer(problem.status_code, str(problem.detail), headers)
 
     @app.exception_handler(RequestValidationError)

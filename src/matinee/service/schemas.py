@@ -5,8 +5,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-ItemId = Annotated[int | str, Field(examples=[318])]
-UserId = Annotated[int | str, Field(examples=[42])]
+MAX_ID = 256  # characters
+TEXT = r"^[^\x00]+$"  # what databases can keep
+IdText = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=TEXT)]
+ItemId = Annotated[int | IdText, Field(examples=[318])]
+UserId = Annotated[int | IdText, Field(examples=[42])]
 MAX_RATINGS = 5_000  # of one person in one request
 MAX_USERS = 100  # of one request
 MAX_MEMBERS = 8  # of a group
@@ -16,6 +19,10 @@ By = Literal["default", "ranking", "rating"]
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Request(_Model):
+    model_config = ConfigDict(strict=True)  # true is no number
 
 
 class Item(_Model):
@@ -65,7 +72,7 @@ class RecommendedItems(_Model):
     items: list[Recommended]
 
 
-class Rating(_Model):
+class Rating(_Request):
     item_id: ItemId
     rating: FiniteFloat = Field(examples=[4.5])
 
@@ -73,7 +80,7 @@ class Rating(_Model):
 Name = Annotated[str, Field(max_length=200)]  # of a genre, an attribute, a value of one
 
 
-class Filters(_Model):
+class Filters(_Request):
     """Which items may be listed."""
 
     genres: list[Name] = Field(default=[], max_length=50)
@@ -84,7 +91,7 @@ class Filters(_Model):
     )
 
 
-class ListRequest(_Model):
+class ListRequest(_Request):
     """Which list is wanted."""
 
     n: int = Field(20, ge=1, le=MAX_N)
@@ -120,7 +127,7 @@ class UserLists(_Model):
     lists: list[UserList]
 
 
-class Member(_Model):
+class Member(_Request):
     """A user, or somebody's ratings."""
 
     user_id: UserId | None = None
@@ -141,11 +148,21 @@ class GroupItems(_Model):
     items: list[GroupItem]
 
 
-class FeedbackRequest(_Model):
-    """A rating, or a mark: seen without a rating, or not tonight."""
+class RatingRequest(_Request):
+    """A rating, on the scale of the model."""
 
-    rating: FiniteFloat | None = Field(None, examples=[4.5])
-    kind: Literal["rating", "seen", "later"] | None = None
+    rating: FiniteFloat = Field(examples=[4.5])
+    kind: Literal["rating"] = "rating"
+
+
+class MarkRequest(_Request):
+    """A mark: seen without a rating, or not tonight."""
+
+    kind: Literal["seen", "later"]
+    rating: None = None
+
+
+FeedbackRequest = RatingRequest | MarkRequest
 
 
 class FeedbackAnswer(_Model):

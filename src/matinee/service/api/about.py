@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from matinee.service.api.common import ServedNow, State
@@ -37,6 +38,6 @@ def ready(state: State) -> dict[str, str]:
     return {"status": "ready", "run": state.served.run.name}
 
 
-@health.get("/metrics", summary="Measures, for Prometheus")
+@health.get("/metrics", response_class=PlainTextResponse, summary="Measures, for Prometheus")
 def metrics(state: State) -> Response:
     return Response(state.measures.exposition(), media_type=CONTENT_TYPE_LATEST)

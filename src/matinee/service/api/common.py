@@ -2,16 +2,20 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Path
 
+from matinee.errors import SettingError
+from matinee.models.topk import allowed_items
 from matinee.service.people import Person, person
 from matinee.service.problems import ProblemError
 from matinee.service.recommending import ListQuestion
-from matinee.service.schemas import Filters, ListRequest
+from matinee.service.schemas import MAX_ID, TEXT, Filters, ListRequest
 from matinee.service.served import Served
 from matinee.service.state import ServiceState, state_of
 from matinee.service.store import UserKey
 
+UserPath = Annotated[str, Path(min_length=1, max_length=MAX_ID, pattern=TEXT)]
+ItemPath = Annotated[str, Path(min_length=1, max_length=MAX_ID, pattern=TEXT)]
 State = Annotated[ServiceState, Depends(state_of)]
 
 
@@ -26,12 +30,16 @@ ServedNow = Annotated[Served, Depends(served_now)]
 
 
 def where_of(served: Served, filters: Filters) -> dict[str, Any] | None:
-    """Filters as `recommend` takes them; None without any."""
+    """Filters as `recommend` takes them; None without any. 404 for what no item has."""
     where: dict[str, Any] = dict(filters.where)
     if filters.genres:
         where["genres"] = list(filters.genres)
     if filters.year_from is not None or filters.year_to is not None:
         where["year"] = (filters.year_from, filters.year_to)
+    try:
+        allowed_items(served.model.index, None, None, where, 0)
+    except SettingError as problem:
+        raise ProblemError(404, str(problem)) from None
     return where or None
 
 

@@ -7,18 +7,21 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Header, Query, Response
 
-from matinee.service.api.common import ServedNow, State, served_now
+from matinee.errors import SettingError
+from matinee.service.api.common import ItemPath, ServedNow, State, UserPath, served_now
 from matinee.service.people import code_or_none
 from matinee.service.problems import ProblemError
-from matinee.service.schemas import FeedbackAnswer, FeedbackPage, FeedbackRequest
+from matinee.service.schemas import MAX_ID, TEXT, FeedbackAnswer, FeedbackPage, FeedbackRequest
 from matinee.service.served import Served
 from matinee.service.state import ServiceState
 from matinee.service.store import Feedback, UserKey
 
 router = APIRouter(tags=["feedback"])
 MAX_PAGE = 500
-Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
-Cursor = Annotated[str | None, Query(max_length=200)]
+Key = Annotated[
+    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=MAX_ID, pattern=TEXT)
+]
+Cursor = Annotated[str | None, Query(max_length=2048)]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 
 
@@ -39,9 +42,6 @@ def write(
 ) -> dict[str, Any]:
     """Keep one rating or mark; 422 for one that makes no sense."""
     served = served_now(state)
-    kind = told.kind or "rating"
-    if (kind == "rating") != (told.rating is not None):
-        raise ProblemError(422, "Give a rating, or a kind (seen, later) without one.")
     code = served.code(item_id)
     scale = served.model.index.scale
     if told.rating is not None and scale and not scale.contains(np.array([told.rating]))[0]:
@@ -50,17 +50,20 @@ def write(
         UserKey(state.settings.tenant, user),
         str(served.item_ids[code]),
         rating=told.rating,
-        kind=kind,
+        kind=told.kind,
         key=key,
     )
-    state.measures.feedback.labels(kind).inc()
+    state.measures.feedback.labels(told.kind).inc()
     return answer_of(served, kept)
 
 
 def page_of(state: ServiceState, user: str, cursor: str | None, limit: int) -> dict[str, Any]:
     """Some of a user's feedback, the newest first, and where to go on."""
     key = UserKey(state.settings.tenant, user)
-    feedback, following = state.store.list(key, cursor=cursor, limit=limit)
+    try:
+        feedback, following = state.store.list(key, cursor=cursor, limit=limit)
+    except SettingError as problem:  # nobody else's, and none that was invented
+        raise ProblemError(404, str(problem)) from None
     return {
         "feedback": [answer_of(state.served, told) for told in feedback],
         "next_cursor": following,
@@ -71,7 +74,7 @@ def page_of(state: ServiceState, user: str, cursor: str | None, limit: int) -> d
     "/users/{user_id}/feedback/{item_id}", response_model=FeedbackAnswer, summary="Rate or mark"
 )
 def put(
-    state: State, user_id: str, item_id: str, told: FeedbackRequest, key: Key = None
+    state: State, user_id: UserPath, item_id: ItemPath, told: FeedbackRequest, key: Key = None
 ) -> dict[str, Any]:
     """The rating or mark of an item, in place of an earlier one. The same `Idempotency-Key` with
     the same request does it once.
@@ -80,11 +83,15 @@ def put(
 
 
 @router.delete("/users/{user_id}/feedback/{item_id}", status_code=204, summary="Take back")
-def delete(state: State, served: ServedNow, user_id: str, item_id: str, key: Key = None) -> None:
+def delete(
+    state: State, served: ServedNow, user_id: UserPath, item_id: ItemPath, key: Key = None
+) -> None:
     remove(state, served, user_id, item_id, key)
 
 
-def remove(state: ServiceState, served: Served, user: str, item_id: str, key: str | None) -> None:
+def remove(
+    state: ServiceState, served: Served, user: str, item_id: ItemPath, key: str | None
+) -> None:
     """Take back what was told of an item; 404 if nothing was."""
     code = code_or_none(served, item_id)
     stored = item_id if code is None else str(served.item_ids[code])
@@ -95,13 +102,15 @@ def remove(state: ServiceState, served: Served, user: str, item_id: str, key: st
 @router.get(
     "/users/{user_id}/feedback", response_model=FeedbackPage, summary="What a user has told"
 )
-def listed(state: State, user_id: str, cursor: Cursor = None, limit: Limit = 100) -> dict[str, Any]:
+def listed(
+    state: State, user_id: UserPath, cursor: Cursor = None, limit: Limit = 100
+) -> dict[str, Any]:
     """The newest first; `next_cursor` leads on, whatever is written meanwhile."""
     return page_of(state, user_id, cursor, limit)
 
 
 @router.delete("/users/{user_id}", status_code=204, summary="Forget a user")
-def forget(state: State, user_id: str) -> Response:
+def forget(state: State, user_id: UserPath) -> Response:
     """Remove all that the user has told; what training knows of them is in the run."""
     state.store.forget(UserKey(state.settings.tenant, user_id))
     return Response(status_code=204)
