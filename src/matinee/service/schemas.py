@@ -3,13 +3,23 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
 
 MAX_ID = 256  # characters
 TEXT = r"^[^\x00]+$"  # what databases can keep
+
+
+def _number(value: Any) -> Any:
+    """What JSON takes for a number: 13.0 is a whole one, true and "13" are none."""
+    if isinstance(value, bool | str):
+        raise ValueError("must be a number")
+    return value
+
+
+Whole = Annotated[int, Field(strict=False), BeforeValidator(_number)]
 IdText = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=TEXT)]
-ItemId = Annotated[int | IdText, Field(examples=[318])]
-UserId = Annotated[int | IdText, Field(examples=[42])]
+ItemId = Annotated[Whole | IdText, Field(examples=[318])]
+UserId = Annotated[Whole | IdText, Field(examples=[42])]
 MAX_RATINGS = 5_000  # of one person in one request
 MAX_USERS = 100  # of one request
 MAX_MEMBERS = 8  # of a group
@@ -84,9 +94,9 @@ class Filters(_Request):
     """Which items may be listed."""
 
     genres: list[Name] = Field(default=[], max_length=50)
-    year_from: int | None = None
-    year_to: int | None = None
-    where: dict[Name, Name | int | FiniteFloat | list[Name]] = Field(
+    year_from: Whole | None = None
+    year_to: Whole | None = None
+    where: dict[Name, Name | Whole | FiniteFloat | list[Name]] = Field(
         default={}, max_length=20, description="Any attribute, as in `recommend`"
     )
 
@@ -94,15 +104,15 @@ class Filters(_Request):
 class ListRequest(_Request):
     """Which list is wanted."""
 
-    n: int = Field(20, ge=1, le=MAX_N)
-    offset: int = Field(0, ge=0, le=MAX_OFFSET)
+    n: Whole = Field(20, ge=1, le=MAX_N)
+    offset: Whole = Field(0, ge=0, le=MAX_OFFSET)
     by: By = "default"
     discover: FiniteFloat = Field(0.0, ge=0, le=1, description="1: what few others know")
     filters: Filters = Filters()
     include: list[ItemId] | None = Field(default=None, max_length=MAX_RATINGS)
     exclude: list[ItemId] = Field(default=[], max_length=MAX_RATINGS)
     seen: bool = Field(False, description="Whether what has been rated may be listed")
-    reasons: int = Field(3, ge=0, le=MAX_REASONS)
+    reasons: Whole = Field(3, ge=0, le=MAX_REASONS)
 
 
 class RatingsRequest(ListRequest):
@@ -114,8 +124,8 @@ class RatingsRequest(ListRequest):
 
 class BatchRequest(ListRequest):
     users: list[UserId] = Field(min_length=1, max_length=MAX_USERS, examples=[[42, 43]])
-    n: int = Field(10, ge=1, le=50)
-    reasons: int = Field(0, ge=0, le=MAX_REASONS)
+    n: Whole = Field(10, ge=1, le=50)
+    reasons: Whole = Field(0, ge=0, le=MAX_REASONS)
 
 
 class UserList(_Model):
