@@ -1,25 +1,22 @@
 """The application: routes, errors, headers, limits, and the loading of the run beside it all."""
 
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import structlog
 from fastapi import APIRouter, Depends, FastAPI
 
 import matinee
-from matinee.errors import MatineeError
 from matinee.service import openapi, problems
 from matinee.service.api import about, feedback, items, page_user, recommendations
 from matinee.service.guards import API, Guards
 from matinee.service.identity import check_token
 from matinee.service.measures import Measures
+from matinee.service.reloading import Reloader
 from matinee.service.served import Served
 from matinee.service.settings import ServiceSettings
 from matinee.service.state import ServiceState
 from matinee.service.store import Store
 
-log = structlog.get_logger("matinee.service")
 OPEN = (items.router, about.router, page_user.router)
 """Routes that the page needs, and that tell and change nothing of others."""
 GUARDED = (recommendations.router, feedback.router)
@@ -34,10 +31,10 @@ def create_app(settings: ServiceSettings, served: Served | None = None) -> FastA
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        loading = threading.Thread(target=_load, args=[state], daemon=True)
-        if state.served is None:
-            loading.start()
+        reloader = Reloader(state)
+        reloader.start()
         yield
+        reloader.close()
         state.store.close()
 
     app = FastAPI(
@@ -60,12 +57,3 @@ def create_app(settings: ServiceSettings, served: Served | None = None) -> FastA
     app.include_router(about.health)
     app.add_middleware(Guards, state=state)
     return app
-
-
-def _load(state: ServiceState) -> None:
-    try:
-        state.serve(Served.load(state.settings.run))
-    except MatineeError as problem:
-        log.error("not loaded", run=str(state.settings.run), problem=str(problem))
-        return
-    log.info("ready", run=state.settings.run.name)
