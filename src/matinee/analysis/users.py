@@ -81,17 +81,16 @@ def explain_recommendations(
     recommended = model.recommend(user, n)
     batch, head = model.user_batch([user]), model.head()
     rated = batch.interactions.indices
-    reasons: list[list[str]] = []
-    for index in model.catalog.ids.codes(recommended["item_id"].to_list()):
-        try:
-            _, contributions = head.contributions(batch, int(index))
-        except SettingError:  # a network, whose scores are no sum over ratings
-            reasons.append([])
-            continue
-        largest = np.argsort(-contributions, kind="stable")[:because]
-        reasons.append(
-            [model.catalog.titles[rated[entry]] for entry in largest if contributions[entry] > 0]
-        )
+    codes = model.catalog.ids.codes(recommended["item_id"].to_list())
+    try:
+        _, contributions = head.contributions(batch, codes)
+    except SettingError:  # a network, whose scores are no sum over ratings
+        contributions = np.zeros((len(codes), len(rated)))
+    largest = np.argsort(-contributions, axis=1, kind="stable")[:, :because]
+    reasons = [
+        [model.catalog.titles[rated[entry]] for entry in entries if of_item[entry] > 0]
+        for entries, of_item in zip(largest, contributions, strict=True)
+    ]
     return recommended.with_columns(because=pl.Series(reasons, dtype=pl.List(pl.String)))
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from matinee._types import F32, F64
+from matinee._types import F32, F64, Ints
 from matinee.kernels.csr import Rows, sum_weighted_rows, take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.kernels.scoring import SAMPLE, pack
+from matinee.models.head import Components
 from matinee.models.packed_items import PackedItems
 from matinee.models.queries import Sizes, UserBatch
 from matinee.models.ranking_heads import FactorRankingHead
@@ -84,12 +85,13 @@ class BlendedHead:
         """Score of every item for every user, float32 (users, items)."""
         return self.packed.scores(self.rows(batch), len(self.ranking.item_params))
 
-    def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
+    def contributions(self, batch: UserBatch, items: Ints) -> tuple[Components, F64]:
         """Those of both heads together; what the rating head knows without the user, as one."""
-        general, from_ratings = self.ranking.contributions(batch, item)
-        of_rating, more = self.rating.contributions(batch, item)
+        general, from_ratings = self.ranking.contributions(batch, items)
+        of_rating, more = self.rating.contributions(batch, items)
+        both = zip(general, of_rating, strict=True)
         return (
-            {**general, "item_rating": self.weight * sum(of_rating.values())},
+            [{**own, "item_rating": self.weight * sum(other.values())} for own, other in both],
             from_ratings + self.weight * more,
         )
 

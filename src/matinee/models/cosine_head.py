@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from matinee._types import F32, F64
+from matinee._types import F32, F64, Ints
 from matinee.errors import SettingError
 from matinee.kernels.scoring import pack
+from matinee.models.head import Components
 from matinee.models.packed_items import PackedItems
 from matinee.models.queries import Sizes, UserBatch
 from matinee.models.ranking_heads import FactorRankingHead
@@ -63,7 +64,7 @@ class CosineHead:
         """Cosine of every item for every user, float32 (users, items)."""
         return self.packed.scores(self.rows(batch), len(self.head.item_params))
 
-    def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
+    def contributions(self, batch: UserBatch, items: Ints) -> tuple[Components, F64]:
         """Refused: a cosine is no sum over ratings."""
         raise SettingError("A cosine cannot be explained: it is not a sum over ratings.")
 

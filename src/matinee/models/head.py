@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from matinee.models.bayesian.predictive import Predictive
 
 
+Components = list[dict[str, float]]
+"""Of each item, the components of its score that come from no rating of the user, by name."""
+
 COMPONENT_LABELS = {
     "global_mean": "global mean",
     "item_bias": "item bias",
@@ -50,8 +53,10 @@ class Head(Protocol):
     def scores(self, batch: UserBatch) -> F32:
         """Score of every item for every user, float32 (users, items)."""
 
-    def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
-        """Components of a user's score of an item: by name, and from each of their ratings."""
+    def contributions(self, batch: UserBatch, items: Ints) -> tuple[Components, F64]:
+        """Components of a user's scores of items: of each item by name, and from each of their
+        ratings, float64 (items, ratings).
+        """
 
     def check(self, sizes: Sizes) -> None:
         """Raise ValueError unless all fields fit together and a model of that size."""
@@ -117,7 +122,9 @@ def check_coefficients(coefficients: F32, n_features: int, width: int) -> None:
 
 
 def solve(normal: F64, target: F64) -> F64:
-    """``normal^-1 target``; RunError if the numbers of a head are so extreme that there is none."""
+    """``normal^-1 target``, of one column or several; RunError if the numbers of a head are so
+    extreme that there is none.
+    """
     try:
         solution = np.linalg.solve(normal, target)
     except np.linalg.LinAlgError:
@@ -125,6 +132,11 @@ def solve(normal: F64, target: F64) -> F64:
     if not np.isfinite(solution).all():
         raise RunError("The numbers of this model are too extreme for an answer; train it again.")
     return np.asarray(solution, np.float64)
+
+
+def by_popularity(popularity: F32, items: Ints) -> Components:
+    """The components of scores that are the popularity of items."""
+    return [{"popularity": number} for number in popularity[items].tolist()]
 
 
 def components_table(

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from matinee._types import F32, F64, I32, I64
+from matinee._types import F32, F64, I32, I64, Ints
 from matinee.kernels.csr import Rows, count_cooccurrences, sum_rows_of, transpose
 from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
 from matinee.kernels.topk import topk_dense
-from matinee.models.head import check_array
+from matinee.models.head import Components, by_popularity, check_array
 from matinee.models.implicit_feedback import positives
 from matinee.models.queries import Sizes, UserBatch
 
@@ -56,20 +56,20 @@ class UserKNNHead:
         similar[known, batch.codes[known]] = 0.0  # nobody is a neighbour of their own
         return nearest(similar, self.neighbors)
 
-    def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
-        """What each positive adds: the similarity of neighbours with the item is a sum over it."""
-        from_ratings = np.zeros(len(batch.interactions.indices))
+    def contributions(self, batch: UserBatch, items: Ints) -> tuple[Components, F64]:
+        """What each positive adds: the similarity of neighbours with an item is a sum over it."""
+        from_ratings = np.zeros((len(items), len(batch.interactions.indices)))
         liked = positives(batch.interactions, self.min_rating)
         if len(liked.indices) == 0:
-            return {"popularity": float(self.popularity[item])}, from_ratings
+            return by_popularity(self.popularity, items), from_ratings
         codes, _ = self._neighbors(batch, liked)
         places = np.isin(batch.interactions.indices, liked.indices)
         for neighbor in codes[codes >= 0]:
             theirs = self.indices[self.indptr[neighbor] : self.indptr[neighbor + 1]]
-            if item in theirs:
-                size = np.sqrt(float(len(liked.indices) * len(theirs))) + self.shrinkage
-                from_ratings[places] += np.isin(liked.indices, theirs) / size
-        return {}, from_ratings
+            size = np.sqrt(float(len(liked.indices) * len(theirs))) + self.shrinkage
+            shared = np.isin(liked.indices, theirs) / size
+            from_ratings[np.ix_(np.isin(items, theirs), places)] += shared
+        return [{} for _ in items], from_ratings
 
     def check(self, sizes: Sizes) -> None:
         users, items = sizes.users, sizes.items

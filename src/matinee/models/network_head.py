@@ -12,7 +12,7 @@ import polars as pl
 from matinee._types import F32, F64, I32, I64, Array, Ints
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, row_of_entries, take_rows
-from matinee.models.head import WholeRowFactors, check_array
+from matinee.models.head import Components, WholeRowFactors, check_array
 from matinee.models.implicit_feedback import positives
 from matinee.models.queries import Sizes, UserBatch
 
@@ -242,7 +242,7 @@ class NetworkHead(WholeRowFactors):
         user, item, target, weight = (np.concatenate(c) for c in zip(*examples, strict=True))
         return user, item, target, weight
 
-    def contributions(self, user_batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
+    def contributions(self, user_batch: UserBatch, items: Ints) -> tuple[Components, F64]:
         """Refused: a network's score is not a sum over ratings."""
         raise SettingError(
             f"Scores of {self.estimator.get('name')} cannot be explained: they are not a sum over "

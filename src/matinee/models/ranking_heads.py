@@ -14,7 +14,14 @@ from matinee.kernels.implicit_als import update_rows_implicit_cg
 from matinee.kernels.linalg import pad_to_lanes
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.kernels.scoring import pack
-from matinee.models.head import WholeRowFactors, check_array, check_coefficients, solve
+from matinee.models.head import (
+    Components,
+    WholeRowFactors,
+    by_popularity,
+    check_array,
+    check_coefficients,
+    solve,
+)
 from matinee.models.implicit_feedback import (
     CONFIDENCES,
     PreferenceScale,
@@ -94,29 +101,30 @@ class FactorRankingHead(WholeRowFactors):
     def scores(self, batch: UserBatch) -> F32:
         return self.packed.scores(self.rows(batch), len(self.item_params))
 
-    def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
+    def contributions(self, batch: UserBatch, items: Ints) -> tuple[Components, F64]:
         """What each positive adds: ``c_j t_j q_i A^-1 q_j`` (Hu et al. 2008, section 5).
 
         A rating below the user's mean takes away what its preference lacks to 1, for it counts
         against the item's kin; that the user chose to watch such items at all is one component.
         """
         liked, preferences = self._positives(batch.interactions)
-        from_ratings = np.zeros(len(batch.interactions.indices))
-        q = self.item_params.astype(np.float64)
+        from_ratings = np.zeros((len(items), len(batch.interactions.indices)))
+        targets = self.item_params[items].astype(np.float64)
         if len(liked.indices) == 0:
             prior = batch.prior_means(self.default_user, self.user_coefficients)[0]
-            return {"average_user": float(q[item] @ prior)}, from_ratings
-        design = q[liked.indices]
+            return [{"average_user": score} for score in (targets @ prior).tolist()], from_ratings
+        design = self.item_params[liked.indices].astype(np.float64)
         normal = self._unobserved_gram + (design.T * liked.values) @ design
         normal[np.diag_indices_from(normal)] += self._penalty(np.array([len(design)]))[0]
-        parts = liked.values * (design @ solve(normal, q[item]))
-        general = {}
+        parts = liked.values * (design @ solve(normal, targets.T)).T
+        general: Components = [{} for _ in items]
         below = preferences < 1
         if below.any():
-            general["interactions"] = float(parts[below].sum())
+            of_choosing = parts[:, below].sum(axis=1).tolist()
+            general = [{"interactions": part} for part in of_choosing]
             preferences = preferences - below
         parts *= preferences
-        from_ratings[np.isin(batch.interactions.indices, liked.indices)] = parts
+        from_ratings[:, np.isin(batch.interactions.indices, liked.indices)] = parts
         return general, from_ratings
 
     def _positives(self, interactions: Rows) -> tuple[Rows, F32]:
@@ -171,15 +179,15 @@ class ItemItemHead:
         out[np.diff(liked.indptr) == 0] = self.popularity
         return out
 
-    def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
-        """The weight from each positive to the item."""
+    def contributions(self, batch: UserBatch, items: Ints) -> tuple[Components, F64]:
+        """The weight from each positive to each item."""
         liked = positives(batch.interactions, self.min_rating)
-        from_ratings = np.zeros(len(batch.interactions.indices))
+        from_ratings = np.zeros((len(items), len(batch.interactions.indices)))
         if len(liked.indices) == 0:
-            return {"popularity": float(self.popularity[item])}, from_ratings
+            return by_popularity(self.popularity, items), from_ratings
         mine = np.isin(batch.interactions.indices, liked.indices)
-        from_ratings[mine] = self.weights[liked.indices, item]
-        return {}, from_ratings
+        from_ratings[:, mine] = self.weights[np.ix_(liked.indices, items)].T
+        return [{} for _ in items], from_ratings
 
     def check(self, sizes: Sizes) -> None:
         check_array("weights", self.weights, (sizes.items, sizes.items))
@@ -198,10 +206,10 @@ class PopularityHead:
     def scores(self, batch: UserBatch) -> F32:
         return np.tile(self.popularity, (len(batch), 1))
 
-    def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
-        """The item's users, and nothing from the user's own ratings."""
-        none = np.zeros(len(batch.interactions.indices))
-        return {"popularity": float(self.popularity[item])}, none
+    def contributions(self, batch: UserBatch, items: Ints) -> tuple[Components, F64]:
+        """An item's users, and nothing from the user's own ratings."""
+        none = np.zeros((len(items), len(batch.interactions.indices)))
+        return by_popularity(self.popularity, items), none
 
     def check(self, sizes: Sizes) -> None:
         check_array("popularity", self.popularity, (sizes.items,))

@@ -13,7 +13,7 @@ from matinee.kernels.als import Ridge, predict_pairs, update_rows_cholesky
 from matinee.kernels.csr import take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
 from matinee.kernels.scoring import pack
-from matinee.models.head import check_array, check_coefficients, solve
+from matinee.models.head import Components, check_array, check_coefficients, solve
 from matinee.models.packed_items import PackedItems
 from matinee.models.queries import Sizes, UserBatch
 
@@ -110,7 +110,7 @@ class FactorRatingHead:
         batch_head = replace(self, user_params=self.rows(batch))
         return batch_head.pairs(who.astype(np.int32), items)
 
-    def contributions(self, batch: UserBatch, item: int) -> tuple[dict[str, float], F64]:
+    def contributions(self, batch: UserBatch, items: Ints) -> tuple[Components, F64]:
         """Global mean, item bias, prior, and what each rating adds.
 
         A user's row is ridge regression on their ratings, so it is linear in them: with design
@@ -125,24 +125,25 @@ class FactorRatingHead:
         prior = self._priors(batch)[0].astype(np.float64)
         rows = self.item_params[codes].astype(np.float64)
         design = np.column_stack([np.ones(len(rows)), rows[:, 1:]])
-        target = np.concatenate([[1.0], self.item_params[item, 1:]]).astype(np.float64)
+        targets = self.item_params[items].astype(np.float64)
+        biases, targets[:, 0] = targets[:, 0].tolist(), 1.0
         residual = values - self.mean - rows[:, 0] - design @ prior
         normal = design.T @ design
         count = max(1, len(codes))
         penalty = np.full(len(normal), self.regularization * count**self.exponent)
         penalty[0] = self.bias_regularization * count**self.bias_exponent
         normal[np.diag_indices_from(normal)] += penalty
-        from_ratings = (design @ solve(normal, target)) * residual
-        general = {
-            "global_mean": self.mean,
-            "item_bias": float(self.item_params[item, 0]),
-            "prior": float(target @ prior),
-        }
+        from_ratings = (design @ solve(normal, targets.T)).T * residual
+        general: Components = [
+            {"global_mean": self.mean, "item_bias": bias, "prior": from_prior}
+            for bias, from_prior in zip(biases, (targets @ prior).tolist(), strict=True)
+        ]
         if batch.codes[0] >= 0:
             own = self.user_params[batch.codes[0]].astype(np.float64) - prior
-            remainder = float(target @ own - from_ratings.sum())
-            if abs(remainder) > ROUNDING * max(1.0, abs(self.mean)):
-                general["residual"] = remainder
+            remainders = targets @ own - from_ratings.sum(axis=1)
+            for of_item, remainder in zip(general, remainders.tolist(), strict=True):
+                if abs(remainder) > ROUNDING * max(1.0, abs(self.mean)):
+                    of_item["residual"] = remainder
         return general, from_ratings
 
     def check(self, sizes: Sizes) -> None:

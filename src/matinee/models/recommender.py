@@ -446,5 +446,6 @@ class Recommender(TrainedModel):
             that the user rated, the largest contribution first.
         """
         batch = self.user_batch([user])
-        general, from_ratings = self.head(head).contributions(batch, self.item_index(item))
+        code = np.array([self.item_index(item)])
+        (general,), (from_ratings,) = self.head(head).contributions(batch, code)
         return components_table(self.catalog, batch, general, from_ratings)

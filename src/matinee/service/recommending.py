@@ -1,6 +1,7 @@
 """From a question to a list with predicted ratings, ranges and reasons that add up to the score."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,11 +58,10 @@ def recommend(served: Served, user: UserProfile, question: ListQuestion) -> list
     include = None if question.include is None else [ids[code] for code in question.include]
     if include == []:
         return []
-    head = HEADS[question.by]
     table = model.recommend(
         user,
         question.offset + question.n,
-        head=head,
+        head=HEADS[question.by],
         discover=question.discover,
         exclude_seen=not question.seen,
         include=include,
@@ -69,24 +69,25 @@ def recommend(served: Served, user: UserProfile, question: ListQuestion) -> list
         where=question.where,
         threads=1,  # as many requests are answered at a time as there are processors
     )[question.offset :]
-    codes = model.catalog.ids.codes(table["item_id"].to_list())
+    codes = model.catalog.ids.codes(table["item_id"].to_list()).tolist()
     scores = table["score"].to_list()
     predicted = (
         table["predicted_rating"].to_list()
         if "predicted_rating" in table.columns
         else [None] * len(codes)
     )
-    ranges = ranges_of(served, user, codes.tolist())
+    ranges = ranges_of(served, user, codes)
+    reasons = explain(served, user, codes, scores, question)
     return [
         {
             **served.describe(code),
             "predicted_rating": rating,
             "range": limits,
             "score": score,
-            **explain(served, user, code, score, head, question.reasons),
+            **why,
         }
-        for code, score, rating, limits in zip(
-            codes.tolist(), scores, predicted, ranges, strict=True
+        for code, score, rating, limits, why in zip(
+            codes, scores, predicted, ranges, reasons, strict=True
         )
     ]
 
@@ -102,29 +103,36 @@ def ranges_of(served: Served, user: UserProfile, codes: list[int]) -> list[list[
 
 
 def explain(
-    served: Served, user: UserProfile, code: int, score: float, head: str | None, n: int
-) -> dict[str, Any]:
-    """The n ratings that contribute most to a score, and what all else contributes to it."""
-    if n == 0:
-        return {"reasons": [], "other": score}
+    served: Served,
+    user: UserProfile,
+    codes: Sequence[int],
+    scores: Sequence[float],
+    question: ListQuestion,
+) -> list[dict[str, Any]]:
+    """Of each item, the ratings that contribute most to its score, and what all else does."""
     model = served.model
     batch = model.user_batch([user])
-    try:
-        _, from_ratings = model.head(head).contributions(batch, code)
-    except SettingError:  # the scores of a network are no sums
-        return {"reasons": [], "other": score}
-    most = np.argsort(-np.abs(from_ratings), kind="stable")[:n]
-    items, values = user.items, user.values
-    reasons = [
-        {
-            "item_id": served.item_ids[int(items[place])],
-            "title": model.catalog.titles[int(items[place])],
-            "rating": float(values[place]) if user.rated else None,
-            "contribution": float(from_ratings[place]),
-        }
-        for place in most.tolist()
-    ]
-    return {"reasons": reasons, "other": score - sum(r["contribution"] for r in reasons)}
+    parts = np.zeros((len(codes), 0))
+    if question.reasons and len(codes):
+        # the scores of a network are no sums
+        with suppress(SettingError):
+            head = model.head(HEADS[question.by])
+            _, parts = head.contributions(batch, np.array(codes))
+    most = np.argsort(-np.abs(parts), axis=1, kind="stable")[:, : question.reasons]
+    answers = []
+    for score, of_item, places in zip(scores, parts, most.tolist(), strict=True):
+        reasons = [
+            {
+                "item_id": served.item_ids[int(user.items[place])],
+                "title": model.catalog.titles[int(user.items[place])],
+                "rating": float(user.values[place]) if user.rated else None,
+                "contribution": float(of_item[place]),
+            }
+            for place in places
+        ]
+        other = score - sum(of_item[place] for place in places)
+        answers.append({"reasons": reasons, "other": float(other)})
+    return answers
 
 
 def for_group(
