@@ -46,9 +46,11 @@ class Transactions:
         self._name = name
         self._postgresql = engine.dialect.name == "postgresql"
 
-    def read(self, work: Callable[[Connection], T], patience: float = PATIENCE) -> T:
+    def read(self, work: Callable[[Connection], T], patience: float | None = None) -> T:
         """What a function returns that only reads."""
-        return self._run(lambda: self._attempt(work, None), patience)
+        return self._run(
+            lambda: self._attempt(work, None), PATIENCE if patience is None else patience
+        )
 
     def write(self, work: Callable[[Connection], T], lock: int) -> T:
         """What a function returns, once all that it wrote is on the disk.
@@ -68,10 +70,10 @@ class Transactions:
                 result = work(connection)
                 try:
                     transaction.commit()
-                except DBAPIError as problem:
-                    if number is None or not problem.connection_invalidated:
-                        raise
-                    if not self._took_place(number):
+                except BaseException as problem:
+                    connection.invalidate()  # it may be anywhere in the transaction
+                    lost = isinstance(problem, DBAPIError) and problem.connection_invalidated
+                    if not (lost and number is not None and self._took_place(number)):
                         raise
             return result
 
