@@ -15,7 +15,7 @@ from typing import Literal
 from matinee.errors import DataError, SettingError, shortened
 from matinee.service.store.feedback import KINDS, LONGEST_ID, Feedback, Kind, check_text
 
-LARGEST = 20_000_000  # characters of a file
+LARGEST = 10_000_000  # characters of a file
 MOST_ROWS = 50_000
 LONGEST_TITLE = 1000  # characters
 YEARS = range(1850, 2200)

@@ -160,6 +160,19 @@ def test_threads_and_their_connections(store):
     assert [row.rating for row in store.export("shop")] == [9.0] * 20
 
 
+def test_more_at_once_than_there_are_connections_is_one_line(tmp_path, ann, monkeypatch):
+    limits = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.1}
+    monkeypatch.setattr(engine, "CONNECTIONS", limits)
+    monkeypatch.setattr(transactions, "PATIENCE", 0.2)
+    store = Store.open(tmp_path / "feedback")
+    with store._transactions._engine.connect():
+        told = r"the store is away or busy: QueuePool limit [^(]+, timeout 0\.10\.$"
+        with pytest.raises(StoreError, match=told):
+            store.all_of(ann)
+    assert store.all_of(ann) == []
+    store.close()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 def test_a_forked_process_has_connections_of_its_own(store, ann):
     store.put(ann, "1", rating=1, kind="rating")
