@@ -213,6 +213,12 @@ def test_threads_open_a_store_at_once(where, ann):
         store.close()
 
 
+def test_threads_open_different_stores_at_once(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        for store in pool.map(Store.open, [tmp_path / str(number) for number in range(16)]):
+            store.close()
+
+
 @pytest.mark.slow
 def test_processes_open_a_store_at_once(where, ann):
     code = (

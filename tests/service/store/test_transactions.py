@@ -176,8 +176,10 @@ def test_more_at_once_than_there_are_connections_is_one_line(tmp_path, ann, monk
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 def test_a_forked_process_has_connections_of_its_own(store, ann):
     store.put(ann, "1", rating=1, kind="rating")
+    pool = store._transactions._engine.pool
 
     def in_the_child():
+        assert store._transactions._engine.pool is not pool
         store.put(ann, "2", rating=2, kind="rating")
         return values(store, ann)
 
