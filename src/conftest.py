@@ -2,6 +2,8 @@
 
 import pytest
 
+collect_ignore = ["matinee/service/store/migrations/env.py"]  # which only Alembic can run
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _names(doctest_namespace: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -> None:

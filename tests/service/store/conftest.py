@@ -24,7 +24,7 @@ def where(request, tmp_path):
     """Where an empty store may be: a path or a URL."""
     if request.param == "sqlite":
         return str(tmp_path / "feedback.sqlite3")
-    return request.getfixturevalue("postgres").new_database()
+    return request.getfixturevalue("postgres").new_place()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -14,7 +15,6 @@ from sqlalchemy import URL, Connection, Engine, Pool, create_engine, event, make
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from matinee.errors import SettingError, StoreError, printable, require_extra, shortened
-from matinee.storage.locks import locked
 from matinee.storage.regular import KINDS
 from matinee.storage.writing import check_place, sync, writing
 
@@ -67,7 +67,8 @@ if hasattr(os, "register_at_fork"):
 
 def _sqlite(given: Path) -> tuple[Engine, str]:
     path = Path(os.path.realpath(given))
-    _create(path, given)
+    with _creating:  # no other thread opens the file before it is closed here
+        _create(path, given)
     # with an absolute path, no name of a file means anything else to SQLite
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
@@ -97,10 +98,9 @@ def _create(path: Path, given: Path) -> None:
         raise StoreError(f"{given}: cannot be read: {problem.strerror}.") from None
     with writing(given, "Choose another place."):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _creating, locked(path.parent):  # nobody else opens it before it is closed here
-            if not path.exists():
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-                sync(path.parent)
+        with suppress(FileExistsError):  # another process was faster
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        sync(path.parent)
 
 
 def _configure(connection: Any, _: Any) -> None:
@@ -110,17 +110,19 @@ def _configure(connection: Any, _: Any) -> None:
     commit on the disk before it returns.
     """
     connection.isolation_level = None  # `_begin` says when a transaction begins, not Python
-    cursor = connection.cursor()
-    (mode,) = cursor.execute("PRAGMA journal_mode=WAL").fetchone()
-    if mode != "wal":
-        raise StoreError(
-            "SQLite cannot keep a write-ahead log there (a network disk?); choose another place."
-        )
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute("PRAGMA secure_delete=ON")  # what is forgotten is overwritten
-    cursor.execute("PRAGMA trusted_schema=OFF")
-    cursor.close()
+    try:
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise StoreError(
+                "SQLite cannot keep its log there (a network disk?); choose another place."
+            )
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # what is forgotten is overwritten
+        connection.execute("PRAGMA trusted_schema=OFF")
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _begin(connection: Connection) -> None:

@@ -59,13 +59,15 @@ class Store:
 
     Example
     -------
+    >>> import tempfile
     >>> from matinee.service.store import Store, UserKey
-    >>> store, ann = Store.open(folder / "feedback.sqlite3"), UserKey("default", "ann")
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store, ann = Store.open(f"{folder.name}/feedback.sqlite3"), UserKey("default", "ann")
     >>> store.put(ann, "296", rating=4.5, kind="rating").rating
     4.5
     >>> [row.item_id for row in store.all_of(ann)]
     ['296']
-    >>> store.close()
+    >>> store.close(); folder.cleanup()
     """
 
     def __init__(self, transactions: Transactions, close: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, exc, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from matinee.errors import StoreError
@@ -46,9 +46,11 @@ class Transactions:
         self._name = name
         self._postgresql = engine.dialect.name == "postgresql"
 
-    def read(self, work: Callable[[Connection], T], patience: float = PATIENCE) -> T:
+    def read(self, work: Callable[[Connection], T], patience: float | None = None) -> T:
         """What a function returns that only reads."""
-        return self._run(lambda: self._attempt(work, None), patience)
+        return self._run(
+            lambda: self._attempt(work, None), PATIENCE if patience is None else patience
+        )
 
     def write(self, work: Callable[[Connection], T], lock: int) -> T:
         """What a function returns, once all that it wrote is on the disk.
@@ -68,10 +70,10 @@ class Transactions:
                 result = work(connection)
                 try:
                     transaction.commit()
-                except DBAPIError as problem:
-                    if number is None or not problem.connection_invalidated:
-                        raise
-                    if not self._took_place(number):
+                except BaseException as problem:
+                    connection.invalidate()  # it may be anywhere in the transaction
+                    lost = isinstance(problem, DBAPIError) and problem.connection_invalidated
+                    if not (lost and number is not None and self._took_place(number)):
                         raise
             return result
 
@@ -100,10 +102,10 @@ class Transactions:
 
     def _error(self, problem: SQLAlchemyError) -> StoreError:
         cause = problem.orig if isinstance(problem, DBAPIError) else None
-        said = str(cause or problem).strip().partition("\n")[0].rstrip(".")
+        said = str(cause or problem).strip().partition("\n")[0].partition(" (Background")[0]
         away = is_transient(problem)
         what = "the store is away or busy" if away else "the store cannot be used"
-        return StoreError(f"{self._name}: {what}: {said or type(problem).__name__}.")
+        return StoreError(f"{self._name}: {what}: {said.rstrip('.') or type(problem).__name__}.")
 
 
 def pauses(patience: float) -> Iterator[bool]:
@@ -121,7 +123,7 @@ def pauses(patience: float) -> Iterator[bool]:
 def is_transient(problem: SQLAlchemyError) -> bool:
     """Whether the same may succeed a moment later."""
     if not isinstance(problem, DBAPIError):
-        return False
+        return isinstance(problem, exc.TimeoutError)  # all connections are in use
     if is_busy(problem) or problem.connection_invalidated:
         return True
     code = getattr(problem.orig, "sqlstate", None)
