@@ -44,7 +44,6 @@ with the last one nothing: factors vanish.
 """
 SHORT = 20  # ratings per user or item on average: with fewer, all choices are tried
 FEW_RATINGS = 1000  # in all: with fewer, a validation set tells nothing, and the last is safest
-TRIAL_ITERATIONS = 5
 INIT_STD = 0.1  # of the user factors, in roots of the spread of ratings
 
 
@@ -181,8 +180,9 @@ class ALS(Estimator):
         with progress("Choosing regularization", len(CHOICES)) as tick:
             for number, choice in enumerate(CHOICES, 1):
                 state = _ALSState(self, self._ridge_of(part.ratings, choice), part)
-                for _ in range(TRIAL_ITERATIONS):
-                    state.iterate()
+                # all iterations: with fewer, a weak regularization does no harm yet
+                for iteration in range(1, self.iterations + 1):
+                    state.iterate(last=iteration == self.iterations)
                 errors.append(state.squared_errors(validation.ratings))
                 tick(number, f"RMSE {math.sqrt(errors[-1].mean()):.4f}")
         return self._ridge_of(ratings, CHOICES[_surely_best(errors)])
