@@ -163,7 +163,7 @@ class Catalog:
 
     def matches(self, wanted: str) -> Iterator[Ints]:
         """Codes of the items that `wanted` may mean, in one sense after another."""
-        name, year = _normalized(wanted)
+        name, year = normalized_title(wanted)
         words = set(name.split())
         yield np.flatnonzero(self.frame["title"] == wanted)
         if self.ids.are_text:  # such an id is rarely a title by chance
@@ -185,16 +185,16 @@ class Catalog:
 
     def _suggestion(self, wanted: str) -> str:
         names = [name for name, _ in self._normalized_titles]
-        close = difflib.get_close_matches(_normalized(wanted)[0][:200], names, n=3)
+        close = difflib.get_close_matches(normalized_title(wanted)[0][:200], names, n=3)
         titles = list(dict.fromkeys(self.titles[names.index(match)] for match in close))
         return f" Did you mean {' or '.join(map(cut, titles))}?" if titles else ""
 
     @cached_property
     def _normalized_titles(self) -> list[tuple[str, str]]:
-        return [_normalized(title) for title in self.titles]
+        return [normalized_title(title) for title in self.titles]
 
 
-def _normalized(title: str) -> tuple[str, str]:
+def normalized_title(title: str) -> tuple[str, str]:
     """A title without capitals, accents and punctuation, its article in front; and its year."""
     match = re.search(YEAR, title)
     year = match.group(1) if match else ""

@@ -15,7 +15,7 @@ from matinee.service.reloading import Reloader
 from matinee.service.served import Served
 from matinee.service.settings import ServiceSettings
 from matinee.service.state import ServiceState
-from matinee.service.store import Store
+from matinee.service.store.store import Store
 
 OPEN = (items.router, about.router, page_user.router)
 """Routes that the page needs, and that tell and change nothing of others."""

@@ -10,7 +10,7 @@ from matinee.models.queries import UserProfile
 from matinee.service.recommending import profile_of
 from matinee.service.schemas import Rating
 from matinee.service.served import Served
-from matinee.service.store import Feedback
+from matinee.service.store.feedback import Feedback
 
 LATER = timedelta(hours=20)  # how long "not tonight" lasts
 

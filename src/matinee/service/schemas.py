@@ -193,8 +193,9 @@ class Skipped(_Model):
     reason: str
 
 
-class Imported(_Model):
-    imported: int
+class ImportedAnswer(_Model):
+    imported: int = Field(description="Rows about items that the model has")
+    new: int = Field(description="Items of which something new is told")
     skipped: list[Skipped]
 
 

@@ -16,6 +16,7 @@ from matinee.models.queries import UserProfile
 from matinee.models.recommender import Recommender
 from matinee.service.catalog_search import CatalogSearch
 from matinee.service.first_items import FirstItems
+from matinee.service.title_index import TitleIndex
 from matinee.storage.runs import MANIFEST
 
 MAP_ITEMS = 2_000
@@ -42,6 +43,11 @@ class Served:
     def search(self) -> CatalogSearch:
         """Of titles."""
         return CatalogSearch(self.model.catalog, self.model.index.item_counts)
+
+    @cached_property
+    def titles(self) -> TitleIndex:
+        """Of titles as other sites write them."""
+        return TitleIndex(self.model.catalog)
 
     @cached_property
     def first(self) -> FirstItems:

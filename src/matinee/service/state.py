@@ -7,7 +7,7 @@ from fastapi import Request
 from matinee.service.measures import Measures
 from matinee.service.served import Served
 from matinee.service.settings import ServiceSettings
-from matinee.service.store import Store
+from matinee.service.store.store import Store
 
 
 @dataclass

@@ -12,7 +12,7 @@ from matinee.service.recommending import ListQuestion
 from matinee.service.schemas import MAX_ID, TEXT, Filters, ListRequest
 from matinee.service.served import Served
 from matinee.service.state import ServiceState, state_of
-from matinee.service.store import UserKey
+from matinee.service.store.feedback import UserKey
 
 UserPath = Annotated[str, Path(min_length=1, max_length=MAX_ID, pattern=TEXT)]
 ItemPath = Annotated[str, Path(min_length=1, max_length=MAX_ID, pattern=TEXT)]

@@ -2,22 +2,32 @@
 durable.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Body, Header, Query, Response
 
-from matinee.errors import SettingError
+from matinee.errors import SettingError, cut
 from matinee.service.api.common import ItemPath, ServedNow, State, UserPath, served_now
+from matinee.service.import_formats import read_rows, write_rows
+from matinee.service.matching import matched
 from matinee.service.people import code_or_none
 from matinee.service.problems import ProblemError
-from matinee.service.schemas import MAX_ID, TEXT, FeedbackAnswer, FeedbackPage, FeedbackRequest
+from matinee.service.schemas import (
+    MAX_ID,
+    TEXT,
+    FeedbackAnswer,
+    FeedbackPage,
+    FeedbackRequest,
+    ImportedAnswer,
+)
 from matinee.service.served import Served
 from matinee.service.state import ServiceState
-from matinee.service.store import Feedback, UserKey
+from matinee.service.store.feedback import Feedback, UserKey
 
 router = APIRouter(tags=["feedback"])
 MAX_PAGE = 500
+MAX_SKIPPED = 1000  # rows that an answer tells of
 Key = Annotated[
     str | None, Header(alias="Idempotency-Key", min_length=1, max_length=MAX_ID, pattern=TEXT)
 ]
@@ -114,3 +124,43 @@ def forget(state: State, user_id: UserPath) -> Response:
     """Remove all that the user has told; what training knows of them is in the run."""
     state.store.forget(UserKey(state.settings.tenant, user_id))
     return Response(status_code=204)
+
+
+def exported(state: ServiceState, user: str) -> Response:
+    """All that a user has told, as a file."""
+    rows = state.store.all_of(UserKey(state.settings.tenant, user))
+    told = ((row, answer_of(state.served, row)["title"]) for row in rows)
+    content = write_rows(told).encode("utf-8-sig")  # by the mark spreadsheets know UTF-8
+    name = {"Content-Disposition": 'attachment; filename="ratings.csv"'}
+    return Response(content, media_type="text/csv; charset=utf-8", headers=name)
+
+
+def imported(
+    state: ServiceState, user: str, body: bytes, unrated: Literal["seen", "later"]
+) -> dict[str, Any]:
+    """Keep what a file says, all at once; rows that say nothing are told."""
+    served = served_now(state)
+    rows, skipped = matched(served, read_rows(body, unrated=unrated))
+    n_new = state.store.put_many(UserKey(state.settings.tenant, user), rows)
+    told = [{"row": skip.row, "reason": cut(skip.reason, 200)} for skip in skipped]
+    return {"imported": len(rows), "new": n_new, "skipped": told[:MAX_SKIPPED]}
+
+
+CsvBody = Annotated[bytes, Body(media_type="text/csv")]
+Unrated = Annotated[
+    Literal["seen", "later"], Query(description="What a row of Letterboxd without a rating means")
+]
+
+
+@router.get("/users/{user_id}/feedback.csv", response_class=Response, summary="Export")
+def export(state: State, user_id: UserPath) -> Response:
+    """As CSV, which can be imported again."""
+    return exported(state, user_id)
+
+
+@router.post("/users/{user_id}/feedback/import", response_model=ImportedAnswer, summary="Import")
+def import_file(
+    state: State, user_id: UserPath, body: CsvBody, unrated: Unrated = "seen"
+) -> dict[str, Any]:
+    """A CSV file of Letterboxd, of IMDb, or of our own."""
+    return imported(state, user_id, body, unrated)

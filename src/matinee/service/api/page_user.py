@@ -13,10 +13,11 @@ from matinee.service.schemas import (
     FeedbackAnswer,
     FeedbackPage,
     FeedbackRequest,
+    ImportedAnswer,
     Items,
     RecommendedItems,
 )
-from matinee.service.store import UserKey
+from matinee.service.store.feedback import UserKey
 
 router = APIRouter(prefix="/me", tags=["page"])
 
@@ -68,3 +69,16 @@ def forget(state: State, user: PageUser, response: Response) -> None:
     """Remove all that was told, and the cookie."""
     state.store.forget(UserKey(state.settings.tenant, user))
     response.delete_cookie(COOKIE, httponly=True, samesite="lax")
+
+
+@router.get("/feedback.csv", response_class=Response, summary="Export")
+def export(state: State, user: PageUser) -> Response:
+    return feedback.exported(state, user)
+
+
+@router.post("/feedback/import", response_model=ImportedAnswer, summary="Import")
+def import_file(
+    state: State, user: PageUser, body: feedback.CsvBody, unrated: feedback.Unrated = "seen"
+) -> dict[str, Any]:
+    """A CSV file of Letterboxd, of IMDb, or of our own."""
+    return feedback.imported(state, user, body, unrated)
