@@ -4,6 +4,7 @@ Two movies are alike if they share genres; a rating counts towards or away from 
 as much as it is above or below three stars. That is enough to see whether the page reacts.
 """
 
+import asyncio
 import csv
 import io
 import math
@@ -69,9 +70,8 @@ def invent(n=300):
         title = HOSTILE.get(place, row["title"])
         genres = tuple(row["genres"]) or ("Drama",)
         turn = 2 * math.pi * (hash_of(genres[0]) % 97) / 97
-        away = 0.18 + 0.16 * (hash_of(title) % 89) / 89
-        x = 0.5 + away * math.cos(turn) + 0.1 * ((hash_of(title + "x") % 101) / 101 - 0.5)
-        y = 0.5 + away * math.sin(turn) + 0.3 * ((hash_of(title + "y") % 103) / 103 - 0.5)
+        x = 0.5 + 0.3 * math.cos(turn) + 0.4 * ((hash_of(title + "x") % 101) / 101 - 0.5)
+        y = 0.5 + 0.3 * math.sin(turn) + 0.4 * ((hash_of(title + "y") % 103) / 103 - 0.5)
         n_ratings = 4000 // (place + 4)
         movies.append(Movie(100 + place, title, row["year"], genres, n_ratings, x, y))
     return {movie.item_id: movie for movie in movies}
@@ -92,15 +92,19 @@ class Shop:
 
     movies: dict[int, Movie] = field(default_factory=invent)
     users: dict[str, dict[int, dict]] = field(default_factory=dict)
-    delay: float = 0.0
+    delays: list[float] = field(default_factory=list)  # seconds, of the next lists
     broken: set[str] = field(default_factory=set)  # ends of paths that answer 503
     clock: count = field(default_factory=count)
 
+    @property
+    def by_path(self):
+        return {str(item_id): movie for item_id, movie in self.movies.items()}
+
     def find(self, item_id):
-        try:
-            return self.movies[int(item_id)]
-        except (KeyError, ValueError):
-            raise HTTPException(404, f"There is no item {item_id}.") from None
+        movie = self.by_path.get(str(item_id))
+        if movie is None:
+            raise HTTPException(404, f"There is no item {item_id}.")
+        return movie
 
     def said_by(self, request):
         return self.users.setdefault(request.cookies.get("matinee", "?"), {})
@@ -140,7 +144,11 @@ class Shop:
 
     def recommended(self, movie, ratings, asked):
         parts = [
-            (self.movies[item], rating, 0.4 * (rating - MIDDLE) * likeness(movie, self.movies[item]))
+            (
+                self.movies[item],
+                rating,
+                0.4 * (rating - MIDDLE) * likeness(movie, self.movies[item]),
+            )
             for item, rating in ratings.items()
             if item in self.movies
         ]
@@ -236,7 +244,9 @@ def catalog_routes(shop):
 
     @api.post("/recommendations")
     async def recommendations(request: Request):
-        return {"items": shop.recommend(await request.json())}
+        asked = await request.json()
+        await asyncio.sleep(shop.delays.pop(0) if shop.delays else 0)
+        return {"items": shop.recommend(asked)}
 
     @api.post("/recommendations/group")
     async def group(request: Request):
@@ -321,7 +331,7 @@ def fake_app(shop):
 
     app.include_router(catalog_routes(shop))
     app.include_router(user_routes(shop))
-    app.include_router(page_router(lambda item_id: shop.movies.get(int(item_id)) if item_id.isdigit() else None))
+    app.include_router(page_router(lambda item_id: shop.by_path.get(item_id)))
     return app
 
 

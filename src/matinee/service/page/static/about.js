@@ -10,13 +10,23 @@ const fact = (value, name) => h("div", {}, h("dt", {}, name), h("dd", {}, value)
 
 function showFacts(model) {
   const { scale, trained_at: trained } = model;
-  empty(byId("facts"),
+  empty(
+    byId("facts"),
     fact(count(model.n_ratings), "ratings"),
     fact(count(model.n_users), "users"),
     fact(count(model.n_items), "movies"),
     scale && fact(`${short(scale.low)} to ${short(scale.high)}`, "scale"),
-    trained && fact(new Date(trained).toLocaleDateString("en", { day: "numeric", month: "long", year: "numeric" }), "trained on"),
-    fact(model.name, "run"));
+    trained &&
+      fact(
+        new Date(trained).toLocaleDateString("en", {
+          day: "numeric",
+          month: "long",
+          year: "numeric",
+        }),
+        "trained on",
+      ),
+    fact(model.name, "run"),
+  );
 }
 
 async function start() {
@@ -31,5 +41,7 @@ async function start() {
   }
 }
 
-searchBox(byId("search"), "Search a movie", (item) => { location.href = filmPath(item); });
+searchBox(byId("search"), "Search a movie", (item) => {
+  location.href = filmPath(item);
+});
 start();

@@ -62,7 +62,8 @@ export const similar = (itemId, measure, signal) =>
     (answer) => answer.items,
   );
 
-export const first = (n) => ask("GET", "/me/first", { query: { n } }).then((answer) => answer.items);
+export const first = (n) =>
+  ask("GET", "/me/first", { query: { n } }).then((answer) => answer.items);
 
 export const recommendations = (request, signal) =>
   ask("POST", "/recommendations", { body: request, signal }).then((answer) => answer.items);

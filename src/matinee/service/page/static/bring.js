@@ -7,7 +7,8 @@ const [END, ENTRY] = [0x06054b50, 0x02014b50]; // signatures in a ZIP
 
 /** The text of a dropped file; a ZIP is opened for its `ratings.csv`. */
 export async function textOf(file) {
-  if (file.size > LARGEST) throw new Problem("That is more than 8 MB, too large for a file of ratings.");
+  if (file.size > LARGEST)
+    throw new Problem("That is more than 8 MB, too large for a file of ratings.");
   const bytes = new Uint8Array(await file.arrayBuffer());
   const content = bytes[0] === 0x50 && bytes[1] === 0x4b ? await ratingsIn(bytes) : bytes;
   return new TextDecoder().decode(content);
@@ -22,7 +23,9 @@ async function ratingsIn(bytes) {
     let at = view.getUint32(end + 16, true);
     for (let entry = view.getUint16(end + 10, true); entry > 0; entry -= 1) {
       if (view.getUint32(at, true) !== ENTRY) break;
-      const [name, extra, comment] = [28, 30, 32].map((offset) => view.getUint16(at + offset, true));
+      const [name, extra, comment] = [28, 30, 32].map((offset) =>
+        view.getUint16(at + offset, true),
+      );
       const path = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + name));
       if (path === "ratings.csv") return await unpack(bytes, view, at);
       at += 46 + name + extra + comment;
@@ -35,7 +38,11 @@ async function ratingsIn(bytes) {
 }
 
 async function unpack(bytes, view, entry) {
-  const [method, packed, start] = [view.getUint16(entry + 10, true), view.getUint32(entry + 20, true), view.getUint32(entry + 42, true)];
+  const [method, packed, start] = [
+    view.getUint16(entry + 10, true),
+    view.getUint32(entry + 20, true),
+    view.getUint32(entry + 42, true),
+  ];
   const from = start + 30 + view.getUint16(start + 26, true) + view.getUint16(start + 28, true);
   const content = bytes.subarray(from, from + packed);
   if (method === 0) return content;
@@ -44,7 +51,7 @@ async function unpack(bytes, view, entry) {
   let size = 0;
   const stream = new Blob([content]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   // counted while it is unpacked: what a ZIP says of its size need not be true
-  for (const reader = stream.getReader(); ; ) {
+  for (const reader = stream.getReader(); ;) {
     const { done, value } = await reader.read();
     if (done) break;
     size += value.length;

@@ -21,25 +21,62 @@ export function ratingDeck(list, scale, { ratingOf, rate, clear, shown = SHOWN }
   const key = (item) => String(item.item_id);
 
   function render() {
-    reorder(list, items.map((item) => ({ key: key(item), make: () => ticket(item), update: (element) => {
-      const value = ratingOf(item.item_id);
-      element.querySelector(".rate, .like").show(value);
-      element.classList.toggle("done", value !== null);
-    } })));
+    reorder(
+      list,
+      items.map((item) => ({
+        key: key(item),
+        make: () => ticket(item),
+        update: (element) => {
+          const value = ratingOf(item.item_id);
+          element.querySelector(".rate, .like").show(value);
+          element.classList.toggle("done", value !== null);
+        },
+      })),
+    );
   }
 
   function ticket(item) {
     const control = ratingControl(item, scale, ratingOf(item.item_id), {
-      onRate: (value) => { rate(item, value); render(); },
-      onClear: () => { clear(item); render(); },
+      onRate: (value) => {
+        rate(item, value);
+        render();
+      },
+      onClear: () => {
+        clear(item);
+        render();
+      },
     });
-    return h("li", { class: "ticket" },
-      h("a", { href: filmPath(item), class: "thumb", tabindex: -1, "aria-hidden": "true" }, poster(item)),
-      h("div", { class: "words" },
+    return h(
+      "li",
+      { class: "ticket" },
+      h(
+        "a",
+        { href: filmPath(item), class: "thumb", tabindex: -1, "aria-hidden": "true" },
+        poster(item),
+      ),
+      h(
+        "div",
+        { class: "words" },
         h("h3", {}, h("a", { href: filmPath(item) }, spoken(item))),
         h("p", { class: "facts-line" }, facts(item)),
+      ),
+      h(
+        "div",
+        { class: "answer" },
         control,
-        h("button", { type: "button", class: "small unknown", onclick: () => replace(item) }, "Haven’t seen it", h("span", { class: "unseen" }, `: ${spoken(item)}`))));
+        h(
+          "button",
+          {
+            type: "button",
+            class: "small unknown",
+            title: "Haven’t seen it: show another",
+            onclick: () => replace(item),
+          },
+          "Not seen",
+          h("span", { class: "unseen" }, `: ${spoken(item)}. Show another`),
+        ),
+      ),
+    );
   }
 
   async function refill(n) {
@@ -57,11 +94,15 @@ export function ratingDeck(list, scale, { ratingOf, rate, clear, shown = SHOWN }
     items = next ? items.with(at, next) : items.filter((one) => one !== item);
     // the next ticket takes the place and the focus of the one that leaves
     render();
-    list.children[Math.min(at, list.children.length - 1)]?.querySelector("input, button")?.focus({ preventScroll: true });
+    list.children[Math.min(at, list.children.length - 1)]
+      ?.querySelector("input, button")
+      ?.focus({ preventScroll: true });
   }
 
   return {
-    get items() { return items; },
+    get items() {
+      return items;
+    },
     /** Other movies than those on the table. */
     async deal(problem) {
       try {
@@ -78,7 +119,10 @@ export function ratingDeck(list, scale, { ratingOf, rate, clear, shown = SHOWN }
     },
     /** Puts a movie that was searched for on top, and the focus on it. */
     add(item) {
-      items = [item, ...items.filter((one) => key(one) !== key(item))].slice(0, Math.max(shown, items.length));
+      items = [item, ...items.filter((one) => key(one) !== key(item))].slice(
+        0,
+        Math.max(shown, items.length),
+      );
       render();
       list.scrollTo?.({ left: 0 });
       list.firstElementChild.querySelector("input, button").focus();

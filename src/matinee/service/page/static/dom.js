@@ -9,7 +9,9 @@ function fill(element, properties, children) {
     else if (name.startsWith("--")) element.style.setProperty(name, value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -40,7 +42,11 @@ export function announce(line) {
 /** Shows a line at the foot of the page, with what can be done about it, until it is closed. */
 export function notice(line, ...actions) {
   const place = byId("notice");
-  const close = h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: hideNotice }, "×");
+  const close = h(
+    "button",
+    { type: "button", class: "quiet", "aria-label": "Close", onclick: hideNotice },
+    "×",
+  );
   empty(place, h("p", {}, line), ...actions, close);
   place.hidden = false;
   announce(line);

@@ -19,15 +19,28 @@ async function showVerdict() {
   const mineNow = (asking = new AbortController());
   const given = mine.of(item.item_id);
   const verdict = byId("verdict");
-  const request = { ...mine.asRequest(new Set([String(item.item_id)])), exclude: [], include: [item.item_id], n: 1, seen: true, reasons: 6 };
+  const request = {
+    ...mine.asRequest(new Set([String(item.item_id)])),
+    exclude: [],
+    include: [item.item_id],
+    n: 1,
+    seen: true,
+    reasons: 6,
+  };
   if (!request.ratings.length && !request.items.length) {
-    empty(verdict, h("p", { class: "aside" }, "Rate a few others, and a prediction for you stands here."));
+    empty(
+      verdict,
+      h("p", { class: "aside" }, "Rate a few others, and a prediction for you stands here."),
+    );
     return;
   }
   try {
     const [answer] = await api.recommendations(request, mineNow.signal);
     const said = given?.rating ? "From your other ratings:" : "You would give it:";
-    empty(verdict, answer && [h("p", { class: "over" }, said), predicted(answer, scale), reasonChips(answer)]);
+    empty(
+      verdict,
+      answer && [h("p", { class: "over" }, said), predicted(answer, scale), reasonChips(answer)],
+    );
   } catch (error) {
     if (!mineNow.signal.aborted) showProblem(verdict, error, showVerdict);
   }
@@ -36,16 +49,36 @@ async function showVerdict() {
 function showYours() {
   const mark = (kind, words) => {
     const on = mine.of(item.item_id)?.kind === kind;
-    return h("button", { type: "button", class: "small", "aria-pressed": String(on), onclick: () => mine.set(item, on ? null : { kind }) }, words);
+    return h(
+      "button",
+      {
+        type: "button",
+        class: "small",
+        "aria-pressed": String(on),
+        onclick: () => mine.set(item, on ? null : { kind }),
+      },
+      words,
+    );
   };
-  const value = scale ? mine.ratingOf(item.item_id) : mine.of(item.item_id)?.kind === "seen" ? true : null;
+  const value = scale
+    ? mine.ratingOf(item.item_id)
+    : mine.of(item.item_id)?.kind === "seen"
+      ? true
+      : null;
   const old = byId("yours").querySelector(".rate, .like");
   if (old) old.show(value);
-  const control = old ?? ratingControl(item, scale, value, {
-    onRate: (rating) => mine.set(item, rating === null ? { kind: "seen" } : { rating }),
-    onClear: () => mine.set(item, null),
-  });
-  const marks = h("div", { class: "actions" }, scale && mark("seen", "Seen it"), mark("later", "Not tonight"));
+  const control =
+    old ??
+    ratingControl(item, scale, value, {
+      onRate: (rating) => mine.set(item, rating === null ? { kind: "seen" } : { rating }),
+      onClear: () => mine.set(item, null),
+    });
+  const marks = h(
+    "div",
+    { class: "actions" },
+    scale && mark("seen", "Seen it"),
+    mark("later", "Not tonight"),
+  );
   if (old) byId("yours").querySelector(".actions").replaceWith(marks);
   else empty(byId("yours"), h("p", { class: "over" }, "Your rating"), control, marks);
 }
@@ -54,15 +87,32 @@ async function showSimilar() {
   try {
     const items = await api.similar(item.item_id, measure);
     empty(byId("problem"));
-    reorder(byId("similar"), items.map((one) => ({ key: one.item_id, make: () => tile(one) })));
-    if (!items.length) empty(byId("similar"), h("li", { class: "aside" }, "Too few ratings to say what is close to it."));
+    reorder(
+      byId("similar"),
+      items.map((one) => ({ key: one.item_id, make: () => tile(one) })),
+    );
+    if (!items.length)
+      empty(
+        byId("similar"),
+        h("li", { class: "aside" }, "Too few ratings to say what is close to it."),
+      );
   } catch (error) {
     showProblem(byId("problem"), error, showSimilar);
   }
 }
 
 const tile = (one) =>
-  h("li", { class: "tile" }, h("a", { href: filmPath(one) }, poster(one), h("b", {}, spoken(one)), h("span", { class: "facts-line" }, facts(one))));
+  h(
+    "li",
+    { class: "tile" },
+    h(
+      "a",
+      { href: filmPath(one) },
+      poster(one),
+      h("b", {}, spoken(one)),
+      h("span", { class: "facts-line" }, facts(one)),
+    ),
+  );
 
 async function start() {
   let model;
@@ -77,13 +127,24 @@ async function start() {
   document.title = `${spoken(item)} · matinee`;
   empty(byId("poster"), poster(item));
   const measures = { cosine: "most alike", dot: "alike and well known" };
-  empty(byId("measure"), choice("Which neighbours", measures, measure, (chosen) => { measure = chosen; showSimilar(); }));
-  mine.onChange(() => { showYours(); showVerdict(); });
+  empty(
+    byId("measure"),
+    choice("Which neighbours", measures, measure, (chosen) => {
+      measure = chosen;
+      showSimilar();
+    }),
+  );
+  mine.onChange(() => {
+    showYours();
+    showVerdict();
+  });
   showYours();
   await Promise.all([showVerdict(), showSimilar()]);
   document.documentElement.dataset.ready = "true";
 }
 
-searchBox(byId("search"), "Search a movie", (one) => { location.href = filmPath(one); });
+searchBox(byId("search"), "Search a movie", (one) => {
+  location.href = filmPath(one);
+});
 if (place) start();
 else document.documentElement.dataset.ready = "true";

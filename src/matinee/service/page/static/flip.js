@@ -13,7 +13,9 @@ const EASING = "cubic-bezier(.2, .7, .2, 1)";
  */
 export function reorder(list, entries) {
   const children = [...list.children];
-  const before = new Map(children.filter((child) => child.dataset.key).map((child) => [child.dataset.key, child]));
+  const before = new Map(
+    children.filter((child) => child.dataset.key).map((child) => [child.dataset.key, child]),
+  );
   const still = calm() || before.size === 0;
   const focused = document.activeElement;
   const tops = new Map();
@@ -30,7 +32,8 @@ export function reorder(list, entries) {
     // moving an element takes the focus from it, so those in place are left alone
     if (list.children[at] !== element) list.insertBefore(element, list.children[at] ?? null);
   });
-  if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
+  if (focused?.isConnected && document.activeElement !== focused)
+    focused.focus({ preventScroll: true });
   if (!still) wanted.forEach((element) => play(element, tops.get(element.dataset.key)));
   return wanted;
 }
@@ -39,7 +42,10 @@ function play(element, was) {
   const now = element.getBoundingClientRect();
   if (!was) {
     element.animate(
-      [{ opacity: 0, transform: "scale(.97)" }, { opacity: 1, transform: "none" }],
+      [
+        { opacity: 0, transform: "scale(.97)" },
+        { opacity: 1, transform: "none" },
+      ],
       { duration: DURATION, easing: EASING },
     );
     return;

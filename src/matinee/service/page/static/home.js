@@ -19,7 +19,14 @@ async function refresh() {
   asking?.abort();
   const mineNow = (asking = new AbortController());
   const { discover, filters } = controls;
-  const request = { ...mine.asRequest(new Set(without.keys())), n, discover, filters, reasons: 3, seen: false };
+  const request = {
+    ...mine.asRequest(new Set(without.keys())),
+    n,
+    discover,
+    filters,
+    reasons: 3,
+    seen: false,
+  };
   try {
     const items = await api.recommendations(request, mineNow.signal);
     if (asking !== mineNow) return;
@@ -39,8 +46,23 @@ function showState(items) {
   byId("longer").hidden = items.length < n || n >= 48;
   const state = byId("list-state");
   if (without.size) {
-    empty(state, "Without ", ...[...without.values()].map((reason) =>
-      h("button", { type: "button", class: "small", "aria-label": `Count ${spoken(reason)} again`, onclick: () => putBack(reason) }, spoken(reason), " ↺")));
+    empty(
+      state,
+      "Without ",
+      ...[...without.values()].map((reason) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: "small",
+            "aria-label": `Count ${spoken(reason)} again`,
+            onclick: () => putBack(reason),
+          },
+          spoken(reason),
+          " ↺",
+        ),
+      ),
+    );
   } else if (!items.length) state.textContent = "Nothing fits these genres and years.";
   else state.textContent = rated ? "" : "What most people like, until you rate.";
 }
@@ -69,11 +91,17 @@ function undo(item) {
 
 function seen(item) {
   mine.set(item, { kind: "seen" });
-  const control = scale && ratingControl(item, scale, null, {
-    onRate: (rating) => mine.set(item, { rating }),
-    onClear: () => mine.set(item, { kind: "seen" }),
-  });
-  notice(scale ? `How was ${spoken(item)}?` : `You have seen ${spoken(item)}.`, control, undoButton(item));
+  const control =
+    scale &&
+    ratingControl(item, scale, null, {
+      onRate: (rating) => mine.set(item, { rating }),
+      onClear: () => mine.set(item, { kind: "seen" }),
+    });
+  notice(
+    scale ? `How was ${spoken(item)}?` : `You have seen ${spoken(item)}.`,
+    control,
+    undoButton(item),
+  );
 }
 
 function later(item) {
@@ -81,7 +109,8 @@ function later(item) {
   notice(`Not tonight: ${spoken(item)}`, undoButton(item));
 }
 
-const undoButton = (item) => h("button", { type: "button", class: "small", onclick: () => undo(item) }, "Undo");
+const undoButton = (item) =>
+  h("button", { type: "button", class: "small", onclick: () => undo(item) }, "Undo");
 
 async function start() {
   showWaiting(list);
@@ -96,7 +125,8 @@ async function start() {
   scale = model.scale;
   controls = listControls(byId("controls"), model.genres, refresh);
   deck = ratingDeck(byId("deck"), scale, {
-    ratingOf: (itemId) => (scale ? mine.ratingOf(itemId) : (mine.of(itemId)?.kind === "seen" ? true : null)),
+    ratingOf: (itemId) =>
+      scale ? mine.ratingOf(itemId) : mine.of(itemId)?.kind === "seen" ? true : null,
     rate: (item, rating) => mine.set(item, rating === null ? { kind: "seen" } : { rating }),
     clear: (item) => mine.set(item, null),
   });
@@ -112,7 +142,10 @@ async function start() {
   await Promise.all([dealt, refresh()]);
   byId("more").hidden = false;
   byId("more").addEventListener("click", () => deck.deal(byId("deck-problem")));
-  byId("longer").addEventListener("click", () => { n += 12; refresh(); });
+  byId("longer").addEventListener("click", () => {
+    n += 12;
+    refresh();
+  });
   document.documentElement.dataset.ready = "true";
 }
 

@@ -6,13 +6,28 @@ import { poster } from "./poster.js";
 
 /** Where a prediction and its range lie on the scale, as a small picture. */
 function rangePicture([low, high], predicted, scale) {
-  const at = (value) => 100 * Math.min(1, Math.max(0, (value - scale.low) / (scale.high - scale.low)));
+  const at = (value) =>
+    100 * Math.min(1, Math.max(0, (value - scale.low) / (scale.high - scale.low)));
   return svg(
     "svg",
     { viewBox: "0 0 100 8", class: "range", "aria-hidden": "true", preserveAspectRatio: "none" },
     svg("rect", { x: 0, y: 3, width: 100, height: 2, rx: 1, class: "track" }),
-    svg("rect", { x: at(low), y: 2, width: Math.max(3, at(high) - at(low)), height: 4, rx: 2, class: "band" }),
-    svg("rect", { x: Math.min(97, Math.max(0, at(predicted) - 1.5)), y: 0, width: 3, height: 8, rx: 1.5, class: "point" }),
+    svg("rect", {
+      x: at(low),
+      y: 2,
+      width: Math.max(3, at(high) - at(low)),
+      height: 4,
+      rx: 2,
+      class: "band",
+    }),
+    svg("rect", {
+      x: Math.min(97, Math.max(0, at(predicted) - 1.5)),
+      y: 0,
+      width: 3,
+      height: 8,
+      rx: 1.5,
+      class: "point",
+    }),
   );
 }
 
@@ -24,7 +39,12 @@ export function predicted(item, scale) {
   return h(
     "div",
     { class: "predicted" },
-    h("p", { class: "number" }, h("span", { class: "unseen" }, "Predicted rating "), item.predicted_rating.toFixed(1)),
+    h(
+      "p",
+      { class: "number" },
+      h("span", { class: "unseen" }, "Predicted rating "),
+      item.predicted_rating.toFixed(1),
+    ),
     range && rangePicture(range, item.predicted_rating, scale),
     h("p", { class: "words" }, range && h("span", { class: "unseen" }, "likely "), words),
   );
@@ -40,14 +60,29 @@ export function reasonChips(item, takeOut) {
     item.reasons.map((reason) => {
       const sign = reason.contribution < 0 ? "−" : "+";
       const amount = `${sign}${Math.abs(reason.contribution).toFixed(2)}`;
-      const rating = reason.rating === null || reason.rating === undefined ? "" : `, which you gave ${short(reason.rating)}`;
+      const rating =
+        reason.rating === null || reason.rating === undefined
+          ? ""
+          : `, which you gave ${short(reason.rating)}`;
       return h(
         "li",
-        { class: `chip ${reason.contribution < 0 ? "against" : "for"}`, title: `${spoken(reason)}${rating}: ${amount}` },
+        {
+          class: `chip ${reason.contribution < 0 ? "against" : "for"}`,
+          title: `${spoken(reason)}${rating}: ${amount}`,
+        },
         h("span", { class: "chip-title" }, spoken(reason)),
         h("span", { class: "amount" }, amount),
         takeOut &&
-          h("button", { type: "button", class: "quiet", "aria-label": `Leave ${spoken(reason)} out of this list`, onclick: () => takeOut(reason) }, "×"),
+          h(
+            "button",
+            {
+              type: "button",
+              class: "quiet",
+              "aria-label": `Leave ${spoken(reason)} out of this list`,
+              onclick: () => takeOut(reason),
+            },
+            "×",
+          ),
       );
     }),
   );
@@ -55,21 +90,31 @@ export function reasonChips(item, takeOut) {
 
 function card(item, { onSeen, onLater }) {
   const action = (label, act) =>
-    h("button", { type: "button", class: "small", onclick: () => act(item) }, label, h("span", { class: "unseen" }, `: ${spoken(item)}`));
+    h(
+      "button",
+      { type: "button", class: "small", onclick: () => act(item) },
+      label,
+      h("span", { class: "unseen" }, `: ${spoken(item)}`),
+    );
   return h(
     "li",
     { class: "card" },
     h("span", { class: "rank", "aria-hidden": "true" }),
-    h("a", { href: filmPath(item), class: "thumb", tabindex: -1, "aria-hidden": "true" }, poster(item)),
+    h(
+      "a",
+      { href: filmPath(item), class: "thumb", tabindex: -1, "aria-hidden": "true" },
+      poster(item),
+    ),
     h(
       "div",
       { class: "words" },
       h("h3", {}, h("a", { href: filmPath(item) }, spoken(item))),
       h("p", { class: "facts-line" }, facts(item)),
-      h("div", { class: "because" }),
-      onSeen && h("div", { class: "actions" }, action("Seen it", onSeen), action("Not tonight", onLater)),
+      onSeen &&
+        h("div", { class: "actions" }, action("Seen it", onSeen), action("Not tonight", onLater)),
     ),
     h("div", { class: "verdict" }),
+    h("div", { class: "because" }),
   );
 }
 
@@ -77,7 +122,13 @@ function card(item, { onSeen, onLater }) {
  * Shows recommendations in a list, moving the cards that stay. `handlers` has onSeen(item),
  * onLater(item) and takeOut(reason); `verdict(item)` draws what stands at the right.
  */
-export function showList(list, items, scale, handlers = {}, verdict = (item) => predicted(item, scale)) {
+export function showList(
+  list,
+  items,
+  scale,
+  handlers = {},
+  verdict = (item) => predicted(item, scale),
+) {
   const before = [...list.children].map((child) => child.dataset.key);
   reorder(
     list,
@@ -108,7 +159,10 @@ export function showList(list, items, scale, handlers = {}, verdict = (item) => 
 export function showWaiting(list, n = 5) {
   if (list.children.length) return;
   list.setAttribute("aria-busy", "true");
-  empty(list, ...Array.from({ length: n }, () => h("li", { class: "card waiting", "aria-hidden": "true" })));
+  empty(
+    list,
+    ...Array.from({ length: n }, () => h("li", { class: "card waiting", "aria-hidden": "true" })),
+  );
 }
 
 export function doneWaiting(list) {

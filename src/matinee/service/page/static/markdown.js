@@ -14,26 +14,65 @@ function inline(text) {
     if (code) pieces.push(h("code", {}, code.slice(1, -1)));
     else if (strong) pieces.push(h("strong", {}, strong.slice(2, -2)));
     else if (soft) pieces.push(h("em", {}, soft.slice(1, -1)));
-    else pieces.push(/^(https?:\/\/|#)/.test(target) ? h("a", { href: target, rel: "noopener noreferrer" }, words) : words);
+    else
+      pieces.push(
+        /^(https?:\/\/|#)/.test(target)
+          ? h("a", { href: target, rel: "noopener noreferrer" }, words)
+          : words,
+      );
     from = match.index + whole.length;
   }
   return [...pieces, text.slice(from)];
 }
 
-const cells = (line) => line.trim().replace(/^\||\|$/g, "").split("|").map((cell) => cell.trim());
+const cells = (line) =>
+  line
+    .trim()
+    .replace(/^\||\|$/g, "")
+    .split("|")
+    .map((cell) => cell.trim());
 const isRule = (line) => /^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$/.test(line ?? "");
 
 function table(lines) {
   const [head, , ...rows] = lines.map(cells);
   const empties = head.every((cell) => !cell);
-  return h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Table" }, h("table", {},
-    !empties && h("thead", {}, h("tr", {}, head.map((cell) => h("th", { scope: "col" }, inline(cell))))),
-    h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, inline(cell))))))));
+  return h(
+    "div",
+    { class: "scroll", tabindex: 0, role: "group", "aria-label": "Table" },
+    h(
+      "table",
+      {},
+      !empties &&
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            head.map((cell) => h("th", { scope: "col" }, inline(cell))),
+          ),
+        ),
+      h(
+        "tbody",
+        {},
+        rows.map((row) =>
+          h(
+            "tr",
+            {},
+            row.map((cell) => h("td", {}, inline(cell))),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 /** Elements for a text in Markdown; headings start at level 2, for the page has its own first. */
 export function markdown(text) {
-  const lines = text.replaceAll("\r", "").replace(/^---\n[\s\S]*?\n---\n/, "").split("\n");
+  const lines = text
+    .replaceAll("\r", "")
+    .replace(/^---\n[\s\S]*?\n---\n/, "")
+    .split("\n");
   const blocks = [];
   let at = 0;
   const take = (test) => {
@@ -50,18 +89,46 @@ export function markdown(text) {
       at += 1;
     } else if (line.startsWith("```")) {
       at += 1;
-      blocks.push(h("pre", { tabindex: 0 }, h("code", {}, take((one) => !one.startsWith("```")).join("\n"))));
+      blocks.push(
+        h("pre", { tabindex: 0 }, h("code", {}, take((one) => !one.startsWith("```")).join("\n"))),
+      );
       at += 1;
     } else if (line.includes("|") && isRule(lines[at + 1])) {
       blocks.push(table(take((one) => one.includes("|"))));
     } else if (/^\s*[-*]\s+/.test(line)) {
       const items = take((one) => /^\s*[-*]\s+|^\s{2,}\S/.test(one));
-      blocks.push(h("ul", {}, joined(items).map((item) => h("li", {}, inline(item)))));
+      blocks.push(
+        h(
+          "ul",
+          {},
+          joined(items).map((item) => h("li", {}, inline(item))),
+        ),
+      );
     } else if (line.startsWith(">")) {
-      blocks.push(h("blockquote", {}, inline(take((one) => one.startsWith(">")).map((one) => one.replace(/^>\s?/, "")).join(" "))));
+      blocks.push(
+        h(
+          "blockquote",
+          {},
+          inline(
+            take((one) => one.startsWith(">"))
+              .map((one) => one.replace(/^>\s?/, ""))
+              .join(" "),
+          ),
+        ),
+      );
     } else {
       const first = lines[at++];
-      blocks.push(h("p", {}, inline([first, ...take((one) => one.trim() && !/^(#{1,6}\s|```|>|\s*[-*]\s)/.test(one))].join(" "))));
+      blocks.push(
+        h(
+          "p",
+          {},
+          inline(
+            [first, ...take((one) => one.trim() && !/^(#{1,6}\s|```|>|\s*[-*]\s)/.test(one))].join(
+              " ",
+            ),
+          ),
+        ),
+      );
     }
   }
   return blocks;

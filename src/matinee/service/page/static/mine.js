@@ -20,24 +20,67 @@ const AT_ONCE = 100; // rows; more on request
 let [scale, kind, shown] = [null, "rating", AT_ONCE];
 
 function row(one) {
-  const control = (scale || one.kind === "seen") && ratingControl(one, scale, one.rating, {
-    onRate: (rating) => mine.set(one, rating === null ? { kind: "seen" } : { rating }),
-    onClear: () => remove(one),
-  });
-  return h("li", { class: "row" },
-    h("a", { href: filmPath(one), class: "thumb", tabindex: -1, "aria-hidden": "true" }, poster(one)),
-    h("div", { class: "words" }, h("h3", {}, h("a", { href: filmPath(one) }, spoken(one))), h("p", { class: "facts-line" }, [facts(one), day(one.updated_at)].filter(Boolean).join(" · "))),
-    control || h("span", {}),
-    h("button", { type: "button", class: "small", onclick: () => remove(one), "aria-label": `Remove ${spoken(one)}` }, "Remove"));
+  const control =
+    (scale || one.kind === "seen") &&
+    ratingControl(one, scale, one.rating, {
+      onRate: (rating) => mine.set(one, rating === null ? { kind: "seen" } : { rating }),
+      onClear: () => remove(one),
+    });
+  return h(
+    "li",
+    { class: "row" },
+    h(
+      "a",
+      { href: filmPath(one), class: "thumb", tabindex: -1, "aria-hidden": "true" },
+      poster(one),
+    ),
+    h(
+      "div",
+      { class: "words" },
+      h("h3", {}, h("a", { href: filmPath(one) }, spoken(one))),
+      h(
+        "p",
+        { class: "facts-line" },
+        [facts(one), day(one.updated_at)].filter(Boolean).join(" · "),
+      ),
+    ),
+    control,
+    one.kind !== "rating" &&
+      h(
+        "button",
+        {
+          type: "button",
+          class: "small",
+          onclick: () => remove(one),
+          "aria-label": `Remove ${spoken(one)}`,
+        },
+        "Remove",
+      ),
+  );
 }
 
-const day = (time) => new Date(time).toLocaleDateString("en", { day: "numeric", month: "short", year: "numeric" });
+const day = (time) =>
+  new Date(time).toLocaleDateString("en", { day: "numeric", month: "short", year: "numeric" });
 
 function remove(one) {
   const before = mine.of(one.item_id);
   mine.set(one, null);
   const again = before.kind === "rating" ? { rating: before.rating } : { kind: before.kind };
-  notice(`${spoken(one)} is removed.`, h("button", { type: "button", class: "small", onclick: () => { mine.set(one, again); byId("notice").hidden = true; } }, "Undo"));
+  notice(
+    `${spoken(one)} is removed.`,
+    h(
+      "button",
+      {
+        type: "button",
+        class: "small",
+        onclick: () => {
+          mine.set(one, again);
+          byId("notice").hidden = true;
+        },
+      },
+      "Undo",
+    ),
+  );
 }
 
 function show() {
@@ -49,9 +92,34 @@ function show() {
   const order = new Map([...list.children].map((child, at) => [child.dataset.key, at]));
   const place = (one) => order.get(String(one.item_id)) ?? -1;
   const sorted = those.toSorted((one, other) => place(one) - place(other)).slice(0, shown);
-  reorder(list, sorted.map((one) => ({ key: one.item_id, make: () => row(one), update: (element) => element.querySelector(".rate")?.show(one.rating) })));
+  reorder(
+    list,
+    sorted.map((one) => ({
+      key: one.item_id,
+      make: () => row(one),
+      update: (element) => element.querySelector(".rate")?.show(one.rating),
+    })),
+  );
   if (!those.length) empty(list, h("li", { class: "plea" }, EMPTY[kind]));
-  if (those.length > shown) list.append(h("li", { class: "plea" }, h("button", { type: "button", class: "button", onclick: () => { shown += AT_ONCE; show(); } }, `Show more of ${those.length}`)));
+  if (those.length > shown)
+    list.append(
+      h(
+        "li",
+        { class: "plea" },
+        h(
+          "button",
+          {
+            type: "button",
+            class: "button",
+            onclick: () => {
+              shown += AT_ONCE;
+              show();
+            },
+          },
+          `Show more of ${those.length}`,
+        ),
+      ),
+    );
 }
 
 function switchTo(chosen) {
@@ -76,8 +144,11 @@ async function bring(file) {
 }
 
 function skippedRows(skipped) {
-  const rows = skipped.slice(0, 50).map(({ row: number, reason }) => h("li", {}, `Row ${number}: ${reason}`));
-  const more = skipped.length > rows.length && h("li", {}, `and ${skipped.length - rows.length} more`);
+  const rows = skipped
+    .slice(0, 50)
+    .map(({ row: number, reason }) => h("li", {}, `Row ${number}: ${reason}`));
+  const more =
+    skipped.length > rows.length && h("li", {}, `and ${skipped.length - rows.length} more`);
   const line = skipped.length === 1 ? "1 row was left out" : `${skipped.length} rows were left out`;
   return h("details", {}, h("summary", {}, line), h("ul", {}, rows, more));
 }
@@ -95,7 +166,9 @@ function listenForFiles() {
       drop.classList.add("ready");
     });
   }
-  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) drop.classList.remove("ready"); });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) drop.classList.remove("ready");
+  });
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     drop.classList.remove("ready");
@@ -106,7 +179,10 @@ function listenForFiles() {
 
 function listenForForgetting() {
   const sure = byId("sure");
-  byId("forget").addEventListener("click", () => { sure.returnValue = ""; sure.showModal(); });
+  byId("forget").addEventListener("click", () => {
+    sure.returnValue = "";
+    sure.showModal();
+  });
   sure.addEventListener("close", async () => {
     if (sure.returnValue !== "yes") return;
     try {
@@ -135,7 +211,9 @@ async function start() {
   document.documentElement.dataset.ready = "true";
 }
 
-searchBox(byId("search"), "Search a movie to rate", (item) => { location.href = filmPath(item); });
+searchBox(byId("search"), "Search a movie to rate", (item) => {
+  location.href = filmPath(item);
+});
 listenForFiles();
 listenForForgetting();
 start();

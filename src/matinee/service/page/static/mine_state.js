@@ -37,7 +37,8 @@ function recall() {
 export async function load() {
   const all = await api.feedback();
   known.clear();
-  for (const one of all.toSorted((a, b) => (a.updated_at < b.updated_at ? -1 : 1))) known.set(key(one.item_id), one);
+  for (const one of all.toSorted((a, b) => (a.updated_at < b.updated_at ? -1 : 1)))
+    known.set(key(one.item_id), one);
   recall();
   for (const { item, what } of unsent.values()) keep(item, what);
   tell();
@@ -57,8 +58,13 @@ function keep(item, what) {
   known.delete(key(item.item_id));
   if (!what) return;
   known.set(key(item.item_id), {
-    item_id: item.item_id, title: item.title, year: item.year, genres: item.genres,
-    rating: what.rating ?? null, kind: what.kind ?? "rating", updated_at: new Date().toISOString(),
+    item_id: item.item_id,
+    title: item.title,
+    year: item.year,
+    genres: item.genres,
+    rating: what.rating ?? null,
+    kind: what.kind ?? "rating",
+    updated_at: new Date().toISOString(),
   });
 }
 
@@ -117,10 +123,15 @@ export async function forget() {
 export function asRequest(without = new Set()) {
   const counted = all().filter((one) => !without.has(key(one.item_id)));
   const rated = counted.filter((one) => one.rating !== null).slice(0, MOST_POSTED);
-  const items = counted.filter((one) => one.kind === "seen" && one.rating === null).slice(0, MOST_POSTED);
+  const items = counted
+    .filter((one) => one.kind === "seen" && one.rating === null)
+    .slice(0, MOST_POSTED);
   return {
     ratings: rated.map(({ item_id, rating }) => ({ item_id, rating })),
     items: items.map(({ item_id }) => item_id),
-    exclude: all().filter((one) => one.kind !== "rating" || without.has(key(one.item_id))).map(({ item_id }) => item_id).slice(0, MOST_POSTED),
+    exclude: all()
+      .filter((one) => one.kind !== "rating" || without.has(key(one.item_id)))
+      .map(({ item_id }) => item_id)
+      .slice(0, MOST_POSTED),
   };
 }

@@ -35,20 +35,34 @@ function numbersOf(text) {
   };
 }
 
-export function paletteOf(genres, next) {
-  const known = (genres ?? []).find((genre) => Object.hasOwn(PALETTES, genre));
-  return known ? PALETTES[known] : OTHERS[Math.floor(next() * OTHERS.length)];
+/** The first genre sets the ground, the second one a shape, so that few posters are alike. */
+function paletteOf(genres, next) {
+  const known = (genres ?? [])
+    .filter((genre) => Object.hasOwn(PALETTES, genre))
+    .map((genre) => PALETTES[genre]);
+  const [main, second] = [
+    known[0] ?? OTHERS[Math.floor(next() * OTHERS.length)],
+    known[1] ?? known[0],
+  ];
+  const shapes = [main[1], second ? second[2] : main[2]];
+  if (next() < 0.5) shapes.reverse();
+  return [main[0], ...shapes, main[3]];
 }
 
 const circle = (cx, cy, r, fill, more) => svg("circle", { cx, cy, r, fill, ...more });
-const rect = (x, y, width, height, fill, more) => svg("rect", { x, y, width, height, fill, ...more });
+const rect = (x, y, width, height, fill, more) =>
+  svg("rect", { x, y, width, height, fill, ...more });
 const shape = (d, fill, more) => svg("path", { d, fill, ...more });
 
 const COMPOSITIONS = [
   (next, [, one, two, light]) => {
     // a sun over a horizon
     const y = 70 + next() * 40;
-    return [circle(30 + next() * 40, y - 10 * next(), 20 + next() * 10, two), rect(0, y, 100, 150, one), shape(`M0 ${y + 18}Q50 ${y + next() * 26} 100 ${y + 22}V150H0Z`, light, { opacity: 0.25 })];
+    return [
+      circle(30 + next() * 40, y - 10 * next(), 20 + next() * 10, two),
+      rect(0, y, 100, 150, one),
+      shape(`M0 ${y + 18}Q50 ${y + next() * 26} 100 ${y + 22}V150H0Z`, light, { opacity: 0.25 }),
+    ];
   },
   (next, [, one, two, light]) => {
     // circles within circles
@@ -60,27 +74,44 @@ const COMPOSITIONS = [
     const x = next() < 0.5 ? 12 : 88;
     const beams = [0, 1, 2].map((at) => {
       const to = 20 + at * 42 + next() * 12;
-      return shape(`M${x} 16L${100 - x} ${to}L${100 - x} ${to + 26}Z`, [two, one, light][at], { opacity: 0.9 });
+      return shape(`M${x} 16L${100 - x} ${to}L${100 - x} ${to + 26}Z`, [two, one, light][at], {
+        opacity: 0.9,
+      });
     });
     return [...beams, circle(x, 16, 9, light)];
   },
   (next, [, one, two, light]) => {
     // hills
     const tops = [60, 85, 110].map((top) => top + next() * 14);
-    return [circle(70 - next() * 40, 34, 12, light), ...tops.map((top, at) => shape(`M0 ${top + 18}Q${20 + next() * 20} ${top - 22} 50 ${top}T100 ${top - 6}V150H0Z`, [two, one, light][at], { opacity: at === 2 ? 0.35 : 1 }))];
+    return [
+      circle(70 - next() * 40, 34, 12, light),
+      ...tops.map((top, at) =>
+        shape(
+          `M0 ${top + 18}Q${20 + next() * 20} ${top - 22} 50 ${top}T100 ${top - 6}V150H0Z`,
+          [two, one, light][at],
+          { opacity: at === 2 ? 0.35 : 1 },
+        ),
+      ),
+    ];
   },
   (next, [, one, two, light]) => {
     // towers
     const towers = [0, 1, 2, 3, 4].map((at) => {
       const top = 45 + next() * 60;
-      return rect(at * 20 + 2, top, 16, 150 - top, [one, two, one, light, one][at], { opacity: 0.95 });
+      return rect(at * 20 + 2, top, 16, 150 - top, [one, two, one, light, one][at], {
+        opacity: 0.95,
+      });
     });
     return [circle(20 + next() * 60, 28, 10 + next() * 6, light), ...towers];
   },
   (next, [, one, two, light]) => {
     // a diagonal, and half a moon
     const y = 30 + next() * 50;
-    return [shape(`M0 ${y + 50}L100 ${y}V150H0Z`, one), shape(`M0 ${y + 82}L100 ${y + 32}V150H0Z`, two), shape(`M${34 + next() * 20} 22a18 18 0 1 0 22 22a20 20 0 0 1-22-22Z`, light)];
+    return [
+      shape(`M0 ${y + 50}L100 ${y}V150H0Z`, one),
+      shape(`M0 ${y + 82}L100 ${y + 32}V150H0Z`, two),
+      shape(`M${34 + next() * 20} 22a18 18 0 1 0 22 22a20 20 0 0 1-22-22Z`, light),
+    ];
   },
 ];
 
@@ -91,19 +122,27 @@ export function poster(item) {
   const compose = COMPOSITIONS[Math.floor(next() * COMPOSITIONS.length)];
   return svg(
     "svg",
-    { viewBox: "0 0 100 150", class: "poster", "aria-hidden": "true", preserveAspectRatio: "xMidYMid slice" },
+    {
+      viewBox: "0 0 100 150",
+      class: "poster",
+      "aria-hidden": "true",
+      preserveAspectRatio: "xMidYMid slice",
+    },
     rect(0, 0, 100, 150, palette[0]),
     ...compose(next, palette),
   );
 }
 
-/** The colour that stands for a genre on a map at night. */
+/** The colour that stands for a genre on a map at night: bright enough for the dark. */
 export function genreColor(genre) {
-  const palette = PALETTES[genre];
-  return palette ? palette.slice(0, 3).toSorted(byLight).at(-1) : "#9aa7bd";
-}
-
-function byLight(one, other) {
-  const light = (color) => [1, 3, 5].reduce((sum, at) => sum + parseInt(color.slice(at, at + 2), 16), 0);
-  return light(one) - light(other);
+  const [, first, second] = Object.hasOwn(PALETTES, genre)
+    ? PALETTES[genre]
+    : ["", "#9aa7bd", "#9aa7bd"];
+  const parts = (color) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
+  const light = (color) => parts(color).reduce((sum, part) => sum + part, 0);
+  const chosen = light(first) > light(second) ? first : second;
+  const lift = Math.max(0, (420 - light(chosen)) / (765 - light(chosen)));
+  return `rgb(${parts(chosen)
+    .map((part) => Math.round(part + lift * (255 - part)))
+    .join(", ")})`;
 }

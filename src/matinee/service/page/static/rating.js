@@ -8,7 +8,10 @@ const MOST = 20; // values that still can be told apart in a row; beyond, a slid
 /** All values of a scale: 0.5, 1, … 5. */
 export function valuesOf(scale) {
   const n = Math.round((scale.high - scale.low) / scale.step) + 1;
-  return Array.from({ length: n }, (_, at) => Math.round((scale.low + at * scale.step) * 1000) / 1000);
+  return Array.from(
+    { length: n },
+    (_, at) => Math.round((scale.low + at * scale.step) * 1000) / 1000,
+  );
 }
 
 const unit = (value) => (value === 1 ? "1 star" : `${short(value)} stars`);
@@ -26,18 +29,41 @@ export function ratingControl(item, scale, value, { onRate, onClear }) {
 }
 
 function clearButton(item, onclick) {
-  return h("button", { type: "button", class: "quiet clear", onclick, "aria-label": `Remove your rating of ${spoken(item)}`, title: "Remove the rating" }, "×");
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "quiet clear",
+      onclick,
+      "aria-label": `Remove your rating of ${spoken(item)}`,
+      title: "Remove the rating",
+    },
+    "×",
+  );
 }
 
 function starControl(item, scale, values, value, { onRate, onClear }) {
   const name = `rating-${(groups += 1)}`;
   const halves = values.length > scale.high;
   const inputs = values.map((one) =>
-    h("input", { type: "radio", name, value: one, "aria-label": unit(one), onchange: () => { mark(one); onRate(one); } }),
+    h("input", {
+      type: "radio",
+      name,
+      value: one,
+      "aria-label": unit(one),
+      onchange: () => {
+        mark(one);
+        onRate(one);
+      },
+    }),
   );
   // the lowest of 0.5, 1, … is the left half of the first star
   const labels = values.map((one, at) =>
-    h("label", { class: halves ? (at % 2 ? "half right" : "half left") : "whole", title: unit(one) }, inputs[at]),
+    h(
+      "label",
+      { class: halves ? (at % 2 ? "half right" : "half left") : "whole", title: unit(one) },
+      inputs[at],
+    ),
   );
   const shown = h("output", { class: "shown", "aria-hidden": "true" });
   const clear = clearButton(item, () => {
@@ -46,9 +72,18 @@ function starControl(item, scale, values, value, { onRate, onClear }) {
     onClear();
   });
   const stars = h("span", { class: "star-row" }, labels);
-  const group = h("fieldset", { class: "rate" }, h("legend", { class: "unseen" }, `Your rating of ${spoken(item)}`), stars, shown, clear);
+  const group = h(
+    "fieldset",
+    { class: "rate" },
+    h("legend", { class: "unseen" }, `Your rating of ${spoken(item)}`),
+    stars,
+    shown,
+    clear,
+  );
   function mark(now) {
-    inputs.forEach((input, at) => { input.checked = values[at] === now; });
+    inputs.forEach((input, at) => {
+      input.checked = values[at] === now;
+    });
     labels.forEach((label, at) => label.classList.toggle("on", now !== null && values[at] <= now));
     group.classList.toggle("rated", now !== null);
     shown.textContent = now === null ? "" : short(now);
@@ -62,11 +97,24 @@ function starControl(item, scale, values, value, { onRate, onClear }) {
 function sliderControl(item, scale, value, { onRate, onClear }) {
   const shown = h("output", { class: "shown" });
   const input = h("input", {
-    type: "range", min: scale.low, max: scale.high, step: scale.step, "aria-label": `Your rating of ${spoken(item)}`,
-    oninput: () => { shown.textContent = short(Number(input.value)); },
-    onchange: () => { mark(Number(input.value)); onRate(Number(input.value)); },
+    type: "range",
+    min: scale.low,
+    max: scale.high,
+    step: scale.step,
+    "aria-label": `Your rating of ${spoken(item)}`,
+    oninput: () => {
+      shown.textContent = short(Number(input.value));
+    },
+    onchange: () => {
+      mark(Number(input.value));
+      onRate(Number(input.value));
+    },
   });
-  const clear = clearButton(item, () => { mark(null); input.focus(); onClear(); });
+  const clear = clearButton(item, () => {
+    mark(null);
+    input.focus();
+    onClear();
+  });
   const group = h("div", { class: "rate slider" }, input, shown, clear);
   function mark(now) {
     input.value = now ?? (scale.low + scale.high) / 2;
@@ -80,15 +128,21 @@ function sliderControl(item, scale, value, { onRate, onClear }) {
 }
 
 function likedControl(item, value, { onRate, onClear }) {
-  const button = h("button", {
-    type: "button", class: "button like",
-    onclick: () => {
-      const liked = button.getAttribute("aria-pressed") !== "true";
-      button.setAttribute("aria-pressed", liked);
-      if (liked) onRate(null);
-      else onClear();
+  const button = h(
+    "button",
+    {
+      type: "button",
+      class: "button like",
+      onclick: () => {
+        const liked = button.getAttribute("aria-pressed") !== "true";
+        button.setAttribute("aria-pressed", liked);
+        if (liked) onRate(null);
+        else onClear();
+      },
     },
-  }, "I liked it", h("span", { class: "unseen" }, `: ${spoken(item)}`));
+    "I liked it",
+    h("span", { class: "unseen" }, `: ${spoken(item)}`),
+  );
   button.show = (now) => button.setAttribute("aria-pressed", now !== null && now !== undefined);
   button.show(value);
   return button;

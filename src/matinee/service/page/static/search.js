@@ -10,10 +10,25 @@ let boxes = 0;
 /** Puts a search box into a place; `onPick(item)` hears what was chosen. */
 export function searchBox(place, label, onPick) {
   const name = `search-${(boxes += 1)}`;
-  const list = h("ul", { id: `${name}-list`, role: "listbox", "aria-label": "Movies found", class: "found", hidden: true });
+  const list = h("ul", {
+    id: `${name}-list`,
+    role: "listbox",
+    "aria-label": "Movies found",
+    class: "found",
+    hidden: true,
+  });
   const input = h("input", {
-    id: name, type: "text", role: "combobox", placeholder: label, "aria-label": label, "aria-expanded": "false", "aria-controls": list.id,
-    "aria-autocomplete": "list", autocomplete: "off", spellcheck: "false", enterkeyhint: "search",
+    id: name,
+    type: "text",
+    role: "combobox",
+    placeholder: label,
+    "aria-label": label,
+    "aria-expanded": "false",
+    "aria-controls": list.id,
+    "aria-autocomplete": "list",
+    autocomplete: "off",
+    spellcheck: "false",
+    enterkeyhint: "search",
   });
   let found = [];
   let at = -1;
@@ -31,7 +46,9 @@ export function searchBox(place, label, onPick) {
 
   function pointAt(next) {
     at = next;
-    [...list.children].forEach((option, number) => option.setAttribute("aria-selected", number === at));
+    [...list.children].forEach((option, number) =>
+      option.setAttribute("aria-selected", number === at),
+    );
     const option = list.children[at];
     if (option) {
       input.setAttribute("aria-activedescendant", option.id);
@@ -47,12 +64,31 @@ export function searchBox(place, label, onPick) {
 
   function show(items) {
     found = items;
-    empty(list, ...items.map((item, number) =>
-      h("li", { id: `${name}-${number}`, role: "option", "aria-selected": "false", onmousedown: (event) => event.preventDefault(), onclick: () => pick(item) },
-        h("span", { class: "found-poster" }, poster(item)),
-        h("span", { class: "found-words" }, h("b", {}, spoken(item)), h("span", {}, facts(item)))),
-    ));
-    if (!items.length) list.append(h("li", { class: "none", role: "option", "aria-disabled": "true", "aria-selected": "false" }, "Nothing found under this name"));
+    empty(
+      list,
+      ...items.map((item, number) =>
+        h(
+          "li",
+          {
+            id: `${name}-${number}`,
+            role: "option",
+            "aria-selected": "false",
+            onmousedown: (event) => event.preventDefault(),
+            onclick: () => pick(item),
+          },
+          h("span", { class: "found-poster" }, poster(item)),
+          h("span", { class: "found-words" }, h("b", {}, spoken(item)), h("span", {}, facts(item))),
+        ),
+      ),
+    );
+    if (!items.length)
+      list.append(
+        h(
+          "li",
+          { class: "none", role: "option", "aria-disabled": "true", "aria-selected": "false" },
+          "Nothing found under this name",
+        ),
+      );
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
     pointAt(-1);
@@ -69,7 +105,10 @@ export function searchBox(place, label, onPick) {
       if (asking === mine && document.activeElement === input) show(items);
     } catch (error) {
       if (mine.signal.aborted) return undefined;
-      empty(list, h("li", { class: "none", role: "option", "aria-selected": "false" }, error.message));
+      empty(
+        list,
+        h("li", { class: "none", role: "option", "aria-selected": "false" }, error.message),
+      );
       list.hidden = false;
     }
     return undefined;
@@ -80,7 +119,9 @@ export function searchBox(place, label, onPick) {
     timer = setTimeout(look, PAUSE);
   });
   input.addEventListener("blur", close);
-  input.addEventListener("focus", () => { if (input.value.trim()) look(); });
+  input.addEventListener("focus", () => {
+    if (input.value.trim()) look();
+  });
   input.addEventListener("keydown", (event) => {
     const open = !list.hidden && found.length > 0;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {

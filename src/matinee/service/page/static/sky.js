@@ -21,19 +21,20 @@ export class Sky {
   show(points) {
     // those that shine are drawn last, over the others
     const order = { lit: 1, glowing: 2 };
-    this.points = points.toSorted((one, other) => (order[one.kind] ?? 0) - (order[other.kind] ?? 0));
+    this.points = points.toSorted(
+      (one, other) => (order[one.kind] ?? 0) - (order[other.kind] ?? 0),
+    );
     this.draw();
-  }
-
-  get side() {
-    return Math.min(this.canvas.clientWidth, this.canvas.clientHeight) - 36;
   }
 
   /** Where a point of the map is on the canvas. */
   place({ x, y }) {
     const { clientWidth, clientHeight } = this.canvas;
     // a map as wide as its canvas, so that a phone and a screen are both filled
-    return [clientWidth / 2 + (x - this.x) * (clientWidth - 36) * this.zoom, clientHeight / 2 + (y - this.y) * (clientHeight - 36) * this.zoom];
+    return [
+      clientWidth / 2 + (x - this.x) * (clientWidth - 36) * this.zoom,
+      clientHeight / 2 + (y - this.y) * (clientHeight - 36) * this.zoom,
+    ];
   }
 
   moveBy(x, y) {
@@ -108,7 +109,7 @@ export class Sky {
     const pen = canvas.getContext("2d");
     pen.setTransform(sharp, 0, 0, sharp, 0, 0);
     pen.clearRect(0, 0, width, height);
-    const size = Math.min(3.2, 1.5 + 0.35 * Math.sqrt(this.zoom));
+    const size = Math.min(4, 1.9 + 0.4 * Math.sqrt(this.zoom));
     for (const point of this.points) {
       const [x, y] = this.place(point);
       if (x < -30 || y < -30 || x > width + 30 || y > height + 30) continue;
@@ -128,7 +129,13 @@ export class Sky {
       const long = pen.measureText(title).width;
       const left = x + 11 + long > width - 6 ? x - 11 - long : x + 11;
       const box = [left - 4, y - 9, left + long + 4, y + 9];
-      if (left < 4 || taken.some((one) => box[0] < one[2] && box[2] > one[0] && box[1] < one[3] && box[3] > one[1])) continue;
+      if (
+        left < 4 ||
+        taken.some(
+          (one) => box[0] < one[2] && box[2] > one[0] && box[1] < one[3] && box[3] > one[1],
+        )
+      )
+        continue;
       taken.push(box);
       pen.lineWidth = 3;
       pen.strokeStyle = "rgba(11, 14, 24, .85)";
@@ -168,11 +175,17 @@ export class Sky {
     };
     canvas.addEventListener("pointerup", up);
     canvas.addEventListener("pointercancel", up);
-    canvas.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") this.point(null); });
-    canvas.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      this.zoomBy(Math.exp(-event.deltaY / 300), ...where(event));
-    }, { passive: false });
+    canvas.addEventListener("pointerleave", (event) => {
+      if (event.pointerType === "mouse") this.point(null);
+    });
+    canvas.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        this.zoomBy(Math.exp(-event.deltaY / 300), ...where(event));
+      },
+      { passive: false },
+    );
     canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -187,7 +200,9 @@ export class Sky {
       return;
     }
     const [still] = others;
-    const factor = Math.hypot(now[0] - still[0], now[1] - still[1]) / Math.max(1, Math.hypot(was[0] - still[0], was[1] - still[1]));
+    const factor =
+      Math.hypot(now[0] - still[0], now[1] - still[1]) /
+      Math.max(1, Math.hypot(was[0] - still[0], was[1] - still[1]));
     this.moved = 100; // two fingers never mean a touch
     this.moveBy(x / 2, y / 2);
     this.zoomBy(factor, (now[0] + still[0]) / 2, (now[1] + still[1]) / 2);
@@ -196,8 +211,15 @@ export class Sky {
   key(event) {
     const step = 60;
     const keys = {
-      ArrowLeft: () => this.moveBy(step, 0), ArrowRight: () => this.moveBy(-step, 0), ArrowUp: () => this.moveBy(0, step), ArrowDown: () => this.moveBy(0, -step),
-      "+": () => this.zoomBy(1.5), "=": () => this.zoomBy(1.5), "-": () => this.zoomBy(1 / 1.5), 0: () => this.whole(), Escape: () => this.point(null),
+      ArrowLeft: () => this.moveBy(step, 0),
+      ArrowRight: () => this.moveBy(-step, 0),
+      ArrowUp: () => this.moveBy(0, step),
+      ArrowDown: () => this.moveBy(0, -step),
+      "+": () => this.zoomBy(1.5),
+      "=": () => this.zoomBy(1.5),
+      "-": () => this.zoomBy(1 / 1.5),
+      0: () => this.whole(),
+      Escape: () => this.point(null),
     };
     if (event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(keys, event.key)) return;
     event.preventDefault();
@@ -223,7 +245,7 @@ function star(pen, x, y, point, size, pointed) {
     circle(10, "rgba(255, 255, 255, .16)");
     circle(5, "#ffffff");
   } else {
-    pen.globalAlpha = 0.6;
+    pen.globalAlpha = 0.8;
     circle(size, genreColor(point.genre));
     pen.globalAlpha = 1;
   }

@@ -8,7 +8,7 @@ import { doneWaiting, showList, showWaiting } from "./list.js";
 import * as mine from "./mine_state.js";
 import { searchBox } from "./search.js";
 
-const STRATEGIES = { average: "happy on average", least_misery: "nobody suffers" };
+const STRATEGIES = { average: "happy on average", least_misery: "no one suffers" };
 const KEPT = "matinee.guest"; // the second person's ratings stay on this device
 const [list, problem] = [byId("list"), byId("problem")];
 let [scale, strategy, asking] = [null, "average", null];
@@ -37,7 +37,8 @@ const guest = {
 
 const PEOPLE = [
   {
-    place: byId("one"), name: "You",
+    place: byId("one"),
+    name: "You",
     hint: "What you have rated here counts already.",
     ratingOf: (itemId) => mine.ratingOf(itemId),
     rate: (item, rating) => mine.set(item, rating === null ? { kind: "seen" } : { rating }),
@@ -46,7 +47,8 @@ const PEOPLE = [
     member: () => ({ ratings: mine.asRequest().ratings }),
   },
   {
-    place: byId("other"), name: "Your company",
+    place: byId("other"),
+    name: "Your company",
     hint: "Stays in this window, and is gone when it is closed.",
     ratingOf: (itemId) => guest.ratings.get(String(itemId))?.rating ?? null,
     rate: (item, rating) => guest.set(item, rating),
@@ -59,18 +61,30 @@ const PEOPLE = [
 /** The merged list, once both have said something. */
 async function refresh() {
   asking?.abort();
-  PEOPLE.forEach((person) => { person.counter.textContent = `${person.count()} rated`; });
+  PEOPLE.forEach((person) => {
+    person.counter.textContent = `${person.count()} rated`;
+  });
   const silent = PEOPLE.filter((person) => !person.count());
   if (silent.length) {
     doneWaiting(list);
-    const who = silent.length === 2 ? "Both of you rate" : silent[0].name === "You" ? "You rate" : "Your company rates";
+    const who =
+      silent.length === 2
+        ? "Both of you rate"
+        : silent[0].name === "You"
+          ? "You rate"
+          : "Your company rates";
     empty(list, h("li", { class: "plea" }, `${who} a movie or two, then the list begins.`));
     return;
   }
   const now = (asking = new AbortController());
   if (!list.querySelector(".card")) showWaiting(empty(list));
   try {
-    const items = await api.forGroup(PEOPLE.map((person) => person.member()), strategy, 12, now.signal);
+    const items = await api.forGroup(
+      PEOPLE.map((person) => person.member()),
+      strategy,
+      12,
+      now.signal,
+    );
     if (asking !== now) return;
     empty(problem);
     doneWaiting(list);
@@ -84,20 +98,46 @@ async function refresh() {
 
 function verdict(item) {
   if (!item.members) return null;
-  return h("dl", { class: "both" }, item.members.map((value, at) =>
-    h("div", {}, h("dt", {}, at === 0 ? "You" : "Company"), h("dd", {}, value === null ? "–" : value.toFixed(1)))));
+  return h(
+    "dl",
+    { class: "both" },
+    item.members.map((value, at) =>
+      h(
+        "div",
+        {},
+        h("dt", {}, at === 0 ? "You" : "Company"),
+        h("dd", {}, value === null ? "–" : value.toFixed(1)),
+      ),
+    ),
+  );
 }
 
 /** One person's movies to rate and a search for others. */
 async function seat(person) {
   const box = h("div", { class: "search" });
   const trouble = h("div", {});
-  const deck = h("ul", { class: "deck row", "aria-label": `Movies for ${person.name} to rate` });
+  const deck = h("ul", { class: "deck", "aria-label": `Movies for ${person.name} to rate` });
   person.counter = h("p", { class: "aside" });
-  const others = h("button", { type: "button", class: "small", onclick: () => person.deck.deal(trouble) }, "Other movies");
-  empty(person.place, h("div", { class: "heading" }, h("h2", {}, person.name), person.counter), h("p", { class: "aside" }, person.hint), box, trouble, deck, h("p", { class: "after-deck" }, others));
+  const others = h(
+    "button",
+    { type: "button", class: "small", onclick: () => person.deck.deal(trouble) },
+    "Other movies",
+  );
+  empty(
+    person.place,
+    h("div", { class: "heading" }, h("h2", {}, person.name), person.counter),
+    h("p", { class: "aside" }, person.hint),
+    box,
+    trouble,
+    deck,
+    h("p", { class: "after-deck" }, others),
+  );
   person.deck = ratingDeck(deck, scale, { ...person, shown: 6 });
-  searchBox(box, `A movie that ${person.name === "You" ? "you have" : "your company has"} seen`, (item) => person.deck.add(item));
+  searchBox(
+    box,
+    `A movie that ${person.name === "You" ? "you have" : "your company has"} seen`,
+    (item) => person.deck.add(item),
+  );
   await person.deck.deal(trouble);
 }
 
@@ -112,8 +152,17 @@ async function start() {
   }
   empty(problem);
   scale = model.scale;
-  empty(byId("strategy"), choice("How to choose for both", STRATEGIES, strategy, (chosen) => { strategy = chosen; refresh(); }));
-  mine.onChange(() => { PEOPLE[0].deck.show(); refresh(); });
+  empty(
+    byId("strategy"),
+    choice("How to choose for both", STRATEGIES, strategy, (chosen) => {
+      strategy = chosen;
+      refresh();
+    }),
+  );
+  mine.onChange(() => {
+    PEOPLE[0].deck.show();
+    refresh();
+  });
   await Promise.all(PEOPLE.map(seat));
   await refresh();
   document.documentElement.dataset.ready = "true";
