@@ -137,6 +137,9 @@ def in_order(request):
     """What a test has broken works for the next one."""
     yield
     if "shop" in request.fixturenames:
+        from fake_api import SCALE
+
         shop = request.getfixturevalue("shop")
+        shop.scale = SCALE
         shop.broken.clear()
         shop.delays.clear()

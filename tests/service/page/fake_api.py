@@ -92,6 +92,7 @@ class Shop:
 
     movies: dict[int, Movie] = field(default_factory=invent)
     users: dict[str, dict[int, dict]] = field(default_factory=dict)
+    scale: dict[str, float] | None = field(default_factory=SCALE.copy)
     delays: list[float] = field(default_factory=list)  # seconds, of the next lists
     broken: set[str] = field(default_factory=set)  # ends of paths that answer 503
     clock: count = field(default_factory=count)
@@ -113,7 +114,8 @@ class Shop:
         movie = self.find(item_id)
         at = datetime(2026, 1, 1, tzinfo=UTC).timestamp() + next(self.clock)
         said[movie.item_id] = {
-            **movie.to_json(),
+            "item_id": movie.item_id,
+            "title": movie.title,
             "rating": rating,
             "kind": kind,
             "updated_at": datetime.fromtimestamp(at, UTC).isoformat(),
@@ -156,8 +158,10 @@ class Shop:
         total = 3.3 + 0.4 * known + sum(part for *_, part in parts) / (1 + 0.1 * len(parts))
         predicted = min(5.0, max(0.5, total))
         parts.sort(key=lambda part: -abs(part[2]))
+        if self.scale is None:
+            predicted = None
         reasons = [
-            {"item_id": of.item_id, "title": of.title, "year": of.year, "rating": rating}
+            {"item_id": of.item_id, "title": of.title, "rating": rating}
             | {"contribution": round(part, 3)}
             for of, rating, part in parts[: asked.get("reasons", 0)]
             if part
@@ -165,7 +169,7 @@ class Shop:
         wide = 1.1 / math.sqrt(1 + len(parts))
         return movie.to_json(
             predicted_rating=predicted,
-            range=[max(0.5, predicted - wide), min(5.0, predicted + wide)],
+            range=predicted and [max(0.5, predicted - wide), min(5.0, predicted + wide)],
             score=total + (1 - 3 * asked.get("discover", 0)) * known,
             reasons=reasons,
         )
@@ -222,8 +226,7 @@ def catalog_routes(shop):
         shown = ("item_id", "title", "x", "y")
         return {
             "items": [
-                {key: getattr(movie, key) for key in shown}
-                | {"genre": movie.genres[0], "year": movie.year}
+                {key: getattr(movie, key) for key in shown} | {"genre": movie.genres[0]}
                 for movie in shop.movies.values()
             ]
         }
@@ -235,7 +238,7 @@ def catalog_routes(shop):
         return {
             "name": "invented",
             "trained_at": "2026-03-01T12:00:00Z",
-            "scale": SCALE,
+            "scale": shop.scale,
             "genres": genres,
             "metrics": {"rmse": 0.87},
             "model_card": CARD,

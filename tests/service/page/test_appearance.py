@@ -77,7 +77,7 @@ def test_axe_finds_nothing_serious(visitor, scheme):
 def test_on_paper_there_is_the_list_alone(visitor):
     page = rated(visitor, "desk", "dark").page
     page.emulate_media(media="print")
-    assert page.evaluate(LUMINANCE) == 1
+    assert page.evaluate(LUMINANCE) > 0.99
     expect(page.locator(CARDS).first).to_be_visible()
     for gone in ("nav", "#deck", "#controls", ".actions button", "#search"):
         expect(page.locator(gone).first).to_be_hidden()

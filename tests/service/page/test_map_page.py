@@ -26,23 +26,23 @@ def picture(page):
     return page.locator("#canvas").evaluate("canvas => canvas.toDataURL()")
 
 
-def touch(page, kind, *points):
-    session = page.context.new_cdp_session(page)
-    shown = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
-    session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": shown})
-
-
 def slide(page, *ways, steps=6):
     """Moves fingers at once, each from a place to another."""
-    touch(page, "touchStart", *(start for start, _ in ways))
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind, part=0.0):
+        points = [
+            {"x": x + (u - x) * part, "y": y + (v - y) * part, "id": finger}
+            for finger, ((x, y), (u, v)) in enumerate(ways)
+        ]
+        points = [] if kind == "touchEnd" else points
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart")
     for step in range(1, steps + 1):
-        part = step / steps
-        touch(
-            page,
-            "touchMove",
-            *((x + (u - x) * part, y + (v - y) * part) for (x, y), (u, v) in ways),
-        )
-    touch(page, "touchEnd")
+        touch("touchMove", step / steps)
+    touch("touchEnd")
+    session.detach()
 
 
 def tip_is_inside(page):

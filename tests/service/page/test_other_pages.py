@@ -1,6 +1,7 @@
 """A movie's page, two people, my ratings, and what is said of the model."""
 
 import io
+import re
 import zipfile
 
 import pytest
@@ -19,11 +20,10 @@ ONE, OTHER = "#one .ticket", "#other .ticket"
 def letterboxd(page, site):
     """Letterboxd's `ratings.csv`: four movies that the service knows, and one it does not."""
     items = page.request.get(f"{site}/api/v1/map").json()["items"]
-    plain = [one for one in items if one["title"].endswith(f"({one['year']})")][:4]
     rows = ["Date,Name,Year,Letterboxd URI,Rating"]
-    for one in plain:
-        name = one["title"].removesuffix(f" ({one['year']})")
-        rows.append(f'2024-05-01,"{name}",{one["year"]},https://boxd.it/x,4.5')
+    for named in [re.fullmatch(r"(.*) \((\d{4})\)", one["title"]) for one in items]:
+        if named and len(rows) < 5:
+            rows.append(f'2024-05-01,"{named[1]}",{named[2]},https://boxd.it/x,4.5')
     rows.append("2024-05-01,No Such Movie Anywhere,1900,https://boxd.it/y,2")
     return "\n".join(rows).encode()
 
@@ -194,3 +194,55 @@ def test_the_model_card_is_text(visitor):
     hrefs = card.locator("a").evaluate_all("links => links.map(link => link.href)")
     assert hrefs == ["https://example.org/"]
     expect(page.locator("#facts")).to_contain_text("0.5 to 5")
+
+
+def test_a_model_without_ratings_asks_what_one_has_liked(visitor, shop, site):
+    shop.scale = None
+    one = visitor()
+    page = one.open()
+    before = titles(page)
+    liked = page.locator("#deck .ticket").first.get_by_role("button", name="I liked it")
+    liked.click()
+    settled(page)
+    assert liked.get_attribute("aria-pressed") == "true"
+    assert titles(page) != before
+    expect(page.get_by_role("link", name="1 rated")).to_be_visible()
+    assert page.locator("#list .number").count() == 0
+    kept = page.request.get(f"{site}/api/v1/me/feedback").json()["feedback"]
+    assert [item["kind"] for item in kept] == ["seen"]
+    liked.click()
+    settled(page)
+    assert page.request.get(f"{site}/api/v1/me/feedback").json()["feedback"] == []
+    expect(one.open("/two").get_by_text("This model knows no ratings")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("scale", "roles", "last"),
+    [
+        ({"low": 1, "high": 5, "step": 1}, 5, "5 stars"),
+        ({"low": 1, "high": 10, "step": 1}, 10, "10 stars"),
+        ({"low": 0, "high": 5, "step": 0.5}, 11, "5 stars"),
+    ],
+    ids=["five", "ten", "from nothing"],
+)
+def test_the_control_has_the_values_of_the_scale(visitor, shop, scale, roles, last):
+    shop.scale = scale
+    page = visitor("phone").open()
+    radios = page.locator("#deck .ticket").first.get_by_role("radio")
+    expect(radios).to_have_count(roles)
+    radios.last.tap()
+    assert radios.last.get_attribute("aria-label") == last
+    settled(page)
+    assert page.locator("#deck .ticket .on").count() == roles
+    ticket, row = (page.locator(f"#deck .{one}").first.bounding_box() for one in ("ticket", "rate"))
+    assert row["x"] + row["width"] <= ticket["x"] + ticket["width"] + 1
+
+
+def test_a_scale_of_a_hundred_values_is_a_slider(visitor, shop, site):
+    shop.scale = {"low": 0, "high": 100, "step": 1}
+    page = visitor().open()
+    slider = page.locator("#deck .ticket").first.get_by_role("slider")
+    slider.press("End")
+    settled(page)
+    kept = page.request.get(f"{site}/api/v1/me/feedback").json()["feedback"]
+    assert [item["rating"] for item in kept] == [100]

@@ -90,7 +90,7 @@ export async function feedback() {
   const all = [];
   let cursor;
   do {
-    const page = await ask("GET", "/me/feedback", { query: { cursor, limit: 500 } });
+    const page = await ask("GET", "/me/feedback", { query: { cursor, limit: 200 } });
     all.push(...page.feedback);
     cursor = page.next_cursor;
   } while (cursor);

@@ -70,10 +70,10 @@ export function ratingDeck(list, scale, { ratingOf, rate, clear, shown = SHOWN }
             type: "button",
             class: "small unknown",
             title: "Haven’t seen it: show another",
+            "aria-label": `Not seen: ${spoken(item)}. Show another`,
             onclick: () => replace(item),
           },
           "Not seen",
-          h("span", { class: "unseen" }, `: ${spoken(item)}. Show another`),
         ),
       ),
     );

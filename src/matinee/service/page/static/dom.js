@@ -64,10 +64,12 @@ export function showProblem(place, error, retry) {
 
 const ARTICLE = /^(.*), (The|A|An|Le|La|Les|L'|Der|Die|Das|El|Il|Los|Las)$/;
 
+const YEAR = /\s*\((\d{4})\)\s*$/; // at the end of a title
+
 /** "Matrix, The (1999)" as one would say it: "The Matrix". */
 export function spoken(item) {
   const title = String(item.title ?? item.item_id);
-  const bare = item.year ? title.replace(new RegExp(`\\s*\\(${item.year}\\)\\s*$`), "") : title;
+  const bare = title.replace(YEAR, "");
   const [, rest, article] = ARTICLE.exec(bare) ?? [];
   if (!article) return bare || title;
   return article.endsWith("'") ? article + rest : `${article} ${rest}`;
@@ -77,7 +79,7 @@ export const filmPath = (item) => `/film/${encodeURIComponent(item.item_id)}`;
 
 /** "1999 · Crime, Drama" */
 export const facts = (item) =>
-  [item.year, (item.genres ?? []).slice(0, 3).join(", ")].filter(Boolean).join(" · ");
+  [item.year ?? YEAR.exec(item.title ?? "")?.[1], (item.genres ?? []).slice(0, 3).join(", ")].filter(Boolean).join(" · ");
 
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 

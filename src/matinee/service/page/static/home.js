@@ -68,7 +68,7 @@ function showState(items) {
 }
 
 function showProgress() {
-  const rated = mine.ratings().length;
+  const rated = mine.ratings().length + (scale ? 0 : mine.marked("seen").length);
   const place = byId("progress");
   if (!rated) place.textContent = "Five ratings make a good list.";
   else empty(place, h("a", { href: "/mine" }, rated === 1 ? "1 rated" : `${rated} rated`));

@@ -92,9 +92,13 @@ function card(item, { onSeen, onLater }) {
   const action = (label, act) =>
     h(
       "button",
-      { type: "button", class: "small", onclick: () => act(item) },
+      {
+        type: "button",
+        class: "small",
+        onclick: () => act(item),
+        "aria-label": `${label}: ${spoken(item)}`,
+      },
       label,
-      h("span", { class: "unseen" }, `: ${spoken(item)}`),
     );
   return h(
     "li",

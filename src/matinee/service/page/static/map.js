@@ -1,7 +1,7 @@
 // The map: your movies are lit, recommendations glow, and a list says the same in words.
 
 import * as api from "./api.js";
-import { byId, empty, filmPath, h, showProblem, spoken } from "./dom.js";
+import { byId, empty, facts, filmPath, h, showProblem, spoken } from "./dom.js";
 import * as mine from "./mine_state.js";
 import { genreColor } from "./poster.js";
 import { searchBox } from "./search.js";
@@ -27,7 +27,7 @@ function showTip(point, x, y) {
   empty(
     tip,
     h("a", { href: filmPath(point), tabindex: -1 }, point.name),
-    h("span", {}, [point.year, point.genre, said].filter(Boolean).join(" · ")),
+    h("span", {}, [facts({ ...point, genres: [point.genre] }), said].filter(Boolean).join(" · ")),
   );
   const [width, height] = [tip.offsetWidth, tip.offsetHeight];
   const left = Math.min(Math.max(8, x - width / 2), frame.clientWidth - width - 8);

@@ -23,7 +23,7 @@ const unit = (value) => (value === 1 ? "1 star" : `${short(value)} stars`);
 export function ratingControl(item, scale, value, { onRate, onClear }) {
   if (!scale) return likedControl(item, value, { onRate, onClear });
   const values = valuesOf(scale);
-  return values.length <= MOST
+  return values.length <= MOST && [0.5, 1].includes(scale.step)
     ? starControl(item, scale, values, value, { onRate, onClear })
     : sliderControl(item, scale, value, { onRate, onClear });
 }
@@ -42,9 +42,15 @@ function clearButton(item, onclick) {
   );
 }
 
+/** What a value adds to those below it: half a star or a whole one; 0 has a sign of its own. */
+function pieceOf(value, below, scale) {
+  if (value <= 0) return "zero";
+  if (value % 1) return "half left";
+  return scale.step < 1 && below > 0 ? "half right" : "whole";
+}
+
 function starControl(item, scale, values, value, { onRate, onClear }) {
   const name = `rating-${(groups += 1)}`;
-  const halves = values.length > scale.high;
   const inputs = values.map((one) =>
     h("input", {
       type: "radio",
@@ -57,13 +63,8 @@ function starControl(item, scale, values, value, { onRate, onClear }) {
       },
     }),
   );
-  // the lowest of 0.5, 1, … is the left half of the first star
   const labels = values.map((one, at) =>
-    h(
-      "label",
-      { class: halves ? (at % 2 ? "half right" : "half left") : "whole", title: unit(one) },
-      inputs[at],
-    ),
+    h("label", { class: pieceOf(one, values[at - 1], scale), title: unit(one) }, inputs[at]),
   );
   const shown = h("output", { class: "shown", "aria-hidden": "true" });
   const clear = clearButton(item, () => {
@@ -71,7 +72,7 @@ function starControl(item, scale, values, value, { onRate, onClear }) {
     inputs[0].focus({ preventScroll: true });
     onClear();
   });
-  const stars = h("span", { class: "star-row" }, labels);
+  const stars = h("span", { class: scale.high > 5 ? "star-row many" : "star-row" }, labels);
   const group = h(
     "fieldset",
     { class: "rate" },
@@ -133,6 +134,7 @@ function likedControl(item, value, { onRate, onClear }) {
     {
       type: "button",
       class: "button like",
+      "aria-label": `I liked it: ${spoken(item)}`,
       onclick: () => {
         const liked = button.getAttribute("aria-pressed") !== "true";
         button.setAttribute("aria-pressed", liked);
@@ -141,7 +143,6 @@ function likedControl(item, value, { onRate, onClear }) {
       },
     },
     "I liked it",
-    h("span", { class: "unseen" }, `: ${spoken(item)}`),
   );
   button.show = (now) => button.setAttribute("aria-pressed", now !== null && now !== undefined);
   button.show(value);

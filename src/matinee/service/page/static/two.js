@@ -152,6 +152,12 @@ async function start() {
   }
   empty(problem);
   scale = model.scale;
+  if (!scale) {
+    PEOPLE.forEach(({ place }) => place.remove());
+    empty(list, h("li", { class: "plea" }, "This model knows no ratings, so it cannot weigh two."));
+    document.documentElement.dataset.ready = "true";
+    return;
+  }
   empty(
     byId("strategy"),
     choice("How to choose for both", STRATEGIES, strategy, (chosen) => {
