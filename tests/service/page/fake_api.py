@@ -38,6 +38,7 @@ A matrix factorization recommender, for **tests** alone. See [its page](https://
 |  |  |
 | --- | --- |
 | training set | 12,000 ratings |
+| called | \\<b\\>a\\|b\\</b\\> \\*c\\* |
 | users | 300 |
 
 ## Limits

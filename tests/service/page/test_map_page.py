@@ -41,6 +41,8 @@ def slide(page, *ways, steps=6):
     touch("touchStart")
     for step in range(1, steps + 1):
         touch("touchMove", step / steps)
+    page.wait_for_timeout(150)  # fingers rest, or the next touch would only stop their swing
+    touch("touchMove", 1.0)
     touch("touchEnd")
     session.detach()
 
@@ -119,16 +121,16 @@ def test_what_is_said_of_a_point_stays_on_the_screen(visitor, size):
         page.get_by_role("button", name="Show all").click()
         box = page.locator("#canvas").bounding_box()
         seen = 0
-        for step in range(400):
-            across, down = step % 20, step // 20
+        for step in range(144):
+            across, down = step % 12, step // 12
             page.mouse.move(
-                box["x"] + (across + 0.5) * box["width"] / 20,
-                box["y"] + (down + 0.5) * box["height"] / 20,
+                box["x"] + (across + 0.5) * box["width"] / 12,
+                box["y"] + (down + 0.5) * box["height"] / 12,
             )
             if page.locator("#tip").is_visible():
                 seen += 1
                 assert tip_is_inside(page)
-        assert seen > 20
+        assert seen > 10
 
 
 def test_the_lists_beside_hold_what_shines(visitor, site):

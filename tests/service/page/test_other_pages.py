@@ -149,6 +149,12 @@ def test_a_movie_has_a_page_with_neighbours_and_a_prediction(visitor):
     settled(page)
     page.reload()
     expect(page.locator("#yours output")).to_have_text("4")
+    marks = page.locator("#yours .actions button")
+    expect(marks.first).to_be_hidden()
+    page.locator("#yours").get_by_role("button", name="Remove").click()
+    marks.last.press("Enter")
+    expect(marks.last).to_have_attribute("aria-pressed", "true")
+    expect(marks.last).to_be_focused()
 
 
 def test_two_people_get_one_list(visitor):
@@ -190,6 +196,7 @@ def test_the_model_card_is_text(visitor):
     expect(card.get_by_role("heading", name="Limits")).to_be_visible()
     expect(card.locator("strong")).to_have_text("tests")
     expect(card.locator("td").nth(1)).to_have_text("12,000 ratings")
+    expect(card.locator("td").nth(3)).to_have_text("<b>a|b</b> *c*")
     assert card.locator("img").count() == 0
     hrefs = card.locator("a").evaluate_all("links => links.map(link => link.href)")
     assert hrefs == ["https://example.org/"]

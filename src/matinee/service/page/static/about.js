@@ -41,7 +41,7 @@ async function start() {
   }
 }
 
-searchBox(byId("search"), "Search a movie", (item) => {
+searchBox(byId("search"), "Find a movie", (item) => {
   location.href = filmPath(item);
 });
 start();

@@ -79,7 +79,9 @@ export const filmPath = (item) => `/film/${encodeURIComponent(item.item_id)}`;
 
 /** "1999 · Crime, Drama" */
 export const facts = (item) =>
-  [item.year ?? YEAR.exec(item.title ?? "")?.[1], (item.genres ?? []).slice(0, 3).join(", ")].filter(Boolean).join(" · ");
+  [item.year ?? YEAR.exec(item.title ?? "")?.[1], (item.genres ?? []).slice(0, 3).join(", ")]
+    .filter(Boolean)
+    .join(" · ");
 
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 

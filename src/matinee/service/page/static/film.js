@@ -46,41 +46,32 @@ async function showVerdict() {
   }
 }
 
-function showYours() {
+/** The control and the marks for this movie; returns what shows their state anew. */
+function makeYours() {
+  const control = ratingControl(item, scale, null, {
+    onRate: (rating) => mine.set(item, rating === null ? { kind: "seen" } : { rating }),
+    onClear: () => mine.set(item, null),
+  });
+  const isMarked = (kind) => mine.of(item.item_id)?.kind === kind;
   const mark = (kind, words) => {
-    const on = mine.of(item.item_id)?.kind === kind;
-    return h(
-      "button",
-      {
-        type: "button",
-        class: "small",
-        "aria-pressed": String(on),
-        onclick: () => mine.set(item, on ? null : { kind }),
-      },
-      words,
-    );
+    const onclick = () => mine.set(item, isMarked(kind) ? null : { kind });
+    return h("button", { type: "button", class: "small", "data-kind": kind, onclick }, words);
   };
-  const value = scale
-    ? mine.ratingOf(item.item_id)
-    : mine.of(item.item_id)?.kind === "seen"
-      ? true
-      : null;
-  const old = byId("yours").querySelector(".rate, .like");
-  if (old) old.show(value);
-  const control =
-    old ??
-    ratingControl(item, scale, value, {
-      onRate: (rating) => mine.set(item, rating === null ? { kind: "seen" } : { rating }),
-      onClear: () => mine.set(item, null),
-    });
-  const marks = h(
-    "div",
-    { class: "actions" },
-    scale && mark("seen", "Seen it"),
-    mark("later", "Not tonight"),
+  const marks = [scale && mark("seen", "Seen it"), mark("later", "Not tonight")].filter(Boolean);
+  empty(
+    byId("yours"),
+    h("p", { class: "over" }, "Your rating"),
+    control,
+    h("div", { class: "actions" }, marks),
   );
-  if (old) byId("yours").querySelector(".actions").replaceWith(marks);
-  else empty(byId("yours"), h("p", { class: "over" }, "Your rating"), control, marks);
+  return () => {
+    const value = mine.ratingOf(item.item_id);
+    control.show(scale ? value : isMarked("seen") ? true : null);
+    for (const button of marks) {
+      button.setAttribute("aria-pressed", isMarked(button.dataset.kind));
+      button.hidden = value !== null; // a mark would take the place of the rating
+    }
+  };
 }
 
 async function showSimilar() {
@@ -134,6 +125,7 @@ async function start() {
       showSimilar();
     }),
   );
+  const showYours = makeYours();
   mine.onChange(() => {
     showYours();
     showVerdict();
@@ -143,7 +135,7 @@ async function start() {
   document.documentElement.dataset.ready = "true";
 }
 
-searchBox(byId("search"), "Search a movie", (one) => {
+searchBox(byId("search"), "Find a movie", (one) => {
   location.href = filmPath(one);
 });
 if (place) start();

@@ -130,7 +130,7 @@ async function start() {
     rate: (item, rating) => mine.set(item, rating === null ? { kind: "seen" } : { rating }),
     clear: (item) => mine.set(item, null),
   });
-  searchBox(byId("search"), "Search a movie to rate", (item) => deck.add(item));
+  searchBox(byId("search"), "Find a movie to rate", (item) => deck.add(item));
   mine.onChange(() => {
     for (const key of without.keys()) if (!mine.of(key)) without.delete(key);
     showProgress();

@@ -2,7 +2,8 @@
 
 import { h } from "./dom.js";
 
-const INLINE = /(`[^`]+`)|(\*\*[^*]+\*\*)|(\*[^*\s][^*]*\*)|\[([^\]]+)\]\(([^)\s]+)\)/g;
+const INLINE =
+  /\\([\\`*_[\]<>|#])|(`[^`]+`)|(\*\*[^*]+\*\*)|(\*[^*\s][^*]*\*)|\[([^\]]+)\]\(([^)\s]+)\)/g;
 
 /** A line's pieces: code, strong, emphasis, and links that lead to http or within the page. */
 function inline(text) {
@@ -10,8 +11,9 @@ function inline(text) {
   let from = 0;
   for (const match of text.matchAll(INLINE)) {
     pieces.push(text.slice(from, match.index));
-    const [whole, code, strong, soft, words, target] = match;
-    if (code) pieces.push(h("code", {}, code.slice(1, -1)));
+    const [whole, escaped, code, strong, soft, words, target] = match;
+    if (escaped) pieces.push(escaped);
+    else if (code) pieces.push(h("code", {}, code.slice(1, -1)));
     else if (strong) pieces.push(h("strong", {}, strong.slice(2, -2)));
     else if (soft) pieces.push(h("em", {}, soft.slice(1, -1)));
     else
@@ -29,7 +31,7 @@ const cells = (line) =>
   line
     .trim()
     .replace(/^\||\|$/g, "")
-    .split("|")
+    .split(/(?<!\\)\|/)
     .map((cell) => cell.trim());
 const isRule = (line) => /^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$/.test(line ?? "");
 

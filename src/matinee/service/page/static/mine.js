@@ -211,7 +211,7 @@ async function start() {
   document.documentElement.dataset.ready = "true";
 }
 
-searchBox(byId("search"), "Search a movie to rate", (item) => {
+searchBox(byId("search"), "Find a movie to rate", (item) => {
   location.href = filmPath(item);
 });
 listenForFiles();
