@@ -25,7 +25,7 @@ PACKAGES = {  # by layer, the lowest first: what it may know beside the standard
     "analysis": {"numpy", "polars", "sklearn", "umap"},
     "plots": {"numpy", "polars", "altair"},
     "report": {"numpy", "polars", "altair", "jinja2", "vl_convert"},
-    "service": set(),
+    "service": {"fastapi", "jinja2"},
     "spark": set(),
     "cli": {"polars", "rich", "typer"},
 }

@@ -166,12 +166,12 @@ def test_two_people_get_one_list(visitor):
     for place, value in enumerate([0.5, 3, 5]):
         rate(page, place, value, OTHER)
     expect(page.locator("#list .both")).to_have_count(12)
-    lowest = [min(map(float, one.split("\n")[1::2])) for one in boths(page)]
+    lowest = [min(map(float, one.split("\n")[1::2])) for one in weighed(page)]
     on_average = titles(page)
     page.get_by_role("radio", name="no one suffers").check()
     settled(page)
     assert titles(page) != on_average
-    spared = [min(map(float, one.split("\n")[1::2])) for one in boths(page)]
+    spared = [min(map(float, one.split("\n")[1::2])) for one in weighed(page)]
     assert sum(spared) >= sum(lowest)
     assert spared == sorted(spared, reverse=True)
     page.reload()
@@ -179,7 +179,7 @@ def test_two_people_get_one_list(visitor):
     expect(page.locator("#other .aside").first).to_have_text("3 rated")
 
 
-def boths(page):
+def weighed(page):
     return page.locator("#list .both").all_inner_texts()
 
 

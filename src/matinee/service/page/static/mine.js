@@ -65,7 +65,7 @@ const day = (time) =>
 function remove(one) {
   const before = mine.of(one.item_id);
   mine.set(one, null);
-  const again = before.kind === "rating" ? { rating: before.rating } : { kind: before.kind };
+  const earlier = before.kind === "rating" ? { rating: before.rating } : { kind: before.kind };
   notice(
     `${spoken(one)} is removed.`,
     h(
@@ -74,7 +74,7 @@ function remove(one) {
         type: "button",
         class: "small",
         onclick: () => {
-          mine.set(one, again);
+          mine.set(one, earlier);
           byId("notice").hidden = true;
         },
       },

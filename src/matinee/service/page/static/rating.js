@@ -72,12 +72,12 @@ function starControl(item, scale, values, value, { onRate, onClear }) {
     inputs[0].focus({ preventScroll: true });
     onClear();
   });
-  const stars = h("span", { class: scale.high > 5 ? "star-row many" : "star-row" }, labels);
+  const row = h("span", { class: scale.high > 5 ? "star-row many" : "star-row" }, labels);
   const group = h(
     "fieldset",
     { class: "rate" },
     h("legend", { class: "unseen" }, `Your rating of ${spoken(item)}`),
-    stars,
+    row,
     shown,
     clear,
   );
