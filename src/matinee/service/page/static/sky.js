@@ -125,6 +125,7 @@ export class Sky {
     const taken = [];
     for (const point of this.points.filter((one) => one.kind).reverse()) {
       const [x, y] = this.place(point);
+      if (x < 0 || x > width) continue;
       const title = point.name.length > 26 ? `${point.name.slice(0, 25)}…` : point.name;
       const long = pen.measureText(title).width;
       const left = x + 11 + long > width - 6 ? x - 11 - long : x + 11;
