@@ -25,7 +25,11 @@ PACKAGES = {  # by layer, the lowest first: what it may know beside the standard
     "analysis": {"numpy", "polars", "sklearn", "umap"},
     "plots": {"numpy", "polars", "altair"},
     "report": {"numpy", "polars", "altair", "jinja2", "vl_convert"},
-    "service": {"sqlalchemy", "alembic", "psycopg"},
+    "service": {
+        *("alembic", "psycopg", "sqlalchemy"),
+        *("fastapi", "itsdangerous", "jinja2", "prometheus_client", "pydantic", "starlette"),
+        *("numpy", "rapidfuzz", "structlog", "uvicorn"),
+    },
     "spark": set(),
     "cli": {"polars", "rich", "typer"},
 }

@@ -20,7 +20,13 @@ def test_a_token_guards_the_api_and_not_the_page(start):
             assert (answer.status_code, answer.json()["title"]) == (401, "Unauthorized")
         right = {"Authorization": f"Bearer {TOKEN}"}
         assert client.get(API + path, headers=right).status_code == 200
-    assert client.post(f"{API}/recommendations", json={}).status_code == 401
+    batch = client.post(f"{API}/recommendations/batch", json={"users": [5]})
+    group = f"{API}/recommendations/group"
+    assert batch.status_code == 401
+    assert client.post(group, json={"members": [{"user_id": 5}]}).status_code == 401
+    for path in ("/recommendations", "/recommendations/group"):  # of what is posted, for the page
+        body = {"members": [{"ratings": []}]} if path.endswith("group") else {}
+        assert client.post(API + path, json=body).status_code == 200
     for path in ("/me/recommendations", "/me/feedback", "/items", "/model", "/map"):
         assert client.get(API + path).status_code == 200
     assert client.get("/health/live").status_code == 200

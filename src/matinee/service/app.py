@@ -11,13 +11,14 @@ from matinee.service.api import about, feedback, items, page_user, recommendatio
 from matinee.service.guards import API, Guards
 from matinee.service.identity import check_token
 from matinee.service.measures import Measures
+from matinee.service.page.routes import page_router
 from matinee.service.reloading import Reloader
 from matinee.service.served import Served
 from matinee.service.settings import ServiceSettings
 from matinee.service.state import ServiceState
 from matinee.service.store.store import Store
 
-OPEN = (items.router, about.router, page_user.router)
+OPEN = (items.router, about.router, page_user.router, recommendations.of_posted)
 """Routes that the page needs, and that tell and change nothing of others."""
 GUARDED = (recommendations.router, feedback.router)
 
@@ -55,5 +56,6 @@ def create_app(settings: ServiceSettings, served: Served | None = None) -> FastA
         guarded.include_router(router)
     app.include_router(guarded, prefix=API, responses=problems.RESPONSES)
     app.include_router(about.health)
+    app.include_router(page_router(state.page_item))
     app.add_middleware(Guards, state=state)
     return app

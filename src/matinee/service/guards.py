@@ -9,9 +9,12 @@ from typing import Any
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from matinee.service import problems
+from matinee.service.identity import give_user, user_of
 from matinee.service.state import ServiceState
 
 API = "/api/v1"
@@ -57,6 +60,8 @@ class Guards:
                     headers.setdefault(name, value)
                 if scope["path"].startswith(API):
                     headers.setdefault("cache-control", "no-store")
+                elif headers.get("content-type", "").startswith("text/html"):
+                    self._know(scope, headers)
             await send(message)
 
         refused = self._refusal(scope)
@@ -84,6 +89,14 @@ class Guards:
             return message
 
         await self.app(scope, counted, send)
+
+    def _know(self, scope: Scope, headers: MutableHeaders) -> None:
+        """Give whoever opens a page an id, before its scripts ask for anything."""
+        request = Request(scope)
+        if user_of(request, self.state.secret) is None:
+            response = Response()
+            give_user(request, response, self.state.secret)
+            headers.append("set-cookie", response.headers["set-cookie"])
 
     def _refusal(self, scope: Scope) -> Any:
         """The answer to a request that goes no further, or None."""

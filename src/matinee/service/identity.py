@@ -11,6 +11,7 @@ from matinee.service.problems import ProblemError
 from matinee.service.state import ServiceState, state_of
 
 COOKIE = "matinee_user"
+SALT = b"matinee.page"
 COOKIE_SECONDS = 400 * 86_400  # the longest that browsers keep one
 PAGE_PREFIX = "page-"  # of the ids of the page's users: no data have such ids
 WRITE_HEADER = "x-matinee"
@@ -33,15 +34,24 @@ def page_user(
     """The id of the page's user; whoever has none gets one. Writes must come from the page."""
     if request.method not in ("GET", "HEAD") and request.headers.get(WRITE_HEADER) != "page":
         raise ProblemError(403, "Only the page itself may write for its user.")
-    signer = Signer(state.secret, salt="matinee.page")
+    user = user_of(request, state.secret)
+    return user or give_user(request, response, state.secret)
+
+
+def user_of(request: Request, secret: bytes) -> str | None:
+    """The id in the cookie of a request, if we have signed it."""
     try:
-        return signer.unsign(request.cookies.get(COOKIE, "")).decode()
+        return Signer(secret, SALT).unsign(request.cookies.get(COOKIE, "")).decode()
     except (BadSignature, UnicodeDecodeError):
-        pass
+        return None
+
+
+def give_user(request: Request, response: Response, secret: bytes) -> str:
+    """A new id, in a cookie of the response."""
     user = PAGE_PREFIX + secrets.token_urlsafe(16)
     response.set_cookie(
         COOKIE,
-        signer.sign(user).decode(),
+        Signer(secret, SALT).sign(user).decode(),
         max_age=COOKIE_SECONDS,
         httponly=True,
         samesite="lax",

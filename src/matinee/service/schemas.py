@@ -178,6 +178,8 @@ FeedbackRequest = RatingRequest | MarkRequest
 class FeedbackAnswer(_Model):
     item_id: ItemId
     title: str | None
+    year: int | None
+    genres: list[str]
     rating: float | None
     kind: Literal["rating", "seen", "later"]
     updated_at: datetime
@@ -224,6 +226,8 @@ class ModelAnswer(_Model):
 class Point(_Model):
     item_id: ItemId
     title: str
+    year: int | None
+    genres: list[str]
     x: float
     y: float
     genre: str | None

@@ -156,13 +156,13 @@ class Served:
         x, y = (ranks / (len(codes) - 1)).T if places.shape[1] == 2 else (ranks[:, 0],) * 2
         return [
             {
-                "item_id": self.item_ids[code],
-                "title": self.model.catalog.titles[code],
+                **{name: item[name] for name in ("item_id", "title", "year", "genres")},
                 "x": round(float(x[place]), 4),
                 "y": round(float(y[place]), 4),
                 "genre": next(iter(self._columns[2][code]), None),
             }
             for place, code in enumerate(codes.tolist())
+            if (item := self.describe(code))
         ]
 
     @property

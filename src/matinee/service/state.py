@@ -1,9 +1,11 @@
 """What the requests of one process share."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 from fastapi import Request
 
+from matinee.errors import UnknownIdError
 from matinee.service.measures import Measures
 from matinee.service.served import Served
 from matinee.service.settings import ServiceSettings
@@ -19,6 +21,16 @@ class ServiceState:
     measures: Measures
     secret: bytes  # by which the cookies of the page are signed
     served: Served | None = None  # until it is loaded and warm
+
+    def page_item(self, item_id: str) -> SimpleNamespace | None:
+        """An item as a page tells of it; None if there is none, or no run yet."""
+        if self.served is None:
+            return None
+        try:
+            code = self.served.code(item_id)
+        except UnknownIdError:
+            return None
+        return SimpleNamespace(**self.served.describe(code))
 
     def serve(self, served: Served) -> None:
         """Answer from this run from now on."""

@@ -38,9 +38,11 @@ Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 def answer_of(served: Served | None, told: Feedback) -> dict[str, Any]:
     """Feedback as answers have it, with the title if the model has the item."""
     code = None if served is None else code_or_none(served, told.item_id)
+    item: dict[str, Any] = {"item_id": told.item_id, "title": None, "year": None, "genres": []}
+    if served is not None and code is not None:
+        item = served.describe(code)
     return {
-        "item_id": told.item_id if served is None or code is None else served.item_ids[code],
-        "title": None if served is None or code is None else served.model.catalog.titles[code],
+        **{name: item[name] for name in ("item_id", "title", "year", "genres")},
         "rating": told.rating,
         "kind": told.kind,
         "updated_at": told.updated_at,

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/me", tags=["page"])
 
 @router.get("/first", response_model=Items, summary="What to rate first")
 def first(
-    state: State, served: ServedNow, user: PageUser, n: Annotated[int, Query(ge=1, le=50)] = 10
+    state: State, served: ServedNow, user: PageUser, n: Annotated[int, Query(ge=1, le=100)] = 10
 ) -> dict[str, Any]:
     """Well-known items whose ratings would tell most, given those that there are."""
     who = person_of(state, served, user)

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from matinee.models.queries import UserProfile
 from matinee.service.api.common import ServedNow, State, UserPath, person_of, question_of
+from matinee.service.identity import check_token
 from matinee.service.people import posted, unknown
 from matinee.service.recommending import for_group, recommend
 from matinee.service.schemas import (
@@ -24,9 +25,11 @@ from matinee.service.schemas import (
 )
 
 router = APIRouter(tags=["recommendations"])
+of_posted = APIRouter(tags=["recommendations"])
+"""Routes that tell nothing of anybody but who asks."""
 
 
-@router.post(
+@of_posted.post(
     "/recommendations", response_model=RecommendedItems, summary="For a handful of ratings"
 )
 def for_ratings(state: State, served: ServedNow, request: RatingsRequest) -> dict[str, Any]:
@@ -89,9 +92,15 @@ def for_users(state: State, served: ServedNow, request: BatchRequest) -> dict[st
     return {"lists": lists}
 
 
-@router.post("/recommendations/group", response_model=GroupItems, summary="For a group")
-def for_several(state: State, served: ServedNow, request: GroupRequest) -> dict[str, Any]:
-    """By the average of everybody's scores, or by the lowest: nobody suffers."""
+@of_posted.post("/recommendations/group", response_model=GroupItems, summary="For a group")
+def for_several(
+    state: State, served: ServedNow, request: GroupRequest, asked: Request
+) -> dict[str, Any]:
+    """By the average of everybody's scores, or by the lowest: nobody suffers. Members who are
+    named by their id need the token.
+    """
+    if any(member.user_id is not None for member in request.members):
+        check_token(asked, state)
     members: list[UserProfile] = []
     hidden: set[int] = set()
     for member in request.members:

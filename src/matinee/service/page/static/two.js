@@ -1,0 +1,177 @@
+// Two people on one device, and one list that suits both.
+
+import * as api from "./api.js";
+import { choice } from "./controls.js";
+import { ratingDeck } from "./deck.js";
+import { byId, empty, h, showProblem } from "./dom.js";
+import { doneWaiting, showList, showWaiting } from "./list.js";
+import * as mine from "./mine_state.js";
+import { searchBox } from "./search.js";
+
+const STRATEGIES = { average: "happy on average", least_misery: "no one suffers" };
+const KEPT = "matinee.guest"; // the second person's ratings stay on this device
+const [list, problem] = [byId("list"), byId("problem")];
+let [scale, strategy, asking] = [null, "average", null];
+
+/** The second person: ratings that no server keeps. */
+const guest = {
+  ratings: new Map(),
+  load() {
+    try {
+      this.ratings = new Map(JSON.parse(sessionStorage.getItem(KEPT) ?? "[]"));
+    } catch {
+      this.ratings = new Map();
+    }
+  },
+  set(item, rating) {
+    if (rating === null) this.ratings.delete(String(item.item_id));
+    else this.ratings.set(String(item.item_id), { item_id: item.item_id, rating });
+    try {
+      sessionStorage.setItem(KEPT, JSON.stringify([...this.ratings]));
+    } catch {
+      // no storage: then it lasts as long as the page
+    }
+    refresh();
+  },
+};
+
+const PEOPLE = [
+  {
+    place: byId("one"),
+    name: "You",
+    hint: "What you have rated here counts already.",
+    ratingOf: (itemId) => mine.ratingOf(itemId),
+    rate: (item, rating) => mine.set(item, rating === null ? { kind: "seen" } : { rating }),
+    clear: (item) => mine.set(item, null),
+    count: () => mine.ratings().length,
+    member: () => ({ ratings: mine.asRequest().ratings }),
+  },
+  {
+    place: byId("other"),
+    name: "Your company",
+    hint: "Stays in this window, and is gone when it is closed.",
+    ratingOf: (itemId) => guest.ratings.get(String(itemId))?.rating ?? null,
+    rate: (item, rating) => guest.set(item, rating),
+    clear: (item) => guest.set(item, null),
+    count: () => guest.ratings.size,
+    member: () => ({ ratings: [...guest.ratings.values()] }),
+  },
+];
+
+/** The merged list, once both have said something. */
+async function refresh() {
+  asking?.abort();
+  PEOPLE.forEach((person) => {
+    person.counter.textContent = `${person.count()} rated`;
+  });
+  const silent = PEOPLE.filter((person) => !person.count());
+  if (silent.length) {
+    doneWaiting(list);
+    const who =
+      silent.length === 2
+        ? "Both of you rate"
+        : silent[0].name === "You"
+          ? "You rate"
+          : "Your company rates";
+    empty(list, h("li", { class: "plea" }, `${who} a movie or two, then the list begins.`));
+    return;
+  }
+  const now = (asking = new AbortController());
+  if (!list.querySelector(".card")) showWaiting(empty(list));
+  try {
+    const items = await api.forGroup(
+      PEOPLE.map((person) => person.member()),
+      strategy,
+      12,
+      now.signal,
+    );
+    if (asking !== now) return;
+    empty(problem);
+    doneWaiting(list);
+    showList(list, items, scale, {}, verdict);
+  } catch (error) {
+    if (now.signal.aborted) return;
+    doneWaiting(list);
+    showProblem(problem, error, refresh);
+  }
+}
+
+function verdict(item) {
+  if (!item.members) return null;
+  return h(
+    "dl",
+    { class: "both" },
+    item.members.map((value, at) =>
+      h(
+        "div",
+        {},
+        h("dt", {}, at === 0 ? "You" : "Company"),
+        h("dd", {}, value === null ? "–" : value.toFixed(1)),
+      ),
+    ),
+  );
+}
+
+/** One person's movies to rate and a search for others. */
+async function seat(person) {
+  const box = h("div", { class: "search" });
+  const trouble = h("div", {});
+  const deck = h("ul", { class: "deck", "aria-label": `Movies for ${person.name} to rate` });
+  person.counter = h("p", { class: "aside" });
+  const others = h(
+    "button",
+    { type: "button", class: "small", onclick: () => person.deck.deal(trouble) },
+    "Other movies",
+  );
+  empty(
+    person.place,
+    h("div", { class: "heading" }, h("h2", {}, person.name), person.counter),
+    h("p", { class: "aside" }, person.hint),
+    box,
+    trouble,
+    deck,
+    h("p", { class: "after-deck" }, others),
+  );
+  person.deck = ratingDeck(deck, scale, { ...person, shown: 6 });
+  searchBox(
+    box,
+    `A movie that ${person.name === "You" ? "you have" : "your company has"} seen`,
+    (item) => person.deck.add(item),
+  );
+  await person.deck.deal(trouble);
+}
+
+async function start() {
+  let model;
+  guest.load();
+  try {
+    [model] = await Promise.all([api.model(), mine.load()]);
+  } catch (error) {
+    showProblem(problem, error, start);
+    return;
+  }
+  empty(problem);
+  scale = model.scale;
+  if (!scale) {
+    PEOPLE.forEach(({ place }) => place.remove());
+    empty(list, h("li", { class: "plea" }, "This model knows no ratings, so it cannot weigh two."));
+    document.documentElement.dataset.ready = "true";
+    return;
+  }
+  empty(
+    byId("strategy"),
+    choice("How to choose for both", STRATEGIES, strategy, (chosen) => {
+      strategy = chosen;
+      refresh();
+    }),
+  );
+  mine.onChange(() => {
+    PEOPLE[0].deck.show();
+    refresh();
+  });
+  await Promise.all(PEOPLE.map(seat));
+  await refresh();
+  document.documentElement.dataset.ready = "true";
+}
+
+start();
