@@ -43,7 +43,7 @@ def found(search, text, **options):
         ("heath", "Heathers (1989)"),
         ("1972", "Godfather, The (1972)"),
         ("godfathr", "Godfather, The (1972)"),  # a letter is missing
-        ("teh matrix", "Matrix, The (1999)"),  # two have changed places
+        ("amtrix", "Matrix, The (1999)"),  # two have changed places
         ("trminator jugment", "Terminator 2: Judgment Day (1991)"),
         ("judgemnt", "Terminator 2: Judgment Day (1991)"),
         ("<b>", "<b>bold</b> (2000)"),

@@ -125,8 +125,8 @@ def test_forget_me(client):
     kept = client.cookies["matinee_user"]
     assert client.delete(f"{API}/me", headers=PAGE).status_code == 204
     assert "matinee_user" not in client.cookies
-    again = client.get(f"{API}/me/feedback", headers={"Cookie": f"matinee_user={kept}"})
-    assert again.json()["feedback"] == []
+    later = client.get(f"{API}/me/feedback", headers={"Cookie": f"matinee_user={kept}"})
+    assert later.json()["feedback"] == []
 
 
 def test_what_to_rate_first_leaves_out_what_was_told(client):

@@ -65,8 +65,8 @@ def test_a_file_of_letterboxd(client, model):
     kept = {f["item_id"]: f["rating"] for f in client.get(f"{API}/me/feedback").json()["feedback"]}
     ids = model.catalog.ids.values
     assert kept == {ids[3]: 4.5, ids[7]: 1.0, ids[20]: 5.0}
-    again = client.post(f"{API}/me/feedback/import", content=text, headers=PAGE).json()
-    assert (again["imported"], again["new"]) == (3, 0)
+    twice = client.post(f"{API}/me/feedback/import", content=text, headers=PAGE).json()
+    assert (twice["imported"], twice["new"]) == (3, 0)
 
 
 def test_ratings_of_ten_are_halved_onto_the_scale(client, model):

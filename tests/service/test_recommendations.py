@@ -1,4 +1,4 @@
-"""Lists over HTTP are those of the model, and say why."""
+"""Recommendations over HTTP are those of the model, and say why."""
 
 import numpy as np
 import pytest
@@ -78,7 +78,7 @@ def test_what_a_list_may_hold(client, model):
     assert unusual != everything[:10]
 
 
-def test_somebody_of_whom_nothing_is_known(client):
+def test_a_user_of_whom_nothing_is_known(client):
     items = post(client, n=10)["items"]
     assert len(items) == 10
     assert items[0]["reasons"] == []
@@ -115,11 +115,11 @@ def test_marks_hide_items_and_teach_nothing(client, kind):
 
 
 def test_many_users(client):
-    lists = post(client, "/recommendations/batch", users=[5, 6, 5], n=4)["lists"]
-    assert [each["user_id"] for each in lists] == [5, 6, 5]
-    assert lists[0]["items"] == lists[2]["items"]
+    made = post(client, "/recommendations/batch", users=[5, 6, 5], n=4)["recommendations"]
+    assert [each["user_id"] for each in made] == [5, 6, 5]
+    assert made[0]["items"] == made[2]["items"]
     single = client.get(f"{API}/users/6/recommendations", params={"n": 4, "reasons": 0}).json()
-    assert lists[1]["items"] == single["items"]
+    assert made[1]["items"] == single["items"]
 
 
 @pytest.mark.parametrize("strategy", ["average", "least_misery"])

@@ -11,6 +11,7 @@ from matinee.service.reloading import Reloader, stamp_of
 from matinee.service.settings import ServiceSettings
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_no_request_fails_while_runs_take_turns(model, tmp_path, serving):
     run = tmp_path / "run"

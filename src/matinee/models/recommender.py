@@ -441,9 +441,8 @@ class Recommender(TrainedModel):
         -------
         polars.DataFrame
             Columns `component`, `item_id`, `title`, `rating` (the user's) and `contribution` (in
-            the unit of `scores`). First what comes from no rating: ``"global_mean"``,
-            ``"item_bias"``, ``"prior"`` ... (`COMPONENT_LABELS`). Then a ``"rating"`` for each item
-            that the user rated, the largest contribution first.
+            the unit of `scores`): what comes from no rating (`COMPONENT_LABELS`), then a
+            ``"rating"`` for each item that the user rated, the largest contribution first.
         """
         batch = self.user_batch([user])
         code = np.array([self.item_index(item)])

@@ -56,7 +56,7 @@ def code_or_none(served: Served, item_id: Any) -> int | None:
 
 
 def posted(served: Served, ratings: Sequence[Rating], items: Sequence[Any] = ()) -> UserProfile:
-    """Somebody by the ratings in a request; the last of several for one item counts."""
+    """A user by the ratings in a request; the last of several for one item counts."""
     told: dict[int, float | None] = {served.code(item): None for item in items}
     told |= {served.code(rating.item_id): rating.rating for rating in ratings}
     return profile_of(served, told)

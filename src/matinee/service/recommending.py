@@ -20,7 +20,7 @@ HEADS = {"default": None, "ranking": "ranking", "rating": "rating"}
 
 @dataclass(frozen=True, kw_only=True)
 class ListQuestion:
-    """Which list somebody wants, whoever it is."""
+    """Which list is wanted, whoever the user is."""
 
     n: int = 20
     offset: int = 0

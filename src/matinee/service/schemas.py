@@ -134,11 +134,11 @@ class UserList(_Model):
 
 
 class UserLists(_Model):
-    lists: list[UserList]
+    recommendations: list[UserList]
 
 
 class Member(_Request):
-    """A user, or somebody's ratings."""
+    """A user by id, or by ratings."""
 
     user_id: UserId | None = None
     ratings: list[Rating] = Field(default=[], max_length=MAX_RATINGS)

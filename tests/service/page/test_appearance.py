@@ -8,7 +8,7 @@ pytest.importorskip("fastapi")
 from playwright.sync_api import expect
 from steps import CARDS, TICKETS, axe_violations, rate, settled, titles
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 PAGES = ["/", "/film/101", "/map", "/two", "/mine", "/about"]
 LUMINANCE = """() => { const parts = getComputedStyle(document.body).backgroundColor.match(/\\d+/g);
   return (0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]) / 255 }"""

@@ -34,6 +34,7 @@ def test_from_opening_the_page_to_a_list_with_reasons(visitor):
     assert time.monotonic() - began < 60  # after five clicks
 
 
+@pytest.mark.thorough
 def test_the_list_answers_within_a_tenth_of_a_second(visitor):
     page = visitor().open()
     page.evaluate(ANSWER_TIMES)
@@ -76,6 +77,7 @@ def test_only_the_latest_answer_counts(visitor, shop):
     assert titles(page) == late
 
 
+@pytest.mark.thorough
 def test_who_has_not_seen_a_movie_gets_another(visitor):
     page = visitor().open()
     before = page.locator(f"{TICKETS} h3").all_inner_texts()
@@ -107,6 +109,7 @@ def test_ratings_outlast_a_reload_and_can_be_removed(visitor):
     expect(page.locator("#mine .row")).to_have_count(2)
 
 
+@pytest.mark.thorough
 def test_a_reason_can_be_taken_out_of_the_list_and_put_back(visitor, site):
     page = visitor().open()
     for place, value in enumerate([5, 4.5, 1]):
@@ -125,6 +128,7 @@ def test_a_reason_can_be_taken_out_of_the_list_and_put_back(visitor, site):
     assert titles(page) == before
 
 
+@pytest.mark.thorough
 def test_seen_it_and_not_tonight_leave_the_list(visitor, site):
     page = visitor().open()
     first, second, *_ = titles(page)
@@ -145,6 +149,7 @@ def test_seen_it_and_not_tonight_leave_the_list(visitor, site):
     assert len(page.request.get(f"{site}/api/v1/me/feedback").json()["feedback"]) == 1
 
 
+@pytest.mark.thorough
 def test_from_well_known_to_discoveries(visitor, site):
     page = visitor().open()
     rate(page, 0, 5)
@@ -159,6 +164,7 @@ def test_from_well_known_to_discoveries(visitor, site):
     assert known() < before / 2
 
 
+@pytest.mark.thorough
 def test_genres_and_years_filter_the_list(visitor, site):
     page = visitor().open()
     page.get_by_text("Genres and years").click()
@@ -182,6 +188,7 @@ MOVES = """() => { window.moves = 0; const animate = Element.prototype.animate;
     return animate.apply(this, how) } }"""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("wish", ["no-preference", "reduce"])
 def test_cards_slide_unless_one_prefers_stillness(visitor, wish):
     page = visitor(reduced_motion=wish).open()
@@ -191,6 +198,7 @@ def test_cards_slide_unless_one_prefers_stillness(visitor, wish):
     assert (page.evaluate("window.moves") > 0) == (wish == "no-preference")
 
 
+@pytest.mark.thorough
 def test_screen_readers_hear_that_the_list_has_changed(visitor):
     page = visitor().open()
     rate(page, 0, 5)

@@ -48,6 +48,7 @@ def test_rating_filtering_and_answering_by_keyboard_alone(visitor):
     expect(page.locator("#notice")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_what_has_the_focus_is_outlined(visitor):
     page = visitor().open()
     tab_to(page, "#deck input[type=radio]")
@@ -78,6 +79,7 @@ def test_any_movie_is_found_and_rated_by_keyboard(visitor):
     expect(page.get_by_role("link", name="1 rated")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_escape_closes_the_list_then_clears_the_box(visitor):
     page = visitor().open()
     box = page.get_by_role("combobox")
@@ -90,6 +92,7 @@ def test_escape_closes_the_list_then_clears_the_box(visitor):
     expect(box).to_have_value("")
 
 
+@pytest.mark.thorough
 def test_a_search_without_an_answer_says_so(visitor):
     page = visitor().open()
     box = page.get_by_role("combobox")
@@ -99,6 +102,7 @@ def test_a_search_without_an_answer_says_so(visitor):
     expect(page.locator(TICKETS)).to_have_count(10)
 
 
+@pytest.mark.thorough
 def test_a_search_elsewhere_leads_to_the_movie(visitor):
     page = visitor().open("/about")
     box = page.get_by_role("combobox")

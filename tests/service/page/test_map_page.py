@@ -84,6 +84,7 @@ def test_a_touch_says_what_a_point_is_and_a_second_one_opens_it(visitor):
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
 
 
+@pytest.mark.thorough
 def test_wheel_drag_and_keys_move_the_map(visitor):
     page = with_ratings(visitor)
     whole = picture(page)
@@ -108,6 +109,7 @@ def test_wheel_drag_and_keys_move_the_map(visitor):
     assert picture(page) != closer
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", ["phone", "desk"])
 def test_what_is_said_of_a_point_stays_on_the_screen(visitor, site, size):
     page = with_ratings(visitor, size)
@@ -131,6 +133,7 @@ def test_what_is_said_of_a_point_stays_on_the_screen(visitor, site, size):
             page.locator("#canvas").press("Escape")
 
 
+@pytest.mark.thorough
 def test_the_lists_beside_hold_what_shines(visitor, site):
     page = with_ratings(visitor)
     mine = page.request.get(f"{site}/api/v1/me/feedback").json()["feedback"]
@@ -149,6 +152,7 @@ def test_the_lists_beside_hold_what_shines(visitor, site):
     expect(plain.locator("#lit")).to_contain_text("Rate a few movies")
 
 
+@pytest.mark.thorough
 def test_a_search_finds_a_movie_on_the_map(visitor):
     page = with_ratings(visitor)
     page.get_by_role("combobox").press_sequentially("img src")

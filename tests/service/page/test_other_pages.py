@@ -12,7 +12,7 @@ pytest.importorskip("fastapi")
 from playwright.sync_api import expect
 from steps import rate, settled, titles
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 SHELF = "#similar > .tile b"
 ONE, OTHER = "#one .ticket", "#other .ticket"
 

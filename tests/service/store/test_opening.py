@@ -219,7 +219,7 @@ def test_threads_open_different_stores_at_once(tmp_path):
             store.close()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_processes_open_a_store_at_once(where, ann):
     code = (
         "import sys, time\n"

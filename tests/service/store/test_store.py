@@ -333,11 +333,11 @@ def test_what_is_forgotten_is_no_longer_in_the_file(tmp_path, ann):
     store = Store.open(tmp_path / "feedback")
     bob = UserKey("shop", "bob")
     store.put(bob, "kept item", rating=1, kind="rating")
-    store.put_many(ann, [NewFeedback(f"secret {n}", 1, "rating") for n in range(500)])
-    store.put(ann, "secret 0", rating=3, kind="rating", key="secret key")
+    store.put_many(ann, [NewFeedback(f"zebrafish {n}", 1, "rating") for n in range(500)])
+    store.put(ann, "zebrafish 0", rating=3, kind="rating", key="zebrafish key")
     assert store.forget(ann) == 500
     assert store.forget(ann) == 0
     store.close()
     (file,) = tmp_path.iterdir()
     assert b"kept item" in file.read_bytes()
-    assert b"secret" not in file.read_bytes()
+    assert b"zebrafish" not in file.read_bytes()

@@ -70,7 +70,7 @@ def write(
 
 
 def page_of(state: ServiceState, user: str, cursor: str | None, limit: int) -> dict[str, Any]:
-    """Some of a user's feedback, the newest first, and where to go on."""
+    """Some of a user's feedback, the newest first, and the cursor of the rest."""
     key = UserKey(state.settings.tenant, user)
     try:
         feedback, following = state.store.list(key, cursor=cursor, limit=limit)

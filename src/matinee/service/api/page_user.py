@@ -37,7 +37,7 @@ def first(
 def recommendations(
     state: State, served: ServedNow, user: PageUser, asked: AskedList
 ) -> dict[str, Any]:
-    """Also for somebody of whom nothing is known yet."""
+    """Also for a user of whom nothing is known yet."""
     who = person_of(state, served, user)
     with state.measures.list_made():
         return {"items": recommend(served, who.profile, question_of(served, asked, who.hidden))}

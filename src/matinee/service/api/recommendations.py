@@ -82,14 +82,14 @@ def for_user(
 @router.post("/recommendations/batch", response_model=UserLists, summary="For many users")
 def for_users(state: State, served: ServedNow, request: BatchRequest) -> dict[str, Any]:
     """A list for each user, in their order."""
-    lists = []
+    made = []
     for user_id in request.users:
         who = person_of(state, served, user_id)
         if not who.known:
             raise unknown(str(user_id))
         question = question_of(served, request, who.hidden)
-        lists.append({"user_id": user_id, "items": recommend(served, who.profile, question)})
-    return {"lists": lists}
+        made.append({"user_id": user_id, "items": recommend(served, who.profile, question)})
+    return {"recommendations": made}
 
 
 @of_posted.post("/recommendations/group", response_model=GroupItems, summary="For a group")
