@@ -69,9 +69,8 @@ def test_bodies_are_limited(client, monkeypatch):
     assert client.post(f"{API}/recommendations", json={}).status_code == 200
 
 
-def test_rates_are_limited(client, monkeypatch):
-    monkeypatch.setattr(guards, "BURST", 5.0)
-    monkeypatch.setattr(guards, "RATE", 0.001)
+def test_rates_are_limited(start):
+    client = start(rate=5 / guards.BURST)
     statuses = [client.get("/health/live").status_code for _ in range(8)]
     assert statuses == [200] * 5 + [429] * 3
 

@@ -30,8 +30,11 @@ def serve(
     behind_proxy: Annotated[
         bool, Option("--behind-proxy", help="A reverse proxy decides who may ask.")
     ] = False,
+    rate: Annotated[
+        float, Option(help="Requests per second of one address; four times as many at once.")
+    ] = 50.0,
 ) -> None:
-    """Serve a run over HTTP: a page to rate movies on, and an API.
+    """Serve a run over HTTP: a page to rate on, and an API.
 
     What users tell is kept in the store. Ctrl-C stops the service; requests that have begun are
     answered.
@@ -49,5 +52,6 @@ def serve(
         token=token,
         tenant=tenant,
         behind_proxy=behind_proxy,
+        rate=rate,
     )
     serve_run(settings, lambda address: say(f"{folder.name} at {address}  (Ctrl-C stops it)"))

@@ -20,7 +20,7 @@ from matinee.service.state import ServiceState
 API = "/api/v1"
 MAX_BODY = 2**20  # bytes
 MAX_IMPORT = 2**23
-RATE, BURST = 50.0, 200.0  # requests per second of one address, and how many at once
+BURST = 4  # seconds' worth of requests that an address may send at once
 MAX_ADDRESSES = 10_000
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -110,9 +110,9 @@ class Guards:
 
     def _may_ask(self, address: str) -> bool:
         """Whether an address has a token left in its bucket."""
-        now = time.monotonic()
-        tokens, last = self.tokens.pop(address, (BURST, now))
-        tokens = min(BURST, tokens + RATE * (now - last))
+        now, rate = time.monotonic(), self.state.settings.rate
+        tokens, last = self.tokens.pop(address, (BURST * rate, now))
+        tokens = min(BURST * rate, tokens + rate * (now - last))
         self.tokens[address] = max(0.0, tokens - 1), now
         if len(self.tokens) > MAX_ADDRESSES:
             self.tokens.popitem(last=False)

@@ -1,10 +1,11 @@
 """What a service is told when it starts."""
 
 import ipaddress
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from matinee.errors import SettingError, shortened
+from matinee.errors import SettingError, check_number, shortened
 
 LOCAL_NAMES = ("localhost",)
 
@@ -27,6 +28,8 @@ class ServiceSettings:
         Whose feedback this is, where several services share a store.
     behind_proxy : bool
         Whether a reverse proxy decides who may ask, so that no token is needed.
+    rate : float
+        Requests per second of one address, over time; four times as many at once.
     """
 
     run: Path
@@ -36,10 +39,12 @@ class ServiceSettings:
     token: str | None = None
     tenant: str = "default"
     behind_proxy: bool = False
+    rate: float = 50.0
 
     def __post_init__(self) -> None:
         if not (0 <= self.port < 2**16):
             raise SettingError(f"port must be 0 to 65535, got {shortened(self.port)}.")
+        check_number("rate", self.rate, lambda rate: 0 < rate < math.inf, "> 0 and finite")
         if self.token is not None and len(self.token) < 16:
             raise SettingError(
                 "token must have 16 letters or more; openssl rand -hex 16 makes some."
