@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matinee.data.catalog import Catalog
+from matinee.data.catalog import Catalog, words_of
 from matinee.data.id_map import IdMap
-from matinee.service.catalog_search import CatalogSearch, words_of
+from matinee.service.catalog_search import CatalogSearch
 
 TITLES = [
     "Matrix, The (1999)", "Matrix Reloaded, The (2003)", "Amélie (2001)", "Se7en (1995)",

@@ -201,6 +201,11 @@ def normalized_title(title: str) -> tuple[str, str]:
     name = title[: match.start()] if match else title
     # "Godfather, The (a.k.a. ...)" -> "The Godfather (a.k.a. ...)"
     name = re.sub(r"^([^(]+?), (The|A|An|Le|La|Les|Il|El|Das|Der|Die)\b", r"\2 \1", name)
-    letters = unicodedata.normalize("NFKD", name)
+    return " ".join(words_of(name)), year
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, without capitals, accents and punctuation."""
+    letters = unicodedata.normalize("NFKD", text)
     letters = "".join(c for c in letters if not unicodedata.combining(c)).casefold()
-    return " ".join(re.findall(r"\w+", letters.replace("'", ""))), year
+    return re.findall(r"\w+", letters.replace("'", ""))

@@ -4,16 +4,13 @@ and a few letters wrong if nothing else is found.
 Words are sorted, so those that begin alike stand together, and so do the items that have them.
 """
 
-import re
-import unicodedata
-
 import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from matinee._types import I32, I64, Bools
-from matinee.data.catalog import Catalog
+from matinee.data.catalog import Catalog, words_of
 
 MAX_WORDS = 12  # of a query; whoever types more has found it
 MAX_LETTERS = 200
@@ -25,7 +22,7 @@ class CatalogSearch:
     """The words of all titles, and which items have them."""
 
     def __init__(self, catalog: Catalog, counts: I64) -> None:
-        titles = [words_of(title) for title in catalog.titles]
+        titles = [_words(title) for title in catalog.titles]
         self.n_items, self.counts = len(titles), counts
         self.words = np.array(sorted({word for title in titles for word in title}), dtype=np.str_)
         number = {word: place for place, word in enumerate(self.words.tolist())}
@@ -41,7 +38,7 @@ class CatalogSearch:
         """The items that a text may mean, the likeliest first: those found by whole words, then by
         beginnings, then with typing errors; the best known first among equals.
         """
-        words = words_of(text[:MAX_LETTERS])[:MAX_WORDS]
+        words = _words(text[:MAX_LETTERS])[:MAX_WORDS]
         if not words:
             return np.empty(0, np.int32)
         level = np.zeros(self.n_items, np.int8)
@@ -103,8 +100,6 @@ def _stretches(starts: I64, words: "range | list[int]") -> list[tuple[int, int]]
     return [(int(starts[word]), int(starts[word + 1])) for word in words]
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a title or a query, without capitals, accents and punctuation."""
-    letters = unicodedata.normalize("NFKD", text.replace("'", "").replace("\u2019", ""))
-    letters = "".join(c for c in letters if not unicodedata.combining(c)).casefold()
-    return re.findall(r"\w+", letters)
+def _words(text: str) -> list[str]:
+    """The words of a title or a query, an apostrophe being none whichever it is."""
+    return words_of(text.replace("\u2019", "'"))

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from matinee.service import problems
 from matinee.service.identity import give_user, user_of
+from matinee.service.page.routes import POLICY
 from matinee.service.state import ServiceState
 
 API = "/api/v1"
@@ -22,11 +23,6 @@ MAX_BODY = 2**20  # bytes
 MAX_IMPORT = 2**23
 BURST = 4  # seconds' worth of requests that an address may send at once
 MAX_ADDRESSES = 10_000
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
-    "manifest-src 'self'"
-)
 HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",

@@ -29,12 +29,14 @@ def person(served: Served, user_id: str, feedback: Sequence[Feedback]) -> Person
     Feedback on items that the model does not have is left for the next training.
     """
     trained = served.known_user(user_id)
+    if trained is not None and not feedback:
+        return Person(trained, frozenset(), len(trained.items) > 0)
     ratings: dict[int, float | None] = {}
     if trained is not None:
         ratings = dict(zip(trained.items.tolist(), trained.values.tolist(), strict=True))
     hidden = set()
     for told in feedback:
-        code = code_or_none(served, told.item_id)
+        code = served.code_or_none(told.item_id)
         if code is None:
             continue
         if told.kind == "rating":
@@ -45,14 +47,6 @@ def person(served: Served, user_id: str, feedback: Sequence[Feedback]) -> Person
     if trained is not None:
         profile = replace(profile, features=trained.features)
     return Person(profile, frozenset(hidden), bool(ratings or feedback))
-
-
-def code_or_none(served: Served, item_id: Any) -> int | None:
-    """The code of an item, or None if the model does not have it."""
-    try:
-        return served.code(item_id)
-    except UnknownIdError:
-        return None
 
 
 def posted(served: Served, ratings: Sequence[Rating], items: Sequence[Any] = ()) -> UserProfile:

@@ -10,6 +10,7 @@ import numpy as np
 
 import matinee
 from matinee._types import I32, Bools
+from matinee.data.id_map import IdMap
 from matinee.errors import UnknownIdError, shortened
 from matinee.export.model_card import model_card
 from matinee.models.queries import UserProfile
@@ -90,35 +91,36 @@ class Served:
 
     def code(self, item_id: Any) -> int:
         """The code of an item by its id, as a number or as the text of one; UnknownIdError."""
-        ids = self.model.catalog.ids
-        wanted = item_id
-        if ids.are_text:
-            wanted = str(item_id)
-        elif isinstance(item_id, str):
-            digits = item_id.removeprefix("-")
-            if not (digits.isascii() and digits.isdecimal() and len(digits) < 19):
-                raise UnknownIdError(f"There is no {self.model.catalog.noun} {shortened(item_id)}.")
-            wanted = int(item_id)
-        return int(ids.code(wanted, self.model.catalog.noun))
+        ids, noun = self.model.catalog.ids, self.model.catalog.noun
+        wanted = _id_of(ids, item_id)
+        if wanted is None:
+            raise UnknownIdError(f"There is no {noun} {shortened(item_id)}.")
+        return int(ids.code(wanted, noun))
+
+    def code_or_none(self, item_id: Any) -> int | None:
+        """The same, or None if the model does not have it."""
+        try:
+            return self.code(item_id)
+        except UnknownIdError:
+            return None
 
     def known_user(self, user_id: str) -> UserProfile | None:
         """The training ratings of a user by the text of their id; None if there are none."""
         ids = self.model.index.user_ids
-        wanted: Any = user_id
-        if not ids.are_text:
-            digits = user_id.removeprefix("-")
-            if not (digits.isascii() and digits.isdecimal() and len(digits) < 19):
-                return None
-            wanted = int(user_id)
-        code = int(ids.codes([wanted])[0])
+        wanted = _id_of(ids, user_id)
+        code = -1 if wanted is None else int(ids.codes([wanted])[0])
         if code < 0 or not self.model.index.users_known[code]:
             return None
         return self.model.index.profile(ids.values[code])
 
     def best_known(self, allowed: Bools | None, n: int) -> I32:
         """Codes of the items with most ratings."""
-        order = np.argsort(-self.model.index.item_counts, kind="stable").astype(np.int32)
+        order = self._by_popularity
         return order[:n] if allowed is None else order[allowed[order]][:n]
+
+    @cached_property
+    def _by_popularity(self) -> I32:
+        return np.argsort(-self.model.index.item_counts, kind="stable").astype(np.int32)
 
     @cached_property
     def about(self) -> dict[str, Any]:
@@ -172,9 +174,7 @@ class Served:
     def warm(self) -> None:
         """Ask each kind of question once: kernels are loaded, and what is computed once is."""
         model = self.model
-        counts = model.index.item_counts
-        popular = np.argsort(-counts, kind="stable")[:WARM_RATINGS].astype(np.int32)
-        popular.sort()
+        popular = np.sort(self.best_known(None, WARM_RATINGS))
         scale = model.index.scale
         value = np.float32(1 if scale is None else scale.high)
         someone = UserProfile(popular, np.full(len(popular), value), rated=scale is not None)
@@ -186,3 +186,14 @@ class Served:
         self.first.choose([], 10)
         self.describe(0)
         _ = self.card
+
+
+def _id_of(ids: IdMap, given: Any) -> Any:
+    """An id as the data have it, of which a path has the text; None if there can be none such."""
+    if ids.are_text:
+        return str(given)
+    if not isinstance(given, str):
+        return given
+    digits = given.removeprefix("-")
+    plain = digits.isascii() and digits.isdecimal() and len(digits) < 19
+    return int(given) if plain else None

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 from fastapi import Request
 
-from matinee.errors import UnknownIdError
 from matinee.service.measures import Measures
 from matinee.service.served import Served
 from matinee.service.settings import ServiceSettings
@@ -26,11 +25,8 @@ class ServiceState:
         """An item as a page tells of it; None if there is none, or no run yet."""
         if self.served is None:
             return None
-        try:
-            code = self.served.code(item_id)
-        except UnknownIdError:
-            return None
-        return SimpleNamespace(**self.served.describe(code))
+        code = self.served.code_or_none(item_id)
+        return None if code is None else SimpleNamespace(**self.served.describe(code))
 
     def serve(self, served: Served) -> None:
         """Answer from this run from now on."""

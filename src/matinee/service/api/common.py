@@ -36,11 +36,13 @@ def where_of(served: Served, filters: Filters) -> dict[str, Any] | None:
         where["genres"] = list(filters.genres)
     if filters.year_from is not None or filters.year_to is not None:
         where["year"] = (filters.year_from, filters.year_to)
+    if not where:
+        return None
     try:
         allowed_items(served.model.index, None, None, where, 0)
     except SettingError as problem:
         raise ProblemError(404, str(problem)) from None
-    return where or None
+    return where
 
 
 def question_of(

@@ -11,7 +11,6 @@ from matinee.errors import SettingError, cut
 from matinee.service.api.common import ItemPath, ServedNow, State, UserPath, served_now
 from matinee.service.import_formats import read_rows, write_rows
 from matinee.service.matching import matched
-from matinee.service.people import code_or_none
 from matinee.service.problems import ProblemError
 from matinee.service.schemas import (
     MAX_ID,
@@ -37,7 +36,7 @@ Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 
 def answer_of(served: Served | None, told: Feedback) -> dict[str, Any]:
     """Feedback as answers have it, with the title if the model has the item."""
-    code = None if served is None else code_or_none(served, told.item_id)
+    code = None if served is None else served.code_or_none(told.item_id)
     item: dict[str, Any] = {"item_id": told.item_id, "title": None, "year": None, "genres": []}
     if served is not None and code is not None:
         item = served.describe(code)
@@ -105,7 +104,7 @@ def remove(
     state: ServiceState, served: Served, user: str, item_id: ItemPath, key: str | None
 ) -> None:
     """Take back what was told of an item; 404 if nothing was."""
-    code = code_or_none(served, item_id)
+    code = served.code_or_none(item_id)
     stored = item_id if code is None else str(served.item_ids[code])
     if not state.store.delete(UserKey(state.settings.tenant, user), stored, key=key):
         raise ProblemError(404, "Nothing was told of this item.")

@@ -1,9 +1,9 @@
 // Ten movies to rate; whoever has not seen one gets another.
 
 import * as api from "./api.js";
-import { empty, facts, filmPath, h, showProblem, spoken } from "./dom.js";
+import { face } from "./card.js";
+import { empty, h, showProblem, spoken } from "./dom.js";
 import { reorder } from "./flip.js";
-import { poster } from "./poster.js";
 import { ratingControl } from "./rating.js";
 
 const SHOWN = 10;
@@ -49,17 +49,7 @@ export function ratingDeck(list, scale, { ratingOf, rate, clear, shown = SHOWN }
     return h(
       "li",
       { class: "ticket" },
-      h(
-        "a",
-        { href: filmPath(item), class: "thumb", tabindex: -1, "aria-hidden": "true" },
-        poster(item),
-      ),
-      h(
-        "div",
-        { class: "words" },
-        h("h3", {}, h("a", { href: filmPath(item) }, spoken(item))),
-        h("p", { class: "facts-line" }, facts(item)),
-      ),
+      face(item),
       h(
         "div",
         { class: "answer" },

@@ -1,8 +1,8 @@
 // The list of recommended movies: cards that say how good, how sure and why.
 
-import { announce, empty, facts, filmPath, h, short, spoken, svg } from "./dom.js";
+import { face } from "./card.js";
+import { announce, empty, h, short, spoken, svg } from "./dom.js";
 import { reorder } from "./flip.js";
-import { poster } from "./poster.js";
 
 /** Where a prediction and its range lie on the scale, as a small picture. */
 function rangePicture([low, high], predicted, scale) {
@@ -104,19 +104,11 @@ function card(item, { onSeen, onLater }) {
     "li",
     { class: "card" },
     h("span", { class: "rank", "aria-hidden": "true" }),
-    h(
-      "a",
-      { href: filmPath(item), class: "thumb", tabindex: -1, "aria-hidden": "true" },
-      poster(item),
-    ),
-    h(
-      "div",
-      { class: "words" },
-      h("h3", {}, h("a", { href: filmPath(item) }, spoken(item))),
-      h("p", { class: "facts-line" }, facts(item)),
-      onSeen &&
+    face(item, {
+      below:
+        onSeen &&
         h("div", { class: "actions" }, action("Seen it", onSeen), action("Not tonight", onLater)),
-    ),
+    }),
     h("div", { class: "verdict" }),
     h("div", { class: "because" }),
   );

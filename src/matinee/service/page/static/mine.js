@@ -2,11 +2,11 @@
 
 import * as api from "./api.js";
 import { textOf } from "./bring.js";
+import { face } from "./card.js";
 import { choice } from "./controls.js";
 import { announce, byId, empty, facts, filmPath, h, notice, showProblem, spoken } from "./dom.js";
 import { reorder } from "./flip.js";
 import * as mine from "./mine_state.js";
-import { poster } from "./poster.js";
 import { ratingControl } from "./rating.js";
 import { searchBox } from "./search.js";
 
@@ -29,21 +29,7 @@ function row(one) {
   return h(
     "li",
     { class: "row" },
-    h(
-      "a",
-      { href: filmPath(one), class: "thumb", tabindex: -1, "aria-hidden": "true" },
-      poster(one),
-    ),
-    h(
-      "div",
-      { class: "words" },
-      h("h3", {}, h("a", { href: filmPath(one) }, spoken(one))),
-      h(
-        "p",
-        { class: "facts-line" },
-        [facts(one), day(one.updated_at)].filter(Boolean).join(" · "),
-      ),
-    ),
+    face(one, { line: [facts(one), day(one.updated_at)].filter(Boolean).join(" · ") }),
     control,
     one.kind !== "rating" &&
       h(
