@@ -33,10 +33,10 @@ NESTED = """
             with progress("Training", 4) as inner:
                 for step in range(1, 5):
                     inner(step, f"fold {k}")
-                    time.sleep(0.15)
+                    time.sleep(0.4)
             outer(k + 1, "")
     with progress("Afterwards", 1):
-        time.sleep(0.15)
+        time.sleep(0.4)
 """
 COMPILATION = """
     import numba
@@ -58,7 +58,7 @@ TRAINING = """
     with progress("{description}", 40, "{unit}") as tick:
         for epoch in range(1, 5):
             tick(10 * epoch, metrics_note(row))
-            time.sleep(0.15)
+            time.sleep(0.4)
 """
 
 
@@ -137,9 +137,9 @@ EARLY = """
     matinee.progress.PATIENCE = 0
     try:
         with progress("Training", 50) as tick:
-            time.sleep(0.15)
+            time.sleep(0.4)
             tick(47, "")
-            time.sleep(0.15)
+            time.sleep(0.4)
             {end}
     except ValueError:
         pass

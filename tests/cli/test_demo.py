@@ -16,6 +16,7 @@ def test_without_a_network_it_says_that_the_data_are_synthetic(tmp_path):
     assert text.count("RMSE") == 2
     assert (tmp_path / "runs" / "demo" / "manifest.json").exists()
     assert shell("recommend", "--user", 1).count("\n") == 12
+    assert "Reproduced bit for bit." in shell("reproduce", "demo")  # its data are kept
 
 
 @pytest.mark.slow

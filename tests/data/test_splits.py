@@ -174,17 +174,40 @@ def test_new_users_and_items_are_kept_and_counted(rows, seed):
     )
 
 
+@given(rows=ROWS, fraction=st.floats(0.1, 0.9), seed=SEEDS)
+@PROPERTY
+def test_a_pair_stays_in_its_hashed_set_whatever_else_there_is(rows, fraction, seed):
+    whole = dataset_of(rows)
+    held_out = splits.hashed(whole.ratings, fraction, seed)
+    part = dataset_of(rows[1::2])
+    assert splits.hashed(part.ratings, fraction, seed).tolist() == held_out[1::2].tolist()
+    texts = read(whole.to_frame().with_columns(pl.col("user_id").cast(pl.String)))
+    assert splits.hashed(texts.ratings, fraction, seed).tolist() == held_out.tolist()
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.5, 0.93])
+def test_hashed_sets_have_their_size_for_each_user_and_differ_by_seed(fraction):
+    ratings = generate(users=200, items=400, ratings=40_000, seed=2)[0].ratings
+    held_out = splits.hashed(ratings, fraction, seed=0)
+    deviation = np.sqrt(fraction * (1 - fraction) / len(ratings))
+    assert abs(held_out.mean() - fraction) < 4 * deviation
+    shares = np.bincount(ratings.user, held_out) / ratings.user_counts
+    # as many users as of independent draws are further away than one deviation
+    away = np.abs(shares - fraction) > np.sqrt(fraction * (1 - fraction) / ratings.user_counts)
+    assert 0.2 < away.mean() < 0.45
+    other = splits.hashed(ratings, fraction, seed=1)
+    assert abs(np.mean(held_out & other) - fraction**2) < 0.02
+
+
 def test_sets_of_an_official_split_offer_no_official_splits(tmp_path):
     train, test = read(write_100k(tmp_path)).split("u1")
     assert (len(train), len(test)) == (4, 3)
-    with pytest.raises(
-        SettingError, match="must be one of 'random', 'leave-last-out', 'temporal', got 'u1'"
-    ):
+    with pytest.raises(SettingError, match="'leave-last-out', 'temporal', 'hashed', got 'u1'"):
         train.split("u1")
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan"), float("inf")])
-@pytest.mark.parametrize("method", ["random", "temporal"])
+@pytest.mark.parametrize("method", ["random", "temporal", "hashed"])
 def test_fraction_that_makes_no_sense(method, fraction):
     data = dataset_of([(1, 1, 1), (1, 2, 2), (2, 1, 3)])
     with pytest.raises(SettingError, match="test_fraction must be > 0 and < 1"):
@@ -213,7 +236,7 @@ def test_splits_by_time_need_timestamps(method):
 
 def test_unknown_split_names_those_there_are(tmp_path):
     data = read(write_100k(tmp_path))
-    valid = "'random', 'leave-last-out', 'temporal', 'u1', 'ua'"
+    valid = "'random', 'leave-last-out', 'temporal', 'hashed', 'u1', 'ua'"
     for unknown in ("u3", "last", "time"):
         with pytest.raises(SettingError, match=f"must be one of {valid}, got '{unknown}'"):
             data.split(unknown)

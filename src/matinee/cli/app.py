@@ -21,6 +21,7 @@ from matinee.cli.output import complain
 from matinee.cli.recommend import audience, explain, recommend, similar
 from matinee.cli.report import cluster, describe, draw_map, report
 from matinee.cli.reproduce import reproduce
+from matinee.cli.retrain import retrain
 from matinee.cli.runs import runs_app
 from matinee.cli.serve import serve
 from matinee.cli.streams import (
@@ -71,6 +72,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": report,
     "export": export,
     "serve": serve,
+    "retrain": retrain,
     "doctor": doctor,
     "warm-up": warm_up,
 }

@@ -1,5 +1,6 @@
 """matinee demo"""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from matinee.cli.output import heading, print_table, program, say, section, short
@@ -68,12 +69,17 @@ def _demo() -> None:
 
 
 def _find_data() -> "Dataset":
-    """The edition from the cache, else downloaded, else synthetic data; says which."""
+    """The edition from the cache, else downloaded, else synthetic data; says which.
+
+    Synthetic data are written to the cache, so that the run can be evaluated and retrained.
+    """
     from matinee.data.cache import cached
     from matinee.data.download import fetch
     from matinee.data.reading import read
     from matinee.data.synthetic import generate
+    from matinee.data.writing import write_folder
     from matinee.errors import ArchiveError, WriteError
+    from matinee.storage.cache_folder import cache_folder
 
     if path := cached(EDITION):
         say(f"Reading {EDITION} from {short(path)}.")
@@ -84,7 +90,10 @@ def _find_data() -> "Dataset":
     except (ArchiveError, WriteError) as problem:
         say(f"That failed: {problem}")
         say("So this demo runs on SYNTHETIC data: invented users, movies and titles.")
-        return generate(users=600, items=2000, ratings=100_000, seed=1)[0]
+        data = generate(users=600, items=2000, ratings=100_000, seed=1)[0]
+        with suppress(WriteError):  # where nothing can be kept, they are in memory only
+            return write_folder(data, cache_folder() / data.name)
+        return data
     return read(EDITION)
 
 

@@ -101,6 +101,16 @@ def reads_data(command: Callable[..., None]) -> Callable[..., None]:
 RunArgument = Annotated[
     str | None, Argument(metavar="RUN", help="A run's folder or name; by default the newest run.")
 ]
+STORE = "feedback.sqlite"
+Store = Annotated[
+    str,
+    Option(
+        envvar="MATINEE_STORE",
+        metavar="FILE|URL",
+        help="What users tell: an SQLite file, or postgresql://...",
+    ),
+]
+Tenant = Annotated[str, Option(help="Whose feedback this is, where services share a store.")]
 TitleArgument = Annotated[
     list[str], Argument(metavar="[RUN] TITLE", help="A title (in quotes) or id, of the newest run.")
 ]
@@ -167,15 +177,16 @@ SplitOption = Annotated[
     str | None,
     Option(
         "--split",
-        metavar="random|leave-last-out|temporal|u1...u5|ua|ub",
-        help="How the test set is made; by default random.",
+        metavar="random|leave-last-out|temporal|hashed|u1...u5|ua|ub",
+        help="How the test set is made; by default random. Hashed: it stays when data grow.",
     ),
 ]
 TestFraction = Annotated[
     float | None,
     Option(
         metavar="F",
-        help="Size of a random or temporal test set; by default 0.1. 0: train on everything.",
+        help="Size of the test set, of random, temporal and hashed ones; by default 0.1. 0: train "
+        "on everything.",
     ),
 ]
 Seed = Annotated[int, Option(metavar="N", min=0, help="Seed of the random numbers.")]

@@ -114,8 +114,9 @@ class Dataset:
         method : str
             ``"random"``: a fraction of all ratings; ``"leave-last-out"``: the `last` latest
             ratings of each user who has more than that; ``"temporal"``: the latest fraction of
-            all ratings; or an official split of the data (``"u1"`` to ``"u5"``, ``"ua"``,
-            ``"ub"`` of ml-100k).
+            all ratings; ``"hashed"``: about a fraction, by a hash of user and item, so that data
+            that grow keep what was held out; or an official split of the data (``"u1"`` to
+            ``"u5"``, ``"ua"``, ``"ub"`` of ml-100k).
         test_fraction : float
             Between 0 and 1, of all ratings.
         last : int
@@ -136,6 +137,8 @@ class Dataset:
             test = splits.leave_last_out(self.ratings, last)
         elif method == "temporal":
             test = splits.temporal(self.ratings, test_fraction)
+        elif method == "hashed":
+            test = splits.hashed(self.ratings, test_fraction, seed)
         else:
             valid = ", ".join(repr(name) for name in (*splits.METHODS, *self.official))
             raise SettingError(

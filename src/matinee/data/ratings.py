@@ -34,6 +34,8 @@ class RatingScale:
     step: float = 0.0
 
     def __post_init__(self) -> None:
+        for name in ("low", "high", "step"):  # 5 and 5.0 are one scale, also to a fingerprint
+            object.__setattr__(self, name, float(getattr(self, name)))
         moderate = all(abs(limit) <= MOST for limit in (self.low, self.high, self.step))
         if not (moderate and self.low <= self.high and self.step >= 0):
             raise SettingError(

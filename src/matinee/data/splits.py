@@ -1,20 +1,37 @@
 """Which ratings form the test set, as boolean masks that depend on data and seed alone."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from matinee._types import I32, I64, Bools
+from matinee._types import I32, I64, U64, Bools
+from matinee.data.id_map import IdMap
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError, shortened
 
-METHODS = ("random", "leave-last-out", "temporal")
+METHODS = ("random", "leave-last-out", "temporal", "hashed")
 
 
 def random(n: int, fraction: float, seed: int) -> Bools:
     """A random `fraction` of n ratings, rounded to the nearest whole number."""
     _check_fraction(fraction)
     return _mask(n, _shuffled(n, seed)[: round(n * fraction)])
+
+
+def hashed(ratings: Ratings, fraction: float, seed: int) -> Bools:
+    """About a `fraction`, by a hash of seed, user id and item id: however data grow, a pair stays
+    in the set that it is in.
+    """
+    _check_fraction(fraction)
+    users = _hashes(ratings.user_ids, f"user {seed}")
+    items = _hashes(ratings.item_ids, f"item {seed}")
+    # the steps by which SplitMix64 makes a number of a state (Steele, Lea and Flood 2014)
+    mixed = users[ratings.user] + items[ratings.item]
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return np.asarray(mixed >> np.uint64(11) < round(fraction * 2**53))
 
 
 def folds(n: int, k: int, seed: int) -> Iterator[Bools]:
@@ -63,6 +80,17 @@ def cold_start_counts(train: Ratings, test: Ratings) -> tuple[int, int]:
     """How many test ratings are by users, and how many of items, without a training rating."""
     users, items = (train.user_counts == 0)[test.user], (train.item_counts == 0)[test.item]
     return int(users.sum()), int(items.sum())
+
+
+def _hashes(ids: IdMap, salt: str) -> U64:
+    """A number for each id, the same for 42 as for "42"."""
+    begun = hashlib.blake2b(salt.encode(), digest_size=8)
+    numbers = np.empty(len(ids), np.uint64)
+    for place, each in enumerate(ids.values.to_list()):
+        digest = begun.copy()
+        digest.update(b"\0" + str(each).encode())
+        numbers[place] = int.from_bytes(digest.digest(), "little")
+    return numbers
 
 
 def _shuffled(n: int, seed: int) -> I32:

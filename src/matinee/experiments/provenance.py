@@ -17,17 +17,22 @@ from matinee.models.recommender import Recommender
 class DataProvenance:
     """The data and split of a run, as its manifest has them."""
 
+    name: str
     source: str
     reading: Mapping[str, Any]
     fingerprint: str
     split: Split
     validation_fraction: float
 
-    def read(self) -> Dataset:
-        """Read the data set again; RunError if it has changed."""
+    def read_now(self) -> Dataset:
+        """Read the data set again as it is now."""
         if self.source == "":
             raise RunError("The run was trained on a table in memory, which cannot be read again.")
-        dataset = read(self.source, **self.reading)
+        return read(self.source, name=self.name, **self.reading)
+
+    def read(self) -> Dataset:
+        """Read the data set again; RunError if it has changed."""
+        dataset = self.read_now()
         if dataset.ratings.fingerprint() != self.fingerprint:
             raise RunError(
                 f"{self.source}: the ratings have changed since the run was trained. Restore them, "
@@ -51,7 +56,12 @@ def read_provenance(metadata: Mapping[str, Any]) -> DataProvenance:
         split.pop("train_ratings")
         validation_fraction = split.pop("validation_fraction")
         provenance = DataProvenance(
-            data["source"], reading, data["fingerprint"], Split(**split), validation_fraction
+            data["name"],
+            data["source"],
+            reading,
+            data["fingerprint"],
+            Split(**split),
+            validation_fraction,
         )
         _check_types(provenance)
         return provenance
@@ -65,7 +75,7 @@ def read_provenance(metadata: Mapping[str, Any]) -> DataProvenance:
 def _check_types(provenance: DataProvenance) -> None:
     """TypeError for values of another type, since anybody can write a manifest."""
     split = provenance.split
-    texts = [provenance.source, provenance.fingerprint, split.method]
+    texts = [provenance.name, provenance.source, provenance.fingerprint, split.method]
     numbers = [split.test_fraction, split.seed]
     texts += [] if split.warm_start is None else [split.warm_start]
     if not (

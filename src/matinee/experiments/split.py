@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from matinee._types import I32
+from matinee._types import I64
 from matinee.data.dataset import Dataset
 from matinee.evaluation.protocols import subset
 from matinee.kernels.csr import pair_keys
 from matinee.models.loading import load
 from matinee.models.recommender import Recommender
 
-SIZED_SPLITS = ("random", "temporal")  # they have a test fraction
+SIZED_SPLITS = ("random", "temporal", "hashed")  # they have a test fraction
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,7 @@ class Split:
         train, test = dataset.split(self.method, test_fraction=self.test_fraction, seed=self.seed)
         if self.earlier is None:
             return train, test
-        n_items = len(dataset.catalog)
-        pairs, tested = (
-            pair_keys(each.ratings.user, each.ratings.item, n_items) for each in (dataset, test)
-        )
-        seen = pair_keys(*_seen(dataset, self.earlier), n_items)
-        held_out = np.isin(pairs, tested) & ~np.isin(pairs, seen)
+        held_out = np.isin(_pairs(dataset), _pairs(not_learned(test, self.earlier)))
         return subset(dataset, ~held_out), subset(dataset, held_out)
 
     @cached_property
@@ -60,11 +55,17 @@ class Split:
         return None if self.warm_start is None else load(self.warm_start)
 
 
-def _seen(dataset: Dataset, earlier: Recommender) -> tuple[I32, I32]:
-    """Codes of the users and items of the pairs that an earlier model has learned from."""
+def not_learned(test: Dataset, earlier: Recommender) -> Dataset:
+    """The ratings of a test set that an earlier model has not learned from."""
     indptr, items, _ = earlier.interactions
-    users = dataset.ratings.user_ids.codes(earlier.user_ids.values)
-    of_items = dataset.ratings.item_ids.codes(earlier.items)[items]
+    users = test.ratings.user_ids.codes(earlier.user_ids.values)
+    of_items = test.ratings.item_ids.codes(earlier.items)[items]
     of_users = np.repeat(users, np.diff(indptr))
     both = (of_users >= 0) & (of_items >= 0)
-    return of_users[both], of_items[both]
+    learned = pair_keys(of_users[both], of_items[both], len(test.catalog))
+    return subset(test, ~np.isin(_pairs(test), learned))
+
+
+def _pairs(dataset: Dataset) -> I64:
+    """A number for each pair of a user and an item."""
+    return pair_keys(dataset.ratings.user, dataset.ratings.item, len(dataset.catalog))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from matinee.errors import UnknownIdError, shortened
 from matinee.models.queries import UserProfile
+from matinee.service.identity import PAGE_PREFIX
 from matinee.service.recommending import profile_of
 from matinee.service.schemas import Rating
 from matinee.service.served import Served
@@ -28,7 +29,8 @@ def person(served: Served, user_id: str, feedback: Sequence[Feedback]) -> Person
 
     Feedback on items that the model does not have is left for the next training.
     """
-    trained = served.known_user(user_id)
+    # of users of the page, who take back what they told and want to be forgotten, the store alone
+    trained = None if user_id.startswith(PAGE_PREFIX) else served.known_user(user_id)
     if trained is not None and not feedback:
         return Person(trained, frozenset(), len(trained.items) > 0)
     ratings: dict[int, float | None] = {}

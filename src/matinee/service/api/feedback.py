@@ -54,9 +54,11 @@ def write(
     """Keep one rating or mark; 422 for one that makes no sense."""
     served = served_now(state)
     code = served.code(item_id)
-    scale = served.model.index.scale
-    if told.rating is not None and scale and not scale.contains(np.array([told.rating]))[0]:
+    scale, rating = served.model.index.scale, told.rating
+    if rating is not None and scale and not scale.contains(np.array([rating]))[0]:
         raise ProblemError(422, f"The rating must be {scale}.")
+    if rating is not None and not scale and rating <= 0:
+        raise ProblemError(422, "The rating must be above 0.")
     kept = state.store.put(
         UserKey(state.settings.tenant, user),
         str(served.item_ids[code]),

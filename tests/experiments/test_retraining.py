@@ -1,0 +1,230 @@
+"""Retraining: what goes in, what is held out, and which of two models is in the run's folder."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+import matinee
+from matinee.data import generate, read
+from matinee.data.synthetic import write_generated
+from matinee.errors import DataError, RunError, SettingError
+from matinee.experiments import Split, load_run_data, train_and_evaluate
+from matinee.experiments.folded_in import FoldedIn
+from matinee.experiments.retraining import retrain
+from matinee.experiments.split import not_learned
+from matinee.models import ALS, Bias, ImplicitALS, Popularity
+
+TOLD = {
+    "user_id": pl.String, "item_id": pl.String, "rating": pl.Float64, "timestamp": pl.Int64,
+}  # fmt: skip
+NOTHING = pl.DataFrame(schema=TOLD)
+
+
+def feedback(users, seed=0, value=None, n_items=30):
+    """What some users have told: ratings of known items, at random or all the same."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        (user, str(item), value or float(rng.choice([2, 3, 4, 5])), 1_700_000_000)
+        for user in users
+        for item in rng.choice(np.arange(1, 61), n_items, replace=False)
+    ]
+    return pl.DataFrame(rows, schema=TOLD, orient="row")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a run `demo` and the data that it was trained on."""
+    root = tmp_path_factory.mktemp("retraining")
+    write_generated(root / "small", users=120, items=60, ratings=3000, seed=4)
+    estimators = ALS(factors=4, iterations=4), ImplicitALS(factors=4, iterations=4)
+    result = train_and_evaluate(read(root / "small"), estimators[0], Split(), ranker=estimators[1])
+    result.model.save(root / "runs" / "demo")
+    return root
+
+
+@pytest.fixture
+def root(trained, tmp_path):
+    """A copy of its runs, which a test may change; the data are in the same place."""
+    shutil.copytree(trained / "runs", tmp_path / "runs")
+    return tmp_path
+
+
+def names(root):
+    return sorted(path.name.split("-data-")[0] for path in (root / "runs").iterdir())
+
+
+def test_a_run_that_knows_all_is_left_alone(root):
+    assert retrain(root / "runs" / "demo", NOTHING) is None
+    assert names(root) == ["demo"]
+
+
+def test_the_new_model_knows_what_was_told_and_the_former_one_is_kept(root):
+    run = root / "runs" / "demo"
+    former = matinee.load(run)
+    done = retrain(run, feedback(["page-a", "7"]), margin=0.5)
+    assert (done.merged.used, done.merged.users, done.merged.new_users) == (60, 2, 1)
+    new = matinee.load(run)
+    assert "page-a" in new.user_ids.values
+    assert 20 < len(new.index.profile("page-a").items) <= 30
+    assert np.array_equal(
+        matinee.load(done.before).predict(7, [1, 2, 3]), former.predict(7, [1, 2, 3])
+    )
+    assert done.before == root / "runs" / "demo-before"
+    everything, train, _ = load_run_data(new)  # they can be read, and are those it learned from
+    assert len(everything) == len(done.merged.dataset)
+    assert np.array_equal(train.ratings.by_user.values, new.interactions[2])
+    assert new.metadata["data"]["name"] == former.metadata["data"]["name"]
+    assert retrain(run, feedback(["page-a", "7"]), margin=0.5) is None
+
+
+def test_what_is_taken_back_is_forgotten(root):
+    run = root / "runs" / "demo"
+    retrain(run, feedback(["page-a", "page-b"]), margin=0.5)
+    done = retrain(run, feedback(["page-b"]), margin=0.5)
+    assert (done.merged.used, done.merged.new_users) == (30, 1)
+    assert "page-a" not in matinee.load(run).user_ids.values
+    assert names(root) == ["demo", "demo", "demo", "demo-before"]  # two runs, and the data of each
+    retrain(run, feedback(["page-c"]), margin=0.5)
+    assert names(root) == ["demo", "demo", "demo", "demo-before"]
+    assert not any(b"page-a" in path.read_bytes() for path in root.rglob("*") if path.is_file())
+
+
+def test_what_is_held_out_stays_so(root):
+    run = root / "runs" / "demo"
+    held_out = set()
+    for number in range(3):
+        done = retrain(run, feedback(["page-a"] + ["page-b"] * (number > 0), number), margin=0.5)
+        _, train, test = load_run_data(matinee.load(run))
+        pairs = [
+            {(str(user), item) for user, item, *_ in part.ratings.to_frame().rows()}
+            for part in (train, test)
+        ]
+        assert not held_out & pairs[0]
+        held_out |= pairs[1]
+        if number:  # then all of it is new to both
+            assert done.n_ratings == len(test)
+
+
+@pytest.mark.parametrize("better", ["former", "new"])
+def test_the_better_one_wins(root, monkeypatch, better):
+    from matinee.experiments import retraining
+
+    worse = {"former": (0.9, 0.1979), "new": (0.9, 0.1981)}[better]
+    errors = iter([retraining.Errors(0.9, 0.2), retraining.Errors(*worse)])
+    monkeypatch.setattr(retraining, "_errors", lambda *_: next(errors))
+    run = root / "runs" / "demo"
+    before = (run / "manifest.json").read_bytes()
+    done = retrain(run, feedback(["page-a"]), margin=0.01)
+    assert (done.before is None) == (better == "former")
+    assert ((run / "manifest.json").read_bytes() == before) == (better == "former")
+    assert (names(root) == ["demo"]) == (better == "former")
+
+
+@pytest.mark.parametrize(
+    ("former", "new", "worse"),
+    [
+        ((1.0, 0.2), (1.01, 0.2), False),
+        ((1.0, 0.2), (1.011, 0.3), True),
+        ((1.0, 0.2), (0.5, 0.197), True),
+        ((1.0, None), (1.0, None), False),
+        ((None, 0.2), (None, 0.199), False),
+        ((1.0, 0.2), (float("nan"), 0.2), True),
+    ],
+)
+def test_the_margin_is_a_share(former, new, worse):
+    from matinee.experiments.retraining import Errors, _worse
+
+    assert _worse(Errors(*former), Errors(*new), 0.01) == worse
+
+
+def test_data_that_have_grown_are_read_as_they_are(trained, tmp_path):
+    folder, run = tmp_path / "growing", tmp_path / "runs" / "grown"
+    shutil.copytree(trained / "small", folder)
+    train_and_evaluate(read(folder), Bias(), Split(), ranker=Popularity()).model.save(run)
+    lines = (folder / "ratings.csv").read_text().splitlines()
+    grown = [line.replace(line.split(",")[0], "999", 1) for line in lines[1:30]]
+    grown = list({",".join(line.split(",")[:2]): line for line in grown}.values())
+    (folder / "ratings.csv").write_text("\n".join([*lines, *grown]) + "\n")
+    done = retrain(run, NOTHING, margin=0.5)
+    assert done.source_changed
+    assert 999 in matinee.load(run).user_ids.values
+    assert retrain(run, NOTHING) is None
+
+
+def test_runs_that_cannot_be_compared_or_read(trained, root):
+    data = read(trained / "small")
+    whole = train_and_evaluate(data, Bias(), Split(test_fraction=0)).model
+    run = whole.save(root / "runs" / "whole")
+    seen = pl.DataFrame(data.to_frame().select("user_id", "item_id", "rating", "timestamp")).cast(
+        TOLD
+    )
+    with pytest.raises(RunError, match="no rating that the model has not learned from"):
+        retrain(run, seen[:40].with_columns(rating=pl.lit(3.0)))
+    in_memory = generate(users=30, items=20, ratings=200)[0]
+    run = train_and_evaluate(in_memory, Bias(), Split()).model.save(root / "runs" / "memory")
+    with pytest.raises(DataError, match="There is no file, folder or data set 'generated'"):
+        retrain(run, NOTHING)
+    run = train_and_evaluate(replace(in_memory, source=""), Bias(), Split()).model.save(run)
+    with pytest.raises(RunError, match="a table in memory"):
+        retrain(run, NOTHING)
+    with pytest.raises(SettingError, match="margin must be"):
+        retrain(run, NOTHING, margin=-1)
+
+
+@pytest.mark.parametrize("origin", [7, [], {"source": 3}, {"source": "x", "reading": {}}])
+def test_a_hostile_origin(root, origin):
+    run = root / "runs" / "demo"
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["data"]["origin"] = origin
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    if origin == []:
+        assert retrain(run, NOTHING) is None
+        return
+    with pytest.raises(RunError, match="does not say which data"):
+        retrain(run, NOTHING)
+
+
+def test_folded_in_users_of_the_models_own_data_are_predicted_as_such(parts, model):
+    train, test = parts
+    pairs = test.ratings.take(np.arange(50)).to_frame()
+    users, items = pairs["user_id"].to_numpy(), pairs["item_id"].to_numpy()
+    profiles = [model.index.profile(int(user)) for user in users]
+    asked = FoldedIn(model, train)
+    expected = [
+        model.predict(profile, [int(item)])[0]
+        for profile, item in zip(profiles, items, strict=True)
+    ]
+    assert asked.predict(users, items).tolist() == pytest.approx(expected, abs=1e-6)
+    assert np.allclose(asked.scores(users[:3]), model.scores(profiles[:3]))
+
+
+def test_a_model_of_other_items_ranks_what_it_does_not_know_last(parts, model):
+    train, _ = parts
+    more = train.to_frame().select("user_id", pl.col("item_id") + 5, "rating")
+    shifted = read(more, scale=train.ratings.scale)
+    asked = FoldedIn(model, shifted)
+    user = shifted.ratings.user_ids.values[0]
+    scores = asked.scores([user])[0]
+    unknown = ~np.isin(shifted.catalog.ids.values.to_numpy(), model.items.to_numpy())
+    assert unknown.any()
+    assert scores[unknown].max() < scores[~unknown].min()
+    profile = asked._profile(0)
+    rows = shifted.ratings.by_user
+    ids = shifted.catalog.ids.values[rows.indices[: rows.indptr[1]]].to_list()
+    known = [item for item in ids if item in model.items]
+    assert model.items[profile.items.tolist()].to_list() == known
+    predicted = asked.predict([user, user], np.array([ids[0], 10**6]))
+    assert np.isfinite(predicted).all()
+
+
+def test_what_a_model_has_learned_from_is_no_test(parts, model):
+    train, test = parts
+    assert len(not_learned(train, model)) == 0
+    assert len(not_learned(test, model)) == len(test)
+    texts = read(test.to_frame().with_columns(pl.col("user_id").cast(pl.String)))
+    assert len(not_learned(texts, model)) == len(test)
+    assert len(not_learned(replace(test, ratings=train.ratings), model)) == 0
