@@ -18,7 +18,11 @@ def serve(
     port: Annotated[int, Option(help="0: any that is free.")] = 8000,
     store: Annotated[
         str,
-        Option(metavar="FILE|URL", help="What users tell: an SQLite file, or postgresql://..."),
+        Option(
+            envvar="MATINEE_STORE",
+            metavar="FILE|URL",
+            help="What users tell: an SQLite file, or postgresql://...",
+        ),
     ] = STORE,
     token: Annotated[
         str | None,
