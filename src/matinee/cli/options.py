@@ -101,6 +101,16 @@ def reads_data(command: Callable[..., None]) -> Callable[..., None]:
 RunArgument = Annotated[
     str | None, Argument(metavar="RUN", help="A run's folder or name; by default the newest run.")
 ]
+STORE = "feedback.sqlite"
+Store = Annotated[
+    str,
+    Option(
+        envvar="MATINEE_STORE",
+        metavar="FILE|URL",
+        help="What users tell: an SQLite file, or postgresql://...",
+    ),
+]
+Tenant = Annotated[str, Option(help="Whose feedback this is, where services share a store.")]
 TitleArgument = Annotated[
     list[str], Argument(metavar="[RUN] TITLE", help="A title (in quotes) or id, of the newest run.")
 ]

@@ -5,32 +5,22 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from matinee.cli import options
 from matinee.cli.options import find_run
 from matinee.cli.output import say
 from matinee.errors import require_extra
-
-STORE = "feedback.sqlite"
 
 
 def serve(
     run: Annotated[str | None, Argument(metavar="[RUN]", help="By default the newest.")] = None,
     host: Annotated[str, Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, Option(help="0: any that is free.")] = 8000,
-    store: Annotated[
-        str,
-        Option(
-            envvar="MATINEE_STORE",
-            metavar="FILE|URL",
-            help="What users tell: an SQLite file, or postgresql://...",
-        ),
-    ] = STORE,
+    store: options.Store = options.STORE,
     token: Annotated[
         str | None,
         Option(envvar="MATINEE_TOKEN", help="What callers of the API must send as a bearer token."),
     ] = None,
-    tenant: Annotated[
-        str, Option(help="Whose feedback this is, where services share a store.")
-    ] = "default",
+    tenant: options.Tenant = "default",
     behind_proxy: Annotated[
         bool, Option("--behind-proxy", help="A reverse proxy decides who may ask.")
     ] = False,
