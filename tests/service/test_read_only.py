@@ -128,7 +128,7 @@ def test_it_serves_and_writes_nothing_but_the_store(run, places):
             ask_everything(client)
     finally:
         process.send_signal(signal.SIGTERM)
-        output, log = process.communicate(timeout=60)
+        _, log = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     assert health_check(address[1]) != 0
     told = json.loads(log.splitlines()[-1])
