@@ -4,9 +4,15 @@ PIP = $(PYTHON) -m pip --disable-pip-version-check install --quiet -c constraint
 # two workers even where there are more cores: each trains models on threads of its own
 PYTEST = $(PYTHON) -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test thorough processors fuzz check lint format accuracy bench ranking neural looks gallery notebooks clean
+.PHONY: demo serve test thorough processors fuzz check lint format accuracy bench ranking neural looks gallery notebooks clean
 
 demo: .venv/core
+	.venv/bin/matinee demo
+
+serve: .venv/service runs/demo
+	.venv/bin/matinee serve demo
+
+runs/demo: | .venv/core
 	.venv/bin/matinee demo
 
 test: .venv/all
@@ -68,6 +74,10 @@ notebooks: .venv/all
 .venv/core: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) pip
 	$(PIP) -e .
+	@touch $@
+
+.venv/service: .venv/core
+	$(PIP) -e '.[service]'
 	@touch $@
 
 .venv/all: .venv/core

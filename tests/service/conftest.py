@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-import uvicorn
 
 import matinee
 from matinee.data import generate
@@ -14,6 +13,7 @@ from matinee.experiments import Split, train_and_evaluate
 from matinee.models import ALS, ImplicitALS
 from matinee.service.app import create_app
 from matinee.service.served import Served
+from matinee.service.server import server_of
 from matinee.service.settings import ServiceSettings
 
 
@@ -44,7 +44,7 @@ def serving():
 
 @contextmanager
 def _serving(app):
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
+    server = server_of(app)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -93,3 +93,41 @@ def test_measures(client):
     assert "secret-name" not in text
     assert "matinee_list_seconds_count 1.0" in text
     assert "matinee_model_trained_timestamp_seconds 1." in text
+
+
+def statuses(client, addresses, header="X-Forwarded-For"):
+    """Of one request for each value of the header."""
+    return [client.get("/health/live", headers={header: it}).status_code for it in addresses]
+
+
+def test_without_a_proxy_what_is_forwarded_is_ignored(start):
+    client = start(rate=3 / guards.BURST)
+    assert statuses(client, [f"192.0.2.{n}" for n in range(5)]) == [200] * 3 + [429] * 2
+    answer = start().get("/", headers={"X-Forwarded-Proto": "https"})
+    assert "secure" not in answer.headers["set-cookie"].lower()
+
+
+def test_behind_a_proxy_each_client_has_a_rate_of_its_own(start):
+    client = start(rate=2 / guards.BURST, behind_proxy=True)
+    assert statuses(client, ["192.0.2.1"] * 3) == [200, 200, 429]
+    assert statuses(client, ["192.0.2.2", "2001:db8::1", "2001:DB8:0::1"]) == [200] * 3
+    assert statuses(client, ["2001:db8::1"]) == [429]
+
+
+def test_behind_a_proxy_nothing_is_believed_but_its_own_word(start):
+    client = start(rate=2 / guards.BURST, behind_proxy=True)
+    invented = [f"198.51.100.{n}, 192.0.2.1" for n in range(3)]
+    assert statuses(client, invented) == [200, 200, 429]
+    twice = [("X-Forwarded-For", "198.51.100.9"), ("X-Forwarded-For", "192.0.2.1")]
+    assert client.get("/health/live", headers=twice).status_code == 429
+    # what is no address is the proxy itself
+    assert statuses(client, ["unknown", "192.0.2.1,", "x" * 5000]) == [200, 200, 429]
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "secure"),
+    [("https", True), ("http", False), ("http, https", True), ("https,http", False), ("x", False)],
+)
+def test_behind_a_proxy_the_cookie_is_secure_over_https(start, forwarded, secure):
+    answer = start(behind_proxy=True).get("/", headers={"X-Forwarded-Proto": forwarded})
+    assert ("secure" in answer.headers["set-cookie"].lower()) is secure

@@ -12,6 +12,7 @@ from matinee.service.guards import API, Guards
 from matinee.service.identity import check_token
 from matinee.service.measures import Measures
 from matinee.service.page.routes import page_router
+from matinee.service.proxy import BehindProxy
 from matinee.service.reloading import Reloader
 from matinee.service.served import Served
 from matinee.service.settings import ServiceSettings
@@ -58,4 +59,6 @@ def create_app(settings: ServiceSettings, served: Served | None = None) -> FastA
     app.include_router(about.health)
     app.include_router(page_router(state.page_item))
     app.add_middleware(Guards, state=state)
+    if settings.behind_proxy:
+        app.add_middleware(BehindProxy)  # before the guards, which count addresses
     return app

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from matinee.errors import SettingError, shortened
 from matinee.service.app import create_app
@@ -25,19 +26,27 @@ def serve(
     """
     configure_log()
     with contextlib.closing(_listening(settings.host, settings.port)) as listening:
-        app = create_app(settings)
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            lifespan="on",
-        )
+        server = server_of(create_app(settings))
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{port}/")
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
+
+
+def server_of(app: FastAPI) -> uvicorn.Server:
+    """What runs an application; where it is given no socket, on any free port of this machine."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            port=0,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # which would believe any process of this machine
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            lifespan="on",
+        )
+    )
 
 
 def _listening(host: str, port: int) -> socket.socket:

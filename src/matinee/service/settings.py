@@ -27,7 +27,8 @@ class ServiceSettings:
     tenant : str
         Whose feedback this is, where several services share a store.
     behind_proxy : bool
-        Whether a reverse proxy decides who may ask, so that no token is needed.
+        Whether all requests come through a reverse proxy, which decides who may ask, so that no
+        token is needed, and says what address and scheme they came from.
     rate : float
         Requests per second of one address, over time; four times as many at once.
     """
