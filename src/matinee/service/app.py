@@ -12,6 +12,7 @@ from matinee.service.guards import API, Guards
 from matinee.service.identity import check_token
 from matinee.service.measures import Measures
 from matinee.service.page.routes import page_router
+from matinee.service.paths import EncodedPaths
 from matinee.service.reloading import Reloader
 from matinee.service.served import Served
 from matinee.service.settings import ServiceSettings
@@ -45,6 +46,7 @@ def create_app(settings: ServiceSettings, served: Served | None = None) -> FastA
         lifespan=lifespan,
         docs_url=None,  # its page fetches scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # or a deletion of feedback on "" could forget its user
     )
     app.state.service = state
     problems.install(app)
@@ -58,4 +60,5 @@ def create_app(settings: ServiceSettings, served: Served | None = None) -> FastA
     app.include_router(about.health)
     app.include_router(page_router(state.page_item))
     app.add_middleware(Guards, state=state)
+    app.add_middleware(EncodedPaths)  # the last one added is the first that sees a request
     return app

@@ -1,5 +1,7 @@
 // Every request of the page goes through here, to its own origin.
 
+import { inPath } from "./dom.js";
+
 const BASE = "/api/v1";
 const SLOW = 12000; // milliseconds, after which a request is given up
 
@@ -18,6 +20,12 @@ function lineFor(status, detail) {
   if (status === 413) return "That is too large to be read here.";
   if (status >= 500) return "The server cannot answer right now.";
   return detail || "That did not work.";
+}
+
+/** Whole numbers that JavaScript would round stay texts: ids may be that long. */
+function exact(_, value, { source } = {}) {
+  const isRounded = Number.isInteger(value) && !Number.isSafeInteger(value);
+  return isRounded && source ? source : value;
 }
 
 async function ask(method, path, { body, type, signal, query } = {}) {
@@ -40,7 +48,7 @@ async function ask(method, path, { body, type, signal, query } = {}) {
       signal: AbortSignal.any(limits),
     });
     if (answer.status === 204) return null;
-    if (answer.ok) return await answer.json();
+    if (answer.ok) return JSON.parse(await answer.text(), exact);
   } catch (error) {
     if (signal?.aborted) throw error;
     if (error.name === "TimeoutError") throw new Problem("The server takes too long to answer.");
@@ -50,15 +58,13 @@ async function ask(method, path, { body, type, signal, query } = {}) {
   throw new Problem(lineFor(answer.status, said.detail ?? said.title), answer.status);
 }
 
-const id = encodeURIComponent;
-
 export const search = (q, signal) =>
   ask("GET", "/items", { query: { q, limit: 8 }, signal }).then((answer) => answer.items);
 
-export const item = (itemId) => ask("GET", `/items/${id(itemId)}`);
+export const item = (itemId) => ask("GET", `/items/${inPath(itemId)}`);
 
 export const similar = (itemId, measure, signal) =>
-  ask("GET", `/items/${id(itemId)}/similar`, { query: { n: 12, measure }, signal }).then(
+  ask("GET", `/items/${inPath(itemId)}/similar`, { query: { n: 12, measure }, signal }).then(
     (answer) => answer.items,
   );
 
@@ -98,9 +104,9 @@ export async function feedback() {
 }
 
 export const putFeedback = (itemId, what) =>
-  ask("PUT", `/me/feedback/${id(itemId)}`, { body: what });
+  ask("PUT", `/me/feedback/${inPath(itemId)}`, { body: what });
 
-export const deleteFeedback = (itemId) => ask("DELETE", `/me/feedback/${id(itemId)}`);
+export const deleteFeedback = (itemId) => ask("DELETE", `/me/feedback/${inPath(itemId)}`);
 
 export const importFeedback = (text) =>
   ask("POST", "/me/feedback/import", { body: text, type: "text/csv" });

@@ -75,7 +75,11 @@ export function spoken(item) {
   return article.endsWith("'") ? article + rest : `${article} ${rest}`;
 }
 
-export const filmPath = (item) => `/film/${encodeURIComponent(item.item_id)}`;
+/** An id as a part of a path; `.` and `..`, which would be steps in it, are encoded twice. */
+export const inPath = (id) =>
+  /^\.\.?$/.test(id) ? String(id).replaceAll(".", "%252E") : encodeURIComponent(id);
+
+export const filmPath = (item) => `/film/${inPath(item.item_id)}`;
 
 /** "1999 · Crime, Drama" */
 export const facts = (item) =>

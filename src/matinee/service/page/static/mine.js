@@ -6,6 +6,7 @@ import { face } from "./card.js";
 import { choice } from "./controls.js";
 import { announce, byId, empty, facts, filmPath, h, notice, showProblem, spoken } from "./dom.js";
 import { reorder } from "./flip.js";
+import { keepNothing } from "./kept.js";
 import * as mine from "./mine_state.js";
 import { ratingControl } from "./rating.js";
 import { searchBox } from "./search.js";
@@ -173,7 +174,7 @@ function listenForForgetting() {
     if (sure.returnValue !== "yes") return;
     try {
       await mine.forget();
-      sessionStorage.clear();
+      keepNothing();
       notice("All of it is forgotten.");
     } catch (error) {
       notice(`Not forgotten yet. ${error.message}`);

@@ -5,32 +5,29 @@ import { choice } from "./controls.js";
 import { ratingDeck } from "./deck.js";
 import { byId, empty, h, showProblem } from "./dom.js";
 import { doneWaiting, showList, showWaiting } from "./list.js";
+import { keep, kept, WINDOW } from "./kept.js";
 import * as mine from "./mine_state.js";
 import { searchBox } from "./search.js";
 
 const STRATEGIES = { average: "happy on average", least_misery: "no one suffers" };
-const KEPT = "matinee.guest"; // the second person's ratings stay on this device
 const [list, problem] = [byId("list"), byId("problem")];
-let [scale, strategy, asking] = [null, "average", null];
+let [scale, asking] = [null, null];
+let strategy = Object.hasOwn(STRATEGIES, kept("strategy")) ? kept("strategy") : "average";
 
 /** The second person: ratings that no server keeps. */
 const guest = {
   ratings: new Map(),
   load() {
-    try {
-      this.ratings = new Map(JSON.parse(sessionStorage.getItem(KEPT) ?? "[]"));
-    } catch {
-      this.ratings = new Map();
-    }
+    const given = kept("guest", WINDOW);
+    const usable = (Array.isArray(given) ? given : []).filter((one) =>
+      Number.isFinite(one?.rating),
+    );
+    this.ratings = new Map(usable.map((one) => [String(one.item_id), one]));
   },
   set(item, rating) {
     if (rating === null) this.ratings.delete(String(item.item_id));
     else this.ratings.set(String(item.item_id), { item_id: item.item_id, rating });
-    try {
-      sessionStorage.setItem(KEPT, JSON.stringify([...this.ratings]));
-    } catch {
-      // no storage: then it lasts as long as the page
-    }
+    keep("guest", [...this.ratings.values()], WINDOW);
     refresh();
   },
 };
@@ -162,6 +159,7 @@ async function start() {
     byId("strategy"),
     choice("How to choose for both", STRATEGIES, strategy, (chosen) => {
       strategy = chosen;
+      keep("strategy", strategy);
       refresh();
     }),
   );
