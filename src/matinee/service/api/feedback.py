@@ -9,7 +9,8 @@ from fastapi import APIRouter, Body, Header, Query, Response
 
 from matinee.errors import SettingError, cut
 from matinee.service.api.common import PathId, ServedNow, State, served_now
-from matinee.service.import_formats import read_rows, write_rows
+from matinee.service.import_files import read_import
+from matinee.service.import_formats import write_rows
 from matinee.service.matching import matched
 from matinee.service.problems import ProblemError
 from matinee.service.schemas import (
@@ -139,13 +140,24 @@ def imported(
 ) -> dict[str, Any]:
     """Keep what a file says, all at once; rows that say nothing are told."""
     served = served_now(state)
-    rows, skipped = matched(served, read_rows(body, unrated=unrated))
+    rows, skipped = [], []
+    for name, file in read_import(body, unrated=unrated).items():
+        of_file, left_out = matched(served, file)
+        rows += of_file
+        skipped += [
+            {"file": name, "row": skip.row, "reason": cut(skip.reason, 200)} for skip in left_out
+        ]
     n_new = state.store.put_many(UserKey(state.settings.tenant, user), rows)
-    told = [{"row": skip.row, "reason": cut(skip.reason, 200)} for skip in skipped]
-    return {"imported": len(rows), "new": n_new, "skipped": told[:MAX_SKIPPED]}
+    n_items = len({row.item_id for row in rows})
+    return {"imported": n_items, "new": n_new, "skipped": skipped[:MAX_SKIPPED]}
 
 
-CsvBody = Annotated[bytes, Body(media_type="text/csv")]
+FileBody = Annotated[bytes, Body(media_type="text/csv")]
+ALSO_ZIP = {
+    "requestBody": {
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
+    }
+}
 Unrated = Annotated[
     Literal["seen", "later"], Query(description="What a row of Letterboxd without a rating means")
 ]
@@ -157,9 +169,14 @@ def export(state: State, user_id: PathId) -> Response:
     return exported(state, user_id)
 
 
-@router.post("/users/{user_id}/feedback/import", response_model=ImportedAnswer, summary="Import")
+@router.post(
+    "/users/{user_id}/feedback/import",
+    response_model=ImportedAnswer,
+    summary="Import",
+    openapi_extra=ALSO_ZIP,
+)
 def import_file(
-    state: State, user_id: PathId, body: CsvBody, unrated: Unrated = "seen"
+    state: State, user_id: PathId, body: FileBody, unrated: Unrated = "seen"
 ) -> dict[str, Any]:
-    """A CSV file of Letterboxd, of IMDb, or of our own."""
+    """A CSV file of Letterboxd, of IMDb or of our own, or the whole ZIP archive of Letterboxd."""
     return imported(state, user_id, body, unrated)

@@ -76,9 +76,14 @@ def export(state: State, user: PageUser) -> Response:
     return feedback.exported(state, user)
 
 
-@router.post("/feedback/import", response_model=ImportedAnswer, summary="Import")
+@router.post(
+    "/feedback/import",
+    response_model=ImportedAnswer,
+    summary="Import",
+    openapi_extra=feedback.ALSO_ZIP,
+)
 def import_file(
-    state: State, user: PageUser, body: feedback.CsvBody, unrated: feedback.Unrated = "seen"
+    state: State, user: PageUser, body: feedback.FileBody, unrated: feedback.Unrated = "seen"
 ) -> dict[str, Any]:
-    """A CSV file of Letterboxd, of IMDb, or of our own."""
+    """A CSV file of Letterboxd, of IMDb or of our own, or the whole ZIP archive of Letterboxd."""
     return feedback.imported(state, user, body, unrated)

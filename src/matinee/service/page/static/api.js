@@ -3,6 +3,7 @@
 import { inPath } from "./dom.js";
 
 const BASE = "/api/v1";
+const LARGEST = 2 ** 23; // bytes of a file that the service reads
 const SLOW = 12000; // milliseconds, after which a request is given up
 
 /** A request that failed, in a line that a person can read. */
@@ -10,6 +11,10 @@ export class Problem extends Error {
   constructor(line, status = 0) {
     super(line);
     this.status = status;
+  }
+  /** Whether the same request would fail the same way. */
+  get isLasting() {
+    return this.status >= 400 && this.status < 500 && this.status !== 429;
   }
 }
 
@@ -19,7 +24,8 @@ function lineFor(status, detail) {
   if (status === 429) return "That was a lot at once. Wait a moment, then try again.";
   if (status === 413) return "That is too large to be read here.";
   if (status >= 500) return "The server cannot answer right now.";
-  return detail || "That did not work.";
+  if (!detail) return "That did not work.";
+  return detail[0].toUpperCase() + detail.slice(1);
 }
 
 /** Whole numbers that JavaScript would round stay texts: ids may be that long. */
@@ -108,7 +114,12 @@ export const putFeedback = (itemId, what) =>
 
 export const deleteFeedback = (itemId) => ask("DELETE", `/me/feedback/${inPath(itemId)}`);
 
-export const importFeedback = (text) =>
-  ask("POST", "/me/feedback/import", { body: text, type: "text/csv" });
+/** Sends a file of ratings: a CSV, or the ZIP in which Letterboxd packs it. */
+export function importFeedback(file) {
+  if (file.size > LARGEST)
+    throw new Problem("That is more than 8 MB, too large for a file of ratings.", 413);
+  const type = /\.zip$/i.test(file.name) ? "application/zip" : "text/csv";
+  return ask("POST", "/me/feedback/import", { body: file, type });
+}
 
 export const forgetMe = () => ask("DELETE", "/me");

@@ -20,7 +20,7 @@ function recalled(genres) {
 
 /**
  * Puts the controls into a place. `onChange()` hears of every change; the object that is returned
- * says what is wanted: `discover` (0 to 1) and `filters`.
+ * says what is wanted, `discover` (0 to 1) and `filters`, and can `clear` the latter.
  */
 export function listControls(place, genres, onChange) {
   const wanted = recalled(genres);
@@ -135,6 +135,7 @@ export function listControls(place, genres, onChange) {
     filters,
   );
   return {
+    clear,
     get discover() {
       return wanted.discover;
     },

@@ -1,7 +1,6 @@
 // My ratings: look, change, remove, bring, take away, forget.
 
 import * as api from "./api.js";
-import { textOf } from "./bring.js";
 import { face } from "./card.js";
 import { choice } from "./controls.js";
 import { announce, byId, empty, facts, filmPath, h, notice, showProblem, spoken } from "./dom.js";
@@ -13,7 +12,7 @@ import { searchBox } from "./search.js";
 
 const KINDS = { rating: "rated", seen: "seen", later: "not tonight" };
 const EMPTY = {
-  rating: "Nothing rated yet. Rate a few movies on the first page, or bring a file.",
+  rating: ["Nothing rated yet. ", h("a", { href: "/" }, "Rate a few movies"), ", or bring a file."],
   seen: "Nothing marked as seen.",
   later: "Nothing is put off for another night.",
 };
@@ -120,20 +119,23 @@ async function bring(file) {
   const place = byId("imported");
   empty(place, h("p", {}, `Reading ${file.name} …`));
   try {
-    const { imported, skipped } = await api.importFeedback(await textOf(file));
+    const { imported, skipped } = await api.importFeedback(file);
     await mine.load();
-    const line = imported === 1 ? "1 rating is in." : `${imported} ratings are in.`;
+    const line = imported === 1 ? "1 movie is in." : `${imported} movies are in.`;
     empty(place, h("p", { class: "good" }, line), skipped.length > 0 && skippedRows(skipped));
     announce(line);
   } catch (error) {
-    showProblem(place, error, () => bring(file));
+    // a file that cannot be read stays so
+    showProblem(place, error, error.isLasting ? null : () => bring(file));
   }
 }
 
 function skippedRows(skipped) {
   const rows = skipped
     .slice(0, 50)
-    .map(({ row: number, reason }) => h("li", {}, `Row ${number}: ${reason}`));
+    .map(({ file, row: number, reason }) =>
+      h("li", {}, `Row ${number}${file ? ` of ${file}` : ""}: ${reason}`),
+    );
   const more =
     skipped.length > rows.length && h("li", {}, `and ${skipped.length - rows.length} more`);
   const line = skipped.length === 1 ? "1 row was left out" : `${skipped.length} rows were left out`;

@@ -45,8 +45,8 @@ const PEOPLE = [
   },
   {
     place: byId("other"),
-    name: "Your company",
-    hint: "Stays in this window, and is gone when it is closed.",
+    name: "Your guest",
+    hint: "Their ratings stay in this window, and are gone when it is closed.",
     ratingOf: (itemId) => guest.ratings.get(String(itemId))?.rating ?? null,
     rate: (item, rating) => guest.set(item, rating),
     clear: (item) => guest.set(item, null),
@@ -69,7 +69,7 @@ async function refresh() {
         ? "Both of you rate"
         : silent[0].name === "You"
           ? "You rate"
-          : "Your company rates";
+          : "Your guest rates";
     empty(list, h("li", { class: "plea" }, `${who} a movie or two, then the list begins.`));
     return;
   }
@@ -102,7 +102,7 @@ function verdict(item) {
       h(
         "div",
         {},
-        h("dt", {}, at === 0 ? "You" : "Company"),
+        h("dt", {}, at === 0 ? "You" : "Guest"),
         h("dd", {}, value === null ? "–" : value.toFixed(1)),
       ),
     ),
@@ -132,7 +132,7 @@ async function seat(person) {
   person.deck = ratingDeck(deck, scale, { ...person, shown: 6 });
   searchBox(
     box,
-    `A movie that ${person.name === "You" ? "you have" : "your company has"} seen`,
+    `A movie ${person.name === "You" ? "you have" : "your guest has"} seen`,
     (item) => person.deck.add(item),
   );
   await person.deck.deal(trouble);
@@ -141,6 +141,7 @@ async function seat(person) {
 async function start() {
   let model;
   guest.load();
+  showWaiting(list);
   try {
     [model] = await Promise.all([api.model(), mine.load()]);
   } catch (error) {
