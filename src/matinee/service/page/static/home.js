@@ -67,8 +67,8 @@ function showState(items) {
             "aria-label": `Count ${spoken(reason)} again`,
             onclick: () => putBack(reason),
           },
+          "↺ ",
           spoken(reason),
-          " ↺",
         ),
       ),
     );

@@ -55,18 +55,20 @@ export function predicted(item, scale) {
 /** The ratings that speak for this movie, and against it; each can be taken out. */
 export function reasonChips(item, takeOut) {
   if (!item.reasons?.length) return null;
-  const against = (reason) => reason.contribution < 0;
-  const lead = (words) => h("li", { class: "lead" }, words);
-  const chips = (reasons, words) =>
-    reasons.length > 0 && [lead(words), reasons.map((reason) => reasonChip(reason, takeOut))];
+  const isAgainst = (reason) => reason.contribution < 0;
+  const chips = (reasons, lead) =>
+    reasons.map((reason, at) =>
+      // the words stay with the first of those that they lead to
+      h("li", {}, at === 0 && h("span", { class: "lead" }, lead), reasonChip(reason, takeOut)),
+    );
   return h(
     "ul",
     { class: "chips", "aria-label": `Reasons for ${spoken(item)}` },
     chips(
-      item.reasons.filter((reason) => !against(reason)),
+      item.reasons.filter((reason) => !isAgainst(reason)),
       "because of",
     ),
-    chips(item.reasons.filter(against), "despite"),
+    chips(item.reasons.filter(isAgainst), "despite"),
   );
 }
 
@@ -78,7 +80,7 @@ function reasonChip(reason, takeOut) {
       ? ""
       : `, which you gave ${short(reason.rating)}`;
   return h(
-    "li",
+    "span",
     {
       class: `chip ${reason.contribution < 0 ? "against" : "for"}`,
       title: `${spoken(reason)}${rating}: ${amount}`,

@@ -29,7 +29,7 @@ function row(one) {
   return h(
     "li",
     { class: "row" },
-    face(one, { line: [facts(one), day(one.updated_at)].filter(Boolean).join(" · ") }),
+    face(one, { line: [facts(one), day(one.updated_at)].filter(Boolean).join("\u00a0· ") }),
     control,
     one.kind !== "rating" &&
       h(
@@ -46,7 +46,9 @@ function row(one) {
 }
 
 const day = (time) =>
-  new Date(time).toLocaleDateString("en", { day: "numeric", month: "short", year: "numeric" });
+  new Date(time)
+    .toLocaleDateString("en", { day: "numeric", month: "short", year: "numeric" })
+    .replaceAll(" ", "\u00a0"); // on one line
 
 function remove(one) {
   const before = mine.of(one.item_id);

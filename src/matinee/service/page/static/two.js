@@ -130,10 +130,8 @@ async function seat(person) {
     h("p", { class: "after-deck" }, others),
   );
   person.deck = ratingDeck(deck, scale, { ...person, shown: 6 });
-  searchBox(
-    box,
-    `A movie ${person.name === "You" ? "you have" : "your guest has"} seen`,
-    (item) => person.deck.add(item),
+  searchBox(box, `A movie ${person.name === "You" ? "you have" : "your guest has"} seen`, (item) =>
+    person.deck.add(item),
   );
   await person.deck.deal(trouble);
 }
