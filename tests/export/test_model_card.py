@@ -72,3 +72,10 @@ def test_what_others_wrote_is_text_on_one_line(both):
     assert "](http" not in card.replace("\\](http", "")
     for broken in ({"metrics": {"ranking": 3}}, {"metrics": {"rmse": 10**400}}, {"data": {}}):
         assert "## Metrics" in model_card(replace(both, metadata=broken), None, 11)
+
+
+def test_without_embeddings_beside_it_a_card_tells_of_none(both):
+    card = model_card(both)
+    assert "described by matinee" in card
+    for gone in ("## Embeddings", "items.npy", "personal data"):
+        assert gone not in card

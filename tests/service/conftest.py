@@ -5,6 +5,7 @@ import time
 from contextlib import contextmanager
 
 import httpx
+import polars as pl
 import pytest
 
 import matinee
@@ -15,6 +16,11 @@ from matinee.service.app import create_app
 from matinee.service.served import Served
 from matinee.service.server import server_of
 from matinee.service.settings import ServiceSettings
+
+ODD_IDS = [
+    "a/b", "50% off?", "50%25", "#1", "..", ".", "a/../b", "Amélie ☂", "x/similar", "é ü", "\\",
+    "&;=+",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +35,20 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def served(run):
     return Served.load(run)
+
+
+@pytest.fixture(scope="session")
+def text_served(tmp_path_factory):
+    """A model of a table whose ids are texts, such as make trouble in paths."""
+    data, _ = generate(users=60, items=40, ratings=1500, seed=3)
+    ids = pl.Series([*ODD_IDS, *(f"film {number}" for number in range(len(ODD_IDS), 40))])
+    frame = data.to_frame()
+    ratings = frame.select("user_id", "rating").with_columns(
+        item_id=ids.gather(frame["item_id"] - 1)
+    )
+    items = data.catalog.frame.with_columns(item_id=ids)
+    model = ALS(factors=4, iterations=2).fit(matinee.read(ratings, items=items))
+    return Served.load(model.save(tmp_path_factory.mktemp("runs") / "table"))
 
 
 @pytest.fixture(scope="session")

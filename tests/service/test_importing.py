@@ -1,5 +1,8 @@
 """Files of other sites become ratings of our items."""
 
+import io
+import zipfile
+
 import polars as pl
 import pytest
 
@@ -61,7 +64,8 @@ def test_a_file_of_letterboxd(client, model):
     assert answer.status_code == 200, answer.text
     told = answer.json()
     assert (told["imported"], told["new"]) == (3, 3)
-    assert told["skipped"] == [{"row": 5, "reason": "there is no movie of this title and year"}]
+    reason = "there is no movie 'No Such Film' of 1999"
+    assert told["skipped"] == [{"file": None, "row": 5, "reason": reason}]
     kept = {f["item_id"]: f["rating"] for f in client.get(f"{API}/me/feedback").json()["feedback"]}
     ids = model.catalog.ids.values
     assert kept == {ids[3]: 4.5, ids[7]: 1.0, ids[20]: 5.0}
@@ -76,7 +80,7 @@ def test_ratings_of_ten_are_halved_onto_the_scale(client, model):
     rows += f'tt0000002,3,2024-01-02,"{title}",,TV Series,7.0,90,{year}\n'
     told = client.post(f"{API}/users/ann/feedback/import", content=f"{header}\n{rows}").json()
     assert told["imported"] == 1
-    assert told["skipped"] == [{"row": 3, "reason": "a TV Series is no movie"}]
+    assert told["skipped"] == [{"file": None, "row": 3, "reason": "a TV Series is no movie"}]
     (kept,) = client.get(f"{API}/users/ann/feedback").json()["feedback"]
     assert kept["rating"] == 4.5
 
@@ -103,6 +107,59 @@ def test_a_list_of_films_to_watch(client, model):
     client.post(f"{API}/users/ann/feedback/import?unrated=later", content=text)
     (kept,) = client.get(f"{API}/users/ann/feedback").json()["feedback"]
     assert kept["kind"] == "later"
+
+
+def zipped(files, method=zipfile.ZIP_DEFLATED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("folder", ["", "letterboxd-ann-2024/"])
+def test_the_archive_of_letterboxd(client, model, folder):
+    watched = letterboxd(model, [(3, ""), (7, ""), (20, "")]) + "\n2024-01-02,No Such Film,1999,,\n"
+    files = {
+        "profile.csv": "Username\nann\n",
+        "watched.csv": watched,
+        "ratings.csv": letterboxd(model, [(3, 4.5), (20, 1)]),
+        "watchlist.csv": letterboxd(model, [(9, "")]),
+        "deleted/ratings.csv": letterboxd(model, [(11, 5)]),
+        "more.zip": zipped({"ratings.csv": letterboxd(model, [(12, 5)])}),
+    }
+    body = zipped({folder + name: text for name, text in files.items()})
+    told = client.post(f"{API}/users/ann/feedback/import", content=body).json()
+    assert (told["imported"], told["new"]) == (3, 3)
+    assert [(skip["file"], skip["row"]) for skip in told["skipped"]] == [("watched.csv", 5)]
+    feedback = client.get(f"{API}/users/ann/feedback").json()["feedback"]
+    kept = {told["item_id"]: (told["kind"], told["rating"]) for told in feedback}
+    ids = model.catalog.ids.values
+    assert kept == {ids[3]: ("rating", 4.5), ids[7]: ("seen", None), ids[20]: ("rating", 1)}
+
+
+GOOD = "Date,Name,Year,Letterboxd URI,Rating\n2024-01-02,A,1999,,4\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (zipped({"ratings.csv": "0" * 11_000_000}), "too large"),
+        (zipped({"ratings.csv": GOOD + "\n" * 9_000_000, "watched.csv": "0" * 2_000_000}), "large"),
+        (zipped({"cats.csv": GOOD}), "there is no watched.csv or ratings.csv"),
+        (zipped({"ratings.csv": "cat,age\nMia,3\n"}), "ratings.csv: this is no file of Letterboxd"),
+        (zipped({"../ratings.csv": GOOD}), "outside its folder"),
+        (zipped({"ratings.csv": GOOD, "Ratings.csv": GOOD}), "two files of the same name"),
+        (zipped({"ratings.csv": GOOD}, zipfile.ZIP_LZMA), "unusual way"),
+        (zipped({"ratings.csv": GOOD})[:-30], "damaged"),
+        (zipped({f"{number}.csv": "" for number in range(10_001)}), "10,001 files"),
+    ],
+    ids=["large", "large together", "none", "other", "outside", "twice", "packed", "cut", "many"],
+)
+def test_a_hostile_archive_is_one_line(client, body, line):
+    answer = client.post(f"{API}/users/ann/feedback/import", content=body)
+    assert answer.status_code == 422
+    assert line in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"\xff\xfe\x00", b"a,b\n1,2\n", b"{}", b"PK\x03\x04"])

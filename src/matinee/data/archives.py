@@ -2,11 +2,14 @@
 more bytes than ratings could honestly hold, whatever sizes the archive declares.
 """
 
+import io
 import re
 import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
@@ -28,35 +31,64 @@ DAMAGE = (
 )
 """All that zipfile may raise over a damaged archive."""
 ENTRY = b"PK\x01\x02"
+Files = dict[PurePosixPath, bytes]
 UNUSED = re.compile(r"(^|/)(__MACOSX/|\.DS_Store|genome-|tags\.|links\.)")
 """Members of published archives that matinee does not read."""
 
 
 def extract(archive: Path, folder: Path) -> None:
     """Write the files of a zip archive into a new or empty folder; ArchiveError if it is unsafe."""
+    with _refusing(archive.name), open_regular(archive) as packed:
+        allowance = allowance_of(archive)
+        for target, source in _files(archive.name, packed, lambda path: not UNUSED.search(path)):
+            allowance -= _write(archive, packed, source, folder / target, allowance)
+
+
+def read_files(name: str, content: bytes, wanted: Callable[[str], bool], limit: int) -> Files:
+    """The wanted files of a zip archive in memory, by their paths; ArchiveError if it is unsafe or
+    they have more than `limit` bytes together. Archives within it stay packed.
+    """
+    found = {}
+    with _refusing(name):
+        for path, source in _files(name, io.BytesIO(content), wanted):
+            with source:
+                found[path] = source.read(limit + 1)
+            limit -= len(found[path])
+            if limit < 0:
+                raise ArchiveError(f"{name}: {shortened(str(path))} is too large; refused.")
+    return found
+
+
+@contextmanager
+def _refusing(name: str) -> Iterator[None]:
+    """Turn all that may go wrong with an archive of this name into ArchiveError."""
     try:
-        with open_regular(archive) as packed:
-            _check_members(archive, packed)
-            opened = zipfile.ZipFile(packed)
-            members = [member for member in opened.infolist() if not member.is_dir()]
-            targets = [_target(archive, member) for member in members]
-            if len({str(target).casefold() for target in targets}) < len(targets):
-                raise ArchiveError(f"{archive.name}: it holds two files of the same name; refused.")
-            allowance = allowance_of(archive)
-            for member, target in zip(members, targets, strict=True):
-                if not UNUSED.search(member.filename):
-                    source = opened.open(member)
-                    allowance -= _write(archive, packed, source, folder / target, allowance)
+        yield
     except DAMAGE as problem:
         reason = cut(str(problem), 120)
         raise ArchiveError(
-            f"{archive.name}: the archive is damaged or truncated ({reason}). Download it again."
+            f"{name}: the archive is damaged or truncated ({reason}). Download it again."
         ) from None
     except RuntimeError as problem:  # an encrypted or unusually compressed member
-        raise ArchiveError(f"{archive.name}: {cut(str(problem), 120)}; refused.") from None
+        raise ArchiveError(f"{name}: {cut(str(problem), 120)}; refused.") from None
     except OSError as problem:  # a full disk, a name too long, one member inside another
         reason = cut(str(problem.strerror or problem), 120)
-        raise ArchiveError(f"{archive.name}: unpacking failed ({reason}).") from None
+        raise ArchiveError(f"{name}: unpacking failed ({reason}).") from None
+
+
+def _files(
+    name: str, packed: BinaryIO, wanted: Callable[[str], bool]
+) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
+    """The paths and contents of the wanted files of an archive all of whose names are harmless."""
+    _check_members(name, packed)
+    opened = zipfile.ZipFile(packed)
+    members = [member for member in opened.infolist() if not member.is_dir()]
+    targets = [_target(name, member) for member in members]
+    if len({str(target).casefold() for target in targets}) < len(targets):
+        raise ArchiveError(f"{name}: it holds two files of the same name; refused.")
+    for member, target in zip(members, targets, strict=True):
+        if wanted(member.filename):
+            yield target, opened.open(member)
 
 
 def allowance_of(packed: Path) -> int:
@@ -64,23 +96,23 @@ def allowance_of(packed: Path) -> int:
     return min(MAX_BYTES, max(MIN_ALLOWANCE, MAX_RATIO * packed.stat().st_size))
 
 
-def _target(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
+def _target(archive: str, member: zipfile.ZipInfo) -> PurePosixPath:
     """The path of a member relative to the folder; only plain files below it are allowed."""
     name = member.filename
     path = PurePosixPath(name)
     inside = not (path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name)
     if not inside or not path.parts or any(ord(c) < 32 for c in name):
-        raise ArchiveError(f"{archive.name}: {shortened(name)} points outside its folder; refused.")
+        raise ArchiveError(f"{archive}: {shortened(name)} points outside its folder; refused.")
     mode = member.external_attr >> 16
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        raise ArchiveError(f"{archive.name}: {shortened(name)} is not a plain file; refused.")
+        raise ArchiveError(f"{archive}: {shortened(name)} is not a plain file; refused.")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         problem = f"{shortened(name)} is compressed in an unusual way"
-        raise ArchiveError(f"{archive.name}: {problem}; refused.")
+        raise ArchiveError(f"{archive}: {problem}; refused.")
     return path
 
 
-def _check_members(archive: Path, packed: BinaryIO) -> None:
+def _check_members(archive: str, packed: BinaryIO) -> None:
     """Count the marks of entries in its directory, which zipfile reads before it can be asked."""
     if not zipfile.is_zipfile(packed):
         raise zipfile.BadZipFile("File is not a zip file")
@@ -90,7 +122,7 @@ def _check_members(archive: Path, packed: BinaryIO) -> None:
         count += (end + chunk).count(ENTRY)
         end = chunk[1 - len(ENTRY) :]
     if count > MAX_FILES:
-        raise ArchiveError(f"{archive.name}: it holds {count:,} files; refused.")
+        raise ArchiveError(f"{archive}: it holds {count:,} files; refused.")
 
 
 def _write(archive: Path, packed: BinaryIO, source: IO[bytes], target: Path, allowance: int) -> int:

@@ -15,16 +15,18 @@ from matinee.models.registry import format_value
 from matinee.storage.runs import finite_or_none
 
 
-def model_card(model: Recommender, head: str | None, width: int) -> str:
-    """The card of a model, in Markdown; `head` and `width` are those of the embeddings beside it.
+def model_card(model: Recommender, head: str | None = None, width: int | None = None) -> str:
+    """The card of a model, in Markdown; `head` and `width` are those of the embeddings beside it,
+    if there are any.
 
-    >>> print(model_card(model, None, 11).splitlines()[0])
+    >>> print(model_card(model).splitlines()[0])
     # Model card: unnamed data
     """
     data = _mapping(model.metadata.get("data"))
     sections = [
         f"# Model card: {_text(data.get('name') or 'unnamed data')}",
-        f"{_model_names(model)}, exported by matinee {version('matinee')} on {date.today()}.",
+        f"{_model_names(model)}, {'described' if width is None else 'exported'} by matinee "
+        f"{version('matinee')} on {date.today()}.",
         "## Data",
         _data(model, data),
         "## Hyperparameters",
@@ -34,23 +36,23 @@ def model_card(model: Recommender, head: str | None, width: int) -> str:
         ),
         "## Metrics",
         _metrics(model),
-        "## Embeddings",
-        _embeddings(model, head, width),
+        *(() if width is None else ("## Embeddings", _embeddings(model, head, width))),
         "## Intended use",
-        INTENDED,
+        INTENDED if width is None else f"{INTENDED} {NEW_ONES}",
         "## Limits",
         LIMITS,
         "## Licence of the data",
-        f"{_text(data.get('licence') or 'Unknown; ask whoever gave you the data.')}\n\n"
-        "Embeddings of users are made from what single people rated: treat them as personal data, "
-        "and make sure that these terms allow it before you pass them on.",
+        _text(data.get("licence") or "Unknown; ask whoever gave you the data."),
+        *(() if width is None else (PERSONAL,)),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-INTENDED = (
-    "Ranking items for the users in it, finding similar items, and research on recommendation. A "
-    "new user or item has no embedding here: fold users in with matinee, or train again."
+INTENDED = "Ranking items for users, finding similar items, and research on recommendation."
+NEW_ONES = "A new user or item has no embedding here: fold users in with matinee, or train again."
+PERSONAL = (
+    "Embeddings of users are made from what single people rated: treat them as personal data, and "
+    "make sure that these terms allow it before you pass them on."
 )
 LIMITS = (
     "The model knows what people chose to rate or watch, not what they would have liked had they "

@@ -12,6 +12,7 @@ from matinee.service.guards import API, Guards
 from matinee.service.identity import check_token
 from matinee.service.measures import Measures
 from matinee.service.page.routes import page_router
+from matinee.service.paths import EncodedPaths
 from matinee.service.proxy import BehindProxy
 from matinee.service.reloading import Reloader
 from matinee.service.served import Served
@@ -46,6 +47,7 @@ def create_app(settings: ServiceSettings, served: Served | None = None) -> FastA
         lifespan=lifespan,
         docs_url=None,  # its page fetches scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # or a deletion of feedback on "" could forget its user
     )
     app.state.service = state
     problems.install(app)
@@ -59,6 +61,8 @@ def create_app(settings: ServiceSettings, served: Served | None = None) -> FastA
     app.include_router(about.health)
     app.include_router(page_router(state.page_item))
     app.add_middleware(Guards, state=state)
+    # the last one added is the first that sees a request
+    app.add_middleware(EncodedPaths)
     if settings.behind_proxy:
         app.add_middleware(BehindProxy)  # before the guards, which count addresses
     return app

@@ -171,10 +171,10 @@ def _recognized(content: str) -> tuple["_Source", str]:
         for source in SOURCES:
             if source.needs <= set(_names(cells)):
                 return source, separator
-    expected = "; or ".join(", ".join(sorted(source.needs)) for source in SOURCES)
+    expected = ", or ".join(" and ".join(sorted(source.needs)) for source in SOURCES)
     raise DataError(
-        f"row 1: this is no CSV of Letterboxd, IMDb or matinee; expected columns {expected}, "
-        f"got {shortened(content[: 2 * LONGEST_TITLE].strip().partition(chr(10))[0])}."
+        "this is no file of Letterboxd, IMDb or matinee: its first row must name the columns "
+        f"{expected}, got {shortened(content[: 2 * LONGEST_TITLE].strip().partition(chr(10))[0])}."
     )
 
 

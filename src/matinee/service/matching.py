@@ -1,7 +1,7 @@
 """Which items of the catalogue the rows of an import are about, and what they say on our scale."""
 
 from matinee.data.ratings import RatingScale
-from matinee.errors import UnknownIdError
+from matinee.errors import UnknownIdError, shortened
 from matinee.service.import_formats import Imported, ImportedRow, SkippedRow
 from matinee.service.served import Served
 from matinee.service.store.feedback import NewFeedback
@@ -38,7 +38,9 @@ def _code_of(served: Served, row: ImportedRow) -> tuple[int | None, str]:
     for title in (row.title, row.original_title):
         if title and (code := served.titles.find(title, row.year)) is not None:
             return code, ""
-    return None, f"there is no {served.model.catalog.noun} of this title and year"
+    title = shortened(row.title or row.imdb_id)
+    year = "" if row.year is None else f" of {row.year}"
+    return None, f"there is no {served.model.catalog.noun} {title}{year}"
 
 
 def _rating(row: ImportedRow, scale: RatingScale | None) -> float | None:

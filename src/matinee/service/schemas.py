@@ -191,12 +191,13 @@ class FeedbackPage(_Model):
 
 
 class Skipped(_Model):
+    file: str | None = Field(description="Of an archive", examples=["ratings.csv"])
     row: int
     reason: str
 
 
 class ImportedAnswer(_Model):
-    imported: int = Field(description="Rows about items that the model has")
+    imported: int = Field(description="Items of the model that the file tells of")
     new: int = Field(description="Items of which something new is told")
     skipped: list[Skipped]
 

@@ -58,7 +58,7 @@ class Served:
     @cached_property
     def card(self) -> str:
         """The model card, in Markdown."""
-        return model_card(self.model, None, 0)
+        return model_card(self.model)
 
     @cached_property
     def _columns(self) -> tuple[list[Any], list[int | None], list[list[str]], list[int]]:

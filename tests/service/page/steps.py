@@ -43,6 +43,11 @@ def rate(page, place, value, tickets=TICKETS):
     return ticket.get_attribute("data-key")
 
 
+def bring(page, name, content):
+    """Chooses a file of ratings."""
+    page.set_input_files("#file", {"name": name, "mimeType": "", "buffer": content})
+
+
 def axe_violations(page, axe):
     """What axe-core finds serious or critical on a page, a line for each."""
     found = axe.run(page).response["violations"]

@@ -54,9 +54,10 @@ def test_light_and_dark(visitor):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(visitor, scheme):
+@pytest.mark.parametrize("size", ["phone", "desk"])
+def test_axe_finds_nothing_serious(visitor, size, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    one = rated(visitor, "desk", scheme)
+    one = rated(visitor, size, scheme)
     page = one.page
     page.get_by_text("Genres and years").click()
     page.locator(".choice input").first.check()
@@ -71,6 +72,9 @@ def test_axe_finds_nothing_serious(visitor, scheme):
         assert axe_violations(page, axe) == [], path
     page = one.open("/mine")
     page.get_by_role("button", name="Forget me …").click()
+    assert axe_violations(page, axe) == []
+    page = one.open("/two")
+    rate(page, 0, 4, "#other .ticket")
     assert axe_violations(page, axe) == []
 
 

@@ -1,7 +1,5 @@
 """The first page in a browser: rate, and the list answers."""
 
-import time
-
 import pytest
 
 pytest.importorskip("playwright", reason="Playwright is not installed")
@@ -21,9 +19,13 @@ ANSWER_TIMES = """() => { // milliseconds from each choice of a rating to the ch
 }"""
 
 
+COUNT_CLICKS = """() => { window.clicks = 0;
+  document.addEventListener('pointerdown', () => { window.clicks += 1 }, true) }"""
+
+
 def test_from_opening_the_page_to_a_list_with_reasons(visitor):
-    began = time.monotonic()
     page = visitor().open()
+    page.evaluate(COUNT_CLICKS)
     expect(page.locator(TICKETS)).to_have_count(10)
     before = titles(page)
     for place, value in enumerate([4.5, 1, 5, 3.5, 4]):
@@ -31,7 +33,7 @@ def test_from_opening_the_page_to_a_list_with_reasons(visitor):
     assert titles(page) != before
     assert page.locator(f"{CARDS} .chip").count() > 5
     expect(page.get_by_role("link", name="5 rated")).to_be_visible()
-    assert time.monotonic() - began < 60  # after five clicks
+    assert 5 <= page.evaluate("window.clicks") <= 10
 
 
 @pytest.mark.thorough
@@ -64,6 +66,7 @@ def test_a_hated_movie_pushes_its_kin_down(visitor, site):
     assert mean_place() > high
 
 
+@pytest.mark.thorough
 def test_only_the_latest_answer_counts(visitor, shop):
     page = visitor().open()
     ticket = page.locator(TICKETS).first
@@ -178,9 +181,82 @@ def test_genres_and_years_filter_the_list(visitor, site):
     page.get_by_role("spinbutton", name="to").fill("1991")
     page.get_by_role("spinbutton", name="From").fill("1991")
     settled(page)
-    page.get_by_role("button", name="All of them").click()
-    settled(page)
+    page.get_by_role("button", name="All of them", exact=True).click()
     expect(page.locator(CARDS)).to_have_count(12)
+    page.get_by_role("spinbutton", name="From").fill("2150")
+    expect(page.locator("#list")).to_contain_text("No movie fits these genres and years.")
+    page.locator("#list").get_by_role("button", name="Show all of them").click()
+    expect(page.locator(CARDS)).to_have_count(12)
+
+
+@pytest.mark.thorough
+def test_what_one_wants_of_a_list_outlasts_a_reload(visitor):
+    one = visitor()
+    page = one.open()
+    plain = ids(page)
+    page.locator("#discover").press("End")
+    page.get_by_text("Genres and years").click()
+    page.get_by_role("checkbox").nth(1).check()
+    page.get_by_role("spinbutton", name="From").fill("1950")
+    settled(page)
+    wanted, said = ids(page), page.locator(".chosen").inner_text()
+    assert wanted != plain
+    page = one.open()
+    settled(page)
+    assert ids(page) == wanted
+    assert page.locator(".chosen").inner_text() == said
+    expect(page.locator("#discover")).to_have_value("1")
+    expect(page.locator("#discover")).to_have_attribute("aria-valuetext", "discoveries")
+    page.get_by_text("Genres and years").click()
+    expect(page.get_by_role("checkbox").nth(1)).to_be_checked()
+    expect(page.get_by_role("spinbutton", name="From")).to_have_value("1950")
+    one.open("/mine").get_by_role("button", name="Forget me …").click()
+    page.get_by_role("dialog").get_by_role("button", name="Forget me").click()
+    expect(page.get_by_text("All of it is forgotten.")).to_be_visible()
+    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+    page = one.open()
+    settled(page)
+    assert ids(page) == plain
+
+
+NONSENSE = [
+    "{",
+    "null",
+    "7",
+    '"text"',
+    "[[1, 2], null, {}]",
+    '{"discover": "<b>", "genres": [{}, "<img>"], "from": -3, "to": "x", "item": 4}',
+    '{"discover": 1e9, "genres": {"0": "Drama"}, "from": 1e300, "to": null}',
+    '[{"item": {"item_id": {}}, "what": 3}, {"rating": "5"}]',
+]
+FILL = """text => { for (const store of [localStorage, sessionStorage])
+  for (const name of ['list', 'strategy', 'guest', 'unsent'])
+    store.setItem(`matinee.${name}`, text) }"""
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("text", [*NONSENSE, None], ids=str)
+def test_a_store_full_of_nonsense_or_none_at_all_is_harmless(visitor, text):
+    one = visitor()
+    page = one.open()
+    plain = ids(page)
+    if text is None:
+        one.context.add_init_script(
+            """for (const name of ['localStorage', 'sessionStorage'])
+              Object.defineProperty(window, name, {get() { throw new Error('no store') }})"""
+        )
+    else:
+        page.evaluate(FILL, text)
+    page = one.open()
+    settled(page)
+    assert ids(page) == plain
+    page.locator("#discover").press("End")
+    settled(page)
+    assert ids(page) != plain
+    page = one.open("/two")
+    expect(page.get_by_role("radio", name="happy on average")).to_be_checked()
+    rate(page, 0, 4, "#other .ticket")
+    expect(page.locator("#other .aside").first).to_have_text("1 rated")
 
 
 MOVES = """() => { window.moves = 0; const animate = Element.prototype.animate;

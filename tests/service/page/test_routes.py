@@ -13,6 +13,7 @@ from fake_api import HOSTILE, Movie
 from fastapi import FastAPI
 
 from matinee.service.page import routes
+from matinee.service.paths import EncodedPaths
 
 STATIC = Path(routes.__file__).parent / "static"
 SCRIPTS = sorted(STATIC.glob("*.js"))
@@ -24,6 +25,7 @@ MOVIE = Movie(7, HOSTILE[1], 1958, ("<b>Drama</b>",), 1234, 0.5, 0.5)
 def client(serve):
     app = FastAPI()
     app.include_router(routes.page_router({"7": MOVIE, "a/b": MOVIE}.get))
+    app.add_middleware(EncodedPaths)
     with serve(app) as address, httpx.Client(base_url=address) as client:
         yield client
 
@@ -87,8 +89,9 @@ def test_a_hostile_title_is_text_before_any_script_runs(client):
 
 
 def test_an_id_may_be_any_text(client):
-    assert client.get("/film/a%2Fb").status_code == 200
-    assert 'data-item="a/b"' in client.get("/film/a%2Fb").text
+    page = client.get("/film/a%2Fb")
+    assert page.status_code == 200
+    assert 'data-item="a/b"' in page.text
     unknown = client.get("/film/%22%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E")
     assert unknown.status_code == 404
     assert "<script>" not in unknown.text

@@ -3,9 +3,11 @@
 from typing import Annotated, Any
 
 from fastapi import Depends, Path
+from pydantic import BeforeValidator
 
 from matinee.errors import SettingError
 from matinee.models.topk import allowed_items
+from matinee.service.paths import decoded
 from matinee.service.people import Person, person
 from matinee.service.problems import ProblemError
 from matinee.service.recommending import ListQuestion
@@ -14,8 +16,9 @@ from matinee.service.served import Served
 from matinee.service.state import ServiceState, state_of
 from matinee.service.store.feedback import UserKey
 
-UserPath = Annotated[str, Path(min_length=1, max_length=MAX_ID, pattern=TEXT)]
-ItemPath = Annotated[str, Path(min_length=1, max_length=MAX_ID, pattern=TEXT)]
+PathId = Annotated[
+    str, Path(min_length=1, max_length=MAX_ID, pattern=TEXT), BeforeValidator(decoded)
+]
 State = Annotated[ServiceState, Depends(state_of)]
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from fastapi import APIRouter, Body, Header, Query, Response
 
 from matinee.errors import SettingError, cut
-from matinee.service.api.common import ItemPath, ServedNow, State, UserPath, served_now
-from matinee.service.import_formats import read_rows, write_rows
+from matinee.service.api.common import PathId, ServedNow, State, served_now
+from matinee.service.import_files import read_import
+from matinee.service.import_formats import write_rows
 from matinee.service.matching import matched
 from matinee.service.problems import ProblemError
 from matinee.service.schemas import (
@@ -87,7 +88,7 @@ def page_of(state: ServiceState, user: str, cursor: str | None, limit: int) -> d
     "/users/{user_id}/feedback/{item_id}", response_model=FeedbackAnswer, summary="Rate or mark"
 )
 def put(
-    state: State, user_id: UserPath, item_id: ItemPath, told: FeedbackRequest, key: Key = None
+    state: State, user_id: PathId, item_id: PathId, told: FeedbackRequest, key: Key = None
 ) -> dict[str, Any]:
     """The rating or mark of an item, in place of an earlier one. The same `Idempotency-Key` with
     the same request does it once.
@@ -97,14 +98,12 @@ def put(
 
 @router.delete("/users/{user_id}/feedback/{item_id}", status_code=204, summary="Take back")
 def delete(
-    state: State, served: ServedNow, user_id: UserPath, item_id: ItemPath, key: Key = None
+    state: State, served: ServedNow, user_id: PathId, item_id: PathId, key: Key = None
 ) -> None:
     remove(state, served, user_id, item_id, key)
 
 
-def remove(
-    state: ServiceState, served: Served, user: str, item_id: ItemPath, key: str | None
-) -> None:
+def remove(state: ServiceState, served: Served, user: str, item_id: str, key: str | None) -> None:
     """Take back what was told of an item; 404 if nothing was."""
     code = served.code_or_none(item_id)
     stored = item_id if code is None else str(served.item_ids[code])
@@ -116,14 +115,14 @@ def remove(
     "/users/{user_id}/feedback", response_model=FeedbackPage, summary="What a user has told"
 )
 def listed(
-    state: State, user_id: UserPath, cursor: Cursor = None, limit: Limit = 100
+    state: State, user_id: PathId, cursor: Cursor = None, limit: Limit = 100
 ) -> dict[str, Any]:
     """The newest first; `next_cursor` leads on, whatever is written meanwhile."""
     return page_of(state, user_id, cursor, limit)
 
 
 @router.delete("/users/{user_id}", status_code=204, summary="Forget a user")
-def forget(state: State, user_id: UserPath) -> Response:
+def forget(state: State, user_id: PathId) -> Response:
     """Remove all that the user has told; what training knows of them is in the run."""
     state.store.forget(UserKey(state.settings.tenant, user_id))
     return Response(status_code=204)
@@ -143,27 +142,43 @@ def imported(
 ) -> dict[str, Any]:
     """Keep what a file says, all at once; rows that say nothing are told."""
     served = served_now(state)
-    rows, skipped = matched(served, read_rows(body, unrated=unrated))
+    rows, skipped = [], []
+    for name, file in read_import(body, unrated=unrated).items():
+        of_file, left_out = matched(served, file)
+        rows += of_file
+        skipped += [
+            {"file": name, "row": skip.row, "reason": cut(skip.reason, 200)} for skip in left_out
+        ]
     n_new = state.store.put_many(UserKey(state.settings.tenant, user), rows)
-    told = [{"row": skip.row, "reason": cut(skip.reason, 200)} for skip in skipped]
-    return {"imported": len(rows), "new": n_new, "skipped": told[:MAX_SKIPPED]}
+    n_items = len({row.item_id for row in rows})
+    return {"imported": n_items, "new": n_new, "skipped": skipped[:MAX_SKIPPED]}
 
 
-CsvBody = Annotated[bytes, Body(media_type="text/csv")]
+FileBody = Annotated[bytes, Body(media_type="text/csv")]
+ALSO_ZIP = {
+    "requestBody": {
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
+    }
+}
 Unrated = Annotated[
     Literal["seen", "later"], Query(description="What a row of Letterboxd without a rating means")
 ]
 
 
 @router.get("/users/{user_id}/feedback.csv", response_class=Response, summary="Export")
-def export(state: State, user_id: UserPath) -> Response:
+def export(state: State, user_id: PathId) -> Response:
     """As CSV, which can be imported again."""
     return exported(state, user_id)
 
 
-@router.post("/users/{user_id}/feedback/import", response_model=ImportedAnswer, summary="Import")
+@router.post(
+    "/users/{user_id}/feedback/import",
+    response_model=ImportedAnswer,
+    summary="Import",
+    openapi_extra=ALSO_ZIP,
+)
 def import_file(
-    state: State, user_id: UserPath, body: CsvBody, unrated: Unrated = "seen"
+    state: State, user_id: PathId, body: FileBody, unrated: Unrated = "seen"
 ) -> dict[str, Any]:
-    """A CSV file of Letterboxd, of IMDb, or of our own."""
+    """A CSV file of Letterboxd, of IMDb or of our own, or the whole ZIP archive of Letterboxd."""
     return imported(state, user_id, body, unrated)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from matinee.models.topk import allowed_items
-from matinee.service.api.common import ItemPath, ServedNow, where_of
+from matinee.service.api.common import PathId, ServedNow, where_of
 from matinee.service.recommending import similar
 from matinee.service.schemas import Filters, Item, Items, SimilarItems
 
@@ -34,14 +34,14 @@ def search(
 
 
 @router.get("/items/{item_id}", response_model=Item, summary="One item")
-def item(served: ServedNow, item_id: ItemPath) -> dict[str, Any]:
+def item(served: ServedNow, item_id: PathId) -> dict[str, Any]:
     return served.describe(served.code(item_id))
 
 
 @router.get("/items/{item_id}/similar", response_model=SimilarItems, summary="Similar items")
 def similar_items(
     served: ServedNow,
-    item_id: ItemPath,
+    item_id: PathId,
     n: Annotated[int, Query(ge=1, le=100)] = 12,
     measure: Literal["cosine", "dot"] = "cosine",
 ) -> dict[str, Any]:

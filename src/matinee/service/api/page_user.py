@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from matinee.service.api import feedback
-from matinee.service.api.common import ItemPath, ServedNow, State, person_of, question_of
+from matinee.service.api.common import PathId, ServedNow, State, person_of, question_of
 from matinee.service.api.recommendations import AskedList
 from matinee.service.identity import COOKIE, PageUser
 from matinee.service.recommending import recommend
@@ -45,14 +45,14 @@ def recommendations(
 
 @router.put("/feedback/{item_id}", response_model=FeedbackAnswer, summary="Rate or mark")
 def put(
-    state: State, user: PageUser, item_id: ItemPath, told: FeedbackRequest, key: feedback.Key = None
+    state: State, user: PageUser, item_id: PathId, told: FeedbackRequest, key: feedback.Key = None
 ) -> dict[str, Any]:
     return feedback.write(state, user, item_id, told, key)
 
 
 @router.delete("/feedback/{item_id}", status_code=204, summary="Take back")
 def delete(
-    state: State, served: ServedNow, user: PageUser, item_id: ItemPath, key: feedback.Key = None
+    state: State, served: ServedNow, user: PageUser, item_id: PathId, key: feedback.Key = None
 ) -> None:
     feedback.remove(state, served, user, item_id, key)
 
@@ -76,9 +76,14 @@ def export(state: State, user: PageUser) -> Response:
     return feedback.exported(state, user)
 
 
-@router.post("/feedback/import", response_model=ImportedAnswer, summary="Import")
+@router.post(
+    "/feedback/import",
+    response_model=ImportedAnswer,
+    summary="Import",
+    openapi_extra=feedback.ALSO_ZIP,
+)
 def import_file(
-    state: State, user: PageUser, body: feedback.CsvBody, unrated: feedback.Unrated = "seen"
+    state: State, user: PageUser, body: feedback.FileBody, unrated: feedback.Unrated = "seen"
 ) -> dict[str, Any]:
-    """A CSV file of Letterboxd, of IMDb, or of our own."""
+    """A CSV file of Letterboxd, of IMDb or of our own, or the whole ZIP archive of Letterboxd."""
     return feedback.imported(state, user, body, unrated)

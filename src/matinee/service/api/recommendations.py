@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 
 from matinee.models.queries import UserProfile
-from matinee.service.api.common import ServedNow, State, UserPath, person_of, question_of
+from matinee.service.api.common import PathId, ServedNow, State, person_of, question_of
 from matinee.service.identity import check_token
 from matinee.service.people import posted, unknown
 from matinee.service.recommending import for_group, recommend
@@ -68,9 +68,7 @@ AskedList = Annotated[ListRequest, Depends(list_request)]
 @router.get(
     "/users/{user_id}/recommendations", response_model=RecommendedItems, summary="For a user"
 )
-def for_user(
-    state: State, served: ServedNow, user_id: UserPath, asked: AskedList
-) -> dict[str, Any]:
+def for_user(state: State, served: ServedNow, user_id: PathId, asked: AskedList) -> dict[str, Any]:
     """A user of the training set, of the store, or of both: what they have told since counts."""
     who = person_of(state, served, user_id)
     if not who.known:

@@ -14,6 +14,8 @@ import jinja2
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
+from matinee.service.paths import decoded
+
 HERE = Path(__file__).parent
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -83,8 +85,9 @@ def page_router(item_of: Callable[[str], Item | None]) -> APIRouter:
     for path, (_, template) in PAGES.items():
         router.add_api_route(path, _page(render(template, path=path)), methods=["GET", "HEAD"])
 
-    @router.get("/film/{item_id:path}")
-    def film(item_id: str, request: Request) -> Response:
+    @router.get("/film/{part}")
+    def film(part: str, request: Request) -> Response:
+        item_id = decoded(part)
         item = item_of(item_id)
         text = render("film.html", path=None, item=item, item_id=item_id)
         return _answer(request, text, 404 if item is None else 200)

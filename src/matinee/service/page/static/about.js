@@ -6,7 +6,7 @@ import { markdown } from "./markdown.js";
 import { searchBox } from "./search.js";
 
 const count = (n) => n.toLocaleString("en");
-const fact = (value, name) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
+const fact = (value, name, look) => h("div", look, h("dt", {}, name), h("dd", {}, value));
 
 function showFacts(model) {
   const { scale, trained_at: trained } = model;
@@ -25,7 +25,7 @@ function showFacts(model) {
         }),
         "trained on",
       ),
-    fact(model.name, "run"),
+    fact(model.name, "run", { class: "wide" }),
   );
 }
 

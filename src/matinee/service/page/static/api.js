@@ -1,6 +1,9 @@
 // Every request of the page goes through here, to its own origin.
 
+import { inPath } from "./dom.js";
+
 const BASE = "/api/v1";
+const LARGEST = 2 ** 23; // bytes of a file that the service reads
 const SLOW = 12000; // milliseconds, after which a request is given up
 
 /** A request that failed, in a line that a person can read. */
@@ -8,6 +11,10 @@ export class Problem extends Error {
   constructor(line, status = 0) {
     super(line);
     this.status = status;
+  }
+  /** Whether the same request would fail the same way. */
+  get isLasting() {
+    return this.status >= 400 && this.status < 500 && this.status !== 429;
   }
 }
 
@@ -17,7 +24,14 @@ function lineFor(status, detail) {
   if (status === 429) return "That was a lot at once. Wait a moment, then try again.";
   if (status === 413) return "That is too large to be read here.";
   if (status >= 500) return "The server cannot answer right now.";
-  return detail || "That did not work.";
+  if (!detail) return "That did not work.";
+  return detail[0].toUpperCase() + detail.slice(1);
+}
+
+/** Whole numbers that JavaScript would round stay texts: ids may be that long. */
+function exact(_, value, { source } = {}) {
+  const isRounded = Number.isInteger(value) && !Number.isSafeInteger(value);
+  return isRounded && source ? source : value;
 }
 
 async function ask(method, path, { body, type, signal, query } = {}) {
@@ -40,7 +54,7 @@ async function ask(method, path, { body, type, signal, query } = {}) {
       signal: AbortSignal.any(limits),
     });
     if (answer.status === 204) return null;
-    if (answer.ok) return await answer.json();
+    if (answer.ok) return JSON.parse(await answer.text(), exact);
   } catch (error) {
     if (signal?.aborted) throw error;
     if (error.name === "TimeoutError") throw new Problem("The server takes too long to answer.");
@@ -50,15 +64,13 @@ async function ask(method, path, { body, type, signal, query } = {}) {
   throw new Problem(lineFor(answer.status, said.detail ?? said.title), answer.status);
 }
 
-const id = encodeURIComponent;
-
 export const search = (q, signal) =>
   ask("GET", "/items", { query: { q, limit: 8 }, signal }).then((answer) => answer.items);
 
-export const item = (itemId) => ask("GET", `/items/${id(itemId)}`);
+export const item = (itemId) => ask("GET", `/items/${inPath(itemId)}`);
 
 export const similar = (itemId, measure, signal) =>
-  ask("GET", `/items/${id(itemId)}/similar`, { query: { n: 12, measure }, signal }).then(
+  ask("GET", `/items/${inPath(itemId)}/similar`, { query: { n: 12, measure }, signal }).then(
     (answer) => answer.items,
   );
 
@@ -98,11 +110,16 @@ export async function feedback() {
 }
 
 export const putFeedback = (itemId, what) =>
-  ask("PUT", `/me/feedback/${id(itemId)}`, { body: what });
+  ask("PUT", `/me/feedback/${inPath(itemId)}`, { body: what });
 
-export const deleteFeedback = (itemId) => ask("DELETE", `/me/feedback/${id(itemId)}`);
+export const deleteFeedback = (itemId) => ask("DELETE", `/me/feedback/${inPath(itemId)}`);
 
-export const importFeedback = (text) =>
-  ask("POST", "/me/feedback/import", { body: text, type: "text/csv" });
+/** Sends a file of ratings: a CSV, or the ZIP in which Letterboxd packs it. */
+export function importFeedback(file) {
+  if (file.size > LARGEST)
+    throw new Problem("That is more than 8 MB, too large for a file of ratings.", 413);
+  const type = /\.zip$/i.test(file.name) ? "application/zip" : "text/csv";
+  return ask("POST", "/me/feedback/import", { body: file, type });
+}
 
 export const forgetMe = () => ask("DELETE", "/me");

@@ -5,7 +5,11 @@ import { poster } from "./poster.js";
 
 /** The poster and the words of a movie: its title, a line of facts, and what stands below. */
 export const face = (item, { line = facts(item), below } = {}) => [
-  h("a", { href: filmPath(item), class: "thumb", tabindex: -1, "aria-hidden": "true" }, poster(item)),
+  h(
+    "a",
+    { href: filmPath(item), class: "thumb", tabindex: -1, "aria-hidden": "true" },
+    poster(item),
+  ),
   h(
     "div",
     { class: "words" },

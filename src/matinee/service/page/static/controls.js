@@ -1,34 +1,39 @@
 // What a list is asked for: how well known, which genres, which years.
 
 import { empty, h } from "./dom.js";
+import { keep, kept } from "./kept.js";
+
+const KEPT = "list";
+const ENDS = { 0: "well known", 1: "discoveries" };
+const yearOrNull = (year) => (Number.isInteger(year) && year >= 1000 && year < 10000 ? year : null);
+
+/** What was wanted the last time, as far as it makes sense here. */
+function recalled(genres) {
+  const { discover, genres: chosen, from, to } = kept(KEPT) ?? {};
+  return {
+    discover: discover > 0 && discover <= 1 ? Number(discover) : 0,
+    genres: new Set(genres.filter((genre) => Array.isArray(chosen) && chosen.includes(genre))),
+    from: yearOrNull(from),
+    to: yearOrNull(to),
+  };
+}
 
 /**
  * Puts the controls into a place. `onChange()` hears of every change; the object that is returned
- * says what is wanted: `discover` (0 to 1) and `filters`.
+ * says what is wanted, `discover` (0 to 1) and `filters`, and can `clear` the latter.
  */
 export function listControls(place, genres, onChange) {
-  const wanted = { discover: 0, genres: new Set(), from: null, to: null };
+  const wanted = recalled(genres);
   const slider = h("input", {
     type: "range",
     min: 0,
     max: 1,
     step: 0.1,
-    value: 0,
+    value: wanted.discover,
     id: "discover",
-    "aria-valuetext": "well known",
     oninput: () => {
       wanted.discover = Number(slider.value);
-      const percent = Math.round(100 * wanted.discover);
-      slider.setAttribute(
-        "aria-valuetext",
-        percent === 0
-          ? "well known"
-          : percent === 100
-            ? "discoveries"
-            : `${percent} % towards discoveries`,
-      );
-      slider.style.setProperty("--at", `${percent}%`);
-      onChange();
+      changed();
     },
   });
   const year = (name, label) =>
@@ -43,13 +48,12 @@ export function listControls(place, genres, onChange) {
         max: 2100,
         placeholder: "any",
         name,
+        value: wanted[name],
         oninput: (event) => {
-          const value = event.target.valueAsNumber;
-          const is = Number.isInteger(value) && value >= 1000 && value < 10000 ? value : null;
-          if (wanted[name] === is) return;
-          wanted[name] = is;
-          summarize();
-          onChange();
+          const given = yearOrNull(event.target.valueAsNumber);
+          if (wanted[name] === given) return;
+          wanted[name] = given;
+          changed();
         },
       }),
     );
@@ -60,11 +64,11 @@ export function listControls(place, genres, onChange) {
       h("input", {
         type: "checkbox",
         value: genre,
+        checked: wanted.genres.has(genre),
         onchange: (event) => {
           if (event.target.checked) wanted.genres.add(genre);
           else wanted.genres.delete(genre);
-          summarize();
-          onChange();
+          changed();
         },
       }),
       h("span", {}, genre),
@@ -89,8 +93,16 @@ export function listControls(place, genres, onChange) {
     ),
   );
 
-  function summarize() {
-    const { genres: chosen, from, to } = wanted;
+  function changed() {
+    say();
+    keep(KEPT, { ...wanted, genres: [...wanted.genres] });
+    onChange();
+  }
+  /** Says in words what is chosen. */
+  function say() {
+    const { discover, genres: chosen, from, to } = wanted;
+    const between = `${Math.round(100 * discover)} % towards discoveries`;
+    slider.setAttribute("aria-valuetext", ENDS[discover] ?? between);
     const years = from || to ? `${from ?? "…"}–${to ?? "…"}` : "";
     summary.textContent = [
       [...chosen].slice(0, 2).join(", ") + (chosen.size > 2 ? ` + ${chosen.size - 2}` : ""),
@@ -106,9 +118,9 @@ export function listControls(place, genres, onChange) {
     });
     wanted.genres.clear();
     wanted.from = wanted.to = null;
-    summarize();
-    onChange();
+    changed();
   }
+  say();
 
   empty(
     place,
@@ -123,6 +135,7 @@ export function listControls(place, genres, onChange) {
     filters,
   );
   return {
+    clear,
     get discover() {
       return wanted.discover;
     },

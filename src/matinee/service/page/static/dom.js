@@ -56,9 +56,10 @@ export function hideNotice() {
   byId("notice").hidden = true;
 }
 
-/** Shows what went wrong in a place of the page, with a button that tries again. */
+/** Shows what went wrong in a place of the page, with a button that tries again if that may help. */
 export function showProblem(place, error, retry) {
-  const button = h("button", { type: "button", class: "button", onclick: retry }, "Try again");
+  const button =
+    retry && h("button", { type: "button", class: "button", onclick: retry }, "Try again");
   empty(place, h("div", { class: "problem", role: "alert" }, h("p", {}, error.message), button));
 }
 
@@ -75,11 +76,18 @@ export function spoken(item) {
   return article.endsWith("'") ? article + rest : `${article} ${rest}`;
 }
 
-export const filmPath = (item) => `/film/${encodeURIComponent(item.item_id)}`;
+/** An id as a part of a path; `.` and `..`, which would be steps in it, are encoded twice. */
+export const inPath = (id) =>
+  /^\.\.?$/.test(id) ? String(id).replaceAll(".", "%252E") : encodeURIComponent(id);
+
+export const filmPath = (item) => `/film/${inPath(item.item_id)}`;
 
 /** "1999 · Crime, Drama" */
 export const facts = (item) =>
-  [item.year ?? YEAR.exec(item.title ?? "")?.[1], (item.genres ?? []).slice(0, 3).join(", ")]
+  [
+    item.year ?? YEAR.exec(item.title ?? "")?.[1],
+    (item.genres ?? []).slice(0, 3).join(", ").replaceAll("-", "\u2011"), // no line ends in Sci-Fi
+  ]
     .filter(Boolean)
     .join(" · ");
 

@@ -33,6 +33,7 @@ async function refresh() {
     empty(problem);
     doneWaiting(list);
     showList(list, items, scale, { onSeen: seen, onLater: later, takeOut });
+    if (!items.length) list.append(nothingFits());
     showState(items);
   } catch (error) {
     if (mineNow.signal.aborted) return;
@@ -40,6 +41,14 @@ async function refresh() {
     showProblem(problem, error, refresh);
   }
 }
+
+const nothingFits = () =>
+  h(
+    "li",
+    { class: "plea" },
+    h("p", {}, "No movie fits these genres and years."),
+    h("button", { type: "button", class: "button", onclick: controls.clear }, "Show all of them"),
+  );
 
 function showState(items) {
   const rated = mine.ratings().length + mine.marked("seen").length;
@@ -58,13 +67,12 @@ function showState(items) {
             "aria-label": `Count ${spoken(reason)} again`,
             onclick: () => putBack(reason),
           },
+          "↺ ",
           spoken(reason),
-          " ↺",
         ),
       ),
     );
-  } else if (!items.length) state.textContent = "Nothing fits these genres and years.";
-  else state.textContent = rated ? "" : "What most people like, until you rate.";
+  } else state.textContent = rated ? "" : "What most people like, until you rate.";
 }
 
 function showProgress() {

@@ -35,7 +35,9 @@ function rangePicture([low, high], predicted, scale) {
 export function predicted(item, scale) {
   if (item.predicted_rating === null || item.predicted_rating === undefined) return null;
   const range = item.range && scale ? item.range : null;
-  const words = range ? `${range[0].toFixed(1)} to ${range[1].toFixed(1)}` : "for you";
+  const words = range
+    ? `${range[0].toFixed(1)} to ${range[1].toFixed(1)}`
+    : scale && `of ${short(scale.high)}`;
   return h(
     "div",
     { class: "predicted" },
@@ -50,41 +52,52 @@ export function predicted(item, scale) {
   );
 }
 
-/** "Because of": the ratings that speak for or against this movie, each of which can be taken out. */
+/** The ratings that speak for this movie, and against it; each can be taken out. */
 export function reasonChips(item, takeOut) {
   if (!item.reasons?.length) return null;
+  const isAgainst = (reason) => reason.contribution < 0;
+  const chips = (reasons, lead) =>
+    reasons.map((reason, at) =>
+      // the words stay with the first of those that they lead to
+      h("li", {}, at === 0 && h("span", { class: "lead" }, lead), reasonChip(reason, takeOut)),
+    );
   return h(
     "ul",
     { class: "chips", "aria-label": `Reasons for ${spoken(item)}` },
-    h("li", { class: "lead", "aria-hidden": "true" }, "because of"),
-    item.reasons.map((reason) => {
-      const sign = reason.contribution < 0 ? "−" : "+";
-      const amount = `${sign}${Math.abs(reason.contribution).toFixed(2)}`;
-      const rating =
-        reason.rating === null || reason.rating === undefined
-          ? ""
-          : `, which you gave ${short(reason.rating)}`;
-      return h(
-        "li",
+    chips(
+      item.reasons.filter((reason) => !isAgainst(reason)),
+      "because of",
+    ),
+    chips(item.reasons.filter(isAgainst), "despite"),
+  );
+}
+
+function reasonChip(reason, takeOut) {
+  const sign = reason.contribution < 0 ? "−" : "+";
+  const amount = `${sign}${Math.abs(reason.contribution).toFixed(2)}`;
+  const rating =
+    reason.rating === null || reason.rating === undefined
+      ? ""
+      : `, which you gave ${short(reason.rating)}`;
+  return h(
+    "span",
+    {
+      class: `chip ${reason.contribution < 0 ? "against" : "for"}`,
+      title: `${spoken(reason)}${rating}: ${amount}`,
+    },
+    h("span", { class: "chip-title" }, spoken(reason)),
+    h("span", { class: "amount" }, amount),
+    takeOut &&
+      h(
+        "button",
         {
-          class: `chip ${reason.contribution < 0 ? "against" : "for"}`,
-          title: `${spoken(reason)}${rating}: ${amount}`,
+          type: "button",
+          class: "quiet",
+          "aria-label": `Leave ${spoken(reason)} out of this list`,
+          onclick: () => takeOut(reason),
         },
-        h("span", { class: "chip-title" }, spoken(reason)),
-        h("span", { class: "amount" }, amount),
-        takeOut &&
-          h(
-            "button",
-            {
-              type: "button",
-              class: "quiet",
-              "aria-label": `Leave ${spoken(reason)} out of this list`,
-              onclick: () => takeOut(reason),
-            },
-            "×",
-          ),
-      );
-    }),
+        "×",
+      ),
   );
 }
 
@@ -144,7 +157,8 @@ export function showList(
     })),
   );
   const now = items.map((item) => String(item.item_id));
-  if (before.length && before.join() !== now.join()) {
+  if (!items.length) announce("The list is empty.");
+  else if (before.length && before.join() !== now.join()) {
     const others = now.filter((key) => !before.includes(key)).length;
     const first = items.slice(0, 3).map(spoken).join(", ");
     announce(`The list has changed: ${first} come first; ${others} new.`);

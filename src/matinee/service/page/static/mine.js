@@ -1,18 +1,18 @@
 // My ratings: look, change, remove, bring, take away, forget.
 
 import * as api from "./api.js";
-import { textOf } from "./bring.js";
 import { face } from "./card.js";
 import { choice } from "./controls.js";
 import { announce, byId, empty, facts, filmPath, h, notice, showProblem, spoken } from "./dom.js";
 import { reorder } from "./flip.js";
+import { keepNothing } from "./kept.js";
 import * as mine from "./mine_state.js";
 import { ratingControl } from "./rating.js";
 import { searchBox } from "./search.js";
 
 const KINDS = { rating: "rated", seen: "seen", later: "not tonight" };
 const EMPTY = {
-  rating: "Nothing rated yet. Rate a few movies on the first page, or bring a file.",
+  rating: ["Nothing rated yet. ", h("a", { href: "/" }, "Rate a few movies"), ", or bring a file."],
   seen: "Nothing marked as seen.",
   later: "Nothing is put off for another night.",
 };
@@ -29,7 +29,7 @@ function row(one) {
   return h(
     "li",
     { class: "row" },
-    face(one, { line: [facts(one), day(one.updated_at)].filter(Boolean).join(" · ") }),
+    face(one, { line: [facts(one), day(one.updated_at)].filter(Boolean).join("\u00a0· ") }),
     control,
     one.kind !== "rating" &&
       h(
@@ -46,7 +46,9 @@ function row(one) {
 }
 
 const day = (time) =>
-  new Date(time).toLocaleDateString("en", { day: "numeric", month: "short", year: "numeric" });
+  new Date(time)
+    .toLocaleDateString("en", { day: "numeric", month: "short", year: "numeric" })
+    .replaceAll(" ", "\u00a0"); // on one line
 
 function remove(one) {
   const before = mine.of(one.item_id);
@@ -119,20 +121,23 @@ async function bring(file) {
   const place = byId("imported");
   empty(place, h("p", {}, `Reading ${file.name} …`));
   try {
-    const { imported, skipped } = await api.importFeedback(await textOf(file));
+    const { imported, skipped } = await api.importFeedback(file);
     await mine.load();
-    const line = imported === 1 ? "1 rating is in." : `${imported} ratings are in.`;
+    const line = imported === 1 ? "1 movie is in." : `${imported} movies are in.`;
     empty(place, h("p", { class: "good" }, line), skipped.length > 0 && skippedRows(skipped));
     announce(line);
   } catch (error) {
-    showProblem(place, error, () => bring(file));
+    // a file that cannot be read stays so
+    showProblem(place, error, error.isLasting ? null : () => bring(file));
   }
 }
 
 function skippedRows(skipped) {
   const rows = skipped
     .slice(0, 50)
-    .map(({ row: number, reason }) => h("li", {}, `Row ${number}: ${reason}`));
+    .map(({ file, row: number, reason }) =>
+      h("li", {}, `Row ${number}${file ? ` of ${file}` : ""}: ${reason}`),
+    );
   const more =
     skipped.length > rows.length && h("li", {}, `and ${skipped.length - rows.length} more`);
   const line = skipped.length === 1 ? "1 row was left out" : `${skipped.length} rows were left out`;
@@ -173,7 +178,7 @@ function listenForForgetting() {
     if (sure.returnValue !== "yes") return;
     try {
       await mine.forget();
-      sessionStorage.clear();
+      keepNothing();
       notice("All of it is forgotten.");
     } catch (error) {
       notice(`Not forgotten yet. ${error.message}`);

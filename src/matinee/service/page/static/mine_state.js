@@ -2,8 +2,9 @@
 
 import * as api from "./api.js";
 import { h, hideNotice, notice, spoken } from "./dom.js";
+import { keep, kept } from "./kept.js";
 
-const JOURNAL = "matinee.unsent";
+const JOURNAL = "unsent";
 const MOST_POSTED = 1000; // ratings sent with a request for a list: the latest ones
 
 const known = new Map(); // id as text: {item_id, title, rating, kind, updated_at}
@@ -13,23 +14,15 @@ const listeners = new Set();
 
 const key = (itemId) => String(itemId);
 
-/** Keeps what is not yet sent through a reload, where the browser lets us. */
-function remember() {
-  try {
-    if (unsent.size) localStorage.setItem(JOURNAL, JSON.stringify([...unsent]));
-    else localStorage.removeItem(JOURNAL);
-  } catch {
-    // no storage: then it lasts as long as the page
-  }
-}
+/** Keeps what is not yet sent through a reload. */
+const remember = () => keep(JOURNAL, unsent.size ? [...unsent.values()] : null);
 
 function recall() {
-  try {
-    for (const [itemKey, entry] of JSON.parse(localStorage.getItem(JOURNAL) ?? "[]")) {
-      if (!unsent.has(itemKey)) unsent.set(itemKey, entry);
-    }
-  } catch {
-    // nothing there that can be read
+  const entries = kept(JOURNAL);
+  for (const entry of Array.isArray(entries) ? entries : []) {
+    const itemId = entry?.item?.item_id;
+    if (["number", "string"].includes(typeof itemId) && !unsent.has(key(itemId)))
+      unsent.set(key(itemId), { item: entry.item, what: entry.what ?? null });
   }
 }
 
@@ -40,7 +33,7 @@ export async function load() {
   for (const one of all.toSorted((a, b) => (a.updated_at < b.updated_at ? -1 : 1)))
     known.set(key(one.item_id), one);
   recall();
-  for (const { item, what } of unsent.values()) keep(item, what);
+  for (const { item, what } of unsent.values()) know(item, what);
   tell();
   if (unsent.size) sendAll();
 }
@@ -54,7 +47,7 @@ export const marked = (kind) => all().filter((one) => one.kind === kind);
 export const of = (itemId) => known.get(key(itemId));
 export const ratingOf = (itemId) => of(itemId)?.rating ?? null;
 
-function keep(item, what) {
+function know(item, what) {
   known.delete(key(item.item_id));
   if (!what) return;
   known.set(key(item.item_id), {
@@ -70,7 +63,7 @@ function keep(item, what) {
 
 /** Rates ({rating}), marks ({kind}) or, with null, removes; shown before it is sent. */
 export function set(item, what) {
-  keep(item, what);
+  know(item, what);
   unsent.set(key(item.item_id), { item, what });
   remember();
   tell();

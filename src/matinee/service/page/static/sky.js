@@ -115,14 +115,14 @@ export class Sky {
       if (x < -30 || y < -30 || x > width + 30 || y > height + 30) continue;
       star(pen, x, y, point, size, point === this.at);
     }
-    this.label(pen, width);
+    this.label(pen, width, height);
   }
 
   /** Titles of those that shine, where there is room for them. */
-  label(pen, width) {
+  label(pen, width, height) {
     pen.font = "600 12px system-ui, sans-serif";
     pen.textBaseline = "middle";
-    const taken = [];
+    const taken = [[width - 68, height - 160, width, height]]; // there are the buttons
     for (const point of this.points.filter((one) => one.kind).reverse()) {
       const [x, y] = this.place(point);
       if (x < 0 || x > width) continue;

@@ -5,32 +5,29 @@ import { choice } from "./controls.js";
 import { ratingDeck } from "./deck.js";
 import { byId, empty, h, showProblem } from "./dom.js";
 import { doneWaiting, showList, showWaiting } from "./list.js";
+import { keep, kept, WINDOW } from "./kept.js";
 import * as mine from "./mine_state.js";
 import { searchBox } from "./search.js";
 
 const STRATEGIES = { average: "happy on average", least_misery: "no one suffers" };
-const KEPT = "matinee.guest"; // the second person's ratings stay on this device
 const [list, problem] = [byId("list"), byId("problem")];
-let [scale, strategy, asking] = [null, "average", null];
+let [scale, asking] = [null, null];
+let strategy = Object.hasOwn(STRATEGIES, kept("strategy")) ? kept("strategy") : "average";
 
 /** The second person: ratings that no server keeps. */
 const guest = {
   ratings: new Map(),
   load() {
-    try {
-      this.ratings = new Map(JSON.parse(sessionStorage.getItem(KEPT) ?? "[]"));
-    } catch {
-      this.ratings = new Map();
-    }
+    const given = kept("guest", WINDOW);
+    const usable = (Array.isArray(given) ? given : []).filter((one) =>
+      Number.isFinite(one?.rating),
+    );
+    this.ratings = new Map(usable.map((one) => [String(one.item_id), one]));
   },
   set(item, rating) {
     if (rating === null) this.ratings.delete(String(item.item_id));
     else this.ratings.set(String(item.item_id), { item_id: item.item_id, rating });
-    try {
-      sessionStorage.setItem(KEPT, JSON.stringify([...this.ratings]));
-    } catch {
-      // no storage: then it lasts as long as the page
-    }
+    keep("guest", [...this.ratings.values()], WINDOW);
     refresh();
   },
 };
@@ -48,8 +45,8 @@ const PEOPLE = [
   },
   {
     place: byId("other"),
-    name: "Your company",
-    hint: "Stays in this window, and is gone when it is closed.",
+    name: "Your guest",
+    hint: "Their ratings stay in this window, and are gone when it is closed.",
     ratingOf: (itemId) => guest.ratings.get(String(itemId))?.rating ?? null,
     rate: (item, rating) => guest.set(item, rating),
     clear: (item) => guest.set(item, null),
@@ -72,7 +69,7 @@ async function refresh() {
         ? "Both of you rate"
         : silent[0].name === "You"
           ? "You rate"
-          : "Your company rates";
+          : "Your guest rates";
     empty(list, h("li", { class: "plea" }, `${who} a movie or two, then the list begins.`));
     return;
   }
@@ -105,7 +102,7 @@ function verdict(item) {
       h(
         "div",
         {},
-        h("dt", {}, at === 0 ? "You" : "Company"),
+        h("dt", {}, at === 0 ? "You" : "Guest"),
         h("dd", {}, value === null ? "–" : value.toFixed(1)),
       ),
     ),
@@ -133,10 +130,8 @@ async function seat(person) {
     h("p", { class: "after-deck" }, others),
   );
   person.deck = ratingDeck(deck, scale, { ...person, shown: 6 });
-  searchBox(
-    box,
-    `A movie that ${person.name === "You" ? "you have" : "your company has"} seen`,
-    (item) => person.deck.add(item),
+  searchBox(box, `A movie ${person.name === "You" ? "you have" : "your guest has"} seen`, (item) =>
+    person.deck.add(item),
   );
   await person.deck.deal(trouble);
 }
@@ -144,6 +139,7 @@ async function seat(person) {
 async function start() {
   let model;
   guest.load();
+  showWaiting(list);
   try {
     [model] = await Promise.all([api.model(), mine.load()]);
   } catch (error) {
@@ -162,6 +158,7 @@ async function start() {
     byId("strategy"),
     choice("How to choose for both", STRATEGIES, strategy, (chosen) => {
       strategy = chosen;
+      keep("strategy", strategy);
       refresh();
     }),
   );
