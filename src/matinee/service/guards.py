@@ -116,4 +116,4 @@ class Guards:
 
 
 def _limit(scope: Scope) -> int:
-    return MAX_IMPORT if scope["path"].endswith("/import") else MAX_BODY
+    return MAX_IMPORT if scope["path"].endswith("/feedback.csv") else MAX_BODY

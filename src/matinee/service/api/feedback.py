@@ -54,9 +54,9 @@ def write(
     """Keep one rating or mark; 422 for one that makes no sense."""
     served = served_now(state)
     code = served.code(item_id)
-    scale = served.model.index.scale
-    if told.rating is not None and scale and not scale.contains(np.array([told.rating]))[0]:
-        raise ProblemError(422, f"The rating must be {scale}.")
+    index = served.model.index
+    if told.rating is not None and not index.may_be(np.array([told.rating]))[0]:
+        raise ProblemError(422, f"The rating must be {index.limits}.")
     kept = state.store.put(
         UserKey(state.settings.tenant, user),
         str(served.item_ids[code]),
@@ -145,19 +145,31 @@ def imported(
     return {"imported": len(rows), "new": n_new, "skipped": told[:MAX_SKIPPED]}
 
 
-CsvBody = Annotated[bytes, Body(media_type="text/csv")]
+CSV_ANSWER: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+}
+CsvBody = Annotated[
+    bytes,
+    Body(
+        media_type="text/csv",
+        min_length=1,
+        description="With the columns item_id, rating; Name, Letterboxd URI; or Const, Your Rating",
+        json_schema_extra={"contentMediaType": "text/csv"},
+    ),
+]
 Unrated = Annotated[
     Literal["seen", "later"], Query(description="What a row of Letterboxd without a rating means")
 ]
 
 
-@router.get("/users/{user_id}/feedback.csv", response_class=Response, summary="Export")
+@router.get("/users/{user_id}/feedback.csv", **CSV_ANSWER, summary="Export")
 def export(state: State, user_id: PathId) -> Response:
     """As CSV, which can be imported again."""
     return exported(state, user_id)
 
 
-@router.post("/users/{user_id}/feedback/import", response_model=ImportedAnswer, summary="Import")
+@router.post("/users/{user_id}/feedback.csv", response_model=ImportedAnswer, summary="Import")
 def import_file(
     state: State, user_id: PathId, body: CsvBody, unrated: Unrated = "seen"
 ) -> dict[str, Any]:

@@ -109,6 +109,6 @@ export const putFeedback = (itemId, what) =>
 export const deleteFeedback = (itemId) => ask("DELETE", `/me/feedback/${inPath(itemId)}`);
 
 export const importFeedback = (text) =>
-  ask("POST", "/me/feedback/import", { body: text, type: "text/csv" });
+  ask("POST", "/me/feedback.csv", { body: text, type: "text/csv" });
 
 export const forgetMe = () => ask("DELETE", "/me");
