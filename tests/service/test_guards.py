@@ -56,6 +56,31 @@ def test_every_answer_is_strict(client):
     assert client.post(f"{API}/items").json()["status"] == 405
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1", 200), ("localhost:80", 200), ("LOCALHOST", 200), ("[::1]:8000", 200),
+     ("evil.example", 421), ("evil.example:8000", 421), ("127.0.0.1.evil.example", 421),
+     ("[evil.example]", 421), ("192.168.1.5", 421), ("@", 421)],
+)  # fmt: skip
+def test_names_that_lead_here_from_elsewhere(client, host, status):
+    assert client.get(f"{API}/users/5/feedback", headers={"Host": host}).status_code == status
+
+
+def test_any_name_where_a_token_or_a_proxy_guards(start):
+    for guarded in (start(token=TOKEN), start(behind_proxy=True)):
+        assert guarded.get("/health/live", headers={"Host": "example.org"}).status_code == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_other_sites_change_nothing(client, site):
+    file, headers = "item_id,rating\n3,4\n", {"Sec-Fetch-Site": site, "Content-Type": "text/plain"}
+    path, kept = f"{API}/users/ann/import", f"{API}/users/ann/feedback"
+    assert client.post(path, content=file, headers=headers).status_code == 403
+    assert client.get(kept, headers=headers).json()["feedback"] == []
+    headers["Sec-Fetch-Site"] = "same-origin"
+    assert client.post(path, content=file, headers=headers).json()["imported"] == 1
+
+
 def test_bodies_are_limited(client, monkeypatch):
     monkeypatch.setattr(guards, "MAX_BODY", 1000)
     long = {"ratings": [{"item_id": 3, "rating": 4}] * 200}
@@ -88,7 +113,9 @@ def test_it_is_ready_when_the_run_is_loaded(run, tmp_path, serving):
 def test_measures(client):
     client.get(f"{API}/users/5/recommendations")
     client.get(f"{API}/users/secret-name/recommendations")
+    assert client.request("FOO123", "/health/live").status_code == 405
     text = client.get("/metrics").text
+    assert "FOO123" not in text
     assert 'route="/api/v1/users/{user_id}/recommendations",status="200"' in text
     assert "secret-name" not in text
     assert "matinee_list_seconds_count 1.0" in text

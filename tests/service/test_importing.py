@@ -60,7 +60,7 @@ def letterboxd(model, rows):
 
 def test_a_file_of_letterboxd(client, model):
     text = letterboxd(model, [(3, 4.5), (7, 1), (20, 5)]) + "\n2024-01-02,No Such Film,1999,,4\n"
-    answer = client.post(f"{API}/me/feedback/import", content=text, headers=PAGE)
+    answer = client.post(f"{API}/me/import", content=text, headers=PAGE)
     assert answer.status_code == 200, answer.text
     told = answer.json()
     assert (told["imported"], told["new"]) == (3, 3)
@@ -69,7 +69,7 @@ def test_a_file_of_letterboxd(client, model):
     kept = {f["item_id"]: f["rating"] for f in client.get(f"{API}/me/feedback").json()["feedback"]}
     ids = model.catalog.ids.values
     assert kept == {ids[3]: 4.5, ids[7]: 1.0, ids[20]: 5.0}
-    twice = client.post(f"{API}/me/feedback/import", content=text, headers=PAGE).json()
+    twice = client.post(f"{API}/me/import", content=text, headers=PAGE).json()
     assert (twice["imported"], twice["new"]) == (3, 0)
 
 
@@ -78,7 +78,7 @@ def test_ratings_of_ten_are_halved_onto_the_scale(client, model):
     header = "Const,Your Rating,Date Rated,Title,URL,Title Type,IMDb Rating,Runtime (mins),Year"
     rows = f'tt0000001,9,2024-01-02,"{title}",,Movie,7.0,90,{year}\n'
     rows += f'tt0000002,3,2024-01-02,"{title}",,TV Series,7.0,90,{year}\n'
-    told = client.post(f"{API}/users/ann/feedback/import", content=f"{header}\n{rows}").json()
+    told = client.post(f"{API}/users/ann/import", content=f"{header}\n{rows}").json()
     assert told["imported"] == 1
     assert told["skipped"] == [{"file": None, "row": 3, "reason": "a TV Series is no movie"}]
     (kept,) = client.get(f"{API}/users/ann/feedback").json()["feedback"]
@@ -92,7 +92,7 @@ def test_an_export_is_read_as_it_was(client):
     assert file.headers["content-type"] == "text/csv; charset=utf-8"
     assert "attachment" in file.headers["content-disposition"]
     assert len(read_rows(file.content).rows) == 3
-    told = client.post(f"{API}/users/bob/feedback/import", content=file.content).json()
+    told = client.post(f"{API}/users/bob/import", content=file.content).json()
     assert (told["imported"], told["skipped"]) == (3, [])
     of_ann, of_bob = (client.get(f"{API}/users/{who}/feedback").json() for who in ("ann", "bob"))
     told_of = [
@@ -104,7 +104,7 @@ def test_an_export_is_read_as_it_was(client):
 
 def test_a_list_of_films_to_watch(client, model):
     text = letterboxd(model, [(3, "")])
-    client.post(f"{API}/users/ann/feedback/import?unrated=later", content=text)
+    client.post(f"{API}/users/ann/import?unrated=later", content=text)
     (kept,) = client.get(f"{API}/users/ann/feedback").json()["feedback"]
     assert kept["kind"] == "later"
 
@@ -129,7 +129,7 @@ def test_the_archive_of_letterboxd(client, model, folder):
         "more.zip": zipped({"ratings.csv": letterboxd(model, [(12, 5)])}),
     }
     body = zipped({folder + name: text for name, text in files.items()})
-    told = client.post(f"{API}/users/ann/feedback/import", content=body).json()
+    told = client.post(f"{API}/users/ann/import", content=body).json()
     assert (told["imported"], told["new"]) == (3, 3)
     assert [(skip["file"], skip["row"]) for skip in told["skipped"]] == [("watched.csv", 5)]
     feedback = client.get(f"{API}/users/ann/feedback").json()["feedback"]
@@ -157,13 +157,13 @@ GOOD = "Date,Name,Year,Letterboxd URI,Rating\n2024-01-02,A,1999,,4\n"
     ids=["large", "large together", "none", "other", "outside", "twice", "packed", "cut", "many"],
 )
 def test_a_hostile_archive_is_one_line(client, body, line):
-    answer = client.post(f"{API}/users/ann/feedback/import", content=body)
+    answer = client.post(f"{API}/users/ann/import", content=body)
     assert answer.status_code == 422
     assert line in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"\xff\xfe\x00", b"a,b\n1,2\n", b"{}", b"PK\x03\x04"])
 def test_other_files_are_one_line(client, body):
-    answer = client.post(f"{API}/users/ann/feedback/import", content=body)
+    answer = client.post(f"{API}/users/ann/import", content=body)
     assert answer.status_code == 422
     assert "\n" not in answer.json()["detail"]

@@ -344,15 +344,22 @@ class TrainingIndex:
             number = np.nan if isinstance(value, str | bytes | bool | np.bool_) else float(value)
         except (TypeError, ValueError, OverflowError):
             number = np.nan
-        if self.scale is None:
-            limits = np.finfo(np.float32)
-            right = float(limits.tiny) <= number <= float(limits.max)
-        else:
-            right = bool(self.scale.contains(np.array([number]))[0])
-        if not right:
-            meant = f"on the scale {self.scale}" if self.scale else "> 0: how often, or a weight"
+        if not self.may_be(np.array([number]))[0]:
+            meant = f"on the scale {self.limits}" if self.scale else self.limits
             raise SettingError(f"{title}: {shortened(plain(value))} is not {meant}.")
         return number
+
+    @property
+    def limits(self) -> str:
+        """What a rating or a weight must be, in words."""
+        return "> 0: how often, or a weight" if self.scale is None else str(self.scale)
+
+    def may_be(self, values: Floats) -> Bools:
+        """Which values can be ratings, or the weights of interactions."""
+        if self.scale is not None:
+            return self.scale.contains(values)
+        limits = np.finfo(np.float32)
+        return np.asarray((values >= limits.tiny) & (values <= limits.max))
 
     def pairs(self, users: Any, items: Any, timestamps: Any, unknown: str) -> Pairs:
         """The indices behind ids and titles; see `Recommender.predict`."""

@@ -9,7 +9,7 @@ import matinee
 from matinee.service import openapi, problems
 from matinee.service.api import about, feedback, items, page_user, recommendations
 from matinee.service.guards import API, Guards
-from matinee.service.identity import check_token
+from matinee.service.identity import TOKEN, check_token
 from matinee.service.measures import Measures
 from matinee.service.page.routes import page_router
 from matinee.service.paths import EncodedPaths
@@ -55,10 +55,12 @@ def create_app(settings: ServiceSettings, served: Served | None = None) -> FastA
     for router in OPEN:
         app.include_router(router, prefix=API, responses=problems.RESPONSES)
     guarded = APIRouter(dependencies=[Depends(check_token)])
+    if settings.token is not None:
+        guarded.dependencies.append(Depends(TOKEN))  # which tells the document
     for router in GUARDED:
         guarded.include_router(router)
     app.include_router(guarded, prefix=API, responses=problems.RESPONSES)
-    app.include_router(about.health)
+    app.include_router(about.health, responses=problems.RESPONSES)
     app.include_router(page_router(state.page_item))
     app.add_middleware(Guards, state=state)
     # the last one added is the first that sees a request

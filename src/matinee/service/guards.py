@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from matinee.service import problems
 from matinee.service.identity import give_user, user_of
 from matinee.service.page.routes import POLICY
+from matinee.service.settings import is_local
 from matinee.service.state import ServiceState
 
 API = "/api/v1"
@@ -31,6 +32,9 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 TOO_LARGE = "The body is too large."
+READING = ("GET", "HEAD", "OPTIONS")
+METHODS = (*READING, "POST", "PUT", "DELETE", "PATCH")
+FOREIGN = ("cross-site", "same-site")  # what browsers say of requests that another site makes
 log = structlog.get_logger("matinee.service")
 
 
@@ -68,8 +72,9 @@ class Guards:
         seconds = time.perf_counter() - started
         prefix = API if scope["path"].startswith(API) else ""
         route = prefix + getattr(scope.get("route"), "path", "none")
-        self.state.measures.requests.labels(route, scope["method"], str(status)).observe(seconds)
-        log.info("request", route=route, method=scope["method"], status=status,
+        method = scope["method"] if scope["method"] in METHODS else "other"  # any word may be sent
+        self.state.measures.requests.labels(route, method, str(status)).observe(seconds)
+        log.info("request", route=route, method=method, status=status,
                  ms=round(1000 * seconds, 2))  # fmt: skip
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,13 +101,28 @@ class Guards:
 
     def _refusal(self, scope: Scope) -> Any:
         """The answer to a request that goes no further, or None."""
-        length = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        if not self._is_meant(headers.get("host", "")):
+            return problems.answer(421, "Local names only, unless a token or a proxy guards this.")
+        if scope["method"] not in READING and headers.get("sec-fetch-site") in FOREIGN:
+            return problems.answer(403, "Other sites may change nothing here.")
+        length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > _limit(scope):
             return problems.answer(413, TOO_LARGE)
         client = scope.get("client")
         if client is not None and not self._may_ask(client[0]):
             return problems.answer(429, "Too many requests.", {"Retry-After": "1"})
         return None
+
+    def _is_meant(self, host: str) -> bool:
+        """Whether a request is for this service. A page elsewhere can let its own name lead to
+        this machine (DNS rebinding), and would be let in where nothing but the address guards.
+        """
+        settings = self.state.settings
+        if settings.token or settings.behind_proxy or not host:
+            return True
+        name, _, _ = host.removeprefix("[").partition("]" if host.startswith("[") else ":")
+        return is_local(name.lower())
 
     def _may_ask(self, address: str) -> bool:
         """Whether an address has a token left in its bucket."""

@@ -5,6 +5,7 @@ import secrets
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
+from fastapi.security import APIKeyHeader, HTTPBearer
 from itsdangerous import BadSignature, Signer
 
 from matinee.service.problems import ProblemError
@@ -14,8 +15,13 @@ COOKIE = "matinee_user"
 SALT = b"matinee.page"
 COOKIE_SECONDS = 400 * 86_400  # the longest that browsers keep one
 PAGE_PREFIX = "page-"  # of the ids of the page's users: no data have such ids
-WRITE_HEADER = "x-matinee"
-"""A header that other sites cannot send: browsers ask first, and are told no."""
+TOKEN = HTTPBearer(scheme_name="token", auto_error=False)
+WRITE_HEADER = APIKeyHeader(
+    name="X-Matinee",
+    scheme_name="page",
+    description="`page`. Other sites cannot send it: browsers ask first, and are told no.",
+    auto_error=False,
+)
 
 
 def check_token(request: Request, state: Annotated[ServiceState, Depends(state_of)]) -> None:
@@ -25,17 +31,30 @@ def check_token(request: Request, state: Annotated[ServiceState, Depends(state_o
         return
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), token.encode()):
-        raise ProblemError(401, "A token is needed: Authorization: Bearer TOKEN.")
+        raise ProblemError(
+            401, "A token is needed: Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"}
+        )
 
 
 def page_user(
     request: Request, response: Response, state: Annotated[ServiceState, Depends(state_of)]
 ) -> str:
-    """The id of the page's user; whoever has none gets one. Writes must come from the page."""
-    if request.method not in ("GET", "HEAD") and request.headers.get(WRITE_HEADER) != "page":
-        raise ProblemError(403, "Only the page itself may write for its user.")
+    """The id of the page's user; whoever has none gets one."""
     user = user_of(request, state.secret)
     return user or give_user(request, response, state.secret)
+
+
+PageUser = Annotated[str, Depends(page_user)]
+
+
+def page_writer(user: PageUser, sent: Annotated[str | None, Depends(WRITE_HEADER)]) -> str:
+    """The same where the user changes something, which must come from the page."""
+    if sent != "page":
+        raise ProblemError(403, "Only the page itself may write for its user.")
+    return user
+
+
+PageWriter = Annotated[str, Depends(page_writer)]
 
 
 def user_of(request: Request, secret: bytes) -> str | None:
@@ -58,6 +77,3 @@ def give_user(request: Request, response: Response, secret: bytes) -> str:
         secure=request.url.scheme == "https",
     )
     return user
-
-
-PageUser = Annotated[str, Depends(page_user)]

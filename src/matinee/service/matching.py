@@ -1,7 +1,9 @@
 """Which items of the catalogue the rows of an import are about, and what they say on our scale."""
 
-from matinee.data.ratings import RatingScale
+import numpy as np
+
 from matinee.errors import UnknownIdError, shortened
+from matinee.models.queries import TrainingIndex
 from matinee.service.import_formats import Imported, ImportedRow, SkippedRow
 from matinee.service.served import Served
 from matinee.service.store.feedback import NewFeedback
@@ -17,7 +19,7 @@ def matched(served: Served, imported: Imported) -> tuple[list[NewFeedback], list
         if code is None:
             skipped.append(SkippedRow(row.row, reason))
             continue
-        rating = _rating(row, served.model.index.scale)
+        rating = _rating(row, served.model.index)
         if row.kind == "rating" and rating is None:
             skipped.append(SkippedRow(row.row, "the rating is not on the scale"))
             continue
@@ -43,12 +45,13 @@ def _code_of(served: Served, row: ImportedRow) -> tuple[int | None, str]:
     return None, f"there is no {served.model.catalog.noun} {title}{year}"
 
 
-def _rating(row: ImportedRow, scale: RatingScale | None) -> float | None:
+def _rating(row: ImportedRow, index: TrainingIndex) -> float | None:
     """The rating on the scale of the model."""
+    scale = index.scale
     if row.kind != "rating":
         return None
     if row.rating is not None:
-        return row.rating if scale is None or scale.low <= row.rating <= scale.high else None
+        return row.rating if index.may_be(np.array([row.rating]))[0] else None
     if row.share is None or scale is None:
         return row.share
     wanted = row.share * scale.high

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from matinee.errors import UnknownIdError, shortened
 from matinee.models.queries import UserProfile
 from matinee.service.identity import PAGE_PREFIX
@@ -27,7 +29,8 @@ class Person(NamedTuple):
 def person(served: Served, user_id: str, feedback: Sequence[Feedback]) -> Person:
     """A user's training ratings and what they have told since, which comes before them.
 
-    Feedback on items that the model does not have is left for the next training.
+    Feedback on items that the model does not have, or on another scale (an earlier model's), is
+    left for the next training.
     """
     # of users of the page, who take back what they told and want to be forgotten, the store alone
     trained = None if user_id.startswith(PAGE_PREFIX) else served.known_user(user_id)
@@ -37,12 +40,17 @@ def person(served: Served, user_id: str, feedback: Sequence[Feedback]) -> Person
     if trained is not None:
         ratings = dict(zip(trained.items.tolist(), trained.values.tolist(), strict=True))
     hidden = set()
-    for told in feedback:
+    index = served.model.index
+    values = np.array([1.0 if told.rating is None else told.rating for told in feedback])
+    for told, may_be in zip(feedback, index.may_be(values).tolist(), strict=True):
         code = served.code_or_none(told.item_id)
         if code is None:
             continue
         if told.kind == "rating":
-            ratings[code] = told.rating
+            if may_be:
+                ratings[code] = told.rating
+        elif told.kind == "seen" and index.scale is None:
+            ratings[code] = None  # an interaction like those of the training set
         elif told.kind == "seen" or datetime.now(UTC) - told.updated_at < LATER:
             hidden.add(code)
     profile = profile_of(served, ratings)

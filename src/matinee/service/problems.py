@@ -11,12 +11,14 @@ from starlette.exceptions import HTTPException
 
 from matinee.errors import ConflictError, MatineeError, StoreError, UnknownIdError, cut
 from matinee.service import openapi
-from matinee.service.schemas import ProblemAnswer
 
 MEDIA_TYPE = "application/problem+json"
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProblemAnswer, "content": {MEDIA_TYPE: {}}}
-    for status in (400, 401, 403, 404, 409, 413, 422, 429, 503)
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": openapi.PROBLEM}}},
+    }
+    for status in (400, 401, 403, 404, 409, 413, 421, 422, 429, 503)
 }
 STATUSES = {UnknownIdError: 404, ConflictError: 409}
 log = structlog.get_logger("matinee.service")

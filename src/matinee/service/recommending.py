@@ -37,18 +37,15 @@ class ListQuestion:
 def profile_of(served: Served, ratings: Mapping[int, float | None]) -> UserProfile:
     """A user by the ratings of items by code; None is an item without a rating."""
     index = served.model.index
-    codes = np.array(sorted(ratings), np.int32)
-    given = [ratings[int(code)] for code in codes]
-    if index.scale is None:
-        values = np.array([1.0 if value is None else value for value in given], np.float32)
-        return UserProfile(codes, values, rated=False)
-    rated = [(code, value) for code, value in zip(codes, given, strict=True) if value is not None]
-    values = np.array([value for _, value in rated], np.float32)
-    outside = ~index.scale.contains(values)
+    unrated = None if index.scale is not None else 1.0  # without a scale each counts once
+    given = {code: unrated if ratings[code] is None else ratings[code] for code in sorted(ratings)}
+    rated = {code: value for code, value in given.items() if value is not None}
+    codes, values = np.array(list(rated), np.int32), np.array(list(rated.values()), np.float64)
+    outside = ~index.may_be(values)
     if outside.any():
-        title = served.model.catalog.titles[int(rated[int(outside.argmax())][0])]
-        raise SettingError(f"{title}: the rating must be {index.scale}.")
-    return UserProfile(np.array([code for code, _ in rated], np.int32), values)
+        title = served.model.catalog.titles[int(codes[outside.argmax()])]
+        raise SettingError(f"{title}: the rating must be {index.limits}.")
+    return UserProfile(codes, values.astype(np.float32), rated=index.scale is not None)
 
 
 def recommend(served: Served, user: UserProfile, question: ListQuestion) -> list[dict[str, Any]]:

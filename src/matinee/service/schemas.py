@@ -238,10 +238,18 @@ class MapAnswer(_Model):
     items: list[Point]
 
 
-class ProblemAnswer(BaseModel):
-    """ProblemError details (RFC 9457)."""
+class Invalid(_Model):
+    """What is wrong with a part of a request."""
+
+    at: str = Field(examples=["body.rating"])
+    problem: str = Field(examples=["Field required"])
+
+
+class ProblemAnswer(_Model):
+    """Problem details (RFC 9457)."""
 
     type: str = "about:blank"
     title: str = Field(examples=["Not Found"])
     status: int = Field(examples=[404])
-    detail: str = Field(examples=["No movie 999999 in the training set."])
+    detail: str = Field(examples=["There is no movie 999999."])
+    errors: list[Invalid] = Field(default=[], description="If the request is not valid")

@@ -53,12 +53,15 @@ def _listening(host: str, port: int) -> socket.socket:
     """A socket that listens; SettingError if the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listening = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise SettingError(
             f"{shortened(host)}, port {port}: {reason}. Choose another one with --port."
         ) from None
+    # or the body of an answer waits, 40 ms, until its head is acknowledged
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def configure_log() -> None:

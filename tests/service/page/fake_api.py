@@ -301,7 +301,7 @@ def user_routes(shop):
         rows = [f"{one['item_id']},{one['rating']}" for one in shop.said_by(request).values()]
         return Response("\n".join(["item_id,rating", *rows, ""]), media_type="text/csv")
 
-    @api.post("/feedback/import")
+    @api.post("/import")
     async def load(request: Request):
         return shop.load(shop.said_by(request), (await request.body()).decode())
 

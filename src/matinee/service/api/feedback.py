@@ -55,11 +55,9 @@ def write(
     """Keep one rating or mark; 422 for one that makes no sense."""
     served = served_now(state)
     code = served.code(item_id)
-    scale, rating = served.model.index.scale, told.rating
-    if rating is not None and scale and not scale.contains(np.array([rating]))[0]:
-        raise ProblemError(422, f"The rating must be {scale}.")
-    if rating is not None and not scale and rating <= 0:
-        raise ProblemError(422, "The rating must be above 0.")
+    index = served.model.index
+    if told.rating is not None and not index.may_be(np.array([told.rating]))[0]:
+        raise ProblemError(422, f"The rating must be {index.limits}.")
     kept = state.store.put(
         UserKey(state.settings.tenant, user),
         str(served.item_ids[code]),
@@ -154,7 +152,19 @@ def imported(
     return {"imported": n_items, "new": n_new, "skipped": skipped[:MAX_SKIPPED]}
 
 
-FileBody = Annotated[bytes, Body(media_type="text/csv")]
+CSV_ANSWER: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+}
+FileBody = Annotated[
+    bytes,
+    Body(
+        media_type="text/csv",
+        min_length=1,
+        description="With the columns item_id, rating; Name, Letterboxd URI; or Const, Your Rating",
+        json_schema_extra={"contentMediaType": "text/csv"},
+    ),
+]
 ALSO_ZIP = {
     "requestBody": {
         "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
@@ -165,14 +175,14 @@ Unrated = Annotated[
 ]
 
 
-@router.get("/users/{user_id}/feedback.csv", response_class=Response, summary="Export")
+@router.get("/users/{user_id}/feedback.csv", **CSV_ANSWER, summary="Export")
 def export(state: State, user_id: PathId) -> Response:
     """As CSV, which can be imported again."""
     return exported(state, user_id)
 
 
 @router.post(
-    "/users/{user_id}/feedback/import",
+    "/users/{user_id}/import",
     response_model=ImportedAnswer,
     summary="Import",
     openapi_extra=ALSO_ZIP,

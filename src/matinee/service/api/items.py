@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from matinee.models.topk import allowed_items
 from matinee.service.api.common import PathId, ServedNow, where_of
 from matinee.service.recommending import similar
-from matinee.service.schemas import Filters, Item, Items, SimilarItems
+from matinee.service.schemas import Filters, Item, Items, Name, SimilarItems
 
 router = APIRouter(tags=["items"])
 
@@ -16,7 +16,7 @@ router = APIRouter(tags=["items"])
 def search(
     served: ServedNow,
     q: Annotated[str, Query(max_length=200, examples=["shaw"])] = "",
-    genre: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006
+    genre: Annotated[list[Name], Query(max_length=20)] = [],  # noqa: B006
     year_from: int | None = None,
     year_to: int | None = None,
     limit: Annotated[int, Query(ge=1, le=50)] = 20,

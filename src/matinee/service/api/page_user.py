@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from matinee.service.api import feedback
 from matinee.service.api.common import PathId, ServedNow, State, person_of, question_of
 from matinee.service.api.recommendations import AskedList
-from matinee.service.identity import COOKIE, PageUser
+from matinee.service.identity import COOKIE, PageUser, PageWriter
 from matinee.service.recommending import recommend
 from matinee.service.schemas import (
     FeedbackAnswer,
@@ -45,14 +45,14 @@ def recommendations(
 
 @router.put("/feedback/{item_id}", response_model=FeedbackAnswer, summary="Rate or mark")
 def put(
-    state: State, user: PageUser, item_id: PathId, told: FeedbackRequest, key: feedback.Key = None
+    state: State, user: PageWriter, item_id: PathId, told: FeedbackRequest, key: feedback.Key = None
 ) -> dict[str, Any]:
     return feedback.write(state, user, item_id, told, key)
 
 
 @router.delete("/feedback/{item_id}", status_code=204, summary="Take back")
 def delete(
-    state: State, served: ServedNow, user: PageUser, item_id: PathId, key: feedback.Key = None
+    state: State, served: ServedNow, user: PageWriter, item_id: PathId, key: feedback.Key = None
 ) -> None:
     feedback.remove(state, served, user, item_id, key)
 
@@ -65,25 +65,22 @@ def listed(
 
 
 @router.delete("", status_code=204, summary="Forget me")
-def forget(state: State, user: PageUser, response: Response) -> None:
+def forget(state: State, user: PageWriter, response: Response) -> None:
     """Remove all that was told, and the cookie."""
     state.store.forget(UserKey(state.settings.tenant, user))
     response.delete_cookie(COOKIE, httponly=True, samesite="lax")
 
 
-@router.get("/feedback.csv", response_class=Response, summary="Export")
+@router.get("/feedback.csv", **feedback.CSV_ANSWER, summary="Export")
 def export(state: State, user: PageUser) -> Response:
     return feedback.exported(state, user)
 
 
 @router.post(
-    "/feedback/import",
-    response_model=ImportedAnswer,
-    summary="Import",
-    openapi_extra=feedback.ALSO_ZIP,
+    "/import", response_model=ImportedAnswer, summary="Import", openapi_extra=feedback.ALSO_ZIP
 )
 def import_file(
-    state: State, user: PageUser, body: feedback.FileBody, unrated: feedback.Unrated = "seen"
+    state: State, user: PageWriter, body: feedback.FileBody, unrated: feedback.Unrated = "seen"
 ) -> dict[str, Any]:
     """A CSV file of Letterboxd, of IMDb or of our own, or the whole ZIP archive of Letterboxd."""
     return feedback.imported(state, user, body, unrated)

@@ -19,6 +19,7 @@ from matinee.service.schemas import (
     GroupItems,
     GroupRequest,
     ListRequest,
+    Name,
     RatingsRequest,
     RecommendedItems,
     UserLists,
@@ -44,7 +45,7 @@ def list_request(
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     by: By = "default",
     discover: Annotated[float, Query(ge=0, le=1)] = 0.0,
-    genre: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006
+    genre: Annotated[list[Name], Query(max_length=20)] = [],  # noqa: B006
     year_from: int | None = None,
     year_to: int | None = None,
     seen: bool = False,

@@ -119,7 +119,7 @@ export function importFeedback(file) {
   if (file.size > LARGEST)
     throw new Problem("That is more than 8 MB, too large for a file of ratings.", 413);
   const type = /\.zip$/i.test(file.name) ? "application/zip" : "text/csv";
-  return ask("POST", "/me/feedback/import", { body: file, type });
+  return ask("POST", "/me/import", { body: file, type });
 }
 
 export const forgetMe = () => ask("DELETE", "/me");
