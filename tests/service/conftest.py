@@ -41,15 +41,27 @@ def served(run):
 @pytest.fixture(scope="session")
 def text_served(tmp_path_factory):
     """A model of a table whose ids are texts, such as make trouble in paths."""
+    others = (f"film {number}" for number in range(len(ODD_IDS), 40))
+    return _with_ids([*ODD_IDS, *others], tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="session")
+def large_served(tmp_path_factory):
+    """A model of a table whose ids are numbers of 61 bits, which JavaScript would round."""
+    return _with_ids([2**60 + number for number in range(40)], tmp_path_factory.mktemp("runs"))
+
+
+def _with_ids(ids, folder):
+    """A small run, served, whose items have these ids."""
     data, _ = generate(users=60, items=40, ratings=1500, seed=3)
-    ids = pl.Series([*ODD_IDS, *(f"film {number}" for number in range(len(ODD_IDS), 40))])
+    ids = pl.Series(ids)
     frame = data.to_frame()
     ratings = frame.select("user_id", "rating").with_columns(
         item_id=ids.gather(frame["item_id"] - 1)
     )
     items = data.catalog.frame.with_columns(item_id=ids)
     model = ALS(factors=4, iterations=2).fit(matinee.read(ratings, items=items))
-    return Served.load(model.save(tmp_path_factory.mktemp("runs") / "table"))
+    return Served.load(model.save(folder / "table"))
 
 
 @pytest.fixture(scope="session")

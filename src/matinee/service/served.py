@@ -195,5 +195,5 @@ def _id_of(ids: IdMap, given: Any) -> Any:
     if not isinstance(given, str):
         return given
     digits = given.removeprefix("-")
-    plain = digits.isascii() and digits.isdecimal() and len(digits) < 19
-    return int(given) if plain else None
+    plain = digits.isascii() and digits.isdecimal() and len(digits) < 20
+    return int(given) if plain and abs(int(given)) < 2**63 else None

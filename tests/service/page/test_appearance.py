@@ -76,6 +76,8 @@ def test_axe_finds_nothing_serious(visitor, size, scheme):
     page = one.open("/two")
     rate(page, 0, 4, "#other .ticket")
     assert axe_violations(page, axe) == []
+    page = visitor(size, scheme, may_fail=True).open("/film/nothing")
+    assert axe_violations(page, axe) == []
 
 
 def test_on_paper_there_is_the_list_alone(visitor):

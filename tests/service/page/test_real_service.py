@@ -146,34 +146,35 @@ def test_two_people(visitor):
     assert len(titles(page)) > 3
 
 
-@pytest.fixture
-def text_site(text_served, serving, tmp_path):
-    """The address of a service whose items have ids of any text."""
-    settings = ServiceSettings(run=text_served.run, store=str(tmp_path / "feedback.sqlite"))
-    with serving(create_app(settings, text_served)) as address:
-        yield address
-
-
 @pytest.mark.thorough
-def test_ids_may_be_any_text(visitor, text_site, text_served):
-    one = visitor(site=text_site)
-    odd = text_served.item_ids[:12]
-    for item in odd:
+@pytest.mark.parametrize(("which", "n"), [("text_served", 12), ("large_served", 2)])
+def test_ids_may_be_any_text_or_number(visitor, request, serving, tmp_path, which, n):
+    served = request.getfixturevalue(which)
+    settings = ServiceSettings(run=served.run, store=str(tmp_path / "feedback.sqlite"))
+    with serving(create_app(settings, served)) as address:
+        rate_on_their_pages(visitor(site=address), served, n)
+
+
+def rate_on_their_pages(one, served, n):
+    """Finds the first items, rates each on its own page, and takes all of it back."""
+    for title, item in zip(served.model.catalog.titles[:n], served.item_ids[:n], strict=True):
         page = one.open()
-        page.get_by_role("combobox").fill(text_served.model.catalog.titles[odd.index(item)])
+        page.get_by_role("combobox").fill(title)
         page.get_by_role("option").first.click()
         page.locator(TICKETS).first.get_by_role("link").click()
         page.wait_for_selector("#yours .rate")
         settled(page)
-        assert page.locator("#film").get_attribute("data-item") == item
+        assert page.locator("#film").get_attribute("data-item") == str(item)
         assert page.locator("#similar > .tile").count() > 3
         page.get_by_role("radio", name="3 stars", exact=True).click()
         settled(page)
     page = one.open("/mine")
-    expect(page.locator("#mine .row")).to_have_count(len(odd))
-    assert set(page.locator("#mine .row").evaluate_all(KEYS)) == set(odd)
-    for _ in odd:
+    expect(page.locator("#mine .row")).to_have_count(n)
+    kept = page.locator("#mine .row").evaluate_all(KEYS)
+    assert set(kept) == {str(item) for item in served.item_ids[:n]}
+    for _ in range(n):
         page.locator("#mine .row").first.get_by_role("button", name="Remove").click()
         settled(page)
     page = one.open("/mine")
-    expect(page.locator("#mine .row")).to_have_count(0)
+    expect(page.get_by_text("Nothing rated yet")).to_be_visible()
+    assert len(titles(one.open())) == 12
