@@ -1,5 +1,6 @@
 """matinee serve"""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ def serve(
     behind_proxy: Annotated[
         bool, Option("--behind-proxy", help="A reverse proxy decides who may ask.")
     ] = False,
+    workers: Annotated[int, Option(metavar="N", help="Processes that answer.")] = 1,
     rate: Annotated[
         float, Option(help="Requests per second of one address; four times as many at once.")
     ] = 50.0,
@@ -34,6 +36,8 @@ def serve(
     answered.
     """
     require_extra("service", "fastapi", "uvicorn", "sqlalchemy", "structlog", "rapidfuzz")
+    # requests are answered beside each other; a product that takes all threads would hold them up
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     folder = find_run(run)
     from matinee.service.server import serve as serve_run
     from matinee.service.settings import ServiceSettings
@@ -47,5 +51,6 @@ def serve(
         tenant=tenant,
         behind_proxy=behind_proxy,
         rate=rate,
+        workers=workers,
     )
     serve_run(settings, lambda address: say(f"{folder.name} at {address}  (Ctrl-C stops it)"))

@@ -206,6 +206,7 @@ def normalized_title(title: str) -> tuple[str, str]:
 
 def words_of(text: str) -> list[str]:
     """The words of a text, without capitals, accents and punctuation."""
-    letters = unicodedata.normalize("NFKD", text)
-    letters = "".join(c for c in letters if not unicodedata.combining(c)).casefold()
-    return re.findall(r"\w+", letters.replace("'", ""))
+    if not text.isascii():
+        letters = unicodedata.normalize("NFKD", text)
+        text = "".join(c for c in letters if not unicodedata.combining(c))
+    return re.findall(r"\w+", text.casefold().replace("'", ""))

@@ -3,6 +3,7 @@
 import difflib
 import os
 from bisect import bisect_left
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -78,6 +79,9 @@ class IdMap:
 
     def codes(self, ids: Any) -> I32:
         """Codes of many ids, int32 (n,); -1 where an id is unknown."""
+        if isinstance(ids, list) and all(type(each) is int for each in ids):
+            with suppress(OverflowError):
+                ids = np.array(ids, np.int64)
         if not self.are_text and isinstance(ids, np.ndarray) and ids.dtype.kind == "i":
             return self._codes_of_numbers(ids.astype(np.int64, copy=False))
         cast = pl.Series("id", ids, dtype=self.values.dtype, strict=False)

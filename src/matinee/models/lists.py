@@ -1,44 +1,35 @@
 """Making lists: which items a user may get, by what order, and how far to go from the best."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from matinee._types import F32, I32, I64
-from matinee.errors import SettingError, check_whole, shortened
+from matinee._types import F32, I32, I64, Bools
+from matinee.errors import SettingError, check_whole
 from matinee.kernels.csr import Rows, filter_entries, rows_of_pairs, take_rows, united, without
 from matinee.models.head import Head
 from matinee.models.inputs import check_flag, ids_of, user_item_pairs
 from matinee.models.queries import TrainingIndex, UserBatch
 from matinee.models.reranking import CANDIDATES, calibrated, check_dial, discovery_offsets
-from matinee.models.topk import allowed_items, scores_of_item, top_items, top_of_pairs
+from matinee.models.topk import scores_of_item, top_items, top_of_pairs
 
 
 @dataclass(frozen=True, eq=False)
 class ListOptions:
-    """The filters and dials of `Recommender.recommend`, which explains them."""
+    """What `Recommender.recommend`, which explains it, may be told beside the filters."""
 
     n: int
-    discover: float
-    diverse: float
-    exclude_seen: bool
-    include: Any
-    exclude: Any
-    allow: Any
-    block: Any
-    where: Mapping[str, Any] | None
-    min_ratings: int
+    discover: float = 0.0
+    diverse: float = 0.0
+    exclude_seen: bool = True
+    allow: Any = None
+    block: Any = None
 
     def __post_init__(self) -> None:
         check_whole("n", self.n, 1)
         check_flag("exclude_seen", self.exclude_seen)
-        if not (self.where is None or isinstance(self.where, Mapping)):
-            problem = f"got {shortened(self.where)}"
-            raise SettingError(f"where must be a dict from attributes to values, {problem}.")
-        check_whole("min_ratings", self.min_ratings, 0)
         check_dial("discover", self.discover)
         check_dial("diverse", self.diverse)
 
@@ -52,10 +43,11 @@ class Lists:
     scores: F32  # (entries,)
 
 
-def make_lists(index: TrainingIndex, head: Head, batch: UserBatch, options: ListOptions) -> Lists:
-    """The best items of each user by the scores of a head, as the options say."""
-    filters = options.include, options.exclude, options.where, options.min_ratings
-    allowed, n_items = allowed_items(index, *filters), len(index.catalog)
+def make_lists(
+    index: TrainingIndex, head: Head, batch: UserBatch, allowed: Bools, options: ListOptions
+) -> Lists:
+    """The best of the allowed items for each user by the scores of a head, as the options say."""
+    n_items = len(index.catalog)
     hidden = batch.interactions
     if not options.exclude_seen:
         none = np.zeros(0, np.int32), np.zeros(0, np.float32)

@@ -256,7 +256,10 @@ class TrainingIndex:
         """The ratings of the user with this id (or the `UserProfile` itself)."""
         if isinstance(user, UserProfile):
             return user
-        code = self.user(user)
+        return self.profile_of(self.user(user))
+
+    def profile_of(self, code: int) -> UserProfile:
+        """The ratings of the user with this index."""
         indptr, items, values = self.interactions
         start, stop = indptr[code : code + 2]
         rated = self.scale is not None

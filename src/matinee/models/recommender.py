@@ -21,6 +21,7 @@ from matinee.models.similarity import (
     most_similar,
     user_factors_of,
 )
+from matinee.models.topk import allowed_items
 from matinee.models.trained import TrainedModel
 
 if TYPE_CHECKING:
@@ -223,22 +224,12 @@ class Recommender(TrainedModel):
             `UserProfile`, its place).
         """
         check_measure(measure)
-        options = ListOptions(
-            n=n,
-            discover=discover,
-            diverse=diverse,
-            exclude_seen=exclude_seen,
-            include=include,
-            exclude=exclude,
-            allow=allow,
-            block=block,
-            where=where,
-            min_ratings=min_ratings,
-        )
+        allowed = allowed_items(self.index, include, exclude, where, min_ratings)
+        options = ListOptions(n, discover, diverse, exclude_seen, allow, block)
         ranker = self.head(head) if measure == "dot" else self.by_cosine(head)
         batch = self.user_batch(user)
         with thread_limit(threads):
-            lists = make_lists(self.index, ranker, batch, options)
+            lists = make_lists(self.index, ranker, batch, allowed, options)
         columns = [pl.Series("score", lists.scores)]
         if self.rating_head is not None:
             same = ranker is self.rating_head and not discover

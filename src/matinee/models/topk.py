@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from matinee._types import F32, I32, Bools, Ints
+from matinee.errors import SettingError, check_whole, shortened
 from matinee.kernels.csr import Rows, row_of_entries, take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
 from matinee.kernels.topk import topk_dense, topk_pairs
@@ -31,6 +32,10 @@ def allowed_items(
     min_ratings: int,
 ) -> Bools:
     """Mask of the items that pass all filters of `Recommender.recommend`, (items,)."""
+    if not (where is None or isinstance(where, Mapping)):
+        problem = f"got {shortened(where)}"
+        raise SettingError(f"where must be a dict from attributes to values, {problem}.")
+    check_whole("min_ratings", min_ratings, 0)
     catalog = index.catalog
     allowed = np.full(len(catalog), include is None)
     for items, listed in ((include, True), (exclude, False)):

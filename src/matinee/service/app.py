@@ -9,7 +9,7 @@ import matinee
 from matinee.service import openapi, problems
 from matinee.service.api import about, feedback, items, page_user, recommendations
 from matinee.service.guards import API, Guards
-from matinee.service.identity import TOKEN, check_token
+from matinee.service.identity import TOKEN, token_sent
 from matinee.service.measures import Measures
 from matinee.service.page.routes import page_router
 from matinee.service.paths import EncodedPaths
@@ -54,7 +54,7 @@ def create_app(settings: ServiceSettings, served: Served | None = None) -> FastA
     openapi.install(app, state)
     for router in OPEN:
         app.include_router(router, prefix=API, responses=problems.RESPONSES)
-    guarded = APIRouter(dependencies=[Depends(check_token)])
+    guarded = APIRouter(dependencies=[Depends(token_sent)])
     if settings.token is not None:
         guarded.dependencies.append(Depends(TOKEN))  # which tells the document
     for router in GUARDED:

@@ -24,12 +24,18 @@ class CatalogSearch:
     def __init__(self, catalog: Catalog, counts: I64) -> None:
         titles = [_words(title) for title in catalog.titles]
         self.n_items, self.counts = len(titles), counts
-        self.words = np.array(sorted({word for title in titles for word in title}), dtype=np.str_)
-        number = {word: place for place, word in enumerate(self.words.tolist())}
-        word = np.array([number[w] for title in titles for w in set(title)], np.int32)
-        item = np.array([code for code, title in enumerate(titles) for _ in set(title)], np.int32)
+        number: dict[str, int] = {}  # by the order in which words are met
+        found, items = [], []
+        for code, title in enumerate(titles):
+            for each in set(title):
+                found.append(number.setdefault(each, len(number)))
+                items.append(code)
+        self.words = np.array(sorted(number), dtype=np.str_)
+        place = np.empty(len(number), np.int32)
+        place[[number[each] for each in self.words.tolist()]] = np.arange(len(number))
+        word = place[np.array(found, np.int32)]
         order = np.argsort(word, kind="stable")
-        self.items: I32 = item[order]  # by word
+        self.items: I32 = np.array(items, np.int32)[order]  # by word
         self.starts = np.searchsorted(word[order], np.arange(len(self.words) + 1))
         self.lengths = np.array([len(title) for title in titles])
         self._beginnings: dict[int, list[str]] = {}

@@ -18,6 +18,7 @@ CANDIDATES = 400  # the best known items; others would rarely have been seen
 NOISE = (
     0.6  # variance of a rating around its prediction, in units of the variance that is predicted
 )
+SAMPLE = 20_000  # users, of whom at least half as many tell how ratings go together
 SEEN = 0.5  # exponent of popularity: how much likelier it is that a popular item has been seen
 
 
@@ -40,7 +41,8 @@ class FirstItems:
         for head in heads:
             users, items = head.user_factors, head.item_factors
             if users is not None and items is not None and len(users) > 1:
-                return cls(codes, weights / weights.sum(), _covariance(users, items[codes]))
+                sample = users[:: len(users) // SAMPLE + 1]
+                return cls(codes, weights / weights.sum(), _covariance(sample, items[codes]))
         return cls(codes, weights / max(weights.sum(), 1e-12), None)
 
     def choose(self, known: Sequence[int], n: int) -> list[int]:

@@ -31,6 +31,10 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+API_HEADERS = [
+    (name.encode(), value.encode())
+    for name, value in {**HEADERS, "cache-control": "no-store"}.items()
+]
 TOO_LARGE = "The body is too large."
 READING = ("GET", "HEAD", "OPTIONS")
 METHODS = (*READING, "POST", "PUT", "DELETE", "PATCH")
@@ -55,13 +59,10 @@ class Guards:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
                 if scope["path"].startswith(API):
-                    headers.setdefault("cache-control", "no-store")
-                elif headers.get("content-type", "").startswith("text/html"):
-                    self._know(scope, headers)
+                    message["headers"] = [*message.get("headers", ()), *API_HEADERS]
+                else:
+                    self._guard_page(scope, MutableHeaders(scope=message))
             await send(message)
 
         refused = self._refusal(scope)
@@ -91,10 +92,13 @@ class Guards:
 
         await self.app(scope, counted, send)
 
-    def _know(self, scope: Scope, headers: MutableHeaders) -> None:
-        """Give whoever opens a page an id, before its scripts ask for anything."""
+    def _guard_page(self, scope: Scope, headers: MutableHeaders) -> None:
+        """Strict headers, and an id for whoever opens a page, before its scripts ask anything."""
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
         request = Request(scope)
-        if user_of(request, self.state.secret) is None:
+        is_page = headers.get("content-type", "").startswith("text/html")
+        if is_page and user_of(request, self.state.secret) is None:
             response = Response()
             give_user(request, response, self.state.secret)
             headers.append("set-cookie", response.headers["set-cookie"])

@@ -24,8 +24,13 @@ WRITE_HEADER = APIKeyHeader(
 )
 
 
-def check_token(request: Request, state: Annotated[ServiceState, Depends(state_of)]) -> None:
+async def token_sent(request: Request, state: Annotated[ServiceState, Depends(state_of)]) -> None:
     """401 unless the caller has sent the token that the service was started with."""
+    check_token(request, state)
+
+
+def check_token(request: Request, state: ServiceState) -> None:
+    """The same."""
     token = state.settings.token
     if token is None:
         return
@@ -36,7 +41,7 @@ def check_token(request: Request, state: Annotated[ServiceState, Depends(state_o
         )
 
 
-def page_user(
+async def page_user(
     request: Request, response: Response, state: Annotated[ServiceState, Depends(state_of)]
 ) -> str:
     """The id of the page's user; whoever has none gets one."""
@@ -47,7 +52,7 @@ def page_user(
 PageUser = Annotated[str, Depends(page_user)]
 
 
-def page_writer(user: PageUser, sent: Annotated[str | None, Depends(WRITE_HEADER)]) -> str:
+async def page_writer(user: PageUser, sent: Annotated[str | None, Depends(WRITE_HEADER)]) -> str:
     """The same where the user changes something, which must come from the page."""
     if sent != "page":
         raise ProblemError(403, "Only the page itself may write for its user.")

@@ -1,16 +1,16 @@
 """Users by their id: what training knows of them, and what they have told since."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from matinee.errors import UnknownIdError, shortened
-from matinee.models.queries import UserProfile
+from matinee._types import Bools
+from matinee.errors import SettingError, UnknownIdError, shortened
+from matinee.models.queries import TrainingIndex, UserBatch, UserProfile
 from matinee.service.identity import PAGE_PREFIX
-from matinee.service.recommending import profile_of
 from matinee.service.schemas import Rating
 from matinee.service.served import Served
 from matinee.service.store.feedback import Feedback
@@ -18,12 +18,27 @@ from matinee.service.store.feedback import Feedback
 LATER = timedelta(hours=20)  # how long "not tonight" lasts
 
 
-class Person(NamedTuple):
+@dataclass(frozen=True)
+class Person:
     """A user as lists need them."""
 
     profile: UserProfile
-    hidden: frozenset[int]  # codes of what is not to be listed, beside what has been rated
-    known: bool  # whether anything is known of them
+    hidden: frozenset[int] = frozenset()  # codes of what is not to be listed, beside what is rated
+    known: bool = True  # whether anything is known of them
+    code: int = -1  # of a user of the training set who has told nothing since
+
+    def batch(self, index: TrainingIndex) -> UserBatch:
+        """The user as models are asked: by what training has found, or to be folded in."""
+        if self.code >= 0:
+            return index.batch_of(np.array([self.code], np.int32))
+        return index.batch([self.profile])
+
+    def may_see(self, allowed: Bools) -> Bools:
+        """Which of the allowed items may be listed, (items,)."""
+        if self.hidden:
+            allowed = allowed.copy()
+            allowed[list(self.hidden)] = False
+        return allowed
 
 
 def person(served: Served, user_id: str, feedback: Sequence[Feedback]) -> Person:
@@ -33,37 +48,52 @@ def person(served: Served, user_id: str, feedback: Sequence[Feedback]) -> Person
     left for the next training.
     """
     # of users of the page, who take back what they told and want to be forgotten, the store alone
-    trained = None if user_id.startswith(PAGE_PREFIX) else served.known_user(user_id)
+    index = served.model.index
+    code = -1 if user_id.startswith(PAGE_PREFIX) else served.user_code(user_id)
+    trained = None if code < 0 else index.profile_of(code)
     if trained is not None and not feedback:
-        return Person(trained, frozenset(), len(trained.items) > 0)
+        return Person(trained, known=len(trained.items) > 0, code=code)
     ratings: dict[int, float | None] = {}
     if trained is not None:
         ratings = dict(zip(trained.items.tolist(), trained.values.tolist(), strict=True))
     hidden = set()
-    index = served.model.index
     values = np.array([1.0 if told.rating is None else told.rating for told in feedback])
     for told, may_be in zip(feedback, index.may_be(values).tolist(), strict=True):
-        code = served.code_or_none(told.item_id)
-        if code is None:
+        item = served.code_or_none(told.item_id)
+        if item is None:
             continue
         if told.kind == "rating":
             if may_be:
-                ratings[code] = told.rating
+                ratings[item] = told.rating
         elif told.kind == "seen" and index.scale is None:
-            ratings[code] = None  # an interaction like those of the training set
+            ratings[item] = None  # an interaction like those of the training set
         elif told.kind == "seen" or datetime.now(UTC) - told.updated_at < LATER:
-            hidden.add(code)
+            hidden.add(item)
     profile = profile_of(served, ratings)
     if trained is not None:
         profile = replace(profile, features=trained.features)
     return Person(profile, frozenset(hidden), bool(ratings or feedback))
 
 
-def posted(served: Served, ratings: Sequence[Rating], items: Sequence[Any] = ()) -> UserProfile:
+def posted(served: Served, ratings: Sequence[Rating], items: Sequence[Any] = ()) -> Person:
     """A user by the ratings in a request; the last of several for one item counts."""
     told: dict[int, float | None] = {served.code(item): None for item in items}
     told |= {served.code(rating.item_id): rating.rating for rating in ratings}
-    return profile_of(served, told)
+    return Person(profile_of(served, told))
+
+
+def profile_of(served: Served, ratings: Mapping[int, float | None]) -> UserProfile:
+    """A user by the ratings of items by code; None is an item without a rating."""
+    index = served.model.index
+    unrated = None if index.scale is not None else 1.0  # without a scale each counts once
+    given = {code: unrated if ratings[code] is None else ratings[code] for code in sorted(ratings)}
+    rated = {code: value for code, value in given.items() if value is not None}
+    codes, values = np.array(list(rated), np.int32), np.array(list(rated.values()), np.float64)
+    outside = ~index.may_be(values)
+    if outside.any():
+        title = served.model.catalog.titles[int(codes[outside.argmax()])]
+        raise SettingError(f"{title}: the rating must be {index.limits}.")
+    return UserProfile(codes, values.astype(np.float32), rated=index.scale is not None)
 
 
 def unknown(user_id: str) -> UnknownIdError:

@@ -115,6 +115,26 @@ class ListRequest(_Request):
     reasons: Whole = Field(3, ge=0, le=MAX_REASONS)
 
 
+class ListQuery(BaseModel):
+    """The list that a query string asks for."""
+
+    n: int = Field(20, ge=1, le=MAX_N)
+    offset: int = Field(0, ge=0, le=MAX_OFFSET)
+    by: By = "default"
+    discover: float = Field(0.0, ge=0, le=1, description="1: what few others know")
+    genre: list[Name] = Field(default=[], max_length=20)
+    year_from: int | None = None
+    year_to: int | None = None
+    seen: bool = Field(False, description="Whether what has been rated may be listed")
+    reasons: int = Field(3, ge=0, le=MAX_REASONS)
+
+    def request(self) -> ListRequest:
+        """As the body of a request."""
+        filters = Filters(genres=self.genre, year_from=self.year_from, year_to=self.year_to)
+        same = self.model_dump(exclude={"genre", "year_from", "year_to"})
+        return ListRequest(filters=filters, **same)
+
+
 class RatingsRequest(ListRequest):
     """A handful of ratings, or of items without ratings; nothing of it is stored."""
 

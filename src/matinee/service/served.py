@@ -64,7 +64,7 @@ class Served:
     def _columns(self) -> tuple[list[Any], list[int | None], list[list[str]], list[int]]:
         catalog = self.model.catalog
         years = catalog.frame["year"].to_list()
-        genres = [list(of_item or ()) for of_item in catalog.frame["genres"].to_list()]
+        genres = catalog.frame["genres"].to_list()
         counts = self.model.index.item_counts.tolist()
         return catalog.ids.values.to_list(), years, genres, counts
 
@@ -104,14 +104,12 @@ class Served:
         except UnknownIdError:
             return None
 
-    def known_user(self, user_id: str) -> UserProfile | None:
-        """The training ratings of a user by the text of their id; None if there are none."""
+    def user_code(self, user_id: str) -> int:
+        """The code of a user whom training knows, by the text of their id; -1 for any other."""
         ids = self.model.index.user_ids
         wanted = _id_of(ids, user_id)
         code = -1 if wanted is None else int(ids.codes([wanted])[0])
-        if code < 0 or not self.model.index.users_known[code]:
-            return None
-        return self.model.index.profile(ids.values[code])
+        return code if code >= 0 and self.model.index.users_known[code] else -1
 
     def best_known(self, allowed: Bools | None, n: int) -> I32:
         """Codes of the items with most ratings."""

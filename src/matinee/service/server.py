@@ -2,17 +2,24 @@
 
 import contextlib
 import logging
+import os
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from matinee.errors import SettingError, shortened
 from matinee.service.app import create_app
+from matinee.service.measures import SHARED
 from matinee.service.settings import ServiceSettings
+from matinee.service.store.store import Store
 
 DRAIN_SECONDS = 20  # how long requests that have begun may take when the service is stopped
 
@@ -26,26 +33,42 @@ def serve(
     """
     configure_log()
     with contextlib.closing(_listening(settings.host, settings.port)) as listening:
-        server = server_of(create_app(settings))
+        Store.open(settings.store).close()  # what is wrong with it is told once
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{port}/")
-        server.run(sockets=[listening])
+        if settings.workers == 1:
+            server_of(create_app(settings)).run(sockets=[listening])
+            return
+        config = configured(partial(_worker, settings), factory=True, workers=settings.workers)
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ[SHARED] = folder
+            Multiprocess(config, [listening]).run()
+
+
+def _worker(settings: ServiceSettings) -> FastAPI:
+    """The application of one of several processes."""
+    configure_log()
+    return create_app(settings)
 
 
 def server_of(app: FastAPI) -> uvicorn.Server:
     """What runs an application; where it is given no socket, on any free port of this machine."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            port=0,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # which would believe any process of this machine
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            lifespan="on",
-        )
+    return uvicorn.Server(configured(app))
+
+
+def configured(app: Any, **more: Any) -> uvicorn.Config:
+    """How uvicorn is to serve an application."""
+    return uvicorn.Config(
+        app,
+        port=0,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # which would believe any process of this machine
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        lifespan="on",
+        **more,
     )
 
 

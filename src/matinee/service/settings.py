@@ -5,8 +5,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from matinee.errors import SettingError, check_number, shortened
+from matinee.errors import SettingError, check_number, check_whole, shortened
 
+MOST_WORKERS = 256
 LOCAL_NAMES = ("localhost",)
 
 
@@ -30,7 +31,10 @@ class ServiceSettings:
         Whether all requests come through a reverse proxy, which decides who may ask, so that no
         token is needed, and says what address and scheme they came from.
     rate : float
-        Requests per second of one address, over time; four times as many at once.
+        Requests per second of one address, over time; four times as many at once. Each worker
+        counts for itself.
+    workers : int
+        Processes that answer. They are spawned, and share the memory of the run's files.
     """
 
     run: Path
@@ -41,11 +45,13 @@ class ServiceSettings:
     tenant: str = "default"
     behind_proxy: bool = False
     rate: float = 50.0
+    workers: int = 1
 
     def __post_init__(self) -> None:
         if not (0 <= self.port < 2**16):
             raise SettingError(f"port must be 0 to 65535, got {shortened(self.port)}.")
         check_number("rate", self.rate, lambda rate: 0 < rate < math.inf, "> 0 and finite")
+        check_whole("workers", self.workers, 1, MOST_WORKERS)
         if self.token is not None and len(self.token) < 16:
             raise SettingError(
                 "token must have 16 letters or more; openssl rand -hex 16 makes some."

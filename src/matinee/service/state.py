@@ -34,7 +34,7 @@ class ServiceState:
         self.measures.trained.set(served.trained_at.timestamp())
 
 
-def state_of(request: Request) -> ServiceState:
+async def state_of(request: Request) -> ServiceState:
     """That of the application."""
     state = request.app.state.service
     assert isinstance(state, ServiceState)  # noqa: S101

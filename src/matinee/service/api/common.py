@@ -2,9 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Path
-from pydantic import BeforeValidator
+import numpy as np
+from fastapi import Depends, Path, Response
+from pydantic import BaseModel, BeforeValidator
 
+from matinee._types import Bools
 from matinee.errors import SettingError
 from matinee.models.topk import allowed_items
 from matinee.service.paths import decoded
@@ -22,7 +24,7 @@ PathId = Annotated[
 State = Annotated[ServiceState, Depends(state_of)]
 
 
-def served_now(state: State) -> Served:
+async def served_now(state: State) -> Served:
     """The run that is served; 503 until it is loaded."""
     if state.served is None:
         raise ProblemError(503, "The model is being loaded.", {"Retry-After": "1"})
@@ -32,8 +34,14 @@ def served_now(state: State) -> Served:
 ServedNow = Annotated[Served, Depends(served_now)]
 
 
-def where_of(served: Served, filters: Filters) -> dict[str, Any] | None:
-    """Filters as `recommend` takes them; None without any. 404 for what no item has."""
+def answered(model: type[BaseModel], value: dict[str, Any]) -> Response:
+    """An answer as JSON. Left to FastAPI, it would wait for another thread and the event loop."""
+    content = model.model_validate(value).model_dump_json()
+    return Response(content, media_type="application/json")
+
+
+def allowed_by(served: Served, filters: Filters) -> Bools | None:
+    """Which items pass the filters, (items,); None without any. 404 for what no item has."""
     where: dict[str, Any] = dict(filters.where)
     if filters.genres:
         where["genres"] = list(filters.genres)
@@ -42,28 +50,29 @@ def where_of(served: Served, filters: Filters) -> dict[str, Any] | None:
     if not where:
         return None
     try:
-        allowed_items(served.model.index, None, None, where, 0)
+        return allowed_items(served.model.index, None, None, where, 0)
     except SettingError as problem:
         raise ProblemError(404, str(problem)) from None
-    return where
 
 
-def question_of(
-    served: Served, request: ListRequest, hidden: frozenset[int] = frozenset()
-) -> ListQuestion:
+def question_of(served: Served, request: ListRequest) -> ListQuestion:
     """A request with items by code; UnknownIdError for one that there is not."""
-    include = request.include
+    allowed = allowed_by(served, request.filters)
+    if allowed is None:
+        allowed = np.ones(len(served.item_ids), bool)
+    if request.include is not None:
+        included = np.zeros_like(allowed)
+        included[[served.code(item) for item in request.include]] = True
+        allowed &= included
+    allowed[[served.code(item) for item in request.exclude]] = False
     return ListQuestion(
+        allowed=allowed,
         n=request.n,
         offset=request.offset,
         by=request.by,
         discover=request.discover,
-        where=where_of(served, request.filters),
-        include=None if include is None else [served.code(item) for item in include],
-        exclude=[served.code(item) for item in request.exclude],
         seen=request.seen,
         reasons=request.reasons,
-        hidden=hidden,
     )
 
 

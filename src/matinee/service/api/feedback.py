@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Body, Header, Query, Response
 
 from matinee.errors import SettingError, cut
-from matinee.service.api.common import PathId, ServedNow, State, served_now
+from matinee.service.api.common import PathId, ServedNow, State
 from matinee.service.import_files import read_import
 from matinee.service.import_formats import write_rows
 from matinee.service.matching import matched
@@ -50,10 +50,14 @@ def answer_of(served: Served | None, told: Feedback) -> dict[str, Any]:
 
 
 def write(
-    state: ServiceState, user: str, item_id: str, told: FeedbackRequest, key: str | None
+    state: ServiceState,
+    served: Served,
+    user: str,
+    item_id: str,
+    told: FeedbackRequest,
+    key: str | None,
 ) -> dict[str, Any]:
     """Keep one rating or mark; 422 for one that makes no sense."""
-    served = served_now(state)
     code = served.code(item_id)
     index = served.model.index
     if told.rating is not None and not index.may_be(np.array([told.rating]))[0]:
@@ -86,12 +90,17 @@ def page_of(state: ServiceState, user: str, cursor: str | None, limit: int) -> d
     "/users/{user_id}/feedback/{item_id}", response_model=FeedbackAnswer, summary="Rate or mark"
 )
 def put(
-    state: State, user_id: PathId, item_id: PathId, told: FeedbackRequest, key: Key = None
+    state: State,
+    served: ServedNow,
+    user_id: PathId,
+    item_id: PathId,
+    told: FeedbackRequest,
+    key: Key = None,
 ) -> dict[str, Any]:
     """The rating or mark of an item, in place of an earlier one. The same `Idempotency-Key` with
     the same request does it once.
     """
-    return write(state, user_id, item_id, told, key)
+    return write(state, served, user_id, item_id, told, key)
 
 
 @router.delete("/users/{user_id}/feedback/{item_id}", status_code=204, summary="Take back")
@@ -136,10 +145,9 @@ def exported(state: ServiceState, user: str) -> Response:
 
 
 def imported(
-    state: ServiceState, user: str, body: bytes, unrated: Literal["seen", "later"]
+    state: ServiceState, served: Served, user: str, body: bytes, unrated: Literal["seen", "later"]
 ) -> dict[str, Any]:
     """Keep what a file says, all at once; rows that say nothing are told."""
-    served = served_now(state)
     rows, skipped = [], []
     for name, file in read_import(body, unrated=unrated).items():
         of_file, left_out = matched(served, file)
@@ -188,7 +196,7 @@ def export(state: State, user_id: PathId) -> Response:
     openapi_extra=ALSO_ZIP,
 )
 def import_file(
-    state: State, user_id: PathId, body: FileBody, unrated: Unrated = "seen"
+    state: State, served: ServedNow, user_id: PathId, body: FileBody, unrated: Unrated = "seen"
 ) -> dict[str, Any]:
     """A CSV file of Letterboxd, of IMDb or of our own, or the whole ZIP archive of Letterboxd."""
-    return imported(state, user_id, body, unrated)
+    return imported(state, served, user_id, body, unrated)

@@ -2,10 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
-from matinee.models.topk import allowed_items
-from matinee.service.api.common import PathId, ServedNow, where_of
+from matinee.service.api.common import PathId, ServedNow, allowed_by, answered
 from matinee.service.recommending import similar
 from matinee.service.schemas import Filters, Item, Items, Name, SimilarItems
 
@@ -20,17 +19,15 @@ def search(
     year_from: int | None = None,
     year_to: int | None = None,
     limit: Annotated[int, Query(ge=1, le=50)] = 20,
-) -> dict[str, Any]:
+) -> Response:
     """Titles with all words of `q`, the last one perhaps unfinished, some letters perhaps wrong;
     without `q` the best known items.
     """
-    model = served.model
-    where = where_of(served, Filters(genres=genre, year_from=year_from, year_to=year_to))
-    allowed = allowed_items(model.index, None, None, where, 0) if where else None
+    allowed = allowed_by(served, Filters(genres=genre, year_from=year_from, year_to=year_to))
     codes = (
         served.search.find(q, allowed, limit) if q.strip() else served.best_known(allowed, limit)
     )
-    return {"items": [served.describe(code) for code in codes.tolist()]}
+    return answered(Items, {"items": [served.describe(code) for code in codes.tolist()]})
 
 
 @router.get("/items/{item_id}", response_model=Item, summary="One item")

@@ -40,14 +40,19 @@ def recommendations(
     """Also for a user of whom nothing is known yet."""
     who = person_of(state, served, user)
     with state.measures.list_made():
-        return {"items": recommend(served, who.profile, question_of(served, asked, who.hidden))}
+        return {"items": recommend(served, who, question_of(served, asked.request()))}
 
 
 @router.put("/feedback/{item_id}", response_model=FeedbackAnswer, summary="Rate or mark")
 def put(
-    state: State, user: PageWriter, item_id: PathId, told: FeedbackRequest, key: feedback.Key = None
+    state: State,
+    served: ServedNow,
+    user: PageWriter,
+    item_id: PathId,
+    told: FeedbackRequest,
+    key: feedback.Key = None,
 ) -> dict[str, Any]:
-    return feedback.write(state, user, item_id, told, key)
+    return feedback.write(state, served, user, item_id, told, key)
 
 
 @router.delete("/feedback/{item_id}", status_code=204, summary="Take back")
@@ -80,7 +85,11 @@ def export(state: State, user: PageUser) -> Response:
     "/import", response_model=ImportedAnswer, summary="Import", openapi_extra=feedback.ALSO_ZIP
 )
 def import_file(
-    state: State, user: PageWriter, body: feedback.FileBody, unrated: feedback.Unrated = "seen"
+    state: State,
+    served: ServedNow,
+    user: PageWriter,
+    body: feedback.FileBody,
+    unrated: feedback.Unrated = "seen",
 ) -> dict[str, Any]:
     """A CSV file of Letterboxd, of IMDb or of our own, or the whole ZIP archive of Letterboxd."""
-    return feedback.imported(state, user, body, unrated)
+    return feedback.imported(state, served, user, body, unrated)
