@@ -1,5 +1,6 @@
 """matinee serve"""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,9 @@ def serve(
     answered.
     """
     require_extra("service", "fastapi", "uvicorn", "sqlalchemy", "structlog", "rapidfuzz")
+    # before numpy is loaded: requests are answered side by side, and threads of the BLAS of each
+    # would wait for one another, busily
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     folder = find_run(run)
     from matinee.service.server import serve as serve_run
     from matinee.service.settings import ServiceSettings
