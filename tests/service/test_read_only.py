@@ -38,12 +38,13 @@ def watch(event, arguments):
 
 sys.addaudithook(watch)
 from matinee.cli.app import main
-from matinee.kernels.cache import compiled_here
 
 try:
     main()
 finally:
     from threadpoolctl import threadpool_info
+
+    from matinee.kernels.cache import compiled_here
 
     blas = [library["num_threads"] for library in threadpool_info()]
     told = {"written": sorted(written), "compiled": compiled_here, "blas": blas}
