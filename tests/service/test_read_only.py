@@ -1,4 +1,5 @@
-"""The service as in a container: kernels compiled beforehand, and nothing to write to but a store.
+"""The service as in a container: kernels compiled beforehand, nothing to write to but a store, and
+one thread of the BLAS for each request.
 
 A file system that can only be read is made of folders without the right to write; whoever runs this
 as root gives up the rights that root has over them.
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+pytest.importorskip("threadpoolctl")
 
 CONTAINERFILE = Path(__file__).parents[2] / "deploy" / "Containerfile"
 # kernels that nothing else has compiled yet
@@ -35,12 +38,17 @@ def watch(event, arguments):
 
 sys.addaudithook(watch)
 from matinee.cli.app import main
-from matinee.kernels.cache import compiled_here
 
 try:
     main()
 finally:
-    print(json.dumps({"written": sorted(written), "compiled": compiled_here}), file=sys.stderr)
+    from threadpoolctl import threadpool_info
+
+    from matinee.kernels.cache import compiled_here
+
+    blas = [library["num_threads"] for library in threadpool_info()]
+    told = {"written": sorted(written), "compiled": compiled_here, "blas": blas}
+    print(json.dumps(told), file=sys.stderr)
 """
 
 pytestmark = [
@@ -92,6 +100,7 @@ def started(run, places, *options):
         "MATINEE_CACHE": str(places["cache"]),
         "MATINEE_STORE": str(places["store"] / "feedback.sqlite"),
     }
+    environment.pop("OMP_NUM_THREADS", None)
     return subprocess.Popen(
         command,
         cwd=places["work"],
@@ -133,6 +142,7 @@ def test_it_serves_and_writes_nothing_but_the_store(run, places):
     assert health_check(address[1]) != 0
     told = json.loads(log.splitlines()[-1])
     assert told["compiled"] == []
+    assert set(told["blas"]) == {1}
     written = [Path(path) for path in told["written"]]
     assert written
     assert all(places["store"] in (path, *path.parents) for path in written)

@@ -36,8 +36,9 @@ def serve(
     answered.
     """
     require_extra("service", "fastapi", "uvicorn", "sqlalchemy", "structlog", "rapidfuzz")
-    # requests are answered beside each other; a product that takes all threads would hold them up
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # before numpy is loaded: requests are answered side by side, and threads of the BLAS of each
+    # would wait for one another, busily
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     folder = find_run(run)
     from matinee.service.server import serve as serve_run
     from matinee.service.settings import ServiceSettings
