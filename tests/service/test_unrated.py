@@ -36,7 +36,7 @@ def test_weights_that_are_none(client, weight):
     ratings = {"ratings": [{"item_id": 3, **body}]}
     assert client.post(f"{API}/recommendations", json=ratings).status_code == 422
     file = f"item_id,rating\n3,{weight}\n"
-    imported = client.post(f"{API}/users/bob/feedback.csv", content=file).json()
+    imported = client.post(f"{API}/users/bob/import", content=file).json()
     assert imported["imported"] == 0
 
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from matinee.errors import SettingError, shortened
 from matinee.service.app import create_app
+from matinee.service.connections import WAITING, Connection, allow_many
 from matinee.service.settings import ServiceSettings
 
 DRAIN_SECONDS = 20  # how long requests that have begun may take when the service is stopped
@@ -25,6 +26,7 @@ def serve(
     `announce` is called with the address of the page as soon as it can be opened.
     """
     configure_log()
+    allow_many()
     with contextlib.closing(_listening(settings.host, settings.port)) as listening:
         server = server_of(create_app(settings))
         host, port = listening.getsockname()[:2]
@@ -38,6 +40,8 @@ def server_of(app: FastAPI) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
+            http=Connection,
+            backlog=WAITING,
             port=0,
             log_config=None,
             access_log=False,
@@ -53,7 +57,7 @@ def _listening(host: str, port: int) -> socket.socket:
     """A socket that listens; SettingError if the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((host, port), family=family, backlog=2048)
+        listening = socket.create_server((host, port), family=family, backlog=WAITING)
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise SettingError(
