@@ -16,6 +16,7 @@ from matinee.service.app import create_app
 from matinee.service.served import Served
 from matinee.service.server import server_of
 from matinee.service.settings import ServiceSettings
+from unrated import as_interactions
 
 collect_ignore = ["contract_hooks.py"]  # Schemathesis takes it, in a process of its own
 ODD_IDS = [
@@ -62,6 +63,13 @@ def _with_ids(ids, folder):
     items = data.catalog.frame.with_columns(item_id=ids)
     model = ALS(factors=4, iterations=2).fit(matinee.read(ratings, items=items))
     return Served.load(model.save(folder / "table"))
+
+
+@pytest.fixture(scope="session")
+def unrated_run(generated, tmp_path_factory):
+    """A saved run of interactions without ratings."""
+    model = ImplicitALS(factors=4, iterations=2).fit(as_interactions(generated[0]))
+    return model.save(tmp_path_factory.mktemp("runs") / "unrated")
 
 
 @pytest.fixture(scope="session")

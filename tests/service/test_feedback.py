@@ -2,8 +2,18 @@
 
 import pytest
 
+from matinee.service.store import Store, UserKey
+
 API = "/api/v1"
 PAGE = {"X-Matinee": "page"}
+
+
+@pytest.fixture
+def app_store(client, tmp_path):
+    """The store of the client's service."""
+    store = Store.open(tmp_path / "feedback.sqlite")
+    yield store
+    store.close()
 
 
 def told(client, path, **params):
@@ -75,6 +85,21 @@ def test_what_makes_no_sense_is_not_kept(client, body):
     answer = client.put(f"{API}/users/ann/feedback/3", json=body)
     assert answer.status_code == 422
     assert told(client, "/users/ann/feedback")["feedback"] == []
+
+
+def test_what_no_list_can_be_made_of_is_not_kept(client):
+    file = "item_id,rating\n3,4.3\n7,4.5\n"  # which is not on a scale of halves
+    told_of = client.post(f"{API}/users/ann/import", content=file).json()
+    assert told_of["imported"] == 1
+    assert told_of["skipped"] == [{"row": 2, "reason": "the rating is not on the scale"}]
+    assert len(told(client, "/users/ann/recommendations", n=5)["items"]) == 5
+
+
+def test_a_rating_on_an_earlier_scale_is_left_out(client, app_store):
+    app_store.put(UserKey("default", "ann"), "3", rating=95.0, kind="rating")
+    app_store.put(UserKey("default", "ann"), "7", rating=4.5, kind="rating")
+    for item in told(client, "/users/ann/recommendations", n=5)["items"]:
+        assert {reason["item_id"] for reason in item["reasons"]} <= {7}
 
 
 def test_items_that_there_are_not(client):

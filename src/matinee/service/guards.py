@@ -2,6 +2,7 @@
 is measured and told in the log by its route, which names nobody.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from typing import Any
@@ -23,6 +24,7 @@ API = "/api/v1"
 MAX_BODY = 2**20  # bytes
 MAX_IMPORT = 2**23
 BURST = 4  # seconds' worth of requests that an address may send at once
+BODY_SECONDS = 20.0  # to wait for the next part of a body
 MAX_ADDRESSES = 10_000
 HEADERS = {
     "content-security-policy": POLICY,
@@ -79,12 +81,19 @@ class Guards:
                  ms=round(1000 * seconds, 2))  # fmt: skip
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, its body counted."""
-        left = _limit(scope)
+        """Pass the request on, its body counted; it has to come in time."""
+        left, whole = _limit(scope), False
 
         async def counted() -> Message:
-            nonlocal left
-            message = await receive()
+            nonlocal left, whole
+            try:
+                async with asyncio.timeout(None if whole else BODY_SECONDS):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(
+                    408, "The body did not come.", {"Connection": "close"}
+                ) from None
+            whole = not message.get("more_body", False)
             left -= len(message.get("body", b""))
             if left < 0:
                 raise HTTPException(413, TOO_LARGE)  # what reads the body passes it on

@@ -35,7 +35,9 @@ def install(app: FastAPI, state: ServiceState) -> None:
 
 
 def _tell_of(served: Served, whole: dict[str, Any]) -> None:
-    """Ratings on the scale of a model, and an item that it has as the example."""
+    """Ratings on the scale of a model, its heads, and an item that it has as the example."""
+    heads = {"ranking": served.model.ranking_head, "rating": served.model.rating_head}
+    by = {"enum": ["default", *(name for name, head in heads.items() if head is not None)]}
     scale, item_id = served.model.index.scale, served.item_ids[int(served.best_known(None, 1)[0])]
     schemas = whole["components"]["schemas"]
     for name in RATED:
@@ -43,12 +45,16 @@ def _tell_of(served: Served, whole: dict[str, Any]) -> None:
     for schema in schemas.values():
         if "item_id" in schema["properties"]:
             schema["properties"]["item_id"]["examples"] = [item_id]
+        if "by" in schema["properties"]:
+            schema["properties"]["by"] |= by
     examples = {"item_id": str(item_id), "user_id": "42"}
     for operations in whole["paths"].values():
         for operation in operations.values():
             for parameter in operation.get("parameters", ()):
                 if parameter["in"] == "path":
                     parameter["schema"]["examples"] = [examples[parameter["name"]]]
+                elif parameter["name"] == "by":
+                    parameter["schema"] |= by
 
 
 def _limits(scale: RatingScale | None) -> dict[str, Any]:

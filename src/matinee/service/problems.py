@@ -18,7 +18,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": openapi.PROBLEM}}},
     }
-    for status in (400, 401, 403, 404, 409, 413, 421, 422, 429, 503)
+    for status in (400, 401, 403, 404, 408, 409, 413, 421, 422, 429, 503)
 }
 STATUSES = {UnknownIdError: 404, ConflictError: 409}
 log = structlog.get_logger("matinee.service")

@@ -17,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 
 from matinee.errors import SettingError, shortened
 from matinee.service.app import create_app
+from matinee.service.connections import WAITING, Connection, allow_many
 from matinee.service.measures import SHARED
 from matinee.service.settings import ServiceSettings
 from matinee.service.store.store import Store
@@ -32,6 +33,7 @@ def serve(
     `announce` is called with the address of the page as soon as it can be opened.
     """
     configure_log()
+    allow_many()
     with contextlib.closing(_listening(settings.host, settings.port)) as listening:
         Store.open(settings.store).close()  # what is wrong with it is told once
         host, port = listening.getsockname()[:2]
@@ -49,6 +51,7 @@ def serve(
 def _worker(settings: ServiceSettings) -> FastAPI:
     """The application of one of several processes."""
     configure_log()
+    allow_many()
     return create_app(settings)
 
 
@@ -61,6 +64,8 @@ def configured(app: Any, **more: Any) -> uvicorn.Config:
     """How uvicorn is to serve an application."""
     return uvicorn.Config(
         app,
+        http=Connection,
+        backlog=WAITING,
         port=0,
         log_config=None,
         access_log=False,
@@ -76,7 +81,7 @@ def _listening(host: str, port: int) -> socket.socket:
     """A socket that listens; SettingError if the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((host, port), family=family, backlog=2048)
+        listening = socket.create_server((host, port), family=family, backlog=WAITING)
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise SettingError(
