@@ -23,6 +23,7 @@ ODD_IDS = [
     "a/b", "50% off?", "50%25", "#1", "..", ".", "a/../b", "Amélie ☂", "x/similar", "é ü", "\\",
     "&;=+",
 ]  # fmt: skip
+LONG_ID = "x" * 300  # more than a store keeps
 
 
 @pytest.fixture(scope="session")
@@ -40,10 +41,15 @@ def served(run):
 
 
 @pytest.fixture(scope="session")
+def odd_ids():
+    return ODD_IDS
+
+
+@pytest.fixture(scope="session")
 def text_served(tmp_path_factory):
     """A model of a table whose ids are texts, such as make trouble in paths."""
-    others = (f"film {number}" for number in range(len(ODD_IDS), 40))
-    return _with_ids([*ODD_IDS, *others], tmp_path_factory.mktemp("runs"))
+    others = (f"film {number}" for number in range(len(ODD_IDS), 39))
+    return _with_ids([*ODD_IDS, *others, LONG_ID], tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="session")

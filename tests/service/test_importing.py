@@ -167,3 +167,10 @@ def test_other_files_are_one_line(client, body):
     answer = client.post(f"{API}/users/ann/import", content=body)
     assert answer.status_code == 422
     assert "\n" not in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("who", ["/me", "/users/{user_id}"])
+def test_the_document_names_both_kinds_of_files(client, who):
+    document = client.get("/openapi.json").json()
+    body = document["paths"][f"{API}{who}/feedback/import"]["post"]["requestBody"]
+    assert set(body["content"]) == {"text/csv", "application/zip"}

@@ -19,6 +19,7 @@ def _number(value: Any) -> Any:
 Whole = Annotated[int, Field(strict=False), BeforeValidator(_number)]
 IdText = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=TEXT)]
 ItemId = Annotated[Whole | IdText, Field(examples=[318])]
+KnownId = Annotated[Whole | str, Field(examples=[318])]  # data may have longer ones
 UserId = Annotated[Whole | IdText, Field(examples=[42])]
 MAX_RATINGS = 5_000  # of one person in one request
 MAX_USERS = 100  # of one request
@@ -38,7 +39,7 @@ class _Request(_Model):
 class Item(_Model):
     """An item of the catalogue."""
 
-    item_id: ItemId
+    item_id: KnownId
     title: str = Field(examples=["Shawshank Redemption, The (1994)"])
     year: int | None = Field(examples=[1994])
     genres: list[str] = Field(examples=[["Crime", "Drama"]])
@@ -60,7 +61,7 @@ class SimilarItems(_Model):
 class Reason(_Model):
     """A rating of the user, and what it adds to the score."""
 
-    item_id: ItemId
+    item_id: KnownId
     title: str
     rating: float | None
     contribution: float
@@ -196,7 +197,7 @@ FeedbackRequest = RatingRequest | MarkRequest
 
 
 class FeedbackAnswer(_Model):
-    item_id: ItemId
+    item_id: KnownId
     title: str | None
     year: int | None
     genres: list[str]
@@ -245,7 +246,7 @@ class ModelAnswer(_Model):
 
 
 class Point(_Model):
-    item_id: ItemId
+    item_id: KnownId
     title: str
     year: int | None
     genres: list[str]

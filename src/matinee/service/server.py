@@ -35,13 +35,14 @@ def serve(
     configure_log()
     allow_many()
     with contextlib.closing(_listening(settings.host, settings.port)) as listening:
-        Store.open(settings.store).close()  # what is wrong with it is told once
+        app = create_app(settings) if settings.workers == 1 else None
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{port}/")
-        if settings.workers == 1:
-            server_of(create_app(settings)).run(sockets=[listening])
+        if app is not None:
+            server_of(app).run(sockets=[listening])
             return
+        Store.open(settings.store).close()  # what is wrong with it is told once
         config = configured(partial(_worker, settings), factory=True, workers=settings.workers)
         with tempfile.TemporaryDirectory() as folder:
             os.environ[SHARED] = folder
