@@ -172,5 +172,5 @@ def test_other_files_are_one_line(client, body):
 @pytest.mark.parametrize("who", ["/me", "/users/{user_id}"])
 def test_the_document_names_both_kinds_of_files(client, who):
     document = client.get("/openapi.json").json()
-    body = document["paths"][f"{API}{who}/feedback/import"]["post"]["requestBody"]
+    body = document["paths"][f"{API}{who}/import"]["post"]["requestBody"]
     assert set(body["content"]) == {"text/csv", "application/zip"}
