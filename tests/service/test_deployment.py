@@ -131,8 +131,7 @@ def test_units_start_commands_that_there_are(tmp_path):
                 started[path.stem] = words
     assert sorted(started) == ["matinee-retrain", "matinee-serve"]
     assert settings_of(started["matinee-serve"], tmp_path).behind_proxy
-:
-        assert parsed(started["matinee-retrain"])["run"] == "runs/served"
+    assert parsed(started["matinee-retrain"])["run"] == "runs/served"
     assert parsed(started["matinee-serve"])["run"] == "runs/served"
 
 

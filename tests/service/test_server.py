@@ -49,9 +49,11 @@ def test_a_head_without_end(run, served, serving, tmp_path):
         endless = opened(address, b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n")
         with endless, pytest.raises(ConnectionError):
             endless.sendall((b"X: " + b"a" * 2000 + b"\r\n") * 10_000)
-        long = b"item_id,rating\n" + b"3,4\n" * 40_000  # a body may be longer, of course
+        long = (
+            b"item_id,title,rating\n" + (b"3," + b"a" * 900 + b",4\n") * 200
+        )  # a body may be longer, of course
         answer = httpx.post(f"{address}/api/v1/users/ann/import", content=long)
-        assert answer.json()["imported"] == 40_000
+        assert answer.json()["imported"] == 1
 
 
 def test_more_connections_than_can_be_held(run, served, serving, tmp_path, monkeypatch):
