@@ -124,7 +124,7 @@ class FactorRankingHead(WholeRowFactors):
             general = [{"interactions": part} for part in of_choosing]
             preferences = preferences - below
         parts *= preferences
-        from_ratings[:, np.isin(batch.interactions.indices, liked.indices)] = parts
+        from_ratings[:, np.searchsorted(batch.interactions.indices, liked.indices)] = parts
         return general, from_ratings
 
     def _positives(self, interactions: Rows) -> tuple[Rows, F32]:

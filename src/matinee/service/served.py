@@ -91,18 +91,18 @@ class Served:
 
     def code(self, item_id: Any) -> int:
         """The code of an item by its id, as a number or as the text of one; UnknownIdError."""
-        ids, noun = self.model.catalog.ids, self.model.catalog.noun
-        wanted = _id_of(ids, item_id)
-        if wanted is None:
-            raise UnknownIdError(f"There is no {noun} {shortened(item_id)}.")
-        return int(ids.code(wanted, noun))
+        code = self.code_or_none(item_id)
+        if code is None:
+            raise UnknownIdError(f"There is no {self.model.catalog.noun} {shortened(item_id)}.")
+        return code
 
     def code_or_none(self, item_id: Any) -> int | None:
         """The same, or None if the model does not have it."""
-        try:
-            return self.code(item_id)
-        except UnknownIdError:
-            return None
+        return self._codes.get(_id_of(self.model.catalog.ids, item_id))
+
+    @cached_property
+    def _codes(self) -> dict[Any, int]:
+        return {item_id: code for code, item_id in enumerate(self.item_ids)}
 
     def user_code(self, user_id: str) -> int:
         """The code of a user whom training knows, by the text of their id; -1 for any other."""
@@ -182,7 +182,7 @@ class Served:
         self.search.find("the")
         self.search.find("abcdefg")
         self.first.choose([], 10)
-        self.describe(0)
+        self.code_or_none(0)
         _ = self.card
 
 
