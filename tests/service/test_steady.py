@@ -175,13 +175,13 @@ def test_what_was_accepted_is_answered_when_it_stops(run, tmp_path):
     answered = [line for line in lines if line.get("method") == "PUT"]
     assert [line["status"] for line in answered] == [200] * len(answered)
     assert len(answered) == len(kept)
-    again = OwnProcess(run, tmp_path / "f.sqlite", log)
+    following = OwnProcess(run, tmp_path / "f.sqlite", log)
     try:
         for number in range(N_CLIENTS):
-            path = f"{again.address}{API}/users/{number}/feedback"
+            path = f"{following.address}{API}/users/{number}/feedback"
             told = httpx.get(path, params={"limit": 500}).json()["feedback"]
             assert {row["item_id"]: row for row in told} == {
                 item: row for (whose, item), row in kept.items() if whose == number
             }
     finally:
-        again.kill()
+        following.kill()
