@@ -9,7 +9,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Self
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, tuple_, update
 
 from matinee.errors import ConflictError, SettingError, StoreError, check_whole, shortened
 from matinee.service.store.engine import make_engine
@@ -45,6 +45,11 @@ COLUMNS = (
     feedback.c.rating,
     feedback.c.kind,
     feedback.c.updated_at,
+)
+ALL_OF = (  # made once: every list asks it
+    select(*COLUMNS)
+    .where(feedback.c.tenant == bindparam("tenant"), feedback.c.user_id == bindparam("user_id"))
+    .order_by(feedback.c.updated_at, feedback.c.item_id)
 )
 Rows = list[Feedback]
 Request = list[str | float | None]
@@ -148,8 +153,7 @@ class Store:
     def all_of(self, user: UserKey) -> Rows:
         """All that a user told, the newest last."""
         check_user(user)
-        order = (feedback.c.updated_at, feedback.c.item_id)
-        return self._rows(select(*COLUMNS).where(_of(user)).order_by(*order))
+        return self._rows(ALL_OF, user._asdict())
 
     def put_many(self, user: UserKey, rows: Iterable[NewFeedback]) -> int:
         """Import rows, all or none; how many items have something new.
@@ -207,9 +211,9 @@ class Store:
 
         return self._transactions.write(work, LOCK)
 
-    def _rows(self, statement: Any) -> Rows:
+    def _rows(self, statement: Any, values: dict[str, str] | None = None) -> Rows:
         return self._transactions.read(
-            lambda connection: [_feedback(row) for row in connection.execute(statement)]
+            lambda connection: [_feedback(row) for row in connection.execute(statement, values)]
         )
 
     def _once(
