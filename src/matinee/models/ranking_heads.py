@@ -78,9 +78,13 @@ class FactorRankingHead(WholeRowFactors):
     def _wide_rows(self) -> F32:
         return pad_to_lanes(self.item_params)
 
+    @cached_property
+    def _n_known(self) -> int:
+        """How many items have positives."""
+        return int(np.count_nonzero(self.popularity))
+
     def _penalty(self, counts: Ints) -> F32:
-        items = np.count_nonzero(self.popularity)
-        weight = (counts + self.unobserved * items) ** self.exponent
+        weight = (counts + self.unobserved * self._n_known) ** self.exponent
         return (self.regularization * weight).astype(np.float32)
 
     def rows(self, batch: UserBatch) -> F32:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, FastAPI
 
 import matinee
@@ -22,6 +23,7 @@ from matinee.service.store.store import Store
 
 OPEN = (items.router, about.router, page_user.router, recommendations.of_posted)
 """Routes that the page needs, and that tell and change nothing of others."""
+THREADS = 4  # that answer at a time; some of them wait for the store
 GUARDED = (recommendations.router, feedback.router)
 
 
@@ -34,6 +36,8 @@ def create_app(settings: ServiceSettings, served: Served | None = None) -> FastA
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # more threads than this would take turns on the processors, and all answers wait
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
         reloader = Reloader(state)
         reloader.start()
         yield
@@ -54,9 +58,9 @@ def create_app(settings: ServiceSettings, served: Served | None = None) -> FastA
     openapi.install(app, state)
     for router in OPEN:
         app.include_router(router, prefix=API, responses=problems.RESPONSES)
-    guarded = APIRouter(dependencies=[Depends(token_sent)])
-    if settings.token is not None:
-        guarded.dependencies.append(Depends(TOKEN))  # which tells the document
+    # TOKEN tells the document
+    token = [] if settings.token is None else [Depends(TOKEN), Depends(token_sent)]
+    guarded = APIRouter(dependencies=token)
     for router in GUARDED:
         guarded.include_router(router)
     app.include_router(guarded, prefix=API, responses=problems.RESPONSES)

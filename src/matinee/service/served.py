@@ -117,6 +117,11 @@ class Served:
         return order[:n] if allowed is None else order[allowed[order]][:n]
 
     @cached_property
+    def all_items(self) -> Bools:
+        """A mask that leaves no item out, (items,); not to be changed."""
+        return np.ones(len(self.item_ids), bool)
+
+    @cached_property
     def _by_popularity(self) -> I32:
         return np.argsort(-self.model.index.item_counts, kind="stable").astype(np.int32)
 

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import Depends, Path, Response
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BeforeValidator
+from pydantic_core import to_json
 
 from matinee._types import Bools
 from matinee.errors import SettingError
@@ -34,10 +35,9 @@ async def served_now(state: State) -> Served:
 ServedNow = Annotated[Served, Depends(served_now)]
 
 
-def answered(model: type[BaseModel], value: dict[str, Any]) -> Response:
+def answered(value: dict[str, Any]) -> Response:
     """An answer as JSON. Left to FastAPI, it would wait for another thread and the event loop."""
-    content = model.model_validate(value).model_dump_json()
-    return Response(content, media_type="application/json")
+    return Response(to_json(value), media_type="application/json")
 
 
 def allowed_by(served: Served, filters: Filters) -> Bools | None:
@@ -59,12 +59,14 @@ def question_of(served: Served, request: ListRequest) -> ListQuestion:
     """A request with items by code; UnknownIdError for one that there is not."""
     allowed = allowed_by(served, request.filters)
     if allowed is None:
-        allowed = np.ones(len(served.item_ids), bool)
+        allowed = served.all_items
     if request.include is not None:
         included = np.zeros_like(allowed)
         included[[served.code(item) for item in request.include]] = True
-        allowed &= included
-    allowed[[served.code(item) for item in request.exclude]] = False
+        allowed = allowed & included
+    if request.exclude:
+        allowed = allowed.copy()
+        allowed[[served.code(item) for item in request.exclude]] = False
     return ListQuestion(
         allowed=allowed,
         n=request.n,

@@ -27,7 +27,7 @@ def search(
     codes = (
         served.search.find(q, allowed, limit) if q.strip() else served.best_known(allowed, limit)
     )
-    return answered(Items, {"items": [served.describe(code) for code in codes.tolist()]})
+    return answered({"items": [served.describe(code) for code in codes.tolist()]})
 
 
 @router.get("/items/{item_id}", response_model=Item, summary="One item")

@@ -31,7 +31,7 @@ def for_ratings(state: State, served: ServedNow, request: RatingsRequest) -> Res
     who = posted(served, request.ratings, request.items)
     with state.measures.list_made():
         listed = recommend(served, who, question_of(served, request))
-    return answered(RecommendedItems, {"items": listed})
+    return answered({"items": listed})
 
 
 AskedList = Annotated[ListQuery, Query()]
@@ -47,7 +47,7 @@ def for_user(state: State, served: ServedNow, user_id: PathId, asked: AskedList)
         raise unknown(user_id)
     with state.measures.list_made():
         listed = recommend(served, who, question_of(served, asked.request()))
-    return answered(RecommendedItems, {"items": listed})
+    return answered({"items": listed})
 
 
 @router.post("/recommendations/batch", response_model=UserLists, summary="For many users")

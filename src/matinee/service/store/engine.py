@@ -126,13 +126,14 @@ def _configure(connection: Any, _: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Begin a transaction; one that writes has the lock from the start, so it cannot be refused.
+    """Begin a transaction that writes; it has the lock from the start, so it cannot be refused.
+
+    One that reads asks a single statement, which is a transaction by itself.
 
     SQLite itself would ask for a lock in pauses of up to a tenth of a second, and rarely meet a
     moment in which others who write all the time do not hold it.
     """
     if not connection.get_execution_options().get(WRITE, False):
-        connection.exec_driver_sql("BEGIN")
         return
     cursor = connection.connection.cursor()
     end = time.monotonic() + BUSY_SECONDS
