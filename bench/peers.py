@@ -11,6 +11,16 @@ from matinee.storage.cache_folder import cache_folder
 
 PINS = {
     "implicit": ["implicit==0.7.3", "numpy==2.4.6", "scipy==1.17.1"],
+    "implicit-http": [
+        "implicit==0.7.3",
+        "numpy==2.4.6",
+        "scipy==1.17.1",
+        "fastapi==0.165.0",
+        "uvicorn==0.54.0",
+        "uvloop==0.23.0",
+        "httptools==0.9.0",
+        "pydantic==2.14.3",
+    ],
     "libmf": ["libmf==0.9.2", "numpy==2.4.6"],
     "cmfrec": [
         "cmfrec==3.5.1.post14",

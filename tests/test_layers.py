@@ -27,8 +27,8 @@ PACKAGES = {  # by layer, the lowest first: what it may know beside the standard
     "report": {"numpy", "polars", "altair", "jinja2", "vl_convert"},
     "service": {
         *("alembic", "psycopg", "sqlalchemy"),
-        *("fastapi", "itsdangerous", "jinja2", "prometheus_client", "pydantic", "starlette"),
-        *("numpy", "rapidfuzz", "structlog", "uvicorn"),
+        *("anyio", "fastapi", "itsdangerous", "jinja2", "prometheus_client", "pydantic"),
+        *("numpy", "pydantic_core", "rapidfuzz", "starlette", "structlog", "uvicorn"),
     },
     "spark": set(),
     "cli": {"polars", "rich", "typer"},

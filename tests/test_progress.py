@@ -104,6 +104,7 @@ def test_work_inside_of_other_work_is_told_beside_its_bar():
     assert "Afterwards" in shown
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "description", ["Training", "MatrixFactorization on events of implicit users"]

@@ -23,6 +23,13 @@ Tick = Callable[[float, str], None]
 
 _bar: "_Bar | None" = None  # the one on the terminal, if there is one
 _compilation_announced = False
+_silent = False
+
+
+def be_silent() -> None:
+    """Show nothing from now on: for a process that answers many at a time, and keeps a log."""
+    global _silent
+    _silent = True
 
 
 @contextmanager
@@ -34,7 +41,7 @@ def progress(description: str, total: float | None = None, unit: str = "") -> It
     as file sizes with a speed if the unit is ``"bytes"``.
     """
     global _bar
-    if not (_notebook() or _is_terminal()):
+    if _silent or not (_notebook() or _is_terminal()):
         yield lambda done, note: None
     elif _bar is not None:
         yield _bar.inner_tick(description, total)

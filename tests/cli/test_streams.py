@@ -36,6 +36,7 @@ def run(shell, arguments, redirections="", **variables):
 LOST = "matinee: The output could not be written: "
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"]
 )

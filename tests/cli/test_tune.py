@@ -163,7 +163,7 @@ REFUSED = {
     ("--validation", "some"): "validation must be 'random', 'temporal' or 'K-fold'",
     ("--space", "none.toml"): "none.toml: cannot read the file",
     ("--minutes", "0"): "minutes must be > 0, got 0",
-    ("--split", "u1"): "must be one of 'random', 'leave-last-out', 'temporal', got 'u1'",
+    ("--split", "u1"): "must be one of 'random', 'leave-last-out', 'temporal', 'hashed', got 'u1'",
 }
 
 

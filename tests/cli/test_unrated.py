@@ -146,6 +146,7 @@ def test_every_command_answers_from_a_run_on_interactions(shell):
     assert "RMSE" not in text
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_pages_of_interactions_do_not_speak_of_ratings(shell):
     for package in ("altair", "jinja2", "sklearn", "vl_convert"):

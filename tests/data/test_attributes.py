@@ -223,6 +223,7 @@ def test_tables_without_rows_or_columns():
         assert attributes.select(["x"])[1].tolist() == [0]
 
 
+@pytest.mark.thorough
 def test_seventy_thousand_genres_take_the_memory_of_their_entries():
     rng, movies = np.random.default_rng(0), 30_000
     numbers = rng.integers(0, 72_000, (movies, 3))

@@ -86,6 +86,7 @@ def test_long_cells_and_names_are_one_short_line(tmp_path):
         assert len(str(refused.value)) < 300
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_twenty_thousand_columns(tmp_path):
     names = ["user", "item", "rating", *(f"c{number}" for number in range(20_000))]
@@ -344,6 +345,7 @@ def test_genres_of_an_odd_type_are_one_line(genres, tmp_path):
     assert len(read(path, columns={"genres": "none"})) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("suffix", ["parquet", "arrow"])
 @pytest.mark.parametrize("column", ["genres", "title", "rating", "note"])
 def test_columns_that_nest_hundreds_deep_are_refused(column, suffix, tmp_path):

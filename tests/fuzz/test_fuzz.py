@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from targets import TARGETS, attempt_anywhere
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_an_input_is_read_or_ends_in_one_line(name):

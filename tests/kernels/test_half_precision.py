@@ -43,6 +43,7 @@ assert np.array_equal(np.signbit(halves.view(np.float16)), np.signbit(expected))
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("processor", ["", "x86-64-v2", "generic"])
 def test_all_numbers_are_converted_as_numpy_does(processor, tmp_path):
     other = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": ""} if processor else {}

@@ -49,6 +49,7 @@ def slowly(model, head, user, n, allow=None, block=None, exclude_seen=True):
     return model.items[[code for _, code in order[:n]]].to_list()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("exclude_seen", [True, False])
 @pytest.mark.parametrize("which", ["allow", "block", "both"])
 def test_pairs_are_allowed_and_blocked_user_by_user(asked, pairs, which, exclude_seen, monkeypatch):

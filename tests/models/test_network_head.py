@@ -228,6 +228,7 @@ def objective(head, interactions, user):
     return loss
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("negatives", [0.0, 2.0])
 @pytest.mark.parametrize("shape", SHAPES)

@@ -308,6 +308,7 @@ def words(part):
         yield part
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(OF_INTERACTIONS.keys() - OF_RATINGS))
 def test_charts_of_interactions_do_not_speak_of_ratings(without_ratings, name, capfd):

@@ -58,6 +58,7 @@ def test_a_single_number_of_clusters_is_one_point(both, capfd):
     assert chart.count("circle") == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_clusters_are_compared_with_all_movies_by_genre(groups, both, capfd):
     chart = drawn(cluster_lifts(groups), capfd)

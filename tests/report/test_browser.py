@@ -182,7 +182,10 @@ def only_those_stand_out(page, wanted):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.thorough)],
+)
 def test_a_page_opens_without_a_network_and_draws_everything(name, width, scheme, visit):
     page = visit(name, width, scheme)
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
@@ -363,6 +366,7 @@ def test_many_points_are_drawn_on_a_canvas_in_the_colours_of_the_theme(visit):
     assert canvas.screenshot() != light
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_on_paper_there_are_no_buttons(visit):
     page = visit("report", scheme="dark")
@@ -387,6 +391,7 @@ INTRUDERS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("how", INTRUDERS)
 def test_what_still_gets_in_is_stopped_by_the_policy(how, browser, paths):
@@ -413,6 +418,7 @@ def test_a_long_name_does_not_widen_a_phone(browser, tmp_path):
     assert width <= 390
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("color", ["Genre", "Cluster"])
 def test_a_legend_is_no_wider_than_a_phone(color, visit):

@@ -331,6 +331,7 @@ def test_by_default_two_users_are_shown(model, quick, tmp_path):
     assert many == [pytest.approx(counts[len(counts) * q // 10], abs=2) for q in (5, 9)]
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "sections"),
@@ -380,6 +381,7 @@ def test_of_tiny_data_a_report_says_what_it_lacks(tmp_path):
     assert page.headings[0] == "Data"
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_report_of_a_model_whose_factors_are_all_zero(tmp_path):
     code = f"""

@@ -269,6 +269,7 @@ def test_an_interrupted_trial_is_repeated(tmp_path, data, monkeypatch):
             assert tune(data, "bias", trials=trials, **folders, **kwargs) == result
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("search", ["random", "tpe"])
 def test_interrupts_do_not_change_what_is_tried(tmp_path, data, monkeypatch, search):
@@ -463,6 +464,7 @@ FORGED = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("change", FORGED)
 def test_trials_that_no_search_has_left_are_one_line(tmp_path, data, change):

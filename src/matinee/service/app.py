@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 
 import matinee
 from matinee.service import openapi, problems
@@ -21,7 +21,7 @@ from matinee.service.settings import ServiceSettings
 from matinee.service.state import ServiceState
 from matinee.service.store.store import Store
 
-OPEN = (items.router, about.router, page_user.router, recommendations.of_posted)
+OPEN = (recommendations.of_posted, items.router, page_user.router, about.router)
 """Routes that the page needs, and that tell and change nothing of others."""
 THREADS = 4  # that answer at a time; some of them wait for the store
 GUARDED = (recommendations.router, feedback.router)
@@ -56,14 +56,12 @@ def create_app(settings: ServiceSettings, served: Served | None = None) -> FastA
     app.state.service = state
     problems.install(app)
     openapi.install(app, state)
-    for router in OPEN:
-        app.include_router(router, prefix=API, responses=problems.RESPONSES)
     # TOKEN tells the document
     token = [] if settings.token is None else [Depends(TOKEN), Depends(token_sent)]
-    guarded = APIRouter(dependencies=token)
     for router in GUARDED:
-        guarded.include_router(router)
-    app.include_router(guarded, prefix=API, responses=problems.RESPONSES)
+        app.include_router(router, prefix=API, dependencies=token, responses=problems.RESPONSES)
+    for router in OPEN:
+        app.include_router(router, prefix=API, responses=problems.RESPONSES)
     app.include_router(about.health, responses=problems.RESPONSES)
     app.include_router(page_router(state.page_item))
     app.add_middleware(Guards, state=state)

@@ -33,9 +33,11 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-API_HEADERS = [
-    (name.encode(), value.encode())
-    for name, value in {**HEADERS, "cache-control": "no-store"}.items()
+API_HEADERS = [  # of answers that are no pages
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
 ]
 TOO_LARGE = "The body is too large."
 READING = ("GET", "HEAD", "OPTIONS")

@@ -10,7 +10,7 @@ import numpy as np
 from matinee._types import F32, I32, Bools
 from matinee.errors import SettingError
 from matinee.kernels.parallel import thread_limit
-from matinee.models.head import Head, ProbabilisticHead
+from matinee.models.head import Head
 from matinee.models.lists import ListOptions, make_lists
 from matinee.models.queries import UserBatch, UserProfile
 from matinee.models.recommender import Recommender
@@ -71,7 +71,7 @@ def _predicted(model: Recommender, batch: UserBatch, codes: I32) -> Sequence[flo
 
 def ranges_of(served: Served, user: UserProfile, codes: list[int]) -> list[list[float] | None]:
     """Where each rating lies with a probability of 0.8, if the model knows."""
-    if not codes or not isinstance(served.model.rating_head, ProbabilisticHead):
+    if not codes or not served.has_ranges:
         return [None] * len(codes)
     _, limits = served.model.predict(
         user, [served.item_ids[code] for code in codes], interval=RANGE
@@ -90,8 +90,10 @@ def explain(
 ) -> list[dict[str, Any]]:
     """Of each item, the ratings that contribute most to its score, and what all else does."""
     user, titles = who.profile, served.model.catalog.titles
+    if not n_reasons:
+        return [{"reasons": [], "other": score} for score in scores.tolist()]
     parts = np.zeros((len(codes), 0))
-    if n_reasons and len(codes):
+    if len(codes):
         with suppress(SettingError):  # the scores of a network are no sums
             _, parts = head.contributions(batch, codes)
     most = np.argsort(-np.abs(parts), axis=1, kind="stable")[:, :n_reasons]

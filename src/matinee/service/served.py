@@ -13,6 +13,7 @@ from matinee._types import I32, Bools
 from matinee.data.id_map import IdMap
 from matinee.errors import UnknownIdError, shortened
 from matinee.export.model_card import model_card
+from matinee.models.head import ProbabilisticHead
 from matinee.models.queries import UserProfile
 from matinee.models.recommender import Recommender
 from matinee.service.catalog_search import CatalogSearch
@@ -115,6 +116,11 @@ class Served:
         """Codes of the items with most ratings."""
         order = self._by_popularity
         return order[:n] if allowed is None else order[allowed[order]][:n]
+
+    @cached_property
+    def has_ranges(self) -> bool:
+        """Whether the model knows in which range a rating lies."""
+        return isinstance(self.model.rating_head, ProbabilisticHead)
 
     @cached_property
     def all_items(self) -> Bools:

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from matinee.errors import SettingError, shortened
+from matinee.progress import be_silent
 from matinee.service.app import create_app
 from matinee.service.connections import WAITING, Connection, allow_many
 from matinee.service.measures import SHARED
@@ -32,8 +33,7 @@ def serve(
 
     `announce` is called with the address of the page as soon as it can be opened.
     """
-    configure_log()
-    allow_many()
+    _settle()
     with contextlib.closing(_listening(settings.host, settings.port)) as listening:
         app = create_app(settings) if settings.workers == 1 else None
         host, port = listening.getsockname()[:2]
@@ -51,9 +51,15 @@ def serve(
 
 def _worker(settings: ServiceSettings) -> FastAPI:
     """The application of one of several processes."""
-    configure_log()
-    allow_many()
+    _settle()
     return create_app(settings)
+
+
+def _settle() -> None:
+    """What a process needs before it serves."""
+    configure_log()
+    be_silent()
+    allow_many()
 
 
 def server_of(app: FastAPI) -> uvicorn.Server:
@@ -104,5 +110,6 @@ def configure_log() -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
     )

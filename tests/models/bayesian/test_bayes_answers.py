@@ -17,6 +17,7 @@ def pairs(bayes, parts):
     return ratings.user_ids.values[ratings.user], bayes.items[ratings.item], ratings.timestamp
 
 
+@pytest.mark.thorough
 def test_distributions_agree_with_expected_values(bayes, pairs):
     *who, times = pairs
     for at in (None, times):

@@ -339,6 +339,7 @@ KILLED = """
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("step", [0, 9, 40, 47, 52, 57])

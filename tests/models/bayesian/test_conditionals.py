@@ -147,6 +147,7 @@ def test_paths_are_drawn_from_their_joint_normal_posterior():
     assert_moments(draws, covariance @ (1.7 * shows.T @ seen), covariance)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_memory_and_variance_of_a_drift_follow_their_posterior():
     """Against a grid: the paths integrated out densely, the logarithms of both flat."""
@@ -231,6 +232,7 @@ def posterior_of_cuts(levels, score, count):
     return np.array(means), np.array(spreads)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("counts", [(30, 50), (14, 30, 25, 11)])
 def test_cuts_and_latent_values_follow_their_posterior_given_the_scores(counts):

@@ -47,6 +47,7 @@ def end_of_call(monkeypatch, home, name, call):
     monkeypatch.setattr(home, name, interrupted)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("home", "name", "call"),

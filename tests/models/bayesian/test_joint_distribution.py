@@ -64,6 +64,7 @@ CASES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_sweeps_leave_the_joint_distribution_as_it_is(case, monkeypatch):
@@ -90,6 +91,7 @@ def test_sweeps_leave_the_joint_distribution_as_it_is(case, monkeypatch):
     assert np.abs(errors).max() < FAR, np.round(errors, 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_what_rows_come_from_is_drawn_from_its_posterior():
     """The same for one side alone, with many repetitions."""

@@ -59,6 +59,7 @@ def test_rows_follow_their_normal_posterior_given_all_others(number, monkeypatch
         np.testing.assert_allclose(found, covariance, atol=0.12 * covariance.max())
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_bias_follows_its_posterior_under_the_probit(monkeypatch):
     """Without factors one number a user is left, and its posterior a sum over a grid."""

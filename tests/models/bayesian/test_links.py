@@ -47,6 +47,7 @@ def test_draws_are_the_same_for_any_number_of_threads(sizes):
     assert np.array_equal(tables[0], tables[2])
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_draws_by_conjugate_gradients_have_the_posterior_mean_and_spread():
     """Groups of very different precisions; in units of each link's own standard deviation."""

@@ -46,6 +46,7 @@ def test_full_batch_gradient_descent_never_raises_the_loss():
     assert (np.diff(loss) <= 1e-7).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS[:2], ids=IDS[:2])
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ def kill_and_resume(estimator, folder, data, kill_at, epoch, every=1, **kwargs):
 EXPLICIT = {"layers": (4, 3), "feedback": "explicit", "batch_size": 2000, "epochs": 5}
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",

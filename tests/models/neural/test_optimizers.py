@@ -140,6 +140,7 @@ def assert_close(model, other, atol=1e-5):
         )
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")  # see the test after this one
 @pytest.mark.parametrize("optimizer", ["sgd", "adagrad"])

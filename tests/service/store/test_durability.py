@@ -108,6 +108,7 @@ def _same(there, expected, times=True):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_what_was_acknowledged_survives_kills(kill_writers):
     for _ in range(3):

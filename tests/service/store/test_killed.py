@@ -73,7 +73,9 @@ class Client:
         item, rating, _ = self.open
         found = there.get(item)
         was_done = found != before.get(item)
-        assert self.ask(http)
+        end = time.monotonic() + PATIENCE  # what a killed process had locked is freed in a moment
+        while not self.ask(http):
+            assert time.monotonic() < end
         answer = self.kept[item]
         assert answer["rating"] == rating
         if was_done:  # asked once more, it has changed nothing
