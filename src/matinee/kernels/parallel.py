@@ -87,6 +87,9 @@ def run_blocks(
         for block in remaining:
             results[block] = kernel(*blocks[block], *arguments)
 
+    if workers < 2:
+        work()
+        return results
     futures = [_pool(usable).submit(work) for _ in range(workers - 1)]
     try:
         work()

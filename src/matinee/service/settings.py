@@ -3,6 +3,7 @@
 import ipaddress
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from matinee.errors import SettingError, check_number, check_whole, shortened
@@ -63,6 +64,7 @@ class ServiceSettings:
             )
 
 
+@lru_cache(maxsize=64)  # it is asked of the host of each request
 def is_local(host: str) -> bool:
     """Whether only this machine reaches an address."""
     try:

@@ -35,7 +35,12 @@ class ServiceState:
 
 
 async def state_of(request: Request) -> ServiceState:
-    """That of the application."""
+    """That of the application, as a dependency."""
+    return state_in(request)
+
+
+def state_in(request: Request) -> ServiceState:
+    """The same for routes that are asked much: each dependency takes time of its own."""
     state = request.app.state.service
     assert isinstance(state, ServiceState)  # noqa: S101
     return state

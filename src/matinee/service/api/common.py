@@ -27,6 +27,11 @@ State = Annotated[ServiceState, Depends(state_of)]
 
 async def served_now(state: State) -> Served:
     """The run that is served; 503 until it is loaded."""
+    return served_by(state)
+
+
+def served_by(state: ServiceState) -> Served:
+    """The same, and no dependency."""
     if state.served is None:
         raise ProblemError(503, "The model is being loaded.", {"Retry-After": "1"})
     return state.served

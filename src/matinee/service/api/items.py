@@ -2,18 +2,19 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from matinee.service.api.common import PathId, ServedNow, allowed_by, answered
+from matinee.service.api.common import PathId, ServedNow, allowed_by, answered, served_by
 from matinee.service.recommending import similar
 from matinee.service.schemas import Filters, Item, Items, Name, SimilarItems
+from matinee.service.state import state_in
 
 router = APIRouter(tags=["items"])
 
 
 @router.get("/items", response_model=Items, summary="Search as you type")
 def search(
-    served: ServedNow,
+    request: Request,
     q: Annotated[str, Query(max_length=200, examples=["shaw"])] = "",
     genre: Annotated[list[Name], Query(max_length=20)] = [],  # noqa: B006
     year_from: int | None = None,
@@ -23,6 +24,7 @@ def search(
     """Titles with all words of `q`, the last one perhaps unfinished, some letters perhaps wrong;
     without `q` the best known items.
     """
+    served = served_by(state_in(request))
     allowed = allowed_by(served, Filters(genres=genre, year_from=year_from, year_to=year_to))
     codes = (
         served.search.find(q, allowed, limit) if q.strip() else served.best_known(allowed, limit)

@@ -4,7 +4,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from matinee.service.api.common import PathId, ServedNow, State, answered, person_of, question_of
+from matinee.service.api.common import (
+    PathId,
+    ServedNow,
+    State,
+    answered,
+    person_of,
+    question_of,
+    served_by,
+)
 from matinee.service.identity import check_token
 from matinee.service.people import posted, unknown
 from matinee.service.recommending import for_group, recommend
@@ -17,6 +25,7 @@ from matinee.service.schemas import (
     RecommendedItems,
     UserLists,
 )
+from matinee.service.state import state_in
 
 router = APIRouter(tags=["recommendations"])
 of_posted = APIRouter(tags=["recommendations"])
@@ -26,11 +35,13 @@ of_posted = APIRouter(tags=["recommendations"])
 @of_posted.post(
     "/recommendations", response_model=RecommendedItems, summary="For a handful of ratings"
 )
-def for_ratings(state: State, served: ServedNow, request: RatingsRequest) -> Response:
+def for_ratings(request: Request, asked: RatingsRequest) -> Response:
     """Nothing is stored. Without ratings, what an unknown user would be recommended."""
-    who = posted(served, request.ratings, request.items)
+    state = state_in(request)
+    served = served_by(state)
+    who = posted(served, asked.ratings, asked.items)
     with state.measures.list_made():
-        listed = recommend(served, who, question_of(served, request))
+        listed = recommend(served, who, question_of(served, asked))
     return answered({"items": listed})
 
 
@@ -40,8 +51,10 @@ AskedList = Annotated[ListQuery, Query()]
 @router.get(
     "/users/{user_id}/recommendations", response_model=RecommendedItems, summary="For a user"
 )
-def for_user(state: State, served: ServedNow, user_id: PathId, asked: AskedList) -> Response:
+def for_user(request: Request, user_id: PathId, asked: AskedList) -> Response:
     """A user of the training set, of the store, or of both: what they have told since counts."""
+    state = state_in(request)
+    served = served_by(state)
     who = person_of(state, served, user_id)
     if not who.known:
         raise unknown(user_id)
