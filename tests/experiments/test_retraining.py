@@ -202,6 +202,14 @@ def test_folded_in_users_of_the_models_own_data_are_predicted_as_such(parts, mod
     assert np.allclose(asked.scores(users[:3]), model.scores(profiles[:3]))
 
 
+def test_users_all_of_whose_ratings_are_held_out(root):
+    few = feedback([f"page-{number}" for number in range(60)], n_items=1)
+    done = retrain(root / "runs" / "demo", few, margin=0.5)
+    assert done.before is not None
+    index = matinee.load(root / "runs" / "demo").index
+    assert not index.users_known.all()
+
+
 def test_a_model_of_other_items_ranks_what_it_does_not_know_last(parts, model):
     train, _ = parts
     more = train.to_frame().select("user_id", pl.col("item_id") + 5, "rating")

@@ -55,8 +55,9 @@ class FoldedIn:
         items = self._codes[ratings.indices]
         known = items >= 0
         order = np.argsort(items[known])
-        user_id = self.train.ratings.user_ids.values[user]
-        code = int(self.model.index.user_ids.codes([user_id])[0])
-        features = self.model.index.profile(user_id).features if code >= 0 else None
-        rated = self.model.index.scale is not None
-        return UserProfile(items[known][order], ratings.values[known][order], features, rated)
+        index = self.model.index
+        code = int(index.user_ids.codes([self.train.ratings.user_ids.values[user]])[0])
+        has_features = code >= 0 and index.users_known[code]
+        features = index.profile_of(code).features if has_features else None
+        values = ratings.values[known][order]
+        return UserProfile(items[known][order], values, features, index.scale is not None)

@@ -1,5 +1,6 @@
 """A run as it is served: loaded, warm, and with all that an answer says of an item at hand."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -182,6 +183,19 @@ class Served:
 
     def warm(self) -> None:
         """Ask each kind of question once: kernels are loaded, and what is computed once is."""
+        with ThreadPoolExecutor(
+            1
+        ) as beside:  # kernels leave the interpreter to the words of titles
+            searched = beside.submit(self._warm_search)
+            self._warm_model()
+        searched.result()
+        _ = self.card
+
+    def _warm_search(self) -> None:
+        for text in ("the", "abcdefg"):
+            self.search.find(text)
+
+    def _warm_model(self) -> None:
         model = self.model
         popular = np.sort(self.best_known(None, WARM_RATINGS))
         scale = model.index.scale
@@ -190,11 +204,8 @@ class Served:
         model.recommend(someone, n=5, threads=1)
         model.recommend(someone, n=5, discover=0.5, threads=1)
         model.explain(someone, self.item_ids[int(popular[0])])
-        self.search.find("the")
-        self.search.find("abcdefg")
         self.first.choose([], 10)
         self.code_or_none(0)
-        _ = self.card
 
 
 def _id_of(ids: IdMap, given: Any) -> Any:
