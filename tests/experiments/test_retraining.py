@@ -153,6 +153,8 @@ def test_data_that_have_grown_are_read_as_they_are(trained, tmp_path):
     assert done.source_changed
     assert 999 in matinee.load(run).user_ids.values
     assert retrain(run, NOTHING) is None
+    done = retrain(run, feedback(["page-a"]), margin=0.5)
+    assert not done.source_changed
 
 
 def test_runs_that_cannot_be_compared_or_read(trained, root):

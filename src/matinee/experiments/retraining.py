@@ -4,8 +4,10 @@ The new model takes the place of the former one only if it is not worse on ratin
 learned from.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -87,11 +89,13 @@ def retrain(
         the two models on.
     """
     check_number("margin", margin, lambda margin: 0 <= margin < 1, "≥ 0 and < 1")
+    run = run.resolve() if run.is_symlink() else run
     former, spec = load(run), RunSpec.read(run)
     provenance = read_provenance(former.metadata)
     origin = former.metadata["data"].get("origin") or former.metadata["data"]  # without feedback
     dataset = read_provenance({**former.metadata, "data": origin}).read_now()
-    source_changed = dataset.ratings.fingerprint() != origin["fingerprint"]
+    fingerprint = dataset.ratings.fingerprint()
+    source_changed = fingerprint != origin["fingerprint"]
     merged = merge_feedback(dataset, feedback)
     known = merged.dataset.ratings.fingerprint() == provenance.fingerprint
     if known or not (source_changed or merged.used):
@@ -115,7 +119,8 @@ def retrain(
     )
     old, new = (_errors(model, train, test) for model in (former, result.model))
     worse = _worse(old, new, margin)
-    before = None if worse else _replace(run, former, result.model, merged.dataset)
+    origin = {**origin, "fingerprint": fingerprint}
+    before = None if worse else _replace(run, former, result.model, merged.dataset, origin)
     return Retraining(merged, source_changed, result, old, new, len(test), before)
 
 
@@ -146,19 +151,18 @@ def _worse(former: Errors, new: Errors, margin: float) -> bool:
     return worse
 
 
-def _replace(run: Path, former: Recommender, model: Recommender, dataset: Dataset) -> Path:
-    """Save the model in the place of the former one, which goes beside it with its data; where."""
+def _replace(
+    run: Path, former: Recommender, model: Recommender, dataset: Dataset, origin: Mapping[str, Any]
+) -> Path:
+    """Save the model in the place of the former one, which goes beside it; where that is now."""
     before = run.with_name(run.name + BEFORE)
     forgotten = _data_of(before)
     name = f"{run.name}{DATA}{dataset.ratings.fingerprint()[:12]}"
-    written = write_folder(dataset, run.with_name(name))
-    data = model.metadata["data"] | {
-        "source": written.source,
-        "reading": dict(written.reading),
-        "origin": former.metadata["data"].get("origin") or former.metadata["data"],
-    }
+    data = write_folder(dataset, run.with_name(name))
+    section = {"source": data.source, "reading": dict(data.reading), "origin": dict(origin)}
     former.save(before)
-    replace(model, metadata={**model.metadata, "data": data}).save(run)
+    metadata = {**model.metadata, "data": model.metadata["data"] | section}
+    replace(model, metadata=metadata).save(run)
     if forgotten is not None and forgotten not in (_data_of(run), _data_of(before)):
         remove_folder(forgotten)
     return before
