@@ -102,12 +102,7 @@ def retrain(
         return None
     split = Split("hashed", provenance.split.test_fraction or FRACTION, provenance.split.seed)
     train, test = split.apply(merged.dataset)
-    test = _of_some_users(not_learned(test, former))
-    if not len(test):
-        raise RunError(
-            f"{run}: there is no rating that the model has not learned from, so a new one cannot "
-            "be compared with it. Train anew: matinee train."
-        )
+    test = _to_compare_on(test, former, run)
     result = train_and_evaluate(
         merged.dataset,
         spec.estimator,
@@ -124,8 +119,14 @@ def retrain(
     return Retraining(merged, source_changed, result, old, new, len(test), before)
 
 
-def _of_some_users(test: Dataset) -> Dataset:
-    """The ratings of at most as many users as are evaluated after training."""
+def _to_compare_on(test: Dataset, former: Recommender, run: Path) -> Dataset:
+    """What the former model has not learned from, of as many users as are evaluated at most."""
+    test = not_learned(test, former)
+    if not len(test):
+        raise RunError(
+            f"{run}: there is no rating that the model has not learned from, so a new one cannot "
+            "be compared with it. Train anew: matinee train."
+        )
     users = np.flatnonzero(test.ratings.user_counts)
     if len(users) <= MAX_EVAL_USERS:
         return test
