@@ -170,3 +170,35 @@ def test_users_of_whom_nothing_is_known(client):
         answer = client.get(f"{API}/users/{user}/recommendations")
         assert answer.status_code == 404
         assert "Nothing is known of user" in answer.json()["detail"]
+
+
+def test_a_search_may_ask_for_any_attribute(client, model):
+    genre = model.catalog.genre_names[0]
+
+    def found(**parameters):
+        answer = client.get(f"{API}/items", params={"limit": 50, **parameters})
+        assert answer.status_code == 200
+        return answer.json()["items"]
+
+    years = found(where="year=1990:2005")
+    assert years == found(year_from=1990, year_to=2005)
+    assert 0 < len(years) < 50
+    assert found(where=[f"genres={genre}", "year=1990:"]) == found(genre=genre, year_from=1990)
+    assert {item["item_id"] for item in found(q="the", where="year=:1990")} < {
+        item["item_id"] for item in found(q="the")
+    }
+
+
+@pytest.mark.parametrize(
+    ("condition", "problem"),
+    [
+        ("year", "where must be NAME=VALUE"),
+        ("year=late", "year must be a number, or LOW:HIGH"),
+        ("color=red", "color"),
+        ("genres=Polka", "Polka"),
+    ],
+)
+def test_a_condition_that_no_item_meets(client, condition, problem):
+    answer = client.get(f"{API}/items", params={"where": condition})
+    assert answer.status_code == 404
+    assert problem in answer.json()["detail"]

@@ -91,6 +91,9 @@ class Rating(_Request):
 Name = Annotated[str, Field(max_length=200)]  # of a genre, an attribute, a value of one
 
 
+Condition = Annotated[str, Field(max_length=400)]
+
+
 class Filters(_Request):
     """Which items may be listed."""
 

@@ -1,5 +1,6 @@
 """What routes have in common: the run that is served now, and questions in the words of models."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from pydantic import BeforeValidator
 from pydantic_core import to_json
 
 from matinee._types import Bools
+from matinee.data.conditions import parse_conditions
 from matinee.errors import SettingError
 from matinee.models.topk import allowed_items
 from matinee.service.paths import decoded
@@ -45,17 +47,21 @@ def answered(value: dict[str, Any]) -> Response:
     return Response(to_json(value), media_type="application/json")
 
 
-def allowed_by(served: Served, filters: Filters) -> Bools | None:
-    """Which items pass the filters, (items,); None without any. 404 for what no item has."""
+def allowed_by(served: Served, filters: Filters, conditions: Sequence[str] = ()) -> Bools | None:
+    """Which items pass filters and conditions as they are written, (items,); None without any.
+    404 for what no item has.
+    """
+    index = served.model.index
     where: dict[str, Any] = dict(filters.where)
     if filters.genres:
         where["genres"] = list(filters.genres)
     if filters.year_from is not None or filters.year_to is not None:
         where["year"] = (filters.year_from, filters.year_to)
-    if not where:
+    if not (where or conditions):
         return None
     try:
-        return allowed_items(served.model.index, None, None, where, 0)
+        where |= parse_conditions(index.catalog.attributes, conditions, "where")
+        return allowed_items(index, None, None, where, 0)
     except SettingError as problem:
         raise ProblemError(404, str(problem)) from None
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from matinee.service.api.common import PathId, ServedNow, allowed_by, answered, served_by
 from matinee.service.recommending import similar
-from matinee.service.schemas import Filters, Item, Items, Name, SimilarItems
+from matinee.service.schemas import Condition, Filters, Item, Items, Name, SimilarItems
 from matinee.service.state import state_in
 
 router = APIRouter(tags=["items"])
@@ -19,13 +19,17 @@ def search(
     genre: Annotated[list[Name], Query(max_length=20)] = [],  # noqa: B006
     year_from: int | None = None,
     year_to: int | None = None,
+    where: Annotated[
+        list[Condition],
+        Query(max_length=20, description="Any attribute: `name=value,value` or `name=low:high`"),
+    ] = [],  # noqa: B006
     limit: Annotated[int, Query(ge=1, le=50)] = 20,
 ) -> Response:
     """Titles with all words of `q`, the last one perhaps unfinished, some letters perhaps wrong;
     without `q` the best known items.
     """
     served = served_by(state_in(request))
-    allowed = allowed_by(served, Filters(genres=genre, year_from=year_from, year_to=year_to))
+    allowed = allowed_by(served, Filters(genres=genre, year_from=year_from, year_to=year_to), where)
     codes = (
         served.search.find(q, allowed, limit) if q.strip() else served.best_known(allowed, limit)
     )
