@@ -24,6 +24,11 @@ class OwnProcess:
         self.address = found[0]
         self._wait(self._is_ready)
 
+    @property
+    def pid(self):
+        """Its process id."""
+        return self._process.pid
+
     def kill(self):
         """As a crash, or a machine out of memory, would."""
         self._process.kill()
