@@ -94,6 +94,7 @@ def test_a_bar_shows_on_a_terminal_after_a_while_and_nowhere_else():
     assert run(BAR.format(patience=0), terminal=False) == ("done", "")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_work_inside_of_other_work_is_told_beside_its_bar():
     _, shown = run(NESTED, terminal=True)

@@ -53,6 +53,7 @@ def texts_beside(path):
 # --- BayesianMF
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_chain_is_resumed_further(shell):
     command = [*CHAIN, "--checkpoint", "states"]

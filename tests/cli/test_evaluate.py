@@ -106,6 +106,7 @@ def test_compare_prints_the_keys_that_scripts_rely_on(more):
     assert found["html"] is None
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_compare_writes_a_page_where_it_says(more):
     pytest.importorskip("altair")

@@ -97,6 +97,7 @@ def test_cluster_writes_a_page_where_it_says(shell, out, users):
 # --- map
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "start"), [("html", b"<!doctype"), ("png", b"\x89PNG"), ("svg", b"<svg")]
@@ -123,6 +124,7 @@ def test_a_map_goes_into_the_run_unless_said(shell):
         page.unlink(missing_ok=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_map_is_of_neighbours_unless_said(shell, out):
     for method, name in (([], "t-SNE"), (PCA, "principal components")):
@@ -133,6 +135,7 @@ def test_a_map_is_of_neighbours_unless_said(shell, out):
 # --- report
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_report_shows_who_is_asked_for(shell, out):
     found = shell.json("report", "als", "--user", 7, "--user", 11, "--out", "out/r.html")
@@ -158,6 +161,7 @@ def test_a_report_goes_into_the_run_whatever_heads_it_has(shell):
             page.unlink(missing_ok=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_report_without_its_data_says_so(shell, out, monkeypatch):
     data = shell.cache / "small"
@@ -288,6 +292,7 @@ def test_nothing_half_written_remains(shell, out, command, work, monkeypatch):
 # --- extras that are not there
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "command"),

@@ -328,6 +328,7 @@ def test_doctor_shows_torch_and_the_device_it_picks(shell):
     assert f"\ndevice                {facts['device']}\n" in shell("doctor")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_without_torch_saved_gradient_models_answer(shell, both):
     def run(*arguments, **how):

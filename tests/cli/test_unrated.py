@@ -166,6 +166,7 @@ def test_pages_of_interactions_do_not_speak_of_ratings(shell):
         assert wrong == [], page
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_run_on_everything_goes_the_whole_way(shell):
     run = shell.json("train", "small", "--factors", 2, "--test-fraction", 0)

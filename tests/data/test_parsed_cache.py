@@ -154,6 +154,7 @@ def flip(path, at):
     path.write_bytes(bytes(content))
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_any_damage_is_repaired(table, cache, readings):
     good = read(table)

@@ -15,6 +15,7 @@ def evaluated(parts):
     return model, evaluate_calibration(model, *parts)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_metrics_are_those_of_the_models_own_answers(evaluated, parts):
     model, result = evaluated

@@ -43,6 +43,7 @@ def fuzz(tmp_path, monkeypatch, end):
     return fuzzer, fuzzer.tallies["mine"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ENDS)
 def test_an_end_is_counted_and_its_input_kept(tmp_path, monkeypatch, kind):
     fuzzer, tally = fuzz(tmp_path, monkeypatch, ENDS[kind])

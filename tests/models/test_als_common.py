@@ -103,6 +103,7 @@ def test_a_ranking_head_knows_which_regularization_was_used():
     assert np.array_equal(same.ranking_head.user_params, model.ranking_head.user_params)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("strength", [0.0, 1.0])
 def test_where_rows_are_short_no_model_is_worse_than_its_biases(strength):
     """With factors or without in the truth, of five ratings each hardly one can be seen."""

@@ -46,6 +46,7 @@ def cls(request):
     return estimator_class(request.param)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_every_setting_of_every_estimator_comes_back_the_same_from_its_text(cls):
     hints = get_type_hints(cls)

@@ -198,6 +198,7 @@ OTHER = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("argument", OTHER)
 def test_a_study_that_began_with_other_arguments_is_refused(tmp_path, data, argument):

@@ -50,6 +50,7 @@ def own_ratings(model, user):
     return dict(zip(model.items[profile.items], profile.values.tolist(), strict=True))
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @all_estimators
 def test_recommendations_are_sorted_scores_without_seen_items(trained, estimator):
