@@ -28,7 +28,7 @@ def test_the_run_learns_what_was_told(told):
     assert "48 of them told by 2 users (1 of them new)" in text
     assert "1 were left out" in text
     assert "former     new" in text
-    assert "The new model is now in runs/als, the former one in runs/als-before." in text
+    assert "The new model is now in runs/als, the former one in runs/als-before-retraining." in text
     model = matinee.load(told.folder / "runs" / "als")
     assert "page-x" in model.user_ids.values
     assert "page-y" not in model.user_ids.values
@@ -42,7 +42,7 @@ def test_the_run_learns_what_was_told(told):
 def test_as_json_for_programs(told):
     done = told.json("retrain", "als", "--margin", "0.9")
     assert done["replaced"] is True
-    assert done["before"] == "runs/als-before"
+    assert done["before"] == "runs/als-before-retraining"
     assert done["feedback"] == {"used": 48, "users": 2, "new_users": 1, "left_out": 1}
     assert done["new"]["rmse"] > 0
     assert done["compared_on"] > 0
@@ -67,4 +67,4 @@ def test_what_is_stated_when_the_new_model_is_worse(told, monkeypatch):
     monkeypatch.setattr(retraining, "_worse", lambda *_: True)
     text = told("retrain", "als")
     assert "The new model is worse by more than 1%; runs/als stays as it was." in text
-    assert not (told.folder / "runs" / "als-before").exists()
+    assert not (told.folder / "runs" / "als-before-retraining").exists()

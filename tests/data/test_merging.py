@@ -66,7 +66,7 @@ def test_marks_say_nothing_to_ratings_and_are_interactions_elsewhere():
     merged = merge_feedback(rated(item=(10, 20, 30)), told)
     assert (merged.used, merged.left_out, len(merged.dataset)) == (0, 1, 3)
     watched = read(pl.DataFrame({"user": [1, 1, 2], "item": [10, 20, 30]}))
-    merged = merge_feedback(watched, told)
+    merged = merge_feedback(watched, pl.concat([told, feedback(("1", "10", None, 0))]))
     assert (merged.used, merged.left_out) == (2, 1)
     assert rows_of(merged.dataset) == {
         (1, 10): 1.0, (1, 20): 1.0, (2, 30): 1.0, (1, 30): 1.0, (2, 20): 1.0,

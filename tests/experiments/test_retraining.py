@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ import matinee
 from matinee.data import generate, read
 from matinee.data.synthetic import write_generated
 from matinee.errors import DataError, RunError, SettingError
-from matinee.experiments import Split, load_run_data, train_and_evaluate
+from matinee.experiments import Split, load_run_data, retraining, train_and_evaluate
 from matinee.experiments.folded_in import FoldedIn
 from matinee.experiments.retraining import retrain
 from matinee.experiments.split import not_learned
@@ -54,7 +55,18 @@ def root(trained, tmp_path):
 
 
 def names(root):
-    return sorted(path.name.split("-data-")[0] for path in (root / "runs").iterdir())
+    return sorted(path.name for path in (root / "runs").iterdir())
+
+
+def users_in(root):
+    """The ids of all users in any table or run below a folder."""
+    tables = [pl.read_parquet(path)["user_id"] for path in root.rglob("*.parquet")
+              if "user_id" in pl.read_parquet_schema(path)]  # fmt: skip
+    runs = [matinee.load(path.parent).user_ids.values for path in root.rglob("manifest.json")]
+    return {str(user) for ids in (*tables, *runs) for user in ids}
+
+
+BOTH = ["demo", "demo-before-retraining"]
 
 
 def test_a_run_that_knows_all_is_left_alone(root):
@@ -73,7 +85,8 @@ def test_the_new_model_knows_what_was_told_and_the_former_one_is_kept(root):
     assert np.array_equal(
         matinee.load(done.before).predict(7, [1, 2, 3]), former.predict(7, [1, 2, 3])
     )
-    assert done.before == root / "runs" / "demo-before"
+    assert names(root) == BOTH
+    assert done.before == root / "runs" / "demo-before-retraining"
     everything, train, _ = load_run_data(new)  # they can be read, and are those it learned from
     assert len(everything) == len(done.merged.dataset)
     assert np.array_equal(train.ratings.by_user.values, new.interactions[2])
@@ -86,11 +99,71 @@ def test_what_is_taken_back_is_forgotten(root):
     retrain(run, feedback(["page-a", "page-b"]), margin=0.5)
     done = retrain(run, feedback(["page-b"]), margin=0.5)
     assert (done.merged.used, done.merged.new_users) == (30, 1)
-    assert "page-a" not in matinee.load(run).user_ids.values
-    assert names(root) == ["demo", "demo", "demo", "demo-before"]  # two runs, and the data of each
+    assert "page-a" not in users_in(run)
+    assert "page-a" in users_in(done.before)
+    done = retrain(run, NOTHING, margin=0.5)  # nobody is left
+    assert done.merged.used == 0
+    assert "page-b" not in users_in(run)
+    assert retrain(run, NOTHING) is None
     retrain(run, feedback(["page-c"]), margin=0.5)
-    assert names(root) == ["demo", "demo", "demo", "demo-before"]
-    assert not any(b"page-a" in path.read_bytes() for path in root.rglob("*") if path.is_file())
+    assert users_in(root).isdisjoint({"page-a", "page-b"})
+    assert names(root) == BOTH
+
+
+def test_the_original_data_are_only_read(trained, tmp_path):
+    """Wherever they are, and whatever they are called."""
+    data = shutil.copytree(trained / "small", tmp_path / "demo-data-set")
+    run = tmp_path / "demo"
+    train_and_evaluate(read(data), Bias(), Split(), ranker=Popularity()).model.save(run)
+    before = {path.name: path.read_bytes() for path in data.iterdir()}
+    for number in range(3):
+        retrain(run, feedback([f"page-{number}"]), margin=0.5)
+    assert {path.name: path.read_bytes() for path in data.iterdir()} == before
+
+
+def test_a_former_run_stays_as_it_was_and_can_be_copied(root):
+    run = root / "runs" / "demo"
+    files = {path.name: path.read_bytes() for path in run.iterdir()}
+    run.chmod(0o700)
+    done = retrain(run, feedback(["page-a"]), margin=0.5)
+    assert {path.name: path.read_bytes() for path in done.before.iterdir()} == files
+    made = [path for folder in (run, done.before) for path in (folder, *folder.rglob("*"))]
+    assert not any(path.stat().st_mode & 0o077 for path in made)
+    kept = shutil.copytree(run, root / "kept")
+    retrain(run, feedback(["page-b"]), margin=0.5)
+    assert load_run_data(matinee.load(kept))[0].ratings.user_ids.are_text
+
+
+def test_a_run_named_by_its_own_folder(root, monkeypatch):
+    monkeypatch.chdir(root / "runs" / "demo")
+    assert retrain(Path(), feedback(["page-a"]), margin=0.5).before.name == BOTH[1]
+    assert names(root) == BOTH
+
+
+def test_a_place_that_is_taken_is_refused_before_the_work(root):
+    (root / "runs" / BOTH[1]).mkdir()
+    with pytest.raises(RunError, match="exists and is not a run"):
+        retrain(root / "runs" / "demo", feedback(["page-a"]))
+
+
+def test_a_run_that_changes_meanwhile_is_not_replaced(root, monkeypatch):
+    run = root / "runs" / "demo"
+
+    def compared(*_):
+        matinee.load(run).save(run)
+        return False
+
+    monkeypatch.setattr(retraining, "_worse", compared)
+    with pytest.raises(RunError, match="another run has taken its place"):
+        retrain(run, feedback(["page-a"]))
+    assert names(root) == ["demo"]
+
+
+def test_two_models_without_a_common_metric_are_not_compared(root, monkeypatch):
+    monkeypatch.setattr(retraining, "_errors", lambda *_: retraining.Errors(None, None))
+    with pytest.raises(RunError, match="no metric"):
+        retrain(root / "runs" / "demo", feedback(["page-a"]))
+    assert names(root) == ["demo"]
 
 
 def test_what_is_held_out_stays_so(root):
@@ -111,8 +184,6 @@ def test_what_is_held_out_stays_so(root):
 
 @pytest.mark.parametrize("better", ["former", "new"])
 def test_the_better_one_wins(root, monkeypatch, better):
-    from matinee.experiments import retraining
-
     worse = {"former": (0.9, 0.1979), "new": (0.9, 0.1981)}[better]
     errors = iter([retraining.Errors(0.9, 0.2), retraining.Errors(*worse)])
     monkeypatch.setattr(retraining, "_errors", lambda *_: next(errors))
@@ -136,9 +207,8 @@ def test_the_better_one_wins(root, monkeypatch, better):
     ],
 )
 def test_the_margin_is_a_share(former, new, worse):
-    from matinee.experiments.retraining import Errors, _worse
-
-    assert _worse(Errors(*former), Errors(*new), 0.01) == worse
+    errors = retraining.Errors(*former), retraining.Errors(*new)
+    assert retraining._worse(*errors, 0.01) == worse
 
 
 def test_data_that_have_grown_are_read_as_they_are(trained, tmp_path):

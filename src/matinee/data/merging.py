@@ -60,7 +60,11 @@ def merge_feedback(dataset: Dataset, feedback: pl.DataFrame) -> Merged:
     refused = [invalid for invalid, _ in id_problems(told_by)]
     usable = usable.filter(~pl.any_horizontal(refused))
     usable = usable.unique(PAIR, keep="last", maintain_order=True)
+    left_out = len(told) - len(usable)
     frame = frame.cast({"user_id": told_by.dtype})
+    # a mark says nothing new of an item that there is an interaction with
+    marked = usable.filter(pl.col("rating").is_null()).join(frame, on=PAIR, how="semi")
+    usable = usable.join(marked, on=PAIR, how="anti", maintain_order="left")
     kept = frame.join(usable, on=PAIR, how="anti", maintain_order="left")
     distinct = usable["user_id"].unique()
     new_users = distinct.filter(~distinct.is_in(frame["user_id"].unique().implode()))
@@ -78,7 +82,7 @@ def merge_feedback(dataset: Dataset, feedback: pl.DataFrame) -> Merged:
         used=len(usable),
         users=len(distinct),
         new_users=len(new_users),
-        left_out=len(told) - len(usable),
+        left_out=left_out,
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -24,18 +25,24 @@ def write_folder(dataset: Dataset, folder: Path) -> Dataset:
     >>> same.ratings.fingerprint() == data.ratings.fingerprint()
     True
     """
-    ratings = dataset.ratings.to_frame().drop("first_timestamp", strict=False)
-    timed = "timestamp" in ratings.columns
     with new_folder(folder) as fresh:
-        ratings.write_parquet(fresh / "ratings.parquet")
-        items, users = described(dataset)
-        items.write_parquet(fresh / "items.parquet")
-        if users is not None:
-            users.write_parquet(fresh / "users.parquet")
-    options = ReadingOptions(scale=dataset.ratings.scale, time_format="s" if timed else None)
-    return replace(
-        dataset, source=str(folder.resolve()), reading=options.to_dict(), official={}, notes=()
-    )
+        reading = write_tables(dataset, fresh)
+    return replace(dataset, source=str(folder.resolve()), reading=reading, official={}, notes=())
+
+
+def write_tables(dataset: Dataset, folder: Path) -> dict[str, Any]:
+    """Write the same into a folder that is there; the options with which to read it.
+
+    Of interactions that were repeated, the last time is kept.
+    """
+    ratings = dataset.ratings.to_frame().drop("first_timestamp", strict=False)
+    ratings.write_parquet(folder / "ratings.parquet")
+    items, users = described(dataset)
+    items.write_parquet(folder / "items.parquet")
+    if users is not None:
+        users.write_parquet(folder / "users.parquet")
+    time_format = "s" if "timestamp" in ratings.columns else None
+    return ReadingOptions(scale=dataset.ratings.scale, time_format=time_format).to_dict()
 
 
 def described(dataset: Dataset) -> tuple[pl.DataFrame, pl.DataFrame | None]:

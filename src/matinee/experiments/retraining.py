@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from matinee.data.archives import copy_tree
 from matinee.data.dataset import Dataset
 from matinee.data.merging import Merged, merge_feedback
-from matinee.data.writing import write_folder
+from matinee.data.writing import write_tables
 from matinee.errors import RunError, check_number
 from matinee.evaluation.evaluator import evaluate_ranking, evaluate_ratings, holdout_or_none
 from matinee.evaluation.protocols import subset
@@ -25,13 +26,13 @@ from matinee.experiments.split import Split, not_learned
 from matinee.experiments.training import MAX_EVAL_USERS, TrainingResult, train_and_evaluate
 from matinee.models.loading import load
 from matinee.models.recommender import Recommender
-from matinee.storage.atomic import remove_folder
-from matinee.storage.runs import read_manifest
+from matinee.storage.atomic import new_folder, version_of
+from matinee.storage.runs import OWN_DATA, check_target, fill_run
 
 MARGIN = 0.01
 FRACTION = 0.1  # of the test set, where the former run had none
-BEFORE, DATA = "-before", "-data-"
-"""What follows the name of a run in those of the former run and of the folders of its data."""
+BEFORE = "-before-retraining"
+"""What follows the name of a run in that of the former one."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,10 @@ def retrain(
         the two models on.
     """
     check_number("margin", margin, lambda margin: 0 <= margin < 1, "≥ 0 and < 1")
-    run = run.resolve() if run.is_symlink() else run
-    former, spec = load(run), RunSpec.read(run)
+    run = run.resolve() if run.is_symlink() or run.name in ("", "..") else run
+    before = run.with_name(run.name + BEFORE)
+    check_target(before)
+    version, former, spec = version_of(run), load(run), RunSpec.read(run)
     provenance = read_provenance(former.metadata)
     origin = former.metadata["data"].get("origin") or former.metadata["data"]  # without feedback
     dataset = read_provenance({**former.metadata, "data": origin}).read_now()
@@ -98,7 +101,7 @@ def retrain(
     source_changed = fingerprint != origin["fingerprint"]
     merged = merge_feedback(dataset, feedback)
     known = merged.dataset.ratings.fingerprint() == provenance.fingerprint
-    if known or not (source_changed or merged.used):
+    if known or not (source_changed or merged.used or "origin" in former.metadata["data"]):
         return None
     split = Split("hashed", provenance.split.test_fraction or FRACTION, provenance.split.seed)
     train, test = split.apply(merged.dataset)
@@ -114,9 +117,14 @@ def retrain(
     )
     old, new = (_errors(model, train, test) for model in (former, result.model))
     worse = _worse(old, new, margin)
-    origin = {**origin, "fingerprint": fingerprint}
-    before = None if worse else _replace(run, former, result.model, merged.dataset, origin)
-    return Retraining(merged, source_changed, result, old, new, len(test), before)
+    if version_of(run) != version:
+        raise RunError(f"{run}: another run has taken its place meanwhile; retrain that one.")
+    if not worse:
+        origin = {**origin, "fingerprint": fingerprint}
+        _replace(run, before, result.model, merged.dataset, origin)
+    return Retraining(
+        merged, source_changed, result, old, new, len(test), None if worse else before
+    )
 
 
 def _to_compare_on(test: Dataset, former: Recommender, run: Path) -> Dataset:
@@ -144,36 +152,29 @@ def _errors(model: Recommender, train: Dataset, test: Dataset) -> Errors:
 
 def _worse(former: Errors, new: Errors, margin: float) -> bool:
     """Whether the new model is worse than the former one by more than the margin."""
-    worse = False
+    worse = []
     if former.rmse is not None and new.rmse is not None:
-        worse |= not new.rmse <= former.rmse * (1 + margin)
+        worse.append(not new.rmse <= former.rmse * (1 + margin))
     if former.ndcg is not None and new.ndcg is not None:
-        worse |= not new.ndcg >= former.ndcg * (1 - margin)
-    return worse
+        worse.append(not new.ndcg >= former.ndcg * (1 - margin))
+    if not worse:
+        raise RunError("There is no metric by which the two models can be compared.")
+    return any(worse)
 
 
 def _replace(
-    run: Path, former: Recommender, model: Recommender, dataset: Dataset, origin: Mapping[str, Any]
-) -> Path:
-    """Save the model in the place of the former one, which goes beside it; where that is now."""
-    before = run.with_name(run.name + BEFORE)
-    forgotten = _data_of(before)
-    name = f"{run.name}{DATA}{dataset.ratings.fingerprint()[:12]}"
-    data = write_folder(dataset, run.with_name(name))
-    section = {"source": data.source, "reading": dict(data.reading), "origin": dict(origin)}
-    former.save(before)
-    metadata = {**model.metadata, "data": model.metadata["data"] | section}
-    replace(model, metadata=metadata).save(run)
-    if forgotten is not None and forgotten not in (_data_of(run), _data_of(before)):
-        remove_folder(forgotten)
-    return before
-
-
-def _data_of(run: Path) -> Path | None:
-    """The folder of the data of a run, if it was written beside it when it was retrained."""
-    try:
-        source = Path(str(read_manifest(run)["data"].get("source")))
-    except RunError:
-        return None
-    ours = source.parent == run.resolve().parent and source.is_dir() and not source.is_symlink()
-    return source if ours and DATA in source.name else None
+    run: Path, before: Path, model: Recommender, dataset: Dataset, origin: Mapping[str, Any]
+) -> None:
+    """Save the model, with its data, in the place of the former one, and that beside it."""
+    with new_folder(before, origins=[run]) as fresh:
+        copy_tree(run, fresh)
+    with new_folder(run) as fresh:
+        own = fresh / OWN_DATA
+        own.mkdir()
+        section = {
+            "source": OWN_DATA,
+            "reading": write_tables(dataset, own),
+            "origin": dict(origin),
+        }
+        metadata = {**model.metadata, "data": model.metadata["data"] | section}
+        fill_run(replace(model, metadata=metadata).to_parts(), fresh)

@@ -14,7 +14,7 @@ from matinee.service.state import ServiceState, state_of
 COOKIE = "matinee_user"
 SALT = b"matinee.page"
 COOKIE_SECONDS = 400 * 86_400  # the longest that browsers keep one
-PAGE_PREFIX = "page-"  # of the ids of the page's users: no data have such ids
+PAGE_PREFIX = "page-"  # of the ids of the page's users, which the store alone knows
 TOKEN = HTTPBearer(scheme_name="token", auto_error=False)
 WRITE_HEADER = APIKeyHeader(
     name="X-Matinee",

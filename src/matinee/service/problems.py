@@ -80,6 +80,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def of_bugs(request: Request, problem: Exception) -> JSONResponse:
         log.error(
-            "failed", route=request.url.path, problem=type(problem).__name__, exc_info=problem
+            "failed",
+            route=getattr(request.scope.get("route"), "path", "none"),
+            problem=type(problem).__name__,
+            exc_info=problem,
         )
         return answer(500, "This should not have happened; the log of the service says more.")

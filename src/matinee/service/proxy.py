@@ -36,7 +36,11 @@ def _last(headers: Headers, name: str) -> str:
 
 
 def _address(written: str) -> str | None:
-    """An address in its one form, or None where it is none."""
+    """An address in its one form, without a port, or None where it is none."""
+    if written.startswith("["):
+        written = written[1:].partition("]")[0]
+    elif written.count(":") == 1:
+        written = written.partition(":")[0]
     try:
         return str(ip_address(written))
     except ValueError:

@@ -31,6 +31,8 @@ RUNS = Path("runs")
 """Where runs go, and are looked for, unless another folder is named."""
 SECTIONS = ("heads", "model", "data", "split", "metrics", "environment", "files")
 MANIFEST = "manifest.json"
+OWN_DATA = "./data"
+"""The source of data that lie in the run itself; whoever reads the manifest sees the whole path."""
 INTERACTIONS = "interactions.safetensors"
 ITEMS, USERS = "items.safetensors", "users.safetensors"
 HISTORY = "history.jsonl"
@@ -64,21 +66,26 @@ def write_new_run(parts: RunParts, wanted: Path) -> Path:
 
 
 def _write(parts: RunParts, run: Path, replace: bool) -> Path:
-    from safetensors.numpy import save_file
-
     with new_folder(run, replace=replace) as fresh:
-        for name, arrays in parts.arrays.items():
-            save_file(dict(arrays), fresh / name)
-        parts.history.write_ndjson(fresh / HISTORY)
-        names = files_of(parts.manifest["heads"])
-        files = {name: {"sha256": _sha256(_mapped(fresh / name))} for name in names}
-        manifest = {**parts.manifest, "format": FORMAT, "files": files}
-        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-        if len(text.encode()) > MAX_MANIFEST:
-            raise RunError(f"{run}: cannot be saved; the names in its tables are too long.")
-        (fresh / MANIFEST).write_text(text, encoding="utf-8")
+        fill_run(parts, fresh)
     log.info("saved %s", bounded(str(run)))
     return run
+
+
+def fill_run(parts: RunParts, folder: Path) -> None:
+    """Write the files of a run into a folder, which becomes one as a whole."""
+    from safetensors.numpy import save_file
+
+    for name, arrays in parts.arrays.items():
+        save_file(dict(arrays), folder / name)
+    parts.history.write_ndjson(folder / HISTORY)
+    names = files_of(parts.manifest["heads"])
+    files = {name: {"sha256": _sha256(_mapped(folder / name))} for name in names}
+    manifest = {**parts.manifest, "format": FORMAT, "files": files}
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    if len(text.encode()) > MAX_MANIFEST:
+        raise RunError("The run cannot be saved; the names in its tables are too long.")
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
 def check_target(run: Path) -> None:
@@ -123,6 +130,8 @@ def read_manifest(run: Path) -> dict[str, Any]:
     for section in SECTIONS:
         if not isinstance(manifest.setdefault(section, {}), dict):
             raise RunError(f"{path}: {shortened(section)} must be an object.")
+    if manifest["data"].get("source") == OWN_DATA:
+        manifest["data"]["source"] = str(Path(os.path.realpath(run)) / OWN_DATA)
     return dict(manifest)
 
 
