@@ -83,16 +83,11 @@ def retrain(
     -------
     Retraining, or None if there is nothing that the run has not been trained on
 
-    Raises
-    ------
-    RunError
-        If the run cannot be trained anew, its data cannot be read, or nothing is left to compare
-        the two models on.
+    RunError is raised where the run cannot be trained anew, its data cannot be read, or nothing is
+    left to compare the two models on.
     """
     check_number("margin", margin, lambda margin: 0 <= margin < 1, "≥ 0 and < 1")
-    run = run.resolve() if run.is_symlink() or run.name in ("", "..") else run
-    before = run.with_name(run.name + BEFORE)
-    check_target(before)
+    run, before = _places(run)
     version, former, spec = version_of(run), load(run), RunSpec.read(run)
     provenance = read_provenance(former.metadata)
     origin = former.metadata["data"].get("origin") or former.metadata["data"]  # without feedback
@@ -116,15 +111,23 @@ def retrain(
         threads=threads or spec.threads,
     )
     old, new = (_errors(model, train, test) for model in (former, result.model))
+    done = Retraining(merged, source_changed, result, old, new, len(test), before)
     worse = _worse(old, new, margin)
     if version_of(run) != version:
         raise RunError(f"{run}: another run has taken its place meanwhile; retrain that one.")
-    if not worse:
-        origin = {**origin, "fingerprint": fingerprint}
-        _replace(run, before, result.model, merged.dataset, origin)
-    return Retraining(
-        merged, source_changed, result, old, new, len(test), None if worse else before
-    )
+    if worse:
+        return replace(done, before=None)
+    origin = {**origin, "fingerprint": fingerprint}
+    _replace(run, before, result.model, merged.dataset, origin)
+    return done
+
+
+def _places(run: Path) -> tuple[Path, Path]:
+    """The run itself, not a link to it, and the place of the former one, which must be free."""
+    run = run.resolve() if run.is_symlink() or run.name in ("", "..") else run
+    before = run.with_name(run.name + BEFORE)
+    check_target(before)
+    return run, before
 
 
 def _to_compare_on(test: Dataset, former: Recommender, run: Path) -> Dataset:

@@ -9,6 +9,7 @@ import os
 import random
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 from matinee.service.store import NewFeedback, Store, UserKey
@@ -93,7 +94,8 @@ if __name__ == "__main__":
         if (child := os.fork()) == 0:
             try:
                 work(where, folder, writer)
-            finally:
+            except BaseException:
+                traceback.print_exc()
                 os._exit(1)
         children.append(child)
         print(child, flush=True)
