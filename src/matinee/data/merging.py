@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import polars as pl
 
-from matinee._types import Bools
 from matinee.data.dataset import Dataset
-from matinee.data.ratings import RatingScale
+from matinee.data.ratings import may_be
 from matinee.data.reading import read
 from matinee.data.validation import id_problems
 from matinee.data.writing import described
@@ -50,7 +48,8 @@ def merge_feedback(dataset: Dataset, feedback: pl.DataFrame) -> Merged:
     value = "rating" if scale else "weight"
     told = feedback.sort(PAIR).filter(pl.col("rating").is_not_null() | (scale is None))
     codes = ratings.item_ids.codes(told["item_id"])
-    known = (codes >= 0) & _possible(scale, told["rating"])
+    values = told["rating"].cast(pl.Float64).fill_null(1.0).to_numpy()  # each counts once
+    known = (codes >= 0) & may_be(scale, values)
     told_by = _user_ids(told["user_id"].filter(known), frame["user_id"])
     usable = told.filter(known).with_columns(
         told_by,
@@ -84,12 +83,6 @@ def merge_feedback(dataset: Dataset, feedback: pl.DataFrame) -> Merged:
         new_users=len(new_users),
         left_out=left_out,
     )
-
-
-def _possible(scale: RatingScale | None, values: pl.Series) -> Bools:
-    """Which values can stand in the data; of an item without a rating it is one interaction."""
-    numbers = values.fill_null(1.0).cast(pl.Float64).to_numpy()
-    return scale.contains(numbers) if scale else np.isfinite(numbers) & (numbers > 0)
 
 
 def _user_ids(told: pl.Series, known: pl.Series) -> pl.Series:

@@ -76,6 +76,14 @@ class RatingScale:
         return scale if scale.contains(levels).all() else replace(scale, step=0.0)
 
 
+def may_be(scale: RatingScale | None, values: Floats) -> Bools:
+    """Which values can be ratings on a scale, or, without one, the weights of interactions."""
+    if scale is not None:
+        return scale.contains(values)
+    limits = np.finfo(np.float32)
+    return np.asarray((values >= limits.tiny) & (values <= limits.max))
+
+
 def value_name(scale: RatingScale | None, values: F32) -> str:
     """What a value is, for the head of its column: ``"rating"``; of interactions without ratings
     ``"times"``, where all are whole numbers, else ``"weight"``.

@@ -13,7 +13,7 @@ from matinee.data.attributes import Attributes
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
-from matinee.data.ratings import NOT_RATED, RatingScale
+from matinee.data.ratings import NOT_RATED, RatingScale, may_be
 from matinee.errors import SettingError, UnknownIdError, check_choice, shortened
 from matinee.kernels.csr import Rows, sum_weighted_rows, take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks
@@ -359,10 +359,7 @@ class TrainingIndex:
 
     def may_be(self, values: Floats) -> Bools:
         """Which values can be ratings, or the weights of interactions."""
-        if self.scale is not None:
-            return self.scale.contains(values)
-        limits = np.finfo(np.float32)
-        return np.asarray((values >= limits.tiny) & (values <= limits.max))
+        return may_be(self.scale, values)
 
     def pairs(self, users: Any, items: Any, timestamps: Any, unknown: str) -> Pairs:
         """The indices behind ids and titles; see `Recommender.predict`."""

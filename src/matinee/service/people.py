@@ -47,8 +47,8 @@ def person(served: Served, user_id: str, feedback: Sequence[Feedback]) -> Person
     Feedback on items that the model does not have, or on another scale (an earlier model's), is
     left for the next training.
     """
-    # of users of the page, who take back what they told and want to be forgotten, the store alone
     index = served.model.index
+    # of users of the page, who take back what they told and want to be forgotten, the store alone
     code = -1 if user_id.startswith(PAGE_PREFIX) else served.user_code(user_id)
     trained = None if code < 0 else index.profile_of(code)
     if trained is not None and not feedback:
