@@ -17,6 +17,7 @@ OPTIONS = {
     "max_connections": "60",
     "shared_buffers": "16MB",
     "max_wal_size": "64MB",
+    "wal_writer_delay": "10s",  # nothing is on the disk sooner than it must be
 }
 
 

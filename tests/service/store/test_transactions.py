@@ -309,6 +309,31 @@ class TestLostWhileCommitting:
         assert store.delete(ann, "1") is True
         assert values(store, ann) == {"1": 2.0}
 
+    def test_what_a_crash_undid_is_not_taken_for_what_others_did(
+        self, shop, postgres, ann, monkeypatch
+    ):
+        """The server gives the number of the lost transaction to the next one, which is kept."""
+        store, _ = shop
+        dialect = store._transactions._engine.dialect
+        lost, numbers = [], [0]
+
+        def do_commit(connection):
+            monkeypatch.undo()
+            lost.extend(connection.execute("SELECT txid_current()").fetchone())
+            postgres.stop(signal.SIGQUIT)
+            postgres.start()
+            while numbers[-1] < lost[0]:
+                numbers.extend(postgres.execute("SELECT txid_current()")[0])
+            connection.execute("SELECT 1")  # it is gone
+
+        monkeypatch.setattr(dialect, "do_commit", do_commit)
+        with pytest.raises(StoreError, match="not known whether this was kept; ask again"):
+            store.put(ann, "1", rating=1, kind="rating")
+        assert lost == numbers[-1:]
+        assert values(store, ann) == {}
+        kept = store.put(ann, "1", rating=1, kind="rating")
+        assert store.all_of(ann) == [kept]
+
     def test_what_nobody_can_tell_is_said(self, shop, postgres, ann, monkeypatch, impatient):
         store, _ = shop
         dialect = store._transactions._engine.dialect

@@ -2,16 +2,17 @@
 
 A database may be busy or restart, a connection may be lost. Until it commits, a transaction has
 done nothing, so it is run again. Whether a commit took place whose answer was lost, PostgreSQL is
-asked: writing twice would undo what others wrote in between.
+asked: writing twice would undo what others wrote in between. A server that has crashed cannot tell:
+it gives the numbers of transactions that were not on the disk yet to others.
 """
 
 import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, exc, text
+from sqlalchemy import Connection, Engine, Row, exc, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from matinee.errors import StoreError
@@ -31,11 +32,14 @@ TRANSIENT = (  # beginnings of PostgreSQL's codes
 )  # fmt: skip
 WILL_PASS = ("starting up", "shutting down", "recovery", "too many", "slots", "terminating")
 """Of what PostgreSQL says to whom it refuses to connect, which comes without a code."""
+SINCE = "array[pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter)]"
+"""Since when the server has been running: recovering from a crash, it forgets its statistics."""
 BEGIN_WRITE = text(
     "SELECT set_config('lock_timeout', :timeout, true), pg_advisory_xact_lock(:lock),"
-    " txid_current()"
+    " txid_current() AS number,"
+    f" {SINCE} AS since"
 )
-FATE = text("SELECT txid_status(:number)")
+FATE = text(f"SELECT txid_status(:number) AS fate, {SINCE} AS since")
 
 
 class Transactions:
@@ -62,33 +66,34 @@ class Transactions:
     def _attempt(self, work: Callable[[Connection], T], lock: int | None) -> T:
         with self._engine.connect() as connection:
             connection.execution_options(**{WRITE: lock is not None})
-            number = None
+            begun = None
             with connection.begin() as transaction:
                 if lock is not None and self._postgresql:
                     values = {"timeout": LOCK_TIMEOUT, "lock": lock}
-                    number = connection.execute(BEGIN_WRITE, values).one()[2]
+                    begun = connection.execute(BEGIN_WRITE, values).one()
                 result = work(connection)
                 try:
                     transaction.commit()
                 except BaseException as problem:
                     connection.invalidate()  # it may be anywhere in the transaction
                     lost = isinstance(problem, DBAPIError) and problem.connection_invalidated
-                    if not (lost and number is not None and self._took_place(number)):
+                    if not (lost and begun is not None and self._took_place(begun)):
                         raise
             return result
 
-    def _took_place(self, number: int) -> bool:
+    def _took_place(self, begun: Row[Any]) -> bool:
         """Whether a transaction was committed whose connection was lost while it was."""
 
-        def ask(connection: Connection) -> str | None:
-            fate: str | None = connection.execute(FATE, {"number": number}).scalar_one()
-            return fate
+        def ask(connection: Connection) -> Row[Any]:
+            return connection.execute(FATE, {"number": begun.number}).one()
 
         with suppress(StoreError):
             for _ in pauses(PATIENCE):
-                fate = self.read(ask)
-                if fate != "in progress":
-                    return fate == "committed"
+                now = self.read(ask)
+                if now.fate == "committed" and now.since != begun.since:
+                    break  # perhaps another's, of the same number
+                if now.fate != "in progress":
+                    return bool(now.fate == "committed")
         raise StoreError(f"{self._name}: it is not known whether this was kept; ask again.")
 
     def _run(self, attempt: Callable[[], T], patience: float) -> T:
