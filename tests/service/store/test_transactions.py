@@ -309,11 +309,13 @@ class TestLostWhileCommitting:
         assert store.delete(ann, "1") is True
         assert values(store, ann) == {"1": 2.0}
 
+    @pytest.mark.parametrize("key", [None, "1"])
     def test_what_a_crash_undid_is_not_taken_for_what_others_did(
-        self, shop, postgres, ann, monkeypatch
+        self, shop, postgres, ann, monkeypatch, key
     ):
         """The server gives the number of the lost transaction to the next one, which is kept."""
         store, _ = shop
+        store.put(ann, "1", rating=2, kind="rating", key="0")
         dialect = store._transactions._engine.dialect
         lost, numbers = [], [0]
 
@@ -327,12 +329,21 @@ class TestLostWhileCommitting:
             connection.execute("SELECT 1")  # it is gone
 
         monkeypatch.setattr(dialect, "do_commit", do_commit)
-        with pytest.raises(StoreError, match="not known whether this was kept; ask again"):
-            store.put(ann, "1", rating=1, kind="rating")
+        if key is None:
+            with pytest.raises(StoreError, match="not known whether this was kept; ask again"):
+                store.put(ann, "1", rating=1, kind="rating")
+            assert values(store, ann) == {"1": 2.0}
+        kept = store.put(ann, "1", rating=1, kind="rating", key=key)
         assert lost == numbers[-1:]
-        assert values(store, ann) == {}
-        kept = store.put(ann, "1", rating=1, kind="rating")
         assert store.all_of(ann) == [kept]
+
+    def test_a_request_with_a_key_is_done_once_whatever_is_lost(self, shop, ann, lose):
+        store, _ = shop
+        store.put(ann, "2", rating=3, kind="rating", key="0")  # old keys are removed before it
+        lose(committed=True)
+        kept = store.put(ann, "1", rating=1, kind="rating", key="1")
+        assert kept.rating == 1.0
+        assert values(store, ann) == {"2": 3.0, "1": 2.0}
 
     def test_what_nobody_can_tell_is_said(self, shop, postgres, ann, monkeypatch, impatient):
         store, _ = shop

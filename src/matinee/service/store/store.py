@@ -91,7 +91,7 @@ class Store:
         engine, name = make_engine(where)
         transactions = Transactions(engine, name)
         try:
-            transactions.write(lambda connection: upgrade(connection, name), LOCK)
+            transactions.write(lambda connection: upgrade(connection, name), LOCK, repeatable=True)
         except BaseException:
             engine.dispose()
             raise
@@ -209,7 +209,7 @@ class Store:
                 connection.execute(insert(secrets), {"tenant": tenant, "secret": secret})
             return bytes(secret)
 
-        return self._transactions.write(work, LOCK)
+        return self._transactions.write(work, LOCK, repeatable=True)
 
     def _rows(self, statement: Any, values: dict[str, str] | None = None) -> Rows:
         return self._transactions.read(
@@ -250,7 +250,7 @@ class Store:
             )
             return answer
 
-        return self._transactions.write(work, _lock_of(user))
+        return self._transactions.write(work, _lock_of(user), repeatable=True)
 
     def _clear_requests(self) -> None:
         """Remove what was answered over a day ago, from time to time."""
@@ -258,7 +258,9 @@ class Store:
         if now - self._cleared_at >= CLEARED_EVERY:
             self._cleared_at = now
             old = delete(requests).where(requests.c.created_at <= now - KEYS_KEPT)
-            self._transactions.write(lambda connection: connection.execute(old), LOCK)
+            self._transactions.write(
+                lambda connection: connection.execute(old), LOCK, repeatable=True
+            )
 
 
 def _set(connection: Connection, user: UserKey, new: NewFeedback) -> int:

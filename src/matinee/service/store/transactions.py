@@ -56,21 +56,25 @@ class Transactions:
             lambda: self._attempt(work, None), PATIENCE if patience is None else patience
         )
 
-    def write(self, work: Callable[[Connection], T], lock: int) -> T:
+    def write(self, work: Callable[[Connection], T], lock: int, *, repeatable: bool = False) -> T:
         """What a function returns, once all that it wrote is on the disk.
 
-        Two with the same `lock`, 64 bits, follow one another; in SQLite all do.
+        Two with the same `lock`, 64 bits, follow one another; in SQLite all do. One is `repeatable`
+        that sees by itself whether it was done before.
         """
-        return self._run(lambda: self._attempt(work, lock), PATIENCE)
+        return self._run(lambda: self._attempt(work, lock, repeatable), PATIENCE)
 
-    def _attempt(self, work: Callable[[Connection], T], lock: int | None) -> T:
+    def _attempt(
+        self, work: Callable[[Connection], T], lock: int | None, repeatable: bool = True
+    ) -> T:
         with self._engine.connect() as connection:
             connection.execution_options(**{WRITE: lock is not None})
             begun = None
             with connection.begin() as transaction:
                 if lock is not None and self._postgresql:
                     values = {"timeout": LOCK_TIMEOUT, "lock": lock}
-                    begun = connection.execute(BEGIN_WRITE, values).one()
+                    row = connection.execute(BEGIN_WRITE, values).one()
+                    begun = None if repeatable else row
                 result = work(connection)
                 try:
                     transaction.commit()
