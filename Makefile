@@ -81,7 +81,7 @@ notebooks: .venv/all
 	@touch $@
 
 .venv/all: .venv/core
-	$(PIP) -e '.[torch,charts,tuning,service]' --group dev
+	$(PIP) -e '.[torch,charts,tuning,service,spark]' --group dev
 	@touch $@
 
 clean:

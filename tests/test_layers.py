@@ -30,7 +30,7 @@ PACKAGES = {  # by layer, the lowest first: what it may know beside the standard
         *("anyio", "fastapi", "itsdangerous", "jinja2", "prometheus_client", "pydantic"),
         *("numpy", "pydantic_core", "rapidfuzz", "starlette", "structlog", "uvicorn"),
     },
-    "spark": set(),
+    "spark": {"numpy", "polars", "pyarrow", "pyspark"},
     "cli": {"polars", "rich", "typer"},
 }
 LAYERS = [name for name in PACKAGES if "." not in name]

@@ -22,6 +22,7 @@ from typing import Any
 EXTRAS = {
     "charts": "Charts, clusters and pages need",
     "service": "The service needs",
+    "spark": "Spark needs",
     "torch": "PyTorch estimators need",
     "tuning": "Tuning needs",
 }

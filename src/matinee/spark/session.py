@@ -1,0 +1,213 @@
+"""The connection to Spark, and the folder that driver and executors share.
+
+Only the DataFrame API is used, so that Spark Connect can do all of it, too.
+"""
+
+import logging
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matinee.errors import SettingError, bounded, printable, require_extra
+from matinee.kernels.parallel import machine_memory
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+log = logging.getLogger(__name__)
+
+LOCAL = "local"
+JAVA = 17
+SHARE = 0.25  # of the machine's memory, for the JVM that is all of a local Spark
+MOST, LEAST = 32 * 2**30, 2**30  # bytes of it
+SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    # what is small in bytes may be much work, so partitions are not merged for their size
+    "spark.sql.adaptive.coalescePartitions.enabled": "false",
+    "spark.sql.adaptive.advisoryPartitionSizeInBytes": "64m",
+}
+AT_START = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
+}
+QUIET = """\
+rootLogger.level = error
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
+"""
+"""How the JVM logs: as Spark would, but for what it says before it has read its settings."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A session of Spark, and a folder in which every executor can read and write.
+
+    What is kept in it is deterministic input for what follows: an executor that is lost takes
+    nothing with it, and nothing is computed twice in two ways.
+    """
+
+    spark: "SparkSession"
+    folder: str  # a path, or a URL such as s3a://bucket/folder
+
+    def path(self, name: str) -> str:
+        """Where something of this name is kept."""
+        return f"{self.folder}/{name}"
+
+    def keep(self, name: str, frame: "DataFrame", partition_by: str | None = None) -> "DataFrame":
+        """Write a table as Parquet, and return what was written.
+
+        With `partition_by`, the rows of each value of this column are in a folder of their own.
+        """
+        writer = frame.write.mode("overwrite").option("compression", "none")
+        if partition_by is not None:
+            writer = writer.partitionBy(partition_by)
+        writer.parquet(self.path(name))
+        return self.spark.read.schema(frame.schema).parquet(self.path(name))
+
+
+@contextmanager
+def open_workspace(master: str | None = None, storage: str | None = None) -> Iterator[Workspace]:
+    """Start or find a session of Spark, and a folder for it that is removed in the end.
+
+    Parameters
+    ----------
+    master : str, optional
+        As of Spark: ``local[4]``, ``spark://host:7077``, ``yarn``; ``sc://host`` for Spark Connect.
+        By default the session there is, in a notebook or a job of `spark-submit`; else this
+        machine.
+    storage : str, optional
+        A path or URL under which all executors can read and write. By default a temporary folder,
+        which is enough where all of Spark is on this machine.
+    """
+    spark, started, scratch = _session(master)
+    try:
+        for name, value in SETTINGS.items():
+            spark.conf.set(name, value)
+        with _folder(spark, storage, scratch) as folder:
+            yield Workspace(spark, folder)
+    finally:
+        if started:
+            spark.stop()
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _session(master: str | None) -> tuple["SparkSession", bool, str | None]:
+    """A session, whether it was started here, and a folder of this machine that goes with it."""
+    require_extra("spark", "pyspark", "pyarrow")
+    with warnings.catch_warnings():  # of pandas, which nothing here uses
+        warnings.simplefilter("ignore", FutureWarning)
+        from pyspark.sql import SparkSession
+
+    builder = SparkSession.Builder().appName("matinee")
+    if master is not None and master.startswith("sc://"):
+        return builder.remote(master).getOrCreate(), True, None
+    if master is None and (found := SparkSession.getActiveSession()) is not None:
+        return found, False, None
+    if master is None and "PYSPARK_GATEWAY_PORT" in os.environ:
+        return builder.getOrCreate(), True, None  # of spark-submit, which has said all the rest
+    _check_java()
+    scratch = tempfile.mkdtemp(prefix="matinee-spark-")
+    try:
+        for name, value in (*AT_START.items(), *_at_start(master or f"{LOCAL}[*]", scratch)):
+            builder = builder.config(name, value)
+        with _stderr_into(Path(scratch, "log")):
+            return builder.getOrCreate(), True, scratch
+    except Exception as problem:
+        shutil.rmtree(scratch, ignore_errors=True)
+        said = printable(str(problem).strip().partition("\n")[0])
+        raise SettingError(
+            f"Spark did not start at {bounded(str(master))}: {bounded(said)}"
+        ) from None
+
+
+def _at_start(master: str, scratch: str) -> Iterator[tuple[str, str]]:
+    """Settings that Spark takes only as it starts."""
+    yield "spark.master", master
+    log = Path(scratch) / "log4j2.properties"
+    log.write_text(QUIET, encoding="utf-8")
+    yield "spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={log.as_uri()}"
+    if not master.startswith(LOCAL):
+        return
+    memory = int(min(max(SHARE * machine_memory(), LEAST), MOST)) // 2**20
+    yield "spark.driver.memory", f"{memory}m"
+    yield "spark.driver.host", "127.0.0.1"
+    yield "spark.driver.bindAddress", "127.0.0.1"
+    yield "spark.local.dir", scratch
+    yield "spark.pyspark.python", sys.executable
+
+
+@contextmanager
+def _stderr_into(file: Path) -> Iterator[None]:
+    """Let processes that are started here, the JVM and its workers, say what they say in a file."""
+    sys.stderr.flush()
+    before = os.dup(2)
+    try:
+        with file.open("ab") as log:
+            os.dup2(log.fileno(), 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
+def _check_java() -> None:
+    """Refuse to start a JVM where there is none, or one that is too old."""
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home, "bin", "java")) if home else shutil.which("java")
+    try:
+        if java is None:
+            raise FileNotFoundError
+        said = subprocess.run([java, "-version"], capture_output=True, check=True, timeout=60)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        raise SettingError(f"Spark needs Java {JAVA} or newer, and there is none here.") from None
+    found = re.search(rb'version "(1\.)?([0-9]+)', said.stderr)
+    if found and int(found[2]) < JAVA:
+        raise SettingError(f"Spark needs Java {JAVA} or newer; {java} is Java {int(found[2])}.")
+
+
+@contextmanager
+def _folder(spark: "SparkSession", storage: str | None, scratch: str | None) -> Iterator[str]:
+    """A new folder that driver and executors share, removed in the end."""
+    name = f"matinee-{secrets.token_hex(8)}"
+    if storage is None:
+        if scratch is None or not str(spark.conf.get("spark.master")).startswith(LOCAL):
+            raise SettingError(
+                "Executors of a cluster share no folder of this machine; name one where all of "
+                "them can read and write: --storage URL."
+            )
+        yield f"{scratch}/{name}"
+        return
+    folder = f"{storage.rstrip('/')}/{name}"
+    if "://" not in folder:
+        folder = str(Path(folder).resolve())
+    try:
+        yield folder
+    finally:
+        _remove(spark, folder)
+
+
+def _remove(spark: "SparkSession", folder: str) -> None:
+    """Remove a folder; a remote one by way of Hadoop, which Spark Connect does not reach."""
+    if "://" not in folder:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif (jvm := getattr(spark, "_jvm", None)) is not None:
+        path = jvm.org.apache.hadoop.fs.Path(folder)
+        path.getFileSystem(spark._jsc.hadoopConfiguration()).delete(path, True)
+    else:
+        log.warning("%s is not needed any more; Spark Connect cannot remove it", folder)
