@@ -135,7 +135,7 @@ class ALS(Estimator):
         head = earlier.rating_head if earlier is not None else None
         if isinstance(head, FactorRatingHead) and head.vanished:
             earlier = None
-        state = _ALSState(self, self._ridge(train, earlier), train)
+        state = _ALSState(self, self.choose_ridge(train, earlier), train)
         if earlier is not None:
             state.warm_start(earlier)
         history: list[dict[str, Any]] = []
@@ -163,7 +163,7 @@ class ALS(Estimator):
             state.finish()
         return state.model(pl.DataFrame(history))
 
-    def _ridge(self, train: Dataset, earlier: Recommender | None) -> Ridge:
+    def choose_ridge(self, train: Dataset, earlier: Recommender | None = None) -> Ridge:
         """The regularization to train with, chosen on a validation set where rows are short."""
         ratings = train.ratings
         rows = len(ratings.user_ids) + len(ratings.item_ids)
@@ -194,12 +194,19 @@ class ALS(Estimator):
 
     def _ridge_of(self, ratings: Ratings, choice: tuple[float, float | None]) -> Ridge:
         """The regularization of a choice, if what is given leaves one."""
+        default = self.regularization or self.default_regularization(ratings)
+        return self.ridge_of(default, ratings.spread, choice)
+
+    def ridge_of(
+        self, default: float, spread: float, choice: tuple[float, float | None] = CHOICES[0]
+    ) -> Ridge:
+        """The same, given the default regularization, and the spread of the ratings."""
         multiple, flat = choice
-        strength = self.regularization or multiple * self.default_regularization(ratings)
+        strength = self.regularization or multiple * default
         flat = self.bias_regularization or flat
         if flat is not None:
             return Ridge.of(strength, self.exponent, flat, 0.0)
-        return Ridge.of(strength, self.exponent, strength * BIAS / ratings.spread, self.exponent)
+        return Ridge.of(strength, self.exponent, strength * BIAS / spread, self.exponent)
 
 
 def _surely_best(errors: Sequence[F64]) -> int:

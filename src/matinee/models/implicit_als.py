@@ -11,7 +11,7 @@ import polars as pl
 
 from matinee._types import F32, F64, Array
 from matinee.data.dataset import Dataset
-from matinee.data.ratings import Ratings
+from matinee.data.ratings import Ratings, RatingScale
 from matinee.errors import SettingError, shortened
 from matinee.kernels.csr import Rows
 from matinee.kernels.implicit_als import update_rows_implicit_block, update_rows_implicit_cg
@@ -142,19 +142,21 @@ class ImplicitALS(Estimator):
 
     def preference_scale(self, ratings: Ratings) -> PreferenceScale:
         """How the ratings of this training set become preferences."""
-        weight = self.rating_weight
-        if ratings.scale is None:
-            weight = 0.0
-        elif weight is None:
-            weight = RATING_WEIGHT if self.confidence_of(ratings) == "none" else 0.0
         values = ratings.by_user.values  # in the order of users, whatever that of the rows
-        return PreferenceScale(
-            weight, float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
-        )
+        moments = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+        return PreferenceScale(self.rating_weight_of(ratings.scale), *moments)
 
-    def confidence_of(self, ratings: Ratings) -> str:
-        """How positives of this training set are weighted."""
-        return self.confidence or ("counts" if ratings.scale is None else "none")
+    def rating_weight_of(self, scale: RatingScale | None) -> float:
+        """How far ratings on this scale move preferences; not at all where there are none."""
+        if scale is None:
+            return 0.0
+        if self.rating_weight is not None:
+            return self.rating_weight
+        return RATING_WEIGHT if self.confidence_of(scale) == "none" else 0.0
+
+    def confidence_of(self, scale: RatingScale | None) -> str:
+        """How positives are weighted, of ratings on this scale."""
+        return self.confidence or ("counts" if scale is None else "none")
 
     def default_regularization(self, ratings: Ratings) -> float:
         """The regularization used where none is given, derived from the positives."""
@@ -172,7 +174,7 @@ class ImplicitALS(Estimator):
         return np.where(counts > 0, weight, 0.0)
 
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
-        state = _ImplicitALSState(self, *self._chosen(train, context.warm_start), train)
+        state = _ImplicitALSState(self, *self.choose(train, context.warm_start), train)
         if context.warm_start is not None:
             state.warm_start(context.warm_start)
         history: list[dict[str, Any]] = []
@@ -189,7 +191,7 @@ class ImplicitALS(Estimator):
         head = state.head(pl.DataFrame(history))
         return Recommender(TrainingIndex.of(train), ranking_head=head)
 
-    def _chosen(self, train: Dataset, earlier: Recommender | None) -> tuple[float, float]:
+    def choose(self, train: Dataset, earlier: Recommender | None = None) -> tuple[float, float]:
         """The regularization and the weight of the unobserved to train with."""
         if earlier is not None and isinstance(earlier.ranking_head, FactorRankingHead):
             head = earlier.ranking_head  # what suited it suits what has grown out of it
@@ -236,7 +238,7 @@ class _ImplicitALSState:
         self.regularization, self.unobserved = regularization, unobserved
         ratings = train.ratings
         # in the order of users: the same whatever the order of the rows
-        self.confidence = estimator.confidence_of(ratings)
+        self.confidence = estimator.confidence_of(ratings.scale)
         unscaled = positives(ratings.by_user, estimator.min_rating, self.confidence)
         self.average = float(unscaled.values.mean(dtype=np.float64))
         by_user, by_item = (

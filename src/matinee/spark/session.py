@@ -12,11 +12,13 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from matinee.errors import SettingError, bounded, printable, require_extra
 from matinee.kernels.parallel import machine_memory
@@ -77,7 +79,26 @@ class Workspace:
         if partition_by is not None:
             writer = writer.partitionBy(partition_by)
         writer.parquet(self.path(name))
-        return self.spark.read.schema(frame.schema).parquet(self.path(name))
+        kept = self.spark.read.schema(frame.schema).parquet(self.path(name))
+        return kept.select(frame.columns)  # for that of the folders has become the last
+
+
+def on_table(function: Callable[..., pa.Table], *bound: Any) -> Callable[..., pa.Table]:
+    """A function of a group's table, for `applyInArrow`, which looks at the types of arguments."""
+
+    def of_group(table: pa.Table) -> pa.Table:
+        return function(*bound, table)
+
+    return of_group
+
+
+def on_tables(function: Callable[..., pa.Table], *bound: Any) -> Callable[..., pa.Table]:
+    """The same of the tables of two groups."""
+
+    def of_groups(left: pa.Table, right: pa.Table) -> pa.Table:
+        return function(*bound, left, right)
+
+    return of_groups
 
 
 @contextmanager
@@ -94,25 +115,25 @@ def open_workspace(master: str | None = None, storage: str | None = None) -> Ite
         A path or URL under which all executors can read and write. By default a temporary folder,
         which is enough where all of Spark is on this machine.
     """
-    spark, started, scratch = _session(master)
-    try:
-        for name, value in SETTINGS.items():
-            spark.conf.set(name, value)
-        with _folder(spark, storage, scratch) as folder:
-            yield Workspace(spark, folder)
-    finally:
-        if started:
-            spark.stop()
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* pandas", FutureWarning)  # which nothing here uses
+        spark, started, scratch = _session(master)
+        try:
+            for name, value in SETTINGS.items():
+                spark.conf.set(name, value)
+            with _folder(spark, storage, scratch) as folder:
+                yield Workspace(spark, folder)
+        finally:
+            if started:
+                spark.stop()
+            if scratch is not None:
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _session(master: str | None) -> tuple["SparkSession", bool, str | None]:
     """A session, whether it was started here, and a folder of this machine that goes with it."""
     require_extra("spark", "pyspark", "pyarrow")
-    with warnings.catch_warnings():  # of pandas, which nothing here uses
-        warnings.simplefilter("ignore", FutureWarning)
-        from pyspark.sql import SparkSession
+    from pyspark.sql import SparkSession
 
     builder = SparkSession.Builder().appName("matinee")
     if master is not None and master.startswith("sc://"):
@@ -149,7 +170,7 @@ def _at_start(master: str, scratch: str) -> Iterator[tuple[str, str]]:
     yield "spark.driver.host", "127.0.0.1"
     yield "spark.driver.bindAddress", "127.0.0.1"
     yield "spark.local.dir", scratch
-    yield "spark.pyspark.python", sys.executable
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # no setting reaches local executors
 
 
 @contextmanager
