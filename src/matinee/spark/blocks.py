@@ -8,7 +8,7 @@ out-blocks of MLlib).
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -161,7 +161,7 @@ def noise_bound(sides: Sides, counts: I64, shifts: tuple[float, float], exponent
     return sum(math.sqrt(part / counts.sum()) for part in sums)
 
 
-def table_of(columns: dict[str, list[Any]], schema: str) -> pa.Table:
+def table_of(columns: Mapping[str, Sequence[Any]], schema: str) -> pa.Table:
     """A table for Spark; arrays become bytes."""
     types = {"int": pa.int32(), "string": pa.string(), "binary": pa.binary()}
     pairs = (part.split() for part in schema.split(", "))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from matinee._types import F32, F64, I64
+from matinee._types import F32, I64, Floats
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
 from matinee.data.ratings import Ratings
@@ -69,14 +69,15 @@ class _TrainingSet:
         """As `Ratings.spread`."""
         return max(self.std, float(np.finfo(np.float32).eps) * max(1.0, self.largest))
 
-    def items(self, features: str, counts: I64, width: int, *weights: F64) -> FactorMatrix:
+    def items(self, features: str, counts: I64, width: int, *weights: Floats) -> FactorMatrix:
         """The items, all rows zero, with their weights in prior means."""
         catalog, none = self.data.catalog, (np.empty(0, np.int32), np.empty(0, np.float32))
         rows = Rows(np.concatenate(([0], np.cumsum(counts))), *none)
         nobody = IdMap(pl.Series([], dtype=pl.Int64))
         described = Dataset(Ratings(none[0], *none, None, nobody, catalog.ids, None), catalog)
         names = feature_names(features, described)
-        return FactorMatrix.start(rows, catalog.attributes, names, width, *weights)
+        given = [np.asarray(weight, np.float64) for weight in weights]
+        return FactorMatrix.start(rows, catalog.attributes, names, width, *given)
 
 
 def train(
@@ -155,7 +156,7 @@ def _fit_ratings(given: _TrainingSet, estimator: ALS) -> tuple[Any, "DataFrame"]
         bound = noise_bound(sides, counts, (0.0, 0.0), exponent)
         ridge = estimator.ridge_of(RATING_SHARE * given.spread * bound, given.spread)
     exponents = dict.fromkeys((float(ridge.exponent), float(ridge.bias_exponent)))
-    weights: list[F64] = [np.where(counts > 0, counts**v, 0.0) for v in exponents]
+    weights = [np.where(counts > 0, counts**v, 0.0) for v in exponents]
     items = given.items(estimator.features, counts, 1 + estimator.factors, *weights)
     moments = given.mean, given.spread
     return train_ratings(given.workspace, estimator, sides, ridge, moments, items)
