@@ -96,3 +96,16 @@ def draw_mask(start, stop, seed, keys, share, out):
     """Mark a random share of the entries, each by its int64 key alone, in `out`, bool."""
     for entry in range(start, stop):
         out[entry] = _uniform(seed, keys[entry], 0) < share
+
+
+@jit
+def draw_normals(start, stop, seed, codes, out):
+    """Fill rows of `out`, float32, with standard normal numbers, each row by its int64 code alone.
+
+    Box & Muller 1958, "A note on the generation of random normal deviates".
+    """
+    for row in range(start, stop):
+        for draw in range(out.shape[1]):
+            length = np.sqrt(-2 * np.log(_uniform(seed, codes[row], 2 * draw)))
+            angle = 2 * np.pi * _uniform(seed, codes[row], 2 * draw + 1)
+            out[row, draw] = length * np.cos(angle)

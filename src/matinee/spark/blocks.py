@@ -212,7 +212,7 @@ def _lengths(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for key, block in blocks_in(batch):
             lengths = np.diff(block.rows.indptr)
             known = np.count_nonzero(lengths)
-            columns = {"block": [key], "known": [known], "lengths": [lengths]}
+            columns: dict[str, list[Any]] = {"block": [key], "known": [known], "lengths": [lengths]}
             yield from table_of(columns, LENGTHS).to_batches()
 
 

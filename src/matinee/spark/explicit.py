@@ -16,7 +16,7 @@ from matinee.models.als import ALS, INIT_STD
 from matinee.models.als_common import FactorMatrix, check_converged
 from matinee.models.rating_head import FactorRatingHead
 from matinee.spark.blocks import Block, Sides
-from matinee.spark.halves import alternate
+from matinee.spark.halves import alternate, random_rows
 from matinee.spark.session import Workspace
 
 if TYPE_CHECKING:
@@ -39,9 +39,8 @@ class RatingSolver:
 
     def start(self, codes: I32) -> F32:
         """Small random factors without biases."""
-        rng = np.random.default_rng([self.seed, int(codes[0]) if len(codes) else 0])
         rows = np.zeros((len(codes), self.width), np.float32)
-        rows[:, 1:] = rng.standard_normal((len(codes), self.width - 1), np.float32)
+        rows[:, 1:] = random_rows(codes, self.width - 1, self.seed)
         return np.asarray(rows * np.float32(INIT_STD * math.sqrt(self.unit)), np.float32)
 
     def encode(self, rows: F32) -> Array:

@@ -16,8 +16,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from matinee._types import F32, F64, Array
+from matinee._types import F32, F64, I32, Array
 from matinee.kernels.parallel import thread_limit
+from matinee.kernels.sampling import draw_normals
 from matinee.models.als_common import FactorMatrix
 from matinee.progress import progress
 from matinee.spark.blocks import Block, Cut, Sides, blocks_in, table_of
@@ -108,6 +109,13 @@ def _half(
         on_tables(_solved, sides.cut, side, solver), HALF
     )
     return workspace.keep(name, solved, "kind")
+
+
+def random_rows(codes: I32, width: int, seed: int) -> F32:
+    """Standard normal numbers, (rows, width), which depend on the codes of the rows alone."""
+    rows = np.empty((len(codes), width), np.float32)
+    draw_normals(0, len(codes), seed, codes.astype(np.int64), rows)
+    return rows
 
 
 def of_kind(frame: "DataFrame", *kinds: str) -> "DataFrame":

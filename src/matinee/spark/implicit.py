@@ -17,7 +17,7 @@ from matinee.models.implicit_als import INIT_STD, PRIOR_RIDGE, ImplicitALS
 from matinee.models.implicit_feedback import PreferenceScale, positives, shared_gram
 from matinee.models.ranking_heads import UNTIL_SOLVED, FactorRankingHead
 from matinee.spark.blocks import Block, Sides
-from matinee.spark.halves import alternate, sums_of
+from matinee.spark.halves import alternate, random_rows, sums_of
 from matinee.spark.session import Workspace
 
 if TYPE_CHECKING:
@@ -56,9 +56,8 @@ class RankingSolver:
 
     def start(self, codes: I32) -> F32:
         """Small random factors."""
-        rng = np.random.default_rng([self.seed, int(codes[0]) if len(codes) else 0])
         spread = np.float32(INIT_STD / np.sqrt(self.width))
-        return np.asarray(spread * rng.standard_normal((len(codes), self.width), np.float32))
+        return np.asarray(spread * random_rows(codes, self.width, self.seed))
 
     def encode(self, rows: F32) -> Array:
         """In 16 bits where that is enough."""
@@ -136,7 +135,8 @@ def train_ranking(
         seed=estimator.seed,
     )  # fmt: skip
     objective = _RankingObjective(solver, items)
-    items.rows[~objective.cold] = solver.start(np.arange(n_items, dtype=np.int32))
+    known = np.flatnonzero(~objective.cold).astype(np.int32)
+    items.rows[known] = solver.start(-1 - known)  # other numbers than those of users
     iterations = estimator.iterations
     users, history = alternate(workspace, "ranking", sides, items, objective, iterations)
     items.rows[objective.cold] = objective.cold_rows
