@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 LOCAL = "local"
 JAVA = 17
+PYTHON = "PYSPARK_PYTHON"
 SHARE = 0.25  # of the machine's memory, for the JVM that is all of a local Spark
 MOST, LEAST = 32 * 2**30, 2**30  # bytes of it
 SETTINGS = {
@@ -126,7 +127,7 @@ def _session(master: str | None) -> tuple["SparkSession", bool, str | None]:
     try:
         for name, value in (*AT_START.items(), *_at_start(master or f"{LOCAL}[*]", scratch)):
             builder = builder.config(name, value)
-        with _stderr_into(Path(scratch, "log")):
+        with _python_of_executors(master), _stderr_into(Path(scratch, "log")):
             return builder.getOrCreate(), True, scratch
     except Exception as problem:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -149,7 +150,23 @@ def _at_start(master: str, scratch: str) -> Iterator[tuple[str, str]]:
     yield "spark.driver.host", "127.0.0.1"
     yield "spark.driver.bindAddress", "127.0.0.1"
     yield "spark.local.dir", scratch
-    yield "spark.pyspark.python", sys.executable
+
+
+@contextmanager
+def _python_of_executors(master: str | None) -> Iterator[None]:
+    """On this machine, this Python; that of a cluster is named by `PYSPARK_PYTHON`, or python3.
+
+    A session reads the variable as it starts, and takes no setting for it.
+    """
+    before = os.environ.get(PYTHON)
+    if master is None or master.startswith(LOCAL):
+        os.environ[PYTHON] = sys.executable
+    try:
+        yield
+    finally:
+        os.environ.pop(PYTHON, None)
+        if before is not None:
+            os.environ[PYTHON] = before
 
 
 @contextmanager
