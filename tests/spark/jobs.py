@@ -71,7 +71,6 @@ def multiplied(begun, stage):
     def run(batches):
         import os
         import time
-        from pathlib import Path
 
         import numpy as np
         import pyarrow as pa
