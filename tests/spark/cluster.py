@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import urlopen
 
-from installed import install
+from wheels import install
 
 # where the tests are root: root without what lets it write wherever it wants
 POWERLESS = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
@@ -69,11 +69,10 @@ class Cluster:
         self._wait(name, lambda: self._alive() > alive)
         return name
 
-    def kill_worker(self):
-        """Kill all that runs on the oldest machine with a worker, as if it had lost power."""
-        name = self.workers.pop(0)
+    def kill_worker(self, name):
+        """Kill all that runs on a machine, as if it had lost power."""
+        self.workers.remove(name)
         self._kill(name)
-        return name
 
     def start_driver(self, *arguments, **variables):
         """Start Python with the installed package, on a machine beside the cluster's."""

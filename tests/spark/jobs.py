@@ -1,4 +1,4 @@
-"""What the drivers of the tests do on a cluster: python jobs.py JOB MASTER STORAGE [ARGUMENTS].
+"""What the drivers of the tests do: python jobs.py JOB MASTER [STORAGE [ARGUMENTS]].
 
 Each ends with a line of JSON. What takes its functions along is this file, which executors do not
 have; the package is theirs.
@@ -24,6 +24,7 @@ def where(workspace):
     def look(batches):
         import sys
         import time
+        from pathlib import Path
 
         import numpy as np
         import pyarrow as pa
@@ -37,6 +38,12 @@ def where(workspace):
 
         inner(np.ones((50, 4), np.float32), np.ones((50, 4), np.float32))
         seconds = time.perf_counter() - began
+        for place in (matinee.__file__, Path.home() / "x"):  # neither can be written to
+            try:
+                Path(place).open("ab").close()
+            except PermissionError:
+                continue
+            raise AssertionError(place)
         row = [matinee.__file__, sys.executable, len(compiled_here), seconds]
         yield pa.RecordBatch.from_arrays([pa.array([v]) for v in row], names=list("abcd"))
 
@@ -52,7 +59,7 @@ def where(workspace):
 def sums(workspace, begun):
     """A table computed by a kernel in two stages, in each of which a worker may die.
 
-    Every task that begins says so by a file in the folder `begun`.
+    Every task that begins says on which machine, by a file in the folder `begun`.
     """
     rows = workspace.spark.range(ROWS, numPartitions=PARTITIONS)
     kept = workspace.keep("rows", rows.selectExpr("id", "pmod(id * 7919, 1000) AS place"))
@@ -77,7 +84,8 @@ def multiplied(begun, stage):
 
         from matinee.kernels.linalg import inner
 
-        Path(begun, f"{stage}-{os.getpid()}-{time.time_ns()}").touch()
+        machine = Path(os.environ["CLUSTER_MACHINE"]).name
+        Path(begun, f"{time.time_ns()} {stage} {machine}").touch()
         end = time.monotonic() + seconds
         for batch in batches:
             place = batch.column("place").to_numpy()
@@ -104,10 +112,15 @@ def failing(workspace):
     workspace.keep("refused", workspace.spark.range(4).mapInArrow(refuse, "id long"))
 
 
-JOBS = {job.__name__: job for job in (where, sums, failing)}
+def count(workspace):
+    """How many rows there are of seven."""
+    return workspace.keep("seven", workspace.spark.range(7)).count()
 
 
-def main(job, master, storage, *arguments):
+JOBS = {job.__name__: job for job in (where, sums, failing, count)}
+
+
+def main(job, master, storage=None, *arguments):
     """Run a job in a session of its own, and print what it returns."""
     with open_workspace(master, storage) as workspace:
         print(json.dumps(JOBS[job](workspace, *arguments)))

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -116,6 +116,14 @@ def open_workspace(master: str | None = None, storage: str | None = None) -> Ite
     storage : str, optional
         A path or URL under which all executors can read and write. By default a temporary folder,
         which is enough where all of Spark is on this machine.
+
+    Raises
+    ------
+    SettingError
+        There is no Java, no such master, or no such folder; or whatever Spark raises while the
+        workspace is in use, as one line (`one_line` in `failures`).
+    ExtraError
+        A package is missing.
     """
     with _quiet():
         spark, started, scratch = _session(master)
@@ -287,10 +295,8 @@ def _check_java() -> None:
             raise FileNotFoundError
         said = subprocess.run([java, "-version"], capture_output=True, check=True, timeout=60)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
-        where = f"in {printable(cut(home))}, which is JAVA_HOME" if home else "here"
-        raise SettingError(
-            f"Spark needs Java {JAVA} or newer, and there is none {where}."
-        ) from None
+        where = f"in JAVA_HOME, {printable(cut(home))}" if home else "here"
+        raise SettingError(f"Spark needs Java {JAVA} or newer; there is none {where}.") from None
     found = re.search(rb'version "(1\.)?([0-9]+)', said.stderr)
     if found and int(found[2]) < JAVA:
         raise SettingError(f"Spark needs Java {JAVA} or newer; {java} is Java {int(found[2])}.")
@@ -301,12 +307,13 @@ def _folder(spark: "SparkSession", storage: str | None, scratch: str | None) -> 
     """A new folder that driver and executors share, removed in the end."""
     name = f"matinee-{secrets.token_hex(8)}"
     if storage is None:
-        if scratch is None or not str(spark.conf.get("spark.master")).startswith(LOCAL):
+        if _jvm(spark) is None or not str(spark.conf.get("spark.master")).startswith(LOCAL):
             raise SettingError(
                 "Executors of a cluster share no folder of this machine; name one where all of "
                 "them can read and write: --storage URL."
             )
-        yield f"{scratch}/{name}"
+        with tempfile.TemporaryDirectory(prefix="matinee-spark-", dir=scratch) as folder:
+            yield folder
         return
     folder = f"{storage.rstrip('/')}/{name}"
     if "://" not in folder:
@@ -343,11 +350,16 @@ def _check_shared(spark: "SparkSession", storage: str, folder: str) -> None:
         )
 
 
+def _jvm(spark: "SparkSession") -> Any:
+    """The driver's JVM, which Spark Connect keeps to itself."""
+    return getattr(spark, "_jvm", None)
+
+
 def _remove(spark: "SparkSession", folder: str) -> None:
     """Remove a folder; a remote one by way of Hadoop, which Spark Connect does not reach."""
     if "://" not in folder:
         shutil.rmtree(folder, ignore_errors=True)
-    elif (jvm := getattr(spark, "_jvm", None)) is not None:
+    elif (jvm := _jvm(spark)) is not None:
         path = jvm.org.apache.hadoop.fs.Path(folder)
         path.getFileSystem(spark._jsc.hadoopConfiguration()).delete(path, True)
     else:
