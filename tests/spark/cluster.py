@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import urlopen
@@ -20,6 +21,13 @@ from wheels import install
 POWERLESS = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
 MACHINE = "CLUSTER_MACHINE"  # in the environment of all that runs on one of its machines
 DAEMON = "org.apache.spark.deploy"
+CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
+SETTINGS = (  # of a server of Spark Connect
+    "spark.connect.grpc.binding.address=127.0.0.1",
+    "spark.connect.grpc.binding.port=0",
+    "spark.driver.memory=512m",
+    "spark.ui.enabled=false",
+)
 # nothing of a killed JVM is left among the temporary files of others
 JAVA_OPTIONS = "-XX:-UsePerfData -Djava.io.tmpdir={}"
 
@@ -47,11 +55,12 @@ class Cluster:
         self._home.mkdir(mode=0o555)
         self.workers = []
         self.url = self.page = None
-        self._daemons = {}
+        self._daemons, self._drivers = {}, []
 
     def start(self):
         """Start the master and two workers, and wait until they know each other."""
-        self._start_daemon("master", "master.Master", "--port", "0", "--webui-port", "0")
+        options = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]
+        self._start_daemon("master", "spark-class", f"{DAEMON}.master.Master", *options)
         self.url = self._said("master", r"Starting Spark master at (spark://[\w.:]+)")
         port = self._said("master", r"(?:Bound MasterWebUI|'MasterUI').* (?:port |:)(\d+)")
         self.page = f"http://127.0.0.1:{port}/json/"
@@ -62,9 +71,9 @@ class Cluster:
         """Start one more worker, on a new machine, and wait until the master has it; its name."""
         name = f"machine-{len(self._daemons)}"
         alive = self._alive()
-        options = ["--cores", "1", "--memory", "1g", "--webui-port", "0"]
-        work = self.folder / name / "work"
-        self._start_daemon(name, "worker.Worker", *options, "--work-dir", work, self.url)
+        options = ["--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", "1g"]
+        options += ["--work-dir", self.folder / name / "work", self.url]
+        self._start_daemon(name, "spark-class", f"{DAEMON}.worker.Worker", *options)
         self.workers.append(name)
         self._wait(name, lambda: self._alive() > alive)
         return name
@@ -74,11 +83,24 @@ class Cluster:
         self.workers.remove(name)
         self._kill(name)
 
+    @contextmanager
+    def connect(self):
+        """The URL of a server of Spark Connect, which takes all of the cluster meanwhile."""
+        options = ["--master", self.url, "--class", CONNECT]
+        for setting in SETTINGS:
+            options += ["--conf", setting]
+        self._start_daemon("connect", "spark-submit", *options, "spark-internal")
+        try:
+            port = self._said("connect", r"Spark Connect server started at: \S+:(\d+)")
+            yield f"sc://127.0.0.1:{port}"
+        finally:
+            self._kill("connect")
+
     def start_driver(self, *arguments, **variables):
         """Start Python with the installed package, on a machine beside the cluster's."""
         log = (self.folder / "driver.log").open("ab")
         with log:
-            return subprocess.Popen(
+            driver = subprocess.Popen(
                 [*_prefix(), self.python, *arguments],
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -86,6 +108,8 @@ class Cluster:
                 cwd=self._home,
                 env=self._environment("driver") | variables,
             )
+        self._drivers.append(driver)
+        return driver
 
     def result(self, driver):
         """What a driver printed, as JSON, once it has ended."""
@@ -109,6 +133,9 @@ class Cluster:
     def stop(self):
         """Kill all of the cluster and of its drivers, and remove all that they have written."""
         self._kill(None)
+        for process in [*self._drivers, *self._daemons.values()]:
+            with process:  # takes leave of it, and closes what it wrote to
+                pass
         shutil.rmtree(self.folder)
 
     def _kill(self, machine):
@@ -120,17 +147,17 @@ class Cluster:
                     os.kill(process, signal.SIGKILL)
                 except ProcessLookupError:
                     continue
-            for daemon in self._daemons.values():
-                daemon.poll()  # takes leave of those that have ended
+            for process in [*self._drivers, *self._daemons.values()]:
+                process.poll()  # takes leave of those that have ended
             time.sleep(0.02)
 
-    def _start_daemon(self, name, main, *arguments):
+    def _start_daemon(self, name, program, *arguments):
         from pyspark.find_spark_home import _find_spark_home
 
-        program = Path(_find_spark_home(), "bin", "spark-class")
+        program = Path(_find_spark_home(), "bin", program)
         with (self.folder / f"{name}.log").open("ab") as log:
             self._daemons[name] = subprocess.Popen(
-                [*_prefix(), program, f"{DAEMON}.{main}", "--host", "127.0.0.1", *arguments],
+                [*_prefix(), program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

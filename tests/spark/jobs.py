@@ -66,7 +66,12 @@ def sums(workspace, begun):
     first = kept.repartition(PARTITIONS, "place").mapInArrow(
         multiplied(begun, "first"), "place long, value double"
     )
-    totals = first.groupBy("place").agg({"value": "sum"}).toDF("place", "value")
+    totals = (
+        first.repartition(PARTITIONS, "place")
+        .groupBy("place")
+        .agg({"value": "sum"})
+        .toDF("place", "value")
+    )
     second = totals.mapInArrow(multiplied(begun, "second"), "place long, value double")
     return sorted([row.place, row.value] for row in workspace.keep("sums", second).collect())
 
@@ -100,6 +105,42 @@ def multiplied(begun, stage):
     return run
 
 
+def tables(workspace):
+    """What is computed by each kind of function that executors are given."""
+
+    def sums(batches):
+        import numpy as np
+        import pyarrow as pa
+
+        from matinee.kernels.linalg import inner
+
+        for batch in batches:
+            values = batch.column("third").to_numpy().astype(np.float32)[:, None]
+            squares = float(inner(values, values)[0, 0])
+            yield pa.RecordBatch.from_pydict({"rows": [len(values)], "squares": [squares]})
+
+    def counted(table):
+        import pyarrow as pa
+
+        return pa.table({"third": table["third"][:1], "rows": [table.num_rows]})
+
+    def paired(left, right):
+        import pyarrow as pa
+
+        return pa.table({"left": [left.num_rows], "right": [right.num_rows]})
+
+    numbers = workspace.spark.range(100).selectExpr("id", "id % 3 AS third")
+    kept = workspace.keep("numbers", numbers, partition_by="third")
+    groups = kept.groupBy("third")
+    some = kept.where("id < 50").groupBy("third")
+    frames = (
+        kept.mapInArrow(sums, "rows long, squares double").selectExpr("sum(rows)", "sum(squares)"),
+        groups.applyInArrow(counted, "third long, rows long"),
+        groups.cogroup(some).applyInArrow(paired, "left long, right long"),
+    )
+    return [sorted(list(row) for row in frame.collect()) for frame in frames]
+
+
 def failing(workspace):
     """A table that executors cannot compute."""
 
@@ -117,7 +158,7 @@ def count(workspace):
     return workspace.keep("seven", workspace.spark.range(7)).count()
 
 
-JOBS = {job.__name__: job for job in (where, sums, failing, count)}
+JOBS = {job.__name__: job for job in (where, sums, tables, failing, count)}
 
 
 def main(job, master, storage=None, *arguments):

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,27 @@ def test_a_machine_that_dies_changes_nothing(cluster, undisturbed, tmp_path, mom
     folder = tmp_path / "begun"
     assert disturbed(cluster, folder, moment) == undisturbed
     assert len(tasks(folder)) > 2 * PARTITIONS  # what was lost was computed once more
+
+
+TABLES = [[[100, 165.0]], [[0, 34], [1, 33], [2, 33]], [[33, 16], [33, 17], [34, 17]]]
+
+
+def test_each_kind_of_function_runs_on_executors(cluster):
+    assert cluster.result(start(cluster, "tables")) == TABLES
+
+
+@pytest.mark.skipif(find_spec("grpc") is None, reason="pyspark[connect] is not installed")
+def test_spark_connect(cluster):
+    log = cluster.folder / "driver.log"
+    with cluster.connect() as url:
+        arguments = [JOBS, "tables", url, str(cluster.storage)]
+        assert cluster.result(cluster.start_driver(*arguments)) == TABLES
+        before = log.stat().st_size
+        failing = cluster.start_driver(JOBS, "failing", url, str(cluster.storage))
+        assert failing.wait(120) == 1
+    said = log.read_bytes()[before:].decode().splitlines()
+    assert said[-1] == "matinee.errors.DataError: ratings.csv, row 3: 7 is no rating."
+    assert list(cluster.storage.iterdir()) == []
 
 
 def test_an_error_in_an_executor_is_one_line(cluster):

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +56,19 @@ def test_a_session_that_is_open_is_used_and_left_as_it_was(workspace, tmp_path):
         spark.conf.set(name, SETTINGS[name])
     assert spark.range(3).count() == 3
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_session_that_another_thread_has_opened_is_used(workspace):
+    def use():
+        with open_workspace() as inner:
+            counted.append(inner.keep("x", inner.spark.range(3)).count())
+
+    counted = []
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert counted == [3]
+    assert workspace.spark.range(4).count() == 4
 
 
 def test_no_second_session_is_opened_elsewhere(workspace):
@@ -144,9 +158,7 @@ def test_a_folder_that_executors_do_not_share(workspace, tmp_path):
 @pytest.fixture
 def alone(monkeypatch):
     """As in a process without a session."""
-    from pyspark.sql import SparkSession
-
-    monkeypatch.setattr(SparkSession, "getActiveSession", lambda: None)
+    monkeypatch.setattr(session, "_open_session", lambda: None)
     monkeypatch.delenv("JAVA_HOME", raising=False)
 
 

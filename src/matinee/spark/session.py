@@ -175,31 +175,48 @@ def _session(master: str | None) -> tuple["SparkSession", bool, str | None]:
 
     builder = SparkSession.Builder().appName("matinee")
     if master is not None and master.startswith(CONNECT):
-        return _connected(builder, master), True, None
-    if (found := SparkSession.getActiveSession()) is not None:
+        session: tuple[SparkSession, bool, str | None] = _connected(builder, master), True, None
+    elif (found := _open_session()) is not None:
         there = found.conf.get("spark.master", None)
         if master not in (None, there):
             raise SettingError(
                 f"A session of Spark at {there} is open in this process; use that, or stop it."
             )
         return found, False, None
-    if master is None and "PYSPARK_GATEWAY_PORT" in os.environ:
-        return builder.getOrCreate(), True, None  # of spark-submit, which has said all the rest
+    elif master is None and "PYSPARK_GATEWAY_PORT" in os.environ:
+        session = builder.getOrCreate(), True, None  # of spark-submit, which has said all the rest
+    else:
+        session = _started(builder, master or f"{LOCAL}[*]")
+    for logger in LOGGERS:
+        PySparkLogger.getLogger(logger).setLevel(logging.CRITICAL)
+    return session
+
+
+def _open_session() -> "SparkSession | None":
+    """The session of this process, whichever thread has opened it."""
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.sql import SparkSession
+
+    try:
+        return SparkSession.active()
+    except PySparkRuntimeError:
+        return None
+
+
+def _started(builder: "SparkSession.Builder", master: str) -> tuple["SparkSession", bool, str]:
+    """What `_session` returns of one with a JVM on this machine."""
     _check_java()
-    _check_answers(master or LOCAL)
+    _check_answers(master)
     scratch = tempfile.mkdtemp(prefix="matinee-spark-")
     try:
-        for name, value in (*AT_START.items(), *_at_start(master or f"{LOCAL}[*]", scratch)):
+        for name, value in (*AT_START.items(), *_at_start(master, scratch)):
             builder = builder.config(name, value)
         with _python_of_executors(master), _stderr_into(Path(scratch, "log")):
-            spark = builder.getOrCreate()
-        for logger in LOGGERS:
-            PySparkLogger.getLogger(logger).setLevel(logging.CRITICAL)
-        return spark, True, scratch
+            return builder.getOrCreate(), True, scratch
     except Exception as problem:
         said = why_not_started(problem, Path(scratch, "log"))
         shutil.rmtree(scratch, ignore_errors=True)
-        raise SettingError(f"Spark did not start at {cut(str(master))}: {said}") from None
+        raise SettingError(f"Spark did not start at {cut(master)}: {said}") from None
 
 
 def _connected(builder: "SparkSession.Builder", url: str) -> "SparkSession":
@@ -256,13 +273,13 @@ def _at_start(master: str, scratch: str) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def _python_of_executors(master: str | None) -> Iterator[None]:
+def _python_of_executors(master: str) -> Iterator[None]:
     """On this machine, this Python; that of a cluster is named by `PYSPARK_PYTHON`, or python3.
 
     A session reads the variable as it starts, and takes no setting for it.
     """
     before = os.environ.get(PYTHON)
-    if master is None or master.startswith(LOCAL):
+    if master.startswith(LOCAL):
         os.environ[PYTHON] = sys.executable
     try:
         yield
