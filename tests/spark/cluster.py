@@ -70,18 +70,18 @@ class Cluster:
     def start_worker(self):
         """Start one more worker, on a new machine, and wait until the master has it; its name."""
         name = f"machine-{len(self._daemons)}"
-        alive = self._alive()
         options = ["--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", "1g"]
         options += ["--work-dir", self.folder / name / "work", self.url]
         self._start_daemon(name, "spark-class", f"{DAEMON}.worker.Worker", *options)
         self.workers.append(name)
-        self._wait(name, lambda: self._alive() > alive)
+        self._wait_for_workers(name)
         return name
 
     def kill_worker(self, name):
         """Kill all that runs on a machine, as if it had lost power."""
         self.workers.remove(name)
         self._kill(name)
+        self._wait_for_workers("master")
 
     @contextmanager
     def connect(self):
@@ -184,10 +184,14 @@ class Cluster:
             "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",  # which has a port of its own
         }
 
-    def _alive(self):
-        """How many workers the master has."""
-        with urlopen(self.page, timeout=10) as page:  # noqa: S310
-            return json.load(page)["aliveworkers"]
+    def _wait_for_workers(self, name):
+        """Wait until the master knows which workers are alive."""
+
+        def known():
+            with urlopen(self.page, timeout=10) as page:  # noqa: S310
+                return json.load(page)["aliveworkers"] == len(self.workers)
+
+        self._wait(name, known)
 
     def _said(self, name, pattern):
         """What a daemon says of itself in its log, sooner or later."""

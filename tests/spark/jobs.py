@@ -5,6 +5,8 @@ have; the package is theirs.
 """
 
 import json
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -153,12 +155,20 @@ def failing(workspace):
     workspace.keep("refused", workspace.spark.range(4).mapInArrow(refuse, "id long"))
 
 
+def dying(workspace):
+    """Nothing, for the JVM of the driver is killed."""
+    from pyspark import SparkContext
+
+    os.kill(SparkContext._gateway.proc.pid, signal.SIGKILL)
+    workspace.spark.range(7).count()
+
+
 def count(workspace):
     """How many rows there are of seven."""
     return workspace.keep("seven", workspace.spark.range(7)).count()
 
 
-JOBS = {job.__name__: job for job in (where, sums, tables, failing, count)}
+JOBS = {job.__name__: job for job in (where, sums, tables, failing, dying, count)}
 
 
 def main(job, master, storage=None, *arguments):

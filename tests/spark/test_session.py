@@ -263,6 +263,16 @@ def test_a_master_of_which_spark_knows_nothing(tmp_path, master, said):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.thorough
+def test_a_jvm_that_is_killed(tmp_path):
+    done = driver(tmp_path, JOBS, "dying", "local[1]")
+    (log,) = tmp_path.glob("matinee-spark-*.log")
+    said = "Spark failed: its JVM on this machine has ended"
+    assert done.stderr.splitlines()[-1].startswith(f"matinee.errors.SettingError: {said}")
+    assert "During handling" not in done.stderr
+    assert [*tmp_path.glob("matinee-*")] == [log]
+
+
 def by_value(function):
     """The function as of the main program, which goes along: executors have no tests."""
     function.__module__ = "__main__"

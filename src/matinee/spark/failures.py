@@ -18,6 +18,7 @@ JAVA_CLASS = re.compile(r"^(?:[a-z]\w*\.)+[A-Z][\w$]*: ")
 CONDITION = re.compile(r"^\[([A-Z_.]+)\] ")
 SQL_STATE = re.compile(r" *SQLSTATE: \w+[.;]?$")
 OF_DATA = ("PATH_NOT_FOUND", "FAILED_READ_FILE")  # conditions of Spark that say so
+ENDED = "its JVM on this machine has ended, perhaps for want of memory (spark.driver.memory)"
 NO_PACKAGE = "ModuleNotFoundError"
 
 
@@ -43,7 +44,7 @@ def one_line(problem: Exception, log: Path | None = None) -> MatineeError:
     if module == errors.__name__:
         return _our_own(kind, said)
     task = TASK.search(text)
-    cause = raised or reason(text)
+    cause = raised or reason(text) or ENDED
     place = f" in {task['task']} on {task['host']}" if task else ""
     advice = ""
     if name == NO_PACKAGE:
@@ -97,10 +98,11 @@ def keep_log(problem: Exception, log: Path | None) -> str:
 
 
 def _text(problem: Exception) -> str:
+    """All that it says; nothing, where the JVM that would say it has ended."""
     try:
         return str(problem)
-    except Exception:  # its text is in a JVM that has ended
-        return type(problem).__name__
+    except Exception:
+        return ""
 
 
 def _raised_in_python(text: str) -> str:

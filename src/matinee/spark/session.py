@@ -15,7 +15,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,7 +139,7 @@ def open_workspace(master: str | None = None, storage: str | None = None) -> Ite
             raise one_line(problem, _log(scratch)) from None
         finally:
             if started:
-                spark.stop()
+                _stop(spark)
             else:
                 _set(spark, before)
             if scratch is not None:
@@ -152,6 +152,14 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "PySpark does not yet", FutureWarning)
         yield
+
+
+def _stop(spark: "SparkSession") -> None:
+    """Stop a session, whose JVM may have ended."""
+    from py4j.protocol import Py4JError
+
+    with suppress(Py4JError, OSError):
+        spark.stop()
 
 
 def _set(spark: "SparkSession", settings: dict[str, str | None]) -> None:
@@ -189,6 +197,7 @@ def _session(master: str | None) -> tuple["SparkSession", bool, str | None]:
         session = _started(builder, master or f"{LOCAL}[*]")
     for logger in LOGGERS:
         PySparkLogger.getLogger(logger).setLevel(logging.CRITICAL)
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
     return session
 
 
