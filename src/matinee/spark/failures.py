@@ -9,6 +9,7 @@ from pathlib import Path
 from matinee import errors
 from matinee.errors import DataError, MatineeError, SettingError, cut
 
+PACKAGES = ("pyspark", "py4j")  # of what it raises; the second is the way to its JVM
 RAISED = "Traceback (most recent call last):"
 TASK = re.compile(
     r"Lost (?P<task>task [\d.]+ in stage [\d.]+) \(TID \d+\) "
@@ -19,15 +20,13 @@ CONDITION = re.compile(r"^\[([A-Z_.]+)\] ")
 SQL_STATE = re.compile(r" *SQLSTATE: \w+[.;]?$")
 OF_DATA = ("PATH_NOT_FOUND", "FAILED_READ_FILE")  # conditions of Spark that say so
 ENDED = "its JVM on this machine has ended, perhaps for want of memory (spark.driver.memory)"
-NO_PACKAGE = "ModuleNotFoundError"
+NOT_INSTALLED = " in the Python of the executors: install it there, or name one by PYSPARK_PYTHON"
 
 
 def is_sparks(problem: Exception) -> bool:
     """Whether this comes from Spark, whichever way it was asked."""
-    from py4j.protocol import Py4JError
-    from pyspark.errors import PySparkException
-
-    return isinstance(problem, PySparkException | Py4JError)
+    modules = (kind.__module__ for kind in type(problem).__mro__)
+    return any(module.partition(".")[0] in PACKAGES for module in modules)
 
 
 def one_line(problem: Exception, log: Path | None = None) -> MatineeError:
@@ -46,11 +45,7 @@ def one_line(problem: Exception, log: Path | None = None) -> MatineeError:
     task = TASK.search(text)
     cause = raised or reason(text) or ENDED
     place = f" in {task['task']} on {task['host']}" if task else ""
-    advice = ""
-    if name == NO_PACKAGE:
-        advice = (
-            " in the Python of the executors: install it there, or name another by PYSPARK_PYTHON"
-        )
+    advice = NOT_INSTALLED if name == "ModuleNotFoundError" else ""
     condition = CONDITION.match(cause)
     error = DataError if condition and condition[1].startswith(OF_DATA) else SettingError
     cause = cut(CONDITION.sub("", cause).rstrip("."), 600)

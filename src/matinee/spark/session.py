@@ -15,7 +15,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,10 +156,11 @@ def _quiet() -> Iterator[None]:
 
 def _stop(spark: "SparkSession") -> None:
     """Stop a session, whose JVM may have ended."""
-    from py4j.protocol import Py4JError
-
-    with suppress(Py4JError, OSError):
+    try:
         spark.stop()
+    except Exception as problem:
+        if not is_sparks(problem) and not isinstance(problem, OSError):
+            raise
 
 
 def _set(spark: "SparkSession", settings: dict[str, str | None]) -> None:
