@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from matinee._types import F32, I32, I64
 from matinee.kernels.csr import Rows, row_of_entries
-from matinee.spark.session import Workspace, on_table
+from matinee.spark.session import Workspace
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -159,6 +159,24 @@ def noise_bound(sides: Sides, counts: I64, shifts: tuple[float, float], exponent
     found = parts.toArrow().sort_by("block")
     sums = (math.fsum(found[name].to_pylist()) for name in ("by_user", "by_item"))
     return sum(math.sqrt(part / counts.sum()) for part in sums)
+
+
+def on_table(function: Callable[..., pa.Table], *bound: Any) -> Callable[..., pa.Table]:
+    """A function of a group's table, for `applyInArrow`, which looks at the types of arguments."""
+
+    def of_group(table: pa.Table) -> pa.Table:
+        return function(*bound, table)
+
+    return of_group
+
+
+def on_tables(function: Callable[..., pa.Table], *bound: Any) -> Callable[..., pa.Table]:
+    """The same of the tables of two groups."""
+
+    def of_groups(left: pa.Table, right: pa.Table) -> pa.Table:
+        return function(*bound, left, right)
+
+    return of_groups
 
 
 def table_of(columns: Mapping[str, Sequence[Any]], schema: str) -> pa.Table:

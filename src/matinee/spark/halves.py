@@ -21,8 +21,8 @@ from matinee.kernels.parallel import thread_limit
 from matinee.kernels.sampling import draw_normals
 from matinee.models.als_common import FactorMatrix
 from matinee.progress import progress
-from matinee.spark.blocks import Block, Cut, Sides, blocks_in, table_of
-from matinee.spark.session import Workspace, on_tables
+from matinee.spark.blocks import Block, Cut, Sides, blocks_in, on_tables, table_of
+from matinee.spark.session import Workspace
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

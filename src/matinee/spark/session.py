@@ -8,28 +8,42 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
-import pyarrow as pa
-
-from matinee.errors import SettingError, bounded, printable, require_extra
+from matinee.errors import (
+    ExtraError,
+    SettingError,
+    cut,
+    install_command,
+    printable,
+    require_extra,
+)
 from matinee.kernels.parallel import machine_memory
+from matinee.spark.failures import is_sparks, one_line, reason, why_not_started
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 log = logging.getLogger(__name__)
 
-LOCAL = "local"
+LOCAL, CONNECT = "local", "sc://"
+PORTS = {"spark": 7077, "sc": 15002}
+ANSWERS_WITHIN = 10  # seconds
+WAIT = 30  # seconds for a first executor, before a word is said of it
 JAVA = 17
+PYTHON = "PYSPARK_PYTHON"
 SHARE = 0.25  # of the machine's memory, for the JVM that is all of a local Spark
 MOST, LEAST = 32 * 2**30, 2**30  # bytes of it
 SETTINGS = {
@@ -38,6 +52,13 @@ SETTINGS = {
     "spark.sql.adaptive.coalescePartitions.enabled": "false",
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "64m",
 }
+TASKS = 16  # of the test whether a folder is shared: some for every executor
+NO_EXECUTOR = (
+    "No executor of the cluster is at work yet: it may be busy, or have workers with less memory "
+    "or fewer cores than the settings ask for (spark.executor.memory, spark.executor.cores)"
+)
+LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
+"""To which pyspark writes errors that it raises, too, with the whole stack of the JVM."""
 AT_START = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -83,24 +104,6 @@ class Workspace:
         return kept.select(frame.columns)  # for that of the folders has become the last
 
 
-def on_table(function: Callable[..., pa.Table], *bound: Any) -> Callable[..., pa.Table]:
-    """A function of a group's table, for `applyInArrow`, which looks at the types of arguments."""
-
-    def of_group(table: pa.Table) -> pa.Table:
-        return function(*bound, table)
-
-    return of_group
-
-
-def on_tables(function: Callable[..., pa.Table], *bound: Any) -> Callable[..., pa.Table]:
-    """The same of the tables of two groups."""
-
-    def of_groups(left: pa.Table, right: pa.Table) -> pa.Table:
-        return function(*bound, left, right)
-
-    return of_groups
-
-
 @contextmanager
 def open_workspace(master: str | None = None, storage: str | None = None) -> Iterator[Workspace]:
     """Start or find a session of Spark, and a folder for it that is removed in the end.
@@ -114,47 +117,154 @@ def open_workspace(master: str | None = None, storage: str | None = None) -> Ite
     storage : str, optional
         A path or URL under which all executors can read and write. By default a temporary folder,
         which is enough where all of Spark is on this machine.
+
+    Raises
+    ------
+    SettingError
+        There is no Java, no such master, or no such folder; or whatever Spark raises while the
+        workspace is in use, as one line (`one_line` in `failures`).
+    ExtraError
+        A package is missing.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".* pandas", FutureWarning)  # which nothing here uses
+    with _quiet():
         spark, started, scratch = _session(master)
+        before = {name: spark.conf.get(name, None) for name in SETTINGS}
         try:
             for name, value in SETTINGS.items():
                 spark.conf.set(name, value)
             with _folder(spark, storage, scratch) as folder:
                 yield Workspace(spark, folder)
+        except Exception as problem:
+            if not is_sparks(problem):
+                raise
+            raise one_line(problem, _log(scratch)) from None
         finally:
             if started:
-                spark.stop()
+                _stop(spark)
+            else:
+                _set(spark, before)
             if scratch is not None:
                 shutil.rmtree(scratch, ignore_errors=True)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what pyspark says of pandas, which nothing here uses."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "PySpark does not yet", FutureWarning)
+        yield
+
+
+def _stop(spark: "SparkSession") -> None:
+    """Stop a session, whose JVM may have ended."""
+    try:
+        spark.stop()
+    except Exception as problem:
+        if not is_sparks(problem) and not isinstance(problem, OSError):
+            raise
+
+
+def _set(spark: "SparkSession", settings: dict[str, str | None]) -> None:
+    for name, value in settings.items():
+        if value is None:
+            spark.conf.unset(name)
+        else:
+            spark.conf.set(name, value)
+
+
+def _log(scratch: str | None) -> Path | None:
+    """What the JVM says, where it was started here."""
+    return None if scratch is None else Path(scratch, "log")
+
+
 def _session(master: str | None) -> tuple["SparkSession", bool, str | None]:
     """A session, whether it was started here, and a folder of this machine that goes with it."""
-    require_extra("spark", "pyspark", "pyarrow")
+    require_extra("spark", "pyspark", "pyarrow", "pandas")
+    from pyspark.logger import PySparkLogger
     from pyspark.sql import SparkSession
 
     builder = SparkSession.Builder().appName("matinee")
-    if master is not None and master.startswith("sc://"):
-        return builder.remote(master).getOrCreate(), True, None
-    if master is None and (found := SparkSession.getActiveSession()) is not None:
+    if master is not None and master.startswith(CONNECT):
+        session: tuple[SparkSession, bool, str | None] = _connected(builder, master), True, None
+    elif (found := _open_session()) is not None:
+        there = found.conf.get("spark.master", None)
+        if master not in (None, there):
+            raise SettingError(
+                f"A session of Spark at {there} is open in this process; use that, or stop it."
+            )
         return found, False, None
-    if master is None and "PYSPARK_GATEWAY_PORT" in os.environ:
-        return builder.getOrCreate(), True, None  # of spark-submit, which has said all the rest
+    elif master is None and "PYSPARK_GATEWAY_PORT" in os.environ:
+        session = builder.getOrCreate(), True, None  # of spark-submit, which has said all the rest
+    else:
+        session = _started(builder, master or f"{LOCAL}[*]")
+    for logger in LOGGERS:
+        PySparkLogger.getLogger(logger).setLevel(logging.CRITICAL)
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    return session
+
+
+def _open_session() -> "SparkSession | None":
+    """The session of this process, whichever thread has opened it."""
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.sql import SparkSession
+
+    try:
+        return SparkSession.active()
+    except PySparkRuntimeError:
+        return None
+
+
+def _started(builder: "SparkSession.Builder", master: str) -> tuple["SparkSession", bool, str]:
+    """What `_session` returns of one with a JVM on this machine."""
     _check_java()
+    _check_answers(master)
     scratch = tempfile.mkdtemp(prefix="matinee-spark-")
     try:
-        for name, value in (*AT_START.items(), *_at_start(master or f"{LOCAL}[*]", scratch)):
+        for name, value in (*AT_START.items(), *_at_start(master, scratch)):
             builder = builder.config(name, value)
-        with _stderr_into(Path(scratch, "log")):
+        with _python_of_executors(master), _stderr_into(Path(scratch, "log")):
             return builder.getOrCreate(), True, scratch
     except Exception as problem:
+        said = why_not_started(problem, Path(scratch, "log"))
         shutil.rmtree(scratch, ignore_errors=True)
-        said = printable(str(problem).strip().partition("\n")[0])
-        raise SettingError(
-            f"Spark did not start at {bounded(str(master))}: {bounded(said)}"
-        ) from None
+        raise SettingError(f"Spark did not start at {cut(master)}: {said}") from None
+
+
+def _connected(builder: "SparkSession.Builder", url: str) -> "SparkSession":
+    """A session of Spark Connect; its URL may hold a token, so no message does."""
+    from pyspark.errors import PySparkException
+
+    host = url.partition("/;")[0]
+    if not getproxies():
+        _check_answers(host)
+    try:
+        return builder.remote(url).getOrCreate()
+    except ImportError:
+        command = install_command("pyspark[connect]")
+        raise ExtraError(f"Spark Connect needs more than pyspark: {command}") from None
+    except PySparkException as problem:
+        raise SettingError(f"{cut(host)} opens no session: {reason(str(problem))}.") from None
+
+
+def _check_answers(master: str) -> None:
+    """Refuse a master at whose address there is none, for which Spark itself looks long.
+
+    That one is another program's shows within a minute, when Spark gives up.
+    """
+    scheme, _, hosts = master.partition("://")
+    if scheme not in PORTS:
+        return
+    problem = "that is no address"
+    for host in hosts.split(","):
+        try:
+            address = urlsplit(f"//{host}")
+            port = address.port or PORTS[scheme]
+            socket.create_connection((address.hostname or "", port), ANSWERS_WITHIN).close()
+        except (OSError, ValueError) as refusal:
+            problem = getattr(refusal, "strerror", None) or str(refusal)
+        else:
+            return
+    raise SettingError(f"No Spark answers at {cut(master)}: {printable(problem)}.")
 
 
 def _at_start(master: str, scratch: str) -> Iterator[tuple[str, str]]:
@@ -162,7 +272,8 @@ def _at_start(master: str, scratch: str) -> Iterator[tuple[str, str]]:
     yield "spark.master", master
     log = Path(scratch) / "log4j2.properties"
     log.write_text(QUIET, encoding="utf-8")
-    yield "spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={log.as_uri()}"
+    # beside the options of those whose cluster it is, and before them
+    yield "spark.driver.defaultJavaOptions", f"-Dlog4j2.configurationFile={log.as_uri()}"
     if not master.startswith(LOCAL):
         return
     memory = int(min(max(SHARE * machine_memory(), LEAST), MOST)) // 2**20
@@ -170,7 +281,23 @@ def _at_start(master: str, scratch: str) -> Iterator[tuple[str, str]]:
     yield "spark.driver.host", "127.0.0.1"
     yield "spark.driver.bindAddress", "127.0.0.1"
     yield "spark.local.dir", scratch
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # no setting reaches local executors
+
+
+@contextmanager
+def _python_of_executors(master: str) -> Iterator[None]:
+    """On this machine, this Python; that of a cluster is named by `PYSPARK_PYTHON`, or python3.
+
+    A session reads the variable as it starts, and takes no setting for it.
+    """
+    before = os.environ.get(PYTHON)
+    if master.startswith(LOCAL):
+        os.environ[PYTHON] = sys.executable
+    try:
+        yield
+    finally:
+        os.environ.pop(PYTHON, None)
+        if before is not None:
+            os.environ[PYTHON] = before
 
 
 @contextmanager
@@ -196,7 +323,8 @@ def _check_java() -> None:
             raise FileNotFoundError
         said = subprocess.run([java, "-version"], capture_output=True, check=True, timeout=60)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
-        raise SettingError(f"Spark needs Java {JAVA} or newer, and there is none here.") from None
+        where = f"in JAVA_HOME, {printable(cut(home))}" if home else "here"
+        raise SettingError(f"Spark needs Java {JAVA} or newer; there is none {where}.") from None
     found = re.search(rb'version "(1\.)?([0-9]+)', said.stderr)
     if found and int(found[2]) < JAVA:
         raise SettingError(f"Spark needs Java {JAVA} or newer; {java} is Java {int(found[2])}.")
@@ -207,27 +335,59 @@ def _folder(spark: "SparkSession", storage: str | None, scratch: str | None) -> 
     """A new folder that driver and executors share, removed in the end."""
     name = f"matinee-{secrets.token_hex(8)}"
     if storage is None:
-        if scratch is None or not str(spark.conf.get("spark.master")).startswith(LOCAL):
+        if _jvm(spark) is None or not str(spark.conf.get("spark.master")).startswith(LOCAL):
             raise SettingError(
                 "Executors of a cluster share no folder of this machine; name one where all of "
                 "them can read and write: --storage URL."
             )
-        yield f"{scratch}/{name}"
+        with tempfile.TemporaryDirectory(prefix="matinee-spark-", dir=scratch) as folder:
+            yield folder
         return
     folder = f"{storage.rstrip('/')}/{name}"
     if "://" not in folder:
         folder = str(Path(folder).resolve())
     try:
+        _check_shared(spark, storage, f"{folder}/shared")
         yield folder
     finally:
         _remove(spark, folder)
+
+
+def _check_shared(spark: "SparkSession", storage: str, folder: str) -> None:
+    """Refuse a folder in which executors cannot write, or not where all others read.
+
+    What each executor writes to a disk of its own is lost without an error.
+    """
+    waiting = threading.Timer(WAIT, log.warning, [NO_EXECUTOR])
+    waiting.daemon = True
+    waiting.start()
+    try:
+        spark.range(TASKS, numPartitions=TASKS).write.parquet(folder)
+        found = spark.read.schema("id long").parquet(folder).count()
+    except Exception as problem:
+        if not is_sparks(problem):
+            raise
+        why = reason(str(problem))
+        raise SettingError(f"Executors cannot write to {cut(storage)}: {why}.") from None
+    finally:
+        waiting.cancel()
+    if found != TASKS:
+        raise SettingError(
+            f"Executors and this machine share no {cut(storage)}: what was written there is not "
+            "all there; name a folder that all of them have: --storage URL."
+        )
+
+
+def _jvm(spark: "SparkSession") -> Any:
+    """The driver's JVM, which Spark Connect keeps to itself."""
+    return getattr(spark, "_jvm", None)
 
 
 def _remove(spark: "SparkSession", folder: str) -> None:
     """Remove a folder; a remote one by way of Hadoop, which Spark Connect does not reach."""
     if "://" not in folder:
         shutil.rmtree(folder, ignore_errors=True)
-    elif (jvm := getattr(spark, "_jvm", None)) is not None:
+    elif (jvm := _jvm(spark)) is not None:
         path = jvm.org.apache.hadoop.fs.Path(folder)
         path.getFileSystem(spark._jsc.hadoopConfiguration()).delete(path, True)
     else:
