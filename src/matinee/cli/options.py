@@ -334,11 +334,11 @@ def find_run(run: str | None) -> Path:
     raise RunError(f"{cut(run) or repr(run)}: no run has this name (the newest: {names}).")
 
 
-def open_run(run: str | None) -> "Recommender":
-    """The model of a run."""
+def open_run(run: str | None, users: list[str] | None = None) -> "Recommender":
+    """The model of a run; of one whose users are in parts, with these users, or for new ones."""
     from matinee.models.loading import load
 
-    return load(find_run(run))
+    return load(find_run(run), users=users)
 
 
 def output_path(out: str | None, default: Path, *endings: str) -> Path:

@@ -93,7 +93,7 @@ def recommend(
     from matinee.cli.attributes import parse_where
 
     path = _checked_target(out, everybody, user, bool(ratings or items or known))
-    model = open_run(run)
+    model = open_run(run, None if everybody else user or [])
     asked: Any = user if path or len(user or []) > 1 else None
     if path is None and asked is None:
         asked = user_or_profile(model, user[0] if user else None, ratings, items, known)
@@ -197,7 +197,7 @@ def similar(
         if not words:
             raise SettingError("Name a title, or a user: --user ID.")
         run, title = run_and_title(words)
-        model = open_run(run)
+        model = open_run(run, [])
         frame = model.similar_items(title, n, **how)
         whose, of = _title(model, title), "items"
         headings = {"item_id": "id", "title": "title", "genres": "genres"}
@@ -254,11 +254,10 @@ def explain(
     """
     import polars as pl
 
-    from matinee.data.ratings import value_name
     from matinee.models.head import COMPONENT_LABELS, ProbabilisticHead
 
     run, wanted = run_and_title(words)
-    model = open_run(run)
+    model = open_run(run, [user] if user else [])
     profile = user_or_profile(model, user, ratings, items, known)
     parts = model.explain(profile, wanted, head=head)
     score = float(parts["contribution"].sum())
@@ -280,7 +279,7 @@ def explain(
         heading(f"{title}: ranking score {score:.3f}{of_rating and f', {of_rating}'}")
     if interval:
         say(f"{COVERAGE:.0%} prediction interval: {interval[0]:.1f} to {interval[1]:.1f}")
-    name = value_name(model.scale, model.interactions.values)
+    name = model.index.value_name
     given = "rating given" if name == "rating" else name
     general = pl.col("component").replace_strict(COMPONENT_LABELS, default=None)
     shown = parts.filter(pl.col("component") != "rating").height + n

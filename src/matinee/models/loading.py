@@ -5,12 +5,12 @@ while numpy, polars and numba are imported, so nothing here may import one of th
 import logging
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matinee.data.forks import check_threads
-from matinee.errors import WriteError, bounded
+from matinee.errors import RunError, WriteError, bounded
 from matinee.storage.atomic import read_steadily, recover
-from matinee.storage.runs import RUNS, open_run, write_new_run
+from matinee.storage.runs import PARTS, RUNS, open_run, write_new_run
 
 log = logging.getLogger(__name__)
 
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from matinee.models.recommender import Recommender
 
 
-def load(run: str | Path) -> "Recommender":
+def load(run: str | Path, users: Any = None) -> "Recommender":
     """The recommender saved in the folder `run`.
+
+    A run whose users are in parts, for they are more than one machine holds, is loaded for some
+    `users`, by their ids: the model knows these alone, and reads only the files that they are in.
+    ``users=[]`` is enough to fold in new ones. Any other run has all of its users anyway.
 
     Its arrays are the files, mapped: pages that nothing asks for again need no memory, and
     processes with the same run share theirs. Saving another run in its place leaves a loaded
@@ -30,7 +34,7 @@ def load(run: str | Path) -> "Recommender":
     ------
     RunError
         If there is no run, a file is missing, corrupt or does not fit the others, or the run was
-        written by another version's format.
+        written by another version's format; if its users are in parts, and none are named.
 
     Examples
     --------
@@ -43,20 +47,30 @@ def load(run: str | Path) -> "Recommender":
     check_threads("Loading a run")
     run = Path(run)
     recover(run)
-    model = read_steadily(run, lambda: _load(run))
+    model = read_steadily(run, lambda: _load(run, users))
     log.info("loaded %s: %r", bounded(str(run)), model)
     return model
 
 
-def _load(run: Path) -> "Recommender":
+def _load(run: Path, users: Any) -> "Recommender":
     with open_run(run) as (manifest, files):
+        if manifest[PARTS] and users is None:
+            raise RunError(
+                f"{run}: its users are in parts; name those to ask about, load(run, users=[...]) "
+                "or --user ID. Lists of all: matinee recommend --all --engine spark."
+            )
         from matinee.models.recommender import Recommender
         from matinee.models.serialization import parse_run
 
         index, heads, metadata = parse_run(run, manifest, dict(files))
-        return Recommender(
+        model = Recommender(
             index, **{f"{name}_head": head for name, head in heads.items()}, metadata=metadata
         )
+        if not manifest[PARTS]:
+            return model
+        from matinee.models.users_in_parts import RunInParts
+
+        return RunInParts.of(run, model, manifest[PARTS]).with_users(users)
 
 
 def save_run(model: "Recommender", run: str | Path | None, name: str) -> Path:
