@@ -24,6 +24,25 @@ if TYPE_CHECKING:
 DatasetArgument = Annotated[
     str, Argument(metavar="DATASET", help="A name (see matinee data list) or a path.")
 ]
+Engine = Annotated[
+    str, Option(metavar="local|spark", help="This machine, or Spark where one is not enough.")
+]
+Master = Annotated[
+    str | None,
+    Option(
+        metavar="URL",
+        help="Of Spark: local[4], spark://host:7077, yarn or sc://host; by default the session "
+        "there is, else this machine.",
+    ),
+]
+Storage = Annotated[
+    str | None,
+    Option(
+        metavar="URL",
+        help="A folder that all executors of Spark can read and write; by default a temporary "
+        "one, which is enough on one machine.",
+    ),
+]
 READING = {
     "columns": Annotated[
         str | None,

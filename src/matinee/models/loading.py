@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from matinee.data.forks import check_threads
 from matinee.errors import RunError, WriteError, bounded
 from matinee.storage.atomic import read_steadily, recover
-from matinee.storage.runs import PARTS, RUNS, open_run, write_new_run
+from matinee.storage.runs import PARTS, RUNS, open_run, read_manifest, write_new_run
 
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from matinee.models.recommender import Recommender
+    from matinee.models.users_in_parts import RunInParts
 
 
 def load(run: str | Path, users: Any = None) -> "Recommender":
@@ -52,25 +53,43 @@ def load(run: str | Path, users: Any = None) -> "Recommender":
     return model
 
 
+def open_in_parts(run: str | Path) -> "RunInParts":
+    """A run whose users are in parts, to take one part after another; errors are those of `load`,
+    and RunError if it is an ordinary run.
+    """
+    check_threads("Loading a run")
+    run = Path(run)
+    recover(run)
+    return read_steadily(run, lambda: _open_in_parts(run))
+
+
 def _load(run: Path, users: Any) -> "Recommender":
+    if not read_manifest(run)[PARTS]:
+        return _model_of(run)[0]
+    if users is None:
+        raise RunError(
+            f"{run}: its users are in parts; name those to ask about, load(run, users=[...]) or "
+            "--user ID. Lists of all: matinee recommend --all --engine spark."
+        )
+    return _open_in_parts(run).with_users(users)
+
+
+def _open_in_parts(run: Path) -> "RunInParts":
+    base, manifest = _model_of(run)
+    from matinee.models.users_in_parts import RunInParts
+
+    return RunInParts.of(run, base, manifest[PARTS])
+
+
+def _model_of(run: Path) -> tuple["Recommender", dict[str, Any]]:
+    """The model in the files of a run beside parts of users, and its manifest."""
     with open_run(run) as (manifest, files):
-        if manifest[PARTS] and users is None:
-            raise RunError(
-                f"{run}: its users are in parts; name those to ask about, load(run, users=[...]) "
-                "or --user ID. Lists of all: matinee recommend --all --engine spark."
-            )
         from matinee.models.recommender import Recommender
         from matinee.models.serialization import parse_run
 
         index, heads, metadata = parse_run(run, manifest, dict(files))
-        model = Recommender(
-            index, **{f"{name}_head": head for name, head in heads.items()}, metadata=metadata
-        )
-        if not manifest[PARTS]:
-            return model
-        from matinee.models.users_in_parts import RunInParts
-
-        return RunInParts.of(run, model, manifest[PARTS]).with_users(users)
+        named = {f"{name}_head": head for name, head in heads.items()}
+        return Recommender(index, **named, metadata=metadata), manifest
 
 
 def save_run(model: "Recommender", run: str | Path | None, name: str) -> Path:
