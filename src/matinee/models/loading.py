@@ -63,6 +63,11 @@ def open_in_parts(run: str | Path) -> "RunInParts":
     return read_steadily(run, lambda: _open_in_parts(run))
 
 
+def load_base(run: str | Path) -> "Recommender":
+    """The base of a run whose users are in parts, or of none; see `write_base`."""
+    return _model_of(Path(run))[0]
+
+
 def _load(run: Path, users: Any) -> "Recommender":
     if not read_manifest(run)[PARTS]:
         return _model_of(run)[0]

@@ -317,8 +317,8 @@ def users_frame(model: Recommender, codes: Any) -> pl.DataFrame:
         columns.append(rows.cast(pl.List(pl.Float32)))
     for name, entries in (("items", interactions.indices), ("values", interactions.values)):
         lists = [entries[a:b] for a, b in pairwise(interactions.indptr)]
-        dtype = pl.Int32 if name == "items" else pl.Float32
-        columns.append(pl.Series(name, lists, pl.List(dtype)))
+        dtype = pl.Int32 if name == "items" else pl.Float32  # equal lengths would make arrays
+        columns.append(pl.Series(name, lists).cast(pl.List(dtype)))
     return pl.DataFrame(columns)
 
 
@@ -334,18 +334,27 @@ def write_with_parts(base: Recommender, files: Sequence[Path], run: str | Path) 
     run : str or Path
     """
     check_heads(base)
-    population = _population(base.index)
     entries = sorted((_entry_of(file), file) for file in files)
     parts = [
         {"file": f"{number:05}.parquet", "users": users, "first": first, "last": last}
         for number, ((first, last, users), _) in enumerate(entries)
     ]
     RunInParts.of(Path(run), base, {"parts": [{**part, "sha256": ""} for part in parts]})
-    contents = run_parts(base.index, base.heads, base.history, base.metadata)
+    return _write(base, run, parts, [file for _, file in entries])
+
+
+def write_base(base: Recommender, run: str | Path) -> Path:
+    """Write a base alone, which `load_base` reads: what those need who have users elsewhere."""
+    check_heads(base)
+    return _write(base, run, [], [])
+
+
+def _write(base: Recommender, run: str | Path, parts: list[Any], files: list[Path]) -> Path:
+    population = _population(base.index)
     known = {name: getattr(population, name) for name in ("n_users", "value_name", "blend_weight")}
+    contents = run_parts(base.index, base.heads, base.history, base.metadata)
     manifest = {**contents.manifest, PARTS: {**known, "parts": parts}}
-    sources = tuple(file for _, file in entries)
-    return write_run(replace(contents, manifest=manifest, users=sources), Path(run))
+    return write_run(replace(contents, manifest=manifest, users=tuple(files)), Path(run))
 
 
 def _entry_of(file: Path) -> tuple[Any, Any, int]:

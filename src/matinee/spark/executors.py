@@ -3,15 +3,13 @@
 Nothing heavy is imported before `one_thread` has said that a task is one thread.
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matinee.storage.runs import MANIFEST, PARTS, read_manifest
+from matinee.spark.shared_run import SharedRun
+from matinee.storage.runs import PARTS, read_manifest
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,35 +20,6 @@ if TYPE_CHECKING:
 
 USERS = 2048  # that are asked about at a time
 ROWS = 2**18  # of lists, at most, where lists are long
-
-
-@dataclass(frozen=True)
-class SharedRun:
-    """A run as executors find it: by its path, or among the files that came with the job."""
-
-    path: str
-    archive: str  # its name among those
-    checksum: str
-
-    @classmethod
-    def of(cls, run: Path) -> "SharedRun":
-        """A run on this machine."""
-        checksum = checksum_of(run)
-        return cls(os.path.realpath(run), f"run-{checksum[:16]}.zip", checksum)
-
-    def find(self) -> Path:
-        """Where it is here."""
-        here = Path(self.path)
-        if (here / MANIFEST).is_file() and checksum_of(here) == self.checksum:
-            return here
-        from pyspark.core.files import SparkFiles
-
-        return Path(SparkFiles.getRootDirectory(), self.archive)
-
-
-def checksum_of(run: Path) -> str:
-    """The SHA-256 of a run's manifest, which has those of all of its files."""
-    return hashlib.sha256((run / MANIFEST).read_bytes()).hexdigest()
 
 
 def users_at_a_time(n: int) -> int:

@@ -8,14 +8,12 @@ written goes through Spark, so the folder may be wherever Spark can write.
 
 import json
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -24,8 +22,9 @@ import pyarrow as pa
 from matinee.errors import RunError, SettingError, bounded, check_whole, printable
 from matinee.models.loading import load, open_in_parts
 from matinee.progress import progress
-from matinee.spark.executors import SharedRun, lists_of_tasks, users_at_a_time
-from matinee.spark.session import LOCAL, Workspace
+from matinee.spark.executors import lists_of_tasks, users_at_a_time
+from matinee.spark.session import Workspace
+from matinee.spark.shared_run import SharedRun
 from matinee.storage.runs import PARTS, read_manifest
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def recommend_all(
     done = log.read()
     missing = [part for part in range(parts) if part not in done]
     if missing:
-        _offer(workspace, run, shared)
+        shared.offer(workspace)
     lists = lists_of_tasks(shared, n, options, schema)
 
     def make(part: int) -> int:
@@ -98,7 +97,7 @@ def recommend_all(
         frame.write.mode("overwrite").parquet(f"{out}/part={part}")
         return part
 
-    with progress("Recommending", parts) as tick, _explained():
+    with progress("Recommending", parts) as tick, explained():
         tick(len(done), "")
         for made in _side_by_side(make, missing):
             log.enter(made)
@@ -153,27 +152,8 @@ def _side_by_side(make: Any, parts: list[int]) -> Iterator[list[int]]:
                 each.cancel()
 
 
-def _offer(workspace: Workspace, run: Path, shared: SharedRun) -> None:
-    """Send a run to the executors, unless they can read it where it is."""
-    master = str(workspace.spark.conf.get("spark.master", ""))
-    reached = Path(workspace.folder).parent in Path(shared.path).parents
-    if master.startswith(LOCAL) or reached:
-        return
-    from pyspark.core.files import SparkFiles
-
-    if hasattr(workspace.spark, "_sc") and Path(SparkFiles.get(shared.archive)).exists():
-        return  # by an earlier call
-    with TemporaryDirectory(prefix="matinee-") as folder:
-        archive = Path(folder, shared.archive)
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
-            for path in sorted(run.rglob("*")):
-                if path.is_file():
-                    packed.write(path, path.relative_to(run))
-        workspace.spark.addArtifacts(str(archive), archive=True)
-
-
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
     """What an executor refused, in the one line of the error that it raised."""
     from pyspark.errors import PySparkException
 
