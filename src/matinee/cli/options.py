@@ -24,6 +24,25 @@ if TYPE_CHECKING:
 DatasetArgument = Annotated[
     str, Argument(metavar="DATASET", help="A name (see matinee data list) or a path.")
 ]
+Engine = Annotated[
+    str, Option(metavar="local|spark", help="This machine, or Spark where one is not enough.")
+]
+Master = Annotated[
+    str | None,
+    Option(
+        metavar="URL",
+        help="Of Spark: local[4], spark://host:7077, yarn or sc://host; by default the session "
+        "there is, else this machine.",
+    ),
+]
+Storage = Annotated[
+    str | None,
+    Option(
+        metavar="URL",
+        help="A folder that all executors of Spark can read and write; by default a temporary "
+        "one, which is enough on one machine.",
+    ),
+]
 READING = {
     "columns": Annotated[
         str | None,
@@ -334,11 +353,11 @@ def find_run(run: str | None) -> Path:
     raise RunError(f"{cut(run) or repr(run)}: no run has this name (the newest: {names}).")
 
 
-def open_run(run: str | None) -> "Recommender":
-    """The model of a run."""
+def open_run(run: str | None, users: list[str] | None = None) -> "Recommender":
+    """The model of a run; of one whose users are in parts, with these users, or for new ones."""
     from matinee.models.loading import load
 
-    return load(find_run(run))
+    return load(find_run(run), users=users)
 
 
 def output_path(out: str | None, default: Path, *endings: str) -> Path:

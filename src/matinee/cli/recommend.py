@@ -1,5 +1,6 @@
 """matinee recommend, similar, audience, explain"""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,6 +8,7 @@ from typer import Argument, Option
 
 from matinee.cli import options
 from matinee.cli.options import (
+    find_run,
     open_run,
     output_path,
     parse_ratings,
@@ -14,7 +16,7 @@ from matinee.cli.options import (
     user_or_profile,
 )
 from matinee.cli.output import answer, heading, print_json, print_table, say
-from matinee.errors import SettingError
+from matinee.errors import SettingError, check_choice, require_extra
 
 if TYPE_CHECKING:
     import polars as pl
@@ -82,8 +84,15 @@ def recommend(
     ] = False,
     out: Annotated[
         str | None,
-        Option(metavar="FILE", help="Write the lists into a .parquet, .csv or .jsonl file."),
+        Option(
+            metavar="FILE",
+            help="Write the lists into a .parquet, .csv or .jsonl file; with --engine spark, into "
+            "a folder of Parquet files, which the same command completes if it was interrupted.",
+        ),
     ] = None,
+    engine: options.Engine = "local",
+    master: options.Master = None,
+    storage: options.Storage = None,
     json: options.Json = False,
 ) -> None:
     """Recommend items to users, or to a new user with ratings.
@@ -92,10 +101,14 @@ def recommend(
     """
     from matinee.cli.attributes import parse_where
 
-    path = _checked_target(out, everybody, user, bool(ratings or items or known))
-    model = open_run(run)
+    check_choice("--engine", engine, ("local", "spark"))
+    path = _checked_target(out, everybody, user, bool(ratings or items or known), engine)
+    if engine == "local" and (master or storage):
+        raise SettingError("--master and --storage are for --engine spark.")
+    on_spark = engine == "spark"
+    model = open_run(run, None if everybody and not on_spark else user or [])
     asked: Any = user if path or len(user or []) > 1 else None
-    if path is None and asked is None:
+    if path is None and asked is None and not on_spark:
         asked = user_or_profile(model, user[0] if user else None, ratings, items, known)
     filters: dict[str, Any] = {
         "head": head,
@@ -108,6 +121,9 @@ def recommend(
         "where": parse_where(model.catalog.attributes, where, genre, years),
         "min_ratings": min_ratings,
     }
+    if on_spark:
+        _write_on_spark(run, str(out), n, filters, master, storage, json)
+        return
     if path is not None:
         from matinee.models.batches import write_lists
 
@@ -128,9 +144,11 @@ def recommend(
 
 
 def _checked_target(
-    out: str | None, everybody: bool, user: list[str] | None, new: bool
+    out: str | None, everybody: bool, user: list[str] | None, new: bool, engine: str
 ) -> Path | None:
     """The file to write lists into, if any; refused before the work if it makes no sense."""
+    if engine == "spark" and not (everybody and out):
+        raise SettingError("--engine spark lists for every user: --all --out FOLDER.")
     if everybody and (user or new):
         raise SettingError("Give --all, or name users, not both.")
     if everybody and out is None:
@@ -141,7 +159,30 @@ def _checked_target(
         return None
     if not (everybody or user):
         raise SettingError("--out: name the users, --user ID (several), or --all.")
+    if engine == "spark":
+        return None
     return output_path(out, Path(out), ".parquet", ".csv", ".jsonl")
+
+
+def _write_on_spark(
+    run: str | None,
+    out: str,
+    n: int,
+    filters: dict[str, Any],
+    master: str | None,
+    storage: str | None,
+    as_json: bool,
+) -> None:
+    """Lists of all users into a folder, by Spark."""
+    require_extra("spark", "pyspark", "pyarrow")
+    from matinee.spark.recommending import recommend_all
+    from matinee.spark.session import open_workspace
+
+    with open_workspace(master, storage) as workspace:
+        lists = recommend_all(workspace, find_run(run), out, n, **filters)
+    found = f"; {lists.found} of {lists.parts} parts were there" if lists.found else ""
+    text = f"Lists of {lists.users:,} users in {lists.out}, {lists.rows:,} rows{found}."
+    answer(as_json, asdict(lists), text)
 
 
 def _print_lists(
@@ -197,7 +238,7 @@ def similar(
         if not words:
             raise SettingError("Name a title, or a user: --user ID.")
         run, title = run_and_title(words)
-        model = open_run(run)
+        model = open_run(run, [])
         frame = model.similar_items(title, n, **how)
         whose, of = _title(model, title), "items"
         headings = {"item_id": "id", "title": "title", "genres": "genres"}
@@ -254,11 +295,10 @@ def explain(
     """
     import polars as pl
 
-    from matinee.data.ratings import value_name
     from matinee.models.head import COMPONENT_LABELS, ProbabilisticHead
 
     run, wanted = run_and_title(words)
-    model = open_run(run)
+    model = open_run(run, [user] if user else [])
     profile = user_or_profile(model, user, ratings, items, known)
     parts = model.explain(profile, wanted, head=head)
     score = float(parts["contribution"].sum())
@@ -280,7 +320,7 @@ def explain(
         heading(f"{title}: ranking score {score:.3f}{of_rating and f', {of_rating}'}")
     if interval:
         say(f"{COVERAGE:.0%} prediction interval: {interval[0]:.1f} to {interval[1]:.1f}")
-    name = value_name(model.scale, model.interactions.values)
+    name = model.index.value_name
     given = "rating given" if name == "rating" else name
     general = pl.col("component").replace_strict(COMPONENT_LABELS, default=None)
     shown = parts.filter(pl.col("component") != "rating").height + n

@@ -129,6 +129,16 @@ def evaluate_ranking_per_user(
     >>> evaluate_ranking_per_user(model, holdout(train, test)).values["ndcg@10"].shape
     (50,)
     """
+    top = top_of_task(model, task, head=head)
+    names = defined_metrics(task)
+    computed = {name: RANKING_METRICS[name](top.first(METRICS[name].k)) for name in names}
+    catalog = {name: value for name, value in computed.items() if isinstance(value, float)}
+    values = {name: value for name, value in computed.items() if not isinstance(value, float)}
+    return PerUserMetrics(task, values, catalog)
+
+
+def top_of_task(model: ScoringModel, task: RankingTask, *, head: str | None = None) -> TopK:
+    """The rankings of a task's users, as far as metrics look at them."""
     n_items = len(task.train.catalog)
     width = min(MAX_K, n_items)
     items = np.full((len(task), width), -1, np.int32)
@@ -146,15 +156,10 @@ def evaluate_ranking_per_user(
                 _fill_top(scores, take_rows(task.history, rows), task.ranked, items[first:last])
                 ratings[first:last] = _test_ratings(items[first:last], relevant, n_items)
             tick(last, "")
-    top = TopK(items, ratings, task)
-    names = _defined_metrics(task)
-    computed = {name: RANKING_METRICS[name](top.first(METRICS[name].k)) for name in names}
-    catalog = {name: value for name, value in computed.items() if isinstance(value, float)}
-    values = {name: value for name, value in computed.items() if not isinstance(value, float)}
-    return PerUserMetrics(task, values, catalog)
+    return TopK(items, ratings, task)
 
 
-def _defined_metrics(task: RankingTask) -> list[str]:
+def defined_metrics(task: RankingTask) -> list[str]:
     """The ranking metrics that make sense for the task, in the order of `METRICS`."""
     names = RANKING_METRICS if task.candidates is None else SAMPLED_METRICS
     rated = task.train.ratings.differ

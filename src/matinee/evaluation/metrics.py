@@ -65,7 +65,14 @@ def _mean_interval(errors: F64, user: Ints) -> tuple[float, float] | None:
         return None
     mean = float(errors.mean())
     residual = np.bincount(owner, weights=errors) - mean * counts
-    variance = users / (users - 1) * float(np.square(residual).sum()) / len(errors) ** 2
+    return interval_around(mean, float(np.square(residual).sum()), users, len(errors))
+
+
+def interval_around(
+    mean: float, squared_residuals: float, users: int, n_ratings: int
+) -> tuple[float, float]:
+    """The same, given the sum over users of ``(sum of errors - mean * ratings)^2``."""
+    variance = users / (users - 1) * squared_residuals / n_ratings**2
     half_width = NORMAL_95 * variance**0.5
     return max(0.0, mean - half_width), mean + half_width
 
@@ -172,10 +179,14 @@ def _graded_ndcg(top: TopK) -> F64:
 
 def _disliked_share(top: TopK) -> float:
     """Of all hits, the share rated a standard deviation or more under the user's mean."""
+    disliked, hits = int(disliked_hits(top).sum()), int(np.count_nonzero(top.hits))
+    return disliked / hits if hits else float("nan")
+
+
+def disliked_hits(top: TopK) -> I64:
+    """How many hits each user rated so low, (users,)."""
     limits = top.task.history_means - top.train.ratings.values.std(dtype=np.float64)
-    disliked = np.count_nonzero(top.ratings <= limits[:, None])
-    hits = np.count_nonzero(top.hits)
-    return int(disliked) / int(hits) if hits else float("nan")
+    return np.asarray((top.ratings <= limits[:, None]).sum(axis=1), np.int64)
 
 
 def _recall_capped(top: TopK) -> F64:

@@ -225,13 +225,19 @@ def gini(items: I32, n_items: int) -> float:
     >>> gini(np.int32([[0, 1], [0, -1]]), n_items=2)
     0.16666666666666666
     """
-    counts = np.sort(np.bincount(items[items >= 0], minlength=n_items))
+    counts = np.bincount(items[items >= 0], minlength=n_items)
     if len(counts) > n_items:
         raise ValueError(f"item {len(counts) - 1} is recommended, of {n_items} items")
+    return gini_of_counts(counts)
+
+
+def gini_of_counts(counts: I64) -> float:
+    """The same, given how often each item is recommended."""
     if not counts.any():
         return float("nan")
+    n_items = len(counts)
     weights = 2 * np.arange(1, n_items + 1) - n_items - 1
-    return float(weights @ counts / (n_items * counts.sum()))
+    return float(weights @ np.sort(counts) / (n_items * counts.sum()))
 
 
 def _hit_counts(hits: Bools) -> F64:

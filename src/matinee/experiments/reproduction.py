@@ -132,7 +132,7 @@ def diff_runs(run: Path, other: Path) -> RunDiff:
     corrupt = corrupt_files(run, manifests[0])
     unreliable = {*corrupt, *corrupt_files(other, manifests[1])}  # their checksums say nothing
     checksums = [manifest["files"] for manifest in manifests]
-    names = {name for manifest in manifests for name in files_of(manifest["heads"])} - {HISTORY}
+    names = {name for manifest in manifests for name in files_of(manifest)} - {HISTORY}
     differing = [
         name
         for name in sorted(names)

@@ -11,6 +11,7 @@ from matinee.errors import SettingError, check_whole
 from matinee.kernels.csr import Rows, filter_entries, rows_of_pairs, take_rows, united, without
 from matinee.models.head import Head
 from matinee.models.inputs import check_flag, ids_of, user_item_pairs
+from matinee.models.population import need_all_users
 from matinee.models.queries import TrainingIndex, UserBatch
 from matinee.models.reranking import CANDIDATES, calibrated, check_dial, discovery_offsets
 from matinee.models.topk import scores_of_item, top_items, top_of_pairs
@@ -104,6 +105,7 @@ def best_users(
     index: TrainingIndex, head: Head, item: int, n: int, exclude_seen: bool
 ) -> tuple[UserBatch, F32]:
     """The n users who score an item highest, and these scores, ties by the order of users."""
+    need_all_users(index.population)
     batch = index.batch()
     scores = scores_of_item(head, batch, item, len(index.catalog))
     possible = np.isfinite(scores)

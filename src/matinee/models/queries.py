@@ -13,11 +13,12 @@ from matinee.data.attributes import Attributes
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
-from matinee.data.ratings import NOT_RATED, RatingScale, may_be
+from matinee.data.ratings import NOT_RATED, RatingScale, may_be, value_name
 from matinee.errors import SettingError, UnknownIdError, check_choice, shortened
 from matinee.kernels.csr import Rows, sum_weighted_rows, take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.models.inputs import Ids, ids_of, one_id, plain, rated_items
+from matinee.models.population import Population
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +114,7 @@ class TrainingIndex:
     scale: RatingScale | None  # None: interactions without ratings
     interactions: Rows  # the training ratings by user
     user_attributes: pl.DataFrame | None = None  # by user, as in `Dataset`
+    population: Population | None = None  # where these are some of its users
 
     @classmethod
     def of(cls, train: Dataset) -> "TrainingIndex":
@@ -158,6 +160,8 @@ class TrainingIndex:
     @cached_property
     def item_counts(self) -> I64:
         """Training ratings of each item, (items,)."""
+        if self.population is not None:
+            return self.population.item_counts
         return np.bincount(self.interactions.indices, minlength=len(self.catalog))
 
     def has_item(self, item: int) -> Bools:
@@ -193,6 +197,13 @@ class TrainingIndex:
         """What an interaction is, as in `Dataset.unit`: a ``"rating"``, or an ``"interaction"``."""
         return "interaction" if self.scale is None else "rating"
 
+    @property
+    def value_name(self) -> str:
+        """What a value of an interaction is, for the head of its column."""
+        if self.population is not None:
+            return self.population.value_name
+        return value_name(self.scale, self.interactions.values)
+
     def on_scale(self, ratings: Floats) -> F32:
         """Ratings clipped to the scale."""
         if self.scale is None:
@@ -227,13 +238,19 @@ class TrainingIndex:
 
     def user(self, user: Any) -> int:
         """Index of a user who has training ratings; UnknownIdError for any other."""
-        code = _code(self.user_ids, one_id(user, "user"), "user")
-        if not self.users_known[code]:
-            raise UnknownIdError(
-                f"User {shortened(plain(user))} has no {self.unit}s in the training set. "
-                "Fold in some of theirs."
-            )
-        return code
+        wanted, named = one_id(user, "user"), shortened(plain(user))
+        try:
+            code = _code(self.user_ids, wanted, "user")
+            if self.users_known[code]:
+                return code
+        except UnknownIdError:
+            if self.population is None:
+                raise
+        if self.population is not None:
+            raise UnknownIdError(f"No user {named} in the training set, or none was loaded.")
+        raise UnknownIdError(
+            f"User {named} has no {self.unit}s in the training set. Fold in some of theirs."
+        )
 
     def users(self, users: Any, unknown: str = "error") -> I32:
         """Indices of users with training ratings; others are an error, or -1 (``"average"``)."""

@@ -12,6 +12,7 @@ from matinee.kernels.parallel import thread_limit
 from matinee.models.head import EXTREME, ProbabilisticHead, components_table
 from matinee.models.inputs import check_flag, is_one
 from matinee.models.lists import ListOptions, best_users, labels, make_lists
+from matinee.models.population import need_all_users
 from matinee.models.queries import Pairs, UserProfile
 from matinee.models.similarity import (
     MIN_RATINGS,
@@ -367,6 +368,7 @@ class Recommender(TrainedModel):
         ['user_id', 'similarity', 'n_ratings']
         """
         check_comparison(measure, n, min_ratings)
+        need_all_users(self.index.population)
         batch, factors = self.user_batch([user]), self.user_factors(head)
         counts = self.user_counts
         average = average_user(factors, counts)

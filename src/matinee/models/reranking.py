@@ -43,8 +43,10 @@ def prominence(head: Head, index: TrainingIndex) -> F32:
     The standard deviation of its score over a sample of users, which is large where many know an
     item and many do not, times ``1 + sqrt(share)``, of the users who rated it.
     """
-    active = np.flatnonzero(index.user_counts).astype(np.int32)
-    codes = active[:: -(-len(active) // SAMPLE)]
+    if index.population is None:
+        n_users, codes = int(np.count_nonzero(index.user_counts)), sample_of(index)
+    else:
+        n_users, codes = index.population.n_users, index.population.sample
     sample = index.batch_of(codes)
     sums, squares = np.zeros((2, len(index.catalog)))
     for first, last in user_blocks(len(codes), WIDE * len(index.catalog)):
@@ -52,8 +54,14 @@ def prominence(head: Head, index: TrainingIndex) -> F32:
         sums += scores.sum(axis=0, dtype=np.float64)
         squares += np.square(scores, dtype=np.float64).sum(axis=0)
     variances = squares / len(codes) - (sums / len(codes)) ** 2
-    share = index.item_counts / len(active)
+    share = index.item_counts / n_users
     return np.asarray(np.sqrt(np.maximum(variances, 0.0)) * (1 + np.sqrt(share)), np.float32)
+
+
+def sample_of(index: TrainingIndex) -> I32:
+    """Codes of the users whose scores `prominence` looks at, ascending."""
+    active = np.flatnonzero(index.user_counts).astype(np.int32)
+    return active[:: -(-len(active) // SAMPLE)]
 
 
 def calibrated(

@@ -25,6 +25,7 @@ from matinee.models.bayesian.head import BayesianHead
 from matinee.models.head import Head
 from matinee.models.neighbor_head import UserKNNHead
 from matinee.models.network_head import NetworkHead
+from matinee.models.population import Population
 from matinee.models.queries import Sizes, TrainingIndex
 from matinee.models.ranking_heads import FactorRankingHead, ItemItemHead, PopularityHead
 from matinee.models.rating_head import FactorRatingHead
@@ -35,6 +36,8 @@ from matinee.storage.runs import (
     INTERACTIONS,
     ITEMS,
     MAX_HISTORY,
+    PARTS,
+    POPULATION,
     USERS,
     RunParts,
 )
@@ -59,7 +62,10 @@ def run_parts(
     metadata: Mapping[str, Any],
 ) -> RunParts:
     """What the files of a model's run hold."""
-    arrays, described = {INTERACTIONS: index.interactions._asdict()}, {}
+    described: dict[str, Any] = {}
+    arrays: dict[str, dict[str, Any]] = {INTERACTIONS: index.interactions._asdict()}
+    if index.population is not None:  # what users have rated is in their parts
+        arrays = {POPULATION: {"item_counts": index.population.item_counts}}
     for name, head in heads.items():
         arrays[HEAD_FILES[name]], settings = _fields_of(head)
         kind, estimator = type(head).__name__, dict(head.estimator)
@@ -127,14 +133,16 @@ def _parse(
 ) -> tuple[TrainingIndex, dict[str, Any], dict[str, Any]]:
     limits = manifest["model"]["scale"]
     scale = None if limits is None else RatingScale(*limits)
-    arrays = _arrays(files, INTERACTIONS)
-    if set(arrays) != set(Rows._fields) or any(array.ndim != 1 for array in arrays.values()):
-        raise ValueError("an array of the interactions is missing or unknown")
-    interactions = Rows(**arrays)
     columns = manifest["model"]["columns"]
     tables = {file: _arrays(files, file) for file in (USERS, ITEMS)}
     users, items = (height(columns[file], arrays) for file, arrays in tables.items())
-    _check_interactions(interactions, scale, users, items)
+    population = None
+    if manifest[PARTS]:
+        population = _population(manifest[PARTS], _arrays(files, POPULATION), users, items)
+        interactions = no_interactions(users)
+    else:
+        interactions = _interactions(_arrays(files, INTERACTIONS))
+    check_interactions(interactions, scale, users, items)
     if not set(manifest["heads"]) <= set(HEAD_CLASSES) or not manifest["heads"]:
         raise ValueError("there is no head, or an unknown one")
     history = _history(bytes(files[HISTORY]))
@@ -147,10 +155,38 @@ def _parse(
     table = to_table(columns[USERS], tables[USERS], users)
     user_ids = IdMap(table["user_id"])
     attributes = table.drop("user_id") if table.width > 1 else None
-    index = TrainingIndex(user_ids, catalog, scale, interactions, attributes)
+    index = TrainingIndex(user_ids, catalog, scale, interactions, attributes, population)
     if index.sizes != sizes:
         raise ValueError("a table has other rows or columns than it says")
     return index, heads, {name: manifest[name] for name in METADATA if name in manifest}
+
+
+def _interactions(arrays: Mapping[str, Array]) -> Rows:
+    if set(arrays) != set(Rows._fields) or any(array.ndim != 1 for array in arrays.values()):
+        raise ValueError("an array of the interactions is missing or unknown")
+    return Rows(**arrays)
+
+
+def no_interactions(users: int) -> Rows:
+    """Those of so many users without any."""
+    return Rows(np.zeros(users + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+
+
+def _population(
+    section: Mapping[str, Any], arrays: Mapping[str, Array], users: int, items: int
+) -> Population:
+    """What a run whose users are in parts says of all of them; its own users are the sample."""
+    if arrays.keys() != {"item_counts"}:
+        raise ValueError("an array of the population is missing or unknown")
+    population = Population(
+        n_users=section["n_users"],
+        item_counts=arrays["item_counts"],
+        sample=np.arange(users, dtype=np.int32),
+        value_name=section["value_name"],
+        blend_weight=section["blend_weight"],
+    )
+    population.check(items)
+    return population
 
 
 def _arrays(files: Mapping[str, memoryview], name: str) -> dict[str, Array]:
@@ -222,7 +258,7 @@ def _head(
 INTERACTION_TYPES = (np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.float32))
 
 
-def _check_interactions(
+def check_interactions(
     interactions: Rows, scale: RatingScale | None, users: int, items: int
 ) -> None:
     """Raise ValueError unless these are ratings by so many users, of so many items."""

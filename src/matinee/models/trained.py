@@ -20,6 +20,7 @@ from matinee.kernels.csr import Rows
 from matinee.models.blended_head import BlendedHead
 from matinee.models.cosine_head import CosineHead
 from matinee.models.head import Head, RatingHead, fitted_params
+from matinee.models.population import need_all_users
 from matinee.models.queries import TrainingIndex, UserBatch, UserProfile
 from matinee.models.ranking_heads import FactorRankingHead
 from matinee.models.rating_head import FactorRatingHead
@@ -44,7 +45,10 @@ class TrainedModel:
 
     def __repr__(self) -> str:
         names = " and ".join(str(head.estimator.get("name")) for head in self.heads.values())
-        size = f"{len(self.user_ids):,} users, {len(self.items):,} items"
+        users, population = f"{len(self.user_ids):,}", self.index.population
+        if population is not None:
+            users = f"{np.count_nonzero(self.user_counts):,} of {population.n_users:,}"
+        size = f"{users} users, {len(self.items):,} items"
         return f"{type(self).__name__}({names}, {size})"
 
     def _repr_html_(self) -> str:
@@ -79,6 +83,8 @@ class TrainedModel:
     def _blended(self) -> BlendedHead | None:
         ranking, rating = self.ranking_head, self.rating_head
         if isinstance(ranking, FactorRankingHead) and isinstance(rating, FactorRatingHead):
+            if self.index.population is not None:
+                return BlendedHead(ranking, rating, self.index.population.blend_weight or 0.0)
             return BlendedHead.of(ranking, rating, self.interactions)
         return None
 
@@ -215,6 +221,7 @@ class TrainedModel:
 
     def to_parts(self) -> RunParts:
         """What the files of its run hold."""
+        need_all_users(self.index.population)
         from matinee.models.serialization import run_parts  # which knows every kind of head
 
         return run_parts(self.index, self.heads, self.history, self.metadata)

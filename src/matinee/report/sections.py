@@ -14,7 +14,6 @@ from matinee.analysis.embeddings import embedding_norms
 from matinee.analysis.projection import Projection
 from matinee.analysis.users import explain_recommendations, genre_profile, top_rated
 from matinee.data.dataset import Dataset
-from matinee.data.ratings import value_name
 from matinee.errors import SettingError
 from matinee.evaluation.groups import GroupMetrics, evaluate_groups
 from matinee.evaluation.metrics import REPORTED_METRICS, Metric
@@ -233,7 +232,7 @@ def user_section(model: Recommender, user: Any, projection: Projection | None = 
 
 def _top_rated_table(model: Recommender, user: Any, values: F32) -> Table:
     """The best of a user: with ratings; with how often, where that differs; else popular items."""
-    what = value_name(model.scale, model.interactions.values)
+    what = model.index.value_name
     best = top_rated(model, user, ROWS)
     headings = {"title": "title", best.columns[-1]: what}
     caption = "Top rated"

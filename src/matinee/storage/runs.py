@@ -9,7 +9,8 @@ import json
 import logging
 import math
 import os
-from collections.abc import Container, Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,14 +30,16 @@ MAX_HISTORY = 2**26  # bytes; an iteration has a hundred or two
 LONGEST = 200  # bytes of a run's name: file systems have 255, and atomic.py adds to it
 RUNS = Path("runs")
 """Where runs go, and are looked for, unless another folder is named."""
-SECTIONS = ("heads", "model", "data", "split", "metrics", "environment", "files")
 MANIFEST = "manifest.json"
 OWN_DATA = "./data"
 """The source of data that lie in the run itself; whoever reads the manifest sees the whole path."""
 INTERACTIONS = "interactions.safetensors"
 ITEMS, USERS = "items.safetensors", "users.safetensors"
 HISTORY = "history.jsonl"
+POPULATION, PARTS = "population.safetensors", "users"
+"""Of a run whose users are in parts: what it knows of all of them, and the folder of the parts."""
 FILES = (INTERACTIONS, ITEMS, USERS, HISTORY)
+SECTIONS = ("heads", "model", "data", "split", "metrics", "environment", "files", PARTS)
 HEAD_FILES = {name: f"{name}_head.safetensors" for name in ("rating", "ranking")}
 
 
@@ -47,6 +50,7 @@ class RunParts:
     manifest: Mapping[str, Any]
     arrays: Mapping[str, Mapping[str, Any]]  # file, then name, to numpy array
     history: Any  # polars frame
+    users: Sequence[Path] = ()  # files that are its users in parts, in the order of the manifest
 
 
 def write_run(parts: RunParts, run: Path) -> Path:
@@ -79,13 +83,25 @@ def fill_run(parts: RunParts, folder: Path) -> None:
     for name, arrays in parts.arrays.items():
         save_file(dict(arrays), folder / name)
     parts.history.write_ndjson(folder / HISTORY)
-    names = files_of(parts.manifest["heads"])
-    files = {name: {"sha256": _sha256(_mapped(folder / name))} for name in names}
+    files = {name: {"sha256": _sha256(_mapped(folder / name))} for name in files_of(parts.manifest)}
     manifest = {**parts.manifest, "format": FORMAT, "files": files}
+    if parts.users:
+        manifest[PARTS] = {**manifest[PARTS], "parts": _take_users(parts, folder)}
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
     if len(text.encode()) > MAX_MANIFEST:
         raise RunError("The run cannot be saved; the names in its tables are too long.")
     (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def _take_users(parts: RunParts, folder: Path) -> list[dict[str, Any]]:
+    """Put the files of users into the folder of a run; their entries with checksums."""
+    (folder / PARTS).mkdir()
+    entries = []
+    for source, entry in zip(parts.users, parts.manifest[PARTS]["parts"], strict=True):
+        path = folder / PARTS / entry["file"]
+        shutil.copyfile(source, path)
+        entries.append({**entry, "sha256": _sha256(_mapped(path))})
+    return entries
 
 
 def check_target(run: Path) -> None:
@@ -99,9 +115,9 @@ def check_target(run: Path) -> None:
 def open_run(run: Path) -> Iterator[tuple[dict[str, Any], Iterator[tuple[str, memoryview]]]]:
     """The manifest of a run, and its files by name, which threads are checking meanwhile."""
     manifest = read_manifest(run)
-    names, checksums = files_of(manifest["heads"]), manifest["files"]
+    names, checksums = files_of(manifest), manifest["files"]
     with ThreadPoolExecutor() as pool:
-        contents = pool.map(lambda name: _checked(run / name, checksums.get(name)), names)
+        contents = pool.map(lambda name: checked(run / name, checksums.get(name)), names)
         yield manifest, zip(names, contents, strict=True)
 
 
@@ -216,23 +232,24 @@ def check_is_run(run: Path) -> None:
         raise RunError(f"{run}: contains another run, {inside.parent.name}; move that first.")
 
 
-def files_of(heads: Container[str]) -> list[str]:
-    """The files beside the manifest of a run with these heads."""
-    return [*FILES, *(file for head, file in HEAD_FILES.items() if head in heads)]
+def files_of(manifest: Mapping[str, Any]) -> list[str]:
+    """The files beside the manifest of a run, without users in parts."""
+    files = [ITEMS, USERS, HISTORY, POPULATION] if manifest.get(PARTS) else FILES
+    return [*files, *(file for head, file in HEAD_FILES.items() if head in manifest["heads"])]
 
 
 def corrupt_files(run: Path, manifest: Mapping[str, Any]) -> list[str]:
     """The files of a run that are missing, or are not what its manifest says of them."""
     corrupt = []
-    for name in files_of(manifest["heads"]):
+    for name in files_of(manifest):
         try:
-            _checked(run / name, manifest["files"].get(name))
+            checked(run / name, manifest["files"].get(name))
         except RunError:
             corrupt.append(name)
     return corrupt
 
 
-def _checked(path: Path, entry: Any) -> memoryview:
+def checked(path: Path, entry: Any) -> memoryview:
     """The bytes of a file, mapped, if their checksum is that of its entry in the manifest."""
     content = _mapped(path)
     if not isinstance(entry, Mapping) or _sha256(content) != entry.get("sha256"):

@@ -1,0 +1,227 @@
+"""Lists of all users of a run, made by our own kernel on all executors.
+
+The users are cut into parts, which depend on the run and the length of lists alone. A part is
+written as one job of Spark, by its rules of what is whole, and then entered into a log beside the
+lists: so whoever is killed repeats at most the parts that were in work. All that is read and
+written goes through Spark, so the folder may be wherever Spark can write.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+
+from matinee.errors import RunError, SettingError, bounded, check_whole, printable
+from matinee.models.loading import load, open_in_parts
+from matinee.progress import progress
+from matinee.spark.executors import lists_of_tasks, users_at_a_time
+from matinee.spark.session import Workspace
+from matinee.spark.shared_run import SharedRun
+from matinee.storage.runs import PARTS, read_manifest
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+MOST_PARTS = 64
+AT_ONCE = 4  # parts in work, so that no executor waits for the last task of one
+LOG, COMPLETE = "_parts", "_complete"  # folders that readers of tables leave out
+ENTRY = "about string, part int"
+
+
+@dataclass(frozen=True)
+class AllLists:
+    """What came of `recommend_all`."""
+
+    out: str
+    users: int  # who were asked about
+    rows: int
+    parts: int
+    found: int  # parts that were there already
+
+
+def recommend_all(
+    workspace: Workspace, run: str | Path, out: str, n: int = 10, **options: Any
+) -> AllLists:
+    """Write the lists of all users with ratings into a folder of Parquet files.
+
+    The rows are those of `Recommender.recommend` for all users, to the last bit. Called once more
+    for a folder that is not complete, it makes what is missing. ``part=K`` below `out` are the
+    lists; ``_complete`` is there when all of them are.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    run : str or Path
+        Any run, its users in parts or not. Executors read it at this path where they can; else it
+        is sent to each of them once.
+    out : str
+        A path, or a URL as Spark writes to.
+    n : int
+    **options
+        Other arguments of `Recommender.recommend`, plain values.
+
+    Returns
+    -------
+    AllLists
+
+    Raises
+    ------
+    SettingError
+        If there is something else in the folder, or an argument makes no sense.
+    """
+    check_whole("n", n, 1)
+    run, out = Path(run), out if "://" in out else str(Path(out).resolve())
+    shared = SharedRun.of(run)
+    schema, users, tasks = _trial(run, n, options)
+    parts = min(MOST_PARTS, tasks)
+    about = _about(shared, n, options, parts)
+    log = _Log(workspace, out, about)
+    done = log.read()
+    missing = [part for part in range(parts) if part not in done]
+    if missing:
+        shared.offer(workspace)
+    lists = lists_of_tasks(shared, n, options, schema)
+
+    def make(part: int) -> int:
+        first, last = part * tasks // parts, (part + 1) * tasks // parts
+        numbers = workspace.spark.range(first, last, 1, last - first)
+        frame = numbers.mapInArrow(lists, _spark_schema(schema))
+        frame.write.mode("overwrite").parquet(f"{out}/part={part}")
+        return part
+
+    with progress("Recommending", parts) as tick, explained():
+        tick(len(done), "")
+        for made in _side_by_side(make, missing):
+            log.enter(made)
+            done |= set(made)
+            tick(len(done), "")
+        rows = workspace.spark.read.schema(_spark_schema(schema)).parquet(out).count()
+        log.complete(users, rows)
+    return AllLists(out, users, rows, parts, parts - len(missing))
+
+
+def _trial(run: Path, n: int, options: Mapping[str, Any]) -> tuple[pa.Schema, int, int]:
+    """The columns of lists, how many users there are, and tasks; errors of options come here."""
+    if read_manifest(run)[PARTS]:
+        opened = open_in_parts(run)
+        model, tasks = opened.base, len(opened.parts)
+    else:
+        model = load(run)
+        tasks = -(-int((model.user_counts > 0).sum()) // users_at_a_time(n))
+    frame = model.recommend([model.fold_in(())], n, **options)
+    ids = pl.Series("user_id", [], model.user_ids.values.dtype)
+    frame = frame.clear().with_columns(ids)
+    fields = [
+        pa.field(field.name, pa.string() if pa.types.is_large_string(field.type) else field.type)
+        for field in frame.to_arrow().schema
+    ]
+    population = model.index.population
+    users = int((model.user_counts > 0).sum()) if population is None else population.n_users
+    return pa.schema(fields), users, tasks
+
+
+def _spark_schema(schema: pa.Schema) -> str:
+    names = {"int64": "bigint", "string": "string", "float": "float"}
+    return ", ".join(f"{field.name} {names[str(field.type)]}" for field in schema)
+
+
+def _about(run: SharedRun, n: int, options: Mapping[str, Any], parts: int) -> str:
+    """What the lists of a folder are, to be the same when it is continued."""
+    told = {"run": run.checksum, "n": n, "parts": parts, "matinee": version("matinee")}
+    return json.dumps({**told, "options": dict(options)}, sort_keys=True)
+
+
+def _side_by_side(make: Any, parts: list[int]) -> Iterator[list[int]]:
+    """Parts as they are made, a few of them at once."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        working: set[Future[int]] = {pool.submit(make, part) for part in parts}
+        try:
+            while working:
+                made, working = wait(working, return_when=FIRST_COMPLETED)
+                yield [each.result() for each in made]
+        finally:
+            for each in working:
+                each.cancel()
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What an executor refused, in the one line of the error that it raised."""
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except PySparkException as problem:
+        raised = re.findall(r"^([\w.]+(?:Error|Exception)): (.*)$", str(problem), re.MULTILINE)
+        ours = [said for name, said in raised if name.startswith("matinee.errors.")]
+        said = ours[-1] if ours else "Spark: " + (": ".join(raised[-1]) if raised else str(problem))
+        raise RunError(bounded(printable(said))) from problem
+
+
+class _Log:
+    """Which parts of the lists in a folder are there, and what lists they are."""
+
+    def __init__(self, workspace: Workspace, out: str, about: str) -> None:
+        self.spark, self.out, self.about = workspace.spark, out, about
+
+    def read(self) -> set[int]:
+        """The parts that are whole; SettingError if the folder holds anything but such lists."""
+        entries = self._read(LOG)
+        if entries is None:
+            if self._holds_something():
+                raise SettingError(f"{self.out}: there are other files; name a new folder.")
+            self._append([None])
+            return set()
+        if {entry.about for entry in entries} != {self.about}:
+            raise SettingError(
+                f"{self.out}: holds lists of another run, or with other options; name a new folder."
+            )
+        return {entry.part for entry in entries if entry.part is not None}
+
+    def enter(self, parts: list[int]) -> None:
+        """Say that parts are whole."""
+        self._append(parts)
+
+    def complete(self, users: int, rows: int) -> None:
+        """Say that all of them are."""
+        from pyspark.sql.functions import lit
+
+        told = {"about": self.about, "users": users, "rows": rows}
+        columns = [lit(value).alias(name) for name, value in told.items()]
+        row = self.spark.range(0, 1, 1, 1).select(*columns)
+        row.write.mode("overwrite").json(f"{self.out}/{COMPLETE}")
+
+    def _append(self, parts: Any) -> None:
+        from pyspark.sql.functions import array, explode, lit
+
+        entered = explode(array(*map(lit, parts)).cast("array<int>")).alias("part")
+        rows = self.spark.range(0, 1, 1, 1).select(lit(self.about).alias("about"), entered)
+        rows.write.mode("append").json(f"{self.out}/{LOG}")
+
+    def _read(self, name: str) -> Any:
+        return _if_there(self.spark.read.schema(ENTRY).json, f"{self.out}/{name}")
+
+    def _holds_something(self) -> bool:
+        reader = self.spark.read.format("binaryFile").option("recursiveFileLookup", "true")
+        return bool(_if_there(lambda out: reader.load(out).select("path").limit(1), self.out))
+
+
+def _if_there(read: Any, path: str) -> Any:
+    """The rows of what is at a path, or None if there is nothing."""
+    from pyspark.errors import AnalysisException
+
+    try:
+        frame: DataFrame = read(path)
+        return frame.collect()
+    except AnalysisException as problem:
+        if problem.getCondition() == "PATH_NOT_FOUND":
+            return None
+        raise
