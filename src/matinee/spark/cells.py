@@ -1,0 +1,189 @@
+"""The cells of a table of ratings, under our names and not yet checked, whatever its files hold."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    DataType,
+    MapType,
+    NullType,
+    StringType,
+    StructType,
+    VariantType,
+)
+
+from matinee.data.delimited import COLUMNS
+from matinee.data.movielens import HALF_STARS, WHOLE_STARS
+from matinee.data.ratings import RatingScale
+from matinee.data.reading import is_movielens
+from matinee.data.sources import TEXT
+from matinee.data.tables import VALUES, TableReader, likely_scale
+from matinee.data.text_tables import Header
+from matinee.errors import DataError, cut, printable
+from matinee.spark.session import Workspace
+from matinee.spark.sources import Files, literal
+
+FILE = "file"
+LINE = "line"
+ORDER = ("block", "place")
+BAD = "_bad"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A row for each rating of a table.
+
+    `frame` has the columns of `VALUES` that there are; `file`, the URL of the row's file; `line`,
+    null but for a line of text that is no row; `block` and `place`, by which rows of one file are
+    in order. `names` are those of the columns in the files. Cells of a text file (`is_text`) are
+    text without spaces around it, null if empty. `scales` are those that the ratings of the
+    layout are on, the likelier first, `certain` if they must be; `whole_ids` if ids are whole
+    numbers from 1 on, as in the first editions.
+    """
+
+    frame: DataFrame
+    files: Files
+    names: Mapping[str, str] = field(default_factory=dict)
+    is_text: bool = False
+    scales: tuple[RatingScale, ...] = ()
+    certain: bool = False
+    whole_ids: bool = False
+
+    def kind(self, name: str) -> DataType:
+        """The type of a column."""
+        return self.frame.schema[name].dataType
+
+    def of(self, frame: DataFrame) -> "Cells":
+        """The same with some of the rows and columns."""
+        return replace(self, frame=frame)
+
+    def named(self, name: str) -> str:
+        """The name of a column for a message."""
+        return cut(printable(self.names.get(name, name)))
+
+
+@contextmanager
+def one_line(label: str) -> Iterator[None]:
+    """What Spark says of files that it cannot read, in one line."""
+    try:
+        yield
+    except PySparkException as problem:
+        said = str(problem).strip().partition("\n")[0]
+        raise DataError(f"{label}: Spark cannot read it ({cut(said, 300)}).") from None
+
+
+def read_cells(workspace: Workspace, files: Files, reader: TableReader) -> Cells:
+    """The columns of a table that are wanted; DataError if one that is needed is not there."""
+    if files.suffix not in TEXT:
+        return _of_typed(workspace, files, reader)
+    head, scales = files.head, ()
+    if head.name == "u.data":
+        header, scales = Header("\t", list(COLUMNS), 0, 0), (WHOLE_STARS,)
+    elif head.name == "ratings.dat" and is_movielens(head):
+        header, scales = Header("::", list(COLUMNS), 0, 0), (WHOLE_STARS, HALF_STARS)
+    else:
+        header = reader.header(head, "ratings")
+    if scales:
+        names = dict(zip(COLUMNS, COLUMNS, strict=True))
+    else:
+        names = reader.match(header, "ratings", head)
+    lines = _lines(workspace, files, header).select(_fields(header, bool(scales)), "*")
+    cells = [
+        F.nullif(F.btrim(F.get("fields", F.lit(header.cells.index(names[ours])))), F.lit(""))
+        for ours in VALUES
+        if ours in names
+    ]
+    ours = [name for name in VALUES if name in names]
+    columns = [cell.alias(name) for cell, name in zip(cells, ours, strict=True)]
+    is_row = F.is_valid_utf8("value") & (F.size("fields") <= len(header.cells))
+    line = F.when(is_row, F.lit(None)).otherwise(F.col("value")).alias(LINE)
+    frame = lines.select(*columns, line, *_places(reader.options.duplicates))
+    likely = likely_scale([names.get(name, name) for name in COLUMNS])
+    return Cells(
+        workspace.keep("cells", frame),  # text is parsed once
+        files,
+        names,
+        is_text=True,
+        scales=scales or ((likely,) if likely else ()),
+        certain=bool(scales),
+        whole_ids=bool(scales),
+    )
+
+
+def _lines(workspace: Workspace, files: Files, header: Header) -> DataFrame:
+    """The lines of text files below their headers."""
+    lines = workspace.spark.read.text([literal(url) for url in files.ratings])
+    if header.n_lines > 1:
+        raise DataError(f"{files.label}: the names of its columns must stand in one line.")
+    if header.n_lines:
+        with files.head.open("rb") as file:
+            names = file.read(header.n_bytes).decode("utf-8-sig").rstrip("\r\n")
+        lines = lines.filter(F.col("value") != names)  # each part has them
+    return lines.filter(F.btrim("value") != "").select("value", "_metadata")
+
+
+def _fields(header: Header, plain: bool) -> Column:
+    """The fields of a line, `fields`; too many for a line whose quotes cannot be told apart."""
+    line, n = F.col("value"), len(header.cells)
+    fields = F.split(line, re.escape(header.separator), -1)
+    if plain:
+        return fields.alias("fields")
+    schema = ", ".join(f"_{at} string" for at in range(n))
+    options = {
+        "sep": header.separator,
+        "quote": '"',
+        "escape": '"',
+        "mode": "PERMISSIVE",
+        "columnNameOfCorruptRecord": BAD,
+    }
+    parsed = F.from_csv(line, f"{schema}, {BAD} string", options)
+    whole = F.array(*(parsed[f"_{at}"] for at in range(n)))
+    n_quotes = F.length(line) - F.length(F.replace(line, F.lit('"'), F.lit("")))
+    malformed = (n_quotes % 2 == 1) | parsed[BAD].isNotNull()
+    surplus = F.array_repeat(F.lit(""), n + 1)
+    quoted = F.when(malformed, surplus).otherwise(whole)
+    return F.when(F.contains(line, F.lit('"')), quoted).otherwise(fields).alias("fields")
+
+
+def _places(duplicates: str | None) -> list[Column]:
+    """Where a row is: its file, and its order within it where the last of several is wanted."""
+    columns = [F.col("_metadata.file_path").alias(FILE)]
+    if duplicates == "last":
+        block = F.col("_metadata.file_block_start")
+        columns += [block.alias(ORDER[0]), F.monotonically_increasing_id().alias(ORDER[1])]
+    return columns
+
+
+def _of_typed(workspace: Workspace, files: Files, reader: TableReader) -> Cells:
+    """The cells of Parquet or JSON, whose columns have types."""
+    urls, read = [literal(url) for url in files.ratings], workspace.spark.read
+    if files.suffix == ".parquet":
+        frame = read.option("mergeSchema", str(len(urls) > 1)).parquet(*urls)
+    else:
+        frame = read.option("mode", "FAILFAST").json(urls)
+    names = reader.named.match(frame.columns, "ratings", files.label)
+    columns = []
+    for ours in VALUES:
+        if ours in names:
+            cell = F.col("`" + names[ours].replace("`", "``") + "`")
+            kind = frame.schema[names[ours]].dataType
+            if isinstance(kind, ArrayType | MapType | StructType | VariantType):
+                name = cut(printable(names[ours]))
+                raise DataError(
+                    f"{files.label}, column {name}: must be numbers or text, got "
+                    f"{cut(kind.simpleString())}."
+                )
+            if isinstance(kind, NullType | BinaryType | StringType):
+                cell = F.nullif(F.btrim(cell.cast("string")), F.lit(""))
+            columns.append(cell.alias(ours))
+    line = F.lit(None).cast("string").alias(LINE)
+    frame = frame.select(*columns, line, *_places(reader.options.duplicates))
+    likely = likely_scale([names.get(name, name) for name in COLUMNS])
+    return Cells(frame, files, names, scales=(likely,) if likely else ())

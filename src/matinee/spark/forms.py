@@ -1,0 +1,237 @@
+"""What the cells of each column mean, which is decided by all of them, as on one machine."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    BooleanType,
+    ByteType,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    NumericType,
+    ShortType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
+)
+
+from matinee.data import times
+from matinee.data.validation import (
+    DECIMAL_COMMA,
+    EXTREME_ID,
+    FRACTION,
+    THOUSANDS,
+    WHOLE_ID,
+    Origin,
+)
+from matinee.errors import DataError, cut
+from matinee.spark.cells import Cells
+from matinee.spark.session import Workspace
+
+Facts = dict[str, Any]
+IDS = ("user_id", "item_id")
+WHOLE = (ByteType, ShortType, IntegerType, LongType)
+SAMPLE = 100  # dates, to find their form
+
+
+def number(cell: Column, kind: str = "double") -> Column:
+    """Text as a number; null where it is none, or one that only Java knows, such as 5f."""
+    return F.when(~cell.rlike("[dDfFxX]$"), cell.try_cast(kind))
+
+
+def facts_of(cells: Cells) -> Facts:
+    """All that has to be known of all cells before a single one is understood."""
+    wanted: dict[str, Column] = {"rows": F.count(F.lit(1))}
+    for name in cells.frame.columns:
+        if name in IDS:
+            wanted |= _id_facts(name, cells)
+        elif name in ("rating", "weight") and isinstance(cells.kind(name), StringType):
+            wanted |= _value_facts(name)
+        elif name == "timestamp":
+            wanted |= _time_facts(cells.kind(name))
+    row = cells.frame.agg(*(column.alias(name) for name, column in wanted.items())).head()
+    assert row is not None  # noqa: S101 - sums over no rows are a row
+    return row.asDict()
+
+
+# ids
+
+
+def _id_facts(name: str, cells: Cells) -> dict[str, Column]:
+    cell, kind = F.col(name), cells.kind(name)
+    if isinstance(kind, StringType) and cells.is_text:
+        whole, large = cell.rlike(WHOLE_ID), ~F.coalesce(_moderate(cell), F.lit(False))
+        return {
+            f"{name}.texts": F.count_if(~whole & ~cell.rlike(FRACTION)),
+            f"{name}.fractions": F.count_if(~whole),
+            f"{name}.large": F.count_if(whole & large),
+        }
+    if isinstance(kind, LongType | DecimalType):
+        return {f"{name}.large": F.count_if(~_moderate(cell))}
+    return {}
+
+
+def _moderate(cell: Column) -> Column:
+    """Whether whole numbers, or texts of them, can be ids as numbers."""
+    return F.abs(cell.try_cast("decimal(38,0)")) < F.lit(EXTREME_ID)
+
+
+def id_of(name: str, cells: Cells, facts: Facts) -> Column:
+    """Ids as bigint or string; null where a number is no whole one."""
+    cell, kind = F.col(name), cells.kind(name)
+    if isinstance(kind, StringType):
+        if not cells.is_text or facts[f"{name}.texts"]:
+            return cell
+        if facts[f"{name}.fractions"]:
+            return _whole(cell.try_cast("double"))
+        return cell if facts[f"{name}.large"] else cell.try_cast("bigint")
+    if isinstance(kind, WHOLE):
+        return cell.cast("string") if facts.get(f"{name}.large") else cell.cast("bigint")
+    if isinstance(kind, DecimalType):
+        whole = F.when(cell == F.round(cell), cell.cast("decimal(38,0)"))
+        return whole.cast("string") if facts[f"{name}.large"] else whole.cast("bigint")
+    if isinstance(kind, FloatType | DoubleType):
+        return _whole(cell.cast("double"))
+    raise _type_error(cells, name, "whole numbers or text")
+
+
+def _whole(cell: Column) -> Column:
+    moderate = (cell == F.floor(cell)) & (F.abs(cell) < float(EXTREME_ID))
+    return F.when(moderate, cell.try_cast("bigint"))
+
+
+# ratings and weights
+
+
+def _value_facts(name: str) -> dict[str, Column]:
+    cell = F.col(name)
+    with_comma = cell.rlike(DECIMAL_COMMA)
+    invalid = cell.isNotNull() & number(cell).isNull()
+    return {
+        f"{name}.invalid": F.count_if(invalid & ~with_comma),
+        f"{name}.decimal": F.count_if(with_comma & ~cell.rlike(THOUSANDS)),
+    }
+
+
+def value_of(name: str, cells: Cells, facts: Facts) -> Column:
+    """Ratings or weights as float; null where a cell is no number."""
+    cell, kind = F.col(name), cells.kind(name)
+    if isinstance(kind, StringType):
+        if facts[f"{name}.decimal"] and not facts[f"{name}.invalid"]:
+            cell = F.replace(cell, F.lit(","), F.lit("."))
+        return number(cell, "float")
+    if isinstance(kind, NumericType):
+        return cell.try_cast("float")
+    raise _type_error(cells, name, "numbers")
+
+
+# times
+
+
+def _time_facts(kind: DataType) -> dict[str, Column]:
+    cell = F.col("timestamp")
+    facts, numbers = {}, cell.try_cast("double")
+    if isinstance(kind, StringType):
+        numbers = number(cell)
+        facts = {
+            "texts": F.count_if(cell.isNotNull() & numbers.isNull()),
+            "fractions": F.count_if(cell.isNotNull() & cell.try_cast("bigint").isNull()),
+        }
+    elif not isinstance(kind, NumericType):
+        return {}
+    finite = F.when(F.abs(numbers) < float("inf"), numbers)
+    return {**facts, "low": F.min(finite), "high": F.max(finite)}
+
+
+def with_times(
+    workspace: Workspace, cells: Cells, facts: Facts, time_format: str | None
+) -> tuple[DataFrame, Column]:
+    """A frame like that of the cells, and its column of Unix seconds; null where there is none."""
+    cell, kind = F.col("timestamp"), cells.kind("timestamp")
+    if isinstance(kind, DateType | TimestampType | TimestampNTZType):
+        return cells.frame, F.unix_seconds(cell.cast("timestamp"))
+    if isinstance(kind, BooleanType) or not isinstance(kind, NumericType | StringType):
+        raise _type_error(cells, "timestamp", "Unix seconds or dates")
+    form = time_format if time_format not in times.UNITS else None
+    if form is None and not facts.get("texts"):
+        _check_not_dates(cells, facts, time_format)
+        largest = max(abs(facts["low"] or 0), abs(facts["high"] or 0))
+        unit = times.UNITS[time_format] if time_format else times.unit_of(largest)
+        if isinstance(kind, WHOLE) or facts.get("fractions") == 0:
+            whole = cell.try_cast("bigint").cast("decimal(38,0)")
+            return cells.frame, F.floor(whole / F.lit(unit)).try_cast("bigint")
+        return cells.frame, F.floor(cell.try_cast("double") / unit).try_cast("bigint")
+    frame, form = cells.frame, form or _form_of_dates(cells)
+    if not isinstance(kind, (*WHOLE, StringType)):
+        frame = frame.withColumn("timestamp", cell.cast("double"))
+
+    def dated(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            column = pl.Series(pl.from_arrow(batch.column("dates")))
+            seconds = times.dated(column, form).cast(pl.Int64).to_arrow()
+            at = batch.schema.get_field_index("dates")
+            yield batch.set_column(at, "seconds", seconds)
+
+    columns = [name for name in frame.columns if name != "timestamp"]
+    frame = frame.select(*columns, "timestamp", F.col("timestamp").alias("dates"))
+    schema = frame.withColumnRenamed("dates", "seconds").schema
+    fields = [
+        f"`{field.name}` {'bigint' if field.name == 'seconds' else field.dataType.simpleString()}"
+        for field in schema
+    ]
+    frame = workspace.keep("dated", frame.mapInArrow(dated, ", ".join(fields)))
+    return frame, F.col("seconds")
+
+
+def _check_not_dates(cells: Cells, facts: Facts, time_format: str | None) -> None:
+    """Refuse numbers that may be dates such as 20190213, or Unix seconds."""
+    low, high = facts["low"], facts["high"]
+    if time_format or low is None or not times.look_like_dates(low, high):
+        return
+    text = F.col("timestamp").cast("string")
+    others = cells.frame.filter(F.try_to_timestamp(text, F.lit("yyyyMMdd")).isNull())
+    if others.isEmpty():
+        raise DataError(
+            f"{cells.files.label}, column {cells.named('timestamp')}: {low:.0f} may be a date or "
+            "Unix seconds. Say which: --time-format %Y%m%d, or --time-format s."
+        )
+
+
+def _form_of_dates(cells: Cells) -> str | None:
+    """The form of the dates in a column of text, by a few of them; None: ISO, or none."""
+    text = F.col("timestamp")
+    dates = cells.frame.select(text).distinct()
+    groups = [F.regexp_extract(text, times.NUMERIC_DATE, at).try_cast("int") for at in (1, 2)]
+    telling = [F.min(F.when(group > 12, text)) for group in groups]
+    found = dates.agg(*telling).head()
+    sample = [row[0] for row in dates.dropna().orderBy("timestamp").limit(SAMPLE).collect()]
+    sample += [each for each in found or () if each]
+    return times.form_of(pl.Series("timestamp", sample, pl.String), _Column(cells))
+
+
+class _Column(Origin):
+    """The origin of a few cells of a column, whose rows are not known."""
+
+    def __init__(self, cells: Cells) -> None:
+        super().__init__(cells.files.label, names=cells.names)
+
+    def error(self, row: int, column: str, problem: str, advice: str = "") -> DataError:
+        """The error for one of them."""
+        name = cut(self.names.get(column, column))
+        return DataError(f"{self.file}, column {name}: {problem}. {advice}.")
+
+
+def _type_error(cells: Cells, name: str, expected: str) -> DataError:
+    kind = cut(cells.kind(name).simpleString())
+    return DataError(
+        f"{cells.files.label}, column {cells.named(name)}: must be {expected}, got {kind}."
+    )
