@@ -1,6 +1,8 @@
 """What the cells of each column mean, which is decided by all of them, as on one machine."""
 
 from collections.abc import Iterator
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import polars as pl
@@ -45,7 +47,9 @@ SAMPLE = 100  # dates, to find their form
 
 def number(cell: Column, kind: str = "double") -> Column:
     """Text as a number; null where it is none, or one that only Java knows, such as 5f."""
-    return F.when(~cell.rlike("[dDfFxX]$"), cell.try_cast(kind))
+    java_only = [F.contains(cell, F.lit(letter)) for letter in "xX"]
+    java_only += [F.endswith(cell, F.lit(letter)) for letter in "dDfF"]
+    return F.when(~reduce(or_, java_only), cell.try_cast(kind))
 
 
 def facts_of(cells: Cells) -> Facts:
@@ -69,7 +73,7 @@ def facts_of(cells: Cells) -> Facts:
 def _id_facts(name: str, cells: Cells) -> dict[str, Column]:
     cell, kind = F.col(name), cells.kind(name)
     if isinstance(kind, StringType) and cells.is_text:
-        whole, large = cell.rlike(WHOLE_ID), ~F.coalesce(_moderate(cell), F.lit(False))
+        whole, large = cell.rlike(WHOLE_ID), ~F.coalesce(_moderate(cell.try_cast("bigint")), F.lit(False))
         return {
             f"{name}.texts": F.count_if(~whole & ~cell.rlike(FRACTION)),
             f"{name}.fractions": F.count_if(~whole),
@@ -81,8 +85,8 @@ def _id_facts(name: str, cells: Cells) -> dict[str, Column]:
 
 
 def _moderate(cell: Column) -> Column:
-    """Whether whole numbers, or texts of them, can be ids as numbers."""
-    return F.abs(cell.try_cast("decimal(38,0)")) < F.lit(EXTREME_ID)
+    """Whether whole numbers can be ids as they are."""
+    return (cell > F.lit(-EXTREME_ID)) & (cell < F.lit(EXTREME_ID))
 
 
 def id_of(name: str, cells: Cells, facts: Facts) -> Column:

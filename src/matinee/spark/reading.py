@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from matinee.data import cache
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+REPEATED = "repeated"
 DONE = {"sum": "added up", "last": "left out for a later one", "mean": "averaged"}
 NO_USERS = "tables of users are not used by Spark"
 NO_TITLES = "titles and genres beside the ratings are not used by Spark; those of --items are"
@@ -143,69 +144,67 @@ def _coded(
         )
     users, n_users = code_users(workspace, rows.frame, files.label)
     items, item_ids = code_items(workspace, rows.frame, described_ids(parsed)[1], files.label)
-    joined = rows.frame.join(users, "user_id").join(items, "item_id")
-    timed = SECONDS in rows.frame.columns
-    value, n = _merged(how, rows.exact, timed), F.count(F.lit(1)).cast("int")
-    stamps = [F.max(SECONDS).alias("timestamp")] if timed else []
-    # by the id, too: the join has brought the rows of a user together
-    pairs = joined.groupBy("user", "item", "user_id").agg(
-        value.cast("float").alias("rating"), *stamps, n.alias("n")
-    )
-    pairs = pairs.sortWithinPartitions("user", "item").drop("user_id")
-    kept = workspace.keep("ratings", pairs)
-    n_pairs, n_repeated = kept.agg(F.count(F.lit(1)), F.count_if(F.col("n") > 1)).head() or (0, 0)
-    notes = list(rows.notes)
+    coded = rows.frame.join(users, "user_id").join(items, "item_id")
+    # by the id, as the join has brought the rows of a user together
+    before = F.lag("item").over(Window.partitionBy("user_id").orderBy("item"))
+    coded = coded.withColumn(REPEATED, F.coalesce(F.col("item") == before, F.lit(False)))
+    ratings = workspace.keep("coded", coded.drop("user_id", "item_id"))
+    n_repeated, notes = ratings.filter(REPEATED).count(), list(rows.notes)
+    if n_repeated and how == "error":
+        raise _duplicate_error(ratings, users, item_ids, n_repeated, rows.scale, files)
+    scale = rows.scale
     if n_repeated:
-        if how == "error":
-            raise _duplicate_error(kept, users, item_ids, n_repeated, rows.scale, files)
-        n_more = rows.n - n_pairs
-        what = "1 repetition" if n_more == 1 else f"{n_more:,} repetitions"
+        what = "1 repetition" if n_repeated == 1 else f"{n_repeated:,} repetitions"
         notes.append(f"{what} of a pair of user and item {DONE[how]}")
-    ratings = kept.drop("n")
+        merged = _merged(ratings, how, rows.exact)
+        ratings = workspace.keep("merged", merged)
+        scale = _scale_of_means(ratings, scale) if how == "mean" else scale
+    stamps = ["timestamp"] if SECONDS in rows.frame.columns else []
+    ratings = ratings.withColumnsRenamed({VALUE: "rating", SECONDS: "timestamp"})
     return SparkDataset(
-        ratings,
+        ratings.select("user", "item", "rating", *stamps),
         users,
         Catalog.build(item_ids, parsed.items),
-        n_pairs,
+        rows.n - n_repeated,
         n_users,
-        _scale_of_means(ratings, rows.scale) if n_repeated and how == "mean" else rows.scale,
+        scale,
         files.name,
         files.source,
         tuple(notes),
     )
 
 
-def _merged(how: str, exact: bool, timed: bool) -> Column:
-    """The value of a pair that is repeated, whatever the order in which Spark finds its rows."""
-    value = F.col(VALUE).cast("double")
-    if how == "error":  # there is one, or none is used
-        return F.min(VALUE)
-    if how == "last":
-        return F.max_by(VALUE, F.struct(*([SECONDS] if timed else []), FILE, *ORDER))
+def _merged(ratings: DataFrame, how: str, exact: bool) -> DataFrame:
+    """Each pair once, with a value that does not depend on the order in which its rows are met."""
+    value, timed = F.col(VALUE).cast("double"), SECONDS in ratings.columns
     total = F.sum(value)
     if not exact:  # then the order of adding up decides on the last bit
         total = F.aggregate(F.sort_array(F.collect_list(value)), F.lit(0.0), lambda a, b: a + b)
-    return total if how == "sum" else total / F.count(F.lit(1))
+    merged = {"sum": total, "mean": total / F.count(F.lit(1))}
+    if how == "last":
+        places = [name for name in (SECONDS, FILE, *ORDER) if name in ratings.columns]
+        merged["last"] = F.max_by(VALUE, F.struct(*places))
+    stamps = [F.max(SECONDS).alias(SECONDS)] if timed else []
+    return ratings.groupBy("user", "item").agg(merged[how].cast("float").alias(VALUE), *stamps)
 
 
 def _scale_of_means(ratings: DataFrame, scale: RatingScale | None) -> RatingScale | None:
     """The scale of means of ratings: without steps, if one is between them."""
-    if scale is None or ratings.filter(~on_scale(scale, F.col("rating"))).isEmpty():
+    if scale is None or ratings.filter(~on_scale(scale, F.col(VALUE))).isEmpty():
         return scale
     return replace(scale, step=0.0)
 
 
 def _duplicate_error(
-    kept: DataFrame,
+    ratings: DataFrame,
     users: DataFrame,
     item_ids: IdMap,
     n_repeated: int,
     scale: RatingScale | None,
     files: Files,
 ) -> DataError:
-    pair = F.min(F.struct("user", "item", "n")).alias("pair")
-    first = kept.filter(F.col("n") > 1).agg(pair).head()
-    user, item, n = first["pair"] if first else (0, 0, 2)
+    first = ratings.filter(REPEATED).agg(F.min(F.struct("user", "item")).alias("pair")).head()
+    user, item = first["pair"] if first else (0, 0)
     found = users.filter(F.col("user") == user).head()
     who, what = (
         shortened(each) if isinstance(each, str) else str(each)
@@ -214,8 +213,8 @@ def _duplicate_error(
     verb, advice = "rated", 'duplicates="last" or "mean" (--duplicates last)'
     if scale is None:
         verb, advice = "has", 'duplicates="sum" or "last" (--duplicates sum)'
-    pairs = "1 pair is" if n_repeated == 1 else f"{n_repeated:,} pairs are"
+    rows = "1 row repeats" if n_repeated == 1 else f"{n_repeated:,} rows repeat"
     return DataError(
-        f"{files.label}: {pairs} repeated: user {who} {verb} item {what} {n:,} times. "
-        f"Keep one: {advice}."
+        f"{files.label}: {rows} a pair of user and item: user {who} {verb} item {what} more than "
+        f"once. Keep one: {advice}."
     )

@@ -23,7 +23,7 @@ from matinee.data.validation import (
     Origin,
 )
 from matinee.errors import DataError, SettingError, cut, shortened
-from matinee.spark.cells import FILE, LINE, Cells
+from matinee.spark.cells import FILE, LINE, ORDER, Cells
 from matinee.spark.forms import IDS, facts_of, id_of, number, value_of, with_times
 from matinee.spark.session import Workspace
 
@@ -100,7 +100,9 @@ def checked(workspace: Workspace, cells: Cells, options: ReadingOptions) -> Rows
         notes.append(f"{'1 row' if total - n == 1 else f'{total - n:,} rows'} of weight 0 left out")
     if n == 0:
         raise DataError(f"{label}: there are no interactions in it.")
-    kept = [*IDS, VALUE, *(name for name in (SECONDS, FILE, "block", "place") if name in frame.columns)]
+    kept = [*IDS, VALUE, *([SECONDS] if SECONDS in columns else [])]
+    if options.duplicates == "last":
+        kept += [FILE, *ORDER]
     return Rows(frame.filter(COUNTS).select(*kept), n, scale, exact, tuple(notes))
 
 
