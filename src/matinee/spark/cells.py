@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import functions as sf
 from pyspark.sql.types import (
     ArrayType,
     BinaryType,
@@ -83,7 +83,8 @@ def read_cells(workspace: Workspace, files: Files, reader: TableReader) -> Cells
     """The columns of a table that are wanted; DataError if one that is needed is not there."""
     if files.suffix not in TEXT:
         return _of_typed(workspace, files, reader)
-    head, scales = files.head, ()
+    head = files.head
+    scales: tuple[RatingScale, ...] = ()
     if head.name == "u.data":
         header, scales = Header("\t", list(COLUMNS), 0, 0), (WHOLE_STARS,)
     elif head.name == "ratings.dat" and is_movielens(head):
@@ -96,14 +97,14 @@ def read_cells(workspace: Workspace, files: Files, reader: TableReader) -> Cells
         names = reader.match(header, "ratings", head)
     lines = _lines(workspace, files, header).select(_fields(header, bool(scales)), "*")
     cells = [
-        F.nullif(F.btrim(F.get("fields", F.lit(header.cells.index(names[ours])))), F.lit(""))
+        sf.nullif(sf.btrim(sf.get("fields", sf.lit(header.cells.index(names[ours])))), sf.lit(""))
         for ours in VALUES
         if ours in names
     ]
     ours = [name for name in VALUES if name in names]
     columns = [cell.alias(name) for cell, name in zip(cells, ours, strict=True)]
-    is_row = F.is_valid_utf8("value") & (F.size("fields") <= len(header.cells))
-    line = F.when(is_row, F.lit(None)).otherwise(F.col("value")).alias(LINE)
+    is_row = sf.is_valid_utf8("value") & (sf.size("fields") <= len(header.cells))
+    line = sf.when(is_row, sf.lit(None)).otherwise(sf.col("value")).alias(LINE)
     frame = lines.select(*columns, line, *_places(reader.options.duplicates))
     likely = likely_scale([names.get(name, name) for name in COLUMNS])
     return Cells(
@@ -125,14 +126,14 @@ def _lines(workspace: Workspace, files: Files, header: Header) -> DataFrame:
     if header.n_lines:
         with files.head.open("rb") as file:
             names = file.read(header.n_bytes).decode("utf-8-sig").rstrip("\r\n")
-        lines = lines.filter(F.col("value") != names)  # each part has them
-    return lines.filter(F.btrim("value") != "").select("value", "_metadata")
+        lines = lines.filter(sf.col("value") != names)  # each part has them
+    return lines.filter(sf.btrim("value") != "").select("value", "_metadata")
 
 
 def _fields(header: Header, plain: bool) -> Column:
     """The fields of a line, `fields`; too many for a line whose quotes cannot be told apart."""
-    line, n = F.col("value"), len(header.cells)
-    fields = F.split(line, re.escape(header.separator), -1)
+    line, n = sf.col("value"), len(header.cells)
+    fields = sf.split(line, re.escape(header.separator), -1)
     if plain:
         return fields.alias("fields")
     schema = ", ".join(f"_{at} string" for at in range(n))
@@ -143,21 +144,21 @@ def _fields(header: Header, plain: bool) -> Column:
         "mode": "PERMISSIVE",
         "columnNameOfCorruptRecord": BAD,
     }
-    parsed = F.from_csv(line, f"{schema}, {BAD} string", options)
-    whole = F.array(*(parsed[f"_{at}"] for at in range(n)))
-    n_quotes = F.length(line) - F.length(F.replace(line, F.lit('"'), F.lit("")))
+    parsed = sf.from_csv(line, f"{schema}, {BAD} string", options)
+    whole = sf.array(*(parsed[f"_{at}"] for at in range(n)))
+    n_quotes = sf.length(line) - sf.length(sf.replace(line, sf.lit('"'), sf.lit("")))
     malformed = (n_quotes % 2 == 1) | parsed[BAD].isNotNull()
-    surplus = F.array_repeat(F.lit(""), n + 1)
-    quoted = F.when(malformed, surplus).otherwise(whole)
-    return F.when(F.contains(line, F.lit('"')), quoted).otherwise(fields).alias("fields")
+    surplus = sf.array_repeat(sf.lit(""), n + 1)
+    quoted = sf.when(malformed, surplus).otherwise(whole)
+    return sf.when(sf.contains(line, sf.lit('"')), quoted).otherwise(fields).alias("fields")
 
 
 def _places(duplicates: str | None) -> list[Column]:
     """Where a row is: its file, and its order within it where the last of several is wanted."""
-    columns = [F.col("_metadata.file_path").alias(FILE)]
+    columns = [sf.col("_metadata.file_path").alias(FILE)]
     if duplicates == "last":
-        block = F.col("_metadata.file_block_start")
-        columns += [block.alias(ORDER[0]), F.monotonically_increasing_id().alias(ORDER[1])]
+        block = sf.col("_metadata.file_block_start")
+        columns += [block.alias(ORDER[0]), sf.monotonically_increasing_id().alias(ORDER[1])]
     return columns
 
 
@@ -172,7 +173,7 @@ def _of_typed(workspace: Workspace, files: Files, reader: TableReader) -> Cells:
     columns = []
     for ours in VALUES:
         if ours in names:
-            cell = F.col("`" + names[ours].replace("`", "``") + "`")
+            cell = sf.col("`" + names[ours].replace("`", "``") + "`")
             kind = frame.schema[names[ours]].dataType
             if isinstance(kind, ArrayType | MapType | StructType | VariantType):
                 name = cut(printable(names[ours]))
@@ -181,9 +182,9 @@ def _of_typed(workspace: Workspace, files: Files, reader: TableReader) -> Cells:
                     f"{cut(kind.simpleString())}."
                 )
             if isinstance(kind, NullType | BinaryType | StringType):
-                cell = F.nullif(F.btrim(cell.cast("string")), F.lit(""))
+                cell = sf.nullif(sf.btrim(cell.cast("string")), sf.lit(""))
             columns.append(cell.alias(ours))
-    line = F.lit(None).cast("string").alias(LINE)
+    line = sf.lit(None).cast("string").alias(LINE)
     frame = frame.select(*columns, line, *_places(reader.options.duplicates))
     likely = likely_scale([names.get(name, name) for name in COLUMNS])
     return Cells(frame, files, names, scales=(likely,) if likely else ())

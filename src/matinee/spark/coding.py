@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import functions as sf
 
 from matinee.data.id_map import IdMap, encode
 from matinee.errors import DataError
@@ -21,14 +21,16 @@ def code_users(workspace: Workspace, rows: DataFrame, label: str) -> tuple[DataF
     ids = rows.select("user_id").distinct()
     ids = ids.repartitionByRange(n_parts, "user_id").sortWithinPartitions("user_id")
     # where the ranges end is drawn, and may be drawn in another way: so places are kept
-    placed = workspace.keep("placed", ids.withColumn("place", F.monotonically_increasing_id()))
-    part, place = F.shiftright("place", PLACES), F.expr(f"place & {2**PLACES - 1}L")
+    placed = workspace.keep("placed", ids.withColumn("place", sf.monotonically_increasing_id()))
+    part, place = sf.shiftright("place", PLACES), sf.expr(f"place & {2**PLACES - 1}L")
     sizes = {row[0]: row[1] for row in placed.groupBy(part.alias("part")).count().collect()}
     n = sum(sizes.values())
     if n > MOST_CODES:
-        raise DataError(f"{label}: {n:,} users are more than {MOST_CODES:,}, the most there can be.")
+        raise DataError(
+            f"{label}: {n:,} users are more than {MOST_CODES:,}, the most there can be."
+        )
     before = np.cumsum([0, *(sizes.get(at, 0) for at in range(max(sizes) + 1))])
-    offset = F.get(F.lit(before.tolist()), part.cast("int"))
+    offset = sf.get(sf.lit(before.tolist()), part.cast("int"))
     return placed.select((offset + place).cast("int").alias("user"), "user_id"), n
 
 

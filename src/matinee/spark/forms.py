@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import functions as sf
 from pyspark.sql.types import (
     BooleanType,
     ByteType,
@@ -47,14 +47,14 @@ SAMPLE = 100  # dates, to find their form
 
 def number(cell: Column, kind: str = "double") -> Column:
     """Text as a number; null where it is none, or one that only Java knows, such as 5f."""
-    java_only = [F.contains(cell, F.lit(letter)) for letter in "xX"]
-    java_only += [F.endswith(cell, F.lit(letter)) for letter in "dDfF"]
-    return F.when(~reduce(or_, java_only), cell.try_cast(kind))
+    java_only = [sf.contains(cell, sf.lit(letter)) for letter in "xX"]
+    java_only += [sf.endswith(cell, sf.lit(letter)) for letter in "dDfF"]
+    return sf.when(~reduce(or_, java_only), cell.try_cast(kind))
 
 
 def facts_of(cells: Cells) -> Facts:
     """All that has to be known of all cells before a single one is understood."""
-    wanted: dict[str, Column] = {"rows": F.count(F.lit(1))}
+    wanted: dict[str, Column] = {"rows": sf.count(sf.lit(1))}
     for name in cells.frame.columns:
         if name in IDS:
             wanted |= _id_facts(name, cells)
@@ -71,27 +71,30 @@ def facts_of(cells: Cells) -> Facts:
 
 
 def _id_facts(name: str, cells: Cells) -> dict[str, Column]:
-    cell, kind = F.col(name), cells.kind(name)
+    cell, kind = sf.col(name), cells.kind(name)
     if isinstance(kind, StringType) and cells.is_text:
-        whole, large = cell.rlike(WHOLE_ID), ~F.coalesce(_moderate(cell.try_cast("bigint")), F.lit(False))
+        whole, large = (
+            cell.rlike(WHOLE_ID),
+            ~sf.coalesce(_moderate(cell.try_cast("bigint")), sf.lit(False)),
+        )
         return {
-            f"{name}.texts": F.count_if(~whole & ~cell.rlike(FRACTION)),
-            f"{name}.fractions": F.count_if(~whole),
-            f"{name}.large": F.count_if(whole & large),
+            f"{name}.texts": sf.count_if(~whole & ~cell.rlike(FRACTION)),
+            f"{name}.fractions": sf.count_if(~whole),
+            f"{name}.large": sf.count_if(whole & large),
         }
     if isinstance(kind, LongType | DecimalType):
-        return {f"{name}.large": F.count_if(~_moderate(cell))}
+        return {f"{name}.large": sf.count_if(~_moderate(cell))}
     return {}
 
 
 def _moderate(cell: Column) -> Column:
     """Whether whole numbers can be ids as they are."""
-    return (cell > F.lit(-EXTREME_ID)) & (cell < F.lit(EXTREME_ID))
+    return (cell > sf.lit(-EXTREME_ID)) & (cell < sf.lit(EXTREME_ID))
 
 
 def id_of(name: str, cells: Cells, facts: Facts) -> Column:
     """Ids as bigint or string; null where a number is no whole one."""
-    cell, kind = F.col(name), cells.kind(name)
+    cell, kind = sf.col(name), cells.kind(name)
     if isinstance(kind, StringType):
         if not cells.is_text or facts[f"{name}.texts"]:
             return cell
@@ -101,7 +104,7 @@ def id_of(name: str, cells: Cells, facts: Facts) -> Column:
     if isinstance(kind, WHOLE):
         return cell.cast("string") if facts.get(f"{name}.large") else cell.cast("bigint")
     if isinstance(kind, DecimalType):
-        whole = F.when(cell == F.round(cell), cell.cast("decimal(38,0)"))
+        whole = sf.when(cell == sf.round(cell), cell.cast("decimal(38,0)"))
         return whole.cast("string") if facts[f"{name}.large"] else whole.cast("bigint")
     if isinstance(kind, FloatType | DoubleType):
         return _whole(cell.cast("double"))
@@ -109,29 +112,29 @@ def id_of(name: str, cells: Cells, facts: Facts) -> Column:
 
 
 def _whole(cell: Column) -> Column:
-    moderate = (cell == F.floor(cell)) & (F.abs(cell) < float(EXTREME_ID))
-    return F.when(moderate, cell.try_cast("bigint"))
+    moderate = (cell == sf.floor(cell)) & (sf.abs(cell) < float(EXTREME_ID))
+    return sf.when(moderate, cell.try_cast("bigint"))
 
 
 # ratings and weights
 
 
 def _value_facts(name: str) -> dict[str, Column]:
-    cell = F.col(name)
+    cell = sf.col(name)
     with_comma = cell.rlike(DECIMAL_COMMA)
     invalid = cell.isNotNull() & number(cell).isNull()
     return {
-        f"{name}.invalid": F.count_if(invalid & ~with_comma),
-        f"{name}.decimal": F.count_if(with_comma & ~cell.rlike(THOUSANDS)),
+        f"{name}.invalid": sf.count_if(invalid & ~with_comma),
+        f"{name}.decimal": sf.count_if(with_comma & ~cell.rlike(THOUSANDS)),
     }
 
 
 def value_of(name: str, cells: Cells, facts: Facts) -> Column:
     """Ratings or weights as float; null where a cell is no number."""
-    cell, kind = F.col(name), cells.kind(name)
+    cell, kind = sf.col(name), cells.kind(name)
     if isinstance(kind, StringType):
         if facts[f"{name}.decimal"] and not facts[f"{name}.invalid"]:
-            cell = F.replace(cell, F.lit(","), F.lit("."))
+            cell = sf.replace(cell, sf.lit(","), sf.lit("."))
         return number(cell, "float")
     if isinstance(kind, NumericType):
         return cell.try_cast("float")
@@ -142,27 +145,27 @@ def value_of(name: str, cells: Cells, facts: Facts) -> Column:
 
 
 def _time_facts(kind: DataType) -> dict[str, Column]:
-    cell = F.col("timestamp")
+    cell = sf.col("timestamp")
     facts, numbers = {}, cell.try_cast("double")
     if isinstance(kind, StringType):
         numbers = number(cell)
         facts = {
-            "texts": F.count_if(cell.isNotNull() & numbers.isNull()),
-            "fractions": F.count_if(cell.isNotNull() & cell.try_cast("bigint").isNull()),
+            "texts": sf.count_if(cell.isNotNull() & numbers.isNull()),
+            "fractions": sf.count_if(cell.isNotNull() & cell.try_cast("bigint").isNull()),
         }
     elif not isinstance(kind, NumericType):
         return {}
-    finite = F.when(F.abs(numbers) < float("inf"), numbers)
-    return {**facts, "low": F.min(finite), "high": F.max(finite)}
+    finite = sf.when(sf.abs(numbers) < float("inf"), numbers)
+    return {**facts, "low": sf.min(finite), "high": sf.max(finite)}
 
 
 def with_times(
     workspace: Workspace, cells: Cells, facts: Facts, time_format: str | None
 ) -> tuple[DataFrame, Column]:
     """A frame like that of the cells, and its column of Unix seconds; null where there is none."""
-    cell, kind = F.col("timestamp"), cells.kind("timestamp")
+    cell, kind = sf.col("timestamp"), cells.kind("timestamp")
     if isinstance(kind, DateType | TimestampType | TimestampNTZType):
-        return cells.frame, F.unix_seconds(cell.cast("timestamp"))
+        return cells.frame, sf.unix_seconds(cell.cast("timestamp"))
     if isinstance(kind, BooleanType) or not isinstance(kind, NumericType | StringType):
         raise _type_error(cells, "timestamp", "Unix seconds or dates")
     form = time_format if time_format not in times.UNITS else None
@@ -172,8 +175,8 @@ def with_times(
         unit = times.UNITS[time_format] if time_format else times.unit_of(largest)
         if isinstance(kind, WHOLE) or facts.get("fractions") == 0:
             whole = cell.try_cast("bigint").cast("decimal(38,0)")
-            return cells.frame, F.floor(whole / F.lit(unit)).try_cast("bigint")
-        return cells.frame, F.floor(cell.try_cast("double") / unit).try_cast("bigint")
+            return cells.frame, sf.floor(whole / sf.lit(unit)).try_cast("bigint")
+        return cells.frame, sf.floor(cell.try_cast("double") / unit).try_cast("bigint")
     frame, form = cells.frame, form or _form_of_dates(cells)
     if not isinstance(kind, (*WHOLE, StringType)):
         frame = frame.withColumn("timestamp", cell.cast("double"))
@@ -186,14 +189,14 @@ def with_times(
             yield batch.set_column(at, "seconds", seconds)
 
     columns = [name for name in frame.columns if name != "timestamp"]
-    frame = frame.select(*columns, "timestamp", F.col("timestamp").alias("dates"))
+    frame = frame.select(*columns, "timestamp", sf.col("timestamp").alias("dates"))
     schema = frame.withColumnRenamed("dates", "seconds").schema
     fields = [
         f"`{field.name}` {'bigint' if field.name == 'seconds' else field.dataType.simpleString()}"
         for field in schema
     ]
     frame = workspace.keep("dated", frame.mapInArrow(dated, ", ".join(fields)))
-    return frame, F.col("seconds")
+    return frame, sf.col("seconds")
 
 
 def _check_not_dates(cells: Cells, facts: Facts, time_format: str | None) -> None:
@@ -201,8 +204,8 @@ def _check_not_dates(cells: Cells, facts: Facts, time_format: str | None) -> Non
     low, high = facts["low"], facts["high"]
     if time_format or low is None or not times.look_like_dates(low, high):
         return
-    text = F.col("timestamp").cast("string")
-    others = cells.frame.filter(F.try_to_timestamp(text, F.lit("yyyyMMdd")).isNull())
+    text = sf.col("timestamp").cast("string")
+    others = cells.frame.filter(sf.try_to_timestamp(text, sf.lit("yyyyMMdd")).isNull())
     if others.isEmpty():
         raise DataError(
             f"{cells.files.label}, column {cells.named('timestamp')}: {low:.0f} may be a date or "
@@ -212,10 +215,10 @@ def _check_not_dates(cells: Cells, facts: Facts, time_format: str | None) -> Non
 
 def _form_of_dates(cells: Cells) -> str | None:
     """The form of the dates in a column of text, by a few of them; None: ISO, or none."""
-    text = F.col("timestamp")
+    text = sf.col("timestamp")
     dates = cells.frame.select(text).distinct()
-    groups = [F.regexp_extract(text, times.NUMERIC_DATE, at).try_cast("int") for at in (1, 2)]
-    telling = [F.min(F.when(group > 12, text)) for group in groups]
+    groups = [sf.regexp_extract(text, times.NUMERIC_DATE, at).try_cast("int") for at in (1, 2)]
+    telling = [sf.min(sf.when(group > 12, text)) for group in groups]
     found = dates.agg(*telling).head()
     sample = [row[0] for row in dates.dropna().orderBy("timestamp").limit(SAMPLE).collect()]
     sample += [each for each in found or () if each]

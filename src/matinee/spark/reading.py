@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 from pyspark.sql import DataFrame, Window
-from pyspark.sql import functions as F
+from pyspark.sql import functions as sf
 
 from matinee.data import cache
 from matinee.data.builder import ParsedTable, described_ids
@@ -110,25 +110,23 @@ def _settings(spark: "SparkSession", n_parts: int) -> Iterator[None]:
         "spark.sql.files.ignoreCorruptFiles": "false",
         "spark.sql.files.ignoreMissingFiles": "false",
     }
-    before = {name: spark.conf.get(name) for name in settings}
+    before = {name: str(spark.conf.get(name)) for name in settings}
     for name, value in settings.items():
         spark.conf.set(name, value)
     try:
         yield
     finally:
         for name, value in before.items():
-            spark.conf.set(name, str(value))
+            spark.conf.set(name, value)
 
 
 def _described(reader: TableReader, files: Files) -> ParsedTable:
     """The table of items, read on this machine as for `matinee.read`."""
-    folder, items = files.head.parent, None
+    folder, items, origin = files.head.parent, None, Origin("items")
     if files.head.name == "u.data" and (folder / "u.item").exists():
         items, origin = items_100k(folder), Origin("u.item")
     elif files.head.name == "ratings.dat" and (folder / "movies.dat").exists():
         items, origin = items_dat(folder), Origin("movies.dat")
-    else:
-        origin = Origin("items")
     parsed = ParsedTable(pl.DataFrame(), Origin(files.label), items, origin)
     return reader.describe(parsed, files.items, None)
 
@@ -146,8 +144,8 @@ def _coded(
     items, item_ids = code_items(workspace, rows.frame, described_ids(parsed)[1], files.label)
     coded = rows.frame.join(users, "user_id").join(items, "item_id")
     # by the id, as the join has brought the rows of a user together
-    before = F.lag("item").over(Window.partitionBy("user_id").orderBy("item"))
-    coded = coded.withColumn(REPEATED, F.coalesce(F.col("item") == before, F.lit(False)))
+    before = sf.lag("item").over(Window.partitionBy("user_id").orderBy("item"))
+    coded = coded.withColumn(REPEATED, sf.coalesce(sf.col("item") == before, sf.lit(False)))
     ratings = workspace.keep("coded", coded.drop("user_id", "item_id"))
     n_repeated, notes = ratings.filter(REPEATED).count(), list(rows.notes)
     if n_repeated and how == "error":
@@ -176,21 +174,21 @@ def _coded(
 
 def _merged(ratings: DataFrame, how: str, exact: bool) -> DataFrame:
     """Each pair once, with a value that does not depend on the order in which its rows are met."""
-    value, timed = F.col(VALUE).cast("double"), SECONDS in ratings.columns
-    total = F.sum(value)
+    value, timed = sf.col(VALUE).cast("double"), SECONDS in ratings.columns
+    total = sf.sum(value)
     if not exact:  # then the order of adding up decides on the last bit
-        total = F.aggregate(F.sort_array(F.collect_list(value)), F.lit(0.0), lambda a, b: a + b)
-    merged = {"sum": total, "mean": total / F.count(F.lit(1))}
+        total = sf.aggregate(sf.sort_array(sf.collect_list(value)), sf.lit(0.0), lambda a, b: a + b)
+    merged = {"sum": total, "mean": total / sf.count(sf.lit(1))}
     if how == "last":
         places = [name for name in (SECONDS, FILE, *ORDER) if name in ratings.columns]
-        merged["last"] = F.max_by(VALUE, F.struct(*places))
-    stamps = [F.max(SECONDS).alias(SECONDS)] if timed else []
+        merged["last"] = sf.max_by(VALUE, sf.struct(*places))
+    stamps = [sf.max(SECONDS).alias(SECONDS)] if timed else []
     return ratings.groupBy("user", "item").agg(merged[how].cast("float").alias(VALUE), *stamps)
 
 
 def _scale_of_means(ratings: DataFrame, scale: RatingScale | None) -> RatingScale | None:
     """The scale of means of ratings: without steps, if one is between them."""
-    if scale is None or ratings.filter(~on_scale(scale, F.col(VALUE))).isEmpty():
+    if scale is None or ratings.filter(~on_scale(scale, sf.col(VALUE))).isEmpty():
         return scale
     return replace(scale, step=0.0)
 
@@ -203,9 +201,9 @@ def _duplicate_error(
     scale: RatingScale | None,
     files: Files,
 ) -> DataError:
-    first = ratings.filter(REPEATED).agg(F.min(F.struct("user", "item")).alias("pair")).head()
+    first = ratings.filter(REPEATED).agg(sf.min(sf.struct("user", "item")).alias("pair")).head()
     user, item = first["pair"] if first else (0, 0)
-    found = users.filter(F.col("user") == user).head()
+    found = users.filter(sf.col("user") == user).head()
     who, what = (
         shortened(each) if isinstance(each, str) else str(each)
         for each in (found["user_id"] if found else user, item_ids.values[item])

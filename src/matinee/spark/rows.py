@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import functions as sf
 from pyspark.sql.types import StringType
 
 from matinee.data.builder import ParsedTable
@@ -80,19 +80,19 @@ def checked(workspace: Workspace, cells: Cells, options: ReadingOptions) -> Rows
     if rated:
         columns[VALUE] = value_of("rating", cells, facts)
     else:
-        weight = F.lit(1.0).cast("float")
+        weight = sf.lit(1.0).cast("float")
         if "weight" in frame.columns:
             weight = value_of("weight", cells, facts)
         if "event" in frame.columns:
             weight = (weight * _event_weight(cells, options.event_weights)).cast("float")
         columns[VALUE] = weight
         checks += _event_checks(cells, options.event_weights)
-    given = [F.col(name).alias(f"given_{name}") for name in frame.columns]
+    given = [sf.col(name).alias(f"given_{name}") for name in frame.columns]
     understood = [column.alias(name) for name, column in columns.items()]
     frame = frame.select(*given, *understood).withColumnsRenamed(
         {f"given_{name}": name for name in frame.columns if name not in (*IDS,)}
     )
-    counts = F.lit(True) if rated else F.coalesce(F.col(VALUE) != 0, F.lit(True))
+    counts = sf.lit(True) if rated else sf.coalesce(sf.col(VALUE) != 0, sf.lit(True))
     frame = frame.withColumn(COUNTS, counts)
     checks += [*_cell_checks(frame, cells, rated)]
     n, exact, scale = _run(frame, cells, checks, rated, options)
@@ -118,8 +118,8 @@ def _rated(cells: Cells, options: ReadingOptions) -> tuple[bool, Cells, list[str
         )
     others = frame.drop("weight", "event")
     if options.missing:
-        unrated = F.coalesce(_unrated(cells, options.missing), F.lit(False))
-        found = frame.agg(F.count_if(unrated), F.count_if(~unrated)).head()
+        unrated = sf.coalesce(_unrated(cells, options.missing), sf.lit(False))
+        found = frame.agg(sf.count_if(unrated), sf.count_if(~unrated)).head()
         n, n_rated = found or (0, 0)
         if n and not n_rated:
             notes.append("no row has a rating: each counts as an interaction")
@@ -132,17 +132,17 @@ def _rated(cells: Cells, options: ReadingOptions) -> tuple[bool, Cells, list[str
 
 def _unrated(cells: Cells, missing: tuple[float | str, ...]) -> Column:
     """Whether a cell of the ratings means "not rated"."""
-    cell, is_text = F.col("rating"), isinstance(cells.kind("rating"), StringType)
+    cell, is_text = sf.col("rating"), isinstance(cells.kind("rating"), StringType)
     numbers = number(cell) if is_text else cell.try_cast("double")
-    unrated = F.lit(False)
+    unrated = sf.lit(False)
     for token in missing:
         if token == "":
-            unrated |= cell.isNull() if is_text else cell.isNull() | F.isnan(numbers)
+            unrated |= cell.isNull() if is_text else cell.isNull() | sf.isnan(numbers)
             continue
         if is_text:
-            unrated |= cell == F.lit(token if isinstance(token, str) else f"{token:g}")
+            unrated |= cell == sf.lit(token if isinstance(token, str) else f"{token:g}")
         try:
-            unrated |= numbers == F.lit(float(token))
+            unrated |= numbers == sf.lit(float(token))
         except ValueError:
             continue
     return unrated
@@ -167,26 +167,26 @@ def _check_settings(cells: Cells, rated: bool, options: ReadingOptions) -> None:
 
 def _event_weight(cells: Cells, weights: Mapping[str, float] | None) -> Column:
     """The weight of each row's event; 1 for all where the column does not hold events."""
-    name = F.coalesce(F.btrim(F.col("event").cast("string")), F.lit(""))
+    name = sf.coalesce(sf.btrim(sf.col("event").cast("string")), sf.lit(""))
     if weights is None:
         counted = cells.frame.groupBy(name.alias("event")).count().filter("event != ''")
-        counts = counted.orderBy(F.desc("count"), "event").limit(MAX_EVENTS + 1).collect()
+        counts = counted.orderBy(sf.desc("count"), "event").limit(MAX_EVENTS + 1).collect()
         if 2 <= len(counts) <= MAX_EVENTS:
             table = pl.DataFrame(
                 {"event": [row[0] for row in counts], "count": [row[1] for row in counts]}
             )
             raise unweighed(table, Origin(cells.files.label, names=cells.names))
-        return F.lit(1.0)
-    weight = F.lit(None).cast("double")
+        return sf.lit(1.0)
+    weight = sf.lit(None).cast("double")
     for event, value in weights.items():
-        weight = F.when(name == event, F.lit(value)).otherwise(weight)
+        weight = sf.when(name == event, sf.lit(value)).otherwise(weight)
     return weight
 
 
 def _event_checks(cells: Cells, weights: Mapping[str, float] | None) -> Iterator[_Check]:
     if weights is None or "event" not in cells.frame.columns:
         return
-    name = F.coalesce(F.btrim(F.col("event").cast("string")), F.lit(""))
+    name = sf.coalesce(sf.btrim(sf.col("event").cast("string")), sf.lit(""))
     if "" not in weights:
         yield _Check("event", name == "", "have an empty event")
     known = cut(", ".join(weights), 120)
@@ -206,7 +206,7 @@ def _line_checks(cells: Cells) -> Iterator[_Check]:
     if cells.is_text:
         yield _Check(
             LINE,
-            F.col(LINE).isNotNull(),
+            sf.col(LINE).isNotNull(),
             "have more fields than there are columns, a stray quote, or letters that are not UTF-8",
         )
 
@@ -215,19 +215,19 @@ def _cell_checks(frame: DataFrame, cells: Cells, rated: bool) -> Iterator[_Check
     """What may be wrong with cells, in the order of checking."""
     for name in IDS:
         yield from _id_checks(name, frame, cells)
-    given, value = ("rating" if rated else "weight"), F.col(VALUE)
+    given, value = ("rating" if rated else "weight"), sf.col(VALUE)
     if given in frame.columns:
         advice = ADVICE["rating"] if rated else "Correct or remove them"
-        yield _Check(given, F.col(given).isNull(), f"have an empty {given}", advice)
-        invalid = F.col(given).isNotNull() & value.isNull()
+        yield _Check(given, sf.col(given).isNull(), f"have an empty {given}", advice)
+        invalid = sf.col(given).isNotNull() & value.isNull()
         if "event" not in frame.columns:
             yield _Check(given, invalid, f"have a {given} that is not a number")
-        infinite = F.isnan(value) | (F.abs(value) == float("inf"))
+        infinite = sf.isnan(value) | (sf.abs(value) == float("inf"))
         yield _Check(given, infinite, f"have a {given} that is not a finite number")
         if not rated:
             yield _Check(given, value < 0, "have a weight below 0")
     if SECONDS in frame.columns:
-        cell, seconds, advice = F.col("timestamp"), F.col(SECONDS), ADVICE["timestamp"]
+        cell, seconds, advice = sf.col("timestamp"), sf.col(SECONDS), ADVICE["timestamp"]
         yield _Check("timestamp", cell.isNull(), "have an empty time", advice)
         outside = seconds.isNull() | ~seconds.between(-LAST_SECOND, LAST_SECOND)
         yield _Check(
@@ -239,19 +239,19 @@ def _cell_checks(frame: DataFrame, cells: Cells, rated: bool) -> Iterator[_Check
 
 
 def _id_checks(name: str, frame: DataFrame, cells: Cells) -> Iterator[_Check]:
-    given, cell, noun = F.col(f"given_{name}"), F.col(name), name.removesuffix("_id")
+    given, cell, noun = sf.col(f"given_{name}"), sf.col(name), name.removesuffix("_id")
     is_text = isinstance(frame.schema[name].dataType, StringType)
     yield _Check(name, given.isNull(), f"have an empty id of the {noun}")
     if cells.whole_ids:
-        whole = F.coalesce(given.try_cast("bigint") >= 1, F.lit(False))
+        whole = sf.coalesce(given.try_cast("bigint") >= 1, sf.lit(False))
         yield _Check(name, ~whole, f"have an id of the {noun} that is no whole number from 1 on")
     elif not is_text:
         fraction = given.isNotNull() & cell.isNull()
         yield _Check(name, fraction, f"have an id of the {noun} that is neither whole nor text")
     else:
-        bad = (F.btrim(cell) == "") | cell.rlike(UNPRINTABLE) | ~F.is_valid_utf8(cell)
+        bad = (sf.btrim(cell) == "") | cell.rlike(UNPRINTABLE) | ~sf.is_valid_utf8(cell)
         yield _Check(name, bad, f"have control characters in the id of the {noun}")
-        long = F.octet_length(cell) > MAX_ID_BYTES
+        long = sf.octet_length(cell) > MAX_ID_BYTES
         yield _Check(name, long, f"have an id of the {noun} that is too long")
 
 
@@ -262,12 +262,12 @@ def _run(
     scale; DataError for the first fault.
     """
     scales = ((options.scale,) if options.scale else cells.scales) if rated else ()
-    counts, value = F.col(COUNTS), F.col(VALUE)
+    counts, value = sf.col(COUNTS), sf.col(VALUE)
     found = frame.agg(
-        F.count_if(counts),
-        F.count_if((value * EXACT != F.floor(value * EXACT)) | (F.abs(value) > LARGE)),
-        *(F.count_if(counts & check.bad) for check in checks),
-        *(F.count_if(~on_scale(scale, value)) for scale in scales),
+        sf.count_if(counts),
+        sf.count_if((value * EXACT != sf.floor(value * EXACT)) | (sf.abs(value) > LARGE)),
+        *(sf.count_if(counts & check.bad) for check in checks),
+        *(sf.count_if(~on_scale(scale, value)) for scale in scales),
     ).head()
     assert found is not None  # noqa: S101 - sums over no rows are a row
     n, exact = found[0], found[1] == 0
@@ -291,7 +291,7 @@ def _run(
         raise _fault(frame, cells, off, outside[-1], n)
     distinct = frame.select(value).distinct().limit(MAX_LEVELS + 1).toArrow()[VALUE].to_numpy()
     if len(distinct) > MAX_LEVELS:
-        ends = frame.agg(F.min(value), F.max(value)).head()
+        ends = frame.agg(sf.min(value), sf.max(value)).head()
         distinct = np.append(distinct, np.array(ends, np.float32))
     parsed = ParsedTable(pl.DataFrame(), Origin(cells.files.label))
     return n, exact, parsed.scale_of(distinct.astype(np.float32), None)
@@ -300,19 +300,21 @@ def _run(
 def on_scale(scale: RatingScale, value: Column) -> Column:
     """Whether a rating is on a scale, as `RatingScale.contains` says."""
     number = value.cast("double")
-    within = (value >= F.lit(scale.low).cast("float")) & (value <= F.lit(scale.high).cast("float"))
+    within = (value >= sf.lit(scale.low).cast("float")) & (
+        value <= sf.lit(scale.high).cast("float")
+    )
     if scale.step:
         steps = (number - scale.low) / scale.step
-        within &= F.abs(steps - F.rint(steps)) < TOLERANCE
-    return F.coalesce(within, F.lit(False))
+        within &= sf.abs(steps - sf.rint(steps)) < TOLERANCE
+    return sf.coalesce(within, sf.lit(False))
 
 
 def _fault(frame: DataFrame, cells: Cells, check: _Check, n_bad: int, n: int) -> DataError:
     """The error for rows with a fault, one of which is named: the first by file and cell."""
     given = f"given_{check.name}" if check.name in IDS else check.name
-    text = F.left(F.make_valid_utf8(F.col(given).cast("string")), F.lit(SHOWN))
-    bad = frame.filter(F.col(COUNTS) & check.bad)
-    row = bad.agg(F.min(F.struct(F.col(FILE), text.alias("text"))).alias("first")).head()
+    text = sf.left(sf.make_valid_utf8(sf.col(given).cast("string")), sf.lit(SHOWN))
+    bad = frame.filter(sf.col(COUNTS) & check.bad)
+    row = bad.agg(sf.min(sf.struct(sf.col(FILE), text.alias("text"))).alias("first")).head()
     assert row is not None  # noqa: S101 - sums over no rows are a row
     file, value = row["first"]
     where = cells.files.shown(file)

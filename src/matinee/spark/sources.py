@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from pyspark.sql import functions as F
+from pyspark.sql import functions as sf
 
 from matinee.data.archives import extract
 from matinee.data.compression import SUFFIXES, Scratch
@@ -126,7 +126,7 @@ def _behind_url(workspace: Workspace, url: str, scratch: Scratch, items: str | N
     if len(formats) > 1:
         raise DataError(
             f"{shortened(url)}: the parts of a table must have one format, got "
-            f"{', '.join(sorted(formats))}. Name those of the ratings by a pattern: {cut(url)}/*.csv"
+            f"{', '.join(sorted(formats))}. Name those of the ratings by a pattern."
         )
     _check_readable(_name_of(ratings[0]))
     head = _copy_of_head(workspace, ratings[0], scratch)
@@ -166,7 +166,7 @@ def _copy_of_head(workspace: Workspace, url: str, scratch: Scratch) -> Path:
     head = scratch.new_file(name)
     content = b""
     if format_of(head) in TEXT:  # in blocks, if it is long
-        begins = F.col("_metadata.file_block_start") == 0
+        begins = sf.col("_metadata.file_block_start") == 0
         first = workspace.spark.read.text(literal(url)).filter(begins).head()
         content = f"{first[0]}\n".encode() if first else b""
     head.write_bytes(content)
