@@ -47,6 +47,4 @@ def rows_here(ratings):
     stamps = ratings.timestamp
     times = [None] * len(ratings) if stamps is None else stamps.tolist()
     values = ratings.values.astype(np.float64).tolist()
-    return sorted(
-        zip(ratings.user.tolist(), ratings.item.tolist(), values, times, strict=True)
-    )
+    return sorted(zip(ratings.user.tolist(), ratings.item.tolist(), values, times, strict=True))

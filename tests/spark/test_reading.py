@@ -75,7 +75,7 @@ def test_a_table_of_items_and_nested_parquet(workspace, tmp_path):
     for day in range(2):
         folder = tmp_path / "year=2020" / "month=1" / f"day={day}"
         folder.mkdir(parents=True)
-        table = {"user_id": ["a", "b"], "item_id": [1 + day, 300], "rating": [2.5, 4.0]}
+        table = {"user_id": ["a", "b"], "item_id": [1 + day, 300 + day], "rating": [2.5, 4.0]}
         pl.DataFrame(table).write_parquet(folder / "part-0.parquet")
     items = tmp_path / "about.csv"
     items.write_text(lines("item_id,title,genres", "1,Heat (1995),Crime|Drama", "9,Alien,Horror"))
@@ -83,8 +83,8 @@ def test_a_table_of_items_and_nested_parquet(workspace, tmp_path):
 
     options = ReadingOptions.of({"items": items})
     found = read(workspace, str(tmp_path / "year=2020"), options)
-    assert found.catalog.ids.values.to_list() == [1, 2, 9, 300]
-    assert found.catalog.titles == ["Heat (1995)", "2", "Alien", "300"]
+    assert found.catalog.ids.values.to_list() == [1, 2, 9, 300, 301]
+    assert found.catalog.titles == ["Heat (1995)", "2", "Alien", "300", "301"]
     assert (found.n_ratings, found.n_users, str(found.scale)) == (4, 2, "2.5 to 4 in steps of 1.5")
     with_url = read(workspace, f"file:{tmp_path}/year=2020", options)
     assert with_url.ratings.orderBy("user", "item").collect() == (
@@ -171,14 +171,19 @@ def test_typed_columns(workspace, tmp_path):
         read_both(workspace, file)
     for times in (
         *(pl.Series(days), pl.Series(moments), pl.Series(moments).dt.cast_time_unit("ns")),
-        *(pl.Series(moments).dt.cast_time_unit("ms"), pl.Series(moments).dt.replace_time_zone("UTC")),
+        *(
+            pl.Series(moments).dt.cast_time_unit("ms"),
+            pl.Series(moments).dt.replace_time_zone("UTC"),
+        ),
         *(pl.Series(["5", "7"]), pl.Series([1.5e9, 2e9]), pl.Series([-7_000, 10**12])),
     ):
         table = {"user": [1, 1], "item": [1, 2], "rating": [0.5, 1], "time": times}
         pl.DataFrame(table).write_parquet(file)
         read_both(workspace, file)
     json = tmp_path / "data.jsonl"
-    json.write_text(lines('{"user": "a", "item": 1, "rating": 4}', '{"item": 2, "user": "b", "rating": 4.5}'))
+    json.write_text(
+        lines('{"user": "a", "item": 1, "rating": 4}', '{"item": 2, "user": "b", "rating": 4.5}')
+    )
     read_both(workspace, json)
 
 
@@ -191,19 +196,28 @@ def test_editions(workspace, tmp_path, editions):
 
 
 BAD = {
-    "empty user": (("user,item,rating", "1,1,4", ",2,3"), "1 of 2 rows has an empty id of the user"),
+    "empty user": (
+        ("user,item,rating", "1,1,4", ",2,3"),
+        "1 of 2 rows has an empty id of the user",
+    ),
     "empty rating": (("user,item,rating", "1,1,4", "1,2,"), "has an empty rating, one of them in"),
     "nan": (("user,item,rating", "1,1,4", "1,2,nan"), "not a finite number, such as 'nan'"),
     "too large": (("user,item,rating", "1,1,4", "1,2,1e39"), "not a finite number, such as '1e39'"),
     "java's": (("user,item,rating", "1,1,4", "1,2,5f"), "is not a number, such as '5f'"),
     "hex": (("user,item,rating", "1,1,4", "1,2,0x1p3"), "is not a number, such as '0x1p3'"),
     "thousands": (("user;item;rating", "1;1;4", "1;2;1,000"), "is not a number, such as '1,000'"),
-    "half an id": (("user,item,rating", "1.5,1,4", "1,2,5"), "neither whole nor text, such as '1.5'"),
+    "half an id": (
+        ("user,item,rating", "1.5,1,4", "1,2,5"),
+        "neither whole nor text, such as '1.5'",
+    ),
     "no time": (("user,item,rating,time", "1,1,4,5", "1,2,5,"), "has an empty time"),
     "a word": (("user,item,rating,time", "1,1,4,5", "1,2,5,soon"), "a time that is none"),
     "no date": (("user,item,rating,time", "1,1,4,2020-02-30", "1,2,5,2020-02-01"), "'2020-02-30'"),
     "date or seconds": (("user,item,rating,time", "1,1,4,20200230", "1,2,5,20200201"), None),
-    "dates": (("user,item,rating,time", "1,1,4,20200229", "1,2,5,20200201"), "--time-format %Y%m%d"),
+    "dates": (
+        ("user,item,rating,time", "1,1,4,20200229", "1,2,5,20200201"),
+        "--time-format %Y%m%d",
+    ),
     "either date": (("user,item,rating,time", "1,1,4,04/05/2020", "1,2,5,04/06/2020"), "%m/%d/%Y"),
     "late": (("user,item,rating,time", "1,1,4,999999999999999999999", "1,2,5,7"), "time"),
     "control": (("user,item,rating", "a,1,4", "a\x07,2,5"), "control characters in the id"),

@@ -1,6 +1,7 @@
 """From files to a `SparkDataset`: the ratings of a table, read and checked by Spark."""
 
 import logging
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -70,6 +71,7 @@ def read(
         An option does not fit the data.
     """
     started = time.monotonic()
+    workspace = replace(workspace, folder=workspace.path(f"data-{secrets.token_hex(4)}"))
     options = _with_stored(source, options)
     with Scratch() as scratch, one_line(shortened(source)):
         files = find_files(workspace, source, scratch, options.items)
