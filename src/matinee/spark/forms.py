@@ -95,6 +95,8 @@ def _moderate(cell: Column) -> Column:
 def id_of(name: str, cells: Cells, facts: Facts) -> Column:
     """Ids as bigint or string; null where a number is no whole one."""
     cell, kind = sf.col(name), cells.kind(name)
+    if cells.whole_ids:
+        return cell.try_cast("bigint")
     if isinstance(kind, StringType):
         if not cells.is_text or facts[f"{name}.texts"]:
             return cell

@@ -24,7 +24,7 @@ from matinee.data.validation import (
 )
 from matinee.errors import DataError, SettingError, cut, shortened
 from matinee.spark.cells import FILE, LINE, ORDER, Cells
-from matinee.spark.forms import IDS, facts_of, id_of, number, value_of, with_times
+from matinee.spark.forms import IDS, Facts, facts_of, id_of, number, value_of, with_times
 from matinee.spark.session import Workspace
 
 VALUE = "value"
@@ -87,14 +87,14 @@ def checked(workspace: Workspace, cells: Cells, options: ReadingOptions) -> Rows
             weight = (weight * _event_weight(cells, options.event_weights)).cast("float")
         columns[VALUE] = weight
         checks += _event_checks(cells, options.event_weights)
-    given = [sf.col(name).alias(f"given_{name}") for name in frame.columns]
+    given = [sf.col(name).alias(f"given_{name}") for name in frame.columns if name != SECONDS]
     understood = [column.alias(name) for name, column in columns.items()]
     frame = frame.select(*given, *understood).withColumnsRenamed(
         {f"given_{name}": name for name in frame.columns if name not in (*IDS,)}
     )
     counts = sf.lit(True) if rated else sf.coalesce(sf.col(VALUE) != 0, sf.lit(True))
     frame = frame.withColumn(COUNTS, counts)
-    checks += [*_cell_checks(frame, cells, rated)]
+    checks += [*_cell_checks(frame, cells, facts, rated)]
     n, exact, scale = _run(frame, cells, checks, rated, options)
     if n < total:
         notes.append(f"{'1 row' if total - n == 1 else f'{total - n:,} rows'} of weight 0 left out")
@@ -211,7 +211,7 @@ def _line_checks(cells: Cells) -> Iterator[_Check]:
         )
 
 
-def _cell_checks(frame: DataFrame, cells: Cells, rated: bool) -> Iterator[_Check]:
+def _cell_checks(frame: DataFrame, cells: Cells, facts: Facts, rated: bool) -> Iterator[_Check]:
     """What may be wrong with cells, in the order of checking."""
     for name in IDS:
         yield from _id_checks(name, frame, cells)
@@ -219,9 +219,8 @@ def _cell_checks(frame: DataFrame, cells: Cells, rated: bool) -> Iterator[_Check
     if given in frame.columns:
         advice = ADVICE["rating"] if rated else "Correct or remove them"
         yield _Check(given, sf.col(given).isNull(), f"have an empty {given}", advice)
-        invalid = sf.col(given).isNotNull() & value.isNull()
-        if "event" not in frame.columns:
-            yield _Check(given, invalid, f"have a {given} that is not a number")
+        invalid = sf.col(given).isNotNull() & value_of(given, cells, facts).isNull()
+        yield _Check(given, invalid, f"have a {given} that is not a number")
         infinite = sf.isnan(value) | (sf.abs(value) == float("inf"))
         yield _Check(given, infinite, f"have a {given} that is not a finite number")
         if not rated:
@@ -261,7 +260,10 @@ def _run(
     """The number of rows that count, whether they add up to the same in any order, and their
     scale; DataError for the first fault.
     """
-    scales = ((options.scale,) if options.scale else cells.scales) if rated else ()
+    numbered = not any(isinstance(frame.schema[name].dataType, StringType) for name in IDS)
+    scales = cells.scales if rated and (cells.certain or numbered) else ()
+    if options.scale:
+        scales = (options.scale,)
     counts, value = sf.col(COUNTS), sf.col(VALUE)
     found = frame.agg(
         sf.count_if(counts),
