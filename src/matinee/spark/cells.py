@@ -1,11 +1,12 @@
 """The cells of a table of ratings, under our names and not yet checked, whatever its files hold."""
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from pyspark.errors import PySparkException
+from pyspark.errors import PySparkException, PythonException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 from pyspark.sql.types import (
@@ -72,11 +73,22 @@ class Cells:
 @contextmanager
 def one_line(label: str) -> Iterator[None]:
     """What Spark says of files that it cannot read, in one line."""
+    context = logging.getLogger("DataFrameQueryContextLogger")  # says all of it once more
+    before = context.level
+    context.setLevel(logging.CRITICAL)
     try:
         yield
-    except PySparkException as problem:
+    except PythonException:  # a mistake of ours
+        raise
+    except Exception as problem:
+        if not isinstance(problem, PySparkException):
+            if not hasattr(problem, "java_exception"):
+                raise
+            problem = problem.java_exception.getMessage()
         said = str(problem).strip().partition("\n")[0]
         raise DataError(f"{label}: Spark cannot read it ({cut(said, 300)}).") from None
+    finally:
+        context.setLevel(before)
 
 
 def read_cells(workspace: Workspace, files: Files, reader: TableReader) -> Cells:

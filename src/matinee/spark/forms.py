@@ -114,7 +114,7 @@ def id_of(name: str, cells: Cells, facts: Facts) -> Column:
 
 
 def _whole(cell: Column) -> Column:
-    moderate = (cell == sf.floor(cell)) & (sf.abs(cell) < float(EXTREME_ID))
+    moderate = (cell == sf.rint(cell)) & (sf.abs(cell) < float(EXTREME_ID))
     return sf.when(moderate, cell.try_cast("bigint"))
 
 
@@ -176,9 +176,11 @@ def with_times(
         largest = max(abs(facts["low"] or 0), abs(facts["high"] or 0))
         unit = times.UNITS[time_format] if time_format else times.unit_of(largest)
         if isinstance(kind, WHOLE) or facts.get("fractions") == 0:
-            whole = cell.try_cast("bigint").cast("decimal(38,0)")
-            return cells.frame, sf.floor(whole / sf.lit(unit)).try_cast("bigint")
-        return cells.frame, sf.floor(cell.try_cast("double") / unit).try_cast("bigint")
+            whole = cell.try_cast("bigint")
+            below = sf.try_subtract(whole, sf.pmod(whole, sf.lit(unit)))
+            return cells.frame, sf.call_function("div", below, sf.lit(unit))
+        seconds = cell.try_cast("double") / unit
+        return cells.frame, sf.when(sf.abs(seconds) < EXTREME_ID, sf.floor(seconds))
     frame, form = cells.frame, form or _form_of_dates(cells)
     if not isinstance(kind, (*WHOLE, StringType)):
         frame = frame.withColumn("timestamp", cell.cast("double"))

@@ -267,7 +267,7 @@ def _run(
     counts, value = sf.col(COUNTS), sf.col(VALUE)
     found = frame.agg(
         sf.count_if(counts),
-        sf.count_if((value * EXACT != sf.floor(value * EXACT)) | (sf.abs(value) > LARGE)),
+        sf.count_if((value * EXACT != sf.rint(value * EXACT)) | (sf.abs(value) > LARGE)),
         *(sf.count_if(counts & check.bad) for check in checks),
         *(sf.count_if(~on_scale(scale, value)) for scale in scales),
     ).head()
