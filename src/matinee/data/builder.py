@@ -109,7 +109,7 @@ def _encode_plain(parsed: ParsedTable, options: ReadingOptions) -> Ratings | Non
     )
     if not valid:
         return None
-    for seen, described in zip(columns.seen, _described_ids(parsed), strict=True):
+    for seen, described in zip(columns.seen, described_ids(parsed), strict=True):
         if described is not None:
             if described.dtype == pl.String or not described.is_between(0, MAX_PLAIN_ID).all():
                 return None
@@ -133,7 +133,7 @@ def _encode_table(
         scale = parsed.scale_of(values.to_numpy(), scale)
     table, scale = check_ratings(table, origin, scale, parsed.positive_ids)
     id_maps, codes = [], []
-    for name, described in zip(("user_id", "item_id"), _described_ids(parsed), strict=True):
+    for name, described in zip(("user_id", "item_id"), described_ids(parsed), strict=True):
         ids = table[name]
         if described is not None and (described.dtype == pl.String) != (ids.dtype == pl.String):
             # "007" beside 7: text holds both
@@ -147,7 +147,7 @@ def _encode_table(
     return Ratings(user, item, table[value].to_numpy(), timestamp, user_ids, item_ids, scale)
 
 
-def _described_ids(parsed: ParsedTable) -> tuple[pl.Series | None, pl.Series | None]:
+def described_ids(parsed: ParsedTable) -> tuple[pl.Series | None, pl.Series | None]:
     """The ids of the tables of users and of items; a bad or repeated one is refused."""
     found = []
     for table, name, origin in (

@@ -104,7 +104,7 @@ def _event_weights(
     if weights is None:
         counts = names.value_counts(sort=True).drop_nulls()
         if 2 <= counts.height <= MAX_EVENTS:
-            raise _unweighed(counts, origin)
+            raise unweighed(counts, origin)
         return ones
     unknown = first_true(names.is_not_null() & ~names.is_in(list(weights)))
     empty = first_true(names.is_null() | (names == "").fill_null(False))
@@ -117,7 +117,7 @@ def _event_weights(
     return names.replace_strict(weights, default=None, return_dtype=pl.Float32)
 
 
-def _unweighed(counts: pl.DataFrame, origin: Origin) -> DataError:
+def unweighed(counts: pl.DataFrame, origin: Origin) -> DataError:
     """The error for events that nobody has weighed, most frequent first."""
     values = counts[:, 0].to_list()
     shown = ", ".join(f"{cut(value, 30)} ({count:,})" for value, count in counts.rows())

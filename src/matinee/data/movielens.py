@@ -77,7 +77,7 @@ def read_100k(folder: Path) -> ParsedTable:
     return ParsedTable(
         ratings,
         origin,
-        _items_100k(folder) if (folder / "u.item").exists() else None,
+        items_100k(folder) if (folder / "u.item").exists() else None,
         Origin("u.item"),
         _users(folder / "u.user", "|", ["age", "gender", "occupation"]),
         Origin("u.user"),
@@ -91,7 +91,8 @@ def read_100k(folder: Path) -> ParsedTable:
     )
 
 
-def _items_100k(folder: Path) -> pl.DataFrame:
+def items_100k(folder: Path) -> pl.DataFrame:
+    """Items of ml-100k: `u.item`, with the genres of `u.genre`."""
     genres = folder / "u.genre"
     names = [name for name in read_lines(genres, "|", 2)["0"] if name] if genres.exists() else []
     table = read_lines(folder / "u.item", "|", 5 + len(names))
@@ -128,14 +129,7 @@ def read_dat(folder: Path, empty: Empty = np.empty) -> ParsedTable:
         ratings, origin = plain, Origin(path.name)
     else:
         ratings, origin = read_delimited(path, "::", RATINGS_SCHEMA)
-    items = None
-    if (path := folder / "movies.dat").exists():
-        table = read_lines(path, "::", 3)
-        items = table.select(
-            _ids(table["0"], path, "item_id"),
-            pl.col("1").alias("title"),
-            pl.col("2").str.split("|").alias("genres"),
-        )
+    items = items_dat(folder) if (folder / "movies.dat").exists() else None
     users = _users(folder / "users.dat", "::", ["gender", "age", "occupation"])
     # ml-10m has half stars, ml-1m whole ones
     values = ratings.values if isinstance(ratings, PlainColumns) else ratings["rating"]
@@ -149,6 +143,17 @@ def read_dat(folder: Path, empty: Empty = np.empty) -> ParsedTable:
         Origin("users.dat"),
         scale,
         positive_ids=True,
+    )
+
+
+def items_dat(folder: Path) -> pl.DataFrame:
+    """Items of ml-1m and ml-10m: `movies.dat`."""
+    path = folder / "movies.dat"
+    table = read_lines(path, "::", 3)
+    return table.select(
+        _ids(table["0"], path, "item_id"),
+        pl.col("1").alias("title"),
+        pl.col("2").str.split("|").alias("genres"),
     )
 
 

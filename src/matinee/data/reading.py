@@ -206,12 +206,12 @@ def _parse(
     reader = TableReader(options, scratch)
     if path.name == "u.data":
         return reader.describe(read_100k(path.parent), tables.items, tables.users)
-    if path.name == "ratings.dat" and _is_movielens(path):
+    if path.name == "ratings.dat" and is_movielens(path):
         return reader.describe(read_dat(path.parent, empty), tables.items, tables.users)
     return reader.read(sources, tables.items, tables.users, empty)
 
 
-def _is_movielens(path: Path) -> bool:
+def is_movielens(path: Path) -> bool:
     """Whether a file called `ratings.dat` has the separator of the editions."""
     with path.open("rb") as file:
         line = file.readline(1000)

@@ -121,7 +121,7 @@ def _in_folder(folder: Path, label: str) -> Sources:
                 for file in tables:
                     if stem_of(file).lower() == stem and format_of(file) == suffix:
                         return find(file, label)
-        others = [file for file in tables if not _is_other(stem_of(file).lower())]
+        others = [file for file in tables if not is_other(stem_of(file).lower())]
         if len(others) == 1:
             return find(others[0], label)
         if len(others) > 1 and len({_without_numbers(file) for file in others}) == 1:
@@ -133,7 +133,8 @@ def _in_folder(folder: Path, label: str) -> Sources:
     )
 
 
-def _is_other(stem: str) -> bool:
+def is_other(stem: str) -> bool:
+    """Whether a file with this name, in lower case, holds something else than ratings."""
     return stem in OTHERS or stem.startswith(OTHERS_BEGIN)
 
 

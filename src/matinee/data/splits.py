@@ -1,12 +1,11 @@
 """Which ratings form the test set, as boolean masks that depend on data and seed alone."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from matinee._types import I32, I64, U64, Bools
-from matinee.data.id_map import IdMap
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError, shortened
 
@@ -15,7 +14,7 @@ METHODS = ("random", "leave-last-out", "temporal", "hashed")
 
 def random(n: int, fraction: float, seed: int) -> Bools:
     """A random `fraction` of n ratings, rounded to the nearest whole number."""
-    _check_fraction(fraction)
+    check_fraction(fraction)
     return _mask(n, _shuffled(n, seed)[: round(n * fraction)])
 
 
@@ -23,11 +22,16 @@ def hashed(ratings: Ratings, fraction: float, seed: int) -> Bools:
     """About a `fraction`, by a hash of seed, user id and item id: however data grow, a pair stays
     in the set that it is in.
     """
-    _check_fraction(fraction)
-    users = _hashes(ratings.user_ids, f"user {seed}")
-    items = _hashes(ratings.item_ids, f"item {seed}")
+    check_fraction(fraction)
+    users = hashes(ratings.user_ids.values.to_list(), f"user {seed}")
+    items = hashes(ratings.item_ids.values.to_list(), f"item {seed}")
+    return chosen(users[ratings.user], items[ratings.item], fraction)
+
+
+def chosen(users: U64, items: U64, fraction: float) -> Bools:
+    """Which pairs are in the test set of `hashed`, by the `hashes` of user and item of each."""
     # the steps by which SplitMix64 makes a number of a state (Steele, Lea and Flood 2014)
-    mixed = users[ratings.user] + items[ratings.item]
+    mixed = users + items
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
@@ -69,7 +73,7 @@ def leave_last_out(ratings: Ratings, last: int) -> Bools:
 
 def temporal(ratings: Ratings, fraction: float) -> Bools:
     """The latest ratings, at most `fraction` of all: those of the same second stay together."""
-    _check_fraction(fraction)
+    check_fraction(fraction)
     timestamp = _timestamps(ratings)
     n_train = max(1, len(ratings) - round(len(ratings) * fraction))
     last_second = np.partition(timestamp, n_train - 1)[n_train - 1]
@@ -82,11 +86,11 @@ def cold_start_counts(train: Ratings, test: Ratings) -> tuple[int, int]:
     return int(users.sum()), int(items.sum())
 
 
-def _hashes(ids: IdMap, salt: str) -> U64:
+def hashes(ids: Sequence[int | str], salt: str) -> U64:
     """A number for each id, the same for 42 as for "42"."""
     begun = hashlib.blake2b(salt.encode(), digest_size=8)
     numbers = np.empty(len(ids), np.uint64)
-    for place, each in enumerate(ids.values.to_list()):
+    for place, each in enumerate(ids):
         digest = begun.copy()
         digest.update(b"\0" + str(each).encode())
         numbers[place] = int.from_bytes(digest.digest(), "little")
@@ -108,7 +112,8 @@ def _mask(n: int, rows: I32 | I64) -> Bools:
     return mask
 
 
-def _check_fraction(fraction: float) -> None:
+def check_fraction(fraction: float) -> None:
+    """SettingError for a fraction that is no part of the whole."""
     if not 0 < fraction < 1:
         raise SettingError(f"test_fraction must be > 0 and < 1, got {fraction:g}.")
 

@@ -20,6 +20,7 @@ from matinee.data.items import check_genres, items_table
 from matinee.data.json_lines import json_lines
 from matinee.data.movielens import CSV_HEADER, HALF_STARS
 from matinee.data.parquet_bounds import parquet_bounds
+from matinee.data.ratings import RatingScale
 from matinee.data.reading_options import ReadingOptions
 from matinee.data.sources import BINARY, FORMATS, LINES, Sources, check_file, format_of
 from matinee.data.text_tables import Header, read_header, read_text
@@ -97,8 +98,8 @@ class TableReader:
         if format_of(path) in (*BINARY, *LINES):
             return None
         plain_path = self.scratch.plain(path)
-        header = self._header(plain_path, "ratings")
-        chosen = self._match(header, "ratings", path)
+        header = self.header(plain_path, "ratings")
+        chosen = self.match(header, "ratings", path)
         ours = {theirs: name for name, theirs in chosen.items()}
         names = tuple(ours.get(name, "") for name in header.cells)
         if not set(names) <= {*COLUMNS, "weight"} or {"rating", "weight"} <= set(names):
@@ -107,7 +108,7 @@ class TableReader:
         if columns is None or not self._in_seconds(columns):
             return None
         origin = Origin(path.name, header.n_lines + 1, chosen)
-        return ParsedTable(columns, origin, likely_scale=_likely_scale(header.cells))
+        return ParsedTable(columns, origin, likely_scale=likely_scale(header.cells))
 
     def _in_seconds(self, columns: PlainColumns) -> bool:
         """Make the times Unix seconds; False if that needs a closer look."""
@@ -133,9 +134,8 @@ class TableReader:
         if "title" in table.columns or "genres" in table.columns:
             items = items_table(table.drop(VALUES[0], *VALUES[2:], strict=False), origin)
             items = items.unique("item_id", keep="first", maintain_order=True)
-        names = [str(origin.names.get(name, name)) for name in COLUMNS]
         ratings = table.select(name for name in VALUES if name in table.columns)
-        likely = _likely_scale(names)
+        likely = likely_scale([str(origin.names.get(name, name)) for name in COLUMNS])
         if likely and not all(ratings[name].dtype.is_integer() for name in VALUES[:2]):
             likely = None
         return ParsedTable(ratings, origin, items, likely_scale=likely)
@@ -186,8 +186,8 @@ class TableReader:
     def _load_text(
         self, path: Path, source: Path, kind: str, guess: bool
     ) -> tuple[pl.DataFrame, Origin]:
-        header = self._header(path, kind)
-        chosen = self._match(header, kind, source)
+        header = self.header(path, kind)
+        chosen = self.match(header, kind, source)
         wanted = chosen | _attributes(header.cells, chosen, kind)
         table, origin = read_text(path, header, wanted, self.scratch)
         return (_guessed(table) if guess else table), replace(origin, file=source.name)
@@ -249,7 +249,8 @@ class TableReader:
         columns = [frame[theirs].alias(ours) for ours, theirs in wanted.items()]
         return pl.DataFrame(columns), Origin(file, 1, chosen)
 
-    def _header(self, path: Path, kind: str) -> Header:
+    def header(self, path: Path, kind: str) -> Header:
+        """The first row of a text file, or the positions of its columns if those are named."""
         by_position = kind == "ratings" and self.named.by_position()
         separator = "\t" if format_of(path) == ".tsv" else None
         header = read_header(path, separator)
@@ -258,7 +259,8 @@ class TableReader:
             return read_header(path, separator, by_position=True)
         return header
 
-    def _match(self, header: Header, kind: str, path: Path) -> dict[str, str]:
+    def match(self, header: Header, kind: str, path: Path) -> dict[str, str]:
+        """Our column names to those of a text file; DataError if one that it needs is not there."""
         try:
             return self.named.match(header.cells, kind, cut(path.name))
         except DataError:
@@ -321,7 +323,7 @@ def _is_attribute(kind: pl.DataType) -> bool:
     return not (inner.is_nested() or inner in (pl.Binary, pl.Object))
 
 
-def _likely_scale(names: list[str]) -> Any:
+def likely_scale(names: list[str]) -> RatingScale | None:
     """The scale of the editions for a table with their columns."""
     return HALF_STARS if list(names) == CSV_HEADER else None
 

@@ -101,8 +101,7 @@ def look_like_dates(low: float, high: float) -> bool:
 def _from_numbers(column: pl.Series, origin: Origin, time_format: str | None) -> pl.Series:
     """Unix seconds of numbers; null where they are not finite, or no whole seconds."""
     if time_format is not None and time_format not in UNITS:
-        whole = column.cast(pl.Int64, strict=False).cast(pl.String)
-        return _parsed(whole, time_format).fill_null(_parsed(column.cast(pl.String), time_format))
+        return dated(column, time_format)
     numbers = column.cast(pl.Float64, strict=False)
     finite = numbers.filter(numbers.is_finite())
     if time_format is None and len(finite):
@@ -134,14 +133,28 @@ def _from_text(text: pl.Series, origin: Origin, time_format: str | None) -> pl.S
     seconds = _iso(text)
     if seconds.null_count() == text.null_count():
         return seconds
-    if text.drop_nulls().str.contains(NUMERIC_DATE).all():
-        return _parsed(text, _numeric_format(text, origin))
-    if seconds.null_count() == len(text):  # not one is an ISO date
-        present = text.drop_nulls().head(100)
-        for form in FORMATS:
-            if _parsed(present, form).null_count() == 0:
-                return _parsed(text, form)
-    return seconds.fill_null(numbers.cast(pl.Int64, strict=False))
+    return dated(text, form_of(text, origin))
+
+
+def form_of(text: pl.Series, origin: Origin) -> str | None:
+    """The form of dates in text; None where it is ISO, or none that is known."""
+    present = text.drop_nulls()
+    if _iso(present).count() or not len(present):
+        return None
+    if present.str.contains(NUMERIC_DATE).all():
+        return _numeric_format(text, origin)
+    first = present.head(100)
+    return next((form for form in FORMATS if not _parsed(first, form).has_nulls()), None)
+
+
+def dated(column: pl.Series, form: str | None) -> pl.Series:
+    """Unix seconds of dates in one form (None: ISO), cell by cell; null where they are in none."""
+    if column.dtype.is_numeric():
+        whole = column.cast(pl.Int64, strict=False).cast(pl.String)
+        return _parsed(whole, str(form)).fill_null(_parsed(column.cast(pl.String), str(form)))
+    if form is None:  # a number among dates is in seconds
+        return _iso(column).fill_null(column.cast(pl.Int64, strict=False))
+    return _parsed(column, form)
 
 
 def _parsed(text: pl.Series, form: str) -> pl.Series:

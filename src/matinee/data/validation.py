@@ -11,6 +11,11 @@ from matinee.data.ratings import RatingScale
 from matinee.errors import DataError, cut, shortened
 
 EXTREME_ID = 2**62
+WHOLE_ID = r"^(0|-?[1-9][0-9]{0,18})$"
+FRACTION = r"^-?(0|[1-9][0-9]*)\.[0-9]*$"
+UNPRINTABLE = r"[\p{Cc}\p{Cf}\u2028\u2029]"
+DECIMAL_COMMA = r"^[-+]?[0-9]+,[0-9]+$"
+THOUSANDS = r"^[-+]?[1-9][0-9]*,[0-9]{3}$"
 MAX_ID_BYTES = 4096
 LAST_SECOND = 253_402_300_799  # of the year 9999
 
@@ -126,7 +131,7 @@ def id_problems(ids: pl.Series) -> Iterator[tuple[pl.Series, str]]:
     """(mask of invalid rows, what is wrong with the id) of a column without empty cells."""
     if ids.dtype == pl.String:
         yield ids.str.strip_chars() == "", "the id is empty"
-        unprintable = ids.str.contains(r"[\p{Cc}\p{Cf}\u2028\u2029]")
+        unprintable = ids.str.contains(UNPRINTABLE)
         yield unprintable, "the id {} has control characters in it"
         yield ids.str.len_bytes() > MAX_ID_BYTES, "the id {} is too long"
     else:
@@ -162,12 +167,12 @@ def id_column(column: pl.Series, origin: Origin) -> pl.Series:
 def numbers_in(text: pl.Series) -> pl.Series:
     """A column of text as numbers if all its cells are such; "007" would lose its zeros."""
     given = text.is_not_null() & (text != "")
-    whole = text.str.contains(r"^(0|-?[1-9][0-9]{0,18})$")
+    whole = text.str.contains(WHOLE_ID)
     if (whole | ~given).all():
         numbers = text.cast(pl.Int64, strict=False)
         fits = numbers.is_between(-EXTREME_ID, EXTREME_ID, closed="none").fill_null(False)
         return numbers if (fits | ~given).all() else text
-    fraction = text.str.contains(r"^-?(0|[1-9][0-9]*)\.[0-9]*$")
+    fraction = text.str.contains(FRACTION)
     return text.cast(pl.Float64, strict=False) if (whole | fraction | ~given).all() else text
 
 
@@ -185,8 +190,8 @@ def value_column(column: pl.Series, origin: Origin) -> pl.Series:
     values = text.cast(pl.Float32, strict=False)
     invalid = values.is_null() & text.is_not_null()
     if invalid.any():
-        with_comma = text.str.contains(r"^[-+]?[0-9]+,[0-9]+$").fill_null(False)
-        thousands = text.filter(with_comma).str.contains(r"^[-+]?[1-9][0-9]*,[0-9]{3}$")
+        with_comma = text.str.contains(DECIMAL_COMMA).fill_null(False)
+        thousands = text.filter(with_comma).str.contains(THOUSANDS)
         if not thousands.all():  # then commas are those of decimals
             if not (invalid & ~with_comma).any():
                 return text.str.replace(",", ".", literal=True).cast(pl.Float32)
