@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import matinee
 from matinee.errors import SettingError
 from matinee.evaluation.evaluator import evaluate_ranking, evaluate_ratings
 from matinee.evaluation.protocols import holdout
 from matinee.models import ALS, EASE, ImplicitALS
+from matinee.models.users_in_parts import write_with_parts
 from matinee.spark import training
-from matinee.spark.training import train, whole_model
+from matinee.spark.training import train
 
 pytestmark = pytest.mark.thorough
 
@@ -18,22 +20,44 @@ ESTIMATORS = [ALS(factors=6, iterations=8), ImplicitALS(factors=5, iterations=6)
 
 
 @pytest.fixture(scope="module")
-def trained(workspace, parts, in_spark):
-    """(model trained in Spark, training set)."""
+def found(workspace, parts, in_spark):
+    """What Spark leaves of a training."""
     data = in_spark(parts[0])
-    model = train(workspace, data, data.ratings, ESTIMATORS)
-    return whole_model(model, data, data.ratings), parts[0]
+    return train(workspace, data, data.ratings, ESTIMATORS)
+
+
+@pytest.fixture(scope="module")
+def trained(found, parts):
+    """(model trained in Spark, training set)."""
+    return found.in_memory(), parts[0]
 
 
 def test_it_is_as_accurate_as_on_the_laptop(trained, parts):
     model, train_set = trained
     task = holdout(*parts)
-    on_laptop = ALS(factors=6, iterations=8).fit(train_set)
-    on_laptop = on_laptop.with_ranking(ImplicitALS(factors=5, iterations=6).fit(train_set))
+    rating, ranking = (estimator.fit(train_set) for estimator in ESTIMATORS)
+    on_laptop = rating.with_ranking(ranking)
     error, expected = (evaluate_ratings(one, *parts).rmse for one in (model, on_laptop))
     assert error == pytest.approx(expected, rel=0.01)
     gain, expected = (evaluate_ranking(one, task)["ndcg@10"] for one in (model, on_laptop))
     assert gain == pytest.approx(expected, rel=0.06)
+    assert model.index.same_as(on_laptop.index)
+
+
+def test_a_run_in_parts_makes_the_same_lists(workspace, found, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("matinee.spark.assembling.USERS_PER_FILE", 90)
+    files = found.write_users(workspace)
+    assert len(files) == 4
+    run = write_with_parts(replace(found.base(), metadata={}), files, tmp_path / "run")
+    model, _ = trained
+    ids = model.user_ids.values.to_list()[5:200:31]
+    some = matinee.load(run, users=ids)
+    # the blend was weighed by fewer users
+    for head in ("rating", "ranking"):
+        one, two = (each.recommend(ids, 5, head=head) for each in (some, model))
+        assert one.equals(two)
+    weights = [each.head().weight for each in (some, model)]
+    assert weights[0] == pytest.approx(weights[1], rel=0.1)
 
 
 def test_hyperparameters_are_chosen_as_on_the_laptop(trained):
@@ -56,8 +80,6 @@ def test_a_user_has_the_row_that_folding_in_gives(trained, head):
 
 
 def test_the_model_is_saved_and_loaded(trained, tmp_path):
-    import matinee
-
     model, _ = trained
     model = replace(model, metadata={"data": {"name": "x"}})
     loaded = matinee.load(model.save(tmp_path / "run"))
@@ -70,8 +92,7 @@ def test_the_same_for_any_number_of_blocks(workspace, trained, in_spark, monkeyp
     monkeypatch.setattr("matinee.spark.blocks.FEWEST", blocks)
     data = in_spark(train_set)
     other = train(workspace, data, data.ratings, ESTIMATORS)
-    assert other.cut.blocks == blocks
-    other = whole_model(other, data, data.ratings)
+    other = other.in_memory()
     for head in ("rating", "ranking"):
         one, two = model.heads[head], other.heads[head]
         for rows in ("user_params", "item_params"):
@@ -81,7 +102,7 @@ def test_the_same_for_any_number_of_blocks(workspace, trained, in_spark, monkeyp
 def test_interactions_without_ratings(workspace, unrated, in_spark):
     data = in_spark(unrated)
     estimator = ImplicitALS(factors=5, iterations=6)
-    model = whole_model(train(workspace, data, data.ratings, [estimator]), data, data.ratings)
+    model = train(workspace, data, data.ratings, [estimator]).in_memory()
     expected = estimator.fit(unrated).ranking_head
     head = model.ranking_head
     assert (head.confidence, head.rating_weight) == ("counts", 0.0)

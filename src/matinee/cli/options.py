@@ -11,7 +11,7 @@ import typer
 from typer import Argument, Option
 
 from matinee.cli.output import complain
-from matinee.errors import RunError, SettingError, cut, shortened
+from matinee.errors import RunError, SettingError, check_choice, cut, shortened
 
 if TYPE_CHECKING:
     from matinee.data.dataset import Dataset
@@ -251,10 +251,25 @@ Out = Annotated[
 ]
 
 
+def check_engine(engine: str, master: str | None, storage: str | None) -> None:
+    """Refuse an engine that is none, and a cluster for this machine."""
+    check_choice("--engine", engine, ("local", "spark"))
+    if engine == "local" and (master or storage):
+        raise SettingError("--master and --storage are for --engine spark.")
+
+
 def open_dataset(source: str, reading: Reading) -> "Dataset":
     """Read the data that the options describe, and say what was left out or added up."""
     from matinee.data.reading import read
 
+    dataset = read(source, **reading_arguments(reading))
+    for note in dataset.notes:
+        complain(f"{dataset.name}: {note}.")
+    return dataset
+
+
+def reading_arguments(reading: Reading) -> dict[str, Any]:
+    """The arguments of `matinee.read` that the options stand for."""
     reading = reading or {}
     options: dict[str, Any] = dict(reading)
     options["columns"] = _pairs(reading, "columns", "user_id=NAME,item_id=NAME,...")
@@ -277,10 +292,7 @@ def open_dataset(source: str, reading: Reading) -> "Dataset":
     if limits is not None and len(limits) not in (2, 3):
         raise SettingError(f"--scale must be LOW:HIGH or LOW:HIGH:STEP, got {shortened(scale)}.")
     options["scale"] = limits
-    dataset = read(source, **options)
-    for note in dataset.notes:
-        complain(f"{dataset.name}: {note}.")
-    return dataset
+    return options
 
 
 def _pairs(reading: Mapping[str, str | None], option: str, form: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from matinee.cli.options import (
     user_or_profile,
 )
 from matinee.cli.output import answer, heading, print_json, print_table, say
-from matinee.errors import SettingError, check_choice, require_extra
+from matinee.errors import SettingError, require_extra
 
 if TYPE_CHECKING:
     import polars as pl
@@ -101,10 +101,8 @@ def recommend(
     """
     from matinee.cli.attributes import parse_where
 
-    check_choice("--engine", engine, ("local", "spark"))
+    options.check_engine(engine, master, storage)
     path = _checked_target(out, everybody, user, bool(ratings or items or known), engine)
-    if engine == "local" and (master or storage):
-        raise SettingError("--master and --storage are for --engine spark.")
     on_spark = engine == "spark"
     model = open_run(run, None if everybody and not on_spark else user or [])
     asked: Any = user if path or len(user or []) > 1 else None

@@ -1,6 +1,6 @@
 """matinee train"""
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,10 +18,11 @@ from matinee.cli.options import (
     reads_data,
     say_unrated,
 )
-from matinee.cli.output import heading, print_json, say
-from matinee.errors import SettingError
+from matinee.cli.output import complain, heading, print_json, say
+from matinee.errors import SettingError, require_extra
 
 if TYPE_CHECKING:
+    from matinee.experiments.split import Split
     from matinee.experiments.training import TrainingResult
     from matinee.models.base import Estimator
     from matinee.storage.checkpoint import Checkpoint
@@ -32,6 +33,11 @@ RUN_DECIDES = frozenset(PRESET_DECIDES | {"settings", "preset"})
 """Parameters of `train` for which an earlier run has its own values."""
 PRESET_DECIDES |= {"settings", "split", "test_fraction", "warm_start"}
 """Those for which a preset has."""
+LOCAL_ONLY = frozenset({
+    "preset", "warm_start", "patience", "device", "checkpoint", "checkpoint_every", "resume",
+    "plot", "threads", "users",
+})  # fmt: skip
+"""Those that Spark has no use for."""
 
 PresetName = Annotated[
     str | None, Option(metavar="NAME", help="A published configuration; see matinee presets.")
@@ -89,6 +95,9 @@ def train(
     plot: options.Plot = False,
     run: options.NewRun = None,
     threads: options.Threads = None,
+    engine: options.Engine = "local",
+    master: options.Master = None,
+    storage: options.Storage = None,
     reading: options.Reading = None,
     json: options.Json = False,
 ) -> None:
@@ -97,13 +106,17 @@ def train(
     It has two heads: --model predicts ratings, where there are any that differ; --ranker makes
     rankings. --factors, --regularization and --iterations belong to the rating model; --set reaches
     every other hyperparameter, as in --set exponent=0.5 --set ranker.factors=64. mf, gmf, mlp,
-    neumf and bpr are trained by gradients (--set epochs=N) and need PyTorch.
+    neumf and bpr are trained by gradients (--set epochs=N) and need PyTorch. --engine spark trains
+    als and ials on a cluster.
     """
     from matinee.experiments.presets import get_preset, run_preset
     from matinee.experiments.training import given_estimators, train_and_evaluate
     from matinee.experiments.warm_start import estimators_of
     from matinee.models.loading import save_run
 
+    options.check_engine(engine, master, storage)
+    if engine == "spark":
+        refuse_given(context, LOCAL_ONLY, "--engine spark", "how it trains")
     chosen = get_preset(preset) if preset else None
     earlier = find_run(warm_start) if warm_start else None
     how = make_split(split, test_fraction, seed, earlier)
@@ -123,6 +136,9 @@ def train(
         estimators = [estimator for estimator in (rating, ranking) if estimator]
     state = check_runtime(estimators, device, checkpoint, checkpoint_every, resume)
     check_outputs(run, plot)
+    if engine == "spark":
+        train_in_spark(dataset, reading, build, model, ranker, how, run, (master, storage), json)
+        return
     data = open_dataset(dataset, reading)
     if not chosen and not earlier and model is None:
         model = DEFAULT_MODEL if data.ratings.differ else "none"
@@ -157,11 +173,52 @@ def train(
     print_saved(folder, curves, plot)
 
 
-def refuse_given(context: typer.Context, decided: Container[str], by: str) -> None:
+def train_in_spark(
+    dataset: str,
+    reading: options.Reading,
+    build: "Callable[[str], tuple[Estimator | None, Estimator | None]]",
+    model: str | None,
+    ranker: str | None,
+    how: "Split",
+    run: str | None,
+    where: tuple[str | None, str | None],
+    json: bool,
+) -> None:
+    """The same on a cluster: `where` are its master and the storage that its executors share."""
+    require_extra("spark", "pyspark", "pyarrow", "pandas")
+    from matinee.data.reading_options import ReadingOptions
+    from matinee.spark.experiment import train_and_evaluate
+    from matinee.spark.reading import read
+    from matinee.spark.session import open_workspace
+
+    given = ReadingOptions.of(options.reading_arguments(reading))
+    with open_workspace(*where) as workspace:
+        data = read(workspace, dataset, given)
+        for note in data.notes:
+            complain(f"{data.name}: {note}.")
+        if model is None:
+            model = DEFAULT_MODEL if data.differ else "none"
+            if not data.differ and not json:
+                say(f"{data.name} has no ratings that differ: training a ranking model only.")
+        found = train_and_evaluate(workspace, data, how, *build(model), given.to_dict())
+        folder = found.save(workspace, run, model if model != "none" else str(ranker))
+    result = found.result
+    if json:
+        print_json({"run": str(folder), "plot": None, "model": model, "ranker": ranker,
+                    **result.to_dict()})  # fmt: skip
+        return
+    print_sizes(data.name, result)
+    print_result(result, None)
+    print_saved(folder, None, False)
+
+
+def refuse_given(
+    context: typer.Context, decided: Container[str], by: str, what: str = "what is trained"
+) -> None:
     """Refuse options that something else has values for."""
     for name, option in given_options(context).items():
         if name in decided:
-            raise SettingError(f"{by} decides what is trained; leave out {option}.")
+            raise SettingError(f"{by} decides {what}; leave out {option}.")
 
 
 def check_runtime(

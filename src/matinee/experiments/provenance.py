@@ -31,7 +31,9 @@ class DataProvenance:
         return read(self.source, name=self.name, **self.reading)
 
     def read(self) -> Dataset:
-        """Read the data set again; RunError if it has changed."""
+        """Read the data set again; RunError if it has changed, or nothing tells."""
+        if self.fingerprint == "":
+            raise RunError("The run was trained in Spark, and cannot be repeated bit by bit.")
         dataset = self.read_now()
         if dataset.ratings.fingerprint() != self.fingerprint:
             raise RunError(

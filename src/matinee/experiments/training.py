@@ -1,7 +1,7 @@
 """Train and evaluate: split, fit both heads, evaluate on the test set, and record all three."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any, cast
@@ -143,18 +143,26 @@ def _metadata(
     dataset: Dataset, split: Split, validation: bool, result: TrainingResult
 ) -> dict[str, Any]:
     """Data, split and metrics, as a manifest has them."""
+    data = {
+        "name": dataset.name,
+        "source": dataset.source,
+        "licence": dataset.licence,
+        "reading": dict(dataset.reading),
+        "fingerprint": dataset.ratings.fingerprint(),
+    }
+    return metadata_of(data, split, VALIDATION_FRACTION if validation else 0.0, result)
+
+
+def metadata_of(
+    data: Mapping[str, Any], split: Split, validation_fraction: float, result: TrainingResult
+) -> dict[str, Any]:
+    """The same, given what is said of the data."""
     return {
-        "data": {
-            "name": dataset.name,
-            "source": dataset.source,
-            "licence": dataset.licence,
-            "reading": dict(dataset.reading),
-            "fingerprint": dataset.ratings.fingerprint(),
-        },
+        "data": dict(data),
         "split": {
             **asdict(split),
             "train_ratings": result.train_ratings,
-            "validation_fraction": VALIDATION_FRACTION if validation else 0.0,
+            "validation_fraction": validation_fraction,
         },
         "metrics": {
             **(result.rating.to_dict() if result.rating else {}),

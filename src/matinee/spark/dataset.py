@@ -47,3 +47,8 @@ class SparkDataset:
     def unit(self) -> str:
         """What a row is: ``"rating"``, or ``"interaction"`` where there are no ratings."""
         return "interaction" if self.scale is None else "rating"
+
+    @property
+    def differ(self) -> bool:
+        """Whether these are ratings, and not all the same: else there is nothing to predict."""
+        return self.scale is not None and self.scale.low < self.scale.high

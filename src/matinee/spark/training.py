@@ -1,7 +1,8 @@
-"""Training in Spark: both heads from ratings in blocks, and the model that they make."""
+"""Training in Spark: both heads, from ratings in blocks."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +19,7 @@ from matinee.models.als_common import RANKING_SHARE, RATING_SHARE, FactorMatrix,
 from matinee.models.base import Estimator
 from matinee.models.implicit_als import POSITIVES, UNOBSERVED, ImplicitALS
 from matinee.models.implicit_feedback import PreferenceScale, confidence_weights
-from matinee.models.queries import TrainingIndex
-from matinee.models.recommender import Recommender
+from matinee.spark.assembling import SparkModel, users_of
 from matinee.spark.blocks import (
     Cut,
     count_users,
@@ -30,7 +30,6 @@ from matinee.spark.blocks import (
 )
 from matinee.spark.dataset import SparkDataset
 from matinee.spark.explicit import train_ratings
-from matinee.spark.halves import rows_of
 from matinee.spark.implicit import Positives, train_ranking
 from matinee.spark.session import Workspace
 
@@ -39,15 +38,6 @@ if TYPE_CHECKING:
 
 MOST_HELD = POSITIVES[1]
 """Ratings of which the driver chooses regularization on a validation set, as the laptop does."""
-
-
-@dataclass(frozen=True, eq=False)
-class SparkModel:
-    """Heads without their users, and the rows of these in the shared folder."""
-
-    cut: Cut
-    heads: dict[str, Any]  # by name, with user_params of no row
-    users: "dict[str, DataFrame]"  # by name, as `halves.HALF` tells them
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +53,8 @@ class _TrainingSet:
     mean: float
     std: float
     largest: float  # absolute value
+    whole: bool  # whether all values are whole numbers
+    item_counts: I64
 
     @property
     def spread(self) -> float:
@@ -88,16 +80,20 @@ def train(
 ) -> SparkModel:
     """Train heads on `ratings`, the training set of `data`; SettingError for other estimators."""
     check_estimators(estimators)
-    heads, users = {}, {}
-    training_set = _training_set(workspace, data, ratings)
+    given = _training_set(workspace, data, ratings)
+    heads: dict[str, tuple[Any, DataFrame]] = {}
+    seconds = {}
     for estimator in estimators:
-        found: tuple[Any, DataFrame]
+        began = time.perf_counter()
         if isinstance(estimator, ALS):
-            found = _fit_ratings(training_set, estimator)
+            heads["rating"] = _fit_ratings(given, estimator)
         elif isinstance(estimator, ImplicitALS):
-            found = _fit_ranking(training_set, estimator)
-        heads[estimator.predicts], users[estimator.predicts] = found
-    return SparkModel(training_set.cut, heads, users)
+            heads["ranking"] = _fit_ranking(given, estimator)
+        seconds[estimator.predicts] = time.perf_counter() - began
+    users = users_of(workspace, data, ratings, given.cut, heads)
+    bare = {name: head for name, (head, _) in heads.items()}
+    counts, whole = given.item_counts, given.whole
+    return SparkModel(data, bare, users, counts, given.std, whole, seconds)
 
 
 def check_estimators(estimators: Sequence[Estimator]) -> None:
@@ -108,17 +104,6 @@ def check_estimators(estimators: Sequence[Estimator]) -> None:
             raise SettingError(f"Spark trains als and ials, not {name}; leave out --engine spark.")
         if estimator.patience:
             raise SettingError("Spark trains without a validation set; leave out --patience.")
-
-
-def whole_model(model: SparkModel, data: SparkDataset, ratings: "DataFrame") -> Recommender:
-    """The ordinary recommender, all in the memory of this machine."""
-    heads = {}
-    for name, head in model.heads.items():
-        rows = rows_of(model.users[name], model.cut, "user", head.width)
-        if name == "ranking":
-            rows[~rows.any(axis=1)] = head.default_user  # of users without positives
-        heads[f"{name}_head"] = replace(head, user_params=rows)
-    return Recommender(TrainingIndex.of(as_dataset(data, ratings)), **heads)
 
 
 def as_dataset(data: SparkDataset, ratings: "DataFrame") -> Dataset:
@@ -135,20 +120,31 @@ def _training_set(workspace: Workspace, data: SparkDataset, ratings: "DataFrame"
     """Cut into blocks, counted and averaged."""
     value = "cast(rating as double)"
     row = ratings.selectExpr(
-        "count(*)", f"avg({value})", f"stddev_pop({value})", f"max(abs({value}))"
+        "count(*)",
+        f"avg({value})",
+        f"stddev_pop({value})",
+        f"max(abs({value}))",
+        "bool_and(rating = floor(rating))",
     ).collect()[0]
     n_ratings = int(row[0])
     if n_ratings == 0:
         raise SettingError(f"{data.name}: no ratings to learn from.")
     cut = cut_into_blocks(workspace, data.n_users, len(data.catalog), n_ratings)
     held = as_dataset(data, ratings) if n_ratings <= MOST_HELD else None
-    return _TrainingSet(workspace, data, ratings, cut, n_ratings, held, *map(float, row[1:]))
+    counts = np.zeros(len(data.catalog), np.int64)
+    found = ratings.groupBy("item").count().toArrow()
+    counts[found["item"].to_numpy()] = found["count"].to_numpy()
+    mean, std, largest = (float(number) for number in row[1:4])
+    whole = bool(row[4])
+    return _TrainingSet(
+        workspace, data, ratings, cut, n_ratings, held, mean, std, largest, whole, counts
+    )
 
 
 def _fit_ratings(given: _TrainingSet, estimator: ALS) -> tuple[Any, "DataFrame"]:
     """The rating head without its users, and these."""
     sides = into_blocks(given.workspace, "rated", given.ratings, given.cut, _as_they_are)
-    counts = item_counts(sides)
+    counts = given.item_counts
     if given.held is not None:
         ridge = estimator.choose_ridge(given.held)
     else:
