@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.ml.recommendation import ALS as SparkALS
+from pyspark.ml import recommendation as mllib
 
 import matinee
 from matinee.data import Dataset
-from matinee.evaluation.evaluator import evaluate_ranking, evaluate_ratings, holdout_or_none
+from matinee.evaluation.evaluator import evaluate_ranking, evaluate_ratings
+from matinee.evaluation.protocols import holdout
 from matinee.experiments.training import fit_and_evaluate
 from matinee.models import ALS, ImplicitALS
 from matinee.spark.dataset import SparkDataset
@@ -69,7 +70,7 @@ def damped_biases(part: Dataset) -> tuple[float, np.ndarray, np.ndarray]:
 
 def peer(frame: Any, factors: int, iterations: int, penalty: float, **more: Any) -> Any:
     """MLlib's model, its factors computed."""
-    estimator = SparkALS(
+    estimator = mllib.ALS(
         rank=factors,
         maxIter=iterations,
         regParam=penalty,
@@ -103,8 +104,7 @@ def rmse_of_peer(model: Any, biases: tuple[float, np.ndarray, np.ndarray], test:
 def measure(dataset: str, rounds: int) -> dict[str, Any]:
     """All of the above."""
     training, test = matinee.read(dataset).split("random", test_fraction=0.1, seed=0)
-    task = holdout_or_none(training, test)
-    assert task is not None
+    task = holdout(training, test)
     laptop = fit_and_evaluate(training, test, ALS(), ranker=ImplicitALS(), track_test=False)
     found: dict[str, Any] = {"spark": [], "mllib": [], "mllib_implicit": [], "spark_ranking": []}
     explicit, implicit = ALS(), ImplicitALS()
