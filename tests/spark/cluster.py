@@ -26,7 +26,6 @@ PATIENCE = 300  # seconds, for machines with much else to do
 SETTINGS = (  # of a server of Spark Connect
     "spark.connect.grpc.binding.address=127.0.0.1",
     "spark.connect.grpc.binding.port=0",
-    "spark.driver.memory=512m",
     "spark.ui.enabled=false",
 )
 # nothing of a killed JVM is left among the temporary files of others
@@ -180,7 +179,7 @@ class Cluster:
             "JAVA_TOOL_OPTIONS": JAVA_OPTIONS.format(temporary),
             "PYSPARK_PYTHON": str(self.python),
             "SPARK_CONF_DIR": str(self.folder),
-            "SPARK_DAEMON_MEMORY": "256m",
+            "SPARK_DAEMON_MEMORY": "512m",
             "SPARK_LOCAL_DIRS": str(temporary),
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",  # which has a port of its own
