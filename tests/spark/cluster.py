@@ -22,10 +22,10 @@ POWERLESS = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
 MACHINE = "CLUSTER_MACHINE"  # in the environment of all that runs on one of its machines
 DAEMON = "org.apache.spark.deploy"
 CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
+PATIENCE = 300  # seconds, for machines with much else to do
 SETTINGS = (  # of a server of Spark Connect
     "spark.connect.grpc.binding.address=127.0.0.1",
     "spark.connect.grpc.binding.port=0",
-    "spark.driver.memory=512m",
     "spark.ui.enabled=false",
 )
 # nothing of a killed JVM is left among the temporary files of others
@@ -80,7 +80,7 @@ class Cluster:
     def kill_worker(self, name):
         """Kill all that runs on a machine, as if it had lost power."""
         self.workers.remove(name)
-        self._kill(name)
+        self.kill(name)
         self._wait_for_workers("master")
 
     @contextmanager
@@ -94,7 +94,7 @@ class Cluster:
             port = self._said("connect", r"Spark Connect server started at: \S+:(\d+)")
             yield f"sc://127.0.0.1:{port}"
         finally:
-            self._kill("connect")
+            self.kill("connect")
 
     def start_driver(self, *arguments, **variables):
         """Start Python with the installed package, on a machine beside the cluster's."""
@@ -113,7 +113,7 @@ class Cluster:
 
     def result(self, driver):
         """What a driver printed, as JSON, once it has ended."""
-        said, _ = driver.communicate(timeout=300)
+        said, _ = driver.communicate(timeout=PATIENCE)
         assert driver.returncode == 0, (self.folder / "driver.log").read_text()[-5000:]
         return json.loads(said)
 
@@ -132,14 +132,15 @@ class Cluster:
 
     def stop(self):
         """Kill all of the cluster and of its drivers, and remove all that they have written."""
-        self._kill(None)
+        self.kill()
         for process in [*self._drivers, *self._daemons.values()]:
             with process:  # takes leave of it, and closes what it wrote to
                 pass
         shutil.rmtree(self.folder)
 
-    def _kill(self, machine):
-        end = time.monotonic() + 30
+    def kill(self, machine=None):
+        """Kill all that runs on a machine, or on all of them, and wait until it has ended."""
+        end = time.monotonic() + PATIENCE
         while found := self.processes(machine):
             assert time.monotonic() < end, found
             for process in found:
@@ -178,7 +179,7 @@ class Cluster:
             "JAVA_TOOL_OPTIONS": JAVA_OPTIONS.format(temporary),
             "PYSPARK_PYTHON": str(self.python),
             "SPARK_CONF_DIR": str(self.folder),
-            "SPARK_DAEMON_MEMORY": "256m",
+            "SPARK_DAEMON_MEMORY": "512m",
             "SPARK_LOCAL_DIRS": str(temporary),
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",  # which has a port of its own
@@ -200,7 +201,7 @@ class Cluster:
         return re.search(pattern, log.read_text())[1]
 
     def _wait(self, name, ready):
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while not ready():
             log = (self.folder / f"{name}.log").read_text()
             assert self._daemons[name].poll() is None, log

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, absent
+from cluster import PATIENCE, Cluster, absent
 
 pytestmark = [
     pytest.mark.thorough,
@@ -20,7 +20,7 @@ PARTITIONS = 12  # tasks of each of the two stages of `sums`
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A cluster that has its two workers before every test."""
+    """A cluster for all tests of this file."""
     cluster = Cluster()
     try:
         cluster.start()
@@ -29,6 +29,17 @@ def cluster():
         cluster.stop()
     assert cluster.processes() == []
     assert not cluster.folder.exists()
+
+
+@pytest.fixture(autouse=True)
+def whole(request):
+    """Before the next test no driver is at work, and there are two workers."""
+    yield
+    if "cluster" in request.fixturenames:
+        cluster = request.getfixturevalue("cluster")
+        cluster.kill("driver")
+        while len(cluster.workers) < 2:
+            cluster.start_worker()
 
 
 def start(cluster, job, *arguments):
@@ -58,7 +69,7 @@ def disturbed(cluster, folder, moment):
     folder.mkdir()
     driver = start(cluster, "sums", str(folder))
     if moment is not None:
-        end = time.monotonic() + 120
+        end = time.monotonic() + PATIENCE
         while len(begun := tasks(folder)) <= moment:
             assert driver.poll() is None, (cluster.folder / "driver.log").read_text()
             assert time.monotonic() < end
@@ -101,7 +112,7 @@ def test_spark_connect(cluster):
         assert cluster.result(cluster.start_driver(*arguments)) == TABLES
         before = log.stat().st_size
         failing = cluster.start_driver(JOBS, "failing", url, str(cluster.storage))
-        assert failing.wait(120) == 1
+        assert failing.wait(PATIENCE) == 1
     said = log.read_bytes()[before:].decode().splitlines()
     assert said[-1] == "matinee.errors.DataError: ratings.csv, row 3: 7 is no rating."
     assert list(cluster.storage.iterdir()) == []
@@ -111,7 +122,7 @@ def test_an_error_in_an_executor_is_one_line(cluster):
     log = cluster.folder / "driver.log"
     before = log.stat().st_size if log.exists() else 0
     driver = start(cluster, "failing")
-    assert driver.wait(120) == 1
+    assert driver.wait(PATIENCE) == 1
     said = log.read_bytes()[before:].decode().splitlines()
     assert said[-1] == "matinee.errors.DataError: ratings.csv, row 3: 7 is no rating."
 
@@ -121,8 +132,8 @@ def test_a_master_that_is_another_program(cluster, tmp_path):
         url = f"spark://127.0.0.1:{server.getsockname()[1]}"
         began = time.monotonic()
         driver = cluster.start_driver(JOBS, "count", url, str(tmp_path))
-        assert driver.wait(150) == 1
-    assert time.monotonic() - began < 120
+        assert driver.wait(PATIENCE) == 1
+    assert time.monotonic() - began < PATIENCE / 2
     said = (cluster.folder / "driver.log").read_text().splitlines()[-1]
     assert said == (
         f"matinee.errors.SettingError: Spark did not start at {url}: "
@@ -136,7 +147,7 @@ def test_nothing_is_left_of_a_cluster_that_is_stopped_at_work():
         cluster.start()
         (cluster.storage / "begun").mkdir()
         driver = start(cluster, "sums", str(cluster.storage / "begun"))
-        end = time.monotonic() + 120
+        end = time.monotonic() + PATIENCE
         while not tasks(cluster.storage / "begun"):
             assert time.monotonic() < end
             time.sleep(0.1)

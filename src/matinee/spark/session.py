@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 LOCAL, CONNECT = "local", "sc://"
 PORTS = {"spark": 7077, "sc": 15002}
 ANSWERS_WITHIN = 10  # seconds
-WAIT = 30  # seconds for a first executor, before a word is said of it
+WAIT = 60  # seconds for a first small table, before a word is said of it
 JAVA = 17
 PYTHON = "PYSPARK_PYTHON"
 SHARE = 0.25  # of the machine's memory, for the JVM that is all of a local Spark
@@ -53,9 +53,9 @@ SETTINGS = {
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "64m",
 }
 TASKS = 16  # of the test whether a folder is shared: some for every executor
-NO_EXECUTOR = (
-    "No executor of the cluster is at work yet: it may be busy, or have workers with less memory "
-    "or fewer cores than the settings ask for (spark.executor.memory, spark.executor.cores)"
+NOT_YET = (
+    "The cluster has not written a first small table yet: it is busy, or its workers have less "
+    "memory or fewer cores than the settings ask for (spark.executor.memory, spark.executor.cores)"
 )
 LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 """To which pyspark writes errors that it raises, too, with the whole stack of the JVM."""
@@ -358,7 +358,7 @@ def _check_shared(spark: "SparkSession", storage: str, folder: str) -> None:
 
     What each executor writes to a disk of its own is lost without an error.
     """
-    waiting = threading.Timer(WAIT, log.warning, [NO_EXECUTOR])
+    waiting = threading.Timer(WAIT, log.warning, [NOT_YET])
     waiting.daemon = True
     waiting.start()
     try:
@@ -388,7 +388,12 @@ def _remove(spark: "SparkSession", folder: str) -> None:
     if "://" not in folder:
         shutil.rmtree(folder, ignore_errors=True)
     elif (jvm := _jvm(spark)) is not None:
-        path = jvm.org.apache.hadoop.fs.Path(folder)
-        path.getFileSystem(spark._jsc.hadoopConfiguration()).delete(path, True)
+        try:
+            path = jvm.org.apache.hadoop.fs.Path(folder)
+            path.getFileSystem(spark._jsc.hadoopConfiguration()).delete(path, True)
+        except Exception as problem:
+            if not is_sparks(problem):
+                raise
+            log.warning("%s is not needed any more, and cannot be removed", folder)
     else:
         log.warning("%s is not needed any more; Spark Connect cannot remove it", folder)
