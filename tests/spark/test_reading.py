@@ -35,11 +35,11 @@ def refused(workspace, source, kind=DataError, **options):
 
 def test_parts_with_headers_quotes_and_compression(workspace, tmp_path):
     (tmp_path / "part-0.csv").write_text(
-        "\ufeffwhen,user,film,stars\n"
+        "\ufeffwhen,user,film,grade\n"
         + lines('10,ann,"Heat, 1995",4', '11, bob ,"say ""hi""",5', '12,007,7,"3"', "")
     )
     with gzip.open(tmp_path / "part-1.csv.gz", "wt") as file:
-        file.write(lines("when,user,film,stars", "13,Ann,7,2.5", "-14,7,Zoë,1"))
+        file.write(lines("when,user,film,grade", "13,Ann,7,2.5", "-14,7,Zoë,1"))
     columns = {"timestamp": "when"}
     found, _ = read_both(workspace, tmp_path, columns=columns)
     assert [row[0] for row in found.users.orderBy("user").select("user_id").collect()] == [
