@@ -41,7 +41,7 @@ def lists_in(out):
 
 @pytest.mark.parametrize("kind", ["whole", "in parts"])
 def test_lists_are_those_of_the_laptop(workspace, both, runs, small, tmp_path, kind):
-    out = tmp_path / "lists"
+    out = tmp_path / "top"
     options = {"discover": 0.2, "where": {"year": (1980, None)}, "min_ratings": 3}
     made = recommend_all(workspace, runs[kind], str(out), 7, **options)
     expected = both.recommend(None, 7, **options)
@@ -53,7 +53,7 @@ def test_lists_are_those_of_the_laptop(workspace, both, runs, small, tmp_path, k
 
 
 def test_what_was_interrupted_is_completed(workspace, both, runs, small, tmp_path, monkeypatch):
-    out = tmp_path / "lists"
+    out = tmp_path / "top"
     side_by_side = recommending._side_by_side
 
     def interrupted(make, parts):
@@ -77,7 +77,7 @@ def test_what_was_interrupted_is_completed(workspace, both, runs, small, tmp_pat
 
 @pytest.mark.thorough
 def test_another_folder_is_refused(workspace, runs, tmp_path):
-    out = tmp_path / "lists"
+    out = tmp_path / "top"
     recommend_all(workspace, runs["whole"], str(out), 2)
     for run, n, options in (
         ("whole", 3, {}),
@@ -97,10 +97,10 @@ def test_another_folder_is_refused(workspace, runs, tmp_path):
 def test_options_are_refused_before_the_work(workspace, runs, tmp_path):
     for options in ({"where": {"genres": "Nothing"}}, {"head": "none"}, {"discover": 2}):
         with pytest.raises(MatineeError):
-            recommend_all(workspace, runs["whole"], str(tmp_path / "lists"), **options)
+            recommend_all(workspace, runs["whole"], str(tmp_path / "top"), **options)
     with pytest.raises(SettingError, match="n must be"):
-        recommend_all(workspace, runs["whole"], str(tmp_path / "lists"), 0)
-    assert not (tmp_path / "lists").exists()
+        recommend_all(workspace, runs["whole"], str(tmp_path / "top"), 0)
+    assert not (tmp_path / "top").exists()
 
 
 @pytest.mark.thorough
@@ -109,7 +109,7 @@ def test_a_broken_part_is_named_in_one_line(workspace, both, tmp_path):
     part = run / "users" / "00001.parquet"
     part.write_bytes(part.read_bytes()[:-1])
     with pytest.raises(RunError, match=r"00001\.parquet: wrong checksum") as refused:
-        recommend_all(workspace, run, str(tmp_path / "lists"))
+        recommend_all(workspace, run, str(tmp_path / "top"))
     assert "\n" not in str(refused.value)
 
 
@@ -125,5 +125,5 @@ def test_a_model_without_factors_and_text_ids(workspace, generated, tmp_path):
     )
     model = matinee.EASE().fit(matinee.read(frame))
     run = model.save(tmp_path / "run")
-    recommend_all(workspace, run, str(tmp_path / "lists"), 4, exclude_seen=False)
-    assert lists_in(tmp_path / "lists").equals(model.recommend(None, 4, exclude_seen=False))
+    recommend_all(workspace, run, str(tmp_path / "top"), 4, exclude_seen=False)
+    assert lists_in(tmp_path / "top").equals(model.recommend(None, 4, exclude_seen=False))
