@@ -91,7 +91,7 @@ def main() -> None:
         model = ours(theirs, data)
         whole = model.save(f"{folder}/whole")
         parts = write_in_parts(model, f"{folder}/parts", users_per_file=4096)
-        out = Path(folder, "lists")
+        out = Path(folder, "ours")
 
         def by_us(run: Path, **options: Any) -> None:
             shutil.rmtree(out, ignore_errors=True)

@@ -257,3 +257,16 @@ def test_similar_to_nothing_or_to_two_things_is_refused(shell):
     assert "Name a title, or a user" in shell("similar", fails=True)
     assert "not both" in shell("similar", "als", "Heat", "--user", 1, fails=True)
     assert "99999" in shell("similar", "als", "--user", 99999, fails=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--engine", "spark"], "--all --out FOLDER"),
+        (["--engine", "spark", "--user", 3, "--out", "top"], "--all --out FOLDER"),
+        (["--engine", "hadoop", "--all", "--out", "x.parquet"], "--engine must be"),
+        (["--master", "local[2]", "--user", 3], "for --engine spark"),
+    ],
+)
+def test_options_of_engines_are_refused_before_the_work(shell, options, message):
+    assert message in shell("recommend", "als", *options, fails=True)

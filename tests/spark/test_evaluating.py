@@ -115,6 +115,7 @@ def test_interactions_without_ratings(workspace, unrated, tmp_path):
     assert_same_ranking(ours, on_laptop(model, holdout(train, test)))
 
 
+@pytest.mark.thorough
 def test_nothing_to_evaluate_is_said(workspace, model, frames):
     users, test = frames
     with pytest.raises(SettingError, match="No test user has both"):

@@ -34,7 +34,7 @@ from matinee.kernels.parallel import thread_limit
 from matinee.models.loading import load_base
 from matinee.models.recommender import Recommender
 from matinee.models.users_in_parts import with_users, write_base
-from matinee.spark.executors import as_arrow
+from matinee.spark.executors import USERS, as_arrow
 from matinee.spark.recommending import explained
 from matinee.spark.session import Workspace
 from matinee.spark.shared_run import SharedRun
@@ -42,6 +42,7 @@ from matinee.spark.shared_run import SharedRun
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+LEAST_TASKS = 4
 LISTED = 10  # places of a list that count for the metrics of the whole catalogue
 OF_RATINGS = "user int, known boolean, n bigint, squared double, absolute double, of_new bigint"
 
@@ -118,9 +119,8 @@ def evaluate_ranking(
         n_users = rows.count()
         if n_users == 0:
             raise SettingError("No test user has both training ratings and a relevant test rating.")
-        metrics = _means(rows, names, n_users) | _of_catalog(rows, len(base.items), spread)
-    in_order = {name: metrics[name] for name in RANKING_METRICS if name in metrics}
-    return RankingMetrics("holdout", n_users, in_order)
+        metrics = _means(rows, names, n_users) | _of_catalog(rows, base, spread)
+    return RankingMetrics("holdout", n_users, metrics)
 
 
 def _by_user(test: "DataFrame") -> "DataFrame":
@@ -166,7 +166,10 @@ def _rows_by_user(
         run = write_base(Recommender(index, **heads), Path(folder, "base"))
         shared = SharedRun.of(run)
         shared.offer(workspace)
-        frame = grouped.mapInArrow(_in_batches(shared, work), schema)
+        population = base.index.population
+        n_users = population.n_users if population else 0
+        few = grouped.coalesce(max(LEAST_TASKS, n_users // USERS))  # empty tasks take time, too
+        frame = few.mapInArrow(_in_batches(shared, work), schema)
         with explained():
             yield workspace.keep(f"evaluation-{secrets.token_hex(8)}", frame)
 
@@ -350,17 +353,16 @@ def _normal(mean: float | None, std: float | None, users: int) -> MetricValue:
     return MetricValue(mean, mean - half_width, mean + half_width)
 
 
-def _of_catalog(rows: "DataFrame", n_items: int, spread: Spread) -> dict[str, MetricValue]:
+def _of_catalog(rows: "DataFrame", base: Recommender, spread: Spread) -> dict[str, MetricValue]:
     """The metrics of the whole catalogue."""
+    n_items, found = len(base.items), {}
     listed = rows.selectExpr("explode(listed) as item").groupBy("item").count().collect()
     counts = np.zeros(n_items, np.int64)
     for item, count in listed:
         counts[item] = count
-    found = {
-        "coverage@10": np.count_nonzero(counts) / n_items,
-        "gini@10": gini_of_counts(counts),
-    }
-    if spread.std > 0:
+    if base.scale is not None and spread.std > 0:
         hits, disliked = rows.selectExpr("sum(hits)", "sum(disliked)").collect()[0]
         found["disliked_share@10"] = disliked / hits if hits else float("nan")
+    found["coverage@10"] = np.count_nonzero(counts) / n_items
+    found["gini@10"] = gini_of_counts(counts)
     return {name: MetricValue(float(value)) for name, value in found.items()}

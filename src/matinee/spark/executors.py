@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matinee.models.recommender import Recommender
     from matinee.models.users_in_parts import RunInParts
 
-USERS = 2048  # that are asked about at a time
+USERS = 4096  # that are asked about at a time
 ROWS = 2**18  # of lists, at most, where lists are long
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 MOST_PARTS = 64
+TASKS = 8  # of a part, or more: jobs and entries of the log take time, too
 AT_ONCE = 4  # parts in work, so that no executor waits for the last task of one
 LOG, COMPLETE = "_parts", "_complete"  # folders that readers of tables leave out
 ENTRY = "about string, part int"
@@ -81,7 +82,7 @@ def recommend_all(
     run, out = Path(run), out if "://" in out else str(Path(out).resolve())
     shared = SharedRun.of(run)
     schema, users, tasks = _trial(run, n, options)
-    parts = min(MOST_PARTS, tasks)
+    parts = max(1, min(MOST_PARTS, tasks // TASKS))
     about = _about(shared, n, options, parts)
     log = _Log(workspace, out, about)
     done = log.read()

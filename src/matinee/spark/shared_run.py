@@ -1,11 +1,13 @@
 """A run for executors: read where it is if they can, else sent to each of them once."""
 
+import atexit
 import hashlib
 import os
+import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 from matinee.spark.session import LOCAL, Workspace
 from matinee.storage.runs import MANIFEST
@@ -34,13 +36,14 @@ class SharedRun:
         reached = Path(workspace.folder).parent in Path(self.path).parents
         if master.startswith(LOCAL) or reached or self._is_sent(workspace):
             return
-        with TemporaryDirectory(prefix="matinee-") as folder:
-            archive = Path(folder, self.archive)
-            with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
-                for path in sorted(Path(self.path).rglob("*")):
-                    if path.is_file():
-                        packed.write(path, path.relative_to(self.path))
-            workspace.spark.addArtifacts(str(archive), archive=True)
+        folder = mkdtemp(prefix="matinee-")  # from which executors fetch it when they first need it
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        archive = Path(folder, self.archive)
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
+            for path in sorted(Path(self.path).rglob("*")):
+                if path.is_file():
+                    packed.write(path, path.relative_to(self.path))
+        workspace.spark.addArtifacts(str(archive), archive=True)
 
     def _is_sent(self, workspace: Workspace) -> bool:
         """Whether it was sent before; Spark Connect knows by itself."""
