@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from matinee.spark.session import open_workspace
 
 PARTITIONS = 12
@@ -168,7 +170,34 @@ def count(workspace):
     return workspace.keep("seven", workspace.spark.range(7)).count()
 
 
-JOBS = {job.__name__: job for job in (where, sums, tables, failing, dying, count)}
+def trained(workspace, data, run):
+    """Both heads trained on a folder of ratings, and saved: their metrics and sizes."""
+    from matinee.data.reading_options import ReadingOptions
+    from matinee.experiments.split import Split
+    from matinee.models import ALS, ImplicitALS
+    from matinee.spark.experiment import train_and_evaluate
+    from matinee.spark.reading import read
+
+    dataset = read(workspace, data, ReadingOptions.of({}))
+    estimators = ALS(factors=8, iterations=4), ImplicitALS(factors=8, iterations=3)
+    found = train_and_evaluate(workspace, dataset, Split("hashed"), *estimators, {})
+    found.save(workspace, run, "trained")
+    result = found.result
+    factors = [np.abs(head.item_params).sum() for head in result.model.heads.values()]
+    return [result.rating.rmse, result.ranking["ndcg@10"], *map(float, factors)]
+
+
+def listed(workspace, run, out):
+    """Lists of all users: how many rows, and a sum over them that is the same in any order."""
+    from matinee.spark.recommending import recommend_all
+
+    lists = recommend_all(workspace, run, out, n=10)
+    rows = workspace.spark.read.parquet(out)
+    digest = rows.selectExpr("sum(hash(user_id, item_id, score))").collect()[0][0]
+    return [lists.users, lists.rows, digest]
+
+
+JOBS = {job.__name__: job for job in (where, sums, tables, failing, dying, count, trained, listed)}
 
 
 def main(job, master, storage=None, *arguments):

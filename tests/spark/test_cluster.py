@@ -6,8 +6,12 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cluster import PATIENCE, Cluster, absent
+
+import matinee
+from matinee.data.synthetic import write_generated
 
 pytestmark = [
     pytest.mark.thorough,
@@ -95,6 +99,56 @@ def test_a_machine_that_dies_changes_nothing(cluster, undisturbed, tmp_path, mom
     folder = tmp_path / "begun"
     assert disturbed(cluster, folder, moment) == undisturbed
     assert len(tasks(folder)) > 2 * PARTITIONS  # what was lost was computed once more
+
+
+@pytest.fixture(scope="module")
+def data(cluster):
+    """A folder of generated ratings that all machines can read."""
+    folder = cluster.storage.parent / "data"
+    write_generated(folder, users=3000, items=400, ratings=120_000, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def quiet_training(cluster, data):
+    """What training says, and the run, where no machine dies."""
+    run = cluster.storage.parent / "run"
+    result = cluster.result(start(cluster, "trained", str(data), str(run)))
+    return result, run
+
+
+def kill_when(cluster, driver, begun):
+    """Let a machine die once something has begun; another one takes its place."""
+    end = time.monotonic() + PATIENCE
+    while not begun():
+        assert driver.poll() is None, (cluster.folder / "driver.log").read_text()[-5000:]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    cluster.kill_worker(cluster.workers[0])
+    assert driver.poll() is None
+    cluster.start_worker()
+
+
+# the folders in which halves of iterations are kept
+@pytest.mark.parametrize("place", ["rated-by-user", "ratings-users-1", "ranking-items-0"])
+def test_a_machine_that_dies_in_training_changes_nothing(
+    cluster, data, quiet_training, tmp_path, place
+):
+    driver = start(cluster, "trained", str(data), str(tmp_path / "run"))
+    kill_when(cluster, driver, lambda: any(cluster.storage.glob(f"*/{place}")))
+    np.testing.assert_allclose(cluster.result(driver), quiet_training[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_machine_that_dies_while_lists_are_made_changes_nothing(cluster, quiet_training, parts):
+    run = quiet_training[1]
+    out = [str(cluster.storage.parent / f"lists {parts} {which}") for which in ("quiet", "hurt")]
+    expected = cluster.result(start(cluster, "listed", str(run), out[0]))
+    driver = start(cluster, "listed", str(run), out[1])
+    kill_when(cluster, driver, lambda: len(list(Path(out[1]).glob("part=*"))) >= parts)
+    assert cluster.result(driver) == expected
+    model = matinee.load(run)
+    assert expected[:2] == [len(model.user_ids), 10 * len(model.user_ids)]
 
 
 TABLES = [[[100, 165.0]], [[0, 34], [1, 33], [2, 33]], [[33, 16], [33, 17], [34, 17]]]
