@@ -3,16 +3,19 @@
 python bench/spark_growth.py MILLIONS ...
 
 For each number of million ratings, generated with as many ratings per user, in an own process:
-seconds to read Parquet files, to train each head, to evaluate, and to make lists of all users;
-the most memory that the JVM and the Python workers took, and the bytes that were shuffled.
+seconds to read Parquet files, to train each head, and for the rest (split, evaluation, the run);
+and the most memory that the JVM and all Python processes took together, shared pages counted once.
 """
 
 import json
-import resource
+import os
+import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +39,11 @@ def one(millions: float) -> dict[str, Any]:
     items = min(MOST_ITEMS, max(3_700, round(n * SHARE)))
     data, _ = generate(users=n // PER_USER, items=items, ratings=n, seed=0)
     times: dict[str, float] = {}
+    stop, peaks = threading.Event(), [0.0]
     with tempfile.TemporaryDirectory() as folder:
         data.ratings.to_frame().write_parquet(Path(folder) / "ratings.parquet")
         del data
+        threading.Thread(target=watch, args=(stop, peaks), daemon=True).start()
         with open_workspace(MASTER) as workspace:
             started = time.perf_counter()
             dataset = read(workspace, folder, ReadingOptions.of({}))
@@ -49,11 +54,29 @@ def one(millions: float) -> dict[str, Any]:
             times |= {"ratings": found.result.fit_seconds}
             times |= {"ranking": found.result.ranker_fit_seconds}
             times["rest"] = whole - times["ratings"] - times["ranking"]
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    stop.set()
     rmse = found.result.rating and found.result.rating.rmse
-    memory = {"driver_gib": own, "largest_child_gib": peak}
-    return {"ratings": n, "items": items, "seconds": times, **memory, "rmse": rmse}
+    return {"ratings": n, "items": items, "seconds": times, "peak_gib": max(peaks), "rmse": rmse}
+
+
+def watch(stop: threading.Event, peaks: list[float]) -> None:
+    """Note the memory of this process and all that it started, every second."""
+    while not stop.wait(1):
+        parents = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                stat = (process / "stat").read_text().rpartition(")")[2].split()
+                parents[int(process.name)] = int(stat[1])
+        family, before = {os.getpid()}, 0
+        while len(family) > before:
+            before = len(family)
+            family |= {child for child, parent in parents.items() if parent in family}
+        total = 0
+        for number in family:
+            with suppress(OSError):
+                rollup = Path(f"/proc/{number}/smaps_rollup").read_text()
+                total += int(re.findall(r"^Pss: +([0-9]+) kB", rollup, re.MULTILINE)[0])
+        peaks.append(total / 2**20)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """One session of Spark for all tests of a process; a second one cannot be open beside it."""
 
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -8,8 +10,18 @@ from matinee.spark.dataset import SparkDataset
 from matinee.spark.session import open_workspace
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Whatever starts Spark takes long."""
+    for item in items:
+        if "workspace" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.thorough)
+
+
 @pytest.fixture(scope="session")
 def workspace():
+    if shutil.which("java") is None:
+        pytest.skip("Java is not installed")
     with open_workspace("local[2]") as workspace:
         workspace.spark.conf.set("spark.sql.shuffle.partitions", 4)
         yield workspace

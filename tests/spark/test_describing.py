@@ -6,7 +6,7 @@ from same import read_both
 
 from matinee import analysis
 
-pytestmark = [pytest.mark.slow, pytest.mark.thorough]
+pytestmark = pytest.mark.thorough
 
 
 @pytest.mark.parametrize("value", ["rating", "plays"])

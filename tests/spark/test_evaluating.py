@@ -17,7 +17,7 @@ from matinee.spark import evaluating
 from matinee.spark.evaluating import evaluate_ranking, evaluate_ratings
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.thorough,
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),
 ]
 
@@ -82,14 +82,12 @@ def test_rankings_are_those_of_the_laptop(workspace, model, split, frames):
     assert_same_ranking(ours, on_laptop(model, holdout(*split)))
 
 
-@pytest.mark.thorough
 def test_of_one_head_and_of_what_was_liked(workspace, model, split, frames):
     ours = evaluate_ranking(workspace, base_of(model), *frames, head="rating", min_rating=4)
     theirs = on_laptop(model, holdout(*split, min_rating=4), head="rating")
     assert_same_ranking(ours, theirs)
 
 
-@pytest.mark.thorough
 def test_intervals_of_many_users_are_those_of_the_normal_distribution(
     workspace, model, split, frames, monkeypatch
 ):
@@ -99,7 +97,6 @@ def test_intervals_of_many_users_are_those_of_the_normal_distribution(
     assert_same_ranking(ours, on_laptop(model, holdout(*split)))
 
 
-@pytest.mark.thorough
 def test_interactions_without_ratings(workspace, unrated, tmp_path):
     train, test = unrated.split("random", test_fraction=0.1, seed=0)
     model = ImplicitALS(factors=5, iterations=3).fit(train)
@@ -115,7 +112,6 @@ def test_interactions_without_ratings(workspace, unrated, tmp_path):
     assert_same_ranking(ours, on_laptop(model, holdout(train, test)))
 
 
-@pytest.mark.thorough
 def test_nothing_to_evaluate_is_said(workspace, model, frames):
     users, test = frames
     with pytest.raises(SettingError, match="No test user has both"):

@@ -13,7 +13,7 @@ import matinee
 from matinee.data.reading_options import ReadingOptions
 from matinee.errors import DataError, SettingError
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 
 
 def lines(*rows):
@@ -118,7 +118,6 @@ TEXTS = {
 }
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("name", TEXTS)
 def test_text_as_on_this_machine(workspace, tmp_path, name):
     file = tmp_path / "data.csv"
@@ -126,7 +125,6 @@ def test_text_as_on_this_machine(workspace, tmp_path, name):
     read_both(workspace, file)
 
 
-@pytest.mark.thorough
 def test_options(workspace, tmp_path):
     file = tmp_path / "data.csv"
     file.write_text(lines("u,m,grade,what,day", "1,1,4,view,3.2.2020", "1,2,-1,cart,4.2.2020",
@@ -151,7 +149,6 @@ def test_options(workspace, tmp_path):
     read_both(workspace, file, missing="none")
 
 
-@pytest.mark.thorough
 def test_typed_columns(workspace, tmp_path):
     file = tmp_path / "data.parquet"
     days = [dt.date(1960, 1, 1), dt.date(2020, 2, 29)]
@@ -187,7 +184,6 @@ def test_typed_columns(workspace, tmp_path):
     read_both(workspace, json)
 
 
-@pytest.mark.thorough
 def test_editions(workspace, tmp_path, editions):
     write_100k(tmp_path)
     read_both(workspace, tmp_path)
@@ -231,7 +227,6 @@ BAD = {
 }
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name in BAD if BAD[name][1]])
 def test_bad_text(workspace, tmp_path, name):
     file = tmp_path / "data.csv"
@@ -242,7 +237,6 @@ def test_bad_text(workspace, tmp_path, name):
     assert text.startswith("data.csv")
 
 
-@pytest.mark.thorough
 def test_bad_files(workspace, tmp_path):
     from matinee.spark.reading import read
 

@@ -13,7 +13,7 @@ from matinee.spark import executors, recommending
 from matinee.spark.recommending import recommend_all
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.thorough,
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),
 ]
 
@@ -75,7 +75,6 @@ def test_what_was_interrupted_is_completed(workspace, both, runs, small, tmp_pat
     assert recommend_all(workspace, runs["whole"], str(out), 5).found == 3
 
 
-@pytest.mark.thorough
 def test_another_folder_is_refused(workspace, runs, tmp_path):
     out = tmp_path / "top"
     recommend_all(workspace, runs["whole"], str(out), 2)
@@ -103,7 +102,6 @@ def test_options_are_refused_before_the_work(workspace, runs, tmp_path):
     assert not (tmp_path / "top").exists()
 
 
-@pytest.mark.thorough
 def test_a_broken_part_is_named_in_one_line(workspace, both, tmp_path):
     run = write_in_parts(both, tmp_path / "run", users_per_file=150)
     part = run / "users" / "00001.parquet"
@@ -113,7 +111,6 @@ def test_a_broken_part_is_named_in_one_line(workspace, both, tmp_path):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.thorough
 def test_a_model_without_factors_and_text_ids(workspace, generated, tmp_path):
     ratings = generated[0].ratings
     frame = pl.DataFrame(

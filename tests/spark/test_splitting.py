@@ -10,7 +10,7 @@ from matinee.data.reading_options import ReadingOptions
 from matinee.errors import SettingError
 from matinee.experiments.split import Split
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 
 TIMES = st.lists(st.integers(-5, 2**40), min_size=2, max_size=40)
 
@@ -37,7 +37,6 @@ def test_the_same_as_on_this_machine(workspace, rated, method):
         assert rows_of(mine) == rows_here(theirs.ratings)
 
 
-@pytest.mark.thorough
 def test_random_follows_from_the_ratings_and_the_seed(workspace, rated):
     from matinee.spark.splitting import split
 
@@ -56,7 +55,6 @@ def test_random_follows_from_the_ratings_and_the_seed(workspace, rated):
     assert rows_of(split(workspace, spread, Split(seed=1))[1]) == tests[2]
 
 
-@pytest.mark.thorough
 def test_the_last_of_each_user(workspace, rated):
     from matinee.spark.splitting import split
 
@@ -71,7 +69,6 @@ def test_the_last_of_each_user(workspace, rated):
     assert test == sorted(row for user, row in last.items() if n[user] > 1)
 
 
-@pytest.mark.thorough
 def test_everything_may_be_the_training_set(workspace, rated):
     from matinee.spark.splitting import split
 
@@ -81,7 +78,6 @@ def test_everything_may_be_the_training_set(workspace, rated):
     assert train.columns == test.columns == ["user", "item", "rating", "timestamp"]
 
 
-@pytest.mark.thorough
 def test_refused(workspace, rated, tmp_path):
     from matinee.spark.reading import read
     from matinee.spark.splitting import split
@@ -101,7 +97,6 @@ def test_refused(workspace, rated, tmp_path):
         split(workspace, untimed, Split("temporal"))
 
 
-@pytest.mark.thorough
 @settings(max_examples=10, deadline=None)
 @given(TIMES, st.data())
 def test_the_nth_time(workspace, times, data):

@@ -33,7 +33,10 @@ class DataProvenance:
     def read(self) -> Dataset:
         """Read the data set again; RunError if it has changed, or nothing tells."""
         if self.fingerprint == "":
-            raise RunError("The run was trained in Spark, and cannot be repeated bit by bit.")
+            raise RunError(
+                "The run was trained in Spark, and this machine cannot make the same training and "
+                "test set of the data; how it did on that is in its manifest."
+            )
         dataset = self.read_now()
         if dataset.ratings.fingerprint() != self.fingerprint:
             raise RunError(
