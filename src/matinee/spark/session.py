@@ -51,6 +51,7 @@ SETTINGS = {
     # what is small in bytes may be much work, so partitions are not merged for their size
     "spark.sql.adaptive.coalescePartitions.enabled": "false",
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "64m",
+    "spark.sql.shuffle.partitions": "32",  # until it is known how much there is
 }
 TASKS = 16  # of the test whether a folder is shared: some for every executor
 NOT_YET = (
@@ -63,6 +64,7 @@ AT_START = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
+    "spark.driver.maxResultSize": "0",  # what is gathered here is known to fit
 }
 QUIET = """\
 rootLogger.level = error
