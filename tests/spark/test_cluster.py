@@ -135,7 +135,7 @@ def test_a_machine_that_dies_in_training_changes_nothing(
     cluster, data, quiet_training, tmp_path, place
 ):
     driver = start(cluster, "trained", str(data), str(tmp_path / "run"))
-    kill_when(cluster, driver, lambda: any(cluster.storage.glob(f"*/{place}")))
+    kill_when(cluster, driver, lambda: any(cluster.storage.glob(f"*/*/{place}")))
     np.testing.assert_allclose(cluster.result(driver), quiet_training[0], rtol=1e-6)
 
 

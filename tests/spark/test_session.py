@@ -38,7 +38,7 @@ def test_what_is_kept_is_read_back(workspace):
     assert {tuple(row) for row in kept.select("id", "half").collect()} == {
         (i, i % 2) for i in range(10)
     }
-    assert Path(workspace.path("kept"), "half=1").is_dir()
+    assert Path(workspace.folder, "kept", "half=1").is_dir()
 
 
 def test_a_session_that_is_open_is_used_and_left_as_it_was(workspace, tmp_path):

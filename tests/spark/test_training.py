@@ -46,9 +46,10 @@ def test_it_is_as_accurate_as_on_the_laptop(trained, parts):
 
 def test_a_run_in_parts_makes_the_same_lists(workspace, found, trained, tmp_path, monkeypatch):
     monkeypatch.setattr("matinee.spark.assembling.USERS_PER_FILE", 90)
-    files = found.write_users(workspace)
-    assert len(files) == 4
-    run = write_with_parts(replace(found.base(), metadata={}), files, tmp_path / "run")
+    base = replace(found.base(), metadata={})
+    with found.write_users(workspace) as files:
+        assert len(files) == 4
+        run = write_with_parts(base, files, tmp_path / "run")
     model, _ = trained
     ids = model.user_ids.values.to_list()[5:200:31]
     some = matinee.load(run, users=ids)

@@ -321,7 +321,7 @@ class _ALSState:
         return float(np.sqrt(np.mean(self.squared_errors(ratings))))
 
     def model(self, history: pl.DataFrame) -> Recommender:
-        check_converged(float(self.ridge.factors), self.users, self.items)
+        check_converged(float(self.ridge.factors), self.users.rows, self.items.rows)
         head = FactorRatingHead(
             mean=float(self.mean),
             user_params=self.users.rows,

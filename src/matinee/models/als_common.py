@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from matinee._types import F32, F64, I32, I64, U16, Bools
+from matinee._types import F32, F64, I32, I64, U16, Array, Bools
 from matinee.data.attribute_values import no_attribute
 from matinee.data.attributes import Attributes, feature_means
 from matinee.data.dataset import Dataset
@@ -133,9 +133,9 @@ class FactorMatrix:
         return found
 
 
-def check_converged(regularization: float, *sides: FactorMatrix) -> None:
+def check_converged(regularization: float, *rows: Array) -> None:
     """Raise SettingError unless all rows are finite."""
-    if not all(np.isfinite(side.rows).all() for side in sides):
+    if not all(np.isfinite(each).all() for each in rows):
         raise SettingError(
             f"Training diverged with regularization {regularization:g}; choose a larger one."
         )

@@ -343,7 +343,7 @@ class _ImplicitALSState:
 
     def head(self, history: pl.DataFrame) -> FactorRankingHead:
         """What was learned so far."""
-        check_converged(self.regularization, self.users, self.items)
+        check_converged(self.regularization, self.users.rows, self.items.rows)
         known = self.users.weights > 0
         default_user = self.users.rows[known].mean(axis=0, dtype=np.float64).astype(np.float32)
         self.users.rows[~known] = default_user

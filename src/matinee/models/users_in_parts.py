@@ -109,7 +109,7 @@ class RunInParts:
                 by_part.setdefault(place, []).append(each)
         frames = [self._some(self.parts[place], own) for place, own in sorted(by_part.items())]
         frames = [frame for frame in frames if frame.height]
-        return self._model(pl.concat(frames)) if frames else self.base
+        return self._model(*frames) if frames else self.base
 
     def blocks(self, part: Part, step: int) -> Iterator[Recommender]:
         """Models of all users of a part, so many at a time."""
@@ -140,9 +140,10 @@ class RunInParts:
         except UNREADABLE as problem:
             raise _not_fitting(path, problem) from None
 
-    def _model(self, users: pl.DataFrame) -> Recommender:
+    def _model(self, *users: pl.DataFrame) -> Recommender:
+        """The model of the users in these frames."""
         try:
-            return with_users(self.base, users)
+            return with_users(self.base, pl.concat(users))
         except UNREADABLE as problem:
             raise _not_fitting(self.run, problem) from None
 

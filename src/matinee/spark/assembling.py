@@ -1,6 +1,7 @@
 """What a training in Spark leaves: the users in the shared folder, and the models made of it."""
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,6 @@ from matinee._types import F32, I64
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
 from matinee.data.ratings import Ratings
-from matinee.errors import SettingError
 from matinee.kernels.parallel import machine_memory
 from matinee.models.blended_head import BlendedHead
 from matinee.models.population import Population
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
+PIECE = 2**28  # bytes that are gathered at a time: a session may limit what it sends at once
 SHARE = 0.25  # of this machine's memory, for a model that is held as a whole
 
 
@@ -66,15 +67,21 @@ class SparkModel:
     seconds: dict[str, float]
 
     @property
+    def size(self) -> int:
+        """Bytes of the rows and ratings of all users."""
+        width = sum(head.width for head in self.heads.values())
+        return int(4 * (width * self.data.n_users + 2 * self.item_counts.sum()))
+
+    @property
     def is_large(self) -> bool:
         """Whether this machine had better not hold all of it."""
-        width = sum(head.width for head in self.heads.values())
-        size = 4 * (width * self.data.n_users + 2 * int(self.item_counts.sum()))
-        return bool(size > SHARE * machine_memory())
+        return self.size > SHARE * machine_memory()
 
     def in_memory(self) -> Recommender:
         """The ordinary recommender of all users."""
-        users = pl.DataFrame(pl.from_arrow(self.users.toArrow())).sort("user")
+        n = 1 + self.size // PIECE
+        pieces = (self.users.filter(f"pmod(user, {n}) = {k}").toArrow() for k in range(n))
+        users = pl.concat(pl.DataFrame(pl.from_arrow(piece)) for piece in pieces).sort("user")
         ids = self.data.users.select("user", "user_id").toArrow().sort_by("user")["user_id"]
         index = self._index(IdMap(pl.Series(pl.from_arrow(ids))), users)
         heads = {}
@@ -87,7 +94,7 @@ class SparkModel:
     def base(self) -> Recommender:
         """The items, and a sample of users: what a run with its users in parts begins with."""
         n_users = self.users.count()
-        step = max(1, n_users // SAMPLE)
+        step = -(-n_users // SAMPLE)
         sample = self.users.filter(f"pmod(xxhash64(user), {step}) = 0").toArrow()
         users = pl.DataFrame(pl.from_arrow(sample)).sort("user")
         ids = IdMap(users["user_id"])
@@ -100,7 +107,7 @@ class SparkModel:
         if len(heads) == 2:
             order = heads["ranking_head"], heads["rating_head"]
             weight = BlendedHead.of(*order, index.interactions).weight
-            weight *= float(index.interactions.values.std(dtype=np.float64)) / self.std
+            weight *= float(index.interactions.values.std(dtype=np.float64)) / (self.std or 1.0)
         unrated = "times" if self.whole else "weight"
         population = Population(
             n_users=n_users,
@@ -116,19 +123,19 @@ class SparkModel:
         )
         return Recommender(replace(index, interactions=none, population=population), **heads)
 
-    def write_users(self, workspace: Workspace) -> list[Path]:
+    @contextmanager
+    def write_users(self, workspace: Workspace) -> "Iterator[list[Path]]":
         """Parquet files of users, each with a range of ids, as a run in parts has them."""
         n_files = max(1, math.ceil(self.users.count() / USERS_PER_FILE))
         columns = [name for name in self.users.columns if name != "user"]
         ordered = self.users.select(columns).repartitionByRange(n_files, "user_id")
         workspace.keep("parts", ordered.sortWithinPartitions("user_id"))
-        if "://" in workspace.folder:
-            raise SettingError(
-                "This model is too large for one file, and its parts are fetched from a folder: "
-                "mount the storage on this machine, and name that: --storage FOLDER."
-            )
-        files = sorted(Path(workspace.path("parts")).glob("*.parquet"))
-        return [file for file in files if pl.scan_parquet(file).select(pl.len()).collect().item()]
+        with workspace.fetched("parts") as folder:
+            yield [
+                file
+                for file in sorted(folder.glob("*.parquet"))
+                if pl.scan_parquet(file, glob=False).select(pl.len()).collect().item()
+            ]
 
     def _index(self, ids: IdMap, users: pl.DataFrame) -> TrainingIndex:
         """These users, by their place in `ids`, with all of their ratings."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from pyspark.errors import PySparkException, PythonException
+from pyspark.errors import AnalysisException, PythonException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 from pyspark.sql.types import (
@@ -28,8 +28,9 @@ from matinee.data.sources import TEXT
 from matinee.data.tables import VALUES, TableReader, likely_scale
 from matinee.data.text_tables import Header
 from matinee.errors import DataError, cut, printable
-from matinee.spark.session import Workspace
-from matinee.spark.sources import Files, literal
+from matinee.spark.failures import OF_DATA, is_sparks
+from matinee.spark.session import Workspace, literal
+from matinee.spark.sources import Files
 
 FILE = "file"
 LINE = "line"
@@ -71,7 +72,7 @@ class Cells:
 
 
 @contextmanager
-def one_line(label: str) -> Iterator[None]:
+def told_of_files(label: str) -> Iterator[None]:
     """What Spark says of files that it cannot read, in one line."""
     context = logging.getLogger("DataFrameQueryContextLogger")  # says all of it once more
     before = context.level
@@ -81,11 +82,11 @@ def one_line(label: str) -> Iterator[None]:
     except PythonException:  # a mistake of ours
         raise
     except Exception as problem:
-        if not isinstance(problem, PySparkException):
-            if not hasattr(problem, "java_exception"):
-                raise
-            problem = problem.java_exception.getMessage()
-        said = str(problem).strip().partition("\n")[0]
+        said = str(problem).strip()
+        of_files = isinstance(problem, AnalysisException) or any(name in said for name in OF_DATA)
+        if not (is_sparks(problem) and of_files):
+            raise
+        said = said.partition("\n")[0]
         raise DataError(f"{label}: Spark cannot read it ({cut(said, 300)}).") from None
     finally:
         context.setLevel(before)

@@ -35,7 +35,7 @@ from matinee.models.loading import load_base
 from matinee.models.recommender import Recommender
 from matinee.models.users_in_parts import with_users, write_base
 from matinee.spark.executors import USERS, as_arrow
-from matinee.spark.recommending import explained
+from matinee.spark.failures import in_one_line
 from matinee.spark.session import Workspace
 from matinee.spark.shared_run import SharedRun
 
@@ -108,7 +108,7 @@ def evaluate_ranking(
     the metrics. Intervals of more than 20,000 users are those of the normal distribution there,
     too.
     """
-    relevant = test if min_rating is None else test.where(test["rating"] >= float(min_rating))
+    relevant = test if min_rating is None else _liked(test, min_rating)
     grouped = _by_user(relevant).join(users.where("size(items) > 0"), "user")
     spread = _spread(users)
     names = [name for name in defined_metrics(_task(base, spread)) if name not in _OF_CATALOG]
@@ -121,6 +121,13 @@ def evaluate_ranking(
             raise SettingError("No test user has both training ratings and a relevant test rating.")
         metrics = _means(rows, names, n_users) | _of_catalog(rows, base, spread)
     return RankingMetrics("holdout", n_users, metrics)
+
+
+def _liked(test: "DataFrame", min_rating: float) -> "DataFrame":
+    """The ratings from that one on, compared as numbers of 32 bits, as on one machine."""
+    from pyspark.sql.functions import lit
+
+    return test.where(test["rating"] >= lit(float(min_rating)).cast("float"))
 
 
 def _by_user(test: "DataFrame") -> "DataFrame":
@@ -170,7 +177,7 @@ def _rows_by_user(
         n_users = population.n_users if population else 0
         few = grouped.coalesce(max(LEAST_TASKS, n_users // USERS))  # empty tasks take time, too
         frame = few.mapInArrow(_in_batches(shared, work), schema)
-        with explained():
+        with in_one_line():
             yield workspace.keep(f"evaluation-{secrets.token_hex(8)}", frame)
 
 

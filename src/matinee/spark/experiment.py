@@ -20,7 +20,7 @@ from matinee.experiments.training import (
 from matinee.models.base import Estimator
 from matinee.models.loading import save_run, sound_name
 from matinee.models.recommender import Recommender
-from matinee.models.users_in_parts import write_with_parts
+from matinee.models.users_in_parts import base_of, write_with_parts
 from matinee.spark.assembling import SparkModel
 from matinee.spark.dataset import SparkDataset
 from matinee.spark.evaluating import evaluate_ranking, evaluate_ratings
@@ -43,12 +43,12 @@ class SparkResult:
         """Write the run, with its users in parts where they are too many for one file."""
         if not self.trained.is_large:
             return save_run(self.result.model, run, name)
-        files = self.trained.write_users(workspace)
         if run is None:
             stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
             run = RUNS / f"{sound_name(self.trained.data.name)}-{name.lower()}-{stamp}"
         check_target(Path(run))
-        return write_with_parts(self.result.model, files, run)
+        with self.trained.write_users(workspace) as files:
+            return write_with_parts(self.result.model, files, run)
 
 
 def train_and_evaluate(
@@ -65,13 +65,14 @@ def train_and_evaluate(
     does not train, or without any.
     """
     estimators = given_estimators(estimator, ranker)
-    check_estimators(estimators)
+    check_estimators(data, estimators)
     training, test = split(workspace, data, how)
     trained = train(workspace, data, training, estimators)
     n_test = test.count()
     rating: RatingMetrics | None = None
     ranking: RankingMetrics | None = None
-    base = trained.base()
+    whole = None if trained.is_large else trained.in_memory()
+    base = trained.base() if whole is None else base_of(whole)
     if n_test and estimator:
         rating = evaluate_ratings(workspace, base, trained.users, test)
     if n_test:
@@ -82,7 +83,7 @@ def train_and_evaluate(
         except SettingError:  # no test user has training ratings
             ranking = None
     result = TrainingResult(
-        base if trained.is_large else trained.in_memory(),
+        base if whole is None else whole,
         int(trained.item_counts.sum()),
         n_test,
         rating,

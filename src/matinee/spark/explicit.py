@@ -16,7 +16,7 @@ from matinee.models.als import ALS, INIT_STD
 from matinee.models.als_common import FactorMatrix, check_converged
 from matinee.models.rating_head import FactorRatingHead
 from matinee.spark.blocks import Block, Sides
-from matinee.spark.halves import alternate, random_rows
+from matinee.spark.halves import alternate, random_rows, sums_of
 from matinee.spark.session import Workspace
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def train_ratings(
     objective = _RatingObjective(solver, items)
     iterations = estimator.iterations
     users, history = alternate(workspace, "ratings", sides, items, objective, iterations)
-    check_converged(float(ridge.factors), items)
+    check_converged(float(ridge.factors), items.rows, sums_of(users))
     head = FactorRatingHead(
         mean=float(mean),
         user_params=np.zeros((0, width), np.float32),

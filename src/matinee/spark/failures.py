@@ -4,6 +4,8 @@ import re
 import shutil
 import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from matinee import errors
@@ -27,6 +29,17 @@ def is_sparks(problem: Exception) -> bool:
     """Whether this comes from Spark, whichever way it was asked."""
     modules = (kind.__module__ for kind in type(problem).__mro__)
     return any(module.partition(".")[0] in PACKAGES for module in modules)
+
+
+@contextmanager
+def in_one_line(log: Path | None = None) -> Iterator[None]:
+    """Raise what `one_line` makes of that which Spark raises here."""
+    try:
+        yield
+    except Exception as problem:
+        if not is_sparks(problem):
+            raise
+        raise one_line(problem, log) from None
 
 
 def one_line(problem: Exception, log: Path | None = None) -> MatineeError:

@@ -140,8 +140,9 @@ def train_ranking(
     iterations = estimator.iterations
     users, history = alternate(workspace, "ranking", sides, items, objective, iterations)
     items.rows[objective.cold] = objective.cold_rows
-    check_converged(regularization, items)
-    n_users, total, _ = _parts(sums_of(users), width)
+    sums = sums_of(users)
+    check_converged(regularization, items.rows, sums)
+    n_users, total, _ = _parts(sums, width)
     head = FactorRankingHead(
         user_params=np.zeros((0, width), np.float32),
         item_params=items.rows,

@@ -1,7 +1,6 @@
 """From files to a `SparkDataset`: the ratings of a table, read and checked by Spark."""
 
 import logging
-import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from matinee.data.sources import check_file
 from matinee.data.tables import TableReader
 from matinee.data.validation import Origin
 from matinee.errors import DataError, SettingError, bounded, shortened
-from matinee.spark.cells import FILE, ORDER, one_line, read_cells
+from matinee.spark.cells import FILE, ORDER, read_cells, told_of_files
 from matinee.spark.coding import code_items, code_users
 from matinee.spark.dataset import SparkDataset
 from matinee.spark.rows import SECONDS, VALUE, Rows, checked, on_scale
@@ -71,11 +70,11 @@ def read(
         An option does not fit the data.
     """
     started = time.monotonic()
-    workspace = replace(workspace, folder=workspace.path(f"data-{secrets.token_hex(4)}"))
+    workspace = workspace.within("data")
     options = _with_stored(source, options)
-    with Scratch() as scratch, one_line(shortened(source)):
+    with Scratch() as scratch, told_of_files(shortened(source)):
         files = find_files(workspace, source, scratch, options.items)
-        with one_line(files.label), _settings(workspace.spark, files.n_parts):
+        with told_of_files(files.label), _settings(workspace.spark, files.n_parts):
             reader = TableReader(options, scratch)
             cells = read_cells(workspace, files, reader)
             described = _described(reader, files)

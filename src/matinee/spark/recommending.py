@@ -7,10 +7,8 @@ written goes through Spark, so the folder may be wherever Spark can write.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
-from matinee.errors import RunError, SettingError, bounded, check_whole, printable
+from matinee.errors import SettingError, check_whole
 from matinee.models.loading import load, open_in_parts
 from matinee.progress import progress
 from matinee.spark.executors import lists_of_tasks, users_at_a_time
-from matinee.spark.session import Workspace
+from matinee.spark.failures import in_one_line
+from matinee.spark.session import Workspace, as_url, literal
 from matinee.spark.shared_run import SharedRun
 from matinee.storage.runs import PARTS, read_manifest
 
@@ -79,7 +78,7 @@ def recommend_all(
         If there is something else in the folder, or an argument makes no sense.
     """
     check_whole("n", n, 1)
-    run, out = Path(run), out if "://" in out else str(Path(out).resolve())
+    run, out = Path(run), as_url(out)
     shared = SharedRun.of(run)
     schema, users, tasks = _trial(run, n, options)
     parts = max(1, min(MOST_PARTS, tasks // TASKS))
@@ -98,13 +97,13 @@ def recommend_all(
         frame.write.mode("overwrite").parquet(f"{out}/part={part}")
         return part
 
-    with progress("Recommending", parts) as tick, explained():
+    with progress("Recommending", parts) as tick, in_one_line():
         tick(len(done), "")
         for made in _side_by_side(make, missing):
             log.enter(made)
             done |= set(made)
             tick(len(done), "")
-        rows = workspace.spark.read.schema(_spark_schema(schema)).parquet(out).count()
+        rows = workspace.spark.read.schema(_spark_schema(schema)).parquet(literal(out)).count()
         log.complete(users, rows)
     return AllLists(out, users, rows, parts, parts - len(missing))
 
@@ -151,20 +150,6 @@ def _side_by_side(make: Any, parts: list[int]) -> Iterator[list[int]]:
         finally:
             for each in working:
                 each.cancel()
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """What an executor refused, in the one line of the error that it raised."""
-    from pyspark.errors import PySparkException
-
-    try:
-        yield
-    except PySparkException as problem:
-        raised = re.findall(r"^([\w.]+(?:Error|Exception)): (.*)$", str(problem), re.MULTILINE)
-        ours = [said for name, said in raised if name.startswith("matinee.errors.")]
-        said = ours[-1] if ours else "Spark: " + (": ".join(raised[-1]) if raised else str(problem))
-        raise RunError(bounded(printable(said))) from problem
 
 
 class _Log:
@@ -220,7 +205,7 @@ def _if_there(read: Any, path: str) -> Any:
     from pyspark.errors import AnalysisException
 
     try:
-        frame: DataFrame = read(path)
+        frame: DataFrame = read(literal(path))
         return frame.collect()
     except AnalysisException as problem:
         if problem.getCondition() == "PATH_NOT_FOUND":

@@ -16,7 +16,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -31,7 +31,7 @@ from matinee.errors import (
     require_extra,
 )
 from matinee.kernels.parallel import machine_memory
-from matinee.spark.failures import is_sparks, one_line, reason, why_not_started
+from matinee.spark.failures import in_one_line, is_sparks, reason, why_not_started
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -90,8 +90,8 @@ class Workspace:
     folder: str  # a path, or a URL such as s3a://bucket/folder
 
     def path(self, name: str) -> str:
-        """Where something of this name is kept."""
-        return f"{self.folder}/{name}"
+        """Where something of this name is kept, as a URL."""
+        return as_url(f"{self.folder}/{name}")
 
     def keep(self, name: str, frame: "DataFrame", partition_by: str | None = None) -> "DataFrame":
         """Write a table as Parquet, and return what was written.
@@ -102,8 +102,35 @@ class Workspace:
         if partition_by is not None:
             writer = writer.partitionBy(partition_by)
         writer.parquet(self.path(name))
-        kept = self.spark.read.schema(frame.schema).parquet(self.path(name))
+        kept = self.spark.read.schema(frame.schema).parquet(literal(self.path(name)))
         return kept.select(frame.columns)  # for that of the folders has become the last
+
+    def within(self, name: str) -> "Workspace":
+        """The same with a new folder in this one, for what may be done more than once."""
+        return replace(self, folder=f"{self.folder}/{name}-{secrets.token_hex(4)}")
+
+    @contextmanager
+    def fetched(self, name: str) -> Iterator[Path]:
+        """A folder of this machine with the Parquet files that are kept under a name."""
+        if "://" not in self.folder:
+            yield Path(self.folder, name)
+            return
+        files = self.spark.read.format("binaryFile").load(literal(self.path(name)))
+        with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
+            for number, (path,) in enumerate(sorted(files.select("path").collect())):
+                content = files.filter(files["path"] == path).select("content").collect()[0][0]
+                Path(folder, f"{number}.parquet").write_bytes(content)
+            yield Path(folder)
+
+
+def as_url(path: str) -> str:
+    """A path of this machine as a URL, for a cluster may look for bare paths elsewhere."""
+    return path if "://" in path else f"file://{Path(path).absolute()}"
+
+
+def literal(path: str) -> str:
+    """A path in which Spark finds no pattern."""
+    return re.sub(r"([*?\[\]{}\\])", r"\\\1", path)
 
 
 @contextmanager
@@ -132,14 +159,11 @@ def open_workspace(master: str | None = None, storage: str | None = None) -> Ite
         spark, started, scratch = _session(master)
         before = {name: spark.conf.get(name, None) for name in SETTINGS}
         try:
-            for name, value in SETTINGS.items():
-                spark.conf.set(name, value)
-            with _folder(spark, storage, scratch) as folder:
-                yield Workspace(spark, folder)
-        except Exception as problem:
-            if not is_sparks(problem):
-                raise
-            raise one_line(problem, _log(scratch)) from None
+            with in_one_line(_log(scratch)):
+                for name, value in SETTINGS.items():
+                    spark.conf.set(name, value)
+                with _folder(spark, storage, scratch) as folder:
+                    yield Workspace(spark, folder)
         finally:
             if started:
                 _stop(spark)

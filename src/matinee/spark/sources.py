@@ -26,7 +26,7 @@ from matinee.data.sources import (
     stem_of,
 )
 from matinee.errors import DataError, cut, shortened
-from matinee.spark.session import Workspace
+from matinee.spark.session import Workspace, literal
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 READABLE = (*TEXT, *LINES, ".parquet")
@@ -91,7 +91,7 @@ def find_files(workspace: Workspace, source: str, scratch: Scratch, items: str |
     if path.suffix.lower() == ".zip" and path.is_file():
         if URL.match(workspace.folder):
             raise DataError(f"{path.name}: unpack it where all of Spark can read it.")
-        path = Path(workspace.path("unpacked"))
+        path = Path(workspace.folder, "unpacked")
         path.mkdir(parents=True)
         extract(whole, path)
     try:
@@ -184,18 +184,13 @@ def _check_readable(name: str) -> None:
         )
 
 
-def literal(path: str) -> str:
-    """A path in which Spark finds no pattern."""
-    return re.sub(r"([*?\[\]{}\\])", r"\\\1", path)
-
-
 def _path_of(url: str) -> str:
     """The path in a URL."""
     return re.sub(r"^[^/]+:/+([^/]*)", r"/\1", url)
 
 
 def _name_of(url: str) -> str:
-    return unquote(url.rsplit("/", 1)[-1])
+    return unquote(url).rsplit("/", 1)[-1]
 
 
 def _pure(url: str) -> Path:

@@ -1,8 +1,6 @@
 """Which ratings form the test set, as in `Dataset.split`, decided by Spark."""
 
-import secrets
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,7 +36,7 @@ def split(
     Raises SettingError if there is no such split, or a set would be empty.
     """
     ratings = dataset.ratings
-    workspace = replace(workspace, folder=workspace.path(f"split-{secrets.token_hex(4)}"))
+    workspace = workspace.within("split")
     if how.warm_start is not None:
         raise SettingError("Spark trains from nothing; leave out the run to start from.")
     if how.test_fraction == 0:

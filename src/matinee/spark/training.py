@@ -11,7 +11,7 @@ import polars as pl
 from matinee._types import F32, I64, Floats
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
-from matinee.data.ratings import Ratings
+from matinee.data.ratings import NOT_RATED, Ratings
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
 from matinee.models.als import ALS
@@ -79,7 +79,8 @@ def train(
     estimators: Sequence[Estimator],
 ) -> SparkModel:
     """Train heads on `ratings`, the training set of `data`; SettingError for other estimators."""
-    check_estimators(estimators)
+    check_estimators(data, estimators)
+    workspace = workspace.within("training")
     given = _training_set(workspace, data, ratings)
     heads: dict[str, tuple[Any, DataFrame]] = {}
     seconds = {}
@@ -96,20 +97,26 @@ def train(
     return SparkModel(data, bare, users, counts, given.std, whole, seconds)
 
 
-def check_estimators(estimators: Sequence[Estimator]) -> None:
-    """Refuse what Spark does not train."""
+def check_estimators(data: SparkDataset, estimators: Sequence[Estimator]) -> None:
+    """Refuse what Spark does not train, or not on such data."""
     for estimator in estimators:
+        if estimator.predicts == "rating" and data.scale is None:
+            raise SettingError(f"{data.name}: {NOT_RATED}")
         if not isinstance(estimator, ALS | ImplicitALS):
             name = type(estimator).__name__
             raise SettingError(f"Spark trains als and ials, not {name}; leave out --engine spark.")
         if estimator.patience:
             raise SettingError("Spark trains without a validation set; leave out --patience.")
+        if estimator.solver != "cg":
+            raise SettingError(f"Spark solves by cg alone, not {estimator.solver}; leave it out.")
 
 
 def as_dataset(data: SparkDataset, ratings: "DataFrame") -> Dataset:
     """Some of the ratings of a data set, in the memory of this machine."""
     table = ratings.select("user", "item", "rating").toArrow()
     user, item, rating = (table[name].to_numpy() for name in table.column_names)
+    order = np.lexsort((item, user))  # whatever that of Spark
+    user, item, rating = (column[order] for column in (user, item, rating))
     ids = data.users.select("user", "user_id").toArrow().sort_by("user")["user_id"]
     found = pl.Series(pl.from_arrow(ids))
     columns = user, item, rating, None, IdMap(found), data.catalog.ids, data.scale
@@ -182,10 +189,14 @@ def _fit_ranking(given: _TrainingSet, estimator: ImplicitALS) -> tuple[Any, "Dat
 
 def _positives(given: _TrainingSet, estimator: ImplicitALS) -> Positives:
     """What counts as a positive, and their average weight."""
+    from pyspark.sql.functions import lit
+
     scale, least = given.data.scale, estimator.min_rating
     confidence = estimator.confidence_of(scale)
     weight = {"none": "1.0d", "rating": "cast(rating as double)", "counts": "log1p(rating)"}
-    kept = given.ratings if least is None else given.ratings.filter(f"rating >= {least!r}")
+    kept = given.ratings
+    if least is not None:  # compared as numbers of 32 bits, as on one machine
+        kept = kept.filter(kept["rating"] >= lit(float(least)).cast("float"))
     row = kept.selectExpr(f"avg({weight[confidence]})", "min(rating)").collect()[0]
     if row[0] is None:
         problem = f"no rating is >= {least:g}; lower min_rating"
