@@ -11,7 +11,7 @@ import typer
 from typer import Argument, Option
 
 from matinee.cli.output import complain
-from matinee.errors import RunError, SettingError, check_choice, cut, shortened
+from matinee.errors import RunError, SettingError, cut, shortened
 
 if TYPE_CHECKING:
     from matinee.data.dataset import Dataset
@@ -23,25 +23,6 @@ if TYPE_CHECKING:
 
 DatasetArgument = Annotated[
     str, Argument(metavar="DATASET", help="A name (see matinee data list) or a path.")
-]
-Engine = Annotated[
-    str, Option(metavar="local|spark", help="This machine, or Spark where one is not enough.")
-]
-Master = Annotated[
-    str | None,
-    Option(
-        metavar="URL",
-        help="Of Spark: local[4], spark://host:7077, yarn or sc://host; by default the session "
-        "there is, else this machine.",
-    ),
-]
-Storage = Annotated[
-    str | None,
-    Option(
-        metavar="URL",
-        help="A folder that all executors of Spark can read and write; by default a temporary "
-        "one, which is enough on one machine.",
-    ),
 ]
 READING = {
     "columns": Annotated[
@@ -249,13 +230,6 @@ Html = Annotated[bool, Option("--html", help="Write a page with charts, which ne
 Out = Annotated[
     str | None, Option(metavar="FILE", help="Where to write it; the ending is its format.")
 ]
-
-
-def check_engine(engine: str, master: str | None, storage: str | None) -> None:
-    """Refuse an engine that is none, and a cluster for this machine."""
-    check_choice("--engine", engine, ("local", "spark"))
-    if engine == "local" and (master or storage):
-        raise SettingError("--master and --storage are for --engine spark.")
 
 
 def open_dataset(source: str, reading: Reading) -> "Dataset":

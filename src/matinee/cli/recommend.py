@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from matinee.cli import options
+from matinee.cli import engines, options
 from matinee.cli.options import (
     find_run,
     open_run,
@@ -90,9 +90,9 @@ def recommend(
             "a folder of Parquet files, which the same command completes if it was interrupted.",
         ),
     ] = None,
-    engine: options.Engine = "local",
-    master: options.Master = None,
-    storage: options.Storage = None,
+    engine: engines.Engine = "local",
+    master: engines.Master = None,
+    storage: engines.Storage = None,
     json: options.Json = False,
 ) -> None:
     """Recommend items to users, or to a new user with ratings.
@@ -101,7 +101,7 @@ def recommend(
     """
     from matinee.cli.attributes import parse_where
 
-    options.check_engine(engine, master, storage)
+    engines.check_engine(engine, master, storage)
     path = _checked_target(out, everybody, user, bool(ratings or items or known), engine)
     on_spark = engine == "spark"
     model = open_run(run, None if everybody and not on_spark else user or [])

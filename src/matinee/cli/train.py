@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from matinee.cli import options
+from matinee.cli import engines, options
 from matinee.cli.hyperparameters import DEFAULT_MODEL, build_estimators
 from matinee.cli.options import (
     find_run,
@@ -95,9 +95,9 @@ def train(
     plot: options.Plot = False,
     run: options.NewRun = None,
     threads: options.Threads = None,
-    engine: options.Engine = "local",
-    master: options.Master = None,
-    storage: options.Storage = None,
+    engine: engines.Engine = "local",
+    master: engines.Master = None,
+    storage: engines.Storage = None,
     reading: options.Reading = None,
     json: options.Json = False,
 ) -> None:
@@ -114,7 +114,7 @@ def train(
     from matinee.experiments.warm_start import estimators_of
     from matinee.models.loading import save_run
 
-    options.check_engine(engine, master, storage)
+    engines.check_engine(engine, master, storage)
     if engine == "spark":
         refuse_given(context, LOCAL_ONLY, "--engine spark", "how it trains")
     chosen = get_preset(preset) if preset else None

@@ -65,8 +65,8 @@ class _TrainingSet:
         """The items, all rows zero, with their weights in prior means."""
         catalog, none = self.data.catalog, (np.empty(0, np.int32), np.empty(0, np.float32))
         rows = Rows(np.concatenate(([0], np.cumsum(counts))), *none)
-        nobody = IdMap(pl.Series([], dtype=pl.Int64))
-        described = Dataset(Ratings(none[0], *none, None, nobody, catalog.ids, None), catalog)
+        no_users = IdMap(pl.Series([], dtype=pl.Int64))
+        described = Dataset(Ratings(none[0], *none, None, no_users, catalog.ids, None), catalog)
         names = feature_names(features, described)
         given = [np.asarray(weight, np.float64) for weight in weights]
         return FactorMatrix.start(rows, catalog.attributes, names, width, *given)
