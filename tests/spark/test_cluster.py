@@ -142,7 +142,7 @@ def test_a_machine_that_dies_in_training_changes_nothing(
 @pytest.mark.parametrize("parts", [1, 3])
 def test_a_machine_that_dies_while_lists_are_made_changes_nothing(cluster, quiet_training, parts):
     run = quiet_training[1]
-    out = [str(cluster.storage.parent / f"lists-{parts}-{which}") for which in ("quiet", "hurt")]
+    out = [str(cluster.storage.parent / f"out-{parts}-{which}") for which in ("quiet", "hurt")]
     expected = cluster.result(start(cluster, "listed", str(run), out[0]))
     driver = start(cluster, "listed", str(run), out[1])
     kill_when(cluster, driver, lambda: len(list(Path(out[1]).glob("part=*"))) >= parts)
