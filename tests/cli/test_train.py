@@ -206,3 +206,61 @@ def test_data_without_genres_are_of_items(shell):
         text = shell(*command)
         assert "movie" not in text.replace("movies.csv", "")
         assert "stars" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--engine", "hadoop"], "--engine must be 'local' or 'spark', got 'hadoop'."),
+        (["--storage", "/tmp"], "--master and --storage are for --engine spark."),  # noqa: S108
+        (["--engine", "spark", "--plot"], "--engine spark decides how it trains; leave out --plot"),
+        (["--engine", "spark", "--preset", "neumf"], "leave out --preset"),
+        (["--engine", "spark", "--users", "x.csv"], "leave out --users"),
+    ],
+)
+def test_options_of_engines_are_refused_before_the_work(shell, options, message):
+    assert message in shell("train", "small", *options, fails=True)
+
+
+def test_spark_draws_nothing(shell):
+    assert "leave out --html" in shell(
+        "describe", "small", "--engine", "spark", "--html", fails=True
+    )
+
+
+@pytest.mark.thorough
+def test_the_same_command_in_spark(own_shell):
+    """One run by each engine, of the same split: as good, and asked in the same way."""
+    pytest.importorskip("pyspark")
+    sizes = ["--factors", 4, "--iterations", 6, "--set", "ranker.factors=4", "--split", "hashed"]
+    master = ["--engine", "spark", "--master", "local[2]"]
+    here = own_shell.json("train", "small", *sizes, "--run", "here", "--set", "features=none")
+    text = own_shell("train", "small", *sizes, *master, "--run", "there")
+    assert f"small: {here['train_ratings']:,} training ratings, " in text
+    assert "Saved in there. Next: matinee recommend" in text
+    there = own_shell.json("train", "small", *sizes, *master, "--run", "json")
+    assert set(there) == KEYS
+    assert there["rmse"] == pytest.approx(here["rmse"], rel=0.05)
+    assert there["ranking"].keys() == here["ranking"].keys()
+    lists = own_shell.json("recommend", "there", "--user", 3)
+    assert len(lists) == 10
+    whole = own_shell.json("recommend", "there", "--all", "--out", "lists.parquet")
+    made = own_shell.json("recommend", "there", "--all", "--out", "lists", *master)
+    assert made["rows"] == whole["rows"]
+    columns = ["user_id", "item_id", "score"]
+    by_user = [
+        pl.read_parquet(own_shell.folder / place)
+        .select(columns)
+        .sort("user_id", "score", descending=[False, True])
+        for place in ("lists.parquet", "lists/**/*.parquet")
+    ]
+    assert by_user[0].sort(columns).equals(by_user[1].sort(columns))
+    described = own_shell.json("describe", "small", *master)
+    expected = own_shell.json("describe", "small")
+    assert {name: expected[name] for name in ("users", "ratings", "density", "scale")} == {
+        name: described[name] for name in ("users", "ratings", "density", "scale")
+    }
+    assert described["ratings_per_user"] == expected["ratings_per_user"]
+    assert "2,400 ratings" in own_shell("describe", "small", *master)
+    for command in (["evaluate", "there"], ["reproduce", "there"]):
+        assert "was trained in Spark" in own_shell(*command, fails=True)

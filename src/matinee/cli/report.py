@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from matinee.cli import options
+from matinee.cli import engines, options
 from matinee.cli.options import find_run, open_dataset, output_path, reads_data
 from matinee.cli.output import answer, heading, print_json, print_table, say, section
 from matinee.errors import MatineeError, SettingError, shortened
 
 if TYPE_CHECKING:
     from matinee.analysis.dataset import DatasetSummary
+    from matinee.spark.describing import SparkSummary
 
 PICTURES = (".html", ".png", ".svg")
 BAR = 40  # columns of the longest bar of a histogram
@@ -25,9 +26,18 @@ def describe(
     reading: options.Reading = None,
     html: options.Html = False,
     out: options.Out = None,
+    engine: engines.Engine = "local",
+    master: engines.Master = None,
+    storage: engines.Storage = None,
     json: options.Json = False,
 ) -> None:
-    """Describe a data set, as text or as a page with charts."""
+    """Describe a data set, as text or as a page with charts; with Spark, in numbers alone."""
+    engines.check_engine(engine, master, storage)
+    if engine == "spark":
+        if html or out:
+            raise SettingError("Spark describes data as text; leave out --html and --out.")
+        _describe_in_spark(dataset, reading, master, storage, json)
+        return
     page = output_path(out, Path("dataset.html"), ".html") if out else None
     if html or out:
         from matinee.report.sections import write_dataset_report
@@ -42,26 +52,64 @@ def describe(
     elif json:
         print_json(describe_dataset(data).to_dict())
     else:
-        _print_summary(describe_dataset(data), data.catalog.noun)
+        _print_summary(describe_dataset(data))
 
 
-def _print_summary(summary: "DatasetSummary", noun: str) -> None:
-    import polars as pl
+def _describe_in_spark(
+    dataset: str, reading: options.Reading, master: str | None, storage: str | None, as_json: bool
+) -> None:
+    with engines.data_in_spark(dataset, reading, master, storage) as (_, data, _):
+        from matinee.spark.describing import describe as describe_there
 
-    unit = summary.unit
+        summary = describe_there(data)
+    if as_json:
+        print_json(summary.to_dict())
+        return
+    _print_sizes(summary)
+    mean = summary.mean_weight if summary.scale is None else summary.mean_rating
+    what = f"ratings from {summary.scale}" if summary.scale else "no ratings; weights"
+    say(f"{what}, mean {mean:.4f}")
+    _print_dates(summary)
+    _print_tails(summary)
+
+
+def _print_sizes(summary: "DatasetSummary | SparkSummary") -> None:
+    """How many there are of all, and how much of the matrix is filled."""
+    noun, unit = summary.noun, summary.unit
     heading(summary.name)
     say(f"{summary.users:,} users, {summary.items:,} {noun}s, {summary.ratings:,} {unit}s")
     if summary.rated_items < summary.items:
         say(f"{summary.items - summary.rated_items:,} {noun}s have no {unit}")
     say(
         f"matrix of {summary.cells:,} cells, {summary.density:.3%} filled "
-        f"(sparsity {summary.sparsity:.3%})"
+        f"(sparsity {1 - summary.density:.3%})"
     )
-    say(_values(summary, noun))
+
+
+def _print_dates(summary: "DatasetSummary | SparkSummary") -> None:
     if summary.first_rating and summary.last_rating:
         first, last = summary.first_rating, summary.last_rating
-        what = "rated" if summary.mean_rating is not None else f"{unit}s"
+        what = "rated" if summary.mean_rating is not None else f"{summary.unit}s"
         say(f"{what} from {first:%d %B %Y} to {last:%d %B %Y}")
+
+
+def _print_tails(summary: "DatasetSummary | SparkSummary") -> None:
+    """How many ratings users and items have, few and many."""
+    import polars as pl
+
+    noun, unit = summary.noun, summary.unit
+    section(f"{unit.capitalize()}s per user and {noun}")
+    tails = {"per user": summary.ratings_per_user, f"per {noun}": summary.ratings_per_item}
+    table = pl.DataFrame([{"": of, **quantiles} for of, quantiles in tails.items()])
+    headings = {name: name for name in table.columns}
+    print_table(table, headings, dict.fromkeys(table.columns[1:], ",.0f"))
+
+
+def _print_summary(summary: "DatasetSummary") -> None:
+    noun, unit = summary.noun, summary.unit
+    _print_sizes(summary)
+    say(_values(summary, noun))
+    _print_dates(summary)
     say(f"terms of use: {summary.licence or 'unknown'}")
     samples = {f"{unit}s": summary.sample_ratings, f"{noun}s": summary.sample_items}
     for of, sample in samples.items():
@@ -72,11 +120,7 @@ def _print_summary(summary: "DatasetSummary", noun: str) -> None:
         print_table(sample, headings, {"rating": "g", "weight": "g"})
     if summary.mean_rating is not None or summary.weight_histogram.height > 1:
         _print_histogram(summary, noun)
-    section(f"{unit.capitalize()}s per user and {noun}")
-    tails = {"per user": summary.ratings_per_user, f"per {noun}": summary.ratings_per_item}
-    table = pl.DataFrame([{"": of, **quantiles} for of, quantiles in tails.items()])
-    headings = {name: name for name in table.columns}
-    print_table(table, headings, dict.fromkeys(table.columns[1:], ",.0f"))
+    _print_tails(summary)
     if summary.genres.height:
         section(f"Genres (a {noun} counts for each of its genres)")
         headings = {"genre": "genre", "n_items": f"{noun}s", "n_ratings": f"{unit}s"}

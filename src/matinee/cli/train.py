@@ -18,8 +18,8 @@ from matinee.cli.options import (
     reads_data,
     say_unrated,
 )
-from matinee.cli.output import complain, heading, print_json, say
-from matinee.errors import SettingError, require_extra
+from matinee.cli.output import heading, print_json, say
+from matinee.errors import SettingError
 
 if TYPE_CHECKING:
     from matinee.experiments.split import Split
@@ -185,17 +185,9 @@ def train_in_spark(
     json: bool,
 ) -> None:
     """The same on a cluster: `where` are its master and the storage that its executors share."""
-    require_extra("spark", "pyspark", "pyarrow", "pandas")
-    from matinee.data.reading_options import ReadingOptions
-    from matinee.spark.experiment import train_and_evaluate
-    from matinee.spark.reading import read
-    from matinee.spark.session import open_workspace
+    with engines.data_in_spark(dataset, reading, *where) as (workspace, data, given):
+        from matinee.spark.experiment import train_and_evaluate
 
-    given = ReadingOptions.of(options.reading_arguments(reading))
-    with open_workspace(*where) as workspace:
-        data = read(workspace, dataset, given)
-        for note in data.notes:
-            complain(f"{data.name}: {note}.")
         if model is None:
             model = DEFAULT_MODEL if data.differ else "none"
             if not data.differ and not json:
