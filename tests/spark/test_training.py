@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 import matinee
-from matinee.errors import SettingError
+from matinee.errors import RunError, SettingError
 from matinee.evaluation.evaluator import evaluate_ranking, evaluate_ratings
 from matinee.evaluation.protocols import holdout
+from matinee.experiments import Split
 from matinee.models import ALS, EASE, ImplicitALS
 from matinee.models.users_in_parts import write_with_parts
 from matinee.spark import training
+from matinee.spark.experiment import train_and_evaluate
 from matinee.spark.training import train
 
 pytestmark = pytest.mark.thorough
@@ -61,6 +63,28 @@ def test_a_run_in_parts_makes_the_same_lists(workspace, found, trained, tmp_path
     assert weights[0] == pytest.approx(weights[1], rel=0.1)
 
 
+@pytest.mark.parametrize("share", [0, 1])
+def test_what_is_too_large_for_this_machine_is_saved_in_parts(
+    workspace, generated, in_spark, tmp_path, monkeypatch, share
+):
+    monkeypatch.setattr("matinee.spark.assembling.SHARE", share)
+    data, estimator = in_spark(generated[0]), ALS(factors=3, iterations=2)
+    found = train_and_evaluate(workspace, data, Split("hashed"), estimator, None, {})
+    run = found.save(workspace, tmp_path / "run", "als")
+    assert (run / "users").is_dir() == (share == 0)
+    model = matinee.load(run, users=[1, 2])
+    assert model.recommend([1, 2], 3).height == 6
+    assert model.metadata["environment"]["engine"] == "spark"
+    test_set = generated[0].split("hashed", test_fraction=0.1, seed=0)
+    assert found.result.test_ratings == len(test_set[1])
+    whole = found.trained.in_memory()
+    expected = evaluate_ratings(whole, *test_set)
+    assert found.result.rating.rmse == pytest.approx(expected.rmse, rel=1e-6)
+    if share == 0:
+        with pytest.raises(RunError, match="its users are in parts"):
+            matinee.load(run)
+
+
 def test_hyperparameters_are_chosen_as_on_the_laptop(trained):
     model, train_set = trained
     assert model.rating_head.ridge == ALS(factors=6, iterations=8).choose_ridge(train_set)
@@ -98,6 +122,12 @@ def test_the_same_for_any_number_of_blocks(workspace, trained, in_spark, monkeyp
         one, two = model.heads[head], other.heads[head]
         for rows in ("user_params", "item_params"):
             np.testing.assert_allclose(getattr(one, rows), getattr(two, rows), atol=2e-3)
+
+
+def test_interactions_have_no_ratings_to_predict(workspace, unrated, in_spark):
+    data = in_spark(unrated)
+    with pytest.raises(SettingError, match="there is no rating to predict"):
+        train(workspace, data, data.ratings, [ALS()])
 
 
 def test_interactions_without_ratings(workspace, unrated, in_spark):
@@ -140,6 +170,7 @@ def test_beyond_what_the_driver_holds_defaults_follow_from_sums(
     [
         (EASE(), "Spark trains als and ials, not EASE"),
         (ALS(patience=3), "without a validation set; leave out --patience"),
+        (ALS(solver="cholesky"), "solves by cg alone, not cholesky"),
     ],
 )
 def test_what_spark_does_not_train_is_refused(workspace, parts, in_spark, estimator, said):
