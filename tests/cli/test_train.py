@@ -244,15 +244,15 @@ def test_the_same_command_in_spark(own_shell):
     assert there["ranking"].keys() == here["ranking"].keys()
     lists = own_shell.json("recommend", "there", "--user", 3)
     assert len(lists) == 10
-    whole = own_shell.json("recommend", "there", "--all", "--out", "lists.parquet")
-    made = own_shell.json("recommend", "there", "--all", "--out", "lists", *master)
+    whole = own_shell.json("recommend", "there", "--all", "--out", "all.parquet")
+    made = own_shell.json("recommend", "there", "--all", "--out", "all", *master)
     assert made["rows"] == whole["rows"]
     columns = ["user_id", "item_id", "score"]
     by_user = [
         pl.read_parquet(own_shell.folder / place)
         .select(columns)
         .sort("user_id", "score", descending=[False, True])
-        for place in ("lists.parquet", "lists/**/*.parquet")
+        for place in ("all.parquet", "all/**/*.parquet")
     ]
     assert by_user[0].sort(columns).equals(by_user[1].sort(columns))
     described = own_shell.json("describe", "small", *master)

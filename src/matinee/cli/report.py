@@ -31,7 +31,7 @@ def describe(
     storage: engines.Storage = None,
     json: options.Json = False,
 ) -> None:
-    """Describe a data set, as text or as a page with charts; with Spark, in numbers alone."""
+    """Describe a data set, as text or as a page with charts."""
     engines.check_engine(engine, master, storage)
     if engine == "spark":
         if html or out:
