@@ -86,6 +86,7 @@ class Cluster:
     @contextmanager
     def connect(self):
         """The URL of a server of Spark Connect, which takes all of the cluster meanwhile."""
+        (self.folder / "connect.log").unlink(missing_ok=True)  # of an earlier one, on its port
         options = ["--master", self.url, "--class", CONNECT]
         for setting in SETTINGS:
             options += ["--conf", setting]
