@@ -96,6 +96,7 @@ class Cluster:
             yield f"sc://127.0.0.1:{port}"
         finally:
             self.kill("connect")
+            self._daemons.pop("connect").wait()
 
     def start_driver(self, *arguments, **variables):
         """Start Python with the installed package, on a machine beside the cluster's."""
