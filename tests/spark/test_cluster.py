@@ -60,7 +60,7 @@ def test_executors_have_the_wheel_and_need_no_place_to_write_to(cluster):
         assert compiled <= 1  # once on a machine, in whichever of its processes
     assert max(seconds for *_, seconds in warm["rows"]) < 0.1
     assert list(cluster.storage.iterdir()) == []
-    for log in cluster.folder.glob("machine-*/work/*/*/stderr"):
+    for log in cluster.folder.glob("machine-*/**/stderr"):
         assert "Traceback" not in log.read_text()
 
 

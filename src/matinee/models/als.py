@@ -28,6 +28,7 @@ from matinee.models.als_common import (
     feature_names,
     known_rows,
     noise_regularization,
+    weights_in_prior,
 )
 from matinee.models.base import Estimator, FitContext, check_features, check_width
 from matinee.models.held_out import split_by_pair
@@ -241,12 +242,10 @@ class _ALSState:
         self.users.rows[:, 1:] = np.float32(INIT_STD * math.sqrt(ratings.spread)) * start
 
     def _weights(self, interactions: Rows) -> list[F64]:
-        """n^v of each row, and the same of biases where their v is another; 0 without ratings:
-        such a row has no say in its prior mean.
-        """
-        counts = np.diff(interactions.indptr).astype(np.float64)
+        """Those of each row in the prior mean, and the same of biases where their v is another."""
+        counts = np.diff(interactions.indptr)
         exponents = dict.fromkeys((self.ridge.exponent, self.ridge.bias_exponent))
-        return [np.where(counts > 0, counts**exponent, 0.0) for exponent in exponents]
+        return [weights_in_prior(counts, float(exponent)) for exponent in exponents]
 
     def warm_start(self, earlier: Recommender) -> None:
         """Start from earlier factors; further dimensions start at random as ever."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from matinee._types import F32, F64, I32, I64, U16, Array, Bools
+from matinee._types import F32, F64, I32, I64, U16, Array, Bools, Ints
 from matinee.data.attribute_values import no_attribute
 from matinee.data.attributes import Attributes, feature_means
 from matinee.data.dataset import Dataset
@@ -139,6 +139,11 @@ def check_converged(regularization: float, *rows: Array) -> None:
         raise SettingError(
             f"Training diverged with regularization {regularization:g}; choose a larger one."
         )
+
+
+def weights_in_prior(counts: Ints, exponent: float) -> F64:
+    """n^v of rows with n ratings each, of their say in the prior mean: 0 without ratings."""
+    return np.where(counts > 0, counts.astype(np.float64) ** exponent, 0.0)
 
 
 def feature_names(features: str, train: Dataset, further: tuple[str, ...] = ()) -> tuple[str, ...]:

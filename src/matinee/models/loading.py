@@ -107,9 +107,12 @@ def save_run(model: "Recommender", run: str | Path | None, name: str) -> Path:
                 raise
             # Windows replaces no run that a program has open: beside it, the training is not lost
             return write_new_run(model.to_parts(), Path(run))
-    stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
-    data = sound_name(model.metadata["data"]["name"])
-    return write_new_run(model.to_parts(), RUNS / f"{data}-{name.lower()}-{stamp}")
+    return write_new_run(model.to_parts(), new_place(model.metadata["data"]["name"], name))
+
+
+def new_place(data: str, name: str) -> Path:
+    """Where a run of these data goes where none is named."""
+    return RUNS / f"{sound_name(data)}-{name.lower()}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def sound_name(name: str) -> str:

@@ -189,7 +189,7 @@ def with_users(base: Recommender, users: pl.DataFrame) -> Recommender:
     interactions = take_rows(interactions._replace(indptr=indptr), order)
     heads: dict[str, Any] = {}
     for name, head in _factor_heads(base).items():
-        rows = _rows(users[f"{name}_row"], head.width)
+        rows = rows_in(users[f"{name}_row"], head.width)
         heads[f"{name}_head"] = _with_rows(
             head, np.concatenate([rows, head.user_params[others]])[order]
         )
@@ -201,7 +201,7 @@ def with_users(base: Recommender, users: pl.DataFrame) -> Recommender:
     return model
 
 
-def _rows(column: pl.Series, width: int) -> F32:
+def rows_in(column: pl.Series, width: int) -> F32:
     """A list of so many float32 for each user as an array."""
     if column.dtype != pl.List(pl.Float32) or not (column.list.len() == width).all():
         raise ValueError(f"{column.name} must be lists of {width} float32")

@@ -21,9 +21,10 @@ from matinee.models.population import Population
 from matinee.models.queries import TrainingIndex
 from matinee.models.recommender import Recommender
 from matinee.models.reranking import SAMPLE
-from matinee.models.users_in_parts import USERS_PER_FILE
+from matinee.models.serialization import no_interactions
+from matinee.models.users_in_parts import USERS_PER_FILE, rows_in
 from matinee.spark.blocks import Cut
-from matinee.spark.dataset import SparkDataset
+from matinee.spark.dataset import SparkDataset, by_user
 from matinee.spark.halves import ROWS, of_kind
 from matinee.spark.session import Workspace
 
@@ -82,12 +83,11 @@ class SparkModel:
         n = 1 + self.size // PIECE
         pieces = (self.users.filter(f"pmod(user, {n}) = {k}").toArrow() for k in range(n))
         users = pl.concat(pl.DataFrame(pl.from_arrow(piece)) for piece in pieces).sort("user")
-        ids = self.data.users.select("user", "user_id").toArrow().sort_by("user")["user_id"]
-        index = self._index(IdMap(pl.Series(pl.from_arrow(ids))), users)
+        index = self._index(self.data.user_ids(), users)
         heads = {}
         for name, head in self.heads.items():
             rows = np.tile(_unknown(head), (len(index.user_ids), 1))
-            rows[users["user"].to_numpy()] = _rows(users[f"{name}_row"], head.width)
+            rows[users["user"].to_numpy()] = rows_in(users[f"{name}_row"], head.width)
             heads[f"{name}_head"] = replace(head, user_params=rows)
         return Recommender(index, **heads)
 
@@ -100,7 +100,7 @@ class SparkModel:
         ids = IdMap(users["user_id"])
         index = self._index(ids, users.with_columns(user=pl.int_range(pl.len(), dtype=pl.Int32)))
         heads: dict[str, Any] = {
-            f"{name}_head": replace(head, user_params=_rows(users[f"{name}_row"], head.width))
+            f"{name}_head": replace(head, user_params=rows_in(users[f"{name}_row"], head.width))
             for name, head in self.heads.items()
         }
         weight = None
@@ -116,11 +116,7 @@ class SparkModel:
             value_name=unrated if self.data.scale is None else "rating",
             blend_weight=weight,
         )
-        none = index.interactions._replace(
-            indptr=np.zeros(len(ids) + 1, np.int64),
-            indices=np.empty(0, np.int32),
-            values=np.empty(0, np.float32),
-        )
+        none = no_interactions(len(ids))
         return Recommender(replace(index, interactions=none, population=population), **heads)
 
     @contextmanager
@@ -155,23 +151,14 @@ def users_of(
     heads: "dict[str, tuple[Any, DataFrame]]",
 ) -> "DataFrame":
     """Users with training ratings, as `SparkModel` has them, of heads and their rows in blocks."""
-    pairs = "array_sort(collect_list(struct(item, rating))) as pairs"
-    grouped = ratings.groupBy("user").agg(_expression(pairs))
-    users = data.users.join(grouped, "user")
+    users = data.users.join(by_user(ratings), "user")
     columns = ["user", "user_id"]
     for name, (head, told) in heads.items():
         unroll = partial(_unrolled, cut, head.width, _unknown(head))
         rows = of_kind(told, ROWS).mapInArrow(unroll, "user int, row array<float>")
         users = users.join(rows.withColumnRenamed("row", f"{name}_row"), "user")
         columns.append(f"{name}_row")
-    chosen = users.selectExpr(*columns, "pairs.item as items", "pairs.rating as values")
-    return workspace.keep("trained-users", chosen)
-
-
-def _expression(text: str) -> Any:
-    from pyspark.sql.functions import expr
-
-    return expr(text)
+    return workspace.keep("trained-users", users.select(*columns, "items", "values"))
 
 
 def _unrolled(
@@ -192,8 +179,3 @@ def _unknown(head: Any) -> F32:
     """The row of a user of whom a head knows nothing."""
     row: F32 = head.user_prior if hasattr(head, "user_prior") else head.default_user
     return row
-
-
-def _rows(column: pl.Series, width: int) -> F32:
-    """A list of so many numbers for each user as an array."""
-    return column.explode().to_numpy().reshape(-1, width)

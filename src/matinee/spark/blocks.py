@@ -63,8 +63,11 @@ class Cut(NamedTuple):
 
     def codes(self, side: str, key: int) -> I32:
         """The rows of a side that are in the block with this key."""
-        block = int(np.flatnonzero(self.keys == key)[0])
-        return np.arange(block, self.rows(side), self.blocks, dtype=np.int32)
+        return np.arange(self.number(key), self.rows(side), self.blocks, dtype=np.int32)
+
+    def number(self, key: int) -> int:
+        """The block, from 0 on, that has this key."""
+        return int(np.flatnonzero(self.keys == key)[0])
 
     def key_of(self, column: str) -> str:
         """The key of the block of a column's codes, in SQL."""

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from matinee.data.catalog import Catalog
+from matinee.data.id_map import IdMap
 from matinee.data.ratings import RatingScale
 
 if TYPE_CHECKING:
@@ -48,7 +51,21 @@ class SparkDataset:
         """What a row is: ``"rating"``, or ``"interaction"`` where there are no ratings."""
         return "interaction" if self.scale is None else "rating"
 
+    def user_ids(self) -> IdMap:
+        """Ids of all users, in the memory of the driver."""
+        table = self.users.select("user", "user_id").toArrow().sort_by("user")
+        return IdMap(pl.Series(pl.from_arrow(table["user_id"])))
+
     @property
     def differ(self) -> bool:
         """Whether these are ratings, and not all the same: else there is nothing to predict."""
         return self.scale is not None and self.scale.low < self.scale.high
+
+
+def by_user(ratings: "DataFrame") -> "DataFrame":
+    """A row for each user: `user`; `items`, ascending, and `values`, their ratings."""
+    from pyspark.sql.functions import expr
+
+    pairs = expr("array_sort(collect_list(struct(item, float(rating) as rating)))").alias("pairs")
+    grouped = ratings.groupBy("user").agg(pairs)
+    return grouped.selectExpr("user", "pairs.item as items", "pairs.rating as values")

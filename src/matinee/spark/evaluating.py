@@ -34,6 +34,7 @@ from matinee.kernels.parallel import thread_limit
 from matinee.models.loading import load_base
 from matinee.models.recommender import Recommender
 from matinee.models.users_in_parts import with_users, write_base
+from matinee.spark.dataset import by_user
 from matinee.spark.executors import USERS, as_arrow
 from matinee.spark.failures import in_one_line
 from matinee.spark.session import Workspace
@@ -132,11 +133,8 @@ def _liked(test: "DataFrame", min_rating: float) -> "DataFrame":
 
 def _by_user(test: "DataFrame") -> "DataFrame":
     """A row for each test user: `test_items`, ascending, and `test_values`."""
-    from pyspark.sql.functions import expr
-
-    pairs = expr("array_sort(collect_list(struct(item, float(rating) as rating)))").alias("pairs")
-    grouped = test.groupBy("user").agg(pairs)
-    return grouped.selectExpr("user", "pairs.item as test_items", "pairs.rating as test_values")
+    names = {"items": "test_items", "values": "test_values"}
+    return by_user(test).withColumnsRenamed(names)
 
 
 @dataclass(frozen=True)
@@ -337,9 +335,7 @@ def _means(rows: "DataFrame", names: list[str], n_users: int) -> dict[str, Metri
         table = table.sort("user")
         return {name: mean_with_interval(table[name].to_numpy()) for name in names}
     aggregates = [
-        f"{what}(nanvl(`{name}`, NULL)) as `{what} {name}`"
-        for name in names
-        for what in ("avg", "stddev_samp", "count")
+        f"{what}(nanvl(`{name}`, NULL)) as `{what} {name}`" for name in names for what in _MOMENTS
     ]
     sums = rows.selectExpr(*aggregates).collect()[0].asDict()
     return {name: _normal(*(sums[f"{what} {name}"] for what in _MOMENTS)) for name in names}

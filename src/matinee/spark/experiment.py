@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from matinee.experiments.training import (
     metadata_of,
 )
 from matinee.models.base import Estimator
-from matinee.models.loading import save_run, sound_name
+from matinee.models.loading import new_place, save_run
 from matinee.models.recommender import Recommender
 from matinee.models.users_in_parts import base_of, write_with_parts
 from matinee.spark.assembling import SparkModel
@@ -27,7 +26,7 @@ from matinee.spark.evaluating import evaluate_ranking, evaluate_ratings
 from matinee.spark.session import Workspace
 from matinee.spark.splitting import split
 from matinee.spark.training import check_estimators, train
-from matinee.storage.runs import RUNS, check_target
+from matinee.storage.runs import check_target
 
 ENGINE = "spark"
 
@@ -43,10 +42,8 @@ class SparkResult:
         """Write the run, with its users in parts where they are too many for one file."""
         if not self.trained.is_large:
             return save_run(self.result.model, run, name)
-        if run is None:
-            stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
-            run = RUNS / f"{sound_name(self.trained.data.name)}-{name.lower()}-{stamp}"
-        check_target(Path(run))
+        run = new_place(self.trained.data.name, name) if run is None else Path(run)
+        check_target(run)
         with self.trained.write_users(workspace) as files:
             return write_with_parts(self.result.model, files, run)
 

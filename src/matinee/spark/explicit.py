@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from matinee._types import F32, F64, I32, I64, Array
+from matinee._types import F32, F64, I32, Array
 from matinee.kernels.als import Ridge, update_rows_cg, update_rows_cholesky
 from matinee.kernels.linalg import float16_buffer
 from matinee.models.als import ALS, INIT_STD
-from matinee.models.als_common import FactorMatrix, check_converged
+from matinee.models.als_common import FactorMatrix, check_converged, weights_in_prior
 from matinee.models.rating_head import FactorRatingHead
 from matinee.spark.blocks import Block, Sides
 from matinee.spark.halves import alternate, random_rows, sums_of
@@ -71,18 +71,13 @@ class RatingSolver:
     def sums(self, block: Block, rows: F32) -> F64:
         """Of weights of biases and of factors, and of rows so weighted, (2 + width,)."""
         counts = np.diff(block.rows.indptr)
-        weights = [_weights(counts, exponent) for exponent in self._exponents]
+        weights = [weights_in_prior(counts, exponent) for exponent in self._exponents]
         biases, factors = weights[0] @ rows[:, 0], weights[1] @ rows[:, 1:]
         return np.array([*(weight.sum() for weight in weights), biases, *factors], np.float64)
 
     @property
     def _exponents(self) -> tuple[float, float]:
         return float(self.ridge.bias_exponent), float(self.ridge.exponent)
-
-
-def _weights(counts: I64, exponent: float) -> F64:
-    """n^v of rows, and 0 without ratings, of their say in the prior mean."""
-    return np.where(counts > 0, counts.astype(np.float64) ** exponent, 0.0)
 
 
 class _RatingObjective:

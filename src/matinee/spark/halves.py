@@ -177,7 +177,7 @@ def _solved(cut: Cut, side: str, solver: Solver, left: pa.Table, right: pa.Table
 def _told(cut: Cut, key: int, block: Block, solver: Solver, rows: F32) -> pa.Table:
     """What a block tells of its rows."""
     encoded = np.ascontiguousarray(solver.encode(rows))
-    source = int(np.flatnonzero(cut.keys == key)[0])
+    source = cut.number(key)
     return _table(
         [
             (ROWS, key, source, rows),

@@ -15,7 +15,13 @@ from matinee.data.ratings import NOT_RATED, Ratings
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
 from matinee.models.als import ALS
-from matinee.models.als_common import RANKING_SHARE, RATING_SHARE, FactorMatrix, feature_names
+from matinee.models.als_common import (
+    RANKING_SHARE,
+    RATING_SHARE,
+    FactorMatrix,
+    feature_names,
+    weights_in_prior,
+)
 from matinee.models.base import Estimator
 from matinee.models.implicit_als import POSITIVES, UNOBSERVED, ImplicitALS
 from matinee.models.implicit_feedback import PreferenceScale, confidence_weights
@@ -117,9 +123,7 @@ def as_dataset(data: SparkDataset, ratings: "DataFrame") -> Dataset:
     user, item, rating = (table[name].to_numpy() for name in table.column_names)
     order = np.lexsort((item, user))  # whatever that of Spark
     user, item, rating = (column[order] for column in (user, item, rating))
-    ids = data.users.select("user", "user_id").toArrow().sort_by("user")["user_id"]
-    found = pl.Series(pl.from_arrow(ids))
-    columns = user, item, rating, None, IdMap(found), data.catalog.ids, data.scale
+    columns = user, item, rating, None, data.user_ids(), data.catalog.ids, data.scale
     return Dataset(Ratings(*columns), data.catalog, name=data.name, source=data.source)
 
 
@@ -159,7 +163,7 @@ def _fit_ratings(given: _TrainingSet, estimator: ALS) -> tuple[Any, "DataFrame"]
         bound = noise_bound(sides, counts, (0.0, 0.0), exponent)
         ridge = estimator.ridge_of(RATING_SHARE * given.spread * bound, given.spread)
     exponents = dict.fromkeys((float(ridge.exponent), float(ridge.bias_exponent)))
-    weights = [np.where(counts > 0, counts**v, 0.0) for v in exponents]
+    weights = [weights_in_prior(counts, exponent) for exponent in exponents]
     items = given.items(estimator.features, counts, 1 + estimator.factors, *weights)
     moments = given.mean, given.spread
     return train_ratings(given.workspace, estimator, sides, ridge, moments, items)
