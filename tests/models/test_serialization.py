@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,7 @@ import matinee
 from forgery import forge, rewrite_arrays, rewrite_manifest
 from matinee.errors import RunError
 from matinee.models import ALS, EASE, Bias, ImplicitALS, Popularity
-from matinee.storage.runs import FILES, list_runs, read_manifest
+from matinee.storage.runs import FILES, check_target, list_runs, read_manifest
 
 HEADS = ("rating_head.safetensors", "ranking_head.safetensors")
 
@@ -432,12 +433,24 @@ def test_writers_and_readers_of_one_run_do_not_disturb_each_other(model, parts, 
     seen = set()
     while any(writer.poll() is None for writer in writers):
         seen.add(matinee.load(target).rating_head.estimator["factors"])
-    for writer in writers:
-        assert writer.wait() == 0, writer.stderr.read().decode()
-        writer.stderr.close()
+    assert [writer.communicate()[1].decode() for writer in writers] == ["", ""]
     assert seen <= {2, 3, 6}
     assert matinee.load(target).rating_head.estimator["factors"] in (2, 3)
     assert [path.name for path in target.parent.iterdir()] == ["shared"]
+
+
+def test_a_target_is_a_run_also_while_another_process_replaces_it(model, tmp_path, monkeypatch):
+    run, is_file = model.save(tmp_path / "run"), Path.is_file
+
+    def replaced_meanwhile(path):
+        monkeypatch.setattr(Path, "is_file", is_file)
+        run.rename(tmp_path / "former")
+        found = path.is_file()
+        model.save(run)
+        return found
+
+    monkeypatch.setattr(Path, "is_file", replaced_meanwhile)
+    check_target(run)
 
 
 def test_a_run_behind_a_link_is_replaced_where_it_is(model, tmp_path):

@@ -19,7 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from matinee.errors import RunError, bounded, shortened
-from matinee.storage.atomic import new_folder, recover, recover_all, remove_folder, rename_folder
+from matinee.storage.atomic import (
+    new_folder,
+    read_steadily,
+    recover,
+    recover_all,
+    remove_folder,
+    rename_folder,
+)
 from matinee.storage.regular import open_regular, read_regular
 
 log = logging.getLogger(__name__)
@@ -107,7 +114,8 @@ def _take_users(parts: RunParts, folder: Path) -> list[dict[str, Any]]:
 def check_target(run: Path) -> None:
     """Refuse a target for a run that holds something else."""
     recover(run)
-    if run.exists() and not (run / MANIFEST).is_file():
+    # two looks, between which another process may be replacing the run
+    if read_steadily(run, lambda: run.exists() and not (run / MANIFEST).is_file()):
         raise RunError(f"{run}: exists and is not a run; choose another folder.")
 
 
