@@ -33,7 +33,7 @@ MOST_PARTS = 64
 TASKS = 8  # of a part, or more: jobs and entries of the log take time, too
 AT_ONCE = 4  # parts in work, so that no executor waits for the last task of one
 LOG, COMPLETE = "_parts", "_complete"  # folders that readers of tables leave out
-ENTRY = "about string, part int"
+ENTRY = "about string, part int, rows bigint"
 
 
 @dataclass(frozen=True)
@@ -90,20 +90,25 @@ def recommend_all(
         shared.offer(workspace)
     lists = lists_of_tasks(shared, n, options, schema)
 
-    def make(part: int) -> int:
+    def make(part: int) -> tuple[int, int]:
+        from pyspark.sql import Observation
+        from pyspark.sql.functions import count, lit
+
         first, last = part * tasks // parts, (part + 1) * tasks // parts
         numbers = workspace.spark.range(first, last, 1, last - first)
+        written = Observation()  # rows are counted on their way, not in a job of their own
         frame = numbers.mapInArrow(lists, _spark_schema(schema))
+        frame = frame.observe(written, count(lit(1)).alias("rows"))
         frame.write.mode("overwrite").parquet(f"{out}/part={part}")
-        return part
+        return part, int(written.get["rows"])
 
     with progress("Recommending", parts) as tick, in_one_line():
         tick(len(done), "")
         for made in _side_by_side(make, missing):
             log.enter(made)
-            done |= set(made)
+            done |= made
             tick(len(done), "")
-        rows = workspace.spark.read.schema(_spark_schema(schema)).parquet(literal(out)).count()
+        rows = sum(done.values())
         log.complete(users, rows)
     return AllLists(out, users, rows, parts, parts - len(missing))
 
@@ -139,14 +144,14 @@ def _about(run: SharedRun, n: int, options: Mapping[str, Any], parts: int) -> st
     return json.dumps({**told, "options": dict(options)}, sort_keys=True)
 
 
-def _side_by_side(make: Any, parts: list[int]) -> Iterator[list[int]]:
-    """Parts as they are made, a few of them at once."""
+def _side_by_side(make: Any, parts: list[int]) -> Iterator[dict[int, int]]:
+    """Parts as they are made, a few of them at once, with the rows of each."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        working: set[Future[int]] = {pool.submit(make, part) for part in parts}
+        working: set[Future[tuple[int, int]]] = {pool.submit(make, part) for part in parts}
         try:
             while working:
                 made, working = wait(working, return_when=FIRST_COMPLETED)
-                yield [each.result() for each in made]
+                yield dict(each.result() for each in made)
         finally:
             for each in working:
                 each.cancel()
@@ -158,21 +163,21 @@ class _Log:
     def __init__(self, workspace: Workspace, out: str, about: str) -> None:
         self.spark, self.out, self.about = workspace.spark, out, about
 
-    def read(self) -> set[int]:
-        """The parts that are whole; SettingError if the folder holds anything but such lists."""
+    def read(self) -> dict[int, int]:
+        """The rows of each part that is whole; SettingError for a folder of anything else."""
         entries = self._read(LOG)
         if entries is None:
             if self._holds_something():
                 raise SettingError(f"{self.out}: there are other files; name a new folder.")
-            self._append([None])
-            return set()
+            self._append({None: 0})
+            return {}
         if {entry.about for entry in entries} != {self.about}:
             raise SettingError(
                 f"{self.out}: holds lists of another run, or with other options; name a new folder."
             )
-        return {entry.part for entry in entries if entry.part is not None}
+        return {entry.part: entry.rows for entry in entries if entry.part is not None}
 
-    def enter(self, parts: list[int]) -> None:
+    def enter(self, parts: Mapping[int, int]) -> None:
         """Say that parts are whole."""
         self._append(parts)
 
@@ -185,11 +190,15 @@ class _Log:
         row = self.spark.range(0, 1, 1, 1).select(*columns)
         row.write.mode("overwrite").json(f"{self.out}/{COMPLETE}")
 
-    def _append(self, parts: Any) -> None:
-        from pyspark.sql.functions import array, explode, lit
+    def _append(self, parts: Mapping[Any, int]) -> None:
+        from pyspark.sql.functions import array, inline, lit, struct
 
-        entered = explode(array(*map(lit, parts)).cast("array<int>")).alias("part")
-        rows = self.spark.range(0, 1, 1, 1).select(lit(self.about).alias("about"), entered)
+        named = [
+            struct(lit(p).cast("int").alias("part"), lit(r).alias("rows")) for p, r in parts.items()
+        ]
+        rows = self.spark.range(0, 1, 1, 1).select(
+            lit(self.about).alias("about"), inline(array(*named))
+        )
         rows.write.mode("append").json(f"{self.out}/{LOG}")
 
     def _read(self, name: str) -> Any:
