@@ -91,16 +91,10 @@ def recommend_all(
     lists = lists_of_tasks(shared, n, options, schema)
 
     def make(part: int) -> tuple[int, int]:
-        from pyspark.sql import Observation
-        from pyspark.sql.functions import count, lit
-
         first, last = part * tasks // parts, (part + 1) * tasks // parts
         numbers = workspace.spark.range(first, last, 1, last - first)
-        written = Observation()  # rows are counted on their way, not in a job of their own
         frame = numbers.mapInArrow(lists, _spark_schema(schema))
-        frame = frame.observe(written, count(lit(1)).alias("rows"))
-        frame.write.mode("overwrite").parquet(f"{out}/part={part}")
-        return part, int(written.get["rows"])
+        return part, _write(frame, f"{out}/part={part}")
 
     with progress("Recommending", parts) as tick, in_one_line():
         tick(len(done), "")
@@ -111,6 +105,16 @@ def recommend_all(
         rows = sum(done.values())
         log.complete(users, rows)
     return AllLists(out, users, rows, parts, parts - len(missing))
+
+
+def _write(lists: "DataFrame", folder: str) -> int:
+    """Write lists into a folder; their rows, counted on their way, not in a job of their own."""
+    from pyspark.sql import Observation
+    from pyspark.sql.functions import count, lit
+
+    written = Observation()
+    lists.observe(written, count(lit(1)).alias("rows")).write.mode("overwrite").parquet(folder)
+    return int(written.get["rows"])
 
 
 def _trial(run: Path, n: int, options: Mapping[str, Any]) -> tuple[pa.Schema, int, int]:
