@@ -192,7 +192,7 @@ def listed(workspace, run, out):
     """Lists of all users: how many rows, and a sum over them that is the same in any order."""
     from matinee.spark import recommending
 
-    recommending.TASKS = recommending.AT_ONCE = 1  # a few small parts, one after the other
+    recommending.BLOCKS = recommending.AT_ONCE = 1  # a few small parts, one after the other
     lists = recommending.recommend_all(workspace, run, out, n=LONG)
     rows = workspace.spark.read.parquet(out)
     digest = rows.selectExpr("sum(hash(user_id, item_id, score))").collect()[0][0]

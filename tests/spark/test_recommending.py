@@ -28,9 +28,10 @@ def runs(both, tmp_path_factory):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Tasks of few users, and parts of few tasks."""
+    """Blocks of few users, tasks and parts of few blocks."""
     monkeypatch.setattr(executors, "USERS", 50)
-    monkeypatch.setattr(recommending, "TASKS", 2)
+    monkeypatch.setattr(recommending, "BLOCKS", 2)
+    monkeypatch.setattr(recommending, "USERS_OF_A_TASK", 100)
 
 
 def lists_in(out):

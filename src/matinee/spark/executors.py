@@ -27,10 +27,10 @@ def users_at_a_time(n: int) -> int:
     return max(1, min(USERS, ROWS // n))
 
 
-def lists_of_tasks(
+def lists_of_blocks(
     run: SharedRun, n: int, options: Mapping[str, Any], schema: "pa.Schema"
 ) -> "Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
-    """For `mapInArrow`: from numbers of tasks to the lists of their users."""
+    """For `mapInArrow`: from numbers of blocks of users to the lists of these."""
 
     def lists(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         one_thread()
@@ -38,8 +38,8 @@ def lists_of_tasks(
 
         with thread_limit(1):
             for batch in batches:
-                for task in batch.column(0).to_pylist():
-                    for frame in _lists_of(run, task, n, options):
+                for block in batch.column(0).to_pylist():
+                    for frame in _lists_of(run, block, n, options):
                         yield from as_arrow(frame, schema).to_batches()
 
     return lists
@@ -57,17 +57,17 @@ def as_arrow(frame: "pl.DataFrame", schema: "pa.Schema") -> "pa.Table":
 
 
 def _lists_of(
-    run: SharedRun, task: int, n: int, options: Mapping[str, Any]
+    run: SharedRun, block: int, n: int, options: Mapping[str, Any]
 ) -> "Iterator[pl.DataFrame]":
-    """The lists of the users of a task, as `Recommender.recommend` makes them."""
+    """The lists of the users of a block, as `Recommender.recommend` makes them."""
     opened, step = _opened(run), users_at_a_time(n)
     if isinstance(opened, tuple):
         model, codes = opened
-        ids = model.user_ids.values.gather(codes[task * step : (task + 1) * step])
+        ids = model.user_ids.values.gather(codes[block * step : (block + 1) * step])
         yield model.recommend(ids, n, **options)
         return
     opened.base.head()  # packs its items once for all parts
-    for model in opened.blocks(opened.parts[task], step):
+    for model in opened.blocks(opened.parts[block], step):
         yield model.recommend(None, n, **options)
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 from matinee.errors import SettingError, check_whole
 from matinee.models.loading import load, open_in_parts
 from matinee.progress import progress
-from matinee.spark.executors import lists_of_tasks, users_at_a_time
+from matinee.spark.executors import lists_of_blocks, users_at_a_time
 from matinee.spark.failures import in_one_line
 from matinee.spark.session import Workspace, as_url, literal
 from matinee.spark.shared_run import SharedRun
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 MOST_PARTS = 64
-TASKS = 8  # of a part, or more: jobs and entries of the log take time, too
-AT_ONCE = 4  # parts in work, so that no executor waits for the last task of one
+BLOCKS = 8  # of users in a part, or more: jobs and entries of the log take time, too
+USERS_OF_A_TASK = 2**14  # or those of one block: a task costs Spark a tenth of a second
+AT_ONCE = 8  # parts in work, so that no executor waits for the last task of one
 LOG, COMPLETE = "_parts", "_complete"  # folders that readers of tables leave out
 ENTRY = "about string, part int, rows bigint"
 
@@ -80,31 +81,38 @@ def recommend_all(
     check_whole("n", n, 1)
     run, out = Path(run), as_url(out)
     shared = SharedRun.of(run)
-    schema, users, tasks = _trial(run, n, options)
-    parts = max(1, min(MOST_PARTS, tasks // TASKS))
-    about = _about(shared, n, options, parts)
-    log = _Log(workspace, out, about)
-    done = log.read()
+    schema, users, blocks = _trial(run, n, options)
+    parts = max(1, min(MOST_PARTS, blocks // BLOCKS))
+    log = _Log(workspace, out, _about(shared, n, options, parts))
+    done, rows = log.read()
+    if rows is not None:
+        return AllLists(out, users, rows, parts, parts)
     missing = [part for part in range(parts) if part not in done]
-    if missing:
-        shared.offer(workspace)
-    lists = lists_of_tasks(shared, n, options, schema)
+    shared.offer(workspace)
+    lists = lists_of_blocks(shared, n, options, schema)
 
     def make(part: int) -> tuple[int, int]:
-        first, last = part * tasks // parts, (part + 1) * tasks // parts
-        numbers = workspace.spark.range(first, last, 1, last - first)
-        frame = numbers.mapInArrow(lists, _spark_schema(schema))
-        return part, _write(frame, f"{out}/part={part}")
+        numbers = workspace.spark.range(*_blocks_of(part, parts, blocks, users))
+        return part, _write(numbers.mapInArrow(lists, _spark_schema(schema)), f"{out}/part={part}")
 
-    with progress("Recommending", parts) as tick, in_one_line():
+    with progress("Recommending", parts) as tick, in_one_line(), ThreadPoolExecutor(1) as beside:
+        claimed = beside.submit(log.claim)
         tick(len(done), "")
         for made in _side_by_side(make, missing):
-            log.enter(made)
+            claimed.result()
             done |= made
+            if len(done) < parts:
+                log.enter(made)
             tick(len(done), "")
-        rows = sum(done.values())
-        log.complete(users, rows)
-    return AllLists(out, users, rows, parts, parts - len(missing))
+        log.complete(users, sum(done.values()))
+    return AllLists(out, users, sum(done.values()), parts, parts - len(missing))
+
+
+def _blocks_of(part: int, parts: int, blocks: int, users: int) -> tuple[int, int, int, int]:
+    """The blocks of a part, from, to and step, and in how many tasks they are made."""
+    first, last = part * blocks // parts, (part + 1) * blocks // parts
+    of_a_task = max(1, USERS_OF_A_TASK * blocks // max(1, users))
+    return first, last, 1, -(-(last - first) // of_a_task)
 
 
 def _write(lists: "DataFrame", folder: str) -> int:
@@ -118,13 +126,15 @@ def _write(lists: "DataFrame", folder: str) -> int:
 
 
 def _trial(run: Path, n: int, options: Mapping[str, Any]) -> tuple[pa.Schema, int, int]:
-    """The columns of lists, how many users there are, and tasks; errors of options come here."""
+    """The columns of lists, how many users there are, and in how many blocks their lists are made;
+    errors of options come here.
+    """
     if read_manifest(run)[PARTS]:
         opened = open_in_parts(run)
-        model, tasks = opened.base, len(opened.parts)
+        model, blocks = opened.base, len(opened.parts)
     else:
         model = load(run)
-        tasks = -(-int((model.user_counts > 0).sum()) // users_at_a_time(n))
+        blocks = -(-int((model.user_counts > 0).sum()) // users_at_a_time(n))
     frame = model.recommend([model.fold_in(())], n, **options)
     ids = pl.Series("user_id", [], model.user_ids.values.dtype)
     frame = frame.clear().with_columns(ids)
@@ -134,7 +144,7 @@ def _trial(run: Path, n: int, options: Mapping[str, Any]) -> tuple[pa.Schema, in
     ]
     population = model.index.population
     users = int((model.user_counts > 0).sum()) if population is None else population.n_users
-    return pa.schema(fields), users, tasks
+    return pa.schema(fields), users, blocks
 
 
 def _spark_schema(schema: pa.Schema) -> str:
@@ -166,20 +176,32 @@ class _Log:
 
     def __init__(self, workspace: Workspace, out: str, about: str) -> None:
         self.spark, self.out, self.about = workspace.spark, out, about
+        self.is_new = False
 
-    def read(self) -> dict[int, int]:
-        """The rows of each part that is whole; SettingError for a folder of anything else."""
-        entries = self._read(LOG)
+    def read(self) -> tuple[dict[int, int], int | None]:
+        """The rows of each part that is whole, and those of all, if all are; SettingError for a
+        folder of anything else.
+        """
+        entries = self._read(LOG, ENTRY)
         if entries is None:
             if self._holds_something():
                 raise SettingError(f"{self.out}: there are other files; name a new folder.")
-            self._append({None: 0})
-            return {}
+            self.is_new = True
+            return {}, None
         if {entry.about for entry in entries} != {self.about}:
             raise SettingError(
                 f"{self.out}: holds lists of another run, or with other options; name a new folder."
             )
-        return {entry.part: entry.rows for entry in entries if entry.part is not None}
+        done = {entry.part: entry.rows for entry in entries if entry.part is not None}
+        complete = self._read(COMPLETE, "rows bigint")
+        return done, complete[0].rows if complete else None
+
+    def claim(self) -> None:
+        """Say that what is in a new folder from now on are these lists, so that they can be
+        completed.
+        """
+        if self.is_new:
+            self._append({None: 0})
 
     def enter(self, parts: Mapping[int, int]) -> None:
         """Say that parts are whole."""
@@ -205,8 +227,8 @@ class _Log:
         )
         rows.write.mode("append").json(f"{self.out}/{LOG}")
 
-    def _read(self, name: str) -> Any:
-        return _if_there(self.spark.read.schema(ENTRY).json, f"{self.out}/{name}")
+    def _read(self, name: str, schema: str) -> Any:
+        return _if_there(self.spark.read.schema(schema).json, f"{self.out}/{name}")
 
     def _holds_something(self) -> bool:
         reader = self.spark.read.format("binaryFile").option("recursiveFileLookup", "true")
