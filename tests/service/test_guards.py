@@ -1,5 +1,8 @@
 """Who may ask, how much, and what every answer says."""
 
+import time
+from types import SimpleNamespace
+
 import httpx
 import pytest
 
@@ -94,10 +97,22 @@ def test_bodies_are_limited(client, monkeypatch):
     assert client.post(f"{API}/recommendations", json={}).status_code == 200
 
 
-def test_rates_are_limited(start):
+@pytest.fixture
+def clock(monkeypatch):
+    """The seconds by which rates are limited: however slow the machine, they pass as told."""
+    seconds = SimpleNamespace(now=0.0)
+    told = SimpleNamespace(perf_counter=time.perf_counter, monotonic=lambda: seconds.now)
+    monkeypatch.setattr(guards, "time", told)
+    return seconds
+
+
+def test_rates_are_limited(start, clock):
     client = start(rate=5 / guards.BURST)
     statuses = [client.get("/health/live").status_code for _ in range(8)]
     assert statuses == [200] * 5 + [429] * 3
+    clock.now += 2 * guards.BURST / 5
+    statuses = [client.get("/health/live").status_code for _ in range(4)]
+    assert statuses == [200] * 2 + [429] * 2
 
 
 def test_it_is_ready_when_the_run_is_loaded(run, tmp_path, serving):
@@ -127,21 +142,21 @@ def statuses(client, addresses, header="X-Forwarded-For"):
     return [client.get("/health/live", headers={header: it}).status_code for it in addresses]
 
 
-def test_without_a_proxy_what_is_forwarded_is_ignored(start):
+def test_without_a_proxy_what_is_forwarded_is_ignored(start, clock):
     client = start(rate=3 / guards.BURST)
     assert statuses(client, [f"192.0.2.{n}" for n in range(5)]) == [200] * 3 + [429] * 2
     answer = start().get("/", headers={"X-Forwarded-Proto": "https"})
     assert "secure" not in answer.headers["set-cookie"].lower()
 
 
-def test_behind_a_proxy_each_client_has_a_rate_of_its_own(start):
+def test_behind_a_proxy_each_client_has_a_rate_of_its_own(start, clock):
     client = start(rate=2 / guards.BURST, behind_proxy=True)
     assert statuses(client, ["192.0.2.1"] * 3) == [200, 200, 429]
     assert statuses(client, ["192.0.2.2", "2001:db8::1", "2001:DB8:0::1"]) == [200] * 3
     assert statuses(client, ["2001:db8::1"]) == [429]
 
 
-def test_behind_a_proxy_nothing_is_believed_but_its_own_word(start):
+def test_behind_a_proxy_nothing_is_believed_but_its_own_word(start, clock):
     client = start(rate=2 / guards.BURST, behind_proxy=True)
     invented = [f"198.51.100.{n}, 192.0.2.1" for n in range(3)]
     assert statuses(client, invented) == [200, 200, 429]
