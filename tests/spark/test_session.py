@@ -271,6 +271,14 @@ def test_a_master_of_which_spark_knows_nothing(tmp_path, master, said):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_end_of_a_session_hides_no_signal_that_has_interrupted_it():
+    class Interrupted:
+        def stop(self):
+            raise KeyError("p")  # what py4j makes of the answer to an earlier call
+
+    session._stop(Interrupted())
+
+
 @pytest.mark.thorough
 def test_a_jvm_that_is_killed(tmp_path):
     done = driver(tmp_path, JOBS, "dying", "local[1]")
