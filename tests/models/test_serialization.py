@@ -433,7 +433,8 @@ def test_writers_and_readers_of_one_run_do_not_disturb_each_other(model, parts, 
     seen = set()
     while any(writer.poll() is None for writer in writers):
         seen.add(matinee.load(target).rating_head.estimator["factors"])
-    assert [writer.communicate()[1].decode() for writer in writers] == ["", ""]
+    said = [writer.communicate()[1].decode() for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0], said
     assert seen <= {2, 3, 6}
     assert matinee.load(target).rating_head.estimator["factors"] in (2, 3)
     assert [path.name for path in target.parent.iterdir()] == ["shared"]

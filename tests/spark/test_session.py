@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -277,6 +278,17 @@ def test_the_end_of_a_session_hides_no_signal_that_has_interrupted_it():
             raise KeyError("p")  # what py4j makes of the answer to an earlier call
 
     session._stop(Interrupted())
+
+
+def test_a_remote_folder_that_stays_behind_hides_no_signal_either(caplog):
+    class Interrupted:
+        @property
+        def org(self):
+            raise KeyError("p")
+
+    session._remove(SimpleNamespace(_jvm=Interrupted()), "s3a://bucket/folder")
+    (told,) = caplog.records
+    assert told.getMessage() == "s3a://bucket/folder is not needed any more, and cannot be removed"
 
 
 @pytest.mark.thorough

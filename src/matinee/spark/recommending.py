@@ -95,17 +95,16 @@ def recommend_all(
         numbers = workspace.spark.range(*_blocks_of(part, parts, blocks, users))
         return part, _write(numbers.mapInArrow(lists, _spark_schema(schema)), f"{out}/part={part}")
 
-    with progress("Recommending", parts) as tick, in_one_line(), ThreadPoolExecutor(1) as beside:
-        claimed = beside.submit(log.claim)
+    with progress("Recommending", parts) as tick, in_one_line():
         tick(len(done), "")
         for made in _side_by_side(make, missing):
-            claimed.result()
             done |= made
             if len(done) < parts:
                 log.enter(made)
             tick(len(done), "")
-        log.complete(users, sum(done.values()))
-    return AllLists(out, users, sum(done.values()), parts, parts - len(missing))
+        rows = sum(done.values())
+        log.complete(users, rows)
+    return AllLists(out, users, rows, parts, parts - len(missing))
 
 
 def _blocks_of(part: int, parts: int, blocks: int, users: int) -> tuple[int, int, int, int]:
@@ -176,7 +175,6 @@ class _Log:
 
     def __init__(self, workspace: Workspace, out: str, about: str) -> None:
         self.spark, self.out, self.about = workspace.spark, out, about
-        self.is_new = False
 
     def read(self) -> tuple[dict[int, int], int | None]:
         """The rows of each part that is whole, and those of all, if all are; SettingError for a
@@ -186,7 +184,7 @@ class _Log:
         if entries is None:
             if self._holds_something():
                 raise SettingError(f"{self.out}: there are other files; name a new folder.")
-            self.is_new = True
+            self._append({None: 0})
             return {}, None
         if {entry.about for entry in entries} != {self.about}:
             raise SettingError(
@@ -195,13 +193,6 @@ class _Log:
         done = {entry.part: entry.rows for entry in entries if entry.part is not None}
         complete = self._read(COMPLETE, "rows bigint")
         return done, complete[0].rows if complete else None
-
-    def claim(self) -> None:
-        """Say that what is in a new folder from now on are these lists, so that they can be
-        completed.
-        """
-        if self.is_new:
-            self._append({None: 0})
 
     def enter(self, parts: Mapping[int, int]) -> None:
         """Say that parts are whole."""
@@ -219,12 +210,12 @@ class _Log:
     def _append(self, parts: Mapping[Any, int]) -> None:
         from pyspark.sql.functions import array, inline, lit, struct
 
-        named = [
-            struct(lit(p).cast("int").alias("part"), lit(r).alias("rows")) for p, r in parts.items()
+        entered = [
+            struct(lit(part).cast("int").alias("part"), lit(rows).cast("bigint").alias("rows"))
+            for part, rows in parts.items()
         ]
-        rows = self.spark.range(0, 1, 1, 1).select(
-            lit(self.about).alias("about"), inline(array(*named))
-        )
+        about = lit(self.about).alias("about")
+        rows = self.spark.range(0, 1, 1, 1).select(about, inline(array(*entered)))
         rows.write.mode("append").json(f"{self.out}/{LOG}")
 
     def _read(self, name: str, schema: str) -> Any:

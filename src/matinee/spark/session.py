@@ -418,9 +418,8 @@ def _remove(spark: "SparkSession", folder: str) -> None:
         try:
             path = jvm.org.apache.hadoop.fs.Path(folder)
             path.getFileSystem(spark._jsc.hadoopConfiguration()).delete(path, True)
-        except Exception as problem:
-            if not is_sparks(problem):
-                raise
+        except Exception as problem:  # of any kind: see `_stop`
             log.warning("%s is not needed any more, and cannot be removed", folder)
+            log.debug("it was not removed: %r", problem)
     else:
         log.warning("%s is not needed any more; Spark Connect cannot remove it", folder)
