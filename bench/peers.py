@@ -41,6 +41,14 @@ PINS = {
         "structlog==26.1.0",
         "threadpoolctl==3.8.0",
     ],
+    "rectools": [
+        "rectools[torch]==0.19.0",
+        "torch==2.13.0",
+        "pytorch-lightning==2.5.2",
+        "numpy==1.26.4; python_version < '3.13'",  # RecTools wants numpy 2 from Python 3.13
+        "scipy==1.17.1",
+        "pandas==2.3.3",
+    ],
 }
 FLAGS = {"libmf-avx": "-O3 -march=native -DUSEAVX -mavx"}
 """Compiler flags of a peer that is built here, with vector instructions that its wheel does
