@@ -77,7 +77,7 @@ def test_weight_decay_may_be_one_number_or_one_for_each_group(shell):
         (["--model", "bias", "--ranker", "ease", "--patience", 4], "nor --ranker ease has"),
         (["--ranker", "ease", "--set", "ranker.factors=4"], "--set ranker.factors: EASE has no"),
         (["--model", "magic"], "--model must be one of als, bayes, bias, mf, gmf, mlp, neumf"),
-        (["--ranker", "magic"], "--ranker must be one of ials, ease, popularity, itemknn, userknn"),
+        (["--ranker", "magic"], "--ranker must be one of ials, next, ease, popularity, itemknn"),
         (["--model", "bayes", "--regularization", 1], "--model bayes has no --regularization."),
     ],
 )

@@ -160,7 +160,10 @@ REFUSED = {
     ("--model", "popularity"): "Popularity has no hyperparameters to tune",
     ("--search", "luck"): "search must be one of 'tpe', 'random', 'grid', got 'luck'",
     ("--validation", "1-fold"): "The number of folds must be between 2 and 1,350",
-    ("--validation", "some"): "validation must be 'random', 'temporal' or 'K-fold'",
+    (
+        "--validation",
+        "some",
+    ): "validation must be 'random', 'temporal', 'leave-last-out'",
     ("--space", "none.toml"): "none.toml: cannot read the file",
     ("--minutes", "0"): "minutes must be > 0, got 0",
     ("--split", "u1"): "must be one of 'random', 'leave-last-out', 'temporal', 'hashed', got 'u1'",

@@ -229,7 +229,7 @@ def test_folds_that_make_no_sense(k):
 @pytest.mark.parametrize("method", ["leave-last-out", "temporal"])
 def test_splits_by_time_need_timestamps(method):
     data = read({"user": [1, 1, 2], "item": [1, 2, 1], "rating": [1, 2, 3]})
-    with pytest.raises(SettingError, match="no timestamps"):
+    with pytest.raises(SettingError, match="needs timestamps"):
         data.split(method)
     assert len(data.split("random", test_fraction=0.4)[1]) == 1
 

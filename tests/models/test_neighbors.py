@@ -117,7 +117,7 @@ def test_popular_of_late(parts):
     assert np.array_equal(model.scores(1), expected)
     assert 0 < expected.sum() < len(train)
     without = replace(train, ratings=replace(train.ratings, timestamp=None))
-    with pytest.raises(SettingError, match="days needs ratings with timestamps"):
+    with pytest.raises(SettingError, match=r"Popularity\(days=...\) needs timestamps"):
         Popularity(days=30).fit(without)
     with pytest.raises(SettingError, match="days must be > 0"):
         Popularity(days=0)

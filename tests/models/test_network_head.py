@@ -8,7 +8,7 @@ import pytest
 
 from matinee.kernels.csr import Rows
 from matinee.models.network_head import Network, NetworkHead
-from matinee.models.queries import UserBatch
+from matinee.models.profiles import UserBatch
 
 torch = pytest.importorskip("torch")
 

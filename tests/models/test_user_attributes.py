@@ -9,7 +9,7 @@ import pytest
 import matinee
 from matinee.errors import RunError, SettingError, UnknownIdError
 from matinee.models import ALS, EASE, BayesianMF, ImplicitALS
-from matinee.models.queries import UserProfile
+from matinee.models.profiles import UserProfile
 
 ESTIMATORS = [
     ALS(factors=4, iterations=4),

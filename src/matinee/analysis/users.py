@@ -8,7 +8,7 @@ import polars as pl
 from matinee.analysis.traits import item_rating_sums, traits_of_items
 from matinee.errors import SettingError
 from matinee.kernels.csr import Rows
-from matinee.models.queries import UserProfile
+from matinee.models.profiles import UserProfile
 from matinee.models.recommender import Recommender
 
 
@@ -71,19 +71,19 @@ def genre_profile(model: Recommender, user: Any) -> pl.DataFrame:
 
 
 def explain_recommendations(
-    model: Recommender, user: Any, n: int = 10, because: int = 3
+    model: Recommender, user: Any, n: int = 10, because: int = 3, head: str | None = None
 ) -> pl.DataFrame:
     """The table of `Recommender.recommend`, with the ratings that contribute most to each score.
 
     The column `because` has at most so many titles, the largest contribution first; none by a model
-    whose scores are no sum over ratings. `user` is an id or a UserProfile.
+    whose scores are no sum over ratings. `user` is an id or a UserProfile, `head` as there.
     """
-    recommended = model.recommend(user, n)
-    batch, head = model.user_batch([user]), model.head()
+    recommended = model.recommend(user, n, head=head)
+    batch, order = model.user_batch([user]), model.head(head)
     rated = batch.interactions.indices
     codes = model.catalog.ids.codes(recommended["item_id"].to_list())
     try:
-        _, contributions = head.contributions(batch, codes)
+        _, contributions = order.contributions(batch, codes)
     except SettingError:  # a network, whose scores are no sum over ratings
         contributions = np.zeros((len(codes), len(rated)))
     largest = np.argsort(-contributions, axis=1, kind="stable")[:, :because]

@@ -16,7 +16,7 @@ from matinee.errors import RunError, SettingError, cut, shortened
 if TYPE_CHECKING:
     from matinee.data.dataset import Dataset
     from matinee.experiments.split import Split
-    from matinee.models.queries import UserProfile
+    from matinee.models.profiles import UserProfile
     from matinee.models.recommender import Recommender
 
 # the data
@@ -138,9 +138,16 @@ Items = Annotated[
         help="An item of a new user, where the data have no ratings; may be repeated.",
     ),
 ]
+HEADS = "timely|both|next|ranking|rating"
 Head = Annotated[
     str | None,
-    Option(metavar="ranking|rating", help="By default both: what one would watch and like."),
+    Option(
+        "--head",
+        "--by",
+        metavar=HEADS,
+        help="What lists are in the order of; by default timely, where the model knows the order "
+        "of what was watched, or else both heads: what one would watch and like.",
+    ),
 ]
 FactorsHead = Annotated[
     str | None,
@@ -162,7 +169,7 @@ Model = Annotated[
         "bayes is the most accurate, takes minutes, and gives a prediction interval.",
     ),
 ]
-RANKERS = "ials|ease|itemknn|userknn|popularity|bpr|gmf|mlp|neumf|none"
+RANKERS = "ials|next|ease|itemknn|userknn|popularity|bpr|gmf|mlp|neumf|none"
 Ranker = Annotated[str, Option(metavar=RANKERS, help="What makes rankings.")]
 Settings = Annotated[
     list[str] | None,

@@ -56,7 +56,7 @@ Search = Annotated[
 Validation = Annotated[
     str,
     Option(
-        metavar="random|temporal|K-fold",
+        metavar="random|temporal|leave-last-out|K-fold",
         help="Validation set within the training set: a random tenth, the latest tenth, or each of "
         "K folds in turn.",
     ),

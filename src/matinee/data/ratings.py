@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from matinee._types import F32, I32, I64, Array, Bools, Floats
+from matinee._types import F32, F64, I32, I64, Array, Bools, Floats
 from matinee.data.id_map import IdMap
 from matinee.errors import SettingError
 from matinee.kernels.codes import bincount, distinct, in_range, release, slices
@@ -23,6 +23,8 @@ MOST = 1e30
 """Of a rating: differences and sums of a few are numbers of 32 bits, too."""
 MAX_LEVELS = 100
 """A column with more distinct values is taken as continuous."""
+TIE = 1e-6
+"""Seconds between interactions of a user that share a second, or whose order alone is known."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,13 @@ class Ratings:
             raise SettingError(NOT_RATED)
         return self.scale
 
+    def timestamp_for(self, purpose: str) -> I64:
+        """The timestamps, for something that needs them; SettingError where there are none."""
+        if self.timestamp is None:
+            rows = "interactions" if self.scale is None else "ratings"
+            raise SettingError(f"{purpose} needs timestamps; these {rows} have none.")
+        return self.timestamp
+
     @property
     def differ(self) -> bool:
         """Whether these are ratings, and not all the same: else there is nothing to predict."""
@@ -210,6 +219,22 @@ class Ratings:
     def by_item(self) -> Rows:
         """Each item's user codes, ascending, and ratings."""
         return self._rows[1]
+
+    @cached_property
+    def moments(self) -> F64:
+        """When each entry of `by_user` happened, float64 (n,): in Unix seconds, and those of a user
+        that share a second a microsecond apart, in the order of the rows. SettingError without
+        timestamps.
+        """
+        timestamp = self.timestamp_for("The order in which things were watched")
+        order = np.lexsort((timestamp, self.user))
+        user, seconds = self.user[order], timestamp[order]
+        first = np.ones(len(order), bool)
+        first[1:] = (user[1:] != user[:-1]) | (seconds[1:] != seconds[:-1])
+        place = np.arange(len(order))
+        moments = np.empty(len(order))
+        moments[order] = seconds + TIE * (place - np.maximum.accumulate(np.where(first, place, 0)))
+        return moments[np.lexsort((self.item, self.user))]
 
     @property
     def user_counts(self) -> I64:

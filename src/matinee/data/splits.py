@@ -63,7 +63,7 @@ def leave_last_out(ratings: Ratings, last: int) -> Bools:
     """The `last` latest ratings of each user with more than that; ties are broken by row."""
     if last < 1:
         raise SettingError(f"last must be ≥ 1, got {shortened(last)}.")
-    timestamp = _timestamps(ratings)
+    timestamp = ratings.timestamp_for("A split by time")
     order = np.lexsort((timestamp, ratings.user))  # stable: rows of one second keep their order
     counts = ratings.user_counts
     from_end = np.repeat(np.cumsum(counts), counts) - np.arange(len(ratings))
@@ -74,7 +74,7 @@ def leave_last_out(ratings: Ratings, last: int) -> Bools:
 def temporal(ratings: Ratings, fraction: float) -> Bools:
     """The latest ratings, at most `fraction` of all: those of the same second stay together."""
     check_fraction(fraction)
-    timestamp = _timestamps(ratings)
+    timestamp = ratings.timestamp_for("A split by time")
     n_train = max(1, len(ratings) - round(len(ratings) * fraction))
     last_second = np.partition(timestamp, n_train - 1)[n_train - 1]
     return np.asarray(timestamp > last_second)
@@ -116,9 +116,3 @@ def check_fraction(fraction: float) -> None:
     """SettingError for a fraction that is no part of the whole."""
     if not 0 < fraction < 1:
         raise SettingError(f"test_fraction must be > 0 and < 1, got {fraction:g}.")
-
-
-def _timestamps(ratings: Ratings) -> I64:
-    if ratings.timestamp is None:
-        raise SettingError("These ratings have no timestamps, so they cannot be split by time.")
-    return ratings.timestamp

@@ -24,7 +24,7 @@ from matinee.evaluation.results import (
 from matinee.kernels.csr import Rows, take_rows
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 from matinee.kernels.topk import topk_dense
-from matinee.models.queries import UserBatch
+from matinee.models.profiles import UserBatch, take_moments
 from matinee.models.recommender import Recommender
 from matinee.models.topk import user_blocks
 from matinee.progress import progress
@@ -172,8 +172,9 @@ def _queries(task: RankingTask, rows: Ints) -> Any:
         return task.train.ratings.user_ids.values[task.users[rows]]
     known = task.train.users
     features = take_rows(known.features, task.users[rows]) if known.groups else None
-    batch = UserBatch(np.full(len(rows), -1, np.int32), take_rows(task.history, rows), features)
-    return list(batch.profiles())
+    moments = take_moments(task.history, task.moments, rows)
+    new = np.full(len(rows), -1, np.int32)
+    return list(UserBatch(new, take_rows(task.history, rows), features, moments).profiles())
 
 
 def _fill_top(scores: F32, history: Rows, ranked: Bools | None, items: I32) -> None:

@@ -9,8 +9,10 @@ from matinee.data.dataset import Dataset
 from matinee.data.ratings import Ratings
 from matinee.errors import SettingError, shortened
 from matinee.kernels.csr import Rows, filter_entries, take_rows
+from matinee.models.profiles import take_moments
 
 STRONG_FRACTION = 0.1  # of the eligible users, by default
+WORTH_SAYING = 0.01  # of the users
 MIN_POSITIVES = 5  # of a test user of strong generalization, as in Liang et al. 2018
 
 
@@ -21,7 +23,8 @@ class RankingTask:
     `protocol` is ``"holdout"``, ``"leave-one-out"``, ``"temporal"``, ``"strong-generalization"``,
     ``"sampled-negatives"``, ``"cold-items"`` or ``"cold-users"``; `users`, int32 (users,), are the
     indices of the test users, ascending.
-    If they are `folded_in`, they are not in `train`, and a model has to fold their history in.
+    If they are `folded_in`, they are not in `train`, and a model has to fold their history in, of
+    which `moments` may tell the order (`Ratings.moments`).
 
     Each test user has a row of `history`, the items that they are known by, which are not ranked; a
     row of `relevant`, held-out items, at least one; and maybe a row of `candidates`: only these are
@@ -41,6 +44,7 @@ class RankingTask:
     ranked: Bools | None = None
     note: str = ""
     test: Dataset | None = None
+    moments: F64 | None = None
 
     def __post_init__(self) -> None:
         if len(self.users) == 0:
@@ -75,6 +79,7 @@ class RankingTask:
             history=take_rows(self.history, rows),
             relevant=take_rows(self.relevant, rows),
             candidates=None if self.candidates is None else take_rows(self.candidates, rows),
+            moments=take_moments(self.history, self.moments, rows),
         )
 
 
@@ -125,10 +130,23 @@ def leave_one_out(dataset: Dataset, *, min_rating: float | None = None) -> Ranki
     The latest rating of each user is held out, as in He et al. 2017 (NCF), and has to be found
     among all items rather than among a few drawn at random (`sampled_negatives`). Users with a
     single rating are left out, as are those whose last rating is below `min_rating`. Other users
-    may have rated later: training knows their future (in `temporal` it does not).
+    may have rated later: training knows their future (in `temporal` it does not). Ratings of one
+    second are in the order of the rows; `note` says how many of the last ones that decides.
     """
-    return replace(
-        holdout(*dataset.split("leave-last-out"), min_rating=min_rating), protocol="leave-one-out"
+    task = holdout(*dataset.split("leave-last-out"), min_rating=min_rating)
+    return replace(task, protocol="leave-one-out", note=_note_on_order(dataset))
+
+
+def _note_on_order(dataset: Dataset) -> str:
+    """How many users gave their last rating in the same second as the one before, in words."""
+    ratings = dataset.ratings
+    starts = ratings.by_user.indptr[:-1][ratings.user_counts > 0]
+    share = float((np.maximum.reduceat(ratings.moments, starts) % 1 > 0).mean())
+    if share < WORTH_SAYING:
+        return ""
+    return (
+        f"{share:.0%} of the last {dataset.unit}s share their second with the one before: which is "
+        "the last there is up to the order of the rows."
     )
 
 
@@ -180,8 +198,10 @@ def strong_generalization(
         raise SettingError(
             f"{dataset.name}: n_users must leave users to train on, got {len(users):,}."
         )
-    positives = take_rows(ratings.take(of_test_users & positive).by_user, users)
+    known = ratings.take(of_test_users & positive)
+    positives = take_rows(known.by_user, users)
     held_out = _draw_entries(positives, test_fraction, rng)
+    moments = None if known.timestamp is None else known.moments[~held_out]
     return RankingTask(
         protocol="strong-generalization",
         train=subset(dataset, ~of_test_users),
@@ -189,6 +209,7 @@ def strong_generalization(
         history=filter_entries(positives, ~held_out),
         folded_in=True,
         relevant=filter_entries(positives, held_out),
+        moments=moments,
     )
 
 

@@ -26,6 +26,7 @@ from matinee.models.base import Estimator
 from matinee.models.baselines import EASE
 from matinee.models.bayesian.estimator import BayesianMF
 from matinee.models.implicit_als import ImplicitALS
+from matinee.models.next_item import NextItem
 from matinee.models.recommender import Recommender
 from matinee.progress import compiling
 
@@ -34,6 +35,7 @@ ALL = (
     ALS(solver="cholesky"),
     ImplicitALS(solver="blocks"),
     EASE(),
+    NextItem(),
     BayesianMF(),
     BayesianMF(likelihood="ordinal"),
     *DEFAULT,
@@ -153,6 +155,8 @@ def _evaluate(model: Recommender, data: Dataset) -> None:
     if task is not None:
         evaluate_ranking(model, task)
     model.recommend(0, n=1)
+    if "next" in model.orders:
+        model.recommend(0, n=1, head="next")
 
 
 def _ask(model: Recommender) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from matinee._types import F32, I32
+from matinee._types import F32, F64, I32
 from matinee.data.dataset import Dataset
 from matinee.kernels.csr import take_rows
-from matinee.models.queries import UserProfile
+from matinee.models.profiles import UserProfile, take_moments
 from matinee.models.recommender import Recommender
 
 
@@ -50,8 +50,15 @@ class FoldedIn:
         """The model's code of each item; -1 where it has none."""
         return self.model.index.catalog.ids.codes(self.train.catalog.ids.values)
 
+    @cached_property
+    def _moments(self) -> F64 | None:
+        """Those of the training ratings, if the model asks for them."""
+        asked = self.model.index.moments is not None and self.train.ratings.timestamp is not None
+        return self.train.ratings.moments if asked else None
+
     def _profile(self, user: int) -> UserProfile:
-        ratings = take_rows(self.train.ratings.by_user, np.array([user]))
+        rows = np.array([user])
+        ratings = take_rows(self.train.ratings.by_user, rows)
         items = self._codes[ratings.indices]
         known = items >= 0
         order = np.argsort(items[known])
@@ -59,5 +66,7 @@ class FoldedIn:
         code = int(index.user_ids.codes([self.train.ratings.user_ids.values[user]])[0])
         has_features = code >= 0 and index.users_known[code]
         features = index.profile_of(code).features if has_features else None
-        values = ratings.values[known][order]
-        return UserProfile(items[known][order], values, features, index.scale is not None)
+        values, rated = ratings.values[known][order], index.scale is not None
+        moments = take_moments(self.train.ratings.by_user, self._moments, rows)
+        moments = None if moments is None else moments[known][order]
+        return UserProfile(items[known][order], values, features, rated, moments)

@@ -25,8 +25,10 @@ from matinee.models.blended_head import BlendedHead
 from matinee.models.head import Head
 from matinee.models.recommender import Recommender
 from matinee.models.registry import estimator_from_config
+from matinee.models.trained import HEADS
 
 BASELINE = "(most popular)"  # in place of a run's name
+LABELS = {"rating": "rating head", "timely": "timely", "next": "next"}
 PROTOCOLS = (
     "holdout",
     "leave-one-out",
@@ -40,9 +42,9 @@ PROTOCOLS = (
 
 @dataclass(frozen=True)
 class LeaderboardRow:
-    """One head of one model, or both together.
+    """One order of the lists of one model.
 
-    `model` is the run, or `BASELINE`; `head`, "ranking", "rating" or "both", is what ranked.
+    `model` is the run, or `BASELINE`; `head` is what ranked, as `Recommender.recommend` names it.
     `rating` are errors of predicted ratings, where this head predicts them and the protocol splits
     ratings.
     """
@@ -58,8 +60,8 @@ class LeaderboardRow:
         """What ranked, on screen."""
         if self.model == BASELINE:
             return "popularity (baseline)"
-        if self.head == "rating":
-            return f"{self.estimator} (rating head)"
+        if self.head in LABELS:
+            return f"{self.estimator} ({LABELS[self.head]})"
         return self.estimator
 
     def to_dict(self) -> dict[str, Any]:
@@ -126,7 +128,7 @@ def evaluate_heads(
     retrain: bool = False,
     min_rating: float | None = None,
 ) -> list[LeaderboardRow]:
-    """Every head of every model on one ranking task, and both where lists are in their order.
+    """Every order of the lists of every model on one ranking task.
 
     The most popular items are the baseline. With `retrain`, the estimators are trained again on
     ``task.train``; by default models are evaluated as they are. `min_rating` is the lowest rating
@@ -135,11 +137,11 @@ def evaluate_heads(
     rows = []
     for name, given in models.items():
         model = _retrained(given, task.train) if retrain else given
-        names = {head: str(fitted.estimator["name"]) for head, fitted in model.heads.items()}
-        if isinstance(model.head(), BlendedHead):
-            both = evaluate_ranking(model, task)
-            rows.append(LeaderboardRow(name, " and ".join(names.values()), "both", both))
-        for head, estimator in names.items():
+        for head in (head for head in HEADS if head in model.orders):
+            order = model.orders[head]
+            estimator = str(order.estimator["name"])
+            if isinstance(order, BlendedHead):
+                estimator = f"{order.rating.estimator['name']} and {estimator}"
             rating = None
             if head == "rating" and task.test is not None:
                 rating = evaluate_ratings(model, task.train, task.test)

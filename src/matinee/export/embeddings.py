@@ -87,6 +87,9 @@ def check_folder(folder: Path) -> None:
 def dot_product_rows(model: Recommender, head: str | None = None) -> tuple[F32, F32]:
     """Embeddings of all items and of the users with training ratings, each float32 (n, width)."""
     source = model.head(head)
+    if head is None:  # the first of the orders that is a product
+        products = (order for order in model.orders.values() if isinstance(order, ProductHead))
+        source = next(products, source)
     if not isinstance(source, ProductHead):
         raise SettingError(
             f"Scores of {source.estimator.get('name')} are not dot products of embeddings, so "

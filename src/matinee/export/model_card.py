@@ -128,8 +128,9 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _embeddings(model: Recommender, head: str | None, width: int) -> str:
-    name = head or ("ranking and rating heads together" if len(model.heads) > 1 else "only head")
-    of_scores = f"the {name} head" if head else f"the {name}"
+    both = head == "both" or (head is None and "both" in model.orders)
+    name = "ranking and rating heads together" if both else f"{head or 'only'} head"
+    of_scores = f"the {name}"
     return (
         f"`items.npy` and `users.npy` have {width} dimensions, those of {of_scores}. The plain dot "
         "product of a user's and an item's row is the item's score for the user: where the model "

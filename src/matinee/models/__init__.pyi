@@ -4,7 +4,8 @@ from .baselines import EASE, Bias, Popularity
 from .bayesian import BayesianMF
 from .implicit_als import ImplicitALS
 from .neighbors import ItemKNN, UserKNN
-from .queries import UserProfile
+from .next_item import NextItem
+from .profiles import UserProfile
 from .recommender import Recommender
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Estimator",
     "ImplicitALS",
     "ItemKNN",
+    "NextItem",
     "Popularity",
     "Recommender",
     "UserKNN",

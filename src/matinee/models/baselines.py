@@ -97,9 +97,7 @@ class Popularity(Estimator):
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
         counted = train
         if self.days is not None:
-            timestamp = train.ratings.timestamp
-            if timestamp is None:
-                raise SettingError("days needs ratings with timestamps; these have none.")
+            timestamp = train.ratings.timestamp_for("Popularity(days=...)")
             recent = timestamp > timestamp.max() - self.days * 86_400
             counted = replace(train, ratings=train.ratings.take(recent), official={})
         counts = item_counts(user_positives(counted, self.min_rating), len(train.catalog))

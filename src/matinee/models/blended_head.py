@@ -14,7 +14,8 @@ from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.kernels.scoring import SAMPLE, pack
 from matinee.models.head import Components
 from matinee.models.packed_items import PackedItems
-from matinee.models.queries import Sizes, UserBatch
+from matinee.models.profiles import UserBatch
+from matinee.models.queries import Sizes
 from matinee.models.ranking_heads import FactorRankingHead
 from matinee.models.rating_head import FactorRatingHead
 

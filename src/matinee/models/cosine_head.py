@@ -13,7 +13,8 @@ from matinee.errors import SettingError
 from matinee.kernels.scoring import pack
 from matinee.models.head import Components
 from matinee.models.packed_items import PackedItems
-from matinee.models.queries import Sizes, UserBatch
+from matinee.models.profiles import UserBatch
+from matinee.models.queries import Sizes
 from matinee.models.ranking_heads import FactorRankingHead
 from matinee.models.rating_head import FactorRatingHead
 from matinee.models.similarity import unit_rows

@@ -9,7 +9,8 @@ import polars as pl
 from matinee._types import F32, F64, I32, I64, Array, Ints
 from matinee.data.catalog import Catalog
 from matinee.errors import RunError
-from matinee.models.queries import Sizes, UserBatch
+from matinee.models.profiles import UserBatch
+from matinee.models.queries import Sizes
 
 if TYPE_CHECKING:
     from matinee.models.bayesian.predictive import Predictive
@@ -26,6 +27,7 @@ COMPONENT_LABELS = {
     "popularity": "popularity",
     "average_user": "average user",
     "interactions": "rated low, yet chosen",
+    "lacking": "the least that counts",
     "item_rating": "predicted rating of an unknown user, weighted",
 }
 """The components of a score that come from no rating of the user, as people read them."""

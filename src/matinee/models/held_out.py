@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from matinee._types import F32, F64, I32
 from matinee.data.dataset import Dataset
-from matinee.kernels.csr import pair_keys, take_rows
+from matinee.kernels.csr import Rows, pair_keys, take_rows
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 from matinee.kernels.sampling import draw_mask
 from matinee.models.implicit_feedback import positives
@@ -45,12 +46,20 @@ def discounted_gain(head: FactorRankingHead, train: Dataset, validation: Dataset
     gains = head.preference_scale.preferences(wanted.values, means, head.min_rating)
     wanted = positives(wanted, head.min_rating)
     items = len(head.item_params)
-    rows = np.arange(len(users))
-    keys = np.repeat(rows, np.diff(wanted.indptr)) * items + wanted.indices  # ascending
     codes = np.empty((len(users), LENGTH), np.int32)
     scores = np.empty(codes.shape, np.float32)
     head.packed.best(head.user_params[users], seen, head.popularity > 0, codes, scores)
+    return float(gains_found(codes, wanted, np.maximum(gains, 0), items).mean())
+
+
+def gains_found(codes: I32, wanted: Rows, gains: F32, items: int) -> F64:
+    """The sum of ``gain / log2(place + 1)`` over the wanted items of each list, float64 (users,).
+
+    `codes` are int32 (users, length), -1 for no item.
+    """
+    rows = np.arange(len(codes))
+    keys = np.repeat(rows, np.diff(wanted.indptr)) * items + wanted.indices  # ascending
     listed = rows[:, None] * items + codes
     place = np.searchsorted(keys, listed).clip(max=len(keys) - 1)
-    gained = np.where((keys[place] == listed) & (codes >= 0), np.maximum(gains[place], 0), 0)
-    return float((gained @ (1 / np.log2(np.arange(2, LENGTH + 2)))).mean())
+    gained = np.where((keys[place] == listed) & (codes >= 0), gains[place], 0)
+    return np.asarray(gained @ (1 / np.log2(np.arange(2, codes.shape[1] + 2))), np.float64)

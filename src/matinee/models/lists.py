@@ -12,7 +12,8 @@ from matinee.kernels.csr import Rows, filter_entries, rows_of_pairs, take_rows, 
 from matinee.models.head import Head
 from matinee.models.inputs import check_flag, ids_of, user_item_pairs
 from matinee.models.population import need_all_users
-from matinee.models.queries import TrainingIndex, UserBatch
+from matinee.models.profiles import UserBatch
+from matinee.models.queries import TrainingIndex
 from matinee.models.reranking import CANDIDATES, calibrated, check_dial, discovery_offsets
 from matinee.models.topk import scores_of_item, top_items, top_of_pairs
 

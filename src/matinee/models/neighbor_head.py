@@ -14,7 +14,8 @@ from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
 from matinee.kernels.topk import topk_dense
 from matinee.models.head import Components, by_popularity, check_array
 from matinee.models.implicit_feedback import positives
-from matinee.models.queries import Sizes, UserBatch
+from matinee.models.profiles import UserBatch
+from matinee.models.queries import Sizes
 
 
 @dataclass(frozen=True, eq=False)

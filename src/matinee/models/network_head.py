@@ -14,7 +14,8 @@ from matinee.errors import SettingError
 from matinee.kernels.csr import Rows, row_of_entries, take_rows
 from matinee.models.head import Components, WholeRowFactors, check_array
 from matinee.models.implicit_feedback import positives
-from matinee.models.queries import Sizes, UserBatch
+from matinee.models.profiles import UserBatch
+from matinee.models.queries import Sizes
 
 
 @dataclass(frozen=True)

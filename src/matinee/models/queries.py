@@ -1,90 +1,24 @@
 """Questions as models see them: ids and titles become indices, users become their interactions."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from matinee._types import F32, I32, I64, Bools, Floats, Ints
+from matinee._types import F32, F64, I32, I64, Bools, Floats, Ints
 from matinee.data.attributes import Attributes
 from matinee.data.catalog import Catalog
 from matinee.data.dataset import Dataset
 from matinee.data.id_map import IdMap
-from matinee.data.ratings import NOT_RATED, RatingScale, may_be, value_name
+from matinee.data.ratings import NOT_RATED, TIE, RatingScale, may_be, value_name
 from matinee.errors import SettingError, UnknownIdError, check_choice, shortened
-from matinee.kernels.csr import Rows, sum_weighted_rows, take_rows
-from matinee.kernels.parallel import balanced_blocks, run_blocks
+from matinee.kernels.csr import Rows, take_rows
 from matinee.models.inputs import Ids, ids_of, one_id, plain, rated_items
 from matinee.models.population import Population
-
-
-@dataclass(frozen=True, eq=False)
-class UserProfile:
-    """The ratings of one user: all that a model needs to know of a person.
-
-    `Recommender.fold_in` makes one for a new user; wherever a model takes a user's id, it takes a
-    `UserProfile` as well.
-
-    Parameters
-    ----------
-    items : int32 (n,)
-        Indices of the items rated, ascending.
-    values : float32 (n,)
-        The ratings, on the scale; of interactions without ratings, how often, or their weight.
-    features : Rows or None
-        A row of what is known of them beside ratings, as `Attributes.features`.
-    rated : bool
-        Whether these are ratings.
-    """
-
-    items: I32
-    values: F32
-    features: Rows | None = None
-    rated: bool = True
-
-    def __repr__(self) -> str:
-        count = len(self.items)
-        noun = "rating" if self.rated else "item"
-        return f"UserProfile({count} {noun}{'' if count == 1 else 's'})"
-
-
-@dataclass(frozen=True, eq=False)
-class UserBatch:
-    """Several users: what heads score, and what lists are made for."""
-
-    codes: I32  # (users,) indices of training users; -1 for a new user
-    interactions: Rows  # a row for each user, items ascending
-    features: Rows | None = None  # a row for each user; None: nothing is known of them
-
-    def prior_means(self, unknown: F32, coefficients: F32) -> F32:
-        """The prior mean of each user's row, (users, width); `unknown` is that of any user."""
-        if self.features is None or len(coefficients) == 0:
-            return np.tile(unknown, (len(self), 1))
-        means = np.empty((len(self), len(unknown)), np.float32)
-        blocks = balanced_blocks(self.features.indptr)
-        run_blocks(sum_weighted_rows, blocks, *self.features, coefficients, means)
-        return means
-
-    def part(self, start: int, stop: int) -> "UserBatch":
-        """The users `start` to `stop`."""
-        return self.take(np.arange(start, min(stop, len(self))))
-
-    def take(self, rows: Ints) -> "UserBatch":
-        """Some of the users, by their places."""
-        features = self.features and take_rows(self.features, rows)
-        return UserBatch(self.codes[rows], take_rows(self.interactions, rows), features)
-
-    def profiles(self) -> Iterator[UserProfile]:
-        """The users one by one."""
-        for row in range(len(self)):
-            one = self.take(np.array([row]))
-            yield UserProfile(*one.interactions[1:], one.features)
-
-    def __len__(self) -> int:
-        return len(self.codes)
+from matinee.models.profiles import UserBatch, UserProfile, stacked, take_moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +49,15 @@ class TrainingIndex:
     interactions: Rows  # the training ratings by user
     user_attributes: pl.DataFrame | None = None  # by user, as in `Dataset`
     population: Population | None = None  # where these are some of its users
+    moments: F64 | None = None  # of the interactions, as `Ratings.moments`, if the model asks
 
     @classmethod
-    def of(cls, train: Dataset) -> "TrainingIndex":
-        """The index of a training set."""
+    def of(cls, train: Dataset, *, moments: bool = False) -> "TrainingIndex":
+        """The index of a training set, and the moments of its interactions if they are wanted."""
         ratings, attributes = train.ratings, train.user_attributes
         index = cls(ratings.user_ids, train.catalog, ratings.scale, ratings.by_user, attributes)
+        if moments:
+            index = replace(index, moments=ratings.moments)
         if attributes is not None and train.users.groups:  # what training has made of them
             vars(index)["attributes"] = train.users
         return index
@@ -278,9 +215,10 @@ class TrainingIndex:
     def profile_of(self, code: int) -> UserProfile:
         """The ratings of the user with this index."""
         indptr, items, values = self.interactions
-        start, stop = indptr[code : code + 2]
+        own = slice(*indptr[code : code + 2])
+        moments = None if self.moments is None else self.moments[own]
         rated = self.scale is not None
-        return UserProfile(items[start:stop], values[start:stop], self._features([code]), rated)
+        return UserProfile(items[own], values[own], self._features([code]), rated, moments)
 
     def _features(self, codes: Ints | list[int]) -> Rows | None:
         if self.attributes is None:
@@ -300,18 +238,18 @@ class TrainingIndex:
 
     def batch_of(self, codes: I32) -> UserBatch:
         """Training users by index."""
-        return UserBatch(codes, take_rows(self.interactions, codes), self._features(codes))
+        moments = take_moments(self.interactions, self.moments, codes)
+        return UserBatch(codes, take_rows(self.interactions, codes), self._features(codes), moments)
 
     def _stack(self, profiles: list[UserProfile], codes: I32) -> UserBatch:
         """Profiles as rows, their indices checked: kernels follow them without looking."""
-        lengths = [len(profile.items) for profile in profiles]
-        indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-        items = np.concatenate([np.empty(0, np.int32), *(p.items for p in profiles)])
-        values = np.concatenate([np.empty(0, np.float32), *(p.values for p in profiles)])
+        rows, moments = stacked(profiles)
+        if moments is not None and len(moments) != len(rows.indices):
+            raise SettingError("A profile has as many moments as items, or None.")
+        items = rows.indices
         if len(items) and not (items.min() >= 0 and items.max() < len(self.catalog)):
             raise SettingError("This user was folded into another model.")
-        rows = Rows(indptr, items.astype(np.int32), values.astype(np.float32))
-        return UserBatch(codes, rows, self._stack_features(profiles))
+        return UserBatch(codes, rows, self._stack_features(profiles), moments)
 
     def _stack_features(self, profiles: list[UserProfile]) -> Rows | None:
         """Their features, those of the average user where nothing is known."""
@@ -349,7 +287,8 @@ class TrainingIndex:
         if len(twice):
             raise SettingError(f"{self.catalog.titles[twice[0]]} is named twice.")
         features = self.features_of_new(attributes)
-        return UserProfile(items, values, features, self.scale is not None)
+        moments = np.asarray(order * TIE, np.float64)
+        return UserProfile(items, values, features, self.scale is not None, moments)
 
     def _value(self, value: Any, title: str) -> float:
         """A rating, or the weight of an interaction; SettingError for what is neither."""

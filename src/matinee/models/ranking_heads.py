@@ -29,7 +29,8 @@ from matinee.models.implicit_feedback import (
     shared_gram,
 )
 from matinee.models.packed_items import PackedItems
-from matinee.models.queries import Sizes, UserBatch
+from matinee.models.profiles import UserBatch
+from matinee.models.queries import Sizes
 
 UNTIL_SOLVED = 100  # conjugate gradient steps at most; rows stop when they are solved
 

@@ -15,7 +15,8 @@ from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
 from matinee.kernels.scoring import pack
 from matinee.models.head import Components, check_array, check_coefficients, solve
 from matinee.models.packed_items import PackedItems
-from matinee.models.queries import Sizes, UserBatch
+from matinee.models.profiles import UserBatch
+from matinee.models.queries import Sizes
 
 FEW_PAIRS = 1000  # sooner scored than another thread would start
 ROUNDING = 1e-4  # by which float32 rows may be off the exact solution, in rating units

@@ -13,7 +13,8 @@ from matinee.models.head import EXTREME, ProbabilisticHead, components_table
 from matinee.models.inputs import check_flag, is_one
 from matinee.models.lists import ListOptions, best_users, labels, make_lists
 from matinee.models.population import need_all_users
-from matinee.models.queries import Pairs, UserProfile
+from matinee.models.profiles import UserProfile
+from matinee.models.queries import Pairs
 from matinee.models.similarity import (
     MIN_RATINGS,
     average_user,
@@ -35,7 +36,8 @@ class Recommender(TrainedModel):
     A recommender has a rating head, which predicts ratings, a ranking head, which knows what a
     user would watch, or both (`with_ranking`). Lists are in the order of both heads where both are
     factorizations, else of the ranking head if there is one; ``head="ranking"`` and
-    ``head="rating"`` ask one alone.
+    ``head="rating"`` ask one alone. Of a model that knows in which order things were watched
+    (`NextItem`), ``head="next"`` lists what comes next, and the default order is ``"timely"``.
 
     Parameters
     ----------
@@ -148,7 +150,7 @@ class Recommender(TrainedModel):
         Parameters
         ----------
         user : id, UserProfile, sequence of them, or None for all users with ratings
-        head : {"ranking", "rating"}, optional
+        head : {"timely", "both", "next", "ranking", "rating"}, optional
             By default what lists are made by. Ratings are not clipped here.
 
         Returns
@@ -188,9 +190,11 @@ class Recommender(TrainedModel):
         user : id, UserProfile, sequence of them, or None for all users with ratings
         n : int
             Fewer are listed where fewer are allowed.
-        head : {"ranking", "rating"}, optional
-            Rank by the ranking head alone, or by predicted rating, which obscure items win; by
-            default by both heads.
+        head : {"timely", "both", "next", "ranking", "rating"}, optional
+            Rank by both heads, by what comes next after what was watched last, by the ranking
+            head alone, or by predicted rating, which obscure items win. By default by both heads,
+            and where it makes lists better by what comes next and what is popular of late as well
+            (``"timely"``).
         measure : {"dot", "cosine"}
             Rank by the scores of the head, which for factors are products; or by the cosine of the
             user's and the item's factors alone, by default those of the ranking head.
@@ -265,7 +269,7 @@ class Recommender(TrainedModel):
         ----------
         item : id or title
         n : int
-        head : {"ranking", "rating"}, optional
+        head : {"timely", "both", "next", "ranking", "rating"}, optional
             By default what lists are made by.
         exclude_seen : bool
             Leave out the users who have rated it.
@@ -372,7 +376,7 @@ class Recommender(TrainedModel):
         batch, factors = self.user_batch([user]), self.user_factors(head)
         counts = self.user_counts
         average = average_user(factors, counts)
-        source = self.heads[self.head_with("users", head)]
+        source = self.orders[self.head_with("users", head)]
         own = user_factors_of(source, batch, factors.shape[1])[0] - average
         similarity, codes = most_similar(
             factors - average, counts, own, int(batch.codes[0]), n, measure, min_ratings
@@ -399,7 +403,8 @@ class Recommender(TrainedModel):
         Parameters
         ----------
         ratings : dict, pairs, frame, pandas.Series, or sequence of ids or titles
-            A dict, or pairs, of id or title and rating; a frame with columns `item_id` or `title`
+            In the order in which they were watched, the last one last: to `NextItem` it counts. A
+            dict, or pairs, of id or title and rating; a frame with columns `item_id` or `title`
             and `rating`, or whose first two columns are these; a pandas series of ratings by title
             or id. Items without ratings are enough for a model that learned from interactions
             without them: each counts once.
@@ -426,9 +431,9 @@ class Recommender(TrainedModel):
         ----------
         user : id or UserProfile
         item : id or title
-        head : {"ranking", "rating"}, optional
-            Why it is on the list, or why this rating is predicted. By default the ranking head if
-            there is one.
+        head : {"timely", "both", "next", "ranking", "rating"}, optional
+            Why it is on the list in this order, or why this rating is predicted. By default what
+            lists are made by.
 
         Returns
         -------

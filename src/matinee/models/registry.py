@@ -21,6 +21,7 @@ RATING = {
 """Estimators with a rating head, by the name that `--model` takes."""
 RANKING = {
     "ials": "ImplicitALS",
+    "next": "NextItem",
     "ease": "EASE",
     "popularity": "Popularity",
     "itemknn": "ItemKNN",

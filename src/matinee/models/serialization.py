@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from matinee._types import Array
+from matinee._types import F64, Array
 from matinee.data.attributes import normalized
 from matinee.data.catalog import Catalog
 from matinee.data.id_map import IdMap
@@ -25,6 +25,7 @@ from matinee.models.bayesian.head import BayesianHead
 from matinee.models.head import Head
 from matinee.models.neighbor_head import UserKNNHead
 from matinee.models.network_head import NetworkHead
+from matinee.models.next_head import NextHead
 from matinee.models.population import Population
 from matinee.models.queries import Sizes, TrainingIndex
 from matinee.models.ranking_heads import FactorRankingHead, ItemItemHead, PopularityHead
@@ -45,11 +46,17 @@ from matinee.storage.safetensors import arrays_in
 
 METADATA = ("data", "split", "metrics", "tuning", "fit_seconds", "environment")
 """The sections of a manifest that are the metadata of a model."""
+MOMENTS = "moments"
+INNER = "long_term"
+"""The field of a head that is a head itself: its fields are kept with this before their names."""
 HEAD_CLASSES: dict[str, dict[str, Any]] = {
     head: {cls.__name__: cls for cls in classes}
     for head, classes in {
         "rating": (FactorRatingHead, BayesianHead, NetworkHead),
-        "ranking": (FactorRankingHead, ItemItemHead, UserKNNHead, PopularityHead, NetworkHead),
+        "ranking": (
+            *(FactorRankingHead, ItemItemHead, UserKNNHead, PopularityHead, NetworkHead),
+            NextHead,
+        ),
     }.items()
 }
 """The classes of heads that a run may name."""
@@ -64,6 +71,8 @@ def run_parts(
     """What the files of a model's run hold."""
     described: dict[str, Any] = {}
     arrays: dict[str, dict[str, Any]] = {INTERACTIONS: index.interactions._asdict()}
+    if index.moments is not None:
+        arrays[INTERACTIONS][MOMENTS] = index.moments
     if index.population is not None:  # what users have rated is in their parts
         arrays = {POPULATION: {"item_counts": index.population.item_counts}}
     for name, head in heads.items():
@@ -110,8 +119,14 @@ def _fields_of(head: Head) -> tuple[dict[str, Array], dict[str, Any]]:
     """The fields of a head that are arrays, and its settings; what it has cached is no field."""
     values = {field.name: getattr(head, field.name) for field in fields(head)}  # type: ignore[arg-type]
     del values["estimator"], values["history"]
+    inner = values.pop(INNER, None)
     arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-    return arrays, {name: value for name, value in values.items() if name not in arrays}
+    settings = {name: value for name, value in values.items() if name not in arrays}
+    if inner is not None:
+        of_inner = _fields_of(inner)
+        arrays |= {f"{INNER}.{name}": array for name, array in of_inner[0].items()}
+        settings[INNER] = {"estimator": dict(inner.estimator), "settings": of_inner[1]}
+    return arrays, settings
 
 
 def parse_run(
@@ -136,12 +151,12 @@ def _parse(
     columns = manifest["model"]["columns"]
     tables = {file: _arrays(files, file) for file in (USERS, ITEMS)}
     users, items = (height(columns[file], arrays) for file, arrays in tables.items())
-    population = None
+    population = moments = None
     if manifest[PARTS]:
         population = _population(manifest[PARTS], _arrays(files, POPULATION), users, items)
         interactions = no_interactions(users)
     else:
-        interactions = _interactions(_arrays(files, INTERACTIONS))
+        interactions, moments = _interactions(_arrays(files, INTERACTIONS))
     check_interactions(interactions, scale, users, items)
     if not set(manifest["heads"]) <= set(HEAD_CLASSES) or not manifest["heads"]:
         raise ValueError("there is no head, or an unknown one")
@@ -155,16 +170,25 @@ def _parse(
     table = to_table(columns[USERS], tables[USERS], users)
     user_ids = IdMap(table["user_id"])
     attributes = table.drop("user_id") if table.width > 1 else None
-    index = TrainingIndex(user_ids, catalog, scale, interactions, attributes, population)
+    index = TrainingIndex(user_ids, catalog, scale, interactions, attributes, population, moments)
     if index.sizes != sizes:
         raise ValueError("a table has other rows or columns than it says")
     return index, heads, {name: manifest[name] for name in METADATA if name in manifest}
 
 
-def _interactions(arrays: Mapping[str, Array]) -> Rows:
-    if set(arrays) != set(Rows._fields) or any(array.ndim != 1 for array in arrays.values()):
+def _interactions(arrays: Mapping[str, Array]) -> tuple[Rows, F64 | None]:
+    """The interactions, and their moments, where the model knows them."""
+    names = set(arrays) - {MOMENTS}
+    if names != set(Rows._fields) or any(array.ndim != 1 for array in arrays.values()):
         raise ValueError("an array of the interactions is missing or unknown")
-    return Rows(**arrays)
+    moments = arrays.get(MOMENTS)
+    if moments is not None and not (
+        moments.dtype == np.float64
+        and moments.shape == arrays["values"].shape
+        and np.isfinite(moments).all()
+    ):
+        raise ValueError("the moments do not fit the interactions")
+    return Rows(**{name: arrays[name] for name in Rows._fields}), moments
 
 
 def no_interactions(users: int) -> Rows:
@@ -226,11 +250,36 @@ def _history(content: bytes) -> pl.DataFrame:
 def _head(
     name: str, entry: Mapping[str, Any], arrays: Mapping[str, Array], history: pl.DataFrame
 ) -> Any:
-    """The head that its entry in the manifest names, all fields present and of their types."""
-    cls = HEAD_CLASSES[name][entry["kind"]]
+    """The head that its entry in the manifest names."""
+    own = history
+    if "head" in history.columns:
+        own = history.filter(pl.col("head") == name).drop("head")
+        own = own.select(column for column in own if column.null_count() < own.height)
+    head = _with_fields(name, HEAD_CLASSES[name][entry["kind"]], entry, arrays, own)
+    if isinstance(head, NetworkHead) and head.is_rating != (name == "rating"):
+        raise ValueError(f"the {name} head predicts something else")
+    return head
+
+
+def _with_fields(
+    name: str,
+    cls: type,
+    entry: Mapping[str, Any],
+    arrays: Mapping[str, Array],
+    history: pl.DataFrame,
+) -> Any:
+    """A head of its settings and arrays, all of its fields present and of their types."""
     wanted = {field.name: str(field.type) for field in fields(cls)}
     given = {**entry["settings"], **arrays}
-    if set(given) != set(wanted) - {"estimator", "history"} or not isinstance(
+    inner = {}
+    if INNER in wanted:
+        prefix = f"{INNER}."
+        of_inner = {key: given.pop(key) for key in arrays if key.startswith(prefix)}
+        named = {key.removeprefix(prefix): array for key, array in of_inner.items()}
+        inner[INNER] = _with_fields(
+            name, FactorRankingHead, given.pop(INNER), named, pl.DataFrame()
+        )
+    if set(given) != set(wanted) - {"estimator", "history", *inner} or not isinstance(
         entry["estimator"], dict
     ):
         raise ValueError(f"a part of the {name} head is missing or unknown")
@@ -245,14 +294,7 @@ def _head(
         plain_type = wanted[key].removeprefix("<class '").removesuffix("'>")
         if not right.get(plain_type, isinstance(value, np.ndarray) and value.ndim > 0):
             raise ValueError(f"{key} has the wrong type")
-    own = history
-    if "head" in history.columns:
-        own = history.filter(pl.col("head") == name).drop("head")
-        own = own.select(column for column in own if column.null_count() < own.height)
-    head = cls(**given, estimator=entry["estimator"], history=own)
-    if isinstance(head, NetworkHead) and head.is_rating != (name == "rating"):
-        raise ValueError(f"the {name} head predicts something else")
-    return head
+    return cls(**given, **inner, estimator=entry["estimator"], history=history)
 
 
 INTERACTION_TYPES = (np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.float32))

@@ -8,7 +8,7 @@ from matinee._types import F32, I32, I64, Floats
 from matinee.errors import SettingError, check_choice, check_whole
 from matinee.kernels.topk import top_n
 from matinee.models.head import Head
-from matinee.models.queries import UserBatch
+from matinee.models.profiles import UserBatch
 
 MEASURES = ("cosine", "dot")
 MIN_RATINGS = 10  # with fewer, the factors of an item are mostly its genres'

@@ -13,7 +13,8 @@ from matinee.kernels.topk import topk_dense, topk_pairs
 from matinee.models.blended_head import BlendedHead
 from matinee.models.cosine_head import CosineHead
 from matinee.models.head import Head
-from matinee.models.queries import TrainingIndex, UserBatch
+from matinee.models.profiles import UserBatch
+from matinee.models.queries import TrainingIndex
 from matinee.models.ranking_heads import FactorRankingHead
 from matinee.models.rating_head import FactorRatingHead
 from matinee.progress import progress

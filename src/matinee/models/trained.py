@@ -20,13 +20,23 @@ from matinee.kernels.csr import Rows
 from matinee.models.blended_head import BlendedHead
 from matinee.models.cosine_head import CosineHead
 from matinee.models.head import Head, RatingHead, fitted_params
+from matinee.models.next_head import NextHead
 from matinee.models.population import need_all_users
-from matinee.models.queries import TrainingIndex, UserBatch, UserProfile
+from matinee.models.profiles import UserBatch, UserProfile
+from matinee.models.queries import TrainingIndex
 from matinee.models.ranking_heads import FactorRankingHead
 from matinee.models.rating_head import FactorRatingHead
+from matinee.models.timely_head import TimelyHead
 from matinee.storage.runs import RunParts, write_run
 
-HEADS = ("ranking", "rating")
+HEADS = ("timely", "both", "next", "rating", "ranking")
+"""What `head` may name: the orders in which lists are made, and scores explained."""
+MISSING = {
+    "next": "This model does not know what comes next; train one with NextItem (--ranker next).",
+    "timely": "What comes next makes no list of this model better, or it was not trained with "
+    "NextItem (--ranker next).",
+    "both": "This model has not both a rating and a ranking head of factors.",
+}
 SILENT = 1e-6  # factors that are all smaller say nothing
 
 
@@ -68,20 +78,31 @@ class TrainedModel:
         both: dict[str, Head | None] = {"rating": self.rating_head, "ranking": self.ranking_head}
         return {name: head for name, head in both.items() if head is not None}
 
+    @cached_property
+    def orders(self) -> dict[str, Head]:
+        """What lists can be ordered by, by the names that `head` takes, the default first."""
+        knows_next = self.ranking_head if isinstance(self.ranking_head, NextHead) else None
+        ranking = knows_next.long_term if knows_next else self.ranking_head
+        both = self._blended(ranking, self.rating_head)
+        lasting = {"both": both, "ranking": ranking, "rating": self.rating_head}
+        orders = {name: head for name, head in lasting.items() if head is not None}
+        if knows_next is None:
+            return orders
+        if knows_next.lead > 0:
+            orders = {"timely": TimelyHead(both or knows_next.long_term, knows_next), **orders}
+        return {**orders, "next": knows_next}
+
     def head(self, head: str | None = None) -> Head:
         """The head of this name, or the one that makes lists; SettingError if there is none."""
         if head is None:
-            if self._blended is not None:
-                return self._blended
-            head = "ranking" if self.ranking_head else "rating"
+            return next(iter(self.orders.values()))
         check_choice("head", head, HEADS)
-        if head not in self.heads:
-            raise SettingError(f"This model has no {head} head; train one with it.")
-        return self.heads[head]
+        if head not in self.orders:
+            missing = f"This model has no {head} head; train one with it."
+            raise SettingError(MISSING.get(head, missing))
+        return self.orders[head]
 
-    @cached_property
-    def _blended(self) -> BlendedHead | None:
-        ranking, rating = self.ranking_head, self.rating_head
+    def _blended(self, ranking: Head | None, rating: Head | None) -> BlendedHead | None:
         if isinstance(ranking, FactorRankingHead) and isinstance(rating, FactorRatingHead):
             if self.index.population is not None:
                 return BlendedHead(ranking, rating, self.index.population.blend_weight or 0.0)
@@ -93,7 +114,7 @@ class TrainedModel:
         if head is not None:
             self.head(head)  # refuses a name that is none
         for name in reversed(self.heads_with("users")):
-            source = self.heads[name]
+            source = self.orders[name]
             if head in (None, name) and isinstance(source, FactorRatingHead | FactorRankingHead):
                 return CosineHead(source)
         whose = f"the {head} head" if head else "this model"
@@ -155,7 +176,8 @@ class TrainedModel:
         ratings are the same, the factors of a rating head are all zero and say nothing.
         """
         if head is not None:
-            self.head(head)  # refuses a name that is none
+            check_choice("head", head, ("ranking", "rating"))
+            self.head(head)  # refuses what the model does not have
         names = self.heads_with(of)
         if head in names or (head is None and names):
             return head or names[0]
@@ -189,7 +211,11 @@ class TrainedModel:
         """This model with the ranking head of another one that was trained on the same data."""
         if not self.index.same_as(other.index):
             raise SettingError("The two models were trained on other users, items or ratings.")
-        return replace(self, ranking_head=other.head("ranking"))
+        other.head("ranking")  # refuses a model without one
+        index = self.index
+        if other.index.moments is not None:
+            index = replace(index, moments=other.index.moments)
+        return replace(self, index=index, ranking_head=other.ranking_head)
 
     @property
     def history(self) -> pl.DataFrame:

@@ -201,7 +201,10 @@ def axes_section(axes: EmbeddingAxes) -> Section:
 def user_section(model: Recommender, user: Any, projection: Projection | None = None) -> Section:
     """One user beside the average one; their items on the map, if there is one."""
     profile = model.user_profile(user)
-    recommended = explain_recommendations(model, user, ROWS).with_columns(genres=_genres())
+    lists = {"Recommended": explain_recommendations(model, user, ROWS)}
+    if "next" in model.orders:
+        lists["Next"] = explain_recommendations(model, user, ROWS, head="next")
+    recommended = lists["Recommended"]
     tastes = genre_profile(model, user)
     kinds = tastes["kind"].unique(maintain_order=True)
     unit, values = model.index.unit, profile.values
@@ -214,14 +217,18 @@ def user_section(model: Recommender, user: Any, projection: Projection | None = 
         f"{len(values):,} training {unit}s{mean}.",
         _top_rated_table(model, user, values),
         charts[0],
-        table(recommended, headings, dict.fromkeys(score, ".2f"), "Recommended"),
+        *(
+            table(each.with_columns(genres=_genres()), headings, dict.fromkeys(score, ".2f"), name)
+            for name, each in lists.items()
+        ),
         *charts[1:],
     ]
     if projection is not None:
         indices = model.catalog.ids.codes(recommended["item_id"].to_list())
         blocks.append(figure(embedding_charts.user_on_map(projection, profile.items, indices)))
     if recommended.height:
-        head, title = "ranking" if model.ranking_head else "rating", recommended["title"][0]
+        head = "ranking" if "ranking" in model.orders else "rating"
+        title = recommended["title"][0]
         try:
             explanation = model.explain(user, recommended["item_id"][0], head=head)
             blocks.append(figure(explanation_chart(explanation, title, head, unit=unit)))

@@ -36,8 +36,7 @@ def install(app: FastAPI, state: ServiceState) -> None:
 
 def _tell_of(served: Served, whole: dict[str, Any]) -> None:
     """Ratings on the scale of a model, its heads, and an item that it has as the example."""
-    heads = {"ranking": served.model.ranking_head, "rating": served.model.rating_head}
-    by = {"enum": ["default", *(name for name, head in heads.items() if head is not None)]}
+    by = {"enum": ["default", *served.model.orders]}
     scale, item_id = served.model.index.scale, served.item_ids[int(served.best_known(None, 1)[0])]
     schemas = whole["components"]["schemas"]
     for name in RATED:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from matinee._types import Bools
+from matinee.data.ratings import TIE
 from matinee.errors import SettingError, UnknownIdError, shortened
-from matinee.models.queries import TrainingIndex, UserBatch, UserProfile
+from matinee.models.profiles import UserBatch, UserProfile
+from matinee.models.queries import TrainingIndex
 from matinee.service.identity import PAGE_PREFIX
 from matinee.service.schemas import Rating
 from matinee.service.served import Served
@@ -54,8 +56,11 @@ def person(served: Served, user_id: str, feedback: Sequence[Feedback]) -> Person
     if trained is not None and not feedback:
         return Person(trained, known=len(trained.items) > 0, code=code)
     ratings: dict[int, float | None] = {}
+    moments: dict[int, float] = {}
     if trained is not None:
         ratings = dict(zip(trained.items.tolist(), trained.values.tolist(), strict=True))
+        if trained.moments is not None:
+            moments = dict(zip(trained.items.tolist(), trained.moments.tolist(), strict=True))
     hidden = set()
     values = np.array([1.0 if told.rating is None else told.rating for told in feedback])
     for told, may_be in zip(feedback, index.may_be(values).tolist(), strict=True):
@@ -64,12 +69,13 @@ def person(served: Served, user_id: str, feedback: Sequence[Feedback]) -> Person
             continue
         if told.kind == "rating":
             if may_be:
-                ratings[item] = told.rating
+                ratings[item], moments[item] = told.rating, told.updated_at.timestamp()
         elif told.kind == "seen" and index.scale is None:
-            ratings[item] = None  # an interaction like those of the training set
+            # an interaction like those of the training set
+            ratings[item], moments[item] = None, told.updated_at.timestamp()
         elif told.kind == "seen" or datetime.now(UTC) - told.updated_at < LATER:
             hidden.add(item)
-    profile = profile_of(served, ratings)
+    profile = profile_of(served, ratings, moments)
     if trained is not None:
         profile = replace(profile, features=trained.features)
     return Person(profile, frozenset(hidden), bool(ratings or feedback))
@@ -78,12 +84,19 @@ def person(served: Served, user_id: str, feedback: Sequence[Feedback]) -> Person
 def posted(served: Served, ratings: Sequence[Rating], items: Sequence[Any] = ()) -> Person:
     """A user by the ratings in a request; the last of several for one item counts."""
     told: dict[int, float | None] = {served.code(item): None for item in items}
-    told |= {served.code(rating.item_id): rating.rating for rating in ratings}
-    return Person(profile_of(served, told))
+    for rating in ratings:
+        code = served.code(rating.item_id)
+        told.pop(code, None)  # it is watched last now
+        told[code] = rating.rating
+    return Person(profile_of(served, told, {code: TIE * at for at, code in enumerate(told)}))
 
 
-def profile_of(served: Served, ratings: Mapping[int, float | None]) -> UserProfile:
-    """A user by the ratings of items by code; None is an item without a rating."""
+def profile_of(
+    served: Served, ratings: Mapping[int, float | None], moments: Mapping[int, float]
+) -> UserProfile:
+    """A user by the ratings of items by code, None being an item without one, and when each was
+    told, in seconds; where that is not known of some, no order is.
+    """
     index = served.model.index
     unrated = None if index.scale is not None else 1.0  # without a scale each counts once
     given = {code: unrated if ratings[code] is None else ratings[code] for code in sorted(ratings)}
@@ -93,7 +106,11 @@ def profile_of(served: Served, ratings: Mapping[int, float | None]) -> UserProfi
     if outside.any():
         title = served.model.catalog.titles[int(codes[outside.argmax()])]
         raise SettingError(f"{title}: the rating must be {index.limits}.")
-    return UserProfile(codes, values.astype(np.float32), rated=index.scale is not None)
+    times = None
+    if rated.keys() <= moments.keys():
+        times = np.array([moments[code] for code in rated], np.float64)
+    rated_at_all = index.scale is not None
+    return UserProfile(codes, values.astype(np.float32), rated=rated_at_all, moments=times)
 
 
 def unknown(user_id: str) -> UnknownIdError:

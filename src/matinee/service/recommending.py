@@ -12,13 +12,12 @@ from matinee.errors import SettingError
 from matinee.kernels.parallel import thread_limit
 from matinee.models.head import Head
 from matinee.models.lists import ListOptions, make_lists
-from matinee.models.queries import UserBatch, UserProfile
+from matinee.models.profiles import UserBatch, UserProfile
 from matinee.models.recommender import Recommender
 from matinee.service.people import Person
 from matinee.service.served import Served
 
 RANGE = 0.8  # how likely a rating lies in its range
-HEADS = {"default": None, "ranking": "ranking", "rating": "rating"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +32,16 @@ class ListQuestion:
     seen: bool = False  # whether what the user has rated may be listed
     reasons: int = 3
 
+    @property
+    def head(self) -> str | None:
+        """The order by its name in Python."""
+        return None if self.by == "default" else self.by
+
 
 def recommend(served: Served, who: Person, question: ListQuestion) -> list[dict[str, Any]]:
     """The items of the list, as answers have them."""
     model, index = served.model, served.model.index
-    batch, head = who.batch(index), model.head(HEADS[question.by])
+    batch, head = who.batch(index), model.head(question.head)
     options = ListOptions(
         question.offset + question.n, question.discover, exclude_seen=not question.seen
     )
@@ -125,7 +129,7 @@ def for_group(
     """
     model = served.model
     profiles = [member.profile for member in members]
-    scores: F32 = model.scores(profiles, head=HEADS[question.by], threads=1)
+    scores: F32 = model.scores(profiles, head=question.head, threads=1)
     together = scores.min(axis=0) if least_misery else scores.mean(axis=0)
     allowed = question.allowed.copy()
     for member in members:

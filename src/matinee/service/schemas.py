@@ -25,7 +25,7 @@ MAX_RATINGS = 5_000  # of one person in one request
 MAX_USERS = 100  # of one request
 MAX_MEMBERS = 8  # of a group
 MAX_N, MAX_OFFSET, MAX_REASONS = 200, 2_000, 20
-By = Literal["default", "ranking", "rating"]
+By = Literal["default", "timely", "both", "next", "ranking", "rating"]
 
 
 class _Model(BaseModel):
@@ -140,7 +140,9 @@ class ListQuery(BaseModel):
 
 
 class RatingsRequest(ListRequest):
-    """A handful of ratings, or of items without ratings; nothing of it is stored."""
+    """A handful of ratings, or of items without ratings, in the order in which they were watched,
+    the last one last; nothing of it is stored.
+    """
 
     ratings: list[Rating] = Field(default=[], max_length=MAX_RATINGS)
     items: list[ItemId] = Field(default=[], max_length=MAX_RATINGS)
@@ -244,6 +246,7 @@ class ModelAnswer(_Model):
     n_ratings: int
     scale: Scale | None
     genres: list[str]
+    orders: list[str] = Field(description="By what lists can be made, the default first")
     metrics: dict[str, Any]
     model_card: str = Field(description="Markdown")
 

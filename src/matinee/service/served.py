@@ -15,7 +15,7 @@ from matinee.data.id_map import IdMap
 from matinee.errors import UnknownIdError, shortened
 from matinee.export.model_card import model_card
 from matinee.models.head import ProbabilisticHead
-from matinee.models.queries import UserProfile
+from matinee.models.profiles import UserProfile
 from matinee.models.recommender import Recommender
 from matinee.service.catalog_search import CatalogSearch
 from matinee.service.first_items import FirstItems
@@ -147,6 +147,7 @@ class Served:
             "n_ratings": int(index.user_counts.sum()),
             "scale": scale and {"low": scale.low, "high": scale.high, "step": scale.step},
             "genres": list(model.catalog.genre_names),
+            "orders": list(model.orders),
             "metrics": metadata.get("metrics") or {},
             "model_card": self.card,
         }

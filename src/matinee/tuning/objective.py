@@ -60,7 +60,8 @@ class Objective:
         task = holdout(train, validation).sample(MAX_EVAL_USERS)
 
         def score(model: Recommender) -> float:
-            result = evaluate_ranking_per_user(model, task)
+            head = "next" if "next" in model.orders else None  # whose order is what is tuned
+            result = evaluate_ranking_per_user(model, task, head=head)
             if self.metric in result.catalog:
                 return result.catalog[self.metric]
             return float(np.nanmean(result.values[self.metric]))
@@ -107,7 +108,7 @@ def _tunable(models: Iterable[str]) -> str:
 
 def validation_splits(train: Dataset, how: str, seed: int) -> list[TrainValidation]:
     """Training and validation sets for trials, made of the training set; see `tune`."""
-    if how in ("random", "temporal"):
+    if how in ("random", "temporal", "leave-last-out"):
         try:
             return [train.split(how, test_fraction=VALIDATION_FRACTION, seed=seed)]
         except SettingError as error:
@@ -115,7 +116,7 @@ def validation_splits(train: Dataset, how: str, seed: int) -> list[TrainValidati
     folds = FOLDS.fullmatch(how)
     if not folds:
         raise SettingError(
-            "validation must be 'random', 'temporal' or 'K-fold' such as '5-fold', "
-            f"got {shortened(how)}."
+            "validation must be 'random', 'temporal', 'leave-last-out' or 'K-fold' such as "
+            f"'5-fold', got {shortened(how)}."
         )
     return list(train.folds(int(folds[1]), seed))

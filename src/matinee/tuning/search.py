@@ -91,9 +91,10 @@ def tune(
         How the next trial is chosen. A space of few combinations is always searched as a grid.
     split : Split, optional
         By default a random tenth is the test set.
-    validation : {"random", "temporal", "K-fold"}
-        How the training set is split for trials: a random tenth validates, the latest tenth, or,
-        as with ``"5-fold"``, each fold in turn.
+    validation : {"random", "temporal", "leave-last-out", "K-fold"}
+        How the training set is split for trials: a random tenth validates, the latest tenth, the
+        last item of each user (for `NextItem`, of which ``"next"`` is tuned), or, as with
+        ``"5-fold"``, each fold in turn.
     study, run : path, optional
         Folders of the study and of the best model's run; by default new ones under ``studies`` and
         ``runs``.

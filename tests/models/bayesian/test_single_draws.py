@@ -9,7 +9,7 @@ from forward import SHORT
 from matinee.kernels.csr import Rows
 from matinee.models.bayesian import BayesianMF
 from matinee.models.bayesian.fold_in import fold_in_draws
-from matinee.models.queries import UserBatch
+from matinee.models.profiles import UserBatch
 
 ONE = BayesianMF(**{**SHORT, "iterations": 41, "burn_in": 40})
 

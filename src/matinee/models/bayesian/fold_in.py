@@ -11,7 +11,7 @@ from matinee.kernels.ordinal import draw_latent
 from matinee.models.bayesian.likelihoods import Outcome
 from matinee.models.bayesian.posterior import PosteriorDraw
 from matinee.models.bayesian.sampler import prior_weights
-from matinee.models.queries import UserBatch
+from matinee.models.profiles import UserBatch
 
 TURNS = 4  # of latent values and rows, where ratings are levels
 

@@ -25,7 +25,8 @@ from matinee.models.bayesian.predictive import (
 from matinee.models.bayesian.sampler import GibbsSampler
 from matinee.models.bayesian.temporal import RatingTimes
 from matinee.models.head import solve
-from matinee.models.queries import Sizes, UserBatch
+from matinee.models.profiles import UserBatch
+from matinee.models.queries import Sizes
 from matinee.models.rating_head import FactorRatingHead
 
 

@@ -1,7 +1,7 @@
 // Rate a few movies, and watch the list answer.
 
 import * as api from "./api.js";
-import { listControls } from "./controls.js";
+import { choice, listControls } from "./controls.js";
 import { ratingDeck } from "./deck.js";
 import { byId, empty, h, hideNotice, notice, showProblem, spoken } from "./dom.js";
 import { doneWaiting, showList, showWaiting } from "./list.js";
@@ -12,7 +12,9 @@ import { searchBox } from "./search.js";
 const [list, problem] = [byId("list"), byId("problem")];
 const without = new Map(); // id as text: the reason that is taken out of this list
 let [scale, controls, deck, asking] = [null, null, null, null];
+const ORDERS = { default: "For you", next: "Next" };
 let n = 12;
+let by = "default";
 
 /** Asks for the list that fits now; an earlier question that is not answered yet is dropped. */
 async function refresh() {
@@ -22,6 +24,7 @@ async function refresh() {
   const request = {
     ...mine.asRequest(new Set(without.keys())),
     n,
+    by,
     discover,
     filters,
     reasons: 3,
@@ -120,6 +123,13 @@ function later(item) {
 const undoButton = (item) =>
   h("button", { type: "button", class: "small", onclick: () => undo(item) }, "Undo");
 
+/** For you, or what comes next after what was rated last. */
+const orders = () =>
+  choice("Which list", ORDERS, by, (chosen) => {
+    by = chosen;
+    refresh();
+  });
+
 async function start() {
   showWaiting(list);
   showWaiting(byId("deck"), 6);
@@ -132,6 +142,7 @@ async function start() {
   }
   scale = model.scale;
   controls = listControls(byId("controls"), model.genres, refresh);
+  if (model.orders?.includes("next")) byId("controls").prepend(orders());
   deck = ratingDeck(byId("deck"), scale, {
     ratingOf: (itemId) =>
       scale ? mine.ratingOf(itemId) : mine.of(itemId)?.kind === "seen" ? true : null,

@@ -112,7 +112,7 @@ export async function forget() {
   tell();
 }
 
-/** What a request for a list says of this user; `without` are ids of reasons taken out. */
+/** What a request for a list says of this user, the latest last; `without` are ids of reasons taken out. */
 export function asRequest(without = new Set()) {
   const counted = all().filter((one) => !without.has(key(one.item_id)));
   const rated = counted.filter((one) => one.rating !== null).slice(0, MOST_POSTED);
@@ -120,8 +120,8 @@ export function asRequest(without = new Set()) {
     .filter((one) => one.kind === "seen" && one.rating === null)
     .slice(0, MOST_POSTED);
   return {
-    ratings: rated.map(({ item_id, rating }) => ({ item_id, rating })),
-    items: items.map(({ item_id }) => item_id),
+    ratings: rated.toReversed().map(({ item_id, rating }) => ({ item_id, rating })),
+    items: items.toReversed().map(({ item_id }) => item_id),
     exclude: all()
       .filter((one) => one.kind !== "rating" || without.has(key(one.item_id)))
       .map(({ item_id }) => item_id)
