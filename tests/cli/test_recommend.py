@@ -127,7 +127,7 @@ def test_own_data_with_text_ids_go_all_the_way(shell):
     assert listed[0]["item_id"].startswith("m")
     assert "No item passes" in shell("recommend", run, "--user", "u3", "--years", "1990")
     assert shell.json("evaluate", run)[1]["rating"]["n_ratings"] == 40
-    assert "no timestamps" in shell("evaluate", run, "--protocol", "temporal", fails=True)
+    assert "needs timestamps" in shell("evaluate", run, "--protocol", "temporal", fails=True)
 
 
 @pytest.mark.parametrize("model", ["als", "biases"])

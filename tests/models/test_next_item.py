@@ -17,6 +17,7 @@ from matinee.models.transitions import (
     decays,
     solve_transitions,
 )
+from matinee.report.sections import user_section
 
 CHAINS, LENGTH = 12, 6
 
@@ -270,3 +271,23 @@ def test_heads_without_factors_are_refused_where_factors_are_compared(ordered):
     assert ordered.similar_items(0, n=2, head="ranking").height == 2
     with pytest.raises(SettingError, match="head must be 'ranking' or 'rating', got 'next'"):
         ordered.similar_items(0, head="next")
+
+
+def test_a_report_shows_next_beside_what_is_recommended(parts):
+    times = pl.Series(np.arange(len(parts[0])) * 600 + 10**9)
+    data = matinee.read(parts[0].to_frame().with_columns(timestamp=times))
+    ranker = NextItem(factors=4).fit(data)
+    page = str(user_section(ALS(factors=3, iterations=2).fit(data).with_ranking(ranker), 1))
+    assert "'Recommended'" in page
+    assert "'Next'" in page
+
+
+def test_a_task_says_how_many_last_items_are_up_to_the_order_of_rows():
+    rows = [
+        (user, item, 10**9 + 60 * min(item, 8 + user % 2))
+        for user in range(4)
+        for item in range(10)
+    ]
+    data = matinee.read(pl.DataFrame(rows, schema=["user", "item", "timestamp"], orient="row"))
+    assert leave_one_out(data).note.startswith("50% of the last interactions share their second")
+    assert leave_one_out(in_chains()).note == ""

@@ -33,7 +33,7 @@ def test_errors_and_disliked_hits_are_better_low_and_all_else_high():
     ("model", "metric", "message"),
     [
         ("als", "ndcg@10", r"als has no ranking head for ndcg@10; choose a metric of its rating "
-         r"head \(rmse, mae\) or another model \(ials, ease"),
+         r"head \(rmse, mae\) or another model \(ials, next, ease"),
         ("ials", "rmse", r"ials has no rating head for rmse; .* ranking head \(ndcg@10, "),
         ("als", "accuracy", "metric must be one of rmse, mae, ndcg@10.*, got 'accuracy'"),
         ("svd", None, "model must be one of als, bayes.*, got 'svd'"),

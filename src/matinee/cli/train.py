@@ -299,7 +299,9 @@ def print_result(result: "TrainingResult", device: str | None) -> None:
             f"fit {result.ranker_fit_seconds:.1f} s{trained_on['ranking']})"
         )
         if "next" in result.model.orders and result.model.metadata["split"]["method"] == "random":
-            say("A random split has no before and after: --split temporal judges lists by order.")
+            say(
+                "A random split has no before and after; --split temporal tells how good these are."
+            )
     if not result.test_ratings:
         seconds = result.fit_seconds + result.ranker_fit_seconds
         say(f"Trained on everything in {seconds:.1f} s; without a test set there are no metrics.")
