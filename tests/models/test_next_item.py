@@ -18,6 +18,7 @@ from matinee.models.transitions import (
     solve_transitions,
 )
 from matinee.report.sections import user_section
+from matinee.tuning import tune
 
 CHAINS, LENGTH = 12, 6
 
@@ -291,3 +292,15 @@ def test_a_task_says_how_many_last_items_are_up_to_the_order_of_rows():
     data = matinee.read(pl.DataFrame(rows, schema=["user", "item", "timestamp"], orient="row"))
     assert leave_one_out(data).note.startswith("50% of the last interactions share their second")
     assert leave_one_out(in_chains()).note == ""
+
+
+def test_what_is_tuned_is_the_order_next(tmp_path):
+    result = tune(
+        in_chains(users=120),
+        "next",
+        space={"short": [1.0, 4.0], "factors": 4},
+        study=tmp_path / "study",
+        run=tmp_path / "run",
+    )
+    assert len(result.trials) == 2
+    assert min(trial["value"] for trial in result.trials) > 0.3  # by no other order

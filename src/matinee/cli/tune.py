@@ -54,11 +54,11 @@ Search = Annotated[
     ),
 ]
 Validation = Annotated[
-    str,
+    str | None,
     Option(
         metavar="random|temporal|leave-last-out|K-fold",
-        help="Validation set within the training set: a random tenth, the latest tenth, or each of "
-        "K folds in turn.",
+        help="Validation set within the training set: a random tenth (the default), the latest "
+        "tenth, the last item of each user (the default of next), or each of K folds in turn.",
     ),
 ]
 StudyFolder = Annotated[
@@ -75,7 +75,7 @@ def tune(
     metric: MetricName = None,
     space: Space = None,
     search: Search = "tpe",
-    validation: Validation = "random",
+    validation: Validation = None,
     split: options.SplitOption = None,
     test_fraction: options.TestFraction = None,
     seed: options.Seed = 0,

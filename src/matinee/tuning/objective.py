@@ -106,6 +106,11 @@ def _tunable(models: Iterable[str]) -> str:
     return ", ".join(model for model in models if model != "popularity")
 
 
+def default_validation(model: str) -> str:
+    """How a model's validation set is made unless that is said: a random one knows no order."""
+    return "leave-last-out" if model == "next" else "random"
+
+
 def validation_splits(train: Dataset, how: str, seed: int) -> list[TrainValidation]:
     """Training and validation sets for trials, made of the training set; see `tune`."""
     if how in ("random", "temporal", "leave-last-out"):

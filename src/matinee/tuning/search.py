@@ -27,7 +27,7 @@ from matinee.models.registry import RANKING, RATING, estimator_class, nested_set
 from matinee.progress import progress
 from matinee.storage.runs import RUNS, check_target, read_manifest
 from matinee.storage.writing import check_place
-from matinee.tuning.objective import Objective, get_objective, validation_splits
+from matinee.tuning.objective import Objective, default_validation, get_objective, validation_splits
 from matinee.tuning.result import BestModel, TuningResult
 from matinee.tuning.search_space import SearchSpace, build_estimator
 from matinee.tuning.space_parsing import default_search_space, parse_space, read_space
@@ -59,7 +59,7 @@ def tune(
     space: SearchSpace | Mapping[str, Any] | str | Path | None = None,
     search: str = "tpe",
     split: Split | None = None,
-    validation: str = "random",
+    validation: str | None = None,
     study: str | Path | None = None,
     run: str | Path | None = None,
     threads: int | None = None,
@@ -91,10 +91,11 @@ def tune(
         How the next trial is chosen. A space of few combinations is always searched as a grid.
     split : Split, optional
         By default a random tenth is the test set.
-    validation : {"random", "temporal", "leave-last-out", "K-fold"}
+    validation : {"random", "temporal", "leave-last-out", "K-fold"}, optional
         How the training set is split for trials: a random tenth validates, the latest tenth, the
-        last item of each user (for `NextItem`, of which ``"next"`` is tuned), or, as with
-        ``"5-fold"``, each fold in turn.
+        last item of each user, or, as with ``"5-fold"``, each fold in turn. By default
+        ``"random"``; for `NextItem`, of which the order ``"next"`` is tuned,
+        ``"leave-last-out"``.
     study, run : path, optional
         Folders of the study and of the best model's run; by default new ones under ``studies`` and
         ``runs``.
@@ -116,6 +117,7 @@ def tune(
         check_target(Path(run))
     check_place(Path(run) if run else RUNS / "new")
     model = model or default_model(dataset.ratings)
+    validation = validation or default_validation(model)
     objective = get_objective(model, metric, dataset)
     estimators = RATING if objective.head == "rating" else RANKING
     space, space_name = _open_space(estimators[model], space)
@@ -171,7 +173,8 @@ def _open_space(
 def _default_folder(dataset: str, identity: Mapping[str, Any], space: str | None) -> Path:
     """A folder named by data set, model, metric, and all arguments that are not the defaults."""
     parts = [dataset, identity["model"], identity["metric"]]
-    default = {"search": "tpe", "validation": "random", **asdict(Split())}
+    validation = default_validation(identity["model"])
+    default = {"search": "tpe", "validation": validation, **asdict(Split())}
     for key, value in {**identity, **identity["split"]}.items():
         if key in default and value != default[key]:
             parts.append(f"seed{value}" if key == "seed" else str(value))

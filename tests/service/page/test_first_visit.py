@@ -280,3 +280,21 @@ def test_screen_readers_hear_that_the_list_has_changed(visitor):
     rate(page, 0, 5)
     said = page.get_by_role("status").filter(has_text="The list has changed")
     expect(said).to_contain_text(titles(page)[0])
+
+
+def test_a_model_that_knows_the_order_has_two_lists(visitor):
+    page = visitor().open()
+    assert page.get_by_role("radio", name="Next").count() == 0  # the model does not know it
+
+    def knows_order(route):
+        known = route.fetch().json()
+        route.fulfill(json={**known, "orders": ["both", "ranking", "rating", "next"]})
+
+    page.route("**/api/v1/model", knows_order)
+    page.reload()
+    expect(page.get_by_role("radio", name="For you")).to_be_checked()
+    with page.expect_request("**/api/v1/recommendations") as asked:
+        page.get_by_role("radio", name="Next").check()
+    assert asked.value.post_data_json["by"] == "next"
+    settled(page)
+    expect(page.locator(CARDS)).to_have_count(12)
