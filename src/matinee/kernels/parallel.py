@@ -43,6 +43,8 @@ def machine_memory() -> float:
 def balanced_blocks(indptr: I64, blocks: int = BLOCKS) -> list[tuple[int, int]]:
     """At most `blocks` row ranges of about as many entries, whatever the number of threads."""
     rows = len(indptr) - 1
+    if rows == 1:  # as for each request of a service
+        return [(0, 1)]
     # a row costs its entries, and one more for the solve
     work = indptr + np.arange(rows + 1)
     targets = np.linspace(0, work[-1], blocks + 1)[1:-1]

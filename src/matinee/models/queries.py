@@ -90,6 +90,11 @@ class TrainingIndex:
         return self.known_attributes.means(self.user_counts > 0)
 
     @cached_property
+    def _average_features(self) -> Rows:
+        """Those of a user of whom nothing is known, as a row."""
+        return self.known_attributes.of_new({}, self.mean_features)
+
+    @cached_property
     def user_counts(self) -> I64:
         """Training ratings of each user, (users,)."""
         return np.diff(self.interactions.indptr)
@@ -255,8 +260,7 @@ class TrainingIndex:
         """Their features, those of the average user where nothing is known."""
         if self.attributes is None:
             return None
-        average = self.attributes.of_new({}, self.mean_features)
-        rows = [profile.features or average for profile in profiles]
+        rows = [profile.features or self._average_features for profile in profiles]
         indices = np.concatenate([row.indices for row in rows])
         if indices.max() >= self.attributes.n_features or indices.min() < 0:
             raise SettingError("This user was folded into another model.")
@@ -278,9 +282,19 @@ class TrainingIndex:
         """A new user, from ratings or items in any of the forms of `Recommender.fold_in`."""
         pairs = rated_items(ratings)
         items = self.items([item for item, _ in pairs])
-        values = np.empty(len(items), np.float32)
-        for place, (_, value) in enumerate(pairs):
-            values[place] = self._value(value, self.catalog.titles[items[place]])
+        titles = self.catalog.titles
+        numbers = [
+            self._number(value, titles[item])
+            for (_, value), item in zip(pairs, items.tolist(), strict=True)
+        ]
+        given = np.array(numbers, np.float64)
+        wrong = ~self.may_be(given)
+        if wrong.any():
+            place = int(wrong.argmax())
+            meant = f"on the scale {self.limits}" if self.scale else self.limits
+            value = shortened(plain(pairs[place][1]))
+            raise SettingError(f"{titles[items[place]]}: {value} is not {meant}.")
+        values = given.astype(np.float32)
         order = np.argsort(items, kind="stable")
         items, values = items[order], values[order]
         twice = items[1:][items[1:] == items[:-1]]
@@ -290,8 +304,8 @@ class TrainingIndex:
         moments = np.asarray(order * TIE, np.float64)
         return UserProfile(items, values, features, self.scale is not None, moments)
 
-    def _value(self, value: Any, title: str) -> float:
-        """A rating, or the weight of an interaction; SettingError for what is neither."""
+    def _number(self, value: Any, title: str) -> float:
+        """A rating, or the weight of an interaction, as a number; NaN for what is none."""
         if value is None:
             if self.scale is None:
                 return 1.0
@@ -300,13 +314,9 @@ class TrainingIndex:
                 f"{self.scale}: give each item one."
             )
         try:
-            number = np.nan if isinstance(value, str | bytes | bool | np.bool_) else float(value)
+            return np.nan if isinstance(value, str | bytes | bool | np.bool_) else float(value)
         except (TypeError, ValueError, OverflowError):
-            number = np.nan
-        if not self.may_be(np.array([number]))[0]:
-            meant = f"on the scale {self.limits}" if self.scale else self.limits
-            raise SettingError(f"{title}: {shortened(plain(value))} is not {meant}.")
-        return number
+            return np.nan
 
     @property
     def limits(self) -> str:
