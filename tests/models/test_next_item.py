@@ -76,12 +76,11 @@ def written_out(histories, items, places, days, regularization, discount):
 
 
 def test_transitions_are_those_of_ridge_regression(split):
-    ratings, items = split[0].ratings, len(split[0].catalog)
-    histories = Histories.of(ratings.by_user, ratings.moments)
+    items, histories = len(split[0].catalog), Histories.of(split[0].ratings)
     places, days = np.array([1.5, 10], np.float32), np.array([2, 30], np.float32)
     steps = decays(histories.moments, places, days)
     how = {"regularization": 2.0, "discount": 0.3}
-    found = solve_transitions(histories, steps, items, sources=items, kept=items, **how)
+    found = solve_transitions(histories, steps, sources=items, kept=items, **how)
     dense = np.zeros((2 * items, items))
     row = np.repeat(np.arange(2 * items), np.diff(found.indptr))
     dense[row, found.indices] = found.values
@@ -92,9 +91,9 @@ def test_transitions_are_those_of_ridge_regression(split):
 def test_lifts_are_counts_of_what_follows_soon():
     rows = [(0, 0, 1), (0, 1, 2), (0, 2, 3), (1, 0, 1), (1, 2, 2)]
     data = matinee.read(pl.DataFrame(rows, schema=["user", "item", "timestamp"], orient="row"))
-    histories = Histories.of(data.ratings.by_user, data.ratings.moments)
+    histories = Histories.of(data.ratings)
     steps = decays(histories.moments, np.array([2], np.float32), np.array([1e9], np.float32))
-    found = count_lifts(histories, np.ascontiguousarray(steps[:, 0]), 3)
+    found = count_lifts(histories, np.ascontiguousarray(steps[:, 0]))
     assert found.indptr.tolist() == [0, 2, 3, 3]
     assert found.indices.tolist() == [1, 2, 2]
     shares = np.array([3, 2, 3]) / 8  # of all interactions, and one more for each
@@ -105,12 +104,12 @@ def test_lifts_are_counts_of_what_follows_soon():
 
 def test_only_so_many_sources_and_transitions_are_kept(split):
     ratings, items = split[0].ratings, len(split[0].catalog)
-    histories = Histories.of(ratings.by_user, ratings.moments)
+    histories = Histories.of(ratings)
     places = np.array([1.5, 10], np.float32)
     steps = decays(histories.moments, places, np.full(2, 30, np.float32))
     how = {"regularization": 2.0, "discount": 0.3}
-    whole = solve_transitions(histories, steps, items, sources=20, kept=items, **how)
-    few = solve_transitions(histories, steps, items, sources=20, kept=5, **how)
+    whole = solve_transitions(histories, steps, sources=20, kept=items, **how)
+    few = solve_transitions(histories, steps, sources=20, kept=5, **how)
     sources = np.flatnonzero(np.diff(whole.indptr)) % items
     most = np.argsort(-ratings.item_counts, kind="stable")[:20]
     assert set(sources) == set(most)

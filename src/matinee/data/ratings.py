@@ -23,6 +23,8 @@ MOST = 1e30
 """Of a rating: differences and sums of a few are numbers of 32 bits, too."""
 MAX_LEVELS = 100
 """A column with more distinct values is taken as continuous."""
+DAY = 86_400.0
+"""Seconds."""
 TIE = 1e-6
 """Seconds between interactions of a user that share a second, or whose order alone is known."""
 
@@ -167,6 +169,11 @@ class Ratings:
             rows = "interactions" if self.scale is None else "ratings"
             raise SettingError(f"{purpose} needs timestamps; these {rows} have none.")
         return self.timestamp
+
+    def recent(self, days: float, purpose: str) -> Bools:
+        """Which ratings are of the last so many days of all; `purpose` as in `timestamp_for`."""
+        timestamp = self.timestamp_for(purpose)
+        return np.asarray(timestamp > timestamp.max() - days * DAY)
 
     @property
     def differ(self) -> bool:

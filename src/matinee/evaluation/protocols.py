@@ -133,19 +133,21 @@ def leave_one_out(dataset: Dataset, *, min_rating: float | None = None) -> Ranki
     may have rated later: training knows their future (in `temporal` it does not). Ratings of one
     second are in the order of the rows; `note` says how many of the last ones that decides.
     """
-    task = holdout(*dataset.split("leave-last-out"), min_rating=min_rating)
-    return replace(task, protocol="leave-one-out", note=_note_on_order(dataset))
+    train, test = dataset.split("leave-last-out")
+    task = holdout(train, test, min_rating=min_rating)
+    return replace(task, protocol="leave-one-out", note=_note_on_order(train, test))
 
 
-def _note_on_order(dataset: Dataset) -> str:
+def _note_on_order(train: Dataset, last: Dataset) -> str:
     """How many users gave their last rating in the same second as the one before, in words."""
-    ratings = dataset.ratings
-    starts = ratings.by_user.indptr[:-1][ratings.user_counts > 0]
-    share = float((np.maximum.reduceat(ratings.moments, starts) % 1 > 0).mean())
+    before = np.full(len(train.ratings.user_ids), np.iinfo(np.int64).min)
+    np.maximum.at(before, train.ratings.user, train.ratings.timestamp_for("An order"))
+    stamps = last.ratings.timestamp_for("An order")
+    share = float((stamps == before[last.ratings.user]).mean())
     if share < WORTH_SAYING:
         return ""
     return (
-        f"{share:.0%} of the last {dataset.unit}s share their second with the one before: which is "
+        f"{share:.0%} of the last {train.unit}s share their second with the one before: which is "
         "the last there is up to the order of the rows."
     )
 

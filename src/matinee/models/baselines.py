@@ -97,8 +97,7 @@ class Popularity(Estimator):
     def _fit(self, train: Dataset, context: FitContext) -> Recommender:
         counted = train
         if self.days is not None:
-            timestamp = train.ratings.timestamp_for("Popularity(days=...)")
-            recent = timestamp > timestamp.max() - self.days * 86_400
+            recent = train.ratings.recent(self.days, "Popularity(days=...)")
             counted = replace(train, ratings=train.ratings.take(recent), official={})
         counts = item_counts(user_positives(counted, self.min_rating), len(train.catalog))
         head = PopularityHead(counts, self.to_config(), pl.DataFrame())

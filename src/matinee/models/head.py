@@ -118,6 +118,19 @@ def check_array(name: str, array: Array, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} holds a value that is not finite")
 
 
+def is_csr(indptr: Array, indices: Array, height: int, width: int) -> bool:
+    """Whether these are where rows begin, and columns, of a matrix of that size."""
+    return bool(
+        indptr.dtype == np.int64
+        and indices.dtype == np.int32
+        and indptr.shape == (height + 1,)
+        and indices.shape == (int(indptr[-1]),)
+        and indptr[0] == 0
+        and (indptr[1:] >= indptr[:-1]).all()
+        and (len(indices) == 0 or (indices.min() >= 0 and indices.max() < width))
+    )
+
+
 def check_coefficients(coefficients: F32, n_features: int, width: int) -> None:
     """The same of coefficients of users' features, of which there may be none."""
     check_array("user_coefficients", coefficients, (n_features if len(coefficients) else 0, width))

@@ -31,8 +31,6 @@ def is_one(values: Any) -> bool:
 
 def plain(value: Any) -> Any:
     """An id or title as Python has it: an int if it is a whole number, text if it is bytes."""
-    if type(value) is int:
-        return value
     if isinstance(value, np.datetime64 | np.timedelta64):  # to numpy a number; a time is no id
         return value
     if getattr(value, "ndim", None) == 0:

@@ -12,7 +12,7 @@ from matinee._types import F32, F64, I32, I64, Ints
 from matinee.kernels.csr import Rows, count_cooccurrences, sum_rows_of, transpose
 from matinee.kernels.parallel import balanced_blocks, run_blocks, uniform_blocks
 from matinee.kernels.topk import topk_dense
-from matinee.models.head import Components, by_popularity, check_array
+from matinee.models.head import Components, by_popularity, check_array, is_csr
 from matinee.models.implicit_feedback import positives
 from matinee.models.profiles import UserBatch
 from matinee.models.queries import Sizes
@@ -76,13 +76,7 @@ class UserKNNHead:
         users, items = sizes.users, sizes.items
         check_array("popularity", self.popularity, (items,))
         fitting = (
-            self.indptr.dtype == np.dtype(np.int64)
-            and self.indices.dtype == np.dtype(np.int32)
-            and self.indptr.shape == (users + 1,)
-            and self.indices.shape == (int(self.indptr[-1]),)
-            and self.indptr[0] == 0
-            and (np.diff(self.indptr) >= 0).all()
-            and ((self.indices >= 0) & (self.indices < items)).all()
+            is_csr(self.indptr, self.indices, users, items)
             and self.neighbors >= 1
             and 0 <= self.shrinkage < np.inf
         )

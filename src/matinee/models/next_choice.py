@@ -1,7 +1,7 @@
 """How far the user's taste as a whole counts in what comes next: chosen on what is held out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -15,8 +15,8 @@ from matinee.kernels.parallel import run_blocks, uniform_blocks
 from matinee.kernels.topk import topk_dense
 from matinee.models.held_out import LENGTH, gains_found
 from matinee.models.next_head import LEAST, LEAST_TASTE, NextHead
-from matinee.models.profiles import UserBatch, take_moments
-from matinee.models.transitions import DAY
+from matinee.models.profiles import UserBatch
+from matinee.models.queries import TrainingIndex
 
 TASTE_WEIGHTS = (0.0, 0.3, 0.6, 1.0, 1.4)  # that are tried
 LIFT_WEIGHTS = (0.0, 0.1, 0.2, 0.33, 0.5)
@@ -45,11 +45,9 @@ class Question:
         by_user, wanted = known.ratings.by_user, held_out.ratings.by_user
         users = np.flatnonzero(np.diff(by_user.indptr) * np.diff(wanted.indptr))
         users = users[:: max(1, -(-len(users) // USERS))]
-        moments = take_moments(by_user, known.ratings.moments, users)
-        new = np.full(len(users), -1, np.int32)
-        features = take_rows(known.users.features, users) if known.users.groups else None
-        batch = UserBatch(new, take_rows(by_user, users), features, moments)
-        return cls(batch, take_rows(wanted, users))
+        batch = TrainingIndex.of(known, moments=True).batch_of(users.astype(np.int32))
+        new = replace(batch, codes=np.full(len(users), -1, np.int32))
+        return cls(new, take_rows(wanted, users))
 
     def ndcg(self, scores: F32, first: int) -> F64:
         """NDCG of the lists that scores make, of the users from `first` on, (users,)."""
@@ -169,8 +167,7 @@ def trend(ratings: Ratings, days: float) -> F32:
     """Popularity of each item of late, (items,): in proportion to the interactions of the last
     `days`, the mean being 1. Where these are few, what was popular before counts.
     """
-    timestamp, items = ratings.timestamp_for("A trend"), len(ratings.item_ids)
-    recent = ratings.item[timestamp > timestamp.max() - days * DAY]
+    recent, items = ratings.item[ratings.recent(days, "A trend")], len(ratings.item_ids)
     ever = ratings.item_counts + 1.0
     of_late = np.bincount(recent, minlength=items) + TREND_STRENGTH * ever / ever.sum()
     return np.asarray(of_late / of_late.mean(), np.float32)

@@ -11,7 +11,7 @@ from matinee._types import F32, F64, I32, I64, Floats, Ints
 from matinee.kernels.csr import Rows, row_of_entries, take_rows
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.kernels.transitions import fading_weights, sum_transitions
-from matinee.models.head import Components, check_array
+from matinee.models.head import Components, check_array, is_csr
 from matinee.models.profiles import UserBatch
 from matinee.models.queries import Sizes
 from matinee.models.ranking_heads import FactorRankingHead
@@ -75,15 +75,18 @@ class NextHead:
     def sums(self, batch: UserBatch) -> tuple[F32, F32]:
         """The sums of transitions and of lifts, float32 (users, items)."""
         history, weights, _ = self._weighted(batch)
-        blocks, shape = balanced_blocks(history.indptr), (len(batch), len(self.trend))
-        transitions, lifts = np.empty(shape, np.float32), np.empty(shape, np.float32)
-        for own, rows, out in (
-            (weights[:, :-1], (self.indptr, self.targets, self.transitions), transitions),
-            (weights[:, -1:], (self.lift_indptr, self.lift_targets, self.lifts), lifts),
-        ):
-            arguments = *history[:2], np.ascontiguousarray(own), *rows, out
-            run_blocks(sum_transitions, blocks, *arguments)
-        return transitions, lifts
+        rows = Rows(self.indptr, self.targets, self.transitions)
+        return self._summed(history, weights[:, :-1], rows), self._lifted(history, weights)
+
+    def _lifted(self, history: Rows, weights: F32) -> F32:
+        rows = Rows(self.lift_indptr, self.lift_targets, self.lifts)
+        return self._summed(history, weights[:, -1:], rows)
+
+    def _summed(self, history: Rows, weights: F32, rows: Rows) -> F32:
+        out = np.empty((len(history.indptr) - 1, len(self.trend)), np.float32)
+        arguments = *history[:2], np.ascontiguousarray(weights), *rows, out
+        run_blocks(sum_transitions, balanced_blocks(history.indptr), *arguments)
+        return out
 
     def timeliness(self, transitions: F32, lifts: F32) -> F32:
         """What `TimelyHead` multiplies by, float32 (users, items)."""
@@ -126,7 +129,8 @@ class NextHead:
             asked = place >= 0
             parts = (weight[entry] * own.values)[asked]
             from_ratings[place[asked], order[entry[asked]]] += parts
-        factors = self.factors(self.sums(batch)[1], self.long_term.scores(batch))[0, items]
+        lifts = self._lifted(history, weights)
+        factors = self.factors(lifts, self.long_term.scores(batch))[0, items]
         return scaled_contributions([{} for _ in items], from_ratings, factors, LEAST)
 
     def check(self, sizes: Sizes) -> None:
@@ -135,10 +139,13 @@ class NextHead:
         for name in ("places", "days"):
             check_array(name, getattr(self, name), (features + 1,))
         check_array("trend", self.trend, (sizes.items,))
-        transitions = Rows(self.indptr, self.targets, self.transitions)
-        check_rows("transitions", transitions, features * sizes.items, sizes.items)
-        lifts = Rows(self.lift_indptr, self.lift_targets, self.lifts)
-        check_rows("lifts", lifts, sizes.items, sizes.items)
+        check_array("transitions", self.transitions, self.targets.shape)
+        check_array("lifts", self.lifts, self.lift_targets.shape)
+        if not (
+            is_csr(self.indptr, self.targets, features * sizes.items, sizes.items)
+            and is_csr(self.lift_indptr, self.lift_targets, sizes.items, sizes.items)
+        ):
+            raise ValueError("transitions or lifts do not fit the items")
         weights = self.lift_weight, self.taste_weight, self.next_weight, self.trend_weight
         fitting = (
             features > 0
@@ -150,24 +157,6 @@ class NextHead:
         )
         if not fitting:
             raise ValueError("a number of what comes next is out of range")
-
-
-def check_rows(name: str, rows: Rows, height: int, width: int) -> None:
-    """Raise ValueError unless this is a matrix of that size in CSR, finite."""
-    indptr, indices, values = rows
-    check_array(name, values, indices.shape)
-    fitting = (
-        indptr.dtype == np.int64
-        and indices.dtype == np.int32
-        and indptr.shape == (height + 1,)
-        and indices.shape == (int(indptr[-1]),)
-        and indptr[0] == 0
-        and (indptr[1:] >= indptr[:-1]).all()
-        and (indices >= 0).all()
-        and (indices < width).all()
-    )
-    if not fitting:
-        raise ValueError(f"{name} do not fit the items")
 
 
 def scaled_contributions(

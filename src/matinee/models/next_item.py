@@ -89,15 +89,7 @@ class NextItem(Estimator):
         started = time.perf_counter()
         long_term = self._long_term(train, context.threads)
         weights = self._choose(train, long_term, context.threads)
-        head = replace(
-            self._head(train, long_term),
-            lift_weight=weights.lift_weight,
-            taste_weight=weights.taste_weight,
-            trend=trend(train.ratings, weights.days),
-            next_weight=weights.next_weight,
-            trend_weight=weights.trend_weight,
-            lead=weights.lead,
-        )
+        head = self._head(train, long_term, weights)
         seconds = time.perf_counter() - started
         head = replace(head, history=pl.DataFrame({"iteration": [1], "seconds": [seconds]}))
         return Recommender(TrainingIndex.of(train, moments=True), ranking_head=head)
@@ -117,17 +109,15 @@ class NextItem(Estimator):
             )
         return estimator.fit(train, threads=threads).ranking_head
 
-    def _head(self, train: Dataset, long_term: FactorRankingHead) -> NextHead:
-        """What is learned from a training set, exponents apart."""
-        ratings, items = train.ratings, len(train.catalog)
-        histories = Histories.of(ratings.by_user, ratings.moments)
+    def _head(self, train: Dataset, long_term: FactorRankingHead, weights: Weights) -> NextHead:
+        """What is learned from a training set, with these weights."""
+        histories = Histories.of(train.ratings)
         places = np.array([self.short, self.long, LIFT_PLACES], np.float32)
         days = np.full(len(places), self.days, np.float32)
         steps = decays(histories.moments, places, days)
         transitions = solve_transitions(
             histories,
             np.ascontiguousarray(steps[:, :-1]),
-            items,
             sources=self.sources,
             kept=self.kept,
             regularization=self.regularization,
@@ -136,15 +126,15 @@ class NextItem(Estimator):
         return NextHead(
             long_term,
             *transitions,
-            *count_lifts(histories, np.ascontiguousarray(steps[:, -1]), items),
+            *count_lifts(histories, np.ascontiguousarray(steps[:, -1])),
             places=places,
             days=days,
-            lift_weight=0.0,
-            taste_weight=0.0,
-            trend=np.ones(items, np.float32),
-            next_weight=0.0,
-            trend_weight=0.0,
-            lead=0.0,
+            lift_weight=weights.lift_weight,
+            taste_weight=weights.taste_weight,
+            trend=trend(train.ratings, weights.days),
+            next_weight=weights.next_weight,
+            trend_weight=weights.trend_weight,
+            lead=weights.lead,
             estimator=self.to_config(),
             history=pl.DataFrame(),
         )
@@ -154,5 +144,5 @@ class NextItem(Estimator):
         held_out = HeldOut.of(train)
         if held_out is None:
             return Weights()
-        part = held_out.part
-        return choose(self._head(part, self._long_term(part, threads, long_term)), held_out)
+        small = self._long_term(held_out.part, threads, long_term)
+        return choose(self._head(held_out.part, small, Weights()), held_out)

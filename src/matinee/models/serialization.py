@@ -22,7 +22,7 @@ from matinee.data.ratings import RatingScale
 from matinee.errors import RunError, SettingError, cut, printable
 from matinee.kernels.csr import Rows
 from matinee.models.bayesian.head import BayesianHead
-from matinee.models.head import Head
+from matinee.models.head import Head, is_csr
 from matinee.models.neighbor_head import UserKNNHead
 from matinee.models.network_head import NetworkHead
 from matinee.models.next_head import NextHead
@@ -297,9 +297,6 @@ def _with_fields(
     return cls(**given, **inner, estimator=entry["estimator"], history=history)
 
 
-INTERACTION_TYPES = (np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.float32))
-
-
 def check_interactions(
     interactions: Rows, scale: RatingScale | None, users: int, items: int
 ) -> None:
@@ -307,12 +304,9 @@ def check_interactions(
     indptr, indices, values = interactions
     low, high = (scale.low, scale.high) if scale else (np.finfo(np.float32).tiny, np.inf)
     fitting = (
-        tuple(array.dtype for array in interactions) == INTERACTION_TYPES
-        and indptr.shape == (users + 1,)
-        and indices.shape == values.shape == (int(indptr[-1]),)
-        and indptr[0] == 0
-        and (indptr[1:] >= indptr[:-1]).all()
-        and (len(indices) == 0 or (indices.min() >= 0 and indices.max() < items))
+        is_csr(indptr, indices, users, items)
+        and values.dtype == np.float32
+        and values.shape == indices.shape
         and np.isfinite(values).all()
         and (len(values) == 0 or (values.min() >= low and values.max() <= high))
     )

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from matinee._types import F32, F64, I32, I64, Bools, Floats
+from matinee.data.ratings import DAY, Ratings
 from matinee.kernels.csr import Rows, compress, row_of_entries, take_rows, transpose
 from matinee.kernels.parallel import balanced_blocks, run_blocks
 from matinee.kernels.transitions import count_before, sum_products, sum_tails, sum_targets
@@ -14,7 +15,6 @@ from matinee.progress import progress
 NUMBERS = 16_000_000  # of targets that are solved or counted at a time
 LIFT_STRENGTH = 80.0  # of what is expected by chance: see `count_lifts`
 LIFT_REACH = 5  # places within which pairs are counted
-DAY = 86_400.0  # seconds
 TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -25,12 +25,19 @@ class Histories:
     indptr: I64  # (users + 1,)
     items: I32  # (interactions,)
     moments: F64  # (interactions,), as `Ratings.moments`
+    n_items: int
 
     @classmethod
-    def of(cls, interactions: Rows, moments: F64) -> "Histories":
-        """Interactions by user, put in order."""
+    def of(cls, ratings: Ratings) -> "Histories":
+        """Those of a training set."""
+        interactions, moments = ratings.by_user, ratings.moments
         order = np.lexsort((moments, row_of_entries(interactions)))
-        return cls(interactions.indptr, interactions.indices[order], moments[order])
+        return cls(
+            interactions.indptr,
+            interactions.indices[order],
+            moments[order],
+            len(ratings.item_ids),
+        )
 
     @cached_property
     def users(self) -> I32:
@@ -38,12 +45,11 @@ class Histories:
         counts = np.diff(self.indptr)
         return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
 
-    def by_item(self, items: int) -> tuple[I64, I32]:
-        """Where each item was watched, in CSR: the numbers of the interactions."""
+    @cached_property
+    def by_item(self) -> Rows:
+        """Where each item was watched, a row for each: the numbers of the interactions."""
         entries = np.arange(len(self.items), dtype=np.int32)
-        ones = np.ones(len(entries), np.float32)
-        grouped = compress(self.items, entries, ones, items)
-        return grouped.indptr, grouped.indices
+        return compress(self.items, entries, np.ones(len(entries), np.float32), self.n_items)
 
 
 def decays(moments: Floats, places: F32, days: F32) -> F32:
@@ -58,7 +64,6 @@ def decays(moments: Floats, places: F32, days: F32) -> F32:
 def solve_transitions(
     histories: Histories,
     steps: F32,
-    n_items: int,
     *,
     sources: int,
     kept: int,
@@ -75,9 +80,9 @@ def solve_transitions(
     Sources are the items that most users watched, so that the system stays as small. Of all
     weights, `kept` for each row on average, the largest in magnitude, are kept.
     """
-    counts = np.bincount(histories.items, minlength=n_items)
+    n_items, counts = histories.n_items, np.diff(histories.by_item.indptr)
     most = np.argsort(-counts, kind="stable")[: min(sources, int(np.count_nonzero(counts)))]
-    walk = _Walk.of(histories, steps, n_items, np.sort(most).astype(np.int32))
+    walk = _Walk.of(histories, steps, np.sort(most).astype(np.int32))
     inverse = walk.inverse(regularization)
     width, least = len(inverse), 0.0
     blocks, parts = _blocks(n_items, width), []
@@ -87,10 +92,10 @@ def solve_transitions(
             least = least or _least_of(weights, kept * width / n_items)  # the first is a sample
             parts.append(_entries(weights, np.abs(weights) >= max(least, TINY)))
             tick(done, "")
-    return walk.by_source(transpose(_in_order(parts, blocks), width), n_items)
+    return walk.by_source(transpose(_in_order(parts, blocks), width))
 
 
-def count_lifts(histories: Histories, steps: F32, n_items: int) -> Rows:
+def count_lifts(histories: Histories, steps: F32) -> Rows:
     """How much oftener than by chance one item follows another soon: a row for each item.
 
     ``log(1 + C_ij / (LIFT_STRENGTH p_j))``, C being the sum over pairs of the decays in between,
@@ -98,7 +103,7 @@ def count_lifts(histories: Histories, steps: F32, n_items: int) -> Rows:
     smoothed lift, up to a number that is the same for all j. Summed over a history, they are the
     log-odds of naive Bayes.
     """
-    indptr, entries = histories.by_item(n_items)
+    n_items, (indptr, entries, _) = histories.n_items, histories.by_item
     counts = np.diff(indptr)
     codes = np.empty(LIFT_REACH * len(entries), np.int32)
     sums, found = np.empty(len(codes), np.float32), np.zeros(n_items, np.int64)
@@ -119,16 +124,15 @@ class _Walk:
 
     histories: Histories
     steps: F32
-    by_item: tuple[I64, I32]
     sources: I32  # (sources,) items, ascending
     source_of: I32  # (items,) the number of each as a source; -1: it is none
 
     @classmethod
-    def of(cls, histories: Histories, steps: F32, n_items: int, sources: I32) -> "_Walk":
+    def of(cls, histories: Histories, steps: F32, sources: I32) -> "_Walk":
         """Through histories with the decays of features, looking at some of the items."""
-        source_of = np.full(n_items, -1, np.int32)
+        source_of = np.full(histories.n_items, -1, np.int32)
         source_of[sources] = np.arange(len(sources), dtype=np.int32)
-        return cls(histories, steps, histories.by_item(n_items), sources, source_of)
+        return cls(histories, steps, sources, source_of)
 
     @property
     def _shared(self) -> tuple[I32, I64, I32, F32]:
@@ -142,7 +146,7 @@ class _Walk:
         tails = np.empty((len(self.steps), features, features), np.float32)
         run_blocks(sum_tails, balanced_blocks(indptr), indptr, self.steps, tails)
         normal = np.zeros((features, size, features, size), np.float32)
-        where = take_rows(_as_rows(self.by_item), self.sources)
+        where = take_rows(self.histories.by_item, self.sources)
         arguments = where.indptr, where.indices, *self._shared, tails, self.source_of, normal
         run_blocks(sum_products, balanced_blocks(where.indptr), *arguments)
         square = normal.reshape(features * size, features * size)
@@ -152,21 +156,17 @@ class _Walk:
     def targets(self, items: I64, discount: float) -> F32:
         """The right-hand sides of some targets, (targets, features * sources)."""
         out = np.zeros((len(items), self.steps.shape[1], len(self.sources)), np.float32)
-        where = take_rows(_as_rows(self.by_item), items)
+        where = take_rows(self.histories.by_item, items)
         arguments = *self._shared, self.source_of, np.float32(discount), out
         blocks = balanced_blocks(where.indptr)
         run_blocks(sum_targets, blocks, where.indptr, where.indices, *arguments)
         return out.reshape(len(items), -1)
 
-    def by_source(self, weights: Rows, n_items: int) -> Rows:
+    def by_source(self, weights: Rows) -> Rows:
         """Rows of sources as rows of all items, most of which are empty."""
-        counts = np.zeros((self.steps.shape[1], n_items), np.int64)
+        counts = np.zeros((self.steps.shape[1], self.histories.n_items), np.int64)
         counts[:, self.sources] = np.diff(weights.indptr).reshape(len(counts), -1)
         return weights._replace(indptr=np.concatenate(([0], np.cumsum(counts))))
-
-
-def _as_rows(grouped: tuple[I64, I32]) -> Rows:
-    return Rows(*grouped, np.empty(len(grouped[1]), np.float32))
 
 
 def _least_of(sample: F32, kept: float) -> float:
