@@ -127,7 +127,8 @@ class Catalog:
     def rows(self, codes: Ints) -> pl.DataFrame:
         """Columns `item_id`, `title` and `genres` (text, joined by ``|``) of some items."""
         # column by column: all at once needs polars' threads, of which a forked process has none
-        return pl.DataFrame([column.gather(codes) for column in self._display])
+        places = pl.Series(codes, dtype=pl.get_index_type())
+        return pl.DataFrame([column[places] for column in self._display.get_columns()])
 
     @cached_property
     def _display(self) -> pl.DataFrame:

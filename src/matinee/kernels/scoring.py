@@ -18,6 +18,7 @@ from matinee.kernels.parallel import aligned_zeros, run_blocks, uniform_blocks
 from matinee.kernels.simd import LANES, fma, load, splat, store
 
 USERS = 8  # whose sums of a panel are in registers together
+PANELS = 4  # whose sums are, where there is one user
 SAMPLE = 10_000  # users from whom the typical length of a row is computed
 
 
@@ -108,6 +109,35 @@ def score_panel(users, bases, item_factors, biases, panel, out):
     store(fma(one, h, splat(bases[7])), out, 7, 0)
 
 
+@part
+def score_panels(users, base, item_factors, biases, panel, out):
+    """out[p, l] = the same for item l of each of four panels and the first user alone: sums that
+    do not wait for each other.
+    """
+    width, last = users.shape[0], len(biases) - 1
+    p, q = min(panel + 1, last), min(panel + 2, last)
+    r = min(panel + 3, last)
+    a, b, c, d = load(biases, panel, 0), load(biases, p, 0), load(biases, q, 0), load(biases, r, 0)
+    for k in range(width):
+        user = splat(users[k, 0])
+        a = fma(user, load(item_factors, panel * width + k, 0), a)
+        b = fma(user, load(item_factors, p * width + k, 0), b)
+        c = fma(user, load(item_factors, q * width + k, 0), c)
+        d = fma(user, load(item_factors, r * width + k, 0), d)
+    one, bases = splat(np.float32(1.0)), splat(base)
+    store(fma(one, a, bases), out, 0, 0)
+    store(fma(one, b, bases), out, 1, 0)
+    store(fma(one, c, bases), out, 2, 0)
+    store(fma(one, d, bases), out, 3, 0)
+
+
+@part
+def _scatter(codes, sums, row):
+    for lane in range(LANES):
+        if codes[lane] >= 0:
+            row[codes[lane]] = sums[lane]
+
+
 @jit
 def score_rows(start, stop, rows, mean, biased, codes, item_factors, biases, out):
     """out[r, i] = score of item i for the user with row r.
@@ -126,13 +156,16 @@ def score_rows(start, stop, rows, mean, biased, codes, item_factors, biases, out
         take_users(rows, who, skip, users)
         for r in range(len(who)):
             bases[r] = mean + rows[who[r], 0] if biased else mean
+        if len(who) == 1:
+            for panel in range(0, len(codes), PANELS):
+                score_panels(users, bases[0], item_factors, biases, panel, sums)
+                for place in range(min(PANELS, len(codes) - panel)):
+                    _scatter(codes[panel + place], sums[place], out[who[0]])
+            continue
         for panel in range(len(codes)):
             score_panel(users, bases, item_factors, biases, panel, sums)
             for r in range(len(who)):
-                row = out[who[r]]
-                for lane in range(LANES):
-                    if codes[panel, lane] >= 0:
-                        row[codes[panel, lane]] = sums[r, lane]
+                _scatter(codes[panel], sums[r], out[who[r]])
 
 
 @jit

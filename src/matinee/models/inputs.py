@@ -39,7 +39,7 @@ def plain(value: Any) -> Any:
         return value.decode(errors="replace")
     if isinstance(value, str) and not value.isascii():  # halves of characters are no text
         return value.encode(errors="replace").decode()
-    if isinstance(value, Number) and not isinstance(value, bool | int):
+    if not isinstance(value, bool | int | str) and isinstance(value, Number):
         try:
             whole = int(value)  # type: ignore[call-overload]
         except (TypeError, ValueError, OverflowError):

@@ -14,7 +14,7 @@ from matinee.kernels.csr import Rows, take_rows
 from matinee.kernels.parallel import run_blocks, uniform_blocks
 from matinee.kernels.topk import topk_dense
 from matinee.models.held_out import LENGTH, gains_found
-from matinee.models.next_head import LEAST, LEAST_TASTE, NextHead
+from matinee.models.next_head import LEAST, LEAST_TASTE, NextHead, log_at_least
 from matinee.models.profiles import UserBatch
 from matinee.models.queries import TrainingIndex
 
@@ -124,7 +124,7 @@ def choose(head: NextHead, held_out: HeldOut) -> Weights:
     pairs = list(product(LIFT_WEIGHTS, TASTE_WEIGHTS))
 
     def of_next(transitions: F32, lifts: F32, long_term: F32) -> list[F32]:
-        return [_log(transitions, LEAST), lifts, _log(long_term, LEAST_TASTE)]
+        return [log_at_least(transitions, LEAST), lifts, log_at_least(long_term, LEAST_TASTE)]
 
     found = held_out.last.answers(head, of_next, [(1.0, *pair) for pair in pairs]).sum(axis=1)
     if not found.any():
@@ -142,8 +142,8 @@ def choose(head: NextHead, held_out: HeldOut) -> Weights:
         def timely(
             transitions: F32, lifts: F32, long_term: F32, trends: list[F32] = logarithms
         ) -> list[F32]:
-            following = _log(transitions, LEAST) + np.float32(lift_weight) * lifts
-            return [_log(long_term, LEAST_TASTE), following, *trends]
+            following = log_at_least(transitions, LEAST) + np.float32(lift_weight) * lifts
+            return [log_at_least(long_term, LEAST_TASTE), following, *trends]
 
         answers.append(question.answers(head, timely, weights))
     together = np.concatenate(answers, axis=1)
@@ -157,10 +157,6 @@ def _lead(gains: F64) -> float:
         return 0.0
     mean, error = float(gains.mean()), float(gains.std(ddof=1)) / len(gains) ** 0.5
     return mean if mean > SURE * error else 0.0
-
-
-def _log(values: F32, least: np.float32) -> F32:
-    return np.log(np.maximum(values, least))
 
 
 def trend(ratings: Ratings, days: float) -> F32:

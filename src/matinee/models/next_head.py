@@ -69,8 +69,8 @@ class NextHead:
         """What sums of transitions are multiplied by, of sums of lifts and long-term scores, all
         float32 (users, items).
         """
-        taste = np.maximum(long_term, LEAST_TASTE) ** np.float32(self.taste_weight)
-        return np.asarray(np.exp(np.float32(self.lift_weight) * lifts) * taste)
+        of_taste = np.float32(self.taste_weight) * log_at_least(long_term, LEAST_TASTE)
+        return np.asarray(np.exp(np.float32(self.lift_weight) * lifts + of_taste))
 
     def sums(self, batch: UserBatch) -> tuple[F32, F32]:
         """The sums of transitions and of lifts, float32 (users, items)."""
@@ -90,10 +90,9 @@ class NextHead:
 
     def timeliness(self, transitions: F32, lifts: F32) -> F32:
         """What `TimelyHead` multiplies by, float32 (users, items)."""
-        weight = np.float32(self.next_weight)
-        coming = np.maximum(transitions, LEAST) ** weight
-        coming *= np.exp(weight * np.float32(self.lift_weight) * lifts)
-        return np.asarray(coming * self.trend ** np.float32(self.trend_weight))
+        coming = log_at_least(transitions, LEAST) + np.float32(self.lift_weight) * lifts
+        of_late = np.float32(self.trend_weight) * np.log(self.trend)
+        return np.asarray(np.exp(np.float32(self.next_weight) * coming + of_late))
 
     def _weighted(self, batch: UserBatch) -> tuple[Rows, F32, I64]:
         """The interactions in order, the weights of each (features), and where each comes from.
@@ -157,6 +156,11 @@ class NextHead:
         )
         if not fitting:
             raise ValueError("a number of what comes next is out of range")
+
+
+def log_at_least(values: F32, least: np.float32) -> F32:
+    """The logarithm of values, those that are less counting as `least`."""
+    return np.log(np.maximum(values, least))
 
 
 def scaled_contributions(

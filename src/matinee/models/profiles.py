@@ -64,6 +64,8 @@ class UserBatch:
 
     def part(self, start: int, stop: int) -> "UserBatch":
         """The users `start` to `stop`."""
+        if start == 0 and stop >= len(self):
+            return self
         return self.take(np.arange(start, min(stop, len(self))))
 
     def take(self, rows: Ints) -> "UserBatch":
