@@ -1,5 +1,7 @@
 """`matinee demo`: the first command of a new user."""
 
+import shlex
+
 import pytest
 from shell import Shell
 
@@ -15,7 +17,12 @@ def test_without_a_network_it_says_that_the_data_are_synthetic(tmp_path):
     assert "SYNTHETIC" in text
     assert text.count("RMSE") == 2
     assert (tmp_path / "runs" / "demo" / "manifest.json").exists()
-    assert shell("recommend", "--user", 1).count("\n") == 12
+    *tries, served = [shlex.split(line) for line in text.splitlines() if line.startswith("  ")][-4:]
+    assert [command[1] for command in tries] == ["recommend", "similar", "explain"]
+    for command in tries:
+        assert shell(*command[1:]).count("\n") > 5
+    assert served[1:] == ["serve", "demo"]
+    assert "holdout: top-10 ranking" in shell("evaluate", "demo")
     assert "Reproduced bit for bit." in shell("reproduce", "demo")  # its data are kept
 
 

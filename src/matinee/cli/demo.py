@@ -62,10 +62,11 @@ def _demo() -> None:
     folder = write_new_run(model.to_parts(), RUNS / "demo")
     say()
     say(f"The model is saved in {folder}. Try it:")
-    say(f"  {program()} recommend --user {user}")
     say(f'  {program()} recommend --rating "{title}=5"')
     say(f'  {program()} similar "{title}"')
     say(f'  {program()} explain "{recommended}" --user {user}')
+    say("A page to rate movies on, and an HTTP API (pip install 'matinee[service]'):")
+    say(f"  {program()} serve {folder.name}")
 
 
 def _find_data() -> "Dataset":
