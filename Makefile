@@ -4,7 +4,7 @@ PIP = $(PYTHON) -m pip --disable-pip-version-check install --quiet -c constraint
 # two workers even where there are more cores: each trains models on threads of its own
 PYTEST = $(PYTHON) -m pytest -n 2 --dist worksteal
 
-.PHONY: demo serve test thorough processors fuzz check lint format accuracy bench ranking neural looks gallery notebooks clean
+.PHONY: demo serve test thorough processors fuzz check lint format accuracy bench ranking neural looks docs gallery notebooks clean
 
 demo: .venv/core
 	.venv/bin/matinee demo
@@ -58,6 +58,9 @@ neural: .venv/all
 
 looks: .venv/all
 	$(PYTHON) bench/looks.py
+
+docs: .venv/all
+	$(PYTHON) docs/site.py build
 
 gallery: .venv/all
 	$(PYTHON) docs/gallery.py

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 import typer
 
-import matinee
 from matinee.cli.app import app
-from matinee.experiments import Split, train_and_evaluate
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 SOURCE = ROOT / "src" / "matinee"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("notebooks/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("notebooks/*.md")])
 COMMANDS = sorted(
     {
         command
@@ -31,61 +29,44 @@ def blocks(page):
     return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
 
 
-@pytest.fixture
-def run_blocks(tmp_path, monkeypatch, editions):
-    """Run all Python of a page in a new folder, on small data; gives the names that it leaves."""
+GALLERY = DOCS / "gallery.md"  # takes long, and has a test of its own
+WITH_PYTHON = [page for page in PAGES if blocks(page) and page != GALLERY]
+
+
+SHORTER = {  # the defaults are for real data
+    "trials=50": "trials=2",
+    "n_users=600": "n_users=30",
+    "BayesianMF()": "BayesianMF(iterations=70)",
+}
+LEFT_BEHIND = {  # by the page of that name, in the folder in which it runs
+    "tutorial.md": "runs/mine/manifest.json",
+    "from-the-notebooks.md": "runs/mine/manifest.json",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
+def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, editions):
+    """From top to bottom, in a new folder, on small data."""
+    for package in ("torch", "optuna", "altair"):
+        pytest.importorskip(package)
     monkeypatch.setenv("MATINEE_CACHE", str(editions))
     monkeypatch.chdir(tmp_path)
-    # the defaults are for real data
-    monkeypatch.setitem(matinee.BayesianMF.__init__.__kwdefaults__, "iterations", 70)
-
-    def run(page, shorter=()):
-        names = {}
-        for block in blocks(page):
-            for long, short in shorter:
-                block = block.replace(long, short)
-            exec(compile(block, page.name, "exec"), names)  # noqa: S102
-        return names
-
-    return run
-
-
-@pytest.mark.slow
-def test_the_python_of_the_readme_runs(run_blocks):
-    for package in ("torch", "optuna", "altair", "sklearn", "vl_convert"):
-        pytest.importorskip(package)
-    data = matinee.read("ml-latest-small")
-    split = Split("random", test_fraction=0.1, seed=0)
-    train_and_evaluate(data, matinee.ALS(factors=4), split).model.save("runs/demo")
-    names = run_blocks(
-        ROOT / "README.md", [("trials=50", "trials=2"), ("project(model)", "project(model, 'pca')")]
-    )
-    explained = names["model"].item_index(names["films"]["title"][0])
-    assert explained not in names["ann"].items  # a film that the user has not rated
-    assert (Path("runs/mine") / "manifest.json").exists()
-    assert Path("map.png").exists()
-
-
-@pytest.mark.slow
-def test_the_python_of_the_page_on_evaluation_runs(run_blocks):
-    names = run_blocks(DOCS / "evaluation.md", [("n_users=600", "n_users=30")])
-    assert 0 < names["calibration"].log_loss < 3
-
-
-@pytest.mark.slow
-def test_the_python_of_the_page_for_notebooks_runs(run_blocks):
-    for package in ("torch", "altair"):
-        pytest.importorskip(package)
-    names = run_blocks(DOCS / "from-the-notebooks.md")
-    assert names["model"].rating_head.estimator["factors"] == 16
-    assert names["item_factors"].shape == (90, 16)
-    assert names["since_2000"].to_frame()["year"].min() >= 2000
-    assert (Path("runs/mine") / "manifest.json").exists()
-
-
-def test_no_page_has_python_that_nothing_runs():
-    run = {"README.md", "evaluation.md", "from-the-notebooks.md", "gallery.md"}
-    assert {page.name for page in PAGES if blocks(page)} == run
+    names = {}
+    for block in blocks(page):
+        for long, short in SHORTER.items():
+            block = block.replace(long, short)
+        exec(compile(block, page.name, "exec"), names)  # noqa: S102
+    assert Path(LEFT_BEHIND.get(page.name, ".")).exists()
+    if page.name == "evaluation.md":
+        assert 0 < names["calibration"].log_loss < 3
+    if page.name == "from-the-notebooks.md":
+        assert names["model"].rating_head.estimator["factors"] == 16
+        assert names["item_factors"].shape == (90, 16)
+        assert names["since_2000"].to_frame()["year"].min() >= 2000
+    if page.name == "new-users.md":
+        explained = names["model"].item_index(names["films"]["title"][0])
+        assert explained not in names["ann"].items  # a film that the user has not rated
 
 
 @pytest.mark.thorough

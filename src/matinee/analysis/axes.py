@@ -52,6 +52,8 @@ def embedding_axes(
     `Recommender.similar_items` compares by. Raises SettingError for an unknown `rotation`, n below
     1, or a head without factors.
 
+    Examples
+    --------
     >>> result = embedding_axes(matinee.ALS(factors=4).fit(data), 2)
     >>> result.axes.select("axis", pl.col("low_titles").list.len()).rows()
     [(1, 5), (2, 5)]

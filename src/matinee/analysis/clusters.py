@@ -96,10 +96,10 @@ def find_clusters(
     default the number from 4 to 16 with the highest silhouette, `head` the one that
     `Recommender.similar_items` compares by. Clusters are named by the genres and the decade they
     have more of than all together (by a quarter at least; of users, by a tenth), if a tenth of the
-    cluster has them.
+    cluster has them. SettingError for a number that makes no sense, or a head without factors.
 
-    Raises SettingError for a number of clusters that makes no sense, or a head without factors.
-
+    Examples
+    --------
     >>> model = matinee.ALS(factors=4).fit(data)
     >>> clusters = find_clusters(model, 4)
     >>> clusters.table["size"].sum() == len(clusters.embeddings)

@@ -102,6 +102,8 @@ class DatasetSummary:
 def describe(dataset: Dataset) -> DatasetSummary:
     """Describe a dataset.
 
+    Examples
+    --------
     >>> describe(data)
     DatasetSummary('generated', 60 users, 50 movies, 1,500 ratings, sparsity 50.00%)
     """

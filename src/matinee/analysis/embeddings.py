@@ -94,6 +94,8 @@ def item_embeddings(
     of the others, the `max_items` most rated are kept. Raises SettingError if the head has no
     factors, or fewer than three items are left.
 
+    Examples
+    --------
     >>> embeddings = item_embeddings(matinee.ALS(factors=4).fit(data))
     >>> embeddings.factors.shape, embeddings.left_out
     ((45, 4), 'Left out: 5 movies with under 10 ratings.')
@@ -134,6 +136,8 @@ def embedding_norms(model: Recommender, head: str | None = None) -> pl.DataFrame
 def familiar_items(model: Recommender, n: int = 4) -> list[str]:
     """Titles that most people have an opinion of: those of `FAMILIAR`, then the most rated.
 
+    Examples
+    --------
     >>> familiar_items(matinee.Bias().fit(data), 1)
     ['A Desert for Inga (1941)']
     """

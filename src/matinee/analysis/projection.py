@@ -54,6 +54,8 @@ def project(
 
     Raises SettingError for an unknown method or head, ExtraError if UMAP is not installed.
 
+    Examples
+    --------
     >>> projection = project(matinee.ALS(factors=4).fit(data), "pca")
     >>> projection.points.select("x", "y").shape
     (45, 2)

@@ -46,6 +46,8 @@ def genre_profile(model: Recommender, user: Any) -> pl.DataFrame:
     `mean_rating` (that the user gave to such items; null if they rated none) and
     `mean_rating_of_all` (over all users); both are null for interactions without ratings.
 
+    Examples
+    --------
     >>> model = matinee.Bias().fit(data)
     >>> bands = genre_profile(model, 1).filter(pl.col("kind") == "popularity")
     >>> round(bands["share"].sum(), 6), round(bands["share_of_all"].sum(), 6)

@@ -48,7 +48,7 @@ def read(
     """Read ratings, or interactions without ratings, and the users and items they are about.
 
     Raises DataError if there is no such source or it holds a bad row; the message names file, row
-    and column.
+    and column. Options that are not given are those with which the data were added to the cache.
 
     Parameters
     ----------
@@ -87,8 +87,6 @@ def read(
         file ``movies.*`` or ``items.*``, and ``users.*``, beside the ratings.
     name : str, optional
         What to call the data set; by default the name of the folder or file.
-
-    Options that are not given are those with which the data were added to the cache.
 
     Examples
     --------

@@ -35,6 +35,8 @@ def evaluate_calibration(model: Recommender, train: Dataset, test: Dataset) -> C
     Raises SettingError if the model has no predictive distribution: see
     `Recommender.predict_proba`.
 
+    Examples
+    --------
     >>> model = matinee.BayesianMF(factors=4, iterations=40).fit(train)
     >>> result = evaluate_calibration(model, train, test)
     >>> result.coverage[0.5] < result.coverage[0.9], result.log_loss < result.baseline_log_loss

@@ -35,6 +35,8 @@ def cold_items(
     All ratings of a `fraction` of the rated items are held out, and only these items are ranked,
     for users with ratings of others: a model has their attributes to go by.
 
+    Examples
+    --------
     >>> task = cold_items(data, fraction=0.2)
     >>> int(task.ranked.sum()), int(task.train.ratings.item_counts[task.ranked].sum())
     (10, 0)
@@ -64,6 +66,8 @@ def cold_users(
     All ratings of a `fraction` of the users are held out. SettingError if the data say nothing of
     users beside ratings.
 
+    Examples
+    --------
     >>> import polars as pl
     >>> from matinee.data import read
     >>> rows = [(user, item) for user in range(20) for item in range(user % 5, 8)]

@@ -53,6 +53,8 @@ def evaluate(model: Recommender, train: Dataset, test: Dataset) -> EvaluationRes
 
     `model` is trained on `train`; `train` and `test` are the two sets of one split.
 
+    Examples
+    --------
     >>> result = evaluate(model, train, test)
     >>> result.rating.n_ratings, result.ranking.protocol
     (150, 'holdout')
@@ -65,6 +67,8 @@ def evaluate(model: Recommender, train: Dataset, test: Dataset) -> EvaluationRes
 def evaluate_ratings(model: ScoringModel, train: Dataset, test: Dataset) -> RatingMetrics:
     """Predict every rating of `test` and compare; `model` is trained on `train`.
 
+    Examples
+    --------
     >>> evaluate_ratings(model, train, test).n_ratings
     150
     """
@@ -109,6 +113,8 @@ def evaluate_ranking(
     `strong_generalization`, `sampled_negatives`, `cold_items`, `cold_users`. By
     default what lists are made by ranks.
 
+    Examples
+    --------
     >>> from matinee.evaluation import leave_one_out
     >>> task = leave_one_out(data)
     >>> result = evaluate_ranking(matinee.Popularity().fit(task.train), task)
@@ -126,6 +132,8 @@ def evaluate_ranking_per_user(
     Scores are exact and held for a block of users at a time: memory grows with the number of users
     by their rankings alone.
 
+    Examples
+    --------
     >>> evaluate_ranking_per_user(model, holdout(train, test)).values["ndcg@10"].shape
     (50,)
     """

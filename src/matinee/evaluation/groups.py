@@ -51,6 +51,8 @@ def evaluate_groups(
     `train` and `test` are the two sets of the split that `model` was trained with; rankings are
     evaluated on `task`, by default `holdout` with all test users.
 
+    Examples
+    --------
     >>> groups = evaluate_groups(model, train, test)
     >>> sum(group.test_ratings for group in groups if group.side == "users")
     150

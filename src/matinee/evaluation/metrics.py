@@ -23,6 +23,8 @@ def rmse(predicted: Floats, actual: Floats) -> float:
 
     Every rating counts the same, whoever gave it.
 
+    Examples
+    --------
     >>> rmse(np.array([3.0, 5.0]), np.array([3.0, 3.0]))
     1.4142135623730951
     """
@@ -32,6 +34,8 @@ def rmse(predicted: Floats, actual: Floats) -> float:
 def mae(predicted: Floats, actual: Floats) -> float:
     """Mean absolute error: ``mean(|predicted - actual|)``, summed in float64.
 
+    Examples
+    --------
     >>> mae(np.array([3.0, 5.0]), np.array([3.0, 3.0]))
     1.0
     """
@@ -128,6 +132,8 @@ class Metric:
     the catalogue rather than of users. What `needs_ratings` says how much users liked what they
     found: it is left out for interactions without ratings, and for ratings that are all the same.
 
+    Examples
+    --------
     >>> METRICS["recall_capped@20"].label, METRICS["rmse"].direction
     ('Recall@20 (capped)', 'lower')
     """

@@ -52,6 +52,8 @@ def sampled_negatives(dataset: Dataset, *, negatives: int = 99, seed: int = 0) -
     For each user as many `negatives` are drawn, uniformly and without repetition, among the items
     that others rated but they did not; all of these, where there are fewer.
 
+    Examples
+    --------
     >>> task = sampled_negatives(data, negatives=9)
     >>> task.candidates.indptr[:4].tolist()
     [0, 10, 20, 30]

@@ -99,6 +99,8 @@ def holdout(train: Dataset, test: Dataset, *, min_rating: float | None = None) -
     `train` and `test` are the two sets of one split. Only test ratings of at least `min_rating` are
     relevant; by default all are.
 
+    Examples
+    --------
     >>> task = holdout(*data.split("random"), min_rating=4)
     >>> len(task), len(task.relevant.indices), float(task.relevant.values.min())
     (30, 46, 4.0)
@@ -185,6 +187,8 @@ def strong_generalization(
     positive. `test_fraction` of each test user's positives, rounded, is held out; at least one is,
     and at least one is not.
 
+    Examples
+    --------
     >>> task = strong_generalization(data, n_users=10, min_rating=4)
     >>> len(task), int((task.train.ratings.user_counts > 0).sum())
     (10, 50)

@@ -102,6 +102,8 @@ def error_differences(
     as its users do, and it is quicker. `first` and `second` are predictions of the ratings
     `actual`, (n,), that `user` gave; a single user has no interval.
 
+    Examples
+    --------
     >>> actual, user = np.array([3.0, 4.0, 2.0, 5.0]), np.array([0, 0, 1, 2])
     >>> error_differences(actual + 1, actual - 0.5, actual, user)["rmse"]
     MetricValue(value=-0.5, ci_low=-0.5, ci_high=-0.5)
@@ -144,6 +146,8 @@ def ranking_difference(first: F64, second: F64) -> MetricValue:
     Both are float64 (users,), from `evaluate_ranking_per_user` on one task; a single user has no
     interval.
 
+    Examples
+    --------
     >>> ranking_difference(np.array([0.25, 0.5]), np.array([0.5, 0.75]))
     MetricValue(value=0.25, ci_low=0.25, ci_high=0.25)
     """

@@ -33,6 +33,8 @@ def compare(runs: Mapping[str, Recommender]) -> Comparison:
     Raises RunError if the data are no longer those of the runs; SettingError if there are fewer
     than two runs, or they were tested on different ratings or none.
 
+    Examples
+    --------
     >>> from matinee.experiments import Split, train_and_evaluate
     >>> estimators = {"biases": matinee.Bias(), "factors": matinee.ALS(factors=4)}
     >>> runs = {name: train_and_evaluate(data, e, Split()).model for name, e in estimators.items()}

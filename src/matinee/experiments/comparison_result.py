@@ -308,6 +308,8 @@ class Comparison:
 def short_names(runs: Sequence[str]) -> dict[str, str]:
     """A, B, C ... for names that are long; SettingError for more runs than letters.
 
+    Examples
+    --------
     >>> short_names(["runs/mine", "runs/yours"])
     {'runs/mine': 'A', 'runs/yours': 'B'}
     """

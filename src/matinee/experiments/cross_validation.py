@@ -80,6 +80,8 @@ def cross_validate(
     `seed` is for them, and for the validation sets of estimators with `patience`. Raises
     SettingError without an estimator, or if there are too few ratings or no official folds.
 
+    Examples
+    --------
     >>> result = cross_validate(data, matinee.Bias(), folds=3)
     >>> result.folds, list(result.metrics)
     (('1', '2', '3'), ['rmse', 'mae', 'fit_seconds', 'test_seconds'])

@@ -67,6 +67,8 @@ PRESETS = _read_presets()
 def get_preset(name: str) -> Preset:
     """The preset of that name; SettingError if there is none.
 
+    Examples
+    --------
     >>> get_preset("google-course").dataset
     'ml-100k'
     """

@@ -74,6 +74,8 @@ def reproduce(
     checkpoint is for the estimators that support it. Raises RunError if the manifest lacks
     something, or the data have changed.
 
+    Examples
+    --------
     >>> import tempfile
     >>> from matinee.experiments import Split
     >>> with tempfile.TemporaryDirectory() as folder:

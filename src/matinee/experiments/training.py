@@ -115,6 +115,8 @@ def train_and_evaluate(
     rest see `Estimator.fit`; estimators that support no checkpoint or callback do without. Those
     that can start from the split's earlier run do.
 
+    Examples
+    --------
     >>> result = train_and_evaluate(data, matinee.Bias(), Split(), ranker=matinee.EASE())
     >>> result.train_ratings, result.rating.n_ratings, result.ranking.n_users
     (1350, 150, 50)

@@ -118,6 +118,8 @@ def new_place(data: str, name: str) -> Path:
 def sound_name(name: str) -> str:
     """A name of data as the start of a run's name: short, visible, and no option or path.
 
+    Examples
+    --------
     >>> sound_name(".hidden"), sound_name("-n/../x"), sound_name("...")
     ('hidden', 'n-..-x', 'data')
     """

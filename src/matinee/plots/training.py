@@ -33,6 +33,8 @@ def training_curves(runs: Runs) -> alt.ConcatChart:
     Several `runs`, by name, are drawn over each other. A notebook shows the chart as it is. Raises
     SettingError if no model has a history.
 
+    Examples
+    --------
     >>> model = matinee.ALS(factors=4, iterations=3).fit(train, test=test)
     >>> [panel.title.text for panel in training_curves(model).concat]
     ['Rating head: loss', 'Rating head: error', 'Rating head: time per iteration']
@@ -66,6 +68,8 @@ def training_curves_by_run(runs: Mapping[str, Recommender]) -> list[Chart]:
     The loss is left out where estimators differ, for then it is not the same quantity, and so is
     the time of a step.
 
+    Examples
+    --------
     >>> runs = {"als": matinee.ALS(factors=4), "bias": matinee.Bias()}
     >>> models = {name: estimator.fit(train, test=test) for name, estimator in runs.items()}
     >>> [panel.title.text for panel in training_curves_by_run(models)]

@@ -29,6 +29,8 @@ def optimization_history(result: "TuningResult") -> Chart | None:
 
     None if no trial has a value.
 
+    Examples
+    --------
     >>> from pathlib import Path
     >>> from matinee.tuning import Range, SearchSpace
     >>> from matinee.tuning.result import TuningResult
@@ -92,6 +94,8 @@ def parameter_plots(result: "TuningResult") -> list[Chart]:
 def value_label(value: Any) -> str:
     """A stored hyperparameter value as one types it.
 
+    Examples
+    --------
     >>> value_label(True), value_label(64), value_label("[128, 64]")
     ('true', '64', '128,64')
     """

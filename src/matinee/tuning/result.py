@@ -126,6 +126,8 @@ class TuningResult:
         Better values may lie beyond. The outer tenth of a range counts, and the lowest and highest
         of a list of numbers.
 
+        Examples
+        --------
         >>> space = SearchSpace("ALS", {"factors": Range(16, 128, log=True)})
         >>> trial = {"state": "complete", "settings": {"factors": 110}}
         >>> TuningResult(Path("study"), "rmse", space, [trial], n_trials=5).at_bounds

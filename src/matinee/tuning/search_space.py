@@ -31,6 +31,8 @@ class Range:
     default that the estimator computes from the data: the ``regularization`` of `ALS` and
     `ImplicitALS`.
 
+    Examples
+    --------
     >>> Range(1, 100, log=True, steps=3, integer=True).grid()
     [1, 10, 100]
     """
@@ -68,6 +70,8 @@ class Range:
 class Choice:
     """One of a few values: numbers, text, booleans, or tuples of integers.
 
+    Examples
+    --------
     >>> Choice(("genres", "none")).contains("none")
     True
     """
@@ -100,6 +104,8 @@ class SearchSpace:
     hyperparameter that is given by group; `fixed` ones have one value in all trials, and all others
     keep their defaults.
 
+    Examples
+    --------
     >>> space = SearchSpace("EASE", {"regularization": Range(10, 1000, log=True, steps=3)})
     >>> space.grid()
     [{'regularization': 10.0}, {'regularization': 100.0}, {'regularization': 1000.0}]

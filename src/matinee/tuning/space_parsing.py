@@ -31,6 +31,8 @@ def default_search_space(estimator: str) -> SearchSpace:
 
     Raises SettingError if the estimator has nothing to tune.
 
+    Examples
+    --------
     >>> default_search_space("EASE").searched["regularization"].bounds
     (10.0, 3000.0)
     """
@@ -64,6 +66,8 @@ def parse_space(estimator: str, entries: Mapping[str, Any], where: str = "space"
     hyperparameter that is itself a tuple, such as ``layers``, a tuple is a single value. Raises
     SettingError if the estimator has no such hyperparameter, or refuses a value.
 
+    Examples
+    --------
     >>> space = parse_space("ALS", {"factors": (16, 64), "solver": ["cg", "cholesky"]})
     >>> space.searched["factors"].integer, space.searched["solver"]
     (True, Choice(values=('cg', 'cholesky')))
