@@ -108,6 +108,7 @@ def map_section(model: Recommender, projection: Projection, color: str = "genre"
         colors.remove("year")
     titles = {color: color.capitalize() for color in colors} | {"rating": "Mean rating"}
     heads = model.heads_with("items")
+    pickable = "genre or cluster" if "cluster" in colors else "genre"
     return Section(
         "Map",
         [
@@ -117,7 +118,7 @@ def map_section(model: Recommender, projection: Projection, color: str = "genre"
                 fills=True,
             ),
             f"{noun.capitalize()}s that the same people like lie together. Hover over one, or "
-            "tap it, for its nearest neighbours; search for a title; pick a genre or cluster in "
+            f"tap it, for its nearest neighbours; search for a title; pick a {pickable} in "
             "the legend; drag and scroll to move and zoom, double-click to reset. Nearby means "
             "similar; distances between groups mean little.",
             Folded(
@@ -154,7 +155,7 @@ def clusters_section(clusters: Clusters) -> Section:
     if clusters.silhouettes.height > 1:
         charts.append(figure(embedding_charts.silhouettes(clusters)))
     if charts:
-        blocks.append(Folded(f"What makes the clusters of {noun}s", charts))
+        blocks.append(Folded(f"Charts of the clusters of {noun}s", charts))
     return Section(f"Clusters of {noun}s", blocks)
 
 

@@ -72,6 +72,7 @@
         tooltip: { theme: root.dataset.theme === "dark" ? "dark" : "light" },
       }));
       place.style.minHeight = "";
+      place.querySelector("summary")?.setAttribute("aria-label", "Save this chart");
     } catch (problem) {
       place.textContent = `This chart could not be drawn: ${problem.message}`;
       console.error(problem);
