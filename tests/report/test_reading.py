@@ -27,7 +27,8 @@ SIZES = {1280: 800, 390: 844}
 TAPS = 40
 CENTRES = """(figure, count) => {
   const all = [...figure.querySelectorAll('svg.marks [aria-roledescription="circle"]')];
-  return all.filter((_, at) => at % Math.ceil(all.length / count) == 0).map(point => {
+  const step = Math.max(1, Math.floor(all.length / count));
+  return all.filter((_, at) => at % step == 0).map(point => {
     const {x, y, width, height} = point.getBoundingClientRect();
     return [x + width / 2, y + height / 2]; }) }"""
 
@@ -125,7 +126,6 @@ def test_a_tap_on_a_point_shows_a_tooltip_that_is_on_the_screen(width, opened):
         inside = box["x"] >= 0 and box["x"] + box["width"] <= width
         inside = inside and box["y"] >= 0 and box["y"] + box["height"] <= SIZES[width]
         shown += inside and "most similar" in tooltip.inner_text()
-    print(f"{shown} of {len(centres)} taps")
     assert shown >= 0.95 * len(centres)
 
 

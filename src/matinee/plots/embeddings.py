@@ -170,7 +170,9 @@ def _search_results(base: alt.Chart) -> list[alt.Chart]:
         .transform_filter(f"datum.rank <= (width > {NARROW} ? {MAX_RESULTS} : {MAX_RESULTS // 2})")
         .transform_calculate(line="datum.rank + '  ' + " + shortened("datum.title", 44))
     )
-    rings = results.mark_point(filled=False, size=140, strokeWidth=2, color=ORANGE, opacity=1)
+    # most of the time there are none, and a group of nothing has no name to be read out
+    ring = {"size": 140, "strokeWidth": 2, "color": ORANGE, "opacity": 1, "aria": False}
+    rings = results.mark_point(filled=False, **ring)
     number = {"fontSize": 12, "fontWeight": 700, "dx": 9, "dy": -6}
     listed = {"fontSize": 13, "fontWeight": 600, "dy": alt.expr(f"{LINE} * datum.rank")}
     corner = {"x": alt.value(6), "y": alt.value(0)}
