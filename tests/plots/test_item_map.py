@@ -54,8 +54,8 @@ def conditions(chart):
         opacity = layer["encoding"].get("opacity", {})
         if "condition" in opacity:
             condition = opacity["condition"]
-            one = condition[0] if isinstance(condition, list) else condition
-            found.append((layer["mark"]["type"], one["test"]))
+            several = condition if isinstance(condition, list) else [condition]
+            found.append((layer["mark"]["type"], " ".join(one["test"] for one in several)))
     return found
 
 
@@ -67,6 +67,7 @@ def test_a_map_shows_every_movie_as_it_was_laid_out(layout, color, capfd):
     points = layout.points.to_dicts()
     for row, point in zip(rows, points, strict=True):
         assert row.pop("label") in (0, 1, 2)
+        assert row.pop("genre") in (point["genre"], "other")
         assert row == {key: point[key] for key in row}
     assert set(rows[0]) >= {
         "title",

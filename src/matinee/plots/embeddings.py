@@ -171,7 +171,13 @@ def _search_results(base: alt.Chart) -> list[alt.Chart]:
         .transform_calculate(line="datum.rank + '  ' + " + shortened("datum.title", 44))
     )
     # most of the time there are none, and a group of nothing has no name to be read out
-    ring = {"size": 140, "strokeWidth": 2, "color": ORANGE, "opacity": 1, "aria": False}
+    ring: dict[str, Any] = {
+        "size": 140,
+        "strokeWidth": 2,
+        "color": ORANGE,
+        "opacity": 1,
+        "aria": False,
+    }
     rings = results.mark_point(filled=False, **ring)
     number = {"fontSize": 12, "fontWeight": 700, "dx": 9, "dy": -6}
     listed = {"fontSize": 13, "fontWeight": 600, "dy": alt.expr(f"{LINE} * datum.rank")}
@@ -186,7 +192,7 @@ def _search_results(base: alt.Chart) -> list[alt.Chart]:
 def _no_result(base: alt.Chart, noun: str) -> alt.Chart:
     """A line in the corner where nothing has what is searched for in its title."""
     text = f"'No {noun} has \u201c' + {shortened('search', 24)} + '\u201d in its title'"
-    return (
+    line: alt.Chart = (
         base.transform_calculate(found=f"{IS_MATCH} ? 1 : 0")
         .transform_joinaggregate(hits="sum(found)")
         .transform_window(row="row_number()")
@@ -195,6 +201,7 @@ def _no_result(base: alt.Chart, noun: str) -> alt.Chart:
         .mark_text(align="left", fontSize=13, fontWeight=600)
         .encode(text="line:N", x=alt.value(6), y=alt.value(LINE))
     )
+    return line
 
 
 def user_on_map(projection: Projection, rated: I32, recommended: I32) -> Chart:
