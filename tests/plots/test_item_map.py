@@ -19,7 +19,7 @@ from matinee.analysis import embedding_norms, find_clusters, project
 from matinee.errors import SettingError
 from matinee.plots import MAP_COLORS, item_map
 from matinee.plots.embeddings import norms, user_on_map
-from matinee.plots.theme import COLORS, GREY
+from matinee.plots.theme import GREY
 from matinee.report import save_chart
 
 HOSTILE = "</script><script>alert(1)</script><b>&amp; \"quoted\" {{x}} datum['x']"

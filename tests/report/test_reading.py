@@ -25,8 +25,8 @@ pytestmark = [
 ]
 SIZES = {1280: 800, 390: 844}
 TAPS = 40
-CENTRES = """(figure, count) => {
-  const all = [...figure.querySelectorAll('svg.marks [aria-roledescription="circle"]')];
+CENTRES = """(map, count) => {
+  const all = [...map.querySelectorAll('svg.marks [aria-roledescription="circle"]')];
   const step = Math.max(1, Math.floor(all.length / count));
   return all.filter((_, at) => at % step == 0).map(point => {
     const {x, y, width, height} = point.getBoundingClientRect();

@@ -36,6 +36,7 @@ MAP_COLORS = {
 """What a map may be coloured by, and how to read it."""
 METHOD_NAMES = {"tsne": "t-SNE", "pca": "principal components", "umap": "UMAP"}
 OTHER_GENRES = "other"
+NO_CLUSTERS = "There are no clusters: use project(model, clusters=find_clusters(model))."
 MAX_GENRES = 10  # with a colour of their own: more cannot be told apart
 
 MAP_WIDTH, MAP_HEIGHT = 820, 620  # pixels
@@ -76,9 +77,7 @@ def item_map(projection: Projection, color: str = "genre") -> Chart:
         choices = ", ".join(map(repr, map_colors(unit)))
         raise SettingError(f"color must be one of {choices}, got {color!r}.")
     if color == "cluster" and projection.clusters is None:
-        raise SettingError(
-            "There are no clusters: use project(model, clusters=find_clusters(model))."
-        )
+        raise SettingError(NO_CLUSTERS)
     data = _map_data(projection.points)
     means = [alt.Tooltip("mean_rating:Q", title="mean rating", format=".2f")]
     picked, pick = _legend_picking(color)
