@@ -19,7 +19,7 @@ from matinee.analysis import embedding_norms, find_clusters, project
 from matinee.errors import SettingError
 from matinee.plots import MAP_COLORS, item_map
 from matinee.plots.embeddings import norms, user_on_map
-from matinee.plots.theme import COLORS
+from matinee.plots.theme import GREY
 from matinee.report import save_chart
 
 HOSTILE = "</script><script>alert(1)</script><b>&amp; \"quoted\" {{x}} datum['x']"
@@ -54,8 +54,8 @@ def conditions(chart):
         opacity = layer["encoding"].get("opacity", {})
         if "condition" in opacity:
             condition = opacity["condition"]
-            one = condition[0] if isinstance(condition, list) else condition
-            found.append((layer["mark"]["type"], one["test"]))
+            several = condition if isinstance(condition, list) else [condition]
+            found.append((layer["mark"]["type"], " ".join(one["test"] for one in several)))
     return found
 
 
@@ -65,13 +65,9 @@ def test_a_map_shows_every_movie_as_it_was_laid_out(layout, color, capfd):
     chart = drawn(item_map(layout, color), capfd)
     (rows,) = chart.rows
     points = layout.points.to_dicts()
-    xs = [point["x"] for point in points]
     for row, point in zip(rows, points, strict=True):
-        place = (row["x"] - min(xs)) / (max(xs) - min(xs))
-        assert row.pop("align") == (
-            "left" if place < 0.2 else "center" if place <= 0.8 else "right"
-        )
         assert row.pop("label") in (0, 1, 2)
+        assert row.pop("genre") in (point["genre"], "other")
         assert row == {key: point[key] for key in row}
     assert set(rows[0]) >= {
         "title",
@@ -93,6 +89,15 @@ def test_a_map_shows_every_movie_as_it_was_laid_out(layout, color, capfd):
     assert chart.title == f"Map of {len(points)} movies"
     assert MAP_COLORS[color] in chart.lines
     assert layout.embeddings.left_out in chart.lines
+
+
+def test_clusters_that_were_not_found_are_no_colour_and_the_others_do_without(both, capfd):
+    bare = project(both, "pca")
+    assert "cluster" not in bare.points.columns
+    with pytest.raises(SettingError, match="There are no clusters: use project"):
+        item_map(bare, "cluster")
+    chart = drawn(item_map(bare), capfd)
+    assert "cluster" not in {one["field"] for one in chart.spec["layer"][0]["encoding"]["tooltip"]}
 
 
 def test_another_colour_is_refused(layout):
@@ -170,11 +175,12 @@ def test_a_title_stands_alone_where_all_movies_are_in_one_place(layout, capfd):
 def test_genres_have_colours_by_how_many_have_them(layout, capfd):
     scale = drawn(item_map(layout), capfd).spec["layer"][0]["encoding"]["color"]["scale"]
     counts = Counter(layout.points["genre"])
-    assert len(counts) <= len(COLORS)
-    assert set(scale["domain"]) == set(counts)
-    by_size = [counts[genre] for genre in scale["domain"]]
-    assert by_size == sorted(by_size, reverse=True)
-    assert len(set(scale["range"])) == len(counts)
+    assert len(counts) > 11
+    *named, last = scale["domain"]
+    assert last == "other"
+    by_size = [counts[genre] for genre in named]
+    assert by_size == sorted(counts.values(), reverse=True)[:10]
+    assert len(set(scale["range"])) == 11
 
 
 @pytest.mark.slow
@@ -197,10 +203,13 @@ def test_genres_beyond_the_colours_are_others(layout, capfd):
     many = replace(layout, points=layout.points.with_columns(genre=pl.Series(genres)))
     chart = drawn(item_map(many), capfd)
     (rows,) = chart.rows
-    domain = chart.spec["layer"][0]["encoding"]["color"]["scale"]["domain"]
+    color = chart.spec["layer"][0]["encoding"]["color"]
+    domain = color["scale"]["domain"]
     shown = Counter(row["genre"] for row in rows)
     assert set(shown) == set(domain)
-    assert len(domain) == len(COLORS)
+    assert len(domain) == 11
+    assert domain[-1] == "other"
+    assert color["scale"]["range"][-1] == GREY
     assert sum(shown.values()) == len(genres)
     kept = set(shown) - {"other"}
     assert {genre: shown[genre] for genre in kept} == {genre: counts[genre] for genre in kept}

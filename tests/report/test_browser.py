@@ -161,6 +161,15 @@ def visit(browser, paths):
         one.context.close()
 
 
+def open_everything(page):
+    """Open all details, and wait until their charts are drawn."""
+    page.evaluate("for (const fold of document.querySelectorAll('.fold')) fold.open = true")
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('figure:not([hidden])')].every(
+          figure => figure.querySelector('.chart .marks'))"""
+    )
+
+
 def points(page):
     """(row of the movie, how opaque it is) for each point of the map shown."""
     return page.locator(MAP).first.evaluate(POINTS)
@@ -190,6 +199,7 @@ def test_a_page_opens_without_a_network_and_draws_everything(name, width, scheme
     page = visit(name, width, scheme)
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    open_everything(page)
     figures = page.locator("figure:not([hidden])")
     boxes = figures.evaluate_all(
         """figures => figures.map(figure => {
@@ -211,6 +221,7 @@ def test_a_page_opens_without_a_network_and_draws_everything(name, width, scheme
 @pytest.mark.slow
 def test_titles_are_shown_in_full_in_text_and_charts_and_never_run(visit):
     page = visit("report")
+    open_everything(page)
     text = page.evaluate("document.body.innerText")
     for title in HOSTILE[:-1]:
         assert title in text
@@ -370,8 +381,12 @@ def test_many_points_are_drawn_on_a_canvas_in_the_colours_of_the_theme(visit):
 @pytest.mark.slow
 def test_on_paper_there_are_no_buttons(visit):
     page = visit("report", scheme="dark")
-    gone = page.locator("nav, button, .controls, .choices, details")
+    gone = page.locator("nav, button, .controls, .choices, .chart details")
     assert any(one.is_visible() for one in gone.all())
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".fold:not([open])").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator(".fold[open]").count() == 0
     page.emulate_media(media="print")
     assert not any(one.is_visible() for one in gone.all())
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

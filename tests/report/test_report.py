@@ -39,6 +39,9 @@ from matinee.report.document import (
     Command,
     Facts,
     Figure,
+    Folded,
+    KeyMetric,
+    KeyMetrics,
     Number,
     Section,
     Table,
@@ -112,6 +115,8 @@ def every_block(text):
         text,
         Command(text),
         Facts([(text, f"fact {text}")]),
+        KeyMetrics([KeyMetric(text, text, text, text, [text])]),
+        Folded(text, [text]),
         Cards([Card(text, f"line {text}", {text: [text, text]})]),
         Table([text], [[text], [[text, text]], [Number(1)]], text),
         figure(bars({"name": [text], "n": [1]}, text)),
@@ -161,7 +166,7 @@ def test_text_from_files_stays_text_in_every_block(text):
     data = json.loads(page.data)
     # what the browser sees is the very text, in all places: words, buttons and charts
     plain = " ".join(text.split())
-    assert page.text.count(plain) == 21
+    assert page.text.count(plain) == 28
     names = {row[0] for found in data["datasets"].values() for row in found["rows"]}
     assert names == {text, "b"}
     assert not set("<>&\u2028\u2029") & set(page.data)
@@ -274,7 +279,8 @@ def report(model, folder, *args, **how):
     return check_harmless(read_page(path))
 
 
-EMBEDDINGS = ["Map", "Clusters of movies", "Clusters of users", "Neighbours", "Axes"]
+LEARNED = ["Clusters of movies", "Clusters of users", "Neighbours", "Axes"]
+QUALITY = ["Accuracy", "Performance by group"]
 LAST = "Provenance"
 
 
@@ -290,17 +296,11 @@ def test_a_report_of_both_heads_and_the_data_has_every_section(
     model = replace(both, metadata=summary)
     page = report(model, tmp_path, (data, *parts), users=[7, 9, 7])
     assert page.headings == [
-        *(
-            "Data",
-            "Training",
-            "Accuracy",
-            "Performance by group",
-            *EMBEDDINGS,
-            "User 7",
-            "User 9",
-            LAST,
-        )
+        *("Key metrics", "User 7", "Map", *QUALITY, *LEARNED),
+        *("User 9", "Training", "Data", LAST),
     ]
+    assert "RMSE lower is better" in page.text
+    assert "averages of users and movies (Bias)" in page.text
     assert (tmp_path / "report.html").stat().st_size < 5e6
     assert "Report on my <data>" in page.text
     assert "Terms of use of the data: a licence <of> sorts." in page.text
@@ -317,7 +317,7 @@ def test_a_report_of_both_heads_and_the_data_has_every_section(
 @pytest.mark.slow
 def test_a_report_without_data_says_so(both, quick, tmp_path):
     page = report(both, tmp_path, users=[7])
-    assert page.headings == ["Training", "Accuracy", *EMBEDDINGS, "User 7", LAST]
+    assert page.headings == ["User 7", "Map", "Accuracy", *LEARNED, "Training", LAST]
     assert "data and accuracy are left out" in page.text
     assert "unknown; ask whoever gave them to you" in page.text
 
@@ -336,8 +336,8 @@ def test_by_default_two_users_are_shown(model, quick, tmp_path):
 @pytest.mark.parametrize(
     ("estimator", "sections"),
     [
-        (ImplicitALS(factors=4, iterations=2), EMBEDDINGS),
-        (EASE(), [name for name in EMBEDDINGS if name != "Clusters of users"]),
+        (ImplicitALS(factors=4, iterations=2), ["Map", *LEARNED]),
+        (EASE(), [name for name in ["Map", *LEARNED] if name != "Clusters of users"]),
         (Popularity(), []),
         (Bias(), []),
     ],
@@ -350,7 +350,8 @@ def test_models_with_one_head_get_what_it_allows(
     page = report(model, tmp_path, (generated[0], *parts), users=[3])
     steps = [name for name in page.headings if name == "Training"]
     assert steps == (["Training"] if len(estimator_steps(model)) > 1 else [])
-    expected = ["Data", *steps, "Accuracy", "Performance by group", *sections, "User 3", LAST]
+    expected = ["Key metrics", "User 3", *sections[:1], *QUALITY, *sections[1:]]
+    expected += [*steps, "Data", LAST]
     assert page.headings == expected
     assert ("RMSE" in page.text) == (model.rating_head is not None)
     assert f"{type(estimator).__name__}, trained on " in page.text
@@ -377,8 +378,8 @@ def test_of_tiny_data_a_report_says_what_it_lacks(tmp_path):
     model = ALS(factors=2, iterations=2).fit(train)
     page = report(model, tmp_path, (data, train, test), users=[1])
     assert "Only 0 items have 10 or more ratings" in page.text
-    assert page.headings[-3:] == ["Axes", "User 1", LAST]
-    assert page.headings[0] == "Data"
+    assert page.headings[:2] == ["Key metrics", "User 1"]
+    assert page.headings[-2:] == ["Data", LAST]
 
 
 @pytest.mark.thorough

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from matinee._types import Floats
-from matinee.analysis.clusters import Clusters, find_clusters
+from matinee.analysis.clusters import Clusters
 from matinee.analysis.embeddings import MAX_POINTS, MIN_ROWS, EmbeddingSet, item_embeddings
 from matinee.analysis.traits import item_rating_sums, main_genres
 from matinee.errors import ExtraError, SettingError, install_command, require_extra, shortened
@@ -25,13 +25,13 @@ class Projection:
     """Items as points in the plane, and clusters by the same head; from `project`.
 
     `points` has a row for each item, the most rated first: `item_id`, `title`, `year`, `genres`
-    (joined by ``|``), `genre` (the rarest of them), `cluster` (number and name), `mean_rating`
-    (null without ratings) and `n_ratings` (in training), `x`, `y`, `neighbours` (titles of the
-    nearest five by cosine, one a line).
+    (joined by ``|``), `genre` (the rarest of them), `mean_rating` (null without ratings) and
+    `n_ratings` (in training), `x`, `y`, `neighbours` (titles of the nearest five by cosine, one a
+    line); with `clusters`, `cluster` (number and name), too.
     """
 
     embeddings: EmbeddingSet
-    clusters: Clusters
+    clusters: Clusters | None
     method: str
     points: pl.DataFrame
 
@@ -50,7 +50,8 @@ def project(
     t-SNE (``"tsne"``, van der Maaten & Hinton 2008) and UMAP (``"umap"``, McInnes et al. 2018) keep
     neighbours together; distances between groups and their sizes mean nothing. ``"pca"`` keeps what
     two straight axes can. `head` is by default the one that `Recommender.similar_items` compares
-    by; `clusters`, of items by the same head, are found if not given.
+    by; `clusters`, from `find_clusters`, of items by the same head, are added to the points. They
+    take as long as the projection, which does not need them.
 
     Raises SettingError for an unknown method or head, ExtraError if UMAP is not installed.
 
@@ -70,7 +71,6 @@ def project(
         raise SettingError("clusters must be of the items of the same model, by the same head.")
     random_generator(seed)  # refuses what is no seed
     reducer = _reducer(method, len(embeddings), seed)
-    clusters = clusters or find_clusters(model, head=embeddings.head, seed=seed)
     with progress("Projecting"):
         plane = reducer.fit_transform(embeddings.directions)
     # the same picture whatever the unit: centred, and of spread 1
@@ -105,21 +105,23 @@ def _reducer(method: str, n: int, seed: int) -> Any:
 
 
 def _points(
-    model: Recommender, embeddings: EmbeddingSet, clusters: Clusters, plane: Floats
+    model: Recommender, embeddings: EmbeddingSet, clusters: Clusters | None, plane: Floats
 ) -> pl.DataFrame:
     catalog, indices = model.catalog, embeddings.indices
     titles, genre_of = catalog.frame["title"], main_genres(model)
-    # clusters may be of more items; both have the most rated first
-    cluster_of = [clusters.titles[label] for label in clusters.labels[: len(indices)]]
     near = embeddings.neighbours(N_NEIGHBOURS)
     means = pl.Series(item_rating_sums(model)[indices] / embeddings.counts).round(2)
-    return catalog.rows(indices).with_columns(
+    points = catalog.rows(indices).with_columns(
         year=catalog.frame["year"][indices],
         genre=pl.Series([genre_of[index] for index in indices]),
-        cluster=pl.Series(cluster_of),
         mean_rating=pl.lit(None, pl.Float64) if model.scale is None else means,
         n_ratings=pl.Series(embeddings.counts),
         x=pl.Series(plane[:, 0].astype(np.float64)).round(3),
         y=pl.Series(plane[:, 1].astype(np.float64)).round(3),
         neighbours=pl.Series(["\n".join(titles[indices[row]].to_list()) for row in near]),
     )
+    if clusters is None:
+        return points
+    # clusters may be of more items; both have the most rated first
+    cluster_of = [clusters.titles[label] for label in clusters.labels[: len(indices)]]
+    return points.with_columns(cluster=pl.Series(cluster_of))

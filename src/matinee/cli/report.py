@@ -175,7 +175,7 @@ def draw_map(
         str,
         Option(
             metavar="genre|cluster|year|rating",
-            help="What colours show; on the page they can be changed.",
+            help="What colours show; the page can change them. Only cluster waits for clusters.",
         ),
     ] = "genre",
     head: options.FactorsHead = None,
@@ -187,6 +187,7 @@ def draw_map(
 
     By default as a page to search; --out names a .html, .png or .svg.
     """
+    from matinee.analysis.clusters import find_clusters
     from matinee.analysis.projection import project
     from matinee.models.loading import load
     from matinee.plots.embeddings import item_map, map_colors
@@ -199,7 +200,8 @@ def draw_map(
     colors = map_colors(model.index.unit)
     if color not in colors:
         raise SettingError(f"--color must be one of {', '.join(colors)}, got {shortened(color)}.")
-    layout = project(model, method, head=head, seed=seed)
+    clusters = find_clusters(model, head=head, seed=seed) if color == "cluster" else None
+    layout = project(model, method, head=head, clusters=clusters, seed=seed)
     if path.suffix == ".html":
         write_map_report(model, layout, path, color)
     else:

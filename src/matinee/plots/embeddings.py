@@ -1,6 +1,6 @@
 """Charts of embeddings: the map of items, norms, clusters, axes."""
 
-from typing import Any, Literal
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -36,14 +36,15 @@ MAP_COLORS = {
 """What a map may be coloured by, and how to read it."""
 METHOD_NAMES = {"tsne": "t-SNE", "pca": "principal components", "umap": "UMAP"}
 OTHER_GENRES = "other"
+NO_CLUSTERS = "There are no clusters: use project(model, clusters=find_clusters(model))."
+MAX_GENRES = 10  # with a colour of their own: more cannot be told apart
 
 MAP_WIDTH, MAP_HEIGHT = 820, 620  # pixels
 NARROW, NARROW_SPACING = 560, 2.0  # a map of fewer pixels has its titles further apart
 LINE = 18  # pixels from one search result to the next
 MARGIN = 0.07  # around the points, as a share of the map
 TITLE_SPACING = np.array([1.35, 0.18])  # between titles, in standard deviations of the points
-EDGE = 0.2  # of the map's width, where titles point inwards
-ALIGNMENTS: tuple[Literal["left", "center", "right"], ...] = ("left", "center", "right")
+LETTER = 3.9  # pixels, half the width of a letter of a title
 MAX_TITLES, MAX_RESULTS = 24, 12  # on the map; of a search
 TITLE_CANDIDATES = 400  # the most rated items, some of whose titles stand on the map
 IS_MATCH = "indexof(lower(datum.title), lower(search)) >= 0"
@@ -62,8 +63,8 @@ def item_map(projection: Projection, color: str = "genre") -> Chart:
     """Items in two dimensions, to hover over, search, zoom and pick from.
 
     `color` is ``"genre"`` (the rarest of each item; picking one in the legend shows all items that
-    have it), ``"cluster"``, ``"year"`` or ``"rating"``; SettingError for another one, or for
-    ``"rating"`` of interactions without ratings.
+    have it), ``"cluster"`` (of a projection with clusters), ``"year"`` or ``"rating"``;
+    SettingError for another one, or for ``"rating"`` of interactions without ratings.
 
     >>> from matinee.analysis import project
     >>> projection = project(matinee.ALS(factors=4).fit(data), "pca")
@@ -75,6 +76,8 @@ def item_map(projection: Projection, color: str = "genre") -> Chart:
     if color not in map_colors(unit):
         choices = ", ".join(map(repr, map_colors(unit)))
         raise SettingError(f"color must be one of {choices}, got {color!r}.")
+    if color == "cluster" and projection.clusters is None:
+        raise SettingError(NO_CLUSTERS)
     data = _map_data(projection.points)
     means = [alt.Tooltip("mean_rating:Q", title="mean rating", format=".2f")]
     picked, pick = _legend_picking(color)
@@ -94,14 +97,20 @@ def item_map(projection: Projection, color: str = "genre") -> Chart:
             "genres:N",
             *(means if unit == "rating" else []),
             n_ratings(unit),
-            "cluster:N",
+            *(["cluster:N"] if projection.clusters else []),
             alt.Tooltip("neighbours:N", title="most similar"),
         ],
     )
     zoom = alt.selection_interval(name="zoom", bind="scales")
     points = points.add_params(search, zoom, *pick)
     return framed(
-        alt.layer(points, *_titles(base, picked), *_search_results(base), data=rows(data)),
+        alt.layer(
+            points,
+            *_titles(base, picked),
+            *_search_results(base),
+            _no_result(base, embeddings.noun),
+            data=rows(data),
+        ),
         f"Map of {len(data):,} {embeddings.noun}s",
         f"Nearby: similar by {embeddings.head} factors, projected by "
         f"{METHOD_NAMES[projection.method]}. Large: many {unit}s.",
@@ -123,19 +132,27 @@ def _legend_picking(color: str) -> tuple[str, list[alt.Parameter]]:
 
 
 def _titles(base: alt.Chart, picked: str) -> list[alt.Chart]:
-    """The titles of well-known items, each with a halo below it."""
+    """The titles of well-known items, each with a halo below it, none cut at an edge."""
+    x, y = "scale('x', datum.x)", "scale('y', datum.y)"
+    half = f"{LETTER} * length(datum.short)"
+    inwards = f"max(0, {half} - {x}) - max(0, {x} + {half} - width)"
+    on_map = f"inrange({x}, [0, width]) && inrange({y}, [0, height])"
     titled = base.transform_filter(
         f"!({IS_SEARCH}) && (datum.label == 1 || datum.label == 2 && width > {NARROW})"
-    ).transform_calculate(short=shortened("datum.title", 26))
-    titled = titled.encode(
-        text="short:N", opacity=alt.condition(picked, alt.value(0.95), alt.value(0.1))
+    ).transform_calculate(
+        short=f"width > {NARROW} ? {shortened('datum.title', 26)} : {shortened('datum.title', 20)}"
     )
+    visible = alt.when(f"!({on_map})").then(alt.value(0)).when(picked).then(alt.value(0.95))
+    titled = titled.encode(text="short:N", opacity=visible.otherwise(alt.value(0.1)))
     return [
-        titled.transform_filter(f"datum.align == '{align}'").mark_text(
-            fontSize=11, fontWeight=600, dy=-10, style=style, align=align
+        titled.mark_text(
+            fontSize=11,
+            fontWeight=600,
+            dx=alt.expr(inwards),
+            dy=alt.expr(f"{y} < {LINE} ? 14 : -10"),
+            style=style,
         )
         for style in ("halo", "text")
-        for align in ALIGNMENTS
     ]
 
 
@@ -152,7 +169,15 @@ def _search_results(base: alt.Chart) -> list[alt.Chart]:
         .transform_filter(f"datum.rank <= (width > {NARROW} ? {MAX_RESULTS} : {MAX_RESULTS // 2})")
         .transform_calculate(line="datum.rank + '  ' + " + shortened("datum.title", 44))
     )
-    rings = results.mark_point(filled=False, size=140, strokeWidth=2, color=ORANGE, opacity=1)
+    # most of the time there are none, and a group of nothing has no name to be read out
+    ring: dict[str, Any] = {
+        "size": 140,
+        "strokeWidth": 2,
+        "color": ORANGE,
+        "opacity": 1,
+        "aria": False,
+    }
+    rings = results.mark_point(filled=False, **ring)
     number = {"fontSize": 12, "fontWeight": 700, "dx": 9, "dy": -6}
     listed = {"fontSize": 13, "fontWeight": 600, "dy": alt.expr(f"{LINE} * datum.rank")}
     corner = {"x": alt.value(6), "y": alt.value(0)}
@@ -161,6 +186,21 @@ def _search_results(base: alt.Chart) -> list[alt.Chart]:
         for style in ("halo", "text")
         for mark, encoding in ((number, {"text": "rank:Q"}), (listed, {"text": "line:N", **corner}))
     ]
+
+
+def _no_result(base: alt.Chart, noun: str) -> alt.Chart:
+    """A line in the corner where nothing has what is searched for in its title."""
+    text = f"'No {noun} has \u201c' + {shortened('search', 24)} + '\u201d in its title'"
+    line: alt.Chart = (
+        base.transform_calculate(found=f"{IS_MATCH} ? 1 : 0")
+        .transform_joinaggregate(hits="sum(found)")
+        .transform_window(row="row_number()")
+        .transform_filter(f"{IS_SEARCH} && datum.hits == 0 && datum.row == 1")
+        .transform_calculate(line=text)
+        .mark_text(align="left", fontSize=13, fontWeight=600)
+        .encode(text="line:N", x=alt.value(6), y=alt.value(LINE))
+    )
+    return line
 
 
 def user_on_map(projection: Projection, rated: I32, recommended: I32) -> Chart:
@@ -203,8 +243,8 @@ def _map_data(points: pl.DataFrame) -> pl.DataFrame:
     `label` is 1 for titles on maps of any width, 2 for those on wide maps only.
     """
     frequent = _by_frequency(points["genre"])
-    if len(frequent) > len(COLORS):
-        rare = frequent[len(COLORS) - 1 :]
+    if len(frequent) > MAX_GENRES + 1:
+        rare = frequent[MAX_GENRES:]
         points = points.with_columns(
             genre=pl.when(pl.col("genre").is_in(rare)).then(pl.lit(OTHER_GENRES)).otherwise("genre")
         )
@@ -213,9 +253,7 @@ def _map_data(points: pl.DataFrame) -> pl.DataFrame:
     label = np.zeros(len(points), np.int64)
     label[_titled(plane, TITLE_SPACING, on_any_map)] = 2
     label[on_any_map] = 1
-    x = (plane[:, 0] - plane[:, 0].min()) / max(np.ptp(plane[:, 0]), np.finfo(float).tiny)
-    align = np.select([x < EDGE, x <= 1 - EDGE], ALIGNMENTS[:2], ALIGNMENTS[2])
-    return points.drop("item_id").with_columns(label=pl.Series(label), align=pl.Series(align))
+    return points.drop("item_id").with_columns(label=pl.Series(label))
 
 
 def _titled(plane: F64, spacing: F64, chosen: list[int]) -> list[int]:
@@ -258,7 +296,11 @@ def _map_color(data: pl.DataFrame, color: str) -> Any:
     if color == "rating":
         return alt.Color("mean_rating:Q", title="mean rating").scale(scheme="redyellowblue")
     if color == "genre":
-        names = _by_frequency(data["genre"])
+        names = [name for name in _by_frequency(data["genre"]) if name != OTHER_GENRES]
+        if len(names) < data["genre"].n_unique():  # whatever is left is last, and grey
+            colors = [*COLORS[: len(names)], GREY]
+            scale = alt.Scale(domain=[*names, OTHER_GENRES], range=colors)
+            return alt.Color("genre:N", title="genre").scale(scale).legend(symbolOpacity=1)
     else:  # a cluster's name begins with its number
         names = sorted(data["cluster"].unique(), key=lambda name: int(name.split()[0]))
     return alt.Color(f"{color}:N", title=color).scale(in_order(names)).legend(symbolOpacity=1)

@@ -17,8 +17,8 @@ DARK = ("#181c24", "#e9ecf2", "#a9b2c0", "#363d4b")
 # distinct on white and on nearly black; neighbours in a legend are far apart in hue
 COLORS = (
     "#4c78a8", "#f58518", "#54a24b", "#e45756", "#b279a2", "#9d755d", "#72b7b2", "#eeca3b",
-    "#ff9da6", "#7f7f9f", "#2f9e8f", "#c2568b", "#8cb4e2", "#c98a3b", "#88b04b", "#8c6bb1",
-    "#b4532a", "#5a4fd6", "#a3a847", "#a05d56",
+    "#ff9da6", "#6f63e8", "#7f7f9f", "#2f9e8f", "#c2568b", "#8cb4e2", "#c98a3b", "#88b04b",
+    "#8c6bb1", "#b4532a", "#a3a847", "#a05d56",
 )  # fmt: skip
 
 

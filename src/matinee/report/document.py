@@ -27,10 +27,14 @@ HERE = Path(__file__).parent / "templates"
 
 
 class Figure(NamedTuple):
-    """A chart, or several with a button for each; the name of a single one does not show."""
+    """A chart, or several with a button for each; the name of a single one does not show.
+
+    One that `fills` is as high as the screen has room for, and its title is that of its section.
+    """
 
     charts: Mapping[str, Chart]
     wide: bool = False
+    fills: bool = False
 
 
 class Table(NamedTuple):
@@ -48,12 +52,29 @@ class Facts(NamedTuple):
     facts: Sequence[tuple[str, str]]
 
 
+class KeyMetric(NamedTuple):
+    """A value in large type, which direction is better, what it means, and values beside it."""
+
+    name: str
+    value: str
+    better: str
+    meaning: str
+    compared: Sequence[str]
+
+
+class KeyMetrics(NamedTuple):
+    """What matters most about a model."""
+
+    metrics: Sequence[KeyMetric]
+
+
 class Card(NamedTuple):
-    """A box with a name, a line below it, and named lists."""
+    """A box with a name, a line below it, and named lists; others follow from one that `leads`."""
 
     name: str
     line: str
     lists: Mapping[str, Sequence[str]]
+    leads: bool = False
 
 
 class Cards(NamedTuple):
@@ -66,15 +87,23 @@ class Command(str):
     """A command for a terminal, exactly as one types it."""
 
 
-Block = Figure | Table | Facts | Cards | Command | str
+class Folded(NamedTuple):
+    """Details under a line that opens them."""
+
+    title: str
+    blocks: "Sequence[Block]"
+
+
+Block = Figure | Table | Facts | KeyMetrics | Cards | Command | Folded | str
 """What a section is made of; text is a paragraph."""
 
 
 class Section(NamedTuple):
-    """A part of a page under a heading."""
+    """A part of a page under a heading, which opens it where it is folded."""
 
     title: str
     blocks: Sequence[Block] = ()
+    folded: bool = False
 
 
 class Number(str):

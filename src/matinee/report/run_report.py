@@ -53,21 +53,22 @@ def write_report(
         users = [typical_user(model, quantile) for quantile in EXAMPLE_QUANTILES]
     for user in users:
         model.user_profile(user)  # an unknown one is refused before the work
-    sections = []
+    quality = [Section("Accuracy", [NO_DATA])]
     if datasets:
-        sections.append(data_section(describe(datasets[0])))
-    if training := training_section(model):
-        sections.append(training)
-    if datasets:
-        sections += quality_sections(model, *datasets[1:])
-    else:
-        sections.append(Section("Accuracy", [NO_DATA]))
+        quality = quality_sections(model, *datasets[1:])
+    learned: list[Section] = []
     projection = None
     if any(head.item_factors is not None for head in model.heads.values()):
         learned, projection = _embedding_sections(model)
-        sections += learned
-    sections += [user_section(model, user, projection) for user in dict.fromkeys(users)]
-    sections.append(_provenance(model))
+    shown, *others = [user_section(model, user, projection) for user in dict.fromkeys(users)]
+    # what matters first, and the rest in order of interest
+    sections = [*quality[:-2], shown, *learned[:1], *quality[-2:], *learned[1:]]
+    sections += [other._replace(folded=True) for other in others]
+    if training := training_section(model):
+        sections.append(training._replace(folded=True))
+    if datasets:
+        sections.append(data_section(describe(datasets[0]))._replace(folded=True))
+    sections.append(_provenance(model)._replace(folded=True))
     name = str(dict(model.metadata.get("data", {})).get("name", "a model"))
     estimators = " and ".join(str(head.estimator.get("name")) for head in model.heads.values())
     line = f"{estimators}, trained on {name}. {date.today():%d %B %Y}."
@@ -84,7 +85,7 @@ def write_map_report(
     embeddings = projection.embeddings
     title = f"Map of {len(embeddings):,} {embeddings.noun}s"
     section = map_section(model, projection, color)
-    return write_page(Path(path), title, embeddings.left_out, [section])
+    return write_page(Path(path), title, "", [section])
 
 
 def write_clusters_report(clusters: Clusters, path: str | Path) -> Path:
@@ -95,14 +96,20 @@ def write_clusters_report(clusters: Clusters, path: str | Path) -> Path:
 
 
 def _embedding_sections(model: Recommender) -> tuple[list[Section], Projection | None]:
-    """Sections on the embeddings, and the map; what tiny data do not allow is said instead."""
-    projection = None
+    """The map and sections on the embeddings; what tiny data do not allow is said instead."""
+    clusters = projection = None
+    sections = []
     try:
         clusters = find_clusters(model)
-        projection = project(model, clusters=clusters)
-        sections = [map_section(model, projection), clusters_section(clusters)]
+        sections = [clusters_section(clusters)]
     except SettingError as problem:
-        sections = [Section("Map", [str(problem)])]
+        noun = model.catalog.noun
+        sections = [Section(f"Clusters of {noun}s", [str(problem)])]
+    try:
+        projection = project(model, clusters=clusters)
+        sections.insert(0, map_section(model, projection))
+    except SettingError as problem:
+        sections.insert(0, Section("Map", [str(problem)]))
     others: dict[str, Callable[[], Section]] = {
         "Clusters of users": lambda: clusters_section(find_clusters(model, of="users")),
         "Neighbours": lambda: neighbours_section(neighbours(model)),
@@ -112,9 +119,9 @@ def _embedding_sections(model: Recommender) -> tuple[list[Section], Projection |
         del others["Clusters of users"]
     for title, section in others.items():
         try:
-            sections.append(section())
+            sections.append(section()._replace(folded=True))
         except SettingError as problem:
-            sections.append(Section(title, [str(problem)]))
+            sections.append(Section(title, [str(problem)], folded=True))
     return sections, projection
 
 

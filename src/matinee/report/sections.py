@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from matinee._types import F32
@@ -15,12 +16,14 @@ from matinee.analysis.projection import Projection
 from matinee.analysis.users import explain_recommendations, genre_profile, top_rated
 from matinee.data.dataset import Dataset
 from matinee.errors import SettingError
+from matinee.evaluation.evaluator import evaluate_ratings
 from matinee.evaluation.groups import GroupMetrics, evaluate_groups
-from matinee.evaluation.metrics import REPORTED_METRICS, Metric
+from matinee.evaluation.metrics import METRICS, REPORTED_METRICS, Metric
 from matinee.evaluation.protocols import holdout
 from matinee.evaluation.uncertainty import MetricValue
 from matinee.experiments.leaderboard import LeaderboardRow, evaluate_heads
 from matinee.experiments.training import MAX_EVAL_USERS
+from matinee.models.baselines import Bias
 from matinee.models.recommender import Recommender
 from matinee.plots import embeddings as embedding_charts
 from matinee.plots import evaluation as metric_charts
@@ -33,6 +36,9 @@ from matinee.report.document import (
     Cards,
     Facts,
     Figure,
+    Folded,
+    KeyMetric,
+    KeyMetrics,
     Number,
     Section,
     Table,
@@ -42,7 +48,7 @@ from matinee.report.document import (
     write_page,
 )
 
-ROWS = 8  # of a user's tables
+ROWS, BEST = 6, 10  # recommendations of a user, and their best ratings
 
 
 def data_section(summary: DatasetSummary) -> Section:
@@ -96,24 +102,31 @@ def map_section(model: Recommender, projection: Projection, color: str = "genre"
     """The map in several colours, first in this one, and the norms of each head's factors."""
     noun, unit = projection.embeddings.noun, projection.embeddings.unit
     colors = list(dict.fromkeys([color, *embedding_charts.map_colors(unit)]))
+    if projection.clusters is None and color != "cluster":
+        colors.remove("cluster")
     if projection.points["year"].null_count() == len(projection.points):
         colors.remove("year")
     titles = {color: color.capitalize() for color in colors} | {"rating": "Mean rating"}
     heads = model.heads_with("items")
+    pickable = "genre or cluster" if "cluster" in colors else "genre"
     return Section(
         "Map",
         [
-            f"{noun.capitalize()}s that the same people like lie together. Hover over one, or "
-            "touch it, for its nearest neighbours; search for a title; pick a genre or cluster in "
-            "the legend; drag and scroll to move and zoom, double-click to reset. Nearby means "
-            "similar; distances between groups mean little.",
             Figure(
                 {titles[color]: embedding_charts.item_map(projection, color) for color in colors},
                 wide=True,
+                fills=True,
             ),
-            *(
-                figure(embedding_charts.norms(embedding_norms(model, head), head, unit))
-                for head in heads
+            f"{noun.capitalize()}s that the same people like lie together. Hover over one, or "
+            f"tap it, for its nearest neighbours; search for a title; pick a {pickable} in "
+            "the legend; drag and scroll to move and zoom, double-click to reset. Nearby means "
+            "similar; distances between groups mean little.",
+            Folded(
+                "Popularity and norms",
+                [
+                    figure(embedding_charts.norms(embedding_norms(model, head), head, unit))
+                    for head in heads
+                ],
             ),
         ],
     )
@@ -136,10 +149,13 @@ def clusters_section(clusters: Clusters) -> Section:
         Facts(facts),
         Cards(_cards(clusters)),
     ]
+    charts = []
     if "genre" in clusters.traits["kind"]:
-        blocks.append(figure(embedding_charts.cluster_lifts(clusters)))
+        charts.append(figure(embedding_charts.cluster_lifts(clusters)))
     if clusters.silhouettes.height > 1:
-        blocks.append(figure(embedding_charts.silhouettes(clusters)))
+        charts.append(figure(embedding_charts.silhouettes(clusters)))
+    if charts:
+        blocks.append(Folded(f"Charts of the clusters of {noun}s", charts))
     return Section(f"Clusters of {noun}s", blocks)
 
 
@@ -201,53 +217,65 @@ def axes_section(axes: EmbeddingAxes) -> Section:
 def user_section(model: Recommender, user: Any, projection: Projection | None = None) -> Section:
     """One user beside the average one; their items on the map, if there is one."""
     profile = model.user_profile(user)
-    lists = {"Recommended": explain_recommendations(model, user, ROWS)}
-    if "next" in model.orders:
-        lists["Next"] = explain_recommendations(model, user, ROWS, head="next")
-    recommended = lists["Recommended"]
+    recommended = explain_recommendations(model, user, ROWS)
     tastes = genre_profile(model, user)
     kinds = tastes["kind"].unique(maintain_order=True)
     unit, values = model.index.unit, profile.values
     charts = [figure(taste_chart(tastes, kind, unit)) for kind in kinds]
-    has_ratings = "predicted_rating" in recommended.columns
-    score = {"predicted_rating": "predicted rating"} if has_ratings else {"score": "score"}
-    headings = {"title": "title", "genres": "genres", **score, "because": "because of"}
     mean = f", mean {values.mean():.2f}" if unit == "rating" else ""
+    name = f"User {user}" if isinstance(user, str | int) else "New user"
     blocks: list[Block] = [
-        f"{len(values):,} training {unit}s{mean}.",
-        _top_rated_table(model, user, values),
-        charts[0],
-        *(
-            table(each.with_columns(genres=_genres()), headings, dict.fromkeys(score, ".2f"), name)
-            for name, each in lists.items()
-        ),
-        *charts[1:],
+        f"{len(values):,} training {unit}s{mean}. From the best of them follows what is "
+        "recommended; each with what contributed most to it.",
+        Cards([_best_card(model, user, values), *_recommended_cards(recommended)]),
     ]
+    if "next" in model.orders:
+        follows = explain_recommendations(model, user, ROWS, head="next")
+        blocks += ["Next", Cards(_recommended_cards(follows))]
     if projection is not None:
         indices = model.catalog.ids.codes(recommended["item_id"].to_list())
-        blocks.append(figure(embedding_charts.user_on_map(projection, profile.items, indices)))
+        charts.append(figure(embedding_charts.user_on_map(projection, profile.items, indices)))
     if recommended.height:
         head = "ranking" if "ranking" in model.orders else "rating"
         title = recommended["title"][0]
         try:
             explanation = model.explain(user, recommended["item_id"][0], head=head)
-            blocks.append(figure(explanation_chart(explanation, title, head, unit=unit)))
+            charts.insert(0, figure(explanation_chart(explanation, title, head, unit=unit)))
         except SettingError:  # a network, whose scores are no sum over ratings
             pass
-    return Section(f"User {user}" if isinstance(user, str | int) else "New user", blocks)
+    blocks.append(Folded(f"More about {name[0].lower()}{name[1:]}", charts))
+    return Section(name, blocks)
 
 
-def _top_rated_table(model: Recommender, user: Any, values: F32) -> Table:
+def _best_card(model: Recommender, user: Any, values: F32) -> Card:
     """The best of a user: with ratings; with how often, where that differs; else popular items."""
     what = model.index.value_name
-    best = top_rated(model, user, ROWS)
-    headings = {"title": "title", best.columns[-1]: what}
-    caption = "Top rated"
+    best = top_rated(model, user, BEST)
+    entries = [
+        f"{value:g} \u00b7 {title}" for title, value in best["title", best.columns[-1]].rows()
+    ]
+    caption, line = "Top rated", f"{what} \u00b7 title"
     if model.scale is None:
         caption = "Most often" if what == "times" else "Highest weights"
         if values.min() == values.max():
-            headings, caption = {"title": "title"}, f"The user's most popular {model.catalog.noun}s"
-    return table(best, headings, {best.columns[-1]: "g"}, caption, wide=False)
+            entries, line = best["title"].to_list(), ""
+            caption = f"The user's most popular {model.catalog.noun}s"
+    return Card(caption, line, {"": entries}, leads=True)
+
+
+def _recommended_cards(recommended: pl.DataFrame) -> list[Card]:
+    """A card for each recommendation: what it is, its score, and because of what."""
+    score = "predicted_rating" if "predicted_rating" in recommended.columns else "score"
+    return [
+        Card(
+            row["title"],
+            " \u00b7 ".join(
+                filter(None, (row["genres"], f"{score.replace('_', ' ')} {row[score]:.2f}"))
+            ),
+            {"because of": row["because"]} if row["because"] else {},
+        )
+        for row in recommended.with_columns(genres=_genres()).to_dicts()
+    ]
 
 
 def training_section(model: Recommender) -> Section | None:
@@ -259,7 +287,7 @@ def training_section(model: Recommender) -> Section | None:
 
 
 def quality_sections(model: Recommender, train: Dataset, test: Dataset) -> list[Section]:
-    """Accuracy on the test set with confidence intervals, and the same by group."""
+    """Key metrics; accuracy on the test set with confidence intervals; the same by group."""
     unit = train.unit
     if len(test) == 0:
         return [Section("Accuracy", ["Trained on everything: there is no test set."])]
@@ -272,7 +300,6 @@ def quality_sections(model: Recommender, train: Dataset, test: Dataset) -> list[
     blocks: list[Block] = [
         f"On the test set: {predicted}top-10 ranking for {len(task):,} users, with 95% confidence "
         "intervals over users.",
-        Facts(_accuracy_facts(leaderboard)),
         _ranking_table(leaderboard),
         "NDCG, HR and Recall: how well rankings find a user's test items; 1 is perfect. Coverage: "
         "share of the catalog that is ever recommended. Popular share: share of recommendations "
@@ -281,21 +308,58 @@ def quality_sections(model: Recommender, train: Dataset, test: Dataset) -> list[
         figure(metric_charts.ranking_metrics_chart(leaderboard, "hit_rate@10")),
     ]
     groups = evaluate_groups(model, train, test, task=task)
-    return [Section("Accuracy", blocks), _groups_section(groups, model.catalog.noun, unit)]
+    groups_section = _groups_section(groups, model.catalog.noun, unit)
+    averages = evaluate_ratings(Bias().fit(train), train, test).rmse if model.rating_head else None
+    key = KeyMetrics(_key_metrics(leaderboard, averages, train))
+    users = np.count_nonzero(train.ratings.user_counts)
+    sizes = (
+        f"Trained on {len(train):,} {unit}s of {users:,} users and "
+        f"{len(train.catalog):,} {model.catalog.noun}s."
+    )
+    return [
+        Section("Key metrics", [key, sizes]),
+        Section("Accuracy", blocks),
+        groups_section._replace(folded=True),
+    ]
 
 
-def _accuracy_facts(leaderboard: Sequence[LeaderboardRow]) -> list[tuple[str, str]]:
-    facts = []
+def _key_metrics(
+    leaderboard: Sequence[LeaderboardRow], averages: float | None, train: Dataset
+) -> list[KeyMetric]:
+    """Errors of predicted ratings, and what the default lists find, beside baselines."""
+    noun, default, popular = train.catalog.noun, leaderboard[0], leaderboard[-1]
+    found = []
     for row in leaderboard:
         if row.rating:
             rmse = MetricValue(row.rating.rmse, *(row.rating.rmse_ci or ()))
-            facts += [
-                (f"{row.rating.rmse:.3f}", f"RMSE{_ci(rmse)}"),
-                (f"{row.rating.mae:.3f}", "MAE"),
-            ]
-        ndcg = row.ranking.metrics["ndcg@10"]
-        facts.append((f"{ndcg.value:.3f}", f"NDCG@10, {row.label}{_ci(ndcg)}"))
-    return facts
+            compared = [f"{averages:.3f} by averages of users and {noun}s (Bias)"]
+            meaning = f"typical error of a predicted rating, on a scale of {train.ratings.scale}"
+            found.append(_key_metric("rmse", rmse, meaning, compared))
+    meanings = {
+        "ndcg@10": f"how high the ten {noun}s on a list hold a user's test {noun}s; 1 is perfect",
+        "hit_rate@10": f"of all lists of ten hold at least one of the user's test {noun}s",
+        "coverage@10": "of the catalog is on the list of at least one user",
+    }
+    for name, meaning in meanings.items():
+        value, baseline = (row.ranking.metrics.get(name) for row in (default, popular))
+        if value and baseline:
+            compared = [f"{_key_value(name, baseline.value)} by popularity (baseline)"]
+            found.append(_key_metric(name, value, meaning, compared))
+    return found
+
+
+def _key_metric(name: str, value: MetricValue, meaning: str, compared: list[str]) -> KeyMetric:
+    metric = METRICS[name]
+    better = f"{metric.direction} is better" if metric.direction else ""
+    if value.ci_low is not None and value.ci_high is not None:
+        ends = (_key_value(name, end) for end in (value.ci_low, value.ci_high))
+        compared = [f"95% CI {' to '.join(ends)}", *compared]
+    return KeyMetric(metric.label, _key_value(name, value.value), better, meaning, compared)
+
+
+def _key_value(name: str, value: float) -> str:
+    """A share of users or of the catalog in per cent."""
+    return format(value, ".1%" if name in ("hit_rate@10", "coverage@10") else ".3f")
 
 
 def _ranking_table(leaderboard: Sequence[LeaderboardRow]) -> Table:
