@@ -17,8 +17,13 @@ from pathlib import Path
 from first_steps import EXTRAS, first_recommendation, further_steps, installed
 
 ROOT = Path(__file__).parents[1]
-TRIED = ["data", "models/test_serialization.py", "storage", "plots", "report", "tuning/test_study.py"]
-TRIED += ["service/test_recommendations.py", "service/test_feedback.py", "service/store"]
+TRIED = ["data", "models/test_serialization.py", "storage", "plots", "report"]
+TRIED += [
+    "tuning/test_study.py",
+    "service/test_recommendations.py",
+    "service/test_feedback.py",
+    "service/store",
+]
 # old releases warn of new ones, which is no fault of ours
 PYTEST = [
     "-m",
