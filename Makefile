@@ -4,7 +4,7 @@ PIP = $(PYTHON) -m pip --disable-pip-version-check install --quiet -c constraint
 # two workers even where there are more cores: each trains models on threads of its own
 PYTEST = $(PYTHON) -m pytest -n 2 --dist worksteal
 
-.PHONY: demo serve test thorough processors fuzz check lint format accuracy bench ranking neural looks docs gallery notebooks clean
+.PHONY: demo serve test thorough processors lower-bounds dist fuzz check lint format accuracy bench ranking neural looks docs gallery notebooks clean
 
 demo: .venv/core
 	.venv/bin/matinee demo
@@ -25,6 +25,16 @@ thorough: .venv/all
 processors: .venv/all
 	NUMBA_CPU_FEATURES= NUMBA_CPU_NAME=x86-64-v2 $(PYTEST) tests/kernels
 	NUMBA_CPU_FEATURES= NUMBA_CPU_NAME=generic $(PYTEST) tests/kernels
+
+# the oldest releases that pyproject.toml admits, in an environment of their own
+lower-bounds: .venv/bin/python
+	$(PYTHON) tests/lower_bounds.py
+
+# what is released: the same bytes whoever builds it from this commit, with the pinned tools
+dist: .venv/package
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PYTHON) -m build --no-isolation
+	$(PYTHON) -m twine check --strict dist/*
 
 # hostile inputs, other ones each time: make fuzz MINUTES=30
 MINUTES = 10
@@ -83,8 +93,13 @@ notebooks: .venv/all
 	$(PIP) -e '.[service]'
 	@touch $@
 
+.venv/package: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) pip
+	$(PIP) --group package
+	@touch $@
+
 .venv/all: .venv/core
-	$(PIP) -e '.[torch,charts,tuning,service,spark]' --group dev
+	$(PIP) -e '.[all]' --group dev
 	@touch $@
 
 clean:
