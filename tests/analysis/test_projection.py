@@ -8,7 +8,6 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from matinee.analysis import projection
 from matinee.analysis.clusters import find_clusters
 from matinee.analysis.projection import project
 from matinee.errors import ExtraError, SettingError
@@ -174,9 +173,8 @@ def test_an_unknown_method_or_head_is_refused(model, parts):
         project(model, max_items=0)
 
 
-def test_without_umap_one_is_told_what_to_install_before_anything_is_done(model, monkeypatch):
+def test_without_umap_one_is_told_what_to_install(model, monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
-    monkeypatch.setattr(projection, "find_clusters", None)
     with pytest.raises(ExtraError, match="pip install umap-learn"):
         project(model, "umap")
 
