@@ -51,6 +51,24 @@ def _texts(notebook):
             yield from (str(text) for mime, text in out.get("data", {}).items() if mime in SHOWN)
 
 
+def _numbers(text):
+    """Those with decimals, and shares in per cent, as they are written."""
+    return re.findall(r"(?<![\w.])\d+\.\d+|\d+(?=\s?%)", text)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_numbers_in_the_prose_of_a_notebook_are_those_of_its_outputs(path):
+    """Rounded, if the prose has fewer digits; what is no result stands in code."""
+    notebook = nbformat.read(path, as_version=4)
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
+    plain = [out.get("text", "") + out.get("data", {}).get("text/plain", "") for out in outputs]
+    known = [number for text in plain for number in _numbers(text)]
+    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    for said in _numbers(re.sub(r"`[^`]*`", "", "\n".join(prose))):
+        digits = len(said.partition(".")[2])
+        assert said in {f"{float(number):.{digits}f}" for number in known}, said
+
+
 def _ends_in_a_value(source):
     last = ast.parse(source).body[-1]
     return isinstance(last, ast.Expr) and not source.rstrip().endswith(";")

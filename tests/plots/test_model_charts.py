@@ -226,6 +226,15 @@ def test_heads_of_several_runs_are_told_apart_by_the_run(both, parts, capfd):
     assert len(rows) == 7
 
 
+def test_a_run_that_is_called_as_its_estimator_is_named_once(both, parts, capfd):
+    names = {"ImplicitALS": both, "mine": both}
+    table = evaluate_heads(holdout(*parts), names)
+    (rows,) = drawn(ranking_metrics_chart(table, "ndcg@10"), capfd).rows
+    shown = {row["ranked_by"] for row in rows}
+    assert "ImplicitALS" in shown
+    assert {"ImplicitALS: ALS (rating head)", "mine: ImplicitALS"} <= shown
+
+
 def test_metrics_without_an_interval_are_dots_only(both, parts, capfd):
     table = evaluate_heads(holdout(*parts), {"": both})
     chart = drawn(ranking_metrics_chart(table, "coverage@10"), capfd)

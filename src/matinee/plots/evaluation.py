@@ -37,7 +37,8 @@ def ranking_metrics_chart(leaderboard: Sequence[LeaderboardRow], metric: str) ->
     several_runs = len({row.model for row in leaderboard} - {BASELINE}) > 1
 
     def name(row: LeaderboardRow) -> str:
-        return f"{row.model}: {row.label}" if several_runs and row.model != BASELINE else row.label
+        named = not several_runs or row.model in (BASELINE, row.estimator)
+        return row.label if named else f"{row.model}: {row.label}"
 
     label = METRICS[metric].label
     data = pl.DataFrame(
