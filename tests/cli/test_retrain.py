@@ -3,6 +3,7 @@
 from contextlib import closing
 
 import pytest
+from json_page import keys_on_page
 
 import matinee
 from matinee.service.store import Store, UserKey
@@ -46,6 +47,7 @@ def test_as_json_for_programs(told):
     assert done["feedback"] == {"used": 48, "users": 2, "new_users": 1, "left_out": 1}
     assert done["new"]["rmse"] > 0
     assert done["compared_on"] > 0
+    assert set(done) == keys_on_page("retrain")
     assert told.json("retrain", "als") == {"run": "runs/als", "replaced": False}
 
 
