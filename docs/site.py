@@ -73,7 +73,10 @@ def helps(
 
 def write_pages(folder: Path) -> None:
     """All pages and pictures of the site, as its builder takes them."""
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        if not (folder.parent / "zensical.toml").exists():
+            sys.exit(f"{folder} is not from here, and stays.")
+        shutil.rmtree(folder)
     skipped = shutil.ignore_patterns("*.py", "*.toml", "__pycache__")
     shutil.copytree(DOCS, folder, ignore=skipped)
     sources = {path: path.relative_to(DOCS) for path in DOCS.rglob("*.md")}

@@ -27,7 +27,7 @@ def installed(environment, *arguments):
     """Make an environment and install into it; its folder of programs."""
     venv.create(environment, symlinks=os.name != "nt")
     programs = environment / ("Scripts" if os.name == "nt" else "bin")
-    line = [*PIP, "--python", programs / "python", "install", "--quiet", *arguments]
+    line = [*PIP, "--python", environment, "install", "--quiet", *arguments]
     subprocess.run(line, check=True)
     return programs
 
@@ -36,7 +36,7 @@ def first_recommendation(programs, folder):
     """`matinee demo` and `recommend` in this folder; the list that is printed."""
     text = said(programs, folder, "demo")
     assert "SYNTHETIC" in text
-    (user,) = re.findall(r"recommend --user (\d+)", text)
+    (user,) = re.findall(r"explain .* --user (\d+)", text)
     listed = said(programs, folder, "recommend", "--user", user)
     assert listed.count("\n") == 12, listed
     return listed

@@ -1,6 +1,7 @@
 """The site of the documentation: it builds without a warning, and no link of it is dead."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -66,6 +67,8 @@ def test_the_site_needs_nothing_from_elsewhere(site):
         for tag, target in Page(path).targets:
             if tag in ("script", "img", "link"):
                 assert not urlsplit(target).netloc, f"{path.name}: {target}"
+    for path in site.rglob("*.css"):
+        assert not re.search(r"(url\(|@import )[\"']?(https?:)?//", path.read_text()), path.name
 
 
 @pytest.mark.slow

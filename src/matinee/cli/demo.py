@@ -51,7 +51,7 @@ def _demo() -> None:
     section(f"Rating prediction on {result.test_ratings:,} test ratings (lower is better)")
     for trained, label in (
         (baseline, "baseline: user and item biases"),
-        (result, f"ALS, {estimator.factors} factors and genres (fit {result.fit_seconds:.1f} s)"),
+        (result, f"ALS, {estimator.factors} factors, attributes (fit {result.fit_seconds:.1f} s)"),
     ):
         if trained.rating:
             say(f"RMSE {trained.rating.rmse:.3f}  {label}")
