@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import typer
 
+import matinee
 from matinee.cli.app import app
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +53,7 @@ def site_links(text: str, source: Path, page: Path) -> str:
 
 def command_line() -> str:
     """A page with the help of every command."""
-    parts = ["# Command line", f"What `--help` says. Version {sys.modules['matinee'].__version__}."]
+    parts = ["# Command line", f"What `--help` says. Version {matinee.__version__}."]
     for name, text in helps(typer.main.get_command(app), None, "matinee"):
         parts += [f"## {name}", f"```text\n{text}\n```"]
     return "\n\n".join(parts) + "\n"
